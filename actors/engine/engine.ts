@@ -1,0 +1,140 @@
+/**
+ * The face of every engine: what turns prompt tokens into answer tokens.
+ *
+ *   submit ─▶ [ waiting ─▶ running ] ─▶ poll: tokens…, finished
+ *   cancel ─▶                        ─▶ poll: finished "cancelled"
+ *
+ * One live request is one choice: a request with `n: 3` is three handles that share their prompt.
+ * `step` and `poll` are separate so that an engine with a thread of its own (llama) and one that
+ * lives in virtual time (echo, mocker) pass the same contract test: a threaded engine's `step` does
+ * nothing, a stepped engine's does one scheduler pass. Nothing here waits: `onWake` says when
+ * `poll` has something.
+ */
+
+/** How the next token is drawn. Neutral values switch a stage off; they are given on each line. */
+export type Sampling = {
+  readonly temperature: number; // 0 = greedy
+  readonly top_k: number; // 0 = off
+  readonly top_p: number; // 1 = off
+  readonly min_p: number; // 0 = off
+  readonly typical_p: number; // 1 = off
+  readonly repetition_penalty: number; // 1 = off; over prompt and answer, as vLLM
+  readonly frequency_penalty: number; // 0 = off; over the answer only, as OpenAI
+  readonly presence_penalty: number; // 0 = off; over the answer only
+  readonly logit_bias: readonly (readonly [token: number, bias: number])[];
+  /** Drawn once at admission when the client gives none, so that a continued answer redraws it. */
+  readonly seed: bigint; // u64
+};
+
+export type EngineRequest = {
+  /** Chosen by the caller, unique among its live requests; u32. */
+  readonly handle: number;
+  /** Prompt, then whatever of the answer was already delivered (a continued answer). */
+  readonly tokens: Uint32Array;
+  /** How many of `tokens` are prompt; the rest is answer, and counts in answer-only penalties. */
+  readonly prompt_tokens: number;
+  /** Index of the choice within its request; part of the sampler's counter. */
+  readonly choice: number;
+  readonly sampling: Sampling;
+  /** Tokens still to make, counted from `tokens.length`. */
+  readonly max_tokens: number;
+  /** No stop token is drawn while fewer answer tokens than this were made (over all workers). */
+  readonly min_tokens: number;
+  /** Token ids that end the answer, beside the model's own end tokens. */
+  readonly stop_tokens: readonly number[];
+  readonly ignore_eos: boolean;
+  /** -1: none. 0: of the chosen token only. N: and the N likeliest. Of the raw logits. */
+  readonly logprobs: number;
+};
+
+export type TokenLogprob = {
+  readonly logprob: number;
+  readonly top: readonly (readonly [token: number, logprob: number])[];
+};
+
+export type FinishReason = "stop" | "length" | "cancelled" | "error";
+
+export type EngineEvent =
+  | {
+      readonly kind: "tokens";
+      readonly handle: number;
+      /** Answer index of the first of `tokens`: 0 for the first token of a fresh answer. */
+      readonly first_index: number;
+      readonly tokens: readonly number[];
+      /** One a token when the request asked for logprobs. */
+      readonly logprobs?: readonly TokenLogprob[];
+    }
+  | {
+      readonly kind: "finished";
+      readonly handle: number;
+      readonly reason: FinishReason;
+      /** The stop or end token that was drawn, when reason is "stop"; it is not among the tokens. */
+      readonly stop_token?: number;
+      readonly prompt_tokens: number;
+      /** Of the prompt, how many came from blocks already in the cache. */
+      readonly cached_tokens: number;
+      /** One line for the client, when reason is "error". */
+      readonly error?: string;
+    }
+  | {
+      readonly kind: "embedding";
+      readonly handle: number;
+      /** Unit length, `embedding_size` values. */
+      readonly values: Float32Array;
+      readonly prompt_tokens: number;
+    };
+
+export type EngineRefusal = {
+  readonly code: "queue_full" | "context_overflow" | "bad_request" | "not_supported" | "closed";
+  readonly message: string;
+};
+
+export type EngineDescription = {
+  readonly engine: string;
+  /** Prompt and answer together, in tokens. */
+  readonly context_length: number;
+  readonly block_size: number;
+  readonly total_blocks: number;
+  readonly max_num_seqs: number;
+  readonly max_num_batched_tokens: number;
+  readonly vocab_size: number;
+  /** 0 when the engine makes no embeddings. */
+  readonly embedding_size: number;
+  /** One line for a person: library, build, threads, device. */
+  readonly build: string;
+};
+
+export type EngineStats = {
+  readonly running: number;
+  readonly waiting: number;
+  readonly used_blocks: number;
+  readonly cached_blocks: number;
+  readonly total_blocks: number;
+  readonly prompt_tokens_total: number;
+  readonly cached_tokens_total: number;
+  readonly generated_tokens_total: number;
+  readonly steps_total: number;
+  readonly step_ms_last: number;
+};
+
+export interface Engine {
+  describe(): EngineDescription;
+  /** Takes the request or says why not; never waits. */
+  submit(request: EngineRequest): EngineRefusal | undefined;
+  /** Mean-pooled, unit-length embedding of `tokens`; answered by an "embedding" event. */
+  embed(handle: number, tokens: Uint32Array): EngineRefusal | undefined;
+  /** Ends a request within one step; a handle that is not live is ignored. */
+  cancel(handle: number): void;
+  /**
+   * One scheduler pass of an engine without a thread, at the caller's time.
+   * Returns the time in ms until the next pass is due, or undefined when idle or threaded.
+   */
+  step(now_ms: number): number | undefined;
+  /** What happened since the last call, oldest first, at most `limit` events. */
+  poll(limit: number): readonly EngineEvent[];
+  /** Calls back, on the JavaScript thread, whenever `poll` has something new. One listener. */
+  onWake(listener: () => void): void;
+  stats(): EngineStats;
+  /** Frees everything; live requests end without a further event. */
+  close(): Promise<void>;
+}

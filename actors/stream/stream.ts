@@ -1,0 +1,92 @@
+/**
+ * The face of `stream`: one actor owns one live answer, from admission until its client has the
+ * last token. It asks the router for a plan, sends Generate to the worker, takes token batches,
+ * checks their indices, turns them into text and hands the text to the sink of the HTTP door.
+ */
+import type { SamplingParams } from "../../proto/index.ts";
+
+/** What the door has decided about a request once it is validated, rendered and tokenized. */
+export type AnswerRequest = {
+  /** Made by the server: `Ids.next()` with a hint of the frontend. */
+  readonly request: string;
+  readonly model: string;
+  readonly prompt: Uint32Array;
+  readonly sampling: SamplingParams;
+  /** How many answers to make of this prompt; their choice numbers are 0 … choices-1. */
+  readonly choices: number;
+  readonly max_tokens: number;
+  readonly min_tokens: number;
+  readonly stop_tokens: readonly number[];
+  readonly stop_strings: readonly string[];
+  /** Keep the stop string that ended the answer in its text. */
+  readonly include_stop: boolean;
+  readonly ignore_eos: boolean;
+  /** -1 none, 0 the chosen token's, N and the N likeliest. */
+  readonly logprobs: number;
+  /** From admission to the last token, in ms. */
+  readonly deadline_ms: number;
+  /** Worker named by the client, else empty. */
+  readonly pin: string;
+};
+
+export type PieceLogprob = {
+  readonly token: string;
+  readonly bytes: readonly number[];
+  readonly logprob: number;
+  readonly top: readonly {
+    readonly token: string;
+    readonly bytes: readonly number[];
+    readonly logprob: number;
+  }[];
+};
+
+/**
+ * Text that became certain, with the tokens that made it. Usually one token; a token whose bytes
+ * end inside a character, or whose text may begin a stop string, travels with a later one.
+ */
+export type AnswerPiece = {
+  readonly choice: number;
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly logprobs?: readonly PieceLogprob[];
+  /** Tokens delivered of this choice, this piece included: what `id:` counts. */
+  readonly delivered: number;
+};
+
+export type AnswerEnd = {
+  readonly choice: number;
+  readonly reason: "stop" | "length";
+  /** The stop string or stop token id that ended it, when one did. */
+  readonly stop_reason?: string | number;
+};
+
+export type AnswerUsage = {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly cached_tokens: number;
+};
+
+export type AnswerFailure = {
+  /** Stable: "no_worker", "overloaded", "worker_lost", "deadline", "engine_error", "cancelled". */
+  readonly code: string;
+  /** HTTP status when nothing has been sent yet. */
+  readonly status: number;
+  readonly message: string;
+};
+
+/** Where an answer goes. Called on the stream actor's turn; never throws, never waits. */
+export interface AnswerSink {
+  /** false = buffer full: the stream grants the worker no more credit until `drained`. */
+  piece(piece: AnswerPiece): boolean;
+  end(end: AnswerEnd): void;
+  /** Everything was delivered; nothing follows. */
+  done(usage: AnswerUsage): void;
+  /** Instead of `done`. */
+  failed(failure: AnswerFailure): void;
+}
+
+/** What the door tells a stream actor. */
+export type StreamCommand =
+  | { readonly kind: "drained" }
+  /** The client hung up, or the request is not wanted any more. */
+  | { readonly kind: "abandon"; readonly reason: string };

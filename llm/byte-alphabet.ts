@@ -1,0 +1,54 @@
+/**
+ * GPT-2's byte alphabet: each byte value as a printable character, so that a byte-level vocabulary
+ * is plain text. Source: `bytes_to_unicode` of openai/gpt-2, `src/encoder.py`.
+ */
+
+/** Code point that stands for each byte; all are below 0x800, so one or two bytes in UTF-8. */
+export const BYTE_TO_CODE_POINT: Uint16Array = byteToCodePoint();
+
+const CODE_POINT_TO_BYTE = new Int16Array(0x200).fill(-1);
+BYTE_TO_CODE_POINT.forEach((code_point, byte) => {
+  CODE_POINT_TO_BYTE[code_point] = byte;
+});
+
+function byteToCodePoint(): Uint16Array {
+  const table = new Uint16Array(256);
+  let next = 256;
+  for (let byte = 0; byte < 256; byte++) {
+    const printable =
+      (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+    table[byte] = printable ? byte : next++;
+  }
+  return table;
+}
+
+/** Bytes `[start, end)` in the alphabet, as UTF-8, written to `out`; returns how many it wrote. */
+export function writeAlphabet(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+): number {
+  let at = 0;
+  for (let i = start; i < end; i++) {
+    const code_point = BYTE_TO_CODE_POINT[bytes[i]!]!;
+    if (code_point < 0x80) {
+      out[at++] = code_point;
+    } else {
+      out[at++] = 0xc0 | (code_point >> 6);
+      out[at++] = 0x80 | (code_point & 0x3f);
+    }
+  }
+  return at;
+}
+
+/** The way back; undefined when the text holds a character that is not of the alphabet. */
+export function readAlphabet(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const byte = CODE_POINT_TO_BYTE[text.charCodeAt(i)] ?? -1;
+    if (byte < 0) return undefined;
+    bytes[i] = byte;
+  }
+  return bytes;
+}

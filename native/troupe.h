@@ -1,0 +1,184 @@
+/*
+ * The shim between Troupe and llama.cpp: one model, one context, one thread that batches.
+ *
+ *   JavaScript thread                         engine thread (engine.c)
+ *   tr_submit, tr_embed, tr_cancel ──ring──▶  admit → prefill in chunks → decode all together
+ *   tr_poll                        ◀──ring──  tokens, finished, embeddings      │
+ *   reads a pipe (tr_wake_fd)      ◀──1 byte──────────────────────────────── a step
+ *
+ * Every call returns a code (or a pointer, NULL on failure) and none waits: what takes time
+ * (opening the library, loading the model, decoding) happens on the engine thread. The exceptions
+ * are named: tr_free joins the thread, tr_bare is a benchmark. All calls of one engine are made by
+ * one thread. Memory is handed out once, when the engine becomes ready: a slot a request, each
+ * with room for a whole context of tokens (virtual until touched), and the two rings.
+ */
+#ifndef TROUPE_H
+#define TROUPE_H
+
+#include "libc.h"
+
+#define TR_ABI 1
+
+/* Codes. Negative ones are refusals or failures. */
+#define TR_OK 0
+#define TR_LOADING 1
+#define TR_READY 2
+#define TR_ERR_QUEUE_FULL (-1)
+#define TR_ERR_CONTEXT_OVERFLOW (-2)
+#define TR_ERR_BAD_REQUEST (-3)
+#define TR_ERR_NOT_SUPPORTED (-4)
+#define TR_ERR_CLOSED (-5)
+#define TR_ERR_NOT_READY (-6)
+#define TR_ERR_LIBRARY (-10) /* cannot be opened, lacks a function, or has other structs */
+#define TR_ERR_MODEL (-11)   /* missing, truncated, corrupt, or of a kind not served */
+#define TR_ERR_MEMORY (-12)  /* model and cache are larger than the free memory */
+#define TR_ERR_THREAD (-13)
+#define TR_ERR_ENGINE (-14) /* the library failed while decoding */
+
+/* Options: 32-bit integers by index; 0 means the default of the right column. */
+enum {
+  TR_OPT_THREADS,          /* 0: must be given: number of cores */
+  TR_OPT_CONTEXT_LENGTH,   /* min(the model's own, 8192) */
+  TR_OPT_KV_TOKENS,        /* max(context length, 8192); cells of the cache */
+  TR_OPT_MAX_SEQS,         /* 64; also the most */
+  TR_OPT_MAX_QUEUE,        /* 256; waiting requests */
+  TR_OPT_BATCH_TOKENS,     /* 512; tokens of one step */
+  TR_OPT_PREFILL_CHUNK,    /* from model size and threads: about 100 ms of work */
+  TR_OPT_GPU_LAYERS,       /* all; -1: none */
+  TR_OPT_MEMORY_LIMIT_MIB, /* what the machine has free */
+  TR_OPT_NO_PREFIX_CACHE,  /* 1: finished sequences leave nothing behind */
+  TR_OPT_COUNT
+};
+
+#define TR_BLOCK_SIZE 64 /* tokens a cache block */
+#define TR_MAX_TOP 20    /* likeliest tokens beside the chosen one */
+#define TR_MAX_STOP 64
+#define TR_MAX_BIAS 1024
+
+/* A request as JavaScript lays it out: 64-bit fields first, so that there is no padding. */
+struct tr_request {
+  uint64_t seed;
+  uint32_t handle;
+  uint32_t n_tokens; /* prompt and delivered answer */
+  uint32_t n_prompt;
+  uint32_t choice;
+  uint32_t max_tokens; /* still to make */
+  uint32_t min_tokens; /* of the whole answer */
+  uint32_t ignore_eos;
+  int32_t logprobs; /* -1 none, 0 the chosen token's, N and the N likeliest */
+  float temperature;
+  int32_t top_k;
+  float top_p;
+  float min_p;
+  float typical_p;
+  float repetition_penalty;
+  float frequency_penalty;
+  float presence_penalty;
+  uint32_t n_stop;
+  uint32_t n_bias;
+};
+
+/*
+ * Records of tr_poll, 32-bit words:
+ *   TR_REC_TOKEN     kind, handle, answer index, token, n  then n words: when n > 0, the
+ *                    logprob (f32), then pairs (token, logprob f32) of the likeliest
+ *   TR_REC_FINISHED  kind, handle, reason, stop token + 1 (0: none), prompt tokens, cached tokens
+ *   TR_REC_EMBEDDING kind, handle, prompt tokens, n  then n words of f32, unit length
+ */
+#define TR_REC_TOKEN 1
+#define TR_REC_FINISHED 2
+#define TR_REC_EMBEDDING 3
+
+#define TR_REASON_STOP 0
+#define TR_REASON_LENGTH 1
+#define TR_REASON_CANCELLED 2
+#define TR_REASON_ERROR 3
+
+/* Numbers of tr_numbers and tr_stats, doubles by index. */
+enum {
+  TR_NUM_CONTEXT_LENGTH,
+  TR_NUM_BLOCK_SIZE,
+  TR_NUM_TOTAL_BLOCKS,
+  TR_NUM_MAX_SEQS,
+  TR_NUM_BATCH_TOKENS,
+  TR_NUM_VOCAB_SIZE,
+  TR_NUM_EMBEDDING_SIZE,
+  TR_NUM_PREFILL_CHUNK,
+  TR_NUM_MAX_RECORD_WORDS,
+  TR_NUM_COUNT
+};
+enum {
+  TR_STAT_RUNNING,
+  TR_STAT_WAITING,
+  TR_STAT_USED_BLOCKS,
+  TR_STAT_CACHED_BLOCKS,
+  TR_STAT_PROMPT_TOKENS,
+  TR_STAT_CACHED_TOKENS,
+  TR_STAT_GENERATED_TOKENS,
+  TR_STAT_STEPS,
+  TR_STAT_STEP_MS,
+  TR_STAT_PREEMPTIONS,
+  TR_STAT_COUNT
+};
+
+struct tr_engine;
+
+/* TR_ABI of this build, so that a cached library of another version is seen. */
+int32_t tr_abi(void);
+
+/*
+ * Starts the engine thread, which opens `llama_library` (a file; the others of its folder are
+ * found beside it) and loads `model` (a GGUF file). Strings are copied. NULL without memory or
+ * thread.
+ */
+struct tr_engine *tr_open(const char *llama_library, const char *folder, const char *model,
+                          const int32_t *options);
+/* TR_LOADING, TR_READY or the failure; `*permille` is how far the model is loaded. */
+int32_t tr_state(struct tr_engine *engine, int32_t *permille);
+/* One line: why it failed, or once ready what it runs on. Returns its length; cuts at `size`. */
+int32_t tr_message(struct tr_engine *engine, char *to, int32_t size);
+/* TR_NUM_COUNT doubles; TR_ERR_NOT_READY before it is ready. */
+int32_t tr_numbers(struct tr_engine *engine, double *to);
+/* TR_STAT_COUNT doubles, each as of the last step. */
+int32_t tr_stats(struct tr_engine *engine, double *to);
+/* The readable end of a non-blocking pipe: bytes arrive when state or tr_poll has news. */
+int32_t tr_wake_fd(struct tr_engine *engine);
+
+/*
+ * Takes the request, or says why not. `stop` holds n_stop ids, `bias_tokens` and `bias_values`
+ * n_bias entries each; everything is copied before the call returns.
+ */
+int32_t tr_submit(struct tr_engine *engine, const struct tr_request *request,
+                  const int32_t *tokens, const int32_t *stop, const int32_t *bias_tokens,
+                  const float *bias_values);
+int32_t tr_embed(struct tr_engine *engine, uint32_t handle, const int32_t *tokens,
+                 uint32_t n_tokens);
+/* Ends the request at the next step; unknown handles are ignored. */
+int32_t tr_cancel(struct tr_engine *engine, uint32_t handle);
+/* Copies at most `max_records` whole records into `size` words. Returns the words written. */
+int32_t tr_poll(struct tr_engine *engine, uint32_t *to, int32_t size, int32_t max_records);
+
+/*
+ * Asks the thread to end and returns at once; tr_state is TR_ERR_CLOSED when it has (a wake
+ * comes). tr_free then joins it and gives everything back; it waits if the thread still runs.
+ */
+int32_t tr_close(struct tr_engine *engine);
+int32_t tr_free(struct tr_engine *engine);
+
+/*
+ * For tests: the library's own tokenizer. Returns the number of tokens, or minus the number that
+ * did not fit.
+ */
+int32_t tr_tokenize(struct tr_engine *engine, const char *text, int32_t length, int32_t *to,
+                    int32_t size, int32_t add_special, int32_t parse_special);
+/*
+ * Benchmark, waits until done: `parallel` sequences (1..8) decode `n_tokens` each in a context of
+ * their own, nothing but llama_decode and sampling between two steps. `prompts` holds the prompts
+ * one after the other, `lengths` their lengths; `sampling` as in tr_submit, its sizes unused.
+ * `*seconds` is the time of the decode steps after the prompts. TR_OK or TR_ERR_ENGINE.
+ */
+int32_t tr_bare(struct tr_engine *engine, int32_t parallel, const int32_t *prompts,
+                const int32_t *lengths, int32_t n_tokens, const struct tr_request *sampling,
+                double *seconds);
+
+#endif

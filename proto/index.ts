@@ -1,0 +1,104 @@
+/**
+ * The wire truth in one place: protocol version, size limits, every message that may cross a
+ * process edge with its stable type id, and the unions that roles speak. No logic.
+ */
+import type { Ask } from "./ask.ts";
+import { troupe as codecs } from "./gen/messages.js";
+import type * as t from "./gen/types.ts";
+
+export type { Ask, ReplyOf } from "./ask.ts";
+export type {
+  ActorRef,
+  ChoiceStart,
+  ChoiceTokens,
+  Embedding,
+  LogitBias,
+  ModelCard,
+  SamplingParams,
+  TokenLogprob,
+  TreeNode,
+  WorkerRecord,
+} from "./gen/types.ts";
+export { codecs };
+
+/** Raised whenever an older peer would misread us; checked in the first frame. */
+export const protocolVersion = 1;
+/** The largest frame of any transport, in bytes; a longer one is refused by its sender. */
+export const frameLimitBytes = 32 * 1024 * 1024;
+
+type Kind<K extends string, T> = T & { readonly kind: K };
+
+// inference: stream ↔ worker
+export type Accepted = Kind<"accepted", t.Accepted>;
+export type Refused = Kind<"refused", t.Refused>;
+export type Generate = Kind<"generate", t.Generate> & Ask<Accepted | Refused>;
+export type TokenBatch = Kind<"token_batch", t.TokenBatch>;
+export type Finished = t.Finished;
+export type Credit = Kind<"credit", t.Credit>;
+export type Cancel = Kind<"cancel", t.Cancel>;
+export type Embeddings = Kind<"embeddings", t.Embeddings>;
+export type Embed = Kind<"embed", t.Embed> & Ask<Embeddings | Refused>;
+
+// model: cards, blobs, load
+export type Blob = Kind<"blob", t.Blob>;
+export type FetchBlob = Kind<"fetch_blob", t.FetchBlob> & Ask<Blob>;
+export type WorkerLoad = Kind<"worker_load", t.WorkerLoad>;
+export type SubscribeLoad = Kind<"subscribe_load", t.SubscribeLoad>;
+
+// router: stream ↔ router
+export type Plan = Kind<"plan", t.Plan>;
+export type Route = Kind<"route", t.Route> & Ask<Plan | Refused>;
+export type RouteEnded = Kind<"route_ended", t.RouteEnded>;
+
+// control
+export type Progress = Kind<"progress", t.Progress>;
+export type Drained = Kind<"drained", t.Drained>;
+export type Drain = Kind<"drain", t.Drain> & Ask<Drained>;
+
+// inspect: anybody ↔ the inspector actor of a process
+export type Tree = Kind<"tree", t.Tree>;
+export type GetTree = Kind<"get_tree", t.GetTree> & Ask<Tree>;
+export type Snapshot = Kind<"snapshot", t.Snapshot>;
+export type GetSnapshot = Kind<"get_snapshot", t.GetSnapshot> & Ask<Snapshot>;
+export type ProcessInfo = Kind<"process_info", t.ProcessInfo>;
+export type GetProcess = Kind<"get_process", t.GetProcess> & Ask<ProcessInfo>;
+
+/** What a worker understands. */
+export type WorkerMessage = Generate | Credit | Cancel | Embed | FetchBlob | SubscribeLoad | Drain;
+/** What the consumer of an answer understands from a worker. */
+export type ConsumerMessage = TokenBatch;
+/** What a router understands, beside what its own timers and watches tell it. */
+export type RouterMessage = Route | RouteEnded | WorkerLoad;
+/** What the inspector actor of every process understands. */
+export type InspectMessage = GetTree | GetSnapshot | GetProcess;
+
+/**
+ * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
+ * is split by domain: 64 inference, 96 model, 104 router, 112 control, 128 inspect.
+ */
+export const messageTable = [
+  { id: 64, kind: "generate", codec: codecs.Generate },
+  { id: 65, kind: "accepted", codec: codecs.Accepted },
+  { id: 66, kind: "refused", codec: codecs.Refused },
+  { id: 67, kind: "token_batch", codec: codecs.TokenBatch },
+  { id: 68, kind: "credit", codec: codecs.Credit },
+  { id: 69, kind: "cancel", codec: codecs.Cancel },
+  { id: 70, kind: "embed", codec: codecs.Embed },
+  { id: 71, kind: "embeddings", codec: codecs.Embeddings },
+  { id: 96, kind: "fetch_blob", codec: codecs.FetchBlob },
+  { id: 97, kind: "blob", codec: codecs.Blob },
+  { id: 98, kind: "worker_load", codec: codecs.WorkerLoad },
+  { id: 99, kind: "subscribe_load", codec: codecs.SubscribeLoad },
+  { id: 104, kind: "route", codec: codecs.Route },
+  { id: 105, kind: "plan", codec: codecs.Plan },
+  { id: 106, kind: "route_ended", codec: codecs.RouteEnded },
+  { id: 112, kind: "progress", codec: codecs.Progress },
+  { id: 113, kind: "drain", codec: codecs.Drain },
+  { id: 114, kind: "drained", codec: codecs.Drained },
+  { id: 128, kind: "get_tree", codec: codecs.GetTree },
+  { id: 129, kind: "tree", codec: codecs.Tree },
+  { id: 130, kind: "get_snapshot", codec: codecs.GetSnapshot },
+  { id: 131, kind: "snapshot", codec: codecs.Snapshot },
+  { id: 132, kind: "get_process", codec: codecs.GetProcess },
+  { id: 133, kind: "process_info", codec: codecs.ProcessInfo },
+] as const;

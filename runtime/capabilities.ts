@@ -1,0 +1,147 @@
+/**
+ * Everything an actor may ask of the world. All of it is handed in, so that the same actors run
+ * on real processes and in a simulator; nothing outside `runtime/` touches the world otherwise.
+ * Real ones are made in `runtime/real/`, simulated ones in `runtime/clock.ts`, `random.ts`,
+ * `transport/memory.ts` and `store/memory.ts`.
+ */
+
+export type Timer = { readonly id: number };
+
+export interface Clock {
+  /** Monotonic milliseconds with fractions; for durations and deadlines. */
+  now_ms(): number;
+  /** Unix time in milliseconds; for people and headers, never for durations. */
+  wall_ms(): number;
+  after(delay_ms: number, run: () => void): Timer;
+  cancel(timer: Timer): void;
+  /** Runs once at the end of the current tick: where batches are flushed. */
+  defer(run: () => void): void;
+}
+
+export interface Random {
+  u32(): number;
+  u64(): bigint;
+  /** Uniform in [0, 1). */
+  unit(): number;
+}
+
+/** Draws unique text ids: hyperid at the real edge, a counter in the simulator. */
+export interface Ids {
+  next(): string;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+export interface Log {
+  log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** One duplex byte channel between two processes (or two simulated nodes). */
+export interface Socket {
+  /** Queues bytes; returns bytes still buffered here (0 = all handed over). Copies if it must. */
+  write(bytes: Uint8Array): number;
+  /** Bytes accepted by `write` but not yet by the peer's kernel. */
+  readonly buffered_bytes: number;
+  /** Stops reading, so that the sender feels it; `resume` goes on. */
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+export type SocketHandlers = {
+  readonly data: (bytes: Uint8Array) => void;
+  /** The write buffer is empty again. */
+  readonly drain: () => void;
+  /** Called once, whoever closed. */
+  readonly close: (reason: string) => void;
+};
+
+export interface Listener {
+  readonly address: string;
+  close(): void;
+}
+
+/** Addresses are text: `unix:/run/x.sock`, `memory:name`. */
+export interface Net {
+  listen(address: string, accept: (socket: Socket) => SocketHandlers): Promise<Listener>;
+  connect(address: string, handlers: SocketHandlers, timeout_ms: number): Promise<Socket>;
+  /** The HTTP door: handed in, so that the frontend runs in the simulator. */
+  serve(options: HttpServeOptions): Promise<HttpServer>;
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+}
+
+export type HttpServeOptions = {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  /** Several frontends share one port; the caller has probed that nobody else holds it. */
+  readonly share_port: boolean;
+  readonly fetch: (request: Request, info: { readonly client: string }) => Promise<Response>;
+};
+
+export interface HttpServer {
+  readonly host: string;
+  readonly port: number;
+  /** Stops accepting; live answers go on until `close`. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+export type SpawnOptions = {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly onStdout?: (bytes: Uint8Array) => void;
+  readonly onStderr?: (bytes: Uint8Array) => void;
+  readonly onExit: (exit: ProcessExit) => void;
+};
+
+export type ProcessExit = { readonly code: number | null; readonly signal: string | null };
+
+export interface ChildProcess {
+  readonly pid: number;
+  kill(signal: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGINT"): void;
+}
+
+export interface Spawn {
+  /** Starts an OS process that dies with this one. Throws SpawnError when it cannot start. */
+  start(options: SpawnOptions): ChildProcess;
+  /** What starts another copy of this program: [bun, entry] or [compiled binary]. */
+  readonly self: readonly string[];
+  readonly pid: number;
+  resident_bytes(): number;
+}
+
+export interface Files {
+  read(path: string, from_byte?: number, length_bytes?: number): Promise<Uint8Array>;
+  /** undefined when there is no such file. */
+  size_bytes(path: string): Promise<number | undefined>;
+  list(folder: string): Promise<readonly string[]>;
+  makeFolder(path: string): Promise<void>;
+  append(path: string, bytes: Uint8Array): Promise<void>;
+  write(path: string, bytes: Uint8Array): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  free_bytes(folder: string): Promise<number>;
+}
+
+/** Small durable records by key: `runtime/store/{memory,sqlite}.ts` pass one contract test. */
+export interface Store {
+  get(key: string): Promise<Uint8Array | undefined>;
+  put(key: string, value: Uint8Array): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** Keys in order; at most `limit`. */
+  list(prefix: string, limit: number): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export type Capabilities = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly net: Net;
+  readonly spawn: Spawn;
+  readonly files: Files;
+  readonly store: Store;
+};

@@ -1,0 +1,133 @@
+/**
+ * How messages become bytes. The runtime knows messages by a stable number and by `kind`; what is
+ * in them is the business of the codecs, which are handed in when a node joins.
+ */
+import protobuf from "protobufjs/minimal.js";
+import type { Message } from "./message.ts";
+
+export type Writer = protobuf.Writer;
+export type Reader = protobuf.Reader;
+
+/** Reads and writes one kind of message. Bytes that it decodes may be views of the whole frame. */
+export type Codec<M extends Message = Message> = {
+  /** 1 to 65,535, never reused; it stands for `kind` on the wire. */
+  readonly id: number;
+  readonly kind: M["kind"];
+  /** Appends the body; `table` encodes a message within the message. */
+  readonly encode: (message: M, writer: Writer, table: CodecTable) => void;
+  /** Reads `length` bytes from the reader's position and leaves it behind them. */
+  readonly decode: (reader: Reader, length: number, table: CodecTable) => M;
+};
+
+/** A row of proto's message table: a generated codec and what it stands for. */
+export type ProtoRow = {
+  readonly id: number;
+  readonly kind: string;
+  readonly codec: {
+    // biome-ignore lint/suspicious/noConfusingVoidType: generated encoders return their writer
+    encode(message: never, writer?: Writer): Writer | void;
+    decode(reader: Reader, length?: number): object;
+  };
+};
+
+export type CodecErrorCode = "unknown_kind" | "unknown_type" | "duplicate_codec" | "bad_body";
+
+export class CodecError extends Error {
+  readonly code: CodecErrorCode;
+  constructor(code: CodecErrorCode, message: string) {
+    super(message);
+    this.name = "CodecError";
+    this.code = code;
+  }
+}
+
+const idMax = 65_535;
+
+/** Every message that may cross a process edge. Made once, at start. */
+export class CodecTable {
+  readonly #byKind = new Map<string, Codec>();
+  readonly #byId: (Codec | undefined)[] = [];
+
+  /** Throws CodecError `duplicate_codec`. */
+  constructor(codecs: readonly Codec[]) {
+    for (const codec of codecs) this.#add(codec);
+  }
+
+  /** Throws CodecError `unknown_kind`. */
+  of(kind: string): Codec {
+    const codec = this.#byKind.get(kind);
+    if (codec !== undefined) return codec;
+    throw new CodecError(
+      "unknown_kind",
+      `a message of kind "${kind}" has no codec, so it cannot leave this process; ` +
+        "add it to proto's message table",
+    );
+  }
+
+  /** Throws CodecError `unknown_type` or `bad_body`. */
+  decode(id: number, reader: Reader, length: number): Message {
+    const codec = this.#byId[id];
+    if (codec === undefined) {
+      throw new CodecError("unknown_type", `no codec has the id ${id}; is the peer newer?`);
+    }
+    try {
+      return codec.decode(reader, length, this);
+    } catch (error) {
+      if (error instanceof CodecError) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new CodecError("bad_body", `cannot read a message of kind "${codec.kind}": ${why}`);
+    }
+  }
+
+  /** The message as another process would get it: for tests that encode every hop. */
+  roundTrip(message: Message): Message {
+    const { id } = this.of(message.kind);
+    const bytes = this.toBytes(message);
+    return this.decode(id, newReader(bytes), bytes.length);
+  }
+
+  toBytes(message: Message): Uint8Array {
+    const writer = newWriter();
+    this.of(message.kind).encode(message, writer, this);
+    return writer.finish();
+  }
+
+  #add(codec: Codec): void {
+    const { id, kind } = codec;
+    const other = this.#byKind.get(kind) ?? this.#byId[id];
+    if (other !== undefined) {
+      throw new CodecError(
+        "duplicate_codec",
+        `codec ${id} "${kind}" clashes with ${other.id} "${other.kind}"`,
+      );
+    }
+    if (!Number.isInteger(id) || id < 1 || id > idMax) {
+      throw new CodecError("duplicate_codec", `codec "${kind}" needs an id of 1 to ${idMax}`);
+    }
+    this.#byKind.set(kind, codec);
+    this.#byId[id] = codec;
+  }
+}
+
+/** Codecs out of generated ones; decoding adds the `kind` that the wire carries as a number. */
+export function protoCodecs(rows: readonly ProtoRow[]): readonly Codec[] {
+  return rows.map(({ id, kind, codec }) => ({
+    id,
+    kind,
+    encode: (message, writer) => void codec.encode(message as never, writer),
+    decode: (reader, length) => {
+      const message = codec.decode(reader, length) as { kind: string };
+      message.kind = kind;
+      return message;
+    },
+  }));
+}
+
+/** Over plain Uint8Arrays: `bytes` fields are then such views too, and short strings are quicker. */
+export function newReader(bytes: Uint8Array): Reader {
+  return new protobuf.Reader(bytes);
+}
+
+export function newWriter(): Writer {
+  return new protobuf.Writer();
+}

@@ -1,0 +1,229 @@
+/** The real network: unix sockets and HTTP of Bun. */
+import { existsSync, unlinkSync } from "node:fs";
+import type {
+  HttpServeOptions,
+  HttpServer,
+  Listener,
+  Net,
+  Socket,
+  SocketHandlers,
+} from "../capabilities.ts";
+import { TransportError } from "../transport/transport.ts";
+
+/** Bodies over the frontend's own limit get its answer, not Bun's empty 413. */
+const bodyBackstopBytes = 128 * 1024 * 1024;
+/** Of `sockaddr_un.sun_path` on Linux, less the closing zero; macOS has 103. */
+const unixPathBytesMax = process.platform === "darwin" ? 103 : 107;
+
+type BunSocket = Bun.Socket<ByteSocket | undefined>;
+
+/** Keeps what the kernel did not take; Bun's own write is unbuffered. */
+class ByteSocket implements Socket {
+  handlers: SocketHandlers | undefined;
+  #socket: BunSocket | undefined;
+  #pending: Uint8Array[] = [];
+  #pending_bytes = 0;
+  #closing = false;
+  #closed = false;
+
+  open(socket: BunSocket): void {
+    this.#socket = socket;
+  }
+
+  get buffered_bytes(): number {
+    return this.#pending_bytes;
+  }
+
+  write(bytes: Uint8Array): number {
+    if (this.#closing || this.#closed) return 0;
+    if (this.#pending_bytes > 0) return this.#keep(bytes);
+    const written = Math.max(0, this.#socket?.write(bytes) ?? 0);
+    return written === bytes.length ? 0 : this.#keep(bytes.subarray(written));
+  }
+
+  pause(): void {
+    if (!this.#closed) this.#socket?.pause();
+  }
+
+  resume(): void {
+    if (!this.#closed) this.#socket?.resume();
+  }
+
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    if (this.#pending_bytes === 0) this.#socket?.end();
+  }
+
+  drain(): void {
+    while (this.#pending_bytes > 0) {
+      const head = this.#pending[0] as Uint8Array;
+      const written = Math.max(0, this.#socket?.write(head) ?? 0);
+      this.#pending_bytes -= written;
+      if (written < head.length) {
+        this.#pending[0] = head.subarray(written);
+        return;
+      }
+      this.#pending.shift();
+    }
+    if (this.#closing) this.#socket?.end();
+    else this.handlers?.drain();
+  }
+
+  closed(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pending = [];
+    this.#pending_bytes = 0;
+    this.handlers?.close(reason);
+  }
+
+  #keep(bytes: Uint8Array): number {
+    this.#pending.push(bytes.slice());
+    this.#pending_bytes += bytes.length;
+    return this.#pending_bytes;
+  }
+}
+
+const socketEvents = {
+  data: (socket: BunSocket, bytes: Uint8Array) => socket.data?.handlers?.data(bytes),
+  drain: (socket: BunSocket) => socket.data?.drain(),
+  // With half-open off Bun answers the peer's end by itself; `close` follows.
+  close: (socket: BunSocket, error?: Error) => socket.data?.closed(error?.message ?? "closed"),
+  error: (socket: BunSocket, error: Error) => socket.data?.closed(error.message),
+};
+
+export function realNet(): Net {
+  return { listen, connect, serve, fetch: (url, init) => fetch(url, init) };
+}
+
+async function listen(
+  address: string,
+  accept: (socket: Socket) => SocketHandlers,
+): Promise<Listener> {
+  const path = unixPath(address);
+  if (existsSync(path)) await removeIfStale(address, path);
+  const open = (raw: BunSocket): void => {
+    const socket = new ByteSocket();
+    raw.data = socket;
+    socket.open(raw);
+    socket.handlers = accept(socket);
+  };
+  try {
+    const listener = Bun.listen<ByteSocket | undefined>({
+      unix: path,
+      socket: { ...socketEvents, open, binaryType: "uint8array" },
+    });
+    return {
+      address,
+      close: () => {
+        listener.stop();
+        if (existsSync(path)) unlinkSync(path);
+      },
+    };
+  } catch (error) {
+    throw new TransportError("bad_address", `cannot listen at ${address}: ${text(error)}`);
+  }
+}
+
+/** A socket file outlives a killed process: it is in use only if somebody answers. */
+async function removeIfStale(address: string, path: string): Promise<void> {
+  const nothing = { data: () => {}, drain: () => {}, close: () => {} };
+  const probe = await connect(address, nothing, 200).catch(() => undefined);
+  if (probe !== undefined) {
+    probe.close();
+    throw new TransportError("address_in_use", `${address} is taken by a live process`);
+  }
+  if (existsSync(path)) unlinkSync(path);
+}
+
+function connect(address: string, handlers: SocketHandlers, timeout_ms: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const path = unixPath(address);
+    const socket = new ByteSocket();
+    let settled = false;
+    const fail = (code: "connect_failed" | "connect_timeout", why: string): void => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      reject(new TransportError(code, `cannot connect to ${address}: ${why}`));
+    };
+    const timer = setTimeout(
+      () => fail("connect_timeout", `no answer within ${timeout_ms} ms`),
+      timeout_ms,
+    );
+    const open = (raw: BunSocket): void => {
+      if (settled) {
+        raw.end();
+        return;
+      }
+      settled = true;
+      clearTimeout(timer);
+      raw.data = socket;
+      socket.open(raw);
+      socket.handlers = handlers;
+      resolve(socket);
+    };
+    Bun.connect<ByteSocket | undefined>({
+      unix: path,
+      socket: {
+        ...socketEvents,
+        open,
+        connectError: (_raw, error) => fail("connect_failed", text(error)),
+        binaryType: "uint8array",
+      },
+    }).catch((error: unknown) => fail("connect_failed", text(error)));
+  });
+}
+
+function unixPath(address: string): string {
+  if (!address.startsWith("unix:")) {
+    throw new TransportError("bad_address", `"${address}" is no unix:/path address`);
+  }
+  const path = address.slice("unix:".length);
+  const length = Buffer.byteLength(path);
+  if (length === 0 || length > unixPathBytesMax) {
+    throw new TransportError(
+      "bad_address",
+      `the socket path "${path}" has ${length} bytes, 1 to ${unixPathBytesMax} are possible; ` +
+        "choose a shorter runtime folder",
+    );
+  }
+  return path;
+}
+
+/**
+ * `idleTimeout: 0` as answers may be quiet for long. Throws TransportError `address_in_use`, or
+ * `bad_address` for a host that is not ours.
+ */
+async function serve(options: HttpServeOptions): Promise<HttpServer> {
+  const { host, port, share_port } = options;
+  try {
+    const server = Bun.serve({
+      hostname: host,
+      port,
+      reusePort: share_port,
+      idleTimeout: 0,
+      maxRequestBodySize: bodyBackstopBytes,
+      fetch: (request, bun) =>
+        options.fetch(request, { client: bun.requestIP(request)?.address ?? "" }),
+    });
+    return {
+      host,
+      port: server.port ?? port,
+      drain: () => void server.stop(false),
+      close: () => server.stop(true),
+    };
+  } catch (error) {
+    const taken = (error as { code?: string }).code === "EADDRINUSE";
+    throw taken
+      ? new TransportError("address_in_use", `port ${port} on ${host} is in use; choose another`)
+      : new TransportError("bad_address", `cannot listen on ${host}:${port}: ${text(error)}`);
+  }
+}
+
+function text(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as { code?: string }).code;
+  return code === undefined ? error.message : `${code} ${error.message}`;
+}

@@ -1,0 +1,78 @@
+/**
+ * What the remote layer needs of a wire: whole frames between two nodes, in order, each at most
+ * once, with a bounded queue. Byte sockets get there by `framing.ts`; a message bus would implement
+ * these interfaces directly. All of them pass test/contract/transport.test.ts.
+ */
+import type { Listener } from "../capabilities.ts";
+
+export interface Transport {
+  /** The word before the colon of the addresses it takes: `unix`, `memory`. */
+  readonly scheme: string;
+  /** Calls `accept` once for each link that somebody opens. Throws TransportError. */
+  listen(address: string, accept: (link: Link) => LinkHandlers): Promise<Listener>;
+  /** Fails with TransportError (`connect_failed`, `connect_timeout`) within `timeout_ms`. */
+  connect(address: string, open: (link: Link) => LinkHandlers, timeout_ms: number): Promise<Link>;
+}
+
+export type LinkHandlers = {
+  /** One whole frame. The bytes are the receiver's to keep; they may be a view of a larger read. */
+  readonly frame: (bytes: Uint8Array) => void;
+  /** The outbound queue is empty again. */
+  readonly drain: () => void;
+  /** Called once, whoever closed. No frame comes after it. */
+  readonly close: (reason: string) => void;
+};
+
+export interface Link {
+  /**
+   * Queues one frame; the caller may reuse its bytes afterwards. False when the queue is full: the
+   * frame was not taken, `drain` tells when to try again. A frame alone in the queue is always
+   * taken. Throws TransportError `frame_too_big` beyond the limit.
+   */
+  send(frame: Uint8Array): boolean;
+  /** Bytes taken but not yet handed to the wire. */
+  readonly queued_bytes: number;
+  /** Stops delivering frames, so that the sender's queue fills; `resume` goes on. */
+  pause(): void;
+  resume(): void;
+  /** What is queued still goes out; then both sides see `close`. */
+  close(): void;
+}
+
+export type LinkLimits = {
+  readonly frame_limit_bytes: number;
+  readonly queue_limit_bytes: number;
+};
+
+export type TransportErrorCode =
+  | "bad_address"
+  | "address_in_use"
+  | "connect_failed"
+  | "connect_timeout"
+  | "frame_too_big";
+
+export class TransportError extends Error {
+  readonly code: TransportErrorCode;
+  constructor(code: TransportErrorCode, message: string) {
+    super(message);
+    this.name = "TransportError";
+    this.code = code;
+  }
+}
+
+/** The transport that understands this address. Throws TransportError `bad_address`. */
+export function transportFor(address: string, transports: readonly Transport[]): Transport {
+  const scheme = schemeOf(address);
+  const found = transports.find((transport) => transport.scheme === scheme);
+  if (found !== undefined) return found;
+  const known = transports.map((transport) => `${transport.scheme}:…`).join(", ");
+  throw new TransportError(
+    "bad_address",
+    `no transport for address "${address}"; this node speaks ${known}`,
+  );
+}
+
+export function schemeOf(address: string): string {
+  const colon = address.indexOf(":");
+  return colon < 0 ? "" : address.slice(0, colon);
+}

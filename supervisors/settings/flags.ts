@@ -1,0 +1,191 @@
+/**
+ * Every setting of `bun run cluster` in one table: its flag, its key in `--config` YAML (the flag
+ * without dashes), its environment twins (Dynamo's own names where they exist), its default and
+ * what it means. Help text, parsing and `--dump-config` are made from it.
+ */
+type Common = {
+  readonly name: string;
+  /** Read in this order; TROUPE_<NAME> comes first and is not written here. */
+  readonly env?: readonly string[];
+  readonly help: string;
+};
+
+export type FlagSpec = Common &
+  (
+    | { readonly type: "text"; readonly default?: string }
+    | { readonly type: "choice"; readonly choices: readonly string[]; readonly default: string }
+    | {
+        readonly type: "whole" | "seconds";
+        readonly min: number;
+        readonly max: number;
+        readonly default: number;
+      }
+    | { readonly type: "switch" }
+    /** May be given several times. */
+    | { readonly type: "list"; readonly secret?: boolean }
+  );
+
+export const routerModes = [
+  "least-loaded",
+  "round-robin",
+  "random",
+  "power-of-two",
+  "direct",
+] as const;
+export type RouterMode = (typeof routerModes)[number];
+
+export const engines = ["llama", "echo"] as const;
+export type EngineName = (typeof engines)[number];
+
+const port = { type: "whole", min: 0, max: 65535 } as const;
+
+export const flags = [
+  {
+    name: "port",
+    ...port,
+    default: 8000,
+    env: ["DYN_HTTP_PORT"],
+    help: "OpenAI HTTP port; 0 = any free one",
+  },
+  {
+    name: "host",
+    type: "text",
+    default: "127.0.0.1",
+    env: ["DYN_HTTP_HOST"],
+    help: "address to listen on; nothing listens beyond loopback unless you say so",
+  },
+  {
+    name: "engine",
+    type: "choice",
+    choices: engines,
+    default: "llama",
+    help: "what makes the tokens",
+  },
+  {
+    name: "model",
+    type: "list",
+    help: "path to .gguf, hf:org/repo[:quant] or pypi:package; several as name=source",
+  },
+  { name: "model-name", type: "text", help: "served name; default: from the model" },
+  { name: "workers", type: "whole", min: 1, max: 256, default: 1, help: "workers a model" },
+  {
+    name: "frontends",
+    type: "whole",
+    min: 1,
+    max: 64,
+    default: 1,
+    help: "frontend processes sharing the port",
+  },
+  {
+    name: "router-mode",
+    type: "choice",
+    choices: routerModes,
+    default: "least-loaded",
+    env: ["DYN_ROUTER_MODE"],
+    help: "how a worker is chosen",
+  },
+  { name: "api-key", type: "list", secret: true, help: "key required for /v1; repeatable" },
+  { name: "api-key-file", type: "text", help: "file with one key a line" },
+  {
+    name: "cors-origin",
+    type: "text",
+    default: "*",
+    help: "Access-Control-Allow-Origin of /v1",
+  },
+  {
+    name: "drain-timeout",
+    type: "seconds",
+    min: 0,
+    max: 3600,
+    default: 30,
+    env: ["DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS"],
+    help: "seconds that live answers get to finish at a stop",
+  },
+  {
+    name: "request-timeout",
+    type: "seconds",
+    min: 1,
+    max: 86400,
+    default: 600,
+    help: "seconds from admission to the last token of one answer",
+  },
+  {
+    name: "log-level",
+    type: "choice",
+    choices: ["debug", "info", "warn", "error"],
+    default: "info",
+    env: ["DYN_LOG"],
+    help: "logs go to stderr",
+  },
+  { name: "cache-dir", type: "text", help: "downloaded models; default: the platform's cache" },
+  {
+    name: "context-length",
+    type: "whole",
+    min: 0,
+    max: 1_048_576,
+    default: 0,
+    env: ["DYN_CONTEXT_WINDOW"],
+    help: "longest prompt and answer in tokens; 0 = the model's own, at most 8192",
+  },
+  {
+    name: "max-num-seqs",
+    type: "whole",
+    min: 1,
+    max: 64,
+    default: 64,
+    help: "answers that a worker makes at once",
+  },
+  {
+    name: "threads",
+    type: "whole",
+    min: 0,
+    max: 512,
+    default: 0,
+    help: "engine threads a worker; 0 = all cores",
+  },
+  {
+    name: "ignore-unknown-fields",
+    type: "switch",
+    env: ["DYN_IGNORE_OPENAI_FE_UNSUPPORTED_FIELDS"],
+    help: "accept request fields that docs/api.md does not name",
+  },
+  {
+    name: "inspector-port",
+    ...port,
+    default: 8001,
+    env: ["DYN_SYSTEM_PORT"],
+    help: "inspector API; 0 = any free one",
+  },
+  {
+    name: "inspector-host",
+    type: "text",
+    default: "127.0.0.1",
+    help: "address of the inspector",
+  },
+  { name: "config", type: "text", help: "YAML file with the same keys" },
+  { name: "dump-config", type: "switch", help: "print the effective settings and exit" },
+  { name: "help", type: "switch", help: "print this and exit" },
+  { name: "version", type: "switch", help: "print the version and exit" },
+] as const satisfies readonly FlagSpec[];
+
+export type FlagName = (typeof flags)[number]["name"];
+
+export const environmentTwin = (name: string) =>
+  `TROUPE_${name.toUpperCase().replaceAll("-", "_")}`;
+
+export function helpText(): string {
+  const lines = flags.map((flag: FlagSpec) => {
+    const value = flag.type === "switch" ? "" : flag.type === "choice" ? "" : " VALUE";
+    const choices = flag.type === "choice" ? ` ${flag.choices.join("|")}` : "";
+    const preset = "default" in flag && flag.default !== undefined ? ` [${flag.default}]` : "";
+    return `  --${flag.name}${value}${choices}\n      ${flag.help}${preset}`;
+  });
+  return [
+    "bun run cluster [flags]",
+    "",
+    ...lines,
+    "",
+    "Each flag has an environment twin: --drain-timeout is TROUPE_DRAIN_TIMEOUT.",
+    "A flag wins over the environment, the environment over --config, that over the default.",
+  ].join("\n");
+}

@@ -1,0 +1,259 @@
+/** Flags, environment and YAML → one checked Settings record. Pure: files are read by the caller. */
+import { parse as parseYaml, stringify as stringifyYaml } from "yaml";
+import {
+  type EngineName,
+  environmentTwin,
+  type FlagName,
+  type FlagSpec,
+  flags,
+  type RouterMode,
+} from "./flags.ts";
+
+export type ModelSetting = {
+  /** Served name, when the user gave one. */
+  readonly name?: string;
+  /** Empty = the model that Troupe carries. */
+  readonly source: string;
+};
+
+export type Settings = {
+  readonly host: string;
+  readonly port: number;
+  readonly engine: EngineName;
+  readonly models: readonly ModelSetting[];
+  readonly workers: number;
+  readonly frontends: number;
+  readonly router_mode: RouterMode;
+  readonly api_keys: readonly string[];
+  readonly cors_origin: string;
+  readonly drain_timeout_ms: number;
+  readonly request_timeout_ms: number;
+  readonly log_level: "debug" | "info" | "warn" | "error";
+  /** Empty = the platform's cache folder. */
+  readonly cache_dir: string;
+  readonly context_length: number;
+  readonly max_num_seqs: number;
+  readonly threads: number;
+  readonly ignore_unknown_fields: boolean;
+  readonly inspector_host: string;
+  readonly inspector_port: number;
+};
+
+/** What is wrong with a setting, and what to do: one line, exit code 2. */
+export class SettingsError extends Error {
+  readonly code = "bad_setting";
+}
+
+type Value = string | number | boolean | readonly string[];
+type Values = Partial<Record<FlagName, Value>>;
+
+const specs = new Map<string, FlagSpec>(flags.map((flag) => [flag.name, flag]));
+
+/** `--name value`, `--name=value`; switches take no value. */
+export function parseFlags(args: readonly string[]): Values {
+  const values: Record<string, Value> = {};
+  for (let index = 0; index < args.length; index += 1) {
+    const arg = args[index] ?? "";
+    if (!arg.startsWith("--")) {
+      throw new SettingsError(`"${arg}" is not a flag; see --help`);
+    }
+    const equals = arg.indexOf("=");
+    const name = equals < 0 ? arg.slice(2) : arg.slice(2, equals);
+    const spec = specs.get(name);
+    if (spec === undefined) {
+      const near = nearest(name);
+      throw new SettingsError(`unknown flag --${name}${near ? `; did you mean --${near}?` : ""}`);
+    }
+    if (spec.type === "switch" && equals < 0) {
+      values[name] = true;
+      continue;
+    }
+    const text = equals < 0 ? args[++index] : arg.slice(equals + 1);
+    if (text === undefined) throw new SettingsError(`--${name} needs a value: ${spec.help}`);
+    take(values, spec, text, `--${name}`);
+  }
+  return values;
+}
+
+export function parseEnvironment(env: Readonly<Record<string, string | undefined>>): Values {
+  const values: Record<string, Value> = {};
+  for (const flag of flags as readonly FlagSpec[]) {
+    const names = [environmentTwin(flag.name), ...(flag.env ?? [])];
+    const name = names.find((candidate) => (env[candidate] ?? "") !== "");
+    if (name === undefined) continue;
+    const text = env[name] ?? "";
+    if (flag.type === "list") values[flag.name] = text.split(",").map((item) => item.trim());
+    // Dynamo's DYN_LOG may hold targets ("info,hyper=warn"), which say nothing to us.
+    else if (name === "DYN_LOG" && !/^(debug|info|warn|error)$/.test(text)) continue;
+    else take(values, flag, text, name);
+  }
+  return values;
+}
+
+export function parseConfig(yaml: string, file: string): Values {
+  let parsed: unknown;
+  try {
+    parsed = parseYaml(yaml);
+  } catch (error) {
+    throw new SettingsError(`${file} is not valid YAML: ${String(error).split("\n")[0]}`);
+  }
+  if (parsed === null || parsed === undefined) return {};
+  if (typeof parsed !== "object" || Array.isArray(parsed)) {
+    throw new SettingsError(`${file} must be a YAML mapping of setting names to values`);
+  }
+  const values: Record<string, Value> = {};
+  for (const [key, value] of Object.entries(parsed)) {
+    const name = key.replaceAll("_", "-");
+    const spec = specs.get(name);
+    if (spec === undefined) throw new SettingsError(`${file}: unknown setting "${key}"`);
+    const items = Array.isArray(value) ? value : [value];
+    if (items.length > 1 && spec.type !== "list") {
+      throw new SettingsError(`${file}: "${key}" takes one value`);
+    }
+    for (const item of items) take(values, spec, String(item), `${file}: ${key}`);
+  }
+  return values;
+}
+
+function take(values: Record<string, Value>, spec: FlagSpec, text: string, origin: string): void {
+  if (spec.type === "list") {
+    const before = values[spec.name];
+    values[spec.name] = [...(Array.isArray(before) ? before : []), text];
+  } else if (spec.type === "switch") {
+    if (!/^(true|false|1|0|yes|no)$/i.test(text)) {
+      throw new SettingsError(`${origin} is a switch: give true or false, not "${text}"`);
+    }
+    values[spec.name] = /^(true|1|yes)$/i.test(text);
+  } else if (spec.type === "choice") {
+    if (!spec.choices.includes(text)) {
+      throw new SettingsError(`${origin} is one of ${spec.choices.join(", ")}, not "${text}"`);
+    }
+    values[spec.name] = text;
+  } else if (spec.type === "whole" || spec.type === "seconds") {
+    const number = Number(text.replace(/s$/, ""));
+    const whole = spec.type === "seconds" || Number.isInteger(number);
+    if (text.trim() === "" || !whole || !(number >= spec.min && number <= spec.max)) {
+      const kind = spec.type === "whole" ? "a whole number" : "seconds";
+      throw new SettingsError(
+        `${origin} is ${kind} from ${spec.min} to ${spec.max}, not "${text}"`,
+      );
+    }
+    values[spec.name] = number;
+  } else {
+    values[spec.name] = text;
+  }
+}
+
+/** The first layer that has a name wins. `keys` are the lines of --api-key-file. */
+export function settle(layers: readonly Values[], keys: readonly string[]): Settings {
+  const get = (name: FlagName): Value | undefined => {
+    const layer = layers.find((values) => values[name] !== undefined);
+    const spec = specs.get(name);
+    return layer?.[name] ?? (spec && "default" in spec ? spec.default : undefined);
+  };
+  const text = (name: FlagName) => String(get(name) ?? "");
+  const number = (name: FlagName) => Number(get(name));
+  const list = (name: FlagName) => (get(name) as readonly string[] | undefined) ?? [];
+  const models = modelSettings(list("model"), text("model-name"));
+  return {
+    host: text("host"),
+    port: number("port"),
+    engine: text("engine") as EngineName,
+    models,
+    workers: number("workers"),
+    frontends: number("frontends"),
+    router_mode: text("router-mode") as RouterMode,
+    api_keys: [...list("api-key"), ...keys].filter((key) => key !== ""),
+    cors_origin: text("cors-origin"),
+    drain_timeout_ms: number("drain-timeout") * 1000,
+    request_timeout_ms: number("request-timeout") * 1000,
+    log_level: text("log-level") as Settings["log_level"],
+    cache_dir: text("cache-dir"),
+    context_length: number("context-length"),
+    max_num_seqs: number("max-num-seqs"),
+    threads: number("threads"),
+    ignore_unknown_fields: get("ignore-unknown-fields") === true,
+    inspector_host: text("inspector-host"),
+    inspector_port: number("inspector-port"),
+  };
+}
+
+function modelSettings(given: readonly string[], name: string): readonly ModelSetting[] {
+  if (given.length === 0) return [{ source: "", ...(name === "" ? {} : { name }) }];
+  const models = given.map((text): ModelSetting => {
+    // "name=source"; a path may hold "=" itself, but then after a slash.
+    const equals = text.indexOf("=");
+    const named = equals > 0 && !text.slice(0, equals).includes("/");
+    return named
+      ? { name: text.slice(0, equals), source: text.slice(equals + 1) }
+      : { source: text };
+  });
+  if (name !== "") {
+    if (models.length > 1) {
+      throw new SettingsError("--model-name names one model; with several use --model name=source");
+    }
+    return [{ name, source: models[0]?.source ?? "" }];
+  }
+  const unnamed = models.filter((model) => model.name === undefined);
+  if (models.length > 1 && unnamed.length > 0) {
+    throw new SettingsError(`several models need names: --model name=${unnamed[0]?.source ?? ""}`);
+  }
+  const names = models.map((model) => model.name);
+  const twice = names.find((item, index) => item !== undefined && names.indexOf(item) !== index);
+  if (twice !== undefined) throw new SettingsError(`two models are named "${twice}"`);
+  return models;
+}
+
+/** The effective settings as YAML that `--config` reads back; keys are shown by their length only. */
+export function dumpConfig(settings: Settings): string {
+  const model = settings.models.map((item) =>
+    item.name === undefined ? item.source : `${item.name}=${item.source}`,
+  );
+  return stringifyYaml({
+    host: settings.host,
+    port: settings.port,
+    engine: settings.engine,
+    ...(model.length === 1 && model[0] === "" ? {} : { model }),
+    workers: settings.workers,
+    frontends: settings.frontends,
+    "router-mode": settings.router_mode,
+    ...(settings.api_keys.length === 0
+      ? {}
+      : { "api-key": settings.api_keys.map(() => "<hidden>") }),
+    "cors-origin": settings.cors_origin,
+    "drain-timeout": settings.drain_timeout_ms / 1000,
+    "request-timeout": settings.request_timeout_ms / 1000,
+    "log-level": settings.log_level,
+    ...(settings.cache_dir === "" ? {} : { "cache-dir": settings.cache_dir }),
+    "context-length": settings.context_length,
+    "max-num-seqs": settings.max_num_seqs,
+    threads: settings.threads,
+    "ignore-unknown-fields": settings.ignore_unknown_fields,
+    "inspector-host": settings.inspector_host,
+    "inspector-port": settings.inspector_port,
+  });
+}
+
+/** The known flag at most two edits away, for "did you mean". */
+function nearest(name: string): string | undefined {
+  let best: string | undefined;
+  let best_edits = 3;
+  for (const flag of flags) {
+    const edits = editDistance(name, flag.name);
+    if (edits < best_edits) [best, best_edits] = [flag.name, edits];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      next[j] = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same);
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

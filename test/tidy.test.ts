@@ -1,0 +1,214 @@
+/**
+ * Style as a test: the one-way import arrow, what may touch the world, sizes, dead files.
+ * The rules are tables at the top, so that a change of rule is a change of a table.
+ */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+
+const root = join(import.meta.dir, "..");
+
+/** room → rooms it may import, beside itself. `cluster.ts` may import all; nobody imports it. */
+const arrow: Readonly<Record<string, readonly string[]>> = {
+  proto: [],
+  runtime: ["proto"],
+  llm: ["proto"],
+  native: [],
+  actors: ["proto", "runtime", "llm"],
+  supervisors: ["proto", "runtime", "llm", "actors"],
+  deploy: [],
+};
+
+/** Packages by room: what is not named here may not be imported there. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  proto: ["protobufjs", "protobufjs-cli", "protobufjs/minimal.js", "protobufjs-cli/pbjs"],
+  runtime: ["protobufjs/minimal.js", "hyperid", "pino", "bun:sqlite"],
+  llm: ["@huggingface/jinja"],
+  native: ["bun:ffi"],
+  actors: ["zod"],
+  supervisors: ["yaml"],
+  deploy: [],
+};
+
+/** Node's modules that read or change the world; pure ones (`node:path`) are free to all. */
+const pureNodeModules = ["node:path", "node:buffer", "node:util", "node:crypto", "node:assert"];
+
+const bannedOutsideRuntime: readonly (readonly [RegExp, string])[] = [
+  [/\bDate\.|new Date\(\)/, "time comes from the clock capability"],
+  [/\bperformance\./, "time comes from the clock capability"],
+  [/\bMath\.random\b/, "randomness comes from the random capability"],
+  [/\bcrypto\.(randomUUID|getRandomValues|randomBytes)\b/, "ids come from the ids capability"],
+  [/\bset(Timeout|Interval|Immediate)\(/, "timers come from the clock capability"],
+  [/\bqueueMicrotask\(/, "use clock.defer"],
+  [/\bconsole\./, "log through the log capability"],
+  [/\bprocess\.(?!env\.NODE_ENV)/, "the process belongs to runtime/real and cluster.ts"],
+  [
+    /\bBun\.(serve|spawn|spawnSync|file|write|connect|listen|sleep|nanoseconds|stdin|env)\b/,
+    "use a capability",
+  ],
+  [/(?<![.\w])fetch\(/, "use net.fetch"],
+  [/new (WebSocket|Worker)\(/, "use a capability"],
+];
+
+const limits = { lines: 600, columns: 100 };
+
+/** Files outside the rules of a room, each with its reason. */
+const exempt: Readonly<Record<string, string>> = {
+  "proto/generate.ts": "a build script",
+  "native/build.ts": "a build script",
+  "native/index.ts": "the leaf that opens libraries",
+  "cluster.ts": "the one entry",
+};
+
+/** Where a reader starts: everything else must be reachable from here. */
+const entries = ["cluster.ts", "proto/generate.ts", "native/build.ts"];
+
+type Source = { path: string; text: string; code: string; imports: string[] };
+
+const tracked = Bun.spawnSync(["git", "ls-files", "-co", "--exclude-standard"], { cwd: root })
+  .stdout.toString()
+  .split("\n")
+  .filter((path) => path !== "");
+
+const sources: Source[] = tracked
+  .filter((path) => /\.tsx?$/.test(path) && !path.startsWith("proto/gen/"))
+  .filter((path) => Bun.file(join(root, path)).size > 0)
+  .map((path) => {
+    const text = readFileSync(join(root, path), "utf8");
+    const code = withoutComments(text);
+    const found = code.matchAll(/(?:from|import)\s*\(?\s*["']([^"']+)["']/g);
+    return { path, text, code, imports: [...found].map((match) => match[1] ?? "") };
+  });
+const product = sources.filter((source) => !source.path.startsWith("test/"));
+
+function withoutComments(text: string): string {
+  return text
+    .replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, " "))
+    .replace(/(^|\s)\/\/[^\n]*/g, "$1");
+}
+
+const roomOf = (path: string) => (path.includes("/") ? path.slice(0, path.indexOf("/")) : path);
+const resolved = (from: string, target: string) => normalize(join(dirname(from), target));
+
+test("there is something to check", () => {
+  expect(product.length).toBeGreaterThan(20);
+});
+
+test("imports follow the one-way arrow", () => {
+  const wrong: string[] = [];
+  for (const { path, imports } of product) {
+    const room = roomOf(path);
+    if (exempt[path] === "the one entry") continue;
+    for (const target of imports) {
+      if (target.startsWith(".")) {
+        const to = roomOf(resolved(path, target));
+        const opensNative = to === "native" && /^actors\/(engine|kv)\//.test(path);
+        if (to !== room && !opensNative && !arrow[room]?.includes(to)) {
+          wrong.push(`${path} imports ${target}: ${room} may not import ${to}`);
+        }
+      } else if (target.startsWith("node:")) {
+        const free = pureNodeModules.includes(target) || exempt[path];
+        if (!free && !/^(runtime\/real|native|deploy)\//.test(path)) {
+          wrong.push(`${path} imports ${target}: it reaches the world`);
+        }
+      } else if (!packages[room]?.includes(target) && room !== "deploy") {
+        wrong.push(`${path} imports package ${target}: not listed for ${room}`);
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("a role imports of another role only its face", () => {
+  const wrong: string[] = [];
+  for (const { path, imports } of product) {
+    const role = /^actors\/([^/]+)\//.exec(path)?.[1];
+    if (role === undefined) continue;
+    for (const target of imports.filter((name) => name.startsWith("."))) {
+      const other = /^actors\/([^/]+)\/(.+)$/.exec(resolved(path, target));
+      if (other && other[1] !== role && other[2] !== `${other[1]}.ts`) {
+        wrong.push(`${path} imports ${target}: only actors/${other[1]}/${other[1]}.ts is its face`);
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("only runtime touches clock, randomness, network, files and processes", () => {
+  const wrong: string[] = [];
+  for (const { path, code } of product) {
+    if (/^(runtime|deploy)\//.test(path) || exempt[path]) continue;
+    for (const [index, line] of code.split("\n").entries()) {
+      for (const [pattern, advice] of bannedOutsideRuntime) {
+        if (pattern.test(line)) wrong.push(`${path}:${index + 1}: ${advice}: ${line.trim()}`);
+      }
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("runtime knows no word of language models", () => {
+  const words = /\b(token(s|izer|ize)?|prompt|llm|sampl(e|ing)|logits?|prefill|decode worker)\b/i;
+  const wrong = product
+    .filter(({ path }) => path.startsWith("runtime/"))
+    .flatMap(({ path, code }) =>
+      code
+        .split("\n")
+        .flatMap((line, index) => (words.test(line) ? [`${path}:${index + 1}: ${line}`] : [])),
+    );
+  expect(wrong).toEqual([]);
+});
+
+test("files are small, lines are short, nothing is typed any", () => {
+  const wrong: string[] = [];
+  for (const { path, text, code } of sources) {
+    const lines = text.split("\n");
+    if (lines.length > limits.lines) wrong.push(`${path}: ${lines.length} lines`);
+    for (const [index, line] of lines.entries()) {
+      const wide = line.length > limits.columns && !/["'`]/.test(line);
+      if (wide) wrong.push(`${path}:${index + 1}: ${line.length} columns`);
+    }
+    if (/(:|<|as)\s*any\b(?!\s*[a-z])/.test(code)) wrong.push(`${path}: any`);
+    if (/@ts-(ignore|nocheck)/.test(text)) wrong.push(`${path}: @ts-ignore`);
+    if (/^export default/m.test(code) && !path.endsWith(".config.ts")) {
+      wrong.push(`${path}: default export`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("file names are kebab-case", () => {
+  const wrong = sources.map(({ path }) => path).filter((path) => /[A-Z_]/.test(path));
+  expect(wrong).toEqual([]);
+});
+
+test("no file is dead: everything is reachable from an entry", () => {
+  const byPath = new Map(product.map((source) => [source.path, source]));
+  const scripts = [
+    ...readFileSync(join(root, "package.json"), "utf8").matchAll(/bun ([\w/-]+\.ts)/g),
+  ];
+  const queue = [...entries, ...scripts.map((match) => match[1] ?? "")];
+  const seen = new Set<string>();
+  while (queue.length > 0) {
+    const path = queue.pop() ?? "";
+    const source = byPath.get(path);
+    if (source === undefined || seen.has(path)) continue;
+    seen.add(path);
+    for (const target of source.imports) {
+      if (target.startsWith(".")) queue.push(resolved(path, target));
+    }
+  }
+  const dead = product.map(({ path }) => path).filter((path) => !seen.has(path));
+  expect(dead).toEqual([]);
+});
+
+test("every folder has its sentence in docs/structures.md", () => {
+  const page = readFileSync(join(root, "docs/structures.md"), "utf8");
+  const folders = new Set(
+    product
+      .map(({ path }) => dirname(path))
+      .filter((folder) => folder !== "." && !folder.startsWith("proto/gen")),
+  );
+  const missing = [...folders].filter((folder) => !page.includes(`\`${folder}/\``));
+  expect(missing).toEqual([]);
+});

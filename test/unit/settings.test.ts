@@ -1,0 +1,130 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { flags, helpText } from "../../supervisors/settings/flags.ts";
+import {
+  dumpConfig,
+  parseConfig,
+  parseEnvironment,
+  parseFlags,
+  SettingsError,
+  settle,
+} from "../../supervisors/settings/settings.ts";
+
+const fromFlags = (...args: string[]) => settle([parseFlags(args)], []);
+const complaint = (run: () => unknown): string => {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message;
+    throw error;
+  }
+  return "";
+};
+
+test("defaults are those of the contract", () => {
+  const settings = fromFlags();
+  expect(settings).toMatchObject({
+    host: "127.0.0.1",
+    port: 8000,
+    engine: "llama",
+    workers: 1,
+    frontends: 1,
+    router_mode: "least-loaded",
+    drain_timeout_ms: 30_000,
+    log_level: "info",
+    inspector_port: 8001,
+    models: [{ source: "" }],
+  });
+});
+
+test("a flag wins over the environment, that over YAML, that over the default", () => {
+  const yaml = parseConfig("port: 1\nworkers: 2\nfrontends: 3\n", "c.yaml");
+  const env = parseEnvironment({ TROUPE_PORT: "4", DYN_HTTP_PORT: "5", TROUPE_WORKERS: "6" });
+  const settings = settle([parseFlags(["--port", "7"]), env, yaml], []);
+  expect([settings.port, settings.workers, settings.frontends]).toEqual([7, 6, 3]);
+});
+
+test("Dynamo's environment names are read, ours first", () => {
+  expect(settle([parseEnvironment({ DYN_HTTP_PORT: "9001" })], []).port).toBe(9001);
+  const both = parseEnvironment({ DYN_HTTP_PORT: "9001", TROUPE_PORT: "9002" });
+  expect(settle([both], []).port).toBe(9002);
+  expect(settle([parseEnvironment({ DYN_LOG: "info,hyper=warn" })], []).log_level).toBe("info");
+});
+
+const bad: readonly (readonly [string[], RegExp])[] = [
+  [["--prot", "1"], /unknown flag --prot; did you mean --port\?/],
+  [["serve"], /"serve" is not a flag; see --help/],
+  [["--port"], /--port needs a value/],
+  [["--port", "70000"], /--port is a whole number from 0 to 65535, not "70000"/],
+  [["--port", ""], /--port is a whole number/],
+  [["--workers", "1.5"], /--workers is a whole number/],
+  [["--engine", "vllm"], /--engine is one of llama, echo, not "vllm"/],
+  [["--dump-config=maybe"], /switch: give true or false/],
+  [["--model", "a.gguf", "--model", "b.gguf"], /several models need names: --model name=a.gguf/],
+  [["--model", "x=a.gguf", "--model", "x=b.gguf"], /two models are named "x"/],
+  [["--model", "a=1", "--model", "b=2", "--model-name", "c"], /names one model/],
+];
+for (const [args, message] of bad) {
+  test(`refuses ${args.join(" ")}`, () => {
+    expect(complaint(() => fromFlags(...args))).toMatch(message);
+  });
+}
+
+test("models: path, named, hub reference with a colon, path with an equals sign", () => {
+  expect(fromFlags("--model", "hf:org/repo:Q4_K_M").models).toEqual([
+    { source: "hf:org/repo:Q4_K_M" },
+  ]);
+  expect(fromFlags("--model", "tiny=a.gguf", "--model", "big=hf:o/r").models).toEqual([
+    { name: "tiny", source: "a.gguf" },
+    { name: "big", source: "hf:o/r" },
+  ]);
+  expect(fromFlags("--model", "./odd=name.gguf").models).toEqual([{ source: "./odd=name.gguf" }]);
+  expect(fromFlags("--model-name", "chat").models).toEqual([{ source: "", name: "chat" }]);
+});
+
+test("YAML: unknown keys, wrong shapes and broken text are told with the file's name", () => {
+  expect(complaint(() => parseConfig("prot: 1", "c.yaml"))).toBe('c.yaml: unknown setting "prot"');
+  expect(complaint(() => parseConfig("- 1", "c.yaml"))).toMatch(/c.yaml must be a YAML mapping/);
+  expect(complaint(() => parseConfig("port: [1, 2]", "c.yaml"))).toMatch(/takes one value/);
+  expect(complaint(() => parseConfig("a: [", "c.yaml"))).toMatch(/c.yaml is not valid YAML/);
+});
+
+test("a dumped configuration reads back as the same settings", () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        port: fc.integer({ min: 0, max: 65535 }),
+        workers: fc.integer({ min: 1, max: 256 }),
+        drain: fc.integer({ min: 0, max: 3600 }),
+        mode: fc.constantFrom("least-loaded", "round-robin", "random", "power-of-two", "direct"),
+        name: fc.constantFrom("", "chat"),
+        ignore: fc.boolean(),
+      }),
+      ({ port, workers, drain, mode, name, ignore }) => {
+        const args = [
+          "--port",
+          `${port}`,
+          "--workers",
+          `${workers}`,
+          "--drain-timeout",
+          `${drain}`,
+        ];
+        if (name !== "") args.push("--model", `${name}=m.gguf`);
+        if (ignore) args.push("--ignore-unknown-fields");
+        const settings = fromFlags(...args, "--router-mode", mode);
+        expect(settle([parseConfig(dumpConfig(settings), "dump")], [])).toEqual(settings);
+      },
+    ),
+  );
+});
+
+test("keys are not shown by --dump-config", () => {
+  const settings = settle([parseFlags(["--api-key", "sk-secret"])], ["sk-file"]);
+  expect(settings.api_keys).toEqual(["sk-secret", "sk-file"]);
+  expect(dumpConfig(settings)).not.toContain("sk-");
+});
+
+test("help names every flag", () => {
+  const help = helpText();
+  for (const flag of flags) expect(help).toContain(`--${flag.name}`);
+});
