@@ -153,7 +153,7 @@ class NeedMore {
   constructor(readonly bytes: number) {}
 }
 
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 class Reader {
   offset = 0;

@@ -48,16 +48,32 @@ const ASCII_SYMBOL_WORD = String.raw`[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_${"`"}{|}~]
 const DEEPSEEK3_WORDS = re(
   String.raw`${ASCII_SYMBOL_WORD}|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|${BLANKS}`,
 );
-const HAN_KANA = re("[一-龥぀-ゟ゠-ヿ]+");
+const HAN_KANA = re(String.raw`[\u{4E00}-\u{9FA5}\u{3040}-\u{309F}\u{30A0}-\u{30FF}]+`);
 const DIGITS_3 = re(String.raw`\p{N}{1,3}`);
 const DIGIT = re(String.raw`\p{N}`);
 const DEEPSEEK3 = [DIGITS_3, HAN_KANA, DEEPSEEK3_WORDS];
-const DEEPSEEK_LETTERS =
-  "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕ" +
-  "ἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛ" +
-  "Ꜣ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
-const DEEPSEEK_HAN = re("[一-龥ࠀ-一가-퟿]+");
-const BLOOM = re(String.raw` ?[^(\t-\r |.,!?…。，、।۔،)]+`);
+const DEEPSEEK_LETTERS = [
+  String.raw`A-Za-z\u{B5}\u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8}-\u{1BA}\u{1BC}-\u{1BF}\u{1C4}-\u{293}`,
+  String.raw`\u{295}-\u{2AF}\u{370}-\u{373}\u{376}\u{377}\u{37B}-\u{37D}\u{37F}\u{386}\u{388}-`,
+  String.raw`\u{38A}\u{38C}\u{38E}-\u{3A1}\u{3A3}-\u{3F5}\u{3F7}-\u{481}\u{48A}-\u{52F}\u{531}-`,
+  String.raw`\u{556}\u{10A0}-\u{10C5}\u{13A0}-\u{13F5}\u{13F8}-\u{13FD}\u{1C90}-\u{1CBA}`,
+  String.raw`\u{1CBD}-\u{1CBF}\u{1D00}-\u{1D2B}\u{1D6B}-\u{1D77}\u{1D79}-\u{1D9A}\u{1E00}-`,
+  String.raw`\u{1F15}\u{1F18}-\u{1F1D}\u{1F20}-\u{1F45}\u{1F48}-\u{1F4D}\u{1F50}-\u{1F57}`,
+  String.raw`\u{1F59}\u{1F5B}\u{1F5D}\u{1F5F}-\u{1F7D}\u{1F80}-\u{1FB4}\u{1FB6}-\u{1FBC}`,
+  String.raw`\u{1FBE}\u{1FC2}-\u{1FC4}\u{1FC6}-\u{1FCC}\u{1FD0}-\u{1FD3}\u{1FD6}-\u{1FDB}`,
+  String.raw`\u{1FE0}-\u{1FEC}\u{1FF2}-\u{1FF4}\u{1FF6}-\u{1FFC}\u{2102}\u{2107}\u{210A}-`,
+  String.raw`\u{2113}\u{2115}\u{2119}-\u{211D}\u{2124}\u{2126}\u{2128}\u{212A}-\u{212D}\u{212F}`,
+  String.raw`-\u{2134}\u{2139}\u{213C}-\u{213F}\u{2145}-\u{2149}\u{214E}\u{2183}\u{2184}`,
+  String.raw`\u{2C00}-\u{2C7B}\u{2C7E}-\u{2CE4}\u{2CEB}-\u{2CEE}\u{2CF2}\u{2CF3}\u{A640}-`,
+  String.raw`\u{A66D}\u{A680}-\u{A69B}\u{A722}-\u{A76F}\u{A771}-\u{A787}\u{A78B}-\u{A78E}`,
+  String.raw`\u{AB70}-\u{ABBF}\u{FB00}-\u{FB06}\u{FB13}-\u{FB17}\u{FF21}-\u{FF3A}\u{FF41}-`,
+  String.raw`\u{FF5A}\u{10400}-\u{1044F}\u{104B0}-\u{104D3}\u{104D8}-\u{104FB}\u{10C80}-`,
+  String.raw`\u{10CB2}\u{10CC0}-\u{10CF2}\u{118A0}-\u{118DF}\u{1E900}-\u{1E943}`,
+].join("");
+const DEEPSEEK_HAN = re(String.raw`[\u{4E00}-\u{9FA5}\u{800}-\u{4E00}\u{AC00}-\u{D7FF}]+`);
+const BLOOM = re(
+  String.raw` ?[^(\t-\r |.,!?\u{2026}\u{3002}\u{FF0C}\u{3001}\u{964}\u{6D4}\u{60C})]+`,
+);
 
 const gpt2Like: PreTokenizer = { steps: [GPT2] };
 const llama3: PreTokenizer = { steps: [LLAMA3], ignore_merges: true, add_bos: true };
@@ -101,7 +117,9 @@ const TABLE: Record<string, PreTokenizer> = {
     steps: [
       re("[\r\n]"),
       re(`[\\t-\\r ]?[${DEEPSEEK_LETTERS}]+`),
-      re("[\\t-\\r ]?[!-/:-~！-／：-～‘-‟　-。]+"),
+      re(
+        String.raw`[\t-\r ]?[!-/:-~\u{FF01}-\u{FF0F}\u{FF1A}-\u{FF5E}\u{2018}-\u{201F}\u{3000}-\u{3002}]+`,
+      ),
       re("[\\t-\\r ]+$"),
       DEEPSEEK_HAN,
       re(String.raw`\p{N}+`),
@@ -135,7 +153,14 @@ const TABLE: Record<string, PreTokenizer> = {
   superbpe: { steps: [re(String.raw`\p{N}+`), re(String.raw`(?=(\d{3})+(?!\d))`)] },
   youtu: {
     steps: [
-      re("[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+"),
+      re(
+        [
+          String.raw`[\u{AC00}-\u{D7A3}\u{3131}-\u{318E}]+`,
+          String.raw`[\u{FF01}\u{2026}\u{201C}\u{201D}\u{2018}\u{2019}\u{2014}\u{FF1A}\u{FF1B}\u{FF0C}\u{3001}-\u{303F}\u{FE30}-\u{FE4F}]+`,
+          String.raw`[\u{3105}-\u{312F}]+`,
+          String.raw`[\u{4E00}-\u{9FA5}\u{3040}-\u{309F}\u{30A0}-\u{30FF}]+`,
+        ].join("|"),
+      ),
       re(
         String.raw`${casePairs(LETTER_OR_MARK, LETTER_OR_MARK, `${CONTRACTION}?`)}|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|${BLANKS}`,
       ),
@@ -156,9 +181,7 @@ const TABLE: Record<string, PreTokenizer> = {
   viking: { steps: [BLOOM, DIGIT] },
   bailingmoe: bailing,
   "seed-coder": {
-    steps: [
-      re(String.raw`${CONTRACTION}|${LEAD}\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|${BLANKS}`),
-    ],
+    steps: [re(String.raw`${CONTRACTION}|${LEAD}\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|${BLANKS}`)],
   },
   ufakzeka: {
     steps: [re(String.raw`${LEAD}\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|${BLANKS}`)],
@@ -166,7 +189,10 @@ const TABLE: Record<string, PreTokenizer> = {
   afmoe: {
     steps: [
       DIGIT_GROUPS,
-      re("[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+"),
+      re(
+        String.raw`[\u{4E00}-\u{9FFF}\u{3400}-\u{4DBF}\u{8C48}-\u{FAFF}\u{3040}-\u{309F}\u{30A0}-\u{30FF}\u{FF65}-\u{FF9F}\u{2F00}-\u{2FDF}\u{E40}-` +
+          String.raw`\u{E7F}\u{E80}-\u{EFF}\u{1780}-\u{17FF}\u{1000}-\u{109F}\u{AA60}-\u{AA7F}\u{A9E0}-\u{A9FF}\u{AC00}-\u{D7AF}\u{1100}-\u{11FF}]+`,
+      ),
       DEEPSEEK3_WORDS,
     ],
   },
@@ -181,9 +207,7 @@ const TABLE: Record<string, PreTokenizer> = {
   minicpm5: {
     steps: [
       DIGITS_3,
-      re(
-        String.raw`${CONTRACTION}|${LEAD}\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|${BLANKS}`,
-      ),
+      re(String.raw`${CONTRACTION}|${LEAD}\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|${BLANKS}`),
     ],
     ignore_merges: true,
   },
@@ -220,9 +244,7 @@ const SAME_AS: Record<string, readonly string[]> = {
   qwen2: [
     ..."deepseek-r1-qwen kormo f2llmv2 stablelm2 hunyuan solar-open megrez grok-2".split(" "),
   ],
-  starcoder: [
-    ..."refact command-r smollm codeshell exaone minerva-7b mellum2".split(" "),
-  ],
+  starcoder: [..."refact command-r smollm codeshell exaone minerva-7b mellum2".split(" ")],
   "gpt-4o": ["llama4", "kanana2", "talkie", "minimax-m2"],
   "deepseek-v3": ["hunyuan-dense", "hy_v4", "joyai-llm"],
   tiny_aya: ["cohere2moe"],

@@ -19,7 +19,7 @@ type Special = {
   readonly strip_right: boolean;
 };
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Finds special tokens in text as llama.cpp's `tokenizer_st_partition` does: longer spellings (in
@@ -75,7 +75,7 @@ export class SpecialTokens {
       for (const start of starts.sort((a, b) => a - b)) {
         if (taken[start] === 1) continue;
         const end = start + special.text.length;
-        if (taken.indexOf(1, start) !== -1 && isTaken(taken, start, end)) {
+        if (isTaken(taken, start, end)) {
           this.enqueue(queue, this.longest(text, start, special.text.length - 1), start);
           continue;
         }
@@ -152,7 +152,8 @@ function isSpace(unit: number): boolean {
 }
 
 function stripLeft(text: string, taken: Uint8Array, start: number): void {
-  for (let i = start - 1; i >= 0 && taken[i] === 0 && isSpace(text.charCodeAt(i)); i--) taken[i] = 1;
+  for (let i = start - 1; i >= 0 && taken[i] === 0 && isSpace(text.charCodeAt(i)); i--)
+    taken[i] = 1;
 }
 
 function stripRight(text: string, taken: Uint8Array, end: number): void {

@@ -1,5 +1,5 @@
-import { LETTER, MARK, NUMBER, PUNCTUATION, SYMBOL, WHITESPACE } from "./unicode-classes.ts";
 import type { TextBuffer } from "./text-buffer.ts";
+import { LETTER, MARK, NUMBER, PUNCTUATION, SYMBOL, WHITESPACE } from "./unicode-classes.ts";
 
 /**
  * Cuts text into the words within which byte-pair merges happen, exactly as llama.cpp does: the
@@ -90,17 +90,23 @@ function runStep(
 ): void {
   switch (step.kind) {
     case "gpt2":
-      return splitGpt2(text, start, end, out);
+      splitGpt2(text, start, end, out);
+      break;
     case "llama3":
-      return splitLlama3(text, start, end, step.digits, step.marks, out);
+      splitLlama3(text, start, end, step.digits, step.marks, out);
+      break;
     case "lines":
-      return splitLines(text, start, end, out);
+      splitLines(text, start, end, out);
+      break;
     case "digit_groups":
-      return splitDigitGroups(text, start, end, out);
+      splitDigitGroups(text, start, end, out);
+      break;
     case "collapsed":
-      return splitCollapsed(text, start, end, step.regex, out);
+      splitCollapsed(text, start, end, step.regex, out);
+      break;
     case "wide":
-      return splitWide(text, start, end, step.regex, out);
+      splitWide(text, start, end, step.regex, out);
+      break;
   }
 }
 

@@ -1,0 +1,131 @@
+/**
+ * What a client is told when something goes wrong: OpenAI's nested error body, with codes that
+ * stay the same from release to release. The table of codes stands in docs/api.md.
+ */
+
+export type ApiErrorBody = {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly code: string;
+    readonly param: string | null;
+  };
+};
+
+/** Thrown by the pure rooms of the door and answered in one place; never leaves the frontend. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+  /** The field of the request that is to blame, as a path: `messages[0].content`. */
+  readonly param: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    param: string | null = null,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.param = param;
+    this.headers = headers;
+  }
+}
+
+export function errorBody(
+  status: number,
+  code: string,
+  message: string,
+  param: string | null,
+): ApiErrorBody {
+  return { error: { message, type: errorType(status), code, param } };
+}
+
+/** OpenAI's `type`; clients tell retryable errors by status, so few words do. */
+export function errorType(status: number): string {
+  if (status === 429 || status === 529) return "rate_limit_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+/** The label `error_type` of the metrics, in Dynamo's words. */
+export function errorClass(status: number): string {
+  if (status === 499) return "cancelled";
+  if (status === 404) return "not_found";
+  if (status === 429 || status === 529) return "overload";
+  if (status === 503) return "unavailable";
+  if (status === 501) return "not_implemented";
+  return status >= 500 ? "internal" : "validation";
+}
+
+export const invalidValue = (message: string, param: string) =>
+  new ApiError(400, "invalid_value", message, param);
+
+export const invalidType = (message: string, param: string) =>
+  new ApiError(400, "invalid_type", message, param);
+
+export const unsupported = (message: string, param: string) =>
+  new ApiError(400, "unsupported_parameter", message, param);
+
+export const unknownParameter = (param: string) =>
+  new ApiError(
+    400,
+    "unknown_parameter",
+    `Unknown parameter: '${param}'. docs/api.md lists what is understood.`,
+    param,
+  );
+
+export const missingParameter = (param: string) =>
+  new ApiError(
+    400,
+    "missing_required_parameter",
+    `Missing required parameter: '${param}'.`,
+    param,
+  );
+
+export const modelNotFound = (model: string, served: readonly string[]) =>
+  new ApiError(
+    404,
+    "model_not_found",
+    `The model '${clip(model)}' does not exist here. ` +
+      (served.length === 0 ? "No model is served yet." : `Served: ${served.join(", ")}.`),
+    "model",
+  );
+
+export const contextOverflow = (context: number, prompt: number, wanted: number, param: string) =>
+  new ApiError(
+    400,
+    "context_length_exceeded",
+    `This model's maximum context length is ${context} tokens, but ${prompt + wanted} were ` +
+      `requested (${prompt} in the prompt, at least ${wanted} for the answer). ` +
+      "Shorten the prompt or ask for fewer tokens.",
+    param,
+  );
+
+export const bodyTooLarge = (limit_bytes: number) =>
+  new ApiError(
+    413,
+    "request_too_large",
+    `The request body is larger than the limit of ${limit_bytes} bytes.`,
+    null,
+    // What is left of the body is not read, so the connection is of no further use.
+    { Connection: "close" },
+  );
+
+export const draining = () =>
+  new ApiError(
+    503,
+    "draining",
+    "This server is shutting down and takes no new requests. Retry: another one may answer.",
+    null,
+    { "Retry-After": "1" },
+  );
+
+/** Client text inside our own messages stays short and printable. */
+export function clip(text: string): string {
+  const short = text.length > 128 ? `${text.slice(0, 128)}…` : text;
+  return short.toWellFormed().replace(/\p{Cc}/gu, "�");
+}

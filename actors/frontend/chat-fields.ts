@@ -1,0 +1,91 @@
+/** Every field of POST /v1/chat/completions and of its messages. */
+import { z } from "zod";
+import { count, objectOf, type Fields, ignored, refused, samplingFields, used } from "./request-fields.ts";
+
+const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
+
+const textPart = z.object({ type: z.literal("text"), text: z.string() });
+const refusalPart = z.object({ type: z.literal("refusal"), refusal: z.string() });
+
+/** Every field of one message. */
+export const messageFields = {
+  role: used(
+    z.enum(["system", "developer", "user", "assistant"]),
+    "`system`, `developer` (rendered as `system`), `user` or `assistant`.",
+  ),
+  content: used(
+    z
+      .union([z.string(), z.array(z.union([textPart, refusalPart]))], {
+        error: "expected a string or an array of text parts",
+      })
+      .nullish(),
+    "Text, or parts of type `text` (joined by line breaks). Null only in an assistant message.",
+  ),
+  name: used(z.string().nullish(), "Handed to the chat template."),
+  reasoning_content: used(z.string().nullish(), "Handed to the chat template."),
+  refusal: ignored("What an answer of OpenAI carries."),
+  annotations: ignored("What an answer of OpenAI carries."),
+  audio: refused("No audio."),
+  tool_calls: refused("No tools until they exist.", isEmpty),
+  tool_call_id: refused("No tools until they exist."),
+  function_call: refused("No functions until they exist."),
+} as const satisfies Fields;
+
+export const messageShape = objectOf(messageFields);
+export type ChatMessage = z.infer<typeof messageShape>;
+
+export const chatFields = {
+  ...samplingFields,
+  messages: used(
+    z.array(messageShape).min(1),
+    "At least one. The chat template of the model renders them.",
+  ),
+  max_completion_tokens: used(
+    count(1).nullish(),
+    "Most tokens of one answer. Default: what is left of the context, at most 16384.",
+  ),
+  max_tokens: used(count(1).nullish(), "Older name of `max_completion_tokens`, which wins."),
+  logprobs: used(z.boolean().nullish(), "Log probability of every answer token."),
+  top_logprobs: used(count(0, 20).nullish(), "0–20 likeliest tokens. Needs `logprobs`."),
+  add_generation_prompt: used(
+    z.boolean().nullish(),
+    "Handed to the chat template. Default true: the assistant's turn begins.",
+  ),
+  chat_template_kwargs: used(
+    z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).nullish(),
+    "Variables for the chat template; strings, numbers, booleans.",
+  ),
+  reasoning_effort: used(z.string().nullish(), "Handed to the chat template."),
+  modalities: refused(
+    "Only text is made.",
+    (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
+  ),
+  response_format: refused(
+    "Only text until structured answers exist.",
+    (value) => (value as { type?: unknown } | null)?.type === "text",
+  ),
+  tools: refused("No tools until they exist.", isEmpty),
+  tool_choice: refused("No tools until they exist.", (v) => v === "none" || v === "auto"),
+  functions: refused("No functions until they exist.", isEmpty),
+  function_call: refused("No functions until they exist.", (v) => v === "none" || v === "auto"),
+  audio: refused("No audio."),
+  web_search_options: refused("No web search."),
+  moderation: refused("No moderation."),
+  chat_template: refused("The model's own template is used."),
+  continue_final_message: refused("A new turn is always begun.", (value) => value === false),
+  best_of: refused("Only in text completions.", (value) => value === 1),
+  echo: refused("Only in text completions.", (value) => value === false),
+  metadata: ignored("Nothing is stored."),
+  parallel_tool_calls: ignored("There are no tools to call."),
+  prediction: ignored("Only ever a hint to answer faster."),
+  prompt_cache_key: ignored("Prefixes are found by their content."),
+  prompt_cache_options: ignored("Prefixes are found by their content."),
+  prompt_cache_retention: ignored("Prefixes stay as long as there is room."),
+  safety_identifier: ignored("Nothing is stored."),
+  service_tier: ignored("There is one tier."),
+  store: ignored("Nothing is stored."),
+  verbosity: ignored("Only a hint."),
+} as const satisfies Fields;
+
+export const chatShape = objectOf(chatFields);
+export type ChatBody = z.infer<typeof chatShape>;

@@ -1,0 +1,157 @@
+/** Turns an unknown JSON value into a typed request, or says what is wrong with which field. */
+import type { z } from "zod";
+import {
+  type ApiError,
+  clip,
+  invalidType,
+  invalidValue,
+  missingParameter,
+  unknownParameter,
+  unsupported,
+} from "./api-error.ts";
+import type { Fields } from "./request-fields.ts";
+
+export type UnknownFields = "refuse" | "ignore";
+
+/**
+ * `where` prefixes the names in errors: "messages[2]". Throws ApiError (400).
+ * A value of null counts as absent, as in OpenAI's own requests.
+ */
+export function checkNames(
+  value: object,
+  fields: Fields,
+  unknown: UnknownFields,
+  where = "",
+): void {
+  for (const name in value) {
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    const path = where === "" ? name : `${where}.${name}`;
+    if (field === undefined) {
+      if (unknown === "ignore") continue;
+      throw unknownParameter(clip(path));
+    }
+    if (field.treatment !== "refused") continue;
+    const given: unknown = (value as Record<string, unknown>)[name];
+    if (given === null || given === undefined || field.harmless?.(given) === true) continue;
+    throw unsupported(`'${path}' is not supported: ${field.note}`, path);
+  }
+}
+
+/** Throws ApiError (400) for the first thing that is wrong. */
+export function checkShape<S extends z.ZodType>(value: unknown, shape: S): z.infer<S> {
+  const result = shape.safeParse(value);
+  if (result.success) return result.data;
+  const first = result.error.issues[0];
+  if (first === undefined) throw invalidValue("The request is not valid.", "");
+  throw explain(first, value, []);
+}
+
+export function checkObject(value: unknown): object {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw invalidType(`The body must be a JSON object, not ${nameOf(value)}.`, "");
+}
+
+type Issue = z.core.$ZodIssue;
+
+function explain(issue: Issue, root: unknown, base: readonly PropertyKey[]): ApiError {
+  const path = [...base, ...issue.path];
+  const param = pathText(path);
+  const value = valueAt(root, path);
+  switch (issue.code) {
+    case "invalid_type":
+      if (value === undefined) return missingParameter(param);
+      return invalidType(
+        `Invalid type for '${param}': expected ${article(issue.expected)}, got ${nameOf(value)}.`,
+        param,
+      );
+    case "too_big":
+      return invalidValue(
+        `'${param}' is too ${big(issue.origin)}: at most ${issue.maximum}${units(issue.origin)}, ` +
+          `got ${shown(value)}.`,
+        param,
+      );
+    case "too_small":
+      return invalidValue(
+        `'${param}' is too ${small(issue.origin)}: ${issue.inclusive ? "at least" : "more than"} ` +
+          `${issue.minimum}${units(issue.origin)}, got ${shown(value)}.`,
+        param,
+      );
+    case "invalid_value":
+      return value === undefined
+        ? missingParameter(param)
+        : invalidValue(
+            `'${param}' must be one of ${issue.values.map((v) => `'${String(v)}'`).join(", ")}, ` +
+              `got ${shown(value)}.`,
+            param,
+          );
+    case "invalid_union":
+      return explainUnion(issue, root, path);
+    default:
+      if (value === undefined) return missingParameter(param);
+      return invalidValue(`Invalid value for '${param}': ${issue.message}.`, param);
+  }
+}
+
+/** The branch that got furthest into the value is the one that the client meant. */
+function explainUnion(
+  issue: Extract<Issue, { code: "invalid_union" }>,
+  root: unknown,
+  path: readonly PropertyKey[],
+): ApiError {
+  let deepest: Issue | undefined;
+  for (const branch of issue.errors) {
+    for (const inner of branch) {
+      if (inner.path.length > (deepest?.path.length ?? 0)) deepest = inner;
+    }
+  }
+  if (deepest !== undefined && issue.errors.length > 0) return explain(deepest, root, path);
+  const param = pathText(path);
+  const value = valueAt(root, path);
+  if (value === undefined) return missingParameter(param);
+  return invalidType(`Invalid value for '${param}': ${issue.message}, got ${nameOf(value)}.`, param);
+}
+
+export function pathText(path: readonly PropertyKey[]): string {
+  let text = "";
+  for (const part of path) {
+    if (typeof part === "number") text += `[${part}]`;
+    else text += text === "" ? String(part) : `.${String(part)}`;
+  }
+  return clip(text);
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  let value = root;
+  for (const part of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[part];
+  }
+  return value;
+}
+
+function nameOf(value: unknown): string {
+  if (value === null) return "null";
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) return "an array";
+  return article(typeof value);
+}
+
+function article(word: string): string {
+  const plain = word === "int" ? "integer" : word === "record" ? "object" : word;
+  return /^[aeiou]/.test(plain) ? `an ${plain}` : `a ${plain}`;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value === "string") {
+    return value.length > 40 ? `${value.length} characters` : `'${clip(value)}'`;
+  }
+  return Array.isArray(value) ? `${value.length}` : nameOf(value);
+}
+
+const big = (origin: string) =>
+  origin === "array" || origin === "string" || origin === "set" ? "long" : "large";
+const small = (origin: string) =>
+  origin === "array" || origin === "string" || origin === "set" ? "short" : "small";
+const units = (origin: string) =>
+  origin === "array" ? " items" : origin === "string" ? " characters" : "";

@@ -1,0 +1,37 @@
+/** Every field of POST /v1/completions. */
+import { z } from "zod";
+import { count, type Fields, ignored, objectOf, promptInput, refused, samplingFields, used } from "./request-fields.ts";
+
+export const completionFields = {
+  ...samplingFields,
+  prompt: used(
+    promptInput,
+    "A string, token ids, or an array of either; prompts × answers ≤ 128 in one request.",
+  ),
+  max_tokens: used(
+    count(0).nullish(),
+    "Most tokens of one answer. Default 16. 0 only with `echo`.",
+  ),
+  logprobs: used(
+    z.int().min(0).max(5).nullish(),
+    "0–5: the chosen token's and that many likeliest ones'. Not with `echo`.",
+  ),
+  echo: used(z.boolean().nullish(), "Put the prompt before the answer."),
+  best_of: used(
+    count(1, 20).nullish(),
+    "Make this many, give the `n` with the best mean log probability. ≥ `n`, not with `stream`.",
+  ),
+  suffix: refused("No filling in the middle.", (value) => value === ""),
+  response_format: refused(
+    "Only text until structured answers exist.",
+    (value) => (value as { type?: unknown } | null)?.type === "text",
+  ),
+  max_completion_tokens: refused("Only in chat completions; `max_tokens` here."),
+  prompt_embeds: refused("Prompts are text or token ids."),
+  metadata: ignored("Nothing is stored."),
+  service_tier: ignored("There is one tier."),
+  store: ignored("Nothing is stored."),
+} as const satisfies Fields;
+
+export const completionShape = objectOf(completionFields);
+export type CompletionBody = z.infer<typeof completionShape>;

@@ -1,0 +1,178 @@
+/** From what a client wrote to token ids: every check that text and ids of a prompt need. */
+import { ApiError, contextOverflow, invalidValue } from "./api-error.ts";
+import { isTokenIds } from "./request-fields.ts";
+import type { ChatMessage } from "./chat-fields.ts";
+import type { ServedModel, TemplateMessage, TemplateVariables } from "./served-model.ts";
+
+/** No vocabulary has longer tokens, so a longer text cannot fit and is not tokenized at all. */
+const tokenCharsLimit = 256;
+
+/** Throws ApiError (400) for half a surrogate pair, which no encoding can carry. */
+export function checkText(text: string, param: string): string {
+  if (text.isWellFormed()) return text;
+  throw new ApiError(
+    400,
+    "invalid_unicode",
+    `'${param}' holds half of a surrogate pair (\\ud800–\\udfff alone); send whole characters.`,
+    param,
+  );
+}
+
+export type EncodeMode = { readonly add_special: boolean; readonly parse_special: boolean };
+
+export function encodeText(
+  model: ServedModel,
+  text: string,
+  mode: EncodeMode,
+  param: string,
+): Uint32Array {
+  const context = model.card.context_length;
+  const least = Math.ceil(text.length / tokenCharsLimit);
+  if (least > context) throw contextOverflow(context, least, 1, param);
+  return model.tokenizer.encode(text, mode);
+}
+
+/** Throws ApiError (400) for ids that the model has not. */
+export function checkTokenIds(
+  model: ServedModel,
+  ids: readonly number[],
+  param: string,
+): Uint32Array {
+  const vocabulary = model.tokenizer.vocab_size;
+  for (let i = 0; i < ids.length; i += 1) {
+    const id = ids[i] ?? 0;
+    if (id >= vocabulary) {
+      throw invalidValue(
+        `'${param}[${i}]' is token ${id}, but the vocabulary ends at ${vocabulary - 1}.`,
+        `${param}[${i}]`,
+      );
+    }
+  }
+  return Uint32Array.from(ids);
+}
+
+export type Prompt = {
+  readonly param: string;
+  readonly tokens: Uint32Array;
+  /** As the client wrote it; undefined when it came as token ids. */
+  readonly text: string | undefined;
+};
+
+type PromptInput = string | readonly string[] | readonly number[] | readonly (readonly number[])[];
+
+/** One prompt or several, text or ids. None empty. Throws ApiError (400). */
+export function readPrompts(
+  model: ServedModel,
+  input: PromptInput,
+  param: string,
+  prompts_max: number,
+): readonly Prompt[] {
+  if (typeof input === "string") return [textPrompt(model, input, param)];
+  if (input.length === 0) throw invalidValue(`'${param}' is an empty array.`, param);
+  if (isTokenIds(input)) {
+    return [{ param, tokens: checkTokenIds(model, input, param), text: undefined }];
+  }
+  if (input.length > prompts_max) {
+    throw invalidValue(
+      `'${param}' has ${input.length} items; at most ${prompts_max} go into one request.`,
+      param,
+    );
+  }
+  return input.map((item, i) => {
+    const path = `${param}[${i}]`;
+    if (typeof item === "string") return textPrompt(model, item, path);
+    if (item.length === 0) throw invalidValue(`'${path}' is empty.`, path);
+    return { param: path, tokens: checkTokenIds(model, item, path), text: undefined };
+  });
+}
+
+function textPrompt(model: ServedModel, text: string, param: string): Prompt {
+  checkText(text, param);
+  const mode = { add_special: true, parse_special: true };
+  const tokens = encodeText(model, text, mode, param);
+  if (text === "" || tokens.length === 0) throw invalidValue(`'${param}' is empty.`, param);
+  return { param, tokens, text };
+}
+
+/** Conversation → tokens by the model's own template. Throws ApiError (400). */
+export function encodeChat(
+  model: ServedModel,
+  messages: readonly ChatMessage[],
+  add_generation_prompt: boolean,
+  variables: TemplateVariables,
+): Uint32Array {
+  if (model.renderChat === undefined) {
+    throw new ApiError(
+      400,
+      "no_chat_template",
+      `The model '${model.name}' has no chat template; use /v1/completions.`,
+      "model",
+    );
+  }
+  const turns = messages.map(templateMessage);
+  let text: string;
+  try {
+    text = model.renderChat(turns, { add_generation_prompt, variables });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ApiError(
+      400,
+      "template_refused",
+      `The chat template of '${model.name}' refuses these messages: ${why.slice(0, 300)}`,
+      "messages",
+    );
+  }
+  const tokens = encodeText(model, text, chatMode(model, text), "messages");
+  if (tokens.length === 0) throw invalidValue("The messages render to an empty prompt.", "messages");
+  return tokens;
+}
+
+/** Most templates spell the begin token themselves; the others rely on the tokenizer. */
+function chatMode(model: ServedModel, text: string): EncodeMode {
+  const { bos } = model.tokenizer.special;
+  const spelled = bos === undefined ? "" : utf8.decode(model.tokenizer.tokenBytes(bos));
+  return { add_special: spelled === "" || !text.startsWith(spelled), parse_special: true };
+}
+
+const utf8 = new TextDecoder();
+
+function templateMessage(message: ChatMessage, i: number): TemplateMessage {
+  const role = message.role === "developer" ? "system" : message.role;
+  const param = `messages[${i}].content`;
+  const turn = { role, content: checkText(contentText(message, param), param) };
+  const { name, reasoning_content } = message;
+  if (name != null) checkText(name, `messages[${i}].name`);
+  if (reasoning_content != null) {
+    checkText(reasoning_content, `messages[${i}].reasoning_content`);
+  }
+  if (name == null && reasoning_content == null) return turn;
+  return {
+    ...turn,
+    ...(name == null ? {} : { name }),
+    ...(reasoning_content == null ? {} : { reasoning_content }),
+  };
+}
+
+function contentText(message: ChatMessage, param: string): string {
+  const { content } = message;
+  if (typeof content === "string") return content;
+  if (content == null) {
+    if (message.role === "assistant") return "";
+    throw new ApiError(
+      400,
+      "missing_required_parameter",
+      `Missing required parameter: '${param}'.`,
+      param,
+    );
+  }
+  return content.map((part) => (part.type === "text" ? part.text : part.refusal)).join("\n");
+}
+
+/** The text of token ids, without control tokens: what `echo` shows for a prompt of ids. */
+export function decodeTokens(model: ServedModel, tokens: Uint32Array): string {
+  const parts: Uint8Array[] = [];
+  for (const token of tokens) {
+    if (!model.tokenizer.isControl(token)) parts.push(model.tokenizer.tokenBytes(token));
+  }
+  return utf8.decode(Buffer.concat(parts));
+}

@@ -1,0 +1,164 @@
+/**
+ * HTTP body → JSON value, within bounds: bytes, time, nesting and number of values. Whatever is
+ * wrong with it becomes an ApiError; nothing here makes the process pay for a hostile body.
+ */
+import type { Clock } from "../../runtime/capabilities.ts";
+import { ApiError, bodyTooLarge } from "./api-error.ts";
+
+export type BodyLimits = {
+  readonly body_bytes: number;
+  /** From the headers to the last byte of the body. */
+  readonly body_ms: number;
+};
+
+/** JSON.parse takes seconds for millions of brackets, so they are counted before. */
+const nestingLimit = 64;
+const valuesLimit = 4_000_000;
+/** Below this size a body cannot nest or hold enough to matter. */
+const unscannedBytes = 16_384;
+
+export async function readJson(
+  request: Request,
+  limits: BodyLimits,
+  clock: Clock,
+): Promise<unknown> {
+  const encoding = request.headers.get("content-encoding");
+  if (encoding !== null && encoding.toLowerCase() !== "identity") {
+    throw new ApiError(
+      415,
+      "unsupported_encoding",
+      "Compressed request bodies are not read; send the JSON as it is.",
+    );
+  }
+  const bytes = await withinTime(readBytes(request, limits.body_bytes), limits.body_ms, clock);
+  return parseJson(bytes);
+}
+
+function readBytes(request: Request, limit_bytes: number): Promise<Uint8Array> {
+  const length = request.headers.get("content-length");
+  if (length === null) return readUntil(request, limit_bytes);
+  // A refused body is cancelled unread: whoever sends gigabytes gets the answer first.
+  if (!(Number(length) <= limit_bytes)) return Promise.reject(bodyTooLarge(limit_bytes));
+  return request.bytes();
+}
+
+/** A body of unannounced length is counted while it comes. */
+async function readUntil(request: Request, limit_bytes: number): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array();
+  const parts: Uint8Array[] = [];
+  let size_bytes = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size_bytes += value.byteLength;
+    if (size_bytes > limit_bytes) {
+      void reader.cancel().catch(() => {});
+      throw bodyTooLarge(limit_bytes);
+    }
+    parts.push(value);
+  }
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : concat(parts, size_bytes);
+}
+
+function concat(parts: readonly Uint8Array[], size_bytes: number): Uint8Array {
+  const whole = new Uint8Array(size_bytes);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}
+
+function withinTime(
+  reading: Promise<Uint8Array>,
+  limit_ms: number,
+  clock: Clock,
+): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(limit_ms, () => {
+      reject(
+        new ApiError(408, "request_timeout", "The request body did not arrive in time.", null, {
+          Connection: "close",
+        }),
+      );
+    });
+    reading.then(
+      (bytes) => {
+        clock.cancel(timer);
+        resolve(bytes);
+      },
+      (error: unknown) => {
+        clock.cancel(timer);
+        reject(error instanceof ApiError ? error : cutShort());
+      },
+    );
+  });
+}
+
+const cutShort = () =>
+  new ApiError(400, "invalid_body", "The request body ended before it was complete.");
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Bytes → JSON value. A byte order mark is skipped. Throws ApiError (400). */
+export function parseJson(bytes: Uint8Array): unknown {
+  if (bytes.byteLength === 0) {
+    throw new ApiError(400, "invalid_json", "The request body is empty; send a JSON object.");
+  }
+  if (bytes.byteLength > unscannedBytes) checkStructure(bytes);
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw new ApiError(400, "invalid_utf8", "The request body is not valid UTF-8.");
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const why = error instanceof Error ? error.message.slice(0, 200) : "not JSON";
+    throw new ApiError(400, "invalid_json", `The request body is not valid JSON: ${why}.`);
+  }
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const comma = 0x2c;
+
+/** Counts brackets and commas outside strings. Throws ApiError (400) beyond the limits. */
+export function checkStructure(bytes: Uint8Array): void {
+  let depth = 0;
+  let values = 0;
+  const end = bytes.byteLength;
+  for (let i = 0; i < end; i += 1) {
+    const byte = bytes[i]!;
+    if (byte === quote) {
+      i = endOfString(bytes, i + 1);
+    } else if (byte === comma) {
+      values += 1;
+    } else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      if (depth > nestingLimit) throw tooComplex(`nested deeper than ${nestingLimit} levels`);
+    } else if (byte === 0x7d || byte === 0x5d) {
+      depth -= 1;
+    }
+  }
+  if (values > valuesLimit) throw tooComplex(`of more than ${valuesLimit} values`);
+}
+
+/** Index of the closing quote, or of the end: strings are most of a long body, so they are leapt. */
+function endOfString(bytes: Uint8Array, from: number): number {
+  let at = from;
+  for (;;) {
+    const close = bytes.indexOf(quote, at);
+    if (close < 0) return bytes.byteLength;
+    let slashes = 0;
+    while (close - slashes - 1 >= from && bytes[close - slashes - 1] === backslash) slashes += 1;
+    if (slashes % 2 === 0) return close;
+    at = close + 1;
+  }
+}
+
+const tooComplex = (what: string) =>
+  new ApiError(400, "invalid_json", `The request body is ${what}; nothing here needs that.`);

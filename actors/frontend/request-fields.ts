@@ -1,0 +1,154 @@
+/**
+ * The form in which every request field is written down once: what happens to it, its shape and
+ * one line for docs/api.md. Validation, the OpenAPI page and the test of docs/api.md read it.
+ */
+import { z } from "zod";
+
+export type Treatment = "used" | "ignored" | "refused";
+
+export type Field<S extends z.ZodType = z.ZodType> = {
+  readonly treatment: Treatment;
+  readonly shape: S;
+  /** Plain words, as they stand in docs/api.md. */
+  readonly note: string;
+  /** A refused field is still let through while its value asks for nothing. */
+  readonly harmless?: (value: unknown) => boolean;
+};
+
+export type Fields = Readonly<Record<string, Field>>;
+
+export type ShapesOf<F extends Fields> = { [K in keyof F]: F[K]["shape"] };
+
+/** The field changes the answer. */
+export function used<S extends z.ZodType>(shape: S, note: string): Field<S> {
+  return { treatment: "used", shape, note };
+}
+
+/** The field cannot change the answer here; its shape is not looked at. */
+export function ignored(note: string, shape: z.ZodType = z.unknown()): Field {
+  return { treatment: "ignored", shape, note };
+}
+
+/** The field asks for what does not exist; 400 names it, unless its value is null or harmless. */
+export function refused(note: string, harmless?: (value: unknown) => boolean): Field<z.ZodUnknown> {
+  const field: Field<z.ZodUnknown> = { treatment: "refused", shape: z.unknown(), note };
+  return harmless === undefined ? field : { ...field, harmless };
+}
+
+/** A zod object of the fields; names it does not know are judged by `checkNames`, not by zod. */
+export function objectOf<F extends Fields>(fields: F): z.ZodObject<ShapesOf<F>> {
+  const shapes: Record<string, z.ZodType> = {};
+  for (const [name, field] of Object.entries(fields)) shapes[name] = field.shape;
+  return z.object(shapes) as unknown as z.ZodObject<ShapesOf<F>>;
+}
+
+/** A number within bounds; null counts as absent, as everywhere in OpenAI's requests. */
+export const number = (minimum: number, maximum: number) => z.number().min(minimum).max(maximum);
+
+/** A whole number small enough to count tokens with. */
+export const count = (minimum: number, maximum = 1_000_000_000) =>
+  z.int().min(minimum).max(maximum);
+
+const wholeLimit = 2 ** 64;
+
+/** A 64-bit whole number, of either sign: JSON rounds the large ones, which is harmless here. */
+export const whole64 = z
+  .number()
+  .refine((value) => Number.isInteger(value) && Math.abs(value) <= wholeLimit, {
+    error: "expected a whole number of at most 64 bits",
+  })
+  .meta({ format: "int64" });
+
+/** Token ids; checked in one loop, as a long prompt holds tens of thousands of them. */
+export const tokenIds = z
+  .custom<readonly number[]>(isTokenIds, { error: "expected an array of token ids" })
+  .meta({ type: "array", items: { type: "integer", minimum: 0 } });
+
+export function isTokenIds(value: unknown): value is readonly number[] {
+  if (!Array.isArray(value)) return false;
+  for (let i = 0; i < value.length; i += 1) {
+    const id: unknown = value[i];
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > 0xffff_ffff) return false;
+  }
+  return true;
+}
+
+/** Text, token ids, or a list of either: `prompt` of completions and `input` of embeddings. */
+export const promptInput = z.union(
+  [z.string(), z.array(z.string()), tokenIds, z.array(tokenIds)],
+  { error: "expected a string, an array of strings, of token ids or of arrays of token ids" },
+);
+
+/** What chat and text completions have in common. Limits: Dynamo's protocols/openai/validate.rs. */
+export const samplingFields = {
+  model: used(z.string().min(1), "Served name of the model; `/v1/models` lists them."),
+  n: used(count(1, 128).nullish(), "Answers per prompt, 1–128. More than one needs `temperature` > 0."),
+  stream: used(z.boolean().nullish(), "Server-sent events instead of one JSON body."),
+  stream_options: used(
+    z.object({ include_usage: z.boolean().nullish(), include_obfuscation: z.unknown() }).nullish(),
+    "`include_usage` adds a last chunk with usage. Only with `stream`. `include_obfuscation` is ignored.",
+  ),
+  temperature: used(
+    number(0, 2).nullish(),
+    "0–2; 0 is greedy. Default: the model's own generation default, else 1.",
+  ),
+  top_p: used(number(0, 1).nullish(), "0–1. Default: the model's own, else 1."),
+  top_k: used(
+    z.int().min(-1).max(1_000_000_000).nullish(),
+    "-1 or 0 switch it off. Default: the model's own, else off.",
+  ),
+  min_p: used(number(0, 1).nullish(), "0–1. Default: the model's own, else 0 (off)."),
+  typical_p: used(
+    z.number().gt(0).max(1).nullish(),
+    "Above 0, up to 1. Default: the model's own, else 1 (off).",
+  ),
+  repetition_penalty: used(
+    z.number().gt(0).max(2).nullish(),
+    "Above 0, up to 2; over prompt and answer. Default: the model's own, else 1 (off).",
+  ),
+  frequency_penalty: used(number(-2, 2).nullish(), "-2–2; over the answer."),
+  presence_penalty: used(number(-2, 2).nullish(), "-2–2; over the answer."),
+  logit_bias: used(
+    z.record(z.string().regex(/^\d{1,10}$/), number(-100, 100)).nullish(),
+    "Token id → bias, -100–100. An id outside the vocabulary is a 400.",
+  ),
+  seed: used(
+    whole64.nullish(),
+    "The same seed gives the same draws. Drawn by the server when absent.",
+  ),
+  stop: used(
+    z
+      .union([z.string(), z.array(z.union([z.string(), count(0, 0xffff_ffff)])).max(32)], {
+        error: "expected a string or an array of at most 32 strings or token ids",
+      })
+      .nullish(),
+    "A string, or up to 32 strings or token ids; none empty. Not part of the answer.",
+  ),
+  stop_token_ids: used(
+    tokenIds.refine((ids) => ids.length <= 1024, { error: "at most 1024 ids" }).nullish(),
+    "Token ids that end the answer, beside the model's own.",
+  ),
+  include_stop_str_in_output: used(
+    z.boolean().nullish(),
+    "Keep the stop string that ended the answer in its text.",
+  ),
+  min_tokens: used(count(0).nullish(), "No stop token before this many tokens; ≤ `max_tokens`."),
+  ignore_eos: used(z.boolean().nullish(), "Go on past the model's end token, up to `max_tokens`."),
+  user: used(
+    z.string().refine((text) => text.trim() !== "", { error: "must not be blank" }).nullish(),
+    "Checked (not blank), then ignored.",
+  ),
+  cache_salt: refused("Caches of prefixes are not separated by salt."),
+  allowed_token_ids: refused("No token allow-lists."),
+  bad_words_token_ids: refused("No banned token sequences; `logit_bias` -100 bans one token."),
+  detokenize: refused("Answers are always text.", (value) => value === true),
+  length_penalty: refused("No beam search.", (value) => value === 1),
+  use_beam_search: refused("No beam search.", (value) => value === false),
+  prompt_logprobs: refused("No log probabilities of prompt tokens."),
+  return_tokens_as_token_ids: refused("Tokens are shown as text.", (value) => value === false),
+  guided_json: refused("No guided decoding."),
+  guided_regex: refused("No guided decoding."),
+  guided_grammar: refused("No guided decoding."),
+  guided_choice: refused("No guided decoding."),
+  nvext: refused("Name a worker with the header `x-dynamo-worker-instance-id` instead."),
+} as const satisfies Fields;

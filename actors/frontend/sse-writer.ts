@@ -1,0 +1,91 @@
+/**
+ * One server-sent-event body: what is written within a tick leaves as one chunk, and a client that
+ * does not read fills a bounded buffer, never the memory.
+ *
+ *   write ─▶ text of this tick ─(clock.defer)─▶ stream queue ─▶ socket
+ *                                   ▲ full: kept here, write says false, `drained` when it moved on
+ */
+import type { Clock } from "../../runtime/capabilities.ts";
+
+export type SseWriterOptions = {
+  readonly clock: Clock;
+  /** Beyond this much unsent text `write` answers false. */
+  readonly buffer_chars: number;
+  /** Called after `write` answered false, once the client has taken what was kept. */
+  readonly drained: () => void;
+  /** The client went away before `close`. */
+  readonly cancelled: () => void;
+};
+
+const encoder = new TextEncoder();
+/** What the socket may have in hand beside our own buffer. */
+const queueBytes = 65_536;
+
+export class SseWriter {
+  readonly body: ReadableStream<Uint8Array>;
+  readonly #options: SseWriterOptions;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #text = "";
+  #flushing = false;
+  #stalled = false;
+  #ending = false;
+  #closed = false;
+
+  constructor(options: SseWriterOptions) {
+    this.#options = options;
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => this.#flush(),
+        cancel: () => {
+          this.#closed = true;
+          this.#text = "";
+          options.cancelled();
+        },
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: queueBytes }),
+    );
+  }
+
+  /** Takes whole events. False = too much is unsent: write no more until `drained` was called. */
+  write(events: string): boolean {
+    if (this.#closed) return true;
+    this.#text += events;
+    if (!this.#flushing) {
+      this.#flushing = true;
+      this.#options.clock.defer(() => {
+        this.#flushing = false;
+        this.#flush();
+      });
+    }
+    if (this.#text.length <= this.#options.buffer_chars) return true;
+    this.#stalled = true;
+    return false;
+  }
+
+  /** Ends the body after everything written. */
+  close(): void {
+    this.#ending = true;
+    if (!this.#flushing) this.#flush();
+  }
+
+  #flush(): void {
+    const controller = this.#controller;
+    if (this.#closed || controller === undefined) return;
+    if (this.#text !== "" && (controller.desiredSize ?? 0) > 0) {
+      const text = this.#text;
+      this.#text = "";
+      controller.enqueue(encoder.encode(text));
+    }
+    if (this.#text !== "") return;
+    if (this.#ending) {
+      this.#closed = true;
+      controller.close();
+    } else if (this.#stalled) {
+      this.#stalled = false;
+      this.#options.drained();
+    }
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * What a router knows of one worker. Plain data: the policies read it, the router actor and the
+ * worker set alone write it.
+ */
+import type { ActorRef, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+
+export type Candidate = {
+  /** Name and incarnation: a worker that came back after a crash is another candidate. */
+  readonly key: string;
+  readonly record: WorkerRecord;
+  /** Requests that this router has sent there and that have not ended. */
+  in_flight: number;
+  /** The worker's own last word, counting every router's requests. */
+  load: WorkerLoad | undefined;
+  /** `in_flight` when `load` came: the difference is what the worker has not reported yet. */
+  in_flight_at_load: number;
+  /** Its connection broke or an answer lost it; nothing goes there until it is heard of again. */
+  suspect: boolean;
+};
+
+/** Names one start of one worker, as `Route.exclude` does. */
+export function workerKey(worker: string, ref: ActorRef | undefined): string {
+  let hex = "";
+  for (const byte of ref?.incarnation ?? []) hex += byte.toString(16).padStart(2, "0");
+  return `${worker}@${hex}`;
+}
+
+export function newCandidate(record: WorkerRecord): Candidate {
+  return {
+    key: workerKey(record.worker, record.ref),
+    record,
+    in_flight: 0,
+    load: undefined,
+    in_flight_at_load: 0,
+    suspect: false,
+  };
+}
+
+/**
+ * Requests on this worker as far as anybody can know: what it reported, plus what this router has
+ * sent and minus what it has seen end since. Never below what this router knows for sure.
+ */
+export function requestsOn(candidate: Candidate): number {
+  const { load, in_flight, in_flight_at_load } = candidate;
+  if (load === undefined) return in_flight;
+  const since = in_flight - in_flight_at_load;
+  return Math.max(in_flight, load.running + load.waiting + since);
+}

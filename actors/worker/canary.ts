@@ -1,0 +1,80 @@
+/**
+ * A worker is ready when it has answered, not when it has loaded: a few tokens are made before
+ * anybody is told of it, which also warms the engine up.
+ */
+import type { Clock } from "../../runtime/capabilities.ts";
+import type { Engine, EngineRequest } from "../engine/engine.ts";
+
+export type CanaryOptions = {
+  readonly prompt: Uint32Array;
+  readonly max_tokens: number;
+  readonly deadline_ms: number;
+};
+
+export class CanaryError extends Error {
+  readonly code = "canary_failed";
+  override readonly name = "CanaryError";
+}
+
+/** Between two looks at an engine that has a thread of its own. */
+const LOOK_MS = 2;
+
+/** Resolves when the engine has made every token; throws CanaryError when it does not in time. */
+export async function runCanary(
+  engine: Engine,
+  clock: Clock,
+  options: CanaryOptions,
+): Promise<void> {
+  const give_up_ms = clock.now_ms() + options.deadline_ms;
+  const refusal = engine.submit(canaryRequest(options));
+  if (refusal !== undefined) {
+    throw new CanaryError(`the engine refused a first generation: ${refusal.message}`);
+  }
+  let made = 0;
+  while (clock.now_ms() < give_up_ms) {
+    const next_ms = engine.step(clock.now_ms());
+    for (const event of engine.poll(64)) {
+      if (event.kind === "tokens") made += event.tokens.length;
+      if (event.kind !== "finished") continue;
+      if (event.reason === "length" && made === options.max_tokens) return;
+      const why = event.error ?? `it ended with "${event.reason}" after ${made} tokens`;
+      throw new CanaryError(`a first generation of ${options.max_tokens} tokens failed: ${why}`);
+    }
+    await pause(clock, next_ms ?? LOOK_MS);
+  }
+  engine.cancel(CANARY_HANDLE);
+  throw new CanaryError(`a first generation was not done within ${options.deadline_ms} ms`);
+}
+
+/** Real answers get handles from 1. */
+const CANARY_HANDLE = 0;
+
+function canaryRequest(options: CanaryOptions): EngineRequest {
+  return {
+    handle: CANARY_HANDLE,
+    tokens: options.prompt,
+    prompt_tokens: options.prompt.length,
+    choice: 0,
+    sampling: {
+      temperature: 0,
+      top_k: 0,
+      top_p: 1,
+      min_p: 0,
+      typical_p: 1,
+      repetition_penalty: 1,
+      frequency_penalty: 0,
+      presence_penalty: 0,
+      logit_bias: [],
+      seed: 0n,
+    },
+    max_tokens: options.max_tokens,
+    min_tokens: 0,
+    stop_tokens: [],
+    ignore_eos: true,
+    logprobs: -1,
+  };
+}
+
+function pause(clock: Clock, delay_ms: number): Promise<void> {
+  return new Promise((resolve) => clock.after(delay_ms, resolve));
+}

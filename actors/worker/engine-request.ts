@@ -1,0 +1,80 @@
+/** Wire request ↔ engine request: no decisions, only shapes. */
+import { tokensOf, u64Of } from "../../llm/token-bytes.ts";
+import type {
+  Finished,
+  Generate,
+  SamplingParams,
+  TokenLogprob as WireLogprob,
+} from "../../proto/index.ts";
+import type { EngineEvent, EngineRequest, Sampling, TokenLogprob } from "../engine/engine.ts";
+
+/** One engine request for each choice, in the order of `generate.choices`. */
+export function engineRequests(
+  generate: Generate,
+  sampling: SamplingParams,
+  nextHandle: () => number,
+): readonly EngineRequest[] {
+  const prompt = tokensOf(generate.prompt);
+  const drawn = samplingOf(sampling);
+  return generate.choices.map((start) => ({
+    handle: nextHandle(),
+    tokens: start.delivered.length === 0 ? prompt : joined(prompt, tokensOf(start.delivered)),
+    prompt_tokens: prompt.length,
+    choice: start.choice,
+    sampling: drawn,
+    max_tokens: start.max_tokens,
+    min_tokens: generate.min_tokens,
+    stop_tokens: generate.stop_tokens,
+    ignore_eos: generate.ignore_eos,
+    logprobs: generate.logprobs,
+  }));
+}
+
+function samplingOf(wire: SamplingParams): Sampling {
+  return {
+    temperature: wire.temperature,
+    top_k: wire.top_k,
+    top_p: wire.top_p,
+    min_p: wire.min_p,
+    typical_p: wire.typical_p,
+    repetition_penalty: wire.repetition_penalty,
+    frequency_penalty: wire.frequency_penalty,
+    presence_penalty: wire.presence_penalty,
+    logit_bias: wire.logit_bias.map(({ token, bias }) => [token, bias] as const),
+    seed: u64Of(wire.seed),
+  };
+}
+
+function joined(a: Uint32Array, b: Uint32Array): Uint32Array {
+  const both = new Uint32Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+export function wireLogprobs(
+  logprobs: readonly TokenLogprob[] | undefined,
+): readonly WireLogprob[] {
+  if (logprobs === undefined) return [];
+  return logprobs.map(({ logprob, top }) => ({
+    logprob,
+    top_tokens: top.map(([token]) => token),
+    top_logprobs: top.map(([, of_token]) => of_token),
+  }));
+}
+
+export function wireFinished(
+  event: Extract<EngineEvent, { kind: "finished" }>,
+  choice: number,
+  total_tokens: number,
+): Finished {
+  return {
+    choice,
+    reason: event.reason,
+    stop_token: event.stop_token ?? -1,
+    prompt_tokens: event.prompt_tokens,
+    cached_tokens: event.cached_tokens,
+    total_tokens,
+    error: event.error ?? "",
+  };
+}

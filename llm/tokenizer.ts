@@ -1,0 +1,136 @@
+import { BpeEncoder } from "./bpe.ts";
+import { readAlphabet } from "./byte-alphabet.ts";
+import { SpecialTokens } from "./special-tokens.ts";
+import { SpmEncoder } from "./spm.ts";
+import {
+  ATTR_BYTE,
+  ATTR_CONTROL,
+  ATTR_NORMAL,
+  ATTR_UNKNOWN,
+  ATTR_USER_DEFINED,
+  type SpecialIds,
+  type Vocab,
+} from "./vocab.ts";
+import { TokenSink } from "./word-cache.ts";
+
+export type EncodeOptions = {
+  /** Put the begin (and end) token around the text where the model wants them. */
+  readonly add_special: boolean;
+  /** Control tokens spelled in the text become those tokens; false leaves them plain text. */
+  readonly parse_special: boolean;
+};
+
+/**
+ * Text to token ids and back, equal to llama.cpp's tokenizer token for token. Lone surrogates are
+ * taken as U+FFFD. Not for use from two threads; holds caches of a few megabytes.
+ */
+export interface Tokenizer {
+  readonly vocab_size: number;
+  readonly special: SpecialIds;
+  /** Encoding with `add_special` puts `special.bos` first. */
+  readonly add_bos: boolean;
+  readonly add_eos: boolean;
+  /** The first word of a text is tokenized with a space before it (SentencePiece). */
+  readonly add_space_prefix: boolean;
+  encode(text: string, options: EncodeOptions): Uint32Array;
+  /** What the token stands for; control tokens give their own spelling. Empty for unused ids. */
+  tokenBytes(token: number): Uint8Array;
+  /** Control or unknown: not part of what a reader sees. False for ids outside the vocabulary. */
+  isControl(token: number): boolean;
+  /** Ends an answer. */
+  isEog(token: number): boolean;
+}
+
+/** Throws VocabError when the vocabulary's kind or pre-tokenizer is not known here. */
+export function createTokenizer(vocab: Vocab): Tokenizer {
+  return new VocabTokenizer(vocab);
+}
+
+const SPELLED_SPACE = "\u2581";
+const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+class VocabTokenizer implements Tokenizer {
+  readonly vocab_size: number;
+  readonly special: SpecialIds;
+  readonly add_bos: boolean;
+  readonly add_eos: boolean;
+  readonly add_space_prefix: boolean;
+  private readonly encoder: BpeEncoder | SpmEncoder;
+  /** By `parse_special`; built when first asked for. */
+  private with_control: SpecialTokens | undefined;
+  private without_control: SpecialTokens | undefined;
+  private readonly pieces: (Uint8Array | undefined)[] = [];
+  private readonly eog: ReadonlySet<number>;
+
+  constructor(private readonly vocab: Vocab) {
+    this.vocab_size = vocab.token_count;
+    this.special = vocab.special;
+    this.add_bos = vocab.flags.add_bos && vocab.special.bos !== undefined;
+    this.add_eos = vocab.flags.add_eos && vocab.special.eos !== undefined;
+    this.add_space_prefix = vocab.kind === "spm" && vocab.flags.add_space_prefix;
+    this.encoder = vocab.kind === "bpe" ? new BpeEncoder(vocab) : new SpmEncoder(vocab);
+    this.eog = new Set(vocab.special.eog);
+  }
+
+  encode(text: string, options: EncodeOptions): Uint32Array {
+    const out = new TokenSink();
+    if (options.add_special && this.add_bos) out.push(this.special.bos!);
+    let after_special = true;
+    for (const fragment of this.specials(options.parse_special).partition(text)) {
+      if (fragment.kind === "token") {
+        out.push(fragment.token);
+        after_special = true;
+      } else {
+        const lead = this.add_space_prefix && after_special ? " " : "";
+        this.encoder.encode(lead + fragment.text, out);
+        after_special = false;
+      }
+    }
+    if (options.add_special && this.add_eos) out.push(this.special.eos!);
+    return out.tokens.slice(0, out.count);
+  }
+
+  tokenBytes(token: number): Uint8Array {
+    const known = this.pieces[token];
+    if (known !== undefined) return known;
+    if (!(token >= 0 && token < this.vocab_size)) return EMPTY;
+    const piece = pieceOf(this.vocab, token);
+    this.pieces[token] = piece;
+    return piece;
+  }
+
+  isControl(token: number): boolean {
+    return ((this.vocab.attrs[token] ?? 0) & (ATTR_CONTROL | ATTR_UNKNOWN)) !== 0;
+  }
+
+  isEog(token: number): boolean {
+    return this.eog.has(token);
+  }
+
+  private specials(parse_special: boolean): SpecialTokens {
+    if (parse_special) {
+      this.with_control ??= new SpecialTokens(this.vocab, true);
+      return this.with_control;
+    }
+    this.without_control ??= new SpecialTokens(this.vocab, false);
+    return this.without_control;
+  }
+}
+
+/** As llama.cpp's `token_to_piece` with special tokens shown. */
+function pieceOf(vocab: Vocab, token: number): Uint8Array {
+  const attr = vocab.attrs[token]!;
+  const spelled = vocab.table.at(token);
+  if ((attr & (ATTR_UNKNOWN | ATTR_CONTROL | ATTR_USER_DEFINED)) !== 0) return spelled;
+  if ((attr & ATTR_NORMAL) !== 0) {
+    const text = decoder.decode(spelled);
+    if (vocab.flags.byte_alphabet) return readAlphabet(text) ?? spelled;
+    return encoder.encode(text.replaceAll(SPELLED_SPACE, " "));
+  }
+  if ((attr & ATTR_BYTE) !== 0) {
+    return Uint8Array.of(Number.parseInt(decoder.decode(spelled.subarray(3, 5)), 16));
+  }
+  return EMPTY;
+}

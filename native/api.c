@@ -1,0 +1,196 @@
+/* The calls JavaScript makes. None waits: they copy, push a command or pop a record. */
+
+int32_t tr_abi(void) { return TR_ABI; }
+
+static char *api_copy(const char *text) {
+  size_t size = strlen(text) + 1;
+  char *copy = malloc(size);
+  if (copy) memcpy(copy, text, size);
+  return copy;
+}
+
+static void api_discard(struct tr_engine *e) {
+  free(e->library_path);
+  free(e->folder);
+  free(e->model_path);
+  if (e->wake_read >= 0) close(e->wake_read);
+  if (e->wake_write >= 0) close(e->wake_write);
+  free(e->slots);
+  free(e->seqs);
+  free(e->waiting);
+  free(e->token_memory);
+  free(e->bias_memory);
+  free(e->block_memory);
+  free(e->match_memory);
+  free(e->share);
+  free(e->embed_sums);
+  free(e->record);
+  free(e->ends);
+  ring_free(&e->commands);
+  ring_free(&e->results);
+  troupe_sem_free(&e->settled);
+  free(e);
+}
+
+struct tr_engine *tr_open(const char *llama_library, const char *folder, const char *model,
+                          const int32_t *options) {
+  struct tr_engine *e = calloc(1, sizeof *e);
+  if (!e) return NULL;
+  int fds[2] = {-1, -1};
+  int failed = pipe(fds) | troupe_sem_init(&e->settled);
+  e->wake_read = fds[0];
+  e->wake_write = fds[1];
+  e->library_path = api_copy(llama_library);
+  e->folder = api_copy(folder);
+  e->model_path = api_copy(model);
+  memcpy(e->options, options, sizeof e->options);
+  e->state = e->outcome = TR_LOADING;
+  for (int i = 0; i < 2 && !failed; i++)
+    failed = fcntl(fds[i], F_SETFL, O_NONBLOCK) | fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+  if (failed || !e->library_path || !e->folder || !e->model_path ||
+      pthread_create(&e->thread, NULL, engine_main, e) != 0) {
+    api_discard(e);
+    return NULL;
+  }
+  return e;
+}
+
+int32_t tr_state(struct tr_engine *e, int32_t *permille) {
+  while (troupe_sem_try(&e->settled)) e->state = e->outcome;
+  if (permille) *permille = e->permille;
+  return e->state;
+}
+
+int32_t tr_message(struct tr_engine *e, char *to, int32_t size) {
+  if (e->state == TR_LOADING || size <= 0) return 0;
+  int32_t length = snprintf(to, (size_t)size, "%s", e->message);
+  return length < size ? length : size - 1;
+}
+
+int32_t tr_numbers(struct tr_engine *e, double *to) {
+  if (tr_state(e, NULL) != TR_READY) return TR_ERR_NOT_READY;
+  memcpy(to, e->numbers, sizeof e->numbers);
+  return TR_OK;
+}
+
+int32_t tr_stats(struct tr_engine *e, double *to) {
+  for (int i = 0; i < TR_STAT_COUNT; i++) to[i] = e->stats[i];
+  return TR_OK;
+}
+
+int32_t tr_wake_fd(struct tr_engine *e) { return e->wake_read; }
+
+static int32_t api_refusal(struct tr_engine *e, const int32_t *tokens, uint32_t n_tokens,
+                           uint32_t more) {
+  if (tr_state(e, NULL) != TR_READY)
+    return e->state == TR_LOADING ? TR_ERR_NOT_READY : TR_ERR_CLOSED;
+  if (e->closing) return TR_ERR_CLOSED;
+  if (n_tokens == 0) return TR_ERR_BAD_REQUEST;
+  if (n_tokens > e->context_length || more > e->context_length - n_tokens)
+    return TR_ERR_CONTEXT_OVERFLOW;
+  for (uint32_t i = 0; i < n_tokens; i++)
+    if ((uint32_t)tokens[i] >= e->n_vocab) return TR_ERR_BAD_REQUEST;
+  return TR_OK;
+}
+
+static int32_t api_take_slot(struct tr_engine *e) {
+  for (uint32_t s = 0; s < e->n_slots; s++)
+    if (!e->slots[s].taken) return (int32_t)s;
+  return -1;
+}
+
+static void api_send(struct tr_engine *e, uint32_t command, int32_t slot) {
+  uint32_t words[2] = {command, (uint32_t)slot};
+  ring_room(&e->commands, 2); /* always: a submit and a cancel for each slot fit, see load.c */
+  ring_push(&e->commands, words, 2);
+}
+
+int32_t tr_submit(struct tr_engine *e, const struct tr_request *request, const int32_t *tokens,
+                  const int32_t *stop, const int32_t *bias_tokens, const float *bias_values) {
+  int32_t refusal = api_refusal(e, tokens, request->n_tokens, request->max_tokens);
+  if (refusal != TR_OK) return refusal;
+  if (request->n_prompt == 0 || request->n_prompt > request->n_tokens ||
+      request->n_stop > TR_MAX_STOP || request->n_bias > TR_MAX_BIAS ||
+      request->logprobs > TR_MAX_TOP)
+    return TR_ERR_BAD_REQUEST;
+  for (uint32_t i = 0; i < request->n_bias; i++)
+    if ((uint32_t)bias_tokens[i] >= e->n_vocab) return TR_ERR_BAD_REQUEST;
+  int32_t s = api_take_slot(e);
+  if (s < 0) return TR_ERR_QUEUE_FULL;
+  struct slot *slot = &e->slots[s];
+  slot->request = *request;
+  slot->embed = false;
+  slot->taken = true;
+  slot->cancel_sent = false;
+  memcpy(slot->tokens, tokens, request->n_tokens * sizeof *tokens);
+  memcpy(slot->stop, stop, request->n_stop * sizeof *stop);
+  memcpy(slot->bias_tokens, bias_tokens, request->n_bias * sizeof *bias_tokens);
+  memcpy(slot->bias_values, bias_values, request->n_bias * sizeof *bias_values);
+  api_send(e, COMMAND_SUBMIT, s);
+  return TR_OK;
+}
+
+int32_t tr_embed(struct tr_engine *e, uint32_t handle, const int32_t *tokens, uint32_t n_tokens) {
+  int32_t refusal = api_refusal(e, tokens, n_tokens, 0);
+  if (refusal != TR_OK) return refusal;
+  int32_t s = api_take_slot(e);
+  if (s < 0) return TR_ERR_QUEUE_FULL;
+  struct slot *slot = &e->slots[s];
+  memset(&slot->request, 0, sizeof slot->request);
+  slot->request.handle = handle;
+  slot->request.n_tokens = slot->request.n_prompt = n_tokens;
+  slot->embed = true;
+  slot->taken = true;
+  slot->cancel_sent = false;
+  memcpy(slot->tokens, tokens, n_tokens * sizeof *tokens);
+  api_send(e, COMMAND_SUBMIT, s);
+  return TR_OK;
+}
+
+int32_t tr_cancel(struct tr_engine *e, uint32_t handle) {
+  for (uint32_t s = 0; e->state == TR_READY && s < e->n_slots; s++) {
+    struct slot *slot = &e->slots[s];
+    if (!slot->taken || slot->cancel_sent || slot->request.handle != handle) continue;
+    slot->cancel_sent = true;
+    api_send(e, COMMAND_CANCEL, (int32_t)s);
+    break;
+  }
+  return TR_OK;
+}
+
+int32_t tr_poll(struct tr_engine *e, uint32_t *to, int32_t size, int32_t max_records) {
+  int32_t at = 0;
+  if (tr_state(e, NULL) != TR_READY) return 0;
+  /* The first word of a record is the slot it ends, plus one; it becomes the record's length. */
+  while (max_records-- > 0) {
+    uint32_t n = ring_pop(&e->results, to + at, (uint32_t)(size - at));
+    if (n == 0) break;
+    if (to[at] > 0) e->slots[to[at] - 1].taken = false;
+    to[at] = n;
+    at += (int32_t)n;
+  }
+  return at;
+}
+
+int32_t tr_close(struct tr_engine *e) {
+  if (e->closing) return TR_OK;
+  e->closing = 1;
+  if (tr_state(e, NULL) != TR_READY) return TR_OK;
+  api_send(e, COMMAND_CLOSE, 0);
+  troupe_sem_post(&e->results.freed); /* it may be asleep there; it looks at `closing` first */
+  return TR_OK;
+}
+
+int32_t tr_free(struct tr_engine *e) {
+  tr_close(e);
+  pthread_join(e->thread, NULL);
+  api_discard(e);
+  return TR_OK;
+}
+
+int32_t tr_tokenize(struct tr_engine *e, const char *text, int32_t length, int32_t *to,
+                    int32_t size, int32_t add_special, int32_t parse_special) {
+  if (tr_state(e, NULL) != TR_READY) return 0;
+  return e->api.llama_tokenize(e->vocab, text, length, to, size, add_special != 0,
+                               parse_special != 0);
+}

@@ -1,0 +1,268 @@
+/*
+ * Prefix cache: which 64-token blocks of which beginnings are in the KV cells, and who holds them.
+ *
+ *   block   64 tokens that follow `parent`; known by content, so the same beginning is found again
+ *   range   a run of consecutive blocks of one chain, held in the cells by one sequence id
+ *   ref     live sequences that share the block; a block with ref 0 and no children may go
+ *
+ *       range 7: [ block ─ block ─ block ]          sequence ids 0..255:
+ *                              └─ range 9: [ block ]   one a live sequence, one a range
+ *
+ * llama.cpp frees a cell when its last sequence id lets go, so sharing is llama_memory_seq_cp and
+ * eviction is llama_memory_seq_rm on the range's id. Ids are few (256), therefore runs and not
+ * blocks have them; a run is kept shorter than a sliding window, because llama.cpp reuses cells
+ * that one sequence alone holds and that its window has left.
+ * Here is the place for KV events (cache_insert, cache_evict_block) and for export and import of
+ * single blocks (a range's id and positions are what llama_state_seq_get_data needs).
+ */
+#define CACHE_SCRATCH_IDS 8 /* never given to ranges: for moving blocks in and out */
+
+struct cache_block {
+  uint64_t hash; /* of the whole beginning up to here */
+  uint64_t last_used;
+  int32_t parent; /* block index, -1 for the first */
+  int32_t next;   /* in its hash bucket, or in the free list */
+  int32_t range;  /* sequence id that holds it; -1 when free */
+  uint32_t index; /* which block of its chain: positions index*64 .. */
+  uint32_t ref;
+  uint32_t children;
+  int32_t tokens[TR_BLOCK_SIZE];
+};
+
+struct cache_range {
+  uint32_t blocks; /* 0: not a range */
+  uint32_t first;  /* index of its first block in the chain */
+  int32_t tail;    /* block index of its last block */
+};
+
+struct cache {
+  struct llama_api *api;
+  llama_memory_t memory;
+  struct cache_block *blocks;
+  int32_t *buckets;
+  int32_t n_blocks;
+  int32_t free_block;
+  uint32_t bucket_mask;
+  uint32_t range_blocks_max;
+  uint32_t cached;    /* blocks in use */
+  uint32_t evictable; /* of these, with ref 0 */
+  uint64_t clock;
+  struct cache_range ranges[LLAMA_API_MAX_SEQ];
+  int32_t free_ids[LLAMA_API_MAX_SEQ];
+  int32_t n_free_ids;
+  int32_t reserved_ids; /* ids that ranges must leave for live sequences and scratch */
+};
+
+static int cache_init(struct cache *c, struct llama_api *api, llama_memory_t memory,
+                      uint32_t n_cells, uint32_t window, uint32_t max_seqs) {
+  memset(c, 0, sizeof *c);
+  c->api = api;
+  c->memory = memory;
+  c->n_blocks = (int32_t)(n_cells / TR_BLOCK_SIZE);
+  uint32_t buckets = 16;
+  while (buckets < (uint32_t)c->n_blocks * 2) buckets *= 2;
+  c->bucket_mask = buckets - 1;
+  c->blocks = calloc((size_t)c->n_blocks + 1, sizeof *c->blocks);
+  c->buckets = calloc(buckets, sizeof *c->buckets);
+  if (!c->blocks || !c->buckets) return -1;
+  for (uint32_t i = 0; i < buckets; i++) c->buckets[i] = -1;
+  for (int32_t i = 0; i < c->n_blocks; i++) {
+    c->blocks[i].next = i + 1 < c->n_blocks ? i + 1 : -1;
+    c->blocks[i].range = -1;
+  }
+  c->free_block = c->n_blocks > 0 ? 0 : -1;
+  c->range_blocks_max = window == 0 ? UINT32_MAX : (window - 1) / TR_BLOCK_SIZE;
+  if (c->range_blocks_max == 0) c->range_blocks_max = 1;
+  for (int32_t id = LLAMA_API_MAX_SEQ - 1; id >= 0; id--) c->free_ids[c->n_free_ids++] = id;
+  c->reserved_ids = (int32_t)max_seqs + CACHE_SCRATCH_IDS;
+  return 0;
+}
+
+static void cache_free(struct cache *c) {
+  free(c->blocks);
+  free(c->buckets);
+}
+
+/* A live sequence's id; ranges leave enough of them. */
+static int32_t cache_take_id(struct cache *c) {
+  c->reserved_ids--;
+  return c->free_ids[--c->n_free_ids];
+}
+
+static void cache_give_id(struct cache *c, int32_t id) {
+  c->reserved_ids++;
+  c->free_ids[c->n_free_ids++] = id;
+}
+
+static uint64_t cache_hash(uint64_t parent, const int32_t *tokens) {
+  uint64_t h = parent ^ 0x9E3779B97F4A7C15ul;
+  for (int i = 0; i < TR_BLOCK_SIZE; i++) {
+    h = (h ^ (uint32_t)tokens[i]) * 0xFF51AFD7ED558CCDul;
+    h ^= h >> 32;
+  }
+  return h;
+}
+
+/* The block that follows `parent` (-1: at the start) with these 64 tokens, or -1. */
+static int32_t cache_find(const struct cache *c, int32_t parent, const int32_t *tokens) {
+  uint64_t hash = cache_hash(parent < 0 ? 0 : c->blocks[parent].hash, tokens);
+  for (int32_t b = c->buckets[hash & c->bucket_mask]; b >= 0; b = c->blocks[b].next) {
+    const struct cache_block *block = &c->blocks[b];
+    if (block->hash == hash && block->parent == parent &&
+        memcmp(block->tokens, tokens, sizeof block->tokens) == 0)
+      return b;
+  }
+  return -1;
+}
+
+/* False when a sliding window has taken cells of the range away (see the head of this file). */
+static bool cache_intact(const struct cache *c, int32_t block) {
+  int32_t id = c->blocks[block].range;
+  int32_t from = (int32_t)(c->ranges[id].first * TR_BLOCK_SIZE);
+  return c->api->llama_memory_seq_pos_min(c->memory, id) == from;
+}
+
+/* The longest cached beginning of `tokens`, at most `most` blocks, block indexes into `found`. */
+static uint32_t cache_match(const struct cache *c, const int32_t *tokens, uint32_t most,
+                            int32_t *found) {
+  int32_t parent = -1;
+  uint32_t n = 0;
+  while (n < most) {
+    int32_t block = cache_find(c, parent, tokens + n * TR_BLOCK_SIZE);
+    if (block < 0 || !cache_intact(c, block)) break;
+    found[n++] = parent = block;
+  }
+  return n;
+}
+
+static void cache_ref(struct cache *c, int32_t block) {
+  if (c->blocks[block].ref++ == 0) c->evictable--;
+}
+
+static void cache_unref(struct cache *c, int32_t block) {
+  c->blocks[block].last_used = ++c->clock;
+  if (--c->blocks[block].ref == 0) c->evictable++;
+}
+
+/* Makes a live sequence share the blocks: its cells from position 0 on are theirs. */
+static void cache_share(struct cache *c, int32_t seq_id, const int32_t *found, uint32_t n) {
+  for (uint32_t i = 0; i < n;) {
+    int32_t range = c->blocks[found[i]].range;
+    uint32_t end = i;
+    while (end < n && c->blocks[found[end]].range == range) cache_ref(c, found[end++]);
+    c->api->llama_memory_seq_cp(c->memory, range, seq_id, (int32_t)(i * TR_BLOCK_SIZE),
+                                (int32_t)(end * TR_BLOCK_SIZE));
+    i = end;
+  }
+}
+
+/* Drops one block that is the tail of its range and that nobody shares. */
+static void cache_evict_block(struct cache *c, int32_t b) {
+  struct cache_block *block = &c->blocks[b];
+  struct cache_range *range = &c->ranges[block->range];
+  int32_t from = (int32_t)(block->index * TR_BLOCK_SIZE);
+  c->api->llama_memory_seq_rm(c->memory, block->range, from, from + TR_BLOCK_SIZE);
+  if (--range->blocks == 0)
+    c->free_ids[c->n_free_ids++] = block->range;
+  else
+    range->tail = block->parent;
+  if (block->parent >= 0) c->blocks[block->parent].children--;
+  int32_t *link = &c->buckets[block->hash & c->bucket_mask];
+  while (*link != b) link = &c->blocks[*link].next;
+  *link = block->next;
+  block->range = -1;
+  block->next = c->free_block;
+  c->free_block = b;
+  c->cached--;
+  c->evictable--;
+}
+
+/* Drops the least recently used block that may go. False when there is none. */
+static bool cache_evict_oldest(struct cache *c) {
+  int32_t oldest = -1;
+  if (c->evictable == 0) return false;
+  for (int32_t b = 0; b < c->n_blocks; b++) {
+    const struct cache_block *block = &c->blocks[b];
+    if (block->range < 0 || block->ref > 0 || block->children > 0) continue;
+    if (oldest < 0 || block->last_used < c->blocks[oldest].last_used) oldest = b;
+  }
+  if (oldest < 0) return false;
+  cache_evict_block(c, oldest);
+  return true;
+}
+
+/* Drops the least recently used whole range that may go, to win its id. */
+static bool cache_evict_range(struct cache *c) {
+  int32_t oldest = -1;
+  for (int32_t id = 0; id < LLAMA_API_MAX_SEQ; id++) {
+    const struct cache_range *range = &c->ranges[id];
+    if (range->blocks == 0 || c->blocks[range->tail].children > 0) continue;
+    bool shared = false;
+    int32_t b = range->tail;
+    for (uint32_t i = 0; i < range->blocks && !shared; i++, b = c->blocks[b].parent)
+      shared = c->blocks[b].ref > 0 || (i > 0 && c->blocks[b].children > 1);
+    if (shared) continue;
+    if (oldest < 0 ||
+        c->blocks[range->tail].last_used < c->blocks[c->ranges[oldest].tail].last_used)
+      oldest = id;
+  }
+  if (oldest < 0) return false;
+  while (c->ranges[oldest].blocks > 0) cache_evict_block(c, c->ranges[oldest].tail);
+  return true;
+}
+
+/* The range that takes a block after `parent`: the parent's own when it can grow, or a new one. */
+static int32_t cache_range_for(struct cache *c, int32_t parent, uint32_t index) {
+  if (parent >= 0) {
+    int32_t id = c->blocks[parent].range;
+    struct cache_range *range = &c->ranges[id];
+    if (range->tail == parent && range->blocks < c->range_blocks_max &&
+        c->blocks[parent].children == 0)
+      return id;
+  }
+  if (c->n_free_ids <= c->reserved_ids && !cache_evict_range(c)) return -1;
+  int32_t id = c->free_ids[--c->n_free_ids];
+  c->ranges[id].blocks = 0;
+  c->ranges[id].first = index;
+  return id;
+}
+
+/*
+ * Registers the block that a live sequence has just computed after `parent`, and makes the
+ * sequence share it. When somebody else was first, the sequence's own cells are given up for
+ * theirs. Returns the block, or -1 when it has to stay the sequence's own for now.
+ */
+static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uint32_t index,
+                            const int32_t *tokens) {
+  int32_t from = (int32_t)(index * TR_BLOCK_SIZE), to = from + TR_BLOCK_SIZE;
+  int32_t b = cache_find(c, parent, tokens);
+  if (b >= 0) {
+    if (!cache_intact(c, b)) return -1;
+    c->api->llama_memory_seq_rm(c->memory, seq_id, from, to);
+    c->api->llama_memory_seq_cp(c->memory, c->blocks[b].range, seq_id, from, to);
+    cache_ref(c, b);
+    return b;
+  }
+  if (c->free_block < 0) return -1;
+  int32_t id = cache_range_for(c, parent, index);
+  if (id < 0) return -1;
+  c->api->llama_memory_seq_cp(c->memory, seq_id, id, from, to);
+  b = c->free_block;
+  struct cache_block *block = &c->blocks[b];
+  c->free_block = block->next;
+  block->hash = cache_hash(parent < 0 ? 0 : c->blocks[parent].hash, tokens);
+  block->last_used = ++c->clock;
+  block->parent = parent;
+  block->range = id;
+  block->index = index;
+  block->ref = 1;
+  block->children = 0;
+  memcpy(block->tokens, tokens, sizeof block->tokens);
+  block->next = c->buckets[block->hash & c->bucket_mask];
+  c->buckets[block->hash & c->bucket_mask] = b;
+  if (parent >= 0) c->blocks[parent].children++;
+  c->ranges[id].tail = b;
+  c->ranges[id].blocks++;
+  c->cached++;
+  return b;
+}

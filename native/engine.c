@@ -1,0 +1,486 @@
+/*
+ * The engine thread: one loop over all live sequences.
+ *
+ *   waiting ──admit──▶ live (prefill in chunks, then one token a step) ──▶ finished
+ *      ▲                 │ out of cells: the youngest goes back and is computed again later
+ *      └────preempt──────┘
+ *
+ * Cells are not reserved for max_tokens (clients that set none would queue behind each other);
+ * a sequence that finds no cell evicts the prefix cache, then preempts the youngest sequence. The
+ * oldest is never preempted and fits alone, because a request is at most context_length and the
+ * cache at least that: so there is always progress. A preempted answer goes on where it was, since
+ * sampling is a function of (seed, choice, index) and its tokens are kept in its slot.
+ */
+
+static void push_record(struct tr_engine *e, uint32_t words) {
+  ring_push(&e->results, e->record, words);
+  e->news = true;
+}
+
+/* The first word of a record tells tr_poll which slot to give back, 0 for none. */
+static void push_finished(struct tr_engine *e, int32_t s, uint32_t reason, int32_t stop_token) {
+  struct slot *slot = &e->slots[s];
+  e->record[0] = (uint32_t)s + 1;
+  e->record[1] = TR_REC_FINISHED;
+  e->record[2] = slot->request.handle;
+  e->record[3] = reason;
+  e->record[4] = (uint32_t)(stop_token + 1);
+  e->record[5] = slot->request.n_prompt;
+  e->record[6] = slot->cached > 0 ? (uint32_t)slot->cached : 0;
+  slot->open = false;
+  push_record(e, 7);
+}
+
+static void push_token(struct tr_engine *e, int32_t s, int32_t token, const float *logits) {
+  struct slot *slot = &e->slots[s];
+  uint32_t n = 0;
+  e->record[0] = 0;
+  e->record[1] = TR_REC_TOKEN;
+  e->record[2] = slot->request.handle;
+  e->record[3] = slot->n - slot->request.n_prompt;
+  e->record[4] = (uint32_t)token;
+  if (slot->request.logprobs >= 0) {
+    int32_t tokens[TR_MAX_TOP];
+    float values[TR_MAX_TOP];
+    int32_t top = troupe_sampler_logprobs(logits, (int32_t)e->n_vocab, token,
+                                          slot->request.logprobs, (float *)&e->record[6], tokens,
+                                          values);
+    n = 1;
+    for (int32_t i = 0; i < top; i++) {
+      e->record[6 + n++] = (uint32_t)tokens[i];
+      memcpy(&e->record[6 + n++], &values[i], sizeof values[i]);
+    }
+  }
+  e->record[5] = n;
+  push_record(e, 6 + n);
+}
+
+static void push_embedding(struct tr_engine *e, int32_t s, const float *sum) {
+  struct slot *slot = &e->slots[s];
+  double square = 0;
+  for (uint32_t i = 0; i < e->n_embd; i++) square += (double)sum[i] * sum[i];
+  float scale = square > 0 ? (float)(1.0 / sqrt(square)) : 0.0f;
+  e->record[0] = (uint32_t)s + 1;
+  e->record[1] = TR_REC_EMBEDDING;
+  e->record[2] = slot->request.handle;
+  e->record[3] = slot->request.n_prompt;
+  e->record[4] = e->n_embd;
+  for (uint32_t i = 0; i < e->n_embd; i++) {
+    float value = sum[i] * scale;
+    memcpy(&e->record[5 + i], &value, sizeof value);
+  }
+  slot->open = false;
+  push_record(e, 5 + e->n_embd);
+}
+
+/* ── sequences ─────────────────────────────────────────────────────────────────────────────── */
+
+/* The sequence lets go of its cells; blocks it shared stay in the cache. */
+static void seq_release(struct tr_engine *e, struct seq *seq) {
+  e->api.llama_memory_seq_rm(e->memory, seq->id, -1, -1);
+  for (uint32_t i = seq->n_shared; i > 0; i--) cache_unref(&e->cache, seq->blocks[i - 1]);
+  cache_give_id(&e->cache, seq->id);
+  e->slots[seq->slot].seq = -1;
+  seq->live = false;
+  e->n_live--;
+}
+
+static void seq_finish(struct tr_engine *e, struct seq *seq, uint32_t reason, int32_t stop_token) {
+  int32_t slot = seq->slot;
+  seq_release(e, seq);
+  push_finished(e, slot, reason, stop_token);
+}
+
+/* Full blocks that the sequence has computed go to the cache, where twins find them at once. */
+static void seq_publish(struct tr_engine *e, struct seq *seq) {
+  const struct slot *slot = &e->slots[seq->slot];
+  while (e->prefix_cache && !slot->embed && (seq->n_shared + 1) * TR_BLOCK_SIZE <= seq->n_past) {
+    uint32_t i = seq->n_shared;
+    int32_t block = cache_insert(&e->cache, seq->id, i > 0 ? seq->blocks[i - 1] : -1, i,
+                                 slot->tokens + i * TR_BLOCK_SIZE);
+    if (block < 0) break;
+    seq->blocks[seq->n_shared++] = block;
+  }
+}
+
+static uint32_t cells_private(const struct tr_engine *e) {
+  uint32_t cells = 0;
+  for (uint32_t i = 0; i < e->max_seqs; i++)
+    if (e->seqs[i].live) cells += e->seqs[i].n_past - e->seqs[i].n_shared * TR_BLOCK_SIZE;
+  return cells;
+}
+
+static uint32_t cells_free(const struct tr_engine *e) {
+  return e->n_cells - e->cache.cached * TR_BLOCK_SIZE - cells_private(e);
+}
+
+static struct seq *seq_extreme(struct tr_engine *e, bool youngest, bool embed) {
+  struct seq *found = NULL;
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    struct seq *seq = &e->seqs[i];
+    if (!seq->live || (embed && !e->slots[seq->slot].embed)) continue;
+    if (!found || (youngest ? seq->order > found->order : seq->order < found->order)) found = seq;
+  }
+  return found;
+}
+
+static void seq_preempt(struct tr_engine *e, struct seq *seq) {
+  int32_t slot = seq->slot;
+  seq_release(e, seq);
+  memmove(e->waiting + 1, e->waiting, e->n_waiting * sizeof *e->waiting);
+  e->waiting[0] = slot;
+  e->n_waiting++;
+  e->stats[TR_STAT_PREEMPTIONS] += 1;
+}
+
+/* Makes `needed` cells free. False when only the oldest sequence is left and it does not fit. */
+static bool cells_make_free(struct tr_engine *e, uint32_t needed) {
+  while (cells_free(e) < needed) {
+    if (cache_evict_oldest(&e->cache)) continue;
+    if (e->n_live <= 1) return false;
+    seq_preempt(e, seq_extreme(e, true, false));
+    return cells_free(e) >= needed; /* the batch has changed: the caller counts again */
+  }
+  return true;
+}
+
+/* ── admission ─────────────────────────────────────────────────────────────────────────────── */
+
+/*
+ * Is a live sequence just computing blocks that this request could share? Then it waits for them
+ * instead of computing them a second time (`n` choices of one prompt arrive together).
+ */
+static bool admit_should_wait(const struct tr_engine *e, const struct slot *slot, uint32_t matched) {
+  uint32_t most = (slot->n - 1) / TR_BLOCK_SIZE;
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    const struct seq *seq = &e->seqs[i];
+    if (!seq->live || seq->n_past + 1 >= e->slots[seq->slot].n) continue;
+    const struct slot *other = &e->slots[seq->slot];
+    if (other->embed || other->n / TR_BLOCK_SIZE <= matched || most <= matched) continue;
+    uint32_t block = seq->n_past / TR_BLOCK_SIZE; /* the one it computes next */
+    if (block < matched) block = matched;
+    if (block >= most || block >= other->n / TR_BLOCK_SIZE) continue;
+    if (memcmp(slot->tokens, other->tokens, (block + 1) * TR_BLOCK_SIZE * sizeof(int32_t)) == 0)
+      return true;
+  }
+  return false;
+}
+
+static void admit_start(struct tr_engine *e, int32_t s, const int32_t *found, uint32_t matched) {
+  struct slot *slot = &e->slots[s];
+  uint32_t i = 0;
+  while (e->seqs[i].live) i++;
+  struct seq *seq = &e->seqs[i];
+  seq->live = true;
+  seq->slot = s;
+  seq->id = cache_take_id(&e->cache);
+  seq->n_shared = matched;
+  seq->n_past = matched * TR_BLOCK_SIZE;
+  seq->order = ++e->admissions;
+  slot->seq = (int32_t)i;
+  e->n_live++;
+  memcpy(seq->blocks, found, matched * sizeof *found);
+  cache_share(&e->cache, seq->id, found, matched);
+  if (slot->embed) {
+    memset(e->embed_sums + (size_t)i * e->n_embd, 0, e->n_embd * sizeof(float));
+    slot->cached = 0;
+    return;
+  }
+  const struct tr_request *r = &slot->request;
+  if (slot->cached < 0) {
+    slot->cached = (int32_t)(seq->n_past < r->n_prompt ? seq->n_past : r->n_prompt);
+    e->stats[TR_STAT_PROMPT_TOKENS] += r->n_prompt;
+    e->stats[TR_STAT_CACHED_TOKENS] += slot->cached;
+  }
+  struct troupe_sampling sampling = {r->temperature,
+                                     r->top_k,
+                                     r->top_p,
+                                     r->min_p,
+                                     r->typical_p,
+                                     r->repetition_penalty,
+                                     r->frequency_penalty,
+                                     r->presence_penalty,
+                                     r->seed,
+                                     (int32_t)r->n_bias,
+                                     slot->bias_tokens,
+                                     slot->bias_values};
+  if (troupe_sampler_begin(seq->sampler, &sampling, slot->tokens, (int32_t)slot->n,
+                           (int32_t)r->n_prompt, (int32_t)(r->n_tokens + r->max_tokens - slot->n)))
+    seq_finish(e, seq, TR_REASON_ERROR, -1);
+}
+
+/* Takes waiting requests, oldest first, while there are sequences and cells for them. */
+static void admit(struct tr_engine *e) {
+  uint32_t committed = 0, at = 0, looked = 0;
+  if (e->n_waiting == 0 || e->n_live == e->max_seqs) return;
+  for (uint32_t i = 0; i < e->max_seqs; i++)
+    if (e->seqs[i].live) committed += e->slots[e->seqs[i].slot].n - e->seqs[i].n_past + 16;
+  while (at < e->n_waiting && e->n_live < e->max_seqs && looked++ < 64) {
+    int32_t s = e->waiting[at];
+    struct slot *slot = &e->slots[s];
+    uint32_t matched = 0, revived = 0;
+    if (e->prefix_cache && !slot->embed) {
+      matched = cache_match(&e->cache, slot->tokens, (slot->n - 1) / TR_BLOCK_SIZE,
+                            e->match_memory);
+      if (admit_should_wait(e, slot, matched)) {
+        at++;
+        continue;
+      }
+    }
+    for (uint32_t i = 0; i < matched; i++)
+      revived += e->cache.blocks[e->match_memory[i]].ref == 0;
+    uint32_t needed = slot->n - matched * TR_BLOCK_SIZE + 16;
+    uint32_t room = cells_free(e) + (e->cache.evictable - revived) * TR_BLOCK_SIZE;
+    if (e->n_live > 0 && needed + committed > room) break;
+    memmove(e->waiting + at, e->waiting + at + 1, (e->n_waiting - at - 1) * sizeof *e->waiting);
+    e->n_waiting--;
+    committed += needed;
+    admit_start(e, s, e->match_memory, matched);
+  }
+}
+
+/* ── one step ──────────────────────────────────────────────────────────────────────────────── */
+
+static void batch_add(struct tr_engine *e, struct seq *seq, uint32_t n, bool all_outputs) {
+  const struct slot *slot = &e->slots[seq->slot];
+  llama_batch *b = &e->batch;
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t position = seq->n_past + i;
+    int32_t k = b->n_tokens++;
+    b->token[k] = slot->tokens[position];
+    b->pos[k] = (int32_t)position;
+    b->n_seq_id[k] = 1;
+    b->seq_id[k][0] = seq->id;
+    b->logits[k] = all_outputs || position + 1 == slot->n;
+  }
+  if (seq->n_past + n == slot->n) seq->output = b->n_tokens - 1;
+}
+
+/* Tokens each sequence computes this step, into `e->share`; their sum. Who decodes goes first. */
+static uint32_t step_plan(struct tr_engine *e) {
+  uint32_t total = 0, prefill = 0;
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    const struct seq *seq = &e->seqs[i];
+    bool decodes = seq->live && !e->slots[seq->slot].embed &&
+                   e->slots[seq->slot].n - seq->n_past == 1;
+    e->share[i] = decodes;
+    total += decodes;
+  }
+  for (;;) {
+    struct seq *next = NULL;
+    uint32_t room = e->batch_tokens - total;
+    if (room > e->prefill_chunk - prefill) room = e->prefill_chunk - prefill;
+    for (uint32_t i = 0; room > 0 && i < e->max_seqs; i++) {
+      struct seq *seq = &e->seqs[i];
+      if (!seq->live || e->slots[seq->slot].embed || e->share[i] > 0) continue;
+      if (!next || seq->order < next->order) next = seq;
+    }
+    if (!next) return total;
+    uint32_t n = e->slots[next->slot].n - next->n_past;
+    if (n > room) n = room;
+    e->share[next - e->seqs] = n;
+    prefill += n;
+    total += n;
+  }
+}
+
+static bool is_end(const struct tr_engine *e, const struct slot *slot, int32_t token) {
+  for (uint32_t i = 0; !slot->request.ignore_eos && i < e->n_ends; i++)
+    if (e->ends[i] == token) return true;
+  for (uint32_t i = 0; i < slot->request.n_stop; i++)
+    if (slot->stop[i] == token) return true;
+  return false;
+}
+
+/* Draws the next token of a sequence whose logits are there, and says so. */
+static void step_sample(struct tr_engine *e, struct seq *seq) {
+  int32_t s = seq->slot;
+  struct slot *slot = &e->slots[s];
+  const struct tr_request *r = &slot->request;
+  float *logits = e->api.llama_get_logits_ith(e->context, seq->output);
+  uint32_t index = slot->n - r->n_prompt;
+  const int32_t *banned = e->ends;
+  int32_t n_banned = 0;
+  if (index < r->min_tokens) { /* the model's ends and the request's stops, side by side */
+    memcpy(e->ends + e->n_ends, slot->stop, r->n_stop * sizeof *slot->stop);
+    n_banned = (int32_t)(e->n_ends + r->n_stop);
+  } else if (r->ignore_eos) {
+    n_banned = (int32_t)e->n_ends;
+  }
+  int32_t token = troupe_sampler_sample(seq->sampler, e->scratch, logits, r->choice, index, banned,
+                                        n_banned);
+  if (index >= r->min_tokens && is_end(e, slot, token)) {
+    seq_finish(e, seq, TR_REASON_STOP, token);
+    return;
+  }
+  push_token(e, s, token, logits);
+  troupe_sampler_accept(seq->sampler, token);
+  slot->tokens[slot->n++] = token;
+  e->stats[TR_STAT_GENERATED_TOKENS] += 1;
+  if (slot->n == r->n_tokens + r->max_tokens) seq_finish(e, seq, TR_REASON_LENGTH, -1);
+}
+
+/* The library failed: nobody's cells can be trusted any more. */
+static void step_failed(struct tr_engine *e) {
+  for (uint32_t i = 0; i < e->max_seqs; i++)
+    if (e->seqs[i].live) seq_finish(e, &e->seqs[i], TR_REASON_ERROR, -1);
+  while (cache_evict_oldest(&e->cache)) {
+  }
+  e->api.llama_memory_clear(e->memory, false);
+}
+
+static void step_generate(struct tr_engine *e) {
+  uint32_t total = step_plan(e);
+  while (total > 0 && !cells_make_free(e, total)) {
+    if (e->n_live <= 1) { /* cannot be, see the head of this file; but never spin */
+      step_failed(e);
+      return;
+    }
+    total = step_plan(e);
+  }
+  total = step_plan(e);
+  if (total == 0) return;
+  e->batch.n_tokens = 0;
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    e->seqs[i].output = -1;
+    if (e->share[i] > 0) batch_add(e, &e->seqs[i], e->share[i], false);
+  }
+  if (e->api.llama_decode(e->context, e->batch) != 0) {
+    step_failed(e);
+    return;
+  }
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    struct seq *seq = &e->seqs[i];
+    if (e->share[i] == 0) continue;
+    seq->n_past += e->share[i];
+    if (seq->output >= 0) step_sample(e, seq);
+  }
+  /* After the samples are out: bookkeeping must not delay the stream. */
+  if (e->news) engine_wake(e);
+  e->news = false;
+  for (uint32_t i = 0; i < e->max_seqs; i++)
+    if (e->seqs[i].live && e->share[i] > 0) seq_publish(e, &e->seqs[i]);
+}
+
+/* One chunk of the oldest embedding: hidden states of all its tokens, summed. */
+static void step_embed(struct tr_engine *e) {
+  struct seq *seq = seq_extreme(e, false, true);
+  if (!seq) return;
+  struct slot *slot = &e->slots[seq->slot];
+  float *sum = e->embed_sums + (size_t)(seq - e->seqs) * e->n_embd;
+  uint32_t n = slot->n - seq->n_past;
+  if (n > e->max_seqs) n = e->max_seqs; /* outputs of one batch, see load_context */
+  if (n > e->prefill_chunk) n = e->prefill_chunk;
+  if (!cells_make_free(e, n) || !seq->live) return;
+  e->batch.n_tokens = 0;
+  batch_add(e, seq, n, true);
+  e->api.llama_set_embeddings(e->context, true);
+  int32_t failed = e->api.llama_decode(e->context, e->batch);
+  for (uint32_t i = 0; !failed && i < n; i++) {
+    const float *hidden = e->api.llama_get_embeddings_ith(e->context, (int32_t)i);
+    for (uint32_t k = 0; hidden && k < e->n_embd; k++) sum[k] += hidden[k];
+  }
+  e->api.llama_set_embeddings(e->context, false);
+  if (failed) {
+    step_failed(e);
+    return;
+  }
+  seq->n_past += n;
+  if (seq->n_past < slot->n) return;
+  int32_t s = seq->slot;
+  seq_release(e, seq);
+  push_embedding(e, s, sum);
+}
+
+static void publish_stats(struct tr_engine *e) {
+  uint32_t held = e->cache.cached - e->cache.evictable;
+  uint32_t own = cells_private(e);
+  e->stats[TR_STAT_RUNNING] = e->n_live;
+  e->stats[TR_STAT_WAITING] = e->n_waiting;
+  e->stats[TR_STAT_USED_BLOCKS] = held + (own + TR_BLOCK_SIZE - 1) / TR_BLOCK_SIZE;
+  e->stats[TR_STAT_CACHED_BLOCKS] = e->cache.evictable;
+}
+
+/* ── the thread ────────────────────────────────────────────────────────────────────────────── */
+
+static void command_cancel(struct tr_engine *e, int32_t s) {
+  struct slot *slot = &e->slots[s];
+  if (!slot->open) return; /* it finished while the command was under way */
+  if (slot->seq >= 0) {
+    seq_finish(e, &e->seqs[slot->seq], TR_REASON_CANCELLED, -1);
+    return;
+  }
+  uint32_t at = 0;
+  while (e->waiting[at] != s) at++;
+  memmove(e->waiting + at, e->waiting + at + 1, (e->n_waiting - at - 1) * sizeof *e->waiting);
+  e->n_waiting--;
+  push_finished(e, s, TR_REASON_CANCELLED, -1);
+}
+
+static void take_commands(struct tr_engine *e) {
+  uint32_t command[2];
+  /* A command may make one record; the rest waits in its ring until JavaScript has read some. */
+  while (!e->closing && ring_room(&e->results, 8) && ring_pop(&e->commands, command, 2)) {
+    int32_t s = (int32_t)command[1];
+    struct slot *slot = &e->slots[s];
+    if (command[0] == COMMAND_CANCEL) command_cancel(e, s);
+    if (command[0] != COMMAND_SUBMIT) continue;
+    slot->n = slot->request.n_tokens;
+    slot->cached = -1;
+    slot->seq = -1;
+    slot->open = true;
+    if (!slot->embed && slot->request.max_tokens == 0)
+      push_finished(e, s, TR_REASON_LENGTH, -1);
+    else
+      e->waiting[e->n_waiting++] = s;
+  }
+}
+
+/* Room for what one step can push at most: a token and two ends a sequence, and an embedding. */
+static bool results_have_room(struct tr_engine *e) {
+  return ring_room(&e->results, e->max_seqs * (28 + 2 * TR_MAX_TOP) + e->record_words + 1);
+}
+
+static void engine_loop(struct tr_engine *e) {
+  while (!e->closing) {
+    take_commands(e);
+    if (e->news) engine_wake(e);
+    e->news = false;
+    if (e->n_live == 0 && e->n_waiting == 0) {
+      publish_stats(e);
+      if (!e->closing) ring_wait(&e->commands);
+      continue;
+    }
+    if (!results_have_room(e)) {
+      /* JavaScript does not read: stop making tokens until it has read a record. */
+      troupe_sem_wait(&e->results.freed);
+      if (!e->closing) e->results.tail += e->results.words[e->results.tail & e->results.mask];
+      continue;
+    }
+    double start = now_ms();
+    admit(e);
+    step_generate(e);
+    step_embed(e);
+    e->stats[TR_STAT_STEPS] += 1;
+    e->stats[TR_STAT_STEP_MS] = now_ms() - start;
+    publish_stats(e);
+  }
+}
+
+static void *engine_main(void *argument) {
+  struct tr_engine *e = argument;
+  e->outcome = load_all(e);
+  if (e->outcome == TR_READY) {
+    e->permille = 1000;
+    troupe_sem_post(&e->settled);
+    engine_wake(e);
+    engine_loop(e);
+    unload_all(e);
+    e->outcome = TR_ERR_CLOSED;
+  } else {
+    unload_all(e);
+  }
+  troupe_sem_post(&e->settled);
+  engine_wake(e);
+  return NULL;
+}

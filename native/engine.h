@@ -1,0 +1,107 @@
+/* The engine's own structures: who owns what, thread by thread. */
+struct slot {
+  /* JavaScript thread, while the slot is free; the engine thread from tr_submit on, until the
+     finished record has been read. */
+  struct tr_request request;
+  int32_t *tokens; /* prompt and answer, one behind the other, room for a context */
+  int32_t *bias_tokens;
+  float *bias_values;
+  int32_t stop[TR_MAX_STOP];
+  bool embed;
+  /* engine thread */
+  uint32_t n;        /* tokens known */
+  int32_t cached;    /* prompt tokens found in the cache at first admission, -1 before */
+  int32_t seq;       /* index of its live sequence, -1 while waiting */
+  bool open;         /* submitted and not finished */
+  /* JavaScript thread */
+  bool taken;
+  bool cancel_sent;
+};
+
+struct seq {
+  bool live;
+  int32_t slot;
+  int32_t id;        /* llama sequence id */
+  uint32_t n_past;   /* positions computed */
+  uint32_t n_shared; /* blocks of `blocks`, from position 0, that belong to the cache */
+  int32_t *blocks;
+  uint64_t order; /* of admission */
+  int32_t output; /* index of its logits in the batch of this step, -1 without */
+  struct troupe_sampler *sampler;
+};
+
+struct tr_engine {
+  struct llama_api api;
+  struct llama_model *model;
+  struct llama_context *context;
+  const struct llama_vocab *vocab;
+  llama_memory_t memory;
+  llama_batch batch;
+
+  char *library_path;
+  char *folder;
+  char *model_path;
+  int32_t options[TR_OPT_COUNT];
+  char message[1024];
+  double numbers[TR_NUM_COUNT];
+  volatile double stats[TR_STAT_COUNT];
+
+  uint32_t context_length;
+  uint32_t n_cells;
+  uint32_t n_slots;
+  uint32_t max_seqs;
+  uint32_t batch_tokens;
+  uint32_t prefill_chunk;
+  uint32_t n_vocab;
+  uint32_t n_embd;
+  bool prefix_cache;
+
+  int32_t *token_memory;
+  int32_t *bias_memory;
+  int32_t *block_memory;
+  int32_t *match_memory; /* blocks of the request being admitted */
+  uint32_t *share;       /* tokens each sequence computes this step */
+  float *embed_sums;
+  int32_t *ends; /* the model's end-of-generation tokens, then room for a request's stops */
+  uint32_t n_ends;
+  uint32_t *record; /* room for the largest record */
+  uint32_t record_words;
+
+  struct slot *slots;
+  struct seq *seqs;
+  int32_t *waiting; /* slots, oldest first */
+  uint32_t n_waiting;
+  uint32_t n_live;
+  uint64_t admissions;
+  struct cache cache;
+  struct troupe_sampler_scratch *scratch;
+
+  struct ring commands;
+  struct ring results;
+  int wake_read;
+  int wake_write;
+  bool news; /* engine thread: something was pushed since the last wake */
+
+  pthread_t thread;
+  troupe_sem settled; /* posted when `outcome` changed: ready, failed, closed */
+  int32_t outcome;    /* engine thread */
+  int32_t state;      /* JavaScript thread's view of it */
+  volatile int32_t permille;
+  volatile int32_t closing;
+};
+
+#define COMMAND_SUBMIT 1
+#define COMMAND_CANCEL 2
+#define COMMAND_CLOSE 3
+
+static double now_ms(void) {
+  struct troupe_timespec t;
+  clock_gettime(TROUPE_CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static void engine_wake(struct tr_engine *e) {
+  /* The pipe is non-blocking: when it is full, JavaScript has plenty to wake up for already. */
+  ssize_t written = write(e->wake_write, "", 1);
+  (void)written;
+}

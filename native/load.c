@@ -1,0 +1,237 @@
+/* From a path to a ready context, on the engine thread; every failure is a code and one line. */
+
+static bool load_progress(float progress, void *user_data) {
+  struct tr_engine *e = user_data;
+  int32_t permille = (int32_t)(progress * 1000.0f);
+  if (permille / 10 != e->permille / 10) {
+    e->permille = permille;
+    engine_wake(e);
+  }
+  return !e->closing; /* false aborts the load */
+}
+
+static uint32_t option(const struct tr_engine *e, int index, uint32_t otherwise) {
+  return e->options[index] > 0 ? (uint32_t)e->options[index] : otherwise;
+}
+
+/* Free bytes of all GPUs, 0 without one or when none is wanted. */
+static uint64_t load_gpu_bytes(struct tr_engine *e) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < e->api.ggml_backend_dev_count(); i++) {
+    void *device = e->api.ggml_backend_dev_get(i);
+    int type = e->api.ggml_backend_dev_type(device);
+    size_t free_bytes = 0, total = 0;
+    if ((type != 1 && type != 2) || e->options[TR_OPT_GPU_LAYERS] < 0) continue;
+    e->api.ggml_backend_dev_memory(device, &free_bytes, &total);
+    bytes += free_bytes;
+  }
+  return bytes;
+}
+
+static int32_t load_refuse_memory(struct tr_engine *e, const char *what, uint64_t needed,
+                                  uint64_t available) {
+  snprintf(e->message, sizeof e->message,
+           "%s %s needs %llu MiB and %llu MiB are free: use a smaller model or a shorter context",
+           e->model_path, what, (unsigned long long)(needed >> 20),
+           (unsigned long long)(available >> 20));
+  return TR_ERR_MEMORY;
+}
+
+/* Bytes of key and value of one position: f16, all layers. */
+static uint64_t load_kv_bytes_per_token(struct tr_engine *e) {
+  char architecture[64], key[128], value[32];
+  uint64_t length = 0;
+  int32_t heads = e->api.llama_model_n_head(e->model);
+  if (e->api.llama_model_meta_val_str(e->model, "general.architecture", architecture, 64) > 0) {
+    snprintf(key, sizeof key, "%s.attention.key_length", architecture);
+    if (e->api.llama_model_meta_val_str(e->model, key, value, sizeof value) > 0)
+      length = (uint64_t)strtol(value, NULL, 10);
+  }
+  if (length == 0 && heads > 0) length = (uint64_t)(e->api.llama_model_n_embd(e->model) / heads);
+  return length * 2 * 2 * (uint64_t)e->api.llama_model_n_head_kv(e->model) *
+         (uint64_t)e->api.llama_model_n_layer(e->model);
+}
+
+static int32_t load_model(struct tr_engine *e, uint64_t available) {
+  struct gguf_facts facts;
+  int32_t code = gguf_check(e->model_path, &e->api, &facts, e->message, sizeof e->message);
+  if (code != TR_OK) return code;
+  uint64_t weights = facts.file_bytes * facts.n_splits;
+  if (weights > available) return load_refuse_memory(e, "alone", weights, available);
+  struct llama_model_params params = e->api.llama_model_default_params();
+  params.progress_callback = load_progress;
+  params.progress_callback_user_data = e;
+  params.n_gpu_layers = e->options[TR_OPT_GPU_LAYERS] == 0   ? -1
+                        : e->options[TR_OPT_GPU_LAYERS] < 0 ? 0
+                                                            : e->options[TR_OPT_GPU_LAYERS];
+  library_complaint[0] = 0;
+  e->model = e->api.llama_model_load_from_file(e->model_path, params);
+  if (!e->model) {
+    if (e->closing) return TR_ERR_CLOSED;
+    snprintf(e->message, sizeof e->message, "llama.cpp cannot load the model %s: %s",
+             e->model_path, library_complaint[0] ? library_complaint : "no reason given");
+    return TR_ERR_MODEL;
+  }
+  e->vocab = e->api.llama_model_get_vocab(e->model);
+  e->n_vocab = (uint32_t)e->api.llama_vocab_n_tokens(e->vocab);
+  e->n_embd = (uint32_t)e->api.llama_model_n_embd_out(e->model);
+  if (e->n_vocab == 0 || e->api.llama_model_has_encoder(e->model) ||
+      !e->api.llama_model_has_decoder(e->model) || e->api.llama_model_is_diffusion(e->model)) {
+    snprintf(e->message, sizeof e->message,
+             "the model %s does not generate text token by token: use a decoder-only model",
+             e->model_path);
+    return TR_ERR_MODEL;
+  }
+  return TR_OK;
+}
+
+/* A prefill chunk is about 100 ms of work, so that a cancel and the other streams wait no longer
+   (seen: 270 M parameters, two cores, 64 tokens in 100 ms). From the model and the number of
+   threads alone: batch shapes must not depend on how busy the machine is, the logits' last bits
+   do depend on the shapes. */
+static uint32_t load_prefill_chunk(struct tr_engine *e, uint32_t threads, bool gpu) {
+  uint64_t parameters = e->api.llama_model_n_params(e->model) + 1;
+  uint64_t wanted = gpu ? e->batch_tokens : (uint64_t)threads * 10000000000ul / parameters;
+  uint32_t chunk = 16;
+  while (chunk * 2 <= wanted && chunk * 2 <= e->batch_tokens) chunk *= 2;
+  return option(e, TR_OPT_PREFILL_CHUNK, chunk);
+}
+
+static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
+  struct llama_context_params params = e->api.llama_context_default_params();
+  uint32_t threads = option(e, TR_OPT_THREADS, 1);
+  int32_t trained = e->api.llama_model_n_ctx_train(e->model);
+  uint32_t longest = trained > 0 ? (uint32_t)trained : 8192;
+  e->context_length = option(e, TR_OPT_CONTEXT_LENGTH, longest < 8192 ? longest : 8192);
+  if (e->context_length > longest) e->context_length = longest;
+  uint32_t cells = option(e, TR_OPT_KV_TOKENS, e->context_length > 8192 ? e->context_length : 8192);
+  if (cells < e->context_length) cells = e->context_length;
+  e->max_seqs = option(e, TR_OPT_MAX_SEQS, 64);
+  if (e->max_seqs > 64) e->max_seqs = 64;
+  e->n_slots = e->max_seqs + option(e, TR_OPT_MAX_QUEUE, 256);
+  e->batch_tokens = option(e, TR_OPT_BATCH_TOKENS, 512);
+  if (e->batch_tokens < e->max_seqs + 16) e->batch_tokens = e->max_seqs + 16;
+  e->prefill_chunk = load_prefill_chunk(e, threads, gpu);
+  uint64_t needed = load_kv_bytes_per_token(e) * cells +
+                    (uint64_t)e->n_vocab * e->max_seqs * sizeof(float) +
+                    (gpu ? 0 : e->api.llama_model_size(e->model));
+  if (needed > available) return load_refuse_memory(e, "with its cache", needed, available);
+  params.n_ctx = cells;
+  params.n_batch = params.n_ubatch = e->batch_tokens;
+  params.n_seq_max = params.n_outputs_max = e->max_seqs;
+  params.n_threads = params.n_threads_batch = (int32_t)threads;
+  params.kv_unified = params.swa_full = true;
+  params.pooling_type = LLAMA_API_POOLING_NONE;
+  library_complaint[0] = 0;
+  e->context = e->api.llama_init_from_model(e->model, params);
+  e->memory = e->context ? e->api.llama_get_memory(e->context) : NULL;
+  if (!e->memory) {
+    snprintf(e->message, sizeof e->message, "llama.cpp cannot make a context of %u tokens for %s: %s",
+             cells, e->model_path, library_complaint[0] ? library_complaint : "no reason given");
+    return TR_ERR_MEMORY;
+  }
+  e->n_cells = e->api.llama_n_ctx(e->context);
+  e->prefix_cache = e->options[TR_OPT_NO_PREFIX_CACHE] == 0 &&
+                    !e->api.llama_model_is_recurrent(e->model) &&
+                    !e->api.llama_model_is_hybrid(e->model);
+  return TR_OK;
+}
+
+static int32_t load_no_buffers(struct tr_engine *e) {
+  snprintf(e->message, sizeof e->message,
+           "no memory for the buffers of %u requests: use a shorter context", e->n_slots);
+  return TR_ERR_MEMORY;
+}
+
+/* Everything the loop will ever need. calloc of this size is virtual until touched. */
+static int32_t load_memory(struct tr_engine *e) {
+  uint32_t blocks = e->context_length / TR_BLOCK_SIZE + 1;
+  uint32_t window = (uint32_t)e->api.llama_model_n_swa(e->model);
+  uint32_t results = 1 << 16, commands = 64;
+  while (commands < e->n_slots * 6 + 16) commands *= 2; /* a submit and a cancel each, and close */
+  e->record_words = 16 + 2 * TR_MAX_TOP;
+  if (e->record_words < e->n_embd + 8) e->record_words = e->n_embd + 8;
+  while (results < e->max_seqs * e->record_words * 4) results *= 2;
+  e->slots = calloc(e->n_slots, sizeof *e->slots);
+  e->seqs = calloc(e->max_seqs, sizeof *e->seqs);
+  e->waiting = calloc(e->n_slots, sizeof *e->waiting);
+  e->token_memory = calloc((size_t)e->n_slots * e->context_length, sizeof(int32_t));
+  e->bias_memory = calloc((size_t)e->n_slots * TR_MAX_BIAS * 2, sizeof(int32_t));
+  e->block_memory = calloc((size_t)e->max_seqs * blocks, sizeof(int32_t));
+  e->match_memory = calloc(blocks, sizeof(int32_t));
+  e->share = calloc(e->max_seqs, sizeof(uint32_t));
+  e->embed_sums = calloc((size_t)e->max_seqs * e->n_embd, sizeof(float));
+  e->record = calloc(e->record_words, sizeof(uint32_t));
+  e->ends = calloc((size_t)e->n_vocab + TR_MAX_STOP, sizeof(int32_t));
+  e->scratch = troupe_sampler_scratch_new((int32_t)e->n_vocab);
+  e->batch = e->api.llama_batch_init((int32_t)e->batch_tokens, 0, 1);
+  if (!e->slots || !e->seqs || !e->waiting || !e->token_memory || !e->bias_memory ||
+      !e->block_memory || !e->match_memory || !e->share || !e->embed_sums || !e->record || !e->ends || !e->scratch ||
+      cache_init(&e->cache, &e->api, e->memory, e->n_cells, window, e->max_seqs) != 0 ||
+      ring_init(&e->commands, commands) != 0 || ring_init(&e->results, results) != 0)
+    return load_no_buffers(e);
+  for (uint32_t i = 0; i < e->n_slots; i++) {
+    e->slots[i].tokens = e->token_memory + (size_t)i * e->context_length;
+    e->slots[i].bias_tokens = e->bias_memory + (size_t)i * TR_MAX_BIAS * 2;
+    e->slots[i].bias_values = (float *)(e->slots[i].bias_tokens + TR_MAX_BIAS);
+  }
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    e->seqs[i].blocks = e->block_memory + (size_t)i * blocks;
+    e->seqs[i].sampler = troupe_sampler_new((int32_t)e->n_vocab);
+    if (!e->seqs[i].sampler) return load_no_buffers(e);
+  }
+  for (uint32_t t = 0; t < e->n_vocab; t++)
+    if (e->api.llama_vocab_is_eog(e->vocab, (int32_t)t)) e->ends[e->n_ends++] = (int32_t)t;
+  return TR_OK;
+}
+
+static void load_describe(struct tr_engine *e) {
+  char description[128] = "";
+  e->api.llama_model_desc(e->model, description, sizeof description);
+  void *device = e->api.ggml_backend_dev_get(0);
+  snprintf(e->message, sizeof e->message, "llama.cpp %s, %s, %u threads, %s%s", LLAMA_API_RELEASE,
+           description, option(e, TR_OPT_THREADS, 1), e->api.ggml_backend_dev_description(device),
+#if defined(__TINYC__)
+           ", shim built by Bun"
+#else
+           ", shim built by cc -O3"
+#endif
+  );
+  e->numbers[TR_NUM_CONTEXT_LENGTH] = e->context_length;
+  e->numbers[TR_NUM_BLOCK_SIZE] = TR_BLOCK_SIZE;
+  e->numbers[TR_NUM_TOTAL_BLOCKS] = e->n_cells / TR_BLOCK_SIZE;
+  e->numbers[TR_NUM_MAX_SEQS] = e->max_seqs;
+  e->numbers[TR_NUM_BATCH_TOKENS] = e->batch_tokens;
+  e->numbers[TR_NUM_VOCAB_SIZE] = e->n_vocab;
+  e->numbers[TR_NUM_EMBEDDING_SIZE] = e->n_embd;
+  e->numbers[TR_NUM_PREFILL_CHUNK] = e->prefill_chunk;
+  e->numbers[TR_NUM_MAX_RECORD_WORDS] = e->record_words;
+}
+
+static int32_t load_all(struct tr_engine *e) {
+  int32_t code =
+      library_open(&e->api, e->library_path, e->folder, e->message, sizeof e->message);
+  if (code != TR_OK) return code;
+  uint64_t gpu = load_gpu_bytes(e);
+  uint64_t available = gpu ? gpu : memory_available();
+  if (e->options[TR_OPT_MEMORY_LIMIT_MIB] > 0)
+    available = (uint64_t)e->options[TR_OPT_MEMORY_LIMIT_MIB] << 20;
+  if ((code = load_model(e, available)) != TR_OK) return code;
+  if ((code = load_context(e, available, gpu > 0)) != TR_OK) return code;
+  if ((code = load_memory(e)) != TR_OK) return code;
+  load_describe(e);
+  return TR_READY;
+}
+
+/* Gives back what load_all made, in whatever state it stopped. */
+static void unload_all(struct tr_engine *e) {
+  for (uint32_t i = 0; e->seqs && i < e->max_seqs; i++) troupe_sampler_free(e->seqs[i].sampler);
+  if (e->scratch) troupe_sampler_scratch_free(e->scratch);
+  cache_free(&e->cache);
+  if (e->batch.token) e->api.llama_batch_free(e->batch);
+  if (e->context) e->api.llama_free(e->context);
+  if (e->model) e->api.llama_model_free(e->model);
+  e->batch.token = NULL;
+  e->context = NULL;
+  e->model = NULL;
+}

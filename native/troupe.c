@@ -1,0 +1,17 @@
+/* The whole shim as one translation unit: one command builds it, whichever compiler there is. */
+#include "libc.h"
+#include "llama_api.h"
+#include "sampler.h"
+#include "troupe.h"
+
+#include "sampler.c"
+#include "library.c"
+#include "gguf.c"
+#include "memory.c"
+#include "ring.c"
+#include "cache.c"
+#include "engine.h"
+#include "load.c"
+#include "engine.c"
+#include "api.c"
+#include "bare.c"

@@ -1,0 +1,85 @@
+/**
+ * The base of every actor: private state, one message at a time.
+ *
+ *     spawn ─► init ─► receive, receive, … ─► (children stopped) ─► terminate ─► Down to monitors
+ *
+ * A throw in any of these ends the actor; what happens then is its supervisor's business. Expected
+ * failures are replies, not throws.
+ */
+
+import type { Context } from "./context.ts";
+import type { ExitReason } from "./exit-reason.ts";
+import type { Message } from "./message.ts";
+import type { Ref } from "./ref.ts";
+
+/** Plain JSON data, small: what the inspector shows. */
+export type Snapshot = Readonly<Record<string, unknown>>;
+
+/** A monitored actor ended. Told exactly once for each monitor. */
+export type Down = { readonly ref: Ref; readonly monitor: number; readonly reason: ExitReason };
+
+/** A linked actor ended. */
+export type Exit = { readonly ref: Ref; readonly reason: ExitReason };
+
+/** A child of this actor ended, or did not start. */
+export type ChildEnded = {
+  readonly ref: Ref;
+  readonly name: string;
+  readonly reason: ExitReason;
+  /** False when its `init` failed. */
+  readonly started: boolean;
+};
+
+export type NodeKind = "supervisor" | "actor" | "process";
+
+/** In which order an ending actor stops its children. */
+export type StopOrder = "together" | "last_first";
+
+export abstract class Actor<M extends Message> {
+  /** Set before `init`; not there yet in the constructor. */
+  protected readonly ctx!: Context<M>;
+
+  /** A throw is a start failure and is reported to whoever spawned. */
+  init(): void | Promise<void> {}
+
+  /**
+   * While a returned promise is pending no other message is handled; signals are (stop, kill,
+   * `down`, suspend), so state may change across an `await` through `down` alone.
+   */
+  abstract receive(message: M): void | Promise<void>;
+
+  /** A monitored actor ended. */
+  down(_signal: Down): void | Promise<void> {}
+
+  /** Only with `ctx.trapExits(true)`; otherwise a linked actor's end (but `normal`) ends this one. */
+  exit(_signal: Exit): void | Promise<void> {}
+
+  /** A child spawned by this actor ended. Overriding it also takes over the duty to report. */
+  childEnded(_signal: ChildEnded): void | Promise<void> {}
+
+  /** Called after all children ended; not after a kill or a failed `init`. */
+  terminate(_reason: ExitReason): void | Promise<void> {}
+
+  inspect(): Snapshot {
+    return {};
+  }
+
+  /** How the inspector's tree shows it. */
+  nodeKind(): NodeKind {
+    return "actor";
+  }
+
+  /** The OS process it stands for, when it is one. */
+  nodePid(): number | undefined {
+    return undefined;
+  }
+
+  childStopOrder(): StopOrder {
+    return "together";
+  }
+
+  /** For the kernel, which alone may set `ctx`. */
+  static attach(actor: Actor<never>, ctx: Context<Message>): void {
+    (actor as { ctx: Context<never> }).ctx = ctx;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * A bounded ring of messages, each with its metadata in the slot beside it:
+ *
+ *      head                 head + count
+ *       ▼                        ▼
+ *   │ m │ meta │ m │ meta │ m │ meta │   │   │      capacity in pairs, a power of two of them stored
+ *
+ * Two slots in one array instead of an envelope object, so that a plain tell allocates nothing.
+ * Storage comes with the first message and grows up to `capacity`: an idle actor owns none.
+ */
+
+import { SpawnRefused } from "./errors.ts";
+import type { Message } from "./message.ts";
+import type { Meta } from "./ref.ts";
+
+/**
+ * What happens to one message too many. `reject`: the teller hears `false`. `drop_newest`: it is
+ * lost, `tell` still says true. `drop_oldest`: the one that waited longest is lost.
+ */
+export type WhenFull = "reject" | "drop_oldest" | "drop_newest";
+
+export type MailboxOptions = { readonly capacity: number; readonly when_full: WhenFull };
+
+export const defaultMailbox: MailboxOptions = Object.freeze({
+  capacity: 65_536,
+  when_full: "reject",
+});
+
+const SMALLEST_RING = 4;
+/** Rings up to this size are kept for good; larger ones shrink when they stay mostly empty. */
+const KEPT_RING = 64;
+
+/** The larger of the two fates of a lost message is told to whoever keeps the count. */
+export type Dropped = (message: Message, meta: Meta | undefined, why: WhenFull) => void;
+
+export function checkMailbox(options: MailboxOptions): void {
+  if (Number.isSafeInteger(options.capacity) && options.capacity >= 1) return;
+  const detail = `a mailbox holds at least 1 message, not ${options.capacity}`;
+  throw new SpawnRefused("bad_mailbox", detail);
+}
+
+export class Mailbox {
+  readonly capacity: number;
+  readonly when_full: WhenFull;
+  /** Messages waiting. */
+  count = 0;
+  /** Metadata of the message `shift` returned last. */
+  meta: Meta | undefined = undefined;
+
+  // Wait times are sampled: one message in the ring is marked, and timed when it leaves.
+  #mark_ms = 0;
+  #until_mark = -1;
+  #last_wait_ms = 0;
+
+  #slots: (Message | Meta | undefined)[] = [];
+  #mask = -1;
+  #head = 0;
+  #peak = 0;
+
+  constructor(options: MailboxOptions) {
+    this.capacity = options.capacity;
+    this.when_full = options.when_full;
+  }
+
+  /** The caller has made sure there is room: `count < capacity`. */
+  push(message: Message, meta: Meta | undefined): void {
+    if (this.count > this.#mask) this.#grow();
+    const at = ((this.#head + this.count) & this.#mask) << 1;
+    this.#slots[at] = message;
+    this.#slots[at + 1] = meta;
+    this.count++;
+  }
+
+  /** Applies `when_full`. False: refused, the caller keeps the message. */
+  offer(message: Message, meta: Meta | undefined, dropped: Dropped): boolean {
+    if (this.count < this.capacity) {
+      this.push(message, meta);
+      return true;
+    }
+    switch (this.when_full) {
+      case "reject":
+        return false;
+      case "drop_newest":
+        dropped(message, meta, "drop_newest");
+        return true;
+      case "drop_oldest": {
+        const oldest = this.shift();
+        dropped(oldest, this.meta, "drop_oldest");
+        this.push(message, meta);
+        return true;
+      }
+    }
+  }
+
+  /** The oldest message; its metadata is then in `meta`. The caller has made sure of `count > 0`. */
+  shift(): Message {
+    const at = this.#head << 1;
+    const slots = this.#slots;
+    const message = slots[at] as Message;
+    this.meta = slots[at + 1] as Meta | undefined;
+    slots[at] = undefined;
+    slots[at + 1] = undefined;
+    this.#head = (this.#head + 1) & this.#mask;
+    this.count--;
+    return message;
+  }
+
+  /** Called at the start of a turn, before `handled` messages leave. */
+  sample(now_ms: number): void {
+    if (this.count > this.#peak) this.#peak = this.count;
+    if (this.#until_mark >= 0) return;
+    this.#until_mark = this.count;
+    this.#mark_ms = now_ms;
+  }
+
+  /** Called at the end of a turn in which `left` messages left. */
+  sampled(left: number, now_ms: number): void {
+    if (this.#until_mark >= 0) {
+      this.#until_mark -= left;
+      if (this.#until_mark <= 0) {
+        this.#until_mark = -1;
+        this.#last_wait_ms = now_ms - this.#mark_ms;
+      }
+    }
+    if (this.count === 0 && this.#mask >= KEPT_RING) this.#shrink();
+  }
+
+  /** A lower bound of how long the oldest message has waited; 0 when the mailbox is empty. */
+  oldestAge_ms(now_ms: number): number {
+    if (this.count === 0) return 0;
+    const marked_ms = this.#until_mark >= 0 ? now_ms - this.#mark_ms : 0;
+    return Math.max(marked_ms, this.#last_wait_ms);
+  }
+
+  #grow(): void {
+    const old_size = this.#mask + 1;
+    const size = old_size === 0 ? SMALLEST_RING : old_size * 2;
+    const slots: (Message | Meta | undefined)[] = new Array(size << 1).fill(undefined);
+    for (let i = 0; i < this.count; i++) {
+      const from = ((this.#head + i) & this.#mask) << 1;
+      slots[i << 1] = this.#slots[from];
+      slots[(i << 1) + 1] = this.#slots[from + 1];
+    }
+    this.#slots = slots;
+    this.#mask = size - 1;
+    this.#head = 0;
+  }
+
+  /** Halves a ring that is four times too large: one burst does not cost memory for ever. */
+  #shrink(): void {
+    if (this.#peak * 4 <= this.#mask + 1) {
+      this.#mask >>= 1;
+      this.#slots = new Array((this.#mask + 1) << 1).fill(undefined);
+      this.#head = 0;
+    }
+    this.#peak = 0;
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Who runs next. The default scheduler takes turns in the order in which actors got work, in a
+ * microtask; `simulation.ts` has one that draws the order.
+ */
+
+/** An actor that has something to do. */
+export interface Runnable {
+  /** For traces of a simulation. */
+  readonly path: string;
+  /** Handles at most `budget` messages and returns how many it did, signals included. */
+  runTurn(budget: number): number;
+}
+
+export interface Scheduler {
+  /** Called once for each time an actor becomes ready; it is not enqueued again before its turn. */
+  enqueue(runnable: Runnable): void;
+  /** Nobody is ready. */
+  readonly quiet: boolean;
+  /** Resolves when nobody is ready and no promise that is already settled waits to go on. */
+  idle(): Promise<void>;
+}
+
+/** A flooded actor hands over after so many messages. */
+const TURN_MESSAGES = 256;
+
+/**
+ * After so many messages, counted over all actors, sockets and timers get their turn. Microtasks
+ * alone would starve them: a macrotask comes only when no microtask is left.
+ */
+const TICK_MESSAGES = 1024;
+
+export class MicrotaskScheduler implements Scheduler {
+  #ring: (Runnable | undefined)[] = new Array(64).fill(undefined);
+  #mask = 63;
+  #head = 0;
+  #count = 0;
+  #armed = false;
+  #left = TICK_MESSAGES;
+
+  get quiet(): boolean {
+    return this.#count === 0;
+  }
+
+  enqueue(runnable: Runnable): void {
+    if (this.#count > this.#mask) this.#grow();
+    this.#ring[(this.#head + this.#count) & this.#mask] = runnable;
+    this.#count++;
+    if (this.#armed) return;
+    this.#armed = true;
+    queueMicrotask(this.#drain);
+  }
+
+  async idle(): Promise<void> {
+    do await macrotask();
+    while (this.#count > 0);
+  }
+
+  readonly #drain = (): void => {
+    while (this.#count > 0) {
+      if (this.#left <= 0) {
+        this.#left = TICK_MESSAGES;
+        setImmediate(this.#drain);
+        return;
+      }
+      const runnable = this.#ring[this.#head] as Runnable;
+      this.#ring[this.#head] = undefined;
+      this.#head = (this.#head + 1) & this.#mask;
+      this.#count--;
+      this.#left -= runnable.runTurn(Math.min(this.#left, TURN_MESSAGES));
+    }
+    this.#armed = false;
+  };
+
+  #grow(): void {
+    const size = this.#mask + 1;
+    const ring: (Runnable | undefined)[] = new Array(size * 2).fill(undefined);
+    for (let i = 0; i < this.#count; i++) ring[i] = this.#ring[(this.#head + i) & this.#mask];
+    this.#ring = ring;
+    this.#mask = size * 2 - 1;
+    this.#head = 0;
+  }
+}
+
+/** Every promise that can go on without the outside world has gone on when this resolves. */
+export function macrotask(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

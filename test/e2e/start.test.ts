@@ -1,0 +1,63 @@
+/** What a newcomer may do wrong at the start: one clear line, exit 2, nothing left running. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { descendants, runCluster, startCluster } from "../support/cluster.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "troupe-start-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const tiny = join(import.meta.dir, "../../deploy/models/tiny/troupe-tiny.gguf");
+
+async function refuses(args: string[], message: RegExp) {
+  const before = descendants(process.pid).length;
+  const run = await runCluster([...args, "--inspector-port", "0"]);
+  const lines = run.stderr.trim().split("\n");
+  expect(lines.at(-1) ?? "").toMatch(message);
+  expect(run.stdout).not.toContain("ready ");
+  expect(run.code).toBe(2);
+  expect(descendants(process.pid).length).toBeLessThanOrEqual(before);
+}
+
+test("a wrong flag", () => refuses(["--prot", "1"], /did you mean --port\?/), 30_000);
+
+test(
+  "a model that is not there",
+  () => refuses(["--port", "0", "--model", join(folder, "none.gguf")], /none\.gguf/),
+  30_000,
+);
+
+test("a truncated GGUF", () => {
+  const path = join(folder, "cut.gguf");
+  writeFileSync(path, readFileSync(tiny).subarray(0, 1_000_000));
+  return refuses(["--port", "0", "--model", path], /cut\.gguf.*(truncated|shorter|bytes)/i);
+}, 30_000);
+
+test("a file that is no GGUF", () => {
+  const path = join(folder, "text.gguf");
+  writeFileSync(path, "this is no model ".repeat(100));
+  return refuses(["--port", "0", "--model", path], /text\.gguf.*GGUF/i);
+}, 30_000);
+
+test("a port in use", async () => {
+  using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("mine") });
+  await refuses(["--port", String(server.port)], new RegExp(`port ${server.port}.*in use`));
+}, 30_000);
+
+test("SIGTERM drains and exits 0", async () => {
+  await using cluster = await startCluster(["--engine", "echo"]);
+  const children = descendants(cluster.pid);
+  expect(children.length).toBeGreaterThanOrEqual(2);
+  cluster.kill("SIGTERM");
+  expect(await cluster.exited).toBe(0);
+}, 60_000);
+
+test("--help, --version and --dump-config print and exit 0", async () => {
+  const help = await runCluster(["--help"]);
+  expect(help.stdout).toContain("--router-mode");
+  expect((await runCluster(["--version"])).stdout).toMatch(/^troupe \d+\.\d+\.\d+/);
+  const dump = await runCluster(["--workers", "3", "--dump-config"]);
+  expect(dump.stdout).toContain("workers: 3");
+  expect([help.code, dump.code]).toEqual([0, 0]);
+}, 30_000);

@@ -1,0 +1,45 @@
+import { expect, test } from "bun:test";
+import { mergeTrees } from "../../actors/inspector/merge-trees.ts";
+import type { Tree, TreeNode } from "../../proto/index.ts";
+
+const node = (id: string, children: string[] = [], fields: Partial<TreeNode> = {}): TreeNode => ({
+  id,
+  path: id,
+  kind: "actor",
+  role: "",
+  pid: 0,
+  state: "running",
+  restarts: 0,
+  mailbox: 0,
+  handled: 0,
+  children,
+  ...fields,
+});
+const tree = (name: string, pid: number, nodes: TreeNode[]): Tree => ({
+  kind: "tree",
+  node: name,
+  pid,
+  nodes,
+});
+
+const root = tree("root", 10, [
+  node("/", ["/w"], { kind: "supervisor" }),
+  node("/w", [], { kind: "process", pid: 20 }),
+]);
+
+test("what lives in a process hangs below its process node, under unique ids", () => {
+  const child = tree("worker", 20, [node("/", ["/w"], { kind: "supervisor" }), node("/w")]);
+  const merged = mergeTrees(root, [child]);
+  expect(merged.map((item) => item.id)).toEqual(["root:/", "root:/w", "worker:/", "worker:/w"]);
+  expect(merged.find((item) => item.id === "root:/w")?.children).toEqual(["worker:/"]);
+  expect(merged.map((item) => item.pid)).toEqual([10, 20, 20, 20]);
+});
+
+test("a tree that no process node stands for is left out", () => {
+  expect(mergeTrees(root, [tree("old", 19, [node("/")])]).length).toBe(2);
+});
+
+test("a process that is starting has no pid and no children", () => {
+  const starting = tree("root", 10, [node("/w", [], { kind: "process" })]);
+  expect(mergeTrees(starting, [])).toMatchObject([{ id: "root:/w", pid: 0, children: [] }]);
+});
