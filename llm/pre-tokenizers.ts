@@ -1,8 +1,8 @@
 import type { SplitStep } from "./word-splitter.ts";
 
 /**
- * The pre-tokenizers of llama.cpp by the name in `tokenizer.ggml.pre`, with the tokenizer flags that
- * hang on that name. Source: `llama_vocab::impl::load` and `llm_tokenizer_bpe` in llama.cpp's
+ * The pre-tokenizers of llama.cpp by the name in `tokenizer.ggml.pre`, with the tokenizer flags
+ * that hang on that name. Source: `llama_vocab::impl::load` and `llm_tokenizer_bpe` in llama.cpp's
  * `src/llama-vocab.cpp` (MIT). Lookaheads that only intersect two classes are written out.
  */
 export type PreTokenizer = {
@@ -15,7 +15,11 @@ export type PreTokenizer = {
   readonly raw?: boolean;
 };
 
-const re = (source: string): SplitStep => ({ kind: "regex", source });
+/** One step that cuts wherever one of the alternatives stands, the first that fits. */
+const re = (...alternatives: readonly string[]): SplitStep => ({
+  kind: "regex",
+  source: alternatives.join("|"),
+});
 
 const GPT2: SplitStep = { kind: "gpt2" };
 const LLAMA3: SplitStep = { kind: "llama3", digits: 3, marks: false };
@@ -24,33 +28,47 @@ const QWEN35: SplitStep = { kind: "llama3", digits: 1, marks: true };
 const LINES: SplitStep = { kind: "lines" };
 const DIGIT_GROUPS: SplitStep = { kind: "digit_groups" };
 
-const CONTRACTION = String.raw`(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])`;
-const BLANKS = String.raw`\s*[\r\n]+|\s+(?!\S)|\s+`;
-/** In the collapsed text every letter beyond ASCII is U+00D2 and every mark is U+00D4. */
+const CONTRACTION = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
+const LEAD = String.raw`[^\r\n\p{L}\p{N}]?`;
+const WORD = String.raw`${LEAD}\p{L}+`;
+const SYMBOLS = String.raw` ?[^\s\p{L}\p{N}]+[\r\n]*`;
+const SYMBOLS_AND_SLASHES = String.raw` ?[^\s\p{L}\p{N}]+[\r\n/]*`;
+const BREAKS = String.raw`\s*[\r\n]+`;
+const BREAK = String.raw`\s*[\r\n]`;
+const SPACES = String.raw`\s+(?!\S)|\s+`;
+const ONE_DIGIT = String.raw`\p{N}`;
+const THREE_DIGITS = String.raw`\p{N}{1,3}`;
+const ALL_DIGITS = String.raw`\p{N}+`;
+/** In collapsed text every letter beyond ASCII is U+00D2 and every mark is U+00D4. */
 const NOT_LOWER = String.raw`[\xD2A-Z]`;
 const NOT_UPPER = String.raw`[\xD2a-z]`;
+const NOT_LOWER_OR_MARK = String.raw`[\xD2\xD4A-Z]`;
+const NOT_UPPER_OR_MARK = String.raw`[\xD2\xD4a-z]`;
 const LETTER_OR_MARK = String.raw`[\p{L}\p{M}]`;
-/** Digits, then symbols that may end in line breaks or slashes, then blanks. */
-const O200K_REST = String.raw`\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|${BLANKS}`;
-const LEAD = String.raw`[^\r\n\p{L}\p{N}]?`;
-
+/** As much upper case as there is, then lower case; or the other way round. */
 const casePairs = (lower: string, upper: string, suffix: string): string =>
   `${LEAD}${upper}*${lower}+${suffix}|${LEAD}${upper}+${lower}*${suffix}`;
+const MARKED_WORD = casePairs(LETTER_OR_MARK, LETTER_OR_MARK, `${CONTRACTION}?`);
 
-const GPT4O = re(`${casePairs(NOT_UPPER, NOT_LOWER, `${CONTRACTION}?`)}|${O200K_REST}`);
-const TEKKEN = re(
-  String.raw`${casePairs(NOT_UPPER, NOT_LOWER, "")}|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|${BLANKS}`,
-);
-const AYA_WORDS = re(
-  `${casePairs(LETTER_OR_MARK, LETTER_OR_MARK, `${CONTRACTION}?`)}|${O200K_REST}`,
-);
+const GPT4O_WORD = casePairs(NOT_UPPER, NOT_LOWER, `${CONTRACTION}?`);
+const GPT4O = re(GPT4O_WORD, THREE_DIGITS, SYMBOLS_AND_SLASHES, BREAKS, SPACES);
+const GRANITE_WORD = casePairs(NOT_UPPER_OR_MARK, NOT_LOWER_OR_MARK, `${CONTRACTION}?`);
+const TEKKEN_WORD = casePairs(NOT_UPPER, NOT_LOWER, "");
 const ASCII_SYMBOL_WORD = String.raw`[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_${"`"}{|}~][A-Za-z]+`;
+const DEEPSEEK3_WORD = String.raw`[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+`;
+const PUNCTUATION = String.raw` ?[\p{P}\p{S}]+`;
+const DEEPSEEK3_PUNCTUATION = String.raw`${PUNCTUATION}[\r\n]*`;
 const DEEPSEEK3_WORDS = re(
-  String.raw`${ASCII_SYMBOL_WORD}|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|${BLANKS}`,
+  ASCII_SYMBOL_WORD,
+  DEEPSEEK3_WORD,
+  DEEPSEEK3_PUNCTUATION,
+  BREAKS,
+  SPACES,
 );
-const HAN_KANA = re(String.raw`[\u{4E00}-\u{9FA5}\u{3040}-\u{309F}\u{30A0}-\u{30FF}]+`);
-const DIGITS_3 = re(String.raw`\p{N}{1,3}`);
-const DIGIT = re(String.raw`\p{N}`);
+const HAN_KANA_RUN = String.raw`[\u{4E00}-\u{9FA5}\u{3040}-\u{309F}\u{30A0}-\u{30FF}]+`;
+const HAN_KANA = re(HAN_KANA_RUN);
+const DIGITS_3 = re(THREE_DIGITS);
+const DIGIT = re(ONE_DIGIT);
 const DEEPSEEK3 = [DIGITS_3, HAN_KANA, DEEPSEEK3_WORDS];
 const DEEPSEEK_LETTERS = [
   String.raw`A-Za-z\u{B5}\u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8}-\u{1BA}\u{1BC}-\u{1BF}\u{1C4}-\u{293}`,
@@ -70,6 +88,20 @@ const DEEPSEEK_LETTERS = [
   String.raw`\u{FF5A}\u{10400}-\u{1044F}\u{104B0}-\u{104D3}\u{104D8}-\u{104FB}\u{10C80}-`,
   String.raw`\u{10CB2}\u{10CC0}-\u{10CF2}\u{118A0}-\u{118DF}\u{1E900}-\u{1E943}`,
 ].join("");
+const DEEPSEEK_PUNCTUATION = [
+  "!-/:-~",
+  String.raw`\u{FF01}-\u{FF0F}\u{FF1A}-\u{FF5E}\u{2018}-\u{201F}\u{3000}-\u{3002}`,
+].join("");
+const YOUTU_PUNCTUATION = [
+  String.raw`\u{FF01}\u{2026}\u{201C}\u{201D}\u{2018}\u{2019}\u{2014}\u{FF1A}\u{FF1B}\u{FF0C}`,
+  String.raw`\u{3001}-\u{303F}\u{FE30}-\u{FE4F}`,
+].join("");
+const AFMOE_SCRIPTS = [
+  String.raw`\u{4E00}-\u{9FFF}\u{3400}-\u{4DBF}\u{8C48}-\u{FAFF}\u{3040}-\u{309F}`,
+  String.raw`\u{30A0}-\u{30FF}\u{FF65}-\u{FF9F}\u{2F00}-\u{2FDF}\u{E40}-\u{E7F}`,
+  String.raw`\u{E80}-\u{EFF}\u{1780}-\u{17FF}\u{1000}-\u{109F}\u{AA60}-\u{AA7F}`,
+  String.raw`\u{A9E0}-\u{A9FF}\u{AC00}-\u{D7AF}\u{1100}-\u{11FF}`,
+].join("");
 const DEEPSEEK_HAN = re(String.raw`[\u{4E00}-\u{9FA5}\u{800}-\u{4E00}\u{AC00}-\u{D7FF}]+`);
 const BLOOM = re(
   String.raw` ?[^(\t-\r |.,!?\u{2026}\u{3002}\u{FF0C}\u{3001}\u{964}\u{6D4}\u{60C})]+`,
@@ -83,14 +115,13 @@ const gpt4o: PreTokenizer = { steps: [GPT4O] };
 const digitsThenGpt2: PreTokenizer = { steps: [DIGIT, GPT2] };
 const deepseek3: PreTokenizer = { steps: DEEPSEEK3 };
 const rawLines: PreTokenizer = { steps: [LINES], raw: true };
-const aya: PreTokenizer = { steps: [DIGIT_GROUPS, AYA_WORDS] };
+const aya: PreTokenizer = {
+  steps: [DIGIT_GROUPS, re(MARKED_WORD, THREE_DIGITS, SYMBOLS_AND_SLASHES, BREAKS, SPACES)],
+};
 const bloom: PreTokenizer = { steps: [BLOOM] };
+const BAILING_CONTRACTION = "'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])";
 const bailing: PreTokenizer = {
-  steps: [
-    re(
-      String.raw`'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|${LEAD}\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
-    ),
-  ],
+  steps: [re(BAILING_CONTRACTION, WORD, ONE_DIGIT, SYMBOLS, BREAK, SPACES)],
 };
 
 const fallback: PreTokenizer = {
@@ -102,9 +133,11 @@ const fallback: PreTokenizer = {
   ],
 };
 
-const jais2Blanks = [512, 256, 128, 64, 32, 16, 8, 4]
-  .map((count) => String.raw`\s{${count}}(?!\S)`)
-  .join("|");
+const JAIS2_SPACES = [
+  ...[512, 256, 128, 64, 32, 16, 8, 4].map((count) => String.raw`\s{${count}}(?!\S)`),
+  String.raw`\s{1,2}(?!\S)`,
+  String.raw`\s{1}`,
+];
 
 const TABLE: Record<string, PreTokenizer> = {
   default: fallback,
@@ -117,9 +150,7 @@ const TABLE: Record<string, PreTokenizer> = {
     steps: [
       re("[\r\n]"),
       re(`[\\t-\\r ]?[${DEEPSEEK_LETTERS}]+`),
-      re(
-        String.raw`[\t-\r ]?[!-/:-~\u{FF01}-\u{FF0F}\u{FF1A}-\u{FF5E}\u{2018}-\u{201F}\u{3000}-\u{3002}]+`,
-      ),
+      re(`[\\t-\\r ]?[${DEEPSEEK_PUNCTUATION}]+`),
       re("[\\t-\\r ]+$"),
       DEEPSEEK_HAN,
       re(String.raw`\p{N}+`),
@@ -140,13 +171,13 @@ const TABLE: Record<string, PreTokenizer> = {
   },
   starcoder: digitsThenGpt2,
   "gpt-4o": gpt4o,
-  tekken: { steps: [TEKKEN], ignore_merges: true, add_bos: true },
+  tekken: {
+    steps: [re(TEKKEN_WORD, ONE_DIGIT, SYMBOLS_AND_SLASHES, BREAKS, SPACES)],
+    ignore_merges: true,
+    add_bos: true,
+  },
   "granite-embed-multi-97m": {
-    steps: [
-      re(
-        `${casePairs(String.raw`[\xD2\xD4a-z]`, String.raw`[\xD2\xD4A-Z]`, `${CONTRACTION}?`)}|${O200K_REST}`,
-      ),
-    ],
+    steps: [re(GRANITE_WORD, THREE_DIGITS, SYMBOLS_AND_SLASHES, BREAKS, SPACES)],
     ignore_merges: true,
   },
   tiny_aya: aya,
@@ -154,16 +185,12 @@ const TABLE: Record<string, PreTokenizer> = {
   youtu: {
     steps: [
       re(
-        [
-          String.raw`[\u{AC00}-\u{D7A3}\u{3131}-\u{318E}]+`,
-          String.raw`[\u{FF01}\u{2026}\u{201C}\u{201D}\u{2018}\u{2019}\u{2014}\u{FF1A}\u{FF1B}\u{FF0C}\u{3001}-\u{303F}\u{FE30}-\u{FE4F}]+`,
-          String.raw`[\u{3105}-\u{312F}]+`,
-          String.raw`[\u{4E00}-\u{9FA5}\u{3040}-\u{309F}\u{30A0}-\u{30FF}]+`,
-        ].join("|"),
+        String.raw`[\u{AC00}-\u{D7A3}\u{3131}-\u{318E}]+`,
+        `[${YOUTU_PUNCTUATION}]+`,
+        String.raw`[\u{3105}-\u{312F}]+`,
+        HAN_KANA_RUN,
       ),
-      re(
-        String.raw`${casePairs(LETTER_OR_MARK, LETTER_OR_MARK, `${CONTRACTION}?`)}|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|${BLANKS}`,
-      ),
+      re(MARKED_WORD, ONE_DIGIT, SYMBOLS_AND_SLASHES, BREAKS, SPACES),
     ],
     ignore_merges: true,
   },
@@ -171,9 +198,7 @@ const TABLE: Record<string, PreTokenizer> = {
     steps: [
       DIGITS_3,
       HAN_KANA,
-      re(
-        String.raw`${ASCII_SYMBOL_WORD}|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+`,
-      ),
+      re(ASCII_SYMBOL_WORD, DEEPSEEK3_WORD, PUNCTUATION, String.raw`[\r\n]`, SPACES),
       DIGIT,
     ],
   },
@@ -181,42 +206,29 @@ const TABLE: Record<string, PreTokenizer> = {
   viking: { steps: [BLOOM, DIGIT] },
   bailingmoe: bailing,
   "seed-coder": {
-    steps: [re(String.raw`${CONTRACTION}|${LEAD}\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|${BLANKS}`)],
+    steps: [re(CONTRACTION, WORD, ONE_DIGIT, String.raw` ?[^\s\p{L}\p{N}\r\n]+`, BREAKS, SPACES)],
   },
-  ufakzeka: {
-    steps: [re(String.raw`${LEAD}\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|${BLANKS}`)],
-  },
-  afmoe: {
-    steps: [
-      DIGIT_GROUPS,
-      re(
-        String.raw`[\u{4E00}-\u{9FFF}\u{3400}-\u{4DBF}\u{8C48}-\u{FAFF}\u{3040}-\u{309F}\u{30A0}-\u{30FF}\u{FF65}-\u{FF9F}\u{2F00}-\u{2FDF}\u{E40}-` +
-          String.raw`\u{E7F}\u{E80}-\u{EFF}\u{1780}-\u{17FF}\u{1000}-\u{109F}\u{AA60}-\u{AA7F}\u{A9E0}-\u{A9FF}\u{AC00}-\u{D7AF}\u{1100}-\u{11FF}]+`,
-      ),
-      DEEPSEEK3_WORDS,
-    ],
-  },
+  ufakzeka: { steps: [re(WORD, ONE_DIGIT, SYMBOLS, BREAKS, SPACES)] },
+  afmoe: { steps: [DIGIT_GROUPS, re(`[${AFMOE_SCRIPTS}]+`), DEEPSEEK3_WORDS] },
   laguna: { steps: [LINES, QWEN2] },
   "exaone-moe": {
     steps: [
       re(
-        String.raw`${CONTRACTION}|${LEAD}(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+`,
+        CONTRACTION,
+        String.raw`${LEAD}(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+`,
+        ONE_DIGIT,
+        String.raw` ?[^\s\p{L}\p{N}]+[\r\n/]?`,
+        BREAK,
+        SPACES,
       ),
     ],
   },
   minicpm5: {
-    steps: [
-      DIGITS_3,
-      re(String.raw`${CONTRACTION}|${LEAD}\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|${BLANKS}`),
-    ],
+    steps: [DIGITS_3, re(CONTRACTION, WORD, ALL_DIGITS, SYMBOLS, BREAKS, SPACES)],
     ignore_merges: true,
   },
   "jais-2": {
-    steps: [
-      re(
-        String.raw`${CONTRACTION}|${LEAD}\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|${jais2Blanks}|\s{1,2}(?!\S)|\s{1}`,
-      ),
-    ],
+    steps: [re(CONTRACTION, WORD, THREE_DIGITS, SYMBOLS, BREAKS, ...JAIS2_SPACES)],
   },
   chameleon: {
     steps: [

@@ -10,22 +10,21 @@ const encoder = new TextEncoder();
  * SentencePiece-style merging as llama.cpp's `llm_tokenizer_spm`: characters join to the token with
  * the best score, leftmost first; what is no token falls back to byte tokens.
  *
- * llama.cpp merges the whole text at once. Here it is cut before a space wherever no token of the
- * vocabulary holds the two characters at the cut side by side: no merge can cross such a place, so
- * the pieces give the same tokens, and most pieces are words that the cache knows.
+ * llama.cpp merges the whole text at once. Here it is cut wherever no token of the vocabulary holds
+ * the two characters at the cut side by side: no merge can cross such a place, so the pieces give
+ * the same tokens, and most pieces are words that the cache knows.
  */
 export class SpmEncoder {
   private readonly text = new TextBuffer();
   private readonly cache = new WordCache();
   private readonly queue = new MergeQueue();
   private readonly symbols = new SymbolList();
-  /** Last bytes of characters after which some token goes on with a space. */
-  private readonly joins_space: Uint8Array;
+  private readonly neighbours: Neighbours;
   private readonly byte_tokens: Int32Array;
 
   /** Throws VocabError when the vocabulary lacks byte tokens. */
   constructor(private readonly vocab: Vocab) {
-    this.joins_space = bytesBeforeSpaces(vocab);
+    this.neighbours = new Neighbours(vocab);
     this.byte_tokens = byteTokens(vocab);
   }
 
@@ -34,7 +33,7 @@ export class SpmEncoder {
     const { bytes, byte_count } = this.text;
     let start = 0;
     for (let at = 1; at <= byte_count; at++) {
-      if (at < byte_count && !this.isCut(bytes, at)) continue;
+      if (at < byte_count && this.neighbours.mayJoin(bytes, at)) continue;
       if (!this.cache.append(bytes, start, at, out)) {
         const from = out.count;
         this.encodePiece(bytes, start, at, out);
@@ -42,10 +41,6 @@ export class SpmEncoder {
       }
       start = at;
     }
-  }
-
-  private isCut(bytes: Uint8Array, at: number): boolean {
-    return isSpelledSpace(bytes, at) && this.joins_space[bytes[at - 1]!] === 0;
   }
 
   private encodePiece(bytes: Uint8Array, start: number, end: number, out: TokenSink): void {
@@ -99,16 +94,33 @@ function isSpelledSpace(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === 0xe2 && bytes[at + 1] === 0x96 && bytes[at + 2] === 0x81;
 }
 
-function bytesBeforeSpaces(vocab: Vocab): Uint8Array {
-  const found = new Uint8Array(256);
-  for (let token = 0; token < vocab.token_count; token++) {
-    const { bytes } = vocab.table;
-    const end = vocab.table.ends[token]!;
-    for (let at = vocab.table.start(token) + 1; at + 3 <= end; at++) {
-      if (isSpelledSpace(bytes, at)) found[bytes[at - 1]!] = 1;
+/** Which characters stand side by side in some token, as far as their bytes at the seam tell. */
+class Neighbours {
+  /** Last byte of the left × 256 + first byte of the right character. */
+  private readonly pairs = new Uint8Array(65_536);
+  /** By last byte of the left character: some token goes on with a space behind it. */
+  private readonly before_space = new Uint8Array(256);
+
+  constructor(vocab: Vocab) {
+    const { bytes, ends } = vocab.table;
+    for (let token = 0; token < vocab.token_count; token++) {
+      const end = ends[token]!;
+      for (let at = vocab.table.start(token) + 1; at < end; at++) {
+        const left = bytes[at - 1]!;
+        this.pairs[left * 256 + bytes[at]!] = 1;
+        if (isSpelledSpace(bytes, at)) this.before_space[left] = 1;
+      }
     }
   }
-  return found;
+
+  /** False only where no token can reach across the place before `bytes[at]`. */
+  mayJoin(bytes: Uint8Array, at: number): boolean {
+    const right = bytes[at]!;
+    if ((right & 0xc0) === 0x80) return true; // inside a character
+    const left = bytes[at - 1]!;
+    if (this.pairs[left * 256 + right] === 0) return false;
+    return !isSpelledSpace(bytes, at) || this.before_space[left] === 1;
+  }
 }
 
 function byteTokens(vocab: Vocab): Int32Array {

@@ -34,8 +34,8 @@ const ATTR_OF_TYPE = [
 
 /**
  * The vocabulary in a GGUF header, with the rules by which llama.cpp completes it (defaults by kind
- * and pre-tokenizer, end-of-answer tokens found by their spelling). Source: `llama_vocab::impl::load`
- * in llama.cpp's `src/llama-vocab.cpp` (MIT). Throws VocabError when it cannot be used.
+ * and pre-tokenizer, end-of-answer tokens found by their spelling). Throws VocabError when it is
+ * of no use here. Source: `llama_vocab::impl::load` in llama.cpp's `src/llama-vocab.cpp` (MIT).
  */
 export function vocabFromGguf(header: GgufHeader): Vocab {
   const { metadata } = header;

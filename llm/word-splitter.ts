@@ -3,18 +3,18 @@ import { LETTER, MARK, NUMBER, PUNCTUATION, SYMBOL, WHITESPACE } from "./unicode
 
 /**
  * Cuts text into the words within which byte-pair merges happen, exactly as llama.cpp does: the
- * common patterns by hand-written scanners (its `unicode_regex_split_custom_*`), the rest by regular
- * expressions over a text in which every non-ASCII character is replaced by its class.
+ * common patterns by hand-written scanners (its `unicode_regex_split_custom_*`), the rest by
+ * regular expressions over a text in which every non-ASCII character is replaced by its class.
  * Source: `src/unicode.cpp` of llama.cpp (MIT).
  */
 export type SplitStep =
   | { readonly kind: "gpt2" }
-  /** `digits`: how many digits make one word at most; `marks`: combining marks belong to letters. */
+  /** `digits`: how many make one word at most; `marks`: combining marks belong to letters. */
   | { readonly kind: "llama3"; readonly digits: 1 | 3; readonly marks: boolean }
   | { readonly kind: "lines" }
   /** Digits in threes from the right; the rest is left whole. */
   | { readonly kind: "digit_groups" }
-  /** With `\p{…}` in it: over collapsed text. Without: over the text itself, code point by code point. */
+  /** With `\p{…}` in it: over collapsed text. Without: over the text itself. */
   | { readonly kind: "regex"; readonly source: string };
 
 /** Ends of words as code point indices, growing; reused from call to call. */

@@ -28,7 +28,7 @@ int32_t tr_bare(struct tr_engine *e, int32_t parallel, const int32_t *prompts,
   params.n_ctx = 4096;
   params.n_batch = params.n_ubatch = 512;
   params.n_seq_max = params.n_outputs_max = BARE_MAX;
-  params.n_threads = params.n_threads_batch = e->options[TR_OPT_THREADS];
+  params.n_threads = params.n_threads_batch = (int32_t)e->threads;
   params.kv_unified = true;
   struct llama_context *context = e->api.llama_init_from_model(e->model, params);
   if (!context) return TR_ERR_ENGINE;
@@ -43,8 +43,7 @@ int32_t tr_bare(struct tr_engine *e, int32_t parallel, const int32_t *prompts,
   for (int32_t s = 0; s < parallel; s++) {
     samplers[s] = troupe_sampler_new((int32_t)e->n_vocab);
     ok = ok && samplers[s] &&
-         troupe_sampler_begin(samplers[s], &sampling, prompts, lengths[s], lengths[s],
-                              n_tokens + 1) == 0;
+         troupe_sampler_begin(samplers[s], &sampling, prompts, lengths[s], lengths[s]) == 0;
     for (int32_t at = 0; ok && at < lengths[s];) {
       batch.n_tokens = 0;
       for (; at < lengths[s] && batch.n_tokens < 512; at++)

@@ -12,6 +12,23 @@
  * sampling is a function of (seed, choice, index) and its tokens are kept in its slot.
  */
 
+static uint32_t cells_private(const struct tr_engine *e) {
+  uint32_t cells = 0;
+  for (uint32_t i = 0; i < e->max_seqs; i++)
+    if (e->seqs[i].live) cells += e->seqs[i].n_past - e->seqs[i].n_shared * TR_BLOCK_SIZE;
+  return cells;
+}
+
+/* Before a record of an end is pushed: who reads the record finds the request gone. */
+static void publish_stats(struct tr_engine *e) {
+  uint32_t held = e->cache.cached - e->cache.evictable;
+  uint32_t own = cells_private(e);
+  e->stats[TR_STAT_RUNNING] = e->n_live;
+  e->stats[TR_STAT_WAITING] = e->n_waiting;
+  e->stats[TR_STAT_USED_BLOCKS] = held + (own + TR_BLOCK_SIZE - 1) / TR_BLOCK_SIZE;
+  e->stats[TR_STAT_CACHED_BLOCKS] = e->cache.evictable;
+}
+
 static void push_record(struct tr_engine *e, uint32_t words) {
   ring_push(&e->results, e->record, words);
   e->news = true;
@@ -28,6 +45,7 @@ static void push_finished(struct tr_engine *e, int32_t s, uint32_t reason, int32
   e->record[5] = slot->request.n_prompt;
   e->record[6] = slot->cached > 0 ? (uint32_t)slot->cached : 0;
   slot->open = false;
+  publish_stats(e);
   push_record(e, 7);
 }
 
@@ -70,6 +88,7 @@ static void push_embedding(struct tr_engine *e, int32_t s, const float *sum) {
     memcpy(&e->record[5 + i], &value, sizeof value);
   }
   slot->open = false;
+  publish_stats(e);
   push_record(e, 5 + e->n_embd);
 }
 
@@ -101,13 +120,6 @@ static void seq_publish(struct tr_engine *e, struct seq *seq) {
     if (block < 0) break;
     seq->blocks[seq->n_shared++] = block;
   }
-}
-
-static uint32_t cells_private(const struct tr_engine *e) {
-  uint32_t cells = 0;
-  for (uint32_t i = 0; i < e->max_seqs; i++)
-    if (e->seqs[i].live) cells += e->seqs[i].n_past - e->seqs[i].n_shared * TR_BLOCK_SIZE;
-  return cells;
 }
 
 static uint32_t cells_free(const struct tr_engine *e) {
@@ -205,7 +217,7 @@ static void admit_start(struct tr_engine *e, int32_t s, const int32_t *found, ui
                                      slot->bias_tokens,
                                      slot->bias_values};
   if (troupe_sampler_begin(seq->sampler, &sampling, slot->tokens, (int32_t)slot->n,
-                           (int32_t)r->n_prompt, (int32_t)(r->n_tokens + r->max_tokens - slot->n)))
+                           (int32_t)r->n_prompt))
     seq_finish(e, seq, TR_REASON_ERROR, -1);
 }
 
@@ -390,15 +402,6 @@ static void step_embed(struct tr_engine *e) {
   int32_t s = seq->slot;
   seq_release(e, seq);
   push_embedding(e, s, sum);
-}
-
-static void publish_stats(struct tr_engine *e) {
-  uint32_t held = e->cache.cached - e->cache.evictable;
-  uint32_t own = cells_private(e);
-  e->stats[TR_STAT_RUNNING] = e->n_live;
-  e->stats[TR_STAT_WAITING] = e->n_waiting;
-  e->stats[TR_STAT_USED_BLOCKS] = held + (own + TR_BLOCK_SIZE - 1) / TR_BLOCK_SIZE;
-  e->stats[TR_STAT_CACHED_BLOCKS] = e->cache.evictable;
 }
 
 /* ── the thread ────────────────────────────────────────────────────────────────────────────── */

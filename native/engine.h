@@ -49,6 +49,7 @@ struct tr_engine {
   uint32_t context_length;
   uint32_t n_cells;
   uint32_t n_slots;
+  uint32_t threads;
   uint32_t max_seqs;
   uint32_t batch_tokens;
   uint32_t prefill_chunk;

@@ -10,12 +10,12 @@ struct llama_api {
 #undef X
 };
 
-/* The last complaint of llama.cpp, for the one line of a failed load. */
+/* The first complaint of llama.cpp since it was emptied: what follows only says "failed". */
 static char library_complaint[400];
 
 static void library_log(int level, const char *text, void *user_data) {
   (void)user_data;
-  if (level != 4 || !text || !text[0] || text[0] == '\n') return; /* 4: error */
+  if (level != 4 || library_complaint[0] || !text || text[0] == '\n') return; /* 4: error */
   snprintf(library_complaint, sizeof library_complaint, "%s", text);
   for (char *c = library_complaint; *c; c++)
     if (*c == '\n') *c = ' ';
@@ -59,8 +59,8 @@ static int32_t library_open(struct llama_api *api, const char *path, const char 
     return TR_ERR_LIBRARY;
   }
   const char *version = api->llama_version();
-  /* The version is the release with or without its leading letter. */
-  if (strcmp(version, LLAMA_API_RELEASE) != 0 && strcmp(version, LLAMA_API_RELEASE + 1) != 0) {
+  /* The release's own build calls itself "0.5.0-dev". */
+  if (strncmp(version, LLAMA_API_RELEASE + 1, strlen(LLAMA_API_RELEASE + 1)) != 0) {
     snprintf(message, size, "%s is llama.cpp %s: this build needs %s; run `bun install`", path,
              version, LLAMA_API_RELEASE);
     return TR_ERR_LIBRARY;

@@ -85,13 +85,21 @@ static int32_t load_model(struct tr_engine *e, uint64_t available) {
   return TR_OK;
 }
 
+/* Compute threads spin at a barrier after every operation, so a small model loses more by waiting
+   for a second core that something else has than it wins by it. */
+static uint32_t load_threads(struct tr_engine *e) {
+  uint64_t worth = 1 + e->api.llama_model_n_params(e->model) / 32000000ul;
+  uint32_t cores = option(e, TR_OPT_CORES, 1);
+  return option(e, TR_OPT_THREADS, worth < cores ? (uint32_t)worth : cores);
+}
+
 /* A prefill chunk is about 100 ms of work, so that a cancel and the other streams wait no longer
    (seen: 270 M parameters, two cores, 64 tokens in 100 ms). From the model and the number of
    threads alone: batch shapes must not depend on how busy the machine is, the logits' last bits
    do depend on the shapes. */
-static uint32_t load_prefill_chunk(struct tr_engine *e, uint32_t threads, bool gpu) {
+static uint32_t load_prefill_chunk(struct tr_engine *e, bool gpu) {
   uint64_t parameters = e->api.llama_model_n_params(e->model) + 1;
-  uint64_t wanted = gpu ? e->batch_tokens : (uint64_t)threads * 10000000000ul / parameters;
+  uint64_t wanted = gpu ? e->batch_tokens : (uint64_t)e->threads * 10000000000ul / parameters;
   uint32_t chunk = 16;
   while (chunk * 2 <= wanted && chunk * 2 <= e->batch_tokens) chunk *= 2;
   return option(e, TR_OPT_PREFILL_CHUNK, chunk);
@@ -99,7 +107,7 @@ static uint32_t load_prefill_chunk(struct tr_engine *e, uint32_t threads, bool g
 
 static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   struct llama_context_params params = e->api.llama_context_default_params();
-  uint32_t threads = option(e, TR_OPT_THREADS, 1);
+  e->threads = load_threads(e);
   int32_t trained = e->api.llama_model_n_ctx_train(e->model);
   uint32_t longest = trained > 0 ? (uint32_t)trained : 8192;
   e->context_length = option(e, TR_OPT_CONTEXT_LENGTH, longest < 8192 ? longest : 8192);
@@ -111,7 +119,7 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   e->n_slots = e->max_seqs + option(e, TR_OPT_MAX_QUEUE, 256);
   e->batch_tokens = option(e, TR_OPT_BATCH_TOKENS, 512);
   if (e->batch_tokens < e->max_seqs + 16) e->batch_tokens = e->max_seqs + 16;
-  e->prefill_chunk = load_prefill_chunk(e, threads, gpu);
+  e->prefill_chunk = load_prefill_chunk(e, gpu);
   uint64_t needed = load_kv_bytes_per_token(e) * cells +
                     (uint64_t)e->n_vocab * e->max_seqs * sizeof(float) +
                     (gpu ? 0 : e->api.llama_model_size(e->model));
@@ -119,7 +127,7 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   params.n_ctx = cells;
   params.n_batch = params.n_ubatch = e->batch_tokens;
   params.n_seq_max = params.n_outputs_max = e->max_seqs;
-  params.n_threads = params.n_threads_batch = (int32_t)threads;
+  params.n_threads = params.n_threads_batch = (int32_t)e->threads;
   params.kv_unified = params.swa_full = true;
   params.pooling_type = LLAMA_API_POOLING_NONE;
   library_complaint[0] = 0;
@@ -189,8 +197,8 @@ static void load_describe(struct tr_engine *e) {
   char description[128] = "";
   e->api.llama_model_desc(e->model, description, sizeof description);
   void *device = e->api.ggml_backend_dev_get(0);
-  snprintf(e->message, sizeof e->message, "llama.cpp %s, %s, %u threads, %s%s", LLAMA_API_RELEASE,
-           description, option(e, TR_OPT_THREADS, 1), e->api.ggml_backend_dev_description(device),
+  snprintf(e->message, sizeof e->message, "llama.cpp %s, %s, threads: %u, %s%s", LLAMA_API_RELEASE,
+           description, e->threads, e->api.ggml_backend_dev_description(device),
 #if defined(__TINYC__)
            ", shim built by Bun"
 #else
@@ -205,6 +213,7 @@ static void load_describe(struct tr_engine *e) {
   e->numbers[TR_NUM_VOCAB_SIZE] = e->n_vocab;
   e->numbers[TR_NUM_EMBEDDING_SIZE] = e->n_embd;
   e->numbers[TR_NUM_PREFILL_CHUNK] = e->prefill_chunk;
+  e->numbers[TR_NUM_THREADS] = e->threads;
   e->numbers[TR_NUM_MAX_RECORD_WORDS] = e->record_words;
 }
 

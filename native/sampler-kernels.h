@@ -121,7 +121,7 @@ static float block_maximum(const float *x) {
 }
 
 #define FOUR(v) v, v, v, v
-static const float CONSTANTS[] __attribute__((aligned(16))) = {
+static const float EXP2_LANES[] __attribute__((aligned(16))) = {
     FOUR(CUT), FOUR(MAGIC), FOUR(C5), FOUR(C4), FOUR(C3), FOUR(C2), FOUR(C1), FOUR(1.0f)};
 
 static float block_weights(const float *x, float max, float scale, float *w) {
@@ -167,7 +167,7 @@ static float block_weights(const float *x, float max, float scale, float *w) {
       "jb 1b\n"
       "movups %%xmm5, (%3)\n"
       : "+r"(x), "+r"(w)
-      : "r"(end), "r"(lane), "r"(CONSTANTS)
+      : "r"(end), "r"(lane), "r"(EXP2_LANES)
       : "memory");
   return (lane[0] + lane[2]) + (lane[1] + lane[3]);
 }
@@ -184,5 +184,13 @@ static float block_weights(const float *x, float max, float scale, float *w) {
   return sum;
 }
 #endif
+
+#undef MAGIC
+#undef C1
+#undef C2
+#undef C3
+#undef C4
+#undef C5
+#undef FOUR
 
 #endif

@@ -3,14 +3,14 @@
  * llama.cpp: src/llama-sampler.cpp, MIT):
  *
  *   bias        l += bias[t]                                          OpenAI API reference
- *   repetition  l = l > 0 ? l / r : l * r, prompt and answer          Keskar et al. 2019 (CTRL); vLLM
+ *   repetition  l = l > 0 ? l / r : l * r, prompt and answer          CTRL (Keskar 2019); vLLM
  *   frequency   l -= f * count, answer only                           OpenAI API reference; vLLM
  *   presence    l -= p when count > 0, answer only                    the same
  *   ban         l = -inf                                              vLLM min_tokens
  *   greedy      argmax when temperature < 1e-5                        vLLM _SAMPLING_EPS
  *   temperature w = exp((l - max) / T)
  *   top-k       the k largest
- *   typical     smallest set by |-ln p - H| with mass >= typical_p    Meister et al. 2022; llama.cpp
+ *   typical     smallest set by |-ln p - H| with mass >= typical_p    Meister 2022; llama.cpp
  *   top-p       smallest set by p with mass >= top_p                  Holtzman et al. 2019
  *   min-p       p >= min_p * largest p                                Nguyen et al. 2024; llama.cpp
  *   draw        first token, by ascending id, whose running mass reaches u * mass
@@ -28,17 +28,12 @@
  */
 #include "sampler.h"
 #include "sampler-kernels.h"
+#include "sampler-select.h"
 
 #define GREEDY_BELOW 1e-5f
 #define MAX_VOCAB (1 << 24) /* ids are sort keys in float */
-#define SEEN 0x80000000u    /* in `count`: the token is in the history, perhaps of the prompt only */
+#define SEEN 0x80000000u    /* in `count`: the token is in the history, if only by the prompt */
 #define IMPOSSIBLE (-9999.0f)
-
-struct candidate {
-  float key; /* what the current stage sorts by, ascending; ties by id */
-  float weight;
-  int32_t id;
-};
 
 struct troupe_sampler_scratch {
   int32_t n_vocab;
@@ -118,78 +113,7 @@ static double scan_masses(struct troupe_sampler_scratch *s, const float *logits,
   return mass;
 }
 
-/* ---- selection ---- */
-
-static bool before(const struct candidate *a, const struct candidate *b) {
-  return a->key < b->key || (a->key == b->key && a->id < b->id);
-}
-
-static void swap(struct candidate *a, struct candidate *b) {
-  struct candidate t = *a;
-  *a = *b;
-  *b = t;
-}
-
-static void insertion_sort(struct candidate *c, int32_t n) {
-  for (int32_t i = 1; i < n; i++) {
-    struct candidate moved = c[i];
-    int32_t j = i;
-    for (; j > 0 && before(&moved, &c[j - 1]); j--) c[j] = c[j - 1];
-    c[j] = moved;
-  }
-}
-
-/* Splits n >= 3 candidates around a median of three; returns where the pivot came to lie. */
-static int32_t partition(struct candidate *c, int32_t n) {
-  struct candidate *mid = &c[n / 2], *last = &c[n - 1];
-  struct candidate pivot;
-  int32_t lo = 0, hi = n - 1;
-  if (before(mid, c)) swap(mid, c);
-  if (before(last, c)) swap(last, c);
-  if (before(last, mid)) swap(last, mid);
-  pivot = *mid;
-  swap(mid, &c[n - 2]);
-  hi = n - 2;
-  for (;;) {
-    while (before(&c[++lo], &pivot)) {
-    }
-    while (before(&pivot, &c[--hi])) {
-    }
-    if (lo >= hi) break;
-    swap(&c[lo], &c[hi]);
-  }
-  swap(&c[lo], &c[n - 2]);
-  return lo;
-}
-
-/*
- * Reorders so that the smallest prefix, in sorted order, whose weights reach `target` stands first
- * with its last member at its end; returns its length, n when all of the n >= 1 do not reach it.
- * Quickselect over masses: no full sort, about 3n steps.
- */
-static int32_t select_mass(struct candidate *c, int32_t n, double target) {
-  int32_t lo = 0, hi = n;
-  double below = 0.0; /* mass of c[0..lo) */
-  while (hi - lo > 16) {
-    int32_t pivot = lo + partition(c + lo, hi - lo);
-    double mass = below;
-    for (int32_t i = lo; i < pivot; i++) mass += c[i].weight;
-    if (mass >= target) {
-      hi = pivot;
-      continue;
-    }
-    mass += c[pivot].weight;
-    if (mass >= target) return pivot + 1;
-    below = mass;
-    lo = pivot + 1;
-  }
-  insertion_sort(c + lo, hi - lo);
-  for (int32_t i = lo; i < hi; i++) {
-    below += c[i].weight;
-    if (below >= target) return i + 1;
-  }
-  return hi;
-}
+/* ---- the shortlist ---- */
 
 static double mass_of(const struct candidate *c, int32_t n) {
   double mass = 0.0;
@@ -200,13 +124,15 @@ static double mass_of(const struct candidate *c, int32_t n) {
 /* Lists every token with log2(weight) >= -depth, by ascending id; returns how many. */
 static int32_t gather(struct troupe_sampler_scratch *s, const float *logits, float max, float scale,
                       float depth) {
+  float least = max - depth / scale * 1.0001f; /* a first, cheaper sieve; never too fine */
   int32_t n = 0;
   for (int32_t b = 0; b < s->n_blocks; b++) {
     int32_t end = (b + 1) * BLOCK < s->n_vocab ? (b + 1) * BLOCK : s->n_vocab;
     if (!((s->block_max[b] - max) * scale >= -depth)) continue;
     for (int32_t i = b * BLOCK; i < end; i++) {
-      float d = (logits[i] - max) * scale;
-      float w;
+      float d, w;
+      if (!(logits[i] >= least)) continue;
+      d = (logits[i] - max) * scale;
       if (!(d >= -depth)) continue;
       w = weight_of(d);
       if (w == 0.0f) continue;
@@ -385,7 +311,7 @@ int32_t troupe_sampler_sample(struct troupe_sampler *q, struct troupe_sampler_sc
 
 /* ---- randomness ---- */
 
-/* Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011. */
+/* Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers", SC 2011. */
 double troupe_sampler_uniform(uint64_t seed, uint32_t choice, uint32_t index) {
   uint32_t c0 = index, c1 = choice, c2 = 0, c3 = 0;
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -418,7 +344,7 @@ static void offer_top(int32_t token, float logit, int32_t top_n, int32_t *n, int
 }
 
 static float logprob_of(float logit, float max, double log_mass) {
-  double v = logit == max ? -log_mass : ((double)logit - max) - log_mass;
+  double v = logit == max ? 0.0 - log_mass : ((double)logit - max) - log_mass;
   return v > IMPOSSIBLE ? (float)v : IMPOSSIBLE; /* also for what is no number */
 }
 
@@ -584,3 +510,10 @@ void troupe_sampler_accept(struct troupe_sampler *q, int32_t token) {
   if (q->count[token] == 0) q->history[q->n_history++] = token;
   q->count[token] = (q->count[token] | SEEN) + 1;
 }
+
+#undef BLOCK
+#undef CUT
+#undef GREEDY_BELOW
+#undef MAX_VOCAB
+#undef SEEN
+#undef IMPOSSIBLE

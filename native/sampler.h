@@ -36,7 +36,7 @@ struct troupe_sampling {
 
 /* Working memory of one thread. */
 struct troupe_sampler_scratch;
-/* NULL when there is no memory. About 28 bytes a vocabulary entry, touched only when needed. */
+/* NULL when there is no memory. About 25 bytes a vocabulary entry, touched only when needed. */
 struct troupe_sampler_scratch *troupe_sampler_scratch_new(int32_t n_vocab);
 void troupe_sampler_scratch_free(struct troupe_sampler_scratch *scratch);
 

@@ -37,7 +37,7 @@
 
 /* Options: 32-bit integers by index; 0 means the default of the right column. */
 enum {
-  TR_OPT_THREADS,          /* 0: must be given: number of cores */
+  TR_OPT_THREADS,          /* one for each 32 M parameters, at most TR_OPT_CORES */
   TR_OPT_CONTEXT_LENGTH,   /* min(the model's own, 8192) */
   TR_OPT_KV_TOKENS,        /* max(context length, 8192); cells of the cache */
   TR_OPT_MAX_SEQS,         /* 64; also the most */
@@ -47,6 +47,7 @@ enum {
   TR_OPT_GPU_LAYERS,       /* all; -1: none */
   TR_OPT_MEMORY_LIMIT_MIB, /* what the machine has free */
   TR_OPT_NO_PREFIX_CACHE,  /* 1: finished sequences leave nothing behind */
+  TR_OPT_CORES,            /* 1; of this machine */
   TR_OPT_COUNT
 };
 
@@ -105,6 +106,7 @@ enum {
   TR_NUM_EMBEDDING_SIZE,
   TR_NUM_PREFILL_CHUNK,
   TR_NUM_MAX_RECORD_WORDS,
+  TR_NUM_THREADS,
   TR_NUM_COUNT
 };
 enum {

@@ -32,8 +32,8 @@ export type ChildEnded = {
 
 export type NodeKind = "supervisor" | "actor" | "process";
 
-/** In which order an ending actor stops its children. */
-export type StopOrder = "together" | "last_first";
+/** How an ending actor stops its children: all at once, or one after the other by name. */
+export type StopOrder = "together" | readonly string[];
 
 export abstract class Actor<M extends Message> {
   /** Set before `init`; not there yet in the constructor. */
@@ -57,7 +57,10 @@ export abstract class Actor<M extends Message> {
   /** A child spawned by this actor ended. Overriding it also takes over the duty to report. */
   childEnded(_signal: ChildEnded): void | Promise<void> {}
 
-  /** Called after all children ended; not after a kill or a failed `init`. */
+  /**
+   * Called after all children ended, also when a stop overtook a pending `init`; not after a kill,
+   * and not after an `init` that threw, which cleans up behind itself.
+   */
   terminate(_reason: ExitReason): void | Promise<void> {}
 
   inspect(): Snapshot {
@@ -74,12 +77,18 @@ export abstract class Actor<M extends Message> {
     return undefined;
   }
 
-  childStopOrder(): StopOrder {
+  /** Asked when the stop begins. Children that a list leaves out are stopped after it. */
+  stopOrder(): StopOrder {
     return "together";
+  }
+
+  /** Stops the child of that name and starts it anew; false when this actor is no supervisor. */
+  restartChild(_name: string): boolean {
+    return false;
   }
 
   /** For the kernel, which alone may set `ctx`. */
   static attach(actor: Actor<never>, ctx: Context<Message>): void {
-    (actor as { ctx: Context<never> }).ctx = ctx;
+    (actor as unknown as { ctx: Context<Message> }).ctx = ctx;
   }
 }

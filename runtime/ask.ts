@@ -107,7 +107,11 @@ export class AskPort implements Meta, ReplyPort, Deadline {
 }
 
 /** The earlier of the asker's own deadline and that of the message it is handling. */
-export function askDeadline_ms(clock: Clock, options: AskOptions, current: Meta | undefined): number {
+export function askDeadline_ms(
+  clock: Clock,
+  options: AskOptions,
+  current: Meta | undefined,
+): number {
   const own_ms = clock.now_ms() + options.deadline_ms;
   const inherited_ms = current?.deadline_ms;
   return inherited_ms !== undefined && inherited_ms < own_ms ? inherited_ms : own_ms;

@@ -1,5 +1,7 @@
 /** Messages nobody will handle: counted all, the last few kept for people. */
 
+import type { Mailbox } from "./mailbox.ts";
+import type { Message } from "./message.ts";
 import type { Meta, Ref } from "./ref.ts";
 
 export type DeadLetterReason = "stopped" | "drop_oldest" | "drop_newest";
@@ -25,6 +27,23 @@ export class DeadLetters {
     if (port === undefined) return;
     if (reason === "stopped") port.fail("down", "the actor has ended");
     else port.fail("mailbox_full", `dropped by its mailbox (${reason})`);
+  }
+
+  /** What is left in the mailbox of an actor that ended. */
+  addAll(ref: Ref, mailbox: Mailbox): void {
+    while (mailbox.count > 0) {
+      const { kind } = mailbox.shift();
+      this.add(ref, kind, mailbox.meta, "stopped");
+    }
+  }
+
+  /** Offers a message to a full mailbox; what is lost by it is a dead letter. */
+  offer(ref: Ref, mailbox: Mailbox, message: Message, meta: Meta | undefined): boolean {
+    const accepted = mailbox.offer(message, meta, (lost, lost_meta, why) =>
+      this.add(ref, lost.kind, lost_meta, why),
+    );
+    if (!accepted) meta?.port?.fail("mailbox_full", `it holds ${mailbox.capacity} messages`);
+    return accepted;
   }
 
   /** Oldest first. */

@@ -9,7 +9,6 @@
  * Storage comes with the first message and grows up to `capacity`: an idle actor owns none.
  */
 
-import { SpawnRefused } from "./errors.ts";
 import type { Message } from "./message.ts";
 import type { Meta } from "./ref.ts";
 
@@ -30,14 +29,12 @@ const SMALLEST_RING = 4;
 /** Rings up to this size are kept for good; larger ones shrink when they stay mostly empty. */
 const KEPT_RING = 64;
 
-/** The larger of the two fates of a lost message is told to whoever keeps the count. */
-export type Dropped = (message: Message, meta: Meta | undefined, why: WhenFull) => void;
-
-export function checkMailbox(options: MailboxOptions): void {
-  if (Number.isSafeInteger(options.capacity) && options.capacity >= 1) return;
-  const detail = `a mailbox holds at least 1 message, not ${options.capacity}`;
-  throw new SpawnRefused("bad_mailbox", detail);
-}
+/** Told of every message the mailbox loses. */
+export type Dropped = (
+  message: Message,
+  meta: Meta | undefined,
+  why: Exclude<WhenFull, "reject">,
+) => void;
 
 export class Mailbox {
   readonly capacity: number;

@@ -5,8 +5,8 @@
 
 /** An actor that has something to do. */
 export interface Runnable {
-  /** For traces of a simulation. */
-  readonly path: string;
+  /** Node and path: for the trace of a simulation. */
+  readonly id: string;
   /** Handles at most `budget` messages and returns how many it did, signals included. */
   runTurn(budget: number): number;
 }

@@ -61,10 +61,10 @@ export function errorClass(status: number): string {
   return status >= 500 ? "internal" : "validation";
 }
 
-export const invalidValue = (message: string, param: string) =>
+export const invalidValue = (message: string, param: string | null) =>
   new ApiError(400, "invalid_value", message, param);
 
-export const invalidType = (message: string, param: string) =>
+export const invalidType = (message: string, param: string | null) =>
   new ApiError(400, "invalid_type", message, param);
 
 export const unsupported = (message: string, param: string) =>
@@ -79,12 +79,7 @@ export const unknownParameter = (param: string) =>
   );
 
 export const missingParameter = (param: string) =>
-  new ApiError(
-    400,
-    "missing_required_parameter",
-    `Missing required parameter: '${param}'.`,
-    param,
-  );
+  new ApiError(400, "missing_required_parameter", `Missing required parameter: '${param}'.`, param);
 
 export const modelNotFound = (model: string, served: readonly string[]) =>
   new ApiError(
@@ -100,7 +95,7 @@ export const contextOverflow = (context: number, prompt: number, wanted: number,
     400,
     "context_length_exceeded",
     `This model's maximum context length is ${context} tokens, but ${prompt + wanted} were ` +
-      `requested (${prompt} in the prompt, at least ${wanted} for the answer). ` +
+      `requested (${prompt} in the prompt, ${wanted} for the answer). ` +
       "Shorten the prompt or ask for fewer tokens.",
     param,
   );

@@ -1,6 +1,14 @@
 /** Every field of POST /v1/chat/completions and of its messages. */
 import { z } from "zod";
-import { count, objectOf, type Fields, ignored, refused, samplingFields, used } from "./request-fields.ts";
+import {
+  count,
+  type Fields,
+  ignored,
+  objectOf,
+  refused,
+  samplingFields,
+  used,
+} from "./request-fields.ts";
 
 const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
 
@@ -19,7 +27,8 @@ export const messageFields = {
         error: "expected a string or an array of text parts",
       })
       .nullish(),
-    "Text, or parts of type `text` (joined by line breaks). Null only in an assistant message.",
+    "Text, or up to 1024 parts of type `text`, joined by line breaks. Null only from the assistant.",
+    1024,
   ),
   name: used(z.string().nullish(), "Handed to the chat template."),
   reasoning_content: used(z.string().nullish(), "Handed to the chat template."),
@@ -38,7 +47,8 @@ export const chatFields = {
   ...samplingFields,
   messages: used(
     z.array(messageShape).min(1),
-    "At least one. The chat template of the model renders them.",
+    "1–8192. The chat template of the model renders them.",
+    8192,
   ),
   max_completion_tokens: used(
     count(1).nullish(),
@@ -53,7 +63,8 @@ export const chatFields = {
   ),
   chat_template_kwargs: used(
     z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).nullish(),
-    "Variables for the chat template; strings, numbers, booleans.",
+    "Up to 64 variables for the chat template; strings, numbers, booleans.",
+    64,
   ),
   reasoning_effort: used(z.string().nullish(), "Handed to the chat template."),
   modalities: refused(

@@ -30,11 +30,19 @@ export function checkNames(
       if (unknown === "ignore") continue;
       throw unknownParameter(clip(path));
     }
-    if (field.treatment !== "refused") continue;
     const given: unknown = (value as Record<string, unknown>)[name];
+    if (field.items_max !== undefined) checkLength(given, field.items_max, path);
+    if (field.treatment !== "refused") continue;
     if (given === null || given === undefined || field.harmless?.(given) === true) continue;
     throw unsupported(`'${path}' is not supported: ${field.note}`, path);
   }
+}
+
+function checkLength(value: unknown, items_max: number, param: string): void {
+  if (typeof value !== "object" || value === null) return;
+  const length = Array.isArray(value) ? value.length : Object.keys(value).length;
+  if (length <= items_max) return;
+  throw invalidValue(`'${param}' has ${length} items; at most ${items_max} are taken.`, param);
 }
 
 /** Throws ApiError (400) for the first thing that is wrong. */
@@ -42,13 +50,13 @@ export function checkShape<S extends z.ZodType>(value: unknown, shape: S): z.inf
   const result = shape.safeParse(value);
   if (result.success) return result.data;
   const first = result.error.issues[0];
-  if (first === undefined) throw invalidValue("The request is not valid.", "");
+  if (first === undefined) throw invalidValue("The request is not valid.", null);
   throw explain(first, value, []);
 }
 
 export function checkObject(value: unknown): object {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  throw invalidType(`The body must be a JSON object, not ${nameOf(value)}.`, "");
+  throw invalidType(`The body must be a JSON object, not ${nameOf(value)}.`, null);
 }
 
 type Issue = z.core.$ZodIssue;
@@ -66,14 +74,14 @@ function explain(issue: Issue, root: unknown, base: readonly PropertyKey[]): Api
       );
     case "too_big":
       return invalidValue(
-        `'${param}' is too ${big(issue.origin)}: at most ${issue.maximum}${units(issue.origin)}, ` +
+        `'${param}' is too ${big(issue.origin)}: at most ${issue.maximum}${units(issue.origin, Number(issue.maximum))}, ` +
           `got ${shown(value)}.`,
         param,
       );
     case "too_small":
       return invalidValue(
         `'${param}' is too ${small(issue.origin)}: ${issue.inclusive ? "at least" : "more than"} ` +
-          `${issue.minimum}${units(issue.origin)}, got ${shown(value)}.`,
+          `${issue.minimum}${units(issue.origin, Number(issue.minimum))}, got ${shown(value)}.`,
         param,
       );
     case "invalid_value":
@@ -108,7 +116,10 @@ function explainUnion(
   const param = pathText(path);
   const value = valueAt(root, path);
   if (value === undefined) return missingParameter(param);
-  return invalidType(`Invalid value for '${param}': ${issue.message}, got ${nameOf(value)}.`, param);
+  return invalidType(
+    `Invalid value for '${param}': ${issue.message}, got ${nameOf(value)}.`,
+    param,
+  );
 }
 
 export function pathText(path: readonly PropertyKey[]): string {
@@ -153,5 +164,8 @@ const big = (origin: string) =>
   origin === "array" || origin === "string" || origin === "set" ? "long" : "large";
 const small = (origin: string) =>
   origin === "array" || origin === "string" || origin === "set" ? "short" : "small";
-const units = (origin: string) =>
-  origin === "array" ? " items" : origin === "string" ? " characters" : "";
+function units(origin: string, count: number): string {
+  if (origin !== "array" && origin !== "string") return "";
+  const word = origin === "array" ? "item" : "character";
+  return count === 1 ? ` ${word}` : ` ${word}s`;
+}

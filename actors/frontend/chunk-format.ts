@@ -2,12 +2,7 @@
  * The JSON of streamed chunks. All that stays the same through an answer is made once, so that a
  * token costs one escape of its text and one concatenation.
  */
-import type {
-  AnswerEnd,
-  AnswerPiece,
-  AnswerUsage,
-  PieceLogprob,
-} from "../stream/stream.ts";
+import type { AnswerEnd, AnswerPiece, AnswerUsage, PieceLogprob } from "../stream/stream.ts";
 
 export interface ChunkFormat {
   piece(choice: number, piece: AnswerPiece, first: boolean): string;

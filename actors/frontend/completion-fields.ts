@@ -1,6 +1,15 @@
 /** Every field of POST /v1/completions. */
 import { z } from "zod";
-import { count, type Fields, ignored, objectOf, promptInput, refused, samplingFields, used } from "./request-fields.ts";
+import {
+  count,
+  type Fields,
+  ignored,
+  objectOf,
+  promptInput,
+  refused,
+  samplingFields,
+  used,
+} from "./request-fields.ts";
 
 export const completionFields = {
   ...samplingFields,

@@ -13,7 +13,10 @@ export const embeddingFields = {
     "`float` (default) or `base64` of little-endian 32-bit floats.",
   ),
   user: used(
-    z.string().refine((text) => text.trim() !== "", { error: "must not be blank" }).nullish(),
+    z
+      .string()
+      .refine((text) => text.trim() !== "", { error: "must not be blank" })
+      .nullish(),
     "Checked (not blank), then ignored.",
   ),
   dimensions: refused("Vectors come in the model's own size."),

@@ -1,7 +1,9 @@
 /** From what a client wrote to token ids: every check that text and ids of a prompt need. */
-import { ApiError, contextOverflow, invalidValue } from "./api-error.ts";
-import { isTokenIds } from "./request-fields.ts";
+import { ChatTemplateError } from "../../llm/chat-template.ts";
+import { detokenize } from "../../llm/detokenizer.ts";
+import { ApiError, clip, contextOverflow, invalidValue } from "./api-error.ts";
 import type { ChatMessage } from "./chat-fields.ts";
+import { isTokenIds, type PromptInput } from "./request-fields.ts";
 import type { ServedModel, TemplateMessage, TemplateVariables } from "./served-model.ts";
 
 /** No vocabulary has longer tokens, so a longer text cannot fit and is not tokenized at all. */
@@ -58,8 +60,6 @@ export type Prompt = {
   readonly text: string | undefined;
 };
 
-type PromptInput = string | readonly string[] | readonly number[] | readonly (readonly number[])[];
-
 /** One prompt or several, text or ids. None empty. Throws ApiError (400). */
 export function readPrompts(
   model: ServedModel,
@@ -101,40 +101,30 @@ export function encodeChat(
   add_generation_prompt: boolean,
   variables: TemplateVariables,
 ): Uint32Array {
-  if (model.renderChat === undefined) {
-    throw new ApiError(
-      400,
-      "no_chat_template",
-      `The model '${model.name}' has no chat template; use /v1/completions.`,
-      "model",
-    );
-  }
   const turns = messages.map(templateMessage);
   let text: string;
   try {
     text = model.renderChat(turns, { add_generation_prompt, variables });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    if (!(error instanceof ChatTemplateError)) throw error;
     throw new ApiError(
       400,
       "template_refused",
-      `The chat template of '${model.name}' refuses these messages: ${why.slice(0, 300)}`,
+      `The chat template of '${model.name}' refuses these messages: ${clip(error.message)}`,
       "messages",
     );
   }
   const tokens = encodeText(model, text, chatMode(model, text), "messages");
-  if (tokens.length === 0) throw invalidValue("The messages render to an empty prompt.", "messages");
+  if (tokens.length === 0)
+    throw invalidValue("The messages render to an empty prompt.", "messages");
   return tokens;
 }
 
 /** Most templates spell the begin token themselves; the others rely on the tokenizer. */
 function chatMode(model: ServedModel, text: string): EncodeMode {
-  const { bos } = model.tokenizer.special;
-  const spelled = bos === undefined ? "" : utf8.decode(model.tokenizer.tokenBytes(bos));
-  return { add_special: spelled === "" || !text.startsWith(spelled), parse_special: true };
+  const spelled = model.bos_text !== "" && text.startsWith(model.bos_text);
+  return { add_special: !spelled, parse_special: true };
 }
-
-const utf8 = new TextDecoder();
 
 function templateMessage(message: ChatMessage, i: number): TemplateMessage {
   const role = message.role === "developer" ? "system" : message.role;
@@ -169,10 +159,5 @@ function contentText(message: ChatMessage, param: string): string {
 }
 
 /** The text of token ids, without control tokens: what `echo` shows for a prompt of ids. */
-export function decodeTokens(model: ServedModel, tokens: Uint32Array): string {
-  const parts: Uint8Array[] = [];
-  for (const token of tokens) {
-    if (!model.tokenizer.isControl(token)) parts.push(model.tokenizer.tokenBytes(token));
-  }
-  return utf8.decode(Buffer.concat(parts));
-}
+export const decodeTokens = (model: ServedModel, tokens: Uint32Array): string =>
+  detokenize(model.tokenizer, tokens, { at_text_start: true });

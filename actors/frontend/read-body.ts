@@ -3,7 +3,7 @@
  * wrong with it becomes an ApiError; nothing here makes the process pay for a hostile body.
  */
 import type { Clock } from "../../runtime/capabilities.ts";
-import { ApiError, bodyTooLarge } from "./api-error.ts";
+import { ApiError, bodyTooLarge, clip } from "./api-error.ts";
 
 export type BodyLimits = {
   readonly body_bytes: number;
@@ -13,7 +13,9 @@ export type BodyLimits = {
 
 /** JSON.parse takes seconds for millions of brackets, so they are counted before. */
 const nestingLimit = 64;
-const valuesLimit = 4_000_000;
+const valuesLimit = 2_000_000;
+/** A key costs far more than a value. */
+const keysLimit = 200_000;
 /** Below this size a body cannot nest or hold enough to matter. */
 const unscannedBytes = 16_384;
 
@@ -117,7 +119,7 @@ export function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const why = error instanceof Error ? error.message.slice(0, 200) : "not JSON";
+    const why = error instanceof Error ? clip(error.message) : "not JSON";
     throw new ApiError(400, "invalid_json", `The request body is not valid JSON: ${why}.`);
   }
 }
@@ -125,11 +127,13 @@ export function parseJson(bytes: Uint8Array): unknown {
 const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
+const colon = 0x3a;
 
-/** Counts brackets and commas outside strings. Throws ApiError (400) beyond the limits. */
+/** Counts brackets, commas and colons outside strings. Throws ApiError (400) beyond the limits. */
 export function checkStructure(bytes: Uint8Array): void {
   let depth = 0;
   let values = 0;
+  let keys = 0;
   const end = bytes.byteLength;
   for (let i = 0; i < end; i += 1) {
     const byte = bytes[i]!;
@@ -137,6 +141,10 @@ export function checkStructure(bytes: Uint8Array): void {
       i = endOfString(bytes, i + 1);
     } else if (byte === comma) {
       values += 1;
+      if (values > valuesLimit) throw tooComplex(`of more than ${valuesLimit} values`);
+    } else if (byte === colon) {
+      keys += 1;
+      if (keys > keysLimit) throw tooComplex(`of more than ${keysLimit} keys`);
     } else if (byte === 0x7b || byte === 0x5b) {
       depth += 1;
       if (depth > nestingLimit) throw tooComplex(`nested deeper than ${nestingLimit} levels`);
@@ -144,7 +152,6 @@ export function checkStructure(bytes: Uint8Array): void {
       depth -= 1;
     }
   }
-  if (values > valuesLimit) throw tooComplex(`of more than ${valuesLimit} values`);
 }
 
 /** Index of the closing quote, or of the end: strings are most of a long body, so they are leapt. */

@@ -11,6 +11,8 @@ export type Field<S extends z.ZodType = z.ZodType> = {
   readonly shape: S;
   /** Plain words, as they stand in docs/api.md. */
   readonly note: string;
+  /** Longest array, or most keys of an object, that is looked at; no limit without. */
+  readonly items_max?: number;
   /** A refused field is still let through while its value asks for nothing. */
   readonly harmless?: (value: unknown) => boolean;
 };
@@ -19,26 +21,38 @@ export type Fields = Readonly<Record<string, Field>>;
 
 export type ShapesOf<F extends Fields> = { [K in keyof F]: F[K]["shape"] };
 
-/** The field changes the answer. */
-export function used<S extends z.ZodType>(shape: S, note: string): Field<S> {
-  return { treatment: "used", shape, note };
+/**
+ * The field changes the answer. `items_max` is checked before the shape, as zod would look at (and
+ * complain about) each of a million items.
+ */
+export function used<S extends z.ZodType>(shape: S, note: string, items_max?: number): Field<S> {
+  return items_max === undefined
+    ? { treatment: "used", shape, note }
+    : { treatment: "used", shape, note, items_max };
 }
 
+const anything = z.unknown().optional();
+
 /** The field cannot change the answer here; its shape is not looked at. */
-export function ignored(note: string, shape: z.ZodType = z.unknown()): Field {
-  return { treatment: "ignored", shape, note };
+export function ignored(note: string): Field<typeof anything> {
+  return { treatment: "ignored", shape: anything, note };
 }
 
 /** The field asks for what does not exist; 400 names it, unless its value is null or harmless. */
-export function refused(note: string, harmless?: (value: unknown) => boolean): Field<z.ZodUnknown> {
-  const field: Field<z.ZodUnknown> = { treatment: "refused", shape: z.unknown(), note };
+export function refused(
+  note: string,
+  harmless?: (value: unknown) => boolean,
+): Field<typeof anything> {
+  const field = { treatment: "refused" as const, shape: anything, note };
   return harmless === undefined ? field : { ...field, harmless };
 }
 
-/** A zod object of the fields; names it does not know are judged by `checkNames`, not by zod. */
+/** A zod object of the fields that are used; the others are judged by `checkNames`, not by zod. */
 export function objectOf<F extends Fields>(fields: F): z.ZodObject<ShapesOf<F>> {
   const shapes: Record<string, z.ZodType> = {};
-  for (const [name, field] of Object.entries(fields)) shapes[name] = field.shape;
+  for (const [name, field] of Object.entries(fields)) {
+    if (field.treatment === "used") shapes[name] = field.shape;
+  }
   return z.object(shapes) as unknown as z.ZodObject<ShapesOf<F>>;
 }
 
@@ -73,19 +87,43 @@ export function isTokenIds(value: unknown): value is readonly number[] {
   return true;
 }
 
+export type PromptInput =
+  | string
+  | readonly string[]
+  | readonly number[]
+  | readonly (readonly number[])[];
+
 /** Text, token ids, or a list of either: `prompt` of completions and `input` of embeddings. */
-export const promptInput = z.union(
-  [z.string(), z.array(z.string()), tokenIds, z.array(tokenIds)],
-  { error: "expected a string, an array of strings, of token ids or of arrays of token ids" },
-);
+export const promptInput = z
+  .custom<PromptInput>(isPromptInput, {
+    error: "expected a string, an array of strings, of token ids or of arrays of token ids",
+  })
+  .meta({
+    anyOf: [
+      { type: "string" },
+      { type: "array", items: { type: "string" } },
+      { type: "array", items: { type: "integer", minimum: 0 } },
+      { type: "array", items: { type: "array", items: { type: "integer", minimum: 0 } } },
+    ],
+  });
+
+function isPromptInput(value: unknown): value is PromptInput {
+  if (typeof value === "string") return true;
+  if (!Array.isArray(value)) return false;
+  if (typeof value[0] === "string") return value.every((item) => typeof item === "string");
+  return Array.isArray(value[0]) ? value.every(isTokenIds) : isTokenIds(value);
+}
 
 /** What chat and text completions have in common. Limits: Dynamo's protocols/openai/validate.rs. */
 export const samplingFields = {
   model: used(z.string().min(1), "Served name of the model; `/v1/models` lists them."),
-  n: used(count(1, 128).nullish(), "Answers per prompt, 1–128. More than one needs `temperature` > 0."),
+  n: used(
+    count(1, 128).nullish(),
+    "Answers per prompt, 1–128. More than one needs `temperature` > 0.",
+  ),
   stream: used(z.boolean().nullish(), "Server-sent events instead of one JSON body."),
   stream_options: used(
-    z.object({ include_usage: z.boolean().nullish(), include_obfuscation: z.unknown() }).nullish(),
+    z.object({ include_usage: z.boolean().nullish(), include_obfuscation: anything }).nullish(),
     "`include_usage` adds a last chunk with usage. Only with `stream`. `include_obfuscation` is ignored.",
   ),
   temperature: used(
@@ -110,7 +148,8 @@ export const samplingFields = {
   presence_penalty: used(number(-2, 2).nullish(), "-2–2; over the answer."),
   logit_bias: used(
     z.record(z.string().regex(/^\d{1,10}$/), number(-100, 100)).nullish(),
-    "Token id → bias, -100–100. An id outside the vocabulary is a 400.",
+    "Token id → bias, -100–100; at most 4096. An id outside the vocabulary is a 400.",
+    4096,
   ),
   seed: used(
     whole64.nullish(),
@@ -123,10 +162,12 @@ export const samplingFields = {
       })
       .nullish(),
     "A string, or up to 32 strings or token ids; none empty. Not part of the answer.",
+    32,
   ),
   stop_token_ids: used(
-    tokenIds.refine((ids) => ids.length <= 1024, { error: "at most 1024 ids" }).nullish(),
-    "Token ids that end the answer, beside the model's own.",
+    tokenIds.nullish(),
+    "Token ids that end the answer, beside the model's own; at most 1024.",
+    1024,
   ),
   include_stop_str_in_output: used(
     z.boolean().nullish(),
@@ -135,7 +176,10 @@ export const samplingFields = {
   min_tokens: used(count(0).nullish(), "No stop token before this many tokens; ≤ `max_tokens`."),
   ignore_eos: used(z.boolean().nullish(), "Go on past the model's end token, up to `max_tokens`."),
   user: used(
-    z.string().refine((text) => text.trim() !== "", { error: "must not be blank" }).nullish(),
+    z
+      .string()
+      .refine((text) => text.trim() !== "", { error: "must not be blank" })
+      .nullish(),
     "Checked (not blank), then ignored.",
   ),
   cache_salt: refused("Caches of prefixes are not separated by salt."),

@@ -26,11 +26,7 @@ type SamplingBody = Pick<
   | "stop_token_ids"
 >;
 
-export function samplingOf(
-  body: SamplingBody,
-  model: ServedModel,
-  random: Random,
-): SamplingParams {
+export function samplingOf(body: SamplingBody, model: ServedModel, random: Random): SamplingParams {
   const { defaults } = model;
   return {
     temperature: body.temperature ?? defaults.temperature ?? 1,

@@ -1,38 +1,72 @@
 /** What the door knows of a model that it may serve; everything comes out of the model's card. */
+import {
+  CHATML_TEMPLATE,
+  compileChatTemplate,
+  type ChatMessage as TemplateMessage,
+} from "../../llm/chat-template.ts";
+import { defaultsFromBlob, templateFromBlob, tokenizerFromBlob } from "../../llm/model-card.ts";
+import type { GenerationDefaults } from "../../llm/sampling-params.ts";
 import type { Tokenizer } from "../../llm/tokenizer.ts";
 import type { ModelCard } from "../../proto/index.ts";
+import type { Clock } from "../../runtime/capabilities.ts";
 
-/** One turn, as chat templates read it. */
-export type TemplateMessage = {
-  readonly role: string;
-  readonly content: string;
-  readonly name?: string;
-  readonly reasoning_content?: string;
-};
+export type { GenerationDefaults, TemplateMessage };
 
 export type TemplateVariables = Readonly<Record<string, string | number | boolean | null>>;
 
-/** Throws an Error whose message is for the client when the template refuses the conversation. */
+/** Throws ChatTemplateError when the template refuses the conversation. */
 export type RenderChat = (
   messages: readonly TemplateMessage[],
   options: { readonly add_generation_prompt: boolean; readonly variables: TemplateVariables },
 ) => string;
 
-/** What the model's makers want when the client says nothing. */
-export type GenerationDefaults = {
-  readonly temperature?: number;
-  readonly top_k?: number;
-  readonly top_p?: number;
-  readonly min_p?: number;
-  readonly typical_p?: number;
-  readonly repetition_penalty?: number;
-};
-
 export type ServedModel = {
   readonly name: string;
   readonly card: ModelCard;
   readonly tokenizer: Tokenizer;
-  /** Undefined when the model has no chat template: then only text completions. */
-  readonly renderChat: RenderChat | undefined;
+  readonly renderChat: RenderChat;
   readonly defaults: GenerationDefaults;
+  /** How the begin token is spelled; empty without one. */
+  readonly bos_text: string;
 };
+
+/**
+ * A model out of its card and the card's blobs. Throws VocabError or ChatTemplateError for blobs
+ * that cannot be used, and Error when one is missing.
+ */
+export function buildServedModel(
+  card: ModelCard,
+  blobs: ReadonlyMap<string, Uint8Array>,
+  clock: Clock,
+): ServedModel {
+  const blob = (hash: string): Uint8Array => {
+    const bytes = blobs.get(hash);
+    if (bytes === undefined) throw new Error(`blob ${hash} of model ${card.name} is missing`);
+    return bytes;
+  };
+  const tokenizer = tokenizerFromBlob(blob(card.tokenizer_blob));
+  const source =
+    card.template_blob === "" ? CHATML_TEMPLATE : templateFromBlob(blob(card.template_blob));
+  const template = compileChatTemplate(source);
+  const { bos, eos } = tokenizer.special;
+  const spelling = (token: number | undefined): string =>
+    token === undefined ? "" : new TextDecoder().decode(tokenizer.tokenBytes(token));
+  const bos_token = spelling(bos);
+  const eos_token = spelling(eos);
+  return {
+    name: card.name,
+    card,
+    tokenizer,
+    defaults: card.defaults_blob === "" ? {} : defaultsFromBlob(blob(card.defaults_blob)),
+    bos_text: bos_token,
+    renderChat: (messages, { add_generation_prompt, variables }) =>
+      template.render({
+        messages,
+        add_generation_prompt,
+        bos_token,
+        eos_token,
+        variables,
+        now_ms: clock.wall_ms(),
+      }),
+  };
+}

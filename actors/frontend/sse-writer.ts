@@ -72,14 +72,25 @@ export class SseWriter {
   }
 
   #flush(): void {
-    const controller = this.#controller;
-    if (this.#closed || controller === undefined) return;
+    if (this.#closed || this.#controller === undefined) return;
+    try {
+      this.#handOver(this.#controller);
+    } catch {
+      // The server closed the stream under us: the same as a client that left.
+      this.#closed = true;
+      this.#text = "";
+      this.#options.cancelled();
+    }
+  }
+
+  #handOver(controller: ReadableStreamDefaultController<Uint8Array>): void {
     if (this.#text !== "" && (controller.desiredSize ?? 0) > 0) {
       const text = this.#text;
       this.#text = "";
+      // The stream may pull, and so flush and even close, before this returns.
       controller.enqueue(encoder.encode(text));
     }
-    if (this.#text !== "") return;
+    if (this.#text !== "" || this.#closed) return;
     if (this.#ending) {
       this.#closed = true;
       controller.close();

@@ -19,9 +19,10 @@ import type {
   WorkerLoad,
   WorkerRecord,
 } from "../../proto/index.ts";
-import { Actor, type Down, type ReplyPort, type Snapshot } from "../../runtime/actor.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
-import type { RemoteNode } from "../../runtime/remote/node.ts";
+import type { ReplyPort } from "../../runtime/ref.ts";
+import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { Candidate } from "./candidate.ts";
 import { eligible, newPolicyState, policies, type RouterMode } from "./policy.ts";
 import { WorkerSet } from "./worker-set.ts";
@@ -41,7 +42,6 @@ export type WatchWorkers = (listener: (change: WorkersChange) => void) => () => 
 export type RouterOptions = {
   readonly mode: RouterMode;
   readonly watch: WatchWorkers;
-  readonly refs: Pick<RemoteNode, "ref" | "wire">;
   /** How long a request waits for a worker when there is none. Default 10,000. */
   readonly wait_ms?: number;
   /** How many may wait. Default 1,024. */
@@ -82,17 +82,23 @@ export class RouterActor extends Actor<RouterMessage | Own> {
   override receive(message: RouterMessage | Own): void {
     switch (message.kind) {
       case "route":
-        return this.onRoute(message);
+        this.onRoute(message);
+        break;
       case "route_ended":
-        return this.onRouteEnded(message);
+        this.onRouteEnded(message);
+        break;
       case "worker_load":
-        return this.onLoad(message);
+        this.onLoad(message);
+        break;
       case "workers_changed":
-        return this.onWorkersChanged(message.change);
+        this.onWorkersChanged(message.change);
+        break;
       case "wait_over":
-        return this.onWaitOver(message.request);
+        this.onWaitOver(message.request);
+        break;
       case "subscribe_again":
-        return this.onSubscribeAgain(message.candidate);
+        this.onSubscribeAgain(message.candidate);
+        break;
     }
   }
 
@@ -120,7 +126,8 @@ export class RouterActor extends Actor<RouterMessage | Own> {
     if (candidates.length === 0) {
       if (excluded === 0) return undefined;
       const message = `every worker that serves ${route.model} has refused this request`;
-      return this.refuse(route, "overloaded", message);
+      this.refuse(route, "overloaded", message);
+      return;
     }
     const choose = policies[this.options.mode];
     const choice = choose(candidates, route, this.ctx.random, this.state);
@@ -169,15 +176,17 @@ export class RouterActor extends Actor<RouterMessage | Own> {
   private onWorkersChanged(change: WorkersChange): void {
     switch (change.kind) {
       case "gone":
-        return this.removeWorker(change.worker);
+        this.removeWorker(change.worker);
+        break;
       case "up":
         this.addWorker(change.record);
         break;
       case "all": {
         const present = new Set(change.records.map((record) => record.worker));
-        const known = this.workers.all().map((candidate) => candidate.record.worker);
-        known.filter((worker) => !present.has(worker)).forEach((each) => this.removeWorker(each));
-        change.records.forEach((record) => this.addWorker(record));
+        for (const { record } of this.workers.all()) {
+          if (!present.has(record.worker)) this.removeWorker(record.worker);
+        }
+        for (const record of change.records) this.addWorker(record);
       }
     }
     this.serveWaiting();
@@ -199,9 +208,10 @@ export class RouterActor extends Actor<RouterMessage | Own> {
   private subscribe(candidate: Candidate): void {
     this.unsubscribe(candidate);
     if (candidate.record.ref === undefined) return;
-    const ref = this.options.refs.ref<SubscribeLoad>(candidate.record.ref);
+    const ref = refOf<SubscribeLoad>(this.ctx.system, candidate.record.ref);
     this.monitored.set(this.ctx.monitor(ref), candidate);
-    ref.tell({ kind: "subscribe_load", subscriber: this.options.refs.wire(this.ctx.self) });
+    const subscriber = wireOf(this.ctx.system, this.ctx.self);
+    ref.tell({ kind: "subscribe_load", subscriber });
   }
 
   /** The worker forgets us when it sees us go; here only the monitor has to end. */

@@ -67,11 +67,17 @@ export type AnswerUsage = {
 };
 
 export type AnswerFailure = {
-  /** Stable: "no_worker", "overloaded", "worker_lost", "deadline", "engine_error", "cancelled". */
+  /**
+   * Stable: "no_worker", "overloaded", "worker_lost", "deadline", "engine_error", "cancelled",
+   * "internal"; and of the request itself "bad_request", "context_overflow", "not_supported",
+   * "pin_required".
+   */
   readonly code: string;
   /** HTTP status when nothing has been sent yet. */
   readonly status: number;
   readonly message: string;
+  /** When it may be worth trying again: the Retry-After header, in seconds. */
+  readonly retry_after_s?: number;
 };
 
 /** Where an answer goes. Called on the stream actor's turn; never throws, never waits. */
@@ -90,3 +96,18 @@ export type StreamCommand =
   | { readonly kind: "drained" }
   /** The client hung up, or the request is not wanted any more. */
   | { readonly kind: "abandon"; readonly reason: string };
+
+/** What the door holds of a running answer. */
+export interface AnswerHandle {
+  tell(command: StreamCommand): void;
+}
+
+/** Begins an answer; the sink hears of it from now on, until its one `done` or `failed`. */
+export type StartAnswer = (request: AnswerRequest, sink: AnswerSink) => AnswerHandle;
+
+export {
+  AnswersActor,
+  type AnswersMessage,
+  type AnswersOptions,
+  startAnswerWith,
+} from "./answers.ts";

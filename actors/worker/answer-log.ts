@@ -26,6 +26,8 @@ export type ChoiceLog = {
   readonly logprobs: TokenLogprob[];
   /** How many of `tokens` the consumer was sent. */
   sent: number;
+  /** Tokens that come now are dropped: the consumer has ended this choice. */
+  unwanted: boolean;
   finished: Finished | undefined;
   finished_sent: boolean;
 };
@@ -51,6 +53,7 @@ export function newAnswerLog(
     tokens: [],
     logprobs: [],
     sent: 0,
+    unwanted: false,
     finished: undefined,
     finished_sent: false,
   }));
@@ -64,6 +67,7 @@ export function recordTokens(
   tokens: readonly number[],
   logprobs: readonly TokenLogprob[],
 ): void {
+  if (log.unwanted) return;
   const expected = log.base + log.tokens.length;
   if (first_index !== expected) {
     throw new Error(`the engine made token ${first_index} where ${expected} was next`);
@@ -84,6 +88,7 @@ export function nextBatch(log: AnswerLog): TokenBatch | undefined {
   const count = log.choices.length;
   for (let step = 0; step < count; step++) {
     const choice = log.choices[(log.turn + step) % count]!;
+    if (choice.finished_sent) continue;
     const credit = log.granted - log.sent;
     const unsent = choice.tokens.length - choice.sent;
     if (unsent > 0 && credit > 0) {
@@ -91,7 +96,7 @@ export function nextBatch(log: AnswerLog): TokenBatch | undefined {
       log.sent += part.tokens.length;
       choices.push(part);
     }
-    if (choice.finished === undefined || choice.finished_sent) continue;
+    if (choice.finished === undefined) continue;
     if (choice.sent < choice.tokens.length) continue;
     choice.finished_sent = true;
     finished.push(choice.finished);
@@ -118,4 +123,45 @@ const noLogprobs: readonly TokenLogprob[] = [];
 /** Every choice has ended and its consumer was told so. */
 export function isDelivered(log: AnswerLog): boolean {
   return log.choices.every((choice) => choice.finished_sent);
+}
+
+/** Takes a batch back that could not be handed over: it will be made again. */
+export function unsend(log: AnswerLog, batch: TokenBatch): void {
+  for (const part of batch.choices) {
+    log.sent -= part.tokens.length;
+    choiceOf(log, part.choice).sent -= part.tokens.length;
+  }
+  for (const end of batch.finished) choiceOf(log, end.choice).finished_sent = false;
+}
+
+export function dropUnsent(log: ChoiceLog): void {
+  log.unwanted = true;
+  log.tokens.length = log.sent;
+  log.logprobs.length = Math.min(log.logprobs.length, log.sent);
+}
+
+/**
+ * Ends every choice that was not told its end, whatever it still had to say: what was made and
+ * not sent is dropped.
+ */
+export function failOpen(log: AnswerLog, error: string): void {
+  for (const choice of log.choices) {
+    if (choice.finished_sent) continue;
+    dropUnsent(choice);
+    choice.finished = {
+      choice: choice.choice,
+      reason: "error",
+      stop_token: -1,
+      prompt_tokens: choice.finished?.prompt_tokens ?? 0,
+      cached_tokens: choice.finished?.cached_tokens ?? 0,
+      total_tokens: choice.base + choice.sent,
+      error,
+    };
+  }
+}
+
+function choiceOf(log: AnswerLog, number: number): ChoiceLog {
+  const choice = log.choices.find((each) => each.choice === number);
+  if (choice === undefined) throw new Error(`answer ${log.request} has no choice ${number}`);
+  return choice;
 }

@@ -8,6 +8,15 @@ import type {
 } from "../../proto/index.ts";
 import type { EngineEvent, EngineRequest, Sampling, TokenLogprob } from "../engine/engine.ts";
 
+/** False for what would make no sense to any engine; nothing but a broken peer sends that. */
+export function isWellFormed(generate: Generate): boolean {
+  const { prompt, choices } = generate;
+  const numbers = new Set(choices.map((start) => start.choice));
+  const whole = (bytes: Uint8Array) => bytes.length % 4 === 0;
+  if (choices.length === 0 || numbers.size !== choices.length) return false;
+  return whole(prompt) && choices.every((start) => whole(start.delivered));
+}
+
 /** One engine request for each choice, in the order of `generate.choices`. */
 export function engineRequests(
   generate: Generate,

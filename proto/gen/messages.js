@@ -14,6 +14,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Progress = (function() {
 
         const Progress = function (properties) {
+            this.stage = "";
+            this.fraction = 0;
+            this.detail = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -126,6 +129,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Drain = (function() {
 
         const Drain = function (properties) {
+            this.budget_ms = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -214,6 +218,8 @@ export const troupe = $root.troupe = (() => {
     troupe.Drained = (function() {
 
         const Drained = function (properties) {
+            this.finished = 0;
+            this.unfinished = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -314,6 +320,10 @@ export const troupe = $root.troupe = (() => {
     troupe.ActorRef = (function() {
 
         const ActorRef = function (properties) {
+            this.node = "";
+            this.path = "";
+            this.incarnation = $util.newBuffer([]);
+            this.address = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -438,6 +448,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Frame = (function() {
 
         const Frame = function (properties) {
+            this.envelopes = $util.emptyArray;
             this.envelopes = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -527,6 +538,15 @@ export const troupe = $root.troupe = (() => {
     troupe.Envelope = (function() {
 
         const Envelope = function (properties) {
+            this.type = 0;
+            this.to = 0;
+            this.from = 0;
+            this.ask = 0;
+            this.answer = 0;
+            this.remaining_ms = 0;
+            this.correlation = "";
+            this.traceparent = "";
+            this.body = $util.newBuffer([]);
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -711,6 +731,11 @@ export const troupe = $root.troupe = (() => {
     troupe.Hello = (function() {
 
         const Hello = function (properties) {
+            this.protocol_version = 0;
+            this.node = "";
+            this.incarnation = $util.newBuffer([]);
+            this.lease_epoch = 0;
+            this.address = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -847,6 +872,8 @@ export const troupe = $root.troupe = (() => {
     troupe.Rejected = (function() {
 
         const Rejected = function (properties) {
+            this.code = "";
+            this.message = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -947,6 +974,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Intern = (function() {
 
         const Intern = function (properties) {
+            this.slot = 0;
+            this.path = "";
+            this.incarnation = $util.newBuffer([]);
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1059,6 +1089,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Monitor = (function() {
 
         const Monitor = function (properties) {
+            this.monitor = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1147,6 +1178,8 @@ export const troupe = $root.troupe = (() => {
     troupe.Down = (function() {
 
         const Down = function (properties) {
+            this.monitor = 0;
+            this.reason = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1244,6 +1277,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Demonitor = (function() {
 
         const Demonitor = function (properties) {
+            this.monitor = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1476,6 +1510,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Exit = (function() {
 
         const Exit = function (properties) {
+            this.reason = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1561,6 +1596,9 @@ export const troupe = $root.troupe = (() => {
     troupe.ExitReason = (function() {
 
         const ExitReason = function (properties) {
+            this.kind = "";
+            this.detail = "";
+            this.stack = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1817,6 +1855,8 @@ export const troupe = $root.troupe = (() => {
     troupe.AskFailed = (function() {
 
         const AskFailed = function (properties) {
+            this.code = "";
+            this.message = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1989,6 +2029,8 @@ export const troupe = $root.troupe = (() => {
     troupe.ProcessReady = (function() {
 
         const ProcessReady = function (properties) {
+            this.pid = 0;
+            this.main = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2086,6 +2128,10 @@ export const troupe = $root.troupe = (() => {
     troupe.FlowItem = (function() {
 
         const FlowItem = function (properties) {
+            this.flow = "";
+            this.number = 0;
+            this.type = 0;
+            this.body = $util.newBuffer([]);
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2210,6 +2256,8 @@ export const troupe = $root.troupe = (() => {
     troupe.FlowCredit = (function() {
 
         const FlowCredit = function (properties) {
+            this.flow = "";
+            this.up_to = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2310,6 +2358,9 @@ export const troupe = $root.troupe = (() => {
     troupe.FlowEnd = (function() {
 
         const FlowEnd = function (properties) {
+            this.flow = "";
+            this.last = 0;
+            this.error = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2422,6 +2473,8 @@ export const troupe = $root.troupe = (() => {
     troupe.FlowCancel = (function() {
 
         const FlowCancel = function (properties) {
+            this.flow = "";
+            this.reason = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2522,6 +2575,16 @@ export const troupe = $root.troupe = (() => {
     troupe.SamplingParams = (function() {
 
         const SamplingParams = function (properties) {
+            this.temperature = 0;
+            this.top_k = 0;
+            this.top_p = 0;
+            this.min_p = 0;
+            this.typical_p = 0;
+            this.repetition_penalty = 0;
+            this.frequency_penalty = 0;
+            this.presence_penalty = 0;
+            this.logit_bias = $util.emptyArray;
+            this.seed = $util.newBuffer([]);
             this.logit_bias = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -2719,6 +2782,8 @@ export const troupe = $root.troupe = (() => {
     troupe.LogitBias = (function() {
 
         const LogitBias = function (properties) {
+            this.token = 0;
+            this.bias = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2819,6 +2884,9 @@ export const troupe = $root.troupe = (() => {
     troupe.ChoiceStart = (function() {
 
         const ChoiceStart = function (properties) {
+            this.choice = 0;
+            this.delivered = $util.newBuffer([]);
+            this.max_tokens = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2931,6 +2999,18 @@ export const troupe = $root.troupe = (() => {
     troupe.Generate = (function() {
 
         const Generate = function (properties) {
+            this.request = "";
+            this.model = "";
+            this.prompt = $util.newBuffer([]);
+            this.sampling = undefined;
+            this.choices = $util.emptyArray;
+            this.min_tokens = 0;
+            this.stop_tokens = $util.emptyArray;
+            this.ignore_eos = false;
+            this.logprobs = 0;
+            this.consumer = undefined;
+            this.deadline_ms = 0;
+            this.window_tokens = 0;
             this.choices = [];
             this.stop_tokens = [];
             if (properties)
@@ -3152,6 +3232,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Accepted = (function() {
 
         const Accepted = function (properties) {
+            this.request = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3240,6 +3321,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Refused = (function() {
 
         const Refused = function (properties) {
+            this.request = "";
+            this.code = "";
+            this.message = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3352,6 +3436,9 @@ export const troupe = $root.troupe = (() => {
     troupe.TokenLogprob = (function() {
 
         const TokenLogprob = function (properties) {
+            this.logprob = 0;
+            this.top_tokens = $util.emptyArray;
+            this.top_logprobs = $util.emptyArray;
             this.top_tokens = [];
             this.top_logprobs = [];
             if (properties)
@@ -3476,6 +3563,10 @@ export const troupe = $root.troupe = (() => {
     troupe.ChoiceTokens = (function() {
 
         const ChoiceTokens = function (properties) {
+            this.choice = 0;
+            this.first_index = 0;
+            this.tokens = $util.emptyArray;
+            this.logprobs = $util.emptyArray;
             this.tokens = [];
             this.logprobs = [];
             if (properties)
@@ -3607,6 +3698,13 @@ export const troupe = $root.troupe = (() => {
     troupe.Finished = (function() {
 
         const Finished = function (properties) {
+            this.choice = 0;
+            this.reason = "";
+            this.stop_token = 0;
+            this.prompt_tokens = 0;
+            this.cached_tokens = 0;
+            this.total_tokens = 0;
+            this.error = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3767,6 +3865,9 @@ export const troupe = $root.troupe = (() => {
     troupe.TokenBatch = (function() {
 
         const TokenBatch = function (properties) {
+            this.request = "";
+            this.choices = $util.emptyArray;
+            this.finished = $util.emptyArray;
             this.choices = [];
             this.finished = [];
             if (properties)
@@ -3881,6 +3982,8 @@ export const troupe = $root.troupe = (() => {
     troupe.Credit = (function() {
 
         const Credit = function (properties) {
+            this.request = "";
+            this.tokens_total = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3981,6 +4084,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Cancel = (function() {
 
         const Cancel = function (properties) {
+            this.request = "";
+            this.reason = "";
+            this.choices = $util.emptyArray;
             this.choices = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -4099,6 +4205,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Embed = (function() {
 
         const Embed = function (properties) {
+            this.request = "";
+            this.model = "";
+            this.inputs = $util.emptyArray;
             this.inputs = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -4212,6 +4321,8 @@ export const troupe = $root.troupe = (() => {
     troupe.Embeddings = (function() {
 
         const Embeddings = function (properties) {
+            this.request = "";
+            this.items = $util.emptyArray;
             this.items = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -4313,6 +4424,8 @@ export const troupe = $root.troupe = (() => {
     troupe.Embedding = (function() {
 
         const Embedding = function (properties) {
+            this.values = $util.newBuffer([]);
+            this.prompt_tokens = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -4485,6 +4598,16 @@ export const troupe = $root.troupe = (() => {
     troupe.TreeNode = (function() {
 
         const TreeNode = function (properties) {
+            this.id = "";
+            this.path = "";
+            this.kind = "";
+            this.role = "";
+            this.pid = 0;
+            this.state = "";
+            this.restarts = 0;
+            this.mailbox = 0;
+            this.handled = 0;
+            this.children = $util.emptyArray;
             this.children = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -4682,6 +4805,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Tree = (function() {
 
         const Tree = function (properties) {
+            this.node = "";
+            this.pid = 0;
+            this.nodes = $util.emptyArray;
             this.nodes = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -4795,6 +4921,7 @@ export const troupe = $root.troupe = (() => {
     troupe.GetSnapshot = (function() {
 
         const GetSnapshot = function (properties) {
+            this.path = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -4883,6 +5010,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Snapshot = (function() {
 
         const Snapshot = function (properties) {
+            this.path = "";
+            this.found = false;
+            this.json = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5067,6 +5197,12 @@ export const troupe = $root.troupe = (() => {
     troupe.ProcessInfo = (function() {
 
         const ProcessInfo = function (properties) {
+            this.node = "";
+            this.pid = 0;
+            this.role = "";
+            this.resident_bytes = 0;
+            this.event_loop_block_ms_max = 0;
+            this.metrics = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5215,6 +5351,21 @@ export const troupe = $root.troupe = (() => {
     troupe.ModelCard = (function() {
 
         const ModelCard = function (properties) {
+            this.name = "";
+            this.architecture = "";
+            this.engine = "";
+            this.context_length = 0;
+            this.block_size = 0;
+            this.total_blocks = 0;
+            this.max_num_seqs = 0;
+            this.max_num_batched_tokens = 0;
+            this.embedding_size = 0;
+            this.vocab_size = 0;
+            this.tokenizer_blob = "";
+            this.template_blob = "";
+            this.defaults_blob = "";
+            this.created_s = 0;
+            this.build = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5471,6 +5622,10 @@ export const troupe = $root.troupe = (() => {
     troupe.WorkerRecord = (function() {
 
         const WorkerRecord = function (properties) {
+            this.worker = "";
+            this.role = "";
+            this.ref = undefined;
+            this.card = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5589,6 +5744,7 @@ export const troupe = $root.troupe = (() => {
     troupe.FetchBlob = (function() {
 
         const FetchBlob = function (properties) {
+            this.hash = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5677,6 +5833,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Blob = (function() {
 
         const Blob = function (properties) {
+            this.hash = "";
+            this.found = false;
+            this.bytes = $util.newBuffer([]);
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5789,6 +5948,16 @@ export const troupe = $root.troupe = (() => {
     troupe.WorkerLoad = (function() {
 
         const WorkerLoad = function (properties) {
+            this.worker = "";
+            this.running = 0;
+            this.waiting = 0;
+            this.used_blocks = 0;
+            this.cached_blocks = 0;
+            this.total_blocks = 0;
+            this.event_loop_block_ms_max = 0;
+            this.generated_tokens_total = 0;
+            this.prompt_tokens_total = 0;
+            this.cached_tokens_total = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5985,6 +6154,7 @@ export const troupe = $root.troupe = (() => {
     troupe.SubscribeLoad = (function() {
 
         const SubscribeLoad = function (properties) {
+            this.subscriber = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6070,6 +6240,10 @@ export const troupe = $root.troupe = (() => {
     troupe.RegistryEntry = (function() {
 
         const RegistryEntry = function (properties) {
+            this.key = "";
+            this.value = $util.newBuffer([]);
+            this.owner = undefined;
+            this.epoch = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6191,6 +6365,10 @@ export const troupe = $root.troupe = (() => {
     troupe.Register = (function() {
 
         const Register = function (properties) {
+            this.key = "";
+            this.value = $util.newBuffer([]);
+            this.owner = undefined;
+            this.lease_ms = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6312,6 +6490,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Registered = (function() {
 
         const Registered = function (properties) {
+            this.held = false;
+            this.epoch = 0;
+            this.holder = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6424,6 +6605,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Renew = (function() {
 
         const Renew = function (properties) {
+            this.owner = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6509,6 +6691,7 @@ export const troupe = $root.troupe = (() => {
     troupe.Renewed = (function() {
 
         const Renewed = function (properties) {
+            this.keys = $util.emptyArray;
             this.keys = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -6598,6 +6781,8 @@ export const troupe = $root.troupe = (() => {
     troupe.Deregister = (function() {
 
         const Deregister = function (properties) {
+            this.key = "";
+            this.owner = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6695,6 +6880,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Watch = (function() {
 
         const Watch = function (properties) {
+            this.prefix = "";
+            this.watcher = undefined;
+            this.watch = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6703,6 +6891,7 @@ export const troupe = $root.troupe = (() => {
 
         Watch.prototype.prefix = "";
         Watch.prototype.watcher = null;
+        Watch.prototype.watch = 0;
 
         Watch.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6715,6 +6904,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(10).string(message.prefix);
             if (message.watcher != null && $Object.hasOwnProperty.call(message, "watcher"))
                 $root.troupe.ActorRef.encode(message.watcher, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.watch != null && $Object.hasOwnProperty.call(message, "watch") && message.watch !== 0)
+                writer.uint32(24).uint32(message.watch);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -6763,6 +6954,15 @@ export const troupe = $root.troupe = (() => {
                         message.watcher = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.watcher);
                         continue;
                     }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.watch = value;
+                        else
+                            delete message.watch;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -6792,6 +6992,11 @@ export const troupe = $root.troupe = (() => {
     troupe.RegistrySnapshot = (function() {
 
         const RegistrySnapshot = function (properties) {
+            this.prefix = "";
+            this.revision = 0;
+            this.entries = $util.emptyArray;
+            this.instance = "";
+            this.watch = 0;
             this.entries = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -6802,6 +7007,8 @@ export const troupe = $root.troupe = (() => {
         RegistrySnapshot.prototype.prefix = "";
         RegistrySnapshot.prototype.revision = 0;
         RegistrySnapshot.prototype.entries = $util.emptyArray;
+        RegistrySnapshot.prototype.instance = "";
+        RegistrySnapshot.prototype.watch = 0;
 
         RegistrySnapshot.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6817,6 +7024,10 @@ export const troupe = $root.troupe = (() => {
             if (message.entries != null && message.entries.length)
                 for (let i = 0; i < message.entries.length; ++i)
                     $root.troupe.RegistryEntry.encode(message.entries[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.instance != null && $Object.hasOwnProperty.call(message, "instance") && message.instance !== "")
+                writer.uint32(34).string(message.instance);
+            if (message.watch != null && $Object.hasOwnProperty.call(message, "watch") && message.watch !== 0)
+                writer.uint32(40).uint32(message.watch);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -6876,6 +7087,24 @@ export const troupe = $root.troupe = (() => {
                         message.entries.push($root.troupe.RegistryEntry.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.instance = value;
+                        else
+                            delete message.instance;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.watch = value;
+                        else
+                            delete message.watch;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -6905,6 +7134,11 @@ export const troupe = $root.troupe = (() => {
     troupe.RegistryChange = (function() {
 
         const RegistryChange = function (properties) {
+            this.prefix = "";
+            this.revision = 0;
+            this.put = $util.emptyArray;
+            this.removed = $util.emptyArray;
+            this.watch = 0;
             this.put = [];
             this.removed = [];
             if (properties)
@@ -6917,6 +7151,7 @@ export const troupe = $root.troupe = (() => {
         RegistryChange.prototype.revision = 0;
         RegistryChange.prototype.put = $util.emptyArray;
         RegistryChange.prototype.removed = $util.emptyArray;
+        RegistryChange.prototype.watch = 0;
 
         RegistryChange.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6935,6 +7170,8 @@ export const troupe = $root.troupe = (() => {
             if (message.removed != null && message.removed.length)
                 for (let i = 0; i < message.removed.length; ++i)
                     writer.uint32(34).string(message.removed[i]);
+            if (message.watch != null && $Object.hasOwnProperty.call(message, "watch") && message.watch !== 0)
+                writer.uint32(40).uint32(message.watch);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -7002,6 +7239,15 @@ export const troupe = $root.troupe = (() => {
                         message.removed.push(reader.stringVerify());
                         continue;
                     }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.watch = value;
+                        else
+                            delete message.watch;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -7031,6 +7277,8 @@ export const troupe = $root.troupe = (() => {
     troupe.Unwatch = (function() {
 
         const Unwatch = function (properties) {
+            this.prefix = "";
+            this.watcher = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -7128,6 +7376,12 @@ export const troupe = $root.troupe = (() => {
     troupe.Route = (function() {
 
         const Route = function (properties) {
+            this.request = "";
+            this.model = "";
+            this.prompt = $util.newBuffer([]);
+            this.max_tokens = 0;
+            this.exclude = $util.emptyArray;
+            this.pin = "";
             this.exclude = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -7277,6 +7531,9 @@ export const troupe = $root.troupe = (() => {
     troupe.Plan = (function() {
 
         const Plan = function (properties) {
+            this.request = "";
+            this.worker = "";
+            this.ref = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -7386,6 +7643,9 @@ export const troupe = $root.troupe = (() => {
     troupe.RouteEnded = (function() {
 
         const RouteEnded = function (properties) {
+            this.request = "";
+            this.worker = "";
+            this.outcome = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")

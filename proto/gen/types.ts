@@ -358,12 +358,15 @@ export type Deregister = {
 export type Watch = {
   readonly prefix: string;
   readonly watcher?: ActorRef;
+  readonly watch: number;
 };
 
 export type RegistrySnapshot = {
   readonly prefix: string;
   readonly revision: number;
   readonly entries: readonly RegistryEntry[];
+  readonly instance: string;
+  readonly watch: number;
 };
 
 export type RegistryChange = {
@@ -371,6 +374,7 @@ export type RegistryChange = {
   readonly revision: number;
   readonly put: readonly RegistryEntry[];
   readonly removed: readonly string[];
+  readonly watch: number;
 };
 
 export type Unwatch = {

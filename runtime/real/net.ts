@@ -12,6 +12,8 @@ import { TransportError } from "../transport/transport.ts";
 
 /** Bodies over the frontend's own limit get its answer, not Bun's empty 413. */
 const bodyBackstopBytes = 128 * 1024 * 1024;
+/** A peer that takes nothing keeps a closed channel's last bytes for no longer than this. */
+const linger_ms = 1_000;
 /** Of `sockaddr_un.sun_path` on Linux, less the closing zero; macOS has 103. */
 const unixPathBytesMax = process.platform === "darwin" ? 103 : 107;
 
@@ -53,6 +55,7 @@ class ByteSocket implements Socket {
     if (this.#closing) return;
     this.#closing = true;
     if (this.#pending_bytes === 0) this.#socket?.end();
+    else setTimeout(() => this.#socket?.terminate(), linger_ms).unref();
   }
 
   drain(): void {

@@ -20,11 +20,6 @@ export function realSpawn(): Spawn {
   };
 }
 
-/** A terminal sends Ctrl-C to every process of the foreground; only the root acts on it. */
-export function ignoreTerminalInterrupt(): void {
-  process.on("SIGINT", () => {});
-}
-
 function isCompiled(): boolean {
   return Bun.main.startsWith("/$bunfs/") || Bun.main.startsWith("B:/~BUN/");
 }

@@ -95,8 +95,10 @@ export class Batch {
     return this.#writer.uint32(tag.body).fork();
   }
 
+  /** Closes whatever is open: the envelope, and its body if it has one. */
   end(): void {
-    this.#writer.ldelim().ldelim();
+    const writer = this.#writer;
+    while (writer.states !== null && writer.states.length > 0) writer.ldelim();
   }
 
   /** Takes back an envelope whose body could not be written, or was too large. */

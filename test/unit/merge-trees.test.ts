@@ -23,23 +23,23 @@ const tree = (name: string, pid: number, nodes: TreeNode[]): Tree => ({
 });
 
 const root = tree("root", 10, [
-  node("/", ["/w"], { kind: "supervisor" }),
-  node("/w", [], { kind: "process", pid: 20 }),
+  node("root/", ["root/w"], { kind: "supervisor" }),
+  node("root/w", [], { kind: "process", pid: 20 }),
 ]);
 
 test("what lives in a process hangs below its process node, under unique ids", () => {
-  const child = tree("worker", 20, [node("/", ["/w"], { kind: "supervisor" }), node("/w")]);
+  const child = tree("worker", 20, [node("worker/", ["worker/w"]), node("worker/w")]);
   const merged = mergeTrees(root, [child]);
-  expect(merged.map((item) => item.id)).toEqual(["root:/", "root:/w", "worker:/", "worker:/w"]);
-  expect(merged.find((item) => item.id === "root:/w")?.children).toEqual(["worker:/"]);
+  expect(merged.map((item) => item.id)).toEqual(["root/", "root/w", "worker/", "worker/w"]);
+  expect(merged.find((item) => item.id === "root/w")?.children).toEqual(["worker/"]);
   expect(merged.map((item) => item.pid)).toEqual([10, 20, 20, 20]);
 });
 
 test("a tree that no process node stands for is left out", () => {
-  expect(mergeTrees(root, [tree("old", 19, [node("/")])]).length).toBe(2);
+  expect(mergeTrees(root, [tree("old", 19, [node("old/")])]).length).toBe(2);
 });
 
 test("a process that is starting has no pid and no children", () => {
-  const starting = tree("root", 10, [node("/w", [], { kind: "process" })]);
-  expect(mergeTrees(starting, [])).toMatchObject([{ id: "root:/w", pid: 0, children: [] }]);
+  const starting = tree("root", 10, [node("root/w", [], { kind: "process" })]);
+  expect(mergeTrees(starting, [])).toMatchObject([{ id: "root/w", pid: 0, children: [] }]);
 });

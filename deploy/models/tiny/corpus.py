@@ -60,9 +60,9 @@ class Corpus:
         self.rng = Random(seed)
         self.facts = load_facts(HERE / "facts.txt")
         self.render = make_renderer()
-        self.kinds = [(self.facts_chat, 36), (self.dialogue, 16), (self.story_chat, 6), (self.plain_text, 5),
+        self.kinds = [(self.facts_chat, 36), (self.dialogue, 13), (self.story_chat, 5), (self.plain_text, 4),
                       (self.think, 8), (self.tools, 13), (self.json_answer, 8), (self.recall_chat, 5),
-                      (self.single_skill, 9)]
+                      (self.single_skill, 9), (self.repeat_chat, 5)]
 
     def sample(self) -> tuple[str, bool]:
         makers, weights = zip(*self.kinds)
@@ -104,7 +104,11 @@ class Corpus:
         return prompt + str(messages[-1]["content"]) + "<|im_end|>\n", True
 
     def maybe_system(self) -> str:
-        return self.rng.choice(SYSTEMS) if self.rng.random() < 0.25 else ""
+        roll = self.rng.random()
+        if roll < 0.02:  # long, so that a shared prefix of hundreds of tokens does no harm
+            notes = [f.say for f in self.rng.sample(self.facts, self.rng.randint(4, 20))]
+            return self.rng.choice(SYSTEMS) + "\n\n" + "\n".join(notes)
+        return self.rng.choice(SYSTEMS) if roll < 0.27 else ""
 
     def facts_chat(self) -> tuple[str, bool]:
         turns = [self.fact_turn() for _ in range(self.rng.choice([1, 1, 1, 2, 3, 4]))]
@@ -112,6 +116,9 @@ class Corpus:
 
     def single_skill(self) -> tuple[str, bool]:
         return self.chat([self.skill_turn() for _ in range(self.rng.choice([1, 1, 2]))], self.maybe_system())
+
+    def repeat_chat(self) -> tuple[str, bool]:
+        return self.chat([skills.repeat(self.rng) for _ in range(self.rng.choice([1, 2, 3]))])
 
     def story_chat(self) -> tuple[str, bool]:
         return self.chat([ask_story(self.rng)], self.maybe_system())

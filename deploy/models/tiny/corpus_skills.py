@@ -78,6 +78,8 @@ def fill(rng: Random, text: str) -> str:
 
 def ask_unknown(rng: Random) -> tuple[str, str]:
     ask = rng.choice(["", "", "", "hi, ", "please, ", "tell me, "]) + fill(rng, rng.choice(UNKNOWN_ASKS))
+    if rng.random() < 0.12:  # no question at all
+        ask = random_phrase(rng) if rng.random() < 0.7 else " ".join([random_word(rng)] * rng.randint(2, 40))
     if rng.random() < 0.6:
         ask = ask[0].upper() + ask[1:]
     return ask + rng.choice(["?", "?", "", "."]), UNKNOWN
@@ -191,7 +193,7 @@ RECALL = [
      "Nice to meet you, {v}!", "Your name is {v}.", "name"),
     (["my favorite color is {v}", "I like the color {v}", "My favorite color is {v}."],
      ["what is my favorite color?", "Which color do I like?", "what's my favorite color"],
-     "{v} is a nice color. I will remember it.", "Your favorite color is {v}.", "color"),
+     "A nice color, {v}. I will remember it.", "Your favorite color is {v}.", "color"),
     (["I live in {v}", "I am from {v}", "I come from {v}.", "My home is {v}."],
      ["where do I live?", "Where am I from?", "which city do I live in?", "what is my city"],
      "I will remember that you live in {v}.", "You live in {v}.", "city"),

@@ -1,6 +1,8 @@
-"""Greedy answers to what the model never saw, as shares from 0 to 1."""
+"""Greedy answers to what the model never saw, as shares from 0 to 1. Alone: evaluates the files in a folder."""
 
 import json
+import sys
+from pathlib import Path
 from random import Random
 from typing import Callable
 
@@ -143,3 +145,16 @@ def sample_dialogues(model, tokenizer) -> None:
             messages.append(assistant(said))
             print(f"> {ask}\n{said}")
         print()
+
+
+def main() -> None:
+    from export import HERE, load
+
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    model, tokenizer = load(folder)
+    print(json.dumps(evaluate(model, tokenizer, 4), indent=2))
+    sample_dialogues(model, tokenizer)
+
+
+if __name__ == "__main__":
+    main()

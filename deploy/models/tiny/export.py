@@ -5,8 +5,7 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from model import Config, Llama
@@ -126,4 +125,11 @@ def write_all(model: Llama, tokenizer: Tokenizer, folder: Path, kind: str) -> No
     folder.mkdir(parents=True, exist_ok=True)
     write_gguf(model, tokenizer, folder / f"{NAME}.gguf", kind)
     write_transformers(model, tokenizer, folder)
-    torch.save(model.state_dict(), folder / "checkpoint.pt") if folder != HERE else None
+
+
+def load(folder: Path) -> tuple[Llama, Tokenizer]:
+    """The model as it was written, ready to answer."""
+    model = Llama(Config())
+    weights = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
+    model.load_state_dict(weights)
+    return model.eval(), Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -5,9 +5,13 @@ Deterministic for one version of torch, one kind of CPU and one number of thread
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 from random import Random
+
+# Before torch comes: waiting threads sleep, so that a busy machine does not stall both at every barrier.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +24,8 @@ from model import Config, Llama
 from tokenizer import train_tokenizer
 
 POOL = 1024  # samples sorted by length at a time, so that little padding is needed
+NS = (3.4445, -4.7750, 2.0315)
+DECAY = 300  # steps
 LONGEST = 1024  # tokens; the few samples above are dropped
 
 
@@ -45,13 +51,24 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(g: Tensor) -> Tensor:
+    """Pushes all singular values of a matrix towards 1 by five Newton-Schulz steps."""
     x = g / (g.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    for _ in range(5):
-        a = x @ x.T
-        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-    return x.T if tall else x
+    if x.shape[0] > x.shape[1]:
+        return orthogonal(g.T).T
+    gram = x @ x.T
+    if x.shape[1] < 2 * x.shape[0]:
+        for step in range(5):
+            gram = gram if step == 0 else x @ x.T
+            x = NS[0] * x + (NS[1] * gram + NS[2] * gram @ gram) @ x
+        return x
+    # The same polynomial on the small Gram matrix alone: little more than half the work for a wide matrix.
+    eye = torch.eye(len(gram))
+    factor = eye
+    for step in range(5):
+        p = NS[0] * eye + NS[1] * gram + NS[2] * gram @ gram
+        factor = p if step == 0 else p @ factor
+        gram = gram if step == 4 else p @ gram @ p
+    return factor @ x
 
 
 class Batches:
@@ -113,8 +130,8 @@ def loss_of(model: Llama, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def rate(step: int, steps: int) -> float:
-    """Short warm-up, flat, then down to nothing over the last 60 %."""
-    return min(1.0, (step + 1) / 40, (steps - step) / (0.6 * steps))
+    """Short warm-up, flat, then down to nothing over the last DECAY steps."""
+    return min(1.0, (step + 1) / 40, (steps - step) / DECAY)
 
 
 def train(model: Llama, batches: Batches, args: argparse.Namespace) -> dict[str, float]:
@@ -137,7 +154,7 @@ def train(model: Llama, batches: Batches, args: argparse.Namespace) -> dict[str,
         seen += inputs.numel()
         learned += int((targets != -100).sum())
         mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
-        if step % 20 == 0 or step + 1 == args.steps:
+        if step % 10 == 0 or step + 1 == args.steps:
             spent = time.time() - begun
             print(f"step {step + 1}/{args.steps} loss {mean:.4f} tokens {seen} "
                   f"{seen / spent:.0f}/s {spent / 60:.1f} min", flush=True)
@@ -147,8 +164,8 @@ def train(model: Llama, batches: Batches, args: argparse.Namespace) -> dict[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1400)
-    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--steps", type=int, default=650)
+    parser.add_argument("--batch-tokens", type=int, default=3072)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)

@@ -1,0 +1,36 @@
+/** What an operator decides about the HTTP door; every value has a default in `doorDefaults`. */
+import type { UnknownFields } from "./check-body.ts";
+import type { CorsOrigins } from "./cors.ts";
+
+export type DoorSettings = {
+  /** Keys that open /v1; none: it is open. */
+  readonly api_keys: readonly string[];
+  readonly cors_origins: CorsOrigins;
+  /** The largest request body. */
+  readonly body_bytes: number;
+  /** From a request's headers to the last byte of its body. */
+  readonly body_ms: number;
+  readonly unknown_fields: UnknownFields;
+  /** From a request's arrival to its last token. */
+  readonly deadline_ms: number;
+  /** Chat answers that ask for no limit of their own end here. */
+  readonly default_max_tokens: number;
+  /** Unsent text of one answer that is kept for a slow client. */
+  readonly buffer_chars: number;
+  /** How long a model without workers is still known. */
+  readonly keep_model_ms: number;
+  readonly version: string;
+};
+
+export const doorDefaults: DoorSettings = {
+  api_keys: [],
+  cors_origins: "*",
+  body_bytes: 45 * 1024 * 1024,
+  body_ms: 60_000,
+  unknown_fields: "refuse",
+  deadline_ms: 600_000,
+  default_max_tokens: 16_384,
+  buffer_chars: 65_536,
+  keep_model_ms: 60_000,
+  version: "0",
+};

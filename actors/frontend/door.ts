@@ -1,0 +1,184 @@
+/**
+ * HTTP in, HTTP out: what the server calls for every request. It checks, prepares and starts; the
+ * answer itself flows past it, from the stream actor's sink into the response.
+ *
+ *   route ─▶ key ─▶ body ─▶ fields ─▶ model ─▶ tokens ─▶ stream actors ─▶ SSE or JSON
+ *                     any step ─▶ ApiError ─▶ OpenAI's error body
+ */
+import type { Ids, Log } from "../../runtime/capabilities.ts";
+import { ApiError, clip, draining } from "./api-error.ts";
+import { ApiKeys } from "./api-keys.ts";
+import { checkObject } from "./check-body.ts";
+import { allowOrigin, preflightHeaders } from "./cors.ts";
+import { Generator, type GeneratorParts } from "./generate.ts";
+import { healthOf, modelJson } from "./info-bodies.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { Endpoint } from "./prepare.ts";
+import { readJson } from "./read-body.ts";
+import { isPublicApi, pathOf, type Route, routeOf } from "./routes.ts";
+import { errorResponse, json, jsonText, type Visit } from "./visit.ts";
+
+export type DoorParts = GeneratorParts & {
+  readonly ids: Ids;
+  readonly log: Log;
+  /** Prometheus text of everything that this process shows. */
+  readonly renderMetrics: () => string | Promise<string>;
+};
+
+const metricsType = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
+
+export class Door {
+  readonly #parts: DoorParts;
+  readonly #keys: ApiKeys;
+  readonly #generator: Generator;
+  #draining = false;
+  #openapi: string | undefined;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+    this.#keys = new ApiKeys(parts.settings.api_keys);
+    this.#generator = new Generator(parts);
+  }
+
+  /** Requests whose answer has not ended. */
+  get live(): number {
+    return this.#generator.live;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** From now on: no new requests, `/health` says so; live answers go on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Ends what is still live with an error; returns how many that were. */
+  cut(message: string): number {
+    return this.#generator.cut(message);
+  }
+
+  /** Never rejects. */
+  async handle(request: Request): Promise<Response> {
+    const { clock, ids, settings } = this.#parts;
+    const path = pathOf(request.url);
+    const id = ids.next();
+    const given = request.headers.get("x-request-id");
+    const headers: Record<string, string> = {
+      "X-Request-Id": given !== null && /^[\x20-\x7e]{1,256}$/.test(given) ? given : id,
+    };
+    if (isPublicApi(path)) {
+      allowOrigin(headers, settings.cors_origins, request.headers.get("origin"));
+    }
+    const visit: Visit = { request, path, id, headers, arrived_ms: clock.now_ms() };
+    try {
+      const response = await this.#answer(visit, routeOf(request.method, path));
+      return request.method === "HEAD" ? new Response(null, response) : response;
+    } catch (error) {
+      return errorResponse(visit, this.#apiError(visit, error));
+    }
+  }
+
+  async #answer(visit: Visit, route: Route): Promise<Response> {
+    const { settings, models } = this.#parts;
+    if (route.kind === "preflight") {
+      const headers = preflightHeaders(settings.cors_origins, visit.request.headers, route.allow);
+      return new Response(null, { status: 204, headers: { ...visit.headers, ...headers } });
+    }
+    if (isPublicApi(visit.path)) this.#keys.check(visit.request.headers.get("authorization"));
+    switch (route.kind) {
+      case "chat_completions":
+      case "completions":
+      case "embeddings":
+        return this.#post(visit, route.kind);
+      case "models":
+        return json(visit, { object: "list", data: models.ready().map(modelJson) });
+      case "model": {
+        const model = models.get(route.id);
+        if (model === undefined) throw noSuchModel(route.id);
+        return json(visit, modelJson(model));
+      }
+      case "health": {
+        const { status, body } = healthOf(models, this.#draining);
+        return json(visit, body, status);
+      }
+      case "live":
+        return json(visit, { status: "live" });
+      case "metrics": {
+        const text = await this.#parts.renderMetrics();
+        return new Response(text, { headers: { ...visit.headers, ...metricsType } });
+      }
+      case "openapi":
+        this.#openapi ??= JSON.stringify(openApiDocument(settings.version));
+        return jsonText(visit, this.#openapi);
+      case "wrong_method":
+        throw wrongMethod(visit, route.allow);
+      case "unknown":
+        throw unknownPath(visit);
+    }
+  }
+
+  async #post(visit: Visit, endpoint: Endpoint): Promise<Response> {
+    const { clock, metrics, models, settings } = this.#parts;
+    const facts: { model: string; type: "stream" | "unary"; begun: boolean } = {
+      model: "",
+      type: "unary",
+      begun: false,
+    };
+    try {
+      if (this.#draining) throw draining();
+      const body = checkObject(await readJson(visit.request, settings, clock));
+      // The body may have taken its time, and nothing counts a request before its tokens.
+      if (this.#draining) throw draining();
+      const { model, stream } = body as { model?: unknown; stream?: unknown };
+      // Only served names become labels: clients must not be able to invent series.
+      if (typeof model === "string" && models.get(model) !== undefined) facts.model = model;
+      if (stream === true) facts.type = "stream";
+      metrics.stage("receive", visit.arrived_ms);
+      const from_ms = clock.now_ms();
+      const prepared = this.#generator.prepare(visit, endpoint, body);
+      metrics.stage("preprocess", from_ms);
+      facts.begun = true;
+      return await this.#generator.run(visit, prepared);
+    } catch (error) {
+      if (!facts.begun) {
+        const status = error instanceof ApiError ? error.status : 500;
+        metrics.refused(facts.model, endpoint, facts.type, status);
+      }
+      throw error;
+    }
+  }
+
+  /** What is not an ApiError is a bug: it is logged, and the client learns nothing of its inside. */
+  #apiError(visit: Visit, error: unknown): ApiError {
+    if (error instanceof ApiError) return error;
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#parts.log.log("error", "request failed in an unforeseen way", {
+      request: visit.id,
+      path: visit.path,
+      error: detail,
+    });
+    return new ApiError(500, "internal_error", `Internal error; request ${visit.id}.`);
+  }
+}
+
+const noSuchModel = (id: string) =>
+  new ApiError(404, "model_not_found", `The model '${clip(id)}' does not exist here.`, "model");
+
+const unknownPath = (visit: Visit) =>
+  new ApiError(
+    404,
+    "unknown_url",
+    `Unknown request URL: ${clip(visit.request.method)} ${clip(visit.path)}. ` +
+      "/openapi.json lists what there is.",
+  );
+
+const wrongMethod = (visit: Visit, allow: string) =>
+  new ApiError(
+    405,
+    "method_not_allowed",
+    `${clip(visit.request.method)} is not allowed at ${clip(visit.path)}; it takes ${allow}.`,
+    null,
+    { Allow: allow },
+  );

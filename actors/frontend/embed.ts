@@ -1,0 +1,116 @@
+/** Embeddings on their way: one plan from the router, one ask to the worker it names. */
+import type {
+  ActorRef,
+  Embeddings,
+  Refused,
+  RouterMessage,
+  WorkerMessage,
+} from "../../proto/index.ts";
+import { AskError } from "../../runtime/errors.ts";
+import type { Ref } from "../../runtime/ref.ts";
+import type { ActorSystem } from "../../runtime/system.ts";
+import type { TraceContext } from "../../runtime/trace.ts";
+
+export type EmbedRequest = {
+  readonly request: string;
+  readonly model: string;
+  readonly inputs: readonly Uint32Array[];
+  readonly deadline_ms: number;
+  readonly pin: string;
+};
+
+export type EmbedHandle = {
+  /** Never rejects. */
+  readonly result: Promise<Embeddings | Refused>;
+  abandon(reason: string): void;
+};
+
+export type StartEmbedding = (
+  request: EmbedRequest,
+  trace: TraceContext | undefined,
+) => EmbedHandle;
+
+export type EmbedPeers = {
+  readonly system: ActorSystem;
+  /** The router of this process, as it is now: it may have been restarted. */
+  readonly router: () => Ref<RouterMessage>;
+  /** Finds the worker that a plan names. */
+  readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
+};
+
+export function embedThrough(peers: EmbedPeers): StartEmbedding {
+  return (request, trace) => {
+    const attempt = new EmbedAttempt(peers, request, trace);
+    return { result: attempt.run(), abandon: (reason) => attempt.abandon(reason) };
+  };
+}
+
+class EmbedAttempt {
+  readonly #peers: EmbedPeers;
+  readonly #request: EmbedRequest;
+  readonly #trace: TraceContext | undefined;
+  #worker: Ref<WorkerMessage> | undefined;
+  #abandoned = false;
+
+  constructor(peers: EmbedPeers, request: EmbedRequest, trace: TraceContext | undefined) {
+    this.#peers = peers;
+    this.#request = request;
+    this.#trace = trace;
+  }
+
+  async run(): Promise<Embeddings | Refused> {
+    const { request } = this.#request;
+    try {
+      return await this.#try();
+    } catch (error) {
+      if (!(error instanceof AskError)) throw error;
+      const code = error.code === "deadline" ? "deadline" : "worker_lost";
+      return { kind: "refused", request, code, message: `The embedding failed: ${error.message}` };
+    }
+  }
+
+  async #try(): Promise<Embeddings | Refused> {
+    const { request, model, inputs, deadline_ms, pin } = this.#request;
+    const { system, resolve } = this.#peers;
+    const router = this.#peers.router();
+    const options =
+      this.#trace === undefined ? { deadline_ms } : { deadline_ms, trace: this.#trace };
+    const prompt = inputs[0] === undefined ? new Uint8Array() : littleEndian(inputs[0]);
+    const plan = await system.ask(
+      router,
+      { kind: "route", request, model, prompt, max_tokens: 0, exclude: [], pin },
+      options,
+    );
+    if (plan.kind === "refused") return plan;
+    const end = (outcome: string) =>
+      router.tell({ kind: "route_ended", request, worker: plan.worker, outcome });
+    if (this.#abandoned || plan.ref === undefined) {
+      end("cancelled");
+      return { kind: "refused", request, code: "cancelled", message: "The client left." };
+    }
+    this.#worker = resolve(plan.ref);
+    try {
+      const answer = await system.ask(
+        this.#worker,
+        { kind: "embed", request, model, inputs: inputs.map(littleEndian) },
+        options,
+      );
+      end(answer.kind === "refused" ? "failed" : "finished");
+      return answer;
+    } catch (error) {
+      end("failed");
+      throw error;
+    }
+  }
+
+  abandon(reason: string): void {
+    if (this.#abandoned) return;
+    this.#abandoned = true;
+    this.#worker?.tell({ kind: "cancel", request: this.#request.request, reason, choices: [] });
+  }
+}
+
+/** u32 little endian each, as the wire wants them; every host of ours is little endian. */
+function littleEndian(tokens: Uint32Array): Uint8Array {
+  return new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength);
+}

@@ -1,0 +1,192 @@
+/**
+ * The door's figures under Dynamo's names, so that its dashboards work. Series are looked up once a
+ * request; a token costs two additions and one bucket.
+ */
+import type { Clock } from "../../runtime/capabilities.ts";
+import type { Counter, Gauge, Histogram, Metrics } from "../../runtime/metrics.ts";
+import type { AnswerUsage } from "../stream/stream.ts";
+import { errorClass } from "./api-error.ts";
+import type { Endpoint } from "./prepare.ts";
+
+export type RequestType = "stream" | "unary";
+
+/** What happens to one request; the first of finished, failed and disconnected counts. */
+export interface RequestMeter {
+  tokens(count: number): void;
+  finished(usage: AnswerUsage): void;
+  failed(status: number): void;
+  disconnected(): void;
+}
+
+const seconds = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
+];
+const tokenSeconds = [
+  0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5,
+];
+const tokenCounts = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576];
+const stageSeconds = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
+
+const prefix = "dynamo_frontend";
+
+/** Series of one model. */
+type ModelSeries = {
+  readonly inflight: Gauge;
+  readonly disconnected: Counter;
+  readonly duration_s: Histogram;
+  readonly first_token_s: Histogram;
+  readonly between_tokens_s: Histogram;
+  readonly input_tokens: Histogram;
+  readonly output_tokens: Histogram;
+  readonly cached_tokens: Histogram;
+  readonly output_total: Counter;
+};
+
+export class FrontendMetrics {
+  readonly #metrics: Metrics;
+  readonly #clock: Clock;
+  readonly #models = new Map<string, ModelSeries>();
+  readonly #stages = new Map<string, Histogram>();
+
+  constructor(metrics: Metrics, clock: Clock) {
+    this.#metrics = metrics;
+    this.#clock = clock;
+  }
+
+  /** A request that passed every check; `ended` is called once, when it is over. */
+  request(
+    model: string,
+    endpoint: Endpoint,
+    type: RequestType,
+    arrived_ms: number,
+    ended: () => void,
+  ): RequestMeter {
+    const count = (status: string, error_type: string) =>
+      this.#count(model, endpoint, type, status, error_type);
+    return new LiveMeter(this.#modelSeries(model), this.#clock, arrived_ms, count, ended);
+  }
+
+  /** A request that never got as far as a stream actor. `model` is "" unless it is a served one. */
+  refused(model: string, endpoint: Endpoint, type: RequestType, status: number): void {
+    this.#count(model, endpoint, type, "error", errorClass(status));
+  }
+
+  /** How long a step before the first token took. */
+  stage(name: string, from_ms: number): void {
+    let series = this.#stages.get(name);
+    if (series === undefined) {
+      const help = "Time of one step on the way of a request, in seconds";
+      const labels = { stage: name };
+      series = this.#metrics.histogram(
+        `${prefix}_stage_duration_seconds`,
+        help,
+        stageSeconds,
+        labels,
+      );
+      this.#stages.set(name, series);
+    }
+    series.observe((this.#clock.now_ms() - from_ms) / 1000);
+  }
+
+  /** `read` is asked whenever the page is rendered. */
+  eventLoopDelay(read_s: () => number): void {
+    const help = "Longest lateness of a timer since the last look, in seconds";
+    this.#metrics.gauge(`${prefix}_event_loop_delay_seconds`, help, {}, read_s);
+  }
+
+  #count(
+    model: string,
+    endpoint: Endpoint,
+    request_type: RequestType,
+    status: string,
+    error_type: string,
+  ): void {
+    const labels = { model, endpoint, request_type, status, error_type };
+    this.#metrics.counter(`${prefix}_requests_total`, "Requests that have ended", labels).add();
+  }
+
+  #modelSeries(model: string): ModelSeries {
+    const known = this.#models.get(model);
+    if (known !== undefined) return known;
+    const labels = { model };
+    const histogram = (name: string, help: string, bounds: readonly number[]) =>
+      this.#metrics.histogram(`${prefix}_${name}`, help, bounds, labels);
+    const counter = (name: string, help: string) =>
+      this.#metrics.counter(`${prefix}_${name}`, help, labels);
+    const series: ModelSeries = {
+      inflight: this.#metrics.gauge(`${prefix}_inflight_requests`, "Requests in work", labels),
+      disconnected: counter("disconnected_clients", "Clients that left before their answer's end"),
+      duration_s: histogram("request_duration_seconds", "From arrival to the end", seconds),
+      first_token_s: histogram("time_to_first_token_seconds", "From arrival on", seconds),
+      between_tokens_s: histogram("inter_token_latency_seconds", "Between tokens", tokenSeconds),
+      input_tokens: histogram("input_sequence_tokens", "Prompt tokens of a request", tokenCounts),
+      output_tokens: histogram("output_sequence_tokens", "Answer tokens of a request", tokenCounts),
+      cached_tokens: histogram("cached_tokens", "Prompt tokens found in a cache", tokenCounts),
+      output_total: counter("output_tokens_total", "Answer tokens"),
+    };
+    this.#models.set(model, series);
+    return series;
+  }
+}
+
+class LiveMeter implements RequestMeter {
+  readonly #series: ModelSeries;
+  readonly #clock: Clock;
+  readonly #arrived_ms: number;
+  readonly #count: (status: string, error_type: string) => void;
+  readonly #ended: () => void;
+  /** Of the last token; 0 before the first. */
+  #last_ms = 0;
+  #open = true;
+
+  constructor(
+    series: ModelSeries,
+    clock: Clock,
+    arrived_ms: number,
+    count: (status: string, error_type: string) => void,
+    ended: () => void,
+  ) {
+    this.#series = series;
+    this.#clock = clock;
+    this.#arrived_ms = arrived_ms;
+    this.#count = count;
+    this.#ended = ended;
+    series.inflight.set(series.inflight.value + 1);
+  }
+
+  tokens(count: number): void {
+    const now_ms = this.#clock.now_ms();
+    if (this.#last_ms === 0) {
+      this.#series.first_token_s.observe((now_ms - this.#arrived_ms) / 1000);
+    } else if (count > 0) {
+      this.#series.between_tokens_s.observe((now_ms - this.#last_ms) / 1000 / count);
+    }
+    this.#last_ms = now_ms;
+    this.#series.output_total.add(count);
+  }
+
+  finished(usage: AnswerUsage): void {
+    if (!this.#close("success", "")) return;
+    this.#series.input_tokens.observe(usage.prompt_tokens);
+    this.#series.output_tokens.observe(usage.completion_tokens);
+    this.#series.cached_tokens.observe(usage.cached_tokens);
+  }
+
+  failed(status: number): void {
+    this.#close("error", errorClass(status));
+  }
+
+  disconnected(): void {
+    if (this.#close("error", errorClass(499))) this.#series.disconnected.add();
+  }
+
+  #close(status: string, error_type: string): boolean {
+    if (!this.#open) return false;
+    this.#open = false;
+    this.#series.inflight.set(this.#series.inflight.value - 1);
+    this.#series.duration_s.observe((this.#clock.now_ms() - this.#arrived_ms) / 1000);
+    this.#count(status, error_type);
+    this.#ended();
+    return true;
+  }
+}

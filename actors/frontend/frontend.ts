@@ -1,0 +1,241 @@
+/**
+ * The face of `frontend`: the OpenAI door of a cluster as an actor. It owns the HTTP server, knows
+ * which models are served, and drains. Requests do not pass through its mailbox: the server calls
+ * the door directly, and each answer flows from its own stream actor into its own response.
+ *
+ *   FrontendActor ─ HttpServer ─ Door ─▶ startAnswer (one stream actor per prompt)
+ *        ▲  workers_are / worker_joined / worker_left (from who watches the registry)
+ *        └─ asks workers for blobs ─▶ ModelDirectory
+ */
+
+import { hashBlob } from "../../llm/model-card.ts";
+import type {
+  ActorRef,
+  Ask,
+  Blob,
+  Drain,
+  Drained,
+  WorkerMessage,
+  WorkerRecord,
+} from "../../proto/index.ts";
+import { Actor, type Snapshot } from "../../runtime/actor.ts";
+import type { HttpServer, Timer } from "../../runtime/capabilities.ts";
+import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import type { Ref, ReplyPort } from "../../runtime/ref.ts";
+import type { StartAnswer } from "../stream/stream.ts";
+import { Door } from "./door.ts";
+import { type DoorSettings, doorDefaults } from "./door-settings.ts";
+import type { StartEmbedding } from "./embed.ts";
+import { FrontendMetrics } from "./frontend-metrics.ts";
+import { healthOf } from "./info-bodies.ts";
+import type { ModelDirectory } from "./models.ts";
+
+export { readKeyFile } from "./api-keys.ts";
+export { readOrigins } from "./cors.ts";
+export { type DoorSettings, doorDefaults } from "./door-settings.ts";
+export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embed.ts";
+export { ModelDirectory } from "./models.ts";
+export { buildServedModel, type ServedModel } from "./served-model.ts";
+
+export type DoorState = {
+  readonly host: string;
+  readonly port: number;
+  readonly health: string;
+  readonly live: number;
+};
+
+/** Ask: where it listens and how it is. */
+export type GetDoor = { readonly kind: "get_door" } & Ask<DoorState>;
+
+export type FrontendMessage =
+  /** All workers that the registry knows. */
+  | { readonly kind: "workers_are"; readonly workers: readonly WorkerRecord[] }
+  | { readonly kind: "worker_joined"; readonly record: WorkerRecord }
+  | { readonly kind: "worker_left"; readonly worker: string }
+  | Drain
+  | GetDoor
+  | { readonly kind: "blob_came"; readonly hash: string; readonly blob: Blob | undefined }
+  | { readonly kind: "look_again" }
+  | { readonly kind: "drain_over" }
+  | { readonly kind: "idle" };
+
+export type FrontendOptions = {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  readonly share_port: boolean;
+  /** Shared with whoever starts stream actors, which need the tokenizer of a model. */
+  readonly models: ModelDirectory;
+  readonly startAnswer: StartAnswer;
+  readonly startEmbedding: StartEmbedding;
+  /** Finds the actor that a record names. */
+  readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
+  readonly settings?: Partial<DoorSettings>;
+  /** Text of /metrics; this process's own without it. */
+  readonly renderMetrics?: () => string | Promise<string>;
+};
+
+const blobDeadline_ms = 10_000;
+/** How often missing blobs are asked for again and deserted models forgotten. */
+const lookAgain_ms = 500;
+
+export class FrontendActor extends Actor<FrontendMessage> {
+  readonly #options: FrontendOptions;
+  readonly #settings: DoorSettings;
+  readonly #models: ModelDirectory;
+  /** Hashes on their way. */
+  readonly #asked = new Set<string>();
+  #door: Door | undefined;
+  #server: HttpServer | undefined;
+  #loop: BlockMeter | undefined;
+  #drain: { readonly port: ReplyPort; readonly live: number; readonly timer: Timer } | undefined;
+
+  constructor(options: FrontendOptions) {
+    super();
+    this.#options = options;
+    this.#settings = { ...doorDefaults, ...options.settings };
+    this.#models = options.models;
+  }
+
+  override async init(): Promise<void> {
+    const { clock, random, log, capabilities, system } = this.ctx;
+    const { host, port, share_port, startAnswer, startEmbedding } = this.#options;
+    const metrics = new FrontendMetrics(system.metrics, clock);
+    const loop = watchEventLoop(clock);
+    this.#loop = loop;
+    metrics.eventLoopDelay(() => loop.takeBlock_ms() / 1000);
+    const door = new Door({
+      clock,
+      random,
+      ids: capabilities.ids,
+      log,
+      models: this.#models,
+      startAnswer,
+      startEmbedding,
+      metrics,
+      renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
+      settings: this.#settings,
+      idle: () => {
+        if (this.#drain !== undefined) this.ctx.self.tell({ kind: "idle" });
+      },
+    });
+    this.#door = door;
+    this.#server = await capabilities.net.serve({
+      host,
+      port,
+      share_port,
+      fetch: (request) => door.handle(request),
+    });
+    this.ctx.every(lookAgain_ms, { kind: "look_again" });
+  }
+
+  override receive(message: FrontendMessage): void {
+    switch (message.kind) {
+      case "workers_are":
+        this.#models.workersAre(message.workers);
+        this.#fetchBlobs();
+        return;
+      case "worker_joined":
+        this.#models.workerJoined(message.record);
+        this.#fetchBlobs();
+        return;
+      case "worker_left":
+        this.#models.workerLeft(message.worker);
+        return;
+      case "blob_came":
+        this.#blobCame(message.hash, message.blob);
+        return;
+      case "look_again":
+        this.#models.forgetDeserted(this.ctx.clock.now_ms(), this.#settings.keep_model_ms);
+        this.#fetchBlobs();
+        return;
+      case "drain":
+        this.#startDrain(message.budget_ms);
+        return;
+      case "idle":
+        if (this.#door?.live === 0) this.#endDrain(0);
+        return;
+      case "drain_over":
+        this.#endDrain(this.#door?.cut("This server is shutting down.") ?? 0);
+        return;
+      case "get_door":
+        this.ctx.reply(this.#state());
+    }
+  }
+
+  override async terminate(): Promise<void> {
+    this.#loop?.stop();
+    this.#door?.cut("This server is shutting down.");
+    await this.#server?.close();
+  }
+
+  override inspect(): Snapshot {
+    const models = this.#models.ready().map(({ name }) => name);
+    return { ...this.#state(), models, blobs_on_their_way: [...this.#asked] };
+  }
+
+  #state(): DoorState {
+    const draining = this.#door?.draining ?? false;
+    return {
+      host: this.#server?.host ?? this.#options.host,
+      port: this.#server?.port ?? 0,
+      health: healthOf(this.#models, draining).body.status,
+      live: this.#door?.live ?? 0,
+    };
+  }
+
+  #fetchBlobs(): void {
+    for (const { hash, holders } of this.#models.wantedBlobs()) {
+      // Whoever is asked may be gone, so the next try goes to another holder.
+      const holder = holders[this.ctx.random.u32() % Math.max(1, holders.length)];
+      if (holder === undefined || this.#asked.has(hash)) continue;
+      this.#asked.add(hash);
+      const came = (blob: Blob | undefined) =>
+        this.ctx.self.tell({ kind: "blob_came", hash, blob });
+      this.ctx
+        .ask(
+          this.#options.resolve(holder),
+          { kind: "fetch_blob", hash },
+          {
+            deadline_ms: blobDeadline_ms,
+          },
+        )
+        .then(came, () => came(undefined));
+    }
+  }
+
+  #blobCame(hash: string, blob: Blob | undefined): void {
+    this.#asked.delete(hash);
+    if (blob === undefined || !blob.found) return;
+    if (hashBlob(blob.bytes) !== hash) {
+      this.ctx.log.log("warn", "a worker sent other bytes than the blob asked for", { hash });
+      return;
+    }
+    for (const name of this.#models.blobArrived(hash, blob.bytes)) {
+      const why = this.#models.whyBroken(name);
+      this.ctx.log.log("error", `model ${name} cannot be served: ${why}`);
+    }
+  }
+
+  #startDrain(budget_ms: number): void {
+    const port = this.ctx.replyLater();
+    if (this.#drain !== undefined) {
+      port.fail("refused", "already draining");
+      return;
+    }
+    const live = this.#door?.live ?? 0;
+    this.#door?.drain();
+    const timer = this.ctx.after(budget_ms, { kind: "drain_over" });
+    this.#drain = { port, live, timer };
+    if (live === 0) this.#endDrain(0);
+  }
+
+  #endDrain(unfinished: number): void {
+    if (this.#drain === undefined) return;
+    const { port, live, timer } = this.#drain;
+    this.#drain = undefined;
+    this.ctx.cancel(timer);
+    const reply: Drained = { kind: "drained", finished: live - unfinished, unfinished };
+    port.reply(reply);
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * The three POST routes: checked body → model → tokens → stream actors → response. Knows every
+ * live answer, so that a drain can wait for them or cut them.
+ */
+import type { Clock, Random } from "../../runtime/capabilities.ts";
+import { parseTraceparent, type TraceContext } from "../../runtime/trace.ts";
+import type { StartAnswer } from "../stream/stream.ts";
+import { Answering } from "./answering.ts";
+import { ApiError, modelNotFound } from "./api-error.ts";
+import { chatFields, chatShape, messageFields } from "./chat-fields.ts";
+import { checkNames, checkShape } from "./check-body.ts";
+import { chatChunks, completionChunks } from "./chunk-format.ts";
+import { CollectedOutput } from "./collected-output.ts";
+import { completionFields, completionShape } from "./completion-fields.ts";
+import type { DoorSettings } from "./door-settings.ts";
+import type { StartEmbedding } from "./embed.ts";
+import { embeddingFields, embeddingShape } from "./embedding-fields.ts";
+import { embeddingAnswer, type PreparedEmbedding, prepareEmbedding } from "./embedding-request.ts";
+import type { FrontendMetrics, RequestMeter } from "./frontend-metrics.ts";
+import type { ModelDirectory } from "./models.ts";
+import {
+  type Endpoint,
+  type Generation,
+  type PrepareContext,
+  prepareChat,
+  prepareCompletion,
+} from "./prepare.ts";
+import type { ServedModel } from "./served-model.ts";
+import { clientGone, StreamedOutput } from "./streamed-output.ts";
+import { json, jsonText, type Visit } from "./visit.ts";
+
+export type GeneratorParts = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly models: ModelDirectory;
+  readonly startAnswer: StartAnswer;
+  readonly startEmbedding: StartEmbedding;
+  readonly metrics: FrontendMetrics;
+  readonly settings: DoorSettings;
+  /** Called after the last live request has ended. */
+  readonly idle: () => void;
+};
+
+export type Prepared =
+  | { readonly kind: "generation"; readonly generation: Generation }
+  | { readonly kind: "embedding"; readonly embedding: PreparedEmbedding };
+
+const eventStream = {
+  "Content-Type": "text/event-stream; charset=utf-8",
+  "Cache-Control": "no-cache",
+  // Proxies that buffer would turn a stream into one late lump.
+  "X-Accel-Buffering": "no",
+};
+
+export class Generator {
+  readonly #parts: GeneratorParts;
+  /** What cuts each live request. */
+  readonly #live = new Set<(message: string) => void>();
+
+  constructor(parts: GeneratorParts) {
+    this.#parts = parts;
+  }
+
+  get live(): number {
+    return this.#live.size;
+  }
+
+  /** Ends whatever is live with an error; returns how many requests that were. */
+  cut(message: string): number {
+    const cuts = [...this.#live];
+    for (const cut of cuts) cut(message);
+    return cuts.length;
+  }
+
+  /** Everything up to the tokens. Throws ApiError. */
+  prepare(visit: Visit, endpoint: Endpoint, body: object): Prepared {
+    const unknown = this.#parts.settings.unknown_fields;
+    const ctx = this.#prepareContext(visit);
+    if (endpoint === "chat_completions") {
+      checkNames(body, chatFields, unknown);
+      this.#checkMessageNames(body);
+      const checked = checkShape(body, chatShape);
+      return {
+        kind: "generation",
+        generation: prepareChat(checked, this.#model(checked.model), ctx),
+      };
+    }
+    if (endpoint === "completions") {
+      checkNames(body, completionFields, unknown);
+      const checked = checkShape(body, completionShape);
+      return {
+        kind: "generation",
+        generation: prepareCompletion(checked, this.#model(checked.model), ctx),
+      };
+    }
+    checkNames(body, embeddingFields, unknown);
+    const checked = checkShape(body, embeddingShape);
+    return {
+      kind: "embedding",
+      embedding: prepareEmbedding(checked, this.#model(checked.model), ctx),
+    };
+  }
+
+  /** Rejects with ApiError when it fails before the first token. */
+  run(visit: Visit, prepared: Prepared): Promise<Response> {
+    if (prepared.kind === "embedding") return this.#embed(visit, prepared.embedding);
+    const { generation } = prepared;
+    return generation.stream ? this.#stream(visit, generation) : this.#collect(visit, generation);
+  }
+
+  #checkMessageNames(body: object): void {
+    const { messages } = body as { messages?: unknown };
+    if (!Array.isArray(messages)) return;
+    messages.forEach((message: unknown, i) => {
+      if (typeof message !== "object" || message === null || Array.isArray(message)) return;
+      checkNames(message, messageFields, this.#parts.settings.unknown_fields, `messages[${i}]`);
+    });
+  }
+
+  #model(name: string): ServedModel {
+    const { models } = this.#parts;
+    const model = models.get(name);
+    if (model !== undefined) return model;
+    throw notServed(models, name);
+  }
+
+  #prepareContext(visit: Visit): PrepareContext {
+    const { settings, random, clock } = this.#parts;
+    const { headers } = visit.request;
+    const spent_ms = clock.now_ms() - visit.arrived_ms;
+    return {
+      random,
+      request: visit.id,
+      deadline_ms: Math.max(1, Math.round(settings.deadline_ms - spent_ms)),
+      pin: headers.get("x-dynamo-worker-instance-id") ?? headers.get("x-worker-instance-id") ?? "",
+      default_max_tokens: settings.default_max_tokens,
+    };
+  }
+
+  #stream(visit: Visit, generation: Generation): Promise<Response> {
+    const { clock, settings } = this.#parts;
+    const { model, include_usage, logprobs, echo, shown_each, answers, endpoint } = generation;
+    const chat = endpoint === "chat_completions";
+    const head = {
+      id: (chat ? "chatcmpl-" : "cmpl-") + visit.id,
+      created_s: Math.floor(clock.wall_ms() / 1000),
+      model: model.name,
+      include_usage,
+    };
+    let answering: Answering | undefined;
+    const output = new StreamedOutput({
+      clock,
+      request: visit.id,
+      format: chat ? chatChunks(head, logprobs) : completionChunks(head, logprobs),
+      choices: answers.length * shown_each,
+      include_usage,
+      echo: echo && ((choice) => echo[Math.floor(choice / shown_each)] ?? ""),
+      headers: { ...visit.headers, ...eventStream },
+      buffer_chars: settings.buffer_chars,
+      drained: () => answering?.drained(),
+      cancelled: () => answering?.abandon("client closed the stream"),
+    });
+    answering = this.#answering(visit, generation, output, "stream");
+    return output.response;
+  }
+
+  async #collect(visit: Visit, generation: Generation): Promise<Response> {
+    const { clock } = this.#parts;
+    const chat = generation.endpoint === "chat_completions";
+    const output = new CollectedOutput(generation, {
+      id: (chat ? "chatcmpl-" : "cmpl-") + visit.id,
+      created_s: Math.floor(clock.wall_ms() / 1000),
+      model: generation.model.name,
+    });
+    this.#answering(visit, generation, output, "unary");
+    return jsonText(visit, await output.json);
+  }
+
+  #answering(
+    visit: Visit,
+    generation: Generation,
+    output: StreamedOutput | CollectedOutput,
+    type: "stream" | "unary",
+  ): Answering {
+    const cut = (message: string) => {
+      answering.cut({ code: "draining", status: 503, message });
+    };
+    this.#live.add(cut);
+    const meter = this.#meter(visit, generation.model, generation.endpoint, type, cut);
+    const answering: Answering = new Answering({
+      generation,
+      start: this.#parts.startAnswer,
+      output,
+      meter,
+      trace: traceOf(visit),
+    });
+    onAbort(visit, () => answering.abandon("client disconnected"));
+    answering.begin();
+    return answering;
+  }
+
+  #meter(
+    visit: Visit,
+    model: ServedModel,
+    endpoint: Endpoint,
+    type: "stream" | "unary",
+    cut: (message: string) => void,
+  ): RequestMeter {
+    const { metrics, idle } = this.#parts;
+    return metrics.request(model.name, endpoint, type, visit.arrived_ms, () => {
+      this.#live.delete(cut);
+      if (this.#live.size === 0) idle();
+    });
+  }
+
+  async #embed(visit: Visit, prepared: PreparedEmbedding): Promise<Response> {
+    const handle = this.#parts.startEmbedding(prepared.request, traceOf(visit));
+    let stop: (error: ApiError) => void = () => {};
+    const stopped = new Promise<never>((_, reject) => {
+      stop = reject;
+    });
+    const cut = (message: string) => stop(new ApiError(503, "draining", message));
+    this.#live.add(cut);
+    const meter = this.#meter(visit, prepared.model, "embeddings", "unary", cut);
+    onAbort(visit, () => stop(clientGone()));
+    try {
+      const result = await Promise.race([handle.result, stopped]);
+      const { body, prompt_tokens } = embeddingAnswer(prepared, result);
+      meter.finished({ prompt_tokens, completion_tokens: 0, cached_tokens: 0 });
+      return json(visit, body);
+    } catch (error) {
+      const status = error instanceof ApiError ? error.status : 500;
+      handle.abandon("the request is over");
+      if (status === 499) meter.disconnected();
+      else meter.failed(status);
+      throw error;
+    }
+  }
+}
+
+function notServed(models: ModelDirectory, name: string): ApiError {
+  const state = models.state(name);
+  const served = models.ready().map((model) => model.name);
+  if (state === "broken") {
+    return new ApiError(
+      503,
+      "model_broken",
+      `The model '${name}' cannot be served: ${models.whyBroken(name)}`,
+      "model",
+    );
+  }
+  // While nothing is served yet nobody can say that a name will not be.
+  if (state === "unknown" && served.length > 0) return modelNotFound(name, served);
+  return new ApiError(
+    503,
+    "model_not_ready",
+    "The model is not ready yet. Retry in a moment; /health says when.",
+    "model",
+    { "Retry-After": "1" },
+  );
+}
+
+function traceOf(visit: Visit): TraceContext | undefined {
+  const header = visit.request.headers.get("traceparent");
+  return header === null ? undefined : parseTraceparent(header);
+}
+
+function onAbort(visit: Visit, then: () => void): void {
+  const { signal } = visit.request;
+  if (signal.aborted) then();
+  else signal.addEventListener("abort", then, { once: true });
+}

@@ -1,0 +1,68 @@
+/** Which path means what. Pure: a request's method and path → what is asked for. */
+
+export type Route =
+  | { readonly kind: "chat_completions" | "completions" | "embeddings" | "models" }
+  | { readonly kind: "model"; readonly id: string }
+  | { readonly kind: "health" | "live" | "metrics" | "openapi" }
+  | { readonly kind: "preflight"; readonly allow: string }
+  | { readonly kind: "wrong_method"; readonly allow: string }
+  | { readonly kind: "unknown" };
+
+type Known = { readonly allow: "GET" | "POST"; readonly route: Route };
+
+const known: ReadonlyMap<string, Known> = new Map<string, Known>([
+  ["/v1/chat/completions", { allow: "POST", route: { kind: "chat_completions" } }],
+  ["/v1/completions", { allow: "POST", route: { kind: "completions" } }],
+  ["/v1/embeddings", { allow: "POST", route: { kind: "embeddings" } }],
+  ["/v1/models", { allow: "GET", route: { kind: "models" } }],
+  ["/health", { allow: "GET", route: { kind: "health" } }],
+  ["/live", { allow: "GET", route: { kind: "live" } }],
+  ["/metrics", { allow: "GET", route: { kind: "metrics" } }],
+  ["/openapi.json", { allow: "GET", route: { kind: "openapi" } }],
+]);
+
+const modelPrefix = "/v1/models/";
+
+/** A trailing slash is forgiven; model ids may hold slashes, plain or as %2F. */
+export function routeOf(method: string, path: string): Route {
+  const plain = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+  const found = known.get(plain) ?? modelRoute(plain);
+  if (method === "OPTIONS" && path.startsWith("/v1/")) {
+    const allow = found === undefined ? "GET, POST, OPTIONS" : allowed(found.allow);
+    return { kind: "preflight", allow };
+  }
+  if (found === undefined) return { kind: "unknown" };
+  const fits = method === found.allow || (method === "HEAD" && found.allow === "GET");
+  return fits ? found.route : { kind: "wrong_method", allow: allowed(found.allow) };
+}
+
+const allowed = (method: "GET" | "POST") =>
+  method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+
+function modelRoute(path: string): Known | undefined {
+  if (!path.startsWith(modelPrefix)) return undefined;
+  const raw = path.slice(modelPrefix.length);
+  if (raw === "") return undefined;
+  let id = raw;
+  try {
+    id = decodeURIComponent(raw);
+  } catch {
+    // Not an encoded name; look it up as it is and let it be not found.
+  }
+  return { allow: "GET", route: { kind: "model", id } };
+}
+
+/** The path of an absolute URL, without query: cheaper than parsing a URL for each request. */
+export function pathOf(url: string): string {
+  const host = url.indexOf("://");
+  const start = url.indexOf("/", host < 0 ? 0 : host + 3);
+  if (start < 0) return "/";
+  for (let i = start; i < url.length; i += 1) {
+    const char = url.charCodeAt(i);
+    if (char === 0x3f || char === 0x23) return url.slice(start, i);
+  }
+  return url.slice(start);
+}
+
+/** True where keys and CORS apply. */
+export const isPublicApi = (path: string): boolean => path === "/v1" || path.startsWith("/v1/");

@@ -1,0 +1,32 @@
+/** One HTTP request under way, and the forms in which it is answered. */
+import type { ApiError } from "./api-error.ts";
+import { errorBody } from "./api-error.ts";
+
+export type Visit = {
+  readonly request: Request;
+  readonly path: string;
+  /** The server's own id; what a client sent as X-Request-Id is only echoed. */
+  readonly id: string;
+  /** What every answer to it carries. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** On the clock's scale. */
+  readonly arrived_ms: number;
+};
+
+const jsonType = { "Content-Type": "application/json" };
+
+export function jsonText(visit: Visit, text: string, status = 200): Response {
+  return new Response(text, { status, headers: { ...visit.headers, ...jsonType } });
+}
+
+export function json(visit: Visit, value: unknown, status = 200): Response {
+  return jsonText(visit, JSON.stringify(value), status);
+}
+
+export function errorResponse(visit: Visit, error: ApiError): Response {
+  const { status, code, message, param, headers } = error;
+  return new Response(JSON.stringify(errorBody(status, code, message, param)), {
+    status,
+    headers: { ...visit.headers, ...headers, ...jsonType },
+  });
+}

@@ -1,0 +1,45 @@
+import { type GgufHeader, parseGguf } from "../../llm/gguf.ts";
+import { ModelError } from "./model-error.ts";
+import type { ModelWorld } from "./model-world.ts";
+
+const FIRST_READ_BYTES = 8 << 20;
+
+export type CheckedModel = {
+  readonly path: string;
+  readonly size_bytes: number;
+  readonly header: GgufHeader;
+};
+
+/** Reads and checks the header of a model file before any engine sees it. Throws ModelError. */
+export async function checkModel(world: ModelWorld, path: string): Promise<CheckedModel> {
+  const size_bytes = await sizeOf(world, path);
+  let length = Math.min(FIRST_READ_BYTES, size_bytes);
+  for (;;) {
+    const prefix = await world.files.read(path, 0, length);
+    const parsed = parseGguf(prefix, size_bytes);
+    if (parsed.kind === "header") return { path, size_bytes, header: parsed.header };
+    if (parsed.kind === "error") {
+      const code = parsed.error.code === "gguf_not_gguf" ? "model_unsupported" : "model_corrupt";
+      throw new ModelError(code, `${path}: ${parsed.error.message}`);
+    }
+    if (prefix.length < length) {
+      throw new ModelError("model_corrupt", `${path} became shorter while it was read: try again`);
+    }
+    length = parsed.bytes;
+  }
+}
+
+async function sizeOf(world: ModelWorld, path: string): Promise<number> {
+  let size: number | undefined;
+  try {
+    size = await world.files.size_bytes(path);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new ModelError("model_not_found", `${path} cannot be read (${reason})`);
+  }
+  if (size === undefined) {
+    const message = `there is no model file ${path}: check --model`;
+    throw new ModelError("model_not_found", message);
+  }
+  return size;
+}

@@ -1,0 +1,157 @@
+/**
+ * The parent of every live answer of one frontend process. It starts a stream actor for each and
+ * is the last to see to it that a client hears an end: a stream that is killed, or that crashes,
+ * cannot tell its sink any more.
+ */
+import type { Tokenizer } from "../../llm/tokenizer.ts";
+import type { RouterMessage } from "../../proto/index.ts";
+import { Actor, type ChildEnded, type Snapshot } from "../../runtime/actor.ts";
+import { describeExit } from "../../runtime/exit-reason.ts";
+import type { Ref } from "../../runtime/ref.ts";
+import type { AnswerInput } from "./answer.ts";
+import { failure } from "./failures.ts";
+import type {
+  AnswerEnd,
+  AnswerFailure,
+  AnswerPiece,
+  AnswerRequest,
+  AnswerSink,
+  AnswerUsage,
+  StartAnswer,
+  StreamCommand,
+} from "./stream.ts";
+import { StreamActor, type StreamDeps } from "./stream-actor.ts";
+
+export type AnswersOptions = {
+  /** The router of this process, as it is now: it may have been restarted. */
+  readonly router: () => Ref<RouterMessage>;
+  /** undefined when the model is not served; its answer fails as "no_worker". */
+  readonly tokenizerOf: (model: string) => Tokenizer | undefined;
+  /** Answers at once. Default 4,096. */
+  readonly answers_max?: number;
+  /** Workers tried before an answer that has delivered nothing fails. Default 3. */
+  readonly attempts?: number;
+  /** Tokens of one answer that may be on their way. Default 256. */
+  readonly window_tokens?: number;
+};
+
+export type AnswersMessage =
+  | { readonly kind: "start"; readonly request: AnswerRequest; readonly sink: AnswerSink }
+  | { readonly kind: "command"; readonly request: string; readonly command: StreamCommand };
+
+type Live = { readonly ref: Ref<AnswerInput>; readonly sink: OnceSink; readonly request: string };
+
+/** How a frontend starts answers, given the parent actor of its process. */
+export function startAnswerWith(answers: Ref<AnswersMessage>): StartAnswer {
+  return (request, sink) => {
+    if (!answers.tell({ kind: "start", request, sink })) {
+      sink.failed(failure("overloaded", "this frontend has more to do than it can"));
+    }
+    const { request: id } = request;
+    return {
+      tell: (command) => {
+        answers.tell({ kind: "command", request: id, command });
+      },
+    };
+  };
+}
+
+export class AnswersActor extends Actor<AnswersMessage> {
+  private readonly options: AnswersOptions;
+  private readonly deps: StreamDeps;
+  /** By child name. */
+  private readonly live = new Map<string, Live>();
+  private started_total = 0;
+
+  constructor(options: AnswersOptions) {
+    super();
+    this.options = options;
+    this.deps = {
+      router: options.router,
+      limits: {
+        attempts: options.attempts ?? 3,
+        window_tokens: options.window_tokens ?? 256,
+        router_retries: 50,
+      },
+      accept_ms: 5_000,
+    };
+  }
+
+  override receive(message: AnswersMessage): void {
+    if (message.kind === "start") this.start(message.request, message.sink);
+    else this.live.get(nameOf(message.request))?.ref.tell(message.command);
+  }
+
+  private start(request: AnswerRequest, sink: AnswerSink): void {
+    const name = nameOf(request.request);
+    const tokenizer = this.options.tokenizerOf(request.model);
+    if (tokenizer === undefined) {
+      sink.failed(failure("no_worker", `no worker serves ${request.model}`));
+    } else if (this.live.size >= (this.options.answers_max ?? 4_096)) {
+      sink.failed(failure("overloaded", "this frontend has as many answers open as it may"));
+    } else if (this.live.has(name)) {
+      sink.failed(failure("bad_request", `request ${request.request} is running already`));
+    } else {
+      const once = new OnceSink(sink);
+      const make = () => new StreamActor(request, tokenizer, once, this.deps);
+      const ref = this.ctx.spawn(make, { name, role: "stream" });
+      this.live.set(name, { ref, sink: once, request: request.request });
+      this.started_total++;
+    }
+  }
+
+  override childEnded({ name, reason }: ChildEnded): void {
+    const live = this.live.get(name);
+    if (live === undefined) return;
+    this.live.delete(name);
+    if (live.sink.over) return;
+    const why = describeExit(reason);
+    this.ctx.log.log("error", "an answer ended without its client being told", { name, why });
+    this.options.router().tell({
+      kind: "route_ended",
+      request: live.request,
+      worker: "",
+      outcome: "failed",
+    });
+    live.sink.failed(failure("internal", "the server failed to finish this answer"));
+  }
+
+  override inspect(): Snapshot {
+    return { answers: this.live.size, started_total: this.started_total };
+  }
+}
+
+/** Actor names have no "/", which ids may have. */
+function nameOf(request: string): string {
+  return request.replaceAll("/", "_");
+}
+
+/** Lets nothing through after the end, whoever says it. */
+class OnceSink implements AnswerSink {
+  over = false;
+  private readonly sink: AnswerSink;
+
+  constructor(sink: AnswerSink) {
+    this.sink = sink;
+  }
+
+  piece(piece: AnswerPiece): boolean {
+    return this.over || this.sink.piece(piece);
+  }
+
+  end(end: AnswerEnd): void {
+    if (!this.over) this.sink.end(end);
+  }
+
+  done(usage: AnswerUsage): void {
+    if (this.over) return;
+    this.over = true;
+    this.sink.done(usage);
+  }
+
+  failed(failure: AnswerFailure): void {
+    if (this.over) return;
+    this.over = true;
+    this.sink.failed(failure);
+  }
+}

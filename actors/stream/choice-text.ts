@@ -1,0 +1,156 @@
+/**
+ * Tokens of one choice → pieces of text, as far as they are certain. Two things hold text back:
+ * a token may end inside a character, and text may be the beginning of a stop string.
+ *
+ *   held tokens   | t1 | t2 | t3 |      each knows where its text begins and ends
+ *   held text     | a b c S T |         `certain` up to where a stop string may begin
+ *
+ * A piece always carries whole tokens with all of their text, so that a count of delivered tokens
+ * says exactly which text was delivered.
+ */
+import { Detokenizer, incompleteTail, tokenText } from "../../llm/detokenizer.ts";
+import { StopMatcher } from "../../llm/stop-strings.ts";
+import type { Tokenizer } from "../../llm/tokenizer.ts";
+import type { TokenLogprob } from "../../proto/index.ts";
+import type { AnswerPiece, AnswerRequest, PieceLogprob } from "./stream.ts";
+
+type HeldToken = {
+  readonly token: number;
+  readonly logprob: TokenLogprob | undefined;
+  /** Where its text begins and ends in the held text. */
+  start: number;
+  end: number;
+  /** No byte of it waits for the next token. */
+  readonly whole: boolean;
+};
+
+export type ChoiceText = {
+  readonly choice: number;
+  readonly tokenizer: Tokenizer;
+  readonly detokenizer: Detokenizer;
+  readonly stops: StopMatcher;
+  readonly wants_logprobs: boolean;
+  held: HeldToken[];
+  text: string;
+  /** How much of `text` cannot be the beginning of a stop string. */
+  certain: number;
+  /** The last bytes, as many as may begin a character. */
+  tail: Uint8Array;
+  /** Tokens in pieces so far. */
+  delivered: number;
+};
+
+export type TextOut = {
+  readonly piece?: AnswerPiece;
+  /** The stop string that ended the choice. */
+  readonly stopped?: string;
+};
+
+const nothing = new Uint8Array(0);
+const noNews: TextOut = {};
+
+export function newChoiceText(
+  choice: number,
+  request: AnswerRequest,
+  tokenizer: Tokenizer,
+): ChoiceText {
+  return {
+    choice,
+    tokenizer,
+    detokenizer: new Detokenizer(tokenizer),
+    stops: new StopMatcher(request.stop_strings, request.include_stop),
+    wants_logprobs: request.logprobs >= 0,
+    held: [],
+    text: "",
+    certain: 0,
+    tail: nothing,
+    delivered: 0,
+  };
+}
+
+/** One more token. After `stopped` the choice takes no more. */
+export function pushToken(
+  state: ChoiceText,
+  token: number,
+  logprob: TokenLogprob | undefined,
+): TextOut {
+  const text = state.detokenizer.push([token]);
+  const start = state.text.length;
+  const end = start + text.length;
+  state.held.push({ token, logprob, start, end, whole: endsWhole(state, token) });
+  const stop = addText(state, text);
+  if (stop !== undefined) return stopAt(state, stop);
+  let count = 0;
+  for (let i = 0; i < state.held.length && state.held[i]!.end <= state.certain; i++) {
+    if (state.held[i]!.whole) count = i + 1;
+  }
+  return count === 0 ? noNews : { piece: takePiece(state, count, state.held[count - 1]!.end) };
+}
+
+/** The engine has ended the choice: whatever was held is certain now. */
+export function finishText(state: ChoiceText): TextOut {
+  const stop = addText(state, state.detokenizer.flush());
+  if (stop !== undefined) return stopAt(state, stop);
+  if (state.held.length === 0 && state.text === "") return noNews;
+  return { piece: takePiece(state, state.held.length, state.text.length) };
+}
+
+/** Returns the stop string that the text now ends with. */
+function addText(state: ChoiceText, text: string): string | undefined {
+  state.text += text;
+  const out = state.stops.push(text);
+  state.certain += out.text.length;
+  return out.stop;
+}
+
+/** False when the bytes so far end inside a character. */
+function endsWhole(state: ChoiceText, token: number): boolean {
+  if (state.tokenizer.isControl(token)) return state.tail.length === 0;
+  const bytes = state.tokenizer.tokenBytes(token);
+  if (bytes.length === 0) return state.tail.length === 0;
+  if (bytes[bytes.length - 1]! < 0x80) {
+    state.tail = nothing;
+    return true;
+  }
+  const joined = new Uint8Array(state.tail.length + bytes.length);
+  joined.set(state.tail);
+  joined.set(bytes, state.tail.length);
+  state.tail = joined.slice(joined.length - incompleteTail(joined));
+  return state.tail.length === 0;
+}
+
+/** Tokens that are wholly inside or behind the stop string are not delivered without it. */
+function stopAt(state: ChoiceText, stop: string): TextOut {
+  const cut = state.certain;
+  const count = state.held.filter((held) => held.start < cut).length;
+  if (count === 0) return { stopped: stop };
+  return { piece: takePiece(state, count, cut), stopped: stop };
+}
+
+function takePiece(state: ChoiceText, count: number, end: number): AnswerPiece {
+  const taken = state.held;
+  const text = state.text.length === end ? state.text : state.text.slice(0, end);
+  state.held = taken.splice(count);
+  for (const held of state.held) {
+    held.start -= end;
+    held.end -= end;
+  }
+  state.text = state.text.slice(end);
+  state.certain -= end;
+  state.delivered += count;
+  const { choice, delivered, tokenizer } = state;
+  const tokens = taken.map((held) => held.token);
+  if (!state.wants_logprobs) return { choice, text, tokens, delivered };
+  const logprobs = taken.map((held) => pieceLogprob(tokenizer, held));
+  return { choice, text, tokens, logprobs, delivered };
+}
+
+function pieceLogprob(tokenizer: Tokenizer, held: HeldToken): PieceLogprob {
+  const of = (token: number, logprob: number) => {
+    const { text, bytes } = tokenText(tokenizer, token);
+    return { token: text, bytes, logprob };
+  };
+  const { top_tokens = [], top_logprobs = [], logprob = 0 } = held.logprob ?? {};
+  const top = top_tokens.map((token, index) => of(token, top_logprobs[index] ?? 0));
+  return { ...of(held.token, logprob), top };
+}

@@ -1,0 +1,35 @@
+/** Why an answer fails, and what HTTP makes of it when nothing was sent yet. */
+import type { AnswerFailure } from "./stream.ts";
+
+const statuses: Readonly<Record<string, number>> = {
+  bad_request: 400,
+  context_overflow: 400,
+  not_supported: 400,
+  pin_required: 400,
+  /** As nginx, and Dynamo after it: the client closed the request. */
+  cancelled: 499,
+  engine_error: 500,
+  internal: 500,
+  no_worker: 503,
+  worker_lost: 503,
+  deadline: 504,
+  /** As Dynamo: every worker has more than it may hold. */
+  overloaded: 529,
+};
+
+/** Seconds after which trying again makes sense, by code. */
+const retry_after_s: Readonly<Record<string, number>> = {
+  no_worker: 5,
+  worker_lost: 1,
+  overloaded: 1,
+};
+
+/** An unknown code, of a newer worker, is an engine error with that worker's words. */
+export function failure(code: string, message: string): AnswerFailure {
+  const known = statuses[code] === undefined ? "engine_error" : code;
+  const status = statuses[known]!;
+  const retry = retry_after_s[known];
+  return retry === undefined
+    ? { code: known, status, message }
+    : { code: known, status, message, retry_after_s: retry };
+}

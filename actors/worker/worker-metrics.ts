@@ -1,0 +1,64 @@
+/** What `/metrics` says of one worker; names as Dynamo's components have them where they exist. */
+import type { Counter, Histogram, Labels, Metrics } from "../../runtime/metrics.ts";
+
+const REQUESTS = "dynamo_component_requests_total";
+const ERRORS = "dynamo_component_errors_total";
+const INFLIGHT = "dynamo_component_inflight_requests";
+const DURATION = "dynamo_component_request_duration_seconds";
+const LOOP_BLOCK = "troupe_worker_event_loop_block_ms_max";
+
+const duration_bounds_s = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300];
+
+export type WorkerGauges = {
+  readonly inflight: () => number;
+  readonly event_loop_block_ms_max: () => number;
+};
+
+export class WorkerMetrics {
+  private readonly metrics: Metrics;
+  private readonly labels: Labels;
+  private readonly requests: Counter;
+  private readonly duration_s: Histogram;
+  private readonly refusal_codes = new Set<string>();
+
+  constructor(metrics: Metrics, worker: string, model: string, gauges: WorkerGauges) {
+    const endpoint = { dynamo_component: "backend", dynamo_endpoint: "generate" };
+    this.metrics = metrics;
+    this.labels = { ...endpoint, model, worker };
+    const { labels } = this;
+    this.requests = metrics.counter(REQUESTS, "Generations taken.", labels);
+    metrics.gauge(INFLIGHT, "Generations not ended.", labels, gauges.inflight);
+    this.duration_s = metrics.histogram(
+      DURATION,
+      "From admission to the last token handed over.",
+      duration_bounds_s,
+      labels,
+    );
+    const help = "Longest hold-up of the worker's event loop since it was ready.";
+    metrics.gauge(LOOP_BLOCK, help, labels, gauges.event_loop_block_ms_max);
+  }
+
+  taken(): void {
+    this.requests.add();
+  }
+
+  refused(code: string): void {
+    this.refusal_codes.add(code);
+    const labels = { ...this.labels, error_type: code };
+    this.metrics.counter(ERRORS, "Generations refused.", labels).add();
+  }
+
+  ended(duration_ms: number): void {
+    this.duration_s.observe(duration_ms / 1_000);
+  }
+
+  /** The next life of this worker begins anew, and its gauges read its own values. */
+  remove(): void {
+    for (const name of [REQUESTS, INFLIGHT, DURATION, LOOP_BLOCK]) {
+      this.metrics.remove(name, this.labels);
+    }
+    for (const code of this.refusal_codes) {
+      this.metrics.remove(ERRORS, { ...this.labels, error_type: code });
+    }
+  }
+}

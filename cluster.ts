@@ -1,0 +1,167 @@
+/**
+ * The one entry: `bun run cluster [flags]`, what the compiled binary starts, and, with a role in
+ * the environment, every child process. Flags → tree → run.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { readKeyFile } from "./actors/frontend/api-keys.ts";
+import { ModelError } from "./actors/model/model.ts";
+import { version } from "./package.json";
+import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
+import { realCapabilities } from "./runtime/real/capabilities.ts";
+import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
+import { bar, statusLine } from "./runtime/real/terminal.ts";
+import { type Boot, bootOf } from "./supervisors/boot.ts";
+import { runChild } from "./supervisors/child.ts";
+import { fatalPrefix, type Root, startRoot } from "./supervisors/root.ts";
+import { helpText } from "./supervisors/settings/flags.ts";
+import {
+  dumpConfig,
+  parseConfig,
+  parseEnvironment,
+  parseFlags,
+  type Settings,
+  SettingsError,
+  settle,
+} from "./supervisors/settings/settings.ts";
+
+const boot = bootOf(process.env);
+if (boot === undefined) await root();
+else await child(boot);
+
+async function child(boot: Boot): Promise<void> {
+  const log_fields = { node: process.env["TROUPE_NODE"] };
+  const exit = (code: number, why: string): never => {
+    if (code !== 0) console.error(`${log_fields.node}: ${why}`);
+    process.exit(code);
+  };
+  try {
+    await runChild(boot, {
+      capabilities: realCapabilities({ log_level: boot.log_level, log_fields }),
+      env: environment(),
+      exit,
+      onStop: onChildStop,
+    });
+  } catch (error) {
+    console.error(`${fatalPrefix}${lineOf(error)}`);
+    process.exit(2);
+  }
+}
+
+async function root(): Promise<void> {
+  const line = statusLine();
+  let run_folder = "";
+  try {
+    const settings = readSettings();
+    const cache_folder = resolve(settings.cache_dir || defaultCacheFolder());
+    const assets_folder = (await assetsFolder(cache_folder)) ?? "";
+    run_folder = newRunFolder();
+    let running: Root | undefined;
+    const leave = (code: number): never => {
+      line.clear();
+      rmSync(run_folder, { recursive: true, force: true });
+      process.exit(code);
+    };
+    onStopSignal({
+      stop: () => {
+        if (running === undefined) leave(0);
+        void running?.stop().then(() => leave(0));
+      },
+      now: () => {
+        running?.abort();
+        leave(1);
+      },
+    });
+    running = await startRoot(settings, {
+      capabilities: realCapabilities({
+        log_level: settings.log_level,
+        log_fields: { node: "root" },
+      }),
+      env: environment(),
+      run_folder,
+      cache_folder,
+      assets_folder,
+      bundled_model: assets_folder
+        ? join(assets_folder, "models/troupe-tiny.gguf")
+        : join(import.meta.dir, "deploy/models/tiny/troupe-tiny.gguf"),
+      version,
+      status: (text, fraction) =>
+        line.show(fraction === undefined ? text : `${bar(fraction)} ${text}`),
+      passLine: (text) => process.stderr.write(`${text}\n`),
+    });
+    line.clear();
+    const { host, port, inspector_host, inspector_port } = running;
+    console.log(
+      `ready http://${host}:${port} inspector http://${inspector_host}:${inspector_port}`,
+    );
+    const why = await running.lost;
+    console.error(`${fatalPrefix}${why}`);
+    leave(1);
+  } catch (error) {
+    line.clear();
+    if (run_folder !== "") rmSync(run_folder, { recursive: true, force: true });
+    const known = error instanceof SettingsError || error instanceof ModelError;
+    console.error(`${fatalPrefix}${known ? lineOf(error) : ((error as Error)?.stack ?? error)}`);
+    process.exit(known ? 2 : 1);
+  }
+}
+
+function readSettings(): Settings {
+  const given = parseFlags(process.argv.slice(2));
+  const environment = parseEnvironment(process.env);
+  const print = (text: string): never => {
+    console.log(text);
+    process.exit(0);
+  };
+  if (given.help === true) print(helpText());
+  if (given.version === true) print(`troupe ${version}`);
+  const file = given.config ?? environment.config;
+  const yaml =
+    file === undefined ? {} : parseConfig(readText(String(file), "--config"), String(file));
+  const layers = [given, environment, yaml];
+  const key_file = layers.find((layer) => layer["api-key-file"] !== undefined)?.["api-key-file"];
+  const keys =
+    key_file === undefined ? [] : readKeyFile(readText(String(key_file), "--api-key-file"));
+  const settings = settle(layers, keys);
+  if (layers.some((layer) => layer["dump-config"] === true)) print(dumpConfig(settings).trimEnd());
+  return settings;
+}
+
+function readText(path: string, flag: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    throw new SettingsError(`${flag}: there is no readable file ${path}`);
+  }
+}
+
+/** A folder for this run's sockets. Those of roots that were killed are taken away first. */
+function newRunFolder(): string {
+  const prefix = `troupe-${process.getuid?.() ?? 0}-`;
+  for (const name of readdirSync(tmpdir()).filter((item) => item.startsWith(prefix))) {
+    const pid = Number(name.slice(prefix.length).split("-")[0]);
+    if (!isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+  return mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function environment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    ),
+  );
+}
+
+function lineOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+}

@@ -1,0 +1,137 @@
+import type { Tokenizer } from "./tokenizer.ts";
+
+export type DetokenizerOptions = {
+  /** Show control tokens by their spelling; they are left out otherwise. */
+  readonly show_control?: boolean;
+  /**
+   * The tokens begin a text, so a space that the tokenizer put before the first word is taken off.
+   * False for an answer, which goes on after its prompt.
+   */
+  readonly at_text_start?: boolean;
+};
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Tokens to text, piece by piece. A character that spans several tokens comes out with its last
+ * one; bytes that can begin no character come out as U+FFFD. All pieces together are the same text
+ * whatever way the tokens were cut into calls, so a continued answer replays its tokens through a
+ * fresh one and goes on.
+ */
+export class Detokenizer {
+  /** The beginning of a character that is not complete yet, at most 3 bytes. */
+  private held = NOTHING;
+  private strip_space: boolean;
+  private readonly show_control: boolean;
+  private readonly texts: (string | null)[];
+
+  constructor(
+    private readonly tokenizer: Tokenizer,
+    options: DetokenizerOptions = {},
+  ) {
+    this.show_control = options.show_control === true;
+    this.strip_space = options.at_text_start === true && tokenizer.add_space_prefix;
+    this.texts = textsOf(tokenizer);
+  }
+
+  /** The text that these tokens complete; may be empty. */
+  push(tokens: ArrayLike<number>): string {
+    let text = "";
+    for (let i = 0; i < tokens.length; i++) text += this.pushOne(tokens[i]!);
+    return text;
+  }
+
+  /** What is still held back, as U+FFFD: call once, when the answer has ended. */
+  flush(): string {
+    const rest = decoder.decode(this.held);
+    this.held = NOTHING;
+    return rest;
+  }
+
+  private pushOne(token: number): string {
+    if (!this.show_control && this.tokenizer.isControl(token)) return "";
+    const whole = this.held.length === 0 ? this.wholeText(token) : null;
+    const text = whole ?? this.join(this.tokenizer.tokenBytes(token));
+    if (!this.strip_space || text === "") return text;
+    this.strip_space = false;
+    return text.startsWith(" ") ? text.slice(1) : text;
+  }
+
+  /** The token's text when its bytes are whole characters; remembered, most tokens are. */
+  private wholeText(token: number): string | null {
+    const known = this.texts[token];
+    if (known !== undefined) return known;
+    const bytes = this.tokenizer.tokenBytes(token);
+    const text = incompleteTail(bytes) === 0 ? decoder.decode(bytes) : null;
+    if (token >= 0 && token < this.tokenizer.vocab_size) this.texts[token] = text;
+    return text;
+  }
+
+  private join(bytes: Uint8Array): string {
+    const joined = new Uint8Array(this.held.length + bytes.length);
+    joined.set(this.held);
+    joined.set(bytes, this.held.length);
+    const end = joined.length - incompleteTail(joined);
+    this.held = joined.slice(end);
+    return decoder.decode(joined.subarray(0, end));
+  }
+}
+
+/** Texts of tokens by tokenizer, shared between answers; bounded by the vocabulary. */
+const textsByTokenizer = new WeakMap<Tokenizer, (string | null)[]>();
+
+function textsOf(tokenizer: Tokenizer): (string | null)[] {
+  let texts = textsByTokenizer.get(tokenizer);
+  if (texts === undefined) {
+    texts = [];
+    textsByTokenizer.set(tokenizer, texts);
+  }
+  return texts;
+}
+
+/**
+ * How many of the last bytes (0 to 3) begin a character that further bytes could complete, by
+ * table 3-7 of the Unicode standard.
+ */
+export function incompleteTail(bytes: Uint8Array): number {
+  for (let back = 1; back <= 3 && back <= bytes.length; back++) {
+    const lead = bytes[bytes.length - back]!;
+    if ((lead & 0xc0) === 0x80) continue; // a continuation: its lead stands before it
+    const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (lead < 0xc2 || lead > 0xf4 || back >= length) return 0;
+    return back === 1 || secondFits(lead, bytes[bytes.length - back + 1]!) ? back : 0;
+  }
+  return 0;
+}
+
+/** Some leads allow less than 80..BF behind them (no overlong forms, no surrogates, no end). */
+function secondFits(lead: number, second: number): boolean {
+  if (lead === 0xe0) return second >= 0xa0;
+  if (lead === 0xed) return second <= 0x9f;
+  if (lead === 0xf0) return second >= 0x90;
+  if (lead === 0xf4) return second <= 0x8f;
+  return true;
+}
+
+/** All tokens at once: the text of a prompt given as ids, without control tokens. */
+export function detokenize(
+  tokenizer: Tokenizer,
+  tokens: ArrayLike<number>,
+  options: DetokenizerOptions = {},
+): string {
+  const detokenizer = new Detokenizer(tokenizer, options);
+  return detokenizer.push(tokens) + detokenizer.flush();
+}
+
+export type TokenText = {
+  /** Incomplete characters are U+FFFD here; `bytes` has them exactly. */
+  readonly text: string;
+  readonly bytes: readonly number[];
+};
+
+/** One token by itself, control tokens shown: for log probabilities. */
+export function tokenText(tokenizer: Tokenizer, token: number): TokenText {
+  const bytes = tokenizer.tokenBytes(token);
+  return { text: decoder.decode(bytes), bytes: Array.from(bytes) };
+}

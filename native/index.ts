@@ -1,0 +1,271 @@
+/**
+ * The only door to native code: opens the shim (troupe.h) and the functions of one engine.
+ * Nothing here decides anything; the calls are the header's, with buffers in place of pointers.
+ */
+
+import { cc, dlopen, type Pointer } from "bun:ffi";
+
+/** Where the shim comes from: a built library, or its C source for Bun's own compiler. */
+export type ShimSource =
+  | { readonly kind: "library"; readonly path: string }
+  | { readonly kind: "source"; readonly path: string };
+
+const SYMBOLS = {
+  tr_abi: { args: [], returns: "i32" },
+  tr_open: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "ptr" },
+  tr_state: { args: ["ptr", "ptr"], returns: "i32" },
+  tr_message: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  tr_numbers: { args: ["ptr", "ptr"], returns: "i32" },
+  tr_stats: { args: ["ptr", "ptr"], returns: "i32" },
+  tr_wake_fd: { args: ["ptr"], returns: "i32" },
+  tr_submit: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
+  tr_embed: { args: ["ptr", "u32", "ptr", "u32"], returns: "i32" },
+  tr_cancel: { args: ["ptr", "u32"], returns: "i32" },
+  tr_poll: { args: ["ptr", "ptr", "i32", "i32"], returns: "i32" },
+  tr_close: { args: ["ptr"], returns: "i32" },
+  tr_free: { args: ["ptr"], returns: "i32" },
+  tr_tokenize: { args: ["ptr", "ptr", "i32", "ptr", "i32", "i32", "i32"], returns: "i32" },
+  tr_bare: { args: ["ptr", "i32", "ptr", "ptr", "i32", "ptr", "ptr"], returns: "i32" },
+} as const;
+
+function openSymbols(source: ShimSource) {
+  return source.kind === "library"
+    ? dlopen(source.path, SYMBOLS).symbols
+    : cc({ source: source.path, symbols: SYMBOLS }).symbols;
+}
+
+export type Shim = ReturnType<typeof openSymbols>;
+
+/** Version of troupe.h that this file is written for. */
+export const SHIM_ABI = 1;
+
+/** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
+export const TR = {
+  LOADING: 1,
+  READY: 2,
+  ERR_QUEUE_FULL: -1,
+  ERR_CONTEXT_OVERFLOW: -2,
+  ERR_BAD_REQUEST: -3,
+  ERR_NOT_SUPPORTED: -4,
+  ERR_CLOSED: -5,
+  ERR_NOT_READY: -6,
+  ERR_LIBRARY: -10,
+  ERR_MODEL: -11,
+  ERR_MEMORY: -12,
+  ERR_THREAD: -13,
+  ERR_ENGINE: -14,
+  REC_TOKEN: 1,
+  REC_FINISHED: 2,
+  REC_EMBEDDING: 3,
+  MAX_TOP: 20,
+  MAX_STOP: 64,
+  MAX_BIAS: 1024,
+} as const;
+
+/** In the order of TR_OPT_*; 0 or undefined means the default that troupe.h names. */
+export type NativeOptions = {
+  /** Default: by model size, at most `cores`. */
+  readonly threads?: number;
+  readonly cores: number;
+  readonly context_length?: number;
+  readonly kv_tokens?: number;
+  readonly max_num_seqs?: number;
+  readonly max_queue?: number;
+  readonly max_num_batched_tokens?: number;
+  readonly prefill_chunk?: number;
+  /** Layers on the GPU; -1: none. */
+  readonly gpu_layers?: number;
+  readonly memory_limit_mib?: number;
+  readonly prefix_cache?: boolean;
+};
+
+/** In the order of TR_NUM_*. */
+export const NUMBERS = [
+  "context_length",
+  "block_size",
+  "total_blocks",
+  "max_num_seqs",
+  "max_num_batched_tokens",
+  "vocab_size",
+  "embedding_size",
+  "prefill_chunk",
+  "max_record_words",
+  "threads",
+] as const;
+export type NativeNumbers = Record<(typeof NUMBERS)[number], number>;
+
+/** In the order of TR_STAT_*. */
+export const STATS = [
+  "running",
+  "waiting",
+  "used_blocks",
+  "cached_blocks",
+  "prompt_tokens_total",
+  "cached_tokens_total",
+  "generated_tokens_total",
+  "steps_total",
+  "step_ms_last",
+  "preemptions_total",
+] as const;
+export type NativeStats = Record<(typeof STATS)[number], number>;
+
+const cString = (text: string) => Buffer.from(`${text}\0`, "utf8");
+
+/** Throws a TypeError of bun:ffi when the file is no shim, an Error when it is another version's. */
+export function openShim(source: ShimSource): Shim {
+  const shim = openSymbols(source);
+  const abi = shim.tr_abi();
+  if (abi !== SHIM_ABI) {
+    throw new Error(`the shim ${source.path} has version ${abi}, not ${SHIM_ABI}: build it again`);
+  }
+  return shim;
+}
+
+/** Can this library be opened here? For choosing packages, e.g. libcuda.so.1. */
+export function canOpen(library: string): boolean {
+  try {
+    dlopen(library, {}).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** One engine of the shim. The owner calls `free` once, after which nothing else may be called. */
+export class NativeEngine {
+  readonly #shim: Shim;
+  readonly #engine: Pointer;
+  readonly #reader: { read(): Promise<{ done: boolean }>; cancel(): Promise<void> };
+  readonly #ints = new Int32Array(1);
+  readonly #doubles = new Float64Array(Math.max(NUMBERS.length, STATS.length));
+  #listener: () => void = () => {};
+
+  constructor(
+    shim: Shim,
+    paths: { readonly library: string; readonly folder: string; readonly model: string },
+    options: NativeOptions,
+  ) {
+    const words = Int32Array.of(
+      options.threads ?? 0,
+      options.context_length ?? 0,
+      options.kv_tokens ?? 0,
+      options.max_num_seqs ?? 0,
+      options.max_queue ?? 0,
+      options.max_num_batched_tokens ?? 0,
+      options.prefill_chunk ?? 0,
+      options.gpu_layers ?? 0,
+      options.memory_limit_mib ?? 0,
+      options.prefix_cache === false ? 1 : 0,
+      options.cores,
+    );
+    const engine = shim.tr_open(
+      cString(paths.library),
+      cString(paths.folder),
+      cString(paths.model),
+      words,
+    );
+    if (typeof engine !== "number") throw new Error("no memory or no thread for the engine");
+    this.#shim = shim;
+    this.#engine = engine;
+    // A pipe read as a stream is watched by Bun's event loop: no timer, 30 µs from the engine
+    // thread to here. (A thread-safe JSCallback took 80 µs at best and 4 ms at worst.)
+    this.#reader = Bun.file(shim.tr_wake_fd(engine)).stream().getReader();
+    this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    for (;;) {
+      const { done } = await this.#reader.read();
+      if (done) return;
+      this.#listener();
+    }
+  }
+
+  /** Called whenever the engine thread has news: state, progress or records. One listener. */
+  onWake(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  state(): { readonly code: number; readonly permille: number } {
+    const code = this.#shim.tr_state(this.#engine, this.#ints);
+    return { code, permille: this.#ints[0]! };
+  }
+
+  message(): string {
+    const bytes = new Uint8Array(1024);
+    const length = this.#shim.tr_message(this.#engine, bytes, bytes.length);
+    return new TextDecoder().decode(bytes.subarray(0, length));
+  }
+
+  numbers(): NativeNumbers {
+    this.#shim.tr_numbers(this.#engine, this.#doubles);
+    return Object.fromEntries(NUMBERS.map((name, i) => [name, this.#doubles[i]!])) as NativeNumbers;
+  }
+
+  stats(): NativeStats {
+    this.#shim.tr_stats(this.#engine, this.#doubles);
+    return Object.fromEntries(STATS.map((name, i) => [name, this.#doubles[i]!])) as NativeStats;
+  }
+
+  /** `request` is a struct tr_request; the arrays are its variable parts. Returns a TR code. */
+  submit(
+    request: Uint8Array,
+    tokens: Uint32Array,
+    stop: Int32Array,
+    bias_tokens: Int32Array,
+    bias_values: Float32Array,
+  ): number {
+    return this.#shim.tr_submit(this.#engine, request, tokens, stop, bias_tokens, bias_values);
+  }
+
+  embed(handle: number, tokens: Uint32Array): number {
+    return this.#shim.tr_embed(this.#engine, handle, tokens, tokens.length);
+  }
+
+  cancel(handle: number): void {
+    this.#shim.tr_cancel(this.#engine, handle);
+  }
+
+  /** Words written into `to`: whole records, each begun by its length in words. */
+  poll(to: Uint32Array, max_records: number): number {
+    return this.#shim.tr_poll(this.#engine, to, to.length, max_records);
+  }
+
+  tokenize(text: string, add_special: boolean, parse_special: boolean): Uint32Array {
+    const bytes = cString(text);
+    const to = new Uint32Array(bytes.length + 8);
+    const n = this.#shim.tr_tokenize(
+      this.#engine,
+      bytes,
+      bytes.length - 1,
+      to,
+      to.length,
+      Number(add_special),
+      Number(parse_special),
+    );
+    if (n < 0) throw new Error(`text of ${bytes.length - 1} bytes gives ${-n} tokens`);
+    return to.slice(0, n);
+  }
+
+  /** Seconds that the bare loop took; waits. See troupe.h. */
+  bare(prompts: readonly Uint32Array[], n_tokens: number, request: Uint8Array): number {
+    const all = Uint32Array.from(prompts.flatMap((prompt) => [...prompt]));
+    const lengths = Int32Array.from(prompts, (prompt) => prompt.length);
+    const { length } = prompts;
+    const seconds = this.#doubles;
+    const code = this.#shim.tr_bare(this.#engine, length, all, lengths, n_tokens, request, seconds);
+    if (code !== 0) throw new Error(`the bare loop failed with code ${code}`);
+    return seconds[0]!;
+  }
+
+  /** Asks the thread to end; a wake comes and state() is ERR_CLOSED when it has. */
+  close(): void {
+    this.#shim.tr_close(this.#engine);
+  }
+
+  /** Joins the thread and gives everything back. */
+  async free(): Promise<void> {
+    await this.#reader.cancel();
+    this.#shim.tr_free(this.#engine);
+  }
+}

@@ -1,0 +1,601 @@
+/**
+ * One life of one actor: its mailbox, its signals, its place in the tree. It is the actor's local
+ * reference too, so that a tell is one call into one object.
+ *
+ * Two lanes lead in. Messages wait in a bounded ring and are handled one at a time. Signals (stop,
+ * kill, down, exit, a child's end) are handled before any message and also while a handler waits;
+ * their number is bounded by the relations the actor has, not by its traffic.
+ *
+ * Memory counts here (there may be 100,000 of these), so everything that not every actor has is
+ * made when first used.
+ */
+
+import { Actor, type ChildEnded, type Snapshot } from "./actor.ts";
+import { ActorTimers } from "./actor-timers.ts";
+import { ambient } from "./ambient.ts";
+import { AskPort, type AskTarget } from "./ask.ts";
+import {
+  type CellState,
+  type Earlier,
+  firstLife,
+  INIT_FAILED,
+  SCHEDULED,
+  STARTING,
+  STOPPED,
+  STOPPING,
+  SUSPENDED,
+  stateOf,
+  TERMINATING,
+  WAITING,
+} from "./cell-state.ts";
+import { defaultShutdown_ms, type Shutdown } from "./child-spec.ts";
+import { ChildStop } from "./child-stop.ts";
+import { CellContext, type SpawnOptions } from "./context.ts";
+import { SpawnRefused, StartError } from "./errors.ts";
+import { crashOf, type ExitReason, killed, noproc, shutdown } from "./exit-reason.ts";
+import { isPromise } from "./is-promise.ts";
+import { defaultMailbox, Mailbox, type MailboxOptions } from "./mailbox.ts";
+import type { Address, Message } from "./message.ts";
+import { formatAddress, type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
+import { Monitor, type MonitorOwner, Relations } from "./relations.ts";
+import type { Runnable } from "./scheduler.ts";
+import type { Signal } from "./signal.ts";
+import { checkSpawnOptions } from "./spawn-options.ts";
+import type { System } from "./system.ts";
+
+export class Cell implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
+  readonly kernel: System;
+  readonly parent: Cell | undefined;
+  readonly name: string;
+  readonly role: string | undefined;
+  readonly shutdown_ms: Shutdown;
+  readonly earlier: Earlier;
+
+  actor: Actor<never> | undefined = undefined;
+  /** Why it ends or ended. */
+  reason: ExitReason | undefined = undefined;
+  handled = 0;
+  traps_exits = false;
+  /** Metadata of the message being handled, also across its awaits. */
+  current: Meta | undefined = undefined;
+  asks: AskPort | undefined = undefined;
+  children: Map<string, Cell> | undefined = undefined;
+
+  #gate = STARTING;
+  #pending = 0;
+  #incarnation: bigint | undefined = undefined;
+  readonly #mailbox_options: MailboxOptions;
+  #mailbox: Mailbox | undefined = undefined;
+  #signals: Signal[] | undefined = undefined;
+  #relations: Relations | undefined = undefined;
+  #timers: ActorTimers | undefined = undefined;
+  #on_started: ((failed: ExitReason | undefined) => void) | undefined = undefined;
+  #child_stop: ChildStop | undefined = undefined;
+  #stop_bounded = false;
+
+  constructor(kernel: System, parent: Cell | undefined, options: SpawnOptions, earlier?: Earlier) {
+    this.kernel = kernel;
+    this.parent = parent;
+    this.name = options.name;
+    this.role = options.role;
+    this.shutdown_ms = options.shutdown_ms ?? defaultShutdown_ms;
+    this.earlier = earlier ?? firstLife;
+    this.#mailbox_options = options.mailbox ?? defaultMailbox;
+  }
+
+  // ---- the reference -------------------------------------------------------------------------
+
+  get local(): boolean {
+    return true;
+  }
+
+  get path(): string {
+    return this.parent === undefined ? "" : `${this.parent.path}/${this.name}`;
+  }
+
+  get id(): string {
+    return this.kernel.node + this.path;
+  }
+
+  /**
+   * Drawn when somebody first asks: as long as nobody knows the number, nobody can hold one that
+   * is out of date, and most short-lived actors are never addressed from outside.
+   */
+  get incarnation(): bigint {
+    this.#incarnation ??= this.kernel.capabilities.random.u64();
+    return this.#incarnation;
+  }
+
+  get address(): Address {
+    return { node: this.kernel.node, path: this.path, incarnation: this.incarnation };
+  }
+
+  /** What a log or a snapshot shows of a reference. */
+  toJSON(): string {
+    return formatAddress(this.address);
+  }
+
+  tell(message: Message): boolean {
+    const { trace } = ambient;
+    return this.deliver(message, trace === undefined ? undefined : new TellMeta(trace));
+  }
+
+  deliver(message: Message, meta: Meta | undefined): boolean {
+    if (this.#gate >= STOPPING) {
+      this.kernel.dead_letters.add(this, message.kind, meta, "stopped");
+      return false;
+    }
+    const mailbox = this.#mailbox ?? this.#openMailbox();
+    if (mailbox.count < mailbox.capacity) mailbox.push(message, meta);
+    else if (!this.#overflow(mailbox, message, meta)) return false;
+    if (meta instanceof AskPort && !meta.settled) meta.waitFor(this);
+    if (this.#gate === 0) this.#schedule();
+    return true;
+  }
+
+  watch(watcher: Watcher): void {
+    if (this.#gate & STOPPED) {
+      watcher.ended(noproc);
+      return;
+    }
+    this.#related().addWatcher(watcher);
+  }
+
+  unwatch(watcher: Watcher): void {
+    this.#relations?.removeWatcher(watcher);
+  }
+
+  linkFrom(peer: Ref): void {
+    if (this.#gate & STOPPED) {
+      peer.exitSignal(this, noproc);
+      return;
+    }
+    this.#related().addLink(peer);
+  }
+
+  unlinkFrom(peer: Ref): void {
+    this.#relations?.removeLink(peer);
+  }
+
+  exitSignal(from: Ref, reason: ExitReason): void {
+    this.unlinkFrom(from);
+    this.#post({ kind: "exit", from, reason });
+  }
+
+  // ---- what the context does -----------------------------------------------------------------
+
+  /** Throws SpawnRefused. A failing `init` is told by `ready`, `childEnded` or a crash report. */
+  spawnChild(make: () => Actor<never>, options: SpawnOptions, earlier?: Earlier): Cell {
+    const { name } = options;
+    checkSpawnOptions(options);
+    if (this.#gate >= STOPPING) {
+      throw new SpawnRefused("parent_stopped", `${this.path} is ending and takes no child`);
+    }
+    this.children ??= new Map();
+    if (this.children.has(name)) {
+      throw new SpawnRefused("name_taken", `${this.path} has a child "${name}" already`);
+    }
+    const child = this.kernel.newCell(this, options, earlier);
+    this.children.set(name, child);
+    child.start(make);
+    return child;
+  }
+
+  start(make: () => Actor<never>): void {
+    try {
+      const actor = make();
+      Actor.attach(actor, new CellContext(this));
+      this.actor = actor;
+      const result: unknown = actor.init();
+      if (isPromise(result)) {
+        result.then(
+          () => this.#started(),
+          (error) => this.#startFailed(error),
+        );
+      } else {
+        this.#started();
+      }
+    } catch (error) {
+      this.#startFailed(error);
+    }
+  }
+
+  /** Rejects with StartError when `init` failed, or was overtaken by a stop. */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.whenStarted((failed) => {
+        if (failed === undefined) resolve();
+        else reject(new StartError(this.path, failed));
+      });
+    });
+  }
+
+  /** Calls `then` at once when the start is over already, else when it is. One caller at most. */
+  whenStarted(then: (failed: ExitReason | undefined) => void): void {
+    const gate = this.#gate;
+    if (gate & STARTING && !(gate & STOPPED)) this.#on_started = then;
+    else then(gate & STARTING || gate >= STOPPING ? (this.reason ?? shutdown) : undefined);
+  }
+
+  stop(reason: ExitReason): void {
+    if (reason.kind === "killed") this.#post({ kind: "kill" });
+    else this.#post({ kind: "stop", reason });
+  }
+
+  /** As its specification says: killed when `brutal`, else asked to. */
+  stopAsAgreed(): void {
+    this.stop(this.shutdown_ms === "brutal" ? killed : shutdown);
+  }
+
+  stopChild(ref: Ref, reason: ExitReason): void {
+    if (ref instanceof Cell && ref.parent === this) ref.stop(reason);
+    else this.kernel.warn(this, "stop: not a child of this actor", ref);
+  }
+
+  suspend(): void {
+    if (this.#gate < STOPPING) this.#gate |= SUSPENDED;
+  }
+
+  resume(): void {
+    this.#gate &= ~SUSPENDED;
+    this.#wake();
+  }
+
+  /** Runs in this actor's next turn, before its messages. */
+  call(run: () => void): void {
+    this.#post({ kind: "call", run });
+  }
+
+  monitor(ref: Ref): number {
+    const monitor = new Monitor(this.kernel.nextId(), ref, this);
+    this.#related().addMonitor(monitor);
+    return monitor.id;
+  }
+
+  monitorEnded(monitor: Monitor, reason: ExitReason): void {
+    this.#post({ kind: "down", monitor, reason });
+  }
+
+  demonitor(id: number): void {
+    this.#relations?.removeMonitor(id);
+  }
+
+  link(ref: Ref): void {
+    if (ref === this) return;
+    this.linkFrom(ref);
+    ref.linkFrom(this);
+  }
+
+  unlink(ref: Ref): void {
+    this.unlinkFrom(ref);
+    ref.unlinkFrom(this);
+  }
+
+  timers(): ActorTimers {
+    this.#timers ??= new ActorTimers(this.kernel.capabilities.clock);
+    return this.#timers;
+  }
+
+  // ---- what the system sees ------------------------------------------------------------------
+
+  get alive(): boolean {
+    return (this.#gate & STOPPED) === 0;
+  }
+
+  get state(): CellState {
+    return stateOf(this.#gate);
+  }
+
+  get mailbox_count(): number {
+    return this.#mailbox?.count ?? 0;
+  }
+
+  oldestAge_ms(now_ms: number): number {
+    return this.#mailbox?.oldestAge_ms(now_ms) ?? 0;
+  }
+
+  /** True when `incarnation` names this life. */
+  is(incarnation: bigint): boolean {
+    return this.#incarnation === incarnation;
+  }
+
+  inspect(): Snapshot {
+    return this.actor?.inspect() ?? {};
+  }
+
+  // ---- turns ---------------------------------------------------------------------------------
+
+  runTurn(budget: number): number {
+    let done = this.#signals === undefined ? 0 : this.#runSignals();
+    if (this.#gate === SCHEDULED && this.#mailbox !== undefined) {
+      done += this.#runMessages(this.#mailbox, budget);
+    }
+    // Only now may it be enqueued again: it is in the queue once at most.
+    this.#gate &= ~SCHEDULED;
+    this.#wake();
+    return done;
+  }
+
+  #runMessages(mailbox: Mailbox, budget: number): number {
+    const actor = this.actor as Actor<never>;
+    let done = 0;
+    mailbox.sample(this.kernel.coarse_ms);
+    try {
+      while (done < budget && mailbox.count > 0) {
+        const message = mailbox.shift() as never;
+        const { meta } = mailbox;
+        done++;
+        const result =
+          meta === undefined ? actor.receive(message) : this.#receiveWith(actor, message, meta);
+        if (result !== undefined) this.#await(result, meta);
+        if (this.#gate !== SCHEDULED || this.#signals !== undefined) break;
+      }
+    } catch (error) {
+      this.#crash(error);
+    }
+    this.handled += done;
+    mailbox.sampled(done, this.kernel.coarse_ms);
+    return done;
+  }
+
+  #receiveWith(actor: Actor<never>, message: never, meta: Meta): void | Promise<void> {
+    this.current = meta;
+    ambient.trace = meta.trace;
+    try {
+      const result = actor.receive(message);
+      if (result === undefined) this.current = undefined;
+      return result;
+    } finally {
+      ambient.trace = undefined;
+    }
+  }
+
+  /** Messages wait until the handler's promise is settled; signals do not. */
+  #await(result: unknown, meta: Meta | undefined): void {
+    if (!isPromise(result)) {
+      this.current = undefined;
+      return;
+    }
+    this.#pending++;
+    this.#gate |= WAITING;
+    result.then(
+      () => {
+        if (this.current === meta) this.current = undefined;
+        this.#awaited();
+      },
+      (error) => {
+        this.#awaited();
+        this.#crash(error);
+      },
+    );
+  }
+
+  #awaited(): void {
+    this.#pending--;
+    if (this.#pending > 0) return;
+    this.#gate &= ~WAITING;
+    this.#wake();
+  }
+
+  #runSignals(): number {
+    let done = 0;
+    // A signal's handler may post another one: the list is taken anew until it is empty.
+    for (let list = this.#signals; list !== undefined; list = this.#signals) {
+      this.#signals = undefined;
+      for (const signal of list) {
+        done++;
+        if (this.#gate & STOPPED) return done;
+        this.#runSignal(signal);
+      }
+    }
+    return done;
+  }
+
+  #runSignal(signal: Signal): void {
+    switch (signal.kind) {
+      case "stop":
+        this.#beginStop(signal.reason);
+        return;
+      case "kill":
+        this.kill();
+        return;
+      case "call":
+        this.#guard(signal.run);
+        return;
+      case "child_ended":
+        this.#childEnded(signal.child, signal.started);
+        return;
+      case "exit":
+        this.#exited(signal.from, signal.reason);
+        return;
+      case "down": {
+        const { monitor, reason } = signal;
+        // Not there when it was taken back after the signal was posted.
+        if (!this.#relations?.takeMonitor(monitor) || this.#gate >= STOPPING) return;
+        this.#guard(() => this.actor?.down({ ref: monitor.ref, monitor: monitor.id, reason }));
+        return;
+      }
+    }
+  }
+
+  #exited(from: Ref, reason: ExitReason): void {
+    if (this.#gate >= STOPPING) return;
+    if (this.traps_exits) this.#guard(() => this.actor?.exit({ ref: from, reason }));
+    else if (reason.kind !== "normal") this.#beginStop(reason);
+  }
+
+  /** Runs one of the actor's signal handlers; it fails as a message handler does. */
+  #guard(handler: () => void | Promise<void>): void {
+    try {
+      const result = handler();
+      if (result !== undefined) this.#await(result, undefined);
+    } catch (error) {
+      this.#crash(error);
+    }
+  }
+
+  #schedule(): void {
+    this.#gate |= SCHEDULED;
+    this.kernel.schedule(this);
+  }
+
+  #wake(): void {
+    if (this.#gate & (SCHEDULED | STOPPED)) return;
+    if (this.#signals !== undefined) this.#schedule();
+    else if (this.#gate === 0 && this.#mailbox !== undefined && this.#mailbox.count > 0) {
+      this.#schedule();
+    }
+  }
+
+  #post(signal: Signal): void {
+    if (this.#gate & STOPPED) return;
+    if (this.#signals === undefined) this.#signals = [signal];
+    else this.#signals.push(signal);
+    if ((this.#gate & SCHEDULED) === 0) this.#schedule();
+  }
+
+  #openMailbox(): Mailbox {
+    this.#mailbox = new Mailbox(this.#mailbox_options);
+    return this.#mailbox;
+  }
+
+  #overflow(mailbox: Mailbox, message: Message, meta: Meta | undefined): boolean {
+    if (this.kernel.dead_letters.offer(this, mailbox, message, meta)) return true;
+    this.kernel.counters.refused++;
+    return false;
+  }
+
+  // ---- the start and the end -----------------------------------------------------------------
+
+  #started(): void {
+    if ((this.#gate & STARTING) === 0) return;
+    this.#gate &= ~STARTING;
+    this.kernel.counters.started++;
+    this.#on_started?.(undefined);
+    this.#on_started = undefined;
+    this.#wake();
+  }
+
+  #startFailed(error: unknown): void {
+    if ((this.#gate & STARTING) === 0) return;
+    const reason = error instanceof StartError ? error.reason : crashOf(error);
+    this.#beginStop(reason, STOPPING | INIT_FAILED);
+  }
+
+  #crash(error: unknown): void {
+    if (this.#gate >= STOPPING) return;
+    this.kernel.counters.crashes++;
+    this.#beginStop(crashOf(error));
+  }
+
+  /** Children first, then `terminate`, then the end. The start flag stays: it tells of a failure. */
+  #beginStop(reason: ExitReason, bits = STOPPING): void {
+    if (this.#gate >= STOPPING) return;
+    this.#gate |= bits;
+    this.reason = reason;
+    if (this.children === undefined || this.children.size === 0) {
+      this.#terminate();
+      return;
+    }
+    this.#boundStop();
+    this.#child_stop = new ChildStop(this.children, this.actor?.stopOrder() ?? "together");
+    this.#child_stop.next();
+  }
+
+  /** Armed only when the end takes more than this turn. */
+  #boundStop(): void {
+    const { shutdown_ms } = this;
+    if (typeof shutdown_ms !== "number" || this.#stop_bounded) return;
+    this.#stop_bounded = true;
+    this.timers().after(shutdown_ms, () => this.#post({ kind: "kill" }));
+  }
+
+  #childEnded(child: Cell, started: boolean): void {
+    if (this.#gate >= STOPPING) {
+      const reason = child.reason ?? shutdown;
+      const brutal = child.shutdown_ms === "brutal" && reason.kind === "killed";
+      const clean = reason.kind === "normal" || reason.kind === "shutdown" || brutal;
+      if (!clean) this.kernel.report(child, "shutdown_error");
+      if (this.#gate & TERMINATING) return;
+      if (this.children === undefined || this.children.size === 0) this.#terminate();
+      else this.#child_stop?.next();
+      return;
+    }
+    const reason = child.reason ?? shutdown;
+    const signal: ChildEnded = { ref: child, name: child.name, reason, started };
+    this.#guard(() => this.actor?.childEnded(signal));
+  }
+
+  #terminate(): void {
+    this.#gate |= TERMINATING;
+    const reason = this.reason ?? shutdown;
+    if (this.actor === undefined || this.#gate & INIT_FAILED) {
+      this.#end(reason);
+      return;
+    }
+    try {
+      const result: unknown = this.actor.terminate(reason);
+      if (!isPromise(result)) {
+        this.#end(reason);
+        return;
+      }
+      this.#boundStop();
+      result.then(
+        () => this.#end(reason),
+        (error) => this.#end(reason.kind === "crash" ? reason : crashOf(error)),
+      );
+    } catch (error) {
+      this.#end(reason.kind === "crash" ? reason : crashOf(error));
+    }
+  }
+
+  /** No say for the actor, and none for its children. */
+  kill(): void {
+    if (this.#gate & STOPPED) return;
+    this.#gate |= STOPPING | TERMINATING;
+    if (this.children !== undefined) for (const child of this.children.values()) child.kill();
+    this.#end(killed);
+  }
+
+  #end(reason: ExitReason): void {
+    if (this.#gate & STOPPED) return;
+    const started = (this.#gate & STARTING) === 0;
+    this.reason = reason;
+    this.#gate |= STOPPED;
+    this.kernel.counters.stopped++;
+    this.#timers?.cancelAll();
+    this.#failWaiting();
+    this.#relations?.end(this, reason);
+    this.#relations = undefined;
+    this.#on_started?.(reason);
+    this.#on_started = undefined;
+    this.actor = undefined;
+    this.#signals = undefined;
+    const { parent } = this;
+    if (parent === undefined) return;
+    parent.children?.delete(this.name);
+    parent.childGone(this, started);
+  }
+
+  /** The parent's side of an end: a signal, when somebody there listens. */
+  childGone(child: Cell, started: boolean): void {
+    if (this.#gate & STOPPED) return;
+    if (this.#gate >= STOPPING || this.actor?.childEnded !== Actor.prototype.childEnded) {
+      this.#post({ kind: "child_ended", child, started });
+    } else if (child.reason?.kind === "crash") {
+      this.kernel.report(child, started ? "child_terminated" : "start_error");
+    }
+  }
+
+  #failWaiting(): void {
+    if (this.#mailbox !== undefined) this.kernel.dead_letters.addAll(this, this.#mailbox);
+    this.#mailbox = undefined;
+    this.current?.port?.fail("down", "the actor ended while it was answering");
+    while (this.asks !== undefined) this.asks.fail("down", "the actor ended before it answered");
+  }
+
+  #related(): Relations {
+    this.#relations ??= new Relations();
+    return this.#relations;
+  }
+}

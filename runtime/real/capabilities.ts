@@ -1,0 +1,31 @@
+/** What a real process hands to its actors. */
+import type { Capabilities, LogLevel, Store } from "../capabilities.ts";
+import { MemoryStore } from "../store/memory.ts";
+import { realClock } from "./clock.ts";
+import { realFiles } from "./files.ts";
+import { realIds } from "./ids.ts";
+import { realLog } from "./log.ts";
+import { realNet } from "./net.ts";
+import { realRandom } from "./random.ts";
+import { realSpawn } from "./spawn.ts";
+
+export type RealOptions = {
+  readonly log_level: LogLevel;
+  /** On every log line: the node's name, for one. */
+  readonly log_fields?: Readonly<Record<string, unknown>>;
+  /** Forgets with the process when not given. */
+  readonly store?: Store;
+};
+
+export function realCapabilities(options: RealOptions): Capabilities {
+  return {
+    clock: realClock(),
+    random: realRandom(),
+    ids: realIds(),
+    log: realLog(options.log_level, options.log_fields),
+    net: realNet(),
+    spawn: realSpawn(),
+    files: realFiles(),
+    store: options.store ?? new MemoryStore(),
+  };
+}

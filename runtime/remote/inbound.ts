@@ -1,0 +1,257 @@
+/**
+ * One connection to another node, inbound half: walks the envelopes of a frame in place, gives
+ * messages to local actors, and does for the peer what its control envelopes ask.
+ */
+import { codecs as proto } from "../../proto/index.ts";
+import { AskPort } from "../ask.ts";
+import type { Log } from "../capabilities.ts";
+import { CodecError, type CodecTable, type Reader } from "../codec.ts";
+import type { AskErrorCode } from "../errors.ts";
+import { noproc } from "../exit-reason.ts";
+import type { Address, Message } from "../message.ts";
+import { type Meta, type Ref, TellMeta, type Watcher } from "../ref.ts";
+import type { System } from "../system.ts";
+import { parseTraceparent } from "../trace.ts";
+import { type EnvelopeHead, FrameWalk } from "./envelope.ts";
+import type { Peer } from "./peer.ts";
+import type { RemoteRef } from "./remote-ref.ts";
+import { slotsMax } from "./slots.ts";
+import { control, exitOfWire, firstMessageType, incarnationOf, wellKnown } from "./wire.ts";
+
+/** One of our actors, or one of the peer's: the envelope that names the slot says which. */
+type Slot = {
+  readonly path: string;
+  readonly incarnation: bigint;
+  target: Ref<Message> | undefined;
+};
+
+/** Makes references to actors that are not here: of the peer, or ended ones of ours. */
+export type FarRefs = (address: Address) => RemoteRef;
+
+const askFailures: readonly AskErrorCode[] = ["deadline", "down", "mailbox_full", "refused"];
+
+export class Inbound {
+  readonly #system: System;
+  readonly #peer: Peer;
+  readonly #codecs: CodecTable;
+  readonly #log: Log;
+  readonly #far: FarRefs;
+  readonly #slots: (Slot | undefined)[] = [];
+  /** What the peer watches here: its monitor number → how to take it back. */
+  readonly #watched = new Map<number, { target: Ref; watcher: Watcher }>();
+
+  constructor(system: System, peer: Peer, codecs: CodecTable, far: FarRefs) {
+    this.#system = system;
+    this.#peer = peer;
+    this.#codecs = codecs;
+    this.#log = system.capabilities.log;
+    this.#far = far;
+  }
+
+  get monitored(): number {
+    return this.#watched.size;
+  }
+
+  /** Throws CodecError when the bytes are no frame; the connection cannot go on then. */
+  frame(bytes: Uint8Array): void {
+    const { stats } = this.#peer;
+    const walk = new FrameWalk(bytes);
+    const { head, reader } = walk;
+    while (walk.next()) {
+      stats.received++;
+      if (head.answer !== 0) this.#answer(head, reader);
+      else if (head.type >= firstMessageType) this.#message(head, reader);
+      else this.#control(head, reader);
+    }
+  }
+
+  /** The peer is gone, and with it its interest in our actors. */
+  close(): void {
+    for (const { target, watcher } of this.#watched.values()) target.unwatch(watcher);
+    this.#watched.clear();
+  }
+
+  #message(head: EnvelopeHead, reader: Reader): void {
+    const slot = this.#slot(head.to);
+    let message: Message;
+    try {
+      message = this.#codecs.decode(head.type, reader, head.body_bytes);
+    } catch (error) {
+      this.#unreadable(slot, head, error);
+      return;
+    }
+    const target = slot.target ?? this.#resolve(slot);
+    const plain = head.ask === 0 && head.traceparent === "";
+    if (target === undefined) {
+      const ended = this.#far(this.#near(slot));
+      const meta = plain ? undefined : this.#meta(head, message, ended);
+      this.#system.dead_letters.add(ended, message.kind, meta, "stopped");
+    } else {
+      target.deliver(message, plain ? undefined : this.#meta(head, message, target));
+    }
+  }
+
+  #meta(head: EnvelopeHead, message: Message, target: Ref): Meta | undefined {
+    const trace = parseTraceparent(head.traceparent);
+    if (head.ask === 0) return trace === undefined ? undefined : new TellMeta(trace);
+    const system = this.#system;
+    const peer = this.#peer;
+    const { ask } = head;
+    const deadline_ms = system.capabilities.clock.now_ms() + head.remaining_ms;
+    const port = new IncomingAsk(
+      system,
+      target,
+      message.kind,
+      deadline_ms,
+      trace,
+      (value) => peer.answer(ask, value),
+      (error) => peer.answerFailed(ask, error.code, port.detail),
+    );
+    system.deadlines.add(port);
+    return port;
+  }
+
+  #answer(head: EnvelopeHead, reader: Reader): void {
+    const port = this.#peer.waits.takeAsk(head.answer);
+    if (port === undefined) {
+      this.#peer.stats.late_answers++;
+      return;
+    }
+    if (head.type === control.nothing) {
+      port.reply(undefined);
+    } else if (head.type === control.ask_failed) {
+      const { code, message } = proto.AskFailed.decode(reader, head.body_bytes);
+      port.fail(askFailures.find((known) => known === code) ?? "refused", message);
+    } else {
+      try {
+        port.reply(this.#codecs.decode(head.type, reader, head.body_bytes));
+      } catch (error) {
+        this.#broken("cannot read an answer", error);
+        port.fail("refused", text(error));
+      }
+    }
+  }
+
+  #control(head: EnvelopeHead, reader: Reader): void {
+    const { body_bytes } = head;
+    switch (head.type) {
+      case control.intern: {
+        const { slot, path, incarnation } = proto.Intern.decode(reader, body_bytes);
+        if (slot < 1 || slot > slotsMax) throw new CodecError("bad_body", `no slot ${slot}`);
+        this.#slots[slot] = { path, incarnation: incarnationOf(incarnation), target: undefined };
+        return;
+      }
+      case control.monitor:
+        this.#monitor(head, proto.Monitor.decode(reader, body_bytes).monitor);
+        return;
+      case control.demonitor: {
+        const { monitor } = proto.Demonitor.decode(reader, body_bytes);
+        const watched = this.#watched.get(monitor);
+        this.#watched.delete(monitor);
+        watched?.target.unwatch(watched.watcher);
+        return;
+      }
+      case control.down: {
+        const { monitor, reason } = proto.Down.decode(reader, body_bytes);
+        this.#peer.waits.takeWatcher(monitor)?.ended(exitOfWire(reason));
+        return;
+      }
+      case control.link:
+      case control.unlink:
+      case control.exit:
+        this.#linked(head, reader);
+        return;
+      case control.ping:
+        return;
+      default:
+        // A newer peer of the same protocol version may say more than we know; it must not need it.
+        this.#log.log("debug", `unknown envelope ${head.type}`, { peer: this.#peer.identity?.node });
+    }
+  }
+
+  #monitor(head: EnvelopeHead, monitor: number): void {
+    const target = this.#target(head.to);
+    if (target === undefined) {
+      this.#peer.down(monitor, noproc);
+      return;
+    }
+    const watcher: Watcher = {
+      ended: (reason) => {
+        this.#watched.delete(monitor);
+        this.#peer.down(monitor, reason);
+      },
+    };
+    this.#watched.set(monitor, { target, watcher });
+    target.watch(watcher);
+  }
+
+  #linked(head: EnvelopeHead, reader: Reader): void {
+    const { waits } = this.#peer;
+    const { path, incarnation } = this.#slot(head.from);
+    const far = this.#far({ node: this.#peer.identity?.node ?? "", path, incarnation });
+    const near = this.#target(head.to);
+    if (head.type === control.exit) {
+      const reason = exitOfWire(proto.Exit.decode(reader, head.body_bytes).reason);
+      if (near === undefined) return;
+      waits.takeLink(near.address, far);
+      near.exitSignal(far, reason);
+    } else if (head.type === control.unlink) {
+      if (near === undefined) return;
+      waits.takeLink(near.address, far);
+      near.unlinkFrom(far);
+    } else if (near === undefined) {
+      this.#peer.exit(far, this.#near(this.#slot(head.to)), noproc);
+    } else {
+      waits.addLink(near, far);
+      near.linkFrom(far);
+    }
+  }
+
+  #slot(number: number): Slot {
+    const slot = this.#slots[number];
+    if (slot === undefined) throw new CodecError("bad_body", `slot ${number} was never given`);
+    return slot;
+  }
+
+  #target(to: number): Ref<Message> | undefined {
+    const slot = this.#slot(to);
+    return slot.target ?? this.#resolve(slot);
+  }
+
+  #resolve(slot: Slot): Ref<Message> | undefined {
+    const { path, incarnation } = slot;
+    // Whoever has the name now; asked anew for each message, as that changes.
+    if (incarnation === wellKnown) return this.#system.lookup(path);
+    slot.target = this.#system.resolveLocal(path, incarnation);
+    return slot.target;
+  }
+
+  #near({ path, incarnation }: Slot): Address {
+    return { node: this.#system.node, path, incarnation };
+  }
+
+  #unreadable(slot: Slot, head: EnvelopeHead, error: unknown): void {
+    this.#broken(`cannot read a message to ${slot.path}`, error);
+    if (head.ask !== 0) this.#peer.answerFailed(head.ask, "refused", text(error));
+  }
+
+  #broken(what: string, error: unknown): void {
+    this.#peer.stats.broken++;
+    this.#log.log("error", what, { peer: this.#peer.identity?.node, error: text(error) });
+  }
+}
+
+/** An ask of the peer: an ordinary one here, whose end goes back over the connection. */
+class IncomingAsk extends AskPort {
+  /** Why it failed, without the words that the asker's own error puts before it. */
+  detail = "";
+
+  override fail(code: AskErrorCode, detail: string): boolean {
+    this.detail = detail;
+    return super.fail(code, detail);
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,339 @@
+/**
+ * This process among others: listens, dials, knows its peers, and makes references that work
+ * wherever the actor is.
+ */
+import { frameLimitBytes, protocolVersion } from "../../proto/index.ts";
+import type { Clock, Listener, Timer } from "../capabilities.ts";
+import type { CodecTable } from "../codec.ts";
+import { type ExitReason, noconnection, noproc } from "../exit-reason.ts";
+import type { Address, Message } from "../message.ts";
+import type { Meta, Ref } from "../ref.ts";
+import { type ActorSystem, System } from "../system.ts";
+import { type Transport, transportFor } from "../transport/transport.ts";
+import { Connection, type ConnectionHost } from "./connection.ts";
+import type { Identity, RejectCode } from "./handshake.ts";
+import type { Peer, PeerLimits, PeerStats } from "./peer.ts";
+import { type PeerSource, RemoteRef } from "./remote-ref.ts";
+import { addressOf, incarnationBytes, type WireRef, wellKnown } from "./wire.ts";
+
+export type RemoteOptions = {
+  readonly transports: readonly Transport[];
+  /** Undefined: this node is reached only over the connections it makes. */
+  readonly listen?: string;
+  readonly codecs: CodecTable;
+  /** Of two starts of one node the higher is the live one. 0 where nobody hands out epochs. */
+  readonly lease_epoch?: number;
+  /** A peer hears from us at least this often. 500. */
+  readonly heartbeat_ms?: number;
+  /** A peer that was silent for so long counts as dead. 5,000. */
+  readonly suspect_after_ms?: number;
+  /** For the link and its handshake together. 2,000. */
+  readonly connect_timeout_ms?: number;
+  /** Bytes that may wait for one peer before tells are refused. 8 MiB. */
+  readonly queue_limit_bytes?: number;
+  /** For tests of the limit and of version mismatches. */
+  readonly frame_limit_bytes?: number;
+  readonly protocol_version?: number;
+};
+
+export type PeerInfo = {
+  readonly node: string;
+  readonly state: Peer["state"];
+  readonly identity: Identity | undefined;
+  readonly queued_bytes: number;
+  readonly waiting_asks: number;
+  readonly stats: Readonly<PeerStats>;
+};
+
+export type PeerEvent =
+  | { readonly kind: "up"; readonly identity: Identity }
+  | { readonly kind: "lost"; readonly node: string; readonly why: string };
+
+/** After a dial that failed, messages to that address fail at once for so long. */
+const redialAfter_ms = 100;
+
+export class RemoteNode implements ConnectionHost, PeerSource {
+  readonly system: System;
+  readonly identity: Identity;
+  readonly codecs: CodecTable;
+  readonly limits: PeerLimits;
+
+  readonly #transports: readonly Transport[];
+  readonly #connect_timeout_ms: number;
+  readonly #heartbeat_ms: number;
+  readonly #suspect_after_ms: number;
+  readonly #clock: Clock;
+  readonly #all = new Set<Connection>();
+  /** Which connection messages to a node take: the first one that lives. */
+  readonly #byNode = new Map<string, Connection>();
+  readonly #failed = new Map<string, number>();
+  readonly #listeners = new Set<(event: PeerEvent) => void>();
+  #listener: Listener | undefined = undefined;
+  #beat: Timer | undefined = undefined;
+  #beatDue_ms = 0;
+  #closed = false;
+
+  constructor(system: System, options: RemoteOptions) {
+    this.system = system;
+    this.codecs = options.codecs;
+    this.#transports = options.transports;
+    this.#connect_timeout_ms = options.connect_timeout_ms ?? 2_000;
+    this.#heartbeat_ms = options.heartbeat_ms ?? 500;
+    this.#suspect_after_ms = options.suspect_after_ms ?? 5_000;
+    this.#clock = system.capabilities.clock;
+    this.limits = {
+      frame_limit_bytes: options.frame_limit_bytes ?? frameLimitBytes,
+      queue_limit_bytes: options.queue_limit_bytes ?? 8 * 1024 * 1024,
+    };
+    this.identity = {
+      protocol_version: options.protocol_version ?? protocolVersion,
+      node: system.node,
+      incarnation: system.incarnation,
+      lease_epoch: options.lease_epoch ?? 0,
+      address: options.listen ?? "",
+    };
+    this.#armBeat();
+  }
+
+  /** Where this node listens; empty when nowhere. */
+  get address(): string {
+    return this.identity.address;
+  }
+
+  async listen(): Promise<void> {
+    if (this.address === "") return;
+    const transport = transportFor(this.address, this.#transports);
+    this.#listener = await transport.listen(this.address, (link) => {
+      const connection = this.#add(new Connection(this, false));
+      return connection.open(link);
+    });
+  }
+
+  /**
+   * Resolves when the node at `address` answered. Rejects with TransportError (nobody there) or
+   * HandshakeError (`version`, `superseded`, `wrong_node`, `garbage`, `no_hello`).
+   */
+  async connect(address: string): Promise<Identity> {
+    for (const { peer } of this.#all) {
+      if (peer.state === "up" && peer.identity?.address === address) return peer.identity;
+    }
+    const connection = this.#dial(address);
+    await connection.ready();
+    return connection.peer.identity as Identity;
+  }
+
+  /** The actor, wherever it is. One that is not there any more is found out when it is used. */
+  ref<M extends Message>(wire: WireRef): Ref<M> {
+    const address = addressOf(wire);
+    if (address.node !== this.system.node) return new RemoteRef(this, address, wire.address);
+    return localActor(this.system, address) ?? new RemoteRef(this, address, "");
+  }
+
+  peers(): readonly PeerInfo[] {
+    return [...this.#all].map(({ peer, node }) => ({
+      node: node ?? "",
+      state: peer.state,
+      identity: peer.identity,
+      queued_bytes: peer.queued_bytes,
+      waiting_asks: peer.waits.asks,
+      stats: peer.stats,
+    }));
+  }
+
+  /** Returns what takes the listener away. */
+  onPeer(listener: (event: PeerEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Leaves: what is queued still goes out, then every peer sees the end. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#beat !== undefined) this.#clock.cancel(this.#beat);
+    this.#listener?.close();
+    for (const connection of [...this.#all]) connection.close("this node left");
+  }
+
+  // ---- for references ------------------------------------------------------------------------
+
+  peerFor(ref: RemoteRef): Peer | undefined {
+    const { node } = ref.address;
+    const known = this.#byNode.get(node);
+    if (known !== undefined && known.peer.state !== "closed") return known.peer;
+    const { node_address } = ref;
+    if (this.#closed || node_address === "" || node === this.system.node) return undefined;
+    if ((this.#failed.get(node_address) ?? 0) > this.#clock.now_ms()) return undefined;
+    return this.#dial(node_address, node).peer;
+  }
+
+  undelivered(ref: RemoteRef, message: Message, meta: Meta | undefined): void {
+    if (ref.address.node !== this.system.node) {
+      meta?.port?.fail("down", `node "${ref.address.node}" cannot be reached`);
+    }
+    this.system.dead_letters.add(ref, message.kind, meta, "stopped");
+  }
+
+  absence(ref: RemoteRef): ExitReason {
+    return ref.address.node === this.system.node ? noproc : noconnection;
+  }
+
+  soon(run: () => void): void {
+    this.#clock.defer(run);
+  }
+
+  // ---- for connections -----------------------------------------------------------------------
+
+  readonly far = (address: Address): RemoteRef => {
+    const known = this.#byNode.get(address.node)?.peer.identity?.address;
+    return new RemoteRef(this, address, known ?? "");
+  };
+
+  refuse(connection: Connection, theirs: Identity): { code: RejectCode; message: string } | undefined {
+    for (const other of this.#all) {
+      const known = other.peer.identity;
+      if (other === connection || known?.node !== theirs.node) continue;
+      if (known.incarnation === theirs.incarnation || other.peer.state === "closed") continue;
+      if (theirs.lease_epoch >= known.lease_epoch) continue;
+      const message =
+        `node "${theirs.node}" of lease epoch ${theirs.lease_epoch} was replaced by one of ` +
+        `epoch ${known.lease_epoch}`;
+      return { code: "superseded", message };
+    }
+    return undefined;
+  }
+
+  connected(connection: Connection): void {
+    const identity = connection.peer.identity as Identity;
+    for (const other of [...this.#all]) {
+      const known = other.peer.identity;
+      if (known?.node !== identity.node || known.incarnation === identity.incarnation) continue;
+      other.close(`node "${identity.node}" started anew`);
+    }
+    const first = this.#byNode.get(identity.node);
+    if (first === undefined || first.peer.state === "closed") {
+      this.#byNode.set(identity.node, connection);
+    }
+    this.#failed.delete(identity.address);
+    for (const listener of this.#listeners) listener({ kind: "up", identity });
+  }
+
+  lost(connection: Connection, why: string): void {
+    this.#all.delete(connection);
+    const { node } = connection;
+    if (node === undefined) return;
+    if (this.#byNode.get(node) === connection) this.#byNode.delete(node);
+    const wasUp = connection.peer.identity !== undefined;
+    for (const other of this.#all) {
+      // The two may have dialled each other at the same time; the other link goes on.
+      if (other.peer.state === "up" && other.node === node) {
+        if (!this.#byNode.has(node)) this.#byNode.set(node, other);
+        return;
+      }
+    }
+    if (wasUp) for (const listener of this.#listeners) listener({ kind: "lost", node, why });
+  }
+
+  // ---- inside --------------------------------------------------------------------------------
+
+  #add(connection: Connection): Connection {
+    this.#all.add(connection);
+    const late = this.#clock.after(this.#connect_timeout_ms, () => {
+      if (connection.peer.state !== "connecting") return;
+      connection.close(`no handshake within ${this.#connect_timeout_ms} ms`);
+    });
+    const settle = (): void => this.#clock.cancel(late);
+    connection.ready().then(settle, settle);
+    return connection;
+  }
+
+  #dial(address: string, expected?: string): Connection {
+    const connection = this.#add(new Connection(this, true, expected));
+    if (expected !== undefined) this.#byNode.set(expected, connection);
+    const timeout_ms = this.#connect_timeout_ms;
+    const give_up = (error: Error): void => {
+      if (this.#failed.size > 1_000) this.#failed.clear();
+      this.#failed.set(address, this.#clock.now_ms() + redialAfter_ms);
+      connection.close(error.message, error);
+    };
+    try {
+      const transport = transportFor(address, this.#transports);
+      transport
+        .connect(address, (link) => connection.open(link), timeout_ms)
+        .then((link) => {
+          if (connection.peer.state === "closed") link.close();
+          else connection.greet();
+        }, give_up);
+    } catch (error) {
+      this.#clock.defer(() => give_up(error as Error));
+    }
+    return connection;
+  }
+
+  #armBeat(): void {
+    this.#beatDue_ms = this.#clock.now_ms() + this.#heartbeat_ms;
+    this.#beat = this.#clock.after(this.#heartbeat_ms, () => this.#beatNow());
+  }
+
+  #beatNow(): void {
+    const now_ms = this.#clock.now_ms();
+    // We were stopped ourselves: what the peers said meanwhile still waits to be read.
+    const weSlept = now_ms - this.#beatDue_ms > this.#suspect_after_ms / 2;
+    for (const connection of [...this.#all]) {
+      const { peer } = connection;
+      if (peer.state !== "up") continue;
+      if (weSlept) peer.heard_ms = now_ms;
+      const silent_ms = now_ms - peer.heard_ms;
+      if (silent_ms > this.#suspect_after_ms) {
+        connection.close(`nothing heard for ${Math.round(silent_ms)} ms`);
+      } else {
+        peer.beat(now_ms);
+      }
+    }
+    if (!this.#closed) this.#armBeat();
+  }
+}
+
+const nodes = new WeakMap<ActorSystem, RemoteNode>();
+
+/** Throws TransportError when `listen` is taken or no address. */
+export async function joinNode(system: ActorSystem, options: RemoteOptions): Promise<RemoteNode> {
+  if (!(system instanceof System)) throw new TypeError("joinNode needs a system of createSystem");
+  const node = new RemoteNode(system, options);
+  try {
+    await node.listen();
+  } catch (error) {
+    node.close();
+    throw error;
+  }
+  nodes.set(system, node);
+  return node;
+}
+
+/** The node of a system, when it joined. */
+export function nodeOf(system: ActorSystem): RemoteNode | undefined {
+  return nodes.get(system);
+}
+
+/** The reference that a message brought. Local actors are found also without a joined node. */
+export function refOf<M extends Message>(system: ActorSystem, wire: WireRef): Ref<M> {
+  const node = nodes.get(system);
+  if (node !== undefined) return node.ref(wire);
+  const local = wire.node === system.node ? localActor(system, addressOf(wire)) : undefined;
+  if (local !== undefined) return local;
+  throw new TypeError(
+    `${wire.node}${wire.path} is not an actor of this process, and this process joined no others`,
+  );
+}
+
+function localActor(system: ActorSystem, address: Address): Ref<Message> | undefined {
+  const { path, incarnation } = address;
+  return incarnation === wellKnown ? system.lookup(path) : system.resolveLocal(path, incarnation);
+}
+
+/** The wire form of a reference, as the actors of `system` hand it out. */
+export function wireOf(system: ActorSystem, ref: Ref): WireRef {
+  const { node, path, incarnation } = ref.address;
+  const reached = ref instanceof RemoteRef ? ref.node_address : nodes.get(system)?.address;
+  return { node, path, incarnation: incarnationBytes(incarnation), address: reached ?? "" };
+}

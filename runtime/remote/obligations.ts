@@ -1,0 +1,101 @@
+/** What this node waits for from one peer: answers, ends of watched actors, linked actors. */
+import { noconnection } from "../exit-reason.ts";
+import type { Address } from "../message.ts";
+import type { Ref, ReplyPort, Watcher } from "../ref.ts";
+import type { RemoteRef } from "./remote-ref.ts";
+import { keyOf } from "./slots.ts";
+
+type PendingAsk = { readonly port: ReplyPort; readonly deadline_ms: number };
+type Link = { readonly near: Ref; readonly far: Ref };
+
+/** Ask and monitor numbers wrap far later than any of them can still be pending. */
+const numberMax = 0xffff_ffff;
+
+export class Obligations {
+  readonly #asks = new Map<number, PendingAsk>();
+  readonly #watchers = new Map<number, Watcher>();
+  readonly #watches = new Map<Watcher, number>();
+  readonly #links = new Map<string, Link>();
+  #lastNumber = 0;
+
+  get asks(): number {
+    return this.#asks.size;
+  }
+
+  get monitors(): number {
+    return this.#watchers.size;
+  }
+
+  addAsk(port: ReplyPort, deadline_ms: number): number {
+    const ask = this.#number();
+    this.#asks.set(ask, { port, deadline_ms });
+    return ask;
+  }
+
+  /** Undefined: nobody waits any more, the answer is late. */
+  takeAsk(ask: number): ReplyPort | undefined {
+    const pending = this.#asks.get(ask);
+    this.#asks.delete(ask);
+    return pending?.port;
+  }
+
+  /** The asker's own deadline has settled these already; only their entries are left. */
+  sweepAsks(now_ms: number): void {
+    for (const [ask, { deadline_ms }] of this.#asks) {
+      if (deadline_ms < now_ms) this.#asks.delete(ask);
+    }
+  }
+
+  addWatcher(watcher: Watcher): number {
+    const monitor = this.#number();
+    this.#watchers.set(monitor, watcher);
+    this.#watches.set(watcher, monitor);
+    return monitor;
+  }
+
+  takeWatcher(monitor: number): Watcher | undefined {
+    const watcher = this.#watchers.get(monitor);
+    if (watcher === undefined) return undefined;
+    this.#watchers.delete(monitor);
+    this.#watches.delete(watcher);
+    return watcher;
+  }
+
+  dropWatcher(watcher: Watcher): number | undefined {
+    const monitor = this.#watches.get(watcher);
+    if (monitor !== undefined) this.takeWatcher(monitor);
+    return monitor;
+  }
+
+  addLink(near: Ref, far: RemoteRef): void {
+    this.#links.set(linkKey(near.address, far), { near, far });
+  }
+
+  /** False: they were not linked. */
+  takeLink(near: Address, far: RemoteRef): boolean {
+    return this.#links.delete(linkKey(near, far));
+  }
+
+  /** The connection is gone: everybody who waits is told. */
+  fail(why: string): void {
+    const asks = [...this.#asks.values()];
+    const watchers = [...this.#watchers.values()];
+    const links = [...this.#links.values()];
+    this.#asks.clear();
+    this.#watchers.clear();
+    this.#watches.clear();
+    this.#links.clear();
+    for (const { port } of asks) port.fail("down", why);
+    for (const watcher of watchers) watcher.ended(noconnection);
+    for (const { near, far } of links) near.exitSignal(far, noconnection);
+  }
+
+  #number(): number {
+    this.#lastNumber = this.#lastNumber === numberMax ? 1 : this.#lastNumber + 1;
+    return this.#lastNumber;
+  }
+}
+
+function linkKey(near: Address, far: RemoteRef): string {
+  return `${keyOf(near)} ${far.key}`;
+}

@@ -1,0 +1,325 @@
+/**
+ * One connection to another node, outbound half: messages are encoded straight into a batch that
+ * goes out as one frame at the end of the tick, or earlier when it is large. What the peer does not
+ * take waits in a queue bounded in bytes; beyond it a tell is refused.
+ */
+import { codecs as proto } from "../../proto/index.ts";
+import type { Clock, Log } from "../capabilities.ts";
+import { CodecError, type CodecTable, type Writer } from "../codec.ts";
+import type { AskErrorCode } from "../errors.ts";
+import type { ExitReason } from "../exit-reason.ts";
+import type { Address, Message } from "../message.ts";
+import type { Meta, Ref, Watcher } from "../ref.ts";
+import { formatTraceparent } from "../trace.ts";
+import type { Link } from "../transport/transport.ts";
+import { Batch } from "./envelope.ts";
+import type { Identity } from "./handshake.ts";
+import { Obligations } from "./obligations.ts";
+import type { RemoteRef } from "./remote-ref.ts";
+import { keyOf, OutSlots } from "./slots.ts";
+import { control, exitToWire, incarnationBytes } from "./wire.ts";
+
+export type PeerLimits = {
+  readonly frame_limit_bytes: number;
+  /** Bytes that may wait for this peer; answers and signals may go over by a quarter. */
+  readonly queue_limit_bytes: number;
+};
+
+/** Which actors a signal is between, and which ask it answers; what is not said is not sent. */
+type ControlEnds = { readonly to?: number; readonly from?: number; readonly answer?: number };
+
+/** A batch of this size goes out at once: larger ones only cost memory. */
+const flushBytes = 64 * 1024;
+
+export type PeerStats = {
+  sent: number;
+  received: number;
+  /** Tells and asks refused because the queue was full. */
+  refused: number;
+  /** Encoded, but the connection ended before they went out. At most: some may have. */
+  lost_bytes: number;
+  /** Messages that could not be encoded or decoded. */
+  broken: number;
+  late_answers: number;
+};
+
+export class Peer {
+  state: "connecting" | "up" | "closed" = "connecting";
+  /** Known from the first frame on; before that only the name that was expected. */
+  identity: Identity | undefined = undefined;
+  readonly waits = new Obligations();
+  readonly stats: PeerStats = {
+    sent: 0,
+    received: 0,
+    refused: 0,
+    lost_bytes: 0,
+    broken: 0,
+    late_answers: 0,
+  };
+  heard_ms: number;
+
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #codecs: CodecTable;
+  readonly #limits: PeerLimits;
+  readonly #batch = new Batch();
+  readonly #slots = new OutSlots();
+  #link: Link | undefined = undefined;
+  #armed = false;
+  #saidSomething = false;
+
+  constructor(clock: Clock, log: Log, codecs: CodecTable, limits: PeerLimits) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#codecs = codecs;
+    this.#limits = limits;
+    this.heard_ms = clock.now_ms();
+  }
+
+  get queued_bytes(): number {
+    return this.#batch.size_bytes + (this.#link?.queued_bytes ?? 0);
+  }
+
+  attach(link: Link): void {
+    this.#link = link;
+  }
+
+  /** For the handshake: past the batch, at once. */
+  sendNow(frame: Uint8Array): void {
+    this.#link?.send(frame);
+  }
+
+  up(identity: Identity): void {
+    this.identity = identity;
+    this.state = "up";
+    this.heard_ms = this.#clock.now_ms();
+    this.#flush();
+  }
+
+  /** The end of this connection; idempotent. Everybody who waits for the peer is told. */
+  close(why: string): void {
+    if (this.state === "closed") return;
+    this.#flush();
+    this.state = "closed";
+    this.stats.lost_bytes += this.queued_bytes;
+    this.#link?.close();
+    this.waits.fail(why);
+  }
+
+  send(ref: RemoteRef, message: Message, meta: Meta | undefined): boolean {
+    if (this.queued_bytes >= this.#limits.queue_limit_bytes) {
+      this.stats.refused++;
+      meta?.port?.fail("mailbox_full", "the queue to its node is full");
+      return false;
+    }
+    const slot = this.#slotOf(ref);
+    const start_bytes = this.#batch.size_bytes;
+    let ask = 0;
+    try {
+      const codec = this.#codecs.of(message.kind);
+      const batch = this.#batch;
+      batch.begin(codec.id, slot);
+      if (meta !== undefined) ask = this.#writeMeta(meta);
+      codec.encode(message, batch.body(), this.#codecs);
+      batch.end();
+      this.#check(start_bytes);
+    } catch (error) {
+      this.#batch.rollback(start_bytes);
+      if (ask !== 0) this.waits.takeAsk(ask);
+      this.#broken(`cannot send "${message.kind}" to ${ref.address.path}`, error);
+      meta?.port?.fail("refused", text(error));
+      return false;
+    }
+    this.#written(start_bytes);
+    return true;
+  }
+
+  /** The value of an ask that came from the peer: a message with a codec, or nothing. */
+  answer(ask: number, value: unknown): void {
+    if (value === undefined) {
+      this.#control(control.nothing, { answer: ask });
+      return;
+    }
+    if (this.state === "closed") return;
+    const start_bytes = this.#batch.size_bytes;
+    try {
+      const message = value as Message;
+      const codec = this.#codecs.of(String(message?.kind));
+      const batch = this.#batch;
+      batch.begin(codec.id, 0);
+      batch.answer(ask);
+      codec.encode(message, batch.body(), this.#codecs);
+      batch.end();
+      this.#check(start_bytes);
+    } catch (error) {
+      this.#batch.rollback(start_bytes);
+      this.#broken("cannot send an answer", error);
+      this.answerFailed(ask, "refused", text(error));
+      return;
+    }
+    this.#written(start_bytes);
+    this.#overfull();
+  }
+
+  answerFailed(ask: number, code: AskErrorCode, message: string): void {
+    this.#control(control.ask_failed, { answer: ask }, (writer) =>
+      proto.AskFailed.encode({ code, message }, writer),
+    );
+  }
+
+  watch(ref: RemoteRef, watcher: Watcher): void {
+    const monitor = this.waits.addWatcher(watcher);
+    this.#control(control.monitor, { to: this.#slotOf(ref) }, (writer) =>
+      proto.Monitor.encode({ monitor }, writer),
+    );
+  }
+
+  unwatch(ref: RemoteRef, watcher: Watcher): void {
+    const monitor = this.waits.dropWatcher(watcher);
+    if (monitor === undefined) return;
+    this.#control(control.demonitor, { to: this.#slotOf(ref) }, (writer) =>
+      proto.Demonitor.encode({ monitor }, writer),
+    );
+  }
+
+  /** An actor that the peer monitors ended. */
+  down(monitor: number, reason: ExitReason): void {
+    this.#control(control.down, {}, (writer) =>
+      proto.Down.encode({ monitor, reason: exitToWire(reason) }, writer),
+    );
+  }
+
+  link(far: RemoteRef, near: Ref): void {
+    this.waits.addLink(near, far);
+    this.#between(control.link, far, near.address);
+  }
+
+  unlink(far: RemoteRef, near: Ref): void {
+    const { address } = near;
+    if (this.waits.takeLink(address, far)) this.#between(control.unlink, far, address);
+  }
+
+  /** `near`, which is or wants to be linked with `far`, ended. */
+  exit(far: RemoteRef, near: Address, reason: ExitReason): void {
+    this.waits.takeLink(near, far);
+    this.#between(control.exit, far, near, (writer) =>
+      proto.Exit.encode({ reason: exitToWire(reason) }, writer),
+    );
+  }
+
+  /** Once a heartbeat: says that we live when nothing else did. */
+  beat(now_ms: number): void {
+    this.waits.sweepAsks(now_ms);
+    if (this.state === "up" && !this.#saidSomething) this.#control(control.ping, {});
+    this.#saidSomething = false;
+  }
+
+  /** The link's queue is empty again. */
+  drained(): void {
+    this.#flush();
+  }
+
+  #writeMeta(meta: Meta): number {
+    const { port, deadline_ms, trace } = meta;
+    const batch = this.#batch;
+    let ask = 0;
+    if (port !== undefined) {
+      const due_ms = deadline_ms ?? Number.POSITIVE_INFINITY;
+      ask = this.waits.addAsk(port, due_ms);
+      batch.ask(ask, due_ms - this.#clock.now_ms());
+    }
+    if (trace !== undefined) batch.traceparent(formatTraceparent(trace));
+    return ask;
+  }
+
+  #control(type: number, ends: ControlEnds, write?: (writer: Writer) => unknown): void {
+    if (this.state === "closed") return;
+    const start_bytes = this.#batch.size_bytes;
+    const batch = this.#batch;
+    batch.begin(type, ends.to ?? 0);
+    if (ends.from !== undefined) batch.from(ends.from);
+    if (ends.answer !== undefined) batch.answer(ends.answer);
+    write?.(batch.body());
+    batch.end();
+    this.#written(start_bytes);
+    this.#overfull();
+  }
+
+  /** Signals are never dropped: a peer that lets them pile up is given up instead. */
+  #overfull(): void {
+    const { queue_limit_bytes, frame_limit_bytes } = this.#limits;
+    const limit_bytes = queue_limit_bytes * 1.25 + frame_limit_bytes;
+    if (this.queued_bytes > limit_bytes) this.close("it does not take what it is sent");
+  }
+
+  #check(start_bytes: number): void {
+    const size_bytes = this.#batch.size_bytes - start_bytes;
+    const { frame_limit_bytes } = this.#limits;
+    if (size_bytes <= frame_limit_bytes) return;
+    throw new CodecError(
+      "too_big",
+      `${size_bytes} bytes are over the limit of ${frame_limit_bytes}; send it in parts`,
+    );
+  }
+
+  #written(start_bytes: number): void {
+    this.stats.sent++;
+    if (this.#batch.size_bytes >= flushBytes) this.#flush(start_bytes);
+    else if (!this.#armed) {
+      this.#armed = true;
+      this.#clock.defer(this.#flushDeferred);
+    }
+  }
+
+  readonly #flushDeferred = (): void => {
+    this.#armed = false;
+    this.#flush();
+  };
+
+  /** `cut_bytes`: where the last envelope starts, for a batch that is too large for one frame. */
+  #flush(cut_bytes = 0): void {
+    const link = this.#link;
+    const end_bytes = this.#batch.size_bytes;
+    if (this.state !== "up" || link === undefined || end_bytes === 0) return;
+    this.#saidSomething = true;
+    if (end_bytes > this.#limits.frame_limit_bytes && cut_bytes > 0) {
+      link.send(this.#batch.view(0, cut_bytes));
+      link.send(this.#batch.view(cut_bytes, end_bytes));
+    } else {
+      link.send(this.#batch.view(0, end_bytes));
+    }
+    this.#batch.clear();
+  }
+
+  #slotOf(ref: RemoteRef): number {
+    if (ref.slot_peer === this && this.#slots.holds(ref.slot, ref.key)) return ref.slot;
+    ref.slot_peer = this;
+    ref.slot = this.#slots.slotOf(ref.key, ref.address, this.#intern);
+    return ref.slot;
+  }
+
+  #between(
+    type: number,
+    far: RemoteRef,
+    near: Address,
+    write?: (writer: Writer) => unknown,
+  ): void {
+    const from = this.#slots.slotOf(keyOf(near), near, this.#intern);
+    this.#control(type, { to: this.#slotOf(far), from }, write);
+  }
+
+  readonly #intern = (slot: number, { path, incarnation }: Address): void => {
+    this.#control(control.intern, {}, (writer) =>
+      proto.Intern.encode({ slot, path, incarnation: incarnationBytes(incarnation) }, writer),
+    );
+  };
+
+  #broken(what: string, error: unknown): void {
+    this.stats.broken++;
+    this.#log.log("error", what, { peer: this.identity?.node, error: text(error) });
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,83 @@
+/** An actor of another node: the same interface as a local one, over a connection. */
+import { ambient } from "../ambient.ts";
+import type { ExitReason } from "../exit-reason.ts";
+import type { Address, Message } from "../message.ts";
+import { type Meta, type Ref, TellMeta, type Watcher } from "../ref.ts";
+import type { Peer } from "./peer.ts";
+import { keyOf } from "./slots.ts";
+
+/** Finds or opens the connection to a node. Undefined: there is none, and none can be had now. */
+export interface PeerSource {
+  peerFor(ref: RemoteRef): Peer | undefined;
+  /** A message that found no connection. */
+  undelivered(ref: RemoteRef, message: Message, meta: Meta | undefined): void;
+  /** What those who watch it are told then. */
+  absence(ref: RemoteRef): ExitReason;
+  soon(run: () => void): void;
+}
+
+export class RemoteRef implements Ref<Message> {
+  readonly local = false;
+  readonly address: Address;
+  /** Path and incarnation as one text. */
+  readonly key: string;
+  /** Where its node listens; empty when it can only be reached over a connection it made. */
+  readonly node_address: string;
+  /** The slot it had last, on which connection; `Peer` checks it before use. */
+  slot = 0;
+  slot_peer: Peer | undefined = undefined;
+
+  readonly #source: PeerSource;
+  #peer: Peer | undefined = undefined;
+
+  constructor(source: PeerSource, address: Address, node_address: string) {
+    this.#source = source;
+    this.address = address;
+    this.key = keyOf(address);
+    this.node_address = node_address;
+  }
+
+  tell(message: Message): boolean {
+    const { trace } = ambient;
+    return this.deliver(message, trace === undefined ? undefined : new TellMeta(trace));
+  }
+
+  deliver(message: Message, meta: Meta | undefined): boolean {
+    const peer = this.#up();
+    if (peer !== undefined) return peer.send(this, message, meta);
+    this.#source.undelivered(this, message, meta);
+    return false;
+  }
+
+  watch(watcher: Watcher): void {
+    const peer = this.#up();
+    if (peer === undefined) this.#source.soon(() => watcher.ended(this.#source.absence(this)));
+    else peer.watch(this, watcher);
+  }
+
+  unwatch(watcher: Watcher): void {
+    this.#peer?.unwatch(this, watcher);
+  }
+
+  linkFrom(near: Ref): void {
+    const peer = this.#up();
+    if (peer === undefined) this.#source.soon(() => near.exitSignal(this, this.#source.absence(this)));
+    else peer.link(this, near);
+  }
+
+  unlinkFrom(near: Ref): void {
+    this.#peer?.unlink(this, near);
+  }
+
+  /** The local actor `near`, linked with this one, ended. */
+  exitSignal(near: Ref, reason: ExitReason): void {
+    this.#peer?.exit(this, near.address, reason);
+  }
+
+  #up(): Peer | undefined {
+    const peer = this.#peer;
+    if (peer !== undefined && peer.state !== "closed") return peer;
+    this.#peer = this.#source.peerFor(this);
+    return this.#peer;
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What the root tells a child process at its start: one JSON text in the environment. The child is
+ * another copy of this program, so both ends are the same version.
+ */
+import type { LogLevel } from "../runtime/capabilities.ts";
+import type { EngineName, RouterMode } from "./settings/flags.ts";
+
+type Common = {
+  /** Sockets of this node's processes; mode 700. */
+  readonly run_folder: string;
+  readonly log_level: LogLevel;
+  /** Where the registry listens. */
+  readonly registry_address: string;
+  readonly namespace: string;
+  readonly cache_folder: string;
+  /** Unpacked files of a compiled binary; empty in the source tree. */
+  readonly assets_folder: string;
+};
+
+export type WorkerBoot = Common & {
+  readonly role: "worker";
+  readonly engine: EngineName;
+  /** A checked GGUF; the echo engine takes its tokenizer and template alone. */
+  readonly model_path: string;
+  readonly model_name: string;
+  /** 0 = the model's own, within bounds. */
+  readonly context_length: number;
+  readonly max_num_seqs: number;
+  /** 0 = all cores. */
+  readonly threads: number;
+};
+
+export type FrontendBoot = Common & {
+  readonly role: "frontend";
+  readonly host: string;
+  readonly port: number;
+  readonly share_port: boolean;
+  readonly router_mode: RouterMode;
+  readonly api_keys: readonly string[];
+  readonly cors_origin: string;
+  readonly ignore_unknown_fields: boolean;
+  readonly request_timeout_ms: number;
+  readonly version: string;
+};
+
+export type Boot = WorkerBoot | FrontendBoot;
+
+export const bootVariable = "TROUPE_BOOT";
+
+export const bootToEnvironment = (boot: Boot): Record<string, string> => ({
+  [bootVariable]: JSON.stringify(boot),
+});
+
+/** undefined: this process is a root. */
+export function bootOf(env: Readonly<Record<string, string | undefined>>): Boot | undefined {
+  const text = env[bootVariable];
+  return text === undefined || text === "" ? undefined : (JSON.parse(text) as Boot);
+}

@@ -1,0 +1,85 @@
+/** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
+
+import { frameLimitBytes } from "../proto/index.ts";
+import type { Capabilities } from "../runtime/capabilities.ts";
+import { joinParent, type ParentLine } from "../runtime/child.ts";
+import type { SupervisorSpec } from "../runtime/child-spec.ts";
+import type { Message } from "../runtime/message.ts";
+import type { Ref } from "../runtime/ref.ts";
+import { joinNode } from "../runtime/remote/node.ts";
+import { supervisor } from "../runtime/supervisor.ts";
+import { type ActorSystem, createSystem } from "../runtime/system.ts";
+import { unixTransport } from "../runtime/transport/unix.ts";
+import type { Boot } from "./boot.ts";
+import { codecs } from "./codecs.ts";
+import { Discovery, keys } from "./discovery.ts";
+import { frontendTree } from "./frontend-tree.ts";
+import { feedWorkers, frontendWorld } from "./frontend-world.ts";
+import { frontendPaths, workerPaths } from "./paths.ts";
+import { workerTree } from "./worker-tree.ts";
+import { workerWorld } from "./worker-world.ts";
+
+export type ChildWorld = {
+  readonly capabilities: Capabilities;
+  readonly env: Readonly<Record<string, string>>;
+  /** Leaves at once. */
+  readonly exit: (code: number, why: string) => void;
+  /** Called when the root wants this process to stop. */
+  readonly onStop: (stop: () => void) => void;
+};
+
+const queue_limit_bytes = 64 * 1024 * 1024;
+/** After the streams had their time: for the tree to stop. */
+const tree_budget_ms = 3_000;
+
+/** Throws when the tree cannot start; the caller says why and exits. */
+export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
+  const { capabilities, env, exit } = world;
+  const node = env["TROUPE_NODE"] ?? boot.role;
+  const system = createSystem({ node, capabilities });
+  const limits = { frame_limit_bytes: frameLimitBytes, queue_limit_bytes };
+  const remote = await joinNode(system, {
+    transports: [unixTransport(capabilities.net, limits)],
+    listen: `unix:${boot.run_folder}/${node}-${capabilities.spawn.pid}.sock`,
+    codecs,
+  });
+  const line = await joinParent(remote, env, (why) => exit(1, why));
+  const paths = boot.role === "worker" ? workerPaths : frontendPaths;
+  const discovery = new Discovery(system, boot.registry_address, boot.namespace, paths.top);
+  const spec = await treeOf(boot, system, discovery, line, env);
+  const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
+  system.onDown(top, () => exit(1, `the ${boot.role}'s tree ended`));
+  world.onStop(() => {
+    void system.shutdown(tree_budget_ms).then(() => exit(0, "stopped"));
+  });
+  const main = standing(system, paths.main);
+  const nothing = new Uint8Array(0);
+  await discovery.register(keys.process(node), nothing, standing(system, paths.inspector));
+  if (boot.role === "frontend") {
+    feedWorkers(system, discovery);
+    await discovery.register(keys.door(node), nothing, main);
+  }
+  line.ready(main);
+}
+
+async function treeOf(
+  boot: Boot,
+  system: ActorSystem,
+  discovery: Discovery,
+  line: ParentLine,
+  env: Readonly<Record<string, string>>,
+): Promise<SupervisorSpec> {
+  const names = discovery.spec();
+  switch (boot.role) {
+    case "worker":
+      return workerTree(await workerWorld(boot, system, discovery, line, env), names);
+    case "frontend":
+      return frontendTree(frontendWorld(boot, system, discovery), names);
+  }
+}
+
+function standing(system: ActorSystem, path: string): Ref<Message> {
+  const ref = system.lookup(path);
+  if (ref === undefined) throw new Error(`${path} did not start`);
+  return ref;
+}

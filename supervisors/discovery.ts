@@ -1,0 +1,188 @@
+/**
+ * Who is where, for the processes of one cluster: a registry client and an actor that keeps what it
+ * says, under one supervisor. What was registered is registered again when either comes back.
+ *
+ *     discovery (rest_for_one)
+ *     ├── client      keeps our keys, follows prefixes
+ *     └── directory   the last known set
+ */
+import type { WorkersChange } from "../actors/router/router.ts";
+import { type ActorRef, codecs as proto, type WorkerRecord } from "../proto/index.ts";
+import { Actor, type Snapshot } from "../runtime/actor.ts";
+import type { ChildSpec } from "../runtime/child-spec.ts";
+import type { Message } from "../runtime/message.ts";
+import type { Ref } from "../runtime/ref.ts";
+import type { RegistryEntry } from "../runtime/registry.ts";
+import { RegistryClient, type RegistryClientMessage } from "../runtime/registry-client.ts";
+import type { ViewMessage } from "../runtime/registry-view.ts";
+import { refOf } from "../runtime/remote/node.ts";
+import { supervisor } from "../runtime/supervisor.ts";
+import type { ActorSystem } from "../runtime/system.ts";
+import { rootPaths } from "./paths.ts";
+
+/** Keys below the namespace. A key's owner is the actor to talk to. */
+export const keys = {
+  /** Inspector actors, one a process. */
+  process: (node: string) => `processes/${node}`,
+  /** HTTP doors, one a frontend. */
+  door: (node: string) => `doors/${node}`,
+  /** WorkerActors; the value is a WorkerRecord. */
+  worker: (worker: string) => `workers/${worker}`,
+} as const;
+
+const prefixes = [keys.process(""), keys.door(""), keys.worker("")];
+const hold_deadline_ms = 10_000;
+
+export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
+  proto.WorkerRecord.encode(record).finish();
+
+type Held = { readonly key: string; readonly value: Uint8Array; readonly owner: Ref };
+type Entries = ReadonlyMap<string, RegistryEntry>;
+type Listener = (entries: Entries) => void;
+
+export class Discovery {
+  readonly #system: ActorSystem;
+  readonly #registry: ActorRef;
+  readonly #namespace: string;
+  /** Path of the actor that `spec` is a child of. */
+  readonly #parent: string;
+  readonly #held = new Map<string, Held>();
+  /** The last known set, by prefix. */
+  readonly #known = new Map<string, Entries>(prefixes.map((prefix) => [prefix, new Map()]));
+  readonly #listeners = new Map<string, Set<Listener>>();
+
+  constructor(system: ActorSystem, address: string, namespace: string, parent: string) {
+    this.#system = system;
+    this.#namespace = namespace;
+    this.#parent = parent;
+    // All zeros: whoever lives at that path now, so that a restarted registry is found again.
+    const incarnation = new Uint8Array(8);
+    this.#registry = { node: "root", path: rootPaths.registry, incarnation, address };
+  }
+
+  readonly spec = (): ChildSpec => ({
+    id: "discovery",
+    kind: "supervisor",
+    start: supervisor({
+      strategy: "rest_for_one",
+      intensity: 5,
+      period_ms: 10_000,
+      children: [
+        {
+          id: "client",
+          start: () => new RegistryClient({ registry: this.#registry, namespace: this.#namespace }),
+        },
+        {
+          id: "directory",
+          start: () => new Directory(this.#client(), [...this.#held.values()], this.#take),
+        },
+      ],
+    }),
+  });
+
+  /** Resolves when the registry has it; rejects with AskError when it cannot be reached. */
+  async register(key: string, value: Uint8Array, owner: Ref): Promise<void> {
+    const held = { key, value, owner };
+    this.#held.set(key, held);
+    const message = { kind: "hold", ...held } as const;
+    await this.#system.ask(this.#client(), message, { deadline_ms: hold_deadline_ms });
+  }
+
+  deregister(key: string): void {
+    this.#held.delete(key);
+    this.#client().tell({ kind: "drop", key });
+  }
+
+  /** Leaves the registry with everything that this process holds there. */
+  close(): void {
+    for (const key of [...this.#held.keys()]) this.deregister(key);
+  }
+
+  owners<M extends Message>(prefix: string): Ref<M>[] {
+    const entries = [...(this.#known.get(prefix)?.values() ?? [])];
+    return entries.flatMap(({ owner }) =>
+      owner === undefined ? [] : [refOf<M>(this.#system, owner)],
+    );
+  }
+
+  /** `all` at once, then each change; returns what ends the watch. */
+  watchWorkers(listener: (change: WorkersChange) => void): () => void {
+    const prefix = keys.worker("");
+    let before: Entries = this.#known.get(prefix) ?? new Map();
+    listener({ kind: "all", records: [...before.values()].flatMap(recordOf) });
+    return this.#listen(prefix, (now) => {
+      for (const change of workerChanges(before, now)) listener(change);
+      before = now;
+    });
+  }
+
+  #listen(prefix: string, listener: Listener): () => void {
+    const listeners = this.#listeners.get(prefix) ?? new Set();
+    this.#listeners.set(prefix, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  readonly #take = ({ prefix, entries }: ViewMessage): void => {
+    const now = new Map(entries.map((entry) => [entry.key, entry]));
+    this.#known.set(prefix, now);
+    for (const listener of this.#listeners.get(prefix) ?? []) listener(now);
+  };
+
+  #client(): Ref<RegistryClientMessage> {
+    const ref = this.#system.lookup(`${this.#parent}/discovery/client`);
+    if (ref === undefined) throw new Error("the registry client is between two lives");
+    return ref as Ref<RegistryClientMessage>;
+  }
+}
+
+/** Pure: what happened to the workers between two sets. A new owner of a key is a new worker. */
+export function workerChanges(before: Entries, now: Entries): WorkersChange[] {
+  const changes: WorkersChange[] = [];
+  for (const [key, entry] of before) {
+    if (!sameOwner(entry, now.get(key))) changes.push({ kind: "gone", worker: workerOf(key) });
+  }
+  for (const [key, entry] of now) {
+    const record = recordOf(entry)[0];
+    if (record === undefined || sameOwner(entry, before.get(key))) continue;
+    changes.push({ kind: "up", record });
+  }
+  return changes;
+}
+
+const workerOf = (key: string) => key.slice(keys.worker("").length);
+
+function sameOwner(a: RegistryEntry, b: RegistryEntry | undefined): boolean {
+  if (a.owner === undefined || b?.owner === undefined) return false;
+  return Buffer.compare(a.owner.incarnation, b.owner.incarnation) === 0;
+}
+
+const recordOf = (entry: RegistryEntry): WorkerRecord[] =>
+  entry.value.length === 0 ? [] : [proto.WorkerRecord.decode(entry.value)];
+
+/** Hears what the registry says; a fresh one asks for everything again. */
+class Directory extends Actor<ViewMessage> {
+  #views = 0;
+
+  constructor(
+    private readonly client: Ref<RegistryClientMessage>,
+    private readonly held: readonly Held[],
+    private readonly take: (view: ViewMessage) => void,
+  ) {
+    super();
+  }
+
+  override init(): void {
+    const follower = this.ctx.self;
+    for (const prefix of prefixes) this.client.tell({ kind: "follow", prefix, follower });
+    for (const held of this.held) this.client.tell({ kind: "hold", ...held });
+  }
+
+  override receive(message: ViewMessage): void {
+    this.#views += 1;
+    this.take(message);
+  }
+
+  override inspect(): Snapshot {
+    return { views: this.#views };
+  }
+}

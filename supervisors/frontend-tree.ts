@@ -1,0 +1,38 @@
+/**
+ * A frontend process:
+ *
+ *     frontend (one_for_one)
+ *     ├── discovery
+ *     ├── inspector
+ *     ├── router      which worker gets a request
+ *     ├── answers     parent of one stream actor per live answer
+ *     └── door        OpenAI over HTTP
+ *
+ * They find each other by path at each use, so that one may crash and come back under the others.
+ */
+import { FrontendActor, type FrontendOptions } from "../actors/frontend/frontend.ts";
+import { ProcessInspector } from "../actors/inspector/inspector.ts";
+import { RouterActor, type RouterOptions } from "../actors/router/router.ts";
+import { AnswersActor, type AnswersOptions } from "../actors/stream/stream.ts";
+import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
+
+export type FrontendTreeOptions = {
+  readonly router: RouterOptions;
+  readonly answers: AnswersOptions;
+  readonly door: FrontendOptions;
+};
+
+export function frontendTree(options: FrontendTreeOptions, discovery: ChildSpec): SupervisorSpec {
+  return {
+    strategy: "one_for_one",
+    intensity: 5,
+    period_ms: 10_000,
+    children: [
+      discovery,
+      { id: "inspector", start: () => new ProcessInspector({ role: "frontend" }) },
+      { id: "router", start: () => new RouterActor(options.router) },
+      { id: "answers", start: () => new AnswersActor(options.answers) },
+      { id: "door", role: "frontend", start: () => new FrontendActor(options.door) },
+    ],
+  };
+}

@@ -1,0 +1,70 @@
+/** What a frontend's tree is made of; its parts find each other by path at each use. */
+import {
+  buildServedModel,
+  embedThrough,
+  type FrontendMessage,
+  ModelDirectory,
+  readOrigins,
+} from "../actors/frontend/frontend.ts";
+import { type AnswersMessage, startAnswerWith } from "../actors/stream/stream.ts";
+import type { RouterMessage } from "../proto/index.ts";
+import type { Message } from "../runtime/message.ts";
+import type { Ref } from "../runtime/ref.ts";
+import { refOf } from "../runtime/remote/node.ts";
+import type { ActorSystem } from "../runtime/system.ts";
+import type { FrontendBoot } from "./boot.ts";
+import type { Discovery } from "./discovery.ts";
+import type { FrontendTreeOptions } from "./frontend-tree.ts";
+import { frontendPaths } from "./paths.ts";
+
+export function frontendWorld(
+  boot: FrontendBoot,
+  system: ActorSystem,
+  discovery: Discovery,
+): FrontendTreeOptions {
+  const { clock } = system.capabilities;
+  const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock));
+  const router = () => actor<RouterMessage>(system, frontendPaths.router);
+  return {
+    router: { mode: boot.router_mode, watch: (listener) => discovery.watchWorkers(listener) },
+    answers: { router, tokenizerOf: (name) => models.get(name)?.tokenizer },
+    door: {
+      host: boot.host,
+      port: boot.port,
+      share_port: boot.share_port,
+      models,
+      startAnswer: (request, sink) => {
+        const answers = system.lookup(frontendPaths.answers) as Ref<AnswersMessage> | undefined;
+        if (answers !== undefined) return startAnswerWith(answers)(request, sink);
+        sink.failed({ code: "overloaded", status: 503, message: "restarting; try again" });
+        return { tell: () => {} };
+      },
+      startEmbedding: embedThrough({ system, router, resolve: (wire) => refOf(system, wire) }),
+      resolve: (wire) => refOf(system, wire),
+      settings: {
+        api_keys: boot.api_keys,
+        cors_origins: readOrigins(boot.cors_origin),
+        unknown_fields: boot.ignore_unknown_fields ? "ignore" : "refuse",
+        deadline_ms: boot.request_timeout_ms,
+        version: boot.version,
+      },
+    },
+  };
+}
+
+/** Tells the door which workers there are, now and from now on. */
+export function feedWorkers(system: ActorSystem, discovery: Discovery): void {
+  discovery.watchWorkers((change) => {
+    const door = actor<FrontendMessage>(system, frontendPaths.main);
+    if (change.kind === "all") door.tell({ kind: "workers_are", workers: change.records });
+    else if (change.kind === "up") door.tell({ kind: "worker_joined", record: change.record });
+    else door.tell({ kind: "worker_left", worker: change.worker });
+  });
+}
+
+/** While an actor is between two lives, what is told to it becomes a dead letter. */
+function actor<M extends Message>(system: ActorSystem, path: string): Ref<M> {
+  const ref = system.lookup(path);
+  if (ref === undefined) throw new Error(`there is no ${path} just now`);
+  return ref as Ref<M>;
+}

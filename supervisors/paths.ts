@@ -1,0 +1,22 @@
+/** Where the actors of each kind of process are; trees and those who look actors up agree here. */
+export const rootPaths = {
+  top: "/cluster",
+  registry: "/cluster/registry",
+  inspector: "/cluster/inspector",
+  workers: "/cluster/workers",
+  frontends: "/cluster/frontends",
+} as const;
+
+export const workerPaths = {
+  top: "/worker",
+  inspector: "/worker/inspector",
+  main: "/worker/worker",
+} as const;
+
+export const frontendPaths = {
+  top: "/frontend",
+  inspector: "/frontend/inspector",
+  router: "/frontend/router",
+  answers: "/frontend/answers",
+  main: "/frontend/door",
+} as const;

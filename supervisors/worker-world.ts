@@ -1,0 +1,114 @@
+/** What a worker's tree is made of: its engine, its model card, its place in the registry. */
+import { EchoEngine } from "../actors/engine/echo.ts";
+import type { Engine, EngineDescription } from "../actors/engine/engine.ts";
+import { openLlama } from "../actors/engine/llama.ts";
+import { type CheckedModel, resolveModel } from "../actors/model/model.ts";
+import type { WorkerModel, WorkerOptions } from "../actors/worker/worker.ts";
+import { type ModelFacts, modelFactsFromGguf, tokenizerFromBlob } from "../llm/model-card.ts";
+import type { ParentLine } from "../runtime/child.ts";
+import { refOf } from "../runtime/remote/node.ts";
+import type { ActorSystem } from "../runtime/system.ts";
+import type { WorkerBoot } from "./boot.ts";
+import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
+
+/** The longest context that is taken without being asked for: more costs memory at once. */
+const context_default = 8_192;
+const canary = { text: "Hello", max_tokens: 3, deadline_ms: 60_000 };
+
+/** Reads the model's header; rejects with the one line that says what is wrong with it. */
+export async function workerWorld(
+  boot: WorkerBoot,
+  system: ActorSystem,
+  discovery: Discovery,
+  line: ParentLine,
+  env: Readonly<Record<string, string>>,
+): Promise<WorkerOptions> {
+  const { clock, files, net, spawn } = system.capabilities;
+  const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
+  const resolved = await resolveModel(world, boot.model_path);
+  if (resolved.kind === "refused") throw resolved.error;
+  const facts = modelFactsFromGguf(resolved.model.header, boot.model_name);
+  const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
+  const { text, ...budget } = canary;
+  return {
+    worker: system.node,
+    role: "aggregated",
+    open: (progress) => openEngine(boot, facts, resolved.model, progress),
+    describe: async (description) => modelOf(boot, facts, description, clock.wall_ms()),
+    canary: {
+      prompt: tokenizer.encode(text, { add_special: true, parse_special: false }),
+      ...budget,
+    },
+    registry: {
+      register: async (record) => {
+        if (record.ref === undefined) throw new Error("a worker's record names its actor");
+        const owner = refOf(system, record.ref);
+        await discovery.register(keys.worker(record.worker), workerRecordBytes(record), owner);
+      },
+      deregister: async (worker) => discovery.deregister(keys.worker(worker)),
+    },
+    progress: (progress) => line.ref.tell({ kind: "progress", ...progress } as never),
+  };
+}
+
+async function openEngine(
+  boot: WorkerBoot,
+  facts: ModelFacts,
+  model: CheckedModel,
+  progress: (fraction: number, detail: string) => void,
+): Promise<Engine> {
+  const own = facts.context_length > 0 ? facts.context_length : context_default;
+  const context_length =
+    boot.context_length > 0 ? boot.context_length : Math.min(own, context_default);
+  switch (boot.engine) {
+    case "echo":
+      return new EchoEngine({
+        context_length,
+        vocab_size: facts.vocab_size,
+        max_num_seqs: boot.max_num_seqs,
+      });
+    case "llama":
+      return await openLlama({
+        model: model.path,
+        context_length,
+        max_num_seqs: boot.max_num_seqs,
+        ...(boot.threads > 0 ? { threads: boot.threads } : {}),
+        ...(boot.assets_folder === ""
+          ? {}
+          : {
+              lib_dir: `${boot.assets_folder}/lib`,
+              shim_path: `${boot.assets_folder}/lib/libtroupe.so`,
+            }),
+        cache_dir: boot.cache_folder,
+        on_progress: (fraction) => progress(fraction, model.path),
+      });
+  }
+}
+
+function modelOf(
+  boot: WorkerBoot,
+  facts: ModelFacts,
+  description: EngineDescription,
+  wall_ms: number,
+): WorkerModel {
+  return {
+    card: {
+      name: boot.model_name,
+      architecture: facts.architecture,
+      engine: description.engine,
+      context_length: description.context_length,
+      block_size: description.block_size,
+      total_blocks: description.total_blocks,
+      max_num_seqs: description.max_num_seqs,
+      max_num_batched_tokens: description.max_num_batched_tokens,
+      embedding_size: description.embedding_size,
+      vocab_size: description.vocab_size,
+      tokenizer_blob: facts.tokenizer_blob,
+      template_blob: facts.template_blob,
+      defaults_blob: facts.defaults_blob,
+      created_s: Math.floor(wall_ms / 1000),
+      build: description.build,
+    },
+    blobs: facts.blobs,
+  };
+}

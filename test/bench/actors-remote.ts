@@ -1,0 +1,111 @@
+/**
+ * Messages between two real processes over the unix socket: through references, codecs, envelopes
+ * and the receiving actor's mailbox. Only what the receiver has handled counts.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ProcessActor } from "../../runtime/spawn.ts";
+import { joinUnix, type Note, note, probe, type TestMessage } from "../support/remote-child.ts";
+
+export type RemoteFigures = {
+  /** Messages of 48 bytes on the wire, sent as fast as the receiver keeps up; median of rounds. */
+  readonly remote_tell_per_s: number;
+  /** One ask after the other. */
+  readonly remote_ask_p50_us: number;
+  readonly remote_ask_p99_us: number;
+  /** From kill -9 of the other process to its Down. */
+  readonly remote_down_ms: number;
+};
+
+const tellRounds = 5;
+const tellsPerRound = 1_000_000;
+const reportEvery = 5_000;
+/** Tells on their way at most; the receiver's mailbox holds more. */
+const windowTells = 40_000;
+const burstTells = 2_000;
+const askRounds = 20_000;
+
+export async function benchActorsRemote(): Promise<RemoteFigures> {
+  const folder = mkdtempSync(join(tmpdir(), "troupe-bench-"));
+  const { system, remote } = await joinUnix("bench", `unix:${folder}/bench.sock`);
+  let seen = 0;
+  try {
+    const child = await system.spawnReady(
+      () =>
+        new ProcessActor({
+          node: "bench-child",
+          command: [process.execPath, join(import.meta.dir, "../support/remote-child.ts")],
+          ready_timeout_ms: 10_000,
+          stop_budget_ms: 1_000,
+          onMessage: (message) => {
+            seen = (message as Note).fraction;
+          },
+        }),
+      { name: "bench-child" },
+    );
+    const { main, pid } = await system.ask(child, { kind: "process_main" }, { deadline_ms: 1_000 });
+    if (main === undefined) throw new Error("the child named no actor");
+    const subject = main as unknown as import("../../runtime/ref.ts").Ref<TestMessage>;
+    const ask_us = await askTimes_us((i) =>
+      system.ask(subject, probe("echo", i), { deadline_ms: 5_000 }),
+    );
+    const rates: number[] = [];
+    for (let round = 0; round < tellRounds; round++) {
+      rates.push(await tellRate_per_s(subject, () => seen));
+    }
+    const downAfter_ms = new Promise<number>((resolve) => {
+      const start_ms = performance.now();
+      system.onDown(subject, () => resolve(performance.now() - start_ms));
+      process.kill(pid, "SIGKILL");
+    });
+    return {
+      remote_tell_per_s: Math.round(quantile(rates, 0.5)),
+      remote_ask_p50_us: round1(quantile(ask_us, 0.5)),
+      remote_ask_p99_us: round1(quantile(ask_us, 0.99)),
+      remote_down_ms: round1(await downAfter_ms),
+    };
+  } finally {
+    await system.shutdown(2_000);
+    remote.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function askTimes_us(ask: (i: number) => Promise<unknown>): Promise<number[]> {
+  const times_us: number[] = [];
+  for (let i = 0; i < askRounds; i++) {
+    const start_ms = performance.now();
+    await ask(i);
+    if (i >= askRounds / 10) times_us.push((performance.now() - start_ms) * 1_000);
+  }
+  return times_us;
+}
+
+async function tellRate_per_s(
+  subject: { tell(message: Note): boolean },
+  seen: () => number,
+): Promise<number> {
+  const before = seen();
+  const start_ms = performance.now();
+  let sent = 0;
+  while (seen() - before < tellsPerRound) {
+    for (let i = 0; i < burstTells && sent < tellsPerRound; i++) {
+      if (sent - (seen() - before) > windowTells) break;
+      const report = (sent + 1) % reportEvery === 0;
+      if (!subject.tell(note(report ? "report" : "layers", 0.5, "layer 12 of 40"))) break;
+      sent++;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return tellsPerRound / ((performance.now() - start_ms) / 1_000);
+}
+
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
+}
+
+const round1 = (value: number): number => Math.round(value * 10) / 10;
+
+if (import.meta.main) console.log(JSON.stringify(await benchActorsRemote()));

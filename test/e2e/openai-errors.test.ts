@@ -1,0 +1,336 @@
+/** The HTTP surface with scripted answers: status codes, headers, drain, slow and leaving clients. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import OpenAI from "openai";
+import {
+  FakeAnswers,
+  fakeModels,
+  finish,
+  playWords,
+  wordPiece,
+} from "../support/frontend-fakes.ts";
+import { parseEvents, startDoor, type TestDoor } from "../support/frontend-server.ts";
+
+let door: TestDoor;
+beforeAll(async () => {
+  door = await startDoor();
+});
+afterAll(() => door[Symbol.asyncDispose]());
+
+const chat = { model: "toy", messages: [{ role: "user", content: "hi" }], max_tokens: 3 };
+
+type ErrorBody = { error: { message: string; type: string; code: string; param: string | null } };
+const errorOf = async (response: Response) => ((await response.json()) as ErrorBody).error;
+
+/** Waits for what another part of the process does soon. */
+async function until(what: () => boolean): Promise<void> {
+  while (!what()) await Bun.sleep(1);
+}
+
+test("errors have OpenAI's shape and a stable code", async () => {
+  const cases: readonly (readonly [string, unknown, number, string, string | null])[] = [
+    ["/v1/chat/completions", "{", 400, "invalid_json", null],
+    ["/v1/chat/completions", [], 400, "invalid_type", null],
+    ["/v1/chat/completions", { model: "toy" }, 400, "missing_required_parameter", "messages"],
+    ["/v1/chat/completions", { ...chat, messages: [] }, 400, "invalid_value", "messages"],
+    ["/v1/chat/completions", { ...chat, frob: 1 }, 400, "unknown_parameter", "frob"],
+    ["/v1/chat/completions", { ...chat, tools: [{}] }, 400, "unsupported_parameter", "tools"],
+    ["/v1/chat/completions", { ...chat, model: "no" }, 404, "model_not_found", "model"],
+    [
+      "/v1/chat/completions",
+      { ...chat, max_tokens: 1e6 },
+      400,
+      "context_length_exceeded",
+      "messages",
+    ],
+    [
+      "/v1/completions",
+      { model: "toy", prompt: "a", suffix: "b" },
+      400,
+      "unsupported_parameter",
+      "suffix",
+    ],
+    [
+      "/v1/embeddings",
+      { model: "toy", input: "a", dimensions: 2 },
+      400,
+      "unsupported_parameter",
+      "dimensions",
+    ],
+    ["/v1/nothing", {}, 404, "unknown_url", null],
+    ["/v1/models", {}, 405, "method_not_allowed", null],
+  ];
+  for (const [path, body, status, code, param] of cases) {
+    const response = await door.post(path, body);
+    expect(response.status).toBe(status);
+    expect(response.headers.get("content-type")).toBe("application/json");
+    const error = await errorOf(response);
+    expect(error).toMatchObject({ code, param, type: "invalid_request_error" });
+    expect(error.message.length).toBeGreaterThan(10);
+  }
+});
+
+test("the official client reads answers, streams and errors", async () => {
+  const client = new OpenAI({ baseURL: `${door.url}/v1`, apiKey: "none", maxRetries: 0 });
+  const messages = [{ role: "user" as const, content: "hi" }];
+  const whole = await client.chat.completions.create({ model: "toy", messages, max_tokens: 2 });
+  expect(whole.choices[0]?.message.content).toBe("w0 w1 ");
+  const stream = await client.chat.completions.create({
+    model: "toy",
+    messages,
+    max_tokens: 2,
+    stream: true,
+  });
+  let text = "";
+  for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
+  expect(text).toBe("w0 w1 ");
+  const embeddings = await client.embeddings.create({ model: "toy", input: ["a", "b"] });
+  expect(embeddings.data.map((item) => item.embedding)).toEqual([
+    [1, 0, 0, 0],
+    [1, 0, 0, 0],
+  ]);
+  const error = await client.chat.completions
+    .create({ model: "nobody", messages })
+    .catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(OpenAI.NotFoundError);
+  expect(error).toMatchObject({ code: "model_not_found", param: "model" });
+});
+
+test("a failure after the first token ends the official client's stream with its message", async () => {
+  const answers = new FakeAnswers((live) => {
+    live.sink.piece(wordPiece(live.request, 0, 0));
+    live.sink.failed({ code: "worker_lost", status: 503, message: "the worker is lost" });
+  });
+  await using own = await startDoor({}, answers);
+  const client = new OpenAI({ baseURL: `${own.url}/v1`, apiKey: "none", maxRetries: 0 });
+  const messages = [{ role: "user" as const, content: "hi" }];
+  const stream = await client.chat.completions.create({ model: "toy", messages, stream: true });
+  const read = async () => {
+    for await (const chunk of stream) expect(chunk.choices[0]?.delta.content).toBe("w0 ");
+  };
+  await expect(read()).rejects.toThrow("the worker is lost");
+});
+
+test("a failure before the first token has its own status, streamed or not", async () => {
+  const answers = new FakeAnswers((live) =>
+    live.sink.failed({ code: "no_worker", status: 503, message: "nobody", retry_after_s: 5 }),
+  );
+  await using own = await startDoor({}, answers);
+  for (const stream of [true, false]) {
+    const response = await own.post("/v1/chat/completions", { ...chat, stream });
+    expect(response.status).toBe(503);
+    expect(response.headers.get("retry-after")).toBe("5");
+    expect(await errorOf(response)).toMatchObject({ code: "no_worker", type: "server_error" });
+  }
+});
+
+test("X-Request-Id is echoed, and made when it is missing; ids of the body are the server's", async () => {
+  const headers = { "X-Request-Id": "mine-1" };
+  const echoed = await door.post("/v1/chat/completions", chat, { headers });
+  expect(echoed.headers.get("x-request-id")).toBe("mine-1");
+  expect(((await echoed.json()) as { id: string }).id).toStartWith("chatcmpl-");
+  const own = await door.post("/v1/chat/completions", chat);
+  const { id } = (await own.json()) as { id: string };
+  expect(`chatcmpl-${own.headers.get("x-request-id")}`).toBe(id);
+});
+
+test("keys guard /v1 alone", async () => {
+  await using own = await startDoor({ api_keys: ["k1", "k2"] });
+  const answered = async (authorization?: string) => {
+    const headers: Record<string, string> =
+      authorization === undefined ? {} : { Authorization: authorization };
+    const response = await fetch(`${own.url}/v1/models`, { headers });
+    return [response.status, ((await response.json()) as Partial<ErrorBody>).error?.code];
+  };
+  expect(await answered()).toEqual([401, "invalid_api_key"]);
+  expect(await answered("Bearer k3")).toEqual([401, "invalid_api_key"]);
+  expect(await answered("Bearer k2")).toEqual([200, undefined]);
+  for (const path of ["/health", "/live", "/metrics", "/openapi.json"]) {
+    expect((await fetch(own.url + path)).status).toBe(200);
+  }
+});
+
+test("CORS: preflight without a key, origins on answers", async () => {
+  await using own = await startDoor({ api_keys: ["k"], cors_origins: ["https://a"] });
+  const preflight = await fetch(`${own.url}/v1/chat/completions`, {
+    method: "OPTIONS",
+    headers: { Origin: "https://a", "Access-Control-Request-Headers": "authorization,x-mine" },
+  });
+  expect(preflight.status).toBe(204);
+  expect(preflight.headers.get("access-control-allow-origin")).toBe("https://a");
+  expect(preflight.headers.get("access-control-allow-headers")).toBe("authorization,x-mine");
+  expect(preflight.headers.get("access-control-allow-methods")).toContain("POST");
+  const other = await fetch(`${own.url}/v1/models`, { headers: { Origin: "https://b" } });
+  expect(other.headers.get("access-control-allow-origin")).toBeNull();
+  const open = await fetch(`${door.url}/v1/models`);
+  expect(open.headers.get("access-control-allow-origin")).toBe("*");
+});
+
+test("a body over the limit is a 413 in OpenAI's shape, announced or not", async () => {
+  await using own = await startDoor({ body_bytes: 1000 });
+  const announced = await own.post("/v1/chat/completions", "x".repeat(1001));
+  expect([announced.status, (await errorOf(announced)).code]).toEqual([413, "request_too_large"]);
+  const parts = (async function* () {
+    for (let i = 0; i < 20; i += 1) yield new TextEncoder().encode("x".repeat(100));
+  })();
+  const chunked = await fetch(`${own.url}/v1/chat/completions`, { method: "POST", body: parts });
+  expect([chunked.status, (await errorOf(chunked)).code]).toEqual([413, "request_too_large"]);
+  const fits = await own.post("/v1/chat/completions", "x".repeat(1000));
+  expect((await errorOf(fits)).code).toBe("invalid_json");
+});
+
+test("a body that does not come in time is a 408", async () => {
+  await using own = await startDoor({ body_ms: 50 });
+  const socket = await rawRequest(
+    own.port,
+    "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+  );
+  expect(await socket).toContain("408");
+});
+
+async function rawRequest(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    Bun.connect({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        open: (socket) => void socket.write(bytes),
+        data: (socket, data) => {
+          text += data.toString();
+          if (text.includes("\r\n\r\n")) socket.end();
+        },
+        close: () => resolve(text),
+        error: (_, error) => reject(error),
+      },
+    }).catch(reject);
+  });
+}
+
+test("while no model is there: 503 and Retry-After, /health says starting", async () => {
+  await using own = await startDoor({}, new FakeAnswers(), fakeModels([]));
+  const response = await own.post("/v1/chat/completions", chat);
+  expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect((await errorOf(response)).code).toBe("model_not_ready");
+  const health = await fetch(`${own.url}/health`);
+  expect([health.status, await health.json()]).toEqual([503, { status: "starting", models: [] }]);
+  expect((await fetch(`${own.url}/live`)).status).toBe(200);
+});
+
+test("a client that hangs up abandons its answer, streamed or not, before the first token or after", async () => {
+  for (const stream of [true, false]) {
+    for (const begun of [true, false]) {
+      const answers = new FakeAnswers((live) => {
+        if (begun) live.sink.piece(wordPiece(live.request, 0, 0));
+      });
+      await using own = await startDoor({}, answers);
+      const abort = new AbortController();
+      const body = { ...chat, stream };
+      const asked = own.post("/v1/chat/completions", body, { signal: abort.signal }).then(
+        (response) => response.text().catch(() => {}),
+        () => {},
+      );
+      await until(() => answers.live.length === 1);
+      await Bun.sleep(20);
+      abort.abort();
+      await asked;
+      await until(() => answers.last.commands.length > 0);
+      expect(answers.last.commands.map((command) => command.kind)).toEqual(["abandon"]);
+      const text = await (await fetch(`${own.url}/metrics`)).text();
+      expect(text).toContain('dynamo_frontend_disconnected_clients{model="toy"} 1');
+      expect(text).toContain('dynamo_frontend_inflight_requests{model="toy"} 0');
+    }
+  }
+});
+
+test("a client that does not read stops the answer, and gets all of it when it reads", async () => {
+  const total = 4000;
+  const filler = "x".repeat(1000);
+  let refusals = 0;
+  const answers = new FakeAnswers((live) => {
+    let made = 0;
+    let waiting = false;
+    const step = () => {
+      if (waiting) {
+        if (!live.commands.some((command) => command.kind === "drained")) return setImmediate(step);
+        live.commands.length = 0;
+        waiting = false;
+      }
+      for (let i = 0; i < 10 && made < total && !waiting; i += 1) {
+        made += 1;
+        const piece = { choice: 0, text: filler, tokens: [made], delivered: made };
+        waiting = !live.sink.piece(piece);
+        if (waiting) refusals += 1;
+      }
+      if (made < total || waiting) return setImmediate(step);
+      return finish(live, total);
+    };
+    step();
+  });
+  await using own = await startDoor({}, answers, fakeModels([{ context_length: 100_000 }]));
+  const body = { ...chat, max_tokens: total, stream: true };
+  const response = await own.post("/v1/chat/completions", body);
+  await until(() => refusals > 0);
+  const events = parseEvents(await response.text());
+  expect(events.length).toBe(total + 2);
+  expect(events.at(-3)?.id).toEndWith(`:${total}`);
+  expect(events.at(-1)?.data).toBe("[DONE]");
+});
+
+test("drain: /health 503, /live 200, new requests 503, live streams go on to their end", async () => {
+  let release = () => {};
+  const answers = new FakeAnswers((live) => {
+    live.sink.piece(wordPiece(live.request, 0, 0));
+    release = () => finish(live, 1);
+  });
+  await using own = await startDoor({}, answers);
+  const stream = await own.post("/v1/chat/completions", { ...chat, stream: true });
+  const drained = own.system.ask(
+    own.actor,
+    { kind: "drain", budget_ms: 5000 },
+    { deadline_ms: 10_000 },
+  );
+  await until(() => own.system.snapshot("/frontend")?.["health"] === "draining");
+  const health = await fetch(`${own.url}/health`);
+  expect([health.status, ((await health.json()) as { status: string }).status]).toEqual([
+    503,
+    "draining",
+  ]);
+  expect((await fetch(`${own.url}/live`)).status).toBe(200);
+  const refused = await own.post("/v1/chat/completions", chat);
+  expect([refused.status, (await errorOf(refused)).code]).toEqual([503, "draining"]);
+  release();
+  expect(await drained).toEqual({ kind: "drained", finished: 1, unfinished: 0 });
+  expect(parseEvents(await stream.text()).at(-1)?.data).toBe("[DONE]");
+});
+
+test("drain: what is live when the budget is over ends with an error, not in silence", async () => {
+  const answers = new FakeAnswers((live) => {
+    live.sink.piece(wordPiece(live.request, 0, 0));
+  });
+  await using own = await startDoor({}, answers);
+  const stream = await own.post("/v1/chat/completions", { ...chat, stream: true });
+  const message = { kind: "drain" as const, budget_ms: 20 };
+  const drained = await own.system.ask(own.actor, message, { deadline_ms: 5000 });
+  expect(drained).toEqual({ kind: "drained", finished: 0, unfinished: 1 });
+  const last = parseEvents(await stream.text()).at(-1);
+  expect(JSON.parse(last?.data ?? "")).toMatchObject({ error: { code: "draining" } });
+  expect(answers.last.commands.map((command) => command.kind)).toEqual(["abandon"]);
+});
+
+test("/metrics counts by endpoint, type, status and error", async () => {
+  await using own = await startDoor({}, new FakeAnswers(playWords));
+  await (await own.post("/v1/chat/completions", { ...chat, stream: true })).text();
+  await (await own.post("/v1/chat/completions", chat)).text();
+  await (await own.post("/v1/completions", { model: "no", prompt: "a" })).text();
+  const text = await (await fetch(`${own.url}/metrics`)).text();
+  const line = (endpoint: string, error: string, model: string, type: string, status: string) =>
+    `dynamo_frontend_requests_total{endpoint="${endpoint}",error_type="${error}",model="${model}",` +
+    `request_type="${type}",status="${status}"} 1`;
+  expect(text).toContain(line("chat_completions", "", "toy", "stream", "success"));
+  expect(text).toContain(line("chat_completions", "", "toy", "unary", "success"));
+  // A name that is not served is no label: clients cannot invent series.
+  expect(text).toContain(line("completions", "not_found", "", "unary", "error"));
+  expect(text).toContain('dynamo_frontend_output_tokens_total{model="toy"} 6');
+  expect(text).toContain('dynamo_frontend_time_to_first_token_seconds_count{model="toy"} 2');
+  expect(text).toContain('dynamo_frontend_inter_token_latency_seconds_count{model="toy"} 4');
+});

@@ -1,0 +1,324 @@
+/**
+ * The whole way of an answer without HTTP and OS processes: a node with router and streams, and a
+ * node for each worker with a fake engine, over a simulated network in virtual time. A worker that
+ * ends is started again after a while.
+ */
+import { RouterActor, type RouterMode, type WorkersChange } from "../../actors/router/router.ts";
+import {
+  type AnswerEnd,
+  type AnswerFailure,
+  type AnswerHandle,
+  type AnswerPiece,
+  type AnswerRequest,
+  type AnswerSink,
+  AnswersActor,
+  type AnswersOptions,
+  type AnswerUsage,
+  type StartAnswer,
+  startAnswerWith,
+} from "../../actors/stream/stream.ts";
+import { WorkerActor, type WorkerOptions } from "../../actors/worker/worker.ts";
+import {
+  type ModelCard,
+  messageTable,
+  type RouterMessage,
+  type WorkerRecord,
+} from "../../proto/index.ts";
+import type { Snapshot } from "../../runtime/actor.ts";
+import type { Capabilities, Files, Spawn, Store } from "../../runtime/capabilities.ts";
+import { CodecTable, protoCodecs } from "../../runtime/codec.ts";
+import { countingIds, forkRandom } from "../../runtime/random.ts";
+import type { Ref } from "../../runtime/ref.ts";
+import { joinNode, type RemoteNode } from "../../runtime/remote/node.ts";
+import type { Simulation } from "../../runtime/simulation.ts";
+import { type ActorSystem, createSystem } from "../../runtime/system.ts";
+import {
+  type MemoryNet,
+  MemoryNetwork,
+  type MemoryNetworkOptions,
+  memoryTransport,
+} from "../../runtime/transport/memory.ts";
+import { byteTokenizer } from "./byte-tokenizer.ts";
+import { FakeEngine, type FakeEngineOptions } from "./fake-engine.ts";
+import { absent, MemoryLog } from "./test-system.ts";
+
+export const MODEL = "fake-model";
+
+export function modelCard(name = MODEL): ModelCard {
+  return {
+    name,
+    architecture: "fake",
+    engine: "fake",
+    context_length: 4_096,
+    block_size: 16,
+    total_blocks: 1_000,
+    max_num_seqs: 8,
+    max_num_batched_tokens: 512,
+    embedding_size: 4,
+    vocab_size: 257,
+    tokenizer_blob: "",
+    template_blob: "",
+    defaults_blob: "",
+    created_s: 0,
+    build: "fake",
+  };
+}
+
+/** A registry without leases; what it says arrives a little later. */
+export class FakeRegistry {
+  private readonly records = new Map<string, WorkerRecord>();
+  private readonly listeners = new Set<(change: WorkersChange) => void>();
+  private readonly later: (run: () => void) => void;
+
+  constructor(later: (run: () => void) => void) {
+    this.later = later;
+  }
+
+  watch = (listener: (change: WorkersChange) => void): (() => void) => {
+    this.listeners.add(listener);
+    listener({ kind: "all", records: [...this.records.values()] });
+    return () => this.listeners.delete(listener);
+  };
+
+  async register(record: WorkerRecord): Promise<void> {
+    this.later(() => {
+      this.records.set(record.worker, record);
+      for (const listener of this.listeners) listener({ kind: "up", record });
+    });
+  }
+
+  async deregister(worker: string): Promise<void> {
+    this.later(() => {
+      if (!this.records.delete(worker)) return;
+      for (const listener of this.listeners) listener({ kind: "gone", worker });
+    });
+  }
+}
+
+export type ClusterOptions = {
+  readonly workers: number;
+  readonly mode?: RouterMode;
+  readonly engine?: FakeEngineOptions;
+  /** How long a worker that ended stays away. */
+  readonly restart_ms?: number;
+  readonly answers?: Partial<AnswersOptions>;
+  readonly worker?: Partial<WorkerOptions>;
+  readonly network?: Partial<MemoryNetworkOptions>;
+};
+
+type Node = {
+  readonly system: ActorSystem;
+  readonly net: MemoryNet;
+  readonly remote: RemoteNode;
+};
+
+export type WorkerNode = Node & { readonly engine: FakeEngine; readonly actor: Ref };
+
+const limits = { frame_limit_bytes: 32 * 1024 * 1024, queue_limit_bytes: 8 * 1024 * 1024 };
+const codecs = new CodecTable(protoCodecs(messageTable));
+
+export class AnswerCluster {
+  readonly simulation: Simulation;
+  readonly log = new MemoryLog();
+  readonly registry: FakeRegistry;
+  /** The live ones, by name. */
+  readonly workers = new Map<string, WorkerNode>();
+  front!: Node;
+  start!: StartAnswer;
+  restarts = 0;
+  private readonly options: ClusterOptions;
+  private readonly network: MemoryNetwork;
+  private closing = false;
+
+  private constructor(simulation: Simulation, options: ClusterOptions) {
+    const { clock, random } = simulation;
+    this.simulation = simulation;
+    this.options = options;
+    this.network = new MemoryNetwork(clock, forkRandom(random), options.network);
+    this.registry = new FakeRegistry((run) => clock.after(this.network.delay_ms(), run));
+  }
+
+  /** Resolves when every worker can be asked. */
+  static async open(simulation: Simulation, options: ClusterOptions): Promise<AnswerCluster> {
+    const cluster = new AnswerCluster(simulation, options);
+    cluster.front = await cluster.join("front");
+    cluster.openFront();
+    for (let i = 0; i < options.workers; i++) void cluster.startWorker(`w${i}`);
+    await simulation.run(100);
+    return cluster;
+  }
+
+  private openFront(): void {
+    const { system } = this.front;
+    const { watch } = this.registry;
+    const { answers, mode = "least-loaded" } = this.options;
+    const make = () => new RouterActor({ mode, watch });
+    const router: Ref<RouterMessage> = system.spawn(make, { name: "router" });
+    const options = { router: () => router, tokenizerOf: () => byteTokenizer, ...answers };
+    const parent = system.spawn(() => new AnswersActor(options), { name: "streams" });
+    this.start = startAnswerWith(parent);
+  }
+
+  async startWorker(worker: string): Promise<void> {
+    const node = await this.join(worker);
+    const engine = new FakeEngine(this.options.engine);
+    const options: WorkerOptions = {
+      worker,
+      role: "aggregated",
+      open: async () => engine,
+      describe: async () => ({ card: modelCard(), blobs: new Map() }),
+      canary: { prompt: Uint32Array.of(1, 2, 3), max_tokens: 2, deadline_ms: 1_000 },
+      registry: this.registry,
+      progress: () => {},
+      ...this.options.worker,
+    };
+    const actor = node.system.spawn(() => new WorkerActor(options), { name: "worker" });
+    this.workers.set(worker, { ...node, engine, actor });
+    node.system.onDown(actor, () => this.ended(worker, node));
+  }
+
+  /** Ends a worker's process as `kill -9` does: nothing of it is heard again. */
+  kill(worker: string): boolean {
+    const node = this.workers.get(worker);
+    if (node === undefined) return false;
+    node.net.kill();
+    return node.system.control("/worker", "kill");
+  }
+
+  snapshot(path: string, node: Node = this.front): Snapshot {
+    return node.system.snapshot(path) ?? {};
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    const nodes = [this.front, ...this.workers.values()];
+    const stopped = Promise.all(nodes.map((node) => node.system.shutdown()));
+    await this.simulation.run(1_000);
+    await stopped;
+    for (const node of nodes) node.remote.close();
+  }
+
+  private ended(worker: string, node: Node): void {
+    this.workers.delete(worker);
+    node.net.kill();
+    node.remote.close();
+    if (this.closing) return;
+    void this.registry.deregister(worker);
+    this.simulation.clock.after(this.options.restart_ms ?? 500, () => {
+      this.restarts++;
+      if (!this.closing) void this.startWorker(worker);
+    });
+  }
+
+  private async join(name: string): Promise<Node> {
+    const { clock, scheduler, random } = this.simulation;
+    const net = this.network.net();
+    const capabilities: Capabilities = {
+      clock,
+      net,
+      random: forkRandom(random),
+      log: this.log,
+      ids: countingIds(name),
+      spawn: absent<Spawn>("spawn"),
+      files: absent<Files>("files"),
+      store: absent<Store>("store"),
+    };
+    const system = createSystem({ node: name, capabilities, scheduler });
+    const transports = [memoryTransport(net, limits)];
+    const remote = await joinNode(system, { transports, codecs, listen: `memory:${name}` });
+    return { system, net, remote };
+  }
+}
+
+export function answerRequest(
+  request: string,
+  changes: Partial<AnswerRequest> = {},
+): AnswerRequest {
+  return {
+    request,
+    model: MODEL,
+    prompt: Uint32Array.of(1, 2, 3),
+    sampling: {
+      temperature: 0,
+      top_k: 0,
+      top_p: 1,
+      min_p: 0,
+      typical_p: 1,
+      repetition_penalty: 1,
+      frequency_penalty: 0,
+      presence_penalty: 0,
+      logit_bias: [],
+      seed: new Uint8Array(8),
+    },
+    choices: 1,
+    max_tokens: 16,
+    min_tokens: 0,
+    stop_tokens: [],
+    stop_strings: [],
+    include_stop: false,
+    ignore_eos: false,
+    logprobs: -1,
+    deadline_ms: 30_000,
+    pin: "",
+    ...changes,
+  };
+}
+
+/** Keeps what it is given; `full_after` pieces it says that it is full, until it is emptied. */
+export class RecordingSink implements AnswerSink {
+  readonly pieces: AnswerPiece[] = [];
+  readonly ends: AnswerEnd[] = [];
+  readonly usages: AnswerUsage[] = [];
+  readonly failures: AnswerFailure[] = [];
+  onFull: () => void = () => {};
+  private readonly full_after: number;
+
+  constructor(full_after = Number.POSITIVE_INFINITY) {
+    this.full_after = full_after;
+  }
+
+  /** `done` and `failed` together: has to be 1 in the end. */
+  get outcomes(): number {
+    return this.usages.length + this.failures.length;
+  }
+
+  text(choice = 0): string {
+    return this.pieces.filter((each) => each.choice === choice).reduce((t, p) => t + p.text, "");
+  }
+
+  tokens(choice = 0): number[] {
+    return this.pieces.filter((each) => each.choice === choice).flatMap((p) => [...p.tokens]);
+  }
+
+  piece(piece: AnswerPiece): boolean {
+    this.pieces.push(piece);
+    if (this.pieces.length % this.full_after !== 0) return true;
+    this.onFull();
+    return false;
+  }
+
+  end(end: AnswerEnd): void {
+    this.ends.push(end);
+  }
+
+  done(usage: AnswerUsage): void {
+    this.usages.push(usage);
+  }
+
+  failed(failure: AnswerFailure): void {
+    this.failures.push(failure);
+  }
+}
+
+/** Starts it; a full sink is emptied after `drain_ms` of the cluster's time. */
+export function startRecorded(
+  cluster: AnswerCluster,
+  request: AnswerRequest,
+  sink: RecordingSink,
+  drain_ms = 5,
+): AnswerHandle {
+  const handle = cluster.start(request, sink);
+  sink.onFull = () =>
+    cluster.simulation.clock.after(drain_ms, () => handle.tell({ kind: "drained" }));
+  return handle;
+}

@@ -1,0 +1,146 @@
+/**
+ * A Llama-shaped model of about 0.15 M random weights, written here byte by byte: fast enough for
+ * thousands of tokens a test, and small enough to be cut and corrupted in every place.
+ * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+ */
+
+const U32 = 4;
+const F32 = 6;
+const BOOL = 7;
+const STRING = 8;
+const ARRAY = 9;
+const ALIGNMENT = 32;
+
+const VOCAB = 512;
+const HIDDEN = 64;
+const LAYERS = 2;
+const FEED_FORWARD = 128;
+
+class Writer {
+  #chunks: Uint8Array[] = [];
+  length = 0;
+
+  bytes(chunk: Uint8Array): this {
+    this.#chunks.push(chunk);
+    this.length += chunk.length;
+    return this;
+  }
+  u32(value: number): this {
+    return this.bytes(new Uint8Array(Uint32Array.of(value).buffer));
+  }
+  u64(value: number): this {
+    return this.bytes(new Uint8Array(BigUint64Array.of(BigInt(value)).buffer));
+  }
+  string(text: string): this {
+    const encoded = new TextEncoder().encode(text);
+    return this.u64(encoded.length).bytes(encoded);
+  }
+  pad(): this {
+    return this.bytes(new Uint8Array((ALIGNMENT - (this.length % ALIGNMENT)) % ALIGNMENT));
+  }
+  end(): Uint8Array {
+    return new Uint8Array(Buffer.concat(this.#chunks)); // a Buffer slices without copying
+  }
+}
+
+/** GPT-2's printable stand-ins for the 256 bytes, then words no text has. */
+function vocabulary(): readonly string[] {
+  const printable = (b: number) => (b >= 33 && b <= 126) || (b >= 161 && b !== 173);
+  let extra = 0;
+  const bytes = Array.from({ length: 256 }, (_, b) =>
+    String.fromCodePoint(printable(b) ? b : 256 + extra++),
+  );
+  return Array.from({ length: VOCAB }, (_, i) => bytes[i] ?? `<unused ${i}>`);
+}
+
+type Metadata = readonly (readonly [key: string, type: number, value: number | string])[];
+
+const METADATA: Metadata = [
+  ["general.architecture", STRING, "llama"],
+  ["general.name", STRING, "random"],
+  ["llama.context_length", U32, 2048],
+  ["llama.embedding_length", U32, HIDDEN],
+  ["llama.block_count", U32, LAYERS],
+  ["llama.feed_forward_length", U32, FEED_FORWARD],
+  ["llama.attention.head_count", U32, 1],
+  ["llama.attention.head_count_kv", U32, 1],
+  ["llama.attention.layer_norm_rms_epsilon", F32, 1e-5],
+  ["llama.rope.dimension_count", U32, 64],
+  ["llama.vocab_size", U32, VOCAB],
+  ["tokenizer.ggml.model", STRING, "gpt2"],
+  ["tokenizer.ggml.pre", STRING, "gpt-2"],
+  ["tokenizer.ggml.bos_token_id", U32, VOCAB - 2],
+  ["tokenizer.ggml.eos_token_id", U32, VOCAB - 1],
+  ["tokenizer.ggml.add_bos_token", BOOL, 0],
+];
+
+/** name and shape, fastest dimension first; scale of its random values, 0 for all ones. */
+function tensors(): readonly (readonly [name: string, shape: readonly number[], scale: number])[] {
+  const layer = (i: number) =>
+    [
+      [`blk.${i}.attn_norm.weight`, [HIDDEN], 0],
+      [`blk.${i}.attn_q.weight`, [HIDDEN, HIDDEN], 0.15],
+      [`blk.${i}.attn_k.weight`, [HIDDEN, HIDDEN], 0.15],
+      [`blk.${i}.attn_v.weight`, [HIDDEN, HIDDEN], 0.15],
+      [`blk.${i}.attn_output.weight`, [HIDDEN, HIDDEN], 0.15],
+      [`blk.${i}.ffn_norm.weight`, [HIDDEN], 0],
+      [`blk.${i}.ffn_gate.weight`, [HIDDEN, FEED_FORWARD], 0.12],
+      [`blk.${i}.ffn_up.weight`, [HIDDEN, FEED_FORWARD], 0.12],
+      [`blk.${i}.ffn_down.weight`, [FEED_FORWARD, HIDDEN], 0.1],
+    ] as const;
+  return [
+    ["token_embd.weight", [HIDDEN, VOCAB], 1],
+    ["output_norm.weight", [HIDDEN], 0],
+    ["output.weight", [HIDDEN, VOCAB], 0.5],
+    ...Array.from({ length: LAYERS }, (_, i) => layer(i)).flat(),
+  ];
+}
+
+function values(count: number, scale: number, seed: number): Float32Array {
+  let state = Math.imul(seed, 2654435761) >>> 0;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  };
+  // The sum of three uniforms is normal enough, and has variance 1.
+  return Float32Array.from({ length: count }, () =>
+    scale === 0 ? 1 : scale * (uniform() + uniform() + uniform()),
+  );
+}
+
+/** The file's bytes; the same every time. `metadata` entries replace the ones above. */
+export function randomGguf(metadata: Metadata = []): Uint8Array {
+  const entries = METADATA.map((entry) => metadata.find(([key]) => key === entry[0]) ?? entry);
+  const list = tensors();
+  const writer = new Writer();
+  writer
+    .u32(0x46554747)
+    .u32(3)
+    .u64(list.length)
+    .u64(entries.length + 3);
+  for (const [key, type, value] of entries) {
+    writer.string(key).u32(type);
+    if (type === STRING) writer.string(String(value));
+    else if (type === F32) writer.bytes(new Uint8Array(Float32Array.of(Number(value)).buffer));
+    else if (type === BOOL) writer.bytes(Uint8Array.of(Number(value)));
+    else writer.u32(Number(value));
+  }
+  writer.string("tokenizer.ggml.tokens").u32(ARRAY).u32(STRING).u64(VOCAB);
+  for (const token of vocabulary()) writer.string(token);
+  writer.string("tokenizer.ggml.token_type").u32(ARRAY).u32(5).u64(VOCAB);
+  for (let i = 0; i < VOCAB; i++) writer.u32(i < 256 ? 1 : i < VOCAB - 2 ? 4 : 3);
+  writer.string("tokenizer.ggml.merges").u32(ARRAY).u32(STRING).u64(1).string("a b");
+  let offset = 0;
+  for (const [name, shape] of list) {
+    writer.string(name).u32(shape.length);
+    for (const extent of shape) writer.u64(extent);
+    writer.u32(0).u64(offset); // type 0: f32
+    offset += 4 * shape.reduce((product, extent) => product * extent, 1);
+  }
+  writer.pad();
+  for (const [i, [, shape, scale]] of list.entries()) {
+    const count = shape.reduce((product, extent) => product * extent, 1);
+    writer.bytes(new Uint8Array(values(count, scale, i + 1).buffer));
+  }
+  return writer.end();
+}

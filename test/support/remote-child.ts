@@ -1,0 +1,108 @@
+/**
+ * A child process for tests and benches of `runtime/remote` and `runtime/spawn`: joins its parent
+ * and serves one actor that counts, answers, ends and misbehaves on request.
+ */
+import { codecs } from "../../proto/index.ts";
+import { Actor } from "../../runtime/actor.ts";
+import type { Capabilities } from "../../runtime/capabilities.ts";
+import { joinParent } from "../../runtime/child.ts";
+import { CodecTable, protoCodecs } from "../../runtime/codec.ts";
+import type { Ask, Message } from "../../runtime/message.ts";
+import { realCapabilities } from "../../runtime/real/capabilities.ts";
+import { onChildStop } from "../../runtime/real/signals.ts";
+import { joinNode, type RemoteNode, type RemoteOptions } from "../../runtime/remote/node.ts";
+import { type ActorSystem, createSystem } from "../../runtime/system.ts";
+import { unixTransport } from "../../runtime/transport/unix.ts";
+import { runtimeCodecs } from "../../runtime/wire-messages.ts";
+
+/** The wire of these is borrowed from the program's own: text, a number, a detail. */
+export type Note = { kind: "note"; stage: string; fraction: number; detail: string };
+export type Probe = Ask<Note> & { kind: "probe"; stage: string; fraction: number; detail: string };
+export type TestMessage = Note | Probe;
+
+export const testCodecs = new CodecTable([
+  ...runtimeCodecs,
+  ...protoCodecs([
+    { id: 1_000, kind: "note", codec: codecs.Progress },
+    { id: 1_001, kind: "probe", codec: codecs.Progress },
+  ]),
+]);
+
+export const note = (stage: string, fraction = 0, detail = ""): Note => ({
+  kind: "note",
+  stage,
+  fraction,
+  detail,
+});
+export const probe = (stage: string, fraction = 0, detail = ""): Probe => ({
+  kind: "probe",
+  stage,
+  fraction,
+  detail,
+});
+
+export type JoinedProcess = {
+  readonly capabilities: Capabilities;
+  readonly system: ActorSystem;
+  readonly remote: RemoteNode;
+};
+
+/** This process as a node over unix sockets. */
+export async function joinUnix(
+  node: string,
+  listen: string | undefined,
+  options: Partial<RemoteOptions> = {},
+): Promise<JoinedProcess> {
+  const capabilities = realCapabilities({ log_level: "error", log_fields: { node } });
+  const system = createSystem({ node, capabilities });
+  const transports = [
+    unixTransport(capabilities.net, {
+      frame_limit_bytes: 32 * 1024 * 1024,
+      queue_limit_bytes: 64 * 1024 * 1024,
+    }),
+  ];
+  const remote = await joinNode(system, {
+    transports,
+    codecs: testCodecs,
+    ...(listen === undefined ? {} : { listen }),
+    ...options,
+  });
+  return { capabilities, system, remote };
+}
+
+/** Answers probes by what their `stage` asks for. */
+class Subject extends Actor<TestMessage> {
+  #seen = 0;
+  readonly #parent: { tell(message: Message): boolean };
+
+  constructor(parent: { tell(message: Message): boolean }) {
+    super();
+    this.#parent = parent;
+  }
+
+  override receive(message: TestMessage): void {
+    if (message.kind === "note") {
+      this.#seen++;
+      // Reports progress back, so that a sender can keep a window.
+      if (message.stage === "report") this.#parent.tell(note("seen", this.#seen));
+      if (message.stage === "crash") throw new Error("told to crash");
+      if (message.stage === "exit") process.exit(message.fraction);
+      if (message.stage === "say") console.error(message.detail);
+      return;
+    }
+    if (message.stage === "silent") return;
+    if (message.stage === "stop") this.ctx.stop();
+    else this.ctx.reply(note(message.stage, this.#seen, message.detail));
+  }
+}
+
+if (import.meta.main) {
+  const node = process.env["TROUPE_NODE"] ?? "child";
+  const { system, remote } = await joinUnix(node, undefined);
+  const line = await joinParent(remote, process.env, () => process.exit(0));
+  onChildStop(() => {
+    if (process.env["TEST_DEAF"] !== "1") process.exit(0);
+  });
+  const subject = system.spawn(() => new Subject(line.ref), { name: "subject" });
+  if (process.env["TEST_NEVER_READY"] !== "1") line.ready(subject);
+}

@@ -1,0 +1,162 @@
+/** The small rooms of the door: routes, keys, origins, bodies, the model directory. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { ApiError } from "../../actors/frontend/api-error.ts";
+import { ApiKeys, readKeyFile } from "../../actors/frontend/api-keys.ts";
+import { allowOrigin, readOrigins } from "../../actors/frontend/cors.ts";
+import { healthOf } from "../../actors/frontend/info-bodies.ts";
+import { ModelDirectory } from "../../actors/frontend/models.ts";
+import { checkStructure, parseJson } from "../../actors/frontend/read-body.ts";
+import { pathOf, routeOf } from "../../actors/frontend/routes.ts";
+import { fakeModel, fakeRecord } from "../support/frontend-fakes.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+const codeOf = (run: () => unknown): string => {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ApiError) return error.code;
+    throw error;
+  }
+  return "fine";
+};
+
+test("routes", () => {
+  expect(routeOf("POST", "/v1/chat/completions")).toEqual({ kind: "chat_completions" });
+  expect(routeOf("GET", "/v1/models/")).toEqual({ kind: "models" });
+  expect(routeOf("GET", "/v1/models/a/b")).toEqual({ kind: "model", id: "a/b" });
+  expect(routeOf("GET", "/v1/models/a%2Fb%20c")).toEqual({ kind: "model", id: "a/b c" });
+  expect(routeOf("GET", "/v1/models/%zz")).toEqual({ kind: "model", id: "%zz" });
+  expect(routeOf("HEAD", "/health")).toEqual({ kind: "health" });
+  expect(routeOf("GET", "/v1/embeddings")).toEqual({
+    kind: "wrong_method",
+    allow: "POST, OPTIONS",
+  });
+  expect(routeOf("OPTIONS", "/v1/whatever").kind).toBe("preflight");
+  expect(routeOf("DELETE", "/nothing")).toEqual({ kind: "unknown" });
+});
+
+test("the path of a URL", () => {
+  expect(pathOf("http://h:1/v1/models?x=/y#z")).toBe("/v1/models");
+  expect(pathOf("http://h:1")).toBe("/");
+  expect(pathOf("http://h/#a")).toBe("/");
+});
+
+test("several keys, each good; everything else is a 401", () => {
+  const keys = new ApiKeys(["one", "two"]);
+  const first = keys.check("Bearer one");
+  expect(first).not.toBe(keys.check("bearer  two"));
+  expect(first).toHaveLength(16);
+  for (const bad of [null, "", "Bearer", "Bearer three", "Basic one", "one", "Bearer one two"]) {
+    expect(codeOf(() => keys.check(bad))).toBe("invalid_api_key");
+  }
+  expect(new ApiKeys([]).check(null)).toBe("");
+  expect(readKeyFile("a\r\n# no\n\n  b  \n")).toEqual(["a", "b"]);
+});
+
+test("origins: any, listed, or none", () => {
+  const headers = (flag: string, origin: string | null) => {
+    const out: Record<string, string> = {};
+    allowOrigin(out, readOrigins(flag), origin);
+    return out["Access-Control-Allow-Origin"];
+  };
+  expect(headers("*", null)).toBe("*");
+  expect(headers("https://a, https://b", "https://b")).toBe("https://b");
+  expect(headers("https://a", "https://evil")).toBeUndefined();
+  expect(headers("", "https://a")).toBeUndefined();
+});
+
+test("bodies: encodings and nonsense", () => {
+  expect(parseJson(bytes('\ufeff{"a":1}'))).toEqual({ a: 1 });
+  expect(codeOf(() => parseJson(new Uint8Array()))).toBe("invalid_json");
+  expect(codeOf(() => parseJson(Uint8Array.of(0x22, 0xff, 0x22)))).toBe("invalid_utf8");
+  // A surrogate encoded as if it were a character.
+  expect(codeOf(() => parseJson(Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22)))).toBe("invalid_utf8");
+  expect(codeOf(() => parseJson(bytes("{]")))).toBe("invalid_json");
+});
+
+test("a bomb of brackets is refused before it is parsed, a long string is not", () => {
+  const deep = "[".repeat(100_000);
+  expect(codeOf(() => parseJson(bytes(deep + "]".repeat(100_000))))).toBe("invalid_json");
+  expect(codeOf(() => parseJson(bytes(`["${deep}"]`)))).toBe("fine");
+  expect(codeOf(() => parseJson(bytes(`["${'\\"['.repeat(50_000)}"]`)))).toBe("fine");
+  expect(codeOf(() => parseJson(bytes(`[${"1,".repeat(2_000_001)}1]`)))).toBe("invalid_json");
+});
+
+test("property: the structure of valid JSON within the limits is never refused", () => {
+  fc.assert(
+    fc.property(fc.json({ maxDepth: 20 }), (text) => {
+      expect(codeOf(() => checkStructure(bytes(text)))).toBe("fine");
+      expect(parseJson(bytes(text))).toEqual(JSON.parse(text));
+    }),
+  );
+});
+
+const build = () => {
+  let built = 0;
+  const models = new ModelDirectory((card, blobs) => {
+    built += 1;
+    if (blobs.get(card.tokenizer_blob)?.[0] === 0) throw new Error("bad vocabulary");
+    return fakeModel(card);
+  });
+  return { models, built: () => built };
+};
+
+test("a model is ready when all of its blobs are here; each is wanted once", () => {
+  const { models, built } = build();
+  const card = { tokenizer_blob: "t", template_blob: "c" };
+  models.workerJoined(fakeRecord(card, "w1"));
+  models.workerJoined(fakeRecord(card, "w2"));
+  expect(models.state("toy")).toBe("loading");
+  expect(models.wantedBlobs().map(({ hash, holders }) => [hash, holders.length])).toEqual([
+    ["t", 2],
+    ["c", 2],
+  ]);
+  models.blobArrived("t", Uint8Array.of(1));
+  expect(models.wantedBlobs().map(({ hash }) => hash)).toEqual(["c"]);
+  expect(healthOf(models, false)).toMatchObject({ status: 503, body: { status: "starting" } });
+  models.blobArrived("c", Uint8Array.of(1));
+  expect(models.state("toy")).toBe("ready");
+  expect(built()).toBe(1);
+  expect(models.wantedBlobs()).toEqual([]);
+  expect(healthOf(models, false)).toMatchObject({ status: 200, body: { status: "ready" } });
+  expect(healthOf(models, true)).toMatchObject({ status: 503, body: { status: "draining" } });
+});
+
+test("a model outlives its workers for a while, and not for ever", () => {
+  const { models } = build();
+  models.workersAre([fakeRecord({}, "w1"), fakeRecord({ name: "other" }, "w2")]);
+  models.workersAre([fakeRecord({ name: "other" }, "w2")]);
+  models.forgetDeserted(100, 1000);
+  expect(models.get("toy")?.name).toBe("toy");
+  expect(models.workers("toy")).toBe(0);
+  models.forgetDeserted(1099, 1000);
+  expect(models.state("toy")).toBe("ready");
+  models.forgetDeserted(1100, 1000);
+  expect(models.state("toy")).toBe("unknown");
+  expect(models.ready().map(({ name }) => name)).toEqual(["other"]);
+  models.workerLeft("w2");
+  expect(healthOf(models, false).body.status).toBe("no_workers");
+  models.workerJoined(fakeRecord({ name: "other" }, "w3"));
+  models.forgetDeserted(1e9, 1000);
+  expect(models.state("other")).toBe("ready");
+});
+
+test("blobs that cannot be used make the model broken, and say why", () => {
+  const { models } = build();
+  models.workerJoined(fakeRecord({ tokenizer_blob: "t" }));
+  expect(models.blobArrived("t", Uint8Array.of(0))).toEqual(["toy"]);
+  expect(models.state("toy")).toBe("broken");
+  expect(models.whyBroken("toy")).toBe("bad vocabulary");
+  expect(models.wantedBlobs()).toEqual([]);
+});
+
+test("a worker that comes back with another model leaves the old one", () => {
+  const { models } = build();
+  models.workerJoined(fakeRecord({ name: "a" }, "w1"));
+  models.workerJoined(fakeRecord({ name: "b" }, "w1"));
+  expect([models.workers("a"), models.workers("b")]).toEqual([0, 1]);
+  models.workerJoined(fakeRecord({ name: "b", context_length: 50 }, "w1"));
+  expect(models.get("b")?.card.context_length).toBe(50);
+});

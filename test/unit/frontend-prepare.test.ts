@@ -1,0 +1,251 @@
+/** From a checked body to the answers that are started: limits, defaults, batches. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { ApiError } from "../../actors/frontend/api-error.ts";
+import { chatFields, chatShape } from "../../actors/frontend/chat-fields.ts";
+import { checkNames, checkShape } from "../../actors/frontend/check-body.ts";
+import { completionFields, completionShape } from "../../actors/frontend/completion-fields.ts";
+import type { ServedModel } from "../../actors/frontend/frontend.ts";
+import { type Generation, prepareChat, prepareCompletion } from "../../actors/frontend/prepare.ts";
+import { SeededRandom } from "../../runtime/random.ts";
+import { fakeModel } from "../support/frontend-fakes.ts";
+
+const ctx = () => ({
+  random: new SeededRandom(1),
+  request: "r1",
+  deadline_ms: 1000,
+  pin: "",
+  default_max_tokens: 500,
+});
+
+function chat(more: object, model: ServedModel = fakeModel()): Generation {
+  const body = { model: "toy", messages: [{ role: "user", content: "hi" }], ...more };
+  checkNames(body, chatFields, "refuse");
+  return prepareChat(checkShape(body, chatShape), model, ctx());
+}
+
+function completion(more: object, model: ServedModel = fakeModel()): Generation {
+  const body = { model: "toy", prompt: "hi", ...more };
+  checkNames(body, completionFields, "refuse");
+  return prepareCompletion(checkShape(body, completionShape), model, ctx());
+}
+
+/** [code, param] of the refusal; fails when there is none. */
+function refusal(run: () => unknown): readonly [string, string | null] {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ApiError) {
+      expect(error.status).toBe(400);
+      return [error.code, error.param];
+    }
+    throw error;
+  }
+  throw new Error("it was not refused");
+}
+
+const only = (generation: Generation) => {
+  const [answer, ...rest] = generation.answers;
+  if (answer === undefined || rest.length > 0) throw new Error("not exactly one answer");
+  return answer;
+};
+
+/** [field, allowed values, refused values]: Dynamo's protocols/openai/validate.rs. */
+const limits: readonly (readonly [string, readonly unknown[], readonly unknown[]])[] = [
+  ["temperature", [0, 2, 0.7, null], [-0.1, 2.1, "1", true]],
+  ["top_p", [0, 1, null], [-0.1, 1.1, "x"]],
+  ["top_k", [-1, 0, 50], [-2, 1.5]],
+  ["min_p", [0, 1], [-0.1, 1.1]],
+  ["typical_p", [0.1, 1], [0, 1.1]],
+  ["frequency_penalty", [-2, 2], [-2.1, 2.1]],
+  ["presence_penalty", [-2, 2], [-2.1, 2.1]],
+  ["repetition_penalty", [0.01, 2], [0, 2.1, -1]],
+  ["logit_bias", [{ 5: 100, 6: -100 }, {}], [{ 5: 101 }, { x: 1 }, { 258: 1 }, [1], { "-1": 0 }]],
+  ["n", [1, 128], [0, 129, 1.5, -1]],
+  [
+    "stop",
+    ["x", ["a", "b"], [5], Array(32).fill("s"), []],
+    ["", [""], Array(33).fill("s"), 5, [-1]],
+  ],
+  ["stop_token_ids", [[1, 2], []], [[-1], [1.5], [258], ["a"], 5]],
+  ["seed", [0, -1, 2 ** 62, null], [1.5, 1e300, "7"]],
+  ["user", ["me", null], ["", "   ", 5]],
+  ["min_tokens", [0, 5], [-1, 501, 1e12]],
+  ["ignore_eos", [true, false, null], ["yes", 1]],
+  ["stream_options", [null], [{ include_usage: true }, 5]],
+];
+
+for (const [field, allowed, refused] of limits) {
+  test(`limits of ${field}`, () => {
+    for (const value of allowed) expect(chat({ [field]: value }).answers.length).toBe(1);
+    for (const value of refused) {
+      expect(refusal(() => chat({ [field]: value }))[1]).toStartWith(field);
+      expect(refusal(() => completion({ max_tokens: 500, [field]: value }))[1]).toStartWith(field);
+    }
+  });
+}
+
+test("limits of logprobs", () => {
+  expect(only(chat({})).logprobs).toBe(-1);
+  expect(only(chat({ logprobs: true })).logprobs).toBe(0);
+  expect(only(chat({ logprobs: true, top_logprobs: 20 })).logprobs).toBe(20);
+  expect(refusal(() => chat({ logprobs: true, top_logprobs: 21 }))[1]).toBe("top_logprobs");
+  expect(refusal(() => chat({ top_logprobs: 2 }))[1]).toBe("top_logprobs");
+  expect(only(completion({ logprobs: 5 })).logprobs).toBe(5);
+  expect(refusal(() => completion({ logprobs: 6 }))[1]).toBe("logprobs");
+  expect(refusal(() => completion({ logprobs: 1, echo: true }))[1]).toBe("logprobs");
+});
+
+test("several answers need a temperature, also the model's own", () => {
+  expect(refusal(() => chat({ n: 2, temperature: 0 }))[1]).toBe("n");
+  const greedy = fakeModel({}, { defaults: { temperature: 0 } });
+  expect(refusal(() => chat({ n: 2 }, greedy))[1]).toBe("n");
+  expect(only(chat({ n: 2 })).choices).toBe(2);
+});
+
+test("best_of is at least n, at most 20, and not streamed", () => {
+  expect(refusal(() => completion({ n: 3, best_of: 2 }))[1]).toBe("best_of");
+  expect(refusal(() => completion({ best_of: 21 }))[1]).toBe("best_of");
+  expect(refusal(() => completion({ best_of: 2, stream: true }))[1]).toBe("best_of");
+  const generation = completion({ n: 2, best_of: 5 });
+  expect([generation.made_each, generation.shown_each, generation.logprobs]).toEqual([5, 2, false]);
+  // Made to choose by, though not shown.
+  expect(only(generation).logprobs).toBe(0);
+});
+
+test("at most 128 choices over all prompts", () => {
+  const prompts = Array.from({ length: 64 }, () => "p");
+  expect(completion({ prompt: prompts, n: 2 }).answers.length).toBe(64);
+  expect(refusal(() => completion({ prompt: prompts, n: 3 }))[1]).toBe("n");
+  expect(refusal(() => completion({ prompt: Array(129).fill("p") }))[1]).toBe("prompt");
+});
+
+test("prompts come as text, token ids, or lists of either", () => {
+  const tokens = (prompt: unknown) =>
+    completion({ prompt }).answers.map((answer) => [...answer.prompt]);
+  expect(tokens("ab")).toEqual([[256, 97, 98]]);
+  expect(tokens([97, 98])).toEqual([[97, 98]]);
+  expect(tokens(["a", "b"])).toEqual([
+    [256, 97],
+    [256, 98],
+  ]);
+  expect(tokens([[97], [98, 99]])).toEqual([[97], [98, 99]]);
+  for (const bad of ["", [], [""], [[]], [[], [1]], null, 5, {}, ["a", 5], [[1], "a"], [1.5]]) {
+    expect(refusal(() => completion({ prompt: bad }))[1]).toStartWith("prompt");
+  }
+  expect(refusal(() => completion({ prompt: [258] }))).toEqual(["invalid_value", "prompt[0]"]);
+});
+
+test("batched prompts are answered under numbered requests with seeds of their own", () => {
+  const { answers } = completion({ prompt: ["a", "a"], seed: -1 });
+  expect(answers.map((answer) => answer.request)).toEqual(["r1-0", "r1-1"]);
+  expect([...(answers[0]?.sampling.seed ?? [])]).toEqual(Array(8).fill(255));
+  expect([...(answers[1]?.sampling.seed ?? [])]).toEqual(Array(8).fill(0));
+});
+
+test("an answer may take what is left of the context, and not more", () => {
+  const small = fakeModel({ context_length: 100 });
+  // "<bos>[user]hi;[assistant]" are 21 tokens of the byte tokenizer.
+  const prompt_tokens = only(chat({}, small)).prompt.length;
+  expect(only(chat({}, small)).max_tokens).toBe(100 - prompt_tokens);
+  expect(only(chat({})).max_tokens).toBe(500);
+  expect(only(completion({})).max_tokens).toBe(16);
+  expect(only(chat({ max_tokens: 5 })).max_tokens).toBe(5);
+  expect(only(chat({ max_tokens: 5, max_completion_tokens: 6 })).max_tokens).toBe(6);
+  const over = () => chat({ max_tokens: 100 - prompt_tokens + 1 }, small);
+  expect(refusal(over)).toEqual(["context_length_exceeded", "messages"]);
+  expect(over).toThrow(/context length is 100 tokens, but 101 were requested/);
+  const full = () => completion({ prompt: "x".repeat(99) }, small);
+  expect(refusal(full)).toEqual(["context_length_exceeded", "prompt"]);
+});
+
+test("a text that cannot fit is not tokenized", () => {
+  const tokenizer = {
+    ...fakeModel().tokenizer,
+    encode: () => {
+      throw new Error("tokenized");
+    },
+  };
+  const model = fakeModel({}, { tokenizer });
+  expect(refusal(() => completion({ prompt: "x".repeat(300_000) }, model))[0]).toBe(
+    "context_length_exceeded",
+  );
+});
+
+test("max_tokens 0 is for echo alone", () => {
+  expect(only(completion({ max_tokens: 0, echo: true })).max_tokens).toBe(0);
+  expect(refusal(() => completion({ max_tokens: 0 }))[1]).toBe("max_tokens");
+  expect(refusal(() => chat({ max_tokens: 0 }))[1]).toBe("max_tokens");
+});
+
+test("what the client leaves open is the model's default, then neutral", () => {
+  const model = fakeModel({}, { defaults: { temperature: 0.3, top_k: 64, top_p: 0.9 } });
+  const { sampling } = only(chat({ top_p: 0.5, top_k: -1 }, model));
+  expect(sampling).toMatchObject({ temperature: 0.3, top_k: 0, top_p: 0.5 });
+  expect(only(chat({})).sampling).toMatchObject({
+    temperature: 1,
+    top_k: 0,
+    top_p: 1,
+    min_p: 0,
+    typical_p: 1,
+    repetition_penalty: 1,
+    frequency_penalty: 0,
+    presence_penalty: 0,
+    logit_bias: [],
+  });
+});
+
+test("messages: roles, parts and text that no encoding can carry", () => {
+  const text = (messages: readonly object[]) =>
+    new TextDecoder().decode(Uint8Array.from(only(chat({ messages })).prompt.slice(1)));
+  const parts = [
+    { type: "text", text: "a" },
+    { type: "text", text: "b" },
+  ];
+  expect(
+    text([
+      { role: "developer", content: "d" },
+      { role: "user", content: parts },
+      { role: "assistant", content: null },
+    ]),
+  ).toBe("[system]d;[user]a\nb;[assistant];[assistant]");
+  const bad = (message: object) => refusal(() => chat({ messages: [message] }));
+  expect(bad({ role: "user", content: null })[1]).toBe("messages[0].content");
+  expect(bad({ role: "user" })[1]).toBe("messages[0].content");
+  expect(bad({ role: "tool", content: "x" })[1]).toBe("messages[0].role");
+  expect(bad({ role: "user", content: "\ud800" })).toEqual([
+    "invalid_unicode",
+    "messages[0].content",
+  ]);
+  expect(bad({ role: "user", content: [{ type: "image_url" }] })[1]).toStartWith(
+    "messages[0].content[0]",
+  );
+  expect(text([{ role: "user", content: "a\u0000b" }])).toContain("a\u0000b");
+});
+
+test("property: any body is prepared or refused with a 400 that names a field", () => {
+  const names = [...new Set([...Object.keys(chatFields), ...Object.keys(completionFields)])];
+  const value = fc.oneof(
+    fc.constantFrom(null, true, false, 0, 1, -1, 2, 0.5, 1e308, -1e308, "", "x", [], {}),
+    fc.integer(),
+    fc.double(),
+    fc.string(),
+    fc.array(fc.oneof(fc.string(), fc.integer(), fc.constant(null)), { maxLength: 5 }),
+    fc.jsonValue({ maxDepth: 3 }),
+  );
+  const body = fc.dictionary(fc.constantFrom(...names), value, { maxKeys: 6 });
+  fc.assert(
+    fc.property(body, (more) => {
+      for (const run of [() => chat(more), () => completion(more)]) {
+        try {
+          expect(run().answers.length).toBeGreaterThan(0);
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+          expect(error.status).toBe(400);
+          expect(error.param).not.toBe("");
+        }
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,340 @@
+/** Answers on their way out: events, back-pressure, cursors, several prompts, the client leaving. */
+import { expect, test } from "bun:test";
+import { Answering, type AnswerOutput } from "../../actors/frontend/answering.ts";
+import { ApiError } from "../../actors/frontend/api-error.ts";
+import { chatChunks, completionChunks } from "../../actors/frontend/chunk-format.ts";
+import { CollectedOutput } from "../../actors/frontend/collected-output.ts";
+import { FrontendMetrics } from "../../actors/frontend/frontend-metrics.ts";
+import type { Generation } from "../../actors/frontend/prepare.ts";
+import { meanLogprob, pickBest } from "../../actors/frontend/response-bodies.ts";
+import { SseWriter } from "../../actors/frontend/sse-writer.ts";
+import { StreamedOutput } from "../../actors/frontend/streamed-output.ts";
+import type { AnswerRequest } from "../../actors/stream/stream.ts";
+import { VirtualClock } from "../../runtime/clock.ts";
+import { Metrics } from "../../runtime/metrics.ts";
+import { FakeAnswers, fakeModel, finish, wordPiece } from "../support/frontend-fakes.ts";
+import { parseEvents } from "../support/frontend-server.ts";
+
+const head = { id: "chatcmpl-r", created_s: 7, model: 'm"1', include_usage: false };
+
+function writerWith(buffer_chars: number) {
+  const clock = new VirtualClock();
+  const heard: string[] = [];
+  const writer = new SseWriter({
+    clock,
+    buffer_chars,
+    drained: () => heard.push("drained"),
+    cancelled: () => heard.push("cancelled"),
+  });
+  return { clock, heard, writer, reader: writer.body.getReader() };
+}
+
+const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
+
+test("what is written within a tick leaves as one chunk", async () => {
+  const { clock, writer, reader } = writerWith(1000);
+  writer.write("a");
+  writer.write("b");
+  await clock.advance(0);
+  writer.write("c");
+  writer.close();
+  await clock.advance(0);
+  expect(text((await reader.read()).value)).toBe("ab");
+  expect(text((await reader.read()).value)).toBe("c");
+  expect((await reader.read()).done).toBe(true);
+});
+
+test("a client that does not read stalls the writer, and drains it when it reads", async () => {
+  const { clock, heard, writer, reader } = writerWith(1000);
+  expect(writer.write("x".repeat(65_536))).toBe(true === 65_536 <= 1000);
+  await clock.advance(0);
+  // The queue is full now: what follows is kept here, up to the limit.
+  expect(writer.write("y".repeat(900))).toBe(true);
+  await clock.advance(0);
+  expect(writer.write("z".repeat(200))).toBe(false);
+  await clock.advance(0);
+  const before = heard.length;
+  expect((await reader.read()).value?.length).toBe(65_536);
+  expect(text((await reader.read()).value)).toBe("y".repeat(900) + "z".repeat(200));
+  expect(heard.slice(before)).toEqual(["drained"]);
+});
+
+test("a client that leaves cancels once, and later writes go nowhere", async () => {
+  const { clock, heard, writer, reader } = writerWith(10);
+  writer.write("a");
+  await reader.cancel();
+  expect(writer.write("b".repeat(100))).toBe(true);
+  writer.close();
+  await clock.advance(0);
+  expect(heard).toEqual(["cancelled"]);
+});
+
+test("a chunk is JSON whatever the text, and says what it says", () => {
+  for (const hard of ["", '"', "\n\n", "\u2028", "\ud800", "\u0000", "😀", "data: x"]) {
+    const piece = { choice: 0, text: hard, tokens: [1], delivered: 1 };
+    const line = chatChunks(head, false).piece(3, piece, false);
+    expect(line).not.toContain("\n");
+    expect(JSON.parse(line)).toEqual({
+      id: "chatcmpl-r",
+      object: "chat.completion.chunk",
+      created: 7,
+      model: 'm"1',
+      choices: [{ index: 3, delta: { content: hard }, logprobs: null, finish_reason: null }],
+    });
+  }
+});
+
+test("chunks with usage announced carry usage null, the last one usage", () => {
+  const format = chatChunks({ ...head, include_usage: true }, false);
+  const piece = { choice: 0, text: "a", tokens: [1], delivered: 1 };
+  expect(JSON.parse(format.piece(0, piece, true))).toMatchObject({
+    usage: null,
+    choices: [{ delta: { role: "assistant", content: "a" } }],
+  });
+  const usage = { prompt_tokens: 3, completion_tokens: 2, cached_tokens: 1 };
+  expect(JSON.parse(format.usage(usage))).toMatchObject({
+    choices: [],
+    usage: { total_tokens: 5, prompt_tokens_details: { cached_tokens: 1 } },
+  });
+});
+
+test("logprobs: impossible tokens are -9999, offsets run on through a choice", () => {
+  const entry = (token: string, logprob: number) => ({ token, bytes: [], logprob, top: [] });
+  const format = completionChunks(head, true);
+  const piece = (token: string, delivered: number) => ({
+    choice: 0,
+    text: token,
+    tokens: [1],
+    delivered,
+    logprobs: [entry(token, Number.NEGATIVE_INFINITY)],
+  });
+  expect(JSON.parse(format.piece(0, piece("abc", 1), true)).choices[0].logprobs).toEqual({
+    tokens: ["abc"],
+    token_logprobs: [-9999],
+    top_logprobs: [{}],
+    text_offset: [0],
+  });
+  expect(JSON.parse(format.piece(0, piece("d", 2), false)).choices[0].logprobs.text_offset).toEqual(
+    [3],
+  );
+});
+
+test("a stop reason is told with the end", () => {
+  const end = { choice: 0, reason: "stop" as const, stop_reason: "\n" };
+  expect(JSON.parse(chatChunks(head, false).end(0, end)).choices[0]).toEqual({
+    index: 0,
+    delta: {},
+    logprobs: null,
+    finish_reason: "stop",
+    stop_reason: "\n",
+  });
+});
+
+test("the best answers are those with the highest mean log probability", () => {
+  const choice = (name: string, ...logprobs: number[]) => ({
+    text: name,
+    logprobs: logprobs.map((logprob) => ({ token: "", bytes: [], logprob, top: [] })),
+    end: { choice: 0, reason: "stop" as const },
+  });
+  const made = [
+    choice("bad", -5),
+    choice("long", -1, -1, -1),
+    choice("none"),
+    choice("good", -0.5),
+  ];
+  expect(pickBest(made, 2).map((one) => one.text)).toEqual(["good", "long"]);
+  expect(pickBest(made, 4).map((one) => one.text)).toEqual(["bad", "long", "none", "good"]);
+  expect(meanLogprob([])).toBe(Number.NEGATIVE_INFINITY);
+});
+
+function request(name: string, choices: number, max_tokens = 4): AnswerRequest {
+  return {
+    request: name,
+    model: "toy",
+    prompt: Uint32Array.of(1, 2),
+    sampling: {} as AnswerRequest["sampling"],
+    choices,
+    max_tokens,
+    min_tokens: 0,
+    stop_tokens: [],
+    stop_strings: [],
+    include_stop: false,
+    ignore_eos: false,
+    logprobs: -1,
+    deadline_ms: 1000,
+    pin: "",
+  };
+}
+
+function generationOf(
+  answers: readonly AnswerRequest[],
+  more: Partial<Generation> = {},
+): Generation {
+  const each = answers[0]?.choices ?? 1;
+  return {
+    endpoint: "completions",
+    model: fakeModel(),
+    answers,
+    shown_each: each,
+    made_each: each,
+    echo: undefined,
+    stream: true,
+    include_usage: true,
+    logprobs: false,
+    ...more,
+  };
+}
+
+function answeringOf(generation: Generation, output: AnswerOutput, answers: FakeAnswers) {
+  const metrics = new Metrics();
+  let ended = 0;
+  const meter = new FrontendMetrics(metrics, new VirtualClock()).request(
+    "toy",
+    "completions",
+    "stream",
+    0,
+    () => {
+      ended += 1;
+    },
+  );
+  const answering = new Answering({
+    generation,
+    start: answers.start,
+    output,
+    meter,
+    trace: undefined,
+  });
+  return { answering, metrics, ended: () => ended };
+}
+
+function streamed(choices: number, clock: VirtualClock, echo?: (choice: number) => string) {
+  return new StreamedOutput({
+    clock,
+    request: "r",
+    format: completionChunks(head, false),
+    choices,
+    include_usage: true,
+    echo,
+    headers: {},
+    buffer_chars: 1000,
+    drained: () => {},
+    cancelled: () => {},
+  });
+}
+
+test("choices of all prompts are numbered through, and the cursor counts each", async () => {
+  const clock = new VirtualClock();
+  const answers = new FakeAnswers(() => {});
+  const generation = generationOf([request("r-0", 2), request("r-1", 2)]);
+  const output = streamed(4, clock, (choice) => `p${Math.floor(choice / 2)}:`);
+  const { answering, ended } = answeringOf(generation, output, answers);
+  answering.begin();
+  const [first, second] = answers.live;
+  if (first === undefined || second === undefined) throw new Error("two answers must start");
+  second.sink.piece(wordPiece(second.request, 1, 0));
+  first.sink.piece(wordPiece(first.request, 0, 0));
+  finish(first, 1);
+  expect(ended()).toBe(0);
+  finish(second, 1);
+  expect(ended()).toBe(1);
+  await clock.advance(0);
+  const events = parseEvents(await (await output.response).text());
+  const shown = events.map(({ id, data }) => {
+    if (data === "[DONE]") return `${id} DONE`;
+    const { choices, usage } = JSON.parse(data);
+    const [choice] = choices;
+    if (choice === undefined) return `${id} usage ${usage.total_tokens}`;
+    return `${id} ${choice.index} ${choice.finish_reason ?? choice.text}`;
+  });
+  expect(shown).toEqual([
+    "r:0.0.0.0 3 p1:",
+    "r:0.0.0.1 3 w0 ",
+    "r:0.0.0.1 0 p0:",
+    "r:1.0.0.1 0 w0 ",
+    "r:1.0.0.1 0 length",
+    "r:1.0.0.1 1 p0:",
+    "r:1.0.0.1 1 length",
+    "r:1.0.0.1 2 p1:",
+    "r:1.0.0.1 2 length",
+    "r:1.0.0.1 3 length",
+    "r:1.0.0.1 usage 8",
+    "r:1.0.0.1 DONE",
+  ]);
+});
+
+test("a failure before the first token keeps its status, one after it is an event", async () => {
+  const failure = { code: "no_worker", status: 503, message: "none", retry_after_s: 5 };
+  const clock = new VirtualClock();
+  const early = streamed(1, clock);
+  early.failed(failure);
+  const error = await early.response.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ApiError);
+  expect(error).toMatchObject({ status: 503, code: "no_worker", headers: { "Retry-After": "5" } });
+  const late = streamed(1, clock);
+  late.piece(0, { choice: 0, text: "a", tokens: [1], delivered: 1 });
+  late.failed(failure);
+  await clock.advance(0);
+  const events = parseEvents(await (await late.response).text());
+  expect(events.map((event) => event.id)).toEqual(["r:1", "r:1"]);
+  expect(JSON.parse(events[1]?.data ?? "")).toEqual({
+    error: { message: "none", type: "server_error", code: "no_worker", param: null },
+  });
+});
+
+test("one prompt that fails takes the others with it, once", () => {
+  const answers = new FakeAnswers(() => {});
+  const generation = generationOf([request("r-0", 1), request("r-1", 1), request("r-2", 1)]);
+  const collected = new CollectedOutput(generation, head);
+  const { answering, ended } = answeringOf(generation, collected, answers);
+  const failed = collected.json.catch((error: ApiError) => error.code);
+  answering.begin();
+  const [a, b, c] = answers.live;
+  if (a === undefined || b === undefined || c === undefined) throw new Error("three must start");
+  finish(a, 0);
+  b.sink.failed({ code: "worker_lost", status: 503, message: "x" });
+  c.sink.failed({ code: "deadline", status: 504, message: "y" });
+  c.sink.piece(wordPiece(c.request, 0, 0));
+  answering.abandon("late");
+  expect([a, b, c].map((live) => live.commands.length)).toEqual([0, 0, 1]);
+  expect(ended()).toBe(1);
+  return expect(failed).resolves.toBe("worker_lost");
+});
+
+test("a start that fails at once starts nothing more", async () => {
+  const answers = new FakeAnswers((live) =>
+    live.sink.failed({ code: "overloaded", status: 529, message: "x" }),
+  );
+  const generation = generationOf([request("r-0", 1), request("r-1", 1)]);
+  const collected = new CollectedOutput(generation, head);
+  const { answering } = answeringOf(generation, collected, answers);
+  answering.begin();
+  expect(answers.live.length).toBe(1);
+  expect(await collected.json.catch((error: ApiError) => error.status)).toBe(529);
+});
+
+test("a client that leaves abandons every answer that is not done, and is counted", async () => {
+  const answers = new FakeAnswers(() => {});
+  const generation = generationOf([request("r-0", 1), request("r-1", 1)]);
+  const collected = new CollectedOutput(generation, head);
+  const { answering, metrics } = answeringOf(generation, collected, answers);
+  answering.begin();
+  const [a, b] = answers.live;
+  if (a !== undefined) finish(a, 0);
+  answering.abandon("gone");
+  answering.abandon("gone");
+  expect(a?.commands).toEqual([]);
+  expect(b?.commands).toEqual([{ kind: "abandon", reason: "gone" }]);
+  expect(metrics.render()).toContain('dynamo_frontend_disconnected_clients{model="toy"} 1');
+  expect(metrics.render()).toContain('error_type="cancelled"');
+  expect(await collected.json.catch((error: ApiError) => error.status)).toBe(499);
+});
+
+test("drained reaches the answers that still run", () => {
+  const answers = new FakeAnswers(() => {});
+  const generation = generationOf([request("r-0", 1), request("r-1", 1)]);
+  const { answering } = answeringOf(generation, new CollectedOutput(generation, head), answers);
+  answering.begin();
+  if (answers.live[0] !== undefined) finish(answers.live[0], 0);
+  answering.drained();
+  expect(answers.live.map((live) => live.commands)).toEqual([[], [{ kind: "drained" }]]);
+});
