@@ -132,6 +132,17 @@ static uint64_t gguf_tensor_end(struct gguf_reader *r, const struct llama_api *a
   return offset + elements / block * bytes;
 }
 
+static bool gguf_ends_with(const char *text, const char *end) {
+  size_t n = strlen(text), m = strlen(end);
+  return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Numbers that llama.cpp answers with an abort of the process: LLAMA_MAX_LAYERS and _EXPERTS. */
+static bool gguf_plausible(const char *key, uint64_t value) {
+  if (gguf_ends_with(key, ".block_count")) return value >= 1 && value <= 512;
+  return !gguf_ends_with(key, ".expert_count") || value <= 512;
+}
+
 /*
  * TR_OK with the facts, or TR_ERR_MODEL with a line. Only what can be said without knowing the
  * architecture is checked: lengths, types, and that every tensor lies inside the file.
@@ -167,6 +178,7 @@ static int32_t gguf_check(const char *path, const struct llama_api *api, struct 
     char key[96];
     gguf_string(r, key, sizeof key);
     uint64_t value = gguf_value(r, gguf_u32(r));
+    if (!r->failed && !gguf_plausible(key, value)) wrong = "is corrupt: impossible size";
     if (strcmp(key, "general.alignment") == 0) alignment = value;
     if (strcmp(key, "split.count") == 0 && value > 0 && value < 100000) facts->n_splits = value;
   }

@@ -14,6 +14,7 @@ import { Actor, type ChildEnded, type Snapshot } from "./actor.ts";
 import { ActorTimers } from "./actor-timers.ts";
 import { ambient } from "./ambient.ts";
 import { AskPort, type AskTarget } from "./ask.ts";
+import { CellIdentity } from "./cell-identity.ts";
 import {
   type CellState,
   type Earlier,
@@ -35,18 +36,15 @@ import { SpawnRefused, StartError } from "./errors.ts";
 import { crashOf, type ExitReason, killed, noproc, shutdown } from "./exit-reason.ts";
 import { isPromise } from "./is-promise.ts";
 import { defaultMailbox, Mailbox, type MailboxOptions } from "./mailbox.ts";
-import type { Address, Message } from "./message.ts";
-import { formatAddress, type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
+import type { Message } from "./message.ts";
+import { type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
 import { Monitor, type MonitorOwner, Relations } from "./relations.ts";
 import type { Runnable } from "./scheduler.ts";
 import type { Signal } from "./signal.ts";
 import { checkSpawnOptions } from "./spawn-options.ts";
 import type { System } from "./system.ts";
 
-export class Cell implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
-  readonly kernel: System;
-  readonly parent: Cell | undefined;
-  readonly name: string;
+export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
   readonly role: string | undefined;
   readonly shutdown_ms: Shutdown;
   readonly earlier: Earlier;
@@ -63,7 +61,6 @@ export class Cell implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
 
   #gate = STARTING;
   #pending = 0;
-  #incarnation: bigint | undefined = undefined;
   readonly #mailbox_options: MailboxOptions;
   #mailbox: Mailbox | undefined = undefined;
   #signals: Signal[] | undefined = undefined;
@@ -74,9 +71,7 @@ export class Cell implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
   #stop_bounded = false;
 
   constructor(kernel: System, parent: Cell | undefined, options: SpawnOptions, earlier?: Earlier) {
-    this.kernel = kernel;
-    this.parent = parent;
-    this.name = options.name;
+    super(kernel, parent, options.name);
     this.role = options.role;
     this.shutdown_ms = options.shutdown_ms ?? defaultShutdown_ms;
     this.earlier = earlier ?? firstLife;
@@ -84,36 +79,6 @@ export class Cell implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
   }
 
   // ---- the reference -------------------------------------------------------------------------
-
-  get local(): boolean {
-    return true;
-  }
-
-  get path(): string {
-    return this.parent === undefined ? "" : `${this.parent.path}/${this.name}`;
-  }
-
-  get id(): string {
-    return this.kernel.node + this.path;
-  }
-
-  /**
-   * Drawn when somebody first asks: as long as nobody knows the number, nobody can hold one that
-   * is out of date, and most short-lived actors are never addressed from outside.
-   */
-  get incarnation(): bigint {
-    this.#incarnation ??= this.kernel.capabilities.random.u64();
-    return this.#incarnation;
-  }
-
-  get address(): Address {
-    return { node: this.kernel.node, path: this.path, incarnation: this.incarnation };
-  }
-
-  /** What a log or a snapshot shows of a reference. */
-  toJSON(): string {
-    return formatAddress(this.address);
-  }
 
   tell(message: Message): boolean {
     const { trace } = ambient;
@@ -294,11 +259,6 @@ export class Cell implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
     return this.#mailbox?.oldestAge_ms(now_ms) ?? 0;
   }
 
-  /** True when `incarnation` names this life. */
-  is(incarnation: bigint): boolean {
-    return this.#incarnation === incarnation;
-  }
-
   inspect(): Snapshot {
     return this.actor?.inspect() ?? {};
   }
@@ -319,7 +279,7 @@ export class Cell implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
   #runMessages(mailbox: Mailbox, budget: number): number {
     const actor = this.actor as Actor<never>;
     let done = 0;
-    mailbox.sample(this.kernel.coarse_ms);
+    mailbox.beginTurn(this.kernel.coarse_ms);
     try {
       while (done < budget && mailbox.count > 0) {
         const message = mailbox.shift() as never;
@@ -334,7 +294,7 @@ export class Cell implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
       this.#crash(error);
     }
     this.handled += done;
-    mailbox.sampled(done, this.kernel.coarse_ms);
+    mailbox.endTurn(done, this.kernel.coarse_ms);
     return done;
   }
 

@@ -142,7 +142,8 @@ export class FlowConsumer<T extends Message> {
     if (item === undefined) return undefined;
     this.#taken++;
     // Half a window at a time: a credit for each item would double the messages.
-    if (this.outcome === undefined && this.#granted - this.#taken <= this.#window / 2) this.#grant();
+    if (this.outcome === undefined && this.#granted - this.#taken <= this.#window / 2)
+      this.#grant();
     return item;
   }
 

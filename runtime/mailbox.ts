@@ -3,7 +3,7 @@
  *
  *      head                 head + count
  *       ▼                        ▼
- *   │ m │ meta │ m │ meta │ m │ meta │   │   │      capacity in pairs, a power of two of them stored
+ *   │ m │ meta │ m │ meta │ m │ meta │   │   │      pairs: a power of two of them is stored
  *
  * Two slots in one array instead of an envelope object, so that a plain tell allocates nothing.
  * Storage comes with the first message and grows up to `capacity`: an idle actor owns none.
@@ -44,7 +44,7 @@ export class Mailbox {
   /** Metadata of the message `shift` returned last. */
   meta: Meta | undefined = undefined;
 
-  // Wait times are sampled: one message in the ring is marked, and timed when it leaves.
+  // Waiting is measured on one message at a time: it is marked, and timed when it leaves.
   #mark_ms = 0;
   #until_mark = -1;
   #last_wait_ms = 0;
@@ -103,7 +103,7 @@ export class Mailbox {
   }
 
   /** Called at the start of a turn, before `handled` messages leave. */
-  sample(now_ms: number): void {
+  beginTurn(now_ms: number): void {
     if (this.count > this.#peak) this.#peak = this.count;
     if (this.#until_mark >= 0) return;
     this.#until_mark = this.count;
@@ -111,7 +111,7 @@ export class Mailbox {
   }
 
   /** Called at the end of a turn in which `left` messages left. */
-  sampled(left: number, now_ms: number): void {
+  endTurn(left: number, now_ms: number): void {
     if (this.#until_mark >= 0) {
       this.#until_mark -= left;
       if (this.#until_mark <= 0) {

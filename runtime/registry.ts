@@ -7,13 +7,14 @@
  *  - A new owner of a key gets a higher epoch: whoever compares them knows which one is old.
  *  - A watcher gets a snapshot, then every change, numbered, until it ends.
  */
+
+import type { RegistryEntry } from "../proto/gen/types.ts";
 import { Actor, type Down, type Snapshot } from "./actor.ts";
 import type { Message } from "./message.ts";
 import type { Ref } from "./ref.ts";
-import type { RegistryEntry } from "../proto/gen/types.ts";
+import { formatAddress } from "./ref.ts";
 import { refOf } from "./remote/node.ts";
 import { addressOf, type WireRef } from "./remote/wire.ts";
-import { formatAddress } from "./ref.ts";
 import type {
   Deregister,
   Register,

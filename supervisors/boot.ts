@@ -45,6 +45,9 @@ export type FrontendBoot = Common & {
 
 export type Boot = WorkerBoot | FrontendBoot;
 
+/** Progress that a frontend tells once it can answer for every model that there is. */
+export const servingStage = "serving";
+
 export const bootVariable = "TROUPE_BOOT";
 
 export const bootToEnvironment = (boot: Boot): Record<string, string> => ({

@@ -1,6 +1,7 @@
 /** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
 
-import { frameLimitBytes } from "../proto/index.ts";
+import type { FrontendMessage } from "../actors/frontend/frontend.ts";
+import { frameLimitBytes, type Progress } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import { joinParent, type ParentLine } from "../runtime/child.ts";
 import type { SupervisorSpec } from "../runtime/child-spec.ts";
@@ -10,7 +11,7 @@ import { joinNode } from "../runtime/remote/node.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import { unixTransport } from "../runtime/transport/unix.ts";
-import type { Boot } from "./boot.ts";
+import { type Boot, servingStage } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { frontendTree } from "./frontend-tree.ts";
@@ -48,8 +49,12 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   const discovery = new Discovery(system, boot.registry_address, boot.namespace, paths.top);
   const spec = await treeOf(boot, system, discovery, line, env);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
-  system.onDown(top, () => exit(1, `the ${boot.role}'s tree ended`));
+  let stopping = false;
+  system.onDown(top, () => {
+    if (!stopping) exit(1, `the ${boot.role}'s tree ended`);
+  });
   world.onStop(() => {
+    stopping = true;
     void system.shutdown(tree_budget_ms).then(() => exit(0, "stopped"));
   });
   const main = standing(system, paths.main);
@@ -60,6 +65,24 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     await discovery.register(keys.door(node), nothing, main);
   }
   line.ready(main);
+  if (boot.role === "frontend") tellWhenServing(system, line);
+}
+
+const look_period_ms = 10;
+
+/** The door knows a model once it has fetched its tokenizer from a worker. */
+function tellWhenServing(system: ActorSystem, line: ParentLine): void {
+  const look = async () => {
+    const door = standing(system, frontendPaths.main) as Ref<FrontendMessage>;
+    const state = await system.ask(door, { kind: "get_door" }, { deadline_ms: 1_000 });
+    if (state.health !== "ready") throw new Error("not yet");
+    const serving = { kind: "progress", stage: servingStage, fraction: 1, detail: "" } as const;
+    (line.ref as Ref<Progress>).tell(serving);
+  };
+  const again = () => {
+    system.capabilities.clock.after(look_period_ms, () => void look().catch(again));
+  };
+  again();
 }
 
 async function treeOf(

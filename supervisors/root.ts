@@ -13,7 +13,7 @@ import { runShutdown } from "../runtime/shutdown.ts";
 import { type SupervisorMessage, supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import { unixTransport } from "../runtime/transport/unix.ts";
-import type { Boot, FrontendBoot, WorkerBoot } from "./boot.ts";
+import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { rootPaths } from "./paths.ts";
@@ -99,6 +99,9 @@ class RunningRoot implements Root {
   readonly #discovery: Discovery;
   /** What children said when they could not start, newest last. */
   readonly #fatal: string[] = [];
+  readonly #serving = new Set<string>();
+  #allServe: () => void = () => {};
+  #stopping = false;
   #tellLost: (why: string) => void = () => {};
 
   constructor(
@@ -128,15 +131,21 @@ class RunningRoot implements Root {
     };
     const tree = rootTree(inspector, this.#discovery.spec());
     const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
-    system.onDown(top, () => this.#tellLost("the cluster's supervisor gave up"));
+    system.onDown(top, () => {
+      if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
+    });
     const own = system.lookup(rootPaths.inspector);
     if (own === undefined) throw new Error("the root's inspector did not start");
     await this.#discovery.register(keys.process("root"), new Uint8Array(0), own);
-    await this.#startChildren(models);
     this.#watchCrashes();
+    const serving = this.#everyFrontendServes();
+    await this.#startChildren(models);
+    this.world.status("waiting for the frontends to know the model");
+    await serving;
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true;
     const drain_ms = this.settings.drain_timeout_ms;
     let drained: Promise<void> = Promise.resolve();
     await runShutdown(
@@ -170,6 +179,7 @@ class RunningRoot implements Root {
 
   /** After a failed start. */
   async dismantle(): Promise<void> {
+    this.#stopping = true;
     await this.system.shutdown();
     await this.remote.close();
   }
@@ -225,7 +235,19 @@ class RunningRoot implements Root {
       fraction: number;
       detail: string;
     };
+    if (stage === servingStage) {
+      this.#serving.add(node);
+      if (this.#serving.size >= this.settings.frontends) this.#allServe();
+      return;
+    }
     this.world.status(`${node}: ${stage} ${detail}`, stage === "load" ? fraction : undefined);
+  }
+
+  /** Ready means that a request which comes now is answered. */
+  #everyFrontendServes(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#allServe = resolve;
+    });
   }
 
   #commonBoot() {

@@ -5,7 +5,9 @@ import { openLlama } from "../actors/engine/llama.ts";
 import { type CheckedModel, resolveModel } from "../actors/model/model.ts";
 import type { WorkerModel, WorkerOptions } from "../actors/worker/worker.ts";
 import { type ModelFacts, modelFactsFromGguf, tokenizerFromBlob } from "../llm/model-card.ts";
+import type { Progress } from "../proto/index.ts";
 import type { ParentLine } from "../runtime/child.ts";
+import type { Ref } from "../runtime/ref.ts";
 import { refOf } from "../runtime/remote/node.ts";
 import type { ActorSystem } from "../runtime/system.ts";
 import type { WorkerBoot } from "./boot.ts";
@@ -47,7 +49,7 @@ export async function workerWorld(
       },
       deregister: async (worker) => discovery.deregister(keys.worker(worker)),
     },
-    progress: (progress) => line.ref.tell({ kind: "progress", ...progress } as never),
+    progress: (progress) => (line.ref as Ref<Progress>).tell({ kind: "progress", ...progress }),
   };
 }
 

@@ -150,7 +150,7 @@ export class Door {
     }
   }
 
-  /** What is not an ApiError is a bug: it is logged, and the client learns nothing of its inside. */
+  /** What is not an ApiError is a bug: it is logged, and the client is told nothing of it. */
   #apiError(visit: Visit, error: unknown): ApiError {
     if (error instanceof ApiError) return error;
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

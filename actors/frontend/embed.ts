@@ -32,7 +32,7 @@ export type StartEmbedding = (
 
 export type EmbedPeers = {
   readonly system: ActorSystem;
-  /** The router of this process, as it is now: it may have been restarted. */
+  /** The router of this process, as it is now; throws while it is between two lives. */
   readonly router: () => Ref<RouterMessage>;
   /** Finds the worker that a plan names. */
   readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
@@ -72,7 +72,11 @@ class EmbedAttempt {
   async #try(): Promise<Embeddings | Refused> {
     const { request, model, inputs, deadline_ms, pin } = this.#request;
     const { system, resolve } = this.#peers;
-    const router = this.#peers.router();
+    const router = this.#router();
+    if (router === undefined) {
+      const message = "The router is being restarted. Try again.";
+      return { kind: "refused", request, code: "no_worker", message };
+    }
     const options =
       this.#trace === undefined ? { deadline_ms } : { deadline_ms, trace: this.#trace };
     const prompt = inputs[0] === undefined ? new Uint8Array() : littleEndian(inputs[0]);
@@ -100,6 +104,14 @@ class EmbedAttempt {
     } catch (error) {
       end("failed");
       throw error;
+    }
+  }
+
+  #router(): Ref<RouterMessage> | undefined {
+    try {
+      return this.#peers.router();
+    } catch {
+      return undefined;
     }
   }
 

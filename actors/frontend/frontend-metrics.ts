@@ -2,6 +2,7 @@
  * The door's figures under Dynamo's names, so that its dashboards work. Series are looked up once a
  * request; a token costs two additions and one bucket.
  */
+import type { ModelCard } from "../../proto/index.ts";
 import type { Clock } from "../../runtime/capabilities.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../../runtime/metrics.ts";
 import type { AnswerUsage } from "../stream/stream.ts";
@@ -32,6 +33,7 @@ const prefix = "dynamo_frontend";
 /** Series of one model. */
 type ModelSeries = {
   readonly inflight: Gauge;
+  readonly queued: Gauge;
   readonly disconnected: Counter;
   readonly duration_s: Histogram;
   readonly first_token_s: Histogram;
@@ -88,6 +90,21 @@ export class FrontendMetrics {
     series.observe((this.#clock.now_ms() - from_ms) / 1000);
   }
 
+  /** What a model's card says, for dashboards; the last card of a name counts. */
+  model(card: ModelCard): void {
+    const facts: readonly (readonly [string, string, number])[] = [
+      ["model_context_length", "Prompt and answer together, in tokens", card.context_length],
+      ["model_kv_cache_block_size", "Tokens in a block", card.block_size],
+      ["model_total_kv_blocks", "Blocks of one worker", card.total_blocks],
+      ["model_max_num_seqs", "Sequences of one worker at once", card.max_num_seqs],
+      ["model_max_num_batched_tokens", "Tokens of one step", card.max_num_batched_tokens],
+    ];
+    const labels = { model: card.name };
+    for (const [name, help, value] of facts) {
+      this.#metrics.gauge(`${prefix}_${name}`, help, labels).set(value);
+    }
+  }
+
   /** `read` is asked whenever the page is rendered. */
   eventLoopDelay(read_s: () => number): void {
     const help = "Longest lateness of a timer since the last look, in seconds";
@@ -115,6 +132,7 @@ export class FrontendMetrics {
       this.#metrics.counter(`${prefix}_${name}`, help, labels);
     const series: ModelSeries = {
       inflight: this.#metrics.gauge(`${prefix}_inflight_requests`, "Requests in work", labels),
+      queued: this.#metrics.gauge(`${prefix}_queued_requests`, "Before the first token", labels),
       disconnected: counter("disconnected_clients", "Clients that left before their answer's end"),
       duration_s: histogram("request_duration_seconds", "From arrival to the end", seconds),
       first_token_s: histogram("time_to_first_token_seconds", "From arrival on", seconds),
@@ -152,11 +170,13 @@ class LiveMeter implements RequestMeter {
     this.#count = count;
     this.#ended = ended;
     series.inflight.set(series.inflight.value + 1);
+    series.queued.set(series.queued.value + 1);
   }
 
   tokens(count: number): void {
     const now_ms = this.#clock.now_ms();
     if (this.#last_ms === 0) {
+      this.#series.queued.set(this.#series.queued.value - 1);
       this.#series.first_token_s.observe((now_ms - this.#arrived_ms) / 1000);
     } else if (count > 0) {
       this.#series.between_tokens_s.observe((now_ms - this.#last_ms) / 1000 / count);
@@ -184,6 +204,7 @@ class LiveMeter implements RequestMeter {
     if (!this.#open) return false;
     this.#open = false;
     this.#series.inflight.set(this.#series.inflight.value - 1);
+    if (this.#last_ms === 0) this.#series.queued.set(this.#series.queued.value - 1);
     this.#series.duration_s.observe((this.#clock.now_ms() - this.#arrived_ms) / 1000);
     this.#count(status, error_type);
     this.#ended();

@@ -76,6 +76,8 @@ export type FrontendOptions = {
 };
 
 const blobDeadline_ms = 10_000;
+/** What answers that have just ended get for their last bytes when the server closes. */
+const flush_ms = 50;
 /** How often missing blobs are asked for again and deserted models forgotten. */
 const lookAgain_ms = 500;
 
@@ -86,6 +88,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
   /** Hashes on their way. */
   readonly #asked = new Set<string>();
   #door: Door | undefined;
+  #metrics: FrontendMetrics | undefined;
   #server: HttpServer | undefined;
   #loop: BlockMeter | undefined;
   #drain: { readonly port: ReplyPort; readonly live: number; readonly timer: Timer } | undefined;
@@ -101,6 +104,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
     const { clock, random, log, capabilities, system } = this.ctx;
     const { host, port, share_port, startAnswer, startEmbedding } = this.#options;
     const metrics = new FrontendMetrics(system.metrics, clock);
+    this.#metrics = metrics;
     const loop = watchEventLoop(clock);
     this.#loop = loop;
     metrics.eventLoopDelay(() => loop.takeBlock_ms() / 1000);
@@ -133,10 +137,12 @@ export class FrontendActor extends Actor<FrontendMessage> {
     switch (message.kind) {
       case "workers_are":
         this.#models.workersAre(message.workers);
+        for (const { card } of message.workers) if (card !== undefined) this.#metrics?.model(card);
         this.#fetchBlobs();
         return;
       case "worker_joined":
         this.#models.workerJoined(message.record);
+        if (message.record.card !== undefined) this.#metrics?.model(message.record.card);
         this.#fetchBlobs();
         return;
       case "worker_left":
@@ -166,6 +172,11 @@ export class FrontendActor extends Actor<FrontendMessage> {
   override async terminate(): Promise<void> {
     this.#loop?.stop();
     this.#door?.cut("This server is shutting down.");
+    this.#server?.drain();
+    // The last events of answers leave with the next ticks; closing at once would cut them off.
+    await new Promise<void>((resolve) => {
+      this.ctx.clock.after(flush_ms, resolve);
+    });
     await this.#server?.close();
   }
 

@@ -154,7 +154,7 @@ export function checkStructure(bytes: Uint8Array): void {
   }
 }
 
-/** Index of the closing quote, or of the end: strings are most of a long body, so they are leapt. */
+/** Index of the closing quote, or of the end. Most of a long body is strings, so they are leapt. */
 function endOfString(bytes: Uint8Array, from: number): number {
   let at = from;
   for (;;) {

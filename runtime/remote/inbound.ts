@@ -26,7 +26,7 @@ type Slot = {
 };
 
 /** Makes references to actors that are not here: of the peer, or ended ones of ours. */
-export type FarRefs = (address: Address) => RemoteRef;
+export type FarRefs = (address: Address, peer: Peer) => RemoteRef;
 
 const askFailures: readonly AskErrorCode[] = ["deadline", "down", "mailbox_full", "refused"];
 
@@ -83,7 +83,7 @@ export class Inbound {
     const target = slot.target ?? this.#resolve(slot);
     const plain = head.ask === 0 && head.traceparent === "";
     if (target === undefined) {
-      const ended = this.#far(this.#near(slot));
+      const ended = this.#far(this.#near(slot), this.#peer);
       const meta = plain ? undefined : this.#meta(head, message, ended);
       this.#system.dead_letters.add(ended, message.kind, meta, "stopped");
     } else {
@@ -188,7 +188,7 @@ export class Inbound {
   #linked(head: EnvelopeHead, reader: Reader): void {
     const { waits } = this.#peer;
     const { path, incarnation } = this.#slot(head.from);
-    const far = this.#far({ node: this.#peer.identity?.node ?? "", path, incarnation });
+    const far = this.#far({ node: this.#peer.identity?.node ?? "", path, incarnation }, this.#peer);
     const near = this.#target(head.to);
     if (head.type === control.exit) {
       const reason = exitOfWire(proto.Exit.decode(reader, head.body_bytes).reason);

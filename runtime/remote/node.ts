@@ -184,10 +184,8 @@ export class RemoteNode implements ConnectionHost, PeerSource {
 
   // ---- for connections -----------------------------------------------------------------------
 
-  readonly far = (address: Address): RemoteRef => {
-    const known = this.#byNode.get(address.node)?.peer.identity?.address;
-    return new RemoteRef(this, address, known ?? "");
-  };
+  readonly far = (address: Address, peer: Peer): RemoteRef =>
+    new RemoteRef(this, address, peer.identity?.address ?? "", peer);
 
   refuse(connection: Connection, theirs: Identity): { code: RejectCode; message: string } | undefined {
     for (const other of this.#all) {

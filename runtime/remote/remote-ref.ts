@@ -30,11 +30,13 @@ export class RemoteRef implements Ref<Message> {
   readonly #source: PeerSource;
   #peer: Peer | undefined = undefined;
 
-  constructor(source: PeerSource, address: Address, node_address: string) {
+  /** `peer`: the connection that brought it, so that what is said of a link stays on one. */
+  constructor(source: PeerSource, address: Address, node_address: string, peer?: Peer) {
     this.#source = source;
     this.address = address;
     this.key = keyOf(address);
     this.node_address = node_address;
+    this.#peer = peer;
   }
 
   tell(message: Message): boolean {
@@ -66,12 +68,12 @@ export class RemoteRef implements Ref<Message> {
   }
 
   unlinkFrom(near: Ref): void {
-    this.#peer?.unlink(this, near);
+    this.#up()?.unlink(this, near);
   }
 
   /** The local actor `near`, linked with this one, ended. */
   exitSignal(near: Ref, reason: ExitReason): void {
-    this.#peer?.exit(this, near.address, reason);
+    this.#up()?.exit(this, near.address, reason);
   }
 
   #up(): Peer | undefined {

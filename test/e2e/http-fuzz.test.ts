@@ -49,7 +49,10 @@ function checkAnswer(answer: Answer): void {
   expect(error.message.isWellFormed()).toBe(true);
 }
 
-const postAll = async (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<void> => {
+const postAll = async (
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Promise<void> => {
   for (const path of paths) checkAnswer(await send(path, { method: "POST", body, headers }));
 };
 

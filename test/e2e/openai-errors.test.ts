@@ -1,4 +1,4 @@
-/** The HTTP surface with scripted answers: status codes, headers, drain, slow and leaving clients. */
+/** The HTTP surface with scripted answers: status codes, headers, drain, slow and gone clients. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import OpenAI from "openai";
 import {
@@ -333,4 +333,16 @@ test("/metrics counts by endpoint, type, status and error", async () => {
   expect(text).toContain('dynamo_frontend_output_tokens_total{model="toy"} 6');
   expect(text).toContain('dynamo_frontend_time_to_first_token_seconds_count{model="toy"} 2');
   expect(text).toContain('dynamo_frontend_inter_token_latency_seconds_count{model="toy"} 4');
+});
+
+test("a door that closes still lets the last events of an answer out", async () => {
+  const answers = new FakeAnswers((live) => {
+    live.sink.piece(wordPiece(live.request, 0, 0));
+  });
+  const own = await startDoor({}, answers);
+  const stream = await own.post("/v1/chat/completions", { ...chat, stream: true });
+  const closed = own[Symbol.asyncDispose]();
+  const last = parseEvents(await stream.text()).at(-1);
+  expect(JSON.parse(last?.data ?? "")).toMatchObject({ error: { code: "draining" } });
+  await closed;
 });

@@ -73,6 +73,15 @@ test("a header with impossible lengths is refused at once", async () => {
   }
 });
 
+test("numbers that would end the process are refused before", async () => {
+  for (const layers of [0, 513, 2 ** 32 - 1]) {
+    const bytes = randomGguf([["llama.block_count", 4, layers]]);
+    const [code, message] = (await failure({ model: await modelFile(bytes) }))!;
+    expect(code).toBe("model");
+    expect(message).toContain("impossible size");
+  }
+});
+
 test("a model of an unknown architecture is refused with the library's reason", async () => {
   const bytes = randomGguf([["general.architecture", 8, "nothing"]]);
   const [code, message] = (await failure({ model: await modelFile(bytes) }))!;

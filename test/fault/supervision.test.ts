@@ -49,13 +49,14 @@ test("a killed frontend comes back on the same port", async () => {
 
 test("a worker that keeps crashing is given up with a report, and the rest serves", async () => {
   await using cluster = await startCluster(["--engine", "echo", "--workers", "2"]);
-  const slot = async () =>
-    (await tree(cluster)).find((n) => n.kind === "process" && n.path.includes("worker-0"));
+  const below = async (kind: string) =>
+    (await tree(cluster)).find((n) => n.kind === kind && n.path.includes("/worker-0"));
   const seen = new Set<number>();
   await until("worker-0 to be given up", 30_000, async () => {
-    const node = await slot();
-    if (node === undefined) return true;
-    if (node.pid > 0 && alive(node.pid)) {
+    if ((await below("supervisor")) === undefined) return true;
+    // While it backs off there is no process.
+    const node = await below("process");
+    if (node !== undefined && node.pid > 0 && alive(node.pid)) {
       seen.add(node.pid);
       process.kill(node.pid, "SIGKILL");
     }

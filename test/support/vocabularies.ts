@@ -63,7 +63,7 @@ function sentencePieces(count: number): Metadata {
     texts.push(text);
     types.push(CONTROL);
   }
-  for (const text of ["\n\n", "\n\n\n", "▁▁", "▁▁▁▁", "<table>", "<td>"]) {
+  for (const text of ["\n\n", "\n\n\n", "  ", "    ", "<table>", "<td>"]) {
     texts.push(text);
     types.push(USER_DEFINED);
   }

@@ -107,7 +107,9 @@ test("missing blobs are asked for once at a time, again when it failed, and chec
   expect(models.state("toy")).toBe("ready");
   await here.clock.advance(5000);
   expect(script.got.length).toBe(3);
-  await here.system.shutdown();
+  const down = here.system.shutdown();
+  await here.clock.advance(100);
+  await down;
   expect(here.closed()).toBe(1);
 });
 
@@ -125,7 +127,9 @@ test("what a page of the server answers comes from the door", async () => {
     health: "ready",
     live: 0,
   });
-  await here.system.shutdown();
+  const down = here.system.shutdown();
+  await here.clock.advance(100);
+  await down;
 });
 
 const plan = (request: string) => ({

@@ -55,7 +55,7 @@ test("several keys, each good; everything else is a 401", () => {
   expect(readKeyFile("a\r\n# no\n\n  b  \n")).toEqual(["a", "b"]);
 });
 
-test("origins: any, listed, or none", () => {
+test("origins: every one, some, or none", () => {
   const headers = (flag: string, origin: string | null) => {
     const out: Record<string, string> = {};
     allowOrigin(out, readOrigins(flag), origin);

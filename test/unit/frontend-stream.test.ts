@@ -1,4 +1,4 @@
-/** Answers on their way out: events, back-pressure, cursors, several prompts, the client leaving. */
+/** Answers on their way out: events, back-pressure, cursors, several prompts, leaving clients. */
 import { expect, test } from "bun:test";
 import { Answering, type AnswerOutput } from "../../actors/frontend/answering.ts";
 import { ApiError } from "../../actors/frontend/api-error.ts";

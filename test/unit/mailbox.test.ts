@@ -68,10 +68,10 @@ for (const when_full of policies) {
           if (one === "shift") shift();
           if (one === "burst") for (let i = 0; i < 100; i++) offer();
           if (one === "drain") {
-            mailbox.sample(0);
+            mailbox.beginTurn(0);
             const count = mailbox.count;
             for (let i = 0; i < count; i++) shift();
-            mailbox.sampled(count, 0);
+            mailbox.endTurn(count, 0);
           }
           expect(mailbox.count).toBe(model.queue.length);
           expect(lost).toEqual(model.lost);
@@ -86,12 +86,12 @@ test("the age of the oldest message is a lower bound and is 0 when empty", () =>
   expect(mailbox.oldestAge_ms(100)).toBe(0);
   mailbox.push({ kind: "a" }, undefined);
   mailbox.push({ kind: "b" }, undefined);
-  mailbox.sample(100);
+  mailbox.beginTurn(100);
   expect(mailbox.oldestAge_ms(150)).toBe(50);
   mailbox.shift();
-  mailbox.sampled(1, 150);
+  mailbox.endTurn(1, 150);
   expect(mailbox.oldestAge_ms(170)).toBe(70);
   mailbox.shift();
-  mailbox.sampled(1, 180);
+  mailbox.endTurn(1, 180);
   expect(mailbox.oldestAge_ms(200)).toBe(0);
 });

@@ -175,6 +175,7 @@ describe("messages", () => {
         far.tell(note("n", i));
       });
       await world.pass();
+      await b.system.idle();
     }
     const wrong = subjects.filter(
       ({ got }, i) => got.length !== 2 || got.some((message) => message.fraction !== i),

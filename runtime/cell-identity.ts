@@ -1,0 +1,56 @@
+/** Where an actor stands in the tree, and which of its lives it is. */
+
+import type { Cell } from "./cell.ts";
+import type { Address } from "./message.ts";
+import { formatAddress } from "./ref.ts";
+import type { System } from "./system.ts";
+
+export class CellIdentity {
+  readonly kernel: System;
+  readonly parent: Cell | undefined;
+  readonly name: string;
+  #incarnation: bigint | undefined = undefined;
+
+  constructor(kernel: System, parent: Cell | undefined, name: string) {
+    this.kernel = kernel;
+    this.parent = parent;
+    this.name = name;
+  }
+
+  get local(): boolean {
+    return true;
+  }
+
+  /** Put together when asked for: most actors are never asked. */
+  get path(): string {
+    return this.parent === undefined ? "" : `${this.parent.path}/${this.name}`;
+  }
+
+  /** Unique in the cluster. */
+  get id(): string {
+    return this.kernel.node + this.path;
+  }
+
+  /**
+   * Drawn when somebody first asks: as long as nobody knows the number, nobody can hold one that
+   * is out of date, and most short-lived actors are never addressed from outside.
+   */
+  get incarnation(): bigint {
+    this.#incarnation ??= this.kernel.capabilities.random.u64();
+    return this.#incarnation;
+  }
+
+  get address(): Address {
+    return { node: this.kernel.node, path: this.path, incarnation: this.incarnation };
+  }
+
+  /** True when `incarnation` names this life. */
+  is(incarnation: bigint): boolean {
+    return this.#incarnation === incarnation;
+  }
+
+  /** What a log or a snapshot shows of a reference. */
+  toJSON(): string {
+    return formatAddress(this.address);
+  }
+}
