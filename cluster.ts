@@ -2,14 +2,15 @@
  * The one entry: `bun run cluster [flags]`, what the compiled binary starts, and, with a role in
  * the environment, every child process. Flags → tree → run.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readKeyFile } from "./actors/frontend/api-keys.ts";
 import { ModelError } from "./actors/model/model.ts";
 import { version } from "./package.json";
 import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
+import { humanLine } from "./runtime/real/log.ts";
+import { newRunFolder, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
 import { type Boot, bootOf } from "./supervisors/boot.ts";
@@ -60,7 +61,7 @@ async function root(): Promise<void> {
     let running: Root | undefined;
     const leave = (code: number): never => {
       line.clear();
-      rmSync(run_folder, { recursive: true, force: true });
+      removeRunFolder(run_folder);
       process.exit(code);
     };
     onStopSignal({
@@ -88,7 +89,10 @@ async function root(): Promise<void> {
       version,
       status: (text, fraction) =>
         line.show(fraction === undefined ? text : `${bar(fraction)} ${text}`),
-      passLine: (text) => process.stderr.write(`${text}\n`),
+      passLine: (text) => {
+        line.clear();
+        process.stderr.write(`${process.stderr.isTTY ? humanLine(text) : text}\n`);
+      },
     });
     line.clear();
     const { host, port, inspector_host, inspector_port } = running;
@@ -100,7 +104,7 @@ async function root(): Promise<void> {
     leave(1);
   } catch (error) {
     line.clear();
-    if (run_folder !== "") rmSync(run_folder, { recursive: true, force: true });
+    removeRunFolder(run_folder);
     const known = error instanceof SettingsError || error instanceof ModelError;
     console.error(`${fatalPrefix}${known ? lineOf(error) : ((error as Error)?.stack ?? error)}`);
     process.exit(known ? 2 : 1);
@@ -136,30 +140,8 @@ function readText(path: string, flag: string): string {
   }
 }
 
-/** A folder for this run's sockets. Those of roots that were killed are taken away first. */
-function newRunFolder(): string {
-  const prefix = `troupe-${process.getuid?.() ?? 0}-`;
-  for (const name of readdirSync(tmpdir()).filter((item) => item.startsWith(prefix))) {
-    const pid = Number(name.slice(prefix.length).split("-")[0]);
-    if (!isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
-  }
-  return mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
 function environment(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined,
-    ),
-  );
+  return process.env as Record<string, string>;
 }
 
 function lineOf(error: unknown): string {

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { $ } from "bun";
-import { buildShim, libraryFolder } from "../native/build.ts";
+import { buildShim, findLlama } from "../native/build.ts";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
@@ -16,8 +16,10 @@ const outfile = Bun.argv.includes("--outfile")
   ? (Bun.argv[Bun.argv.indexOf("--outfile") + 1] ?? "")
   : join(dist, "troupe");
 
-const libraries = libraryFolder();
-const shim = await buildShim({ prefer: "system" });
+const { folder: libraries } = findLlama();
+// A system compiler is needed here, once; the binary needs none anywhere.
+const { source: shim, choice } = await buildShim({ compiler: "cc" });
+console.log(`shim: ${choice}`);
 const assets: [name: string, path: string][] = [
   ["models/troupe-tiny.gguf", join(root, "deploy/models/tiny/troupe-tiny.gguf")],
   ...readdirSync(libraries)

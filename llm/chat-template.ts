@@ -173,7 +173,7 @@ const MONTHS =
   );
 const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
 
-/** Python's strftime for what templates use, in UTC and English. Unknown letters stay as written. */
+/** Python's strftime for what templates use, in UTC and English; unknown letters stay. */
 export function formatTime(unix_ms: number, format: string): string {
   const { year, month, day, weekday, hour, minute, second } = civilTime(unix_ms);
   const two = (value: number): string => String(value).padStart(2, "0");

@@ -33,7 +33,10 @@ export interface Tokenizer {
   /** The first word of a text is tokenized with a space before it (SentencePiece). */
   readonly add_space_prefix: boolean;
   encode(text: string, options: EncodeOptions): Uint32Array;
-  /** What the token stands for; control tokens give their own spelling. Empty for unused ids. */
+  /**
+   * What the token stands for; control tokens give their own spelling. Empty for unused ids.
+   * Shared memory: not to be written to.
+   */
   tokenBytes(token: number): Uint8Array;
   /** Control or unknown: not part of what a reader sees. False for ids outside the vocabulary. */
   isControl(token: number): boolean;

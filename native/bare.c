@@ -9,7 +9,8 @@ static bool bare_decode(struct tr_engine *e, struct llama_context *context, llam
   return e->api.llama_decode(context, *batch) == 0;
 }
 
-static void bare_add(llama_batch *batch, int32_t token, int32_t position, int32_t seq, bool output) {
+static void bare_add(llama_batch *batch, int32_t token, int32_t position, int32_t seq,
+                     bool output) {
   int32_t k = batch->n_tokens++;
   batch->token[k] = token;
   batch->pos[k] = position;

@@ -162,7 +162,8 @@ static bool cells_make_free(struct tr_engine *e, uint32_t needed) {
  * Is a live sequence just computing blocks that this request could share? Then it waits for them
  * instead of computing them a second time (`n` choices of one prompt arrive together).
  */
-static bool admit_should_wait(const struct tr_engine *e, const struct slot *slot, uint32_t matched) {
+static bool admit_should_wait(const struct tr_engine *e, const struct slot *slot,
+                              uint32_t matched) {
   uint32_t most = (slot->n - 1) / TR_BLOCK_SIZE;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     const struct seq *seq = &e->seqs[i];

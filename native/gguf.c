@@ -140,7 +140,7 @@ static bool gguf_ends_with(const char *text, const char *end) {
 /* Numbers that llama.cpp answers with an abort of the process: LLAMA_MAX_LAYERS and _EXPERTS. */
 static bool gguf_plausible(const char *key, uint64_t value) {
   if (gguf_ends_with(key, ".block_count")) return value >= 1 && value <= 512;
-  return !gguf_ends_with(key, ".expert_count") || value <= 512;
+  return !gguf_ends_with(key, ".expert_count") || value <= 1024;
 }
 
 /*

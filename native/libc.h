@@ -1,15 +1,14 @@
 /*
- * The few C library prototypes the shim uses, declared here so that it builds with no system
- * header at all: Bun's own C compiler finds none on a bare machine. <stdint.h>, <stddef.h> and
- * <stdbool.h> belong to the compiler, not to the system, and both compilers bring them... except
- * that gcc's <stdint.h> includes the system's one when it finds it, so the fixed-width types are
- * declared here too. 64-bit Linux and macOS only.
+ * The few C library prototypes the shim uses, declared here so that it builds with no header at
+ * all: Bun's own C compiler finds none on a bare machine, and its private copies of the compiler's
+ * headers lie in one temporary folder that every starting process writes again, so two at once
+ * would see half a file. 64-bit Linux and macOS only.
  */
 #ifndef TROUPE_LIBC_H
 #define TROUPE_LIBC_H
 
-#include <stddef.h>
-
+typedef __SIZE_TYPE__ size_t;
+#define NULL ((void *)0)
 typedef signed char int8_t;
 typedef unsigned char uint8_t;
 typedef short int16_t;
@@ -81,7 +80,8 @@ int fcntl(int fd, int command, ...);
 
 /* threads: the types are opaque and larger than every platform's own */
 typedef struct troupe_pthread_opaque *pthread_t;
-int pthread_create(pthread_t *thread, const void *attributes, void *(*body)(void *), void *argument);
+int pthread_create(pthread_t *thread, const void *attributes, void *(*body)(void *),
+                   void *argument);
 int pthread_join(pthread_t thread, void **result);
 
 /* time: seconds and nanoseconds, both long on every 64-bit platform meant here */

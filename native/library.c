@@ -54,8 +54,9 @@ static int32_t library_open(struct llama_api *api, const char *path, const char 
   LLAMA_API_FUNCTIONS(X)
 #undef X
   if (missing) {
-    snprintf(message, size, "%s has no function %s: this build needs llama.cpp %s; run `bun install`",
-             path, missing, LLAMA_API_RELEASE);
+    snprintf(message, size,
+             "%s has no function %s: this build needs llama.cpp %s; run `bun install`", path,
+             missing, LLAMA_API_RELEASE);
     return TR_ERR_LIBRARY;
   }
   const char *version = api->llama_version();

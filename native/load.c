@@ -134,8 +134,9 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   e->context = e->api.llama_init_from_model(e->model, params);
   e->memory = e->context ? e->api.llama_get_memory(e->context) : NULL;
   if (!e->memory) {
-    snprintf(e->message, sizeof e->message, "llama.cpp cannot make a context of %u tokens for %s: %s",
-             cells, e->model_path, library_complaint[0] ? library_complaint : "no reason given");
+    snprintf(e->message, sizeof e->message,
+             "llama.cpp cannot make a context of %u tokens for %s: %s", cells, e->model_path,
+             library_complaint[0] ? library_complaint : "no reason given");
     return TR_ERR_MEMORY;
   }
   e->n_cells = e->api.llama_n_ctx(e->context);
@@ -174,7 +175,8 @@ static int32_t load_memory(struct tr_engine *e) {
   e->scratch = troupe_sampler_scratch_new((int32_t)e->n_vocab);
   e->batch = e->api.llama_batch_init((int32_t)e->batch_tokens, 0, 1);
   if (!e->slots || !e->seqs || !e->waiting || !e->token_memory || !e->bias_memory ||
-      !e->block_memory || !e->match_memory || !e->share || !e->embed_sums || !e->record || !e->ends || !e->scratch ||
+      !e->block_memory || !e->match_memory || !e->share || !e->embed_sums || !e->record ||
+      !e->ends || !e->scratch ||
       cache_init(&e->cache, &e->api, e->memory, e->n_cells, window, e->max_seqs) != 0 ||
       ring_init(&e->commands, commands) != 0 || ring_init(&e->results, results) != 0)
     return load_no_buffers(e);

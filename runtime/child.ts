@@ -22,8 +22,8 @@ export class LineError extends Error {
 }
 
 /**
- * Connects to the parent named in the environment. `lost` is called once, when the parent or the
- * actor that stands for us there ends: the process is to exit within a second.
+ * Connects to the parent named in the environment. `lost` is called once, when the parent dies
+ * or the actor that stands for us there does: the process is to exit within a second.
  * Rejects with LineError, TransportError or HandshakeError.
  */
 export async function joinParent(
@@ -38,7 +38,10 @@ export async function joinParent(
   const wire = lineOfText(text);
   await remote.connect(wire.address);
   const ref = remote.ref<Message>(wire);
-  remote.system.onDown(ref, (reason) => lost(`the parent's line ended: ${describeExit(reason)}`));
+  remote.system.onDown(ref, (reason) => {
+    // An orderly stop says the rest by SIGTERM, with a budget.
+    if (reason.kind !== "shutdown") lost(`the parent's line ended: ${describeExit(reason)}`);
+  });
   return {
     ref,
     ready: (main) => {

@@ -15,14 +15,24 @@ import type { Message } from "./message.ts";
 import type { Ref } from "./ref.ts";
 import type { FlowCancel, FlowCredit, FlowEnd, FlowItem } from "./wire-messages.ts";
 
-export type ToConsumer<T extends Message> = FlowItem<T> | FlowEnd;
+export type ToConsumer<T extends Message> = FlowItem<T> | FlowEnd | FlowGone;
 export type ToProducer = FlowCredit | FlowCancel;
+
+/**
+ * Told by a consumer to itself. A Down overtakes the items that wait in the mailbox; this one does
+ * not, so a producer may say its last item, end and stop in one go.
+ */
+export type FlowGone = { readonly kind: "flow_gone"; readonly flow: string; readonly why: string };
 
 /** What a half needs of its actor's context. */
 export type FlowContext = {
   monitor(ref: Ref): number;
   demonitor(monitor: number): void;
   readonly clock: Clock;
+};
+
+export type ConsumerContext = FlowContext & {
+  readonly self: { tell(message: FlowGone): boolean };
 };
 
 export type FlowOptions = {
@@ -111,7 +121,7 @@ export class FlowProducer<T extends Message> {
 
 export class FlowConsumer<T extends Message> {
   outcome: FlowOutcome | undefined = undefined;
-  readonly #ctx: FlowContext;
+  readonly #ctx: ConsumerContext;
   readonly #producer: Ref<ToProducer>;
   readonly #flow: string;
   readonly #window: number;
@@ -122,7 +132,7 @@ export class FlowConsumer<T extends Message> {
   #granted: number;
   #retrying = false;
 
-  constructor(ctx: FlowContext, producer: Ref<ToProducer>, options: FlowOptions) {
+  constructor(ctx: ConsumerContext, producer: Ref<ToProducer>, options: FlowOptions) {
     this.#ctx = ctx;
     this.#producer = producer;
     this.#flow = options.flow;
@@ -152,7 +162,8 @@ export class FlowConsumer<T extends Message> {
     if (message.flow !== this.#flow) return false;
     if (this.outcome !== undefined) return true;
     if (message.kind === "flow_item") this.#item(message);
-    else this.#end(message);
+    else if (message.kind === "flow_end") this.#end(message);
+    else this.#close({ kind: "lost", why: message.why });
     return true;
   }
 
@@ -163,11 +174,16 @@ export class FlowConsumer<T extends Message> {
     this.#tell({ kind: "flow_cancel", flow: this.#flow, reason });
   }
 
-  /** False: the Down is not about the producer. */
+  /** False: the Down is not about the producer. The outcome follows what came before it. */
   down({ monitor, reason }: Down): boolean {
     if (monitor !== this.#monitor) return false;
-    if (this.outcome === undefined) this.#close({ kind: "lost", why: reason.kind });
+    this.#gone({ kind: "flow_gone", flow: this.#flow, why: reason.kind });
     return true;
+  }
+
+  #gone(message: FlowGone): void {
+    if (this.outcome !== undefined || this.#ctx.self.tell(message)) return;
+    this.#ctx.clock.after(retry_ms, () => this.#gone(message));
   }
 
   #item({ number, item }: FlowItem<T>): void {

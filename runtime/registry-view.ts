@@ -82,6 +82,7 @@ export class RegistryView {
     this.#revision = revision;
     this.#instance = instance;
     this.watched = true;
+    this.#live = true;
     const early = this.#early;
     this.#early = [];
     for (const change of early) this.#apply(change);

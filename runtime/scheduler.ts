@@ -21,13 +21,16 @@ export interface Scheduler {
 }
 
 /** A flooded actor hands over after so many messages. */
-const TURN_MESSAGES = 256;
+const TURN_MESSAGES = 64;
 
 /**
- * After so many messages, counted over all actors, sockets and timers get their turn. Microtasks
- * alone would starve them: a macrotask comes only when no microtask is left.
+ * After so many messages, counted over all actors, or so much time, sockets and timers get their
+ * turn. Microtasks alone would starve them: a macrotask comes only when no microtask is left.
  */
 const TICK_MESSAGES = 1024;
+const TICK_MS = 10;
+/** The clock is read after so many messages, not after each. */
+const CLOCK_MESSAGES = 64;
 
 export class MicrotaskScheduler implements Scheduler {
   #ring: (Runnable | undefined)[] = new Array(64).fill(undefined);
@@ -36,6 +39,14 @@ export class MicrotaskScheduler implements Scheduler {
   #count = 0;
   #armed = false;
   #left = TICK_MESSAGES;
+  #clock_at = TICK_MESSAGES - CLOCK_MESSAGES;
+  #tick_start_ms = 0;
+  readonly #now_ms: () => number;
+
+  /** Under a virtual clock no time passes during turns, so the number of messages alone counts. */
+  constructor(now_ms: () => number) {
+    this.#now_ms = now_ms;
+  }
 
   get quiet(): boolean {
     return this.#count === 0;
@@ -57,8 +68,7 @@ export class MicrotaskScheduler implements Scheduler {
 
   readonly #drain = (): void => {
     while (this.#count > 0) {
-      if (this.#left <= 0) {
-        this.#left = TICK_MESSAGES;
+      if (this.#left <= this.#clock_at && this.#tickIsOver()) {
         setImmediate(this.#drain);
         return;
       }
@@ -66,10 +76,24 @@ export class MicrotaskScheduler implements Scheduler {
       this.#ring[this.#head] = undefined;
       this.#head = (this.#head + 1) & this.#mask;
       this.#count--;
-      this.#left -= runnable.runTurn(Math.min(this.#left, TURN_MESSAGES));
+      this.#left -= runnable.runTurn(TURN_MESSAGES);
     }
     this.#armed = false;
   };
+
+  /**
+   * The count goes on from drain to drain: a chain of asks drains a queue of one, and must give way
+   * too. After a pause the first look finds much time gone, which costs one early hand-over.
+   */
+  #tickIsOver(): boolean {
+    this.#clock_at = this.#left - CLOCK_MESSAGES;
+    const now_ms = this.#now_ms();
+    if (this.#left > 0 && now_ms - this.#tick_start_ms < TICK_MS) return false;
+    this.#left = TICK_MESSAGES;
+    this.#clock_at = TICK_MESSAGES - CLOCK_MESSAGES;
+    this.#tick_start_ms = now_ms;
+    return true;
+  }
 
   #grow(): void {
     const size = this.#mask + 1;

@@ -58,14 +58,14 @@ export class Simulation {
   readonly scheduler: SeededScheduler;
   /** For the world outside the actors: faults, clients. Nodes get a fork each. */
   readonly random: SeededRandom;
+  readonly #order: Random;
   readonly #hash = new TraceHash();
 
   constructor(seed: number) {
     this.seed = seed;
     this.random = new SeededRandom(seed);
-    this.scheduler = new SeededScheduler(forkRandom(this.random), (runnable) =>
-      this.note(runnable.id),
-    );
+    this.#order = forkRandom(this.random);
+    this.scheduler = new SeededScheduler(this.#order, (runnable) => this.note(runnable.id));
   }
 
   /** Adds to the trace; every turn does, and whoever checks invariants may. */
@@ -85,17 +85,22 @@ export class Simulation {
   async run(for_ms = Number.POSITIVE_INFINITY, turns_max = 1_000_000): Promise<void> {
     const until_ms = this.clock.now_ms() + for_ms;
     const turns_end = this.scheduler.turns + turns_max;
-    for (;;) {
+    do {
       await macrotask();
-      if (this.scheduler.step()) {
-        if (this.scheduler.turns > turns_end) {
-          throw new Error(`seed ${this.seed}: still busy after ${turns_max} turns`);
-        }
-      } else if (!this.clock.fireNext(until_ms)) {
-        break;
+      if (this.scheduler.turns > turns_end) {
+        throw new Error(`seed ${this.seed}: still busy after ${turns_max} turns`);
       }
-    }
+    } while (this.#next(until_ms));
     if (Number.isFinite(until_ms)) await this.clock.advance(until_ms - this.clock.now_ms());
+  }
+
+  /** One turn or one timer; false when there is neither until then. */
+  #next(until_ms: number): boolean {
+    const { clock, scheduler } = this;
+    // Timers of one instant and turns mix: which comes first is drawn as well.
+    const due = (clock.next_due_ms ?? Number.POSITIVE_INFINITY) <= clock.now_ms();
+    if (due && this.#order.unit() < 0.5 && clock.fireNext(clock.now_ms())) return true;
+    return scheduler.step() || clock.fireNext(until_ms);
   }
 }
 

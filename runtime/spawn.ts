@@ -73,27 +73,21 @@ export class ProcessActor extends Actor<ProcessMessage> {
     }
     return new Promise((resolve, reject) => {
       const late = clock.after(ready_timeout_ms, () =>
-        settle(() => reject(this.#died(`it was not ready within ${ready_timeout_ms} ms`))),
+        fail(`it was not ready within ${ready_timeout_ms} ms`),
       );
-      const settle = (how: () => void): void => {
+      const fail = (why: string): void => {
         clock.cancel(late);
-        how();
+        reject(this.#died(why));
       };
-      const line = this.ctx.spawn(
-        () =>
-          new Line((message) => {
-            if (message.kind === "process_ready") {
-              this.#ready(message as ProcessReady);
-              settle(resolve);
-            } else {
-              this.#spec.onMessage?.(message);
-            }
-          }),
-        { name: "line" },
-      );
+      const ready = (message: ProcessReady): void => {
+        clock.cancel(late);
+        this.#ready(message);
+        resolve();
+      };
+      const line = this.#openLine(ready);
       this.#unlisten = remote.onPeer((event) => {
         if (event.kind !== "lost" || event.node !== node) return;
-        settle(() => reject(this.#died(event.why)));
+        fail(event.why);
         this.ctx.self.tell({ kind: "process_ended", why: event.why });
       });
       const parent = lineToText(wireOf(this.ctx.system, line));
@@ -105,7 +99,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
           this.#exit = exit;
           this.#exited?.();
           const why = exitText(exit);
-          settle(() => reject(this.#died(why)));
+          fail(why);
           this.ctx.self.tell({ kind: "process_ended", why });
         },
       });
@@ -157,6 +151,19 @@ export class ProcessActor extends Actor<ProcessMessage> {
     return this.#process?.pid;
   }
 
+  #openLine(ready: (message: ProcessReady) => void): Ref<Message> {
+    const take = (message: Message): void => {
+      if (message.kind === "process_ready") ready(message as ProcessReady);
+      else this.#spec.onMessage?.(message);
+    };
+    const ended = (): void => {
+      this.#unlisten?.();
+      // Without `terminate`, as this actor never began.
+      if (!this.#isReady && this.#exit === undefined) this.#process?.kill("SIGKILL");
+    };
+    return this.ctx.spawn(() => new Line(take, ended), { name: "line" });
+  }
+
   #joined(): boolean {
     const peers = nodeOf(this.ctx.system)?.peers() ?? [];
     return peers.some(({ node, state }) => node === this.#spec.node && state === "up");
@@ -187,14 +194,20 @@ export class ProcessActor extends Actor<ProcessMessage> {
 /** Where the child reports: it gets messages while its parent still waits in `init`. */
 class Line extends Actor<Message> {
   readonly #take: (message: Message) => void;
+  readonly #ended: () => void;
 
-  constructor(take: (message: Message) => void) {
+  constructor(take: (message: Message) => void, ended: () => void) {
     super();
     this.#take = take;
+    this.#ended = ended;
   }
 
   override receive(message: Message): void {
     this.#take(message);
+  }
+
+  override terminate(): void {
+    this.#ended();
   }
 }
 

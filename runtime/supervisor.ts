@@ -58,12 +58,17 @@ type Child = {
   /** Never ran: a failing start is refused to whoever asked, not tried again. */
   fresh: boolean;
   /** Who waits for it to run. */
-  starting: ReplyPort[];
+  starting: readonly ReplyPort[];
   /** Who waits for it to be gone. */
-  ending: ReplyPort[];
+  ending: readonly ReplyPort[];
   /** After the stop that is under way it is started again. */
   again: boolean;
+  /** It was terminated on request meanwhile: this recovery leaves it out. */
+  not_in: Recovery | undefined;
 };
+
+/** One empty list for all: there may be very many children for whom nobody waits. */
+const nobody: readonly ReplyPort[] = [];
 
 /** A restart of several children under way: one_for_all and rest_for_one. */
 type Recovery = {
@@ -165,7 +170,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       this.ctx.refuse(error.message);
       return;
     }
-    child.starting.push(this.ctx.replyLater());
+    child.starting = [...child.starting, this.ctx.replyLater()];
     // During a recovery it waits for its turn: it stands last.
     if (this.#recovery === undefined) this.#start(child);
     else child.status = "backing_off";
@@ -178,8 +183,9 @@ export class Supervisor extends Actor<SupervisorMessage> {
       return;
     }
     child.again = false;
-    failAll(child.starting, "it was terminated");
-    child.ending.push(this.ctx.replyLater());
+    refuseStart(child, "it was terminated");
+    child.ending = [...child.ending, this.ctx.replyLater()];
+    child.not_in = this.#recovery;
     this.#stop(child);
   }
 
@@ -189,7 +195,8 @@ export class Supervisor extends Actor<SupervisorMessage> {
       port?.fail("refused", `there is no child "${id}"`);
       return false;
     }
-    if (port !== undefined) child.starting.push(port);
+    if (port !== undefined) child.starting = [...child.starting, port];
+    child.not_in = undefined;
     if (child.cell === undefined) {
       if (!this.#recovers(child)) this.#start(child);
     } else {
@@ -249,9 +256,10 @@ export class Supervisor extends Actor<SupervisorMessage> {
       started_at_ms: 0,
       timer: undefined,
       fresh: true,
-      starting: [],
-      ending: [],
+      starting: nobody,
+      ending: nobody,
       again: false,
+      not_in: undefined,
     };
     this.#children.set(spec.id, child);
     return child;
@@ -264,7 +272,8 @@ export class Supervisor extends Actor<SupervisorMessage> {
     child.status = "starting";
     child.started_at_ms = this.ctx.clock.now_ms();
     const { id: name, role, mailbox, shutdown_ms } = spec;
-    const earlier = { restarts: child.restarts, last_crash: child.last_crash };
+    const { restarts, last_crash } = child;
+    const earlier = restarts === 0 ? undefined : { restarts, last_crash };
     const me = cellOf(this.ctx);
     const cell = me.spawnChild(spec.start, { name, role, mailbox, shutdown_ms }, earlier);
     child.cell = cell;
@@ -283,7 +292,9 @@ export class Supervisor extends Actor<SupervisorMessage> {
   #runs(child: Child, cell: Cell): void {
     child.status = "running";
     child.fresh = false;
-    for (const port of child.starting.splice(0)) port.reply(cell);
+    const { starting } = child;
+    child.starting = nobody;
+    for (const port of starting) port.reply(cell);
   }
 
   #running(child: Child, cell: Cell): void {
@@ -317,7 +328,8 @@ export class Supervisor extends Actor<SupervisorMessage> {
   /** No life of it is left; the recovery, if there is one, starts it again when it is its turn. */
   #gone(child: Child): void {
     child.status = "stopped";
-    const ending = child.ending.splice(0);
+    const { ending } = child;
+    child.ending = nobody;
     const forgotten = child.spec.restart === "temporary" || this.#spec.strategy === "dynamic";
     if (child.again) {
       child.restarts++;
@@ -338,7 +350,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     if (!signal.started && child.fresh) {
       kernel.report(cell, context, child.spec.restart);
       this.#children.delete(child.spec.id);
-      failAll(child.starting, `it did not start: ${describeExit(reason)}`);
+      refuseStart(child, `it did not start: ${describeExit(reason)}`);
       this.#advance();
       return;
     }
@@ -357,7 +369,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     switch (decision.kind) {
       case "leave":
       case "auto_shutdown":
-        failAll(child.starting, `it ended: ${describeExit(reason)}`);
+        refuseStart(child, `it ended: ${describeExit(reason)}`);
         if (decision.remove) this.#children.delete(child.spec.id);
         if (decision.kind === "auto_shutdown") this.ctx.stop(undefined, { kind: "shutdown" });
         else this.#advance();
@@ -420,7 +432,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     if (going?.timer !== undefined) this.ctx.cancel(going.timer);
     // A failure further left takes more children in; one within the group starts it over.
     const ids = [...this.#children.keys()];
-    const leftmost =
+    const leftmost: string =
       going !== undefined && ids.indexOf(going.from) < ids.indexOf(from) && ids.includes(going.from)
         ? going.from
         : from;
@@ -443,6 +455,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       return;
     }
     for (const child of group) {
+      if (child.not_in === recovery) continue;
       if (child.cell === undefined) {
         if (!child.fresh) child.restarts++;
         this.#start(child);
@@ -455,7 +468,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
 
   /** All of the group are stopped: wait out the back-off, then start them. */
   #rest(recovery: Recovery, group: readonly Child[]): void {
-    for (const child of group) if (child.status !== "stopped") child.status = "backing_off";
+    for (const child of group) if (child.not_in !== recovery) child.status = "backing_off";
     const start = (): void => {
       if (this.#recovery !== recovery) return;
       recovery.timer = undefined;
@@ -513,6 +526,8 @@ function policyChild(child: Child): PolicyChild {
   return { id, restart, significant, active: child.status !== "stopped" };
 }
 
-function failAll(ports: ReplyPort[], detail: string): void {
-  for (const port of ports.splice(0)) port.fail("refused", detail);
+function refuseStart(child: Child, detail: string): void {
+  const { starting } = child;
+  child.starting = nobody;
+  for (const port of starting) port.fail("refused", detail);
 }

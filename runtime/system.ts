@@ -124,7 +124,8 @@ export class System implements ActorSystem {
     this.incarnation = options.capabilities.random.u64();
     this.deadlines = new Deadlines(options.capabilities.clock);
     this.hop_codec = options.encode_every_hop;
-    this.#scheduler = options.scheduler ?? new MicrotaskScheduler();
+    const { clock } = options.capabilities;
+    this.#scheduler = options.scheduler ?? new MicrotaskScheduler(() => clock.now_ms());
     this.#guardian = new Cell(this, undefined, { name: "", shutdown_ms: "infinity" });
     this.#guardian.start(() => new Guardian());
   }

@@ -24,7 +24,8 @@ export function frontendWorld(
 ): FrontendTreeOptions {
   const { clock } = system.capabilities;
   const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock));
-  const router = () => actor<RouterMessage>(system, frontendPaths.router);
+  // undefined while it restarts: whoever asks tries again.
+  const router = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
   return {
     router: { mode: boot.router_mode, watch: (listener) => discovery.watchWorkers(listener) },
     answers: { router, tokenizerOf: (name) => models.get(name)?.tokenizer },

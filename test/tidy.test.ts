@@ -16,12 +16,12 @@ const arrow: Readonly<Record<string, readonly string[]>> = {
   native: [],
   actors: ["proto", "runtime", "llm"],
   supervisors: ["proto", "runtime", "llm", "actors"],
-  deploy: [],
+  deploy: ["native", "runtime"],
 };
 
 /** Packages by room: what is not named here may not be imported there. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  proto: ["protobufjs", "protobufjs-cli", "protobufjs/minimal.js", "protobufjs-cli/pbjs"],
+  proto: ["protobufjs", "protobufjs-cli", "protobufjs/minimal", "protobufjs/minimal.js", "protobufjs-cli/pbjs"],
   runtime: ["protobufjs/minimal.js", "hyperid", "pino", "bun:sqlite"],
   llm: ["@huggingface/jinja"],
   native: ["bun:ffi"],
@@ -62,6 +62,8 @@ const exempt: Readonly<Record<string, string>> = {
 
 /** Where a reader starts: everything else must be reachable from here. */
 const entries = ["cluster.ts", "proto/generate.ts", "native/build.ts"];
+
+const kernelPage = readFileSync(join(root, "docs/kernel.md"), "utf8");
 
 type Source = { path: string; text: string; code: string; imports: string[] };
 
@@ -162,6 +164,7 @@ test("runtime knows no word of language models", () => {
 test("files are small, lines are short, nothing is typed any", () => {
   const wrong: string[] = [];
   for (const { path, text, code } of sources) {
+    if (path === "test/tidy.test.ts") continue; // It names what it forbids.
     const lines = text.split("\n");
     if (lines.length > limits.lines) wrong.push(`${path}: ${lines.length} lines`);
     for (const [index, line] of lines.entries()) {
@@ -188,6 +191,8 @@ test("no file is dead: everything is reachable from an entry", () => {
     ...readFileSync(join(root, "package.json"), "utf8").matchAll(/bun ([\w/-]+\.ts)/g),
   ];
   const queue = [...entries, ...scripts.map((match) => match[1] ?? "")];
+  // The kernel's API is a product of its own: what its page names is alive.
+  queue.push(...product.map(({ path }) => path).filter((path) => kernelPage.includes(path)));
   const seen = new Set<string>();
   while (queue.length > 0) {
     const path = queue.pop() ?? "";

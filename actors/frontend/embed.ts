@@ -33,7 +33,7 @@ export type StartEmbedding = (
 export type EmbedPeers = {
   readonly system: ActorSystem;
   /** The router of this process, as it is now; throws while it is between two lives. */
-  readonly router: () => Ref<RouterMessage>;
+  readonly router: () => Ref<RouterMessage> | undefined;
   /** Finds the worker that a plan names. */
   readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
 };
@@ -72,7 +72,7 @@ class EmbedAttempt {
   async #try(): Promise<Embeddings | Refused> {
     const { request, model, inputs, deadline_ms, pin } = this.#request;
     const { system, resolve } = this.#peers;
-    const router = this.#router();
+    const router = this.#peers.router();
     if (router === undefined) {
       const message = "The router is being restarted. Try again.";
       return { kind: "refused", request, code: "no_worker", message };
@@ -104,14 +104,6 @@ class EmbedAttempt {
     } catch (error) {
       end("failed");
       throw error;
-    }
-  }
-
-  #router(): Ref<RouterMessage> | undefined {
-    try {
-      return this.#peers.router();
-    } catch {
-      return undefined;
     }
   }
 

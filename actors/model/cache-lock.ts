@@ -19,17 +19,21 @@ export async function withLock<T>(
 ): Promise<T> {
   await acquire(world, lock_path);
   let beats = 0;
+  let writing: Promise<void> = Promise.resolve();
   let timer = world.clock.after(BEAT_MS, beat);
   function beat(): void {
     beats++;
     // A beat that cannot be written is no reason to stop: at worst another process takes over.
-    world.files.write(`${lock_path}/beat`, beatBytes(world, beats)).catch(() => undefined);
+    writing = world.files
+      .write(`${lock_path}/beat`, beatBytes(world, beats))
+      .catch(() => undefined);
     timer = world.clock.after(BEAT_MS, beat);
   }
   try {
     return await work();
   } finally {
     world.clock.cancel(timer);
+    await writing; // or a late beat would bring the folder back
     await onDisk(folderOf(lock_path), () => world.files.remove(lock_path));
   }
 }
@@ -37,7 +41,8 @@ export async function withLock<T>(
 async function acquire(world: ModelWorld, lock_path: string): Promise<void> {
   const { files, clock } = world;
   const folder = folderOf(lock_path);
-  const own = `${lock_path}.${world.spawn.pid}`;
+  // Containers that share a cache share process ids too, so the time is part of the name.
+  const own = `${lock_path}.${world.spawn.pid}-${clock.now_ms()}`;
   await onDisk(folder, async () => {
     await files.makeFolder(own);
     await files.write(`${own}/beat`, beatBytes(world, 0));

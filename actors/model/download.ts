@@ -60,7 +60,8 @@ async function requireSpace(
   const need = request.size_bytes - have_bytes;
   const free = await onDisk(folder, () => world.files.free_bytes(folder));
   if (free >= need) return;
-  const sizes = `${request.label} needs ${sizeText(need)} more in ${folder}, ${sizeText(free)} are free`;
+  const wants = `${request.label} needs ${sizeText(need)} more in ${folder}`;
+  const sizes = `${wants}, ${sizeText(free)} are free`;
   throw new ModelError("model_disk_full", `${sizes}: free some, or give another --cache-dir`);
 }
 

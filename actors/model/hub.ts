@@ -71,7 +71,8 @@ function pick(source: HubSource, files: readonly HubFile[]): readonly HubFile[] 
     case "files":
       return choice.files;
     case "incomplete": {
-      const message = `hf:${source.repo} lacks parts of ${choice.name}: choose another quantization`;
+      const advice = "choose another quantization";
+      const message = `hf:${source.repo} lacks parts of ${choice.name}: ${advice}`;
       throw new ModelError("model_not_found", message);
     }
     case "none": {
@@ -185,6 +186,7 @@ function explain(world: ModelWorld, source: HubSource, status: number): ModelErr
 }
 
 function offline(world: ModelWorld, what = "the model"): ModelError {
-  const message = `${endpointOf(world)} cannot be reached for ${what}: check the network, or HF_ENDPOINT`;
+  const advice = "check the network, or HF_ENDPOINT";
+  const message = `${endpointOf(world)} cannot be reached for ${what}: ${advice}`;
   return new ModelError("model_offline", message);
 }

@@ -82,7 +82,8 @@ export async function onDisk<T>(folder: string, work: () => Promise<T>): Promise
       throw new ModelError("model_disk_full", message);
     }
     const reason = thrown instanceof Error ? thrown.message.split("\n", 1)[0] : String(thrown);
-    const message = `the cache folder ${folder} cannot be used (${reason}): give another --cache-dir`;
+    const advice = "give another --cache-dir";
+    const message = `the cache folder ${folder} cannot be used (${reason}): ${advice}`;
     throw new ModelError("model_cache_unusable", message);
   }
 }

@@ -32,7 +32,7 @@ const projectSchema = z.object({
 });
 
 /**
- * The package index this machine's pip uses: PIP_INDEX_URL, else what pip itself says (its help text
+ * The package index this machine's pip uses: PIP_INDEX_URL, else what pip itself says (its help
  * shows the value that is in force, with configuration files applied). Throws ModelError.
  */
 export async function findIndex(world: ModelWorld): Promise<PackageIndex> {

@@ -20,7 +20,7 @@ export type QuantChoice =
   | { readonly kind: "none"; readonly available: readonly string[] }
   | { readonly kind: "incomplete"; readonly name: string };
 
-/** Picks the model file (or its parts) for a quantization, or the best known one. Case is ignored. */
+/** Picks the file (or the parts) of a quantization, or of the best known one; case is ignored. */
 export function chooseQuant(files: readonly HubFile[], quant: string | undefined): QuantChoice {
   const groups = groupParts(files);
   const names = [...groups.keys()];

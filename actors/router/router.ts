@@ -11,6 +11,7 @@
  * worker that is being restarted after a crash is back within it.
  */
 import type {
+  Plan,
   Refused,
   Route,
   RouteEnded,
@@ -121,13 +122,12 @@ export class RouterActor extends Actor<RouterMessage | Own> {
   }
 
   /** The plan, or a refusal, or undefined when the request has to wait for a worker. */
-  private plan(route: Route) {
+  private plan(route: Route): Plan | Refused | undefined {
     const { candidates, excluded } = eligible(this.workers.all(), route);
     if (candidates.length === 0) {
       if (excluded === 0) return undefined;
       const message = `every worker that serves ${route.model} has refused this request`;
-      this.refuse(route, "overloaded", message);
-      return;
+      return this.refuse(route, "overloaded", message);
     }
     const choose = policies[this.options.mode];
     const choice = choose(candidates, route, this.ctx.random, this.state);
@@ -135,7 +135,7 @@ export class RouterActor extends Actor<RouterMessage | Own> {
     const { worker, ref } = choice.candidate.record;
     this.workers.begin(route, choice.candidate);
     this.routed_total++;
-    return { kind: "plan" as const, request: route.request, worker, ref };
+    return { kind: "plan", request: route.request, worker, ref };
   }
 
   private refuse(route: Route, code: string, message: string): Refused {

@@ -16,22 +16,16 @@ import type {
   ChoiceTokens,
   Credit,
   Finished,
-  Generate,
   Plan,
   Route,
   RouteEnded,
   TokenBatch,
 } from "../../proto/index.ts";
 import { workerKey } from "../router/router.ts";
+import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
 import { type ChoiceText, finishText, newChoiceText, pushToken } from "./choice-text.ts";
 import { failure } from "./failures.ts";
-import type {
-  AnswerEnd,
-  AnswerFailure,
-  AnswerPiece,
-  AnswerRequest,
-  AnswerUsage,
-} from "./stream.ts";
+import type { AnswerEnd, AnswerFailure, AnswerRequest } from "./stream.ts";
 
 export type AnswerLimits = {
   /** Workers tried before an answer that has delivered nothing fails. */
@@ -54,6 +48,7 @@ type Choice = {
 
 export type AnswerState = {
   readonly request: AnswerRequest;
+  readonly prompt_bytes: Uint8Array;
   readonly tokenizer: Tokenizer;
   readonly limits: AnswerLimits;
   phase: "routing" | "starting" | "live" | "settling" | "ended";
@@ -74,55 +69,6 @@ export type AnswerState = {
   cached_tokens: number;
 };
 
-/** What happened. `attempt` says to which attempt a reply belongs. */
-export type AnswerInput =
-  | { readonly kind: "begin" }
-  | { readonly kind: "planned"; readonly attempt: number; readonly plan: Plan }
-  | {
-      readonly kind: "route_refused";
-      readonly attempt: number;
-      readonly code: string;
-      readonly message: string;
-    }
-  /** The router is not there; it is being restarted. */
-  | { readonly kind: "router_lost"; readonly attempt: number }
-  | { readonly kind: "route_again"; readonly attempt: number }
-  | { readonly kind: "accepted"; readonly attempt: number }
-  | {
-      readonly kind: "generate_refused";
-      readonly attempt: number;
-      readonly code: string;
-      readonly message: string;
-    }
-  /** The worker ended, cannot be reached, or did not answer in time. */
-  | { readonly kind: "worker_lost"; readonly attempt: number; readonly detail: string }
-  | TokenBatch
-  /** The worker has not told the end of choices that a stop string ended. */
-  | { readonly kind: "settle_late" }
-  | { readonly kind: "late" }
-  | { readonly kind: "filled" }
-  | { readonly kind: "drained" }
-  | { readonly kind: "abandon"; readonly reason: string };
-
-export type AnswerEffect =
-  | { readonly kind: "ask_router"; readonly attempt: number; readonly route: Route }
-  | { readonly kind: "ask_router_later"; readonly attempt: number }
-  /** Watch the worker from here on, until `leave_worker`. */
-  | {
-      readonly kind: "ask_worker";
-      readonly attempt: number;
-      readonly plan: Plan;
-      readonly generate: Omit<Generate, "consumer" | "deadline_ms">;
-    }
-  | { readonly kind: "tell_worker"; readonly message: Credit | Cancel }
-  | { readonly kind: "leave_worker" }
-  | { readonly kind: "tell_router"; readonly message: RouteEnded }
-  | { readonly kind: "piece"; readonly piece: AnswerPiece }
-  | { readonly kind: "end"; readonly end: AnswerEnd }
-  | { readonly kind: "wait_settled" }
-  | { readonly kind: "done"; readonly usage: AnswerUsage }
-  | { readonly kind: "failed"; readonly failure: AnswerFailure };
-
 export function newAnswer(
   request: AnswerRequest,
   tokenizer: Tokenizer,
@@ -130,6 +76,7 @@ export function newAnswer(
 ): AnswerState {
   return {
     request,
+    prompt_bytes: bytesOf(request.prompt),
     tokenizer,
     limits,
     phase: "routing",
@@ -166,7 +113,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "generate_refused":
       return onGenerateRefused(state, input.code, input.message);
     case "worker_lost":
-      return onWorkerLost(state, input.detail);
+      return onWorkerLost(state, input.how === "silent", input.detail);
     case "token_batch":
       return onBatch(state, input);
     case "settle_late":
@@ -185,12 +132,12 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
 }
 
 function askRouter(state: AnswerState): AnswerEffect {
-  const { request, model, prompt, pin, choices, max_tokens } = state.request;
+  const { request, model, pin, choices, max_tokens } = state.request;
   const route: Route = {
     kind: "route",
     request,
     model,
-    prompt: bytesOf(prompt),
+    prompt: state.prompt_bytes,
     max_tokens: choices * max_tokens,
     exclude: [...state.excluded],
     pin,
@@ -224,7 +171,7 @@ function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
     kind: "generate" as const,
     request: workerRequest(state),
     model: request.model,
-    prompt: bytesOf(request.prompt),
+    prompt: state.prompt_bytes,
     sampling: request.sampling,
     choices: state.choices.map((_, choice) => ({
       choice,
@@ -240,7 +187,7 @@ function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
   return [{ kind: "ask_worker", attempt: state.attempt, plan, generate }];
 }
 
-/** Each attempt has a name of its own at its worker, so that late tokens of a lost one are known. */
+/** Each attempt has its own name at its worker, so that late tokens of a lost one are known. */
 function workerRequest(state: AnswerState): string {
   const { request } = state.request;
   return state.attempt === 1 ? request : `${request}~${state.attempt}`;
@@ -262,29 +209,30 @@ function onGenerateRefused(
   if (state.phase !== "starting") return [];
   const outcome = elsewhere[code];
   if (outcome === undefined) return fail(state, failure(code, message), "refused");
-  return tryElsewhere(state, outcome, failure("overloaded", message));
+  return tryElsewhere(state, outcome, true, failure("overloaded", message));
 }
 
 /**
  * An answer whose client has nothing of it yet begins anew on another worker. One that has begun
  * ends here; to go on, it would ask for a plan with the tokens that were delivered.
  */
-function onWorkerLost(state: AnswerState, detail: string): readonly AnswerEffect[] {
+function onWorkerLost(state: AnswerState, avoid: boolean, detail: string): readonly AnswerEffect[] {
   if (state.phase === "routing") return [];
   if (state.phase === "settling") return done(state);
   const lost = failure("worker_lost", `the worker of this answer was lost: ${detail}`);
   if (state.begun) return fail(state, lost, "lost");
-  return tryElsewhere(state, "lost", lost);
+  return tryElsewhere(state, "lost", avoid, lost);
 }
 
 function tryElsewhere(
   state: AnswerState,
   outcome: string,
+  avoid: boolean,
   otherwise: AnswerFailure,
 ): readonly AnswerEffect[] {
   if (state.attempt >= state.limits.attempts) return fail(state, otherwise, outcome);
   const left = leave(state, outcome);
-  if (state.plan !== undefined) {
+  if (avoid && state.plan !== undefined) {
     state.excluded.push(workerKey(state.plan.worker, state.plan.ref));
   }
   state.phase = "routing";
@@ -352,7 +300,7 @@ function takeTokens(
 
 /** A lost token would be asked for again here; without it the answer cannot go on. */
 function onBroken(state: AnswerState, what: string): readonly AnswerEffect[] {
-  return [...cancel(state, what), ...onWorkerLost(state, what)];
+  return [...cancel(state, what), ...onWorkerLost(state, true, what)];
 }
 
 /** Returns the effects that end the answer instead, when it cannot go on. */

@@ -8,7 +8,7 @@ import type { RouterMessage } from "../../proto/index.ts";
 import { Actor, type ChildEnded, type Snapshot } from "../../runtime/actor.ts";
 import { describeExit } from "../../runtime/exit-reason.ts";
 import type { Ref } from "../../runtime/ref.ts";
-import type { AnswerInput } from "./answer.ts";
+import type { AnswerInput } from "./answer-events.ts";
 import { failure } from "./failures.ts";
 import type {
   AnswerEnd,
@@ -23,8 +23,8 @@ import type {
 import { StreamActor, type StreamDeps } from "./stream-actor.ts";
 
 export type AnswersOptions = {
-  /** The router of this process, as it is now: it may have been restarted. */
-  readonly router: () => Ref<RouterMessage>;
+  /** The router of this process as it is now; undefined while it is being restarted. */
+  readonly router: () => Ref<RouterMessage> | undefined;
   /** undefined when the model is not served; its answer fails as "no_worker". */
   readonly tokenizerOf: (model: string) => Tokenizer | undefined;
   /** Answers at once. Default 4,096. */
@@ -107,7 +107,7 @@ export class AnswersActor extends Actor<AnswersMessage> {
     if (live.sink.over) return;
     const why = describeExit(reason);
     this.ctx.log.log("error", "an answer ended without its client being told", { name, why });
-    this.options.router().tell({
+    this.options.router()?.tell({
       kind: "route_ended",
       request: live.request,
       worker: "",

@@ -9,19 +9,13 @@ import { AskError } from "../../runtime/errors.ts";
 import { describeExit } from "../../runtime/exit-reason.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import {
-  type AnswerEffect,
-  type AnswerInput,
-  type AnswerLimits,
-  type AnswerState,
-  advance,
-  newAnswer,
-} from "./answer.ts";
+import { type AnswerLimits, type AnswerState, advance, newAnswer } from "./answer.ts";
+import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
 import type { AnswerRequest, AnswerSink } from "./stream.ts";
 
 export type StreamDeps = {
-  /** The router of this process, as it is now: it may have been restarted. */
-  readonly router: () => Ref<RouterMessage>;
+  /** The router of this process as it is now; undefined while it is being restarted. */
+  readonly router: () => Ref<RouterMessage> | undefined;
   readonly limits: AnswerLimits;
   /** How long a worker may take to say that it takes a request. */
   readonly accept_ms: number;
@@ -62,7 +56,7 @@ export class StreamActor extends Actor<AnswerInput> {
   override down(signal: Down): void {
     if (signal.monitor !== this.monitor) return;
     const detail = describeExit(signal.reason);
-    this.receive({ kind: "worker_lost", attempt: this.state.attempt, detail });
+    this.receive({ kind: "worker_lost", attempt: this.state.attempt, how: "ended", detail });
   }
 
   private perform(effect: AnswerEffect): void {
@@ -83,7 +77,7 @@ export class StreamActor extends Actor<AnswerInput> {
         this.worker?.tell(effect.message);
         return;
       case "tell_router":
-        this.deps.router().tell(effect.message);
+        this.deps.router()?.tell(effect.message);
         return;
       case "leave_worker":
         this.leaveWorker();
@@ -104,8 +98,12 @@ export class StreamActor extends Actor<AnswerInput> {
   }
 
   private askRouter({ route, attempt }: Extract<AnswerEffect, { kind: "ask_router" }>): void {
-    const answer = this.ctx.ask(this.deps.router(), route, { deadline_ms: this.left_ms() });
-    answer.then(
+    const router = this.deps.router();
+    if (router === undefined) {
+      this.learn({ kind: "router_lost", attempt });
+      return;
+    }
+    this.ctx.ask(router, route, { deadline_ms: this.left_ms() }).then(
       (reply) => {
         if (reply.kind === "plan") this.learn({ kind: "planned", attempt, plan: reply });
         else this.learn({ ...reply, kind: "route_refused", attempt });
@@ -122,7 +120,8 @@ export class StreamActor extends Actor<AnswerInput> {
     const { plan, attempt } = effect;
     const worker = this.workerOf(plan);
     if (worker === undefined) {
-      this.learn({ kind: "worker_lost", attempt, detail: "the plan names no worker" });
+      const detail = "the plan names no worker";
+      this.learn({ kind: "worker_lost", attempt, how: "silent", detail });
       return;
     }
     this.worker = worker;
@@ -149,7 +148,8 @@ export class StreamActor extends Actor<AnswerInput> {
         }
         // It may have taken the request nevertheless.
         worker.tell({ kind: "cancel", request: generate.request, reason: "lost", choices: [] });
-        this.learn({ kind: "worker_lost", attempt, detail });
+        const how = error instanceof AskError && error.code === "down" ? "ended" : "silent";
+        this.learn({ kind: "worker_lost", attempt, how, detail });
       },
     );
   }

@@ -27,13 +27,20 @@ export class LoadPublisher {
     return this.subscribers.size;
   }
 
-  /** `monitor` watches the subscriber; returns false when it is subscribed already. */
-  subscribe(subscriber: Ref<WorkerLoad>, monitor: () => number): boolean {
-    for (const known of this.subscribers.values()) if (sameActor(known, subscriber)) return false;
-    this.subscribers.set(monitor(), subscriber);
+  /**
+   * `monitor` watches the subscriber. One that subscribes again does so because it doubts its old
+   * connection; the monitor over that one is returned, to be given up.
+   */
+  subscribe(subscriber: Ref<WorkerLoad>, monitor: number): number | undefined {
+    let old: number | undefined;
+    for (const [known_monitor, known] of this.subscribers) {
+      if (sameActor(known, subscriber)) old = known_monitor;
+    }
+    if (old !== undefined) this.subscribers.delete(old);
+    this.subscribers.set(monitor, subscriber);
     subscriber.tell(this.load());
     if (this.timer === undefined) this.schedule(LOAD_HEARTBEAT_MS);
-    return true;
+    return old;
   }
 
   /** True when the monitor was a subscriber's. */

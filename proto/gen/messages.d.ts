@@ -23,7 +23,6 @@ export const troupe: {
     Exit: Codec<t.Exit>;
     ExitReason: Codec<t.ExitReason>;
     Ping: Codec<t.Ping>;
-    Pong: Codec<t.Pong>;
     AskFailed: Codec<t.AskFailed>;
     Nothing: Codec<t.Nothing>;
     ProcessReady: Codec<t.ProcessReady>;

@@ -86,8 +86,6 @@ export type ExitReason = {
 
 export type Ping = {};
 
-export type Pong = {};
-
 export type AskFailed = {
   readonly code: string;
   readonly message: string;

@@ -12,7 +12,7 @@ import {
   rejectedFrame,
   versionMismatch,
 } from "./handshake.ts";
-import { type FarRefs, Inbound } from "./inbound.ts";
+import { type FarRefs, floodMessages, Inbound } from "./inbound.ts";
 import { Peer, type PeerLimits } from "./peer.ts";
 
 export interface ConnectionHost {
@@ -22,36 +22,55 @@ export interface ConnectionHost {
   readonly limits: PeerLimits;
   readonly far: FarRefs;
   /** Undefined: welcome. */
-  refuse(connection: Connection, theirs: Identity): { code: RejectCode; message: string } | undefined;
+  refuse(
+    connection: Connection,
+    theirs: Identity,
+  ): { code: RejectCode; message: string } | undefined;
+  /** Another connection of ours with the same life of the same node, up or being dialled. */
+  twin(connection: Connection, theirs: Identity): Connection | undefined;
   connected(connection: Connection): void;
-  /** Called once. */
+  /** Called once for each connection, but one that was merged. */
   lost(connection: Connection, why: string): void;
+  /** Its link lives on in another connection. */
+  merged(connection: Connection): void;
 }
 
+/** How long a dial that met its twin waits for the twin's link. */
+const twinWait_ms = 250;
+
+/**
+ * Between two nodes there is one connection, as signals and messages of one pair of actors must
+ * not overtake each other. When both dial at the same time, the dial of the node with the smaller
+ * name is kept, and the other node's waiting messages go over it.
+ */
 export class Connection {
   readonly peer: Peer;
-  readonly dialled: boolean;
-  /** Why it never came up, for whoever waits for it. */
+  /** The address we dialled; undefined = the other side did. */
+  readonly dialled: string | undefined;
+  /** The node that is expected to answer; undefined = any. */
+  readonly expected: string | undefined;
+  /** Why it ended before it came up, for whoever waits for it. */
   failure: Error | undefined = undefined;
 
   readonly #host: ConnectionHost;
   readonly #inbound: Inbound;
-  /** The node that is expected to answer; undefined = any. */
-  readonly #expected: string | undefined;
   readonly #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #link: Link | undefined = undefined;
+  #heir: Connection | undefined = undefined;
+  /** We do not read now, so the peer's silence means nothing. */
+  paused = false;
 
-  constructor(host: ConnectionHost, dialled: boolean, expected?: string) {
+  constructor(host: ConnectionHost, dialled?: string, expected?: string) {
     const { clock, log } = host.system.capabilities;
     this.#host = host;
     this.dialled = dialled;
-    this.#expected = expected;
+    this.expected = expected;
     this.peer = new Peer(clock, log, host.codecs, host.limits);
     this.#inbound = new Inbound(host.system, this.peer, host.codecs, host.far);
   }
 
   get node(): string | undefined {
-    return this.peer.identity?.node ?? this.#expected;
+    return this.peer.identity?.node ?? this.expected;
   }
 
   /** Resolves when the handshake is done; rejects with the reason why it was not. */
@@ -65,18 +84,18 @@ export class Connection {
 
   /** The transport has a link for us. */
   open(link: Link): LinkHandlers {
-    this.#link = link;
-    this.peer.attach(link);
+    if (this.peer.state === "connecting" && this.#link === undefined) this.#use(link);
     return {
-      frame: (bytes) => this.#frame(bytes),
-      drain: () => this.peer.drained(),
-      close: (reason) => this.close(`the connection ended: ${reason}`),
+      frame: (bytes) => (this.#heir ?? this).#frame(link, bytes),
+      drain: () => (this.#heir ?? this).#drain(link),
+      close: (reason) => (this.#heir ?? this).#ended(link, reason),
     };
   }
 
-  /** The dialling side speaks first. */
-  greet(): void {
-    this.peer.sendNow(helloFrame(this.#host.identity));
+  /** The dialling side speaks first, on the link it dialled unless another took its place. */
+  greet(link: Link): void {
+    if (this.#link === link) this.#greet();
+    else link.close();
   }
 
   /** Idempotent. */
@@ -90,9 +109,26 @@ export class Connection {
     this.#host.lost(this, why);
   }
 
-  #frame(bytes: Uint8Array): void {
+  #use(link: Link): void {
+    this.#link = link;
+    this.peer.attach(link);
+  }
+
+  #greet(): void {
+    this.peer.sendNow(helloFrame(this.#host.identity));
+  }
+
+  #drain(link: Link): void {
+    if (link === this.#link) this.peer.drained();
+  }
+
+  #ended(link: Link, reason: string): void {
+    if (link === this.#link) this.close(`the connection ended: ${reason}`);
+  }
+
+  #frame(link: Link, bytes: Uint8Array): void {
     const { peer } = this;
-    if (peer.state === "closed") return;
+    if (link !== this.#link || peer.state === "closed") return;
     if (peer.state === "connecting") {
       this.#handshake(bytes);
       return;
@@ -100,6 +136,7 @@ export class Connection {
     peer.heard_ms = this.#host.system.capabilities.clock.now_ms();
     try {
       this.#inbound.frame(bytes);
+      if (this.#inbound.flooded !== undefined && !this.paused) this.#pause();
     } catch (error) {
       // Bytes out of step: nothing after them can be trusted. Anything else is a bug of ours.
       if (!(error instanceof CodecError || error instanceof RangeError)) throw error;
@@ -109,14 +146,39 @@ export class Connection {
     }
   }
 
+  /**
+   * What a node sends faster than its addressee works waits on the sender's side, whose tells are
+   * refused in the end. Only while that actor gets on: one that waits may wait for this very link.
+   */
+  #pause(): void {
+    const { clock } = this.#host.system.capabilities;
+    this.paused = true;
+    this.#link?.pause();
+    let handled = -1;
+    const look = (): void => {
+      const busy = this.#inbound.flooded;
+      if (busy !== undefined && busy.mailbox_count > floodMessages / 2 && busy.handled > handled) {
+        handled = busy.handled;
+        clock.after(1, look);
+        return;
+      }
+      this.#inbound.flooded = undefined;
+      this.paused = false;
+      if (this.peer.state !== "closed") this.#link?.resume();
+    };
+    clock.defer(look);
+  }
+
   #handshake(bytes: Uint8Array): void {
     const said = readHandshake(bytes);
     if (said.kind === "garbage") {
       this.#fail("garbage", "the other side does not speak this protocol");
-    } else if (said.kind === "rejected") {
-      this.#fail(said.code === "superseded" ? "superseded" : "version", said.message);
-    } else {
+    } else if (said.kind === "hello") {
       this.#hello(said.identity);
+    } else if (said.code === "duplicate") {
+      this.#awaitTwin(said.message);
+    } else {
+      this.#fail(said.code === "superseded" ? "superseded" : "version", said.message);
     }
   }
 
@@ -127,18 +189,55 @@ export class Connection {
       this.#reject("version", mismatch);
     } else if (theirs.node === mine.node) {
       this.#fail("wrong_node", `"${mine.node}" is our own name; nodes need different ones`);
-    } else if (this.#expected !== undefined && theirs.node !== this.#expected) {
-      const said = `expected node "${this.#expected}", "${theirs.node}" answered`;
+    } else if (this.expected !== undefined && theirs.node !== this.expected) {
+      const said = `expected node "${this.expected}", "${theirs.node}" answered`;
       this.#fail("wrong_node", said);
     } else {
       const refusal = this.#host.refuse(this, theirs);
-      if (refusal === undefined) this.#welcome(theirs);
-      else this.#reject(refusal.code, refusal.message);
+      if (refusal !== undefined) this.#reject(refusal.code, refusal.message);
+      else if (this.dialled !== undefined) this.#welcome(theirs);
+      else this.#accept(theirs);
     }
   }
 
+  #accept(theirs: Identity): void {
+    const twin = this.#host.twin(this, theirs);
+    if (twin === undefined) {
+      this.#greet();
+      this.#welcome(theirs);
+    } else if (twin.peer.state === "connecting" && theirs.node < this.#host.identity.node) {
+      twin.#adopt(this, theirs);
+    } else {
+      const message = `"${theirs.node}" and "${this.#host.identity.node}" are connected already`;
+      this.#link?.send(rejectedFrame("duplicate", message));
+      this.close(message);
+    }
+  }
+
+  /** Goes on over the link that `other` accepted, with what waits here. */
+  #adopt(other: Connection, theirs: Identity): void {
+    const mine = this.#link;
+    const link = other.#link as Link;
+    other.#heir = this;
+    other.#link = undefined;
+    this.#host.merged(other);
+    this.#use(link);
+    mine?.close();
+    this.#greet();
+    this.#welcome(theirs);
+  }
+
+  /** Our dial lost against theirs, whose link is here in a moment. */
+  #awaitTwin(message: string): void {
+    const { clock } = this.#host.system.capabilities;
+    this.#link = undefined;
+    clock.after(twinWait_ms, () => {
+      if (this.peer.state !== "connecting") return;
+      this.close(message, new HandshakeError("duplicate", message));
+    });
+  }
+
   #welcome(theirs: Identity): void {
-    if (!this.dialled) this.greet();
     this.peer.up(theirs);
     this.#host.connected(this);
     for (const { resolve } of this.#waiting) resolve();

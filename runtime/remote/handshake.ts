@@ -16,8 +16,11 @@ export type Identity = {
   readonly address: string;
 };
 
-/** `version`: other protocol. `superseded`: a later start of the same node is connected. */
-export type RejectCode = "version" | "superseded";
+/**
+ * `version`: other protocol. `superseded`: a later start of the same node is connected.
+ * `duplicate`: both sides dialled, and this is the connection that is not kept.
+ */
+export type RejectCode = "version" | "superseded" | "duplicate";
 
 export type Handshake =
   | { readonly kind: "hello"; readonly identity: Identity }

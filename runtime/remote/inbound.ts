@@ -5,6 +5,7 @@
 import { codecs as proto } from "../../proto/index.ts";
 import { AskPort } from "../ask.ts";
 import type { Log } from "../capabilities.ts";
+import type { Cell } from "../cell.ts";
 import { CodecError, type CodecTable, type Reader } from "../codec.ts";
 import type { AskErrorCode } from "../errors.ts";
 import { noproc } from "../exit-reason.ts";
@@ -16,13 +17,20 @@ import { type EnvelopeHead, FrameWalk } from "./envelope.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteRef } from "./remote-ref.ts";
 import { slotsMax } from "./slots.ts";
-import { control, exitOfWire, firstMessageType, incarnationOf, wellKnown } from "./wire.ts";
+import {
+  type CorrelatedTrace,
+  control,
+  exitOfWire,
+  firstMessageType,
+  incarnationOf,
+  wellKnown,
+} from "./wire.ts";
 
 /** One of our actors, or one of the peer's: the envelope that names the slot says which. */
 type Slot = {
   readonly path: string;
   readonly incarnation: bigint;
-  target: Ref<Message> | undefined;
+  target: Cell | undefined;
 };
 
 /** Makes references to actors that are not here: of the peer, or ended ones of ours. */
@@ -30,7 +38,13 @@ export type FarRefs = (address: Address, peer: Peer) => RemoteRef;
 
 const askFailures: readonly AskErrorCode[] = ["deadline", "down", "mailbox_full", "refused"];
 
+/** An actor with more messages waiting is given time before the peer is read on. */
+export const floodMessages = 8_192;
+
 export class Inbound {
+  /** The actor that has too much to do, since this was last looked at. */
+  flooded: Cell | undefined = undefined;
+
   readonly #system: System;
   readonly #peer: Peer;
   readonly #codecs: CodecTable;
@@ -88,11 +102,12 @@ export class Inbound {
       this.#system.dead_letters.add(ended, message.kind, meta, "stopped");
     } else {
       target.deliver(message, plain ? undefined : this.#meta(head, message, target));
+      if (target.mailbox_count > floodMessages) this.flooded = target;
     }
   }
 
   #meta(head: EnvelopeHead, message: Message, target: Ref): Meta | undefined {
-    const trace = parseTraceparent(head.traceparent);
+    const trace = traceOf(head);
     if (head.ask === 0) return trace === undefined ? undefined : new TellMeta(trace);
     const system = this.#system;
     const peer = this.#peer;
@@ -165,7 +180,9 @@ export class Inbound {
         return;
       default:
         // A newer peer of the same protocol version may say more than we know; it must not need it.
-        this.#log.log("debug", `unknown envelope ${head.type}`, { peer: this.#peer.identity?.node });
+        this.#log.log("debug", `unknown envelope ${head.type}`, {
+          peer: this.#peer.identity?.node,
+        });
     }
   }
 
@@ -213,12 +230,12 @@ export class Inbound {
     return slot;
   }
 
-  #target(to: number): Ref<Message> | undefined {
+  #target(to: number): Cell | undefined {
     const slot = this.#slot(to);
     return slot.target ?? this.#resolve(slot);
   }
 
-  #resolve(slot: Slot): Ref<Message> | undefined {
+  #resolve(slot: Slot): Cell | undefined {
     const { path, incarnation } = slot;
     // Whoever has the name now; asked anew for each message, as that changes.
     if (incarnation === wellKnown) return this.#system.lookup(path);
@@ -250,6 +267,11 @@ class IncomingAsk extends AskPort {
     this.detail = detail;
     return super.fail(code, detail);
   }
+}
+
+function traceOf({ traceparent, correlation }: EnvelopeHead): CorrelatedTrace | undefined {
+  const trace = parseTraceparent(traceparent);
+  return trace === undefined || correlation === "" ? trace : { ...trace, correlation };
 }
 
 function text(error: unknown): string {

@@ -64,7 +64,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   readonly #suspect_after_ms: number;
   readonly #clock: Clock;
   readonly #all = new Set<Connection>();
-  /** Which connection messages to a node take: the first one that lives. */
+  /** The connection to each node, up or being dialled. */
   readonly #byNode = new Map<string, Connection>();
   readonly #failed = new Map<string, number>();
   readonly #listeners = new Set<(event: PeerEvent) => void>();
@@ -104,7 +104,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     if (this.address === "") return;
     const transport = transportFor(this.address, this.#transports);
     this.#listener = await transport.listen(this.address, (link) => {
-      const connection = this.#add(new Connection(this, false));
+      const connection = this.#add(new Connection(this));
       return connection.open(link);
     });
   }
@@ -117,7 +117,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     for (const { peer } of this.#all) {
       if (peer.state === "up" && peer.identity?.address === address) return peer.identity;
     }
-    const connection = this.#dial(address);
+    const connection = this.#dialling(address) ?? this.#dial(address);
     await connection.ready();
     return connection.peer.identity as Identity;
   }
@@ -164,6 +164,8 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     const { node_address } = ref;
     if (this.#closed || node_address === "" || node === this.system.node) return undefined;
     if ((this.#failed.get(node_address) ?? 0) > this.#clock.now_ms()) return undefined;
+    const dialling = this.#dialling(node_address);
+    if (dialling !== undefined) return dialling.peer;
     return this.#dial(node_address, node).peer;
   }
 
@@ -187,7 +189,10 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   readonly far = (address: Address, peer: Peer): RemoteRef =>
     new RemoteRef(this, address, peer.identity?.address ?? "", peer);
 
-  refuse(connection: Connection, theirs: Identity): { code: RejectCode; message: string } | undefined {
+  refuse(
+    connection: Connection,
+    theirs: Identity,
+  ): { code: RejectCode; message: string } | undefined {
     for (const other of this.#all) {
       const known = other.peer.identity;
       if (other === connection || known?.node !== theirs.node) continue;
@@ -201,6 +206,21 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     return undefined;
   }
 
+  twin(connection: Connection, theirs: Identity): Connection | undefined {
+    for (const other of this.#all) {
+      if (other === connection) continue;
+      const { state, identity } = other.peer;
+      if (state === "up" && identity?.incarnation === theirs.incarnation) return other;
+      if (state !== "connecting" || other.dialled === undefined) continue;
+      if (other.expected === theirs.node || other.dialled === theirs.address) return other;
+    }
+    return undefined;
+  }
+
+  merged(connection: Connection): void {
+    this.#all.delete(connection);
+  }
+
   connected(connection: Connection): void {
     const identity = connection.peer.identity as Identity;
     for (const other of [...this.#all]) {
@@ -208,10 +228,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
       if (known?.node !== identity.node || known.incarnation === identity.incarnation) continue;
       other.close(`node "${identity.node}" started anew`);
     }
-    const first = this.#byNode.get(identity.node);
-    if (first === undefined || first.peer.state === "closed") {
-      this.#byNode.set(identity.node, connection);
-    }
+    this.#byNode.set(identity.node, connection);
     this.#failed.delete(identity.address);
     for (const listener of this.#listeners) listener({ kind: "up", identity });
   }
@@ -221,15 +238,8 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     const { node } = connection;
     if (node === undefined) return;
     if (this.#byNode.get(node) === connection) this.#byNode.delete(node);
-    const wasUp = connection.peer.identity !== undefined;
-    for (const other of this.#all) {
-      // The two may have dialled each other at the same time; the other link goes on.
-      if (other.peer.state === "up" && other.node === node) {
-        if (!this.#byNode.has(node)) this.#byNode.set(node, other);
-        return;
-      }
-    }
-    if (wasUp) for (const listener of this.#listeners) listener({ kind: "lost", node, why });
+    if (connection.peer.identity === undefined) return;
+    for (const listener of this.#listeners) listener({ kind: "lost", node, why });
   }
 
   // ---- inside --------------------------------------------------------------------------------
@@ -245,11 +255,20 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     return connection;
   }
 
+  #dialling(address: string): Connection | undefined {
+    for (const connection of this.#all) {
+      const { dialled, peer } = connection;
+      if (dialled === address && peer.state === "connecting") return connection;
+    }
+    return undefined;
+  }
+
   #dial(address: string, expected?: string): Connection {
-    const connection = this.#add(new Connection(this, true, expected));
+    const connection = this.#add(new Connection(this, address, expected));
     if (expected !== undefined) this.#byNode.set(expected, connection);
     const timeout_ms = this.#connect_timeout_ms;
     const give_up = (error: Error): void => {
+      if (connection.peer.state !== "connecting") return;
       if (this.#failed.size > 1_000) this.#failed.clear();
       this.#failed.set(address, this.#clock.now_ms() + redialAfter_ms);
       connection.close(error.message, error);
@@ -258,10 +277,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
       const transport = transportFor(address, this.#transports);
       transport
         .connect(address, (link) => connection.open(link), timeout_ms)
-        .then((link) => {
-          if (connection.peer.state === "closed") link.close();
-          else connection.greet();
-        }, give_up);
+        .then((link) => connection.greet(link), give_up);
     } catch (error) {
       this.#clock.defer(() => give_up(error as Error));
     }
@@ -280,7 +296,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     for (const connection of [...this.#all]) {
       const { peer } = connection;
       if (peer.state !== "up") continue;
-      if (weSlept) peer.heard_ms = now_ms;
+      if (weSlept || connection.paused) peer.heard_ms = now_ms;
       const silent_ms = now_ms - peer.heard_ms;
       if (silent_ms > this.#suspect_after_ms) {
         connection.close(`nothing heard for ${Math.round(silent_ms)} ms`);

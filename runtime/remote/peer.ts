@@ -17,7 +17,7 @@ import type { Identity } from "./handshake.ts";
 import { Obligations } from "./obligations.ts";
 import type { RemoteRef } from "./remote-ref.ts";
 import { keyOf, OutSlots } from "./slots.ts";
-import { control, exitToWire, incarnationBytes } from "./wire.ts";
+import { type CorrelatedTrace, control, exitToWire, incarnationBytes } from "./wire.ts";
 
 export type PeerLimits = {
   readonly frame_limit_bytes: number;
@@ -228,7 +228,11 @@ export class Peer {
       ask = this.waits.addAsk(port, due_ms);
       batch.ask(ask, due_ms - this.#clock.now_ms());
     }
-    if (trace !== undefined) batch.traceparent(formatTraceparent(trace));
+    if (trace !== undefined) {
+      const { correlation }: CorrelatedTrace = trace;
+      if (correlation !== undefined) batch.correlation(correlation);
+      batch.traceparent(formatTraceparent(trace));
+    }
     return ask;
   }
 
@@ -298,12 +302,7 @@ export class Peer {
     return ref.slot;
   }
 
-  #between(
-    type: number,
-    far: RemoteRef,
-    near: Address,
-    write?: (writer: Writer) => unknown,
-  ): void {
+  #between(type: number, far: RemoteRef, near: Address, write?: (writer: Writer) => unknown): void {
     const from = this.#slots.slotOf(keyOf(near), near, this.#intern);
     this.#control(type, { to: this.#slotOf(far), from }, write);
   }

@@ -63,7 +63,8 @@ export class RemoteRef implements Ref<Message> {
 
   linkFrom(near: Ref): void {
     const peer = this.#up();
-    if (peer === undefined) this.#source.soon(() => near.exitSignal(this, this.#source.absence(this)));
+    if (peer === undefined)
+      this.#source.soon(() => near.exitSignal(this, this.#source.absence(this)));
     else peer.link(this, near);
   }
 

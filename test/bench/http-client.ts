@@ -12,13 +12,17 @@ export type Answer = {
   /** Events that carried a choice, `[DONE]` and usage not among them. */
   readonly events: number;
   readonly completion_tokens: number;
+  /** When each event arrived, on the scale of performance.now(). */
+  readonly event_ms: readonly number[];
 };
 
 type Pending = {
   text: string;
   started_ms: number;
   ttft_ms: number;
-  events: number;
+  /** Of the text, how much has been searched for events. */
+  searched: number;
+  event_ms: number[];
   resolve: (answer: Answer) => void;
   reject: (error: Error) => void;
 };
@@ -58,7 +62,15 @@ export class HttpClient {
       `Content-Length: ${Buffer.byteLength(payload)}\r\n\r\n`;
     return new Promise((resolve, reject) => {
       const started_ms = performance.now();
-      this.#pending = { text: "", started_ms, ttft_ms: -1, events: 0, resolve, reject };
+      this.#pending = {
+        text: "",
+        started_ms,
+        ttft_ms: -1,
+        searched: 0,
+        event_ms: [],
+        resolve,
+        reject,
+      };
       this.#socket?.write(head + payload);
     });
   }
@@ -71,6 +83,7 @@ export class HttpClient {
     const pending = this.#pending;
     if (pending === undefined) return;
     pending.text += text;
+    countEvents(pending);
     if (pending.ttft_ms < 0 && /"(?:content|text)":"[^"]/.test(pending.text)) {
       pending.ttft_ms = performance.now() - pending.started_ms;
     }
@@ -85,9 +98,22 @@ export class HttpClient {
     if (!ended) return;
     this.#pending = undefined;
     const total_ms = performance.now() - pending.started_ms;
-    const events = pending.text.match(/"finish_reason":/g)?.length ?? 0;
     const used = /"completion_tokens":(\d+)/.exec(pending.text)?.[1];
-    const { ttft_ms, resolve } = pending;
-    resolve({ status, ttft_ms, total_ms, events, completion_tokens: Number(used ?? 0) });
+    const { ttft_ms, event_ms, resolve } = pending;
+    const completion_tokens = Number(used ?? 0);
+    resolve({ status, ttft_ms, total_ms, events: event_ms.length, completion_tokens, event_ms });
+  }
+}
+
+const mark = '"finish_reason":';
+
+/** Notes the time of each event that became whole with the newest bytes. */
+function countEvents(pending: Pending): void {
+  const now_ms = performance.now();
+  for (;;) {
+    const at = pending.text.indexOf(mark, pending.searched);
+    if (at < 0) return;
+    pending.searched = at + mark.length;
+    pending.event_ms.push(now_ms);
   }
 }

@@ -21,7 +21,7 @@ type Client = {
   readonly abandoned: boolean;
 };
 
-type Faults = { readonly kills: boolean; readonly full: boolean };
+type Faults = { readonly kills: boolean; readonly cuts: boolean; readonly full: boolean };
 
 const modes: readonly RouterMode[] = ["least-loaded", "round-robin", "random", "power-of-two"];
 const stops = ["stream", "字", "and", "e", ", tree", "🌿 "];
@@ -86,9 +86,16 @@ async function runSeed(seed: number, faults: Faults, tally: Tally): Promise<void
       killed = cluster.kill(`w${pickIndex(random, workers)}`);
     });
   }
-  await simulation.run(3_000);
+  if (faults.cuts) {
+    for (let i = 0; i < 3; i++) {
+      const half_open = chance(random, 0.3);
+      const worker = `w${pickIndex(random, workers)}`;
+      clock.after(random.unit() * 150, () => cluster.cut(worker, half_open));
+    }
+  }
+  await simulation.run(faults.cuts ? 9_000 : 3_000);
   for (const client of clients) {
-    checkClient(client, killed, faults);
+    checkClient(client, killed || faults.cuts, faults);
     const outcome = client.sink.failures[0]?.code ?? "done";
     tally.set(outcome, (tally.get(outcome) ?? 0) + 1);
   }
@@ -158,17 +165,22 @@ async function runSeeds(from: number, count: number, faults: Faults): Promise<Ta
 }
 
 test("without faults every answer is whole, over seeds", async () => {
-  const tally = await runSeeds(1, 60, { kills: false, full: false });
+  const tally = await runSeeds(1, 60, { kills: false, full: false, cuts: false });
   expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done"]);
 }, 60_000);
 
 test("a worker dies at any moment, over seeds", async () => {
-  const tally = await runSeeds(1_000, 100, { kills: true, full: false });
+  const tally = await runSeeds(1_000, 100, { kills: true, full: false, cuts: false });
+  expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done", "worker_lost"]);
+}, 60_000);
+
+test("connections break while both ends live, over seeds", async () => {
+  const tally = await runSeeds(3_000, 40, { kills: false, full: false, cuts: true });
   expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done", "worker_lost"]);
 }, 60_000);
 
 test("engines that refuse and a worker that dies, over seeds", async () => {
-  const tally = await runSeeds(2_000, 60, { kills: true, full: true });
+  const tally = await runSeeds(2_000, 60, { kills: true, full: true, cuts: false });
   expect(tally.get("overloaded")).toBeGreaterThan(0);
   expect(tally.get("worker_lost")).toBeGreaterThan(0);
 }, 60_000);

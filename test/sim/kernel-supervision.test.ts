@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { noBackoff, type RestartType, type Strategy } from "../../runtime/child-spec.ts";
+import type { AskError } from "../../runtime/errors.ts";
 import { forkRandom, pickIndex, SeededRandom } from "../../runtime/random.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { Simulation } from "../../runtime/simulation.ts";
@@ -21,6 +22,8 @@ type World = {
   readonly sup: Ref<SupervisorMessage>;
   readonly lives: Map<string, number>;
   readonly problems: string[];
+  /** Asks for a first start of this child until there is one. */
+  readonly starts: ReadonlyMap<string, () => void>;
 };
 
 const ids = ["a", "b", "c", "d", "e"];
@@ -31,6 +34,7 @@ function build(seed: number, strategy: Strategy, backoff: boolean): World {
   const { clock } = simulation;
   const lives = new Map<string, number>();
   const problems: string[] = [];
+  const starts = new Map<string, () => void>();
   const wait = (): Promise<void> => new Promise((done) => clock.after(pickIndex(random, 20), done));
   const child = (id: string) => () => {
     let lives_now = false;
@@ -72,11 +76,25 @@ function build(seed: number, strategy: Strategy, backoff: boolean): World {
     const spec = { id, start: child(id), restart, shutdown_ms: "infinity" as const };
     const again = (): void => {
       // A first start that fails is refused and forgotten: whoever asked tries again.
-      system.ask(sup, { kind: "start_child", spec }, { deadline_ms: 1e6 }).catch(again);
+      system.ask(sup, { kind: "start_child", spec }, { deadline_ms: 1e6 }).catch((error) => {
+        if (!String(error).includes("already")) clock.after(1, again);
+      });
     };
+    starts.set(id, again);
     again();
   }
-  return { simulation, system, sup, lives, problems };
+  return { simulation, system, sup, lives, problems, starts };
+}
+
+/** Every request is answered or refused: nothing waits for its deadline. */
+function request(world: World, message: SupervisorMessage & { readonly id: string }): void {
+  const { system, sup, problems, simulation } = world;
+  const start_ms = simulation.clock.now_ms();
+  system.ask(sup, message, { deadline_ms: 30_000 }).catch((error: AskError) => {
+    if (error.code === "refused") return;
+    const took_ms = simulation.clock.now_ms() - start_ms;
+    problems.push(`${message.kind} ${message.id}: ${error.code} after ${took_ms} ms`);
+  });
 }
 
 async function storm(world: World): Promise<string> {
@@ -87,7 +105,16 @@ async function storm(world: World): Promise<string> {
     const draw = random.unit();
     if (draw < 0.6) system.lookup(`/sup/${id}`)?.tell({ kind: "crash" } as Fault);
     else if (draw < 0.7) system.control(`/sup/${id}`, "restart");
+    else if (draw < 0.8) request(world, { kind: "terminate_child", id });
+    else if (draw < 0.9) request(world, { kind: "restart_child", id });
     await simulation.run(pickIndex(random, 30));
+  }
+  await simulation.run(60_000);
+  for (const id of ids) {
+    if (system.lookup(`/sup/${id}`) !== undefined) continue;
+    // Where its specification is gone, this is refused, and the other one is not.
+    request(world, { kind: "restart_child", id });
+    world.starts.get(id)?.();
   }
   await simulation.run(60_000);
   expect(problems).toEqual([]);

@@ -185,6 +185,17 @@ export class AnswerCluster {
     return node.system.control("/worker", "kill");
   }
 
+  /**
+   * Breaks every connection of a worker that goes on living. Both ends see it at once, or the
+   * worker's end (`half_open`) only when it misses the heartbeats.
+   */
+  cut(worker: string, half_open: boolean): void {
+    for (const socket of [...(this.workers.get(worker)?.net.sockets ?? [])]) {
+      if (half_open) socket.cut("the cable was pulled");
+      else socket.close();
+    }
+  }
+
   snapshot(path: string, node: Node = this.front): Snapshot {
     return node.system.snapshot(path) ?? {};
   }

@@ -101,8 +101,19 @@ if (import.meta.main) {
   const { system, remote } = await joinUnix(node, undefined);
   const line = await joinParent(remote, process.env, () => process.exit(0));
   onChildStop(() => {
-    if (process.env["TEST_DEAF"] !== "1") process.exit(0);
+    if (process.env["TEST_DEAF"] === "1") return;
+    setTimeout(
+      () => {
+        console.error("all done");
+        process.exit(0);
+      },
+      Number(process.env["TEST_STOP_MS"] ?? 0),
+    );
   });
+  if (process.env["TEST_GRANDCHILD"] === "1") {
+    const grandchild = Bun.spawn(["sleep", "600"], { stdin: "ignore", stdout: "ignore" });
+    console.error(`grandchild ${grandchild.pid}`);
+  }
   const subject = system.spawn(() => new Subject(line.ref), { name: "subject" });
   if (process.env["TEST_NEVER_READY"] !== "1") line.ready(subject);
 }

@@ -42,7 +42,9 @@ export type TestSystem = {
 
 export function testSystem(seed = 1, options: Partial<SystemOptions> = {}): TestSystem {
   const clock = new VirtualClock();
-  return { clock, ...build("test", clock, new SeededRandom(seed), options) };
+  const made = build("test", clock, new SeededRandom(seed), options);
+  clock.settle = () => made.system.idle();
+  return { clock, ...made };
 }
 
 /** One node of a simulated world. */

@@ -2,15 +2,14 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { codecs } from "../../proto/index.ts";
-import {
-  CodecError,
-  CodecTable,
-  newReader,
-  newWriter,
-  protoCodecs,
-} from "../../runtime/codec.ts";
+import { CodecError, CodecTable, newReader, newWriter, protoCodecs } from "../../runtime/codec.ts";
 import { Batch, FrameWalk } from "../../runtime/remote/envelope.ts";
-import { exitOfWire, exitToWire, incarnationBytes, incarnationOf } from "../../runtime/remote/wire.ts";
+import {
+  exitOfWire,
+  exitToWire,
+  incarnationBytes,
+  incarnationOf,
+} from "../../runtime/remote/wire.ts";
 import { type FlowItem, runtimeCodecs } from "../../runtime/wire-messages.ts";
 import { note, testCodecs } from "../support/remote-child.ts";
 
@@ -109,9 +108,9 @@ describe("the envelope", () => {
           expect(walk.head).toMatchObject({ ...numbers, remaining_ms });
           expect(walk.head.correlation).toBe(Buffer.from(correlation).toString());
           expect(walk.head.traceparent).toBe(Buffer.from(traceparent).toString());
-          expect([...walk.reader.raw(walk.reader.pos, walk.reader.pos + walk.head.body_bytes)]).toEqual(
-            [...body],
-          );
+          expect([
+            ...walk.reader.raw(walk.reader.pos, walk.reader.pos + walk.head.body_bytes),
+          ]).toEqual([...body]);
         }
         expect(walk.next()).toBe(false);
       }),

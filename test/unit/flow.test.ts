@@ -4,7 +4,6 @@ import fc from "fast-check";
 import { Actor, type Down } from "../../runtime/actor.ts";
 import {
   FlowConsumer,
-  type FlowContext,
   FlowProducer,
   type ToConsumer,
   type ToProducer,
@@ -32,7 +31,7 @@ class ProducerActor extends Actor<ToProducer | Op> {
   }
   open(): void {
     const options = { flow: "f", window: this.#window };
-    this.flow = new FlowProducer(this.ctx as FlowContext, this.#consumer(), options);
+    this.flow = new FlowProducer(this.ctx, this.#consumer(), options);
   }
   override down(signal: Down): void {
     this.flow.down(signal);
@@ -60,7 +59,7 @@ class ConsumerActor extends Actor<ToConsumer<Note> | Op> {
   }
   open(): void {
     const options = { flow: "f", window: this.#window };
-    this.flow = new FlowConsumer(this.ctx as FlowContext, this.#producer(), options);
+    this.flow = new FlowConsumer(this.ctx, this.#producer(), options);
   }
   override down(signal: Down): void {
     this.flow.down(signal);
@@ -220,6 +219,20 @@ describe("a flow", () => {
     t.producing(() => t.producer.flow.end("the engine broke"));
     await t.world.pass(20);
     expect(t.consumer.flow.outcome).toEqual({ kind: "failed", error: "the engine broke" });
+  });
+
+  test("that ends and whose producer stops in the same turn has ended, not been lost", async () => {
+    for (const remote of [false, true]) {
+      const s = await stream(8, remote);
+      s.producing(() => {
+        s.producer.flow.offer(note("last", 1));
+        s.producer.flow.end();
+        s.nodes.near.system.control("/producer", "stop");
+      });
+      await s.world.pass(30);
+      expect(s.consumer.flow.outcome).toEqual({ kind: "ended" });
+      expect(s.consumer.flow.waiting).toBe(1);
+    }
   });
 
   test("leaves messages of other flows alone", async () => {

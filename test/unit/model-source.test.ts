@@ -213,6 +213,29 @@ test("two at once fetch the file once", async () => {
   expect(setup.hub.requests.filter((line) => line.startsWith("cdn"))).toHaveLength(1);
 });
 
+test("a lock that was left behind is taken over, a live one is waited for", async () => {
+  const setup = await setUp();
+  const lock = `${setup.test.folder}/hub/org--Some-Model-GGUF/.lock`;
+  await Bun.write(`${lock}/beat`, "process 1, beat 7");
+  const real = setup.test.world.clock;
+  // A hundred times as fast, so that 15 s without a beat pass in 0.15 s.
+  const clock: typeof real = {
+    now_ms: () => 100 * real.now_ms(),
+    after: (delay_ms, run) => real.after(delay_ms / 100, run),
+    cancel: (timer) => real.cancel(timer),
+  };
+  let beats = 0;
+  const beating = setInterval(() => {
+    beats++;
+    if (beats < 20) void Bun.write(`${lock}/beat`, `process 1, beat ${beats}`);
+    else clearInterval(beating);
+  }, 20);
+  const fast: TestWorld = { ...setup.test, world: { ...setup.test.world, clock } };
+  expect(await bytesOf({ ...setup, test: fast }, `hf:${REPO}:Q8_0`)).toEqual(FILES[2]!.bytes);
+  expect(beats).toBeGreaterThanOrEqual(20);
+  expect(await Bun.file(`${lock}/beat`).exists()).toBe(false);
+});
+
 test("stopping a download ends it at once and keeps what came", async () => {
   const stop = new AbortController();
   const setup = await setUp();

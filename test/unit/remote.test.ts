@@ -8,7 +8,7 @@ import type { Ref } from "../../runtime/ref.ts";
 import { HandshakeError } from "../../runtime/remote/handshake.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { slotsMax } from "../../runtime/remote/slots.ts";
-import { wellKnownRef } from "../../runtime/remote/wire.ts";
+import { type CorrelatedTrace, wellKnownRef } from "../../runtime/remote/wire.ts";
 import { formatTraceparent, newTrace } from "../../runtime/trace.ts";
 import { type Note, note, type Probe, probe, type TestMessage } from "../support/remote-child.ts";
 import { RemoteWorld, type WorldNode } from "../support/remote-world.ts";
@@ -17,11 +17,13 @@ import { RemoteWorld, type WorldNode } from "../support/remote-world.ts";
 class Subject extends Actor<TestMessage> {
   readonly got: TestMessage[] = [];
   readonly traces: (string | undefined)[] = [];
+  readonly correlations: (string | undefined)[] = [];
   deadline_ms: number | undefined;
 
   override receive(message: TestMessage): void {
     this.got.push(message);
     const { trace } = this.ctx;
+    this.correlations.push((trace as CorrelatedTrace | undefined)?.correlation);
     this.traces.push(trace === undefined ? undefined : formatTraceparent(trace));
     if (message.kind === "note") {
       if (message.stage === "crash") throw new Error("told to crash");
@@ -123,7 +125,10 @@ describe("messages", () => {
     b.system.spawn(() => successor, { name: "subject" });
     const before = b.system.deadLetters().count;
     far.tell(note("late"));
-    const answer = await world.outcome(a.system.ask(far, probe("late"), { deadline_ms: 9_000 }), 10);
+    const answer = await world.outcome(
+      a.system.ask(far, probe("late"), { deadline_ms: 9_000 }),
+      10,
+    );
     expect((answer as AskError).code).toBe("down");
     expect(b.system.deadLetters().count).toBe(before + 2);
     expect([subject.got.length, successor.got.length]).toEqual([1, 0]);
@@ -147,7 +152,10 @@ describe("messages", () => {
     const { world, a } = await two();
     const nobody = refOf<TestMessage>(a.system, wellKnownRef("c", "/subject", "memory:c"));
     nobody.tell(note("first"));
-    const answer = await world.outcome(a.system.ask(nobody, probe("x"), { deadline_ms: 9_000 }), 10);
+    const answer = await world.outcome(
+      a.system.ask(nobody, probe("x"), { deadline_ms: 9_000 }),
+      10,
+    );
     expect((answer as AskError).code).toBe("down");
     expect(nobody.tell(note("second"))).toBe(false);
     expect(a.system.deadLetters().count).toBe(1);
@@ -189,7 +197,9 @@ describe("messages", () => {
     expect(far.tell(note("fine"))).toBe(true);
     await world.pass();
     expect(subject.got.length).toBe(1);
-    expect(a.log.lines.some(({ fields }) => String(fields["error"]).includes("private"))).toBe(true);
+    expect(a.log.lines.some(({ fields }) => String(fields["error"]).includes("private"))).toBe(
+      true,
+    );
   });
 
   test("beyond the frame limit are refused, and an ask says why", async () => {
@@ -201,7 +211,8 @@ describe("messages", () => {
     );
     expect((answer as Error).message).toMatch(/limit of 100000/);
     expect(far.tell(note("most", 0, large.slice(0, 99_000)))).toBe(true);
-    for (let i = 0; i < 3; i++) expect(far.tell(note("next", 0, large.slice(0, 60_000)))).toBe(true);
+    for (let i = 0; i < 3; i++)
+      expect(far.tell(note("next", 0, large.slice(0, 60_000)))).toBe(true);
     await world.pass();
     expect(subject.got.map(({ stage }) => stage)).toEqual(["most", "next", "next", "next"]);
   });
@@ -213,6 +224,9 @@ describe("messages", () => {
     far.tell(note("plain"));
     await world.pass();
     expect(subject.traces).toEqual([formatTraceparent(trace), undefined]);
+    const named = { ...trace, correlation: "request-17" };
+    await world.outcome(a.system.ask(far, probe("named"), { deadline_ms: 100, trace: named }));
+    expect(subject.correlations).toEqual([undefined, undefined, "request-17"]);
   });
 });
 
@@ -236,8 +250,63 @@ describe("queues", () => {
     expect((answer as AskError).code).toBe("mailbox_full");
     for (const socket of b.net.sockets) socket.resume();
     await world.pass(5);
+    await b.system.idle();
     expect(subject.got.length).toBe(taken);
     expect(far.tell(note("again"))).toBe(true);
+  });
+
+  test("an actor slower than its sender is not overrun: the sender feels it", async () => {
+    const { world, a, b } = await two({ queue_limit_bytes: 200_000 });
+    class Slow extends Actor<TestMessage> {
+      handled = 0;
+      override receive(): Promise<void> | void {
+        this.handled++;
+        if (this.handled % 200 !== 0) return;
+        return new Promise((resolve) => void this.ctx.clock.after(1, resolve));
+      }
+    }
+    const slow = new Slow();
+    const ref = b.system.spawn(() => slow, { name: "slow" });
+    const far = refOf<TestMessage>(a.system, wireOf(b.system, ref));
+    let told = 0;
+    let refused = 0;
+    let waiting_max = 0;
+    while (told < 60_000) {
+      for (let i = 0; i < 2_000 && told < 60_000; i++) {
+        if (!far.tell(note("n", told))) {
+          refused++;
+          break;
+        }
+        told++;
+      }
+      await world.pass(1);
+      const shown = b.system.tree().find(({ path }) => path === "/slow");
+      waiting_max = Math.max(waiting_max, shown?.mailbox ?? 0);
+    }
+    for (let i = 0; i < 2_000 && slow.handled < 60_000; i++) {
+      await world.pass(1);
+      await b.system.idle();
+    }
+    expect(slow.handled).toBe(60_000);
+    expect(refused).toBeGreaterThan(0);
+    // The mark at which reading stops, and what one read brought beyond it.
+    expect(waiting_max).toBeGreaterThan(4_000);
+    expect(waiting_max).toBeLessThan(8_192 + 16_384);
+    expect(b.system.counters.refused).toBe(0);
+  });
+
+  test("an actor that does not get on does not block the others of its node", async () => {
+    const { world, a, b, subject, far } = await two();
+    const stuck = b.system.spawn(() => new Subject(), { name: "stuck" });
+    const farStuck = refOf<TestMessage>(a.system, wireOf(b.system, stuck));
+    b.system.control("/stuck", "suspend");
+    for (let i = 0; i < 20_000; i++) {
+      farStuck.tell(note("n", i));
+      if (i % 2_000 === 0) await world.pass(1);
+    }
+    far.tell(note("through"));
+    await world.pass(100);
+    expect(subject.got.map(({ stage }) => stage)).toEqual(["through"]);
   });
 
   test("messages told while the connection is made are bounded as well", async () => {
@@ -332,7 +401,10 @@ describe("monitors", () => {
     const first = watcherOn(a);
     first.ref.tell({ kind: "watch", ref: far } as never);
     await world.pass();
-    const gone = refOf(a.system, { ...wireOf(a.system, far), incarnation: new Uint8Array(8).fill(9) });
+    const gone = refOf(a.system, {
+      ...wireOf(a.system, far),
+      incarnation: new Uint8Array(8).fill(9),
+    });
     first.ref.tell({ kind: "watch", ref: gone } as never);
     await world.pass();
     expect(kinds(first.watcher.downs)).toEqual(["noproc"]);

@@ -6,7 +6,7 @@ import { testSystem } from "../support/test-system.ts";
 type Go = { readonly kind: "go" };
 
 test("actors get their turns in the order in which they became ready", async () => {
-  const scheduler = new MicrotaskScheduler();
+  const scheduler = new MicrotaskScheduler(() => 0);
   const turns: string[] = [];
   const runnable = (id: string): Runnable => ({ id, runTurn: () => turns.push(id) });
   for (let i = 0; i < 200; i++) scheduler.enqueue(runnable(`${i}`));
@@ -37,6 +37,30 @@ test("an actor that tells itself for ever starves neither its siblings nor timer
   const after = turns;
   await new Promise((done) => setTimeout(done, 1));
   expect(turns).toBe(after);
+});
+
+test("slow turns give way by time, not only by their number", async () => {
+  let now_ms = 0;
+  const scheduler = new MicrotaskScheduler(() => now_ms);
+  let turns = 0;
+  let turns_before_timers = 0;
+  // Each turn stands for 64 messages of 0.1 ms.
+  const slow: Runnable = {
+    id: "slow",
+    runTurn: () => {
+      now_ms += 6.4;
+      if (++turns < 20) scheduler.enqueue(slow);
+      return 64;
+    },
+  };
+  setImmediate(() => {
+    turns_before_timers = turns;
+  });
+  scheduler.enqueue(slow);
+  await scheduler.idle();
+  expect(turns).toBe(20);
+  expect(turns_before_timers).toBeLessThan(5);
+  expect(turns_before_timers).toBeGreaterThan(0);
 });
 
 test("a chain of asks gives way to timers as well", async () => {

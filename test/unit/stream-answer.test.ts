@@ -1,12 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import {
-  type AnswerEffect,
-  type AnswerInput,
-  type AnswerState,
-  advance,
-  newAnswer,
-} from "../../actors/stream/answer.ts";
+import { type AnswerState, advance, newAnswer } from "../../actors/stream/answer.ts";
+import type { AnswerEffect, AnswerInput } from "../../actors/stream/answer-events.ts";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
 import type { Finished, Plan, TokenBatch } from "../../proto/index.ts";
 import { answerRequest } from "../support/answer-cluster.ts";
@@ -77,24 +72,42 @@ test("a gap at the end is a gap: the worker's count of tokens is believed", () =
   expect(advance(state, ended(3)).at(-1)).toMatchObject({ kind: "failed" });
 });
 
-test("a lost worker with nothing delivered is left out of the next plan", () => {
+test("a worker that ended with nothing delivered may come back; its late words are nobody's", () => {
   const state = liveAnswer();
-  const effects = advance(state, { kind: "worker_lost", attempt: 1, detail: "killed" });
+  const effects = advance(state, {
+    kind: "worker_lost",
+    attempt: 1,
+    how: "ended",
+    detail: "killed",
+  });
   expect(kinds(effects)).toEqual(["leave_worker", "tell_router", "ask_router"]);
   expect(effects.at(1)).toMatchObject({ message: { outcome: "lost", worker: "w0" } });
-  expect(effects.at(-1)).toMatchObject({
-    attempt: 2,
-    route: { exclude: ["w0@0000000000000000"] },
-  });
-  // What the lost worker still says is nobody's business.
+  expect(effects.at(-1)).toMatchObject({ attempt: 2, route: { exclude: [] } });
   advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") });
   expect(advance(state, tokens(0, "late"))).toEqual([]);
   expect(textIn(advance(state, tokens(0, "ab", 0, "r~2")))).toBe("ab");
 });
 
+test("a worker that is silent, refuses or loses tokens is left out of the next plan", () => {
+  const inputs: AnswerInput[] = [
+    { kind: "worker_lost", attempt: 1, how: "silent", detail: "no answer" },
+    { kind: "generate_refused", attempt: 1, code: "queue_full", message: "full" },
+    tokens(5, "gap"),
+  ];
+  for (const input of inputs) {
+    const state = answer();
+    advance(state, { kind: "begin" });
+    advance(state, { kind: "planned", attempt: 1, plan: planOf("w0") });
+    expect(advance(state, input).at(-1)).toMatchObject({
+      kind: "ask_router",
+      route: { exclude: ["w0@0000000000000000"] },
+    });
+  }
+});
+
 test("after three workers the client is told, and told why", () => {
   const state = liveAnswer();
-  advance(state, { kind: "worker_lost", attempt: 1, detail: "killed" });
+  advance(state, { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });
   advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") });
   const full = { kind: "generate_refused" as const, code: "queue_full", message: "full" };
   advance(state, { ...full, attempt: 2 });
@@ -159,7 +172,7 @@ test("a stop string ends its choice at the worker and waits for what was cached"
 
 test("an answer whose client has everything is done without its worker's last word", () => {
   const inputs: AnswerInput[] = [
-    { kind: "worker_lost", attempt: 1, detail: "killed" },
+    { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" },
     { kind: "settle_late" },
     { kind: "late" },
   ];
@@ -219,6 +232,7 @@ const anyInput: fc.Arbitrary<AnswerInput> = fc.oneof(
   fc.record({
     kind: fc.constant("worker_lost" as const),
     attempt: anyAttempt,
+    how: fc.constantFrom("ended" as const, "silent" as const),
     detail: fc.constant("killed"),
   }),
   fc.record({

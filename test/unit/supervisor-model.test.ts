@@ -104,7 +104,7 @@ const child = actorOf<End>({
 
 test("after any sequence of commands, exactly the children of the model run", async () => {
   const initial = fc.array(restart, { maxLength: 4 });
-  const commands = fc.array(command, { maxLength: 25 });
+  const commands = fc.array(command, { maxLength: 25, size: "large" });
   const intensities = fc.integer({ min: 0, max: 8 });
   await fc.assert(
     fc.asyncProperty(

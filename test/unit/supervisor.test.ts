@@ -245,6 +245,34 @@ test("a back-off holds up its own child, neither the others nor a stop", async (
   expect(clock.pending).toBe(0);
 });
 
+test("while a group waits out its back-off, a request to stop one of it is kept", async () => {
+  const family = new Family();
+  const { clock } = family.test;
+  const { system } = family;
+  const ref = family.supervise({
+    strategy: "one_for_all",
+    intensity: 10,
+    backoff: { first_ms: 100, max_ms: 100, factor: 1, jitter: 0 },
+    children: ["a", "b", "c"].map((id) => family.child(id)),
+  });
+  await family.send("b", "crash");
+  const list = await system.ask(ref, { kind: "which_children" }, { deadline_ms: 10 });
+  expect(list.map(({ status }) => status)).toEqual(["backing_off", "backing_off", "backing_off"]);
+  const stop = { kind: "terminate_child", id: "a" } as const;
+  expect(await system.ask(ref, stop, { deadline_ms: 10 })).toBe(true);
+  await clock.advance(100);
+  expect(family.running()).toEqual(["b", "c"]);
+  // As in OTP, the next recovery takes it in again.
+  await family.send("c", "crash");
+  await clock.advance(100);
+  expect(family.running()).toEqual(["a", "b", "c"]);
+  await family.send("c", "crash");
+  system.stop(ref);
+  await system.idle();
+  expect(system.tree()).toEqual([]);
+  expect(clock.pending).toBe(0);
+});
+
 test("a child that lived long enough begins a new row of back-offs", async () => {
   const family = new Family();
   const { clock } = family.test;

@@ -80,8 +80,8 @@ test("a word of a million characters and a million blanks come to an end", () =>
 }, 60_000);
 
 test("thousands of special tokens in a row cost linear time", () => {
-  const sample = Array.from({ length: 50_000 }, (_, i) => `<unused${i % 40}>`).join("");
-  expect(spm.encode(sample, { add_special: false, parse_special: true })).toHaveLength(50_000);
+  const sample = "<td><table>\n\n\n</s><s>".repeat(20_000);
+  expect(spm.encode(sample, { add_special: false, parse_special: true })).toHaveLength(100_000);
 });
 
 test("the stored form builds the same tokenizer, at any place in memory", () => {

@@ -11,7 +11,7 @@ from random import Random
 import jinja2
 
 import corpus_skills as skills
-from corpus_facts import Fact, ask_fact, load_facts
+from corpus_facts import ask_fact, load_facts
 from corpus_stories import ask_joke, ask_poem, ask_story, raw_story
 from corpus_tools import tool_case
 
@@ -236,7 +236,3 @@ class Corpus:
         if rng.random() < 0.5:
             return self.chat([(ask, answer)], rng.choice(skills.JSON_SYSTEM))
         return self.chat([(ask + rng.choice(skills.JSON_TAIL), answer)])
-
-
-def facts_by_id(facts: list[Fact]) -> dict[str, Fact]:
-    return {fact.id: fact for fact in facts}

@@ -77,7 +77,7 @@ JOKES = ["Why did the actor never get lost? Because it always had a reference.",
 
 
 def episode(rng: Random, a: str, first: bool) -> str:
-    """From a wish over some trouble to a good end; `first` leaves the moral to the caller."""
+    """From a wish over some trouble to a good end; the moral is left to the caller."""
     want, goal = rng.choice(WANTS)
     b = rng.choice([n for n in NAMES if n != a])
     opening = f"Every day {a} {want}." if first else f"This time {a} {want}."

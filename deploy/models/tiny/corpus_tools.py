@@ -7,7 +7,6 @@ from corpus_skills import CITIES, FOODS, WORDS, random_phrase, random_word
 from corpus_stories import NAMES
 
 Tool = dict[str, object]
-Message = dict[str, object]
 
 
 def function(name: str, about: str, params: dict[str, str], required: list[str] | None = None) -> Tool:

@@ -1,0 +1,68 @@
+/** What an answer can hear, and what it can want done: the two sides of `answer.ts`. */
+import type {
+  Cancel,
+  Credit,
+  Generate,
+  Plan,
+  Route,
+  RouteEnded,
+  TokenBatch,
+} from "../../proto/index.ts";
+import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./stream.ts";
+
+/** What happened. `attempt` says to which attempt a reply belongs. */
+export type AnswerInput =
+  | { readonly kind: "begin" }
+  | { readonly kind: "planned"; readonly attempt: number; readonly plan: Plan }
+  | {
+      readonly kind: "route_refused";
+      readonly attempt: number;
+      readonly code: string;
+      readonly message: string;
+    }
+  /** The router is not there; it is being restarted. */
+  | { readonly kind: "router_lost"; readonly attempt: number }
+  | { readonly kind: "route_again"; readonly attempt: number }
+  | { readonly kind: "accepted"; readonly attempt: number }
+  | {
+      readonly kind: "generate_refused";
+      readonly attempt: number;
+      readonly code: string;
+      readonly message: string;
+    }
+  | {
+      readonly kind: "worker_lost";
+      readonly attempt: number;
+      /**
+       * `ended`: nobody is there, or cannot be reached; whoever comes back under its name, or over
+       * a new connection, may have the request. `silent`: it did not answer, so not this one again.
+       */
+      readonly how: "ended" | "silent";
+      readonly detail: string;
+    }
+  | TokenBatch
+  /** The worker has not told the end of choices that a stop string ended. */
+  | { readonly kind: "settle_late" }
+  | { readonly kind: "late" }
+  | { readonly kind: "filled" }
+  | { readonly kind: "drained" }
+  | { readonly kind: "abandon"; readonly reason: string };
+
+export type AnswerEffect =
+  | { readonly kind: "ask_router"; readonly attempt: number; readonly route: Route }
+  | { readonly kind: "ask_router_later"; readonly attempt: number }
+  /** Watch the worker from here on, until `leave_worker`. */
+  | {
+      readonly kind: "ask_worker";
+      readonly attempt: number;
+      readonly plan: Plan;
+      readonly generate: Omit<Generate, "consumer" | "deadline_ms">;
+    }
+  | { readonly kind: "tell_worker"; readonly message: Credit | Cancel }
+  | { readonly kind: "leave_worker" }
+  | { readonly kind: "tell_router"; readonly message: RouteEnded }
+  | { readonly kind: "piece"; readonly piece: AnswerPiece }
+  | { readonly kind: "end"; readonly end: AnswerEnd }
+  | { readonly kind: "wait_settled" }
+  | { readonly kind: "done"; readonly usage: AnswerUsage }
+  | { readonly kind: "failed"; readonly failure: AnswerFailure };

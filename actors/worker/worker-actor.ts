@@ -1,0 +1,425 @@
+/** The worker: messages in, engine passes, batches out. Its face says what for. */
+import { tokensOf } from "../../llm/token-bytes.ts";
+import type {
+  Accepted,
+  Cancel,
+  ConsumerMessage,
+  Drain,
+  Embed,
+  FetchBlob,
+  Generate,
+  Refused,
+  SubscribeLoad,
+  WorkerLoad,
+  WorkerMessage,
+} from "../../proto/index.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
+import type { Timer } from "../../runtime/capabilities.ts";
+import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import type { ReplyPort } from "../../runtime/ref.ts";
+import { refOf, wireOf } from "../../runtime/remote/node.ts";
+import type { Engine } from "../engine/engine.ts";
+import { failOpen, grant, newAnswerLog } from "./answer-log.ts";
+import { runCanary } from "./canary.ts";
+import { type EmbedJob, EmbedJobs } from "./embed-jobs.ts";
+import { engineRequests, isWellFormed } from "./engine-request.ts";
+import { type LiveAnswer, LiveAnswers } from "./live-answers.ts";
+import { LoadPublisher } from "./load-publisher.ts";
+import type { WorkerModel, WorkerOptions } from "./worker.ts";
+import { WorkerMetrics } from "./worker-metrics.ts";
+
+type Own =
+  | { readonly kind: "engine_pass" }
+  | { readonly kind: "answer_late"; readonly request: string }
+  | { readonly kind: "embed_late"; readonly job: EmbedJob }
+  | { readonly kind: "drain_late" };
+
+type Refusal = { readonly code: string; readonly message: string };
+
+function refused(request: string, { code, message }: Refusal): Refused {
+  return { kind: "refused", request, code, message };
+}
+
+/** More are fetched in the next pass, so that messages get their turn in between. */
+const EVENTS_A_PASS = 4_096;
+/** How soon a batch that a full outbound queue refused is tried again. */
+const RESEND_MS = 5;
+
+export class WorkerActor extends Actor<WorkerMessage | Own> {
+  private readonly options: WorkerOptions;
+  private engine!: Engine;
+  private model!: WorkerModel;
+  private load!: LoadPublisher;
+  private meter!: BlockMeter;
+  private metrics!: WorkerMetrics;
+  private readonly answers = new LiveAnswers();
+  private readonly embeds = new EmbedJobs();
+  private ready = false;
+  private last_handle = 0;
+  private stepping = false;
+  private pass_queued = false;
+  private pass_timer: Timer | undefined;
+  /** When `pass_timer` fires. */
+  private pass_due_ms = 0;
+  /** Set while draining: who asked, and how many answers ended since. */
+  private drain: { readonly ports: ReplyPort[]; finished: number } | undefined;
+
+  constructor(options: WorkerOptions) {
+    super();
+    this.options = options;
+  }
+
+  override async init(): Promise<void> {
+    const { worker, progress, registry } = this.options;
+    progress({ stage: "load", fraction: 0, detail: "" });
+    this.engine = await this.options.open((fraction, detail) =>
+      progress({ stage: "load", fraction, detail }),
+    );
+    try {
+      this.model = await this.options.describe(this.engine.describe());
+      progress({ stage: "canary", fraction: 0, detail: "" });
+      await runCanary(this.engine, this.ctx.clock, this.options.canary);
+      this.load = new LoadPublisher(this.ctx.clock, () => this.loadNow());
+      this.engine.onWake(() => {
+        // A stepped engine calls from within its step: the pass that made it polls anyway.
+        if (!this.stepping) this.wake();
+      });
+      progress({ stage: "register", fraction: 0, detail: "" });
+      const ref = wireOf(this.ctx.system, this.ctx.self);
+      await registry.register({ worker, role: this.options.role, ref, card: this.model.card });
+    } catch (error) {
+      // `terminate` is not called after a failed start, and an open engine holds gigabytes.
+      await this.engine.close();
+      throw error;
+    }
+    // From here on, since loading a model may block and harms nobody.
+    this.meter = watchEventLoop(this.ctx.clock);
+    this.metrics = new WorkerMetrics(this.ctx.system.metrics, worker, this.model.card.name, {
+      inflight: () => this.answers.count,
+      event_loop_block_ms_max: () => this.meter.block_ms_max(),
+    });
+    this.ready = true;
+    progress({ stage: "ready", fraction: 1, detail: "" });
+  }
+
+  override receive(message: WorkerMessage | Own): void {
+    switch (message.kind) {
+      case "generate": {
+        const answer = this.admit(message);
+        if (answer.kind === "accepted") this.metrics.taken();
+        else this.metrics.refused(answer.code);
+        this.ctx.reply(answer);
+        break;
+      }
+      case "credit": {
+        const answer = this.answers.get(message.request);
+        if (answer === undefined) return;
+        grant(answer.log, message.tokens_total);
+        this.answers.touch(answer);
+        this.flush();
+        break;
+      }
+      case "engine_pass":
+        this.pass_queued = false;
+        if (this.pass_timer !== undefined) this.ctx.cancel(this.pass_timer);
+        this.pass_timer = undefined;
+        this.pass();
+        break;
+      case "cancel":
+        this.onCancel(message);
+        break;
+      case "embed": {
+        const refusal = this.startEmbed(message);
+        if (refusal !== undefined) this.ctx.reply(refusal);
+        break;
+      }
+      case "fetch_blob":
+        this.onFetchBlob(message);
+        break;
+      case "subscribe_load":
+        this.onSubscribeLoad(message);
+        break;
+      case "drain":
+        this.onDrain(message);
+        break;
+      case "answer_late":
+        this.onAnswerLate(message.request);
+        break;
+      case "embed_late":
+        this.cancelAll(this.embeds.abandon(message.job));
+        break;
+      case "drain_late":
+        this.endDrain();
+        break;
+    }
+  }
+
+  private admit(generate: Generate): Accepted | Refused {
+    const { request, consumer: wire, sampling } = generate;
+    const refusal = this.whyNot(request, generate.model);
+    if (refusal !== undefined) return refused(request, refusal);
+    if (wire === undefined || sampling === undefined || !isWellFormed(generate)) {
+      const message =
+        "a generation needs a consumer, sampling parameters, choices with a number of their own " +
+        "and whole tokens";
+      return refused(request, { code: "bad_request", message });
+    }
+    const parts = engineRequests(generate, sampling, () => this.nextHandle());
+    for (const [index, part] of parts.entries()) {
+      const no = this.engine.submit(part);
+      if (no === undefined) continue;
+      this.cancelAll(parts.slice(0, index).map((each) => each.handle));
+      return refused(request, no);
+    }
+    const consumer = refOf<ConsumerMessage>(this.ctx.system, wire);
+    this.answers.add({
+      log: newAnswerLog(request, generate.choices, generate.window_tokens),
+      consumer,
+      began_ms: this.ctx.clock.now_ms(),
+      monitor: this.ctx.monitor(consumer),
+      deadline: this.ctx.after(generate.deadline_ms, { kind: "answer_late", request }),
+      handles: new Map(parts.map((part) => [part.choice, part.handle])),
+    });
+    this.wake();
+    this.load.changed();
+    return { kind: "accepted", request };
+  }
+
+  /** Why new work is not taken, before the engine is asked. */
+  private whyNot(request: string, model: string): Refusal | undefined {
+    if (this.drain !== undefined) {
+      return { code: "draining", message: "this worker is being stopped" };
+    }
+    const own = this.model.card.name;
+    if (model !== own) {
+      return { code: "model_mismatch", message: `this worker serves ${own}, not ${model}` };
+    }
+    if (this.answers.get(request) !== undefined) {
+      return { code: "bad_request", message: `request ${request} is running already` };
+    }
+    if (this.answers.count >= (this.options.answers_max ?? 4_096)) {
+      return { code: "queue_full", message: "this worker holds as many answers as it may" };
+    }
+    return undefined;
+  }
+
+  /** Returns why not; an embedding that was taken is answered when its last input is done. */
+  private startEmbed(embed: Embed): Refused | undefined {
+    const { request, inputs } = embed;
+    const refusal = this.whyNot(request, embed.model);
+    if (refusal !== undefined) return refused(request, refusal);
+    if (inputs.length === 0 || inputs.some((input) => input.length % 4 !== 0)) {
+      const message = "an embedding needs inputs of whole tokens";
+      return refused(request, { code: "bad_request", message });
+    }
+    const handles: number[] = [];
+    for (const input of inputs) {
+      const handle = this.nextHandle();
+      const no = this.engine.embed(handle, tokensOf(input));
+      if (no !== undefined) {
+        this.cancelAll(handles);
+        return refused(request, no);
+      }
+      handles.push(handle);
+    }
+    const port = this.ctx.replyLater();
+    const left_ms = (this.ctx.deadline_ms ?? 0) - this.ctx.clock.now_ms();
+    const job = this.embeds.add(request, handles, (answer) => {
+      this.ctx.cancel(late);
+      port.reply(answer);
+    });
+    const late = this.ctx.after(left_ms, { kind: "embed_late", job });
+    this.wake();
+    this.load.changed();
+    return undefined;
+  }
+
+  private onCancel(cancel: Cancel): void {
+    const answer = this.answers.get(cancel.request);
+    if (answer === undefined) return;
+    if (cancel.choices.length === 0) {
+      this.drop(answer);
+      return;
+    }
+    const running = cancel.choices.map((choice) => this.answers.endChoice(answer, choice));
+    this.cancelAll(running.filter((handle) => handle !== undefined));
+    this.flush();
+  }
+
+  /** The consumer of an answer, or a subscriber to our load, is gone. */
+  override down(signal: Down): void {
+    if (this.load.unsubscribe(signal.monitor)) return;
+    const answer = this.answers.ofConsumer(signal.monitor);
+    // An answer that may be resumed elsewhere would be kept here for a grace time instead.
+    if (answer !== undefined) this.drop(answer);
+  }
+
+  private onAnswerLate(request: string): void {
+    const answer = this.answers.get(request);
+    if (answer === undefined) return;
+    failOpen(answer.log, "deadline");
+    this.answers.touch(answer);
+    this.flush();
+    this.drop(answer);
+  }
+
+  /** The engine stops them within one step, and takes that step now. */
+  private cancelAll(handles: readonly number[]): void {
+    if (handles.length === 0) return;
+    for (const handle of handles) this.engine.cancel(handle);
+    this.wake();
+  }
+
+  /** Ends an answer whatever its state. */
+  private drop(answer: LiveAnswer): void {
+    if (this.answers.get(answer.log.request) !== answer) return;
+    this.cancelAll(this.answers.remove(answer));
+    this.ctx.demonitor(answer.monitor);
+    this.ctx.cancel(answer.deadline);
+    this.metrics.ended(this.ctx.clock.now_ms() - answer.began_ms);
+    this.load.changed();
+    if (this.drain === undefined) return;
+    this.drain.finished++;
+    if (this.answers.count === 0) this.endDrain();
+  }
+
+  private onFetchBlob({ hash }: FetchBlob): void {
+    const bytes = this.model.blobs.get(hash);
+    const found = bytes !== undefined;
+    this.ctx.reply({ kind: "blob", hash, found, bytes: bytes ?? new Uint8Array(0) });
+  }
+
+  private onSubscribeLoad(message: SubscribeLoad): void {
+    if (message.subscriber === undefined) return;
+    const subscriber = refOf<WorkerLoad>(this.ctx.system, message.subscriber);
+    const old = this.load.subscribe(subscriber, this.ctx.monitor(subscriber));
+    if (old !== undefined) this.ctx.demonitor(old);
+  }
+
+  private onDrain({ budget_ms }: Drain): void {
+    const port = this.ctx.replyLater();
+    if (this.drain !== undefined) {
+      this.drain.ports.push(port);
+      return;
+    }
+    this.drain = { ports: [port], finished: 0 };
+    // Nobody waits for this: whoever has not heard yet is refused with "draining".
+    void this.options.registry.deregister(this.options.worker).catch((error: unknown) => {
+      this.ctx.log.log("warn", "could not leave the registry", { error: String(error) });
+    });
+    if (this.answers.count === 0) this.endDrain();
+    else this.ctx.after(budget_ms, { kind: "drain_late" });
+  }
+
+  private endDrain(): void {
+    if (this.drain === undefined) return;
+    const { ports, finished } = this.drain;
+    const drained = { kind: "drained", finished, unfinished: this.answers.count };
+    for (const port of ports.splice(0)) port.reply(drained);
+  }
+
+  /** The engine has something to do, or to say: a pass follows the messages already waiting. */
+  private wake(): void {
+    if (this.pass_queued) return;
+    this.pass_queued = true;
+    if (this.pass_timer !== undefined) this.ctx.cancel(this.pass_timer);
+    this.pass_timer = undefined;
+    if (!this.ctx.self.tell({ kind: "engine_pass" })) {
+      // The mailbox is full of other people's messages; the engine must go on nevertheless.
+      this.pass_queued = false;
+      this.passIn(RESEND_MS);
+    }
+  }
+
+  private pass(): void {
+    this.stepping = true;
+    const next_ms = this.engine.step(this.ctx.clock.now_ms());
+    this.stepping = false;
+    const events = this.engine.poll(EVENTS_A_PASS);
+    for (const event of events) {
+      if (event.kind === "embedding" || this.embeds.has(event.handle)) {
+        this.cancelAll(this.embeds.record(event));
+      } else {
+        this.answers.record(event);
+      }
+    }
+    this.flush();
+    if (events.length > 0) this.load.changed();
+    if (events.length === EVENTS_A_PASS || (next_ms !== undefined && next_ms <= 0)) {
+      this.passAfterTick();
+    } else if (next_ms !== undefined) {
+      this.passIn(next_ms);
+    }
+  }
+
+  /** Sockets and timers get their turn first: an engine without delays would starve them. */
+  private passAfterTick(): void {
+    if (this.pass_queued) return;
+    this.pass_queued = true;
+    this.ctx.clock.defer(() => {
+      this.pass_queued = false;
+      this.wake();
+    });
+  }
+
+  private passIn(delay_ms: number): void {
+    if (this.pass_queued) return;
+    const due_ms = this.ctx.clock.now_ms() + delay_ms;
+    if (this.pass_timer !== undefined) {
+      if (this.pass_due_ms <= due_ms) return;
+      this.ctx.cancel(this.pass_timer);
+    }
+    this.pass_due_ms = due_ms;
+    this.pass_timer = this.ctx.after(delay_ms, { kind: "engine_pass" });
+  }
+
+  /** Sends what may be sent; answers that were delivered whole are over. */
+  private flush(): void {
+    for (const answer of this.answers.flush()) this.drop(answer);
+    if (this.answers.has_unsent) this.passIn(RESEND_MS);
+  }
+
+  private nextHandle(): number {
+    do this.last_handle = (this.last_handle % 0xffff_fffe) + 1;
+    while (this.answers.hasHandle(this.last_handle) || this.embeds.has(this.last_handle));
+    return this.last_handle;
+  }
+
+  private loadNow(): WorkerLoad {
+    const stats = this.engine.stats();
+    return {
+      kind: "worker_load",
+      worker: this.options.worker,
+      running: stats.running,
+      waiting: stats.waiting,
+      used_blocks: stats.used_blocks,
+      cached_blocks: stats.cached_blocks,
+      total_blocks: stats.total_blocks,
+      event_loop_block_ms_max: this.meter.block_ms_max(),
+      generated_tokens_total: stats.generated_tokens_total,
+      prompt_tokens_total: stats.prompt_tokens_total,
+      cached_tokens_total: stats.cached_tokens_total,
+    };
+  }
+
+  override async terminate(): Promise<void> {
+    this.meter.stop();
+    this.metrics.remove();
+    this.load.stop();
+    await this.engine.close();
+  }
+
+  override inspect(): Snapshot {
+    if (!this.ready) return { ready: false };
+    const { kind: _, ...load } = this.loadNow();
+    return {
+      ready: true,
+      model: this.model.card.name,
+      answers: this.answers.count,
+      embeddings: this.embeds.count,
+      draining: this.drain !== undefined,
+      subscribers: this.load.subscriber_count,
+      ...load,
+    };
+  }
+}

@@ -1,0 +1,24 @@
+/** What the examples of docs/kernel.md are given. */
+
+import type { Capabilities, Files, Net, Spawn, Store } from "../../runtime/capabilities.ts";
+import { VirtualClock } from "../../runtime/clock.ts";
+import { countingIds, forkRandom, SeededRandom } from "../../runtime/random.ts";
+import type { Simulation } from "../../runtime/simulation.ts";
+import { absent } from "./test-system.ts";
+
+export function exampleCapabilities(simulation?: Simulation): Capabilities {
+  return {
+    clock: simulation?.clock ?? new VirtualClock(),
+    random: simulation === undefined ? new SeededRandom(1) : forkRandom(simulation.random),
+    ids: countingIds("id"),
+    log: { log: () => {} },
+    net: absent<Net>("net"),
+    spawn: absent<Spawn>("spawn"),
+    files: absent<Files>("files"),
+    store: absent<Store>("store"),
+  };
+}
+
+export function print(value: unknown): void {
+  console.log(String(value));
+}
