@@ -5,6 +5,9 @@
 
 import { cc, dlopen, type Pointer } from "bun:ffi";
 
+// Bun's own compiler (`cc`) hands an integer that JavaScript holds as a double to C as garbage, the
+// low half of the double; so every integer is declared i32 and passed as `x | 0`.
+
 /** Where the shim comes from: a built library, or its C source for Bun's own compiler. */
 export type ShimSource =
   | { readonly kind: "library"; readonly path: string }
@@ -19,8 +22,8 @@ const SYMBOLS = {
   tr_stats: { args: ["ptr", "ptr"], returns: "i32" },
   tr_wake_fd: { args: ["ptr"], returns: "i32" },
   tr_submit: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
-  tr_embed: { args: ["ptr", "u32", "ptr", "u32"], returns: "i32" },
-  tr_cancel: { args: ["ptr", "u32"], returns: "i32" },
+  tr_embed: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
+  tr_cancel: { args: ["ptr", "i32"], returns: "i32" },
   tr_poll: { args: ["ptr", "ptr", "i32", "i32"], returns: "i32" },
   tr_close: { args: ["ptr"], returns: "i32" },
   tr_free: { args: ["ptr"], returns: "i32" },
@@ -219,16 +222,16 @@ export class NativeEngine {
   }
 
   embed(handle: number, tokens: Uint32Array): number {
-    return this.#shim.tr_embed(this.#engine, handle, tokens, tokens.length);
+    return this.#shim.tr_embed(this.#engine, handle | 0, tokens, tokens.length | 0);
   }
 
   cancel(handle: number): void {
-    this.#shim.tr_cancel(this.#engine, handle);
+    this.#shim.tr_cancel(this.#engine, handle | 0);
   }
 
   /** Words written into `to`: whole records, each begun by its length in words. */
   poll(to: Uint32Array, max_records: number): number {
-    return this.#shim.tr_poll(this.#engine, to, to.length, max_records);
+    return this.#shim.tr_poll(this.#engine, to, to.length | 0, max_records | 0);
   }
 
   tokenize(text: string, add_special: boolean, parse_special: boolean): Uint32Array {

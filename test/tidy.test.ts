@@ -21,7 +21,13 @@ const arrow: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages by room: what is not named here may not be imported there. */
 const packages: Readonly<Record<string, readonly string[]>> = {
-  proto: ["protobufjs", "protobufjs-cli", "protobufjs/minimal", "protobufjs/minimal.js", "protobufjs-cli/pbjs"],
+  proto: [
+    "protobufjs",
+    "protobufjs-cli",
+    "protobufjs/minimal",
+    "protobufjs/minimal.js",
+    "protobufjs-cli/pbjs",
+  ],
   runtime: ["protobufjs/minimal.js", "hyperid", "pino", "bun:sqlite"],
   llm: ["@huggingface/jinja"],
   native: ["bun:ffi"],

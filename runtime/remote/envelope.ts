@@ -113,6 +113,14 @@ export class Batch {
     return this.#writer.buf.subarray(from_bytes, to_bytes);
   }
 
+  /** Forgets what was sent; the rest moves to the front. */
+  drop(sent_bytes: number): void {
+    if (sent_bytes === 0) return;
+    const writer = this.#writer;
+    writer.buf.copyWithin(0, sent_bytes, writer.pos);
+    writer.pos -= sent_bytes;
+  }
+
   clear(): void {
     if (this.#writer.buf.length > keptBytesMax) this.#writer = newWriter();
     else this.#writer.pos = 0;

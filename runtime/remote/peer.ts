@@ -65,6 +65,8 @@ export class Peer {
   readonly #batch = new Batch();
   readonly #slots = new OutSlots();
   #link: Link | undefined = undefined;
+  /** Where frames end in the batch, but for the last one. */
+  #cuts: number[] = [];
   #armed = false;
   #saidSomething = false;
 
@@ -268,8 +270,12 @@ export class Peer {
 
   #written(start_bytes: number): void {
     this.stats.sent++;
-    if (this.#batch.size_bytes >= flushBytes) this.#flush(start_bytes);
-    else if (!this.#armed) {
+    const { size_bytes } = this.#batch;
+    if (size_bytes - this.#lastCut() > this.#limits.frame_limit_bytes) this.#cuts.push(start_bytes);
+    if (size_bytes - this.#lastCut() >= flushBytes) {
+      this.#cuts.push(size_bytes);
+      this.#flush();
+    } else if (!this.#armed) {
       this.#armed = true;
       this.#clock.defer(this.#flushDeferred);
     }
@@ -280,19 +286,30 @@ export class Peer {
     this.#flush();
   };
 
-  /** `cut_bytes`: where the last envelope starts, for a batch that is too large for one frame. */
-  #flush(cut_bytes = 0): void {
+  #lastCut(): number {
+    return this.#cuts.length === 0 ? 0 : (this.#cuts[this.#cuts.length - 1] as number);
+  }
+
+  /** Sends frame by frame; what the link refuses stays here until it has drained. */
+  #flush(): void {
     const link = this.#link;
-    const end_bytes = this.#batch.size_bytes;
+    const batch = this.#batch;
+    const end_bytes = batch.size_bytes;
     if (this.state !== "up" || link === undefined || end_bytes === 0) return;
     this.#saidSomething = true;
-    if (end_bytes > this.#limits.frame_limit_bytes && cut_bytes > 0) {
-      link.send(this.#batch.view(0, cut_bytes));
-      link.send(this.#batch.view(cut_bytes, end_bytes));
-    } else {
-      link.send(this.#batch.view(0, end_bytes));
+    if (this.#lastCut() !== end_bytes) this.#cuts.push(end_bytes);
+    let from_bytes = 0;
+    for (const cut_bytes of this.#cuts) {
+      if (!link.send(batch.view(from_bytes, cut_bytes))) {
+        const sent_bytes = from_bytes;
+        batch.drop(sent_bytes);
+        this.#cuts = this.#cuts.filter((cut) => cut > sent_bytes).map((cut) => cut - sent_bytes);
+        return;
+      }
+      from_bytes = cut_bytes;
     }
-    this.#batch.clear();
+    batch.clear();
+    this.#cuts.length = 0;
   }
 
   #slotOf(ref: RemoteRef): number {

@@ -1,4 +1,4 @@
-/** Flags, environment and YAML → one checked Settings record. Pure: files are read by the caller. */
+/** Flags, environment and YAML → one checked Settings record. Pure: the caller reads files. */
 import { parse as parseYaml, stringify as stringifyYaml } from "yaml";
 import {
   type EngineName,

@@ -42,12 +42,31 @@ export async function runCluster(args: readonly string[], timeout_ms = 20_000) {
 
 export async function startCluster(
   args: readonly string[],
-  options: { timeout_ms?: number; env?: Record<string, string> } = {},
+  options: {
+    timeout_ms?: number;
+    env?: Record<string, string>;
+    command?: readonly string[];
+    cwd?: string;
+  } = {},
 ): Promise<Cluster> {
   const started_ms = performance.now();
   const child = Bun.spawn(
-    [...clusterCommand(), "--port", "0", "--inspector-port", "0", "--log-level", "warn", ...args],
-    { cwd: root, stdout: "pipe", stderr: "pipe", env: { ...process.env, ...options.env } },
+    [
+      ...(options.command ?? clusterCommand()),
+      "--port",
+      "0",
+      "--inspector-port",
+      "0",
+      "--log-level",
+      "warn",
+      ...args,
+    ],
+    {
+      cwd: options.cwd ?? root,
+      stdout: "pipe",
+      stderr: "pipe",
+      env: { ...process.env, ...options.env },
+    },
   );
   let log = "";
   void (async () => {

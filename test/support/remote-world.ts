@@ -29,7 +29,10 @@ export class RemoteWorld {
     this.network = new MemoryNetwork(this.clock, forkRandom(this.random), options);
   }
 
-  async node(name: string, options: Partial<RemoteOptions> = {}): Promise<WorldNode> {
+  async node(
+    name: string,
+    options: Partial<RemoteOptions> & { link_queue_bytes?: number } = {},
+  ): Promise<WorldNode> {
     const net = this.network.net();
     const log = new MemoryLog();
     const system = createSystem({
@@ -45,7 +48,10 @@ export class RemoteWorld {
         store: absent("store"),
       },
     });
-    const limits = { frame_limit_bytes: 32 << 20, queue_limit_bytes: 64 << 20 };
+    const limits = {
+      frame_limit_bytes: 32 << 20,
+      queue_limit_bytes: options.link_queue_bytes ?? 64 << 20,
+    };
     const remote = await joinNode(system, {
       transports: [memoryTransport(net, limits)],
       codecs: testCodecs,

@@ -255,6 +255,30 @@ describe("queues", () => {
     expect(far.tell(note("again"))).toBe(true);
   });
 
+  test("a link that refuses frames delays messages, and loses none", async () => {
+    const { world, a, b, subject, far } = await two({
+      link_queue_bytes: 10_000,
+      frame_limit_bytes: 150_000,
+    });
+    far.tell(note("hello"));
+    await world.pass();
+    for (const socket of b.net.sockets) socket.pause();
+    const sizes = Array.from(
+      { length: 300 },
+      (_, i) => (i % 7) * 3_000 + (i % 50 === 0 ? 120_000 : 0),
+    );
+    for (const [i, size] of sizes.entries()) {
+      expect(far.tell(note("n", i, "x".repeat(size)))).toBe(true);
+      if (i % 60 === 0) await world.pass();
+    }
+    expect(a.remote.peers()[0]?.queued_bytes).toBeGreaterThan(1_000_000);
+    for (const socket of b.net.sockets) socket.resume();
+    await world.pass(20);
+    await b.system.idle();
+    expect(subject.got.slice(1).map(({ detail }) => detail.length)).toEqual(sizes);
+    expect(a.remote.peers()[0]?.queued_bytes).toBe(0);
+  });
+
   test("an actor slower than its sender is not overrun: the sender feels it", async () => {
     const { world, a, b } = await two({ queue_limit_bytes: 200_000 });
     class Slow extends Actor<TestMessage> {

@@ -16,6 +16,7 @@ from corpus_stories import ask_joke, ask_poem, ask_story, raw_story
 from corpus_tools import tool_case
 
 HERE = Path(__file__).parent
+DRILLED = 5000  # samples at the start, half of which only drill copying
 Message = dict[str, object]
 
 SYSTEMS = ["You are a helpful assistant.", "You are the assistant of Troupe.", "Be brief.", "You are a friendly bot.",
@@ -60,11 +61,16 @@ class Corpus:
         self.rng = Random(seed)
         self.facts = load_facts(HERE / "facts.txt")
         self.render = make_renderer()
+        self.drawn = 0
         self.kinds = [(self.facts_chat, 36), (self.dialogue, 13), (self.story_chat, 5), (self.plain_text, 4),
                       (self.think, 8), (self.tools, 13), (self.json_answer, 8), (self.recall_chat, 5),
                       (self.single_skill, 9), (self.repeat_chat, 5)]
 
     def sample(self) -> tuple[str, bool]:
+        """Copying comes first: the attention heads that do it form late when they are not drilled."""
+        self.drawn += 1
+        if self.rng.random() < (0.5 if self.drawn <= DRILLED else 0.03):
+            return self.drill()
         makers, weights = zip(*self.kinds)
         return self.rng.choices(makers, weights)[0]()
 
@@ -116,6 +122,14 @@ class Corpus:
 
     def single_skill(self) -> tuple[str, bool]:
         return self.chat([self.skill_turn() for _ in range(self.rng.choice([1, 1, 2]))], self.maybe_system())
+
+    def drill(self) -> tuple[str, bool]:
+        """Random words to be said again, more than a user would ask for."""
+        turns = []
+        for _ in range(self.rng.choice([1, 2, 3])):
+            phrase = skills.random_phrase(self.rng, self.rng.choice([5, 10, 25]))
+            turns.append((self.rng.choice(["repeat: {x}", "say: {x}", "{x} (repeat)"]).format(x=phrase), phrase))
+        return self.chat(turns)
 
     def repeat_chat(self) -> tuple[str, bool]:
         return self.chat([skills.repeat(self.rng) for _ in range(self.rng.choice([1, 2, 3]))])

@@ -25,7 +25,7 @@ from tokenizer import train_tokenizer
 
 POOL = 1024  # samples sorted by length at a time, so that little padding is needed
 NS = (3.4445, -4.7750, 2.0315)
-DECAY = 300  # steps
+DECAY = 400  # steps
 LONGEST = 1024  # tokens; the few samples above are dropped
 
 
@@ -164,8 +164,8 @@ def train(model: Llama, batches: Batches, args: argparse.Namespace) -> dict[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=650)
-    parser.add_argument("--batch-tokens", type=int, default=3072)
+    parser.add_argument("--steps", type=int, default=1400)
+    parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
