@@ -12,6 +12,7 @@ export type {
   ChoiceStart,
   ChoiceTokens,
   Embedding,
+  KvEvent as WireKvEvent,
   LogitBias,
   ModelCard,
   SamplingParams,
@@ -45,6 +46,15 @@ export type FetchBlob = Kind<"fetch_blob", t.FetchBlob> & Ask<Blob>;
 export type WorkerLoad = Kind<"worker_load", t.WorkerLoad>;
 export type SubscribeLoad = Kind<"subscribe_load", t.SubscribeLoad>;
 
+// kv: what a worker's cache holds, worker ↔ router
+export type KvEvents = Kind<"kv_events", t.KvEvents>;
+export type KvSubscribed = Kind<"kv_subscribed", t.KvSubscribed>;
+export type SubscribeKv = Kind<"subscribe_kv", t.SubscribeKv> & Ask<KvSubscribed>;
+export type KvRange = Kind<"kv_range", t.KvRange>;
+export type FetchKvEvents = Kind<"fetch_kv_events", t.FetchKvEvents> & Ask<KvRange>;
+export type KvDumpPage = Kind<"kv_dump_page", t.KvDumpPage>;
+export type FetchKvDump = Kind<"fetch_kv_dump", t.FetchKvDump> & Ask<KvDumpPage>;
+
 // router: stream ↔ router
 export type Plan = Kind<"plan", t.Plan>;
 export type Route = Kind<"route", t.Route> & Ask<Plan | Refused>;
@@ -63,18 +73,28 @@ export type GetSnapshot = Kind<"get_snapshot", t.GetSnapshot> & Ask<Snapshot>;
 export type ProcessInfo = Kind<"process_info", t.ProcessInfo>;
 export type GetProcess = Kind<"get_process", t.GetProcess> & Ask<ProcessInfo>;
 
+/** What a worker's cache is asked for. */
+export type KvSourceMessage = SubscribeKv | FetchKvEvents | FetchKvDump;
 /** What a worker understands. */
-export type WorkerMessage = Generate | Credit | Cancel | Embed | FetchBlob | SubscribeLoad | Drain;
+export type WorkerMessage =
+  | Generate
+  | Credit
+  | Cancel
+  | Embed
+  | FetchBlob
+  | SubscribeLoad
+  | KvSourceMessage
+  | Drain;
 /** What the consumer of an answer understands from a worker. */
 export type ConsumerMessage = TokenBatch;
 /** What a router understands, beside what its own timers and watches tell it. */
-export type RouterMessage = Route | RouteEnded | WorkerLoad;
+export type RouterMessage = Route | RouteEnded | WorkerLoad | KvEvents;
 /** What the inspector actor of every process understands. */
 export type InspectMessage = GetTree | GetSnapshot | GetProcess;
 
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
- * is split by domain: 64 inference, 96 model, 104 router, 112 control, 128 inspect.
+ * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 128 inspect.
  */
 export const messageTable = [
   { id: 64, kind: "generate", codec: codecs.Generate },
@@ -85,6 +105,13 @@ export const messageTable = [
   { id: 69, kind: "cancel", codec: codecs.Cancel },
   { id: 70, kind: "embed", codec: codecs.Embed },
   { id: 71, kind: "embeddings", codec: codecs.Embeddings },
+  { id: 80, kind: "subscribe_kv", codec: codecs.SubscribeKv },
+  { id: 81, kind: "kv_subscribed", codec: codecs.KvSubscribed },
+  { id: 82, kind: "kv_events", codec: codecs.KvEvents },
+  { id: 83, kind: "fetch_kv_events", codec: codecs.FetchKvEvents },
+  { id: 84, kind: "kv_range", codec: codecs.KvRange },
+  { id: 85, kind: "fetch_kv_dump", codec: codecs.FetchKvDump },
+  { id: 86, kind: "kv_dump_page", codec: codecs.KvDumpPage },
   { id: 96, kind: "fetch_blob", codec: codecs.FetchBlob },
   { id: 97, kind: "blob", codec: codecs.Blob },
   { id: 98, kind: "worker_load", codec: codecs.WorkerLoad },

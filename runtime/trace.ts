@@ -12,6 +12,8 @@ export type TraceContext = {
   readonly span_id: string;
   /** Bit 0 = sampled. */
   readonly flags: number;
+  /** Our own id of the request, from `Ids`; crosses process edges beside the traceparent. */
+  readonly correlation?: string;
 };
 
 const SHAPE = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
@@ -44,7 +46,7 @@ export function newTrace(random: Random, sampled = true): TraceContext {
 
 /** A new span in the same trace: what a step of the request hands on. */
 export function childSpan(parent: TraceContext, random: Random): TraceContext {
-  return { trace_id: parent.trace_id, span_id: hex64(random), flags: parent.flags };
+  return { ...parent, span_id: hex64(random) };
 }
 
 function hex64(random: Random): string {

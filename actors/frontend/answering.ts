@@ -60,7 +60,9 @@ export class Answering {
   begin(): void {
     const before = ambient.trace;
     // Nobody's message is being handled here, so the request's own trace is put in its place.
-    ambient.trace = this.#options.trace;
+    const { trace, generation } = this.#options;
+    const correlation = generation.answers[0]?.request ?? "";
+    ambient.trace = trace === undefined ? undefined : { ...trace, correlation };
     try {
       this.#startAll();
     } finally {

@@ -52,6 +52,14 @@ export const troupe: {
     Snapshot: Codec<t.Snapshot>;
     GetProcess: Codec<t.GetProcess>;
     ProcessInfo: Codec<t.ProcessInfo>;
+    KvEvent: Codec<t.KvEvent>;
+    SubscribeKv: Codec<t.SubscribeKv>;
+    KvSubscribed: Codec<t.KvSubscribed>;
+    KvEvents: Codec<t.KvEvents>;
+    FetchKvEvents: Codec<t.FetchKvEvents>;
+    KvRange: Codec<t.KvRange>;
+    FetchKvDump: Codec<t.FetchKvDump>;
+    KvDumpPage: Codec<t.KvDumpPage>;
     ModelCard: Codec<t.ModelCard>;
     WorkerRecord: Codec<t.WorkerRecord>;
     FetchBlob: Codec<t.FetchBlob>;

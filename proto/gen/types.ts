@@ -268,6 +268,59 @@ export type ProcessInfo = {
   readonly metrics: string;
 };
 
+export type KvEvent = {
+  readonly kind: string;
+  readonly dp_rank: number;
+  readonly tier: string;
+  readonly parent: Uint8Array;
+  readonly start: number;
+  readonly hashes: Uint8Array;
+};
+
+export type SubscribeKv = {
+  readonly subscriber?: ActorRef;
+  readonly subscription: number;
+};
+
+export type KvSubscribed = {
+  readonly publishes: boolean;
+  readonly block_size: number;
+  readonly next_id: number;
+};
+
+export type KvEvents = {
+  readonly subscription: number;
+  readonly first_id: number;
+  readonly events: readonly KvEvent[];
+};
+
+export type FetchKvEvents = {
+  readonly from: number;
+};
+
+export type KvRange = {
+  readonly too_old: boolean;
+  readonly first_id: number;
+  readonly events: readonly KvEvent[];
+  readonly next_id: number;
+};
+
+export type FetchKvDump = {
+  readonly lane: number;
+  readonly below: number;
+};
+
+export type KvDumpPage = {
+  readonly next_id: number;
+  readonly dp_rank: number;
+  readonly tier: string;
+  readonly hashes: Uint8Array;
+  readonly last: boolean;
+  readonly lane: number;
+  readonly below: number;
+  readonly blocks: number;
+};
+
 export type ModelCard = {
   readonly name: string;
   readonly architecture: string;

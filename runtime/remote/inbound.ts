@@ -12,19 +12,12 @@ import { noproc } from "../exit-reason.ts";
 import type { Address, Message } from "../message.ts";
 import { type Meta, type Ref, TellMeta, type Watcher } from "../ref.ts";
 import type { System } from "../system.ts";
-import { parseTraceparent } from "../trace.ts";
+import { parseTraceparent, type TraceContext } from "../trace.ts";
 import { type EnvelopeHead, FrameWalk } from "./envelope.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteRef } from "./remote-ref.ts";
 import { slotsMax } from "./slots.ts";
-import {
-  type CorrelatedTrace,
-  control,
-  exitOfWire,
-  firstMessageType,
-  incarnationOf,
-  wellKnown,
-} from "./wire.ts";
+import { control, exitOfWire, firstMessageType, incarnationOf, wellKnown } from "./wire.ts";
 
 /** One of our actors, or one of the peer's: the envelope that names the slot says which. */
 type Slot = {
@@ -269,7 +262,7 @@ class IncomingAsk extends AskPort {
   }
 }
 
-function traceOf({ traceparent, correlation }: EnvelopeHead): CorrelatedTrace | undefined {
+function traceOf({ traceparent, correlation }: EnvelopeHead): TraceContext | undefined {
   const trace = parseTraceparent(traceparent);
   return trace === undefined || correlation === "" ? trace : { ...trace, correlation };
 }

@@ -17,7 +17,7 @@ import type { Identity } from "./handshake.ts";
 import { Obligations } from "./obligations.ts";
 import type { RemoteRef } from "./remote-ref.ts";
 import { keyOf, OutSlots } from "./slots.ts";
-import { type CorrelatedTrace, control, exitToWire, incarnationBytes } from "./wire.ts";
+import { control, exitToWire, incarnationBytes } from "./wire.ts";
 
 export type PeerLimits = {
   readonly frame_limit_bytes: number;
@@ -231,7 +231,7 @@ export class Peer {
       batch.ask(ask, due_ms - this.#clock.now_ms());
     }
     if (trace !== undefined) {
-      const { correlation }: CorrelatedTrace = trace;
+      const { correlation } = trace;
       if (correlation !== undefined) batch.correlation(correlation);
       batch.traceparent(formatTraceparent(trace));
     }

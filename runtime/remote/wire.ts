@@ -2,7 +2,6 @@
 import type { ActorRef as WireRef } from "../../proto/index.ts";
 import type { ExitReason } from "../exit-reason.ts";
 import type { Address } from "../message.ts";
-import type { TraceContext } from "../trace.ts";
 
 export type { WireRef };
 
@@ -24,9 +23,6 @@ export const control = {
 
 /** Ids below this one are the connection's own; the rest are messages to actors. */
 export const firstMessageType = 16;
-
-/** A trace may name what the people outside call the request; it goes along when it does. */
-export type CorrelatedTrace = TraceContext & { readonly correlation?: string };
 
 /**
  * The incarnation that stands for whoever has the path at that moment: for the few actors that are

@@ -56,7 +56,7 @@ test("running until idle ends with an error when a timer sets itself anew for ev
   const clock = new VirtualClock();
   const again = (): void => void clock.after(1, again);
   again();
-  expect(clock.runUntilIdle(100)).rejects.toThrow("does one repeat");
+  await expect(clock.runUntilIdle(100)).rejects.toThrow("does one repeat");
 });
 
 test("the wall clock moves with the monotonic one", async () => {

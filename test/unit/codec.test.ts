@@ -117,7 +117,7 @@ describe("the envelope", () => {
     );
   });
 
-  test("of a small tell costs eleven bytes beside the body", () => {
+  test("of a small tell costs ten bytes beside the body", () => {
     const batch = new Batch();
     batch.begin(1_000, 300);
     batch.body().raw(new Uint8Array(40));

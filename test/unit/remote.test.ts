@@ -8,7 +8,7 @@ import type { Ref } from "../../runtime/ref.ts";
 import { HandshakeError } from "../../runtime/remote/handshake.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { slotsMax } from "../../runtime/remote/slots.ts";
-import { type CorrelatedTrace, wellKnownRef } from "../../runtime/remote/wire.ts";
+import { wellKnownRef } from "../../runtime/remote/wire.ts";
 import { formatTraceparent, newTrace } from "../../runtime/trace.ts";
 import { type Note, note, type Probe, probe, type TestMessage } from "../support/remote-child.ts";
 import { RemoteWorld, type WorldNode } from "../support/remote-world.ts";
@@ -23,7 +23,7 @@ class Subject extends Actor<TestMessage> {
   override receive(message: TestMessage): void {
     this.got.push(message);
     const { trace } = this.ctx;
-    this.correlations.push((trace as CorrelatedTrace | undefined)?.correlation);
+    this.correlations.push(trace?.correlation);
     this.traces.push(trace === undefined ? undefined : formatTraceparent(trace));
     if (message.kind === "note") {
       if (message.stage === "crash") throw new Error("told to crash");

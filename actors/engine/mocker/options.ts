@@ -1,0 +1,108 @@
+/** How the simulated engine is shaped: names, units and defaults of Dynamo's mocker (vLLM). */
+
+export type MockerOptions = {
+  readonly num_gpu_blocks: number;
+  readonly block_size: number;
+  /** Prompt and answer together; undefined: as much as the blocks hold. */
+  readonly max_model_len: number | undefined;
+  readonly max_num_seqs: number;
+  readonly max_num_batched_tokens: number;
+  readonly enable_prefix_caching: boolean;
+  readonly enable_chunked_prefill: boolean;
+  /** Who makes room when blocks run out: the newest running sequence or the oldest. */
+  readonly preemption_mode: "lifo" | "fifo";
+  /** Divides all times; 0: no time passes at all. */
+  readonly speedup_ratio: number;
+  /** Divides decode times once more, as speculative decoding does. */
+  readonly decode_speedup_ratio: number;
+  /** Data-parallel ranks, each with blocks and queues of its own. */
+  readonly dp_size: number;
+  /** Seconds before the engine is there. */
+  readonly startup_time: number;
+  readonly worker_type: "aggregated" | "prefill" | "decode";
+  /** Bytes of KV cache a token; 0: handing a prompt over takes no time. */
+  readonly kv_bytes_per_token: number;
+  /** GB/s between a prefill and a decode worker; 0: no time. */
+  readonly kv_transfer_bandwidth: number;
+  /** Whether the whole prompt travels (the prefill side waits) or what the decode side lacks. */
+  readonly kv_transfer_timing_mode: "full_prompt" | "destination_missing";
+  /** Not Dynamo's: requests that may wait beside the running ones. */
+  readonly max_queue: number;
+  /** Not Dynamo's: events kept for those who missed some. */
+  readonly kv_event_ring: number;
+};
+
+export const mockerDefaults: MockerOptions = {
+  num_gpu_blocks: 16_384,
+  block_size: 64,
+  max_model_len: undefined,
+  max_num_seqs: 256,
+  max_num_batched_tokens: 8_192,
+  enable_prefix_caching: true,
+  enable_chunked_prefill: true,
+  preemption_mode: "lifo",
+  speedup_ratio: 1,
+  decode_speedup_ratio: 1,
+  dp_size: 1,
+  startup_time: 0,
+  worker_type: "aggregated",
+  kv_bytes_per_token: 0,
+  kv_transfer_bandwidth: 64,
+  kv_transfer_timing_mode: "full_prompt",
+  max_queue: 4_096,
+  kv_event_ring: 16_384,
+};
+
+export class MockerOptionsError extends Error {
+  readonly code = "bad_mocker_options";
+}
+
+const POSITIVE_INTEGERS = [
+  "num_gpu_blocks",
+  "block_size",
+  "max_num_seqs",
+  "max_num_batched_tokens",
+  "dp_size",
+  "kv_event_ring",
+] as const;
+const NOT_NEGATIVE = [
+  "speedup_ratio",
+  "decode_speedup_ratio",
+  "startup_time",
+  "kv_bytes_per_token",
+  "kv_transfer_bandwidth",
+  "max_queue",
+] as const;
+
+/** Fills in the defaults. Throws MockerOptionsError that names the option and what it may be. */
+export function mockerOptions(given: Partial<MockerOptions>): MockerOptions {
+  const options = { ...mockerDefaults, ...given };
+  for (const name of POSITIVE_INTEGERS) {
+    if (!Number.isSafeInteger(options[name]) || options[name] < 1) {
+      throw new MockerOptionsError(`${name} must be a positive integer, not ${options[name]}`);
+    }
+  }
+  for (const name of NOT_NEGATIVE) {
+    if (!(options[name] >= 0 && Number.isFinite(options[name]))) {
+      throw new MockerOptionsError(`${name} must be 0 or more, not ${options[name]}`);
+    }
+  }
+  const { max_model_len, block_size, num_gpu_blocks } = options;
+  if (max_model_len !== undefined && !(Number.isSafeInteger(max_model_len) && max_model_len > 0)) {
+    throw new MockerOptionsError(`max_model_len must be a positive integer, not ${max_model_len}`);
+  }
+  if ((max_model_len ?? 0) > block_size * num_gpu_blocks) {
+    throw new MockerOptionsError(
+      `${num_gpu_blocks} blocks of ${block_size} tokens cannot hold a sequence of ` +
+        `max_model_len ${max_model_len}: raise num_gpu_blocks or lower max_model_len`,
+    );
+  }
+  return options;
+}
+
+/** How long `tokens` of KV cache travel between two workers. */
+export function transferMs(options: MockerOptions, tokens: number): number {
+  const { kv_bytes_per_token, kv_transfer_bandwidth, speedup_ratio } = options;
+  if (kv_transfer_bandwidth === 0 || speedup_ratio === 0) return 0;
+  return (tokens * kv_bytes_per_token) / (kv_transfer_bandwidth * 1e6) / speedup_ratio;
+}
