@@ -4,28 +4,19 @@
  */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readKeyFile } from "./actors/frontend/api-keys.ts";
 import { ModelError } from "./actors/model/model.ts";
 import { version } from "./package.json";
 import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
-import { humanLine } from "./runtime/real/log.ts";
+import { HeldLines } from "./runtime/real/log.ts";
 import { newRunFolder, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
 import { type Boot, bootOf } from "./supervisors/boot.ts";
 import { runChild } from "./supervisors/child.ts";
 import { fatalPrefix, type Root, startRoot } from "./supervisors/root.ts";
-import { helpText } from "./supervisors/settings/flags.ts";
-import {
-  dumpConfig,
-  parseConfig,
-  parseEnvironment,
-  parseFlags,
-  type Settings,
-  SettingsError,
-  settle,
-} from "./supervisors/settings/settings.ts";
+import { readSettings } from "./supervisors/settings/read-settings.ts";
+import { SettingsError } from "./supervisors/settings/settings.ts";
 
 const boot = bootOf(process.env);
 if (boot === undefined) await root();
@@ -52,9 +43,17 @@ async function child(boot: Boot): Promise<void> {
 
 async function root(): Promise<void> {
   const line = statusLine();
+  const lines = new HeldLines();
   let run_folder = "";
   try {
-    const settings = readSettings();
+    const read = (path: string) => readFileSync(path, "utf8");
+    const wish = readSettings(process.argv.slice(2), process.env, version, read);
+    if (wish.kind === "print") {
+      console.log(wish.text);
+      process.exit(0);
+    }
+    const { settings } = wish;
+    if (settings.log_level === "debug") lines.release();
     const cache_folder = resolve(settings.cache_dir || defaultCacheFolder());
     const assets_folder = (await assetsFolder(cache_folder)) ?? "";
     run_folder = newRunFolder();
@@ -78,6 +77,7 @@ async function root(): Promise<void> {
       capabilities: realCapabilities({
         log_level: settings.log_level,
         log_fields: { node: "root" },
+        write_log: lines.write,
       }),
       env: environment(),
       run_folder,
@@ -91,10 +91,11 @@ async function root(): Promise<void> {
         line.show(fraction === undefined ? text : `${bar(fraction)} ${text}`),
       passLine: (text) => {
         line.clear();
-        process.stderr.write(`${process.stderr.isTTY ? humanLine(text) : text}\n`);
+        lines.write(`${text}\n`);
       },
     });
     line.clear();
+    lines.release();
     const { host, port, inspector_host, inspector_port } = running;
     console.log(
       `ready http://${host}:${port} inspector http://${inspector_host}:${inspector_port}`,
@@ -111,39 +112,12 @@ async function root(): Promise<void> {
   }
 }
 
-function readSettings(): Settings {
-  const given = parseFlags(process.argv.slice(2));
-  const environment = parseEnvironment(process.env);
-  const print = (text: string): never => {
-    console.log(text);
-    process.exit(0);
-  };
-  if (given.help === true) print(helpText());
-  if (given.version === true) print(`troupe ${version}`);
-  const file = given.config ?? environment.config;
-  const yaml =
-    file === undefined ? {} : parseConfig(readText(String(file), "--config"), String(file));
-  const layers = [given, environment, yaml];
-  const key_file = layers.find((layer) => layer["api-key-file"] !== undefined)?.["api-key-file"];
-  const keys =
-    key_file === undefined ? [] : readKeyFile(readText(String(key_file), "--api-key-file"));
-  const settings = settle(layers, keys);
-  if (layers.some((layer) => layer["dump-config"] === true)) print(dumpConfig(settings).trimEnd());
-  return settings;
-}
-
-function readText(path: string, flag: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    throw new SettingsError(`${flag}: there is no readable file ${path}`);
-  }
-}
-
 function environment(): Record<string, string> {
   return process.env as Record<string, string>;
 }
 
+/** The cause in one line, without the path of supervisors that it came up by. */
 function lineOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+  const text = (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+  return text.replace(/^(\S+ did not start: crash: )+(\w+: )?/, "");
 }

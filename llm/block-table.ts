@@ -7,6 +7,18 @@
  * memory follows the content in small steps.
  */
 
+/**
+ * u64 hashes as pairs of u32, low word first: block `i` is at `2 * i` and `2 * i + 1`. It is the
+ * memory of a `BigUint64Array` on every machine we run on, and as bytes what goes on the wire;
+ * reading pairs makes no bigint.
+ */
+export type HashPairs = Uint32Array;
+
+/** The same memory, seen the other way. */
+export function pairsOf(hashes: BigUint64Array): HashPairs {
+  return new Uint32Array(hashes.buffer, hashes.byteOffset, hashes.length * 2);
+}
+
 /** Slot `s` of `cells` is low word, high word, value at `3 * s`; value 0 = free. */
 export type Segment = {
   cells: Int32Array;
@@ -212,6 +224,9 @@ export class BlockTable {
       const bit = (mix(cells[at]!, cells[at + 1]!) >>> (32 - depth)) & 1;
       put(bit === 0 ? low : high, cells, at);
     }
+    // Whoever goes through a list of segments finds nothing here any more.
+    segment.cells = new Int32Array(0);
+    segment.count = 0;
     const span = 1 << (32 - this.shift - depth);
     const first = ((hash >>> (33 - depth)) << 1) * span;
     this.directory.fill(low, first, first + span);

@@ -14,8 +14,8 @@ export class TokenBlocks {
   private local = new BigUint64Array(FIRST_BLOCKS);
   private sequence = new BigUint64Array(FIRST_BLOCKS);
   /** The hashes as 32-bit words: low half of block i at 2i, high half at 2i + 1. */
-  local_words = new Uint32Array(this.local.buffer);
-  sequence_words = new Uint32Array(this.sequence.buffer);
+  local_words = new Int32Array(this.local.buffer);
+  sequence_words = new Int32Array(this.sequence.buffer);
   private readonly tail: Uint32Array;
 
   /** `seed`: blockSeed() of the request. Throws RangeError for a size that is not positive. */
@@ -77,7 +77,7 @@ export class TokenBlocks {
     sequence.set(this.sequence);
     this.local = local;
     this.sequence = sequence;
-    this.local_words = new Uint32Array(local.buffer);
-    this.sequence_words = new Uint32Array(sequence.buffer);
+    this.local_words = new Int32Array(local.buffer);
+    this.sequence_words = new Int32Array(sequence.buffer);
   }
 }

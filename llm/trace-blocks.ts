@@ -12,8 +12,8 @@ const LANE_B = 0x85ebca77;
 export class TraceBlocks {
   /** Blocks named so far. */
   count = 0;
-  local_words: Uint32Array;
-  sequence_words: Uint32Array;
+  local_words: Int32Array;
+  sequence_words: Int32Array;
 
   /**
    * `block_size` must divide `trace_block_size`. `own` tells this request's own blocks (those after
@@ -35,8 +35,8 @@ export class TraceBlocks {
     if (hash_ids.length * parts < full) {
       throw new RangeError(`${hash_ids.length} hash ids are too few for ${input_length} tokens`);
     }
-    this.local_words = new Uint32Array(2 * (full + 2));
-    this.sequence_words = new Uint32Array(2 * (full + 2));
+    this.local_words = new Int32Array(2 * (full + 2));
+    this.sequence_words = new Int32Array(2 * (full + 2));
     for (let i = 0; i < full; i++) this.name(hash_ids[Math.floor(i / parts)]!, i % parts);
   }
 
@@ -67,8 +67,8 @@ export class TraceBlocks {
 
   private grow(count: number): void {
     const words = 2 * Math.max(count, this.local_words.length);
-    const local = new Uint32Array(words);
-    const sequence = new Uint32Array(words);
+    const local = new Int32Array(words);
+    const sequence = new Int32Array(words);
     local.set(this.local_words);
     sequence.set(this.sequence_words);
     this.local_words = local;
@@ -81,5 +81,5 @@ function mix(value: number): number {
   let x = value | 0;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
-  return (x ^ (x >>> 16)) >>> 0;
+  return x ^ (x >>> 16);
 }

@@ -137,7 +137,6 @@ class RunningRoot implements Root {
     const own = system.lookup(rootPaths.inspector);
     if (own === undefined) throw new Error("the root's inspector did not start");
     await this.#discovery.register(keys.process("root"), new Uint8Array(0), own);
-    this.#watchCrashes();
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);
     this.world.status("waiting for the frontends to know the model");
@@ -307,14 +306,6 @@ class RunningRoot implements Root {
         }),
       ),
     );
-  }
-
-  /** What a supervisor gave up on is worth a line; a single crash is only logged. */
-  #watchCrashes(): void {
-    const { capabilities } = this.world;
-    this.system.onCrash((report) => {
-      capabilities.log.log("error", `crash: ${report.context}`, { report });
-    });
   }
 }
 

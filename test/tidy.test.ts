@@ -56,7 +56,7 @@ const bannedOutsideRuntime: readonly (readonly [RegExp, string])[] = [
   [/new (WebSocket|Worker)\(/, "use a capability"],
 ];
 
-const limits = { lines: 600, columns: 100 };
+const limits = { lines: 600, test_lines: 700, columns: 100 };
 
 /** Files outside the rules of a room, each with its reason. */
 const exempt: Readonly<Record<string, string>> = {
@@ -172,7 +172,8 @@ test("files are small, lines are short, nothing is typed any", () => {
   for (const { path, text, code } of sources) {
     if (path === "test/tidy.test.ts") continue; // It names what it forbids.
     const lines = text.split("\n");
-    if (lines.length > limits.lines) wrong.push(`${path}: ${lines.length} lines`);
+    const most = path.startsWith("test/") ? limits.test_lines : limits.lines;
+    if (lines.length > most) wrong.push(`${path}: ${lines.length} lines`);
     for (const [index, line] of lines.entries()) {
       const wide = line.length > limits.columns && !/["'`]/.test(line);
       if (wide) wrong.push(`${path}:${index + 1}: ${line.length} columns`);

@@ -4,7 +4,7 @@ import { MemoryStore } from "../store/memory.ts";
 import { realClock } from "./clock.ts";
 import { realFiles } from "./files.ts";
 import { realIds } from "./ids.ts";
-import { realLog } from "./log.ts";
+import { realLog, type WriteLine } from "./log.ts";
 import { realNet } from "./net.ts";
 import { realRandom } from "./random.ts";
 import { realSpawn } from "./spawn.ts";
@@ -13,6 +13,8 @@ export type RealOptions = {
   readonly log_level: LogLevel;
   /** On every log line: the node's name, for one. */
   readonly log_fields?: Readonly<Record<string, unknown>>;
+  /** Where log lines go instead of stderr. */
+  readonly write_log?: WriteLine;
   /** Forgets with the process when not given. */
   readonly store?: Store;
 };
@@ -22,7 +24,7 @@ export function realCapabilities(options: RealOptions): Capabilities {
     clock: realClock(),
     random: realRandom(),
     ids: realIds(),
-    log: realLog(options.log_level, options.log_fields),
+    log: realLog(options.log_level, options.log_fields, options.write_log),
     net: realNet(),
     spawn: realSpawn(),
     files: realFiles(),

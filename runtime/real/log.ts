@@ -6,15 +6,45 @@
 import pino from "pino";
 import type { Log, LogLevel } from "../capabilities.ts";
 
-export function realLog(level: LogLevel, fields: Readonly<Record<string, unknown>> = {}): Log {
+/** Takes one JSON line, its end included. */
+export type WriteLine = (line: string) => void;
+
+export function realLog(
+  level: LogLevel,
+  fields: Readonly<Record<string, unknown>> = {},
+  write?: WriteLine,
+): Log {
   // Synchronous: what a process says right before it dies is what one wants to read.
-  const to = pino.destination({ dest: 2, sync: true });
-  const write = (line: string) => to.write(`${humanLine(line.trimEnd())}\n`);
-  const logger = pino({ level, base: fields }, process.stderr.isTTY ? { write } : to);
+  const to = write === undefined ? pino.destination({ dest: 2, sync: true }) : { write };
+  const logger = pino({ level, base: fields }, to);
   return {
     log: (at, message, more) =>
       more === undefined ? logger[at](message) : logger[at](more, message),
   };
+}
+
+const held_lines_max = 1_000;
+
+/**
+ * Lines of a cluster that is starting: shown when it serves. A start that fails is told in one line
+ * instead, and what every supervisor on the way up said of it would bury that.
+ */
+export class HeldLines {
+  #held: string[] | undefined = [];
+
+  readonly write: WriteLine = (line) => {
+    if (this.#held === undefined) show(line);
+    else if (this.#held.length < held_lines_max) this.#held.push(line);
+  };
+
+  release(): void {
+    for (const line of this.#held ?? []) show(line);
+    this.#held = undefined;
+  }
+}
+
+function show(line: string): void {
+  process.stderr.write(process.stderr.isTTY ? `${humanLine(line.trimEnd())}\n` : line);
 }
 
 const levels: Readonly<Record<number, string>> = {

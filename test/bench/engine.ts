@@ -49,7 +49,33 @@ export async function benchEngine(report: Report): Promise<void> {
       ratio: rounded(median(ours.map((value, i) => value / (floor[i] ?? Number.NaN))), 3),
     });
   }
+  const bun_built = await bunCompiled(path);
+  report({
+    case: "8 streams, Bun's cc",
+    tokens_per_s: rounded(bun_built.bun, 1),
+    cc_tokens_per_s: rounded(bun_built.cc, 1),
+    ratio: rounded(bun_built.bun / bun_built.cc, 3),
+  });
   report({ case: "event loop", event_loop_block_ms_max: rounded(await longestBlock(cluster)) });
+}
+
+/**
+ * The same over HTTP with the shim built by `cc -O3` and by Bun's own compiler, drawn at
+ * temperature 1 so that the sampler, where compilers differ most, has its full work.
+ */
+async function bunCompiled(path: string): Promise<{ cc: number; bun: number }> {
+  const rates = { cc: [] as number[], bun: [] as number[] };
+  for (let round = 0; round < rounds; round += 1) {
+    for (const compiler of ["cc", "bun"] as const) {
+      await using cluster = await startCluster(["--model", path, "--model-name", "bench"], {
+        timeout_ms: 120_000,
+        env: { TROUPE_CC: compiler },
+      });
+      await streams(cluster, 1);
+      rates[compiler].push(await streams(cluster, 8, 1));
+    }
+  }
+  return { cc: median(rates.cc), bun: median(rates.bun) };
 }
 
 async function modelPath(source: string): Promise<string> {
@@ -62,11 +88,11 @@ async function modelPath(source: string): Promise<string> {
 }
 
 /** Tokens a second over all streams, from the moment the last of them has its first token. */
-async function streams(cluster: Cluster, parallel: number): Promise<number> {
+async function streams(cluster: Cluster, parallel: number, temperature = 0): Promise<number> {
   const model = await firstModel(cluster.url);
   const clients = Array.from({ length: parallel }, () => new HttpClient(cluster.url));
   await Promise.all(clients.map((client) => client.open()));
-  const body = { model, prompt, max_tokens: output_tokens + 1, temperature: 0, ignore_eos: true };
+  const body = { model, prompt, max_tokens: output_tokens + 1, temperature, ignore_eos: true };
   const answers = await Promise.all(clients.map((client) => client.post("/v1/completions", body)));
   for (const client of clients) client.close();
   for (const answer of answers) {

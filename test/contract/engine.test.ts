@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { EchoEngine } from "../../actors/engine/echo.ts";
 import type { Engine, EngineRequest } from "../../actors/engine/engine.ts";
 import { openLlama } from "../../actors/engine/llama.ts";
+import { MockerEngine } from "../../actors/engine/mocker.ts";
 import { EngineDriver, GREEDY, request } from "../support/engine-driver.ts";
 import { TEST_MODEL } from "../support/engine-model.ts";
 
@@ -13,6 +14,14 @@ const LIMITS = { context_length: 512, max_num_seqs: MAX_NUM_SEQS, max_queue: MAX
 
 const ENGINES: readonly { readonly name: string; readonly open: () => Promise<Engine> }[] = [
   { name: "echo", open: async () => new EchoEngine({ ...LIMITS, vocab_size: 512 }) },
+  {
+    name: "mocker",
+    open: async () => {
+      const { context_length: max_model_len, max_num_seqs, max_queue } = LIMITS;
+      const options = { max_model_len, max_num_seqs, max_queue, speedup_ratio: 0 };
+      return new MockerEngine(options, { drawable: { vocab_size: 512 } });
+    },
+  },
   {
     name: "llama",
     open: () => openLlama({ model: TEST_MODEL, kv_tokens: 16384, ...LIMITS }),

@@ -1,4 +1,7 @@
-/** The official `openai` package against a real cluster with the bundled model. */
+/**
+ * The official `openai` package against a real cluster with the bundled model, or with the one
+ * that TROUPE_E2E_MODEL names: `bun run e2e:270m` fetches Gemma 3 270M and runs the same.
+ */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { type Cluster, startCluster, until } from "../support/cluster.ts";
@@ -8,10 +11,12 @@ let client: OpenAI;
 let model: string;
 
 beforeAll(async () => {
-  cluster = await startCluster([]);
+  const source = process.env.TROUPE_E2E_MODEL;
+  const timeout_ms = source === undefined ? 60_000 : 600_000;
+  cluster = await startCluster(source === undefined ? [] : ["--model", source], { timeout_ms });
   client = new OpenAI({ baseURL: `${cluster.url}/v1`, apiKey: "none", maxRetries: 0 });
   model = (await client.models.list()).data[0]?.id ?? "";
-}, 60_000);
+}, 600_000);
 afterAll(() => cluster[Symbol.asyncDispose]());
 
 const metric = async (name: string): Promise<number> => {

@@ -1,0 +1,253 @@
+/**
+ * The blocks of one simulated device. Each is in one of three states:
+ *
+ *   free ──allocate──▶ in use ──release──▶ free            (a block without a name)
+ *                        │ register            ▲
+ *                        ▼                     │ evict, oldest first
+ *                      in use ──release──▶ cached          (a block with one)
+ *                        ▲───── retain ────────┘
+ *
+ * In use means that sequences refer to it (`refs` > 0). A named block is found by its sequence hash
+ * whether in use or cached, so prefixes are shared. `in use + cached + free = capacity` always.
+ * Sequences release their blocks last first, and hold a block's parent whenever they hold the
+ * block: so a parent is always used later than its child, and evicted later.
+ *
+ * Rows of numbers by slot instead of objects, grown on demand: an idle pool of 16,384 blocks takes
+ * some 10 KB, a full one 600 KB.
+ */
+import type { KvDump, KvStored } from "../../../llm/kv-event.ts";
+import { SlotTable } from "./slot-table.ts";
+
+const NONE = -1;
+const FIRST_SLOTS = 64;
+
+export class BlockPool {
+  /** Blocks that sequences refer to. */
+  used = 0;
+  /** Blocks that nobody refers to, kept for their names. */
+  cached = 0;
+  evictions = 0;
+  /** Low and high half of the names of the blocks that the last `allocate` evicted. */
+  evicted_words = new Int32Array(64);
+  evicted = 0;
+
+  private refs = new Uint32Array(FIRST_SLOTS);
+  private named = new Uint8Array(FIRST_SLOTS);
+  private sequence_words = new Int32Array(2 * FIRST_SLOTS);
+  private local_words = new Int32Array(2 * FIRST_SLOTS);
+  /** The block before it in its sequence, NONE for a first one. */
+  private parent = new Int32Array(FIRST_SLOTS);
+  private position = new Uint32Array(FIRST_SLOTS);
+  /** Links of the cached blocks, oldest to newest; of the free ones, `next` only. */
+  private next = new Int32Array(FIRST_SLOTS);
+  private previous = new Int32Array(FIRST_SLOTS);
+  private oldest = NONE;
+  private newest = NONE;
+  private first_free = NONE;
+  /** Slots from here on were never used. */
+  private untouched = 0;
+  private readonly table = new SlotTable();
+
+  constructor(readonly capacity: number) {}
+
+  get free(): number {
+    return this.capacity - this.used - this.cached;
+  }
+
+  /** The slot of the named block, or -1. */
+  find(low: number, high: number): number {
+    return this.table.find(low, high, this.sequence_words);
+  }
+
+  isInUse(slot: number): boolean {
+    return this.refs[slot]! > 0;
+  }
+
+  /** One more sequence refers to a named block. */
+  retain(slot: number): void {
+    if (this.refs[slot]! === 0) {
+      this.unlink(slot);
+      this.cached--;
+      this.used++;
+    }
+    this.refs[slot]!++;
+  }
+
+  /**
+   * Appends `count` blocks without names, each with one reference, to `slots`; false and nothing
+   * done when they are not there even after evicting everything. `evicted` says what went.
+   */
+  allocate(count: number, slots: number[]): boolean {
+    this.evicted = 0;
+    if (count > this.capacity - this.used) return false;
+    for (let missing = count - this.free; missing > 0; missing--) this.evictOldest();
+    for (let i = 0; i < count; i++) slots.push(this.take());
+    this.used += count;
+    return true;
+  }
+
+  /**
+   * Names a block, words `2 * position` of the rows being its hashes. Returns its slot from now on:
+   * the one that had the name already, if any, for which the given block is freed.
+   */
+  register(
+    slot: number,
+    position: number,
+    parent: number,
+    sequence_words: Int32Array,
+    local_words: Int32Array,
+  ): number {
+    const low = sequence_words[2 * position]!;
+    const high = sequence_words[2 * position + 1]!;
+    const twin = this.find(low, high);
+    if (twin >= 0) {
+      this.retain(twin);
+      this.release(slot);
+      return twin;
+    }
+    this.sequence_words[2 * slot] = low;
+    this.sequence_words[2 * slot + 1] = high;
+    this.local_words[2 * slot] = local_words[2 * position]!;
+    this.local_words[2 * slot + 1] = local_words[2 * position + 1]!;
+    this.parent[slot] = parent;
+    this.position[slot] = position;
+    this.named[slot] = 1;
+    this.table.add(slot, this.sequence_words);
+    return slot;
+  }
+
+  isNamed(slot: number): boolean {
+    return this.named[slot] === 1;
+  }
+
+  release(slot: number): void {
+    const refs = this.refs[slot]!;
+    if (refs === 0) throw new RangeError(`block ${slot} is released twice`);
+    this.refs[slot] = refs - 1;
+    if (refs > 1) return;
+    this.used--;
+    if (this.named[slot] === 1) {
+      this.link(slot);
+      this.cached++;
+    } else {
+      this.next[slot] = this.first_free;
+      this.first_free = slot;
+    }
+  }
+
+  /** Forgets every name: cached blocks become free, blocks in use stay without one. */
+  clear(): void {
+    while (this.cached > 0) this.evictOldest();
+    this.named.fill(0);
+    this.table.clear();
+    this.evicted = 0;
+  }
+
+  /** Blocks with a name, as events that build the same cache elsewhere, parents first. */
+  dump(last_event_id: number, dp_rank: number): KvDump["blocks"] {
+    const slots: number[] = [];
+    for (let slot = 0; slot < this.untouched; slot++) if (this.named[slot]) slots.push(slot);
+    slots.sort((a, b) => this.position[a]! - this.position[b]!);
+    const runs: number[][] = [];
+    const run_ending_at = new Map<number, number[]>();
+    for (const slot of slots) {
+      const parent = this.parent[slot]!;
+      const run = run_ending_at.get(parent);
+      if (run === undefined) {
+        const fresh = [slot];
+        runs.push(fresh);
+        run_ending_at.set(slot, fresh);
+      } else {
+        run_ending_at.delete(parent);
+        run.push(slot);
+        run_ending_at.set(slot, run);
+      }
+    }
+    return runs.map((run) => this.storedRun(run, last_event_id, dp_rank));
+  }
+
+  private storedRun(run: readonly number[], event_id: number, dp_rank: number): KvStored {
+    const sequence_hashes = new BigUint64Array(run.length);
+    const local_hashes = new BigUint64Array(run.length);
+    const names = new BigUint64Array(this.sequence_words.buffer);
+    const locals = new BigUint64Array(this.local_words.buffer);
+    for (const [i, slot] of run.entries()) {
+      sequence_hashes[i] = names[slot]!;
+      local_hashes[i] = locals[slot]!;
+    }
+    const parent = this.parent[run[0]!]!;
+    return {
+      kind: "stored",
+      event_id,
+      dp_rank,
+      tier: "device",
+      parent_hash: parent === NONE ? undefined : names[parent]!,
+      start_block: this.position[run[0]!]!,
+      sequence_hashes,
+      local_hashes,
+    };
+  }
+
+  private take(): number {
+    let slot = this.first_free;
+    if (slot === NONE) {
+      slot = this.untouched++;
+      if (slot === this.refs.length) this.grow();
+    } else {
+      this.first_free = this.next[slot]!;
+    }
+    this.refs[slot] = 1;
+    return slot;
+  }
+
+  private evictOldest(): void {
+    const slot = this.oldest;
+    this.unlink(slot);
+    this.table.remove(slot, this.sequence_words);
+    this.named[slot] = 0;
+    this.cached--;
+    this.evictions++;
+    this.next[slot] = this.first_free;
+    this.first_free = slot;
+    if (2 * this.evicted === this.evicted_words.length) {
+      this.evicted_words = grown(this.evicted_words);
+    }
+    this.evicted_words[2 * this.evicted] = this.sequence_words[2 * slot]!;
+    this.evicted_words[2 * this.evicted + 1] = this.sequence_words[2 * slot + 1]!;
+    this.evicted++;
+  }
+
+  private link(slot: number): void {
+    this.next[slot] = NONE;
+    this.previous[slot] = this.newest;
+    if (this.newest === NONE) this.oldest = slot;
+    else this.next[this.newest] = slot;
+    this.newest = slot;
+  }
+
+  private unlink(slot: number): void {
+    const before = this.previous[slot]!;
+    const after = this.next[slot]!;
+    if (before === NONE) this.oldest = after;
+    else this.next[before] = after;
+    if (after === NONE) this.newest = before;
+    else this.previous[after] = before;
+  }
+
+  private grow(): void {
+    this.refs = grown(this.refs);
+    this.named = grown(this.named);
+    this.sequence_words = grown(this.sequence_words);
+    this.local_words = grown(this.local_words);
+    this.parent = grown(this.parent);
+    this.position = grown(this.position);
+    this.next = grown(this.next);
+    this.previous = grown(this.previous);
+  }
+}
+
+function grown<Row extends Uint8Array | Uint32Array | Int32Array>(row: Row): Row {
+  const bigger = new (row.constructor as new (length: number) => Row)(2 * row.length);
+  bigger.set(row);
+  return bigger;
+}

@@ -1,0 +1,88 @@
+/** Puts blocks into the prefix cache of a pool, and says so: what became visible, what went. */
+import type { KvEventLog } from "../kv-event-log.ts";
+import type { BlockPool } from "./block-pool.ts";
+import type { Sequence } from "./sequence.ts";
+
+const FIRST = -1;
+const pair = new BigUint64Array(1);
+const pair_words = new Int32Array(pair.buffer);
+
+export class CacheNews {
+  constructor(
+    private readonly pool: BlockPool,
+    private readonly log: KvEventLog | undefined,
+    private readonly dp_rank: number,
+  ) {}
+
+  /**
+   * Names the sequence's blocks up to the `full`th, which must all be allocated. Blocks whose name
+   * is there already are given back for their twin.
+   */
+  register(sequence: Sequence, full: number): void {
+    const { names, blocks } = sequence;
+    names.nameTo?.(full);
+    let fresh_from = sequence.registered;
+    for (let at = sequence.registered; at < full; at++) {
+      const own = blocks[at]!;
+      // After the cache was cleared, whoever shares the block may have named it again.
+      const fresh = !this.pool.isNamed(own) && this.name(sequence, at) === own;
+      if (fresh) continue;
+      this.stored(sequence, fresh_from, at);
+      fresh_from = at + 1;
+    }
+    sequence.registered = full;
+    this.stored(sequence, fresh_from, full);
+  }
+
+  private name({ names, blocks }: Sequence, at: number): number {
+    const parent = at === 0 ? FIRST : blocks[at - 1]!;
+    const { sequence_words, local_words } = names;
+    const slot = this.pool.register(blocks[at]!, at, parent, sequence_words, local_words);
+    blocks[at] = slot;
+    return slot;
+  }
+
+  private stored({ names }: Sequence, from: number, to: number): void {
+    const { log } = this;
+    if (log === undefined || to <= from) return;
+    log.append({
+      kind: "stored",
+      event_id: log.nextId(),
+      dp_rank: this.dp_rank,
+      tier: "device",
+      parent_hash: from === 0 ? undefined : hashAt(names.sequence_words, from - 1),
+      start_block: from,
+      sequence_hashes: hashesOf(names.sequence_words, from, to),
+      local_hashes: hashesOf(names.local_words, from, to),
+    });
+  }
+
+  /** What the pool's last `allocate` evicted. */
+  evicted(): void {
+    const { log, pool } = this;
+    if (log === undefined || pool.evicted === 0) return;
+    log.append({
+      kind: "removed",
+      event_id: log.nextId(),
+      dp_rank: this.dp_rank,
+      tier: "device",
+      sequence_hashes: hashesOf(pool.evicted_words, 0, pool.evicted),
+    });
+  }
+
+  cleared(): void {
+    const { log, dp_rank } = this;
+    log?.append({ kind: "cleared", event_id: log.nextId(), dp_rank, tier: "device" });
+  }
+}
+
+function hashAt(words: Int32Array, index: number): bigint {
+  pair_words[0] = words[2 * index]!;
+  pair_words[1] = words[2 * index + 1]!;
+  return pair[0]!;
+}
+
+/** A copy: events outlive the sequence, and are sent elsewhere. */
+function hashesOf(words: Int32Array, from: number, to: number): BigUint64Array {
+  return new BigUint64Array(words.slice(2 * from, 2 * to).buffer);
+}

@@ -1,0 +1,157 @@
+/**
+ * What somebody probably holds because we sent it there: blocks by owner that are forgotten some
+ * time after they were last named, or when their owner has more of them than its cache has room.
+ * Used for workers that say nothing of their cache, and for the moment between sending a prompt
+ * and hearing that its blocks are stored.
+ */
+import { BlockTable, type HashPairs } from "../../../llm/block-table.ts";
+import { BlockIndex, type GroupNames } from "./block-index.ts";
+import type { CacheMatches } from "./cache-matches.ts";
+
+export type Ageing =
+  /** Forgotten this long after the last prompt that had it. */
+  | { readonly kind: "ttl"; readonly ttl_ms: number }
+  /** The least recently named goes when the owner has more than its capacity. */
+  | { readonly kind: "lru" };
+
+/** The blocks of one owner in the order in which they were last named. */
+type Recent = {
+  readonly stamps: BlockTable;
+  /** Low word, high word, stamp; an entry whose stamp is not the table's was named again later. */
+  queue: Int32Array;
+  head: number;
+  tail: number;
+  capacity_blocks: number;
+};
+
+const WORDS = 3;
+/** How often expiry is looked at, as a share of the ttl. */
+const SWEEPS_A_TTL = 64;
+
+export class AgedBlocks {
+  private readonly index: BlockIndex;
+  private readonly ageing: Ageing;
+  private readonly owners = new Map<number, Recent>();
+  private look_again_ms = Number.NEGATIVE_INFINITY;
+  private readonly pair = new Uint32Array(2);
+
+  constructor(groups: GroupNames, ageing: Ageing) {
+    this.index = new BlockIndex(groups);
+    this.ageing = ageing;
+  }
+
+  get bytes(): number {
+    let bytes = this.index.bytes;
+    for (const recent of this.owners.values())
+      bytes += recent.stamps.bytes + recent.queue.byteLength;
+    return bytes;
+  }
+
+  get block_count(): number {
+    return this.index.block_count;
+  }
+
+  heldBy(owner: number): number {
+    return this.index.heldBy(owner);
+  }
+
+  addOwner(group: number, capacity_blocks: number): number | undefined {
+    const owner = this.index.addOwner(group, 0);
+    if (owner === undefined) return undefined;
+    const queue = new Int32Array(16 * WORDS);
+    this.owners.set(owner, { stamps: new BlockTable(), queue, head: 0, tail: 0, capacity_blocks });
+    return owner;
+  }
+
+  removeOwner(owner: number): void {
+    this.owners.delete(owner);
+    this.index.removeOwner(owner);
+  }
+
+  sweep(segments_max: number): boolean {
+    return this.index.sweep(segments_max);
+  }
+
+  /** A prompt with these leading blocks went to the owner. */
+  name(owner: number, hashes: HashPairs, count: number, now_ms: number): void {
+    const recent = this.owners.get(owner);
+    if (recent === undefined) return;
+    const stamp = stampOf(now_ms);
+    // From the end, so that of one prompt the tail is forgotten first, as caches evict.
+    for (let i = count - 1; i >= 0; i--) {
+      const lo = hashes[2 * i]! | 0;
+      const hi = hashes[2 * i + 1]! | 0;
+      recent.stamps.set(lo, hi, stamp);
+      push(recent, lo, hi, stamp);
+    }
+    this.index.store(owner, hashes.subarray(0, 2 * count));
+    if (this.ageing.kind === "lru") {
+      while (this.index.heldBy(owner) > recent.capacity_blocks) this.dropOldest(owner, recent);
+    }
+  }
+
+  match(hashes: HashPairs, count: number, out: CacheMatches, now_ms: number): void {
+    if (this.ageing.kind === "ttl" && now_ms >= this.look_again_ms) {
+      this.expire(now_ms, this.ageing.ttl_ms);
+    }
+    this.index.match(hashes, count, out);
+  }
+
+  private expire(now_ms: number, ttl_ms: number): void {
+    this.look_again_ms = now_ms + ttl_ms / SWEEPS_A_TTL;
+    const now = stampOf(now_ms);
+    for (const [owner, recent] of this.owners) {
+      while (recent.head < recent.tail) {
+        // u32 milliseconds, so that the difference is right across the wrap.
+        const age_ms = (now - recent.queue[recent.head * WORDS + 2]!) >>> 0;
+        if (age_ms < ttl_ms) break;
+        this.dropOldest(owner, recent);
+      }
+    }
+  }
+
+  private dropOldest(owner: number, recent: Recent): void {
+    const { queue, stamps } = recent;
+    const at = recent.head * WORDS;
+    recent.head++;
+    const lo = queue[at]!;
+    const hi = queue[at + 1]!;
+    if (stamps.get(lo, hi) !== queue[at + 2]) return;
+    stamps.delete(lo, hi);
+    this.pair[0] = lo;
+    this.pair[1] = hi;
+    this.index.remove(owner, this.pair);
+  }
+}
+
+/** Never 0, which a table takes for nothing. */
+function stampOf(now_ms: number): number {
+  return Math.floor(now_ms) | 0 || 1;
+}
+
+function push(recent: Recent, lo: number, hi: number, stamp: number): void {
+  if (recent.tail * WORDS === recent.queue.length) makeRoom(recent);
+  const at = recent.tail * WORDS;
+  recent.queue[at] = lo;
+  recent.queue[at + 1] = hi;
+  recent.queue[at + 2] = stamp;
+  recent.tail++;
+}
+
+/** Leaves out what was named again since; twice as large only if that is not enough. */
+function makeRoom(recent: Recent): void {
+  const { queue, stamps } = recent;
+  let live = 0;
+  for (let entry = recent.head; entry < recent.tail; entry++) {
+    const at = entry * WORDS;
+    if (stamps.get(queue[at]!, queue[at + 1]!) !== queue[at + 2]) continue;
+    queue.copyWithin(live * WORDS, at, at + WORDS);
+    live++;
+  }
+  recent.head = 0;
+  recent.tail = live;
+  const entries = queue.length / WORDS;
+  if (live * 2 <= entries && live * 8 >= entries) return;
+  recent.queue = new Int32Array(Math.max(16, live * 3) * WORDS);
+  recent.queue.set(queue.subarray(0, live * WORDS));
+}

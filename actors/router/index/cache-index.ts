@@ -1,0 +1,222 @@
+/**
+ * The face of the index: what each worker's cache holds, as far as a router can know.
+ *
+ *   exact        from the worker's own events
+ *   predicted    what we sent to such a worker a moment ago and its events do not show yet, so that
+ *                a burst of requests with one prefix does not scatter
+ *   approximate  what we sent to a worker that says nothing of its cache
+ *
+ * A lookup asks all three and takes for each rank of each worker the one that says most.
+ */
+import type { HashPairs } from "../../../llm/block-table.ts";
+import type { KvTier } from "../../../llm/kv-event.ts";
+import { AgedBlocks, type Ageing } from "./aged-blocks.ts";
+import { BlockIndex } from "./block-index.ts";
+import { type CacheMatches, grown, TIERS } from "./cache-matches.ts";
+
+export type CacheSource = "events" | "approximate";
+
+export type CacheIndexOptions = {
+  /**
+   * Blocks of one tier of one rank that are kept exactly; more are refused and counted, which
+   * leaves the older, shorter prefixes in. Default 8,388,608 (about 200 MB).
+   */
+  readonly blocks_max?: number;
+  /** Default: 120 s. */
+  readonly approximate?: Ageing;
+  /** 0 = no predictions. Default 5,000. */
+  readonly predicted_ttl_ms?: number;
+};
+
+export type CacheWorker = {
+  readonly source: CacheSource;
+  /** For approximate "lru": blocks that each rank has room for. */
+  readonly capacity_blocks: number;
+};
+
+type Rank = {
+  readonly group: number;
+  /** Owner in the exact index, by tier. */
+  readonly exact: (number | undefined)[];
+  predicted: number | undefined;
+  approximate: number | undefined;
+};
+
+type Slot = CacheWorker & { readonly ranks: Map<number, Rank>; refused_blocks: number };
+
+export const tierNumbers: Readonly<Record<KvTier, number>> = {
+  device: 0,
+  host: 1,
+  disk: 2,
+  external: 3,
+};
+
+const BLOCKS_MAX = 8_388_608;
+/** Ranks that one worker may name: garbage must not fill the tables. */
+export const RANKS_MAX = 1_024;
+
+export class CacheIndex {
+  private readonly names = { slots: new Int32Array(64), ranks: new Int32Array(64) };
+  private readonly exact: BlockIndex;
+  private readonly approximate: AgedBlocks;
+  private readonly predicted: AgedBlocks | undefined;
+  private readonly workers: (Slot | undefined)[] = [];
+  private readonly free_groups: number[] = [];
+  private groups_end = 0;
+
+  constructor(options: CacheIndexOptions = {}) {
+    const { predicted_ttl_ms = 5_000 } = options;
+    this.exact = new BlockIndex(this.names, options.blocks_max ?? BLOCKS_MAX);
+    const ageing = options.approximate ?? { kind: "ttl", ttl_ms: 120_000 };
+    this.approximate = new AgedBlocks(this.names, ageing);
+    if (predicted_ttl_ms > 0) {
+      this.predicted = new AgedBlocks(this.names, { kind: "ttl", ttl_ms: predicted_ttl_ms });
+    }
+  }
+
+  /** A small number that names the worker here until `removeWorker`; numbers are used again. */
+  addWorker(worker: CacheWorker): number {
+    const free = this.workers.indexOf(undefined);
+    const slot = free < 0 ? this.workers.length : free;
+    const { source, capacity_blocks } = worker;
+    this.workers[slot] = { source, capacity_blocks, ranks: new Map(), refused_blocks: 0 };
+    return slot;
+  }
+
+  /** Everything of it is gone at once; `sweep` gives the memory back. */
+  removeWorker(slot: number): void {
+    const worker = this.workers[slot];
+    if (worker === undefined) return;
+    this.forget(worker);
+    this.workers[slot] = undefined;
+  }
+
+  /** From now on it is known by its events, or by what is sent to it. What was known is gone. */
+  setSource(slot: number, source: CacheSource): void {
+    const worker = this.workers[slot];
+    if (worker === undefined || worker.source === source) return;
+    this.forget(worker);
+    this.workers[slot] = { ...worker, source, ranks: new Map(), refused_blocks: 0 };
+  }
+
+  source(slot: number): CacheSource | undefined {
+    return this.workers[slot]?.source;
+  }
+
+  /** The worker's cache holds these now. */
+  stored(slot: number, rank: number, tier: number, hashes: HashPairs): void {
+    const worker = this.workers[slot];
+    if (worker === undefined) return;
+    const owner = this.exactOwner(slot, worker, rank, tier);
+    if (owner === undefined) worker.refused_blocks += hashes.length >>> 1;
+    else worker.refused_blocks += this.exact.store(owner, hashes);
+  }
+
+  /** How many of these it was not known to hold. */
+  removed(slot: number, rank: number, tier: number, hashes: HashPairs): number {
+    const owner = this.workers[slot]?.ranks.get(rank)?.exact[tier];
+    return owner === undefined ? hashes.length >>> 1 : this.exact.remove(owner, hashes);
+  }
+
+  /** This tier of this rank is empty; without them, all of the worker. */
+  cleared(slot: number, rank?: number, tier?: number): void {
+    const worker = this.workers[slot];
+    if (worker === undefined) return;
+    for (const [number, each] of worker.ranks) {
+      if (rank !== undefined && number !== rank) continue;
+      for (let t = 0; t < TIERS; t++) {
+        const owner = each.exact[t];
+        if (owner === undefined || (tier !== undefined && t !== tier)) continue;
+        this.exact.removeOwner(owner);
+        each.exact[t] = undefined;
+      }
+      if (each.predicted !== undefined) this.predicted?.removeOwner(each.predicted);
+      each.predicted = undefined;
+    }
+  }
+
+  /** A prompt with these leading blocks is being sent there. */
+  routed(slot: number, rank: number, hashes: HashPairs, count: number, now_ms: number): void {
+    const worker = this.workers[slot];
+    if (worker === undefined) return;
+    const each = this.rankOf(slot, worker, rank);
+    if (each === undefined) return;
+    if (worker.source === "approximate") {
+      each.approximate ??= this.approximate.addOwner(each.group, worker.capacity_blocks);
+      if (each.approximate === undefined) return;
+      this.approximate.name(each.approximate, hashes, count, now_ms);
+    } else if (this.predicted !== undefined) {
+      each.predicted ??= this.predicted.addOwner(each.group, worker.capacity_blocks);
+      if (each.predicted === undefined) return;
+      this.predicted.name(each.predicted, hashes, count, now_ms);
+    }
+  }
+
+  /** Fills `out` for the first `count` blocks of a prompt; workers that hold none are not in it. */
+  match(hashes: HashPairs, count: number, out: CacheMatches, now_ms: number): void {
+    out.clear();
+    this.exact.match(hashes, count, out);
+    this.predicted?.match(hashes, count, out, now_ms);
+    this.approximate.match(hashes, count, out, now_ms);
+  }
+
+  /** A slice of tidying, a few milliseconds; call it now and then. True: there is more to do. */
+  sweep(): boolean {
+    const segments_max = 4;
+    const more = [this.exact, this.predicted, this.approximate].map((each) =>
+      each?.sweep(segments_max),
+    );
+    return more.includes(true);
+  }
+
+  /** Blocks that one worker is known or guessed to hold, all ranks and tiers. */
+  blocksOf(slot: number): number {
+    let blocks = 0;
+    for (const { exact, approximate } of this.workers[slot]?.ranks.values() ?? []) {
+      for (const owner of exact) if (owner !== undefined) blocks += this.exact.heldBy(owner);
+      if (approximate !== undefined) blocks += this.approximate.heldBy(approximate);
+    }
+    return blocks;
+  }
+
+  /** Blocks refused since the worker came, because it has more than one may. */
+  refusedOf(slot: number): number {
+    return this.workers[slot]?.refused_blocks ?? 0;
+  }
+
+  get bytes(): number {
+    return this.exact.bytes + this.approximate.bytes + (this.predicted?.bytes ?? 0);
+  }
+
+  private forget(worker: Slot): void {
+    for (const { group, exact, predicted, approximate } of worker.ranks.values()) {
+      for (const owner of exact) if (owner !== undefined) this.exact.removeOwner(owner);
+      if (predicted !== undefined) this.predicted?.removeOwner(predicted);
+      if (approximate !== undefined) this.approximate.removeOwner(approximate);
+      this.free_groups.push(group);
+    }
+  }
+
+  private exactOwner(slot: number, worker: Slot, rank: number, tier: number): number | undefined {
+    const each = this.rankOf(slot, worker, rank);
+    if (each === undefined) return undefined;
+    each.exact[tier] ??= this.exact.addOwner(each.group, tier);
+    return each.exact[tier];
+  }
+
+  private rankOf(slot: number, worker: Slot, rank: number): Rank | undefined {
+    const known = worker.ranks.get(rank);
+    if (known !== undefined) return known;
+    if (worker.ranks.size >= RANKS_MAX) return undefined;
+    const group = this.free_groups.pop() ?? this.groups_end++;
+    if (group >= this.names.slots.length) {
+      this.names.slots = grown(this.names.slots, group + 1);
+      this.names.ranks = grown(this.names.ranks, group + 1);
+    }
+    this.names.slots[group] = slot;
+    this.names.ranks[group] = rank;
+    const made = { group, exact: [], predicted: undefined, approximate: undefined };
+    worker.ranks.set(rank, made);
+    return made;
+  }
+}
