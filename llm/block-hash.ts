@@ -13,6 +13,8 @@
  * (Bun runs on little-endian machines only).
  */
 
+import { xxh3 } from "./xxh3.ts";
+
 /** Names of the full blocks of one sequence, in order; both rows have the same length. */
 export type BlockHashes = {
   readonly local_hashes: BigUint64Array;
@@ -22,6 +24,7 @@ export type BlockHashes = {
 export const BLOCK_HASH_SEED = 1337n;
 
 const U64 = (1n << 64n) - 1n;
+const U32_END = 1n << 32n;
 const link = new BigUint64Array(2);
 
 /**
@@ -36,9 +39,9 @@ export function blockSeed(of: { readonly lora_name?: string; readonly cache_salt
   return seed & U64;
 }
 
-/** Of one block: exactly its tokens. */
+/** Of one block: exactly its tokens. Bun's own hash takes no seed of more than 32 bits. */
 export function localHash(block: Uint32Array, seed = BLOCK_HASH_SEED): bigint {
-  return Bun.hash.xxHash3(block, seed);
+  return seed < U32_END ? Bun.hash.xxHash3(block, seed) : xxh3(block, seed);
 }
 
 /** The name of a block from its own hash and its parent's sequence hash. Makes two bigints. */
@@ -58,7 +61,7 @@ export function localHashes(
   const hashes = new BigUint64Array(Math.floor(tokens.length / block_size));
   for (let i = 0; i < hashes.length; i++) {
     const block = tokens.subarray(i * block_size, (i + 1) * block_size);
-    hashes[i] = Bun.hash.xxHash3(block, seed);
+    hashes[i] = localHash(block, seed);
   }
   return hashes;
 }

@@ -43,14 +43,16 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 type Tokens = { readonly table: TokenTable; readonly attrs: Uint16Array };
 
+/** Ids that are taken where nothing says better. */
+export type DefaultIds = { readonly bos?: number; readonly eos?: number; readonly unk?: number };
+
 export function resolveSpecials(
   metadata: ReadonlyMap<string, GgufValue>,
   table: TokenTable,
   attrs: Uint16Array,
-  about: { kind: "bpe" | "spm"; model: string; pre_name: string },
+  defaults: DefaultIds,
 ): SpecialIds {
   const tokens: Tokens = { table, attrs };
-  const defaults = defaultIds(about.kind, about.model, about.pre_name);
   const given = (names: string[], fallback: number | undefined): number | undefined => {
     for (const name of names) {
       const id = ggufNumber(metadata, `tokenizer.ggml.${name}_token_id`);
@@ -82,11 +84,8 @@ export function resolveSpecials(
   };
 }
 
-function defaultIds(
-  kind: "bpe" | "spm",
-  model: string,
-  pre_name: string,
-): { bos?: number; eos?: number; unk?: number } {
+/** What llama.cpp assumes of a file that says nothing. */
+export function defaultIds(kind: "bpe" | "spm", model: string, pre_name: string): DefaultIds {
   if (kind === "spm") return { bos: 1, eos: 2, unk: 0 };
   if (model === "gemma4") return {};
   if (pre_name === "glm4" || pre_name === "chatglm-bpe") return { eos: 11 };

@@ -2,7 +2,7 @@
  * The blocks of a sequence that grows: prompt first, then token after token. Each full block is
  * hashed once, when its last token arrives. Tokens of full blocks are not kept.
  */
-import { BLOCK_HASH_SEED, type BlockHashes, chainHash } from "./block-hash.ts";
+import { BLOCK_HASH_SEED, type BlockHashes, chainHash, localHash } from "./block-hash.ts";
 
 const FIRST_BLOCKS = 4;
 
@@ -63,7 +63,7 @@ export class TokenBlocks {
 
   private complete(block: Uint32Array): void {
     if (this.count === this.local.length) this.grow();
-    const local = Bun.hash.xxHash3(block, this.seed);
+    const local = localHash(block, this.seed);
     this.local[this.count] = local;
     this.sequence[this.count] =
       this.count === 0 ? local : chainHash(this.sequence[this.count - 1]!, local);

@@ -8,8 +8,9 @@ import {
   ggufString,
   ggufStringSpans,
 } from "./gguf.ts";
+import { MergeBuilder } from "./merge-builder.ts";
 import { type PreTokenizer, preTokenizer } from "./pre-tokenizers.ts";
-import { resolveSpecials } from "./special-ids.ts";
+import { defaultIds, resolveSpecials } from "./special-ids.ts";
 import { type TokenTable, TokenTableBuilder } from "./token-table.ts";
 import * as attr from "./vocab.ts";
 import { type Vocab, VocabError, type VocabFlags } from "./vocab.ts";
@@ -17,8 +18,6 @@ import { type Vocab, VocabError, type VocabFlags } from "./vocab.ts";
 type Metadata = ReadonlyMap<string, GgufValue>;
 
 const K = "tokenizer.ggml.";
-/** Stands in a merge that merges nothing; no symbol has this number. */
-const NO_SYMBOL = 0xffffffff;
 const encoder = new TextEncoder();
 
 /** `tokenizer.ggml.token_type` → attribute. Source: `llama_token_type` in llama.h. */
@@ -51,7 +50,7 @@ export function vocabFromGguf(header: GgufHeader): Vocab {
   const tokens = readTokens(metadata);
   const attrs = readAttrs(metadata, tokens.count);
   const flags = flagsOf(metadata, pre);
-  const special = resolveSpecials(metadata, tokens, attrs, { kind, model, pre_name });
+  const special = resolveSpecials(metadata, tokens, attrs, defaultIds(kind, model, pre_name));
   applyStrips(metadata, tokens, attrs);
   if (kind === "spm") {
     const scores = readScores(metadata, tokens.count);
@@ -99,6 +98,7 @@ function flagsOf(metadata: Metadata, pre: PreTokenizer | undefined): VocabFlags 
     ignore_merges: pre?.ignore_merges === true,
     escape_spaces: spm || pre.raw === true,
     byte_alphabet: !spm && pre.raw !== true,
+    nfc: false, // llama.cpp normalizes no text
   };
 }
 
@@ -141,7 +141,6 @@ function numbersOf(metadata: Metadata, key: string, count: number): Float64Array
   return numbers.subarray(0, count);
 }
 
-/** Merges as symbol numbers; spellings that are no token are appended to the table. */
 function readMerges(
   metadata: Metadata,
   tokens: TokenTable,
@@ -152,53 +151,11 @@ function readMerges(
     const message = "the model file lists no merges for its byte-pair vocabulary: get it again";
     throw new VocabError("vocab_missing", message);
   }
-  const symbols = new SymbolNumbers(tokens);
-  const merges = new Uint32Array(3 * array.count).fill(NO_SYMBOL);
-  let joined = new Uint8Array(256);
+  const merges = new MergeBuilder(tokens, array.count);
   for (let i = 0; i < array.count; i++) {
-    const start = spans[2 * i]!;
-    const end = spans[2 * i + 1]!;
-    const space = array.bytes.indexOf(0x20, start + 1);
-    if (space < 0 || space >= end) continue; // such a line merges nothing, in llama.cpp too
-    const length = end - start - 1;
-    if (joined.length < length) joined = new Uint8Array(2 * length);
-    joined.set(array.bytes.subarray(start, space));
-    joined.set(array.bytes.subarray(space + 1, end), space - start);
-    merges[3 * i] = symbols.of(array.bytes, start, space);
-    merges[3 * i + 1] = symbols.of(array.bytes, space + 1, end);
-    merges[3 * i + 2] = symbols.of(joined, 0, length);
+    merges.addLine(array.bytes, spans[2 * i]!, spans[2 * i + 1]!);
   }
-  return { table: symbols.table(), merges };
-}
-
-/** Numbers for spellings: those of the tokens, and new ones after them. */
-class SymbolNumbers {
-  private readonly extra = new Map<string, number>();
-  private readonly texts: Uint8Array[] = [];
-
-  constructor(private readonly tokens: TokenTable) {}
-
-  of(bytes: Uint8Array, start: number, end: number): number {
-    const found = this.tokens.find(bytes, start, end);
-    if (found >= 0) return found;
-    const text = bytes.slice(start, end);
-    const key = text.join(",");
-    let number = this.extra.get(key);
-    if (number === undefined) {
-      number = this.tokens.count + this.texts.length;
-      this.extra.set(key, number);
-      this.texts.push(text);
-    }
-    return number;
-  }
-
-  table(): TokenTable {
-    if (this.texts.length === 0) return this.tokens;
-    const builder = new TokenTableBuilder(this.tokens.bytes.length + 64 * this.texts.length);
-    for (let i = 0; i < this.tokens.count; i++) builder.add(this.tokens.at(i));
-    for (const text of this.texts) builder.add(text);
-    return builder.build();
-  }
+  return merges.build();
 }
 
 /** Which special tokens eat the blanks beside them; GGUF files do not say, so names decide. */

@@ -43,6 +43,8 @@ export type VocabFlags = {
   readonly escape_spaces: boolean;
   /** The vocabulary spells bytes in GPT-2's alphabet. */
   readonly byte_alphabet: boolean;
+  /** Text is brought to Unicode's composed form first. */
+  readonly nfc: boolean;
 };
 
 /** Everything a tokenizer is built from; plain data, see vocab-blob.ts for its stored form. */

@@ -28,6 +28,7 @@ static void api_discard(struct tr_engine *e) {
   free(e->ends);
   ring_free(&e->commands);
   ring_free(&e->results);
+  news_free(&e->cache.news);
   troupe_sem_free(&e->settled);
   free(e);
 }
@@ -170,6 +171,19 @@ int32_t tr_poll(struct tr_engine *e, uint32_t *to, int32_t size, int32_t max_rec
     at += (int32_t)n;
   }
   return at;
+}
+
+int32_t tr_kv_poll(struct tr_engine *e, uint32_t *to, int32_t size) {
+  int32_t at = 0;
+  if (tr_state(e, NULL) != TR_READY) return 0;
+  for (;;) {
+    uint32_t n = ring_pop(&e->cache.news.ring, to + at, (uint32_t)(size - at));
+    if (n == 0) return at;
+    /* Nothing was pushed behind the mark: the list finds an empty ring, and asks once. */
+    if (to[at + 1] == TR_REC_KV_LOST && !e->closing) api_send(e, COMMAND_KV_LIST, 0);
+    to[at] = n;
+    at += (int32_t)n;
+  }
 }
 
 int32_t tr_close(struct tr_engine *e) {

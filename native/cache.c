@@ -11,9 +11,13 @@
  * llama.cpp frees a cell when its last sequence id lets go, so sharing is llama_memory_seq_cp and
  * eviction is llama_memory_seq_rm on the range's id. Ids are few (256), therefore runs and not
  * blocks have them; a run is kept shorter than a sliding window, because llama.cpp reuses cells
- * that one sequence alone holds and that its window has left.
- * Here is the place for KV events (cache_insert, cache_evict_block) and for export and import of
- * single blocks (a range's id and positions are what llama_state_seq_get_data needs).
+ * that one sequence alone holds and that its window has left. Should a range lose cells anyway
+ * (windows of 64 and less, chunked windows), its blocks are unlisted: nobody finds them, and they
+ * are given up when the last sequence lets go.
+ *
+ * So what is listed is what a request finds, and each change of it is news (news.c).
+ * Here is the place for export and import of single blocks (a range's id and positions are what
+ * llama_state_seq_get_data needs).
  */
 #define CACHE_SCRATCH_IDS 8 /* never given to ranges: for moving blocks in and out */
 
@@ -23,6 +27,7 @@ struct cache_block {
   int32_t parent; /* block index, -1 for the first */
   int32_t next;   /* in its hash bucket, or in the free list */
   int32_t range;  /* sequence id that holds it; -1 when free */
+  bool listed;    /* in its hash bucket: requests find it */
   uint32_t index; /* which block of its chain: positions index*64 .. */
   uint32_t ref;
   uint32_t children;
@@ -32,6 +37,7 @@ struct cache_block {
 struct cache_range {
   uint32_t blocks; /* 0: not a range */
   uint32_t first;  /* index of its first block in the chain */
+  int32_t before;  /* the block before its first, -1 without */
   int32_t tail;    /* block index of its last block */
 };
 
@@ -40,10 +46,12 @@ struct cache {
   llama_memory_t memory;
   struct cache_block *blocks;
   int32_t *buckets;
+  int32_t *chain; /* room for all blocks */
   int32_t n_blocks;
   int32_t free_block;
   uint32_t bucket_mask;
   uint32_t range_blocks_max;
+  bool windowed;      /* the model has a sliding window: ranges may lose cells */
   uint32_t cached;    /* blocks in use */
   uint32_t evictable; /* of these, with ref 0 */
   uint64_t clock;
@@ -51,6 +59,7 @@ struct cache {
   int32_t free_ids[LLAMA_API_MAX_SEQ];
   int32_t n_free_ids;
   int32_t reserved_ids; /* ids that ranges must leave for live sequences and scratch */
+  struct news news; /* freed by the owner, when JavaScript reads no more */
 };
 
 static int cache_init(struct cache *c, struct llama_api *api, llama_memory_t memory,
@@ -64,23 +73,26 @@ static int cache_init(struct cache *c, struct llama_api *api, llama_memory_t mem
   c->bucket_mask = buckets - 1;
   c->blocks = calloc((size_t)c->n_blocks + 1, sizeof *c->blocks);
   c->buckets = calloc(buckets, sizeof *c->buckets);
-  if (!c->blocks || !c->buckets) return -1;
+  c->chain = calloc((size_t)c->n_blocks + 1, sizeof *c->chain);
+  if (!c->blocks || !c->buckets || !c->chain) return -1;
   for (uint32_t i = 0; i < buckets; i++) c->buckets[i] = -1;
   for (int32_t i = 0; i < c->n_blocks; i++) {
     c->blocks[i].next = i + 1 < c->n_blocks ? i + 1 : -1;
     c->blocks[i].range = -1;
   }
   c->free_block = c->n_blocks > 0 ? 0 : -1;
+  c->windowed = window > 0;
   c->range_blocks_max = window == 0 ? UINT32_MAX : (window - 1) / TR_BLOCK_SIZE;
   if (c->range_blocks_max == 0) c->range_blocks_max = 1;
   for (int32_t id = LLAMA_API_MAX_SEQ - 1; id >= 0; id--) c->free_ids[c->n_free_ids++] = id;
   c->reserved_ids = (int32_t)max_seqs + CACHE_SCRATCH_IDS;
-  return 0;
+  return news_init(&c->news, (uint32_t)c->n_blocks);
 }
 
 static void cache_free(struct cache *c) {
   free(c->blocks);
   free(c->buckets);
+  free(c->chain);
 }
 
 /* A live sequence's id; ranges leave enough of them. */
@@ -115,13 +127,6 @@ static int32_t cache_find(const struct cache *c, int32_t parent, const int32_t *
   return -1;
 }
 
-/* False when a sliding window has taken cells of the range away (see the head of this file). */
-static bool cache_intact(const struct cache *c, int32_t block) {
-  int32_t id = c->blocks[block].range;
-  int32_t from = (int32_t)(c->ranges[id].first * TR_BLOCK_SIZE);
-  return c->api->llama_memory_seq_pos_min(c->memory, id) == from;
-}
-
 /* The longest cached beginning of `tokens`, at most `most` blocks, block indexes into `found`. */
 static uint32_t cache_match(const struct cache *c, const int32_t *tokens, uint32_t most,
                             int32_t *found) {
@@ -129,7 +134,7 @@ static uint32_t cache_match(const struct cache *c, const int32_t *tokens, uint32
   uint32_t n = 0;
   while (n < most) {
     int32_t block = cache_find(c, parent, tokens + n * TR_BLOCK_SIZE);
-    if (block < 0 || !cache_intact(c, block)) break;
+    if (block < 0) break;
     found[n++] = parent = block;
   }
   return n;
@@ -156,6 +161,80 @@ static void cache_share(struct cache *c, int32_t seq_id, const int32_t *found, u
   }
 }
 
+static void cache_unlist(struct cache *c, int32_t b) {
+  struct cache_block *block = &c->blocks[b];
+  int32_t *link = &c->buckets[block->hash & c->bucket_mask];
+  while (*link != b) link = &c->blocks[*link].next;
+  *link = block->next;
+  block->listed = false;
+  news_removed(&c->news, b);
+}
+
+/* Ids of the ranges, each behind the one that it follows. Returns how many. */
+static int32_t cache_ranges(const struct cache *c, int32_t *ids) {
+  int32_t n = 0;
+  for (int32_t id = 0; id < LLAMA_API_MAX_SEQ; id++) {
+    int32_t at = n;
+    if (c->ranges[id].blocks == 0) continue;
+    for (; at > 0 && c->ranges[ids[at - 1]].first > c->ranges[id].first; at--)
+      ids[at] = ids[at - 1];
+    ids[at] = id;
+    n++;
+  }
+  return n;
+}
+
+static bool cache_broken(const struct cache *c, int32_t id) {
+  const struct cache_range *range = &c->ranges[id];
+  if (range->blocks == 0 || !c->blocks[range->tail].listed) return false;
+  return c->api->llama_memory_seq_pos_min(c->memory, id) !=
+         (int32_t)(range->first * TR_BLOCK_SIZE);
+}
+
+/*
+ * After each decode of a model with a sliding window: nobody may find a block whose cells are gone,
+ * nor one behind it. llama.cpp keeps the positions of a sequence without gaps, so the first one
+ * tells. All blocks of a range are listed, or none.
+ */
+static void cache_unlist_broken(struct cache *c) {
+  bool any = false, broken[LLAMA_API_MAX_SEQ];
+  int32_t ids[LLAMA_API_MAX_SEQ];
+  for (int32_t id = 0; c->windowed && id < LLAMA_API_MAX_SEQ; id++)
+    any |= broken[id] = cache_broken(c, id);
+  if (!any) return;
+  int32_t n = cache_ranges(c, ids);
+  for (int32_t i = 0; i < n; i++) {
+    int32_t before = c->ranges[ids[i]].before;
+    if (before >= 0 && broken[c->blocks[before].range]) broken[ids[i]] = true;
+  }
+  for (int32_t i = n - 1; i >= 0; i--) {
+    const struct cache_range *range = &c->ranges[ids[i]];
+    if (!broken[ids[i]] || !c->blocks[range->tail].listed) continue;
+    for (int32_t b = range->tail; b != range->before; b = c->blocks[b].parent) {
+      cache_unlist(c, b);
+      c->blocks[b].last_used = 0;
+    }
+  }
+}
+
+/* Says everything again, parents first: for a reader that lost count. */
+static void cache_tell_all(struct cache *c) {
+  int32_t ids[LLAMA_API_MAX_SEQ];
+  int32_t n = cache_ranges(c, ids);
+  c->news.lost = false;
+  news_reset(&c->news);
+  for (int32_t i = 0; i < n; i++) {
+    const struct cache_range *range = &c->ranges[ids[i]];
+    if (!c->blocks[range->tail].listed) continue;
+    int32_t at = (int32_t)range->blocks;
+    for (int32_t b = range->tail; at > 0; b = c->blocks[b].parent) c->chain[--at] = b;
+    for (; at < (int32_t)range->blocks; at++) {
+      const struct cache_block *block = &c->blocks[c->chain[at]];
+      news_stored(&c->news, c->chain[at], block->parent, block->index, block->tokens);
+    }
+  }
+}
+
 /* Drops one block that is the tail of its range and that nobody shares. */
 static void cache_evict_block(struct cache *c, int32_t b) {
   struct cache_block *block = &c->blocks[b];
@@ -167,9 +246,7 @@ static void cache_evict_block(struct cache *c, int32_t b) {
   else
     range->tail = block->parent;
   if (block->parent >= 0) c->blocks[block->parent].children--;
-  int32_t *link = &c->buckets[block->hash & c->bucket_mask];
-  while (*link != b) link = &c->blocks[*link].next;
-  *link = block->next;
+  if (block->listed) cache_unlist(c, b);
   block->range = -1;
   block->next = c->free_block;
   c->free_block = b;
@@ -224,6 +301,7 @@ static int32_t cache_range_for(struct cache *c, int32_t parent, uint32_t index) 
   int32_t id = c->free_ids[--c->n_free_ids];
   c->ranges[id].blocks = 0;
   c->ranges[id].first = index;
+  c->ranges[id].before = parent;
   return id;
 }
 
@@ -235,15 +313,17 @@ static int32_t cache_range_for(struct cache *c, int32_t parent, uint32_t index) 
 static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uint32_t index,
                             const int32_t *tokens) {
   int32_t from = (int32_t)(index * TR_BLOCK_SIZE), to = from + TR_BLOCK_SIZE;
+  if (parent >= 0 && !c->blocks[parent].listed) return -1;
   int32_t b = cache_find(c, parent, tokens);
   if (b >= 0) {
-    if (!cache_intact(c, b)) return -1;
     c->api->llama_memory_seq_rm(c->memory, seq_id, from, to);
     c->api->llama_memory_seq_cp(c->memory, c->blocks[b].range, seq_id, from, to);
     cache_ref(c, b);
     return b;
   }
   if (c->free_block < 0) return -1;
+  /* Late (it waited for an id), and its window has passed: the cells may be another's by now. */
+  if (c->windowed && c->api->llama_memory_seq_pos_min(c->memory, seq_id) > from) return -1;
   int32_t id = cache_range_for(c, parent, index);
   if (id < 0) return -1;
   c->api->llama_memory_seq_cp(c->memory, seq_id, id, from, to);
@@ -254,6 +334,7 @@ static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uin
   block->last_used = ++c->clock;
   block->parent = parent;
   block->range = id;
+  block->listed = true;
   block->index = index;
   block->ref = 1;
   block->children = 0;
@@ -264,5 +345,6 @@ static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uin
   c->ranges[id].tail = b;
   c->ranges[id].blocks++;
   c->cached++;
+  news_stored(&c->news, b, parent, index, tokens);
   return b;
 }

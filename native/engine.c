@@ -34,6 +34,11 @@ static void push_record(struct tr_engine *e, uint32_t words) {
   e->news = true;
 }
 
+static void wake_for_news(struct tr_engine *e) {
+  if (e->news || e->cache.news.fresh) engine_wake(e);
+  e->news = e->cache.news.fresh = false;
+}
+
 /* The first word of a record tells tr_poll which slot to give back, 0 for none. */
 static void push_finished(struct tr_engine *e, int32_t s, uint32_t reason, int32_t stop_token) {
   struct slot *slot = &e->slots[s];
@@ -323,6 +328,7 @@ static void step_sample(struct tr_engine *e, struct seq *seq) {
   int32_t token = troupe_sampler_sample(seq->sampler, e->scratch, logits, r->choice, index, banned,
                                         n_banned);
   if (index >= r->min_tokens && is_end(e, slot, token)) {
+    seq_publish(e, seq);
     seq_finish(e, seq, TR_REASON_STOP, token);
     return;
   }
@@ -330,7 +336,9 @@ static void step_sample(struct tr_engine *e, struct seq *seq) {
   troupe_sampler_accept(seq->sampler, token);
   slot->tokens[slot->n++] = token;
   e->stats[TR_STAT_GENERATED_TOKENS] += 1;
-  if (slot->n == r->n_tokens + r->max_tokens) seq_finish(e, seq, TR_REASON_LENGTH, -1);
+  if (slot->n < r->n_tokens + r->max_tokens) return;
+  seq_publish(e, seq); /* what it computed stays, be it a prompt for one token */
+  seq_finish(e, seq, TR_REASON_LENGTH, -1);
 }
 
 /* The library failed: nobody's cells can be trusted any more. */
@@ -362,6 +370,7 @@ static void step_generate(struct tr_engine *e) {
     step_failed(e);
     return;
   }
+  cache_unlist_broken(&e->cache);
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     struct seq *seq = &e->seqs[i];
     if (e->share[i] == 0) continue;
@@ -369,8 +378,7 @@ static void step_generate(struct tr_engine *e) {
     if (seq->output >= 0) step_sample(e, seq);
   }
   /* After the samples are out: bookkeeping must not delay the stream. */
-  if (e->news) engine_wake(e);
-  e->news = false;
+  wake_for_news(e);
   for (uint32_t i = 0; i < e->max_seqs; i++)
     if (e->seqs[i].live && e->share[i] > 0) seq_publish(e, &e->seqs[i]);
 }
@@ -398,6 +406,7 @@ static void step_embed(struct tr_engine *e) {
     step_failed(e);
     return;
   }
+  cache_unlist_broken(&e->cache);
   seq->n_past += n;
   if (seq->n_past < slot->n) return;
   int32_t s = seq->slot;
@@ -426,8 +435,9 @@ static void take_commands(struct tr_engine *e) {
   /* A command may make one record; the rest waits in its ring until JavaScript has read some. */
   while (!e->closing && ring_room(&e->results, 8) && ring_pop(&e->commands, command, 2)) {
     int32_t s = (int32_t)command[1];
-    struct slot *slot = &e->slots[s];
+    struct slot *slot = &e->slots[s]; /* of a submit */
     if (command[0] == COMMAND_CANCEL) command_cancel(e, s);
+    if (command[0] == COMMAND_KV_LIST) cache_tell_all(&e->cache);
     if (command[0] != COMMAND_SUBMIT) continue;
     slot->n = slot->request.n_tokens;
     slot->cached = -1;
@@ -448,8 +458,7 @@ static bool results_have_room(struct tr_engine *e) {
 static void engine_loop(struct tr_engine *e) {
   while (!e->closing) {
     take_commands(e);
-    if (e->news) engine_wake(e);
-    e->news = false;
+    wake_for_news(e);
     if (e->n_live == 0 && e->n_waiting == 0) {
       publish_stats(e);
       if (!e->closing) ring_wait(&e->commands);

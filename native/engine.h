@@ -94,6 +94,7 @@ struct tr_engine {
 #define COMMAND_SUBMIT 1
 #define COMMAND_CANCEL 2
 #define COMMAND_CLOSE 3
+#define COMMAND_KV_LIST 4
 
 static double now_ms(void) {
   struct troupe_timespec t;

@@ -25,6 +25,7 @@ const SYMBOLS = {
   tr_embed: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
   tr_cancel: { args: ["ptr", "i32"], returns: "i32" },
   tr_poll: { args: ["ptr", "ptr", "i32", "i32"], returns: "i32" },
+  tr_kv_poll: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   tr_close: { args: ["ptr"], returns: "i32" },
   tr_free: { args: ["ptr"], returns: "i32" },
   tr_tokenize: { args: ["ptr", "ptr", "i32", "ptr", "i32", "i32", "i32"], returns: "i32" },
@@ -40,7 +41,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 1;
+export const SHIM_ABI = 2;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -60,6 +61,10 @@ export const TR = {
   REC_TOKEN: 1,
   REC_FINISHED: 2,
   REC_EMBEDDING: 3,
+  REC_KV_STORED: 4,
+  REC_KV_REMOVED: 5,
+  REC_KV_RESET: 6,
+  REC_KV_LOST: 7,
   MAX_TOP: 20,
   MAX_STOP: 64,
   MAX_BIAS: 1024,
@@ -94,6 +99,7 @@ export const NUMBERS = [
   "prefill_chunk",
   "max_record_words",
   "threads",
+  "prefix_cache",
 ] as const;
 export type NativeNumbers = Record<(typeof NUMBERS)[number], number>;
 
@@ -232,6 +238,11 @@ export class NativeEngine {
   /** Words written into `to`: whole records, each begun by its length in words. */
   poll(to: Uint32Array, max_records: number): number {
     return this.#shim.tr_poll(this.#engine, to, to.length | 0, max_records | 0);
+  }
+
+  /** The same for what happened in the prefix cache, as many records as fit. */
+  kvPoll(to: Uint32Array): number {
+    return this.#shim.tr_kv_poll(this.#engine, to, to.length | 0);
   }
 
   tokenize(text: string, add_special: boolean, parse_special: boolean): Uint32Array {

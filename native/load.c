@@ -157,7 +157,7 @@ static int32_t load_memory(struct tr_engine *e) {
   uint32_t blocks = e->context_length / TR_BLOCK_SIZE + 1;
   uint32_t window = (uint32_t)e->api.llama_model_n_swa(e->model);
   uint32_t results = 1 << 16, commands = 64;
-  while (commands < e->n_slots * 6 + 16) commands *= 2; /* a submit and a cancel each, and close */
+  while (commands < e->n_slots * 6 + 16) commands *= 2; /* a submit and a cancel each, close, kv list */
   e->record_words = 16 + 2 * TR_MAX_TOP;
   if (e->record_words < e->n_embd + 8) e->record_words = e->n_embd + 8;
   while (results < e->max_seqs * e->record_words * 4) results *= 2;
@@ -199,8 +199,12 @@ static void load_describe(struct tr_engine *e) {
   char description[128] = "";
   e->api.llama_model_desc(e->model, description, sizeof description);
   void *device = e->api.ggml_backend_dev_get(0);
-  snprintf(e->message, sizeof e->message, "llama.cpp %s, %s, threads: %u, %s%s", LLAMA_API_RELEASE,
-           description, e->threads, e->api.ggml_backend_dev_description(device),
+  const char *cache = e->prefix_cache                           ? ""
+                      : e->options[TR_OPT_NO_PREFIX_CACHE] != 0 ? ", no prefix cache (switched off)"
+                                                                : ", no prefix cache (recurrent)";
+  snprintf(e->message, sizeof e->message, "llama.cpp %s, %s, threads: %u, %s%s%s",
+           LLAMA_API_RELEASE, description, e->threads,
+           e->api.ggml_backend_dev_description(device), cache,
 #if defined(__TINYC__)
            ", shim built by Bun"
 #else
@@ -216,6 +220,7 @@ static void load_describe(struct tr_engine *e) {
   e->numbers[TR_NUM_EMBEDDING_SIZE] = e->n_embd;
   e->numbers[TR_NUM_PREFILL_CHUNK] = e->prefill_chunk;
   e->numbers[TR_NUM_THREADS] = e->threads;
+  e->numbers[TR_NUM_PREFIX_CACHE] = e->prefix_cache;
   e->numbers[TR_NUM_MAX_RECORD_WORDS] = e->record_words;
 }
 

@@ -9,6 +9,7 @@
 #include "gguf.c"
 #include "memory.c"
 #include "ring.c"
+#include "news.c"
 #include "cache.c"
 #include "engine.h"
 #include "load.c"

@@ -4,20 +4,21 @@
  *   JavaScript thread                         engine thread (engine.c)
  *   tr_submit, tr_embed, tr_cancel ──ring──▶  admit → prefill in chunks → decode all together
  *   tr_poll                        ◀──ring──  tokens, finished, embeddings      │
+ *   tr_kv_poll                     ◀──ring──  blocks stored and removed         │
  *   reads a pipe (tr_wake_fd)      ◀──1 byte──────────────────────────────── a step
  *
  * Every call returns a code (or a pointer, NULL on failure) and none waits: what takes time
  * (opening the library, loading the model, decoding) happens on the engine thread. The exceptions
  * are named: tr_free joins the thread, tr_bare is a benchmark. All calls of one engine are made by
  * one thread. Memory is handed out once, when the engine becomes ready: a slot a request, each
- * with room for a whole context of tokens (virtual until touched), and the two rings.
+ * with room for a whole context of tokens (virtual until touched), and the three rings.
  */
 #ifndef TROUPE_H
 #define TROUPE_H
 
 #include "libc.h"
 
-#define TR_ABI 1
+#define TR_ABI 2
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -90,6 +91,23 @@ struct tr_request {
 #define TR_REC_FINISHED 2
 #define TR_REC_EMBEDDING 3
 
+/*
+ * Records of tr_kv_poll, oldest first: what a request that comes now would find in the prefix
+ * cache. A block is the 64 tokens behind its parent; no two blocks have the same parent and
+ * tokens. `block` is below TR_NUM_TOTAL_BLOCKS and free for another one once removed; a block is
+ * stored after its parent and removed before it.
+ *   TR_REC_KV_STORED  kind, block, parent + 1 (0: first of its sequence), index in its sequence,
+ *                     then its 64 tokens
+ *   TR_REC_KV_REMOVED kind, block
+ *   TR_REC_KV_RESET   kind: nothing is cached but what is stored from here on
+ *   TR_REC_KV_LOST    kind: nobody read and records were dropped; a RESET and a list of all
+ *                     blocks follow as soon as the engine thread comes to it
+ */
+#define TR_REC_KV_STORED 4
+#define TR_REC_KV_REMOVED 5
+#define TR_REC_KV_RESET 6
+#define TR_REC_KV_LOST 7
+
 #define TR_REASON_STOP 0
 #define TR_REASON_LENGTH 1
 #define TR_REASON_CANCELLED 2
@@ -107,6 +125,7 @@ enum {
   TR_NUM_PREFILL_CHUNK,
   TR_NUM_MAX_RECORD_WORDS,
   TR_NUM_THREADS,
+  TR_NUM_PREFIX_CACHE, /* 0: switched off, or the model has recurrent state; no KV records then */
   TR_NUM_COUNT
 };
 enum {
@@ -143,7 +162,8 @@ int32_t tr_message(struct tr_engine *engine, char *to, int32_t size);
 int32_t tr_numbers(struct tr_engine *engine, double *to);
 /* TR_STAT_COUNT doubles, each as of the last step. */
 int32_t tr_stats(struct tr_engine *engine, double *to);
-/* The readable end of a non-blocking pipe: bytes arrive when state or tr_poll has news. */
+/* The readable end of a non-blocking pipe: bytes arrive when state, tr_poll or tr_kv_poll has
+   news. */
 int32_t tr_wake_fd(struct tr_engine *engine);
 
 /*
@@ -159,6 +179,11 @@ int32_t tr_embed(struct tr_engine *engine, uint32_t handle, const int32_t *token
 int32_t tr_cancel(struct tr_engine *engine, uint32_t handle);
 /* Copies at most `max_records` whole records into `size` words. Returns the words written. */
 int32_t tr_poll(struct tr_engine *engine, uint32_t *to, int32_t size, int32_t max_records);
+/*
+ * The same for what happened in the prefix cache, as many records as fit. What an answer stored is
+ * here before its finished record is in tr_poll. Not calling it costs the engine nothing.
+ */
+int32_t tr_kv_poll(struct tr_engine *engine, uint32_t *to, int32_t size);
 
 /*
  * Asks the thread to end and returns at once; tr_state is TR_ERR_CLOSED when it has (a wake

@@ -4,6 +4,7 @@
  */
 import type { LogLevel } from "../runtime/capabilities.ts";
 import type { EngineName, RouterMode } from "./settings/flags.ts";
+import type { MockerSettings } from "./settings/settings.ts";
 
 type Common = {
   /** Sockets of this node's processes; mode 700. */
@@ -20,11 +21,15 @@ type Common = {
 export type WorkerBoot = Common & {
   readonly role: "worker";
   readonly engine: EngineName;
+  /** Several only for simulated ones; each is a worker of its own to everybody outside. */
+  readonly workers: readonly string[];
+  readonly mocker: MockerSettings;
   /** A checked GGUF; the echo engine takes its tokenizer and template alone. */
   readonly model_path: string;
   readonly model_name: string;
   /** 0 = the model's own, within bounds. */
   readonly context_length: number;
+  /** 0 = the engine's own. */
   readonly max_num_seqs: number;
   /** 0 = all cores. */
   readonly threads: number;

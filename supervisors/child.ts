@@ -57,15 +57,14 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     stopping = true;
     void system.shutdown(tree_budget_ms).then(() => exit(0, "stopped"));
   });
-  const main = standing(system, paths.main);
   const nothing = new Uint8Array(0);
   await discovery.register(keys.process(node), nothing, standing(system, paths.inspector));
-  if (boot.role === "frontend") {
-    feedWorkers(system, discovery);
-    await discovery.register(keys.door(node), nothing, main);
-  }
-  line.ready(main);
-  if (boot.role === "frontend") tellWhenServing(system, line);
+  if (boot.role === "worker") return line.ready();
+  const door = standing(system, frontendPaths.main);
+  feedWorkers(system, discovery);
+  await discovery.register(keys.door(node), nothing, door);
+  line.ready(door);
+  tellWhenServing(system, line);
 }
 
 const look_period_ms = 10;

@@ -10,7 +10,6 @@ export const rootPaths = {
 export const workerPaths = {
   top: "/worker",
   inspector: "/worker/inspector",
-  main: "/worker/worker",
 } as const;
 
 export const frontendPaths = {

@@ -186,8 +186,8 @@ class RunningRoot implements Root {
   async #startChildren(models: readonly FoundModel[]): Promise<void> {
     const { settings } = this;
     const workers = models.flatMap((model, index) =>
-      Array.from({ length: settings.workers }, (_, i) =>
-        this.#slot(`worker-${index * settings.workers + i}`, this.#workerBoot(model)),
+      workerNames(settings, index).map((names) =>
+        this.#slot(names[0] ?? "worker", this.#workerBoot(model, names)),
       ),
     );
     const frontends = Array.from({ length: settings.frontends }, (_, i) =>
@@ -260,12 +260,14 @@ class RunningRoot implements Root {
     };
   }
 
-  #workerBoot(model: FoundModel): WorkerBoot {
-    const { engine, context_length, max_num_seqs, threads } = this.settings;
+  #workerBoot(model: FoundModel, workers: readonly string[]): WorkerBoot {
+    const { engine, mocker, context_length, max_num_seqs, threads } = this.settings;
     return {
       ...this.#commonBoot(),
       role: "worker",
       engine,
+      workers,
+      mocker,
       model_path: model.path,
       model_name: model.name,
       context_length,
@@ -307,6 +309,18 @@ class RunningRoot implements Root {
       ),
     );
   }
+}
+
+/** Names of one model's workers, by process; a process is named after its first. */
+function workerNames(settings: Settings, model_index: number): string[][] {
+  const each = settings.mocker.workers_per_process;
+  const processes = Math.ceil(settings.workers / each);
+  return Array.from({ length: processes }, (_, process) => {
+    const first = process * each;
+    const count = Math.min(each, settings.workers - first);
+    const from = model_index * settings.workers + first;
+    return Array.from({ length: count }, (_item, i) => `worker-${from + i}`);
+  });
 }
 
 /** Probes without sharing, so that another cluster's port is never taken over in silence. */

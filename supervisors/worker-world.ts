@@ -1,8 +1,6 @@
 /** What a worker's tree is made of: its engine, its model card, its place in the registry. */
-import { EchoEngine } from "../actors/engine/echo.ts";
-import type { Engine, EngineDescription } from "../actors/engine/engine.ts";
-import { openLlama } from "../actors/engine/llama.ts";
-import { type CheckedModel, resolveModel } from "../actors/model/model.ts";
+import type { EngineDescription } from "../actors/engine/engine.ts";
+import { resolveModel } from "../actors/model/model.ts";
 import type { WorkerModel, WorkerOptions } from "../actors/worker/worker.ts";
 import { type ModelFacts, modelFactsFromGguf, tokenizerFromBlob } from "../llm/model-card.ts";
 import type { Progress } from "../proto/index.ts";
@@ -12,9 +10,8 @@ import { refOf } from "../runtime/remote/node.ts";
 import type { ActorSystem } from "../runtime/system.ts";
 import type { WorkerBoot } from "./boot.ts";
 import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
+import { openEngine } from "./open-engine.ts";
 
-/** The longest context that is taken without being asked for: more costs memory at once. */
-const context_default = 8_192;
 const canary = { text: "Hello", max_tokens: 3, deadline_ms: 60_000 };
 
 /** Reads the model's header; rejects with the one line that says what is wrong with it. */
@@ -24,7 +21,7 @@ export async function workerWorld(
   discovery: Discovery,
   line: ParentLine,
   env: Readonly<Record<string, string>>,
-): Promise<WorkerOptions> {
+): Promise<WorkerOptions[]> {
   const { clock, files, net, spawn } = system.capabilities;
   const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
   const resolved = await resolveModel(world, boot.model_path);
@@ -32,10 +29,11 @@ export async function workerWorld(
   const facts = modelFactsFromGguf(resolved.model.header, boot.model_name);
   const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
   const { text, ...budget } = canary;
-  return {
-    worker: system.node,
+  const parts = { boot, facts, tokenizer, clock, files };
+  return boot.workers.map((worker) => ({
+    worker,
     role: "aggregated",
-    open: (progress) => openEngine(boot, facts, resolved.model, progress),
+    open: (progress) => openEngine(parts, progress),
     describe: async (description) => modelOf(boot, facts, description, clock.wall_ms()),
     canary: {
       prompt: tokenizer.encode(text, { add_special: true, parse_special: false }),
@@ -50,41 +48,7 @@ export async function workerWorld(
       deregister: async (worker) => discovery.deregister(keys.worker(worker)),
     },
     progress: (progress) => (line.ref as Ref<Progress>).tell({ kind: "progress", ...progress }),
-  };
-}
-
-async function openEngine(
-  boot: WorkerBoot,
-  facts: ModelFacts,
-  model: CheckedModel,
-  progress: (fraction: number, detail: string) => void,
-): Promise<Engine> {
-  const own = facts.context_length > 0 ? facts.context_length : context_default;
-  const context_length =
-    boot.context_length > 0 ? boot.context_length : Math.min(own, context_default);
-  switch (boot.engine) {
-    case "echo":
-      return new EchoEngine({
-        context_length,
-        vocab_size: facts.vocab_size,
-        max_num_seqs: boot.max_num_seqs,
-      });
-    case "llama":
-      return await openLlama({
-        model: model.path,
-        context_length,
-        max_num_seqs: boot.max_num_seqs,
-        ...(boot.threads > 0 ? { threads: boot.threads } : {}),
-        ...(boot.assets_folder === ""
-          ? {}
-          : {
-              lib_dir: `${boot.assets_folder}/lib`,
-              shim_path: `${boot.assets_folder}/lib/libtroupe.so`,
-            }),
-        cache_dir: boot.cache_folder,
-        on_progress: (fraction) => progress(fraction, model.path),
-      });
-  }
+  }));
 }
 
 function modelOf(

@@ -11,6 +11,9 @@
  * `poll` has something.
  */
 
+import type { KvDump } from "../../llm/kv-event.ts";
+import type { KvEventLog } from "./kv-event-log.ts";
+
 /** How the next token is drawn. Neutral values switch a stage off; they are given on each line. */
 export type Sampling = {
   readonly temperature: number; // 0 = greedy
@@ -118,6 +121,12 @@ export type EngineStats = {
 };
 
 export interface Engine {
+  /**
+   * What the prefix cache holds, event by event. Up to date with the last `poll` or `step`: what an
+   * answer stored is there when its "finished" is. Absent when nothing is ever cached (no prefix
+   * cache, or a model with recurrent state; `describe().build` names it).
+   */
+  readonly kv_events?: KvEventLog;
   describe(): EngineDescription;
   /** Takes the request or says why not; never waits. */
   submit(request: EngineRequest): EngineRefusal | undefined;
@@ -135,6 +144,8 @@ export interface Engine {
   /** Calls back, on the JavaScript thread, whenever `poll` has something new. One listener. */
   onWake(listener: () => void): void;
   stats(): EngineStats;
+  /** Everything the prefix cache holds as of `kv_events`; there exactly when that is. */
+  kvDump?(): KvDump;
   /** Frees everything; live requests end without a further event. */
   close(): Promise<void>;
 }

@@ -6,6 +6,7 @@
  * to each other become one event.
  */
 
+import type { KvDump } from "../../llm/kv-event.ts";
 import { buildShim, type CompilerChoice, findLlama } from "../../native/build.ts";
 import {
   NativeEngine,
@@ -22,6 +23,8 @@ import type {
   EngineRequest,
   EngineStats,
 } from "./engine.ts";
+import type { KvEventLog } from "./kv-event-log.ts";
+import { LlamaKvEvents } from "./llama-kv-events.ts";
 import { type RecordReader, readRecords } from "./llama-records.ts";
 import { encodeRequest, type RequestBuffers, requestBuffers } from "./llama-request.ts";
 
@@ -92,11 +95,14 @@ async function shimOf(options: LlamaOptions): Promise<ShimSource> {
 }
 
 export class LlamaEngine implements Engine {
+  readonly kv_events?: KvEventLog;
+  readonly kvDump?: () => KvDump;
   readonly #native: NativeEngine;
   readonly #description: EngineDescription;
   readonly #buffers: RequestBuffers = requestBuffers();
   readonly #words: Uint32Array<ArrayBuffer>;
   readonly #reader: RecordReader;
+  readonly #kv: LlamaKvEvents | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(native: NativeEngine) {
@@ -115,6 +121,11 @@ export class LlamaEngine implements Engine {
     };
     this.#words = new Uint32Array(Math.max(16384, numbers.max_record_words * 2));
     this.#reader = { words: this.#words, floats: new Float32Array(this.#words.buffer) };
+    if (numbers.prefix_cache === 0) return;
+    const kv = new LlamaKvEvents(numbers.total_blocks, numbers.block_size);
+    this.#kv = kv;
+    this.kv_events = kv.log;
+    this.kvDump = () => kv.dump();
   }
 
   describe(): EngineDescription {
@@ -150,7 +161,23 @@ export class LlamaEngine implements Engine {
 
   poll(limit: number): readonly EngineEvent[] {
     if (this.#closed) return [];
-    return readRecords(this.#reader, this.#native.poll(this.#words, limit));
+    const events = readRecords(this.#reader, this.#native.poll(this.#words, limit));
+    if (this.#kv) this.#readKv(this.#kv);
+    return events;
+  }
+
+  /** After the answers' records: what an answer stored was said before its end. */
+  #readKv(kv: LlamaKvEvents): void {
+    for (;;) {
+      const length = this.#native.kvPoll(this.#words);
+      if (length === 0) return;
+      kv.read(this.#words, length);
+    }
+  }
+
+  /** How often nobody polled in time, so that events were lost and the whole cache told again. */
+  get kv_resyncs(): number {
+    return this.#kv?.resyncs ?? 0;
   }
 
   onWake(listener: () => void): void {

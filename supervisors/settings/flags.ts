@@ -15,7 +15,8 @@ export type FlagSpec = Common &
     | { readonly type: "text"; readonly default?: string }
     | { readonly type: "choice"; readonly choices: readonly string[]; readonly default: string }
     | {
-        readonly type: "whole" | "seconds";
+        /** `number` may have a fraction. */
+        readonly type: "whole" | "number" | "seconds";
         readonly min: number;
         readonly max: number;
         readonly default: number;
@@ -34,7 +35,7 @@ export const routerModes = [
 ] as const;
 export type RouterMode = (typeof routerModes)[number];
 
-export const engines = ["llama", "echo"] as const;
+export const engines = ["llama", "echo", "mocker"] as const;
 export type EngineName = (typeof engines)[number];
 
 const port = { type: "whole", min: 0, max: 65535 } as const;
@@ -130,10 +131,10 @@ export const flags = [
   {
     name: "max-num-seqs",
     type: "whole",
-    min: 1,
-    max: 64,
-    default: 64,
-    help: "answers that a worker makes at once",
+    min: 0,
+    max: 65_536,
+    default: 0,
+    help: "answers that a worker makes at once; 0 = 64, or 256 for the mocker",
   },
   {
     name: "threads",
@@ -142,6 +143,82 @@ export const flags = [
     max: 512,
     default: 0,
     help: "engine threads a worker; 0 = all cores",
+  },
+  {
+    name: "workers-per-process",
+    type: "whole",
+    min: 1,
+    max: 4096,
+    default: 1,
+    help: "mocker: simulated workers that share a process",
+  },
+  {
+    name: "speedup-ratio",
+    type: "number",
+    min: 0,
+    max: 1e9,
+    default: 1,
+    help: "mocker: divides all times; 0 = no delay",
+  },
+  {
+    name: "decode-speedup-ratio",
+    type: "number",
+    min: 0.001,
+    max: 1e9,
+    default: 1,
+    help: "mocker: divides decode times once more",
+  },
+  {
+    name: "block-size",
+    type: "whole",
+    min: 1,
+    max: 4096,
+    default: 64,
+    help: "mocker: tokens a KV block",
+  },
+  {
+    name: "num-blocks",
+    type: "whole",
+    min: 1,
+    max: 16_777_216,
+    default: 16_384,
+    help: "mocker: KV blocks a worker",
+  },
+  {
+    name: "max-num-batched-tokens",
+    type: "whole",
+    min: 1,
+    max: 1_048_576,
+    default: 8_192,
+    help: "mocker: token budget of one pass",
+  },
+  {
+    name: "preemption-mode",
+    type: "choice",
+    choices: ["lifo", "fifo"],
+    default: "lifo",
+    help: "mocker: who makes room when blocks run out",
+  },
+  {
+    name: "data-parallel-size",
+    type: "whole",
+    min: 1,
+    max: 64,
+    default: 1,
+    help: "mocker: ranks a worker",
+  },
+  {
+    name: "startup-time",
+    type: "seconds",
+    min: 0,
+    max: 3600,
+    default: 0,
+    help: "mocker: seconds until a worker is there",
+  },
+  {
+    name: "planner-profile-data",
+    type: "text",
+    help: "mocker: timing profile (.npz or .json) instead of Dynamo's polynomials",
   },
   {
     name: "ignore-unknown-fields",

@@ -34,15 +34,34 @@ export type Settings = {
   readonly context_length: number;
   readonly max_num_seqs: number;
   readonly threads: number;
+  readonly mocker: MockerSettings;
   readonly ignore_unknown_fields: boolean;
   readonly inspector_host: string;
   readonly inspector_port: number;
+};
+
+/** Names and units of actors/engine/mocker/options.ts. */
+export type MockerSettings = {
+  readonly workers_per_process: number;
+  readonly speedup_ratio: number;
+  readonly decode_speedup_ratio: number;
+  readonly block_size: number;
+  readonly num_gpu_blocks: number;
+  readonly max_num_batched_tokens: number;
+  readonly preemption_mode: "lifo" | "fifo";
+  readonly dp_size: number;
+  /** Seconds. */
+  readonly startup_time: number;
+  /** Empty = polynomials. */
+  readonly profile: string;
 };
 
 /** What is wrong with a setting, and what to do: one line, exit code 2. */
 export class SettingsError extends Error {
   readonly code = "bad_setting";
 }
+
+const llama_seqs_max = 64;
 
 type Value = string | number | boolean | readonly string[];
 type Values = Partial<Record<FlagName, Value>>;
@@ -129,11 +148,11 @@ function take(values: Record<string, Value>, spec: FlagSpec, text: string, origi
       throw new SettingsError(`${origin} is one of ${spec.choices.join(", ")}, not "${text}"`);
     }
     values[spec.name] = text;
-  } else if (spec.type === "whole" || spec.type === "seconds") {
+  } else if (spec.type === "whole" || spec.type === "seconds" || spec.type === "number") {
     const number = Number(text.replace(/s$/, ""));
-    const whole = spec.type === "seconds" || Number.isInteger(number);
+    const whole = spec.type !== "whole" || Number.isInteger(number);
     if (text.trim() === "" || !whole || !(number >= spec.min && number <= spec.max)) {
-      const kind = spec.type === "whole" ? "a whole number" : "seconds";
+      const kind = { whole: "a whole number", number: "a number", seconds: "seconds" }[spec.type];
       throw new SettingsError(
         `${origin} is ${kind} from ${spec.min} to ${spec.max}, not "${text}"`,
       );
@@ -154,11 +173,18 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
   const text = (name: FlagName) => String(get(name) ?? "");
   const number = (name: FlagName) => Number(get(name));
   const list = (name: FlagName) => (get(name) as readonly string[] | undefined) ?? [];
+  const engine = text("engine") as EngineName;
+  if (engine === "llama" && number("max-num-seqs") > llama_seqs_max) {
+    throw new SettingsError(`--max-num-seqs is at most ${llama_seqs_max} for the llama engine`);
+  }
+  if (engine !== "mocker" && number("workers-per-process") > 1) {
+    throw new SettingsError("--workers-per-process is for --engine mocker");
+  }
   const models = modelSettings(list("model"), text("model-name"));
   return {
     host: text("host"),
     port: number("port"),
-    engine: text("engine") as EngineName,
+    engine,
     models,
     workers: number("workers"),
     frontends: number("frontends"),
@@ -172,6 +198,18 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     context_length: number("context-length"),
     max_num_seqs: number("max-num-seqs"),
     threads: number("threads"),
+    mocker: {
+      workers_per_process: number("workers-per-process"),
+      speedup_ratio: number("speedup-ratio"),
+      decode_speedup_ratio: number("decode-speedup-ratio"),
+      block_size: number("block-size"),
+      num_gpu_blocks: number("num-blocks"),
+      max_num_batched_tokens: number("max-num-batched-tokens"),
+      preemption_mode: text("preemption-mode") as "lifo" | "fifo",
+      dp_size: number("data-parallel-size"),
+      startup_time: number("startup-time"),
+      profile: text("planner-profile-data"),
+    },
     ignore_unknown_fields: get("ignore-unknown-fields") === true,
     inspector_host: text("inspector-host"),
     inspector_port: number("inspector-port"),
@@ -228,11 +266,25 @@ export function dumpConfig(settings: Settings): string {
     "context-length": settings.context_length,
     "max-num-seqs": settings.max_num_seqs,
     threads: settings.threads,
+    ...(settings.engine === "mocker" ? mockerConfig(settings.mocker) : {}),
     "ignore-unknown-fields": settings.ignore_unknown_fields,
     "inspector-host": settings.inspector_host,
     "inspector-port": settings.inspector_port,
   });
 }
+
+const mockerConfig = (mocker: MockerSettings) => ({
+  "workers-per-process": mocker.workers_per_process,
+  "speedup-ratio": mocker.speedup_ratio,
+  "decode-speedup-ratio": mocker.decode_speedup_ratio,
+  "block-size": mocker.block_size,
+  "num-blocks": mocker.num_gpu_blocks,
+  "max-num-batched-tokens": mocker.max_num_batched_tokens,
+  "preemption-mode": mocker.preemption_mode,
+  "data-parallel-size": mocker.dp_size,
+  "startup-time": mocker.startup_time,
+  ...(mocker.profile === "" ? {} : { "planner-profile-data": mocker.profile }),
+});
 
 /** The known flag at most two edits away, for "did you mean". */
 function nearest(name: string): string | undefined {

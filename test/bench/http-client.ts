@@ -1,119 +1,153 @@
 /**
- * A lean HTTP/1.1 client for timings: one keep-alive connection, TCP_NODELAY, and a callback at
- * each server-sent event with the time its bytes arrived. `fetch` would add its own queueing and,
- * against servers that write little, a delayed acknowledgement.
+ * A lean HTTP/1.1 client for timings: one keep-alive connection, TCP_NODELAY, one request at a time,
+ * and a time for each server-sent event. `fetch` would add its own queueing and, against servers
+ * that write little, a delayed acknowledgement.
  */
 import type { Socket } from "bun";
+import { AnswerParser } from "./load/answer-parser.ts";
 
 export type Answer = {
   readonly status: number;
+  /** From the first byte written to the first event with text; -1 = there was none. */
   readonly ttft_ms: number;
   readonly total_ms: number;
-  /** Events that carried a choice, `[DONE]` and usage not among them. */
+  /** Events that carried text: not a role alone, not usage, not `[DONE]`. */
   readonly events: number;
   readonly completion_tokens: number;
-  /** When each event arrived, on the scale of performance.now(). */
+  readonly prompt_tokens: number;
+  readonly cached_tokens: number;
+  /** When each of the events arrived, on the scale of performance.now(). */
   readonly event_ms: readonly number[];
+  /** Why the answer is not a good one; empty = it is. */
+  readonly error: string;
 };
 
 type Pending = {
-  text: string;
-  started_ms: number;
-  ttft_ms: number;
-  /** Of the text, how much has been searched for events. */
-  searched: number;
-  event_ms: number[];
-  resolve: (answer: Answer) => void;
-  reject: (error: Error) => void;
+  readonly parser: AnswerParser;
+  readonly event_ms: number[];
+  readonly started_ms: number;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
 };
 
 export class HttpClient {
   #socket: Socket | undefined;
   #pending: Pending | undefined;
+  /** What the socket did not take yet. */
+  #unsent: Buffer | undefined;
   readonly #url: URL;
-  readonly #decoder = new TextDecoder();
+  readonly #key: string | undefined;
 
-  constructor(url: string) {
+  constructor(url: string, options: { readonly api_key?: string | undefined } = {}) {
     this.#url = new URL(url);
+    this.#key = options.api_key;
   }
 
   async open(): Promise<void> {
+    const tls = this.#url.protocol === "https:";
     this.#socket = await Bun.connect({
-      hostname: this.#url.hostname,
-      port: Number(this.#url.port),
+      hostname: this.#url.hostname.replace(/^\[|\]$/g, ""),
+      port: Number(this.#url.port) || (tls ? 443 : 80),
+      ...(tls ? { tls: { serverName: this.#url.hostname } } : {}),
       socket: {
-        data: (_socket, bytes) => this.#take(this.#decoder.decode(bytes, { stream: true })),
-        close: () => this.#pending?.reject(new Error("the server closed the connection")),
-        error: (_socket, error) => this.#pending?.reject(error),
+        data: (_socket, bytes) => this.#take(bytes),
+        drain: () => this.#flush(),
+        close: (socket) => {
+          if (socket === this.#socket) this.#closed();
+        },
+        error: (_socket, error) => this.#fail(error),
       },
     });
     this.#socket.setNoDelay(true);
   }
 
-  /** Posts a streaming request; one at a time on one connection. */
+  get connected(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** Posts a streaming request with usage; one at a time on one connection. */
   post(path: string, body: object): Promise<Answer> {
-    const payload = JSON.stringify({
-      ...body,
-      stream: true,
-      stream_options: { include_usage: true },
-    });
+    return this.send(
+      path,
+      JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
+    );
+  }
+
+  /** The same with a body made beforehand; opens the connection when there is none. */
+  async send(path: string, payload: string): Promise<Answer> {
+    if (this.#pending !== undefined) throw new Error("one request at a time on a connection");
+    if (this.#socket === undefined) await this.open();
     const head =
       `POST ${path} HTTP/1.1\r\nHost: ${this.#url.host}\r\nContent-Type: application/json\r\n` +
+      (this.#key === undefined ? "" : `Authorization: Bearer ${this.#key}\r\n`) +
       `Content-Length: ${Buffer.byteLength(payload)}\r\n\r\n`;
+    const bytes = Buffer.from(head + payload);
     return new Promise((resolve, reject) => {
-      const started_ms = performance.now();
-      this.#pending = {
-        text: "",
-        started_ms,
-        ttft_ms: -1,
-        searched: 0,
-        event_ms: [],
-        resolve,
-        reject,
-      };
-      this.#socket?.write(head + payload);
+      const event_ms: number[] = [];
+      const parser = new AnswerParser({ onText: (now_ms) => event_ms.push(now_ms) });
+      this.#pending = { parser, event_ms, started_ms: performance.now(), resolve, reject };
+      this.#unsent = bytes;
+      this.#flush();
     });
   }
 
-  close(): void {
-    this.#socket?.end();
+  /** Ends the connection; a request under way fails with `why`. */
+  close(why = "closed by this client"): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.terminate();
+    this.#fail(new Error(why));
   }
 
-  #take(text: string): void {
+  #flush(): void {
+    if (this.#unsent === undefined || this.#socket === undefined) return;
+    const written = this.#socket.write(this.#unsent);
+    if (written < 0) return;
+    this.#unsent = written < this.#unsent.length ? this.#unsent.subarray(written) : undefined;
+  }
+
+  #take(bytes: Buffer): void {
     const pending = this.#pending;
     if (pending === undefined) return;
-    pending.text += text;
-    countEvents(pending);
-    if (pending.ttft_ms < 0 && /"(?:content|text)":"[^"]/.test(pending.text)) {
-      pending.ttft_ms = performance.now() - pending.started_ms;
+    try {
+      if (pending.parser.take(bytes, performance.now())) this.#end(pending);
+    } catch (error) {
+      this.close((error as Error).message);
     }
-    // The last chunk of a chunked body; an error answer has a Content-Length instead.
-    const status = Number(/^HTTP\/1\.1 (\d+)/.exec(pending.text)?.[1] ?? 0);
-    const length = /content-length: (\d+)/i.exec(pending.text)?.[1];
-    const body_at = pending.text.indexOf("\r\n\r\n") + 4;
-    const ended =
-      length === undefined
-        ? pending.text.endsWith("\r\n0\r\n\r\n") || pending.text.endsWith("\n0\r\n\r\n")
-        : body_at > 3 && Buffer.byteLength(pending.text.slice(body_at)) >= Number(length);
-    if (!ended) return;
-    this.#pending = undefined;
-    const total_ms = performance.now() - pending.started_ms;
-    const used = /"completion_tokens":(\d+)/.exec(pending.text)?.[1];
-    const { ttft_ms, event_ms, resolve } = pending;
-    const completion_tokens = Number(used ?? 0);
-    resolve({ status, ttft_ms, total_ms, events: event_ms.length, completion_tokens, event_ms });
   }
-}
 
-const mark = '"finish_reason":';
+  #closed(): void {
+    this.#socket = undefined;
+    const pending = this.#pending;
+    if (pending?.parser.closed()) this.#end(pending);
+    else this.#fail(new Error("the server closed the connection"));
+  }
 
-/** Notes the time of each event that became whole with the newest bytes. */
-function countEvents(pending: Pending): void {
-  const now_ms = performance.now();
-  for (;;) {
-    const at = pending.text.indexOf(mark, pending.searched);
-    if (at < 0) return;
-    pending.searched = at + mark.length;
-    pending.event_ms.push(now_ms);
+  #fail(error: Error): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    this.#unsent = undefined;
+    pending?.reject(error);
+  }
+
+  #end({ parser, event_ms, started_ms, resolve }: Pending): void {
+    this.#pending = undefined;
+    const { status, completion_tokens, prompt_tokens, cached_tokens } = parser;
+    const first_ms = event_ms[0];
+    if (parser.closing) {
+      this.#socket?.end();
+      this.#socket = undefined;
+    }
+    resolve({
+      status,
+      ttft_ms: first_ms === undefined ? -1 : first_ms - started_ms,
+      total_ms: performance.now() - started_ms,
+      events: event_ms.length,
+      completion_tokens,
+      prompt_tokens,
+      cached_tokens,
+      event_ms,
+      error: status === 200 ? parser.error : `HTTP ${status}: ${parser.body.slice(0, 300)}`,
+    });
   }
 }

@@ -21,8 +21,8 @@ const prompt_blocks = 32;
 const shared_blocks = 8;
 const prefixes = 64;
 const rounds = 7;
-const mixed_steps = 40_000;
-const lookups = 100_000;
+const mixed_steps = 30_000;
+const lookups = 20_000;
 
 type Prompts = {
   /** Hash pairs of all prompts, one after the other. */
@@ -89,7 +89,11 @@ export async function benchIndexer(report: Report): Promise<void> {
   const searches = Array.from({ length: rounds }, () =>
     timed(() => lookAll(index, held.whole, out)),
   );
-  report({ case: "lookup of 32, all there", ...summary(searches), ...latencies(index, held.whole) });
+  report({
+    case: "lookup of 32, all there",
+    ...summary(searches),
+    ...latencies(index, held.whole),
+  });
 
   const mixed = Array.from({ length: rounds }, () => timed(() => mix(index, held, fresh, out)));
   report({ case: "mixed", ...summary(mixed), ...latencies(index, mixedLookups(held, fresh)) });

@@ -74,10 +74,33 @@ const METADATA: Metadata = [
   ["tokenizer.ggml.add_bos_token", BOOL, 0],
 ];
 
+const GEMMA_NORMS = ["post_attention_norm", "post_ffw_norm", "attn_q_norm", "attn_k_norm"];
+
+/** A model with a sliding window is Gemma-3-shaped: more norms, and keys of its own name. */
+type Shape = { readonly window?: number };
+
+function metadataOf({ window }: Shape): Metadata {
+  if (window === undefined) return METADATA;
+  return [
+    ...METADATA.map(([key, type, value]) => {
+      const renamed = key.replace(/^llama\./, "gemma3.");
+      return [renamed, type, key === "general.architecture" ? "gemma3" : value] as const;
+    }),
+    ["gemma3.attention.key_length", U32, HIDDEN],
+    ["gemma3.attention.value_length", U32, HIDDEN],
+    ["gemma3.attention.sliding_window", U32, window],
+    ["gemma3.attention.sliding_window_pattern", U32, 2],
+  ];
+}
+
 /** name and shape, fastest dimension first; scale of its random values, 0 for all ones. */
-function tensors(): readonly (readonly [name: string, shape: readonly number[], scale: number])[] {
+function tensors({
+  window,
+}: Shape): readonly (readonly [name: string, shape: readonly number[], scale: number])[] {
+  const norms = window === undefined ? [] : GEMMA_NORMS;
   const layer = (i: number) =>
     [
+      ...norms.map((name) => [`blk.${i}.${name}.weight`, [HIDDEN], 0] as const),
       [`blk.${i}.attn_norm.weight`, [HIDDEN], 0],
       [`blk.${i}.attn_q.weight`, [HIDDEN, HIDDEN], 0.15],
       [`blk.${i}.attn_k.weight`, [HIDDEN, HIDDEN], 0.15],
@@ -109,9 +132,11 @@ function values(count: number, scale: number, seed: number): Float32Array {
 }
 
 /** The file's bytes; the same every time. `metadata` entries replace the ones above. */
-export function randomGguf(metadata: Metadata = []): Uint8Array {
-  const entries = METADATA.map((entry) => metadata.find(([key]) => key === entry[0]) ?? entry);
-  const list = tensors();
+export function randomGguf(metadata: Metadata = [], shape: Shape = {}): Uint8Array {
+  const entries = metadataOf(shape).map(
+    (entry) => metadata.find(([key]) => key === entry[0]) ?? entry,
+  );
+  const list = tensors(shape);
   const writer = new Writer();
   writer
     .u32(0x46554747)

@@ -58,7 +58,7 @@ const bad: readonly (readonly [string[], RegExp])[] = [
   [["--port", "70000"], /--port is a whole number from 0 to 65535, not "70000"/],
   [["--port", ""], /--port is a whole number/],
   [["--workers", "1.5"], /--workers is a whole number/],
-  [["--engine", "vllm"], /--engine is one of llama, echo, not "vllm"/],
+  [["--engine", "vllm"], /--engine is one of llama, echo, mocker, not "vllm"/],
   [["--dump-config=maybe"], /switch: give true or false/],
   [["--model", "a.gguf", "--model", "b.gguf"], /several models need names: --model name=a.gguf/],
   [["--model", "x=a.gguf", "--model", "x=b.gguf"], /two models are named "x"/],

@@ -16,10 +16,23 @@
  * some 10 KB, a full one 600 KB.
  */
 import type { KvDump, KvStored } from "../../../llm/kv-event.ts";
-import { SlotTable } from "./slot-table.ts";
+import { RECORD_WORDS, SlotTable } from "./slot-table.ts";
 
 const NONE = -1;
 const FIRST_SLOTS = 64;
+
+/** Words of a slot's record: side by side, since whoever needs one needs most of them. */
+const LOW = 0;
+const HIGH = 1;
+const LOCAL_LOW = 2;
+const LOCAL_HIGH = 3;
+/** Slot of the block before it in its sequence, NONE for a first one. */
+const PARENT = 4;
+const POSITION = 5;
+/** Links of the cached blocks, oldest to newest; of the free ones, NEXT only. */
+const NEXT = 6;
+const PREVIOUS = 7;
+const WORDS = RECORD_WORDS;
 
 export class BlockPool {
   /** Blocks that sequences refer to. */
@@ -31,16 +44,9 @@ export class BlockPool {
   evicted_words = new Int32Array(64);
   evicted = 0;
 
+  private records = new Int32Array(WORDS * FIRST_SLOTS);
   private refs = new Uint32Array(FIRST_SLOTS);
   private named = new Uint8Array(FIRST_SLOTS);
-  private sequence_words = new Int32Array(2 * FIRST_SLOTS);
-  private local_words = new Int32Array(2 * FIRST_SLOTS);
-  /** The block before it in its sequence, NONE for a first one. */
-  private parent = new Int32Array(FIRST_SLOTS);
-  private position = new Uint32Array(FIRST_SLOTS);
-  /** Links of the cached blocks, oldest to newest; of the free ones, `next` only. */
-  private next = new Int32Array(FIRST_SLOTS);
-  private previous = new Int32Array(FIRST_SLOTS);
   private oldest = NONE;
   private newest = NONE;
   private first_free = NONE;
@@ -56,7 +62,7 @@ export class BlockPool {
 
   /** The slot of the named block, or -1. */
   find(low: number, high: number): number {
-    return this.table.find(low, high, this.sequence_words);
+    return this.table.find(low, high, this.records);
   }
 
   isInUse(slot: number): boolean {
@@ -105,14 +111,16 @@ export class BlockPool {
       this.release(slot);
       return twin;
     }
-    this.sequence_words[2 * slot] = low;
-    this.sequence_words[2 * slot + 1] = high;
-    this.local_words[2 * slot] = local_words[2 * position]!;
-    this.local_words[2 * slot + 1] = local_words[2 * position + 1]!;
-    this.parent[slot] = parent;
-    this.position[slot] = position;
+    const { records } = this;
+    const at = WORDS * slot;
+    records[at + LOW] = low;
+    records[at + HIGH] = high;
+    records[at + LOCAL_LOW] = local_words[2 * position]!;
+    records[at + LOCAL_HIGH] = local_words[2 * position + 1]!;
+    records[at + PARENT] = parent;
+    records[at + POSITION] = position;
     this.named[slot] = 1;
-    this.table.add(slot, this.sequence_words);
+    this.table.add(slot, low);
     return slot;
   }
 
@@ -130,7 +138,7 @@ export class BlockPool {
       this.link(slot);
       this.cached++;
     } else {
-      this.next[slot] = this.first_free;
+      this.records[WORDS * slot + NEXT] = this.first_free;
       this.first_free = slot;
     }
   }
@@ -147,11 +155,11 @@ export class BlockPool {
   dump(last_event_id: number, dp_rank: number): KvDump["blocks"] {
     const slots: number[] = [];
     for (let slot = 0; slot < this.untouched; slot++) if (this.named[slot]) slots.push(slot);
-    slots.sort((a, b) => this.position[a]! - this.position[b]!);
+    slots.sort((a, b) => this.word(a, POSITION) - this.word(b, POSITION));
     const runs: number[][] = [];
     const run_ending_at = new Map<number, number[]>();
     for (const slot of slots) {
-      const parent = this.parent[slot]!;
+      const parent = this.word(slot, PARENT);
       const run = run_ending_at.get(parent);
       if (run === undefined) {
         const fresh = [slot];
@@ -169,23 +177,27 @@ export class BlockPool {
   private storedRun(run: readonly number[], event_id: number, dp_rank: number): KvStored {
     const sequence_hashes = new BigUint64Array(run.length);
     const local_hashes = new BigUint64Array(run.length);
-    const names = new BigUint64Array(this.sequence_words.buffer);
-    const locals = new BigUint64Array(this.local_words.buffer);
+    // A record begins with the two hashes.
+    const hashes = new BigUint64Array(this.records.buffer);
     for (const [i, slot] of run.entries()) {
-      sequence_hashes[i] = names[slot]!;
-      local_hashes[i] = locals[slot]!;
+      sequence_hashes[i] = hashes[(WORDS / 2) * slot]!;
+      local_hashes[i] = hashes[(WORDS / 2) * slot + 1]!;
     }
-    const parent = this.parent[run[0]!]!;
+    const parent = this.word(run[0]!, PARENT);
     return {
       kind: "stored",
       event_id,
       dp_rank,
       tier: "device",
-      parent_hash: parent === NONE ? undefined : names[parent]!,
-      start_block: this.position[run[0]!]!,
+      parent_hash: parent === NONE ? undefined : hashes[(WORDS / 2) * parent]!,
+      start_block: this.word(run[0]!, POSITION),
       sequence_hashes,
       local_hashes,
     };
+  }
+
+  private word(slot: number, word: number): number {
+    return this.records[WORDS * slot + word]!;
   }
 
   private take(): number {
@@ -194,7 +206,7 @@ export class BlockPool {
       slot = this.untouched++;
       if (slot === this.refs.length) this.grow();
     } else {
-      this.first_free = this.next[slot]!;
+      this.first_free = this.word(slot, NEXT);
     }
     this.refs[slot] = 1;
     return slot;
@@ -202,47 +214,47 @@ export class BlockPool {
 
   private evictOldest(): void {
     const slot = this.oldest;
+    const { records } = this;
+    const at = WORDS * slot;
+    const low = records[at + LOW]!;
     this.unlink(slot);
-    this.table.remove(slot, this.sequence_words);
+    this.table.remove(slot, low);
     this.named[slot] = 0;
     this.cached--;
     this.evictions++;
-    this.next[slot] = this.first_free;
-    this.first_free = slot;
     if (2 * this.evicted === this.evicted_words.length) {
       this.evicted_words = grown(this.evicted_words);
     }
-    this.evicted_words[2 * this.evicted] = this.sequence_words[2 * slot]!;
-    this.evicted_words[2 * this.evicted + 1] = this.sequence_words[2 * slot + 1]!;
+    this.evicted_words[2 * this.evicted] = low;
+    this.evicted_words[2 * this.evicted + 1] = records[at + HIGH]!;
     this.evicted++;
+    records[at + NEXT] = this.first_free;
+    this.first_free = slot;
   }
 
   private link(slot: number): void {
-    this.next[slot] = NONE;
-    this.previous[slot] = this.newest;
-    if (this.newest === NONE) this.oldest = slot;
-    else this.next[this.newest] = slot;
+    const { records, newest } = this;
+    records[WORDS * slot + NEXT] = NONE;
+    records[WORDS * slot + PREVIOUS] = newest;
+    if (newest === NONE) this.oldest = slot;
+    else records[WORDS * newest + NEXT] = slot;
     this.newest = slot;
   }
 
   private unlink(slot: number): void {
-    const before = this.previous[slot]!;
-    const after = this.next[slot]!;
+    const { records } = this;
+    const before = records[WORDS * slot + PREVIOUS]!;
+    const after = records[WORDS * slot + NEXT]!;
     if (before === NONE) this.oldest = after;
-    else this.next[before] = after;
+    else records[WORDS * before + NEXT] = after;
     if (after === NONE) this.newest = before;
-    else this.previous[after] = before;
+    else records[WORDS * after + PREVIOUS] = before;
   }
 
   private grow(): void {
+    this.records = grown(this.records);
     this.refs = grown(this.refs);
     this.named = grown(this.named);
-    this.sequence_words = grown(this.sequence_words);
-    this.local_words = grown(this.local_words);
-    this.parent = grown(this.parent);
-    this.position = grown(this.position);
-    this.next = grown(this.next);
-    this.previous = grown(this.previous);
   }
 }
 

@@ -1,64 +1,79 @@
 /**
  * Which slot has which 64-bit name: open addressing with linear probing over the names' low
- * halves, which are well mixed already. The names themselves stay with the caller, as words by
- * slot; removing shifts followers back, so there are no tombstones.
+ * halves, which are well mixed already. The low half stands beside the slot, so that probing stays
+ * within a cache line; the whole names stay in the caller's records. Removing shifts followers
+ * back, so there are no tombstones.
  */
+/** Words of a slot's record; the first two are the low and the high half of its name. */
+export const RECORD_WORDS = 8;
+
 const EMPTY = -1;
+const FIRST_PLACES = 128;
 
 export class SlotTable {
-  private slots = new Int32Array(128).fill(EMPTY);
+  /** At 2i the low half of a name, at 2i + 1 its slot or EMPTY. */
+  private places = emptyPlaces(FIRST_PLACES);
+  private mask = FIRST_PLACES - 1;
   private count = 0;
 
   /** The slot with this name, or -1. */
-  find(low: number, high: number, words: Int32Array): number {
-    const mask = this.slots.length - 1;
+  find(low: number, high: number, records: Int32Array): number {
+    const { places, mask } = this;
     for (let at = low & mask; ; at = (at + 1) & mask) {
-      const slot = this.slots[at]!;
+      const slot = places[2 * at + 1]!;
       if (slot === EMPTY) return EMPTY;
-      if (words[2 * slot] === low && words[2 * slot + 1] === high) return slot;
+      if (places[2 * at] === low && records[RECORD_WORDS * slot + 1] === high) return slot;
     }
   }
 
   /** The name must not be there yet. */
-  add(slot: number, words: Int32Array): void {
-    if (2 * (this.count + 1) > this.slots.length) this.grow(words);
-    this.place(slot, words[2 * slot]!);
+  add(slot: number, low: number): void {
+    if (2 * (this.count + 1) > this.mask) this.grow();
+    this.place(slot, low);
     this.count++;
   }
 
-  /** The slot must be there. */
-  remove(slot: number, words: Int32Array): void {
-    const { slots } = this;
-    const mask = slots.length - 1;
-    let hole = words[2 * slot]! & mask;
-    while (slots[hole] !== slot) hole = (hole + 1) & mask;
-    for (let at = (hole + 1) & mask; slots[at] !== EMPTY; at = (at + 1) & mask) {
-      const home = words[2 * slots[at]!]! & mask;
+  /** The slot must be there, under this name. */
+  remove(slot: number, low: number): void {
+    const { places, mask } = this;
+    let hole = low & mask;
+    while (places[2 * hole + 1] !== slot) hole = (hole + 1) & mask;
+    for (let at = (hole + 1) & mask; places[2 * at + 1] !== EMPTY; at = (at + 1) & mask) {
+      const home = places[2 * at]! & mask;
       // It may move back unless its home lies behind the hole.
       if (((at - home) & mask) >= ((at - hole) & mask)) {
-        slots[hole] = slots[at]!;
+        places[2 * hole] = places[2 * at]!;
+        places[2 * hole + 1] = places[2 * at + 1]!;
         hole = at;
       }
     }
-    slots[hole] = EMPTY;
+    places[2 * hole + 1] = EMPTY;
     this.count--;
   }
 
   clear(): void {
-    this.slots.fill(EMPTY);
+    this.places.fill(EMPTY);
     this.count = 0;
   }
 
   private place(slot: number, low: number): void {
-    const mask = this.slots.length - 1;
+    const { places, mask } = this;
     let at = low & mask;
-    while (this.slots[at] !== EMPTY) at = (at + 1) & mask;
-    this.slots[at] = slot;
+    while (places[2 * at + 1] !== EMPTY) at = (at + 1) & mask;
+    places[2 * at] = low;
+    places[2 * at + 1] = slot;
   }
 
-  private grow(words: Int32Array): void {
-    const before = this.slots;
-    this.slots = new Int32Array(2 * before.length).fill(EMPTY);
-    for (const slot of before) if (slot !== EMPTY) this.place(slot, words[2 * slot]!);
+  private grow(): void {
+    const before = this.places;
+    this.places = emptyPlaces(before.length);
+    this.mask = before.length - 1;
+    for (let at = 0; at < before.length; at += 2) {
+      if (before[at + 1] !== EMPTY) this.place(before[at + 1]!, before[at]!);
+    }
   }
+}
+
+function emptyPlaces(count: number): Int32Array {
+  return new Int32Array(2 * count).fill(EMPTY);
 }

@@ -17,6 +17,10 @@ import { OWNERS_MAX, OwnerSets } from "./owner-sets.ts";
 /** A rank of a worker, as matches name it. */
 export type GroupNames = { readonly slots: Int32Array; readonly ranks: Int32Array };
 
+/** Blocks whose slots are read ahead at once; a power of two. */
+const TOUCHED = 16;
+const NOBODY = -1;
+
 export class BlockIndex {
   private readonly groups: GroupNames;
   private readonly blocks_max: number;
@@ -26,6 +30,7 @@ export class BlockIndex {
   private readonly free_owners: number[] = [];
   /** 1: has left, but may still be in sets. */
   private gone = new Uint8Array(64);
+  /** -1 when the owner has left. */
   private group_of = new Int32Array(64);
   private tier_of = new Int32Array(64);
   private held = new Int32Array(64);
@@ -35,13 +40,22 @@ export class BlockIndex {
   private sweeping = false;
   private pass = 0;
   private readonly members = new Uint16Array(OWNERS_MAX);
-  // Of one lookup, by group: seen in the set at hand, its fastest tier there, blocks by tier.
+  /** Owner by group and tier, -1 when there is none. */
+  private owner_at = new Int32Array(64 * TIERS).fill(NOBODY);
+  // Of one lookup. Groups that hold the first block, and those of them that hold all so far.
+  private started = new Int32Array(64);
+  private started_count = 0;
+  private alive = new Int32Array(64);
+  private alive_count = 0;
+  // By group: its place in `alive`, its tier now, and the block since when.
+  private place = new Int32Array(64);
+  private tier_now = new Int32Array(64);
+  private since = new Int32Array(64);
+  private counts = new Int32Array(64 * TIERS);
+  // Of the set looked at last: its groups, who they are, their fastest tier.
   private tick = 0;
   private seen = new Int32Array(64);
   private best = new Int32Array(64);
-  private counts = new Int32Array(64 * TIERS);
-  private alive = new Int32Array(64);
-  private started = new Int32Array(64);
   private looked = new Int32Array(64);
 
   /** More than `blocks_max` blocks of one owner are refused. `groups` is the caller's, and grows. */
@@ -78,13 +92,16 @@ export class BlockIndex {
     this.gone[owner] = 0;
     this.group_of[owner] = group;
     this.tier_of[owner] = tier;
+    this.owner_at[group * TIERS + tier] = owner;
     this.held[owner] = 0;
     return owner;
   }
 
   /** Its blocks count no more from now on. */
   removeOwner(owner: number): void {
+    this.owner_at[this.group_of[owner]! * TIERS + this.tier_of[owner]!] = NOBODY;
     this.gone[owner] = 1;
+    this.group_of[owner] = NOBODY;
     if (this.held[owner] === 0) this.freeOwner(owner);
     else this.left.push(owner);
     this.held[owner] = 0;
@@ -96,9 +113,11 @@ export class BlockIndex {
     const room = this.blocks_max - this.held[owner]!;
     let added = 0;
     let refused = 0;
-    for (let i = 0; i < hashes.length; i += 2) {
-      const lo = hashes[i]! | 0;
-      const hi = hashes[i + 1]! | 0;
+    const count = hashes.length >>> 1;
+    for (let i = 0; i < count; i++) {
+      if ((i & (TOUCHED - 1)) === 0) table.touch(hashes, i, Math.min(count, i + TOUCHED));
+      const lo = hashes[2 * i]! | 0;
+      const hi = hashes[2 * i + 1]! | 0;
       if (added >= room) {
         if (!this.holds(owner, lo, hi)) refused++;
         continue;
@@ -122,8 +141,10 @@ export class BlockIndex {
   remove(owner: number, hashes: HashPairs): number {
     const { table, sets } = this;
     let removed = 0;
-    for (let i = 0; i < hashes.length; i += 2) {
-      const at = table.find(hashes[i]! | 0, hashes[i + 1]! | 0);
+    const count = hashes.length >>> 1;
+    for (let i = 0; i < count; i++) {
+      if ((i & (TOUCHED - 1)) === 0) table.touch(hashes, i, Math.min(count, i + TOUCHED));
+      const at = table.find(hashes[2 * i]! | 0, hashes[2 * i + 1]! | 0);
       if (at < 0) continue;
       const { cells } = table;
       const before = cells[at + 2]!;
@@ -136,59 +157,114 @@ export class BlockIndex {
       }
     }
     this.held[owner]! -= removed;
-    return (hashes.length >>> 1) - removed;
+    return count - removed;
   }
 
   /**
    * Adds to `out` each group that holds the first block, with its leading blocks among the first
-   * `count`. Every block is looked up, as a cache may have holes; but while the next block has the
-   * same owners as the one before, their members are not looked at. Allocates nothing.
+   * `count`. Every block is looked up, as a cache may have holes; but of its owners only those are
+   * looked at that the block before did not have, or had. Allocates nothing.
    */
   match(hashes: HashPairs, count: number, out: CacheMatches): void {
     const { table, sets } = this;
     let before = 0;
-    let run = 0;
-    let alive = 0;
-    let started = 0;
-    for (let i = 0; i < count; i++) {
-      const at = table.find(hashes[2 * i]! | 0, hashes[2 * i + 1]! | 0);
+    let block = 0;
+    this.started_count = 0;
+    this.alive_count = 0;
+    for (; block < count; block++) {
+      if ((block & (TOUCHED - 1)) === 0)
+        table.touch(hashes, block, Math.min(count, block + TOUCHED));
+      const at = table.find(hashes[2 * block]! | 0, hashes[2 * block + 1]! | 0);
       if (at < 0) break;
       const ref = table.cells[at + 2]!;
-      if (ref === before || (before < 0 && sets.same(ref, before))) {
-        run++;
-        continue;
-      }
-      if (run > 0) this.credit(alive, run);
-      run = 1;
-      before = ref;
-      const looked = this.look(ref);
-      if (i === 0) {
-        for (let k = 0; k < looked; k++) {
-          this.started[k] = this.looked[k]!;
-          this.alive[k] = this.looked[k]!;
-        }
-        started = looked;
-        alive = looked;
+      if (ref === before) continue;
+      if (block === 0) {
+        this.start(ref);
       } else {
-        alive = this.stillAlive(alive);
+        const differing = sets.difference(ref, before, this.members);
+        if (differing < 0) this.follow(ref, block);
+        else if (differing > 0) this.followDifference(ref, block, differing);
       }
-      if (alive === 0) break;
+      before = ref;
+      if (this.alive_count === 0) break;
     }
-    this.credit(alive, run);
-    this.emit(started, out);
+    for (let k = 0; k < this.alive_count; k++) this.settle(this.alive[k]!, block);
+    if (this.started_count > 0) this.emit(out);
+  }
+
+  private start(ref: number): void {
+    const { alive, started, since, place, looked } = this;
+    const count = this.look(ref);
+    for (let k = 0; k < count; k++) {
+      const group = looked[k]!;
+      alive[k] = group;
+      started[k] = group;
+      place[group] = k;
+      since[group] = 0;
+      this.tier_now[group] = this.best[group]!;
+    }
+    this.started_count = count;
+    this.alive_count = count;
+  }
+
+  /** From this block on they have what the set says; who is not in it has come to his end. */
+  private follow(ref: number, block: number): void {
+    const { alive, seen, best } = this;
+    this.look(ref);
+    for (let k = this.alive_count - 1; k >= 0; k--) {
+      const group = alive[k]!;
+      this.goOn(group, seen[group] === this.tick ? best[group]! : TIERS, block);
+    }
+  }
+
+  /** The same, of the owners in which the set differs from the one before. */
+  private followDifference(ref: number, block: number, differing: number): void {
+    const { members, group_of, alive, place, owner_at, sets } = this;
+    for (let k = 0; k < differing; k++) {
+      const group = group_of[members[k]!]!;
+      if (group === NOBODY || alive[place[group]!] !== group) continue;
+      if (place[group]! >= this.alive_count) continue;
+      let tier = 0;
+      for (; tier < TIERS; tier++) {
+        const owner = owner_at[group * TIERS + tier]!;
+        if (owner !== NOBODY && sets.has(ref, owner)) break;
+      }
+      this.goOn(group, tier, block);
+    }
+  }
+
+  /** `tier` is the fastest one in which the group has this block, TIERS = none. */
+  private goOn(group: number, tier: number, block: number): void {
+    if (tier === this.tier_now[group]) return;
+    this.settle(group, block);
+    this.since[group] = block;
+    this.tier_now[group] = tier;
+    if (tier < TIERS) return;
+    const { alive, place } = this;
+    const last = alive[--this.alive_count]!;
+    const hole = place[group]!;
+    alive[hole] = last;
+    place[last] = hole;
+    place[group] = this.alive_count;
+    alive[this.alive_count] = group;
+  }
+
+  /** The blocks before `block` that are not counted yet. */
+  private settle(group: number, block: number): void {
+    this.counts[group * TIERS + this.tier_now[group]!]! += block - this.since[group]!;
   }
 
   /** Lists the groups of a set, and the fastest tier of each. */
   private look(ref: number): number {
-    const { members, gone, group_of, tier_of, seen, best, looked } = this;
-    this.tick = (this.tick + 1) | 0;
-    const { tick } = this;
+    const { members, group_of, tier_of, seen, best, looked } = this;
+    const tick = (this.tick + 1) | 0;
+    this.tick = tick;
     const size = this.sets.members(ref, members);
     let count = 0;
     for (let k = 0; k < size; k++) {
       const owner = members[k]!;
-      if (gone[owner] !== 0) continue;
       const group = group_of[owner]!;
+      if (group === NOBODY) continue;
       const tier = tier_of[owner]!;
       if (seen[group] !== tick) {
         seen[group] = tick;
@@ -201,38 +277,24 @@ export class BlockIndex {
     return count;
   }
 
-  /** Those alive that `look` has just seen. */
-  private stillAlive(count: number): number {
-    const { alive, seen, tick } = this;
-    let after = 0;
-    for (let k = 0; k < count; k++) {
-      const group = alive[k]!;
-      if (seen[group] === tick) alive[after++] = group;
-    }
-    return after;
-  }
-
-  /** `run` more blocks for each group alive, in the tier of the set looked at last. */
-  private credit(count: number, run: number): void {
-    const { alive, counts, best } = this;
-    for (let k = 0; k < count; k++) {
-      const group = alive[k]!;
-      counts[group * TIERS + best[group]!]! += run;
-    }
-  }
-
-  private emit(started: number, out: CacheMatches): void {
-    const { counts } = this;
+  private emit(out: CacheMatches): void {
+    const { counts, started, started_count } = this;
     const { slots, ranks } = this.groups;
-    for (let k = 0; k < started; k++) {
-      const group = this.started[k]!;
-      const base = group * TIERS;
-      const blocks = counts[base]! + counts[base + 1]! + counts[base + 2]! + counts[base + 3]!;
-      const row = out.claim(group, slots[group]!, ranks[group]!, blocks);
-      for (let tier = 0; tier < TIERS; tier++) {
-        if (row >= 0) out.tier_blocks[row * TIERS + tier] = counts[base + tier]!;
-        counts[base + tier] = 0;
+    out.reserve(started_count, this.seen.length);
+    const { slots: out_slots, ranks: out_ranks, blocks: out_blocks, tier_blocks } = out;
+    for (let k = 0; k < started_count; k++) {
+      const group = started[k]!;
+      const at = group * TIERS;
+      const blocks = counts[at]! + counts[at + 1]! + counts[at + 2]! + counts[at + 3]!;
+      const row = out.claim(group, blocks);
+      if (row >= 0) {
+        const to = row * TIERS;
+        out_slots[row] = slots[group]!;
+        out_ranks[row] = ranks[group]!;
+        out_blocks[row] = blocks;
+        for (let tier = 0; tier < TIERS; tier++) tier_blocks[to + tier] = counts[at + tier]!;
       }
+      for (let tier = 0; tier < TIERS; tier++) counts[at + tier] = 0;
     }
   }
 
@@ -284,12 +346,17 @@ export class BlockIndex {
   }
 
   private growGroups(group: number): void {
+    const before = this.seen.length;
     this.seen = grown(this.seen, group + 1);
     const { length } = this.seen;
     this.best = grown(this.best, length);
+    this.looked = grown(this.looked, length);
     this.alive = grown(this.alive, length);
     this.started = grown(this.started, length);
-    this.looked = grown(this.looked, length);
+    this.place = grown(this.place, length);
+    this.tier_now = grown(this.tier_now, length);
+    this.since = grown(this.since, length);
     this.counts = grown(this.counts, length * TIERS);
+    this.owner_at = grown(this.owner_at, length * TIERS).fill(NOBODY, before * TIERS);
   }
 }

@@ -32,31 +32,32 @@ export class CacheMatches {
     this.filling = (this.filling + 1) | 0;
   }
 
-  /** For the indexes: the row of a group, kept or made; a kept one only if `blocks` is more. */
-  claim(group: number, slot: number, rank: number, blocks: number): number {
-    if (group >= this.rows.length) this.growGroups(group);
-    let row = this.rows[group]!;
-    if (this.fillings[group] === this.filling) {
-      if (this.blocks[row]! >= blocks) return -1;
-    } else {
-      row = this.count++;
-      if (row >= this.slots.length) this.growRows();
-      this.rows[group] = row;
+  /** For the indexes, before they `claim` that many rows for groups below `groups_end`. */
+  reserve(rows: number, groups_end: number): void {
+    if (groups_end > this.rows.length) this.growGroups(groups_end);
+    if (this.count + rows > this.slots.length) this.growRows(this.count + rows);
+  }
+
+  /**
+   * The row of a group for so many `blocks`: made, or the one that it has if this is more, to be
+   * filled by the caller; -1 when that one says as much.
+   */
+  claim(group: number, blocks: number): number {
+    if (this.fillings[group] !== this.filling) {
       this.fillings[group] = this.filling;
+      this.rows[group] = this.count;
+      return this.count++;
     }
-    this.slots[row] = slot;
-    this.ranks[row] = rank;
-    this.blocks[row] = blocks;
-    return row;
+    const row = this.rows[group]!;
+    return this.blocks[row]! >= blocks ? -1 : row;
   }
 
-  private growGroups(group: number): void {
-    this.rows = grown(this.rows, group + 1);
-    this.fillings = grown(this.fillings, group + 1);
+  private growGroups(groups_end: number): void {
+    this.rows = grown(this.rows, groups_end);
+    this.fillings = grown(this.fillings, groups_end);
   }
 
-  private growRows(): void {
-    const rows = this.count;
+  private growRows(rows: number): void {
     this.slots = grown(this.slots, rows);
     this.ranks = grown(this.ranks, rows);
     this.blocks = grown(this.blocks, rows);

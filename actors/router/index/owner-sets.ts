@@ -5,8 +5,8 @@
  *   0x0000_0001 … owner + 1          0x8000_0000 | pool << 30 | place: two owners or more
  *
  * In the pool a set is u16 units: class and form, count, then members or bits. A class is a power
- * of two of units, with a free list each. Sorted lists make equal sets equal in memory, which is
- * what lets a lookup walk a shared prefix without looking at its members.
+ * of two of units, with a free list each. Lists are sorted, so that a lookup that walks a shared
+ * prefix sees quickly in which owners two blocks differ.
  */
 
 /** The largest bitset that a class has room for. */
@@ -144,19 +144,29 @@ export class OwnerSets {
     return count;
   }
 
-  /** True only if both have the same owners; false may also mean that they differ in form. */
-  same(a: number, b: number): boolean {
-    if (a === b) return true;
-    if (a >= 0 || b >= 0) return false;
+  /**
+   * Writes the owners that are in one of the two and not in the other; returns how many, or -1 when
+   * the two differ in form and finding out would take longer than looking at both.
+   */
+  difference(a: number, b: number, out: Uint16Array): number {
+    if (a === b) return 0;
+    if (a > 0 || b > 0) return -1;
     const left = this.poolOf(a).units;
     const right = this.poolOf(b).units;
     const at = placeOf(a);
     const other = placeOf(b);
     const head = left[at]!;
-    if (head !== right[other]) return false;
-    const used = (head & BITSET) === 0 ? left[at + 1]! + HEADER_UNITS : unitsOf(head & 0xf);
-    for (let i = 1; i < used; i++) if (left[at + i] !== right[other + i]) return false;
-    return true;
+    if ((head & BITSET) === 0) {
+      return (right[other]! & BITSET) === 0 ? differingMembers(left, at, right, other, out) : -1;
+    }
+    if (head !== right[other]) return -1;
+    const words = unitsOf(head & 0xf) - HEADER_UNITS;
+    let count = 0;
+    for (let word = 0; word < words; word++) {
+      let bits = left[at + HEADER_UNITS + word]! ^ right[other + HEADER_UNITS + word]!;
+      for (; bits !== 0; bits &= bits - 1) out[count++] = word * 16 + 31 - Math.clz32(bits & -bits);
+    }
+    return count;
   }
 
   /** The set without all whose `gone` is not 0, moved to the current pool. */
@@ -332,4 +342,29 @@ export class OwnerSets {
 
 function placeOf(ref: number): number {
   return (ref & PLACE) * CLASS_UNITS_MIN;
+}
+
+/** Of two sorted lists at these places. */
+function differingMembers(
+  left: Uint16Array,
+  at: number,
+  right: Uint16Array,
+  other: number,
+  out: Uint16Array,
+): number {
+  let i = at + HEADER_UNITS;
+  let j = other + HEADER_UNITS;
+  const left_end = i + left[at + 1]!;
+  const right_end = j + right[other + 1]!;
+  let count = 0;
+  while (i < left_end && j < right_end) {
+    const l = left[i]!;
+    const r = right[j]!;
+    if (l <= r) i++;
+    if (r <= l) j++;
+    if (l !== r) out[count++] = Math.min(l, r);
+  }
+  while (i < left_end) out[count++] = left[i++]!;
+  while (j < right_end) out[count++] = right[j++]!;
+  return count;
 }

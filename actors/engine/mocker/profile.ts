@@ -1,0 +1,187 @@
+/**
+ * Timing profiles as Dynamo's profiler leaves them, in one of three forms:
+ *
+ *   X.npz or X.json         the mocker's own arrays, see TimingProfile
+ *   FOLDER                  prefill_raw_data.json and decode_raw_data.json
+ *   FOLDER                  selected_{prefill,decode}_interpolation/raw_data.npz
+ *
+ * The raw data of a sweep are points, not a grid: decode times `z_itl` over the share of KV cache in
+ * use `x_kv_usage` and the context length `y_context_length`, a sweep of shares for each length.
+ */
+import type { Files } from "../../../runtime/capabilities.ts";
+import { NpzError, type NumberArray, readNpz } from "./npz.ts";
+import type { TimingProfile } from "./timing.ts";
+
+export class ProfileError extends Error {
+  readonly code = "bad_profile";
+}
+
+type Arrays = ReadonlyMap<string, NumberArray>;
+
+/** Shares of the KV cache at which a sweep is resampled. */
+const SHARES = 100;
+
+/** Rejects with ProfileError, one line that names the file. */
+export async function readProfile(
+  files: Pick<Files, "read" | "size_bytes">,
+  path: string,
+): Promise<TimingProfile> {
+  if (/\.(npz|json)$/.test(path)) {
+    const arrays = await readArrays(files, path);
+    if (arrays === undefined) throw new ProfileError(`${path}: there is no such file`);
+    return inFile(path, () => profileOf(arrays));
+  }
+  for (const [prefill_name, decode_name] of [
+    ["prefill_raw_data.json", "decode_raw_data.json"],
+    ["selected_prefill_interpolation/raw_data.npz", "selected_decode_interpolation/raw_data.npz"],
+  ] as const) {
+    const prefill = await readArrays(files, `${path}/${prefill_name}`);
+    const decode = await readArrays(files, `${path}/${decode_name}`);
+    if (prefill !== undefined && decode !== undefined) {
+      return inFile(path, () => profileOfSweep(prefill, decode));
+    }
+  }
+  throw new ProfileError(
+    `${path}: neither an .npz nor a .json profile, nor a folder with prefill_raw_data.json and ` +
+      "decode_raw_data.json or selected_{prefill,decode}_interpolation/raw_data.npz",
+  );
+}
+
+async function readArrays(
+  files: Pick<Files, "read" | "size_bytes">,
+  path: string,
+): Promise<Arrays | undefined> {
+  if ((await files.size_bytes(path)) === undefined) return undefined;
+  const bytes = await files.read(path);
+  return inFile(path, () => (path.endsWith(".npz") ? readNpz(bytes) : readJson(bytes)));
+}
+
+function inFile<Value>(path: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ProfileError || error instanceof NpzError) {
+      throw new ProfileError(`${path}: ${error.message}`);
+    }
+    throw error;
+  }
+}
+
+function readJson(bytes: Uint8Array): Arrays {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw new ProfileError(`no JSON: ${String(error)}`);
+  }
+  if (typeof parsed !== "object" || parsed === null) throw new ProfileError("no JSON object");
+  const arrays = new Map<string, NumberArray>();
+  for (const [name, value] of Object.entries(parsed)) {
+    const rows: unknown[] = Array.isArray(value) ? value : [value];
+    const flat = rows.flat();
+    if (!flat.every((each) => typeof each === "number")) continue;
+    const shape = Array.isArray(rows[0]) ? [rows.length, flat.length / rows.length] : [flat.length];
+    arrays.set(name, { shape, values: Float64Array.from(flat) });
+  }
+  return arrays;
+}
+
+/** The mocker's own arrays. Throws ProfileError. */
+export function profileOf(arrays: Arrays): TimingProfile {
+  const decode_active_kv_tokens = row(arrays, "decode_active_kv_tokens");
+  const decode_context_length = row(arrays, "decode_context_length");
+  const itl = row(arrays, "decode_itl");
+  const width = decode_context_length.length;
+  if (itl.length !== decode_active_kv_tokens.length * width) {
+    throw new ProfileError(
+      `decode_itl has ${itl.length} values for ${decode_active_kv_tokens.length} × ${width} points`,
+    );
+  }
+  return checked({
+    prefill_isl: row(arrays, "prefill_isl"),
+    prefill_ttft_ms: row(arrays, "prefill_ttft_ms"),
+    decode_active_kv_tokens,
+    decode_context_length,
+    decode_itl: decode_active_kv_tokens.map((_, i) => itl.slice(i * width, (i + 1) * width)),
+  });
+}
+
+/** The raw points of a profiler's sweep. Throws ProfileError. */
+export function profileOfSweep(prefill: Arrays, decode: Arrays): TimingProfile {
+  const isl = row(prefill, "prefill_isl");
+  const ttft = row(prefill, "prefill_ttft");
+  if (isl.length !== ttft.length) throw new ProfileError("prefill_isl and prefill_ttft differ");
+  const shares = row(decode, "x_kv_usage");
+  const lengths = row(decode, "y_context_length");
+  const itl = row(decode, "z_itl");
+  if (shares.length !== lengths.length || shares.length !== itl.length) {
+    throw new ProfileError("x_kv_usage, y_context_length and z_itl have not one length");
+  }
+  const max_kv_tokens = row(decode, "max_kv_tokens")[0]!;
+  const decode_context_length = [...new Set(lengths)].sort((a, b) => a - b);
+  const sweeps = decode_context_length.map((length) => {
+    return points(shares.flatMap((share, i) => (lengths[i] === length ? [[share, itl[i]!]] : [])));
+  });
+  const low = Math.min(...shares);
+  const step = (Math.max(...shares) - low) / SHARES;
+  const grid = Array.from({ length: step > 0 ? SHARES + 1 : 1 }, (_, i) => low + i * step);
+  const times = points(isl.map((length, i) => [length, ttft[i]!]));
+  return checked({
+    prefill_isl: times.map(([length]) => length),
+    prefill_ttft_ms: times.map(([, ms]) => ms),
+    decode_active_kv_tokens: grid.map((share) => share * max_kv_tokens),
+    decode_context_length,
+    decode_itl: grid.map((share) => sweeps.map((sweep) => between(sweep, share))),
+  });
+}
+
+type Point = readonly [at: number, value: number];
+
+/** In ascending order, the mean of those at one place. */
+function points(given: readonly (readonly number[])[]): readonly Point[] {
+  const by_place = new Map<number, number[]>();
+  for (const [at, value] of given) {
+    const there = by_place.get(at!);
+    if (there === undefined) by_place.set(at!, [value!]);
+    else there.push(value!);
+  }
+  return [...by_place]
+    .sort(([a], [b]) => a - b)
+    .map(([at, values]) => [at, values.reduce((sum, value) => sum + value, 0) / values.length]);
+}
+
+/** Linear within the points, the nearest point outside: a sweep says nothing beyond its ends. */
+function between(sweep: readonly Point[], at: number): number {
+  const after = sweep.findIndex(([place]) => place >= at);
+  if (after < 0) return sweep.at(-1)![1];
+  const [high_at, high] = sweep[after]!;
+  if (after === 0) return high;
+  const [low_at, low] = sweep[after - 1]!;
+  return low + ((high - low) * (at - low_at)) / (high_at - low_at);
+}
+
+function row(arrays: Arrays, name: string): number[] {
+  const found = arrays.get(name);
+  if (found === undefined || found.values.length === 0) {
+    throw new ProfileError(`it lacks the array of numbers ${name}`);
+  }
+  return [...found.values];
+}
+
+function checked(profile: TimingProfile): TimingProfile {
+  const { prefill_isl, prefill_ttft_ms, decode_active_kv_tokens, decode_context_length } = profile;
+  if (prefill_isl.length !== prefill_ttft_ms.length) {
+    throw new ProfileError("prefill_isl and prefill_ttft_ms differ in length");
+  }
+  const axes = { prefill_isl, decode_active_kv_tokens, decode_context_length };
+  for (const [name, axis] of Object.entries(axes)) {
+    if (axis.some((at, i) => i > 0 && !(at > axis[i - 1]!))) {
+      throw new ProfileError(`${name} must ascend`);
+    }
+  }
+  const all = [prefill_ttft_ms, ...profile.decode_itl].flat();
+  if (!all.every((ms) => Number.isFinite(ms) && ms >= 0)) {
+    throw new ProfileError("every time must be a number of milliseconds, 0 or more");
+  }
+  return profile;
+}

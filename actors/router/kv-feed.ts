@@ -1,0 +1,447 @@
+/**
+ * The router's side of the event plane: keeps the index at what each worker's cache holds.
+ *
+ *   worker up ─▶ subscribing ─▶ dumping ─▶ fetching ─▶ live ◀─▶ fetching (a gap)
+ *                     ▲                       │ too old: dumping
+ *                     └── approximate ◀───────┴── silence, another block size, garbage
+ *
+ * Nothing here waits: questions go out by `ask`, answers and events come in as calls. A worker
+ * whose events cannot be used is routed by what is sent to it, said loudly (log, gauge, state), and
+ * tried again, but for one with another block size, whose blocks cannot be compared at all.
+ */
+
+import type {
+  ActorRef,
+  KvDumpPage,
+  KvEvents,
+  KvRange,
+  KvSourceMessage,
+  KvSubscribed,
+  WireKvEvent,
+  WorkerRecord,
+} from "../../proto/index.ts";
+import type { Clock, Log, Timer } from "../../runtime/capabilities.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import { workerKey } from "./candidate.ts";
+import type { CacheIndex } from "./index/cache-index.ts";
+import { FeedMetrics } from "./kv-feed-metrics.ts";
+import { checkedEvent, checkedHashes, isRank, tierNumber } from "./kv-wire.ts";
+
+/** Why a worker's events are not used. */
+export type FeedFault = "silent" | "no_events" | "block_size" | "garbage";
+export type FeedState = "subscribing" | "dumping" | "fetching" | "live" | "approximate";
+
+export type KvFeedOptions = {
+  readonly index: CacheIndex;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Where KvEvents are to be told. */
+  readonly subscriber: () => ActorRef;
+  /** The worker's answer; a rejection for none in time. */
+  readonly ask: (worker: ActorRef, message: KvSourceMessage) => Promise<unknown>;
+  /** Tokens a block; 0 or absent: for each model that of its first worker. */
+  readonly block_size?: number;
+  /** A worker that should publish and says nothing for this long is reported. Default 10,000. */
+  readonly silence_ms?: number;
+  /** Dumps that are taken at once. Default 8. */
+  readonly dumps_max?: number;
+};
+
+export type FedWorker = {
+  readonly worker: string;
+  readonly model: string;
+  readonly slot: number;
+  readonly state: FeedState;
+  readonly fault: FeedFault | undefined;
+  readonly blocks: number;
+};
+
+type Entry = {
+  readonly key: string;
+  readonly record: WorkerRecord;
+  readonly ref: ActorRef;
+  readonly model: string;
+  readonly slot: number;
+  state: FeedState;
+  fault: FeedFault | undefined;
+  /** Number of our subscription with it; events of another are not for this life of it. */
+  subscription: number;
+  /** Raised by each question: an answer to an older one is not waited for any more. */
+  turn: number;
+  /** Id of the next event to apply. */
+  next_id: number;
+  /** The worker's cache is in the index, up to `next_id`. */
+  synced: boolean;
+  heard_ms: number;
+  retry_ms: number;
+  retry_delay_ms: number;
+  /** Told by the worker's load, see `noteLoad`. */
+  cached_since_ms: number | undefined;
+};
+
+const TICK_MS = 500;
+const RETRY_MS = 5_000;
+const RETRY_MAX_MS = 300_000;
+
+const faultTexts: Readonly<Record<FeedFault, string>> = {
+  silent: "says nothing of its cache; is its event plane reachable?",
+  no_events: "does not publish cache events; its engine has none or they are switched off",
+  block_size: "has another block size than the model's other workers; start it with theirs",
+  garbage: "publishes cache events that are none",
+};
+
+export class KvFeed {
+  private readonly options: KvFeedOptions;
+  private readonly index: CacheIndex;
+  private readonly counts: FeedMetrics;
+  private readonly by_worker = new Map<string, Entry>();
+  private readonly by_subscription = new Map<number, Entry>();
+  private readonly block_sizes = new Map<string, number>();
+  private readonly dumping = new Set<Entry>();
+  private readonly dumps_waiting = new Set<Entry>();
+  private last_subscription = 0;
+  private timer: Timer | undefined;
+
+  constructor(options: KvFeedOptions) {
+    this.options = options;
+    this.index = options.index;
+    this.counts = new FeedMetrics(options.metrics, {
+      bytes: () => options.index.bytes,
+      faulty: () => this.workers().filter((each) => each.fault !== undefined).length,
+    });
+  }
+
+  start(): void {
+    this.timer ??= this.options.clock.after(TICK_MS, () => this.tick());
+  }
+
+  stop(): void {
+    if (this.timer !== undefined) this.options.clock.cancel(this.timer);
+    this.timer = undefined;
+    for (const name of [...this.by_worker.keys()]) this.workerGone(name);
+    this.counts.close();
+  }
+
+  workers(): FedWorker[] {
+    return [...this.by_worker.values()].map((entry) => ({
+      worker: entry.record.worker,
+      model: entry.model,
+      slot: entry.slot,
+      state: entry.state,
+      fault: entry.fault,
+      blocks: this.index.blocksOf(entry.slot),
+    }));
+  }
+
+  /** The worker's number in the index; undefined when it is not known. */
+  slotOf(worker: string): number | undefined {
+    return this.by_worker.get(worker)?.slot;
+  }
+
+  /** Tokens a block for prompts of this model; undefined until a worker serves it. */
+  blockSize(model: string): number | undefined {
+    return this.block_sizes.get(model);
+  }
+
+  /** A worker appeared, or another start of one. */
+  workerUp(record: WorkerRecord): void {
+    const { ref, worker, card } = record;
+    if (ref === undefined) return;
+    const key = workerKey(worker, ref);
+    if (this.by_worker.get(worker)?.key === key) return;
+    this.workerGone(worker);
+    const capacity_blocks = card?.total_blocks ?? 0;
+    const slot = this.index.addWorker({ source: "events", capacity_blocks });
+    const now_ms = this.options.clock.now_ms();
+    const entry: Entry = {
+      key,
+      record,
+      ref,
+      model: card?.name ?? "",
+      slot,
+      state: "subscribing",
+      fault: undefined,
+      subscription: 0,
+      turn: 0,
+      next_id: 0,
+      synced: false,
+      heard_ms: now_ms,
+      retry_ms: Number.POSITIVE_INFINITY,
+      retry_delay_ms: RETRY_MS,
+      cached_since_ms: undefined,
+    };
+    this.by_worker.set(worker, entry);
+    this.counts.workerUp(worker, {
+      blocks: () => this.index.blocksOf(slot),
+      refused: () => this.index.refusedOf(slot),
+    });
+    if (this.takesBlocksOf(entry, card?.block_size ?? 0)) this.subscribe(entry);
+  }
+
+  workerGone(worker: string): void {
+    const entry = this.by_worker.get(worker);
+    if (entry === undefined) return;
+    entry.turn++;
+    this.by_worker.delete(worker);
+    this.by_subscription.delete(entry.subscription);
+    this.index.removeWorker(entry.slot);
+    this.counts.workerGone(worker);
+    this.dumpOver(entry);
+    const left = [...this.by_worker.values()].some((each) => each.model === entry.model);
+    if (!left) this.block_sizes.delete(entry.model);
+  }
+
+  onEvents({ subscription, first_id, events }: KvEvents): void {
+    const entry = this.by_subscription.get(subscription);
+    if (entry === undefined) return;
+    entry.heard_ms = this.options.clock.now_ms();
+    // Before that the events come with the answer that is awaited.
+    if (entry.state !== "live") return;
+    if (first_id > entry.next_id) {
+      this.counts.gap();
+      this.fetch(entry);
+    } else {
+      this.apply(entry, first_id, events);
+    }
+  }
+
+  /**
+   * The worker's own word on how much it has cached: if it has something for long and its events
+   * never showed anything, they are lost on the way.
+   */
+  noteLoad(worker: string, cached_blocks: number): void {
+    const entry = this.by_worker.get(worker);
+    if (entry === undefined || entry.state !== "live") return;
+    if (cached_blocks === 0 || entry.next_id > 0 || this.index.blocksOf(entry.slot) > 0) {
+      entry.cached_since_ms = undefined;
+      return;
+    }
+    const now_ms = this.options.clock.now_ms();
+    entry.cached_since_ms ??= now_ms;
+    if (now_ms - entry.cached_since_ms >= this.silence_ms) this.fail(entry, "silent");
+  }
+
+  private get silence_ms(): number {
+    return this.options.silence_ms ?? 10_000;
+  }
+
+  /** False: it was refused. */
+  private takesBlocksOf(entry: Entry, block_size: number): boolean {
+    const wanted = this.options.block_size || this.block_sizes.get(entry.model) || block_size;
+    if (block_size === 0 || block_size !== wanted) {
+      const fields = { block_size, wanted };
+      this.fail(entry, "block_size", fields);
+      return false;
+    }
+    this.block_sizes.set(entry.model, wanted);
+    return true;
+  }
+
+  private subscribe(entry: Entry): void {
+    this.by_subscription.delete(entry.subscription);
+    entry.subscription = ++this.last_subscription;
+    this.by_subscription.set(entry.subscription, entry);
+    if (entry.state !== "approximate") entry.state = "subscribing";
+    entry.retry_ms = this.options.clock.now_ms() + RETRY_MS;
+    const { subscription } = entry;
+    const subscriber = this.options.subscriber();
+    this.ask(entry, { kind: "subscribe_kv", subscriber, subscription }, (reply) => {
+      if (reply?.kind === "kv_subscribed") this.onSubscribed(entry, reply);
+    });
+  }
+
+  private onSubscribed(entry: Entry, { publishes, block_size, next_id }: KvSubscribed): void {
+    if (!publishes) {
+      this.fail(entry, "no_events");
+      return;
+    }
+    if (!this.takesBlocksOf(entry, block_size)) return;
+    this.index.setSource(entry.slot, "events");
+    if (entry.fault !== undefined) this.recovered(entry);
+    if (entry.synced) this.fetch(entry);
+    else if (next_id === 0) this.live(entry, 0);
+    else this.dump(entry);
+  }
+
+  private live(entry: Entry, next_id: number): void {
+    entry.state = "live";
+    entry.next_id = next_id;
+    entry.synced = true;
+    entry.retry_ms = Number.POSITIVE_INFINITY;
+    entry.retry_delay_ms = RETRY_MS;
+  }
+
+  private dump(entry: Entry): void {
+    entry.state = "dumping";
+    entry.synced = false;
+    entry.turn++;
+    entry.retry_ms = Number.POSITIVE_INFINITY;
+    if (this.dumping.size >= (this.options.dumps_max ?? 8)) {
+      this.dumps_waiting.add(entry);
+      return;
+    }
+    this.dumping.add(entry);
+    this.counts.dump();
+    this.index.cleared(entry.slot);
+    this.nextPage(entry, 0, 0, undefined);
+  }
+
+  /** `since`: the id after which events matter, known from the first page on. */
+  private nextPage(entry: Entry, lane: number, below: number, since: number | undefined): void {
+    this.ask(entry, { kind: "fetch_kv_dump", lane, below }, (page) => {
+      if (page?.kind !== "kv_dump_page") {
+        this.dumpOver(entry);
+        this.again(entry);
+        return;
+      }
+      const from = since ?? page.next_id;
+      if (!this.applyPage(entry, page) || !isForward(lane, below, page)) {
+        this.dumpOver(entry);
+        this.fail(entry, "garbage");
+      } else if (!page.last) {
+        this.nextPage(entry, page.lane, page.below, from);
+      } else {
+        this.dumpOver(entry);
+        entry.next_id = from;
+        entry.synced = true;
+        this.fetch(entry);
+      }
+    });
+  }
+
+  private applyPage(entry: Entry, page: KvDumpPage): boolean {
+    const tier = tierNumber(page.tier);
+    const hashes = checkedHashes(page.hashes);
+    if (tier === undefined || hashes === undefined || !isRank(page.dp_rank)) return false;
+    this.index.stored(entry.slot, page.dp_rank, tier, hashes);
+    return true;
+  }
+
+  /** The entry takes no dump now; another one may. */
+  private dumpOver(entry: Entry): void {
+    this.dumps_waiting.delete(entry);
+    if (!this.dumping.delete(entry)) return;
+    for (const next of this.dumps_waiting) {
+      this.dumps_waiting.delete(next);
+      this.dump(next);
+      return;
+    }
+  }
+
+  private fetch(entry: Entry): void {
+    entry.state = "fetching";
+    this.ask(entry, { kind: "fetch_kv_events", from: entry.next_id }, (range) => {
+      if (range?.kind !== "kv_range") this.again(entry);
+      else this.onRange(entry, range);
+    });
+  }
+
+  private onRange(entry: Entry, { too_old, first_id, events, next_id }: KvRange): void {
+    if (too_old) {
+      this.dump(entry);
+      return;
+    }
+    if (first_id !== entry.next_id || (events.length === 0 && next_id > first_id)) {
+      this.fail(entry, "garbage");
+      return;
+    }
+    if (!this.apply(entry, first_id, events)) return;
+    if (entry.next_id < next_id) this.fetch(entry);
+    else this.live(entry, entry.next_id);
+  }
+
+  /** Applies those that are new; false when they were garbage. */
+  private apply(entry: Entry, first_id: number, events: readonly WireKvEvent[]): boolean {
+    const known = entry.next_id - first_id;
+    if (known > 0) this.counts.duplicates(Math.min(known, events.length));
+    for (let i = Math.max(0, known); i < events.length; i++) {
+      const event = checkedEvent(events[i]!);
+      if (event === undefined) {
+        this.fail(entry, "garbage");
+        return false;
+      }
+      const { slot } = entry;
+      const { kind, dp_rank, tier, hashes } = event;
+      entry.next_id++;
+      this.counts.applied(kind);
+      if (kind === "stored") this.index.stored(slot, dp_rank, tier, hashes);
+      else if (kind === "cleared") this.index.cleared(slot, dp_rank, tier);
+      else this.counts.unknown(this.index.removed(slot, dp_rank, tier, hashes));
+    }
+    return true;
+  }
+
+  /** No answer: the subscription may be gone too, so begin there. What is synced stays. */
+  private again(entry: Entry): void {
+    if (entry.state !== "approximate") entry.state = "subscribing";
+    entry.retry_ms = this.options.clock.now_ms() + TICK_MS;
+  }
+
+  private ask(
+    entry: Entry,
+    message: KvSourceMessage,
+    then: (reply: KvSubscribed | KvRange | KvDumpPage | undefined) => void,
+  ): void {
+    const turn = ++entry.turn;
+    const answered = (reply: unknown) => {
+      if (entry.turn !== turn) return;
+      if (reply !== undefined) entry.heard_ms = this.options.clock.now_ms();
+      then(reply as KvSubscribed | KvRange | KvDumpPage | undefined);
+    };
+    this.options.ask(entry.ref, message).then(answered, () => answered(undefined));
+  }
+
+  private fail(entry: Entry, fault: FeedFault, fields: Record<string, unknown> = {}): void {
+    const { worker } = entry.record;
+    entry.turn++;
+    entry.state = "approximate";
+    entry.synced = false;
+    entry.cached_since_ms = undefined;
+    this.dumpOver(entry);
+    this.index.setSource(entry.slot, "approximate");
+    const lasting = fault === "block_size";
+    entry.retry_ms = lasting
+      ? Number.POSITIVE_INFINITY
+      : this.options.clock.now_ms() + entry.retry_delay_ms;
+    entry.retry_delay_ms = Math.min(RETRY_MAX_MS, entry.retry_delay_ms * 2);
+    if (entry.fault === fault) return;
+    entry.fault = fault;
+    this.counts.fault(fault);
+    const message = `worker ${worker} ${faultTexts[fault]}; routed by what is sent to it`;
+    this.options.log.log(fault === "no_events" ? "warn" : "error", message, {
+      worker,
+      model: entry.model,
+      fault,
+      ...fields,
+    });
+  }
+
+  private recovered(entry: Entry): void {
+    const { worker } = entry.record;
+    const { fault } = entry;
+    entry.fault = undefined;
+    this.options.log.log("info", `worker ${worker} publishes cache events again`, {
+      worker,
+      fault,
+    });
+  }
+
+  private tick(): void {
+    const { clock } = this.options;
+    const now_ms = clock.now_ms();
+    for (const entry of this.by_worker.values()) {
+      const silent_ms = now_ms - entry.heard_ms;
+      if (entry.fault === undefined && silent_ms >= this.silence_ms) this.fail(entry, "silent");
+      if (now_ms >= entry.retry_ms) this.subscribe(entry);
+    }
+    const more = this.index.sweep();
+    this.timer = clock.after(more ? 1 : TICK_MS, () => this.tick());
+  }
+}
+
+/** Pages come in one direction, or a broken worker would keep us at it for ever. */
+function isForward(lane: number, below: number, page: KvDumpPage): boolean {
+  if (page.last || page.lane > lane) return true;
+  return page.lane === lane && page.below > 0 && (below === 0 || page.below < below);
+}

@@ -1,0 +1,40 @@
+/** What came over the wire, checked: a worker may send anything. */
+import type { HashPairs } from "../../llm/block-table.ts";
+import type { KvTier } from "../../llm/kv-event.ts";
+import type { WireKvEvent } from "../../proto/index.ts";
+import { tierNumbers } from "./index/cache-index.ts";
+
+export type CheckedKvEvent = {
+  readonly kind: "stored" | "removed" | "cleared";
+  readonly dp_rank: number;
+  /** As in `tierNumbers`. */
+  readonly tier: number;
+  readonly hashes: HashPairs;
+};
+
+const HASH_BYTES = 8;
+
+/** Undefined: not what we know as an event. */
+export function checkedEvent(event: WireKvEvent): CheckedKvEvent | undefined {
+  const { kind, dp_rank } = event;
+  const tier = tierNumber(event.tier);
+  const hashes = checkedHashes(event.hashes);
+  if (kind !== "stored" && kind !== "removed" && kind !== "cleared") return undefined;
+  if (tier === undefined || hashes === undefined || !isRank(dp_rank)) return undefined;
+  return { kind, dp_rank, tier, hashes };
+}
+
+export function tierNumber(tier: string): number | undefined {
+  return Object.hasOwn(tierNumbers, tier) ? tierNumbers[tier as KvTier] : undefined;
+}
+
+export function isRank(dp_rank: number): boolean {
+  return Number.isInteger(dp_rank) && dp_rank >= 0 && dp_rank < 0x8000_0000;
+}
+
+/** A frame's bytes lie anywhere; words do not, so they are copied when they must be. */
+export function checkedHashes(bytes: Uint8Array): HashPairs | undefined {
+  if (!(bytes instanceof Uint8Array) || bytes.length % HASH_BYTES !== 0) return undefined;
+  const whole = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Uint32Array(whole.buffer, whole.byteOffset, whole.length / 4);
+}

@@ -1,0 +1,272 @@
+/**
+ * The KV-aware router without its actor: told what happens, it says who goes where. It has no
+ * clock and no timers; every call that needs the time is given it.
+ *
+ *   offer ──▶ queue ──▶ next: placement, refusal or nothing yet ──▶ the caller sends the plan
+ *                 ▲
+ *     firstToken, ended, reported, workerUp, workerGone: call `next` until it says nothing
+ *
+ * Live traffic and the replay run this very code.
+ */
+import type { Random } from "../../../runtime/capabilities.ts";
+import type { CacheIndex } from "../index/cache-index.ts";
+import { CacheMatches } from "../index/cache-matches.ts";
+import { SessionAffinity } from "./affinity.ts";
+import { baseFilters, busyFilters } from "./filters.ts";
+import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
+import { LoadBook } from "./load-book.ts";
+import { type PassRates, type PassSums, RateEstimator } from "./pass-rates.ts";
+import { type Place, type PlaceRequest, TIER_COUNT, uncachedTokens } from "./place.ts";
+import { type QueueEntry, RouteQueue } from "./route-queue.ts";
+import { type RefusalCode, type Selection, select } from "./select.ts";
+import { backlogTokens, type ReportedLoad, type RoutedWorker, report } from "./worker-state.ts";
+
+export type DispatcherOptions = {
+  readonly policy: KvPolicyOptions;
+  readonly index: CacheIndex;
+  readonly random: Random;
+};
+
+/** Refused for good; the status is HTTP's, and the client may try again after the given time. */
+export type Refusal = {
+  readonly kind: "refused";
+  readonly request: string;
+  readonly code: RefusalCode | "queue_full" | "class_limit";
+  readonly status: 429 | 503 | 529;
+  readonly retry_after_ms: number;
+  readonly message: string;
+};
+
+export type Placement = {
+  readonly kind: "placed";
+  readonly request: PlaceRequest;
+  readonly worker: RoutedWorker;
+  /** Leading blocks of the prompt that it has, in any tier. */
+  readonly cached_blocks: number;
+  readonly waited_ms: number;
+};
+
+/** How old what is known of a waiting request's cached blocks may be when it is compared. */
+const LOOK_AGAIN_MS = 500;
+/** Answers' mean length moves by this share with each one. */
+const MEAN_STEP = 0.01;
+const OUTPUT_TOKENS_FIRST = 256;
+const RETRY_AFTER_FIRST_MS = 1_000;
+const RETRY_AFTER_MOST_MS = 60_000;
+
+export class KvDispatcher {
+  readonly queue: RouteQueue;
+  readonly book = new LoadBook();
+  readonly affinity: SessionAffinity | undefined;
+  private readonly index: CacheIndex;
+  private readonly random: Random;
+  private readonly policy: KvPolicy;
+  private readonly selection: Selection;
+  private readonly known = new Map<string, RoutedWorker>();
+  private workers: readonly RoutedWorker[] = [];
+  private readonly pool_rates = new RateEstimator();
+  private readonly rates = new Map<string, RateEstimator>();
+  private readonly matches = new CacheMatches();
+  private cached_blocks = new Int32Array(64 * TIER_COUNT);
+  private output_tokens = OUTPUT_TOKENS_FIRST;
+  /** A worker is below the threshold, so that a request without wishes can go. */
+  private room = false;
+
+  constructor({ policy, index, random }: DispatcherOptions) {
+    this.index = index;
+    this.random = random;
+    this.policy = kvPolicy(policy, {
+      rates: (worker) => this.ratesOf(worker),
+      outputTokens: () => this.output_tokens,
+      heldBlocks: (worker) => index.blocksOf(worker.slot),
+    });
+    this.queue = new RouteQueue(this.policy.queue);
+    this.affinity = policy.affinity && new SessionAffinity(policy.affinity);
+    const affinity = this.affinity;
+    this.selection = {
+      filters: [
+        ...baseFilters,
+        ...(affinity ? [affinity.filter()] : []),
+        ...(policy.busy ? busyFilters(policy.busy) : []),
+      ],
+      scorers: [this.policy.scorer],
+      factors: affinity ? [...this.policy.factors, affinity.factor()] : this.policy.factors,
+      picker: this.policy.picker,
+    };
+  }
+
+  workerUp(worker: RoutedWorker): void {
+    this.workerGone(worker.key);
+    this.known.set(worker.key, worker);
+    this.workers = [...this.known.values()];
+  }
+
+  workerGone(key: string): void {
+    const worker = this.known.get(key);
+    if (worker === undefined) return;
+    this.known.delete(key);
+    this.rates.delete(key);
+    this.book.forget(worker);
+    this.affinity?.forget(worker);
+    this.workers = [...this.known.values()];
+  }
+
+  /** `sums` are the differences since the worker's last report; leave them out when it has none. */
+  reported(key: string, load: ReportedLoad, sums?: PassSums): void {
+    const worker = this.known.get(key);
+    if (worker === undefined) return;
+    report(worker, load);
+    if (sums === undefined) return;
+    let own = this.rates.get(key);
+    if (own === undefined) {
+      own = new RateEstimator();
+      this.rates.set(key, own);
+    }
+    own.observe(sums);
+    this.pool_rates.observe(sums);
+  }
+
+  /** The worker's own once it has said enough, the pool's until then. */
+  ratesOf(worker: RoutedWorker): PassRates | undefined {
+    return this.rates.get(worker.key)?.rates() ?? this.pool_rates.rates();
+  }
+
+  /** For people: what it has learned so far. */
+  learned(): { readonly rates: PassRates | undefined; readonly output_tokens: number } {
+    return { rates: this.pool_rates.rates(), output_tokens: this.output_tokens };
+  }
+
+  /** A refusal, or undefined: it waits, if only until the next call of `next`. */
+  offer(request: PlaceRequest, now_ms: number): Refusal | undefined {
+    const pushed = this.queue.push(request, this.leastUncached(request, now_ms), now_ms);
+    if (pushed.kind === "queued") return undefined;
+    const { limit, class_name } = pushed;
+    if (limit === "queue") {
+      return this.refusal(request, "queue_full", 529, "too many requests wait for a worker");
+    }
+    const message = `class ${class_name === "" ? "default" : class_name} has too many waiting`;
+    return this.refusal(request, "class_limit", 429, message);
+  }
+
+  /** The next decision; undefined: nobody who waits can go now. */
+  next(now_ms: number): Placement | Refusal | undefined {
+    if (this.queue.size === 0) return undefined;
+    this.room = this.workers.some((worker) => this.hasRoom(worker));
+    const entry = this.queue.next(now_ms, (each) => this.isReady(each, now_ms));
+    return entry === undefined ? undefined : this.place(entry, now_ms);
+  }
+
+  cancel(request: string): void {
+    this.queue.remove(request);
+  }
+
+  firstToken(request: string): void {
+    this.book.firstToken(request);
+  }
+
+  /** `output_tokens`: how long the answer became, when it finished. */
+  ended(request: string, output_tokens?: number): void {
+    this.queue.remove(request);
+    this.book.end(request);
+    if (output_tokens === undefined) return;
+    this.output_tokens += MEAN_STEP * (output_tokens - this.output_tokens);
+  }
+
+  /** About when something may be free again: what one worker has before it, learned rates. */
+  retryAfterMs(): number {
+    const rates = this.pool_rates.rates();
+    if (rates === undefined || this.workers.length === 0) return RETRY_AFTER_FIRST_MS;
+    let tokens = 0;
+    for (const entry of this.queue.entries()) tokens += entry.uncached_tokens;
+    for (const worker of this.workers) tokens += backlogTokens(worker);
+    const wait_ms = (tokens * rates.token_ms) / this.workers.length;
+    return Math.min(RETRY_AFTER_MOST_MS, Math.max(RETRY_AFTER_FIRST_MS, wait_ms));
+  }
+
+  private place(entry: QueueEntry, now_ms: number): Placement | Refusal {
+    const { request } = entry;
+    const place = this.placeOf(request, now_ms);
+    const selected = select(this.selection, place, this.random);
+    if (selected.kind === "refused") {
+      const message = `no worker can take this request (${selected.filter || "none is there"})`;
+      return this.refusal(request, selected.code, 503, message);
+    }
+    const worker = this.workers[selected.at]!;
+    const uncached_tokens = uncachedTokens(place, selected.at);
+    this.book.begin(request, worker, uncached_tokens);
+    if (request.session !== undefined) this.affinity?.bind(request.session, worker, now_ms);
+    const blocks = request.hashes.length >>> 1;
+    this.index.routed(worker.slot, worker.rank, request.hashes, blocks, now_ms);
+    let cached_blocks = 0;
+    for (let tier = 0; tier < TIER_COUNT; tier++) {
+      cached_blocks += place.cached_blocks[TIER_COUNT * selected.at + tier]!;
+    }
+    const waited_ms = now_ms - entry.arrived_ms;
+    return { kind: "placed", request, worker, cached_blocks, waited_ms };
+  }
+
+  /** The place is valid until the next call: its rows are used again. */
+  private placeOf(request: PlaceRequest, now_ms: number): Place {
+    const { workers, matches } = this;
+    const cells = workers.length * TIER_COUNT;
+    if (cells > this.cached_blocks.length) this.cached_blocks = new Int32Array(2 * cells);
+    const { cached_blocks } = this;
+    cached_blocks.fill(0, 0, cells);
+    this.index.match(request.hashes, request.hashes.length >>> 1, matches, now_ms);
+    if (matches.count > 0) {
+      for (let at = 0; at < workers.length; at++) {
+        const row = matches.find(workers[at]!.slot, workers[at]!.rank);
+        if (row < 0) continue;
+        for (let tier = 0; tier < TIER_COUNT; tier++) {
+          cached_blocks[TIER_COUNT * at + tier] = matches.tier_blocks[TIER_COUNT * row + tier]!;
+        }
+      }
+    }
+    return { request, workers, cached_blocks, queued: this.queue.size, now_ms };
+  }
+
+  private leastUncached(request: PlaceRequest, now_ms: number): number {
+    if (this.workers.length === 0) return request.prompt_tokens;
+    const place = this.placeOf(request, now_ms);
+    let least = Number.POSITIVE_INFINITY;
+    for (let at = 0; at < this.workers.length; at++) {
+      least = Math.min(least, uncachedTokens(place, at));
+    }
+    return least;
+  }
+
+  private hasRoom(worker: RoutedWorker): boolean {
+    return backlogTokens(worker) < this.policy.queue_threshold * worker.batch_tokens;
+  }
+
+  /** One with wishes waits for a worker that it may use; without any such worker it is refused. */
+  private isReady(entry: QueueEntry, now_ms: number): boolean {
+    if (now_ms - entry.looked_at_ms > LOOK_AGAIN_MS) {
+      entry.uncached_tokens = this.leastUncached(entry.request, now_ms);
+      entry.looked_at_ms = now_ms;
+    }
+    const { request } = entry;
+    const { pin, allow, exclude, required_taints } = request;
+    const wishes = pin ?? allow ?? exclude ?? required_taints ?? request.session;
+    if (wishes === undefined || this.workers.length === 0) return this.room;
+    const place = { request, workers: this.workers, cached_blocks: this.cached_blocks };
+    let any = false;
+    for (const worker of this.workers) {
+      const full = { ...place, queued: this.queue.size, now_ms };
+      if (!this.selection.filters.every((filter) => filter.admits(worker, full))) continue;
+      if (this.hasRoom(worker)) return true;
+      any = true;
+    }
+    return !any;
+  }
+
+  private refusal(
+    request: PlaceRequest,
+    code: Refusal["code"],
+    status: Refusal["status"],
+    message: string,
+  ): Refusal {
+    const retry_after_ms = this.retryAfterMs();
+    return { kind: "refused", request: request.request, code, status, retry_after_ms, message };
+  }
+}

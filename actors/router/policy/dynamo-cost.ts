@@ -1,0 +1,102 @@
+/**
+ * NVIDIA Dynamo's cost, term for term (docs/components/router/router-concepts.md, version 1.6):
+ *
+ *   prefill = max(active prefill blocks + blocks of the prompt − credits, 0)
+ *   cost    = prefill_load_scale × prefill + decode blocks
+ *             + decode_active_request_weight × active requests
+ *
+ * in blocks, with decode blocks as they would be with this request there. Credits are the cached
+ * leading blocks times a weight for their tier.
+ */
+import {
+  blockName,
+  type Place,
+  type PlaceRequest,
+  promptBlocks,
+  TIER_COUNT,
+  tierCredits,
+} from "./place.ts";
+import type { Scorer } from "./select.ts";
+import type { RoutedWorker } from "./worker-state.ts";
+
+/** Names and defaults of `KvRouterConfig`. */
+export type DynamoCostOptions = {
+  readonly overlap_score_credit: number;
+  readonly host_cache_hit_weight: number;
+  readonly disk_cache_hit_weight: number;
+  /** Of blocks in storage that all workers share. */
+  readonly shared_cache_multiplier: number;
+  /** Lowers the device credit of workers with more prefill than the least loaded one. */
+  readonly overlap_score_credit_decay: number;
+  readonly prefill_load_scale: number;
+  readonly decode_active_request_weight: number;
+  /** prefill × (decode blocks + 1) instead of the sum. */
+  readonly lmetric: boolean;
+};
+
+export const dynamoCostDefaults: DynamoCostOptions = {
+  overlap_score_credit: 1,
+  host_cache_hit_weight: tierCredits[1]!,
+  disk_cache_hit_weight: tierCredits[2]!,
+  shared_cache_multiplier: 0,
+  overlap_score_credit_decay: 0,
+  prefill_load_scale: 1,
+  decode_active_request_weight: 0,
+  lmetric: false,
+};
+
+export function dynamoScorer(given: Partial<DynamoCostOptions> = {}): Scorer {
+  const options = { ...dynamoCostDefaults, ...given };
+  return (place, at) => {
+    const worker = place.workers[at]!;
+    const prefill = prefillBlocks(options, place, at);
+    const decode = decodeBlocks(worker, place.request);
+    if (options.lmetric) return prefill * (decode + 1);
+    return (
+      options.prefill_load_scale * prefill +
+      decode +
+      options.decode_active_request_weight * worker.requests
+    );
+  };
+}
+
+function prefillBlocks(options: DynamoCostOptions, place: Place, at: number): number {
+  const { request, workers, cached_blocks } = place;
+  const { prefill_tokens, block_size } = workers[at]!;
+  if (request.computes_prompt === false) return 0;
+  const device = options.overlap_score_credit * creditLeft(options, place, at);
+  const credits =
+    device * cached_blocks[TIER_COUNT * at]! +
+    options.host_cache_hit_weight * cached_blocks[TIER_COUNT * at + 1]! +
+    options.disk_cache_hit_weight * cached_blocks[TIER_COUNT * at + 2]! +
+    options.shared_cache_multiplier * cached_blocks[TIER_COUNT * at + 3]!;
+  const blocks = (prefill_tokens + request.prompt_tokens) / block_size;
+  return Math.max(0, blocks - credits);
+}
+
+/** 1 / (1 + decay × excess), the excess of prefill in units of this request. */
+function creditLeft({ overlap_score_credit_decay }: DynamoCostOptions, place: Place, at: number) {
+  if (overlap_score_credit_decay === 0) return 1;
+  let least = Number.POSITIVE_INFINITY;
+  for (const { prefill_tokens } of place.workers) least = Math.min(least, prefill_tokens);
+  const excess = (place.workers[at]!.prefill_tokens - least) / place.request.prompt_tokens;
+  return 1 / (1 + overlap_score_credit_decay * excess);
+}
+
+/** Active blocks with this request there: those of its blocks that are active already are shared. */
+function decodeBlocks(worker: RoutedWorker, request: PlaceRequest): number {
+  const { uses, active_blocks, block_size } = worker;
+  let shared = 0;
+  const full = request.hashes.length >>> 1;
+  while (shared < full && uses.has(blockName(request.hashes, shared))) shared++;
+  return active_blocks + promptBlocks(request, block_size) - shared;
+}
+
+/** Preferred taints: exp(−tanh Σ weights), so between 0.37 and 2.72. */
+export const taintFactor: Scorer = ({ request, workers }, at) => {
+  const { preferred_taints } = request;
+  if (preferred_taints === undefined) return 1;
+  let sum = 0;
+  for (const taint of workers[at]!.taints) sum += preferred_taints[taint] ?? 0;
+  return Math.exp(-Math.tanh(sum));
+};

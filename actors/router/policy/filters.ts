@@ -1,0 +1,74 @@
+/** Who may get a request at all. */
+import { promptBlocks } from "./place.ts";
+import type { Filter } from "./select.ts";
+import { backlogTokens, usedShare } from "./worker-state.ts";
+
+const includesAll = (all: readonly string[], some: readonly string[]) =>
+  some.every((each) => all.includes(each));
+
+const pinned: Filter = {
+  name: "pin",
+  code: "pinned_missing",
+  admits: (worker, { request }) =>
+    (request.pin === undefined || request.pin === worker.worker) &&
+    (request.pin_rank === undefined || request.pin_rank === worker.rank),
+};
+
+const allowed: Filter = {
+  name: "allow-list",
+  code: "no_worker",
+  admits: (worker, { request }) => request.allow?.includes(worker.worker) ?? true,
+};
+
+const notExcluded: Filter = {
+  name: "excluded",
+  code: "overloaded",
+  admits: (worker, { request }) => !(request.exclude?.includes(worker.key) ?? false),
+};
+
+const tainted: Filter = {
+  name: "required taints",
+  code: "no_worker",
+  admits: (worker, { request }) => includesAll(worker.taints, request.required_taints ?? []),
+};
+
+/** A prompt that never fits there would wait for ever. */
+const fits: Filter = {
+  name: "size",
+  code: "no_worker",
+  admits: (worker, { request }) => promptBlocks(request, worker.block_size) <= worker.total_blocks,
+};
+
+export const baseFilters: readonly Filter[] = [pinned, allowed, tainted, fits, notExcluded];
+
+export type BusyThresholds = {
+  /** Share of the blocks in use, above which a worker gets nothing. */
+  readonly active_decode_blocks?: number | undefined;
+  /** Prompt tokens in the backlog, above which a worker gets nothing. */
+  readonly active_prefill_tokens?: number | undefined;
+  /** The same as a multiple of the tokens of one pass. */
+  readonly active_prefill_passes?: number | undefined;
+};
+
+/** Filters for the thresholds that are set. They may be changed while requests run. */
+export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[] {
+  const notBusy: Filter = {
+    name: "busy",
+    code: "overloaded",
+    admits: (worker) => {
+      const { active_decode_blocks, active_prefill_tokens, active_prefill_passes } = thresholds();
+      const blocks_max = active_decode_blocks ?? Number.POSITIVE_INFINITY;
+      const tokens_max = Math.min(
+        active_prefill_tokens ?? Number.POSITIVE_INFINITY,
+        (active_prefill_passes ?? Number.POSITIVE_INFINITY) * worker.batch_tokens,
+      );
+      return usedShare(worker) <= blocks_max && backlogTokens(worker) <= tokens_max;
+    },
+  };
+  const pinnedNotBusy: Filter = {
+    name: "busy pin",
+    code: "pinned_overloaded",
+    admits: (worker, place) => place.request.pin === undefined || notBusy.admits(worker, place),
+  };
+  return [pinnedNotBusy, notBusy];
+}

@@ -1,0 +1,53 @@
+/** `--router-policy`: what a KV-aware router may be told to do, each put together from parts. */
+import { type AdaptiveInputs, type AdaptiveOptions, adaptiveScorer } from "./adaptive-cost.ts";
+import type { AffinityOptions } from "./affinity.ts";
+import { type DynamoCostOptions, dynamoScorer, taintFactor } from "./dynamo-cost.ts";
+import type { BusyThresholds } from "./filters.ts";
+import type { QueueOptions } from "./route-queue.ts";
+import { type Picker, pickSoftly, type Scorer } from "./select.ts";
+
+export const kvPolicyNames = ["adaptive", "dynamo"] as const;
+export type KvPolicyName = (typeof kvPolicyNames)[number];
+
+export function isKvPolicyName(text: string): text is KvPolicyName {
+  return (kvPolicyNames as readonly string[]).includes(text);
+}
+
+export type KvPolicyOptions = {
+  readonly name: KvPolicyName;
+  readonly adaptive?: Partial<AdaptiveOptions>;
+  readonly dynamo?: Partial<DynamoCostOptions>;
+  /** 0: always the least cost. */
+  readonly temperature?: number;
+  /**
+   * Requests wait in the router while every worker that may take them has more than this many
+   * passes of prompt tokens before it. Default 0.5 for "adaptive"; "dynamo" never holds back
+   * unless told to.
+   */
+  readonly queue_threshold?: number;
+  readonly queue?: Partial<QueueOptions>;
+  readonly affinity?: AffinityOptions;
+  readonly busy?: () => BusyThresholds;
+};
+
+export type KvPolicy = {
+  readonly scorer: Scorer;
+  readonly factors: readonly Scorer[];
+  readonly picker: Picker;
+  readonly queue_threshold: number;
+  readonly queue: Partial<QueueOptions>;
+};
+
+const HOLD_BACK_PASSES = 0.5;
+
+export function kvPolicy(options: KvPolicyOptions, inputs: AdaptiveInputs): KvPolicy {
+  const adaptive = options.name === "adaptive";
+  return {
+    scorer: adaptive ? adaptiveScorer(inputs, options.adaptive) : dynamoScorer(options.dynamo),
+    factors: [taintFactor],
+    picker: pickSoftly(options.temperature ?? 0),
+    queue_threshold:
+      options.queue_threshold ?? (adaptive ? HOLD_BACK_PASSES : Number.POSITIVE_INFINITY),
+    queue: { order: adaptive ? "shortest" : "fcfs", ...options.queue },
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * What this router has sent and where: each request counts at its worker from the moment it is
+ * placed, its prompt until its first token, its blocks until it ends. Nothing expires by age: every
+ * request has an owner that says when it is over, also when it failed.
+ */
+import { blockName, type PlaceRequest } from "./place.ts";
+import type { RoutedWorker } from "./worker-state.ts";
+
+type Entry = {
+  readonly request: PlaceRequest;
+  readonly worker: RoutedWorker;
+  readonly uncached_tokens: number;
+  prefilling: boolean;
+};
+
+export class LoadBook {
+  private readonly entries = new Map<string, Entry>();
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  workerOf(request: string): RoutedWorker | undefined {
+    return this.entries.get(request)?.worker;
+  }
+
+  begin(request: PlaceRequest, worker: RoutedWorker, uncached_tokens: number): void {
+    this.end(request.request);
+    const entry = { request, worker, uncached_tokens, prefilling: uncached_tokens > 0 };
+    this.entries.set(request.request, entry);
+    worker.requests++;
+    worker.prefill_tokens += uncached_tokens;
+    const { full, tail } = this.shape(entry);
+    for (let i = 0; i < full; i++) {
+      const name = blockName(request.hashes, i);
+      const uses = worker.uses.get(name) ?? 0;
+      worker.uses.set(name, uses + 1);
+      if (uses === 0) worker.active_blocks++;
+    }
+    worker.active_blocks += tail;
+  }
+
+  /** Its prompt is computed. A request that is not here any more is ignored. */
+  firstToken(request: string): void {
+    const entry = this.entries.get(request);
+    if (entry === undefined || !entry.prefilling) return;
+    entry.prefilling = false;
+    entry.worker.prefill_tokens -= entry.uncached_tokens;
+  }
+
+  /** Finished, cancelled or failed. Returns where it was. */
+  end(request: string): RoutedWorker | undefined {
+    const entry = this.entries.get(request);
+    if (entry === undefined) return undefined;
+    this.firstToken(request);
+    this.entries.delete(request);
+    const { worker } = entry;
+    worker.requests--;
+    const { full, tail } = this.shape(entry);
+    for (let i = 0; i < full; i++) {
+      const name = blockName(entry.request.hashes, i);
+      const uses = worker.uses.get(name)!;
+      if (uses > 1) {
+        worker.uses.set(name, uses - 1);
+      } else {
+        worker.uses.delete(name);
+        worker.active_blocks--;
+      }
+    }
+    worker.active_blocks -= tail;
+    return worker;
+  }
+
+  /** The worker is gone, and what it had with it: the owners will ask again. */
+  forget(worker: RoutedWorker): void {
+    for (const [request, entry] of this.entries) {
+      if (entry.worker === worker) this.end(request);
+    }
+  }
+
+  /** Blocks that have a name, and the unnamed rest of the prompt. */
+  private shape({ request, worker }: Entry): { readonly full: number; readonly tail: number } {
+    const blocks = Math.ceil(request.prompt_tokens / worker.block_size);
+    const full = Math.min(blocks, request.hashes.length >>> 1);
+    return { full, tail: blocks - full };
+  }
+}

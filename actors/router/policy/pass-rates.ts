@@ -1,0 +1,139 @@
+/**
+ * How fast workers are, learned from what they report; no constant of a model or a machine is
+ * written down anywhere.
+ *
+ * The time of a scheduler pass is taken to be linear in five things, so the sums over any number
+ * of passes obey the same equation, and a worker reports sums as rarely as it likes:
+ *
+ *   busy_ms = prefill_pass_ms × passes with prompt tokens   + token_ms  × prompt tokens computed
+ *           + token_squared_ms × Σ (prompt tokens of a pass)² + decode_pass_ms × passes with decodes
+ *           + decode_full_ms × Σ (share of the blocks in use in such a pass)
+ *
+ * Least squares with forgetting; a rate that comes out negative is left out and the rest is solved
+ * again. Before the first reports the rates are `undefined` and costs are plain token counts.
+ */
+
+/** Sums since the worker's last report, or since its start. */
+export type PassSums = {
+  readonly prefill_passes: number;
+  /** Prompt tokens that were computed, so without cached ones. */
+  readonly prefill_tokens: number;
+  readonly prefill_tokens_squared: number;
+  readonly decode_passes: number;
+  readonly decode_share: number;
+  readonly busy_ms: number;
+};
+
+export type PassRates = {
+  readonly prefill_pass_ms: number;
+  readonly token_ms: number;
+  readonly token_squared_ms: number;
+  readonly decode_pass_ms: number;
+  /** What a step takes longer when all blocks are in use than when none is. */
+  readonly decode_full_ms: number;
+};
+
+const FEATURES = 5;
+/** Weight that remains of an observation after 1,000 more: 13 %. */
+const FORGET = 0.998;
+/** Reports before the first estimate: fewer would fit noise. */
+const REPORTS_MIN = 8;
+/** Solving again costs microseconds, but there may be thousands of reports a second. */
+const SOLVE_EVERY = 8;
+
+export class RateEstimator {
+  private readonly products = new Float64Array(FEATURES * FEATURES);
+  private readonly targets = new Float64Array(FEATURES);
+  private readonly row = new Float64Array(FEATURES);
+  private observed = 0;
+  private estimate: PassRates | undefined;
+
+  /** Reports of an idle worker say nothing and are ignored. */
+  observe(sums: PassSums): void {
+    const { row } = this;
+    row[0] = sums.prefill_passes;
+    row[1] = sums.prefill_tokens;
+    row[2] = sums.prefill_tokens_squared;
+    row[3] = sums.decode_passes;
+    row[4] = sums.decode_share;
+    if (!(sums.busy_ms > 0) || !row.every((value) => value >= 0)) return;
+    // Long reports would drown the short ones: each counts by its passes.
+    const weight = 1 / Math.max(1, sums.prefill_passes + sums.decode_passes);
+    for (let i = 0; i < FEATURES; i++) {
+      this.targets[i] = FORGET * this.targets[i]! + weight * row[i]! * sums.busy_ms;
+      for (let j = 0; j < FEATURES; j++) {
+        const at = FEATURES * i + j;
+        this.products[at] = FORGET * this.products[at]! + weight * row[i]! * row[j]!;
+      }
+    }
+    this.observed++;
+    if (this.observed >= REPORTS_MIN && this.observed % SOLVE_EVERY === 0) this.solve();
+  }
+
+  /** undefined until enough was reported. */
+  rates(): PassRates | undefined {
+    return this.estimate;
+  }
+
+  private solve(): void {
+    const used = [0, 1, 2, 3, 4].filter((i) => this.products[FEATURES * i + i]! > 0);
+    for (;;) {
+      const solved = solveNormal(this.products, this.targets, used);
+      const worst = indexOfLeast(solved);
+      if (worst < 0 || solved[worst]! >= 0) {
+        this.estimate = named(used, solved);
+        return;
+      }
+      used.splice(worst, 1);
+    }
+  }
+}
+
+function named(used: readonly number[], solved: readonly number[]): PassRates | undefined {
+  const rate = (feature: number) => solved[used.indexOf(feature)] ?? 0;
+  const token_ms = rate(1);
+  // Without a price of a token nothing can be compared.
+  if (!(token_ms > 0)) return undefined;
+  return {
+    prefill_pass_ms: rate(0),
+    token_ms,
+    token_squared_ms: rate(2),
+    decode_pass_ms: rate(3),
+    decode_full_ms: rate(4),
+  };
+}
+
+function indexOfLeast(values: readonly number[]): number {
+  let least = values.length > 0 ? 0 : -1;
+  for (let i = 1; i < values.length; i++) if (values[i]! < values[least]!) least = i;
+  return least;
+}
+
+/** Gaussian elimination on the chosen features, scaled to unit diagonal, with a little ridge. */
+function solveNormal(
+  products: Float64Array,
+  targets: Float64Array,
+  used: readonly number[],
+): number[] {
+  const n = used.length;
+  const scales = used.map((i) => Math.sqrt(products[FEATURES * i + i]!));
+  const rows = used.map((i, r) => {
+    const row = used.map((j, c) => products[FEATURES * i + j]! / (scales[r]! * scales[c]!));
+    row[r]! += 1e-6;
+    row.push(targets[i]! / scales[r]!);
+    return row;
+  });
+  for (let pivot = 0; pivot < n; pivot++) {
+    for (let r = pivot + 1; r < n; r++) {
+      const factor = rows[r]![pivot]! / rows[pivot]![pivot]!;
+      for (let c = pivot; c <= n; c++) rows[r]![c]! -= factor * rows[pivot]![c]!;
+    }
+  }
+  const solved = new Array<number>(n).fill(0);
+  for (let r = n - 1; r >= 0; r--) {
+    let rest = rows[r]![n]!;
+    for (let c = r + 1; c < n; c++) rest -= rows[r]![c]! * solved[c]!;
+    solved[r] = rest / rows[r]![r]!;
+  }
+  return solved.map((value, r) => value / scales[r]!);
+}

@@ -1,0 +1,75 @@
+/** One question to the policies: this request, these workers, what each has of it already. */
+import type { HashPairs } from "../../../llm/block-table.ts";
+import type { RoutedWorker } from "./worker-state.ts";
+
+export type PlaceRequest = {
+  /** Unique among live requests. */
+  readonly request: string;
+  readonly prompt_tokens: number;
+  /** Sequence hashes of the prompt's full blocks. */
+  readonly hashes: HashPairs;
+  /** Expected length of the answer, when the client says so. */
+  readonly output_tokens?: number | undefined;
+  /** Higher tiers go strictly first. Default 0. */
+  readonly strict_priority?: number;
+  /** Within its class the request counts as if it had come that much earlier. Default 0. */
+  readonly priority_jump_ms?: number;
+  /** Name of a policy class; unknown or none is the default class. */
+  readonly policy_class?: string;
+  readonly session?: string;
+  /** Only this worker, by name; with `pin_rank` only that rank of it. */
+  readonly pin?: string;
+  readonly pin_rank?: number;
+  /** Only these workers, by name. */
+  readonly allow?: readonly string[];
+  /** Starts of workers that failed this request already. */
+  readonly exclude?: readonly string[];
+  /** All of them must be on the worker. */
+  readonly required_taints?: readonly string[];
+  /** Weight by taint: positive draws, negative repels. */
+  readonly preferred_taints?: Readonly<Record<string, number>>;
+  /** False for the decode leg of a disaggregated answer: nothing is computed of its prompt. */
+  readonly computes_prompt?: boolean;
+};
+
+export type Place = {
+  readonly request: PlaceRequest;
+  readonly workers: readonly RoutedWorker[];
+  /** Leading blocks of the prompt at worker `at`, by fastest tier: `TIER_COUNT * at + tier`. */
+  readonly cached_blocks: Int32Array;
+  /** Requests that wait in the router beside this one. */
+  readonly queued: number;
+  readonly now_ms: number;
+};
+
+/** Device, host, disk, external, as in the index. */
+export const TIER_COUNT = 4;
+
+/** How much of a block's computing is saved by finding it in a tier: Dynamo's defaults. */
+export const tierCredits: readonly number[] = [1, 0.75, 0.25, 0];
+
+/** Blocks saved at worker `at`, each tier with its credit. */
+export function creditedBlocks(place: Place, at: number, credits = tierCredits): number {
+  let blocks = 0;
+  for (let tier = 0; tier < TIER_COUNT; tier++) {
+    blocks += (credits[tier] ?? 0) * place.cached_blocks[TIER_COUNT * at + tier]!;
+  }
+  return blocks;
+}
+
+/** Prompt tokens that worker `at` would have to compute: at least one. */
+export function uncachedTokens(place: Place, at: number): number {
+  const { prompt_tokens, computes_prompt } = place.request;
+  if (computes_prompt === false) return 0;
+  const cached = creditedBlocks(place, at) * place.workers[at]!.block_size;
+  return Math.max(1, prompt_tokens - cached);
+}
+
+export function promptBlocks(request: PlaceRequest, block_size: number): number {
+  return Math.ceil(request.prompt_tokens / block_size);
+}
+
+/** 53 bits of the hash of block `index`: enough to tell active blocks apart, and no bigint. */
+export function blockName(hashes: HashPairs, index: number): number {
+  return (hashes[2 * index + 1]! & 0x1fffff) * 2 ** 32 + hashes[2 * index]!;
+}

@@ -1,0 +1,111 @@
+/**
+ * The one small interface of a KV-aware policy:
+ *
+ *   workers ── filters ──▶ eligible ── scorers summed, × factors ──▶ costs ── picker ──▶ one
+ *
+ * A filter that leaves nobody names why; a scorer's cost is in any unit, as long as all scorers of
+ * a selection share it; lower is better.
+ */
+import type { Random } from "../../../runtime/capabilities.ts";
+import type { Place } from "./place.ts";
+import type { RoutedWorker } from "./worker-state.ts";
+
+export type RefusalCode = "no_worker" | "pinned_missing" | "overloaded" | "pinned_overloaded";
+
+export type Filter = {
+  readonly name: string;
+  /** Said when this filter takes the last worker away. */
+  readonly code: RefusalCode;
+  readonly admits: (worker: RoutedWorker, place: Place) => boolean;
+};
+
+export type Scorer = (place: Place, at: number) => number;
+
+/** Which of the first `count` costs; they are finite or +Infinity, and `count` is at least 1. */
+export type Picker = (costs: Float64Array, count: number, random: Random) => number;
+
+export type Selection = {
+  readonly filters: readonly Filter[];
+  readonly scorers: readonly Scorer[];
+  /** Multiply the sum of the costs. */
+  readonly factors: readonly Scorer[];
+  readonly picker: Picker;
+};
+
+export type Selected =
+  | { readonly kind: "chosen"; readonly at: number; readonly cost: number }
+  | { readonly kind: "refused"; readonly code: RefusalCode; readonly filter: string };
+
+let costs = new Float64Array(64);
+let positions = new Int32Array(64);
+
+export function select(selection: Selection, place: Place, random: Random): Selected {
+  const { workers } = place;
+  if (workers.length > costs.length) {
+    costs = new Float64Array(2 * workers.length);
+    positions = new Int32Array(2 * workers.length);
+  }
+  let count = 0;
+  for (let at = 0; at < workers.length; at++) positions[count++] = at;
+  if (count === 0) return { kind: "refused", code: "no_worker", filter: "" };
+  for (const filter of selection.filters) {
+    count = applyFilter(filter, place, count);
+    if (count === 0) return { kind: "refused", code: filter.code, filter: filter.name };
+  }
+  for (let i = 0; i < count; i++) {
+    let cost = 0;
+    for (const scorer of selection.scorers) cost += scorer(place, positions[i]!);
+    for (const factor of selection.factors) cost *= factor(place, positions[i]!);
+    costs[i] = cost;
+  }
+  const picked = selection.picker(costs, count, random);
+  return { kind: "chosen", at: positions[picked]!, cost: costs[picked]! };
+}
+
+function applyFilter(filter: Filter, place: Place, count: number): number {
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const at = positions[i]!;
+    if (filter.admits(place.workers[at]!, place)) positions[kept++] = at;
+  }
+  return kept;
+}
+
+/** The least cost; equals share by chance, so that several routers do not herd. */
+export const pickLeast: Picker = (values, count, random) => {
+  let best = 0;
+  let equals = 1;
+  for (let i = 1; i < count; i++) {
+    if (values[i]! > values[best]!) continue;
+    equals = values[i]! < values[best]! ? 1 : equals + 1;
+    // Keeps each of n equals with chance 1/n in one pass.
+    if (equals === 1 || random.unit() * equals < 1) best = i;
+  }
+  return best;
+};
+
+/**
+ * Softmax over costs that are scaled to [0, 1]: the colder, the more often the least one. As
+ * Dynamo's `--router-temperature`; 0 is `pickLeast`.
+ */
+export function pickSoftly(temperature: number): Picker {
+  if (temperature <= 0) return pickLeast;
+  return (values, count, random) => {
+    let low = Number.POSITIVE_INFINITY;
+    let high = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < count; i++) {
+      low = Math.min(low, values[i]!);
+      high = Math.max(high, values[i]!);
+    }
+    if (high === low) return pickLeast(values, count, random);
+    const weight = (i: number) => Math.exp(-(values[i]! - low) / (high - low) / temperature);
+    let total = 0;
+    for (let i = 0; i < count; i++) total += weight(i);
+    let left = random.unit() * total;
+    for (let i = 0; i < count; i++) {
+      left -= weight(i);
+      if (left < 0) return i;
+    }
+    return count - 1;
+  };
+}

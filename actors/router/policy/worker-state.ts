@@ -1,0 +1,100 @@
+/**
+ * What the policies read of one worker (one data-parallel rank of it). Plain data; the load book
+ * and the dispatcher write it.
+ */
+
+/** From the model card. */
+export type WorkerLimits = {
+  readonly block_size: number;
+  readonly total_blocks: number;
+  /** Tokens of one scheduler pass (`max_num_batched_tokens`). */
+  readonly batch_tokens: number;
+};
+
+/** The worker's last word of itself, and our own count at that moment. */
+export type ReportedLoad = {
+  /** Blocks that running sequences refer to. */
+  readonly used_blocks: number;
+  readonly running: number;
+  readonly waiting: number;
+  /** Prompt tokens there, of every router's requests, that no pass has computed yet. */
+  readonly waiting_prefill_tokens: number;
+};
+
+export type RoutedWorker = WorkerLimits & {
+  /** Name and incarnation: a worker that came back after a crash is another one. */
+  readonly key: string;
+  /** As users write it in pins and allow-lists. */
+  readonly worker: string;
+  readonly rank: number;
+  /** Its number in the cache index. */
+  readonly slot: number;
+  readonly taints: readonly string[];
+  /** Uncached prompt tokens that we sent and whose first token we have not seen. */
+  prefill_tokens: number;
+  /** Blocks of the prompts that we sent and that have not ended; shared ones count once. */
+  active_blocks: number;
+  /** Requests that we sent and that have not ended. */
+  requests: number;
+  /** How often each named active block is in use; the name is 53 bits of its hash. */
+  readonly uses: Map<number, number>;
+  reported: ReportedLoad | undefined;
+  /** Our own counts when `reported` came: the difference is what it does not know yet. */
+  active_blocks_then: number;
+  prefill_tokens_then: number;
+  requests_then: number;
+};
+
+export type WorkerIdentity = WorkerLimits & {
+  readonly key: string;
+  readonly worker: string;
+  readonly rank?: number;
+  readonly slot: number;
+  readonly taints?: readonly string[];
+};
+
+export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
+  return {
+    ...identity,
+    rank: identity.rank ?? 0,
+    taints: identity.taints ?? [],
+    prefill_tokens: 0,
+    active_blocks: 0,
+    requests: 0,
+    uses: new Map(),
+    reported: undefined,
+    active_blocks_then: 0,
+    prefill_tokens_then: 0,
+    requests_then: 0,
+  };
+}
+
+export function report(worker: RoutedWorker, load: ReportedLoad): void {
+  worker.reported = load;
+  worker.active_blocks_then = worker.active_blocks;
+  worker.prefill_tokens_then = worker.prefill_tokens;
+  worker.requests_then = worker.requests;
+}
+
+/** Prompt tokens to compute there, other routers' too; never less than what we know for sure. */
+export function backlogTokens(worker: RoutedWorker): number {
+  const { reported, prefill_tokens, prefill_tokens_then } = worker;
+  if (reported === undefined) return prefill_tokens;
+  const others = Math.max(0, reported.waiting_prefill_tokens - prefill_tokens_then);
+  return prefill_tokens + others;
+}
+
+/** Requests there, other routers' too. */
+export function requestsThere(worker: RoutedWorker): number {
+  const { reported, requests, requests_then } = worker;
+  if (reported === undefined) return requests;
+  return requests + Math.max(0, reported.running + reported.waiting - requests_then);
+}
+
+/** Share of the blocks that is in use, once what waits there runs: 0 to 1. */
+export function usedShare(worker: RoutedWorker): number {
+  const { reported, active_blocks, active_blocks_then, total_blocks } = worker;
+  const since = active_blocks - active_blocks_then;
+  const blocks = reported === undefined ? active_blocks : reported.used_blocks + since;
+  return Math.min(1, Math.max(0, blocks / total_blocks));
+}

@@ -1,0 +1,236 @@
+/**
+ * The worker's side of the event plane: what its cache holds, told to every router that subscribed.
+ *
+ *   engine ── KvEvent ──▶ ring (the last events, by id) ── KvEvents, once a tick ──▶ routers
+ *                    └──▶ ledger (all that is cached) ── KvDumpPage, when asked ──▶
+ *
+ * Telling is at most once. A router that missed something asks for the events from an id on, or
+ * when the ring no longer has them, for all of it in pages.
+ */
+import { pairsOf } from "../../llm/block-table.ts";
+import type { KvEvent } from "../../llm/kv-event.ts";
+import type {
+  FetchKvDump,
+  KvDumpPage,
+  KvEvents,
+  KvRange,
+  KvSubscribed,
+  WireKvEvent,
+} from "../../proto/index.ts";
+import type { Clock, Timer } from "../../runtime/capabilities.ts";
+import { type Ref, sameActor } from "../../runtime/ref.ts";
+import { KvLedger } from "./kv-ledger.ts";
+
+export type KvPublisherOptions = {
+  readonly clock: Clock;
+  /** Tokens a block. */
+  readonly block_size: number;
+  /** False: the engine says nothing of its cache, and routers are told so. */
+  readonly publishes: boolean;
+  /** Events that are kept for those who missed some. Default 16,384. */
+  readonly ring_events?: number;
+  /** Blocks in kept events, which bounds their memory. Default 1,048,576 (8 MiB of hashes). */
+  readonly ring_blocks?: number;
+};
+
+type Subscriber = { readonly ref: Ref<KvEvents>; readonly subscription: number };
+
+/** Routers take silence for longer than a few of these as a fault. */
+export const KV_HEARTBEAT_MS = 1_000;
+/** Of one event, one message, one answer: half a megabyte of hashes, far below a frame's limit. */
+export const KV_MESSAGE_BLOCKS = 65_536;
+/** Of one page: applying it takes a router a few milliseconds. */
+export const KV_PAGE_BLOCKS = 32_768;
+const MESSAGE_EVENTS = 8_192;
+
+export class KvPublisher {
+  private readonly options: KvPublisherOptions;
+  private readonly ledger = new KvLedger();
+  private readonly subscribers = new Map<number, Subscriber>();
+  private readonly ring: (WireKvEvent | undefined)[] = [];
+  private readonly ring_events: number;
+  private readonly ring_blocks: number;
+  private kept_blocks = 0;
+  private oldest_id = 0;
+  private next_id = 0;
+  /** First event that subscribers were not told yet. */
+  private untold_id = 0;
+  private flush_queued = false;
+  private heartbeat: Timer | undefined;
+
+  constructor(options: KvPublisherOptions) {
+    this.options = options;
+    this.ring_events = options.ring_events ?? 16_384;
+    this.ring_blocks = options.ring_blocks ?? 1_048_576;
+  }
+
+  get subscriber_count(): number {
+    return this.subscribers.size;
+  }
+
+  get blocks(): number {
+    return this.ledger.blocks;
+  }
+
+  /** In the order in which it happened. Hashes are kept: the engine writes to them no more. */
+  publish(event: KvEvent): void {
+    this.ledger.apply(event);
+    for (const wire of wireEvents(event)) this.keep(wire);
+    if (this.subscribers.size === 0) {
+      this.untold_id = this.next_id;
+    } else if (this.next_id - this.untold_id >= MESSAGE_EVENTS) {
+      this.flush();
+    } else if (!this.flush_queued) {
+      this.flush_queued = true;
+      this.options.clock.defer(() => this.flush());
+    }
+  }
+
+  /**
+   * `monitor` watches the subscriber. One that subscribes again doubts its old connection; the
+   * monitor over that one is returned, to be given up.
+   */
+  subscribe(ref: Ref<KvEvents>, subscription: number, monitor: number): number | undefined {
+    this.flush();
+    let old: number | undefined;
+    for (const [number, known] of this.subscribers) if (sameActor(known.ref, ref)) old = number;
+    if (old !== undefined) this.subscribers.delete(old);
+    this.subscribers.set(monitor, { ref, subscription });
+    this.heartbeat ??= this.options.clock.after(KV_HEARTBEAT_MS, () => this.beat());
+    return old;
+  }
+
+  /** The answer to SubscribeKv. */
+  subscribed(): KvSubscribed {
+    const { publishes, block_size } = this.options;
+    return { kind: "kv_subscribed", publishes, block_size, next_id: this.next_id };
+  }
+
+  /** True when the monitor was a subscriber's. */
+  unsubscribe(monitor: number): boolean {
+    return this.subscribers.delete(monitor);
+  }
+
+  /** The answer to FetchKvEvents: as many as one message takes. */
+  range(from: number): KvRange {
+    const { next_id } = this;
+    if (!Number.isInteger(from) || from < this.oldest_id || from > next_id) {
+      return { kind: "kv_range", too_old: true, first_id: from, events: [], next_id };
+    }
+    const events = this.eventsFrom(from);
+    return { kind: "kv_range", too_old: false, first_id: from, events, next_id };
+  }
+
+  /** The answer to FetchKvDump. */
+  dumpPage({ lane, below }: Pick<FetchKvDump, "lane" | "below">): KvDumpPage {
+    const page = this.ledger.page(lane, below, KV_PAGE_BLOCKS);
+    return {
+      kind: "kv_dump_page",
+      next_id: this.next_id,
+      dp_rank: page?.dp_rank ?? 0,
+      tier: page?.tier ?? "device",
+      hashes: page === undefined ? new Uint8Array(0) : bytesOfPairs(page.hashes),
+      last: page?.next === undefined,
+      lane: page?.next?.lane ?? 0,
+      below: page?.next?.below ?? 0,
+      blocks: this.ledger.blocks,
+    };
+  }
+
+  stop(): void {
+    if (this.heartbeat !== undefined) this.options.clock.cancel(this.heartbeat);
+    this.heartbeat = undefined;
+    this.subscribers.clear();
+  }
+
+  private keep(event: WireKvEvent): void {
+    if (this.next_id - this.oldest_id >= this.ring_events) this.dropOldest();
+    this.ring[this.next_id % this.ring_events] = event;
+    this.next_id++;
+    this.kept_blocks += blocksIn(event);
+    while (this.kept_blocks > this.ring_blocks && this.next_id - this.oldest_id > 1) {
+      this.dropOldest();
+    }
+  }
+
+  private dropOldest(): void {
+    const place = this.oldest_id % this.ring_events;
+    this.kept_blocks -= blocksIn(this.ring[place]!);
+    this.ring[place] = undefined;
+    this.oldest_id++;
+  }
+
+  private eventsFrom(from: number): WireKvEvent[] {
+    const events: WireKvEvent[] = [];
+    let blocks = 0;
+    for (let id = from; id < this.next_id && events.length < MESSAGE_EVENTS; id++) {
+      const event = this.ring[id % this.ring_events]!;
+      blocks += blocksIn(event);
+      if (blocks > KV_MESSAGE_BLOCKS && events.length > 0) break;
+      events.push(event);
+    }
+    return events;
+  }
+
+  private flush(): void {
+    this.flush_queued = false;
+    // What the ring lost within one tick, routers will notice as a gap.
+    this.untold_id = Math.max(this.untold_id, this.oldest_id);
+    while (this.untold_id < this.next_id) {
+      const events = this.eventsFrom(this.untold_id);
+      this.tellAll(events);
+      this.untold_id += events.length;
+    }
+  }
+
+  private tellAll(events: readonly WireKvEvent[]): void {
+    for (const { ref, subscription } of this.subscribers.values()) {
+      ref.tell({ kind: "kv_events", subscription, first_id: this.untold_id, events });
+    }
+  }
+
+  private beat(): void {
+    this.heartbeat = undefined;
+    if (this.subscribers.size === 0) return;
+    this.flush();
+    this.tellAll([]);
+    this.heartbeat = this.options.clock.after(KV_HEARTBEAT_MS, () => this.beat());
+  }
+}
+
+const none = new Uint8Array(0);
+
+function blocksIn(event: WireKvEvent): number {
+  return event.hashes.length / 8;
+}
+
+/** One that is too long for a message becomes several. */
+function wireEvents(event: KvEvent): WireKvEvent[] {
+  const { kind, dp_rank, tier } = event;
+  if (event.kind === "cleared")
+    return [{ kind, dp_rank, tier, parent: none, start: 0, hashes: none }];
+  const all = event.sequence_hashes;
+  const events: WireKvEvent[] = [];
+  for (let from = 0; from < all.length; from += KV_MESSAGE_BLOCKS) {
+    const part = all.subarray(from, from + KV_MESSAGE_BLOCKS);
+    const before =
+      from > 0 ? all[from - 1] : event.kind === "stored" ? event.parent_hash : undefined;
+    events.push({
+      kind,
+      dp_rank,
+      tier,
+      parent: event.kind === "removed" || before === undefined ? none : bytesOfHash(before),
+      start: event.kind === "stored" ? event.start_block + from : 0,
+      hashes: bytesOfPairs(pairsOf(part)),
+    });
+  }
+  return events;
+}
+
+function bytesOfHash(hash: bigint): Uint8Array {
+  return bytesOfPairs(pairsOf(BigUint64Array.of(hash)));
+}
+
+function bytesOfPairs(pairs: Uint32Array): Uint8Array {
+  return new Uint8Array(pairs.buffer, pairs.byteOffset, pairs.byteLength);
+}

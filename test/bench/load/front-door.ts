@@ -1,0 +1,79 @@
+/** The cases of the front-door table: the same for this cluster and for whatever it is held against. */
+import type { LoadPlan } from "./plan.ts";
+import { drawSeed } from "./prompts.ts";
+import { runLoad } from "./run-load.ts";
+import { summarize } from "./summary.ts";
+
+export type DoorCase = {
+  readonly concurrency: number;
+  readonly isl: number;
+  readonly osl: number;
+  /** How much of each prompt all have in common. */
+  readonly shared: number;
+};
+
+export const doorCases: readonly DoorCase[] = [
+  { concurrency: 1, isl: 100, osl: 10, shared: 0.5 },
+  { concurrency: 16, isl: 100, osl: 10, shared: 0.5 },
+  { concurrency: 64, isl: 100, osl: 32, shared: 0.5 },
+  { concurrency: 64, isl: 2000, osl: 64, shared: 0.5 },
+  { concurrency: 8, isl: 16_000, osl: 32, shared: 0.5 },
+  { concurrency: 16, isl: 60_000, osl: 50, shared: 0.8 },
+];
+
+export const nameOf = ({ concurrency, isl, osl }: DoorCase): string =>
+  `c=${concurrency}, ISL ${isl}, OSL ${osl}`;
+
+export type DoorFigures = {
+  readonly req_per_s: number;
+  readonly tokens_per_s: number;
+  readonly ttft_p50_ms: number;
+  readonly ttft_p99_ms: number;
+  readonly e2e_p50_ms: number;
+  readonly events_per_token: number;
+  /** The server's own count: what it was really asked. */
+  readonly prompt_tokens: number;
+  /** Share of a core this client used. */
+  readonly client_cpu: number;
+  readonly requests: number;
+};
+
+/**
+ * One case, for `duration_ms` after a warm-up, with prompts never sent before. Throws when one
+ * answer in a hundred failed: a figure of refusals says nothing.
+ */
+export async function measureDoor(
+  target: { readonly url: string; readonly model: string; readonly api_key?: string },
+  door: DoorCase,
+  duration_ms: number,
+): Promise<DoorFigures> {
+  const plan: LoadPlan = {
+    ...target,
+    endpoint: "chat",
+    source: { kind: "synthetic", isl: door.isl, osl: door.osl, shared: door.shared },
+    full_length: true,
+    arrival: { kind: "closed", concurrency: door.concurrency },
+    requests: 1_000_000,
+    duration_ms,
+    timeout_ms: 60_000,
+    // Tokenizers, compilers of the server and its connections all start cold.
+    warm_up: door.isl > 1000 ? 2 * door.concurrency : 500,
+    max_connections: door.concurrency,
+    seed: drawSeed(),
+  };
+  const figures = summarize(plan, await runLoad(plan));
+  if (figures.errors * 100 > figures.requests || figures.completed === 0) {
+    throw new Error(`${nameOf(door)}: ${JSON.stringify(figures.error_kinds)}`);
+  }
+  return {
+    req_per_s: figures.req_per_s,
+    tokens_per_s: figures.tokens_per_s,
+    ttft_p50_ms: figures.ttft_ms.p50,
+    ttft_p99_ms: figures.ttft_ms.p99,
+    e2e_p50_ms: figures.e2e_ms.p50,
+    events_per_token: figures.events_per_token,
+    prompt_tokens: figures.prompt_tokens_mean,
+    client_cpu: figures.client_cpu,
+    requests: figures.completed,
+  };
+}

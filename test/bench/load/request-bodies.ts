@@ -1,0 +1,43 @@
+/** The bodies of a run's requests, made ahead of their time so that making them delays none. */
+import type { LoadPlan } from "./plan.ts";
+import { Prompts } from "./prompts.ts";
+
+export type LoadRequest = { readonly path: string; readonly payload: string };
+
+const slot = "the prompt goes here";
+
+/** One after the other; ends with the trace, and never before that. */
+export function* requestBodies(plan: LoadPlan): Generator<LoadRequest, void> {
+  const { source } = plan;
+  const path = pathOf(plan);
+  if (source.kind === "synthetic") {
+    const prompts = new Prompts(source, plan.seed);
+    const [head = "", tail = ""] = template(plan, source.osl).split(slot);
+    // The words need no escapes, so the body needs no JSON of its own.
+    for (;;) yield { path, payload: head + prompts.next() + tail };
+  }
+  const prompts = new Prompts({ isl: 0, shared: 0 }, plan.seed);
+  for (const { hash_ids, input_length, output_length } of source.rows) {
+    const [head = "", tail = ""] = template(plan, output_length).split(slot);
+    const prompt = prompts.ofBlocks(hash_ids, source.block_tokens, input_length);
+    yield { path, payload: head + prompt + tail };
+  }
+}
+
+function pathOf(plan: LoadPlan): string {
+  const base = new URL(plan.url).pathname.replace(/\/(v1\/?)?$/, "");
+  return `${base}/v1/${plan.endpoint === "chat" ? "chat/completions" : "completions"}`;
+}
+
+function template(plan: LoadPlan, osl: number): string {
+  const asked =
+    plan.endpoint === "chat" ? { messages: [{ role: "user", content: slot }] } : { prompt: slot };
+  return JSON.stringify({
+    model: plan.model,
+    ...asked,
+    max_tokens: osl,
+    ...(plan.full_length ? { min_tokens: osl, ignore_eos: true } : {}),
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+}

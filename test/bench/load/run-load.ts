@@ -1,0 +1,257 @@
+/**
+ * Runs one load plan. Closed loop: every connection sends its next request when its last has ended.
+ * Open loop and trace: requests leave when they are due, and each latency counts from that moment,
+ * so that a stalled server (or a client short of connections) cannot hide the wait it caused.
+ *
+ *   bodies ─▶ due? ─▶ a free connection ─▶ answer ─▶ records
+ */
+import { SeededRandom } from "../../../runtime/random.ts";
+import { HttpClient } from "../http-client.ts";
+import { arrivalsAtRate, arrivalsOfTrace } from "./arrivals.ts";
+import { LogHistogram } from "./log-histogram.ts";
+import type { LoadPlan } from "./plan.ts";
+import { type LoadRequest, requestBodies } from "./request-bodies.ts";
+
+/** One request; all times in ms, `due_ms` from the start of the run, the others from `due_ms`. */
+export type LoadRecord = {
+  readonly due_ms: number;
+  readonly sent_ms: number;
+  /** -1 = nothing with text came. */
+  readonly ttft_ms: number;
+  readonly e2e_ms: number;
+  readonly tokens: number;
+  readonly events: number;
+  readonly prompt_tokens: number;
+  readonly cached_tokens: number;
+  /** Empty = a good answer. */
+  readonly error: string;
+};
+
+export type LoadResult = {
+  readonly records: readonly LoadRecord[];
+  /** Between events with text, over all answers; events that arrived in one read are 0 apart. */
+  readonly itl_ms: LogHistogram;
+  /** From the first request's due time to the last one's end. */
+  readonly wall_ms: number;
+  /** Processor time this process used in that time, as a share of one core. */
+  readonly client_cpu: number;
+};
+
+/** Called about once a second, and once at the end. */
+export type LoadProgress = (now: {
+  readonly elapsed_ms: number;
+  readonly sent: number;
+  readonly ended: number;
+  readonly errors: number;
+  readonly tokens: number;
+}) => void;
+
+const warm_up_parallel = 16;
+const sweep_ms = 100;
+const progress_ms = 1000;
+/** Timers are late by up to this much, so the last stretch is awaited turn by turn. */
+const timer_slack_ms = 1.5;
+
+/** Never rejects for what the server does: that is counted in `records`. */
+export async function runLoad(plan: LoadPlan, progress?: LoadProgress): Promise<LoadResult> {
+  const run = new LoadRun(plan, progress);
+  try {
+    return await run.all();
+  } finally {
+    run.close();
+  }
+}
+
+class LoadRun {
+  readonly #plan: LoadPlan;
+  readonly #bodies: Generator<LoadRequest, void>;
+  readonly #progress: LoadProgress | undefined;
+  readonly #records: LoadRecord[] = [];
+  readonly #itl_ms = new LogHistogram();
+  readonly #clients = new Set<HttpClient>();
+  readonly #free: HttpClient[] = [];
+  readonly #waiting: ((client: HttpClient) => void)[] = [];
+  /** Requests under way → when they are given up. */
+  readonly #live = new Map<HttpClient, number>();
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  #counting = false;
+  #started_ms = 0;
+  #sent = 0;
+  #errors = 0;
+  #tokens = 0;
+
+  constructor(plan: LoadPlan, progress?: LoadProgress) {
+    this.#plan = plan;
+    this.#progress = progress;
+    this.#bodies = requestBodies(plan);
+    this.#timers.push(setInterval(() => this.#sweep(), sweep_ms));
+  }
+
+  async all(): Promise<LoadResult> {
+    const plan = this.#plan;
+    await this.#closedLoop(Math.min(plan.warm_up, warm_up_parallel), plan.warm_up);
+    if (this.#progress) this.#timers.push(setInterval(() => this.#report(), progress_ms));
+    this.#counting = true;
+    const cpu = process.cpuUsage();
+    this.#started_ms = performance.now();
+    if (plan.arrival.kind === "closed") {
+      await this.#closedLoop(plan.arrival.concurrency, plan.requests);
+    } else {
+      await this.#openLoop();
+    }
+    const wall_ms = performance.now() - this.#started_ms;
+    const { user, system } = process.cpuUsage(cpu);
+    this.#report();
+    return {
+      records: this.#records,
+      itl_ms: this.#itl_ms,
+      wall_ms,
+      client_cpu: (user + system) / 1000 / wall_ms,
+    };
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const client of this.#clients) client.close();
+  }
+
+  async #closedLoop(concurrency: number, requests: number): Promise<void> {
+    let left = requests;
+    const one = async () => {
+      const client = this.#client();
+      while (left > 0 && !(this.#counting && this.#elapsed_ms() > this.#plan.duration_ms)) {
+        left -= 1;
+        const body = this.#bodies.next().value;
+        if (body === undefined) break;
+        await this.#send(client, body, this.#elapsed_ms());
+      }
+      this.#release(client);
+    };
+    await Promise.all(Array.from({ length: concurrency }, one));
+  }
+
+  async #openLoop(): Promise<void> {
+    const { requests, duration_ms } = this.#plan;
+    const under_way: Promise<void>[] = [];
+    const arrivals = this.#arrivals();
+    while (under_way.length < requests) {
+      const body = this.#bodies.next().value;
+      const due_ms = arrivals.next().value;
+      if (body === undefined || due_ms === undefined || due_ms > duration_ms) break;
+      await this.#until(due_ms);
+      under_way.push(this.#sendWhenFree(body, due_ms));
+    }
+    await Promise.all(under_way);
+  }
+
+  #arrivals(): Iterator<number, void> {
+    const { arrival, source, seed } = this.#plan;
+    if (arrival.kind === "rate") {
+      return arrivalsAtRate(arrival.per_s, arrival.process, new SeededRandom(seed));
+    }
+    if (arrival.kind !== "trace" || source.kind !== "trace") throw new Error("no schedule");
+    return arrivalsOfTrace(
+      source.rows.map((row) => row.timestamp_ms),
+      arrival.speedup,
+    );
+  }
+
+  async #until(due_ms: number): Promise<void> {
+    for (;;) {
+      const left_ms = due_ms - this.#elapsed_ms();
+      if (left_ms <= 0) return;
+      if (left_ms > timer_slack_ms) await Bun.sleep(left_ms - timer_slack_ms);
+      else await new Promise((next) => setImmediate(next));
+    }
+  }
+
+  async #sendWhenFree(body: LoadRequest, due_ms: number): Promise<void> {
+    const full = this.#free.length === 0 && this.#clients.size >= this.#plan.max_connections;
+    const client = full
+      ? await new Promise<HttpClient>((take) => this.#waiting.push(take))
+      : this.#client();
+    await this.#send(client, body, due_ms);
+    this.#release(client);
+  }
+
+  async #send(client: HttpClient, { path, payload }: LoadRequest, due_ms: number): Promise<void> {
+    const sent_ms = this.#elapsed_ms() - due_ms;
+    this.#live.set(client, performance.now() + this.#plan.timeout_ms);
+    if (this.#counting) this.#sent += 1;
+    const record = await client.send(path, payload).then(
+      (answer): LoadRecord => {
+        if (this.#counting) this.#addItl(answer.event_ms);
+        return {
+          due_ms,
+          sent_ms,
+          ttft_ms: answer.ttft_ms < 0 ? -1 : sent_ms + answer.ttft_ms,
+          e2e_ms: sent_ms + answer.total_ms,
+          tokens: answer.completion_tokens || answer.events,
+          events: answer.events,
+          prompt_tokens: answer.prompt_tokens,
+          cached_tokens: answer.cached_tokens,
+          error: answer.error,
+        };
+      },
+      (error: Error): LoadRecord => ({
+        ...nothing,
+        due_ms,
+        sent_ms,
+        e2e_ms: this.#elapsed_ms() - due_ms,
+        error: error.message,
+      }),
+    );
+    this.#live.delete(client);
+    if (!this.#counting) return;
+    this.#records.push(record);
+    this.#tokens += record.tokens;
+    if (record.error !== "") {
+      this.#errors += 1;
+      // A server that refuses at once must not be asked a million times a second.
+      await Bun.sleep(10);
+    }
+  }
+
+  #addItl(event_ms: readonly number[]): void {
+    for (let i = 1; i < event_ms.length; i += 1) {
+      this.#itl_ms.add((event_ms[i] ?? 0) - (event_ms[i - 1] ?? 0));
+    }
+  }
+
+  #client(): HttpClient {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const client = new HttpClient(this.#plan.url, { api_key: this.#plan.api_key });
+    this.#clients.add(client);
+    return client;
+  }
+
+  #release(client: HttpClient): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free.push(client);
+    else next(client);
+  }
+
+  #sweep(): void {
+    const now_ms = performance.now();
+    for (const [client, give_up_ms] of this.#live) {
+      if (now_ms > give_up_ms) client.close(`no whole answer in ${this.#plan.timeout_ms} ms`);
+    }
+  }
+
+  #elapsed_ms(): number {
+    return performance.now() - this.#started_ms;
+  }
+
+  #report(): void {
+    this.#progress?.({
+      elapsed_ms: this.#elapsed_ms(),
+      sent: this.#sent,
+      ended: this.#records.length,
+      errors: this.#errors,
+      tokens: this.#tokens,
+    });
+  }
+}
+
+const nothing = { ttft_ms: -1, tokens: 0, events: 0, prompt_tokens: 0, cached_tokens: 0 };

@@ -1,0 +1,226 @@
+/**
+ * `bun run replay TRACE [flags]`: what a routing policy is worth, offline, in virtual time, with
+ * the mocker's own scheduler and the router's own code. TRACE is a file or `synthetic:KEY=VALUE,…`.
+ * The defaults are those of Dynamo's mocker, so the figures compare.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { mockerOptions } from "../../actors/engine/mocker/options.ts";
+import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
+import { isRouterMode, routerModes } from "../../actors/router/policy.ts";
+import { isKvPolicyName, kvPolicyNames } from "../../actors/router/policy/kv-policies.ts";
+import { SeededRandom } from "../../runtime/random.ts";
+import { htmlReport } from "./replay/html-report.ts";
+import { KvReplayRouter, PlainReplayRouter } from "./replay/replay-router.ts";
+import { reportOf } from "./replay/report.ts";
+import { requestLines } from "./replay/request-lines.ts";
+import { simulate } from "./replay/simulate.ts";
+import { readSyntheticOptions, syntheticTrace } from "./replay/synthetic.ts";
+import { readTrace, type TraceFormat, traceFormats } from "./replay/trace.ts";
+
+/** KV cache of Dynamo's default mocker: 16,384 blocks of 64 tokens. */
+const CACHE_TOKENS = 1_048_576;
+
+const usage = `bun run replay TRACE [flags]
+  TRACE                     a file, or synthetic:requests=4000,isl=4096,groups=16,shared=0.5,…
+  --trace-format F          ${traceFormats.join(", ")} (default: what the first line looks like)
+  --trace-block-size N      tokens a hash id stands for (512)
+  --workers N               (4)
+  --router-mode M           kv, ${routerModes.filter((mode) => mode !== "direct").join(", ")} (kv)
+  --router-policy P         ${kvPolicyNames.join(", ")} (adaptive)
+  --router-option K=V       of the policy, e.g. prefill_load_scale=16, own_weight=3; repeatable
+  --router-queue-threshold X  passes a worker may have before it while requests wait
+  --router-queue-policy Q   shortest, fcfs, wspt
+  --router-temperature T    (0)
+  --arrival-speedup X       (1)
+  --concurrency N           closed loop of N requests in place of the trace's times
+  --num-blocks B            KV blocks a worker (as many as hold 1,048,576 tokens)
+  --block-size N            (512)
+  --max-num-seqs N, --max-num-batched-tokens N   (256, 8192)
+  --event-lag-ms L          how much later the router hears (0)
+  --seed S                  of ties and temperature (1)
+  --json                    one JSON object instead of a table
+  --html FILE, --requests FILE   report with plots; one JSON object a request`;
+
+class UsageError extends Error {}
+
+try {
+  main();
+} catch (error) {
+  if (!(error instanceof Error)) throw error;
+  const expected = error instanceof UsageError || "code" in error;
+  if (!expected) throw error;
+  console.error(`replay: ${error.message}`);
+  process.exit(2);
+}
+
+function main(): void {
+  const { values: flags, positionals } = readFlags();
+  const [source] = positionals;
+  if (flags.help || source === undefined || positionals.length !== 1) {
+    throw new UsageError(flags.help ? usage : `which trace?\n${usage}`);
+  }
+  const block_size = whole("--block-size", flags["block-size"]);
+  const trace_block_size = whole("--trace-block-size", flags["trace-block-size"]);
+  if (trace_block_size % block_size !== 0) {
+    const sizes = `--block-size ${block_size} must divide --trace-block-size ${trace_block_size}`;
+    throw new UsageError(sizes);
+  }
+  const trace = read(source, flags["trace-format"], trace_block_size);
+  const workers = whole("--workers", flags.workers);
+  const given_blocks = flags["num-blocks"];
+  const default_blocks = Math.max(1, Math.floor(CACHE_TOKENS / block_size));
+  const mocker = mockerOptions({
+    block_size,
+    num_gpu_blocks: given_blocks ? whole("--num-blocks", given_blocks) : default_blocks,
+    max_num_seqs: whole("--max-num-seqs", flags["max-num-seqs"]),
+    max_num_batched_tokens: whole("--max-num-batched-tokens", flags["max-num-batched-tokens"]),
+  });
+  const settings = {
+    workers,
+    mocker,
+    timing: polynomialTiming,
+    trace_block_size,
+    arrival_speedup: positive("--arrival-speedup", flags["arrival-speedup"]),
+    lag_ms: number("--event-lag-ms", flags["event-lag-ms"]),
+    concurrency: number("--concurrency", flags.concurrency),
+  };
+  const random = new SeededRandom(number("--seed", flags.seed));
+  const router = routerOf(flags, workers, mocker, random);
+  const started_ms = performance.now();
+  const result = simulate(trace, settings, router);
+  const report = reportOf(result, performance.now() - started_ms);
+  const title = `${flags["router-mode"]} ${flags["router-mode"] === "kv" ? flags["router-policy"] : ""}`;
+  if (flags.html) writeFileSync(flags.html, htmlReport(title, report, result));
+  if (flags.requests) writeFileSync(flags.requests, requestLines(result.records));
+  if (flags.json) console.log(JSON.stringify({ ...report, learned: router.learned }));
+  else console.log(table(report));
+}
+
+function readFlags() {
+  const text = (value: string) => ({ type: "string", default: value }) as const;
+  try {
+    return parseArgs({
+      args: Bun.argv.slice(2),
+      allowPositionals: true,
+      options: {
+        help: { type: "boolean", default: false },
+        "trace-format": text(""),
+        "trace-block-size": text("512"),
+        workers: text("4"),
+        "router-mode": text("kv"),
+        "router-policy": text("adaptive"),
+        "router-option": { type: "string", multiple: true, default: [] },
+        "router-queue-threshold": text(""),
+        "router-queue-policy": text(""),
+        "router-temperature": text("0"),
+        "arrival-speedup": text("1"),
+        concurrency: text("0"),
+        "num-blocks": text(""),
+        "block-size": text("512"),
+        "max-num-seqs": text("256"),
+        "max-num-batched-tokens": text("8192"),
+        "event-lag-ms": text("0"),
+        seed: text("1"),
+        json: { type: "boolean", default: false },
+        html: text(""),
+        requests: text(""),
+      },
+    });
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : error}\n${usage}`);
+  }
+}
+
+type Flags = ReturnType<typeof readFlags>["values"];
+
+function read(source: string, format: string, trace_block_size: number) {
+  if (source.startsWith("synthetic:") || source === "synthetic") {
+    const options = readSyntheticOptions(source.slice("synthetic:".length));
+    return syntheticTrace(options, trace_block_size);
+  }
+  if (format !== "" && !(traceFormats as readonly string[]).includes(format)) {
+    throw new UsageError(`--trace-format ${format}: use one of ${traceFormats.join(", ")}`);
+  }
+  const given = format === "" ? undefined : (format as TraceFormat);
+  return readTrace(readFileSync(source, "utf8"), trace_block_size, given);
+}
+
+function routerOf(
+  flags: Flags,
+  workers: number,
+  mocker: ReturnType<typeof mockerOptions>,
+  random: SeededRandom,
+) {
+  const mode = flags["router-mode"];
+  if (mode !== "kv") {
+    if (isRouterMode(mode) && mode !== "direct") return new PlainReplayRouter(mode, workers, random);
+    throw new UsageError(`--router-mode ${mode}: use kv or one of ${routerModes.join(", ")}`);
+  }
+  const name = flags["router-policy"];
+  if (!isKvPolicyName(name)) {
+    throw new UsageError(`--router-policy ${name}: use one of ${kvPolicyNames.join(", ")}`);
+  }
+  const numbers = Object.fromEntries(
+    flags["router-option"].map((option) => {
+      const [key = "", value = ""] = option.split("=");
+      return [key, number(`--router-option ${key}`, value)];
+    }),
+  );
+  const threshold = flags["router-queue-threshold"];
+  const order = flags["router-queue-policy"];
+  if (order !== "" && order !== "shortest" && order !== "fcfs" && order !== "wspt") {
+    throw new UsageError(`--router-queue-policy ${order}: use shortest, fcfs or wspt`);
+  }
+  const { ageing_ms, ...costs } = numbers;
+  const policy = {
+    name,
+    adaptive: costs,
+    dynamo: costs,
+    temperature: number("--router-temperature", flags["router-temperature"]),
+    ...(threshold === ""
+      ? {}
+      : { queue_threshold: number("--router-queue-threshold", threshold) }),
+    queue: { ...(order === "" ? {} : { order }), ...(ageing_ms === undefined ? {} : { ageing_ms }) },
+  };
+  const limits = {
+    block_size: mocker.block_size,
+    total_blocks: mocker.num_gpu_blocks,
+    batch_tokens: mocker.max_num_batched_tokens,
+  };
+  return new KvReplayRouter(policy, workers, limits, random);
+}
+
+function number(flag: string, text: string): number {
+  const value = Number(text);
+  if (text !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new UsageError(`${flag} must be a number from 0 on, not "${text}"`);
+}
+
+function positive(flag: string, text: string): number {
+  const value = number(flag, text);
+  if (value > 0) return value;
+  throw new UsageError(`${flag} must be above 0`);
+}
+
+function whole(flag: string, text: string): number {
+  const value = number(flag, text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new UsageError(`${flag} must be a whole number from 1 on, not "${text}"`);
+}
+
+function table(report: ReturnType<typeof reportOf>): string {
+  const line = (name: string, { mean, p50, p90, p99 }: typeof report.ttft_ms) =>
+    `${name.padEnd(12)} ${[mean, p50, p90, p99].map((value) => String(value).padStart(10)).join("")}`;
+  return [
+    `${report.requests} requests, ${report.refused} refused, ${report.per_worker.length} workers`,
+    `prefix reuse ${report.prefix_reuse}, ${report.output_tokens_per_s} tokens/s, ` +
+      `${report.preemptions} preemptions`,
+    `${"ms".padEnd(12)}       mean       p50       p90       p99`,
+    line("ttft", report.ttft_ms),
+    line("itl", report.itl_ms),
+    line("e2e", report.e2e_ms),
+    line("router queue", report.queued_ms),
+    `virtual ${(report.duration_ms / 1_000).toFixed(0)} s in ${report.wall_ms} ms`,
+  ].join("\n");
+}

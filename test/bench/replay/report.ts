@@ -1,0 +1,84 @@
+/** The figures of a replay. Times in ms. */
+import { rounded } from "../statistics.ts";
+import type { ReplayResult, RequestRecord } from "./simulate.ts";
+
+export type Spread = {
+  readonly mean: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+};
+
+export type ReplayReport = {
+  readonly requests: number;
+  readonly refused: number;
+  readonly duration_ms: number;
+  readonly wall_ms: number;
+  readonly prefix_reuse: number;
+  readonly ttft_ms: Spread;
+  /** Between two tokens of one answer; each answer counts once, with its mean. */
+  readonly itl_ms: Spread;
+  readonly e2e_ms: Spread;
+  /** In the router's queue. */
+  readonly queued_ms: Spread;
+  readonly output_tokens_per_s: number;
+  readonly preemptions: number;
+  readonly per_worker: readonly {
+    readonly requests: number;
+    readonly prefix_reuse: number;
+    readonly generated_tokens: number;
+    readonly busy: number;
+    readonly preemptions: number;
+  }[];
+};
+
+/** Sorts the samples. All are NaN when there is none. */
+export function spreadOf(samples: number[]): Spread {
+  samples.sort((a, b) => a - b);
+  const at = (q: number) => samples[Math.min(samples.length - 1, Math.floor(q * samples.length))];
+  let sum = 0;
+  for (const sample of samples) sum += sample;
+  const round = (value: number | undefined) => rounded(value ?? Number.NaN, 1);
+  const mean = samples.length === 0 ? undefined : sum / samples.length;
+  return { mean: round(mean), p50: round(at(0.5)), p90: round(at(0.9)), p99: round(at(0.99)) };
+}
+
+export const ttftOf = (record: RequestRecord) => record.first_token_ms - record.arrival_ms;
+export const e2eOf = (record: RequestRecord) => record.end_ms - record.arrival_ms;
+
+export function reportOf({ records, workers, end_ms }: ReplayResult, wall_ms: number): ReplayReport {
+  const done = records.filter((record) => record.refused === undefined);
+  const input = total(done.map((record) => record.input_length));
+  const output = total(done.map((record) => record.output_length));
+  const start_ms = records.reduce((least, each) => Math.min(least, each.arrival_ms), end_ms);
+  const duration_ms = end_ms - start_ms;
+  const longer = done.filter((record) => record.output_length > 1);
+  return {
+    requests: done.length,
+    refused: records.length - done.length,
+    duration_ms: rounded(duration_ms, 0),
+    wall_ms: rounded(wall_ms, 0),
+    prefix_reuse: rounded(total(done.map((record) => record.cached_tokens)) / input, 4),
+    ttft_ms: spreadOf(done.map(ttftOf)),
+    itl_ms: spreadOf(
+      longer.map((each) => (each.end_ms - each.first_token_ms) / (each.output_length - 1)),
+    ),
+    e2e_ms: spreadOf(done.map(e2eOf)),
+    queued_ms: spreadOf(done.map((record) => record.routed_ms - record.arrival_ms)),
+    output_tokens_per_s: rounded((1_000 * output) / duration_ms, 1),
+    preemptions: total(workers.map((worker) => worker.preemptions)),
+    per_worker: workers.map((worker) => ({
+      requests: worker.requests,
+      prefix_reuse: rounded(worker.cached_tokens / Math.max(1, worker.prompt_tokens), 4),
+      generated_tokens: worker.generated_tokens,
+      busy: rounded(worker.busy_ms / duration_ms, 3),
+      preemptions: worker.preemptions,
+    })),
+  };
+}
+
+function total(values: readonly number[]): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum;
+}

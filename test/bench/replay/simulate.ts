@@ -1,0 +1,276 @@
+/**
+ * Replays a trace in virtual time: arrivals, the router, N mocker workers. Nothing waits for real
+ * time, and the same settings give the same result.
+ *
+ * The router hears what happens at a worker `lag_ms` later (0: at once, before the next pass
+ * begins), as over the event plane.
+ */
+import type { MockerOptions } from "../../../actors/engine/mocker/options.ts";
+import type { MockerTiming } from "../../../actors/engine/mocker/timing.ts";
+import { pairsOf } from "../../../llm/block-table.ts";
+import { TraceBlocks } from "../../../llm/trace-blocks.ts";
+import { EventHeap } from "./event-heap.ts";
+import type { ReplayRouter } from "./replay-router.ts";
+import { ReplaySequence, SimulatedWorker } from "./simulated-worker.ts";
+import type { TraceRequest } from "./trace.ts";
+
+export type ReplaySettings = {
+  readonly workers: number;
+  readonly mocker: MockerOptions;
+  readonly timing: MockerTiming;
+  readonly trace_block_size: number;
+  /** Divides all arrival times and think times. */
+  readonly arrival_speedup: number;
+  readonly lag_ms: number;
+  /** Requests in flight at most, in place of the trace's arrival times; 0: as the trace says. */
+  readonly concurrency: number;
+};
+
+/** Times in ms of virtual time; NaN when it never happened. */
+export type RequestRecord = {
+  readonly id: string;
+  readonly input_length: number;
+  readonly output_length: number;
+  readonly strict_priority: number;
+  readonly policy_class: string | undefined;
+  arrival_ms: number;
+  routed_ms: number;
+  first_token_ms: number;
+  end_ms: number;
+  worker: number;
+  cached_tokens: number;
+  preemptions: number;
+  refused: string | undefined;
+};
+
+export type WorkerFigures = {
+  readonly requests: number;
+  readonly prompt_tokens: number;
+  readonly cached_tokens: number;
+  readonly generated_tokens: number;
+  readonly busy_ms: number;
+  readonly preemptions: number;
+};
+
+export type ReplayResult = {
+  readonly records: readonly RequestRecord[];
+  readonly workers: readonly WorkerFigures[];
+  readonly end_ms: number;
+};
+
+type Happening =
+  | { readonly kind: "arrival"; readonly index: number }
+  | { readonly kind: "step"; readonly worker: number }
+  | { readonly kind: "news"; readonly tell: () => void };
+
+export function simulate(
+  trace: readonly TraceRequest[],
+  settings: ReplaySettings,
+  router: ReplayRouter,
+): ReplayResult {
+  return new Simulation(trace, settings, router).run();
+}
+
+class Simulation {
+  private readonly heap = new EventHeap<Happening>();
+  private readonly workers: SimulatedWorker[];
+  private readonly records: RequestRecord[];
+  /** Requests that wait for others, by the one they wait for. */
+  private readonly followers = new Map<number, number[]>();
+  private readonly missing: Int32Array;
+  private readonly names: (TraceBlocks | undefined)[];
+  private readonly ended_ms: Float64Array;
+  private now_ms = 0;
+  private pumping = false;
+  private next_in_line = 0;
+
+  constructor(
+    private readonly trace: readonly TraceRequest[],
+    private readonly settings: ReplaySettings,
+    private readonly router: ReplayRouter,
+  ) {
+    this.records = trace.map(recordOf);
+    this.missing = Int32Array.from(trace, ({ after }) => after.length);
+    this.names = trace.map(() => undefined);
+    this.ended_ms = new Float64Array(trace.length);
+    this.workers = Array.from({ length: settings.workers }, (_, worker) => this.worker(worker));
+  }
+
+  run(): ReplayResult {
+    this.schedule();
+    for (let next = this.heap.pop(); next !== undefined; next = this.heap.pop()) {
+      this.now_ms = next.at_ms;
+      const { event } = next;
+      if (event.kind === "arrival") this.arrive(event.index);
+      else if (event.kind === "step") this.step(event.worker, next.at_ms);
+      else event.tell();
+      this.pump();
+    }
+    return { records: this.records, workers: this.workers.map(figuresOf), end_ms: this.now_ms };
+  }
+
+  private schedule(): void {
+    const { concurrency, arrival_speedup } = this.settings;
+    for (const [index, { after, arrival_ms }] of this.trace.entries()) {
+      for (const other of after) {
+        const list = this.followers.get(other);
+        if (list === undefined) this.followers.set(other, [index]);
+        else list.push(index);
+      }
+      if (after.length > 0 || concurrency > 0) continue;
+      this.heap.push((arrival_ms ?? 0) / arrival_speedup, { kind: "arrival", index });
+    }
+    for (let i = 0; i < concurrency; i++) this.startNextInLine();
+  }
+
+  /** With a fixed concurrency each end lets the next first turn come. */
+  private startNextInLine(): void {
+    while (this.next_in_line < this.trace.length) {
+      const index = this.next_in_line++;
+      if (this.trace[index]!.after.length > 0) continue;
+      this.heap.push(this.now_ms, { kind: "arrival", index });
+      return;
+    }
+  }
+
+  private worker(number: number): SimulatedWorker {
+    const { router, settings } = this;
+    return new SimulatedWorker(settings.mocker, settings.timing, {
+      event: (event) => this.tell(() => router.event(number, event)),
+      firstToken: (index, at_ms) => {
+        this.records[index]!.first_token_ms = at_ms;
+        this.tell(() => router.firstToken(String(index)));
+        // What is sent now is there when the worker begins its next pass.
+        this.pump();
+      },
+      finished: (sequence, at_ms) => this.finish(sequence, at_ms),
+    });
+  }
+
+  private tell(news: () => void): void {
+    if (this.settings.lag_ms === 0) news();
+    else this.heap.push(this.now_ms + this.settings.lag_ms, { kind: "news", tell: news });
+  }
+
+  private arrive(index: number): void {
+    const { input_length, hash_ids, session, strict_priority, policy_class } = this.trace[index]!;
+    const { trace_block_size, mocker } = this.settings;
+    const names = new TraceBlocks(hash_ids, trace_block_size, input_length, mocker.block_size, index);
+    this.names[index] = names;
+    this.records[index]!.arrival_ms = this.now_ms;
+    const hashes = pairsOf(names.hashes().sequence_hashes);
+    const request = {
+      request: String(index),
+      prompt_tokens: input_length,
+      hashes,
+      strict_priority,
+      ...(session === undefined ? {} : { session }),
+      ...(policy_class === undefined ? {} : { policy_class }),
+    };
+    const refused = this.router.offer(request, this.now_ms);
+    if (refused?.kind === "refused") this.refuse(index, refused.message);
+  }
+
+  /** Sends on whoever may go. */
+  private pump(): void {
+    if (this.pumping) return;
+    this.pumping = true;
+    for (;;) {
+      const decision = this.router.next(this.now_ms);
+      if (decision === undefined) break;
+      const index = Number(decision.request);
+      if (decision.kind === "placed") this.submit(index, decision.worker);
+      else this.refuse(index, decision.message);
+    }
+    this.pumping = false;
+  }
+
+  private submit(index: number, number: number): void {
+    const record = this.records[index]!;
+    const worker = this.workers[number]!;
+    record.routed_ms = this.now_ms;
+    record.worker = number;
+    const { input_length, output_length } = this.trace[index]!;
+    const names = this.names[index]!;
+    const sequence = new ReplaySequence(index, names, input_length, output_length);
+    if (!worker.scheduler.fits(sequence)) {
+      this.router.ended(String(index), 0);
+      this.refuse(index, "prompt and answer do not fit into the worker's blocks");
+      return;
+    }
+    worker.submit(sequence);
+    // Everything sent at this instant is to be in the pass that begins with it.
+    if (worker.due_ms === Number.POSITIVE_INFINITY) {
+      worker.due_ms = this.now_ms;
+      this.heap.push(this.now_ms, { kind: "step", worker: number });
+    }
+  }
+
+  private step(number: number, at_ms: number): void {
+    const worker = this.workers[number]!;
+    if (worker.due_ms !== at_ms) return;
+    const due_ms = worker.step(at_ms);
+    if (due_ms < Number.POSITIVE_INFINITY) this.heap.push(due_ms, { kind: "step", worker: number });
+    const load = worker.report(at_ms);
+    if (load === undefined) return;
+    const sums = worker.timing.take();
+    this.tell(() => this.router.reported(number, load, sums));
+  }
+
+  private finish(sequence: ReplaySequence, at_ms: number): void {
+    const record = this.records[sequence.index]!;
+    record.end_ms = at_ms;
+    record.cached_tokens = Math.max(0, sequence.cached_tokens);
+    record.preemptions = sequence.preemptions;
+    this.tell(() => this.router.ended(String(sequence.index), sequence.generated));
+    this.names[sequence.index] = undefined;
+    this.over(sequence.index, at_ms);
+  }
+
+  private refuse(index: number, message: string): void {
+    this.records[index]!.refused = message;
+    this.over(index, this.now_ms);
+  }
+
+  private over(index: number, at_ms: number): void {
+    for (const follower of this.followers.get(index) ?? []) {
+      this.ended_ms[follower] = Math.max(this.ended_ms[follower]!, at_ms);
+      if (--this.missing[follower]! > 0) continue;
+      const think_ms = this.trace[follower]!.delay_ms / this.settings.arrival_speedup;
+      const come_ms = this.ended_ms[follower]! + think_ms;
+      this.heap.push(come_ms, { kind: "arrival", index: follower });
+    }
+    if (this.settings.concurrency > 0) this.startNextInLine();
+  }
+}
+
+function recordOf(request: TraceRequest): RequestRecord {
+  const { id, input_length, output_length, strict_priority, policy_class } = request;
+  return {
+    id,
+    input_length,
+    output_length,
+    strict_priority,
+    policy_class,
+    arrival_ms: Number.NaN,
+    routed_ms: Number.NaN,
+    first_token_ms: Number.NaN,
+    end_ms: Number.NaN,
+    worker: -1,
+    cached_tokens: 0,
+    preemptions: 0,
+    refused: undefined,
+  };
+}
+
+function figuresOf(worker: SimulatedWorker): WorkerFigures {
+  const { totals } = worker.scheduler;
+  return {
+    requests: worker.requests,
+    prompt_tokens: totals.prompt,
+    cached_tokens: totals.cached,
+    generated_tokens: totals.generated,
+    busy_ms: worker.timing.busy_ms,
+    preemptions: totals.preemptions,
+  };
+}
