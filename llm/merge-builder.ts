@@ -19,8 +19,10 @@ export class MergeBuilder {
   add(bytes: Uint8Array, start: number, middle: number, gap: number, end: number): void {
     const length = end - start - gap;
     if (this.joined.length < length) this.joined = new Uint8Array(2 * length);
-    this.joined.set(bytes.subarray(start, middle));
-    this.joined.set(bytes.subarray(middle + gap, end), middle - start);
+    // Parts are a few bytes long: loops beat views and copies.
+    let size = 0;
+    for (let i = start; i < middle; i++) this.joined[size++] = bytes[i]!;
+    for (let i = middle + gap; i < end; i++) this.joined[size++] = bytes[i]!;
     const at = this.place();
     this.merges[at] = this.symbols.of(bytes, start, middle);
     this.merges[at + 1] = this.symbols.of(bytes, middle + gap, end);
@@ -32,8 +34,9 @@ export class MergeBuilder {
    * A line without one keeps its rank and merges nothing, in llama.cpp too.
    */
   addLine(bytes: Uint8Array, start: number, end: number): void {
-    const space = bytes.indexOf(0x20, start + 1);
-    if (space < 0 || space >= end) this.place();
+    let space = start + 1;
+    while (space < end && bytes[space] !== 0x20) space++;
+    if (space >= end) this.place();
     else this.add(bytes, start, space, 1, end);
   }
 

@@ -1,8 +1,16 @@
 import { type GgufHeader, ggufNumber, ggufString } from "./gguf.ts";
-import { type GenerationDefaults, generationDefaultsFromGguf } from "./sampling-params.ts";
+import { configNumber, type Json, objectOf } from "./json-values.ts";
+import { withNfc } from "./nfc-tokenizer.ts";
+import {
+  type GenerationDefaults,
+  generationDefaultsFromGguf,
+  generationDefaultsFromJson,
+} from "./sampling-params.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { type Vocab, VocabError } from "./vocab.ts";
 import { decodeVocab, encodeVocab } from "./vocab-blob.ts";
 import { vocabFromGguf } from "./vocab-from-gguf.ts";
+import { vocabFromTokenizerJson } from "./vocab-from-json.ts";
 
 /** What a model file says about itself; the worker completes it to the ModelCard on the wire. */
 export type ModelFacts = {
@@ -32,15 +40,7 @@ export function modelFactsFromGguf(header: GgufHeader, fallback_name: string): M
   const { metadata } = header;
   const architecture = ggufString(metadata, "general.architecture") ?? "unknown";
   const of = (key: string): number => ggufNumber(metadata, `${architecture}.${key}`) ?? 0;
-  const blobs = new Map<string, Uint8Array>();
-  const put = (bytes: Uint8Array): string => {
-    const hash = hashBlob(bytes);
-    blobs.set(hash, bytes);
-    return hash;
-  };
   const vocab = vocabFromGguf(header);
-  const template = ggufString(metadata, "tokenizer.chat_template") ?? "";
-  const defaults = generationDefaultsFromGguf(metadata);
   return {
     name: ggufString(metadata, "general.name") ?? fallback_name,
     architecture,
@@ -48,6 +48,84 @@ export function modelFactsFromGguf(header: GgufHeader, fallback_name: string): M
     embedding_size: of("embedding_length"),
     vocab_size: vocab.token_count,
     layer_count: of("block_count"),
+    ...blobsOf(
+      vocab,
+      ggufString(metadata, "tokenizer.chat_template") ?? "",
+      generationDefaultsFromGguf(metadata),
+    ),
+  };
+}
+
+/** The files of a model folder as they are on disk; all but the first may be missing. */
+export type FolderParts = {
+  readonly tokenizer_json: Uint8Array;
+  readonly tokenizer_config?: Uint8Array | undefined;
+  readonly config?: Uint8Array | undefined;
+  readonly generation_config?: Uint8Array | undefined;
+  readonly chat_template?: Uint8Array | undefined;
+};
+
+/**
+ * Facts and blobs out of a Hugging Face folder, for engines that need no weights.
+ * Throws VocabError when a file is damaged or the tokenizer cannot be rebuilt here.
+ */
+export function modelFactsFromFolder(parts: FolderParts, fallback_name: string): ModelFacts {
+  const tokenizer_config = readJson(parts.tokenizer_config, "tokenizer_config.json");
+  const config = readJson(parts.config, "config.json");
+  const generation_config = readJson(parts.generation_config, "generation_config.json");
+  const settings = { tokenizer_config, config, generation_config };
+  const vocab = vocabFromTokenizerJson(parts.tokenizer_json, settings);
+  const { model_type } = config;
+  return {
+    name: fallback_name,
+    architecture: typeof model_type === "string" ? model_type : "unknown",
+    context_length:
+      configNumber(config, "max_position_embeddings") ??
+      configNumber(config, "n_positions") ?? // as GPT-2 calls it
+      configNumber(tokenizer_config, "model_max_length") ?? // beyond 2^53 it means unknown
+      0,
+    embedding_size: configNumber(config, "hidden_size") ?? configNumber(config, "n_embd") ?? 0,
+    vocab_size: vocab.token_count,
+    layer_count: configNumber(config, "num_hidden_layers") ?? configNumber(config, "n_layer") ?? 0,
+    ...blobsOf(
+      vocab,
+      folderTemplate(parts, tokenizer_config),
+      generationDefaultsFromJson(generation_config),
+    ),
+  };
+}
+
+/** The template in its own file goes before the one in tokenizer_config.json, as in transformers. */
+function folderTemplate(parts: FolderParts, tokenizer_config: Json): string {
+  if (parts.chat_template !== undefined) return templateFromBlob(parts.chat_template);
+  const { chat_template } = tokenizer_config;
+  if (typeof chat_template === "string") return chat_template;
+  if (!Array.isArray(chat_template)) return "";
+  const named = chat_template.map(objectOf);
+  const { template } = named.find((entry) => entry["name"] === "default") ?? named[0] ?? {};
+  return typeof template === "string" ? template : "";
+}
+
+function readJson(bytes: Uint8Array | undefined, name: string): Json {
+  if (bytes === undefined) return {};
+  try {
+    return objectOf(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    const message = `${name} is no JSON: get the model's files again`;
+    throw new VocabError("vocab_corrupt", message);
+  }
+}
+
+type Blobs = Pick<ModelFacts, "tokenizer_blob" | "template_blob" | "defaults_blob" | "blobs">;
+
+function blobsOf(vocab: Vocab, template: string, defaults: GenerationDefaults): Blobs {
+  const blobs = new Map<string, Uint8Array>();
+  const put = (bytes: Uint8Array): string => {
+    const hash = hashBlob(bytes);
+    blobs.set(hash, bytes);
+    return hash;
+  };
+  return {
     tokenizer_blob: put(encodeVocab(vocab)),
     template_blob: template === "" ? "" : put(encoder.encode(template)),
     defaults_blob: put(encoder.encode(JSON.stringify(defaults))),
@@ -62,7 +140,9 @@ export function hashBlob(bytes: Uint8Array): string {
 
 /** Throws VocabError when the bytes are no tokenizer blob. */
 export function tokenizerFromBlob(bytes: Uint8Array): Tokenizer {
-  return createTokenizer(decodeVocab(bytes));
+  const vocab = decodeVocab(bytes);
+  const tokenizer = createTokenizer(vocab);
+  return vocab.flags.nfc ? withNfc(vocab, tokenizer) : tokenizer;
 }
 
 /** The template's source. */

@@ -64,13 +64,32 @@ const GGUF_KEYS: Record<keyof GenerationDefaults, string> = {
   repetition_penalty: "general.sampling.penalty_repeat",
 };
 
-/** Only values that are in range; a file's nonsense is as if it were not there. */
 export function generationDefaultsFromGguf(
   metadata: ReadonlyMap<string, GgufValue>,
 ): GenerationDefaults {
+  return defaultsOf((name) => ggufNumber(metadata, GGUF_KEYS[name]));
+}
+
+/**
+ * Out of a generation_config.json, which has the same names. `do_sample` is not looked at, as in
+ * vLLM: clients of an API expect its default temperature.
+ */
+export function generationDefaultsFromJson(
+  config: Readonly<Record<string, unknown>>,
+): GenerationDefaults {
+  return defaultsOf((name) => {
+    const value = config[name];
+    return typeof value === "number" ? value : undefined;
+  });
+}
+
+/** Only values that are in range; a file's nonsense is as if it were not there. */
+function defaultsOf(
+  read: (name: keyof GenerationDefaults) => number | undefined,
+): GenerationDefaults {
   const found: Record<string, number> = {};
-  for (const [name, key] of Object.entries(GGUF_KEYS)) {
-    const value = ggufNumber(metadata, key);
+  for (const name of Object.keys(GGUF_KEYS) as (keyof GenerationDefaults)[]) {
+    const value = read(name);
     if (value === undefined || !inRange(name, value)) continue;
     found[name] = name === "top_k" ? Math.trunc(value) : Math.round(value * 1e6) / 1e6;
   }

@@ -80,13 +80,19 @@ export class TokenTableBuilder {
   }
 
   add(text: Uint8Array): void {
-    if (this.length + text.length > this.bytes.length) {
-      const grown = new Uint8Array(2 * (this.length + text.length));
+    this.addSpan(text, 0, text.length);
+  }
+
+  /** Adds `from[start, end)`. */
+  addSpan(from: Uint8Array, start: number, end: number): void {
+    const least = this.length + end - start;
+    if (least > this.bytes.length) {
+      const grown = new Uint8Array(2 * least);
       grown.set(this.bytes.subarray(0, this.length));
       this.bytes = grown;
     }
-    this.bytes.set(text, this.length);
-    this.length += text.length;
+    // Strings are a few bytes long: a loop beats a view and a copy.
+    for (let i = start; i < end; i++) this.bytes[this.length++] = from[i]!;
     this.ends.push(this.length);
   }
 

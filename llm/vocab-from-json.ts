@@ -1,21 +1,15 @@
 import type { GgufValue } from "./gguf.ts";
 import { JsonCursor } from "./json-cursor.ts";
+import type { TokenizerSettings } from "./json-named-tokens.ts";
+import { namedTokens } from "./json-named-tokens.ts";
 import { preTokenizerOfJson } from "./json-pre-tokenizers.ts";
+import { configNumber, isTokenId, type Json, MAX_TOKENS, objectOf } from "./json-values.ts";
 import { MergeBuilder } from "./merge-builder.ts";
 import { preTokenizer } from "./pre-tokenizers.ts";
 import { resolveSpecials } from "./special-ids.ts";
 import { type TokenTable, TokenTableBuilder } from "./token-table.ts";
 import * as attr from "./vocab.ts";
 import { type Vocab, VocabError, type VocabFlags } from "./vocab.ts";
-
-export type Json = Readonly<Record<string, unknown>>;
-
-/** What stands beside tokenizer.json; an empty object where there is no such file. */
-export type TokenizerSettings = {
-  readonly tokenizer_config: Json;
-  readonly config: Json;
-  readonly generation_config: Json;
-};
 
 type AddedToken = {
   readonly id: number;
@@ -25,10 +19,10 @@ type AddedToken = {
   readonly rstrip: boolean;
 };
 
-/** tokenizer.json with its two big parts still unread. */
+/** What tokenizer.json says; merges are read when the tokens are numbered. */
 type Parts = {
   readonly model: Json;
-  readonly vocab: JsonCursor;
+  readonly vocab: TextsById;
   readonly merges: JsonCursor;
   readonly added: readonly AddedToken[];
   readonly nfc: boolean;
@@ -37,9 +31,6 @@ type Parts = {
 };
 
 const FILE = "tokenizer.json";
-/** No model has a tenth of that: a file that says so is damaged. */
-const MAX_TOKENS = 4_000_000;
-const K = "tokenizer.ggml.";
 const encoder = new TextEncoder();
 
 /**
@@ -53,7 +44,7 @@ export function vocabFromTokenizerJson(bytes: Uint8Array, settings: TokenizerSet
   const ignore_merges = parts.model["ignore_merges"] === true;
   const pre = preTokenizerOfJson(parts.pre_tokenizer, ignore_merges);
   const { tokens, attrs } = readTokens(parts, vocabSize(settings.config));
-  const specials = namedTokens(parts, settings, tokens);
+  const specials = namedTokens(parts.post_processor, settings, tokens);
   const metadata = new Map<string, GgufValue>(specials.ids);
   const found = resolveSpecials(metadata, tokens, attrs, {});
   const eog = new Set([...found.eog, ...specials.end_ids.filter((id) => id < tokens.count)]);
@@ -78,21 +69,6 @@ export function vocabFromTokenizerJson(bytes: Uint8Array, settings: TokenizerSet
   };
 }
 
-/** Of a model with several parts the text part's. */
-export function configNumber(config: Json, key: string): number | undefined {
-  for (const part of [config, objectOf(config["text_config"])]) {
-    const value = part[key];
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  }
-  return undefined;
-}
-
-export function objectOf(value: unknown): Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Json)
-    : {};
-}
-
 function vocabSize(config: Json): number {
   const size = configNumber(config, "vocab_size") ?? 0;
   return size > MAX_TOKENS ? 0 : size;
@@ -102,7 +78,7 @@ function readParts(bytes: Uint8Array): Parts {
   const file = new JsonCursor(FILE, bytes);
   const root: Record<string, unknown> = {};
   const model: Record<string, unknown> = {};
-  let vocab: JsonCursor | undefined;
+  let vocab: TextsById | undefined;
   let merges: JsonCursor | undefined;
   file.object(() => {
     const key = file.text();
@@ -112,7 +88,7 @@ function readParts(bytes: Uint8Array): Parts {
     }
     file.object(() => {
       const name = file.text();
-      if (name === "vocab") vocab = file.later();
+      if (name === "vocab" && !file.atArray()) vocab = readVocab(file);
       else if (name === "merges") merges = file.later();
       else model[name] = file.value();
     });
@@ -176,38 +152,34 @@ function looksSpecial(content: string): boolean {
   return /^(<\|.*\|>|<｜.*｜>|<unused.*>)$/s.test(content);
 }
 
-function isTokenId(id: unknown): id is number {
-  return typeof id === "number" && Number.isInteger(id) && id >= 0 && id < MAX_TOKENS;
+function readVocab(file: JsonCursor): TextsById {
+  const texts = new TextsById();
+  file.object(() => {
+    const { string_bytes, string_start, string_end } = file;
+    const id = file.whole();
+    if (!isTokenId(id)) throw corrupt(`a token has the id ${id}`);
+    if (texts.has(id)) throw corrupt(`two tokens have the id ${id}`);
+    texts.put(id, string_bytes, string_start, string_end);
+  });
+  return texts;
 }
 
-/** Spans of the tokens by id, then the table; ids that nobody names are `[PAD…]` and unused. */
+/** Tokens by id; ids that nobody names are `[PAD…]` and unused. */
 function readTokens(parts: Parts, least_count: number): { tokens: TokenTable; attrs: Uint16Array } {
-  const texts: Uint8Array[] = [];
-  let total_bytes = 0;
-  const { vocab } = parts;
-  vocab.object(() => {
-    const text = vocab.string_bytes.subarray(vocab.string_start, vocab.string_end);
-    const id = vocab.whole();
-    if (!isTokenId(id)) throw corrupt(`a token has the id ${id}`);
-    if (texts[id] !== undefined) throw corrupt(`two tokens have the id ${id}`);
-    texts[id] = text;
-    total_bytes += text.length;
-  });
-  for (const { id, content } of parts.added) texts[id] = encoder.encode(content);
-  const count = Math.max(texts.length, least_count);
-  const builder = new TokenTableBuilder(total_bytes + 16 * parts.added.length);
+  const { vocab: texts, added } = parts;
+  for (const { id, content } of added) texts.putText(id, content);
+  const count = Math.max(texts.count, least_count);
   const attrs = new Uint16Array(count).fill(attr.ATTR_NORMAL);
   for (let id = 0; id < count; id++) {
-    const text = texts[id];
-    if (text === undefined) attrs[id] = attr.ATTR_UNUSED;
-    builder.add(text ?? encoder.encode(`[PAD${id}]`));
+    if (texts.has(id)) continue;
+    attrs[id] = attr.ATTR_UNUSED;
+    texts.putText(id, `[PAD${id}]`);
   }
-  for (const { id, special, lstrip, rstrip } of parts.added) {
-    attrs[id] = special ? attr.ATTR_CONTROL : attr.ATTR_USER_DEFINED;
-    if (lstrip) attrs[id] |= attr.ATTR_LSTRIP;
-    if (rstrip) attrs[id] |= attr.ATTR_RSTRIP;
+  for (const { id, special, lstrip, rstrip } of added) {
+    const strips = (lstrip ? attr.ATTR_LSTRIP : 0) | (rstrip ? attr.ATTR_RSTRIP : 0);
+    attrs[id] = (special ? attr.ATTR_CONTROL : attr.ATTR_USER_DEFINED) | strips;
   }
-  return { tokens: builder.build(), attrs };
+  return { tokens: texts.table(), attrs };
 }
 
 function readMerges(
@@ -227,11 +199,11 @@ function readMerges(
     let parts = 0;
     cursor.array(() => {
       cursor.string();
-      const part = cursor.string_bytes.subarray(cursor.string_start, cursor.string_end);
-      if (length + part.length > pair.length) pair = grown(pair, length + part.length);
-      pair.set(part, length);
+      const { string_bytes, string_start, string_end } = cursor;
+      const least = length + string_end - string_start;
+      if (least > pair.length) pair = grown(pair, least);
       middle = length;
-      length += part.length;
+      for (let i = string_start; i < string_end; i++) pair[length++] = string_bytes[i]!;
       parts++;
     });
     if (parts !== 2) throw corrupt("a merge is no pair");
@@ -246,85 +218,44 @@ function grown(bytes: Uint8Array, least: number): Uint8Array<ArrayBuffer> {
   return larger;
 }
 
-type NamedTokens = {
-  /** Under the keys that a GGUF has for them. */
-  readonly ids: readonly (readonly [string, number])[];
-  /** All that generation ends at, whatever their spelling. */
-  readonly end_ids: readonly number[];
-  readonly add_bos: boolean | undefined;
-  readonly add_eos: boolean | undefined;
-};
+/** Texts that come in any order, collected without an object for each. */
+class TextsById {
+  count = 0;
+  private bytes = new Uint8Array(1 << 16);
+  private length = 0;
+  /** Start and end + 1 by id; 0 as an end: no text yet. */
+  private spans = new Uint32Array(1 << 12);
 
-/** By spelling in tokenizer_config.json, else by id in config.json, else in generation_config.json. */
-function namedTokens(parts: Parts, settings: TokenizerSettings, tokens: TokenTable): NamedTokens {
-  const { tokenizer_config, config, generation_config } = settings;
-  const { first, last } = templateEnds(parts.post_processor);
-  const bos_text = spellingOf(tokenizer_config["bos_token"]) ?? first;
-  const eos_text = spellingOf(tokenizer_config["eos_token"]) ?? last;
-  const idOf = (name: string, text: string | undefined): number | undefined => {
-    const bytes = encoder.encode(text ?? "");
-    const spelled = text === undefined ? -1 : tokens.find(bytes, 0, bytes.length);
-    if (spelled >= 0) return spelled;
-    const key = `${name}_token_id`;
-    return configNumber(config, key) ?? listOf(generation_config[key])[0];
-  };
-  const spelling = (name: string): string | undefined =>
-    spellingOf(tokenizer_config[`${name}_token`]);
-  const named = [
-    ["bos", idOf("bos", bos_text)],
-    ["eos", idOf("eos", eos_text)],
-    ["unknown", idOf("unk", spelling("unk"))],
-    ["padding", idOf("pad", spelling("pad"))],
-    ["seperator", idOf("sep", spelling("sep"))], // the format's own spelling
-  ] as const;
-  const ids = named.flatMap(([name, id]) =>
-    id === undefined ? [] : [[`${K}${name}_token_id`, id] as const],
-  );
-  const end_ids = [
-    ...listOf(config["eos_token_id"]),
-    ...listOf(objectOf(config["text_config"])["eos_token_id"]),
-    ...listOf(generation_config["eos_token_id"]),
-  ];
-  return {
-    ids,
-    end_ids,
-    add_bos: flagOf(tokenizer_config, "add_bos_token", first, bos_text),
-    add_eos: flagOf(tokenizer_config, "add_eos_token", last, eos_text),
-  };
-}
+  has(id: number): boolean {
+    return id < this.count && this.spans[2 * id + 1] !== 0;
+  }
 
-function flagOf(
-  tokenizer_config: Json,
-  key: string,
-  added: string | undefined,
-  text: string | undefined,
-): boolean | undefined {
-  const stated = tokenizer_config[key];
-  if (typeof stated === "boolean") return stated;
-  return added === undefined ? undefined : added === text;
-}
+  putText(id: number, text: string): void {
+    const bytes = encoder.encode(text);
+    this.put(id, bytes, 0, bytes.length);
+  }
 
-/** Spellings that the template for one text puts before and behind it. */
-function templateEnds(post_processor: Json): { first?: string; last?: string } {
-  const { processors } = post_processor;
-  const steps = Array.isArray(processors) ? processors.map(objectOf) : [post_processor];
-  const single = steps.find((step) => step["type"] === "TemplateProcessing")?.["single"];
-  if (!Array.isArray(single) || single.length < 2) return {};
-  const spelled = (entry: unknown): string | undefined => {
-    const id = objectOf(objectOf(entry)["SpecialToken"])["id"];
-    return typeof id === "string" ? id : undefined;
-  };
-  return { first: spelled(single[0]), last: spelled(single.at(-1)) };
-}
+  put(id: number, from: Uint8Array, start: number, end: number): void {
+    const least = this.length + end - start;
+    if (least > this.bytes.length) this.bytes = grown(this.bytes, least);
+    if (2 * id + 1 >= this.spans.length) {
+      const larger = new Uint32Array(4 * id + 2);
+      larger.set(this.spans);
+      this.spans = larger;
+    }
+    this.spans[2 * id] = this.length;
+    for (let i = start; i < end; i++) this.bytes[this.length++] = from[i]!;
+    this.spans[2 * id + 1] = this.length + 1;
+    this.count = Math.max(this.count, id + 1);
+  }
 
-/** A special token in tokenizer_config.json is a text or an object around one. */
-function spellingOf(value: unknown): string | undefined {
-  const text = typeof value === "string" ? value : objectOf(value)["content"];
-  return typeof text === "string" && text !== "" ? text : undefined;
-}
-
-function listOf(value: unknown): number[] {
-  return (Array.isArray(value) ? value : [value]).filter(isTokenId);
+  table(): TokenTable {
+    const builder = new TokenTableBuilder(this.length);
+    for (let id = 0; id < this.count; id++) {
+      builder.addSpan(this.bytes, this.spans[2 * id]!, this.spans[2 * id + 1]! - 1);
+    }
+    return builder.build();
+  }
 }
 
 function unsupported(what: string): VocabError {

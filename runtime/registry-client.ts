@@ -62,6 +62,7 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
   #registry: Ref<RegistryMessage> | undefined = undefined;
   #registryMonitor = 0;
   #live = false;
+  #wasLost = false;
   #syncing = false;
   #again = false;
 
@@ -174,9 +175,9 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
   #setLive(live: boolean): void {
     if (this.#live === live) return;
     this.#live = live;
-    const level = live ? "info" : "warn";
-    const text = live ? "the registry is there" : "the registry is lost; the last known set stays";
-    this.ctx.log.log(level, text);
+    if (!live) this.ctx.log.log("warn", "the registry is lost; the last known set stays");
+    else if (this.#wasLost) this.ctx.log.log("info", "the registry is back");
+    this.#wasLost ||= !live;
     for (const view of this.#views.values()) view.setLive(live);
   }
 

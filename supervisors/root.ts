@@ -2,7 +2,13 @@
  * The root process from settings to end: models are found, the tree starts, children join, and at
  * the end everything stops in named phases.
  */
-import { ModelError, type ModelProgress, resolveModel, sizeText } from "../actors/model/model.ts";
+import {
+  ModelError,
+  type ModelProgress,
+  resolveModel,
+  resolveTokenizer,
+  sizeText,
+} from "../actors/model/model.ts";
 import { type Drained, frameLimitBytes, type InspectMessage } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import type { ChildSpec } from "../runtime/child-spec.ts";
@@ -348,9 +354,10 @@ async function freePort(
 
 async function findModels(settings: Settings, world: RootWorld): Promise<FoundModel[]> {
   const { clock, files, net, spawn } = world.capabilities;
+  const resolve = settings.engine === "llama" ? resolveModel : resolveTokenizer;
   const found: FoundModel[] = [];
   for (const setting of settings.models) {
-    const resolved = await resolveModel(
+    const resolved = await resolve(
       {
         clock,
         files,

@@ -1,8 +1,8 @@
 /** What a worker's tree is made of: its engine, its model card, its place in the registry. */
 import type { EngineDescription } from "../actors/engine/engine.ts";
-import { resolveModel } from "../actors/model/model.ts";
+import { readFacts, resolveModel, resolveTokenizer } from "../actors/model/model.ts";
 import type { WorkerModel, WorkerOptions } from "../actors/worker/worker.ts";
-import { type ModelFacts, modelFactsFromGguf, tokenizerFromBlob } from "../llm/model-card.ts";
+import { type ModelFacts, tokenizerFromBlob } from "../llm/model-card.ts";
 import type { Progress } from "../proto/index.ts";
 import type { ParentLine } from "../runtime/child.ts";
 import type { Ref } from "../runtime/ref.ts";
@@ -24,9 +24,10 @@ export async function workerWorld(
 ): Promise<WorkerOptions[]> {
   const { clock, files, net, spawn } = system.capabilities;
   const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
-  const resolved = await resolveModel(world, boot.model_path);
+  const resolve = boot.engine === "llama" ? resolveModel : resolveTokenizer;
+  const resolved = await resolve(world, boot.model_path);
   if (resolved.kind === "refused") throw resolved.error;
-  const facts = modelFactsFromGguf(resolved.model.header, boot.model_name);
+  const facts = await readFacts(world, resolved.model, boot.model_name);
   const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
   const { text, ...budget } = canary;
   const parts = { boot, facts, tokenizer, clock, files };

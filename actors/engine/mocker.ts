@@ -178,6 +178,7 @@ export class MockerEngine implements Engine {
   }
 
   #idlestRank(): number {
+    if (this.#ranks.length === 1) return 0;
     let idlest = 0;
     for (const [rank, scheduler] of this.#ranks.entries()) {
       if (loadOf(scheduler) < loadOf(this.#ranks[idlest]!)) idlest = rank;
@@ -291,6 +292,20 @@ export class MockerEngine implements Engine {
       stats.step_ms_last = Math.max(stats.step_ms_last, rank.last_pass_ms);
     }
     return stats;
+  }
+
+  /** Sums over the passes of all ranks since the start, see MockerScheduler. */
+  passSums(): MockerScheduler<Answer>["pass_sums"] {
+    const sums = { ...this.#ranks[0]!.pass_sums };
+    for (const { pass_sums } of this.#ranks.slice(1)) {
+      sums.prefill_passes += pass_sums.prefill_passes;
+      sums.prefill_tokens += pass_sums.prefill_tokens;
+      sums.prefill_tokens_squared += pass_sums.prefill_tokens_squared;
+      sums.decode_passes += pass_sums.decode_passes;
+      sums.decode_share += pass_sums.decode_share;
+      sums.busy_ms += pass_sums.busy_ms;
+    }
+    return sums;
   }
 
   /** Everything the caches hold now: for routers that missed too many events. */

@@ -16,6 +16,7 @@ import type { DoorSettings } from "./door-settings.ts";
 import type { StartEmbedding } from "./embed.ts";
 import { embeddingFields, embeddingShape } from "./embedding-fields.ts";
 import { embeddingAnswer, type PreparedEmbedding, prepareEmbedding } from "./embedding-request.ts";
+import { FlushRounds } from "./flush-rounds.ts";
 import type { FrontendMetrics, RequestMeter } from "./frontend-metrics.ts";
 import type { ModelDirectory } from "./models.ts";
 import {
@@ -56,9 +57,11 @@ export class Generator {
   readonly #parts: GeneratorParts;
   /** What cuts each live request. */
   readonly #live = new Set<(message: string) => void>();
+  readonly #rounds: FlushRounds;
 
   constructor(parts: GeneratorParts) {
     this.#parts = parts;
+    this.#rounds = new FlushRounds(parts.clock);
   }
 
   get live(): number {
@@ -149,7 +152,7 @@ export class Generator {
     };
     let answering: Answering | undefined;
     const output = new StreamedOutput({
-      clock,
+      rounds: this.#rounds,
       request: visit.id,
       format: chat ? chatChunks(head, logprobs) : completionChunks(head, logprobs),
       choices: answers.length * shown_each,

@@ -1,14 +1,14 @@
 /**
- * One server-sent-event body: what is written within a tick leaves as one chunk, and a client that
- * does not read fills a bounded buffer, never the memory.
+ * One server-sent-event body: what is written between two flushes leaves as one chunk, and a client
+ * that does not read fills a bounded buffer, never the memory.
  *
- *   write ─▶ text of this tick ─(clock.defer)─▶ stream queue ─▶ socket
- *                                   ▲ full: kept here, write says false, `drained` when it moved on
+ *   write ─▶ text so far ─(FlushRounds)─▶ stream queue ─▶ socket
+ *                            ▲ full: kept here, write says false, `drained` when it moved on
  */
-import type { Clock } from "../../runtime/capabilities.ts";
+import type { FlushRounds } from "./flush-rounds.ts";
 
 export type SseWriterOptions = {
-  readonly clock: Clock;
+  readonly rounds: FlushRounds;
   /** Beyond this much unsent text `write` answers false. */
   readonly buffer_chars: number;
   /** Called after `write` answered false, once the client has taken what was kept. */
@@ -26,7 +26,8 @@ export class SseWriter {
   readonly #options: SseWriterOptions;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #text = "";
-  #flushing = false;
+  #begun = false;
+  #waiting = false;
   #stalled = false;
   #ending = false;
   #closed = false;
@@ -38,7 +39,7 @@ export class SseWriter {
         start: (controller) => {
           this.#controller = controller;
         },
-        pull: () => this.#flush(),
+        pull: () => this.#flushUnlessWaiting(),
         cancel: () => {
           this.#closed = true;
           this.#text = "";
@@ -53,12 +54,11 @@ export class SseWriter {
   write(events: string): boolean {
     if (this.#closed) return true;
     this.#text += events;
-    if (!this.#flushing) {
-      this.#flushing = true;
-      this.#options.clock.defer(() => {
-        this.#flushing = false;
-        this.#flush();
-      });
+    if (!this.#waiting) {
+      this.#waiting = true;
+      if (this.#begun) this.#options.rounds.paced(this);
+      else this.#options.rounds.soon(this);
+      this.#begun = true;
     }
     if (this.#text.length <= this.#options.buffer_chars) return true;
     this.#stalled = true;
@@ -68,7 +68,18 @@ export class SseWriter {
   /** Ends the body after everything written. */
   close(): void {
     this.#ending = true;
-    if (!this.#flushing) this.#flush();
+    this.#options.rounds.soon(this);
+  }
+
+  /** Called by the rounds. */
+  flush(): void {
+    this.#waiting = false;
+    this.#flush();
+  }
+
+  /** The socket has room again. What waits for a round goes with it, in one piece. */
+  #flushUnlessWaiting(): void {
+    if (!this.#waiting || this.#stalled) this.#flush();
   }
 
   #flush(): void {

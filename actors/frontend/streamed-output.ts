@@ -5,15 +5,15 @@
  * Every event carries `id: REQUEST:CURSOR`; the cursor counts the delivered tokens of each choice,
  * joined by dots, so that an answer can be taken up again exactly where a client lost it.
  */
-import type { Clock } from "../../runtime/capabilities.ts";
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../stream/stream.ts";
 import type { AnswerOutput } from "./answering.ts";
 import { ApiError, errorBody } from "./api-error.ts";
 import type { ChunkFormat } from "./chunk-format.ts";
+import type { FlushRounds } from "./flush-rounds.ts";
 import { SseWriter } from "./sse-writer.ts";
 
 export type StreamedOutputOptions = {
-  readonly clock: Clock;
+  readonly rounds: FlushRounds;
   /** The server's id of the request, first half of every event id. */
   readonly request: string;
   readonly format: ChunkFormat;
@@ -41,8 +41,8 @@ export class StreamedOutput implements AnswerOutput {
 
   constructor(options: StreamedOutputOptions) {
     this.#options = options;
-    const { clock, buffer_chars, drained, cancelled } = options;
-    this.#writer = new SseWriter({ clock, buffer_chars, drained, cancelled });
+    const { rounds, buffer_chars, drained, cancelled } = options;
+    this.#writer = new SseWriter({ rounds, buffer_chars, drained, cancelled });
     this.#delivered = new Array<number>(options.choices).fill(0);
     this.#begun = new Array<boolean>(options.choices).fill(false);
     this.#cursor = this.#delivered.join(".");

@@ -4,20 +4,23 @@ import type { ModelWorld } from "./model-world.ts";
 
 const FIRST_READ_BYTES = 8 << 20;
 
-export type CheckedModel = {
+export type CheckedFile = {
+  readonly kind: "file";
   readonly path: string;
   readonly size_bytes: number;
   readonly header: GgufHeader;
 };
 
 /** Reads and checks the header of a model file before any engine sees it. Throws ModelError. */
-export async function checkModel(world: ModelWorld, path: string): Promise<CheckedModel> {
+export async function checkModel(world: ModelWorld, path: string): Promise<CheckedFile> {
   const size_bytes = await sizeOf(world, path);
   let length = Math.min(FIRST_READ_BYTES, size_bytes);
   for (;;) {
     const prefix = await world.files.read(path, 0, length);
     const parsed = parseGguf(prefix, size_bytes);
-    if (parsed.kind === "header") return { path, size_bytes, header: parsed.header };
+    if (parsed.kind === "header") {
+      return { kind: "file", path, size_bytes, header: parsed.header };
+    }
     if (parsed.kind === "error") {
       const code = parsed.error.code === "gguf_not_gguf" ? "model_unsupported" : "model_corrupt";
       throw new ModelError(code, `${path}: ${parsed.error.message}`);

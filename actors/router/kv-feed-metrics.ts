@@ -14,6 +14,7 @@ export class FeedMetrics {
   private readonly dumps: Counter;
   private readonly repeated: Counter;
   private readonly unknown_blocks: Counter;
+  private readonly applied_events: Readonly<Record<"stored" | "removed" | "cleared", Counter>>;
 
   constructor(metrics: Metrics, gauges: { bytes: () => number; faulty: () => number }) {
     this.metrics = metrics;
@@ -23,6 +24,13 @@ export class FeedMetrics {
     this.repeated = counter("troupe_router_kv_duplicates_total", "Cache events heard twice.");
     const unknown = "Blocks reported as removed that were not known.";
     this.unknown_blocks = counter("troupe_router_kv_unknown_removed_total", unknown);
+    const applied = (event_type: string) =>
+      metrics.counter(APPLIED, "Cache events applied to the index.", { event_type });
+    this.applied_events = {
+      stored: applied("stored"),
+      removed: applied("removed"),
+      cleared: applied("cleared"),
+    };
     metrics.gauge(BYTES, "Memory of the index of all caches.", {}, gauges.bytes);
     const help = "Workers whose cache is guessed, as their events cannot be used.";
     metrics.gauge(MISMATCH, help, {}, gauges.faulty);
@@ -45,8 +53,8 @@ export class FeedMetrics {
     this.metrics.remove(MISMATCH, {});
   }
 
-  applied(event_type: string): void {
-    this.metrics.counter(APPLIED, "Cache events applied to the index.", { event_type }).add();
+  applied(event_type: "stored" | "removed" | "cleared"): void {
+    this.applied_events[event_type].add();
   }
 
   fault(fault: string): void {

@@ -76,6 +76,8 @@ type Entry = {
   heard_ms: number;
   retry_ms: number;
   retry_delay_ms: number;
+  /** Since when it is live, if it is. */
+  live_ms: number;
   /** Told by the worker's load, see `noteLoad`. */
   cached_since_ms: number | undefined;
 };
@@ -83,6 +85,8 @@ type Entry = {
 const TICK_MS = 500;
 const RETRY_MS = 5_000;
 const RETRY_MAX_MS = 300_000;
+/** Live for this long, a worker's next fault is a new one, and tried again soon. */
+const GOOD_AFTER_MS = 60_000;
 
 const faultTexts: Readonly<Record<FeedFault, string>> = {
   silent: "says nothing of its cache; is its event plane reachable?",
@@ -169,6 +173,7 @@ export class KvFeed {
       heard_ms: now_ms,
       retry_ms: Number.POSITIVE_INFINITY,
       retry_delay_ms: RETRY_MS,
+      live_ms: now_ms,
       cached_since_ms: undefined,
     };
     this.by_worker.set(worker, entry);
@@ -228,8 +233,12 @@ export class KvFeed {
 
   /** False: it was refused. */
   private takesBlocksOf(entry: Entry, block_size: number): boolean {
+    if (block_size === 0) {
+      this.fail(entry, "no_events");
+      return false;
+    }
     const wanted = this.options.block_size || this.block_sizes.get(entry.model) || block_size;
-    if (block_size === 0 || block_size !== wanted) {
+    if (block_size !== wanted) {
       const fields = { block_size, wanted };
       this.fail(entry, "block_size", fields);
       return false;
@@ -269,7 +278,7 @@ export class KvFeed {
     entry.next_id = next_id;
     entry.synced = true;
     entry.retry_ms = Number.POSITIVE_INFINITY;
-    entry.retry_delay_ms = RETRY_MS;
+    entry.live_ms = this.options.clock.now_ms();
   }
 
   private dump(entry: Entry): void {
@@ -394,6 +403,9 @@ export class KvFeed {
 
   private fail(entry: Entry, fault: FeedFault, fields: Record<string, unknown> = {}): void {
     const { worker } = entry.record;
+    const now_ms = this.options.clock.now_ms();
+    const was_good = entry.state === "live" && now_ms - entry.live_ms >= GOOD_AFTER_MS;
+    if (was_good) entry.retry_delay_ms = RETRY_MS;
     entry.turn++;
     entry.state = "approximate";
     entry.synced = false;
@@ -401,9 +413,7 @@ export class KvFeed {
     this.dumpOver(entry);
     this.index.setSource(entry.slot, "approximate");
     const lasting = fault === "block_size";
-    entry.retry_ms = lasting
-      ? Number.POSITIVE_INFINITY
-      : this.options.clock.now_ms() + entry.retry_delay_ms;
+    entry.retry_ms = lasting ? Number.POSITIVE_INFINITY : now_ms + entry.retry_delay_ms;
     entry.retry_delay_ms = Math.min(RETRY_MAX_MS, entry.retry_delay_ms * 2);
     if (entry.fault === fault) return;
     entry.fault = fault;

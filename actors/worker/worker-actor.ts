@@ -18,7 +18,7 @@ import type { Timer } from "../../runtime/capabilities.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
 import type { ReplyPort } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, EngineEvent } from "../engine/engine.ts";
 import { failOpen, grant, newAnswerLog } from "./answer-log.ts";
 import { runCanary } from "./canary.ts";
 import { type EmbedJob, EmbedJobs } from "./embed-jobs.ts";
@@ -42,6 +42,13 @@ function refused(request: string, { code, message }: Refusal): Refused {
 
 /** More are fetched in the next pass, so that messages get their turn in between. */
 const EVENTS_A_PASS = 4_096;
+/**
+ * An engine without delay is stepped for so long, or so often, before its tokens are sent: each
+ * batch costs its receiver a message and its client a write, whatever number of tokens is in it.
+ * A step that takes longer than this, as those of real models do, is sent at once.
+ */
+const GATHER_MS = 0.5;
+const GATHER_STEPS = 8;
 /** How soon a batch that a full outbound queue refused is tried again. */
 const RESEND_MS = 5;
 
@@ -332,24 +339,51 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   private pass(): void {
+    const { clock } = this.ctx;
+    const started_ms = clock.now_ms();
+    let now_ms = started_ms;
+    let next_ms: number | undefined;
+    let seen = 0;
+    for (let steps = 1; ; steps++) {
+      next_ms = this.step(now_ms);
+      const events = this.engine.poll(EVENTS_A_PASS - seen);
+      seen += events.length;
+      const urgent = this.record(events);
+      if (next_ms === undefined || next_ms > 0) break;
+      if (urgent || steps === GATHER_STEPS || seen >= EVENTS_A_PASS) break;
+      now_ms = clock.now_ms();
+      if (now_ms - started_ms >= GATHER_MS) break;
+    }
+    this.flush();
+    if (seen > 0) this.load.changed();
+    if (seen >= EVENTS_A_PASS || (next_ms !== undefined && next_ms <= 0)) {
+      this.passAfterTick();
+    } else if (next_ms !== undefined) {
+      this.passIn(next_ms);
+    }
+  }
+
+  private step(now_ms: number): number | undefined {
     this.stepping = true;
-    const next_ms = this.engine.step(this.ctx.clock.now_ms());
-    this.stepping = false;
-    const events = this.engine.poll(EVENTS_A_PASS);
+    try {
+      return this.engine.step(now_ms);
+    } finally {
+      this.stepping = false;
+    }
+  }
+
+  /** True when an answer's first token is among them, for which somebody waits. */
+  private record(events: readonly EngineEvent[]): boolean {
+    let urgent = false;
     for (const event of events) {
       if (event.kind === "embedding" || this.embeds.has(event.handle)) {
         this.cancelAll(this.embeds.record(event));
       } else {
         this.answers.record(event);
+        if (event.kind === "tokens" && event.first_index === 0) urgent = true;
       }
     }
-    this.flush();
-    if (events.length > 0) this.load.changed();
-    if (events.length === EVENTS_A_PASS || (next_ms !== undefined && next_ms <= 0)) {
-      this.passAfterTick();
-    } else if (next_ms !== undefined) {
-      this.passIn(next_ms);
-    }
+    return urgent;
   }
 
   /** Sockets and timers get their turn first: an engine without delays would starve them. */

@@ -12,7 +12,7 @@ export function statusLine(out: NodeJS.WriteStream = process.stderr): StatusLine
   let shown = "";
   return {
     show(text) {
-      const line = text.slice(0, Math.max(20, (out.columns ?? 80) - 1));
+      const line = text.slice(0, Math.max(20, (out.columns || 80) - 1));
       if (line === shown) return;
       shown = line;
       out.write(`\r\x1b[2K${line}`);

@@ -147,7 +147,7 @@ export class HttpClient {
       prompt_tokens,
       cached_tokens,
       event_ms,
-      error: status === 200 ? parser.error : `HTTP ${status}: ${parser.body.slice(0, 300)}`,
+      error: parser.error,
     });
   }
 }

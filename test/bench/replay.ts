@@ -7,8 +7,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { mockerOptions } from "../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
-import { isRouterMode, routerModes } from "../../actors/router/policy.ts";
 import { isKvPolicyName, kvPolicyNames } from "../../actors/router/policy/kv-policies.ts";
+import { isRouterMode, routerModes } from "../../actors/router/policy.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import { htmlReport } from "./replay/html-report.ts";
 import { KvReplayRouter, PlainReplayRouter } from "./replay/replay-router.ts";
@@ -154,7 +154,8 @@ function routerOf(
 ) {
   const mode = flags["router-mode"];
   if (mode !== "kv") {
-    if (isRouterMode(mode) && mode !== "direct") return new PlainReplayRouter(mode, workers, random);
+    if (isRouterMode(mode) && mode !== "direct")
+      return new PlainReplayRouter(mode, workers, random);
     throw new UsageError(`--router-mode ${mode}: use kv or one of ${routerModes.join(", ")}`);
   }
   const name = flags["router-policy"];
@@ -178,10 +179,11 @@ function routerOf(
     adaptive: costs,
     dynamo: costs,
     temperature: number("--router-temperature", flags["router-temperature"]),
-    ...(threshold === ""
-      ? {}
-      : { queue_threshold: number("--router-queue-threshold", threshold) }),
-    queue: { ...(order === "" ? {} : { order }), ...(ageing_ms === undefined ? {} : { ageing_ms }) },
+    ...(threshold === "" ? {} : { queue_threshold: number("--router-queue-threshold", threshold) }),
+    queue: {
+      ...(order === "" ? {} : { order }),
+      ...(ageing_ms === undefined ? {} : { ageing_ms }),
+    },
   };
   const limits = {
     block_size: mocker.block_size,

@@ -8,12 +8,15 @@ export class KvReplay {
   readonly held = new Map<bigint, bigint | undefined>();
   readonly faults: string[] = [];
   events = 0;
+  clears = 0;
 
   take(event: KvEvent): void {
     if (event.event_id !== this.events) this.faults.push(`${event.event_id}, not ${this.events}`);
     this.events += 1;
-    if (event.kind === "cleared") this.held.clear();
-    else if (event.kind === "stored") this.#store(event);
+    if (event.kind === "cleared") {
+      this.clears += 1;
+      this.held.clear();
+    } else if (event.kind === "stored") this.#store(event);
     else for (const hash of event.sequence_hashes) this.#remove(hash);
   }
 

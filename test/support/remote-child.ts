@@ -53,7 +53,8 @@ export async function joinUnix(
   listen: string | undefined,
   options: Partial<RemoteOptions> = {},
 ): Promise<JoinedProcess> {
-  const capabilities = realCapabilities({ log_level: "error", log_fields: { node } });
+  // Crash reports of processes that are killed on purpose would drown what is printed.
+  const capabilities = realCapabilities({ log_level: "error", write_log: () => {} });
   const system = createSystem({ node, capabilities });
   const transports = [
     unixTransport(capabilities.net, {

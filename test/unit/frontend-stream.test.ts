@@ -4,6 +4,7 @@ import { Answering, type AnswerOutput } from "../../actors/frontend/answering.ts
 import { ApiError } from "../../actors/frontend/api-error.ts";
 import { chatChunks, completionChunks } from "../../actors/frontend/chunk-format.ts";
 import { CollectedOutput } from "../../actors/frontend/collected-output.ts";
+import { FlushRounds } from "../../actors/frontend/flush-rounds.ts";
 import { FrontendMetrics } from "../../actors/frontend/frontend-metrics.ts";
 import type { Generation } from "../../actors/frontend/prepare.ts";
 import { meanLogprob, pickBest } from "../../actors/frontend/response-bodies.ts";
@@ -21,7 +22,7 @@ function writerWith(buffer_chars: number) {
   const clock = new VirtualClock();
   const heard: string[] = [];
   const writer = new SseWriter({
-    clock,
+    rounds: new FlushRounds(clock),
     buffer_chars,
     drained: () => heard.push("drained"),
     cancelled: () => heard.push("cancelled"),
@@ -209,7 +210,7 @@ function answeringOf(generation: Generation, output: AnswerOutput, answers: Fake
 
 function streamed(choices: number, clock: VirtualClock, echo?: (choice: number) => string) {
   return new StreamedOutput({
-    clock,
+    rounds: new FlushRounds(clock),
     request: "r",
     format: completionChunks(head, false),
     choices,

@@ -28,7 +28,7 @@ export type MockerOptions = {
   readonly kv_transfer_timing_mode: "full_prompt" | "destination_missing";
   /** Not Dynamo's: requests that may wait beside the running ones. */
   readonly max_queue: number;
-  /** Not Dynamo's: events kept for those who missed some. */
+  /** Not Dynamo's: cache events kept beside the engine; its worker keeps more for routers. */
   readonly kv_event_ring: number;
 };
 
@@ -50,7 +50,7 @@ export const mockerDefaults: MockerOptions = {
   kv_transfer_bandwidth: 64,
   kv_transfer_timing_mode: "full_prompt",
   max_queue: 4_096,
-  kv_event_ring: 16_384,
+  kv_event_ring: 1_024,
 };
 
 export class MockerOptionsError extends Error {

@@ -4,7 +4,7 @@
  *
  *   submit ─▶ waiting ──admit──▶ running ──last token──▶ ended
  *                 ▲                │
- *                 └──── preempt ───┘  blocks go, what was drawn stays and is computed again
+ *                 └──── preempt ───┘  blocks go, drawn tokens stay and are computed again
  *
  * A pass is decided as a whole when it begins; its tokens exist when it ends. A drawn token is
  * computed, and given a block, in the pass after: the last token of an answer never is. Blocks
@@ -19,7 +19,7 @@ import { BlockPool } from "./block-pool.ts";
 import { CacheNews } from "./cache-news.ts";
 import { type MockerOptions, transferMs } from "./options.ts";
 import type { Sequence } from "./sequence.ts";
-import type { MockerTiming } from "./timing.ts";
+import type { DecodeLoad, MockerTiming } from "./timing.ts";
 
 /** Told as it happens; `at_ms` is the end of the pass. May submit and cancel. */
 export type SchedulerSink<S> = {
@@ -51,6 +51,18 @@ type Held<S> = { readonly sequence: S; readonly due_ms: number };
 export class MockerScheduler<S extends Sequence> {
   readonly pool: BlockPool;
   readonly totals = { prompt: 0, cached: 0, generated: 0, passes: 0, preemptions: 0 };
+  /**
+   * Sums over all passes so far: their differences say what a pass of this engine costs. `_share` is
+   * blocks in use of all blocks, summed over the passes that drew tokens.
+   */
+  readonly pass_sums = {
+    prefill_passes: 0,
+    prefill_tokens: 0,
+    prefill_tokens_squared: 0,
+    decode_passes: 0,
+    decode_share: 0,
+    busy_ms: 0,
+  };
   last_pass_ms = 0;
   private readonly waiting: S[] = [];
   private running: S[] = [];
@@ -193,10 +205,15 @@ export class MockerScheduler<S extends Sequence> {
     return true;
   }
 
+  /**
+   * In FIFO order the victim may be scheduled in this pass already. Its tokens are taken back, but
+   * a block that they would have filled keeps its name, as in Dynamo's.
+   */
   private preempt(victim: S): void {
     if (victim.pass === this.totals.passes) {
       this.budget += victim.pass_tokens;
       this.prompt_tokens -= victim.pass_prompt_tokens;
+      victim.pass = -1;
     }
     drop(this.running, victim);
     this.releaseBlocks(victim);
@@ -260,7 +277,7 @@ export class MockerScheduler<S extends Sequence> {
     this.parts.sink.admitted?.(sequence, now_ms);
   }
 
-  /** The decode side waits for what it lacks of the prompt, when that is how transfers are timed. */
+  /** The decode side waits for what it lacks of a prompt, when transfers are timed that way. */
   private hold(sequence: S, now_ms: number, tokens: number): boolean {
     if (this.options.kv_transfer_timing_mode !== "destination_missing") return false;
     const delay_ms = transferMs(this.options, tokens);
@@ -314,30 +331,51 @@ export class MockerScheduler<S extends Sequence> {
 
   /** undefined: the pass has nothing to do. */
   private passDurationMs(): number | undefined {
-    const { options, parts } = this;
-    let drawing = 0;
+    let sequences = 0;
     let context_tokens = 0;
     let scheduled = false;
     for (const sequence of this.running) {
       if (sequence.pass !== this.totals.passes) continue;
       scheduled = true;
       if (sequence.computed < sequence.length) continue;
-      drawing++;
+      sequences++;
       context_tokens += sequence.length;
     }
     if (!scheduled) return undefined;
-    const { speedup_ratio, decode_speedup_ratio, block_size } = options;
-    if (speedup_ratio === 0) return 0;
-    const prefill_ms = parts.timing.prefillMs(this.prompt_tokens) / speedup_ratio;
-    // A prefill worker draws its one token within the prefill.
-    if (options.worker_type === "prefill" || decode_speedup_ratio === 0) return prefill_ms;
-    const decode_ms = parts.timing.decodeMs({
-      sequences: drawing,
+    const { block_size } = this.options;
+    const duration_ms = this.scaledMs({
+      sequences,
+      context_tokens,
       used_kv_tokens: this.pool.used * block_size,
       total_kv_tokens: this.pool.capacity * block_size,
-      context_tokens,
     });
-    return prefill_ms + decode_ms / (speedup_ratio * decode_speedup_ratio);
+    this.addToSums(sequences, duration_ms);
+    return duration_ms;
+  }
+
+  private scaledMs(load: DecodeLoad): number {
+    const { speedup_ratio, decode_speedup_ratio, worker_type } = this.options;
+    const { timing } = this.parts;
+    if (speedup_ratio === 0) return 0;
+    const prefill_ms = timing.prefillMs(this.prompt_tokens) / speedup_ratio;
+    // A prefill worker draws its one token within the prefill.
+    if (worker_type === "prefill" || decode_speedup_ratio === 0) return prefill_ms;
+    return prefill_ms + timing.decodeMs(load) / (speedup_ratio * decode_speedup_ratio);
+  }
+
+  private addToSums(drawing: number, duration_ms: number): void {
+    const sums = this.pass_sums;
+    const tokens = this.prompt_tokens;
+    if (tokens > 0) {
+      sums.prefill_passes++;
+      sums.prefill_tokens += tokens;
+      sums.prefill_tokens_squared += tokens * tokens;
+    }
+    if (drawing > 0) {
+      sums.decode_passes++;
+      sums.decode_share += this.pool.used / this.pool.capacity;
+    }
+    sums.busy_ms += duration_ms;
   }
 
   private endPass(): void {

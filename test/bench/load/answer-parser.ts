@@ -24,18 +24,18 @@ export class AnswerParser {
   cached_tokens = 0;
   /** The server will close after this answer. */
   closing = false;
-  /** Of a stream: it ended with `[DONE]`. */
-  done = false;
   /** An answer that is not an event stream is kept, up to a limit: an error, or a JSON answer. */
   body = "";
-  /** An `error` event inside a stream. */
-  error = "";
+
+  #failure = "";
+  #done = false;
 
   readonly #sink: AnswerSink;
   #stage: Stage = "head";
   #events = false;
   #left = 0;
   #kept = Buffer.alloc(0);
+  #line = "";
 
   constructor(sink: AnswerSink) {
     this.#sink = sink;
@@ -52,9 +52,9 @@ export class AnswerParser {
         this.#kept = Buffer.from(bytes);
         return false;
       }
-      this.#readHead(bytes.latin1Slice(0, end));
+      this.#stage = this.#readHead(bytes.toString("latin1", 0, end));
       bytes = bytes.subarray(end + 4);
-      if (this.#stage === "length" && this.#left === 0) return true;
+      if (this.#empty()) return true;
     }
     return this.#readBody(bytes, now_ms);
   }
@@ -64,18 +64,30 @@ export class AnswerParser {
     return this.#stage === "to_close";
   }
 
-  #readHead(head: string): void {
+  /** Why a whole answer is not a good stream; empty = it is one. */
+  get error(): string {
+    if (this.status !== 200) return `HTTP ${this.status}: ${this.body.slice(0, 300)}`;
+    if (this.#failure !== "") return this.#failure;
+    if (!this.#events) return "the answer is not an event stream";
+    return this.#done ? "" : "the stream ended without [DONE]";
+  }
+
+  #readHead(head: string): Stage {
     const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
     if (status === undefined) throw new Error(`not an HTTP answer: ${head.slice(0, 60)}`);
     this.status = Number(status);
     this.#events = /^content-type: *text\/event-stream/im.test(head);
     this.closing = /^connection: *close/im.test(head);
     const length = /^content-length: *(\d+)/im.exec(head)?.[1];
-    if (/^transfer-encoding: *chunked/im.test(head)) this.#stage = "chunk_size";
-    else if (length !== undefined) {
-      this.#stage = "length";
-      this.#left = Number(length);
-    } else this.#stage = "to_close";
+    if (/^transfer-encoding: *chunked/im.test(head)) return "chunk_size";
+    if (length === undefined) return "to_close";
+    this.#left = Number(length);
+    return "length";
+  }
+
+  /** A body of no bytes. */
+  #empty(): boolean {
+    return this.#stage === "length" && this.#left === 0;
   }
 
   #readBody(bytes: Buffer, now_ms: number): boolean {
@@ -102,7 +114,7 @@ export class AnswerParser {
             this.#kept = Buffer.from(bytes.subarray(at));
             return false;
           }
-          if (this.#framing(bytes.latin1Slice(at, line_end).trimEnd())) return true;
+          if (this.#framing(bytes.toString("latin1", at, line_end).trimEnd())) return true;
           at = line_end + 1;
         }
       }
@@ -123,12 +135,10 @@ export class AnswerParser {
     return false;
   }
 
-  #line = "";
-
   /** Body bytes of a stream: whole lines are looked at, the rest waits as text. */
   #text(bytes: Buffer, from: number, to: number, now_ms: number): void {
     if (!this.#events) {
-      if (this.body.length < 65_536) this.body += bytes.utf8Slice(from, to);
+      if (this.body.length < 65_536) this.body += bytes.toString("utf8", from, to);
       if (this.#stage === "length" && this.#left === 0) this.#readUsage(this.body);
       return;
     }
@@ -137,18 +147,18 @@ export class AnswerParser {
       const end = bytes.indexOf(newline, at);
       if (end < 0 || end >= to) break;
       // Latin-1 keeps ASCII, which is all that is looked for, and costs no decoding.
-      this.#event(this.#line + bytes.latin1Slice(at, end), now_ms);
+      this.#event(this.#line + bytes.toString("latin1", at, end), now_ms);
       this.#line = "";
       at = end + 1;
     }
-    if (at < to) this.#line += bytes.latin1Slice(at, to);
+    if (at < to) this.#line += bytes.toString("latin1", at, to);
   }
 
   #event(line: string, now_ms: number): void {
     if (!line.startsWith("data:")) return;
     if (carriesText.test(line)) this.#sink.onText(now_ms);
-    else if (line.includes("[DONE]")) this.done = true;
-    else if (line.startsWith('{"error"', line.indexOf("{"))) this.error ||= line.slice(5, 500);
+    else if (line.includes("[DONE]")) this.#done = true;
+    else if (line.startsWith('{"error"', line.indexOf("{"))) this.#failure ||= line.slice(5, 500);
     if (line.includes('"completion_tokens"')) this.#readUsage(line);
   }
 

@@ -1,4 +1,4 @@
-/** When requests are sent, as milliseconds from the start of a run; `undefined` = no more. */
+/** When the requests of an open loop are sent, as milliseconds from the start of a run. */
 import type { Random } from "../../../runtime/capabilities.ts";
 
 export type ArrivalProcess = "poisson" | "constant";
@@ -14,13 +14,4 @@ export function* arrivalsAtRate(
     yield at_ms;
     at_ms += process === "constant" ? mean_ms : -Math.log(1 - random.unit()) * mean_ms;
   }
-}
-
-/** A recorded schedule, `speedup` times as fast; it starts with the first record. */
-export function* arrivalsOfTrace(
-  timestamps_ms: readonly number[],
-  speedup: number,
-): Generator<number, void> {
-  const first_ms = timestamps_ms[0] ?? 0;
-  for (const at_ms of timestamps_ms) yield (at_ms - first_ms) / speedup;
 }

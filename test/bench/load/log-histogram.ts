@@ -35,10 +35,10 @@ export class LogHistogram {
     let left = Math.floor(q * this.#count) + 1;
     for (let bucket = 0; bucket <= buckets; bucket += 1) {
       left -= this.#counts[bucket] ?? 0;
-      if (left <= 0) return Math.min(this.#max, bucket === 0 ? 0 : valueOf(bucket));
+      if (left <= 0) return Math.min(this.#max, bucket === 0 ? 0 : middleOf(bucket));
     }
     return this.max;
   }
 }
 
-const valueOf = (bucket: number) => least * Math.exp(growth * (bucket - 0.5));
+const middleOf = (bucket: number) => least * Math.exp(growth * (bucket - 0.5));

@@ -1,12 +1,6 @@
 /** What one load run is: where to, what is asked, when, and its bounds. Every run ends by itself. */
+import type { TraceRequest } from "../replay/trace.ts";
 import type { ArrivalProcess } from "./arrivals.ts";
-
-export type TraceRow = {
-  readonly timestamp_ms: number;
-  readonly input_length: number;
-  readonly output_length: number;
-  readonly hash_ids: readonly number[];
-};
 
 export type LoadSource =
   | {
@@ -18,7 +12,7 @@ export type LoadSource =
     }
   | {
       readonly kind: "trace";
-      readonly rows: readonly TraceRow[];
+      readonly rows: readonly TraceRequest[];
       /** Tokens that one block id of the trace stands for. */
       readonly block_tokens: number;
     };
@@ -28,7 +22,7 @@ export type LoadArrival =
   | { readonly kind: "closed"; readonly concurrency: number }
   /** So many a second, whatever comes back. */
   | { readonly kind: "rate"; readonly per_s: number; readonly process: ArrivalProcess }
-  /** When the trace says; its rows are the source too. */
+  /** When the trace says: at its timestamps, or think time after the answers it waits for. */
   | { readonly kind: "trace"; readonly speedup: number };
 
 export type LoadPlan = {

@@ -1,4 +1,5 @@
 /** The bodies of a run's requests, made ahead of their time so that making them delays none. */
+import type { TraceRequest } from "../replay/trace.ts";
 import type { LoadPlan } from "./plan.ts";
 import { Prompts } from "./prompts.ts";
 
@@ -6,22 +7,30 @@ export type LoadRequest = { readonly path: string; readonly payload: string };
 
 const slot = "the prompt goes here";
 
-/** One after the other; ends with the trace, and never before that. */
+/** One after the other, in the trace's order; ends with the trace, and never before that. */
 export function* requestBodies(plan: LoadPlan): Generator<LoadRequest, void> {
   const { source } = plan;
+  if (source.kind === "trace") {
+    const ofRow = traceBodies(plan);
+    for (const row of source.rows) yield ofRow(row);
+    return;
+  }
   const path = pathOf(plan);
-  if (source.kind === "synthetic") {
-    const prompts = new Prompts(source, plan.seed);
-    const [head = "", tail = ""] = template(plan, source.osl).split(slot);
-    // The words need no escapes, so the body needs no JSON of its own.
-    for (;;) yield { path, payload: head + prompts.next() + tail };
-  }
+  const prompts = new Prompts(source, plan.seed);
+  const [head = "", tail = ""] = template(plan, source.osl).split(slot);
+  // The words need no escapes, so the body needs no JSON of its own.
+  for (;;) yield { path, payload: head + prompts.next() + tail };
+}
+
+/** The body for any row of the trace: rows that wait for answers do not come in order. */
+export function traceBodies(plan: LoadPlan): (row: TraceRequest) => LoadRequest {
+  const path = pathOf(plan);
   const prompts = new Prompts({ isl: 0, shared: 0 }, plan.seed);
-  for (const { hash_ids, input_length, output_length } of source.rows) {
+  const block_tokens = plan.source.kind === "trace" ? plan.source.block_tokens : 1;
+  return ({ hash_ids, input_length, output_length }) => {
     const [head = "", tail = ""] = template(plan, output_length).split(slot);
-    const prompt = prompts.ofBlocks(hash_ids, source.block_tokens, input_length);
-    yield { path, payload: head + prompt + tail };
-  }
+    return { path, payload: head + prompts.ofBlocks(hash_ids, block_tokens, input_length) + tail };
+  };
 }
 
 function pathOf(plan: LoadPlan): string {

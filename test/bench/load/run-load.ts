@@ -7,10 +7,11 @@
  */
 import { SeededRandom } from "../../../runtime/random.ts";
 import { HttpClient } from "../http-client.ts";
-import { arrivalsAtRate, arrivalsOfTrace } from "./arrivals.ts";
+import type { TraceRequest } from "../replay/trace.ts";
+import { type ArrivalProcess, arrivalsAtRate } from "./arrivals.ts";
 import { LogHistogram } from "./log-histogram.ts";
 import type { LoadPlan } from "./plan.ts";
-import { type LoadRequest, requestBodies } from "./request-bodies.ts";
+import { type LoadRequest, requestBodies, traceBodies } from "./request-bodies.ts";
 
 /** One request; all times in ms, `due_ms` from the start of the run, the others from `due_ms`. */
 export type LoadRecord = {
@@ -44,6 +45,7 @@ export type LoadProgress = (now: {
   readonly ended: number;
   readonly errors: number;
   readonly tokens: number;
+  readonly last: boolean;
 }) => void;
 
 const warm_up_parallel = 16;
@@ -94,20 +96,29 @@ class LoadRun {
     this.#counting = true;
     const cpu = process.cpuUsage();
     this.#started_ms = performance.now();
-    if (plan.arrival.kind === "closed") {
-      await this.#closedLoop(plan.arrival.concurrency, plan.requests);
-    } else {
-      await this.#openLoop();
-    }
+    await this.#drive();
     const wall_ms = performance.now() - this.#started_ms;
     const { user, system } = process.cpuUsage(cpu);
-    this.#report();
+    this.#report(true);
     return {
       records: this.#records,
       itl_ms: this.#itl_ms,
       wall_ms,
       client_cpu: (user + system) / 1000 / wall_ms,
     };
+  }
+
+  #drive(): Promise<void> {
+    const { arrival, source, requests } = this.#plan;
+    switch (arrival.kind) {
+      case "closed":
+        return this.#closedLoop(arrival.concurrency, requests);
+      case "rate":
+        return this.#openLoop(arrival.per_s, arrival.process);
+      case "trace":
+        if (source.kind !== "trace") throw new Error("a schedule needs a trace");
+        return this.#schedule(source.rows, arrival.speedup);
+    }
   }
 
   close(): void {
@@ -130,30 +141,49 @@ class LoadRun {
     await Promise.all(Array.from({ length: concurrency }, one));
   }
 
-  async #openLoop(): Promise<void> {
-    const { requests, duration_ms } = this.#plan;
+  async #openLoop(per_s: number, process: ArrivalProcess): Promise<void> {
+    const { requests, duration_ms, seed } = this.#plan;
     const under_way: Promise<void>[] = [];
-    const arrivals = this.#arrivals();
+    const arrivals = arrivalsAtRate(per_s, process, new SeededRandom(seed));
     while (under_way.length < requests) {
       const body = this.#bodies.next().value;
       const due_ms = arrivals.next().value;
-      if (body === undefined || due_ms === undefined || due_ms > duration_ms) break;
+      if (body === undefined || due_ms > duration_ms) break;
       await this.#until(due_ms);
       under_way.push(this.#sendWhenFree(body, due_ms));
     }
     await Promise.all(under_way);
   }
 
-  #arrivals(): Iterator<number, void> {
-    const { arrival, source, seed } = this.#plan;
-    if (arrival.kind === "rate") {
-      return arrivalsAtRate(arrival.per_s, arrival.process, new SeededRandom(seed));
+  /** Rows leave at their time; a row that waits for answers, its think time after the last one. */
+  async #schedule(rows: readonly TraceRequest[], speedup: number): Promise<void> {
+    const { requests, duration_ms } = this.#plan;
+    const bodyOf = traceBodies(this.#plan);
+    const chosen = rows.slice(0, requests).map((row) => ({
+      row,
+      // true = it was sent and has ended, false = it came too late for this run.
+      end: Promise.withResolvers<boolean>(),
+    }));
+    const send = async ({ row, end }: (typeof chosen)[number], due_ms: number) => {
+      if (due_ms > duration_ms) return end.resolve(false);
+      const body = bodyOf(row);
+      await this.#until(due_ms);
+      void this.#sendWhenFree(body, due_ms).then(() => end.resolve(true));
+    };
+    for (const one of chosen) {
+      if (one.row.arrival_ms !== undefined) continue;
+      const before = one.row.after.map((at) => chosen[at]?.end.promise);
+      void Promise.all(before).then((ended) =>
+        ended.every((sent) => sent === true)
+          ? send(one, this.#elapsed_ms() + one.row.delay_ms / speedup)
+          : one.end.resolve(false),
+      );
     }
-    if (arrival.kind !== "trace" || source.kind !== "trace") throw new Error("no schedule");
-    return arrivalsOfTrace(
-      source.rows.map((row) => row.timestamp_ms),
-      arrival.speedup,
-    );
+    const timed = chosen.filter(({ row }) => row.arrival_ms !== undefined);
+    timed.sort((a, b) => (a.row.arrival_ms ?? 0) - (b.row.arrival_ms ?? 0));
+    const first_ms = timed[0]?.row.arrival_ms ?? 0;
+    for (const one of timed) await send(one, ((one.row.arrival_ms ?? 0) - first_ms) / speedup);
+    await Promise.all(chosen.map(({ end }) => end.promise));
   }
 
   async #until(due_ms: number): Promise<void> {
@@ -243,8 +273,9 @@ class LoadRun {
     return performance.now() - this.#started_ms;
   }
 
-  #report(): void {
+  #report(last = false): void {
     this.#progress?.({
+      last,
       elapsed_ms: this.#elapsed_ms(),
       sent: this.#sent,
       ended: this.#records.length,

@@ -82,8 +82,8 @@ function errorKinds(records: readonly LoadRecord[]): Record<string, number> {
   const kinds: Record<string, number> = {};
   for (const { error } of records) {
     if (error === "") continue;
-    // Ids and numbers make every message its own kind.
-    const kind = error.replace(/\d{4,}|[0-9a-f]{8,}/g, "…").slice(0, 160);
+    // Ids and counts would make every message a kind of its own; the status is part of the kind.
+    const kind = error.replace(/(?<!HTTP )\b[\da-f]*\d[\da-f]*\b/gi, "…").slice(0, 160);
     const full = Object.keys(kinds).length >= most_kinds && kinds[kind] === undefined;
     const name = full ? "other" : kind;
     kinds[name] = (kinds[name] ?? 0) + 1;

@@ -32,8 +32,7 @@ export async function startDynamo(options: {
     DYN_SYSTEM_PORT: "-1",
     HF_HUB_OFFLINE: "1",
   };
-  const planes =
-    "--discovery-backend file --request-plane tcp --event-plane zmq".split(" ");
+  const planes = "--discovery-backend file --request-plane tcp --event-plane zmq".split(" ");
   const port = await freePort();
   const block_size = "64";
   const { python, tokenizer, workers = 4, speedup_ratio = 1_000_000 } = options;

@@ -1,1 +1,3 @@
-export function htmlReport(_t: string, _r: unknown, _x: unknown): string { return ""; }
+export function htmlReport(_t: string, _r: unknown, _x: unknown): string {
+  return "";
+}

@@ -1,7 +1,6 @@
 /** The routers that a replay can run: the very code that routes live traffic. */
 import { newCandidate } from "../../../actors/router/candidate.ts";
 import { CacheIndex, tierNumbers } from "../../../actors/router/index/cache-index.ts";
-import { newPolicyState, policies, type RouterMode } from "../../../actors/router/policy.ts";
 import { KvDispatcher } from "../../../actors/router/policy/dispatcher.ts";
 import type { KvPolicyOptions } from "../../../actors/router/policy/kv-policies.ts";
 import type { PassSums } from "../../../actors/router/policy/pass-rates.ts";
@@ -11,6 +10,7 @@ import {
   type ReportedLoad,
   type WorkerLimits,
 } from "../../../actors/router/policy/worker-state.ts";
+import { newPolicyState, policies, type RouterMode } from "../../../actors/router/policy.ts";
 import { pairsOf } from "../../../llm/block-table.ts";
 import type { KvEvent } from "../../../llm/kv-event.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
@@ -125,7 +125,12 @@ export class PlainReplayRouter implements ReplayRouter {
       exclude: [],
       pin: "",
     } as const;
-    const choice = policies[this.mode](this.candidates, { ...route, exclude: [] }, this.random, this.state);
+    const choice = policies[this.mode](
+      this.candidates,
+      { ...route, exclude: [] },
+      this.random,
+      this.state,
+    );
     if (choice.kind === "refused") return { kind: "refused", request, message: choice.message };
     const worker = this.candidates.indexOf(choice.candidate);
     choice.candidate.in_flight++;

@@ -46,7 +46,10 @@ export function spreadOf(samples: number[]): Spread {
 export const ttftOf = (record: RequestRecord) => record.first_token_ms - record.arrival_ms;
 export const e2eOf = (record: RequestRecord) => record.end_ms - record.arrival_ms;
 
-export function reportOf({ records, workers, end_ms }: ReplayResult, wall_ms: number): ReplayReport {
+export function reportOf(
+  { records, workers, end_ms }: ReplayResult,
+  wall_ms: number,
+): ReplayReport {
   const done = records.filter((record) => record.refused === undefined);
   const input = total(done.map((record) => record.input_length));
   const output = total(done.map((record) => record.output_length));

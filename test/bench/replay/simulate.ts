@@ -155,7 +155,13 @@ class Simulation {
   private arrive(index: number): void {
     const { input_length, hash_ids, session, strict_priority, policy_class } = this.trace[index]!;
     const { trace_block_size, mocker } = this.settings;
-    const names = new TraceBlocks(hash_ids, trace_block_size, input_length, mocker.block_size, index);
+    const names = new TraceBlocks(
+      hash_ids,
+      trace_block_size,
+      input_length,
+      mocker.block_size,
+      index,
+    );
     this.names[index] = names;
     this.records[index]!.arrival_ms = this.now_ms;
     const hashes = pairsOf(names.hashes().sequence_hashes);

@@ -59,7 +59,9 @@ export function readSyntheticOptions(text: string): SyntheticOptions {
     }
     const number = Number(value);
     if (value === "" || !Number.isFinite(number) || number < 0) {
-      throw new SyntheticError(`synthetic trace: ${key} must be a number from 0 on, not "${value}"`);
+      throw new SyntheticError(
+        `synthetic trace: ${key} must be a number from 0 on, not "${value}"`,
+      );
     }
     options[key] = number;
   }

@@ -144,7 +144,10 @@ class Reader {
     return value.map((id) => {
       const at = typeof id === "string" ? this.by_id.get(id) : undefined;
       if (at === undefined) {
-        throw new TraceError(line, `wait_for names ${JSON.stringify(id)}, which no earlier line has`);
+        throw new TraceError(
+          line,
+          `wait_for names ${JSON.stringify(id)}, which no earlier line has`,
+        );
       }
       return at;
     });
@@ -218,7 +221,10 @@ function optionalNumber(fields: Fields, names: readonly string[], line: number) 
   const value = firstOf(fields, names);
   if (value === undefined) return undefined;
   if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
-  throw new TraceError(line, `${names[0]} must be a number from 0 on, not ${JSON.stringify(value)}`);
+  throw new TraceError(
+    line,
+    `${names[0]} must be a number from 0 on, not ${JSON.stringify(value)}`,
+  );
 }
 
 function optionalText(fields: Fields, name: string, line: number): string | undefined {
