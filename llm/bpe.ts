@@ -1,6 +1,7 @@
 import { BYTE_TO_CODE_POINT, writeAlphabet } from "./byte-alphabet.ts";
 import { MergeQueue, SymbolList } from "./merge-queue.ts";
 import { preTokenizer } from "./pre-tokenizers.ts";
+import { PrefixCache, type PrefixCacheOptions } from "./prefix-cache.ts";
 import { TextBuffer } from "./text-buffer.ts";
 import { type Vocab, VocabError } from "./vocab.ts";
 import { MAX_CACHED_WORD_BYTES, type TokenSink, WordCache } from "./word-cache.ts";
@@ -15,6 +16,8 @@ const SPELLED_SPACE = "\u2581";
  */
 export class BpeEncoder {
   private readonly splitter: WordSplitter;
+  /** Undefined where a word's end may depend on text far behind it. */
+  private readonly prefixes: PrefixCache | undefined;
   private readonly text = new TextBuffer();
   private readonly cache = new WordCache();
   private readonly queue = new MergeQueue();
@@ -27,10 +30,14 @@ export class BpeEncoder {
   private spelled = new Uint8Array(2 * MAX_CACHED_WORD_BYTES);
 
   /** Throws VocabError when the vocabulary names a pre-tokenizer that is not known here. */
-  constructor(private readonly vocab: Vocab) {
+  constructor(
+    private readonly vocab: Vocab,
+    options?: PrefixCacheOptions,
+  ) {
     const pre = preTokenizer(vocab.pre);
     if (pre === undefined) throw unknownPreTokenizer(vocab.pre);
     this.splitter = new WordSplitter(pre.steps);
+    if (this.splitter.restartable) this.prefixes = new PrefixCache(options);
     this.merges = new MergeTable(vocab.merges);
     for (let byte = 0; byte < 256; byte++) {
       this.byte_symbols[byte] = this.find(String.fromCodePoint(BYTE_TO_CODE_POINT[byte]!));
@@ -39,20 +46,56 @@ export class BpeEncoder {
   }
 
   encode(text: string, out: TokenSink): void {
-    const { flags } = this.vocab;
-    this.text.fill(flags.escape_spaces ? text.replaceAll(" ", SPELLED_SPACE) : text);
-    const { bytes, starts } = this.text;
+    const spelled = this.vocab.flags.escape_spaces ? text.replaceAll(" ", SPELLED_SPACE) : text;
+    const { prefixes } = this;
+    if (prefixes === undefined) {
+      this.encodeRest(spelled, out);
+      return;
+    }
+    const from = prefixes.begin(spelled, out);
+    if (prefixes.learning) this.encodeAndLearn(spelled, from, out, prefixes);
+    else this.encodeRest(from === 0 ? spelled : spelled.slice(from), out);
+    prefixes.done(out);
+  }
+
+  private encodeRest(text: string, out: TokenSink): void {
+    this.text.fill(text);
+    const { starts } = this.text;
     const words = this.splitter.split(this.text);
     let start = 0;
     for (let i = 0; i < words.count; i++) {
       const end = starts[words.ends[i]!]!;
-      if (!this.cache.append(bytes, start, end, out)) {
-        const from = out.count;
-        this.encodeWord(bytes, start, end, out);
-        this.cache.learn(bytes, start, end, out, from);
-      }
+      this.word(start, end, out);
       start = end;
     }
+  }
+
+  /** The same, and every word's end is told, in units of the whole text. */
+  private encodeAndLearn(
+    text: string,
+    from: number,
+    out: TokenSink,
+    prefixes: PrefixCache,
+  ): void {
+    this.text.fill(text.slice(from));
+    const { points, starts } = this.text;
+    const words = this.splitter.split(this.text);
+    let point = 0;
+    let unit = from;
+    for (let i = 0; i < words.count; i++) {
+      const end = words.ends[i]!;
+      this.word(starts[point]!, starts[end]!, out);
+      for (; point < end; point++) unit += points[point]! > 0xffff ? 2 : 1;
+      prefixes.wordEnded(unit, out);
+    }
+  }
+
+  private word(start: number, end: number, out: TokenSink): void {
+    const { bytes } = this.text;
+    if (this.cache.append(bytes, start, end, out)) return;
+    const from = out.count;
+    this.encodeWord(bytes, start, end, out);
+    this.cache.learn(bytes, start, end, out, from);
   }
 
   private encodeWord(bytes: Uint8Array, start: number, end: number, out: TokenSink): void {

@@ -79,11 +79,20 @@ export class TokenSink {
   count = 0;
 
   push(token: number): void {
-    if (this.count === this.tokens.length) {
-      const grown = new Uint32Array(2 * this.count);
-      grown.set(this.tokens);
-      this.tokens = grown;
-    }
+    if (this.count === this.tokens.length) this.grow(2 * this.count);
     this.tokens[this.count++] = token;
+  }
+
+  append(tokens: Uint32Array): void {
+    const count = this.count + tokens.length;
+    if (count > this.tokens.length) this.grow(2 * count);
+    this.tokens.set(tokens, this.count);
+    this.count = count;
+  }
+
+  private grow(size: number): void {
+    const grown = new Uint32Array(size);
+    grown.set(this.tokens.subarray(0, this.count));
+    this.tokens = grown;
   }
 }

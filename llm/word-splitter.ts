@@ -39,12 +39,19 @@ const NEWLINE = 10;
 const OUTSIDE = -1;
 
 export class WordSplitter {
+  /**
+   * The words behind any word's end are those of the rest alone, and no word's end depends on more
+   * than the run of blanks behind it and one character.
+   */
+  readonly restartable: boolean;
   private readonly steps: readonly PreparedStep[];
   private words = new WordEnds();
   private spare = new WordEnds();
 
   constructor(steps: readonly SplitStep[]) {
     this.steps = steps.map(prepare);
+    const only = steps.length === 1 ? steps[0]!.kind : undefined;
+    this.restartable = only === "gpt2" || only === "llama3";
   }
 
   /** The words of `text`; valid until the next call. Adjacent, covering all of it. */

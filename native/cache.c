@@ -246,7 +246,7 @@ static void cache_evict_block(struct cache *c, int32_t b) {
   else
     range->tail = block->parent;
   if (block->parent >= 0) c->blocks[block->parent].children--;
-  if (block->listed) { bool l = c->news.lost; c->news.lost = l || b == 3; cache_unlist(c, b); c->news.lost = l; }
+  if (block->listed) cache_unlist(c, b);
   block->range = -1;
   block->next = c->free_block;
   c->free_block = b;

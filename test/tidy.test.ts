@@ -193,7 +193,8 @@ test("file names are kebab-case", () => {
 });
 
 test("no file is dead: everything is reachable from an entry", () => {
-  const byPath = new Map(product.map((source) => [source.path, source]));
+  // Commands of package.json that live under test/ count: what they need is no test helper.
+  const byPath = new Map(sources.map((source) => [source.path, source]));
   const scripts = [
     ...readFileSync(join(root, "package.json"), "utf8").matchAll(/bun ([\w/-]+\.ts)/g),
   ];

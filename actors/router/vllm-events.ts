@@ -54,6 +54,15 @@ class BadMessage extends Error {
 }
 
 const END_SEQUENCE = 0xffff_ffff_ffff_ffffn;
+/** A few bytes may claim gigabytes; no list of a batch is longer than a context of tokens. */
+const limits = {
+  useBigInt64: true,
+  maxArrayLength: 4_194_304,
+  maxMapLength: 65_536,
+  maxStrLength: 1_048_576,
+  maxBinLength: 1_048_576,
+  maxExtLength: 1_048_576,
+};
 const batchFields = ["ts", "events", "data_parallel_rank"];
 const storedFields = [
   "type",
@@ -83,7 +92,7 @@ export function decodeVllmMessage(frames: readonly Uint8Array[]): VllmMessage {
   const sequence = view.getBigUint64(0);
   if (sequence === END_SEQUENCE) return { kind: "end" };
   try {
-    return batchOf(Number(sequence), decode(payload, { useBigInt64: true }));
+    return batchOf(Number(sequence), decode(payload, limits));
   } catch (error) {
     // The decoder throws what it likes at broken bytes.
     return { kind: "bad", message: error instanceof Error ? error.message : String(error) };

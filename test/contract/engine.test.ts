@@ -5,14 +5,23 @@ import { EchoEngine } from "../../actors/engine/echo.ts";
 import type { Engine, EngineRequest } from "../../actors/engine/engine.ts";
 import { openLlama } from "../../actors/engine/llama.ts";
 import { MockerEngine } from "../../actors/engine/mocker.ts";
+import { blockHashes } from "../../llm/block-hash.ts";
 import { EngineDriver, GREEDY, request } from "../support/engine-driver.ts";
 import { TEST_MODEL } from "../support/engine-model.ts";
+import { KvReplay, replayOf } from "../support/kv-replay.ts";
 
 const MAX_NUM_SEQS = 64;
 const MAX_QUEUE = 32;
 const LIMITS = { context_length: 512, max_num_seqs: MAX_NUM_SEQS, max_queue: MAX_QUEUE };
 
-const ENGINES: readonly { readonly name: string; readonly open: () => Promise<Engine> }[] = [
+type Row = {
+  readonly name: string;
+  readonly open: () => Promise<Engine>;
+  /** With a cache of a few blocks; absent when nothing is cached. */
+  readonly openSmall?: () => Promise<Engine>;
+};
+
+const ENGINES: readonly Row[] = [
   { name: "echo", open: async () => new EchoEngine({ ...LIMITS, vocab_size: 512 }) },
   {
     name: "mocker",
@@ -21,10 +30,15 @@ const ENGINES: readonly { readonly name: string; readonly open: () => Promise<En
       const options = { max_model_len, max_num_seqs, max_queue, speedup_ratio: 0 };
       return new MockerEngine(options, { drawable: { vocab_size: 512 } });
     },
+    openSmall: async () => {
+      const options = { max_model_len: 512, num_gpu_blocks: 16, speedup_ratio: 0 };
+      return new MockerEngine(options, { drawable: { vocab_size: 512 } });
+    },
   },
   {
     name: "llama",
     open: () => openLlama({ model: TEST_MODEL, kv_tokens: 16384, ...LIMITS }),
+    openSmall: () => openLlama({ model: TEST_MODEL, kv_tokens: 1024, ...LIMITS }),
   },
 ];
 
@@ -41,7 +55,7 @@ function freshPrompt(length: number): number[] {
 
 const SAMPLED = { ...GREEDY, temperature: 1, top_k: 50, top_p: 0.95, seed: 42n };
 
-describe.each([...ENGINES])("engine $name", ({ open }) => {
+describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
   let engine: Engine;
   let driver: EngineDriver;
 
@@ -263,6 +277,55 @@ describe.each([...ENGINES])("engine $name", ({ open }) => {
     const after = engine.stats();
     expect(after.prompt_tokens_total - before.prompt_tokens_total).toBe(4 * prompt.length);
     expect(after.cached_tokens_total - before.cached_tokens_total).toBe(3 * shared);
+  });
+
+  test("KV events name what is cached, as a dump does", async () => {
+    const { block_size } = engine.describe();
+    if (engine.kv_events === undefined) {
+      // Nothing to tell: then nothing may ever be found either.
+      expect(engine.kvDump).toBeUndefined();
+      const again = request(1, freshPrompt(3 * block_size), 2);
+      for (let i = 0; i < 2; i++) expect((await one(again)).finished?.cached_tokens).toBe(0);
+      return;
+    }
+    const replay = replayOf(engine.kvDump!());
+    replay.events = engine.kv_events.nextId();
+    engine.kv_events.onEvent((event) => replay.take(event));
+    const prompt = freshPrompt(3 * block_size + 10);
+    const names = blockHashes(Uint32Array.from(prompt), block_size).sequence_hashes;
+    expect(replay.match(names)).toBe(0);
+    await one(request(1, prompt, 4));
+    expect(replay.match(names)).toBe(3);
+    const branch = [...prompt.slice(0, 2 * block_size), ...freshPrompt(block_size + 1)];
+    const branched = await one(request(2, branch, 1));
+    expect(branched.finished?.cached_tokens).toBe(2 * block_size);
+    expect(replay.match(blockHashes(Uint32Array.from(branch), block_size).sequence_hashes)).toBe(3);
+    await driver.run([3, 4, 5].map((handle) => request(handle, prompt, 4, { choice: handle })));
+    const dump = engine.kvDump!();
+    expect(dump.last_event_id).toBe(engine.kv_events.last_event_id);
+    expect(replayOf(dump).held).toEqual(replay.held);
+    expect(replay.held.size).toBe(engine.stats().cached_blocks);
+    expect(replay.faults).toEqual([]);
+  });
+
+  test("a cache too small for all prompts: each goes as its events say", async () => {
+    const small = await openSmall?.();
+    if (small === undefined) return expect(engine.kv_events).toBeUndefined();
+    const { block_size, total_blocks } = small.describe();
+    const replay = new KvReplay();
+    small.kv_events!.onEvent((event) => replay.take(event));
+    const crowd = new EngineDriver(small);
+    const prompts = Array.from({ length: total_blocks }, () => freshPrompt(2 * block_size + 8));
+    await crowd.run(prompts.map((prompt, i) => request(i, prompt, 1 + (i % 20))));
+    for (const prompt of prompts) {
+      const names = blockHashes(Uint32Array.from(prompt), block_size).sequence_hashes;
+      const expected = replay.match(names) * block_size;
+      const [answer] = await crowd.run([request(1, prompt, 1)]);
+      expect(answer!.finished!.cached_tokens).toBe(expected);
+    }
+    expect(replay.faults).toEqual([]);
+    expect(replayOf(small.kvDump!()).held).toEqual(replay.held);
+    await small.close();
   });
 
   test("embeddings have unit length, or are refused where there are none", async () => {

@@ -1,5 +1,5 @@
 /**
- * vLLM's cache events. The payloads were written by msgspec 0.21 from struct definitions as in vLLM's
+ * vLLM's cache events. The payloads were written by msgspec 0.22 from struct definitions as in vLLM's
  * kv_events.py, with `array_like=True` as until 2025 and without as since.
  */
 import { describe, expect, test } from "bun:test";

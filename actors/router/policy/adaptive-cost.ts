@@ -74,7 +74,19 @@ export function adaptiveScorer(
     if (env.PS) {
       const passes = (backlogTokens(worker) + tokens) / worker.batch_tokens;
       const step = rates.decode_pass_ms + rates.decode_full_ms * usedShare(worker);
-      return prefill_ms + Number(env.QD ?? 0) * (own_weight * (rates.prefill_pass_ms * tokens / worker.batch_tokens + rates.token_squared_ms * tokens * Math.min(tokens, worker.batch_tokens)) + rates.token_squared_ms * backlogTokens(worker) * Math.min(worker.batch_tokens, backlogTokens(worker))) + Number(env.PS) * (Number(env.PC??0)+passes) * step + evict_ms + decodeMs(options, inputs, place, at, rates);
+      return (
+        prefill_ms +
+        Number(env.QD ?? 0) *
+          (own_weight *
+            ((rates.prefill_pass_ms * tokens) / worker.batch_tokens +
+              rates.token_squared_ms * tokens * Math.min(tokens, worker.batch_tokens)) +
+            rates.token_squared_ms *
+              backlogTokens(worker) *
+              Math.min(worker.batch_tokens, backlogTokens(worker))) +
+        Number(env.PS) * (Number(env.PC ?? 0) + passes) * step +
+        evict_ms +
+        decodeMs(options, inputs, place, at, rates)
+      );
     }
     return prefill_ms + evict_ms + decodeMs(options, inputs, place, at, rates);
   };

@@ -80,7 +80,8 @@ export function report(worker: RoutedWorker, load: ReportedLoad): void {
 export function backlogTokens(worker: RoutedWorker): number {
   const { reported, prefill_tokens, prefill_tokens_then } = worker;
   if (reported === undefined) return prefill_tokens;
-  if ((globalThis as any).process.env.BK === "1") return Math.max(0, reported.waiting_prefill_tokens + prefill_tokens - prefill_tokens_then);
+  if ((globalThis as any).process.env.BK === "1")
+    return Math.max(0, reported.waiting_prefill_tokens + prefill_tokens - prefill_tokens_then);
   if ((globalThis as any).process.env.BK === "2") return prefill_tokens;
   const others = Math.max(0, reported.waiting_prefill_tokens - prefill_tokens_then);
   return prefill_tokens + others;
