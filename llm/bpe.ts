@@ -71,12 +71,7 @@ export class BpeEncoder {
   }
 
   /** The same, and every word's end is told, in units of the whole text. */
-  private encodeAndLearn(
-    text: string,
-    from: number,
-    out: TokenSink,
-    prefixes: PrefixCache,
-  ): void {
+  private encodeAndLearn(text: string, from: number, out: TokenSink, prefixes: PrefixCache): void {
     this.text.fill(text.slice(from));
     const { points, starts } = this.text;
     const words = this.splitter.split(this.text);

@@ -38,7 +38,7 @@ export class Detokenizer {
   /** The text that these tokens complete; may be empty. */
   push(tokens: ArrayLike<number>): string {
     let text = "";
-    for (let i = 0; i < tokens.length; i++) text += this.pushOne(tokens[i]!);
+    for (let i = 0; i < tokens.length; i++) text += this.pushToken(tokens[i]!);
     return text;
   }
 
@@ -49,7 +49,8 @@ export class Detokenizer {
     return rest;
   }
 
-  private pushOne(token: number): string {
+  /** As `push` of one token. */
+  pushToken(token: number): string {
     if (!this.show_control && this.tokenizer.isControl(token)) return "";
     const whole = this.held.length === 0 ? this.wholeText(token) : null;
     const text = whole ?? this.join(this.tokenizer.tokenBytes(token));

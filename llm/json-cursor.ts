@@ -78,7 +78,7 @@ export class JsonCursor {
 
   /** The last string as text. */
   text(): string {
-    return decoder.decode(this.string_bytes.subarray(this.string_start, this.string_end));
+    return this.decode(this.string_bytes.subarray(this.string_start, this.string_end));
   }
 
   /** Consumes a whole number that is not negative. */
@@ -118,21 +118,26 @@ export class JsonCursor {
   }
 
   private skip(): void {
-    const { bytes } = this;
     let depth = 0;
     do {
       const byte = this.peek();
       if (byte === QUOTE) this.skipString();
-      else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) depth++;
-      else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth--;
-      else if (byte === undefined || depth < 0) throw this.corrupt();
-      else if (byte !== COMMA && byte !== COLON) {
-        while (isOfScalar(bytes[this.at])) this.at++;
-        if (depth === 0) return;
-        continue;
-      }
-      if (byte !== QUOTE) this.at++;
+      else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+        depth++;
+        this.at++;
+      } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+        depth--;
+        this.at++;
+      } else if (depth > 0 && (byte === COMMA || byte === COLON)) this.at++;
+      else this.skipScalar();
     } while (depth > 0);
+    if (depth < 0) throw this.corrupt();
+  }
+
+  private skipScalar(): void {
+    const start = this.at;
+    while (isOfScalar(this.bytes[this.at])) this.at++;
+    if (this.at === start) throw this.corrupt();
   }
 
   private skipString(): void {
@@ -177,8 +182,17 @@ export class JsonCursor {
   }
 
   private parse(start: number, end: number): unknown {
+    const text = this.decode(this.bytes.subarray(start, end));
     try {
-      return JSON.parse(decoder.decode(this.bytes.subarray(start, end)));
+      return JSON.parse(text);
+    } catch {
+      throw this.corrupt();
+    }
+  }
+
+  private decode(bytes: Uint8Array): string {
+    try {
+      return decoder.decode(bytes);
     } catch {
       throw this.corrupt();
     }

@@ -20,7 +20,7 @@ export type NamedTokens = {
 const K = "tokenizer.ggml.";
 const encoder = new TextEncoder();
 
-/** By spelling in tokenizer_config.json, else by id in config.json, else in generation_config.json. */
+/** By spelling in tokenizer_config.json, else by id in config.json or generation_config.json. */
 export function namedTokens(
   post_processor: Json,
   settings: TokenizerSettings,

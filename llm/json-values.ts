@@ -1,4 +1,4 @@
-/** Values out of JSON files that somebody else wrote: nothing is as promised until it is looked at. */
+/** Values out of JSON files that somebody else wrote: of any type until they are looked at. */
 export type Json = Readonly<Record<string, unknown>>;
 
 /** No model has a tenth of that: a file that says so is damaged. */

@@ -3,7 +3,7 @@ import { type TokenTable, TokenTableBuilder } from "./token-table.ts";
 /** Stands in a merge that merges nothing; no symbol has this number. */
 const NO_SYMBOL = 0xffffffff;
 
-/** Merges from spellings to symbol numbers; spellings that are no token are appended to the table. */
+/** Merges as symbol numbers; spellings that are no token are appended to the table. */
 export class MergeBuilder {
   private readonly symbols: SymbolNumbers;
   private merges: Uint32Array<ArrayBuffer>;

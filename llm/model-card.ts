@@ -95,7 +95,7 @@ export function modelFactsFromFolder(parts: FolderParts, fallback_name: string):
   };
 }
 
-/** The template in its own file goes before the one in tokenizer_config.json, as in transformers. */
+/** The template's own file goes before tokenizer_config.json, as in transformers. */
 function folderTemplate(parts: FolderParts, tokenizer_config: Json): string {
   if (parts.chat_template !== undefined) return templateFromBlob(parts.chat_template);
   const { chat_template } = tokenizer_config;

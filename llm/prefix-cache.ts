@@ -2,7 +2,7 @@
  * Beginnings of texts that were tokenized before. Conversations repeat everything but their last
  * turn and applications repeat their instructions, so a long text is mostly one that was seen.
  *
- *   text    │ chunk 0 │ chunk 1 │ chunk 2 │ rest      a path in a tree, keyed by the chunks themselves
+ *   text    │ chunk 0 │ chunk 1 │ chunk 2 │ rest     a path in a tree, keyed by the chunks
  *   tokens  │ …    c0 │ …    c1 │ …    c2 │           each node: tokens up to its checkpoint
  *
  * A checkpoint is the end of a word that no text behind the chunk can change; tokenizing goes on

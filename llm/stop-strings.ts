@@ -22,6 +22,11 @@ export class StopMatcher {
     this.stops = stops.filter((stop) => stop !== "").map((stop) => new Automaton(stop));
   }
 
+  /** There is nothing to look for: text goes through as it is. */
+  get idle(): boolean {
+    return this.stops.length === 0;
+  }
+
   /** Nothing more comes out once a stop string was found. */
   push(text: string): StopResult {
     if (this.found !== undefined) return { text: "", stop: this.found };

@@ -15,6 +15,8 @@ export type {
   KvEvent as WireKvEvent,
   LogitBias,
   ModelCard,
+  PassSums as WirePassSums,
+  RouteHints,
   SamplingParams,
   TokenLogprob,
   TreeNode,
@@ -58,6 +60,7 @@ export type FetchKvDump = Kind<"fetch_kv_dump", t.FetchKvDump> & Ask<KvDumpPage>
 // router: stream ↔ router
 export type Plan = Kind<"plan", t.Plan>;
 export type Route = Kind<"route", t.Route> & Ask<Plan | Refused>;
+export type RouteFirst = Kind<"route_first", t.RouteFirst>;
 export type RouteEnded = Kind<"route_ended", t.RouteEnded>;
 
 // control
@@ -88,7 +91,7 @@ export type WorkerMessage =
 /** What the consumer of an answer understands from a worker. */
 export type ConsumerMessage = TokenBatch;
 /** What a router understands, beside what its own timers and watches tell it. */
-export type RouterMessage = Route | RouteEnded | WorkerLoad | KvEvents;
+export type RouterMessage = Route | RouteFirst | RouteEnded | WorkerLoad | KvEvents;
 /** What the inspector actor of every process understands. */
 export type InspectMessage = GetTree | GetSnapshot | GetProcess;
 
@@ -119,6 +122,7 @@ export const messageTable = [
   { id: 104, kind: "route", codec: codecs.Route },
   { id: 105, kind: "plan", codec: codecs.Plan },
   { id: 106, kind: "route_ended", codec: codecs.RouteEnded },
+  { id: 107, kind: "route_first", codec: codecs.RouteFirst },
   { id: 112, kind: "progress", codec: codecs.Progress },
   { id: 113, kind: "drain", codec: codecs.Drain },
   { id: 114, kind: "drained", codec: codecs.Drained },

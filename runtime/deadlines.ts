@@ -41,6 +41,7 @@ export class Deadlines {
     const due_ms = Math.ceil(entry.deadline_ms);
     let bucket = this.#latest;
     if (bucket === undefined || bucket.due_ms !== due_ms) {
+      if (bucket !== undefined && bucket.first === undefined) this.#buckets.delete(bucket.due_ms);
       bucket = this.#buckets.get(due_ms) ?? this.#open(due_ms);
       this.#latest = bucket;
     }
@@ -60,6 +61,9 @@ export class Deadlines {
     entry.bucket = undefined;
     entry.earlier = undefined;
     entry.later = undefined;
+    // Long deadlines that are met would leave a bucket for every millisecond; of one that is gone
+    // only the number in the heap stays.
+    if (bucket.first === undefined && bucket !== this.#latest) this.#buckets.delete(bucket.due_ms);
   }
 
   /** Stops the timer; entries are left as they are. */

@@ -33,10 +33,10 @@ export class Counter implements Series {
 
 export class Gauge implements Series {
   value = 0;
-  readonly #read: (() => number) | undefined;
+  #read: (() => number) | undefined;
 
-  /** With `read`, the value is asked for when it is rendered. */
-  constructor(read?: () => number) {
+  /** The value is asked for when it is rendered; the last reader counts. */
+  readWith(read: () => number): void {
     this.#read = read;
   }
 
@@ -113,7 +113,10 @@ export class Metrics {
   }
 
   gauge(name: string, help: string, labels: Labels = {}, read?: () => number): Gauge {
-    return this.#series(name, help, "gauge", labels, () => new Gauge(read)) as Gauge;
+    const gauge = this.#series(name, help, "gauge", labels, () => new Gauge()) as Gauge;
+    // Also of one that is there: whoever read it before may have been killed.
+    if (read !== undefined) gauge.readWith(read);
+    return gauge;
   }
 
   /** `bounds` ascend and are those of the first call for each series. */

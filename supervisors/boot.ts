@@ -4,7 +4,7 @@
  */
 import type { LogLevel } from "../runtime/capabilities.ts";
 import type { EngineName, RouterMode } from "./settings/flags.ts";
-import type { MockerSettings } from "./settings/settings.ts";
+import type { MockerSettings, RouterSettings } from "./settings/settings.ts";
 
 type Common = {
   /** Sockets of this node's processes; mode 700. */
@@ -41,6 +41,7 @@ export type FrontendBoot = Common & {
   readonly port: number;
   readonly share_port: boolean;
   readonly router_mode: RouterMode;
+  readonly router: RouterSettings;
   readonly api_keys: readonly string[];
   readonly cors_origin: string;
   readonly ignore_unknown_fields: boolean;

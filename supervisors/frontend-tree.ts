@@ -12,7 +12,7 @@
  */
 import { FrontendActor, type FrontendOptions } from "../actors/frontend/frontend.ts";
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
-import { RouterActor, type RouterOptions } from "../actors/router/router.ts";
+import { type RouterOptions, routerOf } from "../actors/router/router.ts";
 import { AnswersActor, type AnswersOptions } from "../actors/stream/stream.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
 
@@ -30,7 +30,7 @@ export function frontendTree(options: FrontendTreeOptions, discovery: ChildSpec)
     children: [
       discovery,
       { id: "inspector", start: () => new ProcessInspector({ role: "frontend" }) },
-      { id: "router", start: () => new RouterActor(options.router) },
+      { id: "router", start: () => routerOf(options.router) },
       { id: "answers", start: () => new AnswersActor(options.answers) },
       { id: "door", role: "frontend", start: () => new FrontendActor(options.door) },
     ],

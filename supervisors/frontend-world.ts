@@ -6,6 +6,7 @@ import {
   ModelDirectory,
   readOrigins,
 } from "../actors/frontend/frontend.ts";
+import type { KvPolicyOptions } from "../actors/router/router.ts";
 import { type AnswersMessage, startAnswerWith } from "../actors/stream/stream.ts";
 import type { RouterMessage } from "../proto/index.ts";
 import type { Message } from "../runtime/message.ts";
@@ -16,6 +17,7 @@ import type { FrontendBoot } from "./boot.ts";
 import type { Discovery } from "./discovery.ts";
 import type { FrontendTreeOptions } from "./frontend-tree.ts";
 import { frontendPaths } from "./paths.ts";
+import type { RouterSettings } from "./settings/settings.ts";
 
 export function frontendWorld(
   boot: FrontendBoot,
@@ -27,7 +29,11 @@ export function frontendWorld(
   // undefined while it restarts: whoever asks tries again.
   const router = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
   return {
-    router: { mode: boot.router_mode, watch: (listener) => discovery.watchWorkers(listener) },
+    router: {
+      mode: boot.router_mode,
+      watch: (listener) => discovery.watchWorkers(listener),
+      policy: policyOf(boot.router),
+    },
     answers: { router, tokenizerOf: (name) => models.get(name)?.tokenizer },
     door: {
       host: boot.host,
@@ -50,6 +56,16 @@ export function frontendWorld(
         version: boot.version,
       },
     },
+  };
+}
+
+function policyOf(router: RouterSettings): KvPolicyOptions {
+  const { policy, queue_threshold, temperature, session_ttl_ms, session_mode } = router;
+  return {
+    name: policy,
+    temperature,
+    ...(queue_threshold < 0 ? {} : { queue_threshold }),
+    ...(session_ttl_ms === 0 ? {} : { affinity: { mode: session_mode, ttl_ms: session_ttl_ms } }),
   };
 }
 

@@ -291,6 +291,7 @@ class RunningRoot implements Root {
       port: this.port,
       share_port: settings.frontends > 1,
       router_mode: settings.router_mode,
+      router: settings.router,
       api_keys: settings.api_keys,
       cors_origin: settings.cors_origin,
       ignore_unknown_fields: settings.ignore_unknown_fields,

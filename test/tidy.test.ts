@@ -31,7 +31,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   runtime: ["protobufjs/minimal.js", "hyperid", "pino", "bun:sqlite"],
   llm: ["@huggingface/jinja"],
   native: ["bun:ffi"],
-  actors: ["zod"],
+  actors: ["zod", "@msgpack/msgpack"],
   supervisors: ["yaml"],
   deploy: [],
 };
@@ -52,7 +52,7 @@ const bannedOutsideRuntime: readonly (readonly [RegExp, string])[] = [
     /\bBun\.(serve|spawn|spawnSync|file|write|connect|listen|sleep|nanoseconds|stdin|env)\b/,
     "use a capability",
   ],
-  [/(?<![.\w])fetch\(/, "use net.fetch"],
+  [/(?<![.\w])(?<!private )fetch\(/, "use net.fetch"],
   [/new (WebSocket|Worker)\(/, "use a capability"],
 ];
 

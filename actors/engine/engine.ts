@@ -12,6 +12,7 @@
  */
 
 import type { KvDump } from "../../llm/kv-event.ts";
+import type { WirePassSums as PassSums } from "../../proto/index.ts";
 import type { KvEventLog } from "./kv-event-log.ts";
 
 /** How the next token is drawn. Neutral values switch a stage off; they are given on each line. */
@@ -118,6 +119,8 @@ export type EngineStats = {
   readonly generated_tokens_total: number;
   readonly steps_total: number;
   readonly step_ms_last: number;
+  /** Prompt tokens, waiting and running, that no pass has computed yet; absent when not known. */
+  readonly waiting_prefill_tokens?: number;
 };
 
 export interface Engine {
@@ -144,6 +147,8 @@ export interface Engine {
   /** Calls back, on the JavaScript thread, whenever `poll` has something new. One listener. */
   onWake(listener: () => void): void;
   stats(): EngineStats;
+  /** Sums over all passes since the start; absent when the engine keeps none. */
+  passSums?(): PassSums;
   /** Everything the prefix cache holds as of `kv_events`; there exactly when that is. */
   kvDump?(): KvDump;
   /** Frees everything; live requests end without a further event. */

@@ -279,12 +279,14 @@ export class MockerEngine implements Engine {
       generated_tokens_total: 0,
       steps_total: 0,
       step_ms_last: 0,
+      waiting_prefill_tokens: 0,
     };
     for (const rank of this.#ranks) {
       stats.running += rank.running_count;
       stats.waiting += rank.waiting_count;
       stats.used_blocks += rank.pool.used;
       stats.cached_blocks += rank.pool.cached;
+      stats.waiting_prefill_tokens += rank.uncomputedTokens();
       stats.prompt_tokens_total += rank.totals.prompt;
       stats.cached_tokens_total += rank.totals.cached;
       stats.generated_tokens_total += rank.totals.generated;

@@ -25,9 +25,14 @@ export function chatChunks(head: ChunkHead, with_logprobs: boolean): ChunkFormat
   const start = opening(head, "chat.completion.chunk");
   const close = head.include_usage ? '}],"usage":null}' : "}]}";
   const plain = `},"logprobs":null,"finish_reason":null${close}`;
+  const deltas: string[] = [];
+  const delta = (choice: number): string => {
+    deltas[choice] ??= `${start}"choices":[{"index":${choice},"delta":{`;
+    return deltas[choice];
+  };
   const piece = (choice: number, piece: AnswerPiece, first: boolean): string => {
     const role = first ? '"role":"assistant","content":' : '"content":';
-    const body = `${start}"choices":[{"index":${choice},"delta":{${role}${quoted(piece.text)}`;
+    const body = delta(choice) + role + quoted(piece.text);
     if (!with_logprobs) return body + plain;
     const content = JSON.stringify((piece.logprobs ?? []).map(chatLogprob));
     return `${body}},"logprobs":{"content":${content},"refusal":null},"finish_reason":null${close}`;
@@ -70,8 +75,11 @@ function opening(head: ChunkHead, object: string): string {
   );
 }
 
+const plainText = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
+
 /** JSON.stringify also escapes lone surrogates, so a chunk is always valid UTF-8. */
-const quoted = (text: string): string => JSON.stringify(text);
+export const quoted = (text: string): string =>
+  plainText.test(text) ? `"${text}"` : JSON.stringify(text);
 
 function finish(end: AnswerEnd): string {
   const reason = `"finish_reason":"${end.reason}"`;

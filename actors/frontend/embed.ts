@@ -65,7 +65,7 @@ class EmbedAttempt {
     } catch (error) {
       if (!(error instanceof AskError)) throw error;
       const code = error.code === "deadline" ? "deadline" : "worker_lost";
-      return { kind: "refused", request, code, message: `The embedding failed: ${error.message}` };
+      return refused(request, code, `The embedding failed: ${error.message}`);
     }
   }
 
@@ -75,7 +75,7 @@ class EmbedAttempt {
     const router = this.#peers.router();
     if (router === undefined) {
       const message = "The router is being restarted. Try again.";
-      return { kind: "refused", request, code: "no_worker", message };
+      return refused(request, "no_worker", message);
     }
     const options =
       this.#trace === undefined ? { deadline_ms } : { deadline_ms, trace: this.#trace };
@@ -87,10 +87,10 @@ class EmbedAttempt {
     );
     if (plan.kind === "refused") return plan;
     const end = (outcome: string) =>
-      router.tell({ kind: "route_ended", request, worker: plan.worker, outcome });
+      router.tell({ kind: "route_ended", request, worker: plan.worker, outcome, output_tokens: 0 });
     if (this.#abandoned || plan.ref === undefined) {
       end("cancelled");
-      return { kind: "refused", request, code: "cancelled", message: "The client left." };
+      return refused(request, "cancelled", "The client left.");
     }
     this.#worker = resolve(plan.ref);
     try {
@@ -112,6 +112,10 @@ class EmbedAttempt {
     this.#abandoned = true;
     this.#worker?.tell({ kind: "cancel", request: this.#request.request, reason, choices: [] });
   }
+}
+
+function refused(request: string, code: string, message: string): Refused {
+  return { kind: "refused", request, code, message, retry_after_ms: 0 };
 }
 
 /** u32 little endian each, as the wire wants them; every host of ours is little endian. */

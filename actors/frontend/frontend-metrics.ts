@@ -8,6 +8,7 @@ import type { Counter, Gauge, Histogram, Metrics } from "../../runtime/metrics.t
 import type { AnswerUsage } from "../stream/stream.ts";
 import { errorClass } from "./api-error.ts";
 import type { Endpoint } from "./prepare.ts";
+import type { TimedStage } from "./prompt-text.ts";
 
 export type RequestType = "stream" | "unary";
 
@@ -44,11 +45,13 @@ type ModelSeries = {
   readonly output_total: Counter;
 };
 
-export class FrontendMetrics {
+export class FrontendMetrics implements TimedStage {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #models = new Map<string, ModelSeries>();
   readonly #stages = new Map<string, Histogram>();
+  readonly #ended = new Map<string, Counter>();
+  #stage_from_ms = 0;
 
   constructor(metrics: Metrics, clock: Clock) {
     this.#metrics = metrics;
@@ -71,6 +74,17 @@ export class FrontendMetrics {
   /** A request that never got as far as a stream actor. `model` is "" unless it is a served one. */
   refused(model: string, endpoint: Endpoint, type: RequestType, status: number): void {
     this.#count(model, endpoint, type, "error", errorClass(status));
+  }
+
+  begin(): void {
+    this.#stage_from_ms = this.#clock.now_ms();
+  }
+
+  /** Nothing waits between `begin` and `end`, so that one start time is enough. */
+  end(stage: "template" | "tokenize"): void {
+    const from_ms = this.#stage_from_ms;
+    this.stage(stage, from_ms);
+    this.begin();
   }
 
   /** How long a step before the first token took. */
@@ -118,8 +132,18 @@ export class FrontendMetrics {
     status: string,
     error_type: string,
   ): void {
-    const labels = { model, endpoint, request_type, status, error_type };
-    this.#metrics.counter(`${prefix}_requests_total`, "Requests that have ended", labels).add();
+    const key = `${model}\n${endpoint}\n${request_type}\n${status}\n${error_type}`;
+    let series = this.#ended.get(key);
+    if (series === undefined) {
+      const labels = { model, endpoint, request_type, status, error_type };
+      series = this.#metrics.counter(
+        `${prefix}_requests_total`,
+        "Requests that have ended",
+        labels,
+      );
+      this.#ended.set(key, series);
+    }
+    series.add();
   }
 
   #modelSeries(model: string): ModelSeries {

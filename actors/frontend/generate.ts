@@ -26,6 +26,7 @@ import {
   prepareChat,
   prepareCompletion,
 } from "./prepare.ts";
+import { routeHintsOf } from "./route-hints.ts";
 import type { ServedModel } from "./served-model.ts";
 import { clientGone, StreamedOutput } from "./streamed-output.ts";
 import { json, jsonText, type Visit } from "./visit.ts";
@@ -136,7 +137,9 @@ export class Generator {
       request: visit.id,
       deadline_ms: Math.max(1, Math.round(settings.deadline_ms - spent_ms)),
       pin: headers.get("x-dynamo-worker-instance-id") ?? headers.get("x-worker-instance-id") ?? "",
+      hints: routeHintsOf(headers),
       default_max_tokens: settings.default_max_tokens,
+      timed: this.#parts.metrics,
     };
   }
 

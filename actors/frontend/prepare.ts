@@ -2,12 +2,19 @@
  * A checked body and a model → the answers to start. Pure but for the seed drawn from `random`;
  * everything that is wrong is an ApiError (400).
  */
+import type { RouteHints } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import type { AnswerRequest } from "../stream/stream.ts";
 import { invalidValue, unsupported } from "./api-error.ts";
 import type { ChatBody } from "./chat-fields.ts";
 import type { CompletionBody } from "./completion-fields.ts";
-import { decodeTokens, encodeChat, type Prompt, readPrompts } from "./prompt-text.ts";
+import {
+  decodeTokens,
+  encodeChat,
+  type Prompt,
+  readPrompts,
+  type TimedStage,
+} from "./prompt-text.ts";
 import {
   answerBudget,
   checkTogether,
@@ -26,8 +33,11 @@ export type PrepareContext = {
   readonly deadline_ms: number;
   /** Worker named by the client, else empty. */
   readonly pin: string;
+  /** What else it said of routing. */
+  readonly hints?: RouteHints | undefined;
   /** Chat answers without a limit of their own end here. */
   readonly default_max_tokens: number;
+  readonly timed: TimedStage;
 };
 
 export type Generation = {
@@ -62,6 +72,7 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
     body.messages,
     body.add_generation_prompt ?? true,
     templateVariables(body),
+    ctx.timed,
   );
   const wanted = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   const max_tokens = answerBudget(model, tokens.length, wanted, ctx.default_max_tokens, "messages");
@@ -76,6 +87,7 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
     logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : -1,
     deadline_ms: ctx.deadline_ms,
     pin: ctx.pin,
+    ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
   };
   return {
     endpoint: "chat_completions",
@@ -106,7 +118,9 @@ export function prepareCompletion(
   const best_of = body.best_of ?? n;
   const sampling = samplingOf(body, model, ctx.random);
   checkCompletion(body, n, best_of);
+  ctx.timed.begin();
   const prompts = readPrompts(model, body.prompt, "prompt", choicesLimit);
+  ctx.timed.end("tokenize");
   checkTogether(body, sampling, prompts.length, best_of);
   const logprobs = best_of > n ? (body.logprobs ?? 0) : (body.logprobs ?? -1);
   const answers = prompts.map((prompt, i): AnswerRequest => {
@@ -132,6 +146,7 @@ export function prepareCompletion(
       logprobs,
       deadline_ms: ctx.deadline_ms,
       pin: ctx.pin,
+      ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
     };
   });
   return {

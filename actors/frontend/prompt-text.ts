@@ -94,15 +94,23 @@ function textPrompt(model: ServedModel, text: string, param: string): Prompt {
   return { param, tokens, text };
 }
 
+/** Measures what one part of the preparation takes: `end` also begins the next one. */
+export interface TimedStage {
+  begin(): void;
+  end(stage: "template" | "tokenize"): void;
+}
+
 /** Conversation → tokens by the model's own template. Throws ApiError (400). */
 export function encodeChat(
   model: ServedModel,
   messages: readonly ChatMessage[],
   add_generation_prompt: boolean,
   variables: TemplateVariables,
+  timed: TimedStage,
 ): Uint32Array {
   const turns = messages.map(templateMessage);
   let text: string;
+  timed.begin();
   try {
     text = model.renderChat(turns, { add_generation_prompt, variables });
   } catch (error) {
@@ -114,7 +122,9 @@ export function encodeChat(
       "messages",
     );
   }
+  timed.end("template");
   const tokens = encodeText(model, text, chatMode(model, text), "messages");
+  timed.end("tokenize");
   if (tokens.length === 0)
     throw invalidValue("The messages render to an empty prompt.", "messages");
   return tokens;

@@ -34,6 +34,8 @@ export class StreamedOutput implements AnswerOutput {
   readonly #writer: SseWriter;
   readonly #delivered: number[];
   readonly #begun: boolean[];
+  /** What every event begins with, up to the cursor. */
+  readonly #id: string;
   #cursor: string;
   #committed = false;
   #resolve: (response: Response) => void = () => {};
@@ -45,6 +47,7 @@ export class StreamedOutput implements AnswerOutput {
     this.#writer = new SseWriter({ rounds, buffer_chars, drained, cancelled });
     this.#delivered = new Array<number>(options.choices).fill(0);
     this.#begun = new Array<boolean>(options.choices).fill(false);
+    this.#id = `id: ${options.request}:`;
     this.#cursor = this.#delivered.join(".");
     this.response = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -113,7 +116,7 @@ export class StreamedOutput implements AnswerOutput {
   }
 
   #send(data: string): boolean {
-    return this.#writer.write(`id: ${this.#options.request}:${this.#cursor}\ndata: ${data}\n\n`);
+    return this.#writer.write(`${this.#id}${this.#cursor}\ndata: ${data}\n\n`);
   }
 }
 

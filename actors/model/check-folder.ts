@@ -37,7 +37,7 @@ export async function listFolder(
   }
 }
 
-/** Is this a model for engines that need no weights? Throws ModelError that says what is missing. */
+/** A model for engines that need no weights? Throws ModelError that says what is missing. */
 export async function checkFolder(
   world: ModelWorld,
   path: string,

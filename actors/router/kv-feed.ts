@@ -205,10 +205,16 @@ export class KvFeed {
     if (entry.state !== "live") return;
     if (first_id > entry.next_id) {
       this.counts.gap();
-      this.fetch(entry);
+      this.catchUp(entry);
     } else {
       this.apply(entry, first_id, events);
     }
+  }
+
+  /** Its connection broke and it is heard of again: it may have forgotten the subscription. */
+  workerBack(worker: string): void {
+    const entry = this.by_worker.get(worker);
+    if (entry?.state === "live" || entry?.state === "fetching") this.subscribe(entry);
   }
 
   /**
@@ -218,7 +224,8 @@ export class KvFeed {
   noteLoad(worker: string, cached_blocks: number): void {
     const entry = this.by_worker.get(worker);
     if (entry === undefined || entry.state !== "live") return;
-    if (cached_blocks === 0 || entry.next_id > 0 || this.index.blocksOf(entry.slot) > 0) {
+    const says_nothing = this.index.source(entry.slot) === "none" || cached_blocks === 0;
+    if (says_nothing || entry.next_id > 0 || this.index.blocksOf(entry.slot) > 0) {
       entry.cached_since_ms = undefined;
       return;
     }
@@ -260,15 +267,16 @@ export class KvFeed {
     });
   }
 
-  private onSubscribed(entry: Entry, { publishes, block_size, next_id }: KvSubscribed): void {
+  private onSubscribed(entry: Entry, reply: KvSubscribed): void {
+    const { publishes, block_size, next_id, caches } = reply;
     if (!publishes) {
       this.fail(entry, "no_events");
       return;
     }
     if (!this.takesBlocksOf(entry, block_size)) return;
-    this.index.setSource(entry.slot, "events");
+    this.index.setSource(entry.slot, caches ? "events" : "none");
     if (entry.fault !== undefined) this.recovered(entry);
-    if (entry.synced) this.fetch(entry);
+    if (entry.synced) this.catchUp(entry);
     else if (next_id === 0) this.live(entry, 0);
     else this.dump(entry);
   }
@@ -314,7 +322,7 @@ export class KvFeed {
         this.dumpOver(entry);
         entry.next_id = from;
         entry.synced = true;
-        this.fetch(entry);
+        this.catchUp(entry);
       }
     });
   }
@@ -338,7 +346,7 @@ export class KvFeed {
     }
   }
 
-  private fetch(entry: Entry): void {
+  private catchUp(entry: Entry): void {
     entry.state = "fetching";
     this.ask(entry, { kind: "fetch_kv_events", from: entry.next_id }, (range) => {
       if (range?.kind !== "kv_range") this.again(entry);
@@ -356,7 +364,7 @@ export class KvFeed {
       return;
     }
     if (!this.apply(entry, first_id, events)) return;
-    if (entry.next_id < next_id) this.fetch(entry);
+    if (entry.next_id < next_id) this.catchUp(entry);
     else this.live(entry, entry.next_id);
   }
 

@@ -10,15 +10,23 @@ import type { Route } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import { type Candidate, requestsOn } from "./candidate.ts";
 
-/** `--router-mode`, as users write it. */
-export const routerModes = [
+/** Modes that look at the workers' load alone. */
+export const loadModes = [
   "round-robin",
   "random",
   "least-loaded",
   "power-of-two",
   "direct",
 ] as const;
+export type LoadMode = (typeof loadModes)[number];
+
+/** `--router-mode`, as users write it. */
+export const routerModes = ["kv", ...loadModes] as const;
 export type RouterMode = (typeof routerModes)[number];
+
+export function isLoadMode(text: string): text is LoadMode {
+  return (loadModes as readonly string[]).includes(text);
+}
 
 export function isRouterMode(text: string): text is RouterMode {
   return (routerModes as readonly string[]).includes(text);
@@ -75,7 +83,7 @@ export function eligible(workers: readonly Candidate[], request: Route): Eligibl
 
 const leastLoaded = pickLowest(requestsOn);
 
-export const policies: Readonly<Record<RouterMode, Choose>> = {
+export const policies: Readonly<Record<LoadMode, Choose>> = {
   "round-robin": chooseNextTurn,
   random: (candidates, _request, random) => chosen(anyOf(candidates, random)),
   "least-loaded": leastLoaded,

@@ -6,6 +6,7 @@ import type {
   Plan,
   Route,
   RouteEnded,
+  RouteFirst,
   TokenBatch,
 } from "../../proto/index.ts";
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./stream.ts";
@@ -19,6 +20,7 @@ export type AnswerInput =
       readonly attempt: number;
       readonly code: string;
       readonly message: string;
+      readonly retry_after_ms?: number;
     }
   /** The router is not there; it is being restarted. */
   | { readonly kind: "router_lost"; readonly attempt: number }
@@ -60,7 +62,7 @@ export type AnswerEffect =
     }
   | { readonly kind: "tell_worker"; readonly message: Credit | Cancel }
   | { readonly kind: "leave_worker" }
-  | { readonly kind: "tell_router"; readonly message: RouteEnded }
+  | { readonly kind: "tell_router"; readonly message: RouteFirst | RouteEnded }
   | { readonly kind: "piece"; readonly piece: AnswerPiece }
   | { readonly kind: "end"; readonly end: AnswerEnd }
   | { readonly kind: "wait_settled" }

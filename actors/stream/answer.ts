@@ -104,7 +104,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "planned":
       return onPlanned(state, input.plan);
     case "route_refused":
-      return fail(state, failure(input.code, input.message), "failed");
+      return fail(state, failure(input.code, input.message, input.retry_after_ms), "failed");
     case "router_lost":
       return onRouterLost(state);
     case "accepted":
@@ -132,7 +132,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
 }
 
 function askRouter(state: AnswerState): AnswerEffect {
-  const { request, model, pin, choices, max_tokens } = state.request;
+  const { request, model, pin, hints, choices, max_tokens } = state.request;
   const route: Route = {
     kind: "route",
     request,
@@ -141,6 +141,7 @@ function askRouter(state: AnswerState): AnswerEffect {
     max_tokens: choices * max_tokens,
     exclude: [...state.excluded],
     pin,
+    ...(hints === undefined ? {} : { hints }),
   };
   return { kind: "ask_router", attempt: state.attempt, route };
 }
@@ -252,6 +253,11 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   // Tokens may overtake the reply that says they will come.
   if (state.phase === "starting") state.phase = "live";
   const effects: AnswerEffect[] = [];
+  const first = state.received === 0 && batch.choices.length > 0;
+  if (first && batch.finished.length < state.choices.length) {
+    const { request } = state.request;
+    effects.push({ kind: "tell_router", message: { kind: "route_first", request } });
+  }
   for (const part of batch.choices) {
     const broken = takeTokens(state, part, effects);
     if (broken !== undefined) return [...effects, ...onBroken(state, broken)];
@@ -381,10 +387,10 @@ function cancel(state: AnswerState, reason: string): readonly AnswerEffect[] {
   return [{ kind: "tell_worker", message }];
 }
 
-function leave(state: AnswerState, outcome: string): readonly AnswerEffect[] {
+function leave(state: AnswerState, outcome: string, output_tokens = 0): readonly AnswerEffect[] {
   const { request } = state.request;
   const worker = state.plan?.worker ?? "";
-  const message: RouteEnded = { kind: "route_ended", request, worker, outcome };
+  const message: RouteEnded = { kind: "route_ended", request, worker, outcome, output_tokens };
   return [{ kind: "leave_worker" }, { kind: "tell_router", message }];
 }
 
@@ -394,7 +400,7 @@ function done(state: AnswerState): readonly AnswerEffect[] {
   for (const choice of state.choices) completion_tokens += choice.next_index;
   const { cached_tokens } = state;
   const usage = { prompt_tokens: state.request.prompt.length, completion_tokens, cached_tokens };
-  return [...leave(state, "finished"), { kind: "done", usage }];
+  return [...leave(state, "finished", completion_tokens), { kind: "done", usage }];
 }
 
 function fail(

@@ -10,6 +10,7 @@ import { describeExit } from "../../runtime/exit-reason.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import type { AnswerInput } from "./answer-events.ts";
 import { failure } from "./failures.ts";
+import { stagesIn } from "./stages.ts";
 import type {
   AnswerEnd,
   AnswerFailure,
@@ -58,7 +59,7 @@ export function startAnswerWith(answers: Ref<AnswersMessage>): StartAnswer {
 
 export class AnswersActor extends Actor<AnswersMessage> {
   private readonly options: AnswersOptions;
-  private readonly deps: StreamDeps;
+  private deps!: StreamDeps;
   /** By child name. */
   private readonly live = new Map<string, Live>();
   private started_total = 0;
@@ -66,6 +67,10 @@ export class AnswersActor extends Actor<AnswersMessage> {
   constructor(options: AnswersOptions) {
     super();
     this.options = options;
+  }
+
+  override init(): void {
+    const { options } = this;
     this.deps = {
       router: options.router,
       limits: {
@@ -74,6 +79,7 @@ export class AnswersActor extends Actor<AnswersMessage> {
         router_retries: 50,
       },
       accept_ms: 5_000,
+      stages: stagesIn(this.ctx.system.metrics),
     };
   }
 
@@ -112,6 +118,7 @@ export class AnswersActor extends Actor<AnswersMessage> {
       request: live.request,
       worker: "",
       outcome: "failed",
+      output_tokens: 0,
     });
     live.sink.failed(failure("internal", "the server failed to finish this answer"));
   }

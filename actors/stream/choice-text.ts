@@ -74,10 +74,15 @@ export function pushToken(
   token: number,
   logprob: TokenLogprob | undefined,
 ): TextOut {
-  const text = state.detokenizer.push([token]);
+  const text = state.detokenizer.pushToken(token);
+  const whole = endsWhole(state, token);
+  if (whole && state.stops.idle && state.held.length === 0 && !state.wants_logprobs) {
+    state.delivered++;
+    return { piece: { choice: state.choice, text, tokens: [token], delivered: state.delivered } };
+  }
   const start = state.text.length;
   const end = start + text.length;
-  state.held.push({ token, logprob, start, end, whole: endsWhole(state, token) });
+  state.held.push({ token, logprob, start, end, whole });
   const stop = addText(state, text);
   if (stop !== undefined) return stopAt(state, stop);
   let count = 0;

@@ -6,6 +6,8 @@ const statuses: Readonly<Record<string, number>> = {
   context_overflow: 400,
   not_supported: 400,
   pin_required: 400,
+  /** This kind of request has as many waiting as it may; others may go on. */
+  rate_limited: 429,
   /** As nginx, and Dynamo after it: the client closed the request. */
   cancelled: 499,
   engine_error: 500,
@@ -22,13 +24,14 @@ const retry_after_s: Readonly<Record<string, number>> = {
   no_worker: 5,
   worker_lost: 1,
   overloaded: 1,
+  rate_limited: 1,
 };
 
-/** An unknown code, of a newer worker, is an engine error with that worker's words. */
-export function failure(code: string, message: string): AnswerFailure {
+/** `retry_after_ms`: when the one who refused knows; 0 = not. An unknown code, of a newer worker, is an engine error with that worker's words. */
+export function failure(code: string, message: string, retry_after_ms = 0): AnswerFailure {
   const known = statuses[code] === undefined ? "engine_error" : code;
   const status = statuses[known]!;
-  const retry = retry_after_s[known];
+  const retry = retry_after_ms > 0 ? Math.ceil(retry_after_ms / 1000) : retry_after_s[known];
   return retry === undefined
     ? { code: known, status, message }
     : { code: known, status, message, retry_after_s: retry };

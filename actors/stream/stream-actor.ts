@@ -11,6 +11,7 @@ import type { Ref } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { type AnswerLimits, type AnswerState, advance, newAnswer } from "./answer.ts";
 import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
+import type { Stages } from "./stages.ts";
 import type { AnswerRequest, AnswerSink } from "./stream.ts";
 
 export type StreamDeps = {
@@ -19,6 +20,7 @@ export type StreamDeps = {
   readonly limits: AnswerLimits;
   /** How long a worker may take to say that it takes a request. */
   readonly accept_ms: number;
+  readonly stages: Stages;
 };
 
 const ROUTER_RETRY_MS = 100;
@@ -33,6 +35,9 @@ export class StreamActor extends Actor<AnswerInput> {
   private wire: ActorRef | undefined;
   private worker: Ref<WorkerMessage> | undefined;
   private monitor = 0;
+  /** When the step at hand began. */
+  private stage_ms = 0;
+  private first = true;
 
   constructor(request: AnswerRequest, tokenizer: Tokenizer, sink: AnswerSink, deps: StreamDeps) {
     super();
@@ -62,6 +67,7 @@ export class StreamActor extends Actor<AnswerInput> {
   private perform(effect: AnswerEffect): void {
     switch (effect.kind) {
       case "piece":
+        if (this.first) this.endStage("first_token");
         if (!this.sink.piece(effect.piece)) advance(this.state, { kind: "filled" });
         return;
       case "end":
@@ -103,6 +109,7 @@ export class StreamActor extends Actor<AnswerInput> {
       this.learn({ kind: "router_lost", attempt });
       return;
     }
+    this.stage_ms = this.ctx.clock.now_ms();
     this.ctx.ask(router, route, { deadline_ms: this.left_ms() }).then(
       (reply) => {
         if (reply.kind === "plan") this.learn({ kind: "planned", attempt, plan: reply });
@@ -124,6 +131,7 @@ export class StreamActor extends Actor<AnswerInput> {
       this.learn({ kind: "worker_lost", attempt, how: "silent", detail });
       return;
     }
+    this.endStage("route");
     this.worker = worker;
     this.monitor = this.ctx.monitor(worker);
     this.wire ??= wireOf(this.ctx.system, this.ctx.self);
@@ -136,6 +144,7 @@ export class StreamActor extends Actor<AnswerInput> {
     const deadline_ms = Math.min(left_ms, this.deps.accept_ms);
     this.ctx.ask(worker, generate, { deadline_ms }).then(
       (reply) => {
+        if (reply.kind === "accepted" && this.first) this.endStage("dispatch");
         if (reply.kind === "accepted") this.learn({ kind: "accepted", attempt });
         else this.learn({ ...reply, kind: "generate_refused", attempt });
       },
@@ -169,6 +178,13 @@ export class StreamActor extends Actor<AnswerInput> {
     this.ctx.demonitor(this.monitor);
     this.worker = undefined;
     this.monitor = 0;
+  }
+
+  private endStage(stage: keyof Stages): void {
+    const now_ms = this.ctx.clock.now_ms();
+    this.deps.stages[stage].observe((now_ms - this.stage_ms) / 1000);
+    this.stage_ms = now_ms;
+    if (stage === "first_token") this.first = false;
   }
 
   private left_ms(): number {

@@ -3,7 +3,7 @@
  * last token. It asks the router for a plan, sends Generate to the worker, takes token batches,
  * checks their indices, turns them into text and hands the text to the sink of the HTTP door.
  */
-import type { SamplingParams } from "../../proto/index.ts";
+import type { RouteHints, SamplingParams } from "../../proto/index.ts";
 
 /** What the door has decided about a request once it is validated, rendered and tokenized. */
 export type AnswerRequest = {
@@ -27,6 +27,8 @@ export type AnswerRequest = {
   readonly deadline_ms: number;
   /** Worker named by the client, else empty. */
   readonly pin: string;
+  /** What else the client said of how it wants to be routed. */
+  readonly hints?: RouteHints;
 };
 
 export type PieceLogprob = {

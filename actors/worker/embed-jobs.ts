@@ -43,7 +43,7 @@ export class EmbedJobs {
     const { request } = job;
     if (event.kind === "finished") {
       const message = event.error ?? `the embedding ended with "${event.reason}"`;
-      job.reply({ kind: "refused", request, code: "engine_error", message });
+      job.reply({ kind: "refused", request, code: "engine_error", message, retry_after_ms: 0 });
       return this.abandon(job);
     }
     const { values, prompt_tokens } = event;

@@ -27,10 +27,14 @@ export type KvPublisherOptions = {
   readonly block_size: number;
   /** False: the engine says nothing of its cache, and routers are told so. */
   readonly publishes: boolean;
+  /** False: it never reuses a block, so that there is nothing to say. Default true. */
+  readonly caches?: boolean;
   /** Events that are kept for those who missed some. Default 16,384. */
   readonly ring_events?: number;
   /** Blocks in kept events, which bounds their memory. Default 1,048,576 (8 MiB of hashes). */
   readonly ring_blocks?: number;
+  /** Of one page of a dump: a router applies 32,768, the default, in a few milliseconds. */
+  readonly page_blocks?: number;
 };
 
 type Subscriber = { readonly ref: Ref<KvEvents>; readonly subscription: number };
@@ -39,8 +43,7 @@ type Subscriber = { readonly ref: Ref<KvEvents>; readonly subscription: number }
 export const KV_HEARTBEAT_MS = 1_000;
 /** Of one event, one message, one answer: half a megabyte of hashes, far below a frame's limit. */
 export const KV_MESSAGE_BLOCKS = 65_536;
-/** Of one page: applying it takes a router a few milliseconds. */
-export const KV_PAGE_BLOCKS = 32_768;
+const PAGE_BLOCKS = 32_768;
 const MESSAGE_EVENTS = 8_192;
 
 export class KvPublisher {
@@ -102,8 +105,8 @@ export class KvPublisher {
 
   /** The answer to SubscribeKv. */
   subscribed(): KvSubscribed {
-    const { publishes, block_size } = this.options;
-    return { kind: "kv_subscribed", publishes, block_size, next_id: this.next_id };
+    const { publishes, block_size, caches = true } = this.options;
+    return { kind: "kv_subscribed", publishes, block_size, next_id: this.next_id, caches };
   }
 
   /** True when the monitor was a subscriber's. */
@@ -123,7 +126,7 @@ export class KvPublisher {
 
   /** The answer to FetchKvDump. */
   dumpPage({ lane, below }: Pick<FetchKvDump, "lane" | "below">): KvDumpPage {
-    const page = this.ledger.page(lane, below, KV_PAGE_BLOCKS);
+    const page = this.ledger.page(lane, below, this.options.page_blocks ?? PAGE_BLOCKS);
     return {
       kind: "kv_dump_page",
       next_id: this.next_id,

@@ -8,7 +8,9 @@ import type {
   Embed,
   FetchBlob,
   Generate,
+  KvEvents,
   Refused,
+  SubscribeKv,
   SubscribeLoad,
   WorkerLoad,
   WorkerMessage,
@@ -23,6 +25,7 @@ import { failOpen, grant, newAnswerLog } from "./answer-log.ts";
 import { runCanary } from "./canary.ts";
 import { type EmbedJob, EmbedJobs } from "./embed-jobs.ts";
 import { engineRequests, isWellFormed } from "./engine-request.ts";
+import { KvPublisher } from "./kv-publisher.ts";
 import { type LiveAnswer, LiveAnswers } from "./live-answers.ts";
 import { LoadPublisher } from "./load-publisher.ts";
 import type { WorkerModel, WorkerOptions } from "./worker.ts";
@@ -37,7 +40,7 @@ type Own =
 type Refusal = { readonly code: string; readonly message: string };
 
 function refused(request: string, { code, message }: Refusal): Refused {
-  return { kind: "refused", request, code, message };
+  return { kind: "refused", request, code, message, retry_after_ms: 0 };
 }
 
 /** More are fetched in the next pass, so that messages get their turn in between. */
@@ -57,6 +60,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private engine!: Engine;
   private model!: WorkerModel;
   private load!: LoadPublisher;
+  private kv!: KvPublisher;
   private meter!: BlockMeter;
   private metrics!: WorkerMetrics;
   private readonly answers = new LiveAnswers();
@@ -83,6 +87,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       progress({ stage: "load", fraction, detail }),
     );
     try {
+      // Before anything is computed: what is published is all of the cache.
+      this.kv = this.publishCache();
       this.model = await this.options.describe(this.engine.describe());
       progress({ stage: "canary", fraction: 0, detail: "" });
       await runCanary(this.engine, this.ctx.clock, this.options.canary);
@@ -145,6 +151,15 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "subscribe_load":
         this.onSubscribeLoad(message);
+        break;
+      case "subscribe_kv":
+        this.onSubscribeKv(message);
+        break;
+      case "fetch_kv_events":
+        this.ctx.reply(this.kv.range(message.from));
+        break;
+      case "fetch_kv_dump":
+        this.ctx.reply(this.kv.dumpPage(message));
         break;
       case "drain":
         this.onDrain(message);
@@ -253,9 +268,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.flush();
   }
 
-  /** The consumer of an answer, or a subscriber to our load, is gone. */
+  /** The consumer of an answer, or a subscriber to our load or cache events, is gone. */
   override down(signal: Down): void {
-    if (this.load.unsubscribe(signal.monitor)) return;
+    if (this.load.unsubscribe(signal.monitor) || this.kv.unsubscribe(signal.monitor)) return;
     const answer = this.answers.ofConsumer(signal.monitor);
     // An answer that may be resumed elsewhere would be kept here for a grace time instead.
     if (answer !== undefined) this.drop(answer);
@@ -301,6 +316,26 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     const subscriber = refOf<WorkerLoad>(this.ctx.system, message.subscriber);
     const old = this.load.subscribe(subscriber, this.ctx.monitor(subscriber));
     if (old !== undefined) this.ctx.demonitor(old);
+  }
+
+  private publishCache(): KvPublisher {
+    const { kv_events } = this.engine;
+    const publisher = new KvPublisher({
+      clock: this.ctx.clock,
+      block_size: this.engine.describe().block_size,
+      publishes: true,
+      caches: kv_events !== undefined,
+    });
+    kv_events?.onEvent((event) => publisher.publish(event));
+    return publisher;
+  }
+
+  private onSubscribeKv({ subscriber, subscription }: SubscribeKv): void {
+    if (subscriber === undefined) return;
+    const ref = refOf<KvEvents>(this.ctx.system, subscriber);
+    const old = this.kv.subscribe(ref, subscription, this.ctx.monitor(ref));
+    if (old !== undefined) this.ctx.demonitor(old);
+    this.ctx.reply(this.kv.subscribed());
   }
 
   private onDrain({ budget_ms }: Drain): void {
@@ -421,6 +456,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   private loadNow(): WorkerLoad {
     const stats = this.engine.stats();
+    const passes = this.engine.passSums?.();
     return {
       kind: "worker_load",
       worker: this.options.worker,
@@ -433,6 +469,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       generated_tokens_total: stats.generated_tokens_total,
       prompt_tokens_total: stats.prompt_tokens_total,
       cached_tokens_total: stats.cached_tokens_total,
+      waiting_prefill_tokens: stats.waiting_prefill_tokens ?? 0,
+      ...(passes === undefined ? {} : { passes }),
     };
   }
 
@@ -440,6 +478,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.meter.stop();
     this.metrics.remove();
     this.load.stop();
+    this.kv.stop();
     await this.engine.close();
   }
 
@@ -453,6 +492,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       embeddings: this.embeds.count,
       draining: this.drain !== undefined,
       subscribers: this.load.subscriber_count,
+      kv_subscribers: this.kv.subscriber_count,
+      kv_blocks: this.kv.blocks,
       ...load,
     };
   }

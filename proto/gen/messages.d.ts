@@ -65,6 +65,7 @@ export const troupe: {
     FetchBlob: Codec<t.FetchBlob>;
     Blob: Codec<t.Blob>;
     WorkerLoad: Codec<t.WorkerLoad>;
+    PassSums: Codec<t.PassSums>;
     SubscribeLoad: Codec<t.SubscribeLoad>;
     RegistryEntry: Codec<t.RegistryEntry>;
     Register: Codec<t.Register>;
@@ -77,6 +78,8 @@ export const troupe: {
     RegistryChange: Codec<t.RegistryChange>;
     Unwatch: Codec<t.Unwatch>;
     Route: Codec<t.Route>;
+    RouteHints: Codec<t.RouteHints>;
     Plan: Codec<t.Plan>;
+    RouteFirst: Codec<t.RouteFirst>;
     RouteEnded: Codec<t.RouteEnded>;
 };

@@ -3252,6 +3252,7 @@ export const troupe = $root.troupe = (() => {
             this.request = "";
             this.code = "";
             this.message = "";
+            this.retry_after_ms = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3261,6 +3262,7 @@ export const troupe = $root.troupe = (() => {
         Refused.prototype.request = "";
         Refused.prototype.code = "";
         Refused.prototype.message = "";
+        Refused.prototype.retry_after_ms = 0;
 
         Refused.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3275,6 +3277,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(18).string(message.code);
             if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "")
                 writer.uint32(26).string(message.message);
+            if (message.retry_after_ms != null && $Object.hasOwnProperty.call(message, "retry_after_ms") && message.retry_after_ms !== 0)
+                writer.uint32(32).uint32(message.retry_after_ms);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -3333,6 +3337,15 @@ export const troupe = $root.troupe = (() => {
                             message.message = value;
                         else
                             delete message.message;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.retry_after_ms = value;
+                        else
+                            delete message.retry_after_ms;
                         continue;
                     }
                 }
@@ -5535,6 +5548,7 @@ export const troupe = $root.troupe = (() => {
             this.publishes = false;
             this.block_size = 0;
             this.next_id = 0;
+            this.caches = false;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5544,6 +5558,7 @@ export const troupe = $root.troupe = (() => {
         KvSubscribed.prototype.publishes = false;
         KvSubscribed.prototype.block_size = 0;
         KvSubscribed.prototype.next_id = 0;
+        KvSubscribed.prototype.caches = false;
 
         KvSubscribed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5558,6 +5573,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(16).uint32(message.block_size);
             if (message.next_id != null && $Object.hasOwnProperty.call(message, "next_id") && !$Object.is(message.next_id, 0))
                 writer.uint32(25).double(message.next_id);
+            if (message.caches != null && $Object.hasOwnProperty.call(message, "caches") && message.caches !== false)
+                writer.uint32(32).bool(message.caches);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5616,6 +5633,15 @@ export const troupe = $root.troupe = (() => {
                             message.next_id = value;
                         else
                             delete message.next_id;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.caches = value;
+                        else
+                            delete message.caches;
                         continue;
                     }
                 }
@@ -6870,6 +6896,8 @@ export const troupe = $root.troupe = (() => {
             this.generated_tokens_total = 0;
             this.prompt_tokens_total = 0;
             this.cached_tokens_total = 0;
+            this.waiting_prefill_tokens = 0;
+            this.passes = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6886,6 +6914,8 @@ export const troupe = $root.troupe = (() => {
         WorkerLoad.prototype.generated_tokens_total = 0;
         WorkerLoad.prototype.prompt_tokens_total = 0;
         WorkerLoad.prototype.cached_tokens_total = 0;
+        WorkerLoad.prototype.waiting_prefill_tokens = 0;
+        WorkerLoad.prototype.passes = null;
 
         WorkerLoad.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6914,6 +6944,10 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(72).uint32(message.prompt_tokens_total);
             if (message.cached_tokens_total != null && $Object.hasOwnProperty.call(message, "cached_tokens_total") && message.cached_tokens_total !== 0)
                 writer.uint32(80).uint32(message.cached_tokens_total);
+            if (message.waiting_prefill_tokens != null && $Object.hasOwnProperty.call(message, "waiting_prefill_tokens") && message.waiting_prefill_tokens !== 0)
+                writer.uint32(88).uint32(message.waiting_prefill_tokens);
+            if (message.passes != null && $Object.hasOwnProperty.call(message, "passes"))
+                $root.troupe.PassSums.encode(message.passes, writer.uint32(98).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -7037,6 +7071,21 @@ export const troupe = $root.troupe = (() => {
                             delete message.cached_tokens_total;
                         continue;
                     }
+                case 11: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.waiting_prefill_tokens = value;
+                        else
+                            delete message.waiting_prefill_tokens;
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.passes = $root.troupe.PassSums.decode(reader, reader.size(), $undefined, _depth + 1, message.passes);
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -7061,6 +7110,160 @@ export const troupe = $root.troupe = (() => {
         };
 
         return WorkerLoad;
+    })();
+
+    troupe.PassSums = (function() {
+
+        const PassSums = function (properties) {
+            this.prefill_passes = 0;
+            this.prefill_tokens = 0;
+            this.prefill_tokens_squared = 0;
+            this.decode_passes = 0;
+            this.decode_share = 0;
+            this.busy_ms = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PassSums.prototype.prefill_passes = 0;
+        PassSums.prototype.prefill_tokens = 0;
+        PassSums.prototype.prefill_tokens_squared = 0;
+        PassSums.prototype.decode_passes = 0;
+        PassSums.prototype.decode_share = 0;
+        PassSums.prototype.busy_ms = 0;
+
+        PassSums.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.prefill_passes != null && $Object.hasOwnProperty.call(message, "prefill_passes") && !$Object.is(message.prefill_passes, 0))
+                writer.uint32(9).double(message.prefill_passes);
+            if (message.prefill_tokens != null && $Object.hasOwnProperty.call(message, "prefill_tokens") && !$Object.is(message.prefill_tokens, 0))
+                writer.uint32(17).double(message.prefill_tokens);
+            if (message.prefill_tokens_squared != null && $Object.hasOwnProperty.call(message, "prefill_tokens_squared") && !$Object.is(message.prefill_tokens_squared, 0))
+                writer.uint32(25).double(message.prefill_tokens_squared);
+            if (message.decode_passes != null && $Object.hasOwnProperty.call(message, "decode_passes") && !$Object.is(message.decode_passes, 0))
+                writer.uint32(33).double(message.decode_passes);
+            if (message.decode_share != null && $Object.hasOwnProperty.call(message, "decode_share") && !$Object.is(message.decode_share, 0))
+                writer.uint32(41).double(message.decode_share);
+            if (message.busy_ms != null && $Object.hasOwnProperty.call(message, "busy_ms") && !$Object.is(message.busy_ms, 0))
+                writer.uint32(49).double(message.busy_ms);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PassSums.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.PassSums();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.prefill_passes = value;
+                        else
+                            delete message.prefill_passes;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.prefill_tokens = value;
+                        else
+                            delete message.prefill_tokens;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.prefill_tokens_squared = value;
+                        else
+                            delete message.prefill_tokens_squared;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.decode_passes = value;
+                        else
+                            delete message.decode_passes;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.decode_share = value;
+                        else
+                            delete message.decode_share;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.busy_ms = value;
+                        else
+                            delete message.busy_ms;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        PassSums.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.PassSums";
+        };
+
+        return PassSums;
     })();
 
     troupe.SubscribeLoad = (function() {
@@ -8294,6 +8497,7 @@ export const troupe = $root.troupe = (() => {
             this.max_tokens = 0;
             this.exclude = $util.emptyArray;
             this.pin = "";
+            this.hints = undefined;
             this.exclude = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -8307,6 +8511,7 @@ export const troupe = $root.troupe = (() => {
         Route.prototype.max_tokens = 0;
         Route.prototype.exclude = $util.emptyArray;
         Route.prototype.pin = "";
+        Route.prototype.hints = null;
 
         Route.encode = function (message, writer, _depth) {
             if (!writer)
@@ -8328,6 +8533,8 @@ export const troupe = $root.troupe = (() => {
                     writer.uint32(42).string(message.exclude[i]);
             if (message.pin != null && $Object.hasOwnProperty.call(message, "pin") && message.pin !== "")
                 writer.uint32(50).string(message.pin);
+            if (message.hints != null && $Object.hasOwnProperty.call(message, "hints"))
+                $root.troupe.RouteHints.encode(message.hints, writer.uint32(58).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -8414,6 +8621,12 @@ export const troupe = $root.troupe = (() => {
                             delete message.pin;
                         continue;
                     }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        message.hints = $root.troupe.RouteHints.decode(reader, reader.size(), $undefined, _depth + 1, message.hints);
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -8438,6 +8651,134 @@ export const troupe = $root.troupe = (() => {
         };
 
         return Route;
+    })();
+
+    troupe.RouteHints = (function() {
+
+        const RouteHints = function (properties) {
+            this.session = "";
+            this.strict_priority = 0;
+            this.priority_jump_ms = 0;
+            this.policy_class = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        RouteHints.prototype.session = "";
+        RouteHints.prototype.strict_priority = 0;
+        RouteHints.prototype.priority_jump_ms = 0;
+        RouteHints.prototype.policy_class = "";
+
+        RouteHints.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.session != null && $Object.hasOwnProperty.call(message, "session") && message.session !== "")
+                writer.uint32(10).string(message.session);
+            if (message.strict_priority != null && $Object.hasOwnProperty.call(message, "strict_priority") && message.strict_priority !== 0)
+                writer.uint32(16).int32(message.strict_priority);
+            if (message.priority_jump_ms != null && $Object.hasOwnProperty.call(message, "priority_jump_ms") && message.priority_jump_ms !== 0)
+                writer.uint32(24).uint32(message.priority_jump_ms);
+            if (message.policy_class != null && $Object.hasOwnProperty.call(message, "policy_class") && message.policy_class !== "")
+                writer.uint32(34).string(message.policy_class);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RouteHints.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.RouteHints();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.session = value;
+                        else
+                            delete message.session;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.int32())
+                            message.strict_priority = value;
+                        else
+                            delete message.strict_priority;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.priority_jump_ms = value;
+                        else
+                            delete message.priority_jump_ms;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.policy_class = value;
+                        else
+                            delete message.policy_class;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        RouteHints.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.RouteHints";
+        };
+
+        return RouteHints;
     })();
 
     troupe.Plan = (function() {
@@ -8552,12 +8893,102 @@ export const troupe = $root.troupe = (() => {
         return Plan;
     })();
 
+    troupe.RouteFirst = (function() {
+
+        const RouteFirst = function (properties) {
+            this.request = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        RouteFirst.prototype.request = "";
+
+        RouteFirst.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+                writer.uint32(10).string(message.request);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RouteFirst.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.RouteFirst();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.request = value;
+                        else
+                            delete message.request;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        RouteFirst.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.RouteFirst";
+        };
+
+        return RouteFirst;
+    })();
+
     troupe.RouteEnded = (function() {
 
         const RouteEnded = function (properties) {
             this.request = "";
             this.worker = "";
             this.outcome = "";
+            this.output_tokens = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -8567,6 +8998,7 @@ export const troupe = $root.troupe = (() => {
         RouteEnded.prototype.request = "";
         RouteEnded.prototype.worker = "";
         RouteEnded.prototype.outcome = "";
+        RouteEnded.prototype.output_tokens = 0;
 
         RouteEnded.encode = function (message, writer, _depth) {
             if (!writer)
@@ -8581,6 +9013,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(18).string(message.worker);
             if (message.outcome != null && $Object.hasOwnProperty.call(message, "outcome") && message.outcome !== "")
                 writer.uint32(26).string(message.outcome);
+            if (message.output_tokens != null && $Object.hasOwnProperty.call(message, "output_tokens") && message.output_tokens !== 0)
+                writer.uint32(32).uint32(message.output_tokens);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -8639,6 +9073,15 @@ export const troupe = $root.troupe = (() => {
                             message.outcome = value;
                         else
                             delete message.outcome;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.output_tokens = value;
+                        else
+                            delete message.output_tokens;
                         continue;
                     }
                 }

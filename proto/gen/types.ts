@@ -168,6 +168,7 @@ export type Refused = {
   readonly request: string;
   readonly code: string;
   readonly message: string;
+  readonly retry_after_ms: number;
 };
 
 export type TokenLogprob = {
@@ -286,6 +287,7 @@ export type KvSubscribed = {
   readonly publishes: boolean;
   readonly block_size: number;
   readonly next_id: number;
+  readonly caches: boolean;
 };
 
 export type KvEvents = {
@@ -367,6 +369,17 @@ export type WorkerLoad = {
   readonly generated_tokens_total: number;
   readonly prompt_tokens_total: number;
   readonly cached_tokens_total: number;
+  readonly waiting_prefill_tokens: number;
+  readonly passes?: PassSums;
+};
+
+export type PassSums = {
+  readonly prefill_passes: number;
+  readonly prefill_tokens: number;
+  readonly prefill_tokens_squared: number;
+  readonly decode_passes: number;
+  readonly decode_share: number;
+  readonly busy_ms: number;
 };
 
 export type SubscribeLoad = {
@@ -440,6 +453,14 @@ export type Route = {
   readonly max_tokens: number;
   readonly exclude: readonly string[];
   readonly pin: string;
+  readonly hints?: RouteHints;
+};
+
+export type RouteHints = {
+  readonly session: string;
+  readonly strict_priority: number;
+  readonly priority_jump_ms: number;
+  readonly policy_class: string;
 };
 
 export type Plan = {
@@ -448,8 +469,13 @@ export type Plan = {
   readonly ref?: ActorRef;
 };
 
+export type RouteFirst = {
+  readonly request: string;
+};
+
 export type RouteEnded = {
   readonly request: string;
   readonly worker: string;
   readonly outcome: string;
+  readonly output_tokens: number;
 };

@@ -208,8 +208,7 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
       reusePort: share_port,
       idleTimeout: 0,
       maxRequestBodySize: bodyBackstopBytes,
-      fetch: (request, bun) =>
-        options.fetch(request, { client: bun.requestIP(request)?.address ?? "" }),
+      fetch: (request, bun) => options.fetch(request, new RequestInfo(request, bun)),
     });
     return {
       host,
@@ -222,6 +221,21 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
     throw taken
       ? new TransportError("address_in_use", `port ${port} on ${host} is in use; choose another`)
       : new TransportError("bad_address", `cannot listen on ${host}:${port}: ${text(error)}`);
+  }
+}
+
+/** Asking for the address costs as much as parsing the request, and few want to know. */
+class RequestInfo {
+  readonly #request: Request;
+  readonly #server: Bun.Server<undefined>;
+
+  constructor(request: Request, server: Bun.Server<undefined>) {
+    this.#request = request;
+    this.#server = server;
+  }
+
+  get client(): string {
+    return this.#server.requestIP(this.#request)?.address ?? "";
   }
 }
 

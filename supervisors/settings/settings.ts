@@ -7,6 +7,7 @@ import {
   type FlagSpec,
   flags,
   type RouterMode,
+  type RouterPolicy,
 } from "./flags.ts";
 
 export type ModelSetting = {
@@ -24,6 +25,7 @@ export type Settings = {
   readonly workers: number;
   readonly frontends: number;
   readonly router_mode: RouterMode;
+  readonly router: RouterSettings;
   readonly api_keys: readonly string[];
   readonly cors_origin: string;
   readonly drain_timeout_ms: number;
@@ -38,6 +40,17 @@ export type Settings = {
   readonly ignore_unknown_fields: boolean;
   readonly inspector_host: string;
   readonly inspector_port: number;
+};
+
+/** Of mode kv. */
+export type RouterSettings = {
+  readonly policy: RouterPolicy;
+  /** -1 = the policy's own. */
+  readonly queue_threshold: number;
+  readonly temperature: number;
+  /** 0 = sessions are not kept together. */
+  readonly session_ttl_ms: number;
+  readonly session_mode: "hard" | "soft";
 };
 
 /** Names and units of actors/engine/mocker/options.ts. */
@@ -189,6 +202,13 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     workers: number("workers"),
     frontends: number("frontends"),
     router_mode: text("router-mode") as RouterMode,
+    router: {
+      policy: text("router-policy") as RouterPolicy,
+      queue_threshold: number("router-queue-threshold"),
+      temperature: number("router-temperature"),
+      session_ttl_ms: number("router-session-affinity-ttl-secs") * 1000,
+      session_mode: text("router-session-affinity-mode") as "hard" | "soft",
+    },
     api_keys: [...list("api-key"), ...keys].filter((key) => key !== ""),
     cors_origin: text("cors-origin"),
     drain_timeout_ms: number("drain-timeout") * 1000,
@@ -255,6 +275,7 @@ export function dumpConfig(settings: Settings): string {
     workers: settings.workers,
     frontends: settings.frontends,
     "router-mode": settings.router_mode,
+    ...(settings.router_mode === "kv" ? routerConfig(settings.router) : {}),
     ...(settings.api_keys.length === 0
       ? {}
       : { "api-key": settings.api_keys.map(() => "<hidden>") }),
@@ -272,6 +293,14 @@ export function dumpConfig(settings: Settings): string {
     "inspector-port": settings.inspector_port,
   });
 }
+
+const routerConfig = (router: RouterSettings) => ({
+  "router-policy": router.policy,
+  "router-queue-threshold": router.queue_threshold,
+  "router-temperature": router.temperature,
+  "router-session-affinity-ttl-secs": router.session_ttl_ms / 1000,
+  "router-session-affinity-mode": router.session_mode,
+});
 
 const mockerConfig = (mocker: MockerSettings) => ({
   "workers-per-process": mocker.workers_per_process,

@@ -12,6 +12,8 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   actors: async () => (await import("./kernel.ts")).benchKernel,
   start: async () => (await import("./start.ts")).benchStart,
   latency: async () => (await import("./latency.ts")).benchLatency,
+  indexer: async () => (await import("./indexer.ts")).benchIndexer,
+  frontend: async () => (await import("./frontend.ts")).benchFrontend,
   engine: async () => (await import("./engine.ts")).benchEngine,
 };
 

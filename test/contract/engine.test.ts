@@ -326,7 +326,7 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     expect(replay.faults).toEqual([]);
     expect(replayOf(small.kvDump!()).held).toEqual(replay.held);
     await small.close();
-  });
+  }, 20_000);
 
   test("embeddings have unit length, or are refused where there are none", async () => {
     const { embedding_size } = engine.describe();

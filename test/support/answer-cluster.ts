@@ -3,7 +3,7 @@
  * node for each worker with a fake engine, over a simulated network in virtual time. A worker that
  * ends is started again after a while.
  */
-import { RouterActor, type RouterMode, type WorkersChange } from "../../actors/router/router.ts";
+import { type RouterMode, routerOf, type WorkersChange } from "../../actors/router/router.ts";
 import {
   type AnswerEnd,
   type AnswerFailure,
@@ -152,7 +152,7 @@ export class AnswerCluster {
     const { system } = this.front;
     const { watch } = this.registry;
     const { answers, mode = "least-loaded" } = this.options;
-    const make = () => new RouterActor({ mode, watch });
+    const make = () => routerOf({ mode, watch });
     const router: Ref<RouterMessage> = system.spawn(make, { name: "router" });
     const options = { router: () => router, tokenizerOf: () => byteTokenizer, ...answers };
     const parent = system.spawn(() => new AnswersActor(options), { name: "streams" });

@@ -41,6 +41,7 @@ export type WorldWorker = {
 
 export type WorldOptions = {
   readonly ring_events?: number;
+  readonly page_blocks?: number;
   readonly index?: CacheIndexOptions;
 };
 
@@ -53,14 +54,14 @@ export class KvWorld {
   readonly workers = new Map<string, WorldWorker>();
   /** Of the next tells and asks, in turn; "ok" when it is empty. */
   readonly fates: Fate[] = [];
-  private readonly ring_events: number;
+  private readonly options: WorldOptions;
   private lives = 0;
   private readonly held_back: KvEvents[] = [];
   /** Instead of what the worker's publisher would answer. */
   answer: ((message: KvSourceMessage, worker: WorldWorker) => Message | undefined) | undefined;
 
   constructor(options: WorldOptions = {}) {
-    this.ring_events = options.ring_events ?? 1_024;
+    this.options = options;
     this.index = new CacheIndex({ predicted_ttl_ms: 0, ...options.index });
     this.feed = new KvFeed({
       index: this.index,
@@ -90,7 +91,8 @@ export class KvWorld {
         clock: this.clock,
         block_size,
         publishes,
-        ring_events: this.ring_events,
+        ring_events: this.options.ring_events ?? 1_024,
+        page_blocks: this.options.page_blocks ?? 32_768,
       }),
       cache: new Map(),
       next_event_id: 0,

@@ -16,6 +16,7 @@ const ctx = () => ({
   deadline_ms: 1000,
   pin: "",
   default_max_tokens: 500,
+  timed: { begin: () => {}, end: () => {} },
 });
 
 function chat(more: object, model: ServedModel = fakeModel()): Generation {

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Answering, type AnswerOutput } from "../../actors/frontend/answering.ts";
 import { ApiError } from "../../actors/frontend/api-error.ts";
-import { chatChunks, completionChunks } from "../../actors/frontend/chunk-format.ts";
+import { chatChunks, completionChunks, quoted } from "../../actors/frontend/chunk-format.ts";
 import { CollectedOutput } from "../../actors/frontend/collected-output.ts";
 import { FlushRounds } from "../../actors/frontend/flush-rounds.ts";
 import { FrontendMetrics } from "../../actors/frontend/frontend-metrics.ts";
@@ -338,4 +338,24 @@ test("drained reaches the answers that still run", () => {
   if (answers.live[0] !== undefined) finish(answers.live[0], 0);
   answering.drained();
   expect(answers.live.map((live) => live.commands)).toEqual([[], [{ kind: "drained" }]]);
+});
+
+test("text that needs no escape is quoted as JSON would", () => {
+  const samples = [
+    "",
+    "plain text",
+    'a"b',
+    "a\\b",
+    "\n",
+    "\u007f",
+    "é漢😀",
+    "\ud83d",
+    "\udc00x",
+    "[]",
+    "\0",
+  ];
+  for (let unit = 0; unit < 65_536; unit += 1) samples.push(String.fromCharCode(unit));
+  for (const sample of samples) {
+    if (quoted(sample) !== JSON.stringify(sample)) expect(sample).toBe("quoted alike");
+  }
 });

@@ -156,4 +156,4 @@ test("pages of a changing cache, and the events since the first one, make the wh
     },
   );
   fc.assert(property, { numRuns: 300 });
-});
+}, 60_000);

@@ -57,3 +57,27 @@ test("logs go to stderr as JSON lines, stdout stays clean", async () => {
     level: 40,
   });
 });
+
+test("long timers share the platform's, are never early, and can be cancelled", async () => {
+  const clock = realClock(10);
+  const fired: string[] = [];
+  const start_ms = clock.now_ms();
+  let early = false;
+  const cancelled = clock.after(20, () => fired.push("cancelled"));
+  const later = new Promise<void>((done) => {
+    clock.after(60, () => {
+      if (clock.now_ms() - start_ms < 60) early = true;
+      fired.push("later");
+      done();
+    });
+  });
+  clock.after(12, () => {
+    if (clock.now_ms() - start_ms < 12) early = true;
+    fired.push("sooner");
+  });
+  clock.cancel(cancelled);
+  clock.cancel(cancelled);
+  await later;
+  expect(fired).toEqual(["sooner", "later"]);
+  expect(early).toBe(false);
+});

@@ -6,8 +6,8 @@ import {
   newPolicyState,
   type PolicyState,
   policies,
-  type RouterMode,
-  routerModes,
+  type LoadMode,
+  loadModes,
 } from "../../actors/router/policy.ts";
 import type { Route, WorkerLoad } from "../../proto/index.ts";
 import { SeededRandom } from "../../runtime/random.ts";
@@ -33,6 +33,7 @@ function load(worker: string, running: number, waiting = 0): WorkerLoad {
     generated_tokens_total: 0,
     prompt_tokens_total: 0,
     cached_tokens_total: 0,
+    waiting_prefill_tokens: 0,
   };
 }
 
@@ -51,7 +52,7 @@ function route(changes: Partial<Route> = {}): Route {
 }
 
 function pick(
-  mode: RouterMode,
+  mode: LoadMode,
   among: readonly Candidate[],
   random = new SeededRandom(1),
   state: PolicyState = newPolicyState(),
@@ -170,7 +171,7 @@ test("every mode chooses one of the candidates, and without a pin only direct re
       ),
     );
   fc.assert(
-    fc.property(anyCandidates, fc.constantFrom(...routerModes), fc.nat(), (among, mode, seed) => {
+    fc.property(anyCandidates, fc.constantFrom(...loadModes), fc.nat(), (among, mode, seed) => {
       const taken = pick(mode, among, new SeededRandom(seed));
       if (mode === "direct") expect(taken).toBe("pin_required");
       else expect(names(among)).toContain(taken);

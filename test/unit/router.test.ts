@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import {
-  RouterActor,
   type RouterOptions,
+  routerOf,
   type WorkersChange,
   workerKey,
 } from "../../actors/router/router.ts";
@@ -45,6 +45,7 @@ function loadOf(worker: string, running: number): WorkerLoad {
     generated_tokens_total: 0,
     prompt_tokens_total: 0,
     cached_tokens_total: 0,
+    waiting_prefill_tokens: 0,
   };
 }
 
@@ -54,7 +55,7 @@ async function setUp(options: Partial<RouterOptions> = {}) {
   let tellRouter: (change: WorkersChange) => void = () => {};
   let watching = false;
   const make = () =>
-    new RouterActor({
+    routerOf({
       mode: "least-loaded",
       watch: (listener) => {
         tellRouter = listener;
@@ -103,7 +104,7 @@ async function setUp(options: Partial<RouterOptions> = {}) {
         { deadline_ms: 60_000 },
       ),
     end: (request: string, outcome = "finished") =>
-      router.tell({ kind: "route_ended", request, worker: "", outcome }),
+      router.tell({ kind: "route_ended", request, worker: "", outcome, output_tokens: 0 }),
     close: async () => {
       await system.shutdown();
       node.close();
@@ -164,6 +165,7 @@ test("a wait ends after its time, with the reason", async () => {
     request: "r1",
     code: "no_worker",
     message: "no worker serves m at the moment; try again in a few seconds",
+    retry_after_ms: 0,
   });
   await close();
 });

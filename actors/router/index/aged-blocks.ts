@@ -5,8 +5,8 @@
  * and hearing that its blocks are stored.
  */
 import { BlockTable, type HashPairs } from "../../../llm/block-table.ts";
-import { BlockIndex, type GroupNames } from "./block-index.ts";
-import type { CacheMatches } from "./cache-matches.ts";
+import { BlockIndex } from "./block-index.ts";
+import type { CacheMatches, GroupNames } from "./cache-matches.ts";
 
 export type Ageing =
   /** Forgotten this long after the last prompt that had it. */
@@ -90,7 +90,10 @@ export class AgedBlocks {
     }
   }
 
+  /** Fills `out` with what is probably there. */
   match(hashes: HashPairs, count: number, out: CacheMatches, now_ms: number): void {
+    out.count = 0;
+    if (this.owners.size === 0) return;
     if (this.ageing.kind === "ttl" && now_ms >= this.look_again_ms) {
       this.expire(now_ms, this.ageing.ttl_ms);
     }

@@ -11,11 +11,8 @@
  * (`sweep`), so that the end of a worker with a million blocks holds nobody up.
  */
 import { BlockTable, type HashPairs } from "../../../llm/block-table.ts";
-import { type CacheMatches, grown, TIERS } from "./cache-matches.ts";
+import { type CacheMatches, type GroupNames, grown, TIERS } from "./cache-matches.ts";
 import { OWNERS_MAX, OwnerSets } from "./owner-sets.ts";
-
-/** A rank of a worker, as matches name it. */
-export type GroupNames = { readonly slots: Int32Array; readonly ranks: Int32Array };
 
 /** Blocks whose slots are read ahead at once; a power of two. */
 const TOUCHED = 16;
@@ -42,16 +39,14 @@ export class BlockIndex {
   private readonly members = new Uint16Array(OWNERS_MAX);
   /** Owner by group and tier, -1 when there is none. */
   private owner_at = new Int32Array(64 * TIERS).fill(NOBODY);
-  // Of one lookup. Groups that hold the first block, and those of them that hold all so far.
-  private started = new Int32Array(64);
-  private started_count = 0;
+  // Of one lookup, by row of its result: rows that hold all so far, where each is among them, its
+  // tier now and the block since when.
   private alive = new Int32Array(64);
   private alive_count = 0;
-  // By group: its place in `alive`, its tier now, and the block since when.
   private place = new Int32Array(64);
   private tier_now = new Int32Array(64);
   private since = new Int32Array(64);
-  private counts = new Int32Array(64 * TIERS);
+  private row_of = new Int32Array(64);
   // Of the set looked at last: its groups, who they are, their fastest tier.
   private tick = 0;
   private seen = new Int32Array(64);
@@ -161,7 +156,7 @@ export class BlockIndex {
   }
 
   /**
-   * Adds to `out` each group that holds the first block, with its leading blocks among the first
+   * Fills `out` with each group that holds the first block, and its leading blocks among the first
    * `count`. Every block is looked up, as a cache may have holes; but of its owners only those are
    * looked at that the block before did not have, or had. Allocates nothing.
    */
@@ -169,7 +164,7 @@ export class BlockIndex {
     const { table, sets } = this;
     let before = 0;
     let block = 0;
-    this.started_count = 0;
+    out.count = 0;
     this.alive_count = 0;
     for (; block < count; block++) {
       if ((block & (TOUCHED - 1)) === 0)
@@ -179,79 +174,91 @@ export class BlockIndex {
       const ref = table.cells[at + 2]!;
       if (ref === before) continue;
       if (block === 0) {
-        this.start(ref);
+        this.start(ref, out);
       } else {
         const differing = sets.difference(ref, before, this.members);
-        if (differing < 0) this.follow(ref, block);
-        else if (differing > 0) this.followDifference(ref, block, differing);
+        if (differing < 0) this.follow(ref, block, out);
+        else if (differing > 0) this.followDifference(ref, block, differing, out);
       }
       before = ref;
       if (this.alive_count === 0) break;
     }
-    for (let k = 0; k < this.alive_count; k++) this.settle(this.alive[k]!, block);
-    if (this.started_count > 0) this.emit(out);
+    for (let k = 0; k < this.alive_count; k++) this.settle(this.alive[k]!, block, out);
   }
 
-  private start(ref: number): void {
-    const { alive, started, since, place, looked } = this;
+  private start(ref: number, out: CacheMatches): void {
+    const { alive, place, row_of, tier_now, looked, best } = this;
     const count = this.look(ref);
-    for (let k = 0; k < count; k++) {
-      const group = looked[k]!;
-      alive[k] = group;
-      started[k] = group;
-      place[group] = k;
-      since[group] = 0;
-      this.tier_now[group] = this.best[group]!;
+    out.begin(looked, count, this.groups);
+    for (let row = 0; row < count; row++) {
+      const group = looked[row]!;
+      row_of[group] = row;
+      alive[row] = row;
+      place[row] = row;
+      tier_now[row] = best[group]!;
     }
-    this.started_count = count;
+    this.since.fill(0, 0, count);
     this.alive_count = count;
   }
 
   /** From this block on they have what the set says; who is not in it has come to his end. */
-  private follow(ref: number, block: number): void {
-    const { alive, seen, best } = this;
+  private follow(ref: number, block: number, out: CacheMatches): void {
+    const { alive, place, seen, best } = this;
     this.look(ref);
-    for (let k = this.alive_count - 1; k >= 0; k--) {
-      const group = alive[k]!;
-      this.goOn(group, seen[group] === this.tick ? best[group]! : TIERS, block);
+    const count = this.alive_count;
+    let kept = 0;
+    for (let k = 0; k < count; k++) {
+      const row = alive[k]!;
+      const group = out.groups[row]!;
+      if (seen[group] !== this.tick) {
+        this.settle(row, block, out);
+        continue;
+      }
+      this.goOn(row, best[group]!, block, out);
+      alive[kept] = row;
+      place[row] = kept++;
     }
+    this.alive_count = kept;
   }
 
   /** The same, of the owners in which the set differs from the one before. */
-  private followDifference(ref: number, block: number, differing: number): void {
-    const { members, group_of, alive, place, owner_at, sets } = this;
-    for (let k = 0; k < differing; k++) {
+  private followDifference(ref: number, block: number, count: number, out: CacheMatches): void {
+    const { members, group_of, alive, place, owner_at, sets, row_of } = this;
+    for (let k = 0; k < count; k++) {
       const group = group_of[members[k]!]!;
-      if (group === NOBODY || alive[place[group]!] !== group) continue;
-      if (place[group]! >= this.alive_count) continue;
+      if (group === NOBODY) continue;
+      const row = row_of[group]!;
+      if (row >= out.count || out.groups[row] !== group) continue;
+      const at = place[row]!;
+      if (at >= this.alive_count || alive[at] !== row) continue;
       let tier = 0;
       for (; tier < TIERS; tier++) {
         const owner = owner_at[group * TIERS + tier]!;
         if (owner !== NOBODY && sets.has(ref, owner)) break;
       }
-      this.goOn(group, tier, block);
+      if (tier < TIERS) {
+        this.goOn(row, tier, block, out);
+        continue;
+      }
+      this.settle(row, block, out);
+      const last = alive[--this.alive_count]!;
+      alive[at] = last;
+      place[last] = at;
     }
   }
 
-  /** `tier` is the fastest one in which the group has this block, TIERS = none. */
-  private goOn(group: number, tier: number, block: number): void {
-    if (tier === this.tier_now[group]) return;
-    this.settle(group, block);
-    this.since[group] = block;
-    this.tier_now[group] = tier;
-    if (tier < TIERS) return;
-    const { alive, place } = this;
-    const last = alive[--this.alive_count]!;
-    const hole = place[group]!;
-    alive[hole] = last;
-    place[last] = hole;
-    place[group] = this.alive_count;
-    alive[this.alive_count] = group;
+  private goOn(row: number, tier: number, block: number, out: CacheMatches): void {
+    if (tier === this.tier_now[row]) return;
+    this.settle(row, block, out);
+    this.since[row] = block;
+    this.tier_now[row] = tier;
   }
 
-  /** The blocks before `block` that are not counted yet. */
-  private settle(group: number, block: number): void {
-    this.counts[group * TIERS + this.tier_now[group]!]! += block - this.since[group]!;
+  /** Counts the blocks before `block` that are not counted yet. */
+  private settle(row: number, block: number, out: CacheMatches): void {
+    const blocks = block - this.since[row]!;
+    out.blocks[row]! += blocks;
+    out.tier_blocks[row * TIERS + this.tier_now[row]!]! += blocks;
   }
 
   /** Lists the groups of a set, and the fastest tier of each. */
@@ -275,27 +282,6 @@ export class BlockIndex {
       }
     }
     return count;
-  }
-
-  private emit(out: CacheMatches): void {
-    const { counts, started, started_count } = this;
-    const { slots, ranks } = this.groups;
-    out.reserve(started_count, this.seen.length);
-    const { slots: out_slots, ranks: out_ranks, blocks: out_blocks, tier_blocks } = out;
-    for (let k = 0; k < started_count; k++) {
-      const group = started[k]!;
-      const at = group * TIERS;
-      const blocks = counts[at]! + counts[at + 1]! + counts[at + 2]! + counts[at + 3]!;
-      const row = out.claim(group, blocks);
-      if (row >= 0) {
-        const to = row * TIERS;
-        out_slots[row] = slots[group]!;
-        out_ranks[row] = ranks[group]!;
-        out_blocks[row] = blocks;
-        for (let tier = 0; tier < TIERS; tier++) tier_blocks[to + tier] = counts[at + tier]!;
-      }
-      for (let tier = 0; tier < TIERS; tier++) counts[at + tier] = 0;
-    }
   }
 
   holds(owner: number, lo: number, hi: number): boolean {
@@ -352,11 +338,10 @@ export class BlockIndex {
     this.best = grown(this.best, length);
     this.looked = grown(this.looked, length);
     this.alive = grown(this.alive, length);
-    this.started = grown(this.started, length);
+    this.row_of = grown(this.row_of, length);
     this.place = grown(this.place, length);
     this.tier_now = grown(this.tier_now, length);
     this.since = grown(this.since, length);
-    this.counts = grown(this.counts, length * TIERS);
     this.owner_at = grown(this.owner_at, length * TIERS).fill(NOBODY, before * TIERS);
   }
 }

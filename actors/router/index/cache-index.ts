@@ -12,9 +12,10 @@ import type { HashPairs } from "../../../llm/block-table.ts";
 import type { KvTier } from "../../../llm/kv-event.ts";
 import { AgedBlocks, type Ageing } from "./aged-blocks.ts";
 import { BlockIndex } from "./block-index.ts";
-import { type CacheMatches, grown, TIERS } from "./cache-matches.ts";
+import { CacheMatches, grown, TIERS } from "./cache-matches.ts";
 
-export type CacheSource = "events" | "approximate";
+/** "none": it never reuses a block, so nothing is to be expected of it. */
+export type CacheSource = "events" | "approximate" | "none";
 
 export type CacheIndexOptions = {
   /**
@@ -60,6 +61,8 @@ export class CacheIndex {
   private readonly exact: BlockIndex;
   private readonly approximate: AgedBlocks;
   private readonly predicted: AgedBlocks | undefined;
+  private readonly guesses: readonly AgedBlocks[];
+  private readonly guessed = new CacheMatches();
   private readonly workers: (Slot | undefined)[] = [];
   private readonly free_groups: number[] = [];
   private groups_end = 0;
@@ -72,6 +75,7 @@ export class CacheIndex {
     if (predicted_ttl_ms > 0) {
       this.predicted = new AgedBlocks(this.names, { kind: "ttl", ttl_ms: predicted_ttl_ms });
     }
+    this.guesses = [this.approximate, ...(this.predicted === undefined ? [] : [this.predicted])];
   }
 
   /** A small number that names the worker here until `removeWorker`; numbers are used again. */
@@ -138,7 +142,7 @@ export class CacheIndex {
   /** A prompt with these leading blocks is being sent there. */
   routed(slot: number, rank: number, hashes: HashPairs, count: number, now_ms: number): void {
     const worker = this.workers[slot];
-    if (worker === undefined) return;
+    if (worker === undefined || worker.source === "none") return;
     const each = this.rankOf(slot, worker, rank);
     if (each === undefined) return;
     if (worker.source === "approximate") {
@@ -154,18 +158,17 @@ export class CacheIndex {
 
   /** Fills `out` for the first `count` blocks of a prompt; workers that hold none are not in it. */
   match(hashes: HashPairs, count: number, out: CacheMatches, now_ms: number): void {
-    out.clear();
+    const { guessed } = this;
     this.exact.match(hashes, count, out);
-    this.predicted?.match(hashes, count, out, now_ms);
-    this.approximate.match(hashes, count, out, now_ms);
+    for (const guess of this.guesses) {
+      guess.match(hashes, count, guessed, now_ms);
+      if (guessed.count > 0) out.merge(guessed);
+    }
   }
 
-  /** A slice of tidying, a few milliseconds; call it now and then. True: there is more to do. */
+  /** A slice of tidying, a millisecond or two; call it now and then. True: there is more to do. */
   sweep(): boolean {
-    const segments_max = 4;
-    const more = [this.exact, this.predicted, this.approximate].map((each) =>
-      each?.sweep(segments_max),
-    );
+    const more = [this.exact, ...this.guesses].map((each) => each.sweep(1));
     return more.includes(true);
   }
 

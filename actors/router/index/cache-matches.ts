@@ -1,6 +1,7 @@
 /**
- * What a lookup says: for each rank of each worker that holds the first block, how many leading
- * blocks it holds. One is made once and filled anew by each lookup; it grows, but never shrinks.
+ * What a lookup says: a row for each rank of each worker that holds the first block, with how many
+ * leading blocks it holds. One is made once and filled anew by each lookup; it grows and never
+ * shrinks.
  */
 
 export const TIERS = 4;
@@ -14,10 +15,9 @@ export class CacheMatches {
   blocks = new Int32Array(64);
   /** Of those, where the fastest copy lies: `TIERS * row + tier`, 0 = device. Sums to `blocks`. */
   tier_blocks = new Int32Array(64 * TIERS);
-  /** Row of a group in this filling, if `filling` says so too. */
+  /** For the indexes: the group of each row, and the row of each group that has one. */
+  groups = new Int32Array(64);
   private rows = new Int32Array(64);
-  private fillings = new Int32Array(64);
-  private filling = 0;
 
   /** Row of this rank of this worker, -1 when it has none of the blocks. */
   find(slot: number, rank: number): number {
@@ -27,43 +27,58 @@ export class CacheMatches {
     return -1;
   }
 
-  clear(): void {
-    this.count = 0;
-    this.filling = (this.filling + 1) | 0;
-  }
-
-  /** For the indexes, before they `claim` that many rows for groups below `groups_end`. */
-  reserve(rows: number, groups_end: number): void {
-    if (groups_end > this.rows.length) this.growGroups(groups_end);
-    if (this.count + rows > this.slots.length) this.growRows(this.count + rows);
-  }
-
-  /**
-   * The row of a group for so many `blocks`: made, or the one that it has if this is more, to be
-   * filled by the caller; -1 when that one says as much.
-   */
-  claim(group: number, blocks: number): number {
-    if (this.fillings[group] !== this.filling) {
-      this.fillings[group] = this.filling;
-      this.rows[group] = this.count;
-      return this.count++;
+  /** Begins anew with a row of nothing for each of these groups. */
+  begin(groups: Int32Array, count: number, names: GroupNames): void {
+    this.reserve(count, names.slots.length);
+    const { slots, ranks, rows, groups: own } = this;
+    const { slots: slot_of, ranks: rank_of } = names;
+    for (let row = 0; row < count; row++) {
+      const group = groups[row]!;
+      own[row] = group;
+      rows[group] = row;
+      slots[row] = slot_of[group]!;
+      ranks[row] = rank_of[group]!;
     }
-    const row = this.rows[group]!;
-    return this.blocks[row]! >= blocks ? -1 : row;
+    this.blocks.fill(0, 0, count);
+    this.tier_blocks.fill(0, 0, count * TIERS);
+    this.count = count;
   }
 
-  private growGroups(groups_end: number): void {
-    this.rows = grown(this.rows, groups_end);
-    this.fillings = grown(this.fillings, groups_end);
+  /** Takes over the rows of `other` that say more than ours do. Both name groups alike. */
+  merge(other: CacheMatches): void {
+    this.reserve(this.count + other.count, other.rows.length);
+    for (let from = 0; from < other.count; from++) {
+      const group = other.groups[from]!;
+      let row = this.rows[group]!;
+      if (row >= this.count || this.groups[row] !== group) {
+        row = this.count++;
+        this.rows[group] = row;
+        this.groups[row] = group;
+        this.slots[row] = other.slots[from]!;
+        this.ranks[row] = other.ranks[from]!;
+      } else if (this.blocks[row]! >= other.blocks[from]!) {
+        continue;
+      }
+      this.blocks[row] = other.blocks[from]!;
+      for (let tier = 0; tier < TIERS; tier++) {
+        this.tier_blocks[row * TIERS + tier] = other.tier_blocks[from * TIERS + tier]!;
+      }
+    }
   }
 
-  private growRows(rows: number): void {
+  private reserve(rows: number, groups: number): void {
+    if (groups > this.rows.length) this.rows = grown(this.rows, groups);
+    if (rows <= this.slots.length) return;
     this.slots = grown(this.slots, rows);
     this.ranks = grown(this.ranks, rows);
     this.blocks = grown(this.blocks, rows);
+    this.groups = grown(this.groups, rows);
     this.tier_blocks = grown(this.tier_blocks, rows * TIERS);
   }
 }
+
+/** Who a group is: a rank of a worker. */
+export type GroupNames = { readonly slots: Int32Array; readonly ranks: Int32Array };
 
 export function grown(array: Int32Array, length_min: number): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(Math.max(length_min, array.length * 2));

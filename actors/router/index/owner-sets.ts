@@ -33,6 +33,8 @@ function classFor(units: number): number {
 
 class Pool {
   units = new Uint16Array(POOL_UNITS_MIN);
+  /** The same memory; places are even. */
+  words = new Int32Array(this.units.buffer);
   top = 0;
   live = 0;
   private readonly free: number[][] = Array.from({ length: CLASSES }, () => []);
@@ -47,7 +49,7 @@ class Pool {
     if (this.top > this.units.length) {
       const larger = new Uint16Array(Math.max(this.top, this.units.length * 2));
       larger.set(this.units);
-      this.units = larger;
+      this.use(larger);
     }
     return place;
   }
@@ -61,7 +63,12 @@ class Pool {
   private reset(): void {
     for (const list of this.free) list.length = 0;
     this.top = 0;
-    if (this.units.length > POOL_UNITS_MIN) this.units = new Uint16Array(POOL_UNITS_MIN);
+    if (this.units.length > POOL_UNITS_MIN) this.use(new Uint16Array(POOL_UNITS_MIN));
+  }
+
+  private use(units: Uint16Array<ArrayBuffer>): void {
+    this.units = units;
+    this.words = new Int32Array(units.buffer);
   }
 }
 
@@ -160,13 +167,7 @@ export class OwnerSets {
       return (right[other]! & BITSET) === 0 ? differingMembers(left, at, right, other, out) : -1;
     }
     if (head !== right[other]) return -1;
-    const words = unitsOf(head & 0xf) - HEADER_UNITS;
-    let count = 0;
-    for (let word = 0; word < words; word++) {
-      let bits = left[at + HEADER_UNITS + word]! ^ right[other + HEADER_UNITS + word]!;
-      for (; bits !== 0; bits &= bits - 1) out[count++] = word * 16 + 31 - Math.clz32(bits & -bits);
-    }
-    return count;
+    return differingBits(this.poolOf(a).words, at, this.poolOf(b).words, other, head & 0xf, out);
   }
 
   /** The set without all whose `gone` is not 0, moved to the current pool. */
@@ -366,5 +367,27 @@ function differingMembers(
   }
   while (i < left_end) out[count++] = left[i++]!;
   while (j < right_end) out[count++] = right[j++]!;
+  return count;
+}
+
+/** Of two bitsets of one class at these places: 32 owners at a time. */
+function differingBits(
+  left: Int32Array,
+  at: number,
+  right: Int32Array,
+  other: number,
+  size_class: number,
+  out: Uint16Array,
+): number {
+  const words = unitsOf(size_class) >>> 1;
+  const a = at >>> 1;
+  const b = other >>> 1;
+  let count = 0;
+  // The first word is the header.
+  for (let word = 1; word < words; word++) {
+    for (let bits = left[a + word]! ^ right[b + word]!; bits !== 0; bits &= bits - 1) {
+      out[count++] = (word - 1) * 32 + 31 - Math.clz32(bits & -bits);
+    }
+  }
   return count;
 }

@@ -3,14 +3,16 @@
  * for everybody else.
  *
  *   backlog      until the prompts before it are computed
- *   own          its uncached tokens, × own_weight + queued requests per worker
+ *   own          its uncached tokens, × (1 + crowd_weight × crowding + queued requests per worker)
  *   evicting     what the blocks it pushes out would cost to compute again, × evict_weight
  *   decoding     its answer's steps, slower the fuller the worker will be, × decode_weight
  *   others       how much its blocks slow the steps of the answers there, × others_weight
+ *   overfull     steps, in full, above fair_share times the mean share of blocks in use
  *
  * Why own counts more than backlog: the backlog is waited for once, by this request; a millisecond
  * of own work stops everyone who decodes there or comes later. How many come later depends on the
- * load, so the weight grows with the router's queue: that is what makes it right in overload too.
+ * load: nobody on an idle pool, where a cold free worker is as good as a warm one, and everybody in
+ * overload. So the weight grows with the load of the pool, and with the router's queue beyond it.
  * All rates are learned (pass-rates.ts). Before they are, costs are in tokens: a backlog, own
  * tokens, and one token for each token of blocks in use.
  */
@@ -20,26 +22,35 @@ import type { Scorer } from "./select.ts";
 import { backlogTokens, type RoutedWorker, requestsThere, usedShare } from "./worker-state.ts";
 
 export type AdaptiveOptions = {
-  readonly own_weight: number;
-  /** Added to `own_weight` for each request per worker that waits in the router. */
+  /** Own work counts 1 and this much for each request that it is expected to delay. */
+  readonly crowd_weight: number;
+  /** Added to that for each request per worker that waits in the router. */
   readonly queue_weight: number;
   readonly evict_weight: number;
   readonly decode_weight: number;
   readonly others_weight: number;
+  /** A worker with more than this times the mean share of its blocks in use is overfull. */
+  readonly fair_share: number;
 };
 
+/** A share that nobody needs to level out. */
+const FAIR_LEAST = 0.02;
+
 export const adaptiveDefaults: AdaptiveOptions = {
-  own_weight: 5,
+  crowd_weight: 5.5,
   queue_weight: 1,
   evict_weight: 0,
-  decode_weight: 0.015,
-  others_weight: 0.01,
+  decode_weight: 0.003,
+  others_weight: 0.008,
+  fair_share: 1.5,
 };
 
 /** What the cost has to be told beside the place; all of it changes while it runs. */
 export type AdaptiveInputs = {
   /** Learned rates of this worker; undefined before there are any. */
   readonly rates: (worker: RoutedWorker) => PassRates | undefined;
+  /** Share of the pool's time that prompts take. */
+  readonly promptLoad: () => number;
   /** Running mean of answer lengths. */
   readonly outputTokens: () => number;
   /** Blocks in this worker's cache, in use or not. */
@@ -51,53 +62,74 @@ export function adaptiveScorer(
   given: Partial<AdaptiveOptions> = {},
 ): Scorer {
   const options = { ...adaptiveDefaults, ...given };
+  let seen: Place | undefined;
+  let mean_share = 0;
   return (place, at) => {
+    if (place !== seen) {
+      seen = place;
+      mean_share = meanShare(place.workers);
+    }
     const worker = place.workers[at]!;
-    const own_weight =
-      options.own_weight + (options.queue_weight * place.queued) / place.workers.length;
+    const queued = place.queued / place.workers.length;
+    const crowd = crowding(inputs.promptLoad());
+    const own_weight = 1 + options.crowd_weight * crowd + options.queue_weight * queued;
     const tokens = uncachedTokens(place, at);
     const rates = inputs.rates(worker);
     if (rates === undefined) {
       const in_use = usedShare(worker) * worker.total_blocks * worker.block_size;
-      return backlogTokens(worker) + own_weight * tokens + in_use;
+      return backlogTokens(worker, place.now_ms) + own_weight * tokens + in_use;
     }
-    const own_ms = tokens * rates.token_ms;
-    const prefill_ms = backlogMs(worker, rates) + own_weight * own_ms;
-    const evict_ms =
-      options.evict_weight === 0
-        ? 0
-        : options.evict_weight *
-          evictedBlocks(place, at, inputs.heldBlocks(worker)) *
-          worker.block_size *
-          rates.token_ms;
-    const env = (globalThis as any).process.env;
-    if (env.PS) {
-      const passes = (backlogTokens(worker) + tokens) / worker.batch_tokens;
-      const step = rates.decode_pass_ms + rates.decode_full_ms * usedShare(worker);
-      return (
-        prefill_ms +
-        Number(env.QD ?? 0) *
-          (own_weight *
-            ((rates.prefill_pass_ms * tokens) / worker.batch_tokens +
-              rates.token_squared_ms * tokens * Math.min(tokens, worker.batch_tokens)) +
-            rates.token_squared_ms *
-              backlogTokens(worker) *
-              Math.min(worker.batch_tokens, backlogTokens(worker))) +
-        Number(env.PS) * (Number(env.PC ?? 0) + passes) * step +
-        evict_ms +
-        decodeMs(options, inputs, place, at, rates)
-      );
-    }
-    return prefill_ms + evict_ms + decodeMs(options, inputs, place, at, rates);
+    const token_ms =
+      rates.token_ms +
+      (rates.prefill_pass_ms + stepMs(rates, usedShare(worker))) / worker.batch_tokens;
+    const backlog = backlogTokens(worker, place.now_ms, token_ms);
+    return (
+      prefillMs(worker, rates, backlog) +
+      own_weight * prefillMs(worker, rates, tokens) +
+      ((backlog + tokens) / worker.batch_tokens) * stepMs(rates, usedShare(worker)) +
+      evictMs(options, inputs, place, at, rates) +
+      decodeMs(options, inputs, place, at, rates, mean_share)
+    );
   };
 }
 
-/** Until everything sent there before is computed. */
-export function backlogMs(worker: RoutedWorker, rates: PassRates): number {
-  const tokens = backlogTokens(worker);
-  if (tokens <= 0) return 0;
-  const passes = Math.ceil(tokens / worker.batch_tokens);
-  return tokens * rates.token_ms + passes * rates.prefill_pass_ms;
+/** Above it the queue says more than the load does. */
+const LOAD_AT_MOST = 0.6;
+
+/**
+ * How the wait of others grows with a little more work at this load, ρ / (1 − ρ)²: the derivative
+ * of the mean wait in a queue with one server (Pollaczek and Khinchine), up to a factor.
+ */
+function crowding(load: number): number {
+  const rho = Math.min(LOAD_AT_MOST, load);
+  return rho / (1 - rho) ** 2;
+}
+
+/** Computing so many prompt tokens; fixed costs by the part of a pass, since passes are shared. */
+export function prefillMs(worker: RoutedWorker, rates: PassRates, tokens: number): number {
+  const { batch_tokens } = worker;
+  const squared_ms = rates.token_squared_ms * Math.min(tokens, batch_tokens);
+  return tokens * (rates.token_ms + squared_ms + rates.prefill_pass_ms / batch_tokens);
+}
+
+/** One token for each answer of a worker whose blocks are in use to this share. */
+export function stepMs(rates: PassRates, share: number): number {
+  return rates.decode_pass_ms + rates.decode_full_ms * share;
+}
+
+function evictMs(
+  { evict_weight }: AdaptiveOptions,
+  inputs: AdaptiveInputs,
+  place: Place,
+  at: number,
+  rates: PassRates,
+): number {
+  if (evict_weight === 0) return 0;
+  const worker = place.workers[at]!;
+  const fresh = promptBlocks(place.request, worker.block_size) - creditedBlocks(place, at);
+  const evicted = inputs.heldBlocks(worker) + fresh - worker.total_blocks;
+  const blocks = Math.max(0, Math.min(fresh, evicted));
+  return evict_weight * blocks * worker.block_size * rates.token_ms;
 }
 
 function decodeMs(
@@ -106,6 +138,7 @@ function decodeMs(
   place: Place,
   at: number,
   rates: PassRates,
+  mean_share: number,
 ): number {
   const worker = place.workers[at]!;
   const { block_size, total_blocks } = worker;
@@ -113,14 +146,15 @@ function decodeMs(
   const fresh = promptBlocks(place.request, block_size) - creditedBlocks(place, at);
   const grows = Math.max(0, fresh) / total_blocks;
   const share = Math.min(1, usedShare(worker) + grows);
-  const step_ms = rates.decode_pass_ms + rates.decode_full_ms * share;
+  const fair_share = options.fair_share * mean_share + FAIR_LEAST;
+  const excess_ms = rates.decode_full_ms * Math.max(0, share - fair_share);
   const slower_ms = rates.decode_full_ms * grows * requestsThere(worker);
-  return steps * (options.decode_weight * step_ms + options.others_weight * slower_ms);
+  const others_ms = options.others_weight * slower_ms;
+  return steps * (options.decode_weight * stepMs(rates, share) + others_ms + excess_ms);
 }
 
-/** Blocks that have to go for this request's new ones. */
-function evictedBlocks(place: Place, at: number, held_blocks: number): number {
-  const worker = place.workers[at]!;
-  const fresh = promptBlocks(place.request, worker.block_size) - creditedBlocks(place, at);
-  return Math.max(0, Math.min(fresh, held_blocks + fresh - worker.total_blocks));
+function meanShare(workers: readonly RoutedWorker[]): number {
+  let sum = 0;
+  for (const worker of workers) sum += usedShare(worker);
+  return sum / workers.length;
 }

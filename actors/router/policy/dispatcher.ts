@@ -15,7 +15,8 @@ import { SessionAffinity } from "./affinity.ts";
 import { baseFilters, busyFilters } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
-import { type PassRates, type PassSums, RateEstimator } from "./pass-rates.ts";
+import { LoadMeter } from "./load-meter.ts";
+import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./pass-rates.ts";
 import { type Place, type PlaceRequest, TIER_COUNT, uncachedTokens } from "./place.ts";
 import { type QueueEntry, RouteQueue } from "./route-queue.ts";
 import { type RefusalCode, type Selection, select } from "./select.ts";
@@ -68,6 +69,8 @@ export class KvDispatcher {
   private readonly rates = new Map<string, RateEstimator>();
   private readonly matches = new CacheMatches();
   private cached_blocks = new Int32Array(64 * TIER_COUNT);
+  private readonly meter = new LoadMeter();
+  private prompt_load = 0;
   private output_tokens = OUTPUT_TOKENS_FIRST;
   /** A worker is below the threshold, so that a request without wishes can go. */
   private room = false;
@@ -77,6 +80,7 @@ export class KvDispatcher {
     this.random = random;
     this.policy = kvPolicy(policy, {
       rates: (worker) => this.ratesOf(worker),
+      promptLoad: () => this.prompt_load,
       outputTokens: () => this.output_tokens,
       heldBlocks: (worker) => index.blocksOf(worker.slot),
     });
@@ -95,24 +99,24 @@ export class KvDispatcher {
     };
   }
 
-  workerUp(worker: RoutedWorker): void {
-    this.workerGone(worker.key);
+  workerUp(worker: RoutedWorker, now_ms: number): void {
+    this.workerGone(worker.key, now_ms);
     this.known.set(worker.key, worker);
     this.workers = [...this.known.values()];
   }
 
-  workerGone(key: string): void {
+  workerGone(key: string, now_ms: number): void {
     const worker = this.known.get(key);
     if (worker === undefined) return;
     this.known.delete(key);
     this.rates.delete(key);
-    this.book.forget(worker);
+    this.book.forget(worker, now_ms);
     this.affinity?.forget(worker);
     this.workers = [...this.known.values()];
   }
 
   /** `sums` are the differences since the worker's last report; leave them out when it has none. */
-  reported(key: string, load: ReportedLoad, sums?: PassSums): void {
+  reported(key: string, load: ReportedLoad, now_ms: number, sums?: PassSums): void {
     const worker = this.known.get(key);
     if (worker === undefined) return;
     report(worker, load);
@@ -124,6 +128,10 @@ export class KvDispatcher {
     }
     own.observe(sums);
     this.pool_rates.observe(sums);
+    const rates = this.ratesOf(worker);
+    if (rates === undefined) return;
+    this.meter.add(promptWorkMs(rates, sums), now_ms);
+    this.prompt_load = this.meter.share(this.workers.length);
   }
 
   /** The worker's own once it has said enough, the pool's until then. */
@@ -132,8 +140,9 @@ export class KvDispatcher {
   }
 
   /** For people: what it has learned so far. */
-  learned(): { readonly rates: PassRates | undefined; readonly output_tokens: number } {
-    return { rates: this.pool_rates.rates(), output_tokens: this.output_tokens };
+  learned() {
+    const { prompt_load, output_tokens } = this;
+    return { rates: this.pool_rates.rates(), prompt_load, output_tokens };
   }
 
   /** A refusal, or undefined: it waits, if only until the next call of `next`. */
@@ -142,16 +151,22 @@ export class KvDispatcher {
     if (pushed.kind === "queued") return undefined;
     const { limit, class_name } = pushed;
     if (limit === "queue") {
-      return this.refusal(request, "queue_full", 529, "too many requests wait for a worker");
+      return this.refusal(
+        request,
+        "queue_full",
+        529,
+        "too many requests wait for a worker",
+        now_ms,
+      );
     }
     const message = `class ${class_name === "" ? "default" : class_name} has too many waiting`;
-    return this.refusal(request, "class_limit", 429, message);
+    return this.refusal(request, "class_limit", 429, message, now_ms);
   }
 
   /** The next decision; undefined: nobody who waits can go now. */
   next(now_ms: number): Placement | Refusal | undefined {
     if (this.queue.size === 0) return undefined;
-    this.room = this.workers.some((worker) => this.hasRoom(worker));
+    this.room = this.workers.some((worker) => this.hasRoom(worker, now_ms));
     const entry = this.queue.next(now_ms, (each) => this.isReady(each, now_ms));
     return entry === undefined ? undefined : this.place(entry, now_ms);
   }
@@ -160,25 +175,25 @@ export class KvDispatcher {
     this.queue.remove(request);
   }
 
-  firstToken(request: string): void {
-    this.book.firstToken(request);
+  firstToken(request: string, now_ms: number): void {
+    this.book.firstToken(request, now_ms);
   }
 
   /** `output_tokens`: how long the answer became, when it finished. */
-  ended(request: string, output_tokens?: number): void {
+  ended(request: string, now_ms: number, output_tokens?: number): void {
     this.queue.remove(request);
-    this.book.end(request);
+    this.book.end(request, now_ms);
     if (output_tokens === undefined) return;
     this.output_tokens += MEAN_STEP * (output_tokens - this.output_tokens);
   }
 
   /** About when something may be free again: what one worker has before it, learned rates. */
-  retryAfterMs(): number {
+  retryAfterMs(now_ms: number): number {
     const rates = this.pool_rates.rates();
     if (rates === undefined || this.workers.length === 0) return RETRY_AFTER_FIRST_MS;
     let tokens = 0;
     for (const entry of this.queue.entries()) tokens += entry.uncached_tokens;
-    for (const worker of this.workers) tokens += backlogTokens(worker);
+    for (const worker of this.workers) tokens += backlogTokens(worker, now_ms);
     const wait_ms = (tokens * rates.token_ms) / this.workers.length;
     return Math.min(RETRY_AFTER_MOST_MS, Math.max(RETRY_AFTER_FIRST_MS, wait_ms));
   }
@@ -189,11 +204,11 @@ export class KvDispatcher {
     const selected = select(this.selection, place, this.random);
     if (selected.kind === "refused") {
       const message = `no worker can take this request (${selected.filter || "none is there"})`;
-      return this.refusal(request, selected.code, 503, message);
+      return this.refusal(request, selected.code, 503, message, now_ms);
     }
     const worker = this.workers[selected.at]!;
     const uncached_tokens = uncachedTokens(place, selected.at);
-    this.book.begin(request, worker, uncached_tokens);
+    this.book.begin(request, worker, uncached_tokens, now_ms);
     if (request.session !== undefined) this.affinity?.bind(request.session, worker, now_ms);
     const blocks = request.hashes.length >>> 1;
     this.index.routed(worker.slot, worker.rank, request.hashes, blocks, now_ms);
@@ -235,8 +250,8 @@ export class KvDispatcher {
     return least;
   }
 
-  private hasRoom(worker: RoutedWorker): boolean {
-    return backlogTokens(worker) < this.policy.queue_threshold * worker.batch_tokens;
+  private hasRoom(worker: RoutedWorker, now_ms: number): boolean {
+    return backlogTokens(worker, now_ms) < this.policy.queue_threshold * worker.batch_tokens;
   }
 
   /** One with wishes waits for a worker that it may use; without any such worker it is refused. */
@@ -254,7 +269,7 @@ export class KvDispatcher {
     for (const worker of this.workers) {
       const full = { ...place, queued: this.queue.size, now_ms };
       if (!this.selection.filters.every((filter) => filter.admits(worker, full))) continue;
-      if (this.hasRoom(worker)) return true;
+      if (this.hasRoom(worker, now_ms)) return true;
       any = true;
     }
     return !any;
@@ -265,8 +280,9 @@ export class KvDispatcher {
     code: Refusal["code"],
     status: Refusal["status"],
     message: string,
+    now_ms: number,
   ): Refusal {
-    const retry_after_ms = this.retryAfterMs();
+    const retry_after_ms = this.retryAfterMs(now_ms);
     return { kind: "refused", request: request.request, code, status, retry_after_ms, message };
   }
 }

@@ -55,14 +55,14 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
   const notBusy: Filter = {
     name: "busy",
     code: "overloaded",
-    admits: (worker) => {
+    admits: (worker, { now_ms }) => {
       const { active_decode_blocks, active_prefill_tokens, active_prefill_passes } = thresholds();
       const blocks_max = active_decode_blocks ?? Number.POSITIVE_INFINITY;
       const tokens_max = Math.min(
         active_prefill_tokens ?? Number.POSITIVE_INFINITY,
         (active_prefill_passes ?? Number.POSITIVE_INFINITY) * worker.batch_tokens,
       );
-      return usedShare(worker) <= blocks_max && backlogTokens(worker) <= tokens_max;
+      return usedShare(worker) <= blocks_max && backlogTokens(worker, now_ms) <= tokens_max;
     },
   };
   const pinnedNotBusy: Filter = {

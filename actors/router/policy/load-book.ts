@@ -24,12 +24,21 @@ export class LoadBook {
     return this.entries.get(request)?.worker;
   }
 
-  begin(request: PlaceRequest, worker: RoutedWorker, uncached_tokens: number): void {
-    this.end(request.request);
+  begin(
+    request: PlaceRequest,
+    worker: RoutedWorker,
+    uncached_tokens: number,
+    now_ms: number,
+  ): void {
+    this.end(request.request, now_ms);
     const entry = { request, worker, uncached_tokens, prefilling: uncached_tokens > 0 };
     this.entries.set(request.request, entry);
     worker.requests++;
-    worker.prefill_tokens += uncached_tokens;
+    if (entry.prefilling) {
+      if (worker.prefilling.size === 0) worker.prefill_since_ms = now_ms;
+      worker.prefilling.set(request.request, uncached_tokens);
+      worker.prefill_tokens += uncached_tokens;
+    }
     const { full, tail } = this.shape(entry);
     for (let i = 0; i < full; i++) {
       const name = blockName(request.hashes, i);
@@ -41,18 +50,21 @@ export class LoadBook {
   }
 
   /** Its prompt is computed. A request that is not here any more is ignored. */
-  firstToken(request: string): void {
+  firstToken(request: string, now_ms: number): void {
     const entry = this.entries.get(request);
     if (entry === undefined || !entry.prefilling) return;
     entry.prefilling = false;
-    entry.worker.prefill_tokens -= entry.uncached_tokens;
+    const { worker } = entry;
+    worker.prefill_tokens -= entry.uncached_tokens;
+    worker.prefilling.delete(request);
+    worker.prefill_since_ms = now_ms;
   }
 
   /** Finished, cancelled or failed. Returns where it was. */
-  end(request: string): RoutedWorker | undefined {
+  end(request: string, now_ms: number): RoutedWorker | undefined {
     const entry = this.entries.get(request);
     if (entry === undefined) return undefined;
-    this.firstToken(request);
+    this.firstToken(request, now_ms);
     this.entries.delete(request);
     const { worker } = entry;
     worker.requests--;
@@ -72,9 +84,9 @@ export class LoadBook {
   }
 
   /** The worker is gone, and what it had with it: the owners will ask again. */
-  forget(worker: RoutedWorker): void {
+  forget(worker: RoutedWorker, now_ms: number): void {
     for (const [request, entry] of this.entries) {
-      if (entry.worker === worker) this.end(request);
+      if (entry.worker === worker) this.end(request, now_ms);
     }
   }
 

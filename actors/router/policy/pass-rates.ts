@@ -33,13 +33,22 @@ export type PassRates = {
   readonly decode_full_ms: number;
 };
 
+/** Of the time in `sums`, what went into prompts. */
+export function promptWorkMs(rates: PassRates, sums: PassSums): number {
+  return (
+    rates.prefill_pass_ms * sums.prefill_passes +
+    rates.token_ms * sums.prefill_tokens +
+    rates.token_squared_ms * sums.prefill_tokens_squared
+  );
+}
+
 const FEATURES = 5;
 /** Weight that remains of an observation after 1,000 more: 13 %. */
 const FORGET = 0.998;
 /** Reports before the first estimate: fewer would fit noise. */
 const REPORTS_MIN = 8;
 /** Solving again costs microseconds, but there may be thousands of reports a second. */
-const SOLVE_EVERY = 8;
+const SOLVE_EVERY = 32;
 
 export class RateEstimator {
   private readonly products = new Float64Array(FEATURES * FEATURES);
@@ -67,7 +76,7 @@ export class RateEstimator {
       }
     }
     this.observed++;
-    if (this.observed >= REPORTS_MIN && this.observed % SOLVE_EVERY === 0) this.solve();
+    if (this.observed === REPORTS_MIN || this.observed % SOLVE_EVERY === 0) this.solve();
   }
 
   /** undefined until enough was reported. */

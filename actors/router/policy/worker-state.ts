@@ -32,6 +32,10 @@ export type RoutedWorker = WorkerLimits & {
   readonly taints: readonly string[];
   /** Uncached prompt tokens that we sent and whose first token we have not seen. */
   prefill_tokens: number;
+  /** Of those, each request's, in the order sent. */
+  readonly prefilling: Map<string, number>;
+  /** Since when the first of them is being computed, as far as we can tell. */
+  prefill_since_ms: number;
   /** Blocks of the prompts that we sent and that have not ended; shared ones count once. */
   active_blocks: number;
   /** Requests that we sent and that have not ended. */
@@ -59,6 +63,8 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
     rank: identity.rank ?? 0,
     taints: identity.taints ?? [],
     prefill_tokens: 0,
+    prefilling: new Map(),
+    prefill_since_ms: 0,
     active_blocks: 0,
     requests: 0,
     uses: new Map(),
@@ -76,15 +82,27 @@ export function report(worker: RoutedWorker, load: ReportedLoad): void {
   worker.requests_then = worker.requests;
 }
 
-/** Prompt tokens to compute there, other routers' too; never less than what we know for sure. */
-export function backlogTokens(worker: RoutedWorker): number {
+/**
+ * Prompt tokens to compute there, other routers' too. What we sent counts until its first token,
+ * but for the part of the oldest prompt that must be done by now at `token_ms` a token: without
+ * that a long prompt looks as far from its end as when it began.
+ */
+export function backlogTokens(worker: RoutedWorker, now_ms: number, token_ms?: number): number {
   const { reported, prefill_tokens, prefill_tokens_then } = worker;
-  if (reported === undefined) return prefill_tokens;
-  if ((globalThis as any).process.env.BK === "1")
-    return Math.max(0, reported.waiting_prefill_tokens + prefill_tokens - prefill_tokens_then);
-  if ((globalThis as any).process.env.BK === "2") return prefill_tokens;
+  const done = token_ms === undefined ? 0 : doneTokens(worker, now_ms, token_ms);
+  if (reported === undefined) return prefill_tokens - done;
   const others = Math.max(0, reported.waiting_prefill_tokens - prefill_tokens_then);
-  return prefill_tokens + others;
+  return prefill_tokens - done + others;
+}
+
+/** The last pass of a prompt is never taken for done before its token is here. */
+const DONE_AT_MOST = 0.9;
+
+function doneTokens(worker: RoutedWorker, now_ms: number, token_ms: number): number {
+  for (const tokens of worker.prefilling.values()) {
+    return Math.min(DONE_AT_MOST * tokens, (now_ms - worker.prefill_since_ms) / token_ms);
+  }
+  return 0;
 }
 
 /** Requests there, other routers' too. */

@@ -38,17 +38,13 @@ export type DoorFigures = {
   readonly requests: number;
 };
 
-/**
- * One case, for `duration_ms` after a warm-up, with prompts never sent before. Throws when one
- * answer in a hundred failed: a figure of refusals says nothing.
- */
-export async function measureDoor(
-  target: { readonly url: string; readonly model: string; readonly api_key?: string },
-  door: DoorCase,
-  duration_ms: number,
-): Promise<DoorFigures> {
-  const plan: LoadPlan = {
-    ...target,
+export type DoorTarget = { readonly url: string; readonly model: string };
+
+/** One case for `duration_ms` after a warm-up, with prompts never sent before. */
+export function doorPlan(target: DoorTarget, door: DoorCase, duration_ms: number): LoadPlan {
+  return {
+    url: target.url,
+    model: target.model,
     endpoint: "chat",
     source: { kind: "synthetic", isl: door.isl, osl: door.osl, shared: door.shared },
     full_length: true,
@@ -61,6 +57,15 @@ export async function measureDoor(
     max_connections: door.concurrency,
     seed: drawSeed(),
   };
+}
+
+/** Throws when one answer in a hundred failed: a figure of refusals says nothing. */
+export async function measureDoor(
+  target: DoorTarget,
+  door: DoorCase,
+  duration_ms: number,
+): Promise<DoorFigures> {
+  const plan = doorPlan(target, door, duration_ms);
   const figures = summarize(plan, await runLoad(plan));
   if (figures.errors * 100 > figures.requests || figures.completed === 0) {
     throw new Error(`${nameOf(door)}: ${JSON.stringify(figures.error_kinds)}`);

@@ -40,7 +40,7 @@ export type LoadPlan = {
   readonly duration_ms: number;
   /** An answer that takes longer is an error. */
   readonly timeout_ms: number;
-  /** Sent before, at most 16 at a time, and not counted. */
+  /** Sent before, as many at a time as in the run (16 in an open loop), and not counted. */
   readonly warm_up: number;
   /** An open loop that needs more waits for one, and the wait counts as latency. */
   readonly max_connections: number;

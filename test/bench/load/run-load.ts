@@ -48,6 +48,7 @@ export type LoadProgress = (now: {
   readonly last: boolean;
 }) => void;
 
+/** Of an open loop, which has no number of its own. */
 const warm_up_parallel = 16;
 const sweep_ms = 100;
 const progress_ms = 1000;
@@ -91,7 +92,8 @@ class LoadRun {
 
   async all(): Promise<LoadResult> {
     const plan = this.#plan;
-    await this.#closedLoop(Math.min(plan.warm_up, warm_up_parallel), plan.warm_up);
+    const usual = plan.arrival.kind === "closed" ? plan.arrival.concurrency : warm_up_parallel;
+    await this.#closedLoop(Math.min(plan.warm_up, usual), plan.warm_up);
     if (this.#progress) this.#timers.push(setInterval(() => this.#report(), progress_ms));
     this.#counting = true;
     const cpu = process.cpuUsage();

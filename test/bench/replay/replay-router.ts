@@ -10,7 +10,7 @@ import {
   type ReportedLoad,
   type WorkerLimits,
 } from "../../../actors/router/policy/worker-state.ts";
-import { newPolicyState, policies, type RouterMode } from "../../../actors/router/policy.ts";
+import { type LoadMode, newPolicyState, policies } from "../../../actors/router/policy.ts";
 import { pairsOf } from "../../../llm/block-table.ts";
 import type { KvEvent } from "../../../llm/kv-event.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
@@ -23,9 +23,9 @@ export interface ReplayRouter {
   offer(request: PlaceRequest, now_ms: number): Decision | undefined;
   /** Ask until it says nothing. */
   next(now_ms: number): Decision | undefined;
-  firstToken(request: string): void;
-  ended(request: string, output_tokens: number): void;
-  reported(worker: number, load: ReportedLoad, sums: PassSums): void;
+  firstToken(request: string, now_ms: number): void;
+  ended(request: string, now_ms: number, output_tokens: number): void;
+  reported(worker: number, load: ReportedLoad, now_ms: number, sums: PassSums): void;
   event(worker: number, event: KvEvent): void;
   /** For the report: what it has learned. */
   readonly learned: unknown;
@@ -47,7 +47,7 @@ export class KvReplayRouter implements ReplayRouter {
       const name = nameOf(number);
       this.slots.push(slot);
       this.numbers.set(name, number);
-      this.dispatcher.workerUp(newRoutedWorker({ ...limits, key: name, worker: name, slot }));
+      this.dispatcher.workerUp(newRoutedWorker({ ...limits, key: name, worker: name, slot }), 0);
     }
   }
 
@@ -63,16 +63,16 @@ export class KvReplayRouter implements ReplayRouter {
     return { kind: "placed", request: request.request, worker: this.numbers.get(worker.key)! };
   }
 
-  firstToken(request: string): void {
-    this.dispatcher.firstToken(request);
+  firstToken(request: string, now_ms: number): void {
+    this.dispatcher.firstToken(request, now_ms);
   }
 
-  ended(request: string, output_tokens: number): void {
-    this.dispatcher.ended(request, output_tokens);
+  ended(request: string, now_ms: number, output_tokens: number): void {
+    this.dispatcher.ended(request, now_ms, output_tokens);
   }
 
-  reported(worker: number, load: ReportedLoad, sums: PassSums): void {
-    this.dispatcher.reported(nameOf(worker), load, sums);
+  reported(worker: number, load: ReportedLoad, now_ms: number, sums: PassSums): void {
+    this.dispatcher.reported(nameOf(worker), load, now_ms, sums);
   }
 
   event(worker: number, event: KvEvent): void {
@@ -100,7 +100,7 @@ export class PlainReplayRouter implements ReplayRouter {
   private readonly where = new Map<string, number>();
 
   constructor(
-    private readonly mode: RouterMode,
+    private readonly mode: LoadMode,
     workers: number,
     private readonly random: Random,
   ) {

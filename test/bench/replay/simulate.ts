@@ -82,6 +82,7 @@ class Simulation {
   private readonly ended_ms: Float64Array;
   private now_ms = 0;
   private pumping = false;
+  private readonly first_turns: { readonly index: number; readonly at_ms: number }[] = [];
   private next_in_line = 0;
 
   constructor(
@@ -117,20 +118,21 @@ class Simulation {
         if (list === undefined) this.followers.set(other, [index]);
         else list.push(index);
       }
-      if (after.length > 0 || concurrency > 0) continue;
-      this.heap.push((arrival_ms ?? 0) / arrival_speedup, { kind: "arrival", index });
+      if (after.length === 0)
+        this.first_turns.push({ index, at_ms: (arrival_ms ?? 0) / arrival_speedup });
     }
-    for (let i = 0; i < concurrency; i++) this.startNextInLine();
+    if (concurrency === 0) this.first_turns.sort((a, b) => a.at_ms - b.at_ms);
+    this.startNextInLine();
+    for (let i = 1; i < concurrency; i++) this.startNextInLine();
   }
 
-  /** With a fixed concurrency each end lets the next first turn come. */
+  /** One at a time, so that the heap stays small. */
   private startNextInLine(): void {
-    while (this.next_in_line < this.trace.length) {
-      const index = this.next_in_line++;
-      if (this.trace[index]!.after.length > 0) continue;
-      this.heap.push(this.now_ms, { kind: "arrival", index });
-      return;
-    }
+    const next = this.first_turns[this.next_in_line++];
+    if (next === undefined) return;
+    const { index, at_ms } = next;
+    const come_ms = this.settings.concurrency > 0 ? this.now_ms : at_ms;
+    this.heap.push(come_ms, { kind: "arrival", index });
   }
 
   private worker(number: number): SimulatedWorker {
@@ -139,7 +141,7 @@ class Simulation {
       event: (event) => this.tell(() => router.event(number, event)),
       firstToken: (index, at_ms) => {
         this.records[index]!.first_token_ms = at_ms;
-        this.tell(() => router.firstToken(String(index)));
+        this.tell(() => router.firstToken(String(index), this.now_ms));
         // What is sent now is there when the worker begins its next pass.
         this.pump();
       },
@@ -153,6 +155,8 @@ class Simulation {
   }
 
   private arrive(index: number): void {
+    const first_turn = this.trace[index]!.after.length === 0;
+    if (first_turn && this.settings.concurrency === 0) this.startNextInLine();
     const { input_length, hash_ids, session, strict_priority, policy_class } = this.trace[index]!;
     const { trace_block_size, mocker } = this.settings;
     const names = new TraceBlocks(
@@ -200,7 +204,7 @@ class Simulation {
     const names = this.names[index]!;
     const sequence = new ReplaySequence(index, names, input_length, output_length);
     if (!worker.scheduler.fits(sequence)) {
-      this.router.ended(String(index), 0);
+      this.router.ended(String(index), this.now_ms, 0);
       this.refuse(index, "prompt and answer do not fit into the worker's blocks");
       return;
     }
@@ -220,7 +224,7 @@ class Simulation {
     const load = worker.report(at_ms);
     if (load === undefined) return;
     const sums = worker.timing.take();
-    this.tell(() => this.router.reported(number, load, sums));
+    this.tell(() => this.router.reported(number, load, this.now_ms, sums));
   }
 
   private finish(sequence: ReplaySequence, at_ms: number): void {
@@ -228,7 +232,7 @@ class Simulation {
     record.end_ms = at_ms;
     record.cached_tokens = Math.max(0, sequence.cached_tokens);
     record.preemptions = sequence.preemptions;
-    this.tell(() => this.router.ended(String(sequence.index), sequence.generated));
+    this.tell(() => this.router.ended(String(sequence.index), this.now_ms, sequence.generated));
     this.names[sequence.index] = undefined;
     this.over(sequence.index, at_ms);
   }

@@ -1,5 +1,6 @@
 // An independent load client, to hold the one in TypeScript against: closed loop, keep-alive,
-// TCP_NODELAY, nothing shared with it but the shape of the prompts. Prints one JSON object.
+// TCP_NODELAY, nothing shared with it but the bodies it sends (a file, one a line, each sent once).
+// Prints one JSON object.
 package main
 
 import (
@@ -8,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand"
 	"net/http"
 	"os"
 	"sort"
@@ -19,14 +19,6 @@ import (
 )
 
 type sample struct{ ttft, total float64 }
-
-func prose(random *rand.Rand, words []string, count int) string {
-	var text strings.Builder
-	for i := 0; i < count; i++ {
-		text.WriteString(" " + words[random.Intn(len(words))])
-	}
-	return text.String()
-}
 
 // one posts a request and reads its events; tokens are the events that carry text.
 func one(client *http.Client, url, body string) (sample, int, error) {
@@ -63,40 +55,35 @@ func one(client *http.Client, url, body string) (sample, int, error) {
 
 func main() {
 	url := flag.String("url", "", "server")
-	model := flag.String("model", "", "model")
-	file := flag.String("words", "", "a file of words")
+	file := flag.String("bodies", "", "a file of bodies, one a line")
 	concurrency := flag.Int("concurrency", 1, "requests at a time")
-	isl := flag.Int("isl", 100, "words of prompt, half of them shared")
-	osl := flag.Int("osl", 10, "tokens of answer")
-	duration := flag.Duration("duration", 5*time.Second, "how long")
-	seed := flag.Int64("seed", time.Now().UnixNano(), "of the prompts")
+	duration := flag.Duration("duration", 5*time.Second, "how long, unless the bodies end before")
 	flag.Parse()
 	list, err := os.ReadFile(*file)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	words := strings.Fields(string(list))
+	bodies := strings.Split(strings.TrimSpace(string(list)), "\n")
 	// Go sets TCP_NODELAY on every connection by itself.
 	client := &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: *concurrency, DisableCompression: true,
 	}}
-	shared := prose(rand.New(rand.NewSource(*seed)), words, *isl/2)
 	var mutex sync.Mutex
 	var samples []sample
-	var tokens, failed atomic.Int64
+	var tokens, failed, next atomic.Int64
 	var all sync.WaitGroup
 	started := time.Now()
 	for i := 0; i < *concurrency; i++ {
 		all.Add(1)
-		go func(own int64) {
+		go func() {
 			defer all.Done()
-			random := rand.New(rand.NewSource(*seed + 1 + own))
 			for time.Since(started) < *duration {
-				body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":%q}],`+
-					`"max_tokens":%d,"min_tokens":%d,"ignore_eos":true,"stream":true}`,
-					*model, shared+prose(random, words, *isl-*isl/2), *osl, *osl)
-				taken, count, err := one(client, *url, body)
+				at := int(next.Add(1)) - 1
+				if at >= len(bodies) {
+					return
+				}
+				taken, count, err := one(client, *url, bodies[at])
 				if err != nil {
 					failed.Add(1)
 					fmt.Fprintln(os.Stderr, err)
@@ -107,7 +94,7 @@ func main() {
 				samples = append(samples, taken)
 				mutex.Unlock()
 			}
-		}(int64(i))
+		}()
 	}
 	all.Wait()
 	wall := time.Since(started).Seconds()

@@ -1,0 +1,191 @@
+/**
+ * The workers of one model that a KV-aware router may use now, and the requests that wait for
+ * them. It decides; who is told is the router actor's business.
+ */
+
+import type { Plan, Route, RouteEnded, WorkerLoad } from "../../proto/index.ts";
+import type { Random } from "../../runtime/capabilities.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import type { Candidate } from "./candidate.ts";
+import type { CacheIndex } from "./index/cache-index.ts";
+import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";
+import { KvRouterMetrics } from "./kv-router-metrics.ts";
+import { KvDispatcher, type Placement, type Refusal } from "./policy/dispatcher.ts";
+import type { KvPolicyOptions } from "./policy/kv-policies.ts";
+import type { PassSums } from "./policy/pass-rates.ts";
+import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
+
+export type KvModelParts = {
+  readonly model: string;
+  /** Tokens a block. */
+  readonly block_size: number;
+  readonly policy: KvPolicyOptions;
+  readonly index: CacheIndex;
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly now_ms: () => number;
+};
+
+type Member = {
+  readonly candidate: Candidate;
+  readonly routed: RoutedWorker;
+};
+
+export type KvDecision =
+  | { readonly kind: "plan"; readonly plan: Plan }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+/** For people: where the last requests went, and what was there. */
+type Placed = {
+  readonly request: string;
+  readonly worker: string;
+  readonly blocks: number;
+  readonly cached_blocks: number;
+  readonly waited_ms: number;
+};
+
+const LAST_PLACED = 8;
+
+export class KvModel {
+  readonly block_size: number;
+  private readonly parts: KvModelParts;
+  private readonly dispatcher: KvDispatcher;
+  private readonly metrics: KvRouterMetrics;
+  /** By worker name. */
+  private readonly members = new Map<string, Member>();
+  /** By key of the candidate, also while it is suspect. */
+  private readonly sums = new Map<string, PassSums>();
+  private readonly last: Placed[] = [];
+
+  constructor(parts: KvModelParts) {
+    const { index, policy, random } = parts;
+    this.parts = parts;
+    this.block_size = parts.block_size;
+    this.dispatcher = new KvDispatcher({ policy, index, random });
+    const { queue } = this.dispatcher;
+    this.metrics = new KvRouterMetrics(parts.metrics, parts.model, {
+      requests: () => queue.size,
+      tokens: () => queue.tokens,
+    });
+  }
+
+  get worker_count(): number {
+    return this.members.size;
+  }
+
+  has(worker: string): boolean {
+    return this.members.has(worker);
+  }
+
+  /** `slot`: its number in the index. */
+  workerUp(candidate: Candidate, slot: number): void {
+    const { key, record } = candidate;
+    this.workerGone(record.worker);
+    const limits = limitsOf(candidate, this.block_size);
+    const routed = newRoutedWorker({ ...limits, key, worker: record.worker, slot });
+    this.members.set(record.worker, { candidate, routed });
+    this.dispatcher.workerUp(routed, this.parts.now_ms());
+    this.metrics.workerUp(routed);
+  }
+
+  /** Gone or not trusted: what was sent there is forgotten, the owners will ask again. */
+  workerGone(worker: string): void {
+    const member = this.members.get(worker);
+    if (member === undefined) return;
+    this.members.delete(worker);
+    this.sums.delete(member.candidate.key);
+    this.dispatcher.workerGone(member.candidate.key, this.parts.now_ms());
+    this.metrics.workerGone(worker);
+  }
+
+  loaded(load: WorkerLoad): void {
+    const member = this.members.get(load.worker);
+    if (member === undefined) return;
+    const { key, record } = member.candidate;
+    const passes = passesBetween(this.sums.get(key), load.passes);
+    if (load.passes !== undefined) this.sums.set(key, load.passes);
+    const reported = reportedLoad(load, record.card?.block_size ?? 0, this.block_size);
+    this.dispatcher.reported(key, reported, passes);
+  }
+
+  /** Takes the request in; undefined: `next` will say what becomes of it. */
+  offer(route: Route): KvDecision | undefined {
+    const began_ms = this.parts.now_ms();
+    const request = placeRequestOf(route, this.block_size);
+    const hashed_ms = this.parts.now_ms();
+    this.metrics.hashing_ms.observe(hashed_ms - began_ms);
+    const refusal = this.dispatcher.offer(request, hashed_ms);
+    return refusal && this.refused(refusal);
+  }
+
+  /** Ask until it says nothing, after whatever may have changed something. */
+  next(): KvDecision | undefined {
+    const now_ms = this.parts.now_ms();
+    const decision = this.dispatcher.next(now_ms);
+    if (decision === undefined) return undefined;
+    if (decision.kind === "refused") return this.refused(decision);
+    const plan = this.placed(decision);
+    this.metrics.total_ms.observe(this.parts.now_ms() - now_ms);
+    return plan;
+  }
+
+  firstToken(request: string): void {
+    this.dispatcher.firstToken(request, this.parts.now_ms());
+  }
+
+  /** Returns the worker that had it. */
+  ended({ request, output_tokens }: Pick<RouteEnded, "request" | "output_tokens">) {
+    const routed = this.dispatcher.book.workerOf(request);
+    const tokens = output_tokens > 0 ? output_tokens : undefined;
+    this.dispatcher.ended(request, this.parts.now_ms(), tokens);
+    if (routed === undefined) return undefined;
+    this.metrics.ended.add();
+    return this.members.get(routed.worker)?.candidate;
+  }
+
+  /** A request that waits and is not wanted any more. */
+  cancel(request: string): void {
+    this.dispatcher.cancel(request);
+  }
+
+  close(): void {
+    for (const worker of [...this.members.keys()]) this.workerGone(worker);
+    this.metrics.close();
+  }
+
+  private placed({ request, worker, cached_blocks, waited_ms }: Placement): KvDecision {
+    const { candidate } = this.members.get(worker.worker)!;
+    const blocks = request.hashes.length >>> 1;
+    this.metrics.started.add();
+    this.metrics.waited_ms.observe(waited_ms);
+    if (blocks > 0) this.metrics.hit_rate.observe(cached_blocks / blocks);
+    const name = worker.worker;
+    this.last.push({ request: request.request, worker: name, blocks, cached_blocks, waited_ms });
+    if (this.last.length > LAST_PLACED) this.last.shift();
+    const { ref } = candidate.record;
+    return { kind: "plan", plan: { kind: "plan", request: request.request, worker: name, ref } };
+  }
+
+  private refused(refusal: Refusal): KvDecision {
+    this.metrics.refused(refusal.code);
+    return { kind: "refused", refusal };
+  }
+
+  inspect() {
+    const now_ms = this.parts.now_ms();
+    const workers = [...this.members.values()].map(({ routed }) => ({
+      worker: routed.worker,
+      in_flight: routed.requests,
+      active_blocks: routed.active_blocks,
+      backlog_tokens: Math.round(backlogTokens(routed, now_ms)),
+    }));
+    return {
+      model: this.parts.model,
+      block_size: this.block_size,
+      queued: this.dispatcher.queue.size,
+      workers,
+      learned: this.dispatcher.learned(),
+      last: this.last,
+    };
+  }
+}

@@ -1,0 +1,78 @@
+/** A Route as the KV-aware policies see it: the prompt as the names of its blocks. */
+import { blockHashes } from "../../llm/block-hash.ts";
+import { type HashPairs, pairsOf } from "../../llm/block-table.ts";
+import { tokensOf } from "../../llm/token-bytes.ts";
+import type { Route, WorkerLoad } from "../../proto/index.ts";
+import type { Candidate } from "./candidate.ts";
+import type { PassSums } from "./policy/pass-rates.ts";
+import type { PlaceRequest } from "./policy/place.ts";
+import type { ReportedLoad, WorkerLimits } from "./policy/worker-state.ts";
+
+/** What a router may expect of a worker that has no blocks: never full. */
+const ENDLESS = 2 ** 30;
+const no_blocks: HashPairs = new Uint32Array(0);
+
+export function placeRequestOf(route: Route, block_size: number): PlaceRequest {
+  const { request, prompt, max_tokens, pin, exclude, hints } = route;
+  // What is not answered (an embedding) finds nothing in a cache and leaves nothing there.
+  const answered = max_tokens > 0 && prompt.length >= 4 * block_size;
+  return {
+    request,
+    prompt_tokens: prompt.length >>> 2,
+    hashes: answered ? hashesOf(prompt, block_size) : no_blocks,
+    ...(pin === "" ? {} : { pin }),
+    ...(exclude.length === 0 ? {} : { exclude }),
+    ...(hints === undefined ? {} : wishesOf(hints)),
+  };
+}
+
+function hashesOf(prompt: Uint8Array, block_size: number): HashPairs {
+  return pairsOf(blockHashes(tokensOf(prompt), block_size).sequence_hashes);
+}
+
+function wishesOf(hints: NonNullable<Route["hints"]>) {
+  const { session, strict_priority, priority_jump_ms, policy_class } = hints;
+  return {
+    strict_priority,
+    priority_jump_ms,
+    ...(session === "" ? {} : { session }),
+    ...(policy_class === "" ? {} : { policy_class }),
+  };
+}
+
+/** In blocks of the model's size, also for a worker that has another one. */
+export function limitsOf({ record }: Candidate, block_size: number): WorkerLimits {
+  const { card } = record;
+  const tokens = (card?.total_blocks ?? 0) * (card?.block_size ?? 0);
+  if (tokens === 0) return { block_size, total_blocks: ENDLESS, batch_tokens: ENDLESS };
+  const total_blocks = Math.max(1, Math.floor(tokens / block_size));
+  return { block_size, total_blocks, batch_tokens: card?.max_num_batched_tokens || ENDLESS };
+}
+
+export function reportedLoad(load: WorkerLoad, own_block_size: number, block_size: number) {
+  const { running, waiting, used_blocks, waiting_prefill_tokens } = load;
+  const scale = own_block_size / block_size;
+  const reported: ReportedLoad = {
+    used_blocks: scale * used_blocks,
+    running,
+    waiting,
+    waiting_prefill_tokens,
+  };
+  return reported;
+}
+
+/** What passes did between two reports; undefined when there is nothing to compare. */
+export function passesBetween(
+  before: PassSums | undefined,
+  after: PassSums | undefined,
+): PassSums | undefined {
+  if (after === undefined || before === undefined) return after;
+  return {
+    prefill_passes: after.prefill_passes - before.prefill_passes,
+    prefill_tokens: after.prefill_tokens - before.prefill_tokens,
+    prefill_tokens_squared: after.prefill_tokens_squared - before.prefill_tokens_squared,
+    decode_passes: after.decode_passes - before.decode_passes,
+    decode_share: after.decode_share - before.decode_share,
+    busy_ms: after.busy_ms - before.busy_ms,
+  };
+}

@@ -1,0 +1,367 @@
+/**
+ * The router of mode kv: requests go where most of their prompt is cached, as far as the load
+ * there allows.
+ *
+ *   Route ── hashes ──▶ model's queue ── policy ──▶ Plan, at once or when there is room
+ *                             ▲             ▲
+ *   RouteFirst, RouteEnded ───┘             └── index ◀── feed ◀── KvEvents, dumps of the workers
+ *
+ * Each model has workers, a queue and a policy of its own; index and feed are shared. A request
+ * whose model, or whose pinned worker, is not there waits a bounded time outside of the queue.
+ */
+import type {
+  Plan,
+  Refused,
+  Route,
+  RouteEnded,
+  RouterMessage,
+  WorkerLoad,
+} from "../../proto/index.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
+import type { Clock, Timer } from "../../runtime/capabilities.ts";
+import type { ReplyPort } from "../../runtime/ref.ts";
+import { refOf, wireOf } from "../../runtime/remote/node.ts";
+import type { Candidate } from "./candidate.ts";
+import { CacheIndex } from "./index/cache-index.ts";
+import { KvFeed } from "./kv-feed.ts";
+import { type KvDecision, KvModel } from "./kv-model.ts";
+import { noWorkerWait, whyNoWorker } from "./no-worker.ts";
+import type { Refusal } from "./policy/dispatcher.ts";
+import type { RouterOptions } from "./router.ts";
+import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
+
+type Own =
+  | WatchMessage
+  | { readonly kind: "wait_over"; readonly request: string }
+  /** The feed's timer: a turn of this actor, and gone when the actor is killed. */
+  | { readonly kind: "run"; readonly run: () => void };
+
+type Pending = {
+  readonly route: Route;
+  /** undefined while the Route itself is being handled. */
+  port: ReplyPort | undefined;
+  timer: Timer | undefined;
+  /** On the clock's scale; the asker is gone then. */
+  readonly deadline_ms: number;
+  /** Outside of its model's queue, since nobody could ever take it now. */
+  held: boolean;
+};
+
+/** A worker that does not answer the feed in this time is asked again. */
+const FEED_ASK_MS = 5_000;
+/** Tokens a block for a model whose workers have none: no prompt fills one. */
+const NO_BLOCKS = 2 ** 30;
+
+export class KvRouter extends Actor<RouterMessage | Own> {
+  private readonly options: RouterOptions;
+  private readonly index = new CacheIndex();
+  private watch!: WorkerWatch;
+  private feed!: KvFeed;
+  private readonly models = new Map<string, KvModel>();
+  /** Asked for, and not answered. */
+  private readonly pending = new Map<string, Pending>();
+  /** Sent to a worker, and not ended. */
+  private readonly placed = new Map<string, KvModel>();
+  private held_count = 0;
+  private routed_total = 0;
+  private refused_total = 0;
+
+  constructor(options: RouterOptions) {
+    super();
+    this.options = options;
+  }
+
+  override init(): void {
+    const { system, log, clock, self } = this.ctx;
+    this.feed = new KvFeed({
+      index: this.index,
+      clock: this.ownClock(clock),
+      log,
+      metrics: system.metrics,
+      subscriber: () => wireOf(system, self),
+      ask: (worker, message) =>
+        system.ask(refOf(system, worker), message, { deadline_ms: FEED_ASK_MS }),
+    });
+    this.feed.start();
+    this.watch = new WorkerWatch(this.ctx, this.options.watch, {
+      up: (candidate) => this.workerUp(candidate),
+      gone: (candidate) => this.workerGone(candidate),
+      suspected: (candidate) =>
+        this.models.get(modelName(candidate))?.workerGone(candidate.record.worker),
+      trusted: (candidate) => {
+        this.feed.workerBack(candidate.record.worker);
+        this.join(candidate);
+      },
+      changed: () => this.serveAll(),
+    });
+  }
+
+  override receive(message: RouterMessage | Own): void {
+    switch (message.kind) {
+      case "route":
+        this.onRoute(message);
+        break;
+      case "route_first": {
+        const model = this.placed.get(message.request);
+        if (model === undefined) break;
+        model.firstToken(message.request);
+        this.serve(model);
+        break;
+      }
+      case "route_ended":
+        this.onRouteEnded(message);
+        break;
+      case "worker_load":
+        this.onLoad(message);
+        break;
+      case "kv_events":
+        this.feed.onEvents(message);
+        break;
+      case "workers_changed":
+      case "subscribe_again":
+        this.watch.receive(message);
+        break;
+      case "wait_over":
+        this.onWaitOver(message.request);
+        break;
+      case "run":
+        message.run();
+        break;
+    }
+  }
+
+  private onRoute(route: Route): void {
+    this.forget(route.request);
+    const pending: Pending = {
+      route,
+      port: undefined,
+      timer: undefined,
+      deadline_ms: this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY,
+      held: false,
+    };
+    this.pending.set(route.request, pending);
+    this.admit(pending);
+    const model = this.models.get(route.model);
+    if (model !== undefined) this.serve(model);
+    if (this.pending.get(route.request) !== pending) return;
+    pending.port = this.ctx.replyLater();
+    this.wait(pending);
+  }
+
+  /** Into the queue of its model; or it is held back, or refused. */
+  private admit(pending: Pending): void {
+    const { route } = pending;
+    const model = this.models.get(route.model);
+    if (model !== undefined && (route.pin === "" || model.has(route.pin))) {
+      this.release(pending);
+      const decision = model.offer(route);
+      if (decision !== undefined) this.decided(model, decision);
+      return;
+    }
+    if (pending.held) return;
+    if (this.held_count >= (this.options.waiting_max ?? noWorkerWait.waiting_max)) {
+      const message = `no worker serves ${route.model} now and too many requests wait for one`;
+      this.refuse(pending, "overloaded", message);
+      return;
+    }
+    pending.held = true;
+    this.held_count++;
+  }
+
+  private release(pending: Pending): void {
+    if (!pending.held) return;
+    pending.held = false;
+    this.held_count--;
+  }
+
+  private serve(model: KvModel): void {
+    for (let decision = model.next(); decision !== undefined; decision = model.next()) {
+      this.decided(model, decision);
+    }
+  }
+
+  private decided(model: KvModel, decision: KvDecision): void {
+    if (decision.kind === "plan") {
+      this.placed.set(decision.plan.request, model);
+      this.routed_total++;
+      this.answer(decision.plan);
+      return;
+    }
+    const { request, code, message, retry_after_ms } = decision.refusal;
+    const pending = this.pending.get(request);
+    if (pending !== undefined) this.refuse(pending, refusalCodes[code], message, retry_after_ms);
+  }
+
+  private refuse({ route }: Pending, code: string, message: string, retry_after_ms = 0): void {
+    this.refused_total++;
+    this.answer({ kind: "refused", request: route.request, code, message, retry_after_ms });
+  }
+
+  private answer(reply: Plan | Refused): void {
+    const pending = this.pending.get(reply.request);
+    if (pending === undefined) return;
+    this.settle(pending);
+    if (pending.port === undefined) this.ctx.reply(reply);
+    else pending.port.reply(reply);
+  }
+
+  private settle(pending: Pending): void {
+    this.pending.delete(pending.route.request);
+    this.release(pending);
+    if (pending.timer !== undefined) this.ctx.cancel(pending.timer);
+  }
+
+  /** Not wanted any more, if it was: its asker comes again, or has given up. */
+  private forget(request: string): void {
+    const pending = this.pending.get(request);
+    if (pending === undefined) return;
+    this.settle(pending);
+    this.models.get(pending.route.model)?.cancel(request);
+  }
+
+  private wait(pending: Pending): void {
+    const left_ms = pending.deadline_ms - this.ctx.clock.now_ms();
+    const wait_ms = Math.min(this.options.wait_ms ?? noWorkerWait.wait_ms, Math.max(0, left_ms));
+    const message = { kind: "wait_over", request: pending.route.request } as const;
+    pending.timer = this.ctx.after(wait_ms, message);
+  }
+
+  /** In a queue of workers that are there it may wait on, up to its own deadline. */
+  private onWaitOver(request: string): void {
+    const pending = this.pending.get(request);
+    if (pending === undefined) return;
+    const { route, held, deadline_ms } = pending;
+    const workers = this.models.get(route.model)?.worker_count ?? 0;
+    if (!held && workers > 0 && this.ctx.clock.now_ms() < deadline_ms) {
+      this.wait(pending);
+      return;
+    }
+    this.models.get(route.model)?.cancel(request);
+    this.refuse(pending, "no_worker", whyNoWorker(route));
+  }
+
+  private onRouteEnded(ended: RouteEnded): void {
+    this.forget(ended.request);
+    const model = this.placed.get(ended.request);
+    if (model === undefined) return;
+    this.placed.delete(ended.request);
+    const candidate = model.ended(ended);
+    // The stream saw the worker go; waiting for our own news would send the next request there.
+    if (ended.outcome === "lost" && candidate !== undefined) this.watch.suspect(candidate);
+    this.serve(model);
+  }
+
+  private onLoad(load: WorkerLoad): void {
+    this.feed.noteLoad(load.worker, load.cached_blocks);
+    this.watch.loaded(load);
+    const candidate = this.watch.workers.get(load.worker);
+    const model = candidate && this.models.get(modelName(candidate));
+    if (model === undefined) return;
+    model.loaded(load);
+    this.serve(model);
+  }
+
+  private workerUp(candidate: Candidate): void {
+    this.feed.workerUp(candidate.record);
+    this.join(candidate);
+  }
+
+  private join(candidate: Candidate): void {
+    const { worker } = candidate.record;
+    const slot = this.feed.slotOf(worker);
+    if (slot === undefined) return;
+    const name = modelName(candidate);
+    let model = this.models.get(name);
+    if (model === undefined) {
+      const { clock, random, system } = this.ctx;
+      model = new KvModel({
+        model: name,
+        block_size: this.feed.blockSize(name) ?? NO_BLOCKS,
+        policy: this.options.policy ?? { name: "adaptive" },
+        index: this.index,
+        random,
+        metrics: system.metrics,
+        now_ms: () => clock.now_ms(),
+      });
+      this.models.set(name, model);
+    }
+    model.workerUp(candidate, slot);
+  }
+
+  private workerGone(candidate: Candidate): void {
+    const { worker } = candidate.record;
+    const name = modelName(candidate);
+    const model = this.models.get(name);
+    this.feed.workerGone(worker);
+    model?.workerGone(worker);
+    const last = !this.watch.workers.all().some((each) => modelName(each) === name);
+    if (!last || model === undefined) return;
+    // The next worker of this model may have another block size: its queue begins anew.
+    model.close();
+    this.models.delete(name);
+    for (const pending of this.pending.values()) {
+      if (pending.route.model !== name || pending.held) continue;
+      pending.held = true;
+      this.held_count++;
+    }
+  }
+
+  private serveAll(): void {
+    if (this.held_count > 0) {
+      for (const pending of [...this.pending.values()]) if (pending.held) this.admit(pending);
+    }
+    for (const model of this.models.values()) this.serve(model);
+  }
+
+  private ownClock(clock: Clock): Clock {
+    return {
+      now_ms: () => clock.now_ms(),
+      wall_ms: () => clock.wall_ms(),
+      after: (delay_ms, run) => this.ctx.after(delay_ms, { kind: "run", run }),
+      cancel: (timer) => this.ctx.cancel(timer),
+      defer: (run) => clock.defer(run),
+    };
+  }
+
+  override down(signal: Down): void {
+    this.watch.down(signal);
+  }
+
+  override terminate(): void {
+    this.watch.stop();
+    this.feed.stop();
+    for (const model of this.models.values()) model.close();
+  }
+
+  override inspect(): Snapshot {
+    const { pending, held_count, routed_total, refused_total } = this;
+    return {
+      mode: "kv",
+      policy: this.options.policy?.name ?? "adaptive",
+      models: [...this.models.values()].map((model) => model.inspect()),
+      caches: this.feed.workers().map(({ worker, model, state, fault, blocks }) => {
+        const suspect = this.watch.workers.get(worker)?.suspect ?? false;
+        return { worker, model, suspect, state, fault: fault ?? "", blocks };
+      }),
+      index_bytes: this.index.bytes,
+      waiting: pending.size,
+      held: held_count,
+      routed_total,
+      refused_total,
+    };
+  }
+}
+
+/** What clients are told of a refusal, in the words of all routers. */
+const refusalCodes: Readonly<Record<Refusal["code"], string>> = {
+  no_worker: "no_worker",
+  pinned_missing: "no_worker",
+  overloaded: "overloaded",
+  pinned_overloaded: "overloaded",
+  queue_full: "overloaded",
+  class_limit: "rate_limited",
+};
+
+function modelName({ record }: Candidate): string {
+  return record.card?.name ?? "";
+}

@@ -1,0 +1,154 @@
+/**
+ * The router of the modes that look at load alone. A request that no worker can take now waits,
+ * first come first served, for a bounded time: a worker that is being restarted after a crash is
+ * back within it.
+ */
+import type { Plan, Refused, Route, RouteEnded, RouterMessage } from "../../proto/index.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
+import type { Timer } from "../../runtime/capabilities.ts";
+import type { ReplyPort } from "../../runtime/ref.ts";
+import { noWorkerWait, whyNoWorker } from "./no-worker.ts";
+import { eligible, type LoadMode, newPolicyState, policies } from "./policy.ts";
+import type { RouterOptions } from "./router.ts";
+import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
+
+/** What the router hears beside its wire messages. */
+type Own = WatchMessage | { readonly kind: "wait_over"; readonly request: string };
+
+type Waiting = { readonly route: Route; readonly port: ReplyPort; readonly timer: Timer };
+
+export class LoadRouter extends Actor<RouterMessage | Own> {
+  private readonly mode: LoadMode;
+  private readonly options: RouterOptions;
+  private watch!: WorkerWatch;
+  private readonly waiting = new Map<string, Waiting>();
+  private readonly state = newPolicyState();
+  private refused_total = 0;
+  private routed_total = 0;
+
+  constructor(mode: LoadMode, options: RouterOptions) {
+    super();
+    this.mode = mode;
+    this.options = options;
+  }
+
+  override init(): void {
+    const changed = () => this.serveWaiting();
+    this.watch = new WorkerWatch(this.ctx, this.options.watch, { changed });
+  }
+
+  override receive(message: RouterMessage | Own): void {
+    switch (message.kind) {
+      case "route":
+        this.onRoute(message);
+        break;
+      case "route_ended":
+        this.onRouteEnded(message);
+        break;
+      case "worker_load":
+        this.watch.loaded(message);
+        break;
+      case "workers_changed":
+      case "subscribe_again":
+        this.watch.receive(message);
+        break;
+      case "wait_over":
+        this.onWaitOver(message.request);
+        break;
+      case "route_first":
+      case "kv_events":
+        break;
+    }
+  }
+
+  private onRoute(route: Route): void {
+    const answer = this.plan(route);
+    if (answer !== undefined) {
+      this.ctx.reply(answer);
+      return;
+    }
+    if (this.waiting.size >= (this.options.waiting_max ?? noWorkerWait.waiting_max)) {
+      const message = `no worker serves ${route.model} now and too many requests wait for one`;
+      this.ctx.reply(this.refuse(route, "overloaded", message));
+      return;
+    }
+    this.leaveQueue(route.request);
+    const left_ms = (this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY) - this.ctx.clock.now_ms();
+    const wait_ms = Math.min(this.options.wait_ms ?? noWorkerWait.wait_ms, left_ms);
+    const timer = this.ctx.after(wait_ms, { kind: "wait_over", request: route.request });
+    this.waiting.set(route.request, { route, port: this.ctx.replyLater(), timer });
+  }
+
+  /** The plan, or a refusal, or undefined when the request has to wait for a worker. */
+  private plan(route: Route): Plan | Refused | undefined {
+    const { workers } = this.watch;
+    const { candidates, excluded } = eligible(workers.all(), route);
+    if (candidates.length === 0) {
+      if (excluded === 0) return undefined;
+      const message = `every worker that serves ${route.model} has refused this request`;
+      return this.refuse(route, "overloaded", message);
+    }
+    const choose = policies[this.mode];
+    const choice = choose(candidates, route, this.ctx.random, this.state);
+    if (choice.kind === "refused") return this.refuse(route, choice.code, choice.message);
+    const { worker, ref } = choice.candidate.record;
+    workers.begin(route, choice.candidate);
+    this.routed_total++;
+    return { kind: "plan", request: route.request, worker, ref };
+  }
+
+  private refuse(route: Route, code: string, message: string): Refused {
+    this.refused_total++;
+    return { kind: "refused", request: route.request, code, message, retry_after_ms: 0 };
+  }
+
+  private onRouteEnded(ended: RouteEnded): void {
+    this.leaveQueue(ended.request);
+    const candidate = this.watch.workers.end(ended.request);
+    // The stream saw the worker go; waiting for our own news would send the next request there.
+    if (ended.outcome === "lost" && candidate !== undefined) this.watch.suspect(candidate);
+  }
+
+  private leaveQueue(request: string): void {
+    const waiting = this.waiting.get(request);
+    if (waiting === undefined) return;
+    this.ctx.cancel(waiting.timer);
+    this.waiting.delete(request);
+  }
+
+  private onWaitOver(request: string): void {
+    const waiting = this.waiting.get(request);
+    if (waiting === undefined) return;
+    this.waiting.delete(request);
+    waiting.port.reply(this.refuse(waiting.route, "no_worker", whyNoWorker(waiting.route)));
+  }
+
+  override down(signal: Down): void {
+    this.watch.down(signal);
+  }
+
+  private serveWaiting(): void {
+    for (const [request, waiting] of this.waiting) {
+      const answer = this.plan(waiting.route);
+      if (answer === undefined) continue;
+      this.ctx.cancel(waiting.timer);
+      this.waiting.delete(request);
+      waiting.port.reply(answer);
+    }
+  }
+
+  override terminate(): void {
+    this.watch.stop();
+  }
+
+  override inspect(): Snapshot {
+    const workers = this.watch.workers.all().map((each) => ({
+      worker: each.record.worker,
+      model: each.record.card?.name ?? "",
+      in_flight: each.in_flight,
+      suspect: each.suspect,
+    }));
+    const { mode, waiting, routed_total, refused_total } = this;
+    return { mode, workers, waiting: waiting.size, routed_total, refused_total };
+  }
+}

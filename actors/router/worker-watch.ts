@@ -1,0 +1,155 @@
+/**
+ * The workers as every router lives with them: known from the registry, asked for their load,
+ * monitored, and not trusted for a while when a connection to them broke.
+ *
+ *   registry ── up ──▶ trusted ── Down, or an answer lost there ──▶ suspect
+ *                         ▲ ────────── heard of again ───────────────┘ │
+ *   registry ── gone ─────┴────────────────────────────────────────────┴──▶ forgotten
+ */
+import type { SubscribeLoad, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+import type { Down } from "../../runtime/actor.ts";
+import type { Timer } from "../../runtime/capabilities.ts";
+import type { Ref } from "../../runtime/ref.ts";
+import { refOf, wireOf } from "../../runtime/remote/node.ts";
+import type { ActorSystem } from "../../runtime/system.ts";
+import type { Candidate } from "./candidate.ts";
+import type { WatchWorkers, WorkersChange } from "./router.ts";
+import { WorkerSet } from "./worker-set.ts";
+
+/** Told to the router itself; `receive` takes them. */
+export type WatchMessage =
+  | { readonly kind: "workers_changed"; readonly change: WorkersChange }
+  | { readonly kind: "subscribe_again"; readonly candidate: Candidate };
+
+/** What becomes of workers, for a router that keeps more of them than the set. */
+export interface WorkerListener {
+  readonly up?: (candidate: Candidate) => void;
+  readonly gone?: (candidate: Candidate) => void;
+  readonly suspected?: (candidate: Candidate) => void;
+  /** Heard of again. */
+  readonly trusted?: (candidate: Candidate) => void;
+  /** Something above has happened, or several: requests that wait may be served now. */
+  readonly changed: () => void;
+}
+
+/** What it needs of its router's context. */
+export interface WatchContext {
+  readonly self: Ref<WatchMessage>;
+  readonly system: ActorSystem;
+  monitor(ref: Ref): number;
+  demonitor(monitor: number): void;
+  after(delay_ms: number, message: WatchMessage): Timer;
+}
+
+const SUBSCRIBE_AGAIN_MS = 1_000;
+
+export class WorkerWatch {
+  readonly workers = new WorkerSet();
+  private readonly ctx: WatchContext;
+  private readonly listener: WorkerListener;
+  /** By the number of our monitor on it. */
+  private readonly monitored = new Map<number, Candidate>();
+  private readonly unwatch: () => void;
+
+  constructor(ctx: WatchContext, watch: WatchWorkers, listener: WorkerListener) {
+    this.ctx = ctx;
+    this.listener = listener;
+    this.unwatch = watch((change) => ctx.self.tell({ kind: "workers_changed", change }));
+  }
+
+  stop(): void {
+    this.unwatch();
+  }
+
+  receive(message: WatchMessage): void {
+    if (message.kind === "workers_changed") this.onChange(message.change);
+    else this.onSubscribeAgain(message.candidate);
+  }
+
+  /** News from a worker also says that it lives. */
+  loaded(load: WorkerLoad): void {
+    if (!this.workers.report(load)) return;
+    this.listener.trusted?.(this.workers.get(load.worker)!);
+    this.listener.changed();
+  }
+
+  down(signal: Down): void {
+    const candidate = this.monitored.get(signal.monitor);
+    this.monitored.delete(signal.monitor);
+    if (candidate !== undefined) this.suspect(candidate);
+  }
+
+  /**
+   * A broken connection is not a death: the registry says when a worker is gone. Until it does,
+   * or until the worker is heard of again, nothing is sent there.
+   */
+  suspect(candidate: Candidate): void {
+    if (candidate.suspect || this.workers.get(candidate.record.worker) !== candidate) return;
+    candidate.suspect = true;
+    this.listener.suspected?.(candidate);
+    this.ctx.after(SUBSCRIBE_AGAIN_MS, { kind: "subscribe_again", candidate });
+  }
+
+  private onChange(change: WorkersChange): void {
+    switch (change.kind) {
+      case "gone":
+        this.remove(change.worker);
+        break;
+      case "up":
+        this.add(change.record);
+        break;
+      case "all": {
+        const present = new Set(change.records.map((record) => record.worker));
+        for (const { record } of this.workers.all()) {
+          if (!present.has(record.worker)) this.remove(record.worker);
+        }
+        for (const record of change.records) this.add(record);
+      }
+    }
+    this.listener.changed();
+  }
+
+  private add(record: WorkerRecord): void {
+    const known = this.workers.get(record.worker);
+    const fresh = this.workers.add(record);
+    if (fresh === undefined) return;
+    if (known !== undefined) this.forget(known);
+    this.subscribe(fresh);
+    this.listener.up?.(fresh);
+  }
+
+  private remove(worker: string): void {
+    const gone = this.workers.remove(worker);
+    if (gone !== undefined) this.forget(gone);
+  }
+
+  private forget(candidate: Candidate): void {
+    this.unsubscribe(candidate);
+    this.listener.gone?.(candidate);
+  }
+
+  private subscribe(candidate: Candidate): void {
+    this.unsubscribe(candidate);
+    if (candidate.record.ref === undefined) return;
+    const ref = refOf<SubscribeLoad>(this.ctx.system, candidate.record.ref);
+    this.monitored.set(this.ctx.monitor(ref), candidate);
+    const subscriber = wireOf(this.ctx.system, this.ctx.self);
+    ref.tell({ kind: "subscribe_load", subscriber });
+  }
+
+  /** The worker forgets us when it sees us go; here only the monitor has to end. */
+  private unsubscribe(candidate: Candidate): void {
+    for (const [monitor, watched] of this.monitored) {
+      if (watched !== candidate) continue;
+      this.ctx.demonitor(monitor);
+      this.monitored.delete(monitor);
+    }
+  }
+
+  private onSubscribeAgain(candidate: Candidate): void {
+    const still_known = this.workers.get(candidate.record.worker) === candidate;
+    if (!still_known || !candidate.suspect) return;
+    this.subscribe(candidate);
+    this.ctx.after(SUBSCRIBE_AGAIN_MS, { kind: "subscribe_again", candidate });
+  }
+}

@@ -1,0 +1,25 @@
+/** How long the steps between a ready prompt and its first token take, in /metrics. */
+import type { Histogram, Metrics } from "../../runtime/metrics.ts";
+
+export type Stages = {
+  /** Until the router has named a worker. */
+  readonly route: Histogram;
+  /** From there until that worker said that it takes the request. */
+  readonly dispatch: Histogram;
+  /** From there until its first token is here: its queue, and the prompt's computation. */
+  readonly first_token: Histogram;
+};
+
+const seconds = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
+
+/** In the family of the door's own stages. */
+export function stagesIn(metrics: Metrics): Stages {
+  const stage = (name: string) =>
+    metrics.histogram(
+      "dynamo_frontend_stage_duration_seconds",
+      "Time of one step on the way of a request, in seconds",
+      seconds,
+      { stage: name },
+    );
+  return { route: stage("route"), dispatch: stage("dispatch"), first_token: stage("first_token") };
+}

@@ -1,0 +1,72 @@
+import { afterEach, expect, test } from "bun:test";
+import { mkdir } from "node:fs/promises";
+import { readFacts, resolveModel, resolveTokenizer } from "../../actors/model/model.ts";
+import { makeWorld, type TestWorld } from "../support/model-world.ts";
+import { smallTokenizer } from "../support/small-tokenizer.ts";
+
+const open: TestWorld[] = [];
+afterEach(async () => {
+  for (const made of open.splice(0)) await made.remove();
+});
+
+type Found = { readonly made: TestWorld; readonly folder: string };
+
+async function folderWith(files: Record<string, string>): Promise<Found> {
+  const made = await makeWorld({});
+  open.push(made);
+  const folder = `${made.folder}/some-model`;
+  await mkdir(folder);
+  for (const [name, text] of Object.entries(files)) await Bun.write(`${folder}/${name}`, text);
+  return { made, folder };
+}
+
+const TOKENIZER = JSON.stringify(smallTokenizer());
+const GGUF_ADVICE = /is a folder: name the file, such as .*some-model\/a\.gguf/;
+
+async function refusal(result: Promise<{ kind: string; error?: Error }>): Promise<string> {
+  const { error } = await result;
+  if (error === undefined) throw new Error("a model came instead of a refusal");
+  expect(error.message).not.toContain("\n");
+  return error.message;
+}
+
+test("a folder with tokenizer.json is a model for engines without weights", async () => {
+  const config = JSON.stringify({ model_type: "qwen3", max_position_embeddings: 512 });
+  const files = { "tokenizer.json": TOKENIZER, "config.json": config, "README.md": "hi" };
+  const { made, folder } = await folderWith(files);
+  for (const source of [folder, `${folder}/`, `${folder}//`]) {
+    const found = await resolveTokenizer(made.world, source);
+    if (found.kind === "refused") throw found.error;
+    expect(found.model).toEqual({
+      kind: "folder",
+      path: folder,
+      files: Object.keys(files).slice(0, 2),
+    });
+    const facts = await readFacts(made.world, found.model, "name");
+    expect(facts).toMatchObject({ name: "name", architecture: "qwen3", context_length: 512 });
+  }
+  const message = await refusal(resolveModel(made.world, folder));
+  expect(message).toContain("has no weights: use --engine mocker or echo, or give a .gguf");
+});
+
+test("a folder with GGUF files is told to name one, unless its tokenizer is enough", async () => {
+  const { made, folder } = await folderWith({ "a.gguf": "" });
+  expect(await refusal(resolveModel(made.world, folder))).toMatch(GGUF_ADVICE);
+  expect(await refusal(resolveTokenizer(made.world, folder))).toMatch(GGUF_ADVICE);
+  await Bun.write(`${folder}/tokenizer.json`, TOKENIZER);
+  expect(await refusal(resolveModel(made.world, folder))).toMatch(GGUF_ADVICE);
+  expect((await resolveTokenizer(made.world, folder)).kind).toBe("model");
+});
+
+test("an empty folder, and no folder", async () => {
+  const { made, folder } = await folderWith({});
+  expect(await refusal(resolveModel(made.world, folder))).toContain("give the path of a .gguf");
+  expect(await refusal(resolveTokenizer(made.world, folder))).toContain("with tokenizer.json, or");
+  expect(await refusal(resolveTokenizer(made.world, `${folder}-not`))).toContain("check --model");
+});
+
+test("a file that git-lfs did not fetch", async () => {
+  const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 11422654\n";
+  const { made, folder } = await folderWith({ "tokenizer.json": pointer });
+  expect(await refusal(resolveTokenizer(made.world, folder))).toContain("run git lfs pull");
+});

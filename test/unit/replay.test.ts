@@ -1,0 +1,201 @@
+import { expect, test } from "bun:test";
+import { mockerOptions } from "../../actors/engine/mocker/options.ts";
+import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
+import type { KvPolicyOptions } from "../../actors/router/policy/kv-policies.ts";
+import { SeededRandom } from "../../runtime/random.ts";
+import { EventHeap } from "../bench/replay/event-heap.ts";
+import { htmlReport } from "../bench/replay/html-report.ts";
+import { KvReplayRouter, PlainReplayRouter } from "../bench/replay/replay-router.ts";
+import { reportOf } from "../bench/replay/report.ts";
+import { requestLines } from "../bench/replay/request-lines.ts";
+import { type ReplaySettings, simulate } from "../bench/replay/simulate.ts";
+import { readSyntheticOptions, syntheticTrace } from "../bench/replay/synthetic.ts";
+import { readTrace, type TraceRequest } from "../bench/replay/trace.ts";
+
+const mocker = mockerOptions({ block_size: 512, num_gpu_blocks: 256 });
+const limits = { block_size: 512, total_blocks: 256, batch_tokens: mocker.max_num_batched_tokens };
+const settings = {
+  workers: 4,
+  mocker,
+  timing: polynomialTiming,
+  trace_block_size: 512,
+  arrival_speedup: 1,
+  lag_ms: 0,
+  concurrency: 0,
+};
+const synthetic = (text: string) => syntheticTrace(readSyntheticOptions(text), 512);
+
+function kv(
+  trace: readonly TraceRequest[],
+  policy: KvPolicyOptions = { name: "adaptive" },
+  more: Partial<ReplaySettings> = {},
+) {
+  const random = new SeededRandom(1);
+  const router = new KvReplayRouter(policy, settings.workers, limits, random);
+  return simulate(trace, { ...settings, ...more }, router);
+}
+
+function plain(trace: readonly TraceRequest[], mode: "round-robin" | "least-loaded") {
+  return simulate(trace, settings, new PlainReplayRouter(mode, 4, new SeededRandom(1)));
+}
+
+test("what happens next comes out in order, equal times in the order they came", () => {
+  const heap = new EventHeap<number>();
+  const random = new SeededRandom(5);
+  const times = Array.from({ length: 500 }, () => Math.floor(random.unit() * 40));
+  for (const [number, at_ms] of times.entries()) heap.push(at_ms, number);
+  const expected = times.map((at_ms, event) => ({ at_ms, event }));
+  expected.sort((a, b) => a.at_ms - b.at_ms || a.event - b.event);
+  expect(Array.from({ length: 500 }, () => heap.pop()!)).toEqual(expected);
+  expect(heap.pop()).toBeUndefined();
+});
+
+test("one request alone takes what the timing says", () => {
+  const row = { timestamp: 10, input_length: 1_000, output_length: 3, hash_ids: [1, 2] };
+  const result = kv(readTrace(JSON.stringify(row), 512));
+  const [record] = result.records;
+  expect(record).toMatchObject({ arrival_ms: 10, routed_ms: 10, cached_tokens: 0 });
+  const used = (blocks: number) => ({
+    sequences: 1,
+    used_kv_tokens: blocks * 512,
+    total_kv_tokens: 256 * 512,
+    context_tokens: 1_000,
+  });
+  const first_ms = polynomialTiming.prefillMs(1_000) + polynomialTiming.decodeMs(used(2));
+  expect(record!.first_token_ms).toBeCloseTo(10 + first_ms, 9);
+  expect(record!.end_ms).toBeCloseTo(10 + first_ms + 2 * polynomialTiming.decodeMs(used(2)), 9);
+});
+
+test("the same settings give the same result; every request ends", () => {
+  const trace = synthetic("requests=300,isl=6000,osl=40,rate=12,groups=6");
+  const [a, b] = [kv(trace), kv(trace)];
+  expect(a).toEqual(b);
+  for (const record of a.records) {
+    expect(record.end_ms).toBeGreaterThanOrEqual(record.first_token_ms);
+    expect(record.first_token_ms).toBeGreaterThan(record.routed_ms);
+    expect(record.routed_ms).toBeGreaterThanOrEqual(record.arrival_ms);
+  }
+});
+
+test("routing by cache finds what is cached; news may be late", () => {
+  const trace = synthetic("requests=600,isl=8000,osl=30,rate=8,groups=40,shared=0.8");
+  const reuse = (result: ReturnType<typeof kv>) => reportOf(result, 0).prefix_reuse;
+  const blind = reuse(plain(trace, "round-robin"));
+  const aware = reuse(kv(trace));
+  expect(aware).toBeGreaterThan(blind + 0.1);
+  expect(reuse(kv(trace, { name: "dynamo" }))).toBeGreaterThan(blind + 0.1);
+  const late = reuse(kv(trace, { name: "adaptive" }, { lag_ms: 100 }));
+  expect(Math.abs(late - aware)).toBeLessThan(0.05);
+});
+
+test("with nothing shared the default is no worse than least-loaded", () => {
+  const trace = synthetic("requests=800,isl=4000,osl=60,rate=14,groups=0");
+  const ttft = (result: ReturnType<typeof kv>) => reportOf(result, 0).ttft_ms.mean;
+  expect(ttft(kv(trace))).toBeLessThan(1.05 * ttft(plain(trace, "least-loaded")));
+});
+
+test("overload: the default keeps first tokens coming, and nobody waits for ever", () => {
+  const trace = synthetic("requests=1200,isl=6000,osl=30,rate=60,groups=80,shared=0.8");
+  const ours = reportOf(kv(trace), 0);
+  const blind = reportOf(plain(trace, "round-robin"), 0);
+  expect(ours.requests).toBe(1_200);
+  expect(ours.ttft_ms.mean).toBeLessThan(0.7 * blind.ttft_ms.mean);
+  expect(ours.ttft_ms.p99).toBeLessThan(blind.ttft_ms.p99);
+});
+
+test("strict priority is worth something in overload", () => {
+  const trace = synthetic("requests=1200,isl=6000,osl=30,rate=60,groups=80,shared=0.8").map(
+    (each, i) => ({
+      ...each,
+      strict_priority: i % 10 === 0 ? 1 : 0,
+    }),
+  );
+  const { records } = kv(trace);
+  const { records: blind } = plain(trace, "round-robin");
+  const p99 = (of: typeof records, priority: number) => {
+    const all = of.filter((each) => each.strict_priority === priority);
+    const waits = all.map((each) => each.first_token_ms - each.arrival_ms).sort((a, b) => a - b);
+    return waits[Math.floor(0.99 * waits.length)]!;
+  };
+  expect(p99(records, 1)).toBeLessThan(0.5 * p99(records, 0));
+  for (const priority of [0, 1]) expect(p99(records, priority)).toBeLessThan(p99(blind, priority));
+});
+
+test("turns come after answers and think time; a fixed concurrency is kept", () => {
+  const trace = synthetic("requests=120,turns=4,isl=1500,osl=20,think_ms=500,rate=20");
+  const { records } = kv(trace);
+  for (const [i, { after, delay_ms }] of trace.entries()) {
+    for (const other of after) {
+      expect(records[i]!.arrival_ms).toBeCloseTo(records[other]!.end_ms + delay_ms, 6);
+    }
+  }
+  const closed = kv(synthetic("requests=60,isl=3000,osl=20"), undefined, { concurrency: 5 });
+  for (const { arrival_ms } of closed.records) {
+    const live = closed.records.filter((r) => r.arrival_ms <= arrival_ms && r.end_ms > arrival_ms);
+    expect(live.length).toBeLessThanOrEqual(5);
+  }
+});
+
+test("what cannot be served is refused and said, not lost", () => {
+  const trace = synthetic("requests=3,isl=200000,osl=5,groups=0,spread=0");
+  const { records } = kv(trace);
+  for (const { refused } of records) expect(refused).toContain("no worker can take this request");
+  expect(reportOf({ records, workers: [], end_ms: 0 }, 0)).toMatchObject({
+    requests: 0,
+    refused: 3,
+  });
+});
+
+test("the report: figures, lines and a page that loads nothing", () => {
+  const result = kv(synthetic("requests=100,isl=2000,osl=20"));
+  const report = reportOf(result, 5);
+  expect(report.per_worker.reduce((sum, { requests }) => sum + requests, 0)).toBe(100);
+  const rows = requestLines(result.records)
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(rows).toHaveLength(100);
+  expect(rows[0].ttft_ms).toBeGreaterThan(0);
+  const page = htmlReport("<kv>", report, result);
+  expect(page).toContain("Replay: &lt;kv&gt;");
+  expect(page.match(/<polyline/g)).toHaveLength(5);
+  expect(page).not.toMatch(/NaN|src=|href=|undefined/);
+});
+
+async function replay(...flags: readonly string[]) {
+  const command = ["bun", "test/bench/replay.ts", ...flags];
+  const child = Bun.spawn(command, {
+    cwd: `${import.meta.dir}/../..`,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, error] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { out, error, code: await child.exited };
+}
+
+test("the command prints one JSON object with the promised keys", async () => {
+  const { out, code } = await replay("synthetic:requests=50", "--workers", "2", "--json");
+  expect(code).toBe(0);
+  const report = JSON.parse(out);
+  for (const key of ["requests", "duration_ms", "wall_ms", "prefix_reuse", "per_worker"]) {
+    expect(report).toHaveProperty(key);
+  }
+  for (const key of ["ttft_ms", "itl_ms", "e2e_ms"]) {
+    expect(Object.keys(report[key])).toEqual(["mean", "p50", "p90", "p99"]);
+  }
+});
+
+test.each([
+  [["nowhere.jsonl"], "nowhere.jsonl"],
+  [["synthetic", "--router-mode", "magic"], "--router-mode magic: use kv or one of"],
+  [["synthetic", "--workers", "0"], "--workers must be a whole number from 1 on"],
+  [["synthetic", "--block-size", "100"], "must divide --trace-block-size 512"],
+  [["synthetic", "--frobnicate"], "frobnicate"],
+])("a wrong call is one clear line and exit 2: %p", async (flags, message) => {
+  const { error, code } = await replay(...flags);
+  expect(code).toBe(2);
+  expect(error).toContain(message);
+});
