@@ -105,7 +105,7 @@ export class KvModel {
     const passes = passesBetween(this.sums.get(key), load.passes);
     if (load.passes !== undefined) this.sums.set(key, load.passes);
     const reported = reportedLoad(load, record.card?.block_size ?? 0, this.block_size);
-    this.dispatcher.reported(key, reported, passes);
+    this.dispatcher.reported(key, reported, this.parts.now_ms(), passes);
   }
 
   /** Takes the request in; undefined: `next` will say what becomes of it. */

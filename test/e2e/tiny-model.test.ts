@@ -41,7 +41,6 @@ const groups = {
   "long answer": questions.long,
   thinking: questions.thinking,
   JSON: questions.json,
-  repeating: questions.repeat,
 };
 for (const [group, items] of Object.entries(groups)) {
   for (const { question, contains } of items) {
@@ -54,6 +53,14 @@ for (const [group, items] of Object.entries(groups)) {
 for (const { turns, contains } of questions.dialogues) {
   test(`dialogue: ${turns.join(" / ")}`, async () => {
     expect(await talk(turns)).toContain(contains);
+  }, 20_000);
+}
+
+for (const { prompt, contains } of questions.completions) {
+  test(`completion: ${prompt}`, async () => {
+    const request = { model, prompt, max_tokens: 60, temperature: 0 };
+    const completion = await client.completions.create(request);
+    expect(completion.choices[0]?.text).toContain(contains);
   }, 20_000);
 }
 

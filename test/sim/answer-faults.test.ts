@@ -23,7 +23,13 @@ type Client = {
 
 type Faults = { readonly kills: boolean; readonly cuts: boolean; readonly full: boolean };
 
-const modes: readonly RouterMode[] = ["least-loaded", "round-robin", "random", "power-of-two"];
+const modes: readonly RouterMode[] = [
+  "kv",
+  "least-loaded",
+  "round-robin",
+  "random",
+  "power-of-two",
+];
 const stops = ["stream", "字", "and", "e", ", tree", "🌿 "];
 
 function chance(random: SeededRandom, of: number): boolean {

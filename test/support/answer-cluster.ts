@@ -3,6 +3,7 @@
  * node for each worker with a fake engine, over a simulated network in virtual time. A worker that
  * ends is started again after a while.
  */
+import type { Engine } from "../../actors/engine/engine.ts";
 import { type RouterMode, routerOf, type WorkersChange } from "../../actors/router/router.ts";
 import {
   type AnswerEnd,
@@ -99,6 +100,8 @@ export type ClusterOptions = {
   readonly workers: number;
   readonly mode?: RouterMode;
   readonly engine?: FakeEngineOptions;
+  /** Instead of the fake engine, at each start of a worker. */
+  readonly openEngine?: (worker: string) => Engine;
   /** How long a worker that ended stays away. */
   readonly restart_ms?: number;
   readonly answers?: Partial<AnswersOptions>;
@@ -165,7 +168,7 @@ export class AnswerCluster {
     const options: WorkerOptions = {
       worker,
       role: "aggregated",
-      open: async () => engine,
+      open: async () => this.options.openEngine?.(worker) ?? engine,
       describe: async () => ({ card: modelCard(), blobs: new Map() }),
       canary: { prompt: Uint32Array.of(1, 2, 3), max_tokens: 2, deadline_ms: 1_000 },
       registry: this.registry,

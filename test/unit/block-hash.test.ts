@@ -36,8 +36,8 @@ test.each([
   },
 ])("blocks of $block_size tokens have the known hashes", ({ block_size, local, sequence }) => {
   const hashes = blockHashes(upTo(3 * block_size), block_size);
-  expect([...hashes.local_hashes]).toEqual(local);
-  expect([...hashes.sequence_hashes]).toEqual(sequence);
+  expect([...hashes.local_hashes]).toEqual([...local]);
+  expect([...hashes.sequence_hashes]).toEqual([...sequence]);
 });
 
 test("tokens above 2^31 are unsigned", () => {

@@ -77,7 +77,8 @@ export function adaptiveScorer(
     const rates = inputs.rates(worker);
     if (rates === undefined) {
       const in_use = usedShare(worker) * worker.total_blocks * worker.block_size;
-      return backlogTokens(worker, place.now_ms) + own_weight * tokens + in_use;
+      const weight = Math.max(UNRATED_OWN_WEIGHT, own_weight);
+      return backlogTokens(worker, place.now_ms) + weight * tokens + in_use;
     }
     const token_ms =
       rates.token_ms +
@@ -92,6 +93,12 @@ export function adaptiveScorer(
     );
   };
 }
+
+/**
+ * Without rates nobody knows how little a block in use costs beside a token to compute: at equal
+ * weight a cached prompt would flee from its own blocks as long as a report shows them in use.
+ */
+const UNRATED_OWN_WEIGHT = 4;
 
 /** Above it the queue says more than the load does. */
 const LOAD_AT_MOST = 0.6;
