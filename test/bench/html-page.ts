@@ -49,7 +49,10 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
 
 export const preformatted = (text: string): string => `<pre>${escaped(text)}</pre>`;
 
-/** Lines over a grid; points that are not finite (or not above 0 on a logarithmic axis) are left out. */
+/**
+ * Lines over a grid; points that are not finite (or not above 0 on a logarithmic axis) are left
+ * out.
+ */
 export function linePlot(plot: Plot): string {
   const drawable = (y: number) => Number.isFinite(y) && (!plot.logarithmic || y > 0);
   const series = plot.series.map(({ name, points }) => ({

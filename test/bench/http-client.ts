@@ -1,5 +1,6 @@
 /**
- * A lean HTTP/1.1 client for timings: one keep-alive connection, TCP_NODELAY, one request at a time,
+ * A lean HTTP/1.1 client for timings: one keep-alive connection, TCP_NODELAY, one request at a
+ * time,
  * and a time for each server-sent event. `fetch` would add its own queueing and, against servers
  * that write little, a delayed acknowledgement.
  */

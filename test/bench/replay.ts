@@ -155,8 +155,7 @@ function routerOf(
 ) {
   const mode = flags["router-mode"];
   if (mode !== "kv") {
-    if (isLoadMode(mode) && mode !== "direct")
-      return new PlainReplayRouter(mode, workers, random);
+    if (isLoadMode(mode) && mode !== "direct") return new PlainReplayRouter(mode, workers, random);
     throw new UsageError(`--router-mode ${mode}: use kv or one of ${loadModes.join(", ")}`);
   }
   const name = flags["router-policy"];

@@ -137,7 +137,11 @@ test("with every worker over the threshold requests wait, and the shortest goes 
   expect(placed).toEqual(first.map((each) => each.request));
   dispatcher.firstToken(first[0]!.request, 5);
   drain(5);
-  expect(placed.slice(2)).toEqual([short.request, long.request]);
+  // The long one stays: where it could go, the short one is to be computed first.
+  expect(placed.slice(2)).toEqual([short.request]);
+  dispatcher.firstToken(short.request, 6);
+  drain(6);
+  expect(placed.slice(3)).toEqual([long.request]);
 });
 
 test("a pinned request waits for its worker alone and holds up nobody", () => {

@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { type Candidate, newCandidate, requestsOn } from "../../actors/router/candidate.ts";
 import {
   eligible,
+  type LoadMode,
+  loadModes,
   newPolicyState,
   type PolicyState,
   policies,
-  type LoadMode,
-  loadModes,
 } from "../../actors/router/policy.ts";
 import type { Route, WorkerLoad } from "../../proto/index.ts";
 import { SeededRandom } from "../../runtime/random.ts";

@@ -62,9 +62,9 @@ export class SessionAffinity {
     return {
       name: "session",
       code: "overloaded",
+      concerns: ({ session }) => session !== undefined && this.options.mode === "hard",
       admits: (worker, { request, now_ms }) => {
-        if (request.session === undefined || this.options.mode === "soft") return true;
-        const bound = this.boundTo(request.session, now_ms);
+        const bound = this.boundTo(request.session ?? "", now_ms);
         return (
           bound === undefined || bound === worker.key || (request.exclude?.includes(bound) ?? false)
         );

@@ -52,6 +52,7 @@ const LOOK_AGAIN_MS = 500;
 /** Answers' mean length moves by this share with each one. */
 const MEAN_STEP = 0.01;
 const OUTPUT_TOKENS_FIRST = 256;
+const HELD_PER_WORKER = 2;
 const RETRY_AFTER_FIRST_MS = 1_000;
 const RETRY_AFTER_MOST_MS = 60_000;
 
@@ -127,6 +128,7 @@ export class KvDispatcher {
       this.rates.set(key, own);
     }
     own.observe(sums);
+    worker.rates = own.rates();
     this.pool_rates.observe(sums);
     const rates = this.ratesOf(worker);
     if (rates === undefined) return;
@@ -136,7 +138,7 @@ export class KvDispatcher {
 
   /** The worker's own once it has said enough, the pool's until then. */
   ratesOf(worker: RoutedWorker): PassRates | undefined {
-    return this.rates.get(worker.key)?.rates() ?? this.pool_rates.rates();
+    return worker.rates ?? this.pool_rates.rates();
   }
 
   /** For people: what it has learned so far. */
@@ -263,16 +265,33 @@ export class KvDispatcher {
     const { request } = entry;
     const { pin, allow, exclude, required_taints } = request;
     const wishes = pin ?? allow ?? exclude ?? required_taints ?? request.session;
-    if (wishes === undefined || this.workers.length === 0) return this.room;
+    if (wishes === undefined || this.workers.length === 0) {
+      return this.room && this.canStart(request, now_ms);
+    }
     const place = { request, workers: this.workers, cached_blocks: this.cached_blocks };
     let any = false;
     for (const worker of this.workers) {
       const full = { ...place, queued: this.queue.size, now_ms };
       if (!this.selection.filters.every((filter) => filter.admits(worker, full))) continue;
-      if (this.hasRoom(worker, now_ms)) return true;
+      if (this.hasRoom(worker, now_ms)) return this.canStart(request, now_ms);
       any = true;
     }
     return !any;
+  }
+
+  /**
+   * Late binding: as long as the best worker would only let it wait, the request stays here, where
+   * a shorter one may pass it and another worker may become the best. With many in the queue the
+   * threshold does the same, and looking at each would cost too much.
+   */
+  private canStart(request: PlaceRequest, now_ms: number): boolean {
+    const { workers, policy } = this;
+    if (policy.hold_passes === Number.POSITIVE_INFINITY) return true;
+    if (this.queue.size > HELD_PER_WORKER * workers.length) return true;
+    const selected = select(this.selection, this.placeOf(request, now_ms), this.random);
+    if (selected.kind === "refused") return true;
+    const best = workers[selected.at]!;
+    return backlogTokens(best, now_ms) < policy.hold_passes * best.batch_tokens;
   }
 
   private refusal(

@@ -83,7 +83,9 @@ function creditLeft({ overlap_score_credit_decay }: DynamoCostOptions, place: Pl
   return 1 / (1 + overlap_score_credit_decay * excess);
 }
 
-/** Active blocks with this request there: those of its blocks that are active already are shared. */
+/**
+ * Active blocks with this request there: those of its blocks that are active already are shared.
+ */
 function decodeBlocks(worker: RoutedWorker, request: PlaceRequest): number {
   const { uses, active_blocks, block_size } = worker;
   let shared = 0;

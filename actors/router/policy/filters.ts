@@ -9,6 +9,7 @@ const includesAll = (all: readonly string[], some: readonly string[]) =>
 const pinned: Filter = {
   name: "pin",
   code: "pinned_missing",
+  concerns: ({ pin, pin_rank }) => pin !== undefined || pin_rank !== undefined,
   admits: (worker, { request }) =>
     (request.pin === undefined || request.pin === worker.worker) &&
     (request.pin_rank === undefined || request.pin_rank === worker.rank),
@@ -17,18 +18,21 @@ const pinned: Filter = {
 const allowed: Filter = {
   name: "allow-list",
   code: "no_worker",
+  concerns: ({ allow }) => allow !== undefined,
   admits: (worker, { request }) => request.allow?.includes(worker.worker) ?? true,
 };
 
 const notExcluded: Filter = {
   name: "excluded",
   code: "overloaded",
+  concerns: ({ exclude }) => exclude !== undefined && exclude.length > 0,
   admits: (worker, { request }) => !(request.exclude?.includes(worker.key) ?? false),
 };
 
 const tainted: Filter = {
   name: "required taints",
   code: "no_worker",
+  concerns: ({ required_taints }) => required_taints !== undefined,
   admits: (worker, { request }) => includesAll(worker.taints, request.required_taints ?? []),
 };
 
@@ -36,6 +40,7 @@ const tainted: Filter = {
 const fits: Filter = {
   name: "size",
   code: "no_worker",
+  concerns: () => true,
   admits: (worker, { request }) => promptBlocks(request, worker.block_size) <= worker.total_blocks,
 };
 
@@ -55,6 +60,7 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
   const notBusy: Filter = {
     name: "busy",
     code: "overloaded",
+    concerns: () => true,
     admits: (worker, { now_ms }) => {
       const { active_decode_blocks, active_prefill_tokens, active_prefill_passes } = thresholds();
       const blocks_max = active_decode_blocks ?? Number.POSITIVE_INFINITY;
@@ -68,7 +74,8 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
   const pinnedNotBusy: Filter = {
     name: "busy pin",
     code: "pinned_overloaded",
-    admits: (worker, place) => place.request.pin === undefined || notBusy.admits(worker, place),
+    concerns: ({ pin }) => pin !== undefined,
+    admits: notBusy.admits,
   };
   return [pinnedNotBusy, notBusy];
 }

@@ -25,6 +25,11 @@ export type KvPolicyOptions = {
    * unless told to.
    */
   readonly queue_threshold?: number;
+  /**
+   * One request waits in the router while the worker that is best for it has more than this many
+   * passes before it, unless many wait. Default 0.1 for "adaptive", none for "dynamo".
+   */
+  readonly hold_passes?: number;
   readonly queue?: Partial<QueueOptions>;
   readonly affinity?: AffinityOptions;
   readonly busy?: () => BusyThresholds;
@@ -35,10 +40,12 @@ export type KvPolicy = {
   readonly factors: readonly Scorer[];
   readonly picker: Picker;
   readonly queue_threshold: number;
+  readonly hold_passes: number;
   readonly queue: Partial<QueueOptions>;
 };
 
-const HOLD_BACK_PASSES = 0.5;
+const THRESHOLD_PASSES = 0.5;
+const HOLD_PASSES = 0.1;
 
 export function kvPolicy(options: KvPolicyOptions, inputs: AdaptiveInputs): KvPolicy {
   const adaptive = options.name === "adaptive";
@@ -47,7 +54,8 @@ export function kvPolicy(options: KvPolicyOptions, inputs: AdaptiveInputs): KvPo
     factors: [taintFactor],
     picker: pickSoftly(options.temperature ?? 0),
     queue_threshold:
-      options.queue_threshold ?? (adaptive ? HOLD_BACK_PASSES : Number.POSITIVE_INFINITY),
+      options.queue_threshold ?? (adaptive ? THRESHOLD_PASSES : Number.POSITIVE_INFINITY),
+    hold_passes: options.hold_passes ?? (adaptive ? HOLD_PASSES : Number.POSITIVE_INFINITY),
     queue: { order: adaptive ? "shortest" : "fcfs", ...options.queue },
   };
 }

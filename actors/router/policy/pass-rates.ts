@@ -6,7 +6,8 @@
  * of passes obey the same equation, and a worker reports sums as rarely as it likes:
  *
  *   busy_ms = prefill_pass_ms × passes with prompt tokens   + token_ms  × prompt tokens computed
- *           + token_squared_ms × Σ (prompt tokens of a pass)² + decode_pass_ms × passes with decodes
+ *           + token_squared_ms × Σ (prompt tokens of a pass)² + decode_pass_ms × passes with
+ * decodes
  *           + decode_full_ms × Σ (share of the blocks in use in such a pass)
  *
  * Least squares with forgetting; a rate that comes out negative is left out and the rest is solved

@@ -7,7 +7,7 @@
  * a selection share it; lower is better.
  */
 import type { Random } from "../../../runtime/capabilities.ts";
-import type { Place } from "./place.ts";
+import type { Place, PlaceRequest } from "./place.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
 export type RefusalCode = "no_worker" | "pinned_missing" | "overloaded" | "pinned_overloaded";
@@ -16,6 +16,8 @@ export type Filter = {
   readonly name: string;
   /** Said when this filter takes the last worker away. */
   readonly code: RefusalCode;
+  /** False: it admits everybody for this request, and need not be asked. */
+  readonly concerns: (request: PlaceRequest) => boolean;
   readonly admits: (worker: RoutedWorker, place: Place) => boolean;
 };
 
@@ -49,6 +51,7 @@ export function select(selection: Selection, place: Place, random: Random): Sele
   for (let at = 0; at < workers.length; at++) positions[count++] = at;
   if (count === 0) return { kind: "refused", code: "no_worker", filter: "" };
   for (const filter of selection.filters) {
+    if (!filter.concerns(place.request)) continue;
     count = applyFilter(filter, place, count);
     if (count === 0) return { kind: "refused", code: filter.code, filter: filter.name };
   }

@@ -2,6 +2,7 @@
  * What the policies read of one worker (one data-parallel rank of it). Plain data; the load book
  * and the dispatcher write it.
  */
+import type { PassRates } from "./pass-rates.ts";
 
 /** From the model card. */
 export type WorkerLimits = {
@@ -43,6 +44,8 @@ export type RoutedWorker = WorkerLimits & {
   /** How often each named active block is in use; the name is 53 bits of its hash. */
   readonly uses: Map<number, number>;
   reported: ReportedLoad | undefined;
+  /** Learned from its own reports; undefined until they are enough. */
+  rates: PassRates | undefined;
   /** Our own counts when `reported` came: the difference is what it does not know yet. */
   active_blocks_then: number;
   prefill_tokens_then: number;
@@ -69,6 +72,7 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
     requests: 0,
     uses: new Map(),
     reported: undefined,
+    rates: undefined,
     active_blocks_then: 0,
     prefill_tokens_then: 0,
     requests_then: 0,

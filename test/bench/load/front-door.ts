@@ -1,4 +1,7 @@
-/** The cases of the front-door table: the same for this cluster and for whatever it is held against. */
+/**
+ * The cases of the front-door table: the same for this cluster and for whatever it is held
+ * against.
+ */
 import type { LoadPlan } from "./plan.ts";
 import { drawSeed } from "./prompts.ts";
 import { runLoad } from "./run-load.ts";

@@ -1,4 +1,6 @@
-/** What one load run is: where to, what is asked, when, and its bounds. Every run ends by itself. */
+/**
+ * What one load run is: where to, what is asked, when, and its bounds. Every run ends by itself.
+ */
 import type { TraceRequest } from "../replay/trace.ts";
 import type { ArrivalProcess } from "./arrivals.ts";
 

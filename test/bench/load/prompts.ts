@@ -6,7 +6,9 @@
 import { pickIndex, SeededRandom } from "../../../runtime/random.ts";
 import { words } from "./words.ts";
 
-/** One word in this many is a name nobody has heard of, so that no cache of words holds them all. */
+/**
+ * One word in this many is a name nobody has heard of, so that no cache of words holds them all.
+ */
 const name_every = 20;
 /** What such a name of three syllables costs in the usual vocabularies, about. */
 const name_tokens = 3;

@@ -82,6 +82,8 @@ class Simulation {
   private readonly ended_ms: Float64Array;
   private now_ms = 0;
   private pumping = false;
+  /** Since the router was asked last. */
+  private changed = false;
   private readonly first_turns: { readonly index: number; readonly at_ms: number }[] = [];
   private next_in_line = 0;
 
@@ -105,7 +107,7 @@ class Simulation {
       if (event.kind === "arrival") this.arrive(event.index);
       else if (event.kind === "step") this.step(event.worker, next.at_ms);
       else event.tell();
-      this.pump();
+      if (this.changed) this.pump();
     }
     return { records: this.records, workers: this.workers.map(figuresOf), end_ms: this.now_ms };
   }
@@ -150,8 +152,12 @@ class Simulation {
   }
 
   private tell(news: () => void): void {
-    if (this.settings.lag_ms === 0) news();
-    else this.heap.push(this.now_ms + this.settings.lag_ms, { kind: "news", tell: news });
+    const tell = () => {
+      this.changed = true;
+      news();
+    };
+    if (this.settings.lag_ms === 0) tell();
+    else this.heap.push(this.now_ms + this.settings.lag_ms, { kind: "news", tell });
   }
 
   private arrive(index: number): void {
@@ -177,6 +183,7 @@ class Simulation {
       ...(session === undefined ? {} : { session }),
       ...(policy_class === undefined ? {} : { policy_class }),
     };
+    this.changed = true;
     const refused = this.router.offer(request, this.now_ms);
     if (refused?.kind === "refused") this.refuse(index, refused.message);
   }
@@ -185,6 +192,7 @@ class Simulation {
   private pump(): void {
     if (this.pumping) return;
     this.pumping = true;
+    this.changed = false;
     for (;;) {
       const decision = this.router.next(this.now_ms);
       if (decision === undefined) break;
