@@ -335,10 +335,19 @@ export class KvRouter extends Actor<RouterMessage | Own> {
 
   override inspect(): Snapshot {
     const { pending, held_count, routed_total, refused_total } = this;
+    const models = [...this.models.values()].map((model) => model.inspect());
+    // The same list that the other modes show.
+    const workers = models.flatMap((model) =>
+      model.workers.map(({ worker, in_flight }) => {
+        const suspect = this.watch.workers.get(worker)?.suspect ?? false;
+        return { worker, model: model.model, in_flight, suspect };
+      }),
+    );
     return {
       mode: "kv",
+      workers,
       policy: this.options.policy?.name ?? "adaptive",
-      models: [...this.models.values()].map((model) => model.inspect()),
+      models,
       caches: this.feed.workers().map(({ worker, model, state, fault, blocks }) => {
         const suspect = this.watch.workers.get(worker)?.suspect ?? false;
         return { worker, model, suspect, state, fault: fault ?? "", blocks };

@@ -269,10 +269,11 @@ export class KvDispatcher {
       return this.room && this.canStart(request, now_ms);
     }
     const place = { request, workers: this.workers, cached_blocks: this.cached_blocks };
+    const filters = this.selection.filters.filter((filter) => filter.concerns(request));
     let any = false;
     for (const worker of this.workers) {
       const full = { ...place, queued: this.queue.size, now_ms };
-      if (!this.selection.filters.every((filter) => filter.admits(worker, full))) continue;
+      if (!filters.every((filter) => filter.admits(worker, full))) continue;
       if (this.hasRoom(worker, now_ms)) return this.canStart(request, now_ms);
       any = true;
     }

@@ -143,7 +143,7 @@ class Simulation {
       event: (event) => this.tell(() => router.event(number, event)),
       firstToken: (index, at_ms) => {
         this.records[index]!.first_token_ms = at_ms;
-        this.tell(() => router.firstToken(String(index), this.now_ms));
+        this.tellChange(() => router.firstToken(String(index), this.now_ms));
         // What is sent now is there when the worker begins its next pass.
         this.pump();
       },
@@ -152,12 +152,17 @@ class Simulation {
   }
 
   private tell(news: () => void): void {
-    const tell = () => {
+    const { lag_ms } = this.settings;
+    if (lag_ms === 0) news();
+    else this.heap.push(this.now_ms + lag_ms, { kind: "news", tell: news });
+  }
+
+  /** News after which somebody who waits may be able to go. */
+  private tellChange(news: () => void): void {
+    this.tell(() => {
       this.changed = true;
       news();
-    };
-    if (this.settings.lag_ms === 0) tell();
-    else this.heap.push(this.now_ms + this.settings.lag_ms, { kind: "news", tell });
+    });
   }
 
   private arrive(index: number): void {
@@ -232,7 +237,7 @@ class Simulation {
     const load = worker.report(at_ms);
     if (load === undefined) return;
     const sums = worker.timing.take();
-    this.tell(() => this.router.reported(number, load, this.now_ms, sums));
+    this.tellChange(() => this.router.reported(number, load, this.now_ms, sums));
   }
 
   private finish(sequence: ReplaySequence, at_ms: number): void {
@@ -240,7 +245,9 @@ class Simulation {
     record.end_ms = at_ms;
     record.cached_tokens = Math.max(0, sequence.cached_tokens);
     record.preemptions = sequence.preemptions;
-    this.tell(() => this.router.ended(String(sequence.index), this.now_ms, sequence.generated));
+    this.tellChange(() =>
+      this.router.ended(String(sequence.index), this.now_ms, sequence.generated),
+    );
     this.names[sequence.index] = undefined;
     this.over(sequence.index, at_ms);
   }
