@@ -75,6 +75,8 @@ export type Snapshot = Kind<"snapshot", t.Snapshot>;
 export type GetSnapshot = Kind<"get_snapshot", t.GetSnapshot> & Ask<Snapshot>;
 export type ProcessInfo = Kind<"process_info", t.ProcessInfo>;
 export type GetProcess = Kind<"get_process", t.GetProcess> & Ask<ProcessInfo>;
+export type ControlDone = Kind<"control_done", t.ControlDone>;
+export type ControlActor = Kind<"control_actor", t.ControlActor> & Ask<ControlDone>;
 
 /** What a worker's cache is asked for. */
 export type KvSourceMessage = SubscribeKv | FetchKvEvents | FetchKvDump;
@@ -93,7 +95,7 @@ export type ConsumerMessage = TokenBatch;
 /** What a router understands, beside what its own timers and watches tell it. */
 export type RouterMessage = Route | RouteFirst | RouteEnded | WorkerLoad | KvEvents;
 /** What the inspector actor of every process understands. */
-export type InspectMessage = GetTree | GetSnapshot | GetProcess;
+export type InspectMessage = GetTree | GetSnapshot | GetProcess | ControlActor;
 
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
@@ -132,4 +134,6 @@ export const messageTable = [
   { id: 131, kind: "snapshot", codec: codecs.Snapshot },
   { id: 132, kind: "get_process", codec: codecs.GetProcess },
   { id: 133, kind: "process_info", codec: codecs.ProcessInfo },
+  { id: 134, kind: "control_actor", codec: codecs.ControlActor },
+  { id: 135, kind: "control_done", codec: codecs.ControlDone },
 ] as const;

@@ -16,7 +16,8 @@ import { formatAddress, type Meta, type Ref } from "./ref.ts";
 import { MicrotaskScheduler, macrotask, type Scheduler } from "./scheduler.ts";
 import { type TreeNode, treeOf } from "./tree.ts";
 
-export type ControlAction = "stop" | "restart" | "kill" | "suspend" | "resume";
+export const controlActions = ["stop", "restart", "kill", "suspend", "resume"] as const;
+export type ControlAction = (typeof controlActions)[number];
 
 /** A codec table, as far as the kernel needs it: the message as another process would get it. */
 export type HopCodec = { roundTrip(message: Message): Message };

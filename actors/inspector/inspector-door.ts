@@ -4,6 +4,7 @@ import { Actor } from "../../runtime/actor.ts";
 import type { HttpServer } from "../../runtime/capabilities.ts";
 import type { Message } from "../../runtime/message.ts";
 import type { Ref } from "../../runtime/ref.ts";
+import { controlActions } from "../../runtime/system.ts";
 import { mergeTrees } from "./merge-trees.ts";
 
 export type InspectorDoorOptions = {
@@ -53,10 +54,11 @@ export class InspectorDoor extends Actor<Message> {
   async #answer(request: Request): Promise<Response> {
     this.#served += 1;
     const { pathname } = new URL(request.url);
+    if (request.method === "POST") return this.#change(request, pathname);
     if (request.method !== "GET") return json({ error: `${request.method} is not served` }, 405);
     switch (pathname) {
       case "/":
-        return new Response("Troupe's inspector: GET /api/tree, GET /api/processes\n");
+        return new Response(usage);
       case "/api/tree": {
         const [own, ...others] = await this.#trees();
         if (own === undefined) return json({ error: "the root does not answer" }, 503);
@@ -65,7 +67,29 @@ export class InspectorDoor extends Actor<Message> {
       case "/api/processes":
         return json({ processes: await this.#processInfos() });
       default:
-        return json({ error: `no ${pathname}; there are / , /api/tree and /api/processes` }, 404);
+        return json({ error: `no ${pathname}; there are /, /api/tree and /api/processes` }, 404);
+    }
+  }
+
+  /** A page of another site must not be able to do this with its visitor's browser. */
+  async #change(request: Request, pathname: string): Promise<Response> {
+    if (!isOwnPage(request, this.#options.host)) {
+      return json({ error: "refused: the request comes from another site's page" }, 403);
+    }
+    const wish = readWish(pathname);
+    if (wish === undefined) return json({ error: `no such action; ${usage.trim()}` }, 404);
+    const { node, path, action } = wish;
+    const owner = this.#options.processes().find((ref) => ref.address.node === node);
+    if (owner === undefined) return json({ error: `there is no process ${node}` }, 404);
+    const control = { kind: "control_actor", path, action } as const;
+    try {
+      const { done } = await this.ctx.system.ask(owner, control, {
+        deadline_ms: answer_deadline_ms,
+      });
+      if (done) return json({ node, path, action, done });
+      return json({ error: `${node} has no ${path} that can ${action}` }, 404);
+    } catch (error) {
+      return json({ error: `${node} does not answer: ${(error as Error).message}` }, 503);
     }
   }
 
@@ -86,6 +110,40 @@ export class InspectorDoor extends Actor<Message> {
     const answers = await Promise.allSettled(this.#options.processes().map(ask));
     return answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
   }
+}
+
+const usage = `Troupe's inspector: GET /api/tree, GET /api/processes, \
+POST /api/actors/ID/{${controlActions.join(",")}}
+`;
+
+/** `/api/actors/ID/ACTION`; an id is a node's name and a path, with or without %2F for its slashes. */
+function readWish(pathname: string) {
+  const found = /^\/api\/actors\/(.+)\/([a-z]+)$/.exec(pathname);
+  const id = decoded(found?.[1] ?? "");
+  const slash = id.indexOf("/");
+  const action = controlActions.find((name) => name === found?.[2]);
+  if (slash <= 0 || action === undefined) return undefined;
+  return { node: id.slice(0, slash), path: id.slice(slash), action };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * A browser names the page that sends a POST. Its host must be the one asked, and that one ours by
+ * number or name: a foreign name may be made to point here.
+ */
+function isOwnPage(request: Request, own: string): boolean {
+  const { host, hostname } = new URL(request.url);
+  const origin = request.headers.get("origin");
+  if (origin !== null && URL.parse(origin)?.host !== host) return false;
+  const numeric = /^[\d.]+$|^\[/.test(hostname);
+  return numeric || hostname === "localhost" || hostname === own;
 }
 
 function json(body: object, status = 200): Response {

@@ -1,7 +1,14 @@
 /** One in every process: answers for the actors that live there. */
-import type { InspectMessage, Snapshot, Tree } from "../../proto/index.ts";
+import type {
+  ControlActor,
+  ControlDone,
+  InspectMessage,
+  Snapshot,
+  Tree,
+} from "../../proto/index.ts";
 import { Actor } from "../../runtime/actor.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import { controlActions } from "../../runtime/system.ts";
 
 export type ProcessInspectorOptions = {
   readonly role: string;
@@ -39,6 +46,9 @@ export class ProcessInspector extends Actor<InspectMessage> {
           metrics: this.ctx.system.metrics.render(),
         });
         return;
+      case "control_actor":
+        this.ctx.reply(this.#control(message));
+        return;
     }
   }
 
@@ -58,6 +68,13 @@ export class ProcessInspector extends Actor<InspectMessage> {
       pid: capabilities.spawn.pid,
       nodes: system.tree().map((node) => ({ ...node, pid: node.pid ?? 0 })),
     };
+  }
+
+  #control({ path, action }: ControlActor): ControlDone {
+    const known = controlActions.find((name) => name === action);
+    const done = known !== undefined && this.ctx.system.control(path, known);
+    this.ctx.log.log("warn", `a person wants an actor to ${action}`, { path, done });
+    return { kind: "control_done", done };
   }
 
   #snapshot(path: string): Snapshot {

@@ -52,6 +52,8 @@ export const troupe: {
     Snapshot: Codec<t.Snapshot>;
     GetProcess: Codec<t.GetProcess>;
     ProcessInfo: Codec<t.ProcessInfo>;
+    ControlActor: Codec<t.ControlActor>;
+    ControlDone: Codec<t.ControlDone>;
     KvEvent: Codec<t.KvEvent>;
     SubscribeKv: Codec<t.SubscribeKv>;
     KvSubscribed: Codec<t.KvSubscribed>;

@@ -269,6 +269,15 @@ export type ProcessInfo = {
   readonly metrics: string;
 };
 
+export type ControlActor = {
+  readonly path: string;
+  readonly action: string;
+};
+
+export type ControlDone = {
+  readonly done: boolean;
+};
+
 export type KvEvent = {
   readonly kind: string;
   readonly dp_rank: number;
