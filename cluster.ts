@@ -87,6 +87,10 @@ async function root(): Promise<void> {
         ? join(assets_folder, "models/troupe-tiny.gguf")
         : join(import.meta.dir, "deploy/models/tiny/troupe-tiny.gguf"),
       version,
+      exit: (code, why) => {
+        console.error(`root: ${why}`);
+        process.exit(code);
+      },
       status: (text, fraction) =>
         line.show(fraction === undefined ? text : `${bar(fraction)} ${text}`),
       passLine: (text) => {

@@ -67,6 +67,8 @@ export type RouteEnded = Kind<"route_ended", t.RouteEnded>;
 export type Progress = Kind<"progress", t.Progress>;
 export type Drained = Kind<"drained", t.Drained>;
 export type Drain = Kind<"drain", t.Drain> & Ask<Drained>;
+export type FaultsSet = Kind<"faults_set", t.FaultsSet>;
+export type SetFaults = Kind<"set_faults", t.SetFaults> & Ask<FaultsSet>;
 
 // inspect: anybody ↔ the inspector actor of a process
 export type Tree = Kind<"tree", t.Tree>;
@@ -96,6 +98,8 @@ export type ConsumerMessage = TokenBatch;
 export type RouterMessage = Route | RouteFirst | RouteEnded | WorkerLoad | KvEvents;
 /** What the inspector actor of every process understands. */
 export type InspectMessage = GetTree | GetSnapshot | GetProcess | ControlActor;
+/** What the fault actor of a process understands. */
+export type FaultMessage = SetFaults;
 
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
@@ -128,6 +132,8 @@ export const messageTable = [
   { id: 112, kind: "progress", codec: codecs.Progress },
   { id: 113, kind: "drain", codec: codecs.Drain },
   { id: 114, kind: "drained", codec: codecs.Drained },
+  { id: 126, kind: "set_faults", codec: codecs.SetFaults },
+  { id: 127, kind: "faults_set", codec: codecs.FaultsSet },
   { id: 128, kind: "get_tree", codec: codecs.GetTree },
   { id: 129, kind: "tree", codec: codecs.Tree },
   { id: 130, kind: "get_snapshot", codec: codecs.GetSnapshot },

@@ -14,6 +14,7 @@ import type { Message, ReplyTo } from "./message.ts";
 import { Metrics } from "./metrics.ts";
 import { formatAddress, type Meta, type Ref } from "./ref.ts";
 import { MicrotaskScheduler, macrotask, type Scheduler } from "./scheduler.ts";
+import { type StepHook, SteppedCell } from "./stepped-cell.ts";
 import { type TreeNode, treeOf } from "./tree.ts";
 
 export const controlActions = ["stop", "restart", "kill", "suspend", "resume"] as const;
@@ -29,6 +30,8 @@ export type SystemOptions = {
   readonly scheduler?: Scheduler;
   /** Tests: every message between local actors is encoded and decoded. */
   readonly encode_every_hop?: HopCodec;
+  /** For fault injection: interferes with messages and steps of every actor but the guardian. */
+  readonly steps?: StepHook;
 };
 
 export interface ActorSystem {
@@ -111,6 +114,7 @@ export class System implements ActorSystem {
     crashes: 0,
   };
   readonly hop_codec: HopCodec | undefined;
+  readonly steps: StepHook | undefined;
   /** The time when the running batch of turns began: good enough for ages, free to read. */
   coarse_ms = 0;
 
@@ -125,6 +129,7 @@ export class System implements ActorSystem {
     this.incarnation = options.capabilities.random.u64();
     this.deadlines = new Deadlines(options.capabilities.clock);
     this.hop_codec = options.encode_every_hop;
+    this.steps = options.steps;
     const { clock } = options.capabilities;
     this.#scheduler = options.scheduler ?? new MicrotaskScheduler(() => clock.now_ms());
     this.#guardian = new Cell(this, undefined, { name: "", shutdown_ms: "infinity" });
@@ -139,6 +144,7 @@ export class System implements ActorSystem {
   }
 
   newCell(parent: Cell, options: SpawnOptions, earlier: Earlier | undefined): Cell {
+    if (this.steps !== undefined) return new SteppedCell(this, parent, options, earlier);
     if (this.hop_codec === undefined) return new Cell(this, parent, options, earlier);
     return new EncodingCell(this, parent, options, earlier);
   }

@@ -1,5 +1,6 @@
 /** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
 
+import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
 import type { FrontendMessage } from "../actors/frontend/frontend.ts";
 import { frameLimitBytes, type Progress } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
@@ -8,6 +9,7 @@ import type { SupervisorSpec } from "../runtime/child-spec.ts";
 import type { Message } from "../runtime/message.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { joinNode } from "../runtime/remote/node.ts";
+import type { Scheduler } from "../runtime/scheduler.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import { unixTransport } from "../runtime/transport/unix.ts";
@@ -16,7 +18,7 @@ import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { frontendTree } from "./frontend-tree.ts";
 import { feedWorkers, frontendWorld } from "./frontend-world.ts";
-import { frontendPaths, workerPaths } from "./paths.ts";
+import { faultName, frontendPaths, workerPaths } from "./paths.ts";
 import { workerTree } from "./worker-tree.ts";
 import { workerWorld } from "./worker-world.ts";
 
@@ -25,6 +27,8 @@ export type ChildWorld = {
   readonly env: Readonly<Record<string, string>>;
   /** Leaves at once. */
   readonly exit: (code: number, why: string) => void;
+  /** A simulation's; otherwise actors take turns as they get work. */
+  readonly scheduler?: Scheduler;
   /** Called when the root wants this process to stop. */
   readonly onStop: (stop: () => void) => void;
 };
@@ -35,9 +39,16 @@ const tree_budget_ms = 3_000;
 
 /** Throws when the tree cannot start; the caller says why and exits. */
 export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
-  const { capabilities, env, exit } = world;
+  const { env, exit, scheduler } = world;
   const node = env["TROUPE_NODE"] ?? boot.role;
-  const system = createSystem({ node, capabilities });
+  const { capabilities, steps } = faultyWorld(node, world.capabilities, env, exit);
+  const system = createSystem({
+    node,
+    capabilities,
+    ...(scheduler === undefined ? {} : { scheduler }),
+    ...(steps === undefined ? {} : { steps }),
+  });
+  if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
   const limits = { frame_limit_bytes: frameLimitBytes, queue_limit_bytes };
   const remote = await joinNode(system, {
     transports: [unixTransport(capabilities.net, limits)],

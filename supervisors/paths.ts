@@ -19,3 +19,6 @@ export const frontendPaths = {
   answers: "/frontend/answers",
   main: "/frontend/door",
 } as const;
+
+/** At the top of each process that faults can be injected into. */
+export const faultName = "fault";

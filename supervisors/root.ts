@@ -2,6 +2,7 @@
  * The root process from settings to end: models are found, the tree starts, children join, and at
  * the end everything stops in named phases.
  */
+import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
 import {
   ModelError,
   type ModelProgress,
@@ -15,6 +16,7 @@ import type { ChildSpec } from "../runtime/child-spec.ts";
 import type { Message } from "../runtime/message.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
+import type { Scheduler } from "../runtime/scheduler.ts";
 import { runShutdown } from "../runtime/shutdown.ts";
 import { type SupervisorMessage, supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
@@ -22,7 +24,7 @@ import { unixTransport } from "../runtime/transport/unix.ts";
 import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
-import { rootPaths } from "./paths.ts";
+import { faultName, rootPaths } from "./paths.ts";
 import { processSlot } from "./process-slot.ts";
 import { rootTree } from "./root-tree.ts";
 import { type ModelSetting, type Settings, SettingsError } from "./settings/settings.ts";
@@ -38,6 +40,10 @@ export type RootWorld = {
   readonly assets_folder: string;
   readonly bundled_model: string;
   readonly version: string;
+  /** A simulation's; otherwise actors take turns as they get work. */
+  readonly scheduler?: Scheduler;
+  /** Leaves at once: for injected faults. */
+  readonly exit: (code: number, why: string) => void;
   /** What goes on, for a person; one line. */
   readonly status: (text: string, fraction?: number) => void;
   /** A line that a child wrote to its stderr. */
@@ -66,8 +72,9 @@ const namespace = "troupe";
 const queue_limit_bytes = 64 * 1024 * 1024;
 
 /** Rejects with SettingsError or ModelError: one line that says what to do. */
-export async function startRoot(settings: Settings, world: RootWorld): Promise<Root> {
-  const { capabilities } = world;
+export async function startRoot(settings: Settings, given: RootWorld): Promise<Root> {
+  const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
+  const world = { ...given, capabilities };
   const port = await freePort(capabilities, settings.host, settings.port, "--port");
   await freePort(
     capabilities,
@@ -77,7 +84,14 @@ export async function startRoot(settings: Settings, world: RootWorld): Promise<R
   );
   const models = await findModels(settings, world);
 
-  const system = createSystem({ node: "root", capabilities });
+  const { scheduler } = world;
+  const system = createSystem({
+    node: "root",
+    capabilities,
+    ...(scheduler === undefined ? {} : { scheduler }),
+    ...(steps === undefined ? {} : { steps }),
+  });
+  if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
   const limits = { frame_limit_bytes: frameLimitBytes, queue_limit_bytes };
   const remote = await joinNode(system, {
     transports: [unixTransport(capabilities.net, limits)],

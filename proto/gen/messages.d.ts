@@ -9,6 +9,9 @@ export const troupe: {
     Progress: Codec<t.Progress>;
     Drain: Codec<t.Drain>;
     Drained: Codec<t.Drained>;
+    SetFaults: Codec<t.SetFaults>;
+    FaultsSet: Codec<t.FaultsSet>;
+    FaultCount: Codec<t.FaultCount>;
     ActorRef: Codec<t.ActorRef>;
     Frame: Codec<t.Frame>;
     Envelope: Codec<t.Envelope>;

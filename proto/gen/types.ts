@@ -15,6 +15,20 @@ export type Drained = {
   readonly unfinished: number;
 };
 
+export type SetFaults = {
+  readonly plan: string;
+};
+
+export type FaultsSet = {
+  readonly node: string;
+  readonly done: readonly FaultCount[];
+};
+
+export type FaultCount = {
+  readonly what: string;
+  readonly times: number;
+};
+
 export type ActorRef = {
   readonly node: string;
   readonly path: string;
