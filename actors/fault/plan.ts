@@ -7,16 +7,16 @@
  *       {"node": "worker-1", "point": "step.after", "match": "generate", "do": "exit", "nth": 3},
  *       {"point": "file.write", "do": "fail", "chance": 0.1}]}
  *
- * | point                     | detail that `match` sees      | what it can do |
- * |---------------------------|-------------------------------|------------------------------------|
- * | net.connect               | address dialled               | drop, delay, fail, exit |
- * | net.accept                | address listened at           | drop, fail, exit |
- * | net.send, net.receive     | address dialled or listened at| drop, delay, corrupt, fail, exit |
- * | http.request              | GET /path                     | drop, delay, fail, exit |
- * | file.read, file.write     | path                          | delay, fail, exit |
- * | store.read, store.write   | key                           | delay, fail, exit |
- * | step.deliver              | /actor/path kind              | drop, delay, duplicate, reorder |
- * | step.before, step.after   | /actor/path kind              | crash, exit |
+ * | point | detail that `match` sees | what it can do |
+ * | --- | --- | --- |
+ * | net.connect | address dialled | drop, delay, fail, exit |
+ * | net.accept | address listened at | drop, fail, exit |
+ * | net.send, net.receive | address dialled or listened at| drop, delay, corrupt, fail, exit |
+ * | http.request | GET /path | drop, delay, fail, exit |
+ * | file.read, file.write | path | delay, fail, exit |
+ * | store.read, store.write | key | delay, fail, exit |
+ * | step.deliver | /actor/path kind | drop, delay, duplicate, reorder |
+ * | step.before, step.after | /actor/path kind | crash, exit |
  *
  * `drop` on a connection is a cut cable: what is sent waits, as TCP would repeat it, and arrives
  * when the rule is over, unless one end gave up before. Without a heal both ends only see silence.
