@@ -46,6 +46,7 @@ export type FrontendBoot = Common & {
   readonly cors_origin: string;
   readonly ignore_unknown_fields: boolean;
   readonly request_timeout_ms: number;
+  readonly migration_limit: number;
   readonly version: string;
 };
 

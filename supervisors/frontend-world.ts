@@ -34,7 +34,11 @@ export function frontendWorld(
       watch: (listener) => discovery.watchWorkers(listener),
       policy: policyOf(boot.router),
     },
-    answers: { router, tokenizerOf: (name) => models.get(name)?.tokenizer },
+    answers: {
+      router,
+      tokenizerOf: (name) => models.get(name)?.tokenizer,
+      migrations: boot.migration_limit,
+    },
     door: {
       host: boot.host,
       port: boot.port,

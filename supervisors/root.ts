@@ -310,6 +310,7 @@ class RunningRoot implements Root {
       cors_origin: settings.cors_origin,
       ignore_unknown_fields: settings.ignore_unknown_fields,
       request_timeout_ms: settings.request_timeout_ms,
+      migration_limit: settings.migration_limit,
       version: this.world.version,
     };
   }

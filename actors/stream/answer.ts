@@ -5,12 +5,10 @@
  *
  *   routing ─plan─▶ starting ─accepted─▶ live ─last choice ended─▶ settling ─▶ ended
  *      ▲               │                  │
- *      └── refused, or lost with nothing delivered: another worker
+ *      └── refused, or the worker lost: on another one, behind the tokens that are here
  *
  * Exactly one `done` or `failed` comes out, always, and nothing after it.
  */
-import { bytesOf } from "../../llm/token-bytes.ts";
-import type { Tokenizer } from "../../llm/tokenizer.ts";
 import type {
   Cancel,
   ChoiceTokens,
@@ -23,75 +21,18 @@ import type {
 } from "../../proto/index.ts";
 import { workerKey } from "../router/router.ts";
 import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
-import { type ChoiceText, finishText, newChoiceText, pushToken } from "./choice-text.ts";
+import {
+  type AnswerState,
+  hasBegun,
+  openStarts,
+  promptToPlace,
+  tokensToMake,
+  windowOf,
+  workerRequest,
+} from "./answer-state.ts";
+import { finishText, pushToken } from "./choice-text.ts";
 import { failure } from "./failures.ts";
-import type { AnswerEnd, AnswerFailure, AnswerRequest } from "./stream.ts";
-
-export type AnswerLimits = {
-  /** Workers tried before an answer that has delivered nothing fails. */
-  readonly attempts: number;
-  /** Tokens that may be on their way from the worker. */
-  readonly window_tokens: number;
-  /** How often a router that is not there is asked again. */
-  readonly router_retries: number;
-};
-
-type Choice = {
-  readonly text: ChoiceText;
-  /** Answer index of the next token. */
-  next_index: number;
-  /** The client was told its end, or ended it by a stop string. */
-  ended: boolean;
-  /** The worker has told its end; of a choice ended by a stop string this comes later. */
-  settled: boolean;
-};
-
-export type AnswerState = {
-  readonly request: AnswerRequest;
-  readonly prompt_bytes: Uint8Array;
-  readonly tokenizer: Tokenizer;
-  readonly limits: AnswerLimits;
-  phase: "routing" | "starting" | "live" | "settling" | "ended";
-  /** From 1; replies to an earlier attempt are told apart by it. */
-  attempt: number;
-  router_retries: number;
-  /** Starts of workers that this answer must not go to again. */
-  excluded: string[];
-  plan: Plan | undefined;
-  choices: Choice[];
-  /** The client has something of this answer: it cannot begin anew. */
-  begun: boolean;
-  /** Tokens that came from the current worker, and how many it may send in all. */
-  received: number;
-  granted: number;
-  /** The sink's buffer is full. */
-  full: boolean;
-  cached_tokens: number;
-};
-
-export function newAnswer(
-  request: AnswerRequest,
-  tokenizer: Tokenizer,
-  limits: AnswerLimits,
-): AnswerState {
-  return {
-    request,
-    prompt_bytes: bytesOf(request.prompt),
-    tokenizer,
-    limits,
-    phase: "routing",
-    attempt: 1,
-    router_retries: 0,
-    excluded: [],
-    plan: undefined,
-    choices: [],
-    begun: false,
-    received: 0,
-    granted: 0,
-    full: false,
-    cached_tokens: 0,
-  };
-}
+import type { AnswerEnd, AnswerFailure } from "./stream.ts";
 
 /** Changes `state` and says what to do, in order. */
 export function advance(state: AnswerState, input: AnswerInput): readonly AnswerEffect[] {
@@ -104,7 +45,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "planned":
       return onPlanned(state, input.plan);
     case "route_refused":
-      return fail(state, failure(input.code, input.message, input.retry_after_ms), "failed");
+      return onRouteRefused(state, failure(input.code, input.message, input.retry_after_ms));
     case "router_lost":
       return onRouterLost(state);
     case "accepted":
@@ -132,13 +73,13 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
 }
 
 function askRouter(state: AnswerState): AnswerEffect {
-  const { request, model, pin, hints, choices, max_tokens } = state.request;
+  const { request, model, pin, hints } = state.request;
   const route: Route = {
     kind: "route",
     request,
     model,
-    prompt: state.prompt_bytes,
-    max_tokens: choices * max_tokens,
+    prompt: promptToPlace(state),
+    max_tokens: tokensToMake(state),
     exclude: [...state.excluded],
     pin,
     ...(hints === undefined ? {} : { hints }),
@@ -155,30 +96,41 @@ function onRouterLost(state: AnswerState): readonly AnswerEffect[] {
   return [{ kind: "ask_router_later", attempt: state.attempt }];
 }
 
+/** Refusals that may be over soon. The router itself waits a while before it says the first. */
+const passing: readonly string[] = ["no_worker", "overloaded", "rate_limited"];
+
+/** A client that has a part of its answer waits for the rest, within reason. */
+function onRouteRefused(state: AnswerState, refusal: AnswerFailure): readonly AnswerEffect[] {
+  if (state.phase !== "routing") return [];
+  if (!hasBegun(state)) return fail(state, refusal, "failed");
+  state.router_retries += refusal.code === "no_worker" ? NO_WORKER_RETRIES : 1;
+  const patient = state.router_retries <= state.limits.router_retries;
+  if (!patient || !passing.includes(refusal.code)) {
+    return fail(state, state.cause ?? refusal, "failed");
+  }
+  // Better one that failed it before than none.
+  state.excluded = [];
+  return [{ kind: "ask_router_later", attempt: state.attempt }];
+}
+
+/** The router has waited 10 s before it says so: as often as this fits into its retries. */
+const NO_WORKER_RETRIES = 16;
+
 function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
   if (state.phase !== "routing") return [];
-  const { request, tokenizer } = state;
+  const { request } = state;
   state.phase = "starting";
   state.plan = plan;
   state.received = 0;
   state.granted = windowOf(state);
-  state.choices = Array.from({ length: request.choices }, (_, choice) => ({
-    text: newChoiceText(choice, request, tokenizer),
-    next_index: 0,
-    ended: false,
-    settled: false,
-  }));
+  state.wanted = tokensToMake(state);
   const generate = {
     kind: "generate" as const,
     request: workerRequest(state),
     model: request.model,
     prompt: state.prompt_bytes,
     sampling: request.sampling,
-    choices: state.choices.map((_, choice) => ({
-      choice,
-      delivered: new Uint8Array(0),
-      max_tokens: request.max_tokens,
-    })),
+    choices: openStarts(state),
     min_tokens: request.min_tokens,
     stop_tokens: request.stop_tokens,
     ignore_eos: request.ignore_eos,
@@ -186,12 +138,6 @@ function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
     window_tokens: state.granted,
   };
   return [{ kind: "ask_worker", attempt: state.attempt, plan, generate }];
-}
-
-/** Each attempt has its own name at its worker, so that late tokens of a lost one are known. */
-function workerRequest(state: AnswerState): string {
-  const { request } = state.request;
-  return state.attempt === 1 ? request : `${request}~${state.attempt}`;
 }
 
 /** Refusals that another worker may not share: of one that is busy, or of no use any more. */
@@ -210,35 +156,69 @@ function onGenerateRefused(
   if (state.phase !== "starting") return [];
   const outcome = elsewhere[code];
   if (outcome === undefined) return fail(state, failure(code, message), "refused");
-  return tryElsewhere(state, outcome, true, failure("overloaded", message));
+  const refusal = failure("overloaded", message);
+  if (!hasBegun(state) && state.attempt >= state.limits.attempts) {
+    return fail(state, refusal, outcome);
+  }
+  return goElsewhere(state, outcome, true, refusal);
 }
 
-/**
- * An answer whose client has nothing of it yet begins anew on another worker. One that has begun
- * ends here; to go on, it would ask for a plan with the tokens that were delivered.
- */
 function onWorkerLost(state: AnswerState, avoid: boolean, detail: string): readonly AnswerEffect[] {
   if (state.phase === "routing") return [];
   if (state.phase === "settling") return done(state);
   const lost = failure("worker_lost", `the worker of this answer was lost: ${detail}`);
-  if (state.begun) return fail(state, lost, "lost");
-  return tryElsewhere(state, "lost", avoid, lost);
+  return migrate(state, "lost", avoid, lost);
 }
 
-function tryElsewhere(
+/**
+ * The worker cannot finish it, but another one can: what is here goes along. An answer of which
+ * nothing is here begins anew.
+ */
+function migrate(
+  state: AnswerState,
+  outcome: "lost" | "failed",
+  avoid: boolean,
+  cause: AnswerFailure,
+): readonly AnswerEffect[] {
+  const begun = hasBegun(state);
+  const spent = begun ? state.migrations : state.attempt - 1;
+  const most = begun ? state.limits.migrations : state.limits.attempts - 1;
+  if (spent >= most) return fail(state, cause, outcome);
+  if (begun) state.migrations++;
+  // It may live, behind a broken connection, and go on for nobody.
+  const cancelled = cancel(state, outcome);
+  const ends = endSpent(state);
+  if (state.choices.every((choice) => choice.ended)) {
+    return [...cancelled, ...ends, ...done(state)];
+  }
+  return [...cancelled, ...ends, ...goElsewhere(state, outcome, avoid, cause)];
+}
+
+/** Choices that have all their tokens, but whose worker did not come to say so. */
+function endSpent(state: AnswerState): readonly AnswerEffect[] {
+  const effects: AnswerEffect[] = [];
+  for (const [number, choice] of state.choices.entries()) {
+    if (choice.ended) choice.settled = true;
+    if (choice.ended || choice.tokens.length < state.request.max_tokens) continue;
+    choice.settled = true;
+    finish(state, number, "length", undefined, effects);
+  }
+  return effects;
+}
+
+function goElsewhere(
   state: AnswerState,
   outcome: string,
   avoid: boolean,
-  otherwise: AnswerFailure,
+  cause: AnswerFailure,
 ): readonly AnswerEffect[] {
-  if (state.attempt >= state.limits.attempts) return fail(state, otherwise, outcome);
   const left = leave(state, outcome);
   if (avoid && state.plan !== undefined) {
     state.excluded.push(workerKey(state.plan.worker, state.plan.ref));
   }
+  state.cause = cause;
   state.phase = "routing";
   state.plan = undefined;
-  state.choices = [];
   state.attempt++;
   return [...left, askRouter(state)];
 }
@@ -285,17 +265,16 @@ function takeTokens(
   if (choice === undefined) return `tokens of choice ${part.choice}, which there is not`;
   state.received += part.tokens.length;
   if (choice.ended) return undefined;
-  if (part.first_index > choice.next_index) {
-    return `token ${choice.next_index} of choice ${part.choice} is missing`;
+  const { tokens, text } = choice;
+  if (part.first_index > tokens.length) {
+    return `token ${tokens.length} of choice ${part.choice} is missing`;
   }
-  for (let i = choice.next_index - part.first_index; i < part.tokens.length; i++) {
+  for (let i = tokens.length - part.first_index; i < part.tokens.length; i++) {
     if (choice.ended) return undefined;
-    choice.next_index++;
-    const out = pushToken(choice.text, part.tokens[i]!, part.logprobs[i]);
-    if (out.piece !== undefined) {
-      state.begun = true;
-      effects.push({ kind: "piece", piece: out.piece });
-    }
+    const token = part.tokens[i]!;
+    tokens.push(token);
+    const out = pushToken(text, token, part.logprobs[i]);
+    if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
     if (out.stopped !== undefined) {
       endChoice(state, part.choice, { reason: "stop", stop_reason: out.stopped }, effects);
       effects.push(...endAtWorker(state, part.choice));
@@ -304,12 +283,12 @@ function takeTokens(
   return undefined;
 }
 
-/** A lost token would be asked for again here; without it the answer cannot go on. */
+/** Another worker makes the lost tokens again. */
 function onBroken(state: AnswerState, what: string): readonly AnswerEffect[] {
-  return [...cancel(state, what), ...onWorkerLost(state, true, what)];
+  return onWorkerLost(state, true, what);
 }
 
-/** Returns the effects that end the answer instead, when it cannot go on. */
+/** Returns the effects that follow instead, when the answer cannot go on here. */
 function takeFinished(
   state: AnswerState,
   finished: Finished,
@@ -317,30 +296,39 @@ function takeFinished(
 ): readonly AnswerEffect[] | undefined {
   const choice = state.choices[finished.choice];
   if (choice === undefined || choice.settled) return undefined;
-  choice.settled = true;
   if (finished.cached_tokens > state.cached_tokens) state.cached_tokens = finished.cached_tokens;
-  if (choice.ended) return undefined;
   const { reason } = finished;
-  if (reason !== "stop" && reason !== "length") {
-    const code = finished.error === "deadline" ? "deadline" : "engine_error";
-    const why = finished.error === "" ? `the engine ended it with "${reason}"` : finished.error;
-    return [...effects, ...fail(state, failure(code, why), "failed")];
+  if (choice.ended || reason === "stop" || reason === "length") {
+    if (!choice.ended && finished.total_tokens !== choice.tokens.length) {
+      const missing = `tokens of choice ${finished.choice} after ${choice.tokens.length} are missing`;
+      return [...effects, ...onBroken(state, missing)];
+    }
+    choice.settled = true;
+    if (!choice.ended) finish(state, finished.choice, reason, finished.stop_token, effects);
+    return undefined;
   }
-  if (finished.total_tokens !== choice.next_index) {
-    const missing = `tokens of choice ${finished.choice} after ${choice.next_index} are missing`;
-    return [...effects, ...onBroken(state, missing)];
+  if (finished.error === "deadline") {
+    return [...effects, ...fail(state, failure("deadline", finished.error), "failed")];
   }
-  const out = finishText(choice.text);
+  const why = finished.error === "" ? `the engine ended it with "${reason}"` : finished.error;
+  return [...effects, ...migrate(state, "failed", true, failure("engine_error", why))];
+}
+
+/** The choice has all its tokens. `stop_token`: what ended it; -1 or undefined: none did. */
+function finish(
+  state: AnswerState,
+  number: number,
+  reason: string,
+  stop_token: number | undefined,
+  effects: AnswerEffect[],
+): void {
+  const out = finishText(state.choices[number]!.text);
   if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
-  const stop_reason = out.stopped ?? (finished.stop_token < 0 ? undefined : finished.stop_token);
-  const told = out.stopped === undefined ? reason : "stop";
-  endChoice(
-    state,
-    finished.choice,
-    stop_reason === undefined ? { reason: told } : { reason: told, stop_reason },
-    effects,
-  );
-  return undefined;
+  const by_token = stop_token === undefined || stop_token < 0 ? undefined : stop_token;
+  const stop_reason = out.stopped ?? by_token;
+  const told = out.stopped === undefined && reason === "length" ? "length" : "stop";
+  const end: Omit<AnswerEnd, "choice"> = { reason: told };
+  endChoice(state, number, stop_reason === undefined ? end : { ...end, stop_reason }, effects);
 }
 
 function endChoice(
@@ -350,7 +338,6 @@ function endChoice(
   effects: AnswerEffect[],
 ): void {
   state.choices[number]!.ended = true;
-  state.begun = true;
   effects.push({ kind: "end", end: { choice: number, ...end } });
 }
 
@@ -361,19 +348,13 @@ function endAtWorker(state: AnswerState, number: number): readonly AnswerEffect[
   return [{ kind: "tell_worker", message }];
 }
 
-/** Choices share a window, but many of them would starve in that of one. */
-function windowOf(state: AnswerState): number {
-  const { window_tokens } = state.limits;
-  return window_tokens + Math.ceil(window_tokens / 8) * (state.request.choices - 1);
-}
-
 /** More credit when half of the window is used up, and the sink takes what comes. */
 function credit(state: AnswerState): readonly AnswerEffect[] {
   if (state.phase !== "live" && state.phase !== "starting") return [];
   if (state.full) return [];
   const window_tokens = windowOf(state);
-  const most = state.request.choices * state.request.max_tokens;
-  if (state.granted >= most || state.granted - state.received > window_tokens / 2) return [];
+  if (state.granted >= state.wanted) return [];
+  if (state.granted - state.received > window_tokens / 2) return [];
   state.granted = state.received + window_tokens;
   const request = workerRequest(state);
   const message: Credit = { kind: "credit", request, tokens_total: state.granted };
@@ -397,7 +378,7 @@ function leave(state: AnswerState, outcome: string, output_tokens = 0): readonly
 function done(state: AnswerState): readonly AnswerEffect[] {
   state.phase = "ended";
   let completion_tokens = 0;
-  for (const choice of state.choices) completion_tokens += choice.next_index;
+  for (const choice of state.choices) completion_tokens += choice.tokens.length;
   const { cached_tokens } = state;
   const usage = { prompt_tokens: state.request.prompt.length, completion_tokens, cached_tokens };
   return [...leave(state, "finished", completion_tokens), { kind: "done", usage }];
@@ -408,7 +389,7 @@ function fail(
   failure: AnswerFailure,
   outcome: string,
 ): readonly AnswerEffect[] {
-  const cancelled = outcome === "lost" || outcome === "refused" ? [] : cancel(state, failure.code);
+  const cancelled = outcome === "refused" ? [] : cancel(state, failure.code);
   state.phase = "ended";
   return [...cancelled, ...leave(state, outcome), { kind: "failed", failure }];
 }

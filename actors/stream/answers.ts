@@ -32,6 +32,8 @@ export type AnswersOptions = {
   readonly answers_max?: number;
   /** Workers tried before an answer that has delivered nothing fails. Default 3. */
   readonly attempts?: number;
+  /** How many workers an answer may lose in a row; see AnswerLimits. Default 3. */
+  readonly migrations?: number;
   /** Tokens of one answer that may be on their way. Default 256. */
   readonly window_tokens?: number;
 };
@@ -75,6 +77,7 @@ export class AnswersActor extends Actor<AnswersMessage> {
       router: options.router,
       limits: {
         attempts: options.attempts ?? 3,
+        migrations: options.migrations ?? 3,
         window_tokens: options.window_tokens ?? 256,
         router_retries: 50,
       },

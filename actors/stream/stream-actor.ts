@@ -9,8 +9,9 @@ import { AskError } from "../../runtime/errors.ts";
 import { describeExit } from "../../runtime/exit-reason.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import { type AnswerLimits, type AnswerState, advance, newAnswer } from "./answer.ts";
+import { advance } from "./answer.ts";
 import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
+import { type AnswerLimits, type AnswerState, newAnswer } from "./answer-state.ts";
 import type { Stages } from "./stages.ts";
 import type { AnswerRequest, AnswerSink } from "./stream.ts";
 
@@ -155,8 +156,6 @@ export class StreamActor extends Actor<AnswerInput> {
           this.learn({ kind: "generate_refused", attempt, code, message: "the worker is flooded" });
           return;
         }
-        // It may have taken the request nevertheless.
-        worker.tell({ kind: "cancel", request: generate.request, reason: "lost", choices: [] });
         const how = error instanceof AskError && error.code === "down" ? "ended" : "silent";
         this.learn({ kind: "worker_lost", attempt, how, detail });
       },

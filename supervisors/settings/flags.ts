@@ -157,6 +157,15 @@ export const flags = [
     help: "seconds from admission to the last token of one answer",
   },
   {
+    name: "migration-limit",
+    type: "whole",
+    min: 0,
+    max: 1000,
+    default: 3,
+    env: ["DYN_MIGRATION_LIMIT"],
+    help: "workers that an answer may lose in a row and go on elsewhere; 0 = it ends with its worker",
+  },
+  {
     name: "log-level",
     type: "choice",
     choices: ["debug", "info", "warn", "error"],

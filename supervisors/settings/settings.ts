@@ -30,6 +30,7 @@ export type Settings = {
   readonly cors_origin: string;
   readonly drain_timeout_ms: number;
   readonly request_timeout_ms: number;
+  readonly migration_limit: number;
   readonly log_level: "debug" | "info" | "warn" | "error";
   /** Empty = the platform's cache folder. */
   readonly cache_dir: string;
@@ -213,6 +214,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     cors_origin: text("cors-origin"),
     drain_timeout_ms: number("drain-timeout") * 1000,
     request_timeout_ms: number("request-timeout") * 1000,
+    migration_limit: number("migration-limit"),
     log_level: text("log-level") as Settings["log_level"],
     cache_dir: text("cache-dir"),
     context_length: number("context-length"),
@@ -282,6 +284,7 @@ export function dumpConfig(settings: Settings): string {
     "cors-origin": settings.cors_origin,
     "drain-timeout": settings.drain_timeout_ms / 1000,
     "request-timeout": settings.request_timeout_ms / 1000,
+    "migration-limit": settings.migration_limit,
     "log-level": settings.log_level,
     ...(settings.cache_dir === "" ? {} : { "cache-dir": settings.cache_dir }),
     "context-length": settings.context_length,

@@ -127,11 +127,9 @@ function checkClient({ request, sink, abandoned }: Client, killed: boolean, faul
     const allowed = new Set<string>();
     if (abandoned) allowed.add("cancelled");
     if (request.deadline_ms < 1_000) allowed.add("deadline");
-    if (killed) allowed.add("worker_lost");
-    if (faults.full) allowed.add("overloaded");
+    // Once a client has a part of its answer, it gets the rest.
+    if (faults.full && sink.pieces.length + sink.ends.length === 0) allowed.add("overloaded");
     expect([...allowed]).toContain(failed.code);
-    // An answer of which nothing was delivered begins anew elsewhere.
-    if (failed.code === "worker_lost") expect(sink.pieces.length + sink.ends.length).not.toBe(0);
     return;
   }
   expect(expected.map((_, choice) => sink.text(choice))).toEqual(expected.map((e) => e.text));
@@ -177,18 +175,18 @@ test("without faults every answer is whole, over seeds", async () => {
 
 test("a worker dies at any moment, over seeds", async () => {
   const tally = await runSeeds(1_000, 100, { kills: true, full: false, cuts: false });
-  expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done", "worker_lost"]);
+  expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done"]);
 }, 60_000);
 
 test("connections break while both ends live, over seeds", async () => {
   const tally = await runSeeds(3_000, 40, { kills: false, full: false, cuts: true });
-  expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done", "worker_lost"]);
+  expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done"]);
 }, 60_000);
 
 test("engines that refuse and a worker that dies, over seeds", async () => {
   const tally = await runSeeds(2_000, 60, { kills: true, full: true, cuts: false });
   expect(tally.get("overloaded")).toBeGreaterThan(0);
-  expect(tally.get("worker_lost")).toBeGreaterThan(0);
+  expect(tally.has("worker_lost")).toBe(false);
 }, 60_000);
 
 test("the same seed gives the same run", async () => {

@@ -1,13 +1,15 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { type AnswerState, advance, newAnswer } from "../../actors/stream/answer.ts";
+import { advance } from "../../actors/stream/answer.ts";
 import type { AnswerEffect, AnswerInput } from "../../actors/stream/answer-events.ts";
+import { type AnswerState, newAnswer } from "../../actors/stream/answer-state.ts";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
+import { tokensOf } from "../../llm/token-bytes.ts";
 import type { Finished, Plan, TokenBatch } from "../../proto/index.ts";
 import { answerRequest } from "../support/answer-cluster.ts";
 import { byteTokenizer } from "../support/byte-tokenizer.ts";
 
-const limits = { attempts: 3, window_tokens: 8, router_retries: 2 };
+const limits = { attempts: 3, migrations: 2, window_tokens: 8, router_retries: 2 };
 
 function planOf(worker: string): Plan {
   const ref = { node: "n", path: `/${worker}`, incarnation: new Uint8Array(8), address: "" };
@@ -47,6 +49,19 @@ function ended(total_tokens: number, changes: Partial<Finished> = {}): TokenBatc
   return { kind: "token_batch", request: "r", choices: [], finished: [finished] };
 }
 
+/** What a worker is asked to make, its delivered tokens as text. */
+function startOf(effects: readonly AnswerEffect[]) {
+  return effects.flatMap((each) =>
+    each.kind !== "ask_worker"
+      ? []
+      : each.generate.choices.map(({ choice, delivered, max_tokens }) => ({
+          choice,
+          delivered: new TextDecoder().decode(Uint8Array.from(tokensOf(delivered))),
+          max_tokens,
+        })),
+  );
+}
+
 const kinds = (effects: readonly AnswerEffect[]) => effects.map((effect) => effect.kind);
 const textIn = (effects: readonly AnswerEffect[]) =>
   effects.reduce((text, each) => (each.kind === "piece" ? text + each.piece.text : text), "");
@@ -58,18 +73,20 @@ test("a duplicate is dropped, what is new in a part is taken", () => {
   expect(textIn(advance(state, tokens(1, "bcde")))).toBe("de");
 });
 
-test("a gap ends an answer that has begun, and tells the worker", () => {
+test("a gap is made again elsewhere, behind what is here", () => {
   const state = liveAnswer();
   advance(state, tokens(0, "ab"));
   const effects = advance(state, tokens(3, "d"));
-  expect(kinds(effects)).toEqual(["tell_worker", "leave_worker", "tell_router", "failed"]);
-  expect(effects.at(-1)).toMatchObject({ failure: { code: "worker_lost", status: 503 } });
+  expect(kinds(effects)).toEqual(["tell_worker", "leave_worker", "tell_router", "ask_router"]);
+  expect(startOf(advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") }))).toEqual([
+    { choice: 0, delivered: "ab", max_tokens: 14 },
+  ]);
 });
 
 test("a gap at the end is a gap: the worker's count of tokens is believed", () => {
   const state = liveAnswer();
   advance(state, tokens(0, "ab"));
-  expect(advance(state, ended(3)).at(-1)).toMatchObject({ kind: "failed" });
+  expect(advance(state, ended(3)).at(-1)).toMatchObject({ kind: "ask_router", attempt: 2 });
 });
 
 test("a worker that ended with nothing delivered may come back; its late words are nobody's", () => {
@@ -80,8 +97,9 @@ test("a worker that ended with nothing delivered may come back; its late words a
     how: "ended",
     detail: "killed",
   });
-  expect(kinds(effects)).toEqual(["leave_worker", "tell_router", "ask_router"]);
-  expect(effects.at(1)).toMatchObject({ message: { outcome: "lost", worker: "w0" } });
+  expect(kinds(effects)).toEqual(["tell_worker", "leave_worker", "tell_router", "ask_router"]);
+  expect(effects.at(0)).toMatchObject({ message: { kind: "cancel", request: "r", choices: [] } });
+  expect(effects.at(2)).toMatchObject({ message: { outcome: "lost", worker: "w0" } });
   expect(effects.at(-1)).toMatchObject({ attempt: 2, route: { exclude: [] } });
   advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") });
   expect(advance(state, tokens(0, "late"))).toEqual([]);
@@ -205,9 +223,18 @@ test("no credit beyond what the answer may have", () => {
   expect(kinds(advance(state, tokens(0, "abcdef")))).not.toContain("tell_worker");
 });
 
-test("an engine's own failure names itself, a worker's deadline is a deadline", () => {
+test("an engine that fails everywhere names itself, a worker's deadline is a deadline", () => {
   const broken = { reason: "error", error: "decode failed" };
-  expect(advance(liveAnswer(), ended(0, broken)).at(-1)).toMatchObject({
+  const state = liveAnswer();
+  for (const attempt of [2, 3]) {
+    const request = attempt === 2 ? "r" : "r~2";
+    expect(advance(state, { ...ended(0, broken), request }).at(-1)).toMatchObject({
+      kind: "ask_router",
+      route: { exclude: expect.arrayContaining(["w0@0000000000000000"]) },
+    });
+    advance(state, { kind: "planned", attempt, plan: planOf(`w${attempt}`) });
+  }
+  expect(advance(state, { ...ended(0, broken), request: "r~3" }).at(-1)).toMatchObject({
     failure: { code: "engine_error", status: 500, message: "decode failed" },
   });
   expect(advance(liveAnswer(), ended(0, { ...broken, error: "deadline" })).at(-1)).toMatchObject({

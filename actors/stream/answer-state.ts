@@ -1,0 +1,134 @@
+/** What one answer knows of itself; `answer.ts` changes it. */
+import { bytesOf } from "../../llm/token-bytes.ts";
+import type { Tokenizer } from "../../llm/tokenizer.ts";
+import type { ChoiceStart, Plan } from "../../proto/index.ts";
+import { type ChoiceText, newChoiceText } from "./choice-text.ts";
+import type { AnswerFailure, AnswerRequest } from "./stream.ts";
+
+export type AnswerLimits = {
+  /** Workers tried before an answer that has no token yet fails. */
+  readonly attempts: number;
+  /**
+   * How many workers an answer that has tokens may lose in a row, each before the next one was
+   * steady; 0: the first loss ends it.
+   */
+  readonly migrations: number;
+  /** Tokens that may be on their way from the worker. */
+  readonly window_tokens: number;
+  /** How often a router that is not there, or that has no place for an answer, is asked again. */
+  readonly router_retries: number;
+};
+
+export type Choice = {
+  readonly text: ChoiceText;
+  /**
+   * Every token that came, sent on or still held back (a stop string or a character may be coming
+   * to its end): another worker goes on behind them.
+   */
+  readonly tokens: number[];
+  /** The client was told its end, or ended it by a stop string. */
+  ended: boolean;
+  /** The worker has told its end; of a choice ended by a stop string this comes later. */
+  settled: boolean;
+};
+
+export type AnswerState = {
+  readonly request: AnswerRequest;
+  readonly prompt_bytes: Uint8Array;
+  readonly tokenizer: Tokenizer;
+  readonly limits: AnswerLimits;
+  phase: "routing" | "starting" | "live" | "settling" | "ended";
+  /** From 1; replies to an earlier attempt are told apart by it. */
+  attempt: number;
+  /** Workers lost since one was steady. */
+  migrations: number;
+  router_retries: number;
+  /** Starts of workers that this answer must not go to again. */
+  excluded: string[];
+  /** Why it is not on its first worker any more. */
+  cause: AnswerFailure | undefined;
+  plan: Plan | undefined;
+  readonly choices: readonly Choice[];
+  /** Tokens that came from the current worker, how many it may send now, and at most. */
+  received: number;
+  granted: number;
+  wanted: number;
+  /** The sink's buffer is full. */
+  full: boolean;
+  cached_tokens: number;
+};
+
+export function newAnswer(
+  request: AnswerRequest,
+  tokenizer: Tokenizer,
+  limits: AnswerLimits,
+): AnswerState {
+  return {
+    request,
+    prompt_bytes: bytesOf(request.prompt),
+    tokenizer,
+    limits,
+    phase: "routing",
+    attempt: 1,
+    migrations: 0,
+    router_retries: 0,
+    excluded: [],
+    cause: undefined,
+    plan: undefined,
+    choices: Array.from({ length: request.choices }, (_, choice) => ({
+      text: newChoiceText(choice, request, tokenizer),
+      tokens: [],
+      ended: false,
+      settled: false,
+    })),
+    received: 0,
+    granted: 0,
+    wanted: 0,
+    full: false,
+    cached_tokens: 0,
+  };
+}
+
+/** Something of it is here: on another worker it goes on, it does not begin anew. */
+export function hasBegun({ choices }: AnswerState): boolean {
+  return choices.some((choice) => choice.tokens.length > 0 || choice.ended);
+}
+
+/** What is still to be made, for the worker that makes it. */
+export function openStarts({ choices, request }: AnswerState): readonly ChoiceStart[] {
+  return choices.flatMap(({ tokens, ended }, choice) => {
+    if (ended) return [];
+    const max_tokens = request.max_tokens - tokens.length;
+    return [{ choice, delivered: bytesOf(Uint32Array.from(tokens)), max_tokens }];
+  });
+}
+
+/**
+ * What the next worker has to compute, as far as one row of tokens can say it: the prompt, and
+ * what is here of the first choice that is still to be made.
+ */
+export function promptToPlace(state: AnswerState): Uint8Array {
+  const tokens = state.choices.find((choice) => !choice.ended)?.tokens ?? [];
+  if (tokens.length === 0) return state.prompt_bytes;
+  const { prompt } = state.request;
+  const both = new Uint32Array(prompt.length + tokens.length);
+  both.set(prompt);
+  both.set(tokens, prompt.length);
+  return bytesOf(both);
+}
+
+export function tokensToMake({ choices, request }: AnswerState): number {
+  let sum = 0;
+  for (const { tokens, ended } of choices) if (!ended) sum += request.max_tokens - tokens.length;
+  return sum;
+}
+
+/** Each attempt has its own name at its worker, so that late tokens of a lost one are known. */
+export function workerRequest({ request: { request }, attempt }: AnswerState): string {
+  return attempt === 1 ? request : `${request}~${attempt}`;
+}
+
+/** Choices share a window, but many of them would starve in that of one. */
+export function windowOf({ limits: { window_tokens }, choices }: AnswerState): number {
+  return window_tokens + Math.ceil(window_tokens / 8) * (choices.length - 1);
+}
