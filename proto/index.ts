@@ -12,10 +12,12 @@ export type {
   ChoiceStart,
   ChoiceTokens,
   Embedding,
+  HeldAnswer,
   KvEvent as WireKvEvent,
   LogitBias,
   ModelCard,
   PassSums as WirePassSums,
+  Resumable,
   RouteHints,
   SamplingParams,
   TokenLogprob,
@@ -39,6 +41,12 @@ export type TokenBatch = Kind<"token_batch", t.TokenBatch>;
 export type Finished = t.Finished;
 export type Credit = Kind<"credit", t.Credit>;
 export type Cancel = Kind<"cancel", t.Cancel>;
+export type Detach = Kind<"detach", t.Detach>;
+export type HeldAnswers = Kind<"held_answers", t.HeldAnswers>;
+export type FindAnswer = Kind<"find_answer", t.FindAnswer> & Ask<HeldAnswers>;
+export type Attach = Kind<"attach", t.Attach> & Ask<Accepted | Refused>;
+export type Claimed = Kind<"claimed", t.Claimed>;
+export type Claim = Kind<"claim", t.Claim> & Ask<Claimed>;
 export type Embeddings = Kind<"embeddings", t.Embeddings>;
 export type Embed = Kind<"embed", t.Embed> & Ask<Embeddings | Refused>;
 
@@ -87,6 +95,10 @@ export type WorkerMessage =
   | Generate
   | Credit
   | Cancel
+  | Detach
+  | FindAnswer
+  | Attach
+  | Claim
   | Embed
   | FetchBlob
   | SubscribeLoad
@@ -114,6 +126,12 @@ export const messageTable = [
   { id: 69, kind: "cancel", codec: codecs.Cancel },
   { id: 70, kind: "embed", codec: codecs.Embed },
   { id: 71, kind: "embeddings", codec: codecs.Embeddings },
+  { id: 72, kind: "detach", codec: codecs.Detach },
+  { id: 73, kind: "find_answer", codec: codecs.FindAnswer },
+  { id: 74, kind: "held_answers", codec: codecs.HeldAnswers },
+  { id: 75, kind: "attach", codec: codecs.Attach },
+  { id: 76, kind: "claim", codec: codecs.Claim },
+  { id: 77, kind: "claimed", codec: codecs.Claimed },
   { id: 80, kind: "subscribe_kv", codec: codecs.SubscribeKv },
   { id: 81, kind: "kv_subscribed", codec: codecs.KvSubscribed },
   { id: 82, kind: "kv_events", codec: codecs.KvEvents },

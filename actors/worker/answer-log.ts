@@ -1,14 +1,15 @@
 /**
- * Everything a worker has made for one live answer, and how much of it its consumer has been sent.
+ * Everything there is of one answer at its worker, and how much of it each reader has been sent.
  *
- *   engine ─▶ | tokens kept until the answer is over        | ─▶ batches, while credit lasts
- *             0            sent                          made
+ *   engine ─▶ | delivered before | tokens made here         | ─▶ batches, while credit lasts
+ *             0                  base    sent            made
  *
- * The engine is never paused for a slow consumer: a paused sequence would hold its KV blocks and
+ * The engine is never paused for a slow reader: a paused sequence would hold its KV blocks and
  * its place in the batch, while tokens cost a few bytes each. What is kept is bounded by the
  * request's own max_tokens, and how many answers there are by the worker. Nothing is forgotten
- * once sent, so that tokens can be sent again.
+ * once sent: another reader may come later and begins at index 0.
  */
+import { tokensOf } from "../../llm/token-bytes.ts";
 import type {
   ChoiceStart,
   ChoiceTokens,
@@ -19,45 +20,75 @@ import type {
 
 export type ChoiceLog = {
   readonly choice: number;
-  /** Answer index of `tokens[0]`: what the client already had from another worker. */
+  /** Answer index of the first token made here: what the client already had from another worker. */
   readonly base: number;
+  /** By answer index, what was delivered before included. */
   readonly tokens: number[];
-  /** As many as tokens, or none when the request wanted none. */
+  /** Of the tokens from `logprobs_from` on; none when the request wanted none. */
   readonly logprobs: TokenLogprob[];
-  /** How many of `tokens` the consumer was sent. */
-  sent: number;
-  /** Tokens that come now are dropped: the consumer has ended this choice. */
+  readonly logprobs_from: number;
+  /** Tokens that come now are dropped: a reader has ended this choice. */
   unwanted: boolean;
   finished: Finished | undefined;
-  finished_sent: boolean;
 };
 
 export type AnswerLog = {
-  readonly request: string;
   readonly choices: readonly ChoiceLog[];
-  /** Tokens the consumer allows in all, over all choices. */
+  /** Why every choice that a reader was not told the end of has failed. */
+  failed: string | undefined;
+};
+
+/** How far one reader of an answer is. */
+export type ReadPosition = {
+  /** The request name in its batches. */
+  readonly name: string;
+  /** Tokens it allows in all, over all choices. */
   granted: number;
   sent: number;
   /** Choice that is served first next time: with little credit they take turns. */
   turn: number;
+  /** By place in `log.choices`: the answer index of the next token, and if its end was told. */
+  readonly next: number[];
+  readonly told: boolean[];
 };
 
-export function newAnswerLog(
-  request: string,
-  starts: readonly ChoiceStart[],
-  window_tokens: number,
-): AnswerLog {
-  const choices = starts.map((start) => ({
+export function newAnswerLog(starts: readonly ChoiceStart[]): AnswerLog {
+  return { choices: starts.map(choiceLog), failed: undefined };
+}
+
+function choiceLog(start: ChoiceStart): ChoiceLog {
+  const base = start.delivered.length / 4;
+  const known = start.delivered_logprobs?.items ?? [];
+  const whole = known.length === base;
+  return {
     choice: start.choice,
-    base: start.delivered.length / 4,
-    tokens: [],
-    logprobs: [],
-    sent: 0,
+    base,
+    tokens: base === 0 ? [] : [...tokensOf(start.delivered)],
+    logprobs: whole ? [...known] : [],
+    logprobs_from: whole ? 0 : base,
     unwanted: false,
-    finished: undefined,
-    finished_sent: false,
-  }));
-  return { request, choices, granted: window_tokens, sent: 0, turn: 0 };
+    finished: start.ended,
+  };
+}
+
+/**
+ * `from_start`: it has nothing yet. Otherwise it asked for the answer to be made, and has what was
+ * delivered before and the ends that came along.
+ */
+export function newReadPosition(
+  log: AnswerLog,
+  name: string,
+  window_tokens: number,
+  from_start: boolean,
+): ReadPosition {
+  return {
+    name,
+    granted: window_tokens,
+    sent: 0,
+    turn: 0,
+    next: log.choices.map((choice) => (from_start ? 0 : choice.base)),
+    told: log.choices.map((choice) => !from_start && choice.finished !== undefined),
+  };
 }
 
 /** Throws when the tokens do not follow what is there: an engine that does this is broken. */
@@ -68,7 +99,7 @@ export function recordTokens(
   logprobs: readonly TokenLogprob[],
 ): void {
   if (log.unwanted) return;
-  const expected = log.base + log.tokens.length;
+  const expected = log.tokens.length;
   if (first_index !== expected) {
     throw new Error(`the engine made token ${first_index} where ${expected} was next`);
   }
@@ -77,91 +108,110 @@ export function recordTokens(
 }
 
 /** Totals only grow: an old grant that comes late takes nothing back. */
-export function grant(log: AnswerLog, tokens_total: number): void {
-  if (tokens_total > log.granted) log.granted = tokens_total;
+export function grant(position: ReadPosition, tokens_total: number): void {
+  if (tokens_total > position.granted) position.granted = tokens_total;
 }
 
 /** What may be sent now, marked as sent; undefined when that is nothing. */
-export function nextBatch(log: AnswerLog): TokenBatch | undefined {
+export function nextBatch(log: AnswerLog, position: ReadPosition): TokenBatch | undefined {
   const choices: ChoiceTokens[] = [];
   const finished: Finished[] = [];
   const count = log.choices.length;
   for (let step = 0; step < count; step++) {
-    const choice = log.choices[(log.turn + step) % count]!;
-    if (choice.finished_sent) continue;
-    const credit = log.granted - log.sent;
-    const unsent = choice.tokens.length - choice.sent;
-    if (unsent > 0 && credit > 0) {
-      const part = takeTokens(choice, Math.min(unsent, credit));
-      log.sent += part.tokens.length;
-      choices.push(part);
+    const at = (position.turn + step) % count;
+    if (position.told[at] === true) continue;
+    const choice = log.choices[at]!;
+    for (;;) {
+      const credit = position.granted - position.sent;
+      const unsent = choice.tokens.length - position.next[at]!;
+      if (unsent <= 0 || credit <= 0) break;
+      choices.push(takeTokens(choice, position, at, credit));
     }
-    if (choice.finished === undefined) continue;
-    if (choice.sent < choice.tokens.length) continue;
-    choice.finished_sent = true;
-    finished.push(choice.finished);
+    const end = endFor(log, choice, position.next[at]!);
+    if (end === undefined) continue;
+    position.told[at] = true;
+    finished.push(end);
   }
   if (choices.length === 0 && finished.length === 0) return undefined;
-  log.turn = (log.turn + 1) % count;
-  return { kind: "token_batch", request: log.request, choices, finished };
+  position.turn = (position.turn + 1) % count;
+  return { kind: "token_batch", request: position.name, choices, finished };
 }
 
-function takeTokens(log: ChoiceLog, count: number): ChoiceTokens {
-  const from = log.sent;
-  log.sent += count;
+/** The end of a choice for a reader who has its tokens up to `next`. */
+function endFor(log: AnswerLog, choice: ChoiceLog, next: number): Finished | undefined {
+  const { finished } = choice;
+  if (log.failed === undefined) return next < choice.tokens.length ? undefined : finished;
+  return {
+    choice: choice.choice,
+    reason: "error",
+    stop_token: -1,
+    prompt_tokens: finished?.prompt_tokens ?? 0,
+    cached_tokens: finished?.cached_tokens ?? 0,
+    total_tokens: next,
+    error: log.failed,
+  };
+}
+
+function takeTokens(
+  log: ChoiceLog,
+  position: ReadPosition,
+  at: number,
+  credit: number,
+): ChoiceTokens {
+  const from = position.next[at]!;
+  // Tokens without log probabilities go alone, so that each part has all of them or none.
+  const most = from < log.logprobs_from ? log.logprobs_from : log.tokens.length;
+  const to = Math.min(most, from + credit);
+  position.next[at] = to;
+  position.sent += to - from;
+  const bare = log.logprobs.length === 0 || from < log.logprobs_from;
   return {
     choice: log.choice,
-    first_index: log.base + from,
+    first_index: from,
     // A copy: in one process the batch is not encoded, and the log goes on growing.
-    tokens: log.tokens.slice(from, log.sent),
-    logprobs: log.logprobs.length === 0 ? noLogprobs : log.logprobs.slice(from, log.sent),
+    tokens: log.tokens.slice(from, to),
+    logprobs: bare
+      ? noLogprobs
+      : log.logprobs.slice(from - log.logprobs_from, to - log.logprobs_from),
   };
 }
 
 const noLogprobs: readonly TokenLogprob[] = [];
 
-/** Every choice has ended and its consumer was told so. */
-export function isDelivered(log: AnswerLog): boolean {
-  return log.choices.every((choice) => choice.finished_sent);
+/** The reader was told the end of every choice. */
+export function isDelivered(position: ReadPosition): boolean {
+  return position.told.every((told) => told);
+}
+
+/** Every choice has its end, and it is a good one: the answer is worth keeping. */
+export function isWhole(log: AnswerLog): boolean {
+  return log.failed === undefined && log.choices.every(({ finished }) => isGoodEnd(finished));
+}
+
+function isGoodEnd(finished: Finished | undefined): boolean {
+  // "cancelled" is the engine's word for a choice that a stop string ended.
+  return finished !== undefined && finished.reason !== "error";
 }
 
 /** Takes a batch back that could not be handed over: it will be made again. */
-export function unsend(log: AnswerLog, batch: TokenBatch): void {
+export function unsend(log: AnswerLog, position: ReadPosition, batch: TokenBatch): void {
   for (const part of batch.choices) {
-    log.sent -= part.tokens.length;
-    choiceOf(log, part.choice).sent -= part.tokens.length;
+    position.sent -= part.tokens.length;
+    position.next[placeOf(log, part.choice)]! -= part.tokens.length;
   }
-  for (const end of batch.finished) choiceOf(log, end.choice).finished_sent = false;
+  for (const end of batch.finished) position.told[placeOf(log, end.choice)] = false;
 }
 
-export function dropUnsent(log: ChoiceLog): void {
+/** Nobody wants more of this choice than `sent` tokens: what is behind them is forgotten. */
+export function endTokens(log: ChoiceLog, sent: number): void {
   log.unwanted = true;
-  log.tokens.length = log.sent;
-  log.logprobs.length = Math.min(log.logprobs.length, log.sent);
+  if (log.tokens.length > sent) log.tokens.length = sent;
+  const logprobs = Math.max(0, sent - log.logprobs_from);
+  if (log.logprobs.length > logprobs) log.logprobs.length = logprobs;
 }
 
-/**
- * Ends every choice that was not told its end, whatever it still had to say: what was made and
- * not sent is dropped.
- */
-export function failOpen(log: AnswerLog, error: string): void {
-  for (const choice of log.choices) {
-    if (choice.finished_sent) continue;
-    dropUnsent(choice);
-    choice.finished = {
-      choice: choice.choice,
-      reason: "error",
-      stop_token: -1,
-      prompt_tokens: choice.finished?.prompt_tokens ?? 0,
-      cached_tokens: choice.finished?.cached_tokens ?? 0,
-      total_tokens: choice.base + choice.sent,
-      error,
-    };
-  }
-}
-
-function choiceOf(log: AnswerLog, number: number): ChoiceLog {
-  const choice = log.choices.find((each) => each.choice === number);
-  if (choice === undefined) throw new Error(`answer ${log.request} has no choice ${number}`);
-  return choice;
+export function placeOf(log: AnswerLog, number: number): number {
+  const place = log.choices.findIndex((each) => each.choice === number);
+  if (place < 0) throw new Error(`there is no choice ${number}`);
+  return place;
 }

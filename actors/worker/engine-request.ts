@@ -17,7 +17,7 @@ export function isWellFormed(generate: Generate): boolean {
   return whole(prompt) && choices.every((start) => whole(start.delivered));
 }
 
-/** One engine request for each choice, in the order of `generate.choices`. */
+/** One engine request for each choice that is to be made, in the order of `generate.choices`. */
 export function engineRequests(
   generate: Generate,
   sampling: SamplingParams,
@@ -25,7 +25,8 @@ export function engineRequests(
 ): readonly EngineRequest[] {
   const prompt = tokensOf(generate.prompt);
   const drawn = samplingOf(sampling);
-  return generate.choices.map((start) => ({
+  const open = generate.choices.filter((start) => start.ended === undefined);
+  return open.map((start) => ({
     handle: nextHandle(),
     tokens: start.delivered.length === 0 ? prompt : joined(prompt, tokensOf(start.delivered)),
     prompt_tokens: prompt.length,

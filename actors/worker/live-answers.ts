@@ -1,29 +1,43 @@
 /**
- * The answers a worker is making, found by request and by engine handle. Bookkeeping only: who is
- * told what, and when the engine runs, is the worker actor's business.
+ * The answers a worker is making, found by the names of their readers and by engine handle.
+ * Bookkeeping only: who is told what, and when the engine runs, is the worker actor's business.
  */
-import type { ConsumerMessage, TokenBatch } from "../../proto/index.ts";
+import type { ConsumerMessage, Generate } from "../../proto/index.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import type { EngineEvent } from "../engine/engine.ts";
 import {
   type AnswerLog,
   type ChoiceLog,
-  dropUnsent,
+  endTokens,
   isDelivered,
   nextBatch,
+  type ReadPosition,
   recordTokens,
   unsend,
 } from "./answer-log.ts";
 import { wireFinished, wireLogprobs } from "./engine-request.ts";
 
-export type LiveAnswer = {
-  readonly log: AnswerLog;
+/** One consumer of an answer; usually there is one. */
+export type Reader = {
+  readonly answer: LiveAnswer;
+  readonly position: ReadPosition;
   readonly consumer: Ref<ConsumerMessage>;
-  readonly began_ms: number;
   /** Of the consumer. */
   readonly monitor: number;
-  readonly deadline: Timer;
+};
+
+export type LiveAnswer = {
+  /** As it came, without its consumer. */
+  readonly generate: Generate;
+  readonly log: AnswerLog;
+  readonly readers: Reader[];
+  readonly began_ms: number;
+  /** On the clock's scale. */
+  readonly deadline_at_ms: number;
+  deadline: Timer | undefined;
+  /** Runs while nobody reads it. */
+  grace: Timer | undefined;
   /** Engine handles of the choices that have not ended, by choice number. */
   readonly handles: Map<number, number>;
 };
@@ -32,20 +46,27 @@ type Part = { readonly answer: LiveAnswer; readonly choice: ChoiceLog };
 
 export class LiveAnswers {
   private readonly by_request = new Map<string, LiveAnswer>();
-  private readonly by_monitor = new Map<number, LiveAnswer>();
+  private readonly by_reader = new Map<string, Reader>();
+  private readonly by_monitor = new Map<number, Reader>();
   private readonly by_handle = new Map<number, Part>();
-  /** Have something that their consumers were not sent. */
+  /** Have something that their readers were not sent. */
   private readonly dirty = new Set<LiveAnswer>();
 
   get count(): number {
     return this.by_request.size;
   }
 
+  /** By the name that it was made under. */
   get(request: string): LiveAnswer | undefined {
     return this.by_request.get(request);
   }
 
-  ofConsumer(monitor: number): LiveAnswer | undefined {
+  /** By the name that a consumer goes by: of the first one it is the request's. */
+  reader(name: string): Reader | undefined {
+    return this.by_reader.get(name);
+  }
+
+  readerOf(monitor: number): Reader | undefined {
     return this.by_monitor.get(monitor);
   }
 
@@ -58,18 +79,33 @@ export class LiveAnswers {
   }
 
   add(answer: LiveAnswer): void {
-    this.by_request.set(answer.log.request, answer);
-    this.by_monitor.set(answer.monitor, answer);
+    this.by_request.set(answer.generate.request, answer);
     for (const choice of answer.log.choices) {
-      this.by_handle.set(answer.handles.get(choice.choice)!, { answer, choice });
+      const handle = answer.handles.get(choice.choice);
+      if (handle !== undefined) this.by_handle.set(handle, { answer, choice });
     }
+  }
+
+  addReader(reader: Reader): void {
+    reader.answer.readers.push(reader);
+    this.by_reader.set(reader.position.name, reader);
+    this.by_monitor.set(reader.monitor, reader);
+    this.dirty.add(reader.answer);
+  }
+
+  removeReader(reader: Reader): void {
+    const { readers } = reader.answer;
+    const at = readers.indexOf(reader);
+    if (at >= 0) readers.splice(at, 1);
+    this.by_reader.delete(reader.position.name);
+    this.by_monitor.delete(reader.monitor);
   }
 
   /** Forgets it; returns the engine handles that are still running. */
   remove(answer: LiveAnswer): readonly number[] {
-    this.by_request.delete(answer.log.request);
-    this.by_monitor.delete(answer.monitor);
+    this.by_request.delete(answer.generate.request);
     this.dirty.delete(answer);
+    for (const reader of [...answer.readers]) this.removeReader(reader);
     const running = [...answer.handles.values()];
     for (const handle of running) this.by_handle.delete(handle);
     answer.handles.clear();
@@ -77,12 +113,15 @@ export class LiveAnswers {
   }
 
   /**
-   * The consumer wants no more tokens of this choice, but it still wants to be told of its end:
-   * what the prompt had in the cache is known only then. Returns the handle that is running.
+   * A reader wants no more tokens of this choice, and as all read the same, nobody does beyond
+   * where the first of them is. They still want to be told of its end: what the prompt had in the
+   * cache is known only then. Returns the handle that is running.
    */
   endChoice(answer: LiveAnswer, number: number): number | undefined {
-    const choice = answer.log.choices.find((each) => each.choice === number);
-    if (choice !== undefined) dropUnsent(choice);
+    const { log, readers } = answer;
+    const at = log.choices.findIndex((each) => each.choice === number);
+    if (at < 0) return undefined;
+    endTokens(log.choices[at]!, Math.max(...readers.map((each) => each.position.next[at]!)));
     this.dirty.add(answer);
     return answer.handles.get(number);
   }
@@ -97,8 +136,7 @@ export class LiveAnswers {
       recordTokens(choice, event.first_index, event.tokens, wireLogprobs(event.logprobs));
       return true;
     }
-    const total_tokens = choice.base + choice.tokens.length;
-    choice.finished = wireFinished(event, choice.choice, total_tokens);
+    choice.finished = wireFinished(event, choice.choice, choice.tokens.length);
     this.by_handle.delete(event.handle);
     answer.handles.delete(choice.choice);
     return true;
@@ -109,16 +147,15 @@ export class LiveAnswers {
   }
 
   /**
-   * One batch for each answer that has news and credit. Returns the answers that are over and
+   * One batch for each reader that has news and credit. Returns the answers that are over and
    * were delivered whole; those that a full outbound queue refused stay dirty for the next flush.
    */
   flush(): readonly LiveAnswer[] {
     const over: LiveAnswer[] = [];
     for (const answer of this.dirty) {
-      const batch = nextBatch(answer.log);
-      if (batch !== undefined && !send(answer, batch)) continue;
+      if (!sendTo(answer)) continue;
       this.dirty.delete(answer);
-      if (isDelivered(answer.log)) over.push(answer);
+      if (isOver(answer)) over.push(answer);
     }
     return over;
   }
@@ -128,8 +165,20 @@ export class LiveAnswers {
   }
 }
 
-function send(answer: LiveAnswer, batch: TokenBatch): boolean {
-  if (answer.consumer.tell(batch)) return true;
-  unsend(answer.log, batch);
-  return false;
+/** Nothing is being made of it, and everybody who reads it was told so. */
+function isOver({ log, handles, readers }: LiveAnswer): boolean {
+  if (handles.size > 0 && log.failed === undefined) return false;
+  return readers.every((reader) => isDelivered(reader.position));
+}
+
+/** False: a batch could not be handed over. */
+function sendTo({ log, readers }: LiveAnswer): boolean {
+  let handed_over = true;
+  for (const { position, consumer } of readers) {
+    const batch = nextBatch(log, position);
+    if (batch === undefined || consumer.tell(batch)) continue;
+    unsend(log, position, batch);
+    handed_over = false;
+  }
+  return handed_over;
 }

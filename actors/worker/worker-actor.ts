@@ -2,8 +2,6 @@
 import { tokensOf } from "../../llm/token-bytes.ts";
 import type {
   Accepted,
-  Cancel,
-  ConsumerMessage,
   Drain,
   Embed,
   FetchBlob,
@@ -21,19 +19,18 @@ import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
 import type { ReplyPort } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
-import { failOpen, grant, newAnswerLog } from "./answer-log.ts";
+import { AnswerDesk, type DeskMessage } from "./answer-desk.ts";
 import { runCanary } from "./canary.ts";
 import { type EmbedJob, EmbedJobs } from "./embed-jobs.ts";
 import { engineRequests, isWellFormed } from "./engine-request.ts";
 import { KvPublisher } from "./kv-publisher.ts";
-import { type LiveAnswer, LiveAnswers } from "./live-answers.ts";
 import { LoadPublisher } from "./load-publisher.ts";
-import type { WorkerModel, WorkerOptions } from "./worker.ts";
+import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
 type Own =
   | { readonly kind: "engine_pass" }
-  | { readonly kind: "answer_late"; readonly request: string }
+  | DeskMessage
   | { readonly kind: "embed_late"; readonly job: EmbedJob }
   | { readonly kind: "drain_late" };
 
@@ -63,7 +60,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private kv!: KvPublisher;
   private meter!: BlockMeter;
   private metrics!: WorkerMetrics;
-  private readonly answers = new LiveAnswers();
+  private readonly answers: AnswerDesk;
   private readonly embeds = new EmbedJobs();
   private ready = false;
   private last_handle = 0;
@@ -78,6 +75,12 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   constructor(options: WorkerOptions) {
     super();
     this.options = options;
+    this.answers = new AnswerDesk({
+      ctx: () => this.ctx,
+      keep: { ...keepDefaults, ...options.keep },
+      cancel: (handles) => this.cancelAll(handles),
+      ended: (duration_ms) => this.answerEnded(duration_ms),
+    });
   }
 
   override async init(): Promise<void> {
@@ -124,14 +127,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         this.ctx.reply(answer);
         break;
       }
-      case "credit": {
-        const answer = this.answers.get(message.request);
-        if (answer === undefined) return;
-        grant(answer.log, message.tokens_total);
-        this.answers.touch(answer);
+      case "credit":
+        this.answers.credit(message);
         this.flush();
         break;
-      }
       case "engine_pass":
         this.pass_queued = false;
         if (this.pass_timer !== undefined) this.ctx.cancel(this.pass_timer);
@@ -139,7 +138,20 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         this.pass();
         break;
       case "cancel":
-        this.onCancel(message);
+        this.cancelAll(this.answers.cancel(message));
+        this.flush();
+        break;
+      case "detach":
+        this.answers.detach(message);
+        this.flush();
+        break;
+      case "find_answer":
+        this.ctx.reply(this.answers.find(message));
+        break;
+      case "attach":
+        this.ctx.reply(this.answers.attach(message));
+        // The reply goes before the first batch.
+        this.passAfterTick();
         break;
       case "embed": {
         const refusal = this.startEmbed(message);
@@ -165,7 +177,13 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         this.onDrain(message);
         break;
       case "answer_late":
-        this.onAnswerLate(message.request);
+        this.answers.late(message.request);
+        break;
+      case "grace_over":
+        this.answers.graceOver(message.request);
+        break;
+      case "sweep_kept":
+        this.answers.sweep();
         break;
       case "embed_late":
         this.cancelAll(this.embeds.abandon(message.job));
@@ -193,15 +211,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       this.cancelAll(parts.slice(0, index).map((each) => each.handle));
       return refused(request, no);
     }
-    const consumer = refOf<ConsumerMessage>(this.ctx.system, wire);
-    this.answers.add({
-      log: newAnswerLog(request, generate.choices, generate.window_tokens),
-      consumer,
-      began_ms: this.ctx.clock.now_ms(),
-      monitor: this.ctx.monitor(consumer),
-      deadline: this.ctx.after(generate.deadline_ms, { kind: "answer_late", request }),
-      handles: new Map(parts.map((part) => [part.choice, part.handle])),
-    });
+    this.answers.open(generate, wire, parts);
     this.wake();
     this.load.changed();
     return { kind: "accepted", request };
@@ -216,7 +226,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     if (model !== own) {
       return { code: "model_mismatch", message: `this worker serves ${own}, not ${model}` };
     }
-    if (this.answers.get(request) !== undefined) {
+    if (this.answers.holds(request)) {
       return { code: "bad_request", message: `request ${request} is running already` };
     }
     if (this.answers.count >= (this.options.answers_max ?? 4_096)) {
@@ -256,33 +266,20 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     return undefined;
   }
 
-  private onCancel(cancel: Cancel): void {
-    const answer = this.answers.get(cancel.request);
-    if (answer === undefined) return;
-    if (cancel.choices.length === 0) {
-      this.drop(answer);
-      return;
-    }
-    const running = cancel.choices.map((choice) => this.answers.endChoice(answer, choice));
-    this.cancelAll(running.filter((handle) => handle !== undefined));
-    this.flush();
-  }
-
   /** The consumer of an answer, or a subscriber to our load or cache events, is gone. */
   override down(signal: Down): void {
     if (this.load.unsubscribe(signal.monitor) || this.kv.unsubscribe(signal.monitor)) return;
-    const answer = this.answers.ofConsumer(signal.monitor);
-    // An answer that may be resumed elsewhere would be kept here for a grace time instead.
-    if (answer !== undefined) this.drop(answer);
+    this.answers.consumerGone(signal.monitor);
+    this.flush();
   }
 
-  private onAnswerLate(request: string): void {
-    const answer = this.answers.get(request);
-    if (answer === undefined) return;
-    failOpen(answer.log, "deadline");
-    this.answers.touch(answer);
-    this.flush();
-    this.drop(answer);
+  /** An answer is live no more. */
+  private answerEnded(duration_ms: number | undefined): void {
+    if (duration_ms !== undefined) this.metrics.ended(duration_ms);
+    this.load.changed();
+    if (this.drain === undefined) return;
+    this.drain.finished++;
+    if (this.answers.count === 0) this.endDrain();
   }
 
   /** The engine stops them within one step, and takes that step now. */
@@ -290,19 +287,6 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     if (handles.length === 0) return;
     for (const handle of handles) this.engine.cancel(handle);
     this.wake();
-  }
-
-  /** Ends an answer whatever its state. */
-  private drop(answer: LiveAnswer): void {
-    if (this.answers.get(answer.log.request) !== answer) return;
-    this.cancelAll(this.answers.remove(answer));
-    this.ctx.demonitor(answer.monitor);
-    this.ctx.cancel(answer.deadline);
-    this.metrics.ended(this.ctx.clock.now_ms() - answer.began_ms);
-    this.load.changed();
-    if (this.drain === undefined) return;
-    this.drain.finished++;
-    if (this.answers.count === 0) this.endDrain();
   }
 
   private onFetchBlob({ hash }: FetchBlob): void {
@@ -444,7 +428,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   /** Sends what may be sent; answers that were delivered whole are over. */
   private flush(): void {
-    for (const answer of this.answers.flush()) this.drop(answer);
+    this.answers.flush();
     if (this.answers.has_unsent) this.passIn(RESEND_MS);
   }
 
@@ -489,6 +473,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       ready: true,
       model: this.model.card.name,
       answers: this.answers.count,
+      ...this.answers.inspectKept(),
       embeddings: this.embeds.count,
       draining: this.drain !== undefined,
       subscribers: this.load.subscriber_count,

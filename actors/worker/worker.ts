@@ -13,6 +13,7 @@
 import type { ModelCard, WorkerRecord } from "../../proto/index.ts";
 import type { Engine, EngineDescription } from "../engine/engine.ts";
 import type { CanaryOptions } from "./canary.ts";
+import type { KeepLimits } from "./kept-answers.ts";
 
 export { CanaryError, type CanaryOptions } from "./canary.ts";
 export { WorkerActor } from "./worker-actor.ts";
@@ -48,4 +49,18 @@ export type WorkerOptions = {
   readonly progress: (progress: StartProgress) => void;
   /** Answers held at once, made ones that wait for a slow consumer included. Default 4,096. */
   readonly answers_max?: number;
+  readonly keep?: Partial<KeepOptions>;
+};
+
+/** How long answers that others may take up are kept. */
+export type KeepOptions = KeepLimits & {
+  /** How long one that nobody reads is made and kept. */
+  readonly grace_ms: number;
+};
+
+export const keepDefaults: KeepOptions = {
+  grace_ms: 30_000,
+  keep_ms: 60_000,
+  answers_max: 4_096,
+  bytes_max: 32 * 1024 * 1024,
 };

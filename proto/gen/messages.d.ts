@@ -36,6 +36,8 @@ export const troupe: {
     SamplingParams: Codec<t.SamplingParams>;
     LogitBias: Codec<t.LogitBias>;
     ChoiceStart: Codec<t.ChoiceStart>;
+    TokenLogprobs: Codec<t.TokenLogprobs>;
+    Resumable: Codec<t.Resumable>;
     Generate: Codec<t.Generate>;
     Accepted: Codec<t.Accepted>;
     Refused: Codec<t.Refused>;
@@ -45,6 +47,13 @@ export const troupe: {
     TokenBatch: Codec<t.TokenBatch>;
     Credit: Codec<t.Credit>;
     Cancel: Codec<t.Cancel>;
+    Detach: Codec<t.Detach>;
+    FindAnswer: Codec<t.FindAnswer>;
+    HeldAnswers: Codec<t.HeldAnswers>;
+    HeldAnswer: Codec<t.HeldAnswer>;
+    Attach: Codec<t.Attach>;
+    Claim: Codec<t.Claim>;
+    Claimed: Codec<t.Claimed>;
     Embed: Codec<t.Embed>;
     Embeddings: Codec<t.Embeddings>;
     Embedding: Codec<t.Embedding>;

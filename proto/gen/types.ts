@@ -157,6 +157,18 @@ export type ChoiceStart = {
   readonly choice: number;
   readonly delivered: Uint8Array;
   readonly max_tokens: number;
+  readonly ended?: Finished;
+  readonly delivered_logprobs?: TokenLogprobs;
+};
+
+export type TokenLogprobs = {
+  readonly items: readonly TokenLogprob[];
+};
+
+export type Resumable = {
+  readonly answer: string;
+  readonly attempt: number;
+  readonly context: Uint8Array;
 };
 
 export type Generate = {
@@ -172,6 +184,7 @@ export type Generate = {
   readonly consumer?: ActorRef;
   readonly deadline_ms: number;
   readonly window_tokens: number;
+  readonly resumable?: Resumable;
 };
 
 export type Accepted = {
@@ -223,6 +236,43 @@ export type Cancel = {
   readonly request: string;
   readonly reason: string;
   readonly choices: readonly number[];
+};
+
+export type Detach = {
+  readonly request: string;
+};
+
+export type FindAnswer = {
+  readonly answer: string;
+};
+
+export type HeldAnswers = {
+  readonly answer: string;
+  readonly items: readonly HeldAnswer[];
+};
+
+export type HeldAnswer = {
+  readonly request: string;
+  readonly generate?: Generate;
+  readonly left_ms: number;
+};
+
+export type Attach = {
+  readonly request: string;
+  readonly alias: string;
+  readonly consumer?: ActorRef;
+  readonly window_tokens: number;
+};
+
+export type Claim = {
+  readonly answer: string;
+  readonly claimer?: ActorRef;
+  readonly ttl_ms: number;
+};
+
+export type Claimed = {
+  readonly answer: string;
+  readonly first: boolean;
 };
 
 export type Embed = {

@@ -1,101 +1,16 @@
 import { expect, test } from "bun:test";
-import { CanaryError, WorkerActor, type WorkerOptions } from "../../actors/worker/worker.ts";
+import { CanaryError, WorkerActor } from "../../actors/worker/worker.ts";
 import { bytesOf } from "../../llm/token-bytes.ts";
-import type {
-  ConsumerMessage,
-  Generate,
-  TokenBatch,
-  WorkerLoad,
-  WorkerMessage,
-  WorkerRecord,
-} from "../../proto/index.ts";
-import { Actor } from "../../runtime/actor.ts";
+import type { Generate, WorkerLoad } from "../../proto/index.ts";
 import { StartError } from "../../runtime/errors.ts";
-import type { Message } from "../../runtime/message.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { wireOf } from "../../runtime/remote/node.ts";
-import { answerRequest, modelCard } from "../support/answer-cluster.ts";
-import { answerBytes, FakeEngine, type FakeEngineOptions } from "../support/fake-engine.ts";
+import { modelCard } from "../support/answer-cluster.ts";
+import { answerBytes, FakeEngine } from "../support/fake-engine.ts";
 import { joinAlone } from "../support/join-alone.ts";
 import { testSystem } from "../support/test-system.ts";
-
-/** Whoever a worker talks to; keeps what it is told. */
-class Listener<M extends Message> extends Actor<M> {
-  readonly heard: { at_ms: number; message: M }[] = [];
-
-  override receive(message: M): void {
-    this.heard.push({ at_ms: this.ctx.clock.now_ms(), message });
-  }
-}
-
-async function setUp(engine_options: FakeEngineOptions = {}, options: Partial<WorkerOptions> = {}) {
-  const { system, clock, log } = testSystem(1);
-  const node = await joinAlone(system);
-  const engine = new FakeEngine({ step_ms: 10, ...engine_options });
-  const records: WorkerRecord[] = [];
-  const left: string[] = [];
-  const stages: string[] = [];
-  const make = () =>
-    new WorkerActor({
-      worker: "w0",
-      role: "aggregated",
-      open: async () => engine,
-      describe: async () => ({
-        card: modelCard("m"),
-        blobs: new Map([["abc", Uint8Array.of(1, 2, 3)]]),
-      }),
-      canary: { prompt: Uint32Array.of(1, 2), max_tokens: 3, deadline_ms: 1_000 },
-      registry: {
-        register: async (record) => void records.push(record),
-        deregister: async (worker) => void left.push(worker),
-      },
-      progress: ({ stage }) => void stages.push(stage),
-      ...options,
-    });
-  const worker: Ref<WorkerMessage> = system.spawn(make, { name: "worker" });
-  await clock.advance(100);
-  const listen = <M extends Message>(name: string) => {
-    const actor = new Listener<M>();
-    const ref = system.spawn(() => actor, { name });
-    return { actor, ref, wire: wireOf(system, ref) };
-  };
-  const consumer = listen<ConsumerMessage>("consumer");
-  const generate = (request: string, changes: Partial<Generate> = {}): Generate => ({
-    kind: "generate",
-    request,
-    model: "m",
-    prompt: bytesOf(Uint32Array.of(1, 2, 3)),
-    sampling: answerRequest("r").sampling,
-    choices: [{ choice: 0, delivered: new Uint8Array(0), max_tokens: 8 }],
-    min_tokens: 0,
-    stop_tokens: [],
-    ignore_eos: true,
-    logprobs: -1,
-    consumer: consumer.wire,
-    deadline_ms: 5_000,
-    window_tokens: 100,
-    ...changes,
-  });
-  const ask = (message: Generate) => system.ask(worker, message, { deadline_ms: 1_000 });
-  const batches = (): TokenBatch[] => consumer.actor.heard.map((each) => each.message);
-  const close = async () => {
-    await system.shutdown();
-    node.close();
-  };
-  return {
-    ...{ system, clock, log, engine, records, left, stages, worker, make },
-    ...{ consumer, listen, generate, ask, batches, close },
-  };
-}
-
-const tokensIn = (batches: readonly TokenBatch[], choice = 0) =>
-  batches.flatMap((batch) =>
-    batch.choices.filter((part) => part.choice === choice).flatMap((part) => [...part.tokens]),
-  );
-const endsIn = (batches: readonly TokenBatch[]) => batches.flatMap((batch) => [...batch.finished]);
+import { endsIn, tokensIn, workerAlone } from "../support/worker-alone.ts";
 
 test("it is registered once it has made its first tokens", async () => {
-  const { records, stages, engine, system, close } = await setUp();
+  const { records, stages, engine, system, close } = await workerAlone();
   expect(stages).toEqual(["load", "canary", "register", "ready"]);
   expect(records).toMatchObject([{ worker: "w0", role: "aggregated", card: { name: "m" } }]);
   expect(engine.stats().generated_tokens_total).toBe(3);
@@ -134,7 +49,7 @@ test("an engine that makes nothing in time is closed, and the start fails with t
 });
 
 test("tokens come as they are made, one batch a pass, then the end, then nothing is held", async () => {
-  const { clock, engine, ask, generate, batches, consumer, system, close } = await setUp();
+  const { clock, engine, ask, generate, batches, consumer, system, close } = await workerAlone();
   expect(await ask(generate("r"))).toEqual({ kind: "accepted", request: "r" });
   await clock.advance(1_000);
   expect(tokensIn(batches())).toEqual([...answerBytes([1, 2, 3], 0, 8)]);
@@ -150,7 +65,7 @@ test("tokens come as they are made, one batch a pass, then the end, then nothing
 });
 
 test("beyond its credit the worker keeps the tokens and the engine goes on", async () => {
-  const { clock, engine, worker, ask, generate, batches, system, close } = await setUp();
+  const { clock, engine, worker, ask, generate, batches, system, close } = await workerAlone();
   await ask(generate("r", { window_tokens: 3 }));
   await clock.advance(1_000);
   expect(tokensIn(batches())).toHaveLength(3);
@@ -169,7 +84,7 @@ test("beyond its credit the worker keeps the tokens and the engine goes on", asy
 });
 
 test("an answer that was begun elsewhere goes on at its next index", async () => {
-  const { clock, ask, generate, batches, close } = await setUp();
+  const { clock, ask, generate, batches, close } = await workerAlone();
   const whole = [...answerBytes([1, 2, 3], 0, 8)];
   const delivered = bytesOf(Uint32Array.from(whole.slice(0, 5)));
   await ask(generate("r", { choices: [{ choice: 0, delivered, max_tokens: 3 }] }));
@@ -181,7 +96,7 @@ test("an answer that was begun elsewhere goes on at its next index", async () =>
 });
 
 test("a cancelled answer stops in the engine's next step and says nothing more", async () => {
-  const { clock, engine, worker, ask, generate, batches, close } = await setUp();
+  const { clock, engine, worker, ask, generate, batches, close } = await workerAlone();
   await ask(generate("r"));
   await clock.advance(25);
   const before = batches().length;
@@ -194,7 +109,7 @@ test("a cancelled answer stops in the engine's next step and says nothing more",
 });
 
 test("one choice can be ended alone; its end is still told", async () => {
-  const { clock, worker, ask, generate, batches, close } = await setUp();
+  const { clock, worker, ask, generate, batches, close } = await workerAlone();
   const choices = [0, 1].map((choice) => ({ choice, delivered: new Uint8Array(0), max_tokens: 8 }));
   await ask(generate("r", { choices }));
   await clock.advance(25);
@@ -211,7 +126,7 @@ test("one choice can be ended alone; its end is still told", async () => {
 });
 
 test("an answer whose consumer is gone is gone", async () => {
-  const { clock, system, engine, consumer, ask, generate, close } = await setUp();
+  const { clock, system, engine, consumer, ask, generate, close } = await workerAlone();
   await ask(generate("r"));
   await clock.advance(25);
   system.stop(consumer.ref);
@@ -222,7 +137,7 @@ test("an answer whose consumer is gone is gone", async () => {
 });
 
 test("at its deadline an answer ends as an error, also one that waits for credit", async () => {
-  const { clock, engine, ask, generate, batches, system, close } = await setUp();
+  const { clock, engine, ask, generate, batches, system, close } = await workerAlone();
   await ask(generate("slow", { deadline_ms: 35 }));
   await ask(generate("stuck", { deadline_ms: 500, window_tokens: 1 }));
   await clock.advance(40);
@@ -236,7 +151,7 @@ test("at its deadline an answer ends as an error, also one that waits for credit
 });
 
 test("what it refuses it refuses with a stable code, and nothing of it runs", async () => {
-  const { clock, engine, ask, generate, close } = await setUp(
+  const { clock, engine, ask, generate, close } = await workerAlone(
     { max_queue: 1, context_length: 100, max_num_seqs: 1 },
     { answers_max: 3 },
   );
@@ -267,7 +182,7 @@ test("what it refuses it refuses with a stable code, and nothing of it runs", as
 });
 
 test("a draining worker leaves the registry, refuses new work and finishes what it has", async () => {
-  const { clock, system, worker, left, ask, generate, batches, close } = await setUp();
+  const { clock, system, worker, left, ask, generate, batches, close } = await workerAlone();
   await ask(generate("r"));
   const drained = system.ask(worker, { kind: "drain", budget_ms: 1_000 }, { deadline_ms: 5_000 });
   await clock.advance(0);
@@ -280,7 +195,7 @@ test("a draining worker leaves the registry, refuses new work and finishes what 
 });
 
 test("a drain that runs out of its budget says what is left", async () => {
-  const { clock, system, worker, ask, generate, close } = await setUp();
+  const { clock, system, worker, ask, generate, close } = await workerAlone();
   await ask(generate("r"));
   const drained = system.ask(worker, { kind: "drain", budget_ms: 30 }, { deadline_ms: 5_000 });
   await clock.advance(31);
@@ -289,7 +204,7 @@ test("a drain that runs out of its budget says what is left", async () => {
 });
 
 test("embeddings come together in the order of their inputs; blobs by hash", async () => {
-  const { system, clock, worker, close } = await setUp();
+  const { system, clock, worker, close } = await workerAlone();
   const inputs = [bytesOf(Uint32Array.of(1)), bytesOf(Uint32Array.of(1, 2))];
   const embed = { kind: "embed" as const, request: "e", model: "m", inputs };
   const answer = system.ask(worker, embed, { deadline_ms: 1_000 });
@@ -311,7 +226,7 @@ test("embeddings come together in the order of their inputs; blobs by hash", asy
 });
 
 test("load is told at a change, at most 20 times a second, and every second without one", async () => {
-  const { clock, worker, listen, ask, generate, system, close } = await setUp({ step_ms: 1 });
+  const { clock, worker, listen, ask, generate, system, close } = await workerAlone({ step_ms: 1 });
   const router = listen<WorkerLoad>("router");
   const subscribe = { kind: "subscribe_load" as const, subscriber: router.wire };
   worker.tell(subscribe);
@@ -345,7 +260,7 @@ test("load is told at a change, at most 20 times a second, and every second with
 
 test("an engine that throws takes the worker with it; its consumers see that", async () => {
   let broken = false;
-  const { system, clock, engine, worker, ask, generate, close } = await setUp({
+  const { system, clock, engine, worker, ask, generate, close } = await workerAlone({
     onStep: () => {
       if (broken) throw new Error("device lost");
     },
@@ -363,7 +278,7 @@ test("an engine that throws takes the worker with it; its consumers see that", a
 });
 
 test("what it did is in the metrics of its process until it ends", async () => {
-  const { system, clock, worker, ask, generate, close } = await setUp();
+  const { system, clock, worker, ask, generate, close } = await workerAlone();
   await ask(generate("r"));
   await ask(generate("s", { model: "other" }));
   await clock.advance(1_000);

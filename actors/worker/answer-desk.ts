@@ -1,0 +1,275 @@
+/**
+ * The answers of a worker from admission until nobody can want them any more: who reads them, how
+ * long they wait for a reader that was lost, and how long they are kept once they are over.
+ *
+ *   open ─▶ live ─ all told ─▶ kept ─ keep_ms ─▶ gone
+ *            │  ▲                │
+ *            │  └─── attach ◀────┘
+ *            ├─ a reader cancels, and it was the last ─▶ gone
+ *            └─ a reader is lost, and it was the last ─▶ waits grace_ms, being made ─▶ gone
+ *
+ * Only answers that are resumable wait or are kept. The engine is the worker actor's business.
+ */
+import type {
+  Accepted,
+  ActorRef,
+  Attach,
+  Cancel,
+  ConsumerMessage,
+  Credit,
+  Detach,
+  FindAnswer,
+  Generate,
+  HeldAnswers,
+  Refused,
+} from "../../proto/index.ts";
+import type { Timer } from "../../runtime/capabilities.ts";
+import type { Context } from "../../runtime/context.ts";
+import { refOf } from "../../runtime/remote/node.ts";
+import type { EngineEvent, EngineRequest } from "../engine/engine.ts";
+import { grant, isWhole, newAnswerLog, newReadPosition, type ReadPosition } from "./answer-log.ts";
+import { KeptAnswers } from "./kept-answers.ts";
+import { type LiveAnswer, LiveAnswers, type Reader } from "./live-answers.ts";
+import type { KeepOptions } from "./worker.ts";
+
+/** What the desk's timers tell the worker actor. */
+export type DeskMessage =
+  | { readonly kind: "answer_late"; readonly request: string }
+  | { readonly kind: "grace_over"; readonly request: string }
+  | { readonly kind: "sweep_kept" };
+
+export type DeskContext = Pick<
+  Context<DeskMessage>,
+  "clock" | "system" | "monitor" | "demonitor" | "after" | "cancel"
+>;
+
+export type DeskHost = {
+  readonly ctx: () => DeskContext;
+  readonly keep: KeepOptions;
+  /** Stops what the engine still makes of an answer. */
+  readonly cancel: (handles: readonly number[]) => void;
+  /** Called once for each answer, and for each time that it was read again. */
+  readonly ended: (duration_ms: number | undefined) => void;
+};
+
+/** Consumers of one answer at once. */
+const READERS_MAX = 8;
+/** Kept answers go in lots: one timer serves many. */
+const SWEEP_LATE_MS = 100;
+
+export class AnswerDesk {
+  private readonly host: DeskHost;
+  private readonly live = new LiveAnswers();
+  private readonly kept: KeptAnswers;
+  private sweep_timer: Timer | undefined;
+
+  constructor(host: DeskHost) {
+    this.host = host;
+    this.kept = new KeptAnswers(host.keep);
+  }
+
+  /** Those that are not over. */
+  get count(): number {
+    return this.live.count;
+  }
+
+  get has_unsent(): boolean {
+    return this.live.has_unsent;
+  }
+
+  hasHandle(handle: number): boolean {
+    return this.live.hasHandle(handle);
+  }
+
+  /** The name is taken, by an answer or by a reader of one. */
+  holds(request: string): boolean {
+    const { live, kept } = this;
+    return (
+      live.get(request) !== undefined || live.reader(request) !== undefined || kept.isOver(request)
+    );
+  }
+
+  /** The engine has taken `parts`, one for each choice that is to be made. */
+  open(generate: Generate, consumer: ActorRef, parts: readonly EngineRequest[]): void {
+    const ctx = this.host.ctx();
+    const { consumer: _, ...asked } = generate;
+    const { request, deadline_ms } = generate;
+    const now_ms = ctx.clock.now_ms();
+    const answer: LiveAnswer = {
+      generate: asked,
+      log: newAnswerLog(generate.choices),
+      readers: [],
+      began_ms: now_ms,
+      deadline_at_ms: now_ms + deadline_ms,
+      deadline: ctx.after(deadline_ms, { kind: "answer_late", request }),
+      grace: undefined,
+      handles: new Map(parts.map((part) => [part.choice, part.handle])),
+    };
+    this.live.add(answer);
+    this.kept.follow(answer);
+    this.addReader(
+      answer,
+      consumer,
+      newReadPosition(answer.log, request, generate.window_tokens, false),
+    );
+  }
+
+  find({ answer }: FindAnswer): HeldAnswers {
+    const items = this.kept.find(answer, this.host.ctx().clock.now_ms());
+    return { kind: "held_answers", answer, items };
+  }
+
+  /** One more reader, of an answer that is being made or was. */
+  attach({ request, alias, consumer, window_tokens }: Attach): Accepted | Refused {
+    const answer = this.live.get(request) ?? this.kept.get(request);
+    if (answer === undefined) {
+      return refused(alias, "unknown_request", `this worker does not hold ${request} any more`);
+    }
+    if (consumer === undefined || this.holds(alias)) {
+      const message = "to read an answer takes a consumer and a name of its own";
+      return refused(alias, "bad_request", message);
+    }
+    if (answer.readers.length >= READERS_MAX) {
+      const message = `an answer has at most ${READERS_MAX} readers at once`;
+      return refused(alias, "rate_limited", message);
+    }
+    if (this.kept.revive(request)) this.live.add(answer);
+    this.addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, true));
+    return { kind: "accepted", request: alias };
+  }
+
+  private addReader(answer: LiveAnswer, wire: ActorRef, position: ReadPosition): void {
+    const ctx = this.host.ctx();
+    const consumer = refOf<ConsumerMessage>(ctx.system, wire);
+    this.live.addReader({ answer, position, consumer, monitor: ctx.monitor(consumer) });
+    if (answer.grace !== undefined) ctx.cancel(answer.grace);
+    answer.grace = undefined;
+  }
+
+  credit({ request, tokens_total }: Credit): void {
+    const reader = this.live.reader(request);
+    if (reader === undefined) return;
+    grant(reader.position, tokens_total);
+    this.live.touch(reader.answer);
+  }
+
+  /** Returns what the engine need not make any more. */
+  cancel({ request, choices }: Cancel): readonly number[] {
+    const reader = this.live.reader(request);
+    if (reader !== undefined && choices.length > 0) {
+      const running = choices.map((choice) => this.live.endChoice(reader.answer, choice));
+      return running.filter((handle) => handle !== undefined);
+    }
+    if (reader !== undefined) this.removeReader(reader);
+    // By its own name also when nobody reads it: it is not wanted at all.
+    const answer = reader?.answer ?? this.live.get(request);
+    if (answer?.readers.length === 0) this.finish(answer);
+    return [];
+  }
+
+  /** The reader leaves and may come back by another way. */
+  detach({ request }: Detach): void {
+    const reader = this.live.reader(request);
+    if (reader !== undefined) this.lose(reader);
+  }
+
+  /** As if it had detached. */
+  consumerGone(monitor: number): void {
+    const reader = this.live.readerOf(monitor);
+    if (reader !== undefined) this.lose(reader);
+  }
+
+  private lose(reader: Reader): void {
+    const { answer } = reader;
+    const { request, resumable } = answer.generate;
+    this.removeReader(reader);
+    if (answer.readers.length > 0) return;
+    if (resumable === undefined) {
+      this.drop(answer);
+      return;
+    }
+    const message: DeskMessage = { kind: "grace_over", request };
+    answer.grace = this.host.ctx().after(this.host.keep.grace_ms, message);
+    this.live.touch(answer);
+  }
+
+  private removeReader(reader: Reader): void {
+    this.host.ctx().demonitor(reader.monitor);
+    this.live.removeReader(reader);
+  }
+
+  late(request: string): void {
+    const answer = this.live.get(request);
+    if (answer === undefined) return;
+    answer.log.failed = "deadline";
+    this.live.touch(answer);
+    this.flush();
+    this.drop(answer);
+  }
+
+  graceOver(request: string): void {
+    const answer = this.live.get(request);
+    if (answer?.readers.length === 0) this.drop(answer);
+  }
+
+  record(event: Exclude<EngineEvent, { kind: "embedding" }>): void {
+    this.live.record(event);
+  }
+
+  /** Sends what may be sent. */
+  flush(): void {
+    for (const answer of this.live.flush()) this.finish(answer);
+  }
+
+  /** Nobody reads it, or all have read it: it is kept when it is whole and others may want it. */
+  private finish(answer: LiveAnswer): void {
+    const keeps = answer.generate.resumable !== undefined && isWhole(answer.log);
+    if (!keeps) {
+      this.drop(answer);
+      return;
+    }
+    if (!this.close(answer)) return;
+    this.kept.finish(answer, this.host.ctx().clock.now_ms());
+    if (this.sweep_timer === undefined) this.sweep();
+  }
+
+  /** Ends an answer whatever its state. */
+  private drop(answer: LiveAnswer): void {
+    if (this.close(answer)) this.kept.forget(answer);
+  }
+
+  /** It is live no more; false when it was not. */
+  private close(answer: LiveAnswer): boolean {
+    if (this.live.get(answer.generate.request) !== answer) return false;
+    const ctx = this.host.ctx();
+    for (const reader of answer.readers) ctx.demonitor(reader.monitor);
+    this.host.cancel(this.live.remove(answer));
+    if (answer.grace !== undefined) ctx.cancel(answer.grace);
+    answer.grace = undefined;
+    // One that was only read again has none.
+    const { deadline } = answer;
+    answer.deadline = undefined;
+    if (deadline !== undefined) ctx.cancel(deadline);
+    this.host.ended(deadline === undefined ? undefined : ctx.clock.now_ms() - answer.began_ms);
+    return true;
+  }
+
+  /** Forgets kept answers that are too old, and comes back for the next. */
+  sweep(): void {
+    const ctx = this.host.ctx();
+    const now_ms = ctx.clock.now_ms();
+    const next_ms = this.kept.sweep(now_ms);
+    this.sweep_timer = undefined;
+    if (next_ms === undefined) return;
+    const message: DeskMessage = { kind: "sweep_kept" };
+    this.sweep_timer = ctx.after(next_ms - now_ms + SWEEP_LATE_MS, message);
+  }
+
+  inspectKept() {
+    return { kept_answers: this.kept.count, kept_bytes: this.kept.bytes };
+  }
+}
+
+function refused(request: string, code: string, message: string): Refused {
+  return { kind: "refused", request, code, message, retry_after_ms: 0 };
+}

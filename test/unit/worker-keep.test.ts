@@ -1,0 +1,204 @@
+/** Answers that others may take up: kept when a reader is lost, and for a while once delivered. */
+import { expect, test } from "bun:test";
+import type { ConsumerMessage, Generate, Resumable } from "../../proto/index.ts";
+import { answerBytes } from "../support/fake-engine.ts";
+import { endsIn, tokensIn, workerAlone } from "../support/worker-alone.ts";
+
+const resumable: Resumable = { answer: "a", attempt: 1, context: Uint8Array.of(7, 7) };
+const whole = [...answerBytes([1, 2, 3], 0, 8)];
+
+async function setUp(...options: Parameters<typeof workerAlone>) {
+  const alone = await workerAlone(...options);
+  const { system, worker, clock, listen } = alone;
+  const deadline = { deadline_ms: 1_000 };
+  const find = async (answer: string) =>
+    (await system.ask(worker, { kind: "find_answer", answer }, deadline)).items;
+  let readers = 0;
+  const attach = async (request: string, window_tokens = 100) => {
+    const alias = `reader-${++readers}`;
+    const { actor, ref, wire } = listen<ConsumerMessage>(alias);
+    const reply = await system.ask(
+      worker,
+      { kind: "attach", request, alias, consumer: wire, window_tokens },
+      deadline,
+    );
+    return { alias, ref, reply, batches: () => actor.heard.map((each) => each.message) };
+  };
+  /** One that others may take up, read by the listener "consumer". */
+  const begin = (changes: Partial<Generate> = {}) =>
+    alone.ask(alone.generate("a", { resumable, ...changes }));
+  const loseConsumer = async () => {
+    system.control("/consumer", "kill");
+    await clock.advance(0);
+  };
+  return { ...alone, find, attach, begin, loseConsumer };
+}
+
+test("an answer whose reader died is made on, and the next reader gets all of it", async () => {
+  const { clock, engine, begin, loseConsumer, find, attach, batches, close } = await setUp();
+  await begin();
+  await clock.advance(25);
+  expect(tokensIn(batches())).toEqual(whole.slice(0, 3));
+  await loseConsumer();
+  await clock.advance(20);
+  expect(engine.live).toBe(1);
+  const [held, ...others] = await find("a");
+  expect(others).toEqual([]);
+  expect(held).toMatchObject({ request: "a", generate: { resumable, model: "m" } });
+  expect(held?.generate?.consumer).toBeUndefined();
+  expect(held?.left_ms).toBeGreaterThan(4_000);
+  const reader = await attach("a");
+  expect(reader.reply).toEqual({ kind: "accepted", request: reader.alias });
+  await clock.advance(1_000);
+  expect(tokensIn(reader.batches())).toEqual(whole);
+  expect(endsIn(reader.batches())).toMatchObject([{ reason: "length", total_tokens: 8 }]);
+  for (const batch of reader.batches()) expect(batch.request).toBe(reader.alias);
+  await close();
+});
+
+test("nobody comes: it is given up after the grace time", async () => {
+  const keep = { grace_ms: 500 };
+  const { clock, engine, begin, loseConsumer, find, system, close } = await setUp({}, { keep });
+  await begin({ choices: [{ choice: 0, delivered: new Uint8Array(0), max_tokens: 1_000 }] });
+  await clock.advance(20);
+  await loseConsumer();
+  await clock.advance(490);
+  expect(engine.live).toBe(1);
+  await clock.advance(30);
+  expect(engine.live).toBe(0);
+  expect(await find("a")).toEqual([]);
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 0, kept_answers: 0, kept_bytes: 0 });
+  await close();
+});
+
+test("who detaches may come back, who cancels may not", async () => {
+  const { clock, engine, worker, begin, find, attach, close } = await setUp();
+  await begin();
+  worker.tell({ kind: "detach", request: "a" });
+  await clock.advance(20);
+  expect(engine.live).toBe(1);
+  const reader = await attach("a");
+  worker.tell({ kind: "cancel", request: reader.alias, reason: "hung up", choices: [] });
+  await clock.advance(20);
+  expect(engine.live).toBe(0);
+  expect(await find("a")).toEqual([]);
+  expect((await attach("a")).reply).toMatchObject({ kind: "refused", code: "unknown_request" });
+  await close();
+});
+
+test("delivered answers are kept for a while, and read again as often as wanted", async () => {
+  const { clock, begin, find, attach, system, close } = await setUp({}, { keep: { keep_ms: 500 } });
+  await begin();
+  await clock.advance(200);
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 0, kept_answers: 1 });
+  for (let i = 0; i < 2; i++) {
+    const reader = await attach("a", 3);
+    await clock.advance(20);
+    expect(tokensIn(reader.batches())).toEqual(whole.slice(0, 3));
+    system.control(`/${reader.alias}`, "kill");
+    await clock.advance(20);
+  }
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 0, kept_answers: 1 });
+  await clock.advance(700);
+  expect(system.snapshot("/worker")).toMatchObject({ kept_answers: 0, kept_bytes: 0 });
+  expect(await find("a")).toEqual([]);
+  await close();
+});
+
+test("the oldest go first, by number and by bytes; what none can resume is not kept", async () => {
+  for (const keep of [{ answers_max: 2 }, { bytes_max: 2 * 1_200 }]) {
+    const { clock, ask, generate, find, system, close } = await setUp({}, { keep });
+    for (const answer of ["a", "b", "c"]) {
+      await ask(generate(answer, { resumable: { ...resumable, answer } }));
+      await clock.advance(200);
+    }
+    await ask(generate("plain"));
+    await clock.advance(200);
+    expect(system.snapshot("/worker")).toMatchObject({ kept_answers: 2 });
+    expect(await find("a")).toEqual([]);
+    expect(await find("b")).toHaveLength(1);
+    expect(await find("c")).toHaveLength(1);
+    await close();
+  }
+});
+
+test("two readers at once get all of it, each at its own pace; one that leaves ends nothing", async () => {
+  const { clock, worker, engine, begin, attach, batches, close } = await setUp();
+  await begin();
+  await clock.advance(25);
+  const second = await attach("a", 2);
+  const third = await attach("a");
+  worker.tell({ kind: "cancel", request: third.alias, reason: "hung up", choices: [] });
+  await clock.advance(200);
+  expect(engine.live).toBe(0);
+  expect(tokensIn(batches())).toEqual(whole);
+  expect(tokensIn(second.batches())).toEqual(whole.slice(0, 2));
+  worker.tell({ kind: "credit", request: second.alias, tokens_total: 100 });
+  await clock.advance(20);
+  expect(tokensIn(second.batches())).toEqual(whole);
+  expect(endsIn(second.batches())).toHaveLength(1);
+  await close();
+});
+
+test("a stop string that one reader found ends the choice for all where it ends for one", async () => {
+  const { clock, worker, begin, attach, batches, close } = await setUp();
+  await begin();
+  await clock.advance(25);
+  const second = await attach("a", 1);
+  worker.tell({ kind: "cancel", request: "a", reason: "stop_string", choices: [0] });
+  await clock.advance(50);
+  worker.tell({ kind: "credit", request: second.alias, tokens_total: 100 });
+  await clock.advance(50);
+  expect(tokensIn(second.batches())).toEqual(tokensIn(batches()));
+  expect(endsIn(second.batches())).toMatchObject([{ reason: "cancelled", total_tokens: 3 }]);
+  await close();
+});
+
+test("a continued answer is held with what its client already had, ended choices too", async () => {
+  const { clock, engine, begin, attach, batches, close } = await setUp();
+  const delivered = new Uint8Array(Uint32Array.from(whole.slice(0, 3)).buffer);
+  const ended = {
+    choice: 1,
+    reason: "stop",
+    stop_token: 5,
+    prompt_tokens: 3,
+    cached_tokens: 0,
+    total_tokens: 3,
+    error: "",
+  };
+  await begin({
+    choices: [
+      { choice: 0, delivered, max_tokens: 5 },
+      { choice: 1, delivered, max_tokens: 0, ended },
+    ],
+  });
+  expect(engine.live).toBe(1);
+  await clock.advance(200);
+  expect(tokensIn(batches())).toEqual(whole.slice(3));
+  expect(endsIn(batches())).toMatchObject([{ choice: 0 }]);
+  const reader = await attach("a");
+  await clock.advance(20);
+  expect(tokensIn(reader.batches())).toEqual(whole);
+  expect(tokensIn(reader.batches(), 1)).toEqual(whole.slice(0, 3));
+  expect(endsIn(reader.batches())).toContainEqual(ended);
+  await close();
+});
+
+test("readers are bounded, and each needs a name of its own", async () => {
+  const { begin, attach, worker, system, listen, close } = await setUp();
+  await begin();
+  for (let i = 0; i < 7; i++) expect((await attach("a")).reply.kind).toBe("accepted");
+  expect((await attach("a")).reply).toMatchObject({ code: "rate_limited" });
+  const { wire } = listen<ConsumerMessage>("twin");
+  const twin = {
+    kind: "attach",
+    request: "a",
+    alias: "a",
+    consumer: wire,
+    window_tokens: 1,
+  } as const;
+  expect(await system.ask(worker, twin, { deadline_ms: 1_000 })).toMatchObject({
+    code: "bad_request",
+  });
+  await close();
+});
