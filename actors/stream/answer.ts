@@ -324,7 +324,9 @@ function finish(
 ): void {
   const out = finishText(state.choices[number]!.text);
   if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
-  const by_token = stop_token === undefined || stop_token < 0 ? undefined : stop_token;
+  // The model's own end token is no news; one that the client asked for is.
+  const asked = stop_token !== undefined && state.request.stop_tokens.includes(stop_token);
+  const by_token = asked ? stop_token : undefined;
   const stop_reason = out.stopped ?? by_token;
   const told = out.stopped === undefined && reason === "length" ? "length" : "stop";
   const end: Omit<AnswerEnd, "choice"> = { reason: told };

@@ -1,6 +1,5 @@
 /** What a request to fake engines has to give, worked out from the whole text at once. */
 import type { AnswerEnd, AnswerRequest } from "../../actors/stream/stream.ts";
-import { END_TOKEN } from "./byte-tokenizer.ts";
 import { answerBytes, answerLength } from "./fake-engine.ts";
 
 export type ExpectedChoice = {
@@ -34,9 +33,7 @@ export function expectedChoice(request: AnswerRequest, choice: number): Expected
     };
   }
   const end: AnswerEnd =
-    natural < request.max_tokens
-      ? { choice, reason: "stop", stop_reason: END_TOKEN }
-      : { choice, reason: "length" };
+    natural < request.max_tokens ? { choice, reason: "stop" } : { choice, reason: "length" };
   // The engine asks for its end token in the step after the last token that fits.
   return { text: decode(bytes), end, completion_tokens: count, tokens };
 }
