@@ -75,6 +75,9 @@ export type RouteEnded = Kind<"route_ended", t.RouteEnded>;
 export type Progress = Kind<"progress", t.Progress>;
 export type Drained = Kind<"drained", t.Drained>;
 export type Drain = Kind<"drain", t.Drain> & Ask<Drained>;
+export type HandOver = Kind<"hand_over", t.HandOver>;
+export type Probed = Kind<"probed", t.Probed>;
+export type Probe = Kind<"probe", t.Probe> & Ask<Probed>;
 export type FaultsSet = Kind<"faults_set", t.FaultsSet>;
 export type SetFaults = Kind<"set_faults", t.SetFaults> & Ask<FaultsSet>;
 
@@ -103,9 +106,10 @@ export type WorkerMessage =
   | FetchBlob
   | SubscribeLoad
   | KvSourceMessage
-  | Drain;
+  | Drain
+  | Probe;
 /** What the consumer of an answer understands from a worker. */
-export type ConsumerMessage = TokenBatch;
+export type ConsumerMessage = TokenBatch | HandOver;
 /** What a router understands, beside what its own timers and watches tell it. */
 export type RouterMessage = Route | RouteFirst | RouteEnded | WorkerLoad | KvEvents;
 /** What the inspector actor of every process understands. */
@@ -150,6 +154,9 @@ export const messageTable = [
   { id: 112, kind: "progress", codec: codecs.Progress },
   { id: 113, kind: "drain", codec: codecs.Drain },
   { id: 114, kind: "drained", codec: codecs.Drained },
+  { id: 115, kind: "hand_over", codec: codecs.HandOver },
+  { id: 116, kind: "probe", codec: codecs.Probe },
+  { id: 117, kind: "probed", codec: codecs.Probed },
   { id: 126, kind: "set_faults", codec: codecs.SetFaults },
   { id: 127, kind: "faults_set", codec: codecs.FaultsSet },
   { id: 128, kind: "get_tree", codec: codecs.GetTree },

@@ -3,6 +3,7 @@ import type {
   Cancel,
   Credit,
   Generate,
+  HandOver,
   Plan,
   Route,
   RouteEnded,
@@ -43,12 +44,19 @@ export type AnswerInput =
       readonly detail: string;
     }
   | TokenBatch
+  /** The worker is being drained. */
+  | HandOver
+  /** A worker that this answer moved to has kept its word for a while. */
+  | { readonly kind: "steady"; readonly attempt: number }
   /** The worker has not told the end of choices that a stop string ended. */
   | { readonly kind: "settle_late" }
   | { readonly kind: "late" }
   | { readonly kind: "filled" }
   | { readonly kind: "drained" }
   | { readonly kind: "abandon"; readonly reason: string };
+
+/** Why an answer leaves its worker. `refused`: that one never had it. */
+export type MoveReason = "lost" | "failed" | "refused" | "handed_over";
 
 export type AnswerEffect =
   | { readonly kind: "ask_router"; readonly attempt: number; readonly route: Route }
@@ -66,5 +74,14 @@ export type AnswerEffect =
   | { readonly kind: "piece"; readonly piece: AnswerPiece }
   | { readonly kind: "end"; readonly end: AnswerEnd }
   | { readonly kind: "wait_settled" }
+  /** The first token of another worker is there. */
+  | { readonly kind: "wait_steady"; readonly attempt: number }
+  /** It leaves its worker for another one, behind so many tokens. */
+  | {
+      readonly kind: "moves";
+      readonly why: MoveReason;
+      readonly worker: string;
+      readonly tokens: number;
+    }
   | { readonly kind: "done"; readonly usage: AnswerUsage }
   | { readonly kind: "failed"; readonly failure: AnswerFailure };

@@ -45,6 +45,8 @@ export type AnswerState = {
   router_retries: number;
   /** Starts of workers that this answer must not go to again. */
   excluded: string[];
+  /** Another place is being looked for, while its worker still makes it. */
+  moving: boolean;
   /** Why it is not on its first worker any more. */
   cause: AnswerFailure | undefined;
   plan: Plan | undefined;
@@ -73,6 +75,7 @@ export function newAnswer(
     migrations: 0,
     router_retries: 0,
     excluded: [],
+    moving: false,
     cause: undefined,
     plan: undefined,
     choices: Array.from({ length: request.choices }, (_, choice) => ({
@@ -115,6 +118,12 @@ export function promptToPlace(state: AnswerState): Uint8Array {
   both.set(prompt);
   both.set(tokens, prompt.length);
   return bytesOf(both);
+}
+
+export function tokensHere({ choices }: AnswerState): number {
+  let sum = 0;
+  for (const { tokens } of choices) sum += tokens.length;
+  return sum;
 }
 
 export function tokensToMake({ choices, request }: AnswerState): number {

@@ -20,12 +20,13 @@ import type {
   TokenBatch,
 } from "../../proto/index.ts";
 import { workerKey } from "../router/router.ts";
-import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
+import type { AnswerEffect, AnswerInput, MoveReason } from "./answer-events.ts";
 import {
   type AnswerState,
   hasBegun,
   openStarts,
   promptToPlace,
+  tokensHere,
   tokensToMake,
   windowOf,
   workerRequest,
@@ -41,7 +42,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
   switch (input.kind) {
     case "begin":
     case "route_again":
-      return [askRouter(state)];
+      return state.phase === "routing" || state.moving ? [askRouter(state)] : [];
     case "planned":
       return onPlanned(state, input.plan);
     case "route_refused":
@@ -50,6 +51,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return onRouterLost(state);
     case "accepted":
       if (state.phase === "starting") state.phase = "live";
+      state.router_retries = 0;
       return [];
     case "generate_refused":
       return onGenerateRefused(state, input.code, input.message);
@@ -57,6 +59,12 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return onWorkerLost(state, input.how === "silent", input.detail);
     case "token_batch":
       return onBatch(state, input);
+    case "hand_over":
+      return onHandOver(state, input.request);
+    case "steady":
+      state.migrations = 0;
+      state.excluded = [];
+      return [];
     case "settle_late":
       return state.phase === "settling" ? [...cancel(state, "settle_late"), ...done(state)] : [];
     case "late":
@@ -88,9 +96,10 @@ function askRouter(state: AnswerState): AnswerEffect {
 }
 
 function onRouterLost(state: AnswerState): readonly AnswerEffect[] {
-  if (state.phase !== "routing") return [];
+  if (state.phase !== "routing" && !state.moving) return [];
   state.router_retries++;
   if (state.router_retries > state.limits.router_retries) {
+    if (state.moving) return stay(state);
     return fail(state, failure("no_worker", "the router does not answer"), "failed");
   }
   return [{ kind: "ask_router_later", attempt: state.attempt }];
@@ -101,6 +110,7 @@ const passing: readonly string[] = ["no_worker", "overloaded", "rate_limited"];
 
 /** A client that has a part of its answer waits for the rest, within reason. */
 function onRouteRefused(state: AnswerState, refusal: AnswerFailure): readonly AnswerEffect[] {
+  if (state.moving) return stay(state);
   if (state.phase !== "routing") return [];
   if (!hasBegun(state)) return fail(state, refusal, "failed");
   state.router_retries += refusal.code === "no_worker" ? NO_WORKER_RETRIES : 1;
@@ -116,7 +126,40 @@ function onRouteRefused(state: AnswerState, refusal: AnswerFailure): readonly An
 /** The router has waited 10 s before it says so: as often as this fits into its retries. */
 const NO_WORKER_RETRIES = 16;
 
+/**
+ * The worker is to end soon, but it goes on until there is another place: what it makes meanwhile
+ * is not lost, and with no other place it may even finish.
+ */
+function onHandOver(state: AnswerState, request: string): readonly AnswerEffect[] {
+  const live = state.phase === "live" || state.phase === "starting";
+  if (!live || state.moving || request !== workerRequest(state)) return [];
+  if (state.limits.migrations === 0 || state.plan === undefined) return [];
+  state.moving = true;
+  state.router_retries = 0;
+  state.excluded.push(workerKey(state.plan.worker, state.plan.ref));
+  return [closeAccount(state, "handed_over"), askRouter(state)];
+}
+
+/** There is no other place now; the worker will ask again. */
+function stay(state: AnswerState): readonly AnswerEffect[] {
+  state.moving = false;
+  return [];
+}
+
+/** The other place is there: what came until now goes along. */
+function moveTo(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
+  state.moving = false;
+  const cancelled = cancel(state, "handed_over");
+  const ends = endSpent(state);
+  if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
+  const moves = movesNow(state, "handed_over");
+  state.phase = "routing";
+  state.attempt++;
+  return [...cancelled, ...ends, moves, { kind: "leave_worker" }, ...onPlanned(state, plan)];
+}
+
 function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
+  if (state.moving) return moveTo(state, plan);
   if (state.phase !== "routing") return [];
   const { request } = state;
   state.phase = "starting";
@@ -188,11 +231,11 @@ function migrate(
   // It may live, behind a broken connection, and go on for nobody.
   const cancelled = cancel(state, outcome);
   const ends = endSpent(state);
-  if (state.choices.every((choice) => choice.ended)) {
-    return [...cancelled, ...ends, ...done(state)];
-  }
+  if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
   return [...cancelled, ...ends, ...goElsewhere(state, outcome, avoid, cause)];
 }
+
+const allEnded = ({ choices }: AnswerState) => choices.every((choice) => choice.ended);
 
 /** Choices that have all their tokens, but whose worker did not come to say so. */
 function endSpent(state: AnswerState): readonly AnswerEffect[] {
@@ -206,17 +249,22 @@ function endSpent(state: AnswerState): readonly AnswerEffect[] {
   return effects;
 }
 
+function movesNow(state: AnswerState, why: MoveReason): AnswerEffect {
+  return { kind: "moves", why, worker: state.plan?.worker ?? "", tokens: tokensHere(state) };
+}
+
 function goElsewhere(
   state: AnswerState,
-  outcome: string,
+  outcome: MoveReason,
   avoid: boolean,
   cause: AnswerFailure,
 ): readonly AnswerEffect[] {
-  const left = leave(state, outcome);
+  const left = [movesNow(state, outcome), ...leave(state, outcome)];
   if (avoid && state.plan !== undefined) {
     state.excluded.push(workerKey(state.plan.worker, state.plan.ref));
   }
   state.cause = cause;
+  state.moving = false;
   state.phase = "routing";
   state.plan = undefined;
   state.attempt++;
@@ -234,10 +282,11 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   if (state.phase === "starting") state.phase = "live";
   const effects: AnswerEffect[] = [];
   const first = state.received === 0 && batch.choices.length > 0;
-  if (first && batch.finished.length < state.choices.length) {
+  if (first && batch.finished.length < state.choices.length && !state.moving) {
     const { request } = state.request;
     effects.push({ kind: "tell_router", message: { kind: "route_first", request } });
   }
+  if (first && state.attempt > 1) effects.push({ kind: "wait_steady", attempt: state.attempt });
   for (const part of batch.choices) {
     const broken = takeTokens(state, part, effects);
     if (broken !== undefined) return [...effects, ...onBroken(state, broken)];
@@ -249,6 +298,7 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   if (state.choices.every((choice) => choice.settled)) return [...effects, ...done(state)];
   if (state.phase === "live" && state.choices.every((choice) => choice.ended)) {
     state.phase = "settling";
+    state.moving = false;
     effects.push({ kind: "wait_settled" });
   }
   effects.push(...credit(state));
@@ -371,10 +421,14 @@ function cancel(state: AnswerState, reason: string): readonly AnswerEffect[] {
 }
 
 function leave(state: AnswerState, outcome: string, output_tokens = 0): readonly AnswerEffect[] {
+  return [{ kind: "leave_worker" }, closeAccount(state, outcome, output_tokens)];
+}
+
+function closeAccount(state: AnswerState, outcome: string, output_tokens = 0): AnswerEffect {
   const { request } = state.request;
   const worker = state.plan?.worker ?? "";
   const message: RouteEnded = { kind: "route_ended", request, worker, outcome, output_tokens };
-  return [{ kind: "leave_worker" }, { kind: "tell_router", message }];
+  return { kind: "tell_router", message };
 }
 
 function done(state: AnswerState): readonly AnswerEffect[] {

@@ -1,5 +1,6 @@
-/** How long the steps between a ready prompt and its first token take, in /metrics. */
+/** What /metrics says of answers: the steps up to the first token, and moves between workers. */
 import type { Histogram, Metrics } from "../../runtime/metrics.ts";
+import type { MoveReason } from "./answer-events.ts";
 
 export type Stages = {
   /** Until the router has named a worker. */
@@ -22,4 +23,12 @@ export function stagesIn(metrics: Metrics): Stages {
       { stage: name },
     );
   return { route: stage("route"), dispatch: stage("dispatch"), first_token: stage("first_token") };
+}
+
+/** Dynamo's name and labels; why they moved is ours. */
+export function countMove(metrics: Metrics, model: string, begun: boolean, why: MoveReason): void {
+  const help = "Requests that went from one worker to another";
+  const migration_type = begun ? "ongoing_request" : "new_request";
+  const labels = { model, migration_type, why };
+  metrics.counter("dynamo_frontend_model_migration_total", help, labels).add();
 }

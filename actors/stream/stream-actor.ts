@@ -11,8 +11,17 @@ import type { Ref } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { advance } from "./answer.ts";
 import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
-import { type AnswerLimits, type AnswerState, newAnswer } from "./answer-state.ts";
-import type { Stages } from "./stages.ts";
+import { type AnswerLimits, type AnswerState, newAnswer, workerRequest } from "./answer-state.ts";
+import { countMove, type Stages } from "./stages.ts";
+import {
+  allowed,
+  boundMs,
+  heard,
+  newStallWatch,
+  type ProbeResult,
+  type StallWatch,
+  whyStalled,
+} from "./stall.ts";
 import type { AnswerRequest, AnswerSink } from "./stream.ts";
 
 export type StreamDeps = {
@@ -24,11 +33,27 @@ export type StreamDeps = {
   readonly stages: Stages;
 };
 
+type AskWorker = Extract<AnswerEffect, { kind: "ask_worker" }>;
+
+/** What a stream hears beside its answer's own events. */
+type Own =
+  | { readonly kind: "look"; readonly attempt: number }
+  | { readonly kind: "probed"; readonly attempt: number; readonly result: ProbeResult };
+
 const ROUTER_RETRY_MS = 100;
 /** Only cached tokens of the usage are waited for, so not for long. */
 const SETTLE_MS = 250;
+/** A worker that made tokens for so long after an answer moved to it is as good as the first. */
+const STEADY_MS = 1_000;
+/** A worker that lives answers at once. */
+const PROBE_MS = 1_000;
+/** The bound may be shorter from the first token on; each look says when the next one is due. */
+const FIRST_LOOK_MS = 1_000;
+/** A timer that is later than this says that we were held up, and what came is yet to be read. */
+const HELD_UP_MS = 200;
+const LOOK_AGAIN_MS = 100;
 
-export class StreamActor extends Actor<AnswerInput> {
+export class StreamActor extends Actor<AnswerInput | Own> {
   private readonly deps: StreamDeps;
   private readonly sink: AnswerSink;
   private readonly state: AnswerState;
@@ -38,6 +63,9 @@ export class StreamActor extends Actor<AnswerInput> {
   private monitor = 0;
   /** When the step at hand began. */
   private stage_ms = 0;
+  private stall: StallWatch | undefined;
+  /** When the next look is due. */
+  private look_ms = 0;
   private first = true;
 
   constructor(request: AnswerRequest, tokenizer: Tokenizer, sink: AnswerSink, deps: StreamDeps) {
@@ -54,7 +82,16 @@ export class StreamActor extends Actor<AnswerInput> {
     this.receive({ kind: "begin" });
   }
 
-  override receive(input: AnswerInput): void {
+  override receive(input: AnswerInput | Own): void {
+    if (input.kind === "look") this.look(input.attempt);
+    else if (input.kind === "probed") this.probed(input.attempt, input.result);
+    else this.take(input);
+  }
+
+  private take(input: AnswerInput): void {
+    if (input.kind === "token_batch" && this.stall !== undefined) {
+      heard(this.stall, this.ctx.clock.now_ms());
+    }
     for (const effect of advance(this.state, input)) this.perform(effect);
     if (this.state.phase === "ended") this.ctx.stop();
   }
@@ -82,6 +119,7 @@ export class StreamActor extends Actor<AnswerInput> {
         break;
       case "tell_worker":
         this.worker?.tell(effect.message);
+        if (effect.message.kind === "credit") this.allowAgain();
         return;
       case "tell_router":
         this.deps.router()?.tell(effect.message);
@@ -91,6 +129,12 @@ export class StreamActor extends Actor<AnswerInput> {
         break;
       case "wait_settled":
         this.ctx.after(SETTLE_MS, { kind: "settle_late" });
+        return;
+      case "wait_steady":
+        this.ctx.after(STEADY_MS, { kind: "steady", attempt: effect.attempt });
+        return;
+      case "moves":
+        this.moves(effect);
         return;
       case "ask_router_later":
         this.ctx.after(ROUTER_RETRY_MS, { kind: "route_again", attempt: effect.attempt });
@@ -124,7 +168,7 @@ export class StreamActor extends Actor<AnswerInput> {
     );
   }
 
-  private askWorker(effect: Extract<AnswerEffect, { kind: "ask_worker" }>): void {
+  private askWorker(effect: AskWorker): void {
     const { plan, attempt } = effect;
     const worker = this.workerOf(plan);
     if (worker === undefined) {
@@ -142,6 +186,7 @@ export class StreamActor extends Actor<AnswerInput> {
       consumer: this.wire,
       deadline_ms: Math.ceil(left_ms),
     };
+    this.watchForStall(generate);
     const deadline_ms = Math.min(left_ms, this.deps.accept_ms);
     this.ctx.ask(worker, generate, { deadline_ms }).then(
       (reply) => {
@@ -162,13 +207,77 @@ export class StreamActor extends Actor<AnswerInput> {
     );
   }
 
+  private watchForStall({ prompt, choices }: AskWorker["generate"]): void {
+    const now_ms = this.ctx.clock.now_ms();
+    let bytes = prompt.length;
+    for (const { delivered } of choices) bytes += delivered.length;
+    this.stall = newStallWatch(bytes / 4, now_ms);
+    this.lookIn(FIRST_LOOK_MS, now_ms);
+  }
+
+  private lookIn(delay_ms: number, now_ms: number): void {
+    this.look_ms = now_ms + delay_ms;
+    this.ctx.after(delay_ms, { kind: "look", attempt: this.state.attempt });
+  }
+
+  private allowAgain(): void {
+    const { state, stall } = this;
+    if (stall !== undefined && !state.full) allowed(stall, this.ctx.clock.now_ms());
+  }
+
+  /** One timer at a time: tokens only note when they came. */
+  private look(attempt: number): void {
+    const { state, stall, worker } = this;
+    if (attempt !== state.attempt || stall === undefined || worker === undefined) return;
+    const now_ms = this.ctx.clock.now_ms();
+    const left_ms = stall.heard_ms + boundMs(stall) - now_ms;
+    const owed = state.granted > state.received;
+    if (!owed || left_ms > 0) {
+      this.lookIn(owed ? left_ms : boundMs(stall), now_ms);
+    } else if (now_ms - this.look_ms > HELD_UP_MS) {
+      this.lookIn(LOOK_AGAIN_MS, now_ms);
+    } else {
+      this.probe(worker, attempt);
+    }
+  }
+
+  private probe(worker: Ref<WorkerMessage>, attempt: number): void {
+    const request = workerRequest(this.state);
+    const asked_ms = this.ctx.clock.now_ms();
+    this.ctx.ask(worker, { kind: "probe", request }, { deadline_ms: PROBE_MS }).then(
+      (result) => this.learn({ kind: "probed", attempt, result }),
+      (error: unknown) => {
+        // Down says more about it than we could.
+        if (!(error instanceof AskError) || error.code !== "deadline") return;
+        const late_ms = this.ctx.clock.now_ms() - asked_ms - PROBE_MS;
+        if (late_ms > HELD_UP_MS) this.learn({ kind: "look", attempt });
+        else this.learn({ kind: "worker_lost", attempt, how: "silent", detail: "it is silent" });
+      },
+    );
+  }
+
+  private probed(attempt: number, result: ProbeResult): void {
+    const { state, stall } = this;
+    if (attempt !== state.attempt || stall === undefined) return;
+    const now_ms = this.ctx.clock.now_ms();
+    const detail = whyStalled(stall, result, state.received, now_ms);
+    if (detail === undefined) this.lookIn(boundMs(stall), now_ms);
+    else this.receive({ kind: "worker_lost", attempt, how: "silent", detail });
+  }
+
+  private moves({ why, worker, tokens }: Extract<AnswerEffect, { kind: "moves" }>): void {
+    const { request, model } = this.state.request;
+    countMove(this.ctx.system.metrics, model, tokens > 0, why);
+    this.ctx.log.log("debug", "an answer leaves its worker", { request, worker, why, tokens });
+  }
+
   private workerOf(plan: Plan): Ref<WorkerMessage> | undefined {
     if (plan.ref === undefined) return undefined;
     return refOf<WorkerMessage>(this.ctx.system, plan.ref);
   }
 
   /** A reply came outside of this actor's turn. */
-  private learn(input: AnswerInput): void {
+  private learn(input: AnswerInput | Own): void {
     if (this.state.phase !== "ended") this.ctx.self.tell(input);
   }
 
@@ -176,6 +285,7 @@ export class StreamActor extends Actor<AnswerInput> {
     if (this.worker === undefined) return;
     this.ctx.demonitor(this.monitor);
     this.worker = undefined;
+    this.stall = undefined;
     this.monitor = 0;
   }
 

@@ -28,6 +28,7 @@ import type { Context } from "../../runtime/context.ts";
 import { refOf } from "../../runtime/remote/node.ts";
 import type { EngineEvent, EngineRequest } from "../engine/engine.ts";
 import { grant, isWhole, newAnswerLog, newReadPosition, type ReadPosition } from "./answer-log.ts";
+import { finishesSoon } from "./draining.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { type LiveAnswer, LiveAnswers, type Reader } from "./live-answers.ts";
 import type { KeepOptions } from "./worker.ts";
@@ -165,6 +166,22 @@ export class AnswerDesk {
     const answer = reader?.answer ?? this.live.get(request);
     if (answer?.readers.length === 0) this.finish(answer);
     return [];
+  }
+
+  /** Tokens sent under this name; undefined: nobody reads by it. */
+  sentTo(request: string): number | undefined {
+    return this.live.reader(request)?.position.sent;
+  }
+
+  /** The worker is to end: who reads an answer that will not be done soon should go elsewhere. */
+  handOver(left_ms: number): void {
+    const now_ms = this.host.ctx().clock.now_ms();
+    for (const { generate, log, began_ms, readers } of this.live.all()) {
+      if (finishesSoon(generate.choices, log.choices, now_ms - began_ms, left_ms)) continue;
+      for (const { consumer, position } of readers) {
+        consumer.tell({ kind: "hand_over", request: position.name });
+      }
+    }
   }
 
   /** The reader leaves and may come back by another way. */

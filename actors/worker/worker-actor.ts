@@ -21,6 +21,7 @@ import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
 import { AnswerDesk, type DeskMessage } from "./answer-desk.ts";
 import { runCanary } from "./canary.ts";
+import { HAND_OVER_AGAIN_MS } from "./draining.ts";
 import { type EmbedJob, EmbedJobs } from "./embed-jobs.ts";
 import { engineRequests, isWellFormed } from "./engine-request.ts";
 import { KvPublisher } from "./kv-publisher.ts";
@@ -32,6 +33,7 @@ type Own =
   | { readonly kind: "engine_pass" }
   | DeskMessage
   | { readonly kind: "embed_late"; readonly job: EmbedJob }
+  | { readonly kind: "drain_look" }
   | { readonly kind: "drain_late" };
 
 type Refusal = { readonly code: string; readonly message: string };
@@ -69,8 +71,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private pass_timer: Timer | undefined;
   /** When `pass_timer` fires. */
   private pass_due_ms = 0;
-  /** Set while draining: who asked, and how many answers ended since. */
-  private drain: { readonly ports: ReplyPort[]; finished: number } | undefined;
+  /** Set while draining: who asked, how many answers ended since, when it has to be over. */
+  private drain: { readonly ports: ReplyPort[]; finished: number; until_ms: number } | undefined;
 
   constructor(options: WorkerOptions) {
     super();
@@ -176,6 +178,17 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "drain":
         this.onDrain(message);
         break;
+      case "probe":
+        this.onProbe(message.request);
+        break;
+      default:
+        this.onOwn(message);
+    }
+  }
+
+  /** The timers of its answers, its embeddings and its end. */
+  private onOwn(message: Exclude<Own, { kind: "engine_pass" }>): void {
+    switch (message.kind) {
       case "answer_late":
         this.answers.late(message.request);
         break;
@@ -187,6 +200,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "embed_late":
         this.cancelAll(this.embeds.abandon(message.job));
+        break;
+      case "drain_look":
+        this.handOver();
         break;
       case "drain_late":
         this.endDrain();
@@ -279,7 +295,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.load.changed();
     if (this.drain === undefined) return;
     this.drain.finished++;
-    if (this.answers.count === 0) this.endDrain();
+    if (this.isIdle) this.endDrain();
   }
 
   /** The engine stops them within one step, and takes that step now. */
@@ -287,6 +303,16 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     if (handles.length === 0) return;
     for (const handle of handles) this.engine.cancel(handle);
     this.wake();
+  }
+
+  private get isIdle(): boolean {
+    return this.answers.count === 0 && this.embeds.count === 0;
+  }
+
+  private onProbe(request: string): void {
+    const sent = this.answers.sentTo(request);
+    const passes = this.engine.stats().steps_total;
+    this.ctx.reply({ kind: "probed", known: sent !== undefined, sent: sent ?? 0, passes });
   }
 
   private onFetchBlob({ hash }: FetchBlob): void {
@@ -326,15 +352,25 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     const port = this.ctx.replyLater();
     if (this.drain !== undefined) {
       this.drain.ports.push(port);
+      if (this.isIdle) this.endDrain();
       return;
     }
-    this.drain = { ports: [port], finished: 0 };
+    const until_ms = this.ctx.clock.now_ms() + budget_ms;
+    this.drain = { ports: [port], finished: 0, until_ms };
     // Nobody waits for this: whoever has not heard yet is refused with "draining".
     void this.options.registry.deregister(this.options.worker).catch((error: unknown) => {
       this.ctx.log.log("warn", "could not leave the registry", { error: String(error) });
     });
-    if (this.answers.count === 0) this.endDrain();
-    else this.ctx.after(budget_ms, { kind: "drain_late" });
+    this.ctx.after(budget_ms, { kind: "drain_late" });
+    if (this.isIdle) this.endDrain();
+    else this.handOver();
+  }
+
+  /** Whoever has no other place now is asked again: one may come up. */
+  private handOver(): void {
+    if (this.drain === undefined || this.isIdle) return;
+    this.answers.handOver(this.drain.until_ms - this.ctx.clock.now_ms());
+    this.ctx.after(HAND_OVER_AGAIN_MS, { kind: "drain_look" });
   }
 
   private endDrain(): void {
@@ -397,6 +433,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     for (const event of events) {
       if (event.kind === "embedding" || this.embeds.has(event.handle)) {
         this.cancelAll(this.embeds.record(event));
+        if (this.drain !== undefined && this.isIdle) this.endDrain();
       } else {
         this.answers.record(event);
         if (event.kind === "tokens" && event.first_index === 0) urgent = true;

@@ -12,6 +12,9 @@ export const troupe: {
     SetFaults: Codec<t.SetFaults>;
     FaultsSet: Codec<t.FaultsSet>;
     FaultCount: Codec<t.FaultCount>;
+    HandOver: Codec<t.HandOver>;
+    Probe: Codec<t.Probe>;
+    Probed: Codec<t.Probed>;
     ActorRef: Codec<t.ActorRef>;
     Frame: Codec<t.Frame>;
     Envelope: Codec<t.Envelope>;

@@ -29,6 +29,20 @@ export type FaultCount = {
   readonly times: number;
 };
 
+export type HandOver = {
+  readonly request: string;
+};
+
+export type Probe = {
+  readonly request: string;
+};
+
+export type Probed = {
+  readonly known: boolean;
+  readonly sent: number;
+  readonly passes: number;
+};
+
 export type ActorRef = {
   readonly node: string;
   readonly path: string;
@@ -331,6 +345,7 @@ export type ProcessInfo = {
   readonly resident_bytes: number;
   readonly event_loop_block_ms_max: number;
   readonly metrics: string;
+  readonly orphans: number;
 };
 
 export type ControlActor = {

@@ -20,6 +20,8 @@ export type FakeEngineOptions = {
   readonly context_length?: number;
   /** Called at the start of each step; a throw is what a broken engine does. */
   readonly onStep?: () => void;
+  /** While it says so, steps do nothing. */
+  readonly isStuck?: () => boolean;
 };
 
 const words = ["tree ", "été ", "漢字", "🌳🌿 ", "stream", ", ", "Ünï", "and so on. "];
@@ -106,6 +108,7 @@ export class FakeEngine implements Engine {
     this.endCancelled();
     if (this.live === 0) return undefined;
     if (now_ms < this.due_ms) return this.due_ms - now_ms;
+    if (this.options.isStuck?.() === true) return this.options.step_ms ?? 1;
     this.options.onStep?.();
     this.steps++;
     const most = this.describe().max_num_seqs;

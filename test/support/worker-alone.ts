@@ -79,7 +79,7 @@ export async function workerAlone(
     ...changes,
   });
   const ask = (message: Generate) => system.ask(worker, message, { deadline_ms: 1_000 });
-  const batches = (): TokenBatch[] => consumer.actor.heard.map((each) => each.message);
+  const batches = (): TokenBatch[] => batchesIn(consumer.actor.heard.map((each) => each.message));
   const close = async () => {
     await system.shutdown();
     node.close();
@@ -90,9 +90,11 @@ export async function workerAlone(
   };
 }
 
-export const tokensIn = (batches: readonly TokenBatch[], choice = 0) =>
-  batches.flatMap((batch) =>
+const batchesIn = (messages: readonly ConsumerMessage[]): TokenBatch[] =>
+  messages.filter((message) => message.kind === "token_batch");
+export const tokensIn = (messages: readonly ConsumerMessage[], choice = 0) =>
+  batchesIn(messages).flatMap((batch) =>
     batch.choices.filter((part) => part.choice === choice).flatMap((part) => [...part.tokens]),
   );
-export const endsIn = (batches: readonly TokenBatch[]): Finished[] =>
-  batches.flatMap((batch) => [...batch.finished]);
+export const endsIn = (messages: readonly ConsumerMessage[]): Finished[] =>
+  batchesIn(messages).flatMap((batch) => [...batch.finished]);

@@ -62,6 +62,14 @@ function startOf(effects: readonly AnswerEffect[]) {
   );
 }
 
+const movedAway: AnswerEffect["kind"][] = [
+  "tell_worker",
+  "moves",
+  "leave_worker",
+  "tell_router",
+  "ask_router",
+];
+
 const kinds = (effects: readonly AnswerEffect[]) => effects.map((effect) => effect.kind);
 const textIn = (effects: readonly AnswerEffect[]) =>
   effects.reduce((text, each) => (each.kind === "piece" ? text + each.piece.text : text), "");
@@ -77,7 +85,7 @@ test("a gap is made again elsewhere, behind what is here", () => {
   const state = liveAnswer();
   advance(state, tokens(0, "ab"));
   const effects = advance(state, tokens(3, "d"));
-  expect(kinds(effects)).toEqual(["tell_worker", "leave_worker", "tell_router", "ask_router"]);
+  expect(kinds(effects)).toEqual(movedAway);
   expect(startOf(advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") }))).toEqual([
     { choice: 0, delivered: "ab", max_tokens: 14 },
   ]);
@@ -97,9 +105,9 @@ test("a worker that ended with nothing delivered may come back; its late words a
     how: "ended",
     detail: "killed",
   });
-  expect(kinds(effects)).toEqual(["tell_worker", "leave_worker", "tell_router", "ask_router"]);
+  expect(kinds(effects)).toEqual(movedAway);
   expect(effects.at(0)).toMatchObject({ message: { kind: "cancel", request: "r", choices: [] } });
-  expect(effects.at(2)).toMatchObject({ message: { outcome: "lost", worker: "w0" } });
+  expect(effects.at(3)).toMatchObject({ message: { outcome: "lost", worker: "w0" } });
   expect(effects.at(-1)).toMatchObject({ attempt: 2, route: { exclude: [] } });
   advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") });
   expect(advance(state, tokens(0, "late"))).toEqual([]);
