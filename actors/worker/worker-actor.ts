@@ -187,7 +187,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   /** The timers of its answers, its embeddings and its end. */
-  private onOwn(message: Exclude<Own, { kind: "engine_pass" }>): void {
+  private onOwn(message: WorkerMessage | Own): void {
     switch (message.kind) {
       case "answer_late":
         this.answers.late(message.request);
