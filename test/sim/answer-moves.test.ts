@@ -1,4 +1,4 @@
-/** Answers that leave their worker before it dies: drained, silent or stuck. And those that stay. */
+/** Answers that leave their worker before it dies (drained, silent, stuck), and those that stay. */
 import { expect, test } from "bun:test";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
 import type { WorkerMessage } from "../../proto/index.ts";
