@@ -28,7 +28,14 @@ const packages: Readonly<Record<string, readonly string[]>> = {
     "protobufjs/minimal.js",
     "protobufjs-cli/pbjs",
   ],
-  runtime: ["protobufjs/minimal.js", "hyperid", "pino", "bun:sqlite"],
+  runtime: [
+    "protobufjs/minimal.js",
+    "hyperid",
+    "pino",
+    "bun:sqlite",
+    "@nats-io/transport-node",
+    "ioredis",
+  ],
   llm: ["@huggingface/jinja"],
   native: ["bun:ffi"],
   actors: ["zod", "@msgpack/msgpack"],
@@ -55,6 +62,9 @@ const bannedOutsideRuntime: readonly (readonly [RegExp, string])[] = [
   [/(?<![.\w])(?<!private )fetch\(/, "use net.fetch"],
   [/new (WebSocket|Worker)\(/, "use a capability"],
 ];
+
+/** Packages that read clocks or draw ids by themselves: in `runtime/real/` alone. */
+const realOnly = ["hyperid", "pino", "@nats-io/transport-node", "ioredis"];
 
 const limits = { lines: 600, test_lines: 700, columns: 100 };
 
@@ -125,6 +135,8 @@ test("imports follow the one-way arrow", () => {
         if (!free && !/^(runtime\/real|native|deploy)\//.test(path)) {
           wrong.push(`${path} imports ${target}: it reaches the world`);
         }
+      } else if (realOnly.includes(target) && !path.startsWith("runtime/real/")) {
+        wrong.push(`${path} imports package ${target}: it belongs to runtime/real`);
       } else if (!packages[room]?.includes(target) && room !== "deploy") {
         wrong.push(`${path} imports package ${target}: not listed for ${room}`);
       }

@@ -28,6 +28,8 @@ export interface ConnectionHost {
   ): { code: RejectCode; message: string } | undefined;
   /** Another connection of ours with the same life of the same node, up or being dialled. */
   twin(connection: Connection, theirs: Identity): Connection | undefined;
+  /** Its peer has said less than its heartbeat lately. */
+  isSilent(connection: Connection): boolean;
   connected(connection: Connection): void;
   /** Called once for each connection, but one that was merged. */
   lost(connection: Connection, why: string): void;
@@ -57,6 +59,8 @@ export class Connection {
   readonly #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #link: Link | undefined = undefined;
   #heir: Connection | undefined = undefined;
+  /** The link is one that they dialled. */
+  #theirDial = false;
   /** We do not read now, so the peer's silence means nothing. */
   paused = false;
 
@@ -67,6 +71,11 @@ export class Connection {
     this.expected = expected;
     this.peer = new Peer(clock, log, host.codecs, host.limits);
     this.#inbound = new Inbound(host.system, this.peer, host.codecs, host.far);
+  }
+
+  /** The wire is gone for a while: the peer's silence means nothing. */
+  get away(): boolean {
+    return this.#link?.away === true;
   }
 
   get node(): string | undefined {
@@ -202,7 +211,11 @@ export class Connection {
 
   #accept(theirs: Identity): void {
     const twin = this.#host.twin(this, theirs);
-    if (twin === undefined) {
+    if (twin?.peer.state === "up" && twin.#isLeft()) {
+      twin.close("its other side is gone: the same node dials anew");
+      this.#accept(theirs);
+    } else if (twin === undefined) {
+      this.#theirDial = true;
       this.#greet();
       this.#welcome(theirs);
     } else if (twin.peer.state === "connecting" && theirs.node < this.#host.identity.node) {
@@ -214,12 +227,21 @@ export class Connection {
     }
   }
 
+  /**
+   * They dial although we are connected. Whose own dial made this link does not dial again while
+   * it stands. If the dial was ours, theirs may have crossed it; but then we hear from them.
+   */
+  #isLeft(): boolean {
+    return this.#theirDial || this.#host.isSilent(this);
+  }
+
   /** Goes on over the link that `other` accepted, with what waits here. */
   #adopt(other: Connection, theirs: Identity): void {
     const mine = this.#link;
     const link = other.#link as Link;
     other.#heir = this;
     other.#link = undefined;
+    this.#theirDial = true;
     this.#host.merged(other);
     this.#use(link);
     mine?.close();

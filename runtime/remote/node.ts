@@ -9,7 +9,7 @@ import { type ExitReason, noconnection, noproc } from "../exit-reason.ts";
 import type { Address, Message } from "../message.ts";
 import type { Meta, Ref } from "../ref.ts";
 import { type ActorSystem, System } from "../system.ts";
-import { type Transport, transportFor } from "../transport/transport.ts";
+import { addressesOf, type Transport, wayTo } from "../transport/transport.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import type { Identity, RejectCode } from "./handshake.ts";
 import type { Peer, PeerLimits, PeerStats } from "./peer.ts";
@@ -18,7 +18,10 @@ import { addressOf, incarnationBytes, type WireRef, wellKnown } from "./wire.ts"
 
 export type RemoteOptions = {
   readonly transports: readonly Transport[];
-  /** Undefined: this node is reached only over the connections it makes. */
+  /**
+   * One address, or several with spaces between them, the one to prefer first. Undefined: this node
+   * is reached only over the connections it makes.
+   */
   readonly listen?: string;
   readonly codecs: CodecTable;
   /** Of two starts of one node the higher is the live one. 0 where nobody hands out epochs. */
@@ -68,7 +71,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   readonly #byNode = new Map<string, Connection>();
   readonly #failed = new Map<string, number>();
   readonly #listeners = new Set<(event: PeerEvent) => void>();
-  #listener: Listener | undefined = undefined;
+  readonly #doors: Listener[] = [];
   #beat: Timer | undefined = undefined;
   #beatDue_ms = 0;
   #closed = false;
@@ -101,12 +104,14 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   }
 
   async listen(): Promise<void> {
-    if (this.address === "") return;
-    const transport = transportFor(this.address, this.#transports);
-    this.#listener = await transport.listen(this.address, (link) => {
-      const connection = this.#add(new Connection(this));
-      return connection.open(link);
-    });
+    for (const each of addressesOf(this.address)) {
+      const { transport, address } = wayTo(each, this.#transports);
+      const door = await transport.listen(address, (link) => {
+        const connection = this.#add(new Connection(this));
+        return connection.open(link);
+      });
+      this.#doors.push(door);
+    }
   }
 
   /**
@@ -151,7 +156,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#beat !== undefined) this.#clock.cancel(this.#beat);
-    this.#listener?.close();
+    for (const door of this.#doors) door.close();
     for (const connection of [...this.#all]) connection.close("this node left");
   }
 
@@ -217,6 +222,11 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     return undefined;
   }
 
+  /** It has not kept up with its own heartbeat. */
+  isSilent({ peer }: Connection): boolean {
+    return this.#clock.now_ms() - peer.heard_ms > this.#heartbeat_ms * 1.5;
+  }
+
   merged(connection: Connection): void {
     this.#all.delete(connection);
   }
@@ -274,9 +284,9 @@ export class RemoteNode implements ConnectionHost, PeerSource {
       connection.close(error.message, error);
     };
     try {
-      const transport = transportFor(address, this.#transports);
-      transport
-        .connect(address, (link) => connection.open(link), timeout_ms)
+      const way = wayTo(address, this.#transports);
+      way.transport
+        .connect(way.address, (link) => connection.open(link), timeout_ms)
         .then((link) => connection.greet(link), give_up);
     } catch (error) {
       this.#clock.defer(() => give_up(error as Error));
@@ -296,7 +306,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     for (const connection of [...this.#all]) {
       const { peer } = connection;
       if (peer.state !== "up") continue;
-      if (weSlept || connection.paused) peer.heard_ms = now_ms;
+      if (weSlept || connection.paused || connection.away) peer.heard_ms = now_ms;
       const silent_ms = now_ms - peer.heard_ms;
       if (silent_ms > this.#suspect_after_ms) {
         connection.close(`nothing heard for ${Math.round(silent_ms)} ms`);

@@ -1,13 +1,15 @@
 /**
  * What the remote layer needs of a wire: whole frames between two nodes, in order, each at most
- * once, with a bounded queue. Byte sockets get there by `framing.ts`; a message bus would implement
- * these interfaces directly. All of them pass test/contract/transport.test.ts.
+ * once, with a bounded queue. Byte sockets get there by `framing.ts`, a message bus by `nats.ts`.
+ * All of them pass test/contract/transport.test.ts.
  */
 import type { Listener } from "../capabilities.ts";
 
 export interface Transport {
   /** The word before the colon of the addresses it takes: `unix`, `memory`. */
   readonly scheme: string;
+  /** False: nobody at this address can be reached from here, so another of the node's is tried. */
+  reaches?(address: string): boolean;
   /** Calls `accept` once for each link that somebody opens. Throws TransportError. */
   listen(address: string, accept: (link: Link) => LinkHandlers): Promise<Listener>;
   /** Fails with TransportError (`connect_failed`, `connect_timeout`) within `timeout_ms`. */
@@ -32,6 +34,11 @@ export interface Link {
   send(frame: Uint8Array): boolean;
   /** Bytes taken but not yet handed to the wire. */
   readonly queued_bytes: number;
+  /**
+   * The wire is away for a while: what is sent waits, and the peer's silence means nothing. Ends by
+   * itself, or with `close`. Never set where losing the wire is losing the link.
+   */
+  readonly away?: boolean;
   /** Stops delivering frames, so that the sender's queue fills; `resume` goes on. */
   pause(): void;
   resume(): void;
@@ -60,15 +67,25 @@ export class TransportError extends Error {
   }
 }
 
-/** The transport that understands this address. Throws TransportError `bad_address`. */
-export function transportFor(address: string, transports: readonly Transport[]): Transport {
-  const scheme = schemeOf(address);
-  const found = transports.find((transport) => transport.scheme === scheme);
-  if (found !== undefined) return found;
+/** A node may have several addresses, the cheapest first, with spaces between them. */
+export const addressesOf = (text: string): readonly string[] =>
+  text.split(" ").filter((address) => address !== "");
+
+export type Way = { readonly transport: Transport; readonly address: string };
+
+/** The first of a node's addresses that can be dialled here. Throws TransportError `bad_address`. */
+export function wayTo(text: string, transports: readonly Transport[]): Way {
+  for (const address of addressesOf(text)) {
+    const scheme = schemeOf(address);
+    const transport = transports.find((each) => each.scheme === scheme);
+    if (transport?.reaches?.(address) ?? transport !== undefined) {
+      return { transport: transport as Transport, address };
+    }
+  }
   const known = transports.map((transport) => `${transport.scheme}:…`).join(", ");
   throw new TransportError(
     "bad_address",
-    `no transport for address "${address}"; this node speaks ${known}`,
+    `no transport for address "${text}"; this node speaks ${known}`,
   );
 }
 

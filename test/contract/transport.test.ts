@@ -1,23 +1,30 @@
 /** Every transport keeps the same promises; a new one joins by a line in `worlds`. */
-import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import type { Listener } from "../../runtime/capabilities.ts";
 import { VirtualClock } from "../../runtime/clock.ts";
 import { SeededRandom } from "../../runtime/random.ts";
+import { realClock } from "../../runtime/real/clock.ts";
+import { natsBus } from "../../runtime/real/nats-bus.ts";
 import { realNet } from "../../runtime/real/net.ts";
+import { realRandom } from "../../runtime/real/random.ts";
 import { FrameReader } from "../../runtime/transport/framing.ts";
 import { MemoryNetwork, memoryTransport } from "../../runtime/transport/memory.ts";
+import { type MemoryBusOptions, MemoryBusWorld } from "../../runtime/transport/memory-bus.ts";
+import { natsTransport } from "../../runtime/transport/nats.ts";
 import {
   type Link,
   type LinkLimits,
   schemeOf,
   type Transport,
   TransportError,
-  transportFor,
+  wayTo,
 } from "../../runtime/transport/transport.ts";
 import { unixTransport } from "../../runtime/transport/unix.ts";
+import { installed, natsServer, stopServers } from "../support/plane-servers.ts";
 
 const limits: LinkLimits = {
   frame_limit_bytes: 32 * 1024 * 1024,
@@ -26,6 +33,8 @@ const limits: LinkLimits = {
 
 type World = {
   readonly transport: Transport;
+  /** Of the dialling side, where the two are different processes in truth. */
+  readonly dialling?: Transport;
   readonly address: (name: string) => string;
   /** Lets the other side's events come. */
   readonly pass: () => Promise<void>;
@@ -44,7 +53,60 @@ const worlds: Record<string, () => World> = {
       close: () => rmSync(folder, { recursive: true }),
     };
   },
+  "nats over a memory bus": () => busWorld({}),
+  "nats over a memory bus that delays and loses one message in ten": () =>
+    busWorld({ delay_ms_max: 3, lost: 0.1 }),
+  "nats over a memory bus with small payloads": () => busWorld({ payload_limit_bytes: 4_096 }),
 };
+
+if (installed("nats-server")) {
+  const server = await natsServer();
+  const small = await natsServer(["-c", smallPayloads()]);
+  for (const [name, { url }] of Object.entries({
+    "a real nats-server": server,
+    "a real nats-server with max_payload 8 KB": small,
+  })) {
+    const far = natsBus({ url, client_name: "far", env: {} });
+    const near = natsBus({ url, client_name: "near", env: {} });
+    await Promise.all([far.ready(5_000), near.ready(5_000)]);
+    let prefixes = 0;
+    worlds[name] = () => {
+      const world = { clock: realClock(), random: realRandom() };
+      const options = { prefix: `test.${prefixes++}` };
+      return {
+        transport: natsTransport(far, world, limits, options),
+        dialling: natsTransport(near, world, limits, options),
+        address: (name) => `nats:${name}`,
+        pass: () => Bun.sleep(1),
+        close: () => {},
+      };
+    };
+    afterAll(async () => {
+      await Promise.all([far.close(), near.close()]);
+    });
+  }
+  afterAll(stopServers);
+}
+
+function smallPayloads(): string {
+  const file = join(mkdtempSync(join(tmpdir(), "troupe-transport-")), "nats.conf");
+  writeFileSync(file, "max_payload: 8192\n");
+  return file;
+}
+
+function busWorld(options: Partial<MemoryBusOptions>): World {
+  const clock = new VirtualClock();
+  const random = new SeededRandom(11);
+  const bus = new MemoryBusWorld(clock, random, options);
+  const world = { clock, random };
+  return {
+    transport: natsTransport(bus.client(), world, limits, { prefix: "test" }),
+    dialling: natsTransport(bus.client(), world, limits, { prefix: "test" }),
+    address: (name) => `nats:${name}`,
+    pass: () => clock.advance(1),
+    close: () => {},
+  };
+}
 
 function memoryWorld(delay_ms_max: number, split_bytes_max: number): World {
   const clock = new VirtualClock();
@@ -99,10 +161,27 @@ async function pair(make: () => World): Promise<Pair> {
   const far = recorder();
   const near = recorder();
   const listener = await world.transport.listen(world.address("far"), far.open);
-  const connecting = world.transport.connect(world.address("far"), near.open, 2_000);
+  const connecting = dialling(world).connect(world.address("far"), near.open, 2_000);
   await until(world, () => far.side.link !== undefined);
-  await connecting;
+  await outcome(world, connecting);
   return { world, near: near.side, far: far.side, stop: () => listener.close() };
+}
+
+const dialling = (world: World): Transport => world.dialling ?? world.transport;
+
+/** The promise's value or error, while the world goes on. */
+async function outcome<T>(world: World, promise: Promise<T>): Promise<T | Error> {
+  let settled: { value: T | Error } | undefined;
+  promise.then(
+    (value) => {
+      settled = { value };
+    },
+    (error) => {
+      settled = { value: error };
+    },
+  );
+  await until(world, () => settled !== undefined);
+  return (settled as unknown as { value: T | Error }).value;
 }
 
 async function until(world: World, done: () => boolean): Promise<void> {
@@ -208,9 +287,11 @@ for (const [name, make] of Object.entries(worlds)) {
       const near = recorder();
       const address = world.address("nobody");
       let failure: unknown;
-      world.transport.connect(address, near.open, 50).catch((error) => {
-        failure = error;
-      });
+      dialling(world)
+        .connect(address, near.open, 50)
+        .catch((error) => {
+          failure = error;
+        });
       await until(world, () => failure !== undefined);
       expect(failure).toBeInstanceOf(TransportError);
       const { code, message } = failure as TransportError;
@@ -222,12 +303,12 @@ for (const [name, make] of Object.entries(worlds)) {
       const world = make();
       opened.push(world);
       const address = world.address("one");
-      const first = await world.transport.listen(address, recorder().open);
-      const second = world.transport.listen(address, recorder().open);
-      await expect(second).rejects.toMatchObject({ code: "address_in_use" });
-      first.close();
-      const third = await world.transport.listen(address, recorder().open);
-      third.close();
+      const listen = () => outcome(world, world.transport.listen(address, recorder().open));
+      const first = await listen();
+      expect(await listen()).toMatchObject({ code: "address_in_use" });
+      (first as Listener).close();
+      const third = await listen();
+      (third as Listener).close();
     });
 
     test("many links at once do not mix", async () => {
@@ -240,11 +321,13 @@ for (const [name, make] of Object.entries(worlds)) {
         return open(link);
       });
       const nears = Array.from({ length: 20 }, recorder);
-      const dialling = nears.map(({ open }) =>
-        world.transport.connect(world.address("hub"), open, 2_000),
+      const links = nears.map(({ open }) =>
+        dialling(world).connect(world.address("hub"), open, 2_000),
       );
       await until(world, () => sides.length === nears.length);
-      await Promise.all(dialling);
+      let connected = 0;
+      for (const link of links) link.then(() => connected++);
+      await until(world, () => connected === nears.length);
       nears.forEach(({ side }, i) => {
         for (let k = 0; k < 50; k++) side.link.send(Uint8Array.of(i, k));
       });
@@ -329,5 +412,17 @@ test("unix: a path that the system cannot take is refused with its length", asyn
 test("an address of an unknown scheme names the known ones", () => {
   const transport = unixTransport(realNet(), limits);
   expect(schemeOf("unix:/a")).toBe("unix");
-  expect(() => transportFor("pigeon:loft", [transport])).toThrow(/pigeon:loft.*unix:/);
+  expect(() => wayTo("pigeon:loft", [transport])).toThrow(/pigeon:loft.*unix:/);
+});
+
+test("of several addresses the first that can be reached is taken", () => {
+  const here = unixTransport(realNet(), limits, "/run/here");
+  const anywhere = memoryTransport(
+    new MemoryNetwork(new VirtualClock(), new SeededRandom(1)).net(),
+    limits,
+  );
+  const addressOf = (text: string) => wayTo(text, [here, anywhere]).address;
+  expect(addressOf("unix:/run/here/a.sock memory:a")).toBe("unix:/run/here/a.sock");
+  expect(addressOf("unix:/run/there/a.sock memory:a")).toBe("memory:a");
+  expect(() => addressOf("unix:/run/there/a.sock")).toThrow(/no transport/);
 });
