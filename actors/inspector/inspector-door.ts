@@ -5,6 +5,7 @@ import type { HttpServer } from "../../runtime/capabilities.ts";
 import type { Message } from "../../runtime/message.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { controlActions } from "../../runtime/system.ts";
+import { mergeMetrics } from "./merge-metrics.ts";
 import { mergeTrees } from "./merge-trees.ts";
 
 export type InspectorDoorOptions = {
@@ -65,9 +66,15 @@ export class InspectorDoor extends Actor<Message> {
         return json({ nodes: mergeTrees(own, others) });
       }
       case "/api/processes":
-        return json({ processes: await this.#processInfos() });
+        return json({ processes: (await this.#processInfos()).map(withoutMetrics) });
+      case "/metrics": {
+        const text = mergeMetrics(
+          (await this.#processInfos()).map(({ node, metrics }) => ({ node, text: metrics })),
+        );
+        return new Response(text, { headers: { "content-type": prometheusText } });
+      }
       default:
-        return json({ error: `no ${pathname}; there are /, /api/tree and /api/processes` }, 404);
+        return json({ error: `no ${pathname}; ${usage.trim()}` }, 404);
     }
   }
 
@@ -99,11 +106,10 @@ export class InspectorDoor extends Actor<Message> {
     );
   }
 
-  async #processInfos() {
-    const infos = await this.#askAll<ProcessInfo>((ref) =>
+  #processInfos(): Promise<ProcessInfo[]> {
+    return this.#askAll<ProcessInfo>((ref) =>
       this.ctx.system.ask(ref, { kind: "get_process" }, { deadline_ms: answer_deadline_ms }),
     );
-    return infos.map(({ kind: _kind, metrics: _metrics, ...info }) => info);
   }
 
   async #askAll<T>(ask: (ref: Ref<InspectMessage>) => Promise<T>): Promise<T[]> {
@@ -112,9 +118,13 @@ export class InspectorDoor extends Actor<Message> {
   }
 }
 
-const usage = `Troupe's inspector: GET /api/tree, GET /api/processes, \
+const usage = `Troupe's inspector: GET /api/tree, GET /api/processes, GET /metrics, \
 POST /api/actors/ID/{${controlActions.join(",")}}
 `;
+
+const prometheusText = "text/plain; version=0.0.4; charset=utf-8";
+
+const withoutMetrics = ({ kind: _kind, metrics: _metrics, ...info }: ProcessInfo) => info;
 
 /** `/api/actors/ID/ACTION`; an id is a node's name and a path, with or without %2F for its slashes. */
 function readWish(pathname: string) {

@@ -11,6 +11,8 @@ type Stage = "head" | "length" | "chunk_size" | "chunk" | "chunk_end" | "trailer
 export type AnswerSink = {
   /** One server-sent event that carried text (or arguments of a tool call). */
   readonly onText: (now_ms: number) => void;
+  /** Every line of an event stream, as Latin-1: for those who read what is in it. */
+  readonly onLine?: (line: string, now_ms: number) => void;
 };
 
 /** Escapes inside a string keep their backslash, so none of its contents can look like a key. */
@@ -155,6 +157,7 @@ export class AnswerParser {
   }
 
   #event(line: string, now_ms: number): void {
+    this.#sink.onLine?.(line, now_ms);
     if (!line.startsWith("data:")) return;
     if (carriesText.test(line)) this.#sink.onText(now_ms);
     else if (line.includes("[DONE]")) this.#done = true;

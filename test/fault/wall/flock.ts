@@ -1,0 +1,114 @@
+/** Many clients at once, their requests made from a seed, and a look at how far they all are. */
+import { SeededRandom } from "../../../runtime/random.ts";
+import { type ClientRequest, type Outcome, runClient } from "./client.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Ledger } from "./ledger.ts";
+import { type AnswerWish, bodyOf } from "./references.ts";
+
+export type FlockPlan = {
+  readonly url: () => string;
+  readonly model?: string;
+  readonly requests: number;
+  /** At most so many at once. */
+  readonly concurrency: number;
+  readonly tokens: number;
+  /** Words in each prompt. */
+  readonly prompt_words: number;
+  readonly choices: number;
+  /** Distinct seeds, so distinct answers. */
+  readonly seeds: number;
+  readonly resumes: boolean;
+  readonly retries: boolean;
+  readonly deadline_ms: number;
+  /** One logprob a token, so that cursors can be counted where texts are not known. */
+  readonly logprobs: boolean;
+  /** Requests start so far apart. */
+  readonly every_ms?: number;
+  readonly onEvent?: (index: number, ledger: Ledger, exchange: Exchange) => void;
+};
+
+export type FlockOutcome = Outcome & { readonly wish: AnswerWish };
+
+export class Flock {
+  readonly plan: FlockPlan;
+  readonly ended: Promise<readonly FlockOutcome[]>;
+  /** Of those that have begun. */
+  readonly ledgers = new Map<number, Ledger>();
+  started = 0;
+  finished = 0;
+  /** No more requests are started. */
+  stopping = false;
+
+  constructor(plan: FlockPlan) {
+    this.plan = plan;
+    this.ended = this.#run();
+  }
+
+  /** Tokens that have come, over all answers. */
+  get tokens(): number {
+    let sum = 0;
+    for (const { choices } of this.ledgers.values()) {
+      for (const { delivered } of choices) sum += delivered;
+    }
+    return sum;
+  }
+
+  /** How many answers have at least `tokens` tokens of their first choice. */
+  reached(tokens: number): number {
+    let count = 0;
+    for (const { choices } of this.ledgers.values()) {
+      if ((choices[0]?.delivered ?? 0) >= tokens) count += 1;
+    }
+    return count;
+  }
+
+  async #run(): Promise<readonly FlockOutcome[]> {
+    const { requests, concurrency, every_ms } = this.plan;
+    const outcomes: FlockOutcome[] = [];
+    const lane = async (): Promise<void> => {
+      while (this.started < requests && !this.stopping) {
+        const index = this.started++;
+        outcomes[index] = await this.#one(index);
+        this.finished += 1;
+      }
+    };
+    const lanes: Promise<void>[] = [];
+    for (let i = 0; i < Math.min(concurrency, requests); i += 1) {
+      lanes.push(lane());
+      if (every_ms !== undefined) await Bun.sleep(every_ms);
+    }
+    await Promise.all(lanes);
+    return outcomes;
+  }
+
+  async #one(index: number): Promise<FlockOutcome> {
+    const { plan } = this;
+    const prompt = promptOf(index, plan.prompt_words);
+    const { tokens, choices } = plan;
+    const wish = { prompt, seed: index % plan.seeds, tokens, choices };
+    const streamed = { stream: true, stream_options: { include_usage: true } };
+    const body = { ...bodyOf(wish, plan.model), ...streamed };
+    const request: ClientRequest = {
+      url: plan.url,
+      body: plan.logprobs ? { ...body, logprobs: true } : body,
+      choices: plan.choices,
+      resumes: plan.resumes,
+      retries: plan.retries,
+      deadline_ms: plan.deadline_ms,
+      onEvent: (ledger, exchange) => {
+        this.ledgers.set(index, ledger);
+        plan.onEvent?.(index, ledger, exchange);
+      },
+    };
+    return { ...(await runClient(request)), wish };
+  }
+}
+
+const syllables = ["ka", "lo", "mi", "ne", "ru", "sa", "to", "vi", "ba", "du"];
+
+/** Different for each index from its first word on, so that no cache makes two of them alike. */
+function promptOf(index: number, words: number): string {
+  const random = new SeededRandom(index + 1);
+  const word = () => (syllables[random.u32() % 10] ?? "") + (syllables[random.u32() % 10] ?? "");
+  return `${index} ${Array.from({ length: words }, word).join(" ")}`;
+}

@@ -1,0 +1,129 @@
+/**
+ * What one client has of one answer, event by event: the exactly-once checker. It trusts nothing
+ * but the cursor of each event's `id:`, the text, and, where asked for, one logprob a token.
+ */
+
+export type ChoiceLedger = {
+  /** Tokens that the last cursor counted. */
+  delivered: number;
+  text: string;
+  finish: string | undefined;
+};
+
+export type Ledger = {
+  readonly choices: ChoiceLedger[];
+  /** Of the last event; what a client sends as Last-Event-ID. */
+  last_id: string;
+  /** Events with text whose cursor did not move on. */
+  duplicated: number;
+  /** Events whose cursor moved by another number of tokens than came with it. */
+  skipped: number;
+  /** First event with a token, and the longest time between two of them. */
+  first_ms: number | undefined;
+  last_ms: number;
+  gap_ms: number;
+  /** When the gap ended: tells whether the fault made it. */
+  gap_at_ms: number;
+  completion_tokens: number | undefined;
+  done: boolean;
+  /** The server's own words, when it ended the answer with an error. */
+  error: string | undefined;
+};
+
+export function newLedger(choices: number): Ledger {
+  return {
+    choices: Array.from({ length: choices }, () => ({
+      delivered: 0,
+      text: "",
+      finish: undefined,
+    })),
+    last_id: "",
+    duplicated: 0,
+    skipped: 0,
+    first_ms: undefined,
+    last_ms: 0,
+    gap_ms: 0,
+    gap_at_ms: 0,
+    completion_tokens: undefined,
+    done: false,
+    error: undefined,
+  };
+}
+
+/** The request id of `REQUEST:CURSOR`; empty without one. */
+export const requestOf = (id: string): string => id.slice(0, Math.max(0, id.lastIndexOf(":")));
+
+const cursorOf = (id: string): number[] =>
+  id
+    .slice(id.lastIndexOf(":") + 1)
+    .split(".")
+    .map(Number);
+
+type Chunk = {
+  readonly error?: { readonly message?: string; readonly code?: string };
+  readonly usage?: { readonly completion_tokens: number } | null;
+  readonly choices?: readonly {
+    readonly index: number;
+    readonly text?: string;
+    readonly delta?: { readonly content?: string };
+    readonly finish_reason: string | null;
+    readonly logprobs?: { readonly content?: readonly unknown[] } | null;
+  }[];
+};
+
+export function takeEvent(ledger: Ledger, id: string, data: string, at_ms: number): void {
+  if (id !== "") ledger.last_id = id;
+  if (data === "[DONE]") {
+    ledger.done = true;
+    return;
+  }
+  const chunk = JSON.parse(data) as Chunk;
+  if (chunk.error !== undefined) {
+    ledger.error = `${chunk.error.code}: ${chunk.error.message}`;
+    return;
+  }
+  if (chunk.usage) ledger.completion_tokens = chunk.usage.completion_tokens;
+  const cursor = id === "" ? undefined : cursorOf(id);
+  for (const { index, text, delta, finish_reason, logprobs } of chunk.choices ?? []) {
+    const choice = ledger.choices[index];
+    if (choice === undefined) {
+      ledger.error = `an event of choice ${index}, which was not asked for`;
+      return;
+    }
+    const words = text ?? delta?.content ?? "";
+    if (words !== "") takeText(ledger, choice, words, cursor?.[index], logprobs?.content?.length);
+    if (words !== "") beat(ledger, at_ms);
+    if (finish_reason !== null) choice.finish = finish_reason;
+  }
+}
+
+function takeText(
+  ledger: Ledger,
+  choice: ChoiceLedger,
+  words: string,
+  delivered: number | undefined,
+  tokens: number | undefined,
+): void {
+  choice.text += words;
+  if (delivered === undefined) return;
+  if (delivered <= choice.delivered) ledger.duplicated += 1;
+  else if (tokens !== undefined && delivered !== choice.delivered + tokens) ledger.skipped += 1;
+  choice.delivered = Math.max(choice.delivered, delivered);
+}
+
+function beat(ledger: Ledger, at_ms: number): void {
+  if (ledger.first_ms === undefined) {
+    ledger.first_ms = at_ms;
+  } else if (at_ms - ledger.last_ms > ledger.gap_ms) {
+    ledger.gap_ms = at_ms - ledger.last_ms;
+    ledger.gap_at_ms = at_ms;
+  }
+  ledger.last_ms = at_ms;
+}
+
+/** Nothing but a beginning of the undisturbed answer may reach a client, however it ends. */
+export const isBeginningOf = (ledger: Ledger, expected: readonly string[]): boolean =>
+  ledger.choices.every((choice, i) => (expected[i] ?? "").startsWith(choice.text));
+
+export const isWhole = (ledger: Ledger, expected: readonly string[]): boolean =>
+  ledger.choices.every((choice, i) => choice.text === expected[i]);
