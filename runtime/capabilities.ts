@@ -101,6 +101,8 @@ export type ProcessExit = { readonly code: number | null; readonly signal: strin
 export interface ChildProcess {
   readonly pid: number;
   kill(signal: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGINT"): void;
+  /** Whether the system holds it still (SIGSTOP, a debugger); false where nobody can tell. */
+  stopped(): boolean;
 }
 
 export interface Spawn {

@@ -10,6 +10,7 @@
 import { Actor, type NodeKind, type Snapshot } from "./actor.ts";
 import type { ChildProcess, ProcessExit } from "./capabilities.ts";
 import { lineToText, lineVariable } from "./child.ts";
+import { epochVariable, nextEpoch } from "./lease-epoch.ts";
 import type { Ask, Message } from "./message.ts";
 import type { Ref } from "./ref.ts";
 import { nodeOf, refOf, wireOf } from "./remote/node.ts";
@@ -85,22 +86,29 @@ export class ProcessActor extends Actor<ProcessMessage> {
         resolve();
       };
       const line = this.#openLine(ready);
+      const ended = (why: string): void => {
+        fail(why);
+        this.ctx.self.tell({ kind: "process_ended", why });
+      };
       this.#unlisten = remote.onPeer((event) => {
-        if (event.kind !== "lost" || event.node !== node) return;
-        fail(event.why);
-        this.ctx.self.tell({ kind: "process_ended", why: event.why });
+        if (event.kind === "up" || event.node !== node) return;
+        if (event.kind === "lost") ended(event.why);
+        else if (this.#process?.stopped()) ended(stoppedText(event.silent_ms));
       });
       const parent = lineToText(wireOf(this.ctx.system, line));
       this.#process = spawn.start({
         command: [...(this.#spec.command ?? spawn.self), ...(this.#spec.args ?? [])],
-        env: { ...this.#spec.env, TROUPE_NODE: node, [lineVariable]: parent },
+        env: {
+          ...this.#spec.env,
+          TROUPE_NODE: node,
+          [lineVariable]: parent,
+          [epochVariable]: String(nextEpoch(this.ctx.system)),
+        },
         onStderr: lines((text) => this.#line(text)),
         onExit: (exit) => {
           this.#exit = exit;
           this.#exited?.();
-          const why = exitText(exit);
-          fail(why);
-          this.ctx.self.tell({ kind: "process_ended", why });
+          ended(exitText(exit));
         },
       });
     });
@@ -125,7 +133,8 @@ export class ProcessActor extends Actor<ProcessMessage> {
     const exited = new Promise<void>((resolve) => {
       this.#exited = resolve;
     });
-    process.kill(this.#isReady && this.#joined() ? "SIGTERM" : "SIGKILL");
+    const hears = this.#isReady && this.#joined() && !process.stopped();
+    process.kill(hears ? "SIGTERM" : "SIGKILL");
     const late = clock.after(this.#spec.stop_budget_ms, () => {
       this.ctx.log.log("warn", "killed: it did not end within its budget", { pid: process.pid });
       process.kill("SIGKILL");
@@ -213,6 +222,11 @@ class Line extends Actor<Message> {
 
 function exitText({ code, signal }: ProcessExit): string {
   return signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`;
+}
+
+/** Others would wait for one that may never go on, and it keeps its share of a shared port. */
+function stoppedText(silent_ms: number): string {
+  return `it is stopped, and said nothing for ${Math.round(silent_ms)} ms`;
 }
 
 /** Cuts bytes into lines; one longer than the limit is cut too. */

@@ -6,6 +6,7 @@ import { frameLimitBytes, type Progress } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import { joinParent, type ParentLine } from "../runtime/child.ts";
 import type { SupervisorSpec } from "../runtime/child-spec.ts";
+import { epochOf } from "../runtime/lease-epoch.ts";
 import type { Message } from "../runtime/message.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { joinNode } from "../runtime/remote/node.ts";
@@ -54,6 +55,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     transports: [unixTransport(capabilities.net, limits)],
     listen: `unix:${boot.run_folder}/${node}-${capabilities.spawn.pid}.sock`,
     codecs,
+    lease_epoch: epochOf(env),
   });
   const line = await joinParent(remote, env, (why) => exit(1, why));
   const paths = boot.role === "worker" ? workerPaths : frontendPaths;

@@ -12,6 +12,8 @@ export type Candidate = {
   in_flight: number;
   /** The worker's own last word, counting every router's requests. */
   load: WorkerLoad | undefined;
+  /** When it last reported; undefined before its first report. */
+  heard_ms: number | undefined;
   /** `in_flight` when `load` came: the difference is what the worker has not reported yet. */
   in_flight_at_load: number;
   /** Its connection broke or an answer lost it; nothing goes there until it is heard of again. */
@@ -31,6 +33,7 @@ export function newCandidate(record: WorkerRecord): Candidate {
     record,
     in_flight: 0,
     load: undefined,
+    heard_ms: undefined,
     in_flight_at_load: 0,
     suspect: false,
   };

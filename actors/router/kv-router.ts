@@ -119,6 +119,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         break;
       case "workers_changed":
       case "subscribe_again":
+      case "look_round":
         this.watch.receive(message);
         break;
       case "wait_over":

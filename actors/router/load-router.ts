@@ -50,6 +50,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
         break;
       case "workers_changed":
       case "subscribe_again":
+      case "look_round":
         this.watch.receive(message);
         break;
       case "wait_over":

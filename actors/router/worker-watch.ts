@@ -2,13 +2,13 @@
  * The workers as every router lives with them: known from the registry, asked for their load,
  * monitored, and not trusted for a while when a connection to them broke.
  *
- *   registry ── up ──▶ trusted ── Down, or an answer lost there ──▶ suspect
- *                         ▲ ────────── heard of again ───────────────┘ │
- *   registry ── gone ─────┴────────────────────────────────────────────┴──▶ forgotten
+ *   registry ── up ──▶ trusted ── Down, silence, or an answer lost there ──▶ suspect
+ *                         ▲ ────────── heard of again ────────────────────────┘ │
+ *   registry ── gone ─────┴─────────────────────────────────────────────────────┴──▶ forgotten
  */
 import type { SubscribeLoad, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import type { Down } from "../../runtime/actor.ts";
-import type { Timer } from "../../runtime/capabilities.ts";
+import type { Clock, Timer } from "../../runtime/capabilities.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { ActorSystem } from "../../runtime/system.ts";
@@ -19,7 +19,8 @@ import { WorkerSet } from "./worker-set.ts";
 /** Told to the router itself; `receive` takes them. */
 export type WatchMessage =
   | { readonly kind: "workers_changed"; readonly change: WorkersChange }
-  | { readonly kind: "subscribe_again"; readonly candidate: Candidate };
+  | { readonly kind: "subscribe_again"; readonly candidate: Candidate }
+  | { readonly kind: "look_round" };
 
 /** What becomes of workers, for a router that keeps more of them than the set. */
 export interface WorkerListener {
@@ -38,10 +39,14 @@ export interface WatchContext {
   readonly system: ActorSystem;
   monitor(ref: Ref): number;
   demonitor(monitor: number): void;
+  readonly clock: Clock;
   after(delay_ms: number, message: WatchMessage): Timer;
 }
 
 const SUBSCRIBE_AGAIN_MS = 1_000;
+const LOOK_ROUND_MS = 500;
+/** A worker reports at least every second: one that missed two reports is not trusted. */
+const SILENT_MS = 2_500;
 
 export class WorkerWatch {
   readonly workers = new WorkerSet();
@@ -50,11 +55,14 @@ export class WorkerWatch {
   /** By the number of our monitor on it. */
   private readonly monitored = new Map<number, Candidate>();
   private readonly unwatch: () => void;
+  private looked_ms: number;
 
   constructor(ctx: WatchContext, watch: WatchWorkers, listener: WorkerListener) {
     this.ctx = ctx;
     this.listener = listener;
     this.unwatch = watch((change) => ctx.self.tell({ kind: "workers_changed", change }));
+    this.looked_ms = ctx.clock.now_ms();
+    ctx.after(LOOK_ROUND_MS, { kind: "look_round" });
   }
 
   stop(): void {
@@ -63,11 +71,14 @@ export class WorkerWatch {
 
   receive(message: WatchMessage): void {
     if (message.kind === "workers_changed") this.onChange(message.change);
+    else if (message.kind === "look_round") this.lookRound();
     else this.onSubscribeAgain(message.candidate);
   }
 
   /** News from a worker also says that it lives. */
   loaded(load: WorkerLoad): void {
+    const known = this.workers.get(load.worker);
+    if (known !== undefined) known.heard_ms = this.ctx.clock.now_ms();
     if (!this.workers.report(load)) return;
     this.listener.trusted?.(this.workers.get(load.worker)!);
     this.listener.changed();
@@ -88,6 +99,20 @@ export class WorkerWatch {
     candidate.suspect = true;
     this.listener.suspected?.(candidate);
     this.ctx.after(SUBSCRIBE_AGAIN_MS, { kind: "subscribe_again", candidate });
+  }
+
+  /** A frozen process keeps its connections, and the last it said of its load looks inviting. */
+  private lookRound(): void {
+    const now_ms = this.ctx.clock.now_ms();
+    const slept_ms = now_ms - this.looked_ms - LOOK_ROUND_MS;
+    this.looked_ms = now_ms;
+    for (const candidate of this.workers.all()) {
+      const { heard_ms } = candidate;
+      // What came while we slept ourselves still waits to be read.
+      if (heard_ms !== undefined && slept_ms > LOOK_ROUND_MS) candidate.heard_ms = now_ms;
+      else if (heard_ms !== undefined && now_ms - heard_ms > SILENT_MS) this.suspect(candidate);
+    }
+    this.ctx.after(LOOK_ROUND_MS, { kind: "look_round" });
   }
 
   private onChange(change: WorkersChange): void {

@@ -47,9 +47,9 @@ export async function runCanary(
 }
 
 /** Real answers get handles from 1. */
-const CANARY_HANDLE = 0;
+export const CANARY_HANDLE = 0;
 
-function canaryRequest(options: CanaryOptions): EngineRequest {
+export function canaryRequest(options: CanaryOptions): EngineRequest {
   return {
     handle: CANARY_HANDLE,
     tokens: options.prompt,

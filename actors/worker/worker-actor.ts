@@ -23,6 +23,7 @@ import { AnswerDesk, type DeskMessage } from "./answer-desk.ts";
 import { runCanary } from "./canary.ts";
 import { HAND_OVER_AGAIN_MS } from "./draining.ts";
 import { type EmbedJob, EmbedJobs } from "./embed-jobs.ts";
+import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { engineRequests, isWellFormed } from "./engine-request.ts";
 import { KvPublisher } from "./kv-publisher.ts";
 import { LoadPublisher } from "./load-publisher.ts";
@@ -32,6 +33,7 @@ import { WorkerMetrics } from "./worker-metrics.ts";
 type Own =
   | { readonly kind: "engine_pass" }
   | DeskMessage
+  | { readonly kind: "engine_look" }
   | { readonly kind: "embed_late"; readonly job: EmbedJob }
   | { readonly kind: "drain_look" }
   | { readonly kind: "drain_late" };
@@ -51,6 +53,7 @@ const EVENTS_A_PASS = 4_096;
  */
 const GATHER_MS = 0.5;
 const GATHER_STEPS = 8;
+const ENGINE_LOOK_MS = 1_000;
 /** How soon a batch that a full outbound queue refused is tried again. */
 const RESEND_MS = 5;
 
@@ -60,6 +63,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private model!: WorkerModel;
   private load!: LoadPublisher;
   private kv!: KvPublisher;
+  private health!: EngineHealth;
+  private stuck = false;
   private meter!: BlockMeter;
   private metrics!: WorkerMetrics;
   private readonly answers: AnswerDesk;
@@ -110,6 +115,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       await this.engine.close();
       throw error;
     }
+    const { health = healthDefaults, canary } = this.options;
+    this.health = new EngineHealth(this.engine, canary, health, this.ctx.clock.now_ms());
+    this.ctx.every(ENGINE_LOOK_MS, { kind: "engine_look" });
     // From here on, since loading a model may block and harms nobody.
     this.meter = watchEventLoop(this.ctx.clock);
     this.metrics = new WorkerMetrics(this.ctx.system.metrics, worker, this.model.card.name, {
@@ -138,6 +146,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         if (this.pass_timer !== undefined) this.ctx.cancel(this.pass_timer);
         this.pass_timer = undefined;
         this.pass();
+        break;
+      case "engine_look":
+        this.lookAtEngine();
         break;
       case "cancel":
         this.cancelAll(this.answers.cancel(message));
@@ -380,6 +391,15 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     for (const port of ports.splice(0)) port.reply(drained);
   }
 
+  private lookAtEngine(): void {
+    try {
+      if (this.health.look(this.ctx.clock.now_ms())) this.wake();
+    } catch (error) {
+      this.stuck = error instanceof EngineStuckError;
+      throw error;
+    }
+  }
+
   /** The engine has something to do, or to say: a pass follows the messages already waiting. */
   private wake(): void {
     if (this.pass_queued) return;
@@ -431,6 +451,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private record(events: readonly EngineEvent[]): boolean {
     let urgent = false;
     for (const event of events) {
+      if (this.health.took(event)) continue;
       if (event.kind === "embedding" || this.embeds.has(event.handle)) {
         this.cancelAll(this.embeds.record(event));
         if (this.drain !== undefined && this.isIdle) this.endDrain();
@@ -500,7 +521,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.metrics.remove();
     this.load.stop();
     this.kv.stop();
-    await this.engine.close();
+    // One that makes no step would not end either; its process takes it along.
+    if (!this.stuck) await this.engine.close();
   }
 
   override inspect(): Snapshot {
@@ -516,6 +538,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       subscribers: this.load.subscriber_count,
       kv_subscribers: this.kv.subscriber_count,
       kv_blocks: this.kv.blocks,
+      canaries_total: this.health.canaries_total,
       ...load,
     };
   }

@@ -13,9 +13,11 @@
 import type { ModelCard, WorkerRecord } from "../../proto/index.ts";
 import type { Engine, EngineDescription } from "../engine/engine.ts";
 import type { CanaryOptions } from "./canary.ts";
+import type { HealthLimits } from "./engine-health.ts";
 import type { KeepLimits } from "./kept-answers.ts";
 
 export { CanaryError, type CanaryOptions } from "./canary.ts";
+export { EngineStuckError, type HealthLimits } from "./engine-health.ts";
 export { WorkerActor } from "./worker-actor.ts";
 
 /** The registry, as a worker needs it; a record also goes when its lease or its process does. */
@@ -47,6 +49,8 @@ export type WorkerOptions = {
   readonly canary: CanaryOptions;
   readonly registry: WorkerRegistry;
   readonly progress: (progress: StartProgress) => void;
+  /** When an engine counts as stuck. */
+  readonly health?: HealthLimits;
   /** Answers held at once, made ones that wait for a slow consumer included. Default 4,096. */
   readonly answers_max?: number;
   readonly keep?: Partial<KeepOptions>;

@@ -1,4 +1,5 @@
 /** Real OS processes. A child dies with its parent, however that one ends. */
+import { readFileSync } from "node:fs";
 import type { ChildProcess, Spawn, SpawnOptions } from "../capabilities.ts";
 
 export class SpawnError extends Error {
@@ -43,10 +44,20 @@ function start(options: SpawnOptions): ChildProcess {
       kill: (signal) => {
         if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       },
+      stopped: () => isStopped(child.pid),
     };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new SpawnError(`cannot start "${command.join(" ")}": ${why}`);
+  }
+}
+
+/** Linux says so in a file, whose second field is the program's name in brackets. */
+function isStopped(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) [Tt] /s.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return false;
   }
 }
 

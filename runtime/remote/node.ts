@@ -28,6 +28,8 @@ export type RemoteOptions = {
   readonly lease_epoch?: number;
   /** A peer hears from us at least this often. 500. */
   readonly heartbeat_ms?: number;
+  /** A peer that was silent for so long is looked at more closely. Two heartbeats. */
+  readonly doubt_after_ms?: number;
   /** A peer that was silent for so long counts as dead. 5,000. */
   readonly suspect_after_ms?: number;
   /** For the link and its handshake together. 2,000. */
@@ -50,6 +52,8 @@ export type PeerInfo = {
 
 export type PeerEvent =
   | { readonly kind: "up"; readonly identity: Identity }
+  /** At each heartbeat while it says nothing. */
+  | { readonly kind: "silent"; readonly node: string; readonly silent_ms: number }
   | { readonly kind: "lost"; readonly node: string; readonly why: string };
 
 /** After a dial that failed, messages to that address fail at once for so long. */
@@ -64,6 +68,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   readonly #transports: readonly Transport[];
   readonly #connect_timeout_ms: number;
   readonly #heartbeat_ms: number;
+  readonly #doubt_after_ms: number;
   readonly #suspect_after_ms: number;
   readonly #clock: Clock;
   readonly #all = new Set<Connection>();
@@ -82,6 +87,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     this.#transports = options.transports;
     this.#connect_timeout_ms = options.connect_timeout_ms ?? 2_000;
     this.#heartbeat_ms = options.heartbeat_ms ?? 500;
+    this.#doubt_after_ms = options.doubt_after_ms ?? 2 * this.#heartbeat_ms;
     this.#suspect_after_ms = options.suspect_after_ms ?? 5_000;
     this.#clock = system.capabilities.clock;
     this.limits = {
@@ -312,9 +318,15 @@ export class RemoteNode implements ConnectionHost, PeerSource {
         connection.close(`nothing heard for ${Math.round(silent_ms)} ms`);
       } else {
         peer.beat(now_ms);
+        if (silent_ms > this.#doubt_after_ms) this.#silent(connection, silent_ms);
       }
     }
     if (!this.#closed) this.#armBeat();
+  }
+
+  #silent({ node }: Connection, silent_ms: number): void {
+    if (node === undefined) return;
+    for (const listener of this.#listeners) listener({ kind: "silent", node, silent_ms });
   }
 }
 

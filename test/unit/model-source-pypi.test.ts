@@ -118,7 +118,7 @@ test("the index that pip itself is configured with", async () => {
       const help = `  -i, --index-url <url>       Base URL of the index (default ${index.url}). More.\n`;
       options.onStdout?.(new TextEncoder().encode(help));
       queueMicrotask(() => options.onExit({ code: 0, signal: null }));
-      return { pid: 2, kill: () => undefined };
+      return { pid: 2, kill: () => undefined, stopped: () => false };
     },
   };
   expect(await bytesOf({ ...made, world: { ...made.world, spawn } }, `pypi:${NAME}`)).toEqual(

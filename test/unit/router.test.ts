@@ -232,6 +232,29 @@ test("a suspect that is heard of again is a worker again", async () => {
   await close();
 });
 
+test("a worker that missed two of its reports gets nothing until it is heard of again", async () => {
+  const { clock, up, spawnWorker, sources, ask, close } = await setUp();
+  up(spawnWorker("a"));
+  up(spawnWorker("b"));
+  await clock.advance(1);
+  for (const [worker, running] of [
+    ["a", 0],
+    ["b", 5],
+  ] as const) {
+    sources.get(worker)?.subscriber?.tell(loadOf(worker, running));
+  }
+  // b goes on reporting; a, which looks idle, has frozen.
+  for (let second = 0; second < 3; second++) {
+    await clock.advance(1_000);
+    sources.get("b")?.subscriber?.tell(loadOf("b", 5));
+  }
+  expect(await ask("r1")).toMatchObject({ worker: "b" });
+  sources.get("a")?.subscriber?.tell(loadOf("a", 0));
+  await clock.advance(1);
+  expect(await ask("r2")).toMatchObject({ worker: "a" });
+  await close();
+});
+
 test("when every worker has refused a request, it does not wait for them", async () => {
   const { up, spawnWorker, ask, close } = await setUp();
   const record = spawnWorker("a");

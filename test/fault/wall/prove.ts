@@ -53,12 +53,12 @@ process.exit(failed.length === 0 ? 0 : 1);
 
 function choose(only: string | undefined): readonly Row[] {
   if (only === undefined) return rows.filter((row) => row.on_demand !== true);
-  const names = only.split(",");
-  const exact = rows.filter((row) => names.includes(row.name));
-  const found =
-    exact.length > 0 ? exact : rows.filter((row) => names.some((n) => row.name.startsWith(n)));
-  if (found.length > 0) return found;
-  return wrong(`there is no row "${only}"; --list shows them`);
+  const found = only.split(",").flatMap((name) => {
+    const exact = rows.filter((row) => row.name === name);
+    const begun = exact.length > 0 ? exact : rows.filter((row) => row.name.startsWith(name));
+    return begun.length > 0 ? begun : wrong(`there is no row "${name}"; --list shows them`);
+  });
+  return rows.filter((row) => found.includes(row));
 }
 
 function readArgs() {

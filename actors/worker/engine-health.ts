@@ -1,0 +1,90 @@
+/**
+ * Whether an engine still works, by one rule: with work it makes steps. An idle one is given work
+ * from time to time (a canary of one token), so that an engine which is stuck is noticed before
+ * the next request is, and its process replaced.
+ *
+ *   idle ── for a while ──▶ canary ── made ──▶ idle
+ *     work, and no step for too long ──▶ EngineStuckError: the worker ends, its slot starts another
+ */
+import type { Engine, EngineEvent } from "../engine/engine.ts";
+import { CANARY_HANDLE, CanaryError, type CanaryOptions, canaryRequest } from "./canary.ts";
+
+export type HealthLimits = {
+  /** A canary is made after so long without work. */
+  readonly idle_ms: number;
+  /** With work and without a step for so long it counts as stuck: longer than any one step. */
+  readonly stuck_ms: number;
+};
+
+export const healthDefaults: HealthLimits = { idle_ms: 10_000, stuck_ms: 30_000 };
+
+export class EngineStuckError extends Error {
+  readonly code = "engine_stuck";
+  override readonly name = "EngineStuckError";
+}
+
+/** We were not running ourselves when looks are further apart than this. */
+const SLEPT_MS = 5_000;
+
+export class EngineHealth {
+  canaries_total = 0;
+  private readonly engine: Engine;
+  private readonly canary: CanaryOptions;
+  private readonly limits: HealthLimits;
+  private probing = false;
+  private steps: number;
+  /** When it last made a step, or had nothing to do. */
+  private well_ms: number;
+  /** When it last had work. */
+  private worked_ms: number;
+  private looked_ms: number;
+
+  constructor(engine: Engine, canary: CanaryOptions, limits: HealthLimits, now_ms: number) {
+    this.engine = engine;
+    this.canary = { ...canary, max_tokens: 1 };
+    this.limits = limits;
+    this.steps = engine.stats().steps_total;
+    this.well_ms = now_ms;
+    this.worked_ms = now_ms;
+    this.looked_ms = now_ms;
+  }
+
+  /** Once a second or so. True: a canary was submitted. Throws when the engine is not well. */
+  look(now_ms: number): boolean {
+    const { running, waiting, steps_total } = this.engine.stats();
+    const slept = now_ms - this.looked_ms > SLEPT_MS;
+    this.looked_ms = now_ms;
+    const has_work = this.probing || running + waiting > 0;
+    if (!has_work || slept || steps_total !== this.steps) this.well_ms = now_ms;
+    this.steps = steps_total;
+    if (has_work) {
+      this.worked_ms = now_ms;
+      this.checkStuck(now_ms);
+      return false;
+    }
+    if (now_ms - this.worked_ms < this.limits.idle_ms) return false;
+    const refusal = this.engine.submit(canaryRequest(this.canary));
+    if (refusal !== undefined) throw new CanaryError(`a canary was refused: ${refusal.message}`);
+    this.probing = true;
+    this.worked_ms = now_ms;
+    this.canaries_total++;
+    return true;
+  }
+
+  /** True when the event was the canary's. Throws when that failed. */
+  took(event: EngineEvent): boolean {
+    if (event.handle !== CANARY_HANDLE) return false;
+    if (event.kind !== "finished") return true;
+    this.probing = false;
+    if (event.reason === "length") return true;
+    throw new CanaryError(`a canary failed: ${event.error ?? `it ended with "${event.reason}"`}`);
+  }
+
+  private checkStuck(now_ms: number): void {
+    const still_ms = now_ms - this.well_ms;
+    if (still_ms < this.limits.stuck_ms) return;
+    const what = this.probing ? "a canary" : "answers to make";
+    const still_s = Math.round(still_ms / 1_000);
+    throw new EngineStuckError(`the engine has ${what} and made no step for ${still_s} s`);
+  }
+}
