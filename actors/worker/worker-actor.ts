@@ -130,13 +130,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   override receive(message: WorkerMessage | Own): void {
     switch (message.kind) {
-      case "generate": {
-        const answer = this.admit(message);
-        if (answer.kind === "accepted") this.metrics.taken();
-        else this.metrics.refused(answer.code);
-        this.ctx.reply(answer);
+      case "generate":
+        this.onGenerate(message);
         break;
-      }
       case "credit":
         this.answers.credit(message);
         this.flush();
@@ -219,6 +215,13 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         this.endDrain();
         break;
     }
+  }
+
+  private onGenerate(message: Generate): void {
+    const answer = this.admit(message);
+    if (answer.kind === "accepted") this.metrics.taken();
+    else this.metrics.refused(answer.code);
+    this.ctx.reply(answer);
   }
 
   private admit(generate: Generate): Accepted | Refused {
