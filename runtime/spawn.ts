@@ -86,12 +86,15 @@ export class ProcessActor extends Actor<ProcessMessage> {
         resolve();
       };
       const line = this.#openLine(ready);
+      const epoch = nextEpoch(this.ctx.system);
       const ended = (why: string): void => {
         fail(why);
         this.ctx.self.tell({ kind: "process_ended", why });
       };
       this.#unlisten = remote.onPeer((event) => {
-        if (event.kind === "up" || event.node !== node) return;
+        // Of an earlier life of this node the end may still be on its way.
+        const { node: name, lease_epoch } = event.identity;
+        if (event.kind === "up" || name !== node || lease_epoch !== epoch) return;
         if (event.kind === "lost") ended(event.why);
         else if (this.#process?.stopped()) ended(stoppedText(event.silent_ms));
       });
@@ -102,7 +105,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
           ...this.#spec.env,
           TROUPE_NODE: node,
           [lineVariable]: parent,
-          [epochVariable]: String(nextEpoch(this.ctx.system)),
+          [epochVariable]: String(epoch),
         },
         onStderr: lines((text) => this.#line(text)),
         onExit: (exit) => {

@@ -33,8 +33,8 @@ export function processSlot(options: SlotOptions): ChildSpec {
     id: node,
     kind: "supervisor",
     role: "process-slot",
-    // Past its intensity it is gone for good; the crash report says so.
-    restart: "temporary",
+    // Past its intensity it is gone for good, and the crash report says so; a crash is not that.
+    restart: "transient",
     start: supervisor({
       strategy: "one_for_one",
       intensity,

@@ -43,6 +43,6 @@ function slots(id: string): ChildSpec {
   return {
     id,
     kind: "supervisor",
-    start: supervisor({ strategy: "dynamic", children: [] }),
+    start: supervisor({ strategy: "dynamic", intensity: 5, period_ms: 10_000, children: [] }),
   };
 }

@@ -18,7 +18,7 @@ import type { Ref } from "../runtime/ref.ts";
 import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
 import type { Scheduler } from "../runtime/scheduler.ts";
 import { runShutdown } from "../runtime/shutdown.ts";
-import { type SupervisorMessage, supervisor } from "../runtime/supervisor.ts";
+import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import { unixTransport } from "../runtime/transport/unix.ts";
 import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
@@ -28,6 +28,7 @@ import { faultName, rootPaths } from "./paths.ts";
 import { processSlot } from "./process-slot.ts";
 import { rootTree } from "./root-tree.ts";
 import { type ModelSetting, type Settings, SettingsError } from "./settings/settings.ts";
+import { Slots } from "./slots.ts";
 
 export type RootWorld = {
   readonly capabilities: Capabilities;
@@ -117,6 +118,8 @@ class RunningRoot implements Root {
   inspector_port = 0;
   readonly lost: Promise<string>;
   readonly #discovery: Discovery;
+  readonly #workers: Slots;
+  readonly #frontends: Slots;
   /** What children said when they could not start, newest last. */
   readonly #fatal: string[] = [];
   readonly #serving = new Set<string>();
@@ -132,6 +135,8 @@ class RunningRoot implements Root {
   ) {
     this.host = settings.host;
     this.#discovery = new Discovery(system, remote.address, namespace, rootPaths.top);
+    this.#workers = new Slots(system, rootPaths.workers, budgets.ready_ms);
+    this.#frontends = new Slots(system, rootPaths.frontends, budgets.ready_ms);
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
     });
@@ -157,6 +162,8 @@ class RunningRoot implements Root {
     const own = system.lookup(rootPaths.inspector);
     if (own === undefined) throw new Error("the root's inspector did not start");
     await this.#discovery.register(keys.process("root"), new Uint8Array(0), own);
+    this.#workers.watch();
+    this.#frontends.watch();
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);
     this.world.status("waiting for the frontends to know the model");
@@ -164,7 +171,7 @@ class RunningRoot implements Root {
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#leave();
     const drain_ms = this.settings.drain_timeout_ms;
     let drained: Promise<void> = Promise.resolve();
     await runShutdown(
@@ -198,9 +205,15 @@ class RunningRoot implements Root {
 
   /** After a failed start. */
   async dismantle(): Promise<void> {
-    this.#stopping = true;
+    this.#leave();
     await this.system.shutdown();
     await this.remote.close();
+  }
+
+  #leave(): void {
+    this.#stopping = true;
+    this.#workers.close();
+    this.#frontends.close();
   }
 
   async #startChildren(models: readonly FoundModel[]): Promise<void> {
@@ -215,21 +228,14 @@ class RunningRoot implements Root {
     );
     this.world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
     const starts = [
-      ...workers.map((spec) => this.#startSlot(rootPaths.workers, spec)),
-      ...frontends.map((spec) => this.#startSlot(rootPaths.frontends, spec)),
+      ...workers.map((spec) => this.#workers.start(spec)),
+      ...frontends.map((spec) => this.#frontends.start(spec)),
     ];
     const results = await Promise.allSettled(starts);
     const failed = results.find((result) => result.status === "rejected");
     if (failed === undefined) return;
     const said = this.#fatal.at(-1);
     throw new SettingsError(said ?? `a process could not start: ${String(failed.reason)}`);
-  }
-
-  async #startSlot(parent: string, spec: ChildSpec): Promise<void> {
-    const ref = this.system.lookup(parent) as Ref<SupervisorMessage> | undefined;
-    if (ref === undefined) throw new Error(`there is no ${parent}`);
-    const message = { kind: "start_child", spec } as const;
-    await this.system.ask(ref, message, { deadline_ms: budgets.ready_ms });
   }
 
   #slot(node: string, boot: Boot): ChildSpec {

@@ -53,8 +53,8 @@ export type PeerInfo = {
 export type PeerEvent =
   | { readonly kind: "up"; readonly identity: Identity }
   /** At each heartbeat while it says nothing. */
-  | { readonly kind: "silent"; readonly node: string; readonly silent_ms: number }
-  | { readonly kind: "lost"; readonly node: string; readonly why: string };
+  | { readonly kind: "silent"; readonly identity: Identity; readonly silent_ms: number }
+  | { readonly kind: "lost"; readonly identity: Identity; readonly why: string };
 
 /** After a dial that failed, messages to that address fail at once for so long. */
 const redialAfter_ms = 100;
@@ -254,8 +254,9 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     const { node } = connection;
     if (node === undefined) return;
     if (this.#byNode.get(node) === connection) this.#byNode.delete(node);
-    if (connection.peer.identity === undefined) return;
-    for (const listener of this.#listeners) listener({ kind: "lost", node, why });
+    const { identity } = connection.peer;
+    if (identity === undefined) return;
+    for (const listener of this.#listeners) listener({ kind: "lost", identity, why });
   }
 
   // ---- inside --------------------------------------------------------------------------------
@@ -324,9 +325,10 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     if (!this.#closed) this.#armBeat();
   }
 
-  #silent({ node }: Connection, silent_ms: number): void {
-    if (node === undefined) return;
-    for (const listener of this.#listeners) listener({ kind: "silent", node, silent_ms });
+  #silent({ peer }: Connection, silent_ms: number): void {
+    const { identity } = peer;
+    if (identity === undefined) return;
+    for (const listener of this.#listeners) listener({ kind: "silent", identity, silent_ms });
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a person may do to an actor over the inspector, in a real cluster. */
 import { expect, test } from "bun:test";
-import { type Cluster, startCluster, tree, until } from "../support/cluster.ts";
+import { type Cluster, pidsOf, startCluster, tree, until } from "../support/cluster.ts";
 
 const post = (cluster: Cluster, id: string, action: string, headers: Record<string, string> = {}) =>
   fetch(`${cluster.inspector}/api/actors/${id}/${action}`, { method: "POST", headers });
@@ -17,6 +17,26 @@ test("an actor that is killed is restarted, whichever process it lives in", asyn
     await until(`${path} to be back`, 5_000, async () => {
       const now = await find(cluster, path);
       return now !== undefined && now.restarts > (before?.restarts ?? 0) && now.state === "running";
+    });
+  }
+}, 60_000);
+
+test("a supervisor that is killed comes back with its processes", async () => {
+  await using cluster = await startCluster(["--engine", "echo", "--workers", "2"]);
+  for (const path of ["/cluster/workers/worker-1", "/cluster/workers", "/cluster/frontends"]) {
+    const role = path === "/cluster/frontends" ? "frontend" : "worker";
+    const old = (await pidsOf(cluster, role)).sort();
+    const killed = path === "/cluster/workers/worker-1" ? 1 : old.length;
+    const response = await post(cluster, encodeURIComponent(`root${path}`), "kill");
+    expect([path, response.status]).toEqual([path, 200]);
+    await until(`the processes below ${path} to be replaced`, 10_000, async () => {
+      const now = await pidsOf(cluster, role);
+      const replaced = now.filter((pid) => pid > 0 && !old.includes(pid));
+      return now.length === old.length && replaced.length === killed;
+    });
+    await until("it to serve", 10_000, async () => {
+      const response = await fetch(`${cluster.url}/health`).catch(() => undefined);
+      return response?.status === 200;
     });
   }
 }, 60_000);

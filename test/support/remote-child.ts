@@ -7,6 +7,7 @@ import { Actor } from "../../runtime/actor.ts";
 import type { Capabilities } from "../../runtime/capabilities.ts";
 import { joinParent } from "../../runtime/child.ts";
 import { CodecTable, protoCodecs } from "../../runtime/codec.ts";
+import { epochOf } from "../../runtime/lease-epoch.ts";
 import type { Ask, Message } from "../../runtime/message.ts";
 import { realCapabilities } from "../../runtime/real/capabilities.ts";
 import { onChildStop } from "../../runtime/real/signals.ts";
@@ -99,7 +100,7 @@ class Subject extends Actor<TestMessage> {
 
 if (import.meta.main) {
   const node = process.env["TROUPE_NODE"] ?? "child";
-  const { system, remote } = await joinUnix(node, undefined);
+  const { system, remote } = await joinUnix(node, undefined, { lease_epoch: epochOf(process.env) });
   const line = await joinParent(remote, process.env, () => process.exit(0));
   onChildStop(() => {
     if (process.env["TEST_DEAF"] === "1") return;

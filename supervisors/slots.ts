@@ -1,0 +1,68 @@
+/**
+ * The process slots below one dynamic supervisor. They come while the cluster starts, all at once,
+ * so a supervisor that crashed comes back without them: then they are started again.
+ */
+import type { ChildSpec } from "../runtime/child-spec.ts";
+import type { Ref } from "../runtime/ref.ts";
+import type { SupervisorMessage } from "../runtime/supervisor.ts";
+import type { ActorSystem } from "../runtime/system.ts";
+
+/** How often a supervisor that is between two lives is looked for. */
+const look_ms = 20;
+
+export class Slots {
+  readonly #system: ActorSystem;
+  readonly #path: string;
+  readonly #ready_ms: number;
+  readonly #specs: ChildSpec[] = [];
+  #closed = false;
+
+  /** @param path of the supervisor @param ready_ms budget of one slot's start */
+  constructor(system: ActorSystem, path: string, ready_ms: number) {
+    this.#system = system;
+    this.#path = path;
+    this.#ready_ms = ready_ms;
+  }
+
+  /** Once its supervisor runs: from then on it is watched. */
+  watch(): void {
+    this.#system.onDown(this.#supervisor(), () => this.#again());
+  }
+
+  /** Resolves when the slot's process is ready; rejects with AskError when it cannot start. */
+  async start(spec: ChildSpec): Promise<void> {
+    this.#specs.push(spec);
+    await this.#start(spec);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #start(spec: ChildSpec): Promise<void> {
+    const message = { kind: "start_child", spec } as const;
+    await this.#system.ask(this.#supervisor(), message, { deadline_ms: this.#ready_ms });
+  }
+
+  #supervisor(): Ref<SupervisorMessage> {
+    const ref = this.#system.lookup(this.#path);
+    if (ref === undefined) throw new Error(`there is no ${this.#path}`);
+    return ref as Ref<SupervisorMessage>;
+  }
+
+  #again(): void {
+    const { clock, log } = this.#system.capabilities;
+    if (this.#closed) return;
+    if (this.#system.lookup(this.#path) === undefined) {
+      clock.after(look_ms, () => this.#again());
+      return;
+    }
+    this.watch();
+    for (const spec of this.#specs) {
+      this.#start(spec).catch((error: unknown) => {
+        if (this.#closed) return;
+        log.log("error", `${spec.id} does not start again`, { error: String(error) });
+      });
+    }
+  }
+}
