@@ -26,7 +26,8 @@ export class Slots {
 
   /** Once its supervisor runs: from then on it is watched. */
   watch(): void {
-    this.#system.onDown(this.#supervisor(), () => this.#again());
+    const supervisor = this.#supervisor();
+    this.#system.onDown(supervisor, () => this.#again(supervisor));
   }
 
   /** Resolves when the slot's process is ready; rejects with AskError when it cannot start. */
@@ -50,11 +51,13 @@ export class Slots {
     return ref as Ref<SupervisorMessage>;
   }
 
-  #again(): void {
+  /** `dead` keeps its path until everybody was told of its end. */
+  #again(dead: Ref<SupervisorMessage>): void {
     const { clock, log } = this.#system.capabilities;
     if (this.#closed) return;
-    if (this.#system.lookup(this.#path) === undefined) {
-      clock.after(look_ms, () => this.#again());
+    const now = this.#system.lookup(this.#path);
+    if (now === undefined || now === dead) {
+      clock.after(look_ms, () => this.#again(dead));
       return;
     }
     this.watch();
