@@ -32,7 +32,7 @@ export type Row = {
 export type Figures = Readonly<Record<string, number | string>>;
 
 export type RowResult = Tally & {
-  /** What did not hold beside the requests: a process left, an orphan, a service that stays away. */
+  /** What did not hold beside the requests: a process left, an orphan, a service that is gone. */
   readonly problems: readonly string[];
   /** More figures of this row, units last in their names. */
   readonly figures: Figures;
