@@ -14,6 +14,7 @@ type Family = {
 };
 
 interface Series {
+  readonly current: number;
   lines(name: string, labels: string): string[];
 }
 
@@ -24,6 +25,10 @@ export class Counter implements Series {
   add(by = 1): void {
     if (!(by >= 0)) throw new RangeError(`a counter only goes up, not by ${by}`);
     this.value += by;
+  }
+
+  get current(): number {
+    return this.value;
   }
 
   lines(name: string, labels: string): string[] {
@@ -44,8 +49,12 @@ export class Gauge implements Series {
     this.value = value;
   }
 
+  get current(): number {
+    return this.#read?.() ?? this.value;
+  }
+
   lines(name: string, labels: string): string[] {
-    return [`${name}${braced(labels)} ${number(this.#read?.() ?? this.value)}`];
+    return [`${name}${braced(labels)} ${number(this.current)}`];
   }
 }
 
@@ -70,6 +79,10 @@ export class Histogram implements Series {
         return;
       }
     }
+  }
+
+  get current(): number {
+    return this.sum;
   }
 
   /** The value below which `share` (0 to 1) of the observations lie, interpolated in its bucket. */
@@ -131,6 +144,13 @@ export class Metrics {
   /** Takes one series away: a worker that is gone is not shown for ever. */
   remove(name: string, labels: Labels): boolean {
     return this.#families.get(name)?.series.delete(labelText(labels)) ?? false;
+  }
+
+  /** Sum over all series of a name; 0 when there is none. */
+  total(name: string): number {
+    let sum = 0;
+    for (const series of this.#families.get(name)?.series.values() ?? []) sum += series.current;
+    return sum;
   }
 
   /** Prometheus text, families and series in the order in which they came. */

@@ -13,6 +13,8 @@ type Common = {
   /** Where the registry listens. */
   readonly registry_address: string;
   readonly namespace: string;
+  /** What a process that is to stop gets to finish, or to hand over. */
+  readonly drain_timeout_ms: number;
   readonly cache_folder: string;
   /** Unpacked files of a compiled binary; empty in the source tree. */
   readonly assets_folder: string;

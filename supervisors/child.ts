@@ -2,7 +2,7 @@
 
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
 import type { FrontendMessage } from "../actors/frontend/frontend.ts";
-import { frameLimitBytes, type Progress } from "../proto/index.ts";
+import { type Drain, frameLimitBytes, type Progress } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import { joinParent, type ParentLine } from "../runtime/child.ts";
 import type { SupervisorSpec } from "../runtime/child-spec.ts";
@@ -14,7 +14,7 @@ import type { Scheduler } from "../runtime/scheduler.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import { unixTransport } from "../runtime/transport/unix.ts";
-import { type Boot, servingStage } from "./boot.ts";
+import { type Boot, servingStage, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { frontendTree } from "./frontend-tree.ts";
@@ -67,8 +67,10 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     if (!stopping) exit(1, `the ${boot.role}'s tree ended`);
   });
   world.onStop(() => {
+    if (stopping) return;
     stopping = true;
-    void system.shutdown(tree_budget_ms).then(() => exit(0, "stopped"));
+    const drained = boot.role === "worker" ? drainWorkers(boot, system) : Promise.resolve();
+    void drained.then(() => system.shutdown(tree_budget_ms)).then(() => exit(0, "stopped"));
   });
   const nothing = new Uint8Array(0);
   await discovery.register(keys.process(node), nothing, standing(system, paths.inspector));
@@ -80,6 +82,18 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   tellWhenServing(system, line);
 }
 
+/** New work goes elsewhere from here on, and what is long moves there too. */
+async function drainWorkers(boot: WorkerBoot, system: ActorSystem): Promise<void> {
+  const budget_ms = boot.drain_timeout_ms;
+  const drains = boot.workers.map((worker) => {
+    const ref = system.lookup(`${workerPaths.top}/${worker}`) as Ref<Drain> | undefined;
+    const options = { deadline_ms: budget_ms + drain_answer_ms };
+    return ref && system.ask(ref, { kind: "drain", budget_ms }, options);
+  });
+  await Promise.allSettled(drains);
+}
+
+const drain_answer_ms = 1_000;
 const look_period_ms = 10;
 
 /** The door knows a model once it has fetched its tokenizer from a worker. */
@@ -107,7 +121,11 @@ async function treeOf(
   const names = discovery.spec();
   switch (boot.role) {
     case "worker":
-      return workerTree(await workerWorld(boot, system, discovery, line, env), names);
+      return workerTree(
+        await workerWorld(boot, system, discovery, line, env),
+        names,
+        boot.drain_timeout_ms,
+      );
     case "frontend":
       return frontendTree(frontendWorld(boot, system, discovery), names);
   }

@@ -7,7 +7,7 @@ import {
   readOrigins,
 } from "../actors/frontend/frontend.ts";
 import type { KvPolicyOptions } from "../actors/router/router.ts";
-import { type AnswersMessage, startAnswerWith } from "../actors/stream/stream.ts";
+import { type AnswersMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { RouterMessage } from "../proto/index.ts";
 import type { Message } from "../runtime/message.ts";
 import type { Ref } from "../runtime/ref.ts";
@@ -28,11 +28,16 @@ export function frontendWorld(
   const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock));
   // undefined while it restarts: whoever asks tries again.
   const router = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
+  const embeddings = new Set<string>();
+  const isLive = (request: string) =>
+    embeddings.has(request) ||
+    system.lookup(`${frontendPaths.answers}/${streamNameOf(request)}`) !== undefined;
   return {
     router: {
       mode: boot.router_mode,
       watch: (listener) => discovery.watchWorkers(listener),
       policy: policyOf(boot.router),
+      isLive,
     },
     answers: {
       router,
@@ -50,7 +55,12 @@ export function frontendWorld(
         sink.failed({ code: "overloaded", status: 503, message: "restarting; try again" });
         return { tell: () => {} };
       },
-      startEmbedding: embedThrough({ system, router, resolve: (wire) => refOf(system, wire) }),
+      startEmbedding: embedThrough({
+        system,
+        router,
+        live: embeddings,
+        resolve: (wire) => refOf(system, wire),
+      }),
       resolve: (wire) => refOf(system, wire),
       settings: {
         api_keys: boot.api_keys,

@@ -239,7 +239,7 @@ class RunningRoot implements Root {
   }
 
   #slot(node: string, boot: Boot): ChildSpec {
-    const draining_ms = boot.role === "worker" ? 0 : 1_000;
+    const draining_ms = boot.role === "worker" ? boot.drain_timeout_ms : 1_000;
     return processSlot({
       node,
       boot,
@@ -281,6 +281,7 @@ class RunningRoot implements Root {
       log_level: this.settings.log_level,
       registry_address: this.remote.address,
       namespace,
+      drain_timeout_ms: this.settings.drain_timeout_ms,
       cache_folder: this.world.cache_folder,
       assets_folder: this.world.assets_folder,
     };

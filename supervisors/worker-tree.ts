@@ -16,13 +16,14 @@ import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
 export function workerTree(
   workers: readonly WorkerOptions[],
   discovery: ChildSpec,
+  drain_ms: number,
 ): SupervisorSpec {
   return {
     strategy: "one_for_one",
     intensity: 0,
     children: [
       discovery,
-      { id: "inspector", start: () => new ProcessInspector({ role: "worker" }) },
+      { id: "inspector", start: () => new ProcessInspector({ role: "worker", drain_ms }) },
       ...workers.map((options) => ({
         id: options.worker,
         role: "worker",

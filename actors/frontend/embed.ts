@@ -34,6 +34,8 @@ export type EmbedPeers = {
   readonly system: ActorSystem;
   /** The router of this process, as it is now; throws while it is between two lives. */
   readonly router: () => Ref<RouterMessage> | undefined;
+  /** Requests on their way; kept up to date here. */
+  readonly live: Set<string>;
   /** Finds the worker that a plan names. */
   readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
 };
@@ -60,12 +62,15 @@ class EmbedAttempt {
 
   async run(): Promise<Embeddings | Refused> {
     const { request } = this.#request;
+    this.#peers.live.add(request);
     try {
       return await this.#try();
     } catch (error) {
       if (!(error instanceof AskError)) throw error;
       const code = error.code === "deadline" ? "deadline" : "worker_lost";
       return refused(request, code, `The embedding failed: ${error.message}`);
+    } finally {
+      this.#peers.live.delete(request);
     }
   }
 

@@ -73,6 +73,8 @@ export class InspectorDoor extends Actor<Message> {
         );
         return new Response(text, { headers: { "content-type": prometheusText } });
       }
+      case "/api/orphans":
+        return json(orphansOf(await this.#processInfos()));
       default:
         return json({ error: `no ${pathname}; ${usage.trim()}` }, 404);
     }
@@ -85,7 +87,8 @@ export class InspectorDoor extends Actor<Message> {
     }
     const wish = readWish(pathname);
     if (wish === undefined) return json({ error: `no such action; ${usage.trim()}` }, 404);
-    const { node, path, action } = wish;
+    const { action } = wish;
+    const { node, path } = action === "drain" ? await this.#insideOf(wish) : wish;
     const owner = this.#options.processes().find((ref) => ref.address.node === node);
     if (owner === undefined) return json({ error: `there is no process ${node}` }, 404);
     const control = { kind: "control_actor", path, action } as const;
@@ -98,6 +101,19 @@ export class InspectorDoor extends Actor<Message> {
     } catch (error) {
       return json({ error: `${node} does not answer: ${(error as Error).message}` }, 503);
     }
+  }
+
+  /** A process is drained by what lives in it, so the wish goes there. */
+  async #insideOf(place: Place): Promise<Place> {
+    const owner = this.#options.processes().find((ref) => ref.address.node === place.node);
+    if (owner === undefined) return place;
+    const question = { kind: "get_snapshot", path: place.path } as const;
+    const answer = await this.ctx.system
+      .ask(owner, question, { deadline_ms: answer_deadline_ms })
+      .catch(() => undefined);
+    const { node, pid } = JSON.parse(answer?.json ?? "{}") ?? {};
+    const isProcess = typeof node === "string" && typeof pid === "number";
+    return isProcess ? { node, path: "" } : place;
   }
 
   async #trees(): Promise<Tree[]> {
@@ -118,9 +134,18 @@ export class InspectorDoor extends Actor<Message> {
   }
 }
 
-const usage = `Troupe's inspector: GET /api/tree, GET /api/processes, GET /metrics, \
-POST /api/actors/ID/{${controlActions.join(",")}}
+type Place = { readonly node: string; readonly path: string };
+
+const actions = [...controlActions, "drain"] as const;
+
+const usage = `Troupe's inspector: GET /api/tree, /api/processes, /api/orphans, /metrics, \
+POST /api/actors/ID/{${actions.join(",")}}
 `;
+
+function orphansOf(infos: readonly { readonly node: string; readonly orphans: number }[]) {
+  const processes = infos.map(({ node, orphans }) => ({ node, orphans }));
+  return { orphans: processes.reduce((sum, { orphans }) => sum + orphans, 0), processes };
+}
 
 const prometheusText = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -131,7 +156,7 @@ function readWish(pathname: string) {
   const found = /^\/api\/actors\/(.+)\/([a-z]+)$/.exec(pathname);
   const id = decoded(found?.[1] ?? "");
   const slash = id.indexOf("/");
-  const action = controlActions.find((name) => name === found?.[2]);
+  const action = actions.find((name) => name === found?.[2]);
   if (slash <= 0 || action === undefined) return undefined;
   return { node: id.slice(0, slash), path: id.slice(slash), action };
 }

@@ -2,17 +2,28 @@
 import type {
   ControlActor,
   ControlDone,
+  Drain,
   InspectMessage,
   Snapshot,
   Tree,
 } from "../../proto/index.ts";
 import { Actor } from "../../runtime/actor.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import { orphansIn } from "../../runtime/orphan-watch.ts";
+import type { Ref } from "../../runtime/ref.ts";
 import { controlActions } from "../../runtime/system.ts";
 
 export type ProcessInspectorOptions = {
   readonly role: string;
+  /** What an actor that is drained over the inspector gets to finish. Default 30,000. */
+  readonly drain_ms?: number;
 };
+
+const drainDefault_ms = 30_000;
+/** For the answer's way, beyond the budget. */
+const answer_ms = 1_000;
+/** Actors of these roles understand Drain. */
+const drainable: readonly string[] = ["worker", "frontend"];
 
 export class ProcessInspector extends Actor<InspectMessage> {
   readonly #options: ProcessInspectorOptions;
@@ -44,6 +55,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
           resident_bytes: this.ctx.capabilities.spawn.resident_bytes(),
           event_loop_block_ms_max: this.#meter?.block_ms_max() ?? 0,
           metrics: this.ctx.system.metrics.render(),
+          orphans: orphansIn(this.ctx.system.metrics),
         });
         return;
       case "control_actor":
@@ -72,9 +84,34 @@ export class ProcessInspector extends Actor<InspectMessage> {
 
   #control({ path, action }: ControlActor): ControlDone {
     const known = controlActions.find((name) => name === action);
-    const done = known !== undefined && this.ctx.system.control(path, known);
+    const done =
+      action === "drain"
+        ? this.#drain(path)
+        : known !== undefined && this.ctx.system.control(path, known);
     this.ctx.log.log("warn", `a person wants an actor to ${action}`, { path, done });
     return { kind: "control_done", done };
+  }
+
+  /** The actor at the path, or all below it that can be drained. Nobody waits for their answers. */
+  #drain(path: string): boolean {
+    const { system, log } = this.ctx;
+    const budget_ms = this.#options.drain_ms ?? drainDefault_ms;
+    const found = system
+      .tree()
+      .filter((node) => node.kind === "actor" && drainable.includes(node.role))
+      .filter((node) => node.path === path || node.path.startsWith(`${path}/`));
+    for (const node of found) {
+      const ref = system.lookup(node.path) as Ref<Drain> | undefined;
+      if (ref === undefined) continue;
+      const deadline_ms = budget_ms + answer_ms;
+      system.ask(ref, { kind: "drain", budget_ms }, { deadline_ms }).then(
+        ({ finished, unfinished }) =>
+          log.log("info", "drained", { path: node.path, finished, unfinished }),
+        (error: unknown) =>
+          log.log("warn", "could not be drained", { path: node.path, error: String(error) }),
+      );
+    }
+    return found.length > 0;
   }
 
   #snapshot(path: string): Snapshot {

@@ -19,6 +19,7 @@ import type {
 } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
+import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
 import type { ReplyPort } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { Candidate } from "./candidate.ts";
@@ -33,6 +34,7 @@ import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 type Own =
   | WatchMessage
   | { readonly kind: "wait_over"; readonly request: string }
+  | { readonly kind: "audit" }
   /** The feed's timer: a turn of this actor, and gone when the actor is killed. */
   | { readonly kind: "run"; readonly run: () => void };
 
@@ -65,6 +67,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   private held_count = 0;
   private routed_total = 0;
   private refused_total = 0;
+  private orphans!: OrphanWatch;
 
   constructor(options: RouterOptions) {
     super();
@@ -83,6 +86,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         system.ask(refOf(system, worker), message, { deadline_ms: FEED_ASK_MS }),
     });
     this.feed.start();
+    this.orphans = new OrphanWatch(system.metrics, { of: "routes" });
+    this.ctx.every(auditPeriod_ms, { kind: "audit" });
     this.watch = new WorkerWatch(this.ctx, this.options.watch, {
       up: (candidate) => this.workerUp(candidate),
       gone: (candidate) => this.workerGone(candidate),
@@ -121,6 +126,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       case "subscribe_again":
       case "look_round":
         this.watch.receive(message);
+        break;
+      case "audit":
+        this.audit();
         break;
       case "wait_over":
         this.onWaitOver(message.request);
@@ -252,6 +260,13 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.serve(model);
   }
 
+  private audit(): void {
+    const { isLive = () => true } = this.options;
+    const held = [...this.pending.keys(), ...this.placed.keys()];
+    const unowned = held.filter((request) => !isLive(request));
+    this.orphans.look(unowned, this.ctx.clock.now_ms());
+  }
+
   private onLoad(load: WorkerLoad): void {
     this.feed.noteLoad(load.worker, load.cached_blocks);
     this.watch.loaded(load);
@@ -331,6 +346,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   override terminate(): void {
     this.watch.stop();
     this.feed.stop();
+    this.orphans.remove();
     for (const model of this.models.values()) model.close();
   }
 
@@ -358,6 +374,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       held: held_count,
       routed_total,
       refused_total,
+      orphans: this.orphans.count,
     };
   }
 }

@@ -6,6 +6,7 @@
 import type { Plan, Refused, Route, RouteEnded, RouterMessage } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
+import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
 import type { ReplyPort } from "../../runtime/ref.ts";
 import { noWorkerWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy.ts";
@@ -13,7 +14,10 @@ import type { RouterOptions } from "./router.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
 /** What the router hears beside its wire messages. */
-type Own = WatchMessage | { readonly kind: "wait_over"; readonly request: string };
+type Own =
+  | WatchMessage
+  | { readonly kind: "wait_over"; readonly request: string }
+  | { readonly kind: "audit" };
 
 type Waiting = { readonly route: Route; readonly port: ReplyPort; readonly timer: Timer };
 
@@ -23,6 +27,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   private watch!: WorkerWatch;
   private readonly waiting = new Map<string, Waiting>();
   private readonly state = newPolicyState();
+  private orphans!: OrphanWatch;
   private refused_total = 0;
   private routed_total = 0;
 
@@ -35,6 +40,8 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   override init(): void {
     const changed = () => this.serveWaiting();
     this.watch = new WorkerWatch(this.ctx, this.options.watch, { changed });
+    this.orphans = new OrphanWatch(this.ctx.system.metrics, { of: "routes" });
+    this.ctx.every(auditPeriod_ms, { kind: "audit" });
   }
 
   override receive(message: RouterMessage | Own): void {
@@ -52,6 +59,9 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       case "subscribe_again":
       case "look_round":
         this.watch.receive(message);
+        break;
+      case "audit":
+        this.audit();
         break;
       case "wait_over":
         this.onWaitOver(message.request);
@@ -110,6 +120,13 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     if (ended.outcome === "lost" && candidate !== undefined) this.watch.suspect(candidate);
   }
 
+  private audit(): void {
+    const { isLive = () => true } = this.options;
+    const held = [...this.waiting.keys(), ...this.watch.workers.requests()];
+    const unowned = held.filter((request) => !isLive(request));
+    this.orphans.look(unowned, this.ctx.clock.now_ms());
+  }
+
   private leaveQueue(request: string): void {
     const waiting = this.waiting.get(request);
     if (waiting === undefined) return;
@@ -140,6 +157,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
 
   override terminate(): void {
     this.watch.stop();
+    this.orphans.remove();
   }
 
   override inspect(): Snapshot {
@@ -150,6 +168,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       suspect: each.suspect,
     }));
     const { mode, waiting, routed_total, refused_total } = this;
-    return { mode, workers, waiting: waiting.size, routed_total, refused_total };
+    const orphans = this.orphans.count;
+    return { mode, workers, waiting: waiting.size, routed_total, refused_total, orphans };
   }
 }

@@ -26,6 +26,10 @@ export class WorkerSet {
     return this.by_request.size;
   }
 
+  requests(): IterableIterator<string> {
+    return this.by_request.keys();
+  }
+
   /** Returns the new candidate, or undefined when this very start of the worker is known. */
   add(record: WorkerRecord): Candidate | undefined {
     const fresh = newCandidate(record);

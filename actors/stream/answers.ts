@@ -7,6 +7,7 @@ import type { Tokenizer } from "../../llm/tokenizer.ts";
 import type { RouterMessage } from "../../proto/index.ts";
 import { Actor, type ChildEnded, type Snapshot } from "../../runtime/actor.ts";
 import { describeExit } from "../../runtime/exit-reason.ts";
+import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import type { AnswerInput } from "./answer-events.ts";
 import { failure } from "./failures.ts";
@@ -42,7 +43,15 @@ export type AnswersMessage =
   | { readonly kind: "start"; readonly request: AnswerRequest; readonly sink: AnswerSink }
   | { readonly kind: "command"; readonly request: string; readonly command: StreamCommand };
 
-type Live = { readonly ref: Ref<AnswerInput>; readonly sink: OnceSink; readonly request: string };
+type Own = { readonly kind: "audit" };
+
+type Live = {
+  readonly ref: Ref<AnswerInput>;
+  readonly sink: OnceSink;
+  readonly request: string;
+  /** On the clock's scale. */
+  readonly late_at_ms: number;
+};
 
 /** How a frontend starts answers, given the parent actor of its process. */
 export function startAnswerWith(answers: Ref<AnswersMessage>): StartAnswer {
@@ -59,12 +68,13 @@ export function startAnswerWith(answers: Ref<AnswersMessage>): StartAnswer {
   };
 }
 
-export class AnswersActor extends Actor<AnswersMessage> {
+export class AnswersActor extends Actor<AnswersMessage | Own> {
   private readonly options: AnswersOptions;
   private deps!: StreamDeps;
   /** By child name. */
   private readonly live = new Map<string, Live>();
   private started_total = 0;
+  private orphans!: OrphanWatch;
 
   constructor(options: AnswersOptions) {
     super();
@@ -84,11 +94,30 @@ export class AnswersActor extends Actor<AnswersMessage> {
       accept_ms: 5_000,
       stages: stagesIn(this.ctx.system.metrics),
     };
+    this.orphans = new OrphanWatch(this.ctx.system.metrics, { of: "streams" });
+    this.ctx.every(auditPeriod_ms, { kind: "audit" });
   }
 
-  override receive(message: AnswersMessage): void {
+  override receive(message: AnswersMessage | Own): void {
     if (message.kind === "start") this.start(message.request, message.sink);
+    else if (message.kind === "audit") this.audit();
     else this.live.get(nameOf(message.request))?.ref.tell(message.command);
+  }
+
+  /** Streams whose client was told the end already, or must have been. */
+  private audit(): void {
+    const now_ms = this.ctx.clock.now_ms();
+    const unowned = [...this.live.values()].filter(
+      ({ sink, late_at_ms }) => sink.over || now_ms > late_at_ms,
+    );
+    this.orphans.look(
+      unowned.map(({ request }) => request),
+      now_ms,
+    );
+  }
+
+  override terminate(): void {
+    this.orphans.remove();
   }
 
   private start(request: AnswerRequest, sink: AnswerSink): void {
@@ -104,7 +133,8 @@ export class AnswersActor extends Actor<AnswersMessage> {
       const once = new OnceSink(sink);
       const make = () => new StreamActor(request, tokenizer, once, this.deps);
       const ref = this.ctx.spawn(make, { name, role: "stream" });
-      this.live.set(name, { ref, sink: once, request: request.request });
+      const late_at_ms = this.ctx.clock.now_ms() + request.deadline_ms;
+      this.live.set(name, { ref, sink: once, request: request.request, late_at_ms });
       this.started_total++;
     }
   }
@@ -127,12 +157,13 @@ export class AnswersActor extends Actor<AnswersMessage> {
   }
 
   override inspect(): Snapshot {
-    return { answers: this.live.size, started_total: this.started_total };
+    const { live, started_total, orphans } = this;
+    return { answers: live.size, started_total, orphans: orphans.count };
   }
 }
 
-/** Actor names have no "/", which ids may have. */
-function nameOf(request: string): string {
+/** Name of a stream below its parent. Actor names have no "/", which ids may have. */
+export function nameOf(request: string): string {
   return request.replaceAll("/", "_");
 }
 

@@ -111,5 +111,6 @@ export {
   AnswersActor,
   type AnswersMessage,
   type AnswersOptions,
+  nameOf as streamNameOf,
   startAnswerWith,
 } from "./answers.ts";

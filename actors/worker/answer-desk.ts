@@ -78,6 +78,20 @@ export class AnswerDesk {
     return this.live.has_unsent;
   }
 
+  /** Choices that the engine makes. */
+  get handle_count(): number {
+    return this.live.handle_count;
+  }
+
+  /** Past their time, or neither read nor waiting for a reader. */
+  *unowned(): Iterable<string> {
+    const now_ms = this.host.ctx().clock.now_ms();
+    for (const { generate, deadline, deadline_at_ms, readers, grace } of this.live.all()) {
+      const late = deadline !== undefined && now_ms > deadline_at_ms;
+      if (late || (readers.length === 0 && grace === undefined)) yield generate.request;
+    }
+  }
+
   hasHandle(handle: number): boolean {
     return this.live.hasHandle(handle);
   }

@@ -70,6 +70,10 @@ export class LiveAnswers {
     return this.by_monitor.get(monitor);
   }
 
+  get handle_count(): number {
+    return this.by_handle.size;
+  }
+
   hasHandle(handle: number): boolean {
     return this.by_handle.has(handle);
   }

@@ -16,6 +16,7 @@ import type {
 import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
 import type { ReplyPort } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
@@ -35,6 +36,7 @@ type Own =
   | DeskMessage
   | { readonly kind: "engine_look" }
   | { readonly kind: "embed_late"; readonly job: EmbedJob }
+  | { readonly kind: "audit" }
   | { readonly kind: "drain_look" }
   | { readonly kind: "drain_late" };
 
@@ -67,6 +69,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private stuck = false;
   private meter!: BlockMeter;
   private metrics!: WorkerMetrics;
+  private orphans!: OrphanWatch;
   private readonly answers: AnswerDesk;
   private readonly embeds = new EmbedJobs();
   private ready = false;
@@ -124,6 +127,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       inflight: () => this.answers.count,
       event_loop_block_ms_max: () => this.meter.block_ms_max(),
     });
+    this.orphans = new OrphanWatch(this.ctx.system.metrics, { of: "answers", worker });
+    this.ctx.every(auditPeriod_ms, { kind: "audit" });
     this.ready = true;
     progress({ stage: "ready", fraction: 1, detail: "" });
   }
@@ -207,6 +212,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "embed_late":
         this.cancelAll(this.embeds.abandon(message.job));
+        break;
+      case "audit":
+        this.orphans.look(this.unowned(), this.ctx.clock.now_ms());
         break;
       case "drain_look":
         this.handOver();
@@ -317,6 +325,13 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     if (handles.length === 0) return;
     for (const handle of handles) this.engine.cancel(handle);
     this.wake();
+  }
+
+  /** Answers that nobody can want, and work of the engine that is for no answer. */
+  private *unowned(): Iterable<string> {
+    yield* this.answers.unowned();
+    const { running, waiting } = this.engine.stats();
+    if (running + waiting > this.answers.handle_count + this.embeds.count) yield "engine";
   }
 
   private get isIdle(): boolean {
@@ -522,6 +537,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   override async terminate(): Promise<void> {
     this.meter.stop();
     this.metrics.remove();
+    this.orphans.remove();
     this.load.stop();
     this.kv.stop();
     // One that makes no step would not end either; its process takes it along.
@@ -536,6 +552,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       model: this.model.card.name,
       answers: this.answers.count,
       ...this.answers.inspectKept(),
+      orphans: this.orphans.count,
       embeddings: this.embeds.count,
       draining: this.drain !== undefined,
       subscribers: this.load.subscriber_count,

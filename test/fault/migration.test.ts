@@ -1,6 +1,6 @@
 /** `kill -9` of workers under live answers: every client gets its whole answer, once. */
 import { expect, test } from "bun:test";
-import { type Cluster, pidsOf, startCluster } from "../support/cluster.ts";
+import { alive, type Cluster, pidsOf, startCluster, tree, until } from "../support/cluster.ts";
 import { type StreamedAnswer, streamAnswer } from "../support/streamed-answer.ts";
 
 const slow = ["--engine", "mocker", "--workers", "3", "--speedup-ratio", "1"];
@@ -22,6 +22,18 @@ function expectSame(got: readonly StreamedAnswer[], undisturbed: readonly Stream
   }
 }
 
+/** How many answers left a worker, by why. */
+async function moves(cluster: Cluster, why: string): Promise<number> {
+  const text = await (await fetch(`${cluster.url}/metrics`)).text();
+  const lines = text.split("\n").filter((line) => line.includes(`why="${why}"`));
+  return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+}
+
+async function expectNoOrphans(cluster: Cluster): Promise<void> {
+  const response = await fetch(`${cluster.inspector}/api/orphans`);
+  expect(await response.json()).toMatchObject({ orphans: 0 });
+}
+
 test("answers go on, byte for byte, when their worker is killed", async () => {
   await using cluster = await startCluster(slow);
   const undisturbed = await answers(cluster, 30, 96);
@@ -30,4 +42,55 @@ test("answers go on, byte for byte, when their worker is killed", async () => {
   const [pid = 0] = await pidsOf(cluster, "worker");
   process.kill(pid, "SIGKILL");
   expectSame(await disturbed, undisturbed);
+  expect(await moves(cluster, "lost")).toBeGreaterThan(0);
+  await expectNoOrphans(cluster);
+}, 60_000);
+
+test("with --migration-limit 0 an answer ends with its worker, and says so", async () => {
+  await using cluster = await startCluster([...slow, "--migration-limit", "0"]);
+  const disturbed = answers(cluster, 12, 200);
+  await Bun.sleep(400);
+  const [pid = 0] = await pidsOf(cluster, "worker");
+  process.kill(pid, "SIGKILL");
+  const broken = (await disturbed).filter(({ error }) => error !== undefined);
+  expect(broken.length).toBeGreaterThan(0);
+  for (const { error } of broken) expect(error).toContain("was lost");
+}, 60_000);
+
+test("SIGTERM to every worker in turn, under load: nothing is lost, long answers move", async () => {
+  await using cluster = await startCluster(slow);
+  const undisturbed = await answers(cluster, 24, 600);
+  const disturbed = answers(cluster, 24, 600);
+  const old = await pidsOf(cluster, "worker");
+  expect(old).toHaveLength(3);
+  for (const pid of old) {
+    await Bun.sleep(200);
+    process.kill(pid, "SIGTERM");
+    await until("the drained worker to be gone", 10_000, () => !alive(pid));
+    await until("its successor to serve", 10_000, async () => {
+      const now = await pidsOf(cluster, "worker");
+      return now.length === 3 && !now.includes(pid) && now.every((each) => each > 0);
+    });
+  }
+  expectSame(await disturbed, undisturbed);
+  expect(await moves(cluster, "handed_over")).toBeGreaterThan(0);
+  expect(await moves(cluster, "lost")).toBe(0);
+  await expectNoOrphans(cluster);
+}, 90_000);
+
+test("a worker that is drained over the inspector takes nothing new", async () => {
+  await using cluster = await startCluster(["--engine", "mocker", "--workers", "2"]);
+  const running = answers(cluster, 10, 400);
+  await Bun.sleep(300);
+  const nodes = await tree(cluster);
+  const node = nodes.find(({ kind, path }) => kind === "process" && path.includes("worker-0"));
+  const url = `${cluster.inspector}/api/actors/${encodeURIComponent(node?.id ?? "")}/drain`;
+  expect((await fetch(url, { method: "POST" })).status).toBe(200);
+  for (const answer of await running) expect(answer.error).toBeUndefined();
+  const handled = async () =>
+    (await tree(cluster)).find(({ path }) => path === "/worker/worker-0")?.state;
+  expect(await handled()).toBe("running");
+  for (const answer of await answers(cluster, 6, 8)) expect(answer.error).toBeUndefined();
+  expect(await moves(cluster, "refused")).toBe(0);
+  expect(alive(node?.pid ?? 0)).toBe(true);
 }, 60_000);

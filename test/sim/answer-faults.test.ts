@@ -142,15 +142,16 @@ function checkClient({ request, sink, abandoned }: Client, killed: boolean, faul
 }
 
 function checkNothingLeft(cluster: AnswerCluster): void {
-  expect(cluster.snapshot("/streams")).toMatchObject({ answers: 0 });
+  expect(cluster.snapshot("/streams")).toMatchObject({ answers: 0, orphans: 0 });
   const router = cluster.snapshot("/router");
-  expect(router["waiting"]).toBe(0);
+  expect(router).toMatchObject({ waiting: 0, orphans: 0 });
   for (const worker of router["workers"] as { in_flight: number; suspect: boolean }[]) {
     expect(worker).toMatchObject({ in_flight: 0, suspect: false });
   }
   for (const node of cluster.workers.values()) {
     expect(node.engine.live).toBe(0);
-    expect(cluster.snapshot("/worker", node)).toMatchObject({ answers: 0, running: 0, waiting: 0 });
+    const nothing = { answers: 0, running: 0, waiting: 0, orphans: 0 };
+    expect(cluster.snapshot("/worker", node)).toMatchObject(nothing);
   }
   const unexpected = cluster.log.lines.filter((line) => line.level === "error");
   expect(unexpected.filter((line) => !line.message.includes("killed"))).toEqual([]);

@@ -17,6 +17,7 @@ import {
   type AnswerUsage,
   type StartAnswer,
   startAnswerWith,
+  streamNameOf,
 } from "../../actors/stream/stream.ts";
 import { WorkerActor, type WorkerOptions } from "../../actors/worker/worker.ts";
 import {
@@ -155,7 +156,9 @@ export class AnswerCluster {
     const { system } = this.front;
     const { watch } = this.registry;
     const { answers, mode = "least-loaded" } = this.options;
-    const make = () => routerOf({ mode, watch });
+    const isLive = (request: string) =>
+      system.lookup(`/streams/${streamNameOf(request)}`) !== undefined;
+    const make = () => routerOf({ mode, watch, isLive });
     const router: Ref<RouterMessage> = system.spawn(make, { name: "router" });
     const options = { router: () => router, tokenizerOf: () => byteTokenizer, ...answers };
     const parent = system.spawn(() => new AnswersActor(options), { name: "streams" });

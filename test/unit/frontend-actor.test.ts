@@ -151,6 +151,7 @@ function embedIn(worker: ScriptedWorker, router: ScriptedRouter) {
   const workerRef = here.system.spawn(() => worker, { name: "worker" });
   const routerRef = here.system.spawn(() => router, { name: "router" });
   const start = embedThrough({
+    live: new Set(),
     system: here.system,
     router: () => routerRef,
     resolve: () => workerRef,
