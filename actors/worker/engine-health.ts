@@ -31,7 +31,8 @@ export class EngineHealth {
   private readonly engine: Engine;
   private readonly canary: CanaryOptions;
   private readonly limits: HealthLimits;
-  private probing = false;
+  /** A canary is in the engine. */
+  probing = false;
   private steps: number;
   /** When it last made a step, or had nothing to do. */
   private well_ms: number;

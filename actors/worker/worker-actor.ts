@@ -331,7 +331,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private *unowned(): Iterable<string> {
     yield* this.answers.unowned();
     const { running, waiting } = this.engine.stats();
-    if (running + waiting > this.answers.handle_count + this.embeds.count) yield "engine";
+    const owned = this.answers.handle_count + this.embeds.count + Number(this.health.probing);
+    if (running + waiting > owned) yield "engine";
   }
 
   private get isIdle(): boolean {
