@@ -18,12 +18,15 @@ export type {
   ModelCard,
   PassSums as WirePassSums,
   Resumable,
+  RoutedRequest,
+  RoutedSession,
   RouteHints,
   SamplingParams,
   TokenLogprob,
   TreeNode,
   WorkerRecord,
 } from "./gen/types.ts";
+
 export { codecs };
 
 /** Raised whenever an older peer would misread us; checked in the first frame. */
@@ -70,6 +73,10 @@ export type Plan = Kind<"plan", t.Plan>;
 export type Route = Kind<"route", t.Route> & Ask<Plan | Refused>;
 export type RouteFirst = Kind<"route_first", t.RouteFirst>;
 export type RouteEnded = Kind<"route_ended", t.RouteEnded>;
+export type RouterNews = Kind<"router_news", t.RouterNews>;
+export type RouterJoin = Kind<"router_join", t.RouterJoin>;
+/** What the routers of several frontends tell each other. */
+export type PeerMessage = RouterNews | RouterJoin;
 
 // control
 export type Progress = Kind<"progress", t.Progress>;
@@ -111,7 +118,7 @@ export type WorkerMessage =
 /** What the consumer of an answer understands from a worker. */
 export type ConsumerMessage = TokenBatch | HandOver;
 /** What a router understands, beside what its own timers and watches tell it. */
-export type RouterMessage = Route | RouteFirst | RouteEnded | WorkerLoad | KvEvents;
+export type RouterMessage = Route | RouteFirst | RouteEnded | WorkerLoad | KvEvents | PeerMessage;
 /** What the inspector actor of every process understands. */
 export type InspectMessage = GetTree | GetSnapshot | GetProcess | ControlActor;
 /** What the fault actor of a process understands. */
@@ -151,6 +158,8 @@ export const messageTable = [
   { id: 105, kind: "plan", codec: codecs.Plan },
   { id: 106, kind: "route_ended", codec: codecs.RouteEnded },
   { id: 107, kind: "route_first", codec: codecs.RouteFirst },
+  { id: 108, kind: "router_news", codec: codecs.RouterNews },
+  { id: 109, kind: "router_join", codec: codecs.RouterJoin },
   { id: 112, kind: "progress", codec: codecs.Progress },
   { id: 113, kind: "drain", codec: codecs.Drain },
   { id: 114, kind: "drained", codec: codecs.Drained },

@@ -26,11 +26,13 @@ export const keys = {
   process: (node: string) => `processes/${node}`,
   /** HTTP doors, one a frontend. */
   door: (node: string) => `doors/${node}`,
+  /** Routers, one a frontend; alone they would not know what the others send where. */
+  router: (node: string) => `routers/${node}`,
   /** WorkerActors; the value is a WorkerRecord. */
   worker: (worker: string) => `workers/${worker}`,
 } as const;
 
-const prefixes = [keys.process(""), keys.door(""), keys.worker("")];
+const prefixes = [keys.process(""), keys.door(""), keys.router(""), keys.worker("")];
 const hold_deadline_ms = 10_000;
 
 export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
@@ -114,6 +116,15 @@ export class Discovery {
       for (const change of workerChanges(before, now)) listener(change);
       before = now;
     });
+  }
+
+  /** All that are there at once, then at each change. */
+  watchRouters(listener: (routers: readonly ActorRef[]) => void): () => void {
+    const prefix = keys.router("");
+    const owners = (entries: Entries) =>
+      [...entries.values()].flatMap(({ owner }) => (owner === undefined ? [] : [owner]));
+    listener(owners(this.#known.get(prefix) ?? new Map()));
+    return this.#listen(prefix, (now) => listener(owners(now)));
   }
 
   #listen(prefix: string, listener: Listener): () => void {

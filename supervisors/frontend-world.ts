@@ -6,6 +6,7 @@ import {
   ModelDirectory,
   readOrigins,
 } from "../actors/frontend/frontend.ts";
+import { clusterMetrics } from "../actors/inspector/inspector.ts";
 import type { KvPolicyOptions } from "../actors/router/router.ts";
 import { type AnswersMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { RouterMessage } from "../proto/index.ts";
@@ -14,7 +15,7 @@ import type { Ref } from "../runtime/ref.ts";
 import { refOf } from "../runtime/remote/node.ts";
 import type { ActorSystem } from "../runtime/system.ts";
 import type { FrontendBoot } from "./boot.ts";
-import type { Discovery } from "./discovery.ts";
+import { type Discovery, keys } from "./discovery.ts";
 import type { FrontendTreeOptions } from "./frontend-tree.ts";
 import { frontendPaths } from "./paths.ts";
 import type { RouterSettings } from "./settings/settings.ts";
@@ -38,6 +39,10 @@ export function frontendWorld(
       watch: (listener) => discovery.watchWorkers(listener),
       policy: policyOf(boot.router),
       isLive,
+      peers: {
+        watch: (listener) => discovery.watchRouters(listener),
+        announce: (self) => void announceRouter(system, discovery, self),
+      },
     },
     answers: {
       router,
@@ -62,6 +67,8 @@ export function frontendWorld(
         resolve: (wire) => refOf(system, wire),
       }),
       resolve: (wire) => refOf(system, wire),
+      // Of the whole cluster: behind a shared port a scraper meets any of the frontends.
+      renderMetrics: () => clusterMetrics(system, discovery.owners(keys.process(""))),
       settings: {
         api_keys: boot.api_keys,
         cors_origins: readOrigins(boot.cors_origin),
@@ -71,6 +78,24 @@ export function frontendWorld(
       },
     },
   };
+}
+
+const announce_again_ms = 1_000;
+
+/** At each life of the router; the registry takes the last life's name away when that one ended. */
+async function announceRouter(system: ActorSystem, discovery: Discovery, self: Ref): Promise<void> {
+  const key = keys.router(system.node);
+  try {
+    discovery.deregister(key);
+    await discovery.register(key, new Uint8Array(0), self);
+  } catch (error) {
+    if (system.lookup(frontendPaths.router) !== self) return;
+    const text = String(error);
+    system.capabilities.log.log("debug", "the router is not registered yet", { error: text });
+    system.capabilities.clock.after(announce_again_ms, () => {
+      void announceRouter(system, discovery, self);
+    });
+  }
 }
 
 function policyOf(router: RouterSettings): KvPolicyOptions {

@@ -5,7 +5,7 @@ import type { HttpServer } from "../../runtime/capabilities.ts";
 import type { Message } from "../../runtime/message.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { controlActions } from "../../runtime/system.ts";
-import { mergeMetrics } from "./merge-metrics.ts";
+import { clusterMetrics } from "./cluster-metrics.ts";
 import { mergeTrees } from "./merge-trees.ts";
 
 export type InspectorDoorOptions = {
@@ -68,9 +68,7 @@ export class InspectorDoor extends Actor<Message> {
       case "/api/processes":
         return json({ processes: (await this.#processInfos()).map(withoutMetrics) });
       case "/metrics": {
-        const text = mergeMetrics(
-          (await this.#processInfos()).map(({ node, metrics }) => ({ node, text: metrics })),
-        );
+        const text = await clusterMetrics(this.ctx.system, this.#options.processes());
         return new Response(text, { headers: { "content-type": prometheusText } });
       }
       case "/api/orphans":

@@ -3,16 +3,26 @@
  * them. It decides; who is told is the router actor's business.
  */
 
-import type { Plan, Route, RouteEnded, WorkerLoad } from "../../proto/index.ts";
+import type {
+  Plan,
+  Route,
+  RoutedRequest,
+  RoutedSession,
+  RouteEnded,
+  WorkerLoad,
+} from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Candidate } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
 import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";
 import { KvRouterMetrics } from "./kv-router-metrics.ts";
+import { routedOf, sessionOf } from "./peer-load.ts";
+import type { PeerNews } from "./peer-routers.ts";
 import { KvDispatcher, type Placement, type Refusal } from "./policy/dispatcher.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import type { PassSums } from "./policy/pass-rates.ts";
+import type { PlaceRequest } from "./policy/place.ts";
 import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
 
 export type KvModelParts = {
@@ -24,6 +34,7 @@ export type KvModelParts = {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly now_ms: () => number;
+  readonly wall_ms: () => number;
 };
 
 type Member = {
@@ -32,7 +43,7 @@ type Member = {
 };
 
 export type KvDecision =
-  | { readonly kind: "plan"; readonly plan: Plan }
+  | { readonly kind: "plan"; readonly plan: Plan; readonly placement: Placement }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /** For people: where the last requests went, and what was there. */
@@ -58,15 +69,19 @@ export class KvModel {
   private readonly last: Placed[] = [];
 
   constructor(parts: KvModelParts) {
-    const { index, policy, random } = parts;
+    const { index, policy, random, wall_ms } = parts;
     this.parts = parts;
     this.block_size = parts.block_size;
-    this.dispatcher = new KvDispatcher({ policy, index, random });
+    this.dispatcher = new KvDispatcher({ policy, index, random, wall_ms });
     const { queue } = this.dispatcher;
     this.metrics = new KvRouterMetrics(parts.metrics, parts.model, {
       requests: () => queue.size,
       tokens: () => queue.tokens,
     });
+  }
+
+  get model(): string {
+    return this.parts.model;
   }
 
   get worker_count(): number {
@@ -153,17 +168,60 @@ export class KvModel {
     this.metrics.close();
   }
 
-  private placed({ request, worker, cached_blocks, waited_ms }: Placement): KvDecision {
+  sentElsewhere(request: PlaceRequest, key: string, uncached_tokens: number): void {
+    this.dispatcher.sentElsewhere(request, key, uncached_tokens, this.parts.now_ms());
+  }
+
+  endedElsewhere(request: string): void {
+    this.dispatcher.endedElsewhere(request, this.parts.now_ms());
+  }
+
+  sessionElsewhere({ session, worker: key, moves, bound_ms, idle_ms }: RoutedSession): void {
+    const { affinity } = this.dispatcher;
+    if (affinity === undefined || !this.dispatcher.knows(key)) return;
+    const now_ms = this.parts.now_ms();
+    const until_ms = now_ms + affinity.options.ttl_ms - idle_ms;
+    affinity.learn(session, { key, moves, bound_ms, until_ms }, now_ms);
+  }
+
+  /** What is live here, for another router. */
+  routed(): RoutedRequest[] {
+    const { model } = this.parts;
+    return [...this.dispatcher.book.own()].map((entry) => routedOf(model, entry));
+  }
+
+  sessions(): RoutedSession[] {
+    const { affinity } = this.dispatcher;
+    if (affinity === undefined) return [];
+    const last_ms = this.parts.now_ms() + affinity.options.ttl_ms;
+    return [...affinity.entries()].map(([session, binding]) =>
+      sessionOf(this.parts.model, session, binding, last_ms),
+    );
+  }
+
+  /** What other routers are to know of a request that was just placed. */
+  newsOf({ request, worker, uncached_tokens, bound }: Placement): Partial<PeerNews> {
+    const { model } = this.parts;
+    const entry = { request, worker, uncached_tokens, prefilling: uncached_tokens > 0 };
+    const { session } = request;
+    const routed = [routedOf(model, entry)];
+    if (bound === undefined || session === undefined) return { routed };
+    return { routed, sessions: [sessionOf(model, session, bound, bound.until_ms)] };
+  }
+
+  private placed(placement: Placement): KvDecision {
+    const { request, worker, cached_blocks, waited_ms } = placement;
     const { candidate } = this.members.get(worker.worker)!;
     const blocks = request.hashes.length >>> 1;
     this.metrics.started.add();
-    this.metrics.waited_ms.observe(waited_ms);
+    this.metrics.waited(waited_ms);
     if (blocks > 0) this.metrics.hit_rate.observe(cached_blocks / blocks);
     const name = worker.worker;
     this.last.push({ request: request.request, worker: name, blocks, cached_blocks, waited_ms });
     if (this.last.length > LAST_PLACED) this.last.shift();
     const { ref } = candidate.record;
-    return { kind: "plan", plan: { kind: "plan", request: request.request, worker: name, ref } };
+    const plan = { kind: "plan", request: request.request, worker: name, ref } as const;
+    return { kind: "plan", plan, placement };
   }
 
   private refused(refusal: Refusal): KvDecision {

@@ -27,12 +27,15 @@ import { CacheIndex } from "./index/cache-index.ts";
 import { KvFeed } from "./kv-feed.ts";
 import { type KvDecision, KvModel } from "./kv-model.ts";
 import { noWorkerWait, whyNoWorker } from "./no-worker.ts";
+import { PeerLoad, piecesOf } from "./peer-load.ts";
+import { type PeerNews, PeerRouters, type PeersOwn } from "./peer-routers.ts";
 import type { Refusal } from "./policy/dispatcher.ts";
 import type { RouterOptions } from "./router.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
 type Own =
   | WatchMessage
+  | PeersOwn
   | { readonly kind: "wait_over"; readonly request: string }
   | { readonly kind: "audit" }
   /** The feed's timer: a turn of this actor, and gone when the actor is killed. */
@@ -49,6 +52,7 @@ type Pending = {
   held: boolean;
 };
 
+const PEER_REQUESTS = "troupe_router_requests_of_other_routers";
 /** A worker that does not answer the feed in this time is asked again. */
 const FEED_ASK_MS = 5_000;
 /** Tokens a block for a model whose workers have none: no prompt fills one. */
@@ -59,7 +63,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   private readonly index = new CacheIndex();
   private watch!: WorkerWatch;
   private feed!: KvFeed;
+  private peers!: PeerRouters;
   private readonly models = new Map<string, KvModel>();
+  private readonly peer_load = new PeerLoad(this.models);
   /** Asked for, and not answered. */
   private readonly pending = new Map<string, Pending>();
   /** Sent to a worker, and not ended. */
@@ -99,6 +105,16 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       },
       changed: () => this.serveAll(),
     });
+    const help = "Requests that the other frontends' routers have sent and that have not ended.";
+    system.metrics.gauge(PEER_REQUESTS, help, {}, () => this.peer_load.requests);
+    this.peers = new PeerRouters(this.ctx, this.options.peers, {
+      whole: () => this.whole(),
+      news: (peer, news) => {
+        this.peer_load.take(peer, news);
+        this.serveAll();
+      },
+      forget: (peer) => this.peer_load.forget(peer),
+    });
   }
 
   override receive(message: RouterMessage | Own): void {
@@ -110,6 +126,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         const model = this.placed.get(message.request);
         if (model === undefined) break;
         model.firstToken(message.request);
+        this.peers.tell({ first: [message.request] });
         this.serve(model);
         break;
       }
@@ -129,6 +146,13 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         break;
       case "audit":
         this.audit();
+        break;
+      case "routers_are":
+      case "tell_peers":
+      case "join_again":
+      case "router_join":
+      case "router_news":
+        this.peers.receive(message);
         break;
       case "wait_over":
         this.onWaitOver(message.request);
@@ -193,6 +217,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     if (decision.kind === "plan") {
       this.placed.set(decision.plan.request, model);
       this.routed_total++;
+      if (this.peers.listened) this.peers.tell(model.newsOf(decision.placement));
       this.answer(decision.plan);
       return;
     }
@@ -254,6 +279,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     const model = this.placed.get(ended.request);
     if (model === undefined) return;
     this.placed.delete(ended.request);
+    this.peers.tell({ ended: [ended.request] });
     const candidate = model.ended(ended);
     // The stream saw the worker go; waiting for our own news would send the next request there.
     if (ended.outcome === "lost" && candidate !== undefined) this.watch.suspect(candidate);
@@ -298,6 +324,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         random,
         metrics: system.metrics,
         now_ms: () => clock.now_ms(),
+        wall_ms: () => clock.wall_ms(),
       });
       this.models.set(name, model);
     }
@@ -339,14 +366,25 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     };
   }
 
+  private whole(): Iterable<PeerNews> {
+    const models = [...this.models.values()];
+    const routed = models.flatMap((model) => model.routed());
+    return piecesOf(
+      routed,
+      models.flatMap((model) => model.sessions()),
+    );
+  }
+
   override down(signal: Down): void {
-    this.watch.down(signal);
+    if (!this.peers.down(signal)) this.watch.down(signal);
   }
 
   override terminate(): void {
     this.watch.stop();
     this.feed.stop();
     this.orphans.remove();
+    this.peers.stop();
+    this.ctx.system.metrics.remove(PEER_REQUESTS, {});
     for (const model of this.models.values()) model.close();
   }
 
@@ -369,6 +407,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         const suspect = this.watch.workers.get(worker)?.suspect ?? false;
         return { worker, model, suspect, state, fault: fault ?? "", blocks };
       }),
+      routers: this.peers.inspect(),
+      sent_by_other_routers: this.peer_load.requests,
       index_bytes: this.index.bytes,
       waiting: pending.size,
       held: held_count,

@@ -5,17 +5,19 @@
  *
  *   stream ── Route ──▶ router ── Plan | Refused ──▶ stream
  *          ── RouteFirst, RouteEnded ──▶ ▲ ▲ ▲
- *          registry's watch ─────────────┘ │ └── KvEvents (mode kv)
+ *          registry's watch ─────────────┘ │ └── KvEvents, RouterNews of other routers (mode kv)
  *                                          └──── WorkerLoad, from each worker it subscribed to
  */
 import type { RouterMessage, WorkerRecord } from "../../proto/index.ts";
 import type { Actor } from "../../runtime/actor.ts";
 import { KvRouter } from "./kv-router.ts";
 import { LoadRouter } from "./load-router.ts";
+import type { PeerOptions } from "./peer-routers.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import type { RouterMode } from "./policy.ts";
 
 export { workerKey } from "./candidate.ts";
+export type { WatchRouters } from "./peer-routers.ts";
 export { isKvPolicyName, type KvPolicyOptions, kvPolicyNames } from "./policy/kv-policies.ts";
 export { isRouterMode, type RouterMode, routerModes } from "./policy.ts";
 
@@ -39,6 +41,8 @@ export type RouterOptions = {
   readonly isLive?: (request: string) => boolean;
   /** Mode kv. Default: adaptive. */
   readonly policy?: KvPolicyOptions;
+  /** Mode kv: the routers of other frontends. Without it this one is alone. */
+  readonly peers?: PeerOptions;
 };
 
 /** The router of a mode; all of them understand the same messages. */

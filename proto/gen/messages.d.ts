@@ -99,4 +99,8 @@ export const troupe: {
     Plan: Codec<t.Plan>;
     RouteFirst: Codec<t.RouteFirst>;
     RouteEnded: Codec<t.RouteEnded>;
+    RouterNews: Codec<t.RouterNews>;
+    RoutedRequest: Codec<t.RoutedRequest>;
+    RoutedSession: Codec<t.RoutedSession>;
+    RouterJoin: Codec<t.RouterJoin>;
 };

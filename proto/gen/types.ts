@@ -567,3 +567,36 @@ export type RouteEnded = {
   readonly outcome: string;
   readonly output_tokens: number;
 };
+
+export type RouterNews = {
+  readonly from?: ActorRef;
+  readonly number: number;
+  readonly anew: boolean;
+  readonly routed: readonly RoutedRequest[];
+  readonly first: readonly string[];
+  readonly ended: readonly string[];
+  readonly sessions: readonly RoutedSession[];
+};
+
+export type RoutedRequest = {
+  readonly request: string;
+  readonly model: string;
+  readonly worker: string;
+  readonly prompt_tokens: number;
+  readonly uncached_tokens: number;
+  readonly hashes: Uint8Array;
+  readonly first: boolean;
+};
+
+export type RoutedSession = {
+  readonly model: string;
+  readonly session: string;
+  readonly worker: string;
+  readonly moves: number;
+  readonly bound_ms: number;
+  readonly idle_ms: number;
+};
+
+export type RouterJoin = {
+  readonly from?: ActorRef;
+};

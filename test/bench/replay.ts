@@ -17,7 +17,7 @@ import { reportOf } from "./replay/report.ts";
 import { requestLines } from "./replay/request-lines.ts";
 import { simulate } from "./replay/simulate.ts";
 import { readSyntheticOptions, syntheticTrace } from "./replay/synthetic.ts";
-import { readTrace, type TraceFormat, traceFormats } from "./replay/trace.ts";
+import { readTrace, type TraceFormat, traceFormats, withPriorities } from "./replay/trace.ts";
 
 /** KV cache of Dynamo's default mocker: 16,384 blocks of 64 tokens. */
 const CACHE_TOKENS = 1_048_576;
@@ -38,6 +38,7 @@ const usage = `bun run replay TRACE [flags]
   --num-blocks B            KV blocks a worker (as many as hold 1,048,576 tokens)
   --block-size N            (512)
   --max-num-seqs N, --max-num-batched-tokens N   (256, 8192)
+  --priority-classes N      requests get strict priorities 0 to N-1, always the same ones
   --event-lag-ms L          how much later the router hears (0)
   --seed S                  of ties and temperature (1)
   --json                    one JSON object instead of a table
@@ -67,7 +68,9 @@ function main(): void {
     const sizes = `--block-size ${block_size} must divide --trace-block-size ${trace_block_size}`;
     throw new UsageError(sizes);
   }
-  const trace = read(source, flags["trace-format"], trace_block_size);
+  const classes = number("--priority-classes", flags["priority-classes"]);
+  const read_trace = read(source, flags["trace-format"], trace_block_size);
+  const trace = classes > 0 ? withPriorities(read_trace, classes) : read_trace;
   const workers = whole("--workers", flags.workers);
   const given_blocks = flags["num-blocks"];
   const default_blocks = Math.max(1, Math.floor(CACHE_TOKENS / block_size));
@@ -121,6 +124,7 @@ function readFlags() {
         "block-size": text("512"),
         "max-num-seqs": text("256"),
         "max-num-batched-tokens": text("8192"),
+        "priority-classes": text("0"),
         "event-lag-ms": text("0"),
         seed: text("1"),
         json: { type: "boolean", default: false },
@@ -229,6 +233,7 @@ function table(report: ReturnType<typeof reportOf>): string {
     line("itl", report.itl_ms),
     line("e2e", report.e2e_ms),
     line("router queue", report.queued_ms),
+    ...report.by_priority.map((each) => line(`ttft prio ${each.strict_priority}`, each.ttft_ms)),
     `virtual ${(report.duration_ms / 1_000).toFixed(0)} s in ${report.wall_ms} ms`,
   ].join("\n");
 }

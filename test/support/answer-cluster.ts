@@ -4,7 +4,13 @@
  * ends is started again after a while.
  */
 import type { Engine } from "../../actors/engine/engine.ts";
-import { type RouterMode, routerOf, type WorkersChange } from "../../actors/router/router.ts";
+import {
+  type KvPolicyOptions,
+  type RouterMode,
+  routerOf,
+  type WatchRouters,
+  type WorkersChange,
+} from "../../actors/router/router.ts";
 import {
   type AnswerEnd,
   type AnswerFailure,
@@ -21,6 +27,7 @@ import {
 } from "../../actors/stream/stream.ts";
 import { WorkerActor, type WorkerOptions } from "../../actors/worker/worker.ts";
 import {
+  type ActorRef,
   type ModelCard,
   messageTable,
   type RouterMessage,
@@ -31,7 +38,7 @@ import type { Capabilities, Files, Spawn, Store } from "../../runtime/capabiliti
 import { CodecTable, protoCodecs } from "../../runtime/codec.ts";
 import { countingIds, forkRandom } from "../../runtime/random.ts";
 import type { Ref } from "../../runtime/ref.ts";
-import { joinNode, type RemoteNode } from "../../runtime/remote/node.ts";
+import { joinNode, type RemoteNode, refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { Simulation } from "../../runtime/simulation.ts";
 import { type ActorSystem, createSystem } from "../../runtime/system.ts";
 import {
@@ -99,6 +106,11 @@ export class FakeRegistry {
 
 export type ClusterOptions = {
   readonly workers: number;
+  /** Nodes with a router and streams each. Default 1. */
+  readonly fronts?: number;
+  /** The router is on a node of its own, and every front asks it from afar. */
+  readonly router_alone?: boolean;
+  readonly policy?: KvPolicyOptions;
   readonly mode?: RouterMode;
   readonly engine?: FakeEngineOptions;
   /** Instead of the fake engine, at each start of a worker. */
@@ -116,6 +128,7 @@ type Node = {
   readonly remote: RemoteNode;
 };
 
+export type FrontNode = Node & { readonly start: StartAnswer };
 export type WorkerNode = Node & { readonly engine: FakeEngine; readonly actor: Ref };
 
 const limits = { frame_limit_bytes: 32 * 1024 * 1024, queue_limit_bytes: 8 * 1024 * 1024 };
@@ -127,8 +140,14 @@ export class AnswerCluster {
   readonly registry: FakeRegistry;
   /** The live ones, by name. */
   readonly workers = new Map<string, WorkerNode>();
-  front!: Node;
+  /** The first of them. */
+  front!: FrontNode;
   start!: StartAnswer;
+  readonly fronts: FrontNode[] = [];
+  private readonly routers: ActorRef[] = [];
+  private readonly router_listeners = new Set<(routers: readonly ActorRef[]) => void>();
+  alone: Node | undefined;
+  private alone_router: ActorRef | undefined;
   restarts = 0;
   private readonly options: ClusterOptions;
   private readonly network: MemoryNetwork;
@@ -145,24 +164,55 @@ export class AnswerCluster {
   /** Resolves when every worker can be asked. */
   static async open(simulation: Simulation, options: ClusterOptions): Promise<AnswerCluster> {
     const cluster = new AnswerCluster(simulation, options);
-    cluster.front = await cluster.join("front");
-    cluster.openFront();
+    if (options.router_alone) {
+      cluster.alone = await cluster.join("router");
+      const router = cluster.openRouter(cluster.alone.system);
+      cluster.alone_router = wireOf(cluster.alone.system, router);
+    }
+    for (let i = 0; i < (options.fronts ?? 1); i++) await cluster.openFront(i);
+    cluster.front = cluster.fronts[0]!;
+    cluster.start = cluster.front.start;
     for (let i = 0; i < options.workers; i++) void cluster.startWorker(`w${i}`);
     await simulation.run(100);
     return cluster;
   }
 
-  private openFront(): void {
-    const { system } = this.front;
-    const { watch } = this.registry;
-    const { answers, mode = "least-loaded" } = this.options;
-    const isLive = (request: string) =>
-      system.lookup(`/streams/${streamNameOf(request)}`) !== undefined;
-    const make = () => routerOf({ mode, watch, isLive });
-    const router: Ref<RouterMessage> = system.spawn(make, { name: "router" });
+  private async openFront(number: number): Promise<void> {
+    const node = await this.join(number === 0 ? "front" : `front-${number}`);
+    const { system } = node;
+    const { answers } = this.options;
+    const router =
+      this.alone === undefined
+        ? this.openRouter(system)
+        : refOf<RouterMessage>(system, this.alone_router!);
     const options = { router: () => router, tokenizerOf: () => byteTokenizer, ...answers };
     const parent = system.spawn(() => new AnswersActor(options), { name: "streams" });
-    this.start = startAnswerWith(parent);
+    this.fronts.push({ ...node, start: startAnswerWith(parent) });
+  }
+
+  private openRouter(system: ActorSystem): Ref<RouterMessage> {
+    const { watch } = this.registry;
+    const { mode = "least-loaded", policy } = this.options;
+    const peers = {
+      watch: this.watchRouters,
+      announce: (self: Ref) => this.announce(system, self),
+    };
+    // A router alone sees nobody's streams.
+    const isLive = (request: string) =>
+      system.lookup(`/streams/${streamNameOf(request)}`) !== undefined;
+    const owners = this.options.router_alone ? {} : { isLive };
+    const options = { mode, watch, peers, ...owners, ...(policy === undefined ? {} : { policy }) };
+    return system.spawn(() => routerOf(options), { name: "router" });
+  }
+
+  private watchRouters: WatchRouters = (listener) => {
+    this.router_listeners.add(listener);
+    return () => this.router_listeners.delete(listener);
+  };
+
+  private announce(system: ActorSystem, self: Ref): void {
+    this.routers.push(wireOf(system, self));
+    for (const listener of this.router_listeners) listener(this.routers);
   }
 
   async startWorker(worker: string): Promise<void> {
@@ -196,7 +246,12 @@ export class AnswerCluster {
    * worker's end (`half_open`) only when it misses the heartbeats.
    */
   cut(worker: string, half_open: boolean): void {
-    for (const socket of [...(this.workers.get(worker)?.net.sockets ?? [])]) {
+    this.cutNode(this.workers.get(worker), half_open);
+  }
+
+  /** The same of any node. */
+  cutNode(node: Node | undefined, half_open: boolean): void {
+    for (const socket of [...(node?.net.sockets ?? [])]) {
       if (half_open) socket.cut("the cable was pulled");
       else socket.close();
     }
@@ -208,7 +263,8 @@ export class AnswerCluster {
 
   async close(): Promise<void> {
     this.closing = true;
-    const nodes = [this.front, ...this.workers.values()];
+    const alone = this.alone === undefined ? [] : [this.alone];
+    const nodes = [...alone, ...this.fronts, ...this.workers.values()];
     const stopped = Promise.all(nodes.map((node) => node.system.shutdown()));
     await this.simulation.run(1_000);
     await stopped;

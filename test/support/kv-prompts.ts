@@ -10,14 +10,18 @@ export function promptTokens(count: number, seed: number): number[] {
   });
 }
 
-/** Series of `/metrics`, by name with labels. */
-export async function metricsOf(cluster: Cluster): Promise<ReadonlyMap<string, number>> {
+/** Series of one process in `/metrics`, by name with labels. */
+export async function metricsOf(
+  cluster: Cluster,
+  node = "frontend-0",
+): Promise<ReadonlyMap<string, number>> {
   const text = await (await fetch(`${cluster.url}/metrics`)).text();
-  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const lines = text.split("\n").filter((line) => line.includes(`node="${node}"`));
   return new Map(
     lines.map((line) => {
       const space = line.lastIndexOf(" ");
-      return [line.slice(0, space), Number(line.slice(space + 1))];
+      const series = line.slice(0, space).replace(/node="[^"]*",?/, "");
+      return [series.replace("{}", ""), Number(line.slice(space + 1))];
     }),
   );
 }

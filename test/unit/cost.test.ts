@@ -152,6 +152,22 @@ test("adaptive: cached work outweighs backlog, the more so the more requests wai
   expect(cost(crowded, 0)).toBeLessThan(cost(crowded, 1));
 });
 
+test("adaptive: a warm worker that many are answered at is left alone, unless all are like that", () => {
+  const cost = adaptiveScorer(inputs);
+  const request = placeRequest(range(10));
+  const busy = (name: string, slot: number, running: number) => {
+    const each = worker(name, slot);
+    report(each, { used_blocks: 0, running, waiting: 0, waiting_prefill_tokens: 0 });
+    return each;
+  };
+  const one = placeOf(request, [busy("a", 0, 4), busy("b", 1, 0)], [4, 0]);
+  expect(cost(one, 0)).toBeGreaterThan(cost(one, 1));
+  const idle = placeOf(request, [busy("a", 0, 0), busy("b", 1, 0)], [4, 0]);
+  expect(cost(idle, 0)).toBeLessThan(cost(idle, 1));
+  const all = placeOf(request, [busy("a", 0, 64), busy("b", 1, 60)], [4, 0]);
+  expect(cost(all, 0)).toBeLessThan(cost(all, 1));
+});
+
 test("adaptive: before anybody reported, tokens are compared with tokens", () => {
   const unknown = { ...inputs, rates: () => undefined };
   const place = placeOf(placeRequest(range(10)), [worker("a"), worker("b", 1)], [0, 5]);

@@ -69,6 +69,24 @@ test("classes share the computing by weight, not the number of requests", () => 
   expect(chat / batch).toBeLessThan(3.5);
 });
 
+test("a class of next to no weight has its turn in the end, and its turn is found at once", () => {
+  const classes = [
+    { name: "light", weight: 1e-9 },
+    { name: "lighter", weight: 1e-12 },
+  ];
+  const queue = new RouteQueue({ classes });
+  for (const name of ["light", "lighter"]) {
+    for (let i = 0; i < 2; i++) {
+      const request = placeRequest([], { prompt_tokens: 100_000, policy_class: name });
+      queue.push(request, 100_000, 0);
+    }
+  }
+  const order: string[] = [];
+  for (let i = 0; i < 4; i++) order.push(queue.next(0, () => true)!.request.policy_class!);
+  expect(order.slice(0, 2)).toEqual(["light", "light"]);
+  expect(order.sort()).toEqual(["light", "light", "lighter", "lighter"]);
+});
+
 test("a class of weight 0 is a mistake that is said at once", () => {
   const classes = [{ name: "batch", weight: 0 }];
   expect(() => new RouteQueue({ classes })).toThrow("batch: weight must be above 0");

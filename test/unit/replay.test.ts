@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { mockerOptions } from "../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
 import type { KvPolicyOptions } from "../../actors/router/policy/kv-policies.ts";
@@ -10,7 +11,7 @@ import { reportOf } from "../bench/replay/report.ts";
 import { requestLines } from "../bench/replay/request-lines.ts";
 import { type ReplaySettings, simulate } from "../bench/replay/simulate.ts";
 import { readSyntheticOptions, syntheticTrace } from "../bench/replay/synthetic.ts";
-import { readTrace, type TraceRequest } from "../bench/replay/trace.ts";
+import { readTrace, type TraceRequest, withPriorities } from "../bench/replay/trace.ts";
 
 const mocker = mockerOptions({ block_size: 512, num_gpu_blocks: 256 });
 const limits = { block_size: 512, total_blocks: 256, batch_tokens: mocker.max_num_batched_tokens };
@@ -103,22 +104,73 @@ test("overload: the default keeps first tokens coming, and nobody waits for ever
   expect(ours.ttft_ms.p99).toBeLessThan(blind.ttft_ms.p99);
 });
 
-test("strict priority is worth something in overload", () => {
-  const trace = synthetic("requests=1200,isl=6000,osl=30,rate=60,groups=80,shared=0.8").map(
-    (each, i) => ({
-      ...each,
-      strict_priority: i % 10 === 0 ? 1 : 0,
-    }),
-  );
+const waits = (records: ReturnType<typeof kv>["records"], priority: number) =>
+  records
+    .filter((each) => each.strict_priority === priority)
+    .map((each) => each.first_token_ms - each.arrival_ms)
+    .sort((a, b) => a - b);
+const p99Of = (records: ReturnType<typeof kv>["records"], priority: number) => {
+  const all = waits(records, priority);
+  return all[Math.floor(0.99 * all.length)]!;
+};
+
+test.each([
+  ["calm", 8],
+  ["busy", 20],
+  ["overload", 60],
+])("%s: no priority class has a worse p99 than under round-robin", (_, rate) => {
+  const text = `requests=1200,isl=6000,osl=30,rate=${rate},groups=80,shared=0.8`;
+  const trace = withPriorities(synthetic(text), 3);
   const { records } = kv(trace);
   const { records: blind } = plain(trace, "round-robin");
-  const p99 = (of: typeof records, priority: number) => {
-    const all = of.filter((each) => each.strict_priority === priority);
-    const waits = all.map((each) => each.first_token_ms - each.arrival_ms).sort((a, b) => a - b);
-    return waits[Math.floor(0.99 * waits.length)]!;
-  };
-  expect(p99(records, 1)).toBeLessThan(0.5 * p99(records, 0));
-  for (const priority of [0, 1]) expect(p99(records, priority)).toBeLessThan(p99(blind, priority));
+  for (const priority of [0, 1, 2]) {
+    expect(waits(records, priority).length).toBeGreaterThan(300);
+    expect(p99Of(records, priority)).toBeLessThan(p99Of(blind, priority));
+  }
+  if (rate === 60) expect(p99Of(records, 2)).toBeLessThan(0.5 * p99Of(records, 0));
+});
+
+test("late news, small caches, bursts, classes, sessions: every request ends", () => {
+  const count = (...values: number[]) => fc.constantFrom(...values);
+  const shape = fc.record({
+    isl: count(500, 4_000, 20_000),
+    osl: count(5, 60),
+    rate: count(2, 15, 60),
+    groups: count(0, 3, 40),
+    turns: count(1, 4),
+    burst: count(1, 32),
+    seed: fc.nat(1_000),
+  });
+  const world = fc.record({
+    lag_ms: count(0, 0.5, 1, 10, 300),
+    blocks: count(70, 128, 512),
+    concurrency: count(0, 20),
+    weight: count(0.000_001, 1, 3),
+  });
+  fc.assert(
+    fc.property(shape, world, (each, { lag_ms, blocks, concurrency, weight }) => {
+      const keys = Object.entries(each).map(([key, value]) => `${key}=${value}`);
+      const trace = synthetic(`requests=120,${keys.join(",")}`).map((request, i) =>
+        i % 3 === 0 ? { ...request, policy_class: "some" } : request,
+      );
+      const small = mockerOptions({ block_size: 512, num_gpu_blocks: blocks });
+      const policy = { name: "adaptive", queue: { classes: [{ name: "some", weight }] } } as const;
+      const room = { ...limits, total_blocks: blocks };
+      const router = new KvReplayRouter(policy, 4, room, new SeededRandom(each.seed));
+      const more = { lag_ms, concurrency, mocker: small };
+      const { records } = simulate(trace, { ...settings, ...more }, router);
+      for (const { end_ms, refused } of records) {
+        expect(end_ms >= 0 || refused !== undefined).toBe(true);
+      }
+    }),
+    { numRuns: 60 },
+  );
+}, 30_000);
+
+test("a replay in which nothing goes on says so instead of running for ever", () => {
+  const trace = synthetic("requests=4,isl=2000,osl=400,rate=100,spread=0");
+  const stuck = () => kv(trace, { name: "adaptive" }, { happenings_max: 50 });
+  expect(stuck).toThrow(/no request goes on at \d+ ms, 4 not ended; 0: \d+ running/);
 });
 
 test("turns come after answers and think time; a fixed concurrency is kept", () => {

@@ -3,27 +3,37 @@
  * for everybody else.
  *
  *   backlog      until the prompts before it are computed
- *   own          its uncached tokens, × (1 + crowd_weight × crowding + queued requests per worker)
+ *   own          its uncached tokens, × (1 + crowding + queued requests per worker + stalling)
  *   evicting     what the blocks it pushes out would cost to compute again, × evict_weight
  *   decoding     its answer's steps, slower the fuller the worker will be, × decode_weight
  *   others       how much its blocks slow the steps of the answers there, × others_weight
  *   overfull     steps, in full, above fair_share times the mean share of blocks in use
  *
  * Why own counts more than backlog: the backlog is waited for once, by this request; a millisecond
- * of own work stops everyone who decodes there or comes later. How many come later depends on the
- * load: nobody on an idle pool, where a cold free worker is as good as a warm one, and everybody in
- * overload. So the weight grows with the load of the pool, and with the router's queue beyond it.
+ * of own work stops everyone who comes later (crowding) and everyone who is being answered there
+ * (stalling). How many come later depends on the load of the pool: nobody on an idle one, where a
+ * cold free worker is as good as a warm one, and everybody in overload. How many are answered there
+ * differs between workers: without it requests pile up where their prefix is, and answers stand
+ * still there while other workers have time.
  * All rates are learned (pass-rates.ts). Before they are, costs are in tokens: a backlog, own
  * tokens, and one token for each token of blocks in use.
  */
 import type { PassRates } from "./pass-rates.ts";
 import { creditedBlocks, type Place, promptBlocks, uncachedTokens } from "./place.ts";
 import type { Scorer } from "./select.ts";
-import { backlogTokens, type RoutedWorker, requestsThere, usedShare } from "./worker-state.ts";
+import {
+  backlogTokens,
+  type RoutedWorker,
+  requestsThere,
+  sharedBlocks,
+  usedShare,
+} from "./worker-state.ts";
 
 export type AdaptiveOptions = {
   /** Own work counts 1 and this much for each request that it is expected to delay. */
   readonly crowd_weight: number;
+  /** Added to that for each answer that it stalls, see `stalling`. */
+  readonly stall_weight: number;
   /** Added to that for each request per worker that waits in the router. */
   readonly queue_weight: number;
   readonly evict_weight: number;
@@ -37,7 +47,8 @@ export type AdaptiveOptions = {
 const FAIR_LEAST = 0.02;
 
 export const adaptiveDefaults: AdaptiveOptions = {
-  crowd_weight: 5.5,
+  crowd_weight: 4,
+  stall_weight: 7,
   queue_weight: 1,
   evict_weight: 0,
   decode_weight: 0.003,
@@ -64,15 +75,21 @@ export function adaptiveScorer(
   const options = { ...adaptiveDefaults, ...given };
   let seen: Place | undefined;
   let mean_share = 0;
+  let mean_requests = 0;
   return (place, at) => {
     if (place !== seen) {
       seen = place;
-      mean_share = meanShare(place.workers);
+      mean_share = meanOf(place.workers, usedShare);
+      mean_requests = meanOf(place.workers, requestsThere);
     }
     const worker = place.workers[at]!;
     const queued = place.queued / place.workers.length;
     const crowd = crowding(inputs.promptLoad());
-    const own_weight = 1 + options.crowd_weight * crowd + options.queue_weight * queued;
+    const own_weight =
+      1 +
+      options.crowd_weight * crowd +
+      options.queue_weight * queued +
+      options.stall_weight * stalling(requestsThere(worker), mean_requests);
     const tokens = uncachedTokens(place, at);
     const rates = inputs.rates(worker);
     if (rates === undefined) {
@@ -110,6 +127,16 @@ const LOAD_AT_MOST = 0.6;
 function crowding(load: number): number {
   const rho = Math.min(LOAD_AT_MOST, load);
   return rho / (1 - rho) ** 2;
+}
+
+/**
+ * Answers that one more prompt stalls, each counting by how much it minds. Prompts stall answers
+ * the more often the more share a worker, and make them that much longer (by 1 + mean); so one more
+ * stall is a smaller part of each, and where all stall all the time only the difference between
+ * workers is left.
+ */
+function stalling(requests: number, mean_requests: number): number {
+  return requests / (1 + mean_requests) ** 2;
 }
 
 /** Computing so many prompt tokens; fixed costs by the part of a pass, since passes are shared. */
@@ -150,8 +177,9 @@ function decodeMs(
   const worker = place.workers[at]!;
   const { block_size, total_blocks } = worker;
   const steps = place.request.output_tokens ?? inputs.outputTokens();
-  const fresh = promptBlocks(place.request, block_size) - creditedBlocks(place, at);
-  const grows = Math.max(0, fresh) / total_blocks;
+  // What is cached but not in use takes up room as well, once it is used.
+  const fresh = promptBlocks(place.request, block_size) - sharedBlocks(worker, place.request);
+  const grows = fresh / total_blocks;
   const share = Math.min(1, usedShare(worker) + grows);
   const fair_share = options.fair_share * mean_share + FAIR_LEAST;
   const excess_ms = rates.decode_full_ms * Math.max(0, share - fair_share);
@@ -160,8 +188,8 @@ function decodeMs(
   return steps * (options.decode_weight * stepMs(rates, share) + others_ms + excess_ms);
 }
 
-function meanShare(workers: readonly RoutedWorker[]): number {
+function meanOf(workers: readonly RoutedWorker[], of: (worker: RoutedWorker) => number): number {
   let sum = 0;
-  for (const worker of workers) sum += usedShare(worker);
+  for (const worker of workers) sum += of(worker);
   return sum / workers.length;
 }

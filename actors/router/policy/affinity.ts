@@ -17,7 +17,16 @@ export type AffinityOptions = {
   readonly sessions_max?: number;
 };
 
-type Binding = { readonly key: string; readonly until_ms: number };
+/**
+ * `bound_ms` is wall time and only orders the bindings that several routers made of one session.
+ */
+export type Binding = {
+  readonly key: string;
+  /** How often the session had to leave a worker that was still there. */
+  readonly moves: number;
+  readonly bound_ms: number;
+  readonly until_ms: number;
+};
 
 export class SessionAffinity {
   /** In order of last use, oldest first. */
@@ -29,9 +38,40 @@ export class SessionAffinity {
     return this.bindings.size;
   }
 
-  bind(session: string, worker: RoutedWorker, now_ms: number): void {
+  /** Binds it, or renews what it has; returns what others are to be told. */
+  bind(session: string, worker: RoutedWorker, now_ms: number, wall_ms = now_ms): Binding {
+    const before = this.live(session, now_ms);
+    const stays = before?.key === worker.key;
+    const binding: Binding = {
+      key: worker.key,
+      moves: stays ? before.moves : (before?.moves ?? -1) + 1,
+      bound_ms: stays ? before.bound_ms : wall_ms,
+      until_ms: now_ms + this.options.ttl_ms,
+    };
+    this.keep(session, binding, now_ms);
+    return binding;
+  }
+
+  /**
+   * What another router said of a session. All routers keep the same one of two bindings, in
+   * whatever order they hear of them.
+   */
+  learn(session: string, told: Binding, now_ms: number): void {
+    const own = this.live(session, now_ms);
+    if (own === undefined || own.key === told.key || holds(told, own)) {
+      const until_ms = Math.max(told.until_ms, own?.key === told.key ? own.until_ms : 0);
+      const older = own?.key === told.key && !holds(told, own) ? own : told;
+      this.keep(session, { ...older, until_ms }, now_ms);
+    }
+  }
+
+  entries(): Iterable<readonly [session: string, binding: Binding]> {
+    return this.bindings;
+  }
+
+  private keep(session: string, binding: Binding, now_ms: number): void {
     this.bindings.delete(session);
-    this.bindings.set(session, { key: worker.key, until_ms: now_ms + this.options.ttl_ms });
+    this.bindings.set(session, binding);
     const most = this.options.sessions_max ?? 100_000;
     for (const [oldest, { until_ms }] of this.bindings) {
       if (until_ms > now_ms && this.bindings.size <= most) return;
@@ -39,16 +79,14 @@ export class SessionAffinity {
     }
   }
 
-  /** Another router bound it; the binding that was first stays. */
-  learn(session: string, key: string, now_ms: number): void {
-    if (this.boundTo(session, now_ms) !== undefined) return;
-    this.bindings.set(session, { key, until_ms: now_ms + this.options.ttl_ms });
+  private live(session: string, now_ms: number): Binding | undefined {
+    const binding = this.bindings.get(session);
+    return binding !== undefined && binding.until_ms > now_ms ? binding : undefined;
   }
 
   /** Key of the worker, undefined when the session is free. */
   boundTo(session: string, now_ms: number): string | undefined {
-    const binding = this.bindings.get(session);
-    return binding !== undefined && binding.until_ms > now_ms ? binding.key : undefined;
+    return this.live(session, now_ms)?.key;
   }
 
   forget(worker: RoutedWorker): void {
@@ -80,4 +118,10 @@ export class SessionAffinity {
       return bound ? (this.options.soft_factor ?? 0.5) : 1;
     };
   }
+}
+
+function holds(a: Binding, b: Binding): boolean {
+  if (a.moves !== b.moves) return a.moves > b.moves;
+  if (a.bound_ms !== b.bound_ms) return a.bound_ms < b.bound_ms;
+  return a.key < b.key;
 }

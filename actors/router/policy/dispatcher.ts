@@ -11,7 +11,7 @@
 import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
 import { CacheMatches } from "../index/cache-matches.ts";
-import { SessionAffinity } from "./affinity.ts";
+import { type Binding, SessionAffinity } from "./affinity.ts";
 import { baseFilters, busyFilters } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
@@ -26,6 +26,8 @@ export type DispatcherOptions = {
   readonly policy: KvPolicyOptions;
   readonly index: CacheIndex;
   readonly random: Random;
+  /** Tells apart which of two routers bound a session first. */
+  readonly wall_ms?: () => number;
 };
 
 /** Refused for good; the status is HTTP's, and the client may try again after the given time. */
@@ -44,7 +46,10 @@ export type Placement = {
   readonly worker: RoutedWorker;
   /** Leading blocks of the prompt that it has, in any tier. */
   readonly cached_blocks: number;
+  readonly uncached_tokens: number;
   readonly waited_ms: number;
+  /** Of its session, if it has one and sessions are kept. */
+  readonly bound: Binding | undefined;
 };
 
 /** How old what is known of a waiting request's cached blocks may be when it is compared. */
@@ -76,7 +81,10 @@ export class KvDispatcher {
   /** A worker is below the threshold, so that a request without wishes can go. */
   private room = false;
 
-  constructor({ policy, index, random }: DispatcherOptions) {
+  private readonly wall_ms: () => number;
+
+  constructor({ policy, index, random, wall_ms = () => 0 }: DispatcherOptions) {
+    this.wall_ms = wall_ms;
     this.index = index;
     this.random = random;
     this.policy = kvPolicy(policy, {
@@ -114,6 +122,10 @@ export class KvDispatcher {
     this.book.forget(worker, now_ms);
     this.affinity?.forget(worker);
     this.workers = [...this.known.values()];
+  }
+
+  knows(key: string): boolean {
+    return this.known.has(key);
   }
 
   /** `sums` are the differences since the worker's last report; leave them out when it has none. */
@@ -189,6 +201,20 @@ export class KvDispatcher {
     this.output_tokens += MEAN_STEP * (output_tokens - this.output_tokens);
   }
 
+  /** Another router sent a request there. What is not known here is not counted. */
+  sentElsewhere(request: PlaceRequest, key: string, uncached_tokens: number, now_ms: number): void {
+    const worker = this.known.get(key);
+    if (worker === undefined) return;
+    this.book.begin(request, worker, uncached_tokens, now_ms, true);
+    const { hashes } = request;
+    this.index.routed(worker.slot, worker.rank, hashes, hashes.length >>> 1, now_ms);
+  }
+
+  /** Another router's request is over. */
+  endedElsewhere(request: string, now_ms: number): void {
+    this.book.end(request, now_ms);
+  }
+
   /** About when something may be free again: what one worker has before it, learned rates. */
   retryAfterMs(now_ms: number): number {
     const rates = this.pool_rates.rates();
@@ -211,7 +237,11 @@ export class KvDispatcher {
     const worker = this.workers[selected.at]!;
     const uncached_tokens = uncachedTokens(place, selected.at);
     this.book.begin(request, worker, uncached_tokens, now_ms);
-    if (request.session !== undefined) this.affinity?.bind(request.session, worker, now_ms);
+    const { session } = request;
+    const bound =
+      session === undefined
+        ? undefined
+        : this.affinity?.bind(session, worker, now_ms, this.wall_ms());
     const blocks = request.hashes.length >>> 1;
     this.index.routed(worker.slot, worker.rank, request.hashes, blocks, now_ms);
     let cached_blocks = 0;
@@ -219,7 +249,7 @@ export class KvDispatcher {
       cached_blocks += place.cached_blocks[TIER_COUNT * selected.at + tier]!;
     }
     const waited_ms = now_ms - entry.arrived_ms;
-    return { kind: "placed", request, worker, cached_blocks, waited_ms };
+    return { kind: "placed", request, worker, cached_blocks, uncached_tokens, waited_ms, bound };
   }
 
   /** The place is valid until the next call: its rows are used again. */

@@ -8,16 +8,9 @@
  * in blocks, with decode blocks as they would be with this request there. Credits are the cached
  * leading blocks times a weight for their tier.
  */
-import {
-  blockName,
-  type Place,
-  type PlaceRequest,
-  promptBlocks,
-  TIER_COUNT,
-  tierCredits,
-} from "./place.ts";
+import { type Place, type PlaceRequest, promptBlocks, TIER_COUNT, tierCredits } from "./place.ts";
 import type { Scorer } from "./select.ts";
-import type { RoutedWorker } from "./worker-state.ts";
+import { type RoutedWorker, sharedBlocks } from "./worker-state.ts";
 
 /** Names and defaults of `KvRouterConfig`. */
 export type DynamoCostOptions = {
@@ -87,11 +80,9 @@ function creditLeft({ overlap_score_credit_decay }: DynamoCostOptions, place: Pl
  * Active blocks with this request there: those of its blocks that are active already are shared.
  */
 function decodeBlocks(worker: RoutedWorker, request: PlaceRequest): number {
-  const { uses, active_blocks, block_size } = worker;
-  let shared = 0;
-  const full = request.hashes.length >>> 1;
-  while (shared < full && uses.has(blockName(request.hashes, shared))) shared++;
-  return active_blocks + promptBlocks(request, block_size) - shared;
+  return (
+    worker.active_blocks + promptBlocks(request, worker.block_size) - sharedBlocks(worker, request)
+  );
 }
 
 /** Preferred taints: exp(−tanh Σ weights), so between 0.37 and 2.72. */

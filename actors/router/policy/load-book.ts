@@ -1,23 +1,31 @@
 /**
- * What this router has sent and where: each request counts at its worker from the moment it is
- * placed, its prompt until its first token, its blocks until it ends. Nothing expires by age: every
- * request has an owner that says when it is over, also when it failed.
+ * What this router has sent and where, and what others have told us that they sent: each request
+ * counts at its worker from the moment it is placed, its prompt until its first token, its blocks
+ * until it ends. Nothing expires by age: every request has an owner that says when it is over, also
+ * when it failed.
  */
 import { blockName, type PlaceRequest } from "./place.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
-type Entry = {
+export type BookEntry = {
   readonly request: PlaceRequest;
   readonly worker: RoutedWorker;
   readonly uncached_tokens: number;
   prefilling: boolean;
+  /** Another router's. */
+  readonly elsewhere: boolean;
 };
 
 export class LoadBook {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, BookEntry>();
 
   get size(): number {
     return this.entries.size;
+  }
+
+  /** What this router sent itself. */
+  *own(): Iterable<BookEntry> {
+    for (const entry of this.entries.values()) if (!entry.elsewhere) yield entry;
   }
 
   workerOf(request: string): RoutedWorker | undefined {
@@ -29,9 +37,11 @@ export class LoadBook {
     worker: RoutedWorker,
     uncached_tokens: number,
     now_ms: number,
+    elsewhere = false,
   ): void {
     this.end(request.request, now_ms);
-    const entry = { request, worker, uncached_tokens, prefilling: uncached_tokens > 0 };
+    const prefilling = uncached_tokens > 0;
+    const entry: BookEntry = { request, worker, uncached_tokens, prefilling, elsewhere };
     this.entries.set(request.request, entry);
     worker.requests++;
     if (entry.prefilling) {
@@ -91,7 +101,7 @@ export class LoadBook {
   }
 
   /** Blocks that have a name, and the unnamed rest of the prompt. */
-  private shape({ request, worker }: Entry): { readonly full: number; readonly tail: number } {
+  private shape({ request, worker }: BookEntry): { readonly full: number; readonly tail: number } {
     const blocks = Math.ceil(request.prompt_tokens / worker.block_size);
     const full = Math.min(blocks, request.hashes.length >>> 1);
     return { full, tail: blocks - full };

@@ -145,6 +145,7 @@ export class RouteQueue {
     const heads = classes.map((queue) => this.headOf(queue, now_ms, ready));
     const going = heads.filter((head) => head >= 0).length;
     if (going === 0) return undefined;
+    if (going > 1) skipRounds(classes, heads);
     for (let index = tier.turn; ; index = (index + 1) % classes.length) {
       const queue = classes[index]!;
       const head = heads[index]!;
@@ -153,13 +154,13 @@ export class RouteQueue {
         queue.deficit = 0;
         continue;
       }
-      const work = Math.max(1, queue.entries[head]!.uncached_tokens);
+      const work = workOf(queue, head);
       if (queue.deficit >= work || going === 1) {
         queue.deficit = going === 1 ? 0 : queue.deficit - work;
         tier.turn = index;
         return this.take(tier, queue, head);
       }
-      queue.deficit += QUANTUM_TOKENS * (queue.settings.weight ?? 1);
+      queue.deficit += quantumOf(queue);
     }
   }
 
@@ -214,4 +215,29 @@ function classIn(tier: Tier, settings: PolicyClass): ClassQueue {
   const queue: ClassQueue = { settings, entries: [], tokens: 0, deficit: 0 };
   tier.classes.push(queue);
   return queue;
+}
+
+function quantumOf({ settings }: ClassQueue): number {
+  return QUANTUM_TOKENS * (settings.weight ?? 1);
+}
+
+function workOf({ entries }: ClassQueue, head: number): number {
+  return Math.max(1, entries[head]!.uncached_tokens);
+}
+
+/**
+ * All the rounds but the last one that nobody can end, at once: a class of a tiny weight needs
+ * billions of them for a long prompt.
+ */
+function skipRounds(classes: readonly ClassQueue[], heads: readonly number[]): void {
+  let rounds = Number.POSITIVE_INFINITY;
+  for (const [i, queue] of classes.entries()) {
+    if (heads[i]! < 0) continue;
+    const missing = workOf(queue, heads[i]!) - queue.deficit;
+    rounds = Math.min(rounds, Math.ceil(missing / quantumOf(queue)) - 1);
+  }
+  if (!(rounds > 0)) return;
+  for (const [i, queue] of classes.entries()) {
+    if (heads[i]! >= 0) queue.deficit += rounds * quantumOf(queue);
+  }
 }

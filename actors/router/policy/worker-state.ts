@@ -3,6 +3,7 @@
  * and the dispatcher write it.
  */
 import type { PassRates } from "./pass-rates.ts";
+import { blockName, type PlaceRequest } from "./place.ts";
 
 /** From the model card. */
 export type WorkerLimits = {
@@ -122,4 +123,12 @@ export function usedShare(worker: RoutedWorker): number {
   const since = active_blocks - active_blocks_then;
   const blocks = reported === undefined ? active_blocks : reported.used_blocks + since;
   return Math.min(1, Math.max(0, blocks / total_blocks));
+}
+
+/** Leading blocks of the prompt that requests of ours there are using. */
+export function sharedBlocks({ uses }: RoutedWorker, { hashes }: PlaceRequest): number {
+  const full = hashes.length >>> 1;
+  let shared = 0;
+  while (shared < full && uses.has(blockName(hashes, shared))) shared++;
+  return shared;
 }

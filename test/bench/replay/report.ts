@@ -9,6 +9,12 @@ export type Spread = {
   readonly p99: number;
 };
 
+export type PriorityFigures = {
+  readonly strict_priority: number;
+  readonly requests: number;
+  readonly ttft_ms: Spread;
+};
+
 export type ReplayReport = {
   readonly requests: number;
   readonly refused: number;
@@ -21,6 +27,8 @@ export type ReplayReport = {
   readonly e2e_ms: Spread;
   /** In the router's queue. */
   readonly queued_ms: Spread;
+  /** Highest first; empty when all have the same priority. */
+  readonly by_priority: readonly PriorityFigures[];
   readonly output_tokens_per_s: number;
   readonly preemptions: number;
   readonly per_worker: readonly {
@@ -68,6 +76,7 @@ export function reportOf(
     ),
     e2e_ms: spreadOf(done.map(e2eOf)),
     queued_ms: spreadOf(done.map((record) => record.routed_ms - record.arrival_ms)),
+    by_priority: byPriority(done),
     output_tokens_per_s: rounded((1_000 * output) / duration_ms, 1),
     preemptions: total(workers.map((worker) => worker.preemptions)),
     per_worker: workers.map((worker) => ({
@@ -78,6 +87,17 @@ export function reportOf(
       preemptions: worker.preemptions,
     })),
   };
+}
+
+function byPriority(done: readonly RequestRecord[]): PriorityFigures[] {
+  const priorities = new Set(done.map((each) => each.strict_priority));
+  if (priorities.size < 2) return [];
+  return [...priorities]
+    .sort((a, b) => b - a)
+    .map((strict_priority) => {
+      const ttfts = done.filter((each) => each.strict_priority === strict_priority).map(ttftOf);
+      return { strict_priority, requests: ttfts.length, ttft_ms: spreadOf(ttfts) };
+    });
 }
 
 function total(values: readonly number[]): number {

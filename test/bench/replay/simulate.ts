@@ -24,6 +24,8 @@ export type ReplaySettings = {
   readonly lag_ms: number;
   /** Requests in flight at most, in place of the trace's arrival times; 0: as the trace says. */
   readonly concurrency: number;
+  /** Happenings without a request that comes, begins or ends, after which it gives up. */
+  readonly happenings_max?: number;
 };
 
 /** Times in ms of virtual time; NaN when it never happened. */
@@ -63,6 +65,14 @@ type Happening =
   | { readonly kind: "step"; readonly worker: number }
   | { readonly kind: "news"; readonly tell: () => void };
 
+/** Nothing is served any more, though there is something to do. */
+export class ReplayStuckError extends Error {
+  readonly code = "replay_stuck";
+}
+
+/** An answer of a million tokens on one worker makes fewer happenings between two that count. */
+const HAPPENINGS_MAX = 5_000_000;
+
 export function simulate(
   trace: readonly TraceRequest[],
   settings: ReplaySettings,
@@ -82,6 +92,7 @@ class Simulation {
   private readonly ended_ms: Float64Array;
   private now_ms = 0;
   private pumping = false;
+  private happenings_left = 0;
   /** Since the router was asked last. */
   private changed = false;
   private readonly first_turns: { readonly index: number; readonly at_ms: number }[] = [];
@@ -101,8 +112,10 @@ class Simulation {
 
   run(): ReplayResult {
     this.schedule();
+    this.progress();
     for (let next = this.heap.pop(); next !== undefined; next = this.heap.pop()) {
       this.now_ms = next.at_ms;
+      if (--this.happenings_left < 0) throw this.stuck();
       const { event } = next;
       if (event.kind === "arrival") this.arrive(event.index);
       else if (event.kind === "step") this.step(event.worker, next.at_ms);
@@ -110,6 +123,21 @@ class Simulation {
       if (this.changed) this.pump();
     }
     return { records: this.records, workers: this.workers.map(figuresOf), end_ms: this.now_ms };
+  }
+
+  private progress(): void {
+    this.happenings_left = this.settings.happenings_max ?? HAPPENINGS_MAX;
+  }
+
+  private stuck(): ReplayStuckError {
+    const open = this.records.filter((each) => Number.isNaN(each.end_ms) && !each.refused).length;
+    const workers = this.workers.map(({ scheduler }, number) => {
+      const { running_count, waiting_count, pool } = scheduler;
+      return `${number}: ${running_count} running, ${waiting_count} waiting, ${pool.used} blocks`;
+    });
+    return new ReplayStuckError(
+      `no request goes on at ${Math.round(this.now_ms)} ms, ${open} not ended; ${workers.join("; ")}`,
+    );
   }
 
   private schedule(): void {
@@ -143,6 +171,7 @@ class Simulation {
       event: (event) => this.tell(() => router.event(number, event)),
       firstToken: (index, at_ms) => {
         this.records[index]!.first_token_ms = at_ms;
+        this.progress();
         this.tellChange(() => router.firstToken(String(index), this.now_ms));
         // What is sent now is there when the worker begins its next pass.
         this.pump();
@@ -166,6 +195,7 @@ class Simulation {
   }
 
   private arrive(index: number): void {
+    this.progress();
     const first_turn = this.trace[index]!.after.length === 0;
     if (first_turn && this.settings.concurrency === 0) this.startNextInLine();
     const { input_length, hash_ids, session, strict_priority, policy_class } = this.trace[index]!;
@@ -258,6 +288,7 @@ class Simulation {
   }
 
   private over(index: number, at_ms: number): void {
+    this.progress();
     for (const follower of this.followers.get(index) ?? []) {
       this.ended_ms[follower] = Math.max(this.ended_ms[follower]!, at_ms);
       if (--this.missing[follower]! > 0) continue;

@@ -249,3 +249,15 @@ function hashIds(fields: Fields, line: number): readonly number[] {
   if (!good) throw new TraceError(line, "hash_ids must be a list of whole numbers from 0 on");
   return value as readonly number[];
 }
+
+/** Strict priorities 0 to `classes` - 1, spread evenly and with no pattern in time. */
+export function withPriorities(
+  trace: readonly TraceRequest[],
+  classes: number,
+): readonly TraceRequest[] {
+  return trace.map((request, i) => {
+    // 32-bit golden ratio: neighbours get different classes.
+    const spread = (Math.imul(i + 1, 0x9e37_79b1) >>> 8) % classes;
+    return { ...request, strict_priority: spread };
+  });
+}

@@ -1,0 +1,99 @@
+/** What other routers have sent where, counted in the models of this one until it is over. */
+import type { HashPairs } from "../../llm/block-table.ts";
+import type { RoutedRequest, RoutedSession } from "../../proto/index.ts";
+import type { KvModel } from "./kv-model.ts";
+import { checkedHashes } from "./kv-wire.ts";
+import type { PeerNews } from "./peer-routers.ts";
+import type { Binding } from "./policy/affinity.ts";
+import type { BookEntry } from "./policy/load-book.ts";
+import type { PlaceRequest } from "./policy/place.ts";
+
+/** Of one message: far below the largest frame, however long the prompts are. */
+const PIECE = 256;
+const no_blocks: HashPairs = new Uint32Array(0);
+
+export class PeerLoad {
+  /** By peer and its request; several peers may name a request alike. */
+  private readonly live = new Map<string, Map<string, KvModel>>();
+
+  constructor(private readonly models: ReadonlyMap<string, KvModel>) {}
+
+  get requests(): number {
+    let requests = 0;
+    for (const each of this.live.values()) requests += each.size;
+    return requests;
+  }
+
+  take(peer: string, { routed, first, ended, sessions }: PeerNews): void {
+    const live = this.live.get(peer) ?? new Map<string, KvModel>();
+    this.live.set(peer, live);
+    for (const each of routed) {
+      const model = this.models.get(each.model);
+      if (model === undefined) continue;
+      const name = nameOf(peer, each.request);
+      model.sentElsewhere(requestOf(name, each), each.worker, each.uncached_tokens);
+      if (each.first) model.firstToken(name);
+      live.set(each.request, model);
+    }
+    for (const request of first) live.get(request)?.firstToken(nameOf(peer, request));
+    for (const request of ended) {
+      live.get(request)?.endedElsewhere(nameOf(peer, request));
+      live.delete(request);
+    }
+    for (const each of sessions) this.models.get(each.model)?.sessionElsewhere(each);
+  }
+
+  forget(peer: string): void {
+    for (const [request, model] of this.live.get(peer) ?? []) {
+      model.endedElsewhere(nameOf(peer, request));
+    }
+    this.live.delete(peer);
+  }
+}
+
+const nameOf = (peer: string, request: string) => `${peer} ${request}`;
+
+function requestOf(request: string, routed: RoutedRequest): PlaceRequest {
+  const { prompt_tokens, hashes } = routed;
+  return { request, prompt_tokens, hashes: checkedHashes(hashes) ?? no_blocks };
+}
+
+export function routedOf(model: string, entry: Omit<BookEntry, "elsewhere">): RoutedRequest {
+  const { request, worker, uncached_tokens, prefilling } = entry;
+  const { hashes } = request;
+  return {
+    request: request.request,
+    model,
+    worker: worker.key,
+    prompt_tokens: request.prompt_tokens,
+    uncached_tokens,
+    hashes: new Uint8Array(hashes.buffer, hashes.byteOffset, hashes.byteLength),
+    first: !prefilling,
+  };
+}
+
+export function sessionOf(
+  model: string,
+  session: string,
+  { key, moves, bound_ms, until_ms }: Binding,
+  last_ms: number,
+): RoutedSession {
+  const idle_ms = Math.max(0, Math.round(last_ms - until_ms));
+  return { model, session, worker: key, moves, bound_ms, idle_ms };
+}
+
+/** In pieces. */
+export function* piecesOf(
+  routed: readonly RoutedRequest[],
+  sessions: readonly RoutedSession[],
+): Iterable<PeerNews> {
+  for (let at = 0; at < Math.max(routed.length, sessions.length); at += PIECE) {
+    const end = at + PIECE;
+    yield {
+      routed: routed.slice(at, end),
+      sessions: sessions.slice(at, end),
+      first: [],
+      ended: [],
+    };
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * The routers of the other frontends, as one router lives with them. Each tells all others what it
+ * sends where; nobody leads.
+ *
+ *   registry ── there ──▶ RouterJoin ──▶ … RouterNews anew, then news by number
+ *                             ▲                   │ a gap
+ *                             └───────────────────┘    Down, or gone: what it said is forgotten
+ *
+ * Workers report their load to every router anyway, 50 ms old at most; this is for what happens in
+ * between, so that two routers do not send the same burst to the same idle worker, for prefixes
+ * that are on their way, and for sessions, which workers know nothing of.
+ */
+import type { ActorRef, PeerMessage, RouterNews } from "../../proto/index.ts";
+import type { Down } from "../../runtime/actor.ts";
+import type { Timer } from "../../runtime/capabilities.ts";
+import type { Ref } from "../../runtime/ref.ts";
+import { refOf, wireOf } from "../../runtime/remote/node.ts";
+import type { ActorSystem } from "../../runtime/system.ts";
+import { workerKey } from "./candidate.ts";
+
+/** What there is to tell; all of it may be empty. */
+export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions">;
+
+export type PeersOwn =
+  | { readonly kind: "routers_are"; readonly routers: readonly ActorRef[] }
+  | { readonly kind: "tell_peers" }
+  | { readonly kind: "join_again" };
+
+/** Calls the listener with all routers there are, this one too, now and at each change. */
+export type WatchRouters = (listener: (routers: readonly ActorRef[]) => void) => () => void;
+
+export type PeerOptions = {
+  readonly watch: WatchRouters;
+  /** Makes this life of the router known to the others. */
+  readonly announce: (self: Ref) => void;
+};
+
+export interface PeerListener {
+  /** Everything of this router that is live, in pieces of a bounded size. */
+  whole(): Iterable<PeerNews>;
+  news(peer: string, news: PeerNews): void;
+  forget(peer: string): void;
+}
+
+export interface PeerContext {
+  readonly self: Ref<PeersOwn | PeerMessage>;
+  readonly system: ActorSystem;
+  monitor(ref: Ref): number;
+  demonitor(monitor: number): void;
+  after(delay_ms: number, message: PeersOwn): Timer;
+}
+
+type Peer = {
+  readonly key: string;
+  readonly ref: Ref<PeerMessage>;
+  monitor: number;
+  /** It asked for our news. */
+  listens: boolean;
+  /** Number of the last news to it, and from it; we wait for news anew while `heard` is 0. */
+  sent: number;
+  heard: number;
+};
+
+const JOIN_AGAIN_MS = 1_000;
+
+const nothing = (): { -readonly [Key in keyof PeerNews]: PeerNews[Key] } => ({
+  routed: [],
+  first: [],
+  ended: [],
+  sessions: [],
+});
+
+export class PeerRouters {
+  private readonly ctx: PeerContext;
+  private readonly listener: PeerListener;
+  private readonly own: ActorRef;
+  private readonly peers = new Map<string, Peer>();
+  private readonly unwatch: () => void;
+  private waiting = nothing();
+  private telling = false;
+  private joining = false;
+
+  constructor(ctx: PeerContext, options: PeerOptions | undefined, listener: PeerListener) {
+    this.ctx = ctx;
+    this.listener = listener;
+    this.own = wireOf(ctx.system, ctx.self);
+    options?.announce(ctx.self);
+    const heard = (routers: readonly ActorRef[]) => ctx.self.tell({ kind: "routers_are", routers });
+    this.unwatch = options?.watch(heard) ?? (() => {});
+  }
+
+  /** Somebody listens: only then is anything worth telling. */
+  get listened(): boolean {
+    for (const { listens } of this.peers.values()) if (listens) return true;
+    return false;
+  }
+
+  stop(): void {
+    this.unwatch();
+  }
+
+  tell(news: Partial<PeerNews>): void {
+    if (!this.listened) return;
+    const { waiting } = this;
+    waiting.routed = waiting.routed.concat(news.routed ?? []);
+    waiting.first = waiting.first.concat(news.first ?? []);
+    waiting.ended = waiting.ended.concat(news.ended ?? []);
+    waiting.sessions = waiting.sessions.concat(news.sessions ?? []);
+    if (this.telling) return;
+    this.telling = true;
+    // Behind what is in the mailbox already: a burst of requests is one message.
+    this.ctx.self.tell({ kind: "tell_peers" });
+  }
+
+  receive(message: PeersOwn | PeerMessage): void {
+    switch (message.kind) {
+      case "routers_are":
+        this.onRouters(message.routers);
+        break;
+      case "tell_peers":
+        this.flush();
+        break;
+      case "join_again":
+        this.joining = false;
+        this.join();
+        break;
+      case "router_join":
+        if (message.from !== undefined) this.onJoin(this.peerOf(message.from));
+        break;
+      case "router_news":
+        if (message.from !== undefined) this.onNews(this.peerOf(message.from), message);
+        break;
+    }
+  }
+
+  /** True when it was one of ours. The registry says when a router is gone; until then, try. */
+  down({ monitor }: Down): boolean {
+    for (const peer of this.peers.values()) {
+      if (peer.monitor !== monitor) continue;
+      peer.monitor = 0;
+      peer.listens = false;
+      peer.heard = 0;
+      this.listener.forget(peer.key);
+      this.joinSoon();
+      return true;
+    }
+    return false;
+  }
+
+  inspect() {
+    return [...this.peers.values()].map(({ key, listens, sent, heard }) => ({
+      router: key,
+      listens,
+      sent,
+      heard,
+    }));
+  }
+
+  private onRouters(routers: readonly ActorRef[]): void {
+    const present = new Set(routers.map(keyOf));
+    for (const [key, peer] of this.peers) {
+      if (present.has(key)) continue;
+      this.peers.delete(key);
+      if (peer.monitor > 0) this.ctx.demonitor(peer.monitor);
+      this.listener.forget(key);
+    }
+    for (const router of routers) if (keyOf(router) !== keyOf(this.own)) this.peerOf(router);
+    this.join();
+  }
+
+  private peerOf(router: ActorRef): Peer {
+    const key = keyOf(router);
+    const known = this.peers.get(key);
+    if (known !== undefined) return known;
+    const ref = refOf<PeerMessage>(this.ctx.system, router);
+    const peer = { key, ref, monitor: 0, listens: false, sent: 0, heard: 0 };
+    this.peers.set(key, peer);
+    return peer;
+  }
+
+  /** Asks everybody who has not begun to tell; again after a while, since asking may be lost. */
+  private join(): void {
+    let missing = false;
+    for (const peer of this.peers.values()) {
+      if (peer.heard > 0) continue;
+      missing = true;
+      if (peer.monitor === 0) peer.monitor = this.ctx.monitor(peer.ref);
+      peer.ref.tell({ kind: "router_join", from: this.own });
+    }
+    if (missing) this.joinSoon();
+  }
+
+  private joinSoon(): void {
+    if (this.joining) return;
+    this.joining = true;
+    this.ctx.after(JOIN_AGAIN_MS, { kind: "join_again" });
+  }
+
+  private onJoin(peer: Peer): void {
+    // What waits is part of the whole, and is told to the others first.
+    this.flush();
+    peer.listens = true;
+    peer.sent = 0;
+    this.send(peer, nothing(), true);
+    for (const news of this.listener.whole()) this.send(peer, news, false);
+    if (peer.heard === 0) this.join();
+  }
+
+  private onNews(peer: Peer, { anew, number, ...news }: RouterNews): void {
+    if (anew) this.listener.forget(peer.key);
+    else if (number !== peer.heard + 1 || peer.heard === 0) {
+      // Another life of it that nobody spoke of yet, or a gap: from the beginning.
+      const begun = peer.heard > 0;
+      this.listener.forget(peer.key);
+      peer.heard = 0;
+      if (begun) this.join();
+      else this.joinSoon();
+      return;
+    }
+    peer.heard = number;
+    this.listener.news(peer.key, news);
+  }
+
+  private flush(): void {
+    this.telling = false;
+    const news = this.waiting;
+    this.waiting = nothing();
+    const { routed, first, ended, sessions } = news;
+    if (routed.length + first.length + ended.length + sessions.length === 0) return;
+    for (const peer of this.peers.values()) if (peer.listens) this.send(peer, news, false);
+  }
+
+  private send(peer: Peer, news: PeerNews, anew: boolean): void {
+    peer.sent++;
+    peer.ref.tell({ kind: "router_news", from: this.own, number: peer.sent, anew, ...news });
+  }
+}
+
+function keyOf(router: ActorRef): string {
+  return workerKey(router.node + router.path, router);
+}

@@ -1,0 +1,56 @@
+/** Two frontends that share a port: one set of sessions and loads, and one page of figures. */
+import { expect, test } from "bun:test";
+import { startCluster, until } from "../support/cluster.ts";
+import { complete, knownBlocks, metricsOf, promptTokens } from "../support/kv-prompts.ts";
+
+const flags = ["--engine", "mocker", "--workers", "4", "--frontends", "2"];
+const affinity = ["--router-session-affinity-ttl-secs", "600", "--speedup-ratio", "0"];
+const TAKEN = /^dynamo_component_requests_total\{.*worker="([^"]+)"/;
+const fresh = { Connection: "close" };
+
+test("sessions, caches and figures are one, whichever frontend is met", async () => {
+  await using cluster = await startCluster([...flags, ...affinity]);
+  const workers = Array.from({ length: 4 }, (_, i) => `worker-${i}`);
+  const taken = async () => {
+    const rows = await Promise.all(workers.map((worker) => metricsOf(cluster, worker)));
+    return rows.flatMap((row) =>
+      [...row].flatMap(([name, value]) => (TAKEN.test(name) ? [value] : [])),
+    );
+  };
+  const routed = async () => {
+    const pages = await Promise.all([0, 1].map((i) => metricsOf(cluster, `frontend-${i}`)));
+    const name = 'dynamo_component_router_requests_started_total{model="troupe-tiny"}';
+    return pages.map((page) => page.get(name) ?? 0);
+  };
+  let seed = 1;
+  for (const session of ["one", "two", "three"]) {
+    const before = await taken();
+    const turns = async (count: number) => {
+      for (let turn = 0; turn < count; turn++) {
+        const headers = { ...fresh, "X-Dynamo-Session-ID": session };
+        await complete(cluster, promptTokens(200, seed++), { headers });
+      }
+    };
+    await turns(16);
+    await until("the load of all", 5_000, async () => {
+      const now = await taken();
+      return now.reduce((a, b) => a + b) - before.reduce((a, b) => a + b) === 16;
+    });
+    const now = await taken();
+    expect(now.map((count, i) => count - before[i]!).sort((a, b) => a - b)).toEqual([0, 0, 0, 16]);
+  }
+  const met = await routed();
+  expect(met[0]! + met[1]!).toBe(48);
+  // The kernel spreads connections: both have to have had some, or nothing was shown.
+  expect(Math.min(...met)).toBeGreaterThan(0);
+  const known = await knownBlocks(cluster);
+  expect([...known.values()].reduce((a, b) => a + b)).toBeGreaterThan(48);
+  const other = await metricsOf(cluster, "frontend-1");
+  for (const [worker, blocks] of known) {
+    expect(other.get(`troupe_router_kv_index_blocks{worker="${worker}"}`)).toBe(blocks);
+  }
+  const inspector = await (await fetch(`${cluster.inspector}/metrics`)).text();
+  for (const process of ["root", "frontend-0", "frontend-1", "worker-3"]) {
+    expect(inspector).toContain(`node="${process}"`);
+  }
+}, 60_000);
