@@ -22,8 +22,10 @@ export type FlockPlan = {
   readonly deadline_ms: number;
   /** One logprob a token, so that cursors can be counted where texts are not known. */
   readonly logprobs: boolean;
-  /** Requests start so far apart. */
+  /** The first ones start so far apart; then each client sends its next when its last ended. */
   readonly every_ms?: number;
+  /** Instead: requests start at this rate whatever becomes of them, as long as there are clients. */
+  readonly per_s?: number;
   readonly onEvent?: (index: number, ledger: Ledger, exchange: Exchange) => void;
 };
 
@@ -62,15 +64,37 @@ export class Flock {
     return count;
   }
 
+  /** Longest time between two tokens of one answer so far. */
+  get gap_ms(): number {
+    let longest_ms = 0;
+    for (const { gap_ms } of this.ledgers.values()) longest_ms = Math.max(longest_ms, gap_ms);
+    return longest_ms;
+  }
+
   async #run(): Promise<readonly FlockOutcome[]> {
-    const { requests, concurrency, every_ms } = this.plan;
+    const { requests, concurrency, every_ms, per_s } = this.plan;
     const outcomes: FlockOutcome[] = [];
-    const lane = async (): Promise<void> => {
+    const one = async (): Promise<void> => {
+      const index = this.started++;
+      outcomes[index] = await this.#one(index);
+      this.finished += 1;
+    };
+    if (per_s !== undefined) {
+      const began_ms = performance.now();
+      const running = new Set<Promise<void>>();
       while (this.started < requests && !this.stopping) {
-        const index = this.started++;
-        outcomes[index] = await this.#one(index);
-        this.finished += 1;
+        const due = Math.floor(((performance.now() - began_ms) / 1000) * per_s);
+        while (this.started < Math.min(due, requests) && running.size < concurrency) {
+          const client: Promise<void> = one().finally(() => running.delete(client));
+          running.add(client);
+        }
+        await Bun.sleep(5);
       }
+      await Promise.all(running);
+      return outcomes;
+    }
+    const lane = async (): Promise<void> => {
+      while (this.started < requests && !this.stopping) await one();
     };
     const lanes: Promise<void>[] = [];
     for (let i = 0; i < Math.min(concurrency, requests); i += 1) {

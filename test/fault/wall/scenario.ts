@@ -14,6 +14,8 @@ export type Running = {
 export type Scenario = {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Instead of the source tree's. */
+  readonly command?: readonly string[];
   /** Divides the simulated engine's times; it makes a token in some 6 ms by itself. */
   readonly speedup?: number;
   readonly flock: Partial<FlockPlan>;
@@ -40,9 +42,10 @@ export const standardPlan: Omit<FlockPlan, "url"> = {
 };
 
 export async function underFault(world: World, scenario: Scenario): Promise<RowResult> {
-  const { args, env, speedup = 1 } = scenario;
+  const { args, env, command, speedup = 1 } = scenario;
   await using cluster = await startCluster([...engineArgs(world.engine, speedup), ...args], {
     ...(env === undefined ? {} : { env: { ...env } }),
+    ...(command === undefined ? {} : { command }),
   });
   const flock = new Flock({
     ...standardPlan,

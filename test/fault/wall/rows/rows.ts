@@ -1,5 +1,21 @@
 /** The whole wall, in the order of its table. */
 import type { Row } from "../row.ts";
+import { actorRows } from "./actor-rows.ts";
+import { clientRows } from "./client-rows.ts";
+import { freezeRows } from "./freeze-rows.ts";
+import { frontendRows } from "./frontend-rows.ts";
+import { machineRows } from "./machine-rows.ts";
+import { rootRows } from "./root-rows.ts";
+import { stormRows } from "./storm-rows.ts";
 import { workerRows } from "./worker-rows.ts";
 
-export const rows: readonly Row[] = [...workerRows];
+export const rows: readonly Row[] = [
+  ...workerRows,
+  ...frontendRows,
+  ...actorRows,
+  ...rootRows,
+  ...freezeRows,
+  ...clientRows,
+  ...machineRows,
+  ...stormRows,
+];

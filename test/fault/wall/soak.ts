@@ -1,0 +1,96 @@
+/**
+ * Hours in minutes: requests at a steady rate while workers are killed, and a line through what
+ * each long-lived process holds in memory and in open descriptors.
+ */
+import { readdirSync } from "node:fs";
+import { alive, descendants, pidsOf, residentMb } from "../../support/cluster.ts";
+import type { Row } from "./row.ts";
+import { type Running, underFault } from "./scenario.ts";
+
+const rate_per_s = 200;
+const tokens = 16;
+const kill_every_ms = 10_000;
+const sample_every_ms = 2_000;
+const slope_max_mb_per_min = 1;
+
+type Sample = { readonly at_s: number; readonly resident_mb: number; readonly descriptors: number };
+
+export const soakRow: Row = {
+  name: "soak",
+  what: `${rate_per_s} requests/s for --minutes while a worker is killed every 10 s`,
+  engines: ["mocker"],
+  on_demand: true,
+  run: (world) => {
+    const problems: string[] = [];
+    const total = Math.round(world.minutes * 60 * rate_per_s);
+    return underFault(world, {
+      args: ["--workers", "8", "--frontends", "2"],
+      speedup: 10,
+      flock: { requests: total, concurrency: 512, per_s: rate_per_s, tokens },
+      fault: async (running) => {
+        const samples = await watch(running, world.minutes * 60_000);
+        const figures: Record<string, number> = {};
+        for (const [name, list] of samples) {
+          // The first third is warm-up: caches fill, code is compiled.
+          const late = list.slice(Math.floor(list.length / 3));
+          const first = late[0];
+          const last = late.at(-1);
+          if (first === undefined || last === undefined || last.at_s - first.at_s < 20) continue;
+          const slope = 60 * slopeOf(late.map(({ at_s, resident_mb }) => [at_s, resident_mb]));
+          figures[`${name}_mb`] = last.resident_mb;
+          figures[`${name}_mb_per_min`] = Math.round(100 * slope) / 100;
+          figures[`${name}_descriptors`] = last.descriptors;
+          figures[`${name}_descriptors_more`] = last.descriptors - first.descriptors;
+          const long = last.at_s - first.at_s >= 240;
+          if (long && slope > slope_max_mb_per_min) {
+            problems.push(`${name} grows by ${slope.toFixed(2)} MB a minute`);
+          }
+        }
+        return figures;
+      },
+      after: async () => problems,
+    });
+  },
+};
+
+async function watch({ cluster, flock, world }: Running, for_ms: number) {
+  const samples = new Map<string, Sample[]>();
+  const began_ms = performance.now();
+  let killed_ms = began_ms;
+  let kills = 0;
+  while (performance.now() - began_ms < for_ms && !flock.stopping) {
+    const at_s = (performance.now() - began_ms) / 1000;
+    for (const pid of [cluster.pid, ...descendants(cluster.pid)].filter(alive)) {
+      const name = `${pid === cluster.pid ? "root" : "pid"}_${pid}`;
+      const list = samples.get(name) ?? [];
+      samples.set(name, list);
+      try {
+        const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+        list.push({ at_s, resident_mb: residentMb(pid), descriptors });
+      } catch {
+        // It ended between the two looks.
+      }
+    }
+    if (performance.now() - killed_ms >= kill_every_ms) {
+      killed_ms = performance.now();
+      // The first half of the workers take turns, so that the others are watched for long.
+      const pids = (await pidsOf(cluster, "worker")).filter((pid) => pid > 0 && alive(pid));
+      const pid = pids.slice(0, Math.ceil(pids.length / 2))[kills++ % Math.ceil(pids.length / 2)];
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
+      world.say(`${Math.round(at_s)} s: ${flock.finished} answers, ${kills} kills`);
+    }
+    await Bun.sleep(sample_every_ms);
+  }
+  return samples;
+}
+
+/** Least squares. */
+function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (of: (point: readonly [number, number]) => number) =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length;
+  const x_mean = mean(([x]) => x);
+  const y_mean = mean(([, y]) => y);
+  const over = points.reduce((sum, [x, y]) => sum + (x - x_mean) * (y - y_mean), 0);
+  const under = points.reduce((sum, [x]) => sum + (x - x_mean) ** 2, 0);
+  return under === 0 ? 0 : over / under;
+}
