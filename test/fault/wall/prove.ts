@@ -4,25 +4,28 @@
  */
 import { parseArgs } from "node:util";
 import { SeededRandom } from "../../../runtime/random.ts";
+import { dynamoRows } from "./dynamo.ts";
 import { type EngineName, References } from "./references.ts";
 import type { Row } from "./row.ts";
 import { rows } from "./rows/rows.ts";
 import { runRow, type Verdict } from "./run-row.ts";
 import { jsonLine, notesOf, tableHead, tableRow } from "./table.ts";
 
-const usage = `bun run prove [--only NAME[,NAME…]] [--engine mocker|llama] [--json] [--seed N]
-                [--quick] [--minutes N] [--list]
+const usage = `bun run prove [--only NAME[,NAME…]] [--engine mocker|llama] [--peer dynamo]
+                [--json] [--seed N] [--quick] [--minutes N] [--list]
 
 One row a fault: requests, complete, lost, twice, hung, wrong bytes, longest gap. --only takes the
-names of rows, or beginnings of them. --minutes is for the soak, which only runs when it is named.`;
+names of rows, or beginnings of them. --minutes is for the soak, which only runs when it is named.
+--peer dynamo does to NVIDIA Dynamo what makes sense there (it is installed on the first use).`;
 
 const { values } = readArgs();
 const engine = values.engine as EngineName;
 const seed = Number(values.seed);
+const wall = values.peer === undefined ? rows : dynamoRows;
 const chosen = choose(values.only);
 
 if (values.list) {
-  for (const row of rows) console.log(`${row.name.padEnd(24)} ${row.what}`);
+  for (const row of wall) console.log(`${row.name.padEnd(24)} ${row.what}`);
   process.exit(0);
 }
 
@@ -52,13 +55,13 @@ if (!values.json) {
 process.exit(failed.length === 0 ? 0 : 1);
 
 function choose(only: string | undefined): readonly Row[] {
-  if (only === undefined) return rows.filter((row) => row.on_demand !== true);
+  if (only === undefined) return wall.filter((row) => row.on_demand !== true);
   const found = only.split(",").flatMap((name) => {
-    const exact = rows.filter((row) => row.name === name);
-    const begun = exact.length > 0 ? exact : rows.filter((row) => row.name.startsWith(name));
+    const exact = wall.filter((row) => row.name === name);
+    const begun = exact.length > 0 ? exact : wall.filter((row) => row.name.startsWith(name));
     return begun.length > 0 ? begun : wrong(`there is no row "${name}"; --list shows them`);
   });
-  return rows.filter((row) => found.includes(row));
+  return wall.filter((row) => found.includes(row));
 }
 
 function readArgs() {
@@ -67,6 +70,7 @@ function readArgs() {
       options: {
         only: { type: "string" },
         engine: { type: "string", default: "mocker" },
+        peer: { type: "string" },
         json: { type: "boolean", default: false },
         seed: { type: "string", default: "1" },
         quick: { type: "boolean", default: false },
@@ -79,7 +83,8 @@ function readArgs() {
       console.log(usage);
       process.exit(0);
     }
-    const { engine: name, seed: text, minutes } = parsed.values;
+    const { engine: name, seed: text, minutes, peer } = parsed.values;
+    if (peer !== undefined && peer !== "dynamo") wrong("--peer is dynamo");
     if (name !== "mocker" && name !== "llama") wrong("--engine is mocker or llama");
     if (!Number.isSafeInteger(Number(text))) wrong("--seed is a whole number");
     if (!(Number(minutes) > 0)) wrong("--minutes is a number above 0");

@@ -69,7 +69,8 @@ export function bodyOf({ prompt, seed, tokens, choices }: AnswerWish, model = mo
     model,
     messages: [{ role: "user", content: prompt }],
     seed,
-    temperature: 0,
+    // Several equal choices are refused.
+    temperature: choices > 1 ? 1 : 0,
     n: choices,
     max_tokens: tokens,
     min_tokens: tokens,

@@ -71,7 +71,8 @@ export const workerRows: readonly Row[] = [
     engines: ["mocker"],
     run: (world) =>
       underFault(world, {
-        args: ["--workers", "4", "--decode-speedup-ratio", "0.08"],
+        // The three that are left must have room for all.
+        args: ["--workers", "4", "--max-num-seqs", "512", "--decode-speedup-ratio", "0.08"],
         flock: {
           ...{ requests: 800, concurrency: 800, tokens: 96, prompt_words: 8 },
           ...{ every_ms: 2, deadline_ms: 120_000 },
