@@ -42,7 +42,7 @@ export async function askAgain(
     if (text === expected) count.same += 1;
     else count.wrong += 1;
   }
-  const problems = await leftWell({ cluster });
+  const problems = await leftWell({ cluster, world });
   // Two generations of one request are what the key is there to prevent.
   if (taken > requests) problems.push(`${taken} generations for ${requests} requests`);
   const none = { clean_errors: 0, duplicated: 0, hung: 0, gap_ms: 0, first_ms: 0, resumed: 0 };

@@ -73,15 +73,22 @@ export async function underFault(world: World, scenario: Scenario): Promise<RowR
   return { ...result, figures, problems };
 }
 
+/** What has no owner counts as an orphan when it still has none after this. */
+const orphans_after_ms = 4_500;
+
 /** Everything is as it was: it serves, nothing is live, no answer is without an owner. */
-export async function leftWell({ cluster }: Pick<Running, "cluster">): Promise<string[]> {
+export async function leftWell({
+  cluster,
+  world,
+}: Pick<Running, "cluster" | "world">): Promise<string[]> {
   const problems: string[] = [];
   if (!(await servesWithin(cluster, 10_000))) problems.push("it does not serve afterwards");
   const live = () => sumOfMetric(cluster, /_inflight_requests\b/);
   await until("no answer to be live", 10_000, async () => (await live()) === 0).catch(async () => {
     problems.push(`${await live()} answers are live though every client is gone`);
   });
-  const orphans = await sumOfMetric(cluster, /orphans/);
+  if (!world.quick) await Bun.sleep(orphans_after_ms);
+  const orphans = await sumOfMetric(cluster, /^troupe_orphans\b/);
   if (orphans > 0) problems.push(`${orphans} orphans`);
   return problems;
 }

@@ -64,7 +64,8 @@ export async function tally(
     else if (errors_allowed) count.clean_errors += 1;
     else count.lost += 1;
     if (state !== "complete") {
-      const text = `${state} ${outcome.status || ""} ${outcome.why.slice(0, 160)}`;
+      const words = outcome.why.replace(/\br[\w-]{12,}/g, "ID").slice(0, 160);
+      const text = `${state} ${outcome.status || ""} ${words}`;
       why[text] = (why[text] ?? 0) + 1;
     }
     if (texts !== undefined && state === "complete" && isWhole(ledger, texts)) count.same += 1;

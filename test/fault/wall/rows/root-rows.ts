@@ -32,7 +32,7 @@ export const rootRows: readonly Row[] = [
             ...engineArgs(world.engine, 1),
             ...["--port", port, "--workers", "2"],
           ]);
-          problems.push(...(await leftWell({ cluster: again })));
+          problems.push(...(await leftWell({ cluster: again, world })));
           return { children_gone_ms, clients_told_ms, ready_again_ms: again.ready_ms };
         },
         after: async () => problems,
