@@ -242,6 +242,7 @@ export class System implements ActorSystem {
   }
 
   control(path: string, action: ControlAction): boolean {
+    if (action === "restart") return this.#restart(path);
     const cell = this.lookup(path);
     if (cell === undefined) return false;
     switch (action) {
@@ -257,9 +258,14 @@ export class System implements ActorSystem {
       case "resume":
         cell.resume();
         return true;
-      case "restart":
-        return cell.parent?.actor?.restartChild(cell.name) ?? false;
     }
+  }
+
+  /** Also of a child that its supervisor has given up, and that is not there any more. */
+  #restart(path: string): boolean {
+    const slash = path.lastIndexOf("/");
+    const parent = this.lookup(path.slice(0, slash));
+    return parent?.actor?.restartChild(path.slice(slash + 1)) ?? false;
   }
 
   snapshot(path: string): Snapshot | undefined {

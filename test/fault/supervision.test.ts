@@ -65,6 +65,13 @@ test("a worker that keeps crashing is given up with a report, and the rest serve
   expect(seen.size).toBeGreaterThan(1);
   expect(cluster.log()).toMatch(/worker-0.*(intensity|given up)/);
   expect((await complete(cluster, 5_000)).status).toBe(200);
+  const id = encodeURIComponent("root/cluster/workers/worker-0");
+  const again = await fetch(`${cluster.inspector}/api/actors/${id}/restart`, { method: "POST" });
+  expect(again.status).toBe(200);
+  await until("worker-0 to be back", 10_000, async () => {
+    const node = await below("process");
+    return node?.state === "running" && node.pid > 0;
+  });
 }, 60_000);
 
 test("kill -9 of the root leaves no process", async () => {
