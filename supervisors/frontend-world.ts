@@ -99,10 +99,12 @@ async function announceRouter(system: ActorSystem, discovery: Discovery, self: R
 }
 
 function policyOf(router: RouterSettings): KvPolicyOptions {
-  const { policy, queue_threshold, temperature, session_ttl_ms, session_mode } = router;
+  const { policy, queue_threshold, queue_requests, temperature, session_ttl_ms, session_mode } =
+    router;
   return {
     name: policy,
     temperature,
+    queue: { requests_max: queue_requests },
     ...(queue_threshold < 0 ? {} : { queue_threshold }),
     ...(session_ttl_ms === 0 ? {} : { affinity: { mode: session_mode, ttl_ms: session_ttl_ms } }),
   };

@@ -106,6 +106,14 @@ export const flags = [
     help: "mode kv: requests wait in the router while every worker has more than this many passes of prompt tokens to do; -1 = the policy's own (adaptive 0.5, dynamo never)",
   },
   {
+    name: "router-queue-requests",
+    type: "whole",
+    min: 0,
+    max: 1_000_000,
+    default: 8_192,
+    help: "mode kv: requests that may wait in one frontend's router; one more gets 503 and when to come again",
+  },
+  {
     name: "router-temperature",
     type: "number",
     min: 0,

@@ -48,6 +48,8 @@ export type RouterSettings = {
   readonly policy: RouterPolicy;
   /** -1 = the policy's own. */
   readonly queue_threshold: number;
+  /** Requests that may wait in one router. */
+  readonly queue_requests: number;
   readonly temperature: number;
   /** 0 = sessions are not kept together. */
   readonly session_ttl_ms: number;
@@ -206,6 +208,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     router: {
       policy: text("router-policy") as RouterPolicy,
       queue_threshold: number("router-queue-threshold"),
+      queue_requests: number("router-queue-requests"),
       temperature: number("router-temperature"),
       session_ttl_ms: number("router-session-affinity-ttl-secs") * 1000,
       session_mode: text("router-session-affinity-mode") as "hard" | "soft",
@@ -300,6 +303,7 @@ export function dumpConfig(settings: Settings): string {
 const routerConfig = (router: RouterSettings) => ({
   "router-policy": router.policy,
   "router-queue-threshold": router.queue_threshold,
+  "router-queue-requests": router.queue_requests,
   "router-temperature": router.temperature,
   "router-session-affinity-ttl-secs": router.session_ttl_ms / 1000,
   "router-session-affinity-mode": router.session_mode,

@@ -86,7 +86,8 @@ export async function runClient(request: ClientRequest): Promise<Outcome> {
 /** A refused resume may find the answer's holder a moment later, but one that is gone is gone. */
 function mayTryAgain(request: ClientRequest, ended: ExchangeEnd, begun: boolean): boolean {
   if (ended.kind === "broken") return begun ? request.resumes : request.retries;
-  const later = ended.status === 503 || ended.status === 429 || (begun && ended.status === 404);
+  const busy = [429, 503, 529].includes(ended.status);
+  const later = busy || (begun && ended.status === 404);
   return later && (begun ? request.resumes : request.retries);
 }
 

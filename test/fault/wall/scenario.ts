@@ -58,7 +58,7 @@ export async function underFault(world: World, scenario: Scenario): Promise<RowR
   const [outcomes, figures] = await Promise.all([
     flock.ended,
     scenario.fault(running).catch((error: unknown) => {
-      problems.push(`the fault could not be made: ${error}`);
+      problems.push(`the fault did not go as planned: ${error}`);
       flock.stopping = true;
       return {};
     }),
