@@ -24,7 +24,7 @@ export type FlockPlan = {
   readonly logprobs: boolean;
   /** The first ones start so far apart; then each client sends its next when its last ended. */
   readonly every_ms?: number;
-  /** Instead: requests start at this rate whatever becomes of them, as long as there are clients. */
+  /** Instead: requests start at this rate whatever becomes of them, while there are clients. */
   readonly per_s?: number;
   readonly onEvent?: (index: number, ledger: Ledger, exchange: Exchange) => void;
 };

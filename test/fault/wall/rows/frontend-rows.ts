@@ -1,4 +1,4 @@
-/** A frontend process dies: careful clients take their answers up again wherever they are let in. */
+/** A frontend process dies: careful clients take their answers up again wherever they can. */
 import { pidsOf } from "../../../support/cluster.ts";
 import { askAgain } from "../idempotent-client.ts";
 import type { Row } from "../row.ts";
