@@ -9,7 +9,7 @@ export type ViewMessage = {
   /** Without the namespace, as the keys of the entries, which come in their order. */
   readonly prefix: string;
   readonly entries: readonly RegistryEntry[];
-  /** False while the registry cannot be reached: this is the last known set. */
+  /** False while the registry cannot be reached, or the table behind it: the last known set. */
   readonly live: boolean;
 };
 
@@ -33,6 +33,7 @@ export class RegistryView {
   #revision = 0;
   #instance = "";
   #live = false;
+  #away = false;
 
   constructor(prefix: string, namespace_chars: number) {
     this.prefix = prefix;
@@ -66,7 +67,7 @@ export class RegistryView {
   }
 
   snapshot(snapshot: RegistrySnapshot, doubtUntil_ms: number): void {
-    const { entries, revision, instance, watch } = snapshot;
+    const { entries, revision, instance, watch, away } = snapshot;
     if (watch !== this.#watch) return;
     const before = this.#entries;
     const restarted = this.#instance !== "" && this.#instance !== instance;
@@ -83,6 +84,7 @@ export class RegistryView {
     this.#instance = instance;
     this.watched = true;
     this.#live = true;
+    this.#away = away;
     const early = this.#early;
     this.#early = [];
     for (const change of early) this.#apply(change);
@@ -101,12 +103,13 @@ export class RegistryView {
     return true;
   }
 
-  #apply({ revision, put, removed }: RegistryChange): boolean {
+  #apply({ revision, put, removed, away }: RegistryChange): boolean {
     if (revision !== this.#revision + 1) {
       this.watched = false;
       return false;
     }
     this.#revision = revision;
+    this.#away = away;
     for (const entry of put) {
       this.#entries.set(entry.key, entry);
       this.#doubtful.delete(entry.key);
@@ -141,6 +144,6 @@ export class RegistryView {
       .map(({ key, value, owner, epoch }) => ({ key: key.slice(cut), value, owner, epoch }))
       .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
     const prefix = this.prefix.slice(cut);
-    return { kind: "registry_view", prefix, entries, live: this.#live };
+    return { kind: "registry_view", prefix, entries, live: this.#live && !this.#away };
   }
 }

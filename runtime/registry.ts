@@ -6,13 +6,18 @@
  *  - A key has one owner. It is free again when the owner ends, at once, or its lease ran out.
  *  - A new owner of a key gets a higher epoch: whoever compares them knows which one is old.
  *  - A watcher gets a snapshot, then every change, numbered, until it ends.
+ *  - Registries of several machines may share a table (registry-shared.ts): each grants keys to its
+ *    own machine's actors, and shows its watchers what the others granted.
  */
 
 import type { RegistryEntry } from "../proto/gen/types.ts";
+import { codecs as proto } from "../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "./actor.ts";
 import type { Message } from "./message.ts";
 import type { Ref } from "./ref.ts";
 import { formatAddress } from "./ref.ts";
+import { SharedNames, type SharedOptions } from "./registry-shared.ts";
+import type { ExchangeAnswer, TableEntry, TablePut } from "./registry-table.ts";
 import { refOf } from "./remote/node.ts";
 import { addressOf, type WireRef } from "./remote/wire.ts";
 import type {
@@ -30,7 +35,19 @@ import type {
 export type { RegistryEntry };
 
 type Sweep = { readonly kind: "registry_sweep" };
-export type RegistryMessage = Register | Renew | Deregister | Watch | Unwatch | Sweep;
+type Bell = { readonly kind: "registry_bell" };
+type Due = { readonly kind: "registry_exchange" };
+type Came = { readonly kind: "registry_answer"; readonly answer: ExchangeAnswer | Error };
+export type RegistryMessage =
+  | Register
+  | Renew
+  | Deregister
+  | Watch
+  | Unwatch
+  | Sweep
+  | Bell
+  | Due
+  | Came;
 
 export const defaultLease_ms = 10_000;
 const leaseMin_ms = 100;
@@ -59,14 +76,44 @@ export class Registry extends Actor<RegistryMessage> {
   readonly #entries = new Map<string, RegistryEntry>();
   readonly #owners = new Map<string, Owner>();
   readonly #watchers = new Map<string, Watcher>();
+  readonly #options: { readonly shared?: SharedOptions };
+  #shared: SharedNames | undefined = undefined;
+  #silence: (() => void) | undefined = undefined;
   #instance = "";
   #lastEpoch = 0;
+
+  constructor(options: { readonly shared?: SharedOptions } = {}) {
+    super();
+    this.#options = options;
+  }
 
   override init(): void {
     // Seconds, so that the epochs go on rising when a registry starts anew with nothing known.
     this.#lastEpoch = Math.floor(this.ctx.clock.wall_ms() / 1_000);
     this.#instance = this.ctx.random.u64().toString(16);
     this.ctx.every(sweep_ms, { kind: "registry_sweep" });
+    const { shared } = this.#options;
+    if (shared === undefined) return;
+    const me = this.ctx.self as Ref<RegistryMessage>;
+    this.#silence = shared.table.onBell(() => me.tell({ kind: "registry_bell" }));
+    this.#shared = new SharedNames(shared, {
+      clock: this.ctx.clock,
+      log: this.ctx.log,
+      due: () => me.tell({ kind: "registry_exchange" }),
+      came: (answer) => me.tell({ kind: "registry_answer", answer }),
+      mine: (key) => this.#mine(key),
+      mineKeys: () => [...this.#owners.values()].flatMap(({ keys }) => [...keys]),
+      changed: (put, removed) => this.#changedElsewhere(put, removed),
+      lost: (key) => this.#lostElsewhere(key),
+      settled: (key, epoch) => this.#settle(key, epoch),
+      turned: () => this.#tellEach(({ prefix }) => ({ prefix, put: [], removed: [] })),
+    });
+    this.#shared.tick();
+  }
+
+  override async terminate(): Promise<void> {
+    this.#silence?.();
+    await this.#shared?.leave().catch(() => {});
   }
 
   override receive(message: RegistryMessage): void {
@@ -88,6 +135,16 @@ export class Registry extends Actor<RegistryMessage> {
         return;
       case "registry_sweep":
         this.#sweep();
+        this.#shared?.tick();
+        return;
+      case "registry_bell":
+        this.#shared?.bell();
+        return;
+      case "registry_exchange":
+        this.#shared?.begin();
+        return;
+      case "registry_answer":
+        this.#shared?.answered(message.answer);
         return;
     }
   }
@@ -106,10 +163,18 @@ export class Registry extends Actor<RegistryMessage> {
       keys: [...this.#entries.keys()].sort(),
       owners: this.#owners.size,
       watchers: this.#watchers.size,
+      ...(this.#shared === undefined
+        ? {}
+        : {
+            table: this.#shared.table,
+            away: this.#shared.away,
+            elsewhere: this.#shared.foreignCount,
+          }),
     };
   }
 
-  #register({ key, value, owner, lease_ms }: Register): void {
+  #register(message: Register): void {
+    const { key, value, owner } = message;
     if (owner === undefined || key === "" || value.length > valueBytesMax) {
       this.ctx.refuse(`a key needs a name, an owner and at most ${valueBytesMax} bytes of value`);
       return;
@@ -119,22 +184,50 @@ export class Registry extends Actor<RegistryMessage> {
       this.ctx.refuse(`the registry holds its ${keysMax} keys`);
       return;
     }
-    const id = ownerId(owner);
-    if (known?.owner !== undefined && ownerId(known.owner) !== id) {
-      const holder = formatAddress(addressOf(known.owner));
-      this.ctx.reply({ kind: "registered", held: false, epoch: known.epoch, holder } as Registered);
+    const shared = this.#shared;
+    if (known !== undefined || shared === undefined || shared.away) {
+      this.ctx.reply(this.#grant(message, owner, 0));
       return;
+    }
+    const port = this.ctx.replyLater();
+    const put = {
+      key,
+      epoch: this.#lastEpoch + 1,
+      bytes: wireEntry({ key, value, owner, epoch: 0 }),
+    };
+    shared.claim(put, (held, epoch) => {
+      if (held) port.reply(this.#grant(message, owner, epoch));
+      else port.reply(this.#taken(key));
+    });
+  }
+
+  #taken(key: string): Registered {
+    const known = this.#entries.get(key);
+    const holder = known?.owner === undefined ? "" : formatAddress(addressOf(known.owner));
+    return { kind: "registered", held: false, epoch: known?.epoch ?? 0, holder } as Registered;
+  }
+
+  /** `given`: the epoch of a shared table's answer; 0 = our own next one. */
+  #grant({ key, value, lease_ms }: Register, owner: WireRef, given: number): Registered {
+    const id = ownerId(owner);
+    const known = this.#entries.get(key);
+    if (known?.owner !== undefined && ownerId(known.owner) !== id) {
+      // Of two claims of one key here, the table has heard the later one.
+      if (given !== 0) this.#shared?.put(key);
+      return this.#taken(key);
     }
     const holder = this.#ownerOf(id, owner);
     holder.keys.add(key);
     holder.lease_ms = Math.max(leaseMin_ms, lease_ms === 0 ? defaultLease_ms : lease_ms);
     holder.expires_ms = this.ctx.clock.now_ms() + holder.lease_ms;
-    const epoch = known?.epoch ?? ++this.#lastEpoch;
+    const epoch = known?.epoch ?? (given === 0 ? this.#lastEpoch + 1 : given);
+    this.#lastEpoch = Math.max(this.#lastEpoch, epoch);
     // A copy: the value that came is a view of the frame that brought it.
     const entry = { key, value: value.slice(), owner, epoch };
     this.#entries.set(key, entry);
     this.#tellChange([entry], []);
-    this.ctx.reply({ kind: "registered", held: true, epoch, holder: "" } as Registered);
+    if (given === 0) this.#shared?.put(key);
+    return { kind: "registered", held: true, epoch, holder: "" } as Registered;
   }
 
   #renew({ owner }: Renew): Renewed {
@@ -149,9 +242,8 @@ export class Registry extends Actor<RegistryMessage> {
     const id = ownerId(owner);
     const holder = this.#owners.get(id);
     if (holder === undefined || !holder.keys.delete(key)) return;
-    this.#entries.delete(key);
+    this.#remove([key]);
     if (holder.keys.size === 0) this.#forget(id, holder);
-    this.#tellChange([], [key]);
   }
 
   #watch({ prefix, watcher, watch }: Watch): RegistrySnapshot {
@@ -164,7 +256,8 @@ export class Registry extends Actor<RegistryMessage> {
       this.#watchers.set(id, { ref, monitor, prefix, watch, revision: 0 });
     }
     const instance = this.#instance;
-    return { kind: "registry_snapshot", prefix, revision: 0, entries, instance, watch };
+    const away = this.#shared?.away ?? false;
+    return { kind: "registry_snapshot", prefix, revision: 0, entries, instance, watch, away };
   }
 
   #unwatch(id: string): void {
@@ -194,10 +287,17 @@ export class Registry extends Actor<RegistryMessage> {
   }
 
   #dropOwner(id: string, owner: Owner): void {
-    const removed = [...owner.keys];
-    for (const key of removed) this.#entries.delete(key);
     this.#forget(id, owner);
-    if (removed.length > 0) this.#tellChange([], removed);
+    if (owner.keys.size > 0) this.#remove([...owner.keys]);
+  }
+
+  /** Keys of ours. */
+  #remove(keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#entries.delete(key);
+      this.#shared?.drop(key);
+    }
+    this.#tellChange([], keys);
   }
 
   #forget(id: string, owner: Owner): void {
@@ -205,20 +305,75 @@ export class Registry extends Actor<RegistryMessage> {
     this.ctx.demonitor(owner.monitor);
   }
 
-  /** A change that a watcher's mailbox refuses leaves a gap in its numbers: it watches again. */
+  // ---- with a shared table -------------------------------------------------------------------
+
+  #mine(key: string): TablePut | undefined {
+    const entry = this.#entries.get(key);
+    if (entry?.owner === undefined || !this.#owners.has(ownerId(entry.owner))) return undefined;
+    return { key, epoch: entry.epoch, bytes: wireEntry(entry) };
+  }
+
+  #changedElsewhere(entries: readonly TableEntry[], removed: readonly string[]): void {
+    const put = entries.map(({ epoch, bytes }) => ({
+      ...proto.RegistryEntry.decode(bytes),
+      epoch,
+    }));
+    for (const entry of put) {
+      this.#entries.set(entry.key, entry);
+      this.#lastEpoch = Math.max(this.#lastEpoch, entry.epoch);
+    }
+    for (const key of removed) this.#entries.delete(key);
+    this.#tellChange(put, removed);
+  }
+
+  /** Its owner hears of it with the next renewal, and tries to get it back. */
+  #lostElsewhere(key: string): void {
+    const entry = this.#entries.get(key);
+    const id = entry?.owner === undefined ? "" : ownerId(entry.owner);
+    const owner = this.#owners.get(id);
+    if (owner === undefined || !owner.keys.delete(key)) return;
+    this.ctx.log.log("warn", "another machine has a key that was given here", { key });
+    this.#entries.delete(key);
+    if (owner.keys.size === 0) this.#forget(id, owner);
+    this.#tellChange([], [key]);
+  }
+
+  #settle(key: string, epoch: number): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    const settled = { ...entry, epoch };
+    this.#entries.set(key, settled);
+    this.#lastEpoch = Math.max(this.#lastEpoch, epoch);
+    this.#tellChange([settled], []);
+  }
+
+  // ---- watchers ------------------------------------------------------------------------------
+
   #tellChange(put: readonly RegistryEntry[], removed: readonly string[]): void {
-    for (const watcher of this.#watchers.values()) {
-      const { prefix } = watcher;
+    this.#tellEach(({ prefix }) => {
       const its_put = put.filter(({ key }) => key.startsWith(prefix));
       const its_removed = removed.filter((key) => key.startsWith(prefix));
-      if (its_put.length === 0 && its_removed.length === 0) continue;
+      if (its_put.length === 0 && its_removed.length === 0) return undefined;
+      return { prefix, put: its_put, removed: its_removed };
+    });
+  }
+
+  /** A change that a watcher's mailbox refuses leaves a gap in its numbers: it watches again. */
+  #tellEach(
+    changeFor: (watcher: Watcher) => Pick<RegistryChange, "prefix" | "put" | "removed"> | undefined,
+  ): void {
+    const away = this.#shared?.away ?? false;
+    for (const watcher of this.#watchers.values()) {
+      const change = changeFor(watcher);
+      if (change === undefined) continue;
       watcher.revision++;
       const { revision, watch } = watcher;
-      const change = { prefix, revision, watch, put: its_put, removed: its_removed };
-      watcher.ref.tell({ kind: "registry_change", ...change });
+      watcher.ref.tell({ kind: "registry_change", ...change, revision, watch, away });
     }
   }
 }
+
+const wireEntry = (entry: RegistryEntry): Uint8Array => proto.RegistryEntry.encode(entry).finish();
 
 function ownerId(owner: WireRef): string {
   return formatAddress(addressOf(owner));

@@ -9870,6 +9870,7 @@ export const troupe = $root.troupe = (() => {
             this.entries = $util.emptyArray;
             this.instance = "";
             this.watch = 0;
+            this.away = false;
             this.entries = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -9882,6 +9883,7 @@ export const troupe = $root.troupe = (() => {
         RegistrySnapshot.prototype.entries = $util.emptyArray;
         RegistrySnapshot.prototype.instance = "";
         RegistrySnapshot.prototype.watch = 0;
+        RegistrySnapshot.prototype.away = false;
 
         RegistrySnapshot.encode = function (message, writer, _depth) {
             if (!writer)
@@ -9901,6 +9903,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(34).string(message.instance);
             if (message.watch != null && $Object.hasOwnProperty.call(message, "watch") && message.watch !== 0)
                 writer.uint32(40).uint32(message.watch);
+            if (message.away != null && $Object.hasOwnProperty.call(message, "away") && message.away !== false)
+                writer.uint32(48).bool(message.away);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9978,6 +9982,15 @@ export const troupe = $root.troupe = (() => {
                             delete message.watch;
                         continue;
                     }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.away = value;
+                        else
+                            delete message.away;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -10012,6 +10025,7 @@ export const troupe = $root.troupe = (() => {
             this.put = $util.emptyArray;
             this.removed = $util.emptyArray;
             this.watch = 0;
+            this.away = false;
             this.put = [];
             this.removed = [];
             if (properties)
@@ -10025,6 +10039,7 @@ export const troupe = $root.troupe = (() => {
         RegistryChange.prototype.put = $util.emptyArray;
         RegistryChange.prototype.removed = $util.emptyArray;
         RegistryChange.prototype.watch = 0;
+        RegistryChange.prototype.away = false;
 
         RegistryChange.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10045,6 +10060,8 @@ export const troupe = $root.troupe = (() => {
                     writer.uint32(34).string(message.removed[i]);
             if (message.watch != null && $Object.hasOwnProperty.call(message, "watch") && message.watch !== 0)
                 writer.uint32(40).uint32(message.watch);
+            if (message.away != null && $Object.hasOwnProperty.call(message, "away") && message.away !== false)
+                writer.uint32(48).bool(message.away);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -10119,6 +10136,15 @@ export const troupe = $root.troupe = (() => {
                             message.watch = value;
                         else
                             delete message.watch;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.away = value;
+                        else
+                            delete message.away;
                         continue;
                     }
                 }

@@ -519,6 +519,7 @@ export type RegistrySnapshot = {
   readonly entries: readonly RegistryEntry[];
   readonly instance: string;
   readonly watch: number;
+  readonly away: boolean;
 };
 
 export type RegistryChange = {
@@ -527,6 +528,7 @@ export type RegistryChange = {
   readonly put: readonly RegistryEntry[];
   readonly removed: readonly string[];
   readonly watch: number;
+  readonly away: boolean;
 };
 
 export type Unwatch = {

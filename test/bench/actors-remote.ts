@@ -7,7 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ref } from "../../runtime/ref.ts";
 import { ProcessActor } from "../../runtime/spawn.ts";
-import { joinUnix, type Note, note, probe, type TestMessage } from "../support/remote-child.ts";
+import { installed, natsServer } from "../support/plane-servers.ts";
+import {
+  joinUnix,
+  type Note,
+  natsVariable,
+  note,
+  probe,
+  type TestMessage,
+} from "../support/remote-child.ts";
 import { median, quantile, rounded } from "./statistics.ts";
 
 export type RemoteFigures = {
@@ -28,7 +36,43 @@ const askRounds = 20_000;
 
 export async function benchActorsRemote(): Promise<RemoteFigures> {
   const folder = mkdtempSync(join(tmpdir(), "troupe-bench-"));
-  const { system, remote } = await joinUnix("bench", `unix:${folder}/bench.sock`);
+  try {
+    return await benchAt(`unix:${folder}/bench.sock`, {});
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export type NatsFigures = {
+  readonly nats_tell_per_s: number;
+  /** One ask after the other: two hops, each through the server. */
+  readonly nats_ask_p50_us: number;
+  readonly nats_ask_p99_us: number;
+  /** The half of it. */
+  readonly nats_hop_p50_us: number;
+};
+
+/** The same over a nats-server on this machine; undefined where none is installed. */
+export async function benchActorsNats(): Promise<NatsFigures | undefined> {
+  if (!installed("nats-server")) return undefined;
+  const server = await natsServer();
+  process.env[natsVariable] = server.url;
+  try {
+    const figures = await benchAt("nats:bench", { [natsVariable]: server.url });
+    return {
+      nats_tell_per_s: figures.remote_tell_per_s,
+      nats_ask_p50_us: figures.remote_ask_p50_us,
+      nats_ask_p99_us: figures.remote_ask_p99_us,
+      nats_hop_p50_us: rounded(figures.remote_ask_p50_us / 2),
+    };
+  } finally {
+    delete process.env[natsVariable];
+    await server.stop();
+  }
+}
+
+async function benchAt(address: string, env: Record<string, string>): Promise<RemoteFigures> {
+  const { system, remote, leaveBus } = await joinUnix("bench", address);
   let seen = 0;
   try {
     const child = await system.spawnReady(
@@ -36,6 +80,7 @@ export async function benchActorsRemote(): Promise<RemoteFigures> {
         new ProcessActor({
           node: "bench-child",
           command: [process.execPath, join(import.meta.dir, "../support/remote-child.ts")],
+          env,
           ready_timeout_ms: 10_000,
           stop_budget_ms: 1_000,
           onMessage: (message) => {
@@ -68,7 +113,7 @@ export async function benchActorsRemote(): Promise<RemoteFigures> {
   } finally {
     await system.shutdown(2_000);
     remote.close();
-    rmSync(folder, { recursive: true, force: true });
+    await leaveBus();
   }
 }
 
@@ -100,4 +145,6 @@ async function tellRate_per_s(
   return tellsPerRound / ((performance.now() - start_ms) / 1_000);
 }
 
-if (import.meta.main) console.log(JSON.stringify(await benchActorsRemote()));
+if (import.meta.main) {
+  console.log(JSON.stringify({ ...(await benchActorsRemote()), ...(await benchActorsNats()) }));
+}

@@ -1,9 +1,11 @@
 /** `bun run bench actors`: the kernel in one process, and between two over a unix socket. */
 import { benchActors } from "./actors.ts";
-import { benchActorsRemote } from "./actors-remote.ts";
+import { benchActorsNats, benchActorsRemote } from "./actors-remote.ts";
 import type { Report } from "./bench.ts";
 
 export async function benchKernel(report: Report): Promise<void> {
   report({ case: "one process", ...(await benchActors()) });
   report({ case: "two processes", ...(await benchActorsRemote()) });
+  const nats = await benchActorsNats();
+  if (nats !== undefined) report({ case: "two processes over NATS", ...nats });
 }

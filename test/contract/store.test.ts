@@ -1,17 +1,33 @@
 /** Every store keeps the same promises; a new one joins by a line in `stores`. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import type { Store } from "../../runtime/capabilities.ts";
+import { redisClient } from "../../runtime/real/redis.ts";
 import { MemoryStore } from "../../runtime/store/memory.ts";
+import { RedisStore } from "../../runtime/store/redis.ts";
 import { SqliteStore, StoreError } from "../../runtime/store/sqlite.ts";
+import { installed, redisServer, stopServers } from "../support/plane-servers.ts";
 
 const stores: Record<string, (folder: string) => Store> = {
   memory: () => new MemoryStore(),
   sqlite: (folder) => new SqliteStore(join(folder, "store.sqlite")),
 };
+
+if (installed("redis-server")) {
+  const { url } = await redisServer();
+  const redis = redisClient({ url, client_name: "test", env: {} });
+  await redis.ready(5_000);
+  // A store of its own for each test: the namespace is the test's folder.
+  stores["a real redis-server"] = (folder) => new RedisStore(redis, `troupe:${folder}:${made++}`);
+  afterAll(async () => {
+    await redis.close();
+    await stopServers();
+  });
+}
+let made = 0;
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const folders: string[] = [];

@@ -10,9 +10,12 @@ import { CodecTable, protoCodecs } from "../../runtime/codec.ts";
 import { epochOf } from "../../runtime/lease-epoch.ts";
 import type { Ask, Message } from "../../runtime/message.ts";
 import { realCapabilities } from "../../runtime/real/capabilities.ts";
+import { natsBus } from "../../runtime/real/nats-bus.ts";
 import { onChildStop } from "../../runtime/real/signals.ts";
 import { joinNode, type RemoteNode, type RemoteOptions } from "../../runtime/remote/node.ts";
 import { type ActorSystem, createSystem } from "../../runtime/system.ts";
+import { natsTransport } from "../../runtime/transport/nats.ts";
+import type { Transport } from "../../runtime/transport/transport.ts";
 import { unixTransport } from "../../runtime/transport/unix.ts";
 import { runtimeCodecs } from "../../runtime/wire-messages.ts";
 
@@ -46,9 +49,14 @@ export type JoinedProcess = {
   readonly capabilities: Capabilities;
   readonly system: ActorSystem;
   readonly remote: RemoteNode;
+  /** Leaves the NATS server, if there is one; its client would keep the process. */
+  readonly leaveBus: () => Promise<void>;
 };
 
-/** This process as a node over unix sockets. */
+/** A NATS server for the nodes of a test, beside the unix sockets: its URL. */
+export const natsVariable = "TEST_NATS";
+
+/** This process as a node over unix sockets, and over NATS where the environment names a server. */
 export async function joinUnix(
   node: string,
   listen: string | undefined,
@@ -57,19 +65,23 @@ export async function joinUnix(
   // Crash reports of processes that are killed on purpose would drown what is printed.
   const capabilities = realCapabilities({ log_level: "error", write_log: () => {} });
   const system = createSystem({ node, capabilities });
-  const transports = [
-    unixTransport(capabilities.net, {
-      frame_limit_bytes: 32 * 1024 * 1024,
-      queue_limit_bytes: 64 * 1024 * 1024,
-    }),
-  ];
+  const limits = { frame_limit_bytes: 32 * 1024 * 1024, queue_limit_bytes: 64 * 1024 * 1024 };
+  const transports: Transport[] = [unixTransport(capabilities.net, limits)];
+  let leaveBus = async () => {};
+  const url = process.env[natsVariable];
+  if (url !== undefined) {
+    const bus = natsBus({ url, client_name: node, env: {} });
+    leaveBus = () => bus.close();
+    await bus.ready(5_000);
+    transports.push(natsTransport(bus, capabilities, limits, { prefix: "test" }));
+  }
   const remote = await joinNode(system, {
     transports,
     codecs: testCodecs,
     ...(listen === undefined ? {} : { listen }),
     ...options,
   });
-  return { capabilities, system, remote };
+  return { capabilities, system, remote, leaveBus };
 }
 
 /** Answers probes by what their `stage` asks for. */

@@ -1,0 +1,32 @@
+/**
+ * What registry-table and store need of Redis. The real client is in runtime/real/redis.ts; it
+ * answers within a few seconds or rejects with RedisAway.
+ */
+export type RedisArgument = string | number | Uint8Array;
+export type RedisValue = Uint8Array | number | null | readonly RedisValue[];
+
+export interface RedisCalls {
+  /** Where it is, for people: no passwords in it. */
+  readonly name: string;
+  readonly up: boolean;
+  call(command: string, args: readonly RedisArgument[]): Promise<RedisValue>;
+  /** Holds over reconnects. Returns what ends it. */
+  subscribe(channel: string, take: () => void): () => void;
+  /** Each change of `up`. Returns what ends it. */
+  onState(listener: (up: boolean) => void): () => void;
+  close(): Promise<void>;
+}
+
+export class RedisAway extends Error {
+  override readonly name = "RedisAway";
+  readonly code = "redis_away";
+}
+
+export const listOf = (value: RedisValue | undefined): readonly RedisValue[] =>
+  Array.isArray(value) ? value : [];
+
+export const bytesOf = (value: RedisValue | undefined): Uint8Array =>
+  value instanceof Uint8Array ? value : new Uint8Array(0);
+
+export const textOf = (value: RedisValue | undefined): string =>
+  value instanceof Uint8Array ? Buffer.from(value).toString() : `${value ?? ""}`;
