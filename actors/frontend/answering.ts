@@ -24,6 +24,8 @@ import type { Generation } from "./prepare.ts";
 
 /** Where the choices of all prompts come together; choices are numbered over the whole request. */
 export interface AnswerOutput {
+  /** Which worker makes the answer of this prompt from here on. */
+  placed?(prompt: number, worker: string, attempt: number): void;
   /** False: no more until the output asked for `drained`. */
   piece(choice: number, piece: AnswerPiece): boolean;
   end(choice: number, end: AnswerEnd): void;
@@ -39,7 +41,13 @@ export type AnsweringOptions = {
   readonly output: AnswerOutput;
   readonly meter: RequestMeter;
   readonly trace: TraceContext | undefined;
+  /** Whether workers keep what they have, when the client leaves or the server has to end it. */
+  readonly keeps: (why: "left" | "cut") => boolean;
+  /** Tokens that the client has already, by choice: they are not counted again. */
+  readonly had?: readonly number[];
 };
+
+const nothing: readonly number[] = [];
 
 export class Answering {
   readonly #options: AnsweringOptions;
@@ -89,16 +97,20 @@ export class Answering {
   abandon(reason: string): void {
     if (this.#over) return;
     this.#over = true;
-    this.#stopAll(reason);
+    this.#stopAll(reason, this.#options.keeps("left"));
     this.#options.meter.disconnected();
     this.#options.output.abandoned();
   }
 
-  /** Ends the whole request with a failure, whoever caused it. */
+  /** Ends the whole request before its time. */
   cut(failure: AnswerFailure): void {
+    this.#end(failure, this.#options.keeps("cut"));
+  }
+
+  #end(failure: AnswerFailure, keeps: boolean): void {
     if (this.#over) return;
     this.#over = true;
-    this.#stopAll(failure.message);
+    this.#stopAll(failure.message, keeps);
     this.#options.meter.failed(failure.status);
     this.#options.output.failed(failure);
   }
@@ -108,17 +120,19 @@ export class Answering {
     for (const handle of this.#handles) handle?.tell({ kind: "drained" });
   }
 
-  #stopAll(reason: string): void {
-    for (const handle of this.#handles) handle?.tell({ kind: "abandon", reason });
+  #stopAll(reason: string, keeps: boolean): void {
+    const kind = keeps ? "leave" : "abandon";
+    for (const handle of this.#handles) handle?.tell({ kind, reason });
     this.#handles.length = 0;
   }
 
   #sink(prompt: number, offset: number): AnswerSink {
-    const { output, meter } = this.#options;
+    const { output, meter, had = nothing } = this.#options;
     return {
+      placed: (worker, attempt) => output.placed?.(prompt, worker, attempt),
       piece: (piece) => {
         if (this.#over) return true;
-        meter.tokens(piece.tokens.length);
+        if (piece.delivered > (had[offset + piece.choice] ?? 0)) meter.tokens(piece.tokens.length);
         return output.piece(offset + piece.choice, piece);
       },
       end: (end) => {
@@ -151,7 +165,7 @@ export class Answering {
   /** One prompt that fails takes the request with it: half an answer helps nobody. */
   #fail(prompt: number, failure: AnswerFailure): void {
     this.#handles[prompt] = undefined;
-    this.cut(failure);
+    this.#end(failure, false);
   }
 }
 

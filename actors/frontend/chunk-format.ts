@@ -6,6 +6,8 @@ import type { AnswerEnd, AnswerPiece, AnswerUsage, PieceLogprob } from "../strea
 
 export interface ChunkFormat {
   piece(choice: number, piece: AnswerPiece, first: boolean): string;
+  /** The client has this one already. */
+  skip(choice: number, piece: AnswerPiece): void;
   /** Text that is no token of the answer: the echoed prompt. */
   text(choice: number, text: string): string;
   end(choice: number, end: AnswerEnd): string;
@@ -39,6 +41,7 @@ export function chatChunks(head: ChunkHead, with_logprobs: boolean): ChunkFormat
   };
   return {
     piece,
+    skip: () => {},
     text: (choice, text) => piece(choice, { choice, text, tokens: [], delivered: 0 }, true),
     end: (choice, end) =>
       `${start}"choices":[{"index":${choice},"delta":{},"logprobs":null,${finish(end)}${close}`,
@@ -61,6 +64,9 @@ export function completionChunks(head: ChunkHead, with_logprobs: boolean): Chunk
       offsets.set(choice, offset + piece.text.length);
       const logprobs = completionLogprobs(piece.logprobs ?? [], offset);
       return line(choice, piece.text, JSON.stringify(logprobs), '"finish_reason":null');
+    },
+    skip: (choice, piece) => {
+      offsets.set(choice, (offsets.get(choice) ?? 0) + piece.text.length);
     },
     text: (choice, text) => line(choice, text, "null", '"finish_reason":null'),
     end: (choice, end) => line(choice, "", "null", finish(end)),

@@ -17,6 +17,8 @@ export type DoorSettings = {
   readonly default_max_tokens: number;
   /** Unsent text of one answer that is kept for a slow client. */
   readonly buffer_chars: number;
+  /** Streams whose client hung up are kept as those that asked for it by X-Resumable. */
+  readonly keep_hung_up: boolean;
   /** How long a model without workers is still known. */
   readonly keep_model_ms: number;
   readonly version: string;
@@ -31,6 +33,7 @@ export const doorDefaults: DoorSettings = {
   deadline_ms: 600_000,
   default_max_tokens: 16_384,
   buffer_chars: 65_536,
+  keep_hung_up: false,
   keep_model_ms: 60_000,
   version: "0",
 };

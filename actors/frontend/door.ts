@@ -5,7 +5,7 @@
  *   route ─▶ key ─▶ body ─▶ fields ─▶ model ─▶ tokens ─▶ stream actors ─▶ SSE or JSON
  *                     any step ─▶ ApiError ─▶ OpenAI's error body
  */
-import type { Ids, Log } from "../../runtime/capabilities.ts";
+import type { Log } from "../../runtime/capabilities.ts";
 import { ApiError, clip, draining } from "./api-error.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { checkObject } from "./check-body.ts";
@@ -16,10 +16,10 @@ import { openApiDocument } from "./openapi.ts";
 import type { Endpoint } from "./prepare.ts";
 import { readJson } from "./read-body.ts";
 import { isPublicApi, pathOf, type Route, routeOf } from "./routes.ts";
+import { newRequestId } from "./stream-id.ts";
 import { errorResponse, json, jsonText, type Visit } from "./visit.ts";
 
 export type DoorParts = GeneratorParts & {
-  readonly ids: Ids;
   readonly log: Log;
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
@@ -61,9 +61,9 @@ export class Door {
 
   /** Never rejects. */
   async handle(request: Request): Promise<Response> {
-    const { clock, ids, settings } = this.#parts;
+    const { clock, random, settings } = this.#parts;
     const path = pathOf(request.url);
-    const id = ids.next();
+    const id = newRequestId(random);
     const given = request.headers.get("x-request-id");
     const headers: Record<string, string> = {
       "X-Request-Id": given !== null && /^[\x20-\x7e]{1,256}$/.test(given) ? given : id,
@@ -86,12 +86,16 @@ export class Door {
       const headers = preflightHeaders(settings.cors_origins, visit.request.headers, route.allow);
       return new Response(null, { status: 204, headers: { ...visit.headers, ...headers } });
     }
-    if (isPublicApi(visit.path)) this.#keys.check(visit.request.headers.get("authorization"));
+    const authorization = visit.request.headers.get("authorization");
+    const owner = isPublicApi(visit.path) ? this.#keys.check(authorization) : "";
     switch (route.kind) {
       case "chat_completions":
       case "completions":
       case "embeddings":
-        return this.#post(visit, route.kind);
+        return this.#post(visit, owner, route.kind);
+      case "resume":
+        if (this.#draining) throw draining();
+        return this.#generator.resume(visit, owner, route.id);
       case "models":
         return json(visit, { object: "list", data: models.ready().map(modelJson) });
       case "model": {
@@ -119,7 +123,7 @@ export class Door {
     }
   }
 
-  async #post(visit: Visit, endpoint: Endpoint): Promise<Response> {
+  async #post(visit: Visit, owner: string, endpoint: Endpoint): Promise<Response> {
     const { clock, metrics, models, settings } = this.#parts;
     const facts: { model: string; type: "stream" | "unary"; begun: boolean } = {
       model: "",
@@ -140,7 +144,7 @@ export class Door {
       const prepared = this.#generator.prepare(visit, endpoint, body);
       metrics.stage("preprocess", from_ms);
       facts.begun = true;
-      return await this.#generator.run(visit, prepared);
+      return await this.#generator.run(visit, owner, prepared);
     } catch (error) {
       if (!facts.begun) {
         const status = error instanceof ApiError ? error.status : 500;

@@ -10,6 +10,8 @@ import { errorClass } from "./api-error.ts";
 import type { Endpoint } from "./prepare.ts";
 import type { TimedStage } from "./prompt-text.ts";
 
+/** What a request is counted as; a resumed answer is a request of its own. */
+export type MeteredEndpoint = Endpoint | "streams";
 export type RequestType = "stream" | "unary";
 
 /** What happens to one request; the first of finished, failed and disconnected counts. */
@@ -61,7 +63,7 @@ export class FrontendMetrics implements TimedStage {
   /** A request that passed every check; `ended` is called once, when it is over. */
   request(
     model: string,
-    endpoint: Endpoint,
+    endpoint: MeteredEndpoint,
     type: RequestType,
     arrived_ms: number,
     ended: () => void,
@@ -72,7 +74,7 @@ export class FrontendMetrics implements TimedStage {
   }
 
   /** A request that never got as far as a stream actor. `model` is "" unless it is a served one. */
-  refused(model: string, endpoint: Endpoint, type: RequestType, status: number): void {
+  refused(model: string, endpoint: MeteredEndpoint, type: RequestType, status: number): void {
     this.#count(model, endpoint, type, "error", errorClass(status));
   }
 
@@ -127,7 +129,7 @@ export class FrontendMetrics implements TimedStage {
 
   #count(
     model: string,
-    endpoint: Endpoint,
+    endpoint: MeteredEndpoint,
     request_type: RequestType,
     status: string,
     error_type: string,

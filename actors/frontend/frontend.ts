@@ -27,6 +27,7 @@ import { Door } from "./door.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
 import type { StartEmbedding } from "./embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
+import { findHolders } from "./holders.ts";
 import { healthOf } from "./info-bodies.ts";
 import type { ModelDirectory } from "./models.ts";
 
@@ -116,6 +117,17 @@ export class FrontendActor extends Actor<FrontendMessage> {
       models: this.#models,
       startAnswer,
       startEmbedding,
+      findAnswer: (answer, hints, isEnough) =>
+        findHolders(
+          {
+            system,
+            workers: () => this.#models.knownWorkers(),
+            resolve: this.#options.resolve,
+          },
+          answer,
+          hints,
+          isEnough,
+        ),
       metrics,
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,

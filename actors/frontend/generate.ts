@@ -2,10 +2,10 @@
  * The three POST routes: checked body → model → tokens → stream actors → response. Knows every
  * live answer, so that a drain can wait for them or cut them.
  */
-import type { Clock, Random } from "../../runtime/capabilities.ts";
+import type { Clock, Ids, Random } from "../../runtime/capabilities.ts";
 import { parseTraceparent, type TraceContext } from "../../runtime/trace.ts";
 import type { StartAnswer } from "../stream/stream.ts";
-import { Answering } from "./answering.ts";
+import { Answering, type AnsweringOptions } from "./answering.ts";
 import { ApiError, modelNotFound } from "./api-error.ts";
 import { chatFields, chatShape, messageFields } from "./chat-fields.ts";
 import { checkNames, checkShape } from "./check-body.ts";
@@ -17,7 +17,7 @@ import type { StartEmbedding } from "./embed.ts";
 import { embeddingFields, embeddingShape } from "./embedding-fields.ts";
 import { embeddingAnswer, type PreparedEmbedding, prepareEmbedding } from "./embedding-request.ts";
 import { FlushRounds } from "./flush-rounds.ts";
-import type { FrontendMetrics, RequestMeter } from "./frontend-metrics.ts";
+import type { FrontendMetrics, MeteredEndpoint, RequestMeter } from "./frontend-metrics.ts";
 import type { ModelDirectory } from "./models.ts";
 import {
   type Endpoint,
@@ -26,14 +26,19 @@ import {
   prepareChat,
   prepareCompletion,
 } from "./prepare.ts";
+import { type RequestFacts, resumable } from "./resume-context.ts";
+import { type FindAnswer, resumeStream } from "./resume-request.ts";
 import { routeHintsOf } from "./route-hints.ts";
 import type { ServedModel } from "./served-model.ts";
+import { type StreamCursor, startOf } from "./stream-id.ts";
 import { clientGone, StreamedOutput } from "./streamed-output.ts";
 import { json, jsonText, type Visit } from "./visit.ts";
 
 export type GeneratorParts = {
   readonly clock: Clock;
   readonly random: Random;
+  readonly ids: Ids;
+  readonly findAnswer: FindAnswer;
   readonly models: ModelDirectory;
   readonly startAnswer: StartAnswer;
   readonly startEmbedding: StartEmbedding;
@@ -53,6 +58,10 @@ const eventStream = {
   // Proxies that buffer would turn a stream into one late lump.
   "X-Accel-Buffering": "no",
 };
+
+/** How long a resumed stream waits for a door that has just started, and how often it looks. */
+const startUp_ms = 2_000;
+const look_ms = 10;
 
 export class Generator {
   readonly #parts: GeneratorParts;
@@ -105,11 +114,33 @@ export class Generator {
     };
   }
 
-  /** Rejects with ApiError when it fails before the first token. */
-  run(visit: Visit, prepared: Prepared): Promise<Response> {
+  /** `owner`: the key that made it. Rejects with ApiError when it fails before the first token. */
+  run(visit: Visit, owner: string, prepared: Prepared): Promise<Response> {
     if (prepared.kind === "embedding") return this.#embed(visit, prepared.embedding);
     const { generation } = prepared;
-    return generation.stream ? this.#stream(visit, generation) : this.#collect(visit, generation);
+    const created_s = Math.floor(this.#parts.clock.wall_ms() / 1000);
+    const facts = { request: visit.id, owner, created_s, body_hash: "" };
+    return generation.stream
+      ? this.#stream(visit, resumable(generation, facts), facts, startOf(visit.id))
+      : this.#collect(visit, generation, facts);
+  }
+
+  /** Goes on with an answer that another request began. Rejects with ApiError as `run`. */
+  async resume(visit: Visit, owner: string, id: string): Promise<Response> {
+    const { findAnswer: find, ids } = this.#parts;
+    await this.#workersKnown();
+    const peers = { find, ids, model: (name: string) => this.#model(name) };
+    const last_event_id = visit.request.headers.get("last-event-id");
+    const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);
+    return this.#stream(visit, generation, facts, from);
+  }
+
+  /** A door that has just started would find nothing, because it knows nobody to ask. */
+  async #workersKnown(): Promise<void> {
+    const { clock, models } = this.#parts;
+    for (let waited_ms = 0; waited_ms < startUp_ms && !models.canServe(); waited_ms += look_ms) {
+      await new Promise<void>((resolve) => void clock.after(look_ms, resolve));
+    }
   }
 
   #checkMessageNames(body: object): void {
@@ -143,22 +174,25 @@ export class Generator {
     };
   }
 
-  #stream(visit: Visit, generation: Generation): Promise<Response> {
-    const { clock, settings } = this.#parts;
+  #stream(
+    visit: Visit,
+    generation: Generation,
+    facts: RequestFacts,
+    from: StreamCursor,
+  ): Promise<Response> {
+    const { settings } = this.#parts;
     const { model, include_usage, logprobs, echo, shown_each, answers, endpoint } = generation;
     const chat = endpoint === "chat_completions";
-    const head = {
-      id: (chat ? "chatcmpl-" : "cmpl-") + visit.id,
-      created_s: Math.floor(clock.wall_ms() / 1000),
-      model: model.name,
-      include_usage,
-    };
+    const head = { ...headOf(generation, facts), model: model.name, include_usage };
     let answering: Answering | undefined;
     const output = new StreamedOutput({
       rounds: this.#rounds,
-      request: visit.id,
+      request: facts.request,
       format: chat ? chatChunks(head, logprobs) : completionChunks(head, logprobs),
       choices: answers.length * shown_each,
+      prompts: answers.length,
+      from,
+      resume_path: `/v1/streams/${facts.request}`,
       include_usage,
       echo: echo && ((choice) => echo[Math.floor(choice / shown_each)] ?? ""),
       headers: { ...visit.headers, ...eventStream },
@@ -166,19 +200,19 @@ export class Generator {
       drained: () => answering?.drained(),
       cancelled: () => answering?.abandon("client closed the stream"),
     });
-    answering = this.#answering(visit, generation, output, "stream");
+    const returns = settings.keep_hung_up || wantsToReturn(visit);
+    answering = this.#answering(visit, generation, output, {
+      type: "stream",
+      keeps: (why) => (why === "cut" ? output.committed : returns),
+      had: from.choices.map((choice) => choice.delivered),
+    });
     return output.response;
   }
 
-  async #collect(visit: Visit, generation: Generation): Promise<Response> {
-    const { clock } = this.#parts;
-    const chat = generation.endpoint === "chat_completions";
-    const output = new CollectedOutput(generation, {
-      id: (chat ? "chatcmpl-" : "cmpl-") + visit.id,
-      created_s: Math.floor(clock.wall_ms() / 1000),
-      model: generation.model.name,
-    });
-    this.#answering(visit, generation, output, "unary");
+  async #collect(visit: Visit, generation: Generation, facts: RequestFacts): Promise<Response> {
+    const head = { ...headOf(generation, facts), model: generation.model.name };
+    const output = new CollectedOutput(generation, head);
+    this.#answering(visit, generation, output, { type: "unary", keeps: () => false });
     return jsonText(visit, await output.json);
   }
 
@@ -186,14 +220,18 @@ export class Generator {
     visit: Visit,
     generation: Generation,
     output: StreamedOutput | CollectedOutput,
-    type: "stream" | "unary",
+    how: Pick<AnsweringOptions, "keeps" | "had"> & { readonly type: "stream" | "unary" },
   ): Answering {
     const cut = (message: string) => {
-      answering.cut({ code: "draining", status: 503, message });
+      answering.cut({ code: "draining", status: 503, message, retry_after_s: 1 });
     };
     this.#live.add(cut);
-    const meter = this.#meter(visit, generation.model, generation.endpoint, type, cut);
+    const { type, ...rest } = how;
+    const endpoint =
+      how.had === undefined || how.had.length === 0 ? generation.endpoint : "streams";
+    const meter = this.#meter(visit, generation.model, endpoint, type, cut);
     const answering: Answering = new Answering({
+      ...rest,
       generation,
       start: this.#parts.startAnswer,
       output,
@@ -208,7 +246,7 @@ export class Generator {
   #meter(
     visit: Visit,
     model: ServedModel,
-    endpoint: Endpoint,
+    endpoint: MeteredEndpoint,
     type: "stream" | "unary",
     cut: (message: string) => void,
   ): RequestMeter {
@@ -264,6 +302,17 @@ function notServed(models: ModelDirectory, name: string): ApiError {
     "model",
     { "Retry-After": "1" },
   );
+}
+
+function headOf(generation: Generation, { request, created_s }: RequestFacts) {
+  const chat = generation.endpoint === "chat_completions";
+  return { id: (chat ? "chatcmpl-" : "cmpl-") + request, created_s };
+}
+
+/** The client says that it may lose its connection and come back. */
+function wantsToReturn(visit: Visit): boolean {
+  const said = visit.request.headers.get("x-resumable");
+  return said !== null && /^(1|true|yes)$/i.test(said.trim());
 }
 
 function traceOf(visit: Visit): TraceContext | undefined {

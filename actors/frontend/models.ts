@@ -133,6 +133,13 @@ export class ModelDirectory {
     return this.#models.get(name)?.workers.size ?? 0;
   }
 
+  /** All workers of all models, and where they are. */
+  knownWorkers(): readonly { readonly worker: string; readonly ref: ActorRef }[] {
+    return [...this.#workers.values()].flatMap(({ worker, ref }) =>
+      ref === undefined ? [] : [{ worker, ref }],
+    );
+  }
+
   /** A model is ready and somebody is there to answer with it. */
   canServe(): boolean {
     for (const entry of this.#models.values()) {

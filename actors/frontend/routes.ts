@@ -3,6 +3,7 @@
 export type Route =
   | { readonly kind: "chat_completions" | "completions" | "embeddings" | "models" }
   | { readonly kind: "model"; readonly id: string }
+  | { readonly kind: "resume"; readonly id: string }
   | { readonly kind: "health" | "live" | "metrics" | "openapi" }
   | { readonly kind: "preflight"; readonly allow: string }
   | { readonly kind: "wrong_method"; readonly allow: string }
@@ -22,11 +23,12 @@ const known: ReadonlyMap<string, Known> = new Map<string, Known>([
 ]);
 
 const modelPrefix = "/v1/models/";
+const streamPrefix = "/v1/streams/";
 
 /** A trailing slash is forgiven; model ids may hold slashes, plain or as %2F. */
 export function routeOf(method: string, path: string): Route {
   const plain = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
-  const found = known.get(plain) ?? modelRoute(plain);
+  const found = known.get(plain) ?? streamRoute(plain) ?? modelRoute(plain);
   if (method === "OPTIONS" && path.startsWith("/v1/")) {
     const allow = found === undefined ? "GET, POST, OPTIONS" : allowed(found.allow);
     return { kind: "preflight", allow };
@@ -38,6 +40,12 @@ export function routeOf(method: string, path: string): Route {
 
 const allowed = (method: "GET" | "POST") =>
   method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+
+function streamRoute(path: string): Known | undefined {
+  if (!path.startsWith(streamPrefix)) return undefined;
+  const id = path.slice(streamPrefix.length);
+  return id === "" ? undefined : { allow: "GET", route: { kind: "resume", id } };
+}
 
 function modelRoute(path: string): Known | undefined {
   if (!path.startsWith(modelPrefix)) return undefined;

@@ -2,8 +2,9 @@
  * An answer as server-sent events. The status line waits for the first token, so that whatever
  * fails before it still has its own HTTP status.
  *
- * Every event carries `id: REQUEST:CURSOR`; the cursor counts the delivered tokens of each choice,
- * joined by dots, so that an answer can be taken up again exactly where a client lost it.
+ * Every event carries `id: REQUEST:CURSOR`; the cursor (stream-id.ts) counts the delivered tokens
+ * of each choice, so that an answer can be taken up again exactly where a client lost it: it comes
+ * from its first token again, and what the client has is passed over.
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../stream/stream.ts";
 import type { AnswerOutput } from "./answering.ts";
@@ -11,6 +12,14 @@ import { ApiError, errorBody } from "./api-error.ts";
 import type { ChunkFormat } from "./chunk-format.ts";
 import type { FlushRounds } from "./flush-rounds.ts";
 import { SseWriter } from "./sse-writer.ts";
+import {
+  type ChoiceCursor,
+  choiceText,
+  type PlaceHint,
+  placesText,
+  type StreamCursor,
+  workerHint,
+} from "./stream-id.ts";
 
 export type StreamedOutputOptions = {
   readonly rounds: FlushRounds;
@@ -18,6 +27,11 @@ export type StreamedOutputOptions = {
   readonly request: string;
   readonly format: ChunkFormat;
   readonly choices: number;
+  readonly prompts: number;
+  /** What the client has already; undefined: nothing. */
+  readonly from?: StreamCursor | undefined;
+  /** Where an answer that is cut off can be resumed. */
+  readonly resume_path?: string | undefined;
   readonly include_usage: boolean;
   /** By choice; undefined without `echo`. */
   readonly echo: ((choice: number) => string) | undefined;
@@ -32,11 +46,15 @@ export class StreamedOutput implements AnswerOutput {
   readonly response: Promise<Response>;
   readonly #options: StreamedOutputOptions;
   readonly #writer: SseWriter;
-  readonly #delivered: number[];
-  readonly #begun: boolean[];
+  /** What was there when this output began. */
+  readonly #had: readonly ChoiceCursor[];
+  readonly #cursors: ChoiceCursor[];
+  readonly #places: (PlaceHint | undefined)[];
+  #usage_told: boolean;
   /** What every event begins with, up to the cursor. */
   readonly #id: string;
-  #cursor: string;
+  #counts: string;
+  #place = "";
   #committed = false;
   #resolve: (response: Response) => void = () => {};
   #reject: (error: ApiError) => void = () => {};
@@ -45,39 +63,68 @@ export class StreamedOutput implements AnswerOutput {
     this.#options = options;
     const { rounds, buffer_chars, drained, cancelled } = options;
     this.#writer = new SseWriter({ rounds, buffer_chars, drained, cancelled });
-    this.#delivered = new Array<number>(options.choices).fill(0);
-    this.#begun = new Array<boolean>(options.choices).fill(false);
+    this.#had = Array.from({ length: options.choices }, (_, i) => options.from?.choices[i] ?? none);
+    this.#cursors = [...this.#had];
+    this.#places = new Array<PlaceHint | undefined>(options.prompts).fill(undefined);
+    this.#usage_told = options.from?.usage_told ?? false;
     this.#id = `id: ${options.request}:`;
-    this.#cursor = this.#delivered.join(".");
+    this.#counts = this.#cursors.map(choiceText).join(".");
     this.response = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
   }
 
+  /** Something of it is with the client, or on its way. */
+  get committed(): boolean {
+    return this.#committed;
+  }
+
+  placed(prompt: number, worker: string, attempt: number): void {
+    this.#places[prompt] = { attempt, worker_hint: workerHint(worker) };
+    this.#place = placesText(this.#places);
+  }
+
   piece(choice: number, piece: AnswerPiece): boolean {
-    const first = this.#begun[choice] !== true;
+    if (piece.delivered <= this.#had[choice]!.delivered) {
+      this.#commit();
+      this.#options.format.skip(choice, piece);
+      return true;
+    }
+    const first = !this.#cursors[choice]!.begun;
     if (first) this.#begin(choice);
-    this.#delivered[choice] = piece.delivered;
-    this.#cursor =
-      this.#delivered.length === 1 ? String(piece.delivered) : this.#delivered.join(".");
+    if (this.#cursors.length === 1) {
+      // By far the most: the count alone is all there is to write.
+      this.#cursors[0] = { delivered: piece.delivered, begun: true, ended: false };
+      this.#counts = String(piece.delivered);
+    } else {
+      this.#move(choice, { delivered: piece.delivered, begun: true, ended: false });
+    }
     // The echo was the first chunk already and carried what only the first one carries.
     const opening = first && this.#options.echo === undefined;
     return this.#send(this.#options.format.piece(choice, piece, opening));
   }
 
   end(choice: number, end: AnswerEnd): void {
-    if (this.#begun[choice] !== true) {
+    const { begun, delivered, ended } = this.#cursors[choice]!;
+    this.#commit();
+    if (ended) return;
+    if (!begun) {
       this.#begin(choice);
       // An answer without a token is still an answer: an empty first chunk names its role.
       if (this.#options.echo === undefined) this.#send(this.#options.format.text(choice, ""));
     }
+    this.#move(choice, { delivered, begun: true, ended: true });
     this.#send(this.#options.format.end(choice, end));
   }
 
   done(usage: AnswerUsage): void {
     this.#commit();
-    if (this.#options.include_usage) this.#send(this.#options.format.usage(usage));
+    if (this.#options.include_usage && !this.#usage_told) {
+      this.#usage_told = true;
+      this.#counts += "u";
+      this.#send(this.#options.format.usage(usage));
+    }
     this.#send("[DONE]");
     this.#writer.close();
   }
@@ -90,7 +137,10 @@ export class StreamedOutput implements AnswerOutput {
       this.#reject(failureError(failure));
       return;
     }
-    this.#send(JSON.stringify(errorBody(status, code, message, null)));
+    const body = errorBody(status, code, message, null);
+    const { resume_path } = this.#options;
+    const resumes = code === "draining" && resume_path !== undefined;
+    this.#send(JSON.stringify(resumes ? { error: { ...body.error, resume: resume_path } } : body));
     this.#writer.close();
   }
 
@@ -103,10 +153,15 @@ export class StreamedOutput implements AnswerOutput {
   }
 
   #begin(choice: number): void {
-    this.#begun[choice] = true;
     this.#commit();
+    this.#move(choice, { delivered: 0, begun: true, ended: false });
     const echo = this.#options.echo?.(choice);
     if (echo !== undefined) this.#send(this.#options.format.text(choice, echo));
+  }
+
+  #move(choice: number, cursor: ChoiceCursor): void {
+    this.#cursors[choice] = cursor;
+    this.#counts = this.#cursors.map(choiceText).join(".");
   }
 
   #commit(): void {
@@ -116,9 +171,11 @@ export class StreamedOutput implements AnswerOutput {
   }
 
   #send(data: string): boolean {
-    return this.#writer.write(`${this.#id}${this.#cursor}\ndata: ${data}\n\n`);
+    return this.#writer.write(`${this.#id}${this.#counts}${this.#place}\ndata: ${data}\n\n`);
   }
 }
+
+const none: ChoiceCursor = { delivered: 0, begun: false, ended: false };
 
 /** For as long as nothing has been sent: the failure's own status. */
 export function failureError(failure: AnswerFailure): ApiError {

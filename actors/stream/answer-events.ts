@@ -1,7 +1,9 @@
 /** What an answer can hear, and what it can want done: the two sides of `answer.ts`. */
 import type {
+  Attach,
   Cancel,
   Credit,
+  Detach,
   Generate,
   HandOver,
   Plan,
@@ -53,7 +55,9 @@ export type AnswerInput =
   | { readonly kind: "late" }
   | { readonly kind: "filled" }
   | { readonly kind: "drained" }
-  | { readonly kind: "abandon"; readonly reason: string };
+  | { readonly kind: "abandon"; readonly reason: string }
+  /** Whoever reads it goes, and may come back by another way. */
+  | { readonly kind: "leave"; readonly reason: string };
 
 /** Why an answer leaves its worker. `refused`: that one never had it. */
 export type MoveReason = "lost" | "failed" | "refused" | "handed_over";
@@ -68,7 +72,14 @@ export type AnswerEffect =
       readonly plan: Plan;
       readonly generate: Omit<Generate, "consumer" | "deadline_ms">;
     }
-  | { readonly kind: "tell_worker"; readonly message: Credit | Cancel }
+  /** As ask_worker, for an answer that is there already. */
+  | {
+      readonly kind: "attach";
+      readonly attempt: number;
+      readonly plan: Plan;
+      readonly attach: Omit<Attach, "consumer">;
+    }
+  | { readonly kind: "tell_worker"; readonly message: Credit | Cancel | Detach }
   | { readonly kind: "leave_worker" }
   | { readonly kind: "tell_router"; readonly message: RouteFirst | RouteEnded }
   | { readonly kind: "piece"; readonly piece: AnswerPiece }

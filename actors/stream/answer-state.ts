@@ -1,7 +1,7 @@
 /** What one answer knows of itself; `answer.ts` changes it. */
 import { bytesOf } from "../../llm/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokenizer.ts";
-import type { ChoiceStart, Plan } from "../../proto/index.ts";
+import type { ChoiceStart, Finished, Plan } from "../../proto/index.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
 import type { AnswerFailure, AnswerRequest } from "./stream.ts";
 
@@ -30,6 +30,8 @@ export type Choice = {
   ended: boolean;
   /** The worker has told its end; of a choice ended by a stop string this comes later. */
   settled: boolean;
+  /** As the worker told it; undefined while it is open, or where a stop string came before. */
+  finished: Finished | undefined;
 };
 
 export type AnswerState = {
@@ -71,7 +73,7 @@ export function newAnswer(
     tokenizer,
     limits,
     phase: "routing",
-    attempt: 1,
+    attempt: request.held?.attempt ?? 1,
     migrations: 0,
     router_retries: 0,
     excluded: [],
@@ -83,6 +85,7 @@ export function newAnswer(
       tokens: [],
       ended: false,
       settled: false,
+      finished: undefined,
     })),
     received: 0,
     granted: 0,
@@ -97,13 +100,31 @@ export function hasBegun({ choices }: AnswerState): boolean {
   return choices.some((choice) => choice.tokens.length > 0 || choice.ended);
 }
 
-/** What is still to be made, for the worker that makes it. */
-export function openStarts({ choices, request }: AnswerState): readonly ChoiceStart[] {
-  return choices.flatMap(({ tokens, ended }, choice) => {
-    if (ended) return [];
-    const max_tokens = request.max_tokens - tokens.length;
-    return [{ choice, delivered: bytesOf(Uint32Array.from(tokens)), max_tokens }];
+/** Its client has tokens that have not come yet: only the worker that has them can go on. */
+export function isBehind({ request, choices }: AnswerState): boolean {
+  const have = request.held?.have ?? [];
+  return have.some((count, choice) => (choices[choice]?.tokens.length ?? 0) < count);
+}
+
+/**
+ * What is still to be made, for the worker that makes it. With an answer that others may take up
+ * goes what is over of it.
+ */
+export function startsOf({ choices, request }: AnswerState): readonly ChoiceStart[] {
+  return choices.flatMap((each, choice) => {
+    const { tokens, ended } = each;
+    if (ended && request.resumable === undefined) return [];
+    const delivered = bytesOf(Uint32Array.from(tokens));
+    if (ended) return [{ choice, delivered, max_tokens: 0, ended: endOf(each, choice) }];
+    return [{ choice, delivered, max_tokens: request.max_tokens - tokens.length }];
   });
+}
+
+/** A choice that a stop string ended has no end of the engine's own: whoever reads it finds it. */
+function endOf({ finished, tokens }: Choice, choice: number): Finished {
+  const total_tokens = tokens.length;
+  const found = { choice, reason: "cancelled", stop_token: -1, prompt_tokens: 0, error: "" };
+  return { ...(finished ?? { ...found, cached_tokens: 0 }), total_tokens };
 }
 
 /**

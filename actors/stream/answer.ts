@@ -13,6 +13,7 @@ import type {
   Cancel,
   ChoiceTokens,
   Credit,
+  Detach,
   Finished,
   Plan,
   Route,
@@ -24,8 +25,9 @@ import type { AnswerEffect, AnswerInput, MoveReason } from "./answer-events.ts";
 import {
   type AnswerState,
   hasBegun,
-  openStarts,
+  isBehind,
   promptToPlace,
+  startsOf,
   tokensHere,
   tokensToMake,
   windowOf,
@@ -33,7 +35,7 @@ import {
 } from "./answer-state.ts";
 import { finishText, pushToken } from "./choice-text.ts";
 import { failure } from "./failures.ts";
-import type { AnswerEnd, AnswerFailure } from "./stream.ts";
+import type { AnswerEnd, AnswerFailure, HeldAttempt } from "./stream.ts";
 
 /** Changes `state` and says what to do, in order. */
 export function advance(state: AnswerState, input: AnswerInput): readonly AnswerEffect[] {
@@ -41,6 +43,9 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
   if ("attempt" in input && input.attempt !== state.attempt) return [];
   switch (input.kind) {
     case "begin":
+      return state.request.held === undefined
+        ? [askRouter(state)]
+        : takeUp(state, state.request.held);
     case "route_again":
       return state.phase === "routing" || state.moving ? [askRouter(state)] : [];
     case "planned":
@@ -77,7 +82,32 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return credit(state);
     case "abandon":
       return fail(state, failure("cancelled", input.reason), "cancelled");
+    case "leave":
+      return onLeave(state, failure("cancelled", input.reason));
   }
+}
+
+/** It is at a worker already, with all its tokens: they come from the first one on. */
+function takeUp(state: AnswerState, held: HeldAttempt): readonly AnswerEffect[] {
+  const { request, worker, ref } = held;
+  const plan: Plan = { kind: "plan", request: state.request.request, worker, ref };
+  place(state, plan);
+  const alias = workerRequest(state);
+  const attach = { kind: "attach" as const, request, alias, window_tokens: state.granted };
+  return [{ kind: "attach", attempt: state.attempt, plan, attach }];
+}
+
+/** Its worker keeps what there is, and goes on for a while. */
+function onLeave(state: AnswerState, left: AnswerFailure): readonly AnswerEffect[] {
+  const placed = state.phase === "starting" || state.phase === "live";
+  if (state.request.resumable === undefined || !placed) return fail(state, left, "cancelled");
+  const message: Detach = { kind: "detach", request: workerRequest(state) };
+  state.phase = "ended";
+  return [
+    { kind: "tell_worker", message },
+    ...leave(state, "cancelled"),
+    { kind: "failed", failure: left },
+  ];
 }
 
 function askRouter(state: AnswerState): AnswerEffect {
@@ -133,7 +163,7 @@ const NO_WORKER_RETRIES = 16;
 function onHandOver(state: AnswerState, request: string): readonly AnswerEffect[] {
   const live = state.phase === "live" || state.phase === "starting";
   if (!live || state.moving || request !== workerRequest(state)) return [];
-  if (state.limits.migrations === 0 || state.plan === undefined) return [];
+  if (state.limits.migrations === 0 || state.plan === undefined || isBehind(state)) return [];
   state.moving = true;
   state.router_retries = 0;
   state.excluded.push(workerKey(state.plan.worker, state.plan.ref));
@@ -162,25 +192,35 @@ function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
   if (state.moving) return moveTo(state, plan);
   if (state.phase !== "routing") return [];
   const { request } = state;
-  state.phase = "starting";
-  state.plan = plan;
-  state.received = 0;
-  state.granted = windowOf(state);
-  state.wanted = tokensToMake(state);
+  place(state, plan);
   const generate = {
     kind: "generate" as const,
     request: workerRequest(state),
     model: request.model,
     prompt: state.prompt_bytes,
     sampling: request.sampling,
-    choices: openStarts(state),
+    choices: startsOf(state),
     min_tokens: request.min_tokens,
     stop_tokens: request.stop_tokens,
     ignore_eos: request.ignore_eos,
     logprobs: request.logprobs,
     window_tokens: state.granted,
+    ...resumableOf(state),
   };
   return [{ kind: "ask_worker", attempt: state.attempt, plan, generate }];
+}
+
+/** From here on its tokens come from that worker. */
+function place(state: AnswerState, plan: Plan): void {
+  state.phase = "starting";
+  state.plan = plan;
+  state.received = 0;
+  state.granted = windowOf(state);
+  state.wanted = tokensToMake(state);
+}
+
+function resumableOf({ request: { resumable }, attempt }: AnswerState) {
+  return resumable === undefined ? {} : { resumable: { ...resumable, attempt } };
 }
 
 /** Refusals that another worker may not share: of one that is busy, or of no use any more. */
@@ -223,6 +263,7 @@ function migrate(
   avoid: boolean,
   cause: AnswerFailure,
 ): readonly AnswerEffect[] {
+  if (isBehind(state)) return fail(state, cause, outcome);
   const begun = hasBegun(state);
   const spent = begun ? state.migrations : state.attempt - 1;
   const most = begun ? state.limits.migrations : state.limits.attempts - 1;
@@ -354,6 +395,7 @@ function takeFinished(
       return [...effects, ...onBroken(state, missing)];
     }
     choice.settled = true;
+    if (!choice.ended) choice.finished = finished;
     if (!choice.ended) finish(state, finished.choice, reason, finished.stop_token, effects);
     return undefined;
   }

@@ -176,6 +176,10 @@ class OnceSink implements AnswerSink {
     this.sink = sink;
   }
 
+  placed(worker: string, attempt: number): void {
+    if (!this.over) this.sink.placed?.(worker, attempt);
+  }
+
   piece(piece: AnswerPiece): boolean {
     return this.over || this.sink.piece(piece);
   }

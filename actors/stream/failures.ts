@@ -6,6 +6,8 @@ const statuses: Readonly<Record<string, number>> = {
   context_overflow: 400,
   not_supported: 400,
   pin_required: 400,
+  /** An answer that was to be taken up again is not there any more. */
+  unknown_request: 404,
   /** This kind of request has as many waiting as it may; others may go on. */
   rate_limited: 429,
   /** As nginx, and Dynamo after it: the client closed the request. */

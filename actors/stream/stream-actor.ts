@@ -3,7 +3,14 @@
  * answer; whatever ends it, its parent sees to it that the client hears an end.
  */
 import type { Tokenizer } from "../../llm/tokenizer.ts";
-import type { ActorRef, Plan, RouterMessage, WorkerMessage } from "../../proto/index.ts";
+import type {
+  Accepted,
+  ActorRef,
+  Plan,
+  Refused,
+  RouterMessage,
+  WorkerMessage,
+} from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import { AskError } from "../../runtime/errors.ts";
 import { describeExit } from "../../runtime/exit-reason.ts";
@@ -145,6 +152,9 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       case "ask_worker":
         this.askWorker(effect);
         break;
+      case "attach":
+        this.attach(effect);
+        break;
     }
   }
 
@@ -170,16 +180,8 @@ export class StreamActor extends Actor<AnswerInput | Own> {
 
   private askWorker(effect: AskWorker): void {
     const { plan, attempt } = effect;
-    const worker = this.workerOf(plan);
-    if (worker === undefined) {
-      const detail = "the plan names no worker";
-      this.learn({ kind: "worker_lost", attempt, how: "silent", detail });
-      return;
-    }
-    this.endStage("route");
-    this.worker = worker;
-    this.monitor = this.ctx.monitor(worker);
-    this.wire ??= wireOf(this.ctx.system, this.ctx.self);
+    const worker = this.placeAt(plan, attempt);
+    if (worker === undefined) return;
     const left_ms = this.left_ms();
     const generate = {
       ...effect.generate,
@@ -188,11 +190,41 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     };
     this.watchForStall(generate);
     const deadline_ms = Math.min(left_ms, this.deps.accept_ms);
-    this.ctx.ask(worker, generate, { deadline_ms }).then(
-      (reply) => {
-        if (reply.kind === "accepted" && this.first) this.endStage("dispatch");
-        if (reply.kind === "accepted") this.learn({ kind: "accepted", attempt });
-        else this.learn({ ...reply, kind: "generate_refused", attempt });
+    const reply = this.ctx.ask(worker, generate, { deadline_ms });
+    this.accept(attempt, reply);
+  }
+
+  private attach({ plan, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
+    const worker = this.placeAt(plan, attempt);
+    if (worker === undefined) return;
+    this.watchForStall({ prompt: this.state.prompt_bytes, choices: [] });
+    const deadline_ms = Math.min(this.left_ms(), this.deps.accept_ms);
+    const reply = this.ctx.ask(worker, { ...attach, consumer: this.wire }, { deadline_ms });
+    this.accept(attempt, reply);
+  }
+
+  /** Watches the worker from here on; undefined when there is none. */
+  private placeAt(plan: Plan, attempt: number): Ref<WorkerMessage> | undefined {
+    const worker = this.workerOf(plan);
+    if (worker === undefined) {
+      const detail = "the plan names no worker";
+      this.learn({ kind: "worker_lost", attempt, how: "silent", detail });
+      return undefined;
+    }
+    this.endStage("route");
+    this.sink.placed?.(plan.worker, attempt);
+    this.worker = worker;
+    this.monitor = this.ctx.monitor(worker);
+    this.wire ??= wireOf(this.ctx.system, this.ctx.self);
+    return worker;
+  }
+
+  private accept(attempt: number, reply: Promise<Accepted | Refused>): void {
+    reply.then(
+      (answer) => {
+        if (answer.kind === "accepted" && this.first) this.endStage("dispatch");
+        if (answer.kind === "accepted") this.learn({ kind: "accepted", attempt });
+        else this.learn({ ...answer, kind: "generate_refused", attempt });
       },
       (error: unknown) => {
         const detail = error instanceof Error ? error.message : String(error);
@@ -207,7 +239,10 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     );
   }
 
-  private watchForStall({ prompt, choices }: AskWorker["generate"]): void {
+  private watchForStall({
+    prompt,
+    choices,
+  }: Pick<AskWorker["generate"], "prompt" | "choices">): void {
     const now_ms = this.ctx.clock.now_ms();
     let bytes = prompt.length;
     for (const { delivered } of choices) bytes += delivered.length;
@@ -300,10 +335,13 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     return Math.max(0, this.late_at_ms - this.ctx.clock.now_ms());
   }
 
-  /** Stopped or crashed before the answer was over: nobody else will tell worker and router. */
+  /**
+   * Stopped or crashed before the answer was over: nobody else will tell worker and router. It is
+   * not its client's doing, so whoever can resume it may.
+   */
   override terminate(): void {
     const reason = "the server stopped this answer";
-    for (const effect of advance(this.state, { kind: "abandon", reason })) this.perform(effect);
+    for (const effect of advance(this.state, { kind: "leave", reason })) this.perform(effect);
   }
 
   override inspect(): Snapshot {

@@ -3,7 +3,7 @@
  * last token. It asks the router for a plan, sends Generate to the worker, takes token batches,
  * checks their indices, turns them into text and hands the text to the sink of the HTTP door.
  */
-import type { RouteHints, SamplingParams } from "../../proto/index.ts";
+import type { ActorRef, Resumable, RouteHints, SamplingParams } from "../../proto/index.ts";
 
 /** What the door has decided about a request once it is validated, rendered and tokenized. */
 export type AnswerRequest = {
@@ -29,6 +29,21 @@ export type AnswerRequest = {
   readonly pin: string;
   /** What else the client said of how it wants to be routed. */
   readonly hints?: RouteHints;
+  /** Set: workers keep it for whoever takes it up again. Each attempt adds its number. */
+  readonly resumable?: Omit<Resumable, "attempt">;
+  /** Set: a worker has it already, and it begins with what is there instead of a plan. */
+  readonly held?: HeldAttempt;
+};
+
+/** An attempt at an answer that is made, or was made, for somebody else. */
+export type HeldAttempt = {
+  readonly worker: string;
+  readonly ref: ActorRef;
+  /** Its name at that worker. */
+  readonly request: string;
+  readonly attempt: number;
+  /** Tokens that the client has, by choice; none: nothing. */
+  readonly have: readonly number[];
 };
 
 export type PieceLogprob = {
@@ -84,6 +99,8 @@ export type AnswerFailure = {
 
 /** Where an answer goes. Called on the stream actor's turn; never throws, never waits. */
 export interface AnswerSink {
+  /** Which worker makes it from here on. */
+  placed?(worker: string, attempt: number): void;
   /** false = buffer full: the stream grants the worker no more credit until `drained`. */
   piece(piece: AnswerPiece): boolean;
   end(end: AnswerEnd): void;
@@ -97,7 +114,9 @@ export interface AnswerSink {
 export type StreamCommand =
   | { readonly kind: "drained" }
   /** The client hung up, or the request is not wanted any more. */
-  | { readonly kind: "abandon"; readonly reason: string };
+  | { readonly kind: "abandon"; readonly reason: string }
+  /** As abandon, but the client may come back: when it is resumable its worker keeps it. */
+  | { readonly kind: "leave"; readonly reason: string };
 
 /** What the door holds of a running answer. */
 export interface AnswerHandle {

@@ -204,6 +204,7 @@ function answeringOf(generation: Generation, output: AnswerOutput, answers: Fake
     output,
     meter,
     trace: undefined,
+    keeps: () => false,
   });
   return { answering, metrics, ended: () => ended };
 }
@@ -214,6 +215,7 @@ function streamed(choices: number, clock: VirtualClock, echo?: (choice: number) 
     request: "r",
     format: completionChunks(head, false),
     choices,
+    prompts: 1,
     include_usage: true,
     echo,
     headers: {},
@@ -248,18 +250,18 @@ test("choices of all prompts are numbered through, and the cursor counts each", 
     return `${id} ${choice.index} ${choice.finish_reason ?? choice.text}`;
   });
   expect(shown).toEqual([
-    "r:0.0.0.0 3 p1:",
+    "r:0.0.0.0b 3 p1:",
     "r:0.0.0.1 3 w0 ",
-    "r:0.0.0.1 0 p0:",
+    "r:0b.0.0.1 0 p0:",
     "r:1.0.0.1 0 w0 ",
-    "r:1.0.0.1 0 length",
-    "r:1.0.0.1 1 p0:",
-    "r:1.0.0.1 1 length",
-    "r:1.0.0.1 2 p1:",
-    "r:1.0.0.1 2 length",
-    "r:1.0.0.1 3 length",
-    "r:1.0.0.1 usage 8",
-    "r:1.0.0.1 DONE",
+    "r:1f.0.0.1 0 length",
+    "r:1f.0b.0.1 1 p0:",
+    "r:1f.0f.0.1 1 length",
+    "r:1f.0f.0b.1 2 p1:",
+    "r:1f.0f.0f.1 2 length",
+    "r:1f.0f.0f.1f 3 length",
+    "r:1f.0f.0f.1fu usage 8",
+    "r:1f.0f.0f.1fu DONE",
   ]);
 });
 

@@ -1,0 +1,85 @@
+/** Which workers hold an answer: the hinted ones are asked first, then all the others. */
+import type { ActorRef, HeldAnswer, WorkerMessage } from "../../proto/index.ts";
+import type { Ref } from "../../runtime/ref.ts";
+import type { ActorSystem } from "../../runtime/system.ts";
+import { workerHint } from "./stream-id.ts";
+
+/** One attempt at an answer where it is. */
+export type Holder = {
+  readonly worker: string;
+  readonly ref: ActorRef;
+  /** The name of the attempt at that worker. */
+  readonly request: string;
+  /** As it was asked for. */
+  readonly generate: NonNullable<HeldAnswer["generate"]>;
+  readonly left_ms: number;
+};
+
+export type KnownWorker = { readonly worker: string; readonly ref: ActorRef };
+
+export type HolderPeers = {
+  readonly system: ActorSystem;
+  readonly workers: () => readonly KnownWorker[];
+  readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
+};
+
+/** A worker that is frozen answers nobody, and is not waited for longer. */
+const ANSWER_MS = 1_000;
+/** Once one has it, the others get so long to say that they have it too. */
+const OTHERS_MS = 50;
+
+/**
+ * Everything that is found of `answer`; it ends early when `isEnough` says so of what the hinted
+ * workers have. Never rejects.
+ */
+export async function findHolders(
+  peers: HolderPeers,
+  answer: string,
+  hints: readonly string[],
+  isEnough: (found: readonly Holder[]) => boolean,
+): Promise<readonly Holder[]> {
+  const all = peers.workers();
+  const hinted = all.filter(({ worker }) => hints.includes(workerHint(worker)));
+  const found = await askAll(peers, hinted, answer);
+  if (isEnough(found)) return found;
+  const others = all.filter((worker) => !hinted.includes(worker));
+  return [...found, ...(await askAll(peers, others, answer))];
+}
+
+function askAll(
+  peers: HolderPeers,
+  workers: readonly KnownWorker[],
+  answer: string,
+): Promise<readonly Holder[]> {
+  const { clock } = peers.system.capabilities;
+  const found: Holder[] = [];
+  let left = workers.length;
+  if (left === 0) return Promise.resolve(found);
+  return new Promise((resolve) => {
+    const one = async (worker: KnownWorker) => {
+      const items = await askOne(peers, worker, answer);
+      if (items.length > 0 && found.length === 0) clock.after(OTHERS_MS, () => resolve(found));
+      found.push(...items);
+      left -= 1;
+      if (left === 0) resolve(found);
+    };
+    for (const worker of workers) void one(worker);
+  });
+}
+
+async function askOne(
+  { system, resolve }: HolderPeers,
+  { worker, ref }: KnownWorker,
+  answer: string,
+): Promise<Holder[]> {
+  try {
+    const message = { kind: "find_answer", answer } as const;
+    const { items } = await system.ask(resolve(ref), message, { deadline_ms: ANSWER_MS });
+    return items.flatMap(({ request, generate, left_ms }) =>
+      generate === undefined ? [] : [{ worker, ref, request, generate, left_ms }],
+    );
+  } catch {
+    // Dead, frozen or just leaving: it has nothing that can be had.
+    return [];
+  }
+}
