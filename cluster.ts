@@ -8,6 +8,7 @@ import { ModelError } from "./actors/model/model.ts";
 import { version } from "./package.json";
 import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
+import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
 import { HeldLines } from "./runtime/real/log.ts";
 import { newRunFolder, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
@@ -23,6 +24,7 @@ if (boot === undefined) await root();
 else await child(boot);
 
 async function child(boot: Boot): Promise<void> {
+  niceCompilerThreads();
   const log_fields = { node: process.env["TROUPE_NODE"] };
   const exit = (code: number, why: string): never => {
     if (code !== 0) console.error(`${log_fields.node}: ${why}`);
@@ -42,6 +44,7 @@ async function child(boot: Boot): Promise<void> {
 }
 
 async function root(): Promise<void> {
+  niceCompilerThreads();
   const line = statusLine();
   const lines = new HeldLines();
   let run_folder = "";

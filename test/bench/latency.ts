@@ -2,17 +2,20 @@
  * `bun run bench latency`: what our own path adds. The echo engine answers at once, so all the time
  * from the request's first byte to the answer's last one is ours (and the client's).
  */
+import { niceCompilerThreads } from "../../runtime/real/compiler-threads.ts";
 import { startCluster } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
 import { HttpClient } from "./http-client.ts";
 import { firstModel } from "./start.ts";
 import { quantile, rounded } from "./statistics.ts";
 
-const warm_up = 300;
-const requests = 2000;
+/** Until the compilers of three processes have settled; a cluster serves for longer than that. */
+const warm_up = 4000;
+const requests = 4000;
 const output_tokens = 10;
 
 export async function benchLatency(report: Report): Promise<void> {
+  niceCompilerThreads();
   await using cluster = await startCluster(["--engine", "echo"]);
   const model = await firstModel(cluster.url);
   const client = new HttpClient(cluster.url);
