@@ -94,8 +94,13 @@ function wrongness(
   if (texts !== undefined && !isBeginningOf(ledger, texts)) return "other bytes than undisturbed";
   if (state !== "complete") return undefined;
   if (texts !== undefined && !isWhole(ledger, texts)) return "a complete answer is too short";
+  // A server that lost the rest and says [DONE] all the same sends neither of the two.
+  if (ledger.choices.some(({ finish }) => finish === undefined)) {
+    return "an answer ended as if it were complete, without a finish_reason";
+  }
   const usage = ledger.completion_tokens;
-  if (usage !== undefined && usage !== wish.tokens * wish.choices) {
+  if (usage === undefined) return "an answer ended as if it were complete, without usage";
+  if (usage !== wish.tokens * wish.choices) {
     return `usage says ${usage} of ${wish.tokens * wish.choices} tokens`;
   }
   const counted = ledger.choices.every(({ delivered }) => delivered === wish.tokens);
