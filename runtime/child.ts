@@ -36,6 +36,8 @@ export async function joinParent(
     throw new LineError(`${lineVariable} is not set: this role is started by its supervisor only`);
   }
   const wire = lineOfText(text);
+  // A parent that hangs is no reason to stop serving; one that died closes the connection.
+  remote.bearSilenceOf(wire.node);
   await remote.connect(wire.address);
   const ref = remote.ref<Message>(wire);
   remote.system.onDown(ref, (reason) => {

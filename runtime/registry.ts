@@ -81,6 +81,7 @@ export class Registry extends Actor<RegistryMessage> {
   #silence: (() => void) | undefined = undefined;
   #instance = "";
   #lastEpoch = 0;
+  #swept_ms = 0;
 
   constructor(options: { readonly shared?: SharedOptions } = {}) {
     super();
@@ -91,6 +92,7 @@ export class Registry extends Actor<RegistryMessage> {
     // Seconds, so that the epochs go on rising when a registry starts anew with nothing known.
     this.#lastEpoch = Math.floor(this.ctx.clock.wall_ms() / 1_000);
     this.#instance = this.ctx.random.u64().toString(16);
+    this.#swept_ms = this.ctx.clock.now_ms();
     this.ctx.every(sweep_ms, { kind: "registry_sweep" });
     const { shared } = this.#options;
     if (shared === undefined) return;
@@ -278,6 +280,11 @@ export class Registry extends Actor<RegistryMessage> {
 
   #sweep(): void {
     const now_ms = this.ctx.clock.now_ms();
+    const slept_ms = now_ms - this.#swept_ms - sweep_ms;
+    this.#swept_ms = now_ms;
+    // We were stopped ourselves: renewals of that time still wait to be read.
+    if (slept_ms > sweep_ms)
+      for (const owner of this.#owners.values()) owner.expires_ms += slept_ms;
     for (const [id, owner] of this.#owners) {
       if (owner.expires_ms > now_ms) continue;
       const who = formatAddress(addressOf(owner.ref));

@@ -76,6 +76,8 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   readonly #byNode = new Map<string, Connection>();
   readonly #failed = new Map<string, number>();
   readonly #listeners = new Set<(event: PeerEvent) => void>();
+  /** Nodes whose silence is borne: only the end of the connection to them counts. */
+  readonly #borne = new Set<string>();
   readonly #doors: Listener[] = [];
   #beat: Timer | undefined = undefined;
   #beatDue_ms = 0;
@@ -155,6 +157,11 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   onPeer(listener: (event: PeerEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** However long that node says nothing, it is not taken for dead as long as its system is up. */
+  bearSilenceOf(node: string): void {
+    this.#borne.add(node);
   }
 
   /** Leaves: what is queued still goes out, then every peer sees the end. */
@@ -315,7 +322,8 @@ export class RemoteNode implements ConnectionHost, PeerSource {
       if (peer.state !== "up") continue;
       if (weSlept || connection.paused || connection.away) peer.heard_ms = now_ms;
       const silent_ms = now_ms - peer.heard_ms;
-      if (silent_ms > this.#suspect_after_ms) {
+      const borne = this.#borne.has(connection.node ?? "");
+      if (silent_ms > this.#suspect_after_ms && !borne) {
         connection.close(`nothing heard for ${Math.round(silent_ms)} ms`);
       } else {
         peer.beat(now_ms);

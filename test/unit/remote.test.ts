@@ -453,6 +453,21 @@ describe("monitors", () => {
     expect(a.remote.peers()[0]?.stats.late_answers).toBe(0);
   });
 
+  test("of a node whose silence is borne fire at its end alone", async () => {
+    const { world, a, b, far } = await two({ heartbeat_ms: 100, suspect_after_ms: 1_000 });
+    const { watcher, ref } = watcherOn(a);
+    ref.tell({ kind: "watch", ref: far } as never);
+    a.remote.bearSilenceOf(far.address.node);
+    await world.pass(500);
+    for (const socket of a.net.sockets) socket.pause();
+    await world.pass(30_000);
+    expect(watcher.downs).toEqual([]);
+    for (const socket of a.net.sockets) socket.resume();
+    b.remote.close();
+    await world.pass(100);
+    expect(kinds(watcher.downs)).toEqual(["noconnection"]);
+  });
+
   test("of a node that fell silent fire after the suspicion time", async () => {
     const { world, a, b, far } = await two({ heartbeat_ms: 100, suspect_after_ms: 1_000 });
     const { watcher, ref } = watcherOn(a);

@@ -1,5 +1,5 @@
 /** A process that is stopped keeps its connections and says nothing; it may wake up again. */
-import { alive } from "../../../support/cluster.ts";
+import { alive, descendants } from "../../../support/cluster.ts";
 import type { Row } from "../row.ts";
 import { midway, somePid, underFault } from "../scenario.ts";
 
@@ -39,6 +39,32 @@ export const freezeRows: readonly Row[] = [
         flock: { tokens: 256, requests: 24, concurrency: 24 },
         fault: freeze("worker", 700),
       }),
+  },
+  {
+    name: "stop-root",
+    what: "SIGSTOP the root for 12 s, longer than a lease: its processes serve on",
+    engines: ["mocker"],
+    run: (world) => {
+      const problems: string[] = [];
+      return underFault(world, {
+        args: ["--workers", "2"],
+        flock: { tokens: 128, requests: 100_000, concurrency: 20 },
+        fault: async (running) => {
+          await midway(running, 10, 0.5);
+          const { cluster, flock } = running;
+          const before = descendants(cluster.pid).sort();
+          process.kill(cluster.pid, "SIGSTOP");
+          await Bun.sleep(12_000);
+          process.kill(cluster.pid, "SIGCONT");
+          await Bun.sleep(2_000);
+          flock.stopping = true;
+          const same = String(before) === String(descendants(cluster.pid).sort());
+          if (!same) problems.push("processes of the node were replaced");
+          return {};
+        },
+        after: async () => problems,
+      });
+    },
   },
   {
     name: "stop-frontend",
