@@ -116,7 +116,8 @@ test("the longest gap is between two tokens of one answer", () => {
   for (const [i, at_ms] of [5, 10, 250, 260].entries()) {
     takeEvent(ledger, `r:${i + 1}`, piece("x "), at_ms);
   }
-  expect([ledger.first_ms, ledger.gap_ms, ledger.gap_at_ms]).toEqual([5, 240, 250]);
+  const { first_ms, gap_ms, gap_at_ms, gap_after } = ledger;
+  expect([first_ms, gap_ms, gap_at_ms, gap_after]).toEqual([5, 240, 250, 2]);
 });
 
 test("the server's error ends the ledger with its words, and an id names its request", () => {

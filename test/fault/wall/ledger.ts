@@ -24,6 +24,8 @@ export type Ledger = {
   gap_ms: number;
   /** When the gap ended: tells whether the fault made it. */
   gap_at_ms: number;
+  /** Tokens that had come before it. */
+  gap_after: number;
   completion_tokens: number | undefined;
   done: boolean;
   /** The server's own words, when it ended the answer with an error. */
@@ -44,6 +46,7 @@ export function newLedger(choices: number): Ledger {
     last_ms: 0,
     gap_ms: 0,
     gap_at_ms: 0,
+    gap_after: 0,
     completion_tokens: undefined,
     done: false,
     error: undefined,
@@ -83,6 +86,7 @@ export function takeEvent(ledger: Ledger, id: string, data: string, at_ms: numbe
     return;
   }
   if (chunk.usage) ledger.completion_tokens = chunk.usage.completion_tokens;
+  const before = ledger.choices.reduce((sum, { delivered }) => sum + delivered, 0);
   const cursor = id === "" ? undefined : cursorOf(id);
   for (const { index, text, delta, finish_reason, logprobs } of chunk.choices ?? []) {
     const choice = ledger.choices[index];
@@ -92,7 +96,7 @@ export function takeEvent(ledger: Ledger, id: string, data: string, at_ms: numbe
     }
     const words = text ?? delta?.content ?? "";
     if (words !== "") takeText(ledger, choice, words, cursor?.[index], logprobs?.content?.length);
-    if (words !== "") beat(ledger, at_ms);
+    if (words !== "") beat(ledger, at_ms, before);
     if (finish_reason !== null) choice.finish = finish_reason;
   }
 }
@@ -111,12 +115,13 @@ function takeText(
   choice.delivered = Math.max(choice.delivered, delivered);
 }
 
-function beat(ledger: Ledger, at_ms: number): void {
+function beat(ledger: Ledger, at_ms: number, before: number): void {
   if (ledger.first_ms === undefined) {
     ledger.first_ms = at_ms;
   } else if (at_ms - ledger.last_ms > ledger.gap_ms) {
     ledger.gap_ms = at_ms - ledger.last_ms;
     ledger.gap_at_ms = at_ms;
+    ledger.gap_after = before;
   }
   ledger.last_ms = at_ms;
 }

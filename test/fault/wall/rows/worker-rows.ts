@@ -1,6 +1,6 @@
 /** A worker process dies: its answers go on elsewhere, from the token they had reached. */
 import { polynomialTiming } from "../../../../actors/engine/mocker/timing.ts";
-import { until } from "../../../support/cluster.ts";
+import { alive, pidsOf, until } from "../../../support/cluster.ts";
 import type { Figures, Row } from "../row.ts";
 import { midway, type Running, somePid, underFault } from "../scenario.ts";
 
@@ -81,6 +81,20 @@ export const workerRows: readonly Row[] = [
       }),
   },
   {
+    name: "worker-every-index",
+    what: "kill -9 workers until 64-token answers were hit after each of their tokens",
+    engines,
+    run: (world) =>
+      underFault(world, {
+        args: ["--workers", world.engine === "llama" ? "4" : "8"],
+        flock: {
+          ...{ requests: 100_000, concurrency: world.engine === "llama" ? 16 : 64 },
+          ...{ tokens: indexed_tokens, prompt_words: 8, every_ms: 7 },
+        },
+        fault: killAtEveryIndex,
+      }),
+  },
+  {
     name: "worker-choices",
     what: "kill -9 a worker in the middle of answers with n = 4",
     engines: ["mocker"],
@@ -95,6 +109,31 @@ export const workerRows: readonly Row[] = [
       }),
   },
 ];
+
+const indexed_tokens = 64;
+/** Answers that a kill has moved pause for longer than others ever do. */
+const moved_gap_ms = 45;
+
+/** Kills go on until answers were hit after each of their tokens; a slot survives 5 of them. */
+async function killAtEveryIndex(running: Running): Promise<Figures> {
+  const { cluster, flock, world } = running;
+  const hit = new Set<number>();
+  const kills_max = world.engine === "llama" ? 20 : 40;
+  await midway(running, 5, 0.5);
+  let kills = 0;
+  for (; kills < kills_max; kills += 1) {
+    const pids = (await pidsOf(cluster, "worker")).filter((pid) => pid > 0 && alive(pid));
+    const pid = pids[kills % Math.max(1, pids.length)];
+    if (pid !== undefined) process.kill(pid, "SIGKILL");
+    await Bun.sleep(1_200);
+  }
+  flock.stopping = true;
+  await flock.ended;
+  for (const { gap_ms, gap_after } of flock.ledgers.values()) {
+    if (gap_ms > moved_gap_ms) hit.add(gap_after);
+  }
+  return { kills, indices_hit: hit.size };
+}
 
 /** The gap has to be held against what the engine's own timing charges for reading all again. */
 async function killOneOf800(running: Running): Promise<Figures> {
