@@ -71,7 +71,7 @@ export async function underFault(world: World, scenario: Scenario): Promise<RowR
   problems.push(...((await scenario.after?.(running)) ?? []));
   if (scenario.gone !== true) problems.push(...(await leftWell(running)));
   // Of a real model this is no promise, but what it says of how an answer went on.
-  const same = world.engine === "llama" ? { same_bytes: result.same } : {};
+  const same: Figures = world.engine === "llama" ? { same_bytes: result.same } : {};
   return { ...result, figures: { ...figures, ...same }, problems };
 }
 
