@@ -125,4 +125,6 @@ test("the server's error ends the ledger with its words, and an id names its req
   takeEvent(ledger, "a:b:7", '{"error":{"message":"gone","code":"worker_lost"}}', 0);
   expect([ledger.error, ledger.done]).toEqual(["worker_lost: gone", false]);
   expect(requestOf(ledger.last_id)).toBe("a:b");
+  takeEvent(ledger, "a:9u@1kQ", piece("x "), 0);
+  expect(ledger.choices[0]?.delivered).toBe(9);
 });

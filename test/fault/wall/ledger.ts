@@ -56,11 +56,11 @@ export function newLedger(choices: number): Ledger {
 /** The request id of `REQUEST:CURSOR`; empty without one. */
 export const requestOf = (id: string): string => id.slice(0, Math.max(0, id.lastIndexOf(":")));
 
-const cursorOf = (id: string): number[] =>
-  id
-    .slice(id.lastIndexOf(":") + 1)
-    .split(".")
-    .map(Number);
+/** Delivered tokens by choice; flags and hints behind the counts are the server's own. */
+function cursorOf(id: string): number[] {
+  const [counts = ""] = id.slice(id.lastIndexOf(":") + 1).split("@");
+  return counts.split(".").map((count) => Number.parseInt(count, 10));
+}
 
 type Chunk = {
   readonly error?: { readonly message?: string; readonly code?: string };
