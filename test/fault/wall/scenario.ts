@@ -20,6 +20,8 @@ export type Scenario = {
   readonly speedup?: number;
   readonly flock: Partial<FlockPlan>;
   readonly errors_allowed?: boolean;
+  /** Once the cluster is ready, before the first request. */
+  readonly prepare?: (cluster: Cluster) => Promise<void>;
   /** Called once the flock has begun; what it returns are more figures of the row. */
   readonly fault: (running: Running) => Promise<Figures>;
   /** Looks at the cluster once all requests ended; says what is wrong. */
@@ -47,6 +49,7 @@ export async function underFault(world: World, scenario: Scenario): Promise<RowR
     ...(env === undefined ? {} : { env: { ...env } }),
     ...(command === undefined ? {} : { command }),
   });
+  await scenario.prepare?.(cluster);
   const flock = new Flock({
     ...standardPlan,
     logprobs: world.engine === "llama",

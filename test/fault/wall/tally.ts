@@ -54,22 +54,24 @@ export async function tally(
   let gap_ms = 0;
   let first_ms = 0;
   for (const outcome of outcomes) {
-    const { ledger, state, wish } = outcome;
+    const { ledger, wish } = outcome;
+    const half = halfOf(outcome);
+    const state = half === undefined ? outcome.state : "failed";
     count.duplicated += ledger.duplicated;
     gap_ms = Math.max(gap_ms, ledger.gap_ms);
     first_ms = Math.max(first_ms, (ledger.first_ms ?? outcome.ended_ms) - outcome.sent_ms);
     const texts = await expected?.(wish);
     if (state === "complete") count.complete += 1;
     else if (state === "hung") count.hung += 1;
-    else if (errors_allowed) count.clean_errors += 1;
+    else if (errors_allowed && half === undefined) count.clean_errors += 1;
     else count.lost += 1;
     if (state !== "complete") {
-      const words = outcome.why.replace(/\br[\w-]{12,}/g, "ID").slice(0, 160);
+      const words = (half ?? outcome.why).replace(/[\w-]{20,}/g, "ID").slice(0, 160);
       const text = `${state} ${outcome.status || ""} ${words}`;
       why[text] = (why[text] ?? 0) + 1;
     }
     if (texts !== undefined && state === "complete" && isWhole(ledger, texts)) count.same += 1;
-    const problem = wrongness(outcome, bytes_may_differ ? undefined : texts);
+    const problem = wrongness({ ...outcome, state }, bytes_may_differ ? undefined : texts);
     if (problem === undefined) continue;
     count.wrong += 1;
     why[problem] = (why[problem] ?? 0) + 1;
@@ -86,6 +88,14 @@ export async function tally(
   };
 }
 
+/** A server that lost the rest and says [DONE] all the same sends neither of the two. */
+function halfOf({ ledger, state }: FlockOutcome): string | undefined {
+  if (state !== "complete") return undefined;
+  const open = ledger.choices.some(({ finish }) => finish === undefined);
+  if (open) return "half an answer, ended as if it were whole: no finish_reason";
+  return ledger.completion_tokens === undefined ? "an answer without usage" : undefined;
+}
+
 function wrongness(
   { ledger, state, wish }: FlockOutcome,
   texts: readonly string[] | undefined,
@@ -94,12 +104,7 @@ function wrongness(
   if (texts !== undefined && !isBeginningOf(ledger, texts)) return "other bytes than undisturbed";
   if (state !== "complete") return undefined;
   if (texts !== undefined && !isWhole(ledger, texts)) return "a complete answer is too short";
-  // A server that lost the rest and says [DONE] all the same sends neither of the two.
-  if (ledger.choices.some(({ finish }) => finish === undefined)) {
-    return "an answer ended as if it were complete, without a finish_reason";
-  }
   const usage = ledger.completion_tokens;
-  if (usage === undefined) return "an answer ended as if it were complete, without usage";
   if (usage !== wish.tokens * wish.choices) {
     return `usage says ${usage} of ${wish.tokens * wish.choices} tokens`;
   }
