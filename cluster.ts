@@ -3,6 +3,7 @@
  * the environment, every child process. Flags → tree → run.
  */
 import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { ModelError } from "./actors/model/model.ts";
 import { version } from "./package.json";
@@ -10,6 +11,7 @@ import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
 import { HeldLines } from "./runtime/real/log.ts";
+import { realBus, realPlanes } from "./runtime/real/planes.ts";
 import { newRunFolder, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
@@ -36,6 +38,7 @@ async function child(boot: Boot): Promise<void> {
       env: environment(),
       exit,
       onStop: onChildStop,
+      openBus: realBus(process.env),
     });
   } catch (error) {
     console.error(`${fatalPrefix}${lineOf(error)}`);
@@ -90,6 +93,8 @@ async function root(): Promise<void> {
         ? join(assets_folder, "models/troupe-tiny.gguf")
         : join(import.meta.dir, "deploy/models/tiny/troupe-tiny.gguf"),
       version,
+      host_name: hostname(),
+      openPlanes: realPlanes(process.env),
       exit: (code, why) => {
         console.error(`root: ${why}`);
         process.exit(code);
@@ -104,9 +109,8 @@ async function root(): Promise<void> {
     line.clear();
     lines.release();
     const { host, port, inspector_host, inspector_port } = running;
-    console.log(
-      `ready http://${host}:${port} inspector http://${inspector_host}:${inspector_port}`,
-    );
+    const serves = settings.role === "worker" ? "worker" : `http://${host}:${port}`;
+    console.log(`ready ${serves} inspector http://${inspector_host}:${inspector_port}`);
     const why = await running.lost;
     console.error(`${fatalPrefix}${why}`);
     leave(1);

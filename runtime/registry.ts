@@ -72,18 +72,20 @@ type Watcher = {
   revision: number;
 };
 
+export type RegistryOptions = { readonly shared?: SharedOptions };
+
 export class Registry extends Actor<RegistryMessage> {
   readonly #entries = new Map<string, RegistryEntry>();
   readonly #owners = new Map<string, Owner>();
   readonly #watchers = new Map<string, Watcher>();
-  readonly #options: { readonly shared?: SharedOptions };
+  readonly #options: RegistryOptions;
   #shared: SharedNames | undefined = undefined;
   #silence: (() => void) | undefined = undefined;
   #instance = "";
   #lastEpoch = 0;
   #swept_ms = 0;
 
-  constructor(options: { readonly shared?: SharedOptions } = {}) {
+  constructor(options: RegistryOptions = {}) {
     super();
     this.#options = options;
   }

@@ -3,6 +3,7 @@
  * another copy of this program, so both ends are the same version.
  */
 import type { LogLevel } from "../runtime/capabilities.ts";
+import type { PlaneUrls } from "../runtime/planes.ts";
 import type { EngineName, RouterMode } from "./settings/flags.ts";
 import type { MockerSettings, RouterSettings } from "./settings/settings.ts";
 
@@ -10,8 +11,11 @@ type Common = {
   /** Sockets of this node's processes; mode 700. */
   readonly run_folder: string;
   readonly log_level: LogLevel;
-  /** Where the registry listens. */
+  /** Where the registry listens, and the node that it lives on. */
   readonly registry_address: string;
+  readonly root_node: string;
+  /** Undefined = one machine. */
+  readonly planes: PlaneUrls | undefined;
   readonly namespace: string;
   /** What a process that is to stop gets to finish, or to hand over. */
   readonly drain_timeout_ms: number;

@@ -2,24 +2,27 @@
 
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
 import type { FrontendMessage } from "../actors/frontend/frontend.ts";
-import { type Drain, frameLimitBytes, type Progress } from "../proto/index.ts";
+import type { Drain, Progress } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import { joinParent, type ParentLine } from "../runtime/child.ts";
 import type { SupervisorSpec } from "../runtime/child-spec.ts";
 import { epochOf } from "../runtime/lease-epoch.ts";
 import type { Message } from "../runtime/message.ts";
+import type { OpenBus } from "../runtime/planes.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { joinNode } from "../runtime/remote/node.ts";
 import type { Scheduler } from "../runtime/scheduler.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
-import { unixTransport } from "../runtime/transport/unix.ts";
+import type { Bus } from "../runtime/transport/bus.ts";
 import { type Boot, servingStage, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { frontendTree } from "./frontend-tree.ts";
 import { feedWorkers, frontendWorld } from "./frontend-world.ts";
+import { wiresOf } from "./machine.ts";
 import { faultName, frontendPaths, workerPaths } from "./paths.ts";
+import { planeSpecs, planeStates } from "./plane-tree.ts";
 import { workerTree } from "./worker-tree.ts";
 import { workerWorld } from "./worker-world.ts";
 
@@ -30,11 +33,12 @@ export type ChildWorld = {
   readonly exit: (code: number, why: string) => void;
   /** A simulation's; otherwise actors take turns as they get work. */
   readonly scheduler?: Scheduler;
+  /** Of several machines: how their NATS is reached. */
+  readonly openBus?: OpenBus;
   /** Called when the root wants this process to stop. */
   readonly onStop: (stop: () => void) => void;
 };
 
-const queue_limit_bytes = 64 * 1024 * 1024;
 /** After the streams had their time: for the tree to stop. */
 const tree_budget_ms = 3_000;
 
@@ -50,17 +54,19 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     ...(steps === undefined ? {} : { steps }),
   });
   if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
-  const limits = { frame_limit_bytes: frameLimitBytes, queue_limit_bytes };
-  const remote = await joinNode(system, {
-    transports: [unixTransport(capabilities.net, limits)],
-    listen: `unix:${boot.run_folder}/${node}-${capabilities.spawn.pid}.sock`,
-    codecs,
-    lease_epoch: epochOf(env),
-  });
+  const { pid } = capabilities.spawn;
+  const bus = boot.planes && world.openBus?.(boot.planes, node);
+  const { nats: _nats, ...wires } = wiresOf(
+    capabilities,
+    { run_folder: boot.run_folder, socket: `${node}-${pid}.sock`, name: `${node}.${pid}` },
+    bus && { bus, namespace: boot.namespace },
+  );
+  const remote = await joinNode(system, { ...wires, codecs, lease_epoch: epochOf(env) });
   const line = await joinParent(remote, env, (why) => exit(1, why));
   const paths = boot.role === "worker" ? workerPaths : frontendPaths;
-  const discovery = new Discovery(system, boot.registry_address, boot.namespace, paths.top);
-  const spec = await treeOf(boot, system, discovery, line, env);
+  const registry = { node: boot.root_node, address: boot.registry_address };
+  const discovery = new Discovery(system, registry, boot.namespace, paths.top);
+  const spec = await treeOf(boot, system, discovery, line, env, bus);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
   let stopping = false;
   system.onDown(top, () => {
@@ -117,8 +123,9 @@ async function treeOf(
   discovery: Discovery,
   line: ParentLine,
   env: Readonly<Record<string, string>>,
+  bus: Bus | undefined,
 ): Promise<SupervisorSpec> {
-  const names = discovery.spec();
+  const names = [discovery.spec(), ...planeSpecs(bus, discovery)];
   switch (boot.role) {
     case "worker":
       return workerTree(
@@ -127,7 +134,10 @@ async function treeOf(
         boot.drain_timeout_ms,
       );
     case "frontend":
-      return frontendTree(frontendWorld(boot, system, discovery), names);
+      return frontendTree(
+        frontendWorld(boot, system, discovery, planeStates(bus, discovery)),
+        names,
+      );
   }
 }
 

@@ -52,14 +52,21 @@ export class Discovery {
   /** The last known set, by prefix. */
   readonly #known = new Map<string, Entries>(prefixes.map((prefix) => [prefix, new Map()]));
   readonly #listeners = new Map<string, Set<Listener>>();
+  #live = false;
 
-  constructor(system: ActorSystem, address: string, namespace: string, parent: string) {
+  /** `registry`: the node it lives on, and where that listens. */
+  constructor(
+    system: ActorSystem,
+    registry: { readonly node: string; readonly address: string },
+    namespace: string,
+    parent: string,
+  ) {
     this.#system = system;
     this.#namespace = namespace;
     this.#parent = parent;
     // All zeros: whoever lives at that path now, so that a restarted registry is found again.
     const incarnation = new Uint8Array(8);
-    this.#registry = { node: "root", path: rootPaths.registry, incarnation, address };
+    this.#registry = { ...registry, path: rootPaths.registry, incarnation };
   }
 
   readonly spec = (): ChildSpec => ({
@@ -100,6 +107,11 @@ export class Discovery {
     for (const key of [...this.#held.keys()]) this.deregister(key);
   }
 
+  /** False: what others register is not heard of now; the last known set stands. */
+  get live(): boolean {
+    return this.#live;
+  }
+
   owners<M extends Message>(prefix: string): Ref<M>[] {
     const entries = [...(this.#known.get(prefix)?.values() ?? [])];
     return entries.flatMap(({ owner }) =>
@@ -133,7 +145,8 @@ export class Discovery {
     return () => listeners.delete(listener);
   }
 
-  readonly #take = ({ prefix, entries }: ViewMessage): void => {
+  readonly #take = ({ prefix, entries, live }: ViewMessage): void => {
+    this.#live = live;
     const now = new Map(entries.map((entry) => [entry.key, entry]));
     this.#known.set(prefix, now);
     for (const listener of this.#listeners.get(prefix) ?? []) listener(now);

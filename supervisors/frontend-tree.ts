@@ -3,6 +3,7 @@
  *
  *     frontend (one_for_one)
  *     ├── discovery
+ *     ├── planes      NATS and Redis, where there are several machines
  *     ├── inspector
  *     ├── router      which worker gets a request
  *     ├── answers     parent of one stream actor per live answer
@@ -22,13 +23,17 @@ export type FrontendTreeOptions = {
   readonly door: FrontendOptions;
 };
 
-export function frontendTree(options: FrontendTreeOptions, discovery: ChildSpec): SupervisorSpec {
+/** `first`: discovery, and with several machines their planes. */
+export function frontendTree(
+  options: FrontendTreeOptions,
+  first: readonly ChildSpec[],
+): SupervisorSpec {
   return {
     strategy: "one_for_one",
     intensity: 5,
     period_ms: 10_000,
     children: [
-      discovery,
+      ...first,
       { id: "inspector", start: () => new ProcessInspector({ role: "frontend" }) },
       { id: "router", start: () => routerOf(options.router) },
       { id: "answers", start: () => new AnswersActor(options.answers) },

@@ -18,12 +18,14 @@ import type { FrontendBoot } from "./boot.ts";
 import { type Discovery, keys } from "./discovery.ts";
 import type { FrontendTreeOptions } from "./frontend-tree.ts";
 import { frontendPaths } from "./paths.ts";
+import type { ReadPlanes } from "./plane-tree.ts";
 import type { RouterSettings } from "./settings/settings.ts";
 
 export function frontendWorld(
   boot: FrontendBoot,
   system: ActorSystem,
   discovery: Discovery,
+  planes: ReadPlanes | undefined,
 ): FrontendTreeOptions {
   const { clock } = system.capabilities;
   const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock));
@@ -53,6 +55,7 @@ export function frontendWorld(
       host: boot.host,
       port: boot.port,
       share_port: boot.share_port,
+      ...(planes === undefined ? {} : { planes }),
       models,
       startAnswer: (request, sink) => {
         const answers = system.lookup(frontendPaths.answers) as Ref<AnswersMessage> | undefined;

@@ -4,6 +4,7 @@
  *     cluster (one_for_one)
  *     ├── registry          who is where, with leases
  *     ├── discovery         this process's view of it
+ *     ├── planes            NATS and Redis, where there are several machines
  *     ├── inspector         answers for this process
  *     ├── inspector-door    /api/tree over HTTP
  *     ├── workers (dynamic)
@@ -19,17 +20,23 @@ import {
   ProcessInspector,
 } from "../actors/inspector/inspector.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
-import { Registry } from "../runtime/registry.ts";
+import { Registry, type RegistryOptions } from "../runtime/registry.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 
-export function rootTree(inspector: InspectorDoorOptions, discovery: ChildSpec): SupervisorSpec {
+export function rootTree(
+  inspector: InspectorDoorOptions,
+  discovery: ChildSpec,
+  registry: RegistryOptions,
+  planes: readonly ChildSpec[],
+): SupervisorSpec {
   return {
     strategy: "one_for_one",
     intensity: 5,
     period_ms: 10_000,
     children: [
-      { id: "registry", start: () => new Registry() },
+      { id: "registry", start: () => new Registry(registry) },
       discovery,
+      ...planes,
       { id: "inspector", start: () => new ProcessInspector({ role: "root" }) },
       { id: "inspector-door", start: () => new InspectorDoor(inspector) },
       slots("workers"),

@@ -10,21 +10,23 @@ import {
   resolveTokenizer,
   sizeText,
 } from "../actors/model/model.ts";
-import { type Drained, frameLimitBytes, type InspectMessage } from "../proto/index.ts";
+import type { Drained, InspectMessage } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import type { ChildSpec } from "../runtime/child-spec.ts";
 import type { Message } from "../runtime/message.ts";
+import type { OpenPlanes } from "../runtime/planes.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
 import type { Scheduler } from "../runtime/scheduler.ts";
 import { runShutdown } from "../runtime/shutdown.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
-import { unixTransport } from "../runtime/transport/unix.ts";
 import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
+import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
 import { faultName, rootPaths } from "./paths.ts";
+import { planeSpecs } from "./plane-tree.ts";
 import { processSlot } from "./process-slot.ts";
 import { rootTree } from "./root-tree.ts";
 import { type ModelSetting, type Settings, SettingsError } from "./settings/settings.ts";
@@ -41,6 +43,9 @@ export type RootWorld = {
   readonly assets_folder: string;
   readonly bundled_model: string;
   readonly version: string;
+  /** Of several machines: this one's name, and how their NATS and Redis are reached. */
+  readonly host_name?: string;
+  readonly openPlanes?: OpenPlanes;
   /** A simulation's; otherwise actors take turns as they get work. */
   readonly scheduler?: Scheduler;
   /** Leaves at once: for injected faults. */
@@ -68,38 +73,40 @@ export type Root = {
 export const fatalPrefix = "troupe: ";
 
 const budgets = { ready_ms: 600_000, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
-/** Of registry keys. */
-const namespace = "troupe";
-const queue_limit_bytes = 64 * 1024 * 1024;
-
 /** Rejects with SettingsError or ModelError: one line that says what to do. */
 export async function startRoot(settings: Settings, given: RootWorld): Promise<Root> {
   const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
   const world = { ...given, capabilities };
-  const port = await freePort(capabilities, settings.host, settings.port, "--port");
+  const { role, host } = settings;
+  const port =
+    role === "worker" ? 0 : await freePort(capabilities, host, settings.port, "--port");
   await freePort(
     capabilities,
     settings.inspector_host,
     settings.inspector_port,
     "--inspector-port",
   );
-  const models = await findModels(settings, world);
+  const models = settings.role === "frontend" ? [] : await findModels(settings, world);
+  const machine = await joinCluster(settings, capabilities, world);
 
   const { scheduler } = world;
   const system = createSystem({
-    node: "root",
+    node: machine.root,
     capabilities,
     ...(scheduler === undefined ? {} : { scheduler }),
     ...(steps === undefined ? {} : { steps }),
   });
   if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
-  const limits = { frame_limit_bytes: frameLimitBytes, queue_limit_bytes };
-  const remote = await joinNode(system, {
-    transports: [unixTransport(capabilities.net, limits)],
-    listen: `unix:${world.run_folder}/root.sock`,
-    codecs,
-  });
-  const root = new RunningRoot(settings, world, system, remote);
+  const { run_folder } = world;
+  const { planes } = machine;
+  const { nats, ...wires } = wiresOf(
+    capabilities,
+    { run_folder, socket: "root.sock", name: machine.root },
+    planes && { bus: planes.bus, namespace: settings.namespace },
+  );
+  const remote = await joinNode(system, { ...wires, codecs });
+  if (nats !== undefined) tellEnds(remote, run_folder, nats);
+  const root = new RunningRoot(settings, world, system, remote, machine);
   try {
     await root.start(port, models);
   } catch (error) {
@@ -132,9 +139,11 @@ class RunningRoot implements Root {
     private readonly world: RootWorld,
     private readonly system: ActorSystem,
     private readonly remote: RemoteNode,
+    private readonly machine: Machine,
   ) {
     this.host = settings.host;
-    this.#discovery = new Discovery(system, remote.address, namespace, rootPaths.top);
+    const registry = { node: machine.root, address: remote.address };
+    this.#discovery = new Discovery(system, registry, settings.namespace, rootPaths.top);
     this.#workers = new Slots(system, rootPaths.workers, budgets.ready_ms);
     this.#frontends = new Slots(system, rootPaths.frontends, budgets.ready_ms);
     this.lost = new Promise((resolve) => {
@@ -154,18 +163,25 @@ class RunningRoot implements Root {
         this.inspector_port = inspector_port;
       },
     };
-    const tree = rootTree(inspector, this.#discovery.spec());
+    const tree = rootTree(
+      inspector,
+      this.#discovery.spec(),
+      registryOf(this.machine),
+      planeSpecs(this.machine.planes?.bus, this.#discovery),
+    );
     const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
     system.onDown(top, () => {
       if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
     });
     const own = system.lookup(rootPaths.inspector);
     if (own === undefined) throw new Error("the root's inspector did not start");
-    await this.#discovery.register(keys.process("root"), new Uint8Array(0), own);
+    await this.#discovery.register(keys.process(this.machine.root), new Uint8Array(0), own);
     this.#workers.watch();
     this.#frontends.watch();
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);
+    // Workers of other machines come when they come.
+    if (this.settings.role !== "all") return;
     this.world.status("waiting for the frontends to know the model");
     await serving;
   }
@@ -191,7 +207,7 @@ class RunningRoot implements Root {
           run: () => this.#discovery.close(),
         },
         { name: "stop_tree", budget_ms: budgets.tree_ms, run: () => this.system.shutdown() },
-        { name: "drain_bus", budget_ms: budgets.registry_ms, run: () => this.remote.close() },
+        { name: "drain_bus", budget_ms: budgets.registry_ms, run: () => this.#leaveBus() },
       ],
       this.world.capabilities,
     );
@@ -207,7 +223,12 @@ class RunningRoot implements Root {
   async dismantle(): Promise<void> {
     this.#leave();
     await this.system.shutdown();
-    await this.remote.close();
+    await this.#leaveBus();
+  }
+
+  async #leaveBus(): Promise<void> {
+    this.remote.close();
+    await this.machine.planes?.close();
   }
 
   #leave(): void {
@@ -218,13 +239,15 @@ class RunningRoot implements Root {
 
   async #startChildren(models: readonly FoundModel[]): Promise<void> {
     const { settings } = this;
+    const { prefix } = this.machine;
     const workers = models.flatMap((model, index) =>
-      workerNames(settings, index).map((names) =>
+      workerNames(settings, index, prefix).map((names) =>
         this.#slot(names[0] ?? "worker", this.#workerBoot(model, names)),
       ),
     );
-    const frontends = Array.from({ length: settings.frontends }, (_, i) =>
-      this.#slot(`frontend-${i}`, this.#frontendBoot()),
+    const count = settings.role === "worker" ? 0 : settings.frontends;
+    const frontends = Array.from({ length: count }, (_, i) =>
+      this.#slot(`${prefix}frontend-${i}`, this.#frontendBoot()),
     );
     this.world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
     const starts = [
@@ -280,7 +303,9 @@ class RunningRoot implements Root {
       run_folder: this.world.run_folder,
       log_level: this.settings.log_level,
       registry_address: this.remote.address,
-      namespace,
+      root_node: this.machine.root,
+      planes: this.settings.planes,
+      namespace: this.settings.namespace,
       drain_timeout_ms: this.settings.drain_timeout_ms,
       cache_folder: this.world.cache_folder,
       assets_folder: this.world.assets_folder,
@@ -329,7 +354,10 @@ class RunningRoot implements Root {
   }
 
   async #drainDoors(budget_ms: number): Promise<void> {
-    const doors = this.#discovery.owners(keys.door(""));
+    // Those of other machines serve on.
+    const doors = this.#discovery
+      .owners(keys.door(""))
+      .filter(({ address }) => address.node.startsWith(this.machine.prefix));
     await Promise.allSettled(
       doors.map((door) =>
         this.system.ask(door as Ref<Message & Drained>, { kind: "drain", budget_ms } as never, {
@@ -341,14 +369,14 @@ class RunningRoot implements Root {
 }
 
 /** Names of one model's workers, by process; a process is named after its first. */
-function workerNames(settings: Settings, model_index: number): string[][] {
+function workerNames(settings: Settings, model_index: number, prefix: string): string[][] {
   const each = settings.mocker.workers_per_process;
   const processes = Math.ceil(settings.workers / each);
   return Array.from({ length: processes }, (_, process) => {
     const first = process * each;
     const count = Math.min(each, settings.workers - first);
     const from = model_index * settings.workers + first;
-    return Array.from({ length: count }, (_item, i) => `worker-${from + i}`);
+    return Array.from({ length: count }, (_item, i) => `${prefix}worker-${from + i}`);
   });
 }
 

@@ -3,6 +3,7 @@
  *
  *     worker (one_for_one, no restart here)
  *     ├── discovery
+ *     ├── planes      NATS and Redis, where there are several machines
  *     ├── inspector
  *     └── worker-0    owns the engine; several when they are simulated
  *
@@ -15,14 +16,14 @@ import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
 
 export function workerTree(
   workers: readonly WorkerOptions[],
-  discovery: ChildSpec,
+  first: readonly ChildSpec[],
   drain_ms: number,
 ): SupervisorSpec {
   return {
     strategy: "one_for_one",
     intensity: 0,
     children: [
-      discovery,
+      ...first,
       { id: "inspector", start: () => new ProcessInspector({ role: "worker", drain_ms }) },
       ...workers.map((options) => ({
         id: options.worker,

@@ -6,6 +6,7 @@
  *                     any step ─▶ ApiError ─▶ OpenAI's error body
  */
 import type { Log } from "../../runtime/capabilities.ts";
+import type { PlaneState } from "../../runtime/planes.ts";
 import { ApiError, clip, draining } from "./api-error.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { checkObject } from "./check-body.ts";
@@ -23,6 +24,8 @@ export type DoorParts = GeneratorParts & {
   readonly log: Log;
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
+  /** What this process shares with other machines; empty when it is alone. */
+  readonly planes: () => readonly PlaneState[];
 };
 
 const metricsType = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
@@ -104,7 +107,7 @@ export class Door {
         return json(visit, modelJson(model));
       }
       case "health": {
-        const { status, body } = healthOf(models, this.#draining);
+        const { status, body } = healthOf(models, this.#draining, this.#parts.planes());
         return json(visit, body, status);
       }
       case "live":

@@ -21,6 +21,7 @@ import type {
 import { Actor, type Snapshot } from "../../runtime/actor.ts";
 import type { HttpServer, Timer } from "../../runtime/capabilities.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import type { PlaneState } from "../../runtime/planes.ts";
 import type { Ref, ReplyPort } from "../../runtime/ref.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import { Door } from "./door.ts";
@@ -65,6 +66,8 @@ export type FrontendOptions = {
   /** 0 = any free one. */
   readonly port: number;
   readonly share_port: boolean;
+  /** Of several machines: which of the servers that they share answer now. */
+  readonly planes?: () => readonly PlaneState[];
   /** Shared with whoever starts stream actors, which need the tokenizer of a model. */
   readonly models: ModelDirectory;
   readonly startAnswer: StartAnswer;
@@ -131,6 +134,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       metrics,
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,
+      planes: this.#options.planes ?? (() => []),
       idle: () => {
         if (this.#drain !== undefined) this.ctx.self.tell({ kind: "idle" });
       },

@@ -1,4 +1,5 @@
 /** Bodies of /health and /v1/models. */
+import type { PlaneState } from "../../runtime/planes.ts";
 import type { ModelDirectory } from "./models.ts";
 import type { ServedModel } from "./served-model.ts";
 
@@ -7,16 +8,28 @@ export type Health = {
   readonly body: {
     readonly status: "ready" | "starting" | "no_workers" | "draining";
     readonly models: readonly { readonly id: string; readonly workers: number }[];
+    /** Only where there are several machines. */
+    readonly planes?: Readonly<Record<string, "up" | "away">>;
   };
 };
 
-export function healthOf(models: ModelDirectory, draining: boolean): Health {
+/** A plane that is away is told and changes no status: what is known is served on. */
+export function healthOf(
+  models: ModelDirectory,
+  draining: boolean,
+  planes: readonly PlaneState[] = [],
+): Health {
   const ready = models.ready();
   const list = ready.map(({ name }) => ({ id: name, workers: models.workers(name) }));
-  if (draining) return { status: 503, body: { status: "draining", models: list } };
-  if (models.canServe()) return { status: 200, body: { status: "ready", models: list } };
+  const states = planes.map(({ plane, up }) => [plane, up ? "up" : "away"] as const);
+  const rest = {
+    models: list,
+    ...(states.length === 0 ? {} : { planes: Object.fromEntries(states) }),
+  };
+  if (draining) return { status: 503, body: { status: "draining", ...rest } };
+  if (models.canServe()) return { status: 200, body: { status: "ready", ...rest } };
   const status = ready.length === 0 ? "starting" : "no_workers";
-  return { status: 503, body: { status, models: list } };
+  return { status: 503, body: { status, ...rest } };
 }
 
 export function modelJson(model: ServedModel) {

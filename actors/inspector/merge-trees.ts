@@ -3,10 +3,23 @@ import type { Tree, TreeNode } from "../../proto/index.ts";
 
 /**
  * @param own the root process's tree
- * @param others those of its child processes, in any order; one that no process node stands for
- *   (it just ended) is left out
+ * @param others those of its child processes and, with several machines, of other roots and theirs,
+ *   in any order; one that no process node stands for (it just ended) is left out
+ * @returns the own machine's nodes first
  */
 export function mergeTrees(own: Tree, others: readonly Tree[]): TreeNode[] {
+  const roots = [own, ...others.filter((tree) => tree.nodes.some(isRoot))];
+  return roots.flatMap((root) => {
+    // A pid means something on its own machine only, whose name the names of its nodes begin with.
+    const isIts = ({ node }: Tree) => node.startsWith(`${root.node}.`);
+    const its = roots.length === 1 ? others : others.filter(isIts);
+    return mergeMachine(root, its);
+  });
+}
+
+const isRoot = ({ path }: TreeNode) => path === "/cluster";
+
+function mergeMachine(own: Tree, others: readonly Tree[]): TreeNode[] {
   const byPid = new Map(others.map((tree) => [tree.pid, tree]));
   const merged: TreeNode[] = [];
   for (const node of own.nodes) {

@@ -10,7 +10,7 @@ import type { SubscribeLoad, WorkerLoad, WorkerRecord } from "../../proto/index.
 import type { Down } from "../../runtime/actor.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
 import type { Ref } from "../../runtime/ref.ts";
-import { refOf, wireOf } from "../../runtime/remote/node.ts";
+import { nodeOf, refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { ActorSystem } from "../../runtime/system.ts";
 import type { Candidate } from "./candidate.ts";
 import type { WatchWorkers, WorkersChange } from "./router.ts";
@@ -111,8 +111,14 @@ export class WorkerWatch {
       // What came while we slept ourselves still waits to be read.
       if (heard_ms !== undefined && slept_ms > LOOK_ROUND_MS) candidate.heard_ms = now_ms;
       else if (heard_ms !== undefined && now_ms - heard_ms > SILENT_MS) this.suspect(candidate);
+      else if (this.isAway(candidate)) this.suspect(candidate);
     }
     this.ctx.after(LOOK_ROUND_MS, { kind: "look_round" });
+  }
+
+  /** Behind a bus that is gone for now: others get the new work. */
+  private isAway({ record }: Candidate): boolean {
+    return nodeOf(this.ctx.system)?.isAway(record.ref?.node ?? "") ?? false;
   }
 
   private onChange(change: WorkersChange): void {

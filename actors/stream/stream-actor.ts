@@ -15,7 +15,7 @@ import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import { AskError } from "../../runtime/errors.ts";
 import { describeExit } from "../../runtime/exit-reason.ts";
 import type { Ref } from "../../runtime/ref.ts";
-import { refOf, wireOf } from "../../runtime/remote/node.ts";
+import { isAway, refOf, wireOf } from "../../runtime/remote/node.ts";
 import { advance } from "./answer.ts";
 import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
 import { type AnswerLimits, type AnswerState, newAnswer, workerRequest } from "./answer-state.ts";
@@ -269,7 +269,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     const owed = state.granted > state.received;
     if (!owed || left_ms > 0) {
       this.lookIn(owed ? left_ms : boundMs(stall), now_ms);
-    } else if (now_ms - this.look_ms > HELD_UP_MS) {
+    } else if (this.isAway(worker) || now_ms - this.look_ms > HELD_UP_MS) {
       this.lookIn(LOOK_AGAIN_MS, now_ms);
     } else {
       this.probe(worker, attempt);
@@ -285,10 +285,15 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         // Down says more about it than we could.
         if (!(error instanceof AskError) || error.code !== "deadline") return;
         const late_ms = this.ctx.clock.now_ms() - asked_ms - PROBE_MS;
-        if (late_ms > HELD_UP_MS) this.learn({ kind: "look", attempt });
+        if (late_ms > HELD_UP_MS || this.isAway(worker)) this.learn({ kind: "look", attempt });
         else this.learn({ kind: "worker_lost", attempt, how: "silent", detail: "it is silent" });
       },
     );
+  }
+
+  /** Its link waits for the bus and resumes: nothing is lost, and nobody else is any nearer. */
+  private isAway(worker: Ref<WorkerMessage>): boolean {
+    return isAway(this.ctx.system, worker as Ref);
   }
 
   private probed(attempt: number, result: ProbeResult): void {

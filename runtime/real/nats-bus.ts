@@ -9,8 +9,8 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from "@nats-io/transport-node";
+import { natsSchemes, type PlaneUrl, planeUrls } from "../plane-url.ts";
 import { type Bus, BusError } from "../transport/bus.ts";
-import { natsSchemes, type PlaneUrl, planeUrls } from "./plane-url.ts";
 
 export type NatsBusOptions = {
   /** Several servers of one cluster with commas between them. */
@@ -23,6 +23,8 @@ export type NatsBusOptions = {
 /** Quick enough that a frozen server is noticed before the peers behind it are given up. */
 const ping = { pingInterval: 1_000, maxPingOut: 2 };
 const again_ms = 250;
+/** What was published last goes out before a close, if the server takes it. */
+const flush_ms = 200;
 const dial_timeout_ms = 2_000;
 /** Until the server has said its own. */
 const payload_limit_bytes = 1024 * 1024;
@@ -124,6 +126,8 @@ export class NatsBus implements Bus {
     if (this.#closed) return;
     this.#closed = true;
     this.#setUp(false);
+    const last = this.#connection?.flush().catch(() => {});
+    await Promise.race([last, Bun.sleep(flush_ms)]);
     await this.#connection?.close();
   }
 

@@ -1,8 +1,8 @@
 /** ioredis behind RedisCalls. It reads clocks by itself: real processes only. */
 import { readFileSync } from "node:fs";
 import { Redis, type RedisOptions } from "ioredis";
+import { type PlaneUrl, PlaneUrlError, planeUrl, redisSchemes } from "../plane-url.ts";
 import { type RedisArgument, RedisAway, type RedisCalls, type RedisValue } from "../redis-calls.ts";
-import { type PlaneUrl, PlaneUrlError, planeUrl, redisSchemes } from "./plane-url.ts";
 
 export type RedisClientOptions = {
   readonly url: string;

@@ -153,6 +153,11 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     }));
   }
 
+  /** The wire to that node is gone for a while: what is sent waits, its silence means nothing. */
+  isAway(node: string): boolean {
+    return this.#byNode.get(node)?.away ?? false;
+  }
+
   /** Returns what takes the listener away. */
   onPeer(listener: (event: PeerEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -359,6 +364,11 @@ export async function joinNode(system: ActorSystem, options: RemoteOptions): Pro
 /** The node of a system, when it joined. */
 export function nodeOf(system: ActorSystem): RemoteNode | undefined {
   return nodes.get(system);
+}
+
+/** See RemoteNode.isAway; false for actors of this process. */
+export function isAway(system: ActorSystem, ref: Ref): boolean {
+  return nodes.get(system)?.isAway(ref.address.node) ?? false;
 }
 
 /** The reference that a message brought. Local actors are found also without a joined node. */

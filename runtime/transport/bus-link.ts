@@ -124,6 +124,11 @@ export class BusLink implements Link {
     return this.#id;
   }
 
+  /** Where its other end takes messages; undefined while it is being dialled. */
+  get far_inbox(): string | undefined {
+    return this.#far?.inbox;
+  }
+
   get queued_bytes(): number {
     return this.#waiting_bytes;
   }

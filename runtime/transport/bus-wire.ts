@@ -7,9 +7,19 @@
  *     probe  3  link u32  sender's link u32  sender's inbox
  *     reset  4  link u32  reason
  *     dial   5  dialler's link u32  dialler's inbox     → dialled 6 (the same of the other side)
- *     knock  7                                          → any answer: the address is taken
+ *     knock  7  0                                       → any answer: the address is taken
+ *     gone   8  0         name
  */
-export const kind = { data: 1, ack: 2, probe: 3, reset: 4, dial: 5, dialled: 6, knock: 7 } as const;
+export const kind = {
+  data: 1,
+  ack: 2,
+  probe: 3,
+  reset: 4,
+  dial: 5,
+  dialled: 6,
+  knock: 7,
+  gone: 8,
+} as const;
 
 /**
  * Of data: the last chunk of its frame; the link ends after it. Of ack: something behind `received`
@@ -65,7 +75,7 @@ export function probeMessage(link: number, from: End): Uint8Array {
   return bytes;
 }
 
-/** A message of one number and one text: reset, dial, dialled. */
+/** A message of one number and one text: reset, dial, dialled, gone. */
 export function textMessage(which: number, link: number, text: string): Uint8Array {
   const encoded = encoder.encode(text);
   const bytes = new Uint8Array(5 + encoded.length);
@@ -79,7 +89,7 @@ export const knockMessage = (): Uint8Array => Uint8Array.of(kind.knock, 0, 0, 0,
 
 /** Undefined: too short for its kind, or of none. */
 export function kindOf(bytes: Uint8Array): number | undefined {
-  const least = [0, dataHeaderBytes, ackBytes, 9, 5, 5, 5, 5][bytes[0] ?? 0] ?? 0;
+  const least = [0, dataHeaderBytes, ackBytes, 9, 5, 5, 5, 5, 5][bytes[0] ?? 0] ?? 0;
   return least > 0 && bytes.length >= least ? bytes[0] : undefined;
 }
 

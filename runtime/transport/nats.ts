@@ -4,7 +4,8 @@
  * keeps and resends (bus-link.ts); one subscription a process carries all its links.
  *
  *     PREFIX.node.NAME      who listens there answers dials
- *     PREFIX.link.RANDOM    everything else that is for this process, by number of link
+ *     PREFIX.link.NAME      everything else that is for this process, by number of link
+ *     PREFIX.gone           names of processes whose end was seen by who started them
  */
 import type { Clock, Listener, Random } from "../capabilities.ts";
 import { type Bus, BusError } from "./bus.ts";
@@ -29,6 +30,8 @@ import {
 export type NatsTransportOptions = Partial<BusLinkOptions> & {
   /** Of every subject: clusters that share a bus have different ones. */
   readonly prefix: string;
+  /** Of this process, unique for its life; drawn when not given. */
+  readonly name?: string;
 };
 
 /** Of links: what is due is looked at this often. */
@@ -62,14 +65,14 @@ export class NatsTransport implements Transport, BusLinkHost {
     bus: Bus,
     { clock, random }: { readonly clock: Clock; readonly random: Random },
     limits: LinkLimits,
-    { prefix, ...options }: NatsTransportOptions,
+    { prefix, name, ...options }: NatsTransportOptions,
   ) {
     this.#bus = bus;
     this.clock = clock;
     this.limits = limits;
     this.options = { ...busLinkDefaults, ...options };
     this.#prefix = prefix;
-    this.inbox = `${prefix}.link.${random.u64().toString(16).padStart(16, "0")}`;
+    this.inbox = this.#inboxOf(name ?? random.u64().toString(16).padStart(16, "0"));
     this.#downSince_ms = bus.up ? undefined : clock.now_ms();
     bus.onState((up) => this.#state(up));
   }
@@ -126,13 +129,24 @@ export class NatsTransport implements Transport, BusLinkHost {
     }
   }
 
-  #subject(address: string): string {
+  /** The process with this address has ended: links to it break everywhere, at once. */
+  tellEnd(address: string): void {
+    this.publish(`${this.#prefix}.gone`, textMessage(wire.gone, 0, this.#name(address)));
+  }
+
+  #name(address: string): string {
     const name = address.slice(this.scheme.length + 1);
-    if (!address.startsWith(`${this.scheme}:`) || !/^[\w-]+(\.[\w-]+)*$/.test(name)) {
-      const rule = "letters, digits, _ and -, in parts between dots";
-      throw new TransportError("bad_address", `"${address}" is no nats:name address (${rule})`);
-    }
-    return `${this.#prefix}.node.${name}`;
+    if (address.startsWith(`${this.scheme}:`) && /^[\w-]+(\.[\w-]+)*$/.test(name)) return name;
+    const rule = "letters, digits, _ and -, in parts between dots";
+    throw new TransportError("bad_address", `"${address}" is no nats:name address (${rule})`);
+  }
+
+  #subject(address: string): string {
+    return `${this.#prefix}.node.${this.#name(address)}`;
+  }
+
+  #inboxOf(name: string): string {
+    return `${this.#prefix}.link.${name}`;
   }
 
   /** Whoever has the address answers. While the bus is away nobody can be asked. */
@@ -166,6 +180,15 @@ export class NatsTransport implements Transport, BusLinkHost {
     if (this.#subscribed) return;
     this.#subscribed = true;
     this.#bus.subscribe(this.inbox, (bytes) => this.#take(bytes));
+    this.#bus.subscribe(`${this.#prefix}.gone`, (bytes) => this.#gone(bytes));
+  }
+
+  #gone(bytes: Uint8Array): void {
+    if (kindOf(bytes) !== wire.gone) return;
+    const inbox = this.#inboxOf(textOf(bytes));
+    for (const link of [...this.#links.values()]) {
+      if (link.far_inbox === inbox) link.end("its process ended");
+    }
   }
 
   /** What is no message of ours is dropped: anybody on the bus may publish to any subject. */

@@ -39,6 +39,10 @@ export type RouterMode = (typeof routerModes)[number];
 export const routerPolicies = ["adaptive", "dynamo"] as const;
 export type RouterPolicy = (typeof routerPolicies)[number];
 
+/** What a machine that joins a cluster runs; `all` is the machine that starts one. */
+export const roles = ["all", "worker", "frontend"] as const;
+export type RootRole = (typeof roles)[number];
+
 export const engines = ["llama", "echo", "mocker"] as const;
 export type EngineName = (typeof engines)[number];
 
@@ -172,6 +176,35 @@ export const flags = [
     default: 3,
     env: ["DYN_MIGRATION_LIMIT"],
     help: "workers that an answer may lose in a row and go on elsewhere; 0 = it ends with its worker",
+  },
+  {
+    name: "nats",
+    type: "text",
+    help: "many machines: nats://[user:password@]host[:4222] or tls://…; needs --redis too",
+  },
+  {
+    name: "redis",
+    type: "text",
+    help: "many machines: redis://[user:password@]host[:6379][/database] or rediss://…",
+  },
+  {
+    name: "role",
+    type: "choice",
+    choices: roles,
+    default: "all",
+    help: "what this machine adds to the cluster that --nats and --redis name",
+  },
+  {
+    name: "namespace",
+    type: "text",
+    default: "troupe",
+    env: ["DYN_NAMESPACE"],
+    help: "clusters that share NATS and Redis have different ones",
+  },
+  {
+    name: "machine-name",
+    type: "text",
+    help: "many machines: how this one is called; default: its host name",
   },
   {
     name: "log-level",

@@ -1,11 +1,14 @@
 /** Flags, environment and YAML → one checked Settings record. Pure: the caller reads files. */
 import { parse as parseYaml, stringify as stringifyYaml } from "yaml";
+import { natsSchemes, planeUrl, planeUrls, redisSchemes } from "../../runtime/plane-url.ts";
+import type { PlaneUrls } from "../../runtime/planes.ts";
 import {
   type EngineName,
   environmentTwin,
   type FlagName,
   type FlagSpec,
   flags,
+  type RootRole,
   type RouterMode,
   type RouterPolicy,
 } from "./flags.ts";
@@ -41,6 +44,13 @@ export type Settings = {
   readonly ignore_unknown_fields: boolean;
   readonly inspector_host: string;
   readonly inspector_port: number;
+  readonly role: RootRole;
+  /** Letters, digits, _ and -. */
+  readonly namespace: string;
+  /** Undefined = one machine. */
+  readonly planes: PlaneUrls | undefined;
+  /** Empty = the host's. */
+  readonly machine_name: string;
 };
 
 /** Of mode kv. */
@@ -238,6 +248,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     ignore_unknown_fields: get("ignore-unknown-fields") === true,
     inspector_host: text("inspector-host"),
     inspector_port: number("inspector-port"),
+    ...planeSettings(text),
   };
 }
 
@@ -266,6 +277,38 @@ function modelSettings(given: readonly string[], name: string): readonly ModelSe
   if (twice !== undefined) throw new SettingsError(`two models are named "${twice}"`);
   return models;
 }
+
+const nameRule = "is made of letters, digits, _ and -, at most 63 of them";
+const isName = (text: string) => /^[\w-]{1,63}$/.test(text);
+
+function planeSettings(text: (name: FlagName) => string) {
+  const role = text("role") as RootRole;
+  const namespace = text("namespace");
+  const machine_name = text("machine-name");
+  const [nats, redis] = [text("nats"), text("redis")];
+  if (!isName(namespace)) throw new SettingsError(`--namespace ${nameRule}`);
+  if (machine_name !== "" && !isName(machine_name)) {
+    throw new SettingsError(`--machine-name ${nameRule}`);
+  }
+  if ((nats === "") !== (redis === "")) {
+    const [given, missing] = nats === "" ? ["--redis", "--nats"] : ["--nats", "--redis"];
+    throw new SettingsError(
+      `${given} needs ${missing} too: NATS carries what machines say to each other, Redis their names`,
+    );
+  }
+  if (nats === "" && role !== "all") {
+    throw new SettingsError(`--role ${role} joins a cluster: name it by --nats and --redis`);
+  }
+  try {
+    if (nats !== "") [planeUrls(nats, natsSchemes), planeUrl(redis, redisSchemes)];
+  } catch (error) {
+    throw new SettingsError(error instanceof Error ? error.message : String(error));
+  }
+  return { role, namespace, machine_name, planes: nats === "" ? undefined : { nats, redis } };
+}
+
+/** A URL as a person may see it. */
+const hidden = (url: string) => url.replace(/\/\/[^@/]*@/g, "//<hidden>@");
 
 /** The effective settings as YAML that `--config` reads back; keys are shown by their length only. */
 export function dumpConfig(settings: Settings): string {
@@ -297,8 +340,15 @@ export function dumpConfig(settings: Settings): string {
     "ignore-unknown-fields": settings.ignore_unknown_fields,
     "inspector-host": settings.inspector_host,
     "inspector-port": settings.inspector_port,
+    ...planesConfig(settings),
   });
 }
+
+const planesConfig = ({ planes, role, namespace, machine_name }: Settings) => ({
+  ...(planes === undefined ? {} : { nats: hidden(planes.nats), redis: hidden(planes.redis), role }),
+  namespace,
+  ...(machine_name === "" ? {} : { "machine-name": machine_name }),
+});
 
 const routerConfig = (router: RouterSettings) => ({
   "router-policy": router.policy,

@@ -35,6 +35,22 @@ test("what lives in a process hangs below its process node, under unique ids", (
   expect(merged.map((item) => item.pid)).toEqual([10, 20, 20, 20]);
 });
 
+test("with several machines each has its own tree, whatever their pids", () => {
+  const machine = (name: string) =>
+    tree(name, 10, [
+      node(`${name}/cluster`, [`${name}/cluster/w`], { path: "/cluster", kind: "supervisor" }),
+      node(`${name}/cluster/w`, [], { kind: "process", pid: 20 }),
+    ]);
+  const child = (name: string) => tree(`${name}.w`, 20, [node(`${name}.w/worker`)]);
+  const merged = mergeTrees(machine("a"), [child("b"), machine("b"), child("a")]);
+  expect(merged.map(({ id }) => id)).toEqual([
+    ...["a/cluster", "a/cluster/w", "a.w/worker"],
+    ...["b/cluster", "b/cluster/w", "b.w/worker"],
+  ]);
+  expect(merged[1]?.children).toEqual(["a.w/worker"]);
+  expect(merged[4]?.children).toEqual(["b.w/worker"]);
+});
+
 test("a tree that no process node stands for is left out", () => {
   expect(mergeTrees(root, [tree("old", 19, [node("old/")])]).length).toBe(2);
 });

@@ -1,0 +1,72 @@
+/**
+ * What machines of one cluster share: a bus and a table of names. Opened by whoever starts a
+ * process (runtime/real/planes.ts), or by a simulation.
+ */
+import { Actor, type Snapshot } from "./actor.ts";
+import type { Message } from "./message.ts";
+import type { SharedTable } from "./registry-table.ts";
+import type { Bus } from "./transport/bus.ts";
+
+export type PlaneUrls = { readonly nats: string; readonly redis: string };
+
+export interface Planes {
+  readonly bus: Bus;
+  readonly table: SharedTable;
+  /** Rejects with one line that says which of them does not answer, and why. */
+  ready(timeout_ms: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `who` is shown by the servers' own monitoring. */
+export type OpenPlanes = (urls: PlaneUrls, namespace: string, who: string) => Planes;
+/** For a process that leaves the names to its root. */
+export type OpenBus = (urls: PlaneUrls, who: string) => Bus;
+
+export type PlaneState = {
+  readonly plane: "nats" | "redis";
+  readonly up: boolean;
+};
+
+/** Of all subjects and keys of one cluster. */
+export const planePrefix = (namespace: string): string => `troupe.${namespace}`;
+
+/** What a process shares with other machines, for the inspector and the metrics. */
+export class PlaneWatch extends Actor<Message> {
+  readonly #read: () => readonly PlaneState[];
+  readonly #bus: Bus;
+  #ignore: (() => void) | undefined = undefined;
+  #outages = 0;
+
+  constructor(bus: Bus, read: () => readonly PlaneState[]) {
+    super();
+    this.#bus = bus;
+    this.#read = read;
+  }
+
+  override init(): void {
+    const { metrics } = this.ctx.system;
+    for (const { plane } of this.#read()) {
+      metrics
+        .gauge("troupe_plane_up", "1 while the server that machines share answers.", { plane })
+        .readWith(() => (this.#read().find((each) => each.plane === plane)?.up ? 1 : 0));
+    }
+    const { log } = this.ctx;
+    this.#ignore = this.#bus.onState((up) => {
+      if (!up) this.#outages++;
+      const where = { nats: this.#bus.name };
+      if (up) log.log("info", "NATS answers", where);
+      else log.log("warn", "NATS is away; links to other machines wait", where);
+    });
+  }
+
+  override receive(): void {}
+
+  override terminate(): void {
+    this.#ignore?.();
+  }
+
+  override inspect(): Snapshot {
+    const states = this.#read().map(({ plane, up }) => [plane, up ? "up" : "away"]);
+    return { ...Object.fromEntries(states), nats_server: this.#bus.name, outages: this.#outages };
+  }
+}
