@@ -78,8 +78,7 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
   const world = { ...given, capabilities };
   const { role, host } = settings;
-  const port =
-    role === "worker" ? 0 : await freePort(capabilities, host, settings.port, "--port");
+  const port = role === "worker" ? 0 : await freePort(capabilities, host, settings.port, "--port");
   await freePort(
     capabilities,
     settings.inspector_host,
