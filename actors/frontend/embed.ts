@@ -87,7 +87,7 @@ class EmbedAttempt {
     const prompt = inputs[0] === undefined ? new Uint8Array() : littleEndian(inputs[0]);
     const plan = await system.ask(
       router,
-      { kind: "route", request, model, prompt, max_tokens: 0, exclude: [], pin },
+      { kind: "route", request, model, prompt, max_tokens: 0, exclude: [], pin, continued: false },
       options,
     );
     if (plan.kind === "refused") return plan;

@@ -23,8 +23,12 @@ export function placeRequestOf(route: Route, block_size: number): PlaceRequest {
     ...(pin === "" ? {} : { pin }),
     ...(exclude.length === 0 ? {} : { exclude }),
     ...(hints === undefined ? {} : wishesOf(hints)),
+    ...(route.continued ? { continued: true, strict_priority: FIRST_OF_ALL } : {}),
   };
 }
+
+/** Above whatever a client may wish: an i32 on the wire. */
+const FIRST_OF_ALL = 2 ** 31;
 
 function hashesOf(prompt: Uint8Array, block_size: number): HashPairs {
   return pairsOf(blockHashes(tokensOf(prompt), block_size).sequence_hashes);

@@ -64,7 +64,8 @@ export type MoveReason = "lost" | "failed" | "refused" | "handed_over";
 
 export type AnswerEffect =
   | { readonly kind: "ask_router"; readonly attempt: number; readonly route: Route }
-  | { readonly kind: "ask_router_later"; readonly attempt: number }
+  /** `tries`: how often it has had no place for this answer; the pause grows with them. */
+  | { readonly kind: "ask_router_later"; readonly attempt: number; readonly tries: number }
   /** Watch the worker from here on, until `leave_worker`. */
   | {
       readonly kind: "ask_worker";

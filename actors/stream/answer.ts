@@ -120,6 +120,7 @@ function askRouter(state: AnswerState): AnswerEffect {
     max_tokens: tokensToMake(state),
     exclude: [...state.excluded],
     pin,
+    continued: hasBegun(state),
     ...(hints === undefined ? {} : { hints }),
   };
   return { kind: "ask_router", attempt: state.attempt, route };
@@ -132,7 +133,7 @@ function onRouterLost(state: AnswerState): readonly AnswerEffect[] {
     if (state.moving) return stay(state);
     return fail(state, failure("no_worker", "the router does not answer"), "failed");
   }
-  return [{ kind: "ask_router_later", attempt: state.attempt }];
+  return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
 }
 
 /** Refusals that may be over soon. The router itself waits a while before it says the first. */
@@ -150,7 +151,7 @@ function onRouteRefused(state: AnswerState, refusal: AnswerFailure): readonly An
   }
   // Better one that failed it before than none.
   state.excluded = [];
-  return [{ kind: "ask_router_later", attempt: state.attempt }];
+  return [{ kind: "ask_router_later", attempt: state.attempt, tries: state.router_retries }];
 }
 
 /** The router has waited 10 s before it says so: as often as this fits into its retries. */

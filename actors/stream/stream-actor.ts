@@ -48,6 +48,7 @@ type Own =
   | { readonly kind: "probed"; readonly attempt: number; readonly result: ProbeResult };
 
 const ROUTER_RETRY_MS = 100;
+const ROUTER_RETRY_PAUSES = 10;
 /** Only cached tokens of the usage are waited for, so not for long. */
 const SETTLE_MS = 250;
 /** A worker that made tokens for so long after an answer moved to it is as good as the first. */
@@ -144,7 +145,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         this.moves(effect);
         return;
       case "ask_router_later":
-        this.ctx.after(ROUTER_RETRY_MS, { kind: "route_again", attempt: effect.attempt });
+        this.askLater(effect);
         return;
       case "ask_router":
         this.askRouter(effect);
@@ -156,6 +157,11 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         this.attach(effect);
         break;
     }
+  }
+
+  private askLater({ attempt, tries }: Extract<AnswerEffect, { kind: "ask_router_later" }>): void {
+    const delay_ms = ROUTER_RETRY_MS * Math.min(tries, ROUTER_RETRY_PAUSES);
+    this.ctx.after(delay_ms, { kind: "route_again", attempt });
   }
 
   private askRouter({ route, attempt }: Extract<AnswerEffect, { kind: "ask_router" }>): void {

@@ -10282,6 +10282,7 @@ export const troupe = $root.troupe = (() => {
             this.exclude = $util.emptyArray;
             this.pin = "";
             this.hints = undefined;
+            this.continued = false;
             this.exclude = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -10296,6 +10297,7 @@ export const troupe = $root.troupe = (() => {
         Route.prototype.exclude = $util.emptyArray;
         Route.prototype.pin = "";
         Route.prototype.hints = null;
+        Route.prototype.continued = false;
 
         Route.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10319,6 +10321,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(50).string(message.pin);
             if (message.hints != null && $Object.hasOwnProperty.call(message, "hints"))
                 $root.troupe.RouteHints.encode(message.hints, writer.uint32(58).fork(), _depth + 1).ldelim();
+            if (message.continued != null && $Object.hasOwnProperty.call(message, "continued") && message.continued !== false)
+                writer.uint32(64).bool(message.continued);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -10409,6 +10413,15 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.hints = $root.troupe.RouteHints.decode(reader, reader.size(), $undefined, _depth + 1, message.hints);
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.continued = value;
+                        else
+                            delete message.continued;
                         continue;
                     }
                 }

@@ -544,6 +544,7 @@ export type Route = {
   readonly exclude: readonly string[];
   readonly pin: string;
   readonly hints?: RouteHints;
+  readonly continued: boolean;
 };
 
 export type RouteHints = {

@@ -14,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   latency: async () => (await import("./latency.ts")).benchLatency,
   indexer: async () => (await import("./indexer.ts")).benchIndexer,
   frontend: async () => (await import("./frontend.ts")).benchFrontend,
+  failover: async () => (await import("./failover.ts")).benchFailover,
   engine: async () => (await import("./engine.ts")).benchEngine,
 };
 

@@ -200,3 +200,16 @@ test("refusals say which status and when to come again", () => {
   nobody.offer(too_large, 0);
   expect(nobody.next(0)).toMatchObject({ status: 503, code: "no_worker" });
 });
+
+test("an answer that goes on waits for no room, and goes before all others", () => {
+  const { dispatcher } = dispatcherOf({ name: "adaptive" }, 1);
+  const busy = placeRequest(range(60));
+  dispatcher.offer(busy, 0);
+  dispatcher.next(0);
+  const fresh = placeRequest([1], { strict_priority: 9 });
+  const continued = placeRequest(range(40, 100), { continued: true, strict_priority: 2 ** 31 });
+  dispatcher.offer(fresh, 1);
+  dispatcher.offer(continued, 1);
+  expect(dispatcher.next(1)).toMatchObject({ kind: "placed", request: continued });
+  expect(dispatcher.next(1)).toBeUndefined();
+});

@@ -46,6 +46,7 @@ function route(changes: Partial<Route> = {}): Route {
     prompt,
     max_tokens: 1,
     exclude: [],
+    continued: false,
     pin: "",
     ...changes,
   };

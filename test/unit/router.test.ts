@@ -98,6 +98,7 @@ async function setUp(options: Partial<RouterOptions> = {}) {
           prompt: new Uint8Array(0),
           max_tokens: 1,
           exclude: [],
+          continued: false,
           pin: "",
           ...changes,
         },

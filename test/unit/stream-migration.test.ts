@@ -238,7 +238,7 @@ test("an answer on its way to a new worker waits when there is no place, and not
   expect(state.excluded).toHaveLength(1);
   const full = { kind: "route_refused", attempt: 2, code: "overloaded", message: "full" } as const;
   for (let i = 0; i < 4; i++) {
-    expect(advance(state, full)).toEqual([{ kind: "ask_router_later", attempt: 2 }]);
+    expect(advance(state, full)).toEqual([{ kind: "ask_router_later", attempt: 2, tries: i + 1 }]);
     const again = advance(state, { kind: "route_again", attempt: 2 });
     // The only worker that is left may be the one that failed before.
     expect(again).toMatchObject([{ kind: "ask_router", route: { exclude: [] } }]);

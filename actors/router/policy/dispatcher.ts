@@ -293,6 +293,7 @@ export class KvDispatcher {
       entry.looked_at_ms = now_ms;
     }
     const { request } = entry;
+    if (request.continued === true && this.workers.length > 0) return true;
     const { pin, allow, exclude, required_taints } = request;
     const wishes = pin ?? allow ?? exclude ?? required_taints ?? request.session;
     if (wishes === undefined || this.workers.length === 0) {

@@ -17,6 +17,8 @@ export type PlaceRequest = {
   /** Name of a policy class; unknown or none is the default class. */
   readonly policy_class?: string;
   readonly session?: string;
+  /** Its client has a part of it: to wait here would be a pause in the middle of its answer. */
+  readonly continued?: boolean;
   /** Only this worker, by name; with `pin_rank` only that rank of it. */
   readonly pin?: string;
   readonly pin_rank?: number;

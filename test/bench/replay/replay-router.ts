@@ -123,6 +123,7 @@ export class PlainReplayRouter implements ReplayRouter {
       prompt: new Uint8Array(),
       max_tokens: 0,
       exclude: [],
+      continued: false,
       pin: "",
     } as const;
     const choice = policies[this.mode](

@@ -1,0 +1,86 @@
+/**
+ * One streamed request whose bytes are only kept, with the time of each read, and understood when
+ * all is over: hundreds of them must not disturb what they measure.
+ */
+import type { Socket } from "bun";
+
+export type RawAnswer = {
+  readonly text: string;
+  readonly done: boolean;
+  /** When each read of the body came, on the scale of performance.now(). */
+  readonly at_ms: readonly number[];
+  readonly error: string;
+};
+
+const end = Buffer.from("0\r\n\r\n");
+
+export async function readRaw(
+  url: string,
+  path: string,
+  body: object,
+  timeout_ms: number,
+): Promise<RawAnswer> {
+  const { hostname, port, host } = new URL(url);
+  const reads: Buffer[] = [];
+  const at_ms: number[] = [];
+  let socket: Socket | undefined;
+  let error = "";
+  let over = false;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => finish(`not over after ${timeout_ms} ms`), timeout_ms);
+    const finish = (why: string) => {
+      if (over) return;
+      over = true;
+      clearTimeout(timer);
+      error = why;
+      resolve();
+    };
+    const payload = JSON.stringify({ ...body, stream: true });
+    const head =
+      `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(payload)}\r\n\r\n`;
+    Bun.connect({
+      hostname,
+      port: Number(port),
+      socket: {
+        open: (opened) => {
+          socket = opened;
+          opened.setNoDelay(true);
+          opened.write(head + payload);
+        },
+        data: (_socket, bytes) => {
+          at_ms.push(performance.now());
+          reads.push(Buffer.from(bytes));
+          if (bytes.length >= end.length && bytes.subarray(-end.length).equals(end)) finish("");
+        },
+        close: () => finish("the server closed the connection"),
+        error: (_socket, why) => finish(why.message),
+      },
+    }).catch((why: Error) => finish(why.message));
+  });
+  socket?.terminate();
+  return { ...understood(Buffer.concat(reads).toString()), at_ms, error };
+}
+
+/** Writes hold whole events, so that the lines of chunks never cut one. */
+function understood(whole: string): { readonly text: string; readonly done: boolean } {
+  let text = "";
+  let done = false;
+  for (const line of whole.split("\n")) {
+    if (!line.startsWith("data: ")) continue;
+    const data = line.slice(6).trim();
+    if (data === "[DONE]") done = true;
+    else text += (JSON.parse(data) as { choices?: { text?: string }[] }).choices?.[0]?.text ?? "";
+  }
+  return { text, done };
+}
+
+/** The longest time between two reads, of those that end after `from_ms`. */
+export function longestGapMs({ at_ms }: RawAnswer, from_ms: number): number {
+  let longest_ms = 0;
+  for (let i = 1; i < at_ms.length; i++) {
+    if (at_ms[i]! < from_ms) continue;
+    longest_ms = Math.max(longest_ms, at_ms[i]! - at_ms[i - 1]!);
+  }
+  return longest_ms;
+}
