@@ -5,7 +5,7 @@
 import type { LogLevel } from "../runtime/capabilities.ts";
 import type { PlaneUrls } from "../runtime/planes.ts";
 import type { EngineName, RouterMode } from "./settings/flags.ts";
-import type { MockerSettings, RouterSettings } from "./settings/settings.ts";
+import type { MockerSettings, ResumeSettings, RouterSettings } from "./settings/settings.ts";
 
 type Common = {
   /** Sockets of this node's processes; mode 700. */
@@ -39,6 +39,7 @@ export type WorkerBoot = Common & {
   readonly max_num_seqs: number;
   /** 0 = all cores. */
   readonly threads: number;
+  readonly resume: ResumeSettings;
 };
 
 export type FrontendBoot = Common & {
@@ -52,6 +53,8 @@ export type FrontendBoot = Common & {
   readonly cors_origin: string;
   readonly ignore_unknown_fields: boolean;
   readonly request_timeout_ms: number;
+  /** Streams of clients that hang up are kept. */
+  readonly resume_hangups: boolean;
   readonly migration_limit: number;
   readonly version: string;
 };

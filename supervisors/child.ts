@@ -15,7 +15,7 @@ import type { Scheduler } from "../runtime/scheduler.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import type { Bus } from "../runtime/transport/bus.ts";
-import { type Boot, servingStage, type WorkerBoot } from "./boot.ts";
+import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { frontendTree } from "./frontend-tree.ts";
@@ -75,7 +75,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   world.onStop(() => {
     if (stopping) return;
     stopping = true;
-    const drained = boot.role === "worker" ? drainWorkers(boot, system) : Promise.resolve();
+    const drained = boot.role === "worker" ? drainWorkers(boot, system) : drainDoor(boot, system);
     void drained.then(() => system.shutdown(tree_budget_ms)).then(() => exit(0, "stopped"));
   });
   const nothing = new Uint8Array(0);
@@ -97,6 +97,14 @@ async function drainWorkers(boot: WorkerBoot, system: ActorSystem): Promise<void
     return ref && system.ask(ref, { kind: "drain", budget_ms }, options);
   });
   await Promise.allSettled(drains);
+}
+
+/** New requests are refused from here on; streams end, or are told where to go on. */
+async function drainDoor(boot: FrontendBoot, system: ActorSystem): Promise<void> {
+  const budget_ms = boot.drain_timeout_ms;
+  const ref = system.lookup(frontendPaths.main) as Ref<Drain> | undefined;
+  const options = { deadline_ms: budget_ms + drain_answer_ms };
+  await (ref && system.ask(ref, { kind: "drain", budget_ms }, options).catch(() => undefined));
 }
 
 const drain_answer_ms = 1_000;

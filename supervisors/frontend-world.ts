@@ -77,6 +77,7 @@ export function frontendWorld(
         cors_origins: readOrigins(boot.cors_origin),
         unknown_fields: boot.ignore_unknown_fields ? "ignore" : "refuse",
         deadline_ms: boot.request_timeout_ms,
+        keep_hung_up: boot.resume_hangups,
         version: boot.version,
       },
     },

@@ -261,12 +261,11 @@ class RunningRoot implements Root {
   }
 
   #slot(node: string, boot: Boot): ChildSpec {
-    const draining_ms = boot.role === "worker" ? boot.drain_timeout_ms : 1_000;
     return processSlot({
       node,
       boot,
       ready_timeout_ms: budgets.ready_ms,
-      stop_budget_ms: budgets.stop_ms + draining_ms,
+      stop_budget_ms: budgets.stop_ms + boot.drain_timeout_ms,
       onLine: (line) => {
         if (line.startsWith(fatalPrefix)) this.#fatal.push(line.slice(fatalPrefix.length));
         else this.world.passLine(line);
@@ -312,7 +311,7 @@ class RunningRoot implements Root {
   }
 
   #workerBoot(model: FoundModel, workers: readonly string[]): WorkerBoot {
-    const { engine, mocker, context_length, max_num_seqs, threads } = this.settings;
+    const { engine, mocker, context_length, max_num_seqs, threads, resume } = this.settings;
     return {
       ...this.#commonBoot(),
       role: "worker",
@@ -324,6 +323,7 @@ class RunningRoot implements Root {
       context_length,
       max_num_seqs,
       threads,
+      resume,
     };
   }
 
@@ -341,6 +341,7 @@ class RunningRoot implements Root {
       cors_origin: settings.cors_origin,
       ignore_unknown_fields: settings.ignore_unknown_fields,
       request_timeout_ms: settings.request_timeout_ms,
+      resume_hangups: settings.resume.hangups,
       migration_limit: settings.migration_limit,
       version: this.world.version,
     };

@@ -116,7 +116,8 @@ export const draining = () =>
     "draining",
     "This server is shutting down and takes no new requests. Retry: another one may answer.",
     null,
-    { "Retry-After": "1" },
+    // The next try goes over a new connection, and may meet another frontend.
+    { "Retry-After": "1", Connection: "close" },
   );
 
 /** Client text inside our own messages stays short and printable. */

@@ -147,7 +147,7 @@ export class Door {
       const prepared = this.#generator.prepare(visit, endpoint, body);
       metrics.stage("preprocess", from_ms);
       facts.begun = true;
-      return await this.#generator.run(visit, owner, prepared);
+      return await this.#generator.run(visit, owner, prepared, body);
     } catch (error) {
       if (!facts.begun) {
         const status = error instanceof ApiError ? error.status : 500;

@@ -23,12 +23,14 @@ import type { HttpServer, Timer } from "../../runtime/capabilities.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
 import type { Ref, ReplyPort } from "../../runtime/ref.ts";
+import { wireOf } from "../../runtime/remote/node.ts";
 import type { StartAnswer } from "../stream/stream.ts";
+import { claimsOver } from "./claims.ts";
 import { Door } from "./door.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
 import type { StartEmbedding } from "./embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
-import { findHolders } from "./holders.ts";
+import { findHolders, type HolderPeers } from "./holders.ts";
 import { healthOf } from "./info-bodies.ts";
 import type { ModelDirectory } from "./models.ts";
 
@@ -112,6 +114,11 @@ export class FrontendActor extends Actor<FrontendMessage> {
     const loop = watchEventLoop(clock);
     this.#loop = loop;
     metrics.eventLoopDelay(() => loop.takeBlock_ms() / 1000);
+    const peers: HolderPeers = {
+      system,
+      workers: () => this.#models.knownWorkers(),
+      resolve: this.#options.resolve,
+    };
     const door = new Door({
       clock,
       random,
@@ -120,17 +127,8 @@ export class FrontendActor extends Actor<FrontendMessage> {
       models: this.#models,
       startAnswer,
       startEmbedding,
-      findAnswer: (answer, hints, isEnough) =>
-        findHolders(
-          {
-            system,
-            workers: () => this.#models.knownWorkers(),
-            resolve: this.#options.resolve,
-          },
-          answer,
-          hints,
-          isEnough,
-        ),
+      findAnswer: (answer, hints, isEnough) => findHolders(peers, answer, hints, isEnough),
+      claims: claimsOver(peers, () => wireOf(system, this.ctx.self)),
       metrics,
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,

@@ -10,6 +10,7 @@ import { ApiError, modelNotFound } from "./api-error.ts";
 import { chatFields, chatShape, messageFields } from "./chat-fields.ts";
 import { checkNames, checkShape } from "./check-body.ts";
 import { chatChunks, completionChunks } from "./chunk-format.ts";
+import { bodyHash, type Claims, idempotencyKeyOf, keyedId } from "./claims.ts";
 import { CollectedOutput } from "./collected-output.ts";
 import { completionFields, completionShape } from "./completion-fields.ts";
 import type { DoorSettings } from "./door-settings.ts";
@@ -18,6 +19,7 @@ import { embeddingFields, embeddingShape } from "./embedding-fields.ts";
 import { embeddingAnswer, type PreparedEmbedding, prepareEmbedding } from "./embedding-request.ts";
 import { FlushRounds } from "./flush-rounds.ts";
 import type { FrontendMetrics, MeteredEndpoint, RequestMeter } from "./frontend-metrics.ts";
+import { heldOrFirst } from "./keyed-request.ts";
 import type { ModelDirectory } from "./models.ts";
 import {
   type Endpoint,
@@ -26,7 +28,7 @@ import {
   prepareChat,
   prepareCompletion,
 } from "./prepare.ts";
-import { type RequestFacts, resumable } from "./resume-context.ts";
+import { type RequestFacts, resumable, resumedFrom } from "./resume-context.ts";
 import { type FindAnswer, resumeStream } from "./resume-request.ts";
 import { routeHintsOf } from "./route-hints.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -39,6 +41,7 @@ export type GeneratorParts = {
   readonly random: Random;
   readonly ids: Ids;
   readonly findAnswer: FindAnswer;
+  readonly claims: Claims;
   readonly models: ModelDirectory;
   readonly startAnswer: StartAnswer;
   readonly startEmbedding: StartEmbedding;
@@ -62,6 +65,18 @@ const eventStream = {
 /** How long a resumed stream waits for a door that has just started, and how often it looks. */
 const startUp_ms = 2_000;
 const look_ms = 10;
+
+type RunOptions = {
+  /** What its client has already. */
+  readonly from?: StreamCursor;
+  /** Its client is expected to come back when it leaves. */
+  readonly returns?: boolean;
+  /** Called once, when it has ended. */
+  readonly over?: (() => void) | undefined;
+};
+
+type AnsweringHow = Pick<AnsweringOptions, "keeps" | "had"> &
+  Pick<RunOptions, "over"> & { readonly type: "stream" | "unary" };
 
 export class Generator {
   readonly #parts: GeneratorParts;
@@ -115,14 +130,53 @@ export class Generator {
   }
 
   /** `owner`: the key that made it. Rejects with ApiError when it fails before the first token. */
-  run(visit: Visit, owner: string, prepared: Prepared): Promise<Response> {
+  run(visit: Visit, owner: string, prepared: Prepared, body: object): Promise<Response> {
     if (prepared.kind === "embedding") return this.#embed(visit, prepared.embedding);
     const { generation } = prepared;
+    const key = idempotencyKeyOf(visit.request.headers);
+    if (key !== undefined) return this.#keyed(visit, owner, generation, key, body);
+    const facts = this.#factsOf(visit.id, owner, "");
+    // What is not streamed has no name that its client would know it by.
+    const named = generation.stream ? resumable(generation, facts) : generation;
+    return this.#runKept(visit, named, facts, {});
+  }
+
+  #factsOf(request: string, owner: string, body_hash: string): RequestFacts {
     const created_s = Math.floor(this.#parts.clock.wall_ms() / 1000);
-    const facts = { request: visit.id, owner, created_s, body_hash: "" };
+    return { request, owner, created_s, body_hash };
+  }
+
+  async #keyed(
+    visit: Visit,
+    owner: string,
+    generation: Generation,
+    key: string,
+    body: object,
+  ): Promise<Response> {
+    const { findAnswer: find, claims, clock, ids } = this.#parts;
+    const id = keyedId(owner, key);
+    const body_hash = bodyHash(generation.endpoint, body);
+    const gone = () => visit.request.signal.aborted;
+    const parts = await heldOrFirst({ find, claims, clock }, { id, owner, body_hash, gone });
+    if (parts === undefined) {
+      const facts = this.#factsOf(id, owner, body_hash);
+      const over = () => claims.release(id);
+      return this.#runKept(visit, resumable(generation, facts), facts, { returns: true, over });
+    }
+    const names = () => `${id}.${ids.next()}`;
+    const held = resumedFrom(parts, generation.model, names, []);
+    return this.#runKept(visit, held.generation, held.facts, { returns: true });
+  }
+
+  #runKept(
+    visit: Visit,
+    generation: Generation,
+    facts: RequestFacts,
+    how: RunOptions,
+  ): Promise<Response> {
     return generation.stream
-      ? this.#stream(visit, resumable(generation, facts), facts, startOf(visit.id))
-      : this.#collect(visit, generation, facts);
+      ? this.#stream(visit, generation, facts, how)
+      : this.#collect(visit, generation, facts, how);
   }
 
   /** Goes on with an answer that another request began. Rejects with ApiError as `run`. */
@@ -132,7 +186,7 @@ export class Generator {
     const peers = { find, ids, model: (name: string) => this.#model(name) };
     const last_event_id = visit.request.headers.get("last-event-id");
     const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);
-    return this.#stream(visit, generation, facts, from);
+    return this.#stream(visit, generation, facts, { from });
   }
 
   /** A door that has just started would find nothing, because it knows nobody to ask. */
@@ -178,7 +232,7 @@ export class Generator {
     visit: Visit,
     generation: Generation,
     facts: RequestFacts,
-    from: StreamCursor,
+    { from = startOf(facts.request), returns, over }: RunOptions,
   ): Promise<Response> {
     const { settings } = this.#parts;
     const { model, include_usage, logprobs, echo, shown_each, answers, endpoint } = generation;
@@ -200,19 +254,25 @@ export class Generator {
       drained: () => answering?.drained(),
       cancelled: () => answering?.abandon("client closed the stream"),
     });
-    const returns = settings.keep_hung_up || wantsToReturn(visit);
+    const keeps = returns ?? (settings.keep_hung_up || wantsToReturn(visit));
     answering = this.#answering(visit, generation, output, {
       type: "stream",
-      keeps: (why) => (why === "cut" ? output.committed : returns),
+      keeps: (why) => (why === "cut" ? output.committed : keeps),
+      over,
       had: from.choices.map((choice) => choice.delivered),
     });
     return output.response;
   }
 
-  async #collect(visit: Visit, generation: Generation, facts: RequestFacts): Promise<Response> {
+  async #collect(
+    visit: Visit,
+    generation: Generation,
+    facts: RequestFacts,
+    { returns = false, over }: RunOptions,
+  ): Promise<Response> {
     const head = { ...headOf(generation, facts), model: generation.model.name };
     const output = new CollectedOutput(generation, head);
-    this.#answering(visit, generation, output, { type: "unary", keeps: () => false });
+    this.#answering(visit, generation, output, { type: "unary", keeps: () => returns, over });
     return jsonText(visit, await output.json);
   }
 
@@ -220,18 +280,18 @@ export class Generator {
     visit: Visit,
     generation: Generation,
     output: StreamedOutput | CollectedOutput,
-    how: Pick<AnsweringOptions, "keeps" | "had"> & { readonly type: "stream" | "unary" },
+    how: AnsweringHow,
   ): Answering {
     const cut = (message: string) => {
       answering.cut({ code: "draining", status: 503, message, retry_after_s: 1 });
     };
     this.#live.add(cut);
-    const { type, ...rest } = how;
-    const endpoint =
-      how.had === undefined || how.had.length === 0 ? generation.endpoint : "streams";
-    const meter = this.#meter(visit, generation.model, endpoint, type, cut);
+    const { type, keeps, had = [], over } = how;
+    const endpoint = had.length === 0 ? generation.endpoint : "streams";
+    const meter = this.#meter(visit, generation.model, endpoint, type, cut, over);
     const answering: Answering = new Answering({
-      ...rest,
+      keeps,
+      had,
       generation,
       start: this.#parts.startAnswer,
       output,
@@ -249,10 +309,12 @@ export class Generator {
     endpoint: MeteredEndpoint,
     type: "stream" | "unary",
     cut: (message: string) => void,
+    over?: () => void,
   ): RequestMeter {
     const { metrics, idle } = this.#parts;
     return metrics.request(model.name, endpoint, type, visit.arrived_ms, () => {
       this.#live.delete(cut);
+      over?.();
       if (this.#live.size === 0) idle();
     });
   }

@@ -38,6 +38,7 @@ export function openApiDocument(version: string) {
       "/v1/chat/completions": post("A chat answer", "ChatRequest", true),
       "/v1/completions": post("A text completion", "CompletionRequest", true),
       "/v1/embeddings": post("Embedding vectors", "EmbeddingRequest", false),
+      "/v1/streams/{request}": resumeRoute(),
       "/v1/models": get("The models that are served"),
       "/v1/models/{id}": get("One model; its id may hold slashes", [
         { name: "id", in: "path", required: true, schema: { type: "string" } },
@@ -76,6 +77,28 @@ function post(summary: string, schema: string, streams: boolean) {
 
 function get(summary: string, parameters: readonly object[] = []) {
   return { get: { summary, parameters, responses: { 200: { description: summary }, ...errors } } };
+}
+
+function resumeRoute() {
+  const parameter = (name: string, where: string, required: boolean) => ({
+    name,
+    in: where,
+    required,
+    schema: { type: "string" },
+  });
+  return {
+    get: {
+      summary: "The rest of a stream behind Last-Event-ID, or all of it",
+      parameters: [parameter("request", "path", true), parameter("Last-Event-ID", "header", false)],
+      responses: {
+        200: {
+          description: "The events that follow",
+          content: { "text/event-stream": { schema: { type: "string" } } },
+        },
+        ...errors,
+      },
+    },
+  };
 }
 
 /** Refused fields are left out: nothing that they could hold is understood. */

@@ -15,6 +15,8 @@ import type {
   ActorRef,
   Attach,
   Cancel,
+  Claim,
+  Claimed,
   ConsumerMessage,
   Credit,
   Detach,
@@ -28,6 +30,7 @@ import type { Context } from "../../runtime/context.ts";
 import { refOf } from "../../runtime/remote/node.ts";
 import type { EngineEvent, EngineRequest } from "../engine/engine.ts";
 import { grant, isWhole, newAnswerLog, newReadPosition, type ReadPosition } from "./answer-log.ts";
+import { Claims } from "./claims.ts";
 import { finishesSoon } from "./draining.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { type LiveAnswer, LiveAnswers, type Reader } from "./live-answers.ts";
@@ -62,11 +65,16 @@ export class AnswerDesk {
   private readonly host: DeskHost;
   private readonly live = new LiveAnswers();
   private readonly kept: KeptAnswers;
+  private readonly claims: Claims;
   private sweep_timer: Timer | undefined;
 
   constructor(host: DeskHost) {
     this.host = host;
     this.kept = new KeptAnswers(host.keep);
+    this.claims = new Claims({
+      now_ms: () => host.ctx().clock.now_ms(),
+      demonitor: (monitor) => host.ctx().demonitor(monitor),
+    });
   }
 
   /** Those that are not over. */
@@ -132,6 +140,17 @@ export class AnswerDesk {
   find({ answer }: FindAnswer): HeldAnswers {
     const items = this.kept.find(answer, this.host.ctx().clock.now_ms());
     return { kind: "held_answers", answer, items };
+  }
+
+  /** Without a claimer or time it is given back. */
+  claim({ answer, claimer, ttl_ms }: Claim): Claimed {
+    if (claimer === undefined || ttl_ms === 0) {
+      this.claims.release(answer);
+      return { kind: "claimed", answer, first: false };
+    }
+    const ctx = this.host.ctx();
+    const first = this.claims.claim(answer, ttl_ms, () => ctx.monitor(refOf(ctx.system, claimer)));
+    return { kind: "claimed", answer, first };
   }
 
   /** One more reader, of an answer that is being made or was. */
@@ -206,6 +225,7 @@ export class AnswerDesk {
 
   /** As if it had detached. */
   consumerGone(monitor: number): void {
+    if (this.claims.claimerGone(monitor)) return;
     const reader = this.live.readerOf(monitor);
     if (reader !== undefined) this.lose(reader);
   }
@@ -297,7 +317,8 @@ export class AnswerDesk {
   }
 
   inspectKept() {
-    return { kept_answers: this.kept.count, kept_bytes: this.kept.bytes };
+    const { kept, claims } = this;
+    return { kept_answers: kept.count, kept_bytes: kept.bytes, claims: claims.count };
   }
 }
 

@@ -167,6 +167,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         // The reply goes before the first batch.
         this.passAfterTick();
         break;
+      case "claim":
+        this.ctx.reply(this.answers.claim(message));
+        break;
       case "embed": {
         const refusal = this.startEmbed(message);
         if (refusal !== undefined) this.ctx.reply(refusal);

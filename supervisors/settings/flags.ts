@@ -207,6 +207,27 @@ export const flags = [
     help: "many machines: how this one is called; default: its host name",
   },
   {
+    name: "resume-grace",
+    type: "seconds",
+    min: 0,
+    max: 3600,
+    default: 30,
+    help: "seconds that a stream whose frontend died, or whose client may return, is made and kept",
+  },
+  {
+    name: "resume-keep",
+    type: "seconds",
+    min: 0,
+    max: 3600,
+    default: 60,
+    help: "seconds that a finished answer is kept for those who lost a part of it",
+  },
+  {
+    name: "resume-hangups",
+    type: "switch",
+    help: "keep the stream of every client that hangs up, as if it had sent X-Resumable: true",
+  },
+  {
     name: "log-level",
     type: "choice",
     choices: ["debug", "info", "warn", "error"],

@@ -33,6 +33,7 @@ export type Settings = {
   readonly cors_origin: string;
   readonly drain_timeout_ms: number;
   readonly request_timeout_ms: number;
+  readonly resume: ResumeSettings;
   readonly migration_limit: number;
   readonly log_level: "debug" | "info" | "warn" | "error";
   /** Empty = the platform's cache folder. */
@@ -51,6 +52,12 @@ export type Settings = {
   readonly planes: PlaneUrls | undefined;
   /** Empty = the host's. */
   readonly machine_name: string;
+};
+
+export type ResumeSettings = {
+  readonly grace_ms: number;
+  readonly keep_ms: number;
+  readonly hangups: boolean;
 };
 
 /** Of mode kv. */
@@ -227,6 +234,11 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     cors_origin: text("cors-origin"),
     drain_timeout_ms: number("drain-timeout") * 1000,
     request_timeout_ms: number("request-timeout") * 1000,
+    resume: {
+      grace_ms: number("resume-grace") * 1000,
+      keep_ms: number("resume-keep") * 1000,
+      hangups: get("resume-hangups") === true,
+    },
     migration_limit: number("migration-limit"),
     log_level: text("log-level") as Settings["log_level"],
     cache_dir: text("cache-dir"),
@@ -330,6 +342,9 @@ export function dumpConfig(settings: Settings): string {
     "cors-origin": settings.cors_origin,
     "drain-timeout": settings.drain_timeout_ms / 1000,
     "request-timeout": settings.request_timeout_ms / 1000,
+    "resume-grace": settings.resume.grace_ms / 1000,
+    "resume-keep": settings.resume.keep_ms / 1000,
+    "resume-hangups": settings.resume.hangups,
     "migration-limit": settings.migration_limit,
     "log-level": settings.log_level,
     ...(settings.cache_dir === "" ? {} : { "cache-dir": settings.cache_dir }),

@@ -1,0 +1,52 @@
+/**
+ * A POST with an Idempotency-Key: its answer is made once, however often it is sent and to
+ * whichever doors, for as long as workers hold the answer.
+ */
+import type { Clock } from "../../runtime/capabilities.ts";
+import { type Claims, keyReused, stillBeginning } from "./claims.ts";
+import type { HeldPart } from "./resume-context.ts";
+import { type FindAnswer, findParts } from "./resume-request.ts";
+import { clientGone } from "./streamed-output.ts";
+
+export type KeyedPeers = {
+  readonly find: FindAnswer;
+  readonly claims: Claims;
+  readonly clock: Clock;
+};
+
+export type KeyedRequest = {
+  readonly id: string;
+  readonly owner: string;
+  readonly body_hash: string;
+  /** Its client has left. */
+  readonly gone: () => boolean;
+};
+
+/** As long as somebody else may wait for a worker before this one is told to come again. */
+const WAIT_MS = 10_000;
+const LOOK_MS = 50;
+
+/**
+ * The answer as workers hold it, by prompt; undefined: nobody has begun it, and this request is to
+ * (and gives its claim back when it is over). Rejects with ApiError: 422 for a key that came with
+ * another request, 409 for one that is still being begun.
+ */
+export async function heldOrFirst(
+  { find, claims, clock }: KeyedPeers,
+  { id, owner, body_hash, gone }: KeyedRequest,
+): Promise<readonly HeldPart[] | undefined> {
+  for (let waited_ms = 0; waited_ms < WAIT_MS; waited_ms += LOOK_MS) {
+    const first = await claims.claim(id);
+    const parts = await findParts(find, id, []);
+    const context = parts?.[0]?.context;
+    if (context !== undefined) {
+      if (first) claims.release(id);
+      if (context.o !== owner || context.h !== body_hash) throw keyReused();
+      return parts;
+    }
+    if (first) return undefined;
+    await new Promise<void>((resolve) => void clock.after(LOOK_MS, resolve));
+    if (gone()) throw clientGone();
+  }
+  throw stillBeginning();
+}
