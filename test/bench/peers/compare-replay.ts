@@ -41,7 +41,7 @@ export async function compareReplay(options: ReplayOptions): Promise<ComparedRow
       options.say(`${speedup}×, ${mode}: troupe`);
       const runs: Figures[] = [];
       for (let round = 0; round < options.rounds; round += 1) {
-        runs.push(await ours(options, speedup, mode));
+        runs.push(await ours(options, speedup, mode, round + 1));
       }
       const mine = medians(runs);
       const best = [...theirs.values()].reduce((a, b) => (a.ttft_ms.mean < b.ttft_ms.mean ? a : b));
@@ -49,6 +49,40 @@ export async function compareReplay(options: ReplayOptions): Promise<ComparedRow
       for (const [name, figures] of theirs) {
         rows.push(row(`${speedup}× ${mode}: dynamo, ${name}`, figures, best));
       }
+    }
+  }
+  return rows;
+}
+
+/**
+ * The mocker with Dynamo's cost beside Dynamo's mocker with it: the ratios are to be 1. Medians of
+ * `rounds` seeds, and of as many runs of theirs, whose ties fall anew each time.
+ */
+export async function compareAgreement(options: ReplayOptions): Promise<ComparedRow[]> {
+  const python = await installDynamo(options.cache, options.say);
+  const rows: ComparedRow[] = [];
+  for (const speedup of options.speedups.split(",")) {
+    for (const mode of ["round-robin", "kv"] as const) {
+      options.say(`${speedup}×, ${mode}`);
+      const mine: Figures[] = [];
+      const theirs: Figures[] = [];
+      for (let round = 0; round < options.rounds; round++) {
+        mine.push(await ours(options, speedup, mode, round + 1, ["--router-policy", "dynamo"]));
+        theirs.push(await dynamoRun(options, python, speedup, mode, {}));
+      }
+      const [a, b] = [medians(mine), medians(theirs)];
+      rows.push({
+        case: `${speedup}× ${mode}`,
+        reuse: rounded(a.prefix_reuse, 3),
+        "reuse, dynamo": rounded(b.prefix_reuse, 3),
+        "ttft mean": rounded(a.ttft_ms.mean, 1),
+        "ttft, dynamo": rounded(b.ttft_ms.mean, 1),
+        "e2e mean": rounded(a.e2e_ms.mean, 0),
+        "e2e, dynamo": rounded(b.e2e_ms.mean, 0),
+        "reuse ratio": rounded(a.prefix_reuse / b.prefix_reuse, 3),
+        "ttft ratio": rounded(a.ttft_ms.mean / b.ttft_ms.mean, 3),
+        "e2e ratio": rounded(a.e2e_ms.mean / b.e2e_ms.mean, 3),
+      });
     }
   }
   return rows;
@@ -74,28 +108,45 @@ async function dynamoRows(
   mode: "round-robin" | "kv",
 ): Promise<Map<string, Figures>> {
   const rows = new Map<string, Figures>();
-  const { trace, workers, blocks } = options;
-  const script = join(import.meta.dir, "dynamo-replay.py");
   for (const [name, settings] of Object.entries(dynamo_settings)) {
     // Round-robin has nothing to tune.
     if (mode === "round-robin" && name !== "default") continue;
     options.say(`${speedup}×, ${mode}: dynamo, ${name}`);
-    const theirs = mode === "kv" ? "kv_router" : "round_robin";
-    const output = await runToEnd(
-      [python, script, trace, workers, blocks, speedup, theirs, JSON.stringify(settings)],
-      { env: { DYN_LOG: "error", HF_HUB_OFFLINE: "1" }, timeout_ms: replay_ms },
-    );
-    rows.set(name, JSON.parse(output.trim()) as Figures);
+    rows.set(name, await dynamoRun(options, python, speedup, mode, settings));
   }
   return rows;
 }
 
-async function ours(options: ReplayOptions, speedup: string, mode: string): Promise<Figures> {
+async function dynamoRun(
+  { trace, workers, blocks }: ReplayOptions,
+  python: string,
+  speedup: string,
+  mode: "round-robin" | "kv",
+  settings: object,
+): Promise<Figures> {
+  const script = join(import.meta.dir, "dynamo-replay.py");
+  const theirs = mode === "kv" ? "kv_router" : "round_robin";
+  const output = await runToEnd(
+    [python, script, trace, workers, blocks, speedup, theirs, JSON.stringify(settings)],
+    { env: { DYN_LOG: "error", HF_HUB_OFFLINE: "1" }, timeout_ms: replay_ms },
+  );
+  return JSON.parse(output.trim()) as Figures;
+}
+
+/** Ties are random in both; ours by `seed`. */
+async function ours(
+  options: ReplayOptions,
+  speedup: string,
+  mode: string,
+  seed: number,
+  more: readonly string[] = [],
+): Promise<Figures> {
   const { trace, workers, blocks } = options;
   const output = await runToEnd(
     [
       ...[process.execPath, "run", "--silent", "replay", trace, "--workers", workers],
       ...["--router-mode", mode, "--arrival-speedup", speedup, "--num-blocks", blocks, "--json"],
+      ...["--seed", String(seed), ...more],
     ],
     { cwd: root, timeout_ms: replay_ms },
   );

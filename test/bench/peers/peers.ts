@@ -4,6 +4,8 @@
  *
  *   frontend   Dynamo 1.6.1: frontend, KV router and four mockers without delay
  *   replay     Dynamo 1.6.1's offline replay of a trace (--trace FILE)
+ *   agreement  the same, policy by policy: the mocker and Dynamo's cost against Dynamo's own
+ *   indexer    Dynamo 1.6.1's RadixTree through its Python binding
  *   engine     llama-server, Gemma 3 270M
  *   install    only put what they need into the cache folder
  */
@@ -11,15 +13,16 @@ import { parseArgs } from "node:util";
 import { peerCache } from "./cache.ts";
 import { compareEngine } from "./compare-engine.ts";
 import { compareFrontend } from "./compare-frontend.ts";
-import { compareReplay } from "./compare-replay.ts";
+import { compareIndexer } from "./compare-indexer.ts";
+import { compareAgreement, compareReplay } from "./compare-replay.ts";
 import { installDynamo, installLlamaServer, installTokenizer } from "./install.ts";
 import { ratioTable } from "./ratio-table.ts";
 
-const usage = `bun test/bench/peers/peers.ts frontend|replay|engine|install [flags]
+const usage = `bun test/bench/peers/peers.ts frontend|replay|agreement|indexer|engine|install [flags]
   --rounds N     repeat in turn and take medians (default 3)
-  --trace FILE   replay: a trace in Mooncake format
-  --speedups L   replay: arrival speed-ups (default 4,8)
-  --workers N --num-blocks N   replay (default 8, 2048)
+  --trace FILE   replay, agreement: a trace in Mooncake format
+  --speedups L   arrival speed-ups (replay: 4,8; agreement: 1,2,3,4)
+  --workers N --num-blocks N   replay, agreement (default 8, 2048)
   --json         one JSON object a line
   --cache DIR    default: TROUPE_PEERS_CACHE, or troupe-peers in the cache folder`;
 
@@ -38,12 +41,15 @@ switch (positionals[0]) {
   case "frontend":
     show(await compareFrontend({ cache, rounds, say }));
     break;
-  case "replay": {
-    if (values.trace === undefined) fail("replay: --trace FILE is missing");
-    const { trace = "", speedups, workers, "num-blocks": blocks } = values;
-    show(await compareReplay({ cache, rounds, say, trace, speedups, workers, blocks }));
+  case "replay":
+    show(await compareReplay(replayOptions("4,8")));
     break;
-  }
+  case "agreement":
+    show(await compareAgreement(replayOptions("1,2,3,4")));
+    break;
+  case "indexer":
+    show(await compareIndexer({ cache, rounds, say }));
+    break;
   case "engine":
     show(await compareEngine({ cache, rounds, say }));
     break;
@@ -51,6 +57,12 @@ switch (positionals[0]) {
     fail("say what to compare");
 }
 process.exit(0);
+
+function replayOptions(usual_speedups: string) {
+  if (values.trace === undefined) fail(`${positionals[0]}: --trace FILE is missing`);
+  const { trace, speedups = usual_speedups, workers, "num-blocks": blocks } = values;
+  return { cache, rounds, say, trace, speedups, workers, blocks };
+}
 
 function show(rows: readonly Readonly<Record<string, string | number>>[]): void {
   if (values.json) for (const row of rows) console.log(JSON.stringify(row));
@@ -70,7 +82,7 @@ function parse() {
       options: {
         rounds: { type: "string", default: "3" },
         trace: { type: "string" },
-        speedups: { type: "string", default: "4,8" },
+        speedups: { type: "string" },
         workers: { type: "string", default: "8" },
         "num-blocks": { type: "string", default: "2048" },
         json: { type: "boolean", default: false },
