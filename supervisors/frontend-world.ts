@@ -103,12 +103,21 @@ async function announceRouter(system: ActorSystem, discovery: Discovery, self: R
 }
 
 function policyOf(router: RouterSettings): KvPolicyOptions {
-  const { policy, queue_threshold, queue_requests, temperature, session_ttl_ms, session_mode } =
-    router;
+  const { policy, queue_threshold, temperature, session_ttl_ms, session_mode } = router;
+  const { queue_requests, queue_policy, classes, decode_blocks_max, prefill_tokens_max } = router;
+  const busy = {
+    active_decode_blocks: decode_blocks_max,
+    active_prefill_tokens: prefill_tokens_max,
+  };
   return {
     name: policy,
     temperature,
-    queue: { requests_max: queue_requests },
+    queue: {
+      requests_max: queue_requests,
+      classes,
+      ...(queue_policy === "" ? {} : { order: queue_policy }),
+    },
+    busy: () => busy,
     ...(queue_threshold < 0 ? {} : { queue_threshold }),
     ...(session_ttl_ms === 0 ? {} : { affinity: { mode: session_mode, ttl_ms: session_ttl_ms } }),
   };

@@ -60,6 +60,14 @@ export type ResumeSettings = {
   readonly hangups: boolean;
 };
 
+/** Names and units of PolicyClass in actors/router. */
+export type PolicyClassSettings = {
+  readonly name: string;
+  readonly weight: number;
+  /** Undefined: only the queue's own limit. */
+  readonly requests_max?: number;
+};
+
 /** Of mode kv. */
 export type RouterSettings = {
   readonly policy: RouterPolicy;
@@ -67,6 +75,12 @@ export type RouterSettings = {
   readonly queue_threshold: number;
   /** Requests that may wait in one router. */
   readonly queue_requests: number;
+  /** "" = the policy's own. */
+  readonly queue_policy: "" | "shortest" | "fcfs" | "wspt";
+  readonly classes: readonly PolicyClassSettings[];
+  /** Share of a worker's blocks in use above which it gets nothing; 1 = never. */
+  readonly decode_blocks_max: number;
+  readonly prefill_tokens_max: number;
   readonly temperature: number;
   /** 0 = sessions are not kept together. */
   readonly session_ttl_ms: number;
@@ -226,6 +240,10 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
       policy: text("router-policy") as RouterPolicy,
       queue_threshold: number("router-queue-threshold"),
       queue_requests: number("router-queue-requests"),
+      queue_policy: text("router-queue-policy") as RouterSettings["queue_policy"],
+      classes: policyClasses(list("router-policy-class")),
+      decode_blocks_max: number("active-decode-blocks-threshold"),
+      prefill_tokens_max: number("active-prefill-tokens-threshold"),
       temperature: number("router-temperature"),
       session_ttl_ms: number("router-session-affinity-ttl-secs") * 1000,
       session_mode: text("router-session-affinity-mode") as "hard" | "soft",
@@ -369,6 +387,12 @@ const routerConfig = (router: RouterSettings) => ({
   "router-policy": router.policy,
   "router-queue-threshold": router.queue_threshold,
   "router-queue-requests": router.queue_requests,
+  "router-queue-policy": router.queue_policy,
+  ...(router.classes.length === 0
+    ? {}
+    : { "router-policy-class": router.classes.map(policyClassText) }),
+  "active-decode-blocks-threshold": router.decode_blocks_max,
+  "active-prefill-tokens-threshold": router.prefill_tokens_max,
   "router-temperature": router.temperature,
   "router-session-affinity-ttl-secs": router.session_ttl_ms / 1000,
   "router-session-affinity-mode": router.session_mode,
@@ -410,3 +434,25 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length] ?? 0;
 }
+
+const class_form = /^([A-Za-z0-9._-]+):(\d+(?:\.\d+)?)(?::(\d+))?$/;
+
+function policyClasses(given: readonly string[]): PolicyClassSettings[] {
+  const classes = given.map((text) => {
+    const [, name = "", weight, most] = class_form.exec(text) ?? [];
+    if (!(Number(weight) > 0)) {
+      const rule = "use NAME:WEIGHT or NAME:WEIGHT:MOST, for example batch:0.2:500, weight above 0";
+      throw new SettingsError(`--router-policy-class ${text}: ${rule}`);
+    }
+    const limit = most === undefined ? {} : { requests_max: Number(most) };
+    return { name, weight: Number(weight), ...limit };
+  });
+  const names = classes.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new SettingsError(`--router-policy-class: ${twice} is there twice`);
+  return classes;
+}
+
+const policyClassText = ({ name, weight, requests_max }: PolicyClassSettings) =>
+  requests_max === undefined ? `${name}:${weight}` : `${name}:${weight}:${requests_max}`;

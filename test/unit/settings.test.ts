@@ -52,8 +52,25 @@ test("Dynamo's environment names are read, ours first", () => {
   expect(settle([parseEnvironment({ DYN_LOG: "info,hyper=warn" })], []).log_level).toBe("info");
 });
 
+test("policy classes are read, and written as they are read", () => {
+  const flags = ["--router-policy-class", "chat:4", "--router-policy-class", "batch:0.5:200"];
+  const { router } = fromFlags(...flags);
+  expect(router.classes).toEqual([
+    { name: "chat", weight: 4 },
+    { name: "batch", weight: 0.5, requests_max: 200 },
+  ]);
+  const again = settle([parseConfig(dumpConfig(fromFlags(...flags)), "dump.yaml")], []);
+  expect(again.router).toEqual(router);
+});
+
 const bad: readonly (readonly [string[], RegExp])[] = [
   [["--prot", "1"], /unknown flag --prot; did you mean --port\?/],
+  [["--router-policy-class", "chat"], /--router-policy-class chat: use NAME:WEIGHT/],
+  [["--router-policy-class", "chat:0"], /--router-policy-class chat:0: use NAME:WEIGHT/],
+  [
+    ["--router-policy-class", "a:1", "--router-policy-class", "a:2"],
+    /--router-policy-class: a is there twice/,
+  ],
   [["serve"], /"serve" is not a flag; see --help/],
   [["--port"], /--port needs a value/],
   [["--port", "70000"], /--port is a whole number from 0 to 65535, not "70000"/],
