@@ -7,11 +7,9 @@ import type { Capabilities } from "../runtime/capabilities.ts";
 import { joinParent, type ParentLine } from "../runtime/child.ts";
 import type { SupervisorSpec } from "../runtime/child-spec.ts";
 import { epochOf } from "../runtime/lease-epoch.ts";
-import type { Message } from "../runtime/message.ts";
 import type { OpenBus } from "../runtime/planes.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { joinNode } from "../runtime/remote/node.ts";
-import type { Scheduler } from "../runtime/scheduler.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import type { Bus } from "../runtime/transport/bus.ts";
@@ -20,6 +18,7 @@ import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { frontendTree } from "./frontend-tree.ts";
 import { feedWorkers, frontendWorld } from "./frontend-world.ts";
+import { keepRegistered, standing } from "./keep-registered.ts";
 import { wiresOf } from "./machine.ts";
 import { faultName, frontendPaths, workerPaths } from "./paths.ts";
 import { planeSpecs, planeStates } from "./plane-tree.ts";
@@ -31,10 +30,10 @@ export type ChildWorld = {
   readonly env: Readonly<Record<string, string>>;
   /** Leaves at once. */
   readonly exit: (code: number, why: string) => void;
-  /** A simulation's; otherwise actors take turns as they get work. */
-  readonly scheduler?: Scheduler;
   /** Of several machines: how their NATS is reached. */
   readonly openBus?: OpenBus;
+  /** A simulation's: all of its processes share one order of turns. */
+  readonly createSystem?: typeof createSystem;
   /** Called when the root wants this process to stop. */
   readonly onStop: (stop: () => void) => void;
 };
@@ -44,13 +43,12 @@ const tree_budget_ms = 3_000;
 
 /** Throws when the tree cannot start; the caller says why and exits. */
 export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
-  const { env, exit, scheduler } = world;
+  const { env, exit } = world;
   const node = env["TROUPE_NODE"] ?? boot.role;
   const { capabilities, steps } = faultyWorld(node, world.capabilities, env, exit);
-  const system = createSystem({
+  const system = (world.createSystem ?? createSystem)({
     node,
     capabilities,
-    ...(scheduler === undefined ? {} : { scheduler }),
     ...(steps === undefined ? {} : { steps }),
   });
   if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
@@ -78,13 +76,14 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     const drained = boot.role === "worker" ? drainWorkers(boot, system) : drainDoor(boot, system);
     void drained.then(() => system.shutdown(tree_budget_ms)).then(() => exit(0, "stopped"));
   });
-  const nothing = new Uint8Array(0);
-  await discovery.register(keys.process(node), nothing, standing(system, paths.inspector));
+  await keepRegistered(system, discovery, keys.process(node), paths.inspector);
   if (boot.role === "worker") return line.ready();
-  const door = standing(system, frontendPaths.main);
-  feedWorkers(system, discovery);
-  await discovery.register(keys.door(node), nothing, door);
-  line.ready(door);
+  let unfeed = () => {};
+  await keepRegistered(system, discovery, keys.door(node), frontendPaths.main, () => {
+    unfeed();
+    unfeed = feedWorkers(system, discovery);
+  });
+  line.ready(standing(system, frontendPaths.main));
   tellWhenServing(system, line);
 }
 
@@ -147,10 +146,4 @@ async function treeOf(
         names,
       );
   }
-}
-
-function standing(system: ActorSystem, path: string): Ref<Message> {
-  const ref = system.lookup(path);
-  if (ref === undefined) throw new Error(`${path} did not start`);
-  return ref;
 }

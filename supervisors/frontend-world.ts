@@ -10,7 +10,6 @@ import { clusterMetrics } from "../actors/inspector/inspector.ts";
 import type { KvPolicyOptions } from "../actors/router/router.ts";
 import { type AnswersMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { RouterMessage } from "../proto/index.ts";
-import type { Message } from "../runtime/message.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { refOf } from "../runtime/remote/node.ts";
 import type { ActorSystem } from "../runtime/system.ts";
@@ -123,19 +122,14 @@ function policyOf(router: RouterSettings): KvPolicyOptions {
   };
 }
 
-/** Tells the door which workers there are, now and from now on. */
-export function feedWorkers(system: ActorSystem, discovery: Discovery): void {
-  discovery.watchWorkers((change) => {
-    const door = actor<FrontendMessage>(system, frontendPaths.main);
+/** Tells the door which workers there are, now and from now on; returns what ends it. */
+export function feedWorkers(system: ActorSystem, discovery: Discovery): () => void {
+  return discovery.watchWorkers((change) => {
+    // Between two lives: the next door is fed anew.
+    const door = system.lookup(frontendPaths.main) as Ref<FrontendMessage> | undefined;
+    if (door === undefined) return;
     if (change.kind === "all") door.tell({ kind: "workers_are", workers: change.records });
     else if (change.kind === "up") door.tell({ kind: "worker_joined", record: change.record });
     else door.tell({ kind: "worker_left", worker: change.worker });
   });
-}
-
-/** While an actor is between two lives, what is told to it becomes a dead letter. */
-function actor<M extends Message>(system: ActorSystem, path: string): Ref<M> {
-  const ref = system.lookup(path);
-  if (ref === undefined) throw new Error(`there is no ${path} just now`);
-  return ref as Ref<M>;
 }

@@ -17,13 +17,13 @@ import type { Message } from "../runtime/message.ts";
 import type { OpenPlanes } from "../runtime/planes.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
-import type { Scheduler } from "../runtime/scheduler.ts";
 import { runShutdown } from "../runtime/shutdown.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
+import { keepRegistered } from "./keep-registered.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
 import { faultName, rootPaths } from "./paths.ts";
 import { planeSpecs } from "./plane-tree.ts";
@@ -46,8 +46,8 @@ export type RootWorld = {
   /** Of several machines: this one's name, and how their NATS and Redis are reached. */
   readonly host_name?: string;
   readonly openPlanes?: OpenPlanes;
-  /** A simulation's; otherwise actors take turns as they get work. */
-  readonly scheduler?: Scheduler;
+  /** A simulation's: all of its processes share one order of turns. */
+  readonly createSystem?: typeof createSystem;
   /** Leaves at once: for injected faults. */
   readonly exit: (code: number, why: string) => void;
   /** What goes on, for a person; one line. */
@@ -88,11 +88,9 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   const models = settings.role === "frontend" ? [] : await findModels(settings, world);
   const machine = await joinCluster(settings, capabilities, world);
 
-  const { scheduler } = world;
-  const system = createSystem({
+  const system = (world.createSystem ?? createSystem)({
     node: machine.root,
     capabilities,
-    ...(scheduler === undefined ? {} : { scheduler }),
     ...(steps === undefined ? {} : { steps }),
   });
   if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
@@ -172,9 +170,8 @@ class RunningRoot implements Root {
     system.onDown(top, () => {
       if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
     });
-    const own = system.lookup(rootPaths.inspector);
-    if (own === undefined) throw new Error("the root's inspector did not start");
-    await this.#discovery.register(keys.process(this.machine.root), new Uint8Array(0), own);
+    const { root } = this.machine;
+    await keepRegistered(system, this.#discovery, keys.process(root), rootPaths.inspector);
     this.#workers.watch();
     this.#frontends.watch();
     const serving = this.#everyFrontendServes();

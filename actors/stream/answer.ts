@@ -83,7 +83,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "abandon":
       return fail(state, failure("cancelled", input.reason), "cancelled");
     case "leave":
-      return onLeave(state, failure("cancelled", input.reason));
+      return onLeave(state, failure("internal", input.reason));
   }
 }
 

@@ -53,12 +53,18 @@ type Live = {
   readonly late_at_ms: number;
 };
 
-/** How a frontend starts answers, given the parent actor of its process. */
+/**
+ * How a frontend starts answers, given the parent actor of its process. When that one ends it
+ * tells nobody of the answers it had, and not of those that still waited in its mailbox.
+ */
 export function startAnswerWith(answers: Ref<AnswersMessage>): StartAnswer {
-  return (request, sink) => {
-    if (!answers.tell({ kind: "start", request, sink })) {
-      sink.failed(failure("overloaded", "this frontend has more to do than it can"));
-    }
+  return (request, given) => {
+    const watcher = {
+      ended: () => sink.failed(failure("internal", "the server failed to finish this answer")),
+    };
+    const sink = new OnceSink(given, () => answers.unwatch(watcher));
+    if (answers.tell({ kind: "start", request, sink })) answers.watch(watcher);
+    else sink.failed(failure("overloaded", "this frontend has more to do than it can"));
     const { request: id } = request;
     return {
       tell: (command) => {
@@ -171,9 +177,11 @@ export function nameOf(request: string): string {
 class OnceSink implements AnswerSink {
   over = false;
   private readonly sink: AnswerSink;
+  private readonly ended: () => void;
 
-  constructor(sink: AnswerSink) {
+  constructor(sink: AnswerSink, ended: () => void = () => {}) {
     this.sink = sink;
+    this.ended = ended;
   }
 
   placed(worker: string, attempt: number): void {
@@ -191,12 +199,14 @@ class OnceSink implements AnswerSink {
   done(usage: AnswerUsage): void {
     if (this.over) return;
     this.over = true;
+    this.ended();
     this.sink.done(usage);
   }
 
   failed(failure: AnswerFailure): void {
     if (this.over) return;
     this.over = true;
+    this.ended();
     this.sink.failed(failure);
   }
 }

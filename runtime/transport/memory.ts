@@ -69,6 +69,9 @@ export class MemoryNet implements Net {
   readonly #network: MemoryNetwork;
   readonly sockets = new Set<MemorySocket>();
   #dead = false;
+  #frozen = false;
+  /** Connections that came while this node was frozen: its kernel took them, it did not. */
+  #backlog: (() => void)[] = [];
 
   constructor(network: MemoryNetwork) {
     this.#network = network;
@@ -98,11 +101,33 @@ export class MemoryNet implements Net {
         const near = new MemorySocket(network, this);
         const far = new MemorySocket(network, door.owner);
         near.join(far, handlers);
-        far.join(near, door.accept(far));
+        far.join(near);
+        door.owner.take(() => far.use(door.accept(far)));
         resolve(near);
       };
       network.clock.after(Math.min(delay_ms, timeout_ms), knock);
     });
+  }
+
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  /** The node's process is stopped: what is sent to it waits in its kernel, up to the window. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    for (const arrival of this.#backlog.splice(0)) arrival();
+    for (const socket of [...this.sockets]) socket.release();
+  }
+
+  /** Runs what reaches this node, now or when it is thawed. */
+  take(arrival: () => void): void {
+    if (this.#frozen) this.#backlog.push(arrival);
+    else if (!this.#dead) arrival();
   }
 
   /** The death of this node's process: every channel and listener of it is gone at once. */
@@ -111,6 +136,7 @@ export class MemoryNet implements Net {
     for (const [address, door] of this.#network.doors) {
       if (door.owner === this) this.#network.doors.delete(address);
     }
+    this.#backlog = [];
     for (const socket of [...this.sockets]) socket.cut("the process died");
   }
 
@@ -170,9 +196,22 @@ class MemorySocket implements Socket {
     owner.sockets.add(this);
   }
 
-  join(peer: MemorySocket, handlers: SocketHandlers): void {
+  join(peer: MemorySocket, handlers?: SocketHandlers): void {
     this.#peer = peer;
     this.#handlers = handlers;
+  }
+
+  use(handlers: SocketHandlers): void {
+    this.#handlers = handlers;
+  }
+
+  /** What was held is taken, unless it is held for another reason still. */
+  release(): void {
+    while (!this.#paused && !this.#owner.frozen) {
+      const next = this.#held.shift();
+      if (next === undefined) return;
+      next();
+    }
   }
 
   get buffered_bytes(): number {
@@ -211,11 +250,7 @@ class MemorySocket implements Socket {
 
   resume(): void {
     this.#paused = false;
-    while (!this.#paused) {
-      const next = this.#held.shift();
-      if (next === undefined) return;
-      next();
-    }
+    this.release();
   }
 
   close(): void {
@@ -235,7 +270,9 @@ class MemorySocket implements Socket {
     this.#closed = true;
     this.#held = [];
     this.#owner.sockets.delete(this);
-    this.#carry(() => (this.#peer as MemorySocket).#end(`closed by the peer: ${reason}`));
+    const peer = this.#peer as MemorySocket;
+    const why = `closed by the peer: ${reason}`;
+    this.#carry(() => peer.#owner.take(() => peer.#end(why)));
   }
 
   #end(reason: string): void {
@@ -247,7 +284,7 @@ class MemorySocket implements Socket {
 
   #take(arrival: () => void): void {
     if (this.#closed) return;
-    if (this.#paused || this.#held.length > 0) this.#held.push(arrival);
+    if (this.#paused || this.#owner.frozen || this.#held.length > 0) this.#held.push(arrival);
     else arrival();
   }
 

@@ -130,8 +130,20 @@ test("when the parent stops, every client hears an end and every worker a cancel
   await clock.advance(1);
   system.stop(answers);
   await clock.advance(1);
-  for (const sink of sinks) expect(sink.failures).toMatchObject([{ code: "cancelled" }]);
+  for (const sink of sinks) expect(sink.failures).toMatchObject([{ code: "internal" }]);
   expect(worker.cancelled.sort()).toEqual(["r0", "r1", "r2"]);
+  await close();
+});
+
+test("when the parent is killed, also what waited in its mailbox hears an end", async () => {
+  const { system, clock, start, answers, close } = await setUp();
+  const [live, waiting] = [new RecordingSink(), new RecordingSink()];
+  start(answerRequest("r0"), live);
+  await clock.advance(1);
+  start(answerRequest("r1"), waiting);
+  system.control(answers.address.path, "kill");
+  await clock.advance(1);
+  for (const sink of [live, waiting]) expect(sink.failures).toMatchObject([{ code: "internal" }]);
   await close();
 });
 

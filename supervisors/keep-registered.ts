@@ -1,0 +1,41 @@
+/** Names that stay with a place in a tree, whoever lives there. */
+import type { Message } from "../runtime/message.ts";
+import type { Ref } from "../runtime/ref.ts";
+import type { ActorSystem } from "../runtime/system.ts";
+import type { Discovery } from "./discovery.ts";
+
+const look_again_ms = 20;
+
+/**
+ * Keeps a key for whoever stands at a path: an actor that comes back is another owner. `stands` is
+ * called for each.
+ */
+export async function keepRegistered(
+  system: ActorSystem,
+  discovery: Discovery,
+  key: string,
+  path: string,
+  stands: () => void = () => {},
+): Promise<void> {
+  const owner = standing(system, path);
+  const again = (): void => {
+    system.capabilities.clock.after(look_again_ms, () => {
+      keepRegistered(system, discovery, key, path, stands).catch(again);
+    });
+  };
+  const unwatch = system.onDown(owner, again);
+  try {
+    stands();
+    await discovery.register(key, new Uint8Array(0), owner);
+  } catch (error) {
+    unwatch();
+    throw error;
+  }
+}
+
+/** Throws when nobody is there. */
+export function standing(system: ActorSystem, path: string): Ref<Message> {
+  const ref = system.lookup(path);
+  if (ref === undefined) throw new Error(`${path} did not start`);
+  return ref;
+}

@@ -1,0 +1,218 @@
+/**
+ * What has to hold. `checkClients`: each request had the end that it may have. `checkQuiet`: after
+ * everything ended and healed nothing is left of it, anywhere.
+ */
+import type { Snapshot } from "../../../runtime/actor.ts";
+import { describeExit } from "../../../runtime/exit-reason.ts";
+import { nodeOf } from "../../../runtime/remote/node.ts";
+import type { TreeNode } from "../../../runtime/tree.ts";
+import type { Client } from "./client.ts";
+import type { WorldFault } from "./faults.ts";
+import type { SimulatedProcess } from "./process.ts";
+import type { Scenario } from "./scenario.ts";
+import { request_timeout_ms } from "./scenario.ts";
+import type { World } from "./world.ts";
+
+/** How long a stream waits for a worker to take its request (actors/stream/answers.ts). */
+const accept_ms = 5_000;
+/** A timer or two for each actor, heartbeats, meters: what an idle process may have. */
+const idleTimersMax = 40;
+
+/** The first thing that is wrong with how requests ended. */
+export function checkClient(
+  client: Client,
+  scenario: Scenario,
+  now_ms: number,
+): string | undefined {
+  const { request, manner } = client.options;
+  const who = `${request.name} (${request.path}${request.stream ? ", streamed" : ""})`;
+  if (client.complaint !== undefined) return `${who}: ${client.complaint}`;
+  const { outcome } = client;
+  if (outcome === undefined) {
+    const open_ms = Math.round(now_ms - client.began_ms);
+    if (open_ms < request_timeout_ms + 10_000) return undefined;
+    return `${who}: hangs, open for ${open_ms} ms (${manner.kind})`;
+  }
+  if (outcome.kind === "complete" || outcome.kind === "left") return undefined;
+  if (scenario.mode === "wild") return undefined;
+  const hits = scenario.faults.filter((fault) => mayHarm(fault, client));
+  const why = outcome.kind === "error" ? `${outcome.status} ${outcome.code}` : outcome.why;
+  if (hits.some((fault) => excuses(fault, client))) return undefined;
+  if (hits.some((fault) => leavesNoWorker(fault, client, scenario))) return undefined;
+  return `${who}: ${outcome.kind} after ${client.tokens} tokens: ${why}`;
+}
+
+/** Its life and the fault's, with the time to get over it, have something in common. */
+function mayHarm(fault: WorldFault, client: Client): boolean {
+  const grace_ms = 8_000;
+  const end_ms = fault.at_ms + fault.for_ms + grace_ms;
+  return fault.at_ms <= client.ended_ms && end_ms >= client.began_ms;
+}
+
+/**
+ * What a client may lose to one fault: a request that cannot be taken up again dies with its
+ * frontend, or with the actor there that owns it.
+ */
+function excuses(fault: WorldFault, client: Client): boolean {
+  const { outcome } = client;
+  const { request, idempotency_key, resumes } = client.options;
+  const frontend = [fault.node, fault.peer].find((node) => node.startsWith("frontend"));
+  const hit = frontend !== undefined && client.frontends.includes(frontend);
+  if (outcome?.kind === "broken") {
+    const begun = request.stream && client.request_id !== "";
+    return hit && !(begun && resumes) && !(!begun && idempotency_key !== "" && resumes);
+  }
+  if (outcome?.kind !== "error") return false;
+  if (fault.kind === "crash" && hit) {
+    return outcome.code === "internal" || outcome.code === "draining";
+  }
+  // A frontend that has just started does not know the models yet, and says so.
+  return outcome.status === 503 && outcome.code === "model_not_ready";
+}
+
+/** The only worker is out of reach for longer than a request that has nothing yet waits for it. */
+function leavesNoWorker(fault: WorldFault, { outcome, tokens }: Client, { workers }: Scenario) {
+  const reach = [fault.node, fault.peer].some((node) => node.startsWith("worker"));
+  const refused = outcome?.kind === "error" && outcome.status > 500 && tokens === 0;
+  return workers === 1 && reach && fault.for_ms > accept_ms - 1_000 && refused;
+}
+
+/** The first thing that is left over. */
+export function checkQuiet(world: World, scenario: Scenario): string | undefined {
+  if (world.lost !== undefined) return `the root is lost: ${world.lost}`;
+  const expected = ["root"];
+  for (let i = 0; i < scenario.workers; i++) expected.push(`worker-${i}`);
+  for (let i = 0; i < scenario.frontends; i++) expected.push(`frontend-${i}`);
+  for (const node of expected) {
+    const process = world.processes.get(node);
+    if (process?.system === undefined) return `${node} is not there`;
+    const wrong = checkProcess(process);
+    if (wrong !== undefined) return `${node}: ${wrong}`;
+  }
+  const extra = [...world.processes.keys()].find((node) => !expected.includes(node));
+  if (extra !== undefined) return `${extra} should not be there`;
+  return checkRegistry(world, expected) ?? checkCaches(world, expected);
+}
+
+function checkProcess(process: SimulatedProcess): string | undefined {
+  const { system, node } = process;
+  if (system === undefined) return "never started";
+  for (const each of system.tree()) {
+    const wrong = checkActor(each);
+    if (wrong !== undefined) return `${each.path}: ${wrong}`;
+  }
+  for (const { node: peer, waiting_asks, queued_bytes } of nodeOf(system)?.peers() ?? []) {
+    if (waiting_asks > 2) return `${waiting_asks} asks wait for ${peer}`;
+    if (queued_bytes > 10_000) return `${queued_bytes} bytes wait for ${peer}`;
+  }
+  if (process.clock.pending > idleTimersMax) return `${process.clock.pending} timers are pending`;
+  if (node.startsWith("worker")) return zeros(system.snapshot(`/worker/${node}`), workerZeros);
+  if (!node.startsWith("frontend")) return undefined;
+  return (
+    zeros(system.snapshot("/frontend/answers"), ["answers"]) ??
+    zeros(system.snapshot("/frontend/door"), ["live"]) ??
+    checkRouter(system.snapshot("/frontend/router"))
+  );
+}
+
+const workerZeros = ["answers", "embeddings", "running", "waiting", "used_blocks"];
+
+function checkActor({ path, mailbox, state }: TreeNode): string | undefined {
+  if (mailbox > 2) return `${mailbox} messages wait`;
+  if (state !== "running" && state !== "waiting") return `it is ${state}`;
+  if (/\/answers\/./.test(path)) return "an answer lives on";
+  return undefined;
+}
+
+function zeros(snapshot: Snapshot | undefined, names: readonly string[]): string | undefined {
+  if (snapshot === undefined) return "an actor is missing";
+  const wrong = names.find((name) => snapshot[name] !== undefined && snapshot[name] !== 0);
+  return wrong === undefined ? undefined : `${wrong} is ${String(snapshot[wrong])}`;
+}
+
+type RouterView = {
+  readonly waiting: number;
+  readonly held?: number;
+  readonly workers: readonly { worker: string; in_flight: number; suspect: boolean }[];
+  readonly models?: readonly {
+    readonly workers: readonly {
+      worker: string;
+      in_flight: number;
+      active_blocks: number;
+      backlog_tokens: number;
+    }[];
+  }[];
+};
+
+function checkRouter(snapshot: Snapshot | undefined): string | undefined {
+  if (snapshot === undefined) return "there is no router";
+  const view = snapshot as unknown as RouterView;
+  if (view.waiting !== 0) return `router: ${view.waiting} requests wait`;
+  if ((view.held ?? 0) !== 0) return `router: ${view.held} requests are held`;
+  for (const { worker, in_flight, suspect } of view.workers) {
+    if (in_flight !== 0) return `router: ${in_flight} in flight at ${worker}`;
+    if (suspect) return `router: ${worker} is still suspect`;
+  }
+  for (const { worker, active_blocks, backlog_tokens } of view.models?.flatMap(
+    (model) => model.workers,
+  ) ?? []) {
+    if (active_blocks !== 0) return `router: ${active_blocks} active blocks at ${worker}`;
+    if (backlog_tokens !== 0) return `router: ${backlog_tokens} tokens of backlog at ${worker}`;
+  }
+  return undefined;
+}
+
+function checkRegistry(world: World, nodes: readonly string[]): string | undefined {
+  const snapshot = world.processes.get("root")?.system?.snapshot("/cluster/registry");
+  const keys = (snapshot?.["keys"] ?? []) as readonly string[];
+  const wanted = nodes.flatMap((node) => {
+    const own = [`troupe/processes/${node}`];
+    if (node.startsWith("worker")) own.push(`troupe/workers/${node}`);
+    if (node.startsWith("frontend")) own.push(`troupe/doors/${node}`);
+    return own;
+  });
+  const missing = wanted.find((key) => !keys.includes(key));
+  if (missing !== undefined) return `the registry does not know ${missing}`;
+  const stale = keys.find((key) => !wanted.includes(key));
+  return stale === undefined ? undefined : `the registry still knows ${stale}`;
+}
+
+type CacheView = { readonly worker: string; readonly state: string; readonly blocks: number };
+
+/** What each router knows of each cache is what is in it. */
+function checkCaches(world: World, nodes: readonly string[]): string | undefined {
+  for (const node of nodes.filter((each) => each.startsWith("frontend"))) {
+    const router = world.processes.get(node)?.system?.snapshot("/frontend/router");
+    const workers = (router?.["workers"] ?? []) as readonly { worker: string }[];
+    const known = workers.map(({ worker }) => worker).sort();
+    const there = nodes.filter((each) => each.startsWith("worker")).sort();
+    if (known.join() !== there.join()) return `${node} routes to ${known.join()}`;
+    for (const { worker, state, blocks } of (router?.["caches"] ?? []) as readonly CacheView[]) {
+      const own = world.processes.get(worker)?.system?.snapshot(`/worker/${worker}`);
+      if (state !== "live") return `${node}: the cache of ${worker} is ${state}`;
+      if (blocks !== own?.["kv_blocks"]) {
+        return `${node} knows ${blocks} blocks of ${worker}, which has ${own?.["kv_blocks"]}`;
+      }
+    }
+  }
+  return undefined;
+}
+
+const expectedCrashes = [/InjectedFault/, /ProcessDied/, /StartError/];
+
+/** Crashes that nobody injected are bugs, whatever came of them. */
+export function watchCrashes(world: World, found: (what: string) => void): void {
+  const seen = new WeakSet<object>();
+  world.onSystem = (process) => {
+    const { system } = process;
+    if (system === undefined || seen.has(system)) return;
+    seen.add(system);
+    system.onCrash(({ reason, offender }) => {
+      if (reason.kind !== "crash" || !process.alive) return;
+      if (expectedCrashes.some((pattern) => pattern.test(reason.error))) return;
+      found(
+        `${process.node}${offender.path} crashed: ${describeExit(reason)}\n${reason.stack ?? ""}`,
+      );
+    });
+  };
+}

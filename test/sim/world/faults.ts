@@ -1,0 +1,186 @@
+/** What goes wrong in a run, as data drawn from a seed, and how it is done to the world. */
+import { type FaultRule, partition } from "../../../actors/fault/fault.ts";
+import type { Random } from "../../../runtime/capabilities.ts";
+import { pickIndex } from "../../../runtime/random.ts";
+import type { World } from "./world.ts";
+
+export type WorldFault = {
+  readonly kind: FaultKind;
+  readonly at_ms: number;
+  /** The process that it happens to. */
+  readonly node: string;
+  /** The other end of a connection. */
+  readonly peer: string;
+  readonly direction: "both" | "in" | "out";
+  /** Until it is over; what is done once is over at once. */
+  readonly for_ms: number;
+  /** Actor that crashes. */
+  readonly path: string;
+};
+
+export type FaultKind =
+  | "kill"
+  | "freeze"
+  /** The next thing sent to the peer breaks the connection. */
+  | "cut"
+  | "corrupt"
+  | "partition"
+  | "slow_net"
+  | "crash"
+  | "slow_disk"
+  | "clock_jump";
+
+export type Cast = {
+  readonly workers: readonly string[];
+  readonly frontends: readonly string[];
+  readonly kinds: readonly FaultKind[];
+  /** The root may be killed as well. */
+  readonly root: boolean;
+};
+
+const crashes: Readonly<Record<"root" | "frontend" | "worker", readonly string[]>> = {
+  root: ["/cluster/registry", "/cluster/discovery/client", "/cluster/inspector"],
+  frontend: [
+    "/frontend/router",
+    "/frontend/answers",
+    "/frontend/door",
+    "/frontend/discovery/client",
+    "/frontend/discovery/directory",
+    "/frontend/inspector",
+  ],
+  worker: ["/worker/", "/worker/discovery/client", "/worker/inspector"],
+};
+
+const pick = <T>(random: Random, list: readonly T[]): T =>
+  list[pickIndex(random, list.length)] as T;
+
+export function drawFault(random: Random, cast: Cast, at_ms: number): WorldFault {
+  const kind = pick(random, cast.kinds);
+  const { workers, frontends } = cast;
+  const node = pickNode(random, cast, kind);
+  const others = ["root", ...workers, ...frontends].filter((other) => other !== node);
+  const role = node.startsWith("worker") ? "worker" : node === "root" ? "root" : "frontend";
+  return {
+    kind,
+    at_ms,
+    node,
+    peer: pick(random, others),
+    direction: pick(random, ["both", "both", "in", "out"]),
+    for_ms: durationOf(random, kind),
+    path: pick(random, crashes[role]),
+  };
+}
+
+function pickNode(random: Random, cast: Cast, kind: FaultKind): string {
+  const { workers, frontends, root } = cast;
+  const every = [...workers, ...workers, ...frontends];
+  const rootToo = kind !== "kill" && kind !== "freeze" && kind !== "slow_disk";
+  return pick(random, root || rootToo ? ["root", ...every] : every);
+}
+
+function durationOf(random: Random, kind: FaultKind): number {
+  switch (kind) {
+    case "freeze":
+    case "partition":
+      return random.unit() < 0.5 ? 100 + random.unit() * 900 : 1_000 + random.unit() * 7_000;
+    case "slow_net":
+    case "slow_disk":
+      return 200 + random.unit() * 3_000;
+    default:
+      return 0;
+  }
+}
+
+/** Both ends of what goes wrong between two processes. */
+function ends({ node, peer }: WorldFault): readonly (readonly [string, string])[] {
+  return [
+    [node, peer],
+    [peer, node],
+  ];
+}
+
+/** Addresses are `unix:/run/NODE-PID.sock`, the root's `unix:/run/root.sock`. */
+const addressOf = (node: string) => (node === "root" ? "/root.sock" : `/${node}-`);
+
+export class FaultDoer {
+  readonly #world: World;
+  /** What each process has to suffer now; a plan is always set whole. */
+  readonly #rules = new Map<string, FaultRule[]>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  do(fault: WorldFault): void {
+    const { simulation } = this.#world;
+    simulation.note(`fault ${fault.kind} ${fault.node}`);
+    switch (fault.kind) {
+      case "kill":
+        this.#world.kill(fault.node);
+        return;
+      case "freeze": {
+        const process = this.#world.processes.get(fault.node);
+        process?.freeze();
+        simulation.clock.after(fault.for_ms, () => process?.thaw());
+        return;
+      }
+      case "clock_jump": {
+        const process = this.#world.processes.get(fault.node);
+        if (process !== undefined) process.clock.wall_offset_ms += 3_600_000;
+        return;
+      }
+      default:
+        for (const [node, rules] of this.#rulesOf(fault)) this.#suffer(node, rules, fault.for_ms);
+    }
+  }
+
+  /** Everything is as it was; what was lost stays lost. */
+  heal(): void {
+    this.#rules.clear();
+    for (const process of this.#world.processes.values()) process.thaw();
+    for (const injector of this.#world.injectors.values()) injector.set({ seed: 1, rules: [] });
+  }
+
+  #rulesOf(fault: WorldFault): readonly (readonly [string, FaultRule[]])[] {
+    const { kind, node, direction, path } = fault;
+    switch (kind) {
+      case "cut":
+      case "corrupt":
+        return ends(fault).map(([a, b]) => {
+          const deed = kind === "cut" ? "fail" : "corrupt";
+          return [a, [{ point: "net.send", match: addressOf(b), do: deed, times: 1 }]];
+        });
+      case "partition":
+        return ends(fault).map(([a, b]) => {
+          const flipped = direction === "in" ? "out" : direction === "out" ? "in" : "both";
+          return [a, partition(addressOf(b), a === node ? direction : flipped)];
+        });
+      case "slow_net":
+        return [[node, [{ point: "net.send", do: "delay", delay_ms: 60, chance: 0.5 }]]];
+      case "slow_disk":
+        return [[node, [{ point: "file.read", do: "delay", delay_ms: 1_500 }]]];
+      case "crash":
+        return [[node, [{ point: "step.before", match: path, do: "crash", times: 1 }]]];
+      default:
+        return [];
+    }
+  }
+
+  #suffer(node: string, rules: FaultRule[], for_ms: number): void {
+    const { clock, random } = this.#world.simulation;
+    this.#rules.set(node, [...(this.#rules.get(node) ?? []), ...rules]);
+    this.#set(node, random.u32());
+    // What happens once has a moment to find its occasion.
+    clock.after(Math.max(for_ms, 500), () => {
+      const rest = (this.#rules.get(node) ?? []).filter((rule) => !rules.includes(rule));
+      this.#rules.set(node, rest);
+      this.#set(node, 1);
+    });
+  }
+
+  #set(node: string, seed: number): void {
+    const process = this.#world.processes.get(node);
+    const injector = process === undefined ? undefined : this.#world.injectors.get(process);
+    injector?.set({ seed, rules: this.#rules.get(node) ?? [] });
+  }
+}

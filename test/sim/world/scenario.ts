@@ -1,0 +1,143 @@
+/** One run as data: the cluster, its clients and what goes wrong, all drawn from the seed. */
+import type { Random } from "../../../runtime/capabilities.ts";
+import { pickIndex } from "../../../runtime/random.ts";
+import type { Manner } from "./client.ts";
+import { type Cast, drawFault, type FaultKind, type WorldFault } from "./faults.ts";
+import { type ClientRequest, drawRequest } from "./request.ts";
+
+export type Visit = {
+  readonly at_ms: number;
+  readonly request: ClientRequest;
+  readonly manner: Manner;
+  readonly idempotency_key: string;
+};
+
+export type Scenario = {
+  /**
+   * `calm`: nothing goes wrong. `spaced`: one thing after the other, so that every answer has to be
+   * whole. `wild`: anything at any time; then a clean error will do.
+   */
+  readonly mode: "calm" | "spaced" | "wild";
+  readonly flags: readonly string[];
+  readonly workers: number;
+  readonly frontends: number;
+  readonly delay_ms_max: number;
+  readonly split_bytes_max: number;
+  readonly visits: readonly Visit[];
+  readonly faults: readonly WorldFault[];
+};
+
+export const request_timeout_ms = 40_000;
+const hitsMax = 4;
+/** Clients come during this time. */
+const load_ms = 16_000;
+/** Until answers that were hit are at home again, and who is silent was found out. */
+const recovery_ms: Readonly<Record<FaultKind, number>> = {
+  kill: 2_000,
+  freeze: 7_000,
+  cut: 2_500,
+  corrupt: 2_500,
+  partition: 7_000,
+  slow_net: 1_500,
+  crash: 2_500,
+  slow_disk: 500,
+  clock_jump: 500,
+};
+
+const modes = ["kv", "kv", "round-robin", "random", "power-of-two", "least-loaded"];
+
+export function drawScenario(random: Random): Scenario {
+  const draw = random.unit();
+  const mode = draw < 0.06 ? "calm" : draw < 0.7 ? "spaced" : "wild";
+  const workers = 1 + pickIndex(random, 3);
+  const frontends = 1 + pickIndex(random, 2);
+  const speedup = [1, 2, 4, 10][pickIndex(random, 4)];
+  const flags = [
+    "--engine=mocker",
+    "--model=toy=/model",
+    "--port=8000",
+    `--workers=${workers}`,
+    `--frontends=${frontends}`,
+    `--router-mode=${modes[pickIndex(random, modes.length)]}`,
+    `--speedup-ratio=${speedup}`,
+    "--block-size=16",
+    `--num-blocks=${[128, 256, 1_024][pickIndex(random, 3)]}`,
+    `--max-num-seqs=${[4, 8, 32][pickIndex(random, 3)]}`,
+    `--request-timeout=${request_timeout_ms / 1_000}`,
+  ];
+  const cast = {
+    workers: Array.from({ length: workers }, (_, i) => `worker-${i}`),
+    frontends: Array.from({ length: frontends }, (_, i) => `frontend-${i}`),
+    root: mode === "wild" && random.unit() < 0.15,
+  };
+  return {
+    mode,
+    flags,
+    workers,
+    frontends,
+    delay_ms_max: random.unit() * 3,
+    split_bytes_max: random.unit() < 0.3 ? 700 : 0,
+    visits: drawVisits(random, 12 + pickIndex(random, 30)),
+    faults: drawFaults(random, mode, cast),
+  };
+}
+
+function drawVisits(random: Random, count: number): Visit[] {
+  return Array.from({ length: count }, (_, i) => ({
+    at_ms: random.unit() * load_ms,
+    request: drawRequest(random, `r${i}`),
+    manner: drawManner(random),
+    idempotency_key: random.unit() < 0.5 ? `key-${i}` : "",
+  }));
+}
+
+function drawManner(random: Random): Manner {
+  const draw = random.unit();
+  if (draw < 0.08) return { kind: "hang_up", after_ms: random.unit() * 600 };
+  if (draw < 0.1) return { kind: "vanish", after_ms: random.unit() * 600 };
+  if (draw < 0.2) return { kind: "slow", pause_ms: random.unit() * 30 };
+  return { kind: "plain" };
+}
+
+const everyKind: readonly FaultKind[] = [
+  "kill",
+  "kill",
+  "freeze",
+  "cut",
+  "corrupt",
+  "partition",
+  "slow_net",
+  "crash",
+  "slow_disk",
+  "clock_jump",
+];
+
+function drawFaults(random: Random, mode: Scenario["mode"], who: Omit<Cast, "kinds">) {
+  const faults: WorldFault[] = [];
+  if (mode === "calm") return faults;
+  // Some of the kinds, so that a run has a theme.
+  const kinds = everyKind.filter(() => random.unit() < 0.6);
+  const cast = { ...who, kinds: kinds.length === 0 ? everyKind : kinds };
+  if (mode === "wild") {
+    const count = 1 + pickIndex(random, 9);
+    for (let i = 0; i < count; i++) faults.push(drawFault(random, cast, random.unit() * load_ms));
+    return bearable(faults.sort((a, b) => a.at_ms - b.at_ms));
+  }
+  let at_ms = random.unit() * 3_000;
+  while (at_ms < load_ms) {
+    const fault = drawFault(random, cast, at_ms);
+    faults.push(fault);
+    at_ms += fault.for_ms + recovery_ms[fault.kind] + random.unit() * 1_500;
+  }
+  return bearable(faults);
+}
+
+/** A process that dies too often is given up by its supervisor, which is another story. */
+function bearable(faults: readonly WorldFault[]): WorldFault[] {
+  const hits = new Map<string, number>();
+  return faults.filter(({ node }) => {
+    const count = (hits.get(node) ?? 0) + 1;
+    hits.set(node, count);
+    return count <= hitsMax;
+  });
+}

@@ -1,0 +1,266 @@
+/**
+ * The whole cluster in one OS process: what `bun run cluster` starts, from the root to the doors,
+ * on simulated processes, network, files and time. Only the edges are made up: the processes
+ * (process.ts), the byte channels (runtime/transport/memory.ts) and HTTP (http.ts).
+ */
+import type { FaultInjector } from "../../../actors/fault/fault.ts";
+import { faultsVariable } from "../../../actors/fault/fault.ts";
+import type {
+  Capabilities,
+  ChildProcess,
+  Files,
+  Log,
+  LogLevel,
+  Net,
+  ProcessExit,
+  Spawn,
+  SpawnOptions,
+} from "../../../runtime/capabilities.ts";
+import { countingIds, forkRandom } from "../../../runtime/random.ts";
+import type { Simulation } from "../../../runtime/simulation.ts";
+import { MemoryStore } from "../../../runtime/store/memory.ts";
+import { createSystem } from "../../../runtime/system.ts";
+import { MemoryNetwork } from "../../../runtime/transport/memory.ts";
+import { bootOf } from "../../../supervisors/boot.ts";
+import { runChild } from "../../../supervisors/child.ts";
+import { type Root, startRoot } from "../../../supervisors/root.ts";
+import { readSettings } from "../../../supervisors/settings/read-settings.ts";
+import { SimulatedHttp } from "./http.ts";
+import { gated, SimulatedProcess } from "./process.ts";
+
+export const DOOR_PORT = 8000;
+
+export type WorldOptions = {
+  /** Of `bun run cluster`. */
+  readonly flags: readonly string[];
+  readonly files: Files;
+  readonly delay_ms_max: number;
+  readonly split_bytes_max: number;
+};
+
+export type WorldLine = {
+  readonly node: string;
+  readonly at_ms: number;
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+};
+
+const linesMax = 4_000;
+const ROOT_RESTART_MS = 1_000;
+
+export class World {
+  readonly simulation: Simulation;
+  readonly http: SimulatedHttp;
+  /** The live one of each node. */
+  readonly processes = new Map<string, SimulatedProcess>();
+  readonly injectors = new Map<SimulatedProcess, FaultInjector>();
+  readonly log: WorldLine[] = [];
+  root: Root | undefined;
+  /** Why the root ended or could not start. */
+  lost: string | undefined;
+  deaths = 0;
+  /** Called for each system that a process makes. */
+  onSystem: (process: SimulatedProcess) => void = () => {};
+  readonly #options: WorldOptions;
+  readonly #network: MemoryNetwork;
+  #pid = 100;
+
+  constructor(simulation: Simulation, options: WorldOptions) {
+    const { clock, random } = simulation;
+    const { delay_ms_max, split_bytes_max } = options;
+    this.simulation = simulation;
+    this.#options = options;
+    const network_options = { delay_ms_max, split_bytes_max };
+    this.#network = new MemoryNetwork(clock, forkRandom(random), network_options);
+    this.http = new SimulatedHttp(clock, forkRandom(random), () => this.#network.delay_ms());
+  }
+
+  startRoot(): void {
+    const process = this.#newProcess("root");
+    const env = { [faultsVariable]: "{}" };
+    const { flags } = this.#options;
+    const wish = readSettings([...flags], {}, "sim", () => "");
+    if (wish.kind !== "run") throw new Error("the flags of a simulation start a cluster");
+    const lost = (why: string): void => {
+      this.lost ??= why;
+      this.#die(process, { code: 1, signal: null });
+    };
+    process.onDeath = () => this.#buried(process);
+    startRoot(wish.settings, {
+      capabilities: this.#capabilities(process, env),
+      env,
+      run_folder: "/run",
+      cache_folder: "/cache",
+      assets_folder: "",
+      bundled_model: "/model",
+      version: "sim",
+      exit: (code) => this.#die(process, { code, signal: null }),
+      createSystem: this.#systemMaker(process),
+      status: () => {},
+      passLine: (text) => this.#logOf(process).log("info", text),
+    }).then(
+      (root) => {
+        if (!process.alive) return;
+        this.root = root;
+        void root.lost.then(lost);
+      },
+      (error: unknown) => {
+        if (process.alive) lost(`the root did not start: ${String(error)}`);
+      },
+    );
+  }
+
+  /** kill -9. */
+  kill(node: string): boolean {
+    const process = this.processes.get(node);
+    if (process === undefined) return false;
+    this.#die(process, { code: null, signal: "SIGKILL" });
+    return true;
+  }
+
+  #newProcess(node: string): SimulatedProcess {
+    const process = new SimulatedProcess(this.simulation, this.#network.net(), node, ++this.#pid);
+    this.processes.set(node, process);
+    return process;
+  }
+
+  #exits = new Map<SimulatedProcess, ProcessExit>();
+
+  #die(process: SimulatedProcess, exit: ProcessExit): void {
+    if (!process.alive) return;
+    this.#exits.set(process, exit);
+    process.die();
+  }
+
+  #buried(process: SimulatedProcess): void {
+    const { clock, random } = this.simulation;
+    this.deaths++;
+    this.simulation.note(`died ${process.node}`);
+    if (this.processes.get(process.node) === process) this.processes.delete(process.node);
+    if (process.node === "root") {
+      this.root = undefined;
+      // Whoever runs it (systemd, a container) starts it again.
+      if (this.lost === undefined) clock.after(ROOT_RESTART_MS, () => this.startRoot());
+    }
+    this.injectors.delete(process);
+    this.http.died(process);
+    // A child watches its parent and goes with it, whatever else it does.
+    for (const child of [...process.children]) {
+      clock.after(random.unit() * 20, () => this.#die(child, { code: null, signal: "SIGKILL" }));
+    }
+  }
+
+  #start(parent: SimulatedProcess, options: SpawnOptions, parent_env: Env): ChildProcess {
+    const { clock, random } = this.simulation;
+    const env = { ...parent_env, ...options.env };
+    const process = this.#newProcess(env["TROUPE_NODE"] ?? "child");
+    let stop: (() => void) | undefined;
+    parent.children.add(process);
+    process.onDeath = () => {
+      this.#buried(process);
+      parent.children.delete(process);
+      const exit = this.#exits.get(process) ?? { code: 0, signal: null };
+      this.#exits.delete(process);
+      clock.after(random.unit() * 2, () => parent.deliver(() => options.onExit(exit)));
+    };
+    const failed = (error: unknown): void => {
+      if (!process.alive) return;
+      const line = `troupe: ${error instanceof Error ? error.message : String(error)}\n`;
+      parent.deliver(() => options.onStderr?.(new TextEncoder().encode(line)));
+      this.#die(process, { code: 2, signal: null });
+    };
+    clock.after(5 + random.unit() * 30, () =>
+      process.deliver(() => {
+        const boot = bootOf(env);
+        if (boot === undefined) throw new Error("a child of a simulation has a boot");
+        runChild(boot, {
+          capabilities: this.#capabilities(process, env),
+          env,
+          exit: (code) => this.#die(process, { code, signal: null }),
+          createSystem: this.#systemMaker(process),
+          onStop: (run) => {
+            stop = run;
+          },
+        }).catch(failed);
+      }),
+    );
+    return {
+      pid: process.pid,
+      stopped: () => process.frozen,
+      kill: (signal) => {
+        if (signal === "SIGSTOP") process.freeze();
+        else if (signal === "SIGCONT") process.thaw();
+        else if (signal === "SIGKILL") this.#die(process, { code: null, signal });
+        else {
+          process.deliver(() => {
+            if (stop === undefined) this.#die(process, { code: null, signal });
+            else stop();
+          });
+        }
+      },
+    };
+  }
+
+  /** Shares the order of turns, and keeps the system and the injector for whoever looks inside. */
+  #systemMaker(process: SimulatedProcess): typeof createSystem {
+    return (options) => {
+      const system = createSystem({ ...options, scheduler: process.scheduler });
+      process.system = system;
+      this.onSystem(process);
+      if (options.steps !== undefined) {
+        this.injectors.set(process, options.steps as FaultInjector);
+      }
+      return system;
+    };
+  }
+
+  #capabilities(process: SimulatedProcess, env: Env): Capabilities {
+    const spawn: Spawn = {
+      start: (options) => this.#start(process, options, env),
+      self: ["troupe"],
+      pid: process.pid,
+      resident_bytes: () => 50e6,
+    };
+    return {
+      clock: process.clock,
+      random: forkRandom(this.simulation.random),
+      ids: countingIds(`${process.node}-${process.pid}-`),
+      log: this.#logOf(process),
+      net: this.#netOf(process),
+      spawn,
+      files: this.#options.files,
+      store: new MemoryStore(),
+    };
+  }
+
+  #netOf(process: SimulatedProcess): Net {
+    const { net } = process;
+    return {
+      listen: (address, accept) => net.listen(address, (far) => gated(process, accept(far))),
+      connect: (address, handlers, timeout_ms) =>
+        new Promise((resolve, reject) => {
+          net.connect(address, gated(process, handlers), timeout_ms).then(
+            (socket) => process.deliver(() => resolve(socket)),
+            (error) => process.deliver(() => reject(error)),
+          );
+        }),
+      serve: async (options) => this.http.serve(process, options),
+      fetch: async () => {
+        throw new Error("a simulated process fetches nothing");
+      },
+    };
+  }
+
+  #logOf(process: SimulatedProcess): Log {
+    return {
+      log: (level, message, fields = {}) => {
+        if (this.log.length >= linesMax) return;
+        const at_ms = this.simulation.clock.now_ms();
+        this.log.push({ node: process.node, at_ms, level, message, fields });
+      },
+    };
+  }
+}
+
+type Env = Readonly<Record<string, string>>;
