@@ -91,7 +91,7 @@ export function checkQuiet(world: World, scenario: Scenario): string | undefined
   }
   const extra = [...world.processes.keys()].find((node) => !expected.includes(node));
   if (extra !== undefined) return `${extra} should not be there`;
-  return checkRegistry(world, expected) ?? checkCaches(world, expected);
+  return checkRegistry(world, expected, scenario) ?? checkCaches(world, expected);
 }
 
 function checkProcess(process: SimulatedProcess): string | undefined {
@@ -162,13 +162,19 @@ function checkRouter(snapshot: Snapshot | undefined): string | undefined {
   return undefined;
 }
 
-function checkRegistry(world: World, nodes: readonly string[]): string | undefined {
+function checkRegistry(
+  world: World,
+  nodes: readonly string[],
+  { flags }: Scenario,
+): string | undefined {
+  const kv = flags.includes("--router-mode=kv");
   const snapshot = world.processes.get("root")?.system?.snapshot("/cluster/registry");
   const keys = (snapshot?.["keys"] ?? []) as readonly string[];
   const wanted = nodes.flatMap((node) => {
     const own = [`troupe/processes/${node}`];
     if (node.startsWith("worker")) own.push(`troupe/workers/${node}`);
     if (node.startsWith("frontend")) own.push(`troupe/doors/${node}`);
+    if (node.startsWith("frontend") && kv) own.push(`troupe/routers/${node}`);
     return own;
   });
   const missing = wanted.find((key) => !keys.includes(key));

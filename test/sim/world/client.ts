@@ -194,8 +194,11 @@ export class Client {
       return;
     }
     for (const each of chunk.choices ?? []) this.#choice(each);
-    const cursor = id.slice(id.lastIndexOf(":") + 1).split(".");
-    for (const [choice, delivered] of cursor.entries()) this.#cursor(choice, Number(delivered));
+    // Opaque to clients, but for this one: counts with letters, then where the rest is.
+    const [counts = ""] = id.slice(id.lastIndexOf(":") + 1).split(/[@u]/);
+    for (const [choice, part] of counts.split(".").entries()) {
+      this.#cursor(choice, Number(part.replace(/[bf]$/, "")));
+    }
     if (chunk.usage != null) this.#usage = chunk.usage;
   }
 

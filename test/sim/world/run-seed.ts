@@ -33,8 +33,6 @@ const modelFile = jsonBytes(smallTokenizer());
 export const oracle = oracleOf();
 /** After the last request: leases and silence run out, processes come back. */
 const quiet_ms = 22_000;
-/** Streams are taken up again on any frontend. */
-const RESUMES = false;
 const start_max_ms = 20_000;
 const step_ms = 250;
 
@@ -94,7 +92,7 @@ class SeedRun {
   }
 
   #visit({ request, manner, idempotency_key }: Visit): void {
-    const options = { port: DOOR_PORT, request, manner, idempotency_key, resumes: RESUMES };
+    const options = { port: DOOR_PORT, request, manner, idempotency_key, resumes: true };
     this.clients.push(new Client(this.world.http, oracle, options));
   }
 
