@@ -202,7 +202,12 @@ class RunningRoot implements Root {
           budget_ms: budgets.registry_ms,
           run: () => this.#discovery.close(),
         },
-        { name: "stop_tree", budget_ms: budgets.tree_ms, run: () => this.system.shutdown() },
+        {
+          name: "stop_tree",
+          // Workers hand over what streams of other machines have there.
+          budget_ms: budgets.tree_ms + drain_ms,
+          run: () => this.system.shutdown(),
+        },
         { name: "drain_bus", budget_ms: budgets.registry_ms, run: () => this.#leaveBus() },
       ],
       this.world.capabilities,

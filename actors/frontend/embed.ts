@@ -10,6 +10,7 @@ import { AskError } from "../../runtime/errors.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import type { ActorSystem } from "../../runtime/system.ts";
 import type { TraceContext } from "../../runtime/trace.ts";
+import { workerKey } from "../router/router.ts";
 
 export type EmbedRequest = {
   readonly request: string;
@@ -47,10 +48,20 @@ export function embedThrough(peers: EmbedPeers): StartEmbedding {
   };
 }
 
+/** Its worker did not do it, and another one may. */
+type Lost = { readonly kind: "lost"; readonly refusal: Refused };
+
+const TRIES = 3;
+/** Refusals that another worker may not share. */
+const passing: readonly string[] = ["queue_full", "draining", "closed"];
+
 class EmbedAttempt {
   readonly #peers: EmbedPeers;
   readonly #request: EmbedRequest;
   readonly #trace: TraceContext | undefined;
+  readonly #late_at_ms: number;
+  /** Starts of workers that would not take it. */
+  readonly #excluded: string[] = [];
   #worker: Ref<WorkerMessage> | undefined;
   #abandoned = false;
 
@@ -58,13 +69,19 @@ class EmbedAttempt {
     this.#peers = peers;
     this.#request = request;
     this.#trace = trace;
+    this.#late_at_ms = peers.system.capabilities.clock.now_ms() + request.deadline_ms;
   }
 
   async run(): Promise<Embeddings | Refused> {
     const { request } = this.#request;
     this.#peers.live.add(request);
     try {
-      return await this.#try();
+      for (let tries = 1; ; tries++) {
+        const answer = await this.#try();
+        // Nothing of it is anywhere yet: another worker makes it as well.
+        if (answer.kind === "lost" && tries < TRIES && !this.#abandoned) continue;
+        return answer.kind === "lost" ? answer.refusal : answer;
+      }
     } catch (error) {
       if (!(error instanceof AskError)) throw error;
       const code = error.code === "deadline" ? "deadline" : "worker_lost";
@@ -74,8 +91,12 @@ class EmbedAttempt {
     }
   }
 
-  async #try(): Promise<Embeddings | Refused> {
-    const { request, model, inputs, deadline_ms, pin } = this.#request;
+  async #try(): Promise<Embeddings | Refused | Lost> {
+    const { request, model, inputs, pin } = this.#request;
+    const deadline_ms = Math.max(
+      0,
+      this.#late_at_ms - this.#peers.system.capabilities.clock.now_ms(),
+    );
     const { system, resolve } = this.#peers;
     const router = this.#peers.router();
     if (router === undefined) {
@@ -87,7 +108,16 @@ class EmbedAttempt {
     const prompt = inputs[0] === undefined ? new Uint8Array() : littleEndian(inputs[0]);
     const plan = await system.ask(
       router,
-      { kind: "route", request, model, prompt, max_tokens: 0, exclude: [], pin, continued: false },
+      {
+        kind: "route",
+        request,
+        model,
+        prompt,
+        max_tokens: 0,
+        exclude: [...this.#excluded],
+        pin,
+        continued: false,
+      },
       options,
     );
     if (plan.kind === "refused") return plan;
@@ -104,11 +134,17 @@ class EmbedAttempt {
         { kind: "embed", request, model, inputs: inputs.map(littleEndian) },
         options,
       );
-      end(answer.kind === "refused" ? "failed" : "finished");
-      return answer;
+      const elsewhere = answer.kind === "refused" && passing.includes(answer.code);
+      end(elsewhere ? "refused" : answer.kind === "refused" ? "failed" : "finished");
+      if (!elsewhere) return answer;
+      this.#excluded.push(workerKey(plan.worker, plan.ref));
+      return { kind: "lost", refusal: answer };
     } catch (error) {
-      end("failed");
-      throw error;
+      const gone = error instanceof AskError && error.code === "down";
+      end(gone ? "lost" : "failed");
+      if (!gone) throw error;
+      const message = `The embedding failed: ${error.message}`;
+      return { kind: "lost", refusal: refused(request, "worker_lost", message) };
     }
   }
 

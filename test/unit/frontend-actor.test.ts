@@ -184,6 +184,30 @@ test("a worker that does not answer is a refusal at the deadline, and the router
   expect(router.got.at(-1)).toMatchObject({ kind: "route_ended", outcome: "failed" });
 });
 
+test("a worker that dies or is drained is no end: another one makes the embedding", async () => {
+  const router = planner();
+  let tries = 0;
+  const worker = new ScriptedWorker(() => {
+    tries++;
+    if (tries > 1) return { kind: "embeddings", request: "r", items: [] };
+    return { kind: "refused", request: "r", code: "draining", message: "", retry_after_ms: 0 };
+  });
+  const { start, system } = embedIn(worker, router);
+  expect(await start(asked, undefined).result).toMatchObject({ kind: "embeddings" });
+  await system.idle();
+  const ends = router.got.filter((message) => message.kind === "route_ended");
+  expect(ends.map(({ outcome }) => outcome)).toEqual(["refused", "finished"]);
+  const routes = router.got.filter((message) => message.kind === "route");
+  expect(routes.map(({ exclude }) => exclude.length)).toEqual([0, 1]);
+  // One that is not there at all, three times.
+  system.control("/worker", "kill");
+  await system.idle();
+  expect(await start(asked, undefined).result).toMatchObject({ code: "worker_lost" });
+  await system.idle();
+  const lost = router.got.filter((each) => each.kind === "route_ended" && each.outcome === "lost");
+  expect(lost).toHaveLength(3);
+});
+
 test("a client that leaves cancels the embedding at the worker", async () => {
   const worker = new ScriptedWorker(() => undefined);
   const { start, system } = embedIn(worker, planner());

@@ -101,6 +101,18 @@ class Run {
     this.do(batches[kill_after]!);
   }
 
+  /** The worker is drained: it goes on for some batches until there is another place. */
+  handedOver(after: number, more: number): void {
+    const ask = this.asks.at(-1)!;
+    const batches = batchesOf(ask);
+    const { attempt, generate } = ask;
+    for (const batch of batches.slice(0, after)) this.do(batch);
+    this.do({ kind: "hand_over", request: generate.request });
+    for (const batch of batches.slice(after, after + more)) this.do(batch);
+    this.do({ kind: "planned", attempt, plan: planOf(`w${attempt + 1}`) });
+    for (const batch of batches.slice(after + more)) this.do(batch);
+  }
+
   check(): void {
     const { request, effects } = this;
     const pieces = effects.flatMap((each) => (each.kind === "piece" ? [each.piece] : []));
@@ -119,14 +131,15 @@ class Run {
   }
 }
 
-/** The router's account of each plan is closed once, and before the next one is opened. */
+/** The router's account of each plan is closed before the next one is opened, and at the end. */
 function checkAccounts(effects: readonly AnswerEffect[]): void {
-  let open = 0;
+  let placed = false;
   for (const each of effects) {
-    if (each.kind === "ask_router") expect(++open).toBe(1);
-    if (each.kind === "tell_router" && each.message.kind === "route_ended") open--;
+    if (each.kind === "ask_worker") placed = true;
+    if (each.kind === "ask_router") expect(placed).toBe(false);
+    if (each.kind === "tell_router" && each.message.kind === "route_ended") placed = false;
   }
-  expect(open).toBe(0);
+  expect(placed).toBe(false);
 }
 
 const anyRequest = fc
@@ -140,22 +153,60 @@ const anyRequest = fc
   })
   .map((changes) => answerRequest("r", { ...changes, prompt: Uint32Array.from(changes.prompt) }));
 
-test("killed at any points, it is the whole answer, once", () => {
-  const kills = fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 3 });
+const anyPoint = fc.record({
+  drained: fc.boolean(),
+  after: fc.integer({ min: 0, max: 60 }),
+  more: fc.integer({ min: 0, max: 6 }),
+});
+
+test("killed or drained at any points, it is the whole answer, once", () => {
   fc.assert(
-    fc.property(anyRequest, kills, (request, points) => {
+    fc.property(anyRequest, fc.array(anyPoint, { maxLength: 3 }), (request, points) => {
       const run = new Run(request);
-      for (const point of points) {
+      for (const { drained, after, more } of points) {
         if (run.state.phase === "ended") break;
         // The limit of a fresh answer is another one: it begins anew twice at most.
-        if (run.state.attempt === 3 && point === 0) continue;
-        run.live(point);
+        if (run.state.attempt === 3 && after === 0) continue;
+        if (drained) run.handedOver(after, more);
+        else run.live(after);
       }
       if (run.state.phase !== "ended") run.live(Number.POSITIVE_INFINITY);
       run.check();
     }),
     { numRuns: 1_000 },
   );
+});
+
+test("hand-overs do not count as losses, and a steady worker starts the count anew", () => {
+  const run = new Run(answerRequest("r", { max_tokens: 1_000, ignore_eos: true }));
+  for (let i = 0; i < 6; i++) run.handedOver(2, 1);
+  expect(run.state).toMatchObject({ attempt: 7, migrations: 0 });
+  for (let i = 0; i < 6; i++) {
+    run.live(3);
+    expect(run.state.migrations).toBe(1);
+    run.do({ kind: "steady", attempt: run.state.attempt });
+  }
+  run.live(Number.POSITIVE_INFINITY);
+  run.check();
+});
+
+test("a drained worker without another place is left when it dies, and not before", () => {
+  const request = answerRequest("r", { max_tokens: 12, ignore_eos: true });
+  const run = new Run(request);
+  const [ask] = run.asks;
+  const batches = batchesOf(ask!);
+  run.do(batches[0]!);
+  const refused = { kind: "route_refused", attempt: 1, code: "overloaded", message: "no" } as const;
+  for (const batch of batches.slice(1, 5)) {
+    run.do({ kind: "hand_over", request: "r" });
+    run.do(batch);
+    run.do(refused);
+  }
+  expect(run.asks).toHaveLength(1);
+  run.do({ kind: "worker_lost", attempt: 1, how: "ended", detail: "stopped" });
+  expect(run.asks).toHaveLength(2);
+  run.live(Number.POSITIVE_INFINITY);
+  run.check();
 });
 
 test("the new worker is told what is here of each choice, and what is left of its budget", () => {
