@@ -1,5 +1,5 @@
 /**
- * `bun run bench failover`: many streams over several simulated workers, one of which is killed in
+ * `bun run bench failover`, first case: many streams over several simulated workers, one of which is killed in
  * the middle (`kill -9`). What is lost, what comes twice, and the longest pause that a client sees,
  * against the same requests undisturbed.
  *
@@ -8,6 +8,7 @@
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
 import { type Cluster, pidsOf, startCluster } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
+import { benchFrontendKill } from "./failover-frontend.ts";
 import { longestGapMs, type RawAnswer, readRaw } from "./load/raw-stream.ts";
 import { firstModel } from "./start.ts";
 import { quantile, rounded } from "./statistics.ts";
@@ -23,6 +24,11 @@ const prompt_tokens = 12;
 const kill_after_ms = 2_500;
 
 export async function benchFailover(report: Report): Promise<void> {
+  await benchWorkerKill(report);
+  await benchFrontendKill(report);
+}
+
+async function benchWorkerKill(report: Report): Promise<void> {
   const more = (process.env["TROUPE_BENCH_FLAGS"] ?? "").split(" ").filter((flag) => flag !== "");
   await using cluster = await startCluster(
     [
