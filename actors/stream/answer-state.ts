@@ -1,7 +1,7 @@
 /** What one answer knows of itself; `answer.ts` changes it. */
 import { bytesOf } from "../../llm/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokenizer.ts";
-import type { ChoiceStart, Finished, Plan } from "../../proto/index.ts";
+import type { ChoiceStart, Finished, Plan, TokenLogprob } from "../../proto/index.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
 import type { AnswerFailure, AnswerRequest } from "./stream.ts";
 
@@ -26,6 +26,8 @@ export type Choice = {
    * to its end): another worker goes on behind them.
    */
   readonly tokens: number[];
+  /** Of the tokens, where a worker has to know them for whoever takes the answer up again. */
+  readonly logprobs: TokenLogprob[] | undefined;
   /** The client was told its end, or ended it by a stop string. */
   ended: boolean;
   /** The worker has told its end; of a choice ended by a stop string this comes later. */
@@ -83,6 +85,7 @@ export function newAnswer(
     choices: Array.from({ length: request.choices }, (_, choice) => ({
       text: newChoiceText(choice, request, tokenizer),
       tokens: [],
+      logprobs: request.resumable !== undefined && request.logprobs >= 0 ? [] : undefined,
       ended: false,
       settled: false,
       finished: undefined,
@@ -112,11 +115,15 @@ export function isBehind({ request, choices }: AnswerState): boolean {
  */
 export function startsOf({ choices, request }: AnswerState): readonly ChoiceStart[] {
   return choices.flatMap((each, choice) => {
-    const { tokens, ended } = each;
+    const { tokens, logprobs, ended } = each;
     if (ended && request.resumable === undefined) return [];
-    const delivered = bytesOf(Uint32Array.from(tokens));
-    if (ended) return [{ choice, delivered, max_tokens: 0, ended: endOf(each, choice) }];
-    return [{ choice, delivered, max_tokens: request.max_tokens - tokens.length }];
+    const start = {
+      choice,
+      delivered: bytesOf(Uint32Array.from(tokens)),
+      ...(logprobs === undefined ? {} : { delivered_logprobs: { items: [...logprobs] } }),
+    };
+    if (ended) return [{ ...start, max_tokens: 0, ended: endOf(each, choice) }];
+    return [{ ...start, max_tokens: request.max_tokens - tokens.length }];
   });
 }
 

@@ -365,7 +365,9 @@ function takeTokens(
     if (choice.ended) return undefined;
     const token = part.tokens[i]!;
     tokens.push(token);
-    const out = pushToken(text, token, part.logprobs[i]);
+    const logprob = part.logprobs[i];
+    if (logprob !== undefined) choice.logprobs?.push(logprob);
+    const out = pushToken(text, token, logprob);
     if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
     if (out.stopped !== undefined) {
       endChoice(state, part.choice, { reason: "stop", stop_reason: out.stopped }, effects);

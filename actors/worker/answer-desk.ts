@@ -56,6 +56,7 @@ export type DeskHost = {
   readonly ended: (duration_ms: number | undefined) => void;
 };
 
+const nothing = new Uint8Array(0);
 /** Consumers of one answer at once. */
 const READERS_MAX = 8;
 /** Kept answers go in lots: one timer serves many. */
@@ -116,10 +117,10 @@ export class AnswerDesk {
   open(generate: Generate, consumer: ActorRef, parts: readonly EngineRequest[]): void {
     const ctx = this.host.ctx();
     const { consumer: _, ...asked } = generate;
-    const { request, deadline_ms } = generate;
+    const { request, deadline_ms, resumable } = generate;
     const now_ms = ctx.clock.now_ms();
     const answer: LiveAnswer = {
-      generate: asked,
+      generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
       log: newAnswerLog(generate.choices),
       readers: [],
       began_ms: now_ms,
@@ -280,6 +281,7 @@ export class AnswerDesk {
       return;
     }
     if (!this.close(answer)) return;
+    answer.generate = ownBytes(answer.generate);
     this.kept.finish(answer, this.host.ctx().clock.now_ms());
     if (this.sweep_timer === undefined) this.sweep();
   }
@@ -320,6 +322,17 @@ export class AnswerDesk {
     const { kept, claims } = this;
     return { kept_answers: kept.count, kept_bytes: kept.bytes, claims: claims.count };
   }
+}
+
+/** What came in a frame is a view of it, and would keep all of the frame for as long. */
+function ownBytes(generate: Generate): Generate {
+  const { prompt, choices, resumable } = generate;
+  return {
+    ...generate,
+    prompt: prompt.slice(),
+    choices: choices.map((start) => ({ ...start, delivered: start.delivered.slice() })),
+    ...(resumable && { resumable: { ...resumable, context: resumable.context.slice() } }),
+  };
 }
 
 function refused(request: string, code: string, message: string): Refused {

@@ -139,7 +139,7 @@ test("a resumed answer whose worker dies goes on elsewhere, once it has what its
   const simulation = new Simulation(5);
   const cluster = await AnswerCluster.open(simulation, { workers: 2, engine: { step_ms: 2 } });
   const request = answerRequest("a", {
-    ...{ choices: 2, max_tokens: 60, ignore_eos: true },
+    ...{ choices: 2, max_tokens: 60, ignore_eos: true, logprobs: 1 },
     resumable: { answer: "a", context },
   });
   const first = new RecordingSink();
@@ -164,6 +164,8 @@ test("a resumed answer whose worker dies goes on elsewhere, once it has what its
     expect(reader.failures).toEqual([]);
     for (const choice of [0, 1]) {
       expect(reader.text(choice)).toBe(expectedChoice(request, choice).text);
+      const logprobs = reader.pieces.flatMap((piece) => piece.logprobs ?? []);
+      expect(new Set(logprobs.map((entry) => entry.logprob))).toEqual(new Set([-1]));
     }
   }
   await cluster.close();

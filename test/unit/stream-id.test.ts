@@ -1,0 +1,78 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  choiceText,
+  isRequestId,
+  newRequestId,
+  parseEventId,
+  placesText,
+  workerHint,
+} from "../../actors/frontend/stream-id.ts";
+import { SeededRandom } from "../../runtime/random.ts";
+
+test("what is written is read again", () => {
+  const choice = fc.record({ delivered: fc.nat(1_000_000), ended: fc.boolean() });
+  const place = fc.record({ attempt: fc.integer({ min: 1, max: 99 }), worker: fc.string() });
+  fc.assert(
+    fc.property(
+      fc.array(choice, { minLength: 1, maxLength: 8 }),
+      fc.array(place, { maxLength: 8 }),
+      fc.boolean(),
+      fc.integer(),
+      (counts, where, usage_told, seed) => {
+        const request = newRequestId(new SeededRandom(seed));
+        const choices = counts.map(({ delivered, ended }) => ({
+          ...{ delivered, ended },
+          begun: delivered > 0 || ended,
+        }));
+        const places = where.map(({ attempt, worker }) => ({
+          attempt,
+          worker_hint: workerHint(worker),
+        }));
+        const text = choices.map(choiceText).join(".") + (usage_told ? "u" : "");
+        const id = `${request}:${text}${placesText(places)}`;
+        expect(parseEventId(id)).toEqual({ request, choices, usage_told, places });
+        expect(isRequestId(request)).toBe(true);
+      },
+    ),
+  );
+});
+
+test("a choice that has begun without a token is told apart", () => {
+  const begun = { delivered: 0, begun: true, ended: false };
+  expect(choiceText(begun)).toBe("0b");
+  expect(parseEventId("r:0b.0")?.choices).toEqual([begun, { ...begun, begun: false }]);
+});
+
+test("where one place is not known, none is told", () => {
+  expect(placesText([])).toBe("");
+  expect(placesText([{ attempt: 1, worker_hint: "ab" }, undefined])).toBe("");
+  expect(placesText([{ attempt: 12, worker_hint: "3b" }])).toBe("@123b");
+});
+
+test("what is no id of ours is refused, whatever it is", () => {
+  for (const odd of [
+    "",
+    "r",
+    "r:",
+    ":1",
+    "r:x",
+    "r:1.",
+    "r:.1",
+    "r:1@",
+    "r:1@1a",
+    "r:1 ",
+    "r:-1",
+  ]) {
+    expect(parseEventId(odd)).toBeUndefined();
+  }
+  fc.assert(fc.property(fc.string(), (text) => void parseEventId(text)));
+  fc.assert(fc.property(fc.string(), (text) => void parseEventId(`r:${text}`)));
+});
+
+test("ids do not repeat, hints spread", () => {
+  const random = new SeededRandom(1);
+  expect(new Set(Array.from({ length: 1_000 }, () => newRequestId(random))).size).toBe(1_000);
+  const hints = new Set(Array.from({ length: 1_000 }, (_, i) => workerHint(`worker-${i}`)));
+  expect(hints.size).toBeGreaterThan(800);
+});
