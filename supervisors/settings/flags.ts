@@ -115,7 +115,7 @@ export const flags = [
     min: 0,
     max: 1_000_000,
     default: 8_192,
-    help: "mode kv: requests that may wait in one frontend's router; one more gets 503 and when to come again",
+    help: "mode kv: requests that may wait in one frontend's router; one more gets 529 and when to come again",
   },
   {
     name: "router-queue-policy",
@@ -137,7 +137,7 @@ export const flags = [
     max: 1,
     default: 1,
     env: ["DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD"],
-    help: "mode kv: a worker with more than this share of its blocks in use gets nothing; when all are over, 503",
+    help: "mode kv: a worker with more than this share of its blocks in use gets nothing; when all are over, 529 and when to come again",
   },
   {
     name: "active-prefill-tokens-threshold",
@@ -146,7 +146,7 @@ export const flags = [
     max: 1_000_000_000,
     default: 1_000_000_000,
     env: ["DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD"],
-    help: "mode kv: a worker with more than so many prompt tokens to do gets nothing; when all are over, 503",
+    help: "mode kv: a worker with more than so many prompt tokens to do gets nothing; when all are over, 529 and when to come again",
   },
   {
     name: "router-temperature",

@@ -19,7 +19,7 @@ import { LoadMeter } from "./load-meter.ts";
 import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./pass-rates.ts";
 import { type Place, type PlaceRequest, TIER_COUNT, uncachedTokens } from "./place.ts";
 import { type QueueEntry, RouteQueue } from "./route-queue.ts";
-import { type RefusalCode, type Selection, select } from "./select.ts";
+import { type Filter, type RefusalCode, type Selection, select } from "./select.ts";
 import { backlogTokens, type ReportedLoad, type RoutedWorker, report } from "./worker-state.ts";
 
 export type DispatcherOptions = {
@@ -69,6 +69,7 @@ export class KvDispatcher {
   private readonly random: Random;
   private readonly policy: KvPolicy;
   private readonly selection: Selection;
+  private readonly busy: readonly Filter[];
   private readonly known = new Map<string, RoutedWorker>();
   private workers: readonly RoutedWorker[] = [];
   private readonly pool_rates = new RateEstimator();
@@ -96,12 +97,9 @@ export class KvDispatcher {
     this.queue = new RouteQueue(this.policy.queue);
     this.affinity = policy.affinity && new SessionAffinity(policy.affinity);
     const affinity = this.affinity;
+    this.busy = policy.busy ? busyFilters(policy.busy) : [];
     this.selection = {
-      filters: [
-        ...baseFilters,
-        ...(affinity ? [affinity.filter()] : []),
-        ...(policy.busy ? busyFilters(policy.busy) : []),
-      ],
+      filters: [...baseFilters, ...(affinity ? [affinity.filter()] : []), ...this.busy],
       scorers: [this.policy.scorer],
       factors: affinity ? [...this.policy.factors, affinity.factor()] : this.policy.factors,
       picker: this.policy.picker,
@@ -161,6 +159,8 @@ export class KvDispatcher {
 
   /** A refusal, or undefined: it waits, if only until the next call of `next`. */
   offer(request: PlaceRequest, now_ms: number): Refusal | undefined {
+    const busy = this.allBusy(request, now_ms);
+    if (busy !== undefined) return busy;
     const pushed = this.queue.push(request, this.leastUncached(request, now_ms), now_ms);
     if (pushed.kind === "queued") return undefined;
     const { limit, class_name } = pushed;
@@ -226,13 +226,27 @@ export class KvDispatcher {
     return Math.min(RETRY_AFTER_MOST_MS, Math.max(RETRY_AFTER_FIRST_MS, wait_ms));
   }
 
+  /** Whoever asks for busy thresholds wants to hear a no, and not to wait until they are met. */
+  private allBusy(request: PlaceRequest, now_ms: number): Refusal | undefined {
+    const { workers, cached_blocks } = this;
+    if (this.busy.length === 0 || workers.length === 0) return undefined;
+    const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
+    const wanted = workers.filter(({ worker }) => (request.pin ?? worker) === worker);
+    const free = (worker: RoutedWorker) =>
+      this.busy.every((filter) => filter.admits(worker, place));
+    if (wanted.length === 0 || wanted.some(free)) return undefined;
+    const code = request.pin === undefined ? "overloaded" : "pinned_overloaded";
+    return this.refusal(request, code, 529, "every worker has as much to do as it may", now_ms);
+  }
+
   private place(entry: QueueEntry, now_ms: number): Placement | Refusal {
     const { request } = entry;
     const place = this.placeOf(request, now_ms);
     const selected = select(this.selection, place, this.random);
     if (selected.kind === "refused") {
       const message = `no worker can take this request (${selected.filter || "none is there"})`;
-      return this.refusal(request, selected.code, 503, message, now_ms);
+      const absent = selected.code === "no_worker" || selected.code === "pinned_missing";
+      return this.refusal(request, selected.code, absent ? 503 : 529, message, now_ms);
     }
     const worker = this.workers[selected.at]!;
     const uncached_tokens = uncachedTokens(place, selected.at);
