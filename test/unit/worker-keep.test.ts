@@ -202,3 +202,22 @@ test("readers are bounded, and each needs a name of its own", async () => {
   });
   await close();
 });
+
+test("of those who claim the same answer one is the first, until it ends or gives it back", async () => {
+  const { system, worker, clock, listen, close } = await setUp();
+  const { wire } = listen<ConsumerMessage>("door");
+  const claim = async (ttl_ms: number) => {
+    const message = { kind: "claim", answer: "a", claimer: wire, ttl_ms } as const;
+    return (await system.ask(worker, message, { deadline_ms: 1_000 })).first;
+  };
+  expect([await claim(500), await claim(500)]).toEqual([true, false]);
+  expect(system.snapshot("/worker")).toMatchObject({ claims: 1 });
+  await clock.advance(501);
+  expect(await claim(500)).toBe(true);
+  expect(await claim(0)).toBe(false);
+  expect(await claim(500)).toBe(true);
+  system.control("/door", "kill");
+  await clock.advance(1);
+  expect(system.snapshot("/worker")).toMatchObject({ claims: 0 });
+  await close();
+});
