@@ -23,21 +23,21 @@ test("sessions, caches and figures are one, whichever frontend is met", async ()
     return pages.map((page) => page.get(name) ?? 0);
   };
   let seed = 1;
-  for (const session of ["one", "two", "three"]) {
+  /** How many turns of the session each worker got. */
+  const turns = async (session: string, count: number) => {
     const before = await taken();
-    const turns = async (count: number) => {
-      for (let turn = 0; turn < count; turn++) {
-        const headers = { ...fresh, "X-Dynamo-Session-ID": session };
-        await complete(cluster, promptTokens(200, seed++), { headers });
-      }
-    };
-    await turns(16);
-    await until("the load of all", 5_000, async () => {
-      const now = await taken();
-      return now.reduce((a, b) => a + b) - before.reduce((a, b) => a + b) === 16;
-    });
-    const now = await taken();
-    expect(now.map((count, i) => count - before[i]!).sort((a, b) => a - b)).toEqual([0, 0, 0, 16]);
+    for (let turn = 0; turn < count; turn++) {
+      const headers = { ...fresh, "X-Dynamo-Session-ID": session };
+      await complete(cluster, promptTokens(200, seed++), { headers });
+    }
+    return (await taken()).map((now, i) => now - before[i]!);
+  };
+  const sessions = ["one", "two", "three"];
+  const homes: number[] = [];
+  for (const session of sessions) {
+    const spread = await turns(session, 16);
+    homes.push(spread.indexOf(16));
+    expect(spread.toSorted((a, b) => a - b)).toEqual([0, 0, 0, 16]);
   }
   const met = await routed();
   expect(met[0]! + met[1]!).toBe(48);
@@ -48,6 +48,19 @@ test("sessions, caches and figures are one, whichever frontend is met", async ()
   const other = await metricsOf(cluster, "frontend-1");
   for (const [worker, blocks] of known) {
     expect(other.get(`troupe_router_kv_index_blocks{worker="${worker}"}`)).toBe(blocks);
+  }
+  // A router that starts anew has the caches from the workers, and the sessions from the other one.
+  const total = [...known.values()].reduce((a, b) => a + b);
+  const restart = `${cluster.inspector}/api/actors/frontend-0%2Ffrontend%2Frouter/restart`;
+  expect((await fetch(restart, { method: "POST" })).status).toBe(200);
+  const NEWS = "troupe_router_requests_of_other_routers";
+  await until("its caches known again", 10_000, async () => {
+    const blocks = [...(await knownBlocks(cluster)).values()].reduce((a, b) => a + b, 0);
+    return blocks === total && (await metricsOf(cluster)).has(NEWS);
+  });
+  for (const [i, session] of sessions.entries()) {
+    const spread = await turns(session, 12);
+    expect(spread[homes[i]!]).toBe(12);
   }
   const inspector = await (await fetch(`${cluster.inspector}/metrics`)).text();
   for (const process of ["root", "frontend-0", "frontend-1", "worker-3"]) {
