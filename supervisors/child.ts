@@ -38,6 +38,8 @@ export type ChildWorld = {
   readonly onStop: (stop: () => void) => void;
 };
 
+/** What a child may be silent for while it starts. */
+const loading_ms = 120_000;
 /** After the streams had their time: for the tree to stop. */
 const tree_budget_ms = 3_000;
 
@@ -64,8 +66,11 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   const paths = boot.role === "worker" ? workerPaths : frontendPaths;
   const registry = { node: boot.root_node, address: boot.registry_address };
   const discovery = new Discovery(system, registry, boot.namespace, paths.top);
+  // A large vocabulary is read in one piece, which on a starved machine takes many seconds.
+  remote.quiet(loading_ms);
   const spec = await treeOf(boot, system, discovery, line, env, bus);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
+  remote.quiet(boot.role === "worker" ? 0 : loading_ms);
   let stopping = false;
   system.onDown(top, () => {
     if (!stopping) exit(1, `the ${boot.role}'s tree ended`);
@@ -84,7 +89,11 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     unfeed = feedWorkers(system, discovery);
   });
   line.ready(standing(system, frontendPaths.main));
-  tellWhenServing(system, line);
+  tellWhenServing(system, () => {
+    remote.quiet(0);
+    const serving = { kind: "progress", stage: servingStage, fraction: 1, detail: "" } as const;
+    (line.ref as Ref<Progress>).tell(serving);
+  });
 }
 
 /** New work goes elsewhere from here on, and what is long moves there too. */
@@ -110,13 +119,12 @@ const drain_answer_ms = 1_000;
 const look_period_ms = 10;
 
 /** The door knows a model once it has fetched its tokenizer from a worker. */
-function tellWhenServing(system: ActorSystem, line: ParentLine): void {
+function tellWhenServing(system: ActorSystem, serving: () => void): void {
   const look = async () => {
     const door = standing(system, frontendPaths.main) as Ref<FrontendMessage>;
     const state = await system.ask(door, { kind: "get_door" }, { deadline_ms: 1_000 });
     if (state.health !== "ready") throw new Error("not yet");
-    const serving = { kind: "progress", stage: servingStage, fraction: 1, detail: "" } as const;
-    (line.ref as Ref<Progress>).tell(serving);
+    serving();
   };
   const again = () => {
     system.capabilities.clock.after(look_period_ms, () => void look().catch(again));

@@ -2298,11 +2298,14 @@ export const troupe = $root.troupe = (() => {
     troupe.Ping = (function() {
 
         const Ping = function (properties) {
+            this.quiet_ms = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
                         this[keys[i]] = properties[keys[i]];
         };
+
+        Ping.prototype.quiet_ms = 0;
 
         Ping.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2311,6 +2314,8 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
+            if (message.quiet_ms != null && $Object.hasOwnProperty.call(message, "quiet_ms") && message.quiet_ms !== 0)
+                writer.uint32(8).uint32(message.quiet_ms);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2324,7 +2329,7 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $Reader.recursionLimit)
                 throw $Error("max depth exceeded");
-            let end, message;
+            let end, message, value;
             if (length === $undefined)
                 end = reader.len;
             else {
@@ -2342,7 +2347,19 @@ export const troupe = $root.troupe = (() => {
                     _end = $undefined;
                     break;
                 }
-                reader.skipType(tag & 7, _depth, tag);
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.quiet_ms = value;
+                        else
+                            delete message.quiet_ms;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
                     $util.makeProp(message, "$unknowns", false);
                     (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));

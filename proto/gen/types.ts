@@ -112,7 +112,9 @@ export type ExitReason = {
   readonly stack: string;
 };
 
-export type Ping = {};
+export type Ping = {
+  readonly quiet_ms: number;
+};
 
 export type AskFailed = {
   readonly code: string;

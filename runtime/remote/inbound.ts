@@ -29,6 +29,9 @@ type Slot = {
 /** Makes references to actors that are not here: of the peer, or ended ones of ours. */
 export type FarRefs = (address: Address, peer: Peer) => RemoteRef;
 
+/** Nobody may be silent for longer on its own word. */
+const quietMax_ms = 120_000;
+
 const askFailures: readonly AskErrorCode[] = ["deadline", "down", "mailbox_full", "refused"];
 
 /** An actor with more messages waiting is given time before the peer is read on. */
@@ -169,8 +172,13 @@ export class Inbound {
       case control.exit:
         this.#linked(head, reader);
         return;
-      case control.ping:
+      case control.ping: {
+        if (body_bytes === 0) return;
+        const { quiet_ms } = proto.Ping.decode(reader, body_bytes);
+        const now_ms = this.#system.capabilities.clock.now_ms();
+        this.#peer.quiet_until_ms = now_ms + Math.min(quiet_ms, quietMax_ms);
         return;
+      }
       default:
         // A newer peer of the same protocol version may say more than we know; it must not need it.
         this.#log.log("debug", `unknown envelope ${head.type}`, {

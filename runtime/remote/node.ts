@@ -135,6 +135,15 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     return connection.peer.identity as Identity;
   }
 
+  /**
+   * Tells the nodes connected now that this one may not be heard for up to `quiet_ms` (two minutes
+   * at most), because it is about to do something long in one piece. 0 takes it back. A process
+   * that ends meanwhile is noticed as ever, by its connection.
+   */
+  quiet(quiet_ms: number): void {
+    for (const { peer } of this.#all) if (peer.state === "up") peer.quiet(quiet_ms);
+  }
+
   /** The actor, wherever it is. One that is not there any more is found out when it is used. */
   ref<M extends Message>(wire: WireRef): Ref<M> {
     const address = addressOf(wire);
@@ -326,7 +335,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
       const { peer } = connection;
       if (peer.state !== "up") continue;
       if (weSlept || connection.paused || connection.away) peer.heard_ms = now_ms;
-      const silent_ms = now_ms - peer.heard_ms;
+      const silent_ms = peer.silent_ms(now_ms);
       const borne = this.#borne.has(connection.node ?? "");
       if (silent_ms > this.#suspect_after_ms && !borne) {
         connection.close(`nothing heard for ${Math.round(silent_ms)} ms`);

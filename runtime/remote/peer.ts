@@ -57,6 +57,8 @@ export class Peer {
     late_answers: 0,
   };
   heard_ms: number;
+  /** Until then it said that it may be too busy to be heard. */
+  quiet_until_ms = 0;
 
   readonly #clock: Clock;
   readonly #log: Log;
@@ -214,6 +216,19 @@ export class Peer {
     this.waits.sweepAsks(now_ms);
     if (this.state === "up" && !this.#saidSomething) this.#control(control.ping, {});
     this.#saidSomething = false;
+  }
+
+  /** Says at once that nothing may be heard from here for so long; see `RemoteNode.quiet`. */
+  quiet(for_ms: number): void {
+    // A zero is not written, and the ping without it is the ordinary one.
+    const quiet_ms = Math.max(1, Math.ceil(for_ms));
+    this.#control(control.ping, {}, (writer) => proto.Ping.encode({ quiet_ms }, writer));
+    this.#flush();
+  }
+
+  /** For how long nothing was heard that should have been. */
+  silent_ms(now_ms: number): number {
+    return now_ms - Math.max(this.heard_ms, this.quiet_until_ms);
   }
 
   /** The link's queue is empty again. */

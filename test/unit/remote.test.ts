@@ -468,6 +468,33 @@ describe("monitors", () => {
     expect(kinds(watcher.downs)).toEqual(["noconnection"]);
   });
 
+  test("of a node that said it would be silent wait for as long as it said", async () => {
+    const { world, a, b, far } = await two({ heartbeat_ms: 100, suspect_after_ms: 1_000 });
+    const { watcher, ref } = watcherOn(a);
+    ref.tell({ kind: "watch", ref: far } as never);
+    await world.pass();
+    b.remote.quiet(3_000);
+    await world.pass(10);
+    for (const socket of a.net.sockets) socket.pause();
+    await world.pass(3_800);
+    expect(watcher.downs).toEqual([]);
+    await world.pass(500);
+    expect(kinds(watcher.downs)).toEqual(["noconnection"]);
+  });
+
+  test("of a node that took its word back are as quick as ever", async () => {
+    const { world, a, b, far } = await two({ heartbeat_ms: 100, suspect_after_ms: 1_000 });
+    const { watcher, ref } = watcherOn(a);
+    ref.tell({ kind: "watch", ref: far } as never);
+    await world.pass();
+    b.remote.quiet(60_000);
+    b.remote.quiet(0);
+    await world.pass(10);
+    for (const socket of a.net.sockets) socket.pause();
+    await world.pass(1_300);
+    expect(kinds(watcher.downs)).toEqual(["noconnection"]);
+  });
+
   test("of a node that fell silent fire after the suspicion time", async () => {
     const { world, a, b, far } = await two({ heartbeat_ms: 100, suspect_after_ms: 1_000 });
     const { watcher, ref } = watcherOn(a);
