@@ -24,7 +24,7 @@ export class Detokenizer {
   private held = NOTHING;
   private strip_space: boolean;
   private readonly show_control: boolean;
-  private readonly texts: (string | null)[];
+  private readonly texts: TokenTexts;
 
   constructor(
     private readonly tokenizer: Tokenizer,
@@ -49,6 +49,11 @@ export class Detokenizer {
     return rest;
   }
 
+  /** All text of the tokens so far is out: the last one did not end inside a character. */
+  get whole(): boolean {
+    return this.held.length === 0;
+  }
+
   /** As `push` of one token. */
   pushToken(token: number): string {
     if (!this.show_control && this.tokenizer.isControl(token)) return "";
@@ -61,11 +66,16 @@ export class Detokenizer {
 
   /** The token's text when its bytes are whole characters; remembered, most tokens are. */
   private wholeText(token: number): string | null {
-    const known = this.texts[token];
-    if (known !== undefined) return known;
+    const { tokens, texts } = this.texts;
+    const slot = token & textsMask;
+    if (tokens[slot] === token) return texts[slot]!;
     const bytes = this.tokenizer.tokenBytes(token);
-    const text = incompleteTail(bytes) === 0 ? decoder.decode(bytes) : null;
-    if (token >= 0 && token < this.tokenizer.vocab_size) this.texts[token] = text;
+    if (incompleteTail(bytes) !== 0) return null;
+    const text = decoder.decode(bytes);
+    if (token >= 0 && token < this.tokenizer.vocab_size) {
+      tokens[slot] = token;
+      texts[slot] = text;
+    }
     return text;
   }
 
@@ -79,13 +89,22 @@ export class Detokenizer {
   }
 }
 
-/** Texts of tokens by tokenizer, shared between answers; bounded by the vocabulary. */
-const textsByTokenizer = new WeakMap<Tokenizer, (string | null)[]>();
+/**
+ * Texts of the tokens seen last, one a slot: answers repeat few tokens, and the texts of a whole
+ * vocabulary of 152k would take 45 MB.
+ */
+type TokenTexts = { readonly tokens: Int32Array; readonly texts: string[] };
+const textsSlots = 16_384;
+const textsMask = textsSlots - 1;
 
-function textsOf(tokenizer: Tokenizer): (string | null)[] {
+/** Shared between answers. */
+const textsByTokenizer = new WeakMap<Tokenizer, TokenTexts>();
+
+function textsOf(tokenizer: Tokenizer): TokenTexts {
   let texts = textsByTokenizer.get(tokenizer);
   if (texts === undefined) {
-    texts = [];
+    const tokens = new Int32Array(textsSlots).fill(-1);
+    texts = { tokens, texts: new Array<string>(textsSlots).fill("") };
     textsByTokenizer.set(tokenizer, texts);
   }
   return texts;

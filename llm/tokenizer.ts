@@ -64,7 +64,6 @@ class VocabTokenizer implements Tokenizer {
   /** By `parse_special`; built when first asked for. */
   private with_control: SpecialTokens | undefined;
   private without_control: SpecialTokens | undefined;
-  private readonly pieces: (Uint8Array | undefined)[] = [];
   private readonly eog: ReadonlySet<number>;
 
   constructor(private readonly vocab: Vocab) {
@@ -96,12 +95,7 @@ class VocabTokenizer implements Tokenizer {
   }
 
   tokenBytes(token: number): Uint8Array {
-    const known = this.pieces[token];
-    if (known !== undefined) return known;
-    if (!(token >= 0 && token < this.vocab_size)) return EMPTY;
-    const piece = pieceOf(this.vocab, token);
-    this.pieces[token] = piece;
-    return piece;
+    return token >= 0 && token < this.vocab_size ? pieceOf(this.vocab, token) : EMPTY;
   }
 
   isControl(token: number): boolean {

@@ -8,7 +8,7 @@
  * A piece always carries whole tokens with all of their text, so that a count of delivered tokens
  * says exactly which text was delivered.
  */
-import { Detokenizer, incompleteTail, tokenText } from "../../llm/detokenizer.ts";
+import { Detokenizer, tokenText } from "../../llm/detokenizer.ts";
 import { StopMatcher } from "../../llm/stop-strings.ts";
 import type { Tokenizer } from "../../llm/tokenizer.ts";
 import type { TokenLogprob } from "../../proto/index.ts";
@@ -34,8 +34,6 @@ export type ChoiceText = {
   text: string;
   /** How much of `text` cannot be the beginning of a stop string. */
   certain: number;
-  /** The last bytes, as many as may begin a character. */
-  tail: Uint8Array;
   /** Tokens in pieces so far. */
   delivered: number;
 };
@@ -46,7 +44,6 @@ export type TextOut = {
   readonly stopped?: string;
 };
 
-const nothing = new Uint8Array(0);
 const noNews: TextOut = {};
 
 export function newChoiceText(
@@ -63,7 +60,6 @@ export function newChoiceText(
     held: [],
     text: "",
     certain: 0,
-    tail: nothing,
     delivered: 0,
   };
 }
@@ -75,7 +71,7 @@ export function pushToken(
   logprob: TokenLogprob | undefined,
 ): TextOut {
   const text = state.detokenizer.pushToken(token);
-  const whole = endsWhole(state, token);
+  const { whole } = state.detokenizer;
   if (whole && state.stops.idle && state.held.length === 0 && !state.wants_logprobs) {
     state.delivered++;
     return { piece: { choice: state.choice, text, tokens: [token], delivered: state.delivered } };
@@ -106,22 +102,6 @@ function addText(state: ChoiceText, text: string): string | undefined {
   const out = state.stops.push(text);
   state.certain += out.text.length;
   return out.stop;
-}
-
-/** False when the bytes so far end inside a character. */
-function endsWhole(state: ChoiceText, token: number): boolean {
-  if (state.tokenizer.isControl(token)) return state.tail.length === 0;
-  const bytes = state.tokenizer.tokenBytes(token);
-  if (bytes.length === 0) return state.tail.length === 0;
-  if (bytes[bytes.length - 1]! < 0x80) {
-    state.tail = nothing;
-    return true;
-  }
-  const joined = new Uint8Array(state.tail.length + bytes.length);
-  joined.set(state.tail);
-  joined.set(bytes, state.tail.length);
-  state.tail = joined.slice(joined.length - incompleteTail(joined));
-  return state.tail.length === 0;
 }
 
 /** Tokens that are wholly inside or behind the stop string are not delivered without it. */
