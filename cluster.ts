@@ -11,7 +11,6 @@ import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
 import { HeldLines } from "./runtime/real/log.ts";
-import { realBus, realPlanes } from "./runtime/real/planes.ts";
 import { newRunFolder, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
@@ -38,7 +37,7 @@ async function child(boot: Boot): Promise<void> {
       env: environment(),
       exit,
       onStop: onChildStop,
-      openBus: realBus(process.env),
+      openBus: async (...where) => (await planes()).realBus(process.env)(...where),
     });
   } catch (error) {
     console.error(`${fatalPrefix}${lineOf(error)}`);
@@ -94,7 +93,7 @@ async function root(): Promise<void> {
         : join(import.meta.dir, "deploy/models/tiny/troupe-tiny.gguf"),
       version,
       host_name: hostname(),
-      openPlanes: realPlanes(process.env),
+      openPlanes: async (...where) => (await planes()).realPlanes(process.env)(...where),
       exit: (code, why) => {
         console.error(`root: ${why}`);
         process.exit(code);
@@ -121,6 +120,11 @@ async function root(): Promise<void> {
     console.error(`${fatalPrefix}${known ? lineOf(error) : ((error as Error)?.stack ?? error)}`);
     process.exit(known ? 2 : 1);
   }
+}
+
+/** Their clients cost memory and time: only machines that are not alone load them. */
+function planes() {
+  return import("./runtime/real/planes.ts");
 }
 
 function environment(): Record<string, string> {

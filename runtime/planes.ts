@@ -1,6 +1,6 @@
 /**
  * What machines of one cluster share: a bus and a table of names. Opened by whoever starts a
- * process (runtime/real/planes.ts), or by a simulation.
+ * process (runtime/real/planes.ts, loaded only then), or by a simulation.
  */
 import { Actor, type Snapshot } from "./actor.ts";
 import type { Message } from "./message.ts";
@@ -18,9 +18,9 @@ export interface Planes {
 }
 
 /** `who` is shown by the servers' own monitoring. */
-export type OpenPlanes = (urls: PlaneUrls, namespace: string, who: string) => Planes;
+export type OpenPlanes = (urls: PlaneUrls, namespace: string, who: string) => Promise<Planes>;
 /** For a process that leaves the names to its root. */
-export type OpenBus = (urls: PlaneUrls, who: string) => Bus;
+export type OpenBus = (urls: PlaneUrls, who: string) => Promise<Bus>;
 
 export type PlaneState = {
   readonly plane: "nats" | "redis";

@@ -25,8 +25,11 @@ export class RedisAway extends Error {
 export const listOf = (value: RedisValue | undefined): readonly RedisValue[] =>
   Array.isArray(value) ? value : [];
 
+/** Plain bytes: the client hands out Node's Buffers, whose `slice` is no copy. */
 export const bytesOf = (value: RedisValue | undefined): Uint8Array =>
-  value instanceof Uint8Array ? value : new Uint8Array(0);
+  value instanceof Uint8Array
+    ? new Uint8Array(value.buffer, value.byteOffset, value.length)
+    : new Uint8Array(0);
 
 export const textOf = (value: RedisValue | undefined): string =>
   value instanceof Uint8Array ? Buffer.from(value).toString() : `${value ?? ""}`;

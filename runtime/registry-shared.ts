@@ -58,13 +58,16 @@ export class SharedNames {
   readonly #foreign = new Map<string, TableEntry>();
   /** Those that the table lost with its own loss: until when they may be said again. */
   readonly #doubtful = new Map<string, number>();
+  /** Of an earlier life of this registry: until when their owners may register here again. */
+  readonly #inherited = new Map<string, number>();
   readonly #puts = new Set<string>();
   readonly #drops = new Set<string>();
   #claims: Claim[] = [];
   #underWay: { exchange: Exchange; claims: readonly Claim[] } | undefined = undefined;
   #since = "";
   #instance = "";
-  #known = false;
+  /** The table may have what an earlier life of ours said, so not all is said anew at first. */
+  #known = true;
   #shaken = false;
   #dueAt_ms = 0;
   #dueTold = false;
@@ -120,6 +123,11 @@ export class SharedNames {
         [],
         removed.map(([key]) => key),
       );
+    for (const [key, until_ms] of this.#inherited) {
+      if (until_ms > now_ms) continue;
+      this.#inherited.delete(key);
+      if (this.#host.mine(key) === undefined) this.drop(key);
+    }
     if (now_ms >= this.#dueAt_ms) this.#soon();
   }
 
@@ -228,7 +236,11 @@ export class SharedNames {
     const put: TableEntry[] = [];
     for (const entry of entries) {
       const { key, holder, epoch, bytes } = entry;
-      if (holder === this.#holder) continue;
+      if (holder === this.#holder) {
+        const isOurs = this.#host.mine(key) !== undefined || this.#drops.has(key);
+        if (!isOurs && !this.#inherited.has(key)) this.#inherited.set(key, until_ms);
+        continue;
+      }
       missing.delete(key);
       this.#doubtful.delete(key);
       const known = this.#foreign.get(key);

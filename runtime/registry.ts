@@ -13,6 +13,7 @@
 import type { RegistryEntry } from "../proto/gen/types.ts";
 import { codecs as proto } from "../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "./actor.ts";
+import type { ExitReason } from "./exit-reason.ts";
 import type { Message } from "./message.ts";
 import type { Ref } from "./ref.ts";
 import { formatAddress } from "./ref.ts";
@@ -115,9 +116,10 @@ export class Registry extends Actor<RegistryMessage> {
     this.#shared.tick();
   }
 
-  override async terminate(): Promise<void> {
+  override async terminate(reason: ExitReason): Promise<void> {
     this.#silence?.();
-    await this.#shared?.leave().catch(() => {});
+    // The next life of one that crashed says the same again.
+    if (reason.kind !== "crash") await this.#shared?.leave().catch(() => {});
   }
 
   override receive(message: RegistryMessage): void {

@@ -55,7 +55,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   });
   if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
   const { pid } = capabilities.spawn;
-  const bus = boot.planes && world.openBus?.(boot.planes, node);
+  const bus = boot.planes && (await world.openBus?.(boot.planes, node));
   const { nats: _nats, ...wires } = wiresOf(
     capabilities,
     { run_folder: boot.run_folder, socket: `${node}-${pid}.sock`, name: `${node}.${pid}` },

@@ -37,7 +37,7 @@ export async function joinCluster(
   const host = machine_name || hostPart(world.host_name ?? "") || "machine";
   // Unique for each start: what a life left behind is not mistaken for the next one.
   const root = `${host}-${(random.u32() & 0xffff).toString(16).padStart(4, "0")}`;
-  const planes = world.openPlanes(urls, namespace, root);
+  const planes = await world.openPlanes(urls, namespace, root);
   try {
     await planes.ready(ready_ms);
     const theirs = await planes.table.join(protocolVersion);

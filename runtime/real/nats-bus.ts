@@ -100,7 +100,7 @@ export class NatsBus implements Bus {
       throw new BusError("away", `the NATS server ${this.name} is away: ${this.#lastError}`);
     }
     try {
-      return (await connection.request(subject, bytes, { timeout: timeout_ms })).data;
+      return plain((await connection.request(subject, bytes, { timeout: timeout_ms })).data);
     } catch (error) {
       if (error instanceof RequestError && error.isNoResponders()) {
         throw new BusError("nobody", "nobody listens there");
@@ -143,7 +143,8 @@ export class NatsBus implements Bus {
   #subscribe(connection: NatsConnection, held: Held): void {
     held.subscription = connection.subscribe(held.subject, {
       callback: (error, message) => {
-        if (error === null) held.take(message.data, (bytes) => void message.respond(bytes));
+        if (error !== null) return;
+        held.take(plain(message.data), (bytes) => void message.respond(bytes));
       },
     });
   }
@@ -228,5 +229,8 @@ function connectionOptions(
       : {}),
   };
 }
+
+/** The client hands out Node's Buffers, whose `slice` is no copy: nobody here expects that. */
+const plain = (bytes: Uint8Array) => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 
 const text = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -10,7 +10,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** Throws PlaneUrlError. */
 export const realPlanes =
   (env: Env): OpenPlanes =>
-  (urls, namespace, client_name) => {
+  async (urls, namespace, client_name) => {
     const bus = natsBus({ url: urls.nats, client_name, env });
     const redis = redisClient({ url: urls.redis, client_name, env });
     const table = new RedisTable(redis, realRandom(), planePrefix(namespace));
@@ -35,5 +35,5 @@ export const realPlanes =
 
 export const realBus =
   (env: Env): OpenBus =>
-  (urls, client_name) =>
+  async (urls, client_name) =>
     natsBus({ url: urls.nats, client_name, env });

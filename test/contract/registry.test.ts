@@ -15,6 +15,7 @@ import { type Held, RegistryClient } from "../../runtime/registry-client.ts";
 import { MemoryTable, type SharedTable } from "../../runtime/registry-table.ts";
 import type { ViewMessage } from "../../runtime/registry-view.ts";
 import { wellKnownRef } from "../../runtime/remote/wire.ts";
+import { supervisor } from "../../runtime/supervisor.ts";
 import { installed, redisServer, stopServers } from "../support/plane-servers.ts";
 import { RemoteWorld, type WorldNode } from "../support/remote-world.ts";
 
@@ -39,6 +40,8 @@ type World = {
   readonly remote: RemoteWorld;
   /** Where a member of that machine finds its registry. */
   readonly hubOf: (machine: "a" | "b") => string;
+  /** The registry of that machine crashes, and its supervisor starts another. */
+  readonly crash: (machine: "a" | "b") => () => number;
   /** What keeps the names is lost, and comes back, with or without what it knew. */
   readonly lose: () => Promise<void>;
   readonly comeBack: (wiped: boolean) => Promise<void>;
@@ -57,11 +60,12 @@ const worlds: Record<string, () => Promise<World>> = {
     let hub: WorldNode;
     const startHub = async () => {
       hub = await remote.node("hub", { suspect_after_ms: 3_000 });
-      hub.system.spawn(() => new Registry(), { name: "registry" });
+      spawnRegistry(hub, () => new Registry());
     };
     await startHub();
     return {
       remote,
+      crash: () => crashRegistry(hub),
       hubOf: () => "hub",
       lose: async () => {
         hub.net.kill();
@@ -75,9 +79,10 @@ const worlds: Record<string, () => Promise<World>> = {
   "a table in memory": async () => {
     const remote = new RemoteWorld(1);
     const table = new MemoryTable(remote.clock);
-    await startHubs(remote, () => table);
+    const hubs = await startHubs(remote, () => table);
     return {
       remote,
+      crash: (machine) => crashRegistry(hubs[machine]),
       hubOf: (machine) => `hub-${machine}`,
       lose: async () => {
         table.away = true;
@@ -103,9 +108,10 @@ if (installed("redis-server")) {
     );
     await Promise.all(clients.map((client) => client.ready(5_000)));
     const tables = clients.map((client) => new RedisTable(client, realRandom(), prefix));
-    await startHubs(remote, (index) => tables[index] as SharedTable);
+    const hubs = await startHubs(remote, (index) => tables[index] as SharedTable);
     return {
       remote,
+      crash: (machine) => crashRegistry(hubs[machine]),
       hubOf: (machine) => `hub-${machine}`,
       lose: async () => server.kill("SIGSTOP"),
       comeBack: async (wiped) => {
@@ -127,12 +133,31 @@ if (installed("redis-server")) {
 }
 
 async function startHubs(remote: RemoteWorld, tableOf: (index: number) => SharedTable) {
-  for (const [index, machine] of ["a", "b"].entries()) {
+  const start = async (index: number, machine: string) => {
     const hub = await remote.node(`hub-${machine}`, { suspect_after_ms: 3_000 });
     const shared = { table: tableOf(index), holder: `holder-${machine}`, lease_ms };
-    hub.system.spawn(() => new Registry({ shared }), { name: "registry" });
-  }
+    spawnRegistry(hub, () => new Registry({ shared }));
+    return hub;
+  };
+  return { a: await start(0, "a"), b: await start(1, "b") };
 }
+
+function spawnRegistry({ system }: WorldNode, start: () => Registry): void {
+  const children = [{ id: "registry", start }];
+  system.spawn(supervisor({ strategy: "one_for_one", intensity: 3, period_ms: 5_000, children }), {
+    name: "top",
+  });
+}
+
+/** Returns how often it crashed since. */
+function crashRegistry({ system }: WorldNode): () => number {
+  const before = system.crashReports().length;
+  // What no codec would let pass: reading it throws.
+  system.lookup(registryPath)?.tell({ kind: "register", key: "k", owner: {} } as Message);
+  return () => system.crashReports().length - before;
+}
+
+const registryPath = "/top/registry";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const open: World[] = [];
@@ -146,7 +171,7 @@ async function cluster(make: () => Promise<World>) {
   const member = async (machine: "a" | "b", namespace = "ns") => {
     const node = await world.remote.node(`${machine}-${namespace}-${members++}`);
     const hub = world.hubOf(machine);
-    const registry = wellKnownRef(hub, "/registry", `memory:${hub}`);
+    const registry = wellKnownRef(hub, registryPath, `memory:${hub}`);
     const client = node.system.spawn(() => new RegistryClient({ registry, namespace, lease_ms }), {
       name: "registry-client",
     });
@@ -289,6 +314,22 @@ for (const [name, make] of Object.entries(worlds)) {
         expect(late.keys).toEqual(["workers/1", "workers/2"]);
       }, 30_000);
     }
+
+    test("a registry that crashes alone comes back to what it had; nobody sees names go", async () => {
+      const { world, a, b } = await cluster(make);
+      await a.hold("workers/1", a.owner());
+      await a.hold("workers/2", a.owner());
+      const follower = b.follow("workers/");
+      await world.pass(soon_ms);
+      const seen = follower.views.length;
+      const crashes = world.crash("a");
+      await world.pass(lease_ms * 3);
+      expect(crashes()).toBe(1);
+      for (const { entries } of follower.views.slice(seen)) expect(entries.length).toBe(2);
+      const late = b.follow("workers/");
+      await world.pass(soon_ms);
+      expect(late.keys).toEqual(["workers/1", "workers/2"]);
+    }, 30_000);
 
     test("who ended during a loss is dropped a lease after it", async () => {
       const { world, a, b } = await cluster(make);

@@ -61,6 +61,7 @@ for (const [name, open] of Object.entries(stores)) {
       await store.put("a", mine);
       mine[0] = 9;
       const read = (await store.get("a")) as Uint8Array;
+      expect(read.constructor).toBe(Uint8Array);
       expect(read[0]).toBe(1);
       read[1] = 9;
       expect((await store.get("a"))?.[1]).toBe(2);

@@ -212,6 +212,8 @@ for (const [name, make] of Object.entries(worlds)) {
         expect(equal(far.frames[i], frame)).toBe(true);
       });
       expect(equal(near.frames[0], frameOf(9, 1))).toBe(true);
+      // No Buffers, whose `slice` is no copy.
+      for (const { constructor } of far.frames) expect(constructor).toBe(Uint8Array);
       stop();
     });
 

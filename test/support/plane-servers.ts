@@ -41,10 +41,11 @@ export const natsServer = (args: readonly string[] = [], host = "127.0.0.1") =>
   ]);
 
 /** Nothing is written to disk: a restart forgets everything. */
-export const redisServer = (args: readonly string[] = [], host = "127.0.0.1") =>
+export const redisServer = (args: readonly string[] = [], host = "127.0.0.1", tls = false) =>
   startServer("redis-server", host, (port) => [
     "redis-server",
-    ...["--bind", host, "--port", `${port}`, "--save", "", "--appendonly", "no"],
+    ...["--bind", host, "--save", "", "--appendonly", "no"],
+    ...(tls ? ["--port", "0", "--tls-port", `${port}`] : ["--port", `${port}`]),
     ...args,
   ]);
 
