@@ -5,7 +5,8 @@
 import { createHash } from "node:crypto";
 import type { ActorRef } from "../../proto/index.ts";
 import { ApiError } from "./api-error.ts";
-import type { HolderPeers, KnownWorker } from "./holders.ts";
+import type { HolderPeers } from "./holders.ts";
+import type { KnownWorker } from "./models.ts";
 
 /** The answer's id: the same for the same key of the same owner, and no one else's. */
 export function keyedId(owner: string, key: string): string {

@@ -114,11 +114,9 @@ export class FrontendActor extends Actor<FrontendMessage> {
     const loop = watchEventLoop(clock);
     this.#loop = loop;
     metrics.eventLoopDelay(() => loop.takeBlock_ms() / 1000);
-    const peers: HolderPeers = {
-      system,
-      workers: () => this.#models.knownWorkers(),
-      resolve: this.#options.resolve,
-    };
+    const { resolve } = this.#options;
+    const workers = () => this.#models.knownWorkers();
+    const holders: HolderPeers = { system, resolve, workers: () => this.#models.knownHolders() };
     const door = new Door({
       clock,
       random,
@@ -127,8 +125,8 @@ export class FrontendActor extends Actor<FrontendMessage> {
       models: this.#models,
       startAnswer,
       startEmbedding,
-      findAnswer: (answer, hints, isEnough) => findHolders(peers, answer, hints, isEnough),
-      claims: claimsOver(peers, () => wireOf(system, this.ctx.self)),
+      findAnswer: (answer, hints, isEnough) => findHolders(holders, answer, hints, isEnough),
+      claims: claimsOver({ system, resolve, workers }, () => wireOf(system, this.ctx.self)),
       metrics,
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,

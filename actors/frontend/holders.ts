@@ -2,6 +2,7 @@
 import type { ActorRef, HeldAnswer, WorkerMessage } from "../../proto/index.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import type { ActorSystem } from "../../runtime/system.ts";
+import type { KnownWorker } from "./models.ts";
 import { workerHint } from "./stream-id.ts";
 
 /** One attempt at an answer where it is. */
@@ -14,8 +15,6 @@ export type Holder = {
   readonly generate: NonNullable<HeldAnswer["generate"]>;
   readonly left_ms: number;
 };
-
-export type KnownWorker = { readonly worker: string; readonly ref: ActorRef };
 
 export type HolderPeers = {
   readonly system: ActorSystem;

@@ -11,6 +11,8 @@ export type BuildModel = (card: ModelCard, blobs: ReadonlyMap<string, Uint8Array
 
 export type ModelState = "ready" | "loading" | "broken" | "unknown";
 
+export type KnownWorker = { readonly worker: string; readonly ref: ActorRef };
+
 /** A blob that is missing, and who has it. */
 export type WantedBlob = { readonly hash: string; readonly holders: readonly ActorRef[] };
 
@@ -32,6 +34,8 @@ export class ModelDirectory {
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #models = new Map<string, Entry>();
   readonly #blobs = new Map<string, Uint8Array>();
+  /** Workers that left lately: being drained, they may hold answers still. */
+  readonly #left = new Map<string, { readonly ref: ActorRef; left_ms: number | undefined }>();
 
   constructor(build: BuildModel) {
     this.#build = build;
@@ -51,6 +55,8 @@ export class ModelDirectory {
   }
 
   workerLeft(worker: string): void {
+    const ref = this.#workers.get(worker)?.ref;
+    if (ref !== undefined) this.#left.set(worker, { ref, left_ms: undefined });
     this.#forgetWorker(worker);
   }
 
@@ -68,6 +74,10 @@ export class ModelDirectory {
    * called from time to time.
    */
   forgetDeserted(now_ms: number, keep_ms: number): void {
+    for (const [worker, left] of this.#left) {
+      left.left_ms ??= now_ms;
+      if (now_ms - left.left_ms >= keep_ms) this.#left.delete(worker);
+    }
     for (const [name, entry] of this.#models) {
       if (entry.workers.size > 0) continue;
       entry.deserted_ms ??= now_ms;
@@ -134,10 +144,18 @@ export class ModelDirectory {
   }
 
   /** All workers of all models, and where they are. */
-  knownWorkers(): readonly { readonly worker: string; readonly ref: ActorRef }[] {
-    return [...this.#workers.values()].flatMap(({ worker, ref }) =>
-      ref === undefined ? [] : [{ worker, ref }],
-    );
+  knownWorkers(): readonly KnownWorker[] {
+    const known: KnownWorker[] = [];
+    for (const { worker, ref } of this.#workers.values()) {
+      if (ref !== undefined) known.push({ worker, ref });
+    }
+    return known;
+  }
+
+  /** With those that left lately, who may be finishing what they have. */
+  knownHolders(): readonly KnownWorker[] {
+    const left = [...this.#left].filter(([worker]) => !this.#workers.has(worker));
+    return [...this.knownWorkers(), ...left.map(([worker, { ref }]) => ({ worker, ref }))];
   }
 
   /** A model is ready and somebody is there to answer with it. */

@@ -30,16 +30,19 @@ export function routeOf(method: string, path: string): Route {
   const plain = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
   const found = known.get(plain) ?? streamRoute(plain) ?? modelRoute(plain);
   if (method === "OPTIONS" && path.startsWith("/v1/")) {
-    const allow = found === undefined ? "GET, POST, OPTIONS" : allowed(found.allow);
+    const allow = found === undefined ? "GET, POST, OPTIONS" : allowed(found);
     return { kind: "preflight", allow };
   }
   if (found === undefined) return { kind: "unknown" };
-  const fits = method === found.allow || (method === "HEAD" && found.allow === "GET");
-  return fits ? found.route : { kind: "wrong_method", allow: allowed(found.allow) };
+  const fits = method === found.allow || (method === "HEAD" && hasHead(found));
+  return fits ? found.route : { kind: "wrong_method", allow: allowed(found) };
 }
 
-const allowed = (method: "GET" | "POST") =>
-  method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+/** A stream cannot be looked at without being read. */
+const hasHead = ({ allow, route }: Known): boolean => allow === "GET" && route.kind !== "resume";
+
+const allowed = (known: Known): string =>
+  `${known.allow}${hasHead(known) ? ", HEAD" : ""}, OPTIONS`;
 
 function streamRoute(path: string): Known | undefined {
   if (!path.startsWith(streamPrefix)) return undefined;

@@ -27,8 +27,8 @@ import { CacheIndex } from "./index/cache-index.ts";
 import { KvFeed } from "./kv-feed.ts";
 import { type KvDecision, KvModel } from "./kv-model.ts";
 import { noWorkerWait, whyNoWorker } from "./no-worker.ts";
-import { PeerLoad, piecesOf } from "./peer-load.ts";
-import { type PeerNews, PeerRouters, type PeersOwn } from "./peer-routers.ts";
+import { PeerLoad } from "./peer-load.ts";
+import { PeerRouters, type PeersOwn } from "./peer-routers.ts";
 import type { Refusal } from "./policy/dispatcher.ts";
 import type { RouterOptions } from "./router.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
@@ -366,13 +366,10 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     };
   }
 
-  private whole(): Iterable<PeerNews> {
+  private whole() {
     const models = [...this.models.values()];
     const routed = models.flatMap((model) => model.routed());
-    return piecesOf(
-      routed,
-      models.flatMap((model) => model.sessions()),
-    );
+    return { routed, sessions: models.flatMap((model) => model.sessions()) };
   }
 
   override down(signal: Down): void {

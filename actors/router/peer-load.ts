@@ -8,8 +8,8 @@ import type { Binding } from "./policy/affinity.ts";
 import type { BookEntry } from "./policy/load-book.ts";
 import type { PlaceRequest } from "./policy/place.ts";
 
-/** Of one message: far below the largest frame, however long the prompts are. */
-const PIECE = 256;
+/** Blocks that are named of one prompt; those behind them count without a name. */
+const NAMED_MAX = 4_096;
 const no_blocks: HashPairs = new Uint32Array(0);
 
 export class PeerLoad {
@@ -60,7 +60,7 @@ function requestOf(request: string, routed: RoutedRequest): PlaceRequest {
 
 export function routedOf(model: string, entry: Omit<BookEntry, "elsewhere">): RoutedRequest {
   const { request, worker, uncached_tokens, prefilling } = entry;
-  const { hashes } = request;
+  const hashes = request.hashes.subarray(0, 2 * NAMED_MAX);
   return {
     request: request.request,
     model,
@@ -80,20 +80,4 @@ export function sessionOf(
 ): RoutedSession {
   const idle_ms = Math.max(0, Math.round(last_ms - until_ms));
   return { model, session, worker: key, moves, bound_ms, idle_ms };
-}
-
-/** In pieces. */
-export function* piecesOf(
-  routed: readonly RoutedRequest[],
-  sessions: readonly RoutedSession[],
-): Iterable<PeerNews> {
-  for (let at = 0; at < Math.max(routed.length, sessions.length); at += PIECE) {
-    const end = at + PIECE;
-    yield {
-      routed: routed.slice(at, end),
-      sessions: sessions.slice(at, end),
-      first: [],
-      ended: [],
-    };
-  }
 }

@@ -36,8 +36,8 @@ export type PeerOptions = {
 };
 
 export interface PeerListener {
-  /** Everything of this router that is live, in pieces of a bounded size. */
-  whole(): Iterable<PeerNews>;
+  /** Everything of this router that is live. */
+  whole(): Pick<PeerNews, "routed" | "sessions">;
   news(peer: string, news: PeerNews): void;
   forget(peer: string): void;
 }
@@ -62,6 +62,8 @@ type Peer = {
 };
 
 const JOIN_AGAIN_MS = 1_000;
+/** Items of one message: far below the largest frame, however long the prompts are. */
+const PIECE = 256;
 
 const nothing = (): { -readonly [Key in keyof PeerNews]: PeerNews[Key] } => ({
   routed: [],
@@ -202,7 +204,9 @@ export class PeerRouters {
     peer.listens = true;
     peer.sent = 0;
     this.send(peer, nothing(), true);
-    for (const news of this.listener.whole()) this.send(peer, news, false);
+    for (const news of piecesOf({ ...nothing(), ...this.listener.whole() })) {
+      this.send(peer, news, false);
+    }
     if (peer.heard === 0) this.join();
   }
 
@@ -225,9 +229,9 @@ export class PeerRouters {
     this.telling = false;
     const news = this.waiting;
     this.waiting = nothing();
-    const { routed, first, ended, sessions } = news;
-    if (routed.length + first.length + ended.length + sessions.length === 0) return;
-    for (const peer of this.peers.values()) if (peer.listens) this.send(peer, news, false);
+    for (const piece of piecesOf(news)) {
+      for (const peer of this.peers.values()) if (peer.listens) this.send(peer, piece, false);
+    }
   }
 
   private send(peer: Peer, news: PeerNews, anew: boolean): void {
@@ -238,4 +242,22 @@ export class PeerRouters {
 
 function keyOf(router: ActorRef): string {
   return workerKey(router.node + router.path, router);
+}
+
+/** One, or many with a request before its first token, and that before its end. */
+function* piecesOf(news: PeerNews): Iterable<PeerNews> {
+  const { routed, first, ended, sessions } = news;
+  const all = routed.length + first.length + ended.length + sessions.length;
+  if (all <= PIECE) {
+    if (all > 0) yield news;
+    return;
+  }
+  const parts = [{ routed }, { sessions }, { first }, { ended }] as const;
+  for (const part of parts) {
+    for (const [name, items] of Object.entries(part)) {
+      for (let at = 0; at < items.length; at += PIECE) {
+        yield { ...nothing(), [name]: items.slice(at, at + PIECE) };
+      }
+    }
+  }
 }

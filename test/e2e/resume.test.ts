@@ -164,6 +164,9 @@ test("another key, an unknown id and an odd place are told apart from a stream",
     headers: asAnna,
   });
   expect(await codeOf(posted)).toBe("405 method_not_allowed");
+  // To look is to read.
+  const head = { method: "HEAD", headers: asAnna };
+  expect((await fetch(`${cluster.url}/v1/streams/${request}`, head)).status).toBe(405);
 });
 
 test("keys of requests belong to the API key too, and a bad one is refused", async () => {

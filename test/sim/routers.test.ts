@@ -88,6 +88,26 @@ test("bursts that meet two frontends at once spread as one", async () => {
   await cluster.close();
 });
 
+test("a router that comes late is told everything that is live, however much that is", async () => {
+  const simulation = new Simulation(4);
+  const many = () =>
+    new MockerEngine(
+      { block_size: 16, num_gpu_blocks: 16_000, max_num_seqs: 600 },
+      { drawable: { vocab_size: 256 } },
+    );
+  const dynamo = { name: "dynamo", affinity: policy.affinity } as const;
+  const { cluster, a, b, view } = await pair(simulation, { openEngine: many, policy: dynamo });
+  for (let i = 0; i < 300; i++) send(a, `a${i}`, `s${i}`, 1_500);
+  await simulation.run(50);
+  cluster.cutNode(b, false);
+  await simulation.run(1_500);
+  const live = view(a).models[0]!.workers.reduce((sum, { in_flight }) => sum + in_flight, 0);
+  expect(live).toBe(300);
+  expect(view(b).sent_by_other_routers).toBe(300);
+  expect(view(b).routers).toMatchObject([{ listens: true }]);
+  await cluster.close();
+}, 30_000);
+
 test("a session stays at its worker, whichever frontend its turns meet", async () => {
   const simulation = new Simulation(3);
   const { cluster, a, b, view } = await pair(simulation);

@@ -143,6 +143,23 @@ test("a model outlives its workers for a while, and not for ever", () => {
   expect(models.state("other")).toBe("ready");
 });
 
+test("a worker that left may hold answers for a while, until its successor is there", () => {
+  const { models } = build();
+  const holders = () => models.knownHolders().map(({ worker }) => worker);
+  models.workersAre([fakeRecord({}, "w1"), fakeRecord({}, "w2")]);
+  models.workerLeft("w1");
+  expect(models.knownWorkers().map(({ worker }) => worker)).toEqual(["w2"]);
+  expect(holders()).toEqual(["w2", "w1"]);
+  models.workerJoined(fakeRecord({}, "w1"));
+  expect(holders().sort()).toEqual(["w1", "w2"]);
+  models.workerLeft("w2");
+  models.forgetDeserted(100, 1000);
+  models.forgetDeserted(1099, 1000);
+  expect(holders()).toEqual(["w1", "w2"]);
+  models.forgetDeserted(1100, 1000);
+  expect(holders()).toEqual(["w1"]);
+});
+
 test("blobs that cannot be used make the model broken, and say why", () => {
   const { models } = build();
   models.workerJoined(fakeRecord({ tokenizer_blob: "t" }));
