@@ -75,11 +75,15 @@ function understood(whole: string): { readonly text: string; readonly done: bool
   return { text, done };
 }
 
-/** The longest time between two reads, of those that end after `from_ms`. */
-export function longestGapMs({ at_ms }: RawAnswer, from_ms: number): number {
+/** The longest time between two reads, of those that end between the two times. */
+export function longestGapMs(
+  { at_ms }: RawAnswer,
+  from_ms: number,
+  to_ms = Number.POSITIVE_INFINITY,
+): number {
   let longest_ms = 0;
   for (let i = 1; i < at_ms.length; i++) {
-    if (at_ms[i]! < from_ms) continue;
+    if (at_ms[i]! < from_ms || at_ms[i]! > to_ms) continue;
     longest_ms = Math.max(longest_ms, at_ms[i]! - at_ms[i - 1]!);
   }
   return longest_ms;
