@@ -49,6 +49,10 @@ test("sessions, caches and figures are one, whichever frontend is met", async ()
   for (const [worker, blocks] of known) {
     expect(other.get(`troupe_router_kv_index_blocks{worker="${worker}"}`)).toBe(blocks);
   }
+  for (const stage of ["receive", "preprocess", "route", "queue", "first_token"]) {
+    const name = `dynamo_frontend_stage_duration_seconds_count{stage="${stage}"}`;
+    expect([stage, other.get(name)]).toEqual([stage, met[1]]);
+  }
   // A router that starts anew has the caches from the workers, and the sessions from the other one.
   const total = [...known.values()].reduce((a, b) => a + b);
   const restart = `${cluster.inspector}/api/actors/frontend-0%2Ffrontend%2Frouter/restart`;
