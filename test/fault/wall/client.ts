@@ -66,11 +66,13 @@ export async function runClient(request: ClientRequest): Promise<Outcome> {
     if (ledger.done) return end("complete", "");
     if (ledger.error !== undefined) return end("failed", ledger.error, 200);
     if (ended === undefined) return end("hung", "it did not end in time");
-    if (ended.kind === "whole" && ended.status === 200) {
-      return end("failed", "the stream ended without [DONE]", 200);
+    const moved = ledger.resume_at !== undefined;
+    ledger.resume_at = undefined;
+    if (ended.kind === "whole" && ended.status === 200 && !(moved && request.resumes)) {
+      return end("failed", moved ? "moved" : "the stream ended without [DONE]", 200);
     }
     const begun = ledger.last_id !== "";
-    const again = mayTryAgain(request, ended, begun);
+    const again = moved || mayTryAgain(request, ended, begun);
     if (ended.kind === "broken" && !again) return end("broken", ended.why);
     if (ended.kind === "whole" && !again) return end("failed", ended.body, ended.status);
     broken_ms = progress.began ? performance.now() : (broken_ms ?? performance.now());

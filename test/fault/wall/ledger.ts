@@ -30,6 +30,8 @@ export type Ledger = {
   done: boolean;
   /** The server's own words, when it ended the answer with an error. */
   error: string | undefined;
+  /** Instead: it ends here, and goes on for whoever asks there. */
+  resume_at: string | undefined;
 };
 
 export function newLedger(choices: number): Ledger {
@@ -50,6 +52,7 @@ export function newLedger(choices: number): Ledger {
     completion_tokens: undefined,
     done: false,
     error: undefined,
+    resume_at: undefined,
   };
 }
 
@@ -63,7 +66,7 @@ function cursorOf(id: string): number[] {
 }
 
 type Chunk = {
-  readonly error?: { readonly message?: string; readonly code?: string };
+  readonly error?: { readonly message?: string; readonly code?: string; readonly resume?: string };
   readonly usage?: { readonly completion_tokens: number } | null;
   readonly choices?: readonly {
     readonly index: number;
@@ -82,7 +85,10 @@ export function takeEvent(ledger: Ledger, id: string, data: string, at_ms: numbe
   }
   const chunk = JSON.parse(data) as Chunk;
   if (chunk.error !== undefined) {
-    ledger.error = `${chunk.error.code}: ${chunk.error.message}`;
+    ledger.resume_at = chunk.error.resume;
+    if (chunk.error.resume === undefined) {
+      ledger.error = `${chunk.error.code}: ${chunk.error.message}`;
+    }
     return;
   }
   if (chunk.usage) ledger.completion_tokens = chunk.usage.completion_tokens;
