@@ -64,10 +64,13 @@ export class Flock {
     return count;
   }
 
-  /** Longest time between two tokens of one answer so far. */
-  get gap_ms(): number {
+  /** Longest time between two tokens of one answer since this was last asked. */
+  takeGap_ms(): number {
     let longest_ms = 0;
-    for (const { gap_ms } of this.ledgers.values()) longest_ms = Math.max(longest_ms, gap_ms);
+    for (const ledger of this.ledgers.values()) {
+      longest_ms = Math.max(longest_ms, ledger.gap_ms);
+      ledger.gap_ms = 0;
+    }
     return longest_ms;
   }
 
