@@ -5,6 +5,7 @@ import { clientRows } from "./client-rows.ts";
 import { freezeRows } from "./freeze-rows.ts";
 import { frontendRows } from "./frontend-rows.ts";
 import { machineRows } from "./machine-rows.ts";
+import { planeRows } from "./plane-rows.ts";
 import { rootRows } from "./root-rows.ts";
 import { stormRows } from "./storm-rows.ts";
 import { workerRows } from "./worker-rows.ts";
@@ -15,6 +16,7 @@ export const rows: readonly Row[] = [
   ...actorRows,
   ...rootRows,
   ...freezeRows,
+  ...planeRows,
   ...clientRows,
   ...machineRows,
   ...stormRows,
