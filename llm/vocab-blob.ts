@@ -66,7 +66,7 @@ export function encodeVocab(vocab: Vocab): Uint8Array {
 
 /** Throws VocabError "vocab_corrupt" when the bytes are no such blob. */
 export function decodeVocab(blob: Uint8Array): Vocab {
-  const aligned = blob.byteOffset % 4 === 0 ? blob : blob.slice();
+  const aligned = blob.byteOffset % 4 === 0 ? blob : Uint8Array.from(blob);
   const header = readHeader(aligned);
   const [bytes, ends, attrs, scores, merges] = readSections(aligned, header);
   const table = new TokenTable(bytes!, new Uint32Array(...arrayOf(ends!)));

@@ -32,9 +32,12 @@ export function isRank(dp_rank: number): boolean {
   return Number.isInteger(dp_rank) && dp_rank >= 0 && dp_rank < 0x8000_0000;
 }
 
-/** A frame's bytes lie anywhere; words do not, so they are copied when they must be. */
+/**
+ * A frame's bytes lie anywhere; words do not, so they are copied when they must be. (`slice` would
+ * not copy where some library hands out a Buffer.)
+ */
 export function checkedHashes(bytes: Uint8Array): HashPairs | undefined {
   if (!(bytes instanceof Uint8Array) || bytes.length % HASH_BYTES !== 0) return undefined;
-  const whole = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  const whole = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes);
   return new Uint32Array(whole.buffer, whole.byteOffset, whole.length / 4);
 }

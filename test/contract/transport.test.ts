@@ -217,6 +217,16 @@ for (const [name, make] of Object.entries(worlds)) {
       stop();
     });
 
+    test("a frame that arrives is no Buffer, so that a slice of it is a copy", async () => {
+      const { world, near, far, stop } = await pair(make);
+      near.link.send(frameOf(500, 3));
+      await until(world, () => far.frames.length === 1);
+      const [frame] = far.frames;
+      expect(Buffer.isBuffer(frame)).toBe(false);
+      expect(frame?.slice(4).byteOffset).toBe(0);
+      stop();
+    });
+
     test("the caller may reuse its bytes as soon as send returned", async () => {
       const { world, near, far, stop } = await pair(make);
       const mine = frameOf(500_000, 3);

@@ -2,7 +2,7 @@
 import { type Cluster, pidsOf, startCluster, tree, until } from "../../support/cluster.ts";
 import { Flock, type FlockPlan } from "./flock.ts";
 import { bodyOf, engineArgs } from "./references.ts";
-import type { Figures, RowResult, World } from "./row.ts";
+import { type Figures, hasPassed, type RowResult, type World } from "./row.ts";
 import { tally } from "./tally.ts";
 
 export type Running = {
@@ -29,6 +29,9 @@ export type Scenario = {
   /** The cluster is gone by design. */
   readonly gone?: boolean;
 };
+
+/** Of the cluster's own words, when a row has not passed. */
+const log_lines = 40;
 
 export const standardPlan: Omit<FlockPlan, "url"> = {
   requests: 40,
@@ -75,7 +78,10 @@ export async function underFault(world: World, scenario: Scenario): Promise<RowR
   if (scenario.gone !== true) problems.push(...(await leftWell(running)));
   // Of a real model this is no promise, but what it says of how an answer went on.
   const same: Figures = world.engine === "llama" ? { same_bytes: result.same } : {};
-  return { ...result, figures: { ...figures, ...same }, problems };
+  const row: RowResult = { ...result, figures: { ...figures, ...same }, problems };
+  if (!hasPassed(row))
+    for (const line of cluster.log().split("\n").slice(-log_lines)) world.say(line);
+  return row;
 }
 
 /** What has no owner counts as an orphan when it still has none after this. */
