@@ -213,17 +213,7 @@ for (const [name, make] of Object.entries(worlds)) {
       });
       expect(equal(near.frames[0], frameOf(9, 1))).toBe(true);
       // No Buffers, whose `slice` is no copy.
-      for (const { constructor } of far.frames) expect(constructor).toBe(Uint8Array);
-      stop();
-    });
-
-    test("a frame that arrives is no Buffer, so that a slice of it is a copy", async () => {
-      const { world, near, far, stop } = await pair(make);
-      near.link.send(frameOf(500, 3));
-      await until(world, () => far.frames.length === 1);
-      const [frame] = far.frames;
-      expect(Buffer.isBuffer(frame)).toBe(false);
-      expect(frame?.slice(4).byteOffset).toBe(0);
+      for (const frame of far.frames) expect(Buffer.isBuffer(frame)).toBe(false);
       stop();
     });
 
