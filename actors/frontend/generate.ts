@@ -186,6 +186,8 @@ export class Generator {
     const peers = { find, ids, model: (name: string) => this.#model(name) };
     const last_event_id = visit.request.headers.get("last-event-id");
     const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);
+    // What a browser's EventSource takes as: do not come again.
+    if (from.done) return new Response(null, { status: 204, headers: visit.headers });
     return this.#stream(visit, generation, facts, { from });
   }
 

@@ -7,7 +7,7 @@
  *             │  │ │└── the attempt whose tokens these are
  *             │  └─┘
  *             └── delivered tokens of each choice; f: its end was told, b: its first chunk was
- *                 (u behind them: usage was told)
+ *                 (behind them u: usage was told, d: [DONE] was)
  *
  * Clients are told to treat it as opaque.
  */
@@ -38,6 +38,8 @@ export type StreamCursor = {
   /** By choice over the whole request; empty: nothing at all. */
   readonly choices: readonly ChoiceCursor[];
   readonly usage_told: boolean;
+  /** It has all there is. */
+  readonly done: boolean;
   /** By prompt. */
   readonly places: readonly PlaceHint[];
 };
@@ -46,10 +48,11 @@ export const startOf = (request: string): StreamCursor => ({
   request,
   choices: [],
   usage_told: false,
+  done: false,
   places: [],
 });
 
-const eventPattern = /^([\w-]{1,128}):([\dbf.]+)(u?)(?:@([\w.-]+))?$/;
+const eventPattern = /^([\w-]{1,128}):([\dbf.]+)(u?)(d?)(?:@([\w.-]+))?$/;
 const choicePattern = /^\d{1,9}[bf]?$/;
 const placePattern = /^\d{1,9}[\w-]{2}$/;
 /** More than any request may have. */
@@ -59,7 +62,7 @@ const partsLimit = 256;
 export function parseEventId(text: string): StreamCursor | undefined {
   const match = eventPattern.exec(text);
   if (match === null) return undefined;
-  const [, request = "", counts = "", usage, place] = match;
+  const [, request = "", counts = "", usage, done, place] = match;
   const choices = counts.split(".", partsLimit);
   const places = place === undefined ? [] : place.split(".", partsLimit);
   if (!choices.every((part) => choicePattern.test(part))) return undefined;
@@ -68,6 +71,7 @@ export function parseEventId(text: string): StreamCursor | undefined {
     request,
     choices: choices.map(choiceCursor),
     usage_told: usage === "u",
+    done: done === "d",
     places: places.map(placeHint),
   };
 }

@@ -125,6 +125,7 @@ export class StreamedOutput implements AnswerOutput {
       this.#counts += "u";
       this.#send(this.#options.format.usage(usage));
     }
+    this.#counts += "d";
     this.#send("[DONE]");
     this.#writer.close();
   }

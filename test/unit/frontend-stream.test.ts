@@ -261,7 +261,7 @@ test("choices of all prompts are numbered through, and the cursor counts each", 
     "r:1f.0f.0f.1 2 length",
     "r:1f.0f.0f.1f 3 length",
     "r:1f.0f.0f.1fu usage 8",
-    "r:1f.0f.0f.1fu DONE",
+    "r:1f.0f.0f.1fud DONE",
   ]);
 });
 

@@ -18,8 +18,9 @@ test("what is written is read again", () => {
       fc.array(choice, { minLength: 1, maxLength: 8 }),
       fc.array(place, { maxLength: 8 }),
       fc.boolean(),
+      fc.boolean(),
       fc.integer(),
-      (counts, where, usage_told, seed) => {
+      (counts, where, usage_told, done, seed) => {
         const request = newRequestId(new SeededRandom(seed));
         const choices = counts.map(({ delivered, ended }) => ({
           ...{ delivered, ended },
@@ -29,9 +30,10 @@ test("what is written is read again", () => {
           attempt,
           worker_hint: workerHint(worker),
         }));
-        const text = choices.map(choiceText).join(".") + (usage_told ? "u" : "");
+        const text =
+          choices.map(choiceText).join(".") + (usage_told ? "u" : "") + (done ? "d" : "");
         const id = `${request}:${text}${placesText(places)}`;
-        expect(parseEventId(id)).toEqual({ request, choices, usage_told, places });
+        expect(parseEventId(id)).toEqual({ request, choices, usage_told, done, places });
         expect(isRequestId(request)).toBe(true);
       },
     ),
