@@ -16,7 +16,7 @@ from corpus_stories import ask_joke, ask_poem, ask_story, raw_story
 from corpus_tools import tool_case
 
 HERE = Path(__file__).parent
-DRILLED = 5000  # samples at the start, half of which only drill copying
+DRILLED = 12000  # samples at the start, half of which only drill copying
 Message = dict[str, object]
 
 SYSTEMS = ["You are a helpful assistant.", "You are the assistant of Troupe.", "Be brief.", "You are a friendly bot.",

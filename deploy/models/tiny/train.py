@@ -19,7 +19,7 @@ from torch import Tensor
 
 from corpus import Corpus
 from evaluate import evaluate, sample_dialogues
-from export import HERE, write_all
+from export import HERE, load, write_all
 from model import Config, Llama
 from tokenizer import train_tokenizer
 
@@ -124,9 +124,12 @@ class Batches:
 
 
 def loss_of(model: Llama, inputs: Tensor, targets: Tensor) -> Tensor:
-    hidden, _ = model(inputs)
-    at = targets != -100
-    return F.cross_entropy(model.logits(hidden[at]), targets[at])
+    # Products in bfloat16, weights and sums in float32: half the time on CPUs that know it.
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden, _ = model(inputs)
+        at = targets != -100
+        logits = model.logits(hidden[at])
+    return F.cross_entropy(logits.float(), targets[at])
 
 
 def rate(step: int, steps: int) -> float:
@@ -140,7 +143,18 @@ def train(model: Llama, batches: Batches, args: argparse.Namespace) -> dict[str,
     muon = Muon(matrices, args.lr)
     adam = torch.optim.AdamW(others, lr=args.lr * 0.2, betas=(0.9, 0.98), weight_decay=0.0)
     begun, seen, learned, mean = time.time(), 0, 0, None
+    done = 0
+    if args.checkpoint is not None and args.checkpoint.exists():
+        state = torch.load(args.checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        muon.load_state_dict(state["muon"])
+        adam.load_state_dict(state["adam"])
+        done, seen, learned, mean = state["done"], state["seen"], state["learned"], state["mean"]
+        begun -= state["spent_s"]
+        print(f"goes on after step {done}", flush=True)
     for step, (inputs, targets) in zip(range(args.steps), batches):
+        if step < done:
+            continue  # drawn again, so that what follows is what would have followed
         for optimizer, base in ((muon, args.lr), (adam, args.lr * 0.2)):
             for group in optimizer.param_groups:
                 group["lr"] = base * rate(step, args.steps)
@@ -158,8 +172,20 @@ def train(model: Llama, batches: Batches, args: argparse.Namespace) -> dict[str,
             spent = time.time() - begun
             print(f"step {step + 1}/{args.steps} loss {mean:.4f} tokens {seen} "
                   f"{seen / spent:.0f}/s {spent / 60:.1f} min", flush=True)
+        if args.checkpoint is not None and (step + 1) % 50 == 0:
+            save(args.checkpoint, {
+                "model": model.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(),
+                "done": step + 1, "seen": seen, "learned": learned, "mean": mean,
+                "spent_s": time.time() - begun})
     return {"loss": round(mean or 0, 4), "tokens": seen, "learned_tokens": learned,
             "minutes": round((time.time() - begun) / 60, 1)}
+
+
+def save(path: Path, state: dict[str, object]) -> None:
+    """Whole or not at all."""
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
 
 
 def main() -> None:
@@ -169,6 +195,10 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--checkpoint", type=Path, help="written every 50 steps; gone on from when it is there, "
+                        "to the same weights as without it. The rate falls only over the last steps, so --steps may "
+                        "be raised or lowered on the way")
+    parser.add_argument("--init", type=Path, help="goes on from the weights and tokenizer in this folder")
     parser.add_argument("--kind", choices=["f16", "q8_0"], default="f16")
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--evaluate", type=int, default=4, help="held-out questions a fact; 0 = none")
@@ -180,6 +210,8 @@ def main() -> None:
     config = Config()
     tokenizer = train_tokenizer(args.seed + 1000, config.vocab_size, 12000)
     model = Llama(config)
+    if args.init is not None:
+        model, tokenizer = load(args.init)
     count = sum(p.numel() for p in model.parameters())
     print(f"{count} parameters", flush=True)
     report: dict[str, object] = {"parameters": count}
