@@ -5,7 +5,9 @@
 import { expect, test } from "bun:test";
 import type { RouterMode } from "../../actors/router/router.ts";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
+import type { WorkerMessage } from "../../proto/index.ts";
 import { pickIndex, type SeededRandom } from "../../runtime/random.ts";
+import type { Ref } from "../../runtime/ref.ts";
 import { Simulation } from "../../runtime/simulation.ts";
 import {
   AnswerCluster,
@@ -21,7 +23,13 @@ type Client = {
   readonly abandoned: boolean;
 };
 
-type Faults = { readonly kills: boolean; readonly cuts: boolean; readonly full: boolean };
+type Faults = {
+  readonly kills: boolean;
+  readonly cuts: boolean;
+  readonly full: boolean;
+  /** Every worker in turn is drained and then ended. */
+  readonly rolling?: boolean;
+};
 
 const modes: readonly RouterMode[] = [
   "kv",
@@ -99,14 +107,36 @@ async function runSeed(seed: number, faults: Faults, tally: Tally): Promise<void
       clock.after(random.unit() * 150, () => cluster.cut(worker, half_open));
     }
   }
-  await simulation.run(faults.cuts ? 9_000 : 3_000);
+  if (faults.rolling === true) roll(cluster, workers, random);
+  await simulation.run(faults.cuts || faults.rolling === true ? 9_000 : 3_000);
   for (const client of clients) {
-    checkClient(client, killed || faults.cuts, faults);
+    checkClient(client, killed || faults.cuts || faults.rolling === true, faults);
     const outcome = client.sink.failures[0]?.code ?? "done";
     tally.set(outcome, (tally.get(outcome) ?? 0) + 1);
   }
   checkNothingLeft(cluster);
   await cluster.close();
+}
+
+/** One after the other, each with a budget that may be too short for all that it has. */
+function roll(cluster: AnswerCluster, workers: number, random: SeededRandom): void {
+  const { clock } = cluster.simulation;
+  for (let i = 0; i < workers; i++) {
+    const worker = `w${i}`;
+    const budget_ms = 5 + random.unit() * 300;
+    clock.after(20 + 700 * i + random.unit() * 60, () => {
+      const node = cluster.workers.get(worker);
+      if (node === undefined) return;
+      const end = () => void cluster.kill(worker);
+      cluster.front.system
+        .ask(
+          node.actor as Ref<WorkerMessage>,
+          { kind: "drain", budget_ms },
+          { deadline_ms: budget_ms + 50 },
+        )
+        .then(end, end);
+    });
+  }
 }
 
 function checkClient({ request, sink, abandoned }: Client, killed: boolean, faults: Faults): void {
@@ -181,6 +211,16 @@ test("a worker dies at any moment, over seeds", async () => {
 
 test("connections break while both ends live, over seeds", async () => {
   const tally = await runSeeds(3_000, 40, { kills: false, full: false, cuts: true });
+  expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done"]);
+}, 60_000);
+
+test("every worker in turn is drained and ended, over seeds", async () => {
+  const tally = await runSeeds(4_000, 60, {
+    kills: false,
+    full: false,
+    cuts: false,
+    rolling: true,
+  });
   expect([...tally.keys()].sort()).toEqual(["cancelled", "deadline", "done"]);
 }, 60_000);
 
