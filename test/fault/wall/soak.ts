@@ -3,7 +3,7 @@
  * each long-lived process holds in memory and in open descriptors.
  */
 import { readdirSync } from "node:fs";
-import { alive, descendants, pidsOf, residentMb } from "../../support/cluster.ts";
+import { alive, type Cluster, pidsOf, residentMb, tree } from "../../support/cluster.ts";
 import type { Row } from "./row.ts";
 import { type Running, underFault } from "./scenario.ts";
 
@@ -12,6 +12,9 @@ const tokens = 16;
 const kill_every_ms = 10_000;
 const sample_every_ms = 2_000;
 const slope_max_mb_per_min = 1;
+const descriptors_more_max = 50;
+/** Below this a line says nothing: heaps go up and down by megabytes. */
+const judged_s = 240;
 
 type Sample = { readonly at_s: number; readonly resident_mb: number; readonly descriptors: number };
 
@@ -28,25 +31,25 @@ export const soakRow: Row = {
       speedup: 10,
       flock: { requests: total, concurrency: 512, per_s: rate_per_s, tokens },
       fault: async (running) => {
-        const samples = await watch(running, world.minutes * 60_000);
-        const figures: Record<string, number> = {};
-        for (const [name, list] of samples) {
-          // The first third is warm-up: caches fill, code is compiled.
-          const late = list.slice(Math.floor(list.length / 3));
-          const first = late[0];
-          const last = late.at(-1);
-          if (first === undefined || last === undefined || last.at_s - first.at_s < 20) continue;
-          const slope = 60 * slopeOf(late.map(({ at_s, resident_mb }) => [at_s, resident_mb]));
-          figures[`${name}_mb`] = last.resident_mb;
-          figures[`${name}_mb_per_min`] = Math.round(100 * slope) / 100;
-          figures[`${name}_descriptors`] = last.descriptors;
-          figures[`${name}_descriptors_more`] = last.descriptors - first.descriptors;
-          const long = last.at_s - first.at_s >= 240;
-          if (long && slope > slope_max_mb_per_min) {
+        const lines = linesOf(await watch(running, world.minutes * 60_000));
+        for (const { name, watched_s, resident_mb, slope, descriptors, more } of lines) {
+          world.say(
+            `${name.padEnd(20)} ${Math.round(watched_s)} s, ${Math.round(resident_mb)} MB, ` +
+              `${slope.toFixed(2)} MB/min, ${descriptors} descriptors (${more} more)`,
+          );
+          if (watched_s < judged_s) continue;
+          if (slope > slope_max_mb_per_min) {
             problems.push(`${name} grows by ${slope.toFixed(2)} MB a minute`);
           }
+          if (more > descriptors_more_max) problems.push(`${name} has ${more} more descriptors`);
         }
-        return figures;
+        const long = lines.filter(({ watched_s }) => watched_s >= judged_s);
+        return {
+          processes: long.length,
+          resident_mb_max: Math.max(0, ...long.map(({ resident_mb }) => resident_mb)),
+          slope_max_mb_per_min: Math.max(0, ...long.map(({ slope }) => slope)).toFixed(2),
+          descriptors_more_max: Math.max(0, ...long.map(({ more }) => more)),
+        };
       },
       after: async () => problems,
     });
@@ -60,8 +63,7 @@ async function watch({ cluster, flock, world }: Running, for_ms: number) {
   let kills = 0;
   while (performance.now() - began_ms < for_ms && !flock.stopping) {
     const at_s = (performance.now() - began_ms) / 1000;
-    for (const pid of [cluster.pid, ...descendants(cluster.pid)].filter(alive)) {
-      const name = `${pid === cluster.pid ? "root" : "pid"}_${pid}`;
+    for (const { name, pid } of await processesOf(cluster)) {
       const list = samples.get(name) ?? [];
       samples.set(name, list);
       try {
@@ -82,6 +84,26 @@ async function watch({ cluster, flock, world }: Running, for_ms: number) {
     await Bun.sleep(sample_every_ms);
   }
   return samples;
+}
+
+async function processesOf(cluster: Cluster) {
+  const nodes = (await tree(cluster)).filter(({ kind, pid }) => kind === "process" && alive(pid));
+  const named = nodes.map(({ path, pid }) => ({ name: `${path.split("/").at(-2)} ${pid}`, pid }));
+  return [{ name: "root", pid: cluster.pid }, ...named];
+}
+
+/** What each process's samples say once it is warm: caches are full then, code is compiled. */
+function linesOf(samples: ReadonlyMap<string, readonly Sample[]>) {
+  return [...samples].flatMap(([name, list]) => {
+    const late = list.slice(Math.floor(list.length / 3));
+    const first = late[0];
+    const last = late.at(-1);
+    if (first === undefined || last === undefined || last === first) return [];
+    const slope = 60 * slopeOf(late.map(({ at_s, resident_mb }) => [at_s, resident_mb]));
+    const { resident_mb, descriptors } = last;
+    const more = descriptors - first.descriptors;
+    return [{ name, watched_s: last.at_s - first.at_s, resident_mb, slope, descriptors, more }];
+  });
 }
 
 /** Least squares. */
