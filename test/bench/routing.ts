@@ -96,6 +96,8 @@ async function live(
 
 const prefixes = 6;
 const warm_requests = 5;
+/** A short question about a long text. */
+const own_tokens = 8;
 
 /** Each prefix is new to both workers, and then asked for again with other endings. */
 async function llama(report: Report): Promise<void> {
@@ -108,7 +110,7 @@ async function llama(report: Report): Promise<void> {
   const client = new HttpClient(cluster.url);
   await client.open();
   const ask = async (prefix: number, own: number) => {
-    const prompt = [...promptTokens(700, prefix), ...promptTokens(20, own)];
+    const prompt = [...promptTokens(700, prefix), ...promptTokens(own_tokens, own)];
     const body = { model, prompt, max_tokens: 4, ignore_eos: true };
     const answer = await client.post("/v1/completions", body);
     if (answer.error !== "") throw new Error(answer.error);
