@@ -32,7 +32,7 @@ type Env = Record<string, string>;
 async function natsAnswers(url: string, env: Env = {}): Promise<string> {
   const bus = natsBus({ url, client_name: "test", env });
   try {
-    await bus.ready(1_500);
+    await bus.ready(3_000);
     bus.answer("echo", (bytes) => bytes);
     return Buffer.from(await bus.ask("echo", Buffer.from("hello"), 1_000)).toString();
   } catch (error) {
@@ -45,7 +45,7 @@ async function natsAnswers(url: string, env: Env = {}): Promise<string> {
 async function redisAnswers(url: string, env: Env = {}): Promise<string> {
   const redis = redisClient({ url, client_name: "test", env });
   try {
-    await redis.ready(1_500);
+    await redis.ready(3_000);
     return `${await redis.call("PING", [])}`;
   } catch (error) {
     return (error as Error).message;
@@ -61,7 +61,7 @@ describe.skipIf(!hasNats)("NATS", () => {
     const env = { NATS_AUTH_USERNAME: "u", NATS_AUTH_PASSWORD: "p@ss" };
     expect(await natsAnswers(`nats://127.0.0.1:${port}`, env)).toBe("hello");
     expect(await natsAnswers(`nats://u:wrong@127.0.0.1:${port}`)).toMatch(/authorization/i);
-  }, 20_000);
+  }, 40_000);
 
   test("a bearer's secret", async () => {
     const { port } = await natsServer(["--auth", "secret"]);
@@ -69,7 +69,7 @@ describe.skipIf(!hasNats)("NATS", () => {
     const env = { NATS_AUTH_TOKEN: "secret" };
     expect(await natsAnswers(`nats://127.0.0.1:${port}`, env)).toBe("hello");
     expect(await natsAnswers(`nats://127.0.0.1:${port}`)).toMatch(/authorization/i);
-  }, 20_000);
+  }, 40_000);
 
   test("TLS, and no connection to whom the certificate does not name", async () => {
     const { cert, key } = certificate();
@@ -78,7 +78,7 @@ describe.skipIf(!hasNats)("NATS", () => {
     expect(await natsAnswers(`tls://127.0.0.1:${port}`)).not.toBe("hello");
     const plain = await natsServer();
     expect(await natsAnswers(`tls://127.0.0.1:${plain.port}?ca=${cert}`)).toMatch(/tls/i);
-  }, 20_000);
+  }, 40_000);
 });
 
 describe.skipIf(!hasRedis)("Redis", () => {
@@ -90,7 +90,7 @@ describe.skipIf(!hasRedis)("Redis", () => {
     expect(await redisAnswers(`redis://127.0.0.1:${port}`, env)).toBe("PONG");
     expect(await redisAnswers(`redis://:wrong@127.0.0.1:${port}`)).toMatch(/WRONGPASS|NOAUTH/);
     expect(await redisAnswers(`redis://127.0.0.1:${port}`)).toMatch(/NOAUTH/);
-  }, 20_000);
+  }, 40_000);
 
   test("TLS", async () => {
     const { cert, key } = certificate();
@@ -98,5 +98,5 @@ describe.skipIf(!hasRedis)("Redis", () => {
     const { port } = await redisServer(["--tls-auth-clients", "no", ...files], "127.0.0.1", true);
     expect(await redisAnswers(`rediss://127.0.0.1:${port}?ca=${cert}`)).toBe("PONG");
     expect(await redisAnswers(`rediss://127.0.0.1:${port}`)).not.toBe("PONG");
-  }, 20_000);
+  }, 40_000);
 });
