@@ -154,7 +154,7 @@ describe.skipIf(!can)("several machines", () => {
   }, 60_000);
 });
 
-/** Generations that the workers of this machine have taken; its own root comes first in its tree. */
+/** Generations that the workers of this machine have taken; its own root is first in its tree. */
 async function taken(cluster: Cluster): Promise<number> {
   const machine = (await tree(cluster))[0]?.id.split("/")[0];
   const text = await (await fetch(`${cluster.inspector}/metrics`)).text();
