@@ -49,6 +49,8 @@ export type AnswerState = {
   router_retries: number;
   /** Starts of workers that this answer must not go to again. */
   excluded: string[];
+  /** One of them is there because it did not answer, which may be over. */
+  silence: boolean;
   /** Another place is being looked for, while its worker still makes it. */
   moving: boolean;
   /** Why it is not on its first worker any more. */
@@ -79,6 +81,7 @@ export function newAnswer(
     migrations: 0,
     router_retries: 0,
     excluded: [],
+    silence: false,
     moving: false,
     cause: undefined,
     plan: undefined,

@@ -143,7 +143,13 @@ const passing: readonly string[] = ["no_worker", "overloaded", "rate_limited"];
 function onRouteRefused(state: AnswerState, refusal: AnswerFailure): readonly AnswerEffect[] {
   if (state.moving) return stay(state);
   if (state.phase !== "routing") return [];
-  if (!hasBegun(state)) return fail(state, refusal, "failed");
+  if (!hasBegun(state)) {
+    if (!state.silence) return fail(state, refusal, "failed");
+    // Nobody else is there: the one that was out of reach may be within it again.
+    state.silence = false;
+    state.excluded = [];
+    return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
+  }
   state.router_retries += refusal.code === "no_worker" ? NO_WORKER_RETRIES : 1;
   const patient = state.router_retries <= state.limits.router_retries;
   if (!patient || !passing.includes(refusal.code)) {
@@ -251,6 +257,7 @@ function onWorkerLost(state: AnswerState, avoid: boolean, detail: string): reado
   if (state.phase === "routing") return [];
   if (state.phase === "settling") return done(state);
   const lost = failure("worker_lost", `the worker of this answer was lost: ${detail}`);
+  state.silence ||= avoid;
   return migrate(state, "lost", avoid, lost);
 }
 

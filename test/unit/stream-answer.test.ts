@@ -131,6 +131,23 @@ test("a worker that is silent, refuses or loses tokens is left out of the next p
   }
 });
 
+test("the only worker was silent: it is tried once more before its client is refused", () => {
+  const state = answer();
+  advance(state, { kind: "begin" });
+  advance(state, { kind: "planned", attempt: 1, plan: planOf("w0") });
+  advance(state, { kind: "worker_lost", attempt: 1, how: "silent", detail: "no answer" });
+  const refused = {
+    kind: "route_refused",
+    attempt: 2,
+    code: "overloaded",
+    message: "none",
+  } as const;
+  expect(kinds(advance(state, refused))).toEqual(["ask_router_later"]);
+  const again = advance(state, { kind: "route_again", attempt: 2 });
+  expect(again).toMatchObject([{ kind: "ask_router", route: { exclude: [] } }]);
+  expect(kinds(advance(state, refused)).at(-1)).toBe("failed");
+});
+
 test("after three workers the client is told, and told why", () => {
   const state = liveAnswer();
   advance(state, { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });

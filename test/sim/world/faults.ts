@@ -20,12 +20,16 @@ export type WorldFault = {
 
 export type FaultKind =
   | "kill"
+  /** SIGTERM: it drains. */
+  | "term"
   | "freeze"
   /** The next thing sent to the peer breaks the connection. */
   | "cut"
   | "corrupt"
   | "partition"
   | "slow_net"
+  /** Batches of tokens are lost, repeated, late and swapped on their way into a stream actor. */
+  | "bad_post"
   | "crash"
   | "slow_disk"
   | "clock_jump";
@@ -74,6 +78,8 @@ export function drawFault(random: Random, cast: Cast, at_ms: number): WorldFault
 function pickNode(random: Random, cast: Cast, kind: FaultKind): string {
   const { workers, frontends, root } = cast;
   const every = [...workers, ...workers, ...frontends];
+  if (kind === "bad_post") return pick(random, frontends);
+  if (kind === "term") return pick(random, [...workers, ...workers, ...frontends]);
   const rootToo = kind !== "kill" && kind !== "freeze" && kind !== "slow_disk";
   return pick(random, root || rootToo ? ["root", ...every] : every);
 }
@@ -84,6 +90,7 @@ function durationOf(random: Random, kind: FaultKind): number {
     case "partition":
       return random.unit() < 0.5 ? 100 + random.unit() * 900 : 1_000 + random.unit() * 7_000;
     case "slow_net":
+    case "bad_post":
     case "slow_disk":
       return 200 + random.unit() * 3_000;
     default:
@@ -98,6 +105,14 @@ function ends({ node, peer }: WorldFault): readonly (readonly [string, string])[
     [peer, node],
   ];
 }
+
+const badPost: FaultRule[] = (["drop", "duplicate", "reorder", "delay"] as const).map((deed) => ({
+  point: "step.deliver",
+  match: " token_batch",
+  do: deed,
+  chance: 0.05,
+  delay_ms: 30,
+}));
 
 /** Addresses are `unix:/run/NODE-PID.sock`, the root's `unix:/run/root.sock`. */
 const addressOf = (node: string) => (node === "root" ? "/root.sock" : `/${node}-`);
@@ -117,6 +132,9 @@ export class FaultDoer {
     switch (fault.kind) {
       case "kill":
         this.#world.kill(fault.node);
+        return;
+      case "term":
+        this.#world.terminate(fault.node);
         return;
       case "freeze": {
         const process = this.#world.processes.get(fault.node);
@@ -157,6 +175,8 @@ export class FaultDoer {
         });
       case "slow_net":
         return [[node, [{ point: "net.send", do: "delay", delay_ms: 60, chance: 0.5 }]]];
+      case "bad_post":
+        return [[node, badPost]];
       case "slow_disk":
         return [[node, [{ point: "file.read", do: "delay", delay_ms: 1_500 }]]];
       case "crash":

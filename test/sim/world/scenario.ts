@@ -34,11 +34,13 @@ const load_ms = 16_000;
 /** Until answers that were hit are at home again, and who is silent was found out. */
 const recovery_ms: Readonly<Record<FaultKind, number>> = {
   kill: 2_000,
+  term: 8_000,
   freeze: 7_000,
   cut: 2_500,
   corrupt: 2_500,
   partition: 7_000,
   slow_net: 1_500,
+  bad_post: 2_500,
   crash: 2_500,
   slow_disk: 500,
   clock_jump: 500,
@@ -102,11 +104,13 @@ function drawManner(random: Random): Manner {
 const everyKind: readonly FaultKind[] = [
   "kill",
   "kill",
+  "term",
   "freeze",
   "cut",
   "corrupt",
   "partition",
   "slow_net",
+  "bad_post",
   "crash",
   "slow_disk",
   "clock_jump",

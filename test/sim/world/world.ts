@@ -64,6 +64,7 @@ export class World {
   onSystem: (process: SimulatedProcess) => void = () => {};
   readonly #options: WorldOptions;
   readonly #network: MemoryNetwork;
+  readonly #handles = new Map<SimulatedProcess, ChildProcess>();
   #pid = 100;
 
   constructor(simulation: Simulation, options: WorldOptions) {
@@ -119,6 +120,12 @@ export class World {
     return true;
   }
 
+  /** As `kill PID` of somebody at the machine; the root is not asked. */
+  terminate(node: string): void {
+    const process = this.processes.get(node);
+    if (process !== undefined) this.#handles.get(process)?.kill("SIGTERM");
+  }
+
   #newProcess(node: string): SimulatedProcess {
     const process = new SimulatedProcess(this.simulation, this.#network.net(), node, ++this.#pid);
     this.processes.set(node, process);
@@ -144,6 +151,7 @@ export class World {
       if (this.lost === undefined) clock.after(ROOT_RESTART_MS, () => this.startRoot());
     }
     this.injectors.delete(process);
+    this.#handles.delete(process);
     this.http.died(process);
     // A child watches its parent and goes with it, whatever else it does.
     for (const child of [...process.children]) {
@@ -185,7 +193,7 @@ export class World {
         }).catch(failed);
       }),
     );
-    return {
+    const handle: ChildProcess = {
       pid: process.pid,
       stopped: () => process.frozen,
       kill: (signal) => {
@@ -200,6 +208,8 @@ export class World {
         }
       },
     };
+    this.#handles.set(process, handle);
+    return handle;
   }
 
   /** Shares the order of turns, and keeps the system and the injector for whoever looks inside. */
