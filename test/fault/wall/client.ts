@@ -40,7 +40,7 @@ export type Outcome = {
 const resume_for_ms = 15_000;
 const again_ms = 50;
 /** No answer to a request within this: the connection went to a process that is not there. */
-const silent_ms = 10_000;
+const silent_ms = 30_000;
 
 type Progress = { resumed: number; retried: number; began: boolean };
 

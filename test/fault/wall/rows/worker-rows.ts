@@ -58,7 +58,10 @@ export const workerRows: readonly Row[] = [
         args: ["--workers", "2"],
         // Some 25,000 prompt tokens a worker take the simulated engine two seconds at this speed.
         speedup: 0.25,
-        flock: { prompt_words: 700, tokens: 24, requests: 24, concurrency: 24 },
+        flock: {
+          ...{ prompt_words: world.engine === "llama" ? 120 : 700, tokens: 24 },
+          ...{ requests: 24, concurrency: 24 },
+        },
         fault: async (running) => {
           await Bun.sleep(500);
           return killWorker(running);
