@@ -26,7 +26,7 @@ import { Discovery, keys } from "./discovery.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
 import { faultName, rootPaths } from "./paths.ts";
-import { planeSpecs } from "./plane-tree.ts";
+import { planeSpecs, planeStates } from "./plane-tree.ts";
 import { processSlot } from "./process-slot.ts";
 import { rootTree } from "./root-tree.ts";
 import { type ModelSetting, type Settings, SettingsError } from "./settings/settings.ts";
@@ -155,6 +155,7 @@ class RunningRoot implements Root {
       host: this.settings.inspector_host,
       port: this.settings.inspector_port,
       processes: () => this.#inspectors(),
+      planes: planeStates(this.machine.planes?.bus, this.#discovery) ?? (() => []),
       listening: (host: string, inspector_port: number) => {
         this.inspector_host = host;
         this.inspector_port = inspector_port;

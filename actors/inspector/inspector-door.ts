@@ -3,6 +3,7 @@ import type { InspectMessage, ProcessInfo, Tree } from "../../proto/index.ts";
 import { Actor } from "../../runtime/actor.ts";
 import type { HttpServer } from "../../runtime/capabilities.ts";
 import type { Message } from "../../runtime/message.ts";
+import type { PlaneState } from "../../runtime/planes.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { controlActions } from "../../runtime/system.ts";
 import { clusterMetrics } from "./cluster-metrics.ts";
@@ -14,6 +15,8 @@ export type InspectorDoorOptions = {
   readonly port: number;
   /** The inspector actors of all processes that are there now, the root's own first. */
   readonly processes: () => readonly Ref<InspectMessage>[];
+  /** Of several machines: which of the servers that they share answer now. */
+  readonly planes?: () => readonly PlaneState[];
   /** Called once it listens. */
   readonly listening: (host: string, port: number) => void;
 };
@@ -71,6 +74,8 @@ export class InspectorDoor extends Actor<Message> {
         const text = await clusterMetrics(this.ctx.system, this.#options.processes());
         return new Response(text, { headers: { "content-type": prometheusText } });
       }
+      case "/api/planes":
+        return json({ planes: this.#options.planes?.() ?? [] });
       case "/api/orphans":
         return json(orphansOf(await this.#processInfos()));
       default:
@@ -136,7 +141,7 @@ type Place = { readonly node: string; readonly path: string };
 
 const actions = [...controlActions, "drain"] as const;
 
-const usage = `Troupe's inspector: GET /api/tree, /api/processes, /api/orphans, /metrics, \
+const usage = `Troupe's inspector: GET /api/tree, /api/processes, /api/planes, /api/orphans, /metrics, \
 POST /api/actors/ID/{${actions.join(",")}}
 `;
 

@@ -59,6 +59,8 @@ describe.skipIf(!can)("several machines", () => {
     await nats.stop();
     await Bun.sleep(1_000);
     expect(await health(frontend)).toMatchObject({ status: 200, nats: "away", redis: "up" });
+    const inspected = await (await fetch(`${frontend.inspector}/api/planes`)).json();
+    expect(inspected).toMatchObject({ planes: [{ plane: "nats", up: false }, { plane: "redis" }] });
     const metrics = await (await fetch(`${frontend.url}/metrics`)).text();
     expect(metrics).toMatch(/troupe_plane_up\{[^}]*plane="nats"\} 0/);
     await Bun.sleep(2_000);
