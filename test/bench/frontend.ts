@@ -62,7 +62,11 @@ export async function startDoor(): Promise<Door> {
     process.env["TROUPE_BENCH_TOKENIZER"] ?? (await installTokenizer(peerCache(), say));
   const flags =
     engine === "mocker"
-      ? ["--model", tokenizer, "--model-name", "qwen", "--block-size", "64", "--speedup-ratio", "0"]
+      ? [
+          ...["--model", tokenizer, "--model-name", "qwen", "--block-size", "64"],
+          // All in one process, as Dynamo's are.
+          ...["--speedup-ratio", "0", "--workers-per-process", "4"],
+        ]
       : [];
   const cluster = await startCluster(["--engine", engine, "--workers", "4", ...flags, ...more], {
     timeout_ms: 120_000,

@@ -43,6 +43,15 @@ export type DoorFigures = {
 
 export type DoorTarget = { readonly url: string; readonly model: string };
 
+/**
+ * Tokenizers, compilers of the server and its connections all start cold. One at a time is slow on
+ * some servers, and long prompts warm up in few requests.
+ */
+function warmUp({ concurrency, isl }: DoorCase): number {
+  if (isl > 1000) return 2 * concurrency;
+  return concurrency === 1 ? 500 : 5000;
+}
+
 /** One case for `duration_ms` after a warm-up, with prompts never sent before. */
 export function doorPlan(target: DoorTarget, door: DoorCase, duration_ms: number): LoadPlan {
   return {
@@ -55,8 +64,7 @@ export function doorPlan(target: DoorTarget, door: DoorCase, duration_ms: number
     requests: 1_000_000,
     duration_ms,
     timeout_ms: 60_000,
-    // Tokenizers, compilers of the server and its connections all start cold.
-    warm_up: door.isl > 1000 ? 2 * door.concurrency : 500,
+    warm_up: warmUp(door),
     max_connections: door.concurrency,
     seed: drawSeed(),
   };
