@@ -144,7 +144,10 @@ function onRouteRefused(state: AnswerState, refusal: AnswerFailure): readonly An
   if (state.moving) return stay(state);
   if (state.phase !== "routing") return [];
   if (!hasBegun(state)) {
-    if (!state.silence) return fail(state, refusal, "failed");
+    const { cause } = state;
+    // That no other worker is left says less than why the last one failed.
+    const why = cause?.code === "engine_error" ? cause : refusal;
+    if (!state.silence) return fail(state, why, "failed");
     // Nobody else is there: the one that was out of reach may be within it again.
     state.silence = false;
     state.excluded = [];

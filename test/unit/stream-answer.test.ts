@@ -267,6 +267,16 @@ test("an engine that fails everywhere names itself, a worker's deadline is a dea
   });
 });
 
+test("an engine that fails where there is no other names itself too", () => {
+  const state = liveAnswer();
+  advance(state, ended(0, { reason: "error", error: "decode failed" }));
+  const message = "every worker has refused this request";
+  const refused = { kind: "route_refused" as const, attempt: 2, code: "overloaded", message };
+  expect(advance(state, refused).at(-1)).toMatchObject({
+    failure: { code: "engine_error", message: "decode failed" },
+  });
+});
+
 const anyAttempt = fc.integer({ min: 1, max: 3 });
 const anyInput: fc.Arbitrary<AnswerInput> = fc.oneof(
   fc.record({
