@@ -9,8 +9,8 @@ import { HttpClient } from "./http-client.ts";
 import { firstModel } from "./start.ts";
 import { quantile, rounded } from "./statistics.ts";
 
-/** Until the compilers of three processes have settled; a cluster serves for longer than that. */
-const warm_up = 4000;
+/** Until the compilers of three processes have settled, which takes some seconds. */
+const warm_up = 15_000;
 const requests = 4000;
 const output_tokens = 10;
 
