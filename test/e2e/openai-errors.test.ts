@@ -314,7 +314,8 @@ test("drain: what is live when the budget is over ends with an error, not in sil
   expect(drained).toEqual({ kind: "drained", finished: 0, unfinished: 1 });
   const last = parseEvents(await stream.text()).at(-1);
   expect(JSON.parse(last?.data ?? "")).toMatchObject({ error: { code: "draining" } });
-  expect(answers.last.commands.map((command) => command.kind)).toEqual(["abandon"]);
+  // Left, not abandoned: its worker keeps it for whoever takes it up.
+  expect(answers.last.commands.map((command) => command.kind)).toEqual(["leave"]);
 });
 
 test("/metrics counts by endpoint, type, status and error", async () => {
