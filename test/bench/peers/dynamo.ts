@@ -8,7 +8,7 @@ export type Dynamo = {
   readonly url: string;
   readonly model: string;
   readonly frontend_pid: number;
-  readonly mocker_pid: number;
+  readonly mocker_pids: readonly number[];
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -21,8 +21,11 @@ export async function startDynamo(options: {
   readonly router_mode: "kv" | "round-robin";
   /** Dynamo takes 0 for real time; this large a number is no delay. */
   readonly speedup_ratio?: number;
+  /** In each of its processes. */
   readonly workers?: number;
+  readonly mocker_processes?: number;
   readonly mocker_flags?: readonly string[];
+  readonly frontend_flags?: readonly string[];
 }): Promise<Dynamo> {
   const folder = mkdtempSync(join(tmpdir(), "dynamo-"));
   const log_file = join(folder, "log");
@@ -36,31 +39,33 @@ export async function startDynamo(options: {
   const port = await freePort();
   const block_size = "64";
   const { python, tokenizer, workers = 4, speedup_ratio = 1_000_000 } = options;
-  const mocker = startPeer(
-    [
-      ...[python, "-m", "dynamo.mocker", "--model-path", tokenizer, "--model-name", model],
-      ...["--num-workers", String(workers), "--block-size", block_size],
-      ...["--speedup-ratio", String(speedup_ratio), ...planes, ...(options.mocker_flags ?? [])],
-    ],
-    { env, log_file },
-  );
+  const mocker = () =>
+    startPeer(
+      [
+        ...[python, "-m", "dynamo.mocker", "--model-path", tokenizer, "--model-name", model],
+        ...["--num-workers", String(workers), "--block-size", block_size],
+        ...["--speedup-ratio", String(speedup_ratio), ...planes, ...(options.mocker_flags ?? [])],
+      ],
+      { env, log_file },
+    );
+  const mockers = Array.from({ length: options.mocker_processes ?? 1 }, mocker);
   const frontend = startPeer(
     [
       ...[python, "-m", "dynamo.frontend", "--http-host", "127.0.0.1", "--http-port", String(port)],
       ...["--router-mode", options.router_mode, "--kv-cache-block-size", block_size, ...planes],
+      ...(options.frontend_flags ?? []),
     ],
     { env, log_file },
   );
   const url = `http://127.0.0.1:${port}`;
-  await untilReady("Dynamo", [mocker, frontend], () => answers(url), ready_ms, log_file);
+  await untilReady("Dynamo", [...mockers, frontend], () => answers(url), ready_ms, log_file);
   return {
     url,
     model,
     frontend_pid: frontend.pid,
-    mocker_pid: mocker.pid,
+    mocker_pids: mockers.map(({ pid }) => pid),
     async [Symbol.asyncDispose]() {
-      await frontend.stop();
-      await mocker.stop();
+      await Promise.all([frontend, ...mockers].map((peer) => peer.stop()));
       rmSync(folder, { recursive: true, force: true });
     },
   };
