@@ -72,5 +72,5 @@ test("a run that never rests is found", async () => {
     { name: "restless" },
   );
   ref.tell({ kind: "again" });
-  expect(simulation.run(10, 500)).rejects.toThrow("seed 1: still busy after 500 turns");
+  await expect(simulation.run(10, 500)).rejects.toThrow("seed 1: still busy after 500 turns");
 });

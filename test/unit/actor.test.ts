@@ -160,7 +160,7 @@ test("messages wait for an asynchronous init; a failed one rejects spawnReady", 
     },
     terminate: () => void seen.push("never"),
   });
-  expect(system.spawnReady(at_once, { name: "x" })).rejects.toThrow("crash: Error: none");
+  await expect(system.spawnReady(at_once, { name: "x" })).rejects.toThrow("crash: Error: none");
   await system.idle();
   expect(seen).not.toContain("never");
 });
