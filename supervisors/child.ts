@@ -98,19 +98,18 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
 
 /** New work goes elsewhere from here on, and what is long moves there too. */
 async function drainWorkers(boot: WorkerBoot, system: ActorSystem): Promise<void> {
-  const budget_ms = boot.drain_timeout_ms;
-  const drains = boot.workers.map((worker) => {
-    const ref = system.lookup(`${workerPaths.top}/${worker}`) as Ref<Drain> | undefined;
-    const options = { deadline_ms: budget_ms + drain_answer_ms };
-    return ref && system.ask(ref, { kind: "drain", budget_ms }, options);
-  });
-  await Promise.allSettled(drains);
+  const paths = boot.workers.map((worker) => `${workerPaths.top}/${worker}`);
+  await Promise.all(paths.map((path) => drain(system, path, boot.drain_timeout_ms)));
 }
 
 /** New requests are refused from here on; streams end, or are told where to go on. */
-async function drainDoor(boot: FrontendBoot, system: ActorSystem): Promise<void> {
-  const budget_ms = boot.drain_timeout_ms;
-  const ref = system.lookup(frontendPaths.main) as Ref<Drain> | undefined;
+function drainDoor(boot: FrontendBoot, system: ActorSystem): Promise<void> {
+  return drain(system, frontendPaths.main, boot.drain_timeout_ms);
+}
+
+/** Whoever is not there, or does not answer in time, has nothing left that we could wait for. */
+async function drain(system: ActorSystem, path: string, budget_ms: number): Promise<void> {
+  const ref = system.lookup(path) as Ref<Drain> | undefined;
   const options = { deadline_ms: budget_ms + drain_answer_ms };
   await (ref && system.ask(ref, { kind: "drain", budget_ms }, options).catch(() => undefined));
 }

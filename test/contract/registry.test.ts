@@ -4,7 +4,6 @@
  * joins by a line in `worlds`.
  */
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { Actor } from "../../runtime/actor.ts";
 import type { Message } from "../../runtime/message.ts";
 import { realRandom } from "../../runtime/real/random.ts";
 import { redisClient } from "../../runtime/real/redis.ts";
@@ -13,28 +12,11 @@ import type { Ref } from "../../runtime/ref.ts";
 import { Registry } from "../../runtime/registry.ts";
 import { type Held, RegistryClient } from "../../runtime/registry-client.ts";
 import { MemoryTable, type SharedTable } from "../../runtime/registry-table.ts";
-import type { ViewMessage } from "../../runtime/registry-view.ts";
 import { wellKnownRef } from "../../runtime/remote/wire.ts";
 import { supervisor } from "../../runtime/supervisor.ts";
 import { installed, redisServer, stopServers } from "../support/plane-servers.ts";
+import { Follower, Idle } from "../support/registry-actors.ts";
 import { RemoteWorld, type WorldNode } from "../support/remote-world.ts";
-
-class Idle extends Actor<Message> {
-  override receive(): void {}
-}
-
-class Follower extends Actor<ViewMessage> {
-  readonly views: ViewMessage[] = [];
-  override receive(message: ViewMessage): void {
-    this.views.push(message);
-  }
-  get keys(): string[] {
-    return this.views.at(-1)?.entries.map(({ key }) => key) ?? [];
-  }
-  get live(): boolean | undefined {
-    return this.views.at(-1)?.live;
-  }
-}
 
 type World = {
   readonly remote: RemoteWorld;

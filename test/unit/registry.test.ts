@@ -1,28 +1,13 @@
 /** Names with leases: the registry actor and its clients, over nodes, in virtual time. */
 import { describe, expect, test } from "bun:test";
-import { Actor } from "../../runtime/actor.ts";
 import type { Message } from "../../runtime/message.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { Registry } from "../../runtime/registry.ts";
 import { type Held, RegistryClient } from "../../runtime/registry-client.ts";
-import type { ViewMessage } from "../../runtime/registry-view.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import { wellKnownRef } from "../../runtime/remote/wire.ts";
+import { Follower, Idle } from "../support/registry-actors.ts";
 import { RemoteWorld, type WorldNode } from "../support/remote-world.ts";
-
-class Idle extends Actor<Message> {
-  override receive(): void {}
-}
-
-class Follower extends Actor<ViewMessage> {
-  readonly views: ViewMessage[] = [];
-  override receive(message: ViewMessage): void {
-    this.views.push(message);
-  }
-  get keys(): string[] {
-    return this.views.at(-1)?.entries.map(({ key }) => key) ?? [];
-  }
-}
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
