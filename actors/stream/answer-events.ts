@@ -45,6 +45,16 @@ export type AnswerInput =
       readonly how: "ended" | "silent";
       readonly detail: string;
     }
+  /** It says that it has sent more than came, or that nobody reads there. */
+  | { readonly kind: "tokens_missing"; readonly attempt: number; readonly detail: string }
+  /** It sends again what was missing. */
+  | { readonly kind: "fetched"; readonly attempt: number; readonly reader: number }
+  | {
+      readonly kind: "fetch_failed";
+      readonly attempt: number;
+      readonly reader: number;
+      readonly detail: string;
+    }
   | TokenBatch
   /** The worker is being drained. */
   | HandOver
@@ -78,6 +88,13 @@ export type AnswerEffect =
       readonly kind: "attach";
       readonly attempt: number;
       readonly plan: Plan;
+      readonly attach: Omit<Attach, "consumer">;
+    }
+  /** As attach, at the worker where it is: for tokens that did not come. */
+  | {
+      readonly kind: "fetch";
+      readonly attempt: number;
+      readonly reader: number;
       readonly attach: Omit<Attach, "consumer">;
     }
   | { readonly kind: "tell_worker"; readonly message: Credit | Cancel | Detach }

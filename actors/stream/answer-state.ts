@@ -56,6 +56,16 @@ export type AnswerState = {
   /** Why it is not on its first worker any more. */
   cause: AnswerFailure | undefined;
   plan: Plan | undefined;
+  /** What the answer is called at its worker; it is read by `workerRequest`. */
+  made_as: string;
+  /** How often this attempt's tokens were asked for again: each time it reads by another name. */
+  reader: number;
+  /** The worker has not said yet that it sends them again. */
+  fetching: boolean;
+  /** Of those times, how many since a token came that was not here. */
+  fetches: number;
+  /** The current worker has sent something. */
+  heard: boolean;
   readonly choices: readonly Choice[];
   /** Tokens that came from the current worker, how many it may send now, and at most. */
   received: number;
@@ -85,6 +95,11 @@ export function newAnswer(
     moving: false,
     cause: undefined,
     plan: undefined,
+    made_as: "",
+    reader: 0,
+    fetching: false,
+    fetches: 0,
+    heard: false,
     choices: Array.from({ length: request.choices }, (_, choice) => ({
       text: newChoiceText(choice, request, tokenizer),
       tokens: [],
@@ -163,9 +178,14 @@ export function tokensToMake({ choices, request }: AnswerState): number {
   return sum;
 }
 
-/** Each attempt has its own name at its worker, so that late tokens of a lost one are known. */
-export function workerRequest({ request: { request }, attempt }: AnswerState): string {
-  return attempt === 1 ? request : `${request}~${attempt}`;
+/**
+ * Each attempt has its own name at its worker, so that late tokens of a lost one are known; and so
+ * has each time that its tokens are fetched.
+ */
+export function workerRequest(state: AnswerState, reader = state.reader): string {
+  const { attempt, request } = state;
+  const name = attempt === 1 ? request.request : `${request.request}~${attempt}`;
+  return reader === 0 ? name : `${name}+${reader}`;
 }
 
 /** Choices share a window, but many of them would starve in that of one. */

@@ -35,6 +35,7 @@ import {
 } from "./answer-state.ts";
 import { finishText, pushToken } from "./choice-text.ts";
 import { failure } from "./failures.ts";
+import { fetchMissing } from "./fetch.ts";
 import type { AnswerEnd, AnswerFailure, HeldAttempt } from "./stream.ts";
 
 /** Changes `state` and says what to do, in order. */
@@ -62,6 +63,13 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return onGenerateRefused(state, input.code, input.message);
     case "worker_lost":
       return onWorkerLost(state, input.how === "silent", input.detail);
+    case "tokens_missing":
+      return state.fetching || state.phase === "routing" ? [] : onMissing(state, input.detail);
+    case "fetched":
+      if (input.reader === state.reader) state.fetching = false;
+      return [];
+    case "fetch_failed":
+      return input.reader === state.reader ? onBroken(state, input.detail) : [];
     case "token_batch":
       return onBatch(state, input);
     case "hand_over":
@@ -91,9 +99,15 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
 function takeUp(state: AnswerState, held: HeldAttempt): readonly AnswerEffect[] {
   const { request, worker, ref } = held;
   const plan: Plan = { kind: "plan", request: state.request.request, worker, ref };
-  place(state, plan);
-  const alias = workerRequest(state);
-  const attach = { kind: "attach" as const, request, alias, window_tokens: state.granted };
+  place(state, plan, request);
+  const attach = {
+    kind: "attach" as const,
+    request,
+    alias: workerRequest(state),
+    window_tokens: state.granted,
+    from: [],
+    instead_of: "",
+  };
   return [{ kind: "attach", attempt: state.attempt, plan, attach }];
 }
 
@@ -202,7 +216,7 @@ function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
   if (state.moving) return moveTo(state, plan);
   if (state.phase !== "routing") return [];
   const { request } = state;
-  place(state, plan);
+  place(state, plan, workerRequest(state, 0));
   const generate = {
     kind: "generate" as const,
     request: workerRequest(state),
@@ -221,8 +235,13 @@ function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
 }
 
 /** From here on its tokens come from that worker. */
-function place(state: AnswerState, plan: Plan): void {
+function place(state: AnswerState, plan: Plan, made_as: string): void {
   state.phase = "starting";
+  state.made_as = made_as;
+  state.reader = 0;
+  state.fetching = false;
+  state.fetches = 0;
+  state.heard = false;
   state.plan = plan;
   state.received = 0;
   state.granted = windowOf(state);
@@ -332,8 +351,10 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   if (state.phase === "routing" || batch.request !== workerRequest(state)) return [];
   // Tokens may overtake the reply that says they will come.
   if (state.phase === "starting") state.phase = "live";
+  state.fetching = false;
   const effects: AnswerEffect[] = [];
-  const first = state.received === 0 && batch.choices.length > 0;
+  const first = !state.heard && batch.choices.length > 0;
+  if (first) state.heard = true;
   if (first && batch.finished.length < state.choices.length && !state.moving) {
     const { request } = state.request;
     effects.push({ kind: "tell_router", message: { kind: "route_first", request } });
@@ -341,7 +362,7 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   if (first && state.attempt > 1) effects.push({ kind: "wait_steady", attempt: state.attempt });
   for (const part of batch.choices) {
     const broken = takeTokens(state, part, effects);
-    if (broken !== undefined) return [...effects, ...onBroken(state, broken)];
+    if (broken !== undefined) return [...effects, ...onMissing(state, broken)];
   }
   for (const finished of batch.finished) {
     const stop = takeFinished(state, finished, effects);
@@ -371,6 +392,7 @@ function takeTokens(
   if (part.first_index > tokens.length) {
     return `token ${tokens.length} of choice ${part.choice} is missing`;
   }
+  if (part.first_index + part.tokens.length > tokens.length) state.fetches = 0;
   for (let i = tokens.length - part.first_index; i < part.tokens.length; i++) {
     if (choice.ended) return undefined;
     const token = part.tokens[i]!;
@@ -385,6 +407,12 @@ function takeTokens(
     }
   }
   return undefined;
+}
+
+/** The worker has what is missing. */
+function onMissing(state: AnswerState, what: string): readonly AnswerEffect[] {
+  const fetch = fetchMissing(state);
+  return fetch === undefined ? onBroken(state, what) : [fetch];
 }
 
 /** Another worker makes the lost tokens again. */
@@ -405,7 +433,7 @@ function takeFinished(
   if (choice.ended || reason === "stop" || reason === "length") {
     if (!choice.ended && finished.total_tokens !== choice.tokens.length) {
       const missing = `tokens of choice ${finished.choice} after ${choice.tokens.length} are missing`;
-      return [...effects, ...onBroken(state, missing)];
+      return [...effects, ...onMissing(state, missing)];
     }
     choice.settled = true;
     if (!choice.ended) choice.finished = finished;
@@ -470,9 +498,13 @@ function credit(state: AnswerState): readonly AnswerEffect[] {
 
 function cancel(state: AnswerState, reason: string): readonly AnswerEffect[] {
   if (state.plan === undefined) return [];
-  const request = workerRequest(state);
-  const message: Cancel = { kind: "cancel", request, reason, choices: [] };
-  return [{ kind: "tell_worker", message }];
+  // Should the worker not have heard that it is read by another name now, the last one counts.
+  const readers = state.reader === 0 ? [0] : [state.reader, state.reader - 1];
+  return readers.map((reader) => {
+    const request = workerRequest(state, reader);
+    const message: Cancel = { kind: "cancel", request, reason, choices: [] };
+    return { kind: "tell_worker", message };
+  });
 }
 
 function leave(state: AnswerState, outcome: string, output_tokens = 0): readonly AnswerEffect[] {

@@ -25,6 +25,12 @@ export function stagesIn(metrics: Metrics): Stages {
   return { route: stage("route"), dispatch: stage("dispatch"), first_token: stage("first_token") };
 }
 
+/** Tokens were lost on the way, and their worker was asked to send them again. */
+export function countFetch(metrics: Metrics, model: string): void {
+  const help = "Times that tokens lost on the way were fetched from their worker";
+  metrics.counter("troupe_stream_fetches_total", help, { model }).add();
+}
+
 /** Dynamo's name and labels; why they moved is ours. */
 export function countMove(metrics: Metrics, model: string, begun: boolean, why: MoveReason): void {
   const help = "Requests that went from one worker to another";

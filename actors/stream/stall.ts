@@ -1,8 +1,8 @@
 /**
  * When a stream that was promised tokens has been quiet for too long, as numbers. Quiet alone
  * proves nothing: a prompt of somebody else, or a full cache, may hold an answer up. So the worker
- * is asked first, and only one that does not answer, does not know the answer, has lost tokens on
- * the way or whose engine makes no pass any more is given up.
+ * is asked first. What was lost on the way is fetched; one that does not answer, does not know the
+ * answer, or whose engine makes no pass any more is given up.
  */
 export type StallWatch = {
   /** Tokens that have to be computed before the first one is there. */
@@ -71,6 +71,9 @@ export function boundMs(watch: StallWatch): number {
   return Math.max(FLOOR_MS, GAPS * watch.gap_ms, LONGEST_GAPS * watch.longest_ms);
 }
 
+/** `missing`: what it sent did not come, or it has nobody to send it to; it may send it again. */
+export type StallFinding = { readonly what: "missing" | "stuck"; readonly detail: string };
+
 /**
  * What the worker's answer says; undefined: nothing is wrong. `received`: tokens that came from
  * this worker. Tokens overtake no answer, so what it has sent is here or lost.
@@ -80,9 +83,12 @@ export function whyStalled(
   probe: ProbeResult,
   received: number,
   now_ms: number,
-): string | undefined {
-  if (!probe.known) return "it does not know this answer any more";
-  if (probe.sent > received) return `${probe.sent - received} of its tokens were lost on the way`;
+): StallFinding | undefined {
+  if (!probe.known) return { what: "missing", detail: "it does not know this answer any more" };
+  if (probe.sent > received) {
+    const detail = `${probe.sent - received} of its tokens were lost on the way`;
+    return { what: "missing", detail };
+  }
   if (probe.passes !== watch.passes) {
     watch.passes = probe.passes;
     watch.passes_since_ms = now_ms;
@@ -93,5 +99,5 @@ export function whyStalled(
     Math.max(STUCK_FLOOR_MS, boundMs(watch)) +
     (watch.first ? STUCK_PROMPT_TOKEN_MS * watch.prompt_tokens : 0);
   if (stuck_ms < most_ms) return undefined;
-  return `its engine has made no step for ${Math.round(stuck_ms)} ms`;
+  return { what: "stuck", detail: `its engine has made no step for ${Math.round(stuck_ms)} ms` };
 }

@@ -19,7 +19,7 @@ import { isAway, refOf, wireOf } from "../../runtime/remote/node.ts";
 import { advance } from "./answer.ts";
 import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
 import { type AnswerLimits, type AnswerState, newAnswer, workerRequest } from "./answer-state.ts";
-import { countMove, type Stages } from "./stages.ts";
+import { countFetch, countMove, type Stages } from "./stages.ts";
 import {
   allowed,
   boundMs,
@@ -45,7 +45,12 @@ type AskWorker = Extract<AnswerEffect, { kind: "ask_worker" }>;
 /** What a stream hears beside its answer's own events. */
 type Own =
   | { readonly kind: "look"; readonly attempt: number }
-  | { readonly kind: "probed"; readonly attempt: number; readonly result: ProbeResult };
+  | {
+      readonly kind: "probed";
+      readonly attempt: number;
+      readonly reader: number;
+      readonly result: ProbeResult;
+    };
 
 const ROUTER_RETRY_MS = 100;
 const ROUTER_RETRY_PAUSES = 10;
@@ -92,7 +97,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
 
   override receive(input: AnswerInput | Own): void {
     if (input.kind === "look") this.look(input.attempt);
-    else if (input.kind === "probed") this.probed(input.attempt, input.result);
+    else if (input.kind === "probed") this.probed(input);
     else this.take(input);
   }
 
@@ -156,6 +161,9 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       case "attach":
         this.attach(effect);
         break;
+      case "fetch":
+        this.fetch(effect);
+        break;
     }
   }
 
@@ -207,6 +215,28 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     const deadline_ms = Math.min(this.left_ms(), this.deps.accept_ms);
     const reply = this.ctx.ask(worker, { ...attach, consumer: this.wire }, { deadline_ms });
     this.accept(attempt, reply);
+  }
+
+  private fetch({ attempt, reader, attach }: Extract<AnswerEffect, { kind: "fetch" }>): void {
+    const { worker, wire } = this;
+    if (worker === undefined || wire === undefined) return;
+    countFetch(this.ctx.system.metrics, this.state.request.model);
+    const asked_ms = this.ctx.clock.now_ms();
+    this.ctx.ask(worker, { ...attach, consumer: wire }, { deadline_ms: PROBE_MS }).then(
+      (answer) => {
+        const { kind } = answer;
+        if (kind === "accepted") this.learn({ kind: "fetched", attempt, reader });
+        else this.learn({ kind: "fetch_failed", attempt, reader, detail: answer.message });
+      },
+      (error: unknown) => {
+        const detail = error instanceof Error ? error.message : String(error);
+        const code = error instanceof AskError ? error.code : "";
+        if (code === "down") this.learn({ kind: "worker_lost", attempt, how: "ended", detail });
+        // Its link sends it as soon as it can; the next look sees what came of it.
+        else if (this.isNoProof(worker, asked_ms)) this.learn({ kind: "fetched", attempt, reader });
+        else this.learn({ kind: "fetch_failed", attempt, reader, detail });
+      },
+    );
   }
 
   /** Watches the worker from here on; undefined when there is none. */
@@ -283,18 +313,24 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   }
 
   private probe(worker: Ref<WorkerMessage>, attempt: number): void {
+    const { reader } = this.state;
     const request = workerRequest(this.state);
     const asked_ms = this.ctx.clock.now_ms();
     this.ctx.ask(worker, { kind: "probe", request }, { deadline_ms: PROBE_MS }).then(
-      (result) => this.learn({ kind: "probed", attempt, result }),
+      (result) => this.learn({ kind: "probed", attempt, reader, result }),
       (error: unknown) => {
         // Down says more about it than we could.
         if (!(error instanceof AskError) || error.code !== "deadline") return;
-        const late_ms = this.ctx.clock.now_ms() - asked_ms - PROBE_MS;
-        if (late_ms > HELD_UP_MS || this.isAway(worker)) this.learn({ kind: "look", attempt });
+        if (this.isNoProof(worker, asked_ms)) this.learn({ kind: "look", attempt });
         else this.learn({ kind: "worker_lost", attempt, how: "silent", detail: "it is silent" });
       },
     );
+  }
+
+  /** It did not answer in time, but we were held up, or nothing can have come from it. */
+  private isNoProof(worker: Ref<WorkerMessage>, asked_ms: number): boolean {
+    const late_ms = this.ctx.clock.now_ms() - asked_ms - PROBE_MS;
+    return late_ms > HELD_UP_MS || this.isAway(worker);
   }
 
   /** Its link waits for the bus and resumes: nothing is lost, and nobody else is any nearer. */
@@ -302,12 +338,17 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     return isAway(this.ctx.system, worker as Ref);
   }
 
-  private probed(attempt: number, result: ProbeResult): void {
+  private probed({ attempt, reader, result }: Extract<Own, { kind: "probed" }>): void {
     const { state, stall } = this;
     if (attempt !== state.attempt || stall === undefined) return;
     const now_ms = this.ctx.clock.now_ms();
-    const detail = whyStalled(stall, result, state.received, now_ms);
-    if (detail === undefined) this.lookIn(boundMs(stall), now_ms);
+    // Fetched meanwhile: what it says is of the name before.
+    const same = reader === state.reader;
+    const found = same ? whyStalled(stall, result, state.received, now_ms) : undefined;
+    if (found?.what !== "stuck") this.lookIn(boundMs(stall), now_ms);
+    if (found === undefined) return;
+    const { detail } = found;
+    if (found.what === "missing") this.receive({ kind: "tokens_missing", attempt, detail });
     else this.receive({ kind: "worker_lost", attempt, how: "silent", detail });
   }
 

@@ -134,7 +134,7 @@ export class AnswerDesk {
     this.addReader(
       answer,
       consumer,
-      newReadPosition(answer.log, request, generate.window_tokens, false),
+      newReadPosition(answer.log, request, generate.window_tokens, "delivered"),
     );
   }
 
@@ -155,7 +155,8 @@ export class AnswerDesk {
   }
 
   /** One more reader, of an answer that is being made or was. */
-  attach({ request, alias, consumer, window_tokens }: Attach): Accepted | Refused {
+  attach(attach: Attach): Accepted | Refused {
+    const { request, alias, consumer, window_tokens, from, instead_of } = attach;
     const answer = this.live.get(request) ?? this.kept.get(request);
     if (answer === undefined) {
       return refused(alias, "unknown_request", `this worker does not hold ${request} any more`);
@@ -164,12 +165,15 @@ export class AnswerDesk {
       const message = "to read an answer takes a consumer and a name of its own";
       return refused(alias, "bad_request", message);
     }
+    const before = this.live.reader(instead_of);
+    if (before?.answer === answer) this.removeReader(before);
     if (answer.readers.length >= READERS_MAX) {
       const message = `an answer has at most ${READERS_MAX} readers at once`;
       return refused(alias, "rate_limited", message);
     }
     if (this.kept.revive(request)) this.live.add(answer);
-    this.addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, true));
+    const start = from.length === 0 ? "start" : from;
+    this.addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, start));
     return { kind: "accepted", request: alias };
   }
 

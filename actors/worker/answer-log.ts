@@ -11,6 +11,7 @@
  */
 import { tokensOf } from "../../llm/token-bytes.ts";
 import type {
+  ChoiceFrom,
   ChoiceStart,
   ChoiceTokens,
   Finished,
@@ -72,23 +73,35 @@ function choiceLog(start: ChoiceStart): ChoiceLog {
 }
 
 /**
- * `from_start`: it has nothing yet. Otherwise it asked for the answer to be made, and has what was
- * delivered before and the ends that came along.
+ * Where a reader begins. `start`: it has nothing yet. `delivered`: it asked for the answer to be
+ * made, and has what was delivered before and the ends that came along. A list: of each choice that
+ * it still reads the index of its next token.
  */
+export type ReadFrom = "start" | "delivered" | readonly ChoiceFrom[];
+
 export function newReadPosition(
   log: AnswerLog,
   name: string,
   window_tokens: number,
-  from_start: boolean,
+  from: ReadFrom,
 ): ReadPosition {
+  const starts = log.choices.map((choice) => startIn(choice, from));
   return {
     name,
     granted: window_tokens,
     sent: 0,
     turn: 0,
-    next: log.choices.map((choice) => (from_start ? 0 : choice.base)),
-    told: log.choices.map((choice) => !from_start && choice.finished !== undefined),
+    next: starts.map(({ next }) => next),
+    told: starts.map(({ told }) => told),
   };
+}
+
+function startIn(log: ChoiceLog, from: ReadFrom): { next: number; told: boolean } {
+  if (from === "start") return { next: 0, told: false };
+  if (from === "delivered") return { next: log.base, told: log.finished !== undefined };
+  const wanted = from.find(({ choice }) => choice === log.choice);
+  if (wanted === undefined) return { next: log.tokens.length, told: true };
+  return { next: Math.min(wanted.index, log.tokens.length), told: false };
 }
 
 /** Throws when the tokens do not follow what is there: an engine that does this is broken. */

@@ -55,6 +55,7 @@ export const troupe: {
     HeldAnswers: Codec<t.HeldAnswers>;
     HeldAnswer: Codec<t.HeldAnswer>;
     Attach: Codec<t.Attach>;
+    ChoiceFrom: Codec<t.ChoiceFrom>;
     Claim: Codec<t.Claim>;
     Claimed: Codec<t.Claimed>;
     Embed: Codec<t.Embed>;

@@ -5382,6 +5382,9 @@ export const troupe = $root.troupe = (() => {
             this.alias = "";
             this.consumer = undefined;
             this.window_tokens = 0;
+            this.from = $util.emptyArray;
+            this.instead_of = "";
+            this.from = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5392,6 +5395,8 @@ export const troupe = $root.troupe = (() => {
         Attach.prototype.alias = "";
         Attach.prototype.consumer = null;
         Attach.prototype.window_tokens = 0;
+        Attach.prototype.from = $util.emptyArray;
+        Attach.prototype.instead_of = "";
 
         Attach.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5408,6 +5413,11 @@ export const troupe = $root.troupe = (() => {
                 $root.troupe.ActorRef.encode(message.consumer, writer.uint32(26).fork(), _depth + 1).ldelim();
             if (message.window_tokens != null && $Object.hasOwnProperty.call(message, "window_tokens") && message.window_tokens !== 0)
                 writer.uint32(32).uint32(message.window_tokens);
+            if (message.from != null && message.from.length)
+                for (let i = 0; i < message.from.length; ++i)
+                    $root.troupe.ChoiceFrom.encode(message.from[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.instead_of != null && $Object.hasOwnProperty.call(message, "instead_of") && message.instead_of !== "")
+                writer.uint32(50).string(message.instead_of);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5474,6 +5484,23 @@ export const troupe = $root.troupe = (() => {
                             delete message.window_tokens;
                         continue;
                     }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.from && message.from.length))
+                            message.from = [];
+                        message.from.push($root.troupe.ChoiceFrom.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.instead_of = value;
+                        else
+                            delete message.instead_of;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -5498,6 +5525,108 @@ export const troupe = $root.troupe = (() => {
         };
 
         return Attach;
+    })();
+
+    troupe.ChoiceFrom = (function() {
+
+        const ChoiceFrom = function (properties) {
+            this.choice = 0;
+            this.index = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ChoiceFrom.prototype.choice = 0;
+        ChoiceFrom.prototype.index = 0;
+
+        ChoiceFrom.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.choice != null && $Object.hasOwnProperty.call(message, "choice") && message.choice !== 0)
+                writer.uint32(8).uint32(message.choice);
+            if (message.index != null && $Object.hasOwnProperty.call(message, "index") && message.index !== 0)
+                writer.uint32(16).uint32(message.index);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ChoiceFrom.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ChoiceFrom();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.choice = value;
+                        else
+                            delete message.choice;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.index = value;
+                        else
+                            delete message.index;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ChoiceFrom.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ChoiceFrom";
+        };
+
+        return ChoiceFrom;
     })();
 
     troupe.Claim = (function() {

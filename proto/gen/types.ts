@@ -278,6 +278,13 @@ export type Attach = {
   readonly alias: string;
   readonly consumer?: ActorRef;
   readonly window_tokens: number;
+  readonly from: readonly ChoiceFrom[];
+  readonly instead_of: string;
+};
+
+export type ChoiceFrom = {
+  readonly choice: number;
+  readonly index: number;
 };
 
 export type Claim = {

@@ -4,6 +4,7 @@
  * ends is started again after a while.
  */
 import type { Engine } from "../../actors/engine/engine.ts";
+import { FaultInjector, type FaultRule } from "../../actors/fault/fault.ts";
 import {
   type KvPolicyOptions,
   type RouterMode,
@@ -120,6 +121,8 @@ export type ClusterOptions = {
   readonly answers?: Partial<AnswersOptions>;
   readonly worker?: Partial<WorkerOptions>;
   readonly network?: Partial<MemoryNetworkOptions>;
+  /** What goes wrong inside of the fronts. */
+  readonly faults?: readonly FaultRule[];
 };
 
 type Node = {
@@ -296,7 +299,17 @@ export class AnswerCluster {
       files: absent<Files>("files"),
       store: absent<Store>("store"),
     };
-    const system = createSystem({ node: name, capabilities, scheduler });
+    const { faults } = this.options;
+    const steps =
+      faults !== undefined && name.startsWith("front")
+        ? {
+            steps: new FaultInjector(
+              { node: name, clock, exit: () => {} },
+              { seed: 1, rules: faults },
+            ),
+          }
+        : {};
+    const system = createSystem({ node: name, capabilities, scheduler, ...steps });
     const transports = [memoryTransport(net, limits)];
     const remote = await joinNode(system, { transports, codecs, listen: `memory:${name}` });
     return { system, net, remote };

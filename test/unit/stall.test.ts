@@ -34,7 +34,14 @@ test("what a worker may say of itself, and what ends it for this answer", () => 
   expect(whyStalled(watch, well, 40, now_ms)).toBeUndefined();
   expect(whyStalled(watch, { ...well, passes: 8 }, 40, now_ms + 60_000)).toBeUndefined();
   expect(whyStalled(watch, { ...well, passes: 8 }, 40, now_ms + 69_000)).toBeUndefined();
-  expect(whyStalled(watch, { ...well, passes: 8 }, 40, now_ms + 70_000)).toContain("no step");
-  expect(whyStalled(watch, { ...well, known: false }, 40, now_ms)).toContain("does not know");
-  expect(whyStalled(watch, { ...well, sent: 43 }, 40, now_ms)).toContain("3 of its tokens");
+  expect(whyStalled(watch, { ...well, passes: 8 }, 40, now_ms + 70_000)).toMatchObject({
+    what: "stuck",
+  });
+  expect(whyStalled(watch, { ...well, known: false }, 40, now_ms)).toMatchObject({
+    what: "missing",
+  });
+  expect(whyStalled(watch, { ...well, sent: 43 }, 40, now_ms)).toMatchObject({
+    what: "missing",
+    detail: "3 of its tokens were lost on the way",
+  });
 });

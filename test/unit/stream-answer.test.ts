@@ -81,11 +81,33 @@ test("a duplicate is dropped, what is new in a part is taken", () => {
   expect(textIn(advance(state, tokens(1, "bcde")))).toBe("de");
 });
 
-test("a gap is made again elsewhere, behind what is here", () => {
+test("a gap is fetched from its worker, by another name from the token that is missing", () => {
   const state = liveAnswer();
   advance(state, tokens(0, "ab"));
-  const effects = advance(state, tokens(3, "d"));
-  expect(kinds(effects)).toEqual(movedAway);
+  const [fetch, ...others] = advance(state, tokens(3, "d"));
+  expect(others).toEqual([]);
+  expect(fetch).toMatchObject({
+    kind: "fetch",
+    attach: { request: "r", alias: "r+1", instead_of: "r", from: [{ choice: 0, index: 2 }] },
+  });
+  // What was under way under the old name is of no use, whatever it is.
+  expect(advance(state, tokens(2, "x"))).toEqual([]);
+  expect(textIn(advance(state, tokens(2, "cd", 0, "r+1")))).toBe("cd");
+  expect(state.received).toBe(2);
+});
+
+test("a gap that its worker cannot fill is made again elsewhere, behind what is here", () => {
+  const state = liveAnswer();
+  advance(state, tokens(0, "ab"));
+  advance(state, tokens(3, "d"));
+  const late = { kind: "fetch_failed" as const, attempt: 1, reader: 1, detail: "not here" };
+  const effects = advance(state, late);
+  expect(kinds(effects)).toEqual(["tell_worker", ...movedAway]);
+  // It may not have heard of the new name.
+  expect(effects.slice(0, 2)).toMatchObject([
+    { message: { kind: "cancel", request: "r+1" } },
+    { message: { kind: "cancel", request: "r" } },
+  ]);
   expect(startOf(advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") }))).toEqual([
     { choice: 0, delivered: "ab", max_tokens: 14 },
   ]);
@@ -94,7 +116,18 @@ test("a gap is made again elsewhere, behind what is here", () => {
 test("a gap at the end is a gap: the worker's count of tokens is believed", () => {
   const state = liveAnswer();
   advance(state, tokens(0, "ab"));
-  expect(advance(state, ended(3)).at(-1)).toMatchObject({ kind: "ask_router", attempt: 2 });
+  expect(advance(state, ended(3)).at(-1)).toMatchObject({ kind: "fetch", attempt: 1 });
+});
+
+test("a worker whose tokens are lost again and again is left", () => {
+  const state = liveAnswer();
+  for (const name of ["r", "r+1", "r+2"]) {
+    expect(advance(state, tokens(3, "d", 0, name)).at(-1)).toMatchObject({ kind: "fetch" });
+  }
+  expect(advance(state, tokens(3, "d", 0, "r+3")).at(-1)).toMatchObject({
+    kind: "ask_router",
+    route: { exclude: ["w0@0000000000000000"] },
+  });
 });
 
 test("a worker that ended with nothing delivered may come back; its late words are nobody's", () => {
@@ -114,11 +147,10 @@ test("a worker that ended with nothing delivered may come back; its late words a
   expect(textIn(advance(state, tokens(0, "ab", 0, "r~2")))).toBe("ab");
 });
 
-test("a worker that is silent, refuses or loses tokens is left out of the next plan", () => {
+test("a worker that is silent or refuses is left out of the next plan", () => {
   const inputs: AnswerInput[] = [
     { kind: "worker_lost", attempt: 1, how: "silent", detail: "no answer" },
     { kind: "generate_refused", attempt: 1, code: "queue_full", message: "full" },
-    tokens(5, "gap"),
   ];
   for (const input of inputs) {
     const state = answer();
@@ -298,6 +330,17 @@ const anyInput: fc.Arbitrary<AnswerInput> = fc.oneof(
     detail: fc.constant("killed"),
   }),
   fc.record({
+    kind: fc.constantFrom("fetched" as const, "fetch_failed" as const),
+    attempt: anyAttempt,
+    reader: fc.integer({ min: 1, max: 2 }),
+    detail: fc.constant("not here"),
+  }),
+  fc.record({
+    kind: fc.constant("tokens_missing" as const),
+    attempt: anyAttempt,
+    detail: fc.constant("lost"),
+  }),
+  fc.record({
     kind: fc.constantFrom("router_lost" as const, "route_again" as const),
     attempt: anyAttempt,
   }),
@@ -306,7 +349,7 @@ const anyInput: fc.Arbitrary<AnswerInput> = fc.oneof(
       fc.integer({ min: 0, max: 8 }),
       fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 6 }),
       fc.integer({ min: 0, max: 2 }),
-      fc.constantFrom("r", "r~2", "r~3"),
+      fc.constantFrom("r", "r+1", "r~2", "r~2+1", "r~3"),
     )
     .map(([at, text, choice, request]) => tokens(at, text, choice, request)),
   fc

@@ -1,6 +1,6 @@
 /** Answers that others may take up: kept when a reader is lost, and for a while once delivered. */
 import { expect, test } from "bun:test";
-import type { ConsumerMessage, Generate, Resumable } from "../../proto/index.ts";
+import type { Attach, ConsumerMessage, Generate, Resumable } from "../../proto/index.ts";
 import { answerBytes } from "../support/fake-engine.ts";
 import { endsIn, tokensIn, workerAlone } from "../support/worker-alone.ts";
 
@@ -14,12 +14,21 @@ async function setUp(...options: Parameters<typeof workerAlone>) {
   const find = async (answer: string) =>
     (await system.ask(worker, { kind: "find_answer", answer }, deadline)).items;
   let readers = 0;
-  const attach = async (request: string, window_tokens = 100) => {
+  const attach = async (request: string, window_tokens = 100, more: Partial<Attach> = {}) => {
     const alias = `reader-${++readers}`;
     const { actor, ref, wire } = listen<ConsumerMessage>(alias);
     const reply = await system.ask(
       worker,
-      { kind: "attach", request, alias, consumer: wire, window_tokens },
+      {
+        kind: "attach",
+        request,
+        alias,
+        consumer: wire,
+        window_tokens,
+        from: [],
+        instead_of: "",
+        ...more,
+      },
       deadline,
     );
     return { alias, ref, reply, batches: () => actor.heard.map((each) => each.message) };
@@ -184,6 +193,29 @@ test("a continued answer is held with what its client already had, ended choices
   await close();
 });
 
+test("who missed tokens reads on from there by another name, also behind the end", async () => {
+  const { clock, begin, attach, batches, system, close } = await setUp();
+  await begin();
+  await clock.advance(35);
+  const again = { from: [{ choice: 0, index: 2 }], instead_of: "a" };
+  const before = tokensIn(batches()).length;
+  const reader = await attach("a", 100, again);
+  expect(reader.reply.kind).toBe("accepted");
+  await clock.advance(1_000);
+  expect(tokensIn(batches())).toHaveLength(before);
+  expect(tokensIn(reader.batches())).toEqual(whole.slice(2));
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 0, kept_answers: 1 });
+  const last = await attach("a", 100, { from: [{ choice: 0, index: 7 }], instead_of: "gone" });
+  await clock.advance(10);
+  expect(tokensIn(last.batches())).toEqual(whole.slice(7));
+  expect(endsIn(last.batches())).toMatchObject([{ reason: "length", total_tokens: 8 }]);
+  const its_end = await attach("a", 100, { from: [{ choice: 0, index: 0xffff_ffff }] });
+  await clock.advance(10);
+  expect(tokensIn(its_end.batches())).toEqual([]);
+  expect(endsIn(its_end.batches())).toMatchObject([{ reason: "length", total_tokens: 8 }]);
+  await close();
+});
+
 test("readers are bounded, and each needs a name of its own", async () => {
   const { begin, attach, worker, system, listen, close } = await setUp();
   await begin();
@@ -196,6 +228,8 @@ test("readers are bounded, and each needs a name of its own", async () => {
     alias: "a",
     consumer: wire,
     window_tokens: 1,
+    from: [],
+    instead_of: "",
   } as const;
   expect(await system.ask(worker, twin, { deadline_ms: 1_000 })).toMatchObject({
     code: "bad_request",

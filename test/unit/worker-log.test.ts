@@ -23,7 +23,7 @@ function logOf(choices: number, window_tokens: number, delivered = 0): Logged {
     max_tokens: 100,
   }));
   const log = newAnswerLog(starts);
-  return { log, reader: newReadPosition(log, "r", window_tokens, false) };
+  return { log, reader: newReadPosition(log, "r", window_tokens, "delivered") };
 }
 
 function add(log: AnswerLog, choice: number, ...tokens: number[]): void {
