@@ -62,8 +62,6 @@ function excuses(fault: WorldFault, client: Client): boolean {
   if (outcome?.kind !== "error") return false;
   // It keeps its share of new connections to the last, and says so to each.
   if (fault.kind === "term" && hit && outcome.code === "draining") return true;
-  // No wire of ours loses messages of a connection that lives, so this may cost all its moves.
-  if (fault.kind === "bad_post" && hit) return outcome.code === "worker_lost";
   if (fault.kind === "crash" && hit) {
     return outcome.code === "internal" || outcome.code === "draining";
   }
