@@ -140,7 +140,7 @@ export class StreamedOutput implements AnswerOutput {
     }
     const body = errorBody(status, code, message, null);
     const { resume_path } = this.#options;
-    const resumes = code === "draining" && resume_path !== undefined;
+    const resumes = leftWhole.includes(code) && resume_path !== undefined;
     this.#send(JSON.stringify(resumes ? { error: { ...body.error, resume: resume_path } } : body));
     this.#writer.close();
   }
@@ -175,6 +175,9 @@ export class StreamedOutput implements AnswerOutput {
     return this.#writer.write(`${this.#id}${this.#counts}${this.#place}\ndata: ${data}\n\n`);
   }
 }
+
+/** Failures of this server alone: the worker has the answer. */
+const leftWhole: readonly string[] = ["draining", "interrupted"];
 
 const none: ChoiceCursor = { delivered: 0, begun: false, ended: false };
 

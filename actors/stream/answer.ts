@@ -91,7 +91,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "abandon":
       return fail(state, failure("cancelled", input.reason), "cancelled");
     case "leave":
-      return onLeave(state, failure("internal", input.reason));
+      return onLeave(state, failure("interrupted", input.reason));
   }
 }
 

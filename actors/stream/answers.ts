@@ -10,7 +10,7 @@ import { describeExit } from "../../runtime/exit-reason.ts";
 import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import type { AnswerInput } from "./answer-events.ts";
-import { failure } from "./failures.ts";
+import { failure, interrupted } from "./failures.ts";
 import { stagesIn } from "./stages.ts";
 import type {
   AnswerEnd,
@@ -59,9 +59,7 @@ type Live = {
  */
 export function startAnswerWith(answers: Ref<AnswersMessage>): StartAnswer {
   return (request, given) => {
-    const watcher = {
-      ended: () => sink.failed(failure("internal", "the server failed to finish this answer")),
-    };
+    const watcher = { ended: () => sink.failed(interrupted()) };
     const sink = new OnceSink(given, () => answers.unwatch(watcher));
     if (answers.tell({ kind: "start", request, sink })) answers.watch(watcher);
     else sink.failed(failure("overloaded", "this frontend has more to do than it can"));
@@ -159,7 +157,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
       outcome: "failed",
       output_tokens: 0,
     });
-    live.sink.failed(failure("internal", "the server failed to finish this answer"));
+    live.sink.failed(interrupted());
   }
 
   override inspect(): Snapshot {

@@ -16,6 +16,8 @@ const statuses: Readonly<Record<string, number>> = {
   internal: 500,
   no_worker: 503,
   worker_lost: 503,
+  /** Whoever owned it here ended; a worker may still have it. */
+  interrupted: 503,
   deadline: 504,
   /** As Dynamo: every worker has more than it may hold. */
   overloaded: 529,
@@ -25,9 +27,14 @@ const statuses: Readonly<Record<string, number>> = {
 const retry_after_s: Readonly<Record<string, number>> = {
   no_worker: 5,
   worker_lost: 1,
+  interrupted: 1,
   overloaded: 1,
   rate_limited: 1,
 };
+
+/** For answers whose owner ended without a word. */
+export const interrupted = (): AnswerFailure =>
+  failure("interrupted", "the server lost hold of this answer; try again, or go on with it");
 
 /** `retry_after_ms`: when the one who refused knows; 0 = not. An unknown code, of a newer worker, is an engine error with that worker's words. */
 export function failure(code: string, message: string, retry_after_ms = 0): AnswerFailure {

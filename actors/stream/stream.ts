@@ -85,8 +85,8 @@ export type AnswerUsage = {
 
 export type AnswerFailure = {
   /**
-   * Stable: "no_worker", "overloaded", "worker_lost", "deadline", "engine_error", "cancelled",
-   * "internal"; and of the request itself "bad_request", "context_overflow", "not_supported",
+   * Stable: "no_worker", "overloaded", "worker_lost", "interrupted", "deadline", "engine_error",
+   * "cancelled", "internal"; and of the request itself "bad_request", "context_overflow", "not_supported",
    * "pin_required".
    */
   readonly code: string;

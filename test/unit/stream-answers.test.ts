@@ -98,7 +98,7 @@ test("a killed stream's client is told, its router and its worker too", async ()
   expect(sink.text()).toBe("a");
   expect(system.control("/answers/a_1", "kill")).toBe(true);
   await clock.advance(1);
-  expect(sink.failures).toMatchObject([{ code: "internal", status: 500 }]);
+  expect(sink.failures).toMatchObject([{ code: "interrupted", status: 503 }]);
   expect(router.ended).toEqual(["a/1 failed"]);
   expect(system.snapshot("/answers")).toMatchObject({ answers: 0 });
   await close();
@@ -130,7 +130,7 @@ test("when the parent stops, every client hears an end and every worker a cancel
   await clock.advance(1);
   system.stop(answers);
   await clock.advance(1);
-  for (const sink of sinks) expect(sink.failures).toMatchObject([{ code: "internal" }]);
+  for (const sink of sinks) expect(sink.failures).toMatchObject([{ code: "interrupted" }]);
   expect(worker.cancelled.sort()).toEqual(["r0", "r1", "r2"]);
   await close();
 });
@@ -143,7 +143,8 @@ test("when the parent is killed, also what waited in its mailbox hears an end", 
   start(answerRequest("r1"), waiting);
   system.control(answers.address.path, "kill");
   await clock.advance(1);
-  for (const sink of [live, waiting]) expect(sink.failures).toMatchObject([{ code: "internal" }]);
+  for (const sink of [live, waiting])
+    expect(sink.failures).toMatchObject([{ code: "interrupted" }]);
   await close();
 });
 

@@ -62,8 +62,9 @@ function excuses(fault: WorldFault, client: Client): boolean {
   if (outcome?.kind !== "error") return false;
   // It keeps its share of new connections to the last, and says so to each.
   if (fault.kind === "term" && hit && outcome.code === "draining") return true;
-  if (fault.kind === "crash" && hit) {
-    return outcome.code === "internal" || outcome.code === "draining";
+  // A stream is told where to go on, a keyed request may come again: who does neither hears this.
+  if (fault.kind === "crash" && hit && !(request.stream && client.request_id !== "")) {
+    return outcome.code === "interrupted" || outcome.code === "draining";
   }
   // A frontend that has just started does not know the models yet, and says so.
   return outcome.status === 503 && outcome.code === "model_not_ready";

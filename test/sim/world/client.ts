@@ -190,6 +190,8 @@ export class Client {
     }
     const chunk = JSON.parse(data) as Chunk;
     if (chunk.error !== undefined) {
+      // The stream ends now, and is taken up again as any that breaks.
+      if (chunk.error.resume !== undefined && this.options.resumes) return;
       this.#end({ kind: "error", status: 200, code: chunk.error.code });
       return;
     }
@@ -333,5 +335,5 @@ type ChunkChoice = {
 type Chunk = {
   readonly choices?: readonly ChunkChoice[];
   readonly usage?: { readonly completion_tokens: number } | null;
-  readonly error?: { readonly code: string };
+  readonly error?: { readonly code: string; readonly resume?: string };
 };
