@@ -23,6 +23,7 @@ export type {
   RoutedSession,
   RouteHints,
   SamplingParams,
+  TaintWeight,
   TokenLogprob,
   TreeNode,
   WorkerRecord,

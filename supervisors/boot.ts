@@ -29,6 +29,9 @@ export type WorkerBoot = Common & {
   readonly engine: EngineName;
   /** Several only for simulated ones; each is a worker of its own to everybody outside. */
   readonly workers: readonly string[];
+  /** By worker; who is not there has none. */
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+  readonly taints: Readonly<Record<string, readonly string[]>>;
   readonly mocker: MockerSettings;
   /** A checked GGUF; the echo engine takes its tokenizer and template alone. */
   readonly model_path: string;

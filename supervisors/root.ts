@@ -30,6 +30,7 @@ import { planeSpecs, planeStates } from "./plane-tree.ts";
 import { processSlot } from "./process-slot.ts";
 import { rootTree } from "./root-tree.ts";
 import { type ModelSetting, type Settings, SettingsError } from "./settings/settings.ts";
+import { marksByWorker } from "./settings/worker-marks.ts";
 import { Slots } from "./slots.ts";
 
 export type RootWorld = {
@@ -320,6 +321,8 @@ class RunningRoot implements Root {
       role: "worker",
       engine,
       workers,
+      labels: marksByWorker(this.settings.worker_labels, workers, this.machine.prefix),
+      taints: marksByWorker(this.settings.worker_taints, workers, this.machine.prefix),
       mocker,
       model_path: model.path,
       model_name: model.name,

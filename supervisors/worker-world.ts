@@ -34,6 +34,8 @@ export async function workerWorld(
   return boot.workers.map((worker) => ({
     worker,
     role: "aggregated",
+    labels: boot.labels[worker] ?? [],
+    taints: boot.taints[worker] ?? [],
     keep: { grace_ms: boot.resume.grace_ms, keep_ms: boot.resume.keep_ms },
     open: (progress) => openEngine(parts, progress),
     describe: async (description) => modelOf(boot, facts, description, clock.wall_ms()),

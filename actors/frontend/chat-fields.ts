@@ -1,5 +1,6 @@
 /** Every field of POST /v1/chat/completions and of its messages. */
 import { z } from "zod";
+import { nvextField } from "./nvext-fields.ts";
 import {
   count,
   type Fields,
@@ -45,6 +46,7 @@ export type ChatMessage = z.infer<typeof messageShape>;
 
 export const chatFields = {
   ...samplingFields,
+  nvext: nvextField,
   messages: used(
     z.array(messageShape).min(1),
     "1–8192. The chat template of the model renders them.",

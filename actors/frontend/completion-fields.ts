@@ -1,5 +1,6 @@
 /** Every field of POST /v1/completions. */
 import { z } from "zod";
+import { nvextField } from "./nvext-fields.ts";
 import {
   count,
   type Fields,
@@ -13,6 +14,7 @@ import {
 
 export const completionFields = {
   ...samplingFields,
+  nvext: nvextField,
   prompt: used(
     promptInput,
     "A string, token ids, or an array of either; prompts × answers ≤ 128 in one request.",

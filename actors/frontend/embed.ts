@@ -3,6 +3,7 @@ import type {
   ActorRef,
   Embeddings,
   Refused,
+  RouteHints,
   RouterMessage,
   WorkerMessage,
 } from "../../proto/index.ts";
@@ -18,6 +19,7 @@ export type EmbedRequest = {
   readonly inputs: readonly Uint32Array[];
   readonly deadline_ms: number;
   readonly pin: string;
+  readonly hints?: RouteHints | undefined;
 };
 
 export type EmbedHandle = {
@@ -92,7 +94,7 @@ class EmbedAttempt {
   }
 
   async #try(): Promise<Embeddings | Refused | Lost> {
-    const { request, model, inputs, pin } = this.#request;
+    const { request, model, inputs, pin, hints } = this.#request;
     const deadline_ms = Math.max(
       0,
       this.#late_at_ms - this.#peers.system.capabilities.clock.now_ms(),
@@ -117,6 +119,7 @@ class EmbedAttempt {
         exclude: [...this.#excluded],
         pin,
         continued: false,
+        ...(hints === undefined ? {} : { hints }),
       },
       options,
     );

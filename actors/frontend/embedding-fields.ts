@@ -1,5 +1,6 @@
 /** Every field of POST /v1/embeddings. */
 import { z } from "zod";
+import { nvextField } from "./nvext-fields.ts";
 import { type Fields, ignored, objectOf, promptInput, refused, used } from "./request-fields.ts";
 
 export const embeddingFields = {
@@ -21,7 +22,7 @@ export const embeddingFields = {
   ),
   dimensions: refused("Vectors come in the model's own size."),
   truncate_prompt_tokens: refused("Inputs are never cut."),
-  nvext: refused("Name a worker with the header `x-dynamo-worker-instance-id` instead."),
+  nvext: nvextField,
   metadata: ignored("Nothing is stored."),
 } as const satisfies Fields;
 

@@ -37,10 +37,10 @@ export function prepareEmbedding(
     if (tokens.length > context) throw contextOverflow(context, tokens.length, 0, param);
   }
   const inputs = prompts.map((prompt) => prompt.tokens);
-  const { request, deadline_ms, pin } = ctx;
+  const { request, deadline_ms, pin, hints } = ctx;
   return {
     model,
-    request: { request, model: model.name, inputs, deadline_ms, pin },
+    request: { request, model: model.name, inputs, deadline_ms, pin, hints },
     format: body.encoding_format ?? "float",
   };
 }

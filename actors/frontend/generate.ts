@@ -21,6 +21,7 @@ import { FlushRounds } from "./flush-rounds.ts";
 import type { FrontendMetrics, MeteredEndpoint, RequestMeter } from "./frontend-metrics.ts";
 import { heldOrFirst } from "./keyed-request.ts";
 import type { ModelDirectory } from "./models.ts";
+import { type Nvext, nvextFields } from "./nvext-fields.ts";
 import {
   type Endpoint,
   type Generation,
@@ -30,7 +31,7 @@ import {
 } from "./prepare.ts";
 import { type RequestFacts, resumable, resumedFrom } from "./resume-context.ts";
 import { type FindAnswer, resumeStream } from "./resume-request.ts";
-import { routeHintsOf } from "./route-hints.ts";
+import { pinOf, routeHintsOf } from "./route-hints.ts";
 import type { ServedModel } from "./served-model.ts";
 import { type StreamCursor, startOf } from "./stream-id.ts";
 import { clientGone, StreamedOutput } from "./streamed-output.ts";
@@ -103,11 +104,12 @@ export class Generator {
   /** Everything up to the tokens. Throws ApiError. */
   prepare(visit: Visit, endpoint: Endpoint, body: object): Prepared {
     const unknown = this.#parts.settings.unknown_fields;
-    const ctx = this.#prepareContext(visit);
     if (endpoint === "chat_completions") {
       checkNames(body, chatFields, unknown);
       this.#checkMessageNames(body);
+      this.#checkNvextNames(body);
       const checked = checkShape(body, chatShape);
+      const ctx = this.#prepareContext(visit, checked.nvext);
       return {
         kind: "generation",
         generation: prepareChat(checked, this.#model(checked.model), ctx),
@@ -115,14 +117,18 @@ export class Generator {
     }
     if (endpoint === "completions") {
       checkNames(body, completionFields, unknown);
+      this.#checkNvextNames(body);
       const checked = checkShape(body, completionShape);
+      const ctx = this.#prepareContext(visit, checked.nvext);
       return {
         kind: "generation",
         generation: prepareCompletion(checked, this.#model(checked.model), ctx),
       };
     }
     checkNames(body, embeddingFields, unknown);
+    this.#checkNvextNames(body);
     const checked = checkShape(body, embeddingShape);
+    const ctx = this.#prepareContext(visit, checked.nvext);
     return {
       kind: "embedding",
       embedding: prepareEmbedding(checked, this.#model(checked.model), ctx),
@@ -208,6 +214,12 @@ export class Generator {
     });
   }
 
+  #checkNvextNames(body: object): void {
+    const { nvext } = body as { nvext?: unknown };
+    if (typeof nvext !== "object" || nvext === null || Array.isArray(nvext)) return;
+    checkNames(nvext, nvextFields, this.#parts.settings.unknown_fields, "nvext");
+  }
+
   #model(name: string): ServedModel {
     const { models } = this.#parts;
     const model = models.get(name);
@@ -215,7 +227,7 @@ export class Generator {
     throw notServed(models, name);
   }
 
-  #prepareContext(visit: Visit): PrepareContext {
+  #prepareContext(visit: Visit, nvext: Nvext | null | undefined): PrepareContext {
     const { settings, random, clock } = this.#parts;
     const { headers } = visit.request;
     const spent_ms = clock.now_ms() - visit.arrived_ms;
@@ -223,8 +235,8 @@ export class Generator {
       random,
       request: visit.id,
       deadline_ms: Math.max(1, Math.round(settings.deadline_ms - spent_ms)),
-      pin: headers.get("x-dynamo-worker-instance-id") ?? headers.get("x-worker-instance-id") ?? "",
-      hints: routeHintsOf(headers),
+      pin: pinOf(headers, nvext),
+      hints: routeHintsOf(headers, nvext),
       default_max_tokens: settings.default_max_tokens,
       timed: this.#parts.metrics,
     };

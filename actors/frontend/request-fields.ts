@@ -194,5 +194,4 @@ export const samplingFields = {
   guided_regex: refused("No guided decoding."),
   guided_grammar: refused("No guided decoding."),
   guided_choice: refused("No guided decoding."),
-  nvext: refused("Name a worker with the header `x-dynamo-worker-instance-id` instead."),
 } as const satisfies Fields;

@@ -4,6 +4,7 @@
  * else reads it.
  */
 import { tokensOf } from "../../llm/token-bytes.ts";
+import type { RouteHints } from "../../proto/index.ts";
 import type { AnswerRequest } from "../stream/stream.ts";
 import type { Holder } from "./holders.ts";
 import type { Endpoint, Generation } from "./prepare.ts";
@@ -36,6 +37,8 @@ type Context = {
   readonly ss: readonly string[];
   readonly is: boolean;
   readonly ec?: string;
+  /** Who may take it, if anything was said of that: it may have to move. */
+  readonly rh?: RouteHints;
 };
 
 const encoder = new TextEncoder();
@@ -62,6 +65,7 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
         mx: answer.max_tokens,
         ss: answer.stop_strings,
         is: answer.include_stop,
+        ...(answer.hints === undefined ? {} : { rh: answer.hints }),
         ...(echo === undefined ? {} : { ec: echo[prompt] ?? "" }),
       };
       const bytes = encoder.encode(JSON.stringify(context));
@@ -159,6 +163,7 @@ function answerOf(part: HeldPart, name: string, have: readonly number[]): Answer
     logprobs: generate.logprobs,
     deadline_ms: left_ms,
     pin: "",
+    ...(context.rh === undefined ? {} : { hints: context.rh }),
     resumable: { answer: resumable!.answer, context: resumable!.context },
     held: { worker, ref, request, attempt, have },
   };

@@ -24,6 +24,7 @@ import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import type { PassSums } from "./policy/pass-rates.ts";
 import type { PlaceRequest } from "./policy/place.ts";
 import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
+import { mayTake } from "./policy.ts";
 
 export type KvModelParts = {
   readonly model: string;
@@ -88,8 +89,10 @@ export class KvModel {
     return this.members.size;
   }
 
-  has(worker: string): boolean {
-    return this.members.has(worker);
+  /** Somebody is there who may take it, now or when there is room. */
+  couldTake(route: Route): boolean {
+    for (const { candidate } of this.members.values()) if (mayTake(candidate, route)) return true;
+    return false;
   }
 
   /** `slot`: its number in the index. */
@@ -97,7 +100,8 @@ export class KvModel {
     const { key, record } = candidate;
     this.workerGone(record.worker);
     const limits = limitsOf(candidate, this.block_size);
-    const routed = newRoutedWorker({ ...limits, key, worker: record.worker, slot });
+    const { worker, labels, taints } = record;
+    const routed = newRoutedWorker({ ...limits, key, worker, slot, labels, taints });
     this.members.set(record.worker, { candidate, routed });
     this.dispatcher.workerUp(routed, this.parts.now_ms());
     this.metrics.workerUp(routed);

@@ -2,7 +2,7 @@
 import { blockHashes } from "../../llm/block-hash.ts";
 import { type HashPairs, pairsOf } from "../../llm/block-table.ts";
 import { tokensOf } from "../../llm/token-bytes.ts";
-import type { Route, WorkerLoad } from "../../proto/index.ts";
+import type { Route, TaintWeight, WorkerLoad } from "../../proto/index.ts";
 import type { Candidate } from "./candidate.ts";
 import type { PassSums } from "./policy/pass-rates.ts";
 import type { PlaceRequest } from "./policy/place.ts";
@@ -36,13 +36,21 @@ function hashesOf(prompt: Uint8Array, block_size: number): HashPairs {
 
 function wishesOf(hints: NonNullable<Route["hints"]>) {
   const { session, strict_priority, priority_jump_ms, policy_class } = hints;
+  const { tolerated_taints, required_taints, preferred_taints, allowed_workers } = hints;
   return {
     strict_priority,
     priority_jump_ms,
     ...(session === "" ? {} : { session }),
     ...(policy_class === "" ? {} : { policy_class }),
+    ...(tolerated_taints.length === 0 ? {} : { tolerated_taints }),
+    ...(required_taints.length === 0 ? {} : { required_taints }),
+    ...(preferred_taints.length === 0 ? {} : { preferred_taints: weightsOf(preferred_taints) }),
+    ...(allowed_workers.length === 0 ? {} : { allow: allowed_workers }),
   };
 }
+
+const weightsOf = (weights: readonly TaintWeight[]) =>
+  Object.fromEntries(weights.map(({ taint, weight }) => [taint, weight]));
 
 /** In blocks of the model's size, also for a worker that has another one. */
 export function limitsOf({ record }: Candidate, block_size: number): WorkerLimits {

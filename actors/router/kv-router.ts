@@ -97,8 +97,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.watch = new WorkerWatch(this.ctx, this.options.watch, {
       up: (candidate) => this.workerUp(candidate),
       gone: (candidate) => this.workerGone(candidate),
-      suspected: (candidate) =>
-        this.models.get(modelName(candidate))?.workerGone(candidate.record.worker),
+      suspected: (candidate) => this.workerSuspected(candidate),
       trusted: (candidate) => {
         this.feed.workerBack(candidate.record.worker);
         this.join(candidate);
@@ -185,7 +184,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   private admit(pending: Pending): void {
     const { route } = pending;
     const model = this.models.get(route.model);
-    if (model !== undefined && (route.pin === "" || model.has(route.pin))) {
+    if (model?.couldTake(route)) {
       this.release(pending);
       const decision = model.offer(route);
       if (decision !== undefined) this.decided(model, decision);
@@ -271,7 +270,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       return;
     }
     this.models.get(route.model)?.cancel(request);
-    this.refuse(pending, "no_worker", whyNoWorker(route));
+    this.refuse(pending, "no_worker", whyNoWorker(route, this.watch.workers.all()));
   }
 
   private onRouteEnded(ended: RouteEnded): void {
@@ -331,22 +330,36 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     model.workerUp(candidate, slot);
   }
 
+  private workerSuspected(candidate: Candidate): void {
+    const model = this.models.get(modelName(candidate));
+    if (model === undefined) return;
+    model.workerGone(candidate.record.worker);
+    this.holdBack(model);
+  }
+
+  /** The one worker that they may use is gone: it may come back while they wait outside. */
+  private holdBack(model: KvModel): void {
+    for (const pending of this.pending.values()) {
+      const { route, held } = pending;
+      if (held || route.model !== model.model || model.couldTake(route)) continue;
+      model.cancel(route.request);
+      pending.held = true;
+      this.held_count++;
+    }
+  }
+
   private workerGone(candidate: Candidate): void {
     const { worker } = candidate.record;
     const name = modelName(candidate);
     const model = this.models.get(name);
     this.feed.workerGone(worker);
     model?.workerGone(worker);
-    const last = !this.watch.workers.all().some((each) => modelName(each) === name);
-    if (!last || model === undefined) return;
+    if (model === undefined) return;
+    this.holdBack(model);
+    if (this.watch.workers.all().some((each) => modelName(each) === name)) return;
     // The next worker of this model may have another block size: its queue begins anew.
     model.close();
     this.models.delete(name);
-    for (const pending of this.pending.values()) {
-      if (pending.route.model !== name || pending.held) continue;
-      pending.held = true;
-      this.held_count++;
-    }
   }
 
   private serveAll(): void {

@@ -138,7 +138,8 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     const waiting = this.waiting.get(request);
     if (waiting === undefined) return;
     this.waiting.delete(request);
-    waiting.port.reply(this.refuse(waiting.route, "no_worker", whyNoWorker(waiting.route)));
+    const why = whyNoWorker(waiting.route, this.watch.workers.all());
+    waiting.port.reply(this.refuse(waiting.route, "no_worker", why));
   }
 
   override down(signal: Down): void {

@@ -9,6 +9,7 @@
 import type { Route } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import { type Candidate, requestsOn } from "./candidate.ts";
+import { includesAll, tolerates } from "./policy/filters.ts";
 
 /** Modes that look at the workers' load alone. */
 export const loadModes = [
@@ -59,14 +60,30 @@ export type Choose = (
 export type Scorer = (candidate: Candidate, request: Route, state: PolicyState) => number;
 export type Filter = (candidate: Candidate, request: Route) => boolean;
 
-const servesModel: Filter = (candidate, request) => candidate.record.card?.name === request.model;
+export const servesModel: Filter = (candidate, request) =>
+  candidate.record.card?.name === request.model;
 const isPinned: Filter = (candidate, request) =>
   request.pin === "" || candidate.record.worker === request.pin;
 const isTrusted: Filter = (candidate) => !candidate.suspect;
 const notExcluded: Filter = (candidate, request) => !request.exclude.includes(candidate.key);
 
+const isAllowed: Filter = ({ record: { worker } }, { hints }) =>
+  hints === undefined ||
+  hints.allowed_workers.length === 0 ||
+  hints.allowed_workers.includes(worker);
+const hasRequired: Filter = ({ record: { labels, taints } }, { hints }) =>
+  hints === undefined || includesAll([...labels, ...taints], hints.required_taints);
+const isTolerated: Filter = ({ record: { taints } }, { hints }) =>
+  taints.length === 0 || tolerates(taints, hints?.tolerated_taints, hints?.required_taints);
+
+const wishes: readonly Filter[] = [isPinned, isAllowed, hasRequired, isTolerated];
+
+/** What client and operator want of each other, whatever happens there now. */
+export const mayTake: Filter = (candidate, request) =>
+  wishes.every((fits) => fits(candidate, request));
+
 /** Workers that could serve this request if it came fresh. */
-const capableFilters: readonly Filter[] = [servesModel, isPinned, isTrusted];
+const capableFilters: readonly Filter[] = [servesModel, mayTake, isTrusted];
 
 export type Eligible = {
   readonly candidates: readonly Candidate[];

@@ -94,7 +94,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   override async init(): Promise<void> {
-    const { worker, progress, registry } = this.options;
+    const { worker, role, progress, registry, labels = [], taints = [] } = this.options;
     progress({ stage: "load", fraction: 0, detail: "" });
     this.engine = await this.options.open((fraction, detail) =>
       progress({ stage: "load", fraction, detail }),
@@ -112,7 +112,15 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       });
       progress({ stage: "register", fraction: 0, detail: "" });
       const ref = wireOf(this.ctx.system, this.ctx.self);
-      await registry.register({ worker, role: this.options.role, ref, card: this.model.card });
+      const { card } = this.model;
+      await registry.register({
+        worker,
+        role,
+        ref,
+        card,
+        labels: [...labels],
+        taints: [...taints],
+      });
     } catch (error) {
       // `terminate` is not called after a failed start, and an open engine holds gigabytes.
       await this.engine.close();

@@ -44,6 +44,9 @@ export type WorkerOptions = {
   /** Unique in the cluster; a restarted worker keeps it. */
   readonly worker: string;
   readonly role: "aggregated";
+  /** What requests may ask for, and what they must tolerate; in the worker's record. */
+  readonly labels?: readonly string[];
+  readonly taints?: readonly string[];
   readonly open: (progress: (fraction: number, detail: string) => void) => Promise<Engine>;
   readonly describe: (engine: EngineDescription) => Promise<WorkerModel>;
   readonly canary: CanaryOptions;

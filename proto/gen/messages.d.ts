@@ -97,6 +97,7 @@ export const troupe: {
     Unwatch: Codec<t.Unwatch>;
     Route: Codec<t.Route>;
     RouteHints: Codec<t.RouteHints>;
+    TaintWeight: Codec<t.TaintWeight>;
     Plan: Codec<t.Plan>;
     RouteFirst: Codec<t.RouteFirst>;
     RouteEnded: Codec<t.RouteEnded>;

@@ -8468,6 +8468,10 @@ export const troupe = $root.troupe = (() => {
             this.role = "";
             this.ref = undefined;
             this.card = undefined;
+            this.labels = $util.emptyArray;
+            this.taints = $util.emptyArray;
+            this.labels = [];
+            this.taints = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -8478,6 +8482,8 @@ export const troupe = $root.troupe = (() => {
         WorkerRecord.prototype.role = "";
         WorkerRecord.prototype.ref = null;
         WorkerRecord.prototype.card = null;
+        WorkerRecord.prototype.labels = $util.emptyArray;
+        WorkerRecord.prototype.taints = $util.emptyArray;
 
         WorkerRecord.encode = function (message, writer, _depth) {
             if (!writer)
@@ -8494,6 +8500,12 @@ export const troupe = $root.troupe = (() => {
                 $root.troupe.ActorRef.encode(message.ref, writer.uint32(26).fork(), _depth + 1).ldelim();
             if (message.card != null && $Object.hasOwnProperty.call(message, "card"))
                 $root.troupe.ModelCard.encode(message.card, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.labels != null && message.labels.length)
+                for (let i = 0; i < message.labels.length; ++i)
+                    writer.uint32(42).string(message.labels[i]);
+            if (message.taints != null && message.taints.length)
+                for (let i = 0; i < message.taints.length; ++i)
+                    writer.uint32(50).string(message.taints[i]);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -8555,6 +8567,22 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.card = $root.troupe.ModelCard.decode(reader, reader.size(), $undefined, _depth + 1, message.card);
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.labels && message.labels.length))
+                            message.labels = [];
+                        message.labels.push(reader.stringVerify());
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.taints && message.taints.length))
+                            message.taints = [];
+                        message.taints.push(reader.stringVerify());
                         continue;
                     }
                 }
@@ -10603,6 +10631,14 @@ export const troupe = $root.troupe = (() => {
             this.strict_priority = 0;
             this.priority_jump_ms = 0;
             this.policy_class = "";
+            this.tolerated_taints = $util.emptyArray;
+            this.required_taints = $util.emptyArray;
+            this.preferred_taints = $util.emptyArray;
+            this.allowed_workers = $util.emptyArray;
+            this.tolerated_taints = [];
+            this.required_taints = [];
+            this.preferred_taints = [];
+            this.allowed_workers = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -10613,6 +10649,10 @@ export const troupe = $root.troupe = (() => {
         RouteHints.prototype.strict_priority = 0;
         RouteHints.prototype.priority_jump_ms = 0;
         RouteHints.prototype.policy_class = "";
+        RouteHints.prototype.tolerated_taints = $util.emptyArray;
+        RouteHints.prototype.required_taints = $util.emptyArray;
+        RouteHints.prototype.preferred_taints = $util.emptyArray;
+        RouteHints.prototype.allowed_workers = $util.emptyArray;
 
         RouteHints.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10629,6 +10669,18 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(24).uint32(message.priority_jump_ms);
             if (message.policy_class != null && $Object.hasOwnProperty.call(message, "policy_class") && message.policy_class !== "")
                 writer.uint32(34).string(message.policy_class);
+            if (message.tolerated_taints != null && message.tolerated_taints.length)
+                for (let i = 0; i < message.tolerated_taints.length; ++i)
+                    writer.uint32(42).string(message.tolerated_taints[i]);
+            if (message.required_taints != null && message.required_taints.length)
+                for (let i = 0; i < message.required_taints.length; ++i)
+                    writer.uint32(50).string(message.required_taints[i]);
+            if (message.preferred_taints != null && message.preferred_taints.length)
+                for (let i = 0; i < message.preferred_taints.length; ++i)
+                    $root.troupe.TaintWeight.encode(message.preferred_taints[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+            if (message.allowed_workers != null && message.allowed_workers.length)
+                for (let i = 0; i < message.allowed_workers.length; ++i)
+                    writer.uint32(66).string(message.allowed_workers[i]);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -10698,6 +10750,38 @@ export const troupe = $root.troupe = (() => {
                             delete message.policy_class;
                         continue;
                     }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.tolerated_taints && message.tolerated_taints.length))
+                            message.tolerated_taints = [];
+                        message.tolerated_taints.push(reader.stringVerify());
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.required_taints && message.required_taints.length))
+                            message.required_taints = [];
+                        message.required_taints.push(reader.stringVerify());
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.preferred_taints && message.preferred_taints.length))
+                            message.preferred_taints = [];
+                        message.preferred_taints.push($root.troupe.TaintWeight.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.allowed_workers && message.allowed_workers.length))
+                            message.allowed_workers = [];
+                        message.allowed_workers.push(reader.stringVerify());
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -10722,6 +10806,108 @@ export const troupe = $root.troupe = (() => {
         };
 
         return RouteHints;
+    })();
+
+    troupe.TaintWeight = (function() {
+
+        const TaintWeight = function (properties) {
+            this.taint = "";
+            this.weight = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        TaintWeight.prototype.taint = "";
+        TaintWeight.prototype.weight = 0;
+
+        TaintWeight.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.taint != null && $Object.hasOwnProperty.call(message, "taint") && message.taint !== "")
+                writer.uint32(10).string(message.taint);
+            if (message.weight != null && $Object.hasOwnProperty.call(message, "weight") && !$Object.is(message.weight, 0))
+                writer.uint32(21).float(message.weight);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        TaintWeight.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.TaintWeight();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.taint = value;
+                        else
+                            delete message.taint;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 5)
+                            break;
+                        if (!$Object.is(value = reader.float(), 0))
+                            message.weight = value;
+                        else
+                            delete message.weight;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        TaintWeight.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.TaintWeight";
+        };
+
+        return TaintWeight;
     })();
 
     troupe.Plan = (function() {

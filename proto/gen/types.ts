@@ -443,6 +443,8 @@ export type WorkerRecord = {
   readonly role: string;
   readonly ref?: ActorRef;
   readonly card?: ModelCard;
+  readonly labels: readonly string[];
+  readonly taints: readonly string[];
 };
 
 export type FetchBlob = {
@@ -561,6 +563,15 @@ export type RouteHints = {
   readonly strict_priority: number;
   readonly priority_jump_ms: number;
   readonly policy_class: string;
+  readonly tolerated_taints: readonly string[];
+  readonly required_taints: readonly string[];
+  readonly preferred_taints: readonly TaintWeight[];
+  readonly allowed_workers: readonly string[];
+};
+
+export type TaintWeight = {
+  readonly taint: string;
+  readonly weight: number;
 };
 
 export type Plan = {

@@ -78,6 +78,16 @@ export const flags = [
   { name: "model-name", type: "text", help: "served name; default: from the model" },
   { name: "workers", type: "whole", min: 1, max: 256, default: 1, help: "workers a model" },
   {
+    name: "worker-label",
+    type: "list",
+    help: "[WORKER:]LABEL on this machine's workers, or on the one so named: what requests may require or prefer; repeatable",
+  },
+  {
+    name: "worker-taint",
+    type: "list",
+    help: "[WORKER:]TAINT on them: only requests that tolerate it are sent there; repeatable",
+  },
+  {
     name: "frontends",
     type: "whole",
     min: 1,

@@ -12,6 +12,7 @@ import {
   type RouterMode,
   type RouterPolicy,
 } from "./flags.ts";
+import { markText, readMark, strayMark, type WorkerMark } from "./worker-marks.ts";
 
 export type ModelSetting = {
   /** Served name, when the user gave one. */
@@ -26,6 +27,8 @@ export type Settings = {
   readonly engine: EngineName;
   readonly models: readonly ModelSetting[];
   readonly workers: number;
+  readonly worker_labels: readonly WorkerMark[];
+  readonly worker_taints: readonly WorkerMark[];
   readonly frontends: number;
   readonly router_mode: RouterMode;
   readonly router: RouterSettings;
@@ -234,6 +237,8 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     engine,
     models,
     workers: number("workers"),
+    worker_labels: marks("worker-label", list, number("workers") * models.length),
+    worker_taints: marks("worker-taint", list, number("workers") * models.length),
     frontends: number("frontends"),
     router_mode: text("router-mode") as RouterMode,
     router: {
@@ -351,6 +356,8 @@ export function dumpConfig(settings: Settings): string {
     engine: settings.engine,
     ...(model.length === 1 && model[0] === "" ? {} : { model }),
     workers: settings.workers,
+    ...marksConfig("worker-label", settings.worker_labels),
+    ...marksConfig("worker-taint", settings.worker_taints),
     frontends: settings.frontends,
     "router-mode": settings.router_mode,
     ...(settings.router_mode === "kv" ? routerConfig(settings.router) : {}),
@@ -376,6 +383,24 @@ export function dumpConfig(settings: Settings): string {
     ...planesConfig(settings),
   });
 }
+
+function marks(
+  name: "worker-label" | "worker-taint",
+  list: (name: FlagName) => readonly string[],
+  workers: number,
+): readonly WorkerMark[] {
+  const read = list(name).map((text) => {
+    const mark = readMark(text);
+    if (typeof mark === "string") throw new SettingsError(`--${name} ${mark}`);
+    return mark;
+  });
+  const stray = strayMark(read, workers);
+  if (stray === undefined) return read;
+  throw new SettingsError(`--${name}: there is no ${stray} among --workers ${workers}`);
+}
+
+const marksConfig = (name: "worker-label" | "worker-taint", given: readonly WorkerMark[]) =>
+  given.length === 0 ? {} : { [name]: given.map(markText) };
 
 const planesConfig = ({ planes, role, namespace, machine_name }: Settings) => ({
   ...(planes === undefined ? {} : { nats: hidden(planes.nats), redis: hidden(planes.redis), role }),

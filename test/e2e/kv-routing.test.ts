@@ -1,6 +1,6 @@
 /** Mode kv with real processes: prefixes are found again, and known again after a failure. */
 import { expect, test } from "bun:test";
-import { pidsOf, startCluster, until } from "../support/cluster.ts";
+import { pidOfWorker, pidsOf, startCluster, until } from "../support/cluster.ts";
 import { complete, knownBlocks, metricsOf, promptTokens } from "../support/kv-prompts.ts";
 
 const mockers = ["--engine", "mocker", "--workers", "4"];
@@ -90,17 +90,3 @@ test("two llama workers: a shared prefix is found again from the second request 
   const blocks = [...(await knownBlocks(cluster)).values()];
   expect(blocks.filter((count) => count >= 10)).toHaveLength(1);
 }, 60_000);
-
-async function pidOfWorker(
-  cluster: Awaited<ReturnType<typeof startCluster>>,
-  worker: string,
-): Promise<number> {
-  const { nodes } = (await (await fetch(`${cluster.inspector}/api/tree`)).json()) as {
-    nodes: { path: string; kind: string; pid: number }[];
-  };
-  const found = nodes.find(
-    (node) => node.kind === "process" && node.path.endsWith(`/${worker}/process`),
-  );
-  if (found === undefined) throw new Error(`there is no process of ${worker}`);
-  return found.pid;
-}

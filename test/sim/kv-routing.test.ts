@@ -14,6 +14,7 @@ import {
   RecordingSink,
   startRecorded,
 } from "../support/answer-cluster.ts";
+import { routeHints } from "../support/route-hints.ts";
 
 const BLOCK = 16;
 const BLOCKS = 64;
@@ -111,7 +112,7 @@ test("requests that no worker has room for wait, in order of priority, and are a
   const start = (name: string, strict_priority: number) => {
     const sink = new RecordingSink();
     const prompt = promptOf(started, started++);
-    const hints = { session: "", strict_priority, priority_jump_ms: 0, policy_class: "" };
+    const hints = routeHints({ strict_priority });
     sink.done = () => order.push(name);
     startRecorded(cluster, answerRequest(name, { prompt, max_tokens: 1, hints }), sink);
   };

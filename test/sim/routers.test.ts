@@ -13,6 +13,7 @@ import {
   type FrontNode,
   RecordingSink,
 } from "../support/answer-cluster.ts";
+import { routeHints } from "../support/route-hints.ts";
 
 type View = {
   sent_by_other_routers: number;
@@ -47,7 +48,7 @@ function strange(tokens: number): Uint32Array {
 
 function send(front: FrontNode, request: string, session = "", max_tokens = 8): RecordingSink {
   const sink = new RecordingSink();
-  const hints = { session, strict_priority: 0, priority_jump_ms: 0, policy_class: "" };
+  const hints = routeHints({ session });
   front.start(answerRequest(request, { prompt: strange(160), max_tokens, hints }), sink);
   return sink;
 }

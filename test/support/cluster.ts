@@ -131,6 +131,14 @@ export async function pidsOf(cluster: Cluster, role: string): Promise<number[]> 
   return nodes.filter((n) => n.kind === "process" && n.role === role).map((n) => n.pid);
 }
 
+export async function pidOfWorker(cluster: Cluster, worker: string): Promise<number> {
+  const found = (await tree(cluster)).find(
+    (node) => node.kind === "process" && node.path.endsWith(`/${worker}/process`),
+  );
+  if (found === undefined) throw new Error(`there is no process of ${worker}`);
+  return found.pid;
+}
+
 export const alive = (pid: number): boolean => {
   if (!existsSync(`/proc/${pid}/stat`)) return false;
   // A zombie is dead; its parent has not asked yet.

@@ -92,6 +92,8 @@ export const fakeRecord = (card: Partial<ModelCard> = {}, worker = "w1"): Worker
     address: `memory:${worker}`,
   },
   card: fakeCard(card),
+  labels: [],
+  taints: [],
 });
 
 export const fakeModels = (cards: readonly Partial<ModelCard>[] = [{}]): ModelDirectory => {

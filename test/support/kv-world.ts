@@ -86,6 +86,8 @@ export class KvWorld {
         role: "aggregated",
         ref: wireRef(name, life),
         card: cardOf(block_size),
+        labels: [],
+        taints: [],
       },
       publisher: new KvPublisher({
         clock: this.clock,

@@ -12,8 +12,8 @@ import { SeededRandom } from "../../runtime/random.ts";
 export const BLOCK = 16;
 export const limits = { block_size: BLOCK, total_blocks: 1_000, batch_tokens: 512 };
 
-export function worker(name: string, slot = 0, taints: readonly string[] = []): RoutedWorker {
-  return newRoutedWorker({ ...limits, key: `${name}@1`, worker: name, slot, taints });
+export function worker(name: string, slot = 0, labels: readonly string[] = []): RoutedWorker {
+  return newRoutedWorker({ ...limits, key: `${name}@1`, worker: name, slot, labels });
 }
 
 let requests = 0;

@@ -6,6 +6,7 @@ import { chatFields, messageFields } from "../../actors/frontend/chat-fields.ts"
 import { checkNames } from "../../actors/frontend/check-body.ts";
 import { completionFields } from "../../actors/frontend/completion-fields.ts";
 import { embeddingFields } from "../../actors/frontend/embedding-fields.ts";
+import { nvextFields } from "../../actors/frontend/nvext-fields.ts";
 import { openApiDocument } from "../../actors/frontend/openapi.ts";
 import type { Fields } from "../../actors/frontend/request-fields.ts";
 
@@ -15,6 +16,7 @@ const words = { used: "used", ignored: "accepted, ignored", refused: "refused (4
 const sections: readonly (readonly [heading: string, fields: Fields])[] = [
   ["## `POST /v1/chat/completions`", chatFields],
   ["### A message of `messages`", messageFields],
+  ["### `nvext`", nvextFields],
   ["## `POST /v1/completions`", completionFields],
   ["## `POST /v1/embeddings`", embeddingFields],
 ];

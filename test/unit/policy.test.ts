@@ -8,7 +8,7 @@ import {
   type Selection,
   select,
 } from "../../actors/router/policy/select.ts";
-import { report } from "../../actors/router/policy/worker-state.ts";
+import { newRoutedWorker, report } from "../../actors/router/policy/worker-state.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import {
   dispatcherOf,
@@ -46,6 +46,41 @@ test("pins, allow-lists, taints and exclusions leave who may; the last one taken
   expect(chosen({}, [])).toBe("no_worker");
   const larger_than_any = limits.total_blocks * limits.block_size + 1;
   expect(chosen({ prompt_tokens: larger_than_any })).toBe("no_worker");
+});
+
+test("a tainted worker gets only requests that tolerate or require all of its taints", () => {
+  const marks = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d"));
+  fc.assert(
+    fc.property(marks, marks, marks, marks, (labels, taints, tolerated, wanted) => {
+      const identity = { ...limits, key: "w@1", worker: "w", slot: 0, labels, taints };
+      const selected = chosen({ tolerated_taints: tolerated, required_taints: wanted }, [
+        newRoutedWorker(identity),
+      ]);
+      const has = new Set([...labels, ...taints]);
+      const bears = new Set([...tolerated, ...wanted]);
+      const may = wanted.every((each) => has.has(each)) && taints.every((each) => bears.has(each));
+      expect(selected).toBe(may ? "w" : "no_worker");
+    }),
+  );
+});
+
+test("what may not use the idle worker waits for one that it may use", () => {
+  const { dispatcher, workers } = dispatcherOf({ name: "adaptive" }, 1);
+  const identity = { ...limits, key: "t@1", worker: "t", slot: 0, taints: ["batch"] };
+  dispatcher.workerUp(newRoutedWorker(identity), 0);
+  const [busy] = workers;
+  const offer = (more: Parameters<typeof placeRequest>[1] = {}) => {
+    dispatcher.offer(placeRequest(range(40), more), 0);
+    return dispatcher.next(0);
+  };
+  const went = Array.from({ length: 12 }, () => offer());
+  const placed = went.filter((decision) => decision?.kind === "placed");
+  expect(placed.length).toBeGreaterThan(0);
+  expect(placed.length).toBeLessThan(12);
+  expect(placed.every((decision) => decision?.kind === "placed" && decision.worker === busy)).toBe(
+    true,
+  );
+  expect(offer({ tolerated_taints: ["batch"] })).toMatchObject({ worker: { worker: "t" } });
 });
 
 test("busy thresholds take workers away, and a busy pin is told apart", () => {

@@ -9,14 +9,15 @@ import {
   type PolicyState,
   policies,
 } from "../../actors/router/policy.ts";
-import type { Route, WorkerLoad } from "../../proto/index.ts";
+import type { Route, RouteHints, WorkerLoad } from "../../proto/index.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import { modelCard } from "../support/answer-cluster.ts";
+import { routeHints } from "../support/route-hints.ts";
 
 function candidate(worker: string, changes: Partial<Candidate> = {}, life = 1): Candidate {
   const incarnation = Uint8Array.of(life, 0, 0, 0, 0, 0, 0, 0);
   const ref = { node: worker, path: "/worker", incarnation, address: "" };
-  const record = { worker, role: "aggregated", ref, card: modelCard("m") };
+  const record = { worker, role: "aggregated", ref, card: modelCard("m"), labels: [], taints: [] };
   return { ...newCandidate(record), ...changes };
 }
 
@@ -62,6 +63,25 @@ function pick(
   const choice = policies[mode](among, request, random, state);
   return choice.kind === "chosen" ? choice.candidate.record.worker : choice.code;
 }
+
+test("allow-lists, required taints and taints hold in every mode", () => {
+  const marked = (worker: string, labels: string[], taints: string[]) => {
+    const plain = candidate(worker);
+    return { ...plain, record: { ...plain.record, labels, taints } };
+  };
+  const all = [marked("a", ["gpu=a"], []), marked("b", ["gpu=b"], ["batch"]), marked("c", [], [])];
+  const may = (said: Partial<RouteHints>) =>
+    names(eligible(all, route({ hints: routeHints(said) })).candidates);
+  expect(names(eligible(all, route()).candidates)).toEqual(["a", "c"]);
+  expect(may({ tolerated_taints: ["other"] })).toEqual(["a", "c"]);
+  expect(may({ tolerated_taints: ["batch"] })).toEqual(["a", "b", "c"]);
+  expect(may({ required_taints: ["batch"] })).toEqual(["b"]);
+  expect(may({ required_taints: ["gpu=b"] })).toEqual([]);
+  expect(may({ required_taints: ["gpu=a"] })).toEqual(["a"]);
+  expect(may({ allowed_workers: ["c", "b"] })).toEqual(["c"]);
+  // A name does not open what a taint closes.
+  expect(names(eligible(all, route({ pin: "b" })).candidates)).toEqual([]);
+});
 
 const names = (among: readonly Candidate[]) => among.map((each) => each.record.worker);
 

@@ -71,7 +71,8 @@ async function setUp(options: Partial<RouterOptions> = {}) {
   const sources = new Map<string, LoadSource>();
   const record = (worker: string): WorkerRecord => {
     const ref = system.lookup(`/${worker}`)!;
-    return { worker, role: "aggregated", ref: wireOf(system, ref), card: modelCard("m") };
+    const card = modelCard("m");
+    return { worker, role: "aggregated", ref: wireOf(system, ref), card, labels: [], taints: [] };
   };
   return {
     system,

@@ -9,6 +9,7 @@ import {
   SettingsError,
   settle,
 } from "../../supervisors/settings/settings.ts";
+import { marksByWorker } from "../../supervisors/settings/worker-marks.ts";
 
 const fromFlags = (...args: string[]) => settle([parseFlags(args)], []);
 const complaint = (run: () => unknown): string => {
@@ -63,6 +64,26 @@ test("policy classes are read, and written as they are read", () => {
   expect(again.router).toEqual(router);
 });
 
+test("labels and taints are for all workers or for one, and written as they are read", () => {
+  const flags = ["--workers", "2", "--worker-label", "gpu=h100"];
+  const settings = fromFlags(...flags, "--worker-taint", "worker-1:batch", "--worker-taint", "x");
+  expect(settings.worker_labels).toEqual([{ mark: "gpu=h100" }]);
+  expect(marksByWorker(settings.worker_taints, ["m.worker-0", "m.worker-1"], "m.")).toEqual({
+    "m.worker-0": ["x"],
+    "m.worker-1": ["batch", "x"],
+  });
+  expect(marksByWorker(settings.worker_labels, ["worker-0"], "")).toEqual({
+    "worker-0": ["gpu=h100"],
+  });
+  const again = settle([parseConfig(dumpConfig(settings), "dump.yaml")], []);
+  expect([again.worker_labels, again.worker_taints]).toEqual([
+    settings.worker_labels,
+    settings.worker_taints,
+  ]);
+  const env = settle([parseEnvironment({ TROUPE_WORKER_TAINT: "a, b" })], []);
+  expect(env.worker_taints).toEqual([{ mark: "a" }, { mark: "b" }]);
+});
+
 const bad: readonly (readonly [string[], RegExp])[] = [
   [["--prot", "1"], /unknown flag --prot; did you mean --port\?/],
   [["--router-policy-class", "chat"], /--router-policy-class chat: use NAME:WEIGHT/],
@@ -71,6 +92,10 @@ const bad: readonly (readonly [string[], RegExp])[] = [
     ["--router-policy-class", "a:1", "--router-policy-class", "a:2"],
     /--router-policy-class: a is there twice/,
   ],
+  [["--worker-taint", "two words"], /--worker-taint "two words" is not LABEL or worker-N:LABEL/],
+  [["--worker-label", ""], /--worker-label "" is not LABEL/],
+  [["--worker-label", "worker-0:"], /--worker-label "worker-0:" is not LABEL/],
+  [["--worker-taint", "worker-1:x"], /--worker-taint: there is no worker-1 among --workers 1/],
   [["serve"], /"serve" is not a flag; see --help/],
   [["--port"], /--port needs a value/],
   [["--port", "70000"], /--port is a whole number from 0 to 65535, not "70000"/],

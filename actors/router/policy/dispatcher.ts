@@ -12,7 +12,7 @@ import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
 import { CacheMatches } from "../index/cache-matches.ts";
 import { type Binding, SessionAffinity } from "./affinity.ts";
-import { baseFilters, busyFilters } from "./filters.ts";
+import { baseFilters, busyFilters, wishFilters } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
 import { LoadMeter } from "./load-meter.ts";
@@ -81,6 +81,8 @@ export class KvDispatcher {
   private output_tokens = OUTPUT_TOKENS_FIRST;
   /** A worker is below the threshold, so that a request without wishes can go. */
   private room = false;
+  /** A taint that not every request tolerates is on some worker. */
+  private tainted: string | undefined;
 
   private readonly wall_ms: () => number;
 
@@ -109,7 +111,7 @@ export class KvDispatcher {
   workerUp(worker: RoutedWorker, now_ms: number): void {
     this.workerGone(worker.key, now_ms);
     this.known.set(worker.key, worker);
-    this.workers = [...this.known.values()];
+    this.workersAre([...this.known.values()]);
   }
 
   workerGone(key: string, now_ms: number): void {
@@ -119,7 +121,12 @@ export class KvDispatcher {
     this.rates.delete(key);
     this.book.forget(worker, now_ms);
     this.affinity?.forget(worker);
-    this.workers = [...this.known.values()];
+    this.workersAre([...this.known.values()]);
+  }
+
+  private workersAre(workers: readonly RoutedWorker[]): void {
+    this.workers = workers;
+    this.tainted = workers.find(({ taints }) => taints.length > 0)?.taints[0];
   }
 
   knows(key: string): boolean {
@@ -231,7 +238,9 @@ export class KvDispatcher {
     const { workers, cached_blocks } = this;
     if (this.busy.length === 0 || workers.length === 0) return undefined;
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
-    const wanted = workers.filter(({ worker }) => (request.pin ?? worker) === worker);
+    const wanted = workers.filter((worker) =>
+      wishFilters.every((filter) => filter.admits(worker, place)),
+    );
     const free = (worker: RoutedWorker) =>
       this.busy.every((filter) => filter.admits(worker, place));
     if (wanted.length === 0 || wanted.some(free)) return undefined;
@@ -309,7 +318,7 @@ export class KvDispatcher {
     const { request } = entry;
     if (request.continued === true && this.workers.length > 0) return true;
     const { pin, allow, exclude, required_taints } = request;
-    const wishes = pin ?? allow ?? exclude ?? required_taints ?? request.session;
+    const wishes = pin ?? allow ?? exclude ?? required_taints ?? request.session ?? this.tainted;
     if (wishes === undefined || this.workers.length === 0) {
       return this.room && this.canStart(request, now_ms);
     }

@@ -90,6 +90,6 @@ export const taintFactor: Scorer = ({ request, workers }, at) => {
   const { preferred_taints } = request;
   if (preferred_taints === undefined) return 1;
   let sum = 0;
-  for (const taint of workers[at]!.taints) sum += preferred_taints[taint] ?? 0;
+  for (const taint of workers[at]!.labels) sum += preferred_taints[taint] ?? 0;
   return Math.exp(-Math.tanh(sum));
 };

@@ -3,7 +3,14 @@ import { promptBlocks } from "./place.ts";
 import type { Filter } from "./select.ts";
 import { backlogTokens, usedShare } from "./worker-state.ts";
 
-const includesAll = (all: readonly string[], some: readonly string[]) =>
+/** Who requires a taint goes there knowingly. */
+export const tolerates = (
+  taints: readonly string[],
+  tolerated: readonly string[] = [],
+  required: readonly string[] = [],
+): boolean => taints.every((taint) => tolerated.includes(taint) || required.includes(taint));
+
+export const includesAll = (all: readonly string[], some: readonly string[]) =>
   some.every((each) => all.includes(each));
 
 const pinned: Filter = {
@@ -29,11 +36,19 @@ const notExcluded: Filter = {
   admits: (worker, { request }) => !(request.exclude?.includes(worker.key) ?? false),
 };
 
-const tainted: Filter = {
+const required: Filter = {
   name: "required taints",
   code: "no_worker",
   concerns: ({ required_taints }) => required_taints !== undefined,
-  admits: (worker, { request }) => includesAll(worker.taints, request.required_taints ?? []),
+  admits: (worker, { request }) => includesAll(worker.labels, request.required_taints ?? []),
+};
+
+const tolerated: Filter = {
+  name: "taints not tolerated",
+  code: "no_worker",
+  concerns: () => true,
+  admits: ({ taints }, { request }) =>
+    taints.length === 0 || tolerates(taints, request.tolerated_taints, request.required_taints),
 };
 
 /** A prompt that never fits there would wait for ever. */
@@ -44,7 +59,17 @@ const fits: Filter = {
   admits: (worker, { request }) => promptBlocks(request, worker.block_size) <= worker.total_blocks,
 };
 
-export const baseFilters: readonly Filter[] = [pinned, allowed, tainted, fits, notExcluded];
+export const baseFilters: readonly Filter[] = [
+  pinned,
+  allowed,
+  required,
+  tolerated,
+  fits,
+  notExcluded,
+];
+
+/** What no waiting changes: who of those that are there may get it at all. */
+export const wishFilters: readonly Filter[] = [pinned, allowed, required, tolerated];
 
 export type BusyThresholds = {
   /** Share of the blocks in use, above which a worker gets nothing. */

@@ -26,9 +26,11 @@ export type PlaceRequest = {
   readonly allow?: readonly string[];
   /** Starts of workers that failed this request already. */
   readonly exclude?: readonly string[];
-  /** All of them must be on the worker. */
+  /** A worker whose taints are not all among these, or required, gets nothing of it. */
+  readonly tolerated_taints?: readonly string[];
+  /** All of them, labels or taints, must be on the worker. */
   readonly required_taints?: readonly string[];
-  /** Weight by taint: positive draws, negative repels. */
+  /** Weight by label or taint: positive draws, negative repels. */
   readonly preferred_taints?: Readonly<Record<string, number>>;
   /** False for the decode leg of a disaggregated answer: nothing is computed of its prompt. */
   readonly computes_prompt?: boolean;

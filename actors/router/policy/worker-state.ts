@@ -31,6 +31,9 @@ export type RoutedWorker = WorkerLimits & {
   readonly rank: number;
   /** Its number in the cache index. */
   readonly slot: number;
+  /** What a request may require or prefer: its labels, and its taints too. */
+  readonly labels: readonly string[];
+  /** What a request must tolerate to get it. */
   readonly taints: readonly string[];
   /** Uncached prompt tokens that we sent and whose first token we have not seen. */
   prefill_tokens: number;
@@ -58,6 +61,7 @@ export type WorkerIdentity = WorkerLimits & {
   readonly worker: string;
   readonly rank?: number;
   readonly slot: number;
+  readonly labels?: readonly string[];
   readonly taints?: readonly string[];
 };
 
@@ -65,6 +69,7 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
   return {
     ...identity,
     rank: identity.rank ?? 0,
+    labels: [...(identity.labels ?? []), ...(identity.taints ?? [])],
     taints: identity.taints ?? [],
     prefill_tokens: 0,
     prefilling: new Map(),

@@ -105,7 +105,14 @@ export class PlainReplayRouter implements ReplayRouter {
     private readonly random: Random,
   ) {
     this.candidates = Array.from({ length: workers }, (_, number) =>
-      newCandidate({ worker: nameOf(number), role: "aggregated", ref: undefined, card: undefined }),
+      newCandidate({
+        worker: nameOf(number),
+        role: "aggregated",
+        ref: undefined,
+        card: undefined,
+        labels: [],
+        taints: [],
+      }),
     );
   }
 

@@ -1,0 +1,37 @@
+/** Labels and taints of workers, as `--worker-label` and `--worker-taint` write them. */
+import { isTaintName, taintRule } from "../../actors/router/taint-name.ts";
+
+export type WorkerMark = {
+  /** Name of the one worker, as `worker-0`; undefined: every worker of this machine. */
+  readonly worker?: string;
+  readonly mark: string;
+};
+
+/** @returns the mark, or what is wrong with the text. */
+export function readMark(text: string): WorkerMark | string {
+  const [, worker, mark = ""] = /^(?:(worker-\d+):)?(.*)$/.exec(text) ?? [];
+  if (!isTaintName(mark)) return `"${text}" is not LABEL or worker-N:LABEL; a label ${taintRule}`;
+  return worker === undefined ? { mark } : { worker, mark };
+}
+
+export const markText = ({ worker, mark }: WorkerMark): string =>
+  worker === undefined ? mark : `${worker}:${mark}`;
+
+/** The number of the worker that a mark is for and that is not among `count`; undefined: none. */
+export const strayMark = (marks: readonly WorkerMark[], count: number): string | undefined =>
+  marks.find(({ worker }) => worker !== undefined && Number(worker.slice(7)) >= count)?.worker;
+
+/** `prefix`: of this machine's names. */
+export function marksByWorker(
+  marks: readonly WorkerMark[],
+  workers: readonly string[],
+  prefix: string,
+): Record<string, readonly string[]> {
+  const all: Record<string, readonly string[]> = {};
+  if (marks.length === 0) return all;
+  for (const name of workers) {
+    const own = marks.filter(({ worker }) => worker === undefined || prefix + worker === name);
+    all[name] = [...new Set(own.map(({ mark }) => mark))];
+  }
+  return all;
+}
