@@ -1,7 +1,7 @@
 /** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
 
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
-import type { FrontendMessage } from "../actors/frontend/frontend.ts";
+import type { DoorState, FrontendMessage } from "../actors/frontend/frontend.ts";
 import type { Drain, Progress } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import { joinParent, type ParentLine } from "../runtime/child.ts";
@@ -18,7 +18,7 @@ import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { frontendTree } from "./frontend-tree.ts";
 import { feedWorkers, frontendWorld } from "./frontend-world.ts";
-import { keepRegistered, standing } from "./keep-registered.ts";
+import { eachStanding, keepRegistered, standing } from "./keep-registered.ts";
 import { wiresOf } from "./machine.ts";
 import { faultName, frontendPaths, workerPaths } from "./paths.ts";
 import { planeSpecs, planeStates } from "./plane-tree.ts";
@@ -84,12 +84,13 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   await keepRegistered(system, discovery, keys.process(node), paths.inspector);
   if (boot.role === "worker") return line.ready();
   let unfeed = () => {};
-  await keepRegistered(system, discovery, keys.door(node), frontendPaths.main, () => {
+  eachStanding(system, frontendPaths.main, () => {
     unfeed();
     unfeed = feedWorkers(system, discovery);
   });
+  await new Promise<void>((listens) => whenDoor(system, ({ port }) => port !== 0, listens));
   line.ready(standing(system, frontendPaths.main));
-  tellWhenServing(system, () => {
+  whenDoor(system, isServing, () => {
     remote.quiet(0);
     const serving = { kind: "progress", stage: servingStage, fraction: 1, detail: "" } as const;
     (line.ref as Ref<Progress>).tell(serving);
@@ -118,12 +119,14 @@ const drain_answer_ms = 1_000;
 const look_period_ms = 10;
 
 /** The door knows a model once it has fetched its tokenizer from a worker. */
-function tellWhenServing(system: ActorSystem, serving: () => void): void {
+const isServing = ({ health }: DoorState): boolean => health === "ready";
+
+function whenDoor(system: ActorSystem, is: (door: DoorState) => boolean, then: () => void): void {
   const look = async () => {
     const door = standing(system, frontendPaths.main) as Ref<FrontendMessage>;
     const state = await system.ask(door, { kind: "get_door" }, { deadline_ms: 1_000 });
-    if (state.health !== "ready") throw new Error("not yet");
-    serving();
+    if (!is(state)) throw new Error("not yet");
+    then();
   };
   const again = () => {
     system.capabilities.clock.after(look_period_ms, () => void look().catch(again));

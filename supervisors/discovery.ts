@@ -99,7 +99,9 @@ export class Discovery {
 
   deregister(key: string): void {
     this.#held.delete(key);
-    this.#client().tell({ kind: "drop", key });
+    // One that is between two lives comes back with what is held alone.
+    const client = this.#system.lookup(this.#clientPath) as Ref<RegistryClientMessage> | undefined;
+    client?.tell({ kind: "drop", key });
   }
 
   /** Leaves the registry with everything that this process holds there. */
@@ -152,8 +154,12 @@ export class Discovery {
     for (const listener of this.#listeners.get(prefix) ?? []) listener(now);
   };
 
+  get #clientPath(): string {
+    return `${this.#parent}/discovery/client`;
+  }
+
   #client(): Ref<RegistryClientMessage> {
-    const ref = this.#system.lookup(`${this.#parent}/discovery/client`);
+    const ref = this.#system.lookup(this.#clientPath);
     if (ref === undefined) throw new Error("the registry client is between two lives");
     return ref as Ref<RegistryClientMessage>;
   }

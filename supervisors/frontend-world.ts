@@ -16,6 +16,7 @@ import type { ActorSystem } from "../runtime/system.ts";
 import type { FrontendBoot } from "./boot.ts";
 import { type Discovery, keys } from "./discovery.ts";
 import type { FrontendTreeOptions } from "./frontend-tree.ts";
+import { announce } from "./keep-registered.ts";
 import { frontendPaths } from "./paths.ts";
 import type { ReadPlanes } from "./plane-tree.ts";
 import type { RouterSettings } from "./settings/settings.ts";
@@ -42,7 +43,10 @@ export function frontendWorld(
       isLive,
       peers: {
         watch: (listener) => discovery.watchRouters(listener),
-        announce: (self) => void announceRouter(system, discovery, self),
+        announce: (self) => {
+          const wanted = () => system.lookup(frontendPaths.router) === self;
+          void announce(system, discovery, keys.router(system.node), self, wanted);
+        },
       },
     },
     answers: {
@@ -54,6 +58,8 @@ export function frontendWorld(
       host: boot.host,
       port: boot.port,
       share_port: boot.share_port,
+      siblings: () => siblingDoors(system, discovery),
+      listens: doorNames(system, discovery),
       ...(planes === undefined ? {} : { planes }),
       models,
       startAnswer: (request, sink) => {
@@ -83,22 +89,30 @@ export function frontendWorld(
   };
 }
 
-const announce_again_ms = 1_000;
-
-/** At each life of the router; the registry takes the last life's name away when that one ended. */
-async function announceRouter(system: ActorSystem, discovery: Discovery, self: Ref): Promise<void> {
-  const key = keys.router(system.node);
-  try {
-    discovery.deregister(key);
-    await discovery.register(key, new Uint8Array(0), self);
-  } catch (error) {
-    if (system.lookup(frontendPaths.router) !== self) return;
-    const text = String(error);
-    system.capabilities.log.log("debug", "the router is not registered yet", { error: text });
-    system.capabilities.clock.after(announce_again_ms, () => {
-      void announceRouter(system, discovery, self);
+/** The doors that take connections are in the registry under their nodes. */
+function doorNames(system: ActorSystem, discovery: Discovery): (door: Ref | undefined) => void {
+  const key = keys.door(system.node);
+  let listening: Ref | undefined;
+  return (door) => {
+    listening = door;
+    const wanted = () => listening === door && system.lookup(frontendPaths.main) === door;
+    if (door === undefined) {
+      discovery.deregister(key);
+      return;
+    }
+    void announce(system, discovery, key, door, wanted).then(() => {
+      if (listening === undefined) discovery.deregister(key);
     });
-  }
+  };
+}
+
+/** Of this machine: nodes of several have its name before the last dot. */
+function siblingDoors(system: ActorSystem, discovery: Discovery): number {
+  const machine = system.node.slice(0, system.node.lastIndexOf(".") + 1);
+  const nodes = discovery.owners(keys.door("")).map(({ address }) => address.node);
+  return nodes.filter((node) => {
+    return node !== system.node && node.slice(0, node.lastIndexOf(".") + 1) === machine;
+  }).length;
 }
 
 function policyOf(router: RouterSettings): KvPolicyOptions {

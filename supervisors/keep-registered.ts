@@ -39,3 +39,42 @@ export function standing(system: ActorSystem, path: string): Ref<Message> {
   if (ref === undefined) throw new Error(`${path} did not start`);
   return ref;
 }
+
+/** Calls `stands` for whoever lives at a path, now and in each later life. */
+export function eachStanding(system: ActorSystem, path: string, stands: () => void): void {
+  const again = () => void system.capabilities.clock.after(look_again_ms, look);
+  const look = () => {
+    const owner = system.lookup(path);
+    if (owner === undefined) {
+      again();
+      return;
+    }
+    system.onDown(owner, again);
+    stands();
+  };
+  look();
+}
+
+const announce_again_ms = 1_000;
+
+/**
+ * Registers `self` until it is not `wanted` any more; the registry takes the name of its last life
+ * away when that one ended.
+ */
+export async function announce(
+  system: ActorSystem,
+  discovery: Discovery,
+  key: string,
+  self: Ref,
+  wanted: () => boolean,
+): Promise<void> {
+  try {
+    discovery.deregister(key);
+    await discovery.register(key, new Uint8Array(0), self);
+  } catch (error) {
+    if (!wanted()) return;
+    const { log, clock } = system.capabilities;
+    log.log("debug", "a name is not registered yet", { key, error: String(error) });
+    clock.after(announce_again_ms, () => void announce(system, discovery, key, self, wanted));
+  }
+}

@@ -35,6 +35,9 @@ export class Door {
   readonly #keys: ApiKeys;
   readonly #generator: Generator;
   #draining = false;
+  #leaving = false;
+  /** Requests that have come, and have no answer or live one yet. */
+  #entering = 0;
   #openapi: string | undefined;
 
   constructor(parts: DoorParts) {
@@ -48,8 +51,27 @@ export class Door {
     return this.#generator.live;
   }
 
+  /** When the last answer ended, on the clock's scale. */
+  get ended_ms(): number {
+    return this.#generator.ended_ms;
+  }
+
+  /** A request is under way, or its answer is. */
+  get busy(): boolean {
+    return this.#entering > 0 || this.live > 0;
+  }
+
+  /** As /health says it. */
   get draining(): boolean {
-    return this.#draining;
+    return this.#draining || this.#leaving;
+  }
+
+  /**
+   * Others take the requests from now on. What still comes here is answered, and its connection
+   * is of no further use.
+   */
+  leave(): void {
+    this.#leaving = true;
   }
 
   /** From now on: no new requests, `/health` says so; live answers go on. */
@@ -75,6 +97,13 @@ export class Door {
       allowOrigin(headers, settings.cors_origins, request.headers.get("origin"));
     }
     const visit: Visit = { request, path, id, headers, arrived_ms: clock.now_ms() };
+    const response = await this.#answered(visit);
+    if (this.#leaving) response.headers.set("Connection", "close");
+    return response;
+  }
+
+  async #answered(visit: Visit): Promise<Response> {
+    const { request, path } = visit;
     try {
       const response = await this.#answer(visit, routeOf(request.method, path));
       return request.method === "HEAD" ? new Response(null, response) : response;
@@ -95,10 +124,10 @@ export class Door {
       case "chat_completions":
       case "completions":
       case "embeddings":
-        return this.#post(visit, owner, route.kind);
+        return this.#entered(this.#post(visit, owner, route.kind));
       case "resume":
         if (this.#draining) throw draining();
-        return this.#generator.resume(visit, owner, route.id);
+        return this.#entered(this.#generator.resume(visit, owner, route.id));
       case "models":
         return json(visit, { object: "list", data: models.ready().map(modelJson) });
       case "model": {
@@ -107,7 +136,7 @@ export class Door {
         return json(visit, modelJson(model));
       }
       case "health": {
-        const { status, body } = healthOf(models, this.#draining, this.#parts.planes());
+        const { status, body } = healthOf(models, this.draining, this.#parts.planes());
         return json(visit, body, status);
       }
       case "live":
@@ -123,6 +152,16 @@ export class Door {
         throw wrongMethod(visit, route.allow);
       case "unknown":
         throw unknownPath(visit);
+    }
+  }
+
+  async #entered(answer: Promise<Response>): Promise<Response> {
+    this.#entering += 1;
+    try {
+      return await answer;
+    } finally {
+      this.#entering -= 1;
+      if (!this.busy) this.#parts.idle();
     }
   }
 

@@ -43,6 +43,7 @@ export { buildServedModel, type ServedModel } from "./served-model.ts";
 
 export type DoorState = {
   readonly host: string;
+  /** 0: it takes no connections yet. */
   readonly port: number;
   readonly health: string;
   readonly live: number;
@@ -60,6 +61,12 @@ export type FrontendMessage =
   | GetDoor
   | { readonly kind: "blob_came"; readonly hash: string; readonly blob: Blob | undefined }
   | { readonly kind: "look_again" }
+  /** It has waited for models for long enough. */
+  | { readonly kind: "open_late" }
+  | { readonly kind: "opened"; readonly server: HttpServer }
+  | { readonly kind: "not_opened"; readonly error: unknown }
+  /** Connections that it had at the beginning of a drain have been told to go elsewhere. */
+  | { readonly kind: "noticed" }
   | { readonly kind: "drain_over" }
   | { readonly kind: "idle" };
 
@@ -68,6 +75,10 @@ export type FrontendOptions = {
   /** 0 = any free one. */
   readonly port: number;
   readonly share_port: boolean;
+  /** Of a shared port: how many others take connections there now. */
+  readonly siblings?: () => number;
+  /** Told when it takes connections, and (undefined) when others should. */
+  readonly listens?: (door: Ref | undefined) => void;
   /** Of several machines: which of the servers that they share answer now. */
   readonly planes?: () => readonly PlaneState[];
   /** Shared with whoever starts stream actors, which need the tokenizer of a model. */
@@ -84,8 +95,31 @@ export type FrontendOptions = {
 const blobDeadline_ms = 10_000;
 /** What answers that have just ended get for their last bytes when the server closes. */
 const flush_ms = 50;
+/**
+ * One that shares its port takes connections only once it can serve: until then its siblings can.
+ * Not for ever, as with no worker anywhere somebody has to say so.
+ */
+const openLate_ms = 5_000;
+/**
+ * How long a door that leaves a shared port tells connections that are open to go elsewhere. Those
+ * without a request are closed then; so it waits a little longer while answers end, as the client
+ * of a stream that just did may be sending its next request where it had the last one.
+ */
+const notice_ms = 100;
+const quiet_ms = 20;
+const noticeMost_ms = 500;
 /** How often missing blobs are asked for again and deserted models forgotten. */
 const lookAgain_ms = 500;
+
+type DoorDrain = {
+  readonly port: ReplyPort;
+  readonly live: number;
+  readonly timer: Timer;
+  /** When it began, on the clock's scale. */
+  readonly began_ms: number;
+  /** No new request can come, or it is refused: it is over when the last one is. */
+  shut: boolean;
+};
 
 export class FrontendActor extends Actor<FrontendMessage> {
   readonly #options: FrontendOptions;
@@ -96,8 +130,10 @@ export class FrontendActor extends Actor<FrontendMessage> {
   #door: Door | undefined;
   #metrics: FrontendMetrics | undefined;
   #server: HttpServer | undefined;
+  #opening = false;
+  #closing = false;
   #loop: BlockMeter | undefined;
-  #drain: { readonly port: ReplyPort; readonly live: number; readonly timer: Timer } | undefined;
+  #drain: DoorDrain | undefined;
 
   constructor(options: FrontendOptions) {
     super();
@@ -108,7 +144,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
 
   override async init(): Promise<void> {
     const { clock, random, log, capabilities, system } = this.ctx;
-    const { host, port, share_port, startAnswer, startEmbedding } = this.#options;
+    const { share_port, startAnswer, startEmbedding } = this.#options;
     const metrics = new FrontendMetrics(system.metrics, clock);
     this.#metrics = metrics;
     const loop = watchEventLoop(clock);
@@ -136,13 +172,13 @@ export class FrontendActor extends Actor<FrontendMessage> {
       },
     });
     this.#door = door;
-    this.#server = await capabilities.net.serve({
-      host,
-      port,
-      share_port,
-      fetch: (request) => door.handle(request),
-    });
     this.ctx.every(lookAgain_ms, { kind: "look_again" });
+    if (share_port) {
+      this.ctx.after(openLate_ms, { kind: "open_late" });
+      this.#openIfServing();
+    } else {
+      this.#opened(await this.#serve(door));
+    }
   }
 
   override receive(message: FrontendMessage): void {
@@ -151,17 +187,31 @@ export class FrontendActor extends Actor<FrontendMessage> {
         this.#models.workersAre(message.workers);
         for (const { card } of message.workers) if (card !== undefined) this.#metrics?.model(card);
         this.#fetchBlobs();
+        this.#openIfServing();
         return;
       case "worker_joined":
         this.#models.workerJoined(message.record);
         if (message.record.card !== undefined) this.#metrics?.model(message.record.card);
         this.#fetchBlobs();
+        this.#openIfServing();
         return;
       case "worker_left":
         this.#models.workerLeft(message.worker);
         return;
       case "blob_came":
         this.#blobCame(message.hash, message.blob);
+        this.#openIfServing();
+        return;
+      case "open_late":
+        this.#open();
+        return;
+      case "opened":
+        this.#opened(message.server);
+        return;
+      case "not_opened":
+        throw message.error;
+      case "noticed":
+        this.#noticed();
         return;
       case "look_again":
         this.#models.forgetDeserted(this.ctx.clock.now_ms(), this.#settings.keep_model_ms);
@@ -171,7 +221,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
         this.#startDrain(message.budget_ms);
         return;
       case "idle":
-        if (this.#door?.live === 0) this.#endDrain(0);
+        if (this.#drain?.shut === true && this.#door?.busy === false) this.#endDrain(0);
         return;
       case "drain_over":
         this.#endDrain(this.#door?.cut("This server is shutting down.") ?? 0);
@@ -182,6 +232,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
   }
 
   override async terminate(): Promise<void> {
+    this.#closing = true;
     this.#loop?.stop();
     this.#door?.cut("This server is shutting down.");
     this.#server?.drain();
@@ -202,9 +253,40 @@ export class FrontendActor extends Actor<FrontendMessage> {
     return {
       host: this.#server?.host ?? this.#options.host,
       port: this.#server?.port ?? 0,
-      health: healthOf(this.#models, draining).body.status,
+      health:
+        this.#server === undefined ? "starting" : healthOf(this.#models, draining).body.status,
       live: this.#door?.live ?? 0,
     };
+  }
+
+  #serve(door: Door): Promise<HttpServer> {
+    const { host, port, share_port } = this.#options;
+    const fetch = (request: Request) => door.handle(request);
+    return this.ctx.capabilities.net.serve({ host, port, share_port, fetch });
+  }
+
+  #openIfServing(): void {
+    if (this.#models.isComplete()) this.#open();
+  }
+
+  #open(): void {
+    if (this.#opening || this.#server !== undefined || this.#drain !== undefined) return;
+    if (this.#door === undefined) return;
+    this.#opening = true;
+    const { self } = this.ctx;
+    this.#serve(this.#door).then(
+      (server) => {
+        if (this.#closing || !self.tell({ kind: "opened", server })) void server.close();
+      },
+      (error: unknown) => void self.tell({ kind: "not_opened", error }),
+    );
+  }
+
+  #opened(server: HttpServer): void {
+    this.#server = server;
+    // A drain that came in between ends with nothing to tell anybody.
+    if (this.#drain === undefined) this.#options.listens?.(this.ctx.self);
+    else server.drain();
   }
 
   #fetchBlobs(): void {
@@ -247,10 +329,38 @@ export class FrontendActor extends Actor<FrontendMessage> {
       return;
     }
     const live = this.#door?.live ?? 0;
-    this.#door?.drain();
+    const began_ms = this.ctx.clock.now_ms();
     const timer = this.ctx.after(budget_ms, { kind: "drain_over" });
-    this.#drain = { port, live, timer };
-    if (live === 0) this.#endDrain(0);
+    this.#drain = { port, live, timer, began_ms, shut: false };
+    this.#options.listens?.(undefined);
+    if (!this.#options.share_port) {
+      this.#door?.drain();
+      this.#shut();
+      return;
+    }
+    this.#door?.leave();
+    this.ctx.after(Math.min(notice_ms, budget_ms / 2), { kind: "noticed" });
+  }
+
+  /** With nobody else at its port somebody has to say that there is nobody. */
+  #noticed(): void {
+    if (this.#drain === undefined) return;
+    const now_ms = this.ctx.clock.now_ms();
+    const restless = (this.#door?.ended_ms ?? 0) > now_ms - quiet_ms;
+    if (restless && now_ms < this.#drain.began_ms + noticeMost_ms) {
+      this.ctx.after(quiet_ms, { kind: "noticed" });
+      return;
+    }
+    const replaced = (this.#options.siblings?.() ?? 0) > 0;
+    if (replaced) this.#server?.drain();
+    else this.#door?.drain();
+    this.#shut();
+  }
+
+  #shut(): void {
+    if (this.#drain === undefined) return;
+    this.#drain.shut = true;
+    if (this.#door?.busy !== true) this.#endDrain(0);
   }
 
   #endDrain(unfinished: number): void {

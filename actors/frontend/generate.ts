@@ -84,6 +84,8 @@ export class Generator {
   /** What cuts each live request. */
   readonly #live = new Set<(message: string) => void>();
   readonly #rounds: FlushRounds;
+  /** When the last answer ended. */
+  ended_ms = Number.NEGATIVE_INFINITY;
 
   constructor(parts: GeneratorParts) {
     this.#parts = parts;
@@ -328,6 +330,7 @@ export class Generator {
     const { metrics, idle } = this.#parts;
     return metrics.request(model.name, endpoint, type, visit.arrived_ms, () => {
       this.#live.delete(cut);
+      this.ended_ms = this.#parts.clock.now_ms();
       over?.();
       if (this.#live.size === 0) idle();
     });

@@ -166,6 +166,14 @@ export class ModelDirectory {
     return false;
   }
 
+  /** As canServe, and nothing that a worker is there for is on its way. */
+  isComplete(): boolean {
+    for (const { served, broken, workers } of this.#models.values()) {
+      if (served === undefined && broken === undefined && workers.size > 0) return false;
+    }
+    return this.canServe();
+  }
+
   #forgetWorker(worker: string): void {
     const old = this.#workers.get(worker);
     this.#workers.delete(worker);

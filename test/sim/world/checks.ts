@@ -35,7 +35,7 @@ export function checkClient(
   if (scenario.mode === "wild") return undefined;
   const hits = scenario.faults.filter((fault) => mayHarm(fault, client));
   const why = outcome.kind === "error" ? `${outcome.status} ${outcome.code}` : outcome.why;
-  if (hits.some((fault) => excuses(fault, client))) return undefined;
+  if (hits.some((fault) => excuses(fault, client, scenario))) return undefined;
   return `${who}: ${outcome.kind} after ${client.tokens} tokens: ${why}`;
 }
 
@@ -50,7 +50,7 @@ function mayHarm(fault: WorldFault, client: Client): boolean {
  * What a client may lose to one fault: a request that cannot be taken up again dies with its
  * frontend, or with the actor there that owns it.
  */
-function excuses(fault: WorldFault, client: Client): boolean {
+function excuses(fault: WorldFault, client: Client, { frontends }: Scenario): boolean {
   const { outcome } = client;
   const { request, idempotency_key, resumes } = client.options;
   const frontend = [fault.node, fault.peer].find((node) => node.startsWith("frontend"));
@@ -60,14 +60,14 @@ function excuses(fault: WorldFault, client: Client): boolean {
     return hit && !(begun && resumes) && !(!begun && idempotency_key !== "" && resumes);
   }
   if (outcome?.kind !== "error") return false;
-  // It keeps its share of new connections to the last, and says so to each.
-  if (fault.kind === "term" && hit && outcome.code === "draining") return true;
+  // Alone it keeps its port to the last, and says so to each; of several it leaves.
+  if (fault.kind === "term" && hit && outcome.code === "draining") return frontends === 1;
   // A stream is told where to go on, a keyed request may come again: who does neither hears this.
   if (fault.kind === "crash" && hit && !(request.stream && client.request_id !== "")) {
     return outcome.code === "interrupted" || outcome.code === "draining";
   }
-  // A frontend that has just started does not know the models yet, and says so.
-  return outcome.status === 503 && outcome.code === "model_not_ready";
+  // A frontend that has just started does not know the models yet, and says so where it is alone.
+  return frontends === 1 && outcome.status === 503 && outcome.code === "model_not_ready";
 }
 
 /** The first thing that is left over. */
