@@ -51,8 +51,8 @@ export type AnswerState = {
   excluded: string[];
   /** One of them is there because it did not answer, which may be over. */
   silence: boolean;
-  /** Another place is being looked for, while its worker still makes it. */
-  moving: boolean;
+  /** Why another place is being looked for, while its worker still makes it. */
+  moving: "handed_over" | "away" | undefined;
   /** Why it is not on its first worker any more. */
   cause: AnswerFailure | undefined;
   plan: Plan | undefined;
@@ -92,7 +92,7 @@ export function newAnswer(
     router_retries: 0,
     excluded: [],
     silence: false,
-    moving: false,
+    moving: undefined,
     cause: undefined,
     plan: undefined,
     made_as: "",

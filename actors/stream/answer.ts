@@ -47,8 +47,10 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return state.request.held === undefined
         ? [askRouter(state)]
         : takeUp(state, state.request.held);
-    case "route_again":
-      return state.phase === "routing" || state.moving ? [askRouter(state)] : [];
+    case "route_again": {
+      const seeks = state.phase === "routing" || state.moving !== undefined;
+      return seeks ? [askRouter(state)] : [];
+    }
     case "planned":
       return onPlanned(state, input.plan);
     case "route_refused":
@@ -73,7 +75,9 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "token_batch":
       return onBatch(state, input);
     case "hand_over":
-      return onHandOver(state, input.request);
+      return input.request === workerRequest(state) ? seekPlace(state, "handed_over") : [];
+    case "away":
+      return seekPlace(state, "away");
     case "steady":
       state.migrations = 0;
       state.excluded = [];
@@ -141,10 +145,11 @@ function askRouter(state: AnswerState): AnswerEffect {
 }
 
 function onRouterLost(state: AnswerState): readonly AnswerEffect[] {
-  if (state.phase !== "routing" && !state.moving) return [];
+  const { moving } = state;
+  if (state.phase !== "routing" && moving === undefined) return [];
   state.router_retries++;
   if (state.router_retries > state.limits.router_retries) {
-    if (state.moving) return stay(state);
+    if (moving !== undefined) return stay(state);
     return fail(state, failure("no_worker", "the router does not answer"), "failed");
   }
   return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
@@ -155,7 +160,7 @@ const passing: readonly string[] = ["no_worker", "overloaded", "rate_limited"];
 
 /** A client that has a part of its answer waits for the rest, within reason. */
 function onRouteRefused(state: AnswerState, refusal: AnswerFailure): readonly AnswerEffect[] {
-  if (state.moving) return stay(state);
+  if (state.moving !== undefined) return stay(state);
   if (state.phase !== "routing") return [];
   if (!hasBegun(state)) {
     const { cause } = state;
@@ -181,40 +186,54 @@ function onRouteRefused(state: AnswerState, refusal: AnswerFailure): readonly An
 const NO_WORKER_RETRIES = 16;
 
 /**
- * The worker is to end soon, but it goes on until there is another place: what it makes meanwhile
- * is not lost, and with no other place it may even finish.
+ * The worker is to end soon, or cannot be reached, but it goes on until there is another place:
+ * what it makes meanwhile is not lost, and with no other place it may even finish.
  */
-function onHandOver(state: AnswerState, request: string): readonly AnswerEffect[] {
+function seekPlace(state: AnswerState, why: "handed_over" | "away"): readonly AnswerEffect[] {
   const live = state.phase === "live" || state.phase === "starting";
-  if (!live || state.moving || request !== workerRequest(state)) return [];
+  if (!live || state.moving !== undefined) return [];
   if (state.limits.migrations === 0 || state.plan === undefined || isBehind(state)) return [];
-  state.moving = true;
+  state.moving = why;
   state.router_retries = 0;
-  state.excluded.push(workerKey(state.plan.worker, state.plan.ref));
-  return [closeAccount(state, "handed_over"), askRouter(state)];
+  const key = workerKey(state.plan.worker, state.plan.ref);
+  if (!state.excluded.includes(key)) state.excluded.push(key);
+  return [closeAccount(state, why), askRouter(state)];
 }
 
-/** There is no other place now; the worker will ask again. */
+/** There is no other place now; whoever wanted one will ask again. */
 function stay(state: AnswerState): readonly AnswerEffect[] {
-  state.moving = false;
+  state.moving = undefined;
   return [];
 }
 
+/** What was out of reach is here again, and the router need not look any further. */
+function stayReached(state: AnswerState): readonly AnswerEffect[] {
+  if (state.moving !== "away") return [];
+  state.moving = undefined;
+  state.excluded = [];
+  return [closeAccount(state, "away")];
+}
+
 /** The other place is there: what came until now goes along. */
-function moveTo(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
-  state.moving = false;
-  const cancelled = cancel(state, "handed_over");
+function moveTo(
+  state: AnswerState,
+  plan: Plan,
+  why: "handed_over" | "away",
+): readonly AnswerEffect[] {
+  state.moving = undefined;
+  const cancelled = cancel(state, why);
   const ends = endSpent(state);
   if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
-  const moves = movesNow(state, "handed_over");
+  const moves = movesNow(state, why);
   state.phase = "routing";
   state.attempt++;
   return [...cancelled, ...ends, moves, { kind: "leave_worker" }, ...onPlanned(state, plan)];
 }
 
 function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
-  if (state.moving) return moveTo(state, plan);
-  if (state.phase !== "routing") return [];
+  if (state.moving !== undefined) return moveTo(state, plan, state.moving);
+  // It stayed where it is meanwhile.
+  if (state.phase !== "routing") return [closeAccount(state, "refused", 0, plan.worker)];
   const { request } = state;
   place(state, plan, workerRequest(state, 0));
   const generate = {
@@ -335,7 +354,7 @@ function goElsewhere(
     state.excluded.push(workerKey(state.plan.worker, state.plan.ref));
   }
   state.cause = cause;
-  state.moving = false;
+  state.moving = undefined;
   state.phase = "routing";
   state.plan = undefined;
   state.attempt++;
@@ -352,10 +371,10 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   // Tokens may overtake the reply that says they will come.
   if (state.phase === "starting") state.phase = "live";
   state.fetching = false;
-  const effects: AnswerEffect[] = [];
+  const effects: AnswerEffect[] = [...stayReached(state)];
   const first = !state.heard && batch.choices.length > 0;
   if (first) state.heard = true;
-  if (first && batch.finished.length < state.choices.length && !state.moving) {
+  if (first && batch.finished.length < state.choices.length && state.moving === undefined) {
     const { request } = state.request;
     effects.push({ kind: "tell_router", message: { kind: "route_first", request } });
   }
@@ -371,7 +390,7 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   if (state.choices.every((choice) => choice.settled)) return [...effects, ...done(state)];
   if (state.phase === "live" && state.choices.every((choice) => choice.ended)) {
     state.phase = "settling";
-    state.moving = false;
+    state.moving = undefined;
     effects.push({ kind: "wait_settled" });
   }
   effects.push(...credit(state));
@@ -511,9 +530,13 @@ function leave(state: AnswerState, outcome: string, output_tokens = 0): readonly
   return [{ kind: "leave_worker" }, closeAccount(state, outcome, output_tokens)];
 }
 
-function closeAccount(state: AnswerState, outcome: string, output_tokens = 0): AnswerEffect {
+function closeAccount(
+  state: AnswerState,
+  outcome: string,
+  output_tokens = 0,
+  worker = state.plan?.worker ?? "",
+): AnswerEffect {
   const { request } = state.request;
-  const worker = state.plan?.worker ?? "";
   const message: RouteEnded = { kind: "route_ended", request, worker, outcome, output_tokens };
   return { kind: "tell_router", message };
 }

@@ -65,6 +65,9 @@ const FIRST_LOOK_MS = 1_000;
 /** A timer that is later than this says that we were held up, and what came is yet to be read. */
 const HELD_UP_MS = 200;
 const LOOK_AGAIN_MS = 100;
+/** A worker whose wire is away for so long is left if another one is within reach. */
+const AWAY_MS = 2_000;
+const SEEK_AGAIN_MS = 500;
 
 export class StreamActor extends Actor<AnswerInput | Own> {
   private readonly deps: StreamDeps;
@@ -305,7 +308,11 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     const owed = state.granted > state.received;
     if (!owed || left_ms > 0) {
       this.lookIn(owed ? left_ms : boundMs(stall), now_ms);
-    } else if (this.isAway(worker) || now_ms - this.look_ms > HELD_UP_MS) {
+    } else if (this.isAway(worker)) {
+      const long = now_ms - stall.heard_ms >= AWAY_MS;
+      this.lookIn(long ? SEEK_AGAIN_MS : LOOK_AGAIN_MS, now_ms);
+      if (long) this.receive({ kind: "away", attempt });
+    } else if (now_ms - this.look_ms > HELD_UP_MS) {
       this.lookIn(LOOK_AGAIN_MS, now_ms);
     } else {
       this.probe(worker, attempt);
@@ -333,7 +340,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     return late_ms > HELD_UP_MS || this.isAway(worker);
   }
 
-  /** Its link waits for the bus and resumes: nothing is lost, and nobody else is any nearer. */
+  /** Its link waits for the bus and resumes: nothing is lost. */
   private isAway(worker: Ref<WorkerMessage>): boolean {
     return isAway(this.ctx.system, worker as Ref);
   }

@@ -5,7 +5,7 @@ import { redisClient } from "../../runtime/real/redis.ts";
 import { RedisTable } from "../../runtime/redis-table.ts";
 import { type Cluster, pidsOf, runCluster, startCluster, tree, until } from "../support/cluster.ts";
 import { installed, natsServer, redisServer, stopServers } from "../support/plane-servers.ts";
-import { type StreamedAnswer, streamAnswer } from "../support/streamed-answer.ts";
+import { longestGapMs, type StreamedAnswer, streamAnswer } from "../support/streamed-answer.ts";
 
 const can = [installed("nats-server"), installed("redis-server")].every(Boolean);
 afterAll(stopServers);
@@ -25,9 +25,9 @@ const bodyOf = (seed: number, max_tokens = 200) => ({
   ignore_eos: true,
 });
 
-async function answers(cluster: Cluster, count: number): Promise<StreamedAnswer[]> {
+async function answers(cluster: Cluster, count: number, max_tokens = 200) {
   const seeds = Array.from({ length: count }, (_, seed) => seed);
-  return Promise.all(seeds.map((seed) => streamAnswer(cluster.url, bodyOf(seed))));
+  return Promise.all(seeds.map((seed) => streamAnswer(cluster.url, bodyOf(seed, max_tokens))));
 }
 
 function expectSame(got: readonly StreamedAnswer[], undisturbed: readonly StreamedAnswer[]): void {
@@ -69,6 +69,31 @@ describe.skipIf(!can)("several machines", () => {
     expect(await health(frontend)).toMatchObject({ nats: "up", workers: 1 });
     expectSame(await answers(frontend, 8), undisturbed);
   }, 60_000);
+
+  test("NATS is gone: answers from another machine go on at a near worker, and are the same", async () => {
+    const { nats, flags } = await planes();
+    await using main = await startCluster([...flags, ...mocker, "--router-mode", "round-robin"]);
+    await using worker = await startCluster([...flags, ...mocker, "--role", "worker"]);
+    await workersAre(main, 2);
+    const undisturbed = await answers(main, 12, 600);
+    const before = await taken(worker);
+    const disturbed = answers(main, 12, 600);
+    await until("both have some", 5_000, async () => (await taken(worker)) >= before + 6);
+    await Bun.sleep(500);
+    await nats.stop();
+    // All are whole before it is back.
+    const got = await disturbed;
+    expect((await health(main)).nats).toBe("away");
+    expectSame(got, undisturbed);
+    for (const each of got) expect(longestGapMs(each)).toBeLessThan(6_000);
+    const metrics = await (await fetch(`${main.inspector}/metrics`)).text();
+    expect(metrics).toMatch(/dynamo_frontend_model_migration_total\{[^}]*why="away"[^}]*\} [1-9]/);
+    await nats.start();
+    await until("it is back", 10_000, async () => (await health(main)).nats === "up");
+    expectSame(await answers(main, 12, 600), undisturbed);
+    const orphans = await (await fetch(`${main.inspector}/api/orphans`)).json();
+    expect(orphans).toMatchObject({ orphans: 0 });
+  }, 90_000);
 
   test("NATS is gone: new work stays on this machine, and goes to both again afterwards", async () => {
     const { nats, flags } = await planes();

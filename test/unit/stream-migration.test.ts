@@ -209,6 +209,41 @@ test("a drained worker without another place is left when it dies, and not befor
   run.check();
 });
 
+test("a worker that is out of reach is left for one that is not; what it says later is nobody's", () => {
+  const run = new Run(answerRequest("r", { max_tokens: 12, ignore_eos: true }));
+  const batches = batchesOf(run.asks[0]!);
+  for (const batch of batches.slice(0, 4)) run.do(batch);
+  run.do({ kind: "away", attempt: 1 });
+  run.do({ kind: "away", attempt: 1 });
+  const routes = run.effects.filter(({ kind }) => kind === "ask_router");
+  expect(routes).toHaveLength(2);
+  expect(routes[1]).toMatchObject({ route: { continued: true, exclude: [expect.any(String)] } });
+  run.do({ kind: "planned", attempt: 1, plan: planOf("near") });
+  expect(run.effects).toContainEqual({ kind: "moves", why: "away", worker: "w1", tokens: 4 });
+  for (const batch of batches.slice(4)) run.do(batch);
+  run.live(Number.POSITIVE_INFINITY);
+  run.check();
+});
+
+test("with nobody near it waits, and stays where it is once its worker is heard again", () => {
+  const run = new Run(answerRequest("r", { max_tokens: 12, ignore_eos: true }));
+  const batches = batchesOf(run.asks[0]!);
+  for (const batch of batches.slice(0, 4)) run.do(batch);
+  const refused = { kind: "route_refused", attempt: 1, code: "no_worker", message: "no" } as const;
+  for (let i = 0; i < 100; i++) {
+    run.do({ kind: "away", attempt: 1 });
+    run.do(refused);
+  }
+  run.do({ kind: "away", attempt: 1 });
+  run.do(batches[4]!);
+  // The plan that was under way is of no use, and its account is closed.
+  run.do({ kind: "planned", attempt: 1, plan: planOf("near") });
+  expect(run.effects.at(-1)).toMatchObject({ message: { kind: "route_ended", worker: "near" } });
+  for (const batch of batches.slice(5)) run.do(batch);
+  expect(run.asks).toHaveLength(1);
+  run.check();
+});
+
 test("the new worker is told what is here of each choice, and what is left of its budget", () => {
   const request = answerRequest("r", { choices: 3, max_tokens: 20, ignore_eos: true });
   const run = new Run(request);
