@@ -108,7 +108,9 @@ async function root(): Promise<void> {
     line.clear();
     lines.release();
     const { host, port, inspector_host, inspector_port } = running;
-    const serves = settings.role === "worker" ? "worker" : `http://${host}:${port}`;
+    const serves = ["worker", "router"].includes(settings.role)
+      ? settings.role
+      : `http://${host}:${port}`;
     console.log(`ready ${serves} inspector http://${inspector_host}:${inspector_port}`);
     const why = await running.lost;
     console.error(`${fatalPrefix}${why}`);

@@ -62,7 +62,13 @@ export type FrontendBoot = Common & {
   readonly version: string;
 };
 
-export type Boot = WorkerBoot | FrontendBoot;
+export type RouterBoot = Common & {
+  readonly role: "router";
+  readonly router_mode: RouterMode;
+  readonly router: RouterSettings;
+};
+
+export type Boot = WorkerBoot | FrontendBoot | RouterBoot;
 
 /** Progress that a frontend tells once it can answer for every model that there is. */
 export const servingStage = "serving";

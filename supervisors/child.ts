@@ -20,8 +20,9 @@ import { frontendTree } from "./frontend-tree.ts";
 import { feedWorkers, frontendWorld } from "./frontend-world.ts";
 import { eachStanding, keepRegistered, standing } from "./keep-registered.ts";
 import { wiresOf } from "./machine.ts";
-import { faultName, frontendPaths, workerPaths } from "./paths.ts";
+import { faultName, frontendPaths, routerPaths, workerPaths } from "./paths.ts";
 import { planeSpecs, planeStates } from "./plane-tree.ts";
+import { routerTree, whenWarm } from "./router-tree.ts";
 import { workerTree } from "./worker-tree.ts";
 import { workerWorld } from "./worker-world.ts";
 
@@ -37,6 +38,8 @@ export type ChildWorld = {
   /** Called when the root wants this process to stop. */
   readonly onStop: (stop: () => void) => void;
 };
+
+const pathsOf = { worker: workerPaths, frontend: frontendPaths, router: routerPaths } as const;
 
 /** What a child may be silent for while it starts. */
 const loading_ms = 120_000;
@@ -63,14 +66,14 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   );
   const remote = await joinNode(system, { ...wires, codecs, lease_epoch: epochOf(env) });
   const line = await joinParent(remote, env, (why) => exit(1, why));
-  const paths = boot.role === "worker" ? workerPaths : frontendPaths;
+  const paths = pathsOf[boot.role];
   const registry = { node: boot.root_node, address: boot.registry_address };
   const discovery = new Discovery(system, registry, boot.namespace, paths.top);
   // A large vocabulary is read in one piece, which on a starved machine takes many seconds.
   remote.quiet(loading_ms);
   const spec = await treeOf(boot, system, discovery, line, env, bus);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
-  remote.quiet(boot.role === "worker" ? 0 : loading_ms);
+  remote.quiet(boot.role === "frontend" ? loading_ms : 0);
   let stopping = false;
   system.onDown(top, () => {
     if (!stopping) exit(1, `the ${boot.role}'s tree ended`);
@@ -78,11 +81,17 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   world.onStop(() => {
     if (stopping) return;
     stopping = true;
-    const drained = boot.role === "worker" ? drainWorkers(boot, system) : drainDoor(boot, system);
-    void drained.then(() => system.shutdown(tree_budget_ms)).then(() => exit(0, "stopped"));
+    void drainOf(boot, system)
+      .then(() => system.shutdown(tree_budget_ms))
+      .then(() => exit(0, "stopped"));
   });
   await keepRegistered(system, discovery, keys.process(node), paths.inspector);
   if (boot.role === "worker") return line.ready();
+  if (boot.role === "router") {
+    await whenWarm(system);
+    await keepRegistered(system, discovery, keys.desk(node), routerPaths.main);
+    return line.ready();
+  }
   let unfeed = () => {};
   eachStanding(system, frontendPaths.main, () => {
     unfeed();
@@ -95,6 +104,12 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     const serving = { kind: "progress", stage: servingStage, fraction: 1, detail: "" } as const;
     (line.ref as Ref<Progress>).tell(serving);
   });
+}
+
+function drainOf(boot: Boot, system: ActorSystem): Promise<void> {
+  if (boot.role === "worker") return drainWorkers(boot, system);
+  // Frontends ask their own routers from the moment that a desk is gone.
+  return boot.role === "router" ? Promise.resolve() : drainDoor(boot, system);
 }
 
 /** New work goes elsewhere from here on, and what is long moves there too. */
@@ -150,6 +165,8 @@ async function treeOf(
         names,
         boot.drain_timeout_ms,
       );
+    case "router":
+      return routerTree(boot, system, discovery, names);
     case "frontend":
       return frontendTree(
         frontendWorld(boot, system, discovery, planeStates(bus, discovery)),

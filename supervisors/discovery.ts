@@ -26,13 +26,15 @@ export const keys = {
   process: (node: string) => `processes/${node}`,
   /** HTTP doors, one a frontend. */
   door: (node: string) => `doors/${node}`,
-  /** Routers, one a frontend; alone they would not know what the others send where. */
+  /** Routers, one a frontend or alone; they tell each other what they send where. */
   router: (node: string) => `routers/${node}`,
+  /** Desks of routers that have a process of their own. */
+  desk: (node: string) => `desks/${node}`,
   /** WorkerActors; the value is a WorkerRecord. */
   worker: (worker: string) => `workers/${worker}`,
 } as const;
 
-const prefixes = [keys.process(""), keys.door(""), keys.router(""), keys.worker("")];
+const prefixes = [keys.process(""), keys.door(""), keys.router(""), keys.desk(""), keys.worker("")];
 const hold_deadline_ms = 10_000;
 
 export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
@@ -134,7 +136,15 @@ export class Discovery {
 
   /** All that are there at once, then at each change. */
   watchRouters(listener: (routers: readonly ActorRef[]) => void): () => void {
-    const prefix = keys.router("");
+    return this.#watchOwners(keys.router(""), listener);
+  }
+
+  /** As `watchRouters`: what frontends ask instead of their own. */
+  watchDesks(listener: (desks: readonly ActorRef[]) => void): () => void {
+    return this.#watchOwners(keys.desk(""), listener);
+  }
+
+  #watchOwners(prefix: string, listener: (owners: readonly ActorRef[]) => void): () => void {
     const owners = (entries: Entries) =>
       [...entries.values()].flatMap(({ owner }) => (owner === undefined ? [] : [owner]));
     listener(owners(this.#known.get(prefix) ?? new Map()));

@@ -7,19 +7,19 @@ import {
   readOrigins,
 } from "../actors/frontend/frontend.ts";
 import { clusterMetrics } from "../actors/inspector/inspector.ts";
-import type { KvPolicyOptions } from "../actors/router/router.ts";
 import { type AnswersMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { RouterMessage } from "../proto/index.ts";
 import type { Ref } from "../runtime/ref.ts";
-import { refOf } from "../runtime/remote/node.ts";
+import { refOf, wireOf } from "../runtime/remote/node.ts";
 import type { ActorSystem } from "../runtime/system.ts";
 import type { FrontendBoot } from "./boot.ts";
 import { type Discovery, keys } from "./discovery.ts";
 import type { FrontendTreeOptions } from "./frontend-tree.ts";
 import { announce } from "./keep-registered.ts";
+import { nearestDesk } from "./nearest-desk.ts";
 import { frontendPaths } from "./paths.ts";
 import type { ReadPlanes } from "./plane-tree.ts";
-import type { RouterSettings } from "./settings/settings.ts";
+import { routerOptions } from "./router-options.ts";
 
 export function frontendWorld(
   boot: FrontendBoot,
@@ -30,27 +30,19 @@ export function frontendWorld(
   const { clock } = system.capabilities;
   const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock));
   // undefined while it restarts: whoever asks tries again.
-  const router = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
+  const own = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
+  const desk = nearestDesk(system, discovery);
+  const router = () => desk() ?? own();
+  const routers = () => [desk(), own()].filter((each) => each !== undefined);
   const embeddings = new Set<string>();
   const isLive = (request: string) =>
     embeddings.has(request) ||
     system.lookup(`${frontendPaths.answers}/${streamNameOf(request)}`) !== undefined;
   return {
-    router: {
-      mode: boot.router_mode,
-      watch: (listener) => discovery.watchWorkers(listener),
-      policy: policyOf(boot.router),
-      isLive,
-      peers: {
-        watch: (listener) => discovery.watchRouters(listener),
-        announce: (self) => {
-          const wanted = () => system.lookup(frontendPaths.router) === self;
-          void announce(system, discovery, keys.router(system.node), self, wanted);
-        },
-      },
-    },
+    router: { ...routerOptions(boot, system, discovery, frontendPaths.router), isLive },
     answers: {
       router,
+      routers,
       tokenizerOf: (name) => models.get(name)?.tokenizer,
       migrations: boot.migration_limit,
     },
@@ -71,6 +63,10 @@ export function frontendWorld(
       startEmbedding: embedThrough({
         system,
         router,
+        asker: () => {
+          const answers = system.lookup(frontendPaths.answers);
+          return answers && wireOf(system, answers);
+        },
         live: embeddings,
         resolve: (wire) => refOf(system, wire),
       }),
@@ -113,27 +109,6 @@ function siblingDoors(system: ActorSystem, discovery: Discovery): number {
   return nodes.filter((node) => {
     return node !== system.node && node.slice(0, node.lastIndexOf(".") + 1) === machine;
   }).length;
-}
-
-function policyOf(router: RouterSettings): KvPolicyOptions {
-  const { policy, queue_threshold, temperature, session_ttl_ms, session_mode } = router;
-  const { queue_requests, queue_policy, classes, decode_blocks_max, prefill_tokens_max } = router;
-  const busy = {
-    active_decode_blocks: decode_blocks_max,
-    active_prefill_tokens: prefill_tokens_max,
-  };
-  return {
-    name: policy,
-    temperature,
-    queue: {
-      requests_max: queue_requests,
-      classes,
-      ...(queue_policy === "" ? {} : { order: queue_policy }),
-    },
-    busy: () => busy,
-    ...(queue_threshold < 0 ? {} : { queue_threshold }),
-    ...(session_ttl_ms === 0 ? {} : { affinity: { mode: session_mode, ttl_ms: session_ttl_ms } }),
-  };
 }
 
 /** Tells the door which workers there are, now and from now on; returns what ends it. */

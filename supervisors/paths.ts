@@ -5,11 +5,20 @@ export const rootPaths = {
   inspector: "/cluster/inspector",
   workers: "/cluster/workers",
   frontends: "/cluster/frontends",
+  routers: "/cluster/routers",
 } as const;
 
 export const workerPaths = {
   top: "/worker",
   inspector: "/worker/inspector",
+} as const;
+
+/** A router in a process of its own. */
+export const routerPaths = {
+  top: "/router",
+  inspector: "/router/inspector",
+  router: "/router/router",
+  main: "/router/desk",
 } as const;
 
 export const frontendPaths = {

@@ -10,6 +10,7 @@
  *     ├── workers (dynamic)
  *     │   ├── worker-0 ─ process
  *     │   └── …
+ *     ├── routers (dynamic)     those that have a process of their own
  *     └── frontends (dynamic)
  *         ├── frontend-0 ─ process
  *         └── …
@@ -40,6 +41,7 @@ export function rootTree(
       { id: "inspector", start: () => new ProcessInspector({ role: "root" }) },
       { id: "inspector-door", start: () => new InspectorDoor(inspector) },
       slots("workers"),
+      slots("routers"),
       slots("frontends"),
     ],
   };

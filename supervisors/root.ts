@@ -20,7 +20,13 @@ import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
 import { runShutdown } from "../runtime/shutdown.ts";
 import { supervisor } from "../runtime/supervisor.ts";
 import { type ActorSystem, createSystem } from "../runtime/system.ts";
-import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
+import {
+  type Boot,
+  type FrontendBoot,
+  type RouterBoot,
+  servingStage,
+  type WorkerBoot,
+} from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { keepRegistered } from "./keep-registered.ts";
@@ -79,14 +85,15 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
   const world = { ...given, capabilities };
   const { role, host } = settings;
-  const port = role === "worker" ? 0 : await freePort(capabilities, host, settings.port, "--port");
+  const serves = role === "all" || role === "frontend";
+  const port = !serves ? 0 : await freePort(capabilities, host, settings.port, "--port");
   await freePort(
     capabilities,
     settings.inspector_host,
     settings.inspector_port,
     "--inspector-port",
   );
-  const models = settings.role === "frontend" ? [] : await findModels(settings, world);
+  const models = role === "all" || role === "worker" ? await findModels(settings, world) : [];
   const machine = await joinCluster(settings, capabilities, world);
 
   const system = (world.createSystem ?? createSystem)({
@@ -124,6 +131,7 @@ class RunningRoot implements Root {
   readonly lost: Promise<string>;
   readonly #discovery: Discovery;
   readonly #workers: Slots;
+  readonly #routers: Slots;
   readonly #frontends: Slots;
   /** What children said when they could not start, newest last. */
   readonly #fatal: string[] = [];
@@ -143,6 +151,7 @@ class RunningRoot implements Root {
     const registry = { node: machine.root, address: remote.address };
     this.#discovery = new Discovery(system, registry, settings.namespace, rootPaths.top);
     this.#workers = new Slots(system, rootPaths.workers, budgets.ready_ms);
+    this.#routers = new Slots(system, rootPaths.routers, budgets.ready_ms);
     this.#frontends = new Slots(system, rootPaths.frontends, budgets.ready_ms);
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
@@ -175,6 +184,7 @@ class RunningRoot implements Root {
     const { root } = this.machine;
     await keepRegistered(system, this.#discovery, keys.process(root), rootPaths.inspector);
     this.#workers.watch();
+    this.#routers.watch();
     this.#frontends.watch();
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);
@@ -237,6 +247,7 @@ class RunningRoot implements Root {
   #leave(): void {
     this.#stopping = true;
     this.#workers.close();
+    this.#routers.close();
     this.#frontends.close();
   }
 
@@ -248,13 +259,17 @@ class RunningRoot implements Root {
         this.#slot(names[0] ?? "worker", this.#workerBoot(model, names)),
       ),
     );
-    const count = settings.role === "worker" ? 0 : settings.frontends;
-    const frontends = Array.from({ length: count }, (_, i) =>
-      this.#slot(`${prefix}frontend-${i}`, this.#frontendBoot()),
-    );
+    const { role } = settings;
+    const slots = (count: number, name: string, boot: () => Boot) =>
+      Array.from({ length: count }, (_, i) => this.#slot(`${prefix}${name}-${i}`, boot()));
+    const serving = role === "all" || role === "frontend" ? settings.frontends : 0;
+    const frontends = slots(serving, "frontend", () => this.#frontendBoot());
+    const alone = role === "router" ? Math.max(1, settings.routers) : settings.routers;
+    const routers = slots(role === "worker" ? 0 : alone, "router", () => this.#routerBoot());
     this.world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
     const starts = [
       ...workers.map((spec) => this.#workers.start(spec)),
+      ...routers.map((spec) => this.#routers.start(spec)),
       ...frontends.map((spec) => this.#frontends.start(spec)),
     ];
     const results = await Promise.allSettled(starts);
@@ -351,6 +366,11 @@ class RunningRoot implements Root {
       migration_limit: settings.migration_limit,
       version: this.world.version,
     };
+  }
+
+  #routerBoot(): RouterBoot {
+    const { router_mode, router } = this.settings;
+    return { ...this.#commonBoot(), role: "router", router_mode, router };
   }
 
   #inspectors(): Ref<InspectMessage>[] {

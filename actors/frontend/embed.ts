@@ -37,6 +37,8 @@ export type EmbedPeers = {
   readonly system: ActorSystem;
   /** The router of this process, as it is now; throws while it is between two lives. */
   readonly router: () => Ref<RouterMessage> | undefined;
+  /** Whose end ends every request here. */
+  readonly asker?: () => ActorRef | undefined;
   /** Requests on their way; kept up to date here. */
   readonly live: Set<string>;
   /** Finds the worker that a plan names. */
@@ -105,6 +107,7 @@ class EmbedAttempt {
       const message = "The router is being restarted. Try again.";
       return refused(request, "no_worker", message);
     }
+    const asker = this.#peers.asker?.();
     const options =
       this.#trace === undefined ? { deadline_ms } : { deadline_ms, trace: this.#trace };
     const prompt = inputs[0] === undefined ? new Uint8Array() : littleEndian(inputs[0]);
@@ -119,6 +122,7 @@ class EmbedAttempt {
         exclude: [...this.#excluded],
         pin,
         continued: false,
+        ...(asker === undefined ? {} : { asker }),
         ...(hints === undefined ? {} : { hints }),
       },
       options,

@@ -20,6 +20,7 @@ export { workerKey } from "./candidate.ts";
 export type { WatchRouters } from "./peer-routers.ts";
 export { isKvPolicyName, type KvPolicyOptions, kvPolicyNames } from "./policy/kv-policies.ts";
 export { isRouterMode, type RouterMode, routerModes } from "./policy.ts";
+export { RouterDesk } from "./router-desk.ts";
 export { isTaintName, taintRule } from "./taint-name.ts";
 
 /** What the registry tells of workers; `all` replaces everything known before. */

@@ -9,6 +9,7 @@ import { Actor, type ChildEnded, type Snapshot } from "../../runtime/actor.ts";
 import { describeExit } from "../../runtime/exit-reason.ts";
 import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
 import type { Ref } from "../../runtime/ref.ts";
+import { wireOf } from "../../runtime/remote/node.ts";
 import type { AnswerInput } from "./answer-events.ts";
 import { failure, interrupted } from "./failures.ts";
 import { stagesIn } from "./stages.ts";
@@ -27,6 +28,8 @@ import { StreamActor, type StreamDeps } from "./stream-actor.ts";
 export type AnswersOptions = {
   /** The router of this process as it is now; undefined while it is being restarted. */
   readonly router: () => Ref<RouterMessage> | undefined;
+  /** All that may have been asked for an answer, where it may be another one later. */
+  readonly routers?: () => readonly Ref<RouterMessage>[];
   /** undefined when the model is not served; its answer fails as "no_worker". */
   readonly tokenizerOf: (model: string) => Tokenizer | undefined;
   /** Answers at once. Default 4,096. */
@@ -89,6 +92,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
     const { options } = this;
     this.deps = {
       router: options.router,
+      asker: wireOf(this.ctx.system, this.ctx.self),
       limits: {
         attempts: options.attempts ?? 3,
         migrations: options.migrations ?? 3,
@@ -150,13 +154,10 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
     if (live.sink.over) return;
     const why = describeExit(reason);
     this.ctx.log.log("error", "an answer ended without its client being told", { name, why });
-    this.options.router()?.tell({
-      kind: "route_ended",
-      request: live.request,
-      worker: "",
-      outcome: "failed",
-      output_tokens: 0,
-    });
+    const { router, routers = () => [router()] } = this.options;
+    const ended = { worker: "", outcome: "failed", output_tokens: 0 } as const;
+    for (const each of routers())
+      each?.tell({ kind: "route_ended", request: live.request, ...ended });
     live.sink.failed(interrupted());
   }
 

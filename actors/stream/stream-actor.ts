@@ -34,6 +34,8 @@ import type { AnswerRequest, AnswerSink } from "./stream.ts";
 export type StreamDeps = {
   /** The router of this process as it is now; undefined while it is being restarted. */
   readonly router: () => Ref<RouterMessage> | undefined;
+  /** Whose end ends every answer here. */
+  readonly asker: ActorRef;
   readonly limits: AnswerLimits;
   /** How long a worker may take to say that it takes a request. */
   readonly accept_ms: number;
@@ -76,6 +78,8 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   private late_at_ms = 0;
   private wire: ActorRef | undefined;
   private worker: Ref<WorkerMessage> | undefined;
+  /** The last router that was asked: it alone counts this answer. */
+  private planner: Ref<RouterMessage> | undefined;
   private monitor = 0;
   /** When the step at hand began. */
   private stage_ms = 0;
@@ -138,7 +142,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         if (effect.message.kind === "credit") this.allowAgain();
         return;
       case "tell_router":
-        this.deps.router()?.tell(effect.message);
+        this.planner?.tell(effect.message);
         return;
       case "leave_worker":
         this.leaveWorker();
@@ -182,7 +186,9 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       return;
     }
     this.stage_ms = this.ctx.clock.now_ms();
-    this.ctx.ask(router, route, { deadline_ms: this.left_ms() }).then(
+    this.planner = router;
+    const { asker } = this.deps;
+    this.ctx.ask(router, { ...route, asker }, { deadline_ms: this.left_ms() }).then(
       (reply) => {
         if (reply.kind === "plan") this.learn({ kind: "planned", attempt, plan: reply });
         else this.learn({ ...reply, kind: "route_refused", attempt });

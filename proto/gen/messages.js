@@ -10457,6 +10457,7 @@ export const troupe = $root.troupe = (() => {
             this.pin = "";
             this.hints = undefined;
             this.continued = false;
+            this.asker = undefined;
             this.exclude = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -10472,6 +10473,7 @@ export const troupe = $root.troupe = (() => {
         Route.prototype.pin = "";
         Route.prototype.hints = null;
         Route.prototype.continued = false;
+        Route.prototype.asker = null;
 
         Route.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10497,6 +10499,8 @@ export const troupe = $root.troupe = (() => {
                 $root.troupe.RouteHints.encode(message.hints, writer.uint32(58).fork(), _depth + 1).ldelim();
             if (message.continued != null && $Object.hasOwnProperty.call(message, "continued") && message.continued !== false)
                 writer.uint32(64).bool(message.continued);
+            if (message.asker != null && $Object.hasOwnProperty.call(message, "asker"))
+                $root.troupe.ActorRef.encode(message.asker, writer.uint32(74).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -10596,6 +10600,12 @@ export const troupe = $root.troupe = (() => {
                             message.continued = value;
                         else
                             delete message.continued;
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        message.asker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
                         continue;
                     }
                 }

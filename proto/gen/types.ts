@@ -556,6 +556,7 @@ export type Route = {
   readonly pin: string;
   readonly hints?: RouteHints;
   readonly continued: boolean;
+  readonly asker?: ActorRef;
 };
 
 export type RouteHints = {

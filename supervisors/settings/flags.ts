@@ -40,7 +40,7 @@ export const routerPolicies = ["adaptive", "dynamo"] as const;
 export type RouterPolicy = (typeof routerPolicies)[number];
 
 /** What a machine that joins a cluster runs; `all` is the machine that starts one. */
-export const roles = ["all", "worker", "frontend"] as const;
+export const roles = ["all", "worker", "frontend", "router"] as const;
 export type RootRole = (typeof roles)[number];
 
 export const engines = ["llama", "echo", "mocker"] as const;
@@ -94,6 +94,14 @@ export const flags = [
     max: 64,
     default: 1,
     help: "frontend processes sharing the port",
+  },
+  {
+    name: "routers",
+    type: "whole",
+    min: 0,
+    max: 16,
+    default: 0,
+    help: "router processes: frontends ask the first one, and their own routers while there is none",
   },
   {
     name: "router-mode",

@@ -30,6 +30,8 @@ export type Settings = {
   readonly worker_labels: readonly WorkerMark[];
   readonly worker_taints: readonly WorkerMark[];
   readonly frontends: number;
+  /** Routers that have a process of their own. */
+  readonly routers: number;
   readonly router_mode: RouterMode;
   readonly router: RouterSettings;
   readonly api_keys: readonly string[];
@@ -240,6 +242,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     worker_labels: marks("worker-label", list, number("workers") * models.length),
     worker_taints: marks("worker-taint", list, number("workers") * models.length),
     frontends: number("frontends"),
+    routers: number("routers"),
     router_mode: text("router-mode") as RouterMode,
     router: {
       policy: text("router-policy") as RouterPolicy,
@@ -359,6 +362,7 @@ export function dumpConfig(settings: Settings): string {
     ...marksConfig("worker-label", settings.worker_labels),
     ...marksConfig("worker-taint", settings.worker_taints),
     frontends: settings.frontends,
+    routers: settings.routers,
     "router-mode": settings.router_mode,
     ...(settings.router_mode === "kv" ? routerConfig(settings.router) : {}),
     ...(settings.api_keys.length === 0

@@ -1,0 +1,142 @@
+/**
+ * The front of a router that has a process of its own: frontends ask here over the wire.
+ *
+ *   streams of many frontends ── Route, RouteFirst, RouteEnded ──▶ desk ──▶ router
+ *                                                     Down ────────┘ (ends what that one asked for)
+ *
+ * A frontend that dies takes its own router along, with all that it counted. Here somebody has to
+ * remember who asked for what, and to end it.
+ */
+import type { ActorRef, Plan, Refused, Route, RouterMessage } from "../../proto/index.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
+import { AskError } from "../../runtime/errors.ts";
+import type { Ref } from "../../runtime/ref.ts";
+import { refOf } from "../../runtime/remote/node.ts";
+import { workerKey } from "./candidate.ts";
+
+export type RouterDeskOptions = {
+  /** The router of this process as it is now; undefined while it is being restarted. */
+  readonly router: () => Ref<RouterMessage> | undefined;
+};
+
+type Asker = { readonly key: string; readonly monitor: number; readonly requests: Set<string> };
+type Asked = { readonly asker: Asker | undefined };
+
+const REQUESTS = "troupe_router_desk_requests";
+
+export class RouterDesk extends Actor<RouterMessage> {
+  private readonly options: RouterDeskOptions;
+  /** By key of the asker's life. */
+  private readonly askers = new Map<string, Asker>();
+  /** Asked for, and not ended. */
+  private readonly asked = new Map<string, Asked>();
+
+  constructor(options: RouterDeskOptions) {
+    super();
+    this.options = options;
+  }
+
+  /** Whether somebody still wants it. */
+  readonly isLive = (request: string): boolean => this.asked.has(request);
+
+  override init(): void {
+    const help =
+      "Requests that frontends have asked this hosted router for and that have not ended.";
+    this.ctx.system.metrics.gauge(REQUESTS, help, {}, () => this.asked.size);
+  }
+
+  override terminate(): void {
+    this.ctx.system.metrics.remove(REQUESTS, {});
+  }
+
+  override receive(message: RouterMessage): void {
+    switch (message.kind) {
+      case "route":
+        this.onRoute(message);
+        break;
+      case "route_first":
+        this.options.router()?.tell(message);
+        break;
+      case "route_ended":
+        this.forget(message.request);
+        this.options.router()?.tell(message);
+        break;
+      // Workers and other routers talk to the router itself.
+      case "worker_load":
+      case "kv_events":
+      case "router_join":
+      case "router_news":
+        break;
+    }
+  }
+
+  private onRoute(route: Route): void {
+    const router = this.options.router();
+    const port = this.ctx.replyLater();
+    if (router === undefined) {
+      port.fail("down", "the router is being restarted");
+      return;
+    }
+    const asked = this.remember(route);
+    const left_ms = (this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY) - this.ctx.clock.now_ms();
+    this.ctx.ask(router, route, { deadline_ms: Math.max(0, left_ms) }).then(
+      (reply: Plan | Refused) => {
+        if (reply.kind === "refused") this.forget(route.request, asked);
+        port.reply(reply);
+      },
+      (error: unknown) => {
+        this.forget(route.request, asked);
+        if (error instanceof AskError) port.fail(error.code, error.message);
+        else port.fail("down", String(error));
+      },
+    );
+  }
+
+  private remember({ request, asker }: Route): Asked {
+    this.forget(request);
+    const asked = { asker: asker && this.askerOf(asker) };
+    asked.asker?.requests.add(request);
+    this.asked.set(request, asked);
+    return asked;
+  }
+
+  /** `only`: of two asks for one request, the later one may still be wanted. */
+  private forget(request: string, only?: Asked): void {
+    const asked = this.asked.get(request);
+    if (asked === undefined || (only !== undefined && only !== asked)) return;
+    this.asked.delete(request);
+    asked.asker?.requests.delete(request);
+  }
+
+  private askerOf(wire: ActorRef): Asker {
+    const key = workerKey(wire.node + wire.path, wire);
+    const known = this.askers.get(key);
+    if (known !== undefined) return known;
+    const monitor = this.ctx.monitor(refOf(this.ctx.system, wire));
+    const asker = { key, monitor, requests: new Set<string>() };
+    this.askers.set(key, asker);
+    return asker;
+  }
+
+  override down({ monitor }: Down): void {
+    for (const { key, requests, monitor: own } of this.askers.values()) {
+      if (own !== monitor) continue;
+      this.askers.delete(key);
+      for (const request of requests) {
+        this.asked.delete(request);
+        this.options.router()?.tell({
+          kind: "route_ended",
+          request,
+          worker: "",
+          outcome: "cancelled",
+          output_tokens: 0,
+        });
+      }
+      return;
+    }
+  }
+
+  override inspect(): Snapshot {
+    return { askers: this.askers.size, requests: this.asked.size };
+  }
+}
