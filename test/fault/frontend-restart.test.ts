@@ -1,5 +1,6 @@
 /** Frontends that share a port are replaced one after the other, and no new request notices. */
 import { expect, test } from "bun:test";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { alive, type Cluster, pidsOf, startCluster, until } from "../support/cluster.ts";
 
 const mocker = ["--engine", "mocker", "--speedup-ratio", "1"];
@@ -29,8 +30,35 @@ async function replace(cluster: Cluster, pid: number, count: number): Promise<vo
   process.kill(pid, "SIGTERM");
   await until("the frontend to be replaced", 20_000, async () => {
     const now = await pidsOf(cluster, "frontend");
-    return !alive(pid) && now.length === count && now.every((each) => each > 0);
+    const port = Number(new URL(cluster.url).port);
+    return !alive(pid) && now.length === count && now.every((each) => listens(each, port));
   });
+}
+
+/** Whether a process has this port of ours open for new connections, as the kernel tells it. */
+function listens(pid: number, port: number): boolean {
+  const listening = "0A";
+  const address = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const inodes = readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => state === listening && local?.endsWith(address))
+    .map((fields) => `socket:[${fields[9]}]`);
+  try {
+    const open = readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
+    return open.some((target) => inodes.includes(target));
+  } catch {
+    return false;
+  }
+}
+
+/** Empty: it was closed meanwhile. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 test("2 frontends restarted in turn under clients that try once: no 503, nothing cut", async () => {
@@ -59,7 +87,7 @@ test("2 frontends restarted in turn under clients that try once: no 503, nothing
   // The kernel resets what waits in the queue of a socket that is closed: a few µs, twice.
   const broken = Object.entries(others).filter(([word]) => word.startsWith("broken"));
   expect(Object.keys(others).filter((word) => !word.startsWith("broken"))).toEqual([]);
-  expect(broken.reduce((sum, [, count]) => sum + count, 0)).toBeLessThanOrEqual(1);
+  expect(broken.reduce((sum, [, count]) => sum + count, 0)).toBeLessThanOrEqual(2);
   expect(whole).toBeGreaterThan(50);
 }, 60_000);
 
