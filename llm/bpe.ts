@@ -37,7 +37,8 @@ export class BpeEncoder {
     const pre = preTokenizer(vocab.pre);
     if (pre === undefined) throw unknownPreTokenizer(vocab.pre);
     this.splitter = new WordSplitter(pre.steps);
-    if (this.splitter.restartable) this.prefixes = new PrefixCache(options);
+    if (this.splitter.restartable && options?.limit_bytes !== 0)
+      this.prefixes = new PrefixCache(options);
     this.merges = new MergeTable(vocab.merges);
     for (let byte = 0; byte < 256; byte++) {
       this.byte_symbols[byte] = this.find(String.fromCodePoint(BYTE_TO_CODE_POINT[byte]!));

@@ -1,6 +1,7 @@
 import { type GgufHeader, ggufNumber, ggufString } from "./gguf.ts";
 import { configNumber, type Json, objectOf } from "./json-values.ts";
 import { withNfc } from "./nfc-tokenizer.ts";
+import type { PrefixCacheOptions } from "./prefix-cache.ts";
 import {
   type GenerationDefaults,
   generationDefaultsFromGguf,
@@ -139,9 +140,9 @@ export function hashBlob(bytes: Uint8Array): string {
 }
 
 /** Throws VocabError when the bytes are no tokenizer blob. */
-export function tokenizerFromBlob(bytes: Uint8Array): Tokenizer {
+export function tokenizerFromBlob(bytes: Uint8Array, prefixes?: PrefixCacheOptions): Tokenizer {
   const vocab = decodeVocab(bytes);
-  const tokenizer = createTokenizer(vocab);
+  const tokenizer = createTokenizer(vocab, prefixes);
   return vocab.flags.nfc ? withNfc(vocab, tokenizer) : tokenizer;
 }
 

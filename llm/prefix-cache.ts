@@ -24,7 +24,7 @@ type Node = {
 export type PrefixCacheOptions = {
   /** Units of a chunk. Default 1,024. */
   readonly chunk?: number;
-  /** Roughly what it may hold. Default 16 MiB. */
+  /** Roughly what it may hold; 0 = there is none. Default 16 MiB. */
   readonly limit_bytes?: number;
 };
 

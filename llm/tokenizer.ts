@@ -1,5 +1,6 @@
 import { BpeEncoder } from "./bpe.ts";
 import { readAlphabet } from "./byte-alphabet.ts";
+import type { PrefixCacheOptions } from "./prefix-cache.ts";
 import { SpecialTokens } from "./special-tokens.ts";
 import { SpmEncoder } from "./spm.ts";
 import {
@@ -45,8 +46,8 @@ export interface Tokenizer {
 }
 
 /** Throws VocabError when the vocabulary's kind or pre-tokenizer is not known here. */
-export function createTokenizer(vocab: Vocab): Tokenizer {
-  return new VocabTokenizer(vocab);
+export function createTokenizer(vocab: Vocab, prefixes?: PrefixCacheOptions): Tokenizer {
+  return new VocabTokenizer(vocab, prefixes);
 }
 
 const SPELLED_SPACE = "\u2581";
@@ -66,13 +67,16 @@ class VocabTokenizer implements Tokenizer {
   private without_control: SpecialTokens | undefined;
   private readonly eog: ReadonlySet<number>;
 
-  constructor(private readonly vocab: Vocab) {
+  constructor(
+    private readonly vocab: Vocab,
+    prefixes: PrefixCacheOptions | undefined,
+  ) {
     this.vocab_size = vocab.token_count;
     this.special = vocab.special;
     this.add_bos = vocab.flags.add_bos && vocab.special.bos !== undefined;
     this.add_eos = vocab.flags.add_eos && vocab.special.eos !== undefined;
     this.add_space_prefix = vocab.kind === "spm" && vocab.flags.add_space_prefix;
-    this.encoder = vocab.kind === "bpe" ? new BpeEncoder(vocab) : new SpmEncoder(vocab);
+    this.encoder = vocab.kind === "bpe" ? new BpeEncoder(vocab, prefixes) : new SpmEncoder(vocab);
     this.eog = new Set(vocab.special.eog);
   }
 

@@ -59,6 +59,8 @@ export type FrontendBoot = Common & {
   /** Streams of clients that hang up are kept. */
   readonly resume_hangups: boolean;
   readonly migration_limit: number;
+  /** Of the tokenizer of each model. */
+  readonly prefix_cache_bytes: number;
   readonly version: string;
 };
 

@@ -28,7 +28,9 @@ export function frontendWorld(
   planes: ReadPlanes | undefined,
 ): FrontendTreeOptions {
   const { clock } = system.capabilities;
-  const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock));
+  const models = new ModelDirectory((card, blobs) =>
+    buildServedModel(card, blobs, clock, boot.prefix_cache_bytes),
+  );
   // undefined while it restarts: whoever asks tries again.
   const own = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
   const desk = nearestDesk(system, discovery);

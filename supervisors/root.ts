@@ -364,6 +364,7 @@ class RunningRoot implements Root {
       request_timeout_ms: settings.request_timeout_ms,
       resume_hangups: settings.resume.hangups,
       migration_limit: settings.migration_limit,
+      prefix_cache_bytes: settings.tokenizer_prefix_cache_bytes,
       version: this.world.version,
     };
   }

@@ -32,19 +32,23 @@ export type ServedModel = {
 
 /**
  * A model out of its card and the card's blobs. Throws VocabError or ChatTemplateError for blobs
- * that cannot be used, and Error when one is missing.
+ * that cannot be used, and Error when one is missing. `prefix_cache_bytes`: what the tokenizer may
+ * keep of beginnings that come again; 0 = nothing.
  */
 export function buildServedModel(
   card: ModelCard,
   blobs: ReadonlyMap<string, Uint8Array>,
   clock: Clock,
+  prefix_cache_bytes?: number,
 ): ServedModel {
   const blob = (hash: string): Uint8Array => {
     const bytes = blobs.get(hash);
     if (bytes === undefined) throw new Error(`blob ${hash} of model ${card.name} is missing`);
     return bytes;
   };
-  const tokenizer = tokenizerFromBlob(blob(card.tokenizer_blob));
+  const prefixes =
+    prefix_cache_bytes === undefined ? undefined : { limit_bytes: prefix_cache_bytes };
+  const tokenizer = tokenizerFromBlob(blob(card.tokenizer_blob), prefixes);
   const source =
     card.template_blob === "" ? CHATML_TEMPLATE : templateFromBlob(blob(card.template_blob));
   const template = compileChatTemplate(source);

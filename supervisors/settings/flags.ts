@@ -227,6 +227,14 @@ export const flags = [
     help: "workers that an answer may lose in a row and go on elsewhere; 0 = it ends with its worker",
   },
   {
+    name: "tokenizer-prefix-cache",
+    type: "whole",
+    min: 0,
+    max: 4_096,
+    default: 16,
+    help: "MiB a model and frontend for the tokens of prompt beginnings that come again; 0 = none",
+  },
+  {
     name: "nats",
     type: "text",
     help: "many machines: nats://[user:password@]host[:4222] or tls://…; needs --redis too",

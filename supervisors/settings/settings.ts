@@ -40,6 +40,7 @@ export type Settings = {
   readonly request_timeout_ms: number;
   readonly resume: ResumeSettings;
   readonly migration_limit: number;
+  readonly tokenizer_prefix_cache_bytes: number;
   readonly log_level: "debug" | "info" | "warn" | "error";
   /** Empty = the platform's cache folder. */
   readonly cache_dir: string;
@@ -114,6 +115,7 @@ export class SettingsError extends Error {
 }
 
 const llama_seqs_max = 64;
+const MIB = 1024 * 1024;
 
 type Value = string | number | boolean | readonly string[];
 type Values = Partial<Record<FlagName, Value>>;
@@ -266,6 +268,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
       hangups: get("resume-hangups") === true,
     },
     migration_limit: number("migration-limit"),
+    tokenizer_prefix_cache_bytes: number("tokenizer-prefix-cache") * MIB,
     log_level: text("log-level") as Settings["log_level"],
     cache_dir: text("cache-dir"),
     context_length: number("context-length"),
@@ -375,6 +378,7 @@ export function dumpConfig(settings: Settings): string {
     "resume-keep": settings.resume.keep_ms / 1000,
     "resume-hangups": settings.resume.hangups,
     "migration-limit": settings.migration_limit,
+    "tokenizer-prefix-cache": settings.tokenizer_prefix_cache_bytes / MIB,
     "log-level": settings.log_level,
     ...(settings.cache_dir === "" ? {} : { "cache-dir": settings.cache_dir }),
     "context-length": settings.context_length,

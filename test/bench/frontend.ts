@@ -9,7 +9,7 @@
  */
 import { type Cluster, pidsOf, residentMb, startCluster } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
-import { doorCases, measureDoor, nameOf } from "./load/front-door.ts";
+import { type DoorCase, doorCases, measureDoor, nameOf } from "./load/front-door.ts";
 import { drawSeed } from "./load/prompts.ts";
 import { runLoad } from "./load/run-load.ts";
 import { peerCache } from "./peers/cache.ts";
@@ -21,28 +21,38 @@ const case_ms = 5000;
 const soak = { requests: 100_000, steps: 5, duration_ms: 120_000, concurrency: 64 } as const;
 
 export async function benchFrontend(report: Report): Promise<void> {
+  await benchCases(report);
+  // What the shared beginnings of long prompts are worth.
+  await using plain = await startDoor(["--tokenizer-prefix-cache", "0"]);
+  const longest = doorCases.at(-1)!;
+  await reportCase(report, plain, longest, `${nameOf(longest)}, no prefix cache`);
+}
+
+async function benchCases(report: Report): Promise<void> {
   await using door = await startDoor();
-  for (const one of doorCases) {
-    // A vocabulary that is not the one the words were chosen for takes about two tokens a word.
-    if (2 * one.isl + one.osl > door.context_tokens) {
-      report({ case: nameOf(one), skipped: `the model takes ${door.context_tokens} tokens` });
-      continue;
-    }
-    const figures = await measureDoor(door, one, case_ms);
-    report({
-      case: nameOf(one),
-      req_per_s: rounded(figures.req_per_s, 1),
-      tokens_per_s: rounded(figures.tokens_per_s, 0),
-      ttft_p50_ms: rounded(figures.ttft_p50_ms),
-      ttft_p99_ms: rounded(figures.ttft_p99_ms),
-      e2e_p50_ms: rounded(figures.e2e_p50_ms),
-      events_per_token: rounded(figures.events_per_token, 3),
-      prompt_tokens: rounded(figures.prompt_tokens, 0),
-      client_cpu: rounded(figures.client_cpu),
-      frontend_mb: rounded(await frontendMb(door.cluster), 0),
-    });
-  }
+  for (const one of doorCases) await reportCase(report, door, one, nameOf(one));
   await reportMemory(report, door);
+}
+
+async function reportCase(report: Report, door: Door, one: DoorCase, name: string): Promise<void> {
+  // A vocabulary that is not the one the words were chosen for takes about two tokens a word.
+  if (2 * one.isl + one.osl > door.context_tokens) {
+    report({ case: name, skipped: `the model takes ${door.context_tokens} tokens` });
+    return;
+  }
+  const figures = await measureDoor(door, one, case_ms);
+  report({
+    case: name,
+    req_per_s: rounded(figures.req_per_s, 1),
+    tokens_per_s: rounded(figures.tokens_per_s, 0),
+    ttft_p50_ms: rounded(figures.ttft_p50_ms),
+    ttft_p99_ms: rounded(figures.ttft_p99_ms),
+    e2e_p50_ms: rounded(figures.e2e_p50_ms),
+    events_per_token: rounded(figures.events_per_token, 3),
+    prompt_tokens: rounded(figures.prompt_tokens, 0),
+    client_cpu: rounded(figures.client_cpu),
+    frontend_mb: rounded(await frontendMb(door.cluster), 0),
+  });
 }
 
 export type Door = {
@@ -54,7 +64,7 @@ export type Door = {
 };
 
 /** Four workers behind one frontend. */
-export async function startDoor(): Promise<Door> {
+export async function startDoor(flags_more: readonly string[] = []): Promise<Door> {
   const engine = process.env["TROUPE_BENCH_ENGINE"] ?? "mocker";
   const more = (process.env["TROUPE_BENCH_FLAGS"] ?? "").split(" ").filter((flag) => flag !== "");
   const say = (text: string) => console.error(text);
@@ -68,9 +78,12 @@ export async function startDoor(): Promise<Door> {
           ...["--speedup-ratio", "0", "--workers-per-process", "4"],
         ]
       : [];
-  const cluster = await startCluster(["--engine", engine, "--workers", "4", ...flags, ...more], {
-    timeout_ms: 120_000,
-  });
+  const cluster = await startCluster(
+    ["--engine", engine, "--workers", "4", ...flags, ...more, ...flags_more],
+    {
+      timeout_ms: 120_000,
+    },
+  );
   const response = await fetch(`${cluster.url}/v1/models`);
   const { data } = (await response.json()) as { data: { id: string; context_window?: number }[] };
   return {
