@@ -127,7 +127,10 @@ function drainDoor(boot: FrontendBoot, system: ActorSystem): Promise<void> {
 async function drain(system: ActorSystem, path: string, budget_ms: number): Promise<void> {
   const ref = system.lookup(path) as Ref<Drain> | undefined;
   const options = { deadline_ms: budget_ms + drain_answer_ms };
-  await (ref && system.ask(ref, { kind: "drain", budget_ms }, options).catch(() => undefined));
+  await (ref &&
+    system
+      .ask(ref, { kind: "drain", budget_ms, nobody_follows: false }, options)
+      .catch(() => undefined));
 }
 
 const drain_answer_ms = 1_000;

@@ -387,9 +387,13 @@ class RunningRoot implements Root {
       .filter(({ address }) => address.node.startsWith(this.machine.prefix));
     await Promise.allSettled(
       doors.map((door) =>
-        this.system.ask(door as Ref<Message & Drained>, { kind: "drain", budget_ms } as never, {
-          deadline_ms: budget_ms + 1_000,
-        }),
+        this.system.ask(
+          door as Ref<Message & Drained>,
+          { kind: "drain", budget_ms, nobody_follows: true } as never,
+          {
+            deadline_ms: budget_ms + 1_000,
+          },
+        ),
       ),
     );
   }

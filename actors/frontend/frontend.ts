@@ -108,6 +108,9 @@ const openLate_ms = 5_000;
 const notice_ms = 100;
 const quiet_ms = 20;
 const noticeMost_ms = 500;
+/** The others at its port may be starting just now: it goes on for so long until one is there. */
+const relief_ms = 5_000;
+const lookForRelief_ms = 50;
 /** How often missing blobs are asked for again and deserted models forgotten. */
 const lookAgain_ms = 500;
 
@@ -117,6 +120,7 @@ type DoorDrain = {
   readonly timer: Timer;
   /** When it began, on the clock's scale. */
   readonly began_ms: number;
+  readonly relief_until_ms: number;
   /** No new request can come, or it is refused: it is over when the last one is. */
   shut: boolean;
 };
@@ -218,7 +222,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
         this.#fetchBlobs();
         return;
       case "drain":
-        this.#startDrain(message.budget_ms);
+        this.#startDrain(message);
         return;
       case "idle":
         if (this.#drain?.shut === true && this.#door?.busy === false) this.#endDrain(0);
@@ -322,18 +326,24 @@ export class FrontendActor extends Actor<FrontendMessage> {
     }
   }
 
-  #startDrain(budget_ms: number): void {
+  #startDrain({ budget_ms, nobody_follows }: Drain): void {
     const port = this.ctx.replyLater();
     if (this.#drain !== undefined) {
       port.fail("refused", "already draining");
+      if (!nobody_follows || this.#drain.shut) return;
+      this.#door?.drain();
+      this.#shut();
       return;
     }
     const live = this.#door?.live ?? 0;
     const began_ms = this.ctx.clock.now_ms();
     const timer = this.ctx.after(budget_ms, { kind: "drain_over" });
-    this.#drain = { port, live, timer, began_ms, shut: false };
+    const relief_until_ms = began_ms + Math.min(relief_ms, budget_ms / 2);
+    this.#drain = { port, live, timer, began_ms, relief_until_ms, shut: false };
     this.#options.listens?.(undefined);
-    if (!this.#options.share_port) {
+    // One that was drained before has been through this.
+    const known = this.#door?.draining === true || this.#server === undefined;
+    if (!this.#options.share_port || nobody_follows || known) {
       this.#door?.drain();
       this.#shut();
       return;
@@ -342,7 +352,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
     this.ctx.after(Math.min(notice_ms, budget_ms / 2), { kind: "noticed" });
   }
 
-  /** With nobody else at its port somebody has to say that there is nobody. */
+  /** With nobody else at its port it goes on for a while; then somebody has to say so. */
   #noticed(): void {
     if (this.#drain === undefined) return;
     const now_ms = this.ctx.clock.now_ms();
@@ -351,9 +361,14 @@ export class FrontendActor extends Actor<FrontendMessage> {
       this.ctx.after(quiet_ms, { kind: "noticed" });
       return;
     }
-    const replaced = (this.#options.siblings?.() ?? 0) > 0;
-    if (replaced) this.#server?.drain();
-    else this.#door?.drain();
+    if ((this.#options.siblings?.() ?? 0) > 0) {
+      this.#server?.drain();
+    } else if (now_ms < this.#drain.relief_until_ms) {
+      this.ctx.after(lookForRelief_ms, { kind: "noticed" });
+      return;
+    } else {
+      this.#door?.drain();
+    }
     this.#shut();
   }
 

@@ -104,7 +104,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
       const ref = system.lookup(node.path) as Ref<Drain> | undefined;
       if (ref === undefined) continue;
       const deadline_ms = budget_ms + answer_ms;
-      system.ask(ref, { kind: "drain", budget_ms }, { deadline_ms }).then(
+      system.ask(ref, { kind: "drain", budget_ms, nobody_follows: false }, { deadline_ms }).then(
         ({ finished, unfinished }) =>
           log.log("info", "drained", { path: node.path, finished, unfinished }),
         (error: unknown) =>

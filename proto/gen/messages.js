@@ -130,6 +130,7 @@ export const troupe = $root.troupe = (() => {
 
         const Drain = function (properties) {
             this.budget_ms = 0;
+            this.nobody_follows = false;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -137,6 +138,7 @@ export const troupe = $root.troupe = (() => {
         };
 
         Drain.prototype.budget_ms = 0;
+        Drain.prototype.nobody_follows = false;
 
         Drain.encode = function (message, writer, _depth) {
             if (!writer)
@@ -147,6 +149,8 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.budget_ms != null && $Object.hasOwnProperty.call(message, "budget_ms") && message.budget_ms !== 0)
                 writer.uint32(8).uint32(message.budget_ms);
+            if (message.nobody_follows != null && $Object.hasOwnProperty.call(message, "nobody_follows") && message.nobody_follows !== false)
+                writer.uint32(16).bool(message.nobody_follows);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -187,6 +191,15 @@ export const troupe = $root.troupe = (() => {
                             message.budget_ms = value;
                         else
                             delete message.budget_ms;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.nobody_follows = value;
+                        else
+                            delete message.nobody_follows;
                         continue;
                     }
                 }

@@ -8,6 +8,7 @@ export type Progress = {
 
 export type Drain = {
   readonly budget_ms: number;
+  readonly nobody_follows: boolean;
 };
 
 export type Drained = {

@@ -23,6 +23,7 @@ export const memoryBusDefaults: MemoryBusOptions = {
 };
 
 type Take = (bytes: Uint8Array, reply: ((bytes: Uint8Array) => void) | undefined) => void;
+type Gate = (run: () => void) => void;
 type Subscriber = { readonly owner: MemoryBus; readonly take: Take };
 
 /** The server and all its clients. */
@@ -40,11 +41,15 @@ export class MemoryBusWorld {
     this.options = { ...memoryBusDefaults, ...options };
   }
 
-  /** The bus as one process sees it. */
-  client(): MemoryBus {
-    const client = new MemoryBus(this);
+  /** The bus as one process sees it; whatever comes to it comes through its gate. */
+  client(gate: Gate = (run) => run()): MemoryBus {
+    const client = new MemoryBus(this, gate);
     this.#clients.add(client);
     return client;
+  }
+
+  forget(client: MemoryBus): void {
+    this.#clients.delete(client);
   }
 
   get up(): boolean {
@@ -74,6 +79,7 @@ export class MemoryBusWorld {
 export class MemoryBus implements Bus {
   readonly name = "memory";
   readonly #world: MemoryBusWorld;
+  readonly #gate: Gate;
   readonly #listeners = new Set<(up: boolean) => void>();
   #connected: boolean;
   /** Cut off from the server by a fault, or for good. */
@@ -83,8 +89,9 @@ export class MemoryBus implements Bus {
   /** To each of the others: no message may arrive before the one published earlier. */
   readonly #lastArrival_ms = new Map<MemoryBus, number>();
 
-  constructor(world: MemoryBusWorld) {
+  constructor(world: MemoryBusWorld, gate: Gate) {
     this.#world = world;
+    this.#gate = gate;
     this.#connected = world.up;
   }
 
@@ -118,7 +125,7 @@ export class MemoryBus implements Bus {
         return;
       }
       const late = clock.after(timeout_ms, () =>
-        reject(new BusError("late", `no answer within ${timeout_ms} ms`)),
+        this.#gate(() => reject(new BusError("late", `no answer within ${timeout_ms} ms`))),
       );
       const found = this.#deliver(subject, bytes, (answer) => {
         clock.cancel(late);
@@ -148,11 +155,12 @@ export class MemoryBus implements Bus {
     if (connected === this.#connected) return;
     this.#connected = connected;
     this.#connection++;
-    for (const listener of this.#listeners) listener(connected);
+    for (const listener of this.#listeners) this.#gate(() => listener(connected));
   }
 
   async close(): Promise<void> {
     this.cut(true);
+    this.#world.forget(this);
     for (const subscribers of this.#world.subscribers.values()) {
       for (const subscriber of subscribers) {
         if (subscriber.owner === this) subscribers.delete(subscriber);
@@ -192,7 +200,7 @@ export class MemoryBus implements Bus {
     const mine = this.#connection;
     const its = to.#connection;
     const run = (): void => {
-      if (this.#connection === mine && to.#connection === its) arrive();
+      if (this.#connection === mine && to.#connection === its) to.#gate(arrive);
     };
     const delay_ms = this.#world.delay_ms();
     const last_ms = this.#lastArrival_ms.get(to) ?? 0;

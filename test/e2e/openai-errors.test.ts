@@ -300,7 +300,7 @@ test("drain: /health 503, /live 200, new requests 503, live streams go on to the
   const stream = await own.post("/v1/chat/completions", { ...chat, stream: true });
   const drained = own.system.ask(
     own.actor,
-    { kind: "drain", budget_ms: 5000 },
+    { kind: "drain", budget_ms: 5000, nobody_follows: false },
     { deadline_ms: 10_000 },
   );
   await until(() => own.system.snapshot("/frontend")?.["health"] === "draining");
@@ -323,7 +323,7 @@ test("drain: what is live when the budget is over ends with an error, not in sil
   });
   await using own = await startDoor({}, answers);
   const stream = await own.post("/v1/chat/completions", { ...chat, stream: true });
-  const message = { kind: "drain" as const, budget_ms: 20 };
+  const message = { kind: "drain" as const, budget_ms: 20, nobody_follows: false };
   const drained = await own.system.ask(own.actor, message, { deadline_ms: 5000 });
   expect(drained).toEqual({ kind: "drained", finished: 0, unfinished: 1 });
   const last = parseEvents(await stream.text()).at(-1);

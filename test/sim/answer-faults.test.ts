@@ -131,7 +131,7 @@ function roll(cluster: AnswerCluster, workers: number, random: SeededRandom): vo
       cluster.front.system
         .ask(
           node.actor as Ref<WorkerMessage>,
-          { kind: "drain", budget_ms },
+          { kind: "drain", budget_ms, nobody_follows: false },
           { deadline_ms: budget_ms + 50 },
         )
         .then(end, end);

@@ -31,7 +31,7 @@ function drain(cluster: AnswerCluster, worker: string, budget_ms: number) {
   const { actor } = cluster.workers.get(worker)!;
   return cluster.front.system.ask(
     actor as Ref<WorkerMessage>,
-    { kind: "drain", budget_ms },
+    { kind: "drain", budget_ms, nobody_follows: false },
     { deadline_ms: budget_ms + 1_000 },
   );
 }

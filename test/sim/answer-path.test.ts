@@ -125,7 +125,7 @@ test("a worker that drains gets nothing new while its answers finish", async () 
   const { actor, engine } = cluster.workers.get("w0")!;
   const drained = cluster.front.system.ask(
     actor as Ref<WorkerMessage>,
-    { kind: "drain", budget_ms: 5_000 },
+    { kind: "drain", budget_ms: 5_000, nobody_follows: false },
     { deadline_ms: 10_000 },
   );
   const during = ["r3", "r4", "r5"].map(start);

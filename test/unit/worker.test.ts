@@ -184,7 +184,11 @@ test("what it refuses it refuses with a stable code, and nothing of it runs", as
 test("a draining worker leaves the registry, refuses new work and finishes what it has", async () => {
   const { clock, system, worker, left, ask, generate, batches, close } = await workerAlone();
   await ask(generate("r"));
-  const drained = system.ask(worker, { kind: "drain", budget_ms: 1_000 }, { deadline_ms: 5_000 });
+  const drained = system.ask(
+    worker,
+    { kind: "drain", budget_ms: 1_000, nobody_follows: false },
+    { deadline_ms: 5_000 },
+  );
   await clock.advance(0);
   expect(left).toEqual(["w0"]);
   expect(await ask(generate("s"))).toMatchObject({ kind: "refused", code: "draining" });
@@ -197,7 +201,11 @@ test("a draining worker leaves the registry, refuses new work and finishes what 
 test("a drain that runs out of its budget says what is left", async () => {
   const { clock, system, worker, ask, generate, close } = await workerAlone();
   await ask(generate("r"));
-  const drained = system.ask(worker, { kind: "drain", budget_ms: 30 }, { deadline_ms: 5_000 });
+  const drained = system.ask(
+    worker,
+    { kind: "drain", budget_ms: 30, nobody_follows: false },
+    { deadline_ms: 5_000 },
+  );
   await clock.advance(31);
   expect(await drained).toEqual({ kind: "drained", finished: 0, unfinished: 1 });
   await close();

@@ -10,7 +10,7 @@ import type { Client } from "./client.ts";
 import type { WorldFault } from "./faults.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { Scenario } from "./scenario.ts";
-import { request_timeout_ms } from "./scenario.ts";
+import { farWorker, request_timeout_ms } from "./scenario.ts";
 import type { World } from "./world.ts";
 
 /** A timer or two for each actor, heartbeats, meters: what an idle process may have. */
@@ -75,6 +75,7 @@ export function checkQuiet(world: World, scenario: Scenario): string | undefined
   if (world.lost !== undefined) return `the root is lost: ${world.lost}`;
   const expected = ["root"];
   for (let i = 0; i < scenario.workers; i++) expected.push(`worker-${i}`);
+  if (scenario.there !== undefined) expected.push("root@there", farWorker);
   for (let i = 0; i < scenario.frontends; i++) expected.push(`frontend-${i}`);
   for (const node of expected) {
     const process = world.processes.get(node);
@@ -99,7 +100,9 @@ function checkProcess(process: SimulatedProcess): string | undefined {
     if (queued_bytes > 10_000) return `${queued_bytes} bytes wait for ${peer}`;
   }
   if (process.clock.pending > idleTimersMax) return `${process.clock.pending} timers are pending`;
-  if (node.startsWith("worker")) return zeros(system.snapshot(`/worker/${node}`), workerZeros);
+  if (node.startsWith("worker")) {
+    return zeros(system.snapshot(`/worker/${system.node}`), workerZeros);
+  }
   if (!node.startsWith("frontend")) return undefined;
   return (
     zeros(system.snapshot("/frontend/answers"), ["answers"]) ??
@@ -157,19 +160,35 @@ function checkRouter(snapshot: Snapshot | undefined): string | undefined {
 
 function checkRegistry(
   world: World,
-  nodes: readonly string[],
-  { flags }: Scenario,
+  places: readonly string[],
+  scenario: Scenario,
+): string | undefined {
+  for (const root of places.filter((place) => place.startsWith("root"))) {
+    const wrong = checkNames(world, root, places, scenario);
+    if (wrong !== undefined) return `${root}: ${wrong}`;
+  }
+  return undefined;
+}
+
+/** The registry of each machine knows the names of all. */
+function checkNames(
+  world: World,
+  root: string,
+  places: readonly string[],
+  { flags, there }: Scenario,
 ): string | undefined {
   const kv = flags.includes("--router-mode=kv");
-  const snapshot = world.processes.get("root")?.system?.snapshot("/cluster/registry");
+  const snapshot = world.processes.get(root)?.system?.snapshot("/cluster/registry");
   const keys = (snapshot?.["keys"] ?? []) as readonly string[];
-  const wanted = nodes.flatMap((node) => {
+  const wanted = places.flatMap((place) => {
+    const node = world.processes.get(place)?.system?.node ?? place;
     const own = [`troupe/processes/${node}`];
-    if (node.startsWith("worker")) own.push(`troupe/workers/${node}`);
-    if (node.startsWith("frontend")) own.push(`troupe/doors/${node}`);
-    if (node.startsWith("frontend") && kv) own.push(`troupe/routers/${node}`);
+    if (place.startsWith("worker")) own.push(`troupe/workers/${node}`);
+    if (place.startsWith("frontend")) own.push(`troupe/doors/${node}`);
+    if (place.startsWith("frontend") && kv) own.push(`troupe/routers/${node}`);
     return own;
   });
+  if (there !== undefined && snapshot?.["away"] !== false) return "the table of names is away";
   const missing = wanted.find((key) => !keys.includes(key));
   if (missing !== undefined) return `the registry does not know ${missing}`;
   const stale = keys.find((key) => !wanted.includes(key));
@@ -184,10 +203,15 @@ function checkCaches(world: World, nodes: readonly string[]): string | undefined
     const router = world.processes.get(node)?.system?.snapshot("/frontend/router");
     const workers = (router?.["workers"] ?? []) as readonly { worker: string }[];
     const known = workers.map(({ worker }) => worker).sort();
-    const there = nodes.filter((each) => each.startsWith("worker")).sort();
+    const places = nodes.filter((each) => each.startsWith("worker"));
+    const placed = new Map(
+      places.map((place) => [world.processes.get(place)?.system?.node, place]),
+    );
+    const there = [...placed.keys()].sort();
     if (known.join() !== there.join()) return `${node} routes to ${known.join()}`;
     for (const { worker, state, blocks } of (router?.["caches"] ?? []) as readonly CacheView[]) {
-      const own = world.processes.get(worker)?.system?.snapshot(`/worker/${worker}`);
+      const process = world.processes.get(placed.get(worker) ?? "");
+      const own = process?.system?.snapshot(`/worker/${worker}`);
       if (state !== "live") return `${node}: the cache of ${worker} is ${state}`;
       if (blocks !== own?.["kv_blocks"]) {
         return `${node} knows ${blocks} blocks of ${worker}, which has ${own?.["kv_blocks"]}`;

@@ -296,6 +296,11 @@ export class Client {
   /** Without an end: a stream can be taken up again, a keyed request can be sent again. */
   #broke(why: string): void {
     if (this.outcome !== undefined) return;
+    // Only the end of the connection is missing, which no client waits for.
+    if (this.#done) {
+      this.#checkWhole();
+      return;
+    }
     const { request, resumes, idempotency_key } = this.options;
     // Nobody listened, so nothing was asked for yet.
     const refused = why === REFUSED && this.#last_id === "";

@@ -32,7 +32,12 @@ export type FaultKind =
   | "bad_post"
   | "crash"
   | "slow_disk"
-  | "clock_jump";
+  | "clock_jump"
+  /** Of several machines: the bus between them is away, for all or for one process. */
+  | "nats_down"
+  | "nats_cut"
+  /** Their table of names is away, and may have forgotten all. */
+  | "redis_down";
 
 export type Cast = {
   readonly workers: readonly string[];
@@ -88,6 +93,9 @@ function durationOf(random: Random, kind: FaultKind): number {
   switch (kind) {
     case "freeze":
     case "partition":
+    case "nats_down":
+    case "nats_cut":
+    case "redis_down":
       return random.unit() < 0.5 ? 100 + random.unit() * 900 : 1_000 + random.unit() * 7_000;
     case "slow_net":
     case "bad_post":
@@ -106,6 +114,9 @@ function ends({ node, peer }: WorldFault): readonly (readonly [string, string])[
   ];
 }
 
+/** A table that was away for longer has been started anew, with nothing in it. */
+const wiped_ms = 3_000;
+
 const badPost: FaultRule[] = (["drop", "duplicate", "reorder", "delay"] as const).map((deed) => ({
   point: "step.deliver",
   match: " token_batch",
@@ -113,9 +124,6 @@ const badPost: FaultRule[] = (["drop", "duplicate", "reorder", "delay"] as const
   chance: 0.05,
   delay_ms: 30,
 }));
-
-/** Addresses are `unix:/run/NODE-PID.sock`, the root's `unix:/run/root.sock`. */
-const addressOf = (node: string) => (node === "root" ? "/root.sock" : `/${node}-`);
 
 export class FaultDoer {
   readonly #world: World;
@@ -142,6 +150,11 @@ export class FaultDoer {
         simulation.clock.after(fault.for_ms, () => process?.thaw());
         return;
       }
+      case "nats_down":
+      case "nats_cut":
+      case "redis_down":
+        this.#shared(fault);
+        return;
       case "clock_jump": {
         const process = this.#world.processes.get(fault.node);
         if (process !== undefined) process.clock.wall_offset_ms += 3_600_000;
@@ -152,9 +165,30 @@ export class FaultDoer {
     }
   }
 
+  #shared({ kind, node, for_ms }: WorldFault): void {
+    const { planes, processes, simulation } = this.#world;
+    const { clock } = simulation;
+    const process = processes.get(node);
+    if (kind === "nats_down") planes.busDown();
+    else if (kind === "nats_cut") planes.cut(process, true);
+    else planes.tableDown();
+    clock.after(for_ms, () => {
+      if (kind === "nats_down") planes.busBack();
+      else if (kind === "nats_cut") planes.cut(process, false);
+      else planes.tableBack(for_ms > wiped_ms);
+    });
+  }
+
+  /** Addresses are `unix:/run/NODE-PID.sock`, the root's `unix:/run/root.sock`. */
+  #addressOf(place: string): string {
+    if (place === "root") return "/root.sock";
+    return `/${this.#world.processes.get(place)?.system?.node ?? place}-`;
+  }
+
   /** Everything is as it was; what was lost stays lost. */
   heal(): void {
     this.#rules.clear();
+    this.#world.planes.heal();
     for (const process of this.#world.processes.values()) process.thaw();
     for (const injector of this.#world.injectors.values()) injector.set({ seed: 1, rules: [] });
   }
@@ -166,12 +200,12 @@ export class FaultDoer {
       case "corrupt":
         return ends(fault).map(([a, b]) => {
           const deed = kind === "cut" ? "fail" : "corrupt";
-          return [a, [{ point: "net.send", match: addressOf(b), do: deed, times: 1 }]];
+          return [a, [{ point: "net.send", match: this.#addressOf(b), do: deed, times: 1 }]];
         });
       case "partition":
         return ends(fault).map(([a, b]) => {
           const flipped = direction === "in" ? "out" : direction === "out" ? "in" : "both";
-          return [a, partition(addressOf(b), a === node ? direction : flipped)];
+          return [a, partition(this.#addressOf(b), a === node ? direction : flipped)];
         });
       case "slow_net":
         return [[node, [{ point: "net.send", do: "delay", delay_ms: 60, chance: 0.5 }]]];

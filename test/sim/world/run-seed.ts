@@ -52,16 +52,16 @@ class SeedRun {
   constructor(seed: number) {
     this.simulation = new Simulation(seed);
     this.scenario = drawScenario(forkRandom(this.simulation.random));
-    const { flags, delay_ms_max, split_bytes_max } = this.scenario;
+    const { flags, there, delay_ms_max, split_bytes_max } = this.scenario;
     const files = memoryFiles(new Map([["/model/tokenizer.json", modelFile]]));
-    this.world = new World(this.simulation, { flags, files, delay_ms_max, split_bytes_max });
+    this.world = new World(this.simulation, { flags, there, files, delay_ms_max, split_bytes_max });
     watchCrashes(this.world, (what) => this.#fail(what));
   }
 
   async run(): Promise<void> {
     const { simulation, world, scenario } = this;
     const { clock } = simulation;
-    world.startRoot();
+    world.start();
     while (world.root === undefined && world.lost === undefined && clock.now_ms() < start_max_ms) {
       await simulation.run(step_ms);
     }

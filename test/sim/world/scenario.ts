@@ -19,6 +19,8 @@ export type Scenario = {
    */
   readonly mode: "calm" | "spaced" | "wild";
   readonly flags: readonly string[];
+  /** Flags of a second machine with a worker, beside NATS and Redis; undefined: there is none. */
+  readonly there: readonly string[] | undefined;
   readonly workers: number;
   readonly frontends: number;
   readonly delay_ms_max: number;
@@ -27,6 +29,8 @@ export type Scenario = {
   readonly faults: readonly WorldFault[];
 };
 
+/** The worker of the second machine. */
+export const farWorker = "worker-0@there";
 export const request_timeout_ms = 40_000;
 const hitsMax = 4;
 /** Clients come during this time. */
@@ -44,6 +48,9 @@ const recovery_ms: Readonly<Record<FaultKind, number>> = {
   crash: 2_500,
   slow_disk: 500,
   clock_jump: 500,
+  nats_down: 7_000,
+  nats_cut: 8_000,
+  redis_down: 3_000,
 };
 
 const modes = ["kv", "kv", "round-robin", "random", "power-of-two", "least-loaded"];
@@ -67,20 +74,24 @@ export function drawScenario(random: Random): Scenario {
     `--max-num-seqs=${[4, 8, 32][pickIndex(random, 3)]}`,
     `--request-timeout=${request_timeout_ms / 1_000}`,
   ];
+  const there =
+    random.unit() < 0.25 ? flags.filter((flag) => !/frontends|workers|port/.test(flag)) : undefined;
+  const here = Array.from({ length: workers }, (_, i) => `worker-${i}`);
   const cast = {
-    workers: Array.from({ length: workers }, (_, i) => `worker-${i}`),
+    workers: there === undefined ? here : [...here, farWorker],
     frontends: Array.from({ length: frontends }, (_, i) => `frontend-${i}`),
     root: mode === "wild" && random.unit() < 0.15,
   };
   return {
     mode,
     flags,
+    there,
     workers,
     frontends,
     delay_ms_max: random.unit() * 3,
     split_bytes_max: random.unit() < 0.3 ? 700 : 0,
     visits: drawVisits(random, 12 + pickIndex(random, 30)),
-    faults: drawFaults(random, mode, cast),
+    faults: drawFaults(random, mode, cast, there === undefined ? everyKind : sharedKinds),
   };
 }
 
@@ -116,12 +127,25 @@ const everyKind: readonly FaultKind[] = [
   "clock_jump",
 ];
 
-function drawFaults(random: Random, mode: Scenario["mode"], who: Omit<Cast, "kinds">) {
+const sharedKinds: readonly FaultKind[] = [
+  ...everyKind,
+  "nats_down",
+  "nats_down",
+  "nats_cut",
+  "redis_down",
+];
+
+function drawFaults(
+  random: Random,
+  mode: Scenario["mode"],
+  who: Omit<Cast, "kinds">,
+  possible: readonly FaultKind[],
+) {
   const faults: WorldFault[] = [];
   if (mode === "calm") return faults;
   // Some of the kinds, so that a run has a theme.
-  const kinds = everyKind.filter(() => random.unit() < 0.6);
-  const cast = { ...who, kinds: kinds.length === 0 ? everyKind : kinds };
+  const kinds = possible.filter(() => random.unit() < 0.6);
+  const cast = { ...who, kinds: kinds.length === 0 ? possible : kinds };
   if (mode === "wild") {
     const count = 1 + pickIndex(random, 9);
     for (let i = 0; i < count; i++) faults.push(drawFault(random, cast, random.unit() * load_ms));

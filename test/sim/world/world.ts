@@ -26,6 +26,7 @@ import { runChild } from "../../../supervisors/child.ts";
 import { type Root, startRoot } from "../../../supervisors/root.ts";
 import { readSettings } from "../../../supervisors/settings/read-settings.ts";
 import { SimulatedHttp } from "./http.ts";
+import { SimulatedPlanes } from "./planes.ts";
 import { gated, SimulatedProcess } from "./process.ts";
 
 export const DOOR_PORT = 8000;
@@ -33,6 +34,8 @@ export const DOOR_PORT = 8000;
 export type WorldOptions = {
   /** Of `bun run cluster`. */
   readonly flags: readonly string[];
+  /** Of a second machine that joins the first one; undefined: there is none. */
+  readonly there?: readonly string[] | undefined;
   readonly files: Files;
   readonly delay_ms_max: number;
   readonly split_bytes_max: number;
@@ -46,6 +49,20 @@ export type WorldLine = {
   readonly fields: Readonly<Record<string, unknown>>;
 };
 
+/**
+ * Places: `root`, `worker-0` and `frontend-0` of the first machine, `worker-0@there` of the second.
+ * Of several machines the names of nodes begin with the machine's, which is new at each start.
+ */
+const THERE = "@there";
+const planeFlags = ["--nats=nats://nats:4222", "--redis=redis://redis:6379"];
+
+function placeOf(node: string): string {
+  const dot = node.indexOf(".");
+  if (dot < 0) return node;
+  const place = node.slice(dot + 1);
+  return node.startsWith("there-") ? `${place}${THERE}` : place;
+}
+
 const linesMax = 4_000;
 const ROOT_RESTART_MS = 1_000;
 
@@ -56,7 +73,8 @@ export class World {
   readonly processes = new Map<string, SimulatedProcess>();
   readonly injectors = new Map<SimulatedProcess, FaultInjector>();
   readonly log: WorldLine[] = [];
-  root: Root | undefined;
+  readonly planes: SimulatedPlanes;
+  readonly #roots = new Map<string, Root>();
   /** Why the root ended or could not start. */
   lost: string | undefined;
   deaths = 0;
@@ -74,13 +92,34 @@ export class World {
     this.#options = options;
     const network_options = { delay_ms_max, split_bytes_max };
     this.#network = new MemoryNetwork(clock, forkRandom(random), network_options);
-    this.http = new SimulatedHttp(clock, forkRandom(random), () => this.#network.delay_ms());
+    const delay_ms = () => this.#network.delay_ms();
+    this.http = new SimulatedHttp(clock, forkRandom(random), delay_ms);
+    this.planes = new SimulatedPlanes(clock, forkRandom(random), delay_ms_max, delay_ms);
   }
 
-  startRoot(): void {
-    const process = this.#newProcess("root");
+  /** Of the first machine, once all machines are up. */
+  get root(): Root | undefined {
+    const machines = this.#options.there === undefined ? 1 : 2;
+    return this.#roots.size < machines ? undefined : this.#roots.get("root");
+  }
+
+  start(): void {
+    this.#startRoot("root");
+    if (this.#options.there !== undefined) this.#startRoot(`root${THERE}`);
+  }
+
+  #flagsOf(place: string): readonly string[] {
+    const { flags, there } = this.#options;
+    if (there === undefined) return flags;
+    if (place === "root") return [...flags, ...planeFlags, "--machine-name=here"];
+    const alone = ["--role=worker", "--inspector-port=0", "--machine-name=there"];
+    return [...there, ...planeFlags, ...alone];
+  }
+
+  #startRoot(place: string): void {
+    const process = this.#newProcess(place);
     const env = { [faultsVariable]: "{}" };
-    const { flags } = this.#options;
+    const flags = this.#flagsOf(place);
     const wish = readSettings([...flags], {}, "sim", () => "");
     if (wish.kind !== "run") throw new Error("the flags of a simulation start a cluster");
     const lost = (why: string): void => {
@@ -91,7 +130,8 @@ export class World {
     startRoot(wish.settings, {
       capabilities: this.#capabilities(process, env),
       env,
-      run_folder: "/run",
+      run_folder: place === "root" ? "/run" : "/run-there",
+      openPlanes: async () => this.planes.open(process),
       cache_folder: "/cache",
       assets_folder: "",
       bundled_model: "/model",
@@ -103,7 +143,7 @@ export class World {
     }).then(
       (root) => {
         if (!process.alive) return;
-        this.root = root;
+        this.#roots.set(place, root);
         void root.lost.then(lost);
       },
       (error: unknown) => {
@@ -145,10 +185,13 @@ export class World {
     this.deaths++;
     this.simulation.note(`died ${process.node}`);
     if (this.processes.get(process.node) === process) this.processes.delete(process.node);
-    if (process.node === "root") {
-      this.root = undefined;
+    this.planes.died(process);
+    if (process.node.startsWith("root")) {
+      this.#roots.delete(process.node);
       // Whoever runs it (systemd, a container) starts it again.
-      if (this.lost === undefined) clock.after(ROOT_RESTART_MS, () => this.startRoot());
+      if (this.lost === undefined) {
+        clock.after(ROOT_RESTART_MS, () => this.#startRoot(process.node));
+      }
     }
     this.injectors.delete(process);
     this.#handles.delete(process);
@@ -162,7 +205,7 @@ export class World {
   #start(parent: SimulatedProcess, options: SpawnOptions, parent_env: Env): ChildProcess {
     const { clock, random } = this.simulation;
     const env = { ...parent_env, ...options.env };
-    const process = this.#newProcess(env["TROUPE_NODE"] ?? "child");
+    const process = this.#newProcess(placeOf(env["TROUPE_NODE"] ?? "child"));
     let stop: (() => void) | undefined;
     parent.children.add(process);
     process.onDeath = () => {
@@ -187,6 +230,7 @@ export class World {
           env,
           exit: (code) => this.#die(process, { code, signal: null }),
           createSystem: this.#systemMaker(process),
+          openBus: async () => this.planes.busOf(process),
           onStop: (run) => {
             stop = run;
           },
