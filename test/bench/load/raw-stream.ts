@@ -1,12 +1,11 @@
 /**
- * One streamed request whose bytes are only kept, with the time of each read, and understood when
- * all is over: hundreds of them must not disturb what they measure.
+ * One streamed request whose bytes are only kept, with the time of each read: `understood` is for
+ * when all of them are over, as hundreds of them must not disturb what they measure.
  */
 import type { Socket } from "bun";
 
 export type RawAnswer = {
-  readonly text: string;
-  readonly done: boolean;
+  readonly reads: readonly Uint8Array[];
   /** When each read of the body came, on the scale of performance.now(). */
   readonly at_ms: readonly number[];
   readonly error: string;
@@ -59,11 +58,15 @@ export async function readRaw(
     }).catch((why: Error) => finish(why.message));
   });
   socket?.terminate();
-  return { ...understood(Buffer.concat(reads).toString()), at_ms, error };
+  return { reads, at_ms, error };
 }
 
 /** Writes hold whole events, so that the lines of chunks never cut one. */
-function understood(whole: string): { readonly text: string; readonly done: boolean } {
+export function understood({ reads }: RawAnswer): {
+  readonly text: string;
+  readonly done: boolean;
+} {
+  const whole = Buffer.concat(reads).toString();
   let text = "";
   let done = false;
   for (const line of whole.split("\n")) {
