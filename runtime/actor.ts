@@ -72,6 +72,11 @@ export abstract class Actor<M extends Message> {
     return "actor";
   }
 
+  /** Instead of running, starting and so on, when there is more to say in one word. */
+  nodeState(): string | undefined {
+    return undefined;
+  }
+
   /** The OS process it stands for, when it is one. */
   nodePid(): number | undefined {
     return undefined;

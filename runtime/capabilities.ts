@@ -127,7 +127,7 @@ export interface Files {
   free_bytes(folder: string): Promise<number>;
 }
 
-/** Small durable records by key: `runtime/store/{memory,sqlite}.ts` pass one contract test. */
+/** Small durable records by key: `runtime/store/{memory,sqlite,redis}.ts` pass one contract test. */
 export interface Store {
   get(key: string): Promise<Uint8Array | undefined>;
   put(key: string, value: Uint8Array): Promise<void>;

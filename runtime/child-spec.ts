@@ -5,6 +5,7 @@
 
 import type { Actor } from "./actor.ts";
 import { BadSupervisorSpec } from "./errors.ts";
+import type { ExitReason } from "./exit-reason.ts";
 import type { MailboxOptions } from "./mailbox.ts";
 
 /**
@@ -57,21 +58,50 @@ export type Backoff = {
   readonly jitter: number;
 };
 
+/**
+ * Instead of giving up: past the intensity a child is tried again at this slower pace, until it has
+ * lived for max(period_ms, max_ms).
+ */
+export type CrashLoop = {
+  readonly backoff: Backoff;
+  /** Called when a child begins to loop, and when it is over it or not tried any more. */
+  readonly changed?: (change: LoopChange) => void;
+};
+
+export type LoopChange = {
+  readonly id: string;
+  readonly loops: boolean;
+  /** How it ended when it began to loop. */
+  readonly reason: ExitReason;
+};
+
+/**
+ * all: they start one after the other, and one that does not start fails the supervisor's start, as
+ * in OTP. tried: the supervisor is there at once, none waits for another, and one that does not
+ * start is restarted like one that ended.
+ */
+export type FirstStart = "all" | "tried";
+
 export type SupervisorSpec = {
   /** one_for_one */
   readonly strategy?: Strategy;
-  /** More restarts than this within `period_ms` end the supervisor; 1. */
+  /** More restarts than this within `period_ms` end the supervisor, or are a crash loop; 1. */
   readonly intensity?: number;
   /** 5,000 */
   readonly period_ms?: number;
   readonly backoff?: Backoff;
+  /** Not given: the supervisor ends, as in OTP. */
+  readonly crash_loop?: CrashLoop;
+  /** all */
+  readonly first_start?: FirstStart;
   /** In start order. */
   readonly children: readonly ChildSpec[];
   /** never */
   readonly auto_shutdown?: AutoShutdown;
 };
 
-export type FullSupervisorSpec = Required<Omit<SupervisorSpec, "children">> & {
+export type FullSupervisorSpec = Required<Omit<SupervisorSpec, "children" | "crash_loop">> & {
+  readonly crash_loop: CrashLoop | undefined;
   readonly children: readonly FullChildSpec[];
 };
 
@@ -121,19 +151,26 @@ export function fillSupervisorSpec(spec: SupervisorSpec): FullSupervisorSpec {
     intensity: spec.intensity ?? 1,
     period_ms: spec.period_ms ?? 5_000,
     backoff: spec.backoff ?? defaultBackoff,
+    crash_loop: spec.crash_loop,
+    first_start: spec.first_start ?? "all",
     auto_shutdown,
     children: spec.children.map((child) => fillChildSpec(child, auto_shutdown)),
   };
-  const { intensity, period_ms, backoff, children } = full;
+  const { intensity, period_ms, crash_loop, children } = full;
   if (!(intensity >= 0)) throw new BadSupervisorSpec(`intensity is at least 0, not ${intensity}`);
   if (!(period_ms > 0)) throw new BadSupervisorSpec(`period_ms is more than 0, not ${period_ms}`);
-  if (!(backoff.jitter >= 0 && backoff.jitter <= 1)) {
-    throw new BadSupervisorSpec(`jitter is 0 to 1, not ${backoff.jitter}`);
-  }
-  if (!(backoff.first_ms >= 0 && backoff.max_ms >= backoff.first_ms && backoff.factor >= 1)) {
-    throw new BadSupervisorSpec("a back-off has 0 ≤ first_ms ≤ max_ms and factor ≥ 1");
-  }
+  checkBackoff(full.backoff);
+  if (crash_loop !== undefined) checkBackoff(crash_loop.backoff);
   const ids = new Set(children.map((child) => child.id));
   if (ids.size < children.length) throw new BadSupervisorSpec("two children have the same id");
   return full;
+}
+
+function checkBackoff({ first_ms, max_ms, factor, jitter }: Backoff): void {
+  if (!(jitter >= 0 && jitter <= 1)) {
+    throw new BadSupervisorSpec(`jitter is 0 to 1, not ${jitter}`);
+  }
+  if (!(first_ms >= 0 && max_ms >= first_ms && factor >= 1)) {
+    throw new BadSupervisorSpec("a back-off has 0 ≤ first_ms ≤ max_ms and factor ≥ 1");
+  }
 }

@@ -1,7 +1,7 @@
 /**
  * What a supervisor does when a child ends: a pure function of what it knows. The rules are those
- * of OTP (do_restart/3, restart/2, add_restart/1 in lib/stdlib/src/supervisor.erl); the delay is
- * ours.
+ * of OTP (do_restart/3, restart/2, add_restart/1 in lib/stdlib/src/supervisor.erl); the delay and
+ * the crash loop are ours.
  */
 
 import type { AutoShutdown, Backoff, RestartType, Strategy } from "./child-spec.ts";
@@ -20,6 +20,8 @@ export type PolicySpec = {
   readonly intensity: number;
   readonly period_ms: number;
   readonly backoff: Backoff;
+  /** The pace past the intensity; undefined: it gives up there. */
+  readonly crash_loop?: { readonly backoff: Backoff } | undefined;
   readonly auto_shutdown: AutoShutdown;
 };
 
@@ -29,6 +31,8 @@ export type ChildEnd = {
   readonly now_ms: number;
   /** Restarts of this child in a row before this end: see `Backoff`. */
   readonly streak: number;
+  /** Those of them at the pace of the crash loop; 0 = it is in none. */
+  readonly loops: number;
   /** Uniform in [0, 1): the jitter's share. */
   readonly unit: number;
 };
@@ -45,6 +49,8 @@ export type Decision =
       /** What is affected, in start order: stopped from the right, started from the left. */
       readonly group: readonly string[];
       readonly delay_ms: number;
+      /** At the pace of the crash loop. */
+      readonly loops: boolean;
     };
 
 export type Verdict = {
@@ -73,12 +79,23 @@ export function decide(
     return { decision: { kind: ends ? "auto_shutdown" : "leave", remove }, history, report };
   }
   const recent = addRestart(history, end.now_ms, spec.period_ms);
-  if (recent.length > spec.intensity) {
+  const group = affected(spec.strategy, children, end.id);
+  const { crash_loop } = spec;
+  // At a slow pace few ends fall into one period: only a long life ends a loop.
+  const loops = recent.length > spec.intensity || end.loops > 0;
+  if (loops && crash_loop === undefined) {
     return { decision: { kind: "give_up" }, history: recent, report };
   }
-  const group = affected(spec.strategy, children, end.id);
-  const delay_ms = backoffDelay_ms(spec.backoff, end.streak, end.unit);
-  return { decision: { kind: "restart", group, delay_ms }, history: recent, report };
+  const delay_ms =
+    loops && crash_loop !== undefined
+      ? backoffDelay_ms(crash_loop.backoff, end.loops, end.unit)
+      : backoffDelay_ms(spec.backoff, end.streak, end.unit);
+  return { decision: { kind: "restart", group, delay_ms, loops }, history: recent, report };
+}
+
+/** A child that lived for so long begins a new row of restarts, and is over its crash loop. */
+export function healthyAfter_ms({ period_ms, backoff, crash_loop }: PolicySpec): number {
+  return Math.max(period_ms, backoff.max_ms, crash_loop?.backoff.max_ms ?? 0);
 }
 
 export function restarts(restart: RestartType, reason: ExitReason): boolean {

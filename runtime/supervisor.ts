@@ -21,7 +21,7 @@ import { BadSupervisorSpec } from "./errors.ts";
 import { describeExit, type ExitReason } from "./exit-reason.ts";
 import type { Ask, Message } from "./message.ts";
 import type { Ref, ReplyPort } from "./ref.ts";
-import { decide, type PolicyChild } from "./restart-policy.ts";
+import { decide, healthyAfter_ms, type PolicyChild } from "./restart-policy.ts";
 
 export type ChildInfo = {
   readonly id: string;
@@ -52,8 +52,10 @@ type Child = {
   last_crash: ExitReason | undefined;
   /** Restarts in a row; see `Backoff`. */
   streak: number;
+  /** Those of them at the pace of the crash loop; 0 = it is in none. */
+  loops: number;
   started_at_ms: number;
-  /** Runs at the end of a back-off. */
+  /** Runs at the end of a back-off, or when a child that looped has lived for long enough. */
   timer: Timer | undefined;
   /** Never ran: a failing start is refused to whoever asked, not tried again. */
   fresh: boolean;
@@ -96,7 +98,13 @@ export class Supervisor extends Actor<SupervisorMessage> {
 
   /** Synchronous as long as the children are. */
   override init(): void | Promise<void> {
-    return this.#startFrom(0);
+    if (this.#spec.first_start === "all") return this.#startFrom(0);
+    this.#early = undefined;
+    for (const spec of this.#spec.children) {
+      const child = this.#add(spec);
+      child.fresh = false;
+      this.#start(child);
+    }
   }
 
   override receive(message: SupervisorMessage): void {
@@ -132,6 +140,10 @@ export class Supervisor extends Actor<SupervisorMessage> {
     else this.#failed(child, cell, signal);
   }
 
+  override terminate(): void {
+    for (const child of this.#children.values()) this.#leaveLoop(child);
+  }
+
   override restartChild(name: string): boolean {
     return this.#restartOne(name, undefined);
   }
@@ -142,6 +154,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       id: child.spec.id,
       status: child.status,
       restarts: child.restarts,
+      crash_loop: child.loops > 0,
       last_crash: child.last_crash === undefined ? undefined : describeExit(child.last_crash),
     }));
     return { strategy, intensity, period_ms, recent_restarts: this.#history.length, children };
@@ -149,6 +162,11 @@ export class Supervisor extends Actor<SupervisorMessage> {
 
   override nodeKind(): "supervisor" {
     return "supervisor";
+  }
+
+  override nodeState(): string | undefined {
+    const loops = [...this.#children.values()].some((child) => child.loops > 0);
+    return loops ? "crash_loop" : undefined;
   }
 
   override stopOrder(): StopOrder {
@@ -253,6 +271,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       restarts: 0,
       last_crash: undefined,
       streak: 0,
+      loops: 0,
       started_at_ms: 0,
       timer: undefined,
       fresh: true,
@@ -295,6 +314,12 @@ export class Supervisor extends Actor<SupervisorMessage> {
     const { starting } = child;
     child.starting = nobody;
     for (const port of starting) port.reply(cell);
+    if (child.loops === 0) return;
+    child.timer = this.#later(healthyAfter_ms(this.#spec), () => {
+      child.timer = undefined;
+      child.streak = 0;
+      this.#leaveLoop(child);
+    });
   }
 
   #running(child: Child, cell: Cell): void {
@@ -328,6 +353,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
   /** No life of it is left; the recovery, if there is one, starts it again when it is its turn. */
   #gone(child: Child): void {
     child.status = "stopped";
+    if (!child.again) this.#leaveLoop(child);
     const { ending } = child;
     child.ending = nobody;
     const forgotten = child.spec.restart === "temporary" || this.#spec.strategy === "dynamic";
@@ -355,13 +381,14 @@ export class Supervisor extends Actor<SupervisorMessage> {
       return;
     }
     child.status = "stopped";
-    const { period_ms, backoff } = this.#spec;
+    this.#clearTimer(child);
     const lived_ms = now_ms - child.started_at_ms;
-    if (signal.started && lived_ms > Math.max(period_ms, backoff.max_ms)) child.streak = 0;
-    const unit = backoff.jitter > 0 ? this.ctx.random.unit() : 0;
+    if (signal.started && lived_ms > healthyAfter_ms(this.#spec)) child.streak = 0;
+    const unit = hasJitter(this.#spec) ? this.ctx.random.unit() : 0;
     // A restarted child that does not start has failed, whatever its `init` said of the reason.
     const end_reason: ExitReason = signal.started ? reason : { kind: "crash", error: "no start" };
-    const end = { id: child.spec.id, reason: end_reason, now_ms, streak: child.streak, unit };
+    const { streak, loops } = child;
+    const end = { id: child.spec.id, reason: end_reason, now_ms, streak, loops, unit };
     const children = this.#concerned(child).map(policyChild);
     const { decision, history, report } = decide(this.#spec, children, this.#history, end);
     this.#history = history;
@@ -370,6 +397,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       case "leave":
       case "auto_shutdown":
         refuseStart(child, `it ended: ${describeExit(reason)}`);
+        this.#leaveLoop(child);
         if (decision.remove) this.#children.delete(child.spec.id);
         if (decision.kind === "auto_shutdown") this.ctx.stop(undefined, { kind: "shutdown" });
         else this.#advance();
@@ -380,6 +408,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       case "restart":
         child.streak++;
         child.status = "backing_off";
+        if (decision.loops) this.#loop(child, reason);
         if (decision.group.length > 1 || this.#recovery !== undefined) {
           this.#recover(decision.group[0] ?? child.spec.id, decision.delay_ms);
         } else {
@@ -395,6 +424,19 @@ export class Supervisor extends Actor<SupervisorMessage> {
     const alone = strategy === "one_for_one" || strategy === "dynamic";
     if (alone && auto_shutdown !== "all_significant") return [child];
     return [...this.#children.values()];
+  }
+
+  #loop(child: Child, reason: ExitReason): void {
+    child.loops++;
+    if (child.loops > 1) return;
+    this.#spec.crash_loop?.changed?.({ id: child.spec.id, loops: true, reason });
+  }
+
+  #leaveLoop(child: Child): void {
+    if (child.loops === 0) return;
+    child.loops = 0;
+    const reason = child.last_crash ?? { kind: "shutdown" };
+    this.#spec.crash_loop?.changed?.({ id: child.spec.id, loops: false, reason });
   }
 
   #giveUp(cell: Cell, child: Child): void {
@@ -510,6 +552,10 @@ export function supervisor(spec: SupervisorSpec): () => Supervisor {
   // A contradiction is found where the tree is drawn, not when it starts.
   fillSupervisorSpec(spec);
   return () => new Supervisor(spec);
+}
+
+function hasJitter({ backoff, crash_loop }: FullSupervisorSpec): boolean {
+  return backoff.jitter > 0 || (crash_loop?.backoff.jitter ?? 0) > 0;
 }
 
 function runs(child: Child): boolean {

@@ -45,7 +45,7 @@ function treeNode(cell: Cell, children: readonly Cell[], now_ms: number): TreeNo
     kind: cell.actor?.nodeKind() ?? "actor",
     role: cell.role ?? cell.name,
     ...(pid === undefined ? {} : { pid }),
-    state: cell.state,
+    state: (cell.state === "running" ? cell.actor?.nodeState() : undefined) ?? cell.state,
     restarts,
     mailbox: cell.mailbox_count,
     oldest_ms: Math.round(cell.oldestAge_ms(now_ms)),

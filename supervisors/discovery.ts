@@ -32,9 +32,11 @@ export const keys = {
   desk: (node: string) => `desks/${node}`,
   /** WorkerActors; the value is a WorkerRecord. */
   worker: (worker: string) => `workers/${worker}`,
+  /** Slots of processes that keep ending, as long as they do. */
+  loop: (slot: string) => `crash-loops/${slot}`,
 } as const;
 
-const prefixes = [keys.process(""), keys.door(""), keys.router(""), keys.desk(""), keys.worker("")];
+const prefixes = Object.values(keys).map((key) => key(""));
 const hold_deadline_ms = 10_000;
 
 export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
@@ -121,6 +123,12 @@ export class Discovery {
     return entries.flatMap(({ owner }) =>
       owner === undefined ? [] : [refOf<M>(this.#system, owner)],
     );
+  }
+
+  /** What the keys below a prefix are called, in order. */
+  names(prefix: string): string[] {
+    const found = this.#known.get(prefix)?.keys() ?? [];
+    return [...found].map((key) => key.slice(prefix.length)).sort();
   }
 
   /** `all` at once, then each change; returns what ends the watch. */

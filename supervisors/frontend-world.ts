@@ -55,6 +55,7 @@ export function frontendWorld(
       siblings: () => siblingDoors(system, discovery),
       listens: doorNames(system, discovery),
       ...(planes === undefined ? {} : { planes }),
+      crashLoops: () => discovery.names(keys.loop("")),
       models,
       startAnswer: (request, sink) => {
         const answers = system.lookup(frontendPaths.answers) as Ref<AnswersMessage> | undefined;

@@ -1,14 +1,14 @@
 /**
- * One child process under a supervisor of its own, so that a process that keeps dying is given up
- * by itself while its neighbours serve:
+ * One child process under a supervisor of its own, so that a process that keeps dying is tried
+ * again slowly while its neighbours serve:
  *
- *     worker-0 (one_for_one, 5 restarts in 60 s, back-off)
+ *     worker-0 (one_for_one, 5 restarts in 60 s, then one in 30 to 60 s)
  *     └── process ─ ─ ─ the OS process
  */
-import type { ChildSpec } from "../runtime/child-spec.ts";
+import type { Backoff, ChildSpec, LoopChange } from "../runtime/child-spec.ts";
 import type { Message } from "../runtime/message.ts";
 import { ProcessActor } from "../runtime/spawn.ts";
-import { supervisor } from "../runtime/supervisor.ts";
+import { Supervisor } from "../runtime/supervisor.ts";
 import { type Boot, bootToEnvironment } from "./boot.ts";
 
 export type SlotOptions = {
@@ -19,43 +19,55 @@ export type SlotOptions = {
   readonly stop_budget_ms: number;
   readonly onLine: (line: string) => void;
   readonly onMessage: (message: Message) => void;
+  readonly onLoop: (change: LoopChange) => void;
 };
 
-const intensity = 5;
-const period_ms = 60_000;
-const backoff = { first_ms: 100, max_ms: 5_000, factor: 2, jitter: 0.5 };
+/** As Kubernetes does it with containers: what may heal by itself is never given up. */
+export const slotPace = {
+  intensity: 5,
+  period_ms: 60_000,
+  backoff: { first_ms: 100, max_ms: 5_000, factor: 2, jitter: 0.5 } satisfies Backoff,
+  crash_loop: { first_ms: 5_000, max_ms: 60_000, factor: 2, jitter: 0.5 } satisfies Backoff,
+} as const;
 /** Above the process's own budget, so that SIGKILL is its doing and not a kill of its actor. */
 const stop_margin_ms = 2_000;
 
 export function processSlot(options: SlotOptions): ChildSpec {
-  const { node, boot, ready_timeout_ms, stop_budget_ms, onLine, onMessage } = options;
+  const { node, boot, ready_timeout_ms, stop_budget_ms, onLine, onMessage, onLoop } = options;
+  const { intensity, period_ms, backoff, crash_loop } = slotPace;
+  let lives = 0;
   return {
     id: node,
     kind: "supervisor",
     role: "process-slot",
-    // Past its intensity it is gone for good, and the crash report says so; a crash is not that.
+    // Stopped by a person it stays away until it is restarted by one.
     restart: "transient",
-    start: supervisor({
-      strategy: "one_for_one",
-      intensity,
-      period_ms,
-      backoff,
-      children: [
-        {
-          id: "process",
-          role: boot.role,
-          shutdown_ms: stop_budget_ms + stop_margin_ms,
-          start: () =>
-            new ProcessActor({
-              node,
-              env: bootToEnvironment(boot),
-              ready_timeout_ms,
-              stop_budget_ms,
-              onLine,
-              onMessage,
-            }),
-        },
-      ],
-    }),
+    start: () =>
+      new Supervisor({
+        strategy: "one_for_one",
+        intensity,
+        period_ms,
+        backoff,
+        crash_loop: { backoff: crash_loop, changed: onLoop },
+        // One that cannot start ends the command with its reason; later in the cluster's life it is
+        // a failure like others, and may pass.
+        first_start: lives++ === 0 ? "all" : "tried",
+        children: [
+          {
+            id: "process",
+            role: boot.role,
+            shutdown_ms: stop_budget_ms + stop_margin_ms,
+            start: () =>
+              new ProcessActor({
+                node,
+                env: bootToEnvironment(boot),
+                ready_timeout_ms,
+                stop_budget_ms,
+                onLine,
+                onMessage,
+              }),
+          },
+        ],
+      }),
   };
 }

@@ -28,6 +28,7 @@ import {
   type WorkerBoot,
 } from "./boot.ts";
 import { codecs } from "./codecs.ts";
+import { CrashLoops } from "./crash-loops.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
@@ -75,6 +76,12 @@ export type Root = {
   /** Kills what is left; for a second wish to stop. */
   abort(): void;
 };
+
+const slotsOf = {
+  worker: rootPaths.workers,
+  router: rootPaths.routers,
+  frontend: rootPaths.frontends,
+} as const;
 
 /** A child said why it cannot start: the same text is ours. */
 export const fatalPrefix = "troupe: ";
@@ -130,6 +137,7 @@ class RunningRoot implements Root {
   inspector_port = 0;
   readonly lost: Promise<string>;
   readonly #discovery: Discovery;
+  readonly #loops: CrashLoops;
   readonly #workers: Slots;
   readonly #routers: Slots;
   readonly #frontends: Slots;
@@ -150,6 +158,7 @@ class RunningRoot implements Root {
     this.host = settings.host;
     const registry = { node: machine.root, address: remote.address };
     this.#discovery = new Discovery(system, registry, settings.namespace, rootPaths.top);
+    this.#loops = new CrashLoops(system, this.#discovery);
     this.#workers = new Slots(system, rootPaths.workers, budgets.ready_ms);
     this.#routers = new Slots(system, rootPaths.routers, budgets.ready_ms);
     this.#frontends = new Slots(system, rootPaths.frontends, budgets.ready_ms);
@@ -280,6 +289,8 @@ class RunningRoot implements Root {
   }
 
   #slot(node: string, boot: Boot): ChildSpec {
+    this.#loops.watch(node);
+    const path = `${slotsOf[boot.role]}/${node}`;
     return processSlot({
       node,
       boot,
@@ -290,6 +301,7 @@ class RunningRoot implements Root {
         else this.world.passLine(line);
       },
       onMessage: (message) => this.#onProgress(node, message),
+      onLoop: (change) => this.#loops.take(node, path, change),
     });
   }
 

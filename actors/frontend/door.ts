@@ -26,6 +26,8 @@ export type DoorParts = GeneratorParts & {
   readonly renderMetrics: () => string | Promise<string>;
   /** What this process shares with other machines; empty when it is alone. */
   readonly planes: () => readonly PlaneState[];
+  /** Processes of the cluster that keep ending. */
+  readonly crashLoops: () => readonly string[];
 };
 
 const metricsType = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
@@ -136,7 +138,8 @@ export class Door {
         return json(visit, modelJson(model));
       }
       case "health": {
-        const { status, body } = healthOf(models, this.draining, this.#parts.planes());
+        const { planes, crashLoops } = this.#parts;
+        const { status, body } = healthOf(models, this.draining, planes(), crashLoops());
         return json(visit, body, status);
       }
       case "live":

@@ -81,6 +81,8 @@ export type FrontendOptions = {
   readonly listens?: (door: Ref | undefined) => void;
   /** Of several machines: which of the servers that they share answer now. */
   readonly planes?: () => readonly PlaneState[];
+  /** Processes of the cluster that keep ending. */
+  readonly crashLoops?: () => readonly string[];
   /** Shared with whoever starts stream actors, which need the tokenizer of a model. */
   readonly models: ModelDirectory;
   readonly startAnswer: StartAnswer;
@@ -171,6 +173,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,
       planes: this.#options.planes ?? (() => []),
+      crashLoops: this.#options.crashLoops ?? (() => []),
       idle: () => {
         if (this.#drain !== undefined) this.ctx.self.tell({ kind: "idle" });
       },

@@ -10,14 +10,17 @@ export type Health = {
     readonly models: readonly { readonly id: string; readonly workers: number }[];
     /** Only where there are several machines. */
     readonly planes?: Readonly<Record<string, "up" | "away">>;
+    /** Processes that keep ending; only while there are some. */
+    readonly crash_loops?: readonly string[];
   };
 };
 
-/** A plane that is away is told and changes no status: what is known is served on. */
+/** A plane that is away and a process that keeps ending change no status: the rest serves on. */
 export function healthOf(
   models: ModelDirectory,
   draining: boolean,
   planes: readonly PlaneState[] = [],
+  crash_loops: readonly string[] = [],
 ): Health {
   const ready = models.ready();
   const list = ready.map(({ name }) => ({ id: name, workers: models.workers(name) }));
@@ -25,6 +28,7 @@ export function healthOf(
   const rest = {
     models: list,
     ...(states.length === 0 ? {} : { planes: Object.fromEntries(states) }),
+    ...(crash_loops.length === 0 ? {} : { crash_loops }),
   };
   if (draining) return { status: 503, body: { status: "draining", ...rest } };
   if (models.canServe()) return { status: 200, body: { status: "ready", ...rest } };

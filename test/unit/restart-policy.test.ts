@@ -1,8 +1,14 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { AutoShutdown, Backoff, RestartType, Strategy } from "../../runtime/child-spec.ts";
 import type { ExitReason } from "../../runtime/exit-reason.ts";
-import { backoffDelay_ms, decide, type PolicyChild } from "../../runtime/restart-policy.ts";
+import {
+  backoffDelay_ms,
+  decide,
+  healthyAfter_ms,
+  type PolicyChild,
+  type PolicySpec,
+} from "../../runtime/restart-policy.ts";
 
 /**
  * The model is OTP's own bookkeeping, written down as it stands in supervisor.erl: a list of
@@ -77,7 +83,14 @@ test("every decision is the one OTP would take", () => {
       for (const step of steps) {
         now_ms += step.later_ms;
         const failed = all[step.child % all.length] as PolicyChild;
-        const end = { id: failed.id, reason: step.reason, now_ms, streak: 0, unit: step.unit };
+        const end = {
+          id: failed.id,
+          reason: step.reason,
+          now_ms,
+          streak: 0,
+          loops: 0,
+          unit: step.unit,
+        };
         const verdict = decide({ ...flags, backoff }, all, history, end);
         history = verdict.history;
         const others = all.filter((one) => one !== failed);
@@ -117,7 +130,14 @@ test("intensity 1 in 5 s: the second failure within 5 s is one too many, after t
   const flags = { strategy: "one_for_one", auto_shutdown: "never", backoff } as const;
   const only: PolicyChild = { id: "a", restart: "permanent", significant: false, active: true };
   const at = (now_ms: number, history: readonly number[]) => {
-    const end = { id: "a", reason: { kind: "killed" }, now_ms, streak: 0, unit: 0 } as const;
+    const end = {
+      id: "a",
+      reason: { kind: "killed" },
+      now_ms,
+      streak: 0,
+      loops: 0,
+      unit: 0,
+    } as const;
     return decide({ ...flags, intensity: 1, period_ms: 5000 }, [only], history, end);
   };
   const first = at(0, []);
@@ -142,10 +162,62 @@ test("the back-off grows to its limit, and jitter only takes away", () => {
 
 test("a child nobody knows changes nothing", () => {
   const flags = { strategy: "one_for_all", auto_shutdown: "never", backoff } as const;
-  const end = { id: "x", reason: { kind: "killed" }, now_ms: 5, streak: 0, unit: 0 } as const;
+  const end = {
+    id: "x",
+    reason: { kind: "killed" },
+    now_ms: 5,
+    streak: 0,
+    loops: 0,
+    unit: 0,
+  } as const;
   expect(decide({ ...flags, intensity: 1, period_ms: 5 }, [], [1], end)).toEqual({
     decision: { kind: "leave", remove: false },
     history: [1],
     report: false,
+  });
+});
+
+describe("a crash loop", () => {
+  const only: PolicyChild = { id: "a", restart: "permanent", significant: false, active: true };
+  const slow: Backoff = { first_ms: 1_000, max_ms: 8_000, factor: 2, jitter: 0.5 };
+  const spec: PolicySpec = {
+    strategy: "one_for_one",
+    auto_shutdown: "never",
+    intensity: 2,
+    period_ms: 5_000,
+    backoff,
+    crash_loop: { backoff: slow },
+  };
+  const die = (now_ms: number, history: readonly number[], loops: number, unit = 0) => {
+    const end = { id: "a", reason: { kind: "killed" }, now_ms, streak: 9, loops, unit } as const;
+    return decide(spec, [only], history, end);
+  };
+
+  test("within the intensity the pace is the quick one, past it the slow one, never an end", () => {
+    const first = die(0, [], 0);
+    expect(first.decision).toMatchObject({ kind: "restart", delay_ms: 80, loops: false });
+    const second = die(1, first.history, 0);
+    expect(second.decision).toMatchObject({ delay_ms: 80, loops: false });
+    const third = die(2, second.history, 0);
+    expect(third.decision).toMatchObject({ kind: "restart", delay_ms: 1_000, loops: true });
+  });
+
+  test("ends that are far apart for being tried slowly do not end the loop", () => {
+    fc.assert(
+      fc.property(fc.nat(1_000), fc.nat(1_000_000), fc.nat(99), (n, later_ms, percent) => {
+        const { decision } = die(later_ms, [], n + 1, percent / 100);
+        if (decision.kind !== "restart") throw new Error(decision.kind);
+        expect(decision.loops).toBe(true);
+        const full_ms = Math.min(slow.max_ms, slow.first_ms * slow.factor ** (n + 1));
+        expect(decision.delay_ms).toBeGreaterThan(full_ms / 2);
+        expect(decision.delay_ms).toBeLessThanOrEqual(full_ms);
+      }),
+    );
+  });
+
+  test("a child is over it once it lived for the period and for the longest wait", () => {
+    expect(healthyAfter_ms(spec)).toBe(8_000);
+    expect(healthyAfter_ms({ ...spec, period_ms: 9_000 })).toBe(9_000);
+    expect(healthyAfter_ms({ ...spec, crash_loop: undefined })).toBe(5_000);
   });
 });

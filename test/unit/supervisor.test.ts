@@ -1,7 +1,8 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import {
   type ChildSpec,
   defaultBackoff,
+  type LoopChange,
   noBackoff,
   type SupervisorSpec,
 } from "../../runtime/child-spec.ts";
@@ -477,4 +478,102 @@ test("specifications that contradict themselves are refused where they are writt
     expect(() => supervisor(spec)).toThrow(BadSupervisorSpec);
     expect(() => supervisor(spec)).toThrow(words);
   }
+});
+
+describe("a crash loop", () => {
+  const slow = { first_ms: 1_000, max_ms: 4_000, factor: 2, jitter: 0 };
+
+  function looping(more: Partial<SupervisorSpec> = {}) {
+    const family = new Family();
+    const heard: string[] = [];
+    const changed = ({ id, loops, reason }: LoopChange) =>
+      void heard.push(`${id} ${loops} ${reason.kind}`);
+    const ref = family.supervise({
+      intensity: 2,
+      period_ms: 2_000,
+      crash_loop: { backoff: slow, changed },
+      children: [family.child("a"), family.child("b")],
+      ...more,
+    });
+    const state = () => family.system.tree().find(({ path }) => path === "/sup")?.state;
+    return { family, heard, ref, state, clock: family.test.clock };
+  }
+
+  test("past the intensity it tries on, slower each time, and siblings are left alone", async () => {
+    const { family, heard, state, clock } = looping();
+    for (let i = 0; i < 3; i++) await family.send("a", "crash");
+    expect(heard).toEqual(["a true crash"]);
+    expect(state()).toBe("crash_loop");
+    for (const delay_ms of [1_000, 2_000, 4_000, 4_000]) {
+      expect(family.running()).toEqual(["b"]);
+      await clock.advance(delay_ms - 1);
+      expect(family.running()).toEqual(["b"]);
+      await clock.advance(1);
+      expect(family.running()).toEqual(["a", "b"]);
+      await family.send("a", "crash");
+    }
+    expect(heard.length).toBe(1);
+    expect(family.system.snapshot("/sup")?.["children"]).toMatchObject([
+      { id: "a", status: "backing_off", crash_loop: true },
+      { id: "b", status: "running", crash_loop: false },
+    ]);
+  });
+
+  test("a long life ends it, and the next failures are young again", async () => {
+    const { family, heard, state, clock } = looping();
+    for (let i = 0; i < 3; i++) await family.send("a", "crash");
+    await clock.advance(1_000);
+    await clock.advance(3_999);
+    expect(state()).toBe("crash_loop");
+    await clock.advance(1);
+    expect(state()).toBe("running");
+    expect(heard).toEqual(["a true crash", "a false crash"]);
+    await family.send("a", "crash");
+    expect(family.running()).toEqual(["a", "b"]);
+    // A death before that time has it go on where it was.
+    for (let i = 0; i < 2; i++) await family.send("a", "crash");
+    await clock.advance(1_000);
+    await clock.advance(2_000);
+    await family.send("a", "crash");
+    await clock.advance(1_999);
+    expect(family.running()).toEqual(["b"]);
+    await clock.advance(1);
+    expect(family.running()).toEqual(["a", "b"]);
+    await clock.advance(3_000);
+    expect(state()).toBe("crash_loop");
+  });
+
+  test("a person's restart tries at once; a stop, and the supervisor's end, end the loop", async () => {
+    const { family, heard, ref, state } = looping();
+    for (let i = 0; i < 3; i++) await family.send("a", "crash");
+    family.system.control("/sup/a", "restart");
+    await family.system.idle();
+    expect(family.running()).toEqual(["a", "b"]);
+    expect(state()).toBe("crash_loop");
+    await family.system.ask(ref, { kind: "terminate_child", id: "a" }, { deadline_ms: 10 });
+    expect(state()).toBe("running");
+    expect(heard).toEqual(["a true crash", "a false crash"]);
+    for (let i = 0; i < 3; i++) await family.send("b", "kill");
+    family.system.stop(ref);
+    await family.system.idle();
+    expect(heard.slice(2)).toEqual(["b true killed", "b false killed"]);
+  });
+
+  test("with children that are only tried, a start that fails is one more failure", async () => {
+    const family = new Family();
+    family.failing.add("a");
+    family.supervise({
+      intensity: 2,
+      period_ms: 2_000,
+      crash_loop: { backoff: slow },
+      first_start: "tried",
+      children: [family.child("a"), family.child("b")],
+    });
+    await family.system.idle();
+    expect(family.running()).toEqual(["b"]);
+    expect(family.contexts()).toEqual(["start_error a", "start_error a", "start_error a"]);
+    family.failing.clear();
+    await family.test.clock.advance(1_000);
+    expect(family.running()).toEqual(["a", "b"]);
+  });
 });
