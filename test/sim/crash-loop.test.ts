@@ -1,4 +1,4 @@
-/** A worker that keeps ending is tried again slowly, is named by /health meanwhile, and comes back. */
+/** A worker that keeps ending is tried again slowly, named by /health meanwhile, and comes back. */
 import { expect, test } from "bun:test";
 import type { Simulation } from "../../runtime/simulation.ts";
 import { simWorld } from "../support/sim-world.ts";
