@@ -88,7 +88,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   await keepRegistered(system, discovery, keys.process(node), paths.inspector);
   if (boot.role === "worker") return line.ready();
   if (boot.role === "router") {
-    await whenWarm(system);
+    await whenWarm(system, discovery);
     await keepRegistered(system, discovery, keys.desk(node), routerPaths.main);
     return line.ready();
   }

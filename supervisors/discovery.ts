@@ -55,6 +55,7 @@ export class Discovery {
   readonly #held = new Map<string, Held>();
   /** The last known set, by prefix. */
   readonly #known = new Map<string, Entries>(prefixes.map((prefix) => [prefix, new Map()]));
+  readonly #told = new Set<string>();
   readonly #listeners = new Map<string, Set<Listener>>();
   #live = false;
 
@@ -118,6 +119,11 @@ export class Discovery {
     return this.#live;
   }
 
+  /** Whether the registry has said who is there under a prefix, be it nobody. */
+  knows(prefix: string): boolean {
+    return this.#told.has(prefix);
+  }
+
   owners<M extends Message>(prefix: string): Ref<M>[] {
     const entries = [...(this.#known.get(prefix)?.values() ?? [])];
     return entries.flatMap(({ owner }) =>
@@ -169,6 +175,7 @@ export class Discovery {
     this.#live = live;
     const now = new Map(entries.map((entry) => [entry.key, entry]));
     this.#known.set(prefix, now);
+    if (live) this.#told.add(prefix);
     for (const listener of this.#listeners.get(prefix) ?? []) listener(now);
   };
 

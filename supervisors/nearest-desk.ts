@@ -1,13 +1,25 @@
 /**
  * The hosted router that a frontend asks instead of its own. All frontends take the first one by
- * name, so that one router decides; the others stand by. A frontend whose desk is gone asks its own
- * router, which is always warm: it follows workers and other routers anyway.
+ * name, so that one router decides; the others stand by, and the next one by name is asked from the
+ * moment that the first is gone. A frontend that reaches no desk asks its own router, which is
+ * always warm: it follows workers and other routers anyway.
  */
+import { workerKey } from "../actors/router/router.ts";
 import type { ActorRef, RouterMessage } from "../proto/index.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { isAway, refOf } from "../runtime/remote/node.ts";
 import type { ActorSystem } from "../runtime/system.ts";
 import type { Discovery } from "./discovery.ts";
+
+type Desk = {
+  readonly node: string;
+  /** Names this life of it. */
+  readonly key: string;
+  readonly ref: Ref<RouterMessage>;
+  /** Not reached now. */
+  gone: boolean;
+  unwatch: () => void;
+};
 
 /** A connection that broke may be back; one that is gone for good leaves the registry. */
 const look_again_ms = 1_000;
@@ -17,31 +29,35 @@ export function nearestDesk(
   system: ActorSystem,
   discovery: Pick<Discovery, "watchDesks">,
 ): () => Ref<RouterMessage> | undefined {
-  let known: readonly ActorRef[] = [];
-  let current: Ref<RouterMessage> | undefined;
-  let unwatch = () => {};
+  /** By name. */
+  let desks: readonly Desk[] = [];
 
-  const choose = () => {
-    unwatch();
-    unwatch = () => {};
-    current = undefined;
-    const [first] = [...known].sort((a, b) => (a.node < b.node ? -1 : 1));
-    if (first === undefined) return;
-    const desk = refOf<RouterMessage>(system, first);
-    current = desk;
-    unwatch = system.onDown(desk, () => {
-      if (current !== desk) return;
-      current = undefined;
-      system.capabilities.clock.after(look_again_ms, () => {
-        if (current === undefined) choose();
-      });
+  const watch = (desk: Desk): void => {
+    desk.gone = false;
+    desk.unwatch = system.onDown(desk.ref, () => {
+      desk.gone = true;
+      const again = () => {
+        if (desks.includes(desk)) watch(desk);
+      };
+      system.capabilities.clock.after(look_again_ms, again);
     });
   };
 
-  discovery.watchDesks((desks) => {
-    known = desks;
-    choose();
+  discovery.watchDesks((found) => {
+    const before = desks;
+    desks = found
+      .map((wire) => before.find(({ key }) => key === keyOf(wire)) ?? deskOf(system, wire))
+      .sort((a, b) => (a.node < b.node ? -1 : 1));
+    for (const desk of before) if (!desks.includes(desk)) desk.unwatch();
+    for (const desk of desks) if (!before.includes(desk)) watch(desk);
   });
   // Behind a bus that is gone for now it could not answer.
-  return () => (current === undefined || isAway(system, current as Ref) ? undefined : current);
+  return () => desks.find(({ gone, ref }) => !gone && !isAway(system, ref as Ref))?.ref;
 }
+
+function deskOf(system: ActorSystem, wire: ActorRef): Desk {
+  const ref = refOf<RouterMessage>(system, wire);
+  return { node: wire.node, key: keyOf(wire), ref, gone: false, unwatch: () => {} };
+}
+
+const keyOf = (desk: ActorRef): string => workerKey(desk.node + desk.path, desk);

@@ -15,7 +15,7 @@ import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
 import type { Ref } from "../runtime/ref.ts";
 import type { ActorSystem } from "../runtime/system.ts";
 import type { RouterBoot } from "./boot.ts";
-import type { Discovery } from "./discovery.ts";
+import { type Discovery, keys } from "./discovery.ts";
 import { routerPaths } from "./paths.ts";
 import { routerOptions } from "./router-options.ts";
 
@@ -54,16 +54,39 @@ export function routerTree(
 const look_ms = 20;
 const patience_ms = 5_000;
 
-/** Resolves when the router has read the caches of the workers that are there, or after 5 s. */
-export async function whenWarm(system: ActorSystem): Promise<void> {
+/**
+ * Resolves when the router has read the caches of the workers that are there, and heard from the
+ * other routers what they have sent and which sessions are where; or after 5 s.
+ */
+export async function whenWarm(system: ActorSystem, discovery: Discovery): Promise<void> {
   const { clock } = system.capabilities;
   const late_ms = clock.now_ms() + patience_ms;
-  while (!isWarm(system.snapshot(routerPaths.router)) && clock.now_ms() < late_ms) {
+  while (!isWarm(system, discovery) && clock.now_ms() < late_ms) {
     await new Promise<void>((resolve) => void clock.after(look_ms, resolve));
   }
 }
 
-function isWarm(snapshot: unknown): boolean {
-  const { caches = [] } = (snapshot ?? {}) as { caches?: readonly { state: string }[] };
-  return caches.every(({ state }) => state === "live" || state === "approximate");
+type RouterView = {
+  readonly workers: readonly { readonly worker: string }[];
+  /** Mode kv. */
+  readonly caches?: readonly { readonly worker: string; readonly state: string }[];
+  readonly routers?: readonly { readonly heard: number }[];
+};
+
+/** A router that has not been told of any worker yet has nothing left to read either. */
+function isWarm(system: ActorSystem, discovery: Discovery): boolean {
+  const view = system.snapshot(routerPaths.router) as RouterView | undefined;
+  if (view === undefined) return false;
+  if (!discovery.knows(keys.worker("")) || !discovery.knows(keys.router(""))) return false;
+  const { workers, caches, routers = [] } = view;
+  if ((caches ?? workers).length < discovery.owners(keys.worker("")).length) return false;
+  if (caches === undefined) return true;
+  const others = discovery
+    .owners(keys.router(""))
+    .filter(({ address }) => address.node !== system.node);
+  return (
+    caches.every(({ state }) => state === "live" || state === "approximate") &&
+    routers.length >= others.length &&
+    routers.every(({ heard }) => heard > 0)
+  );
 }

@@ -180,6 +180,10 @@ export class KvModel {
     this.dispatcher.endedElsewhere(request, this.parts.now_ms());
   }
 
+  lostElsewhere(request: string): void {
+    this.dispatcher.lostElsewhere(request, this.parts.now_ms());
+  }
+
   sessionElsewhere({ session, worker: key, moves, bound_ms, idle_ms }: RoutedSession): void {
     const { affinity } = this.dispatcher;
     if (affinity === undefined || !this.dispatcher.knows(key)) return;

@@ -113,6 +113,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         this.serveAll();
       },
       forget: (peer) => this.peer_load.forget(peer),
+      lost: (peer) => this.peer_load.lose(peer),
     });
   }
 

@@ -43,9 +43,18 @@ export class PeerLoad {
     for (const each of sessions) this.models.get(each.model)?.sessionElsewhere(each);
   }
 
+  /** It tells everything anew. */
   forget(peer: string): void {
     for (const [request, model] of this.live.get(peer) ?? []) {
       model.endedElsewhere(nameOf(peer, request));
+    }
+    this.live.delete(peer);
+  }
+
+  /** It is gone; what it had sent may go on. */
+  lose(peer: string): void {
+    for (const [request, model] of this.live.get(peer) ?? []) {
+      model.lostElsewhere(nameOf(peer, request));
     }
     this.live.delete(peer);
   }

@@ -4,7 +4,8 @@
  *
  *   registry ── there ──▶ RouterJoin ──▶ … RouterNews anew, then news by number
  *                             ▲                   │ a gap
- *                             └───────────────────┘    Down, or gone: what it said is forgotten
+ *                             └───────────────────┘    Down, or gone: what it said is forgotten,
+ *                                                      and it is made to ask again
  *
  * Workers report their load to every router anyway, 50 ms old at most; this is for what happens in
  * between, so that two routers do not send the same burst to the same idle worker, for prefixes
@@ -39,7 +40,10 @@ export interface PeerListener {
   /** Everything of this router that is live. */
   whole(): Pick<PeerNews, "routed" | "sessions">;
   news(peer: string, news: PeerNews): void;
+  /** It will tell everything anew. */
   forget(peer: string): void;
+  /** It is gone. */
+  lost(peer: string): void;
 }
 
 export interface PeerContext {
@@ -142,7 +146,7 @@ export class PeerRouters {
       peer.monitor = 0;
       peer.listens = false;
       peer.heard = 0;
-      this.listener.forget(peer.key);
+      this.listener.lost(peer.key);
       this.joinSoon();
       return true;
     }
@@ -164,7 +168,7 @@ export class PeerRouters {
       if (present.has(key)) continue;
       this.peers.delete(key);
       if (peer.monitor > 0) this.ctx.demonitor(peer.monitor);
-      this.listener.forget(key);
+      this.listener.lost(key);
     }
     for (const router of routers) if (keyOf(router) !== keyOf(this.own)) this.peerOf(router);
     this.join();
@@ -184,12 +188,25 @@ export class PeerRouters {
   private join(): void {
     let missing = false;
     for (const peer of this.peers.values()) {
-      if (peer.heard > 0) continue;
+      if (peer.heard > 0 && peer.listens) continue;
       missing = true;
+      if (peer.heard > 0) {
+        this.wake(peer);
+        continue;
+      }
       if (peer.monitor === 0) peer.monitor = this.ctx.monitor(peer.ref);
       peer.ref.tell({ kind: "router_join", from: this.own });
     }
     if (missing) this.joinSoon();
+  }
+
+  /**
+   * It tells us and does not ask us. It may think that it did: we lost sight of it, by a connection
+   * or by the registry, and it noticed nothing. No number is 0, so it hears of a gap.
+   */
+  private wake(peer: Peer): void {
+    const news = { from: this.own, number: 0, anew: false, ...nothing() };
+    peer.ref.tell({ kind: "router_news", ...news });
   }
 
   private joinSoon(): void {

@@ -107,9 +107,9 @@ export class Connection {
     else link.close();
   }
 
-  /** Idempotent. */
+  /** Idempotent. One that was merged has no link any more: its own time limit ends nothing. */
   close(why: string, failure?: Error): void {
-    if (this.peer.state === "closed") return;
+    if (this.peer.state === "closed" || this.#heir !== undefined) return;
     const neverUp = this.peer.state === "connecting";
     this.failure = failure ?? new HandshakeError("no_hello", why);
     this.peer.close(why);

@@ -109,6 +109,20 @@ test("a router that comes late is told everything that is live, however much tha
   await cluster.close();
 }, 30_000);
 
+test("a router that the registry forgot for a moment hears the others again", async () => {
+  const simulation = new Simulation(6);
+  const { cluster, a, b, view } = await pair(simulation);
+  cluster.forgetRouters(0);
+  await simulation.run(3_000);
+  for (let i = 0; i < 4; i++) send(a, `a${i}`, "", 400);
+  await simulation.run(50);
+  expect(view(b).sent_by_other_routers).toBe(4);
+  for (let i = 0; i < 4; i++) send(b, `b${i}`, "", 400);
+  await simulation.run(50);
+  expect(view(a).sent_by_other_routers).toBe(4);
+  await cluster.close();
+});
+
 test("a session stays at its worker, whichever frontend its turns meet", async () => {
   const simulation = new Simulation(3);
   const { cluster, a, b, view } = await pair(simulation);

@@ -213,6 +213,13 @@ export class AnswerCluster {
     return () => this.router_listeners.delete(listener);
   };
 
+  /** The registry has forgotten all routers for a moment, as the one of that front hears it. */
+  forgetRouters(front: number): void {
+    const listener = [...this.router_listeners][front]!;
+    listener([]);
+    listener(this.routers);
+  }
+
   private announce(system: ActorSystem, self: Ref): void {
     this.routers.push(wireOf(system, self));
     for (const listener of this.router_listeners) listener(this.routers);

@@ -5,7 +5,12 @@ import { dynamoScorer, taintFactor } from "../../actors/router/policy/dynamo-cos
 import { LoadBook } from "../../actors/router/policy/load-book.ts";
 import { RateEstimator } from "../../actors/router/policy/pass-rates.ts";
 import { TIER_COUNT } from "../../actors/router/policy/place.ts";
-import { backlogTokens, report, usedShare } from "../../actors/router/policy/worker-state.ts";
+import {
+  backlogTokens,
+  report,
+  requestsThere,
+  usedShare,
+} from "../../actors/router/policy/worker-state.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import { BLOCK, placeOf, placeRequest, range, worker } from "../support/routed-workers.ts";
 
@@ -59,6 +64,29 @@ test("preferred taints multiply by exp(−tanh of the sum)", () => {
   const place = placeOf(request, workers);
   expect(taintFactor(place, 0)).toBeCloseTo(Math.exp(-Math.tanh(3)), 12);
   expect(taintFactor(place, 1)).toBeCloseTo(Math.E, 12);
+});
+
+test("what a router that is gone had sent counts until the worker's next word", () => {
+  const book = new LoadBook();
+  const a = worker("a");
+  const load = (requests: number) => {
+    const [used_blocks, waiting_prefill_tokens] = [requests * 8, requests * 8 * BLOCK];
+    return { used_blocks, waiting_prefill_tokens, running: requests, waiting: 0 };
+  };
+  const seen = () => [usedShare(a), backlogTokens(a, 0), requestsThere(a)];
+  const send = (i: number) =>
+    book.begin(placeRequest(range(8, 100 * i), { request: `${i}` }), a, 8 * BLOCK, 0, true);
+  send(0);
+  report(a, load(1));
+  send(1);
+  const before = seen();
+  expect(before).toEqual([16 / a.total_blocks, 16 * BLOCK, 2]);
+  book.lose("0", 0);
+  book.lose("1", 0);
+  expect(seen()).toEqual(before);
+  expect([a.active_blocks, a.prefill_tokens, a.requests, book.size]).toEqual([0, 0, 0, 0]);
+  report(a, load(0));
+  expect(seen()).toEqual([0, 0, 0]);
 });
 
 test("the book balances: after every request ended nothing is left", () => {

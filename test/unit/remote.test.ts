@@ -639,6 +639,13 @@ describe("joining", () => {
     const expected = Array.from({ length: 200 }, (_, i) => i);
     expect(subject.got.map((message: Note | Probe) => message.fraction)).toEqual(expected);
     expect(here.got.map((message) => message.fraction)).toEqual(expected);
+    // The link that both agreed on was accepted by a connection whose time limit means nothing now.
+    const lost: string[] = [];
+    for (const { remote } of [a, b]) {
+      remote.onPeer((event) => event.kind === "lost" && lost.push(event.why));
+    }
+    await world.pass(10_000);
+    expect(lost).toEqual([]);
   });
 
   test("leaving flushes what was told and ends every link", async () => {

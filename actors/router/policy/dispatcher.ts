@@ -222,6 +222,11 @@ export class KvDispatcher {
     this.book.end(request, now_ms);
   }
 
+  /** The router that sent it is gone; it may still be there. */
+  lostElsewhere(request: string, now_ms: number): void {
+    this.book.lose(request, now_ms);
+  }
+
   /** About when something may be free again: what one worker has before it, learned rates. */
   retryAfterMs(now_ms: number): number {
     const rates = this.pool_rates.rates();

@@ -93,6 +93,20 @@ export class LoadBook {
     return worker;
   }
 
+  /**
+   * Its router is gone, so nobody will tell of its end; but the worker has it still, and says so
+   * with its next report. Until then what that one said stands.
+   */
+  lose(request: string, now_ms: number): void {
+    const worker = this.entries.get(request)?.worker;
+    if (worker === undefined) return;
+    const { active_blocks, prefill_tokens, requests } = worker;
+    this.end(request, now_ms);
+    worker.active_blocks_then -= active_blocks - worker.active_blocks;
+    worker.prefill_tokens_then -= prefill_tokens - worker.prefill_tokens;
+    worker.requests_then -= requests - worker.requests;
+  }
+
   /** The worker is gone, and what it had with it: the owners will ask again. */
   forget(worker: RoutedWorker, now_ms: number): void {
     for (const [request, entry] of this.entries) {

@@ -77,6 +77,7 @@ export function checkQuiet(world: World, scenario: Scenario): string | undefined
   for (let i = 0; i < scenario.workers; i++) expected.push(`worker-${i}`);
   if (scenario.there !== undefined) expected.push("root@there", farWorker);
   for (let i = 0; i < scenario.frontends; i++) expected.push(`frontend-${i}`);
+  for (let i = 0; i < scenario.routers; i++) expected.push(`router-${i}`);
   for (const node of expected) {
     const process = world.processes.get(node);
     if (process?.system === undefined) return `${node} is not there`;
@@ -102,6 +103,12 @@ function checkProcess(process: SimulatedProcess): string | undefined {
   if (process.clock.pending > idleTimersMax) return `${process.clock.pending} timers are pending`;
   if (node.startsWith("worker")) {
     return zeros(system.snapshot(`/worker/${system.node}`), workerZeros);
+  }
+  if (node.startsWith("router")) {
+    return (
+      zeros(system.snapshot("/router/desk"), ["requests"]) ??
+      checkRouter(system.snapshot("/router/router"))
+    );
   }
   if (!node.startsWith("frontend")) return undefined;
   return (
@@ -129,6 +136,8 @@ function zeros(snapshot: Snapshot | undefined, names: readonly string[]): string
 type RouterView = {
   readonly waiting: number;
   readonly held?: number;
+  readonly sent_by_other_routers?: number;
+  readonly routers?: readonly { router: string; listens: boolean; heard: number }[];
   readonly workers: readonly { worker: string; in_flight: number; suspect: boolean }[];
   readonly models?: readonly {
     readonly workers: readonly {
@@ -145,6 +154,11 @@ function checkRouter(snapshot: Snapshot | undefined): string | undefined {
   const view = snapshot as unknown as RouterView;
   if (view.waiting !== 0) return `router: ${view.waiting} requests wait`;
   if ((view.held ?? 0) !== 0) return `router: ${view.held} requests are held`;
+  if ((view.sent_by_other_routers ?? 0) !== 0) {
+    return `router: counts ${view.sent_by_other_routers} requests of others`;
+  }
+  const apart = view.routers?.find(({ listens, heard }) => !listens || heard === 0);
+  if (apart !== undefined) return `router: does not live with ${JSON.stringify(view.routers)}`;
   for (const { worker, in_flight, suspect } of view.workers) {
     if (in_flight !== 0) return `router: ${in_flight} in flight at ${worker}`;
     if (suspect) return `router: ${worker} is still suspect`;
@@ -185,7 +199,8 @@ function checkNames(
     const own = [`troupe/processes/${node}`];
     if (place.startsWith("worker")) own.push(`troupe/workers/${node}`);
     if (place.startsWith("frontend")) own.push(`troupe/doors/${node}`);
-    if (place.startsWith("frontend") && kv) own.push(`troupe/routers/${node}`);
+    if (place.startsWith("router")) own.push(`troupe/desks/${node}`);
+    if (/^(frontend|router)/.test(place) && kv) own.push(`troupe/routers/${node}`);
     return own;
   });
   if (there !== undefined && snapshot?.["away"] !== false) return "the table of names is away";
@@ -199,8 +214,10 @@ type CacheView = { readonly worker: string; readonly state: string; readonly blo
 
 /** What each router knows of each cache is what is in it. */
 function checkCaches(world: World, nodes: readonly string[]): string | undefined {
-  for (const node of nodes.filter((each) => each.startsWith("frontend"))) {
-    const router = world.processes.get(node)?.system?.snapshot("/frontend/router");
+  const routers = nodes.filter((each) => /^(frontend|router)/.test(each));
+  for (const node of routers) {
+    const path = node.startsWith("router") ? "/router/router" : "/frontend/router";
+    const router = world.processes.get(node)?.system?.snapshot(path);
     const workers = (router?.["workers"] ?? []) as readonly { worker: string }[];
     const known = workers.map(({ worker }) => worker).sort();
     const places = nodes.filter((each) => each.startsWith("worker"));

@@ -47,7 +47,7 @@ export type Cast = {
   readonly root: boolean;
 };
 
-const crashes: Readonly<Record<"root" | "frontend" | "worker", readonly string[]>> = {
+const crashes: Readonly<Record<"root" | "frontend" | "worker" | "router", readonly string[]>> = {
   root: ["/cluster/registry", "/cluster/discovery/client", "/cluster/inspector"],
   frontend: [
     "/frontend/router",
@@ -58,7 +58,30 @@ const crashes: Readonly<Record<"root" | "frontend" | "worker", readonly string[]
     "/frontend/inspector",
   ],
   worker: ["/worker/", "/worker/discovery/client", "/worker/inspector"],
+  router: [
+    "/router/router",
+    "/router/desk",
+    "/router/discovery/client",
+    "/router/discovery/directory",
+    "/router/inspector",
+  ],
 };
+
+/** What a hosted router's process can suffer. */
+const routerKinds: readonly FaultKind[] = [
+  "kill",
+  "kill",
+  "term",
+  "freeze",
+  "freeze",
+  "cut",
+  "corrupt",
+  "partition",
+  "partition",
+  "slow_net",
+  "crash",
+  "clock_jump",
+];
 
 const pick = <T>(random: Random, list: readonly T[]): T =>
   list[pickIndex(random, list.length)] as T;
@@ -77,6 +100,24 @@ export function drawFault(random: Random, cast: Cast, at_ms: number): WorldFault
     direction: pick(random, ["both", "both", "in", "out"]),
     for_ms: durationOf(random, kind),
     path: pick(random, crashes[role]),
+  };
+}
+
+/** The same moment, but it is a hosted router that is hit. */
+export function atRouter(
+  random: Random,
+  fault: WorldFault,
+  routers: readonly string[],
+  others: readonly string[],
+): WorldFault {
+  const kind = pick(random, routerKinds);
+  return {
+    ...fault,
+    kind,
+    node: pick(random, routers),
+    peer: pick(random, others),
+    for_ms: durationOf(random, kind),
+    path: pick(random, crashes.router),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Random } from "../../../runtime/capabilities.ts";
 import { pickIndex } from "../../../runtime/random.ts";
 import type { Manner } from "./client.ts";
-import { type Cast, drawFault, type FaultKind, type WorldFault } from "./faults.ts";
+import { atRouter, type Cast, drawFault, type FaultKind, type WorldFault } from "./faults.ts";
 import { type ClientRequest, drawRequest } from "./request.ts";
 
 export type Visit = {
@@ -23,6 +23,8 @@ export type Scenario = {
   readonly there: readonly string[] | undefined;
   readonly workers: number;
   readonly frontends: number;
+  /** Those that have a process of their own. */
+  readonly routers: number;
   readonly delay_ms_max: number;
   readonly split_bytes_max: number;
   readonly visits: readonly Visit[];
@@ -82,17 +84,41 @@ export function drawScenario(random: Random): Scenario {
     frontends: Array.from({ length: frontends }, (_, i) => `frontend-${i}`),
     root: mode === "wild" && random.unit() < 0.15,
   };
-  return {
+  const scenario = {
     mode,
     flags,
     there,
     workers,
     frontends,
+    routers: 0,
     delay_ms_max: random.unit() * 3,
     split_bytes_max: random.unit() < 0.3 ? 700 : 0,
     visits: drawVisits(random, 12 + pickIndex(random, 30)),
     faults: drawFaults(random, mode, cast, there === undefined ? everyKind : sharedKinds),
-  };
+  } as const;
+  return random.unit() < 0.3 ? hostRouters(random, scenario, cast) : scenario;
+}
+
+/** The same run with routers in processes of their own, which some of its faults hit instead. */
+function hostRouters(
+  random: Random,
+  scenario: Scenario,
+  { workers, frontends }: Omit<Cast, "kinds">,
+): Scenario {
+  const count = 1 + pickIndex(random, 2);
+  const routers = Array.from({ length: count }, (_, i) => `router-${i}`);
+  const others = ["root", ...workers, ...frontends, ...frontends];
+  const drawn = scenario.faults.map((fault) =>
+    random.unit() < 0.5 ? atRouter(random, fault, routers, others) : fault,
+  );
+  let free_ms = 0;
+  const faults = drawn.filter(({ kind, at_ms, for_ms }) => {
+    if (scenario.mode === "spaced" && at_ms < free_ms) return false;
+    free_ms = at_ms + for_ms + recovery_ms[kind];
+    return true;
+  });
+  const flags = [...scenario.flags, `--routers=${count}`];
+  return { ...scenario, flags, routers: count, faults: bearable(faults) };
 }
 
 function drawVisits(random: Random, count: number): Visit[] {
