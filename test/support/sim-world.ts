@@ -27,7 +27,12 @@ export async function simWorld(seed: number, flags: readonly string[], there?: r
 }
 
 /** A streamed completion, checked against what it has to be; it resumes where it is told to. */
-export function simClient(cluster: World, name: string, changes: Partial<ClientRequest>): Client {
+export function simClient(
+  cluster: World,
+  name: string,
+  changes: Partial<ClientRequest>,
+  session?: string,
+): Client {
   const request: ClientRequest = {
     name,
     path: "/v1/completions",
@@ -46,5 +51,6 @@ export function simClient(cluster: World, name: string, changes: Partial<ClientR
     manner: { kind: "plain" },
     idempotency_key: "",
     resumes: true,
+    ...(session === undefined ? {} : { session }),
   });
 }

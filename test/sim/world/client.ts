@@ -28,6 +28,8 @@ export type ClientOptions = {
   readonly manner: Manner;
   readonly idempotency_key: string;
   readonly resumes: boolean;
+  /** Whose turn it is. */
+  readonly session?: string;
 };
 
 type Got = { text: string; delivered: number; finish_reason: string | undefined };
@@ -103,13 +105,14 @@ export class Client {
   }
 
   #send(): void {
-    const { request, idempotency_key, port } = this.options;
+    const { request, idempotency_key, port, session } = this.options;
     this.#open(port, {
       method: "POST",
       path: request.path,
       headers: {
         "content-type": "application/json",
         ...(idempotency_key === "" ? {} : { "idempotency-key": idempotency_key }),
+        ...(session === undefined ? {} : { "x-dynamo-session-id": session }),
       },
       body: bodyOf(request),
     });
