@@ -8,7 +8,8 @@
  *            ├─ a reader cancels, and it was the last ─▶ gone
  *            └─ a reader is lost, and it was the last ─▶ waits grace_ms, being made ─▶ gone
  *
- * Only answers that are resumable wait or are kept. The engine is the worker actor's business.
+ * Only answers that are resumable wait or are kept; of the others their own readers can fetch what
+ * was lost for a moment longer. The engine is the worker actor's business.
  */
 import type {
   Accepted,
@@ -33,6 +34,7 @@ import { grant, isWhole, newAnswerLog, newReadPosition, type ReadPosition } from
 import { Claims } from "./claims.ts";
 import { finishesSoon } from "./draining.ts";
 import { KeptAnswers } from "./kept-answers.ts";
+import { LastAnswers } from "./last-answers.ts";
 import { type LiveAnswer, LiveAnswers, type Reader } from "./live-answers.ts";
 import type { KeepOptions } from "./worker.ts";
 
@@ -66,6 +68,7 @@ export class AnswerDesk {
   private readonly host: DeskHost;
   private readonly live = new LiveAnswers();
   private readonly kept: KeptAnswers;
+  private readonly last = new LastAnswers();
   private readonly claims: Claims;
   private sweep_timer: Timer | undefined;
 
@@ -118,6 +121,7 @@ export class AnswerDesk {
     const ctx = this.host.ctx();
     const { consumer: _, ...asked } = generate;
     const { request, deadline_ms, resumable } = generate;
+    this.last.forget(request);
     const now_ms = ctx.clock.now_ms();
     const answer: LiveAnswer = {
       generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
@@ -157,7 +161,7 @@ export class AnswerDesk {
   /** One more reader, of an answer that is being made or was. */
   attach(attach: Attach): Accepted | Refused {
     const { request, alias, consumer, window_tokens, from, instead_of } = attach;
-    const answer = this.live.get(request) ?? this.kept.get(request);
+    const answer = this.live.get(request) ?? this.kept.get(request) ?? this.last.get(request);
     if (answer === undefined) {
       return refused(alias, "unknown_request", `this worker does not hold ${request} any more`);
     }
@@ -171,7 +175,7 @@ export class AnswerDesk {
       const message = `an answer has at most ${READERS_MAX} readers at once`;
       return refused(alias, "rate_limited", message);
     }
-    if (this.kept.revive(request)) this.live.add(answer);
+    if (this.kept.revive(request) || this.last.forget(request)) this.live.add(answer);
     const start = from.length === 0 ? "start" : from;
     this.addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, start));
     return { kind: "accepted", request: alias };
@@ -277,17 +281,31 @@ export class AnswerDesk {
     for (const answer of this.live.flush()) this.finish(answer);
   }
 
-  /** Nobody reads it, or all have read it: it is kept when it is whole and others may want it. */
+  /**
+   * Nobody reads it, or all have read it: it is kept when it is whole, for others that may want it
+   * or for its reader, who may not have heard of its end.
+   */
   private finish(answer: LiveAnswer): void {
-    const keeps = answer.generate.resumable !== undefined && isWhole(answer.log);
-    if (!keeps) {
+    const { resumable } = answer.generate;
+    const wanted = resumable !== undefined || answer.readers.length > 0;
+    if (!wanted || !isWhole(answer.log)) {
       this.drop(answer);
       return;
     }
     if (!this.close(answer)) return;
     answer.generate = ownBytes(answer.generate);
-    this.kept.finish(answer, this.host.ctx().clock.now_ms());
+    const now_ms = this.host.ctx().clock.now_ms();
+    if (resumable === undefined) {
+      this.last.add(answer, now_ms);
+      return;
+    }
+    this.kept.finish(answer, now_ms);
     if (this.sweep_timer === undefined) this.sweep();
+  }
+
+  /** Now and then. */
+  sweepLast(): void {
+    this.last.sweep(this.host.ctx().clock.now_ms());
   }
 
   /** Ends an answer whatever its state. */
@@ -323,8 +341,13 @@ export class AnswerDesk {
   }
 
   inspectKept() {
-    const { kept, claims } = this;
-    return { kept_answers: kept.count, kept_bytes: kept.bytes, claims: claims.count };
+    const { kept, last, claims } = this;
+    return {
+      kept_answers: kept.count,
+      kept_bytes: kept.bytes,
+      last_answers: last.count,
+      claims: claims.count,
+    };
   }
 }
 

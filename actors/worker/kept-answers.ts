@@ -111,7 +111,7 @@ export class KeptAnswers {
 }
 
 /** Of an answer that is over, roughly: what it holds in arrays and bytes. */
-function sizeOf({ generate, log }: LiveAnswer): number {
+export function sizeOf({ generate, log }: LiveAnswer): number {
   let bytes = 4_096 + generate.prompt.length + (generate.resumable?.context.length ?? 0);
   for (const choice of log.choices) {
     bytes += 8 * choice.tokens.length;

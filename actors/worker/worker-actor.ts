@@ -226,6 +226,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "audit":
         this.orphans.look(this.unowned(), this.ctx.clock.now_ms());
+        this.answers.sweepLast();
         break;
       case "drain_look":
         this.handOver();

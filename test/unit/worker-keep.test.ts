@@ -216,6 +216,49 @@ test("who missed tokens reads on from there by another name, also behind the end
   await close();
 });
 
+test("who lost the end of an answer that none can resume has a moment to fetch it", async () => {
+  const { clock, ask, generate, attach, batches, system, find, close } = await setUp();
+  await ask(generate("plain"));
+  await clock.advance(200);
+  expect(endsIn(batches())).toHaveLength(1);
+  const told = { answers: 0, kept_answers: 0, kept_bytes: 0, last_answers: 1 };
+  expect(system.snapshot("/worker")).toMatchObject(told);
+  expect(await find("plain")).toEqual([]);
+  for (let time = 0; time < 2; time++) {
+    const reader = await attach("plain", 100, { from: [{ choice: 0, index: 6 }] });
+    await clock.advance(4_000);
+    expect(tokensIn(reader.batches())).toEqual([...answerBytes([1, 2, 3], 0, 8)].slice(6));
+    expect(endsIn(reader.batches())).toMatchObject([{ reason: "length", total_tokens: 8 }]);
+    expect(system.snapshot("/worker")).toMatchObject(told);
+  }
+  await clock.advance(7_500);
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 0, last_answers: 0 });
+  expect((await attach("plain")).reply).toMatchObject({ code: "unknown_request" });
+  await close();
+});
+
+test("of those the last few are there, and none whose reader has left", async () => {
+  const { clock, ask, generate, attach, worker, system, close } = await setUp();
+  await ask(generate("left"));
+  await clock.advance(20);
+  worker.tell({ kind: "cancel", request: "left", reason: "hung up", choices: [] });
+  await clock.advance(20);
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 0, last_answers: 0 });
+  for (let i = 0; i < 300; i++) {
+    await ask(generate(`plain-${i}`));
+    if (i % 50 === 49) await clock.advance(1_000);
+  }
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 0, last_answers: 256 });
+  expect((await attach("plain-0")).reply.kind).toBe("refused");
+  expect((await attach("plain-299")).reply.kind).toBe("accepted");
+  // A new one by the name of an old one is another answer.
+  await ask(generate("plain-298"));
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 1, last_answers: 255 });
+  await clock.advance(200);
+  expect(system.snapshot("/worker")).toMatchObject({ answers: 0, last_answers: 256 });
+  await close();
+});
+
 test("readers are bounded, and each needs a name of its own", async () => {
   const { begin, attach, worker, system, listen, close } = await setUp();
   await begin();
