@@ -124,13 +124,26 @@ export function ask(
   deadline_ms: number,
   trace: TraceContext | undefined,
 ): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    askWith(host, ref, message, deadline_ms, trace, resolve, reject);
+  });
+}
+
+/** One of the two is called, exactly once, from whichever turn it comes. */
+export function askWith(
+  host: AskHost,
+  ref: Ref,
+  message: Message,
+  deadline_ms: number,
+  trace: TraceContext | undefined,
+  took: (value: unknown) => void,
+  failed: (error: AskError) => void,
+): void {
   if (!(deadline_ms < Number.POSITIVE_INFINITY)) {
     throw new RangeError(`an ask needs a finite deadline_ms, not ${deadline_ms}`);
   }
-  return new Promise((resolve, reject) => {
-    const port = new AskPort(host, ref, message.kind, deadline_ms, trace, resolve, reject);
-    host.counters.asks++;
-    host.deadlines.add(port);
-    ref.deliver(message as never, port);
-  });
+  const port = new AskPort(host, ref, message.kind, deadline_ms, trace, took, failed);
+  host.counters.asks++;
+  host.deadlines.add(port);
+  ref.deliver(message as never, port);
 }

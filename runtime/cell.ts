@@ -61,6 +61,8 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   #gate = STARTING;
   #pending = 0;
+  /** Among those whose turn comes first, or taking its turn. */
+  #urgent = false;
   readonly #mailbox_options: MailboxOptions;
   #mailbox: Mailbox | undefined = undefined;
   #signals: Signal[] | undefined = undefined;
@@ -93,8 +95,10 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     const mailbox = this.#mailbox ?? this.#openMailbox();
     if (mailbox.count < mailbox.capacity) mailbox.push(message, meta);
     else if (!this.#overflow(mailbox, message, meta)) return false;
-    if (meta instanceof AskPort && !meta.settled) meta.waitFor(this);
-    if (this.#gate === 0) this.#schedule();
+    if (meta instanceof AskPort && !meta.settled) {
+      meta.waitFor(this);
+      this.#hurry();
+    } else if (this.#gate === 0) this.#schedule();
     return true;
   }
 
@@ -266,12 +270,14 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   // ---- turns ---------------------------------------------------------------------------------
 
   runTurn(budget: number): number {
+    this.#urgent = true;
     let done = this.#signals === undefined ? 0 : this.#runSignals();
     if (this.#gate === SCHEDULED && this.#mailbox !== undefined) {
       done += this.#runMessages(this.#mailbox, budget);
     }
-    // Only now may it be enqueued again: it is in the queue once at most.
+    // Only now may it be enqueued again.
     this.#gate &= ~SCHEDULED;
+    this.#urgent = false;
     this.#wake();
     return done;
   }
@@ -401,17 +407,32 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   #wake(): void {
     if (this.#gate & (SCHEDULED | STOPPED)) return;
-    if (this.#signals !== undefined) this.#schedule();
-    else if (this.#gate === 0 && this.#mailbox !== undefined && this.#mailbox.count > 0) {
-      this.#schedule();
+    if (this.#signals !== undefined) {
+      this.#scheduleUrgent();
+      return;
     }
+    const mailbox = this.#mailbox;
+    if (this.#gate !== 0 || mailbox === undefined || mailbox.count === 0) return;
+    if (mailbox.asks > 0) this.#scheduleUrgent();
+    else this.#schedule();
+  }
+
+  /** Somebody waits for it. Where it has its place in the queue already, it gets an earlier one. */
+  #hurry(): void {
+    if ((this.#gate & ~SCHEDULED) === 0 && !this.#urgent) this.#scheduleUrgent();
+  }
+
+  #scheduleUrgent(): void {
+    this.#gate |= SCHEDULED;
+    this.#urgent = true;
+    this.kernel.scheduleUrgent(this);
   }
 
   #post(signal: Signal): void {
     if (this.#gate & STOPPED) return;
     if (this.#signals === undefined) this.#signals = [signal];
     else this.#signals.push(signal);
-    if ((this.#gate & SCHEDULED) === 0) this.#schedule();
+    if (!this.#urgent) this.#scheduleUrgent();
   }
 
   #openMailbox(): Mailbox {

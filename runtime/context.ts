@@ -1,10 +1,11 @@
 /** What an actor may do: its `this.ctx`. */
 
 import type { Actor } from "./actor.ts";
-import { ask, askDeadline_ms } from "./ask.ts";
+import { ask, askDeadline_ms, askWith } from "./ask.ts";
 import type { Capabilities, Clock, Log, Random, Timer } from "./capabilities.ts";
 import type { Cell } from "./cell.ts";
 import type { Shutdown } from "./child-spec.ts";
+import type { AskError } from "./errors.ts";
 import type { ExitReason } from "./exit-reason.ts";
 import type { MailboxOptions } from "./mailbox.ts";
 import type { Message, ReplyTo } from "./message.ts";
@@ -69,6 +70,18 @@ export interface Context<M extends Message> {
     message: N & { readonly kind: K },
     options: AskOptions,
   ): Promise<ReplyTo<N, K>>;
+
+  /**
+   * As `ask`, but the outcome has a turn of this actor, before messages that wait: none once it
+   * ended, and what is thrown is its crash.
+   */
+  askThen<N extends Message, K extends N["kind"]>(
+    ref: Ref<N>,
+    message: N & { readonly kind: K },
+    options: AskOptions,
+    took: (answer: ReplyTo<N, K>) => void,
+    failed: (error: AskError) => void,
+  ): void;
 
   /** Answers the message being handled. False: nobody waits (a tell, or too late). */
   reply(value: unknown): boolean;
@@ -171,6 +184,21 @@ export class CellContext implements Context<Message> {
     const deadline_ms = askDeadline_ms(kernel.capabilities.clock, options, current);
     const answer = ask(kernel, ref, message, deadline_ms, options.trace ?? current?.trace);
     return answer as Promise<ReplyTo<N, K>>;
+  }
+  askThen<N extends Message, K extends N["kind"]>(
+    ref: Ref<N>,
+    message: N & { readonly kind: K },
+    options: AskOptions,
+    took: (answer: ReplyTo<N, K>) => void,
+    failed: (error: AskError) => void,
+  ): void {
+    const { cell } = this;
+    const { kernel, current } = cell;
+    const deadline_ms = askDeadline_ms(kernel.capabilities.clock, options, current);
+    const trace = options.trace ?? current?.trace;
+    const took_it = (value: unknown) => cell.call(() => took(value as ReplyTo<N, K>));
+    const failed_it = (error: AskError) => cell.call(() => failed(error));
+    askWith(kernel, ref, message, deadline_ms, trace, took_it, failed_it);
   }
   reply(value: unknown): boolean {
     return this.cell.current?.port?.reply(value) ?? false;

@@ -41,6 +41,8 @@ export class Mailbox {
   readonly when_full: WhenFull;
   /** Messages waiting. */
   count = 0;
+  /** Of them, how many somebody waits for an answer to. */
+  asks = 0;
   /** Metadata of the message `shift` returned last. */
   meta: Meta | undefined = undefined;
 
@@ -65,6 +67,7 @@ export class Mailbox {
     const at = ((this.#head + this.count) & this.#mask) << 1;
     this.#slots[at] = message;
     this.#slots[at + 1] = meta;
+    if (meta?.port !== undefined) this.asks++;
     this.count++;
   }
 
@@ -94,7 +97,9 @@ export class Mailbox {
     const at = this.#head << 1;
     const slots = this.#slots;
     const message = slots[at] as Message;
-    this.meta = slots[at + 1] as Meta | undefined;
+    const meta = slots[at + 1] as Meta | undefined;
+    this.meta = meta;
+    if (meta?.port !== undefined) this.asks--;
     slots[at] = undefined;
     slots[at + 1] = undefined;
     this.#head = (this.#head + 1) & this.#mask;

@@ -1,6 +1,6 @@
 /**
  * Who runs next. The default scheduler takes turns in the order in which actors got work, in a
- * microtask; `simulation.ts` has one that draws the order.
+ * microtask, those first that somebody waits for; `simulation.ts` has one that draws the order.
  */
 
 /** An actor that has something to do. */
@@ -14,6 +14,11 @@ export interface Runnable {
 export interface Scheduler {
   /** Called once for each time an actor becomes ready; it is not enqueued again before its turn. */
   enqueue(runnable: Runnable): void;
+  /**
+   * The same before those who are only told something: a signal or an ask waits for it. It may be
+   * in both queues at once; a turn that finds nothing to do does nothing.
+   */
+  enqueueUrgent(runnable: Runnable): void;
   /** Nobody is ready. */
   readonly quiet: boolean;
   /** Resolves when nobody is ready and no promise that is already settled waits to go on. */
@@ -32,15 +37,26 @@ const TICK_MS = 10;
 /** The clock is read after so many messages, not after each. */
 const CLOCK_MESSAGES = 64;
 
+/**
+ * Those who are waited for go first, and are not cut by a tick: what they send is to go out in one
+ * piece. After so many messages in a row one of the others has its turn nevertheless.
+ */
+const URGENT_MESSAGES = 1024;
+/**
+ * After a burst of so many messages that somebody waits for, sockets get their turn before the
+ * others go on: what the burst sent is on its way then.
+ */
+const BURST_MESSAGES = 16;
+
 export class MicrotaskScheduler implements Scheduler {
-  #ring: (Runnable | undefined)[] = new Array(64).fill(undefined);
-  #mask = 63;
-  #head = 0;
-  #count = 0;
+  readonly #urgent = new TurnRing();
+  readonly #others = new TurnRing();
   #armed = false;
   #left = TICK_MESSAGES;
   #clock_at = TICK_MESSAGES - CLOCK_MESSAGES;
   #tick_start_ms = 0;
+  /** Messages of urgent turns since one of the others. */
+  #in_a_row = 0;
   readonly #now_ms: () => number;
 
   /** Under a virtual clock no time passes during turns, so the number of messages alone counts. */
@@ -49,34 +65,47 @@ export class MicrotaskScheduler implements Scheduler {
   }
 
   get quiet(): boolean {
-    return this.#count === 0;
+    return this.#others.count === 0 && this.#urgent.count === 0;
   }
 
   enqueue(runnable: Runnable): void {
-    if (this.#count > this.#mask) this.#grow();
-    this.#ring[(this.#head + this.#count) & this.#mask] = runnable;
-    this.#count++;
-    if (this.#armed) return;
-    this.#armed = true;
-    queueMicrotask(this.#drain);
+    this.#others.push(runnable);
+    if (!this.#armed) this.#arm();
+  }
+
+  enqueueUrgent(runnable: Runnable): void {
+    this.#urgent.push(runnable);
+    if (!this.#armed) this.#arm();
   }
 
   async idle(): Promise<void> {
     do await macrotask();
-    while (this.#count > 0);
+    while (!this.quiet);
+  }
+
+  #arm(): void {
+    this.#armed = true;
+    queueMicrotask(this.#drain);
   }
 
   readonly #drain = (): void => {
-    while (this.#count > 0) {
-      if (this.#left <= this.#clock_at && this.#tickIsOver()) {
+    const urgent = this.#urgent;
+    const others = this.#others;
+    for (;;) {
+      if (urgent.count > 0 && this.#in_a_row < URGENT_MESSAGES) {
+        const done = urgent.shift().runTurn(TURN_MESSAGES);
+        this.#left -= done;
+        this.#in_a_row += done;
+        continue;
+      }
+      const burst = this.#in_a_row >= BURST_MESSAGES && others.count > 0;
+      this.#in_a_row = 0;
+      if (burst || (this.#left <= this.#clock_at && this.#tickIsOver())) {
         setImmediate(this.#drain);
         return;
       }
-      const runnable = this.#ring[this.#head] as Runnable;
-      this.#ring[this.#head] = undefined;
-      this.#head = (this.#head + 1) & this.#mask;
-      this.#count--;
-      this.#left -= runnable.runTurn(TURN_MESSAGES);
+      if (others.count > 0) this.#left -= others.shift().runTurn(TURN_MESSAGES);
+      else if (urgent.count === 0) break;
     }
     this.#armed = false;
   };
@@ -94,11 +123,34 @@ export class MicrotaskScheduler implements Scheduler {
     this.#tick_start_ms = now_ms;
     return true;
   }
+}
+
+/** First in, first out; grows to what it ever held. */
+class TurnRing {
+  count = 0;
+  #ring: (Runnable | undefined)[] = new Array(64).fill(undefined);
+  #mask = 63;
+  #head = 0;
+
+  push(runnable: Runnable): void {
+    if (this.count > this.#mask) this.#grow();
+    this.#ring[(this.#head + this.count) & this.#mask] = runnable;
+    this.count++;
+  }
+
+  /** Only while `count > 0`. */
+  shift(): Runnable {
+    const runnable = this.#ring[this.#head] as Runnable;
+    this.#ring[this.#head] = undefined;
+    this.#head = (this.#head + 1) & this.#mask;
+    this.count--;
+    return runnable;
+  }
 
   #grow(): void {
     const size = this.#mask + 1;
     const ring: (Runnable | undefined)[] = new Array(size * 2).fill(undefined);
-    for (let i = 0; i < this.#count; i++) ring[i] = this.#ring[(this.#head + i) & this.#mask];
+    for (let i = 0; i < this.count; i++) ring[i] = this.#ring[(this.#head + i) & this.#mask];
     this.#ring = ring;
     this.#mask = size * 2 - 1;
     this.#head = 0;

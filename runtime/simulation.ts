@@ -31,6 +31,10 @@ export class SeededScheduler implements Scheduler {
     this.#ready.push(runnable);
   }
 
+  enqueueUrgent(runnable: Runnable): void {
+    this.enqueue(runnable);
+  }
+
   /** False when nobody is ready. What the turn set going in promises has to be let go on after. */
   step(): boolean {
     const ready = this.#ready;

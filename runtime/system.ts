@@ -143,6 +143,11 @@ export class System implements ActorSystem {
     this.#scheduler.enqueue(cell);
   }
 
+  scheduleUrgent(cell: Cell): void {
+    if (this.#scheduler.quiet) this.coarse_ms = this.capabilities.clock.now_ms();
+    this.#scheduler.enqueueUrgent(cell);
+  }
+
   newCell(parent: Cell, options: SpawnOptions, earlier: Earlier | undefined): Cell {
     if (this.steps !== undefined) return new SteppedCell(this, parent, options, earlier);
     if (this.hop_codec === undefined) return new Cell(this, parent, options, earlier);

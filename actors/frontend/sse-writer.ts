@@ -26,7 +26,8 @@ export class SseWriter {
   readonly #options: SseWriterOptions;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #text = "";
-  #begun = false;
+  /** The next write goes out with the tick. */
+  #awaited = true;
   #waiting = false;
   #stalled = false;
   #ending = false;
@@ -56,13 +57,18 @@ export class SseWriter {
     this.#text += events;
     if (!this.#waiting) {
       this.#waiting = true;
-      if (this.#begun) this.#options.rounds.paced(this);
-      else this.#options.rounds.soon(this);
-      this.#begun = true;
+      if (this.#awaited) this.#options.rounds.soon(this);
+      else this.#options.rounds.paced(this);
+      this.#awaited = false;
     }
     if (this.#text.length <= this.#options.buffer_chars) return true;
     this.#stalled = true;
     return false;
+  }
+
+  /** After a pause somebody waits for what comes next, as for the first event. */
+  hurry(): void {
+    this.#awaited = true;
   }
 
   /** Ends the body after everything written. */

@@ -83,6 +83,7 @@ export class StreamedOutput implements AnswerOutput {
   placed(prompt: number, worker: string, attempt: number): void {
     this.#places[prompt] = { attempt, worker_hint: workerHint(worker) };
     this.#place = placesText(this.#places);
+    this.#writer.hurry();
   }
 
   piece(choice: number, piece: AnswerPiece): boolean {

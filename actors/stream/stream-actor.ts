@@ -188,15 +188,17 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     this.stage_ms = this.ctx.clock.now_ms();
     this.planner = router;
     const { asker } = this.deps;
-    this.ctx.ask(router, { ...route, asker }, { deadline_ms: this.left_ms() }).then(
+    this.ctx.askThen(
+      router,
+      { ...route, asker },
+      { deadline_ms: this.left_ms() },
       (reply) => {
-        if (reply.kind === "plan") this.learn({ kind: "planned", attempt, plan: reply });
-        else this.learn({ ...reply, kind: "route_refused", attempt });
+        if (reply.kind === "plan") this.take({ kind: "planned", attempt, plan: reply });
+        // The router gives up at the answer's own time, whose timer says so to the client.
+        else if (this.left_ms() > 0) this.take({ ...reply, kind: "route_refused", attempt });
       },
-      (error: unknown) => {
-        const code = error instanceof AskError ? error.code : "down";
-        // The deadline is the answer's own: its timer says so to the client.
-        if (code !== "deadline") this.learn({ kind: "router_lost", attempt });
+      ({ code }) => {
+        if (code !== "deadline") this.take({ kind: "router_lost", attempt });
       },
     );
   }
@@ -213,8 +215,8 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     };
     this.watchForStall(generate);
     const deadline_ms = Math.min(left_ms, this.deps.accept_ms);
-    const reply = this.ctx.ask(worker, generate, { deadline_ms });
-    this.accept(attempt, reply);
+    const { taken, failed } = this.accepting(attempt);
+    this.ctx.askThen(worker, generate, { deadline_ms }, taken, failed);
   }
 
   private attach({ plan, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
@@ -222,8 +224,9 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     if (worker === undefined) return;
     this.watchForStall({ prompt: this.state.prompt_bytes, choices: [] });
     const deadline_ms = Math.min(this.left_ms(), this.deps.accept_ms);
-    const reply = this.ctx.ask(worker, { ...attach, consumer: this.wire }, { deadline_ms });
-    this.accept(attempt, reply);
+    const { taken, failed } = this.accepting(attempt);
+    const message = { ...attach, consumer: this.wire };
+    this.ctx.askThen(worker, message, { deadline_ms }, taken, failed);
   }
 
   private fetch({ attempt, reader, attach }: Extract<AnswerEffect, { kind: "fetch" }>): void {
@@ -264,24 +267,23 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     return worker;
   }
 
-  private accept(attempt: number, reply: Promise<Accepted | Refused>): void {
-    reply.then(
-      (answer) => {
+  private accepting(attempt: number) {
+    return {
+      taken: (answer: Accepted | Refused): void => {
         if (answer.kind === "accepted" && this.first) this.endStage("dispatch");
-        if (answer.kind === "accepted") this.learn({ kind: "accepted", attempt });
-        else this.learn({ ...answer, kind: "generate_refused", attempt });
+        if (answer.kind === "accepted") this.take({ kind: "accepted", attempt });
+        else this.take({ ...answer, kind: "generate_refused", attempt });
       },
-      (error: unknown) => {
-        const detail = error instanceof Error ? error.message : String(error);
-        if (error instanceof AskError && error.code === "mailbox_full") {
-          const code = "queue_full";
-          this.learn({ kind: "generate_refused", attempt, code, message: "the worker is flooded" });
+      failed: ({ code, message }: AskError): void => {
+        if (code === "mailbox_full") {
+          const full = { code: "queue_full", message: "the worker is flooded" };
+          this.take({ kind: "generate_refused", attempt, ...full });
           return;
         }
-        const how = error instanceof AskError && error.code === "down" ? "ended" : "silent";
-        this.learn({ kind: "worker_lost", attempt, how, detail });
+        const how = code === "down" ? "ended" : "silent";
+        this.take({ kind: "worker_lost", attempt, how, detail: message });
       },
-    );
+    };
   }
 
   private watchForStall({

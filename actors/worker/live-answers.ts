@@ -51,6 +51,8 @@ export class LiveAnswers {
   private readonly by_handle = new Map<number, Part>();
   /** Have something that their readers were not sent. */
   private readonly dirty = new Set<LiveAnswer>();
+  /** Of them, those with a reader that was sent nothing yet: it waits, so they go first. */
+  private readonly awaited = new Set<LiveAnswer>();
 
   get count(): number {
     return this.by_request.size;
@@ -94,7 +96,7 @@ export class LiveAnswers {
     reader.answer.readers.push(reader);
     this.by_reader.set(reader.position.name, reader);
     this.by_monitor.set(reader.monitor, reader);
-    this.dirty.add(reader.answer);
+    this.touch(reader.answer);
   }
 
   removeReader(reader: Reader): void {
@@ -108,7 +110,7 @@ export class LiveAnswers {
   /** Forgets it; returns the engine handles that are still running. */
   remove(answer: LiveAnswer): readonly number[] {
     this.by_request.delete(answer.generate.request);
-    this.dirty.delete(answer);
+    this.clean(answer);
     for (const reader of [...answer.readers]) this.removeReader(reader);
     const running = [...answer.handles.values()];
     for (const handle of running) this.by_handle.delete(handle);
@@ -126,7 +128,7 @@ export class LiveAnswers {
     const at = log.choices.findIndex((each) => each.choice === number);
     if (at < 0) return undefined;
     endTokens(log.choices[at]!, Math.max(...readers.map((each) => each.position.next[at]!)));
-    this.dirty.add(answer);
+    this.touch(answer);
     return answer.handles.get(number);
   }
 
@@ -135,7 +137,7 @@ export class LiveAnswers {
     const part = this.by_handle.get(event.handle);
     if (part === undefined) return false;
     const { answer, choice } = part;
-    this.dirty.add(answer);
+    this.touch(answer);
     if (event.kind === "tokens") {
       recordTokens(choice, event.first_index, event.tokens, wireLogprobs(event.logprobs));
       return true;
@@ -146,8 +148,14 @@ export class LiveAnswers {
     return true;
   }
 
+  /** It has news, or may send more of what it has. */
   touch(answer: LiveAnswer): void {
-    this.dirty.add(answer);
+    (isAwaited(answer) ? this.awaited : this.dirty).add(answer);
+  }
+
+  private clean(answer: LiveAnswer): void {
+    this.dirty.delete(answer);
+    this.awaited.delete(answer);
   }
 
   /**
@@ -156,16 +164,18 @@ export class LiveAnswers {
    */
   flush(): readonly LiveAnswer[] {
     const over: LiveAnswer[] = [];
-    for (const answer of this.dirty) {
-      if (!sendTo(answer)) continue;
-      this.dirty.delete(answer);
-      if (isOver(answer)) over.push(answer);
+    for (const answers of [this.awaited, this.dirty]) {
+      for (const answer of answers) {
+        if (!sendTo(answer)) continue;
+        this.clean(answer);
+        if (isOver(answer)) over.push(answer);
+      }
     }
     return over;
   }
 
   get has_unsent(): boolean {
-    return this.dirty.size > 0;
+    return this.dirty.size + this.awaited.size > 0;
   }
 }
 
@@ -173,6 +183,11 @@ export class LiveAnswers {
 function isOver({ log, handles, readers }: LiveAnswer): boolean {
   if (handles.size > 0 && log.failed === undefined) return false;
   return readers.every((reader) => isDelivered(reader.position));
+}
+
+function isAwaited({ readers }: LiveAnswer): boolean {
+  for (const { position } of readers) if (position.sent === 0) return true;
+  return false;
 }
 
 /** False: a batch could not be handed over. */

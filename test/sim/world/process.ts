@@ -148,6 +148,10 @@ class ProcessScheduler implements Scheduler {
     });
   }
 
+  enqueueUrgent(runnable: Runnable): void {
+    this.enqueue(runnable);
+  }
+
   idle(): Promise<void> {
     return this.#base.idle();
   }
