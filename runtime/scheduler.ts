@@ -100,6 +100,7 @@ export class MicrotaskScheduler implements Scheduler {
       }
       const burst = this.#in_a_row >= BURST_MESSAGES && others.count > 0;
       this.#in_a_row = 0;
+      if (burst && urgent.count > 0) this.#left -= others.shift().runTurn(TURN_MESSAGES);
       if (burst || (this.#left <= this.#clock_at && this.#tickIsOver())) {
         setImmediate(this.#drain);
         return;

@@ -233,3 +233,60 @@ test("asks from one actor to another fail at once when it ends while they are on
   expect(outcomes).toEqual(["0", "down", "down"]);
   expect(clock.now_ms()).toBe(0);
 });
+
+type Run = { readonly kind: "run" };
+
+test("the outcome of askThen is a turn of the asker, before messages that wait for it", async () => {
+  const { system } = testSystem();
+  const heard: string[] = [];
+  const ref = system.spawn(doubler, { name: "doubler" });
+  const gone = system.spawn(doubler, { name: "gone" });
+  system.control("/gone", "kill");
+  await system.idle();
+  const asker = system.spawn(
+    actorOf<Run | Tell>({
+      receive: ({ kind }, ctx) => {
+        heard.push(kind);
+        if (kind !== "run") return;
+        const options = { deadline_ms: 100 };
+        const failed = (error: AskError): void => void heard.push(error.code);
+        ctx.askThen(ref, { kind: "double", n: 4 }, options, (n) => heard.push(`${n}`), failed);
+        ctx.askThen(gone, { kind: "double", n: 4 }, options, (n) => heard.push(`${n}`), failed);
+        for (let i = 0; i < 64; i++) ctx.self.tell({ kind: "tell" });
+      },
+    }),
+    { name: "asker" },
+  );
+  asker.tell({ kind: "run" });
+  await system.idle();
+  expect(heard).toEqual(["run", "down", "8", ...new Array(64).fill("tell")]);
+});
+
+test("an asker that ended hears no outcome, and one whose handler throws has crashed", async () => {
+  const { system } = testSystem();
+  const ports: ReplyPort[] = [];
+  const ref = system.spawn(holder(ports), { name: "holder" });
+  const heard: number[] = [];
+  const asker = (name: string, took: (n: number) => void) =>
+    system
+      .spawn(
+        actorOf<Run>({
+          receive: (_message, ctx) => {
+            ctx.askThen(ref, { kind: "double", n: 1 }, { deadline_ms: 1_000 }, took, () => {});
+          },
+        }),
+        { name },
+      )
+      .tell({ kind: "run" });
+  asker("ended", (n) => heard.push(n));
+  asker("throws", () => {
+    throw new Error("as the test asked");
+  });
+  await system.idle();
+  system.control("/ended", "stop");
+  await system.idle();
+  for (const port of ports) port.reply(1);
+  await system.idle();
+  expect(heard).toEqual([]);
+  expect(system.crashReports().map(({ offender }) => offender.path)).toEqual(["/throws"]);
+});

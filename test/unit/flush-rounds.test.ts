@@ -63,6 +63,25 @@ test("many streams: the first event at once, the next ones together, the last at
   }
 });
 
+test("after a pause what comes next goes with the tick, however many others are written", async () => {
+  const { clock, all } = streams(20);
+  const tick = async (event: string) => {
+    for (const { writer } of all) writer.write(event);
+    await clock.advance(0);
+  };
+  for (const event of ["first ", "a "]) await tick(event);
+  const [moved, other] = all as [(typeof all)[0], (typeof all)[0]];
+  moved.writer.hurry();
+  await tick("b ");
+  expect([moved.chunks, other.chunks]).toEqual([
+    ["first ", "a ", "b "],
+    ["first ", "a "],
+  ]);
+  await clock.advance(2);
+  await tick("c ");
+  expect(moved.chunks).toEqual(["first ", "a ", "b "]);
+});
+
 test("whatever the rounds, the bytes are those that were written", async () => {
   const { clock, all } = streams(12);
   const written = all.map(() => "");

@@ -64,6 +64,19 @@ test("tokens come as they are made, one batch a pass, then the end, then nothing
   await close();
 });
 
+test("who was sent nothing yet is sent its token before the others", async () => {
+  const { clock, ask, generate, batches, close } = await workerAlone();
+  for (const request of ["a", "b"]) await ask(generate(request));
+  await clock.advance(25);
+  await ask(generate("late"));
+  await clock.advance(1_000);
+  const names = batches().map((batch) => batch.request);
+  const first = names.indexOf("late");
+  expect(names.slice(first, first + 3)).toEqual(["late", "a", "b"]);
+  expect(names.slice(first + 3, first + 6)).toEqual(["a", "b", "late"]);
+  await close();
+});
+
 test("beyond its credit the worker keeps the tokens and the engine goes on", async () => {
   const { clock, engine, worker, ask, generate, batches, system, close } = await workerAlone();
   await ask(generate("r", { window_tokens: 3 }));
