@@ -34,19 +34,25 @@ export class CrashLoops {
     const { log } = this.#system.capabilities;
     const key = keys.loop(slot);
     if (!loops) {
-      this.#looping.delete(slot);
-      this.#discovery.deregister(key);
-      log.log("info", `${slot} does not keep ending any more`);
+      this.#over(slot);
       return;
     }
     this.#looping.add(slot);
     log.log("error", loopText(slot, `${this.#system.node}${path}/process`, describeExit(reason)));
     const self = this.#system.lookup(path);
     if (self === undefined) return;
+    // One that is killed says nothing any more.
+    this.#system.onDown(self, () => this.#over(slot));
     const wanted = () => this.#looping.has(slot) && this.#system.lookup(path) === self;
     void announce(this.#system, this.#discovery, key, self, wanted).then(() => {
       if (!this.#looping.has(slot)) this.#discovery.deregister(key);
     });
+  }
+
+  #over(slot: string): void {
+    if (!this.#looping.delete(slot)) return;
+    this.#discovery.deregister(keys.loop(slot));
+    this.#system.capabilities.log.log("info", `${slot} does not keep ending any more`);
   }
 }
 

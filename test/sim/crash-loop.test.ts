@@ -74,9 +74,27 @@ test.each([1, 2, 3])(
     }
     await simulation.run(62_000);
     expect(state()).toBe("running");
+    expect(cluster.log.some(({ message }) => /^worker-0 does not keep ending/.test(message))).toBe(
+      true,
+    );
     expect(metric()).toBe("0");
     expect((await health(simulation, cluster)).crash_loops).toBeUndefined();
     expect(cluster.lost).toBeUndefined();
   },
   60_000,
 );
+
+test("a slot that loops and is killed by a person begins anew", async () => {
+  const { simulation, cluster } = await simWorld(4, ["--workers=2"]);
+  const root = cluster.processes.get("root")!.system!;
+  for (let kills = 0; kills < 6; kills++) {
+    while (!cluster.kill("worker-0")) await simulation.run(50);
+    await simulation.run(500);
+  }
+  expect((await health(simulation, cluster)).crash_loops).toEqual(["worker-0"]);
+  expect(root.control(slot, "kill")).toBe(true);
+  await simulation.run(1_500);
+  expect(cluster.processes.has("worker-0")).toBe(true);
+  expect((await health(simulation, cluster)).crash_loops).toBeUndefined();
+  expect(root.metrics.render()).toContain('troupe_process_crash_loop{process="worker-0"} 0');
+}, 30_000);
