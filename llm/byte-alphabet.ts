@@ -42,13 +42,19 @@ export function writeAlphabet(
   return at;
 }
 
-/** The way back; undefined when the text holds a character that is not of the alphabet. */
-export function readAlphabet(text: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) {
-    const byte = CODE_POINT_TO_BYTE[text.charCodeAt(i)] ?? -1;
+/** The way back, from UTF-8; undefined when there is a character that is not of the alphabet. */
+export function readAlphabet(utf8: Uint8Array): Uint8Array | undefined {
+  const bytes = new Uint8Array(utf8.length);
+  let count = 0;
+  for (let i = 0; i < utf8.length; i++) {
+    const lead = utf8[i]!;
+    // Two bytes are the longest that a character of the alphabet takes.
+    const second = lead < 0x80 ? 0x80 : (utf8[++i] ?? 0);
+    if ((lead >= 0x80 && (lead & 0xe0) !== 0xc0) || (second & 0xc0) !== 0x80) return undefined;
+    const code_point = lead < 0x80 ? lead : ((lead & 0x1f) << 6) | (second & 0x3f);
+    const byte = CODE_POINT_TO_BYTE[code_point] ?? -1;
     if (byte < 0) return undefined;
-    bytes[i] = byte;
+    bytes[count++] = byte;
   }
-  return bytes;
+  return count === bytes.length ? bytes : bytes.subarray(0, count);
 }

@@ -126,9 +126,8 @@ function pieceOf(vocab: Vocab, token: number): Uint8Array {
   const spelled = vocab.table.at(token);
   if ((attr & (ATTR_UNKNOWN | ATTR_CONTROL | ATTR_USER_DEFINED)) !== 0) return spelled;
   if ((attr & ATTR_NORMAL) !== 0) {
-    const text = decoder.decode(spelled);
-    if (vocab.flags.byte_alphabet) return readAlphabet(text) ?? spelled;
-    return encoder.encode(text.replaceAll(SPELLED_SPACE, " "));
+    if (vocab.flags.byte_alphabet) return readAlphabet(spelled) ?? spelled;
+    return encoder.encode(decoder.decode(spelled).replaceAll(SPELLED_SPACE, " "));
   }
   if ((attr & ATTR_BYTE) !== 0) {
     return Uint8Array.of(Number.parseInt(decoder.decode(spelled.subarray(3, 5)), 16));

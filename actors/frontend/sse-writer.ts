@@ -4,11 +4,20 @@
  *
  *   write ─▶ text so far ─(FlushRounds)─▶ stream queue ─▶ socket
  *                            ▲ full: kept here, write says false, `drained` when it moved on
+ *
+ * The body is made with the first flush and has that text in it from the start: so Bun sends head
+ * and first chunk in one system call. (A stream that is empty at first costs one for the head, and
+ * when its end comes with its first text, eight more for the rest of the head in pieces.)
  */
 import type { FlushRounds } from "./flush-rounds.ts";
 
 export type SseWriterOptions = {
   readonly rounds: FlushRounds;
+  /**
+   * Called once, with the first flush: a stream that begins with the text so far, or all of it when
+   * that is the whole body.
+   */
+  readonly opened: (body: ReadableStream<Uint8Array> | string) => void;
   /** Beyond this much unsent text `write` answers false. */
   readonly buffer_chars: number;
   /** Called after `write` answered false, once the client has taken what was kept. */
@@ -22,7 +31,6 @@ const encoder = new TextEncoder();
 const queueBytes = 65_536;
 
 export class SseWriter {
-  readonly body: ReadableStream<Uint8Array>;
   readonly #options: SseWriterOptions;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #text = "";
@@ -35,32 +43,26 @@ export class SseWriter {
 
   constructor(options: SseWriterOptions) {
     this.#options = options;
-    this.body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () => this.#flushUnlessWaiting(),
-        cancel: () => {
-          this.#closed = true;
-          this.#text = "";
-          options.cancelled();
-        },
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: queueBytes }),
-    );
+  }
+
+  /** As a write without text: the head goes out although there is none yet. */
+  open(): void {
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    if (this.#awaited) this.#options.rounds.soon(this);
+    else this.#options.rounds.paced(this);
+    this.#awaited = false;
   }
 
   /** Takes whole events. False = too much is unsent: write no more until `drained` was called. */
   write(events: string): boolean {
     if (this.#closed) return true;
     this.#text += events;
-    if (!this.#waiting) {
-      this.#waiting = true;
-      if (this.#awaited) this.#options.rounds.soon(this);
-      else this.#options.rounds.paced(this);
-      this.#awaited = false;
-    }
+    this.#arm();
     if (this.#text.length <= this.#options.buffer_chars) return true;
     this.#stalled = true;
     return false;
@@ -89,15 +91,40 @@ export class SseWriter {
   }
 
   #flush(): void {
-    if (this.#closed || this.#controller === undefined) return;
+    if (this.#closed) return;
     try {
-      this.#handOver(this.#controller);
+      if (this.#controller === undefined) this.#makeBody();
+      else this.#handOver(this.#controller);
     } catch {
       // The server closed the stream under us: the same as a client that left.
       this.#closed = true;
       this.#text = "";
       this.#options.cancelled();
     }
+  }
+
+  #makeBody(): void {
+    if (this.#ending) {
+      this.#closed = true;
+      this.#options.opened(this.#text);
+      return;
+    }
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+          this.#handOver(controller);
+        },
+        pull: () => this.#flushUnlessWaiting(),
+        cancel: () => {
+          this.#closed = true;
+          this.#text = "";
+          this.#options.cancelled();
+        },
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: queueBytes }),
+    );
+    this.#options.opened(body);
   }
 
   #handOver(controller: ReadableStreamDefaultController<Uint8Array>): void {

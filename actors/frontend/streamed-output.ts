@@ -61,8 +61,10 @@ export class StreamedOutput implements AnswerOutput {
 
   constructor(options: StreamedOutputOptions) {
     this.#options = options;
-    const { rounds, buffer_chars, drained, cancelled } = options;
-    this.#writer = new SseWriter({ rounds, buffer_chars, drained, cancelled });
+    const { rounds, buffer_chars, headers, drained, cancelled } = options;
+    const opened = (body: ReadableStream<Uint8Array> | string) =>
+      this.#resolve(new Response(body, { headers }));
+    this.#writer = new SseWriter({ rounds, opened, buffer_chars, drained, cancelled });
     this.#had = Array.from({ length: options.choices }, (_, i) => options.from?.choices[i] ?? none);
     this.#cursors = [...this.#had];
     this.#places = new Array<PlaceHint | undefined>(options.prompts).fill(undefined);
@@ -169,7 +171,7 @@ export class StreamedOutput implements AnswerOutput {
   #commit(): void {
     if (this.#committed) return;
     this.#committed = true;
-    this.#resolve(new Response(this.#writer.body, { headers: this.#options.headers }));
+    this.#writer.open();
   }
 
   #send(data: string): boolean {

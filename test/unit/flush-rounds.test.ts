@@ -8,8 +8,10 @@ function streams(count: number) {
   const clock = new VirtualClock();
   const rounds = new FlushRounds(clock);
   const all = Array.from({ length: count }, () => {
+    const opened = Promise.withResolvers<ReadableStream<Uint8Array> | string>();
     const writer = new SseWriter({
       rounds,
+      opened: opened.resolve,
       buffer_chars: 100_000,
       drained: () => {},
       cancelled: () => {},
@@ -17,7 +19,9 @@ function streams(count: number) {
     const chunks: string[] = [];
     const read = async () => {
       const decoder = new TextDecoder();
-      for await (const bytes of writer.body) chunks.push(decoder.decode(bytes));
+      const body = await opened.promise;
+      if (typeof body === "string") throw new Error("there must be a stream");
+      for await (const bytes of body) chunks.push(decoder.decode(bytes));
     };
     return { writer, chunks, over: read() };
   });

@@ -21,32 +21,61 @@ const head = { id: "chatcmpl-r", created_s: 7, model: 'm"1', include_usage: fals
 function writerWith(buffer_chars: number) {
   const clock = new VirtualClock();
   const heard: string[] = [];
+  const opened: (ReadableStream<Uint8Array> | string)[] = [];
   const writer = new SseWriter({
     rounds: new FlushRounds(clock),
+    opened: (body) => opened.push(body),
     buffer_chars,
     drained: () => heard.push("drained"),
     cancelled: () => heard.push("cancelled"),
   });
-  return { clock, heard, writer, reader: writer.body.getReader() };
+  const reader = () => {
+    const [body] = opened;
+    if (!(body instanceof ReadableStream)) throw new Error("there must be a stream");
+    return body.getReader();
+  };
+  return { clock, heard, writer, opened, reader };
 }
 
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 
 test("what is written within a tick leaves as one chunk", async () => {
-  const { clock, writer, reader } = writerWith(1000);
+  const { clock, writer, opened, reader: open } = writerWith(1000);
   writer.write("a");
   writer.write("b");
+  expect(opened).toEqual([]);
   await clock.advance(0);
   writer.write("c");
   writer.close();
   await clock.advance(0);
+  const reader = open();
   expect(text((await reader.read()).value)).toBe("ab");
   expect(text((await reader.read()).value)).toBe("c");
   expect((await reader.read()).done).toBe(true);
 });
 
+test("a body that is over by its first flush is no stream", async () => {
+  const { clock, heard, writer, opened } = writerWith(5);
+  writer.write("abc");
+  expect(writer.write("def")).toBe(false);
+  writer.close();
+  await clock.advance(0);
+  expect(opened).toEqual(["abcdef"]);
+  expect(heard).toEqual([]);
+});
+
+test("a body opens for a head without text", async () => {
+  const { clock, writer, reader } = writerWith(5);
+  writer.open();
+  await clock.advance(0);
+  const first = reader().read();
+  writer.write("a");
+  await clock.advance(0);
+  expect(text((await first).value)).toBe("a");
+});
+
 test("a client that does not read stalls the writer, and drains it when it reads", async () => {
-  const { clock, heard, writer, reader } = writerWith(1000);
+  const { clock, heard, writer, reader: open } = writerWith(1000);
   expect(writer.write("x".repeat(65_536))).toBe(true === 65_536 <= 1000);
   await clock.advance(0);
   // The queue is full now: what follows is kept here, up to the limit.
@@ -55,6 +84,7 @@ test("a client that does not read stalls the writer, and drains it when it reads
   expect(writer.write("z".repeat(200))).toBe(false);
   await clock.advance(0);
   const before = heard.length;
+  const reader = open();
   expect((await reader.read()).value?.length).toBe(65_536);
   expect(text((await reader.read()).value)).toBe("y".repeat(900) + "z".repeat(200));
   expect(heard.slice(before)).toEqual(["drained"]);
@@ -63,7 +93,8 @@ test("a client that does not read stalls the writer, and drains it when it reads
 test("a client that leaves cancels once, and later writes go nowhere", async () => {
   const { clock, heard, writer, reader } = writerWith(10);
   writer.write("a");
-  await reader.cancel();
+  await clock.advance(0);
+  await reader().cancel();
   expect(writer.write("b".repeat(100))).toBe(true);
   writer.close();
   await clock.advance(0);
