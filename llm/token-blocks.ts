@@ -11,11 +11,11 @@ export class TokenBlocks {
   length = 0;
   /** Full blocks so far. */
   count = 0;
-  private local = new BigUint64Array(FIRST_BLOCKS);
-  private sequence = new BigUint64Array(FIRST_BLOCKS);
+  private local: BigUint64Array;
+  private sequence: BigUint64Array;
   /** The hashes as 32-bit words: low half of block i at 2i, high half at 2i + 1. */
-  local_words = new Int32Array(this.local.buffer);
-  sequence_words = new Int32Array(this.sequence.buffer);
+  local_words: Int32Array;
+  sequence_words: Int32Array;
   private readonly tail: Uint32Array;
 
   /** `seed`: blockSeed() of the request. Throws RangeError for a size that is not positive. */
@@ -25,6 +25,12 @@ export class TokenBlocks {
   ) {
     if (!(block_size > 0)) throw new RangeError(`a block of ${block_size} tokens is none`);
     this.tail = new Uint32Array(block_size);
+    const bytes = 8 * FIRST_BLOCKS;
+    const memory = new ArrayBuffer(2 * bytes);
+    this.local = new BigUint64Array(memory, 0, FIRST_BLOCKS);
+    this.sequence = new BigUint64Array(memory, bytes, FIRST_BLOCKS);
+    this.local_words = new Int32Array(memory, 0, 2 * FIRST_BLOCKS);
+    this.sequence_words = new Int32Array(memory, bytes, 2 * FIRST_BLOCKS);
   }
 
   push(token: number): void {
