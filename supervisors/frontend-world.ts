@@ -33,7 +33,7 @@ export function frontendWorld(
   );
   // undefined while it restarts: whoever asks tries again.
   const own = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
-  const desk = nearestDesk(system, discovery);
+  const { desk, hosted } = nearestDesk(system, discovery);
   const router = () => desk() ?? own();
   const routers = () => [desk(), own()].filter((each) => each !== undefined);
   const embeddings = new Set<string>();
@@ -54,6 +54,7 @@ export function frontendWorld(
       share_port: boot.share_port,
       siblings: () => siblingDoors(system, discovery),
       listens: doorNames(system, discovery),
+      router: () => (hosted() ? (desk()?.address.node ?? "own") : undefined),
       ...(planes === undefined ? {} : { planes }),
       crashLoops: () => discovery.names(keys.loop("")),
       models,

@@ -24,13 +24,20 @@ type Desk = {
 /** A connection that broke may be back; one that is gone for good leaves the registry. */
 const look_again_ms = 1_000;
 
-/** @returns what says who is to be asked now; undefined: nobody but the own router. */
+export type NearestDesk = {
+  /** Who is to be asked now; undefined: nobody but the own router. */
+  readonly desk: () => Ref<RouterMessage> | undefined;
+  /** There has been a hosted router. */
+  readonly hosted: () => boolean;
+};
+
 export function nearestDesk(
   system: ActorSystem,
   discovery: Pick<Discovery, "watchDesks">,
-): () => Ref<RouterMessage> | undefined {
+): NearestDesk {
   /** By name. */
   let desks: readonly Desk[] = [];
+  let hosted = false;
 
   const watch = (desk: Desk): void => {
     desk.gone = false;
@@ -44,6 +51,7 @@ export function nearestDesk(
   };
 
   discovery.watchDesks((found) => {
+    hosted ||= found.length > 0;
     const before = desks;
     desks = found
       .map((wire) => before.find(({ key }) => key === keyOf(wire)) ?? deskOf(system, wire))
@@ -52,7 +60,8 @@ export function nearestDesk(
     for (const desk of desks) if (!before.includes(desk)) watch(desk);
   });
   // Behind a bus that is gone for now it could not answer.
-  return () => desks.find(({ gone, ref }) => !gone && !isAway(system, ref as Ref))?.ref;
+  const isReached = ({ gone, ref }: Desk) => !gone && !isAway(system, ref as Ref);
+  return { desk: () => desks.find(isReached)?.ref, hosted: () => hosted };
 }
 
 function deskOf(system: ActorSystem, wire: ActorRef): Desk {

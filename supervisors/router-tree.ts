@@ -43,7 +43,7 @@ export function routerTree(
         id: "desk",
         role: "router",
         start: () => {
-          desk = new RouterDesk({ router });
+          desk = new RouterDesk({ router, left_over: desk.requests });
           return desk;
         },
       },

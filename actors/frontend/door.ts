@@ -26,6 +26,7 @@ export type DoorParts = GeneratorParts & {
   readonly renderMetrics: () => string | Promise<string>;
   /** What this process shares with other machines; empty when it is alone. */
   readonly planes: () => readonly PlaneState[];
+  readonly router: () => string | undefined;
   /** Processes of the cluster that keep ending. */
   readonly crashLoops: () => readonly string[];
 };
@@ -138,8 +139,9 @@ export class Door {
         return json(visit, modelJson(model));
       }
       case "health": {
-        const { planes, crashLoops } = this.#parts;
-        const { status, body } = healthOf(models, this.draining, planes(), crashLoops());
+        const { planes, crashLoops, router } = this.#parts;
+        const { draining } = this;
+        const { status, body } = healthOf(models, draining, planes(), crashLoops(), router());
         return json(visit, body, status);
       }
       case "live":

@@ -2,11 +2,14 @@
 import type {
   ActorRef,
   Embeddings,
+  Plan,
   Refused,
+  Route,
   RouteHints,
   RouterMessage,
   WorkerMessage,
 } from "../../proto/index.ts";
+import type { AskOptions } from "../../runtime/context.ts";
 import { AskError } from "../../runtime/errors.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import type { ActorSystem } from "../../runtime/system.ts";
@@ -35,7 +38,7 @@ export type StartEmbedding = (
 
 export type EmbedPeers = {
   readonly system: ActorSystem;
-  /** The router of this process, as it is now; throws while it is between two lives. */
+  /** The router to ask now; undefined while it is between two lives. */
   readonly router: () => Ref<RouterMessage> | undefined;
   /** Whose end ends every request here. */
   readonly asker?: () => ActorRef | undefined;
@@ -52,10 +55,15 @@ export function embedThrough(peers: EmbedPeers): StartEmbedding {
   };
 }
 
+type Planned = { readonly router: Ref<RouterMessage>; readonly plan: Plan | Refused };
+
 /** Its worker did not do it, and another one may. */
 type Lost = { readonly kind: "lost"; readonly refusal: Refused };
 
 const TRIES = 3;
+/** A router that is gone comes back, or another one is asked: how often and how far apart. */
+const ROUTER_TRIES = 50;
+const ROUTER_RETRY_MS = 100;
 /** Refusals that another worker may not share. */
 const passing: readonly string[] = ["queue_full", "draining", "closed"];
 
@@ -96,37 +104,13 @@ class EmbedAttempt {
   }
 
   async #try(): Promise<Embeddings | Refused | Lost> {
-    const { request, model, inputs, pin, hints } = this.#request;
-    const deadline_ms = Math.max(
-      0,
-      this.#late_at_ms - this.#peers.system.capabilities.clock.now_ms(),
-    );
-    const { system, resolve } = this.#peers;
-    const router = this.#peers.router();
-    if (router === undefined) {
-      const message = "The router is being restarted. Try again.";
+    const { request, model, inputs } = this.#request;
+    const planned = await this.#plan();
+    if (planned === undefined) {
+      const message = "No router answers: it is being restarted. Try again in some seconds.";
       return refused(request, "no_worker", message);
     }
-    const asker = this.#peers.asker?.();
-    const options =
-      this.#trace === undefined ? { deadline_ms } : { deadline_ms, trace: this.#trace };
-    const prompt = inputs[0] === undefined ? new Uint8Array() : littleEndian(inputs[0]);
-    const plan = await system.ask(
-      router,
-      {
-        kind: "route",
-        request,
-        model,
-        prompt,
-        max_tokens: 0,
-        exclude: [...this.#excluded],
-        pin,
-        continued: false,
-        ...(asker === undefined ? {} : { asker }),
-        ...(hints === undefined ? {} : { hints }),
-      },
-      options,
-    );
+    const { router, plan } = planned;
     if (plan.kind === "refused") return plan;
     const end = (outcome: string) =>
       router.tell({ kind: "route_ended", request, worker: plan.worker, outcome, output_tokens: 0 });
@@ -134,12 +118,13 @@ class EmbedAttempt {
       end("cancelled");
       return refused(request, "cancelled", "The client left.");
     }
+    const { system, resolve } = this.#peers;
     this.#worker = resolve(plan.ref);
     try {
       const answer = await system.ask(
         this.#worker,
         { kind: "embed", request, model, inputs: inputs.map(littleEndian) },
-        options,
+        this.#options(),
       );
       const elsewhere = answer.kind === "refused" && passing.includes(answer.code);
       end(elsewhere ? "refused" : answer.kind === "refused" ? "failed" : "finished");
@@ -153,6 +138,50 @@ class EmbedAttempt {
       const message = `The embedding failed: ${error.message}`;
       return { kind: "lost", refusal: refused(request, "worker_lost", message) };
     }
+  }
+
+  /** Asks whatever router there is, until one answers; undefined: none did. */
+  async #plan(): Promise<Planned | undefined> {
+    const { system } = this.#peers;
+    const { clock } = system.capabilities;
+    for (let tries = 0; tries < ROUTER_TRIES && !this.#abandoned; tries++) {
+      const router = this.#peers.router();
+      try {
+        if (router !== undefined) {
+          return { router, plan: await system.ask(router, this.#route(), this.#options()) };
+        }
+      } catch (error) {
+        if (!(error instanceof AskError) || error.code === "deadline") throw error;
+        const other = this.#peers.router();
+        if (other !== undefined && other !== router) continue;
+      }
+      if (clock.now_ms() >= this.#late_at_ms) return undefined;
+      await new Promise<void>((resolve) => void clock.after(ROUTER_RETRY_MS, resolve));
+    }
+    return undefined;
+  }
+
+  #route(): Route {
+    const { request, model, inputs, pin, hints } = this.#request;
+    const asker = this.#peers.asker?.();
+    return {
+      kind: "route",
+      request,
+      model,
+      prompt: inputs[0] === undefined ? new Uint8Array() : littleEndian(inputs[0]),
+      max_tokens: 0,
+      exclude: [...this.#excluded],
+      pin,
+      continued: false,
+      ...(asker === undefined ? {} : { asker }),
+      ...(hints === undefined ? {} : { hints }),
+    };
+  }
+
+  #options(): AskOptions {
+    const left_ms = this.#late_at_ms - this.#peers.system.capabilities.clock.now_ms();
+    const deadline_ms = Math.max(0, left_ms);
+    return this.#trace === undefined ? { deadline_ms } : { deadline_ms, trace: this.#trace };
   }
 
   abandon(reason: string): void {

@@ -81,6 +81,8 @@ export type FrontendOptions = {
   readonly listens?: (door: Ref | undefined) => void;
   /** Of several machines: which of the servers that they share answer now. */
   readonly planes?: () => readonly PlaneState[];
+  /** Name of the hosted router that is asked, or "own"; undefined where none is hosted. */
+  readonly router?: () => string | undefined;
   /** Processes of the cluster that keep ending. */
   readonly crashLoops?: () => readonly string[];
   /** Shared with whoever starts stream actors, which need the tokenizer of a model. */
@@ -173,6 +175,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,
       planes: this.#options.planes ?? (() => []),
+      router: this.#options.router ?? (() => undefined),
       crashLoops: this.#options.crashLoops ?? (() => []),
       idle: () => {
         if (this.#drain !== undefined) this.ctx.self.tell({ kind: "idle" });

@@ -10,17 +10,20 @@ export type Health = {
     readonly models: readonly { readonly id: string; readonly workers: number }[];
     /** Only where there are several machines. */
     readonly planes?: Readonly<Record<string, "up" | "away">>;
+    /** Only where routers are hosted: the one that this frontend asks, or "own". */
+    readonly router?: string;
     /** Processes that keep ending; only while there are some. */
     readonly crash_loops?: readonly string[];
   };
 };
 
-/** A plane that is away and a process that keeps ending change no status: the rest serves on. */
+/** A plane or router that is away, or a process that keeps ending, changes no status. */
 export function healthOf(
   models: ModelDirectory,
   draining: boolean,
   planes: readonly PlaneState[] = [],
   crash_loops: readonly string[] = [],
+  router?: string,
 ): Health {
   const ready = models.ready();
   const list = ready.map(({ name }) => ({ id: name, workers: models.workers(name) }));
@@ -28,6 +31,7 @@ export function healthOf(
   const rest = {
     models: list,
     ...(states.length === 0 ? {} : { planes: Object.fromEntries(states) }),
+    ...(router === undefined ? {} : { router }),
     ...(crash_loops.length === 0 ? {} : { crash_loops }),
   };
   if (draining) return { status: 503, body: { status: "draining", ...rest } };

@@ -17,6 +17,8 @@ import { workerKey } from "./candidate.ts";
 export type RouterDeskOptions = {
   /** The router of this process as it is now; undefined while it is being restarted. */
   readonly router: () => Ref<RouterMessage> | undefined;
+  /** What a life before this one was asked for when it crashed: nobody tells us of their ends. */
+  readonly left_over?: readonly string[];
 };
 
 type Asker = { readonly key: string; readonly monitor: number; readonly requests: Set<string> };
@@ -36,6 +38,11 @@ export class RouterDesk extends Actor<RouterMessage> {
     this.options = options;
   }
 
+  /** Asked for, and not ended. */
+  get requests(): readonly string[] {
+    return [...this.asked.keys()];
+  }
+
   /** Whether somebody still wants it. */
   readonly isLive = (request: string): boolean => this.asked.has(request);
 
@@ -43,6 +50,8 @@ export class RouterDesk extends Actor<RouterMessage> {
     const help =
       "Requests that frontends have asked this hosted router for and that have not ended.";
     this.ctx.system.metrics.gauge(REQUESTS, help, {}, () => this.asked.size);
+    // Ahead of all that we are asked for: those who ask again are placed anew.
+    for (const request of this.options.left_over ?? []) this.cancel(request);
   }
 
   override terminate(): void {
@@ -124,16 +133,15 @@ export class RouterDesk extends Actor<RouterMessage> {
       this.askers.delete(key);
       for (const request of requests) {
         this.asked.delete(request);
-        this.options.router()?.tell({
-          kind: "route_ended",
-          request,
-          worker: "",
-          outcome: "cancelled",
-          output_tokens: 0,
-        });
+        this.cancel(request);
       }
       return;
     }
+  }
+
+  private cancel(request: string): void {
+    const ended = { worker: "", outcome: "cancelled", output_tokens: 0 } as const;
+    this.options.router()?.tell({ kind: "route_ended", request, ...ended });
   }
 
   override inspect(): Snapshot {

@@ -150,7 +150,8 @@ function onRouterLost(state: AnswerState): readonly AnswerEffect[] {
   state.router_retries++;
   if (state.router_retries > state.limits.router_retries) {
     if (moving !== undefined) return stay(state);
-    return fail(state, failure("no_worker", "the router does not answer"), "failed");
+    const message = "no router answers: it is being restarted; try again in some seconds";
+    return fail(state, failure("no_worker", message), "failed");
   }
   return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
 }

@@ -80,6 +80,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   private worker: Ref<WorkerMessage> | undefined;
   /** The last router that was asked: it alone counts this answer. */
   private planner: Ref<RouterMessage> | undefined;
+  private planner_gone = false;
   private monitor = 0;
   /** When the step at hand began. */
   private stage_ms = 0;
@@ -175,8 +176,15 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   }
 
   private askLater({ attempt, tries }: Extract<AnswerEffect, { kind: "ask_router_later" }>): void {
-    const delay_ms = ROUTER_RETRY_MS * Math.min(tries, ROUTER_RETRY_PAUSES);
+    const pauses = this.isAnotherAsked() ? 0 : Math.min(tries, ROUTER_RETRY_PAUSES);
+    const delay_ms = ROUTER_RETRY_MS * pauses;
     this.ctx.after(delay_ms, { kind: "route_again", attempt });
+  }
+
+  /** The router that was asked is gone, and there is one that takes its place. */
+  private isAnotherAsked(): boolean {
+    const next = this.planner_gone ? this.deps.router() : undefined;
+    return next !== undefined && next !== this.planner;
   }
 
   private askRouter({ route, attempt }: Extract<AnswerEffect, { kind: "ask_router" }>): void {
@@ -187,6 +195,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     }
     this.stage_ms = this.ctx.clock.now_ms();
     this.planner = router;
+    this.planner_gone = false;
     const { asker } = this.deps;
     this.ctx.askThen(
       router,
@@ -198,7 +207,10 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         else if (this.left_ms() > 0) this.take({ ...reply, kind: "route_refused", attempt });
       },
       ({ code }) => {
-        if (code !== "deadline") this.take({ kind: "router_lost", attempt });
+        // The deadline is the answer's own: its timer says so to the client.
+        if (code === "deadline") return;
+        this.planner_gone = true;
+        this.take({ kind: "router_lost", attempt });
       },
     );
   }

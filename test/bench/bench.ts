@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   start: async () => (await import("./start.ts")).benchStart,
   latency: async () => (await import("./latency.ts")).benchLatency,
   indexer: async () => (await import("./indexer.ts")).benchIndexer,
+  "router-hop": async () => (await import("./router-hop.ts")).benchRouterHop,
   routing: async () => (await import("./routing.ts")).benchRouting,
   frontend: async () => (await import("./frontend.ts")).benchFrontend,
   failover: async () => (await import("./failover.ts")).benchFailover,

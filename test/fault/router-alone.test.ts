@@ -53,6 +53,33 @@ test("it decides for all frontends, and caches are found again through it", asyn
   expect([await placedBy(cluster, "router-0"), await placedByFrontends(cluster)]).toEqual([10, 0]);
 }, 60_000);
 
+test("killed and started again, it is asked once it knows where at least 95 % of the prompts are", async () => {
+  await using cluster = await startCluster([...alone, "--speedup-ratio", "0"]);
+  const health = async () => {
+    const response = await fetch(`${cluster.url}/health`);
+    return ((await response.json()) as { router?: string }).router;
+  };
+  const prompts = Array.from({ length: 80 }, (_, i) => promptTokens(1_000, i));
+  const warmOnes = async () => {
+    let warm = 0;
+    for (const prompt of prompts) if ((await complete(cluster, prompt)) > 0) warm++;
+    return warm;
+  };
+  expect(await warmOnes()).toBe(0);
+  const before = await warmOnes();
+  expect(before).toBeGreaterThan(70);
+  expect(await health()).toBe("router-0");
+  const [pid] = await pidsOf(cluster, "router");
+  process.kill(pid!, "SIGKILL");
+  await until("frontends to ask their own", 2_000, async () => (await health()) === "own");
+  await until("frontends to ask the next", 10_000, async () => (await health()) === "router-0");
+  expect(await placedBy(cluster, "router-0")).toBe(0);
+  const after = await warmOnes();
+  // The two frontends may hear of it one after the other.
+  expect(await placedBy(cluster, "router-0")).toBeGreaterThanOrEqual(prompts.length - 2);
+  expect(after / before).toBeGreaterThanOrEqual(0.95);
+}, 60_000);
+
 test("kill -9 it, twice, while requests run and come: every answer is whole, and it decides again", async () => {
   await using cluster = await startCluster([...alone, "--speedup-ratio", "4"]);
   const answers: Promise<number>[] = [];

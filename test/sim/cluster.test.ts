@@ -44,6 +44,7 @@ test.each([
   [52, "an answer whose parent crashed was told that its client had left"],
   [76, "an answer that waited in its parent's mailbox when that one crashed had no end"],
   [22, "a router that the registry had forgotten for a moment was not told any more"],
+  [5122, "a hosted router counted for ever what its desk had been asked for before it crashed"],
   [185, "two processes that dialled each other at once lost their connection every 2 s"],
 ])(
   "seed %d: %s",

@@ -172,3 +172,19 @@ test("nobody is told of a desk before its router has read the caches and heard t
     expect(routers.map(({ heard }) => heard > 0)).toEqual([true, true, true]);
   }
 }, 60_000);
+
+test("what a desk had not answered when it died is placed by the next one at once", async () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const { simulation, cluster } = await simWorld(seed, flags);
+    await simulation.run(1_000);
+    cluster.processes.get("router-0")!.freeze();
+    const clients = Array.from({ length: 6 }, (_, i) => simClient(cluster, `s${i}`, {}));
+    await simulation.run(50);
+    expect(routed(cluster, everybody)).toEqual([0, 0, 0, 0]);
+    cluster.kill("router-0");
+    await simulation.run(25);
+    expect(routed(cluster, everybody.slice(1))).toEqual([6, 0, 0]);
+    await simulation.run(20_000);
+    expectComplete(clients);
+  }
+}, 60_000);

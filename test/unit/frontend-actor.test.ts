@@ -174,6 +174,29 @@ test("an embedding goes by the router's plan to the worker, and the router hears
   expect(router.got.at(-1)).toMatchObject({ kind: "route_ended", outcome: "finished" });
 });
 
+test("a router that dies or is between two lives is no end: whoever is there next is asked", async () => {
+  const worker = new ScriptedWorker(() => ({ kind: "embeddings", request: "r", items: [] }));
+  const here = world();
+  const workerRef = here.system.spawn(() => worker, { name: "worker" });
+  const silent = here.system.spawn(() => new ScriptedRouter(() => undefined), { name: "desk" });
+  let router: Ref<RouterMessage> | undefined = silent;
+  const start = embedThrough({
+    live: new Set(),
+    system: here.system,
+    router: () => router,
+    resolve: () => workerRef,
+  });
+  const { result } = start(asked, undefined);
+  await here.system.idle();
+  router = undefined;
+  here.system.control("/desk", "kill");
+  await here.clock.advance(300);
+  expect(worker.got).toEqual([]);
+  router = here.system.spawn(planner, { name: "router" });
+  await here.clock.advance(100);
+  expect(await result).toMatchObject({ kind: "embeddings" });
+});
+
 test("a worker that does not answer is a refusal at the deadline, and the router hears it", async () => {
   const router = planner();
   const { start, system, clock } = embedIn(new ScriptedWorker(() => undefined), router);

@@ -122,6 +122,13 @@ test("a model is ready when all of its blobs are here; each is wanted once", () 
   expect(models.wantedBlobs()).toEqual([]);
   expect(healthOf(models, false)).toMatchObject({ status: 200, body: { status: "ready" } });
   expect(healthOf(models, true)).toMatchObject({ status: 503, body: { status: "draining" } });
+  // Where routers are hosted; without one it serves on.
+  const [alone, own] = ["router-0", "own"].map((router) => healthOf(models, false, [], [], router));
+  expect([alone, own]).toMatchObject([
+    { status: 200, body: { router: "router-0" } },
+    { status: 200, body: { router: "own" } },
+  ]);
+  expect(healthOf(models, false).body).not.toHaveProperty("router");
 });
 
 test("a model outlives its workers for a while, and not for ever", () => {

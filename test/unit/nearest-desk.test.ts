@@ -15,7 +15,7 @@ async function open() {
     listener([]);
     return () => {};
   };
-  const desk = nearestDesk(front.system, { watchDesks });
+  const { desk, hosted } = nearestDesk(front.system, { watchDesks });
   const host = async (name: string) => {
     const node = await world.node(name);
     node.system.spawn(actorOf({}), { name: "desk" });
@@ -31,19 +31,20 @@ async function open() {
       await world.pass(50);
     },
     asked: () => desk()?.address.node,
+    hosted,
   };
 }
 
 test("the first by name is asked, in whatever order the registry names them", async () => {
-  const { host, wire, tell, asked } = await open();
+  const { host, wire, tell, asked, hosted } = await open();
   const [a, b] = [await host("router-0"), await host("router-1")];
-  expect(asked()).toBeUndefined();
+  expect([asked(), hosted()]).toEqual([undefined, false]);
   await tell(wire(b));
   expect(asked()).toBe("router-1");
   await tell(wire(b), wire(a));
   expect(asked()).toBe("router-0");
   await tell();
-  expect(asked()).toBeUndefined();
+  expect([asked(), hosted()]).toEqual([undefined, true]);
 });
 
 test("the next one is asked from the moment that the first is gone, long before the registry says so", async () => {

@@ -96,7 +96,9 @@ test("a snapshot shows the actor's own state, a supervisor's shows its children"
     intensity: 1,
     period_ms: 5000,
     recent_restarts: 0,
-    children: [{ id: "w", status: "running", restarts: 0, last_crash: undefined }],
+    children: [
+      { id: "w", status: "running", restarts: 0, crash_loop: false, last_crash: undefined },
+    ],
   });
   expect(system.snapshot("/nobody")).toBeUndefined();
 });

@@ -7,6 +7,7 @@ import { frontendRows } from "./frontend-rows.ts";
 import { machineRows } from "./machine-rows.ts";
 import { planeRows } from "./plane-rows.ts";
 import { rootRows } from "./root-rows.ts";
+import { routerRows } from "./router-rows.ts";
 import { stormRows } from "./storm-rows.ts";
 import { workerRows } from "./worker-rows.ts";
 
@@ -14,6 +15,7 @@ export const rows: readonly Row[] = [
   ...workerRows,
   ...frontendRows,
   ...actorRows,
+  ...routerRows,
   ...rootRows,
   ...freezeRows,
   ...planeRows,
