@@ -16,36 +16,59 @@ const tiny = join(import.meta.dir, "../../deploy/models/tiny/chat_template.jinja
 const templates: Readonly<Record<string, string>> = {
   chatml: CHATML_TEMPLATE,
   tiny: readFileSync(tiny, "utf8"),
-  alternating: `{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set rest = messages[1:] %}{% set
-system = messages[0].content | trim + '\n\n' %}{% else %}{% set rest = messages %}{% set system = '' %}{% endif %}{%
-for m in rest %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{%
+  alternating: `{{ bos_token }}{% if messages[0]['role'] == 'system' %}{%
+set rest = messages[1:] %}{% set
+system = messages[0].content | trim + '\n\n' %}{% else %}{% set rest = messages %}{%
+set system = '' %}{% endif %}{%
+for m in rest %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{
+raise_exception('roles must alternate') }}{%
 endif %}{% if loop.first %}{{ system }}{% endif %}{{ '<' ~ m.role ~ '>' + m.content | trim }}{%
 if not loop.last %}{{ eos_token }}{% endif %}{% else %}nobody{% endfor %}`,
-  namespaces: `{% set ns = namespace(last=-1, text='', seen=[]) %}{% for m in messages[::-1] %}{% set index =
+  namespaces: `{% set ns = namespace(last=-1, text='', seen=[]) %}{% for m in messages[::-1] %}{%
+set index =
 (messages | length - 1) - loop.index0 %}{% if ns.last < 0 and m.role == 'user' and not
-(m.content is string and m.content.startswith('<') and m.content.endswith('>')) %}{% set ns.last = index %}{% endif %}{%
-set ns.seen = ns.seen + [m.role] %}{% endfor %}{{ ns.last }}|{{ ns.seen | join(',') }}|{% for m in messages if m.role !=
-'system' %}{{ loop.index }}{{ loop.previtem.role if loop.previtem else '-' }}{{ loop.nextitem.role }}{{ m.role | upper
+(m.content is string and m.content.startswith('<') and m.content.endswith('>')) %}{%
+set ns.last = index %}{% endif %}{%
+set ns.seen = ns.seen + [m.role] %}{% endfor %}{{ ns.last }}|{{ ns.seen | join(',') }}|{%
+for m in messages if m.role !=
+'system' %}{{ loop.index }}{{ loop.previtem.role if loop.previtem else '-' }}{{
+loop.nextitem.role }}{{ m.role | upper
 }}{% endfor %}`,
-  thinking: `{% for m in messages %}{% set content = m.content %}{% set why = '' %}{% if m.reasoning_content is string %}{% set
-why = m.reasoning_content %}{% elif '</think>' in content %}{% set why = content.split('</think>')[0].rstrip('\n').split(
-'<think>')[-1].lstrip('\n') %}{% set content = content.split('</think>')[-1].lstrip('\n') %}{% endif %}{{ m.role }}:{%
-if why and loop.index0 > 0 %}[{{ why.strip() }}]{% endif %}{{ content | default('none', true) }};{% endfor %}{%
+  thinking: `{% for m in messages %}{% set content = m.content %}{% set why = '' %}{%
+if m.reasoning_content is string %}{% set
+why = m.reasoning_content %}{% elif '</think>' in content %}{%
+set why = content.split('</think>')[0].rstrip('\n').split(
+'<think>')[-1].lstrip('\n') %}{% set content = content.split('</think>')[-1].lstrip('\n') %}{%
+endif %}{{ m.role }}:{%
+if why and loop.index0 > 0 %}[{{ why.strip() }}]{% endif %}{{
+content | default('none', true) }};{% endfor %}{%
 if enable_thinking is defined and enable_thinking is false %}quiet{% endif %}`,
-  tools: `{% macro shown(call, n=1) %}{{ n }}:{{ call.name }}({% for key, value in call.arguments.items() %}{{ key }}={{ value
-| tojson if value is not string else value }}{% if not loop.last %}, {% endif %}{% endfor %}){% endmacro %}{% if tools is defined
-and tools %}{{ tools | tojson(indent=2) }}{% for tool in tools %}{{ tool.function.name }}{% for k, v in
-tool.function.parameters.properties | items %}{{ k }}{{ v.type }}{% endfor %}{% endfor %}{% endif %}{% for m in messages %}{%
-if m.tool_calls is defined and m.tool_calls is iterable and m.tool_calls | length > 0 %}{% for c in m.tool_calls %}{% set c =
-c.function if c.function else c %}{{ shown(c, n=loop.index) }}{% endfor %}{% elif m.role == 'tool' %}{{ m.get('name', '?') }}={{
+  tools: `{% macro shown(call, n=1) %}{{ n }}:{{ call.name }}({%
+for key, value in call.arguments.items() %}{{ key }}={{ value
+| tojson if value is not string else value }}{% if not loop.last %}, {% endif %}{% endfor %}){%
+endmacro %}{% if tools is defined
+and tools %}{{ tools | tojson(indent=2) }}{% for tool in tools %}{{ tool.function.name }}{%
+for k, v in
+tool.function.parameters.properties | items %}{{ k }}{{ v.type }}{% endfor %}{% endfor %}{%
+endif %}{% for m in messages %}{%
+if m.tool_calls is defined and m.tool_calls is iterable and m.tool_calls | length > 0 %}{%
+for c in m.tool_calls %}{% set c =
+c.function if c.function else c %}{{ shown(c, n=loop.index) }}{% endfor %}{%
+elif m.role == 'tool' %}{{ m.get('name', '?') }}={{
 m.content }}{% else %}{{ m.content }}{% endif %}
 {% endfor %}`,
-  values: `{{ {'a': 1, 'b': [1.5, none, true]} | tojson }}{{ [1, 2, 3][-1] }}{{ 'abc'[::-1] }}{{ 7 // 2 }}{{ 7 % 4 }}{{ -3 + 1
-}}{{ 'x' * 0 if false else 'y' }}{{ messages | map(attribute='role') | join('-') }}{{ messages | selectattr('role', 'equalto',
-'user') | list | length }}{{ messages | rejectattr('content') | list | length }}{{ messages[0].nothing }}{{ messages[0].nothing
-is undefined }}{{ none }}{{ true and 'yes' or 'no' }}{{ 'role' in messages[0] }}{{ messages | first | tojson }}{% for i in
-range(1, 6, 2) %}{{ i }}{% if i == 3 %}{% break %}{% endif %}{% endfor %}{% set both %}<{{ bos_token }}>{% endset %}{{ both |
-lower | title | replace('<', '[') }}{{ '%d' }}{{ strftime_now('%Y') }}{{ 'a b  c'.split() | tojson }}`,
+  values: `{{ {'a': 1, 'b': [1.5, none, true]} | tojson }}{{ [1, 2, 3][-1] }}{{ 'abc'[::-1] }}{{
+7 // 2 }}{{ 7 % 4 }}{{ -3 + 1
+}}{{ 'x' * 0 if false else 'y' }}{{ messages | map(attribute='role') | join('-') }}{{
+messages | selectattr('role', 'equalto',
+'user') | list | length }}{{ messages | rejectattr('content') | list | length }}{{
+messages[0].nothing }}{{ messages[0].nothing
+is undefined }}{{ none }}{{ true and 'yes' or 'no' }}{{ 'role' in messages[0] }}{{
+messages | first | tojson }}{% for i in
+range(1, 6, 2) %}{{ i }}{% if i == 3 %}{% break %}{% endif %}{% endfor %}{% set both %}<{{
+bos_token }}>{% endset %}{{ both |
+lower | title | replace('<', '[') }}{{ '%d' }}{{ strftime_now('%Y') }}{{
+'a b  c'.split() | tojson }}`,
 };
 
 const text = fc.oneof(
