@@ -572,6 +572,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       kv_subscribers: this.kv.subscriber_count,
       kv_blocks: this.kv.blocks,
       canaries_total: this.health.canaries_total,
+      probing: this.health.probing,
       ...load,
     };
   }
