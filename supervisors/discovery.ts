@@ -10,6 +10,7 @@ import type { WorkersChange } from "../actors/router/router.ts";
 import { type ActorRef, codecs as proto, type WorkerRecord } from "../proto/index.ts";
 import { Actor, type Snapshot } from "../runtime/actor.ts";
 import type { ChildSpec } from "../runtime/child-spec.ts";
+import { AskError } from "../runtime/errors.ts";
 import type { Message } from "../runtime/message.ts";
 import type { Ref } from "../runtime/ref.ts";
 import type { RegistryEntry } from "../runtime/registry.ts";
@@ -94,19 +95,27 @@ export class Discovery {
     }),
   });
 
-  /** Resolves when the registry has it; rejects with AskError when it cannot be reached. */
+  /**
+   * Resolves when the registry has it, or when its client is between two lives: it comes back with
+   * all that is held. Rejects with AskError when the registry cannot be reached.
+   */
   async register(key: string, value: Uint8Array, owner: Ref): Promise<void> {
     const held = { key, value, owner };
     this.#held.set(key, held);
+    const client = this.#lookup();
+    if (client === undefined) return;
     const message = { kind: "hold", ...held } as const;
-    await this.#system.ask(this.#client(), message, { deadline_ms: hold_deadline_ms });
+    try {
+      await this.#system.ask(client, message, { deadline_ms: hold_deadline_ms });
+    } catch (thrown) {
+      if (!(thrown instanceof AskError && thrown.code === "down")) throw thrown;
+    }
   }
 
   deregister(key: string): void {
     this.#held.delete(key);
     // One that is between two lives comes back with what is held alone.
-    const client = this.#system.lookup(this.#clientPath) as Ref<RegistryClientMessage> | undefined;
-    client?.tell({ kind: "drop", key });
+    this.#lookup()?.tell({ kind: "drop", key });
   }
 
   /** Leaves the registry with everything that this process holds there. */
@@ -183,10 +192,15 @@ export class Discovery {
     return `${this.#parent}/discovery/client`;
   }
 
+  #lookup(): Ref<RegistryClientMessage> | undefined {
+    return this.#system.lookup(this.#clientPath) as Ref<RegistryClientMessage> | undefined;
+  }
+
+  /** For the directory, which starts behind it. */
   #client(): Ref<RegistryClientMessage> {
-    const ref = this.#system.lookup(this.#clientPath);
+    const ref = this.#lookup();
     if (ref === undefined) throw new Error("the registry client is between two lives");
-    return ref as Ref<RegistryClientMessage>;
+    return ref;
   }
 }
 

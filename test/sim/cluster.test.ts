@@ -45,6 +45,8 @@ test.each([
   [76, "an answer that waited in its parent's mailbox when that one crashed had no end"],
   [22, "a router that the registry had forgotten for a moment was not told any more"],
   [5122, "a hosted router counted for ever what its desk had been asked for before it crashed"],
+  [199, "a worker that registered while its registry client was between two lives crashed"],
+  [364, "a canary that was in the engine at the last look counted as leaked work"],
   [185, "two processes that dialled each other at once lost their connection every 2 s"],
 ])(
   "seed %d: %s",
