@@ -104,7 +104,10 @@ function checkProcess(process: SimulatedProcess): string | undefined {
   if (node.startsWith("worker")) {
     const snapshot = system.snapshot(`/worker/${system.node}`);
     // A canary is work of the engine that belongs to nobody, and is over in a moment.
-    return zeros(snapshot, snapshot?.["probing"] === true ? ["answers", "embeddings"] : workerZeros);
+    return zeros(
+      snapshot,
+      snapshot?.["probing"] === true ? ["answers", "embeddings"] : workerZeros,
+    );
   }
   if (node.startsWith("router")) {
     return (
