@@ -84,6 +84,8 @@ type Normal = {
   readonly prompt_tokens: number;
 };
 
+type Health = { readonly models: readonly { readonly workers: number }[] };
+
 async function killOne(cluster: Cluster, model: string, name: string, normal: Normal) {
   const { undisturbed, itl_ms, prompt_tokens } = normal;
   const [victim = 0] = await pidsOf(cluster, "worker");
@@ -92,6 +94,10 @@ async function killOne(cluster: Cluster, model: string, name: string, normal: No
     killed_ms = performance.now();
     process.kill(victim, "SIGKILL");
   });
+  const moved = disturbed.filter((answer) => answer.workers > 1).length;
+  if (2 * moved * workers < streams) {
+    throw new Error(`only ${moved} of ${streams} streams were at the worker that was killed`);
+  }
   const lost = disturbed.filter(({ error, done }) => error !== "" || !done);
   if (lost[0] !== undefined) console.error(`lost: ${lost[0].error}\n${cluster.log()}`);
   const wrong = disturbed.filter(({ text }, i) => text !== undisturbed[i]?.text);
@@ -100,12 +106,14 @@ async function killOne(cluster: Cluster, model: string, name: string, normal: No
   const gap_ms = Math.max(...pauses_ms);
   const made = disturbed.map((answer) => readsBefore(answer, killed_ms));
   const refill_ms = refillMs(prompt_tokens + quantile(made, 0.5));
-  await until("the killed worker's successor", 30_000, async () => {
-    const pids = await pidsOf(cluster, "worker");
-    return pids.length === workers && !pids.includes(victim) && pids.every((pid) => pid > 0);
+  // It has its share of the next round only if it serves by then.
+  await until("the killed worker's successor", 60_000, async () => {
+    const health = (await (await fetch(`${cluster.url}/health`)).json()) as Health;
+    return health.models[0]?.workers === workers;
   });
   return {
     complete: disturbed.length - lost.length,
+    moved,
     lost: lost.length,
     wrong_bytes: wrong.length,
     itl_p50_ms: rounded(itl_ms),

@@ -89,17 +89,21 @@ class KeptBytes {
 export function understood({ bytes }: RawAnswer): {
   readonly text: string;
   readonly done: boolean;
+  /** At how many workers it was made, from the place in its event ids (docs/api.md); 0 = unknown. */
+  readonly workers: number;
 } {
   const whole = new TextDecoder().decode(bytes);
   let text = "";
   let done = false;
+  let workers = 0;
   for (const line of whole.split("\n")) {
+    if (line.startsWith("id: ")) workers = Number(/@(\d+)..$/.exec(line)?.[1] ?? workers);
     if (!line.startsWith("data: ")) continue;
     const data = line.slice(6).trim();
     if (data === "[DONE]") done = true;
     else text += (JSON.parse(data) as { choices?: { text?: string }[] }).choices?.[0]?.text ?? "";
   }
-  return { text, done };
+  return { text, done, workers };
 }
 
 /** The longest time between two reads, of those that end between the two times. */
