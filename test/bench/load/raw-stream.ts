@@ -89,7 +89,7 @@ class KeptBytes {
 export function understood({ bytes }: RawAnswer): {
   readonly text: string;
   readonly done: boolean;
-  /** At how many workers it was made, from the place in its event ids (docs/api.md); 0 = unknown. */
+  /** At how many workers it was made, by its event ids (docs/api.md); 0 = unknown. */
   readonly workers: number;
 } {
   const whole = new TextDecoder().decode(bytes);
