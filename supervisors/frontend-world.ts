@@ -61,7 +61,9 @@ export function frontendWorld(
       startAnswer: (request, sink) => {
         const answers = system.lookup(frontendPaths.answers) as Ref<AnswersMessage> | undefined;
         if (answers !== undefined) return startAnswerWith(answers)(request, sink);
-        sink.failed({ code: "overloaded", status: 503, message: "restarting; try again" });
+        // Between two lives: as for those that its end took with it.
+        const message = "this frontend starts its answers anew; try again";
+        sink.failed({ code: "interrupted", status: 503, message, retry_after_s: 1 });
         return { tell: () => {} };
       },
       startEmbedding: embedThrough({

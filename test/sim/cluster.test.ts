@@ -46,6 +46,7 @@ test.each([
   [22, "a router that the registry had forgotten for a moment was not told any more"],
   [5122, "a hosted router counted for ever what its desk had been asked for before it crashed"],
   [199, "a worker that registered while its registry client was between two lives crashed"],
+  [728, "a request that came while the actor of all answers was between two lives was overloaded"],
   [364, "a canary that was in the engine at the last look counted as leaked work"],
   [185, "two processes that dialled each other at once lost their connection every 2 s"],
 ])(
