@@ -34,8 +34,8 @@ import { grant, isWhole, newAnswerLog, newReadPosition, type ReadPosition } from
 import { Claims } from "./claims.ts";
 import { finishesSoon } from "./draining.ts";
 import { KeptAnswers } from "./kept-answers.ts";
-import { LastAnswers } from "./last-answers.ts";
 import { type LiveAnswer, LiveAnswers, type Reader } from "./live-answers.ts";
+import { type KeepLimits, OverAnswers } from "./over-answers.ts";
 import type { KeepOptions } from "./worker.ts";
 
 /** What the desk's timers tell the worker actor. */
@@ -63,12 +63,26 @@ const nothing = new Uint8Array(0);
 const READERS_MAX = 8;
 /** Kept answers go in lots: one timer serves many. */
 const SWEEP_LATE_MS = 100;
+/**
+ * Of answers that nobody can resume. A reader hears nothing for 1 s at least before it asks, and
+ * for longer where tokens are slow.
+ */
+const lastLimits: KeepLimits = {
+  keep_ms: 10_000,
+  answers_max: 256,
+  bytes_max: 4 * 1024 * 1024,
+};
 
 export class AnswerDesk {
   private readonly host: DeskHost;
   private readonly live = new LiveAnswers();
   private readonly kept: KeptAnswers;
-  private readonly last = new LastAnswers();
+  /**
+   * Those that nobody can resume: a reader whose last batch was lost on the way fetches it here
+   * instead of having the answer made again elsewhere. Nobody acknowledges an end, so nothing is
+   * sent for this; how many are kept, and how long, is bounded instead.
+   */
+  private readonly last = new OverAnswers(lastLimits);
   private readonly claims: Claims;
   private sweep_timer: Timer | undefined;
 
@@ -121,7 +135,7 @@ export class AnswerDesk {
     const ctx = this.host.ctx();
     const { consumer: _, ...asked } = generate;
     const { request, deadline_ms, resumable } = generate;
-    this.last.forget(request);
+    this.last.takeOut(request);
     const now_ms = ctx.clock.now_ms();
     const answer: LiveAnswer = {
       generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
@@ -175,7 +189,7 @@ export class AnswerDesk {
       const message = `an answer has at most ${READERS_MAX} readers at once`;
       return refused(alias, "rate_limited", message);
     }
-    if (this.kept.revive(request) || this.last.forget(request)) this.live.add(answer);
+    if (this.kept.revive(request) || this.last.takeOut(request)) this.live.add(answer);
     const start = from.length === 0 ? "start" : from;
     this.addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, start));
     return { kind: "accepted", request: alias };

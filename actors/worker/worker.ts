@@ -14,7 +14,7 @@ import type { ModelCard, WorkerRecord } from "../../proto/index.ts";
 import type { Engine, EngineDescription } from "../engine/engine.ts";
 import type { CanaryOptions } from "./canary.ts";
 import type { HealthLimits } from "./engine-health.ts";
-import type { KeepLimits } from "./kept-answers.ts";
+import type { KeepLimits } from "./over-answers.ts";
 
 export { CanaryError, type CanaryOptions } from "./canary.ts";
 export { EngineStuckError, type HealthLimits } from "./engine-health.ts";
