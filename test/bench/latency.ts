@@ -5,6 +5,7 @@
 import { niceCompilerThreads } from "../../runtime/real/compiler-threads.ts";
 import { startCluster } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
+import { chatAnswer } from "./chat-answer.ts";
 import { HttpClient } from "./http-client.ts";
 import { firstModel } from "./start.ts";
 import { quantile, rounded } from "./statistics.ts";
@@ -23,16 +24,8 @@ export async function benchLatency(report: Report): Promise<void> {
   const ttft_ms: number[] = [];
   const total_ms: number[] = [];
   for (let index = 0; index < warm_up + requests; index += 1) {
-    const content = `request ${index}: ${"what is a mailbox in an actor system, please? ".repeat(8)}`;
-    const answer = await client.post("/v1/chat/completions", {
-      model,
-      messages: [{ role: "user", content }],
-      max_tokens: output_tokens,
-      ignore_eos: true,
-    });
-    if (answer.status !== 200 || answer.completion_tokens !== output_tokens) {
-      throw new Error(`request ${index}: ${JSON.stringify(answer)}`);
-    }
+    const name = `request ${index}`;
+    const answer = await chatAnswer(client, { model, name, tokens: output_tokens });
     if (index < warm_up) continue;
     ttft_ms.push(answer.ttft_ms);
     total_ms.push(answer.total_ms);

@@ -5,6 +5,7 @@
 import { niceCompilerThreads } from "../../runtime/real/compiler-threads.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
+import { chatAnswer } from "./chat-answer.ts";
 import { HttpClient } from "./http-client.ts";
 import { firstModel } from "./start.ts";
 import { quantile, rounded } from "./statistics.ts";
@@ -49,16 +50,7 @@ async function sideOf(cluster: Cluster): Promise<Side> {
 async function one({ client, model, total_ms }: Side, round: number, counts: boolean) {
   for (let index = 0; index < requests_a_round; index += 1) {
     const name = `request ${round} ${index}`;
-    const content = `${name}: ${"what is a mailbox in an actor system, please? ".repeat(8)}`;
-    const answer = await client.post("/v1/chat/completions", {
-      model,
-      messages: [{ role: "user", content }],
-      max_tokens: output_tokens,
-      ignore_eos: true,
-    });
-    if (answer.status !== 200 || answer.completion_tokens !== output_tokens) {
-      throw new Error(`${name}: ${JSON.stringify(answer)}`);
-    }
+    const answer = await chatAnswer(client, { model, name, tokens: output_tokens });
     if (counts) total_ms.push(answer.total_ms);
   }
 }
