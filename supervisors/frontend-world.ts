@@ -60,11 +60,7 @@ export function frontendWorld(
       models,
       startAnswer: (request, sink) => {
         const answers = system.lookup(frontendPaths.answers) as Ref<AnswersMessage> | undefined;
-        if (answers !== undefined) return startAnswerWith(answers)(request, sink);
-        // Between two lives: as for those that its end took with it.
-        const message = "this frontend starts its answers anew; try again";
-        sink.failed({ code: "interrupted", status: 503, message, retry_after_s: 1 });
-        return { tell: () => {} };
+        return startAnswerWith(answers)(request, sink);
       },
       startEmbedding: embedThrough({
         system,

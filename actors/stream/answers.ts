@@ -57,11 +57,16 @@ type Live = {
 };
 
 /**
- * How a frontend starts answers, given the parent actor of its process. When that one ends it
- * tells nobody of the answers it had, and not of those that still waited in its mailbox.
+ * How a frontend starts answers, given the parent actor of its process; undefined while that is
+ * between two lives. When it ends it tells nobody of the answers it had, and not of those that
+ * still waited in its mailbox.
  */
-export function startAnswerWith(answers: Ref<AnswersMessage>): StartAnswer {
+export function startAnswerWith(answers: Ref<AnswersMessage> | undefined): StartAnswer {
   return (request, given) => {
+    if (answers === undefined) {
+      given.failed(failure("interrupted", "this frontend starts its answers anew; try again"));
+      return { tell: () => {} };
+    }
     const watcher = { ended: () => sink.failed(interrupted()) };
     const sink = new OnceSink(given, () => answers.unwatch(watcher));
     if (answers.tell({ kind: "start", request, sink })) answers.watch(watcher);
