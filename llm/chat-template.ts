@@ -2,8 +2,6 @@ import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { areOrdinary, type CompiledTemplate, compileTemplate } from "./template-compile.ts";
 import { formatTime } from "./template-time.ts";
 
-export { formatTime };
-
 export type ChatMessage = {
   readonly role: string;
   readonly content: string | readonly { readonly type: "text"; readonly text: string }[] | null;

@@ -45,12 +45,8 @@ export class SseWriter {
     this.#options = options;
   }
 
-  /** As a write without text: the head goes out although there is none yet. */
-  open(): void {
-    this.#arm();
-  }
-
-  #arm(): void {
+  /** A flush with the tick or the next round, also without text: the head goes out by itself. */
+  arm(): void {
     if (this.#waiting) return;
     this.#waiting = true;
     if (this.#awaited) this.#options.rounds.soon(this);
@@ -62,7 +58,7 @@ export class SseWriter {
   write(events: string): boolean {
     if (this.#closed) return true;
     this.#text += events;
-    this.#arm();
+    this.arm();
     if (this.#text.length <= this.#options.buffer_chars) return true;
     this.#stalled = true;
     return false;

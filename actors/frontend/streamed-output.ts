@@ -171,7 +171,7 @@ export class StreamedOutput implements AnswerOutput {
   #commit(): void {
     if (this.#committed) return;
     this.#committed = true;
-    this.#writer.open();
+    this.#writer.arm();
   }
 
   #send(data: string): boolean {

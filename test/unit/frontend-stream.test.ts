@@ -66,7 +66,7 @@ test("a body that is over by its first flush is no stream", async () => {
 
 test("a body opens for a head without text", async () => {
   const { clock, writer, reader } = writerWith(5);
-  writer.open();
+  writer.arm();
   await clock.advance(0);
   const first = reader().read();
   writer.write("a");

@@ -4,8 +4,8 @@ import {
   ChatTemplateError,
   type ChatTemplateInput,
   compileChatTemplate,
-  formatTime,
 } from "../../llm/chat-template.ts";
+import { formatTime } from "../../llm/template-time.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 3, 14, 5, 9);
 
