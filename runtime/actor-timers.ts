@@ -5,15 +5,19 @@ import type { Clock, Timer } from "./capabilities.ts";
 class ActorTimer implements Timer {
   readonly id: number;
   handle: Timer | undefined = undefined;
+  /** Among the live ones. */
+  place: number;
 
-  constructor(id: number) {
+  constructor(id: number, place: number) {
     this.id = id;
+    this.place = place;
   }
 }
 
 export class ActorTimers {
   readonly #clock: Clock;
-  readonly #live = new Map<number, ActorTimer>();
+  /** In no order. A Map would cost more than all else of a short life (slot-map.ts). */
+  readonly #live: ActorTimer[] = [];
   #next_id = 1;
 
   constructor(clock: Clock) {
@@ -23,7 +27,7 @@ export class ActorTimers {
   after(delay_ms: number, run: () => void): Timer {
     const timer = this.#add();
     timer.handle = this.#clock.after(delay_ms, () => {
-      this.#live.delete(timer.id);
+      this.#remove(timer);
       run();
     });
     return timer;
@@ -48,22 +52,29 @@ export class ActorTimers {
   }
 
   cancel(timer: Timer): void {
-    const live = this.#live.get(timer.id);
-    if (live === undefined || live !== timer) return;
-    this.#live.delete(timer.id);
-    if (live.handle !== undefined) this.#clock.cancel(live.handle);
+    if (!(timer instanceof ActorTimer) || !this.#remove(timer)) return;
+    if (timer.handle !== undefined) this.#clock.cancel(timer.handle);
   }
 
   cancelAll(): void {
-    for (const timer of this.#live.values()) {
-      if (timer.handle !== undefined) this.#clock.cancel(timer.handle);
-    }
-    this.#live.clear();
+    for (const { handle } of this.#live) if (handle !== undefined) this.#clock.cancel(handle);
+    this.#live.length = 0;
   }
 
   #add(): ActorTimer {
-    const timer = new ActorTimer(this.#next_id++);
-    this.#live.set(timer.id, timer);
+    const timer = new ActorTimer(this.#next_id++, this.#live.length);
+    this.#live.push(timer);
     return timer;
+  }
+
+  /** The last one takes its place. False: it has fired or was taken out, or is another actor's. */
+  #remove(timer: ActorTimer): boolean {
+    const live = this.#live;
+    if (live[timer.place] !== timer) return false;
+    const last = live.pop()!;
+    if (last === timer) return true;
+    last.place = timer.place;
+    live[last.place] = last;
+    return true;
   }
 }

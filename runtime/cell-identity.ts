@@ -5,11 +5,19 @@ import type { Address } from "./message.ts";
 import { formatAddress } from "./ref.ts";
 import type { System } from "./system.ts";
 
-export class CellIdentity {
+/** What others may hold of a cell for longer than it lives. */
+export type Life = {
+  readonly incarnation: bigint;
+  /** Undefined once it has ended. */
+  cell: Cell | undefined;
+};
+
+export abstract class CellIdentity {
   readonly kernel: System;
   readonly parent: Cell | undefined;
   readonly name: string;
-  #incarnation: bigint | undefined = undefined;
+  #life: Life | undefined = undefined;
+  protected abstract readonly living: Cell | undefined;
 
   constructor(kernel: System, parent: Cell | undefined, name: string) {
     this.kernel = kernel;
@@ -36,8 +44,16 @@ export class CellIdentity {
    * is out of date, and most short-lived actors are never addressed from outside.
    */
   get incarnation(): bigint {
-    this.#incarnation ??= this.kernel.capabilities.random.u64();
-    return this.#incarnation;
+    return this.life.incarnation;
+  }
+
+  get life(): Life {
+    this.#life ??= { incarnation: this.kernel.capabilities.random.u64(), cell: this.living };
+    return this.#life;
+  }
+
+  protected endLife(): void {
+    if (this.#life !== undefined) this.#life.cell = undefined;
   }
 
   get address(): Address {
@@ -46,7 +62,7 @@ export class CellIdentity {
 
   /** True when `incarnation` names this life. */
   is(incarnation: bigint): boolean {
-    return this.#incarnation === incarnation;
+    return this.#life?.incarnation === incarnation;
   }
 
   /** What a log or a snapshot shows of a reference. */

@@ -41,6 +41,7 @@ import { type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
 import { Monitor, type MonitorOwner, Relations } from "./relations.ts";
 import type { Runnable } from "./scheduler.ts";
 import type { Signal } from "./signal.ts";
+import { SlotMap } from "./slot-map.ts";
 import { checkSpawnOptions } from "./spawn-options.ts";
 import type { System } from "./system.ts";
 
@@ -57,7 +58,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   /** Metadata of the message being handled, also across its awaits. */
   current: Meta | undefined = undefined;
   asks: AskPort | undefined = undefined;
-  children: Map<string, Cell> | undefined = undefined;
+  children: SlotMap<string, Cell> | undefined = undefined;
 
   #gate = STARTING;
   #pending = 0;
@@ -140,7 +141,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     if (this.#gate >= STOPPING) {
       throw new SpawnRefused("parent_stopped", `${this.path} is ending and takes no child`);
     }
-    this.children ??= new Map();
+    this.children ??= new SlotMap();
     if (this.children.has(name)) {
       throw new SpawnRefused("name_taken", `${this.path} has a child "${name}" already`);
     }
@@ -246,6 +247,10 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   }
 
   // ---- what the system sees ------------------------------------------------------------------
+
+  protected get living(): Cell | undefined {
+    return this.alive ? this : undefined;
+  }
 
   get alive(): boolean {
     return (this.#gate & STOPPED) === 0;
@@ -544,7 +549,9 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     this.reason = reason;
     this.#gate |= STOPPED;
     this.kernel.counters.stopped++;
+    this.endLife();
     this.#timers?.cancelAll();
+    this.#timers = undefined;
     this.#failWaiting();
     this.#relations?.end(this, reason);
     this.#relations = undefined;

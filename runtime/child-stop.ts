@@ -2,13 +2,14 @@
 
 import type { StopOrder } from "./actor.ts";
 import type { Cell } from "./cell.ts";
+import type { SlotMap } from "./slot-map.ts";
 
 export class ChildStop {
-  readonly #children: ReadonlyMap<string, Cell>;
+  readonly #children: SlotMap<string, Cell>;
   /** Who is still to be stopped, first one last. */
   #queue: string[] | undefined;
 
-  constructor(children: ReadonlyMap<string, Cell>, order: StopOrder) {
+  constructor(children: SlotMap<string, Cell>, order: StopOrder) {
     this.#children = children;
     this.#queue = order === "together" ? undefined : [...order].reverse();
   }

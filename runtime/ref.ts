@@ -46,9 +46,15 @@ export interface ReplyPort {
   fail(code: AskErrorCode, detail: string): boolean;
 }
 
+/** Watches one actor at a time. */
 export interface Watcher {
   ended(reason: ExitReason): void;
+  /** Where that one keeps it, to find it again: nobody else's business. `nowhere` at first. */
+  place: number;
 }
+
+/** A watcher's place while it watches nobody. */
+export const nowhere = -1;
 
 /** The metadata of a tell made while a traced message was handled. */
 export class TellMeta implements Meta {

@@ -4,7 +4,8 @@
  */
 
 import type { ExitReason } from "./exit-reason.ts";
-import { type Ref, sameActor, type Watcher } from "./ref.ts";
+import { nowhere, type Ref, sameActor, type Watcher } from "./ref.ts";
+import { SlotMap } from "./slot-map.ts";
 
 export interface MonitorOwner {
   monitorEnded(monitor: Monitor, reason: ExitReason): void;
@@ -14,6 +15,7 @@ export interface MonitorOwner {
 export class Monitor implements Watcher {
   readonly id: number;
   readonly ref: Ref;
+  place = nowhere;
   readonly #owner: MonitorOwner;
 
   constructor(id: number, ref: Ref, owner: MonitorOwner) {
@@ -28,26 +30,28 @@ export class Monitor implements Watcher {
 }
 
 export class Relations {
-  // Those who watch this actor: most have one at most, for which a set is a third of a life's cost.
-  #watcher: Watcher | undefined = undefined;
-  #more_watchers: Set<Watcher> | undefined = undefined;
+  /** Those who watch this actor, in no order; each knows its place. */
+  #watchers: Watcher[] | undefined = undefined;
   #links: Set<Ref> | undefined = undefined;
-  /** What this actor watches. */
-  #monitors: Map<number, Monitor> | undefined = undefined;
+  // What this actor watches: most have one at most, for which a map is a third of a life's cost.
+  #monitor: Monitor | undefined = undefined;
+  #more_monitors: SlotMap<number, Monitor> | undefined = undefined;
 
   addWatcher(watcher: Watcher): void {
-    if (this.#watcher === undefined) {
-      this.#watcher = watcher;
-      return;
-    }
-    if (this.#watcher === watcher) return;
-    this.#more_watchers ??= new Set();
-    this.#more_watchers.add(watcher);
+    this.#watchers ??= [];
+    if (this.#watchers[watcher.place] === watcher) return;
+    watcher.place = this.#watchers.length;
+    this.#watchers.push(watcher);
   }
 
+  /** The last one takes its place. */
   removeWatcher(watcher: Watcher): void {
-    if (this.#watcher === watcher) this.#watcher = undefined;
-    this.#more_watchers?.delete(watcher);
+    const watchers = this.#watchers;
+    if (watchers === undefined || watchers[watcher.place] !== watcher) return;
+    const last = watchers.pop()!;
+    last.place = watcher.place;
+    if (last !== watcher) watchers[last.place] = last;
+    watcher.place = nowhere;
   }
 
   addLink(peer: Ref): void {
@@ -63,34 +67,53 @@ export class Relations {
   }
 
   addMonitor(monitor: Monitor): void {
-    this.#monitors ??= new Map();
-    this.#monitors.set(monitor.id, monitor);
+    if (this.#monitor === undefined) {
+      this.#monitor = monitor;
+    } else {
+      this.#more_monitors ??= new SlotMap();
+      this.#more_monitors.set(monitor.id, monitor);
+    }
     monitor.ref.watch(monitor);
   }
 
   removeMonitor(id: number): void {
-    const monitor = this.#monitors?.get(id);
-    if (monitor === undefined) return;
-    this.#monitors?.delete(id);
-    monitor.ref.unwatch(monitor);
+    const monitor = this.#takeMonitor(id);
+    monitor?.ref.unwatch(monitor);
   }
 
   /** False when it was taken back after its Down was sent: that Down is not to be delivered. */
   takeMonitor(monitor: Monitor): boolean {
-    return this.#monitors?.delete(monitor.id) ?? false;
+    return this.#takeMonitor(monitor.id) !== undefined;
+  }
+
+  #takeMonitor(id: number): Monitor | undefined {
+    const monitor = this.#monitor;
+    if (monitor?.id !== id) return this.#more_monitors?.take(id);
+    this.#monitor = undefined;
+    return monitor;
   }
 
   /** This actor, `self`, has ended: everyone is told once, and nothing is left of it elsewhere. */
   end(self: Ref, reason: ExitReason): void {
-    this.#watcher?.ended(reason);
-    if (this.#more_watchers !== undefined) {
-      for (const watcher of this.#more_watchers) watcher.ended(reason);
-    }
+    if (this.#watchers !== undefined) tellAll(this.#watchers, reason);
     if (this.#links !== undefined) {
       for (const peer of this.#links) peer.exitSignal(self, reason);
     }
-    if (this.#monitors !== undefined) {
-      for (const monitor of this.#monitors.values()) monitor.ref.unwatch(monitor);
+    this.#monitor?.ref.unwatch(this.#monitor);
+    if (this.#more_monitors !== undefined) {
+      for (const monitor of this.#more_monitors.values()) monitor.ref.unwatch(monitor);
     }
+  }
+}
+
+/** Who came first is told first. One who is told may take back another's watch. */
+function tellAll(watchers: Watcher[], reason: ExitReason): void {
+  watchers.reverse();
+  watchers.forEach((watcher, place) => {
+    watcher.place = place;
+  });
+  for (let watcher = watchers.pop(); watcher !== undefined; watcher = watchers.pop()) {
+    watcher.place = nowhere;
+    watcher.ended(reason);
   }
 }

@@ -12,7 +12,7 @@ import { Deadlines } from "./deadlines.ts";
 import { describeExit, killed, shutdown } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
 import { Metrics } from "./metrics.ts";
-import { formatAddress, type Meta, type Ref } from "./ref.ts";
+import { formatAddress, type Meta, nowhere, type Ref } from "./ref.ts";
 import { MicrotaskScheduler, macrotask, type Scheduler } from "./scheduler.ts";
 import { type StepHook, SteppedCell } from "./stepped-cell.ts";
 import { type TreeNode, treeOf } from "./tree.ts";
@@ -222,7 +222,7 @@ export class System implements ActorSystem {
   }
 
   onDown(ref: Ref, then: (reason: CrashReport["reason"]) => void): () => void {
-    const watcher = { ended: then };
+    const watcher = { place: nowhere, ended: then };
     ref.watch(watcher);
     return () => ref.unwatch(watcher);
   }
@@ -299,7 +299,7 @@ export class System implements ActorSystem {
     const { clock } = this.capabilities;
     const late = clock.after(budget_ms, () => guardian.stop(killed));
     await new Promise<void>((resolve) => {
-      guardian.watch({ ended: () => resolve() });
+      guardian.watch({ place: nowhere, ended: () => resolve() });
       guardian.stop(shutdown);
     });
     clock.cancel(late);

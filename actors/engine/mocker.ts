@@ -11,6 +11,7 @@ import { blockSeed } from "../../llm/block-hash.ts";
 import type { KvDump } from "../../llm/kv-event.ts";
 import { TokenBlocks } from "../../llm/token-blocks.ts";
 import type { Clock } from "../../runtime/capabilities.ts";
+import { SlotMap } from "../../runtime/slot-map.ts";
 import type {
   Engine,
   EngineDescription,
@@ -82,7 +83,7 @@ export class MockerEngine implements Engine {
   readonly #drawable: Drawable;
   readonly #context_length: number;
   readonly #ranks: readonly MockerScheduler<Answer>[];
-  readonly #answers = new Map<number, Answer>();
+  readonly #answers = new SlotMap<number, Answer>();
   #events: EngineEvent[] = [];
   #read = 0; // events before this one were polled
   #listener: () => void = () => {};

@@ -3,6 +3,7 @@
  * live answer, so that a drain can wait for them or cut them.
  */
 import type { Clock, Ids, Random } from "../../runtime/capabilities.ts";
+import { SlotMap } from "../../runtime/slot-map.ts";
 import { parseTraceparent, type TraceContext } from "../../runtime/trace.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import { Answering, type AnsweringOptions } from "./answering.ts";
@@ -81,8 +82,9 @@ type AnsweringHow = Pick<AnsweringOptions, "keeps" | "had"> &
 
 export class Generator {
   readonly #parts: GeneratorParts;
-  /** What cuts each live request. */
-  readonly #live = new Set<(message: string) => void>();
+  /** What cuts each live request, by number. */
+  readonly #live = new SlotMap<number, (message: string) => void>();
+  #last_live = 0;
   readonly #rounds: FlushRounds;
   /** When the last answer ended. */
   ended_ms = Number.NEGATIVE_INFINITY;
@@ -98,7 +100,7 @@ export class Generator {
 
   /** Ends whatever is live with an error; returns how many requests that were. */
   cut(message: string): number {
-    const cuts = [...this.#live];
+    const cuts = [...this.#live.values()];
     for (const cut of cuts) cut(message);
     return cuts.length;
   }
@@ -301,7 +303,6 @@ export class Generator {
     const cut = (message: string) => {
       answering.cut({ code: "draining", status: 503, message, retry_after_s: 1 });
     };
-    this.#live.add(cut);
     const { type, keeps, had = [], over } = how;
     const endpoint = had.length === 0 ? generation.endpoint : "streams";
     const meter = this.#meter(visit, generation.model, endpoint, type, cut, over);
@@ -319,6 +320,7 @@ export class Generator {
     return answering;
   }
 
+  /** Counted as live from here until it has ended. */
   #meter(
     visit: Visit,
     model: ServedModel,
@@ -328,8 +330,10 @@ export class Generator {
     over?: () => void,
   ): RequestMeter {
     const { metrics, idle } = this.#parts;
+    const live = ++this.#last_live;
+    this.#live.set(live, cut);
     return metrics.request(model.name, endpoint, type, visit.arrived_ms, () => {
-      this.#live.delete(cut);
+      this.#live.delete(live);
       this.ended_ms = this.#parts.clock.now_ms();
       over?.();
       if (this.#live.size === 0) idle();
@@ -343,7 +347,6 @@ export class Generator {
       stop = reject;
     });
     const cut = (message: string) => stop(new ApiError(503, "draining", message));
-    this.#live.add(cut);
     const meter = this.#meter(visit, prepared.model, "embeddings", "unary", cut);
     onAbort(visit, () => stop(clientGone()));
     try {

@@ -22,6 +22,7 @@ import type { Clock, Timer } from "../../runtime/capabilities.ts";
 import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
 import type { ReplyPort } from "../../runtime/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
+import { SlotMap } from "../../runtime/slot-map.ts";
 import type { Candidate } from "./candidate.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import { KvFeed } from "./kv-feed.ts";
@@ -67,7 +68,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   private readonly models = new Map<string, KvModel>();
   private readonly peer_load = new PeerLoad(this.models);
   /** Asked for, and not answered. */
-  private readonly pending = new Map<string, Pending>();
+  private readonly pending = new SlotMap<string, Pending>();
   /** Sent to a worker, and not ended. */
   private readonly placed = new Map<string, KvModel>();
   private held_count = 0;

@@ -12,6 +12,7 @@ import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import { AskError } from "../../runtime/errors.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { refOf } from "../../runtime/remote/node.ts";
+import { SlotMap } from "../../runtime/slot-map.ts";
 import { workerKey } from "./candidate.ts";
 
 export type RouterDeskOptions = {
@@ -31,7 +32,7 @@ export class RouterDesk extends Actor<RouterMessage> {
   /** By key of the asker's life. */
   private readonly askers = new Map<string, Asker>();
   /** Asked for, and not ended. */
-  private readonly asked = new Map<string, Asked>();
+  private readonly asked = new SlotMap<string, Asked>();
 
   constructor(options: RouterDeskOptions) {
     super();

@@ -8,8 +8,9 @@ import type { RouterMessage } from "../../proto/index.ts";
 import { Actor, type ChildEnded, type Snapshot } from "../../runtime/actor.ts";
 import { describeExit } from "../../runtime/exit-reason.ts";
 import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
-import type { Ref } from "../../runtime/ref.ts";
+import { nowhere, type Ref } from "../../runtime/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
+import { SlotMap } from "../../runtime/slot-map.ts";
 import type { AnswerInput } from "./answer-events.ts";
 import { failure, interrupted } from "./failures.ts";
 import { stagesIn } from "./stages.ts";
@@ -67,7 +68,7 @@ export function startAnswerWith(answers: Ref<AnswersMessage> | undefined): Start
       given.failed(failure("interrupted", "this frontend starts its answers anew; try again"));
       return { tell: () => {} };
     }
-    const watcher = { ended: () => sink.failed(interrupted()) };
+    const watcher = { place: nowhere, ended: () => sink.failed(interrupted()) };
     const sink = new OnceSink(given, () => answers.unwatch(watcher));
     if (answers.tell({ kind: "start", request, sink })) answers.watch(watcher);
     else sink.failed(failure("overloaded", "this frontend has more to do than it can"));
@@ -84,7 +85,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
   private readonly options: AnswersOptions;
   private deps!: StreamDeps;
   /** By child name. */
-  private readonly live = new Map<string, Live>();
+  private readonly live = new SlotMap<string, Live>();
   private started_total = 0;
   private orphans!: OrphanWatch;
 
@@ -153,9 +154,8 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
   }
 
   override childEnded({ name, reason }: ChildEnded): void {
-    const live = this.live.get(name);
+    const live = this.live.take(name);
     if (live === undefined) return;
-    this.live.delete(name);
     if (live.sink.over) return;
     const why = describeExit(reason);
     this.ctx.log.log("error", "an answer ended without its client being told", { name, why });

@@ -146,6 +146,7 @@ export class AnswerDesk {
       deadline: ctx.after(deadline_ms, { kind: "answer_late", request }),
       grace: undefined,
       handles: new Map(parts.map((part) => [part.choice, part.handle])),
+      lane: undefined,
     };
     this.live.add(answer);
     this.kept.follow(answer);

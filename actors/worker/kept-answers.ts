@@ -7,12 +7,13 @@
  *                  └────── revive ◀─────┘ a late reader is served as any other
  */
 import type { HeldAnswer } from "../../proto/index.ts";
+import { SlotMap } from "../../runtime/slot-map.ts";
 import type { LiveAnswer } from "./live-answers.ts";
 import { type KeepLimits, OverAnswers } from "./over-answers.ts";
 
 export class KeptAnswers {
   /** By the id of the answer; more than one when attempts at it met here again. */
-  private readonly by_answer = new Map<string, LiveAnswer[]>();
+  private readonly by_answer = new SlotMap<string, LiveAnswer[]>();
   private readonly over: OverAnswers;
   private readonly keep_ms: number;
 

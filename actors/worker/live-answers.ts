@@ -5,6 +5,7 @@
 import type { ConsumerMessage, Generate } from "../../proto/index.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
 import type { Ref } from "../../runtime/ref.ts";
+import { SlotMap } from "../../runtime/slot-map.ts";
 import type { EngineEvent } from "../engine/engine.ts";
 import {
   type AnswerLog,
@@ -40,19 +41,27 @@ export type LiveAnswer = {
   grace: Timer | undefined;
   /** Engine handles of the choices that have not ended, by choice number. */
   readonly handles: Map<number, number>;
+  /** Where it waits to be sent; undefined: its readers have all there is. */
+  lane: Lane | undefined;
 };
+
+/** `awaited`: of a reader that was sent nothing yet. It waits, so these go first. */
+export type Lane = "awaited" | "dirty";
+const lanes: readonly Lane[] = ["awaited", "dirty"];
 
 type Part = { readonly answer: LiveAnswer; readonly choice: ChoiceLog };
 
 export class LiveAnswers {
-  private readonly by_request = new Map<string, LiveAnswer>();
-  private readonly by_reader = new Map<string, Reader>();
-  private readonly by_monitor = new Map<number, Reader>();
-  private readonly by_handle = new Map<number, Part>();
-  /** Have something that their readers were not sent. */
-  private readonly dirty = new Set<LiveAnswer>();
-  /** Of them, those with a reader that was sent nothing yet: it waits, so they go first. */
-  private readonly awaited = new Set<LiveAnswer>();
+  private readonly by_request = new SlotMap<string, LiveAnswer>();
+  private readonly by_reader = new SlotMap<string, Reader>();
+  private readonly by_monitor = new SlotMap<number, Reader>();
+  private readonly by_handle = new SlotMap<number, Part>();
+  /**
+   * Those that have something that their readers were not sent, each in one lane; and what was in
+   * it before, which is left out when the lane is walked.
+   */
+  private readonly lanes = { awaited: [], dirty: [] } as Readonly<Record<Lane, LiveAnswer[]>>;
+  private unsent_count = 0;
 
   get count(): number {
     return this.by_request.size;
@@ -80,7 +89,7 @@ export class LiveAnswers {
     return this.by_handle.has(handle);
   }
 
-  all(): IterableIterator<LiveAnswer> {
+  all(): Iterable<LiveAnswer> {
     return this.by_request.values();
   }
 
@@ -150,12 +159,18 @@ export class LiveAnswers {
 
   /** It has news, or may send more of what it has. */
   touch(answer: LiveAnswer): void {
-    (isAwaited(answer) ? this.awaited : this.dirty).add(answer);
+    if (answer.lane === "awaited") return;
+    const lane = isAwaited(answer) ? "awaited" : "dirty";
+    if (answer.lane === lane) return;
+    if (answer.lane === undefined) this.unsent_count++;
+    answer.lane = lane;
+    this.lanes[lane].push(answer);
   }
 
   private clean(answer: LiveAnswer): void {
-    this.dirty.delete(answer);
-    this.awaited.delete(answer);
+    if (answer.lane === undefined) return;
+    answer.lane = undefined;
+    this.unsent_count--;
   }
 
   /**
@@ -164,18 +179,25 @@ export class LiveAnswers {
    */
   flush(): readonly LiveAnswer[] {
     const over: LiveAnswer[] = [];
-    for (const answers of [this.awaited, this.dirty]) {
+    for (const lane of lanes) {
+      const answers = this.lanes[lane];
+      let kept = 0;
       for (const answer of answers) {
-        if (!sendTo(answer)) continue;
+        if (answer.lane !== lane) continue;
+        if (!sendTo(answer)) {
+          answers[kept++] = answer;
+          continue;
+        }
         this.clean(answer);
         if (isOver(answer)) over.push(answer);
       }
+      answers.length = kept;
     }
     return over;
   }
 
   get has_unsent(): boolean {
-    return this.dirty.size + this.awaited.size > 0;
+    return this.unsent_count > 0;
   }
 }
 

@@ -2,6 +2,7 @@
  * Answers that are over and whole, for a while: the oldest go first, by age, by number and by
  * bytes.
  */
+import { SlotMap } from "../../runtime/slot-map.ts";
 import type { LiveAnswer } from "./live-answers.ts";
 
 export type KeepLimits = {
@@ -18,7 +19,7 @@ const ORDER_SLACK = 64;
 
 export class OverAnswers {
   /** By request name, in the order of `until_ms`. */
-  private readonly over = new Map<string, Over>();
+  private readonly over = new SlotMap<string, Over>();
   /**
    * The same from `head` on, with those among them that were taken out: the first entry of a Map is
    * slow to reach behind those that were deleted, which took a tenth of a busy worker's time.

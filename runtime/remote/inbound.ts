@@ -6,11 +6,13 @@ import { codecs as proto } from "../../proto/index.ts";
 import { AskPort } from "../ask.ts";
 import type { Log } from "../capabilities.ts";
 import type { Cell } from "../cell.ts";
+import type { Life } from "../cell-identity.ts";
 import { CodecError, type CodecTable, type Reader } from "../codec.ts";
 import type { AskErrorCode } from "../errors.ts";
 import { noproc } from "../exit-reason.ts";
 import type { Address, Message } from "../message.ts";
-import { type Meta, type Ref, TellMeta, type Watcher } from "../ref.ts";
+import { type Meta, nowhere, type Ref, TellMeta, type Watcher } from "../ref.ts";
+import { SlotMap } from "../slot-map.ts";
 import type { System } from "../system.ts";
 import { parseTraceparent, type TraceContext } from "../trace.ts";
 import { type EnvelopeHead, FrameWalk } from "./envelope.ts";
@@ -23,7 +25,8 @@ import { control, exitOfWire, firstMessageType, incarnationOf, wellKnown } from 
 type Slot = {
   readonly path: string;
   readonly incarnation: bigint;
-  target: Cell | undefined;
+  /** Not the cell itself: slots outlive actors by far. */
+  life: Life | undefined;
 };
 
 /** Makes references to actors that are not here: of the peer, or ended ones of ours. */
@@ -48,7 +51,7 @@ export class Inbound {
   readonly #far: FarRefs;
   readonly #slots: (Slot | undefined)[] = [];
   /** What the peer watches here: its monitor number → how to take it back. */
-  readonly #watched = new Map<number, { target: Ref; watcher: Watcher }>();
+  readonly #watched = new SlotMap<number, { target: Ref; watcher: Watcher }>();
 
   constructor(system: System, peer: Peer, codecs: CodecTable, far: FarRefs) {
     this.#system = system;
@@ -90,7 +93,7 @@ export class Inbound {
       this.#unreadable(slot, head, error);
       return;
     }
-    const target = slot.target ?? this.#resolve(slot);
+    const target = slot.life?.cell ?? this.#resolve(slot);
     const plain = head.ask === 0 && head.traceparent === "";
     if (target === undefined) {
       const ended = this.#far(this.#near(slot), this.#peer);
@@ -149,7 +152,7 @@ export class Inbound {
       case control.intern: {
         const { slot, path, incarnation } = proto.Intern.decode(reader, body_bytes);
         if (slot < 1 || slot > slotsMax) throw new CodecError("bad_body", `no slot ${slot}`);
-        this.#slots[slot] = { path, incarnation: incarnationOf(incarnation), target: undefined };
+        this.#slots[slot] = { path, incarnation: incarnationOf(incarnation), life: undefined };
         return;
       }
       case control.monitor:
@@ -157,8 +160,7 @@ export class Inbound {
         return;
       case control.demonitor: {
         const { monitor } = proto.Demonitor.decode(reader, body_bytes);
-        const watched = this.#watched.get(monitor);
-        this.#watched.delete(monitor);
+        const watched = this.#watched.take(monitor);
         watched?.target.unwatch(watched.watcher);
         return;
       }
@@ -194,6 +196,7 @@ export class Inbound {
       return;
     }
     const watcher: Watcher = {
+      place: nowhere,
       ended: (reason) => {
         this.#watched.delete(monitor);
         this.#peer.down(monitor, reason);
@@ -233,15 +236,16 @@ export class Inbound {
 
   #target(to: number): Cell | undefined {
     const slot = this.#slot(to);
-    return slot.target ?? this.#resolve(slot);
+    return slot.life?.cell ?? this.#resolve(slot);
   }
 
   #resolve(slot: Slot): Cell | undefined {
     const { path, incarnation } = slot;
     // Whoever has the name now; asked anew for each message, as that changes.
     if (incarnation === wellKnown) return this.#system.lookup(path);
-    slot.target = this.#system.resolveLocal(path, incarnation);
-    return slot.target;
+    const cell = this.#system.resolveLocal(path, incarnation);
+    slot.life = cell?.life;
+    return cell;
   }
 
   #near({ path, incarnation }: Slot): Address {

@@ -1,7 +1,8 @@
 /** What this node waits for from one peer: answers, ends of watched actors, linked actors. */
 import { noconnection } from "../exit-reason.ts";
 import type { Address } from "../message.ts";
-import type { Ref, ReplyPort, Watcher } from "../ref.ts";
+import { nowhere, type Ref, type ReplyPort, type Watcher } from "../ref.ts";
+import { SlotMap } from "../slot-map.ts";
 import type { RemoteRef } from "./remote-ref.ts";
 import { keyOf } from "./slots.ts";
 
@@ -12,9 +13,9 @@ type Link = { readonly near: Ref; readonly far: Ref };
 const numberMax = 0xffff_ffff;
 
 export class Obligations {
-  readonly #asks = new Map<number, PendingAsk>();
-  readonly #watchers = new Map<number, Watcher>();
-  readonly #watches = new Map<Watcher, number>();
+  readonly #asks = new SlotMap<number, PendingAsk>();
+  /** By monitor number, which is the watcher's place too. */
+  readonly #watchers = new SlotMap<number, Watcher>();
   readonly #links = new Map<string, Link>();
   #lastNumber = 0;
 
@@ -34,9 +35,7 @@ export class Obligations {
 
   /** Undefined: nobody waits any more, the answer is late. */
   takeAsk(ask: number): ReplyPort | undefined {
-    const pending = this.#asks.get(ask);
-    this.#asks.delete(ask);
-    return pending?.port;
+    return this.#asks.take(ask)?.port;
   }
 
   /** The asker's own deadline has settled these already; only their entries are left. */
@@ -49,21 +48,20 @@ export class Obligations {
   addWatcher(watcher: Watcher): number {
     const monitor = this.#number();
     this.#watchers.set(monitor, watcher);
-    this.#watches.set(watcher, monitor);
+    watcher.place = monitor;
     return monitor;
   }
 
   takeWatcher(monitor: number): Watcher | undefined {
-    const watcher = this.#watchers.get(monitor);
-    if (watcher === undefined) return undefined;
-    this.#watchers.delete(monitor);
-    this.#watches.delete(watcher);
+    const watcher = this.#watchers.take(monitor);
+    if (watcher !== undefined) watcher.place = nowhere;
     return watcher;
   }
 
   dropWatcher(watcher: Watcher): number | undefined {
-    const monitor = this.#watches.get(watcher);
-    if (monitor !== undefined) this.takeWatcher(monitor);
+    const monitor = watcher.place;
+    if (this.#watchers.get(monitor) !== watcher) return undefined;
+    this.takeWatcher(monitor);
     return monitor;
   }
 
@@ -83,10 +81,12 @@ export class Obligations {
     const links = [...this.#links.values()];
     this.#asks.clear();
     this.#watchers.clear();
-    this.#watches.clear();
     this.#links.clear();
     for (const { port } of asks) port.fail("down", why);
-    for (const watcher of watchers) watcher.ended(noconnection);
+    for (const watcher of watchers) {
+      watcher.place = nowhere;
+      watcher.ended(noconnection);
+    }
     for (const { near, far } of links) near.exitSignal(far, noconnection);
   }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ExitReason } from "../../runtime/exit-reason.ts";
-import type { Ref, Watcher } from "../../runtime/ref.ts";
+import { nowhere, type Ref, type Watcher } from "../../runtime/ref.ts";
 import { actorOf } from "../support/actor-of.ts";
 import { testSystem } from "../support/test-system.ts";
 
@@ -331,7 +331,7 @@ test("a next life has another incarnation, and the old reference does not reach 
 test("a crash in terminate is the reason others hear", async () => {
   const { system } = testSystem();
   const ends: ExitReason[] = [];
-  const watcher: Watcher = { ended: (reason) => ends.push(reason) };
+  const watcher: Watcher = { place: nowhere, ended: (reason) => ends.push(reason) };
   const terminate = (): void => {
     throw new Error("in terminate");
   };

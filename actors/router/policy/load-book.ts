@@ -4,6 +4,7 @@
  * until it ends. Nothing expires by age: every request has an owner that says when it is over, also
  * when it failed.
  */
+import { SlotMap } from "../../../runtime/slot-map.ts";
 import { blockName, type PlaceRequest } from "./place.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
@@ -17,7 +18,7 @@ export type BookEntry = {
 };
 
 export class LoadBook {
-  private readonly entries = new Map<string, BookEntry>();
+  private readonly entries = new SlotMap<string, BookEntry>();
 
   get size(): number {
     return this.entries.size;
