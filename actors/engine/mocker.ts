@@ -93,9 +93,9 @@ export class MockerEngine implements Engine {
   constructor(options: Partial<MockerOptions> = {}, parts: MockerParts = {}) {
     this.options = mockerOptions(options);
     this.#drawable = parts.drawable ?? DEFAULT_DRAWABLE;
-    const { dp_size, num_gpu_blocks, block_size, max_model_len, kv_event_ring } = this.options;
+    const { dp_size, num_gpu_blocks, block_size, max_model_len } = this.options;
     this.#context_length = max_model_len ?? num_gpu_blocks * block_size;
-    this.kv_events = new KvEventLog(kv_event_ring);
+    this.kv_events = new KvEventLog();
     this.#ranks = Array.from({ length: dp_size }, (_, dp_rank) => {
       return new MockerScheduler<Answer>(this.options, {
         timing: parts.timing ?? polynomialTiming,

@@ -135,7 +135,7 @@ export class AnswerDesk {
     const ctx = this.host.ctx();
     const { consumer: _, ...asked } = generate;
     const { request, deadline_ms, resumable } = generate;
-    this.last.takeOut(request);
+    this.last.forget(request);
     const now_ms = ctx.clock.now_ms();
     const answer: LiveAnswer = {
       generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
@@ -158,7 +158,8 @@ export class AnswerDesk {
   }
 
   find({ answer }: FindAnswer): HeldAnswers {
-    const items = this.kept.find(answer, this.host.ctx().clock.now_ms());
+    const now_ms = this.host.ctx().clock.now_ms();
+    const items = this.kept.find(answer, (request) => this.live.get(request), now_ms);
     return { kind: "held_answers", answer, items };
   }
 
@@ -190,7 +191,7 @@ export class AnswerDesk {
       const message = `an answer has at most ${READERS_MAX} readers at once`;
       return refused(alias, "rate_limited", message);
     }
-    if (this.kept.revive(request) || this.last.takeOut(request)) this.live.add(answer);
+    if (this.kept.revive(request) || this.last.forget(request)) this.live.add(answer);
     const start = from.length === 0 ? "start" : from;
     this.addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, start));
     return { kind: "accepted", request: alias };
@@ -308,7 +309,6 @@ export class AnswerDesk {
       return;
     }
     if (!this.close(answer)) return;
-    answer.generate = ownBytes(answer.generate);
     const now_ms = this.host.ctx().clock.now_ms();
     if (resumable === undefined) {
       this.last.add(answer, now_ms);
@@ -364,17 +364,6 @@ export class AnswerDesk {
       claims: claims.count,
     };
   }
-}
-
-/** What came in a frame is a view of it, and would keep all of the frame for as long. */
-function ownBytes(generate: Generate): Generate {
-  const { prompt, choices, resumable } = generate;
-  return {
-    ...generate,
-    prompt: prompt.slice(),
-    choices: choices.map((start) => ({ ...start, delivered: start.delivered.slice() })),
-    ...(resumable && { resumable: { ...resumable, context: resumable.context.slice() } }),
-  };
 }
 
 function refused(request: string, code: string, message: string): Refused {

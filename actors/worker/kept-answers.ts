@@ -12,14 +12,14 @@ import type { LiveAnswer } from "./live-answers.ts";
 import { type KeepLimits, OverAnswers } from "./over-answers.ts";
 
 export class KeptAnswers {
-  /** By the id of the answer; more than one when attempts at it met here again. */
-  private readonly by_answer = new SlotMap<string, LiveAnswer[]>();
+  /** Request names by the id of the answer; several when attempts at it met here again. */
+  private readonly by_answer = new SlotMap<string, readonly string[]>();
   private readonly over: OverAnswers;
   private readonly keep_ms: number;
 
   constructor(limits: KeepLimits) {
     this.keep_ms = limits.keep_ms;
-    this.over = new OverAnswers(limits, (answer) => this.unfollow(answer));
+    this.over = new OverAnswers(limits, (request, answer) => this.unfollow(request, answer));
   }
 
   /** Answers that are over. */
@@ -32,26 +32,22 @@ export class KeptAnswers {
   }
 
   /** From its admission on, when it is resumable. */
-  follow(answer: LiveAnswer): void {
-    const { resumable } = answer.generate;
+  follow({ generate: { request, resumable } }: LiveAnswer): void {
     if (resumable === undefined) return;
-    const known = this.by_answer.get(resumable.answer);
-    if (known === undefined) this.by_answer.set(resumable.answer, [answer]);
-    else known.push(answer);
+    const known = this.by_answer.get(resumable.answer) ?? [];
+    this.by_answer.set(resumable.answer, [...known, request]);
   }
 
-  forget(answer: LiveAnswer): void {
-    if (answer.generate.resumable === undefined) return;
-    this.over.takeOut(answer.generate.request);
-    this.unfollow(answer);
+  forget({ generate: { request, resumable } }: LiveAnswer): void {
+    if (resumable === undefined) return;
+    this.over.forget(request);
+    this.unfollow(request, resumable.answer);
   }
 
-  private unfollow(answer: LiveAnswer): void {
-    const { resumable } = answer.generate;
-    if (resumable === undefined) return;
-    const rest = (this.by_answer.get(resumable.answer) ?? []).filter((each) => each !== answer);
-    if (rest.length === 0) this.by_answer.delete(resumable.answer);
-    else this.by_answer.set(resumable.answer, rest);
+  private unfollow(request: string, answer: string): void {
+    const rest = (this.by_answer.get(answer) ?? []).filter((each) => each !== request);
+    if (rest.length === 0) this.by_answer.delete(answer);
+    else this.by_answer.set(answer, rest);
   }
 
   /** It is over, and followed. */
@@ -59,14 +55,14 @@ export class KeptAnswers {
     this.over.add(answer, now_ms);
   }
 
-  /** One that is over. */
+  /** A copy of one that is over. */
   get(request: string): LiveAnswer | undefined {
     return this.over.get(request);
   }
 
   /** It is live again. False when it was not over. */
   revive(request: string): boolean {
-    return this.over.takeOut(request);
+    return this.over.forget(request);
   }
 
   isOver(request: string): boolean {
@@ -78,13 +74,18 @@ export class KeptAnswers {
     return this.over.sweep(now_ms);
   }
 
-  /** Every attempt at this answer that is here. */
-  find(answer: string, now_ms: number): readonly HeldAnswer[] {
-    const found = this.by_answer.get(answer) ?? [];
-    return found.map(({ generate, deadline_at_ms }) => ({
-      request: generate.request,
-      generate,
-      left_ms: Math.max(this.keep_ms, Math.ceil(deadline_at_ms - now_ms)),
-    }));
+  /** Every attempt at this answer that is here; `live`: those that are not over, by name. */
+  find(
+    answer: string,
+    live: (request: string) => LiveAnswer | undefined,
+    now_ms: number,
+  ): readonly HeldAnswer[] {
+    const names = this.by_answer.get(answer) ?? [];
+    return names.flatMap((request) => {
+      const held = live(request) ?? this.over.get(request);
+      if (held === undefined) return [];
+      const left_ms = Math.max(this.keep_ms, Math.ceil(held.deadline_at_ms - now_ms));
+      return [{ request, generate: held.generate, left_ms }];
+    });
   }
 }

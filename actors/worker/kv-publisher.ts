@@ -7,7 +7,6 @@
  * Telling is at most once. A router that missed something asks for the events from an id on, or
  * when the ring no longer has them, for all of it in pages.
  */
-import { pairsOf } from "../../llm/block-table.ts";
 import type { KvEvent } from "../../llm/kv-event.ts";
 import type {
   FetchKvDump,
@@ -19,6 +18,7 @@ import type {
 } from "../../proto/index.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
 import { type Ref, sameActor } from "../../runtime/ref.ts";
+import { type EventPart, KvEventRing } from "./kv-event-ring.ts";
 import { KvLedger } from "./kv-ledger.ts";
 
 export type KvPublisherOptions = {
@@ -50,12 +50,7 @@ export class KvPublisher {
   private readonly options: KvPublisherOptions;
   private readonly ledger = new KvLedger();
   private readonly subscribers = new Map<number, Subscriber>();
-  private readonly ring: (WireKvEvent | undefined)[] = [];
-  private readonly ring_events: number;
-  private readonly ring_blocks: number;
-  private kept_blocks = 0;
-  private oldest_id = 0;
-  private next_id = 0;
+  private readonly ring: KvEventRing;
   /** First event that subscribers were not told yet. */
   private untold_id = 0;
   private flush_queued = false;
@@ -63,8 +58,7 @@ export class KvPublisher {
 
   constructor(options: KvPublisherOptions) {
     this.options = options;
-    this.ring_events = options.ring_events ?? 16_384;
-    this.ring_blocks = options.ring_blocks ?? 1_048_576;
+    this.ring = new KvEventRing(options.ring_events ?? 16_384, options.ring_blocks ?? 1_048_576);
   }
 
   get subscriber_count(): number {
@@ -75,13 +69,14 @@ export class KvPublisher {
     return this.ledger.blocks;
   }
 
-  /** In the order in which it happened. Hashes are kept: the engine writes to them no more. */
+  /** In the order in which it happened. */
   publish(event: KvEvent): void {
     this.ledger.apply(event);
-    for (const wire of wireEvents(event)) this.keep(wire);
+    for (const part of partsOf(event)) this.ring.push(part);
+    const { next_id } = this.ring;
     if (this.subscribers.size === 0) {
-      this.untold_id = this.next_id;
-    } else if (this.next_id - this.untold_id >= MESSAGE_EVENTS) {
+      this.untold_id = next_id;
+    } else if (next_id - this.untold_id >= MESSAGE_EVENTS) {
       this.flush();
     } else if (!this.flush_queued) {
       this.flush_queued = true;
@@ -106,7 +101,7 @@ export class KvPublisher {
   /** The answer to SubscribeKv. */
   subscribed(): KvSubscribed {
     const { publishes, block_size, caches = true } = this.options;
-    return { kind: "kv_subscribed", publishes, block_size, next_id: this.next_id, caches };
+    return { kind: "kv_subscribed", publishes, block_size, next_id: this.ring.next_id, caches };
   }
 
   /** True when the monitor was a subscriber's. */
@@ -116,8 +111,8 @@ export class KvPublisher {
 
   /** The answer to FetchKvEvents: as many as one message takes. */
   range(from: number): KvRange {
-    const { next_id } = this;
-    if (!Number.isInteger(from) || from < this.oldest_id || from > next_id) {
+    const { next_id, oldest_id } = this.ring;
+    if (!Number.isInteger(from) || from < oldest_id || from > next_id) {
       return { kind: "kv_range", too_old: true, first_id: from, events: [], next_id };
     }
     const events = this.eventsFrom(from);
@@ -129,7 +124,7 @@ export class KvPublisher {
     const page = this.ledger.page(lane, below, this.options.page_blocks ?? PAGE_BLOCKS);
     return {
       kind: "kv_dump_page",
-      next_id: this.next_id,
+      next_id: this.ring.next_id,
       dp_rank: page?.dp_rank ?? 0,
       tier: page?.tier ?? "device",
       hashes: page === undefined ? new Uint8Array(0) : bytesOfPairs(page.hashes),
@@ -146,31 +141,14 @@ export class KvPublisher {
     this.subscribers.clear();
   }
 
-  private keep(event: WireKvEvent): void {
-    if (this.next_id - this.oldest_id >= this.ring_events) this.dropOldest();
-    this.ring[this.next_id % this.ring_events] = event;
-    this.next_id++;
-    this.kept_blocks += blocksIn(event);
-    while (this.kept_blocks > this.ring_blocks && this.next_id - this.oldest_id > 1) {
-      this.dropOldest();
-    }
-  }
-
-  private dropOldest(): void {
-    const place = this.oldest_id % this.ring_events;
-    this.kept_blocks -= blocksIn(this.ring[place]!);
-    this.ring[place] = undefined;
-    this.oldest_id++;
-  }
-
   private eventsFrom(from: number): WireKvEvent[] {
     const events: WireKvEvent[] = [];
     let blocks = 0;
-    for (let id = from; id < this.next_id && events.length < MESSAGE_EVENTS; id++) {
-      const event = this.ring[id % this.ring_events]!;
-      blocks += blocksIn(event);
+    const { ring } = this;
+    for (let id = from; id < ring.next_id && events.length < MESSAGE_EVENTS; id++) {
+      blocks += ring.blocksIn(id);
       if (blocks > KV_MESSAGE_BLOCKS && events.length > 0) break;
-      events.push(event);
+      events.push(ring.read(id));
     }
     return events;
   }
@@ -178,8 +156,8 @@ export class KvPublisher {
   private flush(): void {
     this.flush_queued = false;
     // What the ring lost within one tick, routers will notice as a gap.
-    this.untold_id = Math.max(this.untold_id, this.oldest_id);
-    while (this.untold_id < this.next_id) {
+    this.untold_id = Math.max(this.untold_id, this.ring.oldest_id);
+    while (this.untold_id < this.ring.next_id) {
       const events = this.eventsFrom(this.untold_id);
       this.tellAll(events);
       this.untold_id += events.length;
@@ -201,37 +179,16 @@ export class KvPublisher {
   }
 }
 
-const none = new Uint8Array(0);
-
-function blocksIn(event: WireKvEvent): number {
-  return event.hashes.length / 8;
-}
-
 /** One that is too long for a message becomes several. */
-function wireEvents(event: KvEvent): WireKvEvent[] {
-  const { kind, dp_rank, tier } = event;
-  if (event.kind === "cleared")
-    return [{ kind, dp_rank, tier, parent: none, start: 0, hashes: none }];
-  const all = event.sequence_hashes;
-  const events: WireKvEvent[] = [];
-  for (let from = 0; from < all.length; from += KV_MESSAGE_BLOCKS) {
-    const part = all.subarray(from, from + KV_MESSAGE_BLOCKS);
-    const before =
-      from > 0 ? all[from - 1] : event.kind === "stored" ? event.parent_hash : undefined;
-    events.push({
-      kind,
-      dp_rank,
-      tier,
-      parent: event.kind === "removed" || before === undefined ? none : bytesOfHash(before),
-      start: event.kind === "stored" ? event.start_block + from : 0,
-      hashes: bytesOfPairs(pairsOf(part)),
-    });
+function* partsOf(event: KvEvent): Iterable<EventPart> {
+  if (event.kind === "cleared") {
+    yield { event, from: 0, to: 0 };
+    return;
   }
-  return events;
-}
-
-function bytesOfHash(hash: bigint): Uint8Array {
-  return bytesOfPairs(pairsOf(BigUint64Array.of(hash)));
+  const { length } = event.sequence_hashes;
+  for (let from = 0; from < length; from += KV_MESSAGE_BLOCKS) {
+    yield { event, from, to: Math.min(length, from + KV_MESSAGE_BLOCKS) };
+  }
 }
 
 function bytesOfPairs(pairs: Uint32Array): Uint8Array {

@@ -30,7 +30,7 @@ export type Reader = {
 
 export type LiveAnswer = {
   /** As it came, without its consumer; and without its prompt when nobody can take it up again. */
-  generate: Generate;
+  readonly generate: Generate;
   readonly log: AnswerLog;
   readonly readers: Reader[];
   readonly began_ms: number;

@@ -4,6 +4,7 @@
  */
 import { SlotMap } from "../../runtime/slot-map.ts";
 import type { LiveAnswer } from "./live-answers.ts";
+import { type PackedAnswer, packAnswer, unpackAnswer } from "./packed-answer.ts";
 
 export type KeepLimits = {
   /** How long an answer is kept after its delivery. */
@@ -12,26 +13,34 @@ export type KeepLimits = {
   readonly bytes_max: number;
 };
 
-type Over = { readonly answer: LiveAnswer; readonly bytes: number; readonly until_ms: number };
+type Over = {
+  readonly request: string;
+  /** The id that clients know it by; empty when nobody can resume it. */
+  readonly answer: string;
+  readonly packed: PackedAnswer;
+  readonly until_ms: number;
+};
 
 /** So many places of those that are gone may stand in the order beside as many as are there. */
 const ORDER_SLACK = 64;
+/** What one costs beside its bytes, roughly. */
+const ENTRY_BYTES = 512;
 
 export class OverAnswers {
   /** By request name, in the order of `until_ms`. */
   private readonly over = new SlotMap<string, Over>();
   /**
-   * The same from `head` on, with those among them that were taken out: the first entry of a Map is
+   * The same from `head` on, with those among them that were taken out: the first entry of a map is
    * slow to reach behind those that were deleted, which took a tenth of a busy worker's time.
    */
   private order: (Over | undefined)[] = [];
   private head = 0;
   private readonly limits: KeepLimits;
-  private readonly dropped: (answer: LiveAnswer) => void;
+  private readonly dropped: (request: string, answer: string) => void;
   private bytes_total = 0;
 
   /** `dropped`: told of those that are too old or too many, not of those that were taken out. */
-  constructor(limits: KeepLimits, dropped: (answer: LiveAnswer) => void = () => {}) {
+  constructor(limits: KeepLimits, dropped: (request: string, answer: string) => void = () => {}) {
     this.limits = limits;
     this.dropped = dropped;
   }
@@ -44,13 +53,18 @@ export class OverAnswers {
     return this.bytes_total;
   }
 
-  /** The oldest go when there are too many. */
-  add(answer: LiveAnswer, now_ms: number): void {
-    const { request } = answer.generate;
-    this.takeOut(request);
-    const over = { answer, bytes: sizeOf(answer), until_ms: now_ms + this.limits.keep_ms };
+  /** It must be whole. The oldest go when there are too many. */
+  add(live: LiveAnswer, now_ms: number): void {
+    const { request, resumable } = live.generate;
+    this.forget(request);
+    const over: Over = {
+      request,
+      answer: resumable?.answer ?? "",
+      packed: packAnswer(live),
+      until_ms: now_ms + this.limits.keep_ms,
+    };
     this.over.set(request, over);
-    this.bytes_total += over.bytes;
+    this.bytes_total += sizeOf(over);
     if (this.order.length > 2 * this.over.size + ORDER_SLACK) {
       this.order = [...this.over.values()];
       this.head = 0;
@@ -64,16 +78,17 @@ export class OverAnswers {
     return this.over.has(request);
   }
 
+  /** A copy of it; it stays here. */
   get(request: string): LiveAnswer | undefined {
-    return this.over.get(request)?.answer;
+    const over = this.over.get(request);
+    return over && unpackAnswer(over.packed);
   }
 
   /** It is live again, or another one has its name. False when it was not here. */
-  takeOut(request: string): boolean {
-    const known = this.over.get(request);
-    if (known === undefined) return false;
-    this.over.delete(request);
-    this.bytes_total -= known.bytes;
+  forget(request: string): boolean {
+    const over = this.over.take(request);
+    if (over === undefined) return false;
+    this.bytes_total -= sizeOf(over);
     return true;
   }
 
@@ -82,23 +97,14 @@ export class OverAnswers {
     const { answers_max, bytes_max } = this.limits;
     for (; this.head < this.order.length; this.order[this.head++] = undefined) {
       const over = this.order[this.head]!;
-      const { request } = over.answer.generate;
-      if (this.over.get(request) !== over) continue;
+      if (this.over.get(over.request) !== over) continue;
       const fits = this.over.size <= answers_max && this.bytes_total <= bytes_max;
       if (fits && over.until_ms > now_ms) return over.until_ms;
-      this.takeOut(request);
-      this.dropped(over.answer);
+      this.forget(over.request);
+      this.dropped(over.request, over.answer);
     }
     return undefined;
   }
 }
 
-/** Roughly: what it holds in arrays and bytes. */
-function sizeOf({ generate, log }: LiveAnswer): number {
-  let bytes = 4_096 + generate.prompt.length + (generate.resumable?.context.length ?? 0);
-  for (const choice of log.choices) {
-    bytes += 8 * choice.tokens.length;
-    for (const { top_tokens } of choice.logprobs) bytes += 64 + 16 * top_tokens.length;
-  }
-  return bytes;
-}
+const sizeOf = ({ packed }: Over): number => ENTRY_BYTES + packed.bytes.length;

@@ -5,6 +5,7 @@ import { drawnToken, drawOf } from "../../actors/engine/mocker/drawn-token.ts";
 import { MockerOptionsError } from "../../actors/engine/mocker/options.ts";
 import { MockerEngine, type MockerRequest, openMocker } from "../../actors/engine/mocker.ts";
 import { blockHashes, blockSeed } from "../../llm/block-hash.ts";
+import type { KvEvent } from "../../llm/kv-event.ts";
 import { textTokens } from "../../llm/text-tokens.ts";
 import { VirtualClock } from "../../runtime/clock.ts";
 import { byteTokenizer } from "../support/byte-tokenizer.ts";
@@ -61,11 +62,10 @@ describe("tokens", () => {
 describe("cache events", () => {
   test("name the blocks of real tokens as every router does", async () => {
     const engine = new MockerEngine(INSTANT);
+    const events = eventsOf(engine);
     await answerOf(engine, request(1, tokens(130), 2));
-    const range = engine.kv_events.range(0);
-    expect(range.kind).toBe("events");
     const { local_hashes, sequence_hashes } = blockHashes(Uint32Array.from(tokens(130)), 64);
-    expect(range.kind === "events" ? range.events : []).toEqual([
+    expect(events).toEqual([
       {
         kind: "stored",
         event_id: 0,
@@ -96,6 +96,7 @@ describe("cache events", () => {
   test("ids are one sequence over ranks; a dump and the events after it give the cache", async () => {
     const options = { ...INSTANT, dp_size: 2, num_gpu_blocks: 8, block_size: 4, max_num_seqs: 2 };
     const engine = new MockerEngine(options);
+    const events = eventsOf(engine);
     const replicas = [new CacheReplica(), new CacheReplica()];
     const load = async (from: number) => {
       const asked = tokens(6).map((i) => {
@@ -110,12 +111,11 @@ describe("cache events", () => {
     await load(100);
     engine.clearCache();
     await load(200);
-    const after = engine.kv_events.range(dump.last_event_id + 1);
-    if (after.kind !== "events") throw new Error(after.kind);
-    expect(new Set(after.events.map(({ kind }) => kind))).toEqual(
+    const after = events.slice(dump.last_event_id + 1);
+    expect(new Set(after.map(({ kind }) => kind))).toEqual(
       new Set(["stored", "removed", "cleared"]),
     );
-    for (const [i, event] of after.events.entries()) {
+    for (const [i, event] of after.entries()) {
       expect(event.event_id).toBe(dump.last_event_id + 1 + i);
       replicas[event.dp_rank]!.apply(event);
     }
@@ -124,33 +124,30 @@ describe("cache events", () => {
     expect(cached).toBeGreaterThan(0);
   });
 
-  test("the log is a ring that says what it no longer has", () => {
-    const log = new KvEventLog(4);
-    expect(log.range(0)).toEqual({ kind: "events", events: [] });
-    expect(log.range(1)).toEqual({ kind: "too_new", last_id: -1 });
-    for (let id = 0; id < 10; id++) {
-      log.append({ kind: "cleared", event_id: log.nextId(), dp_rank: 0, tier: "device" });
-    }
-    expect(log.range(5)).toEqual({ kind: "too_old", oldest_id: 6 });
-    expect(log.range(6)).toMatchObject({ kind: "events", events: [6, 7, 8, 9].map(idOnly) });
-    expect(log.range(7, 2)).toMatchObject({ kind: "events", events: [7, 8].map(idOnly) });
-    expect(log.range(10)).toEqual({ kind: "events", events: [] });
-    expect(log.range(11)).toEqual({ kind: "too_new", last_id: 9 });
+  test("an event with another number than the next is refused", () => {
+    const log = new KvEventLog();
+    log.append({ kind: "cleared", event_id: log.nextId(), dp_rank: 0, tier: "device" });
     const wrong = { kind: "cleared", event_id: 99, dp_rank: 0, tier: "device" } as const;
     expect(() => log.append(wrong)).toThrow(RangeError);
+    expect(log.last_event_id).toBe(0);
   });
 });
 
-const idOnly = (event_id: number) => ({ event_id });
+/** All from here on. */
+function eventsOf(engine: MockerEngine): readonly KvEvent[] {
+  const events: KvEvent[] = [];
+  engine.kv_events.onEvent((event) => events.push(event));
+  return events;
+}
 
 describe("ranks", () => {
   test("a request goes to the rank it names, or to the one with the least to do", () => {
     const engine = new MockerEngine({ dp_size: 3 });
+    const events = eventsOf(engine);
     engine.submit({ ...request(1, tokens(1000), 4), dp_rank: 1 });
     for (const handle of [2, 3]) engine.submit(request(handle, tokens(100), 4));
     engine.step(0);
-    const range = engine.kv_events.range(0);
-    const ranks = range.kind === "events" ? range.events.map(({ dp_rank }) => dp_rank) : [];
+    const ranks = events.map(({ dp_rank }) => dp_rank);
     expect(ranks.sort()).toEqual([0, 1, 2]);
     expect(engine.submit({ ...request(4, [1], 1), dp_rank: 3 })?.message).toContain("0..2");
   });

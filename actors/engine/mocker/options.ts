@@ -28,8 +28,6 @@ export type MockerOptions = {
   readonly kv_transfer_timing_mode: "full_prompt" | "destination_missing";
   /** Not Dynamo's: requests that may wait beside the running ones. */
   readonly max_queue: number;
-  /** Not Dynamo's: cache events kept beside the engine; its worker keeps more for routers. */
-  readonly kv_event_ring: number;
 };
 
 export const mockerDefaults: MockerOptions = {
@@ -50,7 +48,6 @@ export const mockerDefaults: MockerOptions = {
   kv_transfer_bandwidth: 64,
   kv_transfer_timing_mode: "full_prompt",
   max_queue: 4_096,
-  kv_event_ring: 1_024,
 };
 
 export class MockerOptionsError extends Error {
@@ -63,7 +60,6 @@ const POSITIVE_INTEGERS = [
   "max_num_seqs",
   "max_num_batched_tokens",
   "dp_size",
-  "kv_event_ring",
 ] as const;
 const NOT_NEGATIVE = [
   "speedup_ratio",
