@@ -17,15 +17,20 @@ export type PackedAnswer = {
 };
 
 const HEAD_BYTES = 4;
+const WRITER_BYTES_MAX = 1024 * 1024;
+/** One for all: packing is done in one go. */
+let writer = newWriter();
 
 export function packAnswer(answer: LiveAnswer): PackedAnswer {
   const { generate, log, began_ms, deadline_at_ms } = answer;
-  const writer = newWriter();
+  writer.pos = 0;
   writer.fixed32(0);
   codecs.Generate.encode(generate, writer);
   const split = writer.pos;
   codecs.TokenBatch.encode(batchOf(log), writer);
-  const bytes = writer.finish();
+  // A copy of its own: what a writer gives out is a view of a buffer that many share.
+  const bytes = writer.buf.slice(0, writer.pos);
+  if (writer.buf.length > WRITER_BYTES_MAX) writer = newWriter();
   for (let i = 0; i < HEAD_BYTES; i++) bytes[i] = split >>> (8 * i);
   return { bytes, began_ms, deadline_at_ms };
 }
