@@ -116,8 +116,8 @@ test("the longest gap is between two tokens of one answer", () => {
   for (const [i, at_ms] of [5, 10, 250, 260].entries()) {
     takeEvent(ledger, `r:${i + 1}`, piece("x "), at_ms);
   }
-  const { first_ms, gap_ms, gap_at_ms, gap_after } = ledger;
-  expect([first_ms, gap_ms, gap_at_ms, gap_after]).toEqual([5, 240, 250, 2]);
+  const { first_ms, gap_ms, gap_at_ms } = ledger;
+  expect([first_ms, gap_ms, gap_at_ms]).toEqual([5, 240, 250]);
 });
 
 test("the server's error ends the ledger with its words, and an id names its request", () => {
@@ -127,4 +127,12 @@ test("the server's error ends the ledger with its words, and an id names its req
   expect(requestOf(ledger.last_id)).toBe("a:b");
   takeEvent(ledger, "a:9u@1kQ", piece("x "), 0);
   expect(ledger.choices[0]?.delivered).toBe(9);
+});
+
+test("it is noted where an answer went on at another worker", () => {
+  const ledger = newLedger(1);
+  for (const [at, id] of ["r:1@1aa", "r:2@1aa", "r:3@2bb", "r:4@2bb", "r:5@3aa"].entries()) {
+    takeEvent(ledger, id, piece("x "), at);
+  }
+  expect(ledger.moved_after).toEqual([2, 4]);
 });

@@ -24,8 +24,10 @@ export type Ledger = {
   gap_ms: number;
   /** When the gap ended: tells whether the fault made it. */
   gap_at_ms: number;
-  /** Tokens that had come before it. */
-  gap_after: number;
+  /** Who makes it: counts the workers that it was at. 0: no event said so yet. */
+  attempt: number;
+  /** How many tokens there were each time that it went on at another worker. */
+  readonly moved_after: number[];
   completion_tokens: number | undefined;
   done: boolean;
   /** The server's own words, when it ended the answer with an error. */
@@ -48,7 +50,8 @@ export function newLedger(choices: number): Ledger {
     last_ms: 0,
     gap_ms: 0,
     gap_at_ms: 0,
-    gap_after: 0,
+    attempt: 0,
+    moved_after: [],
     completion_tokens: undefined,
     done: false,
     error: undefined,
@@ -94,6 +97,7 @@ export function takeEvent(ledger: Ledger, id: string, data: string, at_ms: numbe
   if (chunk.usage) ledger.completion_tokens = chunk.usage.completion_tokens;
   const before = ledger.choices.reduce((sum, { delivered }) => sum + delivered, 0);
   const cursor = id === "" ? undefined : cursorOf(id);
+  noteAttempt(ledger, id, before);
   for (const { index, text, delta, finish_reason, logprobs } of chunk.choices ?? []) {
     const choice = ledger.choices[index];
     if (choice === undefined) {
@@ -102,9 +106,17 @@ export function takeEvent(ledger: Ledger, id: string, data: string, at_ms: numbe
     }
     const words = text ?? delta?.content ?? "";
     if (words !== "") takeText(ledger, choice, words, cursor?.[index], logprobs?.content?.length);
-    if (words !== "") beat(ledger, at_ms, before);
+    if (words !== "") beat(ledger, at_ms);
     if (finish_reason !== null) choice.finish = finish_reason;
   }
+}
+
+/** Of the first prompt. */
+function noteAttempt(ledger: Ledger, id: string, before: number): void {
+  const attempt = Number.parseInt(id.slice(id.lastIndexOf("@") + 1), 10);
+  if (!id.includes("@") || attempt === ledger.attempt) return;
+  if (ledger.attempt > 0) ledger.moved_after.push(before);
+  ledger.attempt = attempt;
 }
 
 function takeText(
@@ -121,13 +133,12 @@ function takeText(
   choice.delivered = Math.max(choice.delivered, delivered);
 }
 
-function beat(ledger: Ledger, at_ms: number, before: number): void {
+function beat(ledger: Ledger, at_ms: number): void {
   if (ledger.first_ms === undefined) {
     ledger.first_ms = at_ms;
   } else if (at_ms - ledger.last_ms > ledger.gap_ms) {
     ledger.gap_ms = at_ms - ledger.last_ms;
     ledger.gap_at_ms = at_ms;
-    ledger.gap_after = before;
   }
   ledger.last_ms = at_ms;
 }

@@ -121,8 +121,6 @@ export const workerRows: readonly Row[] = [
 ];
 
 const indexed_tokens = 64;
-/** Answers that a kill has moved pause for longer than others ever do. */
-const moved_gap_ms = 45;
 
 /** Kills go on until answers were hit after each of their tokens; a slot survives 5 of them. */
 async function killAtEveryIndex(running: Running): Promise<Figures> {
@@ -139,9 +137,7 @@ async function killAtEveryIndex(running: Running): Promise<Figures> {
   }
   flock.stopping = true;
   await flock.ended;
-  for (const { gap_ms, gap_after } of flock.ledgers.values()) {
-    if (gap_ms > moved_gap_ms) hit.add(gap_after);
-  }
+  for (const { moved_after } of flock.ledgers.values()) for (const at of moved_after) hit.add(at);
   return { kills, indices_hit: hit.size };
 }
 
