@@ -47,6 +47,8 @@ export class ProcessDied extends Error {
 }
 
 const lineBytesMax = 8 * 1024;
+/** After the loss of the connection; then it is taken for dead whatever it does. */
+const exitWait_ms = 100;
 const lastLinesMax = 5;
 
 export class ProcessActor extends Actor<ProcessMessage> {
@@ -87,7 +89,10 @@ export class ProcessActor extends Actor<ProcessMessage> {
       };
       const line = this.#openLine(ready);
       const epoch = nextEpoch(this.ctx.system);
+      let told = false;
       const ended = (why: string): void => {
+        if (told) return;
+        told = true;
         fail(why);
         this.ctx.self.tell({ kind: "process_ended", why });
       };
@@ -95,7 +100,8 @@ export class ProcessActor extends Actor<ProcessMessage> {
         // Of an earlier life of this node the end may still be on its way.
         const { node: name, lease_epoch } = event.identity;
         if (event.kind === "up" || name !== node || lease_epoch !== epoch) return;
-        if (event.kind === "lost") ended(event.why);
+        // How it exited says more than that its connection closed, and is known in a moment.
+        if (event.kind === "lost") clock.after(exitWait_ms, () => ended(event.why));
         else if (this.#process?.stopped()) ended(stoppedText(event.silent_ms));
       });
       const parent = lineToText(wireOf(this.ctx.system, line));

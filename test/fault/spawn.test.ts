@@ -159,6 +159,8 @@ describe("a process", () => {
     const old = joined.system.ask(first.main, probe("hi"), { deadline_ms: 2_000 });
     await expect(old).rejects.toMatchObject({ code: "down" });
     expect(joined.system.tree().find(({ path }) => path === "/top/child")?.restarts).toBe(1);
+    const [report] = joined.system.crashReports();
+    expect(report?.reason).toMatchObject({ error: expect.stringContaining("ended by SIGKILL") });
   });
 
   test("that exits on its own is a crash report with its last words", async () => {
@@ -175,7 +177,9 @@ describe("a process", () => {
     await until(() => joined.system.crashReports().length > 0);
     expect(joined.system.crashReports()[0]?.reason).toMatchObject({
       kind: "crash",
-      error: expect.stringMatching(/process "child" \(pid \d+\): .*it said: out of luck/),
+      error: expect.stringMatching(
+        /process "child" \(pid \d+\): it exited with code 3; it said: out of luck/,
+      ),
     });
   });
 
