@@ -58,3 +58,21 @@ export function readAlphabet(utf8: Uint8Array): Uint8Array | undefined {
   }
   return count === bytes.length ? bytes : bytes.subarray(0, count);
 }
+
+/** What Buffer has beyond its declarations. */
+type Latin1Slice = { latin1Slice(start: number, end: number): string };
+
+const ascii = Buffer.alloc(64);
+
+/** The same as text, when that is short and ASCII, as most is: no array is made on the way. */
+export function readAscii(utf8: Uint8Array, start: number, end: number): string | undefined {
+  let count = 0;
+  for (let i = start; i < end; i++) {
+    const lead = utf8[i]!;
+    const code_point = lead < 0x80 ? lead : ((lead & 0x1f) << 6) | (utf8[++i]! & 0x3f);
+    const byte = (lead & 0xe0) === 0xe0 ? -1 : (CODE_POINT_TO_BYTE[code_point] ?? -1);
+    if (byte < 0 || byte >= 0x80 || count === ascii.length) return undefined;
+    ascii[count++] = byte;
+  }
+  return (ascii as unknown as Latin1Slice).latin1Slice(0, count);
+}

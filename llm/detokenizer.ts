@@ -69,14 +69,18 @@ export class Detokenizer {
     const { tokens, texts } = this.texts;
     const slot = token & textsMask;
     if (tokens[slot] === token) return texts[slot]!;
-    const bytes = this.tokenizer.tokenBytes(token);
-    if (incompleteTail(bytes) !== 0) return null;
-    const text = decoder.decode(bytes);
+    const text = this.tokenizer.asciiText(token) ?? this.decoded(token);
+    if (text === null) return null;
     if (token >= 0 && token < this.tokenizer.vocab_size) {
       tokens[slot] = token;
       texts[slot] = text;
     }
     return text;
+  }
+
+  private decoded(token: number): string | null {
+    const bytes = this.tokenizer.tokenBytes(token);
+    return incompleteTail(bytes) === 0 ? decoder.decode(bytes) : null;
   }
 
   private join(bytes: Uint8Array): string {

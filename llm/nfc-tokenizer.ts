@@ -34,6 +34,7 @@ export function withNfc(vocab: Vocab, tokenizer: Tokenizer): Tokenizer {
     encode: (text: string, options: EncodeOptions) =>
       tokenizer.encode(compose(text, options.parse_special), options),
     tokenBytes: (token) => tokenizer.tokenBytes(token),
+    asciiText: (token) => tokenizer.asciiText(token),
     isControl: (token) => tokenizer.isControl(token),
     isEog: (token) => tokenizer.isEog(token),
   };

@@ -1,5 +1,5 @@
 import { BpeEncoder } from "./bpe.ts";
-import { readAlphabet } from "./byte-alphabet.ts";
+import { readAlphabet, readAscii } from "./byte-alphabet.ts";
 import type { PrefixCacheOptions } from "./prefix-cache.ts";
 import { SpecialTokens } from "./special-tokens.ts";
 import { SpmEncoder } from "./spm.ts";
@@ -39,6 +39,8 @@ export interface Tokenizer {
    * Shared memory: not to be written to.
    */
   tokenBytes(token: number): Uint8Array;
+  /** The same as text, where it is ASCII and quick to say; undefined says nothing. */
+  asciiText(token: number): string | undefined;
   /** Control or unknown: not part of what a reader sees. False for ids outside the vocabulary. */
   isControl(token: number): boolean;
   /** Ends an answer. */
@@ -100,6 +102,12 @@ class VocabTokenizer implements Tokenizer {
 
   tokenBytes(token: number): Uint8Array {
     return token >= 0 && token < this.vocab_size ? pieceOf(this.vocab, token) : EMPTY;
+  }
+
+  asciiText(token: number): string | undefined {
+    const { attrs, flags, table } = this.vocab;
+    const ordinary = attrs[token] === ATTR_NORMAL && flags.byte_alphabet;
+    return ordinary ? readAscii(table.bytes, table.start(token), table.ends[token]!) : undefined;
   }
 
   isControl(token: number): boolean {

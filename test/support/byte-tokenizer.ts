@@ -22,6 +22,7 @@ export const byteTokenizer: Tokenizer = {
   encode: (text: string, _options: EncodeOptions) => Uint32Array.from(encoder.encode(text)),
   tokenBytes: (token: number) =>
     token === END_TOKEN ? encoder.encode("<end>") : Uint8Array.of(token),
+  asciiText: (_token: number): string | undefined => undefined,
   isControl: (token: number) => token === END_TOKEN,
   isEog: (token: number) => token === END_TOKEN,
 };

@@ -38,6 +38,7 @@ export const byteTokenizer: Tokenizer = {
   },
   tokenBytes: (token) =>
     token < 256 ? Uint8Array.of(token) : encoder.encode(spelled[token] ?? ""),
+  asciiText: () => undefined,
   isControl: (token) => token >= 256,
   isEog: (token) => token === eos,
 };

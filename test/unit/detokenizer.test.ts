@@ -101,3 +101,18 @@ test("a token by itself has its exact bytes", () => {
   expect(text).toContain("\ufffd");
   expect(tokenText(bpe, 1e9)).toEqual({ text: "", bytes: [] });
 });
+
+test("what a tokenizer says as text at once is what its bytes say, for every token", () => {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let said = 0;
+  for (let token = 0; token < bpe.vocab_size; token++) {
+    const text = bpe.asciiText(token);
+    if (text === undefined) continue;
+    said++;
+    if (text !== decoder.decode(bpe.tokenBytes(token))) expect(text).toBe(`token ${token}`);
+    if (bpe.isControl(token)) expect(text).toBe("nothing, as it is a control token");
+  }
+  expect(said).toBeGreaterThan(bpe.vocab_size / 2);
+  expect(bpe.asciiText(bpe.vocab_size)).toBeUndefined();
+  expect(bpe.asciiText(-1)).toBeUndefined();
+});
