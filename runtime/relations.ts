@@ -38,8 +38,8 @@ export class Relations {
   #more_monitors: SlotMap<number, Monitor> | undefined = undefined;
 
   addWatcher(watcher: Watcher): void {
+    if (watcher.place !== nowhere) return;
     this.#watchers ??= [];
-    if (this.#watchers[watcher.place] === watcher) return;
     watcher.place = this.#watchers.length;
     this.#watchers.push(watcher);
   }
@@ -47,7 +47,8 @@ export class Relations {
   /** The last one takes its place. */
   removeWatcher(watcher: Watcher): void {
     const watchers = this.#watchers;
-    if (watchers === undefined || watchers[watcher.place] !== watcher) return;
+    if (watchers === undefined || watcher.place === nowhere) return;
+    if (watchers[watcher.place] !== watcher) return;
     const last = watchers.pop()!;
     last.place = watcher.place;
     if (last !== watcher) watchers[last.place] = last;
