@@ -58,8 +58,12 @@ async function answered(asked: AnswerRequest, kill_at: number | undefined) {
     const busy = workers.find(({ in_flight }) => in_flight > 0);
     if (busy !== undefined && cluster.kill(busy.worker)) kills++;
   };
+  let armed = false;
   const sink = new WatchingSink((tokens) => {
-    if (kills === 0 && tokens === kill_at) simulation.clock.after(0, kill);
+    // Pieces of other choices may come before the kill does.
+    if (armed || tokens !== kill_at) return;
+    armed = true;
+    simulation.clock.after(0, kill);
   });
   if (kill_at === 0) simulation.clock.after(10, kill);
   cluster.start(asked, sink);
