@@ -173,7 +173,6 @@ class EmbedAttempt {
       exclude: [...this.#excluded],
       pin,
       continued: false,
-      spare: false,
       ...(asker === undefined ? {} : { asker }),
       ...(hints === undefined ? {} : { hints }),
     };

@@ -42,7 +42,6 @@ export type Probed = {
   readonly known: boolean;
   readonly sent: number;
   readonly passes: number;
-  readonly waiting: number;
 };
 
 export type ActorRef = {
@@ -559,7 +558,6 @@ export type Route = {
   readonly hints?: RouteHints;
   readonly continued: boolean;
   readonly asker?: ActorRef;
-  readonly spare: boolean;
 };
 
 export type RouteHints = {

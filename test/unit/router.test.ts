@@ -100,7 +100,6 @@ async function setUp(options: Partial<RouterOptions> = {}) {
           max_tokens: 1,
           exclude: [],
           continued: false,
-          spare: false,
           pin: "",
           ...changes,
         },

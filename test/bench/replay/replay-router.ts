@@ -131,7 +131,6 @@ export class PlainReplayRouter implements ReplayRouter {
       max_tokens: 0,
       exclude: [],
       continued: false,
-      spare: false,
       pin: "",
     } as const;
     const choice = policies[this.mode](
