@@ -6,7 +6,7 @@
  */
 import { codecs, type TokenBatch } from "../../proto/index.ts";
 import { newReader, newWriter } from "../../runtime/codec.ts";
-import { type AnswerLog, newAnswerLog } from "./answer-log.ts";
+import { type AnswerLog, newAnswerLog, recordTokens } from "./answer-log.ts";
 import type { LiveAnswer } from "./live-answers.ts";
 
 /** What the bytes do not say. */
@@ -44,8 +44,9 @@ export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer):
   const log = newAnswerLog(generate.choices);
   for (const [at, choice] of log.choices.entries()) {
     const { tokens, logprobs } = choices[at]!;
-    choice.tokens.splice(0, choice.tokens.length, ...tokens);
-    choice.logprobs.splice(0, choice.logprobs.length, ...logprobs);
+    choice.tokens.length = 0;
+    choice.logprobs.length = 0;
+    recordTokens(choice, 0, tokens, logprobs);
     choice.finished = finished[at];
     choice.unwanted = true;
   }

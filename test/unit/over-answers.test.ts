@@ -88,7 +88,7 @@ const logprob = (token: number) => ({
 
 test("an answer comes out of its bytes as it went in", () => {
   const tokens = fc.array(fc.integer({ min: 0, max: 0xffff_ffff }), { maxLength: 20 });
-  const choice = fc.record({ delivered: tokens, made: tokens, told: fc.boolean() });
+  const choice = fc.record({ delivered: tokens, made: tokens });
   fc.assert(
     fc.property(fc.array(choice, { maxLength: 4 }), fc.boolean(), (parts, with_logprobs) => {
       const some = (values: readonly number[]) => (with_logprobs ? values.map(logprob) : []);
@@ -114,4 +114,20 @@ test("an answer comes out of its bytes as it went in", () => {
       expect([after.began_ms, after.deadline_at_ms]).toEqual([1, 2]);
     }),
   );
+});
+
+test("an answer of any length does", () => {
+  const choices = [{ choice: 0, delivered: new Uint8Array(0), max_tokens: 300_000 }];
+  const log = newAnswerLog(choices);
+  const made = Array.from({ length: 300_000 }, (_, i) => i);
+  recordTokens(log.choices[0]!, 0, made, []);
+  log.choices[0]!.finished = {
+    ...{ choice: 0, reason: "length", stop_token: -1, prompt_tokens: 10, error: "" },
+    ...{ cached_tokens: 4, total_tokens: made.length },
+  };
+  const before = answerOf("a", 40);
+  const live = { ...before, generate: { ...before.generate, choices }, log };
+  const [choice] = unpackAnswer(packAnswer(live)).log.choices;
+  expect(choice?.tokens.length).toBe(300_000);
+  expect(choice?.tokens.at(-1)).toBe(299_999);
 });

@@ -38,7 +38,6 @@ export class SimulatedWorker {
 
   constructor(options: MockerOptions, timing: MockerTiming, listener: WorkerListener) {
     this.timing = new MeteredTiming(timing);
-    // Nobody fetches from this log; it only hands the events on.
     const log = new KvEventLog();
     log.onEvent(listener.event);
     this.scheduler = new MockerScheduler<ReplaySequence>(options, {
