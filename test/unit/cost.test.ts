@@ -263,6 +263,73 @@ test("rates are found again from noisy sums over many passes, however they are c
   expect(Math.abs(rates.decode_full_ms - 30)).toBeLessThan(4);
 });
 
+const stepsOnly = (passes: number, share: number, busy_ms: number) => ({
+  prefill_passes: 0,
+  prefill_tokens: 0,
+  prefill_tokens_squared: 0,
+  decode_passes: passes,
+  decode_share: passes * share,
+  busy_ms,
+});
+
+/** Equal to a worker's that computes a token in 0.015 ms, prompt by prompt. */
+function learnedPool(): RateEstimator {
+  const pool = new RateEstimator();
+  const random = new SeededRandom(11);
+  for (let i = 0; i < 400; i++) {
+    const tokens = 1 + Math.floor(2_000 * random.unit());
+    const busy_ms = 16 + 0.015 * tokens + 4e-7 * tokens ** 2 + 6 + 15;
+    pool.observe({
+      ...stepsOnly(1, 0.5, busy_ms),
+      prefill_passes: 1,
+      prefill_tokens: tokens,
+      prefill_tokens_squared: tokens ** 2,
+    });
+    const share = random.unit();
+    pool.observe(stepsOnly(8, share, 8 * (6 + 30 * share)));
+  }
+  return pool;
+}
+
+test("the pool speaks for a newcomer whose first reports say little of prompts", () => {
+  // As seen of a worker whose machine had been stopped: its first report covers 14 s.
+  const reports = [
+    {
+      ...stepsOnly(2_294, 0.0077, 14_280),
+      prefill_passes: 7,
+      prefill_tokens: 2_793,
+      prefill_tokens_squared: 1_693_000,
+    },
+    ...[4, 8, 8, 7, 8, 8, 8].map((passes, i) =>
+      stepsOnly(passes, 0.015 + 0.0001 * i, 6.57 * passes),
+    ),
+  ];
+  const learned = (prior?: RateEstimator) => {
+    const estimator = new RateEstimator(prior);
+    for (const report of reports) estimator.observe(report);
+    return estimator.rates()?.token_ms ?? Number.NaN;
+  };
+  expect(learned()).toBeGreaterThan(0.03);
+  expect(learned(learnedPool())).toBeGreaterThan(0.01);
+  expect(learned(learnedPool())).toBeLessThan(0.02);
+});
+
+test("what a worker said of itself counts against the pool, and is forgotten while it idles", () => {
+  const slow = new RateEstimator(learnedPool());
+  for (let i = 1; i <= 400; i++) {
+    const tokens = 500 + ((i * 37) % 1_000);
+    slow.observe({
+      ...stepsOnly(0, 0, 16 + 0.15 * tokens),
+      prefill_passes: 1,
+      prefill_tokens: tokens,
+      prefill_tokens_squared: tokens ** 2,
+    });
+  }
+  expect(slow.rates()?.token_ms).toBeGreaterThan(0.1);
+  for (let i = 0; i < 600; i++) slow.observe(stepsOnly(0, 0, 0));
+  expect(slow.rates()?.token_ms).toBeLessThan(0.03);
+});
+
 test("rates follow a worker that becomes slower, and are never negative or not a number", () => {
   const pass = (n: number) => ({
     prefill_passes: 1,

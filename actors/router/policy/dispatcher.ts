@@ -141,12 +141,12 @@ export class KvDispatcher {
     if (sums === undefined) return;
     let own = this.rates.get(key);
     if (own === undefined) {
-      own = new RateEstimator();
+      own = new RateEstimator(this.pool_rates);
       this.rates.set(key, own);
     }
+    this.pool_rates.observe(sums);
     own.observe(sums);
     worker.rates = own.rates();
-    this.pool_rates.observe(sums);
     const rates = this.ratesOf(worker);
     if (rates === undefined) return;
     this.meter.add(promptWorkMs(rates, sums), now_ms);

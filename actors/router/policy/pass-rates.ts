@@ -12,6 +12,11 @@
  *
  * Least squares with forgetting; a rate that comes out negative is left out and the rest is solved
  * again. Before the first reports the rates are `undefined` and costs are plain token counts.
+ *
+ * A worker's own reports are weighed against its pool's (`prior`). A newcomer's first few hardly
+ * ever tell a prompt's cost from a step's, and a worker that is wrongly taken for slow gets no
+ * requests that would show it; so the pool speaks for it until it has said enough, and again when
+ * it has been idle for long.
  */
 
 /** Sums since the worker's last report, or since its start. */
@@ -50,15 +55,27 @@ const FORGET = 0.998;
 const REPORTS_MIN = 8;
 /** Solving again costs microseconds, but there may be thousands of reports a second. */
 const SOLVE_EVERY = 32;
+/** The pool's evidence counts as this many reports of the worker's own. */
+const PRIOR_REPORTS = 16;
+/** Weight that remains of what a worker has said after one report of idleness; one a second. */
+const IDLE_FORGET = 0.98;
 
 export class RateEstimator {
+  private readonly prior: RateEstimator | undefined;
   private readonly products = new Float64Array(FEATURES * FEATURES);
   private readonly targets = new Float64Array(FEATURES);
   private readonly row = new Float64Array(FEATURES);
+  /** Reports that `products` stand for: each counts less as it is forgotten. */
+  private evidence = 0;
   private observed = 0;
+  private idle = 0;
   private estimate: PassRates | undefined;
 
-  /** Reports of an idle worker say nothing and are ignored. */
+  constructor(prior?: RateEstimator) {
+    this.prior = prior;
+  }
+
+  /** A report of an idle worker says nothing; what is not a number is ignored. */
   observe(sums: PassSums): void {
     const { row } = this;
     row[0] = sums.prefill_passes;
@@ -66,6 +83,7 @@ export class RateEstimator {
     row[2] = sums.prefill_tokens_squared;
     row[3] = sums.decode_passes;
     row[4] = sums.decode_share;
+    if (sums.busy_ms === 0) this.fade();
     if (!(sums.busy_ms > 0) || !row.every((value) => value >= 0)) return;
     // Long reports would drown the short ones: each counts by its passes.
     const weight = 1 / Math.max(1, sums.prefill_passes + sums.decode_passes);
@@ -76,6 +94,7 @@ export class RateEstimator {
         this.products[at] = FORGET * this.products[at]! + weight * row[i]! * row[j]!;
       }
     }
+    this.evidence = FORGET * this.evidence + 1;
     this.observed++;
     if (this.observed === REPORTS_MIN || this.observed % SOLVE_EVERY === 0) this.solve();
   }
@@ -85,10 +104,28 @@ export class RateEstimator {
     return this.estimate;
   }
 
+  /** Without a prior there is nothing to fall back to, and what was learned stays. */
+  private fade(): void {
+    if (this.prior === undefined || this.estimate === undefined) return;
+    for (let i = 0; i < this.products.length; i++) this.products[i]! *= IDLE_FORGET;
+    for (let i = 0; i < FEATURES; i++) this.targets[i]! *= IDLE_FORGET;
+    this.evidence *= IDLE_FORGET;
+    this.idle++;
+    if (this.idle % SOLVE_EVERY === 0) this.solve();
+  }
+
   private solve(): void {
-    const used = [0, 1, 2, 3, 4].filter((i) => this.products[FEATURES * i + i]! > 0);
+    const { prior } = this;
+    const products = this.products.slice();
+    const targets = this.targets.slice();
+    if (prior !== undefined && prior.evidence > 0) {
+      const share = PRIOR_REPORTS / prior.evidence;
+      for (let i = 0; i < products.length; i++) products[i]! += share * prior.products[i]!;
+      for (let i = 0; i < FEATURES; i++) targets[i]! += share * prior.targets[i]!;
+    }
+    const used = [0, 1, 2, 3, 4].filter((i) => products[FEATURES * i + i]! > 0);
     for (;;) {
-      const solved = solveNormal(this.products, this.targets, used);
+      const solved = solveNormal(products, targets, used);
       const worst = indexOfLeast(solved);
       if (worst < 0 || solved[worst]! >= 0) {
         this.estimate = named(used, solved);
