@@ -173,6 +173,7 @@ class EmbedAttempt {
       exclude: [...this.#excluded],
       pin,
       continued: false,
+      spare: false,
       ...(asker === undefined ? {} : { asker }),
       ...(hints === undefined ? {} : { hints }),
     };

@@ -13,7 +13,7 @@ const ENDLESS = 2 ** 30;
 const no_blocks: HashPairs = new Uint32Array(0);
 
 export function placeRequestOf(route: Route, block_size: number): PlaceRequest {
-  const { request, prompt, max_tokens, pin, exclude, hints } = route;
+  const { request, prompt, max_tokens, pin, exclude, hints, spare } = route;
   // What is not answered (an embedding) finds nothing in a cache and leaves nothing there.
   const answered = max_tokens > 0 && prompt.length >= 4 * block_size;
   return {
@@ -22,6 +22,7 @@ export function placeRequestOf(route: Route, block_size: number): PlaceRequest {
     hashes: answered ? hashesOf(prompt, block_size) : no_blocks,
     ...(pin === "" ? {} : { pin }),
     ...(exclude.length === 0 ? {} : { exclude }),
+    ...(spare ? { spare } : {}),
     ...(hints === undefined ? {} : wishesOf(hints)),
     ...(route.continued ? { continued: true, strict_priority: FIRST_OF_ALL } : {}),
   };

@@ -67,6 +67,9 @@ const isPinned: Filter = (candidate, request) =>
 const isTrusted: Filter = (candidate) => !candidate.suspect;
 const notExcluded: Filter = (candidate, request) => !request.exclude.includes(candidate.key);
 
+/** Nothing waits there. */
+const hasSpare: Filter = ({ load }, { spare }) => !spare || load?.waiting === 0;
+
 const isAllowed: Filter = ({ record: { worker } }, { hints }) =>
   hints === undefined ||
   hints.allowed_workers.length === 0 ||
@@ -94,7 +97,9 @@ export type Eligible = {
 export function eligible(workers: readonly Candidate[], request: Route): Eligible {
   const capable = workers.filter((worker) => capableFilters.every((fits) => fits(worker, request)));
   if (request.exclude.length === 0) return { candidates: capable, excluded: 0 };
-  const candidates = capable.filter((worker) => notExcluded(worker, request));
+  const candidates = capable.filter(
+    (worker) => notExcluded(worker, request) && hasSpare(worker, request),
+  );
   return { candidates, excluded: capable.length - candidates.length };
 }
 

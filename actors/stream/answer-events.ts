@@ -60,6 +60,8 @@ export type AnswerInput =
   | HandOver
   /** The wire to its worker is away, and nothing came for a while; it may be back in a moment. */
   | { readonly kind: "away"; readonly attempt: number }
+  /** Its worker has more than it has room for, and this one waits. */
+  | { readonly kind: "starved"; readonly attempt: number }
   /** A worker that this answer moved to has kept its word for a while. */
   | { readonly kind: "steady"; readonly attempt: number }
   /** The worker has not told the end of choices that a stop string ended. */
@@ -71,8 +73,10 @@ export type AnswerInput =
   /** Whoever reads it goes, and may come back by another way. */
   | { readonly kind: "leave"; readonly reason: string };
 
-/** Why an answer leaves its worker. `refused`: that one never had it; `away`: out of reach. */
-export type MoveReason = "lost" | "failed" | "refused" | "handed_over" | "away";
+/** Why another place is looked for while its worker still has it. `away`: out of reach. */
+export type SeekReason = "handed_over" | "away" | "starved";
+/** Why an answer leaves its worker. `refused`: that one never had it. */
+export type MoveReason = "lost" | "failed" | "refused" | SeekReason;
 
 export type AnswerEffect =
   | { readonly kind: "ask_router"; readonly attempt: number; readonly route: Route }

@@ -2,6 +2,7 @@
 import { bytesOf } from "../../llm/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokenizer.ts";
 import type { ChoiceStart, Finished, Plan, TokenLogprob } from "../../proto/index.ts";
+import type { SeekReason } from "./answer-events.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
 import type { AnswerFailure, AnswerRequest } from "./stream.ts";
 
@@ -52,7 +53,7 @@ export type AnswerState = {
   /** One of them is there because it did not answer, which may be over. */
   silence: boolean;
   /** Why another place is being looked for, while its worker still makes it. */
-  moving: "handed_over" | "away" | undefined;
+  moving: SeekReason | undefined;
   /** Why it is not on its first worker any more. */
   cause: AnswerFailure | undefined;
   plan: Plan | undefined;

@@ -21,7 +21,7 @@ import type {
   TokenBatch,
 } from "../../proto/index.ts";
 import { workerKey } from "../router/router.ts";
-import type { AnswerEffect, AnswerInput, MoveReason } from "./answer-events.ts";
+import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./answer-events.ts";
 import {
   type AnswerState,
   hasBegun,
@@ -77,7 +77,8 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "hand_over":
       return input.request === workerRequest(state) ? seekPlace(state, "handed_over") : [];
     case "away":
-      return seekPlace(state, "away");
+    case "starved":
+      return seekPlace(state, input.kind);
     case "steady":
       state.migrations = 0;
       state.excluded = [];
@@ -139,6 +140,7 @@ function askRouter(state: AnswerState): AnswerEffect {
     exclude: [...state.excluded],
     pin,
     continued: hasBegun(state),
+    spare: state.moving === "starved",
     ...(hints === undefined ? {} : { hints }),
   };
   return { kind: "ask_router", attempt: state.attempt, route };
@@ -190,7 +192,7 @@ const NO_WORKER_RETRIES = 16;
  * The worker is to end soon, or cannot be reached, but it goes on until there is another place:
  * what it makes meanwhile is not lost, and with no other place it may even finish.
  */
-function seekPlace(state: AnswerState, why: "handed_over" | "away"): readonly AnswerEffect[] {
+function seekPlace(state: AnswerState, why: SeekReason): readonly AnswerEffect[] {
   const live = state.phase === "live" || state.phase === "starting";
   if (!live || state.moving !== undefined) return [];
   if (state.limits.migrations === 0 || state.plan === undefined || isBehind(state)) return [];
@@ -203,24 +205,23 @@ function seekPlace(state: AnswerState, why: "handed_over" | "away"): readonly An
 
 /** There is no other place now; whoever wanted one will ask again. */
 function stay(state: AnswerState): readonly AnswerEffect[] {
+  // Nothing is wrong with a worker that has much to do.
+  if (state.moving === "starved") state.excluded = [];
   state.moving = undefined;
   return [];
 }
 
-/** What was out of reach is here again, and the router need not look any further. */
+/** What was out of reach, or its turn, is here again, and the router need not look any further. */
 function stayReached(state: AnswerState): readonly AnswerEffect[] {
-  if (state.moving !== "away") return [];
+  const { moving } = state;
+  if (moving === undefined || moving === "handed_over") return [];
   state.moving = undefined;
   state.excluded = [];
-  return [closeAccount(state, "away")];
+  return [closeAccount(state, moving)];
 }
 
 /** The other place is there: what came until now goes along. */
-function moveTo(
-  state: AnswerState,
-  plan: Plan,
-  why: "handed_over" | "away",
-): readonly AnswerEffect[] {
+function moveTo(state: AnswerState, plan: Plan, why: SeekReason): readonly AnswerEffect[] {
   state.moving = undefined;
   const cancelled = cancel(state, why);
   const ends = endSpent(state);

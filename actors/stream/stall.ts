@@ -2,7 +2,8 @@
  * When a stream that was promised tokens has been quiet for too long, as numbers. Quiet alone
  * proves nothing: a prompt of somebody else, or a full cache, may hold an answer up. So the worker
  * is asked first. What was lost on the way is fetched; one that does not answer, does not know the
- * answer, or whose engine makes no pass any more is given up.
+ * answer, or whose engine makes no pass any more is given up. One that is alive but has more than
+ * it has room for is left if another worker has some to spare.
  */
 export type StallWatch = {
   /** Tokens that have to be computed before the first one is there. */
@@ -16,12 +17,16 @@ export type StallWatch = {
   /** What the worker said of its engine, and since when it says the same. */
   passes: number;
   passes_since_ms: number;
+  /** How often in a row its worker had no room for all. */
+  starved: number;
 };
 
 export type ProbeResult = {
   readonly known: boolean;
   readonly sent: number;
   readonly passes: number;
+  /** Sequences that the engine has no room for. */
+  readonly waiting: number;
 };
 
 /** Never below: a prompt that shares the batch holds every answer in it up for so long. */
@@ -35,6 +40,7 @@ const PROMPT_TOKEN_MS = 2;
 const STUCK_FLOOR_MS = 10_000;
 const STUCK_PROMPT_TOKEN_MS = 50;
 const NEW_GAP_SHARE = 0.125;
+const STARVED_DOUBLINGS = 4;
 
 export function newStallWatch(prompt_tokens: number, now_ms: number): StallWatch {
   return {
@@ -45,6 +51,7 @@ export function newStallWatch(prompt_tokens: number, now_ms: number): StallWatch
     first: true,
     passes: -1,
     passes_since_ms: now_ms,
+    starved: 0,
   };
 }
 
@@ -52,6 +59,7 @@ export function newStallWatch(prompt_tokens: number, now_ms: number): StallWatch
 export function heard(watch: StallWatch, now_ms: number): void {
   const gap_ms = now_ms - watch.heard_ms;
   watch.heard_ms = now_ms;
+  watch.starved = 0;
   if (watch.first) {
     watch.first = false;
     return;
@@ -71,8 +79,19 @@ export function boundMs(watch: StallWatch): number {
   return Math.max(FLOOR_MS, GAPS * watch.gap_ms, LONGEST_GAPS * watch.longest_ms);
 }
 
-/** `missing`: what it sent did not come, or it has nobody to send it to; it may send it again. */
-export type StallFinding = { readonly what: "missing" | "stuck"; readonly detail: string };
+/** As long as nothing is wrong the worker is asked less and less often. */
+export function lookAgainMs(watch: StallWatch): number {
+  return boundMs(watch) * 2 ** Math.min(watch.starved, STARVED_DOUBLINGS);
+}
+
+/**
+ * `missing`: what it sent did not come, or it has nobody to send it to; it may send it again.
+ * `starved`: its engine works, on others.
+ */
+export type StallFinding = {
+  readonly what: "missing" | "stuck" | "starved";
+  readonly detail: string;
+};
 
 /**
  * What the worker's answer says; undefined: nothing is wrong. `received`: tokens that came from
@@ -92,7 +111,9 @@ export function whyStalled(
   if (probe.passes !== watch.passes) {
     watch.passes = probe.passes;
     watch.passes_since_ms = now_ms;
-    return undefined;
+    if (probe.waiting === 0) return undefined;
+    watch.starved++;
+    return { what: "starved", detail: `${probe.waiting} wait in its engine` };
   }
   const stuck_ms = now_ms - watch.passes_since_ms;
   const most_ms =

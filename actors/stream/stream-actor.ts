@@ -24,6 +24,7 @@ import {
   allowed,
   boundMs,
   heard,
+  lookAgainMs,
   newStallWatch,
   type ProbeResult,
   type StallWatch,
@@ -372,10 +373,11 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     // Fetched meanwhile: what it says is of the name before.
     const same = reader === state.reader;
     const found = same ? whyStalled(stall, result, state.received, now_ms) : undefined;
-    if (found?.what !== "stuck") this.lookIn(boundMs(stall), now_ms);
+    if (found?.what !== "stuck") this.lookIn(lookAgainMs(stall), now_ms);
     if (found === undefined) return;
     const { detail } = found;
     if (found.what === "missing") this.receive({ kind: "tokens_missing", attempt, detail });
+    else if (found.what === "starved") this.receive({ kind: "starved", attempt });
     else this.receive({ kind: "worker_lost", attempt, how: "silent", detail });
   }
 

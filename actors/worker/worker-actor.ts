@@ -353,8 +353,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   private onProbe(request: string): void {
     const sent = this.answers.sentTo(request);
-    const passes = this.engine.stats().steps_total;
-    this.ctx.reply({ kind: "probed", known: sent !== undefined, sent: sent ?? 0, passes });
+    const { steps_total: passes, waiting } = this.engine.stats();
+    this.ctx.reply({ kind: "probed", known: sent !== undefined, sent: sent ?? 0, passes, waiting });
   }
 
   private onFetchBlob({ hash }: FetchBlob): void {

@@ -808,6 +808,7 @@ export const troupe = $root.troupe = (() => {
             this.known = false;
             this.sent = 0;
             this.passes = 0;
+            this.waiting = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -817,6 +818,7 @@ export const troupe = $root.troupe = (() => {
         Probed.prototype.known = false;
         Probed.prototype.sent = 0;
         Probed.prototype.passes = 0;
+        Probed.prototype.waiting = 0;
 
         Probed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -831,6 +833,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(16).uint32(message.sent);
             if (message.passes != null && $Object.hasOwnProperty.call(message, "passes") && !$Object.is(message.passes, 0))
                 writer.uint32(25).double(message.passes);
+            if (message.waiting != null && $Object.hasOwnProperty.call(message, "waiting") && message.waiting !== 0)
+                writer.uint32(32).uint32(message.waiting);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -889,6 +893,15 @@ export const troupe = $root.troupe = (() => {
                             message.passes = value;
                         else
                             delete message.passes;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.waiting = value;
+                        else
+                            delete message.waiting;
                         continue;
                     }
                 }
@@ -10471,6 +10484,7 @@ export const troupe = $root.troupe = (() => {
             this.hints = undefined;
             this.continued = false;
             this.asker = undefined;
+            this.spare = false;
             this.exclude = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -10487,6 +10501,7 @@ export const troupe = $root.troupe = (() => {
         Route.prototype.hints = null;
         Route.prototype.continued = false;
         Route.prototype.asker = null;
+        Route.prototype.spare = false;
 
         Route.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10514,6 +10529,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(64).bool(message.continued);
             if (message.asker != null && $Object.hasOwnProperty.call(message, "asker"))
                 $root.troupe.ActorRef.encode(message.asker, writer.uint32(74).fork(), _depth + 1).ldelim();
+            if (message.spare != null && $Object.hasOwnProperty.call(message, "spare") && message.spare !== false)
+                writer.uint32(80).bool(message.spare);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -10619,6 +10636,15 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.asker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.spare = value;
+                        else
+                            delete message.spare;
                         continue;
                     }
                 }

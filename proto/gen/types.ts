@@ -42,6 +42,7 @@ export type Probed = {
   readonly known: boolean;
   readonly sent: number;
   readonly passes: number;
+  readonly waiting: number;
 };
 
 export type ActorRef = {
@@ -558,6 +559,7 @@ export type Route = {
   readonly hints?: RouteHints;
   readonly continued: boolean;
   readonly asker?: ActorRef;
+  readonly spare: boolean;
 };
 
 export type RouteHints = {

@@ -198,3 +198,31 @@ test("an answer that waits long for its turn in the engine is left there", async
   expect(cluster.front.system.metrics.render()).not.toContain(`migration_total{model="${MODEL}"`);
   await cluster.close();
 });
+
+test("those that wait for a full worker go to one that comes up, those that run stay", async () => {
+  const simulation = new Simulation(29);
+  const engine = { max_num_seqs: 2, step_ms: 10 };
+  const cluster = await AnswerCluster.open(simulation, {
+    workers: 1,
+    mode: "least-loaded",
+    engine,
+  });
+  const requests = Array.from({ length: 4 }, (_, i) =>
+    answerRequest(`r${i}`, { max_tokens: 3_000, ignore_eos: true, deadline_ms: 120_000 }),
+  );
+  const sinks = requests.map((request) => {
+    const sink = new RecordingSink();
+    startRecorded(cluster, request, sink);
+    return sink;
+  });
+  await simulation.run(3_000);
+  const begun = () => sinks.filter((sink) => sink.tokens().length > 0).length;
+  expect(begun()).toBe(2);
+  void cluster.startWorker("w1");
+  await simulation.run(9_000);
+  expect(begun()).toBe(4);
+  expect(moves(cluster, "starved")).toBe(2);
+  await simulation.run(60_000);
+  for (const [i, sink] of sinks.entries()) expectWhole(sink, requests[i]!);
+  await cluster.close();
+});

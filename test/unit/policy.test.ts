@@ -8,7 +8,11 @@ import {
   type Selection,
   select,
 } from "../../actors/router/policy/select.ts";
-import { newRoutedWorker, report } from "../../actors/router/policy/worker-state.ts";
+import {
+  newRoutedWorker,
+  type ReportedLoad,
+  report,
+} from "../../actors/router/policy/worker-state.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import {
   dispatcherOf,
@@ -46,6 +50,21 @@ test("pins, allow-lists, taints and exclusions leave who may; the last one taken
   expect(chosen({}, [])).toBe("no_worker");
   const larger_than_any = limits.total_blocks * limits.block_size + 1;
   expect(chosen({ prompt_tokens: larger_than_any })).toBe("no_worker");
+});
+
+test("who wants room to spare goes where nothing waits and all of it has room, or hears a no", () => {
+  const told = (of: Partial<ReportedLoad>) => {
+    const each = worker("a");
+    const load = { used_blocks: 0, running: 1, waiting: 0, waiting_prefill_tokens: 0, ...of };
+    report(each, load);
+    return chosen({ spare: true }, [each]);
+  };
+  expect(told({})).toBe("a");
+  expect(told({ waiting: 1 })).toBe("overloaded");
+  expect(told({ used_blocks: limits.total_blocks })).toBe("overloaded");
+  expect(told({ waiting_prefill_tokens: 4 * limits.batch_tokens })).toBe("overloaded");
+  // Of one that has not said anything yet nobody knows.
+  expect(chosen({ spare: true })).toBe("overloaded");
 });
 
 test("a tainted worker gets only requests that tolerate or require all of its taints", () => {

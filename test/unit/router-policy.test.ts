@@ -48,6 +48,7 @@ function route(changes: Partial<Route> = {}): Route {
     max_tokens: 1,
     exclude: [],
     continued: false,
+    spare: false,
     pin: "",
     ...changes,
   };

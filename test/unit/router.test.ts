@@ -100,6 +100,7 @@ async function setUp(options: Partial<RouterOptions> = {}) {
           max_tokens: 1,
           exclude: [],
           continued: false,
+          spare: false,
           pin: "",
           ...changes,
         },

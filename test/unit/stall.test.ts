@@ -1,5 +1,12 @@
 import { expect, test } from "bun:test";
-import { allowed, boundMs, heard, newStallWatch, whyStalled } from "../../actors/stream/stall.ts";
+import {
+  allowed,
+  boundMs,
+  heard,
+  lookAgainMs,
+  newStallWatch,
+  whyStalled,
+} from "../../actors/stream/stall.ts";
 
 /** Has heard a batch every `gap_ms` since 0. */
 function steady(gap_ms: number, count = 40) {
@@ -30,7 +37,7 @@ test("time without credit is no pause", () => {
 
 test("what a worker may say of itself, and what ends it for this answer", () => {
   const { watch, now_ms } = steady(10);
-  const well = { known: true, sent: 40, passes: 7 };
+  const well = { known: true, sent: 40, passes: 7, waiting: 0 };
   expect(whyStalled(watch, well, 40, now_ms)).toBeUndefined();
   expect(whyStalled(watch, { ...well, passes: 8 }, 40, now_ms + 60_000)).toBeUndefined();
   expect(whyStalled(watch, { ...well, passes: 8 }, 40, now_ms + 69_000)).toBeUndefined();
@@ -44,4 +51,16 @@ test("what a worker may say of itself, and what ends it for this answer", () => 
     what: "missing",
     detail: "3 of its tokens were lost on the way",
   });
+});
+
+test("an engine that works, but has no room for all, is asked less and less often", () => {
+  const { watch, now_ms } = steady(10);
+  const busy = (passes: number) => ({ known: true, sent: 40, passes, waiting: 3 });
+  const looks = [1, 2, 3, 4, 5, 6].map((passes) => {
+    expect(whyStalled(watch, busy(passes), 40, now_ms)).toMatchObject({ what: "starved" });
+    return lookAgainMs(watch);
+  });
+  expect(looks).toEqual([2_000, 4_000, 8_000, 16_000, 16_000, 16_000]);
+  heard(watch, now_ms + 10);
+  expect(lookAgainMs(watch)).toBe(1_000);
 });

@@ -341,7 +341,12 @@ const anyInput: fc.Arbitrary<AnswerInput> = fc.oneof(
     detail: fc.constant("lost"),
   }),
   fc.record({
-    kind: fc.constantFrom("router_lost" as const, "route_again" as const, "away" as const),
+    kind: fc.constantFrom(
+      "router_lost" as const,
+      "route_again" as const,
+      "away" as const,
+      "starved" as const,
+    ),
     attempt: anyAttempt,
   }),
   fc

@@ -339,3 +339,31 @@ test("after the client hung up nothing is asked for again", () => {
   run.do({ kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });
   expect(run.effects).toHaveLength(before);
 });
+
+test("an answer that its worker has no room for goes to one that has; else it waits where it is", () => {
+  const run = new Run(answerRequest("r", { max_tokens: 12, ignore_eos: true }));
+  const batches = batchesOf(run.asks[0]!);
+  for (const batch of batches.slice(0, 4)) run.do(batch);
+  const refused = { kind: "route_refused", attempt: 1, code: "overloaded", message: "no" } as const;
+  run.do({ kind: "starved", attempt: 1 });
+  run.do(refused);
+  // Its turn comes while the router looks: the plan is given back.
+  run.do({ kind: "starved", attempt: 1 });
+  run.do(batches[4]!);
+  run.do({ kind: "planned", attempt: 1, plan: planOf("spare") });
+  expect(run.effects.at(-1)).toMatchObject({ message: { kind: "route_ended", worker: "spare" } });
+  expect(run.asks).toHaveLength(1);
+  run.do({ kind: "starved", attempt: 1 });
+  const routes = run.effects.filter(({ kind }) => kind === "ask_router");
+  expect(routes).toHaveLength(4);
+  expect(routes[0]).toMatchObject({ route: { spare: false } });
+  // No trace is left of the times before: only its own worker is out of the question.
+  expect(routes[3]).toMatchObject({
+    route: { spare: true, continued: true, exclude: [expect.stringContaining("w1")] },
+  });
+  run.do({ kind: "planned", attempt: 1, plan: planOf("spare") });
+  expect(run.effects).toContainEqual({ kind: "moves", why: "starved", worker: "w1", tokens: 5 });
+  for (const batch of batches.slice(5)) run.do(batch);
+  run.live(Number.POSITIVE_INFINITY);
+  run.check();
+});

@@ -321,7 +321,8 @@ export class KvDispatcher {
       entry.looked_at_ms = now_ms;
     }
     const { request } = entry;
-    if (request.continued === true && this.workers.length > 0) return true;
+    const waits_for_none = request.continued === true || request.spare === true;
+    if (waits_for_none && this.workers.length > 0) return true;
     const { pin, allow, exclude, required_taints } = request;
     const wishes = pin ?? allow ?? exclude ?? required_taints ?? request.session ?? this.tainted;
     if (wishes === undefined || this.workers.length === 0) {

@@ -59,6 +59,26 @@ const fits: Filter = {
   admits: (worker, { request }) => promptBlocks(request, worker.block_size) <= worker.total_blocks,
 };
 
+/** Of its cache; the rest is for what its own answers grow by. */
+const SPARE_SHARE = 0.9;
+const SPARE_PASSES = 4;
+
+/** Nothing waits there, its prompt is soon begun with, and all of it has room. */
+const hasSpare: Filter = {
+  name: "room to spare",
+  code: "overloaded",
+  concerns: ({ spare }) => spare === true,
+  admits: (worker, { request, now_ms }) => {
+    if (request.spare !== true) return true;
+    const share = promptBlocks(request, worker.block_size) / worker.total_blocks;
+    return (
+      worker.reported?.waiting === 0 &&
+      backlogTokens(worker, now_ms) < SPARE_PASSES * worker.batch_tokens &&
+      usedShare(worker) + share <= SPARE_SHARE
+    );
+  },
+};
+
 export const baseFilters: readonly Filter[] = [
   pinned,
   allowed,
@@ -66,6 +86,7 @@ export const baseFilters: readonly Filter[] = [
   tolerated,
   fits,
   notExcluded,
+  hasSpare,
 ];
 
 /** What no waiting changes: who of those that are there may get it at all. */

@@ -26,6 +26,8 @@ export type PlaceRequest = {
   readonly allow?: readonly string[];
   /** Starts of workers that failed this request already. */
   readonly exclude?: readonly string[];
+  /** Only to a worker that can begin with it now; it never waits. */
+  readonly spare?: boolean;
   /** A worker whose taints are not all among these, or required, gets nothing of it. */
   readonly tolerated_taints?: readonly string[];
   /** All of them, labels or taints, must be on the worker. */

@@ -131,6 +131,7 @@ export class PlainReplayRouter implements ReplayRouter {
       max_tokens: 0,
       exclude: [],
       continued: false,
+      spare: false,
       pin: "",
     } as const;
     const choice = policies[this.mode](
