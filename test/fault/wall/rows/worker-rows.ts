@@ -98,7 +98,7 @@ export const workerRows: readonly Row[] = [
       underFault(world, {
         args: ["--workers", world.engine === "llama" ? "4" : "8"],
         flock: {
-          ...{ requests: 100_000, concurrency: world.engine === "llama" ? 16 : 64 },
+          ...{ requests: 100_000, concurrency: world.engine === "llama" ? 16 : 128 },
           ...{ tokens: indexed_tokens, prompt_words: 8, every_ms: 7 },
         },
         fault: killAtEveryIndex,
@@ -126,18 +126,26 @@ const indexed_tokens = 64;
 async function killAtEveryIndex(running: Running): Promise<Figures> {
   const { cluster, flock, world } = running;
   const hit = new Set<number>();
+  const look = () => {
+    for (const { moved_after } of flock.ledgers.values()) for (const at of moved_after) hit.add(at);
+  };
   const kills_max = world.engine === "llama" ? 20 : 40;
   await midway(running, 5, 0.5);
   let kills = 0;
-  for (; kills < kills_max; kills += 1) {
+  for (; kills < kills_max && hit.size < indexed_tokens - 1; kills += 1) {
     const pids = (await pidsOf(cluster, "worker")).filter((pid) => pid > 0 && alive(pid));
     const pid = pids[kills % Math.max(1, pids.length)];
     if (pid !== undefined) process.kill(pid, "SIGKILL");
     await Bun.sleep(1_200);
+    look();
   }
   flock.stopping = true;
   await flock.ended;
-  for (const { moved_after } of flock.ledgers.values()) for (const at of moved_after) hit.add(at);
+  look();
+  if (world.engine === "mocker" && hit.size < indexed_tokens - 1) {
+    const all = indexed_tokens - 1;
+    throw new Error(`${kills} kills hit answers at ${hit.size} of ${all} places between tokens`);
+  }
   return { kills, indices_hit: hit.size };
 }
 
