@@ -66,12 +66,14 @@ export class Detokenizer {
 
   /** The token's text when its bytes are whole characters; remembered, most tokens are. */
   private wholeText(token: number): string | null {
-    const { tokens, texts } = this.texts;
+    const { tokens, texts, last } = this.texts;
     const slot = token & textsMask;
     if (tokens[slot] === token) return texts[slot]!;
     const text = this.tokenizer.asciiText(token) ?? this.decoded(token);
     if (text === null) return null;
-    if (token >= 0 && token < this.tokenizer.vocab_size) {
+    if (last[slot] !== token) {
+      last[slot] = token;
+    } else if (token >= 0 && token < this.tokenizer.vocab_size) {
       tokens[slot] = token;
       texts[slot] = text;
     }
@@ -94,11 +96,17 @@ export class Detokenizer {
 }
 
 /**
- * Texts of the tokens seen last, one a slot: answers repeat few tokens, and the texts of a whole
- * vocabulary of 152k would take 45 MB.
+ * Texts of frequent tokens, one a slot: answers repeat few tokens, and the texts of a whole
+ * vocabulary of 152k would take 45 MB. One gets in when it misses twice in a row in its slot: texts
+ * that are kept and soon replaced would be garbage that has become old.
  */
-type TokenTexts = { readonly tokens: Int32Array; readonly texts: string[] };
-const textsSlots = 16_384;
+type TokenTexts = {
+  readonly tokens: Int32Array;
+  readonly texts: string[];
+  /** The token that missed last in each slot. */
+  readonly last: Int32Array;
+};
+const textsSlots = 4_096;
 const textsMask = textsSlots - 1;
 
 /** Shared between answers. */
@@ -108,7 +116,8 @@ function textsOf(tokenizer: Tokenizer): TokenTexts {
   let texts = textsByTokenizer.get(tokenizer);
   if (texts === undefined) {
     const tokens = new Int32Array(textsSlots).fill(-1);
-    texts = { tokens, texts: new Array<string>(textsSlots).fill("") };
+    const last = new Int32Array(textsSlots).fill(-1);
+    texts = { tokens, texts: new Array<string>(textsSlots).fill(""), last };
     textsByTokenizer.set(tokenizer, texts);
   }
   return texts;

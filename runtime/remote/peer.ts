@@ -328,7 +328,10 @@ export class Peer {
   }
 
   #slotOf(ref: RemoteRef): number {
-    if (ref.slot_peer === this && this.#slots.holds(ref.slot, ref.key)) return ref.slot;
+    if (ref.slot_peer === this) {
+      if (this.#slots.holds(ref.slot, ref.key)) return ref.slot;
+      this.#slots.lost();
+    }
     ref.slot_peer = this;
     ref.slot = this.#slots.slotOf(ref.key, ref.address, this.#intern);
     return ref.slot;

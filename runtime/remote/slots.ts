@@ -1,35 +1,55 @@
 /**
  * Interned actors of one connection. A path is sent once, with a slot number; messages carry the
- * number. There are as many slots as `slotsMax`: the oldest one is given anew when all are taken,
- * so actors that come and go for days cost no memory on either side. Slot 0 is the node itself.
+ * number. When all slots are taken the oldest one is given anew, so actors that come and go for
+ * days cost no memory on either side. Slot 0 is the node itself.
+ *
+ * There are few slots at first: what they hold is dead for the most part, long-lived for the
+ * garbage collector, and looked at by each of its young collections. There are twice as many when
+ * too many of those who get one have had one and lost it.
  */
 import type { Address } from "../message.ts";
 
+export const slotsFirst = 256;
 export const slotsMax = 8_192;
+/** Of the slots given in one lap, when so many went to who had lost theirs, they are too few. */
+const LOST_SHARE = 0.25;
 
 /** The sender's half. */
 export class OutSlots {
   readonly #byKey = new Map<string, number>();
   readonly #keys: (string | undefined)[] = [undefined];
+  #limit = slotsFirst;
   #next = 1;
+  #lost = 0;
 
   /** True while `slot` still means the actor of this key. */
   holds(slot: number, key: string): boolean {
     return this.#keys[slot] === key;
   }
 
+  /** Somebody who had a slot is about to get another one. */
+  lost(): void {
+    this.#lost++;
+  }
+
   /** The slot of an actor, given now if it has none; `intern` is called when the peer must learn. */
   slotOf(key: string, address: Address, intern: (slot: number, address: Address) => void): number {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    const slot = this.#next;
-    this.#next = slot === slotsMax ? 1 : slot + 1;
+    if (this.#next > this.#limit) this.#lap();
+    const slot = this.#next++;
     const before = this.#keys[slot];
     if (before !== undefined) this.#byKey.delete(before);
     this.#keys[slot] = key;
     this.#byKey.set(key, slot);
     intern(slot, address);
     return slot;
+  }
+
+  #lap(): void {
+    if (this.#lost >= LOST_SHARE * this.#limit && this.#limit < slotsMax) this.#limit *= 2;
+    else this.#next = 1;
+    this.#lost = 0;
   }
 }
 
