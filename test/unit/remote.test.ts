@@ -7,7 +7,7 @@ import type { Message } from "../../runtime/message.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { HandshakeError } from "../../runtime/remote/handshake.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import { OutSlots, slotsFirst, slotsMax } from "../../runtime/remote/slots.ts";
+import { slotsMax } from "../../runtime/remote/slots.ts";
 import { wellKnownRef } from "../../runtime/remote/wire.ts";
 import { formatTraceparent, newTrace } from "../../runtime/trace.ts";
 import { type Note, note, type Probe, probe, type TestMessage } from "../support/remote-child.ts";
@@ -189,39 +189,6 @@ describe("messages", () => {
       ({ got }, i) => got.length !== 2 || got.some((message) => message.fraction !== i),
     );
     expect(wrong.length).toBe(0);
-  });
-
-  test("few live actors stay with few slots, many get more", () => {
-    const address = { node: "b", path: "/b", incarnation: 1n };
-    const slots = new OutSlots();
-    let interned = 0;
-    const intern = () => {
-      interned++;
-    };
-    const use = (keys: readonly string[], had: Map<string, number>) => {
-      for (const key of keys) {
-        const slot = had.get(key);
-        if (slot !== undefined && slots.holds(slot, key)) continue;
-        if (slot !== undefined) slots.lost();
-        had.set(key, slots.slotOf(key, address, intern));
-      }
-    };
-    // One that stays and many that come and go: it is told anew once a lap, and no slot is added.
-    const stays = new Map<string, number>();
-    let highest = 0;
-    for (let i = 0; i < 20 * slotsFirst; i++) {
-      highest = Math.max(highest, slots.slotOf(`r${i}`, address, intern));
-      use(["stays"], stays);
-    }
-    expect(highest).toBe(slotsFirst);
-    expect(interned).toBeLessThan(20 * slotsFirst + 25);
-    // A thousand that all stay: after a few rounds each has its own.
-    const keys = Array.from({ length: 1_000 }, (_, i) => `s${i}`);
-    const had = new Map<string, number>();
-    for (let round = 0; round < 8; round++) use(keys, had);
-    const before = interned;
-    use(keys, had);
-    expect(interned).toBe(before);
   });
 
   test("that cannot be encoded are refused with the reason logged, the rest goes on", async () => {

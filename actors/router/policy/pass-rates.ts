@@ -75,7 +75,7 @@ export class RateEstimator {
     this.prior = prior;
   }
 
-  /** A report of an idle worker says nothing; what is not a number is ignored. */
+  /** One of an idle worker lets what it said before fade; what is not a number is ignored. */
   observe(sums: PassSums): void {
     const { row } = this;
     row[0] = sums.prefill_passes;
