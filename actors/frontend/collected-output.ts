@@ -18,6 +18,8 @@ export class CollectedOutput implements AnswerOutput {
   readonly json: Promise<string>;
   readonly #generation: Generation;
   readonly #head: ResponseHead;
+  /** Per prompt, of the choices that come here. */
+  readonly #each: number;
   readonly #choices: readonly ChoiceCollector[];
   #resolve: (json: string) => void = () => {};
   #reject: (error: ApiError) => void = () => {};
@@ -25,7 +27,8 @@ export class CollectedOutput implements AnswerOutput {
   constructor(generation: Generation, head: ResponseHead) {
     this.#generation = generation;
     this.#head = head;
-    const made = generation.answers.length * generation.made_each;
+    this.#each = Math.max(generation.made_each, generation.shown_each);
+    const made = generation.answers.length * this.#each;
     this.#choices = Array.from({ length: made }, () => new ChoiceCollector());
     this.json = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -67,10 +70,10 @@ export class CollectedOutput implements AnswerOutput {
   }
 
   #best(prompt: number): readonly CollectedChoice[] {
-    const { made_each, shown_each } = this.#generation;
+    const { shown_each } = this.#generation;
     const made: CollectedChoice[] = [];
-    for (let i = 0; i < made_each; i += 1) {
-      const result = this.#choices[prompt * made_each + i]?.result();
+    for (let i = 0; i < this.#each; i += 1) {
+      const result = this.#choices[prompt * this.#each + i]?.result();
       if (result !== undefined) made.push(result);
     }
     return pickBest(made, shown_each);

@@ -17,7 +17,8 @@ export const completionFields = {
   nvext: nvextField,
   prompt: used(
     promptInput,
-    "A string, token ids, or an array of either; prompts × answers ≤ 128 in one request.",
+    "A string, token ids, or an array of either; prompts × answers ≤ 128 in one request. " +
+      "An empty one starts from the model's begin token; 400 where there is none.",
   ),
   max_tokens: used(
     count(0).nullish(),

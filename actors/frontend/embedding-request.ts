@@ -32,7 +32,7 @@ export function prepareEmbedding(
     );
   }
   const context = model.card.context_length;
-  const prompts = readPrompts(model, body.input, "input", inputsLimit);
+  const prompts = readPrompts(model, body.input, "input", inputsLimit, "refused");
   for (const { tokens, param } of prompts) {
     if (tokens.length > context) throw contextOverflow(context, tokens.length, 0, param);
   }

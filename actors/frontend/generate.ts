@@ -18,6 +18,7 @@ import type { DoorSettings } from "./door-settings.ts";
 import type { StartEmbedding } from "./embed.ts";
 import { embeddingFields, embeddingShape } from "./embedding-fields.ts";
 import { embeddingAnswer, type PreparedEmbedding, prepareEmbedding } from "./embedding-request.ts";
+import { madeCounts, withCopies } from "./equal-answers.ts";
 import { FlushRounds } from "./flush-rounds.ts";
 import type { FrontendMetrics, MeteredEndpoint, RequestMeter } from "./frontend-metrics.ts";
 import { heldOrFirst } from "./keyed-request.ts";
@@ -214,7 +215,8 @@ export class Generator {
     if (!Array.isArray(messages)) return;
     messages.forEach((message: unknown, i) => {
       if (typeof message !== "object" || message === null || Array.isArray(message)) return;
-      checkNames(message, messageFields, this.#parts.settings.unknown_fields, `messages[${i}]`);
+      // What other servers put into their answers comes back in conversations.
+      checkNames(message, messageFields, "ignore", `messages[${i}]`);
     });
   }
 
@@ -277,7 +279,10 @@ export class Generator {
       type: "stream",
       keeps: (why) => (why === "cut" ? output.committed : keeps),
       over,
-      had: from.choices.map((choice) => choice.delivered),
+      had: madeCounts(
+        generation,
+        from.choices.map((choice) => choice.delivered),
+      ),
     });
     return output.response;
   }
@@ -311,7 +316,7 @@ export class Generator {
       had,
       generation,
       start: this.#parts.startAnswer,
-      output,
+      output: withCopies(generation, output),
       meter,
       trace: traceOf(visit),
     });

@@ -47,8 +47,12 @@ export type Generation = {
   readonly answers: readonly AnswerRequest[];
   /** Shown to the client, per prompt. */
   readonly shown_each: number;
-  /** Made per prompt: more than shown when the best are picked. */
+  /**
+   * Made per prompt: more than shown when the best are picked, one alone when all would be equal.
+   */
   readonly made_each: number;
+  /** Counted in usage per prompt: as many as the client asked to be made. */
+  readonly counted_each: number;
   /** Per prompt, what `echo` puts before the answer; undefined without. */
   readonly echo: readonly string[] | undefined;
   readonly stream: boolean;
@@ -63,7 +67,8 @@ const completionTokens = 16;
 export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareContext): Generation {
   const n = body.n ?? 1;
   const sampling = samplingOf(body, model, ctx.random);
-  checkTogether(body, sampling, 1, n);
+  checkTogether(body, 1, n);
+  const made_each = sampling.temperature === 0 ? 1 : n;
   if (body.top_logprobs != null && body.top_logprobs > 0 && body.logprobs !== true) {
     throw invalidValue("'top_logprobs' needs 'logprobs': true.", "top_logprobs");
   }
@@ -81,7 +86,7 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
     model: model.name,
     prompt: tokens,
     sampling,
-    choices: n,
+    choices: made_each,
     max_tokens,
     ...stopping(body, model, max_tokens),
     logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : -1,
@@ -94,7 +99,8 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
     model,
     answers: [answer],
     shown_each: n,
-    made_each: n,
+    made_each,
+    counted_each: n,
     echo: undefined,
     stream: body.stream ?? false,
     include_usage: body.stream_options?.include_usage ?? false,
@@ -119,10 +125,11 @@ export function prepareCompletion(
   const sampling = samplingOf(body, model, ctx.random);
   checkCompletion(body, n, best_of);
   ctx.timed.begin();
-  const prompts = readPrompts(model, body.prompt, "prompt", choicesLimit);
+  const prompts = readPrompts(model, body.prompt, "prompt", choicesLimit, "begins");
   ctx.timed.end("tokenize");
-  checkTogether(body, sampling, prompts.length, best_of);
-  const logprobs = best_of > n ? (body.logprobs ?? 0) : (body.logprobs ?? -1);
+  checkTogether(body, prompts.length, best_of);
+  const made_each = sampling.temperature === 0 ? 1 : best_of;
+  const logprobs = made_each > n ? (body.logprobs ?? 0) : (body.logprobs ?? -1);
   const answers = prompts.map((prompt, i): AnswerRequest => {
     const wanted = body.max_tokens ?? undefined;
     // Only an echo may ask for no token at all, and then nothing is started.
@@ -140,7 +147,7 @@ export function prepareCompletion(
       prompt: prompt.tokens,
       // Equal prompts of one request must not get equal answers.
       sampling: i === 0 ? sampling : { ...sampling, seed: nextSeed(sampling.seed, i) },
-      choices: best_of,
+      choices: made_each,
       max_tokens: wanted === 0 ? 0 : max_tokens,
       ...stopping(body, model, wanted === 0 ? 0 : max_tokens),
       logprobs,
@@ -154,7 +161,8 @@ export function prepareCompletion(
     model,
     answers,
     shown_each: n,
-    made_each: best_of,
+    made_each,
+    counted_each: best_of,
     echo: body.echo === true ? prompts.map((prompt) => echoText(prompt, model)) : undefined,
     stream: body.stream ?? false,
     include_usage: body.stream_options?.include_usage ?? false,

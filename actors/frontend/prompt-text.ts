@@ -60,37 +60,61 @@ export type Prompt = {
   readonly text: string | undefined;
 };
 
-/** One prompt or several, text or ids. None empty. Throws ApiError (400). */
+/** What an empty prompt is: the begin of a text for completions, a mistake for embeddings. */
+export type EmptyPrompt = "begins" | "refused";
+
+/** One prompt or several, text or ids. Throws ApiError (400). */
 export function readPrompts(
   model: ServedModel,
   input: PromptInput,
   param: string,
   prompts_max: number,
+  empty: EmptyPrompt,
 ): readonly Prompt[] {
-  if (typeof input === "string") return [textPrompt(model, input, param)];
-  if (input.length === 0) throw invalidValue(`'${param}' is an empty array.`, param);
-  if (isTokenIds(input)) {
-    return [{ param, tokens: checkTokenIds(model, input, param), text: undefined }];
-  }
+  const read = (item: string | readonly number[], path: string): Prompt => {
+    if (item.length === 0) return emptyPrompt(model, item, path, empty);
+    if (typeof item === "string") return textPrompt(model, item, path);
+    return { param: path, tokens: checkTokenIds(model, item, path), text: undefined };
+  };
+  if (typeof input === "string" || isTokenIds(input)) return [read(input, param)];
   if (input.length > prompts_max) {
     throw invalidValue(
       `'${param}' has ${input.length} items; at most ${prompts_max} go into one request.`,
       param,
     );
   }
-  return input.map((item, i) => {
-    const path = `${param}[${i}]`;
-    if (typeof item === "string") return textPrompt(model, item, path);
-    if (item.length === 0) throw invalidValue(`'${path}' is empty.`, path);
-    return { param: path, tokens: checkTokenIds(model, item, path), text: undefined };
-  });
+  return input.map((item, i) => read(item, `${param}[${i}]`));
+}
+
+/** As OpenAI: without a prompt the model begins a new text, which is what its begin token says. */
+function emptyPrompt(
+  model: ServedModel,
+  item: string | readonly number[],
+  param: string,
+  empty: EmptyPrompt,
+): Prompt {
+  if (empty === "refused") {
+    throw invalidValue(`'${param}' is empty; send at least one character or token id.`, param);
+  }
+  const { bos } = model.tokenizer.special;
+  if (bos === undefined) {
+    throw invalidValue(
+      `'${param}' is empty, and '${model.name}' has no begin token that a text could start from; ` +
+        "send at least one character or token id.",
+      param,
+    );
+  }
+  const text = typeof item === "string" ? item : undefined;
+  return { param, tokens: Uint32Array.of(bos), text };
 }
 
 function textPrompt(model: ServedModel, text: string, param: string): Prompt {
   checkText(text, param);
   const mode = { add_special: true, parse_special: true };
   const tokens = encodeText(model, text, mode, param);
-  if (text === "" || tokens.length === 0) throw invalidValue(`'${param}' is empty.`, param);
+  if (tokens.length === 0) {
+    throw invalidValue(`'${param}' has no token in the vocabulary of '${model.name}'.`, param);
+  }
   return { param, tokens, text };
 }
 

@@ -119,7 +119,7 @@ export const samplingFields = {
   model: used(z.string().min(1), "Served name of the model; `/v1/models` lists them."),
   n: used(
     count(1, 128).nullish(),
-    "Answers per prompt, 1–128. More than one needs `temperature` > 0.",
+    "Answers per prompt, 1–128. With `temperature` 0 they are equal: one is made, all are counted.",
   ),
   stream: used(z.boolean().nullish(), "Server-sent events instead of one JSON body."),
   stream_options: used(
@@ -161,7 +161,7 @@ export const samplingFields = {
         error: "expected a string or an array of at most 32 strings or token ids",
       })
       .nullish(),
-    "A string, or up to 32 strings or token ids; none empty. Not part of the answer.",
+    "A string, or up to 32 strings or token ids. Not part of the answer. Empty strings are ignored.",
     32,
   ),
   stop_token_ids: used(

@@ -6,6 +6,7 @@
 import { tokensOf } from "../../llm/token-bytes.ts";
 import type { RouteHints } from "../../proto/index.ts";
 import type { AnswerRequest } from "../stream/stream.ts";
+import { madeCounts } from "./equal-answers.ts";
 import type { Holder } from "./holders.ts";
 import type { Endpoint, Generation } from "./prepare.ts";
 
@@ -31,6 +32,8 @@ type Context = {
   readonly lp: boolean;
   readonly sh: number;
   readonly mk: number;
+  /** Where it is not `mk`. */
+  readonly ct?: number;
   readonly ps: number;
   readonly p: number;
   readonly mx: number;
@@ -46,7 +49,7 @@ const decoder = new TextDecoder();
 
 /** Makes every answer of the request one that can be taken up again. */
 export function resumable(generation: Generation, facts: RequestFacts): Generation {
-  const { answers, echo } = generation;
+  const { answers, echo, made_each, counted_each } = generation;
   return {
     ...generation,
     answers: answers.map((answer, prompt): AnswerRequest => {
@@ -60,6 +63,7 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
         lp: generation.logprobs,
         sh: generation.shown_each,
         mk: generation.made_each,
+        ...(counted_each === made_each ? {} : { ct: counted_each }),
         ps: answers.length,
         p: prompt,
         mx: answer.max_tokens,
@@ -114,7 +118,7 @@ export type Resumed = { readonly generation: Generation; readonly facts: Request
 
 /**
  * The request as its first door knew it. `names` gives each answer a name of its own among the
- * workers' readers; `have` is what the client has, by choice over the whole request.
+ * workers' readers; `have` is what the client has, by shown choice over the whole request.
  */
 export function resumedFrom(
   parts: readonly HeldPart[],
@@ -126,16 +130,21 @@ export function resumedFrom(
   const answer = holder.generate.resumable?.answer ?? "";
   const facts = { request: answer, owner: context.o, created_s: context.c, body_hash: context.h };
   const echo = parts.map((part) => part.context.ec);
+  const counts = {
+    shown_each: context.sh,
+    made_each: context.mk,
+    counted_each: context.ct ?? context.mk,
+  };
+  const made = madeCounts(counts, have);
   return {
     facts,
     generation: {
       endpoint: context.e,
       model,
       answers: parts.map((part, prompt) =>
-        answerOf(part, names(), have.slice(prompt * context.mk, (prompt + 1) * context.mk)),
+        answerOf(part, names(), made.slice(prompt * context.mk, (prompt + 1) * context.mk)),
       ),
-      shown_each: context.sh,
-      made_each: context.mk,
+      ...counts,
       echo: context.ec === undefined ? undefined : echo.map((text) => text ?? ""),
       stream: context.st,
       include_usage: context.u,

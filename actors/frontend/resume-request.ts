@@ -43,7 +43,7 @@ export async function resumeStream(
       "This answer was not asked for as a stream. Send its POST again, with its Idempotency-Key.",
     );
   }
-  const choices = parts.length * first.context.mk;
+  const choices = parts.length * first.context.sh;
   if (from.choices.length !== 0 && from.choices.length !== choices) throw oddEventId();
   const model = peers.model(first.holder.generate.model);
   const names = () => `${id}.${peers.ids.next()}`;

@@ -65,7 +65,10 @@ export function seedBytes(seed: number | null | undefined, random: Random): Uint
 
 export type Stops = { readonly strings: readonly string[]; readonly tokens: readonly number[] };
 
-/** Throws ApiError (400) for an empty stop string or an unknown token id. */
+/**
+ * Throws ApiError (400) for an unknown token id. Empty stop strings are what forms send for a field
+ * that was left empty: they stop nothing.
+ */
 export function stopsOf(body: SamplingBody, model: ServedModel): Stops {
   const { stop } = body;
   const strings: string[] = [];
@@ -74,8 +77,7 @@ export function stopsOf(body: SamplingBody, model: ServedModel): Stops {
   list.forEach((item, i) => {
     const param = typeof stop === "string" ? "stop" : `stop[${i}]`;
     if (typeof item === "number") tokens.push(checkToken(item, model, param));
-    else if (item === "") throw invalidValue(`'${param}' is an empty string.`, param);
-    else strings.push(checkText(item, param));
+    else if (item !== "") strings.push(checkText(item, param));
   });
   for (const token of body.stop_token_ids ?? []) {
     tokens.push(checkToken(token, model, "stop_token_ids"));
@@ -93,15 +95,7 @@ function checkToken(token: number, model: ServedModel, param: string): number {
 }
 
 /** Rules between fields. Limits: Dynamo's protocols/openai/validate.rs. */
-export function checkTogether(
-  body: SamplingBody,
-  sampling: SamplingParams,
-  prompts: number,
-  made_each: number,
-): void {
-  if ((body.n ?? 1) > 1 && sampling.temperature === 0) {
-    throw invalidValue("'n' above 1 needs 'temperature' above 0: all answers would be equal.", "n");
-  }
+export function checkTogether(body: SamplingBody, prompts: number, made_each: number): void {
   if (body.stream_options != null && body.stream !== true) {
     throw invalidValue("'stream_options' is only for 'stream': true.", "stream_options");
   }

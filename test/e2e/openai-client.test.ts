@@ -73,6 +73,68 @@ test("a completion with n=2 gives two answers and counts both", async () => {
   expect(answer.usage?.completion_tokens).toBeGreaterThan(2);
 });
 
+test("answers without a temperature are equal, all counted, streamed or not", async () => {
+  const request = {
+    model,
+    messages: [{ role: "user" as const, content: "What is Troupe?" }],
+    ...{ n: 3, temperature: 0, max_tokens: 12 },
+  };
+  const one = await client.chat.completions.create({ ...request, n: 1 });
+  const text = one.choices[0]?.message.content ?? "";
+  const all = await client.chat.completions.create(request);
+  expect(all.choices.map((choice) => choice.message.content)).toEqual([text, text, text]);
+  expect(all.choices.map((choice) => choice.index)).toEqual([0, 1, 2]);
+  expect(all.usage?.completion_tokens).toBe(3 * (one.usage?.completion_tokens ?? 0));
+  expect(all.usage?.prompt_tokens).toBe(one.usage?.prompt_tokens);
+  const streamed = ["", "", ""];
+  const options = { stream: true as const, stream_options: { include_usage: true } };
+  let usage: OpenAI.CompletionUsage | undefined;
+  for await (const chunk of await client.chat.completions.create({ ...request, ...options })) {
+    for (const { index, delta } of chunk.choices) streamed[index] += delta.content ?? "";
+    usage = chunk.usage ?? usage;
+  }
+  expect(streamed).toEqual([text, text, text]);
+  expect(usage?.completion_tokens).toBe(all.usage?.completion_tokens);
+  const best = { model, prompt: "Once upon a time", temperature: 0, max_tokens: 5 };
+  const picked = await client.completions.create({ ...best, n: 2, best_of: 4 });
+  expect(picked.choices[0]?.text).toBe(picked.choices[1]?.text ?? "");
+  expect(picked.usage?.completion_tokens).toBe(20);
+});
+
+test("a conversation may carry what other servers put into their answers", async () => {
+  const messages = [
+    { role: "user", content: "Hello", timestamp: 1_700_000_000, id: "m1" },
+    {
+      ...{ role: "assistant", content: "Hi!", reasoning: "A greeting.", finish_reason: "stop" },
+      ...{ provider: "other", refusal: null, tool_calls: [], function_call: null, logprobs: null },
+    },
+    { role: "user", content: [{ type: "text", text: "Bye", cache_control: { type: "x" } }] },
+  ] as OpenAI.ChatCompletionMessageParam[];
+  const answer = await client.chat.completions.create({ model, messages, max_tokens: 2 });
+  expect(answer.choices.length).toBe(1);
+  const unknown = { model, messages, reasoning: "A greeting." };
+  const refused = client.chat.completions.create(unknown).catch((error: unknown) => error);
+  expect(await refused).toMatchObject({
+    status: 400,
+    code: "unknown_parameter",
+    param: "reasoning",
+  });
+});
+
+test("an empty prompt starts from the begin token, and empty stop strings stop nothing", async () => {
+  const request = { model, max_tokens: 6, temperature: 0 };
+  for (const prompt of ["", [], [""]]) {
+    const answer = await client.completions.create({ ...request, prompt });
+    expect(answer.usage?.prompt_tokens).toBe(1);
+    expect(answer.choices.length).toBe(1);
+  }
+  const free = await client.completions.create({ ...request, prompt: "Once" });
+  for (const stop of ["", [""]]) {
+    const answer = await client.completions.create({ ...request, prompt: "Once", stop });
+    expect(answer.choices[0]?.text).toBe(free.choices[0]?.text ?? "");
+  }
+});
+
 test("embeddings have unit length, in floats and in base64", async () => {
   const input = ["a mailbox is bounded", "a story about a cat"];
   // The client asks for base64 by itself and decodes it.

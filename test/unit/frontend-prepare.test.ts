@@ -8,7 +8,7 @@ import { completionFields, completionShape } from "../../actors/frontend/complet
 import type { ServedModel } from "../../actors/frontend/frontend.ts";
 import { type Generation, prepareChat, prepareCompletion } from "../../actors/frontend/prepare.ts";
 import { SeededRandom } from "../../runtime/random.ts";
-import { fakeModel } from "../support/frontend-fakes.ts";
+import { byteTokenizer, fakeModel } from "../support/frontend-fakes.ts";
 
 const ctx = () => ({
   random: new SeededRandom(1),
@@ -65,8 +65,8 @@ const limits: readonly (readonly [string, readonly unknown[], readonly unknown[]
   ["n", [1, 128], [0, 129, 1.5, -1]],
   [
     "stop",
-    ["x", ["a", "b"], [5], Array(32).fill("s"), []],
-    ["", [""], Array(33).fill("s"), 5, [-1]],
+    ["x", ["a", "b"], [5], Array(32).fill("s"), [], "", [""]],
+    [Array(33).fill("s"), 5, [-1]],
   ],
   ["stop_token_ids", [[1, 2], []], [[-1], [1.5], [258], ["a"], 5]],
   ["seed", [0, -1, 2 ** 62, null], [1.5, 1e300, "7"]],
@@ -97,11 +97,42 @@ test("limits of logprobs", () => {
   expect(refusal(() => completion({ logprobs: 1, echo: true }))[1]).toBe("logprobs");
 });
 
-test("several answers need a temperature, also the model's own", () => {
-  expect(refusal(() => chat({ n: 2, temperature: 0 }))[1]).toBe("n");
+test("without a temperature, also by the model's default, one of several answers is made", () => {
+  const counts = (generation: Generation) => {
+    const { made_each, shown_each, counted_each } = generation;
+    return [only(generation).choices, made_each, shown_each, counted_each];
+  };
+  expect(counts(chat({ n: 2, temperature: 0 }))).toEqual([1, 1, 2, 2]);
   const greedy = fakeModel({}, { defaults: { temperature: 0 } });
-  expect(refusal(() => chat({ n: 2 }, greedy))[1]).toBe("n");
-  expect(only(chat({ n: 2 })).choices).toBe(2);
+  expect(counts(chat({ n: 3 }, greedy))).toEqual([1, 1, 3, 3]);
+  expect(counts(chat({ n: 2 }))).toEqual([2, 2, 2, 2]);
+  expect(counts(completion({ n: 2, best_of: 5, temperature: 0 }))).toEqual([1, 1, 2, 5]);
+  // Nothing has to be chosen, so nothing is measured for it.
+  expect(only(completion({ best_of: 5, temperature: 0 })).logprobs).toBe(-1);
+});
+
+test("empty stop strings stop nothing, and the others still do", () => {
+  const stops = (stop: unknown) => only(chat({ stop })).stop_strings;
+  expect([stops(""), stops([""]), stops(["", "a", ""])]).toEqual([[], [], ["a"]]);
+});
+
+test("an empty prompt is the begin token, where the model has one", () => {
+  const none = { ...byteTokenizer, special: { ...byteTokenizer.special, bos: undefined } };
+  const headless = fakeModel({}, { tokenizer: none });
+  // Some models have a begin token that they do not put before every text.
+  const plain = fakeModel({}, { tokenizer: { ...byteTokenizer, add_bos: false } });
+  for (const prompt of ["", [], [""], [[]]]) {
+    for (const model of [fakeModel(), plain]) {
+      expect([...only(completion({ prompt }, model)).prompt]).toEqual([256]);
+    }
+    expect(refusal(() => completion({ prompt }, headless))).toEqual([
+      "invalid_value",
+      Array.isArray(prompt) && prompt.length > 0 ? "prompt[0]" : "prompt",
+    ]);
+  }
+  const mixed = completion({ prompt: ["", "a"], echo: true });
+  expect(mixed.answers.map((answer) => [...answer.prompt])).toEqual([[256], [256, 97]]);
+  expect(mixed.echo).toEqual(["", "a"]);
 });
 
 test("best_of is at least n, at most 20, and not streamed", () => {
@@ -131,7 +162,7 @@ test("prompts come as text, token ids, or lists of either", () => {
     [256, 98],
   ]);
   expect(tokens([[97], [98, 99]])).toEqual([[97], [98, 99]]);
-  for (const bad of ["", [], [""], [[]], [[], [1]], null, 5, {}, ["a", 5], [[1], "a"], [1.5]]) {
+  for (const bad of [null, 5, {}, ["a", 5], [[1], "a"], [1.5]]) {
     expect(refusal(() => completion({ prompt: bad }))[1]).toStartWith("prompt");
   }
   expect(refusal(() => completion({ prompt: [258] }))).toEqual(["invalid_value", "prompt[0]"]);

@@ -31,6 +31,7 @@ const generation = (prompts: number, more: Partial<Generation> = {}): Generation
   ),
   shown_each: 2,
   made_each: 2,
+  counted_each: 2,
   echo: Array.from({ length: prompts }, (_, prompt) => `echo ${prompt}`),
   stream: true,
   include_usage: true,

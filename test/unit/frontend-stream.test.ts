@@ -209,6 +209,7 @@ function generationOf(
     answers,
     shown_each: each,
     made_each: each,
+    counted_each: each,
     echo: undefined,
     stream: true,
     include_usage: true,
