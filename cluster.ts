@@ -18,7 +18,7 @@ import { type Boot, bootOf } from "./supervisors/boot.ts";
 import { runChild } from "./supervisors/child.ts";
 import { fatalPrefix, type Root, startRoot } from "./supervisors/root.ts";
 import { readSettings } from "./supervisors/settings/read-settings.ts";
-import { SettingsError } from "./supervisors/settings/settings.ts";
+import { SettingsError } from "./supervisors/settings/settings-error.ts";
 
 const boot = bootOf(process.env);
 if (boot === undefined) await root();
@@ -58,6 +58,7 @@ async function root(): Promise<void> {
       process.exit(0);
     }
     const { settings } = wish;
+    for (const warning of wish.warnings) console.error(`troupe: warning: ${warning}`);
     if (settings.log_level === "debug") lines.release();
     const cache_folder = resolve(settings.cache_dir || defaultCacheFolder());
     const assets_folder = (await assetsFolder(cache_folder)) ?? "";

@@ -12,7 +12,8 @@ import type { Bus } from "../runtime/transport/bus.ts";
 import { type NatsTransport, natsTransport } from "../runtime/transport/nats.ts";
 import { addressesOf, type Transport } from "../runtime/transport/transport.ts";
 import { unixTransport } from "../runtime/transport/unix.ts";
-import { type Settings, SettingsError } from "./settings/settings.ts";
+import type { Settings } from "./settings/settings.ts";
+import { SettingsError } from "./settings/settings-error.ts";
 
 export type Machine = {
   /** Name of its root's node. */

@@ -36,7 +36,8 @@ import { faultName, rootPaths } from "./paths.ts";
 import { planeSpecs, planeStates } from "./plane-tree.ts";
 import { processSlot } from "./process-slot.ts";
 import { rootTree } from "./root-tree.ts";
-import { type ModelSetting, type Settings, SettingsError } from "./settings/settings.ts";
+import type { ModelSetting, Settings } from "./settings/settings.ts";
+import { SettingsError } from "./settings/settings-error.ts";
 import { marksByWorker } from "./settings/worker-marks.ts";
 import { Slots } from "./slots.ts";
 

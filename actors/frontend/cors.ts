@@ -4,9 +4,10 @@ export type CorsOrigins = "*" | readonly string[];
 
 type HeaderRecord = Record<string, string>;
 
-/** `--cors-origin`: `*`, or origins separated by commas; empty switches CORS off. */
+/** `--cors-origin`: `*`, origins separated by commas, or `none`, which switches CORS off. */
 export function readOrigins(flag: string): CorsOrigins {
   if (flag.trim() === "*") return "*";
+  if (flag.trim() === "none") return [];
   return flag
     .split(",")
     .map((origin) => origin.trim())

@@ -13,7 +13,7 @@ type Common = {
 export type FlagSpec = Common &
   (
     | { readonly type: "text"; readonly default?: string }
-    | { readonly type: "choice"; readonly choices: readonly string[]; readonly default: string }
+    | { readonly type: "choice"; readonly choices: readonly string[]; readonly default?: string }
     | {
         /** `number` may have a fraction. */
         readonly type: "whole" | "number" | "seconds";
@@ -138,8 +138,7 @@ export const flags = [
   {
     name: "router-queue-policy",
     type: "choice",
-    choices: ["", "shortest", "fcfs", "wspt"],
-    default: "",
+    choices: ["shortest", "fcfs", "wspt"],
     env: ["DYN_ROUTER_QUEUE_POLICY"],
     help: "mode kv: who of those that wait goes first; default: the policy's own (adaptive shortest uncached work, dynamo fcfs)",
   },
@@ -198,7 +197,7 @@ export const flags = [
     name: "cors-origin",
     type: "text",
     default: "*",
-    help: "Access-Control-Allow-Origin of /v1",
+    help: "Access-Control-Allow-Origin of /v1: *, origins separated by commas, or none",
   },
   {
     name: "drain-timeout",

@@ -1,18 +1,14 @@
 /** What the command line, the environment and the files they name ask for. */
 import { readKeyFile } from "../../actors/frontend/frontend.ts";
+import { environmentWarnings } from "./environment-names.ts";
 import { helpText } from "./flags.ts";
-import {
-  dumpConfig,
-  parseConfig,
-  parseEnvironment,
-  parseFlags,
-  type Settings,
-  SettingsError,
-  settle,
-} from "./settings.ts";
+import { parseConfig, parseEnvironment, parseFlags } from "./read-values.ts";
+import { dumpConfig, type Settings, settle } from "./settings.ts";
+import { SettingsError } from "./settings-error.ts";
 
 export type Wish =
-  | { readonly kind: "run"; readonly settings: Settings }
+  /** `warnings`: lines about what is set and does nothing. */
+  | { readonly kind: "run"; readonly settings: Settings; readonly warnings: readonly string[] }
   | { readonly kind: "print"; readonly text: string };
 
 /**
@@ -41,7 +37,14 @@ export function readSettings(
   const layers = [given, environment, yaml];
   const key_file = layers.find((layer) => layer["api-key-file"] !== undefined)?.["api-key-file"];
   const keys = key_file === undefined ? [] : readKeyFile(textOf(`${key_file}`, "--api-key-file"));
+  if (key_file !== undefined && keys.length === 0) {
+    throw new SettingsError(
+      `--api-key-file: there is no key in ${key_file}: write one a line, or leave the flag out`,
+    );
+  }
   const settings = settle(layers, keys);
   const dump = layers.some((layer) => layer["dump-config"] === true);
-  return dump ? { kind: "print", text: dumpConfig(settings).trimEnd() } : { kind: "run", settings };
+  return dump
+    ? { kind: "print", text: dumpConfig(settings).trimEnd() }
+    : { kind: "run", settings, warnings: environmentWarnings(env, settings.api_keys.length === 0) };
 }

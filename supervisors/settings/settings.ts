@@ -1,17 +1,11 @@
-/** Flags, environment and YAML → one checked Settings record. Pure: the caller reads files. */
-import { parse as parseYaml, stringify as stringifyYaml } from "yaml";
+/** Values of flags, environment and YAML → one checked Settings record. Pure. */
+import { stringify as stringifyYaml } from "yaml";
 import { natsSchemes, planeUrl, planeUrls, redisSchemes } from "../../runtime/plane-url.ts";
 import type { PlaneUrls } from "../../runtime/planes.ts";
-import {
-  type EngineName,
-  environmentTwin,
-  type FlagName,
-  type FlagSpec,
-  flags,
-  type RootRole,
-  type RouterMode,
-  type RouterPolicy,
-} from "./flags.ts";
+import type { EngineName, FlagName, RootRole, RouterMode, RouterPolicy } from "./flags.ts";
+import { checkKeys, hiddenKey } from "./key-settings.ts";
+import { specOf, type Value, type Values } from "./read-values.ts";
+import { SettingsError } from "./settings-error.ts";
 import { markText, readMark, strayMark, type WorkerMark } from "./worker-marks.ts";
 
 export type ModelSetting = {
@@ -109,119 +103,14 @@ export type MockerSettings = {
   readonly profile: string;
 };
 
-/** What is wrong with a setting, and what to do: one line, exit code 2. */
-export class SettingsError extends Error {
-  readonly code = "bad_setting";
-}
-
 const llama_seqs_max = 64;
 const MIB = 1024 * 1024;
-
-type Value = string | number | boolean | readonly string[];
-type Values = Partial<Record<FlagName, Value>>;
-
-const specs = new Map<string, FlagSpec>(flags.map((flag) => [flag.name, flag]));
-
-/** `--name value`, `--name=value`; switches take no value. */
-export function parseFlags(args: readonly string[]): Values {
-  const values: Record<string, Value> = {};
-  for (let index = 0; index < args.length; index += 1) {
-    const arg = args[index] ?? "";
-    if (!arg.startsWith("--")) {
-      throw new SettingsError(`"${arg}" is not a flag; see --help`);
-    }
-    const equals = arg.indexOf("=");
-    const name = equals < 0 ? arg.slice(2) : arg.slice(2, equals);
-    const spec = specs.get(name);
-    if (spec === undefined) {
-      const near = nearest(name);
-      throw new SettingsError(`unknown flag --${name}${near ? `; did you mean --${near}?` : ""}`);
-    }
-    if (spec.type === "switch" && equals < 0) {
-      values[name] = true;
-      continue;
-    }
-    const text = equals < 0 ? args[++index] : arg.slice(equals + 1);
-    if (text === undefined) throw new SettingsError(`--${name} needs a value: ${spec.help}`);
-    take(values, spec, text, `--${name}`);
-  }
-  return values;
-}
-
-export function parseEnvironment(env: Readonly<Record<string, string | undefined>>): Values {
-  const values: Record<string, Value> = {};
-  for (const flag of flags as readonly FlagSpec[]) {
-    const names = [environmentTwin(flag.name), ...(flag.env ?? [])];
-    const name = names.find((candidate) => (env[candidate] ?? "") !== "");
-    if (name === undefined) continue;
-    const text = env[name] ?? "";
-    if (flag.type === "list") values[flag.name] = text.split(",").map((item) => item.trim());
-    // Dynamo's DYN_LOG may hold targets ("info,hyper=warn"), which say nothing to us.
-    else if (name === "DYN_LOG" && !/^(debug|info|warn|error)$/.test(text)) continue;
-    else take(values, flag, text, name);
-  }
-  return values;
-}
-
-export function parseConfig(yaml: string, file: string): Values {
-  let parsed: unknown;
-  try {
-    parsed = parseYaml(yaml);
-  } catch (error) {
-    throw new SettingsError(`${file} is not valid YAML: ${String(error).split("\n")[0]}`);
-  }
-  if (parsed === null || parsed === undefined) return {};
-  if (typeof parsed !== "object" || Array.isArray(parsed)) {
-    throw new SettingsError(`${file} must be a YAML mapping of setting names to values`);
-  }
-  const values: Record<string, Value> = {};
-  for (const [key, value] of Object.entries(parsed)) {
-    const name = key.replaceAll("_", "-");
-    const spec = specs.get(name);
-    if (spec === undefined) throw new SettingsError(`${file}: unknown setting "${key}"`);
-    const items = Array.isArray(value) ? value : [value];
-    if (items.length > 1 && spec.type !== "list") {
-      throw new SettingsError(`${file}: "${key}" takes one value`);
-    }
-    for (const item of items) take(values, spec, String(item), `${file}: ${key}`);
-  }
-  return values;
-}
-
-function take(values: Record<string, Value>, spec: FlagSpec, text: string, origin: string): void {
-  if (spec.type === "list") {
-    const before = values[spec.name];
-    values[spec.name] = [...(Array.isArray(before) ? before : []), text];
-  } else if (spec.type === "switch") {
-    if (!/^(true|false|1|0|yes|no)$/i.test(text)) {
-      throw new SettingsError(`${origin} is a switch: give true or false, not "${text}"`);
-    }
-    values[spec.name] = /^(true|1|yes)$/i.test(text);
-  } else if (spec.type === "choice") {
-    if (!spec.choices.includes(text)) {
-      throw new SettingsError(`${origin} is one of ${spec.choices.join(", ")}, not "${text}"`);
-    }
-    values[spec.name] = text;
-  } else if (spec.type === "whole" || spec.type === "seconds" || spec.type === "number") {
-    const number = Number(text.replace(/s$/, ""));
-    const whole = spec.type !== "whole" || Number.isInteger(number);
-    if (text.trim() === "" || !whole || !(number >= spec.min && number <= spec.max)) {
-      const kind = { whole: "a whole number", number: "a number", seconds: "seconds" }[spec.type];
-      throw new SettingsError(
-        `${origin} is ${kind} from ${spec.min} to ${spec.max}, not "${text}"`,
-      );
-    }
-    values[spec.name] = number;
-  } else {
-    values[spec.name] = text;
-  }
-}
 
 /** The first layer that has a name wins. `keys` are the lines of --api-key-file. */
 export function settle(layers: readonly Values[], keys: readonly string[]): Settings {
   const get = (name: FlagName): Value | undefined => {
     const layer = layers.find((values) => values[name] !== undefined);
-    const spec = specs.get(name);
+    const spec = specOf(name);
     return layer?.[name] ?? (spec && "default" in spec ? spec.default : undefined);
   };
   const text = (name: FlagName) => String(get(name) ?? "");
@@ -258,7 +147,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
       session_ttl_ms: number("router-session-affinity-ttl-secs") * 1000,
       session_mode: text("router-session-affinity-mode") as "hard" | "soft",
     },
-    api_keys: [...list("api-key"), ...keys].filter((key) => key !== ""),
+    api_keys: [...checkKeys(list("api-key"), "--api-key"), ...checkKeys(keys, "--api-key-file")],
     cors_origin: text("cors-origin"),
     drain_timeout_ms: number("drain-timeout") * 1000,
     request_timeout_ms: number("request-timeout") * 1000,
@@ -296,6 +185,9 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
 function modelSettings(given: readonly string[], name: string): readonly ModelSetting[] {
   if (given.length === 0) return [{ source: "", ...(name === "" ? {} : { name }) }];
   const models = given.map((text): ModelSetting => {
+    if (/^[^/]+=\s*$/.test(text)) {
+      throw new SettingsError(`--model ${text.trim()} names no source: give ${text.trim()}SOURCE`);
+    }
     // "name=source"; a path may hold "=" itself, but then after a slash.
     const equals = text.indexOf("=");
     const named = equals > 0 && !text.slice(0, equals).includes("/");
@@ -370,7 +262,7 @@ export function dumpConfig(settings: Settings): string {
     ...(settings.router_mode === "kv" ? routerConfig(settings.router) : {}),
     ...(settings.api_keys.length === 0
       ? {}
-      : { "api-key": settings.api_keys.map(() => "<hidden>") }),
+      : { "api-key": settings.api_keys.map(() => hiddenKey) }),
     "cors-origin": settings.cors_origin,
     "drain-timeout": settings.drain_timeout_ms / 1000,
     "request-timeout": settings.request_timeout_ms / 1000,
@@ -420,7 +312,7 @@ const routerConfig = (router: RouterSettings) => ({
   "router-policy": router.policy,
   "router-queue-threshold": router.queue_threshold,
   "router-queue-requests": router.queue_requests,
-  "router-queue-policy": router.queue_policy,
+  ...(router.queue_policy === "" ? {} : { "router-queue-policy": router.queue_policy }),
   ...(router.classes.length === 0
     ? {}
     : { "router-policy-class": router.classes.map(policyClassText) }),
@@ -443,30 +335,6 @@ const mockerConfig = (mocker: MockerSettings) => ({
   "startup-time": mocker.startup_time,
   ...(mocker.profile === "" ? {} : { "planner-profile-data": mocker.profile }),
 });
-
-/** The known flag at most two edits away, for "did you mean". */
-function nearest(name: string): string | undefined {
-  let best: string | undefined;
-  let best_edits = 3;
-  for (const flag of flags) {
-    const edits = editDistance(name, flag.name);
-    if (edits < best_edits) [best, best_edits] = [flag.name, edits];
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1;
-      next[j] = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same);
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
 
 const class_form = /^([A-Za-z0-9._-]+):(\d+(?:\.\d+)?)(?::(\d+))?$/;
 

@@ -1,12 +1,9 @@
 /** URLs of shared servers: what they say, and what nobody may read in an error. */
 import { describe, expect, test } from "bun:test";
 import { natsSchemes, planeUrl, planeUrls, redisSchemes } from "../../runtime/plane-url.ts";
-import {
-  dumpConfig,
-  parseFlags,
-  SettingsError,
-  settle,
-} from "../../supervisors/settings/settings.ts";
+import { parseFlags } from "../../supervisors/settings/read-values.ts";
+import { dumpConfig, settle } from "../../supervisors/settings/settings.ts";
+import { SettingsError } from "../../supervisors/settings/settings-error.ts";
 
 test("host, port, user, password, TLS and its files", () => {
   expect(planeUrl("nats://h", natsSchemes)).toMatchObject({ host: "h", port: 4222, tls: false });

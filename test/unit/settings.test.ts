@@ -2,13 +2,12 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { flags, helpText } from "../../supervisors/settings/flags.ts";
 import {
-  dumpConfig,
   parseConfig,
   parseEnvironment,
   parseFlags,
-  SettingsError,
-  settle,
-} from "../../supervisors/settings/settings.ts";
+} from "../../supervisors/settings/read-values.ts";
+import { dumpConfig, settle } from "../../supervisors/settings/settings.ts";
+import { SettingsError } from "../../supervisors/settings/settings-error.ts";
 import { marksByWorker } from "../../supervisors/settings/worker-marks.ts";
 
 const fromFlags = (...args: string[]) => settle([parseFlags(args)], []);
@@ -93,13 +92,14 @@ const bad: readonly (readonly [string[], RegExp])[] = [
     /--router-policy-class: a is there twice/,
   ],
   [["--worker-taint", "two words"], /--worker-taint "two words" is not LABEL or worker-N:LABEL/],
-  [["--worker-label", ""], /--worker-label "" is not LABEL/],
+  [["--worker-label", ""], /--worker-label is empty: give it a value/],
   [["--worker-label", "worker-0:"], /--worker-label "worker-0:" is not LABEL/],
   [["--worker-taint", "worker-1:x"], /--worker-taint: there is no worker-1 among --workers 1/],
   [["serve"], /"serve" is not a flag; see --help/],
   [["--port"], /--port needs a value/],
   [["--port", "70000"], /--port is a whole number from 0 to 65535, not "70000"/],
-  [["--port", ""], /--port is a whole number/],
+  [["--port", ""], /--port is empty: give it a value, or leave it out/],
+  [["--model", "name="], /--model name= names no source/],
   [["--workers", "1.5"], /--workers is a whole number/],
   [["--engine", "vllm"], /--engine is one of llama, echo, mocker, not "vllm"/],
   [["--dump-config=maybe"], /switch: give true or false/],
@@ -126,7 +126,9 @@ test("models: path, named, hub reference with a colon, path with an equals sign"
 });
 
 test("YAML: unknown keys, wrong shapes and broken text are told with the file's name", () => {
-  expect(complaint(() => parseConfig("prot: 1", "c.yaml"))).toBe('c.yaml: unknown setting "prot"');
+  expect(complaint(() => parseConfig("prot: 1", "c.yaml"))).toBe(
+    'c.yaml: unknown setting "prot"; did you mean port?',
+  );
   expect(complaint(() => parseConfig("- 1", "c.yaml"))).toMatch(/c.yaml must be a YAML mapping/);
   expect(complaint(() => parseConfig("port: [1, 2]", "c.yaml"))).toMatch(/takes one value/);
   expect(complaint(() => parseConfig("a: [", "c.yaml"))).toMatch(/c.yaml is not valid YAML/);

@@ -1,0 +1,31 @@
+/** Keys that clients can really send; others would lock everybody out, or nobody. */
+import { SettingsError } from "./settings-error.ts";
+
+/** What --dump-config prints in place of a key: known to everybody who reads this page. */
+export const hiddenKey = "<hidden>";
+
+/**
+ * @param origin the setting that gave them, for the error
+ * Throws SettingsError, which names a key by its place and never shows it.
+ */
+export function checkKeys(keys: readonly string[], origin: string): readonly string[] {
+  for (const [index, key] of keys.entries()) {
+    const wrong = wrongWith(key);
+    if (wrong === undefined) continue;
+    const which = keys.length === 1 ? "the key" : `key ${index + 1}`;
+    throw new SettingsError(`${origin}: ${which} ${wrong}`);
+  }
+  return keys;
+}
+
+/** RFC 6750 sends a key as `Authorization: Bearer KEY`: visible ASCII without blanks. */
+function wrongWith(key: string): string | undefined {
+  if (key === "") return "is empty: give a key, or leave the setting out";
+  if (key === hiddenKey) return `is ${hiddenKey}, what --dump-config shows instead of a key`;
+  if (key !== key.trim()) return "begins or ends with a blank, which no client sends: remove it";
+  if (/\s/.test(key)) return "has a blank in it, which no client can send: give one without";
+  if (/[^\x21-\x7e]/.test(key)) {
+    return "has a character beyond visible ASCII, which no HTTP header carries: give another key";
+  }
+  return undefined;
+}
