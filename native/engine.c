@@ -150,15 +150,32 @@ static void seq_preempt(struct tr_engine *e, struct seq *seq) {
   e->stats[TR_STAT_PREEMPTIONS] += 1;
 }
 
-/* Makes `needed` cells free. False when only the oldest sequence is left and it does not fit. */
-static bool cells_make_free(struct tr_engine *e, uint32_t needed) {
+/*
+ * The capacity rule, written here alone. `n_cells` cells are free, in cached blocks, or a live
+ * sequence's own. Who needs some takes, in this order:
+ *
+ *   1. free ones   2. blocks that no live sequence shares, the least recently used first
+ *   3. those of the youngest sequence, as long as it is not the only one
+ *
+ * What a preempted sequence had published is cached now and gives way in the next round, and what
+ * this step computes has changed with it: the caller counts again before anybody may say that one
+ * sequence alone does not fit.
+ */
+enum room { ROOM_MADE, ROOM_COUNT_AGAIN, ROOM_NEVER };
+
+static enum room room_make(struct tr_engine *e, uint32_t needed) {
   while (cells_free(e) < needed) {
     if (cache_evict_oldest(&e->cache)) continue;
-    if (e->n_live <= 1) return false;
+    if (e->n_live <= 1) return ROOM_NEVER;
     seq_preempt(e, seq_extreme(e, true, false));
-    return cells_free(e) >= needed; /* the batch has changed: the caller counts again */
+    return ROOM_COUNT_AGAIN;
   }
-  return true;
+  return ROOM_MADE;
+}
+
+/* Cells that 1 and 2 of the rule give, when `revived` blocks that could go are to stay. */
+static uint32_t room_without_preempting(const struct tr_engine *e, uint32_t revived) {
+  return cells_free(e) + (e->cache.evictable - revived) * TR_BLOCK_SIZE;
 }
 
 /* ── admission ─────────────────────────────────────────────────────────────────────────────── */
@@ -248,8 +265,7 @@ static void admit(struct tr_engine *e) {
     for (uint32_t i = 0; i < matched; i++)
       revived += e->cache.blocks[e->match_memory[i]].ref == 0;
     uint32_t needed = slot->n - matched * TR_BLOCK_SIZE + 16;
-    uint32_t room = cells_free(e) + (e->cache.evictable - revived) * TR_BLOCK_SIZE;
-    if (e->n_live > 0 && needed + committed > room) break;
+    if (e->n_live > 0 && needed + committed > room_without_preempting(e, revived)) break;
     memmove(e->waiting + at, e->waiting + at + 1, (e->n_waiting - at - 1) * sizeof *e->waiting);
     e->n_waiting--;
     committed += needed;
@@ -350,17 +366,20 @@ static void step_failed(struct tr_engine *e) {
   e->api.llama_memory_clear(e->memory, false);
 }
 
-static void step_generate(struct tr_engine *e) {
-  uint32_t total = step_plan(e);
-  while (total > 0 && !cells_make_free(e, total)) {
-    if (e->n_live <= 1) { /* cannot be, see the head of this file; but never spin */
-      step_failed(e);
-      return;
-    }
-    total = step_plan(e);
+/* Tokens of this step, with cells for all of them; 0: none, or the step has failed. */
+static uint32_t step_plan_with_room(struct tr_engine *e) {
+  for (;;) {
+    uint32_t total = step_plan(e);
+    enum room room = room_make(e, total);
+    if (room == ROOM_MADE) return total;
+    if (room == ROOM_COUNT_AGAIN) continue;
+    step_failed(e); /* cannot be, see the head of this file; but never spin */
+    return 0;
   }
-  total = step_plan(e);
-  if (total == 0) return;
+}
+
+static void step_generate(struct tr_engine *e) {
+  if (step_plan_with_room(e) == 0) return;
   e->batch.n_tokens = 0;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     e->seqs[i].output = -1;
@@ -392,7 +411,7 @@ static void step_embed(struct tr_engine *e) {
   uint32_t n = slot->n - seq->n_past;
   if (n > e->max_seqs) n = e->max_seqs; /* outputs of one batch, see load_context */
   if (n > e->prefill_chunk) n = e->prefill_chunk;
-  if (!cells_make_free(e, n) || !seq->live) return;
+  if (room_make(e, n) != ROOM_MADE || !seq->live) return;
   e->batch.n_tokens = 0;
   batch_add(e, seq, n, true);
   e->api.llama_set_embeddings(e->context, true);
