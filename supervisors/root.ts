@@ -174,6 +174,7 @@ class RunningRoot implements Root {
     const inspector = {
       host: this.settings.inspector_host,
       port: this.settings.inspector_port,
+      allow_hosts: this.settings.inspector_allow_hosts,
       processes: () => this.#inspectors(),
       planes: planeStates(this.machine.planes?.bus, this.#discovery) ?? (() => []),
       listening: (host: string, inspector_port: number) => {

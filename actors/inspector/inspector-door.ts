@@ -6,6 +6,7 @@ import type { Message } from "../../runtime/message.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { controlActions } from "../../runtime/system.ts";
+import { isAllowedHost } from "./allowed-host.ts";
 import { clusterMetrics } from "./cluster-metrics.ts";
 import { mergeTrees } from "./merge-trees.ts";
 
@@ -13,6 +14,8 @@ export type InspectorDoorOptions = {
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;
+  /** Names in a request's Host that are taken beside loopback and `host`. */
+  readonly allow_hosts?: readonly string[];
   /** The inspector actors of all processes that are there now, the root's own first. */
   readonly processes: () => readonly Ref<InspectMessage>[];
   /** Of several machines: which of the servers that they share answer now. */
@@ -58,8 +61,25 @@ export class InspectorDoor extends Actor<Message> {
   async #answer(request: Request): Promise<Response> {
     this.#served += 1;
     const { pathname } = new URL(request.url);
-    if (request.method === "POST") return this.#change(request, pathname);
-    if (request.method !== "GET") return json({ error: `${request.method} is not served` }, 405);
+    const { host, allow_hosts = [] } = this.#options;
+    const named = request.headers.get("host");
+    if (!isAllowedHost(named, host, allow_hosts)) return json({ error: otherHost(named) }, 403);
+    const allow = allowedAt(pathname);
+    if (request.method === "OPTIONS")
+      return new Response(null, { status: 204, headers: { allow } });
+    if (request.method === "POST" && allow.startsWith("POST")) {
+      return this.#change(request, pathname);
+    }
+    if (!["GET", "HEAD"].includes(request.method) || !allow.startsWith("GET")) {
+      const error = `${request.method} is not served at ${pathname}; it takes ${allow}`;
+      return json({ error }, 405, { allow });
+    }
+    return this.#read(pathname);
+  }
+
+  async #read(pathname: string): Promise<Response> {
+    const place = readPlace(pathname);
+    if (place !== undefined) return this.#snapshot(place);
     switch (pathname) {
       case "/":
         return new Response(usage);
@@ -83,9 +103,25 @@ export class InspectorDoor extends Actor<Message> {
     }
   }
 
+  async #snapshot({ node, path }: Place): Promise<Response> {
+    const owner = this.#options.processes().find((ref) => ref.address.node === node);
+    if (owner === undefined) return json({ error: `there is no process ${node}` }, 404);
+    const question = { kind: "get_snapshot", path } as const;
+    try {
+      const answer = await this.ctx.system.ask(owner, question, {
+        deadline_ms: answer_deadline_ms,
+      });
+      if (!answer.found)
+        return json({ error: `${node} has no ${path} that shows a snapshot` }, 404);
+      return json({ node, path, snapshot: JSON.parse(answer.json) });
+    } catch (error) {
+      return json({ error: `${node} does not answer: ${(error as Error).message}` }, 503);
+    }
+  }
+
   /** A page of another site must not be able to do this with its visitor's browser. */
   async #change(request: Request, pathname: string): Promise<Response> {
-    if (!isOwnPage(request, this.#options.host)) {
+    if (!isOwnPage(request)) {
       return json({ error: "refused: the request comes from another site's page" }, 403);
     }
     const wish = readWish(pathname);
@@ -142,7 +178,7 @@ type Place = { readonly node: string; readonly path: string };
 const actions = [...controlActions, "drain"] as const;
 
 const usage = `Troupe's inspector: GET /api/tree, /api/processes, /api/planes, /api/orphans, /metrics, \
-POST /api/actors/ID/{${actions.join(",")}}
+/api/actors/ID/snapshot, POST /api/actors/ID/{${actions.join(",")}}
 `;
 
 function orphansOf(infos: readonly { readonly node: string; readonly orphans: number }[]) {
@@ -172,18 +208,33 @@ function decoded(text: string): string {
   }
 }
 
-/**
- * A browser names the page that sends a POST. Its host must be the one asked, and that one ours by
- * number or name: a foreign name may be made to point here.
- */
-function isOwnPage(request: Request, own: string): boolean {
-  const { host, hostname } = new URL(request.url);
-  const origin = request.headers.get("origin");
-  if (origin !== null && URL.parse(origin)?.host !== host) return false;
-  const numeric = /^[\d.]+$|^\[/.test(hostname);
-  return numeric || hostname === "localhost" || hostname === own;
+/** `/api/actors/ID/snapshot`. */
+function readPlace(pathname: string): Place | undefined {
+  const id = decoded(/^\/api\/actors\/(.+)\/snapshot$/.exec(pathname)?.[1] ?? "");
+  const slash = id.indexOf("/");
+  return slash <= 0 ? undefined : { node: id.slice(0, slash), path: id.slice(slash) };
 }
 
-function json(body: object, status = 200): Response {
-  return Response.json(body, { status });
+const allowedAt = (pathname: string): string =>
+  pathname.startsWith("/api/actors/") && !pathname.endsWith("/snapshot")
+    ? "POST, OPTIONS"
+    : "GET, HEAD, OPTIONS";
+
+/** A browser names the page that sends a POST; its host must be the one that was asked. */
+function isOwnPage(request: Request): boolean {
+  const origin = request.headers.get("origin");
+  return origin === null || URL.parse(origin)?.host === new URL(request.url).host;
+}
+
+const otherHost = (named: string | null) =>
+  `refused: the Host header says ${JSON.stringify((named ?? "").slice(0, 128))}, which is not a ` +
+  "name of this inspector. Use localhost, 127.0.0.1 or the address of --inspector-host, or start " +
+  "the cluster with --inspector-allow-host NAME.";
+
+function json(
+  body: object,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return Response.json(body, { status, headers });
 }

@@ -412,6 +412,11 @@ export const flags = [
     default: "127.0.0.1",
     help: "address of the inspector",
   },
+  {
+    name: "inspector-allow-host",
+    type: "list",
+    help: "name that requests to the inspector may have in their Host header, beside loopback and --inspector-host; repeatable",
+  },
   { name: "config", type: "text", help: "YAML file with the same keys" },
   { name: "dump-config", type: "switch", help: "print the effective settings and exit" },
   { name: "help", type: "switch", help: "print this and exit" },

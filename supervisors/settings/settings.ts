@@ -45,6 +45,7 @@ export type Settings = {
   readonly ignore_unknown_fields: boolean;
   readonly inspector_host: string;
   readonly inspector_port: number;
+  readonly inspector_allow_hosts: readonly string[];
   readonly role: RootRole;
   /** Letters, digits, _ and -. */
   readonly namespace: string;
@@ -178,6 +179,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     ignore_unknown_fields: get("ignore-unknown-fields") === true,
     inspector_host: text("inspector-host"),
     inspector_port: number("inspector-port"),
+    inspector_allow_hosts: list("inspector-allow-host"),
     ...planeSettings(text),
   };
 }
@@ -280,6 +282,7 @@ export function dumpConfig(settings: Settings): string {
     "ignore-unknown-fields": settings.ignore_unknown_fields,
     "inspector-host": settings.inspector_host,
     "inspector-port": settings.inspector_port,
+    ...listConfig("inspector-allow-host", settings.inspector_allow_hosts),
     ...planesConfig(settings),
   });
 }
@@ -298,6 +301,9 @@ function marks(
   if (stray === undefined) return read;
   throw new SettingsError(`--${name}: there is no ${stray} among --workers ${workers}`);
 }
+
+const listConfig = (name: FlagName, given: readonly string[]) =>
+  given.length === 0 ? {} : { [name]: given };
 
 const marksConfig = (name: "worker-label" | "worker-taint", given: readonly WorkerMark[]) =>
   given.length === 0 ? {} : { [name]: given.map(markText) };

@@ -1,0 +1,44 @@
+/**
+ * Whether a request's Host names this door. A page elsewhere can make its own name point to this
+ * machine (DNS rebinding): its visitor's browser then takes our answers for that page's own, and
+ * only the name in Host still gives it away.
+ */
+
+/** What `--inspector-host` says when it listens on every address. */
+const everyAddress: readonly string[] = ["0.0.0.0", "::", ""];
+
+/**
+ * @param host the header as it came, with any port; null: there was none, which no browser does
+ * @param listens the address or name that the door was told to listen on
+ * @param more names that its operator allows beside it
+ */
+export function isAllowedHost(
+  host: string | null,
+  listens: string,
+  more: readonly string[],
+): boolean {
+  if (host === null) return true;
+  const name = hostName(host);
+  if (name === "localhost" || name.endsWith(".localhost") || isLoopback(name)) return true;
+  const own = hostName(bracketed(listens));
+  if (name !== "" && name === own) return true;
+  // Nobody can make an address point elsewhere, so a door on every address takes them all.
+  if (everyAddress.includes(own) && isAddress(name)) return true;
+  return more.some((allowed) => name !== "" && hostName(bracketed(allowed)) === name);
+}
+
+/** Without port, brackets, the root's dot and capitals; "" for what is no host. */
+export function hostName(host: string): string {
+  const found = /^(?:\[([\da-f:.]+)\]|([^:[\]\s/@]+))(?::\d*)?$/.exec(host.trim().toLowerCase());
+  const name = found?.[1] ?? found?.[2] ?? "";
+  return name.length > 1 && name.endsWith(".") ? name.slice(0, -1) : name;
+}
+
+const bracketed = (host: string): string =>
+  host.includes("::") && !host.startsWith("[") ? `[${host}]` : host;
+
+const isLoopback = (name: string): boolean =>
+  /^127(\.\d{1,3}){3}$/.test(name) || name === "::1" || name === "0:0:0:0:0:0:0:1";
+
+const isAddress = (name: string): boolean =>
+  /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || (name.includes(":") && /^[\da-f:.]+$/.test(name));
