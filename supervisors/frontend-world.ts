@@ -77,7 +77,7 @@ export function frontendWorld(
       renderMetrics: () => clusterMetrics(system, discovery.owners(keys.process(""))),
       settings: {
         api_keys: boot.api_keys,
-        cors_origins: readOrigins(boot.cors_origin),
+        cors_origins: readOrigins(boot.cors_origin, boot.api_keys.length > 0),
         unknown_fields: boot.ignore_unknown_fields ? "ignore" : "refuse",
         deadline_ms: boot.request_timeout_ms,
         keep_hung_up: boot.resume_hangups,

@@ -68,6 +68,7 @@ function explain(issue: Issue, root: unknown, base: readonly PropertyKey[]): Api
   switch (issue.code) {
     case "invalid_type":
       if (value === undefined) return missingParameter(param);
+      if (typeof value === "number" && !Number.isFinite(value)) return tooLargeToRead(param);
       return invalidType(
         `Invalid type for '${param}': expected ${article(issue.expected)}, got ${nameOf(value)}.`,
         param,
@@ -99,6 +100,13 @@ function explain(issue: Issue, root: unknown, base: readonly PropertyKey[]): Api
       return invalidValue(`Invalid value for '${param}': ${issue.message}.`, param);
   }
 }
+
+/** JSON may spell a number that no double can hold, as 1e999; it is read as infinity. */
+const tooLargeToRead = (param: string): ApiError =>
+  invalidValue(
+    `'${param}' is a number beyond what can be read (about 1.8e308); send a smaller one.`,
+    param,
+  );
 
 /** The branch that got furthest into the value is the one that the client meant. */
 function explainUnion(

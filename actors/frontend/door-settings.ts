@@ -26,7 +26,7 @@ export type DoorSettings = {
 
 export const doorDefaults: DoorSettings = {
   api_keys: [],
-  cors_origins: "*",
+  cors_origins: ["local"],
   body_bytes: 45 * 1024 * 1024,
   body_ms: 60_000,
   unknown_fields: "refuse",

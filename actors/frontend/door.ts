@@ -10,7 +10,7 @@ import type { PlaneState } from "../../runtime/planes.ts";
 import { ApiError, clip, draining } from "./api-error.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { checkObject } from "./check-body.ts";
-import { allowOrigin, preflightHeaders } from "./cors.ts";
+import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
 import { Generator, type GeneratorParts } from "./generate.ts";
 import { healthOf, modelJson } from "./info-bodies.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -97,7 +97,7 @@ export class Door {
       "X-Request-Id": given !== null && /^[\x20-\x7e]{1,256}$/.test(given) ? given : id,
     };
     if (isPublicApi(path)) {
-      allowOrigin(headers, settings.cors_origins, request.headers.get("origin"));
+      allowOrigin(headers, settings.cors_origins, request.headers);
     }
     const visit: Visit = { request, path, id, headers, arrived_ms: clock.now_ms() };
     const response = await this.#answered(visit);
@@ -108,8 +108,8 @@ export class Door {
   async #answered(visit: Visit): Promise<Response> {
     const { request, path } = visit;
     try {
-      const response = await this.#answer(visit, routeOf(request.method, path));
-      return request.method === "HEAD" ? new Response(null, response) : response;
+      // To HEAD the server sends the head alone, with the length that the body would have.
+      return await this.#answer(visit, routeOf(request.method, path));
     } catch (error) {
       return errorResponse(visit, this.#apiError(visit, error));
     }
@@ -121,8 +121,7 @@ export class Door {
       const headers = preflightHeaders(settings.cors_origins, visit.request.headers, route.allow);
       return new Response(null, { status: 204, headers: { ...visit.headers, ...headers } });
     }
-    const authorization = visit.request.headers.get("authorization");
-    const owner = isPublicApi(visit.path) ? this.#keys.check(authorization) : "";
+    const owner = isPublicApi(visit.path) ? this.#admit(visit.request) : "";
     switch (route.kind) {
       case "chat_completions":
       case "completions":
@@ -158,6 +157,12 @@ export class Door {
       case "unknown":
         throw unknownPath(visit);
     }
+  }
+
+  /** Whose request it is. Throws ApiError for a page or a key that may not come here. */
+  #admit(request: Request): string {
+    checkOrigin(this.#parts.settings.cors_origins, request);
+    return this.#keys.check(request.headers.get("authorization"));
   }
 
   async #entered(answer: Promise<Response>): Promise<Response> {
@@ -221,7 +226,9 @@ const unknownPath = (visit: Visit) =>
   new ApiError(
     404,
     "unknown_url",
-    `Unknown request URL: ${clip(visit.request.method)} ${clip(visit.path)}. ` +
+    // The same to HEAD as to GET.
+    `Unknown request URL: ${clip(visit.request.method.replace("HEAD", "GET"))} ` +
+      `${clip(visit.path)}. ` +
       "/openapi.json lists what there is.",
   );
 

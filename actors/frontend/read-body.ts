@@ -24,6 +24,7 @@ export async function readJson(
   limits: BodyLimits,
   clock: Clock,
 ): Promise<unknown> {
+  checkJsonType(request.headers.get("content-type"));
   const encoding = request.headers.get("content-encoding");
   if (encoding !== null && encoding.toLowerCase() !== "identity") {
     throw new ApiError(
@@ -34,6 +35,23 @@ export async function readJson(
   }
   const bytes = await withinTime(readBytes(request, limits.body_bytes), limits.body_ms, clock);
   return parseJson(bytes);
+}
+
+/**
+ * Throws ApiError (415) for a body that does not say it is JSON. Pages of any site may send the
+ * other types without asking; for JSON their browser has to ask first.
+ */
+export function checkJsonType(type: string | null): void {
+  if (type === "application/json") return;
+  const essence = (type ?? "").split(";", 1)[0]!.trim().toLowerCase();
+  if (/^application\/(?:[\w.!#$&^-]+\+)?json$/.test(essence)) return;
+  const said = type === null ? "The request has no Content-Type" : `'${clip(type)}' is not JSON`;
+  throw new ApiError(
+    415,
+    "unsupported_media_type",
+    `${said}; the body must be JSON and say so: -H 'content-type: application/json'.`,
+    "Content-Type",
+  );
 }
 
 function readBytes(request: Request, limit_bytes: number): Promise<Uint8Array> {

@@ -29,8 +29,8 @@ const streamPrefix = "/v1/streams/";
 export function routeOf(method: string, path: string): Route {
   const plain = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
   const found = known.get(plain) ?? streamRoute(plain) ?? modelRoute(plain);
-  if (method === "OPTIONS" && path.startsWith("/v1/")) {
-    const allow = found === undefined ? "GET, POST, OPTIONS" : allowed(found);
+  if (method === "OPTIONS" && (found !== undefined || path.startsWith("/v1/"))) {
+    const allow = found === undefined ? "GET, HEAD, POST, OPTIONS" : allowed(found);
     return { kind: "preflight", allow };
   }
   if (found === undefined) return { kind: "unknown" };

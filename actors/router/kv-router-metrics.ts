@@ -12,7 +12,7 @@ const shares = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
 const overheadMs = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const STAGE = "dynamo_frontend_stage_duration_seconds";
 const stageSeconds = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
-const waitedMs = [0, 1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 60_000];
+const waitedSeconds = [0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60];
 
 export type QueueFigures = { readonly requests: () => number; readonly tokens: () => number };
 
@@ -24,7 +24,7 @@ export class KvRouterMetrics {
   readonly hit_rate: Histogram;
   readonly hashing_ms: Histogram;
   readonly total_ms: Histogram;
-  private readonly waited_ms: Histogram;
+  private readonly waited_s: Histogram;
   private readonly queue_s: Histogram;
   private readonly metrics: Metrics;
   private readonly labels: { readonly model: string };
@@ -45,8 +45,8 @@ export class KvRouterMetrics {
     this.hashing_ms = histogram("dynamo_router_overhead_block_hashing_ms", hashing, overheadMs);
     const total = "Time to route one request, without waiting, in ms.";
     this.total_ms = histogram("dynamo_router_overhead_total_ms", total, overheadMs);
-    const waited = "Time that a request waited in the router for room at a worker, in ms.";
-    this.waited_ms = histogram("troupe_router_queue_wait_ms", waited, waitedMs);
+    const waited = "Time that a request waited in the router for room at a worker, in seconds.";
+    this.waited_s = histogram("troupe_router_queue_wait_seconds", waited, waitedSeconds);
     const step = "Time of one step on the way of a request, in seconds";
     this.queue_s = metrics.histogram(STAGE, step, stageSeconds, { stage: "queue" });
     metrics.gauge(QUEUE_REQUESTS, "Requests that wait in the router.", labels, queue.requests);
@@ -54,7 +54,7 @@ export class KvRouterMetrics {
   }
 
   waited(waited_ms: number): void {
-    this.waited_ms.observe(waited_ms);
+    this.waited_s.observe(waited_ms / 1_000);
     this.queue_s.observe(waited_ms / 1_000);
   }
 

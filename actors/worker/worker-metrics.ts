@@ -5,7 +5,7 @@ const REQUESTS = "dynamo_component_requests_total";
 const ERRORS = "dynamo_component_errors_total";
 const INFLIGHT = "dynamo_component_inflight_requests";
 const DURATION = "dynamo_component_request_duration_seconds";
-const LOOP_BLOCK = "troupe_worker_event_loop_block_ms_max";
+const LOOP_BLOCK = "troupe_worker_event_loop_block_seconds_max";
 
 const duration_bounds_s = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300];
 
@@ -34,8 +34,9 @@ export class WorkerMetrics {
       duration_bounds_s,
       labels,
     );
-    const help = "Longest hold-up of the worker's event loop since it was ready.";
-    metrics.gauge(LOOP_BLOCK, help, labels, gauges.event_loop_block_ms_max);
+    const help = "Longest hold-up of the worker's event loop since it was ready, in seconds.";
+    const block_s = () => gauges.event_loop_block_ms_max() / 1_000;
+    metrics.gauge(LOOP_BLOCK, help, labels, block_s);
   }
 
   taken(): void {

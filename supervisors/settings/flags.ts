@@ -196,8 +196,8 @@ export const flags = [
   {
     name: "cors-origin",
     type: "text",
-    default: "*",
-    help: "Access-Control-Allow-Origin of /v1: *, origins separated by commas, or none",
+    default: "auto",
+    help: "web pages that may use /v1: auto (any if keys are required, else local), local (those of this machine), *, none, or origins with commas",
   },
   {
     name: "drain-timeout",

@@ -23,7 +23,8 @@ type Answer = { readonly status: number; readonly type: string; readonly text: s
 
 async function send(path: string, init: RequestInit): Promise<Answer> {
   const signal = AbortSignal.timeout(hang_ms);
-  const response = await fetch(door.url + path, { ...init, signal });
+  const headers = { "content-type": "application/json", ...(init.headers as object) };
+  const response = await fetch(door.url + path, { ...init, headers, signal });
   const type = response.headers.get("content-type") ?? "";
   return { status: response.status, type, text: await response.text() };
 }
@@ -243,7 +244,8 @@ async function raw(bytes: string, then: "end" | "terminate" | "wait"): Promise<s
 }
 
 test("half requests, broken HTTP and sockets that die leave the door open", async () => {
-  const post = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n";
+  const post =
+    "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
   const requests = [
     "",
     "\r\n\r\n",

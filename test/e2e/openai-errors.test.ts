@@ -70,6 +70,21 @@ test("errors have OpenAI's shape and a stable code", async () => {
   }
 });
 
+test("a number that no double holds is called that", async () => {
+  const fields = ["temperature", "max_tokens", "n", "seed", "top_p", "logit_bias.5"];
+  for (const field of fields) {
+    for (const number of ["1e999", "-1e999"]) {
+      const [name = "", key] = field.split(".");
+      const value = key === undefined ? number : `{"${key}":${number}}`;
+      const text = JSON.stringify({ ...chat, [name]: "HERE" }).replace('"HERE"', value);
+      const response = await door.post("/v1/chat/completions", text);
+      const error = await errorOf(response);
+      expect([field, response.status, error.code]).toEqual([field, 400, "invalid_value"]);
+      expect([error.param, error.message]).toEqual([field, expect.stringContaining("1.8e308")]);
+    }
+  }
+});
+
 test("the official client reads answers, streams and errors", async () => {
   const client = new OpenAI({ baseURL: `${door.url}/v1`, apiKey: "none", maxRetries: 0 });
   const messages = [{ role: "user" as const, content: "hi" }];
@@ -162,8 +177,57 @@ test("CORS: preflight without a key, origins on answers", async () => {
   expect(preflight.headers.get("access-control-allow-methods")).toContain("POST");
   const other = await fetch(`${own.url}/v1/models`, { headers: { Origin: "https://b" } });
   expect(other.headers.get("access-control-allow-origin")).toBeNull();
-  const open = await fetch(`${door.url}/v1/models`);
-  expect(open.headers.get("access-control-allow-origin")).toBe("*");
+  expect([other.status, (await errorOf(other)).code]).toEqual([403, "origin_not_allowed"]);
+  const refused = await fetch(`${own.url}/v1/chat/completions`, {
+    method: "OPTIONS",
+    headers: { Origin: "https://b", "Access-Control-Request-Method": "POST" },
+  });
+  expect(refused.status).toBe(204);
+  expect(refused.headers.get("access-control-allow-methods")).toBeNull();
+  expect(refused.headers.get("vary")).toBe("Origin");
+});
+
+test("an open server computes nothing for a page of another site", async () => {
+  await using own = await startDoor();
+  const ask = (headers: Record<string, string>) =>
+    own.post("/v1/chat/completions", chat, { headers });
+  // What a page may send without asking first, and what it may send when the answer was yes.
+  for (const type of ["text/plain", "application/json"]) {
+    const foreign = await ask({ Origin: "https://evil.example", "content-type": type });
+    expect([foreign.status, (await errorOf(foreign)).code]).toEqual([403, "origin_not_allowed"]);
+    expect(foreign.headers.get("access-control-allow-origin")).toBeNull();
+  }
+  const form = await ask({ "content-type": "application/x-www-form-urlencoded" });
+  expect([form.status, (await errorOf(form)).code]).toEqual([415, "unsupported_media_type"]);
+  expect(own.answers.live.length).toBe(0);
+  const near = await ask({ Origin: "http://localhost:3000" });
+  expect(near.status).toBe(200);
+  expect(near.headers.get("access-control-allow-origin")).toBe("http://localhost:3000");
+});
+
+test("HEAD has the headers of GET and no body, OPTIONS what a route takes", async () => {
+  const gets = ["/v1/models", "/v1/models/toy", "/v1/models/none", "/health", "/live"];
+  for (const path of [...gets, "/openapi.json", "/nothing"]) {
+    const get = await fetch(door.url + path);
+    const head = await fetch(door.url + path, { method: "HEAD" });
+    expect([path, head.status, head.headers.get("content-length")]).toEqual([
+      path,
+      get.status,
+      get.headers.get("content-length"),
+    ]);
+    expect(Number(head.headers.get("content-length"))).toBe((await get.arrayBuffer()).byteLength);
+    expect(head.headers.get("content-type")).toBe(get.headers.get("content-type"));
+    expect(await head.text()).toBe("");
+    if (path === "/nothing") continue;
+    const options = await fetch(door.url + path, { method: "OPTIONS" });
+    expect([options.status, options.headers.get("allow")]).toEqual([204, "GET, HEAD, OPTIONS"]);
+  }
+  const metrics = await fetch(`${door.url}/metrics`, { method: "HEAD" });
+  expect(Number(metrics.headers.get("content-length"))).toBeGreaterThan(100);
+  for (const path of ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]) {
+    const options = await fetch(door.url + path, { method: "OPTIONS" });
+    expect([options.status, options.headers.get("allow")]).toEqual([204, "POST, OPTIONS"]);
+  }
 });
 
 test("a body over the limit is a 413 in OpenAI's shape, announced or not", async () => {
@@ -173,7 +237,11 @@ test("a body over the limit is a 413 in OpenAI's shape, announced or not", async
   const parts = (async function* () {
     for (let i = 0; i < 20; i += 1) yield new TextEncoder().encode("x".repeat(100));
   })();
-  const chunked = await fetch(`${own.url}/v1/chat/completions`, { method: "POST", body: parts });
+  const chunked = await fetch(`${own.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: parts,
+  });
   expect([chunked.status, (await errorOf(chunked)).code]).toEqual([413, "request_too_large"]);
   const fits = await own.post("/v1/chat/completions", "x".repeat(1000));
   expect((await errorOf(fits)).code).toBe("invalid_json");
@@ -183,7 +251,8 @@ test("a body that does not come in time is a 408", async () => {
   await using own = await startDoor({ body_ms: 50 });
   const socket = await rawRequest(
     own.port,
-    "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
+      "Content-Length: 9\r\n\r\n{",
   );
   expect(await socket).toContain("408");
 });

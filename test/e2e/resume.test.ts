@@ -17,7 +17,7 @@ const asAnna = { Authorization: `Bearer ${keys[0]}` };
 function post(path: string, body: object, headers: Record<string, string> = {}) {
   return fetch(cluster.url + path, {
     method: "POST",
-    headers: { ...asAnna, ...headers },
+    headers: { "content-type": "application/json", ...asAnna, ...headers },
     body: JSON.stringify({ model: "troupe-tiny", stream: true, ...body }),
   });
 }

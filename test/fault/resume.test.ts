@@ -83,6 +83,7 @@ test("SIGTERM to the only frontend: short streams end, long ones are told where 
   expect(await status(cluster, "/live")).toBe(200);
   const refused = await fetch(`${cluster.url}/v1/completions`, {
     method: "POST",
+    headers: { "content-type": "application/json" },
     body: JSON.stringify(requestOf(1, 5)),
   });
   expect(refused.status).toBe(503);
@@ -167,7 +168,7 @@ test("a keyed request is made once, also when the frontend dies under it", async
   const send = (key: string, changes: object = {}) =>
     fetch(`${cluster.url}/v1/completions`, {
       method: "POST",
-      headers: { "Idempotency-Key": key },
+      headers: { "content-type": "application/json", "Idempotency-Key": key },
       body: JSON.stringify({ ...body, ...changes }),
     });
   const again = async (key: string): Promise<string> => {

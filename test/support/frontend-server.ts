@@ -72,6 +72,7 @@ export async function startDoor(
         method: "POST",
         body: typeof body === "string" ? body : JSON.stringify(body),
         ...init,
+        headers: { "content-type": "application/json", ...(init?.headers as object) },
       }),
     [Symbol.asyncDispose]: () => system.shutdown(2000),
   };

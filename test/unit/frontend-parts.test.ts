@@ -3,10 +3,10 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ApiError } from "../../actors/frontend/api-error.ts";
 import { ApiKeys, readKeyFile } from "../../actors/frontend/api-keys.ts";
-import { allowOrigin, readOrigins } from "../../actors/frontend/cors.ts";
+import { allowOrigin, checkOrigin, readOrigins } from "../../actors/frontend/cors.ts";
 import { healthOf } from "../../actors/frontend/info-bodies.ts";
 import { ModelDirectory } from "../../actors/frontend/models.ts";
-import { checkStructure, parseJson } from "../../actors/frontend/read-body.ts";
+import { checkJsonType, checkStructure, parseJson } from "../../actors/frontend/read-body.ts";
 import { pathOf, routeOf } from "../../actors/frontend/routes.ts";
 import { fakeModel, fakeRecord } from "../support/frontend-fakes.ts";
 
@@ -34,6 +34,8 @@ test("routes", () => {
     allow: "POST, OPTIONS",
   });
   expect(routeOf("OPTIONS", "/v1/whatever").kind).toBe("preflight");
+  expect(routeOf("OPTIONS", "/health")).toEqual({ kind: "preflight", allow: "GET, HEAD, OPTIONS" });
+  expect(routeOf("OPTIONS", "/nothing")).toEqual({ kind: "unknown" });
   expect(routeOf("DELETE", "/nothing")).toEqual({ kind: "unknown" });
 });
 
@@ -58,13 +60,98 @@ test("several keys, each good; everything else is a 401", () => {
 test("origins: every one, some, or none", () => {
   const headers = (flag: string, origin: string | null) => {
     const out: Record<string, string> = {};
-    allowOrigin(out, readOrigins(flag), origin);
+    const request = new Headers(origin === null ? {} : { origin });
+    allowOrigin(out, readOrigins(flag, false), request);
     return out["Access-Control-Allow-Origin"];
   };
   expect(headers("*", null)).toBe("*");
   expect(headers("https://a, https://b", "https://b")).toBe("https://b");
   expect(headers("https://a", "https://evil")).toBeUndefined();
   expect(headers("", "https://a")).toBeUndefined();
+  expect(headers("none", "https://a")).toBeUndefined();
+  expect(headers("https://A/", "https://a")).toBe("https://a");
+});
+
+/** What a request with these headers is told: "fine" or the error's code. */
+function pageCode(flag: string, headers: Record<string, string>, keyed = false, method = "POST") {
+  const request = new Request("http://x/v1/completions", { method });
+  const given = { method: request.method, headers: new Headers(headers) } as Request;
+  return codeOf(() => checkOrigin(readOrigins(flag, keyed), given));
+}
+
+test("an open server is for the pages of its own machine, unless it is opened", () => {
+  const local = ["http://localhost", "http://localhost:3000", "https://127.0.0.1:1"];
+  const foreign = [
+    "https://evil.example",
+    "http://localhost.evil.example",
+    "http://localhost:3000.evil.example",
+    "http://127.0.0.1.evil.example",
+    "http://192.168.0.9:8000",
+    "null",
+    "file://",
+    "",
+  ];
+  for (const origin of [...local, "http://[::1]:8000"]) {
+    expect([origin, pageCode("auto", { origin })]).toEqual([origin, "fine"]);
+    expect([origin, pageCode("none", { origin })]).toEqual([origin, "origin_not_allowed"]);
+  }
+  for (const origin of foreign) {
+    expect([origin, pageCode("auto", { origin })]).toEqual([origin, "origin_not_allowed"]);
+    expect([origin, pageCode("local", { origin }, true)]).toEqual([origin, "origin_not_allowed"]);
+    expect([origin, pageCode("auto", { origin }, true)]).toEqual([origin, "fine"]);
+    expect([origin, pageCode("*", { origin })]).toEqual([origin, "fine"]);
+  }
+  expect(pageCode("auto,https://app.example", { origin: "https://app.example" })).toBe("fine");
+  expect(pageCode("auto,https://app.example", { origin: "http://localhost:5" })).toBe("fine");
+  expect(pageCode("https://app.example", { origin: "http://localhost:5" })).toBe(
+    "origin_not_allowed",
+  );
+  // No page at all: curl, an SDK.
+  expect(pageCode("auto", {})).toBe("fine");
+});
+
+test("a server's own page is known by its address, which nobody can make point elsewhere", () => {
+  const own = { origin: "http://192.168.0.9:8000", host: "192.168.0.9:8000" };
+  expect(pageCode("auto", own)).toBe("fine");
+  expect(pageCode("auto", { ...own, host: "192.168.0.9:9000" })).toBe("origin_not_allowed");
+  const rebound = { origin: "http://evil.example:8000", host: "evil.example:8000" };
+  expect(pageCode("auto", rebound)).toBe("origin_not_allowed");
+});
+
+test("images and scripts of other sites ask without an origin", () => {
+  const image = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" };
+  expect(pageCode("auto", image, false, "GET")).toBe("origin_not_allowed");
+  expect(pageCode("*", image, false, "GET")).toBe("fine");
+  const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+  expect(pageCode("auto", link, false, "GET")).toBe("fine");
+});
+
+test("a body is JSON when it says so", () => {
+  const good = [
+    "application/json",
+    "Application/JSON; charset=utf-8",
+    'application/json;charset="utf-8"',
+    "application/problem+json",
+    "application/vnd.api+json; a=b",
+  ];
+  for (const type of good)
+    expect([type, codeOf(() => checkJsonType(type))]).toEqual([type, "fine"]);
+  const bad = [
+    null,
+    "",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "text/plain;charset=UTF-8",
+    "text/plain; application/json",
+    "text/plain, application/json",
+    "application/jsonp",
+    "application/+json",
+    "text/json",
+    "json",
+  ];
+  for (const type of bad) {
+    expect([type, codeOf(() => checkJsonType(type))]).toEqual([type, "unsupported_media_type"]);
+  }
 });
 
 test("bodies: encodings and nonsense", () => {

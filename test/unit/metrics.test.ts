@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { Metrics } from "../../runtime/metrics.ts";
 
 test("families render as Prometheus text", () => {
@@ -58,4 +59,18 @@ test("a quantile lies in the bucket that holds it", () => {
   expect(histogram.quantile(0.75)).toBeCloseTo(15);
   histogram.observe(1000);
   expect(histogram.quantile(1)).toBe(40);
+});
+
+test("our own metrics are in base units: seconds, bytes, shares of one", async () => {
+  const odd: string[] = [];
+  const files = new Bun.Glob("{actors,runtime,supervisors}/**/*.ts").scan({
+    cwd: join(import.meta.dir, "../.."),
+  });
+  for await (const file of files) {
+    const text = await Bun.file(join(import.meta.dir, "../..", file)).text();
+    for (const [, name = ""] of text.matchAll(/["`](troupe_[a-z_]+)["`]/g)) {
+      if (/_(?:[munµ]s|millis\w*|minutes|hours|[kmg]i?b|percent)(?:_|$)/.test(name)) odd.push(name);
+    }
+  }
+  expect(odd).toEqual([]);
 });
