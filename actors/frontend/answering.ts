@@ -47,6 +47,9 @@ export type AnsweringOptions = {
   readonly had?: readonly number[];
 };
 
+/** Failures of this server alone: the workers have the answer. */
+export const leftWhole: readonly string[] = ["draining", "interrupted"];
+
 const nothing: readonly number[] = [];
 
 export class Answering {
@@ -162,10 +165,13 @@ export class Answering {
     this.#options.output.done(total);
   }
 
-  /** One prompt that fails takes the request with it: half an answer helps nobody. */
+  /**
+   * One prompt that fails takes the request with it: half an answer helps nobody. Where only this
+   * server failed its client is told to go on elsewhere, with all of it.
+   */
   #fail(prompt: number, failure: AnswerFailure): void {
     this.#handles[prompt] = undefined;
-    this.#end(failure, false);
+    this.#end(failure, leftWhole.includes(failure.code) && this.#options.keeps("cut"));
   }
 }
 

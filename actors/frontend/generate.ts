@@ -72,8 +72,8 @@ const look_ms = 10;
 type RunOptions = {
   /** What its client has already. */
   readonly from?: StreamCursor;
-  /** Its client is expected to come back when it leaves. */
-  readonly returns?: boolean;
+  /** Its client knows how to ask for it again before it has got anything. */
+  readonly known?: boolean;
   /** Called once, when it has ended. */
   readonly over?: (() => void) | undefined;
 };
@@ -146,15 +146,16 @@ export class Generator {
     const { generation } = prepared;
     const key = idempotencyKeyOf(visit.request.headers);
     if (key !== undefined) return this.#keyed(visit, owner, generation, key, body);
-    const facts = this.#factsOf(visit.id, owner, "");
+    const returns = mayReturn(visit) ?? this.#parts.settings.keep_hung_up;
+    const facts = this.#factsOf(visit.id, owner, "", returns);
     // What is not streamed has no name that its client would know it by.
     const named = generation.stream ? resumable(generation, facts) : generation;
     return this.#runKept(visit, named, facts, {});
   }
 
-  #factsOf(request: string, owner: string, body_hash: string): RequestFacts {
+  #factsOf(request: string, owner: string, body_hash: string, returns: boolean): RequestFacts {
     const created_s = Math.floor(this.#parts.clock.wall_ms() / 1000);
-    return { request, owner, created_s, body_hash };
+    return { request, owner, created_s, body_hash, returns };
   }
 
   async #keyed(
@@ -170,13 +171,13 @@ export class Generator {
     const gone = () => visit.request.signal.aborted;
     const parts = await heldOrFirst({ find, claims, clock }, { id, owner, body_hash, gone });
     if (parts === undefined) {
-      const facts = this.#factsOf(id, owner, body_hash);
+      const facts = this.#factsOf(id, owner, body_hash, true);
       const over = () => claims.release(id);
-      return this.#runKept(visit, resumable(generation, facts), facts, { returns: true, over });
+      return this.#runKept(visit, resumable(generation, facts), facts, { known: true, over });
     }
     const names = () => `${id}.${ids.next()}`;
     const held = resumedFrom(parts, generation.model, names, []);
-    return this.#runKept(visit, held.generation, held.facts, { returns: true });
+    return this.#runKept(visit, held.generation, held.facts, { known: true });
   }
 
   #runKept(
@@ -199,7 +200,9 @@ export class Generator {
     const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);
     // What a browser's EventSource takes as: do not come again.
     if (from.done) return new Response(null, { status: 204, headers: visit.headers });
-    return this.#stream(visit, generation, facts, { from });
+    // As its POST said, unless this request says otherwise.
+    const returns = mayReturn(visit) ?? facts.returns;
+    return this.#stream(visit, generation, { ...facts, returns }, { from, known: true });
   }
 
   /** A door that has just started would find nothing, because it knows nobody to ask. */
@@ -252,9 +255,10 @@ export class Generator {
     visit: Visit,
     generation: Generation,
     facts: RequestFacts,
-    { from = startOf(facts.request), returns, over }: RunOptions,
+    { from = startOf(facts.request), known = false, over }: RunOptions,
   ): Promise<Response> {
     const { settings } = this.#parts;
+    const { returns } = facts;
     const { model, include_usage, logprobs, echo, shown_each, answers, endpoint } = generation;
     const chat = endpoint === "chat_completions";
     const head = { ...headOf(generation, facts), model: model.name, include_usage };
@@ -274,10 +278,9 @@ export class Generator {
       drained: () => answering?.drained(),
       cancelled: () => answering?.abandon("client closed the stream"),
     });
-    const keeps = returns ?? (settings.keep_hung_up || wantsToReturn(visit));
     answering = this.#answering(visit, generation, output, {
       type: "stream",
-      keeps: (why) => (why === "cut" ? output.committed : keeps),
+      keeps: (why) => (why === "cut" ? known || output.committed : returns),
       over,
       had: madeCounts(
         generation,
@@ -291,11 +294,11 @@ export class Generator {
     visit: Visit,
     generation: Generation,
     facts: RequestFacts,
-    { returns = false, over }: RunOptions,
+    { known = false, over }: RunOptions,
   ): Promise<Response> {
     const head = { ...headOf(generation, facts), model: generation.model.name };
     const output = new CollectedOutput(generation, head);
-    this.#answering(visit, generation, output, { type: "unary", keeps: () => returns, over });
+    this.#answering(visit, generation, output, { type: "unary", keeps: () => known, over });
     return jsonText(visit, await output.json);
   }
 
@@ -396,10 +399,11 @@ function headOf(generation: Generation, { request, created_s }: RequestFacts) {
   return { id: (chat ? "chatcmpl-" : "cmpl-") + request, created_s };
 }
 
-/** The client says that it may lose its connection and come back. */
-function wantsToReturn(visit: Visit): boolean {
-  const said = visit.request.headers.get("x-resumable");
-  return said !== null && /^(1|true|yes)$/i.test(said.trim());
+/** Whether the client says that it may lose its connection and come back; undefined: nothing. */
+function mayReturn(visit: Visit): boolean | undefined {
+  const said = visit.request.headers.get("x-resumable")?.trim() ?? "";
+  if (/^(1|true|yes)$/i.test(said)) return true;
+  return /^(0|false|no)$/i.test(said) ? false : undefined;
 }
 
 function traceOf(visit: Visit): TraceContext | undefined {

@@ -19,6 +19,8 @@ export type RequestFacts = {
   readonly created_s: number;
   /** Of the request's body, where it must be known again; else "". */
   readonly body_hash: string;
+  /** Its client is expected to come back when it hangs up. */
+  readonly returns: boolean;
 };
 
 /** One prompt's part. Short names: it is written for every streamed request. */
@@ -34,6 +36,8 @@ type Context = {
   readonly mk: number;
   /** Where it is not `mk`. */
   readonly ct?: number;
+  /** Its client may come back. */
+  readonly rt?: true;
   readonly ps: number;
   readonly p: number;
   readonly mx: number;
@@ -64,6 +68,7 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
         sh: generation.shown_each,
         mk: generation.made_each,
         ...(counted_each === made_each ? {} : { ct: counted_each }),
+        ...(facts.returns ? { rt: true as const } : {}),
         ps: answers.length,
         p: prompt,
         mx: answer.max_tokens,
@@ -128,7 +133,13 @@ export function resumedFrom(
 ): Resumed {
   const { context, holder } = parts[0]!;
   const answer = holder.generate.resumable?.answer ?? "";
-  const facts = { request: answer, owner: context.o, created_s: context.c, body_hash: context.h };
+  const facts: RequestFacts = {
+    request: answer,
+    owner: context.o,
+    created_s: context.c,
+    body_hash: context.h,
+    returns: context.rt === true,
+  };
   const echo = parts.map((part) => part.context.ec);
   const counts = {
     shown_each: context.sh,

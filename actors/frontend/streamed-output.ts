@@ -7,7 +7,7 @@
  * from its first token again, and what the client has is passed over.
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../stream/stream.ts";
-import type { AnswerOutput } from "./answering.ts";
+import { type AnswerOutput, leftWhole } from "./answering.ts";
 import { ApiError, errorBody } from "./api-error.ts";
 import type { ChunkFormat } from "./chunk-format.ts";
 import type { FlushRounds } from "./flush-rounds.ts";
@@ -178,9 +178,6 @@ export class StreamedOutput implements AnswerOutput {
     return this.#writer.write(`${this.#id}${this.#counts}${this.#place}\ndata: ${data}\n\n`);
   }
 }
-
-/** Failures of this server alone: the worker has the answer. */
-const leftWhole: readonly string[] = ["draining", "interrupted"];
 
 const none: ChoiceCursor = { delivered: 0, begun: false, ended: false };
 

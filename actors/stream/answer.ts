@@ -118,7 +118,7 @@ function takeUp(state: AnswerState, held: HeldAttempt): readonly AnswerEffect[] 
 
 /** Its worker keeps what there is, and goes on for a while. */
 function onLeave(state: AnswerState, left: AnswerFailure): readonly AnswerEffect[] {
-  const placed = state.phase === "starting" || state.phase === "live";
+  const placed = state.phase !== "routing";
   if (state.request.resumable === undefined || !placed) return fail(state, left, "cancelled");
   const message: Detach = { kind: "detach", request: workerRequest(state) };
   state.phase = "ended";

@@ -141,6 +141,7 @@ export class AnswerDesk {
       generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
       log: newAnswerLog(generate.choices),
       readers: [],
+      lost: undefined,
       began_ms: now_ms,
       deadline_at_ms: now_ms + deadline_ms,
       deadline: ctx.after(deadline_ms, { kind: "answer_late", request }),
@@ -215,13 +216,15 @@ export class AnswerDesk {
   /** Returns what the engine need not make any more. */
   cancel({ request, choices }: Cancel): readonly number[] {
     const reader = this.live.reader(request);
-    if (reader !== undefined && choices.length > 0) {
-      const running = choices.map((choice) => this.live.endChoice(reader.answer, choice));
+    const last = reader ?? this.live.lostReader(request);
+    if (choices.length > 0) {
+      if (last === undefined) return [];
+      const running = choices.map((choice) => this.live.endChoice(last.answer, choice));
       return running.filter((handle) => handle !== undefined);
     }
     if (reader !== undefined) this.removeReader(reader);
     // By its own name also when nobody reads it: it is not wanted at all.
-    const answer = reader?.answer ?? this.live.get(request);
+    const answer = last?.answer ?? this.live.get(request);
     if (answer?.readers.length === 0) this.finish(answer);
     return [];
   }
@@ -266,6 +269,7 @@ export class AnswerDesk {
     }
     const message: DeskMessage = { kind: "grace_over", request };
     answer.grace = this.host.ctx().after(this.host.keep.grace_ms, message);
+    this.live.remember(reader);
     this.live.touch(answer);
   }
 

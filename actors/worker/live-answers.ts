@@ -33,6 +33,11 @@ export type LiveAnswer = {
   readonly generate: Generate;
   readonly log: AnswerLog;
   readonly readers: Reader[];
+  /**
+   * The last one that went without a word, while nobody reads it: the news of its end may overtake
+   * what it said before.
+   */
+  lost: Reader | undefined;
   readonly began_ms: number;
   /** On the clock's scale. */
   readonly deadline_at_ms: number;
@@ -55,6 +60,8 @@ export class LiveAnswers {
   private readonly by_request = new SlotMap<string, LiveAnswer>();
   private readonly by_reader = new SlotMap<string, Reader>();
   private readonly by_monitor = new SlotMap<number, Reader>();
+  /** By the name that it went by. */
+  private readonly by_lost = new SlotMap<string, Reader>();
   private readonly by_handle = new SlotMap<number, Part>();
   /**
    * Those that have something that their readers were not sent, each in one lane; and what was in
@@ -75,6 +82,11 @@ export class LiveAnswers {
   /** By the name that a consumer goes by: of the first one it is the request's. */
   reader(name: string): Reader | undefined {
     return this.by_reader.get(name);
+  }
+
+  /** The reader of that name was lost, and nobody has come since. */
+  lostReader(name: string): Reader | undefined {
+    return this.by_lost.get(name);
   }
 
   readerOf(monitor: number): Reader | undefined {
@@ -102,6 +114,7 @@ export class LiveAnswers {
   }
 
   addReader(reader: Reader): void {
+    this.forgetLost(reader.answer);
     reader.answer.readers.push(reader);
     this.by_reader.set(reader.position.name, reader);
     this.by_monitor.set(reader.monitor, reader);
@@ -116,8 +129,20 @@ export class LiveAnswers {
     this.by_monitor.delete(reader.monitor);
   }
 
+  /** It was removed, was the last one, and did not say that it would go. */
+  remember(reader: Reader): void {
+    reader.answer.lost = reader;
+    this.by_lost.set(reader.position.name, reader);
+  }
+
+  private forgetLost(answer: LiveAnswer): void {
+    if (answer.lost !== undefined) this.by_lost.delete(answer.lost.position.name);
+    answer.lost = undefined;
+  }
+
   /** Forgets it; returns the engine handles that are still running. */
   remove(answer: LiveAnswer): readonly number[] {
+    this.forgetLost(answer);
     this.by_request.delete(answer.generate.request);
     this.clean(answer);
     for (const reader of [...answer.readers]) this.removeReader(reader);
@@ -133,10 +158,11 @@ export class LiveAnswers {
    * cache is known only then. Returns the handle that is running.
    */
   endChoice(answer: LiveAnswer, number: number): number | undefined {
-    const { log, readers } = answer;
+    const { log, readers, lost } = answer;
     const at = log.choices.findIndex((each) => each.choice === number);
     if (at < 0) return undefined;
-    endTokens(log.choices[at]!, Math.max(...readers.map((each) => each.position.next[at]!)));
+    const all = lost === undefined ? readers : [...readers, lost];
+    endTokens(log.choices[at]!, Math.max(...all.map((each) => each.position.next[at]!)));
     this.touch(answer);
     return answer.handles.get(number);
   }

@@ -54,6 +54,7 @@ export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer):
     generate: { ...generate, kind: "generate" },
     log,
     readers: [],
+    lost: undefined,
     began_ms,
     deadline_at_ms,
     deadline: undefined,

@@ -44,6 +44,11 @@ const cases: readonly (readonly [string, string, object])[] = [
     "/v1/completions",
     { prompt: ["One prompt", "and another"], echo: true, max_tokens: 20, stop: ["e", "qq"] },
   ],
+  [
+    "equal answers of two prompts",
+    "/v1/completions",
+    { prompt: ["One", "another"], n: 3, temperature: 0, max_tokens: 5, echo: true },
+  ],
   ["offsets of log probabilities", "/v1/completions", { prompt: "x", logprobs: 1, max_tokens: 9 }],
   [
     "a stop string that is kept",
@@ -101,11 +106,15 @@ async function hangUpAfter(response: Response, count: number): Promise<SseEvent>
 
 const long = { prompt: "Go on and on", max_tokens: 400, ignore_eos: true, seed: 1 };
 
-async function inflight(): Promise<number> {
+async function sumOf(metric: string): Promise<number> {
   const text = await (await fetch(`${cluster.inspector}/metrics`)).text();
-  const lines = text.split("\n").filter((l) => l.startsWith("dynamo_component_inflight_requests"));
+  const lines = text.split("\n").filter((line) => line.startsWith(metric));
   return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 }
+
+/** Answers at the workers, and streams at the doors. */
+const inflight = () => sumOf("dynamo_component_inflight_requests");
+const streaming = () => sumOf("dynamo_frontend_inflight_requests");
 
 test("a client that hangs up is gone for good, unless it said that it may come back", async () => {
   const gone = await hangUpAfter(await post("/v1/completions", long), 3);
@@ -120,6 +129,43 @@ test("a client that hangs up is gone for good, unless it said that it may come b
   const whole = parseEvents(await (await resume(requestOf(last.id))).text());
   expect(rest).toEqual(whole.slice(3));
   expect(JSON.parse(whole.at(-2)!.data)).toMatchObject({ choices: [{ finish_reason: "length" }] });
+}, 30_000);
+
+test("a client that comes back may hang up again and again; one that says no more is gone", async () => {
+  const again = { ...asAnna, "X-Resumable": "false" };
+  const longer = { ...long, max_tokens: 2_000 };
+  for (const end of ["read", "end"] as const) {
+    const kept = await post("/v1/completions", longer, { "X-Resumable": "true" });
+    let last = await hangUpAfter(kept, 3);
+    for (let times = 1; times < 3; times++) {
+      last = await hangUpAfter(await resume(requestOf(last.id), last.id), 3);
+      await until("the door to notice", 2_000, async () => (await streaming()) === 0);
+      expect(await inflight()).toBe(1);
+    }
+    if (end === "read") {
+      const rest = parseEvents(await (await resume(requestOf(last.id), last.id)).text());
+      const whole = parseEvents(await (await resume(requestOf(last.id))).text());
+      expect(rest).toEqual(whole.slice(9));
+    } else {
+      await hangUpAfter(await resume(requestOf(last.id), last.id, again), 3);
+      await until("its engine to stop", 2_000, async () => (await inflight()) === 0);
+      expect((await resume(requestOf(last.id), last.id)).status).toBe(404);
+    }
+  }
+}, 30_000);
+
+test("a stream whose client never said that it may come back ends with its last reader", async () => {
+  const kept = await post("/v1/completions", { ...long, max_tokens: 2_000 });
+  const reader = kept.body!.getReader();
+  const id = new TextDecoder().decode((await reader.read()).value).slice("id: ".length);
+  const second = await resume(requestOf(id));
+  const seen = second.body!.getReader();
+  await seen.read();
+  await reader.cancel();
+  await until("one to be left", 2_000, async () => (await streaming()) === 1);
+  expect(await inflight()).toBe(1);
+  await seen.cancel();
+  await until("its engine to stop", 2_000, async () => (await inflight()) === 0);
 }, 30_000);
 
 test("twice at once, both get all of it", async () => {

@@ -232,3 +232,57 @@ test("who leaves an answer that can be resumed ends it only for itself", async (
   }
   await cluster.close();
 });
+
+/** Reads on behind what the clients before it have, for a while. */
+async function readOn(cluster: AnswerCluster, request: AnswerRequest, had: number, name: string) {
+  const found = (await find(cluster, request.request))!;
+  const sink = new RecordingSink();
+  const handle = startRecorded(cluster, resumedOf(cluster, request, found, [had], name), sink);
+  await cluster.simulation.run(20);
+  return { sink, handle };
+}
+
+test("a client that hangs up three times gets all of it, and one that ends it then ends it", async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const simulation = new Simulation(seed);
+    const network = { delay_ms_min: 0, delay_ms_max: simulation.random.unit() };
+    const grace_ms = 500;
+    const cluster = await AnswerCluster.open(simulation, {
+      ...{ workers: 1, engine: { step_ms: 2 }, network, worker: { keep: { grace_ms } } },
+    });
+    const { engine } = cluster.workers.get("w0")!;
+    for (const end of ["read", "ended", "lost"] as const) {
+      const request = answerRequest(end, {
+        ...{ max_tokens: 150, ignore_eos: true },
+        resumable: { answer: end, context },
+      });
+      const first = new RecordingSink();
+      let handle = startRecorded(cluster, request, first);
+      await simulation.run(30);
+      let had = cursorOf(first, 1)[0]!;
+      for (let times = 1; times <= 3; times++) {
+        handle.tell({ kind: "leave", reason: "hung up" });
+        await simulation.run(30);
+        expect(engine.live).toBe(1);
+        const reader = await readOn(cluster, request, had, `${end}.${times}`);
+        ({ handle } = reader);
+        had = Math.max(had, cursorOf(reader.sink, 1)[0]!);
+        if (times < 3 || end !== "read") continue;
+        await simulation.run(1_000);
+        expect(reader.sink.text(0)).toBe(expectedChoice(request, 0).text);
+        expect(reader.sink.usages).toMatchObject([{ completion_tokens: 150 }]);
+      }
+      if (end === "ended") {
+        handle.tell({ kind: "abandon", reason: "not wanted any more" });
+        await simulation.run(20);
+        expect(engine.live).toBe(0);
+        expect(await find(cluster, end)).toBeUndefined();
+      } else if (end === "lost") {
+        cluster.front.system.control("/streams/lost.3", "kill");
+        await simulation.run(20);
+        expect(engine.live).toBe(1);
+      }
+    }
+    await cluster.close();
+  }
+}, 60_000);

@@ -18,7 +18,7 @@ import { fakeModel } from "../support/frontend-fakes.ts";
 import { testSystem } from "../support/test-system.ts";
 
 const model = fakeModel();
-const facts = { request: "R", owner: "anna", created_s: 7, body_hash: "h" };
+const facts = { request: "R", owner: "anna", created_s: 7, body_hash: "h", returns: true };
 
 const generation = (prompts: number, more: Partial<Generation> = {}): Generation => ({
   endpoint: "completions",

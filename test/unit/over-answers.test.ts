@@ -17,7 +17,14 @@ function answerOf(request: string, prompt_bytes: number): LiveAnswer {
     resumable: { answer: `answer ${request}`, attempt: 1, context: new Uint8Array(0) },
   };
   return {
-    ...{ generate, log: newAnswerLog([]), readers: [], began_ms: 1, deadline_at_ms: 2 },
+    ...{
+      generate,
+      log: newAnswerLog([]),
+      readers: [],
+      lost: undefined,
+      began_ms: 1,
+      deadline_at_ms: 2,
+    },
     ...{ deadline: undefined, grace: undefined, handles: new Map(), lane: undefined },
   };
 }

@@ -95,6 +95,65 @@ test("who detaches may come back, who cancels may not", async () => {
   await close();
 });
 
+test("a cancel that the news of its reader's end overtook still ends the answer", async () => {
+  for (const by of ["its own name", "another name"]) {
+    const { clock, engine, worker, system, begin, find, attach, close } = await setUp();
+    await begin();
+    await clock.advance(20);
+    const reader = await attach("a");
+    await clock.advance(20);
+    // The one that is lost last is the one whose word counts.
+    const names = by === "another name" ? ["consumer", reader.alias] : [reader.alias, "consumer"];
+    for (const name of names) system.control(`/${name}`, "kill");
+    await clock.advance(0);
+    expect(engine.live).toBe(1);
+    const request = by === "another name" ? reader.alias : "a";
+    worker.tell({ kind: "cancel", request, reason: "hung up", choices: [] });
+    await clock.advance(20);
+    expect(engine.live).toBe(0);
+    expect(await find("a")).toEqual([]);
+    await close();
+  }
+});
+
+test("an old reader's late cancel ends nothing for those that came after it", async () => {
+  const { clock, engine, worker, system, begin, loseConsumer, find, attach, close } = await setUp();
+  const choices = [{ choice: 0, delivered: new Uint8Array(0), max_tokens: 1_000 }];
+  await begin({ choices });
+  await loseConsumer();
+  const old = await attach("a");
+  system.control(`/${old.alias}`, "kill");
+  await clock.advance(0);
+  const later = await attach("a");
+  const cancel = { kind: "cancel", request: old.alias, reason: "hung up", choices: [] } as const;
+  worker.tell(cancel);
+  await clock.advance(20);
+  expect(engine.live).toBe(1);
+  worker.tell({ kind: "detach", request: later.alias });
+  worker.tell(cancel);
+  await clock.advance(20);
+  expect(engine.live).toBe(1);
+  expect(await find("a")).toHaveLength(1);
+  await close();
+});
+
+test("a stop string that a lost reader found ends that choice, not the answer", async () => {
+  const { clock, engine, worker, begin, loseConsumer, attach, batches, close } = await setUp();
+  const start = { delivered: new Uint8Array(0), max_tokens: 8 };
+  await begin({ choices: [0, 1].map((choice) => ({ choice, ...start })) });
+  await clock.advance(25);
+  const had = tokensIn(batches()).length;
+  await loseConsumer();
+  worker.tell({ kind: "cancel", request: "a", reason: "stop_string", choices: [0] });
+  await clock.advance(15);
+  expect(engine.live).toBe(1);
+  const reader = await attach("a");
+  await clock.advance(1_000);
+  expect(tokensIn(reader.batches()).length).toBe(had);
+  expect(tokensIn(reader.batches(), 1).length).toBe(8);
+  await close();
+});
+
 test("delivered answers are kept for a while, and read again as often as wanted", async () => {
   const { clock, begin, find, attach, system, close } = await setUp({}, { keep: { keep_ms: 500 } });
   await begin();
