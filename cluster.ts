@@ -11,14 +11,18 @@ import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
 import { HeldLines } from "./runtime/real/log.ts";
-import { newRunFolder, removeRunFolder } from "./runtime/real/run-folder.ts";
+import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
+import { urlHost } from "./runtime/url-host.ts";
 import { type Boot, bootOf } from "./supervisors/boot.ts";
 import { runChild } from "./supervisors/child.ts";
 import { fatalPrefix, type Root, startRoot } from "./supervisors/root.ts";
 import { readSettings } from "./supervisors/settings/read-settings.ts";
 import { SettingsError } from "./supervisors/settings/settings-error.ts";
+
+/** Told in one line, exit code 2. */
+const knownErrors = [SettingsError, ModelError, RunFolderError];
 
 const boot = bootOf(process.env);
 if (boot === undefined) await root();
@@ -58,11 +62,13 @@ async function root(): Promise<void> {
       process.exit(0);
     }
     const { settings } = wish;
-    for (const warning of wish.warnings) console.error(`troupe: warning: ${warning}`);
+    for (const warning of wish.warnings) warn(warning);
     if (settings.log_level === "debug") lines.release();
     const cache_folder = resolve(settings.cache_dir || defaultCacheFolder());
     const assets_folder = (await assetsFolder(cache_folder)) ?? "";
-    run_folder = newRunFolder();
+    const folder = await newRunFolder();
+    run_folder = folder.path;
+    if (folder.warning !== undefined) warn(folder.warning);
     let running: Root | undefined;
     const leave = (code: number): never => {
       line.clear();
@@ -111,18 +117,22 @@ async function root(): Promise<void> {
     const { host, port, inspector_host, inspector_port } = running;
     const serves = ["worker", "router"].includes(settings.role)
       ? settings.role
-      : `http://${host}:${port}`;
-    console.log(`ready ${serves} inspector http://${inspector_host}:${inspector_port}`);
+      : `http://${urlHost(host)}:${port}`;
+    console.log(`ready ${serves} inspector http://${urlHost(inspector_host)}:${inspector_port}`);
     const why = await running.lost;
     console.error(`${fatalPrefix}${why}`);
     leave(1);
   } catch (error) {
     line.clear();
     removeRunFolder(run_folder);
-    const known = error instanceof SettingsError || error instanceof ModelError;
+    const known = knownErrors.some((kind) => error instanceof kind);
     console.error(`${fatalPrefix}${known ? lineOf(error) : ((error as Error)?.stack ?? error)}`);
     process.exit(known ? 2 : 1);
   }
+}
+
+function warn(text: string): void {
+  console.error(`${fatalPrefix}warning: ${text}`);
 }
 
 /** Their clients cost memory and time: only machines that are not alone load them. */

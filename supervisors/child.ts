@@ -61,7 +61,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   const bus = boot.planes && (await world.openBus?.(boot.planes, node));
   const { nats: _nats, ...wires } = wiresOf(
     capabilities,
-    { run_folder: boot.run_folder, socket: `${node}-${pid}.sock`, name: `${node}.${pid}` },
+    { run_folder: boot.run_folder, socket: socketName(node, pid), name: `${node}.${pid}` },
     bus && { bus, namespace: boot.namespace },
   );
   const remote = await joinNode(system, { ...wires, codecs, lease_epoch: epochOf(env) });
@@ -105,6 +105,9 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     (line.ref as Ref<Progress>).tell(serving);
   });
 }
+
+/** Without the machine's name, which may be long: a socket's path must be short. */
+const socketName = (node: string, pid: number) => `${node.split(".").at(-1)}-${pid}.sock`;
 
 function drainOf(boot: Boot, system: ActorSystem): Promise<void> {
   if (boot.role === "worker") return drainWorkers(boot, system);

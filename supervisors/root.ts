@@ -94,13 +94,8 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   const world = { ...given, capabilities };
   const { role, host } = settings;
   const serves = role === "all" || role === "frontend";
-  const port = !serves ? 0 : await freePort(capabilities, host, settings.port, "--port");
-  await freePort(
-    capabilities,
-    settings.inspector_host,
-    settings.inspector_port,
-    "--inspector-port",
-  );
+  const port = !serves ? 0 : await freePort(capabilities, host, settings.port, "");
+  await freePort(capabilities, settings.inspector_host, settings.inspector_port, "inspector-");
   const models = role === "all" || role === "worker" ? await findModels(settings, world) : [];
   const machine = await joinCluster(settings, capabilities, world);
 
@@ -430,7 +425,7 @@ async function freePort(
   capabilities: Capabilities,
   host: string,
   port: number,
-  flag: string,
+  kind: "" | "inspector-",
 ): Promise<number> {
   try {
     const fetch = async () => new Response(null, { status: 503 });
@@ -440,10 +435,11 @@ async function freePort(
     return found;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
+    const taken = (error as { code?: string }).code === "address_in_use";
     throw new SettingsError(
-      /in use|EADDRINUSE/i.test(why)
-        ? `port ${port} on ${host} is in use: stop what listens there, or give another ${flag}`
-        : `cannot listen on ${host}:${port}: ${why}`,
+      taken
+        ? `${why}: stop what listens there, or give another --${kind}port`
+        : `--${kind}host ${host}, --${kind}port ${port}: ${why}`,
     );
   }
 }

@@ -1,4 +1,5 @@
 /** The real network: unix sockets and HTTP of Bun. */
+import { lookup } from "node:dns/promises";
 import { existsSync, unlinkSync } from "node:fs";
 import type {
   HttpServeOptions,
@@ -9,13 +10,14 @@ import type {
   SocketHandlers,
 } from "../capabilities.ts";
 import { TransportError } from "../transport/transport.ts";
+import { unixPathBytesMax } from "./unix-path.ts";
 
 /** Bodies over the frontend's own limit get its answer, not Bun's empty 413. */
 const bodyBackstopBytes = 128 * 1024 * 1024;
 /** A peer that takes nothing keeps a closed channel's last bytes for no longer than this. */
 const linger_ms = 1_000;
-/** Of `sockaddr_un.sun_path` on Linux, less the closing zero; macOS has 103. */
-const unixPathBytesMax = process.platform === "darwin" ? 103 : 107;
+/** A name server that does not answer holds an error back for no longer than this. */
+const lookup_ms = 2_000;
 
 type BunSocket = Bun.Socket<ByteSocket | undefined>;
 
@@ -203,7 +205,8 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
   const { host, port, share_port } = options;
   try {
     const server = Bun.serve({
-      hostname: host,
+      // A URL's brackets are no part of the address.
+      hostname: host.replace(/^\[(.*)\]$/, "$1"),
       port,
       reusePort: share_port,
       idleTimeout: 0,
@@ -217,11 +220,40 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
       close: () => server.stop(true),
     };
   } catch (error) {
-    const taken = (error as { code?: string }).code === "EADDRINUSE";
-    throw taken
-      ? new TransportError("address_in_use", `port ${port} on ${host} is in use; choose another`)
-      : new TransportError("bad_address", `cannot listen on ${host}:${port}: ${text(error)}`);
+    throw await whyNotServed(host, port, error);
   }
+}
+
+const ours = "give an address of this machine, as 127.0.0.1, or 0.0.0.0 for all";
+
+async function whyNotServed(host: string, port: number, error: unknown): Promise<TransportError> {
+  const { code } = error as { code?: string };
+  // Bun's code for a host that does not resolve is any, EADDRINUSE among them.
+  if (!(await isKnownHost(host.replace(/^\[(.*)\]$/, "$1")))) {
+    return new TransportError("bad_address", `there is no host ${host}: ${ours}`);
+  }
+  if (code === "EADDRINUSE") {
+    return new TransportError("address_in_use", `port ${port} on ${host} is in use`);
+  }
+  if (code === "EACCES" || code === "EPERM") {
+    const why = `this user may not listen on port ${port}: give one above 1023`;
+    return new TransportError("bad_address", why);
+  }
+  if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
+    return new TransportError("bad_address", `${host} is not here: ${ours}`);
+  }
+  return new TransportError("bad_address", `cannot listen on ${host}:${port}: ${text(error)}`);
+}
+
+async function isKnownHost(host: string): Promise<boolean> {
+  const late = new Promise<boolean>((resolve) => {
+    setTimeout(() => resolve(true), lookup_ms).unref();
+  });
+  const found = lookup(host.replace(/%.*$/, "")).then(
+    () => true,
+    () => false,
+  );
+  return await Promise.race([found, late]);
 }
 
 /** Asking for the address costs as much as parsing the request, and few want to know. */
@@ -242,5 +274,8 @@ class RequestInfo {
 function text(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = (error as { code?: string }).code;
-  return code === undefined ? error.message : `${code} ${error.message}`;
+  // Bun's messages begin with the code already, some of them.
+  return code === undefined || error.message.includes(code)
+    ? error.message
+    : `${code} ${error.message}`;
 }

@@ -1,16 +1,49 @@
-/** A folder for the sockets of one run of a cluster. */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+/**
+ * A folder for the sockets of one run of a cluster, `troupe-UID-PID-XXXXXX`, mode 700.
+ *
+ * A root holds a socket in its folder for as long as it lives, and the kernel lets go of it however
+ * the root ends. So a folder is left over when nobody answers there, which also holds for roots of
+ * other PID namespaces that share the folder: containers with one /tmp.
+ */
+import { lstatSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { unixPathBytesMax } from "./unix-path.ts";
 
-/** Mode 700. Those of roots that were killed are taken away first. */
-export function newRunFolder(): string {
-  const prefix = `troupe-${process.getuid?.() ?? 0}-`;
-  for (const name of readdirSync(tmpdir()).filter((item) => item.startsWith(prefix))) {
-    const pid = Number(name.slice(prefix.length).split("-")[0]);
-    if (!isAlive(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+/** Nowhere is room for sockets; the message is one line that says what to do. */
+export class RunFolderError extends Error {
+  readonly code = "no_run_folder";
+}
+
+export type RunFolder = {
+  readonly path: string;
+  /** Why it is not below TMPDIR, for a person; undefined: it is. */
+  readonly warning: string | undefined;
+};
+
+const alive = "alive.sock";
+/** `/worker-65535-4194304.sock` is the longest name that a process gives its socket. */
+const nameBytesMax = 32;
+const look_ms = 500;
+const noHandlers = { data() {} };
+
+/** Takes away those of roots that were killed. Rejects with RunFolderError. */
+export async function newRunFolder(bases: readonly string[] = folders()): Promise<RunFolder> {
+  const wrong: string[] = [];
+  for (const base of bases) {
+    try {
+      await removeLeftOver(base);
+      const path = makeIn(base);
+      const warning = wrong[0] && `${wrong[0]}: this run's sockets lie in ${base} instead`;
+      return { path, warning };
+    } catch (error) {
+      wrong.push(whyNot(base, error));
+    }
   }
-  return mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
+  throw new RunFolderError(
+    `there is no folder for this run's sockets (${wrong.join("; ")}): ` +
+      "set TMPDIR to a folder with a short path that this user can write to",
+  );
 }
 
 /** An empty name, from before there was one, is ignored. */
@@ -18,10 +51,75 @@ export function removeRunFolder(path: string): void {
   if (path !== "") rmSync(path, { recursive: true, force: true });
 }
 
-function isAlive(pid: number): boolean {
+/** TMPDIR's first; then what is usually there, also where the file system is read-only. */
+function folders(): readonly string[] {
+  const { XDG_RUNTIME_DIR } = process.env;
+  const given = [tmpdir(), ...(XDG_RUNTIME_DIR ? [XDG_RUNTIME_DIR] : [])];
+  const usual = process.platform === "linux" ? ["/tmp", "/dev/shm"] : ["/tmp"];
+  return [...new Set([...given, ...usual].map((path) => resolve(path)))];
+}
+
+function makeIn(base: string): string {
+  const stem = join(base, `${prefixOfUser()}${process.pid}-`);
+  const bytes = Buffer.byteLength(stem) + "XXXXXX".length + nameBytesMax;
+  if (bytes > unixPathBytesMax) throw new Error("its path is too long for sockets");
+  const path = mkdtempSync(stem);
   try {
-    return process.kill(pid, 0);
+    // The kernel closes it with the process; until then it says that somebody lives here.
+    Bun.listen({ unix: join(path, alive), socket: noHandlers }).unref();
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    rmSync(path, { recursive: true, force: true });
+    throw error;
   }
+  return path;
+}
+
+const prefixOfUser = () => `troupe-${process.getuid?.() ?? 0}-`;
+
+/** What cannot be judged or removed is left: it is somebody else's, or not ours to repair. */
+async function removeLeftOver(base: string): Promise<void> {
+  const ours = new RegExp(`^${prefixOfUser()}\\d+-\\w{6}$`);
+  const found = readdirSync(base).filter((name) => ours.test(name));
+  await Promise.all(
+    found.map(async (name) => {
+      const path = join(base, name);
+      try {
+        const stat = lstatSync(path);
+        const mine = stat.isDirectory() && stat.uid === (process.getuid?.() ?? stat.uid);
+        if (mine && (await isDeserted(path))) rmSync(path, { recursive: true, force: true });
+      } catch {
+        // Another root took it away first, or it may not be removed.
+      }
+    }),
+  );
+}
+
+/** Only a socket that nobody holds is a sign: one that is not there may be just coming. */
+async function isDeserted(path: string): Promise<boolean> {
+  if (!statSync(join(path, alive)).isSocket()) return false;
+  const late = new Promise<boolean>((resolve) => {
+    setTimeout(() => resolve(false), look_ms).unref();
+  });
+  const answer = Bun.connect({ unix: join(path, alive), socket: noHandlers }).then(
+    (socket) => {
+      socket.end();
+      return false;
+    },
+    (error: unknown) => (error as { code?: string }).code === "ECONNREFUSED",
+  );
+  return await Promise.race([answer, late]);
+}
+
+function whyNot(base: string, error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  const known: Readonly<Record<string, string>> = {
+    ENOENT: "does not exist",
+    ENOTDIR: "is not a folder",
+    EACCES: "is not writable for this user",
+    EPERM: "is not writable for this user",
+    EROFS: "is read-only",
+    ENOSPC: "is full",
+    ENAMETOOLONG: "has too long a path",
+  };
+  return `${base} ${known[code ?? ""] ?? `cannot be used (${message})`}`;
 }

@@ -45,6 +45,51 @@ test("a port in use", async () => {
   await refuses(["--port", String(server.port)], new RegExp(`port ${server.port}.*in use`));
 }, 30_000);
 
+const hosts = [
+  [["--host", "no-such-host.invalid"], /there is no host no-such-host\.invalid: give an address/],
+  [["--host", "192.0.2.7"], /192\.0\.2\.7 is not here: give an address of this machine/],
+  [["--inspector-host", "256.1.1.1"], /--inspector-host .*there is no host 256\.1\.1\.1/],
+] as const;
+for (const [args, message] of hosts) {
+  test(`a host that is not ours: ${args.join(" ")}`, async () => {
+    await refuses(["--engine", "echo", "--port", "0", ...args], message);
+    const { stderr } = await runCluster(["--port", "0", "--inspector-port", "0", ...args]);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    expect(stderr).not.toMatch(/in use|EADDR.*EADDR/);
+  }, 30_000);
+}
+
+test("IPv6: the ready line's addresses are URLs", async () => {
+  const args = ["--engine", "echo", "--host", "::1", "--inspector-host", "::1"];
+  await using cluster = await startCluster(args);
+  expect([cluster.url, cluster.inspector]).toEqual([
+    expect.stringMatching(/^http:\/\/\[::1\]:\d+$/),
+    expect.stringMatching(/^http:\/\/\[::1\]:\d+$/),
+  ]);
+  expect((await fetch(`${cluster.url}/health`)).status).toBe(200);
+}, 60_000);
+
+test("without a usable TMPDIR the sockets lie elsewhere, and it says so", async () => {
+  for (const TMPDIR of [join(folder, "none"), `/tmp/${"long/".repeat(30)}`]) {
+    await using cluster = await startCluster(["--engine", "echo"], { env: { TMPDIR } });
+    expect((await fetch(`${cluster.url}/health`)).status).toBe(200);
+    expect(cluster.log()).toMatch(
+      /^troupe: warning: \/.*: this run's sockets lie in \/\S+ instead$/m,
+    );
+  }
+}, 60_000);
+
+test("settings that are empty or misspelled", async () => {
+  const args = ["--engine", "echo", "--port", "0", "--inspector-port", "0"];
+  const empty = await runCluster(args, { TROUPE_API_KEY: " " });
+  expect([empty.code, empty.stderr]).toEqual([
+    2,
+    "troupe: TROUPE_API_KEY is empty: give it a value, or leave it out\n",
+  ]);
+  await using cluster = await startCluster(args, { env: { TROUPE_PORTT: "1" } });
+  expect(cluster.log()).toContain("troupe: warning: TROUPE_PORTT is not a setting");
+}, 60_000);
+
 test("SIGTERM drains and exits 0", async () => {
   await using cluster = await startCluster(["--engine", "echo"]);
   const children = descendants(cluster.pid);

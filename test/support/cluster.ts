@@ -26,9 +26,11 @@ export function clusterCommand(): string[] {
 }
 
 /** Runs the command to its end: for settings that it must refuse. */
-export async function runCluster(args: readonly string[], timeout_ms = 20_000) {
+export async function runCluster(args: readonly string[], env: Record<string, string> = {}) {
+  const timeout_ms = 20_000;
   const child = Bun.spawn([...clusterCommand(), ...args], {
     cwd: root,
+    env: { ...process.env, ...env },
     stdout: "pipe",
     stderr: "pipe",
     timeout: timeout_ms,
