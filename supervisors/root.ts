@@ -12,7 +12,6 @@ import {
 } from "../actors/model/model.ts";
 import type { Drained, InspectMessage } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
-import type { ChildSpec } from "../runtime/child-spec.ts";
 import type { Message } from "../runtime/message.ts";
 import type { OpenPlanes } from "../runtime/planes.ts";
 import type { Ref } from "../runtime/ref.ts";
@@ -39,7 +38,8 @@ import { rootTree } from "./root-tree.ts";
 import type { ModelSetting, Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
 import { marksByWorker } from "./settings/worker-marks.ts";
-import { Slots } from "./slots.ts";
+import { type SlotStart, Slots } from "./slots.ts";
+import { readyBudget_ms, weightBytes } from "./start-budget.ts";
 
 export type RootWorld = {
   readonly capabilities: Capabilities;
@@ -87,7 +87,7 @@ const slotsOf = {
 /** A child said why it cannot start: the same text is ours. */
 export const fatalPrefix = "troupe: ";
 
-const budgets = { ready_ms: 600_000, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
+const budgets = { stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
 /** Rejects with SettingsError or ModelError: one line that says what to do. */
 export async function startRoot(settings: Settings, given: RootWorld): Promise<Root> {
   const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
@@ -124,7 +124,12 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   return root;
 }
 
-type FoundModel = { readonly name: string; readonly path: string };
+type FoundModel = {
+  readonly name: string;
+  readonly path: string;
+  /** What its engines have to read before they can answer. */
+  readonly weight_bytes: number;
+};
 
 class RunningRoot implements Root {
   readonly host: string;
@@ -155,9 +160,9 @@ class RunningRoot implements Root {
     const registry = { node: machine.root, address: remote.address };
     this.#discovery = new Discovery(system, registry, settings.namespace, rootPaths.top);
     this.#loops = new CrashLoops(system, this.#discovery);
-    this.#workers = new Slots(system, rootPaths.workers, budgets.ready_ms);
-    this.#routers = new Slots(system, rootPaths.routers, budgets.ready_ms);
-    this.#frontends = new Slots(system, rootPaths.frontends, budgets.ready_ms);
+    this.#workers = new Slots(system, rootPaths.workers);
+    this.#routers = new Slots(system, rootPaths.routers);
+    this.#frontends = new Slots(system, rootPaths.frontends);
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
     });
@@ -262,7 +267,7 @@ class RunningRoot implements Root {
     const { prefix } = this.machine;
     const workers = models.flatMap((model, index) =>
       workerNames(settings, index, prefix).map((names) =>
-        this.#slot(names[0] ?? "worker", this.#workerBoot(model, names)),
+        this.#slot(names[0] ?? "worker", this.#workerBoot(model, names), model.weight_bytes),
       ),
     );
     const { role } = settings;
@@ -274,9 +279,9 @@ class RunningRoot implements Root {
     const routers = slots(role === "worker" ? 0 : alone, "router", () => this.#routerBoot());
     this.world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
     const starts = [
-      ...workers.map((spec) => this.#workers.start(spec)),
-      ...routers.map((spec) => this.#routers.start(spec)),
-      ...frontends.map((spec) => this.#frontends.start(spec)),
+      ...workers.map((slot) => this.#workers.start(slot)),
+      ...routers.map((slot) => this.#routers.start(slot)),
+      ...frontends.map((slot) => this.#frontends.start(slot)),
     ];
     const results = await Promise.allSettled(starts);
     const failed = results.find((result) => result.status === "rejected");
@@ -285,13 +290,14 @@ class RunningRoot implements Root {
     throw new SettingsError(said ?? `a process could not start: ${String(failed.reason)}`);
   }
 
-  #slot(node: string, boot: Boot): ChildSpec {
+  #slot(node: string, boot: Boot, weight_bytes = 0): SlotStart {
     this.#loops.watch(node);
     const path = `${slotsOf[boot.role]}/${node}`;
-    return processSlot({
+    const ready_ms = readyBudget_ms(weight_bytes);
+    const spec = processSlot({
       node,
       boot,
-      ready_timeout_ms: budgets.ready_ms,
+      ready_timeout_ms: ready_ms,
       stop_budget_ms: budgets.stop_ms + boot.drain_timeout_ms,
       onLine: (line) => {
         if (line.startsWith(fatalPrefix)) this.#fatal.push(line.slice(fatalPrefix.length));
@@ -300,6 +306,7 @@ class RunningRoot implements Root {
       onMessage: (message) => this.#onProgress(node, message),
       onLoop: (change) => this.#loops.take(node, path, change),
     });
+    return { spec, ready_ms };
   }
 
   #onProgress(node: string, message: Message): void {
@@ -462,7 +469,9 @@ async function findModels(settings: Settings, world: RootWorld): Promise<FoundMo
       setting.source === "" ? world.bundled_model : setting.source,
     );
     if (resolved.kind === "refused") throw resolved.error;
-    found.push({ name: servedName(setting, resolved.model.path), path: resolved.model.path });
+    const { path } = resolved.model;
+    const weight_bytes = settings.engine === "llama" ? weightBytes(resolved.model) : 0;
+    found.push({ name: servedName(setting, path), path, weight_bytes });
   }
   return found;
 }

@@ -10,18 +10,22 @@ import type { ActorSystem } from "../runtime/system.ts";
 /** How often a supervisor that is between two lives is looked for. */
 const look_ms = 20;
 
+export type SlotStart = {
+  readonly spec: ChildSpec;
+  /** Budget until its process is ready. */
+  readonly ready_ms: number;
+};
+
 export class Slots {
   readonly #system: ActorSystem;
   readonly #path: string;
-  readonly #ready_ms: number;
-  readonly #specs: ChildSpec[] = [];
+  readonly #slots: SlotStart[] = [];
   #closed = false;
 
-  /** @param path of the supervisor @param ready_ms budget of one slot's start */
-  constructor(system: ActorSystem, path: string, ready_ms: number) {
+  /** @param path of the supervisor */
+  constructor(system: ActorSystem, path: string) {
     this.#system = system;
     this.#path = path;
-    this.#ready_ms = ready_ms;
   }
 
   /** Once its supervisor runs: from then on it is watched. */
@@ -31,18 +35,18 @@ export class Slots {
   }
 
   /** Resolves when the slot's process is ready; rejects with AskError when it cannot start. */
-  async start(spec: ChildSpec): Promise<void> {
-    this.#specs.push(spec);
-    await this.#start(spec);
+  async start(slot: SlotStart): Promise<void> {
+    this.#slots.push(slot);
+    await this.#start(slot);
   }
 
   close(): void {
     this.#closed = true;
   }
 
-  async #start(spec: ChildSpec): Promise<void> {
+  async #start({ spec, ready_ms }: SlotStart): Promise<void> {
     const message = { kind: "start_child", spec } as const;
-    await this.#system.ask(this.#supervisor(), message, { deadline_ms: this.#ready_ms });
+    await this.#system.ask(this.#supervisor(), message, { deadline_ms: ready_ms });
   }
 
   #supervisor(): Ref<SupervisorMessage> {
@@ -61,10 +65,10 @@ export class Slots {
       return;
     }
     this.watch();
-    for (const spec of this.#specs) {
-      this.#start(spec).catch((error: unknown) => {
+    for (const slot of this.#slots) {
+      this.#start(slot).catch((error: unknown) => {
         if (this.#closed) return;
-        log.log("error", `${spec.id} does not start again`, { error: String(error) });
+        log.log("error", `${slot.spec.id} does not start again`, { error: String(error) });
       });
     }
   }

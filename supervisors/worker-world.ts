@@ -11,8 +11,9 @@ import type { ActorSystem } from "../runtime/system.ts";
 import type { WorkerBoot } from "./boot.ts";
 import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
 import { openEngine } from "./open-engine.ts";
+import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
 
-const canary = { text: "Hello", max_tokens: 3, deadline_ms: 60_000 };
+const canary = { text: "Hello", max_tokens: 3 };
 
 /** Reads the model's header; rejects with the one line that says what is wrong with it. */
 export async function workerWorld(
@@ -29,7 +30,8 @@ export async function workerWorld(
   if (resolved.kind === "refused") throw resolved.error;
   const facts = await readFacts(world, resolved.model, boot.model_name);
   const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
-  const { text, ...budget } = canary;
+  const { text, max_tokens } = canary;
+  const weight_bytes = boot.engine === "llama" ? weightBytes(resolved.model) : 0;
   const parts = { boot, facts, tokenizer, clock, files };
   return boot.workers.map((worker) => ({
     worker,
@@ -41,7 +43,8 @@ export async function workerWorld(
     describe: async (description) => modelOf(boot, facts, description, clock.wall_ms()),
     canary: {
       prompt: tokenizer.encode(text, { add_special: true, parse_special: false }),
-      ...budget,
+      max_tokens,
+      deadline_ms: canaryBudget_ms(weight_bytes),
     },
     registry: {
       register: async (record) => {
