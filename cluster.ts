@@ -18,6 +18,7 @@ import { urlHost } from "./runtime/url-host.ts";
 import { type Boot, bootOf } from "./supervisors/boot.ts";
 import { runChild } from "./supervisors/child.ts";
 import { fatalPrefix, type Root, startRoot } from "./supervisors/root.ts";
+import type { RootRole } from "./supervisors/settings/flags.ts";
 import { readSettings } from "./supervisors/settings/read-settings.ts";
 import { SettingsError } from "./supervisors/settings/settings-error.ts";
 
@@ -70,6 +71,7 @@ async function root(): Promise<void> {
     run_folder = folder.path;
     if (folder.warning !== undefined) warn(folder.warning);
     let running: Root | undefined;
+    let aborting = false;
     const leave = (code: number): never => {
       line.clear();
       removeRunFolder(run_folder);
@@ -78,11 +80,13 @@ async function root(): Promise<void> {
     onStopSignal({
       stop: () => {
         if (running === undefined) leave(0);
-        void running?.stop().then(() => leave(0));
+        void running?.stop().then(() => leave(aborting ? 1 : 0));
       },
       now: () => {
-        running?.abort();
-        leave(1);
+        // A third wish does not wait for anybody.
+        if (running === undefined || aborting) leave(1);
+        aborting = true;
+        void running?.abort().finally(() => leave(1));
       },
     });
     running = await startRoot(settings, {
@@ -114,11 +118,7 @@ async function root(): Promise<void> {
     });
     line.clear();
     lines.release();
-    const { host, port, inspector_host, inspector_port } = running;
-    const serves = ["worker", "router"].includes(settings.role)
-      ? settings.role
-      : `http://${urlHost(host)}:${port}`;
-    console.log(`ready ${serves} inspector http://${urlHost(inspector_host)}:${inspector_port}`);
+    console.log(readyLine(running, settings.role));
     const why = await running.lost;
     console.error(`${fatalPrefix}${why}`);
     leave(1);
@@ -129,6 +129,11 @@ async function root(): Promise<void> {
     console.error(`${fatalPrefix}${known ? lineOf(error) : ((error as Error)?.stack ?? error)}`);
     process.exit(known ? 2 : 1);
   }
+}
+
+function readyLine({ host, port, inspector_host, inspector_port }: Root, role: RootRole): string {
+  const serves = ["worker", "router"].includes(role) ? role : `http://${urlHost(host)}:${port}`;
+  return `ready ${serves} inspector http://${urlHost(inspector_host)}:${inspector_port}`;
 }
 
 function warn(text: string): void {

@@ -10,7 +10,7 @@ import {
   resolveTokenizer,
   sizeText,
 } from "../actors/model/model.ts";
-import type { Drained, InspectMessage } from "../proto/index.ts";
+import type { Drain, InspectMessage } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import type { Message } from "../runtime/message.ts";
 import type { OpenPlanes } from "../runtime/planes.ts";
@@ -74,8 +74,8 @@ export type Root = {
   readonly lost: Promise<string>;
   /** Drains and stops; resolves when all is gone. */
   stop(): Promise<void>;
-  /** Kills what is left; for a second wish to stop. */
-  abort(): void;
+  /** A second wish to stop: live streams get their last event, then everything is killed. */
+  abort(): Promise<void>;
 };
 
 const slotsOf = {
@@ -87,7 +87,7 @@ const slotsOf = {
 /** A child said why it cannot start: the same text is ours. */
 export const fatalPrefix = "troupe: ";
 
-const budgets = { stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
+const budgets = { cut_ms: 200, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
 /** Rejects with SettingsError or ModelError: one line that says what to do. */
 export async function startRoot(settings: Settings, given: RootWorld): Promise<Root> {
   const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
@@ -124,6 +124,8 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   return root;
 }
 
+type Door = Ref<Drain>;
+
 type FoundModel = {
   readonly name: string;
   readonly path: string;
@@ -147,6 +149,8 @@ class RunningRoot implements Root {
   readonly #serving = new Set<string>();
   #allServe: () => void = () => {};
   #stopping = false;
+  /** The doors that a stop has asked; they leave the registry when they begin to drain. */
+  #draining: readonly Door[] = [];
   #tellLost: (why: string) => void = () => {};
 
   constructor(
@@ -237,7 +241,8 @@ class RunningRoot implements Root {
     );
   }
 
-  abort(): void {
+  async abort(): Promise<void> {
+    await this.#askDoors(this.#draining, 0, budgets.cut_ms);
     for (const node of this.system.tree()) {
       if (node.kind === "process") this.system.control(node.path, "kill");
     }
@@ -398,20 +403,16 @@ class RunningRoot implements Root {
 
   async #drainDoors(budget_ms: number): Promise<void> {
     // Those of other machines serve on.
-    const doors = this.#discovery
-      .owners(keys.door(""))
+    this.#draining = this.#discovery
+      .owners<Drain>(keys.door(""))
       .filter(({ address }) => address.node.startsWith(this.machine.prefix));
-    await Promise.allSettled(
-      doors.map((door) =>
-        this.system.ask(
-          door as Ref<Message & Drained>,
-          { kind: "drain", budget_ms, nobody_follows: true } as never,
-          {
-            deadline_ms: budget_ms + 1_000,
-          },
-        ),
-      ),
-    );
+    await this.#askDoors(this.#draining, budget_ms, budget_ms + 1_000);
+  }
+
+  /** Whoever does not answer in time has nothing left that we could wait for. */
+  async #askDoors(doors: readonly Door[], budget_ms: number, deadline_ms: number) {
+    const drain = { kind: "drain", budget_ms, nobody_follows: true } as const;
+    await Promise.allSettled(doors.map((door) => this.system.ask(door, drain, { deadline_ms })));
   }
 }
 

@@ -335,6 +335,10 @@ export class FrontendActor extends Actor<FrontendMessage> {
   #startDrain({ budget_ms, nobody_follows }: Drain): void {
     const port = this.ctx.replyLater();
     if (this.#drain !== undefined) {
+      if (budget_ms === 0) {
+        this.#cutDrainShort(port);
+        return;
+      }
       port.fail("refused", "already draining");
       if (!nobody_follows || this.#drain.shut) return;
       this.#door?.drain();
@@ -356,6 +360,15 @@ export class FrontendActor extends Actor<FrontendMessage> {
     }
     this.#door?.leave();
     this.ctx.after(Math.min(notice_ms, budget_ms / 2), { kind: "noticed" });
+  }
+
+  /** A second wish to stop: streams end now. Answered when their last events have left. */
+  #cutDrainShort(port: ReplyPort): void {
+    this.#door?.drain();
+    const unfinished = this.#door?.cut("This server is shutting down.") ?? 0;
+    this.#endDrain(unfinished);
+    const reply: Drained = { kind: "drained", finished: 0, unfinished };
+    this.ctx.clock.after(flush_ms, () => port.reply(reply));
   }
 
   /** With nobody else at its port it goes on for a while; then somebody has to say so. */
