@@ -32,7 +32,7 @@ export type {
 export { codecs };
 
 /** Raised whenever an older peer would misread us; checked in the first frame. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 /** The largest frame of any transport, in bytes; a longer one is refused by its sender. */
 export const frameLimitBytes = 32 * 1024 * 1024;
 

@@ -170,7 +170,10 @@ export class FrontendActor extends Actor<FrontendMessage> {
       startAnswer,
       startEmbedding,
       findAnswer: (answer, hints, isEnough) => findHolders(holders, answer, hints, isEnough),
-      claims: claimsOver({ system, resolve, workers }, () => wireOf(system, this.ctx.self)),
+      claims: claimsOver({
+        ...{ system, resolve, workers, ids: capabilities.ids },
+        claimer: () => wireOf(system, this.ctx.self),
+      }),
       metrics,
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,

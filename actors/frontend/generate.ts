@@ -169,15 +169,22 @@ export class Generator {
     const id = keyedId(owner, key);
     const body_hash = bodyHash(generation.endpoint, body);
     const gone = () => visit.request.signal.aborted;
-    const parts = await heldOrFirst({ find, claims, clock }, { id, owner, body_hash, gone });
-    if (parts === undefined) {
-      const facts = this.#factsOf(id, owner, body_hash, true);
-      const over = () => claims.release(id);
-      return this.#runKept(visit, resumable(generation, facts), facts, { known: true, over });
+    const claim = claims.of(id);
+    const over = () => claim.release();
+    try {
+      const parts = await heldOrFirst({ find, claim, clock }, { id, owner, body_hash, gone });
+      if (parts === undefined) {
+        const facts = this.#factsOf(id, owner, body_hash, true);
+        const named = resumable(generation, facts);
+        return await this.#runKept(visit, named, facts, { known: true, over });
+      }
+      const names = () => `${id}.${ids.next()}`;
+      const held = resumedFrom(parts, generation.model, names, []);
+      return await this.#runKept(visit, held.generation, held.facts, { known: true });
+    } catch (error) {
+      over();
+      throw error;
     }
-    const names = () => `${id}.${ids.next()}`;
-    const held = resumedFrom(parts, generation.model, names, []);
-    return this.#runKept(visit, held.generation, held.facts, { known: true });
   }
 
   #runKept(

@@ -3,14 +3,14 @@
  * whichever doors, for as long as workers hold the answer.
  */
 import type { Clock } from "../../runtime/capabilities.ts";
-import { type Claims, keyReused, stillBeginning } from "./claims.ts";
+import { type AnswerClaim, keyReused, stillBeginning } from "./claims.ts";
 import type { HeldPart } from "./resume-context.ts";
 import { type FindAnswer, findParts } from "./resume-request.ts";
 import { clientGone } from "./streamed-output.ts";
 
 export type KeyedPeers = {
   readonly find: FindAnswer;
-  readonly claims: Claims;
+  readonly claim: AnswerClaim;
   readonly clock: Clock;
 };
 
@@ -27,20 +27,22 @@ const WAIT_MS = 10_000;
 const LOOK_MS = 50;
 
 /**
- * The answer as workers hold it, by prompt; undefined: nobody has begun it, and this request is to
- * (and gives its claim back when it is over). Rejects with ApiError: 422 for a key that came with
- * another request, 409 for one that is still being begun.
+ * The answer as workers hold it, by prompt; undefined: nobody has begun it, and this request is to,
+ * and has the claim. The caller gives that back when the request is over, whatever came. Rejects
+ * with ApiError: 422 for a key that came with another request, 409 for one that is still being
+ * begun.
  */
 export async function heldOrFirst(
-  { find, claims, clock }: KeyedPeers,
+  { find, claim, clock }: KeyedPeers,
   { id, owner, body_hash, gone }: KeyedRequest,
 ): Promise<readonly HeldPart[] | undefined> {
-  for (let waited_ms = 0; waited_ms < WAIT_MS; waited_ms += LOOK_MS) {
-    const first = await claims.claim(id);
+  const until_ms = clock.now_ms() + WAIT_MS;
+  while (clock.now_ms() < until_ms) {
+    const first = await claim.isFirst();
     const parts = await findParts(find, id, []);
     const context = parts?.[0]?.context;
     if (context !== undefined) {
-      if (first) claims.release(id);
+      claim.release();
       if (context.o !== owner || context.h !== body_hash) throw keyReused();
       return parts;
     }

@@ -90,7 +90,6 @@ export class AnswerDesk {
     this.host = host;
     this.kept = new KeptAnswers(host.keep);
     this.claims = new Claims({
-      now_ms: () => host.ctx().clock.now_ms(),
       demonitor: (monitor) => host.ctx().demonitor(monitor),
     });
   }
@@ -164,14 +163,13 @@ export class AnswerDesk {
     return { kind: "held_answers", answer, items };
   }
 
-  /** Without a claimer or time it is given back. */
-  claim({ answer, claimer, ttl_ms }: Claim): Claimed {
-    if (claimer === undefined || ttl_ms === 0) {
-      this.claims.release(answer);
+  claim({ answer, claim, claimer, over }: Claim): Claimed {
+    if (claimer === undefined || over) {
+      this.claims.release(answer, claim);
       return { kind: "claimed", answer, first: false };
     }
     const ctx = this.host.ctx();
-    const first = this.claims.claim(answer, ttl_ms, () => ctx.monitor(refOf(ctx.system, claimer)));
+    const first = this.claims.claim(answer, claim, () => ctx.monitor(refOf(ctx.system, claimer)));
     return { kind: "claimed", answer, first };
   }
 

@@ -1,20 +1,23 @@
 /**
- * Who of those that want to begin the same answer may: the first. A claim ends with its claimer,
- * when it is given back, or after its time; it says nothing of answers that are made already.
+ * Who of those that want to begin the same answer may: the first. A claim lasts as long as its
+ * claimer lives or until it is given back, however long that takes: a request may wait for a worker
+ * for as long as it may take at all. It says nothing of answers that are made already.
  */
 export type ClaimHost = {
-  readonly now_ms: () => number;
   readonly demonitor: (monitor: number) => void;
 };
 
-type Held = { readonly monitor: number; readonly until_ms: number };
+/** `name`: of this claim alone, whoever else claims the same answer before or after. */
+type Held = { readonly name: string; readonly monitor: number };
 
-/** Beyond this many the oldest go: their requests have long begun. */
-const CLAIMS_MAX = 4_096;
+/**
+ * Each is a request that some door has open, and doors bound those. Beyond this many nobody is the
+ * first: to begin an answer twice would be worse than to say that it has to wait.
+ */
+const CLAIMS_MAX = 65_536;
 
 export class Claims {
   private readonly host: ClaimHost;
-  /** Oldest first. */
   private readonly by_answer = new Map<string, Held>();
   private readonly by_monitor = new Map<number, string>();
 
@@ -26,25 +29,24 @@ export class Claims {
     return this.by_answer.size;
   }
 
-  /** True: whoever claims is the first. `watch` monitors it, and is called only then. */
-  claim(answer: string, ttl_ms: number, watch: () => number): boolean {
-    const now_ms = this.host.now_ms();
+  /**
+   * True: this claim has the answer, now or already. `watch` monitors its claimer, and is called
+   * only when it is new.
+   */
+  claim(answer: string, name: string, watch: () => number): boolean {
     const held = this.by_answer.get(answer);
-    if (held !== undefined && held.until_ms > now_ms) return false;
-    this.release(answer);
+    if (held !== undefined) return held.name === name;
+    if (this.by_answer.size >= CLAIMS_MAX) return false;
     const monitor = watch();
-    this.by_answer.set(answer, { monitor, until_ms: now_ms + ttl_ms });
+    this.by_answer.set(answer, { name, monitor });
     this.by_monitor.set(monitor, answer);
-    for (const oldest of this.by_answer.keys()) {
-      if (this.by_answer.size <= CLAIMS_MAX) break;
-      this.release(oldest);
-    }
     return true;
   }
 
-  release(answer: string): void {
+  /** Another claim of the same answer stays. */
+  release(answer: string, name: string): void {
     const held = this.by_answer.get(answer);
-    if (held === undefined) return;
+    if (held?.name !== name) return;
     this.by_answer.delete(answer);
     this.by_monitor.delete(held.monitor);
     this.host.demonitor(held.monitor);

@@ -5660,7 +5660,8 @@ export const troupe = $root.troupe = (() => {
         const Claim = function (properties) {
             this.answer = "";
             this.claimer = undefined;
-            this.ttl_ms = 0;
+            this.claim = "";
+            this.over = false;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5669,7 +5670,8 @@ export const troupe = $root.troupe = (() => {
 
         Claim.prototype.answer = "";
         Claim.prototype.claimer = null;
-        Claim.prototype.ttl_ms = 0;
+        Claim.prototype.claim = "";
+        Claim.prototype.over = false;
 
         Claim.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5682,8 +5684,10 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(10).string(message.answer);
             if (message.claimer != null && $Object.hasOwnProperty.call(message, "claimer"))
                 $root.troupe.ActorRef.encode(message.claimer, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.ttl_ms != null && $Object.hasOwnProperty.call(message, "ttl_ms") && message.ttl_ms !== 0)
-                writer.uint32(24).uint32(message.ttl_ms);
+            if (message.claim != null && $Object.hasOwnProperty.call(message, "claim") && message.claim !== "")
+                writer.uint32(34).string(message.claim);
+            if (message.over != null && $Object.hasOwnProperty.call(message, "over") && message.over !== false)
+                writer.uint32(40).bool(message.over);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5732,13 +5736,22 @@ export const troupe = $root.troupe = (() => {
                         message.claimer = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.claimer);
                         continue;
                     }
-                case 3: {
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.claim = value;
+                        else
+                            delete message.claim;
+                        continue;
+                    }
+                case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.ttl_ms = value;
+                        if (value = reader.bool())
+                            message.over = value;
                         else
-                            delete message.ttl_ms;
+                            delete message.over;
                         continue;
                     }
                 }

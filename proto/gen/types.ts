@@ -292,7 +292,8 @@ export type ChoiceFrom = {
 export type Claim = {
   readonly answer: string;
   readonly claimer?: ActorRef;
-  readonly ttl_ms: number;
+  readonly claim: string;
+  readonly over: boolean;
 };
 
 export type Claimed = {

@@ -342,16 +342,19 @@ test("readers are bounded, and each needs a name of its own", async () => {
 test("of those who claim the same answer one is the first, until it ends or gives it back", async () => {
   const { system, worker, clock, listen, close } = await setUp();
   const { wire } = listen<ConsumerMessage>("door");
-  const claim = async (ttl_ms: number) => {
-    const message = { kind: "claim", answer: "a", claimer: wire, ttl_ms } as const;
+  const claim = async (name: string, over = false) => {
+    const message = { kind: "claim", answer: "a", claim: name, claimer: wire, over } as const;
     return (await system.ask(worker, message, { deadline_ms: 1_000 })).first;
   };
-  expect([await claim(500), await claim(500)]).toEqual([true, false]);
+  expect([await claim("one"), await claim("two"), await claim("one")]).toEqual([true, false, true]);
   expect(system.snapshot("/worker")).toMatchObject({ claims: 1 });
-  await clock.advance(501);
-  expect(await claim(500)).toBe(true);
-  expect(await claim(0)).toBe(false);
-  expect(await claim(500)).toBe(true);
+  await clock.advance(600_000);
+  expect(await claim("two")).toBe(false);
+  // It is not its own to give back.
+  expect(await claim("two", true)).toBe(false);
+  expect(await claim("two")).toBe(false);
+  await claim("one", true);
+  expect(await claim("two")).toBe(true);
   system.control("/door", "kill");
   await clock.advance(1);
   expect(system.snapshot("/worker")).toMatchObject({ claims: 0 });
