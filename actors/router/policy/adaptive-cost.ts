@@ -18,21 +18,37 @@
  * All rates are learned (pass-rates.ts). Before they are, costs are in tokens: a backlog, own
  * tokens, and one token for each token of blocks in use.
  */
+import type { ActiveBlocks } from "./active-blocks.ts";
+import {
+  BATCH_TOKENS,
+  BLOCK_SIZE,
+  CostRows,
+  DECODE_FULL_MS,
+  DECODE_PASS_MS,
+  DONE_MOST_TOKENS,
+  OTHERS_TOKENS,
+  PASS_PART_MS,
+  PREFILL_TOKENS,
+  RATED,
+  REQUESTS,
+  ROW,
+  SHARE,
+  SINCE_MS,
+  SQUARED_MS,
+  TOKEN_MS,
+  TOTAL_BLOCKS,
+  WHOLE_TOKEN_MS,
+} from "./cost-rows.ts";
 import type { PassRates } from "./pass-rates.ts";
 import { creditedBlocks, type Place, promptBlocks, uncachedTokens } from "./place.ts";
-import type { Scorer } from "./select.ts";
-import {
-  backlogTokens,
-  type RoutedWorker,
-  requestsThere,
-  sharedBlocks,
-  usedShare,
-} from "./worker-state.ts";
+import type { Scan, Scorer } from "./select.ts";
+import { type RoutedWorker, requestsThere, sharedBlocks, usedShare } from "./worker-state.ts";
+import type { WorkerTable } from "./worker-table.ts";
 
 export type AdaptiveOptions = {
   /** Own work counts 1 and this much for each request that it is expected to delay. */
   readonly crowd_weight: number;
-  /** Added to that for each answer that it stalls, see `stalling`. */
+  /** Added to that for each answer that it stalls, see `stall_divisor`. */
   readonly stall_weight: number;
   /** Added to that for each request per worker that waits in the router. */
   readonly queue_weight: number;
@@ -68,47 +84,149 @@ export type AdaptiveInputs = {
   readonly heldBlocks: (worker: RoutedWorker) => number;
 };
 
+/** For one worker at a time: whoever has them all in a table asks `adaptiveScan`. */
 export function adaptiveScorer(
   inputs: AdaptiveInputs,
   given: Partial<AdaptiveOptions> = {},
 ): Scorer {
   const options = { ...adaptiveDefaults, ...given };
+  const question = new Question(options);
+  const row = new CostRows();
   let seen: Place | undefined;
-  let mean_share = 0;
-  let mean_requests = 0;
   return (place, at) => {
     if (place !== seen) {
       seen = place;
-      mean_share = meanOf(place.workers, usedShare);
-      mean_requests = meanOf(place.workers, requestsThere);
+      const { workers } = place;
+      question.ask(place, inputs, meanOf(workers, usedShare), meanOf(workers, requestsThere));
     }
     const worker = place.workers[at]!;
+    const rates = inputs.rates(worker);
+    row.fill(0, worker, rates);
+    const blocks = promptBlocks(place.request, worker.block_size);
+    const fresh = blocks - sharedBlocks(worker, place.request);
+    const cost = costOf(row.cells, 0, question, uncachedTokens(place, at), fresh);
+    return rates === undefined ? cost : cost + evictMs(options, inputs, place, at, rates);
+  };
+}
+
+/**
+ * The same costs for all workers of a table at once. It cannot say what evicting costs, nor
+ * compare blocks of different sizes.
+ */
+export function adaptiveScan(
+  inputs: AdaptiveInputs,
+  table: WorkerTable,
+  active: ActiveBlocks,
+  given: Partial<AdaptiveOptions> = {},
+): Scan {
+  const options = { ...adaptiveDefaults, ...given };
+  const question = new Question(options);
+  let shared = new Int32Array(64);
+  return (place, costs) => {
+    const { block_size } = table.facts();
+    if (options.evict_weight !== 0 || block_size === 0 || place.workers !== table.workers) {
+      return false;
+    }
+    const count = place.workers.length;
+    if (shared.length < count) shared = new Int32Array(2 * count);
+    shared.fill(0, 0, count);
+    active.count(place.request, shared);
+    table.refresh();
+    const { rows } = table;
+    question.ask(place, inputs, rows.mean(SHARE, count), rows.mean(REQUESTS, count));
+    const blocks = promptBlocks(place.request, block_size);
+    const { computes_prompt, prompt_tokens } = place.request;
+    const cold_tokens = computes_prompt === false ? 0 : Math.max(1, prompt_tokens);
+    const { cells } = rows;
+    const { warm = all_warm } = place;
+    for (let at = 0; at < count; at++) {
+      const tokens = warm[at] === 0 ? cold_tokens : uncachedTokens(place, at);
+      costs[at] = costOf(cells, ROW * at, question, tokens, blocks - shared[at]!);
+    }
+    return true;
+  };
+}
+
+const all_warm = new Uint8Array(0);
+
+/** What a cost depends on beside its worker. */
+class Question {
+  readonly options: AdaptiveOptions;
+  now_ms = 0;
+  /** Of a request's own work, at a worker that answers nobody. */
+  own_weight = 0;
+  /**
+   * Answers that one more prompt stalls count by how much they mind: requests there / this. Prompts
+   * stall answers the more often the more share a worker, and make them that much longer (by 1 +
+   * mean); so one more stall is a smaller part of each, and where all stall all the time only the
+   * difference between workers is left.
+   */
+  stall_divisor = 1;
+  steps = 0;
+  fair_share = 0;
+
+  constructor(options: AdaptiveOptions) {
+    this.options = options;
+  }
+
+  ask(place: Place, inputs: AdaptiveInputs, mean_share: number, mean_requests: number): void {
+    const { options } = this;
     const queued = place.queued / place.workers.length;
     const crowd = crowding(inputs.promptLoad());
-    const own_weight =
-      1 +
-      options.crowd_weight * crowd +
-      options.queue_weight * queued +
-      options.stall_weight * stalling(requestsThere(worker), mean_requests);
-    const tokens = uncachedTokens(place, at);
-    const rates = inputs.rates(worker);
-    if (rates === undefined) {
-      const in_use = usedShare(worker) * worker.total_blocks * worker.block_size;
-      const weight = Math.max(UNRATED_OWN_WEIGHT, own_weight);
-      return backlogTokens(worker, place.now_ms) + weight * tokens + in_use;
-    }
-    const token_ms =
-      rates.token_ms +
-      (rates.prefill_pass_ms + stepMs(rates, usedShare(worker))) / worker.batch_tokens;
-    const backlog = backlogTokens(worker, place.now_ms, token_ms);
-    return (
-      prefillMs(worker, rates, backlog) +
-      own_weight * prefillMs(worker, rates, tokens) +
-      ((backlog + tokens) / worker.batch_tokens) * stepMs(rates, usedShare(worker)) +
-      evictMs(options, inputs, place, at, rates) +
-      decodeMs(options, inputs, place, at, rates, mean_share)
-    );
-  };
+    this.now_ms = place.now_ms;
+    this.own_weight = 1 + options.crowd_weight * crowd + options.queue_weight * queued;
+    this.stall_divisor = (1 + mean_requests) ** 2;
+    this.steps = place.request.output_tokens ?? inputs.outputTokens();
+    this.fair_share = options.fair_share * mean_share + FAIR_LEAST;
+  }
+}
+
+/**
+ * One worker's cost without evicting; the page's head says what it is made of.
+ * @param row where its row in `cells` begins
+ * @param tokens of the prompt that it would have to compute
+ * @param fresh blocks of the prompt that no request there uses
+ */
+function costOf(
+  cells: Float64Array,
+  row: number,
+  question: Question,
+  tokens: number,
+  fresh: number,
+): number {
+  const { options } = question;
+  const requests = cells[row + REQUESTS]!;
+  const share = cells[row + SHARE]!;
+  const own_weight =
+    question.own_weight + options.stall_weight * (requests / question.stall_divisor);
+  const prefill = cells[row + PREFILL_TOKENS]!;
+  const others = cells[row + OTHERS_TOKENS]!;
+  const total_blocks = cells[row + TOTAL_BLOCKS]!;
+  if (cells[row + RATED] === 0) {
+    const in_use = share * total_blocks * cells[row + BLOCK_SIZE]!;
+    return prefill + others + Math.max(UNRATED_OWN_WEIGHT, own_weight) * tokens + in_use;
+  }
+  const done_most = cells[row + DONE_MOST_TOKENS]!;
+  const since_ms = question.now_ms - cells[row + SINCE_MS]!;
+  const done = done_most === 0 ? 0 : Math.min(done_most, since_ms / cells[row + WHOLE_TOKEN_MS]!);
+  const backlog = prefill - done + others;
+  const batch = cells[row + BATCH_TOKENS]!;
+  const token_ms = cells[row + TOKEN_MS]!;
+  const squared_ms = cells[row + SQUARED_MS]!;
+  const pass_part_ms = cells[row + PASS_PART_MS]!;
+  const pass_ms = cells[row + DECODE_PASS_MS]!;
+  const full_ms = cells[row + DECODE_FULL_MS]!;
+  const backlog_ms = backlog * (token_ms + squared_ms * Math.min(backlog, batch) + pass_part_ms);
+  const own_ms = tokens * (token_ms + squared_ms * Math.min(tokens, batch) + pass_part_ms);
+  const steps_ms = ((backlog + tokens) / batch) * (pass_ms + full_ms * share);
+  // What is cached but not in use takes up room as well, once it is used.
+  const grows = fresh / total_blocks;
+  const then = Math.min(1, share + grows);
+  const excess_ms = full_ms * Math.max(0, then - question.fair_share);
+  const others_ms = options.others_weight * (full_ms * grows * requests);
+  const decode_ms =
+    question.steps * (options.decode_weight * (pass_ms + full_ms * then) + others_ms + excess_ms);
+  return backlog_ms + own_weight * own_ms + steps_ms + decode_ms;
 }
 
 /**
@@ -129,28 +247,6 @@ function crowding(load: number): number {
   return rho / (1 - rho) ** 2;
 }
 
-/**
- * Answers that one more prompt stalls, each counting by how much it minds. Prompts stall answers
- * the more often the more share a worker, and make them that much longer (by 1 + mean); so one more
- * stall is a smaller part of each, and where all stall all the time only the difference between
- * workers is left.
- */
-function stalling(requests: number, mean_requests: number): number {
-  return requests / (1 + mean_requests) ** 2;
-}
-
-/** Computing so many prompt tokens; fixed costs by the part of a pass, since passes are shared. */
-export function prefillMs(worker: RoutedWorker, rates: PassRates, tokens: number): number {
-  const { batch_tokens } = worker;
-  const squared_ms = rates.token_squared_ms * Math.min(tokens, batch_tokens);
-  return tokens * (rates.token_ms + squared_ms + rates.prefill_pass_ms / batch_tokens);
-}
-
-/** One token for each answer of a worker whose blocks are in use to this share. */
-export function stepMs(rates: PassRates, share: number): number {
-  return rates.decode_pass_ms + rates.decode_full_ms * share;
-}
-
 function evictMs(
   { evict_weight }: AdaptiveOptions,
   inputs: AdaptiveInputs,
@@ -164,28 +260,6 @@ function evictMs(
   const evicted = inputs.heldBlocks(worker) + fresh - worker.total_blocks;
   const blocks = Math.max(0, Math.min(fresh, evicted));
   return evict_weight * blocks * worker.block_size * rates.token_ms;
-}
-
-function decodeMs(
-  options: AdaptiveOptions,
-  inputs: AdaptiveInputs,
-  place: Place,
-  at: number,
-  rates: PassRates,
-  mean_share: number,
-): number {
-  const worker = place.workers[at]!;
-  const { block_size, total_blocks } = worker;
-  const steps = place.request.output_tokens ?? inputs.outputTokens();
-  // What is cached but not in use takes up room as well, once it is used.
-  const fresh = promptBlocks(place.request, block_size) - sharedBlocks(worker, place.request);
-  const grows = fresh / total_blocks;
-  const share = Math.min(1, usedShare(worker) + grows);
-  const fair_share = options.fair_share * mean_share + FAIR_LEAST;
-  const excess_ms = rates.decode_full_ms * Math.max(0, share - fair_share);
-  const slower_ms = rates.decode_full_ms * grows * requestsThere(worker);
-  const others_ms = options.others_weight * slower_ms;
-  return steps * (options.decode_weight * stepMs(rates, share) + others_ms + excess_ms);
 }
 
 function meanOf(workers: readonly RoutedWorker[], of: (worker: RoutedWorker) => number): number {

@@ -5,7 +5,7 @@
  *   hard   the bound worker or, when it is gone or may not be used, a new binding
  *   soft   the bound worker is cheaper by a share of its cost
  */
-import type { Filter, Scorer } from "./select.ts";
+import type { Factor, Filter } from "./select.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
 export type AffinityOptions = {
@@ -111,11 +111,13 @@ export class SessionAffinity {
   }
 
   /** Soft: the bound worker's cost counts less. */
-  factor(): Scorer {
-    return ({ request, workers, now_ms }, at) => {
-      if (request.session === undefined || this.options.mode === "hard") return 1;
-      const bound = this.boundTo(request.session, now_ms) === workers[at]!.key;
-      return bound ? (this.options.soft_factor ?? 0.5) : 1;
+  factor(): Factor {
+    return {
+      concerns: ({ session }) => session !== undefined && this.options.mode === "soft",
+      of: ({ request, workers, now_ms }, at) => {
+        const bound = this.boundTo(request.session ?? "", now_ms) === workers[at]!.key;
+        return bound ? (this.options.soft_factor ?? 0.5) : 1;
+      },
     };
   }
 }

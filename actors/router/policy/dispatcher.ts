@@ -19,8 +19,15 @@ import { LoadMeter } from "./load-meter.ts";
 import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./pass-rates.ts";
 import { type Place, type PlaceRequest, TIER_COUNT, uncachedTokens } from "./place.ts";
 import { type QueueEntry, RouteQueue } from "./route-queue.ts";
-import { type Filter, type RefusalCode, type Selection, select } from "./select.ts";
-import { backlogTokens, type ReportedLoad, type RoutedWorker, report } from "./worker-state.ts";
+import { type Filter, type RefusalCode, type Selected, type Selection, select } from "./select.ts";
+import {
+  backlogTokens,
+  type ReportedLoad,
+  type RoutedWorker,
+  report,
+  touch,
+} from "./worker-state.ts";
+import { WorkerTable } from "./worker-table.ts";
 
 export type DispatcherOptions = {
   readonly policy: KvPolicyOptions;
@@ -54,10 +61,20 @@ export type Placement = {
 
 /** How old what is known of a waiting request's cached blocks may be when it is compared. */
 const LOOK_AGAIN_MS = 500;
+/** Guesses of what a worker has cached end by time. */
+const MATCH_AGAIN_MS = 1;
 /** Answers' mean length moves by this share with each one. */
 const MEAN_STEP = 0.01;
 const OUTPUT_TOKENS_FIRST = 256;
 const HELD_PER_WORKER = 2;
+/** Each is looked at whenever one may go, and each look at all workers. */
+const HELD_MOST = 64;
+/**
+ * Of so many workers the one that was best when a request was let go gets it. The second look that
+ * fewer are given differs by one request in the queue, which among so many changes no order that
+ * matters.
+ */
+const LOOK_ONCE_FROM = 64;
 const RETRY_AFTER_FIRST_MS = 1_000;
 const RETRY_AFTER_MOST_MS = 60_000;
 
@@ -71,18 +88,26 @@ export class KvDispatcher {
   private readonly selection: Selection;
   private readonly busy: readonly Filter[];
   private readonly known = new Map<string, RoutedWorker>();
-  private workers: readonly RoutedWorker[] = [];
+  private readonly table: WorkerTable;
   private readonly pool_rates = new RateEstimator();
   private readonly rates = new Map<string, RateEstimator>();
   private readonly matches = new CacheMatches();
   private cached_blocks = new Int32Array(64 * TIER_COUNT);
+  private warm = new Uint8Array(64);
+  /** Places of those that are warm. */
+  private warm_at = new Int32Array(64);
+  private warm_count = 0;
+  /** Whose blocks are in these rows, since when, and what the index and the table were then. */
+  private matched: PlaceRequest | undefined;
+  private matched_ms = 0;
+  private matched_version = 0;
+  /** What the last look of this call of `next` chose, and for whom. */
+  private looked: { readonly request: PlaceRequest; readonly selected: Selected } | undefined;
   private readonly meter = new LoadMeter();
   private prompt_load = 0;
   private output_tokens = OUTPUT_TOKENS_FIRST;
   /** A worker is below the threshold, so that a request without wishes can go. */
   private room = false;
-  /** A taint that not every request tolerates is on some worker. */
-  private tainted: string | undefined;
 
   private readonly wall_ms: () => number;
 
@@ -90,12 +115,15 @@ export class KvDispatcher {
     this.wall_ms = wall_ms;
     this.index = index;
     this.random = random;
-    this.policy = kvPolicy(policy, {
-      rates: (worker) => this.ratesOf(worker),
+    const pool_rates = () => this.pool_rates.rates();
+    this.table = new WorkerTable((worker) => this.ratesOf(worker), pool_rates);
+    const inputs = {
+      rates: (worker: RoutedWorker) => this.ratesOf(worker),
       promptLoad: () => this.prompt_load,
       outputTokens: () => this.output_tokens,
-      heldBlocks: (worker) => index.blocksOf(worker.slot),
-    });
+      heldBlocks: (worker: RoutedWorker) => index.blocksOf(worker.slot),
+    };
+    this.policy = kvPolicy(policy, inputs, this.table, this.book.active);
     this.queue = new RouteQueue(this.policy.queue);
     this.affinity = policy.affinity && new SessionAffinity(policy.affinity);
     const affinity = this.affinity;
@@ -103,6 +131,7 @@ export class KvDispatcher {
     this.selection = {
       filters: [...baseFilters, ...(affinity ? [affinity.filter()] : []), ...this.busy],
       scorers: [this.policy.scorer],
+      scan: this.policy.scan,
       factors: affinity ? [...this.policy.factors, affinity.factor()] : this.policy.factors,
       picker: this.policy.picker,
     };
@@ -111,7 +140,7 @@ export class KvDispatcher {
   workerUp(worker: RoutedWorker, now_ms: number): void {
     this.workerGone(worker.key, now_ms);
     this.known.set(worker.key, worker);
-    this.workersAre([...this.known.values()]);
+    this.workersAre();
   }
 
   workerGone(key: string, now_ms: number): void {
@@ -121,12 +150,16 @@ export class KvDispatcher {
     this.rates.delete(key);
     this.book.forget(worker, now_ms);
     this.affinity?.forget(worker);
-    this.workersAre([...this.known.values()]);
+    this.workersAre();
   }
 
-  private workersAre(workers: readonly RoutedWorker[]): void {
-    this.workers = workers;
-    this.tainted = workers.find(({ taints }) => taints.length > 0)?.taints[0];
+  private workersAre(): void {
+    this.table.set([...this.known.values()]);
+    this.matched = undefined;
+  }
+
+  private get workers(): readonly RoutedWorker[] {
+    return this.table.workers;
   }
 
   knows(key: string): boolean {
@@ -146,7 +179,11 @@ export class KvDispatcher {
     }
     this.pool_rates.observe(sums);
     own.observe(sums);
-    worker.rates = own.rates();
+    const learned = own.rates();
+    if (learned !== worker.rates) {
+      worker.rates = learned;
+      touch(worker);
+    }
     const rates = this.ratesOf(worker);
     if (rates === undefined) return;
     this.meter.add(promptWorkMs(rates, sums), now_ms);
@@ -187,7 +224,9 @@ export class KvDispatcher {
   /** The next decision; undefined: nobody who waits can go now. */
   next(now_ms: number): Placement | Refusal | undefined {
     if (this.queue.size === 0) return undefined;
-    this.room = this.workers.some((worker) => this.hasRoom(worker, now_ms));
+    this.looked = undefined;
+    this.table.refresh();
+    this.room = this.table.rows.anyBelow(this.policy.queue_threshold, this.workers.length);
     const entry = this.queue.next(now_ms, (each) => this.isReady(each, now_ms));
     return entry === undefined ? undefined : this.place(entry, now_ms);
   }
@@ -256,7 +295,9 @@ export class KvDispatcher {
   private place(entry: QueueEntry, now_ms: number): Placement | Refusal {
     const { request } = entry;
     const place = this.placeOf(request, now_ms);
-    const selected = select(this.selection, place, this.random);
+    const { looked } = this;
+    const selected =
+      looked?.request === request ? looked.selected : select(this.selection, place, this.random);
     if (selected.kind === "refused") {
       const message = `no worker can take this request (${selected.filter || "none is there"})`;
       const absent = selected.code === "no_worker" || selected.code === "pinned_missing";
@@ -282,30 +323,60 @@ export class KvDispatcher {
 
   /** The place is valid until the next call: its rows are used again. */
   private placeOf(request: PlaceRequest, now_ms: number): Place {
-    const { workers, matches } = this;
-    const cells = workers.length * TIER_COUNT;
-    if (cells > this.cached_blocks.length) this.cached_blocks = new Int32Array(2 * cells);
-    const { cached_blocks } = this;
-    cached_blocks.fill(0, 0, cells);
+    const { workers } = this;
+    if (!this.isMatched(request, now_ms)) this.match(request, now_ms);
+    const { cached_blocks, warm } = this;
+    const pool = this.table.facts();
+    return { request, workers, pool, cached_blocks, warm, queued: this.queue.size, now_ms };
+  }
+
+  /** It was just asked, by the offer of this request or by an earlier step of its placement. */
+  private isMatched(request: PlaceRequest, now_ms: number): boolean {
+    if (this.matched !== request || this.matched_version !== this.index.version) return false;
+    return now_ms - this.matched_ms < MATCH_AGAIN_MS;
+  }
+
+  /** Fills in what each worker has of the prompt. */
+  private match(request: PlaceRequest, now_ms: number): void {
+    const { table, matches } = this;
+    const count = table.workers.length;
+    if (count > this.warm.length) {
+      this.cached_blocks = new Int32Array(2 * count * TIER_COUNT);
+      this.warm = new Uint8Array(2 * count);
+      this.warm_at = new Int32Array(2 * count);
+    }
+    const { cached_blocks, warm, warm_at } = this;
+    let warm_count = 0;
+    cached_blocks.fill(0, 0, count * TIER_COUNT);
+    warm.fill(0, 0, count);
     this.index.match(request.hashes, request.hashes.length >>> 1, matches, now_ms);
-    if (matches.count > 0) {
-      for (let at = 0; at < workers.length; at++) {
-        const row = matches.find(workers[at]!.slot, workers[at]!.rank);
-        if (row < 0) continue;
-        for (let tier = 0; tier < TIER_COUNT; tier++) {
-          cached_blocks[TIER_COUNT * at + tier] = matches.tier_blocks[TIER_COUNT * row + tier]!;
-        }
+    const { slots, ranks, tier_blocks } = matches;
+    for (let row = 0; row < matches.count; row++) {
+      const at = table.find(slots[row]!, ranks[row]!);
+      if (at < 0) continue;
+      warm[at] = 1;
+      warm_at[warm_count++] = at;
+      for (let tier = 0; tier < TIER_COUNT; tier++) {
+        cached_blocks[TIER_COUNT * at + tier] = tier_blocks[TIER_COUNT * row + tier]!;
       }
     }
-    return { request, workers, cached_blocks, queued: this.queue.size, now_ms };
+    this.warm_count = warm_count;
+    this.matched = request;
+    this.matched_ms = now_ms;
+    this.matched_version = this.index.version;
   }
 
   private leastUncached(request: PlaceRequest, now_ms: number): number {
-    if (this.workers.length === 0) return request.prompt_tokens;
+    const { workers, warm_at } = this;
+    if (workers.length === 0) return request.prompt_tokens;
     const place = this.placeOf(request, now_ms);
+    // Those that have nothing of it would all compute the same.
     let least = Number.POSITIVE_INFINITY;
-    for (let at = 0; at < this.workers.length; at++) {
-      least = Math.min(least, uncachedTokens(place, at));
+    if (this.warm_count < workers.length) {
+      least = request.computes_prompt === false ? 0 : Math.max(1, request.prompt_tokens);
+    }
+    for (let i = 0; i < this.warm_count; i++) {
+      least = Math.min(least, uncachedTokens(place, warm_at[i]!));
     }
     return least;
   }
@@ -323,17 +394,18 @@ export class KvDispatcher {
     const { request } = entry;
     const waits_for_none = request.continued === true || request.spare === true;
     if (waits_for_none && this.workers.length > 0) return true;
-    const { pin, allow, exclude, required_taints } = request;
-    const wishes = pin ?? allow ?? exclude ?? required_taints ?? request.session ?? this.tainted;
-    if (wishes === undefined || this.workers.length === 0) {
+    const { workers, cached_blocks } = this;
+    const { pin, allow, exclude, required_taints, session } = request;
+    const { tainted } = this.table.facts();
+    const wishes = pin ?? allow ?? exclude ?? required_taints ?? session ?? tainted;
+    if (wishes === undefined || workers.length === 0) {
       return this.room && this.canStart(request, now_ms);
     }
-    const place = { request, workers: this.workers, cached_blocks: this.cached_blocks };
+    const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
     const filters = this.selection.filters.filter((filter) => filter.concerns(request));
     let any = false;
-    for (const worker of this.workers) {
-      const full = { ...place, queued: this.queue.size, now_ms };
-      if (!filters.every((filter) => filter.admits(worker, full))) continue;
+    for (const worker of workers) {
+      if (!filters.every((filter) => filter.admits(worker, place))) continue;
       if (this.hasRoom(worker, now_ms)) return this.canStart(request, now_ms);
       any = true;
     }
@@ -348,8 +420,9 @@ export class KvDispatcher {
   private canStart(request: PlaceRequest, now_ms: number): boolean {
     const { workers, policy } = this;
     if (policy.hold_passes === Number.POSITIVE_INFINITY) return true;
-    if (this.queue.size > HELD_PER_WORKER * workers.length) return true;
+    if (this.queue.size > Math.min(HELD_MOST, HELD_PER_WORKER * workers.length)) return true;
     const selected = select(this.selection, this.placeOf(request, now_ms), this.random);
+    if (workers.length >= LOOK_ONCE_FROM) this.looked = { request, selected };
     if (selected.kind === "refused") return true;
     const best = workers[selected.at]!;
     return backlogTokens(best, now_ms) < policy.hold_passes * best.batch_tokens;

@@ -9,7 +9,7 @@
  * leading blocks times a weight for their tier.
  */
 import { type Place, type PlaceRequest, promptBlocks, TIER_COUNT, tierCredits } from "./place.ts";
-import type { Scorer } from "./select.ts";
+import type { Factor, Scorer } from "./select.ts";
 import { type RoutedWorker, sharedBlocks } from "./worker-state.ts";
 
 /** Names and defaults of `KvRouterConfig`. */
@@ -86,10 +86,11 @@ function decodeBlocks(worker: RoutedWorker, request: PlaceRequest): number {
 }
 
 /** Preferred taints: exp(−tanh Σ weights), so between 0.37 and 2.72. */
-export const taintFactor: Scorer = ({ request, workers }, at) => {
-  const { preferred_taints } = request;
-  if (preferred_taints === undefined) return 1;
-  let sum = 0;
-  for (const taint of workers[at]!.labels) sum += preferred_taints[taint] ?? 0;
-  return Math.exp(-Math.tanh(sum));
+export const taintFactor: Factor = {
+  concerns: ({ preferred_taints }) => preferred_taints !== undefined,
+  of: ({ request, workers }, at) => {
+    let sum = 0;
+    for (const taint of workers[at]!.labels) sum += request.preferred_taints?.[taint] ?? 0;
+    return Math.exp(-Math.tanh(sum));
+  },
 };

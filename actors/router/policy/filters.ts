@@ -47,6 +47,7 @@ const tolerated: Filter = {
   name: "taints not tolerated",
   code: "no_worker",
   concerns: () => true,
+  admitsAll: ({ pool }) => pool !== undefined && pool.tainted === undefined,
   admits: ({ taints }, { request }) =>
     taints.length === 0 || tolerates(taints, request.tolerated_taints, request.required_taints),
 };
@@ -56,6 +57,7 @@ const fits: Filter = {
   name: "size",
   code: "no_worker",
   concerns: () => true,
+  admitsAll: ({ pool, request }) => request.prompt_tokens <= (pool?.room_tokens ?? -1),
   admits: (worker, { request }) => promptBlocks(request, worker.block_size) <= worker.total_blocks,
 };
 

@@ -1,10 +1,17 @@
 /** `--router-policy`: what a KV-aware router may be told to do, each put together from parts. */
-import { type AdaptiveInputs, type AdaptiveOptions, adaptiveScorer } from "./adaptive-cost.ts";
+import type { ActiveBlocks } from "./active-blocks.ts";
+import {
+  type AdaptiveInputs,
+  type AdaptiveOptions,
+  adaptiveScan,
+  adaptiveScorer,
+} from "./adaptive-cost.ts";
 import type { AffinityOptions } from "./affinity.ts";
 import { type DynamoCostOptions, dynamoScorer, taintFactor } from "./dynamo-cost.ts";
 import type { BusyThresholds } from "./filters.ts";
 import type { QueueOptions } from "./route-queue.ts";
-import { type Picker, pickSoftly, type Scorer } from "./select.ts";
+import { type Factor, type Picker, pickSoftly, type Scan, type Scorer } from "./select.ts";
+import type { WorkerTable } from "./worker-table.ts";
 
 export const kvPolicyNames = ["adaptive", "dynamo"] as const;
 export type KvPolicyName = (typeof kvPolicyNames)[number];
@@ -37,7 +44,9 @@ export type KvPolicyOptions = {
 
 export type KvPolicy = {
   readonly scorer: Scorer;
-  readonly factors: readonly Scorer[];
+  /** The scorer for all workers at once. */
+  readonly scan: Scan | undefined;
+  readonly factors: readonly Factor[];
   readonly picker: Picker;
   readonly queue_threshold: number;
   readonly hold_passes: number;
@@ -47,10 +56,17 @@ export type KvPolicy = {
 const THRESHOLD_PASSES = 0.5;
 const HOLD_PASSES = 0.1;
 
-export function kvPolicy(options: KvPolicyOptions, inputs: AdaptiveInputs): KvPolicy {
+/** `table`, `active`: what the scan reads of the workers, and of the requests at them. */
+export function kvPolicy(
+  options: KvPolicyOptions,
+  inputs: AdaptiveInputs,
+  table: WorkerTable,
+  active: ActiveBlocks,
+): KvPolicy {
   const adaptive = options.name === "adaptive";
   return {
     scorer: adaptive ? adaptiveScorer(inputs, options.adaptive) : dynamoScorer(options.dynamo),
+    scan: adaptive ? adaptiveScan(inputs, table, active, options.adaptive) : undefined,
     factors: [taintFactor],
     picker: pickSoftly(options.temperature ?? 0),
     queue_threshold:

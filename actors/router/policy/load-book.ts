@@ -5,8 +5,9 @@
  * when it failed.
  */
 import { SlotMap } from "../../../runtime/slot-map.ts";
+import { ActiveBlocks } from "./active-blocks.ts";
 import { blockName, type PlaceRequest } from "./place.ts";
-import type { RoutedWorker } from "./worker-state.ts";
+import { type RoutedWorker, touch } from "./worker-state.ts";
 
 export type BookEntry = {
   readonly request: PlaceRequest;
@@ -18,6 +19,7 @@ export type BookEntry = {
 };
 
 export class LoadBook {
+  readonly active = new ActiveBlocks();
   private readonly entries = new SlotMap<string, BookEntry>();
 
   get size(): number {
@@ -55,9 +57,12 @@ export class LoadBook {
       const name = blockName(request.hashes, i);
       const uses = worker.uses.get(name) ?? 0;
       worker.uses.set(name, uses + 1);
-      if (uses === 0) worker.active_blocks++;
+      if (uses > 0) continue;
+      worker.active_blocks++;
+      this.active.add(name, worker);
     }
     worker.active_blocks += tail;
+    touch(worker);
   }
 
   /** Its prompt is computed. A request that is not here any more is ignored. */
@@ -69,6 +74,7 @@ export class LoadBook {
     worker.prefill_tokens -= entry.uncached_tokens;
     worker.prefilling.delete(request);
     worker.prefill_since_ms = now_ms;
+    touch(worker);
   }
 
   /** Finished, cancelled or failed. Returns where it was. */
@@ -88,9 +94,11 @@ export class LoadBook {
       } else {
         worker.uses.delete(name);
         worker.active_blocks--;
+        this.active.remove(name, worker);
       }
     }
     worker.active_blocks -= tail;
+    touch(worker);
     return worker;
   }
 
@@ -106,6 +114,7 @@ export class LoadBook {
     worker.active_blocks_then -= active_blocks - worker.active_blocks;
     worker.prefill_tokens_then -= prefill_tokens - worker.prefill_tokens;
     worker.requests_then -= requests - worker.requests;
+    touch(worker);
   }
 
   /** The worker is gone, and what it had with it: the owners will ask again. */

@@ -38,11 +38,25 @@ export type PlaceRequest = {
   readonly computes_prompt?: boolean;
 };
 
+/** What holds of all workers of a place. */
+export type PoolFacts = {
+  /** A taint that not every request tolerates is on some worker. */
+  readonly tainted: string | undefined;
+  /** Tokens that fit even the smallest cache. */
+  readonly room_tokens: number;
+  /** Of every worker; 0 when they have several. */
+  readonly block_size: number;
+};
+
 export type Place = {
   readonly request: PlaceRequest;
   readonly workers: readonly RoutedWorker[];
+  /** Undefined: nothing is known of all of them. */
+  readonly pool?: PoolFacts;
   /** Leading blocks of the prompt at worker `at`, by fastest tier: `TIER_COUNT * at + tier`. */
   readonly cached_blocks: Int32Array;
+  /** 0 where a worker has none of them in any tier; undefined: each has to be looked at. */
+  readonly warm?: Uint8Array;
   /** Requests that wait in the router beside this one. */
   readonly queued: number;
   readonly now_ms: number;

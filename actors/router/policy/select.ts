@@ -18,10 +18,25 @@ export type Filter = {
   readonly code: RefusalCode;
   /** False: it admits everybody for this request, and need not be asked. */
   readonly concerns: (request: PlaceRequest) => boolean;
+  /** True: it admits everybody here, and need not be asked for each. */
+  readonly admitsAll?: (place: Place) => boolean;
   readonly admits: (worker: RoutedWorker, place: Place) => boolean;
 };
 
 export type Scorer = (place: Place, at: number) => number;
+
+/** Multiplies the sum of the costs. */
+export type Factor = {
+  /** False: it is 1 for every worker. */
+  readonly concerns: (request: PlaceRequest) => boolean;
+  readonly of: Scorer;
+};
+
+/**
+ * All scorers of a selection for all workers at once: fills in what their sum would be for each.
+ * False: it cannot say, and the scorers are asked.
+ */
+export type Scan = (place: Place, costs: Float64Array) => boolean;
 
 /** Which of the first `count` costs; they are finite or +Infinity, and `count` is at least 1. */
 export type Picker = (costs: Float64Array, count: number, random: Random) => number;
@@ -29,8 +44,8 @@ export type Picker = (costs: Float64Array, count: number, random: Random) => num
 export type Selection = {
   readonly filters: readonly Filter[];
   readonly scorers: readonly Scorer[];
-  /** Multiply the sum of the costs. */
-  readonly factors: readonly Scorer[];
+  readonly scan?: Scan | undefined;
+  readonly factors: readonly Factor[];
   readonly picker: Picker;
 };
 
@@ -51,18 +66,28 @@ export function select(selection: Selection, place: Place, random: Random): Sele
   for (let at = 0; at < workers.length; at++) positions[count++] = at;
   if (count === 0) return { kind: "refused", code: "no_worker", filter: "" };
   for (const filter of selection.filters) {
-    if (!filter.concerns(place.request)) continue;
+    if (!filter.concerns(place.request) || filter.admitsAll?.(place) === true) continue;
     count = applyFilter(filter, place, count);
     if (count === 0) return { kind: "refused", code: filter.code, filter: filter.name };
   }
-  for (let i = 0; i < count; i++) {
-    let cost = 0;
-    for (const scorer of selection.scorers) cost += scorer(place, positions[i]!);
-    for (const factor of selection.factors) cost *= factor(place, positions[i]!);
-    costs[i] = cost;
+  if (selection.scan?.(place, costs) !== true) scoreEach(selection, place, count);
+  else if (count < workers.length) {
+    for (let i = 0; i < count; i++) costs[i] = costs[positions[i]!]!;
+  }
+  for (const factor of selection.factors) {
+    if (!factor.concerns(place.request)) continue;
+    for (let i = 0; i < count; i++) costs[i]! *= factor.of(place, positions[i]!);
   }
   const picked = selection.picker(costs, count, random);
   return { kind: "chosen", at: positions[picked]!, cost: costs[picked]! };
+}
+
+function scoreEach({ scorers }: Selection, place: Place, count: number): void {
+  for (let i = 0; i < count; i++) {
+    let cost = 0;
+    for (const scorer of scorers) cost += scorer(place, positions[i]!);
+    costs[i] = cost;
+  }
 }
 
 function applyFilter(filter: Filter, place: Place, count: number): number {

@@ -54,6 +54,11 @@ export type RoutedWorker = WorkerLimits & {
   active_blocks_then: number;
   prefill_tokens_then: number;
   requests_then: number;
+  /** Its place in the table of its dispatcher. */
+  at: number;
+  /** Its row in that table is out of date, and it stands in `changed`. */
+  stale: boolean;
+  changed: RoutedWorker[] | undefined;
 };
 
 export type WorkerIdentity = WorkerLimits & {
@@ -82,7 +87,17 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
     active_blocks_then: 0,
     prefill_tokens_then: 0,
     requests_then: 0,
+    at: 0,
+    stale: false,
+    changed: undefined,
   };
+}
+
+/** To be called by whoever changes something above. */
+export function touch(worker: RoutedWorker): void {
+  if (worker.stale || worker.changed === undefined) return;
+  worker.stale = true;
+  worker.changed.push(worker);
 }
 
 export function report(worker: RoutedWorker, load: ReportedLoad): void {
@@ -90,6 +105,7 @@ export function report(worker: RoutedWorker, load: ReportedLoad): void {
   worker.active_blocks_then = worker.active_blocks;
   worker.prefill_tokens_then = worker.prefill_tokens;
   worker.requests_then = worker.requests;
+  touch(worker);
 }
 
 /**
@@ -98,15 +114,18 @@ export function report(worker: RoutedWorker, load: ReportedLoad): void {
  * that a long prompt looks as far from its end as when it began.
  */
 export function backlogTokens(worker: RoutedWorker, now_ms: number, token_ms?: number): number {
-  const { reported, prefill_tokens, prefill_tokens_then } = worker;
   const done = token_ms === undefined ? 0 : doneTokens(worker, now_ms, token_ms);
-  if (reported === undefined) return prefill_tokens - done;
-  const others = Math.max(0, reported.waiting_prefill_tokens - prefill_tokens_then);
-  return prefill_tokens - done + others;
+  return worker.prefill_tokens - done + othersTokens(worker);
+}
+
+/** Prompt tokens to compute there of which only the worker has told us. */
+export function othersTokens({ reported, prefill_tokens_then }: RoutedWorker): number {
+  if (reported === undefined) return 0;
+  return Math.max(0, reported.waiting_prefill_tokens - prefill_tokens_then);
 }
 
 /** The last pass of a prompt is never taken for done before its token is here. */
-const DONE_AT_MOST = 0.9;
+export const DONE_AT_MOST = 0.9;
 
 function doneTokens(worker: RoutedWorker, now_ms: number, token_ms: number): number {
   for (const tokens of worker.prefilling.values()) {

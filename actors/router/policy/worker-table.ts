@@ -1,0 +1,110 @@
+/**
+ * The workers of one dispatcher in the order of their places, with what a decision needs to know
+ * of all of them at once. What changed is brought up to date when it is next asked for, so that
+ * thousands that come at the same time cost as much as one.
+ */
+import { CostRows } from "./cost-rows.ts";
+import type { PassRates } from "./pass-rates.ts";
+import type { PoolFacts } from "./place.ts";
+import type { RoutedWorker } from "./worker-state.ts";
+
+const NOBODY = -1;
+
+export class WorkerTable {
+  readonly rows = new CostRows();
+  private readonly ratesOf: (worker: RoutedWorker) => PassRates | undefined;
+  private readonly poolRates: () => PassRates | undefined;
+  private members: readonly RoutedWorker[] = [];
+  /** Of rank 0; others, which are few, in `ranked`. */
+  private by_slot = new Int32Array(64);
+  private readonly ranked = new Map<string, number>();
+  private stale: RoutedWorker[] = [];
+  private rebuild = false;
+  private pool_rates: PassRates | undefined;
+  private known: PoolFacts = { tainted: undefined, room_tokens: 0, block_size: 0 };
+
+  constructor(
+    ratesOf: (worker: RoutedWorker) => PassRates | undefined,
+    poolRates: () => PassRates | undefined,
+  ) {
+    this.ratesOf = ratesOf;
+    this.poolRates = poolRates;
+  }
+
+  get workers(): readonly RoutedWorker[] {
+    return this.members;
+  }
+
+  set(workers: readonly RoutedWorker[]): void {
+    this.members = workers;
+    this.rebuild = true;
+  }
+
+  facts(): PoolFacts {
+    if (this.rebuild) this.build();
+    return this.known;
+  }
+
+  /** Where this rank of the worker in that slot stands, -1 when it is not here. */
+  find(slot: number, rank: number): number {
+    if (this.rebuild) this.build();
+    if (rank !== 0) return this.ranked.get(`${slot} ${rank}`) ?? NOBODY;
+    return slot < this.by_slot.length ? this.by_slot[slot]! : NOBODY;
+  }
+
+  /** All rows are what their workers are now. */
+  refresh(): void {
+    if (this.rebuild) this.build();
+    const pool = this.poolRates();
+    if (pool !== this.pool_rates) {
+      this.pool_rates = pool;
+      for (const worker of this.members) if (worker.rates === undefined) this.mark(worker);
+    }
+    const { stale } = this;
+    for (let i = 0; i < stale.length; i++) {
+      const worker = stale[i]!;
+      worker.stale = false;
+      this.rows.fill(worker.at, worker, this.ratesOf(worker));
+    }
+    stale.length = 0;
+  }
+
+  private mark(worker: RoutedWorker): void {
+    if (worker.stale) return;
+    worker.stale = true;
+    this.stale.push(worker);
+  }
+
+  private build(): void {
+    this.rebuild = false;
+    const { members } = this;
+    this.rows.reserve(members.length);
+    this.by_slot.fill(NOBODY);
+    this.ranked.clear();
+    this.stale = [];
+    let room_tokens = Number.POSITIVE_INFINITY;
+    for (const [at, worker] of members.entries()) {
+      const { slot, rank, total_blocks, block_size } = worker;
+      worker.at = at;
+      worker.changed = this.stale;
+      worker.stale = false;
+      this.mark(worker);
+      if (rank === 0) this.putSlot(slot, at);
+      else this.ranked.set(`${slot} ${rank}`, at);
+      room_tokens = Math.min(room_tokens, total_blocks * block_size);
+    }
+    const block_size = members[0]?.block_size ?? 0;
+    const alike = members.every((worker) => worker.block_size === block_size);
+    const tainted = members.find(({ taints }) => taints.length > 0)?.taints[0];
+    this.known = { tainted, room_tokens, block_size: alike ? block_size : 0 };
+  }
+
+  private putSlot(slot: number, at: number): void {
+    if (slot >= this.by_slot.length) {
+      const larger = new Int32Array(2 * (slot + 1)).fill(NOBODY);
+      larger.set(this.by_slot);
+      this.by_slot = larger;
+    }
+    this.by_slot[slot] = at;
+  }
+}
