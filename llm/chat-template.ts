@@ -1,6 +1,7 @@
-import { Environment, Interpreter, Template } from "@huggingface/jinja";
-import { areOrdinary, type CompiledTemplate, compileTemplate } from "./template-compile.ts";
-import { formatTime } from "./template-time.ts";
+/** A model's chat template: a conversation → the text of its prompt, as transformers makes it. */
+import { type CompiledTemplate, compileTemplate } from "./template/compile.ts";
+import { formatTime } from "./template/time.ts";
+import { Callable } from "./template/values.ts";
 
 export type ChatMessage = {
   readonly role: string;
@@ -55,123 +56,88 @@ export function compileChatTemplate(source: string): ChatTemplate {
   return template;
 }
 
+type Part = { readonly type: "text"; readonly text: string };
+
 /** A model's own way to write a conversation down as one prompt. */
 export class ChatTemplate {
-  private readonly template: Template;
-  /** Undefined when the template holds something that only the library knows. */
-  private readonly compiled: CompiledTemplate | undefined;
-  /** Some templates loop over the parts of a message and drop a plain string. */
-  private readonly wants_parts: boolean;
+  readonly #run: CompiledTemplate;
+  /** Which forms of `content` the template shows. */
+  readonly #takes: { readonly text: boolean; readonly parts: boolean };
 
   constructor(source: string) {
     try {
-      this.template = new Template(source);
+      this.#run = compileTemplate(source);
     } catch (thrown) {
       const message = `the model's chat template cannot be read: ${lineOf(thrown)}`;
       throw new ChatTemplateError("template_broken", message);
     }
-    this.compiled = compileTemplate(this.template.parsed);
-    this.wants_parts = wantsParts(this.template);
+    this.#takes = { text: this.#shows(PROBE), parts: this.#shows([{ type: "text", text: PROBE }]) };
   }
 
   /** Throws ChatTemplateError "template_refused" with the template's own words. */
   render(input: ChatTemplateInput): string {
-    const messages = input.messages.map((message) => ({
-      ...message,
-      content: this.wants_parts ? asParts(message.content) : asText(message.content),
-    }));
-    const variables = { ...variablesOf(input), messages };
-    if (this.compiled !== undefined && areOrdinary(input.variables ?? {})) {
-      try {
-        return this.compiled({ range, ...variables });
-      } catch {
-        // The library has the words of a refusal, and renders what was a surprise.
-      }
-    }
+    const messages = input.messages.map((message) => {
+      const content = this.#content(message.content);
+      const whole = withReasoning(message);
+      return content === message.content ? whole : { ...whole, content };
+    });
     try {
-      return run(this.template, variables);
+      return this.#run(variablesOf(input, messages));
     } catch (thrown) {
       throw new ChatTemplateError("template_refused", lineOf(thrown));
     }
   }
-}
 
-/**
- * `Template.render` declares a `strftime_now` that reads the clock by itself, and refuses another;
- * so the globals of chat templates are declared here, the time handed in among them.
- */
-function run(template: Template, variables: Record<string, unknown>): string {
-  const scope = new Environment();
-  for (const [name, value] of Object.entries({ ...globals, ...variables })) scope.set(name, value);
-  return String(new Interpreter(scope).run(template.parsed).value);
-}
+  /**
+   * A text for templates that show texts, parts for those that loop over them. Nothing is an empty
+   * text (docs/decisions/013), and parts of a template that knows none are lines of one text.
+   */
+  #content(content: ChatMessage["content"]): string | readonly Part[] {
+    const { text, parts } = this.#takes;
+    const wants_parts = parts && !text;
+    if (content === null || content === undefined) return wants_parts ? [] : "";
+    if (typeof content === "string") {
+      return wants_parts ? [{ type: "text", text: content }] : content;
+    }
+    return parts ? content : content.map((part) => part.text).join("\n");
+  }
 
-const globals = {
-  true: true,
-  True: true,
-  false: false,
-  False: false,
-  none: null,
-  None: null,
-  range,
-};
-
-const RANGE_MAX = 100_000;
-
-/** As Python's; a template may not count further than a prompt is long. */
-function range(start: number, stop?: number, step = 1): number[] {
-  const [from, to] = stop === undefined ? [0, start] : [start, stop];
-  const length = Math.max(0, Math.ceil((to - from) / step));
-  if (!(length <= RANGE_MAX)) throw new Error(`range() of ${length} items is too long`);
-  return Array.from({ length }, (_, index) => from + index * step);
-}
-
-function variablesOf(input: ChatTemplateInput): Record<string, unknown> {
-  return {
-    ...input.variables,
-    ...(input.tools === undefined || input.tools.length === 0 ? {} : { tools: input.tools }),
-    add_generation_prompt: input.add_generation_prompt,
-    bos_token: input.bos_token,
-    eos_token: input.eos_token,
-    strftime_now: (format: string): string => formatTime(input.now_ms, format),
-    raise_exception: (message: unknown): never => {
-      throw new Error(String(message));
-    },
-  };
-}
-
-type Content = ChatMessage["content"];
-
-function asText(content: Content): string {
-  if (content === null) return "";
-  return typeof content === "string" ? content : content.map((part) => part.text).join("\n");
-}
-
-function asParts(content: Content): readonly { type: "text"; text: string }[] {
-  if (content === null) return [];
-  return typeof content === "string" ? [{ type: "text", text: content }] : content;
+  /** Whether a message of this content shows, and shows as nothing else. */
+  #shows(content: string | readonly Part[]): boolean {
+    const input = { messages: [], add_generation_prompt: false, bos_token: "", eos_token: "" };
+    try {
+      const messages = [{ role: "user", content }];
+      const text = this.#run(variablesOf({ ...input, now_ms: 0 }, messages));
+      return text.includes(PROBE) && !/["']type["']/.test(text);
+    } catch {
+      return false;
+    }
+  }
 }
 
 const PROBE = "troupe-probe";
 
-/** True when a message shows only if its content is a list of parts. */
-function wantsParts(template: Template): boolean {
-  const shows = (content: unknown): boolean => {
-    const variables = variablesOf({
-      messages: [],
-      add_generation_prompt: false,
-      bos_token: "",
-      eos_token: "",
-      now_ms: 0,
-    });
-    try {
-      const messages = [{ role: "user", content }];
-      return run(template, { ...variables, messages }).includes(PROBE);
-    } catch {
-      return false;
-    }
+/** As transformers names what a template may read: tools and documents are none where none are. */
+function variablesOf(input: ChatTemplateInput, messages: unknown): Record<string, unknown> {
+  const { now_ms } = input;
+  return {
+    __proto__: null,
+    documents: null,
+    ...input.variables,
+    tools: input.tools ?? null,
+    messages,
+    add_generation_prompt: input.add_generation_prompt,
+    bos_token: input.bos_token,
+    eos_token: input.eos_token,
+    strftime_now: new Callable("strftime_now", ([format]) => formatTime(now_ms, String(format))),
   };
-  return !shows(PROBE) && shows([{ type: "text", text: PROBE }]);
+}
+
+/** Reasoning under the names that templates read it by, whichever name it came under. */
+function withReasoning(message: ChatMessage): ChatMessage {
+  const reasoning = message["reasoning_content"] ?? message["thinking"] ?? message["reasoning"];
+  if (reasoning === undefined || reasoning === null) return message;
+  return { thinking: reasoning, ...message, reasoning_content: reasoning };
 }
 
 /** The first line of what was thrown, without the stack. */

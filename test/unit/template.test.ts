@@ -5,7 +5,7 @@ import {
   type ChatTemplateInput,
   compileChatTemplate,
 } from "../../llm/chat-template.ts";
-import { formatTime } from "../../llm/template-time.ts";
+import { formatTime } from "../../llm/template/time.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 3, 14, 5, 9);
 
@@ -51,7 +51,7 @@ test("begin and end tokens, variables, tools and the date reach the template", (
   const text = compileChatTemplate(source).render(
     input({ variables: { enable_thinking: false }, tools: [{ name: "look" }] }),
   );
-  expect(text).toBe("<s></s>falselook03 Feb 2026hi");
+  expect(text).toBe("<s></s>Falselook03 Feb 2026hi");
 });
 
 test("variables cannot take the place of the conversation", () => {
@@ -62,9 +62,10 @@ test("variables cannot take the place of the conversation", () => {
   expect(text).toBe("<s>2");
 });
 
-test("no tools means that tools are not defined", () => {
-  const source = "{% if tools is defined %}yes{% else %}no{% endif %}";
-  expect(compileChatTemplate(source).render(input({ tools: [] }))).toBe("no");
+test("without tools and documents both are none, as in transformers", () => {
+  const source = "{{ tools is none }} {{ documents is none }} {{ tools is defined }}";
+  expect(compileChatTemplate(source).render(input())).toBe("True True True");
+  expect(compileChatTemplate(source).render(input({ tools: [{}] }))).toBe("False True True");
 });
 
 test("what the template refuses is an error with its words", () => {
@@ -94,6 +95,85 @@ test("parts become text, and text becomes parts for templates that want them", (
   expect(looping.render(input({ messages }))).toBe("[one][two]");
   expect(looping.render(input({ messages: [{ role: "user", content: "x" }] }))).toBe("[x]");
   expect(plain.render(input({ messages: [{ role: "assistant", content: null }] }))).toBe("");
+});
+
+test("parts stay parts for a template that takes both, and nothing is an empty text", () => {
+  const both = compileChatTemplate(
+    "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}[{{ p.text }}]{% endfor %}{% endif %}{% endfor %}",
+  );
+  const parts = [{ type: "text", text: "one" } as const, { type: "text", text: "two" } as const];
+  expect(both.render(input({ messages: [{ role: "user", content: parts }] }))).toBe("[one][two]");
+  expect(both.render(input({ messages: [{ role: "user", content: "x" }] }))).toBe("x");
+  const source = "{{ messages[0].content is none }}<{{ messages[0].content }}>";
+  const nothing = [{ role: "assistant", content: null, tool_calls: [] }];
+  expect(compileChatTemplate(source).render(input({ messages: nothing }))).toBe("False<>");
+});
+
+test("reasoning is read by each name that templates have for it", () => {
+  const source = "{{ messages[0].thinking }}|{{ messages[0].reasoning_content }}";
+  for (const field of ["reasoning_content", "thinking", "reasoning"]) {
+    const messages = [{ role: "assistant", content: "", [field]: "why" }];
+    expect(compileChatTemplate(source).render(input({ messages }))).toBe("why|why");
+  }
+});
+
+const call = {
+  function: { name: "look", arguments: { city: "Bern", n: 2, deep: [1.5, null, true] } },
+};
+const talk = [
+  { role: "user", content: "a", n: 1 },
+  { role: "assistant", content: "b", tool_calls: [call], nothing: null },
+];
+
+/** Kinds that templates in use have, and what Python gives for them. */
+const kinds: readonly (readonly [string, string])[] = [
+  [
+    "{{ messages[1].tool_calls[0].function.arguments | string }}",
+    "{'city': 'Bern', 'n': 2, 'deep': [1.5, None, True]}",
+  ],
+  ["{{ [8, 3, 5] | min }}{{ [messages | length, 9] | max }}", "39"],
+  [
+    "{% set t = {0: 'no', 512: 'some'} %}{{ t[512] }}{% for k, v in t.items() %}{{ k }}{% endfor %}",
+    "some0512",
+  ],
+  ["[{{ messages[0].zz | trim }}{{ messages[0].zz | length }}]", "[0]"],
+  ["{{ messages[1].nothing | selectattr('x') | list }}", "[]"],
+  ["{% for a, (b, c) in [(1, (2, 3))] %}{{ a + b + c }}{% endfor %}", "6"],
+  ["{% if false %}{{ not_there() }}{% endif %}ok", "ok"],
+  [
+    "{{ messages[1].tool_calls[0].function | tojson }}",
+    '{"name": "look", "arguments": {"city": "Bern", "n": 2, "deep": [1.5, null, true]}}',
+  ],
+  [
+    "{{ '%s: %d' | format('n', 2) }} {{ '{:>4}'.format(7) }} {{ 7 // 2 }} {{ 7 / 2 }} {{ 4 / 2 }}",
+    "n: 2    7 3 3.5 2.0",
+  ],
+  ["{{ true }} {{ none }} {{ 1.0 }} {{ (1,) }} {{ 'a' ~ 1 }}", "True None 1.0 (1,) a1"],
+  [
+    "{% set x %} y {% endset %}[{{ x }}]{% for i in [1] %}{% set x = i %}{% endfor %}[{{ x }}]",
+    "[ y ][ y ]",
+  ],
+  ["a\n  {% if true %}\n  b\n  {% endif %}\nc\n", "a\n  b\nc"],
+  ["{{ messages | map(attribute='role') | join(', ') | upper }}", "USER, ASSISTANT"],
+  ["{{ '<' | safe ~ {'a': '\"'} }}", "<{'a': '\"'}"],
+];
+
+test("each kind has Python's value", () => {
+  for (const [source, text] of kinds) {
+    expect([source, compileChatTemplate(source).render(input({ messages: talk }))]).toEqual([
+      source,
+      text,
+    ]);
+  }
+});
+
+test("what is called and not there, or changes what is not the template's, is refused", () => {
+  expect(refusal("{{ not_there() }}").message).toBe("'not_there' is undefined");
+  expect(refusal("{{ messages.append(1) }}").message).toContain("unsafe");
+  expect(refusal("{{ a.b.c }}").message).toBe("a is undefined, so it has no 'b'");
+  expect(refusal("{{ range(1000000) }}").message).toContain("Range too big");
+  expect(refusal("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}").code).toBe("template_refused");
+  expect(refusal("{{ 'x' * 1000000000 }}").code).toBe("template_refused");
 });
 
 test("the cache is bounded and gives the same template back", () => {

@@ -1,0 +1,23 @@
+/** What goes wrong with a template: it cannot be read, or it does not take these values. */
+
+/** The source is no template. `line` counts from 1. */
+export class TemplateSyntaxError extends Error {
+  readonly line: number;
+  constructor(message: string, line: number) {
+    super(`${message} (line ${line})`);
+    this.name = "TemplateSyntaxError";
+    this.line = line;
+  }
+}
+
+/** Rendering ended: by `raise_exception`, or because Python would raise here too. */
+export class TemplateRuntimeError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "TemplateRuntimeError";
+  }
+}
+
+export function fail(message: string): never {
+  throw new TemplateRuntimeError(message);
+}
