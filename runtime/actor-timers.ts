@@ -14,19 +14,27 @@ class ActorTimer implements Timer {
   }
 }
 
+/** What an actor that has ended gets for a timer. */
+const never: Timer = { id: 0 };
+
 export class ActorTimers {
-  readonly #clock: Clock;
+  /** Of actors that have ended: it sets none. */
+  static readonly ended = new ActorTimers(undefined);
+
+  readonly #clock: Clock | undefined;
   /** In no order. A Map would cost more than all else of a short life (slot-map.ts). */
   readonly #live: ActorTimer[] = [];
   #next_id = 1;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock | undefined) {
     this.#clock = clock;
   }
 
   after(delay_ms: number, run: () => void): Timer {
+    const clock = this.#clock;
+    if (clock === undefined) return never;
     const timer = this.#add();
-    timer.handle = this.#clock.after(delay_ms, () => {
+    timer.handle = clock.after(delay_ms, () => {
       this.#remove(timer);
       run();
     });
@@ -36,13 +44,15 @@ export class ActorTimers {
   /** The n-th run is n periods after the start: lateness of one does not shift the rest. */
   every(period_ms: number, run: () => void): Timer {
     if (!(period_ms > 0)) throw new RangeError(`a period is more than 0 ms, not ${period_ms}`);
+    const clock = this.#clock;
+    if (clock === undefined) return never;
     const timer = this.#add();
-    let due_ms = this.#clock.now_ms();
+    let due_ms = clock.now_ms();
     const arm = (): void => {
-      const now_ms = this.#clock.now_ms();
+      const now_ms = clock.now_ms();
       // Periods that passed while the process was held up are left out, not made up for.
       due_ms += period_ms * Math.max(1, Math.ceil((now_ms - due_ms) / period_ms));
-      timer.handle = this.#clock.after(due_ms - now_ms, () => {
+      timer.handle = clock.after(due_ms - now_ms, () => {
         arm();
         run();
       });
@@ -53,11 +63,11 @@ export class ActorTimers {
 
   cancel(timer: Timer): void {
     if (!(timer instanceof ActorTimer) || !this.#remove(timer)) return;
-    if (timer.handle !== undefined) this.#clock.cancel(timer.handle);
+    if (timer.handle !== undefined) this.#clock?.cancel(timer.handle);
   }
 
   cancelAll(): void {
-    for (const { handle } of this.#live) if (handle !== undefined) this.#clock.cancel(handle);
+    for (const { handle } of this.#live) if (handle !== undefined) this.#clock?.cancel(handle);
     this.#live.length = 0;
   }
 

@@ -1,7 +1,7 @@
 /**
  * The base of every actor: private state, one message at a time.
  *
- *     spawn ─► init ─► receive, receive, … ─► (children stopped) ─► terminate ─► Down to monitors
+ *     spawn ─► init ─► receive, receive, … ─► (children stopped) ─► terminate ─► release ─► Down
  *
  * A throw in any of these ends the actor; what happens then is its supervisor's business. Expected
  * failures are replies, not throws.
@@ -59,9 +59,17 @@ export abstract class Actor<M extends Message> {
 
   /**
    * Called after all children ended, also when a stop overtook a pending `init`; not after a kill,
-   * and not after an `init` that threw, which cleans up behind itself.
+   * and not after an `init` that threw. What has to happen then too belongs into `release`.
    */
   terminate(_reason: ExitReason): void | Promise<void> {}
+
+  /**
+   * Gives back what would outlive this actor: ports, processes, native memory, metrics, its part in
+   * another actor's count. Called however it ends: after `terminate`, on a kill, after an `init`
+   * that threw. Called once more when an `init` or a handler that was pending then settles, since
+   * that may have opened something. So it takes one call as well as two, and never waits.
+   */
+  release(): void {}
 
   inspect(): Snapshot {
     return {};

@@ -39,6 +39,7 @@ import { defaultMailbox, Mailbox, type MailboxOptions } from "./mailbox.ts";
 import type { Message } from "./message.ts";
 import { type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
 import { Monitor, type MonitorOwner, Relations } from "./relations.ts";
+import { release } from "./release.ts";
 import type { Runnable } from "./scheduler.ts";
 import type { Signal } from "./signal.ts";
 import { SlotMap } from "./slot-map.ts";
@@ -159,11 +160,11 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
       const result: unknown = actor.init();
       if (isPromise(result)) {
         result.then(
-          () => this.#started(),
-          (error) => this.#startFailed(error),
+          () => this.#started(actor),
+          (error) => this.#startFailed(error, actor),
         );
       } else {
-        this.#started();
+        this.#started(actor);
       }
     } catch (error) {
       this.#startFailed(error);
@@ -218,7 +219,8 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   monitor(ref: Ref): number {
     const monitor = new Monitor(this.kernel.nextId(), ref, this);
-    this.#related().addMonitor(monitor);
+    // One that has ended hears nothing any more, and would hang in the other's list for ever.
+    if (this.alive) this.#related().addMonitor(monitor);
     return monitor.id;
   }
 
@@ -233,7 +235,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   link(ref: Ref): void {
     if (ref === this) return;
     this.linkFrom(ref);
-    ref.linkFrom(this);
+    if (this.alive) ref.linkFrom(this);
   }
 
   unlink(ref: Ref): void {
@@ -242,6 +244,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   }
 
   timers(): ActorTimers {
+    if (this.#gate & STOPPED) return ActorTimers.ended;
     this.#timers ??= new ActorTimers(this.kernel.capabilities.clock);
     return this.#timers;
   }
@@ -251,19 +254,15 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   protected get living(): Cell | undefined {
     return this.alive ? this : undefined;
   }
-
   get alive(): boolean {
     return (this.#gate & STOPPED) === 0;
   }
-
   get state(): CellState {
     return stateOf(this.#gate);
   }
-
   get mailbox_count(): number {
     return this.#mailbox?.count ?? 0;
   }
-
   oldestAge_ms(now_ms: number): number {
     return this.#mailbox?.oldestAge_ms(now_ms) ?? 0;
   }
@@ -296,6 +295,11 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
         const message = mailbox.shift() as never;
         const { meta } = mailbox;
         done++;
+        // Whoever asked has its outcome already, the deadline's most likely, and acted on it.
+        if (meta?.port?.settled) {
+          this.kernel.counters.expired_asks++;
+          continue;
+        }
         const result =
           meta === undefined ? actor.receive(message) : this.#receiveWith(actor, message, meta);
         if (result !== undefined) this.#await(result, meta);
@@ -327,22 +331,24 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
       this.current = undefined;
       return;
     }
+    const { actor } = this;
     this.#pending++;
     this.#gate |= WAITING;
     result.then(
       () => {
         if (this.current === meta) this.current = undefined;
-        this.#awaited();
+        this.#awaited(actor);
       },
       (error) => {
-        this.#awaited();
+        this.#awaited(actor);
         this.#crash(error);
       },
     );
   }
 
-  #awaited(): void {
+  #awaited(actor: Actor<never> | undefined): void {
     this.#pending--;
+    this.#settled(actor);
     if (this.#pending > 0) return;
     this.#gate &= ~WAITING;
     this.#wake();
@@ -453,8 +459,10 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   // ---- the start and the end -----------------------------------------------------------------
 
-  #started(): void {
-    if ((this.#gate & STARTING) === 0) return;
+  #started(actor: Actor<never>): void {
+    this.#settled(actor);
+    // Overtaken by a stop: it has not started, and its end says so to whoever waits.
+    if (this.#gate >= STOPPING) return;
     this.#gate &= ~STARTING;
     this.kernel.counters.started++;
     this.#on_started?.(undefined);
@@ -462,8 +470,9 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     this.#wake();
   }
 
-  #startFailed(error: unknown): void {
-    if ((this.#gate & STARTING) === 0) return;
+  #startFailed(error: unknown, actor?: Actor<never>): void {
+    this.#settled(actor);
+    if (this.#gate >= STOPPING) return;
     const reason = error instanceof StartError ? error.reason : crashOf(error);
     this.#beginStop(reason, STOPPING | INIT_FAILED);
   }
@@ -515,23 +524,16 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   #terminate(): void {
     this.#gate |= TERMINATING;
     const reason = this.reason ?? shutdown;
-    if (this.actor === undefined || this.#gate & INIT_FAILED) {
-      this.#end(reason);
-      return;
-    }
+    const failed = (error: unknown) => this.#end(reason.kind === "crash" ? reason : crashOf(error));
     try {
-      const result: unknown = this.actor.terminate(reason);
-      if (!isPromise(result)) {
-        this.#end(reason);
-        return;
-      }
-      this.#boundStop();
-      result.then(
-        () => this.#end(reason),
-        (error) => this.#end(reason.kind === "crash" ? reason : crashOf(error)),
-      );
+      const begun = (this.#gate & INIT_FAILED) === 0;
+      const result: unknown = begun && this.actor?.terminate(reason);
+      if (isPromise(result)) {
+        this.#boundStop();
+        result.then(() => this.#end(reason), failed);
+      } else this.#end(reason);
     } catch (error) {
-      this.#end(reason.kind === "crash" ? reason : crashOf(error));
+      failed(error);
     }
   }
 
@@ -552,6 +554,8 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     this.endLife();
     this.#timers?.cancelAll();
     this.#timers = undefined;
+    // Before anybody hears of the end, who may want what it held.
+    release(this, this.actor);
     this.#failWaiting();
     this.#relations?.end(this, reason);
     this.#relations = undefined;
@@ -573,6 +577,11 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     } else if (child.reason?.kind === "crash") {
       this.kernel.report(child, started ? "child_terminated" : "start_error");
     }
+  }
+
+  /** What was pending at the end may have opened something since. */
+  #settled(actor: Actor<never> | undefined): void {
+    if (this.#gate & STOPPED) release(this, actor);
   }
 
   #failWaiting(): void {

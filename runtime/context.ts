@@ -212,7 +212,7 @@ export class CellContext implements Context<Message> {
 }
 
 /** Where answers to a plain tell go. */
-const nobody: ReplyPort = { reply: () => false, fail: () => false };
+const nobody: ReplyPort = { settled: true, reply: () => false, fail: () => false };
 
 export function cellOf(ctx: Context<never>): Cell {
   if (ctx instanceof CellContext) return ctx.cell;

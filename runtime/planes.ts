@@ -61,7 +61,7 @@ export class PlaneWatch extends Actor<Message> {
 
   override receive(): void {}
 
-  override terminate(): void {
+  override release(): void {
     this.#ignore?.();
   }
 

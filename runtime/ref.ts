@@ -42,6 +42,8 @@ export interface Meta {
 
 /** Where the answer to one ask goes. The first call counts; later ones return false. */
 export interface ReplyPort {
+  /** It has had its one call. */
+  readonly settled: boolean;
   reply(value: unknown): boolean;
   fail(code: AskErrorCode, detail: string): boolean;
 }

@@ -73,12 +73,16 @@ type Watcher = {
   revision: number;
 };
 
+/** A key that the shared table is being asked for. */
+type Claiming = { readonly key: string; readonly owner: string; withdrawn: boolean };
+
 export type RegistryOptions = { readonly shared?: SharedOptions };
 
 export class Registry extends Actor<RegistryMessage> {
   readonly #entries = new Map<string, RegistryEntry>();
   readonly #owners = new Map<string, Owner>();
   readonly #watchers = new Map<string, Watcher>();
+  readonly #claiming = new Set<Claiming>();
   readonly #options: RegistryOptions;
   #shared: SharedNames | undefined = undefined;
   #silence: (() => void) | undefined = undefined;
@@ -116,8 +120,11 @@ export class Registry extends Actor<RegistryMessage> {
     this.#shared.tick();
   }
 
-  override async terminate(reason: ExitReason): Promise<void> {
+  override release(): void {
     this.#silence?.();
+  }
+
+  override async terminate(reason: ExitReason): Promise<void> {
     // The next life of one that crashed says the same again.
     if (reason.kind !== "crash") await this.#shared?.leave().catch(() => {});
   }
@@ -201,9 +208,15 @@ export class Registry extends Actor<RegistryMessage> {
       epoch: this.#lastEpoch + 1,
       bytes: wireEntry({ key, value, owner, epoch: 0 }),
     };
+    const claiming = { key, owner: ownerId(owner), withdrawn: false };
+    this.#claiming.add(claiming);
     shared.claim(put, (held, epoch) => {
-      if (held) port.reply(this.#grant(message, owner, epoch));
+      this.#claiming.delete(claiming);
+      if (held && !claiming.withdrawn) port.reply(this.#grant(message, owner, epoch));
       else port.reply(this.#taken(key));
+      // Given to nobody here, unless a later claim of this machine is about to be.
+      const wanted = [...this.#claiming].some((each) => each.key === key && !each.withdrawn);
+      if (held && !wanted && !this.#entries.has(key)) shared.drop(key);
     });
   }
 
@@ -246,6 +259,9 @@ export class Registry extends Actor<RegistryMessage> {
   #deregister({ key, owner }: Deregister): void {
     if (owner === undefined) return;
     const id = ownerId(owner);
+    for (const claiming of this.#claiming) {
+      if (claiming.key === key && claiming.owner === id) claiming.withdrawn = true;
+    }
     const holder = this.#owners.get(id);
     if (holder === undefined || !holder.keys.delete(key)) return;
     this.#remove([key]);

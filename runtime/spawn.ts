@@ -134,7 +134,6 @@ export class ProcessActor extends Actor<ProcessMessage> {
   }
 
   override async terminate(): Promise<void> {
-    this.#unlisten?.();
     const process = this.#process;
     if (process === undefined || this.#exit !== undefined) return;
     // One that fell silent gets no chance to answer late; one that is stopped gets its budget.
@@ -150,6 +149,12 @@ export class ProcessActor extends Actor<ProcessMessage> {
     });
     await exited;
     clock.cancel(late);
+  }
+
+  /** It was killed, or failed before it began: no process outlives its actor. */
+  override release(): void {
+    this.#unlisten?.();
+    if (this.#exit === undefined) this.#process?.kill("SIGKILL");
   }
 
   override inspect(): Snapshot {
@@ -174,12 +179,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
       if (message.kind === "process_ready") ready(message as ProcessReady);
       else this.#spec.onMessage?.(message);
     };
-    const ended = (): void => {
-      this.#unlisten?.();
-      // Without `terminate`, as this actor never began.
-      if (!this.#isReady && this.#exit === undefined) this.#process?.kill("SIGKILL");
-    };
-    return this.ctx.spawn(() => new Line(take, ended), { name: "line" });
+    return this.ctx.spawn(() => new Line(take), { name: "line" });
   }
 
   #joined(): boolean {
@@ -212,20 +212,14 @@ export class ProcessActor extends Actor<ProcessMessage> {
 /** Where the child reports: it gets messages while its parent still waits in `init`. */
 class Line extends Actor<Message> {
   readonly #take: (message: Message) => void;
-  readonly #ended: () => void;
 
-  constructor(take: (message: Message) => void, ended: () => void) {
+  constructor(take: (message: Message) => void) {
     super();
     this.#take = take;
-    this.#ended = ended;
   }
 
   override receive(message: Message): void {
     this.#take(message);
-  }
-
-  override terminate(): void {
-    this.#ended();
   }
 }
 

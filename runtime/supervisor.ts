@@ -140,7 +140,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     else this.#failed(child, cell, signal);
   }
 
-  override terminate(): void {
+  override release(): void {
     for (const child of this.#children.values()) this.#leaveLoop(child);
   }
 

@@ -75,6 +75,8 @@ export interface ActorSystem {
 export type Counters = {
   asks: number;
   late_replies: number;
+  /** Asks that were over before their turn came, and were not handled. */
+  expired_asks: number;
   /** Tells refused by a full mailbox. */
   refused: number;
   started: number;
@@ -108,6 +110,7 @@ export class System implements ActorSystem {
   readonly counters: Counters = {
     asks: 0,
     late_replies: 0,
+    expired_asks: 0,
     refused: 0,
     started: 0,
     stopped: 0,

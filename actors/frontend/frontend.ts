@@ -246,14 +246,20 @@ export class FrontendActor extends Actor<FrontendMessage> {
 
   override async terminate(): Promise<void> {
     this.#closing = true;
-    this.#loop?.stop();
     this.#door?.cut("This server is shutting down.");
     this.#server?.drain();
     // The last events of answers leave with the next ticks; closing at once would cut them off.
     await new Promise<void>((resolve) => {
       this.ctx.clock.after(flush_ms, resolve);
     });
-    await this.#server?.close();
+  }
+
+  /** The port is free for whoever comes next, and who had an answer here hears of its end. */
+  override release(): void {
+    this.#closing = true;
+    this.#loop?.stop();
+    this.#door?.cut("This server is shutting down.");
+    void this.#server?.close();
   }
 
   override inspect(): Snapshot {

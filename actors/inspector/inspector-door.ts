@@ -50,8 +50,8 @@ export class InspectorDoor extends Actor<Message> {
 
   override receive(): void {}
 
-  override async terminate(): Promise<void> {
-    await this.#server?.close();
+  override release(): void {
+    void this.#server?.close();
   }
 
   override inspect() {

@@ -64,7 +64,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
     }
   }
 
-  override terminate(): void {
+  override release(): void {
     this.#meter?.stop();
   }
 

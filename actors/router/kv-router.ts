@@ -187,7 +187,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     const { route } = pending;
     const model = this.models.get(route.model);
     if (model?.couldTake(route)) {
-      this.release(pending);
+      this.unhold(pending);
       const decision = model.offer(route);
       if (decision !== undefined) this.decided(model, decision);
       return;
@@ -202,7 +202,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.held_count++;
   }
 
-  private release(pending: Pending): void {
+  private unhold(pending: Pending): void {
     if (!pending.held) return;
     pending.held = false;
     this.held_count--;
@@ -242,7 +242,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
 
   private settle(pending: Pending): void {
     this.pending.delete(pending.route.request);
-    this.release(pending);
+    this.unhold(pending);
     if (pending.timer !== undefined) this.ctx.cancel(pending.timer);
   }
 
@@ -391,11 +391,11 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     if (!this.peers.down(signal)) this.watch.down(signal);
   }
 
-  override terminate(): void {
-    this.watch.stop();
-    this.feed.stop();
-    this.orphans.remove();
-    this.peers.stop();
+  override release(): void {
+    this.watch?.stop();
+    this.feed?.stop();
+    this.orphans?.remove();
+    this.peers?.stop();
     this.ctx.system.metrics.remove(PEER_REQUESTS, {});
     for (const model of this.models.values()) model.close();
   }

@@ -156,9 +156,9 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     }
   }
 
-  override terminate(): void {
-    this.watch.stop();
-    this.orphans.remove();
+  override release(): void {
+    this.watch?.stop();
+    this.orphans?.remove();
   }
 
   override inspect(): Snapshot {

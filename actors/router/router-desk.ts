@@ -55,7 +55,7 @@ export class RouterDesk extends Actor<RouterMessage> {
     for (const request of this.options.left_over ?? []) this.cancel(request);
   }
 
-  override terminate(): void {
+  override release(): void {
     this.ctx.system.metrics.remove(REQUESTS, {});
   }
 

@@ -87,7 +87,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
   /** By child name. */
   private readonly live = new SlotMap<string, Live>();
   private started_total = 0;
-  private orphans!: OrphanWatch;
+  private orphans: OrphanWatch | undefined;
 
   constructor(options: AnswersOptions) {
     super();
@@ -124,14 +124,14 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
     const unowned = [...this.live.values()].filter(
       ({ sink, late_at_ms }) => sink.over || now_ms > late_at_ms,
     );
-    this.orphans.look(
+    this.orphans?.look(
       unowned.map(({ request }) => request),
       now_ms,
     );
   }
 
-  override terminate(): void {
-    this.orphans.remove();
+  override release(): void {
+    this.orphans?.remove();
   }
 
   private start(request: AnswerRequest, sink: AnswerSink): void {
@@ -168,7 +168,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
 
   override inspect(): Snapshot {
     const { live, started_total, orphans } = this;
-    return { answers: live.size, started_total, orphans: orphans.count };
+    return { answers: live.size, started_total, orphans: orphans?.count ?? 0 };
   }
 }
 

@@ -121,7 +121,14 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   override down(signal: Down): void {
     if (signal.monitor !== this.monitor) return;
     const detail = describeExit(signal.reason);
-    this.receive({ kind: "worker_lost", attempt: this.state.attempt, how: "ended", detail });
+    const lost = {
+      kind: "worker_lost",
+      attempt: this.state.attempt,
+      how: "ended",
+      detail,
+    } as const;
+    // Behind the tokens that came before it: they may be all that was missing.
+    if (!this.ctx.self.tell(lost)) this.take(lost);
   }
 
   private perform(effect: AnswerEffect): void {
@@ -417,10 +424,10 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   }
 
   /**
-   * Stopped or crashed before the answer was over: nobody else will tell worker and router. It is
-   * not its client's doing, so whoever can resume it may.
+   * Ended in whatever way before the answer was over: nobody else will tell worker and router. It
+   * is not its client's doing, so whoever can resume it may.
    */
-  override terminate(): void {
+  override release(): void {
     const reason = "the server stopped this answer";
     for (const effect of advance(this.state, { kind: "leave", reason })) this.perform(effect);
   }

@@ -99,33 +99,27 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.engine = await this.options.open((fraction, detail) =>
       progress({ stage: "load", fraction, detail }),
     );
-    try {
-      // Before anything is computed: what is published is all of the cache.
-      this.kv = this.publishCache();
-      this.model = await this.options.describe(this.engine.describe());
-      progress({ stage: "canary", fraction: 0, detail: "" });
-      await runCanary(this.engine, this.ctx.clock, this.options.canary);
-      this.load = new LoadPublisher(this.ctx.clock, () => this.loadNow());
-      this.engine.onWake(() => {
-        // A stepped engine calls from within its step: the pass that made it polls anyway.
-        if (!this.stepping) this.wake();
-      });
-      progress({ stage: "register", fraction: 0, detail: "" });
-      const ref = wireOf(this.ctx.system, this.ctx.self);
-      const { card } = this.model;
-      await registry.register({
-        worker,
-        role,
-        ref,
-        card,
-        labels: [...labels],
-        taints: [...taints],
-      });
-    } catch (error) {
-      // `terminate` is not called after a failed start, and an open engine holds gigabytes.
-      await this.engine.close();
-      throw error;
-    }
+    // Before anything is computed: what is published is all of the cache.
+    this.kv = this.publishCache();
+    this.model = await this.options.describe(this.engine.describe());
+    progress({ stage: "canary", fraction: 0, detail: "" });
+    await runCanary(this.engine, this.ctx.clock, this.options.canary);
+    this.load = new LoadPublisher(this.ctx.clock, () => this.loadNow());
+    this.engine.onWake(() => {
+      // A stepped engine calls from within its step: the pass that made it polls anyway.
+      if (!this.stepping) this.wake();
+    });
+    progress({ stage: "register", fraction: 0, detail: "" });
+    const ref = wireOf(this.ctx.system, this.ctx.self);
+    const { card } = this.model;
+    await registry.register({
+      worker,
+      role,
+      ref,
+      card,
+      labels: [...labels],
+      taints: [...taints],
+    });
     const { health = healthDefaults, canary } = this.options;
     this.health = new EngineHealth(this.engine, canary, health, this.ctx.clock.now_ms());
     this.ctx.every(ENGINE_LOOK_MS, { kind: "engine_look" });
@@ -548,13 +542,18 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   override async terminate(): Promise<void> {
-    this.meter.stop();
-    this.metrics.remove();
-    this.orphans.remove();
-    this.load.stop();
-    this.kv.stop();
     // One that makes no step would not end either; its process takes it along.
     if (!this.stuck) await this.engine.close();
+  }
+
+  /** After a kill or a failed start too: an open engine holds gigabytes. */
+  override release(): void {
+    this.meter?.stop();
+    this.metrics?.remove();
+    this.orphans?.remove();
+    this.load?.stop();
+    this.kv?.stop();
+    if (!this.stuck) void this.engine?.close();
   }
 
   override inspect(): Snapshot {

@@ -18,6 +18,7 @@ export type Parts<M extends Message> = {
   exit?: (signal: Exit, ctx: Context<M>) => void;
   childEnded?: (signal: ChildEnded, ctx: Context<M>) => void;
   terminate?: (reason: ExitReason, ctx: Context<M>) => void | Promise<void>;
+  release?: (ctx: Context<M>) => void;
   inspect?: () => Snapshot;
 };
 
@@ -42,6 +43,9 @@ class PartsActor<M extends Message> extends Actor<M> {
   }
   override terminate(reason: ExitReason): void | Promise<void> {
     return this.parts.terminate?.(reason, this.ctx);
+  }
+  override release(): void {
+    this.parts.release?.(this.ctx);
   }
   override inspect(): Snapshot {
     return this.parts.inspect?.() ?? {};

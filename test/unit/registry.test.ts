@@ -4,6 +4,7 @@ import type { Message } from "../../runtime/message.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { Registry } from "../../runtime/registry.ts";
 import { type Held, RegistryClient } from "../../runtime/registry-client.ts";
+import { MemoryTable } from "../../runtime/registry-table.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import { wellKnownRef } from "../../runtime/remote/wire.ts";
 import { Follower, Idle } from "../support/registry-actors.ts";
@@ -225,4 +226,38 @@ describe("loss of the registry", () => {
     await c.world.pass(5_000);
     expect(c.hub.system.snapshot("/registry")?.["keys"]).toEqual(["ns/k"]);
   });
+});
+
+test("a name that is given back while a shared table is asked for it is nobody's", async () => {
+  const world = new RemoteWorld(1);
+  const hub = await world.node("hub", { suspect_after_ms: 3_000 });
+  const shared = { table: new MemoryTable(world.clock), holder: "hub" };
+  const registry = hub.system.spawn(() => new Registry({ shared }), { name: "registry" });
+  const owner = wireOf(hub.system, hub.system.spawn(() => new Idle(), { name: "owner" }) as Ref);
+  await world.pass(2_000);
+  const register = { kind: "register", key: "k", value: bytes("v"), owner, lease_ms: 0 } as const;
+  const deregister = { kind: "deregister", key: "k", owner } as const;
+  const ask = () => hub.system.ask(registry, register, { deadline_ms: 10_000 });
+  const keys = () => hub.system.snapshot("/registry")?.["keys"];
+
+  // The table answers later than this turn, in which the owner takes its wish back.
+  const withdrawn = ask();
+  registry.tell(deregister);
+  await world.pass(2_000);
+  expect(await withdrawn).toMatchObject({ held: false });
+  expect(keys()).toEqual([]);
+  const other = { holder: "other", lease_ms: 10_000, full: true, drop: [], since: "" };
+  const put = [{ key: "k", epoch: 1, bytes: bytes("x") }];
+  const answer = await shared.table.exchange({ ...other, put });
+  expect(answer).toMatchObject({ kind: "exchanged", epochs: [expect.any(Number)] });
+  await shared.table.leave("other");
+  await world.pass(2_000);
+
+  const first = ask();
+  registry.tell(deregister);
+  const again = ask();
+  await world.pass(2_000);
+  expect(await first).toMatchObject({ held: false });
+  expect(await again).toMatchObject({ held: true });
+  expect(keys()).toEqual(["k"]);
 });

@@ -91,7 +91,7 @@ async function setUp(options: Partial<AnswersOptions> = {}) {
 }
 
 test("a killed stream's client is told, its router and its worker too", async () => {
-  const { system, clock, start, router, close } = await setUp();
+  const { system, clock, start, router, worker, close } = await setUp();
   const sink = new RecordingSink();
   start(answerRequest("a/1"), sink);
   await clock.advance(1);
@@ -99,7 +99,8 @@ test("a killed stream's client is told, its router and its worker too", async ()
   expect(system.control("/answers/a_1", "kill")).toBe(true);
   await clock.advance(1);
   expect(sink.failures).toMatchObject([{ code: "interrupted", status: 503 }]);
-  expect(router.ended).toEqual(["a/1 failed"]);
+  expect(router.ended).toEqual(["a/1 cancelled"]);
+  expect(worker.cancelled).toEqual(["a/1"]);
   expect(system.snapshot("/answers")).toMatchObject({ answers: 0 });
   await close();
 });

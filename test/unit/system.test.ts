@@ -181,6 +181,7 @@ test("counters tell what happened", async () => {
   expect(system.counters).toEqual({
     asks: 1,
     late_replies: 0,
+    expired_asks: 0,
     refused: 0,
     started: 2,
     stopped: 1,
