@@ -177,7 +177,8 @@ class RunningRoot implements Root {
     const { system } = this;
     const inspector = {
       host: this.settings.inspector_host,
-      port: this.settings.inspector_port,
+      // Once it was told to people it stays, also when any free one would have done.
+      port: () => this.inspector_port || this.settings.inspector_port,
       allow_hosts: this.settings.inspector_allow_hosts,
       processes: () => this.#inspectors(),
       planes: planeStates(this.machine.planes?.bus, this.#discovery) ?? (() => []),

@@ -12,8 +12,8 @@ import { mergeTrees } from "./merge-trees.ts";
 
 export type InspectorDoorOptions = {
   readonly host: string;
-  /** 0 = any free one. */
-  readonly port: number;
+  /** Asked at each start; 0 = any free one. */
+  readonly port: () => number;
   /** Names in a request's Host that are taken beside loopback and `host`. */
   readonly allow_hosts?: readonly string[];
   /** The inspector actors of all processes that are there now, the root's own first. */
@@ -41,7 +41,7 @@ export class InspectorDoor extends Actor<Message> {
     const { host, port } = this.#options;
     this.#server = await this.ctx.capabilities.net.serve({
       host,
-      port,
+      port: port(),
       share_port: false,
       fetch: (request) => this.#answer(request),
     });

@@ -39,7 +39,7 @@ beforeAll(async () => {
   let port = 0;
   const door = new InspectorDoor({
     host: "127.0.0.1",
-    port: 0,
+    port: () => 0,
     allow_hosts: ["inspector.example"],
     processes: () => [own as Ref<InspectMessage>],
     listening: (_host, at) => {

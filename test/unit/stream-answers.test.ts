@@ -12,6 +12,7 @@ import { testSystem } from "../support/test-system.ts";
 /** Sends everybody to one worker; remembers what it heard. */
 class OneWorkerRouter extends Actor<RouterMessage> {
   readonly ended: string[] = [];
+  asked = 0;
   silent = false;
   private readonly plan: Omit<Plan, "request">;
 
@@ -22,6 +23,7 @@ class OneWorkerRouter extends Actor<RouterMessage> {
 
   override receive(message: RouterMessage): void {
     if (message.kind === "route_ended") this.ended.push(`${message.request} ${message.outcome}`);
+    if (message.kind === "route") this.asked++;
     if (message.kind !== "route" || this.silent) return;
     this.ctx.reply({ ...this.plan, request: message.request });
   }
@@ -48,6 +50,21 @@ class QuietWorker extends Actor<WorkerMessage> {
       request,
       choices,
       finished: [],
+    } as never);
+  }
+
+  /** The rest of the first answer that it was asked for. */
+  finish(): void {
+    const generate = this.heard.find((each) => each.kind === "generate") as Generate;
+    const { request, consumer } = generate;
+    const tokens = [...new TextEncoder().encode("bc")];
+    const ref = refOf(this.ctx.system, consumer!);
+    const end = { choice: 0, reason: "length", stop_token: -1, prompt_tokens: 1, cached_tokens: 0 };
+    ref.tell({
+      kind: "token_batch",
+      request,
+      choices: [{ choice: 0, first_index: 1, tokens, logprobs: [] }],
+      finished: [{ ...end, total_tokens: 3, error: "" }],
     } as never);
   }
 
@@ -102,6 +119,23 @@ test("a killed stream's client is told, its router and its worker too", async ()
   expect(router.ended).toEqual(["a/1 cancelled"]);
   expect(worker.cancelled).toEqual(["a/1"]);
   expect(system.snapshot("/answers")).toMatchObject({ answers: 0 });
+  await close();
+});
+
+test("tokens that came before their worker's end are delivered before the end is heard", async () => {
+  const { system, clock, start, router, worker, close } = await setUp();
+  const sink = new RecordingSink();
+  start(answerRequest("r1"), sink);
+  await clock.advance(1);
+  expect(sink.text()).toBe("a");
+  worker.finish();
+  system.control("/worker", "kill");
+  await clock.advance(1);
+  expect(sink.text()).toBe("abc");
+  expect(sink.failures).toEqual([]);
+  expect(sink.outcomes).toBe(1);
+  expect(router.asked).toBe(1);
+  expect(router.ended).toEqual(["r1 finished"]);
   await close();
 });
 

@@ -30,6 +30,7 @@ export type FaultKind =
   | "slow_net"
   /** Batches of tokens are lost, repeated, late and swapped on their way into a stream actor. */
   | "bad_post"
+  /** An actor crashes, or is killed, which leaves it no last word. */
   | "crash"
   | "slow_disk"
   | "clock_jump"
@@ -201,9 +202,20 @@ export class FaultDoer {
         if (process !== undefined) process.clock.wall_offset_ms += 3_600_000;
         return;
       }
+      case "crash":
+        if (simulation.random.unit() < 0.5 && this.#killActor(fault)) return;
+        break;
       default:
-        for (const [node, rules] of this.#rulesOf(fault)) this.#suffer(node, rules, fault.for_ms);
+        break;
     }
+    for (const [node, rules] of this.#rulesOf(fault)) this.#suffer(node, rules, fault.for_ms);
+  }
+
+  /** False: it is not there now. A path that ends in "/" stands for the process's own worker. */
+  #killActor({ node, path }: WorldFault): boolean {
+    const system = this.#world.processes.get(node)?.system;
+    const whole = path.endsWith("/") ? `${path}${system?.node}` : path;
+    return system?.control(whole, "kill") ?? false;
   }
 
   #shared({ kind, node, for_ms }: WorldFault): void {
