@@ -285,7 +285,7 @@ function readHeader(reader: Reader): GgufHeader {
   if (entry_count > MAX_ENTRIES) throw corrupt(`it claims ${entry_count} metadata entries`);
   const metadata = readMetadata(reader, entry_count);
   const alignment = ggufNumber(metadata, "general.alignment") ?? 32;
-  if (alignment < 8 || alignment > 1 << 20 || (alignment & (alignment - 1)) !== 0) {
+  if (!(alignment >= 8 && alignment <= 65_536) || !isPowerOfTwo(alignment)) {
     throw corrupt(`its alignment is ${alignment}`);
   }
   const described = readTensors(reader, tensor_count);
@@ -301,6 +301,8 @@ function readHeader(reader: Reader): GgufHeader {
   });
   return { version, metadata, tensors, data_offset, min_file_bytes };
 }
+
+const isPowerOfTwo = (value: number) => Number.isInteger(value) && (value & (value - 1)) === 0;
 
 function readMetadata(reader: Reader, count: number): Map<string, GgufValue> {
   const metadata = new Map<string, GgufValue>();

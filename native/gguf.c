@@ -19,6 +19,12 @@ struct gguf_facts {
   uint64_t n_splits;
 };
 
+/* Sums and products of what a header claims: they end at the largest number, and never wrap. */
+static uint64_t gguf_plus(uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
+static uint64_t gguf_times(uint64_t a, uint64_t b) {
+  return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
+
 static void gguf_bytes(struct gguf_reader *r, void *to, uint64_t n) {
   uint8_t *out = to;
   if (r->failed || n > r->size - r->position) {
@@ -97,7 +103,7 @@ static uint64_t gguf_value(struct gguf_reader *r, uint32_t type) {
     uint32_t bytes = gguf_scalar_bytes(element);
     if (count > r->size || (!bytes && element != 8)) r->failed = true;
     if (r->failed) return 0;
-    if (bytes) gguf_bytes(r, NULL, count * bytes);
+    if (bytes) gguf_bytes(r, NULL, gguf_times(count, bytes));
     for (uint64_t i = 0; !bytes && i < count && !r->failed; i++)
       gguf_string(r, skipped, sizeof skipped);
   } else {
@@ -129,7 +135,7 @@ static uint64_t gguf_tensor_end(struct gguf_reader *r, const struct llama_api *a
   uint64_t block = (uint64_t)api->ggml_blck_size((int)type);
   uint64_t bytes = api->ggml_type_size((int)type);
   if (block == 0 || bytes == 0 || first % block != 0) return 0;
-  return offset + elements / block * bytes;
+  return gguf_plus(offset, gguf_times(elements / block, bytes));
 }
 
 static bool gguf_ends_with(const char *text, const char *end) {
@@ -190,15 +196,16 @@ static int32_t gguf_check(const char *path, const struct llama_api *api, struct 
     if (tensor > end) end = tensor;
   }
   uint64_t data = (r->position + alignment - 1) / alignment * alignment;
-  if (!wrong && (r->failed || data + end > r->size))
+  uint64_t needed = gguf_plus(data, end);
+  if (!wrong && (r->failed || needed > r->size))
     snprintf(message, size,
              "the model %s is truncated: %llu bytes are there, its header asks for %s%llu; "
              "download it again",
              path, (unsigned long long)r->size, r->failed ? "more than " : "",
-             (unsigned long long)(r->failed ? r->size : data + end));
+             (unsigned long long)(r->failed ? r->size : needed));
   else if (wrong)
     snprintf(message, size, "the model %s %s; download it again", path, wrong);
-  int32_t code = wrong || r->failed || data + end > r->size ? TR_ERR_MODEL : TR_OK;
+  int32_t code = wrong || r->failed || needed > r->size ? TR_ERR_MODEL : TR_OK;
   free(r);
   close(fd);
   return code;

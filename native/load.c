@@ -56,7 +56,7 @@ static int32_t load_model(struct tr_engine *e, uint64_t available) {
   struct gguf_facts facts;
   int32_t code = gguf_check(e->model_path, &e->api, &facts, e->message, sizeof e->message);
   if (code != TR_OK) return code;
-  uint64_t weights = facts.file_bytes * facts.n_splits;
+  uint64_t weights = gguf_times(facts.file_bytes, facts.n_splits);
   if (weights > available) return load_refuse_memory(e, "alone", weights, available);
   struct llama_model_params params = e->api.llama_model_default_params();
   params.progress_callback = load_progress;

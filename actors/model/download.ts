@@ -10,6 +10,8 @@ export type DownloadRequest = {
   /** Hex; undefined when nobody says. */
   readonly sha256: string | undefined;
   readonly size_bytes: number | undefined;
+  /** What is larger is not fetched, whether or not anybody says its size. */
+  readonly max_bytes?: number;
   /** The error for an HTTP status that trying again does not mend. */
   readonly explain: (status: number) => ModelError;
 };
@@ -185,15 +187,25 @@ class PartFile {
     this.waiting.push(bytes);
     this.waiting_bytes += bytes.length;
     this.size += bytes.length;
+    await this.checkSize();
     this.hasher.update(bytes);
     if (this.waiting_bytes >= WRITE_BYTES) await this.write();
     this.tell(false);
   }
 
+  /** A body that goes on beyond its size would fill the disk. */
+  private async checkSize(): Promise<void> {
+    const { label, max_bytes = Number.POSITIVE_INFINITY } = this.request;
+    const most = Math.min(max_bytes, this.total ?? max_bytes);
+    if (this.size <= most) return;
+    await this.restart();
+    const message = `${label} is larger than ${sizeText(most)}, which is all it may have: take another`;
+    throw new ModelError("model_checksum", message);
+  }
+
   /** The body is over: complete when nobody said a size, or when it fits. */
   ended(): void {
     this.complete = this.total === undefined || this.size === this.total;
-    if (this.total !== undefined && this.size > this.total) this.complete = true; // fails the check
   }
 
   async write(): Promise<void> {
@@ -224,6 +236,8 @@ class PartFile {
 
   private async restart(): Promise<void> {
     await onDisk(this.folder, () => this.world.files.remove(this.path));
+    this.waiting = [];
+    this.waiting_bytes = 0;
     this.size = 0;
     this.began_size = 0;
     this.complete = false;

