@@ -66,8 +66,8 @@ export const TR = {
   REC_KV_RESET: 6,
   REC_KV_LOST: 7,
   MAX_TOP: 20,
-  MAX_STOP: 64,
-  MAX_BIAS: 1024,
+  MAX_STOP: 1056,
+  MAX_BIAS: 4096,
 } as const;
 
 /** In the order of TR_OPT_*; 0 or undefined means the default that troupe.h names. */

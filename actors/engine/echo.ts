@@ -7,6 +7,7 @@
  * it would have gone. Stepped: one pass makes one token for every running sequence, at no cost.
  */
 
+import { beyondLimits } from "./beyond-limits.ts";
 import type {
   Engine,
   EngineDescription,
@@ -32,8 +33,6 @@ type Sequence = {
   readonly stops: ReadonlySet<number>;
   index: number;
 };
-
-const MAX_LOGPROBS = 20;
 
 export class EchoEngine implements Engine {
   readonly #description: EngineDescription;
@@ -84,13 +83,11 @@ export class EchoEngine implements Engine {
   }
 
   #refusal(request: EngineRequest): EngineRefusal | undefined {
-    const { tokens, prompt_tokens, max_tokens, logprobs } = request;
+    const { tokens, max_tokens } = request;
     const { context_length, vocab_size, max_num_seqs } = this.#description;
     if (this.#closed) return { code: "closed", message: "the engine is closed" };
-    if (prompt_tokens === 0 || prompt_tokens > tokens.length || logprobs > MAX_LOGPROBS) {
-      const message = `a prompt needs a token, and at most ${MAX_LOGPROBS} logprobs are given`;
-      return { code: "bad_request", message };
-    }
+    const beyond = beyondLimits(request);
+    if (beyond !== undefined) return beyond;
     if (tokens.length + max_tokens > context_length) {
       return {
         code: "context_overflow",

@@ -1,6 +1,7 @@
 /** An engine request as the native struct tr_request (native/troupe.h) and its variable parts. */
 
 import { TR } from "../../native/index.ts";
+import { beyondLimits } from "./beyond-limits.ts";
 import type { EngineRefusal, EngineRequest } from "./engine.ts";
 
 const STRUCT_BYTES = 80;
@@ -25,14 +26,8 @@ export function requestBuffers(): RequestBuffers {
   };
 }
 
-/** What the struct has no room for, or cannot hold. */
-function problem(request: EngineRequest): string | undefined {
-  const { sampling, stop_tokens, logprobs, tokens, prompt_tokens } = request;
-  if (tokens.length === 0 || prompt_tokens === 0) return "a prompt needs at least one token";
-  if (prompt_tokens > tokens.length) return "prompt_tokens is more than the tokens given";
-  if (stop_tokens.length > TR.MAX_STOP) return `at most ${TR.MAX_STOP} stop tokens`;
-  if (sampling.logit_bias.length > TR.MAX_BIAS) return `at most ${TR.MAX_BIAS} logit biases`;
-  if (logprobs > TR.MAX_TOP) return `at most ${TR.MAX_TOP} logprobs`;
+/** What C would take for something else. */
+function problem({ sampling }: EngineRequest): string | undefined {
   for (const [name, value] of Object.entries(sampling)) {
     if (typeof value === "number" && !Number.isFinite(value)) return `${name} must be a number`;
   }
@@ -46,6 +41,8 @@ export function encodeRequest(
   request: EngineRequest,
   buffers: RequestBuffers,
 ): EngineRefusal | undefined {
+  const beyond = beyondLimits(request);
+  if (beyond !== undefined) return beyond;
   const message = problem(request);
   if (message) return { code: "bad_request", message };
   const { sampling, stop_tokens } = request;

@@ -12,6 +12,7 @@ import type { KvDump } from "../../llm/kv-event.ts";
 import { TokenBlocks } from "../../llm/token-blocks.ts";
 import type { Clock } from "../../runtime/capabilities.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
+import { beyondLimits } from "./beyond-limits.ts";
 import type {
   Engine,
   EngineDescription,
@@ -51,7 +52,6 @@ export type MockerRequest = EngineRequest & {
   readonly prefilled_tokens?: number;
 };
 
-const MAX_LOGPROBS = 20;
 const DEFAULT_DRAWABLE: Drawable = { vocab_size: 32_000 };
 
 class Answer extends Sequence {
@@ -139,13 +139,11 @@ export class MockerEngine implements Engine {
   }
 
   #refusal(request: MockerRequest): EngineRefusal | undefined {
-    const { tokens, prompt_tokens, max_tokens, logprobs, dp_rank, handle } = request;
+    const { tokens, max_tokens, dp_rank, handle } = request;
     const { dp_size, max_num_batched_tokens, enable_chunked_prefill, max_queue } = this.options;
     if (this.#closed) return { code: "closed", message: "the engine is closed" };
-    if (prompt_tokens === 0 || prompt_tokens > tokens.length || logprobs > MAX_LOGPROBS) {
-      const message = `a prompt needs a token, and at most ${MAX_LOGPROBS} logprobs are given`;
-      return { code: "bad_request", message };
-    }
+    const beyond = beyondLimits(request);
+    if (beyond !== undefined) return beyond;
     if (tokens.length + max_tokens > this.#context_length) {
       return {
         code: "context_overflow",

@@ -1,5 +1,6 @@
 /** Every field of POST /v1/chat/completions and of its messages. */
 import { z } from "zod";
+import { requestLimits } from "../../llm/request-limits.ts";
 import { nvextField } from "./nvext-fields.ts";
 import {
   count,
@@ -28,8 +29,9 @@ export const messageFields = {
         error: "expected a string or an array of text parts",
       })
       .nullish(),
-    "Text, or up to 1024 parts of type `text`, joined by line breaks. Null only from the assistant.",
-    1024,
+    `Text, or up to ${requestLimits.content_parts} parts of type \`text\`, joined by line breaks. ` +
+      "Null only from the assistant.",
+    requestLimits.content_parts,
   ),
   name: used(z.string().nullish(), "Handed to the chat template."),
   reasoning_content: used(z.string().nullish(), "Handed to the chat template."),
@@ -49,8 +51,8 @@ export const chatFields = {
   nvext: nvextField,
   messages: used(
     z.array(messageShape).min(1),
-    "1–8192. The chat template of the model renders them.",
-    8192,
+    `1–${requestLimits.messages}. The chat template of the model renders them.`,
+    requestLimits.messages,
   ),
   max_completion_tokens: used(
     count(1).nullish(),
@@ -58,15 +60,19 @@ export const chatFields = {
   ),
   max_tokens: used(count(1).nullish(), "Older name of `max_completion_tokens`, which wins."),
   logprobs: used(z.boolean().nullish(), "Log probability of every answer token."),
-  top_logprobs: used(count(0, 20).nullish(), "0–20 likeliest tokens. Needs `logprobs`."),
+  top_logprobs: used(
+    count(0, requestLimits.top_logprobs).nullish(),
+    `0–${requestLimits.top_logprobs} likeliest tokens. Needs \`logprobs\`.`,
+  ),
   add_generation_prompt: used(
     z.boolean().nullish(),
     "Handed to the chat template. Default true: the assistant's turn begins.",
   ),
   chat_template_kwargs: used(
     z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).nullish(),
-    "Up to 64 variables for the chat template; strings, numbers, booleans.",
-    64,
+    `Up to ${requestLimits.template_variables} variables for the chat template; ` +
+      "strings, numbers, booleans.",
+    requestLimits.template_variables,
   ),
   reasoning_effort: used(z.string().nullish(), "Handed to the chat template."),
   modalities: refused(

@@ -1,5 +1,6 @@
 /** Every field of POST /v1/completions. */
 import { z } from "zod";
+import { requestLimits } from "../../llm/request-limits.ts";
 import { nvextField } from "./nvext-fields.ts";
 import {
   count,
@@ -17,7 +18,8 @@ export const completionFields = {
   nvext: nvextField,
   prompt: used(
     promptInput,
-    "A string, token ids, or an array of either; prompts × answers ≤ 128 in one request. " +
+    "A string, token ids, or an array of either; " +
+      `prompts × answers ≤ ${requestLimits.answers} in one request. ` +
       "An empty one starts from the model's begin token; 400 where there is none.",
   ),
   max_tokens: used(
@@ -25,12 +27,12 @@ export const completionFields = {
     "Most tokens of one answer. Default 16. 0 only with `echo`.",
   ),
   logprobs: used(
-    z.int().min(0).max(5).nullish(),
-    "0–5: the chosen token's and that many likeliest ones'. Not with `echo`.",
+    z.int().min(0).max(requestLimits.logprobs).nullish(),
+    `0–${requestLimits.logprobs}: the chosen token's and that many likeliest ones'. Not with \`echo\`.`,
   ),
   echo: used(z.boolean().nullish(), "Put the prompt before the answer."),
   best_of: used(
-    count(1, 20).nullish(),
+    count(1, requestLimits.best_of).nullish(),
     "Make this many, give the `n` with the best mean log probability. ≥ `n`, not with `stream`.",
   ),
   suffix: refused("No filling in the middle.", (value) => value === ""),

@@ -74,6 +74,8 @@ class EmbedAttempt {
   readonly #late_at_ms: number;
   /** Starts of workers that would not take it. */
   readonly #excluded: string[] = [];
+  /** Why the last of them would not. */
+  #refusal: Refused | undefined;
   #worker: Ref<WorkerMessage> | undefined;
   #abandoned = false;
 
@@ -111,25 +113,29 @@ class EmbedAttempt {
       return refused(request, "no_worker", message);
     }
     const { router, plan } = planned;
-    if (plan.kind === "refused") return plan;
+    // That no other worker is left says less than why the last one would not take it.
+    if (plan.kind === "refused") return this.#refusal ?? plan;
     const end = (outcome: string) =>
       router.tell({ kind: "route_ended", request, worker: plan.worker, outcome, output_tokens: 0 });
     if (this.#abandoned || plan.ref === undefined) {
       end("cancelled");
       return refused(request, "cancelled", "The client left.");
     }
+    // At the worker it waits beside the prompts there, not before them: it holds back none of them.
+    router.tell({ kind: "route_first", request });
     const { system, resolve } = this.#peers;
     this.#worker = resolve(plan.ref);
     try {
       const answer = await system.ask(
         this.#worker,
-        { kind: "embed", request, model, inputs: inputs.map(littleEndian) },
+        { kind: "embed", request, model, inputs: inputs.map(littleEndian), ...this.#asker() },
         this.#options(),
       );
       const elsewhere = answer.kind === "refused" && passing.includes(answer.code);
       end(elsewhere ? "refused" : answer.kind === "refused" ? "failed" : "finished");
       if (!elsewhere) return answer;
       this.#excluded.push(workerKey(plan.worker, plan.ref));
+      this.#refusal = answer;
       return { kind: "lost", refusal: answer };
     } catch (error) {
       const gone = error instanceof AskError && error.code === "down";
@@ -163,7 +169,6 @@ class EmbedAttempt {
 
   #route(): Route {
     const { request, model, inputs, pin, hints } = this.#request;
-    const asker = this.#peers.asker?.();
     return {
       kind: "route",
       request,
@@ -174,9 +179,14 @@ class EmbedAttempt {
       pin,
       continued: false,
       spare: false,
-      ...(asker === undefined ? {} : { asker }),
+      ...this.#asker(),
       ...(hints === undefined ? {} : { hints }),
     };
+  }
+
+  #asker(): { readonly asker?: ActorRef } {
+    const asker = this.#peers.asker?.();
+    return asker === undefined ? {} : { asker };
   }
 
   #options(): AskOptions {

@@ -1,5 +1,6 @@
 /** Every field of POST /v1/embeddings. */
 import { z } from "zod";
+import { requestLimits } from "../../llm/request-limits.ts";
 import { nvextField } from "./nvext-fields.ts";
 import { type Fields, ignored, objectOf, promptInput, refused, used } from "./request-fields.ts";
 
@@ -7,7 +8,8 @@ export const embeddingFields = {
   model: used(z.string().min(1), "Served name of the model; `/v1/models` lists them."),
   input: used(
     promptInput,
-    "A string, token ids, or an array of either; at most 2048 inputs, none empty.",
+    "A string, token ids, or an array of either; " +
+      `at most ${requestLimits.embedding_inputs} inputs, none empty.`,
   ),
   encoding_format: used(
     z.enum(["float", "base64"]).nullish(),

@@ -1,4 +1,5 @@
 /** POST /v1/embeddings from checked body to answer. */
+import { requestLimits } from "../../llm/request-limits.ts";
 import type { Embeddings, Refused } from "../../proto/index.ts";
 import { ApiError, contextOverflow } from "./api-error.ts";
 import type { EmbedRequest } from "./embed.ts";
@@ -13,9 +14,6 @@ export type PreparedEmbedding = {
   readonly request: EmbedRequest;
   readonly format: "float" | "base64";
 };
-
-/** As OpenAI. */
-const inputsLimit = 2048;
 
 /** Throws ApiError (400). */
 export function prepareEmbedding(
@@ -32,7 +30,13 @@ export function prepareEmbedding(
     );
   }
   const context = model.card.context_length;
-  const prompts = readPrompts(model, body.input, "input", inputsLimit, "refused");
+  const prompts = readPrompts(
+    model,
+    body.input,
+    "input",
+    requestLimits.embedding_inputs,
+    "refused",
+  );
   for (const { tokens, param } of prompts) {
     if (tokens.length > context) throw contextOverflow(context, tokens.length, 0, param);
   }

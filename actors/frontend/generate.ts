@@ -16,6 +16,7 @@ import { CollectedOutput } from "./collected-output.ts";
 import { completionFields, completionShape } from "./completion-fields.ts";
 import type { DoorSettings } from "./door-settings.ts";
 import type { StartEmbedding } from "./embed.ts";
+import { embedInParts } from "./embed-parts.ts";
 import { embeddingFields, embeddingShape } from "./embedding-fields.ts";
 import { embeddingAnswer, type PreparedEmbedding, prepareEmbedding } from "./embedding-request.ts";
 import { madeCounts, withCopies } from "./equal-answers.ts";
@@ -356,7 +357,10 @@ export class Generator {
   }
 
   async #embed(visit: Visit, prepared: PreparedEmbedding): Promise<Response> {
-    const handle = this.#parts.startEmbedding(prepared.request, traceOf(visit));
+    const { startEmbedding, clock } = this.#parts;
+    const { request, model } = prepared;
+    const vector_bytes = 4 * model.card.embedding_size;
+    const handle = embedInParts(startEmbedding, request, vector_bytes, clock, traceOf(visit));
     let stop: (error: ApiError) => void = () => {};
     const stopped = new Promise<never>((_, reject) => {
       stop = reject;

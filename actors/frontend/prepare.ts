@@ -2,6 +2,7 @@
  * A checked body and a model → the answers to start. Pure but for the seed drawn from `random`;
  * everything that is wrong is an ApiError (400).
  */
+import { requestLimits } from "../../llm/request-limits.ts";
 import type { RouteHints } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import type { AnswerRequest } from "../stream/stream.ts";
@@ -15,13 +16,7 @@ import {
   readPrompts,
   type TimedStage,
 } from "./prompt-text.ts";
-import {
-  answerBudget,
-  checkTogether,
-  choicesLimit,
-  samplingOf,
-  stopsOf,
-} from "./sampling-request.ts";
+import { answerBudget, checkTogether, samplingOf, stopsOf } from "./sampling-request.ts";
 import type { ServedModel, TemplateVariables } from "./served-model.ts";
 
 export type Endpoint = "chat_completions" | "completions" | "embeddings";
@@ -125,7 +120,7 @@ export function prepareCompletion(
   const sampling = samplingOf(body, model, ctx.random);
   checkCompletion(body, n, best_of);
   ctx.timed.begin();
-  const prompts = readPrompts(model, body.prompt, "prompt", choicesLimit, "begins");
+  const prompts = readPrompts(model, body.prompt, "prompt", requestLimits.answers, "begins");
   ctx.timed.end("tokenize");
   checkTogether(body, prompts.length, best_of);
   const made_each = sampling.temperature === 0 ? 1 : best_of;

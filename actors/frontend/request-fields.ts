@@ -3,6 +3,7 @@
  * one line for docs/api.md. Validation, the OpenAPI page and the test of docs/api.md read it.
  */
 import { z } from "zod";
+import { requestLimits } from "../../llm/request-limits.ts";
 
 export type Treatment = "used" | "ignored" | "refused";
 
@@ -118,8 +119,8 @@ function isPromptInput(value: unknown): value is PromptInput {
 export const samplingFields = {
   model: used(z.string().min(1), "Served name of the model; `/v1/models` lists them."),
   n: used(
-    count(1, 128).nullish(),
-    "Answers per prompt, 1–128. With `temperature` 0 they are equal: one is made, all are counted.",
+    count(1, requestLimits.answers).nullish(),
+    `Answers per prompt, 1–${requestLimits.answers}. With \`temperature\` 0 they are equal: one is made, all are counted.`,
   ),
   stream: used(z.boolean().nullish(), "Server-sent events instead of one JSON body."),
   stream_options: used(
@@ -148,8 +149,9 @@ export const samplingFields = {
   presence_penalty: used(number(-2, 2).nullish(), "-2–2; over the answer."),
   logit_bias: used(
     z.record(z.string().regex(/^\d{1,10}$/), number(-100, 100)).nullish(),
-    "Token id → bias, -100–100; at most 4096. An id outside the vocabulary is a 400.",
-    4096,
+    `Token id → bias, -100–100; at most ${requestLimits.logit_bias}. ` +
+      "An id outside the vocabulary is a 400.",
+    requestLimits.logit_bias,
   ),
   seed: used(
     whole64.nullish(),
@@ -157,17 +159,19 @@ export const samplingFields = {
   ),
   stop: used(
     z
-      .union([z.string(), z.array(z.union([z.string(), count(0, 0xffff_ffff)])).max(32)], {
-        error: "expected a string or an array of at most 32 strings or token ids",
+      .union([z.string(), z.array(z.union([z.string(), count(0, 0xffff_ffff)]))], {
+        error: "expected a string or an array of strings or token ids",
       })
       .nullish(),
-    "A string, or up to 32 strings or token ids. Not part of the answer. Empty strings are ignored.",
-    32,
+    `A string, or up to ${requestLimits.stop} strings or token ids. Not part of the answer. ` +
+      "Empty strings are ignored.",
+    requestLimits.stop,
   ),
   stop_token_ids: used(
     tokenIds.nullish(),
-    "Token ids that end the answer, beside the model's own; at most 1024.",
-    1024,
+    "Token ids that end the answer, beside the model's own; at most " +
+      `${requestLimits.stop_token_ids}.`,
+    requestLimits.stop_token_ids,
   ),
   include_stop_str_in_output: used(
     z.boolean().nullish(),

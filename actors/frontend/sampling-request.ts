@@ -1,4 +1,5 @@
 /** The sampling half of a request: client's values, else the model's defaults, else neutral. */
+import { requestLimits } from "../../llm/request-limits.ts";
 import type { LogitBias, SamplingParams } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import { contextOverflow, invalidValue } from "./api-error.ts";
@@ -45,14 +46,19 @@ export function samplingOf(body: SamplingBody, model: ServedModel, random: Rando
 function logitBias(given: SamplingBody["logit_bias"], model: ServedModel): readonly LogitBias[] {
   if (given == null) return [];
   const vocabulary = model.tokenizer.vocab_size;
-  return Object.entries(given).map(([key, bias]) => {
+  // "5" and "05" are one token, whose last value counts: an engine wants each once.
+  const by_token = new Map<number, number>();
+  for (const [key, bias] of Object.entries(given)) {
     const token = Number(key);
-    if (token < vocabulary) return { token, bias };
-    throw invalidValue(
-      `'logit_bias' names token ${key}, but the vocabulary ends at ${vocabulary - 1}.`,
-      "logit_bias",
-    );
-  });
+    if (token >= vocabulary) {
+      throw invalidValue(
+        `'logit_bias' names token ${key}, but the vocabulary ends at ${vocabulary - 1}.`,
+        "logit_bias",
+      );
+    }
+    by_token.set(token, bias);
+  }
+  return [...by_token].map(([token, bias]) => ({ token, bias }));
 }
 
 /** u64, little endian. Negative seeds wrap, as a cast would. */
@@ -99,16 +105,14 @@ export function checkTogether(body: SamplingBody, prompts: number, made_each: nu
   if (body.stream_options != null && body.stream !== true) {
     throw invalidValue("'stream_options' is only for 'stream': true.", "stream_options");
   }
-  if (prompts * made_each > choicesLimit) {
+  if (prompts * made_each > requestLimits.answers) {
     throw invalidValue(
       `${prompts} prompts × ${made_each} answers are ${prompts * made_each}; ` +
-        `at most ${choicesLimit} go into one request.`,
+        `at most ${requestLimits.answers} go into one request.`,
       "n",
     );
   }
 }
-
-export const choicesLimit = 128;
 
 /**
  * How many tokens an answer may take: what the client wants, else `fallback` or what is left of the

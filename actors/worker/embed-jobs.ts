@@ -1,63 +1,228 @@
-/** Embedding asks in the engine: one handle for each input, one reply when all are there. */
-import type { Embeddings, Refused } from "../../proto/index.ts";
-import type { EngineEvent } from "../engine/engine.ts";
+/**
+ * Embedding asks of a worker. Their inputs wait here, and a few at a time are in the engine: so a
+ * large ask takes neither the queue nor the sequences that chats need, and of several asks each
+ * gets its turn.
+ *
+ *   add ─▶ waiting inputs, ask by ask ── fill ──▶ engine, `slots` at a time ── record ──▶ reply
+ */
+import { tokensOf } from "../../llm/token-bytes.ts";
+import type { Embed, Embeddings, Refused } from "../../proto/index.ts";
+import type { Timer } from "../../runtime/capabilities.ts";
+import type { Context } from "../../runtime/context.ts";
+import { refOf } from "../../runtime/remote/node.ts";
+import type { Engine, EngineEvent } from "../engine/engine.ts";
 
-export type EmbedJob = {
-  readonly request: string;
-  readonly reply: (answer: Embeddings | Refused) => void;
-  readonly items: { values: Uint8Array; prompt_tokens: number }[];
-  /** Place in `items` by handle, of the inputs still in the engine. */
-  readonly open: Map<number, number>;
+/** What its timers tell the worker actor. */
+export type EmbedMessage = { readonly kind: "embed_late"; readonly number: number };
+
+export type EmbedContext = Pick<
+  Context<EmbedMessage>,
+  "clock" | "system" | "monitor" | "demonitor" | "after" | "cancel" | "replyLater" | "deadline_ms"
+>;
+
+export type EmbedHost = {
+  readonly ctx: () => EmbedContext;
+  readonly engine: () => Pick<Engine, "embed" | "describe">;
+  readonly nextHandle: () => number;
+  /** Stops what the engine still makes. */
+  readonly cancel: (handles: readonly number[]) => void;
+  /** The engine has something more to do. */
+  readonly wake: () => void;
+  /** There is more or less to do. */
+  readonly changed: () => void;
 };
 
+type EmbedJob = {
+  readonly number: number;
+  readonly request: string;
+  readonly reply: (answer: Embeddings | Refused) => void;
+  /** Of who asked; undefined: it did not say who it is. */
+  readonly monitor: number | undefined;
+  readonly late: Timer;
+  readonly inputs: readonly Uint8Array[];
+  /** Place in `inputs` of the first that has not been in the engine. */
+  next: number;
+  readonly items: { values: Uint8Array; prompt_tokens: number }[];
+  /** Place in `items` by handle, of the inputs in the engine. */
+  readonly open: Map<number, number>;
+  done: number;
+};
+
+/**
+ * Inputs and their bytes that wait at most: some asks of the largest kind. A worker with more to
+ * do than that has to say so, as others may have less.
+ */
+export const INPUTS_MAX = 16_384;
+export const BYTES_MAX = 64 * 1024 * 1024;
+/** In the engine at once: enough to keep it busy, and most sequences are for answers. */
+const SLOTS_MAX = 4;
+
 export class EmbedJobs {
+  private readonly host: EmbedHost;
   private readonly by_handle = new Map<number, EmbedJob>();
+  /** Those with inputs that wait; whose turn is next comes first. */
+  private turns: EmbedJob[] = [];
+  private readonly jobs = new Set<EmbedJob>();
+  private waiting_inputs = 0;
+  private waiting_bytes = 0;
+  private last_number = 0;
+
+  constructor(host: EmbedHost) {
+    this.host = host;
+  }
 
   /** Inputs in the engine. */
-  get count(): number {
+  get running(): number {
     return this.by_handle.size;
+  }
+
+  /** Inputs that wait for the engine. */
+  get waiting(): number {
+    return this.waiting_inputs;
+  }
+
+  get isIdle(): boolean {
+    return this.jobs.size === 0;
   }
 
   has(handle: number): boolean {
     return this.by_handle.has(handle);
   }
 
-  add(request: string, handles: readonly number[], reply: EmbedJob["reply"]): EmbedJob {
-    const open = new Map(handles.map((handle, place) => [handle, place]));
-    const items = handles.map(() => ({ values: new Uint8Array(0), prompt_tokens: 0 }));
-    const job: EmbedJob = { request, reply, items, open };
-    for (const handle of handles) this.by_handle.set(handle, job);
-    return job;
+  /** Why it is not taken; one that is taken is replied to when its last input is done. */
+  start({ request, inputs, asker }: Embed): Refused | undefined {
+    if (inputs.length === 0 || inputs.some((input) => input.length % 4 !== 0)) {
+      return refused(request, "bad_request", "an embedding needs inputs of whole tokens");
+    }
+    const bytes = bytesOf(inputs);
+    const fits =
+      this.waiting_inputs + inputs.length <= INPUTS_MAX && this.waiting_bytes + bytes <= BYTES_MAX;
+    // A single ask is bounded by the message that brought it.
+    if (!fits && this.waiting_inputs > 0) {
+      const message = "this worker has as many embeddings waiting as it may; try again later";
+      return refused(request, "queue_full", message);
+    }
+    const ctx = this.host.ctx();
+    const port = ctx.replyLater();
+    const left_ms = (ctx.deadline_ms ?? 0) - ctx.clock.now_ms();
+    const monitor = asker === undefined ? undefined : ctx.monitor(refOf(ctx.system, asker));
+    const number = ++this.last_number;
+    const job: EmbedJob = {
+      ...{ request, monitor, inputs, next: 0, done: 0, open: new Map<number, number>() },
+      reply: (answer) => void port.reply(answer),
+      ...{ number, late: ctx.after(left_ms, { kind: "embed_late", number }) },
+      items: inputs.map(() => ({ values: new Uint8Array(0), prompt_tokens: 0 })),
+    };
+    this.jobs.add(job);
+    this.turns.push(job);
+    this.waiting_inputs += inputs.length;
+    this.waiting_bytes += bytes;
+    this.fill();
+    this.host.changed();
+    return undefined;
   }
 
   /**
-   * Takes an embedding, or the failure of one, which fails the whole ask. Returns the handles to
-   * cancel: of the other inputs of an ask that failed.
+   * Gives the engine what it may have now. What it refuses as its queue is full waits for the next
+   * time; any other refusal is the ask's.
    */
-  record(event: EngineEvent): readonly number[] {
+  fill(): void {
+    if (this.turns.length === 0) return;
+    const engine = this.host.engine();
+    const slots = Math.max(1, Math.min(SLOTS_MAX, engine.describe().max_num_seqs >> 2));
+    while (this.turns.length > 0 && this.by_handle.size < slots) {
+      const job = this.turns[0]!;
+      const handle = this.host.nextHandle();
+      const no = engine.embed(handle, tokensOf(job.inputs[job.next]!));
+      if (no?.code === "queue_full") return;
+      if (no !== undefined) {
+        this.fail(job, no.code, no.message);
+        continue;
+      }
+      this.turns.shift();
+      this.by_handle.set(handle, job);
+      job.open.set(handle, job.next);
+      this.leaveQueue(job, job.next + 1);
+      this.host.wake();
+      if (job.next < job.inputs.length) this.turns.push(job);
+    }
+  }
+
+  /** Takes an embedding, or the failure of one, which fails the ask. */
+  record(event: EngineEvent): void {
     const job = this.by_handle.get(event.handle);
-    if (job === undefined || event.kind === "tokens") return [];
+    if (job === undefined || event.kind === "tokens") return;
     const place = job.open.get(event.handle)!;
     job.open.delete(event.handle);
     this.by_handle.delete(event.handle);
-    const { request } = job;
     if (event.kind === "finished") {
       const message = event.error ?? `the embedding ended with "${event.reason}"`;
-      job.reply({ kind: "refused", request, code: "engine_error", message, retry_after_ms: 0 });
-      return this.abandon(job);
+      this.fail(job, "engine_error", message);
+    } else {
+      const { values, prompt_tokens } = event;
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      job.items[place] = { values: bytes, prompt_tokens };
+      job.done++;
+      const { request, items } = job;
+      if (job.done === items.length) this.end(job, { kind: "embeddings", request, items });
     }
-    const { values, prompt_tokens } = event;
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    job.items[place] = { values: bytes, prompt_tokens };
-    if (job.open.size === 0) job.reply({ kind: "embeddings", request, items: job.items });
-    return [];
+    this.fill();
+    this.host.changed();
   }
 
-  /** Nobody waits for it any more: returns the handles to cancel. */
-  abandon(job: EmbedJob): readonly number[] {
+  /** Its client left. */
+  cancel(request: string): void {
+    this.failAll((job) => job.request === request, "cancelled", "the client left");
+  }
+
+  /** False: the monitor is none of ours. */
+  askerGone(monitor: number): boolean {
+    return this.failAll((job) => job.monitor === monitor, "cancelled", "nobody waits for it");
+  }
+
+  late(number: number): void {
+    this.failAll((job) => job.number === number, "deadline", "it took longer than it may");
+  }
+
+  private failAll(which: (job: EmbedJob) => boolean, code: string, message: string): boolean {
+    const failed = [...this.jobs].filter(which);
+    for (const job of failed) this.fail(job, code, message);
+    if (failed.length === 0) return false;
+    this.fill();
+    this.host.changed();
+    return true;
+  }
+
+  private fail(job: EmbedJob, code: string, message: string): void {
     const running = [...job.open.keys()];
     for (const handle of running) this.by_handle.delete(handle);
     job.open.clear();
-    return running;
+    this.leaveQueue(job, job.inputs.length);
+    this.turns = this.turns.filter((each) => each !== job);
+    this.end(job, refused(job.request, code, message));
+    this.host.cancel(running);
   }
+
+  private end(job: EmbedJob, answer: Embeddings | Refused): void {
+    const ctx = this.host.ctx();
+    this.jobs.delete(job);
+    ctx.cancel(job.late);
+    if (job.monitor !== undefined) ctx.demonitor(job.monitor);
+    job.reply(answer);
+  }
+
+  private leaveQueue(job: EmbedJob, to: number): void {
+    this.waiting_inputs -= to - job.next;
+    for (; job.next < to; job.next++) this.waiting_bytes -= job.inputs[job.next]!.length;
+  }
+}
+
+function refused(request: string, code: string, message: string): Refused {
+  return { kind: "refused", request, code, message, retry_after_ms: 0 };
+}
+
+function bytesOf(inputs: readonly Uint8Array[]): number {
+  let sum = 0;
+  for (const input of inputs) sum += input.length;
+  return sum;
 }

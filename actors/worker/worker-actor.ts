@@ -1,5 +1,4 @@
 /** The worker: messages in, engine passes, batches out. Its face says what for. */
-import { tokensOf } from "../../llm/token-bytes.ts";
 import type {
   Accepted,
   Drain,
@@ -23,7 +22,7 @@ import type { Engine, EngineEvent } from "../engine/engine.ts";
 import { AnswerDesk, type DeskMessage } from "./answer-desk.ts";
 import { runCanary } from "./canary.ts";
 import { HAND_OVER_AGAIN_MS } from "./draining.ts";
-import { type EmbedJob, EmbedJobs } from "./embed-jobs.ts";
+import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { engineRequests, isWellFormed } from "./engine-request.ts";
 import { KvPublisher } from "./kv-publisher.ts";
@@ -35,7 +34,7 @@ type Own =
   | { readonly kind: "engine_pass" }
   | DeskMessage
   | { readonly kind: "engine_look" }
-  | { readonly kind: "embed_late"; readonly job: EmbedJob }
+  | EmbedMessage
   | { readonly kind: "audit" }
   | { readonly kind: "drain_look" }
   | { readonly kind: "drain_late" };
@@ -71,7 +70,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private metrics!: WorkerMetrics;
   private orphans!: OrphanWatch;
   private readonly answers: AnswerDesk;
-  private readonly embeds = new EmbedJobs();
+  private readonly embeds: EmbedJobs;
   private ready = false;
   private last_handle = 0;
   private stepping = false;
@@ -90,6 +89,14 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       keep: { ...keepDefaults, ...options.keep },
       cancel: (handles) => this.cancelAll(handles),
       ended: (duration_ms) => this.answerEnded(duration_ms),
+    });
+    this.embeds = new EmbedJobs({
+      ctx: () => this.ctx,
+      engine: () => this.engine,
+      nextHandle: () => this.nextHandle(),
+      cancel: (handles) => this.cancelAll(handles),
+      wake: () => this.wake(),
+      changed: () => this.embedsChanged(),
     });
   }
 
@@ -155,6 +162,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "cancel":
         this.cancelAll(this.answers.cancel(message));
+        this.embeds.cancel(message.request);
         this.flush();
         break;
       case "detach":
@@ -216,7 +224,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         this.answers.sweep();
         break;
       case "embed_late":
-        this.cancelAll(this.embeds.abandon(message.job));
+        this.embeds.late(message.number);
         break;
       case "audit":
         this.orphans.look(this.unowned(), this.ctx.clock.now_ms());
@@ -281,38 +289,16 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   /** Returns why not; an embedding that was taken is answered when its last input is done. */
   private startEmbed(embed: Embed): Refused | undefined {
-    const { request, inputs } = embed;
-    const refusal = this.whyNot(request, embed.model);
+    const { request, model } = embed;
+    const refusal = this.whyNot(request, model);
     if (refusal !== undefined) return refused(request, refusal);
-    if (inputs.length === 0 || inputs.some((input) => input.length % 4 !== 0)) {
-      const message = "an embedding needs inputs of whole tokens";
-      return refused(request, { code: "bad_request", message });
-    }
-    const handles: number[] = [];
-    for (const input of inputs) {
-      const handle = this.nextHandle();
-      const no = this.engine.embed(handle, tokensOf(input));
-      if (no !== undefined) {
-        this.cancelAll(handles);
-        return refused(request, no);
-      }
-      handles.push(handle);
-    }
-    const port = this.ctx.replyLater();
-    const left_ms = (this.ctx.deadline_ms ?? 0) - this.ctx.clock.now_ms();
-    const job = this.embeds.add(request, handles, (answer) => {
-      this.ctx.cancel(late);
-      port.reply(answer);
-    });
-    const late = this.ctx.after(left_ms, { kind: "embed_late", job });
-    this.wake();
-    this.load.changed();
-    return undefined;
+    return this.embeds.start(embed);
   }
 
   /** The consumer of an answer, or a subscriber to our load or cache events, is gone. */
   override down(signal: Down): void {
     if (this.load.unsubscribe(signal.monitor) || this.kv.unsubscribe(signal.monitor)) return;
+    if (this.embeds.askerGone(signal.monitor)) return;
     this.answers.consumerGone(signal.monitor);
     this.flush();
   }
@@ -326,6 +312,11 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     if (this.isIdle) this.endDrain();
   }
 
+  private embedsChanged(): void {
+    this.load.changed();
+    if (this.drain !== undefined && this.isIdle) this.endDrain();
+  }
+
   /** The engine stops them within one step, and takes that step now. */
   private cancelAll(handles: readonly number[]): void {
     if (handles.length === 0) return;
@@ -337,12 +328,12 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private *unowned(): Iterable<string> {
     yield* this.answers.unowned();
     const { running, waiting } = this.engine.stats();
-    const owned = this.answers.handle_count + this.embeds.count + Number(this.health.probing);
+    const owned = this.answers.handle_count + this.embeds.running + Number(this.health.probing);
     if (running + waiting > owned) yield "engine";
   }
 
   private get isIdle(): boolean {
-    return this.answers.count === 0 && this.embeds.count === 0;
+    return this.answers.count === 0 && this.embeds.isIdle;
   }
 
   private onProbe(request: string): void {
@@ -440,6 +431,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   private pass(): void {
     const { clock } = this.ctx;
+    // The engine's queue may have been full.
+    this.embeds.fill();
     const started_ms = clock.now_ms();
     let now_ms = started_ms;
     let next_ms: number | undefined;
@@ -478,8 +471,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     for (const event of events) {
       if (this.health.took(event)) continue;
       if (event.kind === "embedding" || this.embeds.has(event.handle)) {
-        this.cancelAll(this.embeds.record(event));
-        if (this.drain !== undefined && this.isIdle) this.endDrain();
+        this.embeds.record(event);
       } else {
         this.answers.record(event);
         if (event.kind === "tokens" && event.first_index === 0) urgent = true;
@@ -528,7 +520,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       kind: "worker_load",
       worker: this.options.worker,
       running: stats.running,
-      waiting: stats.waiting,
+      waiting: stats.waiting + this.embeds.waiting,
       used_blocks: stats.used_blocks,
       cached_blocks: stats.cached_blocks,
       total_blocks: stats.total_blocks,
@@ -536,6 +528,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       generated_tokens_total: stats.generated_tokens_total,
       prompt_tokens_total: stats.prompt_tokens_total,
       cached_tokens_total: stats.cached_tokens_total,
+      // Embeddings that wait here stand before no prompt: they count as requests alone.
       waiting_prefill_tokens: stats.waiting_prefill_tokens ?? 0,
       ...(passes === undefined ? {} : { passes }),
     };
@@ -565,7 +558,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       answers: this.answers.count,
       ...this.answers.inspectKept(),
       orphans: this.orphans.count,
-      embeddings: this.embeds.count,
+      embeddings: this.embeds.running + this.embeds.waiting,
       draining: this.drain !== undefined,
       subscribers: this.load.subscriber_count,
       kv_subscribers: this.kv.subscriber_count,

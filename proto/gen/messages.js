@@ -5888,6 +5888,7 @@ export const troupe = $root.troupe = (() => {
             this.request = "";
             this.model = "";
             this.inputs = $util.emptyArray;
+            this.asker = undefined;
             this.inputs = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -5898,6 +5899,7 @@ export const troupe = $root.troupe = (() => {
         Embed.prototype.request = "";
         Embed.prototype.model = "";
         Embed.prototype.inputs = $util.emptyArray;
+        Embed.prototype.asker = null;
 
         Embed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5913,6 +5915,8 @@ export const troupe = $root.troupe = (() => {
             if (message.inputs != null && message.inputs.length)
                 for (let i = 0; i < message.inputs.length; ++i)
                     writer.uint32(26).bytes(message.inputs[i]);
+            if (message.asker != null && $Object.hasOwnProperty.call(message, "asker"))
+                $root.troupe.ActorRef.encode(message.asker, writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5970,6 +5974,12 @@ export const troupe = $root.troupe = (() => {
                         if (!(message.inputs && message.inputs.length))
                             message.inputs = [];
                         message.inputs.push(reader.bytes());
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.asker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
                         continue;
                     }
                 }

@@ -305,6 +305,7 @@ export type Embed = {
   readonly request: string;
   readonly model: string;
   readonly inputs: readonly Uint8Array[];
+  readonly asker?: ActorRef;
 };
 
 export type Embeddings = {

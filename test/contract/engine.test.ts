@@ -1,11 +1,15 @@
 /** What every engine promises, run over all of them: see actors/engine/engine.ts. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { EchoEngine } from "../../actors/engine/echo.ts";
 import type { Engine, EngineRequest } from "../../actors/engine/engine.ts";
 import { openLlama } from "../../actors/engine/llama.ts";
 import { MockerEngine } from "../../actors/engine/mocker.ts";
 import { blockHashes } from "../../llm/block-hash.ts";
+import { requestLimits, stopTokensLimit } from "../../llm/request-limits.ts";
+import { TR } from "../../native/index.ts";
 import { EngineDriver, GREEDY, request } from "../support/engine-driver.ts";
 import { TEST_MODEL } from "../support/engine-model.ts";
 import { KvReplay, replayOf } from "../support/kv-replay.ts";
@@ -203,6 +207,29 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     expect(codes).toEqual(["bad_request", "bad_request", "bad_request", "bad_request"]);
   });
 
+  test("takes as many stop tokens, biases and log probabilities as a request may name", async () => {
+    const { vocab_size } = engine.describe();
+    const ids = (count: number) => Array.from({ length: count }, (_, i) => 20 + (i % 200));
+    const biases = (count: number) => ids(count).map((_, i) => [i, 0] as const);
+    const logit_bias = biases(Math.min(requestLimits.logit_bias, vocab_size));
+    const most = await one(
+      request(1, freshPrompt(8), 3, {
+        ...{ stop_tokens: ids(stopTokensLimit), min_tokens: 3 },
+        ...{ sampling: { ...GREEDY, logit_bias }, logprobs: requestLimits.top_logprobs },
+      }),
+    );
+    expect(most.finished?.reason).toBe("length");
+    expect(most.tokens).toHaveLength(3);
+    const beyond: Partial<EngineRequest>[] = [
+      { stop_tokens: ids(stopTokensLimit + 1) },
+      { sampling: { ...GREEDY, logit_bias: biases(requestLimits.logit_bias + 1) } },
+      { logprobs: requestLimits.top_logprobs + 1 },
+    ];
+    for (const more of beyond) {
+      expect(engine.submit(request(1, [5], 4, more))?.code).toBe("bad_request");
+    }
+  });
+
   test("no tokens to make is an answer of none", async () => {
     const answer = await one(request(1, freshPrompt(5), 0));
     expect(answer.tokens).toEqual([]);
@@ -379,4 +406,16 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     expect(other.poll(10)).toEqual([]);
     await other.close(); // again is fine
   });
+});
+
+test("the header of the native engine knows the limits of a request", () => {
+  expect<number[]>([TR.MAX_STOP, TR.MAX_BIAS, TR.MAX_TOP]).toEqual([
+    stopTokensLimit,
+    requestLimits.logit_bias,
+    requestLimits.top_logprobs,
+  ]);
+  const header = readFileSync(join(import.meta.dir, "../../native/troupe.h"), "utf8");
+  for (const name of ["MAX_STOP", "MAX_BIAS", "MAX_TOP"] as const) {
+    expect(header).toMatch(new RegExp(`#define TR_${name} ${TR[name]}\\b`));
+  }
 });

@@ -171,6 +171,9 @@ test("an embedding goes by the router's plan to the worker, and the router hears
   if (embed?.kind !== "embed") throw new Error("the worker was not asked to embed");
   expect([...(embed.inputs[0] ?? [])]).toEqual([1, 0, 0, 0, 2, 1, 0, 0]);
   await system.idle();
+  // It stands before no prompt at that worker, so that nothing is held back for it.
+  const kinds = router.got.map((message) => message.kind);
+  expect(kinds).toEqual(["route", "route_first", "route_ended"]);
   expect(router.got.at(-1)).toMatchObject({ kind: "route_ended", outcome: "finished" });
 });
 

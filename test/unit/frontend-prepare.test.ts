@@ -111,6 +111,11 @@ test("without a temperature, also by the model's default, one of several answers
   expect(only(completion({ best_of: 5, temperature: 0 })).logprobs).toBe(-1);
 });
 
+test("a token that is spelled twice has one bias, the last", () => {
+  const logit_bias = { "05": 1, "5": 2, "0005": 3 };
+  expect(only(chat({ logit_bias })).sampling.logit_bias).toEqual([{ token: 5, bias: 3 }]);
+});
+
 test("empty stop strings stop nothing, and the others still do", () => {
   const stops = (stop: unknown) => only(chat({ stop })).stop_strings;
   expect([stops(""), stops([""]), stops(["", "a", ""])]).toEqual([[], [], ["a"]]);

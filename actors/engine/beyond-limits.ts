@@ -1,0 +1,24 @@
+/** What no engine takes, whatever its model: the same for all, so that the door can promise it. */
+import { requestLimits, stopTokensLimit } from "../../llm/request-limits.ts";
+import type { EngineRefusal, EngineRequest } from "./engine.ts";
+
+export function beyondLimits(request: EngineRequest): EngineRefusal | undefined {
+  const { sampling, stop_tokens, logprobs, tokens, prompt_tokens } = request;
+  if (tokens.length === 0 || prompt_tokens === 0) {
+    return bad("a prompt needs at least one token");
+  }
+  if (prompt_tokens > tokens.length) return bad("prompt_tokens is more than the tokens given");
+  if (stop_tokens.length > stopTokensLimit) {
+    return bad(`${stop_tokens.length} stop tokens are given; at most ${stopTokensLimit} are taken`);
+  }
+  const biases = sampling.logit_bias.length;
+  if (biases > requestLimits.logit_bias) {
+    return bad(`${biases} logit biases are given; at most ${requestLimits.logit_bias} are taken`);
+  }
+  if (logprobs > requestLimits.top_logprobs) {
+    return bad(`${logprobs} logprobs are wanted; at most ${requestLimits.top_logprobs} are given`);
+  }
+  return undefined;
+}
+
+const bad = (message: string): EngineRefusal => ({ code: "bad_request", message });

@@ -1,0 +1,27 @@
+/**
+ * How much one request may ask for. The door refuses what is beyond, with the number in its words
+ * and in docs/api.md, and every engine takes what is within: both read this table, and
+ * test/e2e/limits.test.ts tries each line from both sides on every engine. troupe.h repeats what
+ * the native engine has to know; a test compares.
+ */
+export const requestLimits = {
+  /** Answers per prompt, and prompts × answers of one request. */
+  answers: 128,
+  /** Answers per prompt of which the best are shown. */
+  best_of: 20,
+  /** Strings or token ids in `stop`. */
+  stop: 32,
+  stop_token_ids: 1_024,
+  logit_bias: 4_096,
+  /** Likeliest tokens beside the chosen one: in chats, and as OpenAI's text completions have it. */
+  top_logprobs: 20,
+  logprobs: 5,
+  messages: 8_192,
+  content_parts: 1_024,
+  template_variables: 64,
+  /** Inputs of one request for embeddings, as OpenAI. */
+  embedding_inputs: 2_048,
+} as const;
+
+/** What `stop` and `stop_token_ids` of one request come to at an engine. */
+export const stopTokensLimit = requestLimits.stop + requestLimits.stop_token_ids;
