@@ -160,8 +160,8 @@ int32_t tr_cancel(struct tr_engine *e, uint32_t handle) {
 }
 
 int32_t tr_poll(struct tr_engine *e, uint32_t *to, int32_t size, int32_t max_records) {
-  int32_t at = 0;
-  if (tr_state(e, NULL) != TR_READY) return 0;
+  int32_t at = 0, state = tr_state(e, NULL);
+  if (state != TR_READY && state != TR_ERR_ENGINE) return 0;
   /* The first word of a record is the slot it ends, plus one; it becomes the record's length. */
   while (max_records-- > 0) {
     uint32_t n = ring_pop(&e->results, to + at, (uint32_t)(size - at));

@@ -19,14 +19,31 @@ static uint32_t cells_private(const struct tr_engine *e) {
   return cells;
 }
 
+/* Cells that live sequences hold, those in shared blocks once. */
+static uint32_t cells_used(const struct tr_engine *e) {
+  return (e->cache.cached - e->cache.evictable) * TR_BLOCK_SIZE + cells_private(e);
+}
+
+/* Tokens to compute before each request here can have its next one; of one that decodes, none. */
+static uint32_t waiting_prefill(const struct tr_engine *e) {
+  uint32_t tokens = 0;
+  for (uint32_t i = 0; i < e->n_waiting; i++) tokens += e->slots[e->waiting[i]].n;
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    const struct seq *seq = &e->seqs[i];
+    if (!seq->live) continue;
+    uint32_t left = e->slots[seq->slot].n - seq->n_past;
+    if (left > 1) tokens += left;
+  }
+  return tokens;
+}
+
 /* Before a record of an end is pushed: who reads the record finds the request gone. */
 static void publish_stats(struct tr_engine *e) {
-  uint32_t held = e->cache.cached - e->cache.evictable;
-  uint32_t own = cells_private(e);
   e->stats[TR_STAT_RUNNING] = e->n_live;
   e->stats[TR_STAT_WAITING] = e->n_waiting;
-  e->stats[TR_STAT_USED_BLOCKS] = held + (own + TR_BLOCK_SIZE - 1) / TR_BLOCK_SIZE;
+  e->stats[TR_STAT_USED_BLOCKS] = (cells_used(e) + TR_BLOCK_SIZE - 1) / TR_BLOCK_SIZE;
   e->stats[TR_STAT_CACHED_BLOCKS] = e->cache.evictable;
+  e->stats[TR_STAT_WAITING_PREFILL] = waiting_prefill(e);
 }
 
 static void push_record(struct tr_engine *e, uint32_t words) {
@@ -171,6 +188,16 @@ static enum room room_make(struct tr_engine *e, uint32_t needed) {
     return ROOM_COUNT_AGAIN;
   }
   return ROOM_MADE;
+}
+
+/* One more round of the rule, for cells that were counted but could not be used. */
+static bool room_more(struct tr_engine *e) {
+  bool evicted = false;
+  while (cache_evict_oldest(&e->cache)) evicted = true;
+  if (evicted) return true;
+  if (e->n_live <= 1) return false;
+  seq_preempt(e, seq_extreme(e, true, false));
+  return true;
 }
 
 /* Cells that 1 and 2 of the rule give, when `revived` blocks that could go are to stay. */
@@ -357,13 +384,56 @@ static void step_sample(struct tr_engine *e, struct seq *seq) {
   seq_finish(e, seq, TR_REASON_LENGTH, -1);
 }
 
-/* The library failed: nobody's cells can be trusted any more. */
-static void step_failed(struct tr_engine *e) {
-  for (uint32_t i = 0; i < e->max_seqs; i++)
-    if (e->seqs[i].live) seq_finish(e, &e->seqs[i], TR_REASON_ERROR, -1);
-  while (cache_evict_oldest(&e->cache)) {
+/* The library failed: nobody's cells can be trusted any more, and nothing here can mend it. */
+static void step_failed(struct tr_engine *e, int32_t code) {
+  e->failed = true;
+  snprintf(e->message, sizeof e->message, "llama.cpp failed in a step with code %d: %s", code,
+           library_complaint[0] ? library_complaint : "no reason given");
+}
+
+/* Runs the batch; anything but 0 is llama_decode's code. */
+static int32_t step_decode(struct tr_engine *e) {
+  library_complaint[0] = 0;
+  if (e->options[TR_OPT_FAIL_AT_STEP] > 0 &&
+      e->stats[TR_STAT_STEPS] + 1 >= e->options[TR_OPT_FAIL_AT_STEP])
+    return -3;
+  return e->api.llama_decode(e->context, e->batch);
+}
+
+/* llama_decode's word for no room; it has changed nothing then. */
+#define DECODE_NO_ROOM 1
+
+/* The batch was not computed. What was counted as room could not be used: more is made of it. */
+static void step_not_done(struct tr_engine *e, int32_t code) {
+  if (code == DECODE_NO_ROOM && room_more(e)) return;
+  step_failed(e, code);
+}
+
+/* `prefill` tokens of prompts are computed in this pass, and others may draw one each. */
+static void count_pass(struct tr_engine *e, uint32_t prefill, bool decodes) {
+  struct pass_sums *sums = &e->sums;
+  if (prefill > 0) {
+    sums->prefill_passes += 1;
+    sums->prefill_tokens += prefill;
+    sums->prefill_tokens_squared += (double)prefill * prefill;
   }
-  e->api.llama_memory_clear(e->memory, false);
+  if (!decodes) return;
+  sums->decode_passes += 1;
+  sums->decode_share += (double)cells_used(e) / e->n_cells;
+}
+
+/* At the end of a step alone: passes without their time would say that they cost nothing. */
+static void publish_sums(struct tr_engine *e, double step_ms) {
+  struct pass_sums *sums = &e->sums;
+  sums->busy_ms += step_ms;
+  e->stats[TR_STAT_STEPS] += 1;
+  e->stats[TR_STAT_STEP_MS] = step_ms;
+  e->stats[TR_STAT_PREFILL_PASSES] = sums->prefill_passes;
+  e->stats[TR_STAT_PREFILL_TOKENS] = sums->prefill_tokens;
+  e->stats[TR_STAT_PREFILL_TOKENS_SQUARED] = sums->prefill_tokens_squared;
+  e->stats[TR_STAT_DECODE_PASSES] = sums->decode_passes;
+  e->stats[TR_STAT_DECODE_SHARE] = sums->decode_share;
+  e->stats[TR_STAT_BUSY_MS] = sums->busy_ms;
 }
 
 /* Tokens of this step, with cells for all of them; 0: none, or the step has failed. */
@@ -373,20 +443,24 @@ static uint32_t step_plan_with_room(struct tr_engine *e) {
     enum room room = room_make(e, total);
     if (room == ROOM_MADE) return total;
     if (room == ROOM_COUNT_AGAIN) continue;
-    step_failed(e); /* cannot be, see the head of this file; but never spin */
+    step_failed(e, DECODE_NO_ROOM); /* cannot be, see the head of this file; but never spin */
     return 0;
   }
 }
 
 static void step_generate(struct tr_engine *e) {
-  if (step_plan_with_room(e) == 0) return;
+  uint32_t total = step_plan_with_room(e), decoding = 0;
+  if (total == 0) return;
   e->batch.n_tokens = 0;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     e->seqs[i].output = -1;
     if (e->share[i] > 0) batch_add(e, &e->seqs[i], e->share[i], false);
+    if (e->share[i] == 1 && e->seqs[i].output >= 0) decoding++;
   }
-  if (e->api.llama_decode(e->context, e->batch) != 0) {
-    step_failed(e);
+  count_pass(e, total - decoding, decoding > 0);
+  int32_t code = step_decode(e);
+  if (code != 0) {
+    step_not_done(e, code);
     return;
   }
   cache_unlist_broken(&e->cache);
@@ -414,15 +488,16 @@ static void step_embed(struct tr_engine *e) {
   if (room_make(e, n) != ROOM_MADE || !seq->live) return;
   e->batch.n_tokens = 0;
   batch_add(e, seq, n, true);
+  count_pass(e, n, false);
   e->api.llama_set_embeddings(e->context, true);
-  int32_t failed = e->api.llama_decode(e->context, e->batch);
-  for (uint32_t i = 0; !failed && i < n; i++) {
+  int32_t code = step_decode(e);
+  for (uint32_t i = 0; code == 0 && i < n; i++) {
     const float *hidden = e->api.llama_get_embeddings_ith(e->context, (int32_t)i);
     for (uint32_t k = 0; hidden && k < e->n_embd; k++) sum[k] += hidden[k];
   }
   e->api.llama_set_embeddings(e->context, false);
-  if (failed) {
-    step_failed(e);
+  if (code != 0) {
+    step_not_done(e, code);
     return;
   }
   cache_unlist_broken(&e->cache);
@@ -475,7 +550,7 @@ static bool results_have_room(struct tr_engine *e) {
 }
 
 static void engine_loop(struct tr_engine *e) {
-  while (!e->closing) {
+  while (!e->closing && !e->failed) {
     take_commands(e);
     wake_for_news(e);
     if (e->n_live == 0 && e->n_waiting == 0) {
@@ -492,9 +567,8 @@ static void engine_loop(struct tr_engine *e) {
     double start = now_ms();
     admit(e);
     step_generate(e);
-    step_embed(e);
-    e->stats[TR_STAT_STEPS] += 1;
-    e->stats[TR_STAT_STEP_MS] = now_ms() - start;
+    if (!e->failed) step_embed(e);
+    publish_sums(e, now_ms() - start);
     publish_stats(e);
   }
 }
@@ -508,7 +582,7 @@ static void *engine_main(void *argument) {
     engine_wake(e);
     engine_loop(e);
     unload_all(e);
-    e->outcome = TR_ERR_CLOSED;
+    e->outcome = e->failed ? TR_ERR_ENGINE : TR_ERR_CLOSED;
   } else {
     unload_all(e);
   }

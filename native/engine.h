@@ -30,6 +30,16 @@ struct seq {
   struct troupe_sampler *sampler;
 };
 
+/* Since the start; proto/model.proto says what each is. */
+struct pass_sums {
+  double prefill_passes;
+  double prefill_tokens;
+  double prefill_tokens_squared;
+  double decode_passes;
+  double decode_share;
+  double busy_ms;
+};
+
 struct tr_engine {
   struct llama_api api;
   struct llama_model *model;
@@ -56,6 +66,8 @@ struct tr_engine {
   uint32_t n_vocab;
   uint32_t n_embd;
   bool prefix_cache;
+  bool failed; /* engine thread: the library failed in a step */
+  struct pass_sums sums;
 
   int32_t *token_memory;
   int32_t *bias_memory;

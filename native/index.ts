@@ -41,7 +41,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 2;
+export const SHIM_ABI = 3;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -85,6 +85,10 @@ export type NativeOptions = {
   readonly gpu_layers?: number;
   readonly memory_limit_mib?: number;
   readonly prefix_cache?: boolean;
+  /** For tests: the library fails in this step. */
+  readonly fail_at_step?: number;
+  /** Engines that share this machine's free memory, this one included. */
+  readonly sharers?: number;
 };
 
 /** In the order of TR_NUM_*. */
@@ -99,6 +103,8 @@ export const NUMBERS = [
   "prefill_chunk",
   "max_record_words",
   "threads",
+  "kv_tokens",
+  "gpu_layers",
   "prefix_cache",
 ] as const;
 export type NativeNumbers = Record<(typeof NUMBERS)[number], number>;
@@ -115,6 +121,13 @@ export const STATS = [
   "steps_total",
   "step_ms_last",
   "preemptions_total",
+  "waiting_prefill_tokens",
+  "prefill_passes",
+  "prefill_tokens",
+  "prefill_tokens_squared",
+  "decode_passes",
+  "decode_share",
+  "busy_ms",
 ] as const;
 export type NativeStats = Record<(typeof STATS)[number], number>;
 
@@ -166,6 +179,8 @@ export class NativeEngine {
       options.memory_limit_mib ?? 0,
       options.prefix_cache === false ? 1 : 0,
       options.cores,
+      options.fail_at_step ?? 0,
+      options.sharers ?? 0,
     );
     const engine = shim.tr_open(
       cString(paths.library),

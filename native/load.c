@@ -61,9 +61,8 @@ static int32_t load_model(struct tr_engine *e, uint64_t available) {
   struct llama_model_params params = e->api.llama_model_default_params();
   params.progress_callback = load_progress;
   params.progress_callback_user_data = e;
-  params.n_gpu_layers = e->options[TR_OPT_GPU_LAYERS] == 0   ? -1
-                        : e->options[TR_OPT_GPU_LAYERS] < 0 ? 0
-                                                            : e->options[TR_OPT_GPU_LAYERS];
+  int32_t layers = e->options[TR_OPT_GPU_LAYERS];
+  params.n_gpu_layers = layers == 0 ? -1 : layers < 0 ? 0 : layers;
   library_complaint[0] = 0;
   e->model = e->api.llama_model_load_from_file(e->model_path, params);
   if (!e->model) {
@@ -105,6 +104,31 @@ static uint32_t load_prefill_chunk(struct tr_engine *e, bool gpu) {
   return option(e, TR_OPT_PREFILL_CHUNK, chunk);
 }
 
+/* A step looks at all cells up to the last one in use, also at cached blocks of nobody: a processor
+   feels that (docs/operating.md has figures), so memory alone does not say how many there are. */
+#define CELLS_A_SEQ 256
+#define CELLS_A_SEQ_GPU 1024
+/* Of the free memory, for the caches of all engines here; others want some too. */
+#define CELLS_MEMORY_SHARE 2
+
+/*
+ * Cells of the cache when nobody says: so many for each sequence, at most this engine's share of
+ * half of the memory that `fixed` bytes leave, at least a whole context.
+ */
+static uint32_t load_cells(const struct tr_engine *e, uint64_t available, bool gpu,
+                           uint64_t fixed, uint64_t bytes_per_token) {
+  uint32_t given = option(e, TR_OPT_KV_TOKENS, 0);
+  uint64_t cells = given ? given : (uint64_t)e->max_seqs * (gpu ? CELLS_A_SEQ_GPU : CELLS_A_SEQ);
+  if (!given) {
+    uint64_t left = available > fixed ? available - fixed : 0;
+    uint64_t most = left / CELLS_MEMORY_SHARE / option(e, TR_OPT_SHARERS, 1) /
+                    (bytes_per_token ? bytes_per_token : 1);
+    if (cells > most) cells = most;
+  }
+  if (cells < e->context_length) cells = e->context_length;
+  return (uint32_t)(cells + 255) / 256 * 256; /* as llama.cpp rounds it */
+}
+
 static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   struct llama_context_params params = e->api.llama_context_default_params();
   e->threads = load_threads(e);
@@ -112,17 +136,17 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   uint32_t longest = trained > 0 ? (uint32_t)trained : 8192;
   e->context_length = option(e, TR_OPT_CONTEXT_LENGTH, longest < 8192 ? longest : 8192);
   if (e->context_length > longest) e->context_length = longest;
-  uint32_t cells = option(e, TR_OPT_KV_TOKENS, e->context_length > 8192 ? e->context_length : 8192);
-  if (cells < e->context_length) cells = e->context_length;
   e->max_seqs = option(e, TR_OPT_MAX_SEQS, 64);
   if (e->max_seqs > 64) e->max_seqs = 64;
   e->n_slots = e->max_seqs + option(e, TR_OPT_MAX_QUEUE, 256);
   e->batch_tokens = option(e, TR_OPT_BATCH_TOKENS, 512);
   if (e->batch_tokens < e->max_seqs + 16) e->batch_tokens = e->max_seqs + 16;
   e->prefill_chunk = load_prefill_chunk(e, gpu);
-  uint64_t needed = load_kv_bytes_per_token(e) * cells +
-                    (uint64_t)e->n_vocab * e->max_seqs * sizeof(float) +
-                    (gpu ? 0 : e->api.llama_model_size(e->model));
+  uint64_t bytes_per_token = load_kv_bytes_per_token(e);
+  uint64_t fixed = (uint64_t)e->n_vocab * e->max_seqs * sizeof(float) +
+                   (gpu ? 0 : e->api.llama_model_size(e->model));
+  uint32_t cells = load_cells(e, available, gpu, fixed, bytes_per_token);
+  uint64_t needed = bytes_per_token * cells + fixed;
   if (needed > available) return load_refuse_memory(e, "with its cache", needed, available);
   params.n_ctx = cells;
   params.n_batch = params.n_ubatch = e->batch_tokens;
@@ -195,16 +219,25 @@ static int32_t load_memory(struct tr_engine *e) {
   return TR_OK;
 }
 
-static void load_describe(struct tr_engine *e) {
+static int32_t load_gpu_layers(struct tr_engine *e, bool gpu) {
+  int32_t all = e->api.llama_model_n_layer(e->model), wanted = e->options[TR_OPT_GPU_LAYERS];
+  if (!gpu || wanted < 0) return 0;
+  return wanted == 0 || wanted > all ? all : wanted;
+}
+
+static void load_describe(struct tr_engine *e, bool gpu) {
   char description[128] = "";
   e->api.llama_model_desc(e->model, description, sizeof description);
   void *device = e->api.ggml_backend_dev_get(0);
   const char *cache = e->prefix_cache                           ? ""
                       : e->options[TR_OPT_NO_PREFIX_CACHE] != 0 ? ", no prefix cache (switched off)"
                                                                 : ", no prefix cache (recurrent)";
-  snprintf(e->message, sizeof e->message, "llama.cpp %s, %s, threads: %u, %s%s%s",
-           LLAMA_API_RELEASE, description, e->threads,
-           e->api.ggml_backend_dev_description(device), cache,
+  int32_t gpu_layers = load_gpu_layers(e, gpu);
+  snprintf(e->message, sizeof e->message,
+           "llama.cpp %s, %s, threads: %u, cache: %u tokens, batch: %u, prefill chunk: %u, "
+           "GPU layers: %d, %s%s%s",
+           LLAMA_API_RELEASE, description, e->threads, e->n_cells, e->batch_tokens,
+           e->prefill_chunk, gpu_layers, e->api.ggml_backend_dev_description(device), cache,
 #if defined(__TINYC__)
            ", shim built by Bun"
 #else
@@ -220,6 +253,8 @@ static void load_describe(struct tr_engine *e) {
   e->numbers[TR_NUM_EMBEDDING_SIZE] = e->n_embd;
   e->numbers[TR_NUM_PREFILL_CHUNK] = e->prefill_chunk;
   e->numbers[TR_NUM_THREADS] = e->threads;
+  e->numbers[TR_NUM_KV_TOKENS] = e->n_cells;
+  e->numbers[TR_NUM_GPU_LAYERS] = gpu_layers;
   e->numbers[TR_NUM_PREFIX_CACHE] = e->prefix_cache;
   e->numbers[TR_NUM_MAX_RECORD_WORDS] = e->record_words;
 }
@@ -229,13 +264,15 @@ static int32_t load_all(struct tr_engine *e) {
       library_open(&e->api, e->library_path, e->folder, e->message, sizeof e->message);
   if (code != TR_OK) return code;
   uint64_t gpu = load_gpu_bytes(e);
-  uint64_t available = gpu ? gpu : memory_available();
+  /* Asked for some layers alone, the rest stays in the machine's memory. */
+  uint64_t host = gpu && e->options[TR_OPT_GPU_LAYERS] == 0 ? 0 : memory_available();
+  uint64_t available = host > UINT64_MAX - gpu ? UINT64_MAX : gpu + host;
   if (e->options[TR_OPT_MEMORY_LIMIT_MIB] > 0)
     available = (uint64_t)e->options[TR_OPT_MEMORY_LIMIT_MIB] << 20;
   if ((code = load_model(e, available)) != TR_OK) return code;
   if ((code = load_context(e, available, gpu > 0)) != TR_OK) return code;
   if ((code = load_memory(e)) != TR_OK) return code;
-  load_describe(e);
+  load_describe(e, gpu > 0);
   return TR_READY;
 }
 

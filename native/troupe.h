@@ -18,7 +18,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 2
+#define TR_ABI 3
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -40,7 +40,7 @@
 enum {
   TR_OPT_THREADS,          /* one for each 32 M parameters, at most TR_OPT_CORES */
   TR_OPT_CONTEXT_LENGTH,   /* min(the model's own, 8192) */
-  TR_OPT_KV_TOKENS,        /* max(context length, 8192); cells of the cache */
+  TR_OPT_KV_TOKENS,        /* cells of the cache; by free memory, see load_cells */
   TR_OPT_MAX_SEQS,         /* 64; also the most */
   TR_OPT_MAX_QUEUE,        /* 256; waiting requests */
   TR_OPT_BATCH_TOKENS,     /* 512; tokens of one step */
@@ -49,6 +49,8 @@ enum {
   TR_OPT_MEMORY_LIMIT_MIB, /* what the machine has free */
   TR_OPT_NO_PREFIX_CACHE,  /* 1: finished sequences leave nothing behind */
   TR_OPT_CORES,            /* 1; of this machine */
+  TR_OPT_FAIL_AT_STEP,     /* never; for tests: the library fails in this step */
+  TR_OPT_SHARERS,          /* 1; engines that share this machine's free memory, this one included */
   TR_OPT_COUNT
 };
 
@@ -125,6 +127,8 @@ enum {
   TR_NUM_PREFILL_CHUNK,
   TR_NUM_MAX_RECORD_WORDS,
   TR_NUM_THREADS,
+  TR_NUM_KV_TOKENS,
+  TR_NUM_GPU_LAYERS,
   TR_NUM_PREFIX_CACHE, /* 0: switched off, or the model has recurrent state; no KV records then */
   TR_NUM_COUNT
 };
@@ -139,6 +143,14 @@ enum {
   TR_STAT_STEPS,
   TR_STAT_STEP_MS,
   TR_STAT_PREEMPTIONS,
+  TR_STAT_WAITING_PREFILL, /* tokens, waiting and live, that have to be computed before a next one */
+  /* Sums over all passes since the start; proto/model.proto, PassSums. */
+  TR_STAT_PREFILL_PASSES,
+  TR_STAT_PREFILL_TOKENS,
+  TR_STAT_PREFILL_TOKENS_SQUARED,
+  TR_STAT_DECODE_PASSES,
+  TR_STAT_DECODE_SHARE,
+  TR_STAT_BUSY_MS,
   TR_STAT_COUNT
 };
 
@@ -156,7 +168,7 @@ struct tr_engine *tr_open(const char *llama_library, const char *folder, const c
                           const int32_t *options);
 /* TR_LOADING, TR_READY or the failure; `*permille` is how far the model is loaded. */
 int32_t tr_state(struct tr_engine *engine, int32_t *permille);
-/* One line: why it failed, or once ready what it runs on. Returns its length; cuts at `size`. */
+/* One line: why it failed, at start or later, or once ready what it runs on. Returns its length; cuts at `size`. */
 int32_t tr_message(struct tr_engine *engine, char *to, int32_t size);
 /* TR_NUM_COUNT doubles; TR_ERR_NOT_READY before it is ready. */
 int32_t tr_numbers(struct tr_engine *engine, double *to);
@@ -177,7 +189,11 @@ int32_t tr_embed(struct tr_engine *engine, uint32_t handle, const int32_t *token
                  uint32_t n_tokens);
 /* Ends the request at the next step; unknown handles are ignored. */
 int32_t tr_cancel(struct tr_engine *engine, uint32_t handle);
-/* Copies at most `max_records` whole records into `size` words. Returns the words written. */
+/*
+ * Copies at most `max_records` whole records into `size` words. Returns the words written. When the
+ * library fails in a step, no request can be trusted: the thread ends, tr_state is TR_ERR_ENGINE,
+ * what was made before is still read here, and live requests get no further record.
+ */
 int32_t tr_poll(struct tr_engine *engine, uint32_t *to, int32_t size, int32_t max_records);
 /*
  * The same for what happened in the prefix cache, as many records as fit. What an answer stored is

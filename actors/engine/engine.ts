@@ -123,6 +123,15 @@ export type EngineStats = {
   readonly waiting_prefill_tokens?: number;
 };
 
+/**
+ * A step failed for all that was in it, and what the engine holds is unknown: its process has to
+ * end. Thrown by `step` or `poll`, after what was made before.
+ */
+export class EngineFailedError extends Error {
+  override readonly name = "EngineFailedError";
+  readonly code = "engine_failed";
+}
+
 export interface Engine {
   /**
    * What the prefix cache holds, event by event. Up to date with the last `poll` or `step`: what an
@@ -142,7 +151,10 @@ export interface Engine {
    * Returns the time in ms until the next pass is due, or undefined when idle or threaded.
    */
   step(now_ms: number): number | undefined;
-  /** What happened since the last call, oldest first, at most `limit` events. */
+  /**
+   * What happened since the last call, oldest first, at most `limit` events. Throws
+   * EngineFailedError once there is no more and a step has failed.
+   */
   poll(limit: number): readonly EngineEvent[];
   /** Calls back, on the JavaScript thread, whenever `poll` has something new. One listener. */
   onWake(listener: () => void): void;

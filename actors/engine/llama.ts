@@ -11,17 +11,20 @@ import { buildShim, type CompilerChoice, findLlama } from "../../native/build.ts
 import {
   NativeEngine,
   type NativeOptions,
+  type NativeStats,
   openShim,
   type ShimSource,
   TR,
 } from "../../native/index.ts";
-import type {
-  Engine,
-  EngineDescription,
-  EngineEvent,
-  EngineRefusal,
-  EngineRequest,
-  EngineStats,
+import type { WirePassSums as PassSums } from "../../proto/index.ts";
+import {
+  type Engine,
+  type EngineDescription,
+  type EngineEvent,
+  EngineFailedError,
+  type EngineRefusal,
+  type EngineRequest,
+  type EngineStats,
 } from "./engine.ts";
 import type { KvEventLog } from "./kv-event-log.ts";
 import { LlamaKvEvents } from "./llama-kv-events.ts";
@@ -104,6 +107,8 @@ export class LlamaEngine implements Engine {
   readonly #reader: RecordReader;
   readonly #kv: LlamaKvEvents | undefined;
   #closed: Promise<void> | undefined;
+  /** What it had done when it was closed. */
+  #last: NativeStats | undefined;
 
   constructor(native: NativeEngine) {
     const numbers = native.numbers();
@@ -161,7 +166,11 @@ export class LlamaEngine implements Engine {
 
   poll(limit: number): readonly EngineEvent[] {
     if (this.#closed) return [];
-    const events = readRecords(this.#reader, this.#native.poll(this.#words, limit));
+    const words = this.#native.poll(this.#words, limit);
+    if (words === 0 && this.#native.state().code === TR.ERR_ENGINE) {
+      throw new EngineFailedError(this.#native.message());
+    }
+    const events = readRecords(this.#reader, words);
     if (this.#kv) this.#readKv(this.#kv);
     return events;
   }
@@ -184,9 +193,39 @@ export class LlamaEngine implements Engine {
     this.#native.onWake(listener);
   }
 
+  /** After `close` as they were when it was asked for. */
   stats(): EngineStats {
-    const { preemptions_total: _, ...stats } = this.#native.stats();
-    return { ...stats, total_blocks: this.#description.total_blocks };
+    const stats = this.#read();
+    return {
+      running: stats.running,
+      waiting: stats.waiting,
+      used_blocks: stats.used_blocks,
+      cached_blocks: stats.cached_blocks,
+      total_blocks: this.#description.total_blocks,
+      prompt_tokens_total: stats.prompt_tokens_total,
+      cached_tokens_total: stats.cached_tokens_total,
+      generated_tokens_total: stats.generated_tokens_total,
+      steps_total: stats.steps_total,
+      step_ms_last: stats.step_ms_last,
+      waiting_prefill_tokens: stats.waiting_prefill_tokens,
+    };
+  }
+
+  passSums(): PassSums {
+    const stats = this.#read();
+    return {
+      prefill_passes: stats.prefill_passes,
+      prefill_tokens: stats.prefill_tokens,
+      prefill_tokens_squared: stats.prefill_tokens_squared,
+      decode_passes: stats.decode_passes,
+      decode_share: stats.decode_share,
+      busy_ms: stats.busy_ms,
+    };
+  }
+
+  /** The shim's memory is gone once it is closed. */
+  #read(): NativeStats {
+    return this.#last ?? this.#native.stats();
   }
 
   /** The library's own tokenizer, for comparing the JavaScript one with. */
@@ -201,6 +240,7 @@ export class LlamaEngine implements Engine {
   }
 
   close(): Promise<void> {
+    this.#last ??= this.#native.stats();
     this.#closed ??= this.#end();
     return this.#closed;
   }
@@ -208,7 +248,8 @@ export class LlamaEngine implements Engine {
   async #end(): Promise<void> {
     await new Promise<void>((resolve) => {
       const look = () => {
-        if (this.#native.state().code === TR.ERR_CLOSED) resolve();
+        const { code } = this.#native.state();
+        if (code === TR.ERR_CLOSED || code === TR.ERR_ENGINE) resolve();
       };
       this.#native.onWake(look);
       this.#native.close();

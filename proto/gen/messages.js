@@ -8919,12 +8919,12 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(48).uint32(message.total_blocks);
             if (message.event_loop_block_ms_max != null && $Object.hasOwnProperty.call(message, "event_loop_block_ms_max") && !$Object.is(message.event_loop_block_ms_max, 0))
                 writer.uint32(61).float(message.event_loop_block_ms_max);
-            if (message.generated_tokens_total != null && $Object.hasOwnProperty.call(message, "generated_tokens_total") && message.generated_tokens_total !== 0)
-                writer.uint32(64).uint32(message.generated_tokens_total);
-            if (message.prompt_tokens_total != null && $Object.hasOwnProperty.call(message, "prompt_tokens_total") && message.prompt_tokens_total !== 0)
-                writer.uint32(72).uint32(message.prompt_tokens_total);
-            if (message.cached_tokens_total != null && $Object.hasOwnProperty.call(message, "cached_tokens_total") && message.cached_tokens_total !== 0)
-                writer.uint32(80).uint32(message.cached_tokens_total);
+            if (message.generated_tokens_total != null && $Object.hasOwnProperty.call(message, "generated_tokens_total") && !$Object.is(message.generated_tokens_total, 0))
+                writer.uint32(65).double(message.generated_tokens_total);
+            if (message.prompt_tokens_total != null && $Object.hasOwnProperty.call(message, "prompt_tokens_total") && !$Object.is(message.prompt_tokens_total, 0))
+                writer.uint32(73).double(message.prompt_tokens_total);
+            if (message.cached_tokens_total != null && $Object.hasOwnProperty.call(message, "cached_tokens_total") && !$Object.is(message.cached_tokens_total, 0))
+                writer.uint32(81).double(message.cached_tokens_total);
             if (message.waiting_prefill_tokens != null && $Object.hasOwnProperty.call(message, "waiting_prefill_tokens") && message.waiting_prefill_tokens !== 0)
                 writer.uint32(88).uint32(message.waiting_prefill_tokens);
             if (message.passes != null && $Object.hasOwnProperty.call(message, "passes"))
@@ -9026,27 +9026,27 @@ export const troupe = $root.troupe = (() => {
                         continue;
                     }
                 case 8: {
-                        if (wireType !== 0)
+                        if (wireType !== 1)
                             break;
-                        if (value = reader.uint32())
+                        if (!$Object.is(value = reader.double(), 0))
                             message.generated_tokens_total = value;
                         else
                             delete message.generated_tokens_total;
                         continue;
                     }
                 case 9: {
-                        if (wireType !== 0)
+                        if (wireType !== 1)
                             break;
-                        if (value = reader.uint32())
+                        if (!$Object.is(value = reader.double(), 0))
                             message.prompt_tokens_total = value;
                         else
                             delete message.prompt_tokens_total;
                         continue;
                     }
                 case 10: {
-                        if (wireType !== 0)
+                        if (wireType !== 1)
                             break;
-                        if (value = reader.uint32())
+                        if (!$Object.is(value = reader.double(), 0))
                             message.cached_tokens_total = value;
                         else
                             delete message.cached_tokens_total;
