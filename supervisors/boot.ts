@@ -5,6 +5,7 @@
 import type { LogLevel } from "../runtime/capabilities.ts";
 import type { PlaneUrls } from "../runtime/planes.ts";
 import type { EngineName, RouterMode } from "./settings/flags.ts";
+import type { LlamaSettings } from "./settings/llama-settings.ts";
 import type { MockerSettings, ResumeSettings, RouterSettings } from "./settings/settings.ts";
 
 type Common = {
@@ -40,8 +41,11 @@ export type WorkerBoot = Common & {
   readonly context_length: number;
   /** 0 = the engine's own. */
   readonly max_num_seqs: number;
-  /** 0 = all cores. */
+  /** 0 = by the model's size. */
   readonly threads: number;
+  readonly llama: LlamaSettings;
+  /** Workers that share this machine's free memory. */
+  readonly sharers: number;
   readonly resume: ResumeSettings;
 };
 

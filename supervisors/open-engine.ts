@@ -15,6 +15,7 @@ import { textTokens } from "../llm/text-tokens.ts";
 import type { Tokenizer } from "../llm/tokenizer.ts";
 import type { Clock, Files } from "../runtime/capabilities.ts";
 import type { WorkerBoot } from "./boot.ts";
+import type { LlamaSettings } from "./settings/llama-settings.ts";
 
 export type EngineParts = {
   readonly boot: WorkerBoot;
@@ -34,8 +35,8 @@ export async function openEngine(
 ): Promise<Engine> {
   const { boot, facts } = parts;
   const own = facts.context_length > 0 ? facts.context_length : context_default;
-  const context_length =
-    boot.context_length > 0 ? boot.context_length : Math.min(own, context_default);
+  const longest = Math.min(own, context_default, boot.llama.kv_tokens || context_default);
+  const context_length = boot.context_length > 0 ? boot.context_length : longest;
   const max_num_seqs = boot.max_num_seqs > 0 ? { max_num_seqs: boot.max_num_seqs } : {};
   switch (boot.engine) {
     case "echo":
@@ -48,11 +49,23 @@ export async function openEngine(
         context_length,
         ...max_num_seqs,
         ...(boot.threads > 0 ? { threads: boot.threads } : {}),
+        ...nativeOptions(boot.llama),
+        sharers: boot.sharers,
         ...libraries(boot.assets_folder),
         cache_dir: boot.cache_folder,
         on_progress: (fraction) => progress(fraction, boot.model_path),
       });
   }
+}
+
+/** There 0 stands for the default, and -1 for no layer on a GPU. */
+function nativeOptions({ kv_tokens, gpu_layers, batch_size, prefill_chunk }: LlamaSettings) {
+  return {
+    kv_tokens,
+    gpu_layers: gpu_layers < 0 ? 0 : gpu_layers || -1,
+    max_num_batched_tokens: batch_size,
+    prefill_chunk,
+  };
 }
 
 /** A compiled binary brings its own; the source tree finds them in node_modules. */

@@ -353,6 +353,7 @@ class RunningRoot implements Root {
 
   #workerBoot(model: FoundModel, workers: readonly string[]): WorkerBoot {
     const { engine, mocker, context_length, max_num_seqs, threads, resume } = this.settings;
+    const { llama, workers: each, models } = this.settings;
     return {
       ...this.#commonBoot(),
       role: "worker",
@@ -366,6 +367,8 @@ class RunningRoot implements Root {
       context_length,
       max_num_seqs,
       threads,
+      llama,
+      sharers: each * models.length,
       resume,
     };
   }

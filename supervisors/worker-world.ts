@@ -23,7 +23,7 @@ export async function workerWorld(
   line: ParentLine,
   env: Readonly<Record<string, string>>,
 ): Promise<WorkerOptions[]> {
-  const { clock, files, net, spawn } = system.capabilities;
+  const { clock, files, log, net, spawn } = system.capabilities;
   const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
   const resolve = boot.engine === "llama" ? resolveModel : resolveTokenizer;
   const resolved = await resolve(world, boot.model_path);
@@ -40,7 +40,11 @@ export async function workerWorld(
     taints: boot.taints[worker] ?? [],
     keep: { grace_ms: boot.resume.grace_ms, keep_ms: boot.resume.keep_ms },
     open: (progress) => openEngine(parts, progress),
-    describe: async (description) => modelOf(boot, facts, description, clock.wall_ms()),
+    describe: async (description) => {
+      // What was chosen for this machine: flags may say otherwise.
+      if (boot.engine === "llama") log.log("info", `${worker} runs on ${description.build}`);
+      return modelOf(boot, facts, description, clock.wall_ms());
+    },
     canary: {
       prompt: tokenizer.encode(text, { add_special: true, parse_special: false }),
       max_tokens,

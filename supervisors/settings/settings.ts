@@ -4,6 +4,7 @@ import { natsSchemes, planeUrl, planeUrls, redisSchemes } from "../../runtime/pl
 import type { PlaneUrls } from "../../runtime/planes.ts";
 import type { EngineName, FlagName, RootRole, RouterMode, RouterPolicy } from "./flags.ts";
 import { checkKeys, hiddenKey } from "./key-settings.ts";
+import { type LlamaSettings, llamaConfig, llamaSettings } from "./llama-settings.ts";
 import { specOf, type Value, type Values } from "./read-values.ts";
 import { SettingsError } from "./settings-error.ts";
 import { markText, readMark, strayMark, type WorkerMark } from "./worker-marks.ts";
@@ -41,6 +42,7 @@ export type Settings = {
   readonly context_length: number;
   readonly max_num_seqs: number;
   readonly threads: number;
+  readonly llama: LlamaSettings;
   readonly mocker: MockerSettings;
   readonly ignore_unknown_fields: boolean;
   readonly inspector_host: string;
@@ -104,7 +106,6 @@ export type MockerSettings = {
   readonly profile: string;
 };
 
-const llama_seqs_max = 64;
 const MIB = 1024 * 1024;
 
 /** The first layer that has a name wins. `keys` are the lines of --api-key-file. */
@@ -118,9 +119,8 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
   const number = (name: FlagName) => Number(get(name));
   const list = (name: FlagName) => (get(name) as readonly string[] | undefined) ?? [];
   const engine = text("engine") as EngineName;
-  if (engine === "llama" && number("max-num-seqs") > llama_seqs_max) {
-    throw new SettingsError(`--max-num-seqs is at most ${llama_seqs_max} for the llama engine`);
-  }
+  const isGiven = (name: FlagName) => layers.some((values) => values[name] !== undefined);
+  const llama = llamaSettings(engine, number, isGiven);
   if (engine !== "mocker" && number("workers-per-process") > 1) {
     throw new SettingsError("--workers-per-process is for --engine mocker");
   }
@@ -164,6 +164,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     context_length: number("context-length"),
     max_num_seqs: number("max-num-seqs"),
     threads: number("threads"),
+    llama,
     mocker: {
       workers_per_process: number("workers-per-process"),
       speedup_ratio: number("speedup-ratio"),
@@ -278,6 +279,7 @@ export function dumpConfig(settings: Settings): string {
     "context-length": settings.context_length,
     "max-num-seqs": settings.max_num_seqs,
     threads: settings.threads,
+    ...(settings.engine === "llama" ? llamaConfig(settings.llama) : {}),
     ...(settings.engine === "mocker" ? mockerConfig(settings.mocker) : {}),
     "ignore-unknown-fields": settings.ignore_unknown_fields,
     "inspector-host": settings.inspector_host,

@@ -2,7 +2,8 @@
  * `bun run bench routing`: what routing by cache is worth in live traffic.
  *
  *   mockers   eight of them, a trace compressed in time, kv against round-robin
- *   llama     two workers, prompts that share 700 tokens: cached tokens, warm against cold TTFT
+ *   llama     four workers, prompts that share 700 tokens, asked four at a time: kv against
+ *             round-robin, cached tokens, warm against cold TTFT
  *
  *   TROUPE_BENCH_TRACE=FILE     Mooncake format; default: a made-up trace of growing sessions
  *   TROUPE_BENCH_REQUESTS=N     of it (1,200)
@@ -94,46 +95,68 @@ async function live(
   return figures;
 }
 
-const prefixes = 6;
-const warm_requests = 5;
+const llama_workers = 4;
+const prefixes = 8;
+const warm_requests = 6;
 /** A short question about a long text. */
 const own_tokens = 8;
 
-/** Each prefix is new to both workers, and then asked for again with other endings. */
 async function llama(report: Report): Promise<void> {
-  const model_flags = process.env["TROUPE_BENCH_MODEL"];
-  const flags = model_flags === undefined ? [] : ["--model", model_flags];
-  await using cluster = await startCluster(["--workers", "2", "--threads", "1", ...flags], {
-    timeout_ms: 300_000,
+  const blind = await askLlama("round-robin", report);
+  const aware = await askLlama("kv", report);
+  report({
+    case: `${llama_workers} llama workers, kv ÷ round-robin`,
+    ttft_mean: rounded(aware.ttft_mean_ms / blind.ttft_mean_ms, 3),
+    ttft_p50: rounded(aware.ttft_p50_ms / blind.ttft_p50_ms, 3),
   });
+}
+
+/** Each prefix is new to all workers once, and then asked for again with other endings. */
+async function askLlama(mode: "kv" | "round-robin", report: Report) {
+  const given = process.env["TROUPE_BENCH_MODEL"];
+  const model_flags = given === undefined ? [] : ["--model", given];
+  const worker_flags = ["--workers", String(llama_workers), "--threads", "1"];
+  const flags = [...worker_flags, "--router-mode", mode, ...model_flags];
+  await using cluster = await startCluster(flags, { timeout_ms: 300_000 });
   const model = await firstModel(cluster.url);
-  const client = new HttpClient(cluster.url);
-  await client.open();
-  const ask = async (prefix: number, own: number) => {
+  const ask = async (client: HttpClient, prefix: number, own: number) => {
     const prompt = [...promptTokens(700, prefix), ...promptTokens(own_tokens, own)];
     const body = { model, prompt, max_tokens: 4, ignore_eos: true };
     const answer = await client.post("/v1/completions", body);
     if (answer.error !== "") throw new Error(answer.error);
     return answer;
   };
-  await ask(1_000, 1);
   const cold: number[] = [];
   const warm: number[] = [];
-  const cached: number[] = [];
-  for (let prefix = 0; prefix < prefixes; prefix++) {
-    cold.push((await ask(2_000 + prefix, 10_000 + prefix)).ttft_ms);
-    for (let i = 0; i < warm_requests; i++) {
-      const answer = await ask(2_000 + prefix, 20_000 + prefix * warm_requests + i);
-      warm.push(answer.ttft_ms);
-      cached.push(answer.cached_tokens);
+  let cached_tokens = 0;
+  let next = 0;
+  const clients = Array.from({ length: llama_workers }, async (_, client_number) => {
+    const client = new HttpClient(cluster.url);
+    await client.open();
+    await ask(client, 1_000 + client_number, 1);
+    for (let prefix = next++; prefix < prefixes; prefix = next++) {
+      cold.push((await ask(client, 2_000 + prefix, 10_000 + prefix)).ttft_ms);
+      for (let i = 0; i < warm_requests; i++) {
+        const answer = await ask(client, 2_000 + prefix, 20_000 + prefix * warm_requests + i);
+        warm.push(answer.ttft_ms);
+        cached_tokens += answer.cached_tokens;
+      }
     }
-  }
-  client.close();
+    client.close();
+  });
+  await Promise.all(clients);
+  const all = [...cold, ...warm];
+  const figures = {
+    ttft_mean_ms: rounded(all.reduce((sum, each) => sum + each, 0) / all.length, 1),
+    ttft_p50_ms: rounded(median(all), 1),
+  };
   report({
-    case: `2 llama workers, ${model}`,
+    case: `${llama_workers} llama workers, ${mode}, ${model}`,
     cold_ttft_ms: rounded(median(cold), 1),
     warm_ttft_ms: rounded(median(warm), 1),
     "warm ÷ cold": rounded(median(warm) / median(cold), 3),
-    cached_tokens_min: Math.min(...cached),
+    cached_share: rounded(cached_tokens / (warm.length * (700 + own_tokens)), 3),
+    ...figures,
   });
+  return figures;
 }

@@ -153,3 +153,24 @@ test("random arrivals, cancels and lengths leave nothing behind", async () => {
   }
   expect(driver.engine.stats()).toMatchObject({ running: 0, waiting: 0, used_blocks: 0 });
 }, 20_000);
+
+test("nobody says how large the cache is: by free memory and by who shares it, a context at least", async () => {
+  const cells = async (options: Partial<Parameters<typeof openLlama>[0]>) => {
+    const { engine } = await drive({ max_num_seqs: 64, ...options });
+    const { total_blocks, build } = engine.describe();
+    await engine.close();
+    expect(build).toContain(`cache: ${total_blocks * 64} tokens`);
+    return total_blocks * 64;
+  };
+  expect(await cells({})).toBe(64 * 256);
+  expect(await cells({ max_num_seqs: 8 })).toBe(8 * 256);
+  // 512 bytes a token; half of some 7 MiB that model and logits leave.
+  const tight = await cells({ memory_limit_mib: 8 });
+  expect(tight).toBeGreaterThan(5_000);
+  expect(tight).toBeLessThan(8_000);
+  const shared = await cells({ memory_limit_mib: 8, sharers: 4 });
+  expect(Math.abs(shared - tight / 4)).toBeLessThanOrEqual(256);
+  expect(await cells({ memory_limit_mib: 8, sharers: 100 })).toBe(512);
+  expect(await cells({ kv_tokens: 1024 })).toBe(1024);
+  expect(await cells({ kv_tokens: 100 })).toBe(512);
+});
