@@ -1,4 +1,4 @@
-/** The flags of the llama engine: read from all three places, and refused where they cannot hold. */
+/** The flags of the llama engine: read from three places, refused where they cannot hold. */
 
 import { expect, test } from "bun:test";
 import { helpText } from "../../supervisors/settings/flags.ts";

@@ -1,4 +1,4 @@
-/** A step that the library fails in: what was made before is told, and then the engine is no more. */
+/** A step that the library fails in: what was made before is told, then the engine is gone. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** What the llama engine says of its passes and of the prompts that wait: the router learns from it. */
+/** What the llama engine says of its passes and of prompts that wait: routers learn from it. */
 
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
