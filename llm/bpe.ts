@@ -1,11 +1,13 @@
 import { BYTE_TO_CODE_POINT, writeAlphabet } from "./byte-alphabet.ts";
 import { MergeQueue, SymbolList } from "./merge-queue.ts";
+import { Neighbours } from "./neighbours.ts";
 import { preTokenizer } from "./pre-tokenizers.ts";
 import { PrefixCache, type PrefixCacheOptions } from "./prefix-cache.ts";
 import { TextBuffer } from "./text-buffer.ts";
+import { unicodeClasses } from "./unicode-classes.ts";
 import { type Vocab, VocabError } from "./vocab.ts";
 import { MAX_CACHED_WORD_BYTES, type TokenSink, WordCache } from "./word-cache.ts";
-import { WordSplitter } from "./word-splitter.ts";
+import { type SplitStep, WordSplitter } from "./word-splitter.ts";
 
 const encoder = new TextEncoder();
 const SPELLED_SPACE = "\u2581";
@@ -15,10 +17,12 @@ const SPELLED_SPACE = "\u2581";
  * each word are joined best merge first. Turns one text fragment at a time into tokens.
  */
 export class BpeEncoder {
-  private readonly splitter: WordSplitter;
+  /** Undefined where the text is one word; it is cut where no merge can reach across. */
+  private readonly splitter: WordSplitter | undefined;
+  private readonly neighbours: Neighbours | undefined;
   /** Undefined where a word's end may depend on text far behind it. */
   private readonly prefixes: PrefixCache | undefined;
-  private readonly text = new TextBuffer();
+  private readonly text: TextBuffer;
   private readonly cache = new WordCache();
   private readonly queue = new MergeQueue();
   private readonly symbols = new SymbolList();
@@ -33,11 +37,12 @@ export class BpeEncoder {
   constructor(
     private readonly vocab: Vocab,
     options?: PrefixCacheOptions,
+    words: WordRules = rulesOf(vocab.pre),
   ) {
-    const pre = preTokenizer(vocab.pre);
-    if (pre === undefined) throw unknownPreTokenizer(vocab.pre);
-    this.splitter = new WordSplitter(pre.steps);
-    if (this.splitter.restartable && options?.limit_bytes !== 0)
+    this.text = new TextBuffer(words.classes);
+    if (words.steps.length > 0) this.splitter = new WordSplitter(words.steps);
+    else this.neighbours = new Neighbours(vocab);
+    if (this.splitter?.restartable === true && options?.limit_bytes !== 0)
       this.prefixes = new PrefixCache(options);
     this.merges = new MergeTable(vocab.merges);
     for (let byte = 0; byte < 256; byte++) {
@@ -60,6 +65,10 @@ export class BpeEncoder {
   }
 
   private encodeRest(text: string, out: TokenSink): void {
+    if (this.splitter === undefined) {
+      this.encodeWhole(text, out);
+      return;
+    }
     this.text.fill(text);
     const { starts } = this.text;
     const words = this.splitter.split(this.text);
@@ -71,11 +80,22 @@ export class BpeEncoder {
     }
   }
 
+  private encodeWhole(text: string, out: TokenSink): void {
+    this.text.encode(text);
+    const { bytes, byte_count } = this.text;
+    let start = 0;
+    for (let at = 1; at <= byte_count; at++) {
+      if (at < byte_count && this.neighbours!.mayJoin(bytes, at)) continue;
+      this.word(start, at, out);
+      start = at;
+    }
+  }
+
   /** The same, and every word's end is told, in units of the whole text. */
   private encodeAndLearn(text: string, from: number, out: TokenSink, prefixes: PrefixCache): void {
     this.text.fill(text.slice(from));
     const { points, starts } = this.text;
-    const words = this.splitter.split(this.text);
+    const words = this.splitter!.split(this.text);
     let point = 0;
     let unit = from;
     for (let i = 0; i < words.count; i++) {
@@ -226,6 +246,15 @@ class MergeTable {
       slot = (slot + 1) & this.mask;
     }
   }
+}
+
+/** How text is cut into words; without a step it is one word. */
+export type WordRules = { readonly steps: readonly SplitStep[]; readonly classes: Uint8Array };
+
+function rulesOf(pre_name: string): WordRules {
+  const pre = preTokenizer(pre_name);
+  if (pre === undefined) throw unknownPreTokenizer(pre_name);
+  return { steps: pre.steps, classes: unicodeClasses() };
 }
 
 export function unknownPreTokenizer(name: string): VocabError {

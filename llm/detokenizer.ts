@@ -1,4 +1,4 @@
-import type { Tokenizer } from "./tokenizer.ts";
+import type { TokenDecoder, Tokenizer } from "./tokenizer.ts";
 
 export type DetokenizerOptions = {
   /** Show control tokens by their spelling; they are left out otherwise. */
@@ -25,6 +25,7 @@ export class Detokenizer {
   private strip_space: boolean;
   private readonly show_control: boolean;
   private readonly texts: TokenTexts;
+  private readonly decoder: TokenDecoder | undefined;
 
   constructor(
     private readonly tokenizer: Tokenizer,
@@ -33,6 +34,7 @@ export class Detokenizer {
     this.show_control = options.show_control === true;
     this.strip_space = options.at_text_start === true && tokenizer.add_space_prefix;
     this.texts = textsOf(tokenizer);
+    this.decoder = tokenizer.newDecoder?.();
   }
 
   /** The text that these tokens complete; may be empty. */
@@ -44,21 +46,25 @@ export class Detokenizer {
 
   /** What is still held back, as U+FFFD: call once, when the answer has ended. */
   flush(): string {
-    const rest = decoder.decode(this.held);
+    const rest = this.decoder === undefined ? decoder.decode(this.held) : this.decoder.flush();
     this.held = NOTHING;
-    return rest;
+    return this.stripped(rest);
   }
 
   /** All text of the tokens so far is out: the last one did not end inside a character. */
   get whole(): boolean {
-    return this.held.length === 0;
+    return this.held.length === 0 && this.decoder?.whole !== false;
   }
 
   /** As `push` of one token. */
   pushToken(token: number): string {
     if (!this.show_control && this.tokenizer.isControl(token)) return "";
+    if (this.decoder !== undefined) return this.stripped(this.decoder.push(token));
     const whole = this.held.length === 0 ? this.wholeText(token) : null;
-    const text = whole ?? this.join(this.tokenizer.tokenBytes(token));
+    return this.stripped(whole ?? this.join(this.tokenizer.tokenBytes(token)));
+  }
+
+  private stripped(text: string): string {
     if (!this.strip_space || text === "") return text;
     this.strip_space = false;
     return text.startsWith(" ") ? text.slice(1) : text;

@@ -77,6 +77,10 @@ function flagOf(
 function templateEnds(post_processor: Json): { first?: string; last?: string } {
   const { processors } = post_processor;
   const steps = Array.isArray(processors) ? processors.map(objectOf) : [post_processor];
+  for (const { type, cls, sep } of steps) {
+    if (type !== "BertProcessing" && type !== "RobertaProcessing") continue;
+    return { ...ofPair("first", cls), ...ofPair("last", sep) };
+  }
   const single = steps.find((step) => step["type"] === "TemplateProcessing")?.["single"];
   if (!Array.isArray(single) || single.length < 2) return {};
   const spelled = (entry: unknown): string | undefined => {
@@ -84,6 +88,12 @@ function templateEnds(post_processor: Json): { first?: string; last?: string } {
     return typeof id === "string" ? id : undefined;
   };
   return { first: spelled(single[0]), last: spelled(single.at(-1)) };
+}
+
+/** A token beside its id. */
+function ofPair(name: "first" | "last", pair: unknown): { first?: string; last?: string } {
+  const text: unknown = Array.isArray(pair) ? pair[0] : undefined;
+  return typeof text === "string" ? { [name]: text } : {};
 }
 
 /** A special token in tokenizer_config.json is a text or an object around one. */

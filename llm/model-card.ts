@@ -1,6 +1,13 @@
 import { type GgufHeader, ggufNumber, ggufString } from "./gguf.ts";
+import type { TokenizerSettings } from "./json-named-tokens.ts";
 import { configNumber, type Json, objectOf } from "./json-values.ts";
-import { withNfc } from "./nfc-tokenizer.ts";
+import { libraryTokenizer } from "./library-tokenizer.ts";
+import {
+  decodeLibraryVocab,
+  encodeLibraryVocab,
+  type LibraryVocab,
+  libraryVocab,
+} from "./library-vocab.ts";
 import type { PrefixCacheOptions } from "./prefix-cache.ts";
 import {
   type GenerationDefaults,
@@ -8,7 +15,7 @@ import {
   generationDefaultsFromJson,
 } from "./sampling-params.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
-import { type Vocab, VocabError } from "./vocab.ts";
+import { VocabError } from "./vocab.ts";
 import { decodeVocab, encodeVocab } from "./vocab-blob.ts";
 import { vocabFromGguf } from "./vocab-from-gguf.ts";
 import { vocabFromTokenizerJson } from "./vocab-from-json.ts";
@@ -23,6 +30,8 @@ export type ModelFacts = {
   readonly embedding_size: number;
   readonly vocab_size: number;
   readonly layer_count: number;
+  /** What in a tokenizer.json has to be left to a slower library; absent where nothing has. */
+  readonly slow_tokenizer?: string;
   /** Keys of `blobs`; empty where the model has none. */
   readonly tokenizer_blob: string;
   readonly template_blob: string;
@@ -50,7 +59,7 @@ export function modelFactsFromGguf(header: GgufHeader, fallback_name: string): M
     vocab_size: vocab.token_count,
     layer_count: of("block_count"),
     ...blobsOf(
-      vocab,
+      encodeVocab(vocab),
       ggufString(metadata, "tokenizer.chat_template") ?? "",
       generationDefaultsFromGguf(metadata),
     ),
@@ -75,7 +84,8 @@ export function modelFactsFromFolder(parts: FolderParts, fallback_name: string):
   const config = readJson(parts.config, "config.json");
   const generation_config = readJson(parts.generation_config, "generation_config.json");
   const settings = { tokenizer_config, config, generation_config };
-  const vocab = vocabFromTokenizerJson(parts.tokenizer_json, settings);
+  const found = vocabFromTokenizerJson(parts.tokenizer_json, settings);
+  const tokenizer = found.kind === "own" ? found.vocab : libraryOf(parts.tokenizer_json, settings);
   const { model_type } = config;
   return {
     name: fallback_name,
@@ -86,14 +96,22 @@ export function modelFactsFromFolder(parts: FolderParts, fallback_name: string):
       configNumber(tokenizer_config, "model_max_length") ?? // beyond 2^53 it means unknown
       0,
     embedding_size: configNumber(config, "hidden_size") ?? configNumber(config, "n_embd") ?? 0,
-    vocab_size: vocab.token_count,
+    vocab_size: "json" in tokenizer ? tokenizer.vocab_size : tokenizer.token_count,
     layer_count: configNumber(config, "num_hidden_layers") ?? configNumber(config, "n_layer") ?? 0,
+    ...(found.kind === "own" ? {} : { slow_tokenizer: found.reason }),
     ...blobsOf(
-      vocab,
+      "json" in tokenizer ? encodeLibraryVocab(tokenizer) : encodeVocab(tokenizer),
       folderTemplate(parts, tokenizer_config),
       generationDefaultsFromJson(generation_config),
     ),
   };
+}
+
+/** Throws VocabError "vocab_unsupported" for what the library does not know either. */
+function libraryOf(tokenizer_json: Uint8Array, settings: TokenizerSettings): LibraryVocab {
+  const vocab = libraryVocab(tokenizer_json, settings);
+  libraryTokenizer(vocab); // now, and not when the first frontend asks for the model
+  return vocab;
 }
 
 /** The template's own file goes before tokenizer_config.json, as in transformers. */
@@ -119,7 +137,7 @@ function readJson(bytes: Uint8Array | undefined, name: string): Json {
 
 type Blobs = Pick<ModelFacts, "tokenizer_blob" | "template_blob" | "defaults_blob" | "blobs">;
 
-function blobsOf(vocab: Vocab, template: string, defaults: GenerationDefaults): Blobs {
+function blobsOf(tokenizer: Uint8Array, template: string, defaults: GenerationDefaults): Blobs {
   const blobs = new Map<string, Uint8Array>();
   const put = (bytes: Uint8Array): string => {
     const hash = hashBlob(bytes);
@@ -127,7 +145,7 @@ function blobsOf(vocab: Vocab, template: string, defaults: GenerationDefaults): 
     return hash;
   };
   return {
-    tokenizer_blob: put(encodeVocab(vocab)),
+    tokenizer_blob: put(tokenizer),
     template_blob: template === "" ? "" : put(encoder.encode(template)),
     defaults_blob: put(encoder.encode(JSON.stringify(defaults))),
     blobs,
@@ -141,9 +159,9 @@ export function hashBlob(bytes: Uint8Array): string {
 
 /** Throws VocabError when the bytes are no tokenizer blob. */
 export function tokenizerFromBlob(bytes: Uint8Array, prefixes?: PrefixCacheOptions): Tokenizer {
-  const vocab = decodeVocab(bytes);
-  const tokenizer = createTokenizer(vocab, prefixes);
-  return vocab.flags.nfc ? withNfc(vocab, tokenizer) : tokenizer;
+  const library = decodeLibraryVocab(bytes);
+  if (library !== undefined) return libraryTokenizer(library);
+  return createTokenizer(decodeVocab(bytes), prefixes);
 }
 
 /** The template's source. */

@@ -1,4 +1,5 @@
 import { MergeQueue, SymbolList } from "./merge-queue.ts";
+import { Neighbours } from "./neighbours.ts";
 import { TextBuffer } from "./text-buffer.ts";
 import { type Vocab, VocabError } from "./vocab.ts";
 import { type TokenSink, WordCache } from "./word-cache.ts";
@@ -86,40 +87,6 @@ export class SpmEncoder {
       return;
     }
     for (let i = start; i < start + size; i++) out.push(this.byte_tokens[bytes[i]!]!);
-  }
-}
-
-/** U+2581 is E2 96 81. */
-function isSpelledSpace(bytes: Uint8Array, at: number): boolean {
-  return bytes[at] === 0xe2 && bytes[at + 1] === 0x96 && bytes[at + 2] === 0x81;
-}
-
-/** Which characters stand side by side in some token, as far as their bytes at the seam tell. */
-class Neighbours {
-  /** Last byte of the left × 256 + first byte of the right character. */
-  private readonly pairs = new Uint8Array(65_536);
-  /** By last byte of the left character: some token goes on with a space behind it. */
-  private readonly before_space = new Uint8Array(256);
-
-  constructor(vocab: Vocab) {
-    const { bytes, ends } = vocab.table;
-    for (let token = 0; token < vocab.token_count; token++) {
-      const end = ends[token]!;
-      for (let at = vocab.table.start(token) + 1; at < end; at++) {
-        const left = bytes[at - 1]!;
-        this.pairs[left * 256 + bytes[at]!] = 1;
-        if (isSpelledSpace(bytes, at)) this.before_space[left] = 1;
-      }
-    }
-  }
-
-  /** False only where no token can reach across the place before `bytes[at]`. */
-  mayJoin(bytes: Uint8Array, at: number): boolean {
-    const right = bytes[at]!;
-    if ((right & 0xc0) === 0x80) return true; // inside a character
-    const left = bytes[at - 1]!;
-    if (this.pairs[left * 256 + right] === 0) return false;
-    return !isSpelledSpace(bytes, at) || this.before_space[left] === 1;
   }
 }
 

@@ -18,7 +18,12 @@ export class TextBuffer {
   /** Where each code point starts in `bytes`, one more than there are points. */
   starts = new Uint32Array(1025);
   count = 0;
-  private readonly table = unicodeClasses();
+  private readonly table: Uint8Array;
+
+  /** `classes`: by code point, see unicode-classes.ts. */
+  constructor(classes: Uint8Array = unicodeClasses()) {
+    this.table = classes;
+  }
 
   fill(text: string): void {
     this.encode(text);

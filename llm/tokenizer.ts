@@ -1,5 +1,7 @@
 import { BpeEncoder } from "./bpe.ts";
 import { readAlphabet, readAscii } from "./byte-alphabet.ts";
+import { controlTexts } from "./control-texts.ts";
+import { FolderTokenizer } from "./folder-tokenizer.ts";
 import type { PrefixCacheOptions } from "./prefix-cache.ts";
 import { SpecialTokens } from "./special-tokens.ts";
 import { SpmEncoder } from "./spm.ts";
@@ -19,11 +21,26 @@ export type EncodeOptions = {
   readonly add_special: boolean;
   /** Control tokens spelled in the text become those tokens; false leaves them plain text. */
   readonly parse_special: boolean;
+  /**
+   * A character that keeps apart what must not become a control token, and that is no part of the
+   * text: tokens are found around it, and text is tokenized as if it were not there.
+   */
+  readonly barrier?: string | undefined;
 };
 
+/** Tokens to text one by one, where a token's text hangs on the ones beside it. */
+export interface TokenDecoder {
+  /** The text that is certain now. */
+  push(token: number): string;
+  /** What is still held back. */
+  flush(): string;
+  /** Nothing is held back. */
+  readonly whole: boolean;
+}
+
 /**
- * Text to token ids and back, equal to llama.cpp's tokenizer token for token. Lone surrogates are
- * taken as U+FFFD. Not for use from two threads; holds caches of a few megabytes.
+ * Text to token ids and back: of a GGUF equal to llama.cpp's tokenizer token for token, of a
+ * tokenizer.json to Hugging Face's. Lone surrogates are taken as U+FFFD. Not for use from two threads; holds caches of a few megabytes.
  */
 export interface Tokenizer {
   readonly vocab_size: number;
@@ -33,6 +50,10 @@ export interface Tokenizer {
   readonly add_eos: boolean;
   /** The first word of a text is tokenized with a space before it (SentencePiece). */
   readonly add_space_prefix: boolean;
+  /** Spellings that only a chat template may turn into tokens, none of them empty. */
+  readonly control_texts: readonly string[];
+  /** Where `tokenBytes` one after the other are not all there is to a text. */
+  readonly newDecoder?: () => TokenDecoder;
   encode(text: string, options: EncodeOptions): Uint32Array;
   /**
    * What the token stands for; control tokens give their own spelling. Empty for unused ids.
@@ -49,6 +70,8 @@ export interface Tokenizer {
 
 /** Throws VocabError when the vocabulary's kind or pre-tokenizer is not known here. */
 export function createTokenizer(vocab: Vocab, prefixes?: PrefixCacheOptions): Tokenizer {
+  const { folder } = vocab;
+  if (folder !== undefined) return new FolderTokenizer(vocab, folder, prefixes);
   return new VocabTokenizer(vocab, prefixes);
 }
 
@@ -68,6 +91,7 @@ class VocabTokenizer implements Tokenizer {
   private with_control: SpecialTokens | undefined;
   private without_control: SpecialTokens | undefined;
   private readonly eog: ReadonlySet<number>;
+  private controls: readonly string[] | undefined;
 
   constructor(
     private readonly vocab: Vocab,
@@ -82,7 +106,13 @@ class VocabTokenizer implements Tokenizer {
     this.eog = new Set(vocab.special.eog);
   }
 
+  get control_texts(): readonly string[] {
+    this.controls ??= controlTexts(this.vocab);
+    return this.controls;
+  }
+
   encode(text: string, options: EncodeOptions): Uint32Array {
+    const { barrier } = options;
     const out = new TokenSink();
     if (options.add_special && this.add_bos) out.push(this.special.bos!);
     let after_special = true;
@@ -91,8 +121,10 @@ class VocabTokenizer implements Tokenizer {
         out.push(fragment.token);
         after_special = true;
       } else {
+        const plain = barrier === undefined ? fragment.text : fragment.text.replaceAll(barrier, "");
+        if (plain === "") continue;
         const lead = this.add_space_prefix && after_special ? " " : "";
-        this.encoder.encode(lead + fragment.text, out);
+        this.encoder.encode(lead + plain, out);
         after_special = false;
       }
     }

@@ -1,3 +1,4 @@
+import type { FolderRules } from "./folder-rules.ts";
 import { TokenTable } from "./token-table.ts";
 import { type SpecialIds, type Vocab, VocabError, type VocabFlags } from "./vocab.ts";
 
@@ -11,6 +12,8 @@ import { type SpecialIds, type Vocab, VocabError, type VocabFlags } from "./voca
  */
 const MAGIC = new TextEncoder().encode("TRPVOCAB");
 const VERSION = 1;
+/** With rules of tokenizer.json, which a reader of version 1 would pass over. */
+const FOLDER_VERSION = 2;
 
 type Header = {
   readonly version: number;
@@ -18,6 +21,7 @@ type Header = {
   readonly pre: string;
   readonly token_count: number;
   readonly flags: VocabFlags;
+  readonly folder?: FolderRules;
   readonly special: { readonly [Key in keyof SpecialIds]: SpecialIds[Key] | null };
   /** Length of each section in bytes. */
   readonly sections: readonly number[];
@@ -33,11 +37,12 @@ export function encodeVocab(vocab: Vocab): Uint8Array {
   ];
   const { bos, eos, eot, unk, pad, sep, eog } = vocab.special;
   const header: Header = {
-    version: VERSION,
+    version: vocab.folder === undefined ? VERSION : FOLDER_VERSION,
     kind: vocab.kind,
     pre: vocab.pre,
     token_count: vocab.token_count,
     flags: vocab.flags,
+    ...(vocab.folder === undefined ? {} : { folder: vocab.folder }),
     special: {
       bos: bos ?? null,
       eos: eos ?? null,
@@ -80,6 +85,7 @@ export function decodeVocab(blob: Uint8Array): Vocab {
     scores: new Float32Array(...arrayOf(scores!)),
     merges: new Uint32Array(...arrayOf(merges!)),
     flags: header.flags,
+    folder: header.folder,
     special: {
       bos: bos ?? undefined,
       eos: eos ?? undefined,
@@ -109,8 +115,8 @@ function readHeader(blob: Uint8Array): Header {
   } catch {
     throw corrupt("its header is no JSON");
   }
-  if (header.version !== VERSION) {
-    throw corrupt(`it has version ${header.version} and this program reads ${VERSION}`);
+  if (header.version !== VERSION && header.version !== FOLDER_VERSION) {
+    throw corrupt(`it has version ${header.version} and this program reads ${FOLDER_VERSION}`);
   }
   return header;
 }

@@ -98,7 +98,6 @@ function flagsOf(metadata: Metadata, pre: PreTokenizer | undefined): VocabFlags 
     ignore_merges: pre?.ignore_merges === true,
     escape_spaces: spm || pre.raw === true,
     byte_alphabet: !spm && pre.raw !== true,
-    nfc: false, // llama.cpp normalizes no text
   };
 }
 

@@ -1,3 +1,4 @@
+import type { FolderRules } from "./folder-rules.ts";
 import type { TokenTable } from "./token-table.ts";
 
 /** Attribute bits of a token, as llama.cpp's `llama_token_attr`. */
@@ -43,8 +44,6 @@ export type VocabFlags = {
   readonly escape_spaces: boolean;
   /** The vocabulary spells bytes in GPT-2's alphabet. */
   readonly byte_alphabet: boolean;
-  /** Text is brought to Unicode's composed form first. */
-  readonly nfc: boolean;
 };
 
 /** Everything a tokenizer is built from; plain data, see vocab-blob.ts for its stored form. */
@@ -63,4 +62,6 @@ export type Vocab = {
   readonly merges: Uint32Array;
   readonly flags: VocabFlags;
   readonly special: SpecialIds;
+  /** Of a vocabulary from tokenizer.json: it is used as Hugging Face's `tokenizers` does. */
+  readonly folder?: FolderRules | undefined;
 };

@@ -1,3 +1,4 @@
+import { type SplitPattern, splitPattern } from "./split-pattern.ts";
 import type { TextBuffer } from "./text-buffer.ts";
 import { LETTER, MARK, NUMBER, PUNCTUATION, SYMBOL, WHITESPACE } from "./unicode-classes.ts";
 
@@ -10,12 +11,23 @@ import { LETTER, MARK, NUMBER, PUNCTUATION, SYMBOL, WHITESPACE } from "./unicode
 export type SplitStep =
   | { readonly kind: "gpt2" }
   /** `digits`: how many make one word at most; `marks`: combining marks belong to letters. */
-  | { readonly kind: "llama3"; readonly digits: 1 | 3; readonly marks: boolean }
+  | {
+      readonly kind: "llama3";
+      readonly digits: 1 | 3;
+      readonly marks: boolean;
+      /** U+017F is an "s" whose case does not count. */
+      readonly long_s?: boolean;
+    }
   | { readonly kind: "lines" }
   /** Digits in threes from the right; the rest is left whole. */
   | { readonly kind: "digit_groups" }
   /** With `\p{…}` in it: over collapsed text. Without: over the text itself. */
-  | { readonly kind: "regex"; readonly source: string };
+  | { readonly kind: "regex"; readonly source: string }
+  /** As Hugging Face's `tokenizers` takes it, see split-pattern.ts. */
+  | { readonly kind: "pattern"; readonly source: string; readonly cut: Cut };
+
+/** Where what a pattern matches is cut off: on both sides, or it stays with a neighbour. */
+export type Cut = "both" | "before" | "behind";
 
 /** Ends of words as code point indices, growing; reused from call to call. */
 export class WordEnds {
@@ -36,6 +48,7 @@ const APOSTROPHE = 39;
 const SPACE = 32;
 const RETURN = 13;
 const NEWLINE = 10;
+const LONG_S = 0x17f;
 const OUTSIDE = -1;
 
 export class WordSplitter {
@@ -63,10 +76,14 @@ export class WordSplitter {
       const to = this.spare;
       to.count = 0;
       let start = 0;
-      for (let i = 0; i < from.count; i++) {
-        const end = from.ends[i]!;
-        if (end > start) runStep(step, text, start, end, to);
-        start = end;
+      if (step.kind === "pattern") {
+        splitByPattern(step.pattern, step.cut, text, from, to);
+      } else {
+        for (let i = 0; i < from.count; i++) {
+          const end = from.ends[i]!;
+          if (end > start) runStep(step, text, start, end, to);
+          start = end;
+        }
       }
       this.words = to;
       this.spare = from;
@@ -76,11 +93,13 @@ export class WordSplitter {
 }
 
 type PreparedStep =
-  | Exclude<SplitStep, { kind: "regex" }>
+  | Exclude<SplitStep, { kind: "regex" | "pattern" }>
+  | { readonly kind: "pattern"; readonly pattern: SplitPattern; readonly cut: Cut }
   | { readonly kind: "collapsed"; readonly regex: RegExp }
   | { readonly kind: "wide"; readonly regex: RegExp };
 
 function prepare(step: SplitStep): PreparedStep {
+  if (step.kind === "pattern") return { ...step, pattern: splitPattern(step.source) };
   if (step.kind !== "regex") return step;
   if (!step.source.includes("\\p{")) {
     return { kind: "wide", regex: new RegExp(step.source, "gu") };
@@ -89,7 +108,7 @@ function prepare(step: SplitStep): PreparedStep {
 }
 
 function runStep(
-  step: PreparedStep,
+  step: Exclude<PreparedStep, { kind: "pattern" }>,
   text: TextBuffer,
   start: number,
   end: number,
@@ -100,7 +119,7 @@ function runStep(
       splitGpt2(text, start, end, out);
       break;
     case "llama3":
-      splitLlama3(text, start, end, step.digits, step.marks, out);
+      splitLlama3(text, start, end, step, out);
       break;
     case "lines":
       splitLines(text, start, end, out);
@@ -117,13 +136,22 @@ function runStep(
   }
 }
 
-/** Length of an English contraction at `pos`, or 0. */
-function contraction(points: Uint32Array, pos: number, end: number, fold: boolean): number {
+/**
+ * Length of an English contraction at `pos`, or 0. `fold`: case does not count, and this further
+ * character is an "s".
+ */
+function contraction(
+  points: Uint32Array,
+  pos: number,
+  end: number,
+  fold: number | undefined,
+): number {
   if (points[pos] !== APOSTROPHE || pos + 1 >= end) return 0;
-  const first = fold ? lower(points[pos + 1]!) : points[pos + 1]!;
+  const first = fold !== undefined ? lower(points[pos + 1]!) : points[pos + 1]!;
+  if (fold === LONG_S && first === LONG_S) return 2;
   if (first === 0x73 || first === 0x74 || first === 0x6d || first === 0x64) return 2; // s t m d
   if (pos + 2 >= end) return 0;
-  const second = fold ? lower(points[pos + 2]!) : points[pos + 2]!;
+  const second = fold !== undefined ? lower(points[pos + 2]!) : points[pos + 2]!;
   if (second === 0x65) return first === 0x72 || first === 0x76 ? 3 : 0; // re ve
   return first === 0x6c && second === 0x6c ? 3 : 0; // ll
 }
@@ -137,7 +165,7 @@ function splitGpt2(text: TextBuffer, start: number, end: number, out: WordEnds):
   const { points, classes } = text;
   let pos = start;
   while (pos < end) {
-    const short = contraction(points, pos, end, false);
+    const short = contraction(points, pos, end, undefined);
     if (short > 0) {
       pos += short;
       out.push(pos);
@@ -178,18 +206,18 @@ function splitLlama3(
   text: TextBuffer,
   start: number,
   end: number,
-  digits: 1 | 3,
-  marks: boolean,
+  { digits, marks, long_s }: { digits: 1 | 3; marks: boolean; long_s?: boolean },
   out: WordEnds,
 ): void {
   const { points, classes } = text;
   const mark = marks ? MARK : LETTER;
+  const fold = long_s === true ? LONG_S : 0;
   let pos = start;
   while (pos < end) {
     const point = points[pos]!;
     const kind = classes[pos]!;
     const next = pos + 1 < end ? classes[pos + 1]! : OUTSIDE;
-    const short = point === APOSTROPHE ? contraction(points, pos, end, true) : 0;
+    const short = point === APOSTROPHE ? contraction(points, pos, end, fold) : 0;
     if (short > 0) {
       pos += short;
     } else if (kind === NUMBER) {
@@ -308,6 +336,14 @@ function collapsePattern(source: string): string {
 
 const latin1 = new TextDecoder("latin1");
 
+/**
+ * Each byte as the character of its number. The decoder's "latin1" is Windows-1252, whose
+ * characters at 0x80 to 0x9f are others.
+ */
+function latin1Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+}
+
 function splitCollapsed(
   text: TextBuffer,
   start: number,
@@ -328,6 +364,36 @@ function splitCollapsed(
     if (match[0].length > 0) out.push(last);
   }
   if (last < end) out.push(end);
+}
+
+/** Cuts each of the words `from` once more. */
+function splitByPattern(
+  { regex, codes }: SplitPattern,
+  cut: Cut,
+  text: TextBuffer,
+  from: WordEnds,
+  out: WordEnds,
+): void {
+  const bytes = new Uint8Array(text.count);
+  for (let i = 0; i < text.count; i++) bytes[i] = codes[text.points[i]!]!;
+  const all = latin1Of(bytes);
+  let start = 0;
+  for (let i = 0; i < from.count; i++) {
+    const end = from.ends[i]!;
+    const word = start === 0 && end === text.count ? all : all.slice(start, end);
+    let last = start;
+    regex.lastIndex = 0;
+    for (let match = regex.exec(word); match !== null; match = regex.exec(word)) {
+      const first = start + match.index;
+      const behind = first + match[0].length;
+      if (match[0].length === 0) regex.lastIndex++;
+      if (first > last && cut !== "behind") out.push(first);
+      if (behind > first && cut !== "before") out.push(behind);
+      last = cut === "before" ? first : behind;
+    }
+    if (last < end && (out.count === 0 || out.ends[out.count - 1] !== end)) out.push(end);
+    start = end;
+  }
 }
 
 function splitWide(

@@ -30,6 +30,8 @@ export type WorkerBoot = Common & {
   readonly engine: EngineName;
   /** Several only for simulated ones; each is a worker of its own to everybody outside. */
   readonly workers: readonly string[];
+  /** The model's first process, which says what concerns all of them. */
+  readonly first: boolean;
   /** By worker; who is not there has none. */
   readonly labels: Readonly<Record<string, readonly string[]>>;
   readonly taints: Readonly<Record<string, readonly string[]>>;

@@ -272,9 +272,10 @@ class RunningRoot implements Root {
     const { settings } = this;
     const { prefix } = this.machine;
     const workers = models.flatMap((model, index) =>
-      workerNames(settings, index, prefix).map((names) =>
-        this.#slot(names[0] ?? "worker", this.#workerBoot(model, names), model.weight_bytes),
-      ),
+      workerNames(settings, index, prefix).map((names, i) => {
+        const boot = this.#workerBoot(model, names, i === 0);
+        return this.#slot(names[0] ?? "worker", boot, model.weight_bytes);
+      }),
     );
     const { role } = settings;
     const slots = (count: number, name: string, boot: () => Boot) =>
@@ -351,7 +352,7 @@ class RunningRoot implements Root {
     };
   }
 
-  #workerBoot(model: FoundModel, workers: readonly string[]): WorkerBoot {
+  #workerBoot(model: FoundModel, workers: readonly string[], first: boolean): WorkerBoot {
     const { engine, mocker, context_length, max_num_seqs, threads, resume } = this.settings;
     const { llama, workers: each, models } = this.settings;
     return {
@@ -359,6 +360,7 @@ class RunningRoot implements Root {
       role: "worker",
       engine,
       workers,
+      first,
       labels: marksByWorker(this.settings.worker_labels, workers, this.machine.prefix),
       taints: marksByWorker(this.settings.worker_taints, workers, this.machine.prefix),
       mocker,

@@ -15,6 +15,11 @@ import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
 
 const canary = { text: "Hello", max_tokens: 3 };
 
+function slowText(model: string, why: string): string {
+  const advice = "long prompts take several times as long; a GGUF of the model has a fast one";
+  return `${model} is tokenized by @huggingface/tokenizers, since its ${why}: ${advice}`;
+}
+
 /** Reads the model's header; rejects with the one line that says what is wrong with it. */
 export async function workerWorld(
   boot: WorkerBoot,
@@ -30,6 +35,10 @@ export async function workerWorld(
   if (resolved.kind === "refused") throw resolved.error;
   const facts = await readFacts(world, resolved.model, boot.model_name);
   const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
+  if (boot.first && facts.slow_tokenizer !== undefined) {
+    const why = `tokenizer.json asks for ${facts.slow_tokenizer}`;
+    system.capabilities.log.log("warn", slowText(boot.model_name, why));
+  }
   const { text, max_tokens } = canary;
   const weight_bytes = boot.engine === "llama" ? weightBytes(resolved.model) : 0;
   const parts = { boot, facts, tokenizer, clock, files };

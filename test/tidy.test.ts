@@ -36,7 +36,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
     "@nats-io/transport-node",
     "ioredis",
   ],
-  llm: [],
+  llm: ["@huggingface/tokenizers"],
   native: ["bun:ffi"],
   actors: ["zod", "@msgpack/msgpack"],
   supervisors: ["yaml"],

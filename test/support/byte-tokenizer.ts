@@ -19,6 +19,7 @@ export const byteTokenizer: Tokenizer = {
   add_bos: false,
   add_eos: false,
   add_space_prefix: false,
+  control_texts: [],
   encode: (text: string, _options: EncodeOptions) => Uint32Array.from(encoder.encode(text)),
   tokenBytes: (token: number) =>
     token === END_TOKEN ? encoder.encode("<end>") : Uint8Array.of(token),

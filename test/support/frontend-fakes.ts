@@ -29,6 +29,7 @@ export const byteTokenizer: Tokenizer = {
   add_bos: true,
   add_eos: false,
   add_space_prefix: false,
+  control_texts: [],
   encode(text, { add_special }) {
     const bytes = encoder.encode(text);
     const tokens = new Uint32Array(bytes.length + (add_special ? 1 : 0));

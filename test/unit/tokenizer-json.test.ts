@@ -57,12 +57,16 @@ const vocabOfFolder = (parts: FolderParts) => {
 const idsOf = (tokenizer: Tokenizer, text: string, options = SPECIAL): number[] =>
   Array.from(tokenizer.encode(text, options));
 
-test("the tiny model's folder and its GGUF are the same model, byte for byte", async () => {
+test("the tiny model's folder and its GGUF are the same model but for their tokenizers' rules", async () => {
   const folder = modelFactsFromFolder(await tinyFolder(), "tiny");
   const header = headerOf(await Bun.file(TINY_MODEL).bytes());
   const { blobs, ...gguf } = modelFactsFromGguf(header, "tiny");
-  expect({ ...folder, name: gguf.name, blobs: undefined }).toEqual({ ...gguf, blobs: undefined });
-  expect([...folder.blobs.keys()].sort()).toEqual([...blobs.keys()].sort());
+  const { tokenizer_blob } = gguf;
+  const same = { ...folder, name: gguf.name, blobs: undefined, tokenizer_blob };
+  expect(same).toEqual({ ...gguf, blobs: undefined });
+  const others = (of: ModelFacts) =>
+    [...of.blobs.keys()].filter((key) => key !== of.tokenizer_blob);
+  expect(others(folder).sort()).toEqual(others({ ...gguf, blobs }).sort());
 });
 
 test("the tiny model's folder and its GGUF give the same ids", async () => {
@@ -114,7 +118,7 @@ test("special tokens are control tokens, other added ones are text", () => {
 test("blanks beside a token that eats them are gone", () => {
   const eating = { id: THINK, content: "<think>", lstrip: true, rstrip: true, special: true };
   const tokenizer = tokenizerOf(folderOf(smallTokenizer({ added_tokens: [eating] })));
-  expect(idsOf(tokenizer, "he \n<think>  he")).toEqual([256, THINK, 256]);
+  expect(idsOf(tokenizer, "he \n<think>  he")).toEqual([256, 261, 256]);
 });
 
 test("escapes in the file are the characters that they stand for", () => {
@@ -128,12 +132,13 @@ test("escapes in the file are the characters that they stand for", () => {
 });
 
 test("ids without a token, and those up to the model's size, are there and unused", () => {
-  const added = [{ id: 300, content: "<far>", special: true }];
+  const added = [{ id: 300, content: "<far>", special: true }]; // the next one behind all is 261
   const parts = folderOf(smallTokenizer({ added_tokens: added }), { config: { vocab_size: 320 } });
   const tokenizer = tokenizerOf(parts);
   expect(tokenizer.vocab_size).toBe(320);
   expect(tokenizer.tokenBytes(299)).toHaveLength(0);
-  expect(new TextDecoder().decode(tokenizer.tokenBytes(300))).toBe("<far>");
+  expect(new TextDecoder().decode(tokenizer.tokenBytes(261))).toBe("<far>");
+  expect(idsOf(tokenizer, "<far>")).toEqual([261]);
   expect(idsOf(tokenizer, "[PAD299]")).not.toContain(299);
 });
 
@@ -190,33 +195,58 @@ test("text is composed where the file says NFC, around special tokens and not ac
   }
 });
 
-test("pre-tokenizers are known by their exact pattern", () => {
-  const preOf = (pre_tokenizer: unknown, ignore_merges = false) =>
-    vocabOfFolder(folderOf(smallTokenizer({ pre_tokenizer }, { ignore_merges }))).pre;
+test("common patterns have a scanner of their own, others are patterns", () => {
+  const wordsOf = (pre_tokenizer: unknown) =>
+    vocabOfFolder(folderOf(smallTokenizer({ pre_tokenizer }))).folder?.words;
   const spelled_out = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
-  expect(preOf(splitBy(QWEN2_PATTERN))).toBe("qwen2");
-  expect(preOf(splitBy(QWEN2_PATTERN.replace(/^\(.*?\)/, spelled_out)))).toBe("qwen2");
-  expect(preOf(splitBy(LLAMA3_PATTERN), true)).toBe("llama-bpe");
-  expect(preOf(splitBy(LLAMA3_PATTERN))).toBe("dbrx");
-  expect(preOf({ type: "ByteLevel", add_prefix_space: false })).toBe("gpt-2");
+  const llama3 = { kind: "llama3", digits: 3, marks: false, long_s: true } as const;
+  const qwen2 = { ...llama3, digits: 1 } as const;
+  const gpt2 = { kind: "gpt2" } as const;
+  expect(wordsOf(splitBy(QWEN2_PATTERN))).toEqual([qwen2]);
+  const without_flags = splitBy(QWEN2_PATTERN.replace(/^\(.*?\)/, spelled_out));
+  expect(wordsOf(without_flags)).toEqual([{ ...qwen2, long_s: false }]);
+  expect(wordsOf(splitBy(LLAMA3_PATTERN))).toEqual([llama3]);
+  expect(wordsOf({ type: "ByteLevel", add_prefix_space: false })).toEqual([gpt2]);
   const digits = { type: "Digits", individual_digits: true };
   const sequence = [digits, { type: "ByteLevel", use_regex: true }];
-  expect(preOf({ type: "Sequence", pretokenizers: sequence })).toBe("starcoder");
+  const digit = { kind: "pattern", source: String.raw`\p{N}`, cut: "both" } as const;
+  expect(wordsOf({ type: "Sequence", pretokenizers: sequence })).toEqual([digit, gpt2]);
+  const abc = { kind: "pattern", source: "abc+", cut: "both" } as const;
+  expect(wordsOf(splitBy("abc+"))).toEqual([abc]);
 });
 
 const bytes_only = { type: "ByteLevel", use_regex: false };
-const plain_word = { id: 300, content: "w", single_word: true };
+const spaced = { ...bytes_only, add_prefix_space: true };
+const spaced_later = { type: "Sequence", pretokenizers: [splitBy("a+"), spaced] };
+const LEFT_TO_LIBRARY: readonly (readonly [string, Parameters<typeof smallTokenizer>])[] = [
+  ["\\w in the pattern \\w+", [{ pre_tokenizer: splitBy(String.raw`\w+`) }]],
+  ["the pre-tokenizer Whitespace", [{ pre_tokenizer: { type: "Whitespace" } }]],
+  ["a step behind ByteLevel", [{ pre_tokenizer: spaced_later }]],
+  ["the normalizer StripAccents", [{ normalizer: { type: "StripAccents" } }]],
+  ["the model Unigram", [{}, { type: "Unigram", vocab: [["a", -1]], unk_id: 0 }]],
+  ["the model WordPiece", [{}, { type: "WordPiece", merges: undefined, unk_token: "h" }]],
+  ["words without a token for bytes", [{ pre_tokenizer: null }]],
+  ['end_of_word_suffix "</w>"', [{}, { end_of_word_suffix: "</w>" }]],
+  ["the decoder", [{ decoder: { type: "WordPiece", prefix: "##", cleanup: true } }]],
+];
+
+for (const [said, changes] of LEFT_TO_LIBRARY) {
+  test(`left to the library: ${said}`, () => {
+    const parts = folderOf(smallTokenizer(...changes));
+    expect(modelFactsFromFolder(parts, "m").slow_tokenizer).toContain(said);
+    const tokenizer = tokenizerOf(parts);
+    const [first] = idsOf(tokenizer, "<begin>hello<think>");
+    expect(new TextDecoder().decode(tokenizer.tokenBytes(first!))).toBe("<begin>");
+    expect(idsOf(tokenizer, "hello").length).toBeGreaterThan(0);
+    expect(tokenizer.vocab_size).toBeGreaterThan(0);
+  });
+}
+
+test("what the fast code knows is not left to the library", () => {
+  expect(modelFactsFromFolder(folderOf(smallTokenizer()), "m").slow_tokenizer).toBeUndefined();
+});
+
 const REFUSED: readonly (readonly [string, string, Parameters<typeof smallTokenizer>])[] = [
-  ["vocab_unsupported", "abc+", [{ pre_tokenizer: splitBy("abc+") }]],
-  ["vocab_unsupported", "Whitespace", [{ pre_tokenizer: { type: "Whitespace" } }]],
-  ["vocab_unsupported", "no ByteLevel", [{ pre_tokenizer: null }]],
-  ["vocab_unsupported", "space", [{ pre_tokenizer: { ...bytes_only, add_prefix_space: true } }]],
-  ["vocab_unsupported", "Lowercase", [{ normalizer: { type: "Lowercase" } }]],
-  ["vocab_unsupported", "whole word", [{ added_tokens: [plain_word] }]],
-  ["vocab_unsupported", "Unigram", [{}, { type: "Unigram", vocab: [["a", -1]] }]],
-  ["vocab_unsupported", "WordPiece", [{}, { type: "WordPiece", merges: undefined }]],
-  ["vocab_unsupported", "SentencePiece", [{}, { byte_fallback: true }]],
-  ["vocab_unsupported", "end_of_word_suffix", [{}, { end_of_word_suffix: "</w>" }]],
   ["vocab_missing", "no vocabulary", [{}, { merges: undefined }]],
   ["vocab_missing", "no vocabulary", [{ model: {} }]],
   ["vocab_corrupt", "damaged", [{}, { vocab: { a: -1 } }]],
