@@ -16,7 +16,7 @@ export class TraceBlocks {
   sequence_words: Int32Array;
 
   /**
-   * `block_size` must divide `trace_block_size`. `own` tells this request's own blocks (those after
+   * `hash_ids`: u32, as a trace's reader numbers them. `block_size` must divide `trace_block_size`. `own` tells this request's own blocks (those after
    * its prompt) from everybody else's: any u32, one a request. Throws RangeError for sizes that do
    * not fit or too few ids.
    */

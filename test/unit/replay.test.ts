@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { mockerOptions } from "../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
@@ -237,6 +240,38 @@ test("the command prints one JSON object with the promised keys", async () => {
   }
   for (const key of ["ttft_ms", "itl_ms", "e2e_ms"]) {
     expect(Object.keys(report[key])).toEqual(["mean", "p50", "p90", "p99"]);
+  }
+});
+
+test("ids that agree in 32 bits are two; the numbers 1 and the text 1 as well", () => {
+  const row = (timestamp: number, ids: string) =>
+    `{"timestamp":${timestamp},"input_length":1024,"output_length":1,"hash_ids":[${ids}]}`;
+  const reuse = (...ids: readonly string[]) => {
+    const rows = ids.map((each, i) => row(10_000 * i, each));
+    const report = reportOf(kv(readTrace(rows.join("\n"), 512)), 0);
+    return report.prefix_reuse;
+  };
+  expect(reuse("1,2", "4294967297,4294967298")).toBe(0);
+  expect(reuse("9007199254740992,2", "9007199254740993,2")).toBe(0);
+  expect(reuse("1,2", '"1","2"')).toBe(0);
+  // The last block of a prompt is computed again: its last token is to be drawn from.
+  expect(reuse("4294967297,4294967298", "4294967297,4294967298")).toBe(0.25);
+  expect(reuse('"a","b"', '"a","c"')).toBe(0.25);
+});
+
+test("a line whose ids and length disagree is named, exit 2", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "replay-trace-"));
+  try {
+    const file = join(folder, "trace.jsonl");
+    const good = '{"timestamp":0,"input_length":20,"output_length":2,"hash_ids":[7]}';
+    writeFileSync(file, `${good}\r\n\r\n${good.replace("[7]", "[7,8]")}\r\n`);
+    const { error, code } = await replay(file);
+    expect(code).toBe(2);
+    expect(error).toContain(
+      "line 3: 2 hash_ids for input_length 20: in blocks of 512 tokens it has 1",
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -12,7 +12,7 @@ test("mooncake: one request a line, aliases, blank lines", () => {
   expect(trace[0]).toMatchObject({
     arrival_ms: 0,
     input_length: 10,
-    hash_ids: [1, 2, 3],
+    hash_ids: [0, 1, 2],
     after: [],
   });
   // An answer has at least one token: nothing else says when the prompt was done.
@@ -71,12 +71,88 @@ test.each([
   ],
   ["no time", lines({ ...row, timestamp: undefined }), "line 2: timestamp is missing"],
   ["half a token", lines({ ...row, input_length: 1.5 }), "line 2: input_length must be a whole"],
-  ["too few ids", lines({ ...row, hash_ids: [1] }), "line 2: 1 hash_ids for 10 tokens"],
-  ["ids that are none", lines({ ...row, hash_ids: ["x"] }), "line 2: hash_ids must be a list"],
+  [
+    "too few ids",
+    lines({ ...row, hash_ids: [1, 2] }),
+    "line 2: 2 hash_ids for input_length 10: in blocks of 4 tokens it has 3",
+  ],
+  [
+    "too many ids",
+    lines({ ...row, input_length: 8 }),
+    "line 2: 3 hash_ids for input_length 8: in blocks of 4 tokens it has 2",
+  ],
+  ["no list of ids", lines({ ...row, hash_ids: "1" }), "line 2: hash_ids must be a list of whole"],
+  [
+    "ids that are none",
+    lines({ ...row, hash_ids: [1, null, 3] }),
+    "line 2: hash_ids must be whole",
+  ],
+  ["half an id", lines({ ...row, hash_ids: [1, 2, 2.5] }), "not 2.5"],
+  [
+    "an id of more than 64 bits",
+    '{"timestamp":0,"input_length":1,"output_length":1,"hash_ids":[18446744073709551616]}',
+    "line 2: hash_ids must be whole numbers of 64 bits or texts, not 18446744073709551616",
+  ],
   ["an unknown dependency", lines({ ...row, wait_for: ["x"] }), 'line 2: wait_for names "x"'],
   ["a name twice", lines({ ...row, request_id: "line 1" }), "line 2: request_id line 1 is there"],
 ])("a malformed line is named: %s", (_name, bad, message) => {
   expect(() => readTrace(`${lines(row)}\n${bad}`, 4)).toThrow(message);
+});
+
+/** JSON as it stands in the file: what JavaScript's own numbers could not say. */
+const withIds = (...ids: readonly string[]) =>
+  `{"timestamp":0,"input_length":${4 * ids.length},"output_length":1,"hash_ids":[${ids.join()}]}`;
+
+test("ids are of 64 bits or any text; two that differ anywhere are two", () => {
+  const ids = [
+    ...["0", "1", "4294967297", "-1", "9007199254740992", "9007199254740993"],
+    ...["9223372036854775807", "18446744073709551615", "-9223372036854775808"],
+    ...['"1"', '"a"', '""', '"4294967297"', '"18446744073709551615"', '"\u00e9"'],
+  ];
+  const text = [withIds(...ids), withIds(...ids.toReversed())].join("\n");
+  const [there, back] = readTrace(text, 4);
+  expect(there!.hash_ids).toEqual(ids.map((_, i) => i));
+  expect(back!.hash_ids).toEqual(there!.hash_ids.toReversed());
+});
+
+test("names of sessions and requests keep all their digits", () => {
+  const long = (last: number, rest: string) =>
+    lines(row).replace("{", `{"request_id":900719925474099${last},${rest}`);
+  const trace = readTrace(
+    [long(2, ""), long(3, ""), long(4, '"wait_for":[9007199254740993],')].join("\n"),
+    4,
+  );
+  expect(trace[2]!.after).toEqual([1]);
+  const session = (last: number) =>
+    lines(row).replace("{", `{"session_id":900719925474099${last},`);
+  const two = readTrace(`${session(2)}\n${session(3)}`, 4);
+  expect(two.map(({ after }) => after)).toEqual([[], []]);
+});
+
+test("a byte order mark, CRLF, blank lines and no end of line are no part of a row", () => {
+  const rows = [row, { ...row, timestamp: 5 }].map((each) => lines(each));
+  const plain = readTrace(rows.join("\n"), 4);
+  const text = `\uFEFF\r\n${rows[0]}\r\n  \r\n${rows[1]}\r\n\r\n`;
+  expect(readTrace(text, 4).map(({ id: _, ...rest }) => rest)).toEqual(
+    plain.map(({ id: _, ...rest }) => rest),
+  );
+  expect(() => readTrace(`\uFEFF${rows[0]}\r\n\r\noops\r\n`, 4)).toThrow("line 3: not JSON");
+});
+
+test("rows may be in any order; turns of a session follow each other by their times", () => {
+  const at = (timestamp: number, more: object = {}) => ({ ...row, timestamp, ...more });
+  const mixed = readTrace(
+    lines(at(90), at(400, { session_id: "s" }), at(10), at(50, { session_id: "s" })),
+    4,
+  );
+  expect(mixed.map(({ arrival_ms }) => arrival_ms)).toEqual([90, undefined, 10, 50]);
+  expect(mixed[1]).toMatchObject({ after: [3], delay_ms: 350 });
+  const untimed = lines(
+    at(90, { session_id: "s" }),
+    { ...row, timestamp: undefined, session_id: "s", delay: 5 },
+    at(10),
+  );
+  expect(readTrace(untimed, 4)[1]).toMatchObject({ after: [0], delay_ms: 5 });
 });
 
 test("an empty trace is a mistake", () => {

@@ -1,7 +1,8 @@
 /** Flags of `bun run load`. What is wrong with them is one line that says what to do. */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { readTrace, TraceError } from "../replay/trace.ts";
+import { readTrace } from "../replay/trace.ts";
+import { TraceError } from "../replay/trace-rows.ts";
 import type { LoadArrival, LoadPlan, LoadSource } from "./plan.ts";
 import { drawSeed } from "./prompts.ts";
 

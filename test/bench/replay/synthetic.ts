@@ -77,16 +77,16 @@ export function readSyntheticOptions(text: string): SyntheticOptions {
 export function syntheticTrace(options: SyntheticOptions, block_size: number): TraceRequest[] {
   const random = new SeededRandom(options.seed);
   const requests: TraceRequest[] = [];
-  let fresh_id = 1_000_000;
   let now_ms = 0;
   const around = (mean: number) =>
     Math.max(1, Math.round(mean * (1 + options.spread * (2 * random.unit() - 1))));
   const prefix_blocks = Math.floor((options.isl * options.shared) / block_size);
+  let fresh_id = options.groups * prefix_blocks;
   for (let session = 0; requests.length < options.requests; session++) {
     if (session % options.burst === 0) now_ms += gapMs(options, now_ms, random) * options.burst;
     const group = options.groups > 0 ? Math.floor(random.unit() * options.groups) : -1;
     const hash_ids: number[] = [];
-    for (let i = 0; group >= 0 && i < prefix_blocks; i++) hash_ids.push(group * 1_000 + i);
+    for (let i = 0; group >= 0 && i < prefix_blocks; i++) hash_ids.push(group * prefix_blocks + i);
     let input_length = hash_ids.length * block_size;
     for (let turn = 0; turn < options.turns && requests.length < options.requests; turn++) {
       // What is shared is part of the first turn's length.

@@ -13,6 +13,11 @@
  * Field names and aliases are those of NVIDIA Dynamo's readers (lib/data-gen, mooncake.rs).
  */
 
+import { type Fields, shownValue, TraceError, type TraceRow, traceRows } from "./trace-rows.ts";
+
+const TIMES = ["timestamp", "created_time"] as const;
+const DELAYS = ["delay", "delay_ms"] as const;
+
 export const traceFormats = ["mooncake", "mooncake-delta", "agentic_mooncake"] as const;
 export type TraceFormat = (typeof traceFormats)[number];
 
@@ -32,53 +37,42 @@ export type TraceRequest = {
   readonly policy_class: string | undefined;
 };
 
-export class TraceError extends Error {
-  readonly code = "bad_trace";
-  constructor(
-    readonly line: number,
-    problem: string,
-  ) {
-    super(`line ${line}: ${problem}`);
-  }
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
 /** Throws TraceError that names the line, also for an empty trace. */
 export function readTrace(
   text: string,
   trace_block_size: number,
   given_format?: TraceFormat,
 ): readonly TraceRequest[] {
-  const requests: TraceRequest[] = [];
+  const rows = traceRows(text);
+  if (rows.length === 0) throw new TraceError(1, "the trace has no requests");
+  const format = given_format ?? formatOf(rows);
+  const requests = new Array<TraceRequest>(rows.length);
   const reader = new Reader(trace_block_size);
-  let format = given_format;
-  let line = 0;
-  for (const row of text.split("\n")) {
-    line++;
-    if (row.trim() === "") continue;
-    const fields = parsed(row, line);
-    format ??= "wait_for" in fields || "tool_wait_ms" in fields ? "agentic_mooncake" : "mooncake";
-    // A file may begin with plain rows; the first dependency says what it is.
-    if (given_format === undefined && "wait_for" in fields) format = "agentic_mooncake";
-    requests.push(reader.read(fields, line, format, requests));
-  }
-  if (requests.length === 0) throw new TraceError(1, "the trace has no requests");
+  // Who waits for others names earlier lines; turns of a session are in the order of their times.
+  const order = format === "agentic_mooncake" ? rows.keys() : inTime(rows);
+  for (const at of order) requests[at] = reader.read(rows[at]!, format, at, requests);
   return requests;
 }
 
-function parsed(row: string, line: number): Fields {
-  let value: unknown;
-  try {
-    value = JSON.parse(row);
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    throw new TraceError(line, `not JSON (${problem})`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TraceError(line, "not a JSON object");
-  }
-  return value as Fields;
+/** The first row may be a plain one: any dependency says what the file is. */
+function formatOf(rows: readonly TraceRow[]): TraceFormat {
+  const waits = ({ fields }: TraceRow) => "wait_for" in fields || "tool_wait_ms" in fields;
+  return rows.some(waits) ? "agentic_mooncake" : "mooncake";
+}
+
+/** Positions. A turn with a delay, or without a time, stays behind the one before it. */
+function inTime(rows: readonly TraceRow[]): Iterable<number> {
+  const last_of_session = new Map<unknown, number>();
+  const times_ms = rows.map(({ fields, line }) => {
+    const session = fields["session_id"];
+    const last_ms = session === undefined ? undefined : last_of_session.get(session);
+    const own_ms = optionalNumber(fields, TIMES, line);
+    const follows = last_ms !== undefined && firstOf(fields, DELAYS) !== undefined;
+    const time_ms = (follows ? last_ms : own_ms) ?? last_ms ?? 0;
+    if (session !== undefined) last_of_session.set(session, time_ms);
+    return time_ms;
+  });
+  return [...rows.keys()].sort((a, b) => times_ms[a]! - times_ms[b]!);
 }
 
 /** What the rows before left behind. */
@@ -86,17 +80,19 @@ class Reader {
   private readonly by_id = new Map<string, number>();
   private readonly last_of_session = new Map<string, Turn>();
   private readonly pieces = new DeltaPrompts();
+  private readonly numbers = new Map<HashId, number>();
 
   constructor(private readonly block_size: number) {}
 
+  /** `at`: its position among `requests`, of which those that were read before are there. */
   read(
-    fields: Fields,
-    line: number,
+    { fields, line }: TraceRow,
     format: TraceFormat,
-    before: readonly TraceRequest[],
+    at: number,
+    requests: readonly TraceRequest[],
   ): TraceRequest {
-    const timestamp = optionalNumber(fields, ["timestamp", "created_time"], line);
-    const delay = optionalNumber(fields, ["delay", "delay_ms"], line);
+    const timestamp = optionalNumber(fields, TIMES, line);
+    const delay = optionalNumber(fields, DELAYS, line);
     const session = optionalText(fields, "session_id", line);
     const id = optionalText(fields, "request_id", line) ?? `line ${line}`;
     if (this.by_id.has(id)) throw new TraceError(line, `request_id ${id} is there twice`);
@@ -107,23 +103,27 @@ class Reader {
     if (timestamp === undefined && after.length === 0 && format === "mooncake") {
       if (session === undefined) throw new TraceError(line, "timestamp is missing");
     }
-    const gap_ms = follows ? (timestamp ?? 0) - (before[last.at]?.arrival_ms ?? last.stamp_ms) : 0;
+    const gap_ms = follows
+      ? (timestamp ?? 0) - (requests[last.at]?.arrival_ms ?? last.stamp_ms)
+      : 0;
     const delay_ms = (delay ?? (follows ? Math.max(0, gap_ms) : 0)) + tool_wait_ms;
     const output_length = count(fields, ["output_length", "output_tokens"], line, 0);
     const shape = {
       input_length: count(fields, ["input_length", "input_tokens"], line, 1),
-      hash_ids: hashIds(fields, line),
+      hash_ids: hashIds(fields, line).map((id) => this.numberOf(id)),
     };
     const needed = Math.ceil(shape.input_length / this.block_size);
-    if (shape.hash_ids.length < Math.floor(shape.input_length / this.block_size)) {
-      const has = `${shape.hash_ids.length} hash_ids for ${shape.input_length} tokens`;
-      throw new TraceError(line, `${has}: blocks of ${this.block_size} need ${needed}`);
+    if (shape.hash_ids.length !== needed) {
+      const has = `${shape.hash_ids.length} hash_ids for input_length ${shape.input_length}`;
+      const rule = `in blocks of ${this.block_size} tokens it has ${needed}`;
+      const advice = "--trace-block-size says how many tokens one id stands for";
+      throw new TraceError(line, `${has}: ${rule} (${advice})`);
     }
     const delta = format === "mooncake-delta" && session !== undefined;
     const prompt = delta ? this.pieces.add(session, shape, output_length, this.block_size) : shape;
-    this.by_id.set(id, before.length);
+    this.by_id.set(id, at);
     if (session !== undefined) {
-      this.last_of_session.set(session, { at: before.length, stamp_ms: timestamp ?? 0 });
+      this.last_of_session.set(session, { at, stamp_ms: timestamp ?? 0 });
     }
     return {
       id,
@@ -138,16 +138,22 @@ class Reader {
     };
   }
 
+  /** From 0 in order of appearance: whatever the trace calls a block, 32 bits tell it apart. */
+  private numberOf(id: HashId): number {
+    const known = this.numbers.get(id);
+    if (known !== undefined) return known;
+    const number = this.numbers.size;
+    this.numbers.set(id, number);
+    return number;
+  }
+
   private dependencies(fields: Fields, line: number): readonly number[] {
     const value = fields["wait_for"] ?? [];
     if (!Array.isArray(value)) throw new TraceError(line, "wait_for must be a list of request_ids");
     return value.map((id) => {
-      const at = typeof id === "string" ? this.by_id.get(id) : undefined;
+      const at = isName(id) ? this.by_id.get(String(id)) : undefined;
       if (at === undefined) {
-        throw new TraceError(
-          line,
-          `wait_for names ${JSON.stringify(id)}, which no earlier line has`,
-        );
+        throw new TraceError(line, `wait_for names ${shownValue(id)}, which no earlier line has`);
       }
       return at;
     });
@@ -220,34 +226,50 @@ function firstOf(fields: Fields, names: readonly string[]): unknown {
 function optionalNumber(fields: Fields, names: readonly string[], line: number) {
   const value = firstOf(fields, names);
   if (value === undefined) return undefined;
-  if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
-  throw new TraceError(
-    line,
-    `${names[0]} must be a number from 0 on, not ${JSON.stringify(value)}`,
-  );
+  const number = typeof value === "bigint" ? Number(value) : value;
+  if (typeof number === "number" && Number.isFinite(number) && number >= 0) return number;
+  throw new TraceError(line, `${names[0]} must be a number from 0 on, not ${shownValue(value)}`);
 }
+
+const isName = (value: unknown): value is string | number | bigint =>
+  typeof value === "string" || typeof value === "number" || typeof value === "bigint";
 
 function optionalText(fields: Fields, name: string, line: number): string | undefined {
   const value = firstOf(fields, [name]);
   if (value === undefined) return undefined;
-  if (typeof value === "string" || typeof value === "number") return String(value);
-  throw new TraceError(line, `${name} must be text, not ${JSON.stringify(value)}`);
+  if (isName(value)) return String(value);
+  throw new TraceError(line, `${name} must be text, not ${shownValue(value)}`);
 }
 
 function count(fields: Fields, names: readonly string[], line: number, least: number): number {
   const value = firstOf(fields, names);
   if (value === undefined) throw new TraceError(line, `${names[0]} is missing`);
   if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
-  const problem = `must be a whole number from ${least} on, not ${JSON.stringify(value)}`;
+  const problem = `must be a whole number from ${least} on, not ${shownValue(value)}`;
   throw new TraceError(line, `${names[0]} ${problem}`);
 }
 
-function hashIds(fields: Fields, line: number): readonly number[] {
+/** The number 1 and the text "1" are two ids. */
+type HashId = number | bigint | string;
+
+const INT64_LEAST = -(2n ** 63n);
+const UINT64_MOST = 2n ** 64n - 1n;
+
+function isHashId(id: unknown): id is HashId {
+  if (typeof id === "bigint") return id >= INT64_LEAST && id <= UINT64_MOST;
+  return typeof id === "string" || Number.isSafeInteger(id);
+}
+
+function hashIds(fields: Fields, line: number): readonly HashId[] {
   const value = fields["hash_ids"];
   if (value === undefined) throw new TraceError(line, "hash_ids is missing");
-  const good = Array.isArray(value) && value.every((id) => Number.isSafeInteger(id) && id >= 0);
-  if (!good) throw new TraceError(line, "hash_ids must be a list of whole numbers from 0 on");
-  return value as readonly number[];
+  const kinds = "whole numbers of 64 bits or texts";
+  if (!Array.isArray(value)) {
+    throw new TraceError(line, `hash_ids must be a list of ${kinds}, not ${shownValue(value)}`);
+  }
+  const bad = value.find((id) => !isHashId(id));
+  if (bad === undefined) return value as readonly HashId[];
+  throw new TraceError(line, `hash_ids must be ${kinds}, not ${shownValue(bad)}`);
 }
 
 /** Strict priorities 0 to `classes` - 1, spread evenly and with no pattern in time. */
