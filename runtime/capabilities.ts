@@ -76,8 +76,17 @@ export type HttpServeOptions = {
   readonly port: number;
   /** Several frontends share one port; the caller has probed that nobody else holds it. */
   readonly share_port: boolean;
-  readonly fetch: (request: Request, info: { readonly client: string }) => Promise<Response>;
+  /** A connection on which nothing moves for so long is closed; 0 or absent: never. */
+  readonly idle_ms?: number;
+  readonly fetch: (request: Request, info: HttpExchange) => Promise<Response>;
 };
+
+export interface HttpExchange {
+  /** Address of who asks. */
+  readonly client: string;
+  /** Whether this exchange may be silent for longer than `idle_ms`. False ends what true began. */
+  mayBeSilent?(yes: boolean): void;
+}
 
 export interface HttpServer {
   readonly host: string;

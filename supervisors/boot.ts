@@ -62,6 +62,7 @@ export type FrontendBoot = Common & {
   readonly cors_origin: string;
   readonly ignore_unknown_fields: boolean;
   readonly request_timeout_ms: number;
+  readonly sse_heartbeat_ms: number;
   /** Streams of clients that hang up are kept. */
   readonly resume_hangups: boolean;
   readonly migration_limit: number;

@@ -9,6 +9,7 @@ import {
 import { clusterMetrics } from "../actors/inspector/inspector.ts";
 import { type AnswersMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { RouterMessage } from "../proto/index.ts";
+import { type AllowanceOptions, sparingly } from "../runtime/allowance.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { refOf, wireOf } from "../runtime/remote/node.ts";
 import type { ActorSystem } from "../runtime/system.ts";
@@ -20,6 +21,9 @@ import { nearestDesk } from "./nearest-desk.ts";
 import { frontendPaths } from "./paths.ts";
 import type { ReadPlanes } from "./plane-tree.ts";
 import { routerOptions } from "./router-options.ts";
+
+/** Of /metrics, which needs no key: scrapers come every few seconds. */
+const metricsAllowance: AllowanceOptions = { at_once: 4, each_ms: 1_000 };
 
 export function frontendWorld(
   boot: FrontendBoot,
@@ -74,12 +78,16 @@ export function frontendWorld(
       }),
       resolve: (wire) => refOf(system, wire),
       // Of the whole cluster: behind a shared port a scraper meets any of the frontends.
-      renderMetrics: () => clusterMetrics(system, discovery.owners(keys.process(""))),
+      // Asked of all processes, and so not for everybody who wants to know as often as he likes.
+      renderMetrics: sparingly(clock, metricsAllowance, () =>
+        clusterMetrics(system, discovery.owners(keys.process(""))),
+      ),
       settings: {
         api_keys: boot.api_keys,
         cors_origins: readOrigins(boot.cors_origin, boot.api_keys.length > 0),
         unknown_fields: boot.ignore_unknown_fields ? "ignore" : "refuse",
         deadline_ms: boot.request_timeout_ms,
+        heartbeat_ms: boot.sse_heartbeat_ms,
         keep_hung_up: boot.resume_hangups,
         version: boot.version,
       },

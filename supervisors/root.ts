@@ -389,6 +389,7 @@ class RunningRoot implements Root {
       cors_origin: settings.cors_origin,
       ignore_unknown_fields: settings.ignore_unknown_fields,
       request_timeout_ms: settings.request_timeout_ms,
+      sse_heartbeat_ms: settings.sse_heartbeat_ms,
       resume_hangups: settings.resume.hangups,
       migration_limit: settings.migration_limit,
       prefix_cache_bytes: settings.tokenizer_prefix_cache_bytes,

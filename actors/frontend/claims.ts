@@ -11,10 +11,11 @@ import type { Ref } from "../../runtime/ref.ts";
 import { ApiError } from "./api-error.ts";
 import type { HolderPeers } from "./holders.ts";
 import type { KnownWorker } from "./models.ts";
+import { sealed } from "./stream-id.ts";
 
 /** The answer's id: the same for the same key of the same owner, and no one else's. */
 export function keyedId(owner: string, key: string): string {
-  return digest(`answer\n${owner}\n${key}`);
+  return sealed(digestBytes(`answer\n${owner}\n${key}`));
 }
 
 /** Of what was asked for; `body` as it was parsed. */
@@ -23,8 +24,10 @@ export function bodyHash(endpoint: string, body: object): string {
 }
 
 /** 128 bits in base64url. */
-const digest = (text: string): string =>
-  createHash("sha256").update(text, "utf8").digest().subarray(0, 16).toString("base64url");
+const digest = (text: string): string => digestBytes(text).toString("base64url");
+
+const digestBytes = (text: string): Buffer =>
+  createHash("sha256").update(text, "utf8").digest().subarray(0, 16);
 
 /** undefined: the request has none. Throws ApiError (400). */
 export function idempotencyKeyOf(headers: Headers): string | undefined {

@@ -10,6 +10,10 @@ export type DoorSettings = {
   readonly body_bytes: number;
   /** From a request's headers to the last byte of its body. */
   readonly body_ms: number;
+  /** Bodies of all requests together, until they are tokens. */
+  readonly bodies_bytes: number;
+  /** A stream that is silent for so long says so by a comment; 0: never. See late-json.ts too. */
+  readonly heartbeat_ms: number;
   readonly unknown_fields: UnknownFields;
   /** From a request's arrival to its last token. */
   readonly deadline_ms: number;
@@ -29,6 +33,8 @@ export const doorDefaults: DoorSettings = {
   cors_origins: ["local"],
   body_bytes: 45 * 1024 * 1024,
   body_ms: 60_000,
+  bodies_bytes: 256 * 1024 * 1024,
+  heartbeat_ms: 15_000,
   unknown_fields: "refuse",
   deadline_ms: 600_000,
   default_max_tokens: 16_384,

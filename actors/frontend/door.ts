@@ -5,10 +5,11 @@
  *   route ─▶ key ─▶ body ─▶ fields ─▶ model ─▶ tokens ─▶ stream actors ─▶ SSE or JSON
  *                     any step ─▶ ApiError ─▶ OpenAI's error body
  */
-import type { Log } from "../../runtime/capabilities.ts";
+import type { HttpExchange, Log } from "../../runtime/capabilities.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
 import { ApiError, clip, draining } from "./api-error.ts";
 import { ApiKeys } from "./api-keys.ts";
+import { BodyBudget } from "./body-budget.ts";
 import { checkObject } from "./check-body.ts";
 import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
 import { Generator, type GeneratorParts } from "./generate.ts";
@@ -37,6 +38,7 @@ export class Door {
   readonly #parts: DoorParts;
   readonly #keys: ApiKeys;
   readonly #generator: Generator;
+  readonly #bodies: BodyBudget;
   #draining = false;
   #leaving = false;
   /** Requests that have come, and have no answer or live one yet. */
@@ -47,6 +49,7 @@ export class Door {
     this.#parts = parts;
     this.#keys = new ApiKeys(parts.settings.api_keys);
     this.#generator = new Generator(parts);
+    this.#bodies = new BodyBudget(parts.settings.bodies_bytes);
   }
 
   /** Requests whose answer has not ended. */
@@ -88,7 +91,7 @@ export class Door {
   }
 
   /** Never rejects. */
-  async handle(request: Request): Promise<Response> {
+  async handle(request: Request, exchange?: HttpExchange): Promise<Response> {
     const { clock, random, settings } = this.#parts;
     const path = pathOf(request.url);
     const id = newRequestId(random);
@@ -99,7 +102,7 @@ export class Door {
     if (isPublicApi(path)) {
       allowOrigin(headers, settings.cors_origins, request.headers);
     }
-    const visit: Visit = { request, path, id, headers, arrived_ms: clock.now_ms() };
+    const visit: Visit = { request, path, id, headers, exchange, arrived_ms: clock.now_ms() };
     const response = await this.#answered(visit);
     if (this.#leaving) response.headers.set("Connection", "close");
     return response;
@@ -182,9 +185,10 @@ export class Door {
       type: "unary",
       begun: false,
     };
+    const held = this.#bodies.open();
     try {
       if (this.#draining) throw draining();
-      const body = checkObject(await readJson(visit.request, settings, clock));
+      const body = checkObject(await readJson(visit.request, settings, clock, held));
       // The body may have taken its time, and nothing counts a request before its tokens.
       if (this.#draining) throw draining();
       const { model, stream } = body as { model?: unknown; stream?: unknown };
@@ -195,6 +199,7 @@ export class Door {
       const from_ms = clock.now_ms();
       const prepared = this.#generator.prepare(visit, endpoint, body);
       metrics.stage("preprocess", from_ms);
+      held.close();
       facts.begun = true;
       return await this.#generator.run(visit, owner, prepared, body);
     } catch (error) {
@@ -203,6 +208,8 @@ export class Door {
         metrics.refused(facts.model, endpoint, facts.type, status);
       }
       throw error;
+    } finally {
+      held.close();
     }
   }
 

@@ -19,7 +19,7 @@ import type {
   WorkerRecord,
 } from "../../proto/index.ts";
 import { Actor, type Snapshot } from "../../runtime/actor.ts";
-import type { HttpServer, Timer } from "../../runtime/capabilities.ts";
+import type { HttpExchange, HttpServer, Timer } from "../../runtime/capabilities.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
 import type { Ref, ReplyPort } from "../../runtime/ref.ts";
@@ -96,6 +96,11 @@ export type FrontendOptions = {
   readonly renderMetrics?: () => string | Promise<string>;
 };
 
+/**
+ * A connection without a request is closed after a body's time and this: later than the proxies
+ * and clients that keep one for later close it, as they would meet the end with their next request.
+ */
+const idleBeyondBody_ms = 60_000;
 const blobDeadline_ms = 10_000;
 /** What answers that have just ended get for their last bytes when the server closes. */
 const flush_ms = 50;
@@ -169,7 +174,8 @@ export class FrontendActor extends Actor<FrontendMessage> {
       models: this.#models,
       startAnswer,
       startEmbedding,
-      findAnswer: (answer, hints, isEnough) => findHolders(holders, answer, hints, isEnough),
+      findAnswer: (answer, hints, isEnough, mayAskAll) =>
+        findHolders(holders, answer, hints, isEnough, mayAskAll),
       claims: claimsOver({
         ...{ system, resolve, workers, ids: capabilities.ids },
         claimer: () => wireOf(system, this.ctx.self),
@@ -280,8 +286,9 @@ export class FrontendActor extends Actor<FrontendMessage> {
 
   #serve(door: Door): Promise<HttpServer> {
     const { host, port, share_port } = this.#options;
-    const fetch = (request: Request) => door.handle(request);
-    return this.ctx.capabilities.net.serve({ host, port, share_port, fetch });
+    const fetch = (request: Request, exchange: HttpExchange) => door.handle(request, exchange);
+    const idle_ms = this.#settings.body_ms + idleBeyondBody_ms;
+    return this.ctx.capabilities.net.serve({ host, port, share_port, idle_ms, fetch });
   }
 
   #openIfServing(): void {

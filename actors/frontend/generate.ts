@@ -2,8 +2,8 @@
  * The three POST routes: checked body → model → tokens → stream actors → response. Knows every
  * live answer, so that a drain can wait for them or cut them.
  */
+import { Allowance, type AllowanceOptions } from "../../runtime/allowance.ts";
 import type { Clock, Ids, Random } from "../../runtime/capabilities.ts";
-import { SlotMap } from "../../runtime/slot-map.ts";
 import { parseTraceparent, type TraceContext } from "../../runtime/trace.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import { Answering, type AnsweringOptions } from "./answering.ts";
@@ -23,6 +23,8 @@ import { madeCounts, withCopies } from "./equal-answers.ts";
 import { FlushRounds } from "./flush-rounds.ts";
 import type { FrontendMetrics, MeteredEndpoint, RequestMeter } from "./frontend-metrics.ts";
 import { heldOrFirst } from "./keyed-request.ts";
+import { LateJson } from "./late-json.ts";
+import { LiveRequests, type Quiet } from "./live-requests.ts";
 import type { ModelDirectory } from "./models.ts";
 import { type Nvext, nvextFields } from "./nvext-fields.ts";
 import {
@@ -38,7 +40,7 @@ import { pinOf, routeHintsOf } from "./route-hints.ts";
 import type { ServedModel } from "./served-model.ts";
 import { type StreamCursor, startOf } from "./stream-id.ts";
 import { clientGone, StreamedOutput } from "./streamed-output.ts";
-import { json, jsonText, type Visit } from "./visit.ts";
+import type { Visit } from "./visit.ts";
 
 export type GeneratorParts = {
   readonly clock: Clock;
@@ -70,6 +72,9 @@ const eventStream = {
 const startUp_ms = 2_000;
 const look_ms = 10;
 
+/** Of streams that nobody has: many may come back at once, but all of them are somewhere. */
+const lookupAllowance: AllowanceOptions = { at_once: 128, each_ms: 125 };
+
 type RunOptions = {
   /** What its client has already. */
   readonly from?: StreamCursor;
@@ -80,20 +85,26 @@ type RunOptions = {
 };
 
 type AnsweringHow = Pick<AnsweringOptions, "keeps" | "had"> &
-  Pick<RunOptions, "over"> & { readonly type: "stream" | "unary" };
+  Pick<RunOptions, "over"> & { readonly type: "stream" | "unary"; readonly quiet: Quiet };
+
+type LiveHow = Pick<RunOptions, "over"> & {
+  readonly cut: (message: string) => void;
+  readonly quiet: Quiet;
+};
 
 export class Generator {
   readonly #parts: GeneratorParts;
-  /** What cuts each live request, by number. */
-  readonly #live = new SlotMap<number, (message: string) => void>();
-  #last_live = 0;
+  readonly #live: LiveRequests;
   readonly #rounds: FlushRounds;
+  readonly #lookups: Allowance;
   /** When the last answer ended. */
   ended_ms = Number.NEGATIVE_INFINITY;
 
   constructor(parts: GeneratorParts) {
     this.#parts = parts;
     this.#rounds = new FlushRounds(parts.clock);
+    this.#lookups = new Allowance(parts.clock, lookupAllowance);
+    this.#live = new LiveRequests(parts.clock, parts.settings.heartbeat_ms);
   }
 
   get live(): number {
@@ -102,9 +113,7 @@ export class Generator {
 
   /** Ends whatever is live with an error; returns how many requests that were. */
   cut(message: string): number {
-    const cuts = [...this.#live.values()];
-    for (const cut of cuts) cut(message);
-    return cuts.length;
+    return this.#live.cut(message);
   }
 
   /** Everything up to the tokens. Throws ApiError. */
@@ -203,7 +212,8 @@ export class Generator {
   async resume(visit: Visit, owner: string, id: string): Promise<Response> {
     const { findAnswer: find, ids } = this.#parts;
     await this.#workersKnown();
-    const peers = { find, ids, model: (name: string) => this.#model(name) };
+    const lookups = this.#lookups;
+    const peers = { find, lookups, ids, model: (name: string) => this.#model(name) };
     const last_event_id = visit.request.headers.get("last-event-id");
     const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);
     // What a browser's EventSource takes as: do not come again.
@@ -288,6 +298,7 @@ export class Generator {
     });
     answering = this.#answering(visit, generation, output, {
       type: "stream",
+      quiet: output,
       keeps: (why) => (why === "cut" ? known || output.committed : returns),
       over,
       had: madeCounts(
@@ -298,7 +309,7 @@ export class Generator {
     return output.response;
   }
 
-  async #collect(
+  #collect(
     visit: Visit,
     generation: Generation,
     facts: RequestFacts,
@@ -306,8 +317,11 @@ export class Generator {
   ): Promise<Response> {
     const head = { ...headOf(generation, facts), model: generation.model.name };
     const output = new CollectedOutput(generation, head);
-    this.#answering(visit, generation, output, { type: "unary", keeps: () => known, over });
-    return jsonText(visit, await output.json);
+    const gone = () => answering.abandon("client closed the answer");
+    const late = new LateJson(visit, this.#parts.clock, gone);
+    const how = { type: "unary", quiet: late, keeps: () => known, over } as const;
+    const answering = this.#answering(visit, generation, output, how);
+    return late.from(output.json);
   }
 
   #answering(
@@ -319,9 +333,9 @@ export class Generator {
     const cut = (message: string) => {
       answering.cut({ code: "draining", status: 503, message, retry_after_s: 1 });
     };
-    const { type, keeps, had = [], over } = how;
+    const { type, quiet, keeps, had = [], over } = how;
     const endpoint = had.length === 0 ? generation.endpoint : "streams";
-    const meter = this.#meter(visit, generation.model, endpoint, type, cut, over);
+    const meter = this.#meter(visit, generation.model, endpoint, type, { cut, quiet, over });
     const answering: Answering = new Answering({
       keeps,
       had,
@@ -342,37 +356,46 @@ export class Generator {
     model: ServedModel,
     endpoint: MeteredEndpoint,
     type: "stream" | "unary",
-    cut: (message: string) => void,
-    over?: () => void,
+    { cut, quiet, over }: LiveHow,
   ): RequestMeter {
     const { metrics, idle } = this.#parts;
-    const live = ++this.#last_live;
-    this.#live.set(live, cut);
+    const live = this.#live.add({ cut, quiet, exchange: visit.exchange });
     return metrics.request(model.name, endpoint, type, visit.arrived_ms, () => {
-      this.#live.delete(live);
+      this.#live.remove(live);
       this.ended_ms = this.#parts.clock.now_ms();
       over?.();
       if (this.#live.size === 0) idle();
     });
   }
 
-  async #embed(visit: Visit, prepared: PreparedEmbedding): Promise<Response> {
-    const { startEmbedding, clock } = this.#parts;
-    const { request, model } = prepared;
-    const vector_bytes = 4 * model.card.embedding_size;
-    const handle = embedInParts(startEmbedding, request, vector_bytes, clock, traceOf(visit));
+  #embed(visit: Visit, prepared: PreparedEmbedding): Promise<Response> {
     let stop: (error: ApiError) => void = () => {};
     const stopped = new Promise<never>((_, reject) => {
       stop = reject;
     });
     const cut = (message: string) => stop(new ApiError(503, "draining", message));
-    const meter = this.#meter(visit, prepared.model, "embeddings", "unary", cut);
+    const late = new LateJson(visit, this.#parts.clock, () => stop(clientGone()));
+    const live = { cut, quiet: late };
+    const meter = this.#meter(visit, prepared.model, "embeddings", "unary", live);
     onAbort(visit, () => stop(clientGone()));
+    return late.from(this.#embedded(visit, prepared, meter, stopped));
+  }
+
+  async #embedded(
+    visit: Visit,
+    prepared: PreparedEmbedding,
+    meter: RequestMeter,
+    stopped: Promise<never>,
+  ): Promise<string> {
+    const { startEmbedding, clock } = this.#parts;
+    const { request, model } = prepared;
+    const vector_bytes = 4 * model.card.embedding_size;
+    const handle = embedInParts(startEmbedding, request, vector_bytes, clock, traceOf(visit));
     try {
       const result = await Promise.race([handle.result, stopped]);
       const { body, prompt_tokens } = embeddingAnswer(prepared, result);
       meter.finished({ prompt_tokens, completion_tokens: 0, cached_tokens: 0 });
-      return json(visit, body);
+      return JSON.stringify(body);
     } catch (error) {
       const status = error instanceof ApiError ? error.status : 500;
       handle.abandon("the request is over");

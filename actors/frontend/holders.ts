@@ -29,18 +29,20 @@ const OTHERS_MS = 50;
 
 /**
  * Everything that is found of `answer`; it ends early when `isEnough` says so of what the hinted
- * workers have. Never rejects.
+ * workers have. Rejects only as `mayAskAll` does, which is called before all the others are asked.
  */
 export async function findHolders(
   peers: HolderPeers,
   answer: string,
   hints: readonly string[],
   isEnough: (found: readonly Holder[]) => boolean,
+  mayAskAll: () => void = () => {},
 ): Promise<readonly Holder[]> {
   const all = peers.workers();
   const hinted = all.filter(({ worker }) => hints.includes(workerHint(worker)));
   const found = await askAll(peers, hinted, answer);
   if (isEnough(found)) return found;
+  mayAskAll();
   const others = all.filter((worker) => !hinted.includes(worker));
   return [...found, ...(await askAll(peers, others, answer))];
 }

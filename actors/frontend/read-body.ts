@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../runtime/capabilities.ts";
 import { ApiError, bodyTooLarge, clip } from "./api-error.ts";
+import type { HeldBody } from "./body-budget.ts";
 
 export type BodyLimits = {
   readonly body_bytes: number;
@@ -16,6 +17,8 @@ const nestingLimit = 64;
 const valuesLimit = 2_000_000;
 /** A key costs far more than a value. */
 const keysLimit = 200_000;
+/** Whoever only announces a body of this size has it counted; a longer one has to come first. */
+const trustedBytes = 256 * 1024;
 /** Below this size a body cannot nest or hold enough to matter. */
 const unscannedBytes = 16_384;
 
@@ -23,6 +26,7 @@ export async function readJson(
   request: Request,
   limits: BodyLimits,
   clock: Clock,
+  held: Pick<HeldBody, "take">,
 ): Promise<unknown> {
   checkJsonType(request.headers.get("content-type"));
   const encoding = request.headers.get("content-encoding");
@@ -33,7 +37,11 @@ export async function readJson(
       "Compressed request bodies are not read; send the JSON as it is.",
     );
   }
-  const bytes = await withinTime(readBytes(request, limits.body_bytes), limits.body_ms, clock);
+  const bytes = await withinTime(
+    readBytes(request, limits.body_bytes, held),
+    limits.body_ms,
+    clock,
+  );
   return parseJson(bytes);
 }
 
@@ -54,16 +62,21 @@ export function checkJsonType(type: string | null): void {
   );
 }
 
-function readBytes(request: Request, limit_bytes: number): Promise<Uint8Array> {
+type Held = Pick<HeldBody, "take">;
+
+async function readBytes(request: Request, limit_bytes: number, held: Held): Promise<Uint8Array> {
   const length = request.headers.get("content-length");
-  if (length === null) return readUntil(request, limit_bytes);
+  if (length === null) return readUntil(request, limit_bytes, held);
+  const announced_bytes = Number(length);
   // A refused body is cancelled unread: whoever sends gigabytes gets the answer first.
-  if (!(Number(length) <= limit_bytes)) return Promise.reject(bodyTooLarge(limit_bytes));
+  if (!(announced_bytes <= limit_bytes)) throw bodyTooLarge(limit_bytes);
+  if (announced_bytes > trustedBytes) return readUntil(request, limit_bytes, held);
+  held.take(announced_bytes);
   return request.bytes();
 }
 
-/** A body of unannounced length is counted while it comes. */
-async function readUntil(request: Request, limit_bytes: number): Promise<Uint8Array> {
+/** A long body, or one of unannounced length, is counted while it comes. */
+async function readUntil(request: Request, limit_bytes: number, held: Held): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   const parts: Uint8Array[] = [];
   let size_bytes = 0;
@@ -75,6 +88,12 @@ async function readUntil(request: Request, limit_bytes: number): Promise<Uint8Ar
     if (size_bytes > limit_bytes) {
       void reader.cancel().catch(() => {});
       throw bodyTooLarge(limit_bytes);
+    }
+    try {
+      held.take(value.byteLength);
+    } catch (error) {
+      void reader.cancel().catch(() => {});
+      throw error;
     }
     parts.push(value);
   }

@@ -2,6 +2,7 @@
  * `GET /v1/streams/REQUEST` up to the point where the answer goes on: who asks, what the client
  * has, which workers hold the answer, and the request as it was.
  */
+import type { Allowance } from "../../runtime/allowance.ts";
 import type { Ids } from "../../runtime/capabilities.ts";
 import { ApiError, clip } from "./api-error.ts";
 import type { Holder } from "./holders.ts";
@@ -14,10 +15,14 @@ export type FindAnswer = (
   answer: string,
   hints: readonly string[],
   isEnough: (found: readonly Holder[]) => boolean,
+  /** Throws when not all workers may be asked now. */
+  mayAskAll?: () => void,
 ) => Promise<readonly Holder[]>;
 
 export type ResumePeers = {
   readonly find: FindAnswer;
+  /** How often all workers may be asked for what nobody has. */
+  readonly lookups: Allowance;
   readonly ids: Ids;
   /** Throws ApiError when the model is not served just now. */
   readonly model: (name: string) => ServedModel;
@@ -33,7 +38,13 @@ export async function resumeStream(
   last_event_id: string | null,
 ): Promise<ResumedStream> {
   const from = cursorOf(id, last_event_id);
-  const parts = await findParts(peers.find, id, from.places);
+  let asked_all = false;
+  const mayAskAll = () => {
+    if (!peers.lookups.take()) throw tooManyLookups();
+    asked_all = true;
+  };
+  const parts = await findParts(peers.find, id, from.places, mayAskAll);
+  if (parts !== undefined && asked_all) peers.lookups.giveBack();
   const first = parts?.[0];
   if (parts === undefined || first === undefined || first.context.o !== owner) throw unknown(id);
   if (!first.context.st) {
@@ -56,6 +67,7 @@ export async function findParts(
   find: FindAnswer,
   id: string,
   places: StreamCursor["places"],
+  mayAskAll?: () => void,
 ): Promise<readonly HeldPart[] | undefined> {
   // What an earlier attempt made after it was given up is not what the client has.
   const fits = ({ context, attempt }: HeldPart) => attempt >= (places[context.p]?.attempt ?? 1);
@@ -65,7 +77,7 @@ export async function findParts(
       fits,
     );
   const hints = places.map((place) => place.worker_hint);
-  return whole(await find(id, hints, (found) => whole(found) !== undefined));
+  return whole(await find(id, hints, (found) => whole(found) !== undefined, mayAskAll));
 }
 
 function cursorOf(id: string, last_event_id: string | null): StreamCursor {
@@ -82,6 +94,16 @@ const unknown = (id: string) =>
     "stream_not_found",
     `There is no stream '${clip(id)}' here: it never was, it is over for too long, its worker ` +
       "was lost together with its frontend, or another API key made it. Send the request again.",
+  );
+
+const tooManyLookups = () =>
+  new ApiError(
+    429,
+    "rate_limited",
+    "Many streams were asked for that are not here. Ask again in a moment, with the " +
+      "Last-Event-ID of the stream if you have one: it says where the stream is.",
+    null,
+    { "Retry-After": "1" },
   );
 
 const oddEventId = () =>

@@ -40,6 +40,9 @@ export class SseWriter {
   #stalled = false;
   #ending = false;
   #closed = false;
+  /** Something went out since the last look. */
+  #sent = false;
+  #quiet_looks = 0;
 
   constructor(options: SseWriterOptions) {
     this.#options = options;
@@ -62,6 +65,18 @@ export class SseWriter {
     if (this.#text.length <= this.#options.buffer_chars) return true;
     this.#stalled = true;
     return false;
+  }
+
+  /** A comment after `looks` looks in a row in which nothing was sent: clients pass it over. */
+  look(looks: number): void {
+    this.#quiet_looks = this.#sent ? 0 : this.#quiet_looks + 1;
+    this.#sent = false;
+    if (this.#quiet_looks < looks || this.#ending || this.#closed) return;
+    this.#quiet_looks = 0;
+    // A client that does not read is no quieter for one more comment.
+    if (this.#text !== "") return;
+    this.hurry();
+    this.write(": still here\n\n");
   }
 
   /** After a pause somebody waits for what comes next, as for the first event. */
@@ -129,6 +144,7 @@ export class SseWriter {
       this.#text = "";
       // The stream may pull, and so flush and even close, before this returns.
       controller.enqueue(encoder.encode(text));
+      this.#sent = true;
     }
     if (this.#text !== "" || this.#closed) return;
     if (this.#ending) {

@@ -1,6 +1,8 @@
 /**
- * The ids that clients hold on to. A request's id is 128 random bits: who has it has seen it. The
- * id of an event says how far that client is, and where the rest is likely to be found:
+ * The ids that clients hold on to. A request's id is 96 random bits, so that who has it has seen
+ * it, and 32 bits that are made of them: what somebody just tries is known to be no id of ours
+ * before anybody else is asked for it. The id of an event says how far that client is, and where
+ * the rest is likely to be found:
  *
  *     REQUEST:3f.2@1kQ
  *             │  │ ││└─ hint of the worker      one of these for each prompt, joined by dots
@@ -15,14 +17,36 @@ import type { Random } from "../../runtime/capabilities.ts";
 
 export function newRequestId(random: Random): string {
   const bytes = Buffer.allocUnsafe(16);
-  for (let at = 0; at < 16; at += 4) bytes.writeUInt32LE(random.u32(), at);
+  for (let at = 0; at < 12; at += 4) bytes.writeUInt32LE(random.u32(), at);
+  return sealed(bytes);
+}
+
+/** 16 bytes, the first 12 of which count, as an id. */
+export function sealed(bytes: Buffer): string {
+  bytes.writeUInt32LE(checksum(bytes), 12);
   return bytes.toString("base64url");
 }
 
-/** Letters that may stand in an id that a client sends. */
-const idPattern = /^[\w-]{1,128}$/;
+/** 16 bytes in base64url, whose last letter has two bits. */
+const idPattern = /^[\w-]{21}[AQgw]$/;
 
-export const isRequestId = (text: string): boolean => idPattern.test(text);
+/** One that a door of this version made; says nothing about whether there is an answer. */
+export function isRequestId(text: string): boolean {
+  if (!idPattern.test(text)) return false;
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.readUInt32LE(12) === checksum(bytes);
+}
+
+/** Of the first 12 bytes: each word is mixed in as MurmurHash3 does. */
+function checksum(bytes: Buffer): number {
+  let hash = 0x54726f75;
+  for (let at = 0; at < 12; at += 4) {
+    hash ^= Math.imul(bytes.readUInt32LE(at), 0xcc9e2d51);
+    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
 
 export type ChoiceCursor = {
   readonly delivered: number;

@@ -11,6 +11,7 @@ import { type AnswerOutput, leftWhole } from "./answering.ts";
 import { ApiError, errorBody } from "./api-error.ts";
 import type { ChunkFormat } from "./chunk-format.ts";
 import type { FlushRounds } from "./flush-rounds.ts";
+import type { Quiet } from "./live-requests.ts";
 import { SseWriter } from "./sse-writer.ts";
 import {
   type ChoiceCursor,
@@ -41,7 +42,7 @@ export type StreamedOutputOptions = {
   readonly cancelled: () => void;
 };
 
-export class StreamedOutput implements AnswerOutput {
+export class StreamedOutput implements AnswerOutput, Quiet {
   /** Rejects with ApiError when the answer failed before its first token. */
   readonly response: Promise<Response>;
   readonly #options: StreamedOutputOptions;
@@ -56,14 +57,18 @@ export class StreamedOutput implements AnswerOutput {
   #counts: string;
   #place = "";
   #committed = false;
+  /** The head is with the client, maybe with comments alone. */
+  #opened = false;
   #resolve: (response: Response) => void = () => {};
   #reject: (error: ApiError) => void = () => {};
 
   constructor(options: StreamedOutputOptions) {
     this.#options = options;
     const { rounds, buffer_chars, headers, drained, cancelled } = options;
-    const opened = (body: ReadableStream<Uint8Array> | string) =>
+    const opened = (body: ReadableStream<Uint8Array> | string) => {
+      this.#opened = true;
       this.#resolve(new Response(body, { headers }));
+    };
     this.#writer = new SseWriter({ rounds, opened, buffer_chars, drained, cancelled });
     this.#had = Array.from({ length: options.choices }, (_, i) => options.from?.choices[i] ?? none);
     this.#cursors = [...this.#had];
@@ -80,6 +85,11 @@ export class StreamedOutput implements AnswerOutput {
   /** Something of it is with the client, or on its way. */
   get committed(): boolean {
     return this.#committed;
+  }
+
+  /** After a while of silence the head goes out too, which gives the status away. */
+  look(looks: number): void {
+    this.#writer.look(looks);
   }
 
   placed(prompt: number, worker: string, attempt: number): void {
@@ -133,26 +143,25 @@ export class StreamedOutput implements AnswerOutput {
     this.#writer.close();
   }
 
-  /** After the first token the failure is an event, and `[DONE]` never comes. */
+  /** Once the head is out the failure is an event, and `[DONE]` never comes. */
   failed(failure: AnswerFailure): void {
     const { status, code, message } = failure;
-    if (!this.#committed) {
-      this.#committed = true;
+    const begun = this.#committed;
+    this.#committed = true;
+    if (!begun && !this.#opened) {
       this.#reject(failureError(failure));
       return;
     }
     const body = errorBody(status, code, message, null);
     const { resume_path } = this.#options;
-    const resumes = leftWhole.includes(code) && resume_path !== undefined;
+    const resumes = begun && leftWhole.includes(code) && resume_path !== undefined;
     this.#send(JSON.stringify(resumes ? { error: { ...body.error, resume: resume_path } } : body));
     this.#writer.close();
   }
 
   abandoned(): void {
-    if (!this.#committed) {
-      this.#committed = true;
-      this.#reject(clientGone());
-    }
+    if (!this.#committed && !this.#opened) this.#reject(clientGone());
+    this.#committed = true;
     this.#writer.close();
   }
 

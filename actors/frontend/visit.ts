@@ -1,4 +1,5 @@
 /** One HTTP request under way, and the forms in which it is answered. */
+import type { HttpExchange } from "../../runtime/capabilities.ts";
 import type { ApiError } from "./api-error.ts";
 import { errorBody } from "./api-error.ts";
 
@@ -9,6 +10,8 @@ export type Visit = {
   readonly id: string;
   /** What every answer to it carries. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Undefined where nobody needs it. */
+  readonly exchange?: HttpExchange | undefined;
   /** On the clock's scale. */
   readonly arrived_ms: number;
 };

@@ -2,6 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { existsSync, unlinkSync } from "node:fs";
 import type {
+  HttpExchange,
   HttpServeOptions,
   HttpServer,
   Listener,
@@ -197,21 +198,25 @@ function unixPath(address: string): string {
   return path;
 }
 
+/** The longest that Bun takes, in seconds. */
+const idleMost_s = 255;
+
 /**
- * `idleTimeout: 0` as answers may be quiet for long. Throws TransportError `address_in_use`, or
- * `bad_address` for a host that is not ours.
+ * Bun itself gives a connection 12 s for the head of its first request. Throws TransportError
+ * `address_in_use`, or `bad_address` for a host that is not ours.
  */
 async function serve(options: HttpServeOptions): Promise<HttpServer> {
-  const { host, port, share_port } = options;
+  const { host, port, share_port, idle_ms = 0 } = options;
+  const idle_s = Math.min(idleMost_s, Math.ceil(idle_ms / 1_000));
   try {
     const server = Bun.serve({
       // A URL's brackets are no part of the address.
       hostname: host.replace(/^\[(.*)\]$/, "$1"),
       port,
       reusePort: share_port,
-      idleTimeout: 0,
+      idleTimeout: idle_s,
       maxRequestBodySize: bodyBackstopBytes,
-      fetch: (request, bun) => options.fetch(request, new RequestInfo(request, bun)),
+      fetch: (request, bun) => options.fetch(request, new RequestInfo(request, bun, idle_s)),
     });
     return {
       host,
@@ -257,13 +262,19 @@ async function isKnownHost(host: string): Promise<boolean> {
 }
 
 /** Asking for the address costs as much as parsing the request, and few want to know. */
-class RequestInfo {
+class RequestInfo implements HttpExchange {
   readonly #request: Request;
   readonly #server: Bun.Server<undefined>;
+  readonly #idle_s: number;
 
-  constructor(request: Request, server: Bun.Server<undefined>) {
+  constructor(request: Request, server: Bun.Server<undefined>, idle_s: number) {
     this.#request = request;
     this.#server = server;
+    this.#idle_s = idle_s;
+  }
+
+  mayBeSilent(yes: boolean): void {
+    this.#server.timeout(this.#request, yes ? 0 : this.#idle_s);
   }
 
   get client(): string {

@@ -217,6 +217,14 @@ export const flags = [
     help: "seconds from admission to the last token of one answer",
   },
   {
+    name: "sse-heartbeat",
+    type: "seconds",
+    min: 0,
+    max: 3600,
+    default: 15,
+    help: "seconds of silence after which a stream says by a comment that it is still there; 0 = never",
+  },
+  {
     name: "migration-limit",
     type: "whole",
     min: 0,

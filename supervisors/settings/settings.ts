@@ -33,6 +33,8 @@ export type Settings = {
   readonly cors_origin: string;
   readonly drain_timeout_ms: number;
   readonly request_timeout_ms: number;
+  /** 0 = none. */
+  readonly sse_heartbeat_ms: number;
   readonly resume: ResumeSettings;
   readonly migration_limit: number;
   readonly tokenizer_prefix_cache_bytes: number;
@@ -152,6 +154,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     cors_origin: text("cors-origin"),
     drain_timeout_ms: number("drain-timeout") * 1000,
     request_timeout_ms: number("request-timeout") * 1000,
+    sse_heartbeat_ms: number("sse-heartbeat") * 1000,
     resume: {
       grace_ms: number("resume-grace") * 1000,
       keep_ms: number("resume-keep") * 1000,
@@ -269,6 +272,7 @@ export function dumpConfig(settings: Settings): string {
     "cors-origin": settings.cors_origin,
     "drain-timeout": settings.drain_timeout_ms / 1000,
     "request-timeout": settings.request_timeout_ms / 1000,
+    "sse-heartbeat": settings.sse_heartbeat_ms / 1000,
     "resume-grace": settings.resume.grace_ms / 1000,
     "resume-keep": settings.resume.keep_ms / 1000,
     "resume-hangups": settings.resume.hangups,

@@ -11,11 +11,13 @@ import { findHolders, type Holder } from "../../actors/frontend/holders.ts";
 import { heldOrFirst } from "../../actors/frontend/keyed-request.ts";
 import type { Generation } from "../../actors/frontend/prepare.ts";
 import { partOf, resumable, resumedFrom } from "../../actors/frontend/resume-context.ts";
-import { findParts, resumeStream } from "../../actors/frontend/resume-request.ts";
-import { workerHint } from "../../actors/frontend/stream-id.ts";
+import { type FindAnswer, findParts, resumeStream } from "../../actors/frontend/resume-request.ts";
+import { newRequestId, workerHint } from "../../actors/frontend/stream-id.ts";
 import { bytesOf } from "../../llm/token-bytes.ts";
 import type { ActorRef, HeldAnswer, WorkerMessage } from "../../proto/index.ts";
-import { countingIds } from "../../runtime/random.ts";
+import { Allowance } from "../../runtime/allowance.ts";
+import { VirtualClock } from "../../runtime/clock.ts";
+import { countingIds, SeededRandom } from "../../runtime/random.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { actorOf } from "../support/actor-of.ts";
 import { answerRequest } from "../support/answer-cluster.ts";
@@ -111,19 +113,68 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   }
 }
 
+/** An id that a door made. */
+const R = newRequestId(new SeededRandom(7));
+
+function lookups(at_once = 8): Allowance {
+  return new Allowance(new VirtualClock(), { at_once, each_ms: 1_000 });
+}
+
+test("what is no id of ours is asked of nobody, and what nobody has of all only so often", async () => {
+  let asked = 0;
+  let all = 0;
+  const find: FindAnswer = async (_answer, _hints, _isEnough, mayAskAll) => {
+    asked += 1;
+    mayAskAll?.();
+    all += 1;
+    return [];
+  };
+  const peers = { find, lookups: lookups(3), ids: countingIds("i"), model: () => model };
+  const resume = (id: string) => codeOf(resumeStream(peers, "", id, null));
+  const random = new SeededRandom(3);
+  const other = (id: string) => (id.startsWith("A") ? "B" : "A") + id.slice(1);
+  for (let i = 0; i < 50; i += 1) {
+    const id = other(newRequestId(random));
+    expect(await resume(id)).toBe("404 stream_not_found");
+  }
+  for (const id of ["R", "nosuchrequest", "A".repeat(22), "no/such"]) {
+    expect(await resume(id)).toBe("404 stream_not_found");
+  }
+  expect(asked).toBe(0);
+  const told = [];
+  for (let i = 0; i < 5; i += 1) told.push(await resume(newRequestId(random)));
+  expect(told).toEqual([
+    ...new Array(3).fill("404 stream_not_found"),
+    ...new Array(2).fill("429 rate_limited"),
+  ]);
+  expect([asked, all]).toEqual([5, 3]);
+});
+
+test("streams that are there may be asked for as often as they break", async () => {
+  const find: FindAnswer = async (_answer, _hints, _isEnough, mayAskAll) => {
+    mayAskAll?.();
+    return holdersOf(generation(1), "w");
+  };
+  const peers = { find, lookups: lookups(1), ids: countingIds("i"), model: () => model };
+  for (let i = 0; i < 5; i += 1) {
+    expect(await codeOf(resumeStream(peers, "anna", R, null))).toBe("fine");
+  }
+});
+
 test("a stream is its owner's, is a stream, and its place fits it", async () => {
+  const find = (of: Generation) => async () => holdersOf(of, "w");
   const resume = (owner: string, last: string | null, of = generation(1)) =>
     codeOf(
       resumeStream(
-        { find: async () => holdersOf(of, "w"), ids: countingIds("i"), model: () => model },
-        ...([owner, "R", last] as const),
+        { find: find(of), lookups: lookups(), ids: countingIds("i"), model: () => model },
+        ...([owner, R, last] as const),
       ),
     );
   expect(await resume("anna", null)).toBe("fine");
-  expect(await resume("anna", "R:1.0b")).toBe("fine");
+  expect(await resume("anna", `${R}:1.0b`)).toBe("fine");
   expect(await resume("berta", null)).toBe("404 stream_not_found");
   expect(await resume("anna", "S:1.0")).toBe("400 invalid_header");
-  expect(await resume("anna", "R:1")).toBe("400 invalid_header");
+  expect(await resume("anna", `${R}:1`)).toBe("400 invalid_header");
   expect(await resume("anna", null, generation(1, { stream: false }))).toBe("400 not_a_stream");
 });
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { keyedId } from "../../actors/frontend/claims.ts";
 import {
   choiceText,
   isRequestId,
@@ -70,6 +71,26 @@ test("what is no id of ours is refused, whatever it is", () => {
   }
   fc.assert(fc.property(fc.string(), (text) => void parseEventId(text)));
   fc.assert(fc.property(fc.string(), (text) => void parseEventId(`r:${text}`)));
+});
+
+test("an id is known by itself to be one", () => {
+  const random = new SeededRandom(2);
+  let passed = 0;
+  for (let i = 0; i < 5_000; i += 1) {
+    const id = newRequestId(random);
+    expect(isRequestId(id)).toBe(true);
+    expect(id).toHaveLength(22);
+    const at = i % 22;
+    const letter = id[at] === "Q" ? "A" : "Q";
+    if (isRequestId(id.slice(0, at) + letter + id.slice(at + 1))) passed += 1;
+    const guess = Buffer.from(Array.from({ length: 16 }, () => random.u32() & 255));
+    if (isRequestId(guess.toString("base64url"))) passed += 1;
+  }
+  expect(passed).toBe(0);
+  for (const odd of ["", "r", "A".repeat(22), "A".repeat(21), `${newRequestId(random)}A`]) {
+    expect([odd, isRequestId(odd)]).toEqual([odd, false]);
+  }
+  expect(isRequestId(keyedId("anna", "k"))).toBe(true);
 });
 
 test("ids do not repeat, hints spread", () => {
