@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ref } from "../../runtime/ref.ts";
 import { ProcessActor } from "../../runtime/spawn.ts";
-import { installed, natsServer } from "../support/plane-servers.ts";
+import { natsServer } from "../support/plane-servers.ts";
 import {
   joinUnix,
   type Note,
@@ -54,7 +54,7 @@ export type NatsFigures = {
 
 /** The same over a nats-server on this machine; undefined where none is installed. */
 export async function benchActorsNats(): Promise<NatsFigures | undefined> {
-  if (!installed("nats-server")) return undefined;
+  if (Bun.which("nats-server") === null) return undefined;
   const server = await natsServer();
   process.env[natsVariable] = server.url;
   try {

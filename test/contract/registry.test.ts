@@ -14,7 +14,8 @@ import { type Held, RegistryClient } from "../../runtime/registry-client.ts";
 import { MemoryTable, type SharedTable } from "../../runtime/registry-table.ts";
 import { wellKnownRef } from "../../runtime/remote/wire.ts";
 import { supervisor } from "../../runtime/supervisor.ts";
-import { installed, redisServer, stopServers } from "../support/plane-servers.ts";
+import { isHere, lacksProgram } from "../support/needs.ts";
+import { redisServer, stopServers } from "../support/plane-servers.ts";
 import { Follower, Idle } from "../support/registry-actors.ts";
 import { RemoteWorld, type WorldNode } from "../support/remote-world.ts";
 
@@ -80,7 +81,7 @@ const worlds: Record<string, () => Promise<World>> = {
 };
 
 let clusters = 0;
-if (installed("redis-server")) {
+if (isHere(lacksProgram("redis-server"), "a registry over a real redis-server")) {
   const server = await redisServer();
   worlds["a real redis-server"] = async () => {
     const remote = new RemoteWorld(1);

@@ -9,14 +9,15 @@ import { redisClient } from "../../runtime/real/redis.ts";
 import { MemoryStore } from "../../runtime/store/memory.ts";
 import { RedisStore } from "../../runtime/store/redis.ts";
 import { SqliteStore, StoreError } from "../../runtime/store/sqlite.ts";
-import { installed, redisServer, stopServers } from "../support/plane-servers.ts";
+import { isHere, lacksProgram } from "../support/needs.ts";
+import { redisServer, stopServers } from "../support/plane-servers.ts";
 
 const stores: Record<string, (folder: string) => Store> = {
   memory: () => new MemoryStore(),
   sqlite: (folder) => new SqliteStore(join(folder, "store.sqlite")),
 };
 
-if (installed("redis-server")) {
+if (isHere(lacksProgram("redis-server"), "a store in a real redis-server")) {
   const { url } = await redisServer();
   const redis = redisClient({ url, client_name: "test", env: {} });
   await redis.ready(5_000);

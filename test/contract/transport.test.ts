@@ -24,7 +24,8 @@ import {
   wayTo,
 } from "../../runtime/transport/transport.ts";
 import { unixTransport } from "../../runtime/transport/unix.ts";
-import { installed, natsServer, stopServers } from "../support/plane-servers.ts";
+import { isHere, lacksProgram } from "../support/needs.ts";
+import { natsServer, stopServers } from "../support/plane-servers.ts";
 
 const limits: LinkLimits = {
   frame_limit_bytes: 32 * 1024 * 1024,
@@ -59,7 +60,7 @@ const worlds: Record<string, () => World> = {
   "nats over a memory bus with small payloads": () => busWorld({ payload_limit_bytes: 4_096 }),
 };
 
-if (installed("nats-server")) {
+if (isHere(lacksProgram("nats-server"), "a transport over a real nats-server")) {
   const server = await natsServer();
   const small = await natsServer(["-c", smallPayloads()]);
   for (const [name, { url }] of Object.entries({

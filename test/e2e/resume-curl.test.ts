@@ -2,16 +2,16 @@
  * What docs/api.md says of resuming, with plain curl: read, be cut off, ask again behind the last
  * whole event. What both wrote, joined, has the bytes of an answer that nobody disturbed.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { alive, type Cluster, pidsOf, startCluster, until } from "../support/cluster.ts";
+import { describeWith, lacksProgram } from "../support/needs.ts";
 
-const can = Bun.which("curl") !== null;
-if (!can) console.warn("SKIPPED: curl is not installed here; resuming with it was not tested");
+const lack = lacksProgram("curl");
 
 let cluster: Cluster;
 
 beforeAll(async () => {
-  if (!can) return;
+  if (lack !== undefined) return;
   const args = ["--engine", "mocker", "--speedup-ratio", "2", "--workers", "2", "--frontends", "2"];
   cluster = await startCluster(args);
 }, 60_000);
@@ -89,7 +89,7 @@ async function joinedAfter(cut: (first: ReturnType<typeof ask>) => Promise<void>
   return { joined: Buffer.concat([head, tail]), head, tail, id };
 }
 
-describe.skipIf(!can)("with curl", () => {
+describeWith(lack, "with curl", () => {
   test.each([
     [
       "the client is cut off",

@@ -123,7 +123,7 @@ test("a client that hangs up is gone for good, unless it said that it may come b
 
   const kept = await post("/v1/completions", long, { "X-Resumable": "true" });
   const last = await hangUpAfter(kept, 3);
-  await Bun.sleep(50);
+  await until("the door to see it", 2_000, async () => (await streaming()) === 0);
   expect(await inflight()).toBe(1);
   const rest = parseEvents(await (await resume(requestOf(last.id), last.id)).text());
   const whole = parseEvents(await (await resume(requestOf(last.id))).text());

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { alive, type Cluster, pidsOf, startCluster, until } from "../support/cluster.ts";
+import { underWay } from "../support/under-way.ts";
 
 const mocker = ["--engine", "mocker", "--speedup-ratio", "1"];
 
@@ -75,7 +76,7 @@ test("2 frontends restarted in turn under clients that try once: no 503, nothing
     }
   };
   const clients = Array.from({ length: 12 }, (_, number) => client(number));
-  await Bun.sleep(500);
+  await until("some answers", 10_000, () => (words.get("whole") ?? 0) >= 20);
   for (const pid of await pidsOf(cluster, "frontend")) {
     await replace(cluster, pid, 2);
     // With no pause: a successor that does not listen yet is waited for by the other one.
@@ -92,7 +93,7 @@ test("2 frontends restarted in turn under clients that try once: no 503, nothing
 
 test("while one of two is drained its long streams go on, and every new connection meets the other", async () => {
   await using cluster = await startCluster([...mocker, "--workers", "1", "--frontends", "2"]);
-  const long = Array.from({ length: 8 }, () =>
+  const open = () =>
     fetch(`${cluster.url}/v1/completions`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -100,12 +101,12 @@ test("while one of two is drained its long streams go on, and every new connecti
         ...{ model: "troupe-tiny", prompt: "Go on", max_tokens: 300, ignore_eos: true },
         stream: true,
       }),
-    }).then((response) => response.text()),
-  );
-  await Bun.sleep(500);
+    }).then((response) => response.text());
+  const long = await underWay(cluster, 8, () => Promise.all(Array.from({ length: 8 }, open)));
   const [pid = 0] = await pidsOf(cluster, "frontend");
   process.kill(pid, "SIGTERM");
-  await Bun.sleep(300);
+  const port = Number(new URL(cluster.url).port);
+  await until("it to leave the port", 5_000, () => !listens(pid, port));
   const healths = new Map<number, number>();
   for (let i = 0; i < 40; i++) {
     const { status } = await fetch(`${cluster.url}/health`, { keepalive: false });
@@ -113,7 +114,7 @@ test("while one of two is drained its long streams go on, and every new connecti
   }
   expect([...healths]).toEqual([[200, 40]]);
   expect(alive(pid)).toBe(true);
-  for (const text of await Promise.all(long)) expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
+  for (const text of await long.done) expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
 }, 60_000);
 
 test("the only frontend keeps its port while it drains, and says that it drains", async () => {

@@ -2,9 +2,9 @@
  * Two machines: network namespaces with one cable between them. NATS, Redis and a frontend on the
  * one, a worker on the other. Needs the right to make namespaces; says so where it has none.
  */
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect } from "bun:test";
 import { clusterCommand } from "../support/cluster.ts";
-import { installed } from "../support/plane-servers.ts";
+import { type Lack, lacksProgram, testWith } from "../support/needs.ts";
 
 const id = `t${process.pid % 100_000}`;
 const [a, b] = [`${id}a`, `${id}b`];
@@ -48,16 +48,16 @@ async function until(what: () => string, found: RegExp, within_ms = 60_000): Pro
   }
 }
 
-function mayMakeNamespaces(): boolean {
+function lacksNamespaces(): Lack {
   const tried = Bun.spawnSync(["ip", "netns", "add", a]);
-  if (tried.exitCode === 0) return true;
-  console.warn(`SKIPPED: two machines on one box need "ip netns add": ${tried.stderr.toString()}`);
-  return false;
+  if (tried.exitCode === 0) return undefined;
+  return `"ip netns add" is not permitted here: ${tried.stderr.toString().trim()}`;
 }
 
-const can = [installed("nats-server"), installed("redis-server"), mayMakeNamespaces()];
+const lack = lacksProgram("nats-server", "redis-server", "ip", "curl") ?? lacksNamespaces();
 
 afterAll(async () => {
+  if (lack !== undefined) return;
   for (const child of children) child.kill("SIGTERM");
   const all = Promise.all(children.map((child) => child.exited));
   await Promise.race([all, Bun.sleep(5_000)]);
@@ -105,7 +105,8 @@ async function whole(max_tokens: number): Promise<string> {
   return contentOf(text());
 }
 
-test.skipIf(can.includes(false))(
+testWith(
+  lack,
   "a chat is streamed from a worker on another machine, through a pulled cable too",
   async () => {
     lay();
@@ -121,7 +122,9 @@ test.skipIf(can.includes(false))(
       "no",
     ];
     start(a, "redis-server", ...redis);
-    await Bun.sleep(500);
+    const listening = () => sh(...inside(a, "ss", "-ltnH"));
+    await until(listening, new RegExp(`:${ports.nats}\\s`));
+    await until(listening, new RegExp(`:${ports.redis}\\s`));
     const common = [...urls, "--log-level", "warn", "--inspector-port", "8001"];
     const frontend = start(a, ...clusterCommand(), ...common, "--role", "frontend");
     const engine = ["--engine", "mocker", "--speedup-ratio", "1"];
@@ -144,11 +147,11 @@ test.skipIf(can.includes(false))(
     expect(contentOf(text())).toBe(undisturbed);
 
     // Nothing but NATS and Redis listens beyond loopback.
-    const listening = sh(...inside(b, "ss", "-ltnH"))
+    const open = sh(...inside(b, "ss", "-ltnH"))
       .trim()
       .split("\n");
-    for (const line of listening) expect(line).toMatch(/\s127\.0\.0\.1:\d+\s/);
-    expect(listening.length).toBeGreaterThan(0);
+    for (const line of open) expect(line).toMatch(/\s127\.0\.0\.1:\d+\s/);
+    expect(open.length).toBeGreaterThan(0);
 
     // Both see the whole cluster.
     const tree = JSON.parse(sh(...inside(b, "curl", "-s", "http://127.0.0.1:8001/api/tree")));

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { alive, type Cluster, pidsOf, startCluster, tree, until } from "../support/cluster.ts";
 import { type StreamedAnswer, streamAnswer } from "../support/streamed-answer.ts";
+import { underWay } from "../support/under-way.ts";
 
 const slow = ["--engine", "mocker", "--workers", "3", "--speedup-ratio", "1"];
 
@@ -37,8 +38,7 @@ async function expectNoOrphans(cluster: Cluster): Promise<void> {
 test("answers go on, byte for byte, when their worker is killed", async () => {
   await using cluster = await startCluster(slow);
   const undisturbed = await answers(cluster, 30, 96);
-  const disturbed = answers(cluster, 30, 96);
-  await Bun.sleep(250);
+  const { done: disturbed } = await underWay(cluster, 30, () => answers(cluster, 30, 96));
   const [pid = 0] = await pidsOf(cluster, "worker");
   process.kill(pid, "SIGKILL");
   expectSame(await disturbed, undisturbed);
@@ -48,8 +48,7 @@ test("answers go on, byte for byte, when their worker is killed", async () => {
 
 test("with --migration-limit 0 an answer ends with its worker, and says so", async () => {
   await using cluster = await startCluster([...slow, "--migration-limit", "0"]);
-  const disturbed = answers(cluster, 12, 200);
-  await Bun.sleep(400);
+  const { done: disturbed } = await underWay(cluster, 12, () => answers(cluster, 12, 200));
   const [pid = 0] = await pidsOf(cluster, "worker");
   process.kill(pid, "SIGKILL");
   const broken = (await disturbed).filter(({ error }) => error !== undefined);
@@ -60,11 +59,10 @@ test("with --migration-limit 0 an answer ends with its worker, and says so", asy
 test("SIGTERM to every worker in turn, under load: nothing is lost, long answers move", async () => {
   await using cluster = await startCluster(slow);
   const undisturbed = await answers(cluster, 24, 600);
-  const disturbed = answers(cluster, 24, 600);
   const old = await pidsOf(cluster, "worker");
   expect(old).toHaveLength(3);
+  const { done: disturbed } = await underWay(cluster, 24, () => answers(cluster, 24, 600));
   for (const pid of old) {
-    await Bun.sleep(200);
     process.kill(pid, "SIGTERM");
     await until("the drained worker to be gone", 10_000, () => !alive(pid));
     await until("its successor to serve", 10_000, async () => {
@@ -80,8 +78,7 @@ test("SIGTERM to every worker in turn, under load: nothing is lost, long answers
 
 test("a worker that is drained over the inspector takes nothing new", async () => {
   await using cluster = await startCluster(["--engine", "mocker", "--workers", "2"]);
-  const running = answers(cluster, 10, 400);
-  await Bun.sleep(300);
+  const { done: running } = await underWay(cluster, 10, () => answers(cluster, 10, 400));
   const nodes = await tree(cluster);
   const node = nodes.find(({ kind, path }) => kind === "process" && path.includes("worker-0"));
   const url = `${cluster.inspector}/api/actors/${encodeURIComponent(node?.id ?? "")}/drain`;

@@ -1,14 +1,13 @@
 /** Users, passwords, bearer secrets and TLS of real servers, from the URL or the environment. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { natsBus } from "../../runtime/real/nats-bus.ts";
 import { redisClient } from "../../runtime/real/redis.ts";
-import { installed, natsServer, redisServer, stopServers } from "../support/plane-servers.ts";
+import { describeWith, lacksProgram } from "../support/needs.ts";
+import { natsServer, redisServer, stopServers } from "../support/plane-servers.ts";
 
-const hasNats = installed("nats-server");
-const hasRedis = installed("redis-server");
 const folder = mkdtempSync(join(tmpdir(), "troupe-access-"));
 afterAll(async () => {
   await stopServers();
@@ -54,7 +53,7 @@ async function redisAnswers(url: string, env: Env = {}): Promise<string> {
   }
 }
 
-describe.skipIf(!hasNats)("NATS", () => {
+describeWith(lacksProgram("nats-server"), "NATS", () => {
   test("user and password", async () => {
     const { port } = await natsServer(["--user", "u", "--pass", "p@ss"]);
     expect(await natsAnswers(`nats://u:p%40ss@127.0.0.1:${port}`)).toBe("hello");
@@ -81,7 +80,7 @@ describe.skipIf(!hasNats)("NATS", () => {
   }, 40_000);
 });
 
-describe.skipIf(!hasRedis)("Redis", () => {
+describeWith(lacksProgram("redis-server"), "Redis", () => {
   test("a password, and a user", async () => {
     const { port } = await redisServer(["--requirepass", "p@ss"]);
     expect(await redisAnswers(`redis://:p%40ss@127.0.0.1:${port}`)).toBe("PONG");

@@ -1,13 +1,15 @@
 /** Several machines' NATS and Redis are killed and come back: what serves, serves on; all heals. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { realRandom } from "../../runtime/real/random.ts";
 import { redisClient } from "../../runtime/real/redis.ts";
 import { RedisTable } from "../../runtime/redis-table.ts";
 import { type Cluster, pidsOf, runCluster, startCluster, tree, until } from "../support/cluster.ts";
-import { installed, natsServer, redisServer, stopServers } from "../support/plane-servers.ts";
+import { describeWith, lacksProgram } from "../support/needs.ts";
+import { natsServer, redisServer, stopServers } from "../support/plane-servers.ts";
 import { longestGapMs, type StreamedAnswer, streamAnswer } from "../support/streamed-answer.ts";
+import { underWay } from "../support/under-way.ts";
 
-const can = [installed("nats-server"), installed("redis-server")].every(Boolean);
+const lack = lacksProgram("nats-server", "redis-server");
 afterAll(stopServers);
 
 const mocker = ["--engine", "mocker", "--speedup-ratio", "1"];
@@ -47,23 +49,24 @@ async function health(cluster: Cluster) {
 const workersAre = (cluster: Cluster, count: number) =>
   until(`${count} workers`, 20_000, async () => (await health(cluster)).workers === count);
 
-describe.skipIf(!can)("several machines", () => {
+describeWith(lack, "several machines", () => {
   test("NATS is gone for 3 s: answers from another machine wait, and are the same", async () => {
     const { nats, flags } = await planes();
     await using frontend = await startCluster([...flags, "--role", "frontend"]);
     await using _worker = await startCluster([...flags, ...mocker, "--role", "worker"]);
     await workersAre(frontend, 1);
     const undisturbed = await answers(frontend, 8);
-    const disturbed = answers(frontend, 8);
-    await Bun.sleep(300);
+    const { done: disturbed } = await underWay(frontend, 8, () => answers(frontend, 8));
     await nats.stop();
-    await Bun.sleep(1_000);
+    const stopped_ms = performance.now();
+    await until("the loss is seen", 5_000, async () => (await health(frontend)).nats === "away");
     expect(await health(frontend)).toMatchObject({ status: 200, nats: "away", redis: "up" });
     const inspected = await (await fetch(`${frontend.inspector}/api/planes`)).json();
     expect(inspected).toMatchObject({ planes: [{ plane: "nats", up: false }, { plane: "redis" }] });
     const metrics = await (await fetch(`${frontend.url}/metrics`)).text();
     expect(metrics).toMatch(/troupe_plane_up\{[^}]*plane="nats"\} 0/);
-    await Bun.sleep(2_000);
+    // The outage lasts for three seconds.
+    await Bun.sleep(Math.max(0, stopped_ms + 3_000 - performance.now()));
     await nats.start();
     expectSame(await disturbed, undisturbed);
     expect(await health(frontend)).toMatchObject({ nats: "up", workers: 1 });
@@ -77,9 +80,8 @@ describe.skipIf(!can)("several machines", () => {
     await workersAre(main, 2);
     const undisturbed = await answers(main, 12, 600);
     const before = await taken(worker);
-    const disturbed = answers(main, 12, 600);
+    const { done: disturbed } = await underWay(main, 12, () => answers(main, 12, 600));
     await until("both have some", 5_000, async () => (await taken(worker)) >= before + 6);
-    await Bun.sleep(500);
     await nats.stop();
     // All are whole before it is back.
     const got = await disturbed;
@@ -143,8 +145,7 @@ describe.skipIf(!can)("several machines", () => {
     await using _second = await startCluster([...flags, ...mocker, "--role", "worker"]);
     await workersAre(frontend, 2);
     const undisturbed = await answers(frontend, 12);
-    const disturbed = answers(frontend, 12);
-    await Bun.sleep(300);
+    const { done: disturbed } = await underWay(frontend, 12, () => answers(frontend, 12));
     const [pid = 0] = await pidsOf(first, "worker");
     process.kill(pid, "SIGKILL");
     const got = await disturbed;

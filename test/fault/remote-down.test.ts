@@ -56,7 +56,8 @@ test("every ask fails, every monitor and link tells once, nothing waits for a de
       (error: { code: string }) => error.code,
     ),
   );
-  await Bun.sleep(50);
+  // Behind them on the same connection: its answer says that they are all there.
+  await system.ask(subject, probe("echo"), { deadline_ms: 10_000 });
   process.kill(pid, "SIGKILL");
   expect(new Set(await Promise.all(codes))).toEqual(new Set(["down"]));
   await system.idle();

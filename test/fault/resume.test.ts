@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import OpenAI from "openai";
 import { alive, type Cluster, pidsOf, startCluster, until } from "../support/cluster.ts";
 import { resumingFetch } from "../support/resuming-fetch.ts";
+import { underWay } from "../support/under-way.ts";
 import { runClient } from "./wall/client.ts";
 import { sumOfMetric } from "./wall/scenario.ts";
 
@@ -50,8 +51,7 @@ async function expectNothingLeft(cluster: Cluster): Promise<void> {
 test("streams go on, byte for byte, when one of two frontends is killed", async () => {
   await using cluster = await startCluster([...mocker, "--workers", "2", "--frontends", "2"]);
   const undisturbed = await clients(cluster, 30, 100);
-  const disturbed = clients(cluster, 30, 100);
-  await Bun.sleep(300);
+  const { done: disturbed } = await underWay(cluster, 30, () => clients(cluster, 30, 100));
   await kill(cluster, "frontend");
   expect(await expectSame(disturbed, undisturbed)).toBeGreaterThan(0);
   await expectNothingLeft(cluster);
@@ -60,10 +60,9 @@ test("streams go on, byte for byte, when one of two frontends is killed", async 
 test("a worker dies after the frontend did: resumed streams move as any other", async () => {
   await using cluster = await startCluster([...mocker, "--workers", "2", "--frontends", "2"]);
   const undisturbed = await clients(cluster, 16, 400);
-  const disturbed = clients(cluster, 16, 400);
-  await Bun.sleep(300);
+  const { done: disturbed } = await underWay(cluster, 16, () => clients(cluster, 16, 400));
   await kill(cluster, "frontend");
-  // One answer is not hit twice within its re-home window.
+  // One answer is not hit twice within its re-home window of a second.
   await Bun.sleep(1_000);
   await kill(cluster, "worker");
   expect(await expectSame(disturbed, undisturbed)).toBeGreaterThan(0);
@@ -74,9 +73,11 @@ test("SIGTERM to the only frontend: short streams end, long ones are told where 
   const args = [...mocker, "--workers", "2", "--drain-timeout", "1"];
   await using cluster = await startCluster(args);
   const undisturbed = await clients(cluster, 8, 500);
-  const short = clients(cluster, 4, 30);
-  const long = clients(cluster, 8, 500, false);
-  await Bun.sleep(200);
+  const both = await underWay(cluster, 12, async () => ({
+    short: clients(cluster, 4, 30),
+    long: clients(cluster, 8, 500, false),
+  }));
+  const { short, long } = await both.done;
   const [pid = 0] = await pidsOf(cluster, "frontend");
   process.kill(pid, "SIGTERM");
   await until("the door to drain", 2_000, async () => (await status(cluster, "/health")) === 503);
@@ -188,10 +189,10 @@ test("a keyed request is made once, also when the frontend dies under it", async
   expect(other.status).toBe(422);
   expect(await other.json()).toMatchObject({ error: { code: "idempotency_key_reused" } });
   const before = await taken(cluster);
-  const broken = Promise.all([send("three").catch(() => "broken"), Bun.sleep(0)]);
+  const broken = send("three").catch(() => "broken");
   await until("it to be in work", 5_000, async () => (await taken(cluster)) === before + 1);
   for (const pid of await pidsOf(cluster, "frontend")) process.kill(pid, "SIGKILL");
-  expect((await broken)[0]).toBe("broken");
+  expect(await broken).toBe("broken");
   const text = await again("three");
   expect(JSON.parse(text)).toMatchObject({ usage: { completion_tokens: 120 } });
   expect(await again("three")).toBe(text);

@@ -2,9 +2,10 @@
 import { afterAll, expect, test } from "bun:test";
 import { type Cluster, pidsOf, runCluster, startCluster, until } from "../support/cluster.ts";
 import { complete, metricsOf, promptTokens } from "../support/kv-prompts.ts";
-import { installed, natsServer, redisServer, stopServers } from "../support/plane-servers.ts";
+import { lacksProgram, testWith } from "../support/needs.ts";
+import { natsServer, redisServer, stopServers } from "../support/plane-servers.ts";
 
-const can = [installed("nats-server"), installed("redis-server")].every(Boolean);
+const lack = lacksProgram("nats-server", "redis-server");
 afterAll(stopServers);
 
 const alone = ["--engine", "mocker", "--workers", "3", "--frontends", "2", "--routers", "1"];
@@ -119,7 +120,8 @@ test("a frontend that dies leaves nothing with it", async () => {
   expect(await orphansOf(cluster)).toBe(0);
 }, 60_000);
 
-test.skipIf(!can)(
+testWith(
+  lack,
   "--role router: a machine of its own decides for the others, and may go",
   async () => {
     const [nats, redis] = await Promise.all([natsServer(), redisServer()]);

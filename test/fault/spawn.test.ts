@@ -90,7 +90,7 @@ describe("a process", () => {
     const ref = await joined.system.spawnReady(() => new ProcessActor(slow), { name: "child" });
     const { main, pid } = await mainOf(joined, ref);
     joined.system.stop(ref);
-    await Bun.sleep(50);
+    await until(() => heard.includes("stopping"));
     const late = await joined.system.ask(main, probe("still here"), { deadline_ms: 2_000 });
     expect(late).toMatchObject({ stage: "still here" });
     await until(() => isDead(pid) && heard.includes("all done"));

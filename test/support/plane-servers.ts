@@ -1,6 +1,6 @@
 /**
  * A real nats-server or redis-server of this test's own: on a free loopback port, stopped by its pid,
- * and started again on the same port. `installed` says loudly when a program is missing.
+ * and started again on the same port.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,14 +21,6 @@ export type PlaneServer = {
 };
 
 const running = new Set<PlaneServer>();
-
-export function installed(name: ServerName): boolean {
-  if (Bun.which(name) !== null) return true;
-  console.warn(
-    `SKIPPED: ${name} is not installed here (apt-get install ${name}); its tests did not run`,
-  );
-  return false;
-}
 
 export const natsServer = (args: readonly string[] = [], host = "127.0.0.1") =>
   startServer("nats-server", host, (port) => [

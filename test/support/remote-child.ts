@@ -116,6 +116,7 @@ if (import.meta.main) {
   const line = await joinParent(remote, process.env, () => process.exit(0));
   onChildStop(() => {
     if (process.env["TEST_DEAF"] === "1") return;
+    console.error("stopping");
     setTimeout(
       () => {
         console.error("all done");
