@@ -10,6 +10,7 @@ import { version } from "./package.json";
 import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
+import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
 import { HeldLines } from "./runtime/real/log.ts";
 import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
@@ -70,6 +71,7 @@ async function root(): Promise<void> {
     const folder = await newRunFolder();
     run_folder = folder.path;
     if (folder.warning !== undefined) warn(folder.warning);
+    Object.assign(process.env, coresEnvironment());
     let running: Root | undefined;
     let aborting = false;
     const leave = (code: number): never => {
