@@ -7,7 +7,7 @@ import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { ModelError } from "./actors/model/model.ts";
 import { version } from "./package.json";
-import { assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
+import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
 import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
@@ -24,7 +24,7 @@ import { readSettings } from "./supervisors/settings/read-settings.ts";
 import { SettingsError } from "./supervisors/settings/settings-error.ts";
 
 /** Told in one line, exit code 2. */
-const knownErrors = [SettingsError, ModelError, RunFolderError];
+const knownErrors = [SettingsError, ModelError, RunFolderError, AssetsError];
 
 const boot = bootOf(process.env);
 if (boot === undefined) await root();

@@ -18,6 +18,8 @@ import { canOpen, openShim, type ShimSource } from "./index.ts";
 export const LLAMA_RELEASE = "v0.5.0";
 const CC_FLAGS = ["-O3", "-fPIC", "-shared"] as const;
 const SOURCE_FOLDER = import.meta.dir;
+/** Any function of troupe.h. */
+const shim_symbol = "tr_abi";
 
 export type CompilerChoice = "auto" | "cc" | "bun";
 
@@ -46,11 +48,17 @@ export class NativeError extends Error {
 
 /** $XDG_CACHE_HOME, or the platform's cache folder; subfolder troupe. */
 export function cacheFolder(): string {
-  const platform =
-    process.platform === "darwin"
-      ? join(homedir(), "Library", "Caches")
-      : join(homedir(), ".cache");
-  return join(process.env["XDG_CACHE_HOME"] || platform, "troupe");
+  const platform = process.platform === "darwin" ? join("Library", "Caches") : ".cache";
+  return join(process.env["XDG_CACHE_HOME"] || join(homeFolder(), platform), "troupe");
+}
+
+/** A user of a container may have neither HOME nor an entry in /etc/passwd. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return "/";
+  }
 }
 
 /** The packages of this platform, the best first. */
@@ -60,7 +68,7 @@ function packageNames(): readonly string[] {
   if (name === "darwin-x64") return ["mac-x64"];
   if (name === "linux-arm64") return ["linux-arm64"];
   if (name !== "linux-x64") return [];
-  return canOpen("libcuda.so.1") ? ["linux-x64-cuda", "linux-x64"] : ["linux-x64"];
+  return canOpen("libcuda.so.1", "cuInit") ? ["linux-x64-cuda", "linux-x64"] : ["linux-x64"];
 }
 
 function packageFolder(name: string): string | undefined {
@@ -131,7 +139,12 @@ async function buildWithCc(cache_dir: string): Promise<ShimBuild | { readonly wh
   const folder = join(cache_dir, "native");
   const path = join(folder, `shim-${sourcesHash()}.${suffix}`);
   const source: ShimSource = { kind: "library", path };
-  if (existsSync(path)) return { source, choice: `cc ${CC_FLAGS[0]}, cached at ${path}` };
+  const unloadable = { why: `${path} cannot be loaded: is its file system mounted noexec?` };
+  if (existsSync(path)) {
+    return canOpen(path, shim_symbol)
+      ? { source, choice: `cc ${CC_FLAGS[0]}, cached at ${path}` }
+      : unloadable;
+  }
   const compiler = Bun.which("cc");
   if (!compiler) return { why: "no cc on PATH" };
   const partial = `${path}.${process.pid}.partial`; // renamed when whole: others may start as well
@@ -141,6 +154,7 @@ async function buildWithCc(cache_dir: string): Promise<ShimBuild | { readonly wh
     const run = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
     const said = await run.stderr.text();
     if ((await run.exited) !== 0) return { why: `cc failed: ${said.trim().split("\n")[0]}` };
+    if (!canOpen(partial, shim_symbol)) return unloadable;
     renameSync(partial, path);
     return { source, choice: `cc ${CC_FLAGS[0]}, built into ${path}` };
   } catch (error) {
@@ -162,7 +176,7 @@ export async function buildShim(
   if (wanted !== "bun") {
     const built = await buildWithCc(options.cache_dir ?? cacheFolder());
     if ("source" in built) return built;
-    if (wanted === "cc") throw new NativeError("shim_build", `${built.why}: install a C compiler`);
+    if (wanted === "cc") throw new NativeError("shim_build", `no shim by cc: ${built.why}`);
     why = built.why;
   }
   const path = join(SOURCE_FOLDER, "troupe.c");

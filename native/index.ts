@@ -144,9 +144,10 @@ export function openShim(source: ShimSource): Shim {
 }
 
 /** Can this library be opened here? For choosing packages, e.g. libcuda.so.1. */
-export function canOpen(library: string): boolean {
+export function canOpen(library: string, symbol: string): boolean {
   try {
-    dlopen(library, {}).close();
+    // Without any function Bun refuses before it looks.
+    dlopen(library, { [symbol]: { args: [], returns: "i32" } }).close();
     return true;
   } catch {
     return false;

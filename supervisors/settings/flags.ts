@@ -323,7 +323,7 @@ export const flags = [
     min: 0,
     max: 512,
     default: 0,
-    help: "engine threads a worker; 0 = by the model's size, at most all cores",
+    help: "engine threads a worker; 0 = by the model's size, at most the cores of the machine or of the container's CPU quota",
   },
   {
     name: "kv-tokens",

@@ -2,7 +2,7 @@
 import { polynomialTiming } from "../../../../actors/engine/mocker/timing.ts";
 import { alive, pidsOf, until } from "../../../support/cluster.ts";
 import type { Figures, Row } from "../row.ts";
-import { midway, type Running, somePid, underFault } from "../scenario.ts";
+import { midway, type Running, somePid, sumOfMetric, underFault } from "../scenario.ts";
 
 const engines = ["mocker", "llama"] as const;
 
@@ -63,7 +63,9 @@ export const workerRows: readonly Row[] = [
           ...{ requests: 24, concurrency: 24 },
         },
         fault: async (running) => {
-          await Bun.sleep(500);
+          const reading = () =>
+            sumOfMetric(running.cluster, /^dynamo_component_inflight_requests\b/);
+          await until("all prompts to be read", 10_000, async () => (await reading()) >= 24);
           return killWorker(running);
         },
       }),
