@@ -73,7 +73,9 @@ function finished(words: Uint32Array, at: number): EngineEvent {
     ...(reason === "stop" && stop > 0 ? { stop_token: stop - 1 } : {}),
     prompt_tokens: words[at + 5]!,
     cached_tokens: words[at + 6]!,
-    ...(reason === "error" ? { error: "the engine failed while it computed this answer" } : {}),
+    ...(reason === "error"
+      ? { error: "The engine failed while it computed this answer. Send the request again." }
+      : {}),
   };
 }
 

@@ -74,19 +74,26 @@ export const unknownParameter = (param: string) =>
   new ApiError(
     400,
     "unknown_parameter",
-    `Unknown parameter: '${param}'. docs/api.md lists what is understood.`,
+    `Unknown parameter: '${param}'. Remove it, or correct its name: /openapi.json lists all.`,
     param,
   );
 
 export const missingParameter = (param: string) =>
-  new ApiError(400, "missing_required_parameter", `Missing required parameter: '${param}'.`, param);
+  new ApiError(
+    400,
+    "missing_required_parameter",
+    `Missing required parameter: '${param}'. Add it to the request.`,
+    param,
+  );
 
 export const modelNotFound = (model: string, served: readonly string[]) =>
   new ApiError(
     404,
     "model_not_found",
     `The model '${clip(model)}' does not exist here. ` +
-      (served.length === 0 ? "No model is served yet." : `Served: ${served.join(", ")}.`),
+      (served.length === 0
+        ? "No model is served yet; try again in a moment."
+        : `Served: ${served.join(", ")}.`),
     "model",
   );
 
@@ -104,7 +111,7 @@ export const bodyTooLarge = (limit_bytes: number) =>
   new ApiError(
     413,
     "request_too_large",
-    `The request body is larger than the limit of ${limit_bytes} bytes.`,
+    `The request body is larger than the limit of ${limit_bytes} bytes; send less at once.`,
     null,
     // What is left of the body is not read, so the connection is of no further use.
     { Connection: "close" },

@@ -30,7 +30,10 @@ export class ApiKeys {
     for (const [i, known] of this.#hashes.entries()) {
       if (timingSafeEqual(known, presented)) found = i;
     }
-    if (found < 0) throw refusal("Incorrect API key provided.");
+    if (found < 0)
+      throw refusal(
+        "This server does not know the API key that was sent. Send one that it was started with.",
+      );
     return presented.toString("hex", 0, 8);
   }
 }

@@ -4,18 +4,29 @@ import { requestLimits } from "../../llm/request-limits.ts";
 import { nvextField } from "./nvext-fields.ts";
 import {
   count,
+  emptyList,
   type Fields,
+  type Harmless,
   ignored,
+  just,
   objectOf,
+  plainText,
   refused,
   samplingFields,
   used,
 } from "./request-fields.ts";
 
-const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0;
-
-const textPart = z.object({ type: z.literal("text"), text: z.string() });
+const textPart = z.object({
+  type: z.literal("text", { error: "only parts of type 'text' are read here" }),
+  text: z.string(),
+});
 const refusalPart = z.object({ type: z.literal("refusal"), refusal: z.string() });
+
+const noneOrAuto: Harmless = { is: (v) => v === "none" || v === "auto", as: '"none"' };
+
+const templateValue = z.union([z.string(), z.number(), z.boolean(), z.null()], {
+  error: "expected a string, a number, a boolean or null",
+});
 
 /** Every field of one message. */
 export const messageFields = {
@@ -37,10 +48,10 @@ export const messageFields = {
   reasoning_content: used(z.string().nullish(), "Handed to the chat template."),
   refusal: ignored("What an answer of OpenAI carries."),
   annotations: ignored("What an answer of OpenAI carries."),
-  audio: refused("No audio."),
-  tool_calls: refused("No tools until they exist.", isEmpty),
-  tool_call_id: refused("No tools until they exist."),
-  function_call: refused("No functions until they exist."),
+  audio: refused("Audio is neither read nor made."),
+  tool_calls: refused("This server does not call tools.", emptyList),
+  tool_call_id: refused("This server does not call tools."),
+  function_call: refused("This server does not call functions."),
 } as const satisfies Fields;
 
 export const messageShape = objectOf(messageFields);
@@ -69,31 +80,36 @@ export const chatFields = {
     "Handed to the chat template. Default true: the assistant's turn begins.",
   ),
   chat_template_kwargs: used(
-    z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).nullish(),
+    z.record(z.string(), templateValue).nullish(),
     `Up to ${requestLimits.template_variables} variables for the chat template; ` +
       "strings, numbers, booleans.",
     requestLimits.template_variables,
   ),
   reasoning_effort: used(z.string().nullish(), "Handed to the chat template."),
-  modalities: refused(
-    "Only text is made.",
-    (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
-  ),
+  modalities: refused("Only text is made.", {
+    is: (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
+    as: '["text"]',
+  }),
   response_format: refused(
-    "Only text until structured answers exist.",
-    (value) => (value as { type?: unknown } | null)?.type === "text",
+    "Answers are free text; a message may say which form they should have.",
+    plainText,
   ),
-  tools: refused("No tools until they exist.", isEmpty),
-  tool_choice: refused("No tools until they exist.", (v) => v === "none" || v === "auto"),
-  functions: refused("No functions until they exist.", isEmpty),
-  function_call: refused("No functions until they exist.", (v) => v === "none" || v === "auto"),
-  audio: refused("No audio."),
-  web_search_options: refused("No web search."),
-  moderation: refused("No moderation."),
-  chat_template: refused("The model's own template is used."),
-  continue_final_message: refused("A new turn is always begun.", (value) => value === false),
-  best_of: refused("Only in text completions.", (value) => value === 1),
-  echo: refused("Only in text completions.", (value) => value === false),
+  tools: refused("This server does not call tools.", emptyList),
+  tool_choice: refused("This server does not call tools.", noneOrAuto),
+  functions: refused("This server does not call functions.", emptyList),
+  function_call: refused("This server does not call functions.", noneOrAuto),
+  audio: refused("Audio is neither read nor made."),
+  web_search_options: refused("This server does not search the web."),
+  moderation: refused("This server does not moderate what is written."),
+  chat_template: refused(
+    "The model's own template is used; `chat_template_kwargs` sets its variables.",
+  ),
+  continue_final_message: refused(
+    "A new turn is always begun; `/v1/completions` goes on with a text.",
+    just(false),
+  ),
+  best_of: refused("Only text completions choose the best; `n` makes several answers.", just(1)),
+  echo: refused("Only text completions repeat their prompt.", just(false)),
   metadata: ignored("Nothing is stored."),
   parallel_tool_calls: ignored("There are no tools to call."),
   prediction: ignored("Only ever a hint to answer faster."),

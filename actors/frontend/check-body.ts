@@ -33,8 +33,9 @@ export function checkNames(
     const given: unknown = (value as Record<string, unknown>)[name];
     if (field.items_max !== undefined) checkLength(given, field.items_max, path);
     if (field.treatment !== "refused") continue;
-    if (given === null || given === undefined || field.harmless?.(given) === true) continue;
-    throw unsupported(`'${path}' is not supported: ${field.note}`, path);
+    if (given === null || given === undefined || field.harmless?.is(given) === true) continue;
+    const or = field.harmless === undefined ? "" : `, or send ${field.harmless.as}`;
+    throw unsupported(`'${path}' is not supported. ${field.note} Remove the field${or}.`, path);
   }
 }
 
@@ -85,7 +86,12 @@ function explain(issue: Issue, root: unknown, base: readonly PropertyKey[]): Api
           `${issue.minimum}${units(issue.origin, Number(issue.minimum))}, got ${shown(value)}.`,
         param,
       );
+    case "invalid_key":
+      return invalidValue(`Invalid name '${param}': ${issue.issues[0]?.message}.`, param);
     case "invalid_value":
+      if (value !== undefined && !issue.message.startsWith("Invalid")) {
+        return invalidValue(`'${param}' is ${shown(value)}, but ${issue.message}.`, param);
+      }
       return value === undefined
         ? missingParameter(param)
         : invalidValue(

@@ -217,17 +217,30 @@ export class Door {
   #apiError(visit: Visit, error: unknown): ApiError {
     if (error instanceof ApiError) return error;
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#parts.log.log("error", "request failed in an unforeseen way", {
-      request: visit.id,
-      path: visit.path,
-      error: detail,
-    });
-    return new ApiError(500, "internal_error", `Internal error; request ${visit.id}.`);
+    this.#parts.log.log(
+      "error",
+      "a request failed by a fault of this server; please report it with these lines",
+      {
+        request: visit.id,
+        path: visit.path,
+        error: detail,
+      },
+    );
+    return new ApiError(
+      500,
+      "internal_error",
+      `Internal error. Try again; the server's log names it by request ${visit.id}.`,
+    );
   }
 }
 
 const noSuchModel = (id: string) =>
-  new ApiError(404, "model_not_found", `The model '${clip(id)}' does not exist here.`, "model");
+  new ApiError(
+    404,
+    "model_not_found",
+    `The model '${clip(id)}' does not exist here; /v1/models lists what is served.`,
+    "model",
+  );
 
 const unknownPath = (visit: Visit) =>
   new ApiError(

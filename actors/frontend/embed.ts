@@ -99,7 +99,11 @@ class EmbedAttempt {
     } catch (error) {
       if (!(error instanceof AskError)) throw error;
       const code = error.code === "deadline" ? "deadline" : "worker_lost";
-      return refused(request, code, `The embedding failed: ${error.message}`);
+      const message =
+        code === "deadline"
+          ? "These embeddings took longer than a request may. Send fewer inputs at once."
+          : "The worker of these embeddings was lost. Send the request again.";
+      return refused(request, code, message);
     } finally {
       this.#peers.live.delete(request);
     }
@@ -109,7 +113,8 @@ class EmbedAttempt {
     const { request, model, inputs } = this.#request;
     const planned = await this.#plan();
     if (planned === undefined) {
-      const message = "No router answers: it is being restarted. Try again in some seconds.";
+      const message =
+        "The router is being restarted and does not answer. Try again in a few seconds.";
       return refused(request, "no_worker", message);
     }
     const { router, plan } = planned;
@@ -141,7 +146,7 @@ class EmbedAttempt {
       const gone = error instanceof AskError && error.code === "down";
       end(gone ? "lost" : "failed");
       if (!gone) throw error;
-      const message = `The embedding failed: ${error.message}`;
+      const message = "The worker of these embeddings was lost. Send the request again.";
       return { kind: "lost", refusal: refused(request, "worker_lost", message) };
     }
   }

@@ -23,7 +23,7 @@ export const embeddingFields = {
     "Checked (not blank), then ignored.",
   ),
   dimensions: refused("Vectors come in the model's own size."),
-  truncate_prompt_tokens: refused("Inputs are never cut."),
+  truncate_prompt_tokens: refused("Inputs are never cut; shorten them before."),
   nvext: nvextField,
   metadata: ignored("Nothing is stored."),
 } as const satisfies Fields;

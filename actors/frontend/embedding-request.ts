@@ -25,7 +25,7 @@ export function prepareEmbedding(
     throw new ApiError(
       400,
       "not_supported",
-      `The model '${model.name}' makes no embeddings.`,
+      `The model '${model.name}' makes no embeddings here. Send another model's name.`,
       "model",
     );
   }
@@ -58,7 +58,11 @@ export function embeddingAnswer(
     throw new ApiError(refusalStatus(result.code), result.code, result.message);
   }
   if (result.items.length !== prepared.request.inputs.length) {
-    throw new ApiError(502, "engine_error", "The worker answered with another number of vectors.");
+    throw new ApiError(
+      502,
+      "engine_error",
+      "The worker answered with another number of vectors than inputs. Send the request again.",
+    );
   }
   const body = embeddingBody(prepared.model.name, result.items, prepared.format);
   return { body, prompt_tokens: body.usage.prompt_tokens };

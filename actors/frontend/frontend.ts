@@ -339,7 +339,11 @@ export class FrontendActor extends Actor<FrontendMessage> {
     this.#asked.delete(hash);
     if (blob === undefined || !blob.found) return;
     if (hashBlob(blob.bytes) !== hash) {
-      this.ctx.log.log("warn", "a worker sent other bytes than the blob asked for", { hash });
+      this.ctx.log.log(
+        "warn",
+        "a worker sent other bytes than the part of a model that it was asked for; asked again",
+        { hash },
+      );
       return;
     }
     for (const name of this.#models.blobArrived(hash, blob.bytes)) {

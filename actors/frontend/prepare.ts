@@ -170,10 +170,16 @@ function checkCompletion(body: CompletionBody, n: number, best_of: number): void
     throw invalidValue(`'best_of' is ${best_of} but 'n' is ${n}; it must not be less.`, "best_of");
   }
   if (best_of > n && body.stream === true) {
-    throw unsupported("'best_of' above 'n' cannot be streamed: the best is known last.", "best_of");
+    throw unsupported(
+      "'best_of' above 'n' cannot be streamed: the best is known last. Ask without 'stream'.",
+      "best_of",
+    );
   }
   if (body.echo === true && body.logprobs != null) {
-    throw unsupported("'logprobs' of an echoed prompt are not computed.", "logprobs");
+    throw unsupported(
+      "'logprobs' of an echoed prompt are not computed. Leave 'logprobs' or 'echo' out.",
+      "logprobs",
+    );
   }
   if (body.max_tokens === 0 && body.echo !== true) {
     throw invalidValue("'max_tokens' must be at least 1 without 'echo'.", "max_tokens");
@@ -190,7 +196,8 @@ function stopping(body: StoppingBody, model: ServedModel, max_tokens: number) {
   const min_tokens = body.min_tokens ?? 0;
   if (min_tokens > max_tokens) {
     throw invalidValue(
-      `'min_tokens' is ${min_tokens}, but the answer may have ${max_tokens} tokens at most.`,
+      `'min_tokens' is ${min_tokens}, but the answer may have ${max_tokens} tokens at most. ` +
+        "Lower it, or raise 'max_tokens'.",
       "min_tokens",
     );
   }

@@ -185,7 +185,7 @@ function contentText(message: ChatMessage, param: string): string {
     throw new ApiError(
       400,
       "missing_required_parameter",
-      `Missing required parameter: '${param}'.`,
+      `Missing required parameter: '${param}'. Only a message of the assistant may be without.`,
       param,
     );
   }

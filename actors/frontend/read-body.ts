@@ -118,9 +118,15 @@ function withinTime(
   return new Promise((resolve, reject) => {
     const timer = clock.after(limit_ms, () => {
       reject(
-        new ApiError(408, "request_timeout", "The request body did not arrive in time.", null, {
-          Connection: "close",
-        }),
+        new ApiError(
+          408,
+          "request_timeout",
+          "The request body did not arrive in time. Send it again.",
+          null,
+          {
+            Connection: "close",
+          },
+        ),
       );
     });
     reading.then(
@@ -137,7 +143,11 @@ function withinTime(
 }
 
 const cutShort = () =>
-  new ApiError(400, "invalid_body", "The request body ended before it was complete.");
+  new ApiError(
+    400,
+    "invalid_body",
+    "The request body ended before it was complete. Send it again.",
+  );
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -151,13 +161,21 @@ export function parseJson(bytes: Uint8Array): unknown {
   try {
     text = utf8.decode(bytes);
   } catch {
-    throw new ApiError(400, "invalid_utf8", "The request body is not valid UTF-8.");
+    throw new ApiError(
+      400,
+      "invalid_utf8",
+      "The request body is not valid UTF-8. Encode its text as UTF-8.",
+    );
   }
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
     const why = error instanceof Error ? clip(error.message) : "not JSON";
-    throw new ApiError(400, "invalid_json", `The request body is not valid JSON: ${why}.`);
+    throw new ApiError(
+      400,
+      "invalid_json",
+      `The request body is not valid JSON: ${why}. Send one JSON object.`,
+    );
   }
 }
 
@@ -205,4 +223,8 @@ function endOfString(bytes: Uint8Array, from: number): number {
 }
 
 const tooComplex = (what: string) =>
-  new ApiError(400, "invalid_json", `The request body is ${what}; nothing here needs that.`);
+  new ApiError(
+    400,
+    "invalid_json",
+    `The request body is ${what}; nothing here needs that. Send less at once.`,
+  );

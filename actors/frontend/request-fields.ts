@@ -15,7 +15,29 @@ export type Field<S extends z.ZodType = z.ZodType> = {
   /** Longest array, or most keys of an object, that is looked at; no limit without. */
   readonly items_max?: number;
   /** A refused field is still let through while its value asks for nothing. */
-  readonly harmless?: (value: unknown) => boolean;
+  readonly harmless?: Harmless;
+};
+
+export type Harmless = {
+  readonly is: (value: unknown) => boolean;
+  /** One such value as a client writes it. */
+  readonly as: string;
+};
+
+/** This value alone asks for nothing. */
+export const just = (harmless: string | number | boolean): Harmless => ({
+  is: (value) => value === harmless,
+  as: JSON.stringify(harmless),
+});
+
+export const emptyList: Harmless = {
+  is: (value) => Array.isArray(value) && value.length === 0,
+  as: "[]",
+};
+
+export const plainText: Harmless = {
+  is: (value) => (value as { type?: unknown } | null)?.type === "text",
+  as: '{"type": "text"}',
 };
 
 export type Fields = Readonly<Record<string, Field>>;
@@ -39,11 +61,12 @@ export function ignored(note: string): Field<typeof anything> {
   return { treatment: "ignored", shape: anything, note };
 }
 
-/** The field asks for what does not exist; 400 names it, unless its value is null or harmless. */
-export function refused(
-  note: string,
-  harmless?: (value: unknown) => boolean,
-): Field<typeof anything> {
+/**
+ * The field asks for what does not exist; 400 names it, unless its value is null or harmless.
+ * `note` says so in whole sentences, to somebody who has never seen the code: the error is made of
+ * it.
+ */
+export function refused(note: string, harmless?: Harmless): Field<typeof anything> {
   const field = { treatment: "refused" as const, shape: anything, note };
   return harmless === undefined ? field : { ...field, harmless };
 }
@@ -115,6 +138,11 @@ function isPromptInput(value: unknown): value is PromptInput {
   return Array.isArray(value[0]) ? value.every(isTokenIds) : isTokenIds(value);
 }
 
+const stopItem = z.union([z.string(), count(0, 0xffff_ffff)], {
+  error: "expected a string or a token id",
+});
+const tokenName = z.string().regex(/^\d{1,10}$/, { error: "it must be a token id" });
+
 /** What chat and text completions have in common. Limits: Dynamo's protocols/openai/validate.rs. */
 export const samplingFields = {
   model: used(z.string().min(1), "Served name of the model; `/v1/models` lists them."),
@@ -148,7 +176,7 @@ export const samplingFields = {
   frequency_penalty: used(number(-2, 2).nullish(), "-2–2; over the answer."),
   presence_penalty: used(number(-2, 2).nullish(), "-2–2; over the answer."),
   logit_bias: used(
-    z.record(z.string().regex(/^\d{1,10}$/), number(-100, 100)).nullish(),
+    z.record(tokenName, number(-100, 100)).nullish(),
     `Token id → bias, -100–100; at most ${requestLimits.logit_bias}. ` +
       "An id outside the vocabulary is a 400.",
     requestLimits.logit_bias,
@@ -159,7 +187,7 @@ export const samplingFields = {
   ),
   stop: used(
     z
-      .union([z.string(), z.array(z.union([z.string(), count(0, 0xffff_ffff)]))], {
+      .union([z.string(), z.array(stopItem)], {
         error: "expected a string or an array of strings or token ids",
       })
       .nullish(),
@@ -186,16 +214,22 @@ export const samplingFields = {
       .nullish(),
     "Checked (not blank), then ignored.",
   ),
-  cache_salt: refused("Caches of prefixes are not separated by salt."),
-  allowed_token_ids: refused("No token allow-lists."),
-  bad_words_token_ids: refused("No banned token sequences; `logit_bias` -100 bans one token."),
-  detokenize: refused("Answers are always text.", (value) => value === true),
-  length_penalty: refused("No beam search.", (value) => value === 1),
-  use_beam_search: refused("No beam search.", (value) => value === false),
-  prompt_logprobs: refused("No log probabilities of prompt tokens."),
-  return_tokens_as_token_ids: refused("Tokens are shown as text.", (value) => value === false),
-  guided_json: refused("No guided decoding."),
-  guided_regex: refused("No guided decoding."),
-  guided_grammar: refused("No guided decoding."),
-  guided_choice: refused("No guided decoding."),
+  cache_salt: refused("Prefix caches are not separated by salt."),
+  allowed_token_ids: refused(
+    "Answers cannot be limited to a list of tokens; `logit_bias` favours or bans single ones.",
+  ),
+  bad_words_token_ids: refused(
+    "Sequences of tokens cannot be banned; `logit_bias` with -100 bans a single token.",
+  ),
+  detokenize: refused("Answers are always text.", just(true)),
+  length_penalty: refused("There is no beam search.", just(1)),
+  use_beam_search: refused("There is no beam search.", just(false)),
+  prompt_logprobs: refused(
+    "Log probabilities are given for answers alone; `logprobs` asks for those.",
+  ),
+  return_tokens_as_token_ids: refused("Tokens are shown as text.", just(false)),
+  guided_json: refused("Answers cannot be held to a schema, a grammar or a list."),
+  guided_regex: refused("Answers cannot be held to a schema, a grammar or a list."),
+  guided_grammar: refused("Answers cannot be held to a schema, a grammar or a list."),
+  guided_choice: refused("Answers cannot be held to a schema, a grammar or a list."),
 } as const satisfies Fields;

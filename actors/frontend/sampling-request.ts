@@ -103,7 +103,10 @@ function checkToken(token: number, model: ServedModel, param: string): number {
 /** Rules between fields. Limits: Dynamo's protocols/openai/validate.rs. */
 export function checkTogether(body: SamplingBody, prompts: number, made_each: number): void {
   if (body.stream_options != null && body.stream !== true) {
-    throw invalidValue("'stream_options' is only for 'stream': true.", "stream_options");
+    throw invalidValue(
+      "'stream_options' is only for 'stream': true. Leave it out, or ask for a stream.",
+      "stream_options",
+    );
   }
   if (prompts * made_each > requestLimits.answers) {
     throw invalidValue(

@@ -89,10 +89,10 @@ const RETRY_MAX_MS = 300_000;
 const GOOD_AFTER_MS = 60_000;
 
 const faultTexts: Readonly<Record<FeedFault, string>> = {
-  silent: "says nothing of its cache; is its event plane reachable?",
+  silent: "does not say what is in its cache; can this machine reach it?",
   no_events: "does not publish cache events; its engine has none or they are switched off",
   block_size: "has another block size than the model's other workers; start it with theirs",
-  garbage: "publishes cache events that are none",
+  garbage: "publishes cache events that cannot be read; is it of a version that this one knows?",
 };
 
 export class KvFeed {
@@ -426,7 +426,9 @@ export class KvFeed {
     if (entry.fault === fault) return;
     entry.fault = fault;
     this.counts.fault(fault);
-    const message = `worker ${worker} ${faultTexts[fault]}; routed by what is sent to it`;
+    const message =
+      `worker ${worker} ${faultTexts[fault]}. Meanwhile its cache is ` +
+      "guessed from the requests that it gets.";
     this.options.log.log(fault === "no_events" ? "warn" : "error", message, {
       worker,
       model: entry.model,

@@ -27,7 +27,7 @@ import type { Candidate } from "./candidate.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import { KvFeed } from "./kv-feed.ts";
 import { type KvDecision, KvModel } from "./kv-model.ts";
-import { noWorkerWait, whyNoWorker } from "./no-worker.ts";
+import { noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peer-load.ts";
 import { PeerRouters, type PeersOwn } from "./peer-routers.ts";
 import type { Refusal } from "./policy/dispatcher.ts";
@@ -194,7 +194,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     }
     if (pending.held) return;
     if (this.held_count >= (this.options.waiting_max ?? noWorkerWait.waiting_max)) {
-      const message = `no worker serves ${route.model} now and too many requests wait for one`;
+      const message = tooManyWait(route.model);
       this.refuse(pending, "overloaded", message);
       return;
     }

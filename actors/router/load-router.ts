@@ -8,7 +8,7 @@ import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
 import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
 import type { ReplyPort } from "../../runtime/ref.ts";
-import { noWorkerWait, whyNoWorker } from "./no-worker.ts";
+import { allTried, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy.ts";
 import type { RouterOptions } from "./router.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
@@ -79,7 +79,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       return;
     }
     if (this.waiting.size >= (this.options.waiting_max ?? noWorkerWait.waiting_max)) {
-      const message = `no worker serves ${route.model} now and too many requests wait for one`;
+      const message = tooManyWait(route.model);
       this.ctx.reply(this.refuse(route, "overloaded", message));
       return;
     }
@@ -96,8 +96,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     const { candidates, excluded } = eligible(workers.all(), route);
     if (candidates.length === 0) {
       if (excluded === 0) return undefined;
-      const message = `every worker that serves ${route.model} has refused this request`;
-      return this.refuse(route, "overloaded", message);
+      return this.refuse(route, "overloaded", allTried(route.model));
     }
     const choose = policies[this.mode];
     const choice = choose(candidates, route, this.ctx.random, this.state);

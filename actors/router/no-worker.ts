@@ -5,13 +5,25 @@ import { mayTake, servesModel } from "./policy.ts";
 
 export const noWorkerWait = { wait_ms: 10_000, waiting_max: 1_024 } as const;
 
+export const tooManyWait = (model: string): string =>
+  `No worker serves '${model}' at the moment, and as many requests wait for one as may. Try again later.`;
+
+export const allTried = (model: string): string =>
+  `Every worker that serves '${model}' is full or did not answer. Try again in a moment.`;
+
 export function whyNoWorker(route: Route, workers: readonly Candidate[]): string {
   const { model, pin } = route;
   const serving = workers.filter((each) => servesModel(each, route));
   const others = serving.length > 0 && !serving.some((each) => mayTake(each, route));
   if (others && pin === "") {
-    return `no worker that serves ${model} may take this request: see its allowed workers, its required taints and the taints that it tolerates`;
+    return (
+      `No worker that serves '${model}' may take this request: see the workers that it allows, the ` +
+      "taints that it requires and those that it tolerates."
+    );
   }
-  const pinned = pin === "" ? "" : ` under the name ${pin}`;
-  return `no worker serves ${model}${pinned} at the moment; try again in a few seconds`;
+  if (pin === "") return `No worker serves '${model}' at the moment. Try again in a few seconds.`;
+  return (
+    `The worker '${pin}' that this request names does not serve '${model}' at the moment. Try ` +
+    "again in a few seconds, or name no worker."
+  );
 }

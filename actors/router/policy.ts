@@ -162,7 +162,9 @@ function chooseOfTwo(
 function chooseDirect(candidates: readonly Candidate[], request: Route): Choice {
   if (request.pin !== "") return chosen(candidates[0]!);
   const names = candidates.map((each) => each.record.worker).join(", ");
-  const message = `router mode direct: the request must name its worker, one of: ${names}`;
+  const message =
+    "This server's router mode is 'direct': name the worker in the header " +
+    `'x-dynamo-worker-instance-id', one of: ${names}.`;
   return { kind: "refused", code: "pin_required", message };
 }
 

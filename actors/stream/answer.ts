@@ -38,6 +38,9 @@ import { failure } from "./failures.ts";
 import { fetchMissing } from "./fetch.ts";
 import type { AnswerEnd, AnswerFailure, HeldAttempt } from "./stream.ts";
 
+const TOO_LONG =
+  "This answer took longer than a request may. Ask for fewer tokens, or try again when less is to do.";
+
 /** Changes `state` and says what to do, in order. */
 export function advance(state: AnswerState, input: AnswerInput): readonly AnswerEffect[] {
   if (state.phase === "ended") return [];
@@ -152,7 +155,8 @@ function onRouterLost(state: AnswerState): readonly AnswerEffect[] {
   state.router_retries++;
   if (state.router_retries > state.limits.router_retries) {
     if (moving !== undefined) return stay(state);
-    const message = "no router answers: it is being restarted; try again in some seconds";
+    const message =
+      "The router is being restarted and does not answer. Try again in a few seconds.";
     return fail(state, failure("no_worker", message), "failed");
   }
   return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
@@ -299,7 +303,10 @@ function onGenerateRefused(
 function onWorkerLost(state: AnswerState, avoid: boolean, detail: string): readonly AnswerEffect[] {
   if (state.phase === "routing") return [];
   if (state.phase === "settling") return done(state);
-  const lost = failure("worker_lost", `the worker of this answer was lost: ${detail}`);
+  const lost = failure(
+    "worker_lost",
+    `The worker of this answer was lost (${detail}). Send the request again.`,
+  );
   state.silence ||= avoid;
   return migrate(state, "lost", avoid, lost);
 }
@@ -365,7 +372,7 @@ function goElsewhere(
 
 function onLate(state: AnswerState): readonly AnswerEffect[] {
   if (state.phase === "settling") return [...cancel(state, "late"), ...done(state)];
-  return fail(state, failure("deadline", "the answer took longer than it may"), "failed");
+  return fail(state, failure("deadline", TOO_LONG), "failed");
 }
 
 function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[] {
@@ -462,9 +469,10 @@ function takeFinished(
     return undefined;
   }
   if (finished.error === "deadline") {
-    return [...effects, ...fail(state, failure("deadline", finished.error), "failed")];
+    return [...effects, ...fail(state, failure("deadline", TOO_LONG), "failed")];
   }
-  const why = finished.error === "" ? `the engine ended it with "${reason}"` : finished.error;
+  const why =
+    finished.error === "" ? `The engine ended this answer with "${reason}".` : finished.error;
   return [...effects, ...migrate(state, "failed", true, failure("engine_error", why))];
 }
 

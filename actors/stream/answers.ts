@@ -65,13 +65,24 @@ type Live = {
 export function startAnswerWith(answers: Ref<AnswersMessage> | undefined): StartAnswer {
   return (request, given) => {
     if (answers === undefined) {
-      given.failed(failure("interrupted", "this frontend starts its answers anew; try again"));
+      given.failed(
+        failure(
+          "interrupted",
+          "This server lost hold of its answers for a moment. Send the request again.",
+        ),
+      );
       return { tell: () => {} };
     }
     const watcher = { place: nowhere, ended: () => sink.failed(interrupted()) };
     const sink = new OnceSink(given, () => answers.unwatch(watcher));
     if (answers.tell({ kind: "start", request, sink })) answers.watch(watcher);
-    else sink.failed(failure("overloaded", "this frontend has more to do than it can"));
+    else
+      sink.failed(
+        failure(
+          "overloaded",
+          "This server has more requests than it can begin. Try again in a moment.",
+        ),
+      );
     const { request: id } = request;
     return {
       tell: (command) => {
@@ -138,11 +149,26 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
     const name = nameOf(request.request);
     const tokenizer = this.options.tokenizerOf(request.model);
     if (tokenizer === undefined) {
-      sink.failed(failure("no_worker", `no worker serves ${request.model}`));
+      sink.failed(
+        failure(
+          "no_worker",
+          `No worker serves '${request.model}' at the moment. Try again in a few seconds.`,
+        ),
+      );
     } else if (this.live.size >= (this.options.answers_max ?? 4_096)) {
-      sink.failed(failure("overloaded", "this frontend has as many answers open as it may"));
+      sink.failed(
+        failure(
+          "overloaded",
+          "This server has as many answers open as it may. Try again in a moment.",
+        ),
+      );
     } else if (this.live.has(name)) {
-      sink.failed(failure("bad_request", `request ${request.request} is running already`));
+      sink.failed(
+        failure(
+          "bad_request",
+          `A request with the id ${request.request} runs already. Send it under another one.`,
+        ),
+      );
     } else {
       const once = new OnceSink(sink);
       const make = () => new StreamActor(request, tokenizer, once, this.deps);
@@ -158,7 +184,11 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
     if (live === undefined) return;
     if (live.sink.over) return;
     const why = describeExit(reason);
-    this.ctx.log.log("error", "an answer ended without its client being told", { name, why });
+    this.ctx.log.log(
+      "error",
+      "an answer ended by a fault of this server; its client is told to try again",
+      { name, why },
+    );
     const { router, routers = () => [router()] } = this.options;
     const ended = { worker: "", outcome: "failed", output_tokens: 0 } as const;
     for (const each of routers())

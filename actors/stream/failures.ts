@@ -34,7 +34,10 @@ const retry_after_s: Readonly<Record<string, number>> = {
 
 /** For answers whose owner ended without a word. */
 export const interrupted = (): AnswerFailure =>
-  failure("interrupted", "the server lost hold of this answer; try again, or go on with it");
+  failure(
+    "interrupted",
+    "This server lost hold of the answer. Resume its stream, or send the request again.",
+  );
 
 /** `retry_after_ms`: when the one who refused knows; 0 = not. An unknown code, of a newer worker, is an engine error with that worker's words. */
 export function failure(code: string, message: string, retry_after_ms = 0): AnswerFailure {

@@ -296,7 +296,10 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       },
       failed: ({ code, message }: AskError): void => {
         if (code === "mailbox_full") {
-          const full = { code: "queue_full", message: "the worker is flooded" };
+          const full = {
+            code: "queue_full",
+            message: "The worker has more to do than it can take. Try again in a moment.",
+          };
           this.take({ kind: "generate_refused", attempt, ...full });
           return;
         }
@@ -357,7 +360,8 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         // Down says more about it than we could.
         if (!(error instanceof AskError) || error.code !== "deadline") return;
         if (this.isNoProof(worker, asked_ms)) this.learn({ kind: "look", attempt });
-        else this.learn({ kind: "worker_lost", attempt, how: "silent", detail: "it is silent" });
+        else
+          this.learn({ kind: "worker_lost", attempt, how: "silent", detail: "it does not answer" });
       },
     );
   }

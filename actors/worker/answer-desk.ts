@@ -178,7 +178,11 @@ export class AnswerDesk {
     const { request, alias, consumer, window_tokens, from, instead_of } = attach;
     const answer = this.live.get(request) ?? this.kept.get(request) ?? this.last.get(request);
     if (answer === undefined) {
-      return refused(alias, "unknown_request", `this worker does not hold ${request} any more`);
+      return refused(
+        alias,
+        "unknown_request",
+        "The worker does not hold this answer any more. Send the request again.",
+      );
     }
     if (consumer === undefined || this.holds(alias)) {
       const message = "to read an answer takes a consumer and a name of its own";
@@ -187,7 +191,7 @@ export class AnswerDesk {
     const before = this.live.reader(instead_of);
     if (before?.answer === answer) this.removeReader(before);
     if (answer.readers.length >= READERS_MAX) {
-      const message = `an answer has at most ${READERS_MAX} readers at once`;
+      const message = `This stream is read by ${READERS_MAX} clients already, which is the most. Try again when one has left.`;
       return refused(alias, "rate_limited", message);
     }
     if (this.kept.revive(request) || this.last.forget(request)) this.live.add(answer);

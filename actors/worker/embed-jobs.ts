@@ -99,7 +99,8 @@ export class EmbedJobs {
       this.waiting_inputs + inputs.length <= INPUTS_MAX && this.waiting_bytes + bytes <= BYTES_MAX;
     // A single ask is bounded by the message that brought it.
     if (!fits && this.waiting_inputs > 0) {
-      const message = "this worker has as many embeddings waiting as it may; try again later";
+      const message =
+        "Every worker that was asked has as many embeddings waiting as it may. Try again later.";
       return refused(request, "queue_full", message);
     }
     const ctx = this.host.ctx();
@@ -156,7 +157,7 @@ export class EmbedJobs {
     job.open.delete(event.handle);
     this.by_handle.delete(event.handle);
     if (event.kind === "finished") {
-      const message = event.error ?? `the embedding ended with "${event.reason}"`;
+      const message = event.error ?? `The engine ended this embedding with "${event.reason}".`;
       this.fail(job, "engine_error", message);
     } else {
       const { values, prompt_tokens } = event;
@@ -172,16 +173,24 @@ export class EmbedJobs {
 
   /** Its client left. */
   cancel(request: string): void {
-    this.failAll((job) => job.request === request, "cancelled", "the client left");
+    this.failAll((job) => job.request === request, "cancelled", "The client left.");
   }
 
   /** False: the monitor is none of ours. */
   askerGone(monitor: number): boolean {
-    return this.failAll((job) => job.monitor === monitor, "cancelled", "nobody waits for it");
+    return this.failAll(
+      (job) => job.monitor === monitor,
+      "cancelled",
+      "Nobody waits for it any more.",
+    );
   }
 
   late(number: number): void {
-    this.failAll((job) => job.number === number, "deadline", "it took longer than it may");
+    this.failAll(
+      (job) => job.number === number,
+      "deadline",
+      "These embeddings took longer than a request may. Send fewer inputs at once.",
+    );
   }
 
   private failAll(which: (job: EmbedJob) => boolean, code: string, message: string): boolean {

@@ -272,17 +272,26 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   /** Why new work is not taken, before the engine is asked. */
   private whyNot(request: string, model: string): Refusal | undefined {
     if (this.drain !== undefined) {
-      return { code: "draining", message: "this worker is being stopped" };
+      return {
+        code: "draining",
+        message: "The worker of this request is being stopped. Try again: another one takes it.",
+      };
     }
     const own = this.model.card.name;
     if (model !== own) {
-      return { code: "model_mismatch", message: `this worker serves ${own}, not ${model}` };
+      return {
+        code: "model_mismatch",
+        message: `The worker serves '${own}' by now, not '${model}'. Try again in a moment.`,
+      };
     }
     if (this.answers.holds(request)) {
-      return { code: "bad_request", message: `request ${request} is running already` };
+      return { code: "bad_request", message: `A request with the id ${request} runs already.` };
     }
     if (this.answers.count >= (this.options.answers_max ?? 4_096)) {
-      return { code: "queue_full", message: "this worker holds as many answers as it may" };
+      return {
+        code: "queue_full",
+        message: "The worker holds as many answers as it may. Try again in a moment.",
+      };
     }
     return undefined;
   }

@@ -194,7 +194,8 @@ test("turns come after answers and think time; a fixed concurrency is kept", () 
 test("what cannot be served is refused and said, not lost", () => {
   const trace = synthetic("requests=3,isl=200000,osl=5,groups=0,spread=0");
   const { records } = kv(trace);
-  for (const { refused } of records) expect(refused).toContain("no worker can take this request");
+  for (const { refused } of records)
+    expect(refused).toContain("larger than the cache of any worker");
   expect(reportOf({ records, workers: [], end_ms: 0 }, 0)).toMatchObject({
     requests: 0,
     refused: 3,

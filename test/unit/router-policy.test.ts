@@ -175,7 +175,9 @@ test("direct needs a worker's name and says which there are", () => {
   expect(choice).toEqual({
     kind: "refused",
     code: "pin_required",
-    message: "router mode direct: the request must name its worker, one of: a, b",
+    message:
+      "This server's router mode is 'direct': name the worker in the header " +
+      "'x-dynamo-worker-instance-id', one of: a, b.",
   });
   expect(pick("direct", [among[1]!], undefined, undefined, route({ pin: "b" }))).toBe("b");
 });

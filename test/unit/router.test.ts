@@ -167,7 +167,7 @@ test("a wait ends after its time, with the reason", async () => {
     kind: "refused",
     request: "r1",
     code: "no_worker",
-    message: "no worker serves m at the moment; try again in a few seconds",
+    message: "No worker serves 'm' at the moment. Try again in a few seconds.",
     retry_after_ms: 0,
   });
   await close();
@@ -274,7 +274,9 @@ test("a pinned request waits for its worker alone", async () => {
   await clock.advance(1_001);
   expect(await reply).toMatchObject({
     code: "no_worker",
-    message: "no worker serves m under the name z at the moment; try again in a few seconds",
+    message:
+      "The worker 'z' that this request names does not serve 'm' at the moment. Try again in a few " +
+      "seconds, or name no worker.",
   });
   expect(await ask("r2", { pin: "a" })).toMatchObject({ worker: "a" });
   await close();

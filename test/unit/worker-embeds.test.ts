@@ -9,7 +9,7 @@ import { workerAlone } from "../support/worker-alone.ts";
 
 /** Embeds when told to. */
 class SlowEmbeds extends FakeEngine {
-  readonly open: { readonly handle: number; readonly tokens: readonly number[] }[] = [];
+  readonly open: { readonly handle: number; readonly tokens: Uint32Array }[] = [];
   readonly ended: EngineEvent[] = [];
   full = false;
   most = 0;
@@ -17,7 +17,7 @@ class SlowEmbeds extends FakeEngine {
   override embed(handle: number, tokens: Uint32Array): EngineRefusal | undefined {
     if (this.full) return { code: "queue_full", message: "the queue is full" };
     if (tokens[0] === 666) return { code: "context_overflow", message: "too long" };
-    this.open.push({ handle, tokens: [...tokens] });
+    this.open.push({ handle, tokens });
     this.most = Math.max(this.most, this.open.length);
     return undefined;
   }

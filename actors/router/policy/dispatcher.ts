@@ -12,7 +12,7 @@ import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
 import { CacheMatches } from "../index/cache-matches.ts";
 import { type Binding, SessionAffinity } from "./affinity.ts";
-import { baseFilters, busyFilters, wishFilters } from "./filters.ts";
+import { baseFilters, busyFilters, busyWords, refusalWords, wishFilters } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
 import { LoadMeter } from "./load-meter.ts";
@@ -213,11 +213,12 @@ export class KvDispatcher {
         request,
         "queue_full",
         529,
-        "too many requests wait for a worker",
+        "As many requests wait for a worker as may. Try again later.",
         now_ms,
       );
     }
-    const message = `class ${class_name === "" ? "default" : class_name} has too many waiting`;
+    const name = class_name === "" ? "default" : class_name;
+    const message = `As many requests of class '${name}' wait as may. Try again later.`;
     return this.refusal(request, "class_limit", 429, message, now_ms);
   }
 
@@ -289,7 +290,7 @@ export class KvDispatcher {
       this.busy.every((filter) => filter.admits(worker, place));
     if (wanted.length === 0 || wanted.some(free)) return undefined;
     const code = request.pin === undefined ? "overloaded" : "pinned_overloaded";
-    return this.refusal(request, code, 529, "every worker has as much to do as it may", now_ms);
+    return this.refusal(request, code, 529, busyWords, now_ms);
   }
 
   private place(entry: QueueEntry, now_ms: number): Placement | Refusal {
@@ -299,7 +300,7 @@ export class KvDispatcher {
     const selected =
       looked?.request === request ? looked.selected : select(this.selection, place, this.random);
     if (selected.kind === "refused") {
-      const message = `no worker can take this request (${selected.filter || "none is there"})`;
+      const message = refusalWords(selected.filter);
       const absent = selected.code === "no_worker" || selected.code === "pinned_missing";
       return this.refusal(request, selected.code, absent ? 503 : 529, message, now_ms);
     }

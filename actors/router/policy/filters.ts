@@ -127,3 +127,22 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
   };
   return [pinnedNotBusy, notBusy];
 }
+
+export const busyWords = "Every worker is as busy as this server lets it be. Try again later.";
+
+const words: Readonly<Record<string, string>> = {
+  "": "No worker is there at the moment. Try again in a few seconds.",
+  [pinned.name]: "The worker that this request names is not there. Name another one, or none.",
+  [allowed.name]: "None of the workers that this request allows is there. Allow others, or all.",
+  [required.name]: "No worker has all taints or labels that this request requires.",
+  [tolerated.name]: "Every worker has a taint that this request does not tolerate.",
+  [fits.name]: "This prompt is larger than the cache of any worker. Shorten it.",
+  [notExcluded.name]: "Every worker is full or did not answer. Try again in a moment.",
+  [hasSpare.name]: "No worker has room to spare at the moment. Try again in a moment.",
+  busy: busyWords,
+  "busy pin": "The worker that this request names is busy. Try again later, or name none.",
+};
+
+/** What a client is told when this filter left nobody; "": nobody was there. */
+export const refusalWords = (filter: string): string =>
+  words[filter] ?? `No worker may take this request (${filter}). Try again later.`;
