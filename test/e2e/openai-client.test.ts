@@ -149,6 +149,26 @@ test("embeddings have unit length, in floats and in base64", async () => {
   expect(floats.usage.prompt_tokens).toBeGreaterThan(4);
 });
 
+test("a chat is answered while many embeddings wait, and who hangs up ends those", async () => {
+  const url = `${cluster.inspector}/api/actors/worker-0%2Fworker%2Fworker-0/snapshot`;
+  const snapshot = async () => {
+    const answer = (await (await fetch(url)).json()) as { snapshot: Record<string, number> };
+    return answer.snapshot;
+  };
+  const input = Array.from({ length: 2_048 }, (_, i) => `a text about mailbox ${i}`);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const gone = client.embeddings.create({ model, input }, { signal }).catch(() => "gone");
+  await until("the inputs to wait", 10_000, async () => ((await snapshot()).waiting ?? 0) > 500);
+  const messages = [{ role: "user" as const, content: "Hello" }];
+  const chat = await client.chat.completions.create({ model, messages, max_tokens: 8 });
+  expect(chat.choices.length).toBe(1);
+  expect((await snapshot()).embeddings).toBeGreaterThan(0);
+  controller.abort();
+  expect(await gone).toBe("gone");
+  await until("nothing to be left", 5_000, async () => (await snapshot()).embeddings === 0);
+});
+
 test("a cancelled request stops the engine", async () => {
   const before = await metric("dynamo_frontend_disconnected_clients");
   const stream = await client.chat.completions.create({
