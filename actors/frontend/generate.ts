@@ -435,7 +435,8 @@ function headOf(generation: Generation, { request, created_s }: RequestFacts) {
 
 /** Whether the client says that it may lose its connection and come back; undefined: nothing. */
 function mayReturn(visit: Visit): boolean | undefined {
-  const said = visit.request.headers.get("x-resumable")?.trim() ?? "";
+  const said = visit.request.headers.get("x-resumable")?.trim();
+  if (said === undefined) return undefined;
   if (/^(1|true|yes)$/i.test(said)) return true;
   return /^(0|false|no)$/i.test(said) ? false : undefined;
 }

