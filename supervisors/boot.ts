@@ -61,6 +61,7 @@ export type FrontendBoot = Common & {
   readonly api_keys: readonly string[];
   readonly cors_origin: string;
   readonly ignore_unknown_fields: boolean;
+  readonly parse_special_in_content: boolean;
   readonly request_timeout_ms: number;
   readonly sse_heartbeat_ms: number;
   /** Streams of clients that hang up are kept. */

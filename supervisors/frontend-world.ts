@@ -32,9 +32,7 @@ export function frontendWorld(
   planes: ReadPlanes | undefined,
 ): FrontendTreeOptions {
   const { clock } = system.capabilities;
-  const models = new ModelDirectory((card, blobs) =>
-    buildServedModel(card, blobs, clock, boot.prefix_cache_bytes),
-  );
+  const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock, boot));
   // undefined while it restarts: whoever asks tries again.
   const own = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
   const { desk, hosted } = nearestDesk(system, discovery);

@@ -388,6 +388,7 @@ class RunningRoot implements Root {
       api_keys: settings.api_keys,
       cors_origin: settings.cors_origin,
       ignore_unknown_fields: settings.ignore_unknown_fields,
+      parse_special_in_content: settings.parse_special_in_content,
       request_timeout_ms: settings.request_timeout_ms,
       sse_heartbeat_ms: settings.sse_heartbeat_ms,
       resume_hangups: settings.resume.hangups,

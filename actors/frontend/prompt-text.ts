@@ -1,6 +1,8 @@
 /** From what a client wrote to token ids: every check that text and ids of a prompt need. */
 import { ChatTemplateError } from "../../llm/chat-template.ts";
 import { detokenize } from "../../llm/detokenizer.ts";
+import type { Rendered } from "../../llm/guarded-render.ts";
+import type { EncodeOptions } from "../../llm/tokenizer.ts";
 import { ApiError, clip, contextOverflow, invalidValue } from "./api-error.ts";
 import type { ChatMessage } from "./chat-fields.ts";
 import { isTokenIds, type PromptInput } from "./request-fields.ts";
@@ -20,12 +22,10 @@ export function checkText(text: string, param: string): string {
   );
 }
 
-export type EncodeMode = { readonly add_special: boolean; readonly parse_special: boolean };
-
 export function encodeText(
   model: ServedModel,
   text: string,
-  mode: EncodeMode,
+  mode: EncodeOptions,
   param: string,
 ): Uint32Array {
   const context = model.card.context_length;
@@ -133,10 +133,10 @@ export function encodeChat(
   timed: TimedStage,
 ): Uint32Array {
   const turns = messages.map(templateMessage);
-  let text: string;
+  let rendered: Rendered;
   timed.begin();
   try {
-    text = model.renderChat(turns, { add_generation_prompt, variables });
+    rendered = model.renderChat(turns, { add_generation_prompt, variables });
   } catch (error) {
     if (!(error instanceof ChatTemplateError)) throw error;
     throw new ApiError(
@@ -147,7 +147,8 @@ export function encodeChat(
     );
   }
   timed.end("template");
-  const tokens = encodeText(model, text, chatMode(model, text), "messages");
+  const { text, barrier } = rendered;
+  const tokens = encodeText(model, text, { ...chatMode(model, text), barrier }, "messages");
   timed.end("tokenize");
   if (tokens.length === 0)
     throw invalidValue("The messages render to an empty prompt.", "messages");
@@ -155,7 +156,7 @@ export function encodeChat(
 }
 
 /** Most templates spell the begin token themselves; the others rely on the tokenizer. */
-function chatMode(model: ServedModel, text: string): EncodeMode {
+function chatMode(model: ServedModel, text: string): EncodeOptions {
   const spelled = model.bos_text !== "" && text.startsWith(model.bos_text);
   return { add_special: !spelled, parse_special: true };
 }

@@ -4,6 +4,8 @@ import {
   compileChatTemplate,
   type ChatMessage as TemplateMessage,
 } from "../../llm/chat-template.ts";
+import { ControlMarks } from "../../llm/control-marks.ts";
+import { type Rendered, renderGuarded } from "../../llm/guarded-render.ts";
 import { defaultsFromBlob, templateFromBlob, tokenizerFromBlob } from "../../llm/model-card.ts";
 import type { GenerationDefaults } from "../../llm/sampling-params.ts";
 import type { Tokenizer } from "../../llm/tokenizer.ts";
@@ -18,7 +20,7 @@ export type TemplateVariables = Readonly<Record<string, string | number | boolea
 export type RenderChat = (
   messages: readonly TemplateMessage[],
   options: { readonly add_generation_prompt: boolean; readonly variables: TemplateVariables },
-) => string;
+) => Rendered;
 
 export type ServedModel = {
   readonly name: string;
@@ -30,17 +32,24 @@ export type ServedModel = {
   readonly bos_text: string;
 };
 
+export type ServedModelOptions = {
+  readonly prefix_cache_bytes?: number;
+  readonly parse_special_in_content?: boolean;
+};
+
 /**
  * A model out of its card and the card's blobs. Throws VocabError or ChatTemplateError for blobs
  * that cannot be used, and Error when one is missing. `prefix_cache_bytes`: what the tokenizer may
- * keep of beginnings that come again; 0 = nothing.
+ * keep of beginnings that come again; 0 = nothing. `parse_special_in_content`: control tokens that a
+ * user spells are tokens, as they always are in text completions.
  */
 export function buildServedModel(
   card: ModelCard,
   blobs: ReadonlyMap<string, Uint8Array>,
   clock: Clock,
-  prefix_cache_bytes?: number,
+  options: ServedModelOptions = {},
 ): ServedModel {
+  const { prefix_cache_bytes, parse_special_in_content = false } = options;
   const blob = (hash: string): Uint8Array => {
     const bytes = blobs.get(hash);
     if (bytes === undefined) throw new Error(`blob ${hash} of model ${card.name} is missing`);
@@ -52,6 +61,7 @@ export function buildServedModel(
   const source =
     card.template_blob === "" ? CHATML_TEMPLATE : templateFromBlob(blob(card.template_blob));
   const template = compileChatTemplate(source);
+  const marks = new ControlMarks(parse_special_in_content ? [] : tokenizer.control_texts);
   const { bos, eos } = tokenizer.special;
   const spelling = (token: number | undefined): string =>
     token === undefined ? "" : new TextDecoder().decode(tokenizer.tokenBytes(token));
@@ -63,14 +73,12 @@ export function buildServedModel(
     tokenizer,
     defaults: card.defaults_blob === "" ? {} : defaultsFromBlob(blob(card.defaults_blob)),
     bos_text: bos_token,
-    renderChat: (messages, { add_generation_prompt, variables }) =>
-      template.render({
-        messages,
-        add_generation_prompt,
-        bos_token,
-        eos_token,
-        variables,
-        now_ms: clock.wall_ms(),
-      }),
+    renderChat: (messages, { add_generation_prompt, variables }) => {
+      const now_ms = clock.wall_ms();
+      const tokens = { bos_token, eos_token };
+      return renderGuarded(marks, { messages, variables }, (input) =>
+        template.render({ ...input, ...tokens, add_generation_prompt, now_ms }),
+      );
+    },
   };
 }

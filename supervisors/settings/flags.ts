@@ -440,6 +440,11 @@ export const flags = [
     help: "accept request fields that docs/api.md does not name",
   },
   {
+    name: "parse-special-in-content",
+    type: "switch",
+    help: "in chat, control tokens that a message spells are tokens: users can forge turns",
+  },
+  {
     name: "inspector-port",
     ...port,
     default: 8001,

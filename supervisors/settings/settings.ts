@@ -47,6 +47,8 @@ export type Settings = {
   readonly llama: LlamaSettings;
   readonly mocker: MockerSettings;
   readonly ignore_unknown_fields: boolean;
+  /** Control tokens that a chat message spells are tokens. */
+  readonly parse_special_in_content: boolean;
   readonly inspector_host: string;
   readonly inspector_port: number;
   readonly inspector_allow_hosts: readonly string[];
@@ -181,6 +183,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
       profile: text("planner-profile-data"),
     },
     ignore_unknown_fields: get("ignore-unknown-fields") === true,
+    parse_special_in_content: get("parse-special-in-content") === true,
     inspector_host: text("inspector-host"),
     inspector_port: number("inspector-port"),
     inspector_allow_hosts: list("inspector-allow-host"),
@@ -286,6 +289,7 @@ export function dumpConfig(settings: Settings): string {
     ...(settings.engine === "llama" ? llamaConfig(settings.llama) : {}),
     ...(settings.engine === "mocker" ? mockerConfig(settings.mocker) : {}),
     "ignore-unknown-fields": settings.ignore_unknown_fields,
+    "parse-special-in-content": settings.parse_special_in_content,
     "inspector-host": settings.inspector_host,
     "inspector-port": settings.inspector_port,
     ...listConfig("inspector-allow-host", settings.inspector_allow_hosts),

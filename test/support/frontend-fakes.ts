@@ -77,9 +77,11 @@ export function fakeModel(
     tokenizer: byteTokenizer,
     defaults: {},
     bos_text: "<bos>",
-    renderChat: (messages, { add_generation_prompt }) =>
-      messages.map((turn) => `[${turn.role}]${String(turn.content)};`).join("") +
-      (add_generation_prompt ? "[assistant]" : ""),
+    renderChat: (messages, { add_generation_prompt }) => ({
+      text:
+        messages.map((turn) => `[${turn.role}]${String(turn.content)};`).join("") +
+        (add_generation_prompt ? "[assistant]" : ""),
+    }),
     ...more,
   };
 }

@@ -1,0 +1,128 @@
+/**
+ * Rendering a chat template so that only its own text makes control tokens. Where a user's text
+ * could make one, a barrier is put into it before the template runs: a character that occurs in
+ * nothing else. It keeps the token from being found, and is no part of the text that is tokenized
+ * (`EncodeOptions.barrier`). A template does the same with and without barriers, or they are put
+ * elsewhere: its text is compared with what it renders of the conversation as it is.
+ */
+import { ChatTemplateError } from "./chat-template.ts";
+import type { ControlMarks } from "./control-marks.ts";
+
+export type Rendered = {
+  readonly text: string;
+  /** Stands in `text` where a user's text is kept from being a control token. */
+  readonly barrier?: string;
+};
+
+/** A text somewhere in what is rendered, and where barriers may stand in it. */
+type Site = { readonly text: string; readonly at: number };
+
+/** Renders that finding out what a template looks at may take; beyond, every barrier stays. */
+const MAX_RENDERS = 64;
+
+/** What stands within a turn, such as `</think>`, and is no harm where a user writes it. */
+const INNER_MARK = /(think|thought|reason|answer|tool)/i;
+
+/** `input`: JSON-like values; all texts in it count as a user's. Throws what `render` throws. */
+export function renderGuarded<Input>(
+  marks: ControlMarks,
+  input: Input,
+  render: (input: Input) => string,
+): Rendered {
+  const text = render(input);
+  const sites = sitesOf(marks, input);
+  if (sites.length === 0) return { text };
+  const barrier = barrierFor([text, JSON.stringify(input)]);
+  const guarded = (kept: readonly Site[]): string | undefined => {
+    try {
+      return render(withBarriers(input, kept, barrier));
+    } catch {
+      return undefined; // it refuses what it does not know again
+    }
+  };
+  const isSame = (shown: string | undefined): boolean => shown?.replaceAll(barrier, "") === text;
+  const all = guarded(sites);
+  if (all !== undefined && isSame(all)) return { text: all, barrier };
+  // The template looks into some text: marks of reasoning that it takes apart there it has to find.
+  let renders = 0;
+  const kept = sites.filter((site) => {
+    return !isReadBy(site) || ++renders > MAX_RENDERS || isSame(guarded([site]));
+  });
+  const some = guarded(kept) ?? all;
+  if (some !== undefined) return { text: some, barrier };
+  const message = "a message holds the spelling of a control token where the template reads it";
+  throw new ChatTemplateError("template_refused", message);
+}
+
+/** Does the template take apart what begins at this place? A turn's marks never are. */
+function isReadBy(site: Site): boolean {
+  return INNER_MARK.test(site.text.slice(Math.max(0, site.at - 2), site.at + 24));
+}
+
+/** Every place in every text, equal texts once. */
+function sitesOf(marks: ControlMarks, input: unknown): Site[] {
+  const found = new Map<string, readonly number[]>();
+  const look = (value: unknown): void => {
+    if (typeof value === "string") {
+      if (found.has(value)) return;
+      const cuts = marks.cuts(value);
+      if (cuts.length > 0) found.set(value, cuts);
+    } else if (Array.isArray(value)) {
+      for (const item of value) look(item);
+    } else if (typeof value === "object" && value !== null) {
+      for (const key of Object.keys(value)) {
+        look(key);
+        look((value as Record<string, unknown>)[key]);
+      }
+    }
+  };
+  look(input);
+  return [...found].flatMap(([text, cuts]) => cuts.map((at) => ({ text, at })));
+}
+
+function withBarriers<Input>(input: Input, sites: readonly Site[], barrier: string): Input {
+  const cuts = new Map<string, number[]>();
+  for (const { text, at } of sites) {
+    const known = cuts.get(text);
+    if (known === undefined) cuts.set(text, [at]);
+    else known.push(at);
+  }
+  return mapTexts(input, (text) => {
+    const places = cuts.get(text);
+    if (places === undefined) return text;
+    let out = "";
+    let from = 0;
+    for (const at of places) {
+      out += text.slice(from, at) + barrier;
+      from = at;
+    }
+    return out + text.slice(from);
+  });
+}
+
+/** The same value with other texts, keys among them. */
+function mapTexts<Value>(value: Value, map: (text: string) => string): Value {
+  if (typeof value === "string") return map(value) as Value;
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, map)) as Value;
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([key, item]) => [map(key), mapTexts(item, map)]);
+  return Object.fromEntries(entries) as Value;
+}
+
+/** A character of Unicode's private use that occurs in none of the texts. */
+function barrierFor(texts: readonly string[]): string {
+  const taken = new Set<string>();
+  for (const text of texts) for (const [char] of text.matchAll(/\p{Co}/gu)) taken.add(char);
+  for (const [first, last] of PRIVATE_USE) {
+    for (let point = first; point <= last; point++) {
+      const char = String.fromCodePoint(point);
+      if (!taken.has(char)) return char;
+    }
+  }
+  throw new ChatTemplateError("template_refused", "the messages hold every private-use character");
+}
+
+const PRIVATE_USE = [
+  [0xe000, 0xf8ff],
+  [0xf0000, 0xffffd],
+] as const;
