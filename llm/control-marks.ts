@@ -36,64 +36,103 @@ class Trie {
 
 /** Searching for each first unit by itself is faster than looking at every unit, up to here. */
 const MAX_SEARCHES = 6;
+const FIRST = 1;
+const LATER = 2;
+const SECOND = 4;
+const LAST = 8;
 
 export class ControlMarks {
   private readonly whole = new Trie();
   /** Built when a text may begin in the middle of a spelling. */
   private suffixes: Trie | undefined;
   private readonly texts: readonly string[];
-  private readonly first_units = new Set<number>();
-  /** Units that some spelling goes on with. */
-  private readonly later_units = new Set<number>();
+  private readonly first_units: readonly number[];
+  private readonly first_chars: readonly string[];
+  /** By unit: where in spellings it stands, so that nearly all text is passed over at a glance. */
+  private readonly units = new Uint8Array(65_536);
 
   /** Spellings of one character cannot be cut and are left out. */
   constructor(texts: readonly string[]) {
     this.texts = texts.filter((text) => text.length > (isPair(text, 0) ? 2 : 1));
     for (const text of this.texts) {
       this.whole.insert(text, 0);
-      this.first_units.add(text.charCodeAt(0));
-      for (let i = 1; i < text.length; i++) this.later_units.add(text.charCodeAt(i));
+      this.units[text.charCodeAt(0)]! |= FIRST;
+      for (let i = 1; i < text.length; i++) this.units[text.charCodeAt(i)]! |= LATER;
+      this.units[text.charCodeAt(1)]! |= SECOND;
+      this.units[text.charCodeAt(text.length - 1)]! |= LAST;
     }
+    this.first_units = [...new Set(this.texts.map((text) => text.charCodeAt(0)))];
+    this.first_chars = this.first_units.map((unit) => String.fromCharCode(unit));
   }
 
-  /** Offsets at which something must stand between two characters; ascending, nearly always none. */
-  cuts(text: string): readonly number[] {
-    if (text === "" || this.texts.length === 0) return NONE;
-    const start = firstVisible(text);
+  /** Does the text need a cut? Takes the time of a search, and makes nothing. */
+  touches(text: string): boolean {
+    if (text === "" || this.texts.length === 0) return false;
+    if (this.startsInside(text, 0)) return true;
+    if (mayBeBlank(text.charCodeAt(0))) {
+      const start = firstVisible(text);
+      if (start > 0 && this.startsInside(text, start)) return true;
+    }
     const end = lastVisible(text);
-    const found = new Set<number>();
-    if (this.later_units.has(text.charCodeAt(0))) this.cutStart(text, 0, found);
-    if (start > 0 && this.later_units.has(text.charCodeAt(start)))
-      this.cutStart(text, start, found);
-    for (const at of this.places(text)) {
-      if (this.reaches(text, at, end)) found.add(at + (isPair(text, at) ? 2 : 1));
-    }
-    return found.size === 0 ? NONE : [...found].sort((a, b) => a - b);
-  }
-
-  /** Where a spelling may begin. */
-  private *places(text: string): Generator<number> {
-    if (this.first_units.size > MAX_SEARCHES) {
+    if (this.first_chars.length > MAX_SEARCHES) {
       for (let at = 0; at < text.length; at++) {
-        if (this.first_units.has(text.charCodeAt(at))) yield at;
+        if ((this.units[text.charCodeAt(at)]! & FIRST) !== 0 && this.reaches(text, at, end))
+          return true;
       }
-      return;
+      return false;
     }
-    for (const unit of this.first_units) {
-      const first = String.fromCharCode(unit);
-      for (let at = text.indexOf(first); at >= 0; at = text.indexOf(first, at + 1)) yield at;
+    for (const first of this.first_chars) {
+      for (let at = text.indexOf(first); at >= 0; at = text.indexOf(first, at + 1)) {
+        if (this.reaches(text, at, end)) return true;
+      }
     }
+    return false;
   }
 
-  /** Does a whole spelling stand here, or does the text end within one? Blanks behind do not count. */
+  /** Offsets at which something must stand between two characters, ascending. */
+  cuts(text: string): readonly number[] {
+    const found = new Set<number>();
+    if (this.touches(text)) {
+      this.cutStart(text, 0, found);
+      this.cutStart(text, firstVisible(text), found);
+      const end = lastVisible(text);
+      for (let at = 0; at < text.length; at++) {
+        const begins = (this.units[text.charCodeAt(at)]! & FIRST) !== 0;
+        if (begins && this.reaches(text, at, end)) found.add(at + (isPair(text, at) ? 2 : 1));
+      }
+    }
+    return [...found].sort((a, b) => a - b);
+  }
+
+  /** Does a spelling stand here, or does the text end within one? Blanks behind do not count. */
   private reaches(text: string, from: number, end: number): boolean {
+    if (from + 1 < end && (this.units[text.charCodeAt(from + 1)]! & SECOND) === 0) return false;
     let node: number | undefined = 0;
     for (let at = from; at < text.length; at++) {
       node = this.whole.next(node, text.charCodeAt(at));
       if (node === undefined) return false;
-      if (this.whole.ends[node] === true || at + 1 === end) return true;
+      if (this.whole.ends[node] === true) return true;
+      if (at + 1 === end) return true;
     }
     return true;
+  }
+
+  private startsInside(text: string, from: number): boolean {
+    const { suffixes, units } = this;
+    let end = from;
+    while (end < text.length && (units[text.charCodeAt(end)]! & (LATER | LAST)) === LATER) end++;
+    if (end === text.length || (units[text.charCodeAt(end)]! & LAST) === 0) return false;
+    if (suffixes === undefined) {
+      this.suffixes = this.allSuffixes();
+      return this.startsInside(text, from);
+    }
+    let node: number | undefined = 0;
+    for (let at = from; at < text.length; at++) {
+      node = suffixes.next(node, text.charCodeAt(at));
+      if (node === undefined) return false;
+      if (suffixes.ends[node] === true) return true;
+    }
+    return false;
   }
 
   /** A cut before the last character of each end of a spelling that stands at `from`. */
@@ -116,8 +155,6 @@ export class ControlMarks {
   }
 }
 
-const NONE: readonly number[] = [];
-
 function isPair(text: string, at: number): boolean {
   return at >= 0 && (text.codePointAt(at) ?? 0) > 0xffff;
 }
@@ -126,6 +163,11 @@ function firstVisible(text: string): number {
   return text.length - text.trimStart().length;
 }
 
+/** One more than the last character that is no blank. */
 function lastVisible(text: string): number {
-  return text.trimEnd().length;
+  return mayBeBlank(text.charCodeAt(text.length - 1)) ? text.trimEnd().length : text.length;
+}
+
+function mayBeBlank(unit: number): boolean {
+  return unit <= 0x20 || unit > 0x7e;
 }

@@ -18,7 +18,7 @@ export type Rendered = {
 type Site = { readonly text: string; readonly at: number };
 
 /** Renders that finding out what a template looks at may take; beyond, every barrier stays. */
-const MAX_RENDERS = 64;
+const MAX_RENDERS = 16;
 
 /** What stands within a turn, such as `</think>`, and is no harm where a user writes it. */
 const INNER_MARK = /(think|thought|reason|answer|tool)/i;
@@ -30,8 +30,8 @@ export function renderGuarded<Input>(
   render: (input: Input) => string,
 ): Rendered {
   const text = render(input);
+  if (!touchesAny(marks, input)) return { text };
   const sites = sitesOf(marks, input);
-  if (sites.length === 0) return { text };
   const barrier = barrierFor([text, JSON.stringify(input)]);
   const guarded = (kept: readonly Site[]): string | undefined => {
     try {
@@ -57,6 +57,20 @@ export function renderGuarded<Input>(
 /** Does the template take apart what begins at this place? A turn's marks never are. */
 function isReadBy(site: Site): boolean {
   return INNER_MARK.test(site.text.slice(Math.max(0, site.at - 2), site.at + 24));
+}
+
+function touchesAny(marks: ControlMarks, value: unknown): boolean {
+  if (typeof value === "string") return marks.touches(value);
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) {
+    for (const item of value) if (touchesAny(marks, item)) return true;
+    return false;
+  }
+  for (const key in value) {
+    if (marks.touches(key)) return true;
+    if (touchesAny(marks, (value as Record<string, unknown>)[key])) return true;
+  }
+  return false;
 }
 
 /** Every place in every text, equal texts once. */

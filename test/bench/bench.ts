@@ -18,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   frontend: async () => (await import("./frontend.ts")).benchFrontend,
   failover: async () => (await import("./failover.ts")).benchFailover,
   engine: async () => (await import("./engine.ts")).benchEngine,
+  "control-guard": async () => (await import("./control-guard.ts")).benchControlGuard,
 };
 
 const [name = "", ...flags] = Bun.argv.slice(2);
