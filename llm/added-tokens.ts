@@ -111,7 +111,8 @@ function isAlone(text: string, start: number, end: number): boolean {
   return !isWordChar(before) && !isWordChar(behind);
 }
 
-function isWordChar(char: string | undefined): boolean {
+/** Rust's `\w`. */
+export function isWordChar(char: string | undefined): boolean {
   if (char === undefined || !WORD.test(char)) return false;
   if (/\p{Join_Control}/u.test(char)) return true;
   return unicodeCategories()[char.codePointAt(0)!] !== CATEGORY.other; // newer than Rust's tables

@@ -20,19 +20,39 @@ export class ByteFallbackDecoder implements TokenDecoder {
   }
 
   flush(): string {
-    if (this.row.length === 0) return "";
-    const bytes = Uint8Array.from(this.row);
+    const text = rowText(this.row);
     this.row = [];
-    try {
-      return strict.decode(bytes);
-    } catch {
-      return "\ufffd".repeat(bytes.length);
-    }
+    return text;
   }
 
   get whole(): boolean {
     return this.row.length === 0;
   }
+}
+
+function rowText(row: readonly number[]): string {
+  try {
+    return strict.decode(Uint8Array.from(row));
+  } catch {
+    return "\ufffd".repeat(row.length);
+  }
+}
+
+/** Tokens with each row of byte tokens as one text, for decoders that take them as they come. */
+export function joinRows(tokens: readonly string[]): string[] {
+  const out: string[] = [];
+  let row: number[] = [];
+  for (const token of [...tokens, undefined]) {
+    const byte = token === undefined ? undefined : byteOfToken(token);
+    if (byte !== undefined) {
+      row.push(byte);
+      continue;
+    }
+    if (row.length > 0) out.push(rowText(row));
+    if (token !== undefined) out.push(token);
+    row = [];
+  }
+  return out;
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -6,12 +6,15 @@
  */
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { AddedTokens } from "./added-tokens.ts";
-import { byteOfToken } from "./byte-fallback.ts";
+import { bertNormalizer } from "./bert-normalizer.ts";
+import { byteOfToken, joinRows } from "./byte-fallback.ts";
 import { looksSpecial } from "./control-texts.ts";
-import type { Json } from "./json-values.ts";
+import { type Json, objectOf } from "./json-values.ts";
 import type { LibraryVocab } from "./library-vocab.ts";
+import { type WordStep, wordSteps } from "./library-words.ts";
 import { normalize, normalizerSteps } from "./normalizers.ts";
 import type { EncodeOptions, TokenDecoder, Tokenizer } from "./tokenizer.ts";
+import { Unigram } from "./unigram.ts";
 import { type SpecialIds, VocabError } from "./vocab.ts";
 import { TokenSink } from "./word-cache.ts";
 
@@ -38,6 +41,13 @@ class LibraryTokenizer implements Tokenizer {
   readonly add_space_prefix = false;
   readonly control_texts: readonly string[];
   private readonly library: Library;
+  /** Rows of byte tokens are text together; the library takes each for itself. */
+  private readonly falls_back: boolean;
+  private readonly steps: readonly WordStep[] | undefined;
+  /** Of a vocabulary of whole words. */
+  private readonly words: ReadonlyMap<string, number> | undefined;
+  private readonly unknown_id: number = 0;
+  private readonly unigram: Unigram | undefined;
   private readonly normalize: (text: string) => string;
   private readonly raw: AddedTokens;
   private readonly normalized: AddedTokens;
@@ -52,7 +62,16 @@ class LibraryTokenizer implements Tokenizer {
     this.add_bos = vocab.add_bos && vocab.special.bos !== undefined;
     this.add_eos = vocab.add_eos && vocab.special.eos !== undefined;
     this.library = new Library({ ...vocab.json, added_tokens: [] }, {});
-    this.normalize = normalizerOf(vocab.json, this.library);
+    this.normalize = normalizerOf(vocab.json["normalizer"]);
+    this.falls_back = JSON.stringify(vocab.json["decoder"] ?? null).includes('"ByteFallback"');
+    this.steps = wordSteps(vocab.json["pre_tokenizer"]);
+    const model = objectOf(vocab.json["model"]);
+    if (model["type"] === "WordLevel") {
+      const words = objectOf(model["vocab"]) as Readonly<Record<string, number>>;
+      this.words = new Map(Object.entries(words));
+      this.unknown_id = this.words.get(String(model["unk_token"])) ?? 0;
+    }
+    this.unigram = model["type"] === "Unigram" ? unigramOf(model) : undefined;
     const raw = added.filter((token) => !token.normalized);
     const normalized = added.filter((token) => token.normalized);
     this.raw = new AddedTokens(
@@ -104,14 +123,29 @@ class LibraryTokenizer implements Tokenizer {
   }
 
   private encodeText(text: string, first: boolean, out: TokenSink): void {
-    const { pre_tokenizer, model } = this.library;
+    const { model } = this.library;
+    const words = this.wordsOf(text, first);
+    if (this.words !== undefined) {
+      for (const word of words) out.push(this.words.get(word) ?? this.unknown_id);
+      return;
+    }
+    if (this.unigram !== undefined) {
+      for (const word of words) this.unigram.encode(word, (id) => out.push(id));
+      return;
+    }
     if (model === null) return;
-    const section_index = first ? 0 : 1;
-    const words = pre_tokenizer === null ? [text] : pre_tokenizer(text, { section_index });
     for (const token of model(words)) {
       const id = model.tokens_to_ids.get(token) ?? model.unk_token_id;
       if (id !== undefined) out.push(id);
     }
+  }
+
+  private wordsOf(text: string, first: boolean): string[] {
+    const { pre_tokenizer } = this.library;
+    if (this.steps !== undefined) {
+      return this.steps.reduce<string[]>((words, step) => step(words, first), [text]);
+    }
+    return pre_tokenizer === null ? [text] : pre_tokenizer(text, { section_index: first ? 0 : 1 });
   }
 
   tokenBytes(token: number): Uint8Array {
@@ -144,15 +178,35 @@ class LibraryTokenizer implements Tokenizer {
   private decode(ids: readonly number[]): string {
     const tokens = ids.map((id) => this.spelling(id)).filter((text) => text !== undefined);
     const { decoder } = this.library;
-    return decoder === null ? tokens.join(" ") : decoder(tokens);
+    if (decoder === null) return tokens.join(" ");
+    return decoder(this.falls_back ? joinRows(tokens) : tokens);
   }
 }
 
-function normalizerOf(json: Json, library: Library): (text: string) => string {
-  const steps = normalizerSteps(json["normalizer"]);
+function unigramOf(model: Json): Unigram {
+  const unknown = model["unk_id"];
+  return new Unigram(
+    model["vocab"] as readonly (readonly [string, number])[],
+    typeof unknown === "number" ? unknown : undefined,
+    model["byte_fallback"] === true,
+  );
+}
+
+/** Step by step: those that are known here, the others of the library. */
+function normalizerOf(normalizer: unknown): (text: string) => string {
+  const json = objectOf(normalizer);
+  if (json["type"] === "Sequence") {
+    const inner = json["normalizers"];
+    const steps = (Array.isArray(inner) ? inner : []).map(normalizerOf);
+    return (text) => steps.reduce((out, step) => step(out), text);
+  }
+  if (json["type"] === "BertNormalizer") return bertNormalizer(json);
+  const steps = normalizerSteps(normalizer);
   if (typeof steps !== "string") return (text) => normalize(text, steps);
-  const { normalizer } = library;
-  return (text) => (normalizer === null ? text : normalizer(text));
+  const model = { type: "BPE", vocab: {}, merges: [] };
+  const rest = { pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] };
+  const alone = new Library({ model, normalizer, ...rest }, {}).normalizer;
+  return (text) => (alone === null ? text : alone(text));
 }
 
 /** Tokens that may wait for what ends a character; more are no character. */

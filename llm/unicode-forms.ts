@@ -26,7 +26,8 @@ const SET = WALLS.map((run) =>
     .map((point) => `\\u{${point}}`)
     .join("-"),
 ).join("");
-const WALL = new RegExp(`[${SET}]`, "u");
+/** A mark or letter that is newer than those tables. */
+export const WALL = new RegExp(`[${SET}]`, "u");
 const RUNS = new RegExp(`[^${SET}]+`, "gu");
 
 export function toForm(text: string, form: UnicodeForm): string {

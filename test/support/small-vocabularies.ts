@@ -127,6 +127,57 @@ function sentencePieces(changes: Json = {}, model: Json = {}): Json {
   };
 }
 
+/** Words, their beginnings and their ends, as often as they come; for models that merge nothing. */
+function pieces(prefix: string): string[] {
+  const counts = new Map<string, number>();
+  for (const text of CORPUS) {
+    for (const word of text.toLowerCase().split(/\s+/)) {
+      const chars = [...word].slice(0, 12);
+      for (let from = 0; from < chars.length; from++) {
+        for (const to of [from + 1, from + 2, from + 3, chars.length]) {
+          const piece = (from === 0 ? "" : prefix) + chars.slice(from, to).join("");
+          counts.set(piece, (counts.get(piece) ?? 0) + to - from);
+        }
+      }
+    }
+  }
+  const order = (a: [string, number], b: [string, number]): number =>
+    b[1] - a[1] || (a[0] < b[0] ? -1 : 1);
+  return [...counts]
+    .sort(order)
+    .slice(0, 900)
+    .map(([piece]) => piece);
+}
+
+function wholePieces(model: Json, changes: Json, unknown: string, prefix: string): Json {
+  const texts = [unknown, "<s>", "</s>", ...pieces(prefix)];
+  const listed = new Set(["▁", ...texts]);
+  const unigram = model["type"] === "Unigram";
+  return {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: [added(0, unknown), added(1, "<s>"), added(2, "</s>")],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: null,
+    model: {
+      ...model,
+      vocab: unigram
+        ? [...texts, ...["▁"].filter((text) => listed.has(text))].map((text, id) => [
+            text,
+            -id / 64,
+          ])
+        : Object.fromEntries(texts.map((text, id) => [text, id])),
+    },
+    ...changes,
+  };
+}
+
+const METASPACE = { type: "Metaspace", replacement: "▁", prepend_scheme: "first", split: true };
+const BERT = { clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true };
+
 const LLAMA2_CHANGES = {
   normalizer: {
     type: "Sequence",
@@ -240,4 +291,44 @@ export const SMALL_VOCABULARIES: Readonly<Record<string, () => Json>> = {
   "gemma cut": () =>
     sentencePieces({ pre_tokenizer: split({ String: " " }, "MergedWithPrevious") }),
   llama2: () => sentencePieces(LLAMA2_CHANGES),
+  metaspace: () =>
+    sentencePieces({
+      normalizer: null,
+      pre_tokenizer: METASPACE,
+      decoder: LLAMA2_CHANGES.decoder,
+    }),
+  wordpiece: () =>
+    wholePieces(
+      {
+        type: "WordPiece",
+        unk_token: "[UNK]",
+        continuing_subword_prefix: "##",
+        max_input_chars_per_word: 100,
+      },
+      {
+        normalizer: { type: "BertNormalizer", ...BERT },
+        pre_tokenizer: { type: "BertPreTokenizer" },
+        decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+      },
+      "[UNK]",
+      "##",
+    ),
+  wordlevel: () =>
+    wholePieces(
+      { type: "WordLevel", unk_token: "<unk>" },
+      { normalizer: { type: "Lowercase" }, pre_tokenizer: { type: "Whitespace" } },
+      "<unk>",
+      "",
+    ),
+  unigram: () =>
+    wholePieces(
+      { type: "Unigram", unk_id: 0, byte_fallback: false },
+      {
+        normalizer: normalizers({ type: "NFKC" }, { type: "Lowercase" }),
+        pre_tokenizer: METASPACE,
+        decoder: METASPACE,
+      },
+      "<unk>",
+      "▁",
+    ),
 };
