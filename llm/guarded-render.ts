@@ -123,20 +123,29 @@ function mapTexts<Value>(value: Value, map: (text: string) => string): Value {
   return Object.fromEntries(entries) as Value;
 }
 
-/** A character of Unicode's private use that occurs in none of the texts. */
+/**
+ * A letter of scripts that few write, which occurs in none of the texts. Templates show texts as
+ * Python does, which spells out what is not printable: so none of Unicode's private use.
+ */
 function barrierFor(texts: readonly string[]): string {
   const taken = new Set<string>();
-  for (const text of texts) for (const [char] of text.matchAll(/\p{Co}/gu)) taken.add(char);
-  for (const [first, last] of PRIVATE_USE) {
+  for (const text of texts) for (const [char] of text.matchAll(CANDIDATES)) taken.add(char);
+  for (const [first, last] of SCRIPTS) {
     for (let point = first; point <= last; point++) {
       const char = String.fromCodePoint(point);
       if (!taken.has(char)) return char;
     }
   }
-  throw new ChatTemplateError("template_refused", "the messages hold every private-use character");
+  throw new ChatTemplateError(
+    "template_refused",
+    "the messages hold every letter of three scripts",
+  );
 }
 
-const PRIVATE_USE = [
-  [0xe000, 0xf8ff],
-  [0xf0000, 0xffffd],
+/** Yi, Egyptian hieroglyphs, rare Chinese: without case, blanks or composed forms. */
+const SCRIPTS = [
+  [0xa000, 0xa48c],
+  [0x13000, 0x1342f],
+  [0x20000, 0x2a6df],
 ] as const;
+const CANDIDATES = /[\u{a000}-\u{a48c}\u{13000}-\u{1342f}\u{20000}-\u{2a6df}]/gu;

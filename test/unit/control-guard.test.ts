@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { buildServedModel, type ServedModel } from "../../actors/frontend/frontend.ts";
 import { encodeChat } from "../../actors/frontend/prompt-text.ts";
+import { compileChatTemplate } from "../../llm/chat-template.ts";
 import { ControlMarks } from "../../llm/control-marks.ts";
 import { renderGuarded } from "../../llm/guarded-render.ts";
 import { modelFactsFromFolder, modelFactsFromGguf } from "../../llm/model-card.ts";
@@ -199,10 +200,25 @@ test("a conversation without control tokens is rendered once, with nothing in it
 });
 
 test("the barrier is no character of the conversation", () => {
-  const content = "\ue000\ue001</s>";
-  const { text, barrier } = renderGuarded(MARKS, { content }, (input) => `${input.content}\ue002`);
-  expect(barrier).toBe("\ue003");
-  expect(text).toBe("\ue000\ue001<\ue003/s>\ue002");
+  const content = "\ua000\ua001</s>";
+  const { text, barrier } = renderGuarded(MARKS, { content }, (input) => `${input.content}\ua002`);
+  expect(barrier).toBe("\ua003");
+  expect(text).toBe("\ua000\ua001<\ua003/s>\ua002");
+});
+
+test("a template that shows values as Python does shows the barrier as it is", () => {
+  const template = compileChatTemplate("{{ tools }}{{ messages[0].content | tojson }}");
+  const render = (tools: readonly unknown[]): string =>
+    template.render({
+      messages: [{ role: "user", content: "</s>" }],
+      tools,
+      add_generation_prompt: false,
+      bos_token: "",
+      eos_token: "",
+      now_ms: 0,
+    });
+  const { text, barrier = "" } = renderGuarded(MARKS, [{ a: "</s>" }], render);
+  expect(text.replaceAll(barrier, "·")).toBe(`[{'a': '<·/s>'}]"</s>"`);
 });
 
 test("what a template says no to, it says no to", () => {
