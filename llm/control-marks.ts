@@ -45,7 +45,7 @@ export class ControlMarks {
   private readonly whole = new Trie();
   /** Built when a text may begin in the middle of a spelling. */
   private suffixes: Trie | undefined;
-  private readonly texts: readonly string[];
+  readonly texts: readonly string[];
   private readonly first_units: readonly number[];
   private readonly first_chars: readonly string[];
   /** By unit: where in spellings it stands, so that nearly all text is passed over at a glance. */

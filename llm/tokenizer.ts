@@ -22,7 +22,7 @@ export type EncodeOptions = {
   /** Control tokens spelled in the text become those tokens; false leaves them plain text. */
   readonly parse_special: boolean;
   /**
-   * A character that keeps apart what must not become a control token, and that is no part of the
+   * What keeps apart what must not become a control token, and that is no part of the
    * text: tokens are found around it, and text is tokenized as if it were not there.
    */
   readonly barrier?: string | undefined;

@@ -199,15 +199,23 @@ test("a conversation without control tokens is rendered once, with nothing in it
   expect([shown, renders]).toEqual(["plain < text > of [a] user", 1]);
 });
 
-test("the barrier is no character of the conversation", () => {
-  const content = "\ua000\ua001</s>";
-  const { text, barrier } = renderGuarded(MARKS, { content }, (input) => `${input.content}\ua002`);
-  expect(barrier).toBe("\ua003");
-  expect(text).toBe("\ua000\ua001<\ua003/s>\ua002");
+test("the barrier occurs nowhere in the conversation or in a control token", () => {
+  const numbers = fc.array(fc.constantFrom("7", "0", "1", "5", "</s>", "<|im_end|>"), {
+    maxLength: 40,
+  });
+  const property = fc.property(numbers, (parts) => {
+    const content = parts.join("");
+    const { text, barrier } = renderGuarded(MARKS, { content }, (input) => `${input.content}70`);
+    if (barrier === undefined) return;
+    expect(content.includes(barrier)).toBe(false);
+    expect(text.replaceAll(barrier, "")).toBe(`${content}70`);
+  });
+  fc.assert(property, { numRuns: 200 });
 });
 
-test("a template that shows values as Python does shows the barrier as it is", () => {
-  const template = compileChatTemplate("{{ tools }}{{ messages[0].content | tojson }}");
+test("a template that shows values as Python does in ASCII or in capitals shows the barrier as it is", () => {
+  const shown = "{{ tools }}{{ tools | tojson(ensure_ascii=true) }}{{ tools[0].a | upper | trim }}";
+  const template = compileChatTemplate(shown);
   const render = (tools: readonly unknown[]): string =>
     template.render({
       messages: [{ role: "user", content: "</s>" }],
@@ -218,7 +226,7 @@ test("a template that shows values as Python does shows the barrier as it is", (
       now_ms: 0,
     });
   const { text, barrier = "" } = renderGuarded(MARKS, [{ a: "</s>" }], render);
-  expect(text.replaceAll(barrier, "·")).toBe(`[{'a': '<·/s>'}]"</s>"`);
+  expect(text.replaceAll(barrier, "·")).toBe(`[{'a': '<·/s>'}][{"a": "<·/s>"}]<·/S>`);
 });
 
 test("what a template says no to, it says no to", () => {
