@@ -59,6 +59,7 @@ export type Embed = Kind<"embed", t.Embed> & Ask<Embeddings | Refused>;
 export type Blob = Kind<"blob", t.Blob>;
 export type FetchBlob = Kind<"fetch_blob", t.FetchBlob> & Ask<Blob>;
 export type WorkerLoad = Kind<"worker_load", t.WorkerLoad>;
+export type WorkerNews = Kind<"worker_news", t.WorkerNews>;
 export type SubscribeLoad = Kind<"subscribe_load", t.SubscribeLoad>;
 
 // kv: what a worker's cache holds, worker ↔ router
@@ -120,7 +121,14 @@ export type WorkerMessage =
 /** What the consumer of an answer understands from a worker. */
 export type ConsumerMessage = TokenBatch | HandOver;
 /** What a router understands, beside what its own timers and watches tell it. */
-export type RouterMessage = Route | RouteFirst | RouteEnded | WorkerLoad | KvEvents | PeerMessage;
+export type RouterMessage =
+  | Route
+  | RouteFirst
+  | RouteEnded
+  | WorkerLoad
+  | WorkerNews
+  | KvEvents
+  | PeerMessage;
 /** What the inspector actor of every process understands. */
 export type InspectMessage = GetTree | GetSnapshot | GetProcess | ControlActor;
 /** What the fault actor of a process understands. */
@@ -156,6 +164,7 @@ export const messageTable = [
   { id: 97, kind: "blob", codec: codecs.Blob },
   { id: 98, kind: "worker_load", codec: codecs.WorkerLoad },
   { id: 99, kind: "subscribe_load", codec: codecs.SubscribeLoad },
+  { id: 100, kind: "worker_news", codec: codecs.WorkerNews },
   { id: 104, kind: "route", codec: codecs.Route },
   { id: 105, kind: "plan", codec: codecs.Plan },
   { id: 106, kind: "route_ended", codec: codecs.RouteEnded },

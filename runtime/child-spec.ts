@@ -77,10 +77,10 @@ export type LoopChange = {
 
 /**
  * all: they start one after the other, and one that does not start fails the supervisor's start, as
- * in OTP. tried: the supervisor is there at once, none waits for another, and one that does not
- * start is restarted like one that ended.
+ * in OTP. together: the same, but none waits for another. tried: the supervisor is there at once,
+ * none waits for another, and one that does not start is restarted like one that ended.
  */
-export type FirstStart = "all" | "tried";
+export type FirstStart = "all" | "together" | "tried";
 
 export type SupervisorSpec = {
   /** one_for_one */

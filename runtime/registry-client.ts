@@ -11,7 +11,7 @@ import { defaultLease_ms, type RegistryEntry, type RegistryMessage } from "./reg
 import { RegistryView, type ViewMessage } from "./registry-view.ts";
 import { refOf, wireOf } from "./remote/node.ts";
 import type { WireRef } from "./remote/wire.ts";
-import type { Registered, RegistryChange, RegistrySnapshot, Renewed } from "./wire-messages.ts";
+import type { Registered, RegistryChange, RegistrySnapshot, RenewedMany } from "./wire-messages.ts";
 
 export type RegistryClientOptions = {
   /** Where the registry is: a well-known reference, resolved anew at each attempt. */
@@ -31,7 +31,7 @@ export type Hold = Ask<Held> & {
 };
 export type Held = { readonly key: string; readonly epoch: number };
 export type Drop = { readonly kind: "drop"; readonly key: string };
-/** The follower gets a RegistryView now and at each change, until it ends. */
+/** The follower gets the whole set now, and then each change, until it ends. */
 export type Follow = {
   readonly kind: "follow";
   readonly prefix: string;
@@ -52,6 +52,8 @@ type Holding = {
 
 /** While the registry is lost. */
 const retry_ms = 250;
+/** Questions to the registry that may be on their way, where a process has many keys. */
+const registersAtOnce = 64;
 
 export class RegistryClient extends Actor<RegistryClientMessage> {
   readonly #options: RegistryClientOptions;
@@ -209,16 +211,7 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
     const registry = this.#find();
     const deadline_ms = Math.max(retry_ms, this.#lease_ms / 3);
     const ask = { deadline_ms };
-    for (const [id, holdings] of this.#byOwner()) {
-      const owner = wireOf(this.ctx.system, (holdings[0] as Holding).owner);
-      const renewed: Renewed = await this.ctx.ask(registry, { kind: "renew", owner }, ask);
-      const known = new Set(renewed.keys);
-      for (const holding of holdings) {
-        if (known.has(holding.key) && holding.held) continue;
-        if (this.#holdings.get(holding.key) !== holding) continue;
-        await this.#register(registry, holding, id, deadline_ms);
-      }
-    }
+    await this.#keep(registry, deadline_ms);
     for (const view of this.#views.values()) {
       if (view.watched) continue;
       const watcher = wireOf(this.ctx.system, this.ctx.self);
@@ -230,6 +223,37 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
         ask,
       );
       view.snapshot(snapshot, this.ctx.clock.now_ms() + this.#lease_ms);
+    }
+  }
+
+  /** Renews what is held, and registers what is not, some at a time. */
+  async #keep(registry: Ref<RegistryMessage>, deadline_ms: number): Promise<void> {
+    const owners = [...this.#byOwner()];
+    if (owners.length === 0) return;
+    const wanted = owners.map(([, holdings]) => holdings);
+    const renewed: RenewedMany = await this.ctx.ask(
+      registry,
+      {
+        kind: "renew_many",
+        owners: wanted.map(([first]) => wireOf(this.ctx.system, (first as Holding).owner)),
+        keys: wanted.map((holdings) => holdings.filter(({ held }) => held).length),
+      },
+      { deadline_ms },
+    );
+    for (const [i, at] of renewed.unlike.entries()) {
+      const known = new Set(renewed.renewed[i]?.keys);
+      for (const holding of wanted[at] ?? []) holding.held &&= known.has(holding.key);
+    }
+    const missing = owners.flatMap(([id, holdings]) =>
+      holdings.filter(({ held }) => !held).map((holding) => ({ id, holding })),
+    );
+    for (let from = 0; from < missing.length; from += registersAtOnce) {
+      const some = missing
+        .slice(from, from + registersAtOnce)
+        .filter(({ holding }) => this.#holdings.get(holding.key) === holding);
+      await Promise.all(
+        some.map(({ id, holding }) => this.#register(registry, holding, id, deadline_ms)),
+      );
     }
   }
 

@@ -3,12 +3,15 @@ import type { Ref } from "./ref.ts";
 import type { RegistryEntry } from "./registry.ts";
 import type { RegistryChange, RegistrySnapshot } from "./wire-messages.ts";
 
-/** The whole set, at first and after each change. */
+/** The whole set at first, and then what changed. */
 export type ViewMessage = {
   readonly kind: "registry_view";
-  /** Without the namespace, as the keys of the entries, which come in their order. */
+  /** Without the namespace, as the keys of the entries. */
   readonly prefix: string;
-  readonly entries: readonly RegistryEntry[];
+  /** `put` is all there is, and what was known before is over. */
+  readonly whole: boolean;
+  readonly put: readonly RegistryEntry[];
+  readonly removed: readonly string[];
   /** False while the registry cannot be reached, or the table behind it: the last known set. */
   readonly live: boolean;
 };
@@ -46,7 +49,7 @@ export class RegistryView {
 
   follow(follower: Ref<ViewMessage>, monitor: number): void {
     this.#followers.set(monitor, follower);
-    follower.tell(this.#message());
+    follower.tell(this.#whole());
   }
 
   followerEnded(monitor: number): void {
@@ -56,7 +59,7 @@ export class RegistryView {
   setLive(live: boolean): void {
     if (this.#live === live) return;
     this.#live = live;
-    this.#tell();
+    this.#tell(this.#news([], []));
   }
 
   /** The number of a new watch; changes of earlier ones are ignored from now on. */
@@ -88,7 +91,7 @@ export class RegistryView {
     const early = this.#early;
     this.#early = [];
     for (const change of early) this.#apply(change);
-    this.#tell();
+    this.#tell(this.#whole());
   }
 
   /** False: a change was missed, so the view is to be watched again. */
@@ -99,7 +102,7 @@ export class RegistryView {
       return true;
     }
     if (!this.#apply(change)) return false;
-    this.#tell();
+    this.#tell(this.#news(change.put, change.removed));
     return true;
   }
 
@@ -123,27 +126,37 @@ export class RegistryView {
 
   /** Drops what nobody registered again in time. */
   expire(now_ms: number): void {
-    let dropped = false;
+    const dropped: string[] = [];
     for (const [key, until_ms] of this.#doubtful) {
       if (until_ms > now_ms) continue;
       this.#doubtful.delete(key);
       this.#entries.delete(key);
-      dropped = true;
+      dropped.push(key);
     }
-    if (dropped) this.#tell();
+    if (dropped.length > 0) this.#tell(this.#news([], dropped));
   }
 
-  #tell(): void {
-    const message = this.#message();
+  #tell(message: ViewMessage): void {
     for (const follower of this.#followers.values()) follower.tell(message);
   }
 
-  #message(): ViewMessage {
+  #whole(): ViewMessage {
+    const entries = [...this.#entries.values()];
+    entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+    return { ...this.#news(entries, []), whole: true };
+  }
+
+  #news(entries: readonly RegistryEntry[], removed: readonly string[]): ViewMessage {
     const cut = this.#namespace_chars;
-    const entries = [...this.#entries.values()]
-      .map(({ key, value, owner, epoch }) => ({ key: key.slice(cut), value, owner, epoch }))
-      .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-    const prefix = this.prefix.slice(cut);
-    return { kind: "registry_view", prefix, entries, live: this.#live && !this.#away };
+    return {
+      kind: "registry_view",
+      prefix: this.prefix.slice(cut),
+      whole: false,
+      put: entries.map(({ key, value, owner, epoch }) => {
+        return { key: key.slice(cut), value, owner, epoch };
+      }),
+      removed: removed.map((key) => key.slice(cut)),
+      live: this.#live && !this.#away,
+    };
   }
 }

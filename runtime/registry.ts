@@ -29,6 +29,8 @@ import type {
   RegistrySnapshot,
   Renew,
   Renewed,
+  RenewedMany,
+  RenewMany,
   Unwatch,
   Watch,
 } from "./wire-messages.ts";
@@ -42,6 +44,7 @@ type Came = { readonly kind: "registry_answer"; readonly answer: ExchangeAnswer 
 export type RegistryMessage =
   | Register
   | Renew
+  | RenewMany
   | Deregister
   | Watch
   | Unwatch
@@ -136,6 +139,9 @@ export class Registry extends Actor<RegistryMessage> {
         return;
       case "renew":
         this.ctx.reply(this.#renew(message));
+        return;
+      case "renew_many":
+        this.ctx.reply(this.#renewMany(message));
         return;
       case "deregister":
         this.#deregister(message);
@@ -249,11 +255,23 @@ export class Registry extends Actor<RegistryMessage> {
     return { kind: "registered", held: true, epoch, holder: "" } as Registered;
   }
 
-  #renew({ owner }: Renew): Renewed {
+  #renew({ owner }: { readonly owner?: WireRef | undefined }): Renewed {
     const known = owner === undefined ? undefined : this.#owners.get(ownerId(owner));
     if (known === undefined) return { kind: "renewed", keys: [] };
     known.expires_ms = this.ctx.clock.now_ms() + known.lease_ms;
     return { kind: "renewed", keys: [...known.keys] };
+  }
+
+  #renewMany({ owners, keys }: RenewMany): RenewedMany {
+    const unlike: number[] = [];
+    const renewed: Renewed[] = [];
+    for (const [at, owner] of owners.entries()) {
+      const its = this.#renew({ owner });
+      if (its.keys.length === keys[at]) continue;
+      unlike.push(at);
+      renewed.push(its);
+    }
+    return { kind: "renewed_many", unlike, renewed };
   }
 
   #deregister({ key, owner }: Deregister): void {

@@ -99,6 +99,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
   /** Synchronous as long as the children are. */
   override init(): void | Promise<void> {
     if (this.#spec.first_start === "all") return this.#startFrom(0);
+    if (this.#spec.first_start === "together") return this.#startTogether();
     this.#early = undefined;
     for (const spec of this.#spec.children) {
       const child = this.#add(spec);
@@ -244,18 +245,36 @@ export class Supervisor extends Actor<SupervisorMessage> {
       this.#start(child);
       const cell = child.cell as Cell;
       if (cell.state === "running") continue;
-      return cell.ready().then(
-        () => {
-          this.#runs(child, cell);
-          return this.#startFrom(i + 1);
-        },
-        (error) => {
-          const me = cellOf(this.ctx);
-          if (me.state === "starting") me.kernel.report(cell, "start_error", child.spec.restart);
-          throw error;
-        },
-      );
+      return this.#started(child, cell).then(() => this.#startFrom(i + 1));
     }
+    this.#takeEarly();
+  }
+
+  /** Those that are ready at once are so before the next one starts. */
+  #startTogether(): void | Promise<void> {
+    const slow: Promise<void>[] = [];
+    for (const spec of this.#spec.children) {
+      const child = this.#add(spec);
+      this.#start(child);
+      const cell = child.cell as Cell;
+      if (cell.state !== "running") slow.push(this.#started(child, cell));
+    }
+    if (slow.length === 0) return this.#takeEarly();
+    return Promise.all(slow).then(() => this.#takeEarly());
+  }
+
+  async #started(child: Child, cell: Cell): Promise<void> {
+    try {
+      await cell.ready();
+      this.#runs(child, cell);
+    } catch (error) {
+      const me = cellOf(this.ctx);
+      if (me.state === "starting") me.kernel.report(cell, "start_error", child.spec.restart);
+      throw error;
+    }
+  }
+
+  #takeEarly(): void {
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const signal of early) this.childEnded(signal);

@@ -12,6 +12,8 @@ import type {
   RegistrySnapshot as WireRegistrySnapshot,
   Renew as WireRenew,
   Renewed as WireRenewed,
+  RenewedMany as WireRenewedMany,
+  RenewMany as WireRenewMany,
   Unwatch as WireUnwatch,
   Watch as WireWatch,
 } from "../proto/gen/types.ts";
@@ -39,6 +41,8 @@ export type Registered = Kind<"registered", WireRegistered>;
 export type Register = Kind<"register", WireRegister> & Ask<Registered>;
 export type Renewed = Kind<"renewed", WireRenewed>;
 export type Renew = Kind<"renew", WireRenew> & Ask<Renewed>;
+export type RenewedMany = Kind<"renewed_many", WireRenewedMany>;
+export type RenewMany = Kind<"renew_many", WireRenewMany> & Ask<RenewedMany>;
 export type Deregister = Kind<"deregister", WireDeregister>;
 export type RegistrySnapshot = Kind<"registry_snapshot", WireRegistrySnapshot>;
 export type Watch = Kind<"watch", WireWatch> & Ask<RegistrySnapshot>;
@@ -59,6 +63,8 @@ const rows: readonly ProtoRow[] = [
   { id: 38, kind: "registry_snapshot", codec: codecs.RegistrySnapshot },
   { id: 39, kind: "registry_change", codec: codecs.RegistryChange },
   { id: 40, kind: "unwatch", codec: codecs.Unwatch },
+  { id: 41, kind: "renew_many", codec: codecs.RenewMany },
+  { id: 42, kind: "renewed_many", codec: codecs.RenewedMany },
 ];
 
 /** A message within a message: the item keeps its own type id. */

@@ -15,7 +15,7 @@ import { type ActorSystem, createSystem } from "../runtime/system.ts";
 import type { Bus } from "../runtime/transport/bus.ts";
 import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
-import { Discovery, keys } from "./discovery.ts";
+import { Discovery, keys, onlyLiveness } from "./discovery.ts";
 import { frontendTree } from "./frontend-tree.ts";
 import { feedWorkers, frontendWorld } from "./frontend-world.ts";
 import { eachStanding, keepRegistered, standing } from "./keep-registered.ts";
@@ -68,7 +68,8 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   const line = await joinParent(remote, env, (why) => exit(1, why));
   const paths = pathsOf[boot.role];
   const registry = { node: boot.root_node, address: boot.registry_address };
-  const discovery = new Discovery(system, registry, boot.namespace, paths.top);
+  const follows = boot.role === "worker" ? onlyLiveness : undefined;
+  const discovery = new Discovery(system, registry, boot.namespace, paths.top, follows);
   // A large vocabulary is read in one piece, which on a starved machine takes many seconds.
   remote.quiet(loading_ms);
   const spec = await treeOf(boot, system, discovery, line, env, bus);

@@ -37,7 +37,9 @@ export const keys = {
   loop: (slot: string) => `crash-loops/${slot}`,
 } as const;
 
-const prefixes = Object.values(keys).map((key) => key(""));
+const everything = Object.values(keys).map((key) => key(""));
+/** What a process follows that has no use for others: no more than whether the registry is live. */
+export const onlyLiveness = [keys.loop("")];
 const hold_deadline_ms = 10_000;
 
 export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
@@ -45,7 +47,8 @@ export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
 
 type Held = { readonly key: string; readonly value: Uint8Array; readonly owner: Ref };
 type Entries = ReadonlyMap<string, RegistryEntry>;
-type Listener = (entries: Entries) => void;
+/** Called with the keys that changed, as they were and as they are; the known set is what is. */
+type Listener = (before: Entries, now: Entries) => void;
 
 export class Discovery {
   readonly #system: ActorSystem;
@@ -55,18 +58,22 @@ export class Discovery {
   readonly #parent: string;
   readonly #held = new Map<string, Held>();
   /** The last known set, by prefix. */
-  readonly #known = new Map<string, Entries>(prefixes.map((prefix) => [prefix, new Map()]));
+  readonly #known = new Map<string, Map<string, RegistryEntry>>();
+  readonly #prefixes: readonly string[];
   readonly #told = new Set<string>();
   readonly #listeners = new Map<string, Set<Listener>>();
   #live = false;
 
-  /** `registry`: the node it lives on, and where that listens. */
+  /** `registry`: the node it lives on, and where that listens. `prefixes`: what is followed. */
   constructor(
     system: ActorSystem,
     registry: { readonly node: string; readonly address: string },
     namespace: string,
     parent: string,
+    prefixes: readonly string[] = everything,
   ) {
+    this.#prefixes = prefixes;
+    for (const prefix of prefixes) this.#known.set(prefix, new Map());
     this.#system = system;
     this.#namespace = namespace;
     this.#parent = parent;
@@ -89,7 +96,8 @@ export class Discovery {
         },
         {
           id: "directory",
-          start: () => new Directory(this.#client(), [...this.#held.values()], this.#take),
+          start: () =>
+            new Directory(this.#client(), this.#prefixes, [...this.#held.values()], this.#take),
         },
       ],
     }),
@@ -134,7 +142,7 @@ export class Discovery {
   }
 
   owners<M extends Message>(prefix: string): Ref<M>[] {
-    const entries = [...(this.#known.get(prefix)?.values() ?? [])];
+    const entries = this.#entries(prefix);
     return entries.flatMap(({ owner }) =>
       owner === undefined ? [] : [refOf<M>(this.#system, owner)],
     );
@@ -149,11 +157,9 @@ export class Discovery {
   /** `all` at once, then each change; returns what ends the watch. */
   watchWorkers(listener: (change: WorkersChange) => void): () => void {
     const prefix = keys.worker("");
-    let before: Entries = this.#known.get(prefix) ?? new Map();
-    listener({ kind: "all", records: [...before.values()].flatMap(recordOf) });
-    return this.#listen(prefix, (now) => {
+    listener({ kind: "all", records: this.#entries(prefix).flatMap(recordOf) });
+    return this.#listen(prefix, (before, now) => {
       for (const change of workerChanges(before, now)) listener(change);
-      before = now;
     });
   }
 
@@ -168,10 +174,10 @@ export class Discovery {
   }
 
   #watchOwners(prefix: string, listener: (owners: readonly ActorRef[]) => void): () => void {
-    const owners = (entries: Entries) =>
-      [...entries.values()].flatMap(({ owner }) => (owner === undefined ? [] : [owner]));
-    listener(owners(this.#known.get(prefix) ?? new Map()));
-    return this.#listen(prefix, (now) => listener(owners(now)));
+    const owners = () =>
+      this.#entries(prefix).flatMap(({ owner }) => (owner === undefined ? [] : [owner]));
+    listener(owners());
+    return this.#listen(prefix, () => listener(owners()));
   }
 
   #listen(prefix: string, listener: Listener): () => void {
@@ -180,12 +186,29 @@ export class Discovery {
     return () => listeners.delete(listener);
   }
 
-  readonly #take = ({ prefix, entries, live }: ViewMessage): void => {
+  /** In the order of their keys. */
+  #entries(prefix: string): RegistryEntry[] {
+    const entries = [...(this.#known.get(prefix)?.values() ?? [])];
+    return entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  readonly #take = ({ prefix, whole, put, removed, live }: ViewMessage): void => {
     this.#live = live;
-    const now = new Map(entries.map((entry) => [entry.key, entry]));
-    this.#known.set(prefix, now);
+    // A client that has just come back knows nothing yet: until it does, the last known set stands.
+    if (whole && !live && put.length === 0) return;
+    const known = this.#known.get(prefix) ?? new Map<string, RegistryEntry>();
+    const before = new Map<string, RegistryEntry>();
+    const now = new Map(put.map((entry) => [entry.key, entry]));
+    for (const key of whole ? known.keys() : [...removed, ...now.keys()]) {
+      const entry = known.get(key);
+      if (entry !== undefined) before.set(key, entry);
+    }
+    if (whole) known.clear();
+    for (const key of removed) known.delete(key);
+    for (const [key, entry] of now) known.set(key, entry);
+    this.#known.set(prefix, known);
     if (live) this.#told.add(prefix);
-    for (const listener of this.#listeners.get(prefix) ?? []) listener(now);
+    for (const listener of this.#listeners.get(prefix) ?? []) listener(before, now);
   };
 
   get #clientPath(): string {
@@ -234,6 +257,7 @@ class Directory extends Actor<ViewMessage> {
 
   constructor(
     private readonly client: Ref<RegistryClientMessage>,
+    private readonly prefixes: readonly string[],
     private readonly held: readonly Held[],
     private readonly take: (view: ViewMessage) => void,
   ) {
@@ -242,7 +266,7 @@ class Directory extends Actor<ViewMessage> {
 
   override init(): void {
     const follower = this.ctx.self;
-    for (const prefix of prefixes) this.client.tell({ kind: "follow", prefix, follower });
+    for (const prefix of this.prefixes) this.client.tell({ kind: "follow", prefix, follower });
     for (const held of this.held) this.client.tell({ kind: "hold", ...held });
   }
 

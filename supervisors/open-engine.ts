@@ -9,7 +9,7 @@ import {
   polynomialTiming,
   profileTiming,
 } from "../actors/engine/mocker/timing.ts";
-import { openMocker } from "../actors/engine/mocker.ts";
+import { type MockerParts, openMocker } from "../actors/engine/mocker.ts";
 import type { ModelFacts } from "../llm/model-card.ts";
 import { textTokens } from "../llm/text-tokens.ts";
 import type { Tokenizer } from "../llm/tokenizer.ts";
@@ -23,7 +23,30 @@ export type EngineParts = {
   readonly tokenizer: Tokenizer;
   readonly clock: Clock;
   readonly files: Files;
+  /** What simulated engines draw from and how long they take: the same for all of a process. */
+  readonly mocker: () => Promise<MockerParts>;
 };
+
+/** A large vocabulary takes a tenth of a second to look through: once for all engines. */
+export function mockerPartsOf(boot: WorkerBoot, tokenizer: Tokenizer, files: Files) {
+  let parts: Promise<MockerParts> | undefined;
+  return () => {
+    parts ??= readMockerParts(boot, tokenizer, files);
+    return parts;
+  };
+}
+
+async function readMockerParts(
+  { mocker: { profile } }: WorkerBoot,
+  tokenizer: Tokenizer,
+  files: Files,
+): Promise<MockerParts> {
+  const timing: MockerTiming =
+    profile === "" ? polynomialTiming : profileTiming(await readProfile(files, profile));
+  // Drawn tokens must read as text: every one of them alone is whole characters.
+  const drawable = { vocab_size: tokenizer.vocab_size, tokens: textTokens(tokenizer) };
+  return { timing, drawable };
+}
 
 /** The longest context that is taken without being asked for: more costs memory at once. */
 const context_default = 8_192;
@@ -75,16 +98,12 @@ function libraries(assets_folder: string) {
   return { lib_dir, shim_path: `${lib_dir}/libtroupe.so` };
 }
 
-async function openMockerOf({ boot, tokenizer, clock, files }: EngineParts): Promise<Engine> {
-  const { workers_per_process: _shared, profile, ...shape } = boot.mocker;
+async function openMockerOf({ boot, mocker, clock }: EngineParts): Promise<Engine> {
+  const { workers_per_process: _shared, profile: _read, ...shape } = boot.mocker;
   const options: Partial<MockerOptions> = {
     ...shape,
     ...(boot.max_num_seqs > 0 ? { max_num_seqs: boot.max_num_seqs } : {}),
     ...(boot.context_length > 0 ? { max_model_len: boot.context_length } : {}),
   };
-  const timing: MockerTiming =
-    profile === "" ? polynomialTiming : profileTiming(await readProfile(files, profile));
-  // Drawn tokens must read as text: every one of them alone is whole characters.
-  const drawable = { vocab_size: tokenizer.vocab_size, tokens: textTokens(tokenizer) };
-  return await openMocker(options, { timing, drawable }, clock);
+  return await openMocker(options, await mocker(), clock);
 }

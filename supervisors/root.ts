@@ -162,7 +162,9 @@ class RunningRoot implements Root {
   ) {
     this.host = settings.host;
     const registry = { node: machine.root, address: remote.address };
-    this.#discovery = new Discovery(system, registry, settings.namespace, rootPaths.top);
+    const follows = [keys.process(""), keys.door(""), keys.loop("")];
+    const { namespace } = settings;
+    this.#discovery = new Discovery(system, registry, namespace, rootPaths.top, follows);
     this.#loops = new CrashLoops(system, this.#discovery);
     this.#workers = new Slots(system, rootPaths.workers);
     this.#routers = new Slots(system, rootPaths.routers);

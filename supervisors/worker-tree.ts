@@ -8,20 +8,27 @@
  *     └── worker-0    owns the engine; several when they are simulated
  *
  * An engine that fails leaves native state behind, so the whole process goes and its slot in the
- * root starts a fresh one.
+ * root starts a fresh one. Simulated engines that share a process have none: each of these workers
+ * is restarted by itself, and the others do not notice.
  */
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { WorkerActor, type WorkerOptions } from "../actors/worker/worker.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
+
+/** Beside one for each worker: one that keeps ending is tried every few seconds at most. */
+const restarts_base = 5;
 
 export function workerTree(
   workers: readonly WorkerOptions[],
   first: readonly ChildSpec[],
   drain_ms: number,
 ): SupervisorSpec {
+  const several = workers.length > 1;
   return {
     strategy: "one_for_one",
-    intensity: 0,
+    intensity: several ? restarts_base + workers.length : 0,
+    period_ms: 60_000,
+    first_start: "together",
     children: [
       ...first,
       { id: "inspector", start: () => new ProcessInspector({ role: "worker", drain_ms }) },

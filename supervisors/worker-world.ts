@@ -1,7 +1,7 @@
 /** What a worker's tree is made of: its engine, its model card, its place in the registry. */
 import type { EngineDescription } from "../actors/engine/engine.ts";
 import { readFacts, resolveModel, resolveTokenizer } from "../actors/model/model.ts";
-import type { WorkerModel, WorkerOptions } from "../actors/worker/worker.ts";
+import { SharedParts, type WorkerModel, type WorkerOptions } from "../actors/worker/worker.ts";
 import { type ModelFacts, tokenizerFromBlob } from "../llm/model-card.ts";
 import type { Progress } from "../proto/index.ts";
 import type { ParentLine } from "../runtime/child.ts";
@@ -10,7 +10,7 @@ import { refOf } from "../runtime/remote/node.ts";
 import type { ActorSystem } from "../runtime/system.ts";
 import type { WorkerBoot } from "./boot.ts";
 import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
-import { openEngine } from "./open-engine.ts";
+import { mockerPartsOf, openEngine } from "./open-engine.ts";
 import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
 
 const canary = { text: "Hello", max_tokens: 3 };
@@ -41,10 +41,14 @@ export async function workerWorld(
   }
   const { text, max_tokens } = canary;
   const weight_bytes = boot.engine === "llama" ? weightBytes(resolved.model) : 0;
-  const parts = { boot, facts, tokenizer, clock, files };
+  const mocker = mockerPartsOf(boot, tokenizer, files);
+  const parts = { boot, facts, tokenizer, clock, files, mocker };
+  const count = boot.workers.length;
+  const shared = count > 1 ? { shared: new SharedParts(clock, count) } : {};
   return boot.workers.map((worker) => ({
     worker,
     role: "aggregated",
+    ...shared,
     labels: boot.labels[worker] ?? [],
     taints: boot.taints[worker] ?? [],
     keep: { grace_ms: boot.resume.grace_ms, keep_ms: boot.resume.keep_ms },
@@ -67,7 +71,11 @@ export async function workerWorld(
       },
       deregister: async (worker) => discovery.deregister(keys.worker(worker)),
     },
-    progress: (progress) => (line.ref as Ref<Progress>).tell({ kind: "progress", ...progress }),
+    // One speaks for all: thousands of lines would say the same.
+    progress: (progress) => {
+      if (worker !== boot.workers[0]) return;
+      (line.ref as Ref<Progress>).tell({ kind: "progress", ...progress });
+    },
   }));
 }
 

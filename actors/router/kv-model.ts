@@ -68,6 +68,9 @@ export class KvModel {
   /** By key of the candidate, also while it is suspect. */
   private readonly sums = new Map<string, PassSums>();
   private readonly last: Placed[] = [];
+  /** The last request that was taken in, and how long that took. */
+  private offered = "";
+  private offer_ms = 0;
 
   constructor(parts: KvModelParts) {
     const { index, policy, random, wall_ms } = parts;
@@ -134,6 +137,8 @@ export class KvModel {
     const hashed_ms = this.parts.now_ms();
     this.metrics.hashing_ms.observe(hashed_ms - began_ms);
     const refusal = this.dispatcher.offer(request, hashed_ms);
+    this.offered = request.request;
+    this.offer_ms = this.parts.now_ms() - began_ms;
     return refusal && this.refused(refusal);
   }
 
@@ -144,7 +149,8 @@ export class KvModel {
     if (decision === undefined) return undefined;
     if (decision.kind === "refused") return this.refused(decision);
     const plan = this.placed(decision);
-    this.metrics.total_ms.observe(this.parts.now_ms() - now_ms);
+    const offer_ms = this.offered === decision.request.request ? this.offer_ms : 0;
+    this.metrics.total_ms.observe(offer_ms + this.parts.now_ms() - now_ms);
     return plan;
   }
 

@@ -9,7 +9,10 @@ const QUEUE_TOKENS = "dynamo_frontend_router_queue_pending_isl_tokens";
 const REFUSED = "dynamo_frontend_router_queue_backpressure_total";
 
 const shares = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
-const overheadMs = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const overheadMs = [
+  ...[0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1],
+  ...[0.25, 0.5, 1, 2.5, 5, 10],
+];
 const STAGE = "dynamo_frontend_stage_duration_seconds";
 const stageSeconds = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
 const waitedSeconds = [0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60];

@@ -16,6 +16,7 @@ import type {
   RouteEnded,
   RouterMessage,
   WorkerLoad,
+  WorkerNews,
 } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
@@ -136,6 +137,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         break;
       case "worker_load":
         this.onLoad(message);
+        break;
+      case "worker_news":
+        this.onNews(message);
         break;
       case "kv_events":
         this.feed.onEvents(message);
@@ -295,13 +299,30 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   }
 
   private onLoad(load: WorkerLoad): void {
+    const model = this.takeLoad(load);
+    if (model !== undefined) this.serve(model);
+  }
+
+  /** Returns whose requests may be served now. */
+  private takeLoad(load: WorkerLoad): KvModel | undefined {
     this.feed.noteLoad(load.worker, load.cached_blocks);
     this.watch.loaded(load);
     const candidate = this.watch.workers.get(load.worker);
     const model = candidate && this.models.get(modelName(candidate));
-    if (model === undefined) return;
-    model.loaded(load);
-    this.serve(model);
+    model?.loaded(load);
+    return model;
+  }
+
+  /** Of many workers at once: their models are served when all of it is known. */
+  private onNews({ loads, alive, events }: WorkerNews): void {
+    for (const each of events) this.feed.onEvents({ kind: "kv_events", ...each });
+    let models: Set<KvModel> | undefined;
+    for (const load of loads) {
+      const model = this.takeLoad({ kind: "worker_load", ...load });
+      if (model !== undefined) models = (models ?? new Set()).add(model);
+    }
+    if (alive.length > 0) this.watch.alive(alive);
+    for (const model of models ?? []) this.serve(model);
   }
 
   private workerUp(candidate: Candidate): void {

@@ -55,6 +55,10 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       case "worker_load":
         this.watch.loaded(message);
         break;
+      case "worker_news":
+        for (const load of message.loads) this.watch.loaded({ kind: "worker_load", ...load });
+        this.watch.alive(message.alive);
+        break;
       case "workers_changed":
       case "subscribe_again":
       case "look_round":

@@ -73,6 +73,7 @@ export class RouterDesk extends Actor<RouterMessage> {
         break;
       // Workers and other routers talk to the router itself.
       case "worker_load":
+      case "worker_news":
       case "kv_events":
       case "router_join":
       case "router_news":

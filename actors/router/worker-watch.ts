@@ -54,6 +54,10 @@ export class WorkerWatch {
   private readonly listener: WorkerListener;
   /** By the number of our monitor on it. */
   private readonly monitored = new Map<number, Candidate>();
+  /** By the number of our subscription to its load. */
+  private readonly subscribed = new Map<number, Candidate>();
+  private readonly lines = new Map<Candidate, { monitor: number; subscription: number }>();
+  private last_subscription = 0;
   private readonly unwatch: () => void;
   private looked_ms: number;
 
@@ -82,6 +86,20 @@ export class WorkerWatch {
     if (!this.workers.report(load)) return;
     this.listener.trusted?.(this.workers.get(load.worker)!);
     this.listener.changed();
+  }
+
+  /**
+   * Heartbeat of many: what these said last of their load stands.
+   * @param subscriptions as in our SubscribeLoad
+   */
+  alive(subscriptions: readonly number[]): void {
+    const now_ms = this.ctx.clock.now_ms();
+    for (const subscription of subscriptions) {
+      const candidate = this.subscribed.get(subscription);
+      if (candidate?.load === undefined) continue;
+      if (candidate.suspect) this.loaded(candidate.load);
+      else candidate.heard_ms = now_ms;
+    }
   }
 
   down(signal: Down): void {
@@ -163,18 +181,22 @@ export class WorkerWatch {
     this.unsubscribe(candidate);
     if (candidate.record.ref === undefined) return;
     const ref = refOf<SubscribeLoad>(this.ctx.system, candidate.record.ref);
-    this.monitored.set(this.ctx.monitor(ref), candidate);
+    const monitor = this.ctx.monitor(ref);
+    const subscription = ++this.last_subscription;
+    this.monitored.set(monitor, candidate);
+    this.subscribed.set(subscription, candidate);
+    this.lines.set(candidate, { monitor, subscription });
     const subscriber = wireOf(this.ctx.system, this.ctx.self);
-    ref.tell({ kind: "subscribe_load", subscriber });
+    ref.tell({ kind: "subscribe_load", subscriber, subscription });
   }
 
   /** The worker forgets us when it sees us go; here only the monitor has to end. */
   private unsubscribe(candidate: Candidate): void {
-    for (const [monitor, watched] of this.monitored) {
-      if (watched !== candidate) continue;
-      this.ctx.demonitor(monitor);
-      this.monitored.delete(monitor);
-    }
+    const line = this.lines.get(candidate);
+    if (line === undefined) return;
+    this.lines.delete(candidate);
+    this.subscribed.delete(line.subscription);
+    if (this.monitored.delete(line.monitor)) this.ctx.demonitor(line.monitor);
   }
 
   private onSubscribeAgain(candidate: Candidate): void {

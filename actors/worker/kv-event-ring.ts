@@ -13,7 +13,8 @@ const kinds = ["stored", "removed", "cleared"] as const;
 const tiers: readonly KvTier[] = ["device", "host", "disk", "external"];
 const HEAD_WORDS = 6;
 const HAS_PARENT = 16;
-const WORDS_AT_FIRST = 1_024;
+const WORDS_AT_FIRST = 256;
+const EVENTS_AT_FIRST = 64;
 
 /** Blocks `from` to `to` of one engine event. */
 export type EventPart = { readonly event: KvEvent; readonly from: number; readonly to: number };
@@ -27,21 +28,22 @@ export class KvEventRing {
   /** Number of the first word that is in `words`: places count from the very first one. */
   private base = 0;
   private end = 0;
-  private readonly places: Float64Array;
+  /** Grows to `events_max`: most workers of a large cluster have little to tell. */
+  private places = new Float64Array(EVENTS_AT_FIRST);
   private kept_blocks = 0;
 
   constructor(events_max: number, blocks_max: number) {
     this.events_max = events_max;
     this.blocks_max = blocks_max;
-    this.places = new Float64Array(events_max);
   }
 
   /** The oldest go when there are too many, or too many blocks in them; the newest stays. */
   push({ event, from, to }: EventPart): void {
     if (this.next_id - this.oldest_id >= this.events_max) this.dropOldest();
+    if (this.next_id - this.oldest_id >= this.places.length) this.growPlaces();
     const at = this.room(HEAD_WORDS + 2 * (to - from));
     this.write(at, { event, from, to });
-    this.places[this.next_id % this.events_max] = this.base + at;
+    this.places[this.next_id % this.places.length] = this.base + at;
     this.next_id++;
     this.kept_blocks += to - from;
     while (this.kept_blocks > this.blocks_max && this.next_id - this.oldest_id > 1) {
@@ -94,7 +96,15 @@ export class KvEventRing {
   }
 
   private placeOf(id: number): number {
-    return this.places[id % this.events_max]! - this.base;
+    return this.places[id % this.places.length]! - this.base;
+  }
+
+  private growPlaces(): void {
+    const larger = new Float64Array(2 * this.places.length);
+    for (let id = this.oldest_id; id < this.next_id; id++) {
+      larger[id % larger.length] = this.places[id % this.places.length]!;
+    }
+    this.places = larger;
   }
 
   private dropOldest(): void {

@@ -15,11 +15,13 @@ import type {
   KvRange,
   KvSubscribed,
   WireKvEvent,
+  WorkerNews,
 } from "../../proto/index.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
 import { type Ref, sameActor } from "../../runtime/ref.ts";
 import { type EventPart, KvEventRing } from "./kv-event-ring.ts";
 import { KvLedger } from "./kv-ledger.ts";
+import type { EventLine, ProcessReports } from "./process-reports.ts";
 
 export type KvPublisherOptions = {
   readonly clock: Clock;
@@ -29,6 +31,8 @@ export type KvPublisherOptions = {
   readonly publishes: boolean;
   /** False: it never reuses a block, so that there is nothing to say. Default true. */
   readonly caches?: boolean;
+  /** Undefined: this worker has its process for itself. */
+  readonly reports?: ProcessReports | undefined;
   /** Events that are kept for those who missed some. Default 16,384. */
   readonly ring_events?: number;
   /** Blocks in kept events, which bounds their memory. Default 1,048,576 (8 MiB of hashes). */
@@ -37,7 +41,12 @@ export type KvPublisherOptions = {
   readonly page_blocks?: number;
 };
 
-type Subscriber = { readonly ref: Ref<KvEvents>; readonly subscription: number };
+/** `line`: it hears of us together with the others of this process. */
+type Subscriber = {
+  readonly ref: Ref<KvEvents>;
+  readonly subscription: number;
+  readonly line: EventLine | undefined;
+};
 
 /** Routers take silence for longer than a few of these as a fault. */
 export const KV_HEARTBEAT_MS = 1_000;
@@ -80,7 +89,7 @@ export class KvPublisher {
       this.flush();
     } else if (!this.flush_queued) {
       this.flush_queued = true;
-      this.options.clock.defer(() => this.flush());
+      (this.options.reports ?? this.options.clock).defer(() => this.flush());
     }
   }
 
@@ -92,10 +101,17 @@ export class KvPublisher {
     this.flush();
     let old: number | undefined;
     for (const [number, known] of this.subscribers) if (sameActor(known.ref, ref)) old = number;
-    if (old !== undefined) this.subscribers.delete(old);
-    this.subscribers.set(monitor, { ref, subscription });
-    this.heartbeat ??= this.options.clock.after(KV_HEARTBEAT_MS, () => this.beat());
+    if (old !== undefined) this.unsubscribe(old);
+    const { reports } = this.options;
+    const router = ref as unknown as Ref<WorkerNews>;
+    const line = reports?.eventLine(router, subscription, () => this.untold_id);
+    this.subscribers.set(monitor, { ref, subscription, line });
+    if (reports === undefined) this.beatLater();
     return old;
+  }
+
+  private beatLater(): void {
+    this.heartbeat ??= this.options.clock.after(KV_HEARTBEAT_MS, () => this.beat());
   }
 
   /** The answer to SubscribeKv. */
@@ -106,6 +122,7 @@ export class KvPublisher {
 
   /** True when the monitor was a subscriber's. */
   unsubscribe(monitor: number): boolean {
+    this.subscribers.get(monitor)?.line?.close();
     return this.subscribers.delete(monitor);
   }
 
@@ -138,6 +155,7 @@ export class KvPublisher {
   stop(): void {
     if (this.heartbeat !== undefined) this.options.clock.cancel(this.heartbeat);
     this.heartbeat = undefined;
+    for (const { line } of this.subscribers.values()) line?.close();
     this.subscribers.clear();
   }
 
@@ -165,8 +183,10 @@ export class KvPublisher {
   }
 
   private tellAll(events: readonly WireKvEvent[]): void {
-    for (const { ref, subscription } of this.subscribers.values()) {
-      ref.tell({ kind: "kv_events", subscription, first_id: this.untold_id, events });
+    for (const { ref, subscription, line } of this.subscribers.values()) {
+      const first_id = this.untold_id;
+      if (line === undefined) ref.tell({ kind: "kv_events", subscription, first_id, events });
+      else line.tell(first_id, events);
     }
   }
 
@@ -175,7 +195,7 @@ export class KvPublisher {
     if (this.subscribers.size === 0) return;
     this.flush();
     this.tellAll([]);
-    this.heartbeat = this.options.clock.after(KV_HEARTBEAT_MS, () => this.beat());
+    this.beatLater();
   }
 }
 

@@ -11,6 +11,7 @@ import type {
   SubscribeLoad,
   WorkerLoad,
   WorkerMessage,
+  WorkerNews,
 } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
@@ -111,7 +112,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.model = await this.options.describe(this.engine.describe());
     progress({ stage: "canary", fraction: 0, detail: "" });
     await runCanary(this.engine, this.ctx.clock, this.options.canary);
-    this.load = new LoadPublisher(this.ctx.clock, () => this.loadNow());
+    const { canary, shared } = this.options;
+    this.load = new LoadPublisher(this.ctx.clock, () => this.loadNow(), shared?.reports);
     this.engine.onWake(() => {
       // A stepped engine calls from within its step: the pass that made it polls anyway.
       if (!this.stepping) this.wake();
@@ -127,17 +129,18 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       labels: [...labels],
       taints: [...taints],
     });
-    const { health = healthDefaults, canary } = this.options;
-    this.health = new EngineHealth(this.engine, canary, health, this.ctx.clock.now_ms());
-    this.ctx.every(ENGINE_LOOK_MS, { kind: "engine_look" });
+    const { health = shared?.health ?? healthDefaults } = this.options;
+    const worked_ms = shared?.workedMs(this.ctx.random) ?? this.ctx.clock.now_ms();
+    this.health = new EngineHealth(this.engine, canary, health, worked_ms);
+    this.ctx.every(shared?.look_ms ?? ENGINE_LOOK_MS, { kind: "engine_look" });
     // From here on, since loading a model may block and harms nobody.
-    this.meter = watchEventLoop(this.ctx.clock);
+    this.meter = shared?.meter ?? watchEventLoop(this.ctx.clock);
     this.metrics = new WorkerMetrics(this.ctx.system.metrics, worker, this.model.card.name, {
       inflight: () => this.answers.count,
       event_loop_block_ms_max: () => this.meter.block_ms_max(),
     });
     this.orphans = new OrphanWatch(this.ctx.system.metrics, { of: "answers", worker });
-    this.ctx.every(auditPeriod_ms, { kind: "audit" });
+    this.ctx.every(shared?.look_ms ?? auditPeriod_ms, { kind: "audit" });
     this.ready = true;
     progress({ stage: "ready", fraction: 1, detail: "" });
   }
@@ -359,8 +362,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   private onSubscribeLoad(message: SubscribeLoad): void {
     if (message.subscriber === undefined) return;
-    const subscriber = refOf<WorkerLoad>(this.ctx.system, message.subscriber);
-    const old = this.load.subscribe(subscriber, this.ctx.monitor(subscriber));
+    const subscriber = refOf<WorkerLoad | WorkerNews>(this.ctx.system, message.subscriber);
+    const monitor = this.ctx.monitor(subscriber);
+    const old = this.load.subscribe(subscriber, monitor, message.subscription);
     if (old !== undefined) this.ctx.demonitor(old);
   }
 
@@ -371,6 +375,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       block_size: this.engine.describe().block_size,
       publishes: true,
       caches: kv_events !== undefined,
+      reports: this.options.shared?.reports,
     });
     kv_events?.onEvent((event) => publisher.publish(event));
     return publisher;
@@ -550,7 +555,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   /** After a kill or a failed start too: an open engine holds gigabytes. */
   override release(): void {
-    this.meter?.stop();
+    if (this.options.shared === undefined) this.meter?.stop();
     this.metrics?.remove();
     this.orphans?.remove();
     this.load?.stop();

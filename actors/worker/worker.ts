@@ -15,9 +15,11 @@ import type { Engine, EngineDescription } from "../engine/engine.ts";
 import type { CanaryOptions } from "./canary.ts";
 import type { HealthLimits } from "./engine-health.ts";
 import type { KeepLimits } from "./over-answers.ts";
+import type { SharedParts } from "./shared-parts.ts";
 
 export { CanaryError, type CanaryOptions } from "./canary.ts";
 export { EngineStuckError, type HealthLimits } from "./engine-health.ts";
+export { SharedParts } from "./shared-parts.ts";
 export { WorkerActor } from "./worker-actor.ts";
 
 /** The registry, as a worker needs it; a record also goes when its lease or its process does. */
@@ -57,6 +59,8 @@ export type WorkerOptions = {
   /** Answers held at once, made ones that wait for a slow consumer included. Default 4,096. */
   readonly answers_max?: number;
   readonly keep?: Partial<KeepOptions>;
+  /** Of several workers in one process: what they share. */
+  readonly shared?: SharedParts;
 };
 
 /** How long answers that others may take up are kept. */

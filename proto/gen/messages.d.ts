@@ -85,11 +85,14 @@ export const troupe: {
     WorkerLoad: Codec<t.WorkerLoad>;
     PassSums: Codec<t.PassSums>;
     SubscribeLoad: Codec<t.SubscribeLoad>;
+    WorkerNews: Codec<t.WorkerNews>;
     RegistryEntry: Codec<t.RegistryEntry>;
     Register: Codec<t.Register>;
     Registered: Codec<t.Registered>;
     Renew: Codec<t.Renew>;
     Renewed: Codec<t.Renewed>;
+    RenewMany: Codec<t.RenewMany>;
+    RenewedMany: Codec<t.RenewedMany>;
     Deregister: Codec<t.Deregister>;
     Watch: Codec<t.Watch>;
     RegistrySnapshot: Codec<t.RegistrySnapshot>;

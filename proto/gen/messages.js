@@ -9251,6 +9251,7 @@ export const troupe = $root.troupe = (() => {
 
         const SubscribeLoad = function (properties) {
             this.subscriber = undefined;
+            this.subscription = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -9258,6 +9259,7 @@ export const troupe = $root.troupe = (() => {
         };
 
         SubscribeLoad.prototype.subscriber = null;
+        SubscribeLoad.prototype.subscription = 0;
 
         SubscribeLoad.encode = function (message, writer, _depth) {
             if (!writer)
@@ -9268,6 +9270,8 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.subscriber != null && $Object.hasOwnProperty.call(message, "subscriber"))
                 $root.troupe.ActorRef.encode(message.subscriber, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
+                writer.uint32(16).uint32(message.subscription);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9307,6 +9311,15 @@ export const troupe = $root.troupe = (() => {
                         message.subscriber = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.subscriber);
                         continue;
                     }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.subscription = value;
+                        else
+                            delete message.subscription;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -9331,6 +9344,129 @@ export const troupe = $root.troupe = (() => {
         };
 
         return SubscribeLoad;
+    })();
+
+    troupe.WorkerNews = (function() {
+
+        const WorkerNews = function (properties) {
+            this.loads = $util.emptyArray;
+            this.alive = $util.emptyArray;
+            this.events = $util.emptyArray;
+            this.loads = [];
+            this.alive = [];
+            this.events = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        WorkerNews.prototype.loads = $util.emptyArray;
+        WorkerNews.prototype.alive = $util.emptyArray;
+        WorkerNews.prototype.events = $util.emptyArray;
+
+        WorkerNews.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.loads != null && message.loads.length)
+                for (let i = 0; i < message.loads.length; ++i)
+                    $root.troupe.WorkerLoad.encode(message.loads[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.alive != null && message.alive.length)
+                writer.uint32(18).uint32s(message.alive);
+            if (message.events != null && message.events.length)
+                for (let i = 0; i < message.events.length; ++i)
+                    $root.troupe.KvEvents.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        WorkerNews.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.WorkerNews();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.loads && message.loads.length))
+                            message.loads = [];
+                        message.loads.push($root.troupe.WorkerLoad.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 2: {
+                        if (wireType === 2) {
+                            if (!(message.alive && message.alive.length))
+                                message.alive = [];
+                            reader.uint32s(message.alive);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.alive && message.alive.length))
+                            message.alive = [];
+                        message.alive.push(reader.uint32());
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.events && message.events.length))
+                            message.events = [];
+                        message.events.push($root.troupe.KvEvents.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        WorkerNews.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.WorkerNews";
+        };
+
+        return WorkerNews;
     })();
 
     troupe.RegistryEntry = (function() {
@@ -9872,6 +10008,224 @@ export const troupe = $root.troupe = (() => {
         };
 
         return Renewed;
+    })();
+
+    troupe.RenewMany = (function() {
+
+        const RenewMany = function (properties) {
+            this.owners = $util.emptyArray;
+            this.keys = $util.emptyArray;
+            this.owners = [];
+            this.keys = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        RenewMany.prototype.owners = $util.emptyArray;
+        RenewMany.prototype.keys = $util.emptyArray;
+
+        RenewMany.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.owners != null && message.owners.length)
+                for (let i = 0; i < message.owners.length; ++i)
+                    $root.troupe.ActorRef.encode(message.owners[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.keys != null && message.keys.length)
+                writer.uint32(18).uint32s(message.keys);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RenewMany.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.RenewMany();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.owners && message.owners.length))
+                            message.owners = [];
+                        message.owners.push($root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 2: {
+                        if (wireType === 2) {
+                            if (!(message.keys && message.keys.length))
+                                message.keys = [];
+                            reader.uint32s(message.keys);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.keys && message.keys.length))
+                            message.keys = [];
+                        message.keys.push(reader.uint32());
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        RenewMany.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.RenewMany";
+        };
+
+        return RenewMany;
+    })();
+
+    troupe.RenewedMany = (function() {
+
+        const RenewedMany = function (properties) {
+            this.unlike = $util.emptyArray;
+            this.renewed = $util.emptyArray;
+            this.unlike = [];
+            this.renewed = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        RenewedMany.prototype.unlike = $util.emptyArray;
+        RenewedMany.prototype.renewed = $util.emptyArray;
+
+        RenewedMany.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.unlike != null && message.unlike.length)
+                writer.uint32(10).uint32s(message.unlike);
+            if (message.renewed != null && message.renewed.length)
+                for (let i = 0; i < message.renewed.length; ++i)
+                    $root.troupe.Renewed.encode(message.renewed[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RenewedMany.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.RenewedMany();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType === 2) {
+                            if (!(message.unlike && message.unlike.length))
+                                message.unlike = [];
+                            reader.uint32s(message.unlike);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.unlike && message.unlike.length))
+                            message.unlike = [];
+                        message.unlike.push(reader.uint32());
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.renewed && message.renewed.length))
+                            message.renewed = [];
+                        message.renewed.push($root.troupe.Renewed.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        RenewedMany.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.RenewedMany";
+        };
+
+        return RenewedMany;
     })();
 
     troupe.Deregister = (function() {

@@ -487,6 +487,13 @@ export type PassSums = {
 
 export type SubscribeLoad = {
   readonly subscriber?: ActorRef;
+  readonly subscription: number;
+};
+
+export type WorkerNews = {
+  readonly loads: readonly WorkerLoad[];
+  readonly alive: readonly number[];
+  readonly events: readonly KvEvents[];
 };
 
 export type RegistryEntry = {
@@ -515,6 +522,16 @@ export type Renew = {
 
 export type Renewed = {
   readonly keys: readonly string[];
+};
+
+export type RenewMany = {
+  readonly owners: readonly ActorRef[];
+  readonly keys: readonly number[];
+};
+
+export type RenewedMany = {
+  readonly unlike: readonly number[];
+  readonly renewed: readonly Renewed[];
 };
 
 export type Deregister = {

@@ -363,7 +363,7 @@ export const flags = [
     min: 1,
     max: 4096,
     default: 1,
-    help: "mocker: simulated workers that share a process",
+    help: "mocker, echo: simulated workers that share a process; each is restarted by itself",
   },
   {
     name: "speedup-ratio",

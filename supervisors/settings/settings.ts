@@ -125,9 +125,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
   const engine = text("engine") as EngineName;
   const isGiven = (name: FlagName) => layers.some((values) => values[name] !== undefined);
   const llama = llamaSettings(engine, number, isGiven);
-  if (engine !== "mocker" && number("workers-per-process") > 1) {
-    throw new SettingsError("--workers-per-process is for --engine mocker");
-  }
+  checkSharing(engine, number("workers-per-process"));
   const models = modelSettings(list("model"), text("model-name"));
   return {
     host: text("host"),
@@ -189,6 +187,14 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     inspector_allow_hosts: list("inspector-allow-host"),
     ...planeSettings(text),
   };
+}
+
+function checkSharing(engine: EngineName, workers_per_process: number): void {
+  if (engine !== "llama" || workers_per_process === 1) return;
+  throw new SettingsError(
+    "--workers-per-process is for --engine mocker or echo: a real engine has its process for " +
+      "itself, so that its end takes no other along; leave the flag out",
+  );
 }
 
 function modelSettings(given: readonly string[], name: string): readonly ModelSetting[] {

@@ -15,6 +15,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   indexer: async () => (await import("./indexer.ts")).benchIndexer,
   "router-hop": async () => (await import("./router-hop.ts")).benchRouterHop,
   routing: async () => (await import("./routing.ts")).benchRouting,
+  scale: async () => (await import("./scale.ts")).benchScale,
   frontend: async () => (await import("./frontend.ts")).benchFrontend,
   failover: async () => (await import("./failover.ts")).benchFailover,
   engine: async () => (await import("./engine.ts")).benchEngine,

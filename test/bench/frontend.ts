@@ -55,6 +55,8 @@ async function reportCase(report: Report, door: Door, one: DoorCase, name: strin
   });
 }
 
+const PROCESS_WORKERS = 512;
+
 export type Door = {
   readonly cluster: Cluster;
   readonly url: string;
@@ -63,8 +65,8 @@ export type Door = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** Four workers behind one frontend. */
-export async function startDoor(flags_more: readonly string[] = []): Promise<Door> {
+/** Workers behind one frontend, as many of them in one process as may be. */
+export async function startDoor(flags_more: readonly string[] = [], workers = 4): Promise<Door> {
   const engine = process.env["TROUPE_BENCH_ENGINE"] ?? "mocker";
   const more = (process.env["TROUPE_BENCH_FLAGS"] ?? "").split(" ").filter((flag) => flag !== "");
   const say = (text: string) => console.error(text);
@@ -75,11 +77,12 @@ export async function startDoor(flags_more: readonly string[] = []): Promise<Doo
       ? [
           ...["--model", tokenizer, "--model-name", "qwen", "--block-size", "64"],
           // All in one process, as Dynamo's are.
-          ...["--speedup-ratio", "0", "--workers-per-process", "4"],
+          ...["--speedup-ratio", "0"],
+          ...["--workers-per-process", `${Math.min(workers, PROCESS_WORKERS)}`],
         ]
       : [];
   const cluster = await startCluster(
-    ["--engine", engine, "--workers", "4", ...flags, ...more, ...flags_more],
+    ["--engine", engine, "--workers", `${workers}`, ...flags, ...more, ...flags_more],
     {
       timeout_ms: 120_000,
     },

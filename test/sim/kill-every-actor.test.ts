@@ -97,7 +97,15 @@ test.each([
     const told = clients.filter(({ outcome }) => outcome?.kind === "error");
     expect(told.length / clients.length).toBeLessThan(0.03);
     expect(cluster.lost).toBeUndefined();
-    const scenario = { workers, frontends: 1, routers, there: undefined, flags, faults: [] };
+    const scenario = {
+      workers,
+      per_process: 1,
+      frontends: 1,
+      routers,
+      there: undefined,
+      flags,
+      faults: [],
+    };
     const quiet = checkQuiet(cluster, {
       ...scenario,
       mode: "calm",

@@ -38,6 +38,16 @@ test("defaults are those of the contract", () => {
   });
 });
 
+test("4,096 workers may be asked for, and share processes unless their engine is a real one", () => {
+  const shared = ["--workers-per-process", "512"];
+  for (const engine of ["mocker", "echo"]) {
+    const settings = fromFlags("--engine", engine, "--workers", "4096", ...shared);
+    expect([settings.workers, settings.mocker.workers_per_process]).toEqual([4_096, 512]);
+  }
+  expect(complaint(() => fromFlags("--workers", "4097"))).toContain("from 1 to 4096");
+  expect(complaint(() => fromFlags(...shared))).toContain("is for --engine mocker or echo");
+});
+
 test("a flag wins over the environment, that over YAML, that over the default", () => {
   const yaml = parseConfig("port: 1\nworkers: 2\nfrontends: 3\n", "c.yaml");
   const env = parseEnvironment({ TROUPE_PORT: "4", DYN_HTTP_PORT: "5", TROUPE_WORKERS: "6" });

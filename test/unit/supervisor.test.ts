@@ -93,6 +93,43 @@ test("a child that cannot start takes the started ones back, in reverse, and the
   expect(family.system.tree()).toEqual([]);
 });
 
+test("children that start together do not wait for each other, and one that cannot fails all", async () => {
+  const family = new Family();
+  const { clock } = family.test;
+  const slow = (id: string, delay_ms: number) =>
+    family.child(
+      id,
+      {},
+      {
+        init: async () => {
+          await new Promise<void>((resolve) => clock.after(delay_ms, resolve));
+          if (family.failing.has(id)) throw new Error(`${id} cannot start`);
+          family.log.push(`+${id}`);
+        },
+      },
+    );
+  const spec = (): SupervisorSpec => ({
+    first_start: "together",
+    children: [family.child("a"), slow("b", 200), slow("c", 100), family.child("d")],
+  });
+  const ready = family.system.spawnReady(supervisor(spec()), { name: "sup" });
+  await clock.advance(199);
+  expect(family.taken()).toBe("+a +d +c");
+  await clock.advance(1);
+  const ref = await ready;
+  expect(family.taken()).toBe("+b");
+  family.system.stop(ref);
+  await family.system.idle();
+  expect(family.taken()).toBe("-d -c -b -a");
+  family.failing.add("c");
+  const failed = family.system
+    .spawnReady(supervisor(spec()), { name: "again" })
+    .catch(({ message }) => message);
+  await clock.advance(300);
+  expect(await failed).toBe("/again did not start: crash: Error: c cannot start");
+  expect(family.system.tree()).toEqual([]);
+});
+
 test("the same when the child takes its time to fail", async () => {
   const family = new Family();
   const { clock } = family.test;

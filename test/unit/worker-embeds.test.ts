@@ -163,7 +163,7 @@ test("a client that leaves, an asker that ends and a time that is over stop the 
 test("what waits is bounded by number and by bytes, but one ask is always taken", async () => {
   const { embed, clock, listen, worker, snapshot, close } = await setUp();
   const router = listen<WorkerLoad>("router");
-  worker.tell({ kind: "subscribe_load", subscriber: router.wire });
+  worker.tell({ kind: "subscribe_load", subscriber: router.wire, subscription: 0 });
   void embed("first", numbers(INPUTS_MAX + 10)).catch(() => {});
   await clock.advance(1_000);
   expect(router.actor.heard.at(-1)?.message.waiting).toBe(INPUTS_MAX + 8);

@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { adaptiveScan, adaptiveScorer } from "../../actors/router/policy/adaptive-cost.ts";
-import { baseFilters } from "../../actors/router/policy/filters.ts";
+import { baseFilters, busyFilters } from "../../actors/router/policy/filters.ts";
 import { LoadBook } from "../../actors/router/policy/load-book.ts";
 import type { PassRates } from "../../actors/router/policy/pass-rates.ts";
 import { type Place, TIER_COUNT } from "../../actors/router/policy/place.ts";
@@ -15,6 +15,7 @@ import { WorkerTable } from "../../actors/router/policy/worker-table.ts";
 import { SeededRandom } from "../../runtime/random.ts";
 import { BLOCK, dispatcherOf, placeRequest, range, worker } from "../support/routed-workers.ts";
 
+const busy = { active_decode_blocks: 0.9, active_prefill_passes: 6, active_prefill_tokens: 4_000 };
 const ms = fc.double({ min: 0.001, max: 50, noNaN: true });
 const rates: fc.Arbitrary<PassRates> = fc.record({
   prefill_pass_ms: ms,
@@ -121,7 +122,7 @@ test("whatever happens to workers, the scan's costs and choice are those of one 
       const scorer = adaptiveScorer(inputs);
       const scan = adaptiveScan(inputs, pool.table, pool.book.active);
       const whole: Selection = {
-        filters: baseFilters,
+        filters: [...baseFilters, ...busyFilters(() => busy)],
         scorers: [scorer],
         factors: [],
         picker: pickLeast,

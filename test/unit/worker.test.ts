@@ -249,7 +249,11 @@ test("embeddings come together in the order of their inputs; blobs by hash", asy
 test("load is told at a change, at most 20 times a second, and every second without one", async () => {
   const { clock, worker, listen, ask, generate, system, close } = await workerAlone({ step_ms: 1 });
   const router = listen<WorkerLoad>("router");
-  const subscribe = { kind: "subscribe_load" as const, subscriber: router.wire };
+  const subscribe = {
+    kind: "subscribe_load" as const,
+    subscriber: router.wire,
+    subscription: 0,
+  };
   worker.tell(subscribe);
   await clock.advance(0);
   expect(router.actor.heard).toHaveLength(1);

@@ -283,12 +283,14 @@ export class KvDispatcher {
     const { workers, cached_blocks } = this;
     if (this.busy.length === 0 || workers.length === 0) return undefined;
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
-    const wanted = workers.filter((worker) =>
-      wishFilters.every((filter) => filter.admits(worker, place)),
-    );
-    const free = (worker: RoutedWorker) =>
-      this.busy.every((filter) => filter.admits(worker, place));
-    if (wanted.length === 0 || wanted.some(free)) return undefined;
+    const wishes = wishFilters.filter((filter) => filter.concerns(request));
+    let wanted = false;
+    for (const worker of workers) {
+      if (!wishes.every((filter) => filter.admits(worker, place))) continue;
+      wanted = true;
+      if (this.busy.every((filter) => filter.admits(worker, place))) return undefined;
+    }
+    if (!wanted) return undefined;
     const code = request.pin === undefined ? "overloaded" : "pinned_overloaded";
     return this.refusal(request, code, 529, busyWords, now_ms);
   }

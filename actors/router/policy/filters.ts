@@ -109,6 +109,16 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
     name: "busy",
     code: "overloaded",
     concerns: () => true,
+    admitsAll: ({ pool }) => {
+      const { active_decode_blocks, active_prefill_tokens, active_prefill_passes } = thresholds();
+      return (
+        pool?.noneAbove(
+          active_decode_blocks ?? Number.POSITIVE_INFINITY,
+          active_prefill_tokens ?? Number.POSITIVE_INFINITY,
+          active_prefill_passes ?? Number.POSITIVE_INFINITY,
+        ) ?? false
+      );
+    },
     admits: (worker, { now_ms }) => {
       const { active_decode_blocks, active_prefill_tokens, active_prefill_passes } = thresholds();
       const blocks_max = active_decode_blocks ?? Number.POSITIVE_INFINITY;

@@ -46,6 +46,11 @@ export type PoolFacts = {
   readonly room_tokens: number;
   /** Of every worker; 0 when they have several. */
   readonly block_size: number;
+  /**
+   * No worker has more than this share of its blocks in use, nor more than so many prompt tokens,
+   * or passes of them, before it.
+   */
+  readonly noneAbove: (share: number, tokens: number, passes: number) => boolean;
 };
 
 export type Place = {

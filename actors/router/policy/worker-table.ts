@@ -21,7 +21,12 @@ export class WorkerTable {
   private stale: RoutedWorker[] = [];
   private rebuild = false;
   private pool_rates: PassRates | undefined;
-  private known: PoolFacts = { tainted: undefined, room_tokens: 0, block_size: 0 };
+  private known: PoolFacts = {
+    tainted: undefined,
+    room_tokens: 0,
+    block_size: 0,
+    noneAbove: () => true,
+  };
 
   constructor(
     ratesOf: (worker: RoutedWorker) => PassRates | undefined,
@@ -96,7 +101,15 @@ export class WorkerTable {
     const block_size = members[0]?.block_size ?? 0;
     const alike = members.every((worker) => worker.block_size === block_size);
     const tainted = members.find(({ taints }) => taints.length > 0)?.taints[0];
-    this.known = { tainted, room_tokens, block_size: alike ? block_size : 0 };
+    this.known = {
+      tainted,
+      room_tokens,
+      block_size: alike ? block_size : 0,
+      noneAbove: (share, tokens, passes) => {
+        this.refresh();
+        return this.rows.noneAbove({ share, tokens, passes }, members.length);
+      },
+    };
   }
 
   private putSlot(slot: number, at: number): void {

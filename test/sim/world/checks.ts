@@ -10,7 +10,7 @@ import type { Client } from "./client.ts";
 import type { WorldFault } from "./faults.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { Scenario } from "./scenario.ts";
-import { farWorker, request_timeout_ms } from "./scenario.ts";
+import { farWorker, request_timeout_ms, workersOf } from "./scenario.ts";
 import type { World } from "./world.ts";
 
 /** A timer or two for each actor, heartbeats, meters: what an idle process may have. */
@@ -74,22 +74,22 @@ function excuses(fault: WorldFault, client: Client, { frontends }: Scenario): bo
 export function checkQuiet(world: World, scenario: Scenario): string | undefined {
   if (world.lost !== undefined) return `the root is lost: ${world.lost}`;
   const expected = ["root"];
-  for (let i = 0; i < scenario.workers; i++) expected.push(`worker-${i}`);
+  for (let i = 0; i < scenario.workers; i++) expected.push(`worker-${scenario.per_process * i}`);
   if (scenario.there !== undefined) expected.push("root@there", farWorker);
   for (let i = 0; i < scenario.frontends; i++) expected.push(`frontend-${i}`);
   for (let i = 0; i < scenario.routers; i++) expected.push(`router-${i}`);
   for (const node of expected) {
     const process = world.processes.get(node);
     if (process?.system === undefined) return `${node} is not there`;
-    const wrong = checkProcess(process);
+    const wrong = checkProcess(process, scenario);
     if (wrong !== undefined) return `${node}: ${wrong}`;
   }
   const extra = [...world.processes.keys()].find((node) => !expected.includes(node));
   if (extra !== undefined) return `${extra} should not be there`;
-  return checkRegistry(world, expected, scenario) ?? checkCaches(world, expected);
+  return checkRegistry(world, expected, scenario) ?? checkCaches(world, expected, scenario);
 }
 
-function checkProcess(process: SimulatedProcess): string | undefined {
+function checkProcess(process: SimulatedProcess, scenario: Scenario): string | undefined {
   const { system, node } = process;
   if (system === undefined) return "never started";
   for (const each of system.tree()) {
@@ -100,14 +100,17 @@ function checkProcess(process: SimulatedProcess): string | undefined {
     if (waiting_asks > 2) return `${waiting_asks} asks wait for ${peer}`;
     if (queued_bytes > 10_000) return `${queued_bytes} bytes wait for ${peer}`;
   }
-  if (process.clock.pending > idleTimersMax) return `${process.clock.pending} timers are pending`;
+  if (process.clock.pending > idleTimersMax * scenario.per_process)
+    return `${process.clock.pending} timers are pending`;
   if (node.startsWith("worker")) {
-    const snapshot = system.snapshot(`/worker/${system.node}`);
-    // A canary is work of the engine that belongs to nobody, and is over in a moment.
-    return zeros(
-      snapshot,
-      snapshot?.["probing"] === true ? ["answers", "embeddings"] : workerZeros,
-    );
+    for (const worker of workersOf(scenario, node, system.node)) {
+      const snapshot = system.snapshot(`/worker/${worker}`);
+      // A canary is work of the engine that belongs to nobody, and is over in a moment.
+      const probing = snapshot?.["probing"] === true;
+      const wrong = zeros(snapshot, probing ? ["answers", "embeddings"] : workerZeros);
+      if (wrong !== undefined) return `${worker}: ${wrong}`;
+    }
+    return undefined;
   }
   if (node.startsWith("router")) {
     return (
@@ -194,15 +197,18 @@ function checkNames(
   world: World,
   root: string,
   places: readonly string[],
-  { flags, there }: Scenario,
+  scenario: Scenario,
 ): string | undefined {
+  const { flags, there } = scenario;
   const kv = flags.includes("--router-mode=kv");
   const snapshot = world.processes.get(root)?.system?.snapshot("/cluster/registry");
   const keys = (snapshot?.["keys"] ?? []) as readonly string[];
   const wanted = places.flatMap((place) => {
     const node = world.processes.get(place)?.system?.node ?? place;
     const own = [`troupe/processes/${node}`];
-    if (place.startsWith("worker")) own.push(`troupe/workers/${node}`);
+    if (place.startsWith("worker")) {
+      own.push(...workersOf(scenario, place, node).map((worker) => `troupe/workers/${worker}`));
+    }
     if (place.startsWith("frontend")) own.push(`troupe/doors/${node}`);
     if (place.startsWith("router")) own.push(`troupe/desks/${node}`);
     if (/^(frontend|router)/.test(place) && kv) own.push(`troupe/routers/${node}`);
@@ -218,7 +224,11 @@ function checkNames(
 type CacheView = { readonly worker: string; readonly state: string; readonly blocks: number };
 
 /** What each router knows of each cache is what is in it. */
-function checkCaches(world: World, nodes: readonly string[]): string | undefined {
+function checkCaches(
+  world: World,
+  nodes: readonly string[],
+  scenario: Scenario,
+): string | undefined {
   const routers = nodes.filter((each) => /^(frontend|router)/.test(each));
   for (const node of routers) {
     const path = node.startsWith("router") ? "/router/router" : "/frontend/router";
@@ -227,7 +237,10 @@ function checkCaches(world: World, nodes: readonly string[]): string | undefined
     const known = workers.map(({ worker }) => worker).sort();
     const places = nodes.filter((each) => each.startsWith("worker"));
     const placed = new Map(
-      places.map((place) => [world.processes.get(place)?.system?.node, place]),
+      places.flatMap((place) => {
+        const node = world.processes.get(place)?.system?.node ?? place;
+        return workersOf(scenario, place, node).map((worker) => [worker, place] as const);
+      }),
     );
     const there = [...placed.keys()].sort();
     if (known.join() !== there.join()) return `${node} routes to ${known.join()}`;

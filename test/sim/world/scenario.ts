@@ -21,7 +21,10 @@ export type Scenario = {
   readonly flags: readonly string[];
   /** Flags of a second machine with a worker, beside NATS and Redis; undefined: there is none. */
   readonly there: readonly string[] | undefined;
+  /** Processes of workers. */
   readonly workers: number;
+  /** Workers in each of them. */
+  readonly per_process: number;
   readonly frontends: number;
   /** Those that have a process of their own. */
   readonly routers: number;
@@ -89,6 +92,7 @@ export function drawScenario(random: Random): Scenario {
     flags,
     there,
     workers,
+    per_process: 1,
     frontends,
     routers: 0,
     delay_ms_max: random.unit() * 3,
@@ -96,7 +100,36 @@ export function drawScenario(random: Random): Scenario {
     visits: drawVisits(random, 12 + pickIndex(random, 30)),
     faults: drawFaults(random, mode, cast, there === undefined ? everyKind : sharedKinds),
   } as const;
-  return random.unit() < 0.3 ? hostRouters(random, scenario, cast) : scenario;
+  const hosted = random.unit() < 0.3 ? hostRouters(random, scenario, cast) : scenario;
+  return random.unit() < 0.25 ? shareProcesses(hosted) : hosted;
+}
+
+const sharing = 3;
+
+/** The same run with several workers in each process, which its faults hit together. */
+function shareProcesses(scenario: Scenario): Scenario {
+  const flags = scenario.flags.filter((flag) => !flag.startsWith("--workers="));
+  const named = (place: string) =>
+    place.replace(/^worker-(\d+)$/, (_, number) => `worker-${sharing * Number(number)}`);
+  return {
+    ...scenario,
+    per_process: sharing,
+    flags: [
+      ...flags,
+      `--workers=${sharing * scenario.workers}`,
+      `--workers-per-process=${sharing}`,
+    ],
+    faults: scenario.faults.map((fault) => {
+      return { ...fault, node: named(fault.node), peer: named(fault.peer) };
+    }),
+  };
+}
+
+/** Names of the workers in a process, whose node is called after its first. */
+export function workersOf({ per_process }: Scenario, place: string, node: string): string[] {
+  const [, machine = "", number] = /^(.*?)worker-(\d+)$/.exec(node) ?? [];
+  if (number === undefined || place === farWorker) return [node];
+  return Array.from({ length: per_process }, (_, i) => `${machine}worker-${Number(number) + i}`);
 }
 
 /** The same run with routers in processes of their own, which some of its faults hit instead. */

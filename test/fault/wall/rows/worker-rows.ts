@@ -93,6 +93,25 @@ export const workerRows: readonly Row[] = [
       }),
   },
   {
+    name: "worker-process-512",
+    what: "kill -9 a process of 512 workers, of 1,024 in all, under 256 streams",
+    engines: ["mocker"],
+    run: (world) =>
+      underFault(world, {
+        args: ["--workers", "1024", "--workers-per-process", "512"],
+        flock: { requests: 256, concurrency: 256, tokens: 128, deadline_ms: 120_000 },
+        fault: async (running) => {
+          await midway(running, 20, 0.5);
+          return killWorker(running);
+        },
+        after: async ({ cluster }) => {
+          const there = async () => (await pidsOf(cluster, "worker")).length;
+          await until("both processes", 20_000, async () => (await there()) === 2);
+          return [];
+        },
+      }),
+  },
+  {
     name: "worker-every-index",
     what: "kill -9 workers until 64-token answers were hit after each of their tokens",
     engines,

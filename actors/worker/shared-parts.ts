@@ -1,0 +1,42 @@
+/**
+ * What the workers of one process share: what is one of a process is watched once, and what each
+ * does from time to time is done the more rarely the more they are.
+ */
+import type { Clock, Random } from "../../runtime/capabilities.ts";
+import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import { type HealthLimits, healthDefaults } from "./engine-health.ts";
+import { ProcessReports } from "./process-reports.ts";
+
+const CANARIES_OF = 8;
+const LOOKS_OF = 64;
+const LOOK_MOST_MS = 4_000;
+
+export class SharedParts {
+  readonly reports: ProcessReports;
+  readonly health: HealthLimits;
+  /** Between two looks of one worker at its engine and at what it holds. */
+  readonly look_ms: number;
+  private readonly clock: Clock;
+  private loop: BlockMeter | undefined;
+
+  /** @param workers that the process has */
+  constructor(clock: Clock, workers: number) {
+    this.clock = clock;
+    this.reports = new ProcessReports(clock);
+    // Simulated engines hang with their process, which any one of them shows.
+    const rarer = Math.max(1, workers / CANARIES_OF);
+    this.health = { ...healthDefaults, idle_ms: healthDefaults.idle_ms * rarer };
+    this.look_ms = Math.min(LOOK_MOST_MS, 1_000 * Math.max(1, Math.ceil(workers / LOOKS_OF)));
+  }
+
+  /** Of the event loop that all of them have; nobody may stop it. */
+  get meter(): BlockMeter {
+    this.loop ??= watchEventLoop(this.clock);
+    return this.loop;
+  }
+
+  /** When a worker that starts now counts as having last worked: not all are looked at together. */
+  workedMs(random: Random): number {
+    return this.clock.now_ms() - random.unit() * this.health.idle_ms;
+  }
+}
