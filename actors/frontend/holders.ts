@@ -24,7 +24,7 @@ export type HolderPeers = {
 
 /** A worker that is frozen answers nobody, and is not waited for longer. */
 const ANSWER_MS = 1_000;
-/** Once one has it, the others get so long to say that they have it too. */
+/** Once some have all of it, the others get so long to say that they have it too. */
 const OTHERS_MS = 50;
 
 /**
@@ -40,28 +40,34 @@ export async function findHolders(
 ): Promise<readonly Holder[]> {
   const all = peers.workers();
   const hinted = all.filter(({ worker }) => hints.includes(workerHint(worker)));
-  const found = await askAll(peers, hinted, answer);
+  const found = await askAll(peers, hinted, answer, isEnough);
   if (isEnough(found)) return found;
   mayAskAll();
   const others = all.filter((worker) => !hinted.includes(worker));
-  return [...found, ...(await askAll(peers, others, answer))];
+  const both = (rest: readonly Holder[]) => [...found, ...rest];
+  return both(await askAll(peers, others, answer, (rest) => isEnough(both(rest))));
 }
 
 function askAll(
   peers: HolderPeers,
   workers: readonly KnownWorker[],
   answer: string,
+  isEnough: (found: readonly Holder[]) => boolean,
 ): Promise<readonly Holder[]> {
   const { clock } = peers.system.capabilities;
   const found: Holder[] = [];
   let left = workers.length;
+  let enough = false;
   if (left === 0) return Promise.resolve(found);
   return new Promise((resolve) => {
     const one = async (worker: KnownWorker) => {
       const items = await askOne(peers, worker, answer);
-      if (items.length > 0 && found.length === 0) clock.after(OTHERS_MS, () => resolve(found));
       found.push(...items);
       left -= 1;
+      if (!enough && items.length > 0 && isEnough(found)) {
+        enough = true;
+        clock.after(OTHERS_MS, () => resolve(found));
+      }
       if (left === 0) resolve(found);
     };
     for (const worker of workers) void one(worker);

@@ -238,6 +238,33 @@ test("a frozen worker holds up nobody for long", async () => {
   expect(over).toBe(true);
 });
 
+test("prompts of one request that are at several workers are waited for", async () => {
+  const { system, clock } = testSystem(1);
+  const made = generation(2);
+  const [first, second] = holdersOf(made, "w");
+  const worker = (name: string, holder: Holder, after_ms: number) =>
+    system.spawn(
+      actorOf<WorkerMessage>({
+        receive: (message, ctx) => {
+          if (message.kind !== "find_answer") return;
+          const port = ctx.replyLater();
+          const reply = { kind: "held_answers", answer: message.answer, items: [holder] } as const;
+          ctx.clock.after(after_ms, () => void port.reply(reply));
+        },
+      }),
+      { name },
+    );
+  const refs = { a: worker("a", first!, 1), b: worker("b", second!, 300) };
+  const peers = {
+    system,
+    workers: () => ["a", "b"].map((name) => ({ worker: name, ref: refOf(name) })),
+    resolve: ({ node }: ActorRef) => refs[node as "a" | "b"],
+  };
+  const found = findParts((...args) => findHolders(peers, ...args), "R", []);
+  await clock.advance(400);
+  expect(await found).toHaveLength(2);
+});
+
 function keyedWorld(found: () => readonly Holder[], first: () => boolean) {
   const { clock } = testSystem(1);
   let released = 0;
