@@ -106,6 +106,7 @@ export class KvFeed {
   private readonly dumps_waiting = new Set<Entry>();
   private last_subscription = 0;
   private timer: Timer | undefined;
+  private tick_due_ms = 0;
 
   constructor(options: KvFeedOptions) {
     this.options = options;
@@ -117,6 +118,7 @@ export class KvFeed {
   }
 
   start(): void {
+    this.tick_due_ms = this.options.clock.now_ms() + TICK_MS;
     this.timer ??= this.options.clock.after(TICK_MS, () => this.tick());
   }
 
@@ -450,13 +452,18 @@ export class KvFeed {
   private tick(): void {
     const { clock } = this.options;
     const now_ms = clock.now_ms();
+    const late_ms = now_ms - this.tick_due_ms;
     for (const entry of this.by_worker.values()) {
+      // What came while we were held up ourselves still waits to be read.
+      if (late_ms > TICK_MS) entry.heard_ms += late_ms;
       const silent_ms = now_ms - entry.heard_ms;
       if (entry.fault === undefined && silent_ms >= this.silence_ms) this.fail(entry, "silent");
       if (now_ms >= entry.retry_ms) this.subscribe(entry);
     }
     const more = this.index.sweep();
-    this.timer = clock.after(more ? 1 : TICK_MS, () => this.tick());
+    const wait_ms = more ? 1 : TICK_MS;
+    this.tick_due_ms = now_ms + wait_ms;
+    this.timer = clock.after(wait_ms, () => this.tick());
   }
 }
 

@@ -69,7 +69,10 @@ async function reportSize(report: Report, many: Door, four: Door, workers: numbe
 async function loaded(target: Door, warm: number): Promise<number> {
   const plan = { ...doorPlan(target, door, load_ms), warm_up: warm };
   const { req_per_s, errors, requests, error_kinds } = summarize(plan, await runLoad(plan));
-  if (errors * 100 > requests) throw new Error(JSON.stringify(error_kinds));
+  if (errors * 100 > requests) {
+    const said = target.cluster.log().slice(-2_000);
+    throw new Error(`${JSON.stringify(error_kinds)}; the cluster said: ${said}`);
+  }
   return req_per_s;
 }
 
