@@ -37,12 +37,6 @@ export class ChatTemplateError extends Error {
   }
 }
 
-/** ChatML: for models that come without a template. */
-export const CHATML_TEMPLATE = `{% for message in messages -%}
-{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}
-{%- endfor -%}
-{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`;
-
 const MAX_CACHED = 32;
 const compiled = new Map<string, ChatTemplate>();
 
@@ -68,7 +62,7 @@ export class ChatTemplate {
     try {
       this.#run = compileTemplate(source);
     } catch (thrown) {
-      const message = `the model's chat template cannot be read: ${lineOf(thrown)}`;
+      const message = `the chat template cannot be read: ${lineOf(thrown)}`;
       throw new ChatTemplateError("template_broken", message);
     }
     this.#takes = { text: this.#shows(PROBE), parts: this.#shows([{ type: "text", text: PROBE }]) };

@@ -73,6 +73,8 @@ export type FolderParts = {
   readonly config?: Uint8Array | undefined;
   readonly generation_config?: Uint8Array | undefined;
   readonly chat_template?: Uint8Array | undefined;
+  /** How processors of Hugging Face kept it before. */
+  readonly chat_template_json?: Uint8Array | undefined;
 };
 
 /**
@@ -117,12 +119,35 @@ function libraryOf(tokenizer_json: Uint8Array, settings: TokenizerSettings): Lib
 /** The template's own file goes before tokenizer_config.json, as in transformers. */
 function folderTemplate(parts: FolderParts, tokenizer_config: Json): string {
   if (parts.chat_template !== undefined) return templateFromBlob(parts.chat_template);
-  const { chat_template } = tokenizer_config;
+  const own = templateIn(tokenizer_config);
+  return own === "" ? templateIn(readJson(parts.chat_template_json, "chat_template.json")) : own;
+}
+
+/** A text, or a list of named ones: then the one named "default", else the first. */
+function templateIn({ chat_template }: Json): string {
   if (typeof chat_template === "string") return chat_template;
-  if (!Array.isArray(chat_template)) return "";
-  const named = chat_template.map(objectOf);
+  const named = Array.isArray(chat_template)
+    ? chat_template.map(objectOf)
+    : Object.entries(objectOf(chat_template)).map(([name, template]) => ({ name, template }));
   const { template } = named.find((entry) => entry["name"] === "default") ?? named[0] ?? {};
   return typeof template === "string" ? template : "";
+}
+
+/** The same model with another chat template. */
+export function withTemplate(facts: ModelFacts, template: string): ModelFacts {
+  const bytes = encoder.encode(template);
+  const template_blob = hashBlob(bytes);
+  return { ...facts, template_blob, blobs: new Map([...facts.blobs, [template_blob, bytes]]) };
+}
+
+/** Whether the tokenizer has one token of exactly this spelling. */
+export function tokenFinder(tokenizer: Tokenizer): (spelling: string) => boolean {
+  return (spelling) => {
+    const ids = tokenizer.encode(spelling, { add_special: false, parse_special: true });
+    const [only] = ids;
+    if (only === undefined || ids.length !== 1) return false;
+    return new TextDecoder().decode(tokenizer.tokenBytes(only)) === spelling;
+  };
 }
 
 function readJson(bytes: Uint8Array | undefined, name: string): Json {

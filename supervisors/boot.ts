@@ -39,6 +39,8 @@ export type WorkerBoot = Common & {
   /** A checked GGUF; the echo engine takes its tokenizer and template alone. */
   readonly model_path: string;
   readonly model_name: string;
+  /** Instead of the model's own: a file's path or the name of a built-in one. */
+  readonly chat_template: { readonly file?: string; readonly name?: string } | undefined;
   /** 0 = the model's own, within bounds. */
   readonly context_length: number;
   /** 0 = the engine's own. */

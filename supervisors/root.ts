@@ -37,6 +37,7 @@ import { processSlot } from "./process-slot.ts";
 import { rootTree } from "./root-tree.ts";
 import type { ModelSetting, Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
+import { templateFor } from "./settings/template-settings.ts";
 import { marksByWorker } from "./settings/worker-marks.ts";
 import { type SlotStart, Slots } from "./slots.ts";
 import { readyBudget_ms, weightBytes } from "./start-budget.ts";
@@ -368,6 +369,7 @@ class RunningRoot implements Root {
       mocker,
       model_path: model.path,
       model_name: model.name,
+      chat_template: templateFor(this.settings.chat_templates, model.name),
       context_length,
       max_num_seqs,
       threads,

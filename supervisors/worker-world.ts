@@ -2,8 +2,16 @@
 import type { EngineDescription } from "../actors/engine/engine.ts";
 import { readFacts, resolveModel, resolveTokenizer } from "../actors/model/model.ts";
 import { SharedParts, type WorkerModel, type WorkerOptions } from "../actors/worker/worker.ts";
-import { type ModelFacts, tokenizerFromBlob } from "../llm/model-card.ts";
+import { builtInTemplate, standFor, standText } from "../llm/built-in-templates.ts";
+import {
+  type ModelFacts,
+  templateFromBlob,
+  tokenFinder,
+  tokenizerFromBlob,
+  withTemplate,
+} from "../llm/model-card.ts";
 import type { Progress } from "../proto/index.ts";
+import type { Files } from "../runtime/capabilities.ts";
 import type { ParentLine } from "../runtime/child.ts";
 import type { Ref } from "../runtime/ref.ts";
 import { refOf } from "../runtime/remote/node.ts";
@@ -33,11 +41,17 @@ export async function workerWorld(
   const resolve = boot.engine === "llama" ? resolveModel : resolveTokenizer;
   const resolved = await resolve(world, boot.model_path);
   if (resolved.kind === "refused") throw resolved.error;
-  const facts = await readFacts(world, resolved.model, boot.model_name);
+  const own = await readFacts(world, resolved.model, boot.model_name);
+  const given = await givenTemplate(boot, files);
+  const facts = given === undefined ? own : withTemplate(own, given);
   const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
   if (boot.first && facts.slow_tokenizer !== undefined) {
     const why = `tokenizer.json asks for ${facts.slow_tokenizer}`;
-    system.capabilities.log.log("warn", slowText(boot.model_name, why));
+    log.log("warn", slowText(boot.model_name, why));
+  }
+  if (boot.first && facts.template_blob === "") {
+    const stand = standFor(tokenFinder(tokenizer));
+    log.log("warn", standText(boot.model_name, stand), { template: stand.template.name });
   }
   const { text, max_tokens } = canary;
   const weight_bytes = boot.engine === "llama" ? weightBytes(resolved.model) : 0;
@@ -77,6 +91,13 @@ export async function workerWorld(
       (line.ref as Ref<Progress>).tell({ kind: "progress", ...progress });
     },
   }));
+}
+
+/** The text of the template that is to be used instead of the model's. */
+async function givenTemplate(boot: WorkerBoot, files: Files): Promise<string | undefined> {
+  const { file, name } = boot.chat_template ?? {};
+  if (file !== undefined) return templateFromBlob(await files.read(file));
+  return name === undefined ? undefined : builtInTemplate(name)?.source;
 }
 
 function modelOf(

@@ -1,4 +1,5 @@
 /** Bodies of /health and /v1/models. */
+import { type Stand, standText } from "../../llm/built-in-templates.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
 import type { ModelDirectory } from "./models.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -41,7 +42,7 @@ export function healthOf(
 }
 
 export function modelJson(model: ServedModel) {
-  const { name, card } = model;
+  const { name, card, stand } = model;
   return {
     id: name,
     object: "model",
@@ -49,5 +50,13 @@ export function modelJson(model: ServedModel) {
     owned_by: "troupe",
     context_window: card.context_length,
     max_output_tokens: card.context_length,
+    chat_template: stand === undefined ? { from: "model" } : standJson(name, stand),
   };
 }
+
+/** A model without a template: what stands for it, and what can be done. */
+const standJson = (model: string, stand: Stand) => ({
+  from: stand.from,
+  name: stand.template.name,
+  message: standText(model, stand),
+});

@@ -1,12 +1,17 @@
 /** What the door knows of a model that it may serve; everything comes out of the model's card. */
+import { type Stand, standFor } from "../../llm/built-in-templates.ts";
 import {
-  CHATML_TEMPLATE,
   compileChatTemplate,
   type ChatMessage as TemplateMessage,
 } from "../../llm/chat-template.ts";
 import { ControlMarks } from "../../llm/control-marks.ts";
 import { type Rendered, renderGuarded } from "../../llm/guarded-render.ts";
-import { defaultsFromBlob, templateFromBlob, tokenizerFromBlob } from "../../llm/model-card.ts";
+import {
+  defaultsFromBlob,
+  templateFromBlob,
+  tokenFinder,
+  tokenizerFromBlob,
+} from "../../llm/model-card.ts";
 import type { GenerationDefaults } from "../../llm/sampling-params.ts";
 import type { Tokenizer } from "../../llm/tokenizer.ts";
 import type { ModelCard } from "../../proto/index.ts";
@@ -27,6 +32,8 @@ export type ServedModel = {
   readonly card: ModelCard;
   readonly tokenizer: Tokenizer;
   readonly renderChat: RenderChat;
+  /** What stands for the template of a model that has none; undefined: it has one. */
+  readonly stand: Stand | undefined;
   readonly defaults: GenerationDefaults;
   /** How the begin token is spelled; empty without one. */
   readonly bos_text: string;
@@ -58,8 +65,8 @@ export function buildServedModel(
   const prefixes =
     prefix_cache_bytes === undefined ? undefined : { limit_bytes: prefix_cache_bytes };
   const tokenizer = tokenizerFromBlob(blob(card.tokenizer_blob), prefixes);
-  const source =
-    card.template_blob === "" ? CHATML_TEMPLATE : templateFromBlob(blob(card.template_blob));
+  const stand = card.template_blob === "" ? standFor(tokenFinder(tokenizer)) : undefined;
+  const source = stand?.template.source ?? templateFromBlob(blob(card.template_blob));
   const template = compileChatTemplate(source);
   const marks = new ControlMarks(parse_special_in_content ? [] : tokenizer.control_texts);
   const { bos, eos } = tokenizer.special;
@@ -71,6 +78,7 @@ export function buildServedModel(
     name: card.name,
     card,
     tokenizer,
+    stand,
     defaults: card.defaults_blob === "" ? {} : defaultsFromBlob(blob(card.defaults_blob)),
     bos_text: bos_token,
     renderChat: (messages, { add_generation_prompt, variables }) => {

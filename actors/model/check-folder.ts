@@ -18,6 +18,7 @@ const FILES = {
   config: "config.json",
   generation_config: "generation_config.json",
   chat_template: "chat_template.jinja",
+  chat_template_json: "chat_template.json",
 } as const satisfies Record<keyof FolderParts, string>;
 
 /** The largest tokenizer.json in use, that of Gemma 3, has 33 MB. */
@@ -70,6 +71,7 @@ export async function readFolder(world: ModelWorld, folder: CheckedFolder): Prom
     config: await read(FILES.config),
     generation_config: await read(FILES.generation_config),
     chat_template: await read(FILES.chat_template),
+    chat_template_json: await read(FILES.chat_template_json),
   };
 }
 

@@ -243,10 +243,10 @@ function tojson(value: unknown, ...given: readonly unknown[]): string {
   });
 }
 
-function items(value: unknown): Lazy {
-  if (value === undefined) return new Lazy([]);
-  if (!isMapping(value)) return fail("Can only get item pairs from a mapping.");
-  return new Lazy(entriesOf(value).map((entry) => Tuple.make(...entry)));
+function* items(value: unknown): Generator<Tuple> {
+  if (value === undefined) return;
+  if (!isMapping(value)) fail("Can only get item pairs from a mapping.");
+  for (const entry of entriesOf(value)) yield Tuple.make(...entry);
 }
 
 /** A value that is missing, or with `boolean` one that is empty, is replaced. */
@@ -299,13 +299,8 @@ export const sequenceFilters: readonly (readonly [string, Filter])[] = [
       (value, count, fill) => new Lazy(slices(value, count, fill)),
     ),
   ],
-  ["items", filter("items", [], items)],
-  [
-    "attr",
-    filter("attr", ["name"], (value, name) =>
-      value === undefined ? undefined : ownAttribute(value, show(name)),
-    ),
-  ],
+  ["items", filter("items", [], (value) => new Lazy(items(value)))],
+  ["attr", filter("attr", ["name"], (value, name) => ownAttribute(value, show(name)))],
   ["int", filter("int", ["default", "base"], int)],
   ["float", filter("float", ["default"], float)],
   ["round", filter("round", ["precision", "method"], round)],

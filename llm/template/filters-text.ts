@@ -1,5 +1,6 @@
 /** Filters of texts. A value that is no text is shown as one first, as Jinja2 does. */
 import { fail } from "./errors.ts";
+import { isNumeric, numberOf } from "./numbers.ts";
 import { percentFormat } from "./percent-format.ts";
 import { show } from "./show.ts";
 import { placed, textArgument, wholeArgument } from "./signature.ts";
@@ -12,6 +13,7 @@ import {
   isMapping,
   isTruthy,
   itemsOf,
+  lengthOf,
   type Named,
   NO_NAMES,
   Tuple,
@@ -55,44 +57,49 @@ function title(value: unknown): string {
     .join("");
 }
 
-function truncate(value: unknown, ...given: readonly unknown[]): string {
+function truncate(value: unknown, ...given: readonly unknown[]): unknown {
   const [size, kill, end = "...", leeway] = given;
-  const text = show(value);
   const length = wholeArgument("truncate", size, 255);
   const ending = textArgument("truncate", end);
   const kept = length - lengthOfText(ending);
   if (kept < 0) fail(`truncate: a length of ${length} has no room for '${ending}'`);
   const most = length + wholeArgument("truncate", leeway ?? undefined, 5);
-  if (lengthOfText(text) <= most) return text;
+  if (lengthOf(value) <= most) return value;
+  const text = textArgument("truncate", value);
   const start = cut(text, 0, kept);
   if (isTruthy(kill)) return start + ending;
   const space = start.lastIndexOf(" ");
   return (space === -1 ? start : start.slice(0, space)) + ending;
 }
 
-/** Greedy, by words; words that are too long are broken where that is asked for. */
+/** Greedy, by words and blanks, as Python's textwrap; what is longer than a line may be broken. */
 function wrapLine(line: string, width: number, breaks: boolean, hyphens: boolean): string[] {
   const parts = line.split(/(\s+)/).filter((part) => part !== "");
-  const words = parts.flatMap((part) =>
+  const chunks = parts.flatMap((part) =>
     hyphens && /\S/.test(part) ? (part.match(/[^-]+-+(?=\w)|[^-]+-*|-+/g) ?? []) : [part],
   );
   const lines: string[] = [];
-  let current = "";
-  for (const word of words) {
-    if (/^\s+$/.test(word) && current === "" && lines.length > 0) continue;
-    let rest = word;
-    if (lengthOfText(current + rest) > width) {
-      if (current.trimEnd() !== "") lines.push(current.trimEnd());
-      current = "";
-      if (/^\s+$/.test(rest)) continue;
-      while (breaks && lengthOfText(rest) > width) {
-        lines.push(cut(rest, 0, width));
-        rest = cut(rest, width, lengthOfText(rest));
-      }
+  while (chunks.length > 0) {
+    if (lines.length > 0 && strip(chunks[0] ?? "") === "") chunks.shift();
+    const current: string[] = [];
+    let size = 0;
+    while (chunks[0] !== undefined && size + lengthOfText(chunks[0]) <= width) {
+      size += lengthOfText(chunks[0]);
+      current.push(chunks.shift() ?? "");
     }
-    current += rest;
+    const [next] = chunks;
+    if (next !== undefined && lengthOfText(next) > width) {
+      const room = width - size;
+      if (breaks) {
+        const hyphen = hyphens ? cut(next, 0, room).lastIndexOf("-") : -1;
+        const end = hyphen > 0 && /[^-]/.test(next.slice(0, hyphen)) ? hyphen + 1 : room;
+        current.push(cut(next, 0, end));
+        chunks[0] = cut(next, end, lengthOfText(next));
+      } else if (current.length === 0) current.push(chunks.shift() ?? "");
+    }
+    if (strip(current.at(-1) ?? "x") === "") current.pop();
+    if (current.length > 0) lines.push(current.join(""));
   }
-  if (current.trimEnd() !== "") lines.push(current.trimEnd());
   return lines;
 }
 
@@ -101,7 +108,7 @@ function wordwrap(value: unknown, ...given: readonly unknown[]): string {
   const width = wholeArgument("wordwrap", size, 79);
   if (width < 1) fail("wordwrap: the width must be above 0");
   const separator = by === undefined || by === null ? "\n" : show(by);
-  return splitLines(show(value), false)
+  return splitLines(textArgument("wordwrap", value), false)
     .map((line) => wrapLine(line, width, isTruthy(breaks), isTruthy(hyphens)).join(separator))
     .join(separator);
 }
@@ -143,6 +150,7 @@ function quoteUrl(value: unknown, in_query: boolean): string {
 function urlencode(value: unknown): string {
   if (typeof value === "string" || !isIterable(value)) return quoteUrl(value, false);
   const pairs = isMapping(value) ? entriesOf(value) : itemsOf(value).map((pair) => itemsOf(pair));
+  if (pairs.some(({ length }) => length !== 2)) fail("urlencode takes pairs of key and value");
   return pairs.map(([key, item]) => `${quoteUrl(key, true)}=${quoteUrl(item, true)}`).join("&");
 }
 
@@ -150,7 +158,8 @@ const decimal_units = ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
 const binary_units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
 
 function filesizeformat(value: unknown, binary: unknown): string {
-  const bytes = Number(show(value));
+  const bytes = isNumeric(value) ? numberOf(value) : Number(show(value));
+  if (Number.isNaN(bytes) || show(value).trim() === "") fail("filesizeformat takes a number");
   const base = isTruthy(binary) ? 1024 : 1000;
   if (bytes === 1) return "1 Byte";
   if (bytes < base) return `${Math.trunc(bytes)} Bytes`;

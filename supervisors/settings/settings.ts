@@ -7,6 +7,7 @@ import { checkKeys, hiddenKey } from "./key-settings.ts";
 import { type LlamaSettings, llamaConfig, llamaSettings } from "./llama-settings.ts";
 import { specOf, type Value, type Values } from "./read-values.ts";
 import { SettingsError } from "./settings-error.ts";
+import { type ChatTemplateSetting, chatTemplates, templateText } from "./template-settings.ts";
 import { markText, readMark, strayMark, type WorkerMark } from "./worker-marks.ts";
 
 export type ModelSetting = {
@@ -21,6 +22,8 @@ export type Settings = {
   readonly port: number;
   readonly engine: EngineName;
   readonly models: readonly ModelSetting[];
+  /** Instead of the models' own. */
+  readonly chat_templates: readonly ChatTemplateSetting[];
   readonly workers: number;
   readonly worker_labels: readonly WorkerMark[];
   readonly worker_taints: readonly WorkerMark[];
@@ -132,6 +135,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     port: number("port"),
     engine,
     models,
+    chat_templates: chatTemplates(list, models),
     workers: number("workers"),
     worker_labels: marks("worker-label", list, number("workers") * models.length),
     worker_taints: marks("worker-taint", list, number("workers") * models.length),
@@ -268,6 +272,7 @@ export function dumpConfig(settings: Settings): string {
     port: settings.port,
     engine: settings.engine,
     ...(model.length === 1 && model[0] === "" ? {} : { model }),
+    ...listConfig("chat-template", settings.chat_templates.map(templateText)),
     workers: settings.workers,
     ...marksConfig("worker-label", settings.worker_labels),
     ...marksConfig("worker-taint", settings.worker_taints),

@@ -1,6 +1,7 @@
 /**
  * The official `openai` package against a real cluster with the bundled model, or with the one
- * that TROUPE_E2E_MODEL names: `bun run e2e:270m` fetches Gemma 3 270M and runs the same.
+ * that TROUPE_E2E_MODEL names: `bun run e2e:smollm2` fetches SmolLM2 135M (93 MB), which can chat,
+ * `bun run e2e:270m` Gemma 3 270M (253 MB), a base model; both run the same.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import OpenAI from "openai";
@@ -270,3 +271,21 @@ test("the same seed gives the same text", async () => {
   const [first, second] = [await create(), await create()];
   expect(second.choices[0]?.text).toBe(first.choices[0]?.text ?? "");
 });
+
+// The other models of this file cannot chat: the bundled one is too small, Gemma is a base model.
+if (/smollm2/.test(process.env.TROUPE_E2E_MODEL ?? "")) {
+  test("a model that was trained to chat answers with sense, and ends by itself", async () => {
+    expect(await client.models.retrieve(model)).toMatchObject({ chat_template: { from: "model" } });
+    const answer = await client.chat.completions.create({
+      model,
+      messages: [{ role: "user", content: "Name three colors." }],
+      temperature: 0,
+      max_tokens: 60,
+    });
+    const [choice] = answer.choices;
+    expect(choice?.finish_reason).toBe("stop");
+    expect(choice?.message.content).toMatch(/red/i);
+    expect(choice?.message.content).toMatch(/blue/i);
+    expect(choice?.message.content).not.toContain("<|");
+  });
+}

@@ -75,6 +75,7 @@ export function fakeModel(
     name: whole.name,
     card: whole,
     tokenizer: byteTokenizer,
+    stand: undefined,
     defaults: {},
     bos_text: "<bos>",
     renderChat: (messages, { add_generation_prompt }) => ({

@@ -218,6 +218,11 @@ list | length == 4 ; list | length + 1 ; 'a' ~ 'b' | upper ; ('a' ~ 'b') | upper
 -1 ** 2 ; 'ab'[0] ; 'ab'[5] ; 'ab'.0 ; (1, 2)[1] ; (1, 2)[0:1] ; {'a': [1]}.a[0] ; map['a':]
 nil[0] ; nil[0:1] ; zz[0:1] ; s.strip().lower().split() ; words[0:2] + words[2:] ; [1, [2, [3]]]
 [[1, 2], [3]] | sum(start=[]) ; ('a', 'b') ~ '' ; loop
+range(9)[2:7] ; range(9)[::-1] ; range(0, 20, 3)[1:4:2] ; range(5)[7:] ; range(3)[2:0]
+u | wordwrap(4) ; s | wordwrap(4) ; 'a-b-c-d eee' | wordwrap(3) ; 'abcdef gh' | wordwrap(3, false)
+list | truncate(9) ; nil | truncate(3) ; zz | truncate(3) ; yes | filesizeformat
+words | filesizeformat
+(5 | items) is iterable ; '' % words ; '' % zz ; 'x' % map ; words | urlencode ; zz | attr('x')
 `;
 
 /** Whole templates: statements, scopes, white space. */

@@ -1,5 +1,5 @@
 /** Chat templates as families of models have them, each with the tokens that it is made of. */
-import { CHATML_TEMPLATE } from "../../llm/chat-template.ts";
+import { CHATML_TEMPLATE } from "../../llm/built-in-templates.ts";
 
 export type TemplateFamily = {
   readonly template: string;

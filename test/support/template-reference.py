@@ -10,6 +10,7 @@ transformers raises. Needs `pip install transformers jinja2`. The date is fixed,
 do not age.
 """
 
+import copy
 import json
 import logging
 import pathlib
@@ -69,7 +70,8 @@ def of_cases(path, out):
 
     def text(source):
         template = chat_template_utils._compile_jinja_template(source)
-        return template.render(**given["variables"])
+        # Some filters change a list that they are given.
+        return template.render(**copy.deepcopy(given["variables"]))
 
     cases = [[source, attempt(lambda source=source: text(source))] for source in given["templates"]]
     lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)

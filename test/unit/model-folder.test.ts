@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { mkdir } from "node:fs/promises";
 import { readFacts, resolveModel, resolveTokenizer } from "../../actors/model/model.ts";
+import { templateFromBlob } from "../../llm/model-card.ts";
 import { makeWorld, type TestWorld } from "../support/model-world.ts";
 import { smallTokenizer } from "../support/small-tokenizer.ts";
 
@@ -56,6 +57,32 @@ test("a folder with GGUF files is told to name one, unless its tokenizer is enou
   await Bun.write(`${folder}/tokenizer.json`, TOKENIZER);
   expect(await refusal(resolveModel(made.world, folder))).toMatch(GGUF_ADVICE);
   expect((await resolveTokenizer(made.world, folder)).kind).toBe("model");
+});
+
+test("the template of a folder: its own file, tokenizer_config.json, chat_template.json", async () => {
+  const text = (value: unknown) => JSON.stringify({ chat_template: value });
+  const named = [
+    { name: "tool_use", template: "tools" },
+    { name: "default", template: "plain" },
+  ];
+  const cases: readonly (readonly [Record<string, string>, string])[] = [
+    [{}, ""],
+    [{ "chat_template.jinja": "a", "tokenizer_config.json": text("b") }, "a"],
+    [{ "tokenizer_config.json": text("b"), "chat_template.json": text("c") }, "b"],
+    [{ "tokenizer_config.json": "{}", "chat_template.json": text("c") }, "c"],
+    [{ "chat_template.json": text({ default: "d", other: "e" }) }, "d"],
+    [{ "tokenizer_config.json": text(named) }, "plain"],
+    [{ "tokenizer_config.json": text(named.slice(0, 1)) }, "tools"],
+    [{ "tokenizer_config.json": text(null) }, ""],
+  ];
+  for (const [files, template] of cases) {
+    const { made, folder } = await folderWith({ "tokenizer.json": TOKENIZER, ...files });
+    const found = await resolveTokenizer(made.world, folder);
+    if (found.kind === "refused") throw found.error;
+    const facts = await readFacts(made.world, found.model, "name");
+    const blob = facts.blobs.get(facts.template_blob);
+    expect(blob === undefined ? "" : templateFromBlob(blob)).toBe(template);
+  }
 });
 
 test("an empty folder, and no folder", async () => {

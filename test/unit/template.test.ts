@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { CHATML_TEMPLATE } from "../../llm/built-in-templates.ts";
 import {
-  CHATML_TEMPLATE,
   ChatTemplateError,
   type ChatTemplateInput,
   compileChatTemplate,

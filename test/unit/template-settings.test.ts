@@ -1,0 +1,73 @@
+import { expect, test } from "bun:test";
+import { resolve } from "node:path";
+import { readSettings } from "../../supervisors/settings/read-settings.ts";
+import type { Settings } from "../../supervisors/settings/settings.ts";
+import { templateFor } from "../../supervisors/settings/template-settings.ts";
+
+const files: Readonly<Record<string, string>> = {
+  [resolve("./mine.jinja")]: "{{ messages }}",
+  [resolve("./broken.jinja")]: "{% if %}",
+  "c.yaml": "chat-template: llama3\n",
+};
+
+function settings(args: readonly string[], env: Record<string, string> = {}): Settings {
+  const read = (path: string): string => {
+    const text = files[path];
+    if (text === undefined) throw new Error("no such file");
+    return text;
+  };
+  const wish = readSettings(args, env, "1", read);
+  if (wish.kind !== "run") throw new Error("it prints instead of running");
+  return wish.settings;
+}
+
+const given = (args: readonly string[], env: Record<string, string> = {}) =>
+  settings(args, env).chat_templates;
+
+test("a template is named, or is a file; flags, environment, YAML and Dynamo's name do the same", () => {
+  expect(given([])).toEqual([]);
+  expect(given(["--chat-template", "gemma"])).toEqual([{ name: "gemma" }]);
+  expect(given(["--chat-template", "./mine.jinja"])).toEqual([{ file: resolve("./mine.jinja") }]);
+  expect(given(["--custom-jinja-template", "./mine.jinja"])).toEqual([
+    { file: resolve("./mine.jinja") },
+  ]);
+  expect(given([], { TROUPE_CHAT_TEMPLATE: "chatml" })).toEqual([{ name: "chatml" }]);
+  expect(given([], { DYN_CUSTOM_JINJA_TEMPLATE: "chatml" })).toEqual([{ name: "chatml" }]);
+  expect(given(["--config", "c.yaml"])).toEqual([{ name: "llama3" }]);
+});
+
+test("several models have each its own", () => {
+  const models = ["--model", "a=x.gguf", "--model", "b=y.gguf"];
+  const both = ["--chat-template", "a=gemma", "--chat-template", "b=./mine.jinja"];
+  const templates = given([...models, ...both]);
+  expect(templateFor(templates, "a")).toMatchObject({ name: "gemma" });
+  expect(templateFor(templates, "b")).toMatchObject({ file: resolve("./mine.jinja") });
+  expect(templateFor(given([...models, "--chat-template", "a=gemma"]), "b")).toBeUndefined();
+});
+
+const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+  [["--chat-template", "gema"], /gema: no built-in template has this name; there are .*gemma/],
+  [["--chat-template", "./none.jinja"], /--chat-template: there is no readable file .*none\.jinja/],
+  [
+    ["--chat-template", "./broken.jinja"],
+    /broken\.jinja: the chat template cannot be read: .*line 1/,
+  ],
+  [["--chat-template", "gemma", "--chat-template", "chatml"], /one is given twice/],
+  [
+    ["--model", "a=x.gguf", "--model", "b=y.gguf", "--chat-template", "gemma"],
+    /say of which model: MODEL=FILE\|NAME, MODEL one of a, b/,
+  ],
+];
+
+test("a wrong name or file is one line that says what to do", () => {
+  for (const [args, line] of wrong) {
+    let message = "";
+    try {
+      settings(args);
+    } catch (thrown) {
+      message = (thrown as Error).message;
+    }
+    expect(message).toMatch(line);
+    expect(message).not.toContain("\n");
+  }
+});
