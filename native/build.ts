@@ -8,7 +8,17 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -133,6 +143,17 @@ function sourcesHash(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
+/** Whether programs may run from where this new file is to be; a mount without that says no to all. */
+function mayRun(path: string): boolean {
+  writeFileSync(path, "", { mode: 0o755 });
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Builds with the system's compiler, or says why that is not possible. */
 async function buildWithCc(cache_dir: string): Promise<ShimBuild | { readonly why: string }> {
   const suffix = process.platform === "darwin" ? "dylib" : "so";
@@ -150,6 +171,7 @@ async function buildWithCc(cache_dir: string): Promise<ShimBuild | { readonly wh
   const partial = `${path}.${process.pid}.partial`; // renamed when whole: others may start as well
   try {
     mkdirSync(folder, { recursive: true });
+    if (!mayRun(partial)) return unloadable; // known before seconds of compiling
     const command = [compiler, ...CC_FLAGS, join(SOURCE_FOLDER, "troupe.c"), "-o", partial, "-lm"];
     const run = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
     const said = await run.stderr.text();

@@ -53,7 +53,10 @@ for (const [name, env] of [
     lack,
     `a user of no name, nothing but a noexec /tmp to write to, ${name}: it answers`,
     async () => {
-      await using cluster = await startCluster([], { command: command(noexec, ...env) });
+      await using cluster = await startCluster([], {
+        command: command(noexec, ...env),
+        timeout_ms: 90_000,
+      });
       const response = await fetch(`${cluster.url}/v1/completions`, {
         method: "POST",
         headers: { "content-type": "application/json" },
@@ -62,7 +65,7 @@ for (const [name, env] of [
       expect(response.status).toBe(200);
       expect(await response.json()).toMatchObject({ usage: { prompt_tokens: expect.any(Number) } });
     },
-    60_000,
+    120_000,
   );
 }
 
@@ -75,7 +78,7 @@ testWith(
     expect(await child.exited).toBe(2);
     expect(said).toMatch(/^troupe: there is no folder for this run's sockets .*: set TMPDIR .*\n$/);
   },
-  30_000,
+  60_000,
 );
 
 testWith(
@@ -89,7 +92,7 @@ testWith(
     expect(await child.exited).toBe(2);
     expect(said).toMatch(/^troupe: the cache folder \/\.cache\/.*: give another --cache-dir\n$/);
   },
-  30_000,
+  60_000,
 );
 
 testWith(lack, "the box is one: no writing, no running from /tmp", () => {
