@@ -63,9 +63,15 @@ export const workerRows: readonly Row[] = [
           ...{ requests: 24, concurrency: 24 },
         },
         fault: async (running) => {
-          const reading = () =>
-            sumOfMetric(running.cluster, /^dynamo_component_inflight_requests\b/);
-          await until("all prompts to be read", 10_000, async () => (await reading()) >= 24);
+          const reading = (worker: number) =>
+            sumOfMetric(
+              running.cluster,
+              new RegExp(`^dynamo_component_inflight_requests\\b.*worker="worker-${worker}"`),
+            );
+          await until("both to read prompts", 10_000, async () => {
+            const [first, second] = await Promise.all([reading(0), reading(1)]);
+            return first > 0 && second > 0;
+          });
           return killWorker(running);
         },
       }),
