@@ -143,7 +143,7 @@ function sourcesHash(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** Whether programs may run from where this new file is to be; a mount without that says no to all. */
+/** Whether programs may run from where this new file is to be. A noexec mount says no to all. */
 function mayRun(path: string): boolean {
   writeFileSync(path, "", { mode: 0o755 });
   try {

@@ -10,7 +10,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** What the program itself, its tests and its benchmarks read; a test keeps this complete. */
 export const internalNames: readonly RegExp[] = [
   /^TROUPE_(BOOT|NODE|EPOCH|LINE|FAULTS|CC)$/,
-  /^TROUPE_(BINARY|TEST_MODEL|E2E_MODEL|PEERS_CACHE)$/,
+  /^TROUPE_(BINARY|TEST_MODEL|E2E_MODEL|PEERS_CACHE|VOCABULARIES|ROOM_RUNS)$/,
   /^TROUPE_BENCH_/,
 ];
 

@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Glob } from "bun";
 import { lacksProgram } from "../support/needs.ts";
 import { countOf, exitCodeOf, isCi, lastLine, skippedTests, total } from "../support/test-count.ts";
 
@@ -71,4 +72,15 @@ test("skips fail where CI is set, and nowhere else", () => {
 test("a program that is there is not lacking, and packages have Debian's names", () => {
   expect(lacksProgram("sh")).toBeUndefined();
   expect(lacksProgram("sh", "no-such-program")).toMatch(/^no-such-program not installed here/);
+});
+
+test("every skip says why: tests are skipped by test/support/needs.ts alone", async () => {
+  const folder = join(import.meta.dir, "..");
+  const others: string[] = [];
+  for await (const path of new Glob("**/*.ts").scan({ cwd: folder })) {
+    if (path === "support/needs.ts" || path === "unit/test-count.test.ts") continue;
+    const text = await Bun.file(join(folder, path)).text();
+    if (/\b(test|describe|it)\.(skip|skipIf|if|todo|todoIf)\(/.test(text)) others.push(path);
+  }
+  expect(others).toEqual([]);
 });
