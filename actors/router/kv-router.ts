@@ -305,8 +305,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
 
   /** Returns whose requests may be served now. */
   private takeLoad(load: WorkerLoad): KvModel | undefined {
+    if (!this.watch.loaded(load)) return undefined;
     this.feed.noteLoad(load.worker, load.cached_blocks);
-    this.watch.loaded(load);
     const candidate = this.watch.workers.get(load.worker);
     const model = candidate && this.models.get(modelName(candidate));
     model?.loaded(load);

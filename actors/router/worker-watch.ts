@@ -43,6 +43,8 @@ export interface WatchContext {
   after(delay_ms: number, message: WatchMessage): Timer;
 }
 
+/** To one that is suspect: it may be well, and only what it says from then on proves it. */
+const SUBSCRIBE_FIRST_MS = 250;
 const SUBSCRIBE_AGAIN_MS = 1_000;
 const LOOK_ROUND_MS = 500;
 /** A worker reports at least every second: one that missed two reports is not trusted. */
@@ -79,13 +81,17 @@ export class WorkerWatch {
     else this.onSubscribeAgain(message.candidate);
   }
 
-  /** News from a worker also says that it lives. */
-  loaded(load: WorkerLoad): void {
+  /** News from a worker also says that it lives. False: it is out of date, and nothing was done. */
+  loaded(load: WorkerLoad): boolean {
     const known = this.workers.get(load.worker);
+    const { subscription } = load;
+    // What a worker said before it was lost may be read after we heard of its end.
+    if (subscription > 0 && this.subscribed.get(subscription) !== known) return false;
     if (known !== undefined) known.heard_ms = this.ctx.clock.now_ms();
-    if (!this.workers.report(load)) return;
+    if (!this.workers.report(load)) return true;
     this.listener.trusted?.(this.workers.get(load.worker)!);
     this.listener.changed();
+    return true;
   }
 
   /**
@@ -96,9 +102,7 @@ export class WorkerWatch {
     const now_ms = this.ctx.clock.now_ms();
     for (const subscription of subscriptions) {
       const candidate = this.subscribed.get(subscription);
-      if (candidate?.load === undefined) continue;
-      if (candidate.suspect) this.loaded(candidate.load);
-      else candidate.heard_ms = now_ms;
+      if (candidate?.load !== undefined) candidate.heard_ms = now_ms;
     }
   }
 
@@ -115,8 +119,9 @@ export class WorkerWatch {
   suspect(candidate: Candidate): void {
     if (candidate.suspect || this.workers.get(candidate.record.worker) !== candidate) return;
     candidate.suspect = true;
+    this.unsubscribe(candidate);
     this.listener.suspected?.(candidate);
-    this.ctx.after(SUBSCRIBE_AGAIN_MS, { kind: "subscribe_again", candidate });
+    this.ctx.after(SUBSCRIBE_FIRST_MS, { kind: "subscribe_again", candidate });
   }
 
   /** A frozen process keeps its connections, and the last it said of its load looks inviting. */

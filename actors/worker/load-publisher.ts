@@ -11,7 +11,11 @@ export const LOAD_GAP_MS = 50;
 export const LOAD_HEARTBEAT_MS = 1_000;
 
 /** `line`: it hears of us together with the others of this process. */
-type Subscriber = { readonly ref: Ref<RouterNews>; readonly line: LoadLine | undefined };
+type Subscriber = {
+  readonly ref: Ref<RouterNews>;
+  readonly subscription: number;
+  readonly line: LoadLine | undefined;
+};
 type RouterNews = WorkerLoad | WorkerNews;
 
 export class LoadPublisher {
@@ -48,8 +52,8 @@ export class LoadPublisher {
     if (old !== undefined) this.unsubscribe(old);
     const gathered = subscription > 0 ? this.reports : undefined;
     const line = gathered?.loadLine(ref as Ref<WorkerNews>, subscription, this.load);
-    this.subscribers.set(monitor, { ref, line });
-    ref.tell(this.load());
+    this.subscribers.set(monitor, { ref, subscription, line });
+    ref.tell({ ...this.load(), subscription });
     if (this.timer === undefined && line === undefined) this.schedule(LOAD_HEARTBEAT_MS);
     return old;
   }
@@ -84,7 +88,9 @@ export class LoadPublisher {
   private publish(): void {
     this.last_ms = this.clock.now_ms();
     const load = this.load();
-    for (const { ref, line } of this.subscribers.values()) if (line === undefined) ref.tell(load);
+    for (const { ref, subscription, line } of this.subscribers.values()) {
+      if (line === undefined) ref.tell({ ...load, subscription });
+    }
     this.schedule(LOAD_HEARTBEAT_MS);
   }
 

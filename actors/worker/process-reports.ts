@@ -184,7 +184,8 @@ function takeDirty(router: Router): WorkerLoad[] {
   const loads: WorkerLoad[] = [];
   for (const line of lines) {
     line.dirty = false;
-    if (router.loads.has(line)) loads.push(line.load());
+    if (!router.loads.has(line)) continue;
+    loads.push({ ...line.load(), subscription: line.subscription });
   }
   return loads;
 }

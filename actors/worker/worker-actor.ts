@@ -532,6 +532,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     const passes = this.engine.passSums?.();
     return {
       kind: "worker_load",
+      subscription: 0,
       worker: this.options.worker,
       running: stats.running,
       waiting: stats.waiting + this.embeds.waiting,

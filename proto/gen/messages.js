@@ -8879,6 +8879,7 @@ export const troupe = $root.troupe = (() => {
             this.cached_tokens_total = 0;
             this.waiting_prefill_tokens = 0;
             this.passes = undefined;
+            this.subscription = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -8897,6 +8898,7 @@ export const troupe = $root.troupe = (() => {
         WorkerLoad.prototype.cached_tokens_total = 0;
         WorkerLoad.prototype.waiting_prefill_tokens = 0;
         WorkerLoad.prototype.passes = null;
+        WorkerLoad.prototype.subscription = 0;
 
         WorkerLoad.encode = function (message, writer, _depth) {
             if (!writer)
@@ -8929,6 +8931,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(88).uint32(message.waiting_prefill_tokens);
             if (message.passes != null && $Object.hasOwnProperty.call(message, "passes"))
                 $root.troupe.PassSums.encode(message.passes, writer.uint32(98).fork(), _depth + 1).ldelim();
+            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
+                writer.uint32(104).uint32(message.subscription);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9065,6 +9069,15 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.passes = $root.troupe.PassSums.decode(reader, reader.size(), $undefined, _depth + 1, message.passes);
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.subscription = value;
+                        else
+                            delete message.subscription;
                         continue;
                     }
                 }

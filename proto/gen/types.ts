@@ -474,6 +474,7 @@ export type WorkerLoad = {
   readonly cached_tokens_total: number;
   readonly waiting_prefill_tokens: number;
   readonly passes?: PassSums;
+  readonly subscription: number;
 };
 
 export type PassSums = {

@@ -24,6 +24,7 @@ function candidate(worker: string, changes: Partial<Candidate> = {}, life = 1): 
 function load(worker: string, running: number, waiting = 0): WorkerLoad {
   return {
     kind: "worker_load",
+    subscription: 0,
     worker,
     running,
     waiting,

@@ -24,10 +24,13 @@ import { testSystem } from "../support/test-system.ts";
 /** A worker as the router sees it: somebody to subscribe to. */
 class LoadSource extends Actor<SubscribeLoad> {
   subscriptions = 0;
+  /** Number of the last one. */
+  subscription = 0;
   subscriber: Ref<WorkerLoad> | undefined;
 
   override receive(message: SubscribeLoad): void {
     this.subscriptions++;
+    this.subscription = message.subscription;
     this.subscriber = refOf<WorkerLoad>(this.ctx.system, message.subscriber!);
   }
 }
@@ -35,6 +38,7 @@ class LoadSource extends Actor<SubscribeLoad> {
 function loadOf(worker: string, running: number): WorkerLoad {
   return {
     kind: "worker_load",
+    subscription: 0,
     worker,
     running,
     waiting: 0,
@@ -224,12 +228,35 @@ test("a suspect that is heard of again is a worker again", async () => {
   void ask("r2").then((got) => {
     reply = got;
   });
-  await clock.advance(900);
-  expect(reply).toBeUndefined();
-  // The router asks it for news after a second.
   await clock.advance(200);
+  expect(reply).toBeUndefined();
+  // The router soon asks it for news, and then once a second.
+  await clock.advance(100);
   expect(sources.get("a")?.subscriptions).toBe(2);
   sources.get("a")?.subscriber?.tell(loadOf("a", 0));
+  await clock.advance(0);
+  expect(reply).toMatchObject({ kind: "plan", worker: "a" });
+  await close();
+});
+
+test("what a worker had said before it was lost does not make it trusted", async () => {
+  const { clock, router, up, spawnWorker, sources, ask, end, close } = await setUp();
+  up(spawnWorker("a"));
+  await ask("r1");
+  const { subscription } = sources.get("a")!;
+  const load = { ...loadOf("a", 0), subscription };
+  router.tell(load);
+  end("r1", "lost");
+  let reply: Plan | Refused | undefined;
+  void ask("r2").then((got) => {
+    reply = got;
+  });
+  router.tell(load);
+  router.tell({ kind: "worker_news", loads: [load], alive: [subscription], events: [] });
+  await clock.advance(200);
+  expect(reply).toBeUndefined();
+  await clock.advance(100);
+  router.tell({ ...load, subscription: sources.get("a")!.subscription });
   await clock.advance(0);
   expect(reply).toMatchObject({ kind: "plan", worker: "a" });
   await close();
