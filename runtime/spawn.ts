@@ -32,6 +32,8 @@ export type ProcessSpec = {
   readonly onLine?: (line: string) => void;
   /** What the child tells while it starts, and anything else it sends to its line. */
   readonly onMessage?: (message: Message) => void;
+  /** How it ended, each time that it did. */
+  readonly onExit?: (exit: ProcessExit) => void;
 };
 
 /** The actor that the child named in its ready; undefined when it named none. */
@@ -116,6 +118,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
         onStderr: lines((text) => this.#line(text)),
         onExit: (exit) => {
           this.#exit = exit;
+          this.#spec.onExit?.(exit);
           this.#exited?.();
           ended(exitText(exit));
         },

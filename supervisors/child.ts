@@ -1,6 +1,6 @@
 /** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
 
-import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
+import { FaultActor, type FaultInjector, faultyWorld } from "../actors/fault/fault.ts";
 import type { DoorState, FrontendMessage } from "../actors/frontend/frontend.ts";
 import type { Drain, Progress } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
@@ -72,7 +72,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   const discovery = new Discovery(system, registry, boot.namespace, paths.top, follows);
   // A large vocabulary is read in one piece, which on a starved machine takes many seconds.
   remote.quiet(loading_ms);
-  const spec = await treeOf(boot, system, discovery, line, env, bus);
+  const spec = await treeOf(boot, system, discovery, line, env, bus, steps);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
   remote.quiet(boot.role === "frontend" ? loading_ms : 0);
   let stopping = false;
@@ -163,12 +163,13 @@ async function treeOf(
   line: ParentLine,
   env: Readonly<Record<string, string>>,
   bus: Bus | undefined,
+  steps: FaultInjector | undefined,
 ): Promise<SupervisorSpec> {
   const names = [discovery.spec(), ...planeSpecs(bus, discovery)];
   switch (boot.role) {
     case "worker":
       return workerTree(
-        await workerWorld(boot, system, discovery, line, env),
+        await workerWorld(boot, system, discovery, line, env, steps),
         names,
         boot.drain_timeout_ms,
       );

@@ -35,6 +35,8 @@ export const keys = {
   worker: (worker: string) => `workers/${worker}`,
   /** Slots of processes that keep ending, as long as they do. */
   loop: (slot: string) => `crash-loops/${slot}`,
+  /** How the last process of a worker ended; the value has a number, so that each is a change. */
+  exit: (worker: string) => `exits/${worker}`,
 } as const;
 
 const everything = Object.values(keys).map((key) => key(""));
@@ -160,6 +162,18 @@ export class Discovery {
     listener({ kind: "all", records: this.#entries(prefix).flatMap(recordOf) });
     return this.#listen(prefix, (before, now) => {
       for (const change of workerChanges(before, now)) listener(change);
+    });
+  }
+
+  /** From now on: workers whose process ended, and whether that was its own fault. */
+  watchExits(listener: (worker: string, crash: boolean) => void): () => void {
+    const prefix = keys.exit("");
+    return this.#listen(prefix, (before, now) => {
+      for (const [key, { value }] of now) {
+        const known = before.get(key)?.value;
+        if (known !== undefined && Buffer.compare(known, value) === 0) continue;
+        listener(key.slice(prefix.length), new TextDecoder().decode(value).endsWith(" crash"));
+      }
     });
   }
 

@@ -21,6 +21,7 @@ import { nearestDesk } from "./nearest-desk.ts";
 import { frontendPaths } from "./paths.ts";
 import type { ReadPlanes } from "./plane-tree.ts";
 import { routerOptions } from "./router-options.ts";
+import { CrashLedger } from "./worker-crashes.ts";
 
 /** Of /metrics, which needs no key: scrapers come every few seconds. */
 const metricsAllowance: AllowanceOptions = { at_once: 4, each_ms: 1_000 };
@@ -38,6 +39,8 @@ export function frontendWorld(
   const { desk, hosted } = nearestDesk(system, discovery);
   const router = () => desk() ?? own();
   const routers = () => [desk(), own()].filter((each) => each !== undefined);
+  const crashes = new CrashLedger(() => clock.now_ms());
+  discovery.watchExits((worker, crash) => crashes.heard(worker, crash));
   const embeddings = new Set<string>();
   const isLive = (request: string) =>
     embeddings.has(request) ||
@@ -49,6 +52,7 @@ export function frontendWorld(
       routers,
       tokenizerOf: (name) => models.get(name)?.tokenizer,
       migrations: boot.migration_limit,
+      isCrash: crashes.isCrash,
     },
     door: {
       host: boot.host,

@@ -5,6 +5,8 @@
  *     worker-0 (one_for_one, 5 restarts in 60 s, then one in 30 to 60 s)
  *     └── process ─ ─ ─ the OS process
  */
+
+import type { ProcessExit } from "../runtime/capabilities.ts";
 import type { Backoff, ChildSpec, LoopChange } from "../runtime/child-spec.ts";
 import type { Message } from "../runtime/message.ts";
 import { ProcessActor } from "../runtime/spawn.ts";
@@ -19,6 +21,7 @@ export type SlotOptions = {
   readonly stop_budget_ms: number;
   readonly onLine: (line: string) => void;
   readonly onMessage: (message: Message) => void;
+  readonly onExit: (exit: ProcessExit) => void;
   readonly onLoop: (change: LoopChange) => void;
 };
 
@@ -33,7 +36,8 @@ export const slotPace = {
 const stop_margin_ms = 2_000;
 
 export function processSlot(options: SlotOptions): ChildSpec {
-  const { node, boot, ready_timeout_ms, stop_budget_ms, onLine, onMessage, onLoop } = options;
+  const { node, boot, ready_timeout_ms, stop_budget_ms, onLine, onMessage, onExit, onLoop } =
+    options;
   const { intensity, period_ms, backoff, crash_loop } = slotPace;
   let lives = 0;
   return {
@@ -65,6 +69,7 @@ export function processSlot(options: SlotOptions): ChildSpec {
                 stop_budget_ms,
                 onLine,
                 onMessage,
+                onExit,
               }),
           },
         ],

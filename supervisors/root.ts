@@ -41,6 +41,7 @@ import { templateFor } from "./settings/template-settings.ts";
 import { marksByWorker } from "./settings/worker-marks.ts";
 import { type SlotStart, Slots } from "./slots.ts";
 import { readyBudget_ms, weightBytes } from "./start-budget.ts";
+import { WorkerCrashes } from "./worker-crashes.ts";
 
 export type RootWorld = {
   readonly capabilities: Capabilities;
@@ -142,6 +143,7 @@ class RunningRoot implements Root {
   readonly lost: Promise<string>;
   readonly #discovery: Discovery;
   readonly #loops: CrashLoops;
+  readonly #crashes: WorkerCrashes;
   readonly #workers: Slots;
   readonly #routers: Slots;
   readonly #frontends: Slots;
@@ -167,6 +169,7 @@ class RunningRoot implements Root {
     const { namespace } = settings;
     this.#discovery = new Discovery(system, registry, namespace, rootPaths.top, follows);
     this.#loops = new CrashLoops(system, this.#discovery);
+    this.#crashes = new WorkerCrashes(system, this.#discovery);
     this.#workers = new Slots(system, rootPaths.workers);
     this.#routers = new Slots(system, rootPaths.routers);
     this.#frontends = new Slots(system, rootPaths.frontends);
@@ -314,6 +317,9 @@ class RunningRoot implements Root {
         else this.world.passLine(line);
       },
       onMessage: (message) => this.#onProgress(node, message),
+      onExit: (exit) => {
+        if (boot.role === "worker") this.#crashes.take(boot.workers, exit);
+      },
       onLoop: (change) => this.#loops.take(node, path, change),
     });
     return { spec, ready_ms };

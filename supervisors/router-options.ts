@@ -16,6 +16,10 @@ export function routerOptions(
   return {
     mode: boot.router_mode,
     watch: (listener) => discovery.watchWorkers(listener),
+    watchCrashes: (listener) =>
+      discovery.watchExits((worker, crash) => {
+        if (crash) listener(worker);
+      }),
     policy: policyOf(boot.router),
     peers: {
       watch: (listener) => discovery.watchRouters(listener),

@@ -1,10 +1,10 @@
 /**
  * A worker process:
  *
- *     worker (one_for_one, no restart here)
+ *     worker (one_for_one; one worker alone takes it along when it ends)
  *     ├── discovery
  *     ├── planes      NATS and Redis, where there are several machines
- *     ├── inspector
+ *     ├── inspector   comes back by itself: it has nothing to do with the engine
  *     └── worker-0    owns the engine; several when they are simulated
  *
  * An engine that fails leaves native state behind, so the whole process goes and its slot in the
@@ -18,6 +18,9 @@ import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
 /** Beside one for each worker: one that keeps ending is tried every few seconds at most. */
 const restarts_base = 5;
 
+/** It takes the process along when it ends. */
+const lastLife = { restart: "temporary", significant: true } as const;
+
 export function workerTree(
   workers: readonly WorkerOptions[],
   first: readonly ChildSpec[],
@@ -26,15 +29,17 @@ export function workerTree(
   const several = workers.length > 1;
   return {
     strategy: "one_for_one",
-    intensity: several ? restarts_base + workers.length : 0,
+    intensity: restarts_base + (several ? workers.length : 0),
     period_ms: 60_000,
     first_start: "together",
+    ...(several ? {} : { auto_shutdown: "any_significant" as const }),
     children: [
       ...first,
       { id: "inspector", start: () => new ProcessInspector({ role: "worker", drain_ms }) },
       ...workers.map((options) => ({
         id: options.worker,
         role: "worker",
+        ...(several ? {} : lastLife),
         start: () => new WorkerActor(options),
       })),
     ],

@@ -1,5 +1,7 @@
 /** What a worker's tree is made of: its engine, its model card, its place in the registry. */
+
 import type { EngineDescription } from "../actors/engine/engine.ts";
+import { type FaultInjector, FaultyEngine } from "../actors/fault/fault.ts";
 import { readFacts, resolveModel, resolveTokenizer } from "../actors/model/model.ts";
 import { SharedParts, type WorkerModel, type WorkerOptions } from "../actors/worker/worker.ts";
 import { builtInTemplate, standFor, standText } from "../llm/built-in-templates.ts";
@@ -35,6 +37,7 @@ export async function workerWorld(
   discovery: Discovery,
   line: ParentLine,
   env: Readonly<Record<string, string>>,
+  faults: FaultInjector | undefined,
 ): Promise<WorkerOptions[]> {
   const { clock, files, log, net, spawn } = system.capabilities;
   const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
@@ -66,7 +69,10 @@ export async function workerWorld(
     labels: boot.labels[worker] ?? [],
     taints: boot.taints[worker] ?? [],
     keep: { grace_ms: boot.resume.grace_ms, keep_ms: boot.resume.keep_ms },
-    open: (progress) => openEngine(parts, progress),
+    open: async (progress) => {
+      const engine = await openEngine(parts, progress);
+      return faults === undefined ? engine : new FaultyEngine(engine, faults);
+    },
     describe: async (description) => {
       // What was chosen for this machine: flags may say otherwise.
       if (boot.engine === "llama") log.log("info", `${worker} runs on ${description.build}`);

@@ -166,9 +166,11 @@ export class LlamaEngine implements Engine {
 
   poll(limit: number): readonly EngineEvent[] {
     if (this.#closed) return [];
-    const words = this.#native.poll(this.#words, limit);
+    let words = this.#native.poll(this.#words, limit);
     if (words === 0 && this.#native.state().code === TR.ERR_ENGINE) {
-      throw new EngineFailedError(this.#native.message());
+      // What the thread pushed between the two calls, before it failed.
+      words = this.#native.poll(this.#words, limit);
+      if (words === 0) throw new EngineFailedError(this.#native.message());
     }
     const events = readRecords(this.#reader, words);
     if (this.#kv) this.#readKv(this.#kv);

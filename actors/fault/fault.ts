@@ -5,7 +5,7 @@
  *
  *     TROUPE_FAULTS ─▶ plan ─▶ injector ◀─ set_faults ─ FaultActor
  *                                 │
- *              net, files, store ─┴─ each message and step of each actor
+ *              net, files, store ─┴─ each message and step of each actor, each step of an engine
  *
  * Without the variable there is no injector: nothing is wrapped, and nobody listens for a plan.
  */
@@ -15,6 +15,7 @@ import { FaultInjector } from "./injector.ts";
 import { faultsVariable, readPlan } from "./plan.ts";
 
 export { FaultActor } from "./fault-actor.ts";
+export { FaultyEngine } from "./faulty-engine.ts";
 export { FaultInjector, InjectedFault } from "./injector.ts";
 export {
   type FaultDeed,

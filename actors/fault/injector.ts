@@ -19,6 +19,8 @@ export type Fault = { readonly do: FaultDeed; readonly delay_ms: number };
 type Armed = FaultRule & { seen: number; done: number };
 
 const default_delay_ms = 100;
+/** What shells say of SIGKILL and SIGABRT. */
+const exitCodes: Partial<Record<FaultDeed, number>> = { exit: 137, abort: 134 };
 
 export type InjectorParts = {
   readonly node: string;
@@ -89,7 +91,8 @@ export class FaultInjector implements StepHook {
       rule.done++;
       const name = `${point} ${rule.do}`;
       this.done.set(name, (this.done.get(name) ?? 0) + 1);
-      if (rule.do === "exit") this.#parts.exit(137, `injected: ${point} ${detail}`);
+      const code = exitCodes[rule.do];
+      if (code !== undefined) this.#parts.exit(code, `injected: ${point} ${detail}`);
       const longest_ms = rule.delay_ms ?? default_delay_ms;
       return { do: rule.do, delay_ms: longest_ms * (1 - this.#random.unit() / 2) };
     }

@@ -17,10 +17,13 @@
  * | store.read, store.write | key | delay, fail, exit |
  * | step.deliver | /actor/path kind | drop, delay, duplicate, reorder |
  * | step.before, step.after | /actor/path kind | crash, exit |
+ * | engine.prompt | ids of a prompt that begins | fail, crash, exit, abort |
+ * | engine.step | | fail, crash, exit, abort |
  *
  * `drop` on a connection is a cut cable: what is sent waits, as TCP would repeat it, and arrives
  * when the rule is over, unless one end gave up before. Without a heal both ends only see silence.
- * `crash` ends the actor, `exit` the process, at once and without a word.
+ * `crash` ends the actor, `exit` the process, at once and without a word: as a kill from outside,
+ * while `abort` looks like a fault of its own.
  */
 export type FaultPoint = keyof typeof faultPoints;
 
@@ -37,6 +40,8 @@ export const faultPoints = {
   "step.deliver": ["drop", "delay", "duplicate", "reorder"],
   "step.before": ["crash", "exit"],
   "step.after": ["crash", "exit"],
+  "engine.prompt": ["fail", "crash", "exit", "abort"],
+  "engine.step": ["fail", "crash", "exit", "abort"],
 } as const;
 
 export type FaultDeed =
@@ -47,7 +52,8 @@ export type FaultDeed =
   | "exit"
   | "duplicate"
   | "reorder"
-  | "crash";
+  | "crash"
+  | "abort";
 
 export type FaultRule = {
   readonly point: FaultPoint;

@@ -137,7 +137,8 @@ class EmbedAttempt {
         this.#options(),
       );
       const elsewhere = answer.kind === "refused" && passing.includes(answer.code);
-      end(elsewhere ? "refused" : answer.kind === "refused" ? "failed" : "finished");
+      const failed = answer.kind === "refused" && answer.code === "engine_error";
+      end(failed ? "failed" : answer.kind === "refused" ? "refused" : "finished");
       if (!elsewhere) return answer;
       this.#excluded.push(workerKey(plan.worker, plan.ref));
       this.#refusal = answer;

@@ -18,6 +18,8 @@ export type Candidate = {
   in_flight_at_load: number;
   /** Its connection broke or an answer lost it; nothing goes there until it is heard of again. */
   suspect: boolean;
+  /** Its engine failed lately: until then others are asked first, see worker-failures.ts. */
+  avoid_until_ms: number;
 };
 
 /** Names one start of one worker, as `Route.exclude` does. */
@@ -36,6 +38,7 @@ export function newCandidate(record: WorkerRecord): Candidate {
     heard_ms: undefined,
     in_flight_at_load: 0,
     suspect: false,
+    avoid_until_ms: 0,
   };
 }
 

@@ -105,6 +105,7 @@ export class KvModel {
     const limits = limitsOf(candidate, this.block_size);
     const { worker, labels, taints } = record;
     const routed = newRoutedWorker({ ...limits, key, worker, slot, labels, taints });
+    routed.avoid_until_ms = candidate.avoid_until_ms;
     this.members.set(record.worker, { candidate, routed });
     this.dispatcher.workerUp(routed, this.parts.now_ms());
     this.metrics.workerUp(routed);
@@ -118,6 +119,12 @@ export class KvModel {
     this.sums.delete(member.candidate.key);
     this.dispatcher.workerGone(member.candidate.key, this.parts.now_ms());
     this.metrics.workerGone(worker);
+  }
+
+  /** Until when its engine's last failures count has changed. */
+  avoid({ record, avoid_until_ms }: Candidate): void {
+    const member = this.members.get(record.worker);
+    if (member !== undefined) this.dispatcher.avoid(member.candidate.key, avoid_until_ms);
   }
 
   loaded(load: WorkerLoad): void {

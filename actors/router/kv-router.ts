@@ -96,13 +96,16 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.feed.start();
     this.orphans = new OrphanWatch(system.metrics, { of: "routes" });
     this.ctx.every(auditPeriod_ms, { kind: "audit" });
-    this.watch = new WorkerWatch(this.ctx, this.options.watch, {
+    this.watch = new WorkerWatch(this.ctx, this.options, {
       up: (candidate) => this.workerUp(candidate),
       gone: (candidate) => this.workerGone(candidate),
       suspected: (candidate) => this.workerSuspected(candidate),
       trusted: (candidate) => {
         this.feed.workerBack(candidate.record.worker);
         this.join(candidate);
+      },
+      avoided: (candidate) => {
+        this.models.get(modelName(candidate))?.avoid(candidate);
       },
       changed: () => this.serveAll(),
     });
@@ -146,6 +149,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         break;
       case "workers_changed":
       case "subscribe_again":
+      case "worker_crashed":
       case "look_round":
         this.watch.receive(message);
         break;
@@ -286,8 +290,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.placed.delete(ended.request);
     this.peers.tell({ ended: [ended.request] });
     const candidate = model.ended(ended);
-    // The stream saw the worker go; waiting for our own news would send the next request there.
-    if (ended.outcome === "lost" && candidate !== undefined) this.watch.suspect(candidate);
+    if (candidate !== undefined) this.watch.ended(candidate, ended.outcome);
     this.serve(model);
   }
 

@@ -39,7 +39,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
 
   override init(): void {
     const changed = () => this.serveWaiting();
-    this.watch = new WorkerWatch(this.ctx, this.options.watch, { changed });
+    this.watch = new WorkerWatch(this.ctx, this.options, { changed });
     this.orphans = new OrphanWatch(this.ctx.system.metrics, { of: "routes" });
     this.ctx.every(auditPeriod_ms, { kind: "audit" });
   }
@@ -61,6 +61,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
         break;
       case "workers_changed":
       case "subscribe_again":
+      case "worker_crashed":
       case "look_round":
         this.watch.receive(message);
         break;
@@ -97,7 +98,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   /** The plan, or a refusal, or undefined when the request has to wait for a worker. */
   private plan(route: Route): Plan | Refused | undefined {
     const { workers } = this.watch;
-    const { candidates, excluded } = eligible(workers.all(), route);
+    const { candidates, excluded } = eligible(workers.all(), route, this.ctx.clock.now_ms());
     if (candidates.length === 0) {
       if (excluded === 0) return undefined;
       return this.refuse(route, "overloaded", allTried(route.model));
@@ -119,8 +120,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   private onRouteEnded(ended: RouteEnded): void {
     this.leaveQueue(ended.request);
     const candidate = this.watch.workers.end(ended.request);
-    // The stream saw the worker go; waiting for our own news would send the next request there.
-    if (ended.outcome === "lost" && candidate !== undefined) this.watch.suspect(candidate);
+    if (candidate !== undefined) this.watch.ended(candidate, ended.outcome);
   }
 
   private audit(): void {

@@ -94,13 +94,23 @@ export type Eligible = {
   readonly excluded: number;
 };
 
-export function eligible(workers: readonly Candidate[], request: Route): Eligible {
+/** Workers whose engine failed lately are among them when there is no other. */
+export function eligible(workers: readonly Candidate[], request: Route, now_ms: number): Eligible {
   const capable = workers.filter((worker) => capableFilters.every((fits) => fits(worker, request)));
-  if (request.exclude.length === 0) return { candidates: capable, excluded: 0 };
+  if (request.exclude.length === 0) {
+    return { candidates: withoutFailing(capable, now_ms), excluded: 0 };
+  }
   const candidates = capable.filter(
     (worker) => notExcluded(worker, request) && hasSpare(worker, request),
   );
-  return { candidates, excluded: capable.length - candidates.length };
+  const excluded = capable.length - candidates.length;
+  return { candidates: withoutFailing(candidates, now_ms), excluded };
+}
+
+function withoutFailing(candidates: readonly Candidate[], now_ms: number): readonly Candidate[] {
+  if (!candidates.some(({ avoid_until_ms }) => avoid_until_ms > now_ms)) return candidates;
+  const sound = candidates.filter(({ avoid_until_ms }) => avoid_until_ms <= now_ms);
+  return sound.length > 0 ? sound : candidates;
 }
 
 const leastLoaded = pickLowest(requestsOn);

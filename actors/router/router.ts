@@ -35,6 +35,8 @@ export type WatchWorkers = (listener: (change: WorkersChange) => void) => () => 
 export type RouterOptions = {
   readonly mode: RouterMode;
   readonly watch: WatchWorkers;
+  /** Calls the listener for each worker whose process crashed; returns what ends the watch. */
+  readonly watchCrashes?: (listener: (worker: string) => void) => () => void;
   /** How long a request waits for a worker when there is none. Default 10,000. */
   readonly wait_ms?: number;
   /** How many may wait for a worker when there is none. Default 1,024. */

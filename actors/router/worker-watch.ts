@@ -13,13 +13,15 @@ import type { Ref } from "../../runtime/ref.ts";
 import { nodeOf, refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { ActorSystem } from "../../runtime/system.ts";
 import type { Candidate } from "./candidate.ts";
-import type { WatchWorkers, WorkersChange } from "./router.ts";
+import { WorkerFailures } from "./policy/worker-failures.ts";
+import type { RouterOptions, WorkersChange } from "./router.ts";
 import { WorkerSet } from "./worker-set.ts";
 
 /** Told to the router itself; `receive` takes them. */
 export type WatchMessage =
   | { readonly kind: "workers_changed"; readonly change: WorkersChange }
   | { readonly kind: "subscribe_again"; readonly candidate: Candidate }
+  | { readonly kind: "worker_crashed"; readonly worker: string }
   | { readonly kind: "look_round" };
 
 /** What becomes of workers, for a router that keeps more of them than the set. */
@@ -29,9 +31,14 @@ export interface WorkerListener {
   readonly suspected?: (candidate: Candidate) => void;
   /** Heard of again. */
   readonly trusted?: (candidate: Candidate) => void;
+  /** Its `avoid_until_ms` is another one now. */
+  readonly avoided?: (candidate: Candidate) => void;
   /** Something above has happened, or several: requests that wait may be served now. */
   readonly changed: () => void;
 }
+
+/** Whom it learns from. */
+type Watched = Pick<RouterOptions, "watch" | "watchCrashes">;
 
 /** What it needs of its router's context. */
 export interface WatchContext {
@@ -52,6 +59,7 @@ const SILENT_MS = 2_500;
 
 export class WorkerWatch {
   readonly workers = new WorkerSet();
+  private readonly failures = new WorkerFailures();
   private readonly ctx: WatchContext;
   private readonly listener: WorkerListener;
   /** By the number of our monitor on it. */
@@ -60,25 +68,55 @@ export class WorkerWatch {
   private readonly subscribed = new Map<number, Candidate>();
   private readonly lines = new Map<Candidate, { monitor: number; subscription: number }>();
   private last_subscription = 0;
-  private readonly unwatch: () => void;
+  private readonly unwatch: readonly (() => void)[];
   private looked_ms: number;
 
-  constructor(ctx: WatchContext, watch: WatchWorkers, listener: WorkerListener) {
+  constructor(ctx: WatchContext, { watch, watchCrashes }: Watched, listener: WorkerListener) {
     this.ctx = ctx;
     this.listener = listener;
-    this.unwatch = watch((change) => ctx.self.tell({ kind: "workers_changed", change }));
+    const crashed = (worker: string) => void ctx.self.tell({ kind: "worker_crashed", worker });
+    this.unwatch = [
+      watch((change) => ctx.self.tell({ kind: "workers_changed", change })),
+      ...(watchCrashes === undefined ? [] : [watchCrashes(crashed)]),
+    ];
     this.looked_ms = ctx.clock.now_ms();
     ctx.after(LOOK_ROUND_MS, { kind: "look_round" });
   }
 
   stop(): void {
-    this.unwatch();
+    for (const unwatch of this.unwatch) unwatch();
   }
 
   receive(message: WatchMessage): void {
     if (message.kind === "workers_changed") this.onChange(message.change);
     else if (message.kind === "look_round") this.lookRound();
+    else if (message.kind === "worker_crashed") this.crashed(message.worker);
     else this.onSubscribeAgain(message.candidate);
+  }
+
+  /** A request that was sent there ended, as its stream saw it. */
+  ended(candidate: Candidate, outcome: string): void {
+    const { worker } = candidate.record;
+    // The stream saw the worker go; waiting for our own news would send the next request there.
+    if (outcome === "lost" || outcome === "crashed") this.suspect(candidate);
+    if (outcome === "crashed") this.crashed(worker);
+    else if (outcome === "failed") {
+      this.avoid(worker, this.failures.failed(worker, this.ctx.clock.now_ms()));
+    } else if (outcome === "finished" && this.failures.any) {
+      this.avoid(worker, this.failures.succeeded(worker, this.ctx.clock.now_ms()));
+    }
+  }
+
+  /** The process of that worker ended by its own fault. */
+  crashed(worker: string): void {
+    this.avoid(worker, this.failures.crashed(worker, this.ctx.clock.now_ms()));
+  }
+
+  private avoid(worker: string, until_ms: number): void {
+    const candidate = this.workers.get(worker);
+    if (candidate === undefined || candidate.avoid_until_ms === until_ms) return;
+    candidate.avoid_until_ms = until_ms;
+    this.listener.avoided?.(candidate);
   }
 
   /** News from a worker also says that it lives. False: it is out of date, and nothing was done. */
@@ -168,6 +206,7 @@ export class WorkerWatch {
     const fresh = this.workers.add(record);
     if (fresh === undefined) return;
     if (known !== undefined) this.forget(known);
+    fresh.avoid_until_ms = this.failures.untilMs(record.worker, this.ctx.clock.now_ms());
     this.subscribe(fresh);
     this.listener.up?.(fresh);
   }

@@ -12,6 +12,7 @@ import type {
   RouteFirst,
   TokenBatch,
 } from "../../proto/index.ts";
+import type { Death, UnexplainedDeath } from "./blame.ts";
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./stream.ts";
 
 /** What happened. `attempt` says to which attempt a reply belongs. */
@@ -43,8 +44,14 @@ export type AnswerInput =
        * a new connection, may have the request. `silent`: it did not answer, so not this one again.
        */
       readonly how: "ended" | "silent";
+      /** How its process ended, as far as we can tell. Not given: it was killed, or lives. */
+      readonly death?: Death;
+      /** When we heard of it; needed with `death`. */
+      readonly at_ms?: number;
       readonly detail: string;
     }
+  /** How many of the deaths that were asked about were crashes. */
+  | { readonly kind: "explained"; readonly attempt: number; readonly crashes: number }
   /** It says that it has sent more than came, or that nobody reads there. */
   | { readonly kind: "tokens_missing"; readonly attempt: number; readonly detail: string }
   /** It sends again what was missing. */
@@ -75,11 +82,17 @@ export type AnswerInput =
 
 /** Why another place is looked for while its worker still has it. `away`: out of reach. */
 export type SeekReason = "handed_over" | "away" | "starved";
-/** Why an answer leaves its worker. `refused`: that one never had it. */
-export type MoveReason = "lost" | "failed" | "refused" | SeekReason;
+/** Why an answer leaves its worker. `refused`: that one never had it; `crashed`: its own fault. */
+export type MoveReason = "lost" | "crashed" | "failed" | "refused" | SeekReason;
 
 export type AnswerEffect =
   | { readonly kind: "ask_router"; readonly attempt: number; readonly route: Route }
+  /** Answered by `explained`, a moment later: by then it is known how these workers ended. */
+  | {
+      readonly kind: "ask_deaths";
+      readonly attempt: number;
+      readonly deaths: readonly UnexplainedDeath[];
+    }
   /** `tries`: how often it has had no place for this answer; the pause grows with them. */
   | { readonly kind: "ask_router_later"; readonly attempt: number; readonly tries: number }
   /** Watch the worker from here on, until `leave_worker`. */

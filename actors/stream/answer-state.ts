@@ -3,6 +3,7 @@ import { bytesOf } from "../../llm/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokenizer.ts";
 import type { ChoiceStart, Finished, Plan, TokenLogprob } from "../../proto/index.ts";
 import type { SeekReason } from "./answer-events.ts";
+import { type Blame, innocent } from "./blame.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
 import type { AnswerFailure, AnswerRequest } from "./stream.ts";
 
@@ -67,6 +68,10 @@ export type AnswerState = {
   fetches: number;
   /** The current worker has sent something. */
   heard: boolean;
+  /** The current worker has said that it takes it. */
+  accepted: boolean;
+  /** What workers died of while they had it and nothing of it came. */
+  readonly blame: Blame;
   readonly choices: readonly Choice[];
   /** Tokens that came from the current worker, how many it may send now, and at most. */
   received: number;
@@ -101,6 +106,8 @@ export function newAnswer(
     fetching: false,
     fetches: 0,
     heard: false,
+    accepted: false,
+    blame: innocent(),
     choices: Array.from({ length: request.choices }, (_, choice) => ({
       text: newChoiceText(choice, request, tokenizer),
       tokens: [],
@@ -193,3 +200,11 @@ export function workerRequest(state: AnswerState, reader = state.reader): string
 export function windowOf({ limits: { window_tokens }, choices }: AnswerState): number {
   return window_tokens + Math.ceil(window_tokens / 8) * (choices.length - 1);
 }
+
+/** For the worker: who may take it up again knows it by its attempt. */
+export function resumableOf({ request: { resumable }, attempt }: AnswerState) {
+  return resumable === undefined ? {} : { resumable: { ...resumable, attempt } };
+}
+
+export const allEnded = ({ choices }: AnswerState): boolean =>
+  choices.every((choice) => choice.ended);

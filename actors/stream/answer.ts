@@ -24,15 +24,18 @@ import { workerKey } from "../router/router.ts";
 import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./answer-events.ts";
 import {
   type AnswerState,
+  allEnded,
   hasBegun,
   isBehind,
   promptToPlace,
+  resumableOf,
   startsOf,
   tokensHere,
   tokensToMake,
   windowOf,
   workerRequest,
 } from "./answer-state.ts";
+import { accuse, acquit, explain, isSuspect, quarantineMessage, verdictOf } from "./blame.ts";
 import { finishText, pushToken } from "./choice-text.ts";
 import { failure } from "./failures.ts";
 import { fetchMissing } from "./fetch.ts";
@@ -62,12 +65,17 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return onRouterLost(state);
     case "accepted":
       if (state.phase === "starting") state.phase = "live";
+      state.accepted = true;
       state.router_retries = 0;
       return [];
     case "generate_refused":
       return onGenerateRefused(state, input.code, input.message);
     case "worker_lost":
-      return onWorkerLost(state, input.how === "silent", input.detail);
+      return onWorkerLost(state, input);
+    case "explained":
+      if (state.phase !== "routing") return [];
+      explain(state.blame, input.crashes);
+      return nextPlace(state);
     case "tokens_missing":
       return state.fetching || state.phase === "routing" ? [] : onMissing(state, input.detail);
     case "fetched":
@@ -254,6 +262,7 @@ function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
     ignore_eos: request.ignore_eos,
     logprobs: request.logprobs,
     window_tokens: state.granted,
+    alone: isSuspect(state.blame),
     ...resumableOf(state),
   };
   return [{ kind: "ask_worker", attempt: state.attempt, plan, generate }];
@@ -267,14 +276,11 @@ function place(state: AnswerState, plan: Plan, made_as: string): void {
   state.fetching = false;
   state.fetches = 0;
   state.heard = false;
+  state.accepted = false;
   state.plan = plan;
   state.received = 0;
   state.granted = windowOf(state);
   state.wanted = tokensToMake(state);
-}
-
-function resumableOf({ request: { resumable }, attempt }: AnswerState) {
-  return resumable === undefined ? {} : { resumable: { ...resumable, attempt } };
 }
 
 /** Refusals that another worker may not share: of one that is busy, or of no use any more. */
@@ -300,15 +306,20 @@ function onGenerateRefused(
   return goElsewhere(state, outcome, true, refusal);
 }
 
-function onWorkerLost(state: AnswerState, avoid: boolean, detail: string): readonly AnswerEffect[] {
+type WorkerLost = Omit<Extract<AnswerInput, { kind: "worker_lost" }>, "kind" | "attempt">;
+
+function onWorkerLost(state: AnswerState, lost: WorkerLost): readonly AnswerEffect[] {
   if (state.phase === "routing") return [];
   if (state.phase === "settling") return done(state);
-  const lost = failure(
-    "worker_lost",
-    `The worker of this answer was lost (${detail}). Send the request again.`,
-  );
+  const { how, death = "killed", at_ms = 0, detail } = lost;
+  const avoid = how === "silent";
+  const words = `The worker of this answer was lost (${detail}). Send the request again.`;
+  const cause = failure("worker_lost", words);
   state.silence ||= avoid;
-  return migrate(state, "lost", avoid, lost);
+  // A suspect that was not accepted yet waited outside of the engine.
+  const inside = state.accepted || !isSuspect(state.blame);
+  if (inside && !state.heard) accuse(state.blame, death, state.plan?.worker ?? "", at_ms);
+  return migrate(state, death === "crash" ? "crashed" : "lost", avoid, cause);
 }
 
 /**
@@ -317,11 +328,12 @@ function onWorkerLost(state: AnswerState, avoid: boolean, detail: string): reado
  */
 function migrate(
   state: AnswerState,
-  outcome: "lost" | "failed",
+  outcome: "lost" | "crashed" | "failed",
   avoid: boolean,
   cause: AnswerFailure,
 ): readonly AnswerEffect[] {
   if (isBehind(state)) return fail(state, cause, outcome);
+  if (verdictOf(state.blame) === "quarantined") return quarantine(state, outcome);
   const begun = hasBegun(state);
   const spent = begun ? state.migrations : state.attempt - 1;
   const most = begun ? state.limits.migrations : state.limits.attempts - 1;
@@ -333,8 +345,6 @@ function migrate(
   if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
   return [...cancelled, ...ends, ...goElsewhere(state, outcome, avoid, cause)];
 }
-
-const allEnded = ({ choices }: AnswerState) => choices.every((choice) => choice.ended);
 
 /** Choices that have all their tokens, but whose worker did not come to say so. */
 function endSpent(state: AnswerState): readonly AnswerEffect[] {
@@ -367,12 +377,25 @@ function goElsewhere(
   state.phase = "routing";
   state.plan = undefined;
   state.attempt++;
-  return [...left, askRouter(state)];
+  return [...left, ...nextPlace(state)];
+}
+
+/** Unless it is what its last workers died of. */
+function nextPlace(state: AnswerState): readonly AnswerEffect[] {
+  const { attempt, blame } = state;
+  const verdict = verdictOf(blame);
+  if (verdict === "quarantined") return quarantine(state, "crashed");
+  if (verdict === "free") return [askRouter(state)];
+  return [{ kind: "ask_deaths", attempt, deaths: blame.unexplained }];
+}
+
+function quarantine(state: AnswerState, outcome: string): readonly AnswerEffect[] {
+  return fail(state, failure("quarantined", quarantineMessage), outcome);
 }
 
 function onLate(state: AnswerState): readonly AnswerEffect[] {
   if (state.phase === "settling") return [...cancel(state, "late"), ...done(state)];
-  return fail(state, failure("deadline", TOO_LONG), "failed");
+  return fail(state, failure("deadline", TOO_LONG), "late");
 }
 
 function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[] {
@@ -382,7 +405,10 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   state.fetching = false;
   const effects: AnswerEffect[] = [...stayReached(state)];
   const first = !state.heard && batch.choices.length > 0;
-  if (first) state.heard = true;
+  if (first) {
+    state.heard = true;
+    acquit(state.blame);
+  }
   if (first && batch.finished.length < state.choices.length && state.moving === undefined) {
     const { request } = state.request;
     effects.push({ kind: "tell_router", message: { kind: "route_first", request } });
@@ -445,7 +471,7 @@ function onMissing(state: AnswerState, what: string): readonly AnswerEffect[] {
 
 /** Another worker makes the lost tokens again. */
 function onBroken(state: AnswerState, what: string): readonly AnswerEffect[] {
-  return onWorkerLost(state, true, what);
+  return onWorkerLost(state, { how: "silent", detail: what });
 }
 
 /** Returns the effects that follow instead, when the answer cannot go on here. */
@@ -469,7 +495,7 @@ function takeFinished(
     return undefined;
   }
   if (finished.error === "deadline") {
-    return [...effects, ...fail(state, failure("deadline", TOO_LONG), "failed")];
+    return [...effects, ...fail(state, failure("deadline", TOO_LONG), "late")];
   }
   const why =
     finished.error === "" ? `The engine ended this answer with "${reason}".` : finished.error;

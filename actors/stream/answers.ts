@@ -12,7 +12,9 @@ import { nowhere, type Ref } from "../../runtime/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
 import type { AnswerInput } from "./answer-events.ts";
+import { quarantineMessage, type UnexplainedDeath } from "./blame.ts";
 import { failure, interrupted } from "./failures.ts";
+import { Quarantine } from "./quarantine.ts";
 import { stagesIn } from "./stages.ts";
 import type {
   AnswerEnd,
@@ -33,6 +35,8 @@ export type AnswersOptions = {
   readonly routers?: () => readonly Ref<RouterMessage>[];
   /** undefined when the model is not served; its answer fails as "no_worker". */
   readonly tokenizerOf: (model: string) => Tokenizer | undefined;
+  /** Whether a worker that was lost then had crashed, once that is known; not given: none had. */
+  readonly isCrash?: (death: UnexplainedDeath) => boolean | undefined;
   /** Answers at once. Default 4,096. */
   readonly answers_max?: number;
   /** Workers tried before an answer that has delivered nothing fails. Default 3. */
@@ -52,7 +56,7 @@ type Own = { readonly kind: "audit" };
 type Live = {
   readonly ref: Ref<AnswerInput>;
   readonly sink: OnceSink;
-  readonly request: string;
+  readonly request: AnswerRequest;
   /** On the clock's scale. */
   readonly late_at_ms: number;
 };
@@ -97,6 +101,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
   private deps!: StreamDeps;
   /** By child name. */
   private readonly live = new SlotMap<string, Live>();
+  private readonly quarantine = new Quarantine();
   private started_total = 0;
   private orphans: OrphanWatch | undefined;
 
@@ -118,6 +123,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
       },
       accept_ms: 5_000,
       stages: stagesIn(this.ctx.system.metrics),
+      ...(options.isCrash === undefined ? {} : { isCrash: options.isCrash }),
     };
     this.orphans = new OrphanWatch(this.ctx.system.metrics, { of: "streams" });
     this.ctx.every(auditPeriod_ms, { kind: "audit" });
@@ -136,7 +142,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
       ({ sink, late_at_ms }) => sink.over || now_ms > late_at_ms,
     );
     this.orphans?.look(
-      unowned.map(({ request }) => request),
+      unowned.map(({ request }) => request.request),
       now_ms,
     );
   }
@@ -169,12 +175,14 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
           `A request with the id ${request.request} runs already. Send it under another one.`,
         ),
       );
+    } else if (this.quarantine.has(request, this.ctx.clock.now_ms())) {
+      sink.failed(failure("quarantined", quarantineMessage));
     } else {
       const once = new OnceSink(sink);
       const make = () => new StreamActor(request, tokenizer, once, this.deps);
       const ref = this.ctx.spawn(make, { name, role: "stream" });
       const late_at_ms = this.ctx.clock.now_ms() + request.deadline_ms;
-      this.live.set(name, { ref, sink: once, request: request.request, late_at_ms });
+      this.live.set(name, { ref, sink: once, request, late_at_ms });
       this.started_total++;
     }
   }
@@ -182,6 +190,9 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
   override childEnded({ name, reason }: ChildEnded): void {
     const live = this.live.take(name);
     if (live === undefined) return;
+    if (live.sink.failure_code === "quarantined") {
+      this.quarantine.add(live.request, this.ctx.clock.now_ms());
+    }
     if (live.sink.over) return;
     const why = describeExit(reason);
     this.ctx.log.log(
@@ -190,15 +201,16 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
       { name, why },
     );
     const { router, routers = () => [router()] } = this.options;
-    const ended = { worker: "", outcome: "failed", output_tokens: 0 } as const;
+    const ended = { worker: "", outcome: "interrupted", output_tokens: 0 } as const;
     for (const each of routers())
-      each?.tell({ kind: "route_ended", request: live.request, ...ended });
+      each?.tell({ kind: "route_ended", request: live.request.request, ...ended });
     live.sink.failed(interrupted());
   }
 
   override inspect(): Snapshot {
     const { live, started_total, orphans } = this;
-    return { answers: live.size, started_total, orphans: orphans?.count ?? 0 };
+    const quarantined = this.quarantine.size;
+    return { answers: live.size, started_total, orphans: orphans?.count ?? 0, quarantined };
   }
 }
 
@@ -210,6 +222,7 @@ export function nameOf(request: string): string {
 /** Lets nothing through after the end, whoever says it. */
 class OnceSink implements AnswerSink {
   over = false;
+  failure_code: string | undefined;
   private readonly sink: AnswerSink;
   private readonly ended: () => void;
 
@@ -240,6 +253,7 @@ class OnceSink implements AnswerSink {
   failed(failure: AnswerFailure): void {
     if (this.over) return;
     this.over = true;
+    this.failure_code = failure.code;
     this.ended();
     this.sink.failed(failure);
   }

@@ -6,6 +6,8 @@ const statuses: Readonly<Record<string, number>> = {
   context_overflow: 400,
   not_supported: 400,
   pin_required: 400,
+  /** Workers crash on it: whoever sends it again does harm, so nothing that clients retry. */
+  quarantined: 422,
   /** An answer that was to be taken up again is not there any more. */
   unknown_request: 404,
   /** This kind of request has as many waiting as it may; others may go on. */

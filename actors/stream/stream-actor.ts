@@ -13,12 +13,13 @@ import type {
 } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import { AskError } from "../../runtime/errors.ts";
-import { describeExit } from "../../runtime/exit-reason.ts";
+import { describeExit, type ExitReason } from "../../runtime/exit-reason.ts";
 import type { Ref } from "../../runtime/ref.ts";
 import { isAway, refOf, wireOf } from "../../runtime/remote/node.ts";
 import { advance } from "./answer.ts";
 import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
 import { type AnswerLimits, type AnswerState, newAnswer, workerRequest } from "./answer-state.ts";
+import type { Death, UnexplainedDeath } from "./blame.ts";
 import { countFetch, countMove, type Stages } from "./stages.ts";
 import {
   allowed,
@@ -41,6 +42,8 @@ export type StreamDeps = {
   /** How long a worker may take to say that it takes a request. */
   readonly accept_ms: number;
   readonly stages: Stages;
+  /** Whether the worker that ended then crashed; undefined: nobody has said yet. */
+  readonly isCrash?: (death: UnexplainedDeath) => boolean | undefined;
 };
 
 type AskWorker = Extract<AnswerEffect, { kind: "ask_worker" }>;
@@ -49,12 +52,21 @@ type AskWorker = Extract<AnswerEffect, { kind: "ask_worker" }>;
 type Own =
   | { readonly kind: "look"; readonly attempt: number }
   | {
+      readonly kind: "deaths";
+      readonly looks: number;
+      readonly attempt: number;
+      readonly deaths: readonly UnexplainedDeath[];
+    }
+  | {
       readonly kind: "probed";
       readonly attempt: number;
       readonly reader: number;
       readonly result: ProbeResult;
     };
 
+/** After a worker is gone, whoever started its process soon says how. */
+const DEATH_LOOK_MS = 50;
+const DEATH_LOOKS = 60;
 const ROUTER_RETRY_MS = 100;
 const ROUTER_RETRY_PAUSES = 10;
 /** Only cached tokens of the usage are waited for, so not for long. */
@@ -71,6 +83,11 @@ const LOOK_AGAIN_MS = 100;
 /** A worker whose wire is away for so long is left if another one is within reach. */
 const AWAY_MS = 2_000;
 const SEEK_AGAIN_MS = 500;
+
+/** Of a process whose connection broke nobody here knows more. */
+function deathBy({ kind }: ExitReason): Death {
+  return kind === "crash" ? "crash" : kind === "noconnection" ? "unknown" : "killed";
+}
 
 export class StreamActor extends Actor<AnswerInput | Own> {
   private readonly deps: StreamDeps;
@@ -106,6 +123,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
 
   override receive(input: AnswerInput | Own): void {
     if (input.kind === "look") this.look(input.attempt);
+    else if (input.kind === "deaths") this.explainDeaths(input);
     else if (input.kind === "probed") this.probed(input);
     else this.take(input);
   }
@@ -125,6 +143,8 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       kind: "worker_lost",
       attempt: this.state.attempt,
       how: "ended",
+      death: deathBy(signal.reason),
+      at_ms: this.ctx.clock.now_ms(),
       detail,
     } as const;
     // Behind the tokens that came before it: they may be all that was missing.
@@ -168,6 +188,9 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       case "ask_router_later":
         this.askLater(effect);
         return;
+      case "ask_deaths":
+        this.explainDeaths({ ...effect, kind: "deaths", looks: 0 });
+        return;
       case "ask_router":
         this.askRouter(effect);
         break;
@@ -181,6 +204,19 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         this.fetch(effect);
         break;
     }
+  }
+
+  private explainDeaths(own: Extract<Own, { kind: "deaths" }>): void {
+    const { attempt, deaths, looks } = own;
+    const { isCrash = () => false } = this.deps;
+    const open = deaths.some((death) => isCrash(death) === undefined);
+    // Always behind this turn: the effects that come with this one are still to be done.
+    if (looks === 0 || (open && looks < DEATH_LOOKS)) {
+      this.ctx.after(DEATH_LOOK_MS, { ...own, looks: looks + 1 });
+      return;
+    }
+    const crashes = deaths.filter((death) => isCrash(death) === true).length;
+    this.take({ kind: "explained", attempt, crashes });
   }
 
   private askLater({ attempt, tries }: Extract<AnswerEffect, { kind: "ask_router_later" }>): void {
@@ -234,7 +270,8 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       deadline_ms: Math.ceil(left_ms),
     };
     this.watchForStall(generate);
-    const deadline_ms = Math.min(left_ms, this.deps.accept_ms);
+    // Where another suspect is on trial this one waits for its turn.
+    const deadline_ms = generate.alone ? left_ms : Math.min(left_ms, this.deps.accept_ms);
     const { taken, failed } = this.accepting(attempt);
     this.ctx.askThen(worker, generate, { deadline_ms }, taken, failed);
   }
@@ -304,7 +341,9 @@ export class StreamActor extends Actor<AnswerInput | Own> {
           return;
         }
         const how = code === "down" ? "ended" : "silent";
-        this.take({ kind: "worker_lost", attempt, how, detail: message });
+        const death = code === "down" ? "unknown" : "killed";
+        const at_ms = this.ctx.clock.now_ms();
+        this.take({ kind: "worker_lost", attempt, how, death, at_ms, detail: message });
       },
     };
   }

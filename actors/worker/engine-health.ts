@@ -5,8 +5,9 @@
  *
  *   idle ── for a while ──▶ canary ── made ──▶ idle
  *     work, and no step for too long ──▶ EngineStuckError: the worker ends, its slot starts another
+ *     answers fail one after the other, and no token between ──▶ EngineFailedError: the same
  */
-import type { Engine, EngineEvent } from "../engine/engine.ts";
+import { type Engine, type EngineEvent, EngineFailedError } from "../engine/engine.ts";
 import { CANARY_HANDLE, CanaryError, type CanaryOptions, canaryRequest } from "./canary.ts";
 
 export type HealthLimits = {
@@ -23,6 +24,9 @@ export class EngineStuckError extends Error {
   override readonly name = "EngineStuckError";
 }
 
+/** Answers that fail in a row, without one token of anybody between them. */
+const FAILURES_MOST = 3;
+
 /** We were not running ourselves when looks are further apart than this. */
 const SLEPT_MS = 5_000;
 
@@ -34,6 +38,7 @@ export class EngineHealth {
   /** A canary is in the engine. */
   probing = false;
   private steps: number;
+  private failures = 0;
   /** When it last made a step, or had nothing to do. */
   private well_ms: number;
   /** When it last had work. */
@@ -72,8 +77,21 @@ export class EngineHealth {
     return true;
   }
 
-  /** True when the event was the canary's. Throws when that failed. */
+  /** A step that fails is no step: what counts is whether anything comes of it. */
+  private countFailures(event: EngineEvent): void {
+    if (event.kind !== "finished") {
+      this.failures = 0;
+    } else if (event.reason === "error") {
+      this.failures++;
+      if (this.failures < FAILURES_MOST) return;
+      const why = event.error ?? "it does not say why";
+      throw new EngineFailedError(`${this.failures} answers in a row failed: ${why}`);
+    }
+  }
+
+  /** True when the event was the canary's. Throws when that failed, or when all answers do. */
   took(event: EngineEvent): boolean {
+    if (this.failures > 0 || event.kind === "finished") this.countFailures(event);
     if (event.handle !== CANARY_HANDLE) return false;
     if (event.kind !== "finished") return true;
     this.probing = false;

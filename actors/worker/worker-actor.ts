@@ -1,6 +1,7 @@
 /** The worker: messages in, engine passes, batches out. Its face says what for. */
 import type {
   Accepted,
+  ConsumerMessage,
   Drain,
   Embed,
   FetchBlob,
@@ -28,7 +29,9 @@ import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.
 import { engineRequests, isWellFormed } from "./engine-request.ts";
 import { KvPublisher } from "./kv-publisher.ts";
 import { LoadPublisher } from "./load-publisher.ts";
+import { Probation, TRIAL_MS } from "./probation.ts";
 import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker.ts";
+import { loadOf } from "./worker-load.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
 type Own =
@@ -38,6 +41,7 @@ type Own =
   | EmbedMessage
   | { readonly kind: "audit" }
   | { readonly kind: "drain_look" }
+  | { readonly kind: "trial"; readonly request: string }
   | { readonly kind: "drain_late" };
 
 type Refusal = { readonly code: string; readonly message: string };
@@ -72,6 +76,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   private orphans!: OrphanWatch;
   private readonly answers: AnswerDesk;
   private readonly embeds: EmbedJobs;
+  private readonly probation: Probation;
   private ready = false;
   private last_handle = 0;
   private stepping = false;
@@ -85,6 +90,11 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   constructor(options: WorkerOptions) {
     super();
     this.options = options;
+    this.probation = new Probation({
+      admit: (generate) => this.answerTo(generate),
+      later: (request) => this.ctx.after(TRIAL_MS, { kind: "trial", request }),
+      tell: (consumer, batch) => refOf<ConsumerMessage>(this.ctx.system, consumer).tell(batch),
+    });
     this.answers = new AnswerDesk({
       ctx: () => this.ctx,
       keep: { ...keepDefaults, ...options.keep },
@@ -164,6 +174,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         this.lookAtEngine();
         break;
       case "cancel":
+        this.probation.drop(message.request);
         this.cancelAll(this.answers.cancel(message));
         this.embeds.cancel(message.request);
         this.flush();
@@ -239,14 +250,25 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "drain_late":
         this.endDrain();
         break;
+      case "trial":
+        this.probation.start(message.request);
+        break;
     }
   }
 
   private onGenerate(message: Generate): void {
+    if (message.alone && !this.probation.full) {
+      this.probation.hold({ generate: message, port: this.ctx.replyLater() });
+      return;
+    }
+    this.ctx.reply(this.answerTo(message));
+  }
+
+  private answerTo(message: Generate): Accepted | Refused {
     const answer = this.admit(message);
     if (answer.kind === "accepted") this.metrics.taken();
     else this.metrics.refused(answer.code);
-    this.ctx.reply(answer);
+    return answer;
   }
 
   private admit(generate: Generate): Accepted | Refused {
@@ -267,6 +289,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       return refused(request, no);
     }
     this.answers.open(generate, wire, parts);
+    if (generate.alone) this.probation.begin(parts.map(({ handle }) => handle));
     this.wake();
     this.load.changed();
     return { kind: "accepted", request };
@@ -349,7 +372,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   private onProbe(request: string): void {
-    const sent = this.answers.sentTo(request);
+    const sent = this.probation.holds(request) ? 0 : this.answers.sentTo(request);
     const { steps_total: passes, waiting } = this.engine.stats();
     this.ctx.reply({ kind: "probed", known: sent !== undefined, sent: sent ?? 0, passes, waiting });
   }
@@ -402,6 +425,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     void this.options.registry.deregister(this.options.worker).catch((error: unknown) => {
       this.ctx.log.log("warn", "could not leave the registry", { error: String(error) });
     });
+    for (const { generate, port } of this.probation.takeAll()) port.reply(this.answerTo(generate));
     this.ctx.after(budget_ms, { kind: "drain_late" });
     if (this.isIdle) this.endDrain();
     else this.handOver();
@@ -462,6 +486,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       if (now_ms - started_ms >= GATHER_MS) break;
     }
     this.flush();
+    // Behind the flush: its consumer has heard of the last one's first token.
+    this.probation.tryNext();
     if (seen > 0) this.load.changed();
     if (seen >= EVENTS_A_PASS || (next_ms !== undefined && next_ms <= 0)) {
       this.passAfterTick();
@@ -484,6 +510,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     let urgent = false;
     for (const event of events) {
       if (this.health.took(event)) continue;
+      if (this.probation.busy) this.probation.heard(event.handle);
       if (event.kind === "embedding" || this.embeds.has(event.handle)) {
         this.embeds.record(event);
       } else {
@@ -528,25 +555,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   private loadNow(): WorkerLoad {
-    const stats = this.engine.stats();
-    const passes = this.engine.passSums?.();
-    return {
-      kind: "worker_load",
-      subscription: 0,
-      worker: this.options.worker,
-      running: stats.running,
-      waiting: stats.waiting + this.embeds.waiting,
-      used_blocks: stats.used_blocks,
-      cached_blocks: stats.cached_blocks,
-      total_blocks: stats.total_blocks,
-      event_loop_block_ms_max: this.meter.block_ms_max(),
-      generated_tokens_total: stats.generated_tokens_total,
-      prompt_tokens_total: stats.prompt_tokens_total,
-      cached_tokens_total: stats.cached_tokens_total,
-      // Embeddings that wait here stand before no prompt: they count as requests alone.
-      waiting_prefill_tokens: stats.waiting_prefill_tokens ?? 0,
-      ...(passes === undefined ? {} : { passes }),
-    };
+    const waiting = this.embeds.waiting + this.probation.waiting;
+    return loadOf(this.options.worker, this.engine, waiting, this.meter.block_ms_max());
   }
 
   override async terminate(): Promise<void> {
@@ -574,6 +584,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       ...this.answers.inspectKept(),
       orphans: this.orphans.count,
       embeddings: this.embeds.running + this.embeds.waiting,
+      on_trial: this.probation.waiting + Number(this.probation.busy),
       draining: this.drain !== undefined,
       subscribers: this.load.subscriber_count,
       kv_subscribers: this.kv.subscriber_count,

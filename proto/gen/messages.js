@@ -3795,6 +3795,7 @@ export const troupe = $root.troupe = (() => {
             this.deadline_ms = 0;
             this.window_tokens = 0;
             this.resumable = undefined;
+            this.alone = false;
             this.choices = [];
             this.stop_tokens = [];
             if (properties)
@@ -3816,6 +3817,7 @@ export const troupe = $root.troupe = (() => {
         Generate.prototype.deadline_ms = 0;
         Generate.prototype.window_tokens = 0;
         Generate.prototype.resumable = null;
+        Generate.prototype.alone = false;
 
         Generate.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3851,6 +3853,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(96).uint32(message.window_tokens);
             if (message.resumable != null && $Object.hasOwnProperty.call(message, "resumable"))
                 $root.troupe.Resumable.encode(message.resumable, writer.uint32(106).fork(), _depth + 1).ldelim();
+            if (message.alone != null && $Object.hasOwnProperty.call(message, "alone") && message.alone !== false)
+                writer.uint32(112).bool(message.alone);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -3994,6 +3998,15 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.resumable = $root.troupe.Resumable.decode(reader, reader.size(), $undefined, _depth + 1, message.resumable);
+                        continue;
+                    }
+                case 14: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.alone = value;
+                        else
+                            delete message.alone;
                         continue;
                     }
                 }

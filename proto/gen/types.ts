@@ -203,6 +203,7 @@ export type Generate = {
   readonly deadline_ms: number;
   readonly window_tokens: number;
   readonly resumable?: Resumable;
+  readonly alone: boolean;
 };
 
 export type Accepted = {

@@ -48,6 +48,7 @@ import {
   type MemoryNetworkOptions,
   memoryTransport,
 } from "../../runtime/transport/memory.ts";
+import { CrashLedger } from "../../supervisors/worker-crashes.ts";
 import { byteTokenizer } from "./byte-tokenizer.ts";
 import { FakeEngine, type FakeEngineOptions } from "./fake-engine.ts";
 import { absent, MemoryLog } from "./test-system.ts";
@@ -78,6 +79,7 @@ export function modelCard(name = MODEL): ModelCard {
 export class FakeRegistry {
   private readonly records = new Map<string, WorkerRecord>();
   private readonly listeners = new Set<(change: WorkersChange) => void>();
+  private readonly exit_listeners = new Set<(worker: string, crash: boolean) => void>();
   private readonly later: (run: () => void) => void;
 
   constructor(later: (run: () => void) => void) {
@@ -89,6 +91,23 @@ export class FakeRegistry {
     listener({ kind: "all", records: [...this.records.values()] });
     return () => this.listeners.delete(listener);
   };
+
+  watchExits = (listener: (worker: string, crash: boolean) => void): (() => void) => {
+    this.exit_listeners.add(listener);
+    return () => this.exit_listeners.delete(listener);
+  };
+
+  watchCrashes = (listener: (worker: string) => void): (() => void) =>
+    this.watchExits((worker, crash) => {
+      if (crash) listener(worker);
+    });
+
+  /** How the process of that worker ended, as whoever started it says. */
+  exited(worker: string, crash: boolean): void {
+    this.later(() => {
+      for (const listener of this.exit_listeners) listener(worker, crash);
+    });
+  }
 
   async register(record: WorkerRecord): Promise<void> {
     this.later(() => {
@@ -152,6 +171,7 @@ export class AnswerCluster {
   alone: Node | undefined;
   private alone_router: ActorRef | undefined;
   restarts = 0;
+  private readonly crashing = new Set<string>();
   private readonly options: ClusterOptions;
   private readonly network: MemoryNetwork;
   private closing = false;
@@ -188,13 +208,16 @@ export class AnswerCluster {
       this.alone === undefined
         ? this.openRouter(system)
         : refOf<RouterMessage>(system, this.alone_router!);
-    const options = { router: () => router, tokenizerOf: () => byteTokenizer, ...answers };
+    const ledger = new CrashLedger(() => this.simulation.clock.now_ms());
+    this.registry.watchExits((worker, crash) => ledger.heard(worker, crash));
+    const parts = { tokenizerOf: () => byteTokenizer, isCrash: ledger.isCrash };
+    const options = { router: () => router, ...parts, ...answers };
     const parent = system.spawn(() => new AnswersActor(options), { name: "streams" });
     this.fronts.push({ ...node, start: startAnswerWith(parent) });
   }
 
   private openRouter(system: ActorSystem): Ref<RouterMessage> {
-    const { watch } = this.registry;
+    const { watch, watchCrashes } = this.registry;
     const { mode = "least-loaded", policy } = this.options;
     const peers = {
       watch: this.watchRouters,
@@ -204,7 +227,14 @@ export class AnswerCluster {
     const isLive = (request: string) =>
       system.lookup(`/streams/${streamNameOf(request)}`) !== undefined;
     const owners = this.options.router_alone ? {} : { isLive };
-    const options = { mode, watch, peers, ...owners, ...(policy === undefined ? {} : { policy }) };
+    const options = {
+      mode,
+      watch,
+      watchCrashes,
+      peers,
+      ...owners,
+      ...(policy === undefined ? {} : { policy }),
+    };
     return system.spawn(() => routerOf(options), { name: "router" });
   }
 
@@ -240,7 +270,17 @@ export class AnswerCluster {
     };
     const actor = node.system.spawn(() => new WorkerActor(options), { name: "worker" });
     this.workers.set(worker, { ...node, engine, actor });
-    node.system.onDown(actor, () => this.ended(worker, node));
+    node.system.onDown(actor, (reason) => {
+      const crash = reason.kind === "crash" || this.crashing.delete(worker);
+      this.registry.exited(worker, crash);
+      this.ended(worker, node);
+    });
+  }
+
+  /** As a fault in native code ends it. */
+  crash(worker: string): boolean {
+    this.crashing.add(worker);
+    return this.kill(worker);
   }
 
   /** Ends a worker's process as `kill -9` does: nothing of it is heard again. */

@@ -76,6 +76,7 @@ export async function workerAlone(
     consumer: consumer.wire,
     deadline_ms: 5_000,
     window_tokens: 100,
+    alone: false,
     ...changes,
   });
   const ask = (message: Generate) => system.ask(worker, message, { deadline_ms: 1_000 });

@@ -65,7 +65,7 @@ function heldGenerate(
     ...{ request: answer.request, model: answer.model, prompt: bytesOf(answer.prompt) },
     ...{ sampling: answer.sampling, choices: [], min_tokens: answer.min_tokens },
     ...{ stop_tokens: answer.stop_tokens, ignore_eos: answer.ignore_eos },
-    ...{ logprobs: answer.logprobs, deadline_ms: 1, window_tokens: 1 },
+    ...{ logprobs: answer.logprobs, deadline_ms: 1, window_tokens: 1, alone: false },
     resumable: { ...answer.resumable!, attempt },
   };
 }

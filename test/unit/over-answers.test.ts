@@ -13,7 +13,7 @@ function answerOf(request: string, prompt_bytes: number): LiveAnswer {
   const generate: Generate = {
     ...{ kind: "generate", request, model: "m", prompt: new Uint8Array(prompt_bytes) },
     ...{ sampling: undefined, choices: [], min_tokens: 0, stop_tokens: [], ignore_eos: false },
-    ...{ logprobs: -1, deadline_ms: 1_000, window_tokens: 8 },
+    ...{ logprobs: -1, deadline_ms: 1_000, window_tokens: 8, alone: false },
     resumable: { answer: `answer ${request}`, attempt: 1, context: new Uint8Array(0) },
   };
   return {

@@ -45,6 +45,7 @@ test("a message survives its codec, bytes and nested messages included", () => {
     consumer: { node: "n", path: "/a", incarnation: new Uint8Array(8), address: "memory:n" },
     deadline_ms: 1000,
     window_tokens: 64,
+    alone: false,
   };
   const codec = messageTable.find((entry) => entry.kind === "generate")?.codec;
   const bytes = codec?.encode(message as never).finish() ?? new Uint8Array();

@@ -73,8 +73,8 @@ test("allow-lists, required taints and taints hold in every mode", () => {
   };
   const all = [marked("a", ["gpu=a"], []), marked("b", ["gpu=b"], ["batch"]), marked("c", [], [])];
   const may = (said: Partial<RouteHints>) =>
-    names(eligible(all, route({ hints: routeHints(said) })).candidates);
-  expect(names(eligible(all, route()).candidates)).toEqual(["a", "c"]);
+    names(eligible(all, route({ hints: routeHints(said) }), 0).candidates);
+  expect(names(eligible(all, route(), 0).candidates)).toEqual(["a", "c"]);
   expect(may({ tolerated_taints: ["other"] })).toEqual(["a", "c"]);
   expect(may({ tolerated_taints: ["batch"] })).toEqual(["a", "b", "c"]);
   expect(may({ required_taints: ["batch"] })).toEqual(["b"]);
@@ -82,7 +82,7 @@ test("allow-lists, required taints and taints hold in every mode", () => {
   expect(may({ required_taints: ["gpu=a"] })).toEqual(["a"]);
   expect(may({ allowed_workers: ["c", "b"] })).toEqual(["c"]);
   // A name does not open what a taint closes.
-  expect(names(eligible(all, route({ pin: "b" })).candidates)).toEqual([]);
+  expect(names(eligible(all, route({ pin: "b" }), 0).candidates)).toEqual([]);
 });
 
 const names = (among: readonly Candidate[]) => among.map((each) => each.record.worker);
@@ -95,13 +95,13 @@ test("only workers of that model, trusted, pinned and not excluded may have a re
     candidate("c"),
     { ...other, record: { ...other.record, card: modelCard("other") } },
   ];
-  expect(names(eligible(all, route()).candidates)).toEqual(["a", "c"]);
-  expect(names(eligible(all, route({ pin: "c" })).candidates)).toEqual(["c"]);
-  expect(names(eligible(all, route({ pin: "b" })).candidates)).toEqual([]);
-  expect(eligible(all, route({ exclude: [all[0]!.key] }))).toMatchObject({ excluded: 1 });
+  expect(names(eligible(all, route(), 0).candidates)).toEqual(["a", "c"]);
+  expect(names(eligible(all, route({ pin: "c" }), 0).candidates)).toEqual(["c"]);
+  expect(names(eligible(all, route({ pin: "b" }), 0).candidates)).toEqual([]);
+  expect(eligible(all, route({ exclude: [all[0]!.key] }), 0)).toMatchObject({ excluded: 1 });
   // The next life of an excluded worker is another worker.
   expect(
-    names(eligible([candidate("a", {}, 2)], route({ exclude: [all[0]!.key] })).candidates),
+    names(eligible([candidate("a", {}, 2)], route({ exclude: [all[0]!.key] }), 0).candidates),
   ).toEqual(["a"]);
 });
 

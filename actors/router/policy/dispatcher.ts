@@ -12,7 +12,14 @@ import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
 import { CacheMatches } from "../index/cache-matches.ts";
 import { type Binding, SessionAffinity } from "./affinity.ts";
-import { baseFilters, busyFilters, busyWords, refusalWords, wishFilters } from "./filters.ts";
+import {
+  baseFilters,
+  busyFilters,
+  busyWords,
+  notFailing,
+  refusalWords,
+  wishFilters,
+} from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
 import { LoadMeter } from "./load-meter.ts";
@@ -129,7 +136,7 @@ export class KvDispatcher {
     const affinity = this.affinity;
     this.busy = policy.busy ? busyFilters(policy.busy) : [];
     this.selection = {
-      filters: [...baseFilters, ...(affinity ? [affinity.filter()] : []), ...this.busy],
+      filters: [...baseFilters, ...(affinity ? [affinity.filter()] : []), ...this.busy, notFailing],
       scorers: [this.policy.scorer],
       scan: this.policy.scan,
       factors: affinity ? [...this.policy.factors, affinity.factor()] : this.policy.factors,
@@ -160,6 +167,14 @@ export class KvDispatcher {
 
   private get workers(): readonly RoutedWorker[] {
     return this.table.workers;
+  }
+
+  /** Its engine failed lately: others are asked first until then; 0 = not any more. */
+  avoid(key: string, until_ms: number): void {
+    const worker = this.known.get(key);
+    if (worker === undefined) return;
+    worker.avoid_until_ms = until_ms;
+    this.table.factsChanged();
   }
 
   knows(key: string): boolean {
@@ -227,7 +242,7 @@ export class KvDispatcher {
     if (this.queue.size === 0) return undefined;
     this.looked = undefined;
     this.table.refresh();
-    this.room = this.table.rows.anyBelow(this.policy.queue_threshold, this.workers.length);
+    this.room = this.anyRoom(now_ms);
     const entry = this.queue.next(now_ms, (each) => this.isReady(each, now_ms));
     return entry === undefined ? undefined : this.place(entry, now_ms);
   }
@@ -384,6 +399,15 @@ export class KvDispatcher {
     return least;
   }
 
+  /** Of one that failed lately only when all did: it would not be the one that is chosen. */
+  private anyRoom(now_ms: number): boolean {
+    const { table, workers, policy } = this;
+    const below = table.rows.anyBelow(policy.queue_threshold, workers.length);
+    if (!below || table.facts().avoid_until_ms <= now_ms) return below;
+    const sound = workers.filter(({ avoid_until_ms }) => avoid_until_ms <= now_ms);
+    return sound.length === 0 || sound.some((worker) => this.hasRoom(worker, now_ms));
+  }
+
   private hasRoom(worker: RoutedWorker, now_ms: number): boolean {
     return backlogTokens(worker, now_ms) < this.policy.queue_threshold * worker.batch_tokens;
   }
@@ -405,7 +429,9 @@ export class KvDispatcher {
       return this.room && this.canStart(request, now_ms);
     }
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
-    const filters = this.selection.filters.filter((filter) => filter.concerns(request));
+    const filters = this.selection.filters.filter(
+      (filter) => !filter.soft && filter.concerns(request),
+    );
     let any = false;
     for (const worker of workers) {
       if (!filters.every((filter) => filter.admits(worker, place))) continue;

@@ -81,6 +81,16 @@ const hasSpare: Filter = {
   },
 };
 
+/** One that starts again after a crash is empty, and would get every request first. */
+export const notFailing: Filter = {
+  name: "failed lately",
+  code: "overloaded",
+  soft: true,
+  concerns: () => true,
+  admitsAll: ({ pool, now_ms }) => (pool?.avoid_until_ms ?? Number.POSITIVE_INFINITY) <= now_ms,
+  admits: ({ avoid_until_ms }, { now_ms }) => avoid_until_ms <= now_ms,
+};
+
 export const baseFilters: readonly Filter[] = [
   pinned,
   allowed,

@@ -51,6 +51,8 @@ export type PoolFacts = {
    * or passes of them, before it.
    */
   readonly noneAbove: (share: number, tokens: number, passes: number) => boolean;
+  /** Until then the engine's failures of some worker count; 0 = nobody's do. */
+  readonly avoid_until_ms: number;
 };
 
 export type Place = {

@@ -16,6 +16,8 @@ export type Filter = {
   readonly name: string;
   /** Said when this filter takes the last worker away. */
   readonly code: RefusalCode;
+  /** A wish: where it would leave nobody it does not count. */
+  readonly soft?: true;
   /** False: it admits everybody for this request, and need not be asked. */
   readonly concerns: (request: PlaceRequest) => boolean;
   /** True: it admits everybody here, and need not be asked for each. */
@@ -67,7 +69,10 @@ export function select(selection: Selection, place: Place, random: Random): Sele
   if (count === 0) return { kind: "refused", code: "no_worker", filter: "" };
   for (const filter of selection.filters) {
     if (!filter.concerns(place.request) || filter.admitsAll?.(place) === true) continue;
-    count = applyFilter(filter, place, count);
+    const kept = applyFilter(filter, place, count);
+    // Who is kept moves to the front, so when nobody is, all are where they were.
+    if (kept === 0 && filter.soft) continue;
+    count = kept;
     if (count === 0) return { kind: "refused", code: filter.code, filter: filter.name };
   }
   if (selection.scan?.(place, costs) !== true) scoreEach(selection, place, count);

@@ -47,6 +47,8 @@ export type RoutedWorker = WorkerLimits & {
   requests: number;
   /** How often each named active block is in use; the name is 53 bits of its hash. */
   readonly uses: Map<number, number>;
+  /** Its engine failed lately: until then others are asked first; 0 = it did not. */
+  avoid_until_ms: number;
   reported: ReportedLoad | undefined;
   /** Learned from its own reports; undefined until they are enough. */
   rates: PassRates | undefined;
@@ -82,6 +84,7 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
     active_blocks: 0,
     requests: 0,
     uses: new Map(),
+    avoid_until_ms: 0,
     reported: undefined,
     rates: undefined,
     active_blocks_then: 0,

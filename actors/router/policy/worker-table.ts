@@ -25,6 +25,7 @@ export class WorkerTable {
     tainted: undefined,
     room_tokens: 0,
     block_size: 0,
+    avoid_until_ms: 0,
     noneAbove: () => true,
   };
 
@@ -42,6 +43,11 @@ export class WorkerTable {
 
   set(workers: readonly RoutedWorker[]): void {
     this.members = workers;
+    this.rebuild = true;
+  }
+
+  /** Something that `facts` says of all of them is another for one; seldom. */
+  factsChanged(): void {
     this.rebuild = true;
   }
 
@@ -88,6 +94,7 @@ export class WorkerTable {
     this.ranked.clear();
     this.stale = [];
     let room_tokens = Number.POSITIVE_INFINITY;
+    let avoid_until_ms = 0;
     for (const [at, worker] of members.entries()) {
       const { slot, rank, total_blocks, block_size } = worker;
       worker.at = at;
@@ -96,6 +103,7 @@ export class WorkerTable {
       this.mark(worker);
       if (rank === 0) this.putSlot(slot, at);
       else this.ranked.set(`${slot} ${rank}`, at);
+      avoid_until_ms = Math.max(avoid_until_ms, worker.avoid_until_ms);
       room_tokens = Math.min(room_tokens, total_blocks * block_size);
     }
     const block_size = members[0]?.block_size ?? 0;
@@ -105,6 +113,7 @@ export class WorkerTable {
       tainted,
       room_tokens,
       block_size: alike ? block_size : 0,
+      avoid_until_ms,
       noneAbove: (share, tokens, passes) => {
         this.refresh();
         return this.rows.noneAbove({ share, tokens, passes }, members.length);

@@ -1,6 +1,9 @@
 /** A worker process dies: its answers go on elsewhere, from the token they had reached. */
+
 import { polynomialTiming } from "../../../../actors/engine/mocker/timing.ts";
+import { type FaultRule, faultsVariable } from "../../../../actors/fault/fault.ts";
 import { alive, pidsOf, until } from "../../../support/cluster.ts";
+import { modelName } from "../references.ts";
 import type { Figures, Row } from "../row.ts";
 import { midway, type Running, somePid, sumOfMetric, underFault } from "../scenario.ts";
 
@@ -10,6 +13,28 @@ const killWorker = async (running: Running): Promise<Figures> => {
   process.kill(await somePid(running, "worker"), "SIGKILL");
   return {};
 };
+
+/** Of no prompt of the flock. */
+const poison = [777, 778, 779, 780];
+const faultsOf = (...rules: readonly FaultRule[]) => ({
+  [faultsVariable]: JSON.stringify({ seed: 1, rules }),
+});
+
+/** What a client gets that sends the prompt which engines crash on. */
+async function sendPoison({ cluster }: Running): Promise<Figures> {
+  const response = await fetch(`${cluster.url}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: modelName, prompt: poison, max_tokens: 8 }),
+    signal: AbortSignal.timeout(30_000),
+  });
+  const body = (await response.json()) as { readonly error?: { readonly code?: string } };
+  const code = body.error?.code ?? "none";
+  if (response.status !== 422 || code !== "quarantined") {
+    throw new Error(`the poison was answered with ${response.status} ${code}`);
+  }
+  return { poison_status: response.status };
+}
 
 export const workerRows: readonly Row[] = [
   {
@@ -47,6 +72,33 @@ export const workerRows: readonly Row[] = [
           await midway(running, world.quick ? 20 : 100, 0.5);
           return killWorker(running);
         },
+      }),
+  },
+  {
+    name: "engine-poison",
+    what: "one prompt crashes every engine that begins with it: it ends with its own error, nothing else does",
+    engines: ["mocker"],
+    run: (world) =>
+      underFault(world, {
+        args: ["--workers", "4"],
+        env: faultsOf({ point: "engine.prompt", match: poison.join(" "), do: "abort" }),
+        flock: { tokens: 128, requests: world.quick ? 32 : 80, concurrency: 24 },
+        fault: async (running) => {
+          await midway(running, 8, 0.2);
+          return sendPoison(running);
+        },
+      }),
+  },
+  {
+    name: "engine-failing",
+    what: "the engine of one worker of 4 crashes in every step, for as long as there is work",
+    engines: ["mocker"],
+    run: (world) =>
+      underFault(world, {
+        args: ["--workers", "4"],
+        env: faultsOf({ node: "worker-1", point: "engine.step", do: "abort" }),
+        flock: { tokens: 96, requests: 200, concurrency: 24 },
+        fault: async () => ({}),
       }),
   },
   {

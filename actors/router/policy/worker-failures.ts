@@ -1,0 +1,75 @@
+/**
+ * Workers whose engine failed lately, by name: a worker that starts again after a crash is empty,
+ * and an empty worker is what every policy likes best. So a failure counts against its name for a
+ * while and fades; the next worker of that name gets requests again when it has faded, or earlier
+ * when nobody else may take them.
+ *
+ *   score   + 1 a failure, at most MOST_SCORE; halves every HALF_LIFE_MS, and with each success
+ *   avoided while the score is AVOID_SCORE or more: 10 s after one failure, 30 s after many
+ *
+ * A worker that somebody killed did not fail: what counts is for the caller to know.
+ */
+const HALF_LIFE_MS = 10_000;
+const AVOID_SCORE = 0.5;
+const MOST_SCORE = 4;
+/** All answers of a worker hear of its crash, each of them tells. */
+const SAME_CRASH_MS = 1_000;
+
+type Tally = { score: number; at_ms: number; crash_ms: number };
+
+export class WorkerFailures {
+  /** Names are few, and one whose score has faded is forgotten when it is looked at. */
+  private readonly by_worker = new Map<string, Tally>();
+
+  get any(): boolean {
+    return this.by_worker.size > 0;
+  }
+
+  /** An answer failed there. Returns until when it is avoided, on the scale of `now_ms`. */
+  failed(worker: string, now_ms: number): number {
+    return this.add(worker, now_ms).until_ms;
+  }
+
+  /** Its process crashed, as one of those who heard of it says. */
+  crashed(worker: string, now_ms: number): number {
+    const known = this.by_worker.get(worker);
+    if (known !== undefined && now_ms - known.crash_ms < SAME_CRASH_MS) {
+      return this.untilMs(worker, now_ms);
+    }
+    const { until_ms, record } = this.add(worker, now_ms);
+    record.crash_ms = now_ms;
+    return until_ms;
+  }
+
+  /** An answer was made there, whole. */
+  succeeded(worker: string, now_ms: number): number {
+    const known = this.by_worker.get(worker);
+    if (known === undefined) return 0;
+    known.score = faded(known, now_ms) / 2;
+    known.at_ms = now_ms;
+    return this.untilMs(worker, now_ms);
+  }
+
+  /** Until when it is avoided; 0 = it is not. */
+  untilMs(worker: string, now_ms: number): number {
+    const known = this.by_worker.get(worker);
+    if (known === undefined) return 0;
+    const score = faded(known, now_ms);
+    if (score >= AVOID_SCORE) return now_ms + HALF_LIFE_MS * Math.log2(score / AVOID_SCORE);
+    if (score < AVOID_SCORE / 8) this.by_worker.delete(worker);
+    return 0;
+  }
+
+  private add(worker: string, now_ms: number): { record: Tally; until_ms: number } {
+    const known = this.by_worker.get(worker);
+    const before = known === undefined ? 0 : faded(known, now_ms);
+    const crash_ms = known?.crash_ms ?? Number.NEGATIVE_INFINITY;
+    const record = { score: Math.min(MOST_SCORE, before + 1), at_ms: now_ms, crash_ms };
+    this.by_worker.set(worker, record);
+    return { record, until_ms: this.untilMs(worker, now_ms) };
+  }
+}
+
+function faded({ score, at_ms }: Tally, now_ms: number): number {
+  return score * 2 ** (-Math.max(0, now_ms - at_ms) / HALF_LIFE_MS);
+}

@@ -1,0 +1,118 @@
+/**
+ * Requests whose last worker may have died of them, on trial: one at a time is in the engine until
+ * its first token, so that an engine's crash is that one's doing and nobody else of them is
+ * accused again.
+ *
+ *   generate, alone ──▶ waits ── its turn ──▶ accepted ── TRIAL_MS ──▶ in the engine
+ *                         ▲ next one's turn ── its first token, or its end ──┘
+ *
+ * It is told that it is accepted a moment before it is: an engine that crashes at once would take
+ * the word along, and nobody would know that it had begun.
+ */
+import type { Accepted, ActorRef, Generate, Refused, TokenBatch } from "../../proto/index.ts";
+import type { ReplyPort } from "../../runtime/ref.ts";
+
+/** One that waits; who asked gives up when its time is over. */
+export type Held = { readonly generate: Generate; readonly port: ReplyPort };
+
+export const TRIAL_MS = 100;
+
+/** Beyond, a worker says that it is full. */
+const HELD_MOST = 1_024;
+
+export type ProbationParts = {
+  /** Into the engine. */
+  readonly admit: (generate: Generate) => Accepted | Refused;
+  /** Calls `start` after TRIAL_MS. */
+  readonly later: (request: string) => void;
+  readonly tell: (consumer: ActorRef, batch: TokenBatch) => void;
+};
+
+export class Probation {
+  private readonly parts: ProbationParts;
+  private readonly held: Held[] = [];
+  /** Engine handles of the one on trial. */
+  private readonly handles = new Set<number>();
+
+  /** Accepted, and not in the engine yet. */
+  private called: string | undefined;
+
+  constructor(parts: ProbationParts) {
+    this.parts = parts;
+  }
+
+  get busy(): boolean {
+    return this.handles.size > 0;
+  }
+
+  get full(): boolean {
+    return this.held.length >= HELD_MOST;
+  }
+
+  get waiting(): number {
+    return this.held.length;
+  }
+
+  /** It is in the engine now. */
+  begin(handles: Iterable<number>): void {
+    for (const handle of handles) this.handles.add(handle);
+  }
+
+  hold(held: Held): void {
+    this.held.push(held);
+    this.tryNext();
+  }
+
+  holds(request: string): boolean {
+    return this.held.some(({ generate }) => generate.request === request);
+  }
+
+  /** Nobody wants it any more. */
+  drop(request: string): void {
+    const at = this.held.findIndex(({ generate }) => generate.request === request);
+    if (at >= 0) this.held.splice(at, 1);
+  }
+
+  /** The engine made a token for that handle, or ended it. True: the trial is over. */
+  heard(handle: number): boolean {
+    if (!this.handles.has(handle)) return false;
+    this.handles.clear();
+    return true;
+  }
+
+  /** Whoever has waited longest has its turn, when nobody else has. */
+  tryNext(): void {
+    const [next] = this.held;
+    if (next === undefined || this.busy || this.called !== undefined) return;
+    const { request } = next.generate;
+    this.called = request;
+    next.port.reply({ kind: "accepted", request });
+    this.parts.later(request);
+  }
+
+  /** The one that was called begins, unless nobody wants it any more. */
+  start(request: string): void {
+    if (this.called === request) this.called = undefined;
+    const at = this.held.findIndex(({ generate }) => generate.request === request);
+    const generate = at < 0 ? undefined : this.held.splice(at, 1)[0]?.generate;
+    const answer = generate && this.parts.admit(generate);
+    if (answer?.kind === "refused" && generate?.consumer !== undefined) {
+      this.parts.tell(generate.consumer, failedBatch(generate, answer.message));
+    }
+    this.tryNext();
+  }
+
+  /** All that wait, when this worker takes nothing any more. */
+  takeAll(): readonly Held[] {
+    const waiting = this.held.filter(({ generate }) => generate.request !== this.called);
+    this.held.splice(0);
+    return waiting;
+  }
+}
+
+/** For one that was accepted and then could not be taken after all: it goes on elsewhere. */
+export function failedBatch({ request, choices }: Generate, error: string): TokenBatch {
+  const none = { stop_token: -1, prompt_tokens: 0, cached_tokens: 0, total_tokens: 0 };
+  const finished = choices.map(({ choice }) => ({ ...none, choice, reason: "error", error }));
+  return { kind: "token_batch", request, choices: [], finished };
+}
