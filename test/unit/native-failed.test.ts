@@ -22,16 +22,12 @@ const open = (fail_at_step: number) =>
 test("tokens of the steps before come, then polling throws and nothing ends as an answer", async () => {
   const engine = await open(5);
   const driver = new EngineDriver(engine);
-  for (const handle of [1, 2]) {
-    expect(engine.submit(request(handle, [20, 21, 22], 50))).toBeUndefined();
-  }
+  expect(engine.submit(request(1, [20, 21, 22], 50))).toBeUndefined();
   const failed = await driver.until(() => false).catch((error: unknown) => error);
   expect(failed).toBeInstanceOf(EngineFailedError);
   expect(String(failed)).toMatch(/llama\.cpp failed in a step with code -3/);
-  for (const handle of [1, 2]) {
-    expect(driver.answer(handle).tokens.length).toBeGreaterThan(0);
-    expect(driver.answer(handle).finished).toBeUndefined();
-  }
+  expect(driver.answer(1).tokens.length).toBeGreaterThan(0);
+  expect(driver.answer(1).finished).toBeUndefined();
   expect(() => engine.poll(1)).toThrow(EngineFailedError);
   expect(engine.submit(request(3, [20], 1))).toMatchObject({ code: "closed" });
   await engine.close();
