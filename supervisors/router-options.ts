@@ -32,7 +32,7 @@ export function routerOptions(
 }
 
 function policyOf(router: RouterSettings): KvPolicyOptions {
-  const { policy, queue_threshold, temperature, session_ttl_ms, session_mode } = router;
+  const { policy, objective, queue_threshold, temperature, session_ttl_ms, session_mode } = router;
   const { queue_requests, queue_policy, classes, decode_blocks_max, prefill_tokens_max } = router;
   const busy = {
     active_decode_blocks: decode_blocks_max,
@@ -40,6 +40,7 @@ function policyOf(router: RouterSettings): KvPolicyOptions {
   };
   return {
     name: policy,
+    objective,
     temperature,
     queue: {
       requests_max: queue_requests,

@@ -197,12 +197,15 @@ export class KvModel {
     this.dispatcher.lostElsewhere(request, this.parts.now_ms());
   }
 
-  sessionElsewhere({ session, worker: key, moves, bound_ms, idle_ms }: RoutedSession): void {
+  /** False: its worker is not known here, so nothing was learned. */
+  sessionElsewhere({ session, worker: key, moves, bound_ms, idle_ms }: RoutedSession): boolean {
     const { affinity } = this.dispatcher;
-    if (affinity === undefined || !this.dispatcher.knows(key)) return;
+    if (affinity === undefined) return true;
+    if (!this.dispatcher.knows(key)) return false;
     const now_ms = this.parts.now_ms();
     const until_ms = now_ms + affinity.options.ttl_ms - idle_ms;
     affinity.learn(session, { key, moves, bound_ms, until_ms }, now_ms);
+    return true;
   }
 
   /** What is live here, for another router. */
@@ -261,6 +264,7 @@ export class KvModel {
     return {
       model: this.parts.model,
       block_size: this.block_size,
+      objective: this.dispatcher.objective,
       queued: this.dispatcher.queue.size,
       workers,
       learned: this.dispatcher.learned(),

@@ -354,6 +354,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       this.models.set(name, model);
     }
     model.workerUp(candidate, slot);
+    this.peer_load.workerUp(candidate.key);
   }
 
   private workerSuspected(candidate: Candidate): void {

@@ -10,11 +10,19 @@ import type { PlaceRequest } from "./policy/place.ts";
 
 /** Blocks that are named of one prompt; those behind them count without a name. */
 const NAMED_MAX = 4_096;
+/** Sessions that are kept for workers nobody here knows yet. */
+const EARLY_MOST = 100_000;
 const no_blocks: HashPairs = new Uint32Array(0);
 
 export class PeerLoad {
   /** By peer and its request; several peers may name a request alike. */
   private readonly live = new Map<string, Map<string, KvModel>>();
+  /**
+   * By the key of their worker, the oldest first. A router that starts may hear the others before
+   * the registry has told it of the workers, and nobody says twice where a session is.
+   */
+  private readonly early = new Map<string, RoutedSession[]>();
+  private early_count = 0;
 
   constructor(private readonly models: ReadonlyMap<string, KvModel>) {}
 
@@ -40,7 +48,32 @@ export class PeerLoad {
       live.get(request)?.endedElsewhere(nameOf(peer, request));
       live.delete(request);
     }
-    for (const each of sessions) this.models.get(each.model)?.sessionElsewhere(each);
+    for (const each of sessions) {
+      if (this.models.get(each.model)?.sessionElsewhere(each) !== true) this.keep(each);
+    }
+  }
+
+  /** A worker of this key has just become known. */
+  workerUp(key: string): void {
+    for (const each of this.dropped(key)) this.models.get(each.model)?.sessionElsewhere(each);
+  }
+
+  private keep(session: RoutedSession): void {
+    const list = this.early.get(session.worker);
+    if (list === undefined) this.early.set(session.worker, [session]);
+    else list.push(session);
+    this.early_count++;
+    for (const oldest of this.early.keys()) {
+      if (this.early_count <= EARLY_MOST) return;
+      this.dropped(oldest);
+    }
+  }
+
+  private dropped(key: string): readonly RoutedSession[] {
+    const list = this.early.get(key) ?? [];
+    this.early.delete(key);
+    this.early_count -= list.length;
+    return list;
   }
 
   /** It tells everything anew. */

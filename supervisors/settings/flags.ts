@@ -41,6 +41,9 @@ export type RouterMode = (typeof routerModes)[number];
 export const routerPolicies = ["adaptive", "dynamo"] as const;
 export type RouterPolicy = (typeof routerPolicies)[number];
 
+export const routerObjectives = ["ttft", "e2e", "goodput"] as const;
+export type RouterObjective = (typeof routerObjectives)[number];
+
 /** What a machine that joins a cluster runs; `all` is the machine that starts one. */
 export const roles = ["all", "worker", "frontend", "router"] as const;
 export type RootRole = (typeof roles)[number];
@@ -130,6 +133,13 @@ export const flags = [
     choices: routerPolicies,
     default: "adaptive",
     help: "mode kv: estimated waiting time at learned rates, or NVIDIA Dynamo's cost",
+  },
+  {
+    name: "router-objective",
+    type: "choice",
+    choices: routerObjectives,
+    default: "goodput",
+    help: "policy adaptive: what is to be good, time to the first token, time of the whole answer, or how many answers are within limits for both",
   },
   {
     name: "router-queue-threshold",

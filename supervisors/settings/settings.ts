@@ -2,7 +2,14 @@
 import { stringify as stringifyYaml } from "yaml";
 import { natsSchemes, planeUrl, planeUrls, redisSchemes } from "../../runtime/plane-url.ts";
 import type { PlaneUrls } from "../../runtime/planes.ts";
-import type { EngineName, FlagName, RootRole, RouterMode, RouterPolicy } from "./flags.ts";
+import type {
+  EngineName,
+  FlagName,
+  RootRole,
+  RouterMode,
+  RouterObjective,
+  RouterPolicy,
+} from "./flags.ts";
 import { checkKeys, hiddenKey } from "./key-settings.ts";
 import { type LlamaSettings, llamaConfig, llamaSettings } from "./llama-settings.ts";
 import { specOf, type Value, type Values } from "./read-values.ts";
@@ -81,6 +88,7 @@ export type PolicyClassSettings = {
 /** Of mode kv. */
 export type RouterSettings = {
   readonly policy: RouterPolicy;
+  readonly objective: RouterObjective;
   /** -1 = the policy's own. */
   readonly queue_threshold: number;
   /** Requests that may wait in one router. */
@@ -144,6 +152,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     router_mode: text("router-mode") as RouterMode,
     router: {
       policy: text("router-policy") as RouterPolicy,
+      objective: text("router-objective") as RouterObjective,
       queue_threshold: number("router-queue-threshold"),
       queue_requests: number("router-queue-requests"),
       queue_policy: text("router-queue-policy") as RouterSettings["queue_policy"],
@@ -337,6 +346,7 @@ const planesConfig = ({ planes, role, namespace, machine_name }: Settings) => ({
 
 const routerConfig = (router: RouterSettings) => ({
   "router-policy": router.policy,
+  "router-objective": router.objective,
   "router-queue-threshold": router.queue_threshold,
   "router-queue-requests": router.queue_requests,
   ...(router.queue_policy === "" ? {} : { "router-queue-policy": router.queue_policy }),

@@ -8,6 +8,11 @@ import { parseArgs } from "node:util";
 import { mockerOptions } from "../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
 import { isKvPolicyName, kvPolicyNames } from "../../actors/router/policy/kv-policies.ts";
+import {
+  defaultObjective,
+  isRouterObjective,
+  routerObjectives,
+} from "../../actors/router/policy/objective.ts";
 import type { QueueOrder } from "../../actors/router/policy/route-queue.ts";
 import { isLoadMode, loadModes } from "../../actors/router/policy.ts";
 import { SeededRandom } from "../../runtime/random.ts";
@@ -29,7 +34,9 @@ const usage = `bun run replay TRACE [flags]
   --workers N               (4)
   --router-mode M           kv, ${loadModes.filter((mode) => mode !== "direct").join(", ")} (kv)
   --router-policy P         ${kvPolicyNames.join(", ")} (adaptive)
-  --router-option K=V       of the policy, e.g. prefill_load_scale=16, crowd_weight=3; repeatable
+  --router-objective O      what adaptive is to be good for: ${routerObjectives.join(", ")} (${defaultObjective})
+  --router-option K=V       of the policy, e.g. prefill_load_scale=16, crowd_weight=3; repeatable;
+                            reach: from 0, the own first token, to 1, answers of all
   --router-queue-threshold X  passes a worker may have before it while requests wait
   --router-queue-policy Q   shortest, fcfs, wspt
   --router-temperature T    (0)
@@ -39,6 +46,8 @@ const usage = `bun run replay TRACE [flags]
   --block-size N            (512)
   --max-num-seqs N, --max-num-batched-tokens N   (256, 8192)
   --priority-classes N      requests get strict priorities 0 to N-1, always the same ones
+  --ttft-ms X, --itl-ms Y   goodput: requests within X to the first token and Y between two, mean of
+                            the answer; one alone limits only that
   --event-lag-ms L          how much later the router hears (0)
   --seed S                  of ties and temperature (1)
   --json                    one JSON object instead of a table
@@ -93,7 +102,10 @@ function main(): void {
   const router = routerOf(flags, workers, mocker, random);
   const started_ms = performance.now();
   const result = simulate(trace, settings, router);
-  const report = reportOf(result, performance.now() - started_ms);
+  const report = reportOf(result, performance.now() - started_ms, {
+    ttft_ms: limit("--ttft-ms", flags["ttft-ms"]),
+    itl_ms: limit("--itl-ms", flags["itl-ms"]),
+  });
   const title = `${flags["router-mode"]} ${flags["router-mode"] === "kv" ? flags["router-policy"] : ""}`;
   if (flags.html) writeFileSync(flags.html, htmlReport(title, report, result));
   if (flags.requests) writeFileSync(flags.requests, requestLines(result.records));
@@ -114,6 +126,9 @@ function readFlags() {
         workers: text("4"),
         "router-mode": text("kv"),
         "router-policy": text("adaptive"),
+        "router-objective": text(defaultObjective),
+        "ttft-ms": text(""),
+        "itl-ms": text(""),
         "router-option": { type: "string", multiple: true, default: [] },
         "router-queue-threshold": text(""),
         "router-queue-policy": text(""),
@@ -166,6 +181,11 @@ function routerOf(
   if (!isKvPolicyName(name)) {
     throw new UsageError(`--router-policy ${name}: use one of ${kvPolicyNames.join(", ")}`);
   }
+  const objective = flags["router-objective"];
+  if (!isRouterObjective(objective)) {
+    const known = routerObjectives.join(", ");
+    throw new UsageError(`--router-objective ${objective}: use one of ${known}`);
+  }
   const numbers = Object.fromEntries(
     flags["router-option"].map((option) => {
       const [key = "", value = ""] = option.split("=");
@@ -179,9 +199,13 @@ function routerOf(
       `--router-queue-policy ${flags["router-queue-policy"]}: use shortest, fcfs or wspt`,
     );
   }
-  const { ageing_ms, ...costs } = numbers;
+  const { ageing_ms, reach, hold_passes, patience, ...costs } = numbers;
   const policy = {
     name,
+    objective,
+    ...(reach === undefined ? {} : { reach }),
+    ...(hold_passes === undefined ? {} : { hold_passes }),
+    ...(patience === undefined ? {} : { patience }),
     adaptive: costs,
     dynamo: costs,
     temperature: number("--router-temperature", flags["router-temperature"]),
@@ -215,6 +239,11 @@ function positive(flag: string, text: string): number {
   throw new UsageError(`${flag} must be above 0`);
 }
 
+/** A limit that is not given limits nothing. */
+function limit(flag: string, text: string): number | undefined {
+  return text === "" ? undefined : positive(flag, text);
+}
+
 function whole(flag: string, text: string): number {
   const value = number(flag, text);
   if (Number.isSafeInteger(value) && value > 0) return value;
@@ -232,6 +261,11 @@ function table(report: ReturnType<typeof reportOf>): string {
     line("ttft", report.ttft_ms),
     line("itl", report.itl_ms),
     line("e2e", report.e2e_ms),
+    ...(report.goodput === undefined
+      ? []
+      : [
+          `goodput      ${report.goodput.share} of the requests, ${report.goodput.req_per_s} req/s`,
+        ]),
     line("router queue", report.queued_ms),
     ...report.by_priority.map((each) => line(`ttft prio ${each.strict_priority}`, each.ttft_ms)),
     `virtual ${(report.duration_ms / 1_000).toFixed(0)} s in ${report.wall_ms} ms`,

@@ -13,6 +13,7 @@ type View = {
   caches: { state: string; blocks: number }[];
   routers: { heard: number }[];
   models: {
+    objective?: string;
     workers: { worker: string; in_flight: number }[];
     last: { request: string; worker: string; blocks: number; cached_blocks: number }[];
   }[];
@@ -52,6 +53,22 @@ const one = ["--workers=4", "--routers=1", "--router-policy=dynamo"];
 
 /** Nothing of one is in another one. */
 const prompt = (i: number) => `${String.fromCharCode(97 + (i % 26)).repeat(64)} ${i}`;
+
+test("the objective that the machine is started with reaches hosted routers and frontends' own", async () => {
+  for (const [flag, objective] of [
+    ["--router-objective=ttft", "ttft"],
+    ["--routers=2", "goodput"],
+  ] as const) {
+    const { simulation, cluster } = await simWorld(1, [...flags, flag]);
+    await simulation.run(1_000);
+    const client = simClient(cluster, "c", { max_tokens: 4, prompt: prompt(1) });
+    await simulation.run(500);
+    const objectives = everybody.map((place) => view(cluster, place).models[0]!.objective);
+    expect(objectives).toEqual(everybody.map(() => objective));
+    expectComplete([client]);
+    await simulation.run(1);
+  }
+});
 
 test("each session stays at its worker when the next desk takes over, and when the first is back", async () => {
   for (let seed = 1; seed <= 3; seed++) {

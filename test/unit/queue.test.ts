@@ -141,7 +141,7 @@ test("everybody comes out once, whoever is taken out between", () => {
 test("with every worker over the threshold requests wait, and the shortest goes first", () => {
   const { dispatcher } = dispatcherOf({ name: "adaptive" }, 2);
   const first = [0, 1].map((i) => placeRequest(range(40, 100 * (i + 1))));
-  const [long, short] = [placeRequest(range(30, 900)), placeRequest(range(5, 990))];
+  const [long, short] = [placeRequest(range(30, 900)), placeRequest(range(20, 990))];
   const placed: string[] = [];
   const drain = (now_ms: number) => {
     for (let next = dispatcher.next(now_ms); next; next = dispatcher.next(now_ms)) {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -242,6 +242,7 @@ test("the command prints one JSON object with the promised keys", async () => {
   for (const key of ["ttft_ms", "itl_ms", "e2e_ms"]) {
     expect(Object.keys(report[key])).toEqual(["mean", "p50", "p90", "p99"]);
   }
+  expect(report.goodput).toBeUndefined();
 });
 
 test("ids that agree in 32 bits are two; the numbers 1 and the text 1 as well", () => {
@@ -276,9 +277,33 @@ test("a line whose ids and length disagree is named, exit 2", async () => {
   }
 });
 
+test("goodput: its share and rate are those of the records within both limits", async () => {
+  const args = ["synthetic:requests=200,rate=20,isl=6000,osl=30", "--workers", "2", "--json"];
+  const file = join(tmpdir(), `replay-goodput-${process.pid}.jsonl`);
+  const limits = ["--ttft-ms", "900", "--itl-ms", "30"];
+  const { out } = await replay(...args, ...limits, "--requests", file);
+  const report = JSON.parse(out);
+  const records = readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  rmSync(file);
+  const good = records.filter(
+    ({ ttft_ms, e2e_ms, output_length }) =>
+      ttft_ms <= 900 && (e2e_ms - ttft_ms) / (output_length - 1) <= 30,
+  ).length;
+  expect(good).toBeGreaterThan(0);
+  expect(good).toBeLessThan(200);
+  expect(report.goodput.share).toBeCloseTo(good / 200, 4);
+  expect(report.goodput.req_per_s).toBeCloseTo((1_000 * good) / report.duration_ms, 2);
+});
+
 test.each([
   [["nowhere.jsonl"], "nowhere.jsonl"],
   [["synthetic", "--router-mode", "magic"], "--router-mode magic: use kv or one of"],
+  [["synthetic", "--router-objective", "x"], "--router-objective x: use one of ttft, e2e, goodput"],
+  [["synthetic", "--ttft-ms", "0"], "--ttft-ms must be above 0"],
+  [["synthetic", "--itl-ms", "fast"], "--itl-ms must be a number"],
   [["synthetic", "--workers", "0"], "--workers must be a whole number from 1 on"],
   [["synthetic", "--block-size", "100"], "must divide --trace-block-size 512"],
   [["synthetic", "--frobnicate"], "frobnicate"],

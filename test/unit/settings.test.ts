@@ -1,6 +1,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { flags, helpText } from "../../supervisors/settings/flags.ts";
+import { defaultObjective, routerObjectives } from "../../actors/router/router.ts";
+import {
+  routerObjectives as flagObjectives,
+  flags,
+  helpText,
+} from "../../supervisors/settings/flags.ts";
 import {
   parseConfig,
   parseEnvironment,
@@ -60,6 +65,20 @@ test("Dynamo's environment names are read, ours first", () => {
   const both = parseEnvironment({ DYN_HTTP_PORT: "9001", TROUPE_PORT: "9002" });
   expect(settle([both], []).port).toBe(9002);
   expect(settle([parseEnvironment({ DYN_LOG: "info,hyper=warn" })], []).log_level).toBe("info");
+});
+
+test("the router's objective comes from a flag, its twin or YAML, and is written as it is read", () => {
+  const { router } = fromFlags();
+  expect(router.objective).toBe(defaultObjective);
+  expect([...flagObjectives]).toEqual([...routerObjectives]);
+  expect(fromFlags("--router-objective", "ttft").router.objective).toBe("ttft");
+  const twin = parseEnvironment({ TROUPE_ROUTER_OBJECTIVE: "e2e" });
+  expect(settle([twin], []).router.objective).toBe("e2e");
+  const yaml = parseConfig("router-objective: ttft", "a.yaml");
+  expect(settle([yaml], []).router.objective).toBe("ttft");
+  const dumped = dumpConfig(fromFlags("--router-objective", "e2e"));
+  expect(settle([parseConfig(dumped, "dump.yaml")], []).router.objective).toBe("e2e");
+  expect(() => fromFlags("--router-objective", "speed")).toThrow(/ttft, e2e, goodput/);
 });
 
 test("policy classes are read, and written as they are read", () => {

@@ -7,7 +7,7 @@
  *   evicting     what the blocks it pushes out would cost to compute again, × evict_weight
  *   decoding     its answer's steps, slower the fuller the worker will be, × decode_weight
  *   others       how much its blocks slow the steps of the answers there, × others_weight
- *   overfull     steps, in full, above fair_share times the mean share of blocks in use
+ *   overfull     steps above fair_share times the mean share of blocks in use, × overfull_weight
  *
  * Why own counts more than backlog: the backlog is waited for once, by this request; a millisecond
  * of own work stops everyone who comes later (crowding) and everyone who is being answered there
@@ -15,6 +15,7 @@
  * cold free worker is as good as a warm one, and everybody in overload. How many are answered there
  * differs between workers: without it requests pile up where their prefix is, and answers stand
  * still there while other workers have time.
+ * How much answers count against prompts is a choice: objective.ts sets the weights for it.
  * All rates are learned (pass-rates.ts). Before they are, costs are in tokens: a backlog, own
  * tokens, and one token for each token of blocks in use.
  */
@@ -57,11 +58,14 @@ export type AdaptiveOptions = {
   readonly others_weight: number;
   /** A worker with more than this times the mean share of its blocks in use is overfull. */
   readonly fair_share: number;
+  /** What overfull adds to the answer's steps counts by this much. */
+  readonly overfull_weight: number;
 };
 
 /** A share that nobody needs to level out. */
 const FAIR_LEAST = 0.02;
 
+/** With answers in full. */
 export const adaptiveDefaults: AdaptiveOptions = {
   crowd_weight: 4,
   stall_weight: 7,
@@ -70,6 +74,7 @@ export const adaptiveDefaults: AdaptiveOptions = {
   decode_weight: 0.003,
   others_weight: 0.008,
   fair_share: 1.5,
+  overfull_weight: 1,
 };
 
 /** What the cost has to be told beside the place; all of it changes while it runs. */
@@ -222,7 +227,8 @@ function costOf(
   // What is cached but not in use takes up room as well, once it is used.
   const grows = fresh / total_blocks;
   const then = Math.min(1, share + grows);
-  const excess_ms = full_ms * Math.max(0, then - question.fair_share);
+  const excess = Math.max(0, then - question.fair_share);
+  const excess_ms = options.overfull_weight * full_ms * excess;
   const others_ms = options.others_weight * (full_ms * grows * requests);
   const decode_ms =
     question.steps * (options.decode_weight * (pass_ms + full_ms * then) + others_ms + excess_ms);

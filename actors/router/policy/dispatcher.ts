@@ -210,6 +210,11 @@ export class KvDispatcher {
     return worker.rates ?? this.pool_rates.rates();
   }
 
+  /** Of policy "adaptive". */
+  get objective() {
+    return this.policy.objective;
+  }
+
   /** For people: what it has learned so far. */
   learned() {
     const { prompt_load, output_tokens } = this;
@@ -426,7 +431,7 @@ export class KvDispatcher {
     const { tainted } = this.table.facts();
     const wishes = pin ?? allow ?? exclude ?? required_taints ?? session ?? tainted;
     if (wishes === undefined || workers.length === 0) {
-      return this.room && this.canStart(request, now_ms);
+      return this.room && this.canStart(entry, now_ms);
     }
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
     const filters = this.selection.filters.filter(
@@ -435,7 +440,7 @@ export class KvDispatcher {
     let any = false;
     for (const worker of workers) {
       if (!filters.every((filter) => filter.admits(worker, place))) continue;
-      if (this.hasRoom(worker, now_ms)) return this.canStart(request, now_ms);
+      if (this.hasRoom(worker, now_ms)) return this.canStart(entry, now_ms);
       any = true;
     }
     return !any;
@@ -444,17 +449,26 @@ export class KvDispatcher {
   /**
    * Late binding: as long as the best worker would only let it wait, the request stays here, where
    * a shorter one may pass it and another worker may become the best. With many in the queue the
-   * threshold does the same, and looking at each would cost too much.
+   * threshold does the same, and looking at each would cost too much. The news for which it waits
+   * come with the best worker's next pass, so nothing has to wake it.
    */
-  private canStart(request: PlaceRequest, now_ms: number): boolean {
+  private canStart(entry: QueueEntry, now_ms: number): boolean {
     const { workers, policy } = this;
     if (policy.hold_passes === Number.POSITIVE_INFINITY) return true;
+    if (now_ms - entry.arrived_ms > policy.patience * this.ownMs(entry)) return true;
     if (this.queue.size > Math.min(HELD_MOST, HELD_PER_WORKER * workers.length)) return true;
+    const { request } = entry;
     const selected = select(this.selection, this.placeOf(request, now_ms), this.random);
     if (workers.length >= LOOK_ONCE_FROM) this.looked = { request, selected };
     if (selected.kind === "refused") return true;
     const best = workers[selected.at]!;
     return backlogTokens(best, now_ms) < policy.hold_passes * best.batch_tokens;
+  }
+
+  /** What its uncached tokens take, without anything before them; 0 while nobody knows. */
+  private ownMs({ uncached_tokens }: QueueEntry): number {
+    const rates = this.pool_rates.rates();
+    return rates === undefined ? 0 : rates.prefill_pass_ms + uncached_tokens * rates.token_ms;
   }
 
   private refusal(

@@ -9,6 +9,13 @@ import {
 import type { AffinityOptions } from "./affinity.ts";
 import { type DynamoCostOptions, dynamoScorer, taintFactor } from "./dynamo-cost.ts";
 import type { BusyThresholds } from "./filters.ts";
+import {
+  defaultObjective,
+  holdingFor,
+  neverHeld,
+  type RouterObjective,
+  weightsFor,
+} from "./objective.ts";
 import type { QueueOptions } from "./route-queue.ts";
 import { type Factor, type Picker, pickSoftly, type Scan, type Scorer } from "./select.ts";
 import type { WorkerTable } from "./worker-table.ts";
@@ -22,6 +29,10 @@ export function isKvPolicyName(text: string): text is KvPolicyName {
 
 export type KvPolicyOptions = {
   readonly name: KvPolicyName;
+  /** What "adaptive" is to be good for. Default "goodput". */
+  readonly objective?: RouterObjective;
+  /** From the own first token (0) to everybody's answers (1), in place of the objective's own. */
+  readonly reach?: number;
   readonly adaptive?: Partial<AdaptiveOptions>;
   readonly dynamo?: Partial<DynamoCostOptions>;
   /** 0: always the least cost. */
@@ -34,15 +45,19 @@ export type KvPolicyOptions = {
   readonly queue_threshold?: number;
   /**
    * One request waits in the router while the worker that is best for it has more than this many
-   * passes before it, unless many wait. Default 0.1 for "adaptive", none for "dynamo".
+   * passes before it, unless many wait. Default the objective's for "adaptive", none for "dynamo".
    */
   readonly hold_passes?: number;
+  /** But at most this many times what computing its own prompt takes. Default the objective's. */
+  readonly patience?: number;
   readonly queue?: Partial<QueueOptions>;
   readonly affinity?: AffinityOptions;
   readonly busy?: () => BusyThresholds;
 };
 
 export type KvPolicy = {
+  /** Of "adaptive". */
+  readonly objective: RouterObjective | undefined;
   readonly scorer: Scorer;
   /** The scorer for all workers at once. */
   readonly scan: Scan | undefined;
@@ -50,11 +65,11 @@ export type KvPolicy = {
   readonly picker: Picker;
   readonly queue_threshold: number;
   readonly hold_passes: number;
+  readonly patience: number;
   readonly queue: Partial<QueueOptions>;
 };
 
 const THRESHOLD_PASSES = 0.5;
-const HOLD_PASSES = 0.1;
 
 /** `table`, `active`: what the scan reads of the workers, and of the requests at them. */
 export function kvPolicy(
@@ -64,14 +79,19 @@ export function kvPolicy(
   active: ActiveBlocks,
 ): KvPolicy {
   const adaptive = options.name === "adaptive";
+  const { objective = defaultObjective, reach } = options;
+  const weights = { ...weightsFor(objective, reach), ...options.adaptive };
+  const holding = adaptive ? holdingFor(objective) : neverHeld;
   return {
-    scorer: adaptive ? adaptiveScorer(inputs, options.adaptive) : dynamoScorer(options.dynamo),
-    scan: adaptive ? adaptiveScan(inputs, table, active, options.adaptive) : undefined,
+    objective: adaptive ? objective : undefined,
+    scorer: adaptive ? adaptiveScorer(inputs, weights) : dynamoScorer(options.dynamo),
+    scan: adaptive ? adaptiveScan(inputs, table, active, weights) : undefined,
     factors: [taintFactor],
     picker: pickSoftly(options.temperature ?? 0),
     queue_threshold:
       options.queue_threshold ?? (adaptive ? THRESHOLD_PASSES : Number.POSITIVE_INFINITY),
-    hold_passes: options.hold_passes ?? (adaptive ? HOLD_PASSES : Number.POSITIVE_INFINITY),
+    hold_passes: options.hold_passes ?? holding.hold_passes,
+    patience: options.patience ?? holding.patience,
     queue: { order: adaptive ? "shortest" : "fcfs", ...options.queue },
   };
 }

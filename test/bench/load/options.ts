@@ -23,6 +23,8 @@ export const usage = `bun run load --url URL [--model NAME] [flags]: load on an 
   --duration S         send for at most so many seconds (default 60)
   --timeout S          a longer answer is an error (default 120)
   --warm-up N          sent before and not counted (default 0)
+  --ttft-ms X --itl-ms Y   goodput: requests within X to the first token and Y between two tokens
+                       (mean of the answer); one alone limits only that
   --max-connections N  of an open loop (default 1,024)
   --seed N             repeat a run's prompts and arrivals (default: new ones)
   --json               one JSON object instead of the table
@@ -48,6 +50,7 @@ const flags = {
   ...{ shared: text, concurrency: text, rate: text, arrival: text, trace: text, speedup: text },
   ...{ "trace-block-size": text, requests: text, duration: text, timeout: text },
   ...{ "warm-up": text, "max-connections": text, seed: text, html: text },
+  ...{ "ttft-ms": text, "itl-ms": text },
   ...{ "any-length": on, json: on, quiet: on },
 } as const;
 
@@ -75,6 +78,10 @@ export function loadOptions(
     warm_up: whole("warm-up", given["warm-up"], 0, 0, 100_000),
     max_connections: whole("max-connections", given["max-connections"], 1024, 1, 16_384),
     seed: whole("seed", given.seed, drawSeed(), 0, 2 ** 48),
+    limits: {
+      ttft_ms: limit("ttft-ms", given["ttft-ms"]),
+      itl_ms: limit("itl-ms", given["itl-ms"]),
+    },
   };
   if (source.kind === "trace" && plan.warm_up > 0) {
     throw new LoadOptionsError("--warm-up would use up the trace: leave it out with --trace");
@@ -161,6 +168,11 @@ function number(
   const value = given.trim() === "" ? Number.NaN : Number(given);
   if (value >= least && value <= most) return value;
   throw new LoadOptionsError(`--${flag} ${given} must be a number from ${least} to ${most}`);
+}
+
+/** A limit that is not given limits nothing. */
+function limit(flag: string, given: string | undefined): number | undefined {
+  return given === undefined ? undefined : number(flag, given, 0, 0.001, 86_400_000);
 }
 
 function whole(

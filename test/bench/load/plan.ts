@@ -1,6 +1,7 @@
 /**
  * What one load run is: where to, what is asked, when, and its bounds. Every run ends by itself.
  */
+import type { GoodputLimits } from "../goodput.ts";
 import type { TraceRequest } from "../replay/trace.ts";
 import type { ArrivalProcess } from "./arrivals.ts";
 
@@ -47,4 +48,6 @@ export type LoadPlan = {
   /** An open loop that needs more waits for one, and the wait counts as latency. */
   readonly max_connections: number;
   readonly seed: number;
+  /** Of a good answer; without them the summary has no goodput. */
+  readonly limits?: GoodputLimits;
 };

@@ -1,4 +1,5 @@
 /** Figures of one run, as `--json` prints them and the tables and reports show them. */
+import { type Goodput, goodputAsked, goodputOf, noLimits } from "../goodput.ts";
 import type { LoadPlan } from "./plan.ts";
 import type { LoadRecord, LoadResult } from "./run-load.ts";
 
@@ -28,6 +29,8 @@ export type LoadSummary = {
   readonly ttft_ms: Spread;
   readonly itl_ms: Spread;
   readonly e2e_ms: Spread;
+  /** When the plan has limits; a failed request is not good. */
+  readonly goodput?: Goodput;
   /** How long after its due time a request left: the client's own share of the latencies. */
   readonly send_lag_ms: Spread;
   /** Share of one core that the client itself used; near 1 it measures itself. */
@@ -37,6 +40,7 @@ export type LoadSummary = {
 const most_kinds = 10;
 
 export function summarize(plan: LoadPlan, result: LoadResult): LoadSummary {
+  const { limits = noLimits } = plan;
   const { records, itl_ms, wall_ms, client_cpu } = result;
   const good = records.filter((record) => record.error === "");
   const sum = (of: (record: LoadRecord) => number) => good.reduce((all, r) => all + of(r), 0);
@@ -64,6 +68,7 @@ export function summarize(plan: LoadPlan, result: LoadResult): LoadSummary {
       max: itl_ms.max,
     },
     e2e_ms: spread(good.map((record) => record.e2e_ms)),
+    ...(goodputAsked(limits) ? { goodput: goodputOf(good, limits, records.length, wall_ms) } : {}),
     send_lag_ms: spread(records.map((record) => record.sent_ms)),
     client_cpu,
   };

@@ -33,6 +33,10 @@ export function loadTable(plan: LoadPlan, summary: LoadSummary): string {
     spreadRow("between", summary.itl_ms),
     spreadRow("whole", summary.e2e_ms),
   ];
+  if (summary.goodput !== undefined) {
+    const { share, req_per_s } = summary.goodput;
+    lines.push(`goodput      ${shown(100 * share)} % of the requests, ${shown(req_per_s)} req/s`);
+  }
   for (const [kind, count] of Object.entries(summary.error_kinds)) {
     lines.push(`${whole(count)} × ${kind}`);
   }

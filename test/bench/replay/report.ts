@@ -1,4 +1,5 @@
 /** The figures of a replay. Times in ms. */
+import { type Goodput, type GoodputLimits, goodputAsked, goodputOf, noLimits } from "../goodput.ts";
 import { rounded } from "../statistics.ts";
 import type { ReplayResult, RequestRecord } from "./simulate.ts";
 
@@ -25,6 +26,8 @@ export type ReplayReport = {
   /** Between two tokens of one answer; each answer counts once, with its mean. */
   readonly itl_ms: Spread;
   readonly e2e_ms: Spread;
+  /** When limits are given. */
+  readonly goodput?: Goodput;
   /** In the router's queue. */
   readonly queued_ms: Spread;
   /** Highest first; empty when all have the same priority. */
@@ -57,6 +60,7 @@ export const e2eOf = (record: RequestRecord) => record.end_ms - record.arrival_m
 export function reportOf(
   { records, workers, end_ms }: ReplayResult,
   wall_ms: number,
+  limits: GoodputLimits = noLimits,
 ): ReplayReport {
   const done = records.filter((record) => record.refused === undefined);
   const input = total(done.map((record) => record.input_length));
@@ -75,6 +79,7 @@ export function reportOf(
       longer.map((each) => (each.end_ms - each.first_token_ms) / (each.output_length - 1)),
     ),
     e2e_ms: spreadOf(done.map(e2eOf)),
+    ...(goodputAsked(limits) ? { goodput: goodput(records, limits, duration_ms) } : {}),
     queued_ms: spreadOf(done.map((record) => record.routed_ms - record.arrival_ms)),
     by_priority: byPriority(done),
     output_tokens_per_s: rounded((1_000 * output) / duration_ms, 1),
@@ -87,6 +92,22 @@ export function reportOf(
       preemptions: worker.preemptions,
     })),
   };
+}
+
+function goodput(
+  records: readonly RequestRecord[],
+  limits: GoodputLimits,
+  duration_ms: number,
+): Goodput {
+  const answers = records
+    .filter((record) => record.refused === undefined)
+    .map((record) => ({
+      ttft_ms: ttftOf(record),
+      e2e_ms: e2eOf(record),
+      tokens: record.output_length,
+    }));
+  const { share, req_per_s } = goodputOf(answers, limits, records.length, duration_ms);
+  return { share: rounded(share, 4), req_per_s: rounded(req_per_s, 3) };
 }
 
 function byPriority(done: readonly RequestRecord[]): PriorityFigures[] {

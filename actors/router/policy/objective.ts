@@ -1,0 +1,65 @@
+/**
+ * `--router-objective`: what the adaptive policy is to be good for. Work on a prompt delays prompts
+ * that come later and answers beside it, and no placement is best for both: a request that is sent
+ * to its cached blocks makes less work for all, and waits longer for its own first token.
+ *
+ *   ttft      first tokens come soon: later prompts count by a quarter, answers do not
+ *   goodput   most answers within limits for both: later prompts count in full
+ *   e2e       whole answers come soon: answers count in full as well
+ */
+import type { AdaptiveOptions } from "./adaptive-cost.ts";
+
+export const routerObjectives = ["ttft", "e2e", "goodput"] as const;
+export type RouterObjective = (typeof routerObjectives)[number];
+
+export function isRouterObjective(text: string): text is RouterObjective {
+  return (routerObjectives as readonly string[]).includes(text);
+}
+
+/** Best in goodput over the traces of docs/routing.md. */
+export const defaultObjective: RouterObjective = "goodput";
+
+/** How long a request stays with the router while its best worker is busy. */
+export type Holding = {
+  /** Busy is a worker with more passes of prompt tokens before it than this. */
+  readonly hold_passes: number;
+  /** At most this many times what computing its own prompt takes. */
+  readonly patience: number;
+};
+
+export const neverHeld: Holding = {
+  hold_passes: Number.POSITIVE_INFINITY,
+  patience: Number.POSITIVE_INFINITY,
+};
+
+type Objective = Holding & { readonly reach: number };
+
+/**
+ * Who binds late lets shorter prompts pass, which is good for the mean and bad for long prompts:
+ * patience bounds it. In overload no bound is best for whole answers.
+ */
+const objectives: Readonly<Record<RouterObjective, Objective>> = {
+  ttft: { reach: 0, hold_passes: 0.1, patience: 0.3 },
+  goodput: { reach: 0.5, hold_passes: 0.5, patience: 0.3 },
+  e2e: { reach: 1, hold_passes: 0.5, patience: Number.POSITIVE_INFINITY },
+};
+
+export function holdingFor(objective: RouterObjective): Holding {
+  return objectives[objective];
+}
+
+/**
+ * The weights of an objective. `reach`, 0 to 1, is how far it looks beyond the request's own first
+ * token: to 0.5 at prompts that come later, from there on at answers too.
+ */
+export function weightsFor(
+  objective: RouterObjective,
+  reach = objectives[objective].reach,
+): Partial<AdaptiveOptions> {
+  const answers = Math.max(0, 2 * reach - 1);
+  return {
+    crowd_weight: 1 + 3 * Math.min(1, 2 * reach),
+    stall_weight: 7 * answers,
+    overfull_weight: answers,
+  };
+}
