@@ -66,8 +66,8 @@ function learned(objective: RouterObjective) {
       busy_ms: 10 * i,
     });
   }
-  // 160 of 512 tokens of a pass before it: busy for late binding, and no reason to queue.
-  dispatcher.offer(placeRequest(range(10)), 0);
+  // 128 of 512 tokens of a pass before it: busy for the late binding of one objective alone.
+  dispatcher.offer(placeRequest(range(8)), 0);
   expect(dispatcher.next(0)).toMatchObject({ kind: "placed" });
   const late = placeRequest(range(10, 100));
   dispatcher.offer(late, 0);
@@ -80,7 +80,7 @@ test("ttft: a request binds late, but for a third of its own work at most", () =
   expect(dispatcher.next(0.35 * own_ms)).toMatchObject({ kind: "placed", request: late });
 });
 
-test("goodput: a request goes at once when its worker has less than half a pass to do", () => {
+test("goodput: a request goes at once when its worker has a quarter of a pass to do", () => {
   const { dispatcher, late } = learned("goodput");
   expect(dispatcher.next(0)).toMatchObject({ kind: "placed", request: late });
 });

@@ -4,7 +4,7 @@
  * to its cached blocks makes less work for all, and waits longer for its own first token.
  *
  *   ttft      first tokens come soon: later prompts count by a quarter, answers do not
- *   goodput   most answers within limits for both: later prompts count in full
+ *   goodput   most answers within limits for both: later prompts count in full, answers by a fifth
  *   e2e       whole answers come soon: answers count in full as well
  */
 import type { AdaptiveOptions } from "./adaptive-cost.ts";
@@ -40,7 +40,7 @@ type Objective = Holding & { readonly reach: number };
  */
 const objectives: Readonly<Record<RouterObjective, Objective>> = {
   ttft: { reach: 0, hold_passes: 0.1, patience: 0.3 },
-  goodput: { reach: 0.5, hold_passes: 0.5, patience: 0.3 },
+  goodput: { reach: 0.6, hold_passes: 0.3, patience: 0.3 },
   e2e: { reach: 1, hold_passes: 0.5, patience: Number.POSITIVE_INFINITY },
 };
 

@@ -70,7 +70,7 @@ export const frontierLimits: readonly GoodputLimits[] = [
 export type FrontierPoint = { readonly name: string; readonly policy: KvPolicyOptions };
 
 /** Late binding is the same in the whole sweep, so that one thing alone differs. */
-export const frontierSweep: readonly FrontierPoint[] = [0, 0.2, 0.5, 0.8, 1].map((reach) => ({
+export const frontierSweep: readonly FrontierPoint[] = [0, 0.25, 0.5, 0.6, 1].map((reach) => ({
   name: reach.toFixed(2),
   policy: { name: "adaptive", objective: "goodput", reach },
 }));
