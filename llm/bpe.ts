@@ -3,6 +3,7 @@ import { MergeQueue, SymbolList } from "./merge-queue.ts";
 import { Neighbours } from "./neighbours.ts";
 import { preTokenizer } from "./pre-tokenizers.ts";
 import { PrefixCache, type PrefixCacheOptions } from "./prefix-cache.ts";
+import { endsBeforeSpaces } from "./space-cuts.ts";
 import { TextBuffer } from "./text-buffer.ts";
 import { unicodeClasses } from "./unicode-classes.ts";
 import { type Vocab, VocabError } from "./vocab.ts";
@@ -49,6 +50,16 @@ export class BpeEncoder {
       this.byte_symbols[byte] = this.find(String.fromCodePoint(BYTE_TO_CODE_POINT[byte]!));
       this.byte_tokens[byte] = this.byteToken(byte);
     }
+  }
+
+  /**
+   * See Tokenizer.sliceable: words begin with a space or have none. `spelled`: what comes here has
+   * its spaces spelled as U+2581.
+   */
+  isSliceable(spelled: boolean): boolean {
+    const { splitter, neighbours } = this;
+    if (splitter === undefined) return spelled && neighbours?.endsAtSpaces === true;
+    return !spelled && endsBeforeSpaces(splitter);
   }
 
   encode(text: string, out: TokenSink): void {

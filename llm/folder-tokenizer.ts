@@ -4,8 +4,9 @@ import { readAlphabet, readAscii } from "./byte-alphabet.ts";
 import { ByteFallbackDecoder, byteOfToken } from "./byte-fallback.ts";
 import { controlTexts } from "./control-texts.ts";
 import type { FolderRules } from "./folder-rules.ts";
-import { normalize } from "./normalizers.ts";
+import { type NormalizerStep, normalize } from "./normalizers.ts";
 import type { PrefixCacheOptions } from "./prefix-cache.ts";
+import { outliveCuts } from "./slices.ts";
 import type { EncodeOptions, TokenDecoder, Tokenizer } from "./tokenizer.ts";
 import { categoryClasses } from "./unicode-categories.ts";
 import { ATTR_NORMAL, ATTR_UNUSED, type SpecialIds, type Vocab } from "./vocab.ts";
@@ -38,6 +39,7 @@ export class FolderTokenizer implements Tokenizer {
   private readonly hidden: ReadonlySet<number>;
   private readonly eog: ReadonlySet<number>;
   private controls: readonly string[] | undefined;
+  private cuts: boolean | undefined;
 
   constructor(
     private readonly vocab: Vocab,
@@ -76,6 +78,11 @@ export class FolderTokenizer implements Tokenizer {
     return this.controls;
   }
 
+  get sliceable(): boolean {
+    this.cuts ??= this.outlivesCuts();
+    return this.cuts;
+  }
+
   encode(text: string, options: EncodeOptions): Uint32Array {
     const out = new TokenSink();
     if (options.add_special && this.add_bos) out.push(this.special.bos!);
@@ -86,6 +93,18 @@ export class FolderTokenizer implements Tokenizer {
     }
     if (options.add_special && this.add_eos) out.push(this.special.eos!);
     return out.tokens.slice(0, out.count);
+  }
+
+  private outlivesCuts(): boolean {
+    const { normalizer, space_prefix, strip_start, added } = this.rules;
+    const spells = (step: NormalizerStep) =>
+      step.kind === "replace" && step.from === " " && step.to === SPELLED_SPACE;
+    const rest = normalizer.filter((step) => !spells(step));
+    // What is put before or taken from each end of a text would be of each slice.
+    const local = rest.every(({ kind }) => kind === "form" || kind === "lower");
+    if (!local || space_prefix || strip_start) return false;
+    const spelled = rest.length < normalizer.length;
+    return this.encoder.isSliceable(spelled) && outliveCuts(added.map(({ content }) => content));
   }
 
   private encodePiece(text: string, options: EncodeOptions, out: TokenSink): void {

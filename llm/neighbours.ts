@@ -24,6 +24,15 @@ export class Neighbours {
     }
   }
 
+  /** No token has a space behind an ASCII letter. */
+  get endsAtSpaces(): boolean {
+    for (let byte = 0x41; byte <= 0x7a; byte++) {
+      const letter = byte <= 0x5a || byte >= 0x61;
+      if (letter && this.before_space[byte] === 1) return false;
+    }
+    return true;
+  }
+
   /** False only where no token can reach across the place before `bytes[at]`. */
   mayJoin(bytes: Uint8Array, at: number): boolean {
     const right = bytes[at]!;

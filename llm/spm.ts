@@ -29,6 +29,11 @@ export class SpmEncoder {
     this.byte_tokens = byteTokens(vocab);
   }
 
+  /** See Tokenizer.sliceable. */
+  isSliceable(): boolean {
+    return this.neighbours.endsAtSpaces;
+  }
+
   encode(text: string, out: TokenSink): void {
     this.text.encode(text.replaceAll(" ", SPELLED_SPACE));
     const { bytes, byte_count } = this.text;

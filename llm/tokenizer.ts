@@ -3,6 +3,7 @@ import { readAlphabet, readAscii } from "./byte-alphabet.ts";
 import { controlTexts } from "./control-texts.ts";
 import { FolderTokenizer } from "./folder-tokenizer.ts";
 import type { PrefixCacheOptions } from "./prefix-cache.ts";
+import { outliveCuts } from "./slices.ts";
 import { SpecialTokens } from "./special-tokens.ts";
 import { SpmEncoder } from "./spm.ts";
 import {
@@ -54,6 +55,8 @@ export interface Tokenizer {
   readonly control_texts: readonly string[];
   /** Where `tokenBytes` one after the other are not all there is to a text. */
   readonly newDecoder?: () => TokenDecoder;
+  /** A text may be cut before a single space between two ASCII letters; see slices.ts. */
+  readonly sliceable?: boolean;
   encode(text: string, options: EncodeOptions): Uint32Array;
   /**
    * What the token stands for; control tokens give their own spelling. Empty for unused ids.
@@ -92,6 +95,7 @@ class VocabTokenizer implements Tokenizer {
   private without_control: SpecialTokens | undefined;
   private readonly eog: ReadonlySet<number>;
   private controls: readonly string[] | undefined;
+  private cuts: boolean | undefined;
 
   constructor(
     private readonly vocab: Vocab,
@@ -109,6 +113,13 @@ class VocabTokenizer implements Tokenizer {
   get control_texts(): readonly string[] {
     this.controls ??= controlTexts(this.vocab);
     return this.controls;
+  }
+
+  get sliceable(): boolean {
+    this.cuts ??=
+      this.encoder.isSliceable(this.vocab.flags.escape_spaces) &&
+      outliveCuts(spelledSpecials(this.vocab));
+    return this.cuts;
   }
 
   encode(text: string, options: EncodeOptions): Uint32Array {
@@ -157,6 +168,13 @@ class VocabTokenizer implements Tokenizer {
     }
     this.without_control ??= new SpecialTokens(this.vocab, false);
     return this.without_control;
+  }
+}
+
+function* spelledSpecials(vocab: Vocab): Generator<string> {
+  const marks = ATTR_CONTROL | ATTR_UNKNOWN | ATTR_USER_DEFINED;
+  for (let token = 0; token < vocab.token_count; token++) {
+    if ((vocab.attrs[token]! & marks) !== 0) yield decoder.decode(vocab.table.at(token));
   }
 }
 

@@ -41,6 +41,10 @@ export class HeldBody {
     this.#budget = budget;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Throws ApiError (503) when all requests together hold too much. */
   take(bytes: number): void {
     this.#budget.take(bytes);

@@ -12,13 +12,14 @@ import { ApiKeys } from "./api-keys.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { checkObject } from "./check-body.ts";
 import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
-import { Generator, type GeneratorParts } from "./generate.ts";
+import { Generator, type GeneratorParts, type Prepared } from "./generate.ts";
 import { healthOf, modelJson } from "./info-bodies.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Endpoint } from "./prepare.ts";
 import { readJson } from "./read-body.ts";
 import { isPublicApi, pathOf, type Route, routeOf } from "./routes.ts";
 import { newRequestId } from "./stream-id.ts";
+import { LONG_TEXT } from "./tokens-ahead.ts";
 import { errorResponse, json, jsonText, type Visit } from "./visit.ts";
 
 export type DoorParts = GeneratorParts & {
@@ -197,7 +198,10 @@ export class Door {
       if (stream === true) facts.type = "stream";
       metrics.stage("receive", visit.arrived_ms);
       const from_ms = clock.now_ms();
-      const prepared = this.#generator.prepare(visit, endpoint, body);
+      const prepared =
+        held.bytes < LONG_TEXT
+          ? this.#generator.prepare(visit, endpoint, body)
+          : await this.#prepareLong(visit, endpoint, body);
       metrics.stage("preprocess", from_ms);
       held.close();
       facts.begun = true;
@@ -211,6 +215,13 @@ export class Door {
     } finally {
       held.close();
     }
+  }
+
+  /** A long text takes its time, and others have their turns meanwhile. */
+  async #prepareLong(visit: Visit, endpoint: Endpoint, body: object): Promise<Prepared> {
+    const prepared = await this.#generator.prepareLong(visit, endpoint, body);
+    if (this.#draining) throw draining();
+    return prepared;
   }
 
   /** What is not an ApiError is a bug: it is logged, and the client is told nothing of it. */

@@ -40,6 +40,7 @@ import { pinOf, routeHintsOf } from "./route-hints.ts";
 import type { ServedModel } from "./served-model.ts";
 import { type StreamCursor, startOf } from "./stream-id.ts";
 import { clientGone, StreamedOutput } from "./streamed-output.ts";
+import { TokensAhead } from "./tokens-ahead.ts";
 import type { Visit } from "./visit.ts";
 
 export type GeneratorParts = {
@@ -116,9 +117,20 @@ export class Generator {
     return this.#live.cut(message);
   }
 
+  /** `prepare` for a long body, with other requests in between. Rejects with ApiError. */
+  async prepareLong(visit: Visit, endpoint: Endpoint, body: object): Promise<Prepared> {
+    const { clock, metrics } = this.#parts;
+    const ahead = new TokensAhead(clock, metrics);
+    return ahead.run(() => this.prepare(visit, endpoint, body, ahead));
+  }
+
   /** Everything up to the tokens. Throws ApiError. */
-  prepare(visit: Visit, endpoint: Endpoint, body: object): Prepared {
+  prepare(visit: Visit, endpoint: Endpoint, body: object, ahead?: TokensAhead): Prepared {
     const unknown = this.#parts.settings.unknown_fields;
+    const modelOf = (name: string): ServedModel => {
+      const model = this.#model(name);
+      return ahead === undefined ? model : { ...model, tokenizer: ahead.of(model.tokenizer) };
+    };
     if (endpoint === "chat_completions") {
       checkNames(body, chatFields, unknown);
       this.#checkMessageNames(body);
@@ -127,7 +139,7 @@ export class Generator {
       const ctx = this.#prepareContext(visit, checked.nvext);
       return {
         kind: "generation",
-        generation: prepareChat(checked, this.#model(checked.model), ctx),
+        generation: prepareChat(checked, modelOf(checked.model), ctx),
       };
     }
     if (endpoint === "completions") {
@@ -137,7 +149,7 @@ export class Generator {
       const ctx = this.#prepareContext(visit, checked.nvext);
       return {
         kind: "generation",
-        generation: prepareCompletion(checked, this.#model(checked.model), ctx),
+        generation: prepareCompletion(checked, modelOf(checked.model), ctx),
       };
     }
     checkNames(body, embeddingFields, unknown);
@@ -146,7 +158,7 @@ export class Generator {
     const ctx = this.#prepareContext(visit, checked.nvext);
     return {
       kind: "embedding",
-      embedding: prepareEmbedding(checked, this.#model(checked.model), ctx),
+      embedding: prepareEmbedding(checked, modelOf(checked.model), ctx),
     };
   }
 

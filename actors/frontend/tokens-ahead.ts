@@ -1,0 +1,91 @@
+/**
+ * Tokens of long texts, made before they are asked for. Preparing a request takes no breath: it is
+ * tried with a tokenizer that stops at the first long text that has no tokens yet; those are made in
+ * slices, with other requests in between, and it is tried again.
+ */
+import { encodeSliced } from "../../llm/slices.ts";
+import type { EncodeOptions, Tokenizer } from "../../llm/tokenizer.ts";
+import type { Clock } from "../../runtime/capabilities.ts";
+import type { FrontendMetrics } from "./frontend-metrics.ts";
+
+/** Below, a text takes less time than anybody notices. In UTF-16 units. */
+export const LONG_TEXT = 131_072;
+
+/** Thrown: a long text that has no tokens yet. */
+class Wanted {
+  constructor(
+    readonly tokenizer: Tokenizer,
+    readonly text: string,
+    readonly options: EncodeOptions,
+  ) {}
+}
+
+type Made = Pick<Wanted, "tokenizer" | "text" | "options"> & { readonly tokens: Uint32Array };
+
+/** The tokens of one request's long texts. */
+export class TokensAhead {
+  readonly #clock: Clock;
+  readonly #metrics: Pick<FrontendMetrics, "stage">;
+  readonly #made: Made[] = [];
+
+  constructor(clock: Clock, metrics: Pick<FrontendMetrics, "stage">) {
+    this.#clock = clock;
+    this.#metrics = metrics;
+  }
+
+  /** The same tokens, or a stop. */
+  of(tokenizer: Tokenizer): Tokenizer {
+    if (tokenizer.sliceable !== true) return tokenizer;
+    const encode = (text: string, options: EncodeOptions): Uint32Array => {
+      if (text.length < LONG_TEXT) return tokenizer.encode(text, options);
+      const made = this.#made.find((one) => isSame(one, tokenizer, text, options));
+      if (made === undefined) throw new Wanted(tokenizer, text, options);
+      return made.tokens;
+    };
+    return new Proxy(tokenizer, {
+      get: (target, name) => {
+        if (name === "encode") return encode;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  }
+
+  /** What `prepare` gives, tried until all its long texts have tokens. Rejects as it throws. */
+  async run<T>(prepare: () => T): Promise<T> {
+    for (;;) {
+      try {
+        const prepared = prepare();
+        // Who holds the tokenizer from here on holds no long text.
+        this.#made.length = 0;
+        return prepared;
+      } catch (wanted) {
+        if (!(wanted instanceof Wanted)) throw wanted;
+        const from_ms = this.#clock.now_ms();
+        const tokens = await inSlices(wanted, this.#clock);
+        this.#metrics.stage("tokenize", from_ms);
+        const { tokenizer, text, options } = wanted;
+        this.#made.push({ tokenizer, text, options, tokens });
+      }
+    }
+  }
+}
+
+const isSame = (one: Made, tokenizer: Tokenizer, text: string, options: EncodeOptions): boolean =>
+  one.tokenizer === tokenizer && isSameRecord(one.options, options) && one.text === text;
+
+function isSameRecord<T extends object>(one: T, other: T): boolean {
+  const names = Object.keys(one) as (keyof T)[];
+  return (
+    names.length === Object.keys(other).length && names.every((name) => one[name] === other[name])
+  );
+}
+
+async function inSlices({ tokenizer, text, options }: Wanted, clock: Clock): Promise<Uint32Array> {
+  const slices = encodeSliced(tokenizer, text, options);
+  for (;;) {
+    const step = slices.next();
+    if (step.done === true) return step.value;
+    await new Promise<void>((resolve) => clock.defer(resolve));
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Long texts in slices, so that whoever has other things to do can do them in between. The tokens
+ * are those of the whole text, as it is cut only where a word ends whatever stands around it.
+ */
+import type { EncodeOptions, Tokenizer } from "./tokenizer.ts";
+
+export type Slicing = {
+  /** UTF-16 units after which the next place is looked for. */
+  readonly slice: number;
+};
+
+const SLICE: Slicing = { slice: 32_768 };
+
+/**
+ * Yields between two slices. Of a tokenizer that is not `sliceable`, or a text without such places,
+ * it is one slice.
+ */
+export function* encodeSliced(
+  tokenizer: Tokenizer,
+  text: string,
+  options: EncodeOptions,
+  { slice }: Slicing = SLICE,
+): Generator<void, Uint32Array, void> {
+  const first = tokenizer.sliceable === true ? placeAfter(text, slice) : -1;
+  if (first < 0) return tokenizer.encode(text, options);
+  const parts: Uint32Array[] = [];
+  const { special, add_bos, add_eos } = tokenizer;
+  const plain = { ...options, add_special: false };
+  if (options.add_special && add_bos) parts.push(Uint32Array.of(special.bos!));
+  for (let from = 0, to = first; from < text.length; ) {
+    // The tokenizer puts its own space before the first word of a text.
+    const own_space = from > 0 && tokenizer.add_space_prefix ? 1 : 0;
+    parts.push(tokenizer.encode(text.slice(from + own_space, to), plain));
+    from = to;
+    const next = placeAfter(text, from + slice);
+    to = next < 0 ? text.length : next;
+    if (from < text.length) yield;
+  }
+  if (options.add_special && add_eos) parts.push(Uint32Array.of(special.eos!));
+  return joined(parts);
+}
+
+/**
+ * Before a single space between two ASCII letters: a word may begin with it, but none has it inside
+ * or at its end. -1: there is none from `at` on.
+ */
+function placeAfter(text: string, at: number): number {
+  if (at >= text.length) return -1;
+  place.lastIndex = at;
+  const found = place.exec(text);
+  return found === null ? -1 : found.index + 1;
+}
+
+const place = /[A-Za-z] [A-Za-z]/g;
+
+/** Whether cutting a text at such places, or putting parts together there, breaks none of these. */
+export function outliveCuts(spellings: Iterable<string>): boolean {
+  for (const text of spellings) if (atOdds.test(text)) return false;
+  return true;
+}
+
+const atOdds = /^[A-Za-z]|[A-Za-z]$|[A-Za-z] [A-Za-z]/;
+
+function joined(parts: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,0 +1,143 @@
+/** Long texts in slices have the tokens that they have in one piece. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { TokensAhead } from "../../actors/frontend/tokens-ahead.ts";
+import { modelFactsFromFolder, tokenizerFromBlob } from "../../llm/model-card.ts";
+import { encodeSliced, outliveCuts } from "../../llm/slices.ts";
+import { createTokenizer, type EncodeOptions, type Tokenizer } from "../../llm/tokenizer.ts";
+import { VirtualClock } from "../../runtime/clock.ts";
+import { HARD_TEXTS } from "../support/hard-texts.ts";
+import { folderOf, type smallTokenizer } from "../support/small-tokenizer.ts";
+import { SMALL_VOCABULARIES } from "../support/small-vocabularies.ts";
+import {
+  TINY_MODEL,
+  vocabOf,
+  withPreTokenizer,
+  withSentencePieces,
+} from "../support/vocabularies.ts";
+
+const tiny = new Uint8Array(await Bun.file(TINY_MODEL).arrayBuffer());
+/** One of each kind; the names that llama.cpp groups with them have the same words. */
+const pres = [
+  ...["gpt-2", "llama-bpe", "qwen2", "qwen35", "smollm", "gpt-4o", "deepseek-v3", "deepseek-llm"],
+  ...["falcon", "tekken", "tiny_aya", "bloom", "chameleon", "minicpm5", "jais-2"],
+];
+const tokenizers: readonly (readonly [name: string, tokenizer: Tokenizer])[] = [
+  ...pres.map((pre) => [pre, createTokenizer(vocabOf(withPreTokenizer(tiny, pre)))] as const),
+];
+
+function folderTokenizer(json: ReturnType<typeof smallTokenizer>): Tokenizer {
+  const facts = modelFactsFromFolder(folderOf(json), "m");
+  return tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob)!);
+}
+
+const folders = Object.entries(SMALL_VOCABULARIES).map(
+  ([name, make]) => [`folder ${name}`, folderTokenizer(make())] as const,
+);
+
+const bricks = [
+  ..."aZé漢😀\u0301\u00a0\u2003_-!.'7",
+  ...["'s", "'re", "don't", "word", "the quick", " ", "  ", "   ", "\n", " \n", "\r\n", "\t"],
+  ...["1234", " the", "ſ", "a b", "A z", "x  y", "k 'll m", "<|im_start|>", "<|im_end|>", "<s>"],
+  ...["<|endoftext|>", "</s>", "\u2581", "e\u0301 e"],
+];
+const brickText = fc
+  .array(fc.constantFrom(...bricks), { maxLength: 60 })
+  .map((parts) => parts.join(""));
+
+function sliced(tokenizer: Tokenizer, text: string, options: EncodeOptions, slice: number) {
+  const steps = encodeSliced(tokenizer, text, options, { slice });
+  for (let cuts = 0; ; cuts += 1) {
+    const step = steps.next();
+    if (step.done === true) return { tokens: [...step.value], cuts };
+  }
+}
+
+for (const [name, tokenizer] of [...tokenizers, ...folders]) {
+  test(`slices change no token: ${name}`, () => {
+    let cuts = 0;
+    const check = (text: string, slice: number, options: EncodeOptions) => {
+      const result = sliced(tokenizer, text, options, slice);
+      cuts += result.cuts;
+      expect(result.tokens).toEqual([...tokenizer.encode(text, options)]);
+    };
+    const options = fc.record({ add_special: fc.boolean(), parse_special: fc.boolean() });
+    fc.assert(fc.property(brickText, fc.integer({ min: 1, max: 40 }), options, check), {
+      numRuns: 1_500,
+    });
+    for (const text of HARD_TEXTS) {
+      check(`${text} ${text}`, 3, { add_special: true, parse_special: true });
+    }
+    if (tokenizer.sliceable === true) expect(cuts).toBeGreaterThan(300);
+    else expect(cuts).toBe(0);
+  });
+}
+
+test("which kinds of folders are sliced", () => {
+  const whole: string[] = folders
+    .filter(([, { sliceable }]) => sliceable !== true)
+    .map(([name]) => name);
+  // What is put before a text, or taken from its ends, would be of each slice; a token that begins
+  // or ends with a letter, or has a space inside, may lie across a cut.
+  expect(whole).toEqual(
+    ["gpt-2 space first", "lower, strip", "added tokens", "added tokens NFKD"]
+      .concat(["gemma", "gemma cut", "llama2"])
+      .map((name) => `folder ${name}`),
+  );
+  expect(tokenizers.filter(([, { sliceable }]) => sliceable !== true)).toEqual([]);
+});
+
+test("where a token reaches over a space, a text is one slice", () => {
+  const tokenizer = createTokenizer(vocabOf(withSentencePieces(tiny)));
+  expect(tokenizer.sliceable).toBe(false);
+  const options = { add_special: true, parse_special: true };
+  const { tokens, cuts } = sliced(tokenizer, "one two three four", options, 2);
+  expect([tokens, cuts]).toEqual([[...tokenizer.encode("one two three four", options)], 0]);
+});
+
+test("spellings that a cut could break are known", () => {
+  expect(outliveCuts(["<|im_start|>", "<s>", "\n\n", "[PAD]", "  "])).toBe(true);
+  for (const text of ["foo", "<|a b|>", "<x", "x>", " y"]) {
+    expect([text, outliveCuts([text])]).toEqual([text, false]);
+  }
+});
+
+test("a request's long text is tokenized in turns with others, and prepared once it is", async () => {
+  const [, tokenizer] = tokenizers[1]!;
+  const clock = new VirtualClock();
+  const stages: string[] = [];
+  const ahead = new TokensAhead(clock, { stage: (name) => void stages.push(name) });
+  const text = "many words and more words ".repeat(20_000);
+  const options = { add_special: true, parse_special: true };
+  let turns = 0;
+  let over = false;
+  const other = () => {
+    turns += 1;
+    if (!over) clock.defer(other);
+  };
+  clock.defer(other);
+  let tries = 0;
+  const prepare = () => {
+    tries += 1;
+    const shown = ahead.of(tokenizer);
+    expect(shown.vocab_size).toBe(tokenizer.vocab_size);
+    expect([...shown.encode("short", options)]).toEqual([...tokenizer.encode("short", options)]);
+    return [shown.encode(text, options), shown.encode("short", options)] as const;
+  };
+  const made = ahead.run(prepare).finally(() => {
+    over = true;
+  });
+  for (let i = 0; i < 40; i += 1) await clock.advance(0);
+  const [tokens] = await made;
+  expect(tokens).toEqual(tokenizer.encode(text, options));
+  expect([tries, stages]).toEqual([2, ["tokenize"]]);
+  expect(turns).toBeGreaterThan(10);
+});
+
+test("what goes wrong while preparing is thrown as it is", async () => {
+  const ahead = new TokensAhead(new VirtualClock(), { stage: () => {} });
+  const prepare = () => {
+    throw new RangeError("odd");
+  };
+  await expect(ahead.run(prepare)).rejects.toThrow("odd");
+});
