@@ -1,12 +1,12 @@
 /**
  * Whether words end before a single space between two ASCII letters. Splitters look ahead, never
- * back, and no word of theirs has a blank behind a letter: so one look at every pair of letters says
- * it for all texts.
+ * back, and no word of theirs has a blank behind a letter: so one look at every pair of letters
+ * says it for all texts.
  */
 import { TextBuffer } from "./text-buffer.ts";
 import type { WordSplitter } from "./word-splitter.ts";
 
-const letters = Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+const letters = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"];
 
 export function endsBeforeSpaces(splitter: WordSplitter): boolean {
   const pairs = letters.flatMap((left) => letters.map((right) => `${left} ${right}`));

@@ -1,7 +1,7 @@
 /**
  * Tokens of long texts, made before they are asked for. Preparing a request takes no breath: it is
- * tried with a tokenizer that stops at the first long text that has no tokens yet; those are made in
- * slices, with other requests in between, and it is tried again.
+ * tried with a tokenizer that stops at the first long text that has no tokens yet; those are made
+ * in slices, with other requests in between, and it is tried again.
  */
 import { encodeSliced } from "../../llm/slices.ts";
 import type { EncodeOptions, Tokenizer } from "../../llm/tokenizer.ts";
