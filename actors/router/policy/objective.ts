@@ -3,7 +3,7 @@
  * that come later and answers beside it, and no placement is best for both: a request that is sent
  * to its cached blocks makes less work for all, and waits longer for its own first token.
  *
- *   ttft      first tokens come soon: later prompts count by a quarter, answers do not
+ *   ttft      first tokens come soon: nobody else counts
  *   goodput   most answers within limits for both: later prompts count in full, answers by a fifth
  *   e2e       whole answers come soon: answers count in full as well
  */
@@ -58,7 +58,7 @@ export function weightsFor(
 ): Partial<AdaptiveOptions> {
   const answers = Math.max(0, 2 * reach - 1);
   return {
-    crowd_weight: 1 + 3 * Math.min(1, 2 * reach),
+    crowd_weight: 4 * Math.min(1, 2 * reach),
     stall_weight: 7 * answers,
     overfull_weight: answers,
   };
