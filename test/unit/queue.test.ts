@@ -213,3 +213,27 @@ test("an answer that goes on waits for no room, and goes before all others", () 
   expect(dispatcher.next(1)).toMatchObject({ kind: "placed", request: continued });
   expect(dispatcher.next(1)).toBeUndefined();
 });
+
+test("while no worker has room, those who wait for any are not looked at", () => {
+  const { dispatcher } = dispatcherOf({ name: "adaptive" }, 1);
+  const busy = placeRequest(range(60));
+  dispatcher.offer(busy, 0);
+  dispatcher.next(0);
+  let looks = 0;
+  const { queue } = dispatcher;
+  const next = queue.next.bind(queue);
+  queue.next = (now_ms, ready) =>
+    next(now_ms, (entry) => {
+      looks++;
+      return ready(entry);
+    });
+  for (let i = 0; i < 100; i++) dispatcher.offer(placeRequest(range(40, 100 * (i + 1))), 1);
+  for (let event = 0; event < 50; event++) expect(dispatcher.next(2)).toBeUndefined();
+  expect(looks).toBe(0);
+  const pinned = placeRequest([1], { pin: "gone" });
+  dispatcher.offer(pinned, 3);
+  expect(dispatcher.next(3)).toMatchObject({ kind: "refused", code: "pinned_missing" });
+  expect(queue.particular).toBe(0);
+  dispatcher.ended(busy.request, 4, 10);
+  expect(dispatcher.next(4)).toMatchObject({ kind: "placed" });
+});

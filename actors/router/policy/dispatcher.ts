@@ -24,7 +24,13 @@ import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts"
 import { LoadBook } from "./load-book.ts";
 import { LoadMeter } from "./load-meter.ts";
 import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./pass-rates.ts";
-import { type Place, type PlaceRequest, TIER_COUNT, uncachedTokens } from "./place.ts";
+import {
+  isParticular,
+  type Place,
+  type PlaceRequest,
+  TIER_COUNT,
+  uncachedTokens,
+} from "./place.ts";
 import { type QueueEntry, RouteQueue } from "./route-queue.ts";
 import { type Filter, type RefusalCode, type Selected, type Selection, select } from "./select.ts";
 import {
@@ -248,6 +254,9 @@ export class KvDispatcher {
     this.looked = undefined;
     this.table.refresh();
     this.room = this.anyRoom(now_ms);
+    // Most wait for any worker to have room: without any, nobody needs to be looked at.
+    const any = this.room || this.workers.length === 0 || this.queue.particular > 0;
+    if (!any && this.table.facts().tainted === undefined) return undefined;
     const entry = this.queue.next(now_ms, (each) => this.isReady(each, now_ms));
     return entry === undefined ? undefined : this.place(entry, now_ms);
   }
@@ -427,10 +436,8 @@ export class KvDispatcher {
     const waits_for_none = request.continued === true || request.spare === true;
     if (waits_for_none && this.workers.length > 0) return true;
     const { workers, cached_blocks } = this;
-    const { pin, allow, exclude, required_taints, session } = request;
-    const { tainted } = this.table.facts();
-    const wishes = pin ?? allow ?? exclude ?? required_taints ?? session ?? tainted;
-    if (wishes === undefined || workers.length === 0) {
+    const wishes = isParticular(request) || this.table.facts().tainted !== undefined;
+    if (!wishes || workers.length === 0) {
       return this.room && this.canStart(entry, now_ms);
     }
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };

@@ -38,6 +38,13 @@ export type PlaceRequest = {
   readonly computes_prompt?: boolean;
 };
 
+/** It does not simply wait for whichever worker has room first. */
+export function isParticular(request: PlaceRequest): boolean {
+  const { pin, allow, exclude, required_taints, session } = request;
+  const wishes = pin ?? allow ?? exclude ?? required_taints ?? session;
+  return wishes !== undefined || request.continued === true || request.spare === true;
+}
+
 /** What holds of all workers of a place. */
 export type PoolFacts = {
   /** A taint that not every request tolerates is on some worker. */

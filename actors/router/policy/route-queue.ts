@@ -9,7 +9,7 @@
  * Shortest-first ages: a request counts as one token less for each `ageing_ms` that it waits, so
  * whoever has come later than a bounded time cannot overtake it, and nobody starves.
  */
-import type { PlaceRequest } from "./place.ts";
+import { isParticular, type PlaceRequest } from "./place.ts";
 
 export type QueueOrder = "fcfs" | "shortest" | "wspt";
 
@@ -72,6 +72,7 @@ export class RouteQueue {
   private readonly tiers: Tier[] = [];
   private readonly where = new Map<string, { tier: Tier; queue: ClassQueue }>();
   private waiting_tokens = 0;
+  private particular_count = 0;
 
   constructor(given: Partial<QueueOptions> = {}) {
     this.options = { ...queueDefaults, ...given };
@@ -87,6 +88,11 @@ export class RouteQueue {
 
   get size(): number {
     return this.where.size;
+  }
+
+  /** How many of them do not simply wait for whichever worker has room first. */
+  get particular(): number {
+    return this.particular_count;
   }
 
   /** Prompt tokens, cached ones too. */
@@ -111,6 +117,7 @@ export class RouteQueue {
     queue.entries.push(entry);
     queue.tokens += request.prompt_tokens;
     this.waiting_tokens += request.prompt_tokens;
+    if (isParticular(request)) this.particular_count++;
     this.where.set(request.request, { tier, queue });
     return { kind: "queued" };
   }
@@ -192,6 +199,7 @@ export class RouteQueue {
     queue.entries.splice(at, 1);
     queue.tokens -= entry.request.prompt_tokens;
     this.waiting_tokens -= entry.request.prompt_tokens;
+    if (isParticular(entry.request)) this.particular_count--;
     this.where.delete(entry.request.request);
     if (tier.classes.every(({ entries }) => entries.length === 0)) {
       this.tiers.splice(this.tiers.indexOf(tier), 1);
