@@ -396,9 +396,12 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     this.ctx.ask(worker, { kind: "probe", request }, { deadline_ms: PROBE_MS }).then(
       (result) => this.learn({ kind: "probed", attempt, reader, result }),
       (error: unknown) => {
+        const code = error instanceof AskError ? error.code : "";
         // Down says more about it than we could.
-        if (!(error instanceof AskError) || error.code !== "deadline") return;
-        if (this.isNoProof(worker, asked_ms)) this.learn({ kind: "look", attempt });
+        if (code === "down") return;
+        const silent = code === "deadline" && !this.isNoProof(worker, asked_ms);
+        // One that refused, or whose mailbox was full, lives; the next look may find out more.
+        if (!silent) this.ctx.after(LOOK_AGAIN_MS, { kind: "look", attempt });
         else
           this.learn({ kind: "worker_lost", attempt, how: "silent", detail: "it does not answer" });
       },

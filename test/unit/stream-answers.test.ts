@@ -33,9 +33,12 @@ class OneWorkerRouter extends Actor<RouterMessage> {
 class QuietWorker extends Actor<WorkerMessage> {
   readonly heard: WorkerMessage[] = [];
   silent = false;
+  /** Probes that it refuses; it is silent about later ones. */
+  refusals = 0;
 
   override receive(message: WorkerMessage): void {
     this.heard.push(message);
+    if (message.kind === "probe" && this.refusals-- > 0) this.ctx.refuse("not now");
     if (message.kind !== "generate" || this.silent) return;
     const accepted: Accepted = { kind: "accepted", request: message.request };
     this.ctx.reply(accepted);
@@ -136,6 +139,19 @@ test("tokens that came before their worker's end are delivered before the end is
   expect(sink.outcomes).toBe(1);
   expect(router.asked).toBe(1);
   expect(router.ended).toEqual(["r1 finished"]);
+  await close();
+});
+
+test("a worker that refused a probe and then falls silent is given up all the same", async () => {
+  const { clock, start, router, worker, close } = await setUp();
+  worker.refusals = 2;
+  const sink = new RecordingSink();
+  start(answerRequest("r1"), sink);
+  await clock.advance(1);
+  expect(sink.text()).toBe("a");
+  await clock.advance(25_000);
+  expect(worker.refusals).toBeLessThan(0);
+  expect(router.asked).toBeGreaterThan(1);
   await close();
 });
 
