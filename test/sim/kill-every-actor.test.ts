@@ -41,12 +41,16 @@ function visitor(cluster: World, index: number): Client {
   });
 }
 
-/** Who has no stream to go on with is told to ask again, when its owner here was killed. */
+/**
+ * Who has no stream to go on with is told to ask again, when its owner here was killed, or when the
+ * only frontend has just begun and does not know the models yet.
+ */
 function isWell({ complaint, outcome, options, request_id }: Client): boolean {
   if (complaint !== undefined || outcome === undefined) return false;
   if (outcome.kind === "complete") return true;
   const begun = options.request.stream && request_id !== "";
-  return outcome.kind === "error" && outcome.code === "interrupted" && !begun;
+  const again = outcome.kind === "error" && ["interrupted", "model_not_ready"];
+  return again && !begun && again.includes(outcome.code);
 }
 
 test.each([
