@@ -36,6 +36,10 @@ export function isCrash({ code, signal }: ProcessExit): boolean {
   return true;
 }
 
+/** The news of how a worker ended come so long after it was lost at most, or before it a little. */
+const news_late_ms = 5_000;
+const news_early_ms = 500;
+
 /** The root's side. */
 export class WorkerCrashes {
   readonly #system: ActorSystem;
@@ -52,21 +56,21 @@ export class WorkerCrashes {
     const owner = this.#system.lookup(rootPaths.inspector);
     if (owner === undefined) return;
     const how = isCrash(exit) ? "crash" : "killed";
+    const { clock, log } = this.#system.capabilities;
     for (const worker of workers) {
       const count = (this.#counts.get(worker) ?? 0) + 1;
       this.#counts.set(worker, count);
       const value = new TextEncoder().encode(`${count} ${how}`);
       this.#discovery.register(keys.exit(worker), value, owner).catch((error: unknown) => {
-        const { log } = this.#system.capabilities;
         log.log("debug", "how a worker ended could not be told", { worker, error: String(error) });
+      });
+      // Nobody wants older news.
+      clock.after(2 * news_late_ms, () => {
+        if (this.#counts.get(worker) === count) this.#discovery.deregister(keys.exit(worker));
       });
     }
   }
 }
-
-/** The news of how a worker ended come so long after it was lost at most, or before it a little. */
-const news_late_ms = 5_000;
-const news_early_ms = 500;
 
 /** The side of those who lost a worker. */
 export class CrashLedger {
