@@ -66,8 +66,14 @@ test("sessions, caches and figures are one, whichever frontend is met", async ()
     const spread = await turns(session, 12);
     expect(spread[homes[i]!]).toBe(12);
   }
-  const inspector = await (await fetch(`${cluster.inspector}/metrics`)).text();
-  for (const process of ["root", "frontend-0", "frontend-1", "worker-3"]) {
-    expect(inspector).toContain(`node="${process}"`);
+  const pages = [cluster.inspector, cluster.url].map(async (url) => fetch(`${url}/metrics`));
+  const [inspector = "", door = ""] = await Promise.all(
+    pages.map(async (page) => (await page).text()),
+  );
+  expect(inspector).toContain('node="root"');
+  for (const text of [inspector, door]) {
+    for (const process of ["frontend-0", "frontend-1", "worker-3"]) {
+      expect(text).toContain(`node="${process}"`);
+    }
   }
 }, 60_000);

@@ -15,7 +15,8 @@ export async function metricsOf(
   cluster: Cluster,
   node = "frontend-0",
 ): Promise<ReadonlyMap<string, number>> {
-  const text = await (await fetch(`${cluster.url}/metrics`)).text();
+  // The inspector's page is never an old one: a frontend's is kept for a second.
+  const text = await (await fetch(`${cluster.inspector}/metrics`)).text();
   const lines = text.split("\n").filter((line) => line.includes(`node="${node}"`));
   return new Map(
     lines.map((line) => {
