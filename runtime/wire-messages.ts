@@ -2,9 +2,6 @@
 
 import type {
   Deregister as WireDeregister,
-  FlowCancel as WireFlowCancel,
-  FlowCredit as WireFlowCredit,
-  FlowEnd as WireFlowEnd,
   ProcessReady as WireProcessReady,
   Register as WireRegister,
   Registered as WireRegistered,
@@ -20,22 +17,10 @@ import type {
 import type { Ask } from "../proto/index.ts";
 import { codecs } from "../proto/index.ts";
 import { type Codec, type ProtoRow, protoCodecs } from "./codec.ts";
-import type { Message } from "./message.ts";
 
 type Kind<K extends string, T> = T & { readonly kind: K };
 
 export type ProcessReady = Kind<"process_ready", WireProcessReady>;
-
-/** One numbered item of a flow; `item` is a message of its own. */
-export type FlowItem<T extends Message = Message> = {
-  readonly kind: "flow_item";
-  readonly flow: string;
-  readonly number: number;
-  readonly item: T;
-};
-export type FlowCredit = Kind<"flow_credit", WireFlowCredit>;
-export type FlowEnd = Kind<"flow_end", WireFlowEnd>;
-export type FlowCancel = Kind<"flow_cancel", WireFlowCancel>;
 
 export type Registered = Kind<"registered", WireRegistered>;
 export type Register = Kind<"register", WireRegister> & Ask<Registered>;
@@ -51,9 +36,6 @@ export type Unwatch = Kind<"unwatch", WireUnwatch>;
 
 const rows: readonly ProtoRow[] = [
   { id: 16, kind: "process_ready", codec: codecs.ProcessReady },
-  { id: 25, kind: "flow_credit", codec: codecs.FlowCredit },
-  { id: 26, kind: "flow_end", codec: codecs.FlowEnd },
-  { id: 27, kind: "flow_cancel", codec: codecs.FlowCancel },
   { id: 32, kind: "register", codec: codecs.Register },
   { id: 33, kind: "registered", codec: codecs.Registered },
   { id: 34, kind: "renew", codec: codecs.Renew },
@@ -67,35 +49,5 @@ const rows: readonly ProtoRow[] = [
   { id: 42, kind: "renewed_many", codec: codecs.RenewedMany },
 ];
 
-/** A message within a message: the item keeps its own type id. */
-const flowItem: Codec<FlowItem> = {
-  id: 24,
-  kind: "flow_item",
-  encode: ({ flow, number, item }, writer, table) => {
-    const codec = table.of(item.kind);
-    writer.uint32(0x0a).string(flow).uint32(0x10).uint32(number);
-    writer.uint32(0x18).uint32(codec.id).uint32(0x22).fork();
-    codec.encode(item, writer, table);
-    writer.ldelim();
-  },
-  decode: (reader, length, table) => {
-    const end = reader.pos + length;
-    let flow = "";
-    let number = 0;
-    let type = 0;
-    let item: Message | undefined;
-    while (reader.pos < end) {
-      const tag = reader.uint32();
-      if (tag === 0x0a) flow = reader.string();
-      else if (tag === 0x10) number = reader.uint32();
-      else if (tag === 0x18) type = reader.uint32();
-      else if (tag === 0x22) item = table.decode(type, reader, reader.uint32());
-      else reader.skipType(tag & 7);
-    }
-    if (item === undefined) throw new RangeError("a flow item without an item");
-    return { kind: "flow_item", flow, number, item };
-  },
-};
-
 /** To be handed into every codec table beside the program's own. */
-export const runtimeCodecs: readonly Codec[] = [...protoCodecs(rows), flowItem];
+export const runtimeCodecs: readonly Codec[] = protoCodecs(rows);

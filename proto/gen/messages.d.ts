@@ -32,10 +32,6 @@ export const troupe: {
     AskFailed: Codec<t.AskFailed>;
     Nothing: Codec<t.Nothing>;
     ProcessReady: Codec<t.ProcessReady>;
-    FlowItem: Codec<t.FlowItem>;
-    FlowCredit: Codec<t.FlowCredit>;
-    FlowEnd: Codec<t.FlowEnd>;
-    FlowCancel: Codec<t.FlowCancel>;
     SamplingParams: Codec<t.SamplingParams>;
     LogitBias: Codec<t.LogitBias>;
     ChoiceStart: Codec<t.ChoiceStart>;

@@ -130,29 +130,6 @@ export type ProcessReady = {
   readonly main?: ActorRef;
 };
 
-export type FlowItem = {
-  readonly flow: string;
-  readonly number: number;
-  readonly type: number;
-  readonly body: Uint8Array;
-};
-
-export type FlowCredit = {
-  readonly flow: string;
-  readonly up_to: number;
-};
-
-export type FlowEnd = {
-  readonly flow: string;
-  readonly last: number;
-  readonly error: string;
-};
-
-export type FlowCancel = {
-  readonly flow: string;
-  readonly reason: string;
-};
-
 export type SamplingParams = {
   readonly temperature: number;
   readonly top_k: number;

@@ -10,7 +10,7 @@ import {
   incarnationBytes,
   incarnationOf,
 } from "../../runtime/remote/wire.ts";
-import { type FlowItem, runtimeCodecs } from "../../runtime/wire-messages.ts";
+import { runtimeCodecs } from "../../runtime/wire-messages.ts";
 import { note, testCodecs } from "../support/remote-child.ts";
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -52,17 +52,6 @@ describe("the table", () => {
   test("a kind without a codec never leaves its process and passes as it is", () => {
     const message = { kind: "local-only", ref: Symbol("anything") };
     expect(testCodecs.roundTrip(message)).toBe(message);
-  });
-
-  test("a flow item carries any other message, in the format of its .proto", () => {
-    const sent: FlowItem = { kind: "flow_item", flow: "f", number: 7, item: note("x", 0.5, "y") };
-    const bytes = testCodecs.toBytes(sent);
-    const plain = codecs.FlowItem.decode(bytes);
-    expect([plain.flow, plain.number, plain.type]).toEqual(["f", 7, 1_000]);
-    expect([...codecs.FlowItem.encode(plain).finish()]).toEqual([...bytes]);
-    const got = testCodecs.roundTrip(sent) as FlowItem;
-    expect(got).toMatchObject({ flow: "f", number: 7 });
-    expect(got.item).toMatchObject({ kind: "note", stage: "x", fraction: 0.5, detail: "y" });
   });
 
   test("the runtime's own ids are below 64, which belong to it", () => {
