@@ -60,15 +60,16 @@ export class KvEventRing {
   read(id: number): WireKvEvent {
     const { words } = this;
     const at = this.placeOf(id);
-    const [flags = 0, dp_rank = 0, start = 0, count = 0] = words.subarray(at, at + 4);
+    const flags = words[at]!;
+    const count = words[at + 3]!;
     const parent = (flags & HAS_PARENT) === 0 ? none : bytesOf(words, at + 4, 2);
     const hashes = count === 0 ? none : bytesOf(words, at + HEAD_WORDS, 2 * count);
     return {
       kind: kinds[flags & 3]!,
-      dp_rank,
+      dp_rank: words[at + 1]!,
       tier: tiers[(flags >> 2) & 3]!,
       parent,
-      start,
+      start: words[at + 2]!,
       hashes,
     };
   }

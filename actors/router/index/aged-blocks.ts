@@ -6,7 +6,7 @@
  */
 import { BlockTable, type HashPairs } from "../../../llm/block-table.ts";
 import { BlockIndex } from "./block-index.ts";
-import type { CacheMatches, GroupNames } from "./cache-matches.ts";
+import { type CacheMatches, type GroupNames, grown } from "./cache-matches.ts";
 
 export type Ageing =
   /** Forgotten this long after the last prompt that had it. */
@@ -32,6 +32,8 @@ export class AgedBlocks {
   private readonly index: BlockIndex;
   private readonly ageing: Ageing;
   private readonly owners = new Map<number, Recent>();
+  /** Stamp of each owner's first entry, by owner; 0 = it has none. Each look reads all of them. */
+  private first_stamps = new Int32Array(64);
   private look_again_ms = Number.NEGATIVE_INFINITY;
   private readonly pair = new Uint32Array(2);
 
@@ -59,12 +61,15 @@ export class AgedBlocks {
     const owner = this.index.addOwner(group, 0);
     if (owner === undefined) return undefined;
     const queue = new Int32Array(16 * WORDS);
+    if (owner >= this.first_stamps.length) this.first_stamps = grown(this.first_stamps, owner + 1);
+    this.first_stamps[owner] = 0;
     this.owners.set(owner, { stamps: new BlockTable(), queue, head: 0, tail: 0, capacity_blocks });
     return owner;
   }
 
   removeOwner(owner: number): void {
     this.owners.delete(owner);
+    this.first_stamps[owner] = 0;
     this.index.removeOwner(owner);
   }
 
@@ -77,6 +82,7 @@ export class AgedBlocks {
     const recent = this.owners.get(owner);
     if (recent === undefined) return;
     const stamp = stampOf(now_ms);
+    if (count > 0 && this.first_stamps[owner] === 0) this.first_stamps[owner] = stamp;
     // From the end, so that of one prompt the tail is forgotten first, as caches evict.
     for (let i = count - 1; i >= 0; i--) {
       const lo = hashes[2 * i]! | 0;
@@ -103,14 +109,25 @@ export class AgedBlocks {
   private expire(now_ms: number, ttl_ms: number): void {
     this.look_again_ms = now_ms + ttl_ms / SWEEPS_A_TTL;
     const now = stampOf(now_ms);
-    for (const [owner, recent] of this.owners) {
-      while (recent.head < recent.tail) {
-        // u32 milliseconds, so that the difference is right across the wrap.
-        const age_ms = (now - recent.queue[recent.head * WORDS + 2]!) >>> 0;
-        if (age_ms < ttl_ms) break;
-        this.dropOldest(owner, recent);
-      }
+    const { first_stamps } = this;
+    for (let owner = 0; owner < first_stamps.length; owner++) {
+      const first = first_stamps[owner]!;
+      // u32 milliseconds, so that the difference is right across the wrap.
+      if (first === 0 || (now - first) >>> 0 < ttl_ms) continue;
+      first_stamps[owner] = this.expireOf(owner, now, ttl_ms);
     }
+  }
+
+  /** Returns the stamp of the first entry that stays, 0 when none does. */
+  private expireOf(owner: number, now: number, ttl_ms: number): number {
+    const recent = this.owners.get(owner);
+    if (recent === undefined) return 0;
+    while (recent.head < recent.tail) {
+      const first = recent.queue[recent.head * WORDS + 2]!;
+      if ((now - first) >>> 0 < ttl_ms) return first;
+      this.dropOldest(owner, recent);
+    }
+    return 0;
   }
 
   private dropOldest(owner: number, recent: Recent): void {

@@ -104,17 +104,24 @@ function applyFilter(filter: Filter, place: Place, count: number): number {
   return kept;
 }
 
-/** The least cost; equals share by chance, so that several routers do not herd. */
+/**
+ * The least cost; equals share by chance, so that several routers do not herd. One draw a decision:
+ * of a large pool at rest all are equal.
+ */
 export const pickLeast: Picker = (values, count, random) => {
   let best = 0;
+  let least = values[0]!;
   let equals = 1;
   for (let i = 1; i < count; i++) {
-    if (values[i]! > values[best]!) continue;
-    equals = values[i]! < values[best]! ? 1 : equals + 1;
-    // Keeps each of n equals with chance 1/n in one pass.
-    if (equals === 1 || random.unit() * equals < 1) best = i;
+    const value = values[i]!;
+    if (value > least) continue;
+    equals = value < least ? 1 : equals + 1;
+    best = i;
+    least = value;
   }
-  return best;
+  if (equals === 1) return best;
+  let later = Math.floor(random.unit() * equals);
+  for (let i = best; ; i--) if (values[i] === least && later-- === 0) return i;
 };
 
 /**
