@@ -9,7 +9,7 @@ export type Slicing = {
   readonly slice: number;
 };
 
-const SLICE: Slicing = { slice: 32_768 };
+const SLICE: Slicing = { slice: 16_384 };
 
 /**
  * Yields between two slices. Of a tokenizer that is not `sliceable`, or a text without such places,

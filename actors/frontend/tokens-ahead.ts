@@ -9,7 +9,7 @@ import type { Clock } from "../../runtime/capabilities.ts";
 import type { FrontendMetrics } from "./frontend-metrics.ts";
 
 /** Below, a text takes less time than anybody notices. In UTF-16 units. */
-export const LONG_TEXT = 131_072;
+export const LONG_TEXT = 32_768;
 
 /** Thrown: a long text that has no tokens yet. */
 class Wanted {
