@@ -121,6 +121,9 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
     concerns: () => true,
     admitsAll: ({ pool }) => {
       const { active_decode_blocks, active_prefill_tokens, active_prefill_passes } = thresholds();
+      const set = active_decode_blocks ?? active_prefill_tokens ?? active_prefill_passes;
+      // Nobody needs to be looked at for thresholds that are not set.
+      if (set === undefined) return true;
       return (
         pool?.noneAbove(
           active_decode_blocks ?? Number.POSITIVE_INFINITY,
