@@ -63,9 +63,12 @@ function modelRoute(path: string): Known | undefined {
   return { allow: "GET", route: { kind: "model", id } };
 }
 
-/** The path of an absolute URL, without query: cheaper than parsing a URL for each request. */
+/**
+ * The path of a URL, without query: cheaper than parsing a URL for each request. Without a Host
+ * header the server gives a path alone, in which "://" is no scheme's.
+ */
 export function pathOf(url: string): string {
-  const host = url.indexOf("://");
+  const host = url.startsWith("/") ? -1 : url.indexOf("://");
   const start = url.indexOf("/", host < 0 ? 0 : host + 3);
   if (start < 0) return "/";
   for (let i = start; i < url.length; i += 1) {

@@ -8,7 +8,7 @@
 const everyAddress: readonly string[] = ["0.0.0.0", "::", ""];
 
 /**
- * @param host the header as it came, with any port; null: there was none, which no browser does
+ * @param host the header as it came, with any port; null: there was none
  * @param listens the address or name that the door was told to listen on
  * @param more names that its operator allows beside it
  */
@@ -17,7 +17,7 @@ export function isAllowedHost(
   listens: string,
   more: readonly string[],
 ): boolean {
-  if (host === null) return true;
+  if (host === null) return false;
   const name = hostName(host);
   if (name === "localhost" || name.endsWith(".localhost") || isLoopback(name)) return true;
   const own = hostName(bracketed(listens));
@@ -27,9 +27,13 @@ export function isAllowedHost(
   return more.some((allowed) => name !== "" && hostName(bracketed(allowed)) === name);
 }
 
+const port_max = 65_535;
+
 /** Without port, brackets, the root's dot and capitals; "" for what is no host. */
 export function hostName(host: string): string {
-  const found = /^(?:\[([\da-f:.]+)\]|([^:[\]\s/@]+))(?::\d*)?$/.exec(host.trim().toLowerCase());
+  const form = /^(?:\[([\da-f:.]+)\]|([^:[\]\s/@]+))(?::(\d*))?$/;
+  const found = form.exec(host.trim().toLowerCase());
+  if (Number(found?.[3] ?? 0) > port_max) return "";
   const name = found?.[1] ?? found?.[2] ?? "";
   return name.length > 1 && name.endsWith(".") ? name.slice(0, -1) : name;
 }

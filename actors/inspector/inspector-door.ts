@@ -60,10 +60,12 @@ export class InspectorDoor extends Actor<Message> {
 
   async #answer(request: Request): Promise<Response> {
     this.#served += 1;
-    const { pathname } = new URL(request.url);
     const { host, allow_hosts = [] } = this.#options;
     const named = request.headers.get("host");
-    if (!isAllowedHost(named, host, allow_hosts)) return json({ error: otherHost(named) }, 403);
+    // Bun makes the URL of the Host header, so an odd one makes no URL.
+    const url = isAllowedHost(named, host, allow_hosts) ? URL.parse(request.url) : null;
+    if (url === null) return json({ error: otherHost(named) }, 403);
+    const { pathname } = url;
     const allow = allowedAt(pathname);
     if (request.method === "OPTIONS")
       return new Response(null, { status: 204, headers: { allow } });
@@ -227,8 +229,12 @@ function isOwnPage(request: Request): boolean {
 }
 
 const otherHost = (named: string | null) =>
-  `refused: the Host header says ${JSON.stringify((named ?? "").slice(0, 128))}, which is not a ` +
-  "name of this inspector. Use localhost, 127.0.0.1 or the address of --inspector-host, or start " +
+  `refused: ${
+    named === null
+      ? "the request has no Host header, and it must have"
+      : `the Host header says ${JSON.stringify(named.slice(0, 128))}, which is not`
+  } a name of this inspector. ` +
+  "Use localhost, 127.0.0.1 or the address of --inspector-host, or start " +
   "the cluster with --inspector-allow-host NAME.";
 
 function json(

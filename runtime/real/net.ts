@@ -11,6 +11,7 @@ import type {
   SocketHandlers,
 } from "../capabilities.ts";
 import { TransportError } from "../transport/transport.ts";
+import { realLog } from "./log.ts";
 import { unixPathBytesMax } from "./unix-path.ts";
 
 /** Bodies over the frontend's own limit get its answer, not Bun's empty 413. */
@@ -216,6 +217,9 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
       reusePort: share_port,
       idleTimeout: idle_s,
       maxRequestBodySize: bodyBackstopBytes,
+      // Bun's own page of an error is 50 kB of HTML, with the stack and lines of the source.
+      development: false,
+      error: faultAnswer,
       fetch: (request, bun) => options.fetch(request, new RequestInfo(request, bun, idle_s)),
     });
     return {
@@ -227,6 +231,16 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
   } catch (error) {
     throw await whyNotServed(host, port, error);
   }
+}
+
+/** A fetch that throws is a bug: its client is told nothing of it, the process's output all. */
+function faultAnswer(error: unknown): Response {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const line = "a request failed by a fault of this server; please report it with these lines";
+  realLog("error").log("error", line, { error: detail });
+  const message = "Internal error. Try again; the server's log says more.";
+  const fault = { message, type: "server_error", param: null, code: "internal_error" };
+  return Response.json({ error: fault }, { status: 500 });
 }
 
 const ours = "give an address of this machine, as 127.0.0.1, or 0.0.0.0 for all";

@@ -135,6 +135,13 @@ const rows: readonly Row[] = [
     expected: ["400, closed", "400, open"],
     seen: "400, closed",
   },
+  ...["", "localhost:80@evil", "127.0.0.1:99999999", "[::1"].map((host) => ({
+    name: `Host: ${host}`,
+    parts: [get, "answer", post].map((text) => text.replace("Host: x", `Host: ${host}`)),
+    by: "RFC 9112 §3.2: a server MUST respond with a 400, and this one serves every name",
+    expected: ["200 200, open", "400, closed"],
+    seen: "200 200, open",
+  })),
   {
     name: "two lengths that differ",
     parts: [`${head("POST /v1/completions", "Content-Length: 2\r\nContent-Length: 3\r\n")}{}`],

@@ -43,6 +43,10 @@ test("the path of a URL", () => {
   expect(pathOf("http://h:1/v1/models?x=/y#z")).toBe("/v1/models");
   expect(pathOf("http://h:1")).toBe("/");
   expect(pathOf("http://h/#a")).toBe("/");
+  expect(pathOf("/v1/models/a://b/c?d")).toBe("/v1/models/a://b/c");
+  expect(pathOf("http://localhost:80@evil/live")).toBe("/live");
+  expect(pathOf("http:///live")).toBe("/live");
+  expect(pathOf("http://[::1/live")).toBe("/live");
 });
 
 test("several keys, each good; everything else is a 401", () => {

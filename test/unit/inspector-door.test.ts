@@ -82,7 +82,10 @@ test("its own names are answered, with any port and however they are written", a
 
 test("which names are allowed, by what the door listens on", () => {
   const cases: readonly (readonly [host: string | null, listens: string, allowed: boolean])[] = [
-    [null, "127.0.0.1", true],
+    [null, "127.0.0.1", false],
+    ["127.0.0.1:65535", "127.0.0.1", true],
+    ["127.0.0.1:65536", "127.0.0.1", false],
+    ["127.0.0.1:99999999", "127.0.0.1", false],
     ["", "127.0.0.1", false],
     [":80", "127.0.0.1", false],
     ["localhost", "10.0.0.1", true],
@@ -142,4 +145,37 @@ test("a snapshot is what one actor says of itself", async () => {
   }
   expect((await fetch(`${url}/api/actors/root%2Fnobody/snapshot`)).status).toBe(404);
   expect((await fetch(`${url}/api/actors/elsewhere%2Fdoor/snapshot`)).status).toBe(404);
+});
+
+/** The whole answer to bytes that no client library would send. */
+function rawAnswer(head: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let text = "";
+  Bun.connect({
+    hostname: "127.0.0.1",
+    port: Number(new URL(url).port),
+    socket: {
+      open: (socket) => void socket.write(head),
+      data: (_socket, bytes) => {
+        text += bytes.toString();
+      },
+      close: () => resolve(text),
+      error: (_socket, error) => reject(error),
+    },
+  }).catch(reject);
+  return promise;
+}
+
+test("a Host that makes no URL, and none at all, is refused as any other odd one", async () => {
+  const odd = ["", "localhost:80@evil", "127.0.0.1:99999999", "[::1", "a b", "::", "http://x/"];
+  const lines = odd.map((host) => `HTTP/1.1\r\nHost: ${host}\r\nConnection: close`);
+  for (const line of [...lines, "HTTP/1.0", "HTTP/1.0\r\nHost: %"]) {
+    for (const path of ["/api/tree", "/nothing"]) {
+      const answer = await rawAnswer(`GET ${path} ${line}\r\n\r\n`);
+      expect([line, answer.split("\r\n")[0]]).toEqual([line, "HTTP/1.1 403 Forbidden"]);
+      expect(JSON.parse(answer.slice(answer.indexOf("\r\n\r\n")))).toEqual({
+        error: expect.stringContaining("--inspector-allow-host"),
+      });
+    }
+  }
 });

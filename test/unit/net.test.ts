@@ -111,3 +111,16 @@ test("a host that is not ours is refused with a clear error", async () => {
   const serving = realNet().serve({ ...options, fetch: async () => new Response() });
   await expect(serving).rejects.toMatchObject({ message: expect.stringContaining("192.0.2.1") });
 });
+
+test("a fault of the server is a plain 500 that shows no stack", async () => {
+  const net = realNet();
+  const server = await serve(net, () => Promise.reject(new Error("a secret of the source")));
+  const answer = await net.fetch(`http://127.0.0.1:${server.port}/x`);
+  const text = await answer.text();
+  expect([answer.status, answer.headers.get("content-type")]).toEqual([
+    500,
+    expect.stringContaining("application/json"),
+  ]);
+  expect(text).not.toContain("secret");
+  expect(JSON.parse(text).error.code).toBe("internal_error");
+});
