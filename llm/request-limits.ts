@@ -11,6 +11,8 @@ export const requestLimits = {
   best_of: 20,
   /** Strings or token ids in `stop`. */
   stop: 32,
+  /** UTF-16 units of one string in `stop`; every answer is searched for all of them. */
+  stop_chars: 4_096,
   stop_token_ids: 1_024,
   logit_bias: 4_096,
   /** Likeliest tokens beside the chosen one: in chats, and as OpenAI's text completions have it. */
@@ -18,6 +20,8 @@ export const requestLimits = {
   logprobs: 5,
   messages: 8_192,
   content_parts: 1_024,
+  /** Fields of one JSON object that are not known here, where those are ignored. */
+  unknown_fields: 64,
   template_variables: 64,
   /** Inputs of one request for embeddings, as OpenAI. */
   embedding_inputs: 2_048,

@@ -1,5 +1,6 @@
 /** Turns an unknown JSON value into a typed request, or says what is wrong with which field. */
 import type { z } from "zod";
+import { requestLimits } from "../../llm/request-limits.ts";
 import {
   type ApiError,
   clip,
@@ -23,13 +24,16 @@ export function checkNames(
   unknown: UnknownFields,
   where = "",
 ): void {
+  let ignored = 0;
   for (const name in value) {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    const path = where === "" ? name : `${where}.${name}`;
-    if (field === undefined) {
-      if (unknown === "ignore") continue;
-      throw unknownParameter(clip(path));
+    if (field === undefined && unknown === "ignore") {
+      ignored += 1;
+      if (ignored > requestLimits.unknown_fields) throw tooManyUnknown(where);
+      continue;
     }
+    const path = where === "" ? name : `${where}.${name}`;
+    if (field === undefined) throw unknownParameter(clip(path));
     const given: unknown = (value as Record<string, unknown>)[name];
     if (field.items_max !== undefined) checkLength(given, field.items_max, path);
     if (field.treatment !== "refused") continue;
@@ -37,6 +41,14 @@ export function checkNames(
     const or = field.harmless === undefined ? "" : `, or send ${field.harmless.as}`;
     throw unsupported(`'${path}' is not supported. ${field.note} Remove the field${or}.`, path);
   }
+}
+
+function tooManyUnknown(where: string): ApiError {
+  return invalidValue(
+    `${where === "" ? "The body" : `'${where}'`} has more than ${requestLimits.unknown_fields} ` +
+      "fields that this server does not know; leave them out.",
+    where === "" ? null : where,
+  );
 }
 
 function checkLength(value: unknown, items_max: number, param: string): void {

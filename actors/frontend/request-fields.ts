@@ -191,8 +191,8 @@ export const samplingFields = {
         error: "expected a string or an array of strings or token ids",
       })
       .nullish(),
-    `A string, or up to ${requestLimits.stop} strings or token ids. Not part of the answer. ` +
-      "Empty strings are ignored.",
+    `A string, or up to ${requestLimits.stop} strings or token ids; strings of at most ` +
+      `${requestLimits.stop_chars} characters. Not part of the answer. Empty strings are ignored.`,
     requestLimits.stop,
   ),
   stop_token_ids: used(

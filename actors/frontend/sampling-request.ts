@@ -83,12 +83,21 @@ export function stopsOf(body: SamplingBody, model: ServedModel): Stops {
   list.forEach((item, i) => {
     const param = typeof stop === "string" ? "stop" : `stop[${i}]`;
     if (typeof item === "number") tokens.push(checkToken(item, model, param));
-    else if (item !== "") strings.push(checkText(item, param));
+    else if (item !== "") strings.push(checkStop(item, param));
   });
   for (const token of body.stop_token_ids ?? []) {
     tokens.push(checkToken(token, model, "stop_token_ids"));
   }
   return { strings, tokens };
+}
+
+function checkStop(text: string, param: string): string {
+  const most = requestLimits.stop_chars;
+  if (text.length <= most) return checkText(text, param);
+  throw invalidValue(
+    `'${param}' has ${text.length} characters; a stop string has at most ${most}.`,
+    param,
+  );
 }
 
 function checkToken(token: number, model: ServedModel, param: string): number {

@@ -57,6 +57,7 @@ const rows: readonly Row[] = [
     field: "stop",
     within: [
       { stop: words(limits.stop) },
+      { stop: "x".repeat(limits.stop_chars) },
       { stop: many(limits.stop, (i) => 100 + i) },
       {
         stop: many(limits.stop, (i) => 100 + i),
@@ -64,7 +65,11 @@ const rows: readonly Row[] = [
         min_tokens: 1,
       },
     ],
-    beyond: [{ stop: words(limits.stop + 1) }],
+    beyond: [
+      { stop: words(limits.stop + 1) },
+      { stop: "x".repeat(limits.stop_chars + 1) },
+      { stop: ["x", "x".repeat(limits.stop_chars + 1)] },
+    ],
   },
   {
     field: "stop_token_ids",
@@ -88,10 +93,14 @@ const rows: readonly Row[] = [
   },
   {
     field: "messages",
-    within: [{ messages: parts(limits.content_parts) }],
+    within: [
+      { messages: parts(limits.content_parts) },
+      { messages: [{ role: "user", content: "Hi", ...variables(limits.unknown_fields) }] },
+    ],
     beyond: [
       { messages: parts(limits.content_parts + 1) },
       { messages: many(limits.messages + 1, { role: "user", content: "" }) },
+      { messages: [{ role: "user", content: "Hi", ...variables(limits.unknown_fields + 1) }] },
       { messages: [] },
     ],
   },

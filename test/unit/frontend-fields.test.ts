@@ -78,6 +78,15 @@ test("fields of Object.prototype are unknown like any other", () => {
   }
 });
 
+test("at most 64 fields that are not known are passed over, in a message as in the body", () => {
+  const unknown = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`odd_${i}`, i]));
+  for (const where of ["", "messages[2]"]) {
+    expect(() => checkNames(unknown(64), messageFields, "ignore", where)).not.toThrow();
+    expect(() => checkNames(unknown(65), messageFields, "ignore", where)).toThrow("more than 64");
+  }
+});
+
 test("the OpenAPI page holds every field that is taken, and marks the required ones", () => {
   const { schemas } = openApiDocument("1").components;
   const taken = Object.entries(chatFields).filter(([, field]) => field.treatment !== "refused");

@@ -65,8 +65,8 @@ const limits: readonly (readonly [string, readonly unknown[], readonly unknown[]
   ["n", [1, 128], [0, 129, 1.5, -1]],
   [
     "stop",
-    ["x", ["a", "b"], [5], Array(32).fill("s"), [], "", [""]],
-    [Array(33).fill("s"), 5, [-1]],
+    ["x", ["a", "b"], [5], Array(32).fill("s"), [], "", [""], "x".repeat(4096)],
+    [Array(33).fill("s"), 5, [-1], "x".repeat(4097), ["x".repeat(4097)]],
   ],
   ["stop_token_ids", [[1, 2], []], [[-1], [1.5], [258], ["a"], 5]],
   ["seed", [0, -1, 2 ** 62, null], [1.5, 1e300, "7"]],
