@@ -132,3 +132,13 @@ export function clip(text: string): string {
   const short = text.length > 128 ? `${text.slice(0, 128)}…` : text;
   return short.toWellFormed().replace(/\p{Cc}/gu, "�");
 }
+
+/** No encoding can carry half a surrogate pair. `param` "": somewhere in the body. */
+export const halfPair = (param: string): ApiError =>
+  new ApiError(
+    400,
+    "invalid_unicode",
+    `${param === "" ? "The body" : `'${param}'`} holds half of a surrogate pair ` +
+      "(\\ud800–\\udfff alone); send whole characters.",
+    param === "" ? null : param,
+  );

@@ -3,7 +3,7 @@ import { ChatTemplateError } from "../../llm/chat-template.ts";
 import { detokenize } from "../../llm/detokenizer.ts";
 import type { Rendered } from "../../llm/guarded-render.ts";
 import type { EncodeOptions } from "../../llm/tokenizer.ts";
-import { ApiError, clip, contextOverflow, invalidValue } from "./api-error.ts";
+import { ApiError, clip, contextOverflow, halfPair, invalidValue } from "./api-error.ts";
 import type { ChatMessage } from "./chat-fields.ts";
 import { isTokenIds, type PromptInput } from "./request-fields.ts";
 import type { ServedModel, TemplateMessage, TemplateVariables } from "./served-model.ts";
@@ -14,12 +14,7 @@ const tokenCharsLimit = 256;
 /** Throws ApiError (400) for half a surrogate pair, which no encoding can carry. */
 export function checkText(text: string, param: string): string {
   if (text.isWellFormed()) return text;
-  throw new ApiError(
-    400,
-    "invalid_unicode",
-    `'${param}' holds half of a surrogate pair (\\ud800–\\udfff alone); send whole characters.`,
-    param,
-  );
+  throw halfPair(param);
 }
 
 export function encodeText(

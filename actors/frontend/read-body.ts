@@ -3,8 +3,9 @@
  * wrong with it becomes an ApiError; nothing here makes the process pay for a hostile body.
  */
 import type { Clock } from "../../runtime/capabilities.ts";
-import { ApiError, bodyTooLarge, clip } from "./api-error.ts";
+import { ApiError, bodyTooLarge, clip, halfPair } from "./api-error.ts";
 import type { HeldBody } from "./body-budget.ts";
+import { pathText } from "./check-body.ts";
 
 export type BodyLimits = {
   readonly body_bytes: number;
@@ -17,8 +18,12 @@ const nestingLimit = 64;
 const valuesLimit = 2_000_000;
 /** A key costs far more than a value. */
 const keysLimit = 200_000;
-/** Whoever only announces a body of this size has it counted; a longer one has to come first. */
-const trustedBytes = 256 * 1024;
+/**
+ * A body up to this size is read at once and counted when it is there: its connection alone costs
+ * the server as much. A longer one is counted while it comes. Nothing is counted as announced, or
+ * whoever announces much and sends nothing would keep the others out.
+ */
+const wholeBytes = 16_384;
 /** Below this size a body cannot nest or hold enough to matter. */
 const unscannedBytes = 16_384;
 
@@ -70,44 +75,47 @@ async function readBytes(request: Request, limit_bytes: number, held: Held): Pro
   const announced_bytes = Number(length);
   // A refused body is cancelled unread: whoever sends gigabytes gets the answer first.
   if (!(announced_bytes <= limit_bytes)) throw bodyTooLarge(limit_bytes);
-  if (announced_bytes > trustedBytes) return readUntil(request, limit_bytes, held);
-  held.take(announced_bytes);
-  return request.bytes();
+  if (announced_bytes > wholeBytes) return readUntil(request, limit_bytes, held);
+  const bytes = await request.bytes();
+  held.take(bytes.byteLength);
+  return bytes;
 }
 
 /** A long body, or one of unannounced length, is counted while it comes. */
 async function readUntil(request: Request, limit_bytes: number, held: Held): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
-  const parts: Uint8Array[] = [];
+  let whole = new Uint8Array();
   let size_bytes = 0;
   const reader = request.body.getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
-    size_bytes += value.byteLength;
-    if (size_bytes > limit_bytes) {
-      void reader.cancel().catch(() => {});
-      throw bodyTooLarge(limit_bytes);
-    }
+    const more_bytes = value.byteLength;
     try {
-      held.take(value.byteLength);
+      if (size_bytes + more_bytes > limit_bytes) throw bodyTooLarge(limit_bytes);
+      held.take(more_bytes);
     } catch (error) {
       void reader.cancel().catch(() => {});
       throw error;
     }
-    parts.push(value);
+    if (size_bytes === 0) whole = value;
+    else whole = appended(whole, size_bytes, value);
+    size_bytes += more_bytes;
   }
-  return parts.length === 1 && parts[0] !== undefined ? parts[0] : concat(parts, size_bytes);
+  return whole.subarray(0, size_bytes);
 }
 
-function concat(parts: readonly Uint8Array[], size_bytes: number): Uint8Array {
-  const whole = new Uint8Array(size_bytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
+/** It grows with what came, to at most twice of it; parts kept as they came may be a byte each. */
+function appended(
+  whole: Uint8Array<ArrayBuffer>,
+  size_bytes: number,
+  part: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const end = size_bytes + part.byteLength;
+  const grown = end <= whole.byteLength ? whole : new Uint8Array(Math.max(end, 2 * size_bytes));
+  if (grown !== whole) grown.set(whole.subarray(0, size_bytes));
+  grown.set(part, size_bytes);
+  return grown;
 }
 
 function withinTime(
@@ -167,6 +175,41 @@ export function parseJson(bytes: Uint8Array): unknown {
       "The request body is not valid UTF-8. Encode its text as UTF-8.",
     );
   }
+  const value = jsonOf(text);
+  // In UTF-8 there is no half of a pair; an escape can spell one.
+  if (surrogate.test(text)) checkPairs(value);
+  return value;
+}
+
+const surrogate = /\\u[dD][89a-fA-F]/;
+
+/** Throws ApiError (400) for half a surrogate pair in any text of it, names too. */
+function checkPairs(value: unknown): void {
+  const path = halfPairIn(value, 0);
+  if (path !== undefined) throw halfPair(pathText(path));
+}
+
+/** Where it is; undefined: nowhere. A name that holds one is not shown. */
+function halfPairIn(value: unknown, depth: number): PropertyKey[] | undefined {
+  if (typeof value === "string") return value.isWellFormed() ? undefined : [];
+  if (typeof value !== "object" || value === null) return undefined;
+  if (depth >= nestingLimit) throw tooComplex(`nested deeper than ${nestingLimit} levels`);
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i += 1) {
+      const path = halfPairIn(value[i], depth + 1);
+      if (path !== undefined) return [i, ...path];
+    }
+    return undefined;
+  }
+  for (const name of Object.keys(value)) {
+    if (!name.isWellFormed()) return [];
+    const path = halfPairIn((value as Record<string, unknown>)[name], depth + 1);
+    if (path !== undefined) return [name, ...path];
+  }
+  return undefined;
+}
+
+function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {

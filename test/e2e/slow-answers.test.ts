@@ -237,3 +237,30 @@ test("many long bodies at once are refused before they fill the memory, and shor
   }
   expect(await status(long)).toBe("400 false");
 });
+
+test("bodies that are only announced, of any size, keep nobody out", async () => {
+  await using door = await startDoor({ bodies_bytes: 600_000, body_ms: 20_000 });
+  const open: { terminate(): void }[] = [];
+  for (const bytes of [16_384, 16_385, 262_144, 1_000_000]) {
+    for (let i = 0; i < 40; i += 1) {
+      const socket = await Bun.connect({
+        hostname: "127.0.0.1",
+        port: door.port,
+        socket: { data: () => {} },
+      });
+      socket.write(`${postHead(bytes)}{`);
+      open.push(socket);
+    }
+  }
+  // All of them are under way once the door has answered to a request that came behind them.
+  for (const size of [2, 30_000, 400_000]) {
+    const body = `{"model":"toy","prompt":"${"x".repeat(size)}","max_tokens":1}`;
+    const response = await door.post("/v1/completions", body);
+    expect([size, await response.text()]).not.toEqual([
+      size,
+      expect.stringContaining("bodies_in_flight"),
+    ]);
+    expect([size, response.status]).toEqual([size, size === 2 ? 200 : 400]);
+  }
+  for (const socket of open) socket.terminate();
+});

@@ -167,6 +167,34 @@ test("bodies: encodings and nonsense", () => {
   expect(codeOf(() => parseJson(bytes("{]")))).toBe("invalid_json");
 });
 
+test("half a surrogate pair is refused wherever it stands, by the name of its place", () => {
+  const half = '"a\\ud800"';
+  const cases: readonly (readonly [body: string, param: string | null])[] = [
+    [`{"reasoning_effort":${half}}`, "reasoning_effort"],
+    [`{"user":"\\uDC00\\uD800"}`, "user"],
+    [`{"chat_template_kwargs":{"a":1,"b":${half}}}`, "chat_template_kwargs.b"],
+    [`{"chat_template_kwargs":{${half}:1}}`, "chat_template_kwargs"],
+    [`{"messages":[{},{"content":[{"text":${half}}]}]}`, "messages[1].content[0].text"],
+    [`{${half}:1}`, null],
+    [half, null],
+  ];
+  for (const [body, param] of cases) {
+    let found: unknown;
+    try {
+      parseJson(bytes(body));
+    } catch (error) {
+      found = error;
+    }
+    expect([body, found]).toMatchObject([body, { status: 400, code: "invalid_unicode", param }]);
+  }
+  expect(parseJson(bytes('{"a":"\\ud83d\\ude00","b":"\\\\ud800"}'))).toEqual({
+    a: "😀",
+    b: "\\ud800",
+  });
+  const deep = `${"[".repeat(7_000)}${half}${"]".repeat(7_000)}`;
+  expect(codeOf(() => parseJson(bytes(deep)))).toBe("invalid_json");
+});
+
 test("a bomb of brackets is refused before it is parsed, a long string is not", () => {
   const deep = "[".repeat(100_000);
   expect(codeOf(() => parseJson(bytes(deep + "]".repeat(100_000))))).toBe("invalid_json");
