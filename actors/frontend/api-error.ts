@@ -142,3 +142,11 @@ export const halfPair = (param: string): ApiError =>
       "(\\ud800–\\udfff alone); send whole characters.",
     param === "" ? null : param,
   );
+
+export const oddEventId = () =>
+  new ApiError(
+    400,
+    "invalid_header",
+    "The header 'Last-Event-ID' is the id of the last event of this very stream, as it came.",
+    "Last-Event-ID",
+  );

@@ -4,7 +4,7 @@
  */
 import type { Allowance } from "../../runtime/allowance.ts";
 import type { Ids } from "../../runtime/capabilities.ts";
-import { ApiError, clip } from "./api-error.ts";
+import { ApiError, clip, oddEventId } from "./api-error.ts";
 import type { Holder } from "./holders.ts";
 import { type HeldPart, partOf, type Resumed, resumedFrom, wholeOf } from "./resume-context.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -56,6 +56,11 @@ export async function resumeStream(
   }
   const choices = parts.length * first.context.sh;
   if (from.choices.length !== 0 && from.choices.length !== choices) throw oddEventId();
+  // What was made is known once it comes; nothing is ever made beyond its limit.
+  const isBeyond = from.choices.some(
+    ({ delivered }, choice) => delivered > parts[Math.floor(choice / first.context.sh)]!.context.mx,
+  );
+  if (isBeyond) throw oddEventId();
   const model = peers.model(first.holder.generate.model);
   const names = () => `${id}.${peers.ids.next()}`;
   const have = from.choices.map((choice) => choice.delivered);
@@ -104,12 +109,4 @@ const tooManyLookups = () =>
       "Last-Event-ID of the stream if you have one: it says where the stream is.",
     null,
     { "Retry-After": "1" },
-  );
-
-const oddEventId = () =>
-  new ApiError(
-    400,
-    "invalid_header",
-    "The header 'Last-Event-ID' is the id of the last event of this very stream, as it came.",
-    "Last-Event-ID",
   );

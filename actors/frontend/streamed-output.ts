@@ -8,7 +8,7 @@
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../stream/stream.ts";
 import { type AnswerOutput, leftWhole } from "./answering.ts";
-import { ApiError, errorBody } from "./api-error.ts";
+import { ApiError, errorBody, oddEventId } from "./api-error.ts";
 import type { ChunkFormat } from "./chunk-format.ts";
 import type { FlushRounds } from "./flush-rounds.ts";
 import type { Quiet } from "./live-requests.ts";
@@ -50,6 +50,10 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   /** What was there when this output began. */
   readonly #had: readonly ChoiceCursor[];
   readonly #cursors: ChoiceCursor[];
+  /** Choices of which the client claims more than has come so far. */
+  readonly #unproven = new Set<number>();
+  /** The client claims what was never made. */
+  #refused = false;
   readonly #places: (PlaceHint | undefined)[];
   #usage_told: boolean;
   /** What every event begins with, up to the cursor. */
@@ -72,6 +76,9 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     this.#writer = new SseWriter({ rounds, opened, buffer_chars, drained, cancelled });
     this.#had = Array.from({ length: options.choices }, (_, i) => options.from?.choices[i] ?? none);
     this.#cursors = [...this.#had];
+    this.#had.forEach(({ delivered }, i) => {
+      if (delivered > 0) this.#unproven.add(i);
+    });
     this.#places = new Array<PlaceHint | undefined>(options.prompts).fill(undefined);
     this.#usage_told = options.from?.usage_told ?? false;
     this.#id = `id: ${options.request}:`;
@@ -99,11 +106,11 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   }
 
   piece(choice: number, piece: AnswerPiece): boolean {
-    if (piece.delivered <= this.#had[choice]!.delivered) {
-      this.#commit();
-      this.#options.format.skip(choice, piece);
-      return true;
-    }
+    const had = this.#had[choice]!;
+    if (piece.delivered <= had.delivered) return this.#skip(choice, piece, had.delivered);
+    if (had.ended) this.#refuse();
+    if (this.#refused) return true;
+    if (had.delivered > 0) this.#unproven.delete(choice);
     const first = !this.#cursors[choice]!.begun;
     if (first) this.#begin(choice);
     if (this.#cursors.length === 1) {
@@ -120,6 +127,8 @@ export class StreamedOutput implements AnswerOutput, Quiet {
 
   end(choice: number, end: AnswerEnd): void {
     const { begun, delivered, ended } = this.#cursors[choice]!;
+    if (this.#unproven.has(choice)) this.#refuse();
+    if (this.#refused) return;
     this.#commit();
     if (ended) return;
     if (!begun) {
@@ -132,6 +141,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   }
 
   done(usage: AnswerUsage): void {
+    if (this.#refused) return;
     this.#commit();
     if (this.#options.include_usage && !this.#usage_told) {
       this.#usage_told = true;
@@ -161,6 +171,25 @@ export class StreamedOutput implements AnswerOutput, Quiet {
 
   abandoned(): void {
     if (!this.#committed && !this.#opened) this.#reject(clientGone());
+    this.#committed = true;
+    this.#writer.close();
+  }
+
+  /** The status waits until all that the client claims to have has come. */
+  #skip(choice: number, piece: AnswerPiece, delivered: number): boolean {
+    if (piece.delivered === delivered) this.#unproven.delete(choice);
+    if (this.#unproven.size === 0 && !this.#refused) this.#commit();
+    this.#options.format.skip(choice, piece);
+    return true;
+  }
+
+  /** What still comes is passed over: the answer stays with its worker for an honest client. */
+  #refuse(): void {
+    if (this.#refused) return;
+    this.#refused = true;
+    const { status, code, message, param } = oddEventId();
+    if (!this.#committed && !this.#opened) this.#reject(oddEventId());
+    else this.#send(JSON.stringify(errorBody(status, code, message, param)));
     this.#committed = true;
     this.#writer.close();
   }

@@ -175,6 +175,10 @@ test("a stream is its owner's, is a stream, and its place fits it", async () => 
   expect(await resume("berta", null)).toBe("404 stream_not_found");
   expect(await resume("anna", "S:1.0")).toBe("400 invalid_header");
   expect(await resume("anna", `${R}:1`)).toBe("400 invalid_header");
+  expect(await resume("anna", `${R}:9.9f`)).toBe("fine");
+  expect(await resume("anna", `${R}:0.99999999f`)).toBe("400 invalid_header");
+  expect(await resume("anna", `${R}:10.0`)).toBe("400 invalid_header");
+  expect(await resume("anna", `${R}:0.0.0.10`, generation(2))).toBe("400 invalid_header");
   expect(await resume("anna", null, generation(1, { stream: false }))).toBe("400 not_a_stream");
 });
 

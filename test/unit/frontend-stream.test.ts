@@ -9,6 +9,7 @@ import { FrontendMetrics } from "../../actors/frontend/frontend-metrics.ts";
 import type { Generation } from "../../actors/frontend/prepare.ts";
 import { meanLogprob, pickBest } from "../../actors/frontend/response-bodies.ts";
 import { SseWriter } from "../../actors/frontend/sse-writer.ts";
+import { parseEventId } from "../../actors/frontend/stream-id.ts";
 import { StreamedOutput } from "../../actors/frontend/streamed-output.ts";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
 import { VirtualClock } from "../../runtime/clock.ts";
@@ -241,8 +242,14 @@ function answeringOf(generation: Generation, output: AnswerOutput, answers: Fake
   return { answering, metrics, ended: () => ended };
 }
 
-function streamed(choices: number, clock: VirtualClock, echo?: (choice: number) => string) {
+function streamed(
+  choices: number,
+  clock: VirtualClock,
+  echo?: (choice: number) => string,
+  last_event_id?: string,
+) {
   return new StreamedOutput({
+    from: last_event_id === undefined ? undefined : parseEventId(last_event_id),
     rounds: new FlushRounds(clock),
     request: "r",
     format: completionChunks(head, false),
@@ -295,6 +302,38 @@ test("choices of all prompts are numbered through, and the cursor counts each", 
     "r:1f.0f.0f.1fu usage 8",
     "r:1f.0f.0f.1fud DONE",
   ]);
+});
+
+test("a cursor beyond what was made is a 400, as is an end where the answer went on", async () => {
+  const status = async (last_event_id: string) => {
+    const clock = new VirtualClock();
+    const answers = new FakeAnswers(() => {});
+    const output = streamed(2, clock, undefined, last_event_id);
+    const told = output.response.then(
+      async (response) => `${response.status} ${parseEvents(await response.text()).length}`,
+      (error: ApiError) => `${error.status} ${error.code} ${error.param}`,
+    );
+    const { answering } = answeringOf(generationOf([request("r", 2)]), output, answers);
+    answering.begin();
+    const [live] = answers.live;
+    if (live === undefined) throw new Error("the answer must start");
+    for (const choice of [0, 1]) {
+      for (let i = 0; i < 3; i += 1) live.sink.piece(wordPiece(live.request, choice, i));
+    }
+    finish(live, 3);
+    await clock.advance(0);
+    return told;
+  };
+  const odd = "400 invalid_header Last-Event-ID";
+  expect(await status("r:3.3")).toBe("200 4");
+  expect(await status("r:3f.2")).toBe("200 4");
+  expect(await status("r:3f.3f")).toBe("200 2");
+  expect(await status("r:4f.3")).toBe(odd);
+  expect(await status("r:4.4")).toBe(odd);
+  expect(await status("r:9f.9f")).toBe(odd);
+  expect(await status("r:2f.3f")).toBe(odd);
+  // What the first choice sends is on its way when the second turns out to be odd.
+  expect(await status("r:1.4")).toBe("200 4");
 });
 
 test("a failure before the first token keeps its status, one after it is an event", async () => {
