@@ -183,7 +183,9 @@ export const samplingFields = {
   ),
   seed: used(
     whole64.nullish(),
-    "The same seed gives the same draws. Drawn by the server when absent.",
+    "The same seed gives the same draws. Drawn by the server when absent. A real model's logits " +
+      "differ in the last bits with the batch that a request is in, so a sampled text may differ " +
+      "where two tokens are close; the mocker's is always the same.",
   ),
   stop: used(
     z

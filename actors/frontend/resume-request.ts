@@ -40,6 +40,9 @@ export async function resumeStream(
   const from = cursorOf(id, last_event_id);
   let asked_all = false;
   const mayAskAll = () => {
+    // Who has an event of it does not ask at random: its worker died, or it moved. Many of them
+    // come at once, and those whose stream is lost keep nobody else from theirs.
+    if (from.choices.length > 0) return;
     if (!peers.lookups.take()) throw tooManyLookups();
     asked_all = true;
   };

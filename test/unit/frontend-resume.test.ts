@@ -150,6 +150,18 @@ test("what is no id of ours is asked of nobody, and what nobody has of all only 
   expect([asked, all]).toEqual([5, 3]);
 });
 
+test("who has an event of a lost stream hears so, and keeps nobody else from theirs", async () => {
+  const find: FindAnswer = async (_answer, _hints, _isEnough, mayAskAll) => {
+    mayAskAll?.();
+    return [];
+  };
+  const peers = { find, lookups: lookups(1), ids: countingIds("i"), model: () => model };
+  for (let i = 0; i < 5; i += 1) {
+    expect(await codeOf(resumeStream(peers, "", R, `${R}:3`))).toBe("404 stream_not_found");
+  }
+  expect(peers.lookups.take()).toBe(true);
+});
+
 test("streams that are there may be asked for as often as they break", async () => {
   const find: FindAnswer = async (_answer, _hints, _isEnough, mayAskAll) => {
     mayAskAll?.();
