@@ -6,10 +6,12 @@ import type { EncodeOptions, Tokenizer } from "./tokenizer.ts";
 
 export type Slicing = {
   /** UTF-16 units after which the next place is looked for. */
-  readonly slice: number;
+  readonly slice?: number;
+  /** A text that has more tokens is given up: the tokens are then those of its beginning. */
+  readonly tokens_max?: number;
 };
 
-const SLICE: Slicing = { slice: 16_384 };
+const SLICE = 16_384;
 
 /**
  * Yields between two slices. Of a tokenizer that is not `sliceable`, or a text without such places,
@@ -19,7 +21,7 @@ export function* encodeSliced(
   tokenizer: Tokenizer,
   text: string,
   options: EncodeOptions,
-  { slice }: Slicing = SLICE,
+  { slice = SLICE, tokens_max = Number.POSITIVE_INFINITY }: Slicing = {},
 ): Generator<void, Uint32Array, void> {
   const first = tokenizer.sliceable === true ? placeAfter(text, slice) : -1;
   if (first < 0) return tokenizer.encode(text, options);
@@ -27,10 +29,14 @@ export function* encodeSliced(
   const { special, add_bos, add_eos } = tokenizer;
   const plain = { ...options, add_special: false };
   if (options.add_special && add_bos) parts.push(Uint32Array.of(special.bos!));
+  let made = 0;
   for (let from = 0, to = first; from < text.length; ) {
     // The tokenizer puts its own space before the first word of a text.
     const own_space = from > 0 && tokenizer.add_space_prefix ? 1 : 0;
-    parts.push(tokenizer.encode(text.slice(from + own_space, to), plain));
+    const part = tokenizer.encode(text.slice(from + own_space, to), plain);
+    parts.push(part);
+    made += part.length;
+    if (made > tokens_max) return joined(parts);
     from = to;
     const next = placeAfter(text, from + slice);
     to = next < 0 ? text.length : next;
@@ -38,6 +44,17 @@ export function* encodeSliced(
   }
   if (options.add_special && add_eos) parts.push(Uint32Array.of(special.eos!));
   return joined(parts);
+}
+
+/** Whether `encodeSliced` would take more than `units` of a text of a `sliceable` tokenizer at once. */
+export function hasLongPiece(text: string, units: number): boolean {
+  for (let from = 0; text.length - from > units; ) {
+    // No further than a piece may go: a text without any place is not searched to its end.
+    const next = placeAfter(text.slice(from + SLICE, from + units + 2), 0);
+    if (next < 0) return true;
+    from += SLICE + next;
+  }
+  return false;
 }
 
 /**

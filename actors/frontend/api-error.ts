@@ -97,12 +97,21 @@ export const modelNotFound = (model: string, served: readonly string[]) =>
     "model",
   );
 
-export const contextOverflow = (context: number, prompt: number, wanted: number, param: string) =>
+/** "at least ": no more of the prompt was counted. */
+type Counted = "" | "at least ";
+
+export const contextOverflow = (
+  context: number,
+  prompt: number,
+  wanted: number,
+  param: string,
+  counted: Counted = "",
+) =>
   new ApiError(
     400,
     "context_length_exceeded",
-    `This model's maximum context length is ${context} tokens, but ${prompt + wanted} were ` +
-      `requested (${prompt} in the prompt, ${wanted} for the answer). ` +
+    `This model's maximum context length is ${context} tokens, but ${counted}${prompt + wanted} ` +
+      `were requested (${counted}${prompt} in the prompt, ${wanted} for the answer). ` +
       "Shorten the prompt or ask for fewer tokens.",
     param,
   );

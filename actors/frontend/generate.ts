@@ -129,7 +129,8 @@ export class Generator {
     const unknown = this.#parts.settings.unknown_fields;
     const modelOf = (name: string): ServedModel => {
       const model = this.#model(name);
-      return ahead === undefined ? model : { ...model, tokenizer: ahead.of(model.tokenizer) };
+      if (ahead === undefined) return model;
+      return { ...model, tokenizer: ahead.of(model.tokenizer, model.card.context_length) };
     };
     if (endpoint === "chat_completions") {
       checkNames(body, chatFields, unknown);

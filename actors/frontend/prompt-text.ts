@@ -2,11 +2,13 @@
 import { ChatTemplateError } from "../../llm/chat-template.ts";
 import { detokenize } from "../../llm/detokenizer.ts";
 import type { Rendered } from "../../llm/guarded-render.ts";
+import { hasLongPiece } from "../../llm/slices.ts";
 import type { EncodeOptions } from "../../llm/tokenizer.ts";
 import { ApiError, clip, contextOverflow, halfPair, invalidValue } from "./api-error.ts";
 import type { ChatMessage } from "./chat-fields.ts";
 import { isTokenIds, type PromptInput } from "./request-fields.ts";
 import type { ServedModel, TemplateMessage, TemplateVariables } from "./served-model.ts";
+import { LONG_TEXT } from "./tokens-ahead.ts";
 
 /** No vocabulary has longer tokens, so a longer text cannot fit and is not tokenized at all. */
 const tokenCharsLimit = 256;
@@ -17,6 +19,14 @@ export function checkText(text: string, param: string): string {
   throw halfPair(param);
 }
 
+/**
+ * UTF-16 units of a text that are tokenized without a turn for anybody else: about 0.1 s at worst.
+ * Of a tokenizer whose texts cannot be cut, of the whole text.
+ */
+export const UNBROKEN_MAX = 262_144;
+export const UNSLICEABLE_MAX = 1_048_576;
+
+/** Throws ApiError (400) for a text that cannot fit into the context, or takes too long. */
 export function encodeText(
   model: ServedModel,
   text: string,
@@ -25,8 +35,30 @@ export function encodeText(
 ): Uint32Array {
   const context = model.card.context_length;
   const least = Math.ceil(text.length / tokenCharsLimit);
-  if (least > context) throw contextOverflow(context, least, 1, param);
-  return model.tokenizer.encode(text, mode);
+  if (least > context) throw contextOverflow(context, least, 1, param, "at least ");
+  if (text.length > UNBROKEN_MAX) checkUnbroken(model, text, param);
+  const tokens = model.tokenizer.encode(text, mode);
+  // Of a long text it may be the beginning alone.
+  if (tokens.length > context && text.length >= LONG_TEXT) {
+    throw contextOverflow(context, tokens.length, 1, param, "at least ");
+  }
+  return tokens;
+}
+
+function checkUnbroken(model: ServedModel, text: string, param: string): void {
+  const sliceable = model.tokenizer.sliceable === true;
+  if (sliceable ? !hasLongPiece(text, UNBROKEN_MAX) : text.length <= UNSLICEABLE_MAX) return;
+  const problem = sliceable
+    ? `'${param}' has more than ${UNBROKEN_MAX} characters in a row without a single space ` +
+      "between two letters (a–z), which take too long to tokenize. Put spaces between words"
+    : `'${param}' is a text of ${text.length} characters; of '${model.name}' no more than ` +
+      `${UNSLICEABLE_MAX} can be tokenized at once. Send less`;
+  throw new ApiError(
+    400,
+    "text_unbroken",
+    `${problem}, or send token ids to /v1/completions.`,
+    param,
+  );
 }
 
 /** Throws ApiError (400) for ids that the model has not. */
@@ -128,6 +160,11 @@ export function encodeChat(
   timed: TimedStage,
 ): Uint32Array {
   const turns = messages.map(templateMessage);
+  // Before the template runs, which for a text full of control tokens' spellings takes its time, too.
+  turns.forEach(({ content }, i) => {
+    if (typeof content !== "string" || content.length <= UNBROKEN_MAX) return;
+    checkUnbroken(model, content, `messages[${i}].content`);
+  });
   let rendered: Rendered;
   timed.begin();
   try {

@@ -17,6 +17,7 @@ class Wanted {
     readonly tokenizer: Tokenizer,
     readonly text: string,
     readonly options: EncodeOptions,
+    readonly tokens_max: number,
   ) {}
 }
 
@@ -33,13 +34,16 @@ export class TokensAhead {
     this.#metrics = metrics;
   }
 
-  /** The same tokens, or a stop. */
-  of(tokenizer: Tokenizer): Tokenizer {
+  /**
+   * The same tokens, or a stop. Of a long text that has more than `tokens_max` those of its
+   * beginning, more than `tokens_max` as well.
+   */
+  of(tokenizer: Tokenizer, tokens_max: number): Tokenizer {
     if (tokenizer.sliceable !== true) return tokenizer;
     const encode = (text: string, options: EncodeOptions): Uint32Array => {
       if (text.length < LONG_TEXT) return tokenizer.encode(text, options);
       const made = this.#made.find((one) => isSame(one, tokenizer, text, options));
-      if (made === undefined) throw new Wanted(tokenizer, text, options);
+      if (made === undefined) throw new Wanted(tokenizer, text, options, tokens_max);
       return made.tokens;
     };
     return new Proxy(tokenizer, {
@@ -81,8 +85,9 @@ function isSameRecord<T extends object>(one: T, other: T): boolean {
   );
 }
 
-async function inSlices({ tokenizer, text, options }: Wanted, clock: Clock): Promise<Uint32Array> {
-  const slices = encodeSliced(tokenizer, text, options);
+async function inSlices(wanted: Wanted, clock: Clock): Promise<Uint32Array> {
+  const { tokenizer, text, options, tokens_max } = wanted;
+  const slices = encodeSliced(tokenizer, text, options, { tokens_max });
   for (;;) {
     const step = slices.next();
     if (step.done === true) return step.value;

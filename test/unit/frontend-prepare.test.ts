@@ -209,6 +209,40 @@ test("a text that cannot fit is not tokenized", () => {
   );
 });
 
+test("a text without a place to cut is refused before it is tokenized or rendered", () => {
+  const never = () => {
+    throw new Error("it was looked at");
+  };
+  const tokenizer = { ...byteTokenizer, sliceable: true, encode: never };
+  const model = fakeModel({ context_length: 1_048_576 }, { tokenizer, renderChat: never });
+  for (const part of ["a", " ", "ab", "<", "<|im_end|>", "你好", "a1 "]) {
+    const content = part.repeat(Math.ceil(262_145 / part.length));
+    const messages = [
+      { role: "user", content: "Hi" },
+      { role: "user", content },
+    ];
+    expect(refusal(() => chat({ messages }, model))).toEqual([
+      "text_unbroken",
+      "messages[1].content",
+    ]);
+    expect(refusal(() => completion({ prompt: ["x y", content].slice(1) }, model))).toEqual([
+      "text_unbroken",
+      "prompt[0]",
+    ]);
+  }
+});
+
+test("a long text with places to cut, or of a length that takes no time, is tokenized", () => {
+  for (const sliceable of [true, false]) {
+    const tokenizer = { ...byteTokenizer, sliceable };
+    const model = fakeModel({ context_length: 1_048_576 }, { tokenizer });
+    expect(only(completion({ prompt: "a b ".repeat(100_000) }, model)).prompt.length).toBe(400_001);
+    expect(only(completion({ prompt: "a".repeat(262_144) }, model)).prompt.length).toBe(262_145);
+    const longest = "a".repeat(1_048_577);
+    expect(refusal(() => completion({ prompt: longest }, model))[0]).toBe("text_unbroken");
+  }
+});
+
 test("max_tokens 0 is for echo alone", () => {
   expect(only(completion({ max_tokens: 0, echo: true })).max_tokens).toBe(0);
   expect(refusal(() => completion({ max_tokens: 0 }))[1]).toBe("max_tokens");

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { TokensAhead } from "../../actors/frontend/tokens-ahead.ts";
 import { modelFactsFromFolder, tokenizerFromBlob } from "../../llm/model-card.ts";
-import { encodeSliced, outliveCuts } from "../../llm/slices.ts";
+import { encodeSliced, hasLongPiece, outliveCuts } from "../../llm/slices.ts";
 import { createTokenizer, type EncodeOptions, type Tokenizer } from "../../llm/tokenizer.ts";
 import { VirtualClock } from "../../runtime/clock.ts";
 import { HARD_TEXTS } from "../support/hard-texts.ts";
@@ -121,7 +121,7 @@ test("a request's long text is tokenized in turns with others, and prepared once
   let tries = 0;
   const prepare = () => {
     tries += 1;
-    const shown = ahead.of(tokenizer);
+    const shown = ahead.of(tokenizer, 1_000_000);
     expect(shown.vocab_size).toBe(tokenizer.vocab_size);
     expect([...shown.encode("short", options)]).toEqual([...tokenizer.encode("short", options)]);
     return [shown.encode(text, options), shown.encode("short", options)] as const;
@@ -134,6 +134,36 @@ test("a request's long text is tokenized in turns with others, and prepared once
   expect(tokens).toEqual(tokenizer.encode(text, options));
   expect([tries, stages]).toEqual([2, ["tokenize"]]);
   expect(turns).toBeGreaterThan(10);
+});
+
+test("a text with too many tokens is given up once there are more", () => {
+  const [, tokenizer] = tokenizers[1]!;
+  const options = { add_special: true, parse_special: true };
+  const text = "many words and more words ".repeat(400);
+  const whole = tokenizer.encode(text, options);
+  for (const tokens_max of [0, 10, 500, whole.length - 1]) {
+    const steps = encodeSliced(tokenizer, text, options, { slice: 100, tokens_max });
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    const tokens = step.value;
+    expect(tokens.length).toBeGreaterThan(tokens_max);
+    expect(tokens.length).toBeLessThan(tokens_max + 200);
+    expect([...tokens]).toEqual([...whole.subarray(0, tokens.length)]);
+  }
+  const all = encodeSliced(tokenizer, text, options, { tokens_max: whole.length }).next();
+  expect(all.value?.length).toBe(whole.length);
+});
+
+test("the longest piece of a text is known before it is tokenized", () => {
+  const units = 20_000;
+  const words = "many words and ".repeat(10_000);
+  expect(hasLongPiece(words, units)).toBe(false);
+  expect(hasLongPiece("x".repeat(units), units)).toBe(false);
+  expect(hasLongPiece("x".repeat(units + 1), units)).toBe(true);
+  expect(hasLongPiece(`${words}${"ab".repeat(units)}`, units)).toBe(true);
+  expect(hasLongPiece(`${"ab".repeat(units)}${words}`, units)).toBe(true);
+  expect(hasLongPiece(`${"x".repeat(units)} ${"y".repeat(units - 1)}`, units)).toBe(false);
+  expect(hasLongPiece(`${"x".repeat(units + 1)} y`, units)).toBe(true);
 });
 
 test("what goes wrong while preparing is thrown as it is", async () => {
