@@ -1,4 +1,5 @@
 /** A model's chat template: a conversation → the text of its prompt, as transformers makes it. */
+import { TemplateBudgetError } from "./template/budget.ts";
 import { type CompiledTemplate, compileTemplate } from "./template/compile.ts";
 import { formatTime } from "./template/time.ts";
 import { Callable } from "./template/values.ts";
@@ -103,7 +104,10 @@ export class ChatTemplate {
       const messages = [{ role: "user", content }];
       const text = this.#run(variablesOf({ ...input, now_ms: 0 }, messages));
       return text.includes(PROBE) && !/["']type["']/.test(text);
-    } catch {
+    } catch (thrown) {
+      if (thrown instanceof TemplateBudgetError) {
+        throw new ChatTemplateError("template_broken", thrown.message);
+      }
       return false;
     }
   }

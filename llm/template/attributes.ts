@@ -2,6 +2,7 @@
  * `object.name`, `object[key]` and calls, in the sandbox of chat templates: methods that change
  * their object and names that begin with `_` are refused, as transformers refuses them.
  */
+import { takeCharacters, takeReading } from "./budget.ts";
 import { fail } from "./errors.ts";
 import { isFloat, isInteger, isNumeric, numberOf } from "./numbers.ts";
 import { equals, itemAt } from "./operators.ts";
@@ -202,7 +203,12 @@ export function itemReader(name: string): (object: unknown) => unknown {
 export function methodCaller(name: string): Method {
   const of_text = textMethods.get(name);
   return (object, args, named) => {
-    if (of_text !== undefined && typeof object === "string") return of_text(object, args, named);
+    if (of_text !== undefined && typeof object === "string") {
+      takeReading(object.length);
+      const made = of_text(object, args, named);
+      if (typeof made === "string") takeCharacters(made.length);
+      return made;
+    }
     const method = methodsOf(object).get(name);
     if (method !== undefined) return method(selfOf(object), args, named);
     return callValue(attribute(object, name), args, named, name);

@@ -1,6 +1,7 @@
 /** Expressions → functions of a frame. */
 import type { Arguments, CallOf, Comparison, Expression, FilterOf, TestOf } from "./ast.ts";
 import { attributeReader, callValue, item, itemReader, methodCaller } from "./attributes.ts";
+import { joinedTexts, takeCharacters, takeReading } from "./budget.ts";
 import { fail, TemplateRuntimeError } from "./errors.ts";
 import { type Filter, filters } from "./filters.ts";
 import { negated } from "./numbers.ts";
@@ -60,7 +61,9 @@ export function compileExpression(expression: Expression, place: Place, body?: E
         return (frame) => {
           const a = left(frame);
           const b = right(frame);
-          return typeof a === "string" && typeof b === "string" ? a + b : operator(a, b);
+          return typeof a === "string" && typeof b === "string"
+            ? joinedTexts(a, b)
+            : operator(a, b);
         };
       }
       return (frame) => operator(left(frame), right(frame));
@@ -166,6 +169,7 @@ function compileConcat(items: readonly Evaluate[]): Evaluate {
   return (frame) => {
     let text = "";
     for (const read of items) text += show(read(frame));
+    takeCharacters(text.length);
     return text;
   };
 }
@@ -281,7 +285,11 @@ function compileFilter(filter: FilterOf, place: Place, body: Evaluate | undefine
   const apply = filterNamed(filter.name);
   return (frame) => {
     const { args, named } = give(frame);
-    return apply(value(frame), args, named);
+    const of = value(frame);
+    if (typeof of === "string") takeReading(of.length);
+    const made = apply(of, args, named);
+    if (typeof made === "string" && made !== of) takeCharacters(made.length);
+    return made;
   };
 }
 

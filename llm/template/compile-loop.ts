@@ -1,5 +1,6 @@
 /** `{% for %}`, and what `loop` is in it. */
 import type { ForOf } from "./ast.ts";
+import { takeSteps } from "./budget.ts";
 import {
   BREAKS,
   CONTINUES,
@@ -15,7 +16,7 @@ import { compileExpression } from "./compile-expression.ts";
 import { fail } from "./errors.ts";
 import { equals } from "./operators.ts";
 import { Frame, namesSet, reads, Scope } from "./scope.ts";
-import { Callable, Host, isTruthy, itemsOf } from "./values.ts";
+import { Callable, Host, isTruthy, itemsOfLoop } from "./values.ts";
 
 type Again = (items: unknown, depth: number) => unknown;
 
@@ -103,7 +104,7 @@ export function compileFor(loop: ForOf, place: TemplatePlace): Execute {
   }
   const around = compileTurns(loop, place);
   return (frame) => {
-    const items = choose(frame, itemsOf(list(frame)));
+    const items = choose(frame, itemsOfLoop(list(frame)));
     return around(frame, items, 0, undefined) ? GOES_ON : otherwise(frame);
   };
 }
@@ -131,6 +132,7 @@ function compileTurns(loop: ForOf, place: TemplatePlace): Turns {
     const context = extended ? new Loop(items, depth0, again) : undefined;
     let came_through = false;
     for (let i = 0; i < items.length; i += 1) {
+      takeSteps(1);
       if (context !== undefined) {
         context.index0 = i;
         frame.slots[loop_slot] = context;
@@ -153,6 +155,7 @@ function compileTest(loop: ForOf, place: TemplatePlace): Choose {
   const test = compileExpression(loop.test, inner);
   return (frame, items) =>
     items.filter((item) => {
+      takeSteps(1);
       assign(frame, item);
       return isTruthy(test(frame));
     });
@@ -169,7 +172,8 @@ function compileRecursive(
   const around = compileTurns(loop, place);
   const otherwise = compileScoped(loop.otherwise, place);
   const turn = (parent: Frame, list: unknown, depth0: number): string => {
-    const items = choose(parent, itemsOf(list));
+    takeSteps(1);
+    const items = choose(parent, itemsOfLoop(list));
     const frame = new Frame(unit.size, parent.run, parent);
     const again: Again = (inner, depth) => turn(parent, inner, depth);
     return captured(frame, () => (around(frame, items, depth0, again) ? GOES_ON : otherwise(frame)))

@@ -1,6 +1,7 @@
 /** `{% macro %}` and `{% call %}`. */
 import type { CallBlock, MacroOf, Parameter } from "./ast.ts";
 import { callValue } from "./attributes.ts";
+import { takeCharacters, takeSteps } from "./budget.ts";
 import { captured, compileBody, type Execute, GOES_ON, type TemplatePlace } from "./compile.ts";
 import { compileArguments, compileExpression } from "./compile-expression.ts";
 import { fail } from "./errors.ts";
@@ -50,6 +51,7 @@ function compileCallable(
   };
   return (parent) => {
     const call = (args: readonly unknown[], named: Named): string => {
+      takeSteps(1);
       const frame = new Frame(unit.size, parent.run, parent);
       bind(name, frame, slots, extra, args, named);
       enter?.(frame);
@@ -119,6 +121,7 @@ export function compileCallBlock(block: CallBlock, place: TemplatePlace): Execut
     const { args, named } = give(frame);
     const called = new Map(named).set("caller", make(frame));
     const text = show(callValue(callee(frame), args, called, "the macro"));
+    takeCharacters(text.length);
     frame.run.out += text;
     return GOES_ON;
   };

@@ -1,5 +1,6 @@
 /** A template → one function from variables to text. */
 import type { Body, IfOf, Statement, Target, WithOf } from "./ast.ts";
+import { beginBudget, takeCharacters, takeSteps } from "./budget.ts";
 import { compileExpression, type Place } from "./compile-expression.ts";
 import { compileFor } from "./compile-loop.ts";
 import { compileCallBlock, compileMacro } from "./compile-macro.ts";
@@ -36,6 +37,7 @@ export function compileTemplate(source: string): CompiledTemplate {
   return (variables) => {
     const run: Run = { out: "", variables };
     const frame = new Frame(unit.size, run);
+    beginBudget();
     if (blocks.size > 0) variables["self"] = new Self(blocks, frame);
     enter?.(frame);
     execute(frame);
@@ -112,6 +114,7 @@ function compileStatement(statement: Statement, place: TemplatePlace): Execute {
     case "text": {
       const { text } = statement;
       return (frame) => {
+        takeCharacters(text.length);
         frame.run.out += text;
         return GOES_ON;
       };
@@ -121,6 +124,7 @@ function compileStatement(statement: Statement, place: TemplatePlace): Execute {
       return (frame) => {
         // Evaluated first: a macro writes to the same output while it runs.
         const text = show(value(frame));
+        takeCharacters(text.length);
         frame.run.out += text;
         return GOES_ON;
       };
@@ -148,6 +152,7 @@ function compileStatement(statement: Statement, place: TemplatePlace): Execute {
       const filter = compileExpression(statement.filter, place, textOf(body));
       return (frame) => {
         const text = show(filter(frame));
+        takeCharacters(text.length);
         frame.run.out += text;
         return GOES_ON;
       };
@@ -255,6 +260,7 @@ function compileBlock(name: string, body: Body, place: TemplatePlace): Execute {
   const execute = compileBody(body, { ...place, scope });
   const hops = place.scope.unit.depth - place.root.unit.depth;
   const block: Execute = (root) => {
+    takeSteps(1);
     const frame = new Frame(unit.size, root.run, root);
     enter?.(frame);
     return execute(frame);

@@ -51,10 +51,15 @@ type Calculate = (a: Numeric, b: Numeric) => unknown;
 const divisor = (value: number, what: string): number =>
   value === 0 ? fail(`${what} by zero`) : value;
 
+const WHOLE_BITS = 65_536;
+const WHOLE_MAX = 1n << BigInt(WHOLE_BITS);
+
 /** Of whole numbers: fast while it is safe. */
 function whole(a: Numeric, b: Numeric, fast: number, exact: () => bigint): unknown {
   if (typeof a !== "bigint" && typeof b !== "bigint" && Number.isSafeInteger(fast)) return fast + 0;
-  return intOf(exact());
+  const made = exact();
+  if (made > WHOLE_MAX || made < -WHOLE_MAX) fail("a whole number of more than 65536 bits");
+  return intOf(made);
 }
 
 const floorDivided = (a: bigint, b: bigint): bigint => {
@@ -105,6 +110,7 @@ const calculations: Readonly<Record<string, Calculate>> = {
       return floatOf(x ** y);
     }
     if (y > POWER_MAX) fail(`exponents above ${POWER_MAX} are not calculated`);
+    if (y * Math.log2(Math.abs(x)) > WHOLE_BITS) fail("a whole number of more than 65536 bits");
     return whole(a, b, x ** y, () => bigOf(a) ** bigOf(b));
   },
 };

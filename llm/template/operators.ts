@@ -1,4 +1,5 @@
 /** Operators between values of any kind. */
+import { joinedTexts, takeCharacters, takeReading, takeSteps } from "./budget.ts";
 import { fail } from "./errors.ts";
 import { calculated, compareNumbers, indexOf, isInteger, isNumeric } from "./numbers.ts";
 import { percentFormat } from "./percent-format.ts";
@@ -17,11 +18,16 @@ import {
 } from "./values.ts";
 
 export function equals(a: unknown, b: unknown): boolean {
-  if (typeof a === "string" || typeof b === "string") return a === b;
+  if (typeof a === "string" || typeof b === "string") {
+    const same_size = typeof a === "string" && typeof b === "string" && a.length === b.length;
+    if (same_size) takeReading(a.length);
+    return a === b;
+  }
   if (isNumeric(a)) return isNumeric(b) && compareNumbers(a, b) === 0;
   if (Array.isArray(a)) {
     if (!Array.isArray(b) || a.length !== b.length) return false;
     if (a instanceof Tuple !== b instanceof Tuple) return false;
+    takeSteps(a.length);
     return a.every((item, i) => equals(item, b[i]));
   }
   if (isMapping(a)) {
@@ -52,11 +58,15 @@ export function compare(a: unknown, b: unknown, sign = "<"): number {
 /** `item in container`. Nothing is in an undefined container. */
 export function contains(container: unknown, item: unknown): boolean {
   if (typeof container === "string") {
+    takeReading(container.length);
     if (typeof item === "string") return container.includes(item);
     return fail(`'in <string>' requires string as left operand, not ${typeName(item)}`);
   }
   if (isMapping(container)) return hasKey(container, item);
-  if (Array.isArray(container)) return container.some((other) => equals(other, item));
+  if (Array.isArray(container)) {
+    takeSteps(container.length);
+    return container.some((other) => equals(other, item));
+  }
   if (container === undefined) return false;
   const countable = container instanceof Range || container instanceof View;
   if (countable || container instanceof Lazy) {
@@ -73,8 +83,13 @@ function multiplied(a: unknown, b: unknown): unknown {
   const [items, count] = isInteger(a) || typeof a === "boolean" ? [b, a] : [a, b];
   if (!isInteger(count) && typeof count !== "boolean") return unsupported("*", a, b);
   const times = Math.max(0, indexOf(count, "*"));
-  if (typeof items === "string") return repeated(items, times);
+  if (typeof items === "string") {
+    const text = repeated(items, times);
+    takeCharacters(text.length);
+    return text;
+  }
   if (!Array.isArray(items)) return unsupported("*", a, b);
+  takeSteps(items.length * times);
   if (items.length * times > LIST_MAX) fail(`a list of over ${LIST_MAX} items`);
   const list = Array.from({ length: times }, () => items).flat(1);
   return items instanceof Tuple ? Tuple.fromList(list) : list;
@@ -87,9 +102,11 @@ function unsupported(sign: string, a: unknown, b: unknown): never {
 }
 
 function added(a: unknown, b: unknown): unknown {
-  if (typeof a === "string" && typeof b === "string") return a + b;
+  if (typeof a === "string" && typeof b === "string") return joinedTexts(a, b);
   if (isNumeric(a) && isNumeric(b)) return calculated("+", a, b);
   if (Array.isArray(a) && Array.isArray(b) && a instanceof Tuple === b instanceof Tuple) {
+    takeSteps(b.length);
+    takeReading(a.length);
     return a instanceof Tuple ? Tuple.fromList([...a, ...b]) : [...a, ...b];
   }
   if (typeof a === "string" && b !== undefined) {
@@ -119,6 +136,7 @@ export function itemAt(object: unknown, key: unknown): unknown {
   if (!isInteger(key) && typeof key !== "boolean") return undefined;
   const at = Number(key);
   if (typeof items !== "string") return items.at(at);
+  takeReading(items.length);
   const points = pointsOf(items);
   return at < -points.length ? undefined : points.at(at);
 }
@@ -132,6 +150,7 @@ export function sliceOf(object: unknown, start: unknown, stop: unknown, step: un
   const bounds = [bound(start), bound(stop), bound(step) ?? 1] as const;
   if (bounds[2] === 0) fail("slice step cannot be zero");
   if (typeof object === "string") {
+    takeReading(object.length);
     if (bounds[2] === 1) return cut(object, ...clipped(lengthOfText(object), bounds[0], bounds[1]));
     return sliceItems(Array.from(object), ...bounds).join("");
   }
@@ -140,6 +159,7 @@ export function sliceOf(object: unknown, start: unknown, stop: unknown, step: un
     if (object === undefined) fail("a slice of an undefined value");
     return fail(`'${typeName(object)}' object cannot be sliced`);
   }
+  takeReading(object.length);
   const items = sliceItems(object, ...bounds);
   return object instanceof Tuple ? Tuple.fromList(items) : items;
 }

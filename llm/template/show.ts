@@ -1,4 +1,5 @@
 /** `str()` and `repr()` of values. */
+import { takeSteps } from "./budget.ts";
 import { isNumeric, numberText } from "./numbers.ts";
 import {
   Callable,
@@ -28,7 +29,10 @@ export function repr(value: unknown): string {
   if (value instanceof Tuple) {
     return value.length === 1 ? `(${repr(value[0])},)` : `(${value.map(repr).join(", ")})`;
   }
-  if (Array.isArray(value)) return `[${value.map(repr).join(", ")}]`;
+  if (Array.isArray(value)) {
+    takeSteps(value.length);
+    return `[${value.map(repr).join(", ")}]`;
+  }
   if (isPlainObject(value) || value instanceof Dict) return fieldsText(entriesOf(value));
   if (value instanceof Range) {
     const step = value.step === 1 ? "" : `, ${value.step}`;

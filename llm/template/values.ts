@@ -12,6 +12,7 @@
  * | generator, range, a view of a dict | `Lazy`, `Range`, `View` |
  * | Undefined | undefined |
  */
+import { takeReading, takeSteps } from "./budget.ts";
 import { fail } from "./errors.ts";
 import { lengthOfText } from "./text.ts";
 
@@ -124,6 +125,7 @@ export class Range extends Special {
     this.step = step;
     const length = Math.max(0, Math.ceil((stop - start) / step));
     if (!(length <= RANGE_MAX)) fail(`Range too big. The sandbox blocks ranges over ${RANGE_MAX}`);
+    takeSteps(length);
     this.items = Array.from({ length }, (_, index) => start + index * step);
   }
 }
@@ -263,8 +265,18 @@ export function isTruthy(value: unknown): boolean {
 
 /** The items of what can be iterated, as a list that is not to be changed. Undefined has none. */
 export function itemsOf(value: unknown): readonly unknown[] {
+  const items = itemsOfLoop(value);
+  takeSteps(items.length);
+  return items;
+}
+
+/** The same for a loop, which counts its turns itself: it may leave most of them out. */
+export function itemsOfLoop(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
-  if (typeof value === "string") return Array.from(value);
+  if (typeof value === "string") {
+    takeReading(value.length);
+    return Array.from(value);
+  }
   if (value === undefined) return [];
   if (value instanceof Lazy) return value.rest();
   if (value instanceof Range || value instanceof View) return value.items;

@@ -176,6 +176,65 @@ test("what is called and not there, or changes what is not the template's, is re
   expect(refusal("{{ 'x' * 1000000000 }}").code).toBe("template_refused");
 });
 
+test("a template that does not end is refused after a number of steps", () => {
+  const twice = (body: string) =>
+    `{% for i in range(99999) %}{% for j in range(99999) %}${body}{% endfor %}{% endfor %}`;
+  const grown = (by: string, from: string) =>
+    `{% set ns = namespace(x=${from}) %}{% for i in range(99) %}{% set ns.x = ${by} %}{% endfor %}`;
+  const list = "{% set r = range(90000) | list %}{% for i in range(90000) %}";
+  const endless = [
+    twice(""),
+    twice("{{ i }}"),
+    "{% for i in range(9999) if range(9999) | sum > 1 %}{% endfor %}",
+    "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(40) }}",
+    "{% for i in [[[]]] recursive %}{{ loop([i, i]) }}{{ loop([i, i]) }}{% endfor %}",
+    `${list}{{ r | sum }}{% endfor %}`,
+    `${list}{{ r | string | length }}{% endfor %}`,
+    `${list}{{ r == r }}{{ "a" in r }}{% endfor %}`,
+    `${list}{% set x = r[:] %}{% endfor %}`,
+    `${grown("ns.x + ns.x", "'ab'")}{{ ns.x }}`,
+    `${grown("ns.x ~ ns.x", "'ab'")}{{ ns.x }}`,
+    `${grown("ns.x + ns.x", "[1]")}{{ ns.x }}`,
+    "{% set t = 'x' * 9000000 %}{% for i in range(90000) %}{{ t | length }}{% endfor %}",
+  ];
+  for (const source of endless) {
+    const now = `{% if messages[0].content == "hello" %}${source}{% endif %}`;
+    const { code, message } = refusal(now, { messages: [{ role: "user", content: "hello" }] });
+    if (message.startsWith("Maximum call stack")) continue;
+    expect([source, code, message]).toEqual([
+      source,
+      "template_refused",
+      expect.stringMatching(
+        /^the template does not end: more than \d+ (steps|characters of text)$/,
+      ),
+    ]);
+    // Whatever it is asked: found when it is compiled.
+    if (!source.includes("recursive")) expect(refusal(source).code).toBe("template_broken");
+  }
+  expect(refusal(grown("ns.x * ns.x", "9")).message).toContain("65536 bits");
+  expect(refusal("{{ (9 ** 4000) ** 4000 }}").message).toContain("65536 bits");
+});
+
+test("a message that a template makes long is refused, and each rendering has a budget of its own", () => {
+  const source = "{{ messages[0].content * 100000 }}";
+  const of = (length: number) => ({ messages: [{ role: "user", content: "x".repeat(length) }] });
+  expect(refusal(source, of(1300)).message).toContain("does not end");
+  expect(refusal(source, of(9000)).code).toBe("template_refused");
+  const template = compileChatTemplate(source);
+  for (let i = 0; i < 3; i++) expect(template.render(input(of(300)))).toHaveLength(30_000_000);
+});
+
+test("a long conversation is within the budget", () => {
+  const content = "A line of a long conversation.\n".repeat(150);
+  const messages = Array.from({ length: 8192 }, () => ({ role: "user", content }));
+  const text = compileChatTemplate(CHATML_TEMPLATE).render(input({ messages }));
+  expect(text.length).toBeGreaterThan(8192 * content.length - 8192);
+  const first =
+    "{% for m in messages %}{% for o in messages %}{% if o.role %}{% break %}{% endif %}{% endfor %}" +
+    "{{ m.content | trim }}{% endfor %}";
+  expect(compileChatTemplate(first).render(input({ messages }))).toContain("A line");
+});
+
 test("the cache is bounded and gives the same template back", () => {
   const first = compileChatTemplate("{{ 1 }}");
   expect(compileChatTemplate("{{ 1 }}")).toBe(first);
