@@ -218,7 +218,7 @@ test("a template that does not end is refused after a number of steps", () => {
 test("a message that a template makes long is refused, and each rendering has a budget of its own", () => {
   const source = "{{ messages[0].content * 100000 }}";
   const of = (length: number) => ({ messages: [{ role: "user", content: "x".repeat(length) }] });
-  expect(refusal(source, of(1300)).message).toContain("does not end");
+  expect(refusal(source + source, of(660)).message).toContain("does not end");
   expect(refusal(source, of(9000)).code).toBe("template_refused");
   const template = compileChatTemplate(source);
   for (let i = 0; i < 3; i++) expect(template.render(input(of(300)))).toHaveLength(30_000_000);
