@@ -123,6 +123,13 @@ function folderTemplate(parts: FolderParts, tokenizer_config: Json): string {
   return own === "" ? templateIn(readJson(parts.chat_template_json, "chat_template.json")) : own;
 }
 
+/** Which part of a folder its template is read from, where it has one. */
+export function templatePart(parts: FolderParts): keyof FolderParts {
+  if (parts.chat_template !== undefined) return "chat_template";
+  const config = readJson(parts.tokenizer_config, "tokenizer_config.json");
+  return templateIn(config) === "" ? "chat_template_json" : "tokenizer_config";
+}
+
 /** A text, or a list of named ones: then the one named "default", else the first. */
 function templateIn({ chat_template }: Json): string {
   if (typeof chat_template === "string") return chat_template;

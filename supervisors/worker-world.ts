@@ -2,7 +2,12 @@
 
 import type { EngineDescription } from "../actors/engine/engine.ts";
 import { type FaultInjector, FaultyEngine } from "../actors/fault/fault.ts";
-import { readFacts, resolveModel, resolveTokenizer } from "../actors/model/model.ts";
+import {
+  checkOwnTemplate,
+  readFacts,
+  resolveModel,
+  resolveTokenizer,
+} from "../actors/model/model.ts";
 import { SharedParts, type WorkerModel, type WorkerOptions } from "../actors/worker/worker.ts";
 import { builtInTemplate, standFor, standText } from "../llm/built-in-templates.ts";
 import {
@@ -47,6 +52,7 @@ export async function workerWorld(
   const own = await readFacts(world, resolved.model, boot.model_name);
   const given = await givenTemplate(boot, files);
   const facts = given === undefined ? own : withTemplate(own, given);
+  if (given === undefined) await checkOwnTemplate(world, resolved.model, own);
   const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
   if (boot.first && facts.slow_tokenizer !== undefined) {
     const why = `tokenizer.json asks for ${facts.slow_tokenizer}`;

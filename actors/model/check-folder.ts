@@ -1,4 +1,4 @@
-import type { FolderParts } from "../../llm/model-card.ts";
+import { type FolderParts, templatePart } from "../../llm/model-card.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelWorld } from "./model-world.ts";
 
@@ -73,6 +73,11 @@ export async function readFolder(world: ModelWorld, folder: CheckedFolder): Prom
     chat_template: await read(FILES.chat_template),
     chat_template_json: await read(FILES.chat_template_json),
   };
+}
+
+/** The path of the file that the folder's chat template is read from. */
+export async function templateFile(world: ModelWorld, folder: CheckedFolder): Promise<string> {
+  return `${folder.path}/${FILES[templatePart(await readFolder(world, folder))]}`;
 }
 
 async function checkFile(world: ModelWorld, path: string): Promise<void> {

@@ -9,13 +9,20 @@
  *
  * A cached model needs no network. Everything that can go wrong is one line with a stable code.
  */
-import { type ModelFacts, modelFactsFromFolder, modelFactsFromGguf } from "../../llm/model-card.ts";
+import { ChatTemplateError, compileChatTemplate } from "../../llm/chat-template.ts";
+import {
+  type ModelFacts,
+  modelFactsFromFolder,
+  modelFactsFromGguf,
+  templateFromBlob,
+} from "../../llm/model-card.ts";
 import {
   type CheckedFolder,
   checkFolder,
   folderWithoutWeights,
   listFolder,
   readFolder,
+  templateFile,
 } from "./check-folder.ts";
 import { type CheckedFile, checkModel } from "./check-model.ts";
 import { fetchFromHub } from "./hub.ts";
@@ -66,6 +73,24 @@ export async function readFacts(
 ): Promise<ModelFacts> {
   if (model.kind === "file") return modelFactsFromGguf(model.header, fallback_name);
   return modelFactsFromFolder(await readFolder(world, model), fallback_name);
+}
+
+/** Throws ModelError for a chat template that no chat can be written by. */
+export async function checkOwnTemplate(
+  world: ModelWorld,
+  model: CheckedModel,
+  facts: ModelFacts,
+): Promise<void> {
+  const source = facts.blobs.get(facts.template_blob);
+  if (source === undefined) return;
+  try {
+    compileChatTemplate(templateFromBlob(source));
+  } catch (thrown) {
+    if (!(thrown instanceof ChatTemplateError)) throw thrown;
+    const file = model.kind === "file" ? model.path : await templateFile(world, model);
+    const advice = "mend it, or give another template by --chat-template FILE|NAME";
+    throw new ModelError("model_corrupt", `${file}: ${thrown.message}: ${advice}`);
+  }
 }
 
 async function refusing<Model extends CheckedModel>(

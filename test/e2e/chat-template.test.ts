@@ -80,3 +80,17 @@ test("wrong templates are one line and exit 2", async () => {
     expect(stderr).toContain(line ?? "");
   }
 }, 60_000);
+
+test("a model whose template cannot be read is one line and exit 2, unless another is given", async () => {
+  await inFolder(async (folder) => {
+    const broken = { chat_template: "{% for m in messages %}{{ m.content" };
+    await Bun.write(`${folder}/tokenizer_config.json`, JSON.stringify(broken));
+    const { code, stderr } = await runCluster(["--engine", "mocker", "--model", folder]);
+    expect(code).toBe(2);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    expect(stderr).toContain(`${folder}/tokenizer_config.json: the chat template cannot be read: `);
+    expect(stderr).toContain("or give another template by --chat-template FILE|NAME");
+    await using cluster = await start(folder, ["--chat-template", "vicuna"]);
+    expect(await chat(cluster)).toContain("USER: hi");
+  });
+}, 60_000);

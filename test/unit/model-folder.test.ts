@@ -1,9 +1,16 @@
 import { afterEach, expect, test } from "bun:test";
 import { mkdir } from "node:fs/promises";
-import { readFacts, resolveModel, resolveTokenizer } from "../../actors/model/model.ts";
+import {
+  checkOwnTemplate,
+  readFacts,
+  resolveModel,
+  resolveTokenizer,
+} from "../../actors/model/model.ts";
 import { templateFromBlob } from "../../llm/model-card.ts";
+import { rewriteGguf } from "../support/gguf-writer.ts";
 import { makeWorld, type TestWorld } from "../support/model-world.ts";
 import { smallTokenizer } from "../support/small-tokenizer.ts";
+import { headerOf, TINY_MODEL } from "../support/vocabularies.ts";
 
 const open: TestWorld[] = [];
 afterEach(async () => {
@@ -83,6 +90,46 @@ test("the template of a folder: its own file, tokenizer_config.json, chat_templa
     const blob = facts.blobs.get(facts.template_blob);
     expect(blob === undefined ? "" : templateFromBlob(blob)).toBe(template);
   }
+});
+
+test("a template that cannot be read names its file, and what to do", async () => {
+  const broken = "{% for m in messages %}{{ m.content";
+  const config = (template: string) => JSON.stringify({ chat_template: template });
+  const cases: readonly (readonly [Record<string, string>, string | undefined])[] = [
+    [{}, undefined],
+    [{ "tokenizer_config.json": config("{{ messages[0].content }}") }, undefined],
+    [{ "tokenizer_config.json": config(broken) }, "tokenizer_config.json"],
+    [{ "tokenizer_config.json": config("{{ 1 }}"), "chat_template.jinja": broken }, ".jinja"],
+    [{ "tokenizer_config.json": "{}", "chat_template.json": config(broken) }, "template.json"],
+  ];
+  for (const [files, name] of cases) {
+    const { made, folder } = await folderWith({ "tokenizer.json": TOKENIZER, ...files });
+    const found = await resolveTokenizer(made.world, folder);
+    if (found.kind === "refused") throw found.error;
+    const facts = await readFacts(made.world, found.model, "name");
+    const checked = checkOwnTemplate(made.world, found.model, facts);
+    if (name === undefined) await checked;
+    else {
+      const line = `${name}: the chat template cannot be read: `;
+      await expect(checked).rejects.toThrow(line);
+      await expect(checked).rejects.toThrow(
+        "or give another template by --chat-template FILE|NAME",
+      );
+    }
+  }
+});
+
+test("a GGUF's template is checked as well", async () => {
+  const file = await Bun.file(TINY_MODEL).bytes();
+  const value = { type: "string", value: "{% if %}" } as const;
+  const bytes = rewriteGguf(file, headerOf(file), { "tokenizer.chat_template": value });
+  const { made, folder } = await folderWith({});
+  await Bun.write(`${folder}/m.gguf`, bytes);
+  const found = await resolveModel(made.world, `${folder}/m.gguf`);
+  if (found.kind === "refused") throw found.error;
+  const facts = await readFacts(made.world, found.model, "name");
+  const checked = checkOwnTemplate(made.world, found.model, facts);
+  await expect(checked).rejects.toThrow(/m\.gguf: the chat template cannot be read/);
 });
 
 test("an empty folder, and no folder", async () => {
