@@ -2,7 +2,6 @@
  * The one entry: `bun run cluster [flags]`, what the compiled binary starts, and, with a role in
  * the environment, every child process. Flags → tree → run.
  */
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { ModelError } from "./actors/model/model.ts";
@@ -12,6 +11,7 @@ import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
 import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
 import { HeldLines } from "./runtime/real/log.ts";
+import { readText } from "./runtime/real/read-text.ts";
 import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
@@ -57,8 +57,7 @@ async function root(): Promise<void> {
   const lines = new HeldLines();
   let run_folder = "";
   try {
-    const read = (path: string) => readFileSync(path, "utf8");
-    const wish = readSettings(process.argv.slice(2), process.env, version, read);
+    const wish = readSettings(process.argv.slice(2), process.env, version, readText);
     if (wish.kind === "print") {
       console.log(wish.text);
       process.exit(0);

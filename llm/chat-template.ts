@@ -1,6 +1,7 @@
 /** A model's chat template: a conversation → the text of its prompt, as transformers makes it. */
 import { TemplateBudgetError } from "./template/budget.ts";
 import { type CompiledTemplate, compileTemplate } from "./template/compile.ts";
+import { TemplateRaisedError } from "./template/errors.ts";
 import { formatTime } from "./template/time.ts";
 import { Callable } from "./template/values.ts";
 
@@ -84,6 +85,23 @@ export class ChatTemplate {
   }
 
   /**
+   * Why no conversation at all can be rendered; undefined where one can, or where the template
+   * itself refuses by `raise_exception`: it may want what a sample does not have.
+   */
+  whyNever(): string | undefined {
+    const reasons = SAMPLES.map(({ messages, tools }) => {
+      const input = { messages, tools, add_generation_prompt: true, bos_token: "", eos_token: "" };
+      try {
+        this.#run(variablesOf({ ...input, now_ms: 0 }, messages));
+      } catch (thrown) {
+        return thrown instanceof TemplateRaisedError ? undefined : lineOf(thrown);
+      }
+      return undefined;
+    });
+    return reasons.includes(undefined) ? undefined : reasons[0];
+  }
+
+  /**
    * A text for templates that show texts, parts for those that loop over them. Nothing is an empty
    * text (docs/decisions/013), and parts of a template that knows none are lines of one text.
    */
@@ -114,6 +132,19 @@ export class ChatTemplate {
 }
 
 const PROBE = "troupe-probe";
+
+const ASKS = { role: "user", content: PROBE };
+const PARTS = { role: "user", content: [{ type: "text", text: PROBE }] as const };
+const TOOL = {
+  type: "function",
+  function: { name: "probe", description: "", parameters: { type: "object", properties: {} } },
+};
+const SAMPLES: readonly Pick<ChatTemplateInput, "messages" | "tools">[] = [
+  { messages: [ASKS] },
+  { messages: [PARTS] },
+  { messages: [{ role: "system", content: PROBE }, ASKS] },
+  { messages: [ASKS, { role: "assistant", content: PROBE }, ASKS], tools: [TOOL] },
+];
 
 /** As transformers names what a template may read: tools and documents are none where none are. */
 function variablesOf(input: ChatTemplateInput, messages: unknown): Record<string, unknown> {

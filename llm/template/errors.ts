@@ -18,6 +18,9 @@ export class TemplateRuntimeError extends Error {
   }
 }
 
+/** The template itself refuses, by `raise_exception`. */
+export class TemplateRaisedError extends TemplateRuntimeError {}
+
 export function fail(message: string): never {
   throw new TemplateRuntimeError(message);
 }

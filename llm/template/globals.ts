@@ -1,5 +1,5 @@
 /** What every template may call. */
-import { fail } from "./errors.ts";
+import { fail, TemplateRaisedError } from "./errors.ts";
 import { show } from "./show.ts";
 import { wholeArgument } from "./signature.ts";
 import {
@@ -92,7 +92,12 @@ const made: readonly (readonly [string, Callable["call"]])[] = [
   ["namespace", namespace],
   ["cycler", (args) => new Cycler(args)],
   ["joiner", joiner],
-  ["raise_exception", ([message]) => fail(show(message))],
+  [
+    "raise_exception",
+    ([message]) => {
+      throw new TemplateRaisedError(show(message));
+    },
+  ],
 ];
 
 const fromkeys = new Callable("fromkeys", ([keys, value = null]) =>

@@ -1,11 +1,12 @@
 /** What the command line, the environment and the files they name ask for. */
 import { readKeyFile } from "../../actors/frontend/frontend.ts";
+import { TextFileError } from "../../runtime/real/read-text.ts";
 import { environmentWarnings } from "./environment-names.ts";
 import { helpText } from "./flags.ts";
 import { parseConfig, parseEnvironment, parseFlags } from "./read-values.ts";
 import { dumpConfig, type Settings, settle } from "./settings.ts";
 import { SettingsError } from "./settings-error.ts";
-import { checkTemplate } from "./template-settings.ts";
+import { checkTemplate, TEMPLATE_MAX_BYTES } from "./template-settings.ts";
 
 export type Wish =
   /** `warnings`: lines about what is set and does nothing. */
@@ -13,19 +14,21 @@ export type Wish =
   | { readonly kind: "print"; readonly text: string };
 
 /**
- * @param read the text of a file; throws when it cannot be read
+ * @param read the text of a file; throws when it cannot be read, TextFileError that says why.
+ *   With `max_bytes` it takes regular files of at most so many.
  * Throws SettingsError.
  */
 export function readSettings(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   version: string,
-  read: (path: string) => string,
+  read: (path: string, max_bytes?: number) => string,
 ): Wish {
-  const textOf = (path: string, flag: string) => {
+  const textOf = (path: string, flag: string, max_bytes?: number) => {
     try {
-      return read(path);
-    } catch {
+      return read(path, max_bytes);
+    } catch (thrown) {
+      if (thrown instanceof TextFileError) throw new SettingsError(`${flag}: ${thrown.message}`);
       throw new SettingsError(`${flag}: there is no readable file ${path}`);
     }
   };
@@ -45,7 +48,9 @@ export function readSettings(
   }
   const settings = settle(layers, keys);
   for (const { file } of settings.chat_templates) {
-    if (file !== undefined) checkTemplate(file, textOf(file, "--chat-template"));
+    if (file !== undefined) {
+      checkTemplate(file, textOf(file, "--chat-template", TEMPLATE_MAX_BYTES));
+    }
   }
   const dump = layers.some((layer) => layer["dump-config"] === true);
   return dump

@@ -53,14 +53,21 @@ function templateOf(text: string): ChatTemplateSetting {
   );
 }
 
-/** A template that cannot be read stops the start. Throws SettingsError. */
+/** The largest templates that models come with have some 50 kB. */
+export const TEMPLATE_MAX_BYTES = 4 << 20;
+
+/** A template that cannot be read, or can write no chat, stops the start. Throws SettingsError. */
 export function checkTemplate(file: string, source: string): void {
+  const wrong = (what: string) => new SettingsError(`--chat-template ${file}: ${what}`);
+  if (source.trim() === "") throw wrong("the file is empty: write a template, or leave it out");
+  let never: string | undefined;
   try {
-    compileChatTemplate(source);
+    never = compileChatTemplate(source).whyNever();
   } catch (thrown) {
     if (!(thrown instanceof ChatTemplateError)) throw thrown;
-    throw new SettingsError(`--chat-template ${file}: ${thrown.message}`);
+    throw wrong(thrown.message);
   }
+  if (never !== undefined) throw wrong(`the chat template can write no chat: ${never}`);
 }
 
 /** As it is given. */

@@ -73,6 +73,7 @@ test("wrong templates are one line and exit 2", async () => {
   for (const [given, line] of [
     ["nope", "no built-in template has this name"],
     ["./nope.jinja", "there is no readable file"],
+    ["/dev/zero", "/dev/zero is no regular file"],
   ]) {
     const { code, stderr } = await runCluster(["--chat-template", given ?? ""]);
     expect(code).toBe(2);

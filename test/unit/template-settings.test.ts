@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { resolve } from "node:path";
+import { readText } from "../../runtime/real/read-text.ts";
 import { readSettings } from "../../supervisors/settings/read-settings.ts";
 import type { Settings } from "../../supervisors/settings/settings.ts";
 import { templateFor } from "../../supervisors/settings/template-settings.ts";
@@ -7,6 +10,13 @@ import { templateFor } from "../../supervisors/settings/template-settings.ts";
 const files: Readonly<Record<string, string>> = {
   [resolve("./mine.jinja")]: "{{ messages }}",
   [resolve("./broken.jinja")]: "{% if %}",
+  [resolve("./empty.jinja")]: " \n",
+  [resolve("./include.jinja")]: "{% include 'a' %}{{ messages }}",
+  [resolve("./filter.jinja")]: "{% for m in messages %}{{ m.content | nope }}{% endfor %}",
+  [resolve("./endless.jinja")]:
+    "{% for i in range(99999) %}{% for i in range(99999) %}{% endfor %}{% endfor %}",
+  [resolve("./picky.jinja")]: "{{ raise_exception('no tools') if not tools }}{{ nope.nope }}",
+  [resolve("./branch.jinja")]: "{% if documents %}{% include 'a' %}{% endif %}{{ messages }}",
   "c.yaml": "chat-template: llama3\n",
 };
 
@@ -52,6 +62,10 @@ const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     ["--chat-template", "./broken.jinja"],
     /broken\.jinja: the chat template cannot be read: .*line 1/,
   ],
+  [["--chat-template", "./empty.jinja"], /empty\.jinja: the file is empty: write a template/],
+  [["--chat-template", "./include.jinja"], /can write no chat: {% include %}: a chat template has/],
+  [["--chat-template", "./filter.jinja"], /can write no chat: there is no filter named 'nope'/],
+  [["--chat-template", "./endless.jinja"], /the template does not end: more than 1000000 steps/],
   [["--chat-template", "gemma", "--chat-template", "chatml"], /one is given twice/],
   [
     ["--model", "a=x.gguf", "--model", "b=y.gguf", "--chat-template", "gemma"],
@@ -69,5 +83,28 @@ test("a wrong name or file is one line that says what to do", () => {
     }
     expect(message).toMatch(line);
     expect(message).not.toContain("\n");
+  }
+});
+
+test("a template that refuses samples by its own words, or may not reach what fails, is taken", () => {
+  for (const name of ["picky", "branch"]) {
+    const file = resolve(`./${name}.jinja`);
+    expect(given(["--chat-template", file])).toEqual([{ file }]);
+  }
+});
+
+test("a file with a limit is a regular one, of UTF-8, and not larger", async () => {
+  const folder = await mkdtemp(`${tmpdir()}/troupe-text-`);
+  try {
+    await Bun.write(`${folder}/good`, "\ufeffä");
+    await Bun.write(`${folder}/latin`, new Uint8Array([0x61, 0xe4, 0x62]));
+    expect(readText(`${folder}/good`, 5)).toBe("\ufeffä");
+    expect(() => readText(`${folder}/good`, 4)).toThrow("more than");
+    expect(() => readText(`${folder}/latin`, 9)).toThrow("latin is not UTF-8");
+    expect(() => readText(folder, 9)).toThrow("is no regular file");
+    expect(() => readText("/dev/zero", 9)).toThrow("/dev/zero is no regular file");
+    expect(() => readText(`${folder}/none`, 9)).toThrow();
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });

@@ -1,0 +1,29 @@
+/** Files that a person names, read whole before anything runs. */
+import { readFileSync, statSync } from "node:fs";
+
+/** What is wrong with a file, and what to do. */
+export class TextFileError extends Error {}
+
+/**
+ * The text of a file. With `max_bytes` only of a regular one that has no more and is UTF-8: a
+ * device gives bytes without an end. Throws TextFileError that says what is wrong with the file,
+ * and whatever the system does where it cannot be read.
+ */
+export function readText(path: string, max_bytes?: number): string {
+  if (max_bytes === undefined) return readFileSync(path, "utf8");
+  const about = statSync(path);
+  if (!about.isFile()) throw new TextFileError(`${path} is no regular file: give one`);
+  if (about.size > max_bytes) {
+    const megabytes = max_bytes >> 20;
+    throw new TextFileError(
+      `${path} has more than ${megabytes} MB: give a file that is a template`,
+    );
+  }
+  try {
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    return decoder.decode(readFileSync(path));
+  } catch (thrown) {
+    if (!(thrown instanceof TypeError)) throw thrown;
+    throw new TextFileError(`${path} is not UTF-8: save it as UTF-8 text`);
+  }
+}
