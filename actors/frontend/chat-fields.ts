@@ -82,7 +82,8 @@ export const chatFields = {
   chat_template_kwargs: used(
     z.record(z.string(), templateValue).nullish(),
     `Up to ${requestLimits.template_variables} variables for the chat template; ` +
-      "strings, numbers, booleans.",
+      "strings, numbers, booleans. The server's own (`messages`, `add_generation_prompt`, " +
+      "`bos_token`, `eos_token`, `tools`, `strftime_now`) are a 400.",
     requestLimits.template_variables,
   ),
   reasoning_effort: used(z.string().nullish(), "Handed to the chat template."),

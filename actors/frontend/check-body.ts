@@ -36,6 +36,7 @@ export function checkNames(
     if (field === undefined) throw unknownParameter(clip(path));
     const given: unknown = (value as Record<string, unknown>)[name];
     if (field.items_max !== undefined) checkLength(given, field.items_max, path);
+    if (field.treatment === "used") checkProto(given, path);
     if (field.treatment !== "refused") continue;
     if (given === null || given === undefined || field.harmless?.is(given) === true) continue;
     const or = field.harmless === undefined ? "" : `, or send ${field.harmless.as}`;
@@ -51,6 +52,15 @@ function tooManyUnknown(where: string): ApiError {
   );
 }
 
+/** JSON may name anything `__proto__`, and zod passes over it where a field takes any name. */
+function checkProto(value: unknown, path: string): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return;
+  for (const [name, inner] of Object.entries(value)) {
+    if (name === "__proto__") throw unknownParameter(clip(`${path}.${name}`));
+    checkProto(inner, `${path}.${name}`);
+  }
+}
+
 function checkLength(value: unknown, items_max: number, param: string): void {
   if (typeof value !== "object" || value === null) return;
   const length = Array.isArray(value) ? value.length : Object.keys(value).length;
@@ -62,8 +72,11 @@ function checkLength(value: unknown, items_max: number, param: string): void {
 export function checkShape<S extends z.ZodType>(value: unknown, shape: S): z.infer<S> {
   const result = shape.safeParse(value);
   if (result.success) return result.data;
-  const first = result.error.issues[0];
-  if (first === undefined) throw invalidValue("The request is not valid.", null);
+  const [issue, next] = result.error.issues;
+  if (issue === undefined) throw invalidValue("The request is not valid.", null);
+  // Of a whole number zod first tells the bound of all of them, then the field's own.
+  const own = next?.code === issue.code && pathText(next.path) === pathText(issue.path);
+  const first = own && "origin" in issue && issue.origin === "int" ? next : issue;
   throw explain(first, value, []);
 }
 
@@ -78,10 +91,12 @@ function explain(issue: Issue, root: unknown, base: readonly PropertyKey[]): Api
   const path = [...base, ...issue.path];
   const param = pathText(path);
   const value = valueAt(root, path);
+  if (isAbsent(value, path)) return missingParameter(param);
   switch (issue.code) {
     case "invalid_type":
-      if (value === undefined) return missingParameter(param);
-      if (typeof value === "number" && !Number.isFinite(value)) return tooLargeToRead(param);
+      if (isUnreadable(value) && ["number", "int"].includes(issue.expected)) {
+        return tooLargeToRead(param);
+      }
       return invalidType(
         `Invalid type for '${param}': expected ${article(issue.expected)}, got ${nameOf(value)}.`,
         param,
@@ -101,23 +116,27 @@ function explain(issue: Issue, root: unknown, base: readonly PropertyKey[]): Api
     case "invalid_key":
       return invalidValue(`Invalid name '${param}': ${issue.issues[0]?.message}.`, param);
     case "invalid_value":
-      if (value !== undefined && !issue.message.startsWith("Invalid")) {
+      if (!issue.message.startsWith("Invalid")) {
         return invalidValue(`'${param}' is ${shown(value)}, but ${issue.message}.`, param);
       }
-      return value === undefined
-        ? missingParameter(param)
-        : invalidValue(
-            `'${param}' must be one of ${issue.values.map((v) => `'${String(v)}'`).join(", ")}, ` +
-              `got ${shown(value)}.`,
-            param,
-          );
+      return invalidValue(
+        `'${param}' must be one of ${issue.values.map((v) => `'${String(v)}'`).join(", ")}, ` +
+          `got ${shown(value)}.`,
+        param,
+      );
     case "invalid_union":
       return explainUnion(issue, root, path);
     default:
-      if (value === undefined) return missingParameter(param);
       return invalidValue(`Invalid value for '${param}': ${issue.message}.`, param);
   }
 }
+
+/** Null counts as absent, but no item of a list is: its place is taken. */
+const isAbsent = (value: unknown, path: readonly PropertyKey[]): boolean =>
+  value === undefined || (value === null && typeof path.at(-1) === "string");
+
+const isUnreadable = (value: unknown): boolean =>
+  typeof value === "number" && !Number.isFinite(value);
 
 /** JSON may spell a number that no double can hold, as 1e999; it is read as infinity. */
 const tooLargeToRead = (param: string): ApiError =>
@@ -141,7 +160,6 @@ function explainUnion(
   if (deepest !== undefined && issue.errors.length > 0) return explain(deepest, root, path);
   const param = pathText(path);
   const value = valueAt(root, path);
-  if (value === undefined) return missingParameter(param);
   return invalidType(
     `Invalid value for '${param}': ${issue.message}, got ${nameOf(value)}.`,
     param,

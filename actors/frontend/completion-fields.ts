@@ -35,7 +35,8 @@ export const completionFields = {
   echo: used(z.boolean().nullish(), "Put the prompt before the answer."),
   best_of: used(
     count(1, requestLimits.best_of).nullish(),
-    "Make this many, give the `n` with the best mean log probability. ≥ `n`, not with `stream`.",
+    `Make this many, 1–${requestLimits.best_of}, give the \`n\` with the best mean log probability. ` +
+      "≥ `n`, not with `stream`.",
   ),
   suffix: refused("A gap in a text cannot be filled.", just("")),
   response_format: refused(

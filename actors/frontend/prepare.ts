@@ -103,8 +103,24 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
   };
 }
 
+/** What the server hands to the template itself, under the names that templates know. */
+const ownVariables = [
+  ...["messages", "add_generation_prompt", "bos_token", "eos_token"],
+  ...["tools", "strftime_now"],
+] as const;
+
 function templateVariables(body: ChatBody): TemplateVariables {
   const given = body.chat_template_kwargs ?? {};
+  for (const name of ownVariables) {
+    if (!Object.hasOwn(given, name)) continue;
+    throw invalidValue(
+      `'chat_template_kwargs.${name}' cannot be set: the server hands '${name}' to the template. ` +
+        (name === "messages" || name === "add_generation_prompt"
+          ? `Use the field '${name}' of the request.`
+          : "Remove it."),
+      `chat_template_kwargs.${name}`,
+    );
+  }
   return body.reasoning_effort == null
     ? given
     : { ...given, reasoning_effort: body.reasoning_effort };

@@ -86,9 +86,9 @@ function shortText(name: string, value: string | null): string {
 }
 
 function wholeNumber(name: string, value: string | null, min: number, max: number): number {
-  if (value === null || value === "") return 0;
-  const number = Number(value);
-  if (Number.isInteger(number) && number >= min && number <= max) return number;
+  if (value === null) return 0;
+  const number = /^[+-]?\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (number >= min && number <= max) return number;
   throw badHeader(name, `is a whole number from ${min} to ${max}`);
 }
 

@@ -85,6 +85,48 @@ test("a number that no double holds is called that", async () => {
   }
 });
 
+test("null is absent, names and bounds are the field's own, whatever JSON spells", async () => {
+  const missing = "missing_required_parameter";
+  const cases: readonly (readonly [more: string, code: string, param: string, words: string])[] = [
+    ['"model":null', missing, "model", "model"],
+    ['"messages":null', missing, "messages", "messages"],
+    ['"messages":[{"role":null,"content":"x"}]', missing, "messages[0].role", "role"],
+    ['"messages":[null]', "invalid_type", "messages[0]", "null"],
+    ['"logit_bias":{"__proto__":1}', "unknown_parameter", "logit_bias.__proto__", "__proto__"],
+    [
+      '"chat_template_kwargs":{"__proto__":"x"}',
+      "unknown_parameter",
+      "chat_template_kwargs.__proto__",
+      "__proto__",
+    ],
+    ['"n":1e308', "invalid_value", "n", "at most 128"],
+    ['"n":-1e308', "invalid_value", "n", "at least 1"],
+    ['"user":1e999', "invalid_type", "user", "expected a string"],
+    ['"stream":1e999', "invalid_type", "stream", "expected a boolean"],
+    ['"messages":1e999', "invalid_type", "messages", "expected an array"],
+    ...["messages", "add_generation_prompt", "bos_token", "tools"].map(
+      (name) =>
+        [
+          `"chat_template_kwargs":{"${name}":"x"}`,
+          "invalid_value",
+          `chat_template_kwargs.${name}`,
+          "cannot be set",
+        ] as const,
+    ),
+    ['"reasoning_effort":"\\ud800"', "invalid_unicode", "reasoning_effort", "surrogate"],
+    ['"user":"\\ud800"', "invalid_unicode", "user", "surrogate"],
+  ];
+  for (const [more, code, param, words] of cases) {
+    const text = `${JSON.stringify(chat).slice(0, -1)},${more}}`;
+    const response = await door.post("/v1/chat/completions", text);
+    const error = await errorOf(response);
+    expect([more, response.status, error.code, error.param]).toEqual([more, 400, code, param]);
+    expect(error.message).toContain(words);
+  }
+  const prompt = await door.post("/v1/completions", { model: "toy", prompt: null });
+  expect((await errorOf(prompt)).code).toBe(missing);
+});
+
 test("the official client reads answers, streams and errors", async () => {
   const client = new OpenAI({ baseURL: `${door.url}/v1`, apiKey: "none", maxRetries: 0 });
   const messages = [{ role: "user" as const, content: "hi" }];

@@ -74,6 +74,11 @@ test("bad headers are a 400 that says the rule", () => {
     ["x-troupe-required-taints", "x".repeat(129), "at most 128 of them"],
     ["x-troupe-allowed-workers", ",", "names 1 to 1024 workers"],
     ["x-troupe-allowed-workers", "w".repeat(257), "names 1 to 1024 workers"],
+    ...["", "0x10", "1e3", "1.0", "-1", "86401", "1 2", "one", "Infinity"].map(
+      (value) => ["x-dynamo-request-priority", value, "a whole number from 0 to 86400"] as const,
+    ),
+    ["x-dynamo-request-strict-priority", "", "a whole number from -1000000 to 1000000"],
+    ["x-dynamo-request-strict-priority", "0b1", "a whole number from -1000000 to 1000000"],
   ] as const) {
     const { status, message } = complaint(() => routeHintsOf(new Headers({ [name]: value })));
     expect([status, message.includes(name), message.includes(rule)]).toEqual([400, true, true]);
