@@ -29,11 +29,8 @@ const streamPrefix = "/v1/streams/";
 export function routeOf(method: string, path: string): Route {
   const plain = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
   const found = known.get(plain) ?? streamRoute(plain) ?? modelRoute(plain);
-  if (method === "OPTIONS" && (found !== undefined || path.startsWith("/v1/"))) {
-    const allow = found === undefined ? "GET, HEAD, POST, OPTIONS" : allowed(found);
-    return { kind: "preflight", allow };
-  }
   if (found === undefined) return { kind: "unknown" };
+  if (method === "OPTIONS") return { kind: "preflight", allow: allowed(found) };
   const fits = method === found.allow || (method === "HEAD" && hasHead(found));
   return fits ? found.route : { kind: "wrong_method", allow: allowed(found) };
 }

@@ -67,10 +67,12 @@ export class InspectorDoor extends Actor<Message> {
     if (url === null) return json({ error: otherHost(named) }, 403);
     const { pathname } = url;
     const allow = allowedAt(pathname);
-    if (request.method === "OPTIONS")
-      return new Response(null, { status: 204, headers: { allow } });
     if (request.method === "POST" && allow.startsWith("POST")) {
       return this.#change(request, pathname);
+    }
+    if (!isServed(pathname)) return json({ error: `no ${pathname}; ${usage.trim()}` }, 404);
+    if (request.method === "OPTIONS") {
+      return new Response(null, { status: 204, headers: { allow } });
     }
     if (!["GET", "HEAD"].includes(request.method) || !allow.startsWith("GET")) {
       const error = `${request.method} is not served at ${pathname}; it takes ${allow}`;
@@ -216,6 +218,11 @@ function readPlace(pathname: string): Place | undefined {
   const slash = id.indexOf("/");
   return slash <= 0 ? undefined : { node: id.slice(0, slash), path: id.slice(slash) };
 }
+
+const reads = ["/", "/api/tree", "/api/processes", "/api/planes", "/api/orphans", "/metrics"];
+
+const isServed = (pathname: string): boolean =>
+  reads.includes(pathname) || readPlace(pathname) !== undefined || readWish(pathname) !== undefined;
 
 const allowedAt = (pathname: string): string =>
   pathname.startsWith("/api/actors/") && !pathname.endsWith("/snapshot")

@@ -2,6 +2,7 @@
 import { stringify as stringifyYaml } from "yaml";
 import { natsSchemes, planeUrl, planeUrls, redisSchemes } from "../../runtime/plane-url.ts";
 import type { PlaneUrls } from "../../runtime/planes.ts";
+import { checkHosts, checkOrigins, checkPorts } from "./door-settings.ts";
 import type {
   EngineName,
   FlagName,
@@ -140,7 +141,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
   const models = modelSettings(list("model"), text("model-name"));
   return {
     host: text("host"),
-    port: number("port"),
+    port: doorPort(text, number),
     engine,
     models,
     chat_templates: chatTemplates(list, models),
@@ -164,7 +165,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
       session_mode: text("router-session-affinity-mode") as "hard" | "soft",
     },
     api_keys: [...checkKeys(list("api-key"), "--api-key"), ...checkKeys(keys, "--api-key-file")],
-    cors_origin: text("cors-origin"),
+    cors_origin: checkOrigins(text("cors-origin")),
     drain_timeout_ms: number("drain-timeout") * 1000,
     request_timeout_ms: number("request-timeout") * 1000,
     sse_heartbeat_ms: number("sse-heartbeat") * 1000,
@@ -197,9 +198,17 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     parse_special_in_content: get("parse-special-in-content") === true,
     inspector_host: text("inspector-host"),
     inspector_port: number("inspector-port"),
-    inspector_allow_hosts: list("inspector-allow-host"),
+    inspector_allow_hosts: checkHosts(list("inspector-allow-host")),
     ...planeSettings(text),
   };
+}
+
+function doorPort(text: (name: FlagName) => string, number: (name: FlagName) => number): number {
+  const port = number("port");
+  const [host, inspector_host] = [text("host"), text("inspector-host")];
+  const serves = ["all", "frontend"].includes(text("role"));
+  if (serves) checkPorts({ host, port, inspector_host, inspector_port: number("inspector-port") });
+  return port;
 }
 
 function checkSharing(engine: EngineName, workers_per_process: number): void {

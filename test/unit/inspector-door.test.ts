@@ -124,8 +124,15 @@ test("HEAD has the headers of GET and no body; OPTIONS says what a route takes",
     expect(Math.abs(Number(head.headers.get("content-length")) - length)).toBeLessThan(64);
     expect(Number(head.headers.get("content-length"))).toBeGreaterThan(0);
     expect(await head.text()).toBe("");
+    if (path === "/nothing") continue;
     const options = await fetch(url + path, { method: "OPTIONS" });
     expect([options.status, options.headers.get("allow")]).toEqual([204, "GET, HEAD, OPTIONS"]);
+  }
+  for (const path of ["/nothing", "/api/actors/root%2Fx/nothing", "/api/actors"]) {
+    for (const method of ["GET", "HEAD", "OPTIONS", "DELETE"]) {
+      const { status } = await fetch(url + path, { method });
+      expect([method, path, status]).toEqual([method, path, 404]);
+    }
   }
   const action = await fetch(`${url}/api/actors/root%2Fx/kill`, { method: "OPTIONS" });
   expect([action.status, action.headers.get("allow")]).toEqual([204, "POST, OPTIONS"]);

@@ -202,3 +202,35 @@ test("help names every flag", () => {
   const help = helpText();
   for (const flag of flags) expect(help).toContain(`--${flag.name}`);
 });
+
+test("an origin or a name that no request can have is refused, with what to give", () => {
+  const origins = ["foo", "*,none", "none,https://a", "http://a/b", "https://*.a", "http://a:80"];
+  for (const origin of [...origins, "https://a?x", "https://u@a", "file://", "https://bücher.de"]) {
+    const said = complaint(() => fromFlags("--cors-origin", origin));
+    expect([origin, said]).toEqual([origin, expect.stringMatching(/^--cors-origin[^\n]+$/)]);
+  }
+  expect(complaint(() => fromFlags("--cors-origin", "http://a/b"))).toContain("as http://a");
+  for (const origin of ["auto", "*", "none", "local, https://a.example/", "http://[::1]:3000"]) {
+    expect(fromFlags("--cors-origin", origin).cors_origin).toBe(origin);
+  }
+  for (const origin of ["auto,https://A.example", "chrome-extension://abc", "null"]) {
+    expect(fromFlags("--cors-origin", origin).cors_origin).toBe(origin);
+  }
+  for (const name of ["*", "http://x", "a/b", "a b", "a,b", "*.lan", "[::1"]) {
+    const said = complaint(() => fromFlags("--inspector-allow-host", name));
+    expect([name, said]).toEqual([name, expect.stringContaining("--inspector-allow-host: ")]);
+  }
+  for (const name of ["gpu-1.lan", "gpu1:8001", "10.0.0.1", "2001:db8::7", "[::1]:80"]) {
+    expect(fromFlags("--inspector-allow-host", name).inspector_allow_hosts).toEqual([name]);
+  }
+});
+
+test("two doors at one port are told by both flags", () => {
+  const both = "--port and --inspector-port both name port 8123: give one of them another";
+  const ports = ["--port", "8123", "--inspector-port", "8123"];
+  expect(complaint(() => fromFlags(...ports))).toBe(both);
+  expect(complaint(() => fromFlags(...ports, "--host", "0.0.0.0"))).toBe(both);
+  expect(complaint(() => fromFlags(...ports, "--host", "127.0.0.2"))).toBe("");
+  expect(complaint(() => fromFlags("--port", "0", "--inspector-port", "0"))).toBe("");
+  expect(complaint(() => fromFlags("--port", "8001"))).toContain("both name port 8001");
+});

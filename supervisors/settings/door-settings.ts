@@ -1,0 +1,68 @@
+/** What the two doors are told: settings that no request could ever match are refused. */
+import { SettingsError } from "./settings-error.ts";
+
+const words: readonly string[] = ["auto", "local", "none", "*"];
+
+/** Returns `--cors-origin` as it came. Throws SettingsError for what is no page's origin. */
+export function checkOrigins(flag: string): string {
+  const items = flag
+    .split(",")
+    .map((item) => item.trim().toLowerCase().replace(/\/$/, ""))
+    .filter((item) => item !== "");
+  for (const item of items) {
+    const alone = item === "*" || item === "none";
+    if (alone && items.length > 1) {
+      throw new SettingsError(`--cors-origin ${flag}: ${item} stands alone; leave the rest out`);
+    }
+    if (!words.includes(item) && !isOrigin(item)) throw noOrigin(item);
+  }
+  return flag;
+}
+
+/** As a browser writes it: no path, no usual port, names in ASCII. Pages in a sandbox are "null". */
+function isOrigin(item: string): boolean {
+  if (item === "null") return true;
+  if (item.includes("*")) return false;
+  if (/^https?:/.test(item)) return URL.parse(item)?.origin === item;
+  return /^[a-z][a-z\d+.-]*:\/\/[a-z\d._-]+(?::\d+)?$/.test(item);
+}
+
+function noOrigin(item: string): SettingsError {
+  const url = item.includes("*") ? null : URL.parse(item);
+  const meant = url !== null && /^https?:$/.test(url.protocol) ? url.origin : "https://app.example";
+  return new SettingsError(
+    `--cors-origin: no browser sends "${item}" as a page's origin; give auto, local, *, none, or ` +
+      `origins as ${meant}`,
+  );
+}
+
+const hostForm = /^(?:\[[\da-f:.]+\]|[\da-f:.]*::[\da-f:.]*|[a-z\d_.-]+)(?::\d{1,5})?$/i;
+
+/** Returns the names of `--inspector-allow-host`. Throws SettingsError for what no Host can be. */
+export function checkHosts(names: readonly string[]): readonly string[] {
+  const odd = names.find((name) => !hostForm.test(name.trim()));
+  if (odd === undefined) return names;
+  throw new SettingsError(
+    `--inspector-allow-host: "${odd}" is no name of a host; give a name or an address alone, as ` +
+      "inspector.example, and the flag once for each",
+  );
+}
+
+type Ports = {
+  readonly host: string;
+  readonly port: number;
+  readonly inspector_host: string;
+  readonly inspector_port: number;
+};
+
+const everyAddress: readonly string[] = ["", "0.0.0.0", "::", "[::]"];
+
+/** Throws SettingsError when both doors would listen at one place. */
+export function checkPorts({ host, port, inspector_host, inspector_port }: Ports): void {
+  if (port === 0 || port !== inspector_port) return;
+  const same = host === inspector_host;
+  if (!same && ![host, inspector_host].some((at) => everyAddress.includes(at))) return;
+  throw new SettingsError(
+    `--port and --inspector-port both name port ${port}: give one of them another`,
+  );
+}
