@@ -1,7 +1,8 @@
 /**
- * Tokens of long texts, made before they are asked for. Preparing a request takes no breath: it is
- * tried with a tokenizer that stops at the first long text that has no tokens yet; those are made
- * in slices, with other requests in between, and it is tried again.
+ * Tokens of texts, made before they are asked for. Preparing a request takes no breath: it is tried
+ * with a tokenizer that stops at the first long text that has no tokens yet, or when short texts
+ * are as long together. Those tokens are made in slices, with other requests in between, and it is
+ * tried again.
  */
 import { encodeSliced } from "../../llm/slices.ts";
 import type { EncodeOptions, Tokenizer } from "../../llm/tokenizer.ts";
@@ -11,7 +12,7 @@ import type { FrontendMetrics } from "./frontend-metrics.ts";
 /** Below, a text takes less time than anybody notices. In UTF-16 units. */
 export const LONG_TEXT = 32_768;
 
-/** Thrown: a long text that has no tokens yet. */
+/** Thrown: a text that has no tokens yet. */
 class Wanted {
   constructor(
     readonly tokenizer: Tokenizer,
@@ -23,11 +24,14 @@ class Wanted {
 
 type Made = Pick<Wanted, "tokenizer" | "text" | "options"> & { readonly tokens: Uint32Array };
 
-/** The tokens of one request's long texts. */
+/** The tokens of one request's texts. */
 export class TokensAhead {
   readonly #clock: Clock;
   readonly #metrics: Pick<FrontendMetrics, "stage">;
   readonly #made: Made[] = [];
+  /** Of this try: texts that it has asked for, and units of those that had no tokens before. */
+  #asked = 0;
+  #spent = 0;
 
   constructor(clock: Clock, metrics: Pick<FrontendMetrics, "stage">) {
     this.#clock = clock;
@@ -39,12 +43,19 @@ export class TokensAhead {
    * beginning, more than `tokens_max` as well.
    */
   of(tokenizer: Tokenizer, tokens_max: number): Tokenizer {
-    if (tokenizer.sliceable !== true) return tokenizer;
     const encode = (text: string, options: EncodeOptions): Uint32Array => {
-      if (text.length < LONG_TEXT) return tokenizer.encode(text, options);
-      const made = this.#made.find((one) => isSame(one, tokenizer, text, options));
-      if (made === undefined) throw new Wanted(tokenizer, text, options, tokens_max);
-      return made.tokens;
+      // Every try asks for the same texts in the same order.
+      const made = this.#made[this.#asked];
+      if (made !== undefined && isSame(made, tokenizer, text, options)) {
+        this.#asked += 1;
+        return made.tokens;
+      }
+      this.#made.length = this.#asked;
+      this.#spent += text.length;
+      if (this.#spent >= LONG_TEXT) throw new Wanted(tokenizer, text, options, tokens_max);
+      const tokens = tokenizer.encode(text, options);
+      this.#asked = this.#made.push({ tokenizer, text, options, tokens });
+      return tokens;
     };
     return new Proxy(tokenizer, {
       get: (target, name) => {
@@ -55,12 +66,14 @@ export class TokensAhead {
     });
   }
 
-  /** What `prepare` gives, tried until all its long texts have tokens. Rejects as it throws. */
+  /** What `prepare` gives, tried until all its texts have tokens. Rejects as it throws. */
   async run<T>(prepare: () => T): Promise<T> {
     for (;;) {
+      this.#asked = 0;
+      this.#spent = 0;
       try {
         const prepared = prepare();
-        // Who holds the tokenizer from here on holds no long text.
+        // Who holds the tokenizer from here on holds none of the texts.
         this.#made.length = 0;
         return prepared;
       } catch (wanted) {
@@ -89,8 +102,8 @@ async function inSlices(wanted: Wanted, clock: Clock): Promise<Uint32Array> {
   const { tokenizer, text, options, tokens_max } = wanted;
   const slices = encodeSliced(tokenizer, text, options, { tokens_max });
   for (;;) {
+    await new Promise<void>((resolve) => clock.defer(resolve));
     const step = slices.next();
     if (step.done === true) return step.value;
-    await new Promise<void>((resolve) => clock.defer(resolve));
   }
 }

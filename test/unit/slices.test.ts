@@ -136,6 +136,48 @@ test("a request's long text is tokenized in turns with others, and prepared once
   expect(turns).toBeGreaterThan(10);
 });
 
+test("many short texts of one request are tokenized in turns with others as well", async () => {
+  const [, tokenizer] = tokenizers[1]!;
+  for (const sliceable of [true, false]) {
+    const clock = new VirtualClock();
+    const ahead = new TokensAhead(clock, { stage: () => {} });
+    let units = 0;
+    let most = 0;
+    const counting = new Proxy(tokenizer, {
+      get: (target, name) => {
+        if (name === "sliceable") return sliceable;
+        if (name !== "encode") return Reflect.get(target, name, target) as unknown;
+        return (text: string, how: EncodeOptions) => {
+          units += text.length;
+          most = Math.max(most, units);
+          return target.encode(text, how);
+        };
+      },
+    });
+    let over = false;
+    const other = () => {
+      units = 0;
+      if (!over) clock.defer(other);
+    };
+    clock.defer(other);
+    const options = { add_special: true, parse_special: true };
+    const texts = Array.from({ length: 200 }, (_, i) => `${"ab".repeat(1_000)}${i % 3}`);
+    let tries = 0;
+    const prepare = () => {
+      tries += 1;
+      const shown = ahead.of(counting, 1_000_000);
+      return texts.map((text) => shown.encode(text, options));
+    };
+    const made = ahead.run(prepare).finally(() => {
+      over = true;
+    });
+    for (let i = 0; i < 100; i += 1) await clock.advance(0);
+    expect(await made).toEqual(texts.map((text) => tokenizer.encode(text, options)));
+    expect(most).toBeLessThan(70_000);
+    expect(tries).toBeLessThan(20);
+  }
+});
+
 test("a text with too many tokens is given up once there are more", () => {
   const [, tokenizer] = tokenizers[1]!;
   const options = { add_special: true, parse_special: true };
