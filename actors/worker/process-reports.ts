@@ -6,7 +6,8 @@
  *   worker-1 ─ cache events ─┼─▶ ProcessReports ── WorkerNews ──▶ router
  *   worker-n ─ …             ┘
  *
- * A load is said when it changed, at most every 50 ms; cache events go with the next tick. Once a
+ * A load is said when it changed, at most every 50 ms (400 ms with 512 workers); one that only counts what came and went in
+ * between waits for the heartbeat, as no choice reads it. Cache events go with the next tick. Once a
  * second the heartbeat names all that live. It also repeats some loads and event numbers, each
  * worker's every few seconds, so that what was lost on the way is noticed.
  */
@@ -23,13 +24,21 @@ export type EventLine = {
   close(): void;
 };
 
-type Load = { readonly subscription: number; readonly load: () => WorkerLoad; dirty: boolean };
+type Load = {
+  readonly subscription: number;
+  readonly load: () => WorkerLoad;
+  dirty: boolean;
+  /** What its router believes. */
+  told: WorkerLoad | undefined;
+};
 type Feed = { readonly subscription: number; readonly nextId: () => number };
 type Router = {
   readonly ref: Ref<WorkerNews>;
   readonly loads: Set<Load>;
   readonly feeds: Set<Feed>;
   dirty: Load[];
+  /** Changed in nothing that a choice reads: the heartbeat tells them. */
+  readonly held: Set<Load>;
   events: KvEvents[];
   event_bytes: number;
 };
@@ -39,6 +48,8 @@ const MESSAGE_BYTES = 1 << 20;
 /** A heartbeat repeats one in so many, but never fewer than `REPEATED_LEAST`. */
 const REPEATED_SHARE = 4;
 const REPEATED_LEAST = 16;
+/** Beyond so many workers the gap between loads grows with them, so that reports stay as few. */
+const LINES_A_GAP = 64;
 
 export class ProcessReports {
   private readonly clock: Clock;
@@ -61,7 +72,7 @@ export class ProcessReports {
   /** `load` is asked for when there is something to say. */
   loadLine(ref: Ref<WorkerNews>, subscription: number, load: () => WorkerLoad): LoadLine {
     const router = this.routerOf(ref);
-    const line: Load = { subscription, load, dirty: false };
+    const line: Load = { subscription, load, dirty: false, told: undefined };
     router.loads.add(line);
     return {
       changed: () => {
@@ -71,6 +82,7 @@ export class ProcessReports {
       },
       close: () => {
         router.loads.delete(line);
+        router.held.delete(line);
         this.leave(router);
       },
     };
@@ -119,6 +131,7 @@ export class ProcessReports {
       loads: new Set(),
       feeds: new Set(),
       dirty: [],
+      held: new Set(),
       events: [],
       event_bytes: 0,
     };
@@ -136,7 +149,9 @@ export class ProcessReports {
   /** Now, or when the last time is long enough ago. */
   tellChanges(): void {
     if (this.load_timer !== undefined) return;
-    const wait_ms = this.loads_told_ms + LOAD_GAP_MS - this.clock.now_ms();
+    const lines = Math.max(...this.routers.map(({ loads }) => loads.size));
+    const gap_ms = LOAD_GAP_MS * Math.max(1, lines / LINES_A_GAP);
+    const wait_ms = this.loads_told_ms + gap_ms - this.clock.now_ms();
     if (wait_ms <= 0) this.tellLoads();
     else this.load_timer = this.clock.after(wait_ms, () => this.tellLoads());
   }
@@ -145,7 +160,7 @@ export class ProcessReports {
     this.load_timer = undefined;
     this.loads_told_ms = this.clock.now_ms();
     for (const router of this.routers) {
-      const loads = takeDirty(router);
+      const loads = takeDirty(router, sameForChoice);
       if (loads.length > 0) tell(router, { loads });
     }
   }
@@ -165,29 +180,49 @@ export class ProcessReports {
     for (const router of this.routers) {
       this.tellEvents(router);
       const alive = [...router.loads].map(({ subscription }) => subscription);
-      for (const line of slice(router.loads, this.beats)) {
+      for (const line of [...router.held, ...slice(router.loads, this.beats)]) {
         if (!line.dirty) router.dirty.push(line);
         line.dirty = true;
       }
       const events = slice(router.feeds, this.beats).map(({ subscription, nextId }) => {
         return { kind: "kv_events", subscription, first_id: nextId(), events: [] } as const;
       });
-      tell(router, { loads: takeDirty(router), alive, events });
+      tell(router, { loads: takeDirty(router, () => false), alive, events });
     }
     this.beat_timer = this.clock.after(LOAD_HEARTBEAT_MS, () => this.beat());
   }
 }
 
-function takeDirty(router: Router): WorkerLoad[] {
+type Waits = (load: WorkerLoad, told: WorkerLoad) => boolean;
+
+function takeDirty(router: Router, waits: Waits): WorkerLoad[] {
   const lines = router.dirty;
   router.dirty = [];
   const loads: WorkerLoad[] = [];
   for (const line of lines) {
-    line.dirty = false;
     if (!router.loads.has(line)) continue;
-    loads.push({ ...line.load(), subscription: line.subscription });
+    line.dirty = false;
+    const load = line.load();
+    if (line.told !== undefined && waits(load, line.told)) {
+      router.held.add(line);
+      continue;
+    }
+    router.held.delete(line);
+    line.told = load;
+    loads.push({ ...load, subscription: line.subscription });
   }
   return loads;
+}
+
+/** The rest are sums, from which rates are learned. */
+function sameForChoice(load: WorkerLoad, told: WorkerLoad): boolean {
+  return (
+    load.running === told.running &&
+    load.waiting === told.waiting &&
+    load.used_blocks === told.used_blocks &&
+    load.waiting_prefill_tokens === told.waiting_prefill_tokens &&
+    load.event_loop_block_ms_max === told.event_loop_block_ms_max
+  );
 }
 
 type News = Partial<Pick<WorkerNews, "loads" | "alive" | "events">>;

@@ -28,7 +28,7 @@ function world(workers: number) {
     running[i]!++;
     publishers[i]!.changed();
   };
-  return { clock, reports, publishers, router, change };
+  return { clock, reports, publishers, router, change, running };
 }
 
 test("a thousand idle workers are one message a second, and each says its load now and then", async () => {
@@ -66,6 +66,34 @@ test("changes are told at once, then every 50 ms, each worker once with its late
   expect(loads.map(({ worker, running }) => `${worker} ${running}`).sort()).toEqual(
     [3, 3, 3, 4, 2, 2, 2, 2].map((running, i) => `w${i} ${running}`),
   );
+});
+
+test("what a request left in the sums alone waits for the heartbeat", async () => {
+  const { clock, publishers, router, change, running } = world(1);
+  const { ref, heard } = router("a");
+  publishers[0]!.subscribe(ref, 1, 1);
+  change(0);
+  await clock.advance(100);
+  expect(heard).toHaveLength(1);
+  // A second request comes and goes between two reports: running is 1 as before.
+  running[0] = 0;
+  change(0);
+  await clock.advance(899);
+  expect(heard).toHaveLength(1);
+  await clock.advance(1);
+  expect(heard[1]!.loads.map(({ running }) => running)).toEqual([1]);
+});
+
+test("many workers of one process are told of at longer gaps, so that reports stay as few", async () => {
+  const { clock, publishers, router, change } = world(512);
+  const { ref, heard } = router("a");
+  for (const [i, each] of publishers.entries()) each.subscribe(ref, i + 1, i + 1);
+  change(0);
+  change(1);
+  await clock.advance(399);
+  expect(heard).toHaveLength(1);
+  await clock.advance(1);
+  expect(heard).toHaveLength(2);
 });
 
 test("who left is not spoken for; without anybody who listens nothing runs", async () => {
