@@ -6,10 +6,10 @@
  *   worker-1 ─ cache events ─┼─▶ ProcessReports ── WorkerNews ──▶ router
  *   worker-n ─ …             ┘
  *
- * A load is said when it changed, at most every 50 ms (400 ms with 512 workers); one that only counts what came and went in
- * between waits for the heartbeat, as no choice reads it. Cache events go with the next tick. Once a
- * second the heartbeat names all that live. It also repeats some loads and event numbers, each
- * worker's every few seconds, so that what was lost on the way is noticed.
+ * A load is said when it changed, at most every 50 ms (400 ms with 512 workers); one that only
+ * counts what came and went in between waits for the heartbeat, as no choice reads it. Cache events
+ * go with the next tick. Once a second the heartbeat names all that live. It also repeats some loads
+ * and event numbers, each worker's every few seconds, so that what was lost on the way is noticed.
  */
 import type { KvEvents, WireKvEvent, WorkerLoad, WorkerNews } from "../../proto/index.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
