@@ -5,6 +5,12 @@
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { ModelError } from "./actors/model/model.ts";
+import { type Boot, bootOf } from "./cluster/boot.ts";
+import { runChild } from "./cluster/child.ts";
+import { fatalPrefix, type Root, startRoot } from "./cluster/root.ts";
+import type { RootRole } from "./cluster/settings/flags.ts";
+import { readSettings } from "./cluster/settings/read-settings.ts";
+import { SettingsError } from "./cluster/settings/settings-error.ts";
 import { version } from "./package.json";
 import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
@@ -16,12 +22,6 @@ import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/ru
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
 import { urlHost } from "./runtime/url-host.ts";
-import { type Boot, bootOf } from "./supervisors/boot.ts";
-import { runChild } from "./supervisors/child.ts";
-import { fatalPrefix, type Root, startRoot } from "./supervisors/root.ts";
-import type { RootRole } from "./supervisors/settings/flags.ts";
-import { readSettings } from "./supervisors/settings/read-settings.ts";
-import { SettingsError } from "./supervisors/settings/settings-error.ts";
 
 /** Told in one line, exit code 2. */
 const knownErrors = [SettingsError, ModelError, RunFolderError, AssetsError];

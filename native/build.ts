@@ -135,7 +135,7 @@ export function findLlama(folder?: string): LlamaLibrary {
 function sourcesHash(): string {
   const hash = createHash("sha256");
   hash.update(`${CC_FLAGS.join(" ")} ${process.platform} ${process.arch}`);
-  for (const name of readdirSync(SOURCE_FOLDER).sort()) {
+  for (const name of readdirSync(SOURCE_FOLDER, { encoding: "utf8", recursive: true }).sort()) {
     if (!/\.[ch]$/.test(name)) continue;
     hash.update(`\0${name}\0`);
     hash.update(readFileSync(join(SOURCE_FOLDER, name)));

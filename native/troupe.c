@@ -1,10 +1,10 @@
 /* The whole shim as one translation unit: one command builds it, whichever compiler there is. */
 #include "libc.h"
 #include "llama_api.h"
-#include "sampler.h"
+#include "sampler/sampler.h"
 #include "troupe.h"
 
-#include "sampler.c"
+#include "sampler/sampler.c"
 #include "library.c"
 #include "gguf.c"
 #include "memory.c"

@@ -56,7 +56,7 @@ enum {
 
 #define TR_BLOCK_SIZE 64 /* tokens a cache block */
 #define TR_MAX_TOP 20    /* likeliest tokens beside the chosen one */
-#define TR_MAX_STOP 1056 /* these three: llm/request-limits.ts */
+#define TR_MAX_STOP 1056 /* these three: llm/model/request-limits.ts */
 #define TR_MAX_BIAS 4096
 
 /* A request as JavaScript lays it out: 64-bit fields first, so that there is no padding. */

@@ -3,7 +3,7 @@
  * in them is the business of the codecs, which are handed in when a node joins.
  */
 import protobuf from "protobufjs/minimal.js";
-import type { Message } from "./message.ts";
+import type { Message } from "./kernel/message.ts";
 
 export type Writer = protobuf.Writer;
 export type Reader = protobuf.Reader;

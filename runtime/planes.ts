@@ -2,9 +2,9 @@
  * What machines of one cluster share: a bus and a table of names. Opened by whoever starts a
  * process (runtime/real/planes.ts, loaded only then), or by a simulation.
  */
-import { Actor, type Snapshot } from "./actor.ts";
-import type { Message } from "./message.ts";
-import type { SharedTable } from "./registry-table.ts";
+import { Actor, type Snapshot } from "./kernel/actor.ts";
+import type { Message } from "./kernel/message.ts";
+import type { SharedTable } from "./registry/registry-table.ts";
 import type { Bus } from "./transport/bus.ts";
 
 export type PlaneUrls = { readonly nats: string; readonly redis: string };

@@ -15,7 +15,7 @@ import { FrontendActor, type FrontendOptions } from "../actors/frontend/frontend
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { type RouterOptions, routerOf } from "../actors/router/router.ts";
 import { AnswersActor, type AnswersOptions } from "../actors/stream/stream.ts";
-import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
+import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 
 export type FrontendTreeOptions = {
   readonly router: RouterOptions;

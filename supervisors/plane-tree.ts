@@ -1,10 +1,13 @@
 /** What every process of a cluster of several machines has beside its own work. */
-import type { ChildSpec } from "../runtime/child-spec.ts";
+
 import { type PlaneState, PlaneWatch } from "../runtime/planes.ts";
+import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
 import type { Bus } from "../runtime/transport/bus.ts";
-import type { Discovery } from "./discovery.ts";
 
 export type ReadPlanes = () => readonly PlaneState[];
+
+/** `live`: the root's registry is heard. */
+type Discovery = { readonly live: boolean };
 
 /** Undefined: one machine alone, so there is nothing to say. */
 export function planeStates(bus: Bus | undefined, discovery: Discovery): ReadPlanes | undefined {

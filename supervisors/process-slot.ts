@@ -7,16 +7,17 @@
  */
 
 import type { ProcessExit } from "../runtime/capabilities.ts";
-import type { Backoff, ChildSpec, LoopChange } from "../runtime/child-spec.ts";
-import type { Message } from "../runtime/message.ts";
-import { ProcessActor } from "../runtime/spawn.ts";
-import { Supervisor } from "../runtime/supervisor.ts";
-import { type Boot, bootToEnvironment } from "./boot.ts";
+import type { Message } from "../runtime/kernel/message.ts";
+import { ProcessActor } from "../runtime/process/spawn.ts";
+import type { Backoff, ChildSpec, LoopChange } from "../runtime/supervision/child-spec.ts";
+import { Supervisor } from "../runtime/supervision/supervisor.ts";
 
 export type SlotOptions = {
   /** The node's name, and the slot's. */
   readonly node: string;
-  readonly boot: Boot;
+  readonly role: string;
+  /** What the process is told at its start. */
+  readonly env: Readonly<Record<string, string>>;
   readonly ready_timeout_ms: number;
   readonly stop_budget_ms: number;
   readonly onLine: (line: string) => void;
@@ -36,7 +37,7 @@ export const slotPace = {
 const stop_margin_ms = 2_000;
 
 export function processSlot(options: SlotOptions): ChildSpec {
-  const { node, boot, ready_timeout_ms, stop_budget_ms, onLine, onMessage, onExit, onLoop } =
+  const { node, role, env, ready_timeout_ms, stop_budget_ms, onLine, onMessage, onExit, onLoop } =
     options;
   const { intensity, period_ms, backoff, crash_loop } = slotPace;
   let lives = 0;
@@ -59,12 +60,12 @@ export function processSlot(options: SlotOptions): ChildSpec {
         children: [
           {
             id: "process",
-            role: boot.role,
+            role,
             shutdown_ms: stop_budget_ms + stop_margin_ms,
             start: () =>
               new ProcessActor({
                 node,
-                env: bootToEnvironment(boot),
+                env,
                 ready_timeout_ms,
                 stop_budget_ms,
                 onLine,

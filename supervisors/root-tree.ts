@@ -20,9 +20,9 @@ import {
   type InspectorDoorOptions,
   ProcessInspector,
 } from "../actors/inspector/inspector.ts";
-import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
-import { Registry, type RegistryOptions } from "../runtime/registry.ts";
-import { supervisor } from "../runtime/supervisor.ts";
+import { Registry, type RegistryOptions } from "../runtime/registry/registry.ts";
+import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
+import { supervisor } from "../runtime/supervision/supervisor.ts";
 
 export function rootTree(
   inspector: InspectorDoorOptions,

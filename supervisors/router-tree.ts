@@ -11,24 +11,20 @@
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { RouterDesk, type RouterOptions, routerOf } from "../actors/router/router.ts";
 import type { RouterMessage } from "../proto/index.ts";
-import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
-import type { Ref } from "../runtime/ref.ts";
-import type { ActorSystem } from "../runtime/system.ts";
-import type { RouterBoot } from "./boot.ts";
-import { type Discovery, keys } from "./discovery.ts";
+import type { Ref } from "../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../runtime/kernel/system.ts";
+import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 import { routerPaths } from "./paths.ts";
-import { routerOptions } from "./router-options.ts";
 
 export function routerTree(
-  boot: RouterBoot,
+  made_of: RouterOptions,
   system: ActorSystem,
-  discovery: Discovery,
   first: readonly ChildSpec[],
 ): SupervisorSpec {
   const router = () => system.lookup(routerPaths.router) as Ref<RouterMessage> | undefined;
   let desk = new RouterDesk({ router });
   const options: RouterOptions = {
-    ...routerOptions(boot, system, discovery, routerPaths.router),
+    ...made_of,
     isLive: (request) => desk.isLive(request),
   };
   return {
@@ -49,44 +45,4 @@ export function routerTree(
       },
     ],
   };
-}
-
-const look_ms = 20;
-const patience_ms = 5_000;
-
-/**
- * Resolves when the router has read the caches of the workers that are there, and heard from the
- * other routers what they have sent and which sessions are where; or after 5 s.
- */
-export async function whenWarm(system: ActorSystem, discovery: Discovery): Promise<void> {
-  const { clock } = system.capabilities;
-  const late_ms = clock.now_ms() + patience_ms;
-  while (!isWarm(system, discovery) && clock.now_ms() < late_ms) {
-    await new Promise<void>((resolve) => void clock.after(look_ms, resolve));
-  }
-}
-
-type RouterView = {
-  readonly workers: readonly { readonly worker: string }[];
-  /** Mode kv. */
-  readonly caches?: readonly { readonly worker: string; readonly state: string }[];
-  readonly routers?: readonly { readonly heard: number }[];
-};
-
-/** A router that has not been told of any worker yet has nothing left to read either. */
-function isWarm(system: ActorSystem, discovery: Discovery): boolean {
-  const view = system.snapshot(routerPaths.router) as RouterView | undefined;
-  if (view === undefined) return false;
-  if (!discovery.knows(keys.worker("")) || !discovery.knows(keys.router(""))) return false;
-  const { workers, caches, routers = [] } = view;
-  if ((caches ?? workers).length < discovery.owners(keys.worker("")).length) return false;
-  if (caches === undefined) return true;
-  const others = discovery
-    .owners(keys.router(""))
-    .filter(({ address }) => address.node !== system.node);
-  return (
-    caches.every(({ state }) => state === "live" || state === "approximate") &&
-    routers.length >= others.length &&
-    routers.every(({ heard }) => heard > 0)
-  );
 }

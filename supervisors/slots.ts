@@ -2,10 +2,11 @@
  * The process slots below one dynamic supervisor. They come while the cluster starts, all at once,
  * so a supervisor that crashed comes back without them: then they are started again.
  */
-import type { ChildSpec } from "../runtime/child-spec.ts";
-import type { Ref } from "../runtime/ref.ts";
-import type { SupervisorMessage } from "../runtime/supervisor.ts";
-import type { ActorSystem } from "../runtime/system.ts";
+
+import type { Ref } from "../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../runtime/kernel/system.ts";
+import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
+import type { SupervisorMessage } from "../runtime/supervision/supervisor.ts";
 
 /** How often a supervisor that is between two lives is looked for. */
 const look_ms = 20;

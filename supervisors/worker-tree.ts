@@ -13,7 +13,7 @@
  */
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { WorkerActor, type WorkerOptions } from "../actors/worker/worker.ts";
-import type { ChildSpec, SupervisorSpec } from "../runtime/child-spec.ts";
+import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 
 /** Beside one for each worker: one that keeps ending is tried every few seconds at most. */
 const restarts_base = 5;

@@ -1,5 +1,5 @@
 /** What no engine takes, whatever its model: the same for all, so that the door can promise it. */
-import { requestLimits, stopTokensLimit } from "../../llm/request-limits.ts";
+import { requestLimits, stopTokensLimit } from "../../llm/model/request-limits.ts";
 import type { EngineRefusal, EngineRequest } from "./engine.ts";
 
 export function beyondLimits(request: EngineRequest): EngineRefusal | undefined {

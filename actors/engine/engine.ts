@@ -11,7 +11,7 @@
  * `poll` has something.
  */
 
-import type { KvDump } from "../../llm/kv-event.ts";
+import type { KvDump } from "../../llm/blocks/kv-event.ts";
 import type { WirePassSums as PassSums } from "../../proto/index.ts";
 import type { KvEventLog } from "./kv-event-log.ts";
 

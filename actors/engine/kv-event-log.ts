@@ -1,5 +1,5 @@
 /** The events of one engine's cache, numbered, for whoever listens. The listener keeps them. */
-import type { KvEvent } from "../../llm/kv-event.ts";
+import type { KvEvent } from "../../llm/blocks/kv-event.ts";
 
 export class KvEventLog {
   /** -1 before the first. */

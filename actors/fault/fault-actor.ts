@@ -1,6 +1,6 @@
 /** Takes plans while its process runs, and says what has gone wrong so far. */
 import type { FaultMessage, FaultsSet } from "../../proto/index.ts";
-import { Actor, type Snapshot } from "../../runtime/actor.ts";
+import { Actor, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { FaultInjector } from "./injector.ts";
 import { FaultPlanError, readPlan } from "./plan.ts";
 

@@ -3,7 +3,7 @@
  * `fail` ends answers in an error, as engines do that go on; `crash` throws, `abort` ends the
  * process as a fault in native code does.
  */
-import type { KvDump } from "../../llm/kv-event.ts";
+import type { KvDump } from "../../llm/blocks/kv-event.ts";
 import type { WirePassSums as PassSums } from "../../proto/index.ts";
 import {
   type Engine,

@@ -1,7 +1,7 @@
 /** Decides, at each named point of one process, whether something goes wrong there. */
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
-import { SeededRandom } from "../../runtime/random.ts";
-import type { Delivery, StepHook } from "../../runtime/stepped-cell.ts";
+import type { Delivery, StepHook } from "../../runtime/kernel/stepped-cell.ts";
+import { SeededRandom } from "../../runtime/simulation/random.ts";
 import type { FaultDeed, FaultPlan, FaultPoint, FaultRule } from "./plan.ts";
 
 /** What an injected crash throws. */

@@ -1,6 +1,6 @@
 /** What an operator decides about the HTTP door; every value has a default in `doorDefaults`. */
-import type { UnknownFields } from "./check-body.ts";
-import type { CorsOrigins } from "./cors.ts";
+import type { UnknownFields } from "./api/check-body.ts";
+import type { CorsOrigins } from "./http/cors.ts";
 
 export type DoorSettings = {
   /** Keys that open /v1; none: it is open. */

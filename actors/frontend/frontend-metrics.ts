@@ -4,11 +4,11 @@
  */
 import type { ModelCard } from "../../proto/index.ts";
 import type { Clock } from "../../runtime/capabilities.ts";
-import type { Counter, Gauge, Histogram, Metrics } from "../../runtime/metrics.ts";
+import type { Counter, Gauge, Histogram, Metrics } from "../../runtime/observe/metrics.ts";
 import type { AnswerUsage } from "../stream/stream.ts";
-import { errorClass } from "./api-error.ts";
-import type { Endpoint } from "./prepare.ts";
-import type { TimedStage } from "./prompt-text.ts";
+import { errorClass } from "./api/api-error.ts";
+import type { Endpoint } from "./prompt/prepare.ts";
+import type { TimedStage } from "./prompt/prompt-text.ts";
 
 /** What a request is counted as; a resumed answer is a request of its own. */
 export type MeteredEndpoint = Endpoint | "streams";

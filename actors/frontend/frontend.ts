@@ -8,7 +8,7 @@
  *        └─ asks workers for blobs ─▶ ModelDirectory
  */
 
-import { hashBlob } from "../../llm/model-card.ts";
+import { hashBlob } from "../../llm/model/model-card.ts";
 import type {
   ActorRef,
   Ask,
@@ -18,28 +18,28 @@ import type {
   WorkerMessage,
   WorkerRecord,
 } from "../../proto/index.ts";
-import { Actor, type Snapshot } from "../../runtime/actor.ts";
 import type { HttpExchange, HttpServer, Timer } from "../../runtime/capabilities.ts";
-import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import { Actor, type Snapshot } from "../../runtime/kernel/actor.ts";
+import type { Ref, ReplyPort } from "../../runtime/kernel/ref.ts";
+import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
-import type { Ref, ReplyPort } from "../../runtime/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import type { StartAnswer } from "../stream/stream.ts";
-import { claimsOver } from "./claims.ts";
-import { Door } from "./door.ts";
+import type { StartEmbedding } from "./api/embeddings/embed.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
-import type { StartEmbedding } from "./embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
-import { findHolders, type HolderPeers } from "./holders.ts";
-import { healthOf } from "./info-bodies.ts";
-import type { ModelDirectory } from "./models.ts";
+import { Door } from "./http/door.ts";
+import { healthOf } from "./models/info-bodies.ts";
+import type { ModelDirectory } from "./models/models.ts";
+import { claimsOver } from "./resume/claims.ts";
+import { findHolders, type HolderPeers } from "./resume/holders.ts";
 
-export { readKeyFile } from "./api-keys.ts";
-export { readOrigins } from "./cors.ts";
+export { type EmbedPeers, embedThrough, type StartEmbedding } from "./api/embeddings/embed.ts";
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
-export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embed.ts";
-export { ModelDirectory } from "./models.ts";
-export { buildServedModel, type ServedModel } from "./served-model.ts";
+export { readKeyFile } from "./http/api-keys.ts";
+export { readOrigins } from "./http/cors.ts";
+export { ModelDirectory } from "./models/models.ts";
+export { buildServedModel, type ServedModel } from "./models/served-model.ts";
 
 export type DoorState = {
   readonly host: string;

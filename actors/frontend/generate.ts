@@ -4,43 +4,47 @@
  */
 import { Allowance, type AllowanceOptions } from "../../runtime/allowance.ts";
 import type { Clock, Ids, Random } from "../../runtime/capabilities.ts";
-import { parseTraceparent, type TraceContext } from "../../runtime/trace.ts";
+import { parseTraceparent, type TraceContext } from "../../runtime/observe/trace.ts";
 import type { StartAnswer } from "../stream/stream.ts";
-import { Answering, type AnsweringOptions } from "./answering.ts";
-import { ApiError, modelNotFound } from "./api-error.ts";
-import { chatFields, chatShape, messageFields } from "./chat-fields.ts";
-import { checkNames, checkShape } from "./check-body.ts";
-import { chatChunks, completionChunks } from "./chunk-format.ts";
-import { bodyHash, type Claims, idempotencyKeyOf, keyedId } from "./claims.ts";
-import { CollectedOutput } from "./collected-output.ts";
-import { completionFields, completionShape } from "./completion-fields.ts";
+import { Answering, type AnsweringOptions } from "./answer/answering.ts";
+import { chatChunks, completionChunks } from "./answer/chunk-format.ts";
+import { CollectedOutput } from "./answer/collected-output.ts";
+import { clientGone, StreamedOutput } from "./answer/streamed-output.ts";
+import { ApiError, modelNotFound } from "./api/api-error.ts";
+import { chatFields, chatShape, messageFields } from "./api/chat/chat-fields.ts";
+import { checkNames, checkShape } from "./api/check-body.ts";
+import { completionFields, completionShape } from "./api/completions/completion-fields.ts";
+import type { StartEmbedding } from "./api/embeddings/embed.ts";
+import { embedInParts } from "./api/embeddings/embed-parts.ts";
+import { embeddingFields, embeddingShape } from "./api/embeddings/embedding-fields.ts";
+import {
+  embeddingAnswer,
+  type PreparedEmbedding,
+  prepareEmbedding,
+} from "./api/embeddings/embedding-request.ts";
+import { type Nvext, nvextFields } from "./api/nvext-fields.ts";
 import type { DoorSettings } from "./door-settings.ts";
-import type { StartEmbedding } from "./embed.ts";
-import { embedInParts } from "./embed-parts.ts";
-import { embeddingFields, embeddingShape } from "./embedding-fields.ts";
-import { embeddingAnswer, type PreparedEmbedding, prepareEmbedding } from "./embedding-request.ts";
-import { madeCounts, withCopies } from "./equal-answers.ts";
-import { FlushRounds } from "./flush-rounds.ts";
 import type { FrontendMetrics, MeteredEndpoint, RequestMeter } from "./frontend-metrics.ts";
-import { heldOrFirst } from "./keyed-request.ts";
-import { LateJson } from "./late-json.ts";
-import { LiveRequests, type Quiet } from "./live-requests.ts";
-import type { ModelDirectory } from "./models.ts";
-import { type Nvext, nvextFields } from "./nvext-fields.ts";
+import { FlushRounds } from "./http/flush-rounds.ts";
+import { LateJson } from "./http/late-json.ts";
+import { LiveRequests, type Quiet } from "./http/live-requests.ts";
+import type { ModelDirectory } from "./models/models.ts";
+import type { ServedModel } from "./models/served-model.ts";
 import {
   type Endpoint,
   type Generation,
   type PrepareContext,
   prepareChat,
   prepareCompletion,
-} from "./prepare.ts";
-import { type RequestFacts, resumable, resumedFrom } from "./resume-context.ts";
-import { type FindAnswer, resumeStream } from "./resume-request.ts";
-import { pinOf, routeHintsOf } from "./route-hints.ts";
-import type { ServedModel } from "./served-model.ts";
-import { type StreamCursor, startOf } from "./stream-id.ts";
-import { clientGone, StreamedOutput } from "./streamed-output.ts";
-import { TokensAhead } from "./tokens-ahead.ts";
+} from "./prompt/prepare.ts";
+import { pinOf, routeHintsOf } from "./prompt/route-hints.ts";
+import { TokensAhead } from "./prompt/tokens-ahead.ts";
+import { bodyHash, type Claims, idempotencyKeyOf, keyedId } from "./resume/claims.ts";
+import { madeCounts, withCopies } from "./resume/equal-answers.ts";
+import { heldOrFirst } from "./resume/keyed-request.ts";
+import { type RequestFacts, resumable, resumedFrom } from "./resume/resume-context.ts";
+import { type FindAnswer, resumeStream } from "./resume/resume-request.ts";
+import { type StreamCursor, startOf } from "./resume/stream-id.ts";
 import type { Visit } from "./visit.ts";
 
 export type GeneratorParts = {

@@ -1,7 +1,7 @@
 /** One HTTP request under way, and the forms in which it is answered. */
 import type { HttpExchange } from "../../runtime/capabilities.ts";
-import type { ApiError } from "./api-error.ts";
-import { errorBody } from "./api-error.ts";
+import type { ApiError } from "./api/api-error.ts";
+import { errorBody } from "./api/api-error.ts";
 
 export type Visit = {
   readonly request: Request;

@@ -4,8 +4,8 @@
  * process; sums over processes are the reader's to make.
  */
 import type { InspectMessage, ProcessInfo } from "../../proto/index.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import type { ActorSystem } from "../../runtime/system.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../runtime/kernel/system.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
 
 /** A process that does not answer within this is left out rather than waited for. */

@@ -1,11 +1,11 @@
 /** The inspector's HTTP door, in the root process: loopback only unless asked otherwise. */
 import type { InspectMessage, ProcessInfo, Tree } from "../../proto/index.ts";
-import { Actor } from "../../runtime/actor.ts";
 import type { HttpServer } from "../../runtime/capabilities.ts";
-import type { Message } from "../../runtime/message.ts";
+import { Actor } from "../../runtime/kernel/actor.ts";
+import type { Message } from "../../runtime/kernel/message.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import { controlActions } from "../../runtime/kernel/system.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { controlActions } from "../../runtime/system.ts";
 import { isAllowedHost } from "./allowed-host.ts";
 import { clusterMetrics } from "./cluster-metrics.ts";
 import { mergeTrees } from "./merge-trees.ts";

@@ -7,11 +7,11 @@ import type {
   Snapshot,
   Tree,
 } from "../../proto/index.ts";
-import { Actor } from "../../runtime/actor.ts";
-import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
-import { orphansIn } from "../../runtime/orphan-watch.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { controlActions } from "../../runtime/system.ts";
+import { Actor } from "../../runtime/kernel/actor.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import { controlActions } from "../../runtime/kernel/system.ts";
+import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
+import { orphansIn } from "../../runtime/supervision/orphan-watch.ts";
 
 export type ProcessInspectorOptions = {
   readonly role: string;

@@ -1,4 +1,4 @@
-import { type FolderParts, templatePart } from "../../llm/model-card.ts";
+import { type FolderParts, templatePart } from "../../llm/model/model-card.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelWorld } from "./model-world.ts";
 

@@ -1,4 +1,4 @@
-import { type GgufHeader, parseGguf } from "../../llm/gguf.ts";
+import { type GgufHeader, parseGguf } from "../../llm/model/gguf.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelWorld } from "./model-world.ts";
 

@@ -9,13 +9,14 @@
  *
  * A cached model needs no network. Everything that can go wrong is one line with a stable code.
  */
-import { ChatTemplateError, compileChatTemplate } from "../../llm/chat-template.ts";
+
 import {
   type ModelFacts,
   modelFactsFromFolder,
   modelFactsFromGguf,
   templateFromBlob,
-} from "../../llm/model-card.ts";
+} from "../../llm/model/model-card.ts";
+import { ChatTemplateError, compileChatTemplate } from "../../llm/template/chat-template.ts";
 import {
   type CheckedFolder,
   checkFolder,

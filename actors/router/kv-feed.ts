@@ -21,7 +21,7 @@ import type {
   WorkerRecord,
 } from "../../proto/index.ts";
 import type { Clock, Log, Timer } from "../../runtime/capabilities.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
+import type { Metrics } from "../../runtime/observe/metrics.ts";
 import { workerKey } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
 import { FeedMetrics } from "./kv-feed-metrics.ts";

@@ -12,7 +12,7 @@ import type {
   WorkerLoad,
 } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
-import type { Metrics } from "../../runtime/metrics.ts";
+import type { Metrics } from "../../runtime/observe/metrics.ts";
 import type { Candidate } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
 import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";

@@ -1,7 +1,7 @@
 /** A Route as the KV-aware policies see it: the prompt as the names of its blocks. */
-import { blockHashes } from "../../llm/block-hash.ts";
-import { type HashPairs, pairsOf } from "../../llm/block-table.ts";
-import { tokensOf } from "../../llm/token-bytes.ts";
+import { blockHashes } from "../../llm/blocks/block-hash.ts";
+import { type HashPairs, pairsOf } from "../../llm/blocks/block-table.ts";
+import { tokensOf } from "../../llm/tokens/token-bytes.ts";
 import type { Route, TaintWeight, WorkerLoad } from "../../proto/index.ts";
 import type { Candidate } from "./candidate.ts";
 import type { PassSums } from "./policy/pass-rates.ts";

@@ -1,5 +1,5 @@
 /** The KV-aware router's figures, under Dynamo's names where it has them. */
-import type { Counter, Histogram, Metrics } from "../../runtime/metrics.ts";
+import type { Counter, Histogram, Metrics } from "../../runtime/observe/metrics.ts";
 import type { RoutedWorker } from "./policy/worker-state.ts";
 
 const WORKER_BLOCKS = "dynamo_frontend_worker_active_decode_blocks";

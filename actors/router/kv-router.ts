@@ -18,12 +18,12 @@ import type {
   WorkerLoad,
   WorkerNews,
 } from "../../proto/index.ts";
-import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
-import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
-import type { ReplyPort } from "../../runtime/ref.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
+import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
+import { auditPeriod_ms, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { Candidate } from "./candidate.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import { KvFeed } from "./kv-feed.ts";

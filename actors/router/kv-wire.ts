@@ -1,6 +1,6 @@
 /** What came over the wire, checked: a worker may send anything. */
-import type { HashPairs } from "../../llm/block-table.ts";
-import type { KvTier } from "../../llm/kv-event.ts";
+import type { HashPairs } from "../../llm/blocks/block-table.ts";
+import type { KvTier } from "../../llm/blocks/kv-event.ts";
 import type { WireKvEvent } from "../../proto/index.ts";
 import { tierNumbers } from "./index/cache-index.ts";
 

@@ -4,10 +4,10 @@
  * back within it.
  */
 import type { Plan, Refused, Route, RouteEnded, RouterMessage } from "../../proto/index.ts";
-import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
-import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
-import type { ReplyPort } from "../../runtime/ref.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
+import type { ReplyPort } from "../../runtime/kernel/ref.ts";
+import { auditPeriod_ms, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import { allTried, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy.ts";
 import type { RouterOptions } from "./router.ts";

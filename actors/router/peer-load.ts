@@ -1,5 +1,5 @@
 /** What other routers have sent where, counted in the models of this one until it is over. */
-import type { HashPairs } from "../../llm/block-table.ts";
+import type { HashPairs } from "../../llm/blocks/block-table.ts";
 import type { RoutedRequest, RoutedSession } from "../../proto/index.ts";
 import type { KvModel } from "./kv-model.ts";
 import { checkedHashes } from "./kv-wire.ts";

@@ -12,11 +12,11 @@
  * that are on their way, and for sessions, which workers know nothing of.
  */
 import type { ActorRef, PeerMessage, RouterNews } from "../../proto/index.ts";
-import type { Down } from "../../runtime/actor.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
-import type { Ref } from "../../runtime/ref.ts";
+import type { Down } from "../../runtime/kernel/actor.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../runtime/kernel/system.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import type { ActorSystem } from "../../runtime/system.ts";
 import { workerKey } from "./candidate.ts";
 
 /** What there is to tell; all of it may be empty. */

@@ -8,9 +8,9 @@
  * remember who asked for what, and to end it.
  */
 import type { ActorRef, Plan, Refused, Route, RouterMessage } from "../../proto/index.ts";
-import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
-import { AskError } from "../../runtime/errors.ts";
-import type { Ref } from "../../runtime/ref.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
+import { AskError } from "../../runtime/kernel/errors.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
 import { refOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
 import { workerKey } from "./candidate.ts";

@@ -9,7 +9,7 @@
  *                                          └──── WorkerLoad, from each worker it subscribed to
  */
 import type { RouterMessage, WorkerRecord } from "../../proto/index.ts";
-import type { Actor } from "../../runtime/actor.ts";
+import type { Actor } from "../../runtime/kernel/actor.ts";
 import { KvRouter } from "./kv-router.ts";
 import { LoadRouter } from "./load-router.ts";
 import type { PeerOptions } from "./peer-routers.ts";

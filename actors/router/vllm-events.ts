@@ -10,7 +10,7 @@
  * ours from the tokens.
  */
 import { decode } from "@msgpack/msgpack";
-import type { KvTier } from "../../llm/kv-event.ts";
+import type { KvTier } from "../../llm/blocks/kv-event.ts";
 
 export type VllmEvent =
   | {

@@ -7,11 +7,11 @@
  *   registry ── gone ─────┴─────────────────────────────────────────────────────┴──▶ forgotten
  */
 import type { SubscribeLoad, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
-import type { Down } from "../../runtime/actor.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
-import type { Ref } from "../../runtime/ref.ts";
+import type { Down } from "../../runtime/kernel/actor.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../runtime/kernel/system.ts";
 import { nodeOf, refOf, wireOf } from "../../runtime/remote/node.ts";
-import type { ActorSystem } from "../../runtime/system.ts";
 import type { Candidate } from "./candidate.ts";
 import { WorkerFailures } from "./policy/worker-failures.ts";
 import type { RouterOptions, WorkersChange } from "./router.ts";

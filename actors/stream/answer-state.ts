@@ -1,6 +1,6 @@
 /** What one answer knows of itself; `answer.ts` changes it. */
-import { bytesOf } from "../../llm/token-bytes.ts";
-import type { Tokenizer } from "../../llm/tokenizer.ts";
+import { bytesOf } from "../../llm/tokens/token-bytes.ts";
+import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { ChoiceStart, Finished, Plan, TokenLogprob } from "../../proto/index.ts";
 import type { SeekReason } from "./answer-events.ts";
 import { type Blame, innocent } from "./blame.ts";

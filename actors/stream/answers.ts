@@ -3,14 +3,14 @@
  * is the last to see to it that a client hears an end: a stream that is killed, or that crashes,
  * cannot tell its sink any more.
  */
-import type { Tokenizer } from "../../llm/tokenizer.ts";
+import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { RouterMessage } from "../../proto/index.ts";
-import { Actor, type ChildEnded, type Snapshot } from "../../runtime/actor.ts";
-import { describeExit } from "../../runtime/exit-reason.ts";
-import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
-import { nowhere, type Ref } from "../../runtime/ref.ts";
+import { Actor, type ChildEnded, type Snapshot } from "../../runtime/kernel/actor.ts";
+import { describeExit } from "../../runtime/kernel/exit-reason.ts";
+import { nowhere, type Ref } from "../../runtime/kernel/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
+import { auditPeriod_ms, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { AnswerInput } from "./answer-events.ts";
 import { quarantineMessage, type UnexplainedDeath } from "./blame.ts";
 import { failure, interrupted } from "./failures.ts";

@@ -8,9 +8,9 @@
  * A piece always carries whole tokens with all of their text, so that a count of delivered tokens
  * says exactly which text was delivered.
  */
-import { Detokenizer, tokenText } from "../../llm/detokenizer.ts";
-import { StopMatcher } from "../../llm/stop-strings.ts";
-import type { Tokenizer } from "../../llm/tokenizer.ts";
+import { Detokenizer, tokenText } from "../../llm/tokens/detokenizer.ts";
+import { StopMatcher } from "../../llm/tokens/stop-strings.ts";
+import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { TokenLogprob } from "../../proto/index.ts";
 import type { AnswerPiece, AnswerRequest, PieceLogprob } from "./stream.ts";
 

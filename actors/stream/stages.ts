@@ -1,5 +1,5 @@
 /** What /metrics says of answers: the steps up to the first token, and moves between workers. */
-import type { Histogram, Metrics } from "../../runtime/metrics.ts";
+import type { Histogram, Metrics } from "../../runtime/observe/metrics.ts";
 import type { MoveReason } from "./answer-events.ts";
 
 export type Stages = {

@@ -2,7 +2,7 @@
  * The owner of one live answer: it carries out what `answer.ts` decides. It lives as long as the
  * answer; whatever ends it, its parent sees to it that the client hears an end.
  */
-import type { Tokenizer } from "../../llm/tokenizer.ts";
+import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type {
   Accepted,
   ActorRef,
@@ -11,10 +11,10 @@ import type {
   RouterMessage,
   WorkerMessage,
 } from "../../proto/index.ts";
-import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
-import { AskError } from "../../runtime/errors.ts";
-import { describeExit, type ExitReason } from "../../runtime/exit-reason.ts";
-import type { Ref } from "../../runtime/ref.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
+import { AskError } from "../../runtime/kernel/errors.ts";
+import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
 import { isAway, refOf, wireOf } from "../../runtime/remote/node.ts";
 import { advance } from "./answer.ts";
 import type { AnswerEffect, AnswerInput } from "./answer-events.ts";

@@ -1,6 +1,6 @@
 /** Which answers a worker that is being drained still finishes, and which go on elsewhere. */
 import type { ChoiceStart } from "../../proto/index.ts";
-import type { ChoiceLog } from "./answer-log.ts";
+import type { ChoiceLog } from "./answers/answer-log.ts";
 
 /** Less than a move costs: the prompt computed again, and a pause that its client sees. */
 const SOON_MS = 1_000;

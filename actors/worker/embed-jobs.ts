@@ -5,10 +5,10 @@
  *
  *   add ─▶ waiting inputs, ask by ask ── fill ──▶ engine, `slots` at a time ── record ──▶ reply
  */
-import { tokensOf } from "../../llm/token-bytes.ts";
+import { tokensOf } from "../../llm/tokens/token-bytes.ts";
 import type { Embed, Embeddings, Refused } from "../../proto/index.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
-import type { Context } from "../../runtime/context.ts";
+import type { Context } from "../../runtime/kernel/context.ts";
 import { refOf } from "../../runtime/remote/node.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
 

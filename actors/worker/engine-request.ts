@@ -1,5 +1,5 @@
 /** Wire request ↔ engine request: no decisions, only shapes. */
-import { tokensOf, u64Of } from "../../llm/token-bytes.ts";
+import { tokensOf, u64Of } from "../../llm/tokens/token-bytes.ts";
 import type {
   Finished,
   Generate,

@@ -10,7 +10,7 @@
  * the word along, and nobody would know that it had begun.
  */
 import type { Accepted, ActorRef, Generate, Refused, TokenBatch } from "../../proto/index.ts";
-import type { ReplyPort } from "../../runtime/ref.ts";
+import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 
 /** One that waits; who asked gives up when its time is over. */
 export type Held = { readonly generate: Generate; readonly port: ReplyPort };

@@ -3,9 +3,9 @@
  * does from time to time is done the more rarely the more they are.
  */
 import type { Clock, Random } from "../../runtime/capabilities.ts";
-import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
+import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import { type HealthLimits, healthDefaults } from "./engine-health.ts";
-import { ProcessReports } from "./process-reports.ts";
+import { ProcessReports } from "./load/process-reports.ts";
 
 const CANARIES_OF = 8;
 const LOOKS_OF = 64;

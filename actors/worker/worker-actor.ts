@@ -14,24 +14,24 @@ import type {
   WorkerMessage,
   WorkerNews,
 } from "../../proto/index.ts";
-import { Actor, type Down, type Snapshot } from "../../runtime/actor.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
-import { type BlockMeter, watchEventLoop } from "../../runtime/event-loop.ts";
-import { auditPeriod_ms, OrphanWatch } from "../../runtime/orphan-watch.ts";
-import type { ReplyPort } from "../../runtime/ref.ts";
+import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
+import type { ReplyPort } from "../../runtime/kernel/ref.ts";
+import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
+import { auditPeriod_ms, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
-import { AnswerDesk, type DeskMessage } from "./answer-desk.ts";
+import { AnswerDesk, type DeskMessage } from "./answers/answer-desk.ts";
+import { KvPublisher } from "./cache/kv-publisher.ts";
 import { runCanary } from "./canary.ts";
 import { HAND_OVER_AGAIN_MS } from "./draining.ts";
 import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { engineRequests, isWellFormed } from "./engine-request.ts";
-import { KvPublisher } from "./kv-publisher.ts";
-import { LoadPublisher } from "./load-publisher.ts";
+import { LoadPublisher } from "./load/load-publisher.ts";
+import { loadOf } from "./load/worker-load.ts";
 import { Probation, TRIAL_MS } from "./probation.ts";
 import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker.ts";
-import { loadOf } from "./worker-load.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
 type Own =

@@ -1,5 +1,5 @@
 /** What `/metrics` says of one worker; names as Dynamo's components have them where they exist. */
-import type { Counter, Histogram, Labels, Metrics } from "../../runtime/metrics.ts";
+import type { Counter, Histogram, Labels, Metrics } from "../../runtime/observe/metrics.ts";
 
 const REQUESTS = "dynamo_component_requests_total";
 const ERRORS = "dynamo_component_errors_total";

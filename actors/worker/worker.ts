@@ -12,9 +12,9 @@
  */
 import type { ModelCard, WorkerRecord } from "../../proto/index.ts";
 import type { Engine, EngineDescription } from "../engine/engine.ts";
+import type { KeepLimits } from "./answers/over-answers.ts";
 import type { CanaryOptions } from "./canary.ts";
 import type { HealthLimits } from "./engine-health.ts";
-import type { KeepLimits } from "./over-answers.ts";
 import type { SharedParts } from "./shared-parts.ts";
 
 export { CanaryError, type CanaryOptions } from "./canary.ts";

@@ -1,7 +1,7 @@
 /** The machine's clock. */
 
 import type { Clock, Timer } from "../capabilities.ts";
-import { type Deadline, Deadlines } from "../deadlines.ts";
+import { type Deadline, Deadlines } from "../kernel/deadlines.ts";
 
 class RealTimer implements Timer {
   readonly id: number;

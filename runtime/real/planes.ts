@@ -1,6 +1,6 @@
 /** The servers that machines share, as real processes reach them. */
 import { type OpenBus, type OpenPlanes, planePrefix } from "../planes.ts";
-import { RedisTable } from "../redis-table.ts";
+import { RedisTable } from "../registry/redis-table.ts";
 import { natsBus } from "./nats-bus.ts";
 import { realRandom } from "./random.ts";
 import { redisClient } from "./redis.ts";

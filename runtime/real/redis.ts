@@ -2,7 +2,12 @@
 import { readFileSync } from "node:fs";
 import { Redis, type RedisOptions } from "ioredis";
 import { type PlaneUrl, PlaneUrlError, planeUrl, redisSchemes } from "../plane-url.ts";
-import { type RedisArgument, RedisAway, type RedisCalls, type RedisValue } from "../redis-calls.ts";
+import {
+  type RedisArgument,
+  RedisAway,
+  type RedisCalls,
+  type RedisValue,
+} from "../store/redis-calls.ts";
 
 export type RedisClientOptions = {
   readonly url: string;

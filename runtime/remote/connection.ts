@@ -1,7 +1,7 @@
 /** One link to one node, from the first frame to the last: handshake, frames, the end. */
 import type { CodecTable } from "../codec.ts";
 import { CodecError } from "../codec.ts";
-import type { System } from "../system.ts";
+import type { System } from "../kernel/system.ts";
 import type { Link, LinkHandlers } from "../transport/transport.ts";
 import {
   HandshakeError,

@@ -3,18 +3,18 @@
  * messages to local actors, and does for the peer what its control envelopes ask.
  */
 import { codecs as proto } from "../../proto/index.ts";
-import { AskPort } from "../ask.ts";
 import type { Log } from "../capabilities.ts";
-import type { Cell } from "../cell.ts";
-import type { Life } from "../cell-identity.ts";
 import { CodecError, type CodecTable, type Reader } from "../codec.ts";
-import type { AskErrorCode } from "../errors.ts";
-import { noproc } from "../exit-reason.ts";
-import type { Address, Message } from "../message.ts";
-import { type Meta, nowhere, type Ref, TellMeta, type Watcher } from "../ref.ts";
+import { AskPort } from "../kernel/ask.ts";
+import type { Cell } from "../kernel/cell.ts";
+import type { Life } from "../kernel/cell-identity.ts";
+import type { AskErrorCode } from "../kernel/errors.ts";
+import { noproc } from "../kernel/exit-reason.ts";
+import type { Address, Message } from "../kernel/message.ts";
+import { type Meta, nowhere, type Ref, TellMeta, type Watcher } from "../kernel/ref.ts";
+import type { System } from "../kernel/system.ts";
+import { parseTraceparent, type TraceContext } from "../observe/trace.ts";
 import { SlotMap } from "../slot-map.ts";
-import type { System } from "../system.ts";
-import { parseTraceparent, type TraceContext } from "../trace.ts";
 import { type EnvelopeHead, FrameWalk } from "./envelope.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteRef } from "./remote-ref.ts";

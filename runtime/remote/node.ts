@@ -5,10 +5,10 @@
 import { frameLimitBytes, protocolVersion } from "../../proto/index.ts";
 import type { Clock, Listener, Timer } from "../capabilities.ts";
 import type { CodecTable } from "../codec.ts";
-import { type ExitReason, noconnection, noproc } from "../exit-reason.ts";
-import type { Address, Message } from "../message.ts";
-import type { Meta, Ref } from "../ref.ts";
-import { type ActorSystem, System } from "../system.ts";
+import { type ExitReason, noconnection, noproc } from "../kernel/exit-reason.ts";
+import type { Address, Message } from "../kernel/message.ts";
+import type { Meta, Ref } from "../kernel/ref.ts";
+import { type ActorSystem, System } from "../kernel/system.ts";
 import { addressesOf, type Transport, wayTo } from "../transport/transport.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import type { Identity, RejectCode } from "./handshake.ts";

@@ -1,7 +1,7 @@
 /** What this node waits for from one peer: answers, ends of watched actors, linked actors. */
-import { noconnection } from "../exit-reason.ts";
-import type { Address } from "../message.ts";
-import { nowhere, type Ref, type ReplyPort, type Watcher } from "../ref.ts";
+import { noconnection } from "../kernel/exit-reason.ts";
+import type { Address } from "../kernel/message.ts";
+import { nowhere, type Ref, type ReplyPort, type Watcher } from "../kernel/ref.ts";
 import { SlotMap } from "../slot-map.ts";
 import type { RemoteRef } from "./remote-ref.ts";
 import { keyOf } from "./slots.ts";

@@ -6,11 +6,11 @@
 import { codecs as proto } from "../../proto/index.ts";
 import type { Clock, Log } from "../capabilities.ts";
 import { CodecError, type CodecTable, type Writer } from "../codec.ts";
-import type { AskErrorCode } from "../errors.ts";
-import type { ExitReason } from "../exit-reason.ts";
-import type { Address, Message } from "../message.ts";
-import type { Meta, Ref, Watcher } from "../ref.ts";
-import { formatTraceparent } from "../trace.ts";
+import type { AskErrorCode } from "../kernel/errors.ts";
+import type { ExitReason } from "../kernel/exit-reason.ts";
+import type { Address, Message } from "../kernel/message.ts";
+import type { Meta, Ref, Watcher } from "../kernel/ref.ts";
+import { formatTraceparent } from "../observe/trace.ts";
 import type { Link } from "../transport/transport.ts";
 import { Batch } from "./envelope.ts";
 import type { Identity } from "./handshake.ts";

@@ -1,8 +1,8 @@
 /** An actor of another node: the same interface as a local one, over a connection. */
-import { ambient } from "../ambient.ts";
-import type { ExitReason } from "../exit-reason.ts";
-import type { Address, Message } from "../message.ts";
-import { type Meta, type Ref, TellMeta, type Watcher } from "../ref.ts";
+import { ambient } from "../kernel/ambient.ts";
+import type { ExitReason } from "../kernel/exit-reason.ts";
+import type { Address, Message } from "../kernel/message.ts";
+import { type Meta, type Ref, TellMeta, type Watcher } from "../kernel/ref.ts";
 import type { Peer } from "./peer.ts";
 import { keyOf } from "./slots.ts";
 

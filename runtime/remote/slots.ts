@@ -7,7 +7,7 @@
  * garbage collector, and looked at by each of its young collections. There are twice as many when
  * too many of those who get one have had one and lost it.
  */
-import type { Address } from "../message.ts";
+import type { Address } from "../kernel/message.ts";
 
 export const slotsFirst = 256;
 export const slotsMax = 8_192;

@@ -1,7 +1,7 @@
 /** Between the runtime's own values and their wire form. */
 import type { ActorRef as WireRef } from "../../proto/index.ts";
-import type { ExitReason } from "../exit-reason.ts";
-import type { Address } from "../message.ts";
+import type { ExitReason } from "../kernel/exit-reason.ts";
+import type { Address } from "../kernel/message.ts";
 
 export type { WireRef };
 

@@ -3,7 +3,7 @@
  * which Redis keeps in byte order. Both change in one transaction.
  */
 import type { Store } from "../capabilities.ts";
-import { bytesOf, listOf, type RedisCalls, textOf } from "../redis-calls.ts";
+import { bytesOf, listOf, type RedisCalls, textOf } from "./redis-calls.ts";
 
 /** How a bound of ZRANGEBYLEX begins: `[` or `(`. */
 const inclusive = 0x5b;

@@ -9,16 +9,16 @@ export type Report = (row: Row) => void;
 type Bench = (report: Report) => Promise<void>;
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
-  actors: async () => (await import("./kernel.ts")).benchKernel,
+  actors: async () => (await import("./parts/kernel.ts")).benchKernel,
   start: async () => (await import("./start.ts")).benchStart,
   latency: async () => (await import("./latency.ts")).benchLatency,
-  indexer: async () => (await import("./indexer.ts")).benchIndexer,
-  "router-hop": async () => (await import("./router-hop.ts")).benchRouterHop,
-  routing: async () => (await import("./routing.ts")).benchRouting,
+  indexer: async () => (await import("./parts/indexer.ts")).benchIndexer,
+  "router-hop": async () => (await import("./parts/router-hop.ts")).benchRouterHop,
+  routing: async () => (await import("./parts/routing.ts")).benchRouting,
   scale: async () => (await import("./scale.ts")).benchScale,
   frontend: async () => (await import("./frontend.ts")).benchFrontend,
   failover: async () => (await import("./failover.ts")).benchFailover,
-  engine: async () => (await import("./engine.ts")).benchEngine,
+  engine: async () => (await import("./parts/engine.ts")).benchEngine,
   "control-guard": async () => (await import("./control-guard.ts")).benchControlGuard,
 };
 

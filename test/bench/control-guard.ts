@@ -4,12 +4,12 @@
  * model that guards and at one that does not (`--parse-special-in-content`).
  */
 import { buildServedModel, type ServedModel } from "../../actors/frontend/frontend.ts";
-import { encodeChat } from "../../actors/frontend/prompt-text.ts";
-import { parseGguf } from "../../llm/gguf.ts";
-import { modelFactsFromGguf } from "../../llm/model-card.ts";
+import { encodeChat } from "../../actors/frontend/prompt/prompt-text.ts";
+import { parseGguf } from "../../llm/model/gguf.ts";
+import { modelFactsFromGguf } from "../../llm/model/model-card.ts";
 import { realClock } from "../../runtime/real/clock.ts";
-import { fakeCard } from "../support/frontend-fakes.ts";
-import { TINY_MODEL } from "../support/vocabularies.ts";
+import { TINY_MODEL } from "../support/tokens/vocabularies.ts";
+import { fakeCard } from "../support/worlds/frontend-fakes.ts";
 import type { Report } from "./bench.ts";
 import { quantile, rounded } from "./statistics.ts";
 

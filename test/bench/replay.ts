@@ -15,7 +15,7 @@ import {
 } from "../../actors/router/policy/objective.ts";
 import type { QueueOrder } from "../../actors/router/policy/route-queue.ts";
 import { isLoadMode, loadModes } from "../../actors/router/policy.ts";
-import { SeededRandom } from "../../runtime/random.ts";
+import { SeededRandom } from "../../runtime/simulation/random.ts";
 import { htmlReport } from "./replay/html-report.ts";
 import { KvReplayRouter, PlainReplayRouter } from "./replay/replay-router.ts";
 import { reportOf } from "./replay/report.ts";

@@ -3,16 +3,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { EchoEngine } from "../../actors/engine/echo.ts";
+import { EchoEngine } from "../../actors/engine/echo/echo.ts";
 import type { Engine, EngineRequest } from "../../actors/engine/engine.ts";
-import { openLlama } from "../../actors/engine/llama.ts";
-import { MockerEngine } from "../../actors/engine/mocker.ts";
-import { blockHashes } from "../../llm/block-hash.ts";
-import { requestLimits, stopTokensLimit } from "../../llm/request-limits.ts";
+import { openLlama } from "../../actors/engine/llama/llama.ts";
+import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
+import { blockHashes } from "../../llm/blocks/block-hash.ts";
+import { requestLimits, stopTokensLimit } from "../../llm/model/request-limits.ts";
 import { TR } from "../../native/index.ts";
-import { EngineDriver, GREEDY, request } from "../support/engine-driver.ts";
-import { TEST_MODEL } from "../support/engine-model.ts";
-import { KvReplay, replayOf } from "../support/kv-replay.ts";
+import { EngineDriver, GREEDY, request } from "../support/engine/engine-driver.ts";
+import { TEST_MODEL } from "../support/engine/engine-model.ts";
+import { KvReplay, replayOf } from "../support/worlds/kv-replay.ts";
 
 const MAX_NUM_SEQS = 64;
 const MAX_QUEUE = 32;

@@ -4,20 +4,20 @@
  * joins by a line in `worlds`.
  */
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import type { Message } from "../../runtime/message.ts";
+import type { Message } from "../../runtime/kernel/message.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
 import { realRandom } from "../../runtime/real/random.ts";
 import { redisClient } from "../../runtime/real/redis.ts";
-import { RedisTable } from "../../runtime/redis-table.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { Registry } from "../../runtime/registry.ts";
-import { type Held, RegistryClient } from "../../runtime/registry-client.ts";
-import { MemoryTable, type SharedTable } from "../../runtime/registry-table.ts";
+import { RedisTable } from "../../runtime/registry/redis-table.ts";
+import { Registry } from "../../runtime/registry/registry.ts";
+import { type Held, RegistryClient } from "../../runtime/registry/registry-client.ts";
+import { MemoryTable, type SharedTable } from "../../runtime/registry/registry-table.ts";
 import { wellKnownRef } from "../../runtime/remote/wire.ts";
-import { supervisor } from "../../runtime/supervisor.ts";
+import { supervisor } from "../../runtime/supervision/supervisor.ts";
 import { isHere, lacksProgram } from "../support/needs.ts";
 import { redisServer, stopServers } from "../support/plane-servers.ts";
-import { Follower, Idle } from "../support/registry-actors.ts";
-import { RemoteWorld, type WorldNode } from "../support/remote-world.ts";
+import { Follower, Idle } from "../support/worlds/registry-actors.ts";
+import { RemoteWorld, type WorldNode } from "../support/worlds/remote-world.ts";
 
 type World = {
   readonly remote: RemoteWorld;

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { type Cluster, runCluster, startCluster } from "../support/cluster.ts";
-import { smallTokenizer } from "../support/small-tokenizer.ts";
+import { smallTokenizer } from "../support/tokens/small-tokenizer.ts";
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(`${tmpdir()}/troupe-template-`);

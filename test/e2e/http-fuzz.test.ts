@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
-import { parseEvents, startDoor, type TestDoor } from "../support/frontend-server.ts";
+import { parseEvents, startDoor, type TestDoor } from "../support/worlds/frontend-server.ts";
 
 let door: TestDoor;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** Mode kv with real processes: prefixes are found again, and known again after a failure. */
 import { expect, test } from "bun:test";
 import { pidOfWorker, pidsOf, startCluster, until } from "../support/cluster.ts";
-import { complete, knownBlocks, metricsOf, promptTokens } from "../support/kv-prompts.ts";
+import { complete, knownBlocks, metricsOf, promptTokens } from "../support/worlds/kv-prompts.ts";
 
 const mockers = ["--engine", "mocker", "--workers", "4"];
 const BLOCK = 64;

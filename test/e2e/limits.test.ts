@@ -1,9 +1,9 @@
 /**
- * Every limit of llm/request-limits.ts and of docs/api.md from both sides, through the door, on
- * every engine: what is within is answered, what is beyond is a 400 that names the field.
+ * Every limit of llm/model/request-limits.ts and of docs/api.md from both sides, through the door,
+ * on every engine: what is within is answered, what is beyond is a 400 that names the field.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { requestLimits as limits } from "../../llm/request-limits.ts";
+import { requestLimits as limits } from "../../llm/model/request-limits.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 
 type Body = Readonly<Record<string, unknown>>;

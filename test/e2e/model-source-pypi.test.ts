@@ -3,8 +3,8 @@ import { expect, setDefaultTimeout } from "bun:test";
 import { resolveModel } from "../../actors/model/model.ts";
 import { ModelError } from "../../actors/model/model-error.ts";
 import { findIndex, findWheel } from "../../actors/model/package-index.ts";
-import { modelFactsFromGguf, tokenizerFromBlob } from "../../llm/model-card.ts";
-import { makeWorld } from "../support/model-world.ts";
+import { modelFactsFromGguf, tokenizerFromBlob } from "../../llm/model/model-card.ts";
+import { makeWorld } from "../support/engine/model-world.ts";
 import { type Lack, testWith } from "../support/needs.ts";
 
 setDefaultTimeout(600_000);

@@ -8,8 +8,8 @@ import {
   finish,
   playWords,
   wordPiece,
-} from "../support/frontend-fakes.ts";
-import { parseEvents, startDoor, type TestDoor } from "../support/frontend-server.ts";
+} from "../support/worlds/frontend-fakes.ts";
+import { parseEvents, startDoor, type TestDoor } from "../support/worlds/frontend-server.ts";
 
 let door: TestDoor;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** `GET /v1/streams/REQUEST` over HTTP: each event of a stream is a place to go on from. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Cluster, startCluster, until } from "../support/cluster.ts";
-import { parseEvents, type SseEvent } from "../support/frontend-server.ts";
+import { parseEvents, type SseEvent } from "../support/worlds/frontend-server.ts";
 
 const keys = ["key-of-anna", "key-of-berta"] as const;
 let cluster: Cluster;

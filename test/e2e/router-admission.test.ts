@@ -1,7 +1,7 @@
 /** What clients are told when there is more than the workers can do. */
 import { expect, test } from "bun:test";
 import { type Cluster, startCluster } from "../support/cluster.ts";
-import { promptTokens } from "../support/kv-prompts.ts";
+import { promptTokens } from "../support/worlds/kv-prompts.ts";
 
 const one = ["--engine", "mocker", "--workers", "1", "--max-num-batched-tokens", "512"];
 

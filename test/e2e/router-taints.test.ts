@@ -1,7 +1,7 @@
 /** Who may use which worker, said by flags and by requests, with real processes. */
 import { expect, test } from "bun:test";
 import { type Cluster, pidOfWorker, startCluster, until } from "../support/cluster.ts";
-import { knownBlocks, promptTokens } from "../support/kv-prompts.ts";
+import { knownBlocks, promptTokens } from "../support/worlds/kv-prompts.ts";
 
 const three = ["--engine", "mocker", "--workers", "3", "--speedup-ratio", "0"];
 const marks = ["--worker-taint", "worker-0:batch", "--worker-label", "worker-2:gpu=big"];

@@ -1,8 +1,8 @@
 /** Answers that are long in coming, and bodies that are: what clients see on the wire. */
 import { expect, test } from "bun:test";
 import { OpenAI } from "openai";
-import { FakeAnswers, finish, type Live, wordPiece } from "../support/frontend-fakes.ts";
-import { startDoor, type TestDoor } from "../support/frontend-server.ts";
+import { FakeAnswers, finish, type Live, wordPiece } from "../support/worlds/frontend-fakes.ts";
+import { startDoor, type TestDoor } from "../support/worlds/frontend-server.ts";
 
 const messages = [{ role: "user" as const, content: "hi" }];
 const chat = { model: "toy", messages, max_tokens: 2 };

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { type Cluster, startCluster } from "../support/cluster.ts";
-import questions from "./tiny-model-questions.json";
+import questions from "../support/tiny-model-questions.json";
 
 type Message = OpenAI.ChatCompletionMessageParam;
 

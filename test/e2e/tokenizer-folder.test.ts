@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { runCluster, startCluster } from "../support/cluster.ts";
-import { smallTokenizer } from "../support/small-tokenizer.ts";
+import { smallTokenizer } from "../support/tokens/small-tokenizer.ts";
 
 test("the echo engine answers in the tokens of a folder", async () => {
   const folder = await mkdtemp(`${tmpdir()}/troupe-folder-`);

@@ -1,7 +1,7 @@
 /** Two frontends that share a port: one set of sessions and loads, and one page of figures. */
 import { expect, test } from "bun:test";
 import { startCluster, until } from "../support/cluster.ts";
-import { complete, knownBlocks, metricsOf, promptTokens } from "../support/kv-prompts.ts";
+import { complete, knownBlocks, metricsOf, promptTokens } from "../support/worlds/kv-prompts.ts";
 
 const flags = ["--engine", "mocker", "--workers", "4", "--frontends", "2"];
 const affinity = ["--router-session-affinity-ttl-secs", "600", "--speedup-ratio", "0"];

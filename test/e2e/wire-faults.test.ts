@@ -4,7 +4,7 @@
  * When a newer Bun answers otherwise a row fails: correct it here and in docs/operating.md.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { startDoor, type TestDoor } from "../support/frontend-server.ts";
+import { startDoor, type TestDoor } from "../support/worlds/frontend-server.ts";
 
 const body = JSON.stringify({ model: "toy", prompt: "hi", max_tokens: 2 });
 const typed = "Host: x\r\nContent-Type: application/json\r\n";

@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Engine, EngineEvent, EngineRequest } from "../../actors/engine/engine.ts";
-import { openLlama } from "../../actors/engine/llama.ts";
+import { openLlama } from "../../actors/engine/llama/llama.ts";
 import { routerOf } from "../../actors/router/router.ts";
 import {
   type AnswerPiece,
@@ -15,20 +15,20 @@ import {
 } from "../../actors/stream/stream.ts";
 import { WorkerActor } from "../../actors/worker/worker.ts";
 import type { RouterMessage } from "../../proto/index.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import { createSystem } from "../../runtime/kernel/system.ts";
 import { realCapabilities } from "../../runtime/real/capabilities.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { createSystem } from "../../runtime/system.ts";
+import { until } from "../support/cluster.ts";
+import { EngineDriver } from "../support/engine/engine-driver.ts";
+import { TEST_MODEL } from "../support/engine/engine-model.ts";
+import { byteTokenizer } from "../support/tokens/byte-tokenizer.ts";
 import {
   answerRequest,
   FakeRegistry,
   modelCard,
   RecordingSink,
-} from "../support/answer-cluster.ts";
-import { byteTokenizer } from "../support/byte-tokenizer.ts";
-import { until } from "../support/cluster.ts";
-import { EngineDriver } from "../support/engine-driver.ts";
-import { TEST_MODEL } from "../support/engine-model.ts";
-import { joinAlone } from "../support/join-alone.ts";
+} from "../support/worlds/answer-cluster.ts";
+import { joinAlone } from "../support/worlds/join-alone.ts";
 
 const TOKENS = 48;
 

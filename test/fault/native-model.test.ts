@@ -4,9 +4,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EngineStartError, type LlamaOptions, openLlama } from "../../actors/engine/llama.ts";
+import { EngineStartError, type LlamaOptions, openLlama } from "../../actors/engine/llama/llama.ts";
 import { buildShim, NativeError } from "../../native/build.ts";
-import { randomGguf } from "../support/random-gguf.ts";
+import { randomGguf } from "../support/engine/random-gguf.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "troupe-model-"));
 beforeAll(() => buildShim(), 60_000); // the first run on a machine builds it

@@ -8,13 +8,13 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { randomGguf } from "../support/engine/random-gguf.ts";
 import { type Lack, lacksProgram, testWith } from "../support/needs.ts";
-import { randomGguf } from "../support/random-gguf.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "troupe-bare-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const PROGRAM = join(import.meta.dir, "../support/engine-one-token.ts");
+const PROGRAM = join(import.meta.dir, "../support/engine/engine-one-token.ts");
 
 /** Hides what compiles and what it would include; prints what is left of both. */
 const HIDE = `

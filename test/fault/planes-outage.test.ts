@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { realRandom } from "../../runtime/real/random.ts";
 import { redisClient } from "../../runtime/real/redis.ts";
-import { RedisTable } from "../../runtime/redis-table.ts";
+import { RedisTable } from "../../runtime/registry/redis-table.ts";
 import { type Cluster, pidsOf, runCluster, startCluster, tree, until } from "../support/cluster.ts";
 import { describeWith, lacksProgram } from "../support/needs.ts";
 import { natsServer, redisServer, stopServers } from "../support/plane-servers.ts";

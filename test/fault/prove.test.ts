@@ -1,6 +1,6 @@
 /** The quick rows of the fault wall (`bun run prove` runs them all, with larger loads). */
 import { afterAll, expect, test } from "bun:test";
-import { SeededRandom } from "../../runtime/random.ts";
+import { SeededRandom } from "../../runtime/simulation/random.ts";
 import { References } from "./wall/references.ts";
 import { rows } from "./wall/rows/rows.ts";
 import { runRow } from "./wall/run-row.ts";

@@ -3,11 +3,11 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Actor, type Down, type Exit } from "../../runtime/actor.ts";
-import type { Message } from "../../runtime/message.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { ProcessActor } from "../../runtime/spawn.ts";
-import { joinUnix, probe, type TestMessage } from "../support/remote-child.ts";
+import { Actor, type Down, type Exit } from "../../runtime/kernel/actor.ts";
+import type { Message } from "../../runtime/kernel/message.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import { ProcessActor } from "../../runtime/process/spawn.ts";
+import { joinUnix, probe, type TestMessage } from "../support/worlds/remote-child.ts";
 
 class Mourner extends Actor<Message> {
   readonly downs: Down[] = [];
@@ -37,7 +37,7 @@ test("every ask fails, every monitor and link tells once, nothing waits for a de
   const { system, remote } = await joinUnix("root", `unix:${folder}/root.sock`);
   const spec = {
     node: "child",
-    command: [process.execPath, join(import.meta.dir, "../support/remote-child.ts")],
+    command: [process.execPath, join(import.meta.dir, "../support/worlds/remote-child.ts")],
     ready_timeout_ms: 10_000,
     stop_budget_ms: 1_000,
     onLine: () => {},

@@ -1,9 +1,9 @@
 /** A router in a process of its own: it decides for all frontends, and nothing hangs on it. */
 import { afterAll, expect, test } from "bun:test";
 import { type Cluster, pidsOf, runCluster, startCluster, until } from "../support/cluster.ts";
-import { complete, metricsOf, promptTokens } from "../support/kv-prompts.ts";
 import { lacksProgram, testWith } from "../support/needs.ts";
 import { natsServer, redisServer, stopServers } from "../support/plane-servers.ts";
+import { complete, metricsOf, promptTokens } from "../support/worlds/kv-prompts.ts";
 
 const lack = lacksProgram("nats-server", "redis-server");
 afterAll(stopServers);

@@ -3,19 +3,23 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { StartError } from "../../runtime/errors.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { ProcessActor, type ProcessMessage, type ProcessSpec } from "../../runtime/spawn.ts";
-import { supervisor } from "../../runtime/supervisor.ts";
+import { StartError } from "../../runtime/kernel/errors.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import {
+  ProcessActor,
+  type ProcessMessage,
+  type ProcessSpec,
+} from "../../runtime/process/spawn.ts";
+import { supervisor } from "../../runtime/supervision/supervisor.ts";
 import {
   type JoinedProcess,
   joinUnix,
   note,
   probe,
   type TestMessage,
-} from "../support/remote-child.ts";
+} from "../support/worlds/remote-child.ts";
 
-const childScript = join(import.meta.dir, "../support/remote-child.ts");
+const childScript = join(import.meta.dir, "../support/worlds/remote-child.ts");
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();

@@ -6,16 +6,16 @@ import { expect, test } from "bun:test";
 import type { RouterMode } from "../../actors/router/router.ts";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
 import type { WorkerMessage } from "../../proto/index.ts";
-import { pickIndex, type SeededRandom } from "../../runtime/random.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import { pickIndex, type SeededRandom } from "../../runtime/simulation/random.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { expectedChoice } from "../support/expected-answer.ts";
 import {
   AnswerCluster,
   answerRequest,
   RecordingSink,
   startRecorded,
-} from "../support/answer-cluster.ts";
-import { expectedChoice } from "../support/expected-answer.ts";
+} from "../support/worlds/answer-cluster.ts";
 
 type Client = {
   readonly request: AnswerRequest;

@@ -2,15 +2,15 @@
 import { expect, test } from "bun:test";
 import type { FaultRule } from "../../actors/fault/fault.ts";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
-import { pickIndex } from "../../runtime/random.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import { pickIndex } from "../../runtime/simulation/random.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { expectedChoice } from "../support/expected-answer.ts";
 import {
   AnswerCluster,
   answerRequest,
   RecordingSink,
   startRecorded,
-} from "../support/answer-cluster.ts";
-import { expectedChoice } from "../support/expected-answer.ts";
+} from "../support/worlds/answer-cluster.ts";
 
 const resumable = { answer: "r", context: new Uint8Array(0) };
 

@@ -1,9 +1,9 @@
 /** The mocker's promise: whichever token its worker dies behind, the answer is the same one. */
 import { expect, test } from "bun:test";
-import { MockerEngine } from "../../actors/engine/mocker.ts";
+import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
 import type { AnswerPiece, AnswerRequest } from "../../actors/stream/stream.ts";
-import { Simulation } from "../../runtime/simulation.ts";
-import { AnswerCluster, answerRequest, RecordingSink } from "../support/answer-cluster.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { AnswerCluster, answerRequest, RecordingSink } from "../support/worlds/answer-cluster.ts";
 
 const TOKENS = 64;
 

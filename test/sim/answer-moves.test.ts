@@ -2,16 +2,16 @@
 import { expect, test } from "bun:test";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
 import type { WorkerMessage } from "../../proto/index.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { expectedChoice } from "../support/expected-answer.ts";
 import {
   AnswerCluster,
   answerRequest,
   MODEL,
   RecordingSink,
   startRecorded,
-} from "../support/answer-cluster.ts";
-import { expectedChoice } from "../support/expected-answer.ts";
+} from "../support/worlds/answer-cluster.ts";
 
 function expectWhole(sink: RecordingSink, request: AnswerRequest): void {
   expect(sink.failures).toEqual([]);

@@ -1,15 +1,15 @@
 import { expect, test } from "bun:test";
 import type { WorkerMessage } from "../../proto/index.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { answerBytes } from "../support/engine/fake-engine.ts";
+import { expectedChoice } from "../support/expected-answer.ts";
 import {
   AnswerCluster,
   answerRequest,
   RecordingSink,
   startRecorded,
-} from "../support/answer-cluster.ts";
-import { expectedChoice } from "../support/expected-answer.ts";
-import { answerBytes } from "../support/fake-engine.ts";
+} from "../support/worlds/answer-cluster.ts";
 
 test("an answer comes whole, in order, with its usage", async () => {
   const simulation = new Simulation(1);

@@ -7,16 +7,16 @@ import { expect, test } from "bun:test";
 import { FaultInjector, type FaultRule, FaultyEngine } from "../../actors/fault/fault.ts";
 import { type RouterMode, routerModes } from "../../actors/router/router.ts";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
-import { pickIndex } from "../../runtime/random.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import { pickIndex } from "../../runtime/simulation/random.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { FakeEngine } from "../support/engine/fake-engine.ts";
+import { expectedChoice } from "../support/expected-answer.ts";
 import {
   AnswerCluster,
   answerRequest,
   RecordingSink,
   startRecorded,
-} from "../support/answer-cluster.ts";
-import { expectedChoice } from "../support/expected-answer.ts";
-import { FakeEngine } from "../support/fake-engine.ts";
+} from "../support/worlds/answer-cluster.ts";
 
 const modes = routerModes.filter((mode) => mode !== "direct");
 /** In no other prompt. */

@@ -5,17 +5,17 @@
 import { expect, test } from "bun:test";
 import type { AnswerRequest } from "../../actors/stream/stream.ts";
 import type { HeldAnswer, WorkerMessage } from "../../proto/index.ts";
-import { pickIndex } from "../../runtime/random.ts";
-import type { Ref } from "../../runtime/ref.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import { pickIndex } from "../../runtime/simulation/random.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { expectedChoice } from "../support/expected-answer.ts";
 import {
   AnswerCluster,
   answerRequest,
   RecordingSink,
   startRecorded,
-} from "../support/answer-cluster.ts";
-import { expectedChoice } from "../support/expected-answer.ts";
+} from "../support/worlds/answer-cluster.ts";
 
 const context = Uint8Array.of(1, 2, 3);
 

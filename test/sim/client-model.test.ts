@@ -1,6 +1,6 @@
 /** The simulator's client sees what is wrong: a scripted server does each wrong thing once. */
 import { expect, test } from "bun:test";
-import { Simulation } from "../../runtime/simulation.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
 import { MemoryNetwork } from "../../runtime/transport/memory.ts";
 import { Client, type ClientOptions } from "./world/client.ts";
 import { SimulatedHttp } from "./world/http.ts";

@@ -1,7 +1,7 @@
 /** A worker that keeps ending is tried again slowly, named by /health meanwhile, and comes back. */
 import { expect, test } from "bun:test";
-import type { Simulation } from "../../runtime/simulation.ts";
-import { simWorld } from "../support/sim-world.ts";
+import type { Simulation } from "../../runtime/simulation/simulation.ts";
+import { simWorld } from "../support/worlds/sim-world.ts";
 import { DOOR_PORT, type World } from "./world/world.ts";
 
 /** What `GET /health` says now. */

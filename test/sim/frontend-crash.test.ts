@@ -1,6 +1,6 @@
 /** An actor of a frontend crashes under live streams: each is told where to go on, and does. */
 import { expect, test } from "bun:test";
-import { simClient, simWorld } from "../support/sim-world.ts";
+import { simClient, simWorld } from "../support/worlds/sim-world.ts";
 
 test.each([
   ["the parent of all streams", "/frontend/answers "],

@@ -3,7 +3,7 @@
  * over at once, and one that comes back is warm before anybody asks it.
  */
 import { expect, test } from "bun:test";
-import { simClient, simWorld } from "../support/sim-world.ts";
+import { simClient, simWorld } from "../support/worlds/sim-world.ts";
 import type { Client } from "./world/client.ts";
 import type { World } from "./world/world.ts";
 

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import type { Context } from "../../runtime/context.ts";
-import type { Ask } from "../../runtime/message.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { Simulation } from "../../runtime/simulation.ts";
-import { actorOf } from "../support/actor-of.ts";
-import { simulatedSystem } from "../support/test-system.ts";
+import type { Context } from "../../runtime/kernel/context.ts";
+import type { Ask } from "../../runtime/kernel/message.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import { actorOf } from "../support/worlds/actor-of.ts";
+import { simulatedSystem } from "../support/worlds/test-system.ts";
 
 /**
  * Five nodes elect the one with the greatest number that each draws for itself: every node asks

@@ -1,13 +1,17 @@
 import { expect, test } from "bun:test";
-import { noBackoff, type RestartType, type Strategy } from "../../runtime/child-spec.ts";
-import type { AskError } from "../../runtime/errors.ts";
-import { forkRandom, pickIndex, SeededRandom } from "../../runtime/random.ts";
-import type { Ref } from "../../runtime/ref.ts";
-import { Simulation } from "../../runtime/simulation.ts";
-import { type SupervisorMessage, supervisor } from "../../runtime/supervisor.ts";
-import type { ActorSystem } from "../../runtime/system.ts";
-import { actorOf } from "../support/actor-of.ts";
-import { simulatedSystem } from "../support/test-system.ts";
+import type { AskError } from "../../runtime/kernel/errors.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../runtime/kernel/system.ts";
+import { forkRandom, pickIndex, SeededRandom } from "../../runtime/simulation/random.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
+import {
+  noBackoff,
+  type RestartType,
+  type Strategy,
+} from "../../runtime/supervision/child-spec.ts";
+import { type SupervisorMessage, supervisor } from "../../runtime/supervision/supervisor.ts";
+import { actorOf } from "../support/worlds/actor-of.ts";
+import { simulatedSystem } from "../support/worlds/test-system.ts";
 
 /**
  * A supervisor whose children are slow to start and to stop and fail at any moment, also while

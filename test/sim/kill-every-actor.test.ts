@@ -4,7 +4,7 @@
  * A kill is harder than a crash: no `terminate` runs, in it or below it.
  */
 import { expect, test } from "bun:test";
-import { simWorld } from "../support/sim-world.ts";
+import { simWorld } from "../support/worlds/sim-world.ts";
 import { checkQuiet } from "./world/checks.ts";
 import { Client } from "./world/client.ts";
 import { oracle } from "./world/run-seed.ts";

@@ -4,17 +4,17 @@
  * of each cache is what is in it.
  */
 import { expect, test } from "bun:test";
-import { MockerEngine } from "../../actors/engine/mocker.ts";
-import { pickIndex } from "../../runtime/random.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
+import { pickIndex } from "../../runtime/simulation/random.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
 import {
   AnswerCluster,
   answerRequest,
   type ClusterOptions,
   RecordingSink,
   startRecorded,
-} from "../support/answer-cluster.ts";
-import { routeHints } from "../support/route-hints.ts";
+} from "../support/worlds/answer-cluster.ts";
+import { routeHints } from "../support/worlds/route-hints.ts";
 
 const BLOCK = 16;
 const BLOCKS = 64;

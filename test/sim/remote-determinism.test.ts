@@ -1,13 +1,13 @@
 /** Two nodes in the simulator: the same seed gives the same run, and no order loses a message. */
 import { expect, test } from "bun:test";
-import { Actor } from "../../runtime/actor.ts";
-import { forkRandom } from "../../runtime/random.ts";
-import type { Ref } from "../../runtime/ref.ts";
+import { Actor } from "../../runtime/kernel/actor.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
 import { joinNode, refOf, wireOf } from "../../runtime/remote/node.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import { forkRandom } from "../../runtime/simulation/random.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
 import { MemoryNetwork, memoryTransport } from "../../runtime/transport/memory.ts";
-import { note, probe, type TestMessage, testCodecs } from "../support/remote-child.ts";
-import { simulatedSystem } from "../support/test-system.ts";
+import { note, probe, type TestMessage, testCodecs } from "../support/worlds/remote-child.ts";
+import { simulatedSystem } from "../support/worlds/test-system.ts";
 
 class Counter extends Actor<TestMessage> {
   readonly numbers: number[] = [];

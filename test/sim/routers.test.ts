@@ -3,17 +3,17 @@
  * whichever frontend its turns meet, and no lost message leaves anything behind.
  */
 import { expect, test } from "bun:test";
-import { MockerEngine } from "../../actors/engine/mocker.ts";
-import { pickIndex } from "../../runtime/random.ts";
-import { Simulation } from "../../runtime/simulation.ts";
+import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
+import { pickIndex } from "../../runtime/simulation/random.ts";
+import { Simulation } from "../../runtime/simulation/simulation.ts";
 import {
   AnswerCluster,
   answerRequest,
   type ClusterOptions,
   type FrontNode,
   RecordingSink,
-} from "../support/answer-cluster.ts";
-import { routeHints } from "../support/route-hints.ts";
+} from "../support/worlds/answer-cluster.ts";
+import { routeHints } from "../support/worlds/route-hints.ts";
 
 type View = {
   sent_by_other_routers: number;

@@ -1,6 +1,6 @@
 /** Two machines over a bus and a table that may be away: what crosses them waits, or comes home. */
 import { expect, test } from "bun:test";
-import { simClient, simWorld } from "../support/sim-world.ts";
+import { simClient, simWorld } from "../support/worlds/sim-world.ts";
 import type { Client } from "./world/client.ts";
 import type { World } from "./world/world.ts";
 

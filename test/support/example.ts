@@ -1,10 +1,10 @@
 /** What the examples of docs/kernel.md are given. */
 
 import type { Capabilities, Files, Net, Spawn, Store } from "../../runtime/capabilities.ts";
-import { VirtualClock } from "../../runtime/clock.ts";
-import { countingIds, forkRandom, SeededRandom } from "../../runtime/random.ts";
-import type { Simulation } from "../../runtime/simulation.ts";
-import { absent } from "./test-system.ts";
+import { countingIds, forkRandom, SeededRandom } from "../../runtime/simulation/random.ts";
+import type { Simulation } from "../../runtime/simulation/simulation.ts";
+import { VirtualClock } from "../../runtime/simulation/virtual-clock.ts";
+import { absent } from "./worlds/test-system.ts";
 
 export function exampleCapabilities(simulation?: Simulation): Capabilities {
   return {

@@ -1,6 +1,6 @@
 /** What a request to fake engines has to give, worked out from the whole text at once. */
 import type { AnswerEnd, AnswerRequest } from "../../actors/stream/stream.ts";
-import { answerBytes, answerLength } from "./fake-engine.ts";
+import { answerBytes, answerLength } from "./engine/fake-engine.ts";
 
 export type ExpectedChoice = {
   readonly text: string;

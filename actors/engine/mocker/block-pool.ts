@@ -15,7 +15,7 @@
  * Rows of numbers by slot instead of objects, grown on demand: an idle pool of 16,384 blocks takes
  * some 10 KB, a full one 600 KB.
  */
-import type { KvDump, KvStored } from "../../../llm/kv-event.ts";
+import type { KvDump, KvStored } from "../../../llm/blocks/kv-event.ts";
 import { RECORD_WORDS, SlotTable } from "./slot-table.ts";
 
 const NONE = -1;

@@ -4,7 +4,7 @@
  * Used for workers that say nothing of their cache, and for the moment between sending a prompt
  * and hearing that its blocks are stored.
  */
-import { BlockTable, type HashPairs } from "../../../llm/block-table.ts";
+import { BlockTable, type HashPairs } from "../../../llm/blocks/block-table.ts";
 import { BlockIndex } from "./block-index.ts";
 import { type CacheMatches, type GroupNames, grown } from "./cache-matches.ts";
 

@@ -10,7 +10,7 @@
  * An owner that leaves is marked gone at once and taken out of the sets later, a segment at a time
  * (`sweep`), so that the end of a worker with a million blocks holds nobody up.
  */
-import { BlockTable, type HashPairs } from "../../../llm/block-table.ts";
+import { BlockTable, type HashPairs } from "../../../llm/blocks/block-table.ts";
 import { type CacheMatches, type GroupNames, grown, TIERS } from "./cache-matches.ts";
 import { OWNERS_MAX, OwnerSets } from "./owner-sets.ts";
 

@@ -8,8 +8,8 @@
  *
  * A lookup asks all three and takes for each rank of each worker the one that says most.
  */
-import type { HashPairs } from "../../../llm/block-table.ts";
-import type { KvTier } from "../../../llm/kv-event.ts";
+import type { HashPairs } from "../../../llm/blocks/block-table.ts";
+import type { KvTier } from "../../../llm/blocks/kv-event.ts";
 import { AgedBlocks, type Ageing } from "./aged-blocks.ts";
 import { BlockIndex } from "./block-index.ts";
 import { CacheMatches, grown, TIERS } from "./cache-matches.ts";

@@ -1,5 +1,5 @@
 /** One question to the policies: this request, these workers, what each has of it already. */
-import type { HashPairs } from "../../../llm/block-table.ts";
+import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
 export type PlaceRequest = {

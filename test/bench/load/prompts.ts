@@ -3,7 +3,7 @@
  * one draws its own. A repeated prompt would be served from prefix and tokenizer caches and flatter
  * whatever answers it the second time.
  */
-import { pickIndex, SeededRandom } from "../../../runtime/random.ts";
+import { pickIndex, SeededRandom } from "../../../runtime/simulation/random.ts";
 import { words } from "./words.ts";
 
 /**

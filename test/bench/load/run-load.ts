@@ -5,7 +5,7 @@
  *
  *   bodies ─▶ due? ─▶ a free connection ─▶ answer ─▶ records
  */
-import { SeededRandom } from "../../../runtime/random.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { HttpClient } from "../http-client.ts";
 import type { TraceRequest } from "../replay/trace.ts";
 import { type ArrivalProcess, arrivalsAtRate } from "./arrivals.ts";

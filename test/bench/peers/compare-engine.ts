@@ -1,6 +1,6 @@
 /** Tokens a second over HTTP at 1, 2, 4 and 8 streams: our engine and llama-server. */
 import { startCluster } from "../../support/cluster.ts";
-import { default_source, modelPath, streams } from "../engine.ts";
+import { default_source, modelPath, streams } from "../parts/engine.ts";
 import { median, rounded } from "../statistics.ts";
 import { installLlamaServer } from "./install.ts";
 import { startLlamaServer } from "./llama-server.ts";

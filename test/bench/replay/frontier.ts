@@ -6,7 +6,7 @@ import { mockerOptions } from "../../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../../actors/engine/mocker/timing.ts";
 import type { KvPolicyOptions } from "../../../actors/router/policy/kv-policies.ts";
 import { routerObjectives } from "../../../actors/router/policy/objective.ts";
-import { SeededRandom } from "../../../runtime/random.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import type { GoodputLimits } from "../goodput.ts";
 import { KvReplayRouter } from "./replay-router.ts";
 import { reportOf } from "./report.ts";

@@ -11,8 +11,8 @@ import {
   type WorkerLimits,
 } from "../../../actors/router/policy/worker-state.ts";
 import { type LoadMode, newPolicyState, policies } from "../../../actors/router/policy.ts";
-import { pairsOf } from "../../../llm/block-table.ts";
-import type { KvEvent } from "../../../llm/kv-event.ts";
+import { pairsOf } from "../../../llm/blocks/block-table.ts";
+import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
 
 export type Decision =

@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { mockerOptions } from "../../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../../actors/engine/mocker/timing.ts";
-import { SeededRandom } from "../../../runtime/random.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { KvReplayRouter, PlainReplayRouter, type ReplayRouter } from "./replay-router.ts";
 import { reportOf } from "./report.ts";
 import { simulate } from "./simulate.ts";

@@ -7,8 +7,8 @@
  */
 import type { MockerOptions } from "../../../actors/engine/mocker/options.ts";
 import type { MockerTiming } from "../../../actors/engine/mocker/timing.ts";
-import { pairsOf } from "../../../llm/block-table.ts";
-import { TraceBlocks } from "../../../llm/trace-blocks.ts";
+import { pairsOf } from "../../../llm/blocks/block-table.ts";
+import { TraceBlocks } from "../../../llm/blocks/trace-blocks.ts";
 import { EventHeap } from "./event-heap.ts";
 import type { ReplayRouter } from "./replay-router.ts";
 import { ReplaySequence, SimulatedWorker } from "./simulated-worker.ts";

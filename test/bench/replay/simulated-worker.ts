@@ -5,7 +5,7 @@ import { MockerScheduler } from "../../../actors/engine/mocker/scheduler.ts";
 import { type BlockNames, Sequence } from "../../../actors/engine/mocker/sequence.ts";
 import type { MockerTiming } from "../../../actors/engine/mocker/timing.ts";
 import type { ReportedLoad } from "../../../actors/router/policy/worker-state.ts";
-import type { KvEvent } from "../../../llm/kv-event.ts";
+import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import { MeteredTiming } from "./metered-timing.ts";
 
 export class ReplaySequence extends Sequence {

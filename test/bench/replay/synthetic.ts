@@ -2,7 +2,7 @@
  * Made-up traces: `synthetic:KEY=VALUE,…`. Prompts are a prefix that a group shares and a rest of
  * their own; sessions grow turn by turn. Everything follows from the seed.
  */
-import { SeededRandom } from "../../../runtime/random.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import type { TraceRequest } from "./trace.ts";
 
 export type SyntheticOptions = {

@@ -1,5 +1,5 @@
 /** Many clients at once, their requests made from a seed, and a look at how far they all are. */
-import { SeededRandom } from "../../../runtime/random.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { type ClientRequest, type Outcome, runClient } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Ledger } from "./ledger.ts";

@@ -3,7 +3,7 @@
  * doubled or hung anything, or could not be run to its end.
  */
 import { parseArgs } from "node:util";
-import { SeededRandom } from "../../../runtime/random.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { dynamoRows } from "./dynamo.ts";
 import { type EngineName, References } from "./references.ts";
 import type { Row } from "./row.ts";

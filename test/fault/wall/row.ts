@@ -1,5 +1,5 @@
 /** One row of the fault wall: what is done to a cluster under load, and what must hold after it. */
-import type { SeededRandom } from "../../../runtime/random.ts";
+import type { SeededRandom } from "../../../runtime/simulation/random.ts";
 import type { EngineName, References } from "./references.ts";
 import type { Tally } from "./tally.ts";
 

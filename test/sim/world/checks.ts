@@ -2,10 +2,10 @@
  * What has to hold. `checkClients`: each request had the end that it may have. `checkQuiet`: after
  * everything ended and healed nothing is left of it, anywhere.
  */
-import type { Snapshot } from "../../../runtime/actor.ts";
-import { describeExit } from "../../../runtime/exit-reason.ts";
+import type { Snapshot } from "../../../runtime/kernel/actor.ts";
+import { describeExit } from "../../../runtime/kernel/exit-reason.ts";
+import type { TreeNode } from "../../../runtime/observe/tree.ts";
 import { nodeOf } from "../../../runtime/remote/node.ts";
-import type { TreeNode } from "../../../runtime/tree.ts";
 import type { Client } from "./client.ts";
 import type { WorldFault } from "./faults.ts";
 import type { SimulatedProcess } from "./process.ts";

@@ -3,7 +3,7 @@
  * exactly the text that was to come, one end, and never a hang. A stream that breaks is taken up
  * again where it was lost, as EventSource does; a request with an idempotency key is sent again.
  */
-import type { VirtualClock } from "../../../runtime/clock.ts";
+import type { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { type Exchange, REFUSED, type SimulatedHttp } from "./http.ts";
 import { bodyOf, type ClientRequest, type ExpectedChoice, type Oracle } from "./request.ts";
 

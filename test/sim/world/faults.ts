@@ -1,7 +1,7 @@
 /** What goes wrong in a run, as data drawn from a seed, and how it is done to the world. */
 import { type FaultRule, partition } from "../../../actors/fault/fault.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
-import { pickIndex } from "../../../runtime/random.ts";
+import { pickIndex } from "../../../runtime/simulation/random.ts";
 import type { World } from "./world.ts";
 
 export type WorldFault = {

@@ -4,8 +4,8 @@
  * port get connections by chance, a frozen one its share too, as kernels do it.
  */
 import type { HttpServeOptions, HttpServer, Random } from "../../../runtime/capabilities.ts";
-import type { VirtualClock } from "../../../runtime/clock.ts";
-import { pickIndex } from "../../../runtime/random.ts";
+import { pickIndex } from "../../../runtime/simulation/random.ts";
+import type { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { TransportError } from "../../../runtime/transport/transport.ts";
 import type { SimulatedProcess } from "./process.ts";
 

@@ -3,9 +3,9 @@
  * may be away for a while. Every process has its own connection, gated like all that reaches it.
  */
 import type { Random } from "../../../runtime/capabilities.ts";
-import type { VirtualClock } from "../../../runtime/clock.ts";
 import type { Planes } from "../../../runtime/planes.ts";
-import { MemoryTable, type SharedTable } from "../../../runtime/registry-table.ts";
+import { MemoryTable, type SharedTable } from "../../../runtime/registry/registry-table.ts";
+import type { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { type MemoryBus, MemoryBusWorld } from "../../../runtime/transport/memory-bus.ts";
 import type { SimulatedProcess } from "./process.ts";
 

@@ -4,9 +4,9 @@
  * either, as no code of it runs.
  */
 import type { Clock, Socket, SocketHandlers, Timer } from "../../../runtime/capabilities.ts";
-import type { Runnable, Scheduler } from "../../../runtime/scheduler.ts";
-import type { Simulation } from "../../../runtime/simulation.ts";
-import type { ActorSystem } from "../../../runtime/system.ts";
+import type { Runnable, Scheduler } from "../../../runtime/kernel/scheduler.ts";
+import type { ActorSystem } from "../../../runtime/kernel/system.ts";
+import type { Simulation } from "../../../runtime/simulation/simulation.ts";
 import type { MemoryNet } from "../../../runtime/transport/memory.ts";
 
 export class SimulatedProcess {

@@ -3,10 +3,10 @@
  * pure function of seed, choice and index, so the whole answer is known beforehand.
  */
 import { type Drawable, drawnToken, drawOf } from "../../../actors/engine/mocker/drawn-token.ts";
-import { textTokens } from "../../../llm/text-tokens.ts";
-import type { Tokenizer } from "../../../llm/tokenizer.ts";
+import { textTokens } from "../../../llm/tokens/text-tokens.ts";
+import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
-import { pickIndex } from "../../../runtime/random.ts";
+import { pickIndex } from "../../../runtime/simulation/random.ts";
 
 export type ClientRequest = {
   readonly name: string;

@@ -1,8 +1,8 @@
 /** One seed from the first process to the last check. */
-import { modelFactsFromFolder, tokenizerFromBlob } from "../../../llm/model-card.ts";
-import { forkRandom } from "../../../runtime/random.ts";
-import { Simulation } from "../../../runtime/simulation.ts";
-import { folderOf, jsonBytes, smallTokenizer } from "../../support/small-tokenizer.ts";
+import { modelFactsFromFolder, tokenizerFromBlob } from "../../../llm/model/model-card.ts";
+import { forkRandom } from "../../../runtime/simulation/random.ts";
+import { Simulation } from "../../../runtime/simulation/simulation.ts";
+import { folderOf, jsonBytes, smallTokenizer } from "../../support/tokens/small-tokenizer.ts";
 import { checkClient, checkQuiet, watchCrashes } from "./checks.ts";
 import { Client } from "./client.ts";
 import { FaultDoer } from "./faults.ts";

@@ -1,6 +1,6 @@
 /** One run as data: the cluster, its clients and what goes wrong, all drawn from the seed. */
 import type { Random } from "../../../runtime/capabilities.ts";
-import { pickIndex } from "../../../runtime/random.ts";
+import { pickIndex } from "../../../runtime/simulation/random.ts";
 import type { Manner } from "./client.ts";
 import { atRouter, type Cast, drawFault, type FaultKind, type WorldFault } from "./faults.ts";
 import { type ClientRequest, drawRequest } from "./request.ts";

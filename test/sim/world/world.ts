@@ -5,6 +5,10 @@
  */
 import type { FaultInjector } from "../../../actors/fault/fault.ts";
 import { faultsVariable } from "../../../actors/fault/fault.ts";
+import { bootOf } from "../../../cluster/boot.ts";
+import { runChild } from "../../../cluster/child.ts";
+import { type Root, startRoot } from "../../../cluster/root.ts";
+import { readSettings } from "../../../cluster/settings/read-settings.ts";
 import type {
   Capabilities,
   ChildProcess,
@@ -16,15 +20,11 @@ import type {
   Spawn,
   SpawnOptions,
 } from "../../../runtime/capabilities.ts";
-import { countingIds, forkRandom } from "../../../runtime/random.ts";
-import type { Simulation } from "../../../runtime/simulation.ts";
+import { createSystem } from "../../../runtime/kernel/system.ts";
+import { countingIds, forkRandom } from "../../../runtime/simulation/random.ts";
+import type { Simulation } from "../../../runtime/simulation/simulation.ts";
 import { MemoryStore } from "../../../runtime/store/memory.ts";
-import { createSystem } from "../../../runtime/system.ts";
 import { MemoryNetwork } from "../../../runtime/transport/memory.ts";
-import { bootOf } from "../../../supervisors/boot.ts";
-import { runChild } from "../../../supervisors/child.ts";
-import { type Root, startRoot } from "../../../supervisors/root.ts";
-import { readSettings } from "../../../supervisors/settings/read-settings.ts";
 import { SimulatedHttp } from "./http.ts";
 import { SimulatedPlanes } from "./planes.ts";
 import { gated, SimulatedProcess } from "./process.ts";

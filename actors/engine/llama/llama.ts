@@ -1,0 +1,289 @@
+/**
+ * The llama engine: `Engine` over the native batch loop (native/troupe.h).
+ *
+ * The engine thread does the work; this file lays requests out for it and reads records back.
+ * `step` has nothing to do. Events of one poll are merged: the tokens of one handle that lie next
+ * to each other become one event.
+ */
+
+import type { KvDump } from "../../../llm/blocks/kv-event.ts";
+import { buildShim, type CompilerChoice, findLlama } from "../../../native/build.ts";
+import {
+  NativeEngine,
+  type NativeOptions,
+  type NativeStats,
+  openShim,
+  type ShimSource,
+  TR,
+} from "../../../native/index.ts";
+import type { WirePassSums as PassSums } from "../../../proto/index.ts";
+import {
+  type Engine,
+  type EngineDescription,
+  type EngineEvent,
+  EngineFailedError,
+  type EngineRefusal,
+  type EngineRequest,
+  type EngineStats,
+} from "../engine.ts";
+import type { KvEventLog } from "../kv-event-log.ts";
+import { LlamaKvEvents } from "./kv-events.ts";
+import { type RecordReader, readRecords } from "./records.ts";
+import { encodeRequest, type RequestBuffers, requestBuffers } from "./request.ts";
+
+export type LlamaOptions = Partial<NativeOptions> & {
+  /** Path of a .gguf file. */
+  readonly model: string;
+  /** Folder that holds libllama; default: the installed @node-llama-cpp package. */
+  readonly lib_dir?: string;
+  /** A shim built before (the compiled binary carries one); default: built or cached. */
+  readonly shim_path?: string;
+  readonly compiler?: CompilerChoice;
+  /** Folder for the built shim; default: the platform's cache folder. */
+  readonly cache_dir?: string;
+  /** 0..1 while the model loads. */
+  readonly on_progress?: (fraction: number) => void;
+};
+
+/** Why the engine could not start; `message` is one line that says what to do. */
+export class EngineStartError extends Error {
+  override readonly name = "EngineStartError";
+  constructor(
+    readonly code: "library" | "model" | "memory" | "engine",
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+function startErrorCode(code: number): EngineStartError["code"] {
+  if (code === TR.ERR_LIBRARY) return "library";
+  if (code === TR.ERR_MODEL) return "model";
+  return code === TR.ERR_MEMORY ? "memory" : "engine";
+}
+
+/**
+ * Loads the model on the engine's own thread and resolves when it answers requests.
+ * Rejects with EngineStartError, or NativeError when library or shim are missing.
+ */
+export async function openLlama(options: LlamaOptions): Promise<LlamaEngine> {
+  const { library, folder } = findLlama(options.lib_dir);
+  const shim = await shimOf(options);
+  const paths = { library, folder, model: options.model };
+  const cores = options.cores ?? navigator.hardwareConcurrency;
+  const native = new NativeEngine(openShim(shim), paths, { ...options, cores });
+  let seen = -1;
+  await new Promise<void>((resolve) => {
+    native.onWake(() => {
+      const { code, permille } = native.state();
+      if (permille !== seen) options.on_progress?.(permille / 1000);
+      seen = permille;
+      if (code !== TR.LOADING) resolve();
+    });
+  });
+  const { code } = native.state();
+  if (code !== TR.READY) {
+    const message = native.message();
+    await native.free();
+    throw new EngineStartError(startErrorCode(code), message);
+  }
+  return new LlamaEngine(native);
+}
+
+async function shimOf(options: LlamaOptions): Promise<ShimSource> {
+  if (options.shim_path) return { kind: "library", path: options.shim_path };
+  const { compiler, cache_dir } = options;
+  const wanted = { ...(compiler ? { compiler } : {}), ...(cache_dir ? { cache_dir } : {}) };
+  return (await buildShim(wanted)).source;
+}
+
+export class LlamaEngine implements Engine {
+  readonly kv_events?: KvEventLog;
+  readonly kvDump?: () => KvDump;
+  readonly #native: NativeEngine;
+  readonly #description: EngineDescription;
+  readonly #buffers: RequestBuffers = requestBuffers();
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #reader: RecordReader;
+  readonly #kv: LlamaKvEvents | undefined;
+  #closed: Promise<void> | undefined;
+  /** What it had done when it was closed. */
+  #last: NativeStats | undefined;
+
+  constructor(native: NativeEngine) {
+    const numbers = native.numbers();
+    this.#native = native;
+    this.#description = {
+      engine: "llama",
+      context_length: numbers.context_length,
+      block_size: numbers.block_size,
+      total_blocks: numbers.total_blocks,
+      max_num_seqs: numbers.max_num_seqs,
+      max_num_batched_tokens: numbers.max_num_batched_tokens,
+      vocab_size: numbers.vocab_size,
+      embedding_size: numbers.embedding_size,
+      build: native.message(),
+    };
+    this.#words = new Uint32Array(Math.max(16384, numbers.max_record_words * 2));
+    this.#reader = { words: this.#words, floats: new Float32Array(this.#words.buffer) };
+    if (numbers.prefix_cache === 0) return;
+    const kv = new LlamaKvEvents(numbers.total_blocks, numbers.block_size);
+    this.#kv = kv;
+    this.kv_events = kv.log;
+    this.kvDump = () => kv.dump();
+  }
+
+  describe(): EngineDescription {
+    return this.#description;
+  }
+
+  submit(request: EngineRequest): EngineRefusal | undefined {
+    if (this.#closed) return refusal(TR.ERR_CLOSED, request.tokens.length, 0, this.#description);
+    const problem = encodeRequest(request, this.#buffers);
+    if (problem) return problem;
+    const { struct, stop, bias_tokens, bias_values } = this.#buffers;
+    const code = this.#native.submit(struct, request.tokens, stop, bias_tokens, bias_values);
+    if (code === 0) return undefined;
+    return refusal(code, request.tokens.length, request.max_tokens, this.#description);
+  }
+
+  embed(handle: number, tokens: Uint32Array): EngineRefusal | undefined {
+    const code = this.#closed
+      ? TR.ERR_CLOSED
+      : tokens.length === 0
+        ? TR.ERR_BAD_REQUEST
+        : this.#native.embed(handle, tokens);
+    return code === 0 ? undefined : refusal(code, tokens.length, 0, this.#description);
+  }
+
+  cancel(handle: number): void {
+    if (!this.#closed) this.#native.cancel(handle);
+  }
+
+  step(_now_ms: number): number | undefined {
+    return undefined;
+  }
+
+  poll(limit: number): readonly EngineEvent[] {
+    if (this.#closed) return [];
+    let words = this.#native.poll(this.#words, limit);
+    if (words === 0 && this.#native.state().code === TR.ERR_ENGINE) {
+      // What the thread pushed between the two calls, before it failed.
+      words = this.#native.poll(this.#words, limit);
+      if (words === 0) throw new EngineFailedError(this.#native.message());
+    }
+    const events = readRecords(this.#reader, words);
+    if (this.#kv) this.#readKv(this.#kv);
+    return events;
+  }
+
+  /** After the answers' records: what an answer stored was said before its end. */
+  #readKv(kv: LlamaKvEvents): void {
+    for (;;) {
+      const length = this.#native.kvPoll(this.#words);
+      if (length === 0) return;
+      kv.read(this.#words, length);
+    }
+  }
+
+  /** How often nobody polled in time, so that events were lost and the whole cache told again. */
+  get kv_resyncs(): number {
+    return this.#kv?.resyncs ?? 0;
+  }
+
+  onWake(listener: () => void): void {
+    this.#native.onWake(listener);
+  }
+
+  /** After `close` as they were when it was asked for. */
+  stats(): EngineStats {
+    const stats = this.#read();
+    return {
+      running: stats.running,
+      waiting: stats.waiting,
+      used_blocks: stats.used_blocks,
+      cached_blocks: stats.cached_blocks,
+      total_blocks: this.#description.total_blocks,
+      prompt_tokens_total: stats.prompt_tokens_total,
+      cached_tokens_total: stats.cached_tokens_total,
+      generated_tokens_total: stats.generated_tokens_total,
+      steps_total: stats.steps_total,
+      step_ms_last: stats.step_ms_last,
+      waiting_prefill_tokens: stats.waiting_prefill_tokens,
+    };
+  }
+
+  passSums(): PassSums {
+    const stats = this.#read();
+    return {
+      prefill_passes: stats.prefill_passes,
+      prefill_tokens: stats.prefill_tokens,
+      prefill_tokens_squared: stats.prefill_tokens_squared,
+      decode_passes: stats.decode_passes,
+      decode_share: stats.decode_share,
+      busy_ms: stats.busy_ms,
+    };
+  }
+
+  /** The shim's memory is gone once it is closed. */
+  #read(): NativeStats {
+    return this.#last ?? this.#native.stats();
+  }
+
+  /** The library's own tokenizer, for comparing the JavaScript one with. */
+  tokenize(text: string, add_special: boolean, parse_special: boolean): Uint32Array {
+    return this.#native.tokenize(text, add_special, parse_special);
+  }
+
+  /** Seconds the bare native loop takes for the same work; waits. For the benchmark. */
+  bareSeconds(prompts: readonly Uint32Array[], n_tokens: number, like: EngineRequest): number {
+    encodeRequest(like, this.#buffers);
+    return this.#native.bare(prompts, n_tokens, this.#buffers.struct);
+  }
+
+  close(): Promise<void> {
+    this.#last ??= this.#native.stats();
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const look = () => {
+        const { code } = this.#native.state();
+        if (code === TR.ERR_CLOSED || code === TR.ERR_ENGINE) resolve();
+      };
+      this.#native.onWake(look);
+      this.#native.close();
+      look();
+    });
+    await this.#native.free();
+  }
+}
+
+const REFUSALS: Readonly<Record<number, EngineRefusal["code"]>> = {
+  [TR.ERR_QUEUE_FULL]: "queue_full",
+  [TR.ERR_CONTEXT_OVERFLOW]: "context_overflow",
+  [TR.ERR_NOT_SUPPORTED]: "not_supported",
+  [TR.ERR_CLOSED]: "closed",
+  [TR.ERR_NOT_READY]: "closed",
+};
+
+function refusal(
+  native_code: number,
+  n_tokens: number,
+  max_tokens: number,
+  { context_length, vocab_size, max_num_seqs }: EngineDescription,
+): EngineRefusal {
+  const code = REFUSALS[native_code] ?? "bad_request";
+  const message = {
+    queue_full: `the queue behind ${max_num_seqs} running sequences is full: try again later`,
+    context_overflow:
+      `${n_tokens} tokens and ${max_tokens} to make are more than ` +
+      `the context of ${context_length}: shorten the prompt or lower max_tokens`,
+    bad_request: `tokens must be 1 or more ids of 0..${vocab_size - 1}, within the limits`,
+    not_supported: "this model does not support the request",
+    closed: "the engine is closed",
+  }[code];
+  return { code, message };
+}

@@ -1,0 +1,78 @@
+/** An engine request as the native struct tr_request (native/troupe.h) and its variable parts. */
+
+import { TR } from "../../../native/index.ts";
+import { beyondLimits } from "../beyond-limits.ts";
+import type { EngineRefusal, EngineRequest } from "../engine.ts";
+
+const STRUCT_BYTES = 80;
+
+/** Memory for one request at a time; the native side copies it during the call. */
+export type RequestBuffers = {
+  readonly struct: Uint8Array<ArrayBuffer>;
+  readonly view: DataView;
+  readonly stop: Int32Array;
+  readonly bias_tokens: Int32Array;
+  readonly bias_values: Float32Array;
+};
+
+export function requestBuffers(): RequestBuffers {
+  const struct = new Uint8Array(STRUCT_BYTES);
+  return {
+    struct,
+    view: new DataView(struct.buffer),
+    stop: new Int32Array(TR.MAX_STOP),
+    bias_tokens: new Int32Array(TR.MAX_BIAS),
+    bias_values: new Float32Array(TR.MAX_BIAS),
+  };
+}
+
+/** What C would take for something else. */
+function problem({ sampling }: EngineRequest): string | undefined {
+  for (const [name, value] of Object.entries(sampling)) {
+    if (typeof value === "number" && !Number.isFinite(value)) return `${name} must be a number`;
+  }
+  return sampling.logit_bias.every(([, bias]) => Number.isFinite(bias))
+    ? undefined
+    : "logit_bias must be numbers";
+}
+
+/** Writes the request into the buffers, or says why it cannot be one. */
+export function encodeRequest(
+  request: EngineRequest,
+  buffers: RequestBuffers,
+): EngineRefusal | undefined {
+  const beyond = beyondLimits(request);
+  if (beyond !== undefined) return beyond;
+  const message = problem(request);
+  if (message) return { code: "bad_request", message };
+  const { sampling, stop_tokens } = request;
+  const words = [
+    request.handle,
+    request.tokens.length,
+    request.prompt_tokens,
+    request.choice,
+    request.max_tokens,
+    request.min_tokens,
+    Number(request.ignore_eos),
+    request.logprobs,
+  ];
+  const { view, stop, bias_tokens, bias_values } = buffers;
+  view.setBigUint64(0, BigInt.asUintN(64, sampling.seed), true);
+  for (const [i, word] of words.entries()) view.setInt32(8 + i * 4, word, true);
+  view.setFloat32(40, sampling.temperature, true);
+  view.setInt32(44, sampling.top_k, true);
+  view.setFloat32(48, sampling.top_p, true);
+  view.setFloat32(52, sampling.min_p, true);
+  view.setFloat32(56, sampling.typical_p, true);
+  view.setFloat32(60, sampling.repetition_penalty, true);
+  view.setFloat32(64, sampling.frequency_penalty, true);
+  view.setFloat32(68, sampling.presence_penalty, true);
+  view.setUint32(72, stop_tokens.length, true);
+  view.setUint32(76, sampling.logit_bias.length, true);
+  stop.set(stop_tokens);
+  for (const [i, [token, bias]] of sampling.logit_bias.entries()) {
+    bias_tokens[i] = token;
+    bias_values[i] = bias;
+  }
+  return undefined;
+}

@@ -1,0 +1,352 @@
+/**
+ * A simulated engine: it takes the time and the memory a real one would, and answers with tokens
+ * drawn from nothing. Each data-parallel rank has a scheduler and blocks of its own; a request
+ * that names no rank goes to the one with the least to do.
+ *
+ *   submit ─▶ rank 0: waiting, running, blocks ─┐
+ *           ─▶ rank 1 …                         ├─▶ poll: tokens, finished
+ *                                               └─▶ events: what the caches hold
+ */
+import { blockSeed } from "../../../llm/blocks/block-hash.ts";
+import type { KvDump } from "../../../llm/blocks/kv-event.ts";
+import { TokenBlocks } from "../../../llm/blocks/token-blocks.ts";
+import type { Clock } from "../../../runtime/capabilities.ts";
+import { SlotMap } from "../../../runtime/slot-map.ts";
+import { beyondLimits } from "../beyond-limits.ts";
+import type {
+  Engine,
+  EngineDescription,
+  EngineEvent,
+  EngineRefusal,
+  EngineRequest,
+  EngineStats,
+  FinishReason,
+} from "../engine.ts";
+import { KvEventLog } from "../kv-event-log.ts";
+import { type Draw, type Drawable, drawnLogprob, drawnToken, drawOf } from "./drawn-token.ts";
+import { type MockerOptions, mockerOptions } from "./options.ts";
+import { MockerScheduler } from "./scheduler.ts";
+import { Sequence } from "./sequence.ts";
+import { type MockerTiming, polynomialTiming } from "./timing.ts";
+
+export type MockerParts = {
+  /** Default: 32,000 tokens, any of them drawn. */
+  readonly drawable?: Drawable;
+  /** Default: Dynamo's polynomials. */
+  readonly timing?: MockerTiming;
+};
+
+/** What a simulated engine can be told beside what every engine is. */
+export type MockerRequest = EngineRequest & {
+  /** Blocks are shared within one adapter and one salt only. */
+  readonly lora_name?: string;
+  readonly cache_salt?: string;
+  readonly dp_rank?: number;
+  /** Decode role: tokens whose KV a prefill worker computed and hands over. */
+  readonly prefilled_tokens?: number;
+};
+
+const DEFAULT_DRAWABLE: Drawable = { vocab_size: 32_000 };
+
+class Answer extends Sequence {
+  readonly draw: Draw;
+  readonly stops: ReadonlySet<number> | undefined;
+  /** The stop token that was drawn and ends it. */
+  stop_token: number | undefined;
+
+  constructor(
+    readonly request: MockerRequest,
+    readonly token_blocks: TokenBlocks,
+    readonly rank: number,
+  ) {
+    super(token_blocks, request.tokens.length, request.max_tokens, request.prefilled_tokens);
+    this.draw = drawOf(request.sampling.seed, request.choice);
+    this.stops = request.stop_tokens.length > 0 ? new Set(request.stop_tokens) : undefined;
+  }
+
+  /** Answer index of the next token, counted over all workers. */
+  get index(): number {
+    return this.length - this.request.prompt_tokens;
+  }
+}
+
+export class MockerEngine implements Engine {
+  readonly options: MockerOptions;
+  /** What the caches of all ranks hold, event by event. */
+  readonly kv_events: KvEventLog;
+  readonly #drawable: Drawable;
+  readonly #context_length: number;
+  readonly #ranks: readonly MockerScheduler<Answer>[];
+  readonly #answers = new SlotMap<number, Answer>();
+  #events: EngineEvent[] = [];
+  #read = 0; // events before this one were polled
+  #listener: () => void = () => {};
+  #closed = false;
+
+  /** Throws MockerOptionsError. */
+  constructor(options: Partial<MockerOptions> = {}, parts: MockerParts = {}) {
+    this.options = mockerOptions(options);
+    this.#drawable = parts.drawable ?? DEFAULT_DRAWABLE;
+    const { dp_size, num_gpu_blocks, block_size, max_model_len } = this.options;
+    this.#context_length = max_model_len ?? num_gpu_blocks * block_size;
+    this.kv_events = new KvEventLog();
+    this.#ranks = Array.from({ length: dp_size }, (_, dp_rank) => {
+      return new MockerScheduler<Answer>(this.options, {
+        timing: parts.timing ?? polynomialTiming,
+        log: this.kv_events,
+        dp_rank,
+        sink: {
+          token: (answer) => this.#token(answer),
+          finished: (answer) => {
+            this.#finished(answer, answer.stop_token === undefined ? "length" : "stop");
+          },
+        },
+      });
+    });
+  }
+
+  describe(): EngineDescription {
+    const { options } = this;
+    const { block_size, num_gpu_blocks, dp_size, worker_type } = options;
+    return {
+      engine: "mocker",
+      context_length: this.#context_length,
+      block_size,
+      total_blocks: num_gpu_blocks * dp_size,
+      max_num_seqs: options.max_num_seqs,
+      max_num_batched_tokens: options.max_num_batched_tokens,
+      vocab_size: this.#drawable.vocab_size,
+      embedding_size: 0,
+      build: `mocker, ${worker_type}, ${dp_size} × ${num_gpu_blocks} blocks, no model`,
+    };
+  }
+
+  submit(request: MockerRequest): EngineRefusal | undefined {
+    const refusal = this.#refusal(request);
+    if (refusal) return refusal;
+    const blocks = new TokenBlocks(this.options.block_size, blockSeed(request));
+    blocks.append(request.tokens);
+    const answer = new Answer(request, blocks, request.dp_rank ?? this.#idlestRank());
+    this.#answers.set(request.handle, answer);
+    this.#ranks[answer.rank]!.submit(answer);
+    return undefined;
+  }
+
+  #refusal(request: MockerRequest): EngineRefusal | undefined {
+    const { tokens, max_tokens, dp_rank, handle } = request;
+    const { dp_size, max_num_batched_tokens, enable_chunked_prefill, max_queue } = this.options;
+    if (this.#closed) return { code: "closed", message: "the engine is closed" };
+    const beyond = beyondLimits(request);
+    if (beyond !== undefined) return beyond;
+    if (tokens.length + max_tokens > this.#context_length) {
+      return {
+        code: "context_overflow",
+        message:
+          `${tokens.length} tokens and ${max_tokens} to make are more than ` +
+          `the context of ${this.#context_length}: shorten the prompt or lower max_tokens`,
+      };
+    }
+    if (!enable_chunked_prefill && tokens.length > max_num_batched_tokens) {
+      const message =
+        `without chunked prefill a prompt has at most ${max_num_batched_tokens} tokens ` +
+        `(max_num_batched_tokens), not ${tokens.length}`;
+      return { code: "context_overflow", message };
+    }
+    if (this.#answers.has(handle)) {
+      return { code: "bad_request", message: `request ${handle} is live already` };
+    }
+    if (dp_rank !== undefined && !(dp_rank >= 0 && dp_rank < dp_size)) {
+      return { code: "bad_request", message: `there are ranks 0..${dp_size - 1}, not ${dp_rank}` };
+    }
+    if (!allBelow(tokens, this.#drawable.vocab_size)) {
+      const message = `tokens must be ids of 0..${this.#drawable.vocab_size - 1}`;
+      return { code: "bad_request", message };
+    }
+    const room = dp_size * this.options.max_num_seqs + max_queue;
+    if (this.#answers.size >= room) {
+      const message = `${room} requests run or wait already: try again later`;
+      return { code: "queue_full", message };
+    }
+    return undefined;
+  }
+
+  #idlestRank(): number {
+    if (this.#ranks.length === 1) return 0;
+    let idlest = 0;
+    for (const [rank, scheduler] of this.#ranks.entries()) {
+      if (loadOf(scheduler) < loadOf(this.#ranks[idlest]!)) idlest = rank;
+    }
+    return idlest;
+  }
+
+  embed(_handle: number, _tokens: Uint32Array): EngineRefusal | undefined {
+    return { code: "not_supported", message: "the mocker makes no embeddings" };
+  }
+
+  cancel(handle: number): void {
+    const answer = this.#answers.get(handle);
+    if (answer === undefined) return;
+    this.#ranks[answer.rank]!.cancel(answer);
+    this.#finished(answer, "cancelled");
+    this.#listener();
+  }
+
+  step(now_ms: number): number | undefined {
+    if (this.#closed) return undefined;
+    const before = this.#events.length;
+    let due_ms = Number.POSITIVE_INFINITY;
+    for (const rank of this.#ranks) due_ms = Math.min(due_ms, rank.step(now_ms));
+    if (this.#events.length > before) this.#listener();
+    return due_ms === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due_ms - now_ms);
+  }
+
+  /** Draws a token; true when it is a stop token. */
+  #token(answer: Answer): boolean {
+    const { request, stops, index } = answer;
+    const held_back = index < request.min_tokens ? stops : undefined;
+    const token = drawnToken(this.#drawable, answer.draw, index, held_back);
+    if (held_back === undefined && stops?.has(token)) {
+      answer.stop_token = token;
+      return true;
+    }
+    answer.token_blocks.push(token);
+    const { handle, logprobs } = request;
+    if (logprobs < 0) {
+      this.#events.push({ kind: "tokens", handle, first_index: index, tokens: [token] });
+    } else {
+      const logprob = drawnLogprob(token, logprobs, this.#drawable.vocab_size);
+      const tokens = [token];
+      this.#events.push({
+        kind: "tokens",
+        handle,
+        first_index: index,
+        tokens,
+        logprobs: [logprob],
+      });
+    }
+    return false;
+  }
+
+  #finished(answer: Answer, reason: FinishReason): void {
+    const { request, stop_token, cached_tokens } = answer;
+    this.#answers.delete(request.handle);
+    this.#events.push({
+      kind: "finished",
+      handle: request.handle,
+      reason,
+      ...(stop_token === undefined ? {} : { stop_token }),
+      prompt_tokens: request.prompt_tokens,
+      // What was delivered before is no prompt, though it may be cached as well.
+      cached_tokens: Math.max(0, Math.min(cached_tokens, request.prompt_tokens)),
+    });
+  }
+
+  poll(limit: number): readonly EngineEvent[] {
+    if (this.#read === 0 && this.#events.length <= limit) {
+      const events = this.#events;
+      if (events.length > 0) this.#events = [];
+      return events;
+    }
+    const events = this.#events.slice(this.#read, this.#read + limit);
+    this.#read += events.length;
+    if (this.#read === this.#events.length) {
+      this.#events = [];
+      this.#read = 0;
+    }
+    return events;
+  }
+
+  onWake(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  stats(): EngineStats {
+    const stats = {
+      running: 0,
+      waiting: 0,
+      used_blocks: 0,
+      cached_blocks: 0,
+      total_blocks: this.options.num_gpu_blocks * this.options.dp_size,
+      prompt_tokens_total: 0,
+      cached_tokens_total: 0,
+      generated_tokens_total: 0,
+      steps_total: 0,
+      step_ms_last: 0,
+      waiting_prefill_tokens: 0,
+    };
+    for (const rank of this.#ranks) {
+      stats.running += rank.running_count;
+      stats.waiting += rank.waiting_count;
+      stats.used_blocks += rank.pool.used;
+      stats.cached_blocks += rank.pool.cached;
+      stats.waiting_prefill_tokens += rank.uncomputedTokens();
+      stats.prompt_tokens_total += rank.totals.prompt;
+      stats.cached_tokens_total += rank.totals.cached;
+      stats.generated_tokens_total += rank.totals.generated;
+      stats.steps_total += rank.totals.passes;
+      stats.step_ms_last = Math.max(stats.step_ms_last, rank.last_pass_ms);
+    }
+    return stats;
+  }
+
+  /** Sums over the passes of all ranks since the start, see MockerScheduler. */
+  passSums(): MockerScheduler<Answer>["pass_sums"] {
+    const sums = { ...this.#ranks[0]!.pass_sums };
+    for (const { pass_sums } of this.#ranks.slice(1)) {
+      sums.prefill_passes += pass_sums.prefill_passes;
+      sums.prefill_tokens += pass_sums.prefill_tokens;
+      sums.prefill_tokens_squared += pass_sums.prefill_tokens_squared;
+      sums.decode_passes += pass_sums.decode_passes;
+      sums.decode_share += pass_sums.decode_share;
+      sums.busy_ms += pass_sums.busy_ms;
+    }
+    return sums;
+  }
+
+  /** Everything the caches hold now: for routers that missed too many events. */
+  kvDump(): KvDump {
+    const { last_event_id } = this.kv_events;
+    const blocks = this.#ranks.flatMap((rank, dp_rank) => [
+      ...rank.pool.dump(last_event_id, dp_rank),
+    ]);
+    return { last_event_id, blocks };
+  }
+
+  /** Forgets all cached prefixes; what runs keeps its blocks. */
+  clearCache(): void {
+    for (const rank of this.#ranks) rank.clearCache();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const answer of this.#answers.values()) this.#ranks[answer.rank]!.cancel(answer);
+    this.#answers.clear();
+    this.#events = [];
+    this.#read = 0;
+  }
+}
+
+/** An engine after its simulated start-up time. Rejects with MockerOptionsError. */
+export async function openMocker(
+  options: Partial<MockerOptions>,
+  parts: MockerParts,
+  clock: Clock,
+): Promise<MockerEngine> {
+  const engine = new MockerEngine(options, parts);
+  const startup_ms = engine.options.startup_time * 1000;
+  if (startup_ms > 0) {
+    await new Promise<void>((resolve) => {
+      clock.after(startup_ms, resolve);
+    });
+  }
+  return engine;
+}
+
+function loadOf(rank: MockerScheduler<Answer>): number {
+  return rank.uncomputedTokens() + rank.pool.used;
+}
+
+function allBelow(tokens: Uint32Array, limit: number): boolean {
+  for (let i = 0; i < tokens.length; i++) if (tokens[i]! >= limit) return false;
+  return true;
+}

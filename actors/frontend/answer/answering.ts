@@ -1,0 +1,185 @@
+/**
+ * The answers of one HTTP request, from their start until the last has ended or the client left.
+ * It gives every prompt's stream actor a sink, numbers the choices through, adds up usage, and
+ * makes sure that whatever happens, happens once.
+ *
+ *   stream actor of prompt 0 ─▶ sink 0 ─┐
+ *   stream actor of prompt 1 ─▶ sink 1 ─┴▶ AnswerOutput (SSE or one JSON body)
+ *   client gone ─▶ abandon ─▶ every stream actor that is not done
+ */
+import { ambient } from "../../../runtime/kernel/ambient.ts";
+import type { TraceContext } from "../../../runtime/observe/trace.ts";
+import type {
+  AnswerEnd,
+  AnswerFailure,
+  AnswerHandle,
+  AnswerPiece,
+  AnswerRequest,
+  AnswerSink,
+  AnswerUsage,
+  StartAnswer,
+} from "../../stream/stream.ts";
+import type { RequestMeter } from "../frontend-metrics.ts";
+import type { Generation } from "../prompt/prepare.ts";
+
+/** Where the choices of all prompts come together; choices are numbered over the whole request. */
+export interface AnswerOutput {
+  /** Which worker makes the answer of this prompt from here on. */
+  placed?(prompt: number, worker: string, attempt: number): void;
+  /** False: no more until the output asked for `drained`. */
+  piece(choice: number, piece: AnswerPiece): boolean;
+  end(choice: number, end: AnswerEnd): void;
+  done(usage: AnswerUsage): void;
+  failed(failure: AnswerFailure): void;
+  /** The client went before `done` or `failed`; nothing follows. */
+  abandoned(): void;
+}
+
+export type AnsweringOptions = {
+  readonly generation: Generation;
+  readonly start: StartAnswer;
+  readonly output: AnswerOutput;
+  readonly meter: RequestMeter;
+  readonly trace: TraceContext | undefined;
+  /** Whether workers keep what they have, when the client leaves or the server has to end it. */
+  readonly keeps: (why: "left" | "cut") => boolean;
+  /** Tokens that the client has already, by choice: they are not counted again. */
+  readonly had?: readonly number[];
+};
+
+/** Failures of this server alone: the workers have the answer. */
+export const leftWhole: readonly string[] = ["draining", "interrupted"];
+
+const nothing: readonly number[] = [];
+
+export class Answering {
+  readonly #options: AnsweringOptions;
+  /** By prompt; undefined once it is done. */
+  readonly #handles: (AnswerHandle | undefined)[] = [];
+  readonly #done: boolean[] = [];
+  #left: number;
+  #prompt_tokens = 0;
+  #completion_tokens = 0;
+  #cached_tokens = 0;
+  #over = false;
+
+  constructor(options: AnsweringOptions) {
+    this.#options = options;
+    this.#left = options.generation.answers.length;
+  }
+
+  begin(): void {
+    const before = ambient.trace;
+    // Nobody's message is being handled here, so the request's own trace is put in its place.
+    const { trace, generation } = this.#options;
+    const correlation = generation.answers[0]?.request ?? "";
+    ambient.trace = trace === undefined ? undefined : { ...trace, correlation };
+    try {
+      this.#startAll();
+    } finally {
+      ambient.trace = before;
+    }
+  }
+
+  #startAll(): void {
+    const { generation, start } = this.#options;
+    generation.answers.forEach((request, prompt) => {
+      if (this.#over) return;
+      const sink = this.#sink(prompt, prompt * generation.made_each);
+      if (request.max_tokens === 0) {
+        answerNothing(request, sink);
+        return;
+      }
+      const handle = start(request, sink);
+      if (this.#over) handle.tell({ kind: "abandon", reason: "request failed" });
+      else if (this.#done[prompt] !== true) this.#handles[prompt] = handle;
+    });
+  }
+
+  /** The client is gone. Later calls do nothing. */
+  abandon(reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stopAll(reason, this.#options.keeps("left"));
+    this.#options.meter.disconnected();
+    this.#options.output.abandoned();
+  }
+
+  /** Ends the whole request before its time. */
+  cut(failure: AnswerFailure): void {
+    this.#end(failure, this.#options.keeps("cut"));
+  }
+
+  #end(failure: AnswerFailure, keeps: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stopAll(failure.message, keeps);
+    this.#options.meter.failed(failure.status);
+    this.#options.output.failed(failure);
+  }
+
+  /** The client took what was kept for it. */
+  drained(): void {
+    for (const handle of this.#handles) handle?.tell({ kind: "drained" });
+  }
+
+  #stopAll(reason: string, keeps: boolean): void {
+    const kind = keeps ? "leave" : "abandon";
+    for (const handle of this.#handles) handle?.tell({ kind, reason });
+    this.#handles.length = 0;
+  }
+
+  #sink(prompt: number, offset: number): AnswerSink {
+    const { output, meter, had = nothing } = this.#options;
+    return {
+      placed: (worker, attempt) => output.placed?.(prompt, worker, attempt),
+      piece: (piece) => {
+        if (this.#over) return true;
+        if (piece.delivered > (had[offset + piece.choice] ?? 0)) meter.tokens(piece.tokens.length);
+        return output.piece(offset + piece.choice, piece);
+      },
+      end: (end) => {
+        if (!this.#over) output.end(offset + end.choice, end);
+      },
+      done: (usage) => this.#promptDone(prompt, usage),
+      failed: (failure) => this.#fail(prompt, failure),
+    };
+  }
+
+  #promptDone(prompt: number, usage: AnswerUsage): void {
+    if (this.#over || this.#done[prompt] === true) return;
+    this.#done[prompt] = true;
+    this.#handles[prompt] = undefined;
+    this.#prompt_tokens += usage.prompt_tokens;
+    this.#completion_tokens += usage.completion_tokens;
+    this.#cached_tokens += usage.cached_tokens;
+    this.#left -= 1;
+    if (this.#left > 0) return;
+    this.#over = true;
+    const total = {
+      prompt_tokens: this.#prompt_tokens,
+      completion_tokens: this.#completion_tokens,
+      cached_tokens: this.#cached_tokens,
+    };
+    this.#options.meter.finished(total);
+    this.#options.output.done(total);
+  }
+
+  /**
+   * One prompt that fails takes the request with it: half an answer helps nobody. Where only this
+   * server failed its client is told to go on elsewhere, with all of it.
+   */
+  #fail(prompt: number, failure: AnswerFailure): void {
+    this.#handles[prompt] = undefined;
+    this.#end(failure, leftWhole.includes(failure.code) && this.#options.keeps("cut"));
+  }
+}
+
+/** `max_tokens: 0`: the client wants the echo alone, so nobody is bothered. */
+function answerNothing(request: AnswerRequest, sink: AnswerSink): void {
+  for (let choice = 0; choice < request.choices; choice += 1) {
+    sink.end({ choice, reason: "length" });
+  }
+  const prompt_tokens = request.prompt.length;
+  sink.done({ prompt_tokens, completion_tokens: 0, cached_tokens: 0 });
+}

@@ -1,0 +1,81 @@
+/** An answer as one JSON body. */
+import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
+import type { ApiError } from "../api/api-error.ts";
+import type { Generation } from "../prompt/prepare.ts";
+import type { AnswerOutput } from "./answering.ts";
+import {
+  ChoiceCollector,
+  type CollectedChoice,
+  chatBody,
+  completionBody,
+  pickBest,
+  type ResponseHead,
+} from "./response-bodies.ts";
+import { clientGone, failureError } from "./streamed-output.ts";
+
+export class CollectedOutput implements AnswerOutput {
+  /** The body's JSON. Rejects with ApiError when an answer failed or the client left. */
+  readonly json: Promise<string>;
+  readonly #generation: Generation;
+  readonly #head: ResponseHead;
+  /** Per prompt, of the choices that come here. */
+  readonly #each: number;
+  readonly #choices: readonly ChoiceCollector[];
+  #resolve: (json: string) => void = () => {};
+  #reject: (error: ApiError) => void = () => {};
+
+  constructor(generation: Generation, head: ResponseHead) {
+    this.#generation = generation;
+    this.#head = head;
+    this.#each = Math.max(generation.made_each, generation.shown_each);
+    const made = generation.answers.length * this.#each;
+    this.#choices = Array.from({ length: made }, () => new ChoiceCollector());
+    this.json = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  piece(choice: number, piece: AnswerPiece): boolean {
+    this.#choices[choice]?.add(piece);
+    // Bounded by max_tokens of every choice, so there is nothing to hold back.
+    return true;
+  }
+
+  end(choice: number, end: AnswerEnd): void {
+    this.#choices[choice]?.finish(end);
+  }
+
+  done(usage: AnswerUsage): void {
+    const { endpoint, logprobs, echo } = this.#generation;
+    const picked: (CollectedChoice & { readonly echo: string })[] = [];
+    this.#generation.answers.forEach((_, prompt) => {
+      for (const choice of this.#best(prompt)) {
+        picked.push({ ...choice, echo: echo?.[prompt] ?? "" });
+      }
+    });
+    const body =
+      endpoint === "chat_completions"
+        ? chatBody(this.#head, picked, usage, logprobs)
+        : completionBody(this.#head, picked, usage, logprobs);
+    this.#resolve(JSON.stringify(body));
+  }
+
+  failed(failure: AnswerFailure): void {
+    this.#reject(failureError(failure));
+  }
+
+  abandoned(): void {
+    this.#reject(clientGone());
+  }
+
+  #best(prompt: number): readonly CollectedChoice[] {
+    const { shown_each } = this.#generation;
+    const made: CollectedChoice[] = [];
+    for (let i = 0; i < this.#each; i += 1) {
+      const result = this.#choices[prompt * this.#each + i]?.result();
+      if (result !== undefined) made.push(result);
+    }
+    return pickBest(made, shown_each);
+  }
+}

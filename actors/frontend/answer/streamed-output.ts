@@ -1,0 +1,232 @@
+/**
+ * An answer as server-sent events. The status line waits for the first token, so that whatever
+ * fails before it still has its own HTTP status.
+ *
+ * Every event carries `id: REQUEST:CURSOR`; the cursor (stream-id.ts) counts the delivered tokens
+ * of each choice, so that an answer can be taken up again exactly where a client lost it: it comes
+ * from its first token again, and what the client has is passed over.
+ */
+import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
+import { ApiError, errorBody, oddEventId } from "../api/api-error.ts";
+import type { FlushRounds } from "../http/flush-rounds.ts";
+import type { Quiet } from "../http/live-requests.ts";
+import { SseWriter } from "../http/sse-writer.ts";
+import {
+  type ChoiceCursor,
+  choiceText,
+  type PlaceHint,
+  placesText,
+  type StreamCursor,
+  workerHint,
+} from "../resume/stream-id.ts";
+import { type AnswerOutput, leftWhole } from "./answering.ts";
+import type { ChunkFormat } from "./chunk-format.ts";
+
+export type StreamedOutputOptions = {
+  readonly rounds: FlushRounds;
+  /** The server's id of the request, first half of every event id. */
+  readonly request: string;
+  readonly format: ChunkFormat;
+  readonly choices: number;
+  readonly prompts: number;
+  /** What the client has already; undefined: nothing. */
+  readonly from?: StreamCursor | undefined;
+  /** Where an answer that is cut off can be resumed. */
+  readonly resume_path?: string | undefined;
+  readonly include_usage: boolean;
+  /** By choice; undefined without `echo`. */
+  readonly echo: ((choice: number) => string) | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly buffer_chars: number;
+  readonly drained: () => void;
+  readonly cancelled: () => void;
+};
+
+export class StreamedOutput implements AnswerOutput, Quiet {
+  /** Rejects with ApiError when the answer failed before its first token. */
+  readonly response: Promise<Response>;
+  readonly #options: StreamedOutputOptions;
+  readonly #writer: SseWriter;
+  /** What was there when this output began. */
+  readonly #had: readonly ChoiceCursor[];
+  readonly #cursors: ChoiceCursor[];
+  /** Choices of which the client claims more than has come so far. */
+  readonly #unproven = new Set<number>();
+  /** The client claims what was never made. */
+  #refused = false;
+  readonly #places: (PlaceHint | undefined)[];
+  #usage_told: boolean;
+  /** What every event begins with, up to the cursor. */
+  readonly #id: string;
+  #counts: string;
+  #place = "";
+  #committed = false;
+  /** The head is with the client, maybe with comments alone. */
+  #opened = false;
+  #resolve: (response: Response) => void = () => {};
+  #reject: (error: ApiError) => void = () => {};
+
+  constructor(options: StreamedOutputOptions) {
+    this.#options = options;
+    const { rounds, buffer_chars, headers, drained, cancelled } = options;
+    const opened = (body: ReadableStream<Uint8Array> | string) => {
+      this.#opened = true;
+      this.#resolve(new Response(body, { headers }));
+    };
+    this.#writer = new SseWriter({ rounds, opened, buffer_chars, drained, cancelled });
+    this.#had = Array.from({ length: options.choices }, (_, i) => options.from?.choices[i] ?? none);
+    this.#cursors = [...this.#had];
+    this.#had.forEach(({ delivered }, i) => {
+      if (delivered > 0) this.#unproven.add(i);
+    });
+    this.#places = new Array<PlaceHint | undefined>(options.prompts).fill(undefined);
+    this.#usage_told = options.from?.usage_told ?? false;
+    this.#id = `id: ${options.request}:`;
+    this.#counts = this.#cursors.map(choiceText).join(".");
+    this.response = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Something of it is with the client, or on its way. */
+  get committed(): boolean {
+    return this.#committed;
+  }
+
+  /** After a while of silence the head goes out too, which gives the status away. */
+  look(looks: number): void {
+    this.#writer.look(looks);
+  }
+
+  placed(prompt: number, worker: string, attempt: number): void {
+    this.#places[prompt] = { attempt, worker_hint: workerHint(worker) };
+    this.#place = placesText(this.#places);
+    this.#writer.hurry();
+  }
+
+  piece(choice: number, piece: AnswerPiece): boolean {
+    const had = this.#had[choice]!;
+    if (piece.delivered <= had.delivered) return this.#skip(choice, piece, had.delivered);
+    if (had.ended) this.#refuse();
+    if (this.#refused) return true;
+    if (had.delivered > 0) this.#unproven.delete(choice);
+    const first = !this.#cursors[choice]!.begun;
+    if (first) this.#begin(choice);
+    if (this.#cursors.length === 1) {
+      // By far the most: the count alone is all there is to write.
+      this.#cursors[0] = { delivered: piece.delivered, begun: true, ended: false };
+      this.#counts = String(piece.delivered);
+    } else {
+      this.#move(choice, { delivered: piece.delivered, begun: true, ended: false });
+    }
+    // The echo was the first chunk already and carried what only the first one carries.
+    const opening = first && this.#options.echo === undefined;
+    return this.#send(this.#options.format.piece(choice, piece, opening));
+  }
+
+  end(choice: number, end: AnswerEnd): void {
+    const { begun, delivered, ended } = this.#cursors[choice]!;
+    if (this.#unproven.has(choice)) this.#refuse();
+    if (this.#refused) return;
+    this.#commit();
+    if (ended) return;
+    if (!begun) {
+      this.#begin(choice);
+      // An answer without a token is still an answer: an empty first chunk names its role.
+      if (this.#options.echo === undefined) this.#send(this.#options.format.text(choice, ""));
+    }
+    this.#move(choice, { delivered, begun: true, ended: true });
+    this.#send(this.#options.format.end(choice, end));
+  }
+
+  done(usage: AnswerUsage): void {
+    if (this.#refused) return;
+    this.#commit();
+    if (this.#options.include_usage && !this.#usage_told) {
+      this.#usage_told = true;
+      this.#counts += "u";
+      this.#send(this.#options.format.usage(usage));
+    }
+    this.#counts += "d";
+    this.#send("[DONE]");
+    this.#writer.close();
+  }
+
+  /** Once the head is out the failure is an event, and `[DONE]` never comes. */
+  failed(failure: AnswerFailure): void {
+    const { status, code, message } = failure;
+    const begun = this.#committed;
+    this.#committed = true;
+    if (!begun && !this.#opened) {
+      this.#reject(failureError(failure));
+      return;
+    }
+    const body = errorBody(status, code, message, null);
+    const { resume_path } = this.#options;
+    const resumes = begun && leftWhole.includes(code) && resume_path !== undefined;
+    this.#send(JSON.stringify(resumes ? { error: { ...body.error, resume: resume_path } } : body));
+    this.#writer.close();
+  }
+
+  abandoned(): void {
+    if (!this.#committed && !this.#opened) this.#reject(clientGone());
+    this.#committed = true;
+    this.#writer.close();
+  }
+
+  /** The status waits until all that the client claims to have has come. */
+  #skip(choice: number, piece: AnswerPiece, delivered: number): boolean {
+    if (piece.delivered === delivered) this.#unproven.delete(choice);
+    if (this.#unproven.size === 0 && !this.#refused) this.#commit();
+    this.#options.format.skip(choice, piece);
+    return true;
+  }
+
+  /** What still comes is passed over: the answer stays with its worker for an honest client. */
+  #refuse(): void {
+    if (this.#refused) return;
+    this.#refused = true;
+    const { status, code, message, param } = oddEventId();
+    if (!this.#committed && !this.#opened) this.#reject(oddEventId());
+    else this.#send(JSON.stringify(errorBody(status, code, message, param)));
+    this.#committed = true;
+    this.#writer.close();
+  }
+
+  #begin(choice: number): void {
+    this.#commit();
+    this.#move(choice, { delivered: 0, begun: true, ended: false });
+    const echo = this.#options.echo?.(choice);
+    if (echo !== undefined) this.#send(this.#options.format.text(choice, echo));
+  }
+
+  #move(choice: number, cursor: ChoiceCursor): void {
+    this.#cursors[choice] = cursor;
+    this.#counts = this.#cursors.map(choiceText).join(".");
+  }
+
+  #commit(): void {
+    if (this.#committed) return;
+    this.#committed = true;
+    this.#writer.arm();
+  }
+
+  #send(data: string): boolean {
+    return this.#writer.write(`${this.#id}${this.#counts}${this.#place}\ndata: ${data}\n\n`);
+  }
+}
+
+const none: ChoiceCursor = { delivered: 0, begun: false, ended: false };
+
+/** For as long as nothing has been sent: the failure's own status. */
+export function failureError(failure: AnswerFailure): ApiError {
+  const { status, code, message, retry_after_s } = failure;
+  const headers: Record<string, string> =
+    retry_after_s === undefined ? {} : { "Retry-After": String(retry_after_s) };
+  return new ApiError(status, code, message, null, headers);
+}
+
+/** Nobody reads it; the status stands in metrics only. */
+export const clientGone = (): ApiError =>
+  new ApiError(499, "client_closed_request", "The client closed the request.");

@@ -1,0 +1,92 @@
+/**
+ * A request for embeddings in parts: what goes to a worker and what comes back has to fit into a
+ * message, and parts may go to several workers. One that fails takes the others with it.
+ */
+import type { Embedding, Embeddings, Refused } from "../../../../proto/index.ts";
+import type { Clock } from "../../../../runtime/capabilities.ts";
+import type { TraceContext } from "../../../../runtime/observe/trace.ts";
+import type { EmbedHandle, EmbedRequest, StartEmbedding } from "./embed.ts";
+
+/** Of one message, far below what a frame may hold. A single input may be larger. */
+export const PART_BYTES = 4 * 1024 * 1024;
+export const PART_INPUTS = 64;
+/** On their way at once: enough for some workers, and few beside what a worker lets wait. */
+const PARTS_AT_ONCE = 16;
+
+/** In order; none empty. `vector_bytes`: of one vector in the answer. */
+export function partsOf(
+  inputs: readonly Uint32Array[],
+  vector_bytes: number,
+): readonly (readonly Uint32Array[])[] {
+  const parts: Uint32Array[][] = [];
+  let part: Uint32Array[] = [];
+  let asked_bytes = 0;
+  for (const input of inputs) {
+    const asked = asked_bytes + input.byteLength;
+    const answered = (part.length + 1) * vector_bytes;
+    const full = part.length >= PART_INPUTS || asked > PART_BYTES || answered > PART_BYTES;
+    if (full && part.length > 0) {
+      parts.push(part);
+      part = [];
+      asked_bytes = 0;
+    }
+    part.push(input);
+    asked_bytes += input.byteLength;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}
+
+/** `vector_bytes`: of one vector of its model. */
+export function embedInParts(
+  start: StartEmbedding,
+  request: EmbedRequest,
+  vector_bytes: number,
+  clock: Clock,
+  trace: TraceContext | undefined,
+): EmbedHandle {
+  const parts = partsOf(request.inputs, vector_bytes);
+  if (parts.length <= 1) return start(request, trace);
+  const late_at_ms = clock.now_ms() + request.deadline_ms;
+  const live = new Set<EmbedHandle>();
+  let stopped: Refused | undefined;
+  const abandon = (reason: string) => {
+    for (const handle of live) handle.abandon(reason);
+  };
+  const one = async (inputs: readonly Uint32Array[], at: number): Promise<readonly Embedding[]> => {
+    if (stopped !== undefined) return [];
+    const deadline_ms = Math.max(0, late_at_ms - clock.now_ms());
+    const part = { ...request, request: `${request.request}-${at}`, inputs, deadline_ms };
+    const handle = start(part, trace);
+    live.add(handle);
+    const answer = await handle.result;
+    live.delete(handle);
+    if (answer.kind === "embeddings") return answer.items;
+    stopped ??= answer;
+    abandon("another part of the request failed");
+    return [];
+  };
+  const run = async (): Promise<Embeddings | Refused> => {
+    const items: (readonly Embedding[])[] = new Array(parts.length).fill([]);
+    let next = 0;
+    const lane = async () => {
+      for (let at = next++; at < parts.length; at = next++) items[at] = await one(parts[at]!, at);
+    };
+    await Promise.all(Array.from({ length: Math.min(PARTS_AT_ONCE, parts.length) }, lane));
+    return stopped ?? { kind: "embeddings", request: request.request, items: items.flat() };
+  };
+  return {
+    result: run(),
+    abandon: (reason) => {
+      const { request: id } = request;
+      stopped ??= {
+        kind: "refused",
+        request: id,
+        code: "cancelled",
+        message: reason,
+        retry_after_ms: 0,
+      };
+      abandon(reason);
+    },
+  };
+}

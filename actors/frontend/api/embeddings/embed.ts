@@ -1,0 +1,218 @@
+/** Embeddings on their way: one plan from the router, one ask to the worker it names. */
+import type {
+  ActorRef,
+  Embeddings,
+  Plan,
+  Refused,
+  Route,
+  RouteHints,
+  RouterMessage,
+  WorkerMessage,
+} from "../../../../proto/index.ts";
+import type { AskOptions } from "../../../../runtime/kernel/context.ts";
+import { AskError } from "../../../../runtime/kernel/errors.ts";
+import type { Ref } from "../../../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../../../runtime/kernel/system.ts";
+import type { TraceContext } from "../../../../runtime/observe/trace.ts";
+import { workerKey } from "../../../router/router.ts";
+
+export type EmbedRequest = {
+  readonly request: string;
+  readonly model: string;
+  readonly inputs: readonly Uint32Array[];
+  readonly deadline_ms: number;
+  readonly pin: string;
+  readonly hints?: RouteHints | undefined;
+};
+
+export type EmbedHandle = {
+  /** Never rejects. */
+  readonly result: Promise<Embeddings | Refused>;
+  abandon(reason: string): void;
+};
+
+export type StartEmbedding = (
+  request: EmbedRequest,
+  trace: TraceContext | undefined,
+) => EmbedHandle;
+
+export type EmbedPeers = {
+  readonly system: ActorSystem;
+  /** The router to ask now; undefined while it is between two lives. */
+  readonly router: () => Ref<RouterMessage> | undefined;
+  /** Whose end ends every request here. */
+  readonly asker?: () => ActorRef | undefined;
+  /** Requests on their way; kept up to date here. */
+  readonly live: Set<string>;
+  /** Finds the worker that a plan names. */
+  readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
+};
+
+export function embedThrough(peers: EmbedPeers): StartEmbedding {
+  return (request, trace) => {
+    const attempt = new EmbedAttempt(peers, request, trace);
+    return { result: attempt.run(), abandon: (reason) => attempt.abandon(reason) };
+  };
+}
+
+type Planned = { readonly router: Ref<RouterMessage>; readonly plan: Plan | Refused };
+
+/** Its worker did not do it, and another one may. */
+type Lost = { readonly kind: "lost"; readonly refusal: Refused };
+
+const TRIES = 3;
+/** A router that is gone comes back, or another one is asked: how often and how far apart. */
+const ROUTER_TRIES = 50;
+const ROUTER_RETRY_MS = 100;
+/** Refusals that another worker may not share. */
+const passing: readonly string[] = ["queue_full", "draining", "closed"];
+
+class EmbedAttempt {
+  readonly #peers: EmbedPeers;
+  readonly #request: EmbedRequest;
+  readonly #trace: TraceContext | undefined;
+  readonly #late_at_ms: number;
+  /** Starts of workers that would not take it. */
+  readonly #excluded: string[] = [];
+  /** Why the last of them would not. */
+  #refusal: Refused | undefined;
+  #worker: Ref<WorkerMessage> | undefined;
+  #abandoned = false;
+
+  constructor(peers: EmbedPeers, request: EmbedRequest, trace: TraceContext | undefined) {
+    this.#peers = peers;
+    this.#request = request;
+    this.#trace = trace;
+    this.#late_at_ms = peers.system.capabilities.clock.now_ms() + request.deadline_ms;
+  }
+
+  async run(): Promise<Embeddings | Refused> {
+    const { request } = this.#request;
+    this.#peers.live.add(request);
+    try {
+      for (let tries = 1; ; tries++) {
+        const answer = await this.#try();
+        // Nothing of it is anywhere yet: another worker makes it as well.
+        if (answer.kind === "lost" && tries < TRIES && !this.#abandoned) continue;
+        return answer.kind === "lost" ? answer.refusal : answer;
+      }
+    } catch (error) {
+      if (!(error instanceof AskError)) throw error;
+      const code = error.code === "deadline" ? "deadline" : "worker_lost";
+      const message =
+        code === "deadline"
+          ? "These embeddings took longer than a request may. Send fewer inputs at once."
+          : "The worker of these embeddings was lost. Send the request again.";
+      return refused(request, code, message);
+    } finally {
+      this.#peers.live.delete(request);
+    }
+  }
+
+  async #try(): Promise<Embeddings | Refused | Lost> {
+    const { request, model, inputs } = this.#request;
+    const planned = await this.#plan();
+    if (planned === undefined) {
+      const message =
+        "The router is being restarted and does not answer. Try again in a few seconds.";
+      return refused(request, "no_worker", message);
+    }
+    const { router, plan } = planned;
+    // That no other worker is left says less than why the last one would not take it.
+    if (plan.kind === "refused") return this.#refusal ?? plan;
+    const end = (outcome: string) =>
+      router.tell({ kind: "route_ended", request, worker: plan.worker, outcome, output_tokens: 0 });
+    if (this.#abandoned || plan.ref === undefined) {
+      end("cancelled");
+      return refused(request, "cancelled", "The client left.");
+    }
+    // At the worker it waits beside the prompts there, not before them: it holds back none of them.
+    router.tell({ kind: "route_first", request });
+    const { system, resolve } = this.#peers;
+    this.#worker = resolve(plan.ref);
+    try {
+      const answer = await system.ask(
+        this.#worker,
+        { kind: "embed", request, model, inputs: inputs.map(littleEndian), ...this.#asker() },
+        this.#options(),
+      );
+      const elsewhere = answer.kind === "refused" && passing.includes(answer.code);
+      const failed = answer.kind === "refused" && answer.code === "engine_error";
+      end(failed ? "failed" : answer.kind === "refused" ? "refused" : "finished");
+      if (!elsewhere) return answer;
+      this.#excluded.push(workerKey(plan.worker, plan.ref));
+      this.#refusal = answer;
+      return { kind: "lost", refusal: answer };
+    } catch (error) {
+      const gone = error instanceof AskError && error.code === "down";
+      end(gone ? "lost" : "failed");
+      if (!gone) throw error;
+      const message = "The worker of these embeddings was lost. Send the request again.";
+      return { kind: "lost", refusal: refused(request, "worker_lost", message) };
+    }
+  }
+
+  /** Asks whatever router there is, until one answers; undefined: none did. */
+  async #plan(): Promise<Planned | undefined> {
+    const { system } = this.#peers;
+    const { clock } = system.capabilities;
+    for (let tries = 0; tries < ROUTER_TRIES && !this.#abandoned; tries++) {
+      const router = this.#peers.router();
+      try {
+        if (router !== undefined) {
+          return { router, plan: await system.ask(router, this.#route(), this.#options()) };
+        }
+      } catch (error) {
+        if (!(error instanceof AskError) || error.code === "deadline") throw error;
+        const other = this.#peers.router();
+        if (other !== undefined && other !== router) continue;
+      }
+      if (clock.now_ms() >= this.#late_at_ms) return undefined;
+      await new Promise<void>((resolve) => void clock.after(ROUTER_RETRY_MS, resolve));
+    }
+    return undefined;
+  }
+
+  #route(): Route {
+    const { request, model, inputs, pin, hints } = this.#request;
+    return {
+      kind: "route",
+      request,
+      model,
+      prompt: inputs[0] === undefined ? new Uint8Array() : littleEndian(inputs[0]),
+      max_tokens: 0,
+      exclude: [...this.#excluded],
+      pin,
+      continued: false,
+      spare: false,
+      ...this.#asker(),
+      ...(hints === undefined ? {} : { hints }),
+    };
+  }
+
+  #asker(): { readonly asker?: ActorRef } {
+    const asker = this.#peers.asker?.();
+    return asker === undefined ? {} : { asker };
+  }
+
+  #options(): AskOptions {
+    const left_ms = this.#late_at_ms - this.#peers.system.capabilities.clock.now_ms();
+    const deadline_ms = Math.max(0, left_ms);
+    return this.#trace === undefined ? { deadline_ms } : { deadline_ms, trace: this.#trace };
+  }
+
+  abandon(reason: string): void {
+    if (this.#abandoned) return;
+    this.#abandoned = true;
+    this.#worker?.tell({ kind: "cancel", request: this.#request.request, reason, choices: [] });
+  }
+}
+
+function refused(request: string, code: string, message: string): Refused {
+  return { kind: "refused", request, code, message, retry_after_ms: 0 };
+}
+
+/** u32 little endian each, as the wire wants them; every host of ours is little endian. */
+function littleEndian(tokens: Uint32Array): Uint8Array {
+  return new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength);
+}

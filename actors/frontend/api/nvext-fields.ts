@@ -1,0 +1,49 @@
+/** Every field of `nvext`, where clients of Dynamo say who may take their request. */
+import { z } from "zod";
+import { isTaintName, taintRule } from "../../router/router.ts";
+import { type Fields, ignored, number, objectOf, used } from "./request-fields.ts";
+
+export const taints_max = 64;
+export const allowed_workers_max = 1_024;
+export const worker_name_max = 256;
+
+const taint = z.string().refine(isTaintName, { error: `a label or taint ${taintRule}` });
+const taints = z.array(taint).max(taints_max).nullish();
+const workerName = z.string().min(1).max(worker_name_max);
+
+const constraints = z.strictObject({
+  required_taints: taints,
+  tolerated_taints: taints,
+  preferred_taints: z
+    .record(taint, number(-100, 100))
+    .refine((weights) => Object.keys(weights).length <= taints_max, {
+      error: `at most ${taints_max} labels or taints`,
+    })
+    .nullish(),
+});
+
+export const nvextFields = {
+  backend_instance_id: used(
+    workerName.nullish(),
+    "Only this worker, by name; `x-dynamo-worker-instance-id` wins over it.",
+  ),
+  allowed_worker_ids: used(
+    z.array(workerName).min(1).max(allowed_workers_max).nullish(),
+    "Only these workers, by name; 1–1024.",
+    allowed_workers_max,
+  ),
+  routing_constraints: used(
+    constraints.nullish(),
+    "`required_taints`: labels or taints that the worker has, all of them. `tolerated_taints`: a tainted worker takes only who names its taints (here or as required). `preferred_taints`: label → weight, -100–100, positive draws. At most 64 each.",
+  ),
+  annotations: ignored("No annotation events are sent."),
+  extra_fields: ignored("Answers have OpenAI's fields alone."),
+} as const satisfies Fields;
+
+const shape = objectOf(nvextFields);
+export type Nvext = z.infer<typeof shape>;
+
+export const nvextField = used(
+  shape.nullish(),
+  "Who may take the request: see *nvext* below. Router modes other than `kv` know no preference.",
+);

@@ -1,0 +1,57 @@
+/** Who may use /v1. Keys are kept as hashes and compared in constant time. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { ApiError } from "../api/api-error.ts";
+
+export class ApiKeys {
+  readonly #hashes: readonly Buffer[];
+
+  /** No keys: everybody may. */
+  constructor(keys: readonly string[]) {
+    this.#hashes = keys.map(hash);
+  }
+
+  get required(): boolean {
+    return this.#hashes.length > 0;
+  }
+
+  /**
+   * Returns a short name of the key ("" when none is required): what a request belongs to.
+   * Throws ApiError (401).
+   */
+  check(authorization: string | null): string {
+    if (this.#hashes.length === 0) return "";
+    const given = bearer(authorization);
+    if (given === undefined) {
+      throw refusal("You didn't provide an API key. Send it as 'Authorization: Bearer KEY'.");
+    }
+    const presented = hash(given);
+    let found = -1;
+    // Every key is looked at, so that the time tells nothing about which one matched.
+    for (const [i, known] of this.#hashes.entries()) {
+      if (timingSafeEqual(known, presented)) found = i;
+    }
+    if (found < 0)
+      throw refusal(
+        "This server does not know the API key that was sent. Send one that it was started with.",
+      );
+    return presented.toString("hex", 0, 8);
+  }
+}
+
+/** One key a line; blank lines and lines that begin with # count for nothing. */
+export function readKeyFile(text: string): readonly string[] {
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+const hash = (key: string): Buffer => createHash("sha256").update(key, "utf8").digest();
+
+function bearer(authorization: string | null): string | undefined {
+  const match = /^Bearer +(\S+) *$/i.exec(authorization ?? "");
+  return match?.[1];
+}
+
+const refusal = (message: string) =>
+  new ApiError(401, "invalid_api_key", message, null, { "WWW-Authenticate": "Bearer" });

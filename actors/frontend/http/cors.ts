@@ -1,0 +1,98 @@
+/** Which web pages may call /v1, and the answer to their preflight. */
+import { ApiError, clip } from "../api/api-error.ts";
+
+/** `*`: every page; else origins, among them `local` for the pages of this machine. */
+export type CorsOrigins = "*" | readonly string[];
+
+type HeaderRecord = Record<string, string>;
+
+/**
+ * `--cors-origin`: `auto`, `*`, `none`, or `local` and origins separated by commas. An open server
+ * is for the pages of its own machine only: any other page that its user happens to look at could
+ * compute here. A page that knows a key may come from anywhere.
+ */
+export function readOrigins(flag: string, keyed: boolean): CorsOrigins {
+  const items = flag
+    .split(",")
+    .map((item) => item.trim().toLowerCase().replace(/\/$/, ""))
+    .filter((item) => item !== "" && item !== "none");
+  if (items.includes("*")) return "*";
+  if (!items.includes("auto")) return items;
+  return keyed ? "*" : ["local", ...items.filter((item) => item !== "auto")];
+}
+
+/** A browser names the page that asks; `host`: the request's Host header. */
+export function isAllowedOrigin(
+  origins: CorsOrigins,
+  origin: string,
+  host: string | null,
+): boolean {
+  if (origins === "*" || origins.includes(origin)) return true;
+  if (origins.includes("local") && localPage.test(origin)) return true;
+  // A page that came from this very server. Names do not prove it: they may be made to point here.
+  return addressPage.test(origin) && origin.slice(origin.indexOf("//") + 2) === host;
+}
+
+const localPage = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
+const addressPage = /^https?:\/\/(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\da-f:.]+\])(?::\d{1,5})?$/;
+
+/**
+ * Throws ApiError (403) before anything is done for a page that may not use this server. A browser
+ * sends a simple request whatever the answer says, and only then keeps the answer from the page.
+ */
+export function checkOrigin(origins: CorsOrigins, request: Request): void {
+  if (origins === "*") return;
+  const { headers, method } = request;
+  const origin = headers.get("origin");
+  if (origin !== null) {
+    if (!isAllowedOrigin(origins, origin, headers.get("host"))) throw foreignPage(origin);
+  } else if (method !== "POST" && headers.get("sec-fetch-site") === "cross-site") {
+    // Images and scripts of a page are asked for without an origin.
+    if (headers.get("sec-fetch-mode") !== "navigate") throw foreignPage("another site");
+  }
+}
+
+const foreignPage = (origin: string) =>
+  new ApiError(
+    403,
+    "origin_not_allowed",
+    `Web pages of ${clip(origin)} may not use this server. Its operator can allow them: start it ` +
+      "with --cors-origin and the page's origin (as in --cors-origin https://app.example), or " +
+      "with an --api-key.",
+  );
+
+/** Adds what lets a page read the answer; a request without origin comes from no page. */
+export function allowOrigin(headers: HeaderRecord, origins: CorsOrigins, request: Headers): void {
+  if (origins === "*") {
+    headers["Access-Control-Allow-Origin"] = "*";
+  } else {
+    // Whatever stands between may keep no answer for another page.
+    headers["Vary"] = "Origin";
+    const origin = request.get("origin");
+    if (origin === null || !isAllowedOrigin(origins, origin, request.get("host"))) return;
+    headers["Access-Control-Allow-Origin"] = origin;
+  }
+  headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After";
+}
+
+const preflightAge_s = 86_400;
+
+/** Headers of the answer (204) to OPTIONS; those of a preflight for pages that may come. */
+export function preflightHeaders(
+  origins: CorsOrigins,
+  request: Headers,
+  methods: string,
+): HeaderRecord {
+  const headers: HeaderRecord = { Allow: methods };
+  allowOrigin(headers, origins, request);
+  if (headers["Access-Control-Allow-Origin"] === undefined) return headers;
+  headers["Access-Control-Allow-Methods"] = methods;
+  const wanted = request.get("access-control-request-headers");
+  headers["Access-Control-Allow-Headers"] = wanted ?? "Authorization, Content-Type";
+  headers["Access-Control-Max-Age"] = String(preflightAge_s);
+  // A page of the internet that asks for an address of a private network needs to hear it.
+  if (request.get("access-control-request-private-network") === "true") {
+    headers["Access-Control-Allow-Private-Network"] = "true";
+  }
+  return headers;
+}

@@ -1,0 +1,273 @@
+/**
+ * HTTP in, HTTP out: what the server calls for every request. It checks, prepares and starts; the
+ * answer itself flows past it, from the stream actor's sink into the response.
+ *
+ *   route ─▶ key ─▶ body ─▶ fields ─▶ model ─▶ tokens ─▶ stream actors ─▶ SSE or JSON
+ *                     any step ─▶ ApiError ─▶ OpenAI's error body
+ */
+import type { HttpExchange, Log } from "../../../runtime/capabilities.ts";
+import type { PlaneState } from "../../../runtime/planes.ts";
+import { ApiError, clip, draining } from "../api/api-error.ts";
+import { checkObject } from "../api/check-body.ts";
+import { openApiDocument } from "../api/openapi.ts";
+import { Generator, type GeneratorParts, type Prepared } from "../generate.ts";
+import { healthOf, modelJson } from "../models/info-bodies.ts";
+import type { Endpoint } from "../prompt/prepare.ts";
+import { LONG_TEXT } from "../prompt/tokens-ahead.ts";
+import { newRequestId } from "../resume/stream-id.ts";
+import { errorResponse, json, jsonText, type Visit } from "../visit.ts";
+import { ApiKeys } from "./api-keys.ts";
+import { BodyBudget } from "./body-budget.ts";
+import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
+import { readJson } from "./read-body.ts";
+import { isPublicApi, pathOf, type Route, routeOf } from "./routes.ts";
+
+export type DoorParts = GeneratorParts & {
+  readonly log: Log;
+  /** Prometheus text of everything that this process shows. */
+  readonly renderMetrics: () => string | Promise<string>;
+  /** What this process shares with other machines; empty when it is alone. */
+  readonly planes: () => readonly PlaneState[];
+  readonly router: () => string | undefined;
+  /** Processes of the cluster that keep ending. */
+  readonly crashLoops: () => readonly string[];
+};
+
+const metricsType = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
+
+export class Door {
+  readonly #parts: DoorParts;
+  readonly #keys: ApiKeys;
+  readonly #generator: Generator;
+  readonly #bodies: BodyBudget;
+  #draining = false;
+  #leaving = false;
+  /** Requests that have come, and have no answer or live one yet. */
+  #entering = 0;
+  #openapi: string | undefined;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+    this.#keys = new ApiKeys(parts.settings.api_keys);
+    this.#generator = new Generator(parts);
+    this.#bodies = new BodyBudget(parts.settings.bodies_bytes);
+  }
+
+  /** Requests whose answer has not ended. */
+  get live(): number {
+    return this.#generator.live;
+  }
+
+  /** When the last answer ended, on the clock's scale. */
+  get ended_ms(): number {
+    return this.#generator.ended_ms;
+  }
+
+  /** A request is under way, or its answer is. */
+  get busy(): boolean {
+    return this.#entering > 0 || this.live > 0;
+  }
+
+  /** As /health says it. */
+  get draining(): boolean {
+    return this.#draining || this.#leaving;
+  }
+
+  /**
+   * Others take the requests from now on. What still comes here is answered, and its connection
+   * is of no further use.
+   */
+  leave(): void {
+    this.#leaving = true;
+  }
+
+  /** From now on: no new requests, `/health` says so; live answers go on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Ends what is still live with an error; returns how many that were. */
+  cut(message: string): number {
+    return this.#generator.cut(message);
+  }
+
+  /** Never rejects. */
+  async handle(request: Request, exchange?: HttpExchange): Promise<Response> {
+    const { clock, random, settings } = this.#parts;
+    const path = pathOf(request.url);
+    const id = newRequestId(random);
+    const given = request.headers.get("x-request-id");
+    const headers: Record<string, string> = {
+      "X-Request-Id": given !== null && /^[\x20-\x7e]{1,256}$/.test(given) ? given : id,
+    };
+    if (isPublicApi(path)) {
+      allowOrigin(headers, settings.cors_origins, request.headers);
+    }
+    const visit: Visit = { request, path, id, headers, exchange, arrived_ms: clock.now_ms() };
+    const response = await this.#answered(visit);
+    if (this.#leaving) response.headers.set("Connection", "close");
+    return response;
+  }
+
+  async #answered(visit: Visit): Promise<Response> {
+    const { request, path } = visit;
+    try {
+      // To HEAD the server sends the head alone, with the length that the body would have.
+      return await this.#answer(visit, routeOf(request.method, path));
+    } catch (error) {
+      return errorResponse(visit, this.#apiError(visit, error));
+    }
+  }
+
+  async #answer(visit: Visit, route: Route): Promise<Response> {
+    const { settings, models } = this.#parts;
+    if (route.kind === "preflight") {
+      const headers = preflightHeaders(settings.cors_origins, visit.request.headers, route.allow);
+      return new Response(null, { status: 204, headers: { ...visit.headers, ...headers } });
+    }
+    const owner = isPublicApi(visit.path) ? this.#admit(visit.request) : "";
+    switch (route.kind) {
+      case "chat_completions":
+      case "completions":
+      case "embeddings":
+        return this.#entered(this.#post(visit, owner, route.kind));
+      case "resume":
+        if (this.#draining) throw draining();
+        return this.#entered(this.#generator.resume(visit, owner, route.id));
+      case "models":
+        return json(visit, { object: "list", data: models.ready().map(modelJson) });
+      case "model": {
+        const model = models.get(route.id);
+        if (model === undefined) throw noSuchModel(route.id);
+        return json(visit, modelJson(model));
+      }
+      case "health": {
+        const { planes, crashLoops, router } = this.#parts;
+        const { draining } = this;
+        const { status, body } = healthOf(models, draining, planes(), crashLoops(), router());
+        return json(visit, body, status);
+      }
+      case "live":
+        return json(visit, { status: "live" });
+      case "metrics": {
+        const text = await this.#parts.renderMetrics();
+        return new Response(text, { headers: { ...visit.headers, ...metricsType } });
+      }
+      case "openapi":
+        this.#openapi ??= JSON.stringify(openApiDocument(settings.version));
+        return jsonText(visit, this.#openapi);
+      case "wrong_method":
+        throw wrongMethod(visit, route.allow);
+      case "unknown":
+        throw unknownPath(visit);
+    }
+  }
+
+  /** Whose request it is. Throws ApiError for a page or a key that may not come here. */
+  #admit(request: Request): string {
+    checkOrigin(this.#parts.settings.cors_origins, request);
+    return this.#keys.check(request.headers.get("authorization"));
+  }
+
+  async #entered(answer: Promise<Response>): Promise<Response> {
+    this.#entering += 1;
+    try {
+      return await answer;
+    } finally {
+      this.#entering -= 1;
+      if (!this.busy) this.#parts.idle();
+    }
+  }
+
+  async #post(visit: Visit, owner: string, endpoint: Endpoint): Promise<Response> {
+    const { clock, metrics, models, settings } = this.#parts;
+    const facts: { model: string; type: "stream" | "unary"; begun: boolean } = {
+      model: "",
+      type: "unary",
+      begun: false,
+    };
+    const held = this.#bodies.open();
+    try {
+      if (this.#draining) throw draining();
+      const body = checkObject(await readJson(visit.request, settings, clock, held));
+      // The body may have taken its time, and nothing counts a request before its tokens.
+      if (this.#draining) throw draining();
+      const { model, stream } = body as { model?: unknown; stream?: unknown };
+      // Only served names become labels: clients must not be able to invent series.
+      if (typeof model === "string" && models.get(model) !== undefined) facts.model = model;
+      if (stream === true) facts.type = "stream";
+      metrics.stage("receive", visit.arrived_ms);
+      const from_ms = clock.now_ms();
+      const prepared =
+        held.bytes < LONG_TEXT
+          ? this.#generator.prepare(visit, endpoint, body)
+          : await this.#prepareLong(visit, endpoint, body);
+      metrics.stage("preprocess", from_ms);
+      held.close();
+      facts.begun = true;
+      return await this.#generator.run(visit, owner, prepared, body);
+    } catch (error) {
+      if (!facts.begun) {
+        const status = error instanceof ApiError ? error.status : 500;
+        metrics.refused(facts.model, endpoint, facts.type, status);
+      }
+      throw error;
+    } finally {
+      held.close();
+    }
+  }
+
+  /** A long text takes its time, and others have their turns meanwhile. */
+  async #prepareLong(visit: Visit, endpoint: Endpoint, body: object): Promise<Prepared> {
+    const prepared = await this.#generator.prepareLong(visit, endpoint, body);
+    if (this.#draining) throw draining();
+    return prepared;
+  }
+
+  /** What is not an ApiError is a bug: it is logged, and the client is told nothing of it. */
+  #apiError(visit: Visit, error: unknown): ApiError {
+    if (error instanceof ApiError) return error;
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#parts.log.log(
+      "error",
+      "a request failed by a fault of this server; please report it with these lines",
+      {
+        request: visit.id,
+        path: visit.path,
+        error: detail,
+      },
+    );
+    return new ApiError(
+      500,
+      "internal_error",
+      `Internal error. Try again; the server's log names it by request ${visit.id}.`,
+    );
+  }
+}
+
+const noSuchModel = (id: string) =>
+  new ApiError(
+    404,
+    "model_not_found",
+    `The model '${clip(id)}' does not exist here; /v1/models lists what is served.`,
+    "model",
+  );
+
+const unknownPath = (visit: Visit) =>
+  new ApiError(
+    404,
+    "unknown_url",
+    // The same to HEAD as to GET.
+    `Unknown request URL: ${clip(visit.request.method.replace("HEAD", "GET"))} ` +
+      `${clip(visit.path)}. ` +
+      "/openapi.json lists what there is.",
+  );
+
+const wrongMethod = (visit: Visit, allow: string) =>
+  new ApiError(
+    405,
+    "method_not_allowed",
+    `${clip(visit.request.method)} is not allowed at ${clip(visit.path)}; it takes ${allow}.`,
+    null,
+    { Allow: allow },
+  );

@@ -1,0 +1,59 @@
+/**
+ * When the text of many streams goes to their sockets. A write costs a system call whatever it
+ * carries, so when many streams have news at the same time they are written in rounds with a pause
+ * in between, and each write takes along what came in the meantime. A stream alone never waits.
+ */
+import type { Clock } from "../../../runtime/capabilities.ts";
+
+/** With fewer streams in a round the next one follows with the tick. */
+const BUSY_STREAMS = 8;
+/** Between two rounds of many streams: what an event may be late then. */
+const PAUSE_MS = 2;
+
+export type Flushable = { flush(): void };
+
+export class FlushRounds {
+  readonly #clock: Clock;
+  #soon: Flushable[] = [];
+  #paced: Flushable[] = [];
+  #soon_armed = false;
+  #paced_armed = false;
+  /** Streams of the last paced round. */
+  #last_count = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** With this tick: for the first event and the last, which somebody waits for. */
+  soon(stream: Flushable): void {
+    this.#soon.push(stream);
+    if (this.#soon_armed) return;
+    this.#soon_armed = true;
+    this.#clock.defer(this.#flushSoon);
+  }
+
+  /** With the next round. */
+  paced(stream: Flushable): void {
+    this.#paced.push(stream);
+    if (this.#paced_armed) return;
+    this.#paced_armed = true;
+    if (this.#last_count < BUSY_STREAMS) this.#clock.defer(this.#flushPaced);
+    else this.#clock.after(PAUSE_MS, this.#flushPaced);
+  }
+
+  readonly #flushSoon = (): void => {
+    this.#soon_armed = false;
+    const streams = this.#soon;
+    this.#soon = [];
+    for (const stream of streams) stream.flush();
+  };
+
+  readonly #flushPaced = (): void => {
+    this.#paced_armed = false;
+    const streams = this.#paced;
+    this.#paced = [];
+    this.#last_count = streams.length;
+    for (const stream of streams) stream.flush();
+  };
+}

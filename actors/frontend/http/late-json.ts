@@ -1,0 +1,122 @@
+/**
+ * One JSON body that may be long in coming. Whoever waits for a head gives up some day (a proxy
+ * mostly after 60 s, undici after 300), so after three heartbeats the head goes out with status 200
+ * and blanks follow, which JSON takes before a value. If it then fails, the error's body is sent
+ * and the connection is reset before the body's end, so that nobody takes it for an answer.
+ */
+import type { Clock } from "../../../runtime/capabilities.ts";
+import { ApiError, errorBody } from "../api/api-error.ts";
+import { jsonText, type Visit } from "../visit.ts";
+import type { Quiet } from "./live-requests.ts";
+
+/** Heartbeats before the status is given away. */
+const BEATS = 3;
+/** For the error's body to leave before the reset. */
+const RESET_MS = 50;
+const blank = new TextEncoder().encode("\n");
+
+export class LateJson implements Quiet {
+  /** Rejects with ApiError when it fails in time. */
+  readonly response: Promise<Response>;
+  readonly #visit: Visit;
+  readonly #clock: Clock;
+  readonly #gone: () => void;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #looks = 0;
+  #over = false;
+  #resolve: (response: Response) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
+
+  /** `gone`: the client left after the head had gone out. */
+  constructor(visit: Visit, clock: Clock, gone: () => void) {
+    this.#visit = visit;
+    this.#clock = clock;
+    this.#gone = gone;
+    this.response = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  look(looks: number): void {
+    if (this.#over) return;
+    this.#looks += 1;
+    if (this.#controller !== undefined) {
+      if (this.#looks % (looks + 1) === 0) this.#enqueue(blank);
+    } else if (this.#looks >= BEATS * (looks + 1)) {
+      this.#open();
+    }
+  }
+
+  /** Takes the promise of the body. */
+  from(json: Promise<string>): Promise<Response> {
+    json.then(
+      (text) => this.#whole(text),
+      (error: unknown) => this.#failed(error),
+    );
+    return this.response;
+  }
+
+  #open(): void {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+        controller.enqueue(blank);
+      },
+      cancel: () => {
+        this.#over = true;
+        this.#gone();
+      },
+    });
+    const headers = { ...this.#visit.headers, ...late };
+    this.#resolve(new Response(body, { headers }));
+  }
+
+  #whole(text: string): void {
+    if (this.#controller === undefined) {
+      this.#over = true;
+      this.#resolve(jsonText(this.#visit, text));
+      return;
+    }
+    if (this.#over) return;
+    this.#over = true;
+    this.#enqueue(new TextEncoder().encode(text));
+    this.#end((controller) => controller.close());
+  }
+
+  #failed(error: unknown): void {
+    if (this.#controller === undefined) {
+      this.#over = true;
+      this.#reject(error);
+      return;
+    }
+    if (this.#over) return;
+    this.#over = true;
+    const { status, code, message, param } = error instanceof ApiError ? error : unforeseen;
+    this.#enqueue(
+      new TextEncoder().encode(JSON.stringify(errorBody(status, code, message, param))),
+    );
+    this.#clock.after(RESET_MS, () => this.#end((controller) => controller.error(undefined)));
+  }
+
+  #enqueue(bytes: Uint8Array): void {
+    this.#end((controller) => controller.enqueue(bytes));
+  }
+
+  #end(how: (controller: ReadableStreamDefaultController<Uint8Array>) => void): void {
+    try {
+      if (this.#controller !== undefined) how(this.#controller);
+    } catch {
+      // The server closed the stream under us: the same as a client that left.
+    }
+  }
+}
+
+const late = {
+  "Content-Type": "application/json",
+  "Cache-Control": "no-cache",
+  // A proxy that kept the blanks for itself would let its client wait.
+  "X-Accel-Buffering": "no",
+};
+
+const unforeseen = new ApiError(500, "internal_error", "Internal error.");

@@ -1,0 +1,273 @@
+/**
+ * HTTP body → JSON value, within bounds: bytes, time, nesting and number of values. Whatever is
+ * wrong with it becomes an ApiError; nothing here makes the process pay for a hostile body.
+ */
+import type { Clock } from "../../../runtime/capabilities.ts";
+import { ApiError, bodyTooLarge, clip, halfPair } from "../api/api-error.ts";
+import { pathText } from "../api/check-body.ts";
+import type { HeldBody } from "./body-budget.ts";
+
+export type BodyLimits = {
+  readonly body_bytes: number;
+  /** From the headers to the last byte of the body. */
+  readonly body_ms: number;
+};
+
+/** JSON.parse takes seconds for millions of brackets, so they are counted before. */
+const nestingLimit = 64;
+const valuesLimit = 2_000_000;
+/** A key costs far more than a value. */
+const keysLimit = 200_000;
+/**
+ * A body up to this size is read at once and counted when it is there: its connection alone costs
+ * the server as much. A longer one is counted while it comes. Nothing is counted as announced, or
+ * whoever announces much and sends nothing would keep the others out.
+ */
+const wholeBytes = 16_384;
+/** Below this size a body cannot nest or hold enough to matter. */
+const unscannedBytes = 16_384;
+
+export async function readJson(
+  request: Request,
+  limits: BodyLimits,
+  clock: Clock,
+  held: Pick<HeldBody, "take">,
+): Promise<unknown> {
+  checkJsonType(request.headers.get("content-type"));
+  const encoding = request.headers.get("content-encoding");
+  if (encoding !== null && encoding.toLowerCase() !== "identity") {
+    throw new ApiError(
+      415,
+      "unsupported_encoding",
+      "Compressed request bodies are not read; send the JSON as it is.",
+    );
+  }
+  const bytes = await withinTime(
+    readBytes(request, limits.body_bytes, held),
+    limits.body_ms,
+    clock,
+  );
+  return parseJson(bytes);
+}
+
+/**
+ * Throws ApiError (415) for a body that does not say it is JSON. Pages of any site may send the
+ * other types without asking; for JSON their browser has to ask first.
+ */
+export function checkJsonType(type: string | null): void {
+  if (type === "application/json") return;
+  const essence = (type ?? "").split(";", 1)[0]!.trim().toLowerCase();
+  if (/^application\/(?:[\w.!#$&^-]+\+)?json$/.test(essence)) return;
+  const said = type === null ? "The request has no Content-Type" : `'${clip(type)}' is not JSON`;
+  throw new ApiError(
+    415,
+    "unsupported_media_type",
+    `${said}; the body must be JSON and say so: -H 'content-type: application/json'.`,
+    "Content-Type",
+  );
+}
+
+type Held = Pick<HeldBody, "take">;
+
+async function readBytes(request: Request, limit_bytes: number, held: Held): Promise<Uint8Array> {
+  const length = request.headers.get("content-length");
+  if (length === null) return readUntil(request, limit_bytes, held);
+  const announced_bytes = Number(length);
+  // A refused body is cancelled unread: whoever sends gigabytes gets the answer first.
+  if (!(announced_bytes <= limit_bytes)) throw bodyTooLarge(limit_bytes);
+  if (announced_bytes > wholeBytes) return readUntil(request, limit_bytes, held);
+  const bytes = await request.bytes();
+  held.take(bytes.byteLength);
+  return bytes;
+}
+
+/** A long body, or one of unannounced length, is counted while it comes. */
+async function readUntil(request: Request, limit_bytes: number, held: Held): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array();
+  let whole = new Uint8Array();
+  let size_bytes = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    const more_bytes = value.byteLength;
+    try {
+      if (size_bytes + more_bytes > limit_bytes) throw bodyTooLarge(limit_bytes);
+      held.take(more_bytes);
+    } catch (error) {
+      void reader.cancel().catch(() => {});
+      throw error;
+    }
+    if (size_bytes === 0) whole = value;
+    else whole = appended(whole, size_bytes, value);
+    size_bytes += more_bytes;
+  }
+  return whole.subarray(0, size_bytes);
+}
+
+/** It grows with what came, to at most twice of it; parts kept as they came may be a byte each. */
+function appended(
+  whole: Uint8Array<ArrayBuffer>,
+  size_bytes: number,
+  part: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const end = size_bytes + part.byteLength;
+  const grown = end <= whole.byteLength ? whole : new Uint8Array(Math.max(end, 2 * size_bytes));
+  if (grown !== whole) grown.set(whole.subarray(0, size_bytes));
+  grown.set(part, size_bytes);
+  return grown;
+}
+
+function withinTime(
+  reading: Promise<Uint8Array>,
+  limit_ms: number,
+  clock: Clock,
+): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(limit_ms, () => {
+      reject(
+        new ApiError(
+          408,
+          "request_timeout",
+          "The request body did not arrive in time. Send it again.",
+          null,
+          {
+            Connection: "close",
+          },
+        ),
+      );
+    });
+    reading.then(
+      (bytes) => {
+        clock.cancel(timer);
+        resolve(bytes);
+      },
+      (error: unknown) => {
+        clock.cancel(timer);
+        reject(error instanceof ApiError ? error : cutShort());
+      },
+    );
+  });
+}
+
+const cutShort = () =>
+  new ApiError(
+    400,
+    "invalid_body",
+    "The request body ended before it was complete. Send it again.",
+  );
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Bytes → JSON value. A byte order mark is skipped. Throws ApiError (400). */
+export function parseJson(bytes: Uint8Array): unknown {
+  if (bytes.byteLength === 0) {
+    throw new ApiError(400, "invalid_json", "The request body is empty; send a JSON object.");
+  }
+  if (bytes.byteLength > unscannedBytes) checkStructure(bytes);
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw new ApiError(
+      400,
+      "invalid_utf8",
+      "The request body is not valid UTF-8. Encode its text as UTF-8.",
+    );
+  }
+  const value = jsonOf(text);
+  // In UTF-8 there is no half of a pair; an escape can spell one.
+  if (surrogate.test(text)) checkPairs(value);
+  return value;
+}
+
+const surrogate = /\\u[dD][89a-fA-F]/;
+
+/** Throws ApiError (400) for half a surrogate pair in any text of it, names too. */
+function checkPairs(value: unknown): void {
+  const path = halfPairIn(value, 0);
+  if (path !== undefined) throw halfPair(pathText(path));
+}
+
+/** Where it is; undefined: nowhere. A name that holds one is not shown. */
+function halfPairIn(value: unknown, depth: number): PropertyKey[] | undefined {
+  if (typeof value === "string") return value.isWellFormed() ? undefined : [];
+  if (typeof value !== "object" || value === null) return undefined;
+  if (depth >= nestingLimit) throw tooComplex(`nested deeper than ${nestingLimit} levels`);
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i += 1) {
+      const path = halfPairIn(value[i], depth + 1);
+      if (path !== undefined) return [i, ...path];
+    }
+    return undefined;
+  }
+  for (const name of Object.keys(value)) {
+    if (!name.isWellFormed()) return [];
+    const path = halfPairIn((value as Record<string, unknown>)[name], depth + 1);
+    if (path !== undefined) return [name, ...path];
+  }
+  return undefined;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const why = error instanceof Error ? clip(error.message) : "not JSON";
+    throw new ApiError(
+      400,
+      "invalid_json",
+      `The request body is not valid JSON: ${why}. Send one JSON object.`,
+    );
+  }
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const comma = 0x2c;
+const colon = 0x3a;
+
+/** Counts brackets, commas and colons outside strings. Throws ApiError (400) beyond the limits. */
+export function checkStructure(bytes: Uint8Array): void {
+  let depth = 0;
+  let values = 0;
+  let keys = 0;
+  const end = bytes.byteLength;
+  for (let i = 0; i < end; i += 1) {
+    const byte = bytes[i]!;
+    if (byte === quote) {
+      i = endOfString(bytes, i + 1);
+    } else if (byte === comma) {
+      values += 1;
+      if (values > valuesLimit) throw tooComplex(`of more than ${valuesLimit} values`);
+    } else if (byte === colon) {
+      keys += 1;
+      if (keys > keysLimit) throw tooComplex(`of more than ${keysLimit} keys`);
+    } else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      if (depth > nestingLimit) throw tooComplex(`nested deeper than ${nestingLimit} levels`);
+    } else if (byte === 0x7d || byte === 0x5d) {
+      depth -= 1;
+    }
+  }
+}
+
+/** Index of the closing quote, or of the end. Most of a long body is strings, so they are leapt. */
+function endOfString(bytes: Uint8Array, from: number): number {
+  let at = from;
+  for (;;) {
+    const close = bytes.indexOf(quote, at);
+    if (close < 0) return bytes.byteLength;
+    let slashes = 0;
+    while (close - slashes - 1 >= from && bytes[close - slashes - 1] === backslash) slashes += 1;
+    if (slashes % 2 === 0) return close;
+    at = close + 1;
+  }
+}
+
+const tooComplex = (what: string) =>
+  new ApiError(
+    400,
+    "invalid_json",
+    `The request body is ${what}; nothing here needs that. Send less at once.`,
+  );

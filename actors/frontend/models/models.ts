@@ -1,0 +1,228 @@
+/**
+ * Which models can be served, out of what the workers' records say. Records name blobs by hash
+ * (tokenizer, template, defaults); each is fetched once, by whoever holds this directory, and the
+ * model is ready when all of its blobs are here. Data only: nothing here waits or sends.
+ */
+import type { ActorRef, ModelCard, WorkerRecord } from "../../../proto/index.ts";
+import type { ServedModel } from "./served-model.ts";
+
+/** Blob bytes by hash → a model. Throws an Error that says what is wrong with them. */
+export type BuildModel = (card: ModelCard, blobs: ReadonlyMap<string, Uint8Array>) => ServedModel;
+
+export type ModelState = "ready" | "loading" | "broken" | "unknown";
+
+export type KnownWorker = { readonly worker: string; readonly ref: ActorRef };
+
+/** A blob that is missing, and who has it. */
+export type WantedBlob = { readonly hash: string; readonly holders: readonly ActorRef[] };
+
+type Entry = {
+  readonly card: ModelCard;
+  readonly workers: Set<string>;
+  served: ServedModel | undefined;
+  /** Why it could not be built. */
+  broken: string | undefined;
+  /** When it was first seen without workers, on the clock's scale. */
+  deserted_ms: number | undefined;
+};
+
+/** Models that may be known at once; a registry that names more is not believed. */
+const modelsLimit = 256;
+
+export class ModelDirectory {
+  readonly #build: BuildModel;
+  readonly #workers = new Map<string, WorkerRecord>();
+  readonly #models = new Map<string, Entry>();
+  readonly #blobs = new Map<string, Uint8Array>();
+  /** Workers that left lately: being drained, they may hold answers still. */
+  readonly #left = new Map<string, { readonly ref: ActorRef; left_ms: number | undefined }>();
+
+  constructor(build: BuildModel) {
+    this.#build = build;
+  }
+
+  /** The worker of this name is new, or came back as another one. */
+  workerJoined(record: WorkerRecord): void {
+    const card = record.card;
+    if (card === undefined) return;
+    this.#forgetWorker(record.worker);
+    const entry = this.#entryFor(card);
+    if (entry === undefined) return;
+    this.#workers.set(record.worker, record);
+    entry.workers.add(record.worker);
+    entry.deserted_ms = undefined;
+    this.#tryBuild(entry);
+  }
+
+  workerLeft(worker: string): void {
+    const ref = this.#workers.get(worker)?.ref;
+    if (ref !== undefined) this.#left.set(worker, { ref, left_ms: undefined });
+    this.#forgetWorker(worker);
+  }
+
+  /** What stands in the registry, all of it: whoever is not in it has left. */
+  workersAre(records: readonly WorkerRecord[]): void {
+    const present = new Set(records.map((record) => record.worker));
+    for (const worker of [...this.#workers.keys()]) {
+      if (!present.has(worker)) this.workerLeft(worker);
+    }
+    for (const record of records) this.workerJoined(record);
+  }
+
+  /**
+   * A model without workers is kept for a while, as they are most likely being restarted. To be
+   * called from time to time.
+   */
+  forgetDeserted(now_ms: number, keep_ms: number): void {
+    for (const [worker, left] of this.#left) {
+      left.left_ms ??= now_ms;
+      if (now_ms - left.left_ms >= keep_ms) this.#left.delete(worker);
+    }
+    for (const [name, entry] of this.#models) {
+      if (entry.workers.size > 0) continue;
+      entry.deserted_ms ??= now_ms;
+      if (now_ms - entry.deserted_ms >= keep_ms) this.#models.delete(name);
+    }
+  }
+
+  wantedBlobs(): readonly WantedBlob[] {
+    const wanted = new Map<string, ActorRef[]>();
+    for (const entry of this.#models.values()) {
+      if (entry.served !== undefined || entry.broken !== undefined) continue;
+      for (const hash of blobsOf(entry.card)) {
+        if (this.#blobs.has(hash)) continue;
+        const holders = wanted.get(hash) ?? [];
+        for (const worker of entry.workers) {
+          const ref = this.#workers.get(worker)?.ref;
+          if (ref !== undefined) holders.push(ref);
+        }
+        wanted.set(hash, holders);
+      }
+    }
+    return [...wanted].map(([hash, holders]) => ({ hash, holders }));
+  }
+
+  /** Bytes must have been checked against their hash. Returns the models that turned out broken. */
+  blobArrived(hash: string, bytes: Uint8Array): readonly string[] {
+    this.#blobs.set(hash, bytes);
+    const broken: string[] = [];
+    for (const [name, entry] of this.#models) {
+      if (entry.broken !== undefined) continue;
+      this.#tryBuild(entry);
+      if (entry.broken !== undefined) broken.push(name);
+    }
+    this.#dropUnwanted();
+    return broken;
+  }
+
+  /** Undefined unless it is ready. */
+  get(name: string): ServedModel | undefined {
+    return this.#models.get(name)?.served;
+  }
+
+  state(name: string): ModelState {
+    const entry = this.#models.get(name);
+    if (entry === undefined) return "unknown";
+    if (entry.broken !== undefined) return "broken";
+    return entry.served === undefined ? "loading" : "ready";
+  }
+
+  whyBroken(name: string): string {
+    return this.#models.get(name)?.broken ?? "";
+  }
+
+  /** Ready ones, by name. */
+  ready(): readonly ServedModel[] {
+    const models: ServedModel[] = [];
+    for (const { served } of this.#models.values()) if (served !== undefined) models.push(served);
+    return models.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Live workers of a model. */
+  workers(name: string): number {
+    return this.#models.get(name)?.workers.size ?? 0;
+  }
+
+  /** All workers of all models, and where they are. */
+  knownWorkers(): readonly KnownWorker[] {
+    const known: KnownWorker[] = [];
+    for (const { worker, ref } of this.#workers.values()) {
+      if (ref !== undefined) known.push({ worker, ref });
+    }
+    return known;
+  }
+
+  /** With those that left lately, who may be finishing what they have. */
+  knownHolders(): readonly KnownWorker[] {
+    const left = [...this.#left].filter(([worker]) => !this.#workers.has(worker));
+    return [...this.knownWorkers(), ...left.map(([worker, { ref }]) => ({ worker, ref }))];
+  }
+
+  /** A model is ready and somebody is there to answer with it. */
+  canServe(): boolean {
+    for (const entry of this.#models.values()) {
+      if (entry.served !== undefined && entry.workers.size > 0) return true;
+    }
+    return false;
+  }
+
+  /** As canServe, and nothing that a worker is there for is on its way. */
+  isComplete(): boolean {
+    for (const { served, broken, workers } of this.#models.values()) {
+      if (served === undefined && broken === undefined && workers.size > 0) return false;
+    }
+    return this.canServe();
+  }
+
+  #forgetWorker(worker: string): void {
+    const old = this.#workers.get(worker);
+    this.#workers.delete(worker);
+    if (old?.card !== undefined) this.#models.get(old.card.name)?.workers.delete(worker);
+  }
+
+  /** The first worker's card stands for the model until none of its workers is left. */
+  #entryFor(card: ModelCard): Entry | undefined {
+    const known = this.#models.get(card.name);
+    const replace = known !== undefined && known.workers.size === 0 && !sameModel(known.card, card);
+    if (known !== undefined && !replace) return known;
+    if (known === undefined && this.#models.size >= modelsLimit) return undefined;
+    const entry: Entry = {
+      card,
+      workers: new Set(),
+      served: undefined,
+      broken: undefined,
+      deserted_ms: undefined,
+    };
+    this.#models.set(card.name, entry);
+    return entry;
+  }
+
+  #tryBuild(entry: Entry): void {
+    if (entry.served !== undefined || entry.broken !== undefined) return;
+    if (!blobsOf(entry.card).every((hash) => this.#blobs.has(hash))) return;
+    try {
+      entry.served = this.#build(entry.card, this.#blobs);
+    } catch (error) {
+      entry.broken = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** Built models hold what they need; the raw bytes of a vocabulary are megabytes. */
+  #dropUnwanted(): void {
+    const needed = new Set<string>();
+    for (const entry of this.#models.values()) {
+      if (entry.served !== undefined || entry.broken !== undefined) continue;
+      for (const hash of blobsOf(entry.card)) needed.add(hash);
+    }
+    for (const hash of [...this.#blobs.keys()]) if (!needed.has(hash)) this.#blobs.delete(hash);
+  }
+}
+
+function blobsOf(card: ModelCard): readonly string[] {
+  return [card.tokenizer_blob, card.template_blob, card.defaults_blob].filter(
+    (hash) => hash !== "",
+  );
+}
+
+const sameModel = (a: ModelCard, b: ModelCard): boolean =>
+  a.context_length === b.context_length && blobsOf(a).join() === blobsOf(b).join();

@@ -1,0 +1,230 @@
+/** From what a client wrote to token ids: every check that text and ids of a prompt need. */
+import { ChatTemplateError } from "../../../llm/template/chat-template.ts";
+import type { Rendered } from "../../../llm/template/guarded-render.ts";
+import { detokenize } from "../../../llm/tokens/detokenizer.ts";
+import { hasLongPiece } from "../../../llm/tokens/slices.ts";
+import type { EncodeOptions } from "../../../llm/tokens/tokenizer.ts";
+import { ApiError, clip, contextOverflow, halfPair, invalidValue } from "../api/api-error.ts";
+import type { ChatMessage } from "../api/chat/chat-fields.ts";
+import { isTokenIds, type PromptInput } from "../api/request-fields.ts";
+import type { ServedModel, TemplateMessage, TemplateVariables } from "../models/served-model.ts";
+import { LONG_TEXT } from "./tokens-ahead.ts";
+
+/** No vocabulary has longer tokens, so a longer text cannot fit and is not tokenized at all. */
+const tokenCharsLimit = 256;
+
+/** Throws ApiError (400) for half a surrogate pair, which no encoding can carry. */
+export function checkText(text: string, param: string): string {
+  if (text.isWellFormed()) return text;
+  throw halfPair(param);
+}
+
+/**
+ * UTF-16 units of a text that are tokenized without a turn for anybody else: about 0.1 s at worst.
+ * Of a tokenizer whose texts cannot be cut, of the whole text.
+ */
+export const UNBROKEN_MAX = 262_144;
+export const UNSLICEABLE_MAX = 1_048_576;
+
+/** Throws ApiError (400) for a text that cannot fit into the context, or takes too long. */
+export function encodeText(
+  model: ServedModel,
+  text: string,
+  mode: EncodeOptions,
+  param: string,
+): Uint32Array {
+  const context = model.card.context_length;
+  const least = Math.ceil(text.length / tokenCharsLimit);
+  if (least > context) throw contextOverflow(context, least, 1, param, "at least ");
+  if (text.length > UNBROKEN_MAX) checkUnbroken(model, text, param);
+  const tokens = model.tokenizer.encode(text, mode);
+  // Of a long text it may be the beginning alone.
+  if (tokens.length > context && text.length >= LONG_TEXT) {
+    throw contextOverflow(context, tokens.length, 1, param, "at least ");
+  }
+  return tokens;
+}
+
+function checkUnbroken(model: ServedModel, text: string, param: string): void {
+  const sliceable = model.tokenizer.sliceable === true;
+  if (sliceable ? !hasLongPiece(text, UNBROKEN_MAX) : text.length <= UNSLICEABLE_MAX) return;
+  const problem = sliceable
+    ? `'${param}' has more than ${UNBROKEN_MAX} characters in a row without a single space ` +
+      "between two letters (a–z), which take too long to tokenize. Put spaces between words"
+    : `'${param}' is a text of ${text.length} characters; of '${model.name}' no more than ` +
+      `${UNSLICEABLE_MAX} can be tokenized at once. Send less`;
+  throw new ApiError(
+    400,
+    "text_unbroken",
+    `${problem}, or send token ids to /v1/completions.`,
+    param,
+  );
+}
+
+/** Throws ApiError (400) for ids that the model has not. */
+export function checkTokenIds(
+  model: ServedModel,
+  ids: readonly number[],
+  param: string,
+): Uint32Array {
+  const vocabulary = model.tokenizer.vocab_size;
+  for (let i = 0; i < ids.length; i += 1) {
+    const id = ids[i] ?? 0;
+    if (id >= vocabulary) {
+      throw invalidValue(
+        `'${param}[${i}]' is token ${id}, but the vocabulary ends at ${vocabulary - 1}.`,
+        `${param}[${i}]`,
+      );
+    }
+  }
+  return Uint32Array.from(ids);
+}
+
+export type Prompt = {
+  readonly param: string;
+  readonly tokens: Uint32Array;
+  /** As the client wrote it; undefined when it came as token ids. */
+  readonly text: string | undefined;
+};
+
+/** What an empty prompt is: the begin of a text for completions, a mistake for embeddings. */
+export type EmptyPrompt = "begins" | "refused";
+
+/** One prompt or several, text or ids. Throws ApiError (400). */
+export function readPrompts(
+  model: ServedModel,
+  input: PromptInput,
+  param: string,
+  prompts_max: number,
+  empty: EmptyPrompt,
+): readonly Prompt[] {
+  const read = (item: string | readonly number[], path: string): Prompt => {
+    if (item.length === 0) return emptyPrompt(model, item, path, empty);
+    if (typeof item === "string") return textPrompt(model, item, path);
+    return { param: path, tokens: checkTokenIds(model, item, path), text: undefined };
+  };
+  if (typeof input === "string" || isTokenIds(input)) return [read(input, param)];
+  if (input.length > prompts_max) {
+    throw invalidValue(
+      `'${param}' has ${input.length} items; at most ${prompts_max} go into one request.`,
+      param,
+    );
+  }
+  return input.map((item, i) => read(item, `${param}[${i}]`));
+}
+
+/** As OpenAI: without a prompt the model begins a new text, which is what its begin token says. */
+function emptyPrompt(
+  model: ServedModel,
+  item: string | readonly number[],
+  param: string,
+  empty: EmptyPrompt,
+): Prompt {
+  if (empty === "refused") {
+    throw invalidValue(`'${param}' is empty; send at least one character or token id.`, param);
+  }
+  const { bos } = model.tokenizer.special;
+  if (bos === undefined) {
+    throw invalidValue(
+      `'${param}' is empty, and '${model.name}' has no begin token that a text could start from; ` +
+        "send at least one character or token id.",
+      param,
+    );
+  }
+  const text = typeof item === "string" ? item : undefined;
+  return { param, tokens: Uint32Array.of(bos), text };
+}
+
+function textPrompt(model: ServedModel, text: string, param: string): Prompt {
+  checkText(text, param);
+  const mode = { add_special: true, parse_special: true };
+  const tokens = encodeText(model, text, mode, param);
+  if (tokens.length === 0) {
+    throw invalidValue(`'${param}' has no token in the vocabulary of '${model.name}'.`, param);
+  }
+  return { param, tokens, text };
+}
+
+/** Measures what one part of the preparation takes: `end` also begins the next one. */
+export interface TimedStage {
+  begin(): void;
+  end(stage: "template" | "tokenize"): void;
+}
+
+/** Conversation → tokens by the model's own template. Throws ApiError (400). */
+export function encodeChat(
+  model: ServedModel,
+  messages: readonly ChatMessage[],
+  add_generation_prompt: boolean,
+  variables: TemplateVariables,
+  timed: TimedStage,
+): Uint32Array {
+  const turns = messages.map(templateMessage);
+  // Before the template runs, which for a text full of control tokens' spellings takes its time, too.
+  turns.forEach(({ content }, i) => {
+    if (typeof content !== "string" || content.length <= UNBROKEN_MAX) return;
+    checkUnbroken(model, content, `messages[${i}].content`);
+  });
+  let rendered: Rendered;
+  timed.begin();
+  try {
+    rendered = model.renderChat(turns, { add_generation_prompt, variables });
+  } catch (error) {
+    if (!(error instanceof ChatTemplateError)) throw error;
+    throw new ApiError(
+      400,
+      "template_refused",
+      `The chat template of '${model.name}' refuses these messages: ${clip(error.message)}`,
+      "messages",
+    );
+  }
+  timed.end("template");
+  const { text, barrier } = rendered;
+  const tokens = encodeText(model, text, { ...chatMode(model, text), barrier }, "messages");
+  timed.end("tokenize");
+  if (tokens.length === 0)
+    throw invalidValue("The messages render to an empty prompt.", "messages");
+  return tokens;
+}
+
+/** Most templates spell the begin token themselves; the others rely on the tokenizer. */
+function chatMode(model: ServedModel, text: string): EncodeOptions {
+  const spelled = model.bos_text !== "" && text.startsWith(model.bos_text);
+  return { add_special: !spelled, parse_special: true };
+}
+
+function templateMessage(message: ChatMessage, i: number): TemplateMessage {
+  const role = message.role === "developer" ? "system" : message.role;
+  const param = `messages[${i}].content`;
+  const turn = { role, content: checkText(contentText(message, param), param) };
+  const { name, reasoning_content } = message;
+  if (name != null) checkText(name, `messages[${i}].name`);
+  if (reasoning_content != null) {
+    checkText(reasoning_content, `messages[${i}].reasoning_content`);
+  }
+  if (name == null && reasoning_content == null) return turn;
+  return {
+    ...turn,
+    ...(name == null ? {} : { name }),
+    ...(reasoning_content == null ? {} : { reasoning_content }),
+  };
+}
+
+function contentText(message: ChatMessage, param: string): string {
+  const { content } = message;
+  if (typeof content === "string") return content;
+  if (content == null) {
+    if (message.role === "assistant") return "";
+    throw new ApiError(
+      400,
+      "missing_required_parameter",
+      `Missing required parameter: '${param}'. Only a message of the assistant may be without.`,
+      param,
+    );
+  }
+  return content.map((part) => (part.type === "text" ? part.text : part.refusal)).join("\n");
+}
+
+/** The text of token ids, without control tokens: what `echo` shows for a prompt of ids. */
+export const decodeTokens = (model: ServedModel, tokens: Uint32Array): string =>
+  detokenize(model.tokenizer, tokens, { at_text_start: true });

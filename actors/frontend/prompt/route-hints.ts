@@ -1,0 +1,102 @@
+/**
+ * What a client may say of how its request is routed: by headers, Dynamo's names where there are
+ * any, or by `nvext`. Where both say the same thing, the header wins: a gateway sets it.
+ */
+import type { RouteHints } from "../../../proto/index.ts";
+import { isTaintName, taintRule } from "../../router/router.ts";
+import { ApiError } from "../api/api-error.ts";
+import {
+  allowed_workers_max,
+  type Nvext,
+  taints_max,
+  worker_name_max,
+} from "../api/nvext-fields.ts";
+
+const PIN = "x-dynamo-worker-instance-id";
+const PIN_SHORT = "x-worker-instance-id";
+const SESSION = "x-dynamo-session-id";
+const PRIORITY = "x-dynamo-request-priority";
+const STRICT_PRIORITY = "x-dynamo-request-strict-priority";
+const POLICY_CLASS = "x-dynamo-meta-policy-class";
+const TOLERATED = "x-troupe-tolerated-taints";
+const REQUIRED = "x-troupe-required-taints";
+const ALLOWED = "x-troupe-allowed-workers";
+
+const names = [SESSION, PRIORITY, STRICT_PRIORITY, POLICY_CLASS, TOLERATED, REQUIRED, ALLOWED];
+const text_max = 256;
+const strict_priority_max = 1_000_000;
+/** Seconds: a day. */
+const priority_max = 86_400;
+
+type Given = Nvext | null | undefined;
+
+/** Name of the one worker that may take it; "" when none is named. */
+export function pinOf(headers: Headers, nvext: Given): string {
+  return headers.get(PIN) ?? headers.get(PIN_SHORT) ?? nvext?.backend_instance_id ?? "";
+}
+
+/** undefined when nothing is said. Throws ApiError (400) for a header that is not as it must be. */
+export function routeHintsOf(headers: Headers, nvext?: Given): RouteHints | undefined {
+  const constraints = nvext?.routing_constraints ?? undefined;
+  const allowed = nvext?.allowed_worker_ids ?? undefined;
+  const said = constraints ?? allowed;
+  if (said === undefined && names.every((name) => headers.get(name) === null)) return undefined;
+  return {
+    session: shortText(SESSION, headers.get(SESSION)),
+    strict_priority: wholeNumber(
+      STRICT_PRIORITY,
+      headers.get(STRICT_PRIORITY),
+      -strict_priority_max,
+      strict_priority_max,
+    ),
+    priority_jump_ms: 1_000 * wholeNumber(PRIORITY, headers.get(PRIORITY), 0, priority_max),
+    policy_class: shortText(POLICY_CLASS, headers.get(POLICY_CLASS)),
+    tolerated_taints:
+      taintsIn(TOLERATED, headers.get(TOLERATED)) ?? constraints?.tolerated_taints ?? [],
+    required_taints:
+      taintsIn(REQUIRED, headers.get(REQUIRED)) ?? constraints?.required_taints ?? [],
+    preferred_taints: Object.entries(constraints?.preferred_taints ?? {}).map(
+      ([taint, weight]) => ({ taint, weight }),
+    ),
+    allowed_workers: workersIn(headers.get(ALLOWED)) ?? allowed ?? [],
+  };
+}
+
+function taintsIn(name: string, value: string | null): readonly string[] | undefined {
+  if (value === null) return undefined;
+  const taints = listOf(value);
+  if (taints.length <= taints_max && taints.every(isTaintName)) return taints;
+  throw badHeader(name, `has at most ${taints_max} taints with commas between; each ${taintRule}`);
+}
+
+function workersIn(value: string | null): readonly string[] | undefined {
+  if (value === null) return undefined;
+  const workers = listOf(value);
+  const fit = workers.every((worker) => worker.length <= worker_name_max);
+  // An empty list would allow nobody where a client meant to say nothing, or the reverse.
+  if (fit && workers.length > 0 && workers.length <= allowed_workers_max) return workers;
+  throw badHeader(ALLOWED, `names 1 to ${allowed_workers_max} workers with commas between`);
+}
+
+const listOf = (text: string): string[] =>
+  text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+
+function shortText(name: string, value: string | null): string {
+  if (value === null) return "";
+  if (value.length <= text_max) return value;
+  throw badHeader(name, `has at most ${text_max} characters`);
+}
+
+function wholeNumber(name: string, value: string | null, min: number, max: number): number {
+  if (value === null) return 0;
+  const number = /^[+-]?\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw badHeader(name, `is a whole number from ${min} to ${max}`);
+}
+
+function badHeader(name: string, rule: string): ApiError {
+  return new ApiError(400, "invalid_header", `The header '${name}' ${rule}.`, name);
+}

@@ -1,0 +1,75 @@
+/**
+ * Answers without chance are equal, so one of them is made and every client gets as many as it
+ * asked for: choice 0 of a prompt is copied to each that is shown. Usage counts all of them, as if
+ * each had been made (OpenAI's does); metrics count what was made.
+ */
+import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
+import type { AnswerOutput } from "../answer/answering.ts";
+import type { Generation } from "../prompt/prepare.ts";
+
+type Counts = Pick<Generation, "made_each" | "shown_each" | "counted_each">;
+
+/** How often each answer that is made is shown; 1 when all shown ones are made. */
+export const copiesOf = ({ made_each, shown_each }: Counts): number =>
+  Math.max(1, Math.floor(shown_each / made_each));
+
+/** Between the made choices and an output of the shown ones. */
+export function withCopies<O extends AnswerOutput>(counts: Counts, output: O): AnswerOutput {
+  const copies = copiesOf(counts);
+  const factor = counts.counted_each / counts.made_each;
+  return copies === 1 && factor === 1 ? output : new EqualAnswers(output, copies, factor);
+}
+
+/** Tokens that a client has of each made choice: of the copy that is furthest. */
+export function madeCounts(counts: Counts, shown: readonly number[]): readonly number[] {
+  const copies = copiesOf(counts);
+  if (copies === 1) return shown;
+  const made: number[] = [];
+  for (let at = 0; at < shown.length; at += copies) {
+    made.push(Math.max(...shown.slice(at, at + copies)));
+  }
+  return made;
+}
+
+class EqualAnswers implements AnswerOutput {
+  readonly #output: AnswerOutput;
+  readonly #copies: number;
+  readonly #factor: number;
+
+  constructor(output: AnswerOutput, copies: number, factor: number) {
+    this.#output = output;
+    this.#copies = copies;
+    this.#factor = factor;
+  }
+
+  placed(prompt: number, worker: string, attempt: number): void {
+    this.#output.placed?.(prompt, worker, attempt);
+  }
+
+  piece(choice: number, piece: AnswerPiece): boolean {
+    let takes_more = true;
+    for (let copy = 0; copy < this.#copies; copy += 1) {
+      if (!this.#output.piece(choice * this.#copies + copy, piece)) takes_more = false;
+    }
+    return takes_more;
+  }
+
+  end(choice: number, end: AnswerEnd): void {
+    for (let copy = 0; copy < this.#copies; copy += 1) {
+      this.#output.end(choice * this.#copies + copy, end);
+    }
+  }
+
+  done(usage: AnswerUsage): void {
+    const completion_tokens = usage.completion_tokens * this.#factor;
+    this.#output.done({ ...usage, completion_tokens });
+  }
+
+  failed(failure: AnswerFailure): void {
+    this.#output.failed(failure);
+  }
+
+  abandoned(): void {
+    this.#output.abandoned();
+  }
+}

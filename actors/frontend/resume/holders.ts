@@ -1,0 +1,92 @@
+/** Which workers hold an answer: the hinted ones are asked first, then all the others. */
+import type { ActorRef, HeldAnswer, WorkerMessage } from "../../../proto/index.ts";
+import type { Ref } from "../../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../../runtime/kernel/system.ts";
+import type { KnownWorker } from "../models/models.ts";
+import { workerHint } from "./stream-id.ts";
+
+/** One attempt at an answer where it is. */
+export type Holder = {
+  readonly worker: string;
+  readonly ref: ActorRef;
+  /** The name of the attempt at that worker. */
+  readonly request: string;
+  /** As it was asked for. */
+  readonly generate: NonNullable<HeldAnswer["generate"]>;
+  readonly left_ms: number;
+};
+
+export type HolderPeers = {
+  readonly system: ActorSystem;
+  readonly workers: () => readonly KnownWorker[];
+  readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
+};
+
+/** A worker that is frozen answers nobody, and is not waited for longer. */
+const ANSWER_MS = 1_000;
+/** Once some have all of it, the others get so long to say that they have it too. */
+const OTHERS_MS = 50;
+
+/**
+ * Everything that is found of `answer`; it ends early when `isEnough` says so of what the hinted
+ * workers have. Rejects only as `mayAskAll` does, which is called before all the others are asked.
+ */
+export async function findHolders(
+  peers: HolderPeers,
+  answer: string,
+  hints: readonly string[],
+  isEnough: (found: readonly Holder[]) => boolean,
+  mayAskAll: () => void = () => {},
+): Promise<readonly Holder[]> {
+  const all = peers.workers();
+  const hinted = all.filter(({ worker }) => hints.includes(workerHint(worker)));
+  const found = await askAll(peers, hinted, answer, isEnough);
+  if (isEnough(found)) return found;
+  mayAskAll();
+  const others = all.filter((worker) => !hinted.includes(worker));
+  const both = (rest: readonly Holder[]) => [...found, ...rest];
+  return both(await askAll(peers, others, answer, (rest) => isEnough(both(rest))));
+}
+
+function askAll(
+  peers: HolderPeers,
+  workers: readonly KnownWorker[],
+  answer: string,
+  isEnough: (found: readonly Holder[]) => boolean,
+): Promise<readonly Holder[]> {
+  const { clock } = peers.system.capabilities;
+  const found: Holder[] = [];
+  let left = workers.length;
+  let enough = false;
+  if (left === 0) return Promise.resolve(found);
+  return new Promise((resolve) => {
+    const one = async (worker: KnownWorker) => {
+      const items = await askOne(peers, worker, answer);
+      found.push(...items);
+      left -= 1;
+      if (!enough && items.length > 0 && isEnough(found)) {
+        enough = true;
+        clock.after(OTHERS_MS, () => resolve(found));
+      }
+      if (left === 0) resolve(found);
+    };
+    for (const worker of workers) void one(worker);
+  });
+}
+
+async function askOne(
+  { system, resolve }: HolderPeers,
+  { worker, ref }: KnownWorker,
+  answer: string,
+): Promise<Holder[]> {
+  try {
+    const message = { kind: "find_answer", answer } as const;
+    const { items } = await system.ask(resolve(ref), message, { deadline_ms: ANSWER_MS });
+    return items.flatMap(({ request, generate, left_ms }) =>
+      generate === undefined ? [] : [{ worker, ref, request, generate, left_ms }],
+    );
+  } catch {
+    // Dead, frozen or just leaving: it has nothing that can be had.
+    return [];
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * A POST with an Idempotency-Key: its answer is made once, however often it is sent and to
+ * whichever doors, for as long as workers hold the answer.
+ */
+import type { Clock } from "../../../runtime/capabilities.ts";
+import { clientGone } from "../answer/streamed-output.ts";
+import { type AnswerClaim, keyReused, stillBeginning } from "./claims.ts";
+import type { HeldPart } from "./resume-context.ts";
+import { type FindAnswer, findParts } from "./resume-request.ts";
+
+export type KeyedPeers = {
+  readonly find: FindAnswer;
+  readonly claim: AnswerClaim;
+  readonly clock: Clock;
+};
+
+export type KeyedRequest = {
+  readonly id: string;
+  readonly owner: string;
+  readonly body_hash: string;
+  /** Its client has left. */
+  readonly gone: () => boolean;
+};
+
+/** As long as somebody else may wait for a worker before this one is told to come again. */
+const WAIT_MS = 10_000;
+const LOOK_MS = 50;
+
+/**
+ * The answer as workers hold it, by prompt; undefined: nobody has begun it, and this request is to,
+ * and has the claim. The caller gives that back when the request is over, whatever came. Rejects
+ * with ApiError: 422 for a key that came with another request, 409 for one that is still being
+ * begun.
+ */
+export async function heldOrFirst(
+  { find, claim, clock }: KeyedPeers,
+  { id, owner, body_hash, gone }: KeyedRequest,
+): Promise<readonly HeldPart[] | undefined> {
+  const until_ms = clock.now_ms() + WAIT_MS;
+  while (clock.now_ms() < until_ms) {
+    const first = await claim.isFirst();
+    const parts = await findParts(find, id, []);
+    const context = parts?.[0]?.context;
+    if (context !== undefined) {
+      claim.release();
+      if (context.o !== owner || context.h !== body_hash) throw keyReused();
+      return parts;
+    }
+    if (first) return undefined;
+    await new Promise<void>((resolve) => void clock.after(LOOK_MS, resolve));
+    if (gone()) throw clientGone();
+  }
+  throw stillBeginning();
+}

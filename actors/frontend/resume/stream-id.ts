@@ -1,0 +1,134 @@
+/**
+ * The ids that clients hold on to. A request's id is 96 random bits, so that who has it has seen
+ * it, and 32 bits that are made of them: what somebody just tries is known to be no id of ours
+ * before anybody else is asked for it. The id of an event says how far that client is, and where
+ * the rest is likely to be found:
+ *
+ *     REQUEST:3f.2@1kQ
+ *             │  │ ││└─ hint of the worker      one of these for each prompt, joined by dots
+ *             │  │ │└── the attempt whose tokens these are
+ *             │  └─┘
+ *             └── delivered tokens of each choice; f: its end was told, b: its first chunk was
+ *                 (behind them u: usage was told, d: [DONE] was)
+ *
+ * Clients are told to treat it as opaque.
+ */
+import type { Random } from "../../../runtime/capabilities.ts";
+
+export function newRequestId(random: Random): string {
+  const bytes = Buffer.allocUnsafe(16);
+  for (let at = 0; at < 12; at += 4) bytes.writeUInt32LE(random.u32(), at);
+  return sealed(bytes);
+}
+
+/** 16 bytes, the first 12 of which count, as an id. */
+export function sealed(bytes: Buffer): string {
+  bytes.writeUInt32LE(checksum(bytes), 12);
+  return bytes.toString("base64url");
+}
+
+/** 16 bytes in base64url, whose last letter has two bits. */
+const idPattern = /^[\w-]{21}[AQgw]$/;
+
+/** One that a door of this version made; says nothing about whether there is an answer. */
+export function isRequestId(text: string): boolean {
+  if (!idPattern.test(text)) return false;
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.readUInt32LE(12) === checksum(bytes);
+}
+
+/** Of the first 12 bytes: each word is mixed in as MurmurHash3 does. */
+function checksum(bytes: Buffer): number {
+  let hash = 0x54726f75;
+  for (let at = 0; at < 12; at += 4) {
+    hash ^= Math.imul(bytes.readUInt32LE(at), 0xcc9e2d51);
+    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
+
+export type ChoiceCursor = {
+  readonly delivered: number;
+  readonly begun: boolean;
+  readonly ended: boolean;
+};
+
+/** What the client has of the part of one prompt, and who made it. */
+export type PlaceHint = { readonly attempt: number; readonly worker_hint: string };
+
+export type StreamCursor = {
+  readonly request: string;
+  /** By choice over the whole request; empty: nothing at all. */
+  readonly choices: readonly ChoiceCursor[];
+  readonly usage_told: boolean;
+  /** It has all there is. */
+  readonly done: boolean;
+  /** By prompt. */
+  readonly places: readonly PlaceHint[];
+};
+
+export const startOf = (request: string): StreamCursor => ({
+  request,
+  choices: [],
+  usage_told: false,
+  done: false,
+  places: [],
+});
+
+const eventPattern = /^([\w-]{1,128}):([\dbf.]+)(u?)(d?)(?:@([\w.-]+))?$/;
+const choicePattern = /^\d{1,9}[bf]?$/;
+const placePattern = /^\d{1,9}[\w-]{2}$/;
+/** More than any request may have. */
+const partsLimit = 256;
+
+/** undefined: no event of ours has this id. */
+export function parseEventId(text: string): StreamCursor | undefined {
+  const match = eventPattern.exec(text);
+  if (match === null) return undefined;
+  const [, request = "", counts = "", usage, done, place] = match;
+  const choices = counts.split(".", partsLimit);
+  const places = place === undefined ? [] : place.split(".", partsLimit);
+  if (!choices.every((part) => choicePattern.test(part))) return undefined;
+  if (!places.every((part) => placePattern.test(part))) return undefined;
+  return {
+    request,
+    choices: choices.map(choiceCursor),
+    usage_told: usage === "u",
+    done: done === "d",
+    places: places.map(placeHint),
+  };
+}
+
+function choiceCursor(text: string): ChoiceCursor {
+  const delivered = Number.parseInt(text, 10);
+  const flag = text.at(-1);
+  return { delivered, begun: delivered > 0 || flag === "b" || flag === "f", ended: flag === "f" };
+}
+
+const placeHint = (text: string): PlaceHint => ({
+  attempt: Number(text.slice(0, -2)),
+  worker_hint: text.slice(-2),
+});
+
+export function choiceText({ delivered, begun, ended }: ChoiceCursor): string {
+  if (ended) return `${delivered}f`;
+  return begun && delivered === 0 ? "0b" : String(delivered);
+}
+
+/** What stands behind the counts. */
+export function placesText(places: readonly (PlaceHint | undefined)[]): string {
+  if (places.length === 0 || places.includes(undefined)) return "";
+  return `@${places.map((place) => `${place?.attempt}${place?.worker_hint}`).join(".")}`;
+}
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** 12 bits of a worker's name: enough to ask a few of a thousand, and no name given away. */
+export function workerHint(worker: string): string {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < worker.length; at += 1) {
+    hash = Math.imul(hash ^ worker.charCodeAt(at), 0x01000193);
+  }
+  return alphabet.charAt((hash >>> 6) & 63) + alphabet.charAt(hash & 63);
+}

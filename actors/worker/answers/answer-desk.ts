@@ -1,0 +1,377 @@
+/**
+ * The answers of a worker from admission until nobody can want them any more: who reads them, how
+ * long they wait for a reader that was lost, and how long they are kept once they are over.
+ *
+ *   open ─▶ live ─ all told ─▶ kept ─ keep_ms ─▶ gone
+ *            │  ▲                │
+ *            │  └─── attach ◀────┘
+ *            ├─ a reader cancels, and it was the last ─▶ gone
+ *            └─ a reader is lost, and it was the last ─▶ waits grace_ms, being made ─▶ gone
+ *
+ * Only answers that are resumable wait or are kept; of the others their own readers can fetch what
+ * was lost for a moment longer. The engine is the worker actor's business.
+ */
+import type {
+  Accepted,
+  ActorRef,
+  Attach,
+  Cancel,
+  Claim,
+  Claimed,
+  ConsumerMessage,
+  Credit,
+  Detach,
+  FindAnswer,
+  Generate,
+  HeldAnswers,
+  Refused,
+} from "../../../proto/index.ts";
+import type { Timer } from "../../../runtime/capabilities.ts";
+import type { Context } from "../../../runtime/kernel/context.ts";
+import { refOf } from "../../../runtime/remote/node.ts";
+import type { EngineEvent, EngineRequest } from "../../engine/engine.ts";
+import { finishesSoon } from "../draining.ts";
+import type { KeepOptions } from "../worker.ts";
+import { grant, isWhole, newAnswerLog, newReadPosition, type ReadPosition } from "./answer-log.ts";
+import { Claims } from "./claims.ts";
+import { KeptAnswers } from "./kept-answers.ts";
+import { type LiveAnswer, LiveAnswers, type Reader } from "./live-answers.ts";
+import { type KeepLimits, OverAnswers } from "./over-answers.ts";
+
+/** What the desk's timers tell the worker actor. */
+export type DeskMessage =
+  | { readonly kind: "answer_late"; readonly request: string }
+  | { readonly kind: "grace_over"; readonly request: string }
+  | { readonly kind: "sweep_kept" };
+
+export type DeskContext = Pick<
+  Context<DeskMessage>,
+  "clock" | "system" | "monitor" | "demonitor" | "after" | "cancel"
+>;
+
+export type DeskHost = {
+  readonly ctx: () => DeskContext;
+  readonly keep: KeepOptions;
+  /** Stops what the engine still makes of an answer. */
+  readonly cancel: (handles: readonly number[]) => void;
+  /** Called once for each answer, and for each time that it was read again. */
+  readonly ended: (duration_ms: number | undefined) => void;
+};
+
+const nothing = new Uint8Array(0);
+/** Consumers of one answer at once. */
+const READERS_MAX = 8;
+/** Kept answers go in lots: one timer serves many. */
+const SWEEP_LATE_MS = 100;
+/**
+ * Of answers that nobody can resume. A reader hears nothing for 1 s at least before it asks, and
+ * for longer where tokens are slow.
+ */
+const lastLimits: KeepLimits = {
+  keep_ms: 10_000,
+  answers_max: 256,
+  bytes_max: 4 * 1024 * 1024,
+};
+
+export class AnswerDesk {
+  private readonly host: DeskHost;
+  private readonly live = new LiveAnswers();
+  private readonly kept: KeptAnswers;
+  /**
+   * Those that nobody can resume: a reader whose last batch was lost on the way fetches it here
+   * instead of having the answer made again elsewhere. Nobody acknowledges an end, so nothing is
+   * sent for this; how many are kept, and how long, is bounded instead.
+   */
+  private readonly last = new OverAnswers(lastLimits);
+  private readonly claims: Claims;
+  private sweep_timer: Timer | undefined;
+
+  constructor(host: DeskHost) {
+    this.host = host;
+    this.kept = new KeptAnswers(host.keep);
+    this.claims = new Claims({
+      demonitor: (monitor) => host.ctx().demonitor(monitor),
+    });
+  }
+
+  /** Those that are not over. */
+  get count(): number {
+    return this.live.count;
+  }
+
+  get has_unsent(): boolean {
+    return this.live.has_unsent;
+  }
+
+  /** Choices that the engine makes. */
+  get handle_count(): number {
+    return this.live.handle_count;
+  }
+
+  /** Past their time, or neither read nor waiting for a reader. */
+  *unowned(): Iterable<string> {
+    const now_ms = this.host.ctx().clock.now_ms();
+    for (const { generate, deadline, deadline_at_ms, readers, grace } of this.live.all()) {
+      const late = deadline !== undefined && now_ms > deadline_at_ms;
+      if (late || (readers.length === 0 && grace === undefined)) yield generate.request;
+    }
+  }
+
+  hasHandle(handle: number): boolean {
+    return this.live.hasHandle(handle);
+  }
+
+  /** The name is taken, by an answer or by a reader of one. */
+  holds(request: string): boolean {
+    const { live, kept } = this;
+    return (
+      live.get(request) !== undefined || live.reader(request) !== undefined || kept.isOver(request)
+    );
+  }
+
+  /** The engine has taken `parts`, one for each choice that is to be made. */
+  open(generate: Generate, consumer: ActorRef, parts: readonly EngineRequest[]): void {
+    const ctx = this.host.ctx();
+    const { consumer: _, ...asked } = generate;
+    const { request, deadline_ms, resumable } = generate;
+    this.last.forget(request);
+    const now_ms = ctx.clock.now_ms();
+    const answer: LiveAnswer = {
+      generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
+      log: newAnswerLog(generate.choices),
+      readers: [],
+      lost: undefined,
+      began_ms: now_ms,
+      deadline_at_ms: now_ms + deadline_ms,
+      deadline: ctx.after(deadline_ms, { kind: "answer_late", request }),
+      grace: undefined,
+      handles: new Map(parts.map((part) => [part.choice, part.handle])),
+      lane: undefined,
+    };
+    this.live.add(answer);
+    this.kept.follow(answer);
+    this.addReader(
+      answer,
+      consumer,
+      newReadPosition(answer.log, request, generate.window_tokens, "delivered"),
+    );
+  }
+
+  find({ answer }: FindAnswer): HeldAnswers {
+    const now_ms = this.host.ctx().clock.now_ms();
+    const items = this.kept.find(answer, (request) => this.live.get(request), now_ms);
+    return { kind: "held_answers", answer, items };
+  }
+
+  claim({ answer, claim, claimer, over }: Claim): Claimed {
+    if (claimer === undefined || over) {
+      this.claims.release(answer, claim);
+      return { kind: "claimed", answer, first: false };
+    }
+    const ctx = this.host.ctx();
+    const first = this.claims.claim(answer, claim, () => ctx.monitor(refOf(ctx.system, claimer)));
+    return { kind: "claimed", answer, first };
+  }
+
+  /** One more reader, of an answer that is being made or was. */
+  attach(attach: Attach): Accepted | Refused {
+    const { request, alias, consumer, window_tokens, from, instead_of } = attach;
+    const answer = this.live.get(request) ?? this.kept.get(request) ?? this.last.get(request);
+    if (answer === undefined) {
+      return refused(
+        alias,
+        "unknown_request",
+        "The worker does not hold this answer any more. Send the request again.",
+      );
+    }
+    if (consumer === undefined || this.holds(alias)) {
+      const message = "to read an answer takes a consumer and a name of its own";
+      return refused(alias, "bad_request", message);
+    }
+    const before = this.live.reader(instead_of);
+    if (before?.answer === answer) this.removeReader(before);
+    if (answer.readers.length >= READERS_MAX) {
+      const message = `This stream is read by ${READERS_MAX} clients already, which is the most. Try again when one has left.`;
+      return refused(alias, "rate_limited", message);
+    }
+    if (this.kept.revive(request) || this.last.forget(request)) this.live.add(answer);
+    const start = from.length === 0 ? "start" : from;
+    this.addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, start));
+    return { kind: "accepted", request: alias };
+  }
+
+  private addReader(answer: LiveAnswer, wire: ActorRef, position: ReadPosition): void {
+    const ctx = this.host.ctx();
+    const consumer = refOf<ConsumerMessage>(ctx.system, wire);
+    this.live.addReader({ answer, position, consumer, monitor: ctx.monitor(consumer) });
+    if (answer.grace !== undefined) ctx.cancel(answer.grace);
+    answer.grace = undefined;
+  }
+
+  credit({ request, tokens_total }: Credit): void {
+    const reader = this.live.reader(request);
+    if (reader === undefined) return;
+    grant(reader.position, tokens_total);
+    this.live.touch(reader.answer);
+  }
+
+  /** Returns what the engine need not make any more. */
+  cancel({ request, choices }: Cancel): readonly number[] {
+    const reader = this.live.reader(request);
+    const last = reader ?? this.live.lostReader(request);
+    if (choices.length > 0) {
+      if (last === undefined) return [];
+      const running = choices.map((choice) => this.live.endChoice(last.answer, choice));
+      return running.filter((handle) => handle !== undefined);
+    }
+    if (reader !== undefined) this.removeReader(reader);
+    // By its own name also when nobody reads it: it is not wanted at all.
+    const answer = last?.answer ?? this.live.get(request);
+    if (answer?.readers.length === 0) this.finish(answer);
+    return [];
+  }
+
+  /** Tokens sent under this name; undefined: nobody reads by it. */
+  sentTo(request: string): number | undefined {
+    return this.live.reader(request)?.position.sent;
+  }
+
+  /** The worker is to end: who reads an answer that will not be done soon should go elsewhere. */
+  handOver(left_ms: number): void {
+    const now_ms = this.host.ctx().clock.now_ms();
+    for (const { generate, log, began_ms, readers } of this.live.all()) {
+      if (finishesSoon(generate.choices, log.choices, now_ms - began_ms, left_ms)) continue;
+      for (const { consumer, position } of readers) {
+        consumer.tell({ kind: "hand_over", request: position.name });
+      }
+    }
+  }
+
+  /** The reader leaves and may come back by another way. */
+  detach({ request }: Detach): void {
+    const reader = this.live.reader(request);
+    if (reader !== undefined) this.lose(reader);
+  }
+
+  /** As if it had detached. */
+  consumerGone(monitor: number): void {
+    if (this.claims.claimerGone(monitor)) return;
+    const reader = this.live.readerOf(monitor);
+    if (reader !== undefined) this.lose(reader);
+  }
+
+  private lose(reader: Reader): void {
+    const { answer } = reader;
+    const { request, resumable } = answer.generate;
+    this.removeReader(reader);
+    if (answer.readers.length > 0) return;
+    if (resumable === undefined) {
+      this.drop(answer);
+      return;
+    }
+    const message: DeskMessage = { kind: "grace_over", request };
+    answer.grace = this.host.ctx().after(this.host.keep.grace_ms, message);
+    this.live.remember(reader);
+    this.live.touch(answer);
+  }
+
+  private removeReader(reader: Reader): void {
+    this.host.ctx().demonitor(reader.monitor);
+    this.live.removeReader(reader);
+  }
+
+  late(request: string): void {
+    const answer = this.live.get(request);
+    if (answer === undefined) return;
+    answer.log.failed = "deadline";
+    this.live.touch(answer);
+    this.flush();
+    this.drop(answer);
+  }
+
+  graceOver(request: string): void {
+    const answer = this.live.get(request);
+    if (answer?.readers.length === 0) this.drop(answer);
+  }
+
+  record(event: Exclude<EngineEvent, { kind: "embedding" }>): void {
+    this.live.record(event);
+  }
+
+  /** Sends what may be sent. */
+  flush(): void {
+    for (const answer of this.live.flush()) this.finish(answer);
+  }
+
+  /**
+   * Nobody reads it, or all have read it: it is kept when it is whole, for others that may want it
+   * or for its reader, who may not have heard of its end.
+   */
+  private finish(answer: LiveAnswer): void {
+    const { resumable } = answer.generate;
+    const wanted = resumable !== undefined || answer.readers.length > 0;
+    if (!wanted || !isWhole(answer.log)) {
+      this.drop(answer);
+      return;
+    }
+    if (!this.close(answer)) return;
+    const now_ms = this.host.ctx().clock.now_ms();
+    if (resumable === undefined) {
+      this.last.add(answer, now_ms);
+      return;
+    }
+    this.kept.finish(answer, now_ms);
+    if (this.sweep_timer === undefined) this.sweep();
+  }
+
+  /** Now and then. */
+  sweepLast(): void {
+    this.last.sweep(this.host.ctx().clock.now_ms());
+  }
+
+  /** Ends an answer whatever its state. */
+  private drop(answer: LiveAnswer): void {
+    if (this.close(answer)) this.kept.forget(answer);
+  }
+
+  /** It is live no more; false when it was not. */
+  private close(answer: LiveAnswer): boolean {
+    if (this.live.get(answer.generate.request) !== answer) return false;
+    const ctx = this.host.ctx();
+    for (const reader of answer.readers) ctx.demonitor(reader.monitor);
+    this.host.cancel(this.live.remove(answer));
+    if (answer.grace !== undefined) ctx.cancel(answer.grace);
+    answer.grace = undefined;
+    // One that was only read again has none.
+    const { deadline } = answer;
+    answer.deadline = undefined;
+    if (deadline !== undefined) ctx.cancel(deadline);
+    this.host.ended(deadline === undefined ? undefined : ctx.clock.now_ms() - answer.began_ms);
+    return true;
+  }
+
+  /** Forgets kept answers that are too old, and comes back for the next. */
+  sweep(): void {
+    const ctx = this.host.ctx();
+    const now_ms = ctx.clock.now_ms();
+    const next_ms = this.kept.sweep(now_ms);
+    this.sweep_timer = undefined;
+    if (next_ms === undefined) return;
+    const message: DeskMessage = { kind: "sweep_kept" };
+    this.sweep_timer = ctx.after(next_ms - now_ms + SWEEP_LATE_MS, message);
+  }
+
+  inspectKept() {
+    const { kept, last, claims } = this;
+    return {
+      kept_answers: kept.count,
+      kept_bytes: kept.bytes,
+      last_answers: last.count,
+      claims: claims.count,
+    };
+  }
+}
+
+function refused(request: string, code: string, message: string): Refused {
+  return { kind: "refused", request, code, message, retry_after_ms: 0 };
+}

@@ -1,0 +1,230 @@
+/**
+ * Everything there is of one answer at its worker, and how much of it each reader has been sent.
+ *
+ *   engine ─▶ | delivered before | tokens made here         | ─▶ batches, while credit lasts
+ *             0                  base    sent            made
+ *
+ * The engine is never paused for a slow reader: a paused sequence would hold its KV blocks and
+ * its place in the batch, while tokens cost a few bytes each. What is kept is bounded by the
+ * request's own max_tokens, and how many answers there are by the worker. Nothing is forgotten
+ * once sent: another reader may come later and begins at index 0.
+ */
+import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
+import type {
+  ChoiceFrom,
+  ChoiceStart,
+  ChoiceTokens,
+  Finished,
+  TokenBatch,
+  TokenLogprob,
+} from "../../../proto/index.ts";
+
+export type ChoiceLog = {
+  readonly choice: number;
+  /** Answer index of the first token made here: what the client already had from another worker. */
+  readonly base: number;
+  /** By answer index, what was delivered before included. */
+  readonly tokens: number[];
+  /** Of the tokens from `logprobs_from` on; none when the request wanted none. */
+  readonly logprobs: TokenLogprob[];
+  readonly logprobs_from: number;
+  /** Tokens that come now are dropped: a reader has ended this choice. */
+  unwanted: boolean;
+  finished: Finished | undefined;
+};
+
+export type AnswerLog = {
+  readonly choices: readonly ChoiceLog[];
+  /** Why every choice that a reader was not told the end of has failed. */
+  failed: string | undefined;
+};
+
+/** How far one reader of an answer is. */
+export type ReadPosition = {
+  /** The request name in its batches. */
+  readonly name: string;
+  /** Tokens it allows in all, over all choices. */
+  granted: number;
+  sent: number;
+  /** Choice that is served first next time: with little credit they take turns. */
+  turn: number;
+  /** By place in `log.choices`: the answer index of the next token, and if its end was told. */
+  readonly next: number[];
+  readonly told: boolean[];
+};
+
+export function newAnswerLog(starts: readonly ChoiceStart[]): AnswerLog {
+  return { choices: starts.map(choiceLog), failed: undefined };
+}
+
+function choiceLog(start: ChoiceStart): ChoiceLog {
+  const base = start.delivered.length / 4;
+  const known = start.delivered_logprobs?.items ?? [];
+  const whole = known.length === base;
+  return {
+    choice: start.choice,
+    base,
+    tokens: base === 0 ? [] : [...tokensOf(start.delivered)],
+    logprobs: whole ? [...known] : [],
+    logprobs_from: whole ? 0 : base,
+    unwanted: false,
+    finished: start.ended,
+  };
+}
+
+/**
+ * Where a reader begins. `start`: it has nothing yet. `delivered`: it asked for the answer to be
+ * made, and has what was delivered before and the ends that came along. A list: of each choice that
+ * it still reads the index of its next token.
+ */
+export type ReadFrom = "start" | "delivered" | readonly ChoiceFrom[];
+
+export function newReadPosition(
+  log: AnswerLog,
+  name: string,
+  window_tokens: number,
+  from: ReadFrom,
+): ReadPosition {
+  const starts = log.choices.map((choice) => startIn(choice, from));
+  return {
+    name,
+    granted: window_tokens,
+    sent: 0,
+    turn: 0,
+    next: starts.map(({ next }) => next),
+    told: starts.map(({ told }) => told),
+  };
+}
+
+function startIn(log: ChoiceLog, from: ReadFrom): { next: number; told: boolean } {
+  if (from === "start") return { next: 0, told: false };
+  if (from === "delivered") return { next: log.base, told: log.finished !== undefined };
+  const wanted = from.find(({ choice }) => choice === log.choice);
+  if (wanted === undefined) return { next: log.tokens.length, told: true };
+  return { next: Math.min(wanted.index, log.tokens.length), told: false };
+}
+
+/** Throws when the tokens do not follow what is there: an engine that does this is broken. */
+export function recordTokens(
+  log: ChoiceLog,
+  first_index: number,
+  tokens: readonly number[],
+  logprobs: readonly TokenLogprob[],
+): void {
+  if (log.unwanted) return;
+  const expected = log.tokens.length;
+  if (first_index !== expected) {
+    throw new Error(`the engine made token ${first_index} where ${expected} was next`);
+  }
+  for (const token of tokens) log.tokens.push(token);
+  for (const logprob of logprobs) log.logprobs.push(logprob);
+}
+
+/** Totals only grow: an old grant that comes late takes nothing back. */
+export function grant(position: ReadPosition, tokens_total: number): void {
+  if (tokens_total > position.granted) position.granted = tokens_total;
+}
+
+/** What may be sent now, marked as sent; undefined when that is nothing. */
+export function nextBatch(log: AnswerLog, position: ReadPosition): TokenBatch | undefined {
+  const choices: ChoiceTokens[] = [];
+  const finished: Finished[] = [];
+  const count = log.choices.length;
+  for (let step = 0; step < count; step++) {
+    const at = (position.turn + step) % count;
+    if (position.told[at] === true) continue;
+    const choice = log.choices[at]!;
+    for (;;) {
+      const credit = position.granted - position.sent;
+      const unsent = choice.tokens.length - position.next[at]!;
+      if (unsent <= 0 || credit <= 0) break;
+      choices.push(takeTokens(choice, position, at, credit));
+    }
+    const end = endFor(log, choice, position.next[at]!);
+    if (end === undefined) continue;
+    position.told[at] = true;
+    finished.push(end);
+  }
+  if (choices.length === 0 && finished.length === 0) return undefined;
+  position.turn = (position.turn + 1) % count;
+  return { kind: "token_batch", request: position.name, choices, finished };
+}
+
+/** The end of a choice for a reader who has its tokens up to `next`. */
+function endFor(log: AnswerLog, choice: ChoiceLog, next: number): Finished | undefined {
+  const { finished } = choice;
+  if (log.failed === undefined) return next < choice.tokens.length ? undefined : finished;
+  return {
+    choice: choice.choice,
+    reason: "error",
+    stop_token: -1,
+    prompt_tokens: finished?.prompt_tokens ?? 0,
+    cached_tokens: finished?.cached_tokens ?? 0,
+    total_tokens: next,
+    error: log.failed,
+  };
+}
+
+function takeTokens(
+  log: ChoiceLog,
+  position: ReadPosition,
+  at: number,
+  credit: number,
+): ChoiceTokens {
+  const from = position.next[at]!;
+  // Tokens without log probabilities go alone, so that each part has all of them or none.
+  const most = from < log.logprobs_from ? log.logprobs_from : log.tokens.length;
+  const to = Math.min(most, from + credit);
+  position.next[at] = to;
+  position.sent += to - from;
+  const bare = log.logprobs.length === 0 || from < log.logprobs_from;
+  return {
+    choice: log.choice,
+    first_index: from,
+    // A copy: in one process the batch is not encoded, and the log goes on growing.
+    tokens: log.tokens.slice(from, to),
+    logprobs: bare
+      ? noLogprobs
+      : log.logprobs.slice(from - log.logprobs_from, to - log.logprobs_from),
+  };
+}
+
+const noLogprobs: readonly TokenLogprob[] = [];
+
+/** The reader was told the end of every choice. */
+export function isDelivered(position: ReadPosition): boolean {
+  return position.told.every((told) => told);
+}
+
+/** Every choice has its end, and it is a good one: the answer is worth keeping. */
+export function isWhole(log: AnswerLog): boolean {
+  return log.failed === undefined && log.choices.every(({ finished }) => isGoodEnd(finished));
+}
+
+function isGoodEnd(finished: Finished | undefined): boolean {
+  // "cancelled" is the engine's word for a choice that a stop string ended.
+  return finished !== undefined && finished.reason !== "error";
+}
+
+/** Takes a batch back that could not be handed over: it will be made again. */
+export function unsend(log: AnswerLog, position: ReadPosition, batch: TokenBatch): void {
+  for (const part of batch.choices) {
+    position.sent -= part.tokens.length;
+    position.next[placeOf(log, part.choice)]! -= part.tokens.length;
+  }
+  for (const end of batch.finished) position.told[placeOf(log, end.choice)] = false;
+}
+
+/** Nobody wants more of this choice than `sent` tokens: what is behind them is forgotten. */
+export function endTokens(log: ChoiceLog, sent: number): void {
+  log.unwanted = true;
+  if (log.tokens.length > sent) log.tokens.length = sent;
+  const logprobs = Math.max(0, sent - log.logprobs_from);
+  if (log.logprobs.length > logprobs) log.logprobs.length = logprobs;
+}
+
+export function placeOf(log: AnswerLog, number: number): number {
+  const place = log.choices.findIndex((each) => each.choice === number);
+  if (place < 0) throw new Error(`there is no choice ${number}`);
+  return place;
+}

@@ -1,0 +1,251 @@
+/**
+ * The answers a worker is making, found by the names of their readers and by engine handle.
+ * Bookkeeping only: who is told what, and when the engine runs, is the worker actor's business.
+ */
+import type { ConsumerMessage, Generate } from "../../../proto/index.ts";
+import type { Timer } from "../../../runtime/capabilities.ts";
+import type { Ref } from "../../../runtime/kernel/ref.ts";
+import { SlotMap } from "../../../runtime/slot-map.ts";
+import type { EngineEvent } from "../../engine/engine.ts";
+import { wireFinished, wireLogprobs } from "../engine-request.ts";
+import {
+  type AnswerLog,
+  type ChoiceLog,
+  endTokens,
+  isDelivered,
+  nextBatch,
+  type ReadPosition,
+  recordTokens,
+  unsend,
+} from "./answer-log.ts";
+
+/** One consumer of an answer; usually there is one. */
+export type Reader = {
+  readonly answer: LiveAnswer;
+  readonly position: ReadPosition;
+  readonly consumer: Ref<ConsumerMessage>;
+  /** Of the consumer. */
+  readonly monitor: number;
+};
+
+export type LiveAnswer = {
+  /** As it came, without its consumer; and without its prompt when nobody can take it up again. */
+  readonly generate: Generate;
+  readonly log: AnswerLog;
+  readonly readers: Reader[];
+  /**
+   * The last one that went without a word, while nobody reads it: the news of its end may overtake
+   * what it said before.
+   */
+  lost: Reader | undefined;
+  readonly began_ms: number;
+  /** On the clock's scale. */
+  readonly deadline_at_ms: number;
+  deadline: Timer | undefined;
+  /** Runs while nobody reads it. */
+  grace: Timer | undefined;
+  /** Engine handles of the choices that have not ended, by choice number. */
+  readonly handles: Map<number, number>;
+  /** Where it waits to be sent; undefined: its readers have all there is. */
+  lane: Lane | undefined;
+};
+
+/** `awaited`: of a reader that was sent nothing yet. It waits, so these go first. */
+export type Lane = "awaited" | "dirty";
+const lanes: readonly Lane[] = ["awaited", "dirty"];
+
+type Part = { readonly answer: LiveAnswer; readonly choice: ChoiceLog };
+
+export class LiveAnswers {
+  private readonly by_request = new SlotMap<string, LiveAnswer>();
+  private readonly by_reader = new SlotMap<string, Reader>();
+  private readonly by_monitor = new SlotMap<number, Reader>();
+  /** By the name that it went by. */
+  private readonly by_lost = new SlotMap<string, Reader>();
+  private readonly by_handle = new SlotMap<number, Part>();
+  /**
+   * Those that have something that their readers were not sent, each in one lane; and what was in
+   * it before, which is left out when the lane is walked.
+   */
+  private readonly lanes = { awaited: [], dirty: [] } as Readonly<Record<Lane, LiveAnswer[]>>;
+  private unsent_count = 0;
+
+  get count(): number {
+    return this.by_request.size;
+  }
+
+  /** By the name that it was made under. */
+  get(request: string): LiveAnswer | undefined {
+    return this.by_request.get(request);
+  }
+
+  /** By the name that a consumer goes by: of the first one it is the request's. */
+  reader(name: string): Reader | undefined {
+    return this.by_reader.get(name);
+  }
+
+  /** The reader of that name was lost, and nobody has come since. */
+  lostReader(name: string): Reader | undefined {
+    return this.by_lost.get(name);
+  }
+
+  readerOf(monitor: number): Reader | undefined {
+    return this.by_monitor.get(monitor);
+  }
+
+  get handle_count(): number {
+    return this.by_handle.size;
+  }
+
+  hasHandle(handle: number): boolean {
+    return this.by_handle.has(handle);
+  }
+
+  all(): Iterable<LiveAnswer> {
+    return this.by_request.values();
+  }
+
+  add(answer: LiveAnswer): void {
+    this.by_request.set(answer.generate.request, answer);
+    for (const choice of answer.log.choices) {
+      const handle = answer.handles.get(choice.choice);
+      if (handle !== undefined) this.by_handle.set(handle, { answer, choice });
+    }
+  }
+
+  addReader(reader: Reader): void {
+    this.forgetLost(reader.answer);
+    reader.answer.readers.push(reader);
+    this.by_reader.set(reader.position.name, reader);
+    this.by_monitor.set(reader.monitor, reader);
+    this.touch(reader.answer);
+  }
+
+  removeReader(reader: Reader): void {
+    const { readers } = reader.answer;
+    const at = readers.indexOf(reader);
+    if (at >= 0) readers.splice(at, 1);
+    this.by_reader.delete(reader.position.name);
+    this.by_monitor.delete(reader.monitor);
+  }
+
+  /** It was removed, was the last one, and did not say that it would go. */
+  remember(reader: Reader): void {
+    reader.answer.lost = reader;
+    this.by_lost.set(reader.position.name, reader);
+  }
+
+  private forgetLost(answer: LiveAnswer): void {
+    if (answer.lost !== undefined) this.by_lost.delete(answer.lost.position.name);
+    answer.lost = undefined;
+  }
+
+  /** Forgets it; returns the engine handles that are still running. */
+  remove(answer: LiveAnswer): readonly number[] {
+    this.forgetLost(answer);
+    this.by_request.delete(answer.generate.request);
+    this.clean(answer);
+    for (const reader of [...answer.readers]) this.removeReader(reader);
+    const running = [...answer.handles.values()];
+    for (const handle of running) this.by_handle.delete(handle);
+    answer.handles.clear();
+    return running;
+  }
+
+  /**
+   * A reader wants no more tokens of this choice, and as all read the same, nobody does beyond
+   * where the first of them is. They still want to be told of its end: what the prompt had in the
+   * cache is known only then. Returns the handle that is running.
+   */
+  endChoice(answer: LiveAnswer, number: number): number | undefined {
+    const { log, readers, lost } = answer;
+    const at = log.choices.findIndex((each) => each.choice === number);
+    if (at < 0) return undefined;
+    const all = lost === undefined ? readers : [...readers, lost];
+    endTokens(log.choices[at]!, Math.max(...all.map((each) => each.position.next[at]!)));
+    this.touch(answer);
+    return answer.handles.get(number);
+  }
+
+  /** Events of handles that nobody wants any more are dropped: false. */
+  record(event: Exclude<EngineEvent, { kind: "embedding" }>): boolean {
+    const part = this.by_handle.get(event.handle);
+    if (part === undefined) return false;
+    const { answer, choice } = part;
+    this.touch(answer);
+    if (event.kind === "tokens") {
+      recordTokens(choice, event.first_index, event.tokens, wireLogprobs(event.logprobs));
+      return true;
+    }
+    choice.finished = wireFinished(event, choice.choice, choice.tokens.length);
+    this.by_handle.delete(event.handle);
+    answer.handles.delete(choice.choice);
+    return true;
+  }
+
+  /** It has news, or may send more of what it has. */
+  touch(answer: LiveAnswer): void {
+    if (answer.lane === "awaited") return;
+    const lane = isAwaited(answer) ? "awaited" : "dirty";
+    if (answer.lane === lane) return;
+    if (answer.lane === undefined) this.unsent_count++;
+    answer.lane = lane;
+    this.lanes[lane].push(answer);
+  }
+
+  private clean(answer: LiveAnswer): void {
+    if (answer.lane === undefined) return;
+    answer.lane = undefined;
+    this.unsent_count--;
+  }
+
+  /**
+   * One batch for each reader that has news and credit. Returns the answers that are over and
+   * were delivered whole; those that a full outbound queue refused stay dirty for the next flush.
+   */
+  flush(): readonly LiveAnswer[] {
+    const over: LiveAnswer[] = [];
+    for (const lane of lanes) {
+      const answers = this.lanes[lane];
+      let kept = 0;
+      for (const answer of answers) {
+        if (answer.lane !== lane) continue;
+        if (!sendTo(answer)) {
+          answers[kept++] = answer;
+          continue;
+        }
+        this.clean(answer);
+        if (isOver(answer)) over.push(answer);
+      }
+      answers.length = kept;
+    }
+    return over;
+  }
+
+  get has_unsent(): boolean {
+    return this.unsent_count > 0;
+  }
+}
+
+/** Nothing is being made of it, and everybody who reads it was told so. */
+function isOver({ log, handles, readers }: LiveAnswer): boolean {
+  if (handles.size > 0 && log.failed === undefined) return false;
+  return readers.every((reader) => isDelivered(reader.position));
+}
+
+function isAwaited({ readers }: LiveAnswer): boolean {
+  for (const { position } of readers) if (position.sent === 0) return true;
+  return false;
+}
+
+/** False: a batch could not be handed over. */
+function sendTo({ log, readers }: LiveAnswer): boolean {
+  let handed_over = true;
+  for (const { position, consumer } of readers) {
+    const batch = nextBatch(log, position);
+    if (batch === undefined || consumer.tell(batch)) continue;
+    unsend(log, position, batch);
+    handed_over = false;
+  }
+  return handed_over;
+}

@@ -1,0 +1,77 @@
+/**
+ * An answer that is over, as one run of bytes: as objects it is some ninety, and thousands are kept
+ * for a minute, most of which nobody ever asks for. Every collection of garbage would walk them.
+ *
+ *   │ length │ Generate, as it came │ TokenBatch: all tokens, log probabilities and ends │
+ */
+import { codecs, type TokenBatch } from "../../../proto/index.ts";
+import { newReader, newWriter } from "../../../runtime/codec.ts";
+import { type AnswerLog, newAnswerLog, recordTokens } from "./answer-log.ts";
+import type { LiveAnswer } from "./live-answers.ts";
+
+/** What the bytes do not say. */
+export type PackedAnswer = {
+  readonly bytes: Uint8Array;
+  readonly began_ms: number;
+  readonly deadline_at_ms: number;
+};
+
+const HEAD_BYTES = 4;
+const WRITER_BYTES_MAX = 1024 * 1024;
+/** One for all: packing is done in one go. */
+let writer = newWriter();
+
+export function packAnswer(answer: LiveAnswer): PackedAnswer {
+  const { generate, log, began_ms, deadline_at_ms } = answer;
+  writer.pos = 0;
+  writer.fixed32(0);
+  codecs.Generate.encode(generate, writer);
+  const split = writer.pos;
+  codecs.TokenBatch.encode(batchOf(log), writer);
+  // A copy of its own: what a writer gives out is a view of a buffer that many share.
+  const bytes = writer.buf.slice(0, writer.pos);
+  if (writer.buf.length > WRITER_BYTES_MAX) writer = newWriter();
+  for (let i = 0; i < HEAD_BYTES; i++) bytes[i] = split >>> (8 * i);
+  return { bytes, began_ms, deadline_at_ms };
+}
+
+/** Whole as it was, with nobody who reads it and nothing that is made of it. */
+export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer): LiveAnswer {
+  const reader = newReader(bytes);
+  const split = reader.fixed32();
+  const generate = codecs.Generate.decode(reader, split - HEAD_BYTES);
+  const { choices, finished } = codecs.TokenBatch.decode(reader, bytes.length - split);
+  const log = newAnswerLog(generate.choices);
+  for (const [at, choice] of log.choices.entries()) {
+    const { tokens, logprobs } = choices[at]!;
+    choice.tokens.length = 0;
+    choice.logprobs.length = 0;
+    recordTokens(choice, 0, tokens, logprobs);
+    choice.finished = finished[at];
+    choice.unwanted = true;
+  }
+  return {
+    generate: { ...generate, kind: "generate" },
+    log,
+    readers: [],
+    lost: undefined,
+    began_ms,
+    deadline_at_ms,
+    deadline: undefined,
+    grace: undefined,
+    handles: new Map(),
+    lane: undefined,
+  };
+}
+
+/** Only whole answers are packed: every choice has an end. */
+function batchOf({ choices }: AnswerLog): TokenBatch {
+  return {
+    kind: "token_batch",
+    request: "",
+    choices: choices.map(({ choice, tokens, logprobs }) => ({
+      ...{ choice, first_index: 0, tokens, logprobs },
+    })),
+    finished: choices.map(({ finished }) => finished!),
+  };
+}

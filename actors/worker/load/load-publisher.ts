@@ -1,0 +1,108 @@
+/**
+ * Who wants to know this worker's load, and when they are told: at a change at once, but never
+ * more often than every 50 ms, and every second in any case, which doubles as a heartbeat.
+ */
+import type { WorkerLoad, WorkerNews } from "../../../proto/index.ts";
+import type { Clock, Timer } from "../../../runtime/capabilities.ts";
+import { type Ref, sameActor } from "../../../runtime/kernel/ref.ts";
+import type { LoadLine, ProcessReports } from "./process-reports.ts";
+
+export const LOAD_GAP_MS = 50;
+export const LOAD_HEARTBEAT_MS = 1_000;
+
+/** `line`: it hears of us together with the others of this process. */
+type Subscriber = {
+  readonly ref: Ref<RouterNews>;
+  readonly subscription: number;
+  readonly line: LoadLine | undefined;
+};
+type RouterNews = WorkerLoad | WorkerNews;
+
+export class LoadPublisher {
+  private readonly clock: Clock;
+  private readonly load: () => WorkerLoad;
+  /** Undefined: this worker has its process for itself. */
+  private readonly reports: ProcessReports | undefined;
+  private readonly subscribers = new Map<number, Subscriber>();
+  private timer: Timer | undefined;
+  /** When `timer` fires. */
+  private due_ms = Number.POSITIVE_INFINITY;
+  private last_ms = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock, load: () => WorkerLoad, reports?: ProcessReports) {
+    this.clock = clock;
+    this.load = load;
+    this.reports = reports;
+  }
+
+  get subscriber_count(): number {
+    return this.subscribers.size;
+  }
+
+  /**
+   * `monitor` watches the subscriber. One that subscribes again does so because it doubts its old
+   * connection; the monitor over that one is returned, to be given up. `subscription`: the name that
+   * it has for us, 0 when it has none.
+   */
+  subscribe(ref: Ref<RouterNews>, monitor: number, subscription = 0): number | undefined {
+    let old: number | undefined;
+    for (const [known_monitor, known] of this.subscribers) {
+      if (sameActor(known.ref, ref)) old = known_monitor;
+    }
+    if (old !== undefined) this.unsubscribe(old);
+    const gathered = subscription > 0 ? this.reports : undefined;
+    const line = gathered?.loadLine(ref as Ref<WorkerNews>, subscription, this.load);
+    this.subscribers.set(monitor, { ref, subscription, line });
+    ref.tell({ ...this.load(), subscription });
+    if (this.timer === undefined && line === undefined) this.schedule(LOAD_HEARTBEAT_MS);
+    return old;
+  }
+
+  /** True when the monitor was a subscriber's. */
+  unsubscribe(monitor: number): boolean {
+    this.subscribers.get(monitor)?.line?.close();
+    return this.subscribers.delete(monitor);
+  }
+
+  changed(): void {
+    let alone = 0;
+    for (const { line } of this.subscribers.values()) {
+      if (line === undefined) alone++;
+      else line.changed();
+    }
+    if (alone < this.subscribers.size) this.reports?.tellChanges();
+    if (alone === 0) return;
+    const now_ms = this.clock.now_ms();
+    const earliest_ms = this.last_ms + LOAD_GAP_MS;
+    if (now_ms >= earliest_ms) this.publish();
+    else if (earliest_ms < this.due_ms) this.schedule(earliest_ms - now_ms);
+  }
+
+  stop(): void {
+    if (this.timer !== undefined) this.clock.cancel(this.timer);
+    this.timer = undefined;
+    for (const { line } of this.subscribers.values()) line?.close();
+    this.subscribers.clear();
+  }
+
+  private publish(): void {
+    this.last_ms = this.clock.now_ms();
+    const load = this.load();
+    for (const { ref, subscription, line } of this.subscribers.values()) {
+      if (line === undefined) ref.tell({ ...load, subscription });
+    }
+    this.schedule(LOAD_HEARTBEAT_MS);
+  }
+
+  private schedule(delay_ms: number): void {
+    if (this.timer !== undefined) this.clock.cancel(this.timer);
+    this.due_ms = this.clock.now_ms() + delay_ms;
+    this.timer = this.clock.after(delay_ms, () => this.fired());
+  }
+
+  private fired(): void {
+    this.timer = undefined;
+    this.due_ms = Number.POSITIVE_INFINITY;
+    if (this.subscribers.size > 0) this.publish();
+  }
+}

@@ -1,0 +1,186 @@
+/** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
+
+import { FaultActor, type FaultInjector, faultyWorld } from "../actors/fault/fault.ts";
+import type { DoorState, FrontendMessage } from "../actors/frontend/frontend.ts";
+import type { Drain, Progress } from "../proto/index.ts";
+import type { Capabilities } from "../runtime/capabilities.ts";
+import type { Ref } from "../runtime/kernel/ref.ts";
+import { type ActorSystem, createSystem } from "../runtime/kernel/system.ts";
+import type { OpenBus } from "../runtime/planes.ts";
+import { joinParent, type ParentLine } from "../runtime/process/child.ts";
+import { epochOf } from "../runtime/process/lease-epoch.ts";
+import { joinNode } from "../runtime/remote/node.ts";
+import type { SupervisorSpec } from "../runtime/supervision/child-spec.ts";
+import { supervisor } from "../runtime/supervision/supervisor.ts";
+import type { Bus } from "../runtime/transport/bus.ts";
+import { frontendTree } from "../supervisors/frontend-tree.ts";
+import { faultName, frontendPaths, routerPaths, workerPaths } from "../supervisors/paths.ts";
+import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
+import { routerTree } from "../supervisors/router-tree.ts";
+import { workerTree } from "../supervisors/worker-tree.ts";
+import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
+import { codecs } from "./codecs.ts";
+import { Discovery, keys, onlyLiveness } from "./discovery.ts";
+import { feedWorkers, frontendWorld } from "./frontend-world.ts";
+import { eachStanding, keepRegistered, standing } from "./keep-registered.ts";
+import { wiresOf } from "./machine.ts";
+import { routerOptions } from "./router-options.ts";
+import { whenWarm } from "./warm-router.ts";
+import { workerWorld } from "./worker-world.ts";
+
+export type ChildWorld = {
+  readonly capabilities: Capabilities;
+  readonly env: Readonly<Record<string, string>>;
+  /** Leaves at once. */
+  readonly exit: (code: number, why: string) => void;
+  /** Of several machines: how their NATS is reached. */
+  readonly openBus?: OpenBus;
+  /** A simulation's: all of its processes share one order of turns. */
+  readonly createSystem?: typeof createSystem;
+  /** Called when the root wants this process to stop. */
+  readonly onStop: (stop: () => void) => void;
+};
+
+const pathsOf = { worker: workerPaths, frontend: frontendPaths, router: routerPaths } as const;
+
+/** What a child may be silent for while it starts. */
+const loading_ms = 120_000;
+/** After the streams had their time: for the tree to stop. */
+const tree_budget_ms = 3_000;
+
+/** Throws when the tree cannot start; the caller says why and exits. */
+export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
+  const { env, exit } = world;
+  const node = env["TROUPE_NODE"] ?? boot.role;
+  const { capabilities, steps } = faultyWorld(node, world.capabilities, env, exit);
+  const system = (world.createSystem ?? createSystem)({
+    node,
+    capabilities,
+    ...(steps === undefined ? {} : { steps }),
+  });
+  if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
+  const { pid } = capabilities.spawn;
+  const bus = boot.planes && (await world.openBus?.(boot.planes, node));
+  const { nats: _nats, ...wires } = wiresOf(
+    capabilities,
+    { run_folder: boot.run_folder, socket: socketName(node, pid), name: `${node}.${pid}` },
+    bus && { bus, namespace: boot.namespace },
+  );
+  const remote = await joinNode(system, { ...wires, codecs, lease_epoch: epochOf(env) });
+  const line = await joinParent(remote, env, (why) => exit(1, why));
+  const paths = pathsOf[boot.role];
+  const registry = { node: boot.root_node, address: boot.registry_address };
+  const follows = boot.role === "worker" ? onlyLiveness : undefined;
+  const discovery = new Discovery(system, registry, boot.namespace, paths.top, follows);
+  // A large vocabulary is read in one piece, which on a starved machine takes many seconds.
+  remote.quiet(loading_ms);
+  const spec = await treeOf(boot, system, discovery, line, env, bus, steps);
+  const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
+  remote.quiet(boot.role === "frontend" ? loading_ms : 0);
+  let stopping = false;
+  system.onDown(top, () => {
+    if (!stopping) exit(1, `the ${boot.role}'s tree ended`);
+  });
+  world.onStop(() => {
+    if (stopping) return;
+    stopping = true;
+    void drainOf(boot, system)
+      .then(() => system.shutdown(tree_budget_ms))
+      .then(() => exit(0, "stopped"));
+  });
+  await keepRegistered(system, discovery, keys.process(node), paths.inspector);
+  if (boot.role === "worker") return line.ready();
+  if (boot.role === "router") {
+    await whenWarm(system, discovery);
+    await keepRegistered(system, discovery, keys.desk(node), routerPaths.main);
+    return line.ready();
+  }
+  let unfeed = () => {};
+  eachStanding(system, frontendPaths.main, () => {
+    unfeed();
+    unfeed = feedWorkers(system, discovery);
+  });
+  await new Promise<void>((listens) => whenDoor(system, ({ port }) => port !== 0, listens));
+  line.ready(standing(system, frontendPaths.main));
+  whenDoor(system, isServing, () => {
+    remote.quiet(0);
+    const serving = { kind: "progress", stage: servingStage, fraction: 1, detail: "" } as const;
+    (line.ref as Ref<Progress>).tell(serving);
+  });
+}
+
+/** Without the machine's name, which may be long: a socket's path must be short. */
+const socketName = (node: string, pid: number) => `${node.split(".").at(-1)}-${pid}.sock`;
+
+function drainOf(boot: Boot, system: ActorSystem): Promise<void> {
+  if (boot.role === "worker") return drainWorkers(boot, system);
+  // Frontends ask their own routers from the moment that a desk is gone.
+  return boot.role === "router" ? Promise.resolve() : drainDoor(boot, system);
+}
+
+/** New work goes elsewhere from here on, and what is long moves there too. */
+async function drainWorkers(boot: WorkerBoot, system: ActorSystem): Promise<void> {
+  const paths = boot.workers.map((worker) => `${workerPaths.top}/${worker}`);
+  await Promise.all(paths.map((path) => drain(system, path, boot.drain_timeout_ms)));
+}
+
+/** New requests are refused from here on; streams end, or are told where to go on. */
+function drainDoor(boot: FrontendBoot, system: ActorSystem): Promise<void> {
+  return drain(system, frontendPaths.main, boot.drain_timeout_ms);
+}
+
+/** Whoever is not there, or does not answer in time, has nothing left that we could wait for. */
+async function drain(system: ActorSystem, path: string, budget_ms: number): Promise<void> {
+  const ref = system.lookup(path) as Ref<Drain> | undefined;
+  const options = { deadline_ms: budget_ms + drain_answer_ms };
+  await (ref &&
+    system
+      .ask(ref, { kind: "drain", budget_ms, nobody_follows: false }, options)
+      .catch(() => undefined));
+}
+
+const drain_answer_ms = 1_000;
+const look_period_ms = 10;
+
+/** The door knows a model once it has fetched its tokenizer from a worker. */
+const isServing = ({ health }: DoorState): boolean => health === "ready";
+
+function whenDoor(system: ActorSystem, is: (door: DoorState) => boolean, then: () => void): void {
+  const look = async () => {
+    const door = standing(system, frontendPaths.main) as Ref<FrontendMessage>;
+    const state = await system.ask(door, { kind: "get_door" }, { deadline_ms: 1_000 });
+    if (!is(state)) throw new Error("not yet");
+    then();
+  };
+  const again = () => {
+    system.capabilities.clock.after(look_period_ms, () => void look().catch(again));
+  };
+  again();
+}
+
+async function treeOf(
+  boot: Boot,
+  system: ActorSystem,
+  discovery: Discovery,
+  line: ParentLine,
+  env: Readonly<Record<string, string>>,
+  bus: Bus | undefined,
+  steps: FaultInjector | undefined,
+): Promise<SupervisorSpec> {
+  const names = [discovery.spec(), ...planeSpecs(bus, discovery)];
+  switch (boot.role) {
+    case "worker":
+      return workerTree(
+        await workerWorld(boot, system, discovery, line, env, steps),
+        names,
+        boot.drain_timeout_ms,
+      );
+    case "router":
+      return routerTree(routerOptions(boot, system, discovery, routerPaths.router), system, names);
+    case "frontend":
+      return frontendTree(
+        frontendWorld(boot, system, discovery, planeStates(bus, discovery)),
+        names,
+      );
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * Who is where, for the processes of one cluster: a registry client and an actor that keeps what it
+ * says, under one supervisor. What was registered is registered again when either comes back.
+ *
+ *     discovery (rest_for_one)
+ *     ├── client      keeps our keys, follows prefixes
+ *     └── directory   the last known set
+ */
+import type { WorkersChange } from "../actors/router/router.ts";
+import { type ActorRef, codecs as proto, type WorkerRecord } from "../proto/index.ts";
+import { Actor, type Snapshot } from "../runtime/kernel/actor.ts";
+import { AskError } from "../runtime/kernel/errors.ts";
+import type { Message } from "../runtime/kernel/message.ts";
+import type { Ref } from "../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../runtime/kernel/system.ts";
+import type { RegistryEntry } from "../runtime/registry/registry.ts";
+import { RegistryClient, type RegistryClientMessage } from "../runtime/registry/registry-client.ts";
+import type { ViewMessage } from "../runtime/registry/registry-view.ts";
+import { refOf } from "../runtime/remote/node.ts";
+import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
+import { supervisor } from "../runtime/supervision/supervisor.ts";
+import { rootPaths } from "../supervisors/paths.ts";
+
+/** Keys below the namespace. A key's owner is the actor to talk to. */
+export const keys = {
+  /** Inspector actors, one a process. */
+  process: (node: string) => `processes/${node}`,
+  /** HTTP doors, one a frontend. */
+  door: (node: string) => `doors/${node}`,
+  /** Routers, one a frontend or alone; they tell each other what they send where. */
+  router: (node: string) => `routers/${node}`,
+  /** Desks of routers that have a process of their own. */
+  desk: (node: string) => `desks/${node}`,
+  /** WorkerActors; the value is a WorkerRecord. */
+  worker: (worker: string) => `workers/${worker}`,
+  /** Slots of processes that keep ending, as long as they do. */
+  loop: (slot: string) => `crash-loops/${slot}`,
+  /** How the last process of a worker ended; the value has a number, so that each is a change. */
+  exit: (worker: string) => `exits/${worker}`,
+} as const;
+
+const everything = Object.values(keys).map((key) => key(""));
+/** What a process follows that has no use for others: no more than whether the registry is live. */
+export const onlyLiveness = [keys.loop("")];
+const hold_deadline_ms = 10_000;
+
+export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
+  proto.WorkerRecord.encode(record).finish();
+
+type Held = { readonly key: string; readonly value: Uint8Array; readonly owner: Ref };
+type Entries = ReadonlyMap<string, RegistryEntry>;
+/** Called with the keys that changed, as they were and as they are; the known set is what is. */
+type Listener = (before: Entries, now: Entries) => void;
+
+export class Discovery {
+  readonly #system: ActorSystem;
+  readonly #registry: ActorRef;
+  readonly #namespace: string;
+  /** Path of the actor that `spec` is a child of. */
+  readonly #parent: string;
+  readonly #held = new Map<string, Held>();
+  /** The last known set, by prefix. */
+  readonly #known = new Map<string, Map<string, RegistryEntry>>();
+  readonly #prefixes: readonly string[];
+  readonly #told = new Set<string>();
+  readonly #listeners = new Map<string, Set<Listener>>();
+  #live = false;
+
+  /** `registry`: the node it lives on, and where that listens. `prefixes`: what is followed. */
+  constructor(
+    system: ActorSystem,
+    registry: { readonly node: string; readonly address: string },
+    namespace: string,
+    parent: string,
+    prefixes: readonly string[] = everything,
+  ) {
+    this.#prefixes = prefixes;
+    for (const prefix of prefixes) this.#known.set(prefix, new Map());
+    this.#system = system;
+    this.#namespace = namespace;
+    this.#parent = parent;
+    // All zeros: whoever lives at that path now, so that a restarted registry is found again.
+    const incarnation = new Uint8Array(8);
+    this.#registry = { ...registry, path: rootPaths.registry, incarnation };
+  }
+
+  readonly spec = (): ChildSpec => ({
+    id: "discovery",
+    kind: "supervisor",
+    start: supervisor({
+      strategy: "rest_for_one",
+      intensity: 5,
+      period_ms: 10_000,
+      children: [
+        {
+          id: "client",
+          start: () => new RegistryClient({ registry: this.#registry, namespace: this.#namespace }),
+        },
+        {
+          id: "directory",
+          start: () =>
+            new Directory(this.#client(), this.#prefixes, [...this.#held.values()], this.#take),
+        },
+      ],
+    }),
+  });
+
+  /**
+   * Resolves when the registry has it, or when its client is between two lives: it comes back with
+   * all that is held. Rejects with AskError when the registry cannot be reached.
+   */
+  async register(key: string, value: Uint8Array, owner: Ref): Promise<void> {
+    const held = { key, value, owner };
+    this.#held.set(key, held);
+    const client = this.#lookup();
+    if (client === undefined) return;
+    const message = { kind: "hold", ...held } as const;
+    try {
+      await this.#system.ask(client, message, { deadline_ms: hold_deadline_ms });
+    } catch (thrown) {
+      if (!(thrown instanceof AskError && thrown.code === "down")) throw thrown;
+    }
+  }
+
+  deregister(key: string): void {
+    this.#held.delete(key);
+    // One that is between two lives comes back with what is held alone.
+    this.#lookup()?.tell({ kind: "drop", key });
+  }
+
+  /** Leaves the registry with everything that this process holds there. */
+  close(): void {
+    for (const key of [...this.#held.keys()]) this.deregister(key);
+  }
+
+  /** False: what others register is not heard of now; the last known set stands. */
+  get live(): boolean {
+    return this.#live;
+  }
+
+  /** Whether the registry has said who is there under a prefix, be it nobody. */
+  knows(prefix: string): boolean {
+    return this.#told.has(prefix);
+  }
+
+  owners<M extends Message>(prefix: string): Ref<M>[] {
+    const entries = this.#entries(prefix);
+    return entries.flatMap(({ owner }) =>
+      owner === undefined ? [] : [refOf<M>(this.#system, owner)],
+    );
+  }
+
+  /** What the keys below a prefix are called, in order. */
+  names(prefix: string): string[] {
+    const found = this.#known.get(prefix)?.keys() ?? [];
+    return [...found].map((key) => key.slice(prefix.length)).sort();
+  }
+
+  /** `all` at once, then each change; returns what ends the watch. */
+  watchWorkers(listener: (change: WorkersChange) => void): () => void {
+    const prefix = keys.worker("");
+    listener({ kind: "all", records: this.#entries(prefix).flatMap(recordOf) });
+    return this.#listen(prefix, (before, now) => {
+      for (const change of workerChanges(before, now)) listener(change);
+    });
+  }
+
+  /** From now on: workers whose process ended, and whether that was its own fault. */
+  watchExits(listener: (worker: string, crash: boolean) => void): () => void {
+    const prefix = keys.exit("");
+    return this.#listen(prefix, (before, now) => {
+      for (const [key, { value }] of now) {
+        const known = before.get(key)?.value;
+        if (known !== undefined && Buffer.compare(known, value) === 0) continue;
+        listener(key.slice(prefix.length), new TextDecoder().decode(value).endsWith(" crash"));
+      }
+    });
+  }
+
+  /** All that are there at once, then at each change. */
+  watchRouters(listener: (routers: readonly ActorRef[]) => void): () => void {
+    return this.#watchOwners(keys.router(""), listener);
+  }
+
+  /** As `watchRouters`: what frontends ask instead of their own. */
+  watchDesks(listener: (desks: readonly ActorRef[]) => void): () => void {
+    return this.#watchOwners(keys.desk(""), listener);
+  }
+
+  #watchOwners(prefix: string, listener: (owners: readonly ActorRef[]) => void): () => void {
+    const owners = () =>
+      this.#entries(prefix).flatMap(({ owner }) => (owner === undefined ? [] : [owner]));
+    listener(owners());
+    return this.#listen(prefix, () => listener(owners()));
+  }
+
+  #listen(prefix: string, listener: Listener): () => void {
+    const listeners = this.#listeners.get(prefix) ?? new Set();
+    this.#listeners.set(prefix, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** In the order of their keys. */
+  #entries(prefix: string): RegistryEntry[] {
+    const entries = [...(this.#known.get(prefix)?.values() ?? [])];
+    return entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  readonly #take = ({ prefix, whole, put, removed, live }: ViewMessage): void => {
+    this.#live = live;
+    // A client that has just come back knows nothing yet: until it does, the last known set stands.
+    if (whole && !live && put.length === 0) return;
+    const known = this.#known.get(prefix) ?? new Map<string, RegistryEntry>();
+    const before = new Map<string, RegistryEntry>();
+    const now = new Map(put.map((entry) => [entry.key, entry]));
+    for (const key of whole ? known.keys() : [...removed, ...now.keys()]) {
+      const entry = known.get(key);
+      if (entry !== undefined) before.set(key, entry);
+    }
+    if (whole) known.clear();
+    for (const key of removed) known.delete(key);
+    for (const [key, entry] of now) known.set(key, entry);
+    this.#known.set(prefix, known);
+    if (live) this.#told.add(prefix);
+    for (const listener of this.#listeners.get(prefix) ?? []) listener(before, now);
+  };
+
+  get #clientPath(): string {
+    return `${this.#parent}/discovery/client`;
+  }
+
+  #lookup(): Ref<RegistryClientMessage> | undefined {
+    return this.#system.lookup(this.#clientPath) as Ref<RegistryClientMessage> | undefined;
+  }
+
+  /** For the directory, which starts behind it. */
+  #client(): Ref<RegistryClientMessage> {
+    const ref = this.#lookup();
+    if (ref === undefined) throw new Error("the registry client is between two lives");
+    return ref;
+  }
+}
+
+/** Pure: what happened to the workers between two sets. A new owner of a key is a new worker. */
+export function workerChanges(before: Entries, now: Entries): WorkersChange[] {
+  const changes: WorkersChange[] = [];
+  for (const [key, entry] of before) {
+    if (!sameOwner(entry, now.get(key))) changes.push({ kind: "gone", worker: workerOf(key) });
+  }
+  for (const [key, entry] of now) {
+    const record = recordOf(entry)[0];
+    if (record === undefined || sameOwner(entry, before.get(key))) continue;
+    changes.push({ kind: "up", record });
+  }
+  return changes;
+}
+
+const workerOf = (key: string) => key.slice(keys.worker("").length);
+
+function sameOwner(a: RegistryEntry, b: RegistryEntry | undefined): boolean {
+  if (a.owner === undefined || b?.owner === undefined) return false;
+  return Buffer.compare(a.owner.incarnation, b.owner.incarnation) === 0;
+}
+
+const recordOf = (entry: RegistryEntry): WorkerRecord[] =>
+  entry.value.length === 0 ? [] : [proto.WorkerRecord.decode(entry.value)];
+
+/** Hears what the registry says; a fresh one asks for everything again. */
+class Directory extends Actor<ViewMessage> {
+  #views = 0;
+
+  constructor(
+    private readonly client: Ref<RegistryClientMessage>,
+    private readonly prefixes: readonly string[],
+    private readonly held: readonly Held[],
+    private readonly take: (view: ViewMessage) => void,
+  ) {
+    super();
+  }
+
+  override init(): void {
+    const follower = this.ctx.self;
+    for (const prefix of this.prefixes) this.client.tell({ kind: "follow", prefix, follower });
+    for (const held of this.held) this.client.tell({ kind: "hold", ...held });
+  }
+
+  override receive(message: ViewMessage): void {
+    this.#views += 1;
+    this.take(message);
+  }
+
+  override inspect(): Snapshot {
+    return { views: this.#views };
+  }
+}

@@ -1,0 +1,136 @@
+/** What a frontend's tree is made of; its parts find each other by path at each use. */
+import {
+  buildServedModel,
+  embedThrough,
+  type FrontendMessage,
+  ModelDirectory,
+  readOrigins,
+} from "../actors/frontend/frontend.ts";
+import { clusterMetrics } from "../actors/inspector/inspector.ts";
+import { type AnswersMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
+import type { RouterMessage } from "../proto/index.ts";
+import { type AllowanceOptions, sparingly } from "../runtime/allowance.ts";
+import type { Ref } from "../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../runtime/kernel/system.ts";
+import { refOf, wireOf } from "../runtime/remote/node.ts";
+import type { FrontendTreeOptions } from "../supervisors/frontend-tree.ts";
+import { frontendPaths } from "../supervisors/paths.ts";
+import type { ReadPlanes } from "../supervisors/plane-tree.ts";
+import type { FrontendBoot } from "./boot.ts";
+import { type Discovery, keys } from "./discovery.ts";
+import { announce } from "./keep-registered.ts";
+import { nearestDesk } from "./nearest-desk.ts";
+import { routerOptions } from "./router-options.ts";
+import { CrashLedger } from "./worker-crashes.ts";
+
+/** Of /metrics, which needs no key: scrapers come every few seconds. */
+const metricsAllowance: AllowanceOptions = { at_once: 4, each_ms: 1_000 };
+
+export function frontendWorld(
+  boot: FrontendBoot,
+  system: ActorSystem,
+  discovery: Discovery,
+  planes: ReadPlanes | undefined,
+): FrontendTreeOptions {
+  const { clock } = system.capabilities;
+  const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock, boot));
+  // undefined while it restarts: whoever asks tries again.
+  const own = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
+  const { desk, hosted } = nearestDesk(system, discovery);
+  const router = () => desk() ?? own();
+  const routers = () => [desk(), own()].filter((each) => each !== undefined);
+  const crashes = new CrashLedger(() => clock.now_ms());
+  discovery.watchExits((worker, crash) => crashes.heard(worker, crash));
+  const embeddings = new Set<string>();
+  const isLive = (request: string) =>
+    embeddings.has(request) ||
+    system.lookup(`${frontendPaths.answers}/${streamNameOf(request)}`) !== undefined;
+  return {
+    router: { ...routerOptions(boot, system, discovery, frontendPaths.router), isLive },
+    answers: {
+      router,
+      routers,
+      tokenizerOf: (name) => models.get(name)?.tokenizer,
+      migrations: boot.migration_limit,
+      isCrash: crashes.isCrash,
+    },
+    door: {
+      host: boot.host,
+      port: boot.port,
+      share_port: boot.share_port,
+      siblings: () => siblingDoors(system, discovery),
+      listens: doorNames(system, discovery),
+      router: () => (hosted() ? (desk()?.address.node ?? "own") : undefined),
+      ...(planes === undefined ? {} : { planes }),
+      crashLoops: () => discovery.names(keys.loop("")),
+      models,
+      startAnswer: (request, sink) => {
+        const answers = system.lookup(frontendPaths.answers) as Ref<AnswersMessage> | undefined;
+        return startAnswerWith(answers)(request, sink);
+      },
+      startEmbedding: embedThrough({
+        system,
+        router,
+        asker: () => {
+          const answers = system.lookup(frontendPaths.answers);
+          return answers && wireOf(system, answers);
+        },
+        live: embeddings,
+        resolve: (wire) => refOf(system, wire),
+      }),
+      resolve: (wire) => refOf(system, wire),
+      // Of the whole cluster: behind a shared port a scraper meets any of the frontends.
+      // Asked of all processes, and so not for everybody who wants to know as often as he likes.
+      renderMetrics: sparingly(clock, metricsAllowance, () =>
+        clusterMetrics(system, discovery.owners(keys.process(""))),
+      ),
+      settings: {
+        api_keys: boot.api_keys,
+        cors_origins: readOrigins(boot.cors_origin, boot.api_keys.length > 0),
+        unknown_fields: boot.ignore_unknown_fields ? "ignore" : "refuse",
+        deadline_ms: boot.request_timeout_ms,
+        heartbeat_ms: boot.sse_heartbeat_ms,
+        keep_hung_up: boot.resume_hangups,
+        version: boot.version,
+      },
+    },
+  };
+}
+
+/** The doors that take connections are in the registry under their nodes. */
+function doorNames(system: ActorSystem, discovery: Discovery): (door: Ref | undefined) => void {
+  const key = keys.door(system.node);
+  let listening: Ref | undefined;
+  return (door) => {
+    listening = door;
+    const wanted = () => listening === door && system.lookup(frontendPaths.main) === door;
+    if (door === undefined) {
+      discovery.deregister(key);
+      return;
+    }
+    void announce(system, discovery, key, door, wanted).then(() => {
+      if (listening === undefined) discovery.deregister(key);
+    });
+  };
+}
+
+/** Of this machine: nodes of several have its name before the last dot. */
+function siblingDoors(system: ActorSystem, discovery: Discovery): number {
+  const machine = system.node.slice(0, system.node.lastIndexOf(".") + 1);
+  const nodes = discovery.owners(keys.door("")).map(({ address }) => address.node);
+  return nodes.filter((node) => {
+    return node !== system.node && node.slice(0, node.lastIndexOf(".") + 1) === machine;
+  }).length;
+}
+
+/** Tells the door which workers there are, now and from now on; returns what ends it. */
+export function feedWorkers(system: ActorSystem, discovery: Discovery): () => void {
+  return discovery.watchWorkers((change) => {
+    // Between two lives: the next door is fed anew.
+    const door = system.lookup(frontendPaths.main) as Ref<FrontendMessage> | undefined;
+    if (door === undefined) return;
+    if (change.kind === "all") door.tell({ kind: "workers_are", workers: change.records });
+    else if (change.kind === "up") door.tell({ kind: "worker_joined", record: change.record });
+    else door.tell({ kind: "worker_left", worker: change.worker });
+  });
+}

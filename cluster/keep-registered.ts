@@ -1,0 +1,80 @@
+/** Names that stay with a place in a tree, whoever lives there. */
+import type { Message } from "../runtime/kernel/message.ts";
+import type { Ref } from "../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../runtime/kernel/system.ts";
+import type { Discovery } from "./discovery.ts";
+
+const look_again_ms = 20;
+
+/**
+ * Keeps a key for whoever stands at a path: an actor that comes back is another owner. `stands` is
+ * called for each.
+ */
+export async function keepRegistered(
+  system: ActorSystem,
+  discovery: Discovery,
+  key: string,
+  path: string,
+  stands: () => void = () => {},
+): Promise<void> {
+  const owner = standing(system, path);
+  const again = (): void => {
+    system.capabilities.clock.after(look_again_ms, () => {
+      keepRegistered(system, discovery, key, path, stands).catch(again);
+    });
+  };
+  const unwatch = system.onDown(owner, again);
+  try {
+    stands();
+    await discovery.register(key, new Uint8Array(0), owner);
+  } catch (error) {
+    unwatch();
+    throw error;
+  }
+}
+
+/** Throws when nobody is there. */
+export function standing(system: ActorSystem, path: string): Ref<Message> {
+  const ref = system.lookup(path);
+  if (ref === undefined) throw new Error(`${path} did not start`);
+  return ref;
+}
+
+/** Calls `stands` for whoever lives at a path, now and in each later life. */
+export function eachStanding(system: ActorSystem, path: string, stands: () => void): void {
+  const again = () => void system.capabilities.clock.after(look_again_ms, look);
+  const look = () => {
+    const owner = system.lookup(path);
+    if (owner === undefined) {
+      again();
+      return;
+    }
+    system.onDown(owner, again);
+    stands();
+  };
+  look();
+}
+
+const announce_again_ms = 1_000;
+
+/**
+ * Registers `self` until it is not `wanted` any more; the registry takes the name of its last life
+ * away when that one ended.
+ */
+export async function announce(
+  system: ActorSystem,
+  discovery: Discovery,
+  key: string,
+  self: Ref,
+  wanted: () => boolean,
+): Promise<void> {
+  try {
+    discovery.deregister(key);
+    await discovery.register(key, new Uint8Array(0), self);
+  } catch (error) {
+    if (!wanted()) return;
+    const { log, clock } = system.capabilities;
+    log.log("debug", "a name is not registered yet", { key, error: String(error) });
+    clock.after(announce_again_ms, () => void announce(system, discovery, key, self, wanted));
+  }
+}

@@ -1,0 +1,517 @@
+/**
+ * The root process from settings to end: models are found, the tree starts, children join, and at
+ * the end everything stops in named phases.
+ */
+import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
+import {
+  ModelError,
+  type ModelProgress,
+  resolveModel,
+  resolveTokenizer,
+  sizeText,
+} from "../actors/model/model.ts";
+import type { Drain, InspectMessage } from "../proto/index.ts";
+import type { Capabilities } from "../runtime/capabilities.ts";
+import type { Message } from "../runtime/kernel/message.ts";
+import type { Ref } from "../runtime/kernel/ref.ts";
+import { type ActorSystem, createSystem } from "../runtime/kernel/system.ts";
+import type { OpenPlanes } from "../runtime/planes.ts";
+import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
+import { runShutdown } from "../runtime/supervision/shutdown.ts";
+import { supervisor } from "../runtime/supervision/supervisor.ts";
+import { faultName, rootPaths } from "../supervisors/paths.ts";
+import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
+import { processSlot } from "../supervisors/process-slot.ts";
+import { rootTree } from "../supervisors/root-tree.ts";
+import { type SlotStart, Slots } from "../supervisors/slots.ts";
+import {
+  type Boot,
+  bootToEnvironment,
+  type FrontendBoot,
+  type RouterBoot,
+  servingStage,
+  type WorkerBoot,
+} from "./boot.ts";
+import { codecs } from "./codecs.ts";
+import { CrashLoops } from "./crash-loops.ts";
+import { Discovery, keys } from "./discovery.ts";
+import { keepRegistered } from "./keep-registered.ts";
+import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
+import type { ModelSetting, Settings } from "./settings/settings.ts";
+import { SettingsError } from "./settings/settings-error.ts";
+import { templateFor } from "./settings/template-settings.ts";
+import { marksByWorker } from "./settings/worker-marks.ts";
+import { readyBudget_ms, weightBytes } from "./start-budget.ts";
+import { WorkerCrashes } from "./worker-crashes.ts";
+
+export type RootWorld = {
+  readonly capabilities: Capabilities;
+  readonly env: Readonly<Record<string, string>>;
+  /** For this run's sockets; mode 700. */
+  readonly run_folder: string;
+  /** Absolute. */
+  readonly cache_folder: string;
+  /** Unpacked files of a compiled binary; empty in the source tree. */
+  readonly assets_folder: string;
+  readonly bundled_model: string;
+  readonly version: string;
+  /** Of several machines: this one's name, and how their NATS and Redis are reached. */
+  readonly host_name?: string;
+  readonly openPlanes?: OpenPlanes;
+  /** A simulation's: all of its processes share one order of turns. */
+  readonly createSystem?: typeof createSystem;
+  /** Leaves at once: for injected faults. */
+  readonly exit: (code: number, why: string) => void;
+  /** What goes on, for a person; one line. */
+  readonly status: (text: string, fraction?: number) => void;
+  /** A line that a child wrote to its stderr. */
+  readonly passLine: (line: string) => void;
+};
+
+export type Root = {
+  readonly host: string;
+  readonly port: number;
+  readonly inspector_host: string;
+  readonly inspector_port: number;
+  /** Resolves when the tree ended by itself: nothing serves any more. */
+  readonly lost: Promise<string>;
+  /** Drains and stops; resolves when all is gone. */
+  stop(): Promise<void>;
+  /** A second wish to stop: live streams get their last event, then everything is killed. */
+  abort(): Promise<void>;
+};
+
+const slotsOf = {
+  worker: rootPaths.workers,
+  router: rootPaths.routers,
+  frontend: rootPaths.frontends,
+} as const;
+
+/** A child said why it cannot start: the same text is ours. */
+export const fatalPrefix = "troupe: ";
+
+const budgets = { cut_ms: 200, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
+/** Rejects with SettingsError or ModelError: one line that says what to do. */
+export async function startRoot(settings: Settings, given: RootWorld): Promise<Root> {
+  const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
+  const world = { ...given, capabilities };
+  const { role, host } = settings;
+  const serves = role === "all" || role === "frontend";
+  const port = !serves ? 0 : await freePort(capabilities, host, settings.port, "");
+  await freePort(capabilities, settings.inspector_host, settings.inspector_port, "inspector-");
+  const models = role === "all" || role === "worker" ? await findModels(settings, world) : [];
+  const machine = await joinCluster(settings, capabilities, world);
+
+  const system = (world.createSystem ?? createSystem)({
+    node: machine.root,
+    capabilities,
+    ...(steps === undefined ? {} : { steps }),
+  });
+  if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
+  const { run_folder } = world;
+  const { planes } = machine;
+  const { nats, ...wires } = wiresOf(
+    capabilities,
+    { run_folder, socket: "root.sock", name: machine.root },
+    planes && { bus: planes.bus, namespace: settings.namespace },
+  );
+  const remote = await joinNode(system, { ...wires, codecs });
+  if (nats !== undefined) tellEnds(remote, run_folder, nats);
+  const root = new RunningRoot(settings, world, system, remote, machine);
+  try {
+    await root.start(port, models);
+  } catch (error) {
+    await root.dismantle();
+    throw error;
+  }
+  return root;
+}
+
+type Door = Ref<Drain>;
+
+type FoundModel = {
+  readonly name: string;
+  readonly path: string;
+  /** What its engines have to read before they can answer. */
+  readonly weight_bytes: number;
+};
+
+class RunningRoot implements Root {
+  readonly host: string;
+  port = 0;
+  inspector_host = "";
+  inspector_port = 0;
+  readonly lost: Promise<string>;
+  readonly #discovery: Discovery;
+  readonly #loops: CrashLoops;
+  readonly #crashes: WorkerCrashes;
+  readonly #workers: Slots;
+  readonly #routers: Slots;
+  readonly #frontends: Slots;
+  /** What children said when they could not start, newest last. */
+  readonly #fatal: string[] = [];
+  readonly #serving = new Set<string>();
+  #allServe: () => void = () => {};
+  #stopping = false;
+  /** The doors that a stop has asked; they leave the registry when they begin to drain. */
+  #draining: readonly Door[] = [];
+  #tellLost: (why: string) => void = () => {};
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly world: RootWorld,
+    private readonly system: ActorSystem,
+    private readonly remote: RemoteNode,
+    private readonly machine: Machine,
+  ) {
+    this.host = settings.host;
+    const registry = { node: machine.root, address: remote.address };
+    const follows = [keys.process(""), keys.door(""), keys.loop("")];
+    const { namespace } = settings;
+    this.#discovery = new Discovery(system, registry, namespace, rootPaths.top, follows);
+    this.#loops = new CrashLoops(system, this.#discovery);
+    this.#crashes = new WorkerCrashes(system, this.#discovery);
+    this.#workers = new Slots(system, rootPaths.workers);
+    this.#routers = new Slots(system, rootPaths.routers);
+    this.#frontends = new Slots(system, rootPaths.frontends);
+    this.lost = new Promise((resolve) => {
+      this.#tellLost = resolve;
+    });
+  }
+
+  async start(port: number, models: readonly FoundModel[]): Promise<void> {
+    this.port = port;
+    const { system } = this;
+    const inspector = {
+      host: this.settings.inspector_host,
+      // Once it was told to people it stays, also when any free one would have done.
+      port: () => this.inspector_port || this.settings.inspector_port,
+      allow_hosts: this.settings.inspector_allow_hosts,
+      processes: () => this.#inspectors(),
+      planes: planeStates(this.machine.planes?.bus, this.#discovery) ?? (() => []),
+      listening: (host: string, inspector_port: number) => {
+        this.inspector_host = host;
+        this.inspector_port = inspector_port;
+      },
+    };
+    const tree = rootTree(
+      inspector,
+      this.#discovery.spec(),
+      registryOf(this.machine),
+      planeSpecs(this.machine.planes?.bus, this.#discovery),
+    );
+    const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
+    system.onDown(top, () => {
+      if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
+    });
+    const { root } = this.machine;
+    await keepRegistered(system, this.#discovery, keys.process(root), rootPaths.inspector);
+    this.#workers.watch();
+    this.#routers.watch();
+    this.#frontends.watch();
+    const serving = this.#everyFrontendServes();
+    await this.#startChildren(models);
+    // Workers of other machines come when they come.
+    if (this.settings.role !== "all") return;
+    this.world.status("waiting for the frontends to know the model");
+    await serving;
+  }
+
+  async stop(): Promise<void> {
+    this.#leave();
+    const drain_ms = this.settings.drain_timeout_ms;
+    let drained: Promise<void> = Promise.resolve();
+    await runShutdown(
+      [
+        {
+          name: "stop_admitting",
+          budget_ms: 1_000,
+          // The doors refuse from the moment they get the message; its answer is the next phase.
+          run: () => {
+            drained = this.#drainDoors(drain_ms);
+          },
+        },
+        { name: "finish_streams", budget_ms: drain_ms + 1_000, run: () => drained },
+        {
+          name: "leave_registry",
+          budget_ms: budgets.registry_ms,
+          run: () => this.#discovery.close(),
+        },
+        {
+          name: "stop_tree",
+          // Workers hand over what streams of other machines have there.
+          budget_ms: budgets.tree_ms + drain_ms,
+          run: () => this.system.shutdown(),
+        },
+        { name: "drain_bus", budget_ms: budgets.registry_ms, run: () => this.#leaveBus() },
+      ],
+      this.world.capabilities,
+    );
+  }
+
+  async abort(): Promise<void> {
+    await this.#askDoors(this.#draining, 0, budgets.cut_ms);
+    for (const node of this.system.tree()) {
+      if (node.kind === "process") this.system.control(node.path, "kill");
+    }
+  }
+
+  /** After a failed start. */
+  async dismantle(): Promise<void> {
+    this.#leave();
+    await this.system.shutdown();
+    await this.#leaveBus();
+  }
+
+  async #leaveBus(): Promise<void> {
+    this.remote.close();
+    await this.machine.planes?.close();
+  }
+
+  #leave(): void {
+    this.#stopping = true;
+    this.#workers.close();
+    this.#routers.close();
+    this.#frontends.close();
+  }
+
+  async #startChildren(models: readonly FoundModel[]): Promise<void> {
+    const { settings } = this;
+    const { prefix } = this.machine;
+    const workers = models.flatMap((model, index) =>
+      workerNames(settings, index, prefix).map((names, i) => {
+        const boot = this.#workerBoot(model, names, i === 0);
+        return this.#slot(names[0] ?? "worker", boot, model.weight_bytes);
+      }),
+    );
+    const { role } = settings;
+    const slots = (count: number, name: string, boot: () => Boot) =>
+      Array.from({ length: count }, (_, i) => this.#slot(`${prefix}${name}-${i}`, boot()));
+    const serving = role === "all" || role === "frontend" ? settings.frontends : 0;
+    const frontends = slots(serving, "frontend", () => this.#frontendBoot());
+    const alone = role === "router" ? Math.max(1, settings.routers) : settings.routers;
+    const routers = slots(role === "worker" ? 0 : alone, "router", () => this.#routerBoot());
+    this.world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
+    const starts = [
+      ...workers.map((slot) => this.#workers.start(slot)),
+      ...routers.map((slot) => this.#routers.start(slot)),
+      ...frontends.map((slot) => this.#frontends.start(slot)),
+    ];
+    const results = await Promise.allSettled(starts);
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed === undefined) return;
+    const said = this.#fatal.at(-1);
+    throw new SettingsError(said ?? `a process could not start: ${String(failed.reason)}`);
+  }
+
+  #slot(node: string, boot: Boot, weight_bytes = 0): SlotStart {
+    this.#loops.watch(node);
+    const path = `${slotsOf[boot.role]}/${node}`;
+    const ready_ms = readyBudget_ms(weight_bytes);
+    const spec = processSlot({
+      node,
+      role: boot.role,
+      env: bootToEnvironment(boot),
+      ready_timeout_ms: ready_ms,
+      stop_budget_ms: budgets.stop_ms + boot.drain_timeout_ms,
+      onLine: (line) => {
+        if (line.startsWith(fatalPrefix)) this.#fatal.push(line.slice(fatalPrefix.length));
+        else this.world.passLine(line);
+      },
+      onMessage: (message) => this.#onProgress(node, message),
+      onExit: (exit) => {
+        if (boot.role === "worker") this.#crashes.take(boot.workers, exit);
+      },
+      onLoop: (change) => this.#loops.take(node, path, change),
+    });
+    return { spec, ready_ms };
+  }
+
+  #onProgress(node: string, message: Message): void {
+    if (message.kind !== "progress") return;
+    const { stage, fraction, detail } = message as Message & {
+      stage: string;
+      fraction: number;
+      detail: string;
+    };
+    if (stage === servingStage) {
+      this.#serving.add(node);
+      if (this.#serving.size >= this.settings.frontends) this.#allServe();
+      return;
+    }
+    this.world.status(`${node}: ${stage} ${detail}`, stage === "load" ? fraction : undefined);
+  }
+
+  /** Ready means that a request which comes now is answered. */
+  #everyFrontendServes(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#allServe = resolve;
+    });
+  }
+
+  #commonBoot() {
+    return {
+      run_folder: this.world.run_folder,
+      log_level: this.settings.log_level,
+      registry_address: this.remote.address,
+      root_node: this.machine.root,
+      planes: this.settings.planes,
+      namespace: this.settings.namespace,
+      drain_timeout_ms: this.settings.drain_timeout_ms,
+      cache_folder: this.world.cache_folder,
+      assets_folder: this.world.assets_folder,
+    };
+  }
+
+  #workerBoot(model: FoundModel, workers: readonly string[], first: boolean): WorkerBoot {
+    const { engine, mocker, context_length, max_num_seqs, threads, resume } = this.settings;
+    const { llama, workers: each, models } = this.settings;
+    return {
+      ...this.#commonBoot(),
+      role: "worker",
+      engine,
+      workers,
+      first,
+      labels: marksByWorker(this.settings.worker_labels, workers, this.machine.prefix),
+      taints: marksByWorker(this.settings.worker_taints, workers, this.machine.prefix),
+      mocker,
+      model_path: model.path,
+      model_name: model.name,
+      chat_template: templateFor(this.settings.chat_templates, model.name),
+      context_length,
+      max_num_seqs,
+      threads,
+      llama,
+      sharers: each * models.length,
+      resume,
+    };
+  }
+
+  #frontendBoot(): FrontendBoot {
+    const { settings } = this;
+    return {
+      ...this.#commonBoot(),
+      role: "frontend",
+      host: settings.host,
+      port: this.port,
+      share_port: settings.frontends > 1,
+      router_mode: settings.router_mode,
+      router: settings.router,
+      api_keys: settings.api_keys,
+      cors_origin: settings.cors_origin,
+      ignore_unknown_fields: settings.ignore_unknown_fields,
+      parse_special_in_content: settings.parse_special_in_content,
+      request_timeout_ms: settings.request_timeout_ms,
+      sse_heartbeat_ms: settings.sse_heartbeat_ms,
+      resume_hangups: settings.resume.hangups,
+      migration_limit: settings.migration_limit,
+      prefix_cache_bytes: settings.tokenizer_prefix_cache_bytes,
+      version: this.world.version,
+    };
+  }
+
+  #routerBoot(): RouterBoot {
+    const { router_mode, router } = this.settings;
+    return { ...this.#commonBoot(), role: "router", router_mode, router };
+  }
+
+  #inspectors(): Ref<InspectMessage>[] {
+    const found = this.#discovery.owners<InspectMessage>(keys.process(""));
+    // The root's own tree is the one that the others hang in.
+    return found.sort((a, b) => Number(b.local) - Number(a.local));
+  }
+
+  async #drainDoors(budget_ms: number): Promise<void> {
+    // Those of other machines serve on.
+    this.#draining = this.#discovery
+      .owners<Drain>(keys.door(""))
+      .filter(({ address }) => address.node.startsWith(this.machine.prefix));
+    await this.#askDoors(this.#draining, budget_ms, budget_ms + 1_000);
+  }
+
+  /** Whoever does not answer in time has nothing left that we could wait for. */
+  async #askDoors(doors: readonly Door[], budget_ms: number, deadline_ms: number) {
+    const drain = { kind: "drain", budget_ms, nobody_follows: true } as const;
+    await Promise.allSettled(doors.map((door) => this.system.ask(door, drain, { deadline_ms })));
+  }
+}
+
+/** Names of one model's workers, by process; a process is named after its first. */
+function workerNames(settings: Settings, model_index: number, prefix: string): string[][] {
+  const each = settings.mocker.workers_per_process;
+  const processes = Math.ceil(settings.workers / each);
+  return Array.from({ length: processes }, (_, process) => {
+    const first = process * each;
+    const count = Math.min(each, settings.workers - first);
+    const from = model_index * settings.workers + first;
+    return Array.from({ length: count }, (_item, i) => `${prefix}worker-${from + i}`);
+  });
+}
+
+/** Probes without sharing, so that another cluster's port is never taken over in silence. */
+async function freePort(
+  capabilities: Capabilities,
+  host: string,
+  port: number,
+  kind: "" | "inspector-",
+): Promise<number> {
+  try {
+    const fetch = async () => new Response(null, { status: 503 });
+    const probe = await capabilities.net.serve({ host, port, share_port: false, fetch });
+    const found = probe.port;
+    await probe.close();
+    return found;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const taken = (error as { code?: string }).code === "address_in_use";
+    throw new SettingsError(
+      taken
+        ? `${why}: stop what listens there, or give another --${kind}port`
+        : `--${kind}host ${host}, --${kind}port ${port}: ${why}`,
+    );
+  }
+}
+
+async function findModels(settings: Settings, world: RootWorld): Promise<FoundModel[]> {
+  const { clock, files, net, spawn } = world.capabilities;
+  const resolve = settings.engine === "llama" ? resolveModel : resolveTokenizer;
+  const found: FoundModel[] = [];
+  for (const setting of settings.models) {
+    const resolved = await resolve(
+      {
+        clock,
+        files,
+        net,
+        spawn,
+        env: world.env,
+        cache_dir: world.cache_folder,
+        onProgress: (progress) => world.status(...progressText(progress)),
+      },
+      setting.source === "" ? world.bundled_model : setting.source,
+    );
+    if (resolved.kind === "refused") throw resolved.error;
+    const { path } = resolved.model;
+    const weight_bytes = settings.engine === "llama" ? weightBytes(resolved.model) : 0;
+    found.push({ name: servedName(setting, path), path, weight_bytes });
+  }
+  return found;
+}
+
+export { ModelError };
+
+/** `hf:org/repo:quant` → org/repo, `pypi:package` → package, a path → its file name's stem. */
+export function servedName(setting: ModelSetting, path: string): string {
+  if (setting.name !== undefined) return setting.name;
+  const hub = /^hf:([^:]+)/.exec(setting.source);
+  if (hub) return hub[1] ?? "";
+  const wheel = /^pypi:([^=<>~ ]+)/.exec(setting.source);
+  if (wheel) return wheel[1] ?? "";
+  return (path.split("/").at(-1) ?? path).replace(/\.gguf$/i, "");
+}
+
+function progressText(progress: ModelProgress): [text: string, fraction?: number] {
+  const { label, received_bytes, total_bytes, bytes_per_s } = progress;
+  const of = total_bytes === undefined ? "" : ` of ${sizeText(total_bytes)}`;
+  const text = `${label}: ${sizeText(received_bytes)}${of}, ${sizeText(bytes_per_s)}/s`;
+  return total_bytes === undefined ? [text] : [text, received_bytes / total_bytes];
+}

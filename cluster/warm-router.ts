@@ -1,0 +1,44 @@
+/** When a router in a process of its own knows enough to take part. */
+import type { ActorSystem } from "../runtime/kernel/system.ts";
+import { routerPaths } from "../supervisors/paths.ts";
+import { type Discovery, keys } from "./discovery.ts";
+
+const look_ms = 20;
+const patience_ms = 5_000;
+
+/**
+ * Resolves when the router has read the caches of the workers that are there, and heard from the
+ * other routers what they have sent and which sessions are where; or after 5 s.
+ */
+export async function whenWarm(system: ActorSystem, discovery: Discovery): Promise<void> {
+  const { clock } = system.capabilities;
+  const late_ms = clock.now_ms() + patience_ms;
+  while (!isWarm(system, discovery) && clock.now_ms() < late_ms) {
+    await new Promise<void>((resolve) => void clock.after(look_ms, resolve));
+  }
+}
+
+type RouterView = {
+  readonly workers: readonly { readonly worker: string }[];
+  /** Mode kv. */
+  readonly caches?: readonly { readonly worker: string; readonly state: string }[];
+  readonly routers?: readonly { readonly heard: number }[];
+};
+
+/** A router that has not been told of any worker yet has nothing left to read either. */
+function isWarm(system: ActorSystem, discovery: Discovery): boolean {
+  const view = system.snapshot(routerPaths.router) as RouterView | undefined;
+  if (view === undefined) return false;
+  if (!discovery.knows(keys.worker("")) || !discovery.knows(keys.router(""))) return false;
+  const { workers, caches, routers = [] } = view;
+  if ((caches ?? workers).length < discovery.owners(keys.worker("")).length) return false;
+  if (caches === undefined) return true;
+  const others = discovery
+    .owners(keys.router(""))
+    .filter(({ address }) => address.node !== system.node);
+  return (
+    caches.every(({ state }) => state === "live" || state === "approximate") &&
+    routers.length >= others.length &&
+    routers.every(({ heard }) => heard > 0)
+  );
+}

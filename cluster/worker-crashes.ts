@@ -1,0 +1,96 @@
+/**
+ * How the processes of workers ended, told to all routers and streams by way of the registry: what
+ * a stream sees of a crash is a broken connection, as of a `kill -9`.
+ *
+ *     root: process exits ──▶ exits/worker-0 = "3 crash" ──▶ each frontend and router
+ */
+import type { ProcessExit } from "../runtime/capabilities.ts";
+import type { ActorSystem } from "../runtime/kernel/system.ts";
+import { rootPaths } from "../supervisors/paths.ts";
+import { type Discovery, keys } from "./discovery.ts";
+
+const crashSignals = new Map([
+  ["SIGILL", 4],
+  ["SIGTRAP", 5],
+  ["SIGABRT", 6],
+  ["SIGBUS", 7],
+  ["SIGFPE", 8],
+  ["SIGSEGV", 11],
+  ["SIGSYS", 31],
+]);
+const crashNumbers = new Set(crashSignals.values());
+/** Shells say the signal that ended a process so. */
+const by_signal = 128;
+const signals_most = 64;
+
+/**
+ * Whether it was the process itself. SIGKILL and SIGTERM come from outside, also from the kernel
+ * when memory runs out: whose doing that was cannot be told.
+ */
+export function isCrash({ code, signal }: ProcessExit): boolean {
+  if (signal !== null) return crashSignals.has(signal);
+  if (code === null || code === 0) return false;
+  if (code > by_signal && code <= by_signal + signals_most) {
+    return crashNumbers.has(code - by_signal);
+  }
+  return true;
+}
+
+/** The news of how a worker ended come so long after it was lost at most, or before it a little. */
+const news_late_ms = 5_000;
+const news_early_ms = 500;
+
+/** The root's side. */
+export class WorkerCrashes {
+  readonly #system: ActorSystem;
+  readonly #discovery: Discovery;
+  readonly #counts = new Map<string, number>();
+
+  constructor(system: ActorSystem, discovery: Discovery) {
+    this.#system = system;
+    this.#discovery = discovery;
+  }
+
+  /** Workers that share the process ended with it. */
+  take(workers: readonly string[], exit: ProcessExit): void {
+    const owner = this.#system.lookup(rootPaths.inspector);
+    if (owner === undefined) return;
+    const how = isCrash(exit) ? "crash" : "killed";
+    const { clock, log } = this.#system.capabilities;
+    for (const worker of workers) {
+      const count = (this.#counts.get(worker) ?? 0) + 1;
+      this.#counts.set(worker, count);
+      const value = new TextEncoder().encode(`${count} ${how}`);
+      this.#discovery.register(keys.exit(worker), value, owner).catch((error: unknown) => {
+        log.log("debug", "how a worker ended could not be told", { worker, error: String(error) });
+      });
+      // Nobody wants older news.
+      clock.after(2 * news_late_ms, () => {
+        if (this.#counts.get(worker) === count) this.#discovery.deregister(keys.exit(worker));
+      });
+    }
+  }
+}
+
+/** The side of those who lost a worker. */
+export class CrashLedger {
+  readonly #now_ms: () => number;
+  /** The last end of each worker that was heard of. */
+  readonly #heard = new Map<string, { readonly at_ms: number; readonly crash: boolean }>();
+
+  constructor(now_ms: () => number) {
+    this.#now_ms = now_ms;
+  }
+
+  heard(worker: string, crash: boolean): void {
+    this.#heard.set(worker, { at_ms: this.#now_ms(), crash });
+  }
+
+  /** `at_ms`: when it was lost, on the same clock. Undefined: nobody has said yet. */
+  readonly isCrash = (lost: { worker: string; at_ms: number }): boolean | undefined => {
+    const heard = this.#heard.get(lost.worker);
+    if (heard === undefined) return undefined;
+    const late_ms = heard.at_ms - lost.at_ms;
+    return late_ms >= -news_early_ms && late_ms <= news_late_ms ? heard.crash : undefined;
+  };
+}

@@ -1,0 +1,141 @@
+/** What a worker's tree is made of: its engine, its model card, its place in the registry. */
+
+import type { EngineDescription } from "../actors/engine/engine.ts";
+import { type FaultInjector, FaultyEngine } from "../actors/fault/fault.ts";
+import {
+  checkOwnTemplate,
+  readFacts,
+  resolveModel,
+  resolveTokenizer,
+} from "../actors/model/model.ts";
+import { SharedParts, type WorkerModel, type WorkerOptions } from "../actors/worker/worker.ts";
+import {
+  type ModelFacts,
+  templateFromBlob,
+  tokenFinder,
+  tokenizerFromBlob,
+  withTemplate,
+} from "../llm/model/model-card.ts";
+import { builtInTemplate, standFor, standText } from "../llm/template/built-in-templates.ts";
+import type { Progress } from "../proto/index.ts";
+import type { Files } from "../runtime/capabilities.ts";
+import type { Ref } from "../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../runtime/kernel/system.ts";
+import type { ParentLine } from "../runtime/process/child.ts";
+import { refOf } from "../runtime/remote/node.ts";
+import type { WorkerBoot } from "./boot.ts";
+import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
+import { mockerPartsOf, openEngine } from "./open-engine.ts";
+import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
+
+const canary = { text: "Hello", max_tokens: 3 };
+
+function slowText(model: string, why: string): string {
+  const advice = "long prompts take several times as long; a GGUF of the model has a fast one";
+  return `${model} is tokenized by @huggingface/tokenizers, since its ${why}: ${advice}`;
+}
+
+/** Reads the model's header; rejects with the one line that says what is wrong with it. */
+export async function workerWorld(
+  boot: WorkerBoot,
+  system: ActorSystem,
+  discovery: Discovery,
+  line: ParentLine,
+  env: Readonly<Record<string, string>>,
+  faults: FaultInjector | undefined,
+): Promise<WorkerOptions[]> {
+  const { clock, files, log, net, spawn } = system.capabilities;
+  const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
+  const resolve = boot.engine === "llama" ? resolveModel : resolveTokenizer;
+  const resolved = await resolve(world, boot.model_path);
+  if (resolved.kind === "refused") throw resolved.error;
+  const own = await readFacts(world, resolved.model, boot.model_name);
+  const given = await givenTemplate(boot, files);
+  const facts = given === undefined ? own : withTemplate(own, given);
+  if (given === undefined) await checkOwnTemplate(world, resolved.model, own);
+  const tokenizer = tokenizerFromBlob(facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0));
+  if (boot.first && facts.slow_tokenizer !== undefined) {
+    const why = `tokenizer.json asks for ${facts.slow_tokenizer}`;
+    log.log("warn", slowText(boot.model_name, why));
+  }
+  if (boot.first && facts.template_blob === "") {
+    const stand = standFor(tokenFinder(tokenizer));
+    log.log("warn", standText(boot.model_name, stand), { template: stand.template.name });
+  }
+  const { text, max_tokens } = canary;
+  const weight_bytes = boot.engine === "llama" ? weightBytes(resolved.model) : 0;
+  const mocker = mockerPartsOf(boot, tokenizer, files);
+  const parts = { boot, facts, tokenizer, clock, files, mocker };
+  const count = boot.workers.length;
+  const shared = count > 1 ? { shared: new SharedParts(clock, count) } : {};
+  return boot.workers.map((worker) => ({
+    worker,
+    role: "aggregated",
+    ...shared,
+    labels: boot.labels[worker] ?? [],
+    taints: boot.taints[worker] ?? [],
+    keep: { grace_ms: boot.resume.grace_ms, keep_ms: boot.resume.keep_ms },
+    open: async (progress) => {
+      const engine = await openEngine(parts, progress);
+      return faults === undefined ? engine : new FaultyEngine(engine, faults);
+    },
+    describe: async (description) => {
+      // What was chosen for this machine: flags may say otherwise.
+      if (boot.engine === "llama") log.log("info", `${worker} runs on ${description.build}`);
+      return modelOf(boot, facts, description, clock.wall_ms());
+    },
+    canary: {
+      prompt: tokenizer.encode(text, { add_special: true, parse_special: false }),
+      max_tokens,
+      deadline_ms: canaryBudget_ms(weight_bytes),
+    },
+    registry: {
+      register: async (record) => {
+        if (record.ref === undefined) throw new Error("a worker's record names its actor");
+        const owner = refOf(system, record.ref);
+        await discovery.register(keys.worker(record.worker), workerRecordBytes(record), owner);
+      },
+      deregister: async (worker) => discovery.deregister(keys.worker(worker)),
+    },
+    // One speaks for all: thousands of lines would say the same.
+    progress: (progress) => {
+      if (worker !== boot.workers[0]) return;
+      (line.ref as Ref<Progress>).tell({ kind: "progress", ...progress });
+    },
+  }));
+}
+
+/** The text of the template that is to be used instead of the model's. */
+async function givenTemplate(boot: WorkerBoot, files: Files): Promise<string | undefined> {
+  const { file, name } = boot.chat_template ?? {};
+  if (file !== undefined) return templateFromBlob(await files.read(file));
+  return name === undefined ? undefined : builtInTemplate(name)?.source;
+}
+
+function modelOf(
+  boot: WorkerBoot,
+  facts: ModelFacts,
+  description: EngineDescription,
+  wall_ms: number,
+): WorkerModel {
+  return {
+    card: {
+      name: boot.model_name,
+      architecture: facts.architecture,
+      engine: description.engine,
+      context_length: description.context_length,
+      block_size: description.block_size,
+      total_blocks: description.total_blocks,
+      max_num_seqs: description.max_num_seqs,
+      max_num_batched_tokens: description.max_num_batched_tokens,
+      embedding_size: description.embedding_size,
+      vocab_size: description.vocab_size,
+      tokenizer_blob: facts.tokenizer_blob,
+      template_blob: facts.template_blob,
+      defaults_blob: facts.defaults_blob,
+      created_s: Math.floor(wall_ms / 1000),
+      build: description.build,
+    },
+    blobs: facts.blobs,
+  };
+}

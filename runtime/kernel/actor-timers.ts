@@ -1,0 +1,90 @@
+/** The timers of one actor, which die with it. Made when the actor sets its first one. */
+
+import type { Clock, Timer } from "../capabilities.ts";
+
+class ActorTimer implements Timer {
+  readonly id: number;
+  handle: Timer | undefined = undefined;
+  /** Among the live ones. */
+  place: number;
+
+  constructor(id: number, place: number) {
+    this.id = id;
+    this.place = place;
+  }
+}
+
+/** What an actor that has ended gets for a timer. */
+const never: Timer = { id: 0 };
+
+export class ActorTimers {
+  /** Of actors that have ended: it sets none. */
+  static readonly ended = new ActorTimers(undefined);
+
+  readonly #clock: Clock | undefined;
+  /** In no order. A Map would cost more than all else of a short life (slot-map.ts). */
+  readonly #live: ActorTimer[] = [];
+  #next_id = 1;
+
+  constructor(clock: Clock | undefined) {
+    this.#clock = clock;
+  }
+
+  after(delay_ms: number, run: () => void): Timer {
+    const clock = this.#clock;
+    if (clock === undefined) return never;
+    const timer = this.#add();
+    timer.handle = clock.after(delay_ms, () => {
+      this.#remove(timer);
+      run();
+    });
+    return timer;
+  }
+
+  /** The n-th run is n periods after the start: lateness of one does not shift the rest. */
+  every(period_ms: number, run: () => void): Timer {
+    if (!(period_ms > 0)) throw new RangeError(`a period is more than 0 ms, not ${period_ms}`);
+    const clock = this.#clock;
+    if (clock === undefined) return never;
+    const timer = this.#add();
+    let due_ms = clock.now_ms();
+    const arm = (): void => {
+      const now_ms = clock.now_ms();
+      // Periods that passed while the process was held up are left out, not made up for.
+      due_ms += period_ms * Math.max(1, Math.ceil((now_ms - due_ms) / period_ms));
+      timer.handle = clock.after(due_ms - now_ms, () => {
+        arm();
+        run();
+      });
+    };
+    arm();
+    return timer;
+  }
+
+  cancel(timer: Timer): void {
+    if (!(timer instanceof ActorTimer) || !this.#remove(timer)) return;
+    if (timer.handle !== undefined) this.#clock?.cancel(timer.handle);
+  }
+
+  cancelAll(): void {
+    for (const { handle } of this.#live) if (handle !== undefined) this.#clock?.cancel(handle);
+    this.#live.length = 0;
+  }
+
+  #add(): ActorTimer {
+    const timer = new ActorTimer(this.#next_id++, this.#live.length);
+    this.#live.push(timer);
+    return timer;
+  }
+
+  /** The last one takes its place. False: it has fired or was taken out, or is another actor's. */
+  #remove(timer: ActorTimer): boolean {
+    const live = this.#live;
+    if (live[timer.place] !== timer) return false;
+    const last = live.pop()!;
+    if (last === timer) return true;
+    last.place = timer.place;
+    live[last.place] = last;
+    return true;
+  }
+}

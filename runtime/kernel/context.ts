@@ -1,0 +1,220 @@
+/** What an actor may do: its `this.ctx`. */
+
+import type { Capabilities, Clock, Log, Random, Timer } from "../capabilities.ts";
+import type { TraceContext } from "../observe/trace.ts";
+import type { Shutdown } from "../supervision/child-spec.ts";
+import type { Actor } from "./actor.ts";
+import { ask, askDeadline_ms, askWith } from "./ask.ts";
+import type { Cell } from "./cell.ts";
+import type { AskError } from "./errors.ts";
+import type { ExitReason } from "./exit-reason.ts";
+import type { MailboxOptions } from "./mailbox.ts";
+import type { Message, ReplyTo } from "./message.ts";
+import { type Ref, type ReplyPort, TellMeta } from "./ref.ts";
+import type { ActorSystem } from "./system.ts";
+
+export type SpawnOptions = {
+  /** Unique among its siblings; no "/". */
+  readonly name: string;
+  /** What the inspector groups by. */
+  readonly role?: string;
+  /** 65,536 messages, `reject`. */
+  readonly mailbox?: MailboxOptions;
+  /** How long a stop may take before it becomes a kill; 5,000 ms. */
+  readonly shutdown_ms?: Shutdown;
+};
+
+export type AskOptions = {
+  /** From now. The deadline of the message being handled bounds it too. */
+  readonly deadline_ms: number;
+  /** Instead of the current message's. */
+  readonly trace?: TraceContext;
+};
+
+export interface Context<M extends Message> {
+  readonly self: Ref<M>;
+  readonly system: ActorSystem;
+  readonly parent: Ref | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Every line carries the actor's path. */
+  readonly log: Log;
+  readonly capabilities: Capabilities;
+
+  /** A child: it is stopped before this actor ends. Throws SpawnRefused on a bad or taken name. */
+  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
+  /** Resolves when `init` is done, rejects with StartError when it failed. */
+  spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
+  /** Itself without `ref`, else a child. With `killed`, it has no say. Reason: normal / shutdown. */
+  stop(ref?: Ref, reason?: ExitReason): void;
+
+  /** `down` is called exactly once for each monitor, also when the actor is gone already. */
+  monitor(ref: Ref): number;
+  /** No Down of it comes after this. */
+  demonitor(monitor: number): void;
+  /** Each ends when the other does, unless that one ended `normal`. */
+  link(ref: Ref): void;
+  unlink(ref: Ref): void;
+  trapExits(on: boolean): void;
+
+  /** Tells this actor `message`. Timers die with the actor. */
+  after(delay_ms: number, message: M): Timer;
+  every(period_ms: number, message: M): Timer;
+  cancel(timer: Timer): void;
+
+  /** As `ref.tell`, and carries the trace also after an `await`. */
+  tell<N extends Message>(ref: Ref<N>, message: N): boolean;
+  /** Rejects with AskError: `down` at once, `deadline`, `mailbox_full` or `refused`. */
+  ask<N extends Message, K extends N["kind"]>(
+    ref: Ref<N>,
+    message: N & { readonly kind: K },
+    options: AskOptions,
+  ): Promise<ReplyTo<N, K>>;
+
+  /**
+   * As `ask`, but the outcome has a turn of this actor, before messages that wait: none once it
+   * ended, and what is thrown is its crash.
+   */
+  askThen<N extends Message, K extends N["kind"]>(
+    ref: Ref<N>,
+    message: N & { readonly kind: K },
+    options: AskOptions,
+    took: (answer: ReplyTo<N, K>) => void,
+    failed: (error: AskError) => void,
+  ): void;
+
+  /** Answers the message being handled. False: nobody waits (a tell, or too late). */
+  reply(value: unknown): boolean;
+  /** The asker gets AskError `refused`. */
+  refuse(detail: string): boolean;
+  /** Takes the port, to answer after `receive` returned; one never used is found by the deadline. */
+  replyLater(): ReplyPort;
+
+  /** Absolute, on the scale of `clock.now_ms`: of the message being handled, when it was an ask. */
+  readonly deadline_ms: number | undefined;
+  readonly trace: TraceContext | undefined;
+}
+
+/** The kernel's own context; `Supervisor` reaches its cell through `cellOf`. */
+export class CellContext implements Context<Message> {
+  readonly cell: Cell;
+
+  constructor(cell: Cell) {
+    this.cell = cell;
+  }
+
+  get self(): Ref<Message> {
+    return this.cell;
+  }
+  get system(): ActorSystem {
+    return this.cell.kernel;
+  }
+  get parent(): Ref | undefined {
+    return this.cell.parent;
+  }
+  get clock(): Clock {
+    return this.cell.kernel.capabilities.clock;
+  }
+  get random(): Random {
+    return this.cell.kernel.capabilities.random;
+  }
+  get capabilities(): Capabilities {
+    return this.cell.kernel.capabilities;
+  }
+  get log(): Log {
+    const { cell } = this;
+    return {
+      log: (level, message, fields) =>
+        cell.kernel.capabilities.log.log(level, message, { actor: cell.path, ...fields }),
+    };
+  }
+  get deadline_ms(): number | undefined {
+    return this.cell.current?.deadline_ms;
+  }
+  get trace(): TraceContext | undefined {
+    return this.cell.current?.trace;
+  }
+
+  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N> {
+    return this.cell.spawnChild(make, options);
+  }
+  async spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions) {
+    const child = this.cell.spawnChild(make, options);
+    await child.ready();
+    return child as Ref<N>;
+  }
+  stop(ref?: Ref, reason?: ExitReason): void {
+    if (ref === undefined || ref === this.cell) this.cell.stop(reason ?? { kind: "normal" });
+    else this.cell.stopChild(ref, reason ?? { kind: "shutdown" });
+  }
+  monitor(ref: Ref): number {
+    return this.cell.monitor(ref);
+  }
+  demonitor(monitor: number): void {
+    this.cell.demonitor(monitor);
+  }
+  link(ref: Ref): void {
+    this.cell.link(ref);
+  }
+  unlink(ref: Ref): void {
+    this.cell.unlink(ref);
+  }
+  trapExits(on: boolean): void {
+    this.cell.traps_exits = on;
+  }
+  after(delay_ms: number, message: Message): Timer {
+    return this.cell.timers().after(delay_ms, () => this.cell.deliver(message, undefined));
+  }
+  every(period_ms: number, message: Message): Timer {
+    return this.cell.timers().every(period_ms, () => this.cell.deliver(message, undefined));
+  }
+  cancel(timer: Timer): void {
+    this.cell.timers().cancel(timer);
+  }
+  tell<N extends Message>(ref: Ref<N>, message: N): boolean {
+    const trace = this.trace;
+    return ref.deliver(message, trace === undefined ? undefined : new TellMeta(trace));
+  }
+  ask<N extends Message, K extends N["kind"]>(
+    ref: Ref<N>,
+    message: N & { readonly kind: K },
+    options: AskOptions,
+  ): Promise<ReplyTo<N, K>> {
+    const { kernel, current } = this.cell;
+    const deadline_ms = askDeadline_ms(kernel.capabilities.clock, options, current);
+    const answer = ask(kernel, ref, message, deadline_ms, options.trace ?? current?.trace);
+    return answer as Promise<ReplyTo<N, K>>;
+  }
+  askThen<N extends Message, K extends N["kind"]>(
+    ref: Ref<N>,
+    message: N & { readonly kind: K },
+    options: AskOptions,
+    took: (answer: ReplyTo<N, K>) => void,
+    failed: (error: AskError) => void,
+  ): void {
+    const { cell } = this;
+    const { kernel, current } = cell;
+    const deadline_ms = askDeadline_ms(kernel.capabilities.clock, options, current);
+    const trace = options.trace ?? current?.trace;
+    const took_it = (value: unknown) => cell.call(() => took(value as ReplyTo<N, K>));
+    const failed_it = (error: AskError) => cell.call(() => failed(error));
+    askWith(kernel, ref, message, deadline_ms, trace, took_it, failed_it);
+  }
+  reply(value: unknown): boolean {
+    return this.cell.current?.port?.reply(value) ?? false;
+  }
+  refuse(detail: string): boolean {
+    return this.cell.current?.port?.fail("refused", detail) ?? false;
+  }
+  replyLater(): ReplyPort {
+    return this.cell.current?.port ?? nobody;
+  }
+}
+
+/** Where answers to a plain tell go. */
+const nobody: ReplyPort = { settled: true, reply: () => false, fail: () => false };
+
+export function cellOf(ctx: Context<never>): Cell {
+  if (ctx instanceof CellContext) return ctx.cell;
+  throw new TypeError("this context was not made by the kernel");
+}

@@ -1,0 +1,82 @@
+/**
+ * How an actor is reached. The same interface stands for an actor of this process (a `Cell`) and
+ * for one of another (a proxy of `runtime/remote/`); who holds it cannot tell.
+ */
+
+import type { TraceContext } from "../observe/trace.ts";
+import type { AskErrorCode } from "./errors.ts";
+import type { ExitReason } from "./exit-reason.ts";
+import type { Address, Message } from "./message.ts";
+
+export interface Ref<in M extends Message = never> {
+  readonly address: Address;
+  readonly local: boolean;
+
+  /**
+   * False when the mailbox refused it (full) or the actor is gone (dead letter). Never throws.
+   * Carries the trace of the message whose handler is running.
+   */
+  tell(message: M): boolean;
+
+  // Below: for the kernel and the remote layer.
+
+  /** `tell` with its metadata. Whoever refuses the message fails `meta.port` at once. */
+  deliver(message: M, meta: Meta | undefined): boolean;
+  /** `watcher.ended` is called exactly once, soon, also when the actor is gone already. */
+  watch(watcher: Watcher): void;
+  unwatch(watcher: Watcher): void;
+  /** The peer's half of a link: when this actor ends, `peer.exitSignal` is called. */
+  linkFrom(peer: Ref): void;
+  unlinkFrom(peer: Ref): void;
+  /** A linked actor ended. */
+  exitSignal(from: Ref, reason: ExitReason): void;
+}
+
+/** What travels beside a message. Plain tells outside any trace travel without. */
+export interface Meta {
+  readonly trace: TraceContext | undefined;
+  /** Absolute, on the scale of `clock.now_ms`. */
+  readonly deadline_ms: number | undefined;
+  readonly port: ReplyPort | undefined;
+}
+
+/** Where the answer to one ask goes. The first call counts; later ones return false. */
+export interface ReplyPort {
+  /** It has had its one call. */
+  readonly settled: boolean;
+  reply(value: unknown): boolean;
+  fail(code: AskErrorCode, detail: string): boolean;
+}
+
+/** Watches one actor at a time. */
+export interface Watcher {
+  ended(reason: ExitReason): void;
+  /** Where that one keeps it, to find it again: nobody else's business. `nowhere` at first. */
+  place: number;
+}
+
+/** A watcher's place while it watches nobody. */
+export const nowhere = -1;
+
+/** The metadata of a tell made while a traced message was handled. */
+export class TellMeta implements Meta {
+  readonly trace: TraceContext | undefined;
+  readonly deadline_ms: number | undefined = undefined;
+  readonly port: ReplyPort | undefined = undefined;
+
+  constructor(trace: TraceContext) {
+    this.trace = trace;
+  }
+}
+
+export function sameActor(a: Ref, b: Ref): boolean {
+  if (a === b) return true;
+  const x = a.address;
+  const y = b.address;
+  return x.incarnation === y.incarnation && x.path === y.path && x.node === y.node;
+}
+
+/** "node/path#incarnation", for logs. */
+export function formatAddress(address: Address): string {
+  return `${address.node}${address.path}#${address.incarnation.toString(16)}`;
+}

@@ -1,0 +1,120 @@
+/**
+ * Who wants to know when an actor ends, and whose end it wants to know: monitors tell once, links
+ * end together. Made for the first of them; most actors have none.
+ */
+
+import { SlotMap } from "../slot-map.ts";
+import type { ExitReason } from "./exit-reason.ts";
+import { nowhere, type Ref, sameActor, type Watcher } from "./ref.ts";
+
+export interface MonitorOwner {
+  monitorEnded(monitor: Monitor, reason: ExitReason): void;
+}
+
+/** One actor's interest in another's end. */
+export class Monitor implements Watcher {
+  readonly id: number;
+  readonly ref: Ref;
+  place = nowhere;
+  readonly #owner: MonitorOwner;
+
+  constructor(id: number, ref: Ref, owner: MonitorOwner) {
+    this.id = id;
+    this.ref = ref;
+    this.#owner = owner;
+  }
+
+  ended(reason: ExitReason): void {
+    this.#owner.monitorEnded(this, reason);
+  }
+}
+
+export class Relations {
+  /** Those who watch this actor, in no order; each knows its place. */
+  #watchers: Watcher[] | undefined = undefined;
+  #links: Set<Ref> | undefined = undefined;
+  // What this actor watches: most have one at most, for which a map is a third of a life's cost.
+  #monitor: Monitor | undefined = undefined;
+  #more_monitors: SlotMap<number, Monitor> | undefined = undefined;
+
+  addWatcher(watcher: Watcher): void {
+    if (watcher.place !== nowhere) return;
+    this.#watchers ??= [];
+    watcher.place = this.#watchers.length;
+    this.#watchers.push(watcher);
+  }
+
+  /** The last one takes its place. */
+  removeWatcher(watcher: Watcher): void {
+    const watchers = this.#watchers;
+    if (watchers === undefined || watcher.place === nowhere) return;
+    if (watchers[watcher.place] !== watcher) return;
+    const last = watchers.pop()!;
+    last.place = watcher.place;
+    if (last !== watcher) watchers[last.place] = last;
+    watcher.place = nowhere;
+  }
+
+  addLink(peer: Ref): void {
+    this.#links ??= new Set();
+    this.#links.add(peer);
+  }
+
+  removeLink(peer: Ref): void {
+    const links = this.#links;
+    if (links === undefined || links.delete(peer)) return;
+    // Another object may stand for the same actor.
+    for (const link of links) if (sameActor(link, peer)) links.delete(link);
+  }
+
+  addMonitor(monitor: Monitor): void {
+    if (this.#monitor === undefined) {
+      this.#monitor = monitor;
+    } else {
+      this.#more_monitors ??= new SlotMap();
+      this.#more_monitors.set(monitor.id, monitor);
+    }
+    monitor.ref.watch(monitor);
+  }
+
+  removeMonitor(id: number): void {
+    const monitor = this.#takeMonitor(id);
+    monitor?.ref.unwatch(monitor);
+  }
+
+  /** False when it was taken back after its Down was sent: that Down is not to be delivered. */
+  takeMonitor(monitor: Monitor): boolean {
+    return this.#takeMonitor(monitor.id) !== undefined;
+  }
+
+  #takeMonitor(id: number): Monitor | undefined {
+    const monitor = this.#monitor;
+    if (monitor?.id !== id) return this.#more_monitors?.take(id);
+    this.#monitor = undefined;
+    return monitor;
+  }
+
+  /** This actor, `self`, has ended: everyone is told once, and nothing is left of it elsewhere. */
+  end(self: Ref, reason: ExitReason): void {
+    if (this.#watchers !== undefined) tellAll(this.#watchers, reason);
+    if (this.#links !== undefined) {
+      for (const peer of this.#links) peer.exitSignal(self, reason);
+    }
+    this.#monitor?.ref.unwatch(this.#monitor);
+    if (this.#more_monitors !== undefined) {
+      for (const monitor of this.#more_monitors.values()) monitor.ref.unwatch(monitor);
+    }
+  }
+}
+
+/** Who came first is told first. One who is told may take back another's watch. */
+function tellAll(watchers: Watcher[], reason: ExitReason): void {
+  watchers.reverse();
+  watchers.forEach((watcher, place) => {
+    watcher.place = place;
+  });
+  for (let watcher = watchers.pop(); watcher !== undefined; watcher = watchers.pop()) {
+    watcher.place = nowhere;
+    watcher.ended(reason);
+  }
+}

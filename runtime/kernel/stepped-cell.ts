@@ -1,0 +1,88 @@
+/**
+ * A cell that lets somebody interfere with each message and each step of its actor: how faults are
+ * injected. A system without a step hook makes plain cells and pays nothing for this one.
+ */
+
+import { isPromise } from "../is-promise.ts";
+import type { Actor } from "./actor.ts";
+import { Cell } from "./cell.ts";
+import type { Message } from "./message.ts";
+import type { Meta } from "./ref.ts";
+
+/** `late`: after so many milliseconds. `swap`: after the next message to the same actor. */
+export type Delivery =
+  | { readonly kind: "pass" | "drop" | "twice" | "swap" }
+  | { readonly kind: "late"; readonly delay_ms: number };
+
+export interface StepHook {
+  /** Asked for each message before it is put into a mailbox. */
+  deliver(path: string, message: Message): Delivery;
+  /** Called before a message is handled; what it throws is the actor's crash. */
+  before(path: string, message: Message): void;
+  /** The same after it was handled, its promise included. */
+  after(path: string, message: Message): void;
+}
+
+/** A message that waits for the next one to overtake it does not wait for ever. */
+const swapMax_ms = 20;
+
+export class SteppedCell extends Cell {
+  #swapped: (() => void) | undefined = undefined;
+
+  override start(make: () => Actor<never>): void {
+    super.start(() => {
+      const actor = make();
+      this.#wrap(actor);
+      return actor;
+    });
+  }
+
+  override deliver(message: Message, meta: Meta | undefined): boolean {
+    const hook = this.kernel.steps as StepHook;
+    const delivery = hook.deliver(this.path, message);
+    const { clock } = this.kernel.capabilities;
+    switch (delivery.kind) {
+      case "drop":
+        return true;
+      case "late":
+        clock.after(delivery.delay_ms, () => void super.deliver(message, meta));
+        return true;
+      case "swap": {
+        this.#releaseSwapped();
+        const swapped = (): void => void super.deliver(message, meta);
+        this.#swapped = swapped;
+        clock.after(swapMax_ms, () => {
+          if (this.#swapped === swapped) this.#releaseSwapped();
+        });
+        return true;
+      }
+      case "twice":
+        super.deliver(message, meta);
+        // Only one of them can be answered.
+        return super.deliver(message, undefined);
+      case "pass": {
+        const taken = super.deliver(message, meta);
+        this.#releaseSwapped();
+        return taken;
+      }
+    }
+  }
+
+  #releaseSwapped(): void {
+    const swapped = this.#swapped;
+    this.#swapped = undefined;
+    swapped?.();
+  }
+
+  #wrap(actor: Actor<never>): void {
+    const hook = this.kernel.steps as StepHook;
+    const receive = actor.receive.bind(actor) as (message: Message) => void | Promise<void>;
+    const stepped = (message: Message): void | Promise<void> => {
+      hook.before(this.path, message);
+      const result = receive(message);
+      if (isPromise(result)) return result.then(() => hook.after(this.path, message));
+      hook.after(this.path, message);
+    };
+    actor.receive = stepped;
+  }
+}

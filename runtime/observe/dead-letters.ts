@@ -1,0 +1,55 @@
+/** Messages nobody will handle: counted all, the last few kept for people. */
+
+import type { Mailbox } from "../kernel/mailbox.ts";
+import type { Message } from "../kernel/message.ts";
+import type { Meta, Ref } from "../kernel/ref.ts";
+
+export type DeadLetterReason = "stopped" | "drop_oldest" | "drop_newest";
+
+export type DeadLetter = {
+  readonly path: string;
+  readonly kind: string;
+  readonly reason: DeadLetterReason;
+};
+
+const KEPT = 64;
+
+export class DeadLetters {
+  count = 0;
+  readonly #recent: { ref: Ref; kind: string; reason: DeadLetterReason }[] = [];
+
+  /** Fails the ask when the message was one. */
+  add(ref: Ref, kind: string, meta: Meta | undefined, reason: DeadLetterReason): void {
+    // Paths are made when somebody reads: a flood to a dead actor stays cheap.
+    this.#recent[this.count % KEPT] = { ref, kind, reason };
+    this.count++;
+    const port = meta?.port;
+    if (port === undefined) return;
+    if (reason === "stopped") port.fail("down", "the actor has ended");
+    else port.fail("mailbox_full", `dropped by its mailbox (${reason})`);
+  }
+
+  /** What is left in the mailbox of an actor that ended. */
+  addAll(ref: Ref, mailbox: Mailbox): void {
+    while (mailbox.count > 0) {
+      const { kind } = mailbox.shift();
+      this.add(ref, kind, mailbox.meta, "stopped");
+    }
+  }
+
+  /** Offers a message to a full mailbox; what is lost by it is a dead letter. */
+  offer(ref: Ref, mailbox: Mailbox, message: Message, meta: Meta | undefined): boolean {
+    const accepted = mailbox.offer(message, meta, (lost, lost_meta, why) =>
+      this.add(ref, lost.kind, lost_meta, why),
+    );
+    if (!accepted) meta?.port?.fail("mailbox_full", `it holds ${mailbox.capacity} messages`);
+    return accepted;
+  }
+
+  /** Oldest first. */
+  recent(): readonly DeadLetter[] {
+    const start = this.count > KEPT ? this.count % KEPT : 0;
+    const ordered = [...this.#recent.slice(start), ...this.#recent.slice(0, start)];
+    return ordered.map(({ ref, kind, reason }) => ({ path: ref.address.path, kind, reason }));
+  }
+}

@@ -1,0 +1,47 @@
+/** How long this process's event loop was ever held up: a timer's lateness, sampled. */
+import type { Clock, Timer } from "../capabilities.ts";
+
+export interface BlockMeter {
+  /** The longest block seen since the start, in ms. */
+  block_ms_max(): number;
+  /** The longest since the last call of this, in ms: for gauges that are scraped. */
+  takeBlock_ms(): number;
+  stop(): void;
+}
+
+/** What is shorter than a period is seen in part, or not at all. */
+const busy_ms = 10;
+/** Where nothing happens a timer that wakes the process is most of what it does. */
+const idle_ms = 100;
+/** Above: it is busy. Timers of an idle loop are a millisecond late, on a busy machine some. */
+const late_enough_ms = 5;
+/** So many on time in a row, and it is idle. */
+const calm = 50;
+
+export function watchEventLoop(clock: Clock): BlockMeter {
+  let longest_ms = 0;
+  let recent_ms = 0;
+  let on_time = calm;
+  let timer: Timer;
+  const arm = () => {
+    const period_ms = on_time < calm ? busy_ms : idle_ms;
+    const due_ms = clock.now_ms() + period_ms;
+    timer = clock.after(period_ms, () => {
+      const late_ms = Math.max(0, clock.now_ms() - due_ms);
+      on_time = late_ms < late_enough_ms ? on_time + 1 : 0;
+      longest_ms = Math.max(longest_ms, late_ms);
+      recent_ms = Math.max(recent_ms, late_ms);
+      arm();
+    });
+  };
+  arm();
+  return {
+    block_ms_max: () => longest_ms,
+    takeBlock_ms: () => {
+      const taken_ms = recent_ms;
+      recent_ms = 0;
+      return taken_ms;
+    },
+    stop: () => clock.cancel(timer),
+  };
+}

@@ -1,0 +1,65 @@
+/** The live tree as records: what `/api/tree` shows of one process. */
+
+import type { NodeKind, Snapshot } from "../kernel/actor.ts";
+import type { Cell } from "../kernel/cell.ts";
+import { describeExit } from "../kernel/exit-reason.ts";
+
+export type TreeNode = {
+  /** Unique in the cluster: node and path. */
+  readonly id: string;
+  readonly path: string;
+  readonly kind: NodeKind;
+  readonly role: string;
+  readonly pid?: number;
+  readonly state: string;
+  readonly restarts: number;
+  /** Messages waiting. */
+  readonly mailbox: number;
+  /** A lower bound. */
+  readonly oldest_ms: number;
+  readonly handled: number;
+  readonly last_crash?: string;
+  readonly children: readonly string[];
+};
+
+export type { Snapshot };
+
+/** Depth first, children in start order; `root` itself is left out. */
+export function treeOf(root: Cell, now_ms: number): TreeNode[] {
+  const nodes: TreeNode[] = [];
+  const open = childrenOf(root).reverse();
+  for (let cell = open.pop(); cell !== undefined; cell = open.pop()) {
+    const children = childrenOf(cell);
+    nodes.push(treeNode(cell, children, now_ms));
+    open.push(...children.reverse());
+  }
+  return nodes;
+}
+
+function treeNode(cell: Cell, children: readonly Cell[], now_ms: number): TreeNode {
+  const pid = cell.actor?.nodePid();
+  const { last_crash, restarts } = cell.earlier;
+  return {
+    id: cell.id,
+    path: cell.path,
+    kind: cell.actor?.nodeKind() ?? "actor",
+    role: cell.role ?? cell.name,
+    ...(pid === undefined ? {} : { pid }),
+    state: (cell.state === "running" ? cell.actor?.nodeState() : undefined) ?? cell.state,
+    restarts,
+    mailbox: cell.mailbox_count,
+    oldest_ms: Math.round(cell.oldestAge_ms(now_ms)),
+    handled: cell.handled,
+    ...(last_crash === undefined ? {} : { last_crash: describeExit(last_crash) }),
+    children: children.map((child) => child.id),
+  };
+}
+
+function childrenOf(cell: Cell): Cell[] {
+  const { children } = cell;
+  if (children === undefined) return [];
+  const order = cell.actor?.stopOrder() ?? "together";
+  // A restarted child is the youngest of the map, but keeps its place in its supervisor's order.
+  const names = order === "together" ? [...children.keys()] : [...order].reverse();
+  return names.flatMap((name) => children.get(name) ?? []);
+}

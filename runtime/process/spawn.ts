@@ -1,0 +1,253 @@
+/**
+ * An OS process as an actor: supervised, restarted and stopped like any other.
+ *
+ *     init: start ──► joined ──► ready ─ ─ ─ exit or lost connection ──► crash ──► restarted
+ *                                  └ stop: SIGTERM, budget, SIGKILL
+ *
+ * The child joins over the line named in its environment (see child.ts). It dies with this process
+ * however that ends: it is started so, and it leaves by itself when the line is cut.
+ */
+
+import type { ChildProcess, ProcessExit } from "../capabilities.ts";
+import { Actor, type NodeKind, type Snapshot } from "../kernel/actor.ts";
+import type { Ask, Message } from "../kernel/message.ts";
+import type { Ref } from "../kernel/ref.ts";
+import { nodeOf, refOf, wireOf } from "../remote/node.ts";
+import type { ProcessReady } from "../wire-messages.ts";
+import { lineToText, lineVariable } from "./child.ts";
+import { epochVariable, nextEpoch } from "./lease-epoch.ts";
+
+export type ProcessSpec = {
+  /** Name of the child's node. */
+  readonly node: string;
+  /** Instead of another copy of this program. */
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  /** Beside this process's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** From the start of the process to its ready; then it is killed. */
+  readonly ready_timeout_ms: number;
+  /** From SIGTERM to SIGKILL; keep it below the child specification's `shutdown_ms`. */
+  readonly stop_budget_ms: number;
+  /** A line that the process wrote to stderr. Not given: logged. */
+  readonly onLine?: (line: string) => void;
+  /** What the child tells while it starts, and anything else it sends to its line. */
+  readonly onMessage?: (message: Message) => void;
+  /** How it ended, each time that it did. */
+  readonly onExit?: (exit: ProcessExit) => void;
+};
+
+/** The actor that the child named in its ready; undefined when it named none. */
+export type ProcessMain = { readonly main: Ref<Message> | undefined; readonly pid: number };
+type GetMain = { readonly kind: "process_main" } & Ask<ProcessMain>;
+type Ended = { readonly kind: "process_ended"; readonly why: string };
+export type ProcessMessage = GetMain | Ended;
+
+/** A process that ended or fell silent; `message` carries its last words. */
+export class ProcessDied extends Error {
+  override readonly name = "ProcessDied";
+  readonly code = "process_died";
+}
+
+const lineBytesMax = 8 * 1024;
+/** After the loss of the connection; then it is taken for dead whatever it does. */
+const exitWait_ms = 100;
+const lastLinesMax = 5;
+
+export class ProcessActor extends Actor<ProcessMessage> {
+  readonly #spec: ProcessSpec;
+  readonly #lastLines: string[] = [];
+  #process: ChildProcess | undefined = undefined;
+  #exit: ProcessExit | undefined = undefined;
+  #exited: (() => void) | undefined = undefined;
+  #main: Ref<Message> | undefined = undefined;
+  #isReady = false;
+  #unlisten: (() => void) | undefined = undefined;
+
+  constructor(spec: ProcessSpec) {
+    super();
+    this.#spec = spec;
+  }
+
+  /** Resolves when the child said that it is ready. */
+  override init(): Promise<void> {
+    const { clock, spawn } = this.ctx.capabilities;
+    const { node, ready_timeout_ms } = this.#spec;
+    const remote = nodeOf(this.ctx.system);
+    if (remote === undefined || remote.address === "") {
+      throw new TypeError("a process needs a parent that listens: joinNode first, with `listen`");
+    }
+    return new Promise((resolve, reject) => {
+      const late = clock.after(ready_timeout_ms, () =>
+        fail(`it was not ready within ${ready_timeout_ms} ms`),
+      );
+      const fail = (why: string): void => {
+        clock.cancel(late);
+        reject(this.#died(why));
+      };
+      const ready = (message: ProcessReady): void => {
+        clock.cancel(late);
+        this.#ready(message);
+        resolve();
+      };
+      const line = this.#openLine(ready);
+      const epoch = nextEpoch(this.ctx.system);
+      let told = false;
+      const ended = (why: string): void => {
+        if (told) return;
+        told = true;
+        fail(why);
+        this.ctx.self.tell({ kind: "process_ended", why });
+      };
+      this.#unlisten = remote.onPeer((event) => {
+        // Of an earlier life of this node the end may still be on its way.
+        const { node: name, lease_epoch } = event.identity;
+        if (event.kind === "up" || name !== node || lease_epoch !== epoch) return;
+        // How it exited says more than that its connection closed, and is known in a moment.
+        if (event.kind === "lost") clock.after(exitWait_ms, () => ended(event.why));
+        else if (this.#process?.stopped()) ended(stoppedText(event.silent_ms));
+      });
+      const parent = lineToText(wireOf(this.ctx.system, line));
+      this.#process = spawn.start({
+        command: [...(this.#spec.command ?? spawn.self), ...(this.#spec.args ?? [])],
+        env: {
+          ...this.#spec.env,
+          TROUPE_NODE: node,
+          [lineVariable]: parent,
+          [epochVariable]: String(epoch),
+        },
+        onStderr: lines((text) => this.#line(text)),
+        onExit: (exit) => {
+          this.#exit = exit;
+          this.#spec.onExit?.(exit);
+          this.#exited?.();
+          ended(exitText(exit));
+        },
+      });
+    });
+  }
+
+  override receive(message: ProcessMessage): void {
+    switch (message.kind) {
+      case "process_main":
+        this.ctx.reply({ main: this.#main, pid: this.#process?.pid ?? 0 } satisfies ProcessMain);
+        return;
+      case "process_ended":
+        throw this.#died(message.why);
+    }
+  }
+
+  override async terminate(): Promise<void> {
+    const process = this.#process;
+    if (process === undefined || this.#exit !== undefined) return;
+    // One that fell silent gets no chance to answer late; one that is stopped gets its budget.
+    const { clock } = this.ctx;
+    const exited = new Promise<void>((resolve) => {
+      this.#exited = resolve;
+    });
+    const hears = this.#isReady && this.#joined() && !process.stopped();
+    process.kill(hears ? "SIGTERM" : "SIGKILL");
+    const late = clock.after(this.#spec.stop_budget_ms, () => {
+      this.ctx.log.log("warn", "killed: it did not end within its budget", { pid: process.pid });
+      process.kill("SIGKILL");
+    });
+    await exited;
+    clock.cancel(late);
+  }
+
+  /** It was killed, or failed before it began: no process outlives its actor. */
+  override release(): void {
+    this.#unlisten?.();
+    if (this.#exit === undefined) this.#process?.kill("SIGKILL");
+  }
+
+  override inspect(): Snapshot {
+    return {
+      node: this.#spec.node,
+      pid: this.#process?.pid ?? 0,
+      ready: this.#isReady,
+      last_lines: [...this.#lastLines],
+    };
+  }
+
+  override nodeKind(): NodeKind {
+    return "process";
+  }
+
+  override nodePid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  #openLine(ready: (message: ProcessReady) => void): Ref<Message> {
+    const take = (message: Message): void => {
+      if (message.kind === "process_ready") ready(message as ProcessReady);
+      else this.#spec.onMessage?.(message);
+    };
+    return this.ctx.spawn(() => new Line(take), { name: "line" });
+  }
+
+  #joined(): boolean {
+    const peers = nodeOf(this.ctx.system)?.peers() ?? [];
+    return peers.some(({ node, state }) => node === this.#spec.node && state === "up");
+  }
+
+  #ready({ main }: ProcessReady): void {
+    this.#isReady = true;
+    this.#main = main === undefined ? undefined : refOf<Message>(this.ctx.system, main);
+  }
+
+  #line(text: string): void {
+    if (this.#lastLines.length === lastLinesMax) this.#lastLines.shift();
+    this.#lastLines.push(text);
+    if (this.#spec.onLine !== undefined) this.#spec.onLine(text);
+    else this.ctx.log.log("info", text, { process: this.#spec.node });
+  }
+
+  #died(why: string): ProcessDied {
+    const { node } = this.#spec;
+    const pid = this.#process?.pid;
+    const words = this.#lastLines.length === 0 ? "" : `; it said: ${this.#lastLines.join(" | ")}`;
+    return new ProcessDied(
+      `process "${node}"${pid === undefined ? "" : ` (pid ${pid})`}: ${why}${words}`,
+    );
+  }
+}
+
+/** Where the child reports: it gets messages while its parent still waits in `init`. */
+class Line extends Actor<Message> {
+  readonly #take: (message: Message) => void;
+
+  constructor(take: (message: Message) => void) {
+    super();
+    this.#take = take;
+  }
+
+  override receive(message: Message): void {
+    this.#take(message);
+  }
+}
+
+function exitText({ code, signal }: ProcessExit): string {
+  return signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`;
+}
+
+/** Others would wait for one that may never go on, and it keeps its share of a shared port. */
+function stoppedText(silent_ms: number): string {
+  return `it is stopped, and said nothing for ${Math.round(silent_ms)} ms`;
+}
+
+/** Cuts bytes into lines; one longer than the limit is cut too. */
+export function lines(take: (line: string) => void): (bytes: Uint8Array) => void {
+  const decoder = new TextDecoder();
+  let rest = "";
+  return (bytes) => {
+    rest += decoder.decode(bytes, { stream: true });
+    for (;;) {
+      const end = rest.indexOf("\n");
+      if (end < 0 && rest.length < lineBytesMax) return;
+      const line = rest.slice(0, end < 0 ? lineBytesMax : end);
+      rest = rest.slice(end < 0 ? lineBytesMax : end + 1);
+      if (line !== "") take(line);
+    }
+  };
+}

@@ -1,0 +1,274 @@
+/**
+ * A registry's part in a table that several machines share: says what is registered here, hears what
+ * is registered elsewhere, and keeps the last known set while the table is away. The registry
+ * grants its own names by itself then; who had a name first is settled when the table is back.
+ */
+import type { Clock, Log } from "../capabilities.ts";
+import type {
+  Exchange,
+  ExchangeAnswer,
+  SharedTable,
+  TableEntry,
+  TablePut,
+} from "./registry-table.ts";
+
+export type SharedOptions = {
+  readonly table: SharedTable;
+  /** This registry's name and life: unique for each start. */
+  readonly holder: string;
+  /** 10,000. */
+  readonly lease_ms?: number;
+};
+
+export interface SharedHost {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** An exchange is to be made: `begin` is called in a turn of the actor's. */
+  due(): void;
+  /** The answer of one, or why there is none, is to be given to `answered` in a turn. */
+  came(answer: ExchangeAnswer | Error): void;
+  /** What is registered here under `key`. */
+  mine(key: string): TablePut | undefined;
+  /** Keys of everything that is registered here. */
+  mineKeys(): Iterable<string>;
+  /** Registered elsewhere, and no more. */
+  changed(put: readonly TableEntry[], removed: readonly string[]): void;
+  /** Another machine has a key that was granted here while nobody could know. */
+  lost(key: string): void;
+  /** The table gave another epoch than ours. */
+  settled(key: string, epoch: number): void;
+  /** The table went away, or is back. */
+  turned(away: boolean): void;
+}
+
+type Claim = { readonly put: TablePut; readonly then: (held: boolean, epoch: number) => void };
+
+/** Renews the lease, and finds what a lost bell did not tell. */
+const period_ms = 1_000;
+const retry_ms = 250;
+const lease_ms_default = 10_000;
+
+export class SharedNames {
+  /** Until the first answer nothing is known. */
+  away = true;
+  readonly lease_ms: number;
+  readonly #table: SharedTable;
+  readonly #holder: string;
+  readonly #host: SharedHost;
+  readonly #foreign = new Map<string, TableEntry>();
+  /** Those that the table lost with its own loss: until when they may be said again. */
+  readonly #doubtful = new Map<string, number>();
+  /** Of an earlier life of this registry: until when their owners may register here again. */
+  readonly #inherited = new Map<string, number>();
+  readonly #puts = new Set<string>();
+  readonly #drops = new Set<string>();
+  #claims: Claim[] = [];
+  #underWay: { exchange: Exchange; claims: readonly Claim[] } | undefined = undefined;
+  #since = "";
+  #instance = "";
+  /** The table may have what an earlier life of ours said, so not all is said anew at first. */
+  #known = true;
+  #shaken = false;
+  #dueAt_ms = 0;
+  #dueTold = false;
+
+  constructor(options: SharedOptions, host: SharedHost) {
+    this.#table = options.table;
+    this.#holder = options.holder;
+    this.lease_ms = options.lease_ms ?? lease_ms_default;
+    this.#host = host;
+  }
+
+  get table(): string {
+    return this.#table.name;
+  }
+
+  foreign(key: string): TableEntry | undefined {
+    return this.#foreign.get(key);
+  }
+
+  get foreignCount(): number {
+    return this.#foreign.size;
+  }
+
+  /** Something of ours is new or has another value. */
+  put(key: string): void {
+    this.#drops.delete(key);
+    this.#puts.add(key);
+    this.#soon();
+  }
+
+  drop(key: string): void {
+    this.#puts.delete(key);
+    this.#drops.add(key);
+    this.#soon();
+  }
+
+  /** A key that nobody is known to have; `then` is called in a turn. Only while not away. */
+  claim(put: TablePut, then: Claim["then"]): void {
+    this.#claims.push({ put, then });
+    this.#soon();
+  }
+
+  /** Now and then. */
+  tick(): void {
+    const now_ms = this.#host.clock.now_ms();
+    const removed = [...this.#doubtful].filter(([, until_ms]) => until_ms <= now_ms);
+    for (const [key] of removed) {
+      this.#doubtful.delete(key);
+      this.#foreign.delete(key);
+    }
+    if (removed.length > 0)
+      this.#host.changed(
+        [],
+        removed.map(([key]) => key),
+      );
+    for (const [key, until_ms] of this.#inherited) {
+      if (until_ms > now_ms) continue;
+      this.#inherited.delete(key);
+      if (this.#host.mine(key) === undefined) this.drop(key);
+    }
+    if (now_ms >= this.#dueAt_ms) this.#soon();
+  }
+
+  /** Somebody changed the table. */
+  bell(): void {
+    this.#soon();
+  }
+
+  begin(): void {
+    this.#dueTold = false;
+    if (this.#underWay !== undefined) return;
+    const full = !this.#known;
+    const keys = full ? this.#host.mineKeys() : this.#puts;
+    const claims = this.#claims;
+    const put = claims.map((claim) => claim.put);
+    for (const key of keys) {
+      const mine = this.#host.mine(key);
+      if (mine !== undefined) put.push(mine);
+    }
+    const exchange: Exchange = {
+      holder: this.#holder,
+      lease_ms: this.lease_ms,
+      full,
+      put,
+      drop: [...this.#drops],
+      since: this.#since,
+    };
+    this.#claims = [];
+    this.#puts.clear();
+    this.#drops.clear();
+    this.#underWay = { exchange, claims };
+    this.#table.exchange(exchange).then(
+      (answer) => this.#host.came(answer),
+      (error: unknown) => this.#host.came(error instanceof Error ? error : new Error(`${error}`)),
+    );
+  }
+
+  answered(answer: ExchangeAnswer | Error): void {
+    const underWay = this.#underWay;
+    this.#underWay = undefined;
+    if (underWay === undefined) return;
+    const { exchange, claims } = underWay;
+    if (answer instanceof Error) this.#failed(claims, answer);
+    else if (answer.kind === "unknown") this.#sayAll(claims);
+    else this.#took(exchange, claims, answer);
+    if (this.#puts.size + this.#drops.size + this.#claims.length > 0 && !this.away) this.#soon();
+  }
+
+  async leave(): Promise<void> {
+    await this.#table.leave(this.#holder);
+  }
+
+  #soon(): void {
+    if (this.#dueTold || this.#underWay !== undefined) return;
+    // While it is away, only the clock tries again.
+    if (this.away && this.#host.clock.now_ms() < this.#dueAt_ms) return;
+    this.#dueTold = true;
+    this.#host.due();
+  }
+
+  #failed(claims: readonly Claim[], error: Error): void {
+    this.#dueAt_ms = this.#host.clock.now_ms() + retry_ms;
+    this.#known = false;
+    this.#shaken = true;
+    this.#turn(true, error.message);
+    for (const { then } of claims) then(true, 0);
+  }
+
+  #sayAll(claims: readonly Claim[]): void {
+    this.#known = false;
+    this.#claims = [...claims, ...this.#claims];
+    this.#soon();
+  }
+
+  #took(
+    { put }: Exchange,
+    claims: readonly Claim[],
+    answer: ExchangeAnswer & { readonly kind: "exchanged" },
+  ): void {
+    const { instance, version, epochs, entries } = answer;
+    const wiped = this.#instance !== "" && this.#instance !== instance;
+    this.#dueAt_ms = this.#host.clock.now_ms() + Math.min(period_ms, this.lease_ms / 3);
+    this.#known = true;
+    this.#instance = instance;
+    this.#since = version;
+    put.forEach(({ key, epoch }, index) => {
+      const given = epochs[index] ?? 0;
+      if (given === 0) this.#since = "";
+      if (index < claims.length) return;
+      if (given === 0) this.#host.lost(key);
+      else if (given !== epoch) this.#host.settled(key, given);
+    });
+    if (entries !== undefined) this.#hear(entries, wiped || this.#shaken);
+    this.#shaken = false;
+    this.#turn(false, "");
+    claims.forEach(({ then }, index) => {
+      const given = epochs[index] ?? 0;
+      then(given > 0, given);
+    });
+  }
+
+  /** What is missing after a loss is doubtful for a lease: its registry may be about to say it. */
+  #hear(entries: readonly TableEntry[], afterLoss: boolean): void {
+    const until_ms = this.#host.clock.now_ms() + this.lease_ms;
+    const missing = new Set(this.#foreign.keys());
+    const put: TableEntry[] = [];
+    for (const entry of entries) {
+      const { key, holder, epoch, bytes } = entry;
+      if (holder === this.#holder) {
+        const isOurs = this.#host.mine(key) !== undefined || this.#drops.has(key);
+        if (!isOurs && !this.#inherited.has(key)) this.#inherited.set(key, until_ms);
+        continue;
+      }
+      missing.delete(key);
+      this.#doubtful.delete(key);
+      const known = this.#foreign.get(key);
+      this.#foreign.set(key, entry);
+      const same = known?.holder === holder && known.epoch === epoch;
+      if (!same || Buffer.compare(known.bytes, bytes) !== 0) put.push(entry);
+    }
+    const removed: string[] = [];
+    for (const key of missing) {
+      if (this.#doubtful.has(key)) continue;
+      if (afterLoss) {
+        this.#doubtful.set(key, until_ms);
+        continue;
+      }
+      this.#foreign.delete(key);
+      removed.push(key);
+    }
+    if (put.length + removed.length > 0) this.#host.changed(put, removed);
+  }
+
+  #turn(away: boolean, why: string): void {
+    if (this.away === away) return;
+    this.away = away;
+    const { log } = this.#host;
+    const what = { table: this.#table.name };
+    if (away) {
+      log.log("warn", "the shared registry is away; the last known set stays", { ...what, why });
+    } else log.log("info", "the shared registry answers", what);
+    this.#host.turned(away);
+  }
+}

@@ -1,0 +1,29 @@
+/** The order in which an ending actor stops its children: all at once, or by a list of names. */
+
+import type { StopOrder } from "../kernel/actor.ts";
+import type { Cell } from "../kernel/cell.ts";
+import type { SlotMap } from "../slot-map.ts";
+
+export class ChildStop {
+  readonly #children: SlotMap<string, Cell>;
+  /** Who is still to be stopped, first one last. */
+  #queue: string[] | undefined;
+
+  constructor(children: SlotMap<string, Cell>, order: StopOrder) {
+    this.#children = children;
+    this.#queue = order === "together" ? undefined : [...order].reverse();
+  }
+
+  /** Called to begin, and whenever a child ended. */
+  next(): void {
+    const queue = this.#queue;
+    for (let name = queue?.pop(); name !== undefined; name = queue?.pop()) {
+      const child = this.#children.get(name);
+      if (child === undefined) continue;
+      child.stopAsAgreed();
+      return;
+    }
+    this.#queue = undefined;
+    for (const child of [...this.#children.values()].reverse()) child.stopAsAgreed();
+  }
+}

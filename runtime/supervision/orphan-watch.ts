@@ -1,0 +1,56 @@
+/**
+ * What is left of something that ended. An actor looks at what it holds from time to time; a thing
+ * without an owner may be one whose end is on its way, so only one that is found at every look of
+ * a grace time counts. The count is always 0: anything else is a bug, and a harness reads it.
+ */
+import type { Labels, Metrics } from "../observe/metrics.ts";
+
+export const auditPeriod_ms = 1_000;
+const grace_ms = 3_000;
+const family = "troupe_orphans";
+
+export class OrphanWatch {
+  readonly #since_ms = new Map<string, number>();
+  readonly #metrics: Metrics;
+  readonly #labels: Labels;
+  #count = 0;
+
+  /** `labels` say whose things they are. */
+  constructor(metrics: Metrics, labels: Labels) {
+    this.#metrics = metrics;
+    this.#labels = labels;
+    const help = "What is left of something that ended, beyond its grace: always 0.";
+    metrics.gauge(family, help, labels, () => this.#count);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** `found`: the names of all things that have no owner now. */
+  look(found: Iterable<string>, now_ms: number): void {
+    const names = new Set(found);
+    for (const name of this.#since_ms.keys()) if (!names.has(name)) this.#since_ms.delete(name);
+    this.#count = 0;
+    for (const name of names) {
+      const since_ms = this.#since_ms.get(name);
+      if (since_ms === undefined) this.#since_ms.set(name, now_ms);
+      else if (now_ms - since_ms >= grace_ms) this.#count++;
+    }
+  }
+
+  /** Some of them by name, for people. */
+  names(): readonly string[] {
+    return [...this.#since_ms.keys()].slice(0, 8);
+  }
+
+  /** With the actor that looks, its series ends. */
+  remove(): void {
+    this.#metrics.remove(family, this.#labels);
+  }
+}
+
+/** Of all actors of a process. */
+export function orphansIn(metrics: Metrics): number {
+  return metrics.total(family);
+}

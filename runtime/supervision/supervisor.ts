@@ -1,0 +1,598 @@
+/**
+ * Starts its children from left to right, keeps them as their specifications say, and stops them
+ * from right to left. What to do about an end is `restart-policy.ts`; this is the shell that does
+ * it, one step at a time: a child that is slow to start or to stop, or waits out its back-off,
+ * holds up its own group and nothing else.
+ */
+
+import type { Timer } from "../capabilities.ts";
+import { Actor, type ChildEnded, type Snapshot, type StopOrder } from "../kernel/actor.ts";
+import type { Cell } from "../kernel/cell.ts";
+import { cellOf } from "../kernel/context.ts";
+import { BadSupervisorSpec } from "../kernel/errors.ts";
+import { describeExit, type ExitReason } from "../kernel/exit-reason.ts";
+import type { Ask, Message } from "../kernel/message.ts";
+import type { Ref, ReplyPort } from "../kernel/ref.ts";
+import {
+  type ChildSpec,
+  type FullChildSpec,
+  type FullSupervisorSpec,
+  fillChildSpec,
+  fillSupervisorSpec,
+  type SupervisorSpec,
+} from "./child-spec.ts";
+import { decide, healthyAfter_ms, type PolicyChild } from "./restart-policy.ts";
+
+export type ChildInfo = {
+  readonly id: string;
+  readonly status: ChildStatus;
+  readonly ref: Ref<Message> | undefined;
+  readonly restarts: number;
+};
+
+/** Those that change something answer when it is done; what cannot be done is `refused`. */
+export type SupervisorMessage =
+  | (Ask<Ref<Message>> & { readonly kind: "start_child"; readonly spec: ChildSpec })
+  /** Its specification stays, unless it is temporary or the strategy dynamic. */
+  | (Ask<true> & { readonly kind: "terminate_child"; readonly id: string })
+  /** Starts a stopped child; stops a running one first. Does not count as a failure. */
+  | (Ask<Ref<Message>> & { readonly kind: "restart_child"; readonly id: string })
+  /** Forgets the specification of a stopped child. */
+  | (Ask<true> & { readonly kind: "delete_child"; readonly id: string })
+  | (Ask<readonly ChildInfo[]> & { readonly kind: "which_children" });
+
+/** backing_off: ended, and to be started again. stopped: ended, and not to be. */
+export type ChildStatus = "starting" | "running" | "stopping" | "backing_off" | "stopped";
+
+type Child = {
+  readonly spec: FullChildSpec;
+  status: ChildStatus;
+  cell: Cell | undefined;
+  restarts: number;
+  last_crash: ExitReason | undefined;
+  /** Restarts in a row; see `Backoff`. */
+  streak: number;
+  /** Those of them at the pace of the crash loop; 0 = it is in none. */
+  loops: number;
+  started_at_ms: number;
+  /** Runs at the end of a back-off, or when a child that looped has lived for long enough. */
+  timer: Timer | undefined;
+  /** Never ran: a failing start is refused to whoever asked, not tried again. */
+  fresh: boolean;
+  /** Who waits for it to run. */
+  starting: readonly ReplyPort[];
+  /** Who waits for it to be gone. */
+  ending: readonly ReplyPort[];
+  /** After the stop that is under way it is started again. */
+  again: boolean;
+  /** It was terminated on request meanwhile: this recovery leaves it out. */
+  not_in: Recovery | undefined;
+};
+
+/** One empty list for all: there may be very many children for whom nobody waits. */
+const nobody: readonly ReplyPort[] = [];
+
+/** A restart of several children under way: one_for_all and rest_for_one. */
+type Recovery = {
+  /** Affected are this child and all behind it. */
+  from: string;
+  phase: "stop" | "wait" | "start";
+  delay_ms: number;
+  timer: Timer | undefined;
+};
+
+export class Supervisor extends Actor<SupervisorMessage> {
+  readonly #spec: FullSupervisorSpec;
+  /** In start order. */
+  readonly #children = new Map<string, Child>();
+  #history: readonly number[] = [];
+  #recovery: Recovery | undefined = undefined;
+  /** Ends of children that came while `init` was still starting others. */
+  #early: ChildEnded[] | undefined = [];
+
+  /** Throws BadSupervisorSpec. */
+  constructor(spec: SupervisorSpec) {
+    super();
+    this.#spec = fillSupervisorSpec(spec);
+  }
+
+  /** Synchronous as long as the children are. */
+  override init(): void | Promise<void> {
+    if (this.#spec.first_start === "all") return this.#startFrom(0);
+    if (this.#spec.first_start === "together") return this.#startTogether();
+    this.#early = undefined;
+    for (const spec of this.#spec.children) {
+      const child = this.#add(spec);
+      child.fresh = false;
+      this.#start(child);
+    }
+  }
+
+  override receive(message: SupervisorMessage): void {
+    switch (message.kind) {
+      case "start_child":
+        this.#startChild(message.spec);
+        return;
+      case "terminate_child":
+        this.#terminateChild(message.id);
+        return;
+      case "restart_child":
+        this.#restartOne(message.id, this.ctx.replyLater());
+        return;
+      case "delete_child":
+        this.#deleteChild(message.id);
+        return;
+      case "which_children":
+        this.ctx.reply([...this.#children.values()].map(infoOf));
+        return;
+    }
+  }
+
+  override childEnded(signal: ChildEnded): void {
+    if (this.#early !== undefined) {
+      this.#early.push(signal);
+      return;
+    }
+    const child = this.#children.get(signal.name);
+    if (child === undefined || child.cell !== signal.ref) return;
+    const cell = child.cell;
+    child.cell = undefined;
+    if (child.status === "stopping") this.#stopped(child, cell);
+    else this.#failed(child, cell, signal);
+  }
+
+  override release(): void {
+    for (const child of this.#children.values()) this.#leaveLoop(child);
+  }
+
+  override restartChild(name: string): boolean {
+    return this.#restartOne(name, undefined);
+  }
+
+  override inspect(): Snapshot {
+    const { strategy, intensity, period_ms } = this.#spec;
+    const children = [...this.#children.values()].map((child) => ({
+      id: child.spec.id,
+      status: child.status,
+      restarts: child.restarts,
+      crash_loop: child.loops > 0,
+      last_crash: child.last_crash === undefined ? undefined : describeExit(child.last_crash),
+    }));
+    return { strategy, intensity, period_ms, recent_restarts: this.#history.length, children };
+  }
+
+  override nodeKind(): "supervisor" {
+    return "supervisor";
+  }
+
+  override nodeState(): string | undefined {
+    const loops = [...this.#children.values()].some((child) => child.loops > 0);
+    return loops ? "crash_loop" : undefined;
+  }
+
+  override stopOrder(): StopOrder {
+    return this.#spec.strategy === "dynamic" ? "together" : [...this.#children.keys()].reverse();
+  }
+
+  // ---- what it is asked ----------------------------------------------------------------------
+
+  #startChild(spec: ChildSpec): void {
+    if (this.#children.has(spec.id)) {
+      this.ctx.refuse(`there is a child "${spec.id}" already`);
+      return;
+    }
+    let child: Child;
+    try {
+      child = this.#add(fillChildSpec(spec, this.#spec.auto_shutdown));
+    } catch (error) {
+      if (!(error instanceof BadSupervisorSpec)) throw error;
+      this.ctx.refuse(error.message);
+      return;
+    }
+    child.starting = [...child.starting, this.ctx.replyLater()];
+    // During a recovery it waits for its turn: it stands last.
+    if (this.#recovery === undefined) this.#start(child);
+    else child.status = "backing_off";
+  }
+
+  #terminateChild(id: string): void {
+    const child = this.#children.get(id);
+    if (child === undefined) {
+      this.ctx.refuse(`there is no child "${id}"`);
+      return;
+    }
+    child.again = false;
+    refuseStart(child, "it was terminated");
+    child.ending = [...child.ending, this.ctx.replyLater()];
+    child.not_in = this.#recovery;
+    this.#stop(child);
+  }
+
+  #restartOne(id: string, port: ReplyPort | undefined): boolean {
+    const child = this.#children.get(id);
+    if (child === undefined) {
+      port?.fail("refused", `there is no child "${id}"`);
+      return false;
+    }
+    if (port !== undefined) child.starting = [...child.starting, port];
+    child.not_in = undefined;
+    if (child.cell === undefined) {
+      if (!this.#recovers(child)) this.#start(child);
+    } else {
+      child.again = true;
+      this.#stop(child);
+    }
+    return true;
+  }
+
+  #deleteChild(id: string): void {
+    const child = this.#children.get(id);
+    if (child === undefined) this.ctx.refuse(`there is no child "${id}"`);
+    else if (child.status !== "stopped") this.ctx.refuse(`"${id}" is ${child.status}`);
+    else {
+      this.#children.delete(id);
+      this.ctx.reply(true);
+    }
+  }
+
+  // ---- the start ----------------------------------------------------------------------------
+
+  /** A throw makes the kernel stop those that run, last one first, and fail this start. */
+  #startFrom(index: number): void | Promise<void> {
+    const { children } = this.#spec;
+    for (let i = index; i < children.length; i++) {
+      const child = this.#add(children[i] as FullChildSpec);
+      this.#start(child);
+      const cell = child.cell as Cell;
+      if (cell.state === "running") continue;
+      return this.#started(child, cell).then(() => this.#startFrom(i + 1));
+    }
+    this.#takeEarly();
+  }
+
+  /** Those that are ready at once are so before the next one starts. */
+  #startTogether(): void | Promise<void> {
+    const slow: Promise<void>[] = [];
+    for (const spec of this.#spec.children) {
+      const child = this.#add(spec);
+      this.#start(child);
+      const cell = child.cell as Cell;
+      if (cell.state !== "running") slow.push(this.#started(child, cell));
+    }
+    if (slow.length === 0) return this.#takeEarly();
+    return Promise.all(slow).then(() => this.#takeEarly());
+  }
+
+  async #started(child: Child, cell: Cell): Promise<void> {
+    try {
+      await cell.ready();
+      this.#runs(child, cell);
+    } catch (error) {
+      const me = cellOf(this.ctx);
+      if (me.state === "starting") me.kernel.report(cell, "start_error", child.spec.restart);
+      throw error;
+    }
+  }
+
+  #takeEarly(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const signal of early) this.childEnded(signal);
+  }
+
+  // ---- one child -----------------------------------------------------------------------------
+
+  #add(spec: FullChildSpec): Child {
+    const child: Child = {
+      spec,
+      status: "stopped",
+      cell: undefined,
+      restarts: 0,
+      last_crash: undefined,
+      streak: 0,
+      loops: 0,
+      started_at_ms: 0,
+      timer: undefined,
+      fresh: true,
+      starting: nobody,
+      ending: nobody,
+      again: false,
+      not_in: undefined,
+    };
+    this.#children.set(spec.id, child);
+    return child;
+  }
+
+  #start(child: Child): void {
+    const { spec } = child;
+    this.#clearTimer(child);
+    child.again = false;
+    child.status = "starting";
+    child.started_at_ms = this.ctx.clock.now_ms();
+    const { id: name, role, mailbox, shutdown_ms } = spec;
+    const { restarts, last_crash } = child;
+    const earlier = restarts === 0 ? undefined : { restarts, last_crash };
+    const me = cellOf(this.ctx);
+    const cell = me.spawnChild(spec.start, { name, role, mailbox, shutdown_ms }, earlier);
+    child.cell = cell;
+    if (cell.state === "running") {
+      this.#runs(child, cell);
+      return;
+    }
+    // A failure comes as `childEnded`, whether `init` failed at once or later. During this
+    // supervisor's own start, `#startFrom` waits instead: a cell tells one listener.
+    if (this.#early !== undefined) return;
+    cell.whenStarted((failed) => {
+      if (failed === undefined) me.call(() => this.#running(child, cell));
+    });
+  }
+
+  #runs(child: Child, cell: Cell): void {
+    child.status = "running";
+    child.fresh = false;
+    const { starting } = child;
+    child.starting = nobody;
+    for (const port of starting) port.reply(cell);
+    if (child.loops === 0) return;
+    child.timer = this.#later(healthyAfter_ms(this.#spec), () => {
+      child.timer = undefined;
+      child.streak = 0;
+      this.#leaveLoop(child);
+    });
+  }
+
+  #running(child: Child, cell: Cell): void {
+    if (child.cell !== cell || child.status !== "starting") return;
+    this.#runs(child, cell);
+    this.#advance();
+  }
+
+  /** Asks a child to end, whatever it is doing. */
+  #stop(child: Child): void {
+    this.#clearTimer(child);
+    if (child.cell === undefined) {
+      this.#gone(child);
+    } else if (child.status !== "stopping") {
+      child.status = "stopping";
+      child.cell.stopAsAgreed();
+    }
+  }
+
+  /** It ended because this supervisor told it to. */
+  #stopped(child: Child, cell: Cell): void {
+    const brutal = child.spec.shutdown_ms === "brutal";
+    const { kind } = cell.reason ?? { kind: "shutdown" };
+    if (kind === "crash" || (kind === "killed" && !brutal)) {
+      cellOf(this.ctx).kernel.report(cell, "shutdown_error", child.spec.restart);
+    }
+    this.#gone(child);
+    this.#advance();
+  }
+
+  /** No life of it is left; the recovery, if there is one, starts it again when it is its turn. */
+  #gone(child: Child): void {
+    child.status = "stopped";
+    if (!child.again) this.#leaveLoop(child);
+    const { ending } = child;
+    child.ending = nobody;
+    const forgotten = child.spec.restart === "temporary" || this.#spec.strategy === "dynamic";
+    if (child.again) {
+      child.restarts++;
+      if (!this.#recovers(child)) this.#start(child);
+    } else if (ending.length > 0 ? forgotten : child.spec.restart === "temporary") {
+      this.#children.delete(child.spec.id);
+    }
+    for (const port of ending) port.reply(true);
+  }
+
+  /** It ended on its own, or did not start. */
+  #failed(child: Child, cell: Cell, signal: ChildEnded): void {
+    const { kernel } = cellOf(this.ctx);
+    const { reason } = signal;
+    const now_ms = this.ctx.clock.now_ms();
+    const context = signal.started ? "child_terminated" : "start_error";
+    if (reason.kind === "crash" || reason.kind === "killed") child.last_crash = reason;
+    if (!signal.started && child.fresh) {
+      kernel.report(cell, context, child.spec.restart);
+      this.#children.delete(child.spec.id);
+      refuseStart(child, `it did not start: ${describeExit(reason)}`);
+      this.#advance();
+      return;
+    }
+    child.status = "stopped";
+    this.#clearTimer(child);
+    const lived_ms = now_ms - child.started_at_ms;
+    if (signal.started && lived_ms > healthyAfter_ms(this.#spec)) child.streak = 0;
+    const unit = hasJitter(this.#spec) ? this.ctx.random.unit() : 0;
+    // A restarted child that does not start has failed, whatever its `init` said of the reason.
+    const end_reason: ExitReason = signal.started ? reason : { kind: "crash", error: "no start" };
+    const { streak, loops } = child;
+    const end = { id: child.spec.id, reason: end_reason, now_ms, streak, loops, unit };
+    const children = this.#concerned(child).map(policyChild);
+    const { decision, history, report } = decide(this.#spec, children, this.#history, end);
+    this.#history = history;
+    if (report) kernel.report(cell, context, child.spec.restart);
+    switch (decision.kind) {
+      case "leave":
+      case "auto_shutdown":
+        refuseStart(child, `it ended: ${describeExit(reason)}`);
+        this.#leaveLoop(child);
+        if (decision.remove) this.#children.delete(child.spec.id);
+        if (decision.kind === "auto_shutdown") this.ctx.stop(undefined, { kind: "shutdown" });
+        else this.#advance();
+        return;
+      case "give_up":
+        this.#giveUp(cell, child);
+        return;
+      case "restart":
+        child.streak++;
+        child.status = "backing_off";
+        if (decision.loops) this.#loop(child, reason);
+        if (decision.group.length > 1 || this.#recovery !== undefined) {
+          this.#recover(decision.group[0] ?? child.spec.id, decision.delay_ms);
+        } else {
+          this.#restartAfter(child, decision.delay_ms);
+        }
+        return;
+    }
+  }
+
+  /** Those the decision may depend on; not all, where thousands of short-lived ones come and go. */
+  #concerned(child: Child): Child[] {
+    const { strategy, auto_shutdown } = this.#spec;
+    const alone = strategy === "one_for_one" || strategy === "dynamic";
+    if (alone && auto_shutdown !== "all_significant") return [child];
+    return [...this.#children.values()];
+  }
+
+  #loop(child: Child, reason: ExitReason): void {
+    child.loops++;
+    if (child.loops > 1) return;
+    this.#spec.crash_loop?.changed?.({ id: child.spec.id, loops: true, reason });
+  }
+
+  #leaveLoop(child: Child): void {
+    if (child.loops === 0) return;
+    child.loops = 0;
+    const reason = child.last_crash ?? { kind: "shutdown" };
+    this.#spec.crash_loop?.changed?.({ id: child.spec.id, loops: false, reason });
+  }
+
+  #giveUp(cell: Cell, child: Child): void {
+    const detail = "reached_max_restart_intensity";
+    const { kernel } = cellOf(this.ctx);
+    kernel.addReport({
+      supervisor: cellOf(this.ctx).path,
+      context: "shutdown",
+      reason: { kind: "shutdown", detail },
+      offender: {
+        id: child.spec.id,
+        path: cell.path,
+        restart: child.spec.restart,
+        restarts: child.restarts,
+      },
+      wall_ms: this.ctx.clock.wall_ms(),
+    });
+    this.ctx.stop(undefined, { kind: "shutdown", detail });
+  }
+
+  #restartAfter(child: Child, delay_ms: number): void {
+    const restart = (): void => {
+      child.timer = undefined;
+      child.restarts++;
+      this.#start(child);
+    };
+    if (delay_ms <= 0) restart();
+    else child.timer = this.#later(delay_ms, restart);
+  }
+
+  // ---- a group -------------------------------------------------------------------------------
+
+  #recover(from: string, delay_ms: number): void {
+    const going = this.#recovery;
+    if (going?.timer !== undefined) this.ctx.cancel(going.timer);
+    // A failure further left takes more children in; one within the group starts it over.
+    const ids = [...this.#children.keys()];
+    const leftmost: string =
+      going !== undefined && ids.indexOf(going.from) < ids.indexOf(from) && ids.includes(going.from)
+        ? going.from
+        : from;
+    this.#recovery = { from: leftmost, phase: "stop", delay_ms, timer: undefined };
+    this.#advance();
+  }
+
+  /** Takes the recovery as far as it goes now; called after whatever may let it go on. */
+  #advance(): void {
+    const recovery = this.#recovery;
+    if (recovery === undefined || recovery.phase === "wait") return;
+    const group = this.#group(recovery.from);
+    if (recovery.phase === "stop") {
+      const last = group.findLast((child) => child.cell !== undefined);
+      if (last !== undefined) {
+        this.#stop(last);
+        return;
+      }
+      this.#rest(recovery, group);
+      return;
+    }
+    for (const child of group) {
+      if (child.not_in === recovery) continue;
+      if (child.cell === undefined) {
+        if (!child.fresh) child.restarts++;
+        this.#start(child);
+      }
+      // Goes on when it runs, or starts over when it does not.
+      if (!runs(child)) return;
+    }
+    this.#recovery = undefined;
+  }
+
+  /** All of the group are stopped: wait out the back-off, then start them. */
+  #rest(recovery: Recovery, group: readonly Child[]): void {
+    for (const child of group) if (child.not_in !== recovery) child.status = "backing_off";
+    const start = (): void => {
+      if (this.#recovery !== recovery) return;
+      recovery.timer = undefined;
+      recovery.phase = "start";
+      this.#advance();
+    };
+    if (recovery.delay_ms <= 0) {
+      start();
+      return;
+    }
+    recovery.phase = "wait";
+    recovery.timer = this.#later(recovery.delay_ms, start);
+  }
+
+  #group(from: string): Child[] {
+    const children = [...this.#children.values()];
+    const at = children.findIndex((child) => child.spec.id === from);
+    // The child it began with was deleted meanwhile: what is left of the strategy's reach is all.
+    return at < 0 ? children : children.slice(at);
+  }
+
+  #recovers(child: Child): boolean {
+    return this.#recovery !== undefined && this.#group(this.#recovery.from).includes(child);
+  }
+
+  /** On the signal lane, so that a flooded supervisor restarts its children in time. */
+  #later(delay_ms: number, run: () => void): Timer {
+    const cell = cellOf(this.ctx);
+    return cell.timers().after(delay_ms, () => cell.call(run));
+  }
+
+  #clearTimer(child: Child): void {
+    if (child.timer !== undefined) this.ctx.cancel(child.timer);
+    child.timer = undefined;
+  }
+}
+
+export function supervisor(spec: SupervisorSpec): () => Supervisor {
+  // A contradiction is found where the tree is drawn, not when it starts.
+  fillSupervisorSpec(spec);
+  return () => new Supervisor(spec);
+}
+
+function hasJitter({ backoff, crash_loop }: FullSupervisorSpec): boolean {
+  return backoff.jitter > 0 || (crash_loop?.backoff.jitter ?? 0) > 0;
+}
+
+function runs(child: Child): boolean {
+  return child.status === "running";
+}
+
+function infoOf(child: Child): ChildInfo {
+  const { spec, status, cell, restarts } = child;
+  return { id: spec.id, status, ref: cell, restarts };
+}
+
+function policyChild(child: Child): PolicyChild {
+  const { id, restart, significant } = child.spec;
+  return { id, restart, significant, active: child.status !== "stopped" };
+}
+
+function refuseStart(child: Child, detail: string): void {
+  const { starting } = child;
+  child.starting = nobody;
+  for (const port of starting) port.fail("refused", detail);
+}

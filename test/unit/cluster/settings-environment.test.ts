@@ -1,0 +1,99 @@
+/** Misspelled `TROUPE_*` names are told; those of Kubernetes and of the program itself are not. */
+import { expect, test } from "bun:test";
+import { Glob } from "bun";
+import { internalNames } from "../../../cluster/settings/environment-names.ts";
+import { environmentTwin, flags } from "../../../cluster/settings/flags.ts";
+import { readSettings } from "../../../cluster/settings/read-settings.ts";
+
+function start(env: Record<string, string>, args: string[] = []) {
+  const wish = readSettings(args, env, "test", () => "");
+  if (wish.kind !== "run") throw new Error("it only printed");
+  return wish;
+}
+const warnings = (env: Record<string, string>, args: string[] = []) => start(env, args).warnings;
+
+const misspelled = [
+  ["TROUPE_PORTT", "TROUPE_PORT"],
+  ["TROUPE_API_KEYS", "TROUPE_API_KEY"],
+  ["TROUPE_APIKEY", "TROUPE_API_KEY"],
+  ["TROUPE_API_KEYS_FILE", "TROUPE_API_KEY_FILE"],
+  ["TROUPE_MODELS", "TROUPE_MODEL"],
+  ["TROUPE_MAX_SEQS", "TROUPE_MAX_NUM_SEQS"],
+  ["TROUPE_INSPECTR_PORT", "TROUPE_INSPECTOR_PORT"],
+  ["TROUPE_SESSION_AFFINITY_TTL_SECS", "TROUPE_ROUTER_SESSION_AFFINITY_TTL_SECS"],
+] as const;
+
+test.each(misspelled)("%s: did you mean %s?", (name, near) => {
+  const [line, ...more] = warnings({ [name]: "1" });
+  expect(more).toEqual([]);
+  expect(line).toStartWith(`${name} is not a setting and does nothing; did you mean ${near}?`);
+});
+
+test("one that resembles nothing is told too, also when it is empty", () => {
+  expect(warnings({ TROUPE_COLOUR: "red", TROUPE_ZEBRA: "" })).toEqual([
+    "TROUPE_COLOUR is not a setting and does nothing; --help lists the settings",
+    "TROUPE_ZEBRA is not a setting and does nothing; --help lists the settings",
+  ]);
+});
+
+test("a misspelled key says that the server is open, unless it is not", () => {
+  expect(warnings({ TROUPE_API_KEYS: "x" })[0]).toContain("Everybody may use /v1 without a key");
+  expect(warnings({ TROUPE_API_KEYS: "x" }, ["--api-key", "y"])[0]).not.toContain("Everybody");
+});
+
+test("settings, other programs' names and our own are quiet", () => {
+  const quiet = { PATH: "/bin", TROUPE: "1", DYN_HTTP_PORTT: "1", TROUPE_FAULTS: "{}" };
+  expect(warnings({ ...quiet, TROUPE_BENCH_STREAMS: "8", TROUPE_CC: "bun" })).toEqual([]);
+  for (const { name, type } of flags) {
+    if (type === "text" && name !== "config") {
+      const other = { nats: "TROUPE_REDIS", redis: "TROUPE_NATS" }[name as string];
+      if (other === undefined && name !== "api-key-file") {
+        const value = name === "cors-origin" ? "https://x" : "x";
+        expect(warnings({ [environmentTwin(name)]: value })).toEqual([]);
+      }
+    }
+  }
+});
+
+/** As Kubernetes writes them for a service on port 8000 of the name. */
+const serviceLinks = (service: string) => ({
+  [`${service}_SERVICE_HOST`]: "10.0.0.1",
+  [`${service}_SERVICE_PORT`]: "8000",
+  [`${service}_SERVICE_PORT_HTTP`]: "8000",
+  [`${service}_PORT`]: "tcp://10.0.0.1:8000",
+  [`${service}_PORT_8000_TCP`]: "tcp://10.0.0.1:8000",
+  [`${service}_PORT_8000_TCP_PROTO`]: "tcp",
+  [`${service}_PORT_8000_TCP_PORT`]: "8000",
+  [`${service}_PORT_8000_TCP_ADDR`]: "10.0.0.1",
+});
+
+test("Kubernetes' variables of services are no settings", () => {
+  expect(warnings(serviceLinks("TROUPE_FRONTEND"))).toEqual([]);
+  const own = start({ ...serviceLinks("TROUPE"), DYN_HTTP_PORT: "9000" });
+  expect(own.settings.port).toBe(9000);
+  expect(own.warnings).toHaveLength(1);
+  expect(own.warnings[0]).toMatch(/^TROUPE_PORT=tcp:\/\/10\.0\.0\.1:8000 is what Kubernetes sets/);
+  const inspector = start(serviceLinks("TROUPE_INSPECTOR"));
+  expect(inspector.settings.inspector_port).toBe(8001);
+  expect(inspector.warnings[0]).toStartWith("TROUPE_INSPECTOR_PORT=tcp:");
+  // What is no URL was written by a person.
+  expect(warnings({ TROUPE_WEB_PORT: "8000" })).toHaveLength(1);
+});
+
+test("every name that the program, its tests and its benchmarks read is known", async () => {
+  const root = `${import.meta.dir}/../../..`;
+  const twins = new Set<string>(flags.map(({ name }) => environmentTwin(name)));
+  const unknown: string[] = [];
+  let seen = 0;
+  for await (const path of new Glob("**/*.ts").scan({ cwd: root })) {
+    if (path.startsWith("node_modules/") || path.startsWith("test/unit/settings")) continue;
+    const text = await Bun.file(`${root}/${path}`).text();
+    for (const [, name = ""] of text.matchAll(/(?:env\.|["'])(TROUPE_[A-Z0-9_]+)/g)) {
+      seen += 1;
+      if (twins.has(name) || internalNames.some((own) => own.test(name))) continue;
+      unknown.push(`${path}: ${name}`);
+    }
+  }
+  expect(unknown).toEqual([]);
+  expect(seen).toBeGreaterThan(10);
+});

@@ -1,0 +1,117 @@
+/** docs/api.md says of every field what the code does with it. */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { chatFields, messageFields } from "../../../actors/frontend/api/chat/chat-fields.ts";
+import { checkNames } from "../../../actors/frontend/api/check-body.ts";
+import { completionFields } from "../../../actors/frontend/api/completions/completion-fields.ts";
+import { embeddingFields } from "../../../actors/frontend/api/embeddings/embedding-fields.ts";
+import { nvextFields } from "../../../actors/frontend/api/nvext-fields.ts";
+import { openApiDocument } from "../../../actors/frontend/api/openapi.ts";
+import type { Fields } from "../../../actors/frontend/api/request-fields.ts";
+
+const page = readFileSync(join(import.meta.dir, "../../../docs/api.md"), "utf8");
+const words = { used: "used", ignored: "accepted, ignored", refused: "refused (400)" };
+
+const sections: readonly (readonly [heading: string, fields: Fields])[] = [
+  ["## `POST /v1/chat/completions`", chatFields],
+  ["### A message of `messages`", messageFields],
+  ["### `nvext`", nvextFields],
+  ["## `POST /v1/completions`", completionFields],
+  ["## `POST /v1/embeddings`", embeddingFields],
+];
+
+function rowsUnder(heading: string): Map<string, string> {
+  const from = page.indexOf(`${heading}\n`);
+  expect(from).toBeGreaterThan(0);
+  const rest = page.slice(from + heading.length);
+  const end = rest.search(/\n##/);
+  const rows = new Map<string, string>();
+  for (const line of (end < 0 ? rest : rest.slice(0, end)).split("\n")) {
+    const match = /^\| `([^`]+)` \| (.*) \|$/.exec(line);
+    if (match?.[1] !== undefined) rows.set(match[1], match[2] ?? "");
+  }
+  return rows;
+}
+
+for (const [heading, fields] of sections) {
+  test(`docs/api.md agrees with the code: ${heading}`, () => {
+    const expected = Object.entries(fields).map(([name, field]) => [
+      name,
+      `${words[field.treatment]} | ${field.note}`,
+    ]);
+    expect(Object.fromEntries(rowsUnder(heading))).toEqual(Object.fromEntries(expected));
+  });
+}
+
+test("a refused field is named by its error, and passes when it asks for nothing", () => {
+  for (const [, fields] of sections) {
+    for (const [name, field] of Object.entries(fields)) {
+      const check = (value: unknown) => () => checkNames({ [name]: value }, fields, "refuse");
+      expect(check(null)).not.toThrow();
+      if (field.treatment === "refused") expect(check({ some: "thing" })).toThrow(`'${name}'`);
+      else expect(check({ some: "thing" })).not.toThrow();
+    }
+  }
+});
+
+test("harmless values of refused fields pass", () => {
+  const harmless = {
+    response_format: { type: "text" },
+    tools: [],
+    tool_choice: "none",
+    modalities: ["text"],
+    detokenize: true,
+    length_penalty: 1,
+  };
+  expect(() => checkNames(harmless, chatFields, "refuse")).not.toThrow();
+  expect(() => checkNames({ suffix: "" }, completionFields, "refuse")).not.toThrow();
+  const asks = { response_format: { type: "json_object" } };
+  expect(() => checkNames(asks, chatFields, "refuse")).toThrow("'response_format'");
+});
+
+test("fields of Object.prototype are unknown like any other", () => {
+  for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty"]) {
+    const body = JSON.parse(`{"${name}": 1}`) as object;
+    expect(() => checkNames(body, chatFields, "refuse")).toThrow("Unknown parameter");
+    expect(() => checkNames(body, chatFields, "ignore")).not.toThrow();
+  }
+});
+
+test("at most 64 fields that are not known are passed over, in a message as in the body", () => {
+  const unknown = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`odd_${i}`, i]));
+  for (const where of ["", "messages[2]"]) {
+    expect(() => checkNames(unknown(64), messageFields, "ignore", where)).not.toThrow();
+    expect(() => checkNames(unknown(65), messageFields, "ignore", where)).toThrow("more than 64");
+  }
+});
+
+test("the OpenAPI page holds every field that is taken, and marks the required ones", () => {
+  const { schemas } = openApiDocument("1").components;
+  const taken = Object.entries(chatFields).filter(([, field]) => field.treatment !== "refused");
+  expect(Object.keys(schemas.ChatRequest.properties).sort()).toEqual(
+    taken.map(([name]) => name).sort(),
+  );
+  expect(schemas.ChatRequest.required.sort()).toEqual(["messages", "model"]);
+  expect(schemas.CompletionRequest.required.sort()).toEqual(["model", "prompt"]);
+  expect(schemas.EmbeddingRequest.required.sort()).toEqual(["input", "model"]);
+});
+
+const declarations: readonly (readonly [file: string, type: string, fields: Fields])[] = [
+  ["chat/completions/completions.d.ts", "ChatCompletionCreateParamsBase", chatFields],
+  ["completions.d.ts", "CompletionCreateParamsBase", completionFields],
+  ["embeddings.d.ts", "EmbeddingCreateParams", embeddingFields],
+];
+
+for (const [file, type, fields] of declarations) {
+  test(`every field of the openai package's ${type} has its row`, () => {
+    const path = join(import.meta.dir, "../../node_modules/openai/resources", file);
+    const text = readFileSync(path, "utf8");
+    const from = text.indexOf(`export interface ${type}`);
+    const block = text.slice(from, text.indexOf("\n}", from));
+    const names = [...block.matchAll(/^ {4}([a-z_]+)\??:/gm)].map((match) => match[1] ?? "");
+    expect(names.length).toBeGreaterThan(3);
+    expect(names.filter((name) => !(name in fields))).toEqual([]);
+  });
+}

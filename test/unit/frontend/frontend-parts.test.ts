@@ -1,0 +1,309 @@
+/** The small rooms of the door: routes, keys, origins, bodies, the model directory. */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { ApiError } from "../../../actors/frontend/api/api-error.ts";
+import { ApiKeys, readKeyFile } from "../../../actors/frontend/http/api-keys.ts";
+import { allowOrigin, checkOrigin, readOrigins } from "../../../actors/frontend/http/cors.ts";
+import {
+  checkJsonType,
+  checkStructure,
+  parseJson,
+} from "../../../actors/frontend/http/read-body.ts";
+import { pathOf, routeOf } from "../../../actors/frontend/http/routes.ts";
+import { healthOf } from "../../../actors/frontend/models/info-bodies.ts";
+import { ModelDirectory } from "../../../actors/frontend/models/models.ts";
+import { fakeModel, fakeRecord } from "../../support/worlds/frontend-fakes.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+const codeOf = (run: () => unknown): string => {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof ApiError) return error.code;
+    throw error;
+  }
+  return "fine";
+};
+
+test("routes", () => {
+  expect(routeOf("POST", "/v1/chat/completions")).toEqual({ kind: "chat_completions" });
+  expect(routeOf("GET", "/v1/models/")).toEqual({ kind: "models" });
+  expect(routeOf("GET", "/v1/models/a/b")).toEqual({ kind: "model", id: "a/b" });
+  expect(routeOf("GET", "/v1/models/a%2Fb%20c")).toEqual({ kind: "model", id: "a/b c" });
+  expect(routeOf("GET", "/v1/models/%zz")).toEqual({ kind: "model", id: "%zz" });
+  expect(routeOf("HEAD", "/health")).toEqual({ kind: "health" });
+  expect(routeOf("GET", "/v1/embeddings")).toEqual({
+    kind: "wrong_method",
+    allow: "POST, OPTIONS",
+  });
+  expect(routeOf("OPTIONS", "/v1/whatever")).toEqual({ kind: "unknown" });
+  expect(routeOf("OPTIONS", "/health")).toEqual({ kind: "preflight", allow: "GET, HEAD, OPTIONS" });
+  expect(routeOf("OPTIONS", "/nothing")).toEqual({ kind: "unknown" });
+  expect(routeOf("DELETE", "/nothing")).toEqual({ kind: "unknown" });
+});
+
+test("the path of a URL", () => {
+  expect(pathOf("http://h:1/v1/models?x=/y#z")).toBe("/v1/models");
+  expect(pathOf("http://h:1")).toBe("/");
+  expect(pathOf("http://h/#a")).toBe("/");
+  expect(pathOf("/v1/models/a://b/c?d")).toBe("/v1/models/a://b/c");
+  expect(pathOf("http://localhost:80@evil/live")).toBe("/live");
+  expect(pathOf("http:///live")).toBe("/live");
+  expect(pathOf("http://[::1/live")).toBe("/live");
+});
+
+test("several keys, each good; everything else is a 401", () => {
+  const keys = new ApiKeys(["one", "two"]);
+  const first = keys.check("Bearer one");
+  expect(first).not.toBe(keys.check("bearer  two"));
+  expect(first).toHaveLength(16);
+  for (const bad of [null, "", "Bearer", "Bearer three", "Basic one", "one", "Bearer one two"]) {
+    expect(codeOf(() => keys.check(bad))).toBe("invalid_api_key");
+  }
+  expect(new ApiKeys([]).check(null)).toBe("");
+  expect(readKeyFile("a\r\n# no\n\n  b  \n")).toEqual(["a", "b"]);
+});
+
+test("origins: every one, some, or none", () => {
+  const headers = (flag: string, origin: string | null) => {
+    const out: Record<string, string> = {};
+    const request = new Headers(origin === null ? {} : { origin });
+    allowOrigin(out, readOrigins(flag, false), request);
+    return out["Access-Control-Allow-Origin"];
+  };
+  expect(headers("*", null)).toBe("*");
+  expect(headers("https://a, https://b", "https://b")).toBe("https://b");
+  expect(headers("https://a", "https://evil")).toBeUndefined();
+  expect(headers("", "https://a")).toBeUndefined();
+  expect(headers("none", "https://a")).toBeUndefined();
+  expect(headers("https://A/", "https://a")).toBe("https://a");
+});
+
+/** What a request with these headers is told: "fine" or the error's code. */
+function pageCode(flag: string, headers: Record<string, string>, keyed = false, method = "POST") {
+  const request = new Request("http://x/v1/completions", { method });
+  const given = { method: request.method, headers: new Headers(headers) } as Request;
+  return codeOf(() => checkOrigin(readOrigins(flag, keyed), given));
+}
+
+test("an open server is for the pages of its own machine, unless it is opened", () => {
+  const local = ["http://localhost", "http://localhost:3000", "https://127.0.0.1:1"];
+  const foreign = [
+    "https://evil.example",
+    "http://localhost.evil.example",
+    "http://localhost:3000.evil.example",
+    "http://127.0.0.1.evil.example",
+    "http://192.168.0.9:8000",
+    "null",
+    "file://",
+    "",
+  ];
+  for (const origin of [...local, "http://[::1]:8000"]) {
+    expect([origin, pageCode("auto", { origin })]).toEqual([origin, "fine"]);
+    expect([origin, pageCode("none", { origin })]).toEqual([origin, "origin_not_allowed"]);
+  }
+  for (const origin of foreign) {
+    expect([origin, pageCode("auto", { origin })]).toEqual([origin, "origin_not_allowed"]);
+    expect([origin, pageCode("local", { origin }, true)]).toEqual([origin, "origin_not_allowed"]);
+    expect([origin, pageCode("auto", { origin }, true)]).toEqual([origin, "fine"]);
+    expect([origin, pageCode("*", { origin })]).toEqual([origin, "fine"]);
+  }
+  expect(pageCode("auto,https://app.example", { origin: "https://app.example" })).toBe("fine");
+  expect(pageCode("auto,https://app.example", { origin: "http://localhost:5" })).toBe("fine");
+  expect(pageCode("https://app.example", { origin: "http://localhost:5" })).toBe(
+    "origin_not_allowed",
+  );
+  // No page at all: curl, an SDK.
+  expect(pageCode("auto", {})).toBe("fine");
+});
+
+test("a server's own page is known by its address, which nobody can make point elsewhere", () => {
+  const own = { origin: "http://192.168.0.9:8000", host: "192.168.0.9:8000" };
+  expect(pageCode("auto", own)).toBe("fine");
+  expect(pageCode("auto", { ...own, host: "192.168.0.9:9000" })).toBe("origin_not_allowed");
+  const rebound = { origin: "http://evil.example:8000", host: "evil.example:8000" };
+  expect(pageCode("auto", rebound)).toBe("origin_not_allowed");
+});
+
+test("images and scripts of other sites ask without an origin", () => {
+  const image = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" };
+  expect(pageCode("auto", image, false, "GET")).toBe("origin_not_allowed");
+  expect(pageCode("*", image, false, "GET")).toBe("fine");
+  const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+  expect(pageCode("auto", link, false, "GET")).toBe("fine");
+});
+
+test("a body is JSON when it says so", () => {
+  const good = [
+    "application/json",
+    "Application/JSON; charset=utf-8",
+    'application/json;charset="utf-8"',
+    "application/problem+json",
+    "application/vnd.api+json; a=b",
+  ];
+  for (const type of good)
+    expect([type, codeOf(() => checkJsonType(type))]).toEqual([type, "fine"]);
+  const bad = [
+    null,
+    "",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "text/plain;charset=UTF-8",
+    "text/plain; application/json",
+    "text/plain, application/json",
+    "application/jsonp",
+    "application/+json",
+    "text/json",
+    "json",
+  ];
+  for (const type of bad) {
+    expect([type, codeOf(() => checkJsonType(type))]).toEqual([type, "unsupported_media_type"]);
+  }
+});
+
+test("bodies: encodings and nonsense", () => {
+  expect(parseJson(bytes('\ufeff{"a":1}'))).toEqual({ a: 1 });
+  expect(codeOf(() => parseJson(new Uint8Array()))).toBe("invalid_json");
+  expect(codeOf(() => parseJson(Uint8Array.of(0x22, 0xff, 0x22)))).toBe("invalid_utf8");
+  // A surrogate encoded as if it were a character.
+  expect(codeOf(() => parseJson(Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22)))).toBe("invalid_utf8");
+  expect(codeOf(() => parseJson(bytes("{]")))).toBe("invalid_json");
+});
+
+test("half a surrogate pair is refused wherever it stands, by the name of its place", () => {
+  const half = '"a\\ud800"';
+  const cases: readonly (readonly [body: string, param: string | null])[] = [
+    [`{"reasoning_effort":${half}}`, "reasoning_effort"],
+    [`{"user":"\\uDC00\\uD800"}`, "user"],
+    [`{"chat_template_kwargs":{"a":1,"b":${half}}}`, "chat_template_kwargs.b"],
+    [`{"chat_template_kwargs":{${half}:1}}`, "chat_template_kwargs"],
+    [`{"messages":[{},{"content":[{"text":${half}}]}]}`, "messages[1].content[0].text"],
+    [`{${half}:1}`, null],
+    [half, null],
+  ];
+  for (const [body, param] of cases) {
+    let found: unknown;
+    try {
+      parseJson(bytes(body));
+    } catch (error) {
+      found = error;
+    }
+    expect([body, found]).toMatchObject([body, { status: 400, code: "invalid_unicode", param }]);
+  }
+  expect(parseJson(bytes('{"a":"\\ud83d\\ude00","b":"\\\\ud800"}'))).toEqual({
+    a: "😀",
+    b: "\\ud800",
+  });
+  const deep = `${"[".repeat(7_000)}${half}${"]".repeat(7_000)}`;
+  expect(codeOf(() => parseJson(bytes(deep)))).toBe("invalid_json");
+});
+
+test("a bomb of brackets is refused before it is parsed, a long string is not", () => {
+  const deep = "[".repeat(100_000);
+  expect(codeOf(() => parseJson(bytes(deep + "]".repeat(100_000))))).toBe("invalid_json");
+  expect(codeOf(() => parseJson(bytes(`["${deep}"]`)))).toBe("fine");
+  expect(codeOf(() => parseJson(bytes(`["${'\\"['.repeat(50_000)}"]`)))).toBe("fine");
+  expect(codeOf(() => parseJson(bytes(`[${"1,".repeat(2_000_001)}1]`)))).toBe("invalid_json");
+});
+
+test("property: the structure of valid JSON within the limits is never refused", () => {
+  fc.assert(
+    fc.property(fc.json({ maxDepth: 20 }), (text) => {
+      expect(codeOf(() => checkStructure(bytes(text)))).toBe("fine");
+      expect(parseJson(bytes(text))).toEqual(JSON.parse(text));
+    }),
+  );
+});
+
+const build = () => {
+  let built = 0;
+  const models = new ModelDirectory((card, blobs) => {
+    built += 1;
+    if (blobs.get(card.tokenizer_blob)?.[0] === 0) throw new Error("bad vocabulary");
+    return fakeModel(card);
+  });
+  return { models, built: () => built };
+};
+
+test("a model is ready when all of its blobs are here; each is wanted once", () => {
+  const { models, built } = build();
+  const card = { tokenizer_blob: "t", template_blob: "c" };
+  models.workerJoined(fakeRecord(card, "w1"));
+  models.workerJoined(fakeRecord(card, "w2"));
+  expect(models.state("toy")).toBe("loading");
+  expect(models.wantedBlobs().map(({ hash, holders }) => [hash, holders.length])).toEqual([
+    ["t", 2],
+    ["c", 2],
+  ]);
+  models.blobArrived("t", Uint8Array.of(1));
+  expect(models.wantedBlobs().map(({ hash }) => hash)).toEqual(["c"]);
+  expect(healthOf(models, false)).toMatchObject({ status: 503, body: { status: "starting" } });
+  models.blobArrived("c", Uint8Array.of(1));
+  expect(models.state("toy")).toBe("ready");
+  expect(built()).toBe(1);
+  expect(models.wantedBlobs()).toEqual([]);
+  expect(healthOf(models, false)).toMatchObject({ status: 200, body: { status: "ready" } });
+  expect(healthOf(models, true)).toMatchObject({ status: 503, body: { status: "draining" } });
+  // Where routers are hosted; without one it serves on.
+  const [alone, own] = ["router-0", "own"].map((router) => healthOf(models, false, [], [], router));
+  expect([alone, own]).toMatchObject([
+    { status: 200, body: { router: "router-0" } },
+    { status: 200, body: { router: "own" } },
+  ]);
+  expect(healthOf(models, false).body).not.toHaveProperty("router");
+});
+
+test("a model outlives its workers for a while, and not for ever", () => {
+  const { models } = build();
+  models.workersAre([fakeRecord({}, "w1"), fakeRecord({ name: "other" }, "w2")]);
+  models.workersAre([fakeRecord({ name: "other" }, "w2")]);
+  models.forgetDeserted(100, 1000);
+  expect(models.get("toy")?.name).toBe("toy");
+  expect(models.workers("toy")).toBe(0);
+  models.forgetDeserted(1099, 1000);
+  expect(models.state("toy")).toBe("ready");
+  models.forgetDeserted(1100, 1000);
+  expect(models.state("toy")).toBe("unknown");
+  expect(models.ready().map(({ name }) => name)).toEqual(["other"]);
+  models.workerLeft("w2");
+  expect(healthOf(models, false).body.status).toBe("no_workers");
+  models.workerJoined(fakeRecord({ name: "other" }, "w3"));
+  models.forgetDeserted(1e9, 1000);
+  expect(models.state("other")).toBe("ready");
+});
+
+test("a worker that left may hold answers for a while, until its successor is there", () => {
+  const { models } = build();
+  const holders = () => models.knownHolders().map(({ worker }) => worker);
+  models.workersAre([fakeRecord({}, "w1"), fakeRecord({}, "w2")]);
+  models.workerLeft("w1");
+  expect(models.knownWorkers().map(({ worker }) => worker)).toEqual(["w2"]);
+  expect(holders()).toEqual(["w2", "w1"]);
+  models.workerJoined(fakeRecord({}, "w1"));
+  expect(holders().sort()).toEqual(["w1", "w2"]);
+  models.workerLeft("w2");
+  models.forgetDeserted(100, 1000);
+  models.forgetDeserted(1099, 1000);
+  expect(holders()).toEqual(["w1", "w2"]);
+  models.forgetDeserted(1100, 1000);
+  expect(holders()).toEqual(["w1"]);
+});
+
+test("blobs that cannot be used make the model broken, and say why", () => {
+  const { models } = build();
+  models.workerJoined(fakeRecord({ tokenizer_blob: "t" }));
+  expect(models.blobArrived("t", Uint8Array.of(0))).toEqual(["toy"]);
+  expect(models.state("toy")).toBe("broken");
+  expect(models.whyBroken("toy")).toBe("bad vocabulary");
+  expect(models.wantedBlobs()).toEqual([]);
+});
+
+test("a worker that comes back with another model leaves the old one", () => {
+  const { models } = build();
+  models.workerJoined(fakeRecord({ name: "a" }, "w1"));
+  models.workerJoined(fakeRecord({ name: "b" }, "w1"));
+  expect([models.workers("a"), models.workers("b")]).toEqual([0, 1]);
+  models.workerJoined(fakeRecord({ name: "b", context_length: 50 }, "w1"));
+  expect(models.get("b")?.card.context_length).toBe(50);
+});

@@ -1,0 +1,19 @@
+import { expect, test } from "bun:test";
+import { humanLine } from "../../../runtime/real/log.ts";
+
+test("a JSON log line becomes one line for a person", () => {
+  const line = JSON.stringify({
+    level: 40,
+    time: 0,
+    node: "worker-0",
+    actor: "/worker",
+    msg: "slow",
+    took_ms: 5,
+  });
+  expect(humanLine(line)).toMatch(/^\d\d:\d\d:\d\d warn {2}worker-0\/worker: slow took_ms=5$/);
+});
+
+test("anything else stays as it is", () => {
+  expect(humanLine("panic: out of memory")).toBe("panic: out of memory");
+  expect(humanLine('{"level":30,')).toBe('{"level":30,');
+});

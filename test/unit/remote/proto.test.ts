@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { generate } from "../../../proto/generate.ts";
+import { type Generate, messageTable } from "../../../proto/index.ts";
+
+test("proto/gen is what proto/generate.ts makes of the .proto files", async () => {
+  for (const [name, text] of Object.entries(await generate())) {
+    const checked_in = readFileSync(join(import.meta.dir, "../../../proto/gen", name), "utf8");
+    expect(checked_in === text, `proto/gen/${name} is stale: bun run build:proto`).toBe(true);
+  }
+}, 30_000);
+
+test("type ids and kinds are unique, and ids below 64 are left to the runtime", () => {
+  const ids = messageTable.map((entry) => entry.id);
+  const kinds = messageTable.map((entry) => entry.kind);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(new Set(kinds).size).toBe(kinds.length);
+  expect(Math.min(...ids)).toBeGreaterThanOrEqual(64);
+});
+
+test("a message survives its codec, bytes and nested messages included", () => {
+  const message: Generate = {
+    kind: "generate",
+    request: "r1",
+    model: "tiny",
+    prompt: new Uint8Array(new Uint32Array([1, 2, 70_000]).buffer),
+    sampling: {
+      temperature: 0.5,
+      top_k: 40,
+      top_p: 1,
+      min_p: 0,
+      typical_p: 1,
+      repetition_penalty: 1,
+      frequency_penalty: 0,
+      presence_penalty: 0,
+      logit_bias: [{ token: 7, bias: -100 }],
+      seed: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 255]),
+    },
+    choices: [{ choice: 1, delivered: new Uint8Array(0), max_tokens: 16 }],
+    min_tokens: 0,
+    stop_tokens: [2, 3],
+    ignore_eos: true,
+    logprobs: -1,
+    consumer: { node: "n", path: "/a", incarnation: new Uint8Array(8), address: "memory:n" },
+    deadline_ms: 1000,
+    window_tokens: 64,
+    alone: false,
+  };
+  const codec = messageTable.find((entry) => entry.kind === "generate")?.codec;
+  const bytes = codec?.encode(message as never).finish() ?? new Uint8Array();
+  const { kind: _, ...fields } = message;
+  expect(codec?.decode(bytes)).toMatchObject(fields);
+});
