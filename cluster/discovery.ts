@@ -269,24 +269,33 @@ const recordOf = (entry: RegistryEntry): WorkerRecord[] =>
 class Directory extends Actor<ViewMessage> {
   #views = 0;
 
+  readonly #client: Ref<RegistryClientMessage>;
+  readonly #prefixes: readonly string[];
+  readonly #held: readonly Held[];
+  readonly #take: (view: ViewMessage) => void;
+
   constructor(
-    private readonly client: Ref<RegistryClientMessage>,
-    private readonly prefixes: readonly string[],
-    private readonly held: readonly Held[],
-    private readonly take: (view: ViewMessage) => void,
+    client: Ref<RegistryClientMessage>,
+    prefixes: readonly string[],
+    held: readonly Held[],
+    take: (view: ViewMessage) => void,
   ) {
     super();
+    this.#client = client;
+    this.#prefixes = prefixes;
+    this.#held = held;
+    this.#take = take;
   }
 
   override init(): void {
     const follower = this.ctx.self;
-    for (const prefix of this.prefixes) this.client.tell({ kind: "follow", prefix, follower });
-    for (const held of this.held) this.client.tell({ kind: "hold", ...held });
+    for (const prefix of this.#prefixes) this.#client.tell({ kind: "follow", prefix, follower });
+    for (const held of this.#held) this.#client.tell({ kind: "hold", ...held });
   }
 
   override receive(message: ViewMessage): void {
     this.#views += 1;
-    this.take(message);
+    this.#take(message);
   }
 
   override inspect(): Snapshot {

@@ -157,13 +157,24 @@ class RunningRoot implements Root {
   #draining: readonly Door[] = [];
   #tellLost: (why: string) => void = () => {};
 
+  readonly #settings: Settings;
+  readonly #world: RootWorld;
+  readonly #system: ActorSystem;
+  readonly #remote: RemoteNode;
+  readonly #machine: Machine;
+
   constructor(
-    private readonly settings: Settings,
-    private readonly world: RootWorld,
-    private readonly system: ActorSystem,
-    private readonly remote: RemoteNode,
-    private readonly machine: Machine,
+    settings: Settings,
+    world: RootWorld,
+    system: ActorSystem,
+    remote: RemoteNode,
+    machine: Machine,
   ) {
+    this.#settings = settings;
+    this.#world = world;
+    this.#system = system;
+    this.#remote = remote;
+    this.#machine = machine;
     this.host = settings.host;
     const registry = { node: machine.root, address: remote.address };
     const follows = [keys.process(""), keys.door(""), keys.loop("")];
@@ -181,14 +192,14 @@ class RunningRoot implements Root {
 
   async start(port: number, models: readonly FoundModel[]): Promise<void> {
     this.port = port;
-    const { system } = this;
+    const system = this.#system;
     const inspector = {
-      host: this.settings.inspector_host,
+      host: this.#settings.inspector_host,
       // Once it was told to people it stays, also when any free one would have done.
-      port: () => this.inspector_port || this.settings.inspector_port,
-      allow_hosts: this.settings.inspector_allow_hosts,
+      port: () => this.inspector_port || this.#settings.inspector_port,
+      allow_hosts: this.#settings.inspector_allow_hosts,
       processes: () => this.#inspectors(),
-      planes: planeStates(this.machine.planes?.bus, this.#discovery) ?? (() => []),
+      planes: planeStates(this.#machine.planes?.bus, this.#discovery) ?? (() => []),
       listening: (host: string, inspector_port: number) => {
         this.inspector_host = host;
         this.inspector_port = inspector_port;
@@ -197,14 +208,14 @@ class RunningRoot implements Root {
     const tree = rootTree(
       inspector,
       this.#discovery.spec(),
-      registryOf(this.machine),
-      planeSpecs(this.machine.planes?.bus, this.#discovery),
+      registryOf(this.#machine),
+      planeSpecs(this.#machine.planes?.bus, this.#discovery),
     );
     const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
     system.onDown(top, () => {
       if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
     });
-    const { root } = this.machine;
+    const { root } = this.#machine;
     await keepRegistered(system, this.#discovery, keys.process(root), rootPaths.inspector);
     this.#workers.watch();
     this.#routers.watch();
@@ -212,14 +223,14 @@ class RunningRoot implements Root {
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);
     // Workers of other machines come when they come.
-    if (this.settings.role !== "all") return;
-    this.world.status("waiting for the frontends to know the model");
+    if (this.#settings.role !== "all") return;
+    this.#world.status("waiting for the frontends to know the model");
     await serving;
   }
 
   async stop(): Promise<void> {
     this.#leave();
-    const drain_ms = this.settings.drain_timeout_ms;
+    const drain_ms = this.#settings.drain_timeout_ms;
     let drained: Promise<void> = Promise.resolve();
     await runShutdown(
       [
@@ -241,31 +252,31 @@ class RunningRoot implements Root {
           name: "stop_tree",
           // Workers hand over what streams of other machines have there.
           budget_ms: budgets.tree_ms + drain_ms,
-          run: () => this.system.shutdown(),
+          run: () => this.#system.shutdown(),
         },
         { name: "drain_bus", budget_ms: budgets.registry_ms, run: () => this.#leaveBus() },
       ],
-      this.world.capabilities,
+      this.#world.capabilities,
     );
   }
 
   async abort(): Promise<void> {
     await this.#askDoors(this.#draining, 0, budgets.cut_ms);
-    for (const node of this.system.tree()) {
-      if (node.kind === "process") this.system.control(node.path, "kill");
+    for (const node of this.#system.tree()) {
+      if (node.kind === "process") this.#system.control(node.path, "kill");
     }
   }
 
   /** After a failed start. */
   async dismantle(): Promise<void> {
     this.#leave();
-    await this.system.shutdown();
+    await this.#system.shutdown();
     await this.#leaveBus();
   }
 
   async #leaveBus(): Promise<void> {
-    this.remote.close();
-    await this.machine.planes?.close();
+    this.#remote.close();
+    await this.#machine.planes?.close();
   }
 
   #leave(): void {
@@ -276,8 +287,8 @@ class RunningRoot implements Root {
   }
 
   async #startChildren(models: readonly FoundModel[]): Promise<void> {
-    const { settings } = this;
-    const { prefix } = this.machine;
+    const settings = this.#settings;
+    const { prefix } = this.#machine;
     const workers = models.flatMap((model, index) =>
       workerNames(settings, index, prefix).map((names, i) => {
         const boot = this.#workerBoot(model, names, i === 0);
@@ -291,7 +302,7 @@ class RunningRoot implements Root {
     const frontends = slots(serving, "frontend", () => this.#frontendBoot());
     const alone = role === "router" ? Math.max(1, settings.routers) : settings.routers;
     const routers = slots(role === "worker" ? 0 : alone, "router", () => this.#routerBoot());
-    this.world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
+    this.#world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
     const starts = [
       ...workers.map((slot) => this.#workers.start(slot)),
       ...routers.map((slot) => this.#routers.start(slot)),
@@ -316,7 +327,7 @@ class RunningRoot implements Root {
       stop_budget_ms: budgets.stop_ms + boot.drain_timeout_ms,
       onLine: (line) => {
         if (line.startsWith(fatalPrefix)) this.#fatal.push(line.slice(fatalPrefix.length));
-        else this.world.passLine(line);
+        else this.#world.passLine(line);
       },
       onMessage: (message) => this.#onProgress(node, message),
       onExit: (exit) => {
@@ -336,10 +347,10 @@ class RunningRoot implements Root {
     };
     if (stage === servingStage) {
       this.#serving.add(node);
-      if (this.#serving.size >= this.settings.frontends) this.#allServe();
+      if (this.#serving.size >= this.#settings.frontends) this.#allServe();
       return;
     }
-    this.world.status(`${node}: ${stage} ${detail}`, stage === "load" ? fraction : undefined);
+    this.#world.status(`${node}: ${stage} ${detail}`, stage === "load" ? fraction : undefined);
   }
 
   /** Ready means that a request which comes now is answered. */
@@ -351,33 +362,33 @@ class RunningRoot implements Root {
 
   #commonBoot() {
     return {
-      run_folder: this.world.run_folder,
-      log_level: this.settings.log_level,
-      registry_address: this.remote.address,
-      root_node: this.machine.root,
-      planes: this.settings.planes,
-      namespace: this.settings.namespace,
-      drain_timeout_ms: this.settings.drain_timeout_ms,
-      cache_folder: this.world.cache_folder,
-      assets_folder: this.world.assets_folder,
+      run_folder: this.#world.run_folder,
+      log_level: this.#settings.log_level,
+      registry_address: this.#remote.address,
+      root_node: this.#machine.root,
+      planes: this.#settings.planes,
+      namespace: this.#settings.namespace,
+      drain_timeout_ms: this.#settings.drain_timeout_ms,
+      cache_folder: this.#world.cache_folder,
+      assets_folder: this.#world.assets_folder,
     };
   }
 
   #workerBoot(model: FoundModel, workers: readonly string[], first: boolean): WorkerBoot {
-    const { engine, mocker, context_length, max_num_seqs, threads, resume } = this.settings;
-    const { llama, workers: each, models } = this.settings;
+    const { engine, mocker, context_length, max_num_seqs, threads, resume } = this.#settings;
+    const { llama, workers: each, models } = this.#settings;
     return {
       ...this.#commonBoot(),
       role: "worker",
       engine,
       workers,
       first,
-      labels: marksByWorker(this.settings.worker_labels, workers, this.machine.prefix),
-      taints: marksByWorker(this.settings.worker_taints, workers, this.machine.prefix),
+      labels: marksByWorker(this.#settings.worker_labels, workers, this.#machine.prefix),
+      taints: marksByWorker(this.#settings.worker_taints, workers, this.#machine.prefix),
       mocker,
       model_path: model.path,
       model_name: model.name,
-      chat_template: templateFor(this.settings.chat_templates, model.name),
+      chat_template: templateFor(this.#settings.chat_templates, model.name),
       context_length,
       max_num_seqs,
       threads,
@@ -388,7 +399,7 @@ class RunningRoot implements Root {
   }
 
   #frontendBoot(): FrontendBoot {
-    const { settings } = this;
+    const settings = this.#settings;
     return {
       ...this.#commonBoot(),
       role: "frontend",
@@ -406,12 +417,12 @@ class RunningRoot implements Root {
       resume_hangups: settings.resume.hangups,
       migration_limit: settings.migration_limit,
       prefix_cache_bytes: settings.tokenizer_prefix_cache_bytes,
-      version: this.world.version,
+      version: this.#world.version,
     };
   }
 
   #routerBoot(): RouterBoot {
-    const { router_mode, router } = this.settings;
+    const { router_mode, router } = this.#settings;
     return { ...this.#commonBoot(), role: "router", router_mode, router };
   }
 
@@ -425,14 +436,14 @@ class RunningRoot implements Root {
     // Those of other machines serve on.
     this.#draining = this.#discovery
       .owners<Drain>(keys.door(""))
-      .filter(({ address }) => address.node.startsWith(this.machine.prefix));
+      .filter(({ address }) => address.node.startsWith(this.#machine.prefix));
     await this.#askDoors(this.#draining, budget_ms, budget_ms + 1_000);
   }
 
   /** Whoever does not answer in time has nothing left that we could wait for. */
   async #askDoors(doors: readonly Door[], budget_ms: number, deadline_ms: number) {
     const drain = { kind: "drain", budget_ms, nobody_follows: true } as const;
-    await Promise.allSettled(doors.map((door) => this.system.ask(door, drain, { deadline_ms })));
+    await Promise.allSettled(doors.map((door) => this.#system.ask(door, drain, { deadline_ms })));
   }
 }
 

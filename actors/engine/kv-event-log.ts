@@ -4,11 +4,11 @@ import type { KvEvent } from "../../llm/blocks/kv-event.ts";
 export class KvEventLog {
   /** -1 before the first. */
   last_event_id = -1;
-  private listener: ((event: KvEvent) => void) | undefined;
+  #listener: ((event: KvEvent) => void) | undefined;
 
   /** Hears each event as it happens. One listener. */
   onEvent(listener: (event: KvEvent) => void): void {
-    this.listener = listener;
+    this.#listener = listener;
   }
 
   nextId(): number {
@@ -21,6 +21,6 @@ export class KvEventLog {
       throw new RangeError(`event ${event.event_id} after ${this.last_event_id}`);
     }
     this.last_event_id = event.event_id;
-    this.listener?.(event);
+    this.#listener?.(event);
   }
 }

@@ -122,23 +122,26 @@ class PartFile {
   size = 0;
   complete = false;
   last_error = "";
-  private total: number | undefined;
-  private hasher = new Bun.CryptoHasher("sha256");
-  private waiting: Uint8Array[] = [];
-  private waiting_bytes = 0;
-  private readonly path: string;
-  private readonly began_ms: number;
-  private began_size = 0;
-  private told_ms = Number.NEGATIVE_INFINITY;
+  #total: number | undefined;
+  #hasher = new Bun.CryptoHasher("sha256");
+  #waiting: Uint8Array[] = [];
+  #waiting_bytes = 0;
+  readonly #path: string;
+  readonly #began_ms: number;
+  #began_size = 0;
+  #told_ms = Number.NEGATIVE_INFINITY;
 
-  private constructor(
-    private readonly world: ModelWorld,
-    private readonly request: DownloadRequest,
-    private readonly folder: string,
-  ) {
-    this.path = `${request.path}.part`;
-    this.total = request.size_bytes;
-    this.began_ms = world.clock.now_ms();
+  readonly #world: ModelWorld;
+  readonly #request: DownloadRequest;
+  readonly #folder: string;
+
+  private constructor(world: ModelWorld, request: DownloadRequest, folder: string) {
+    this.#world = world;
+    this.#request = request;
+    this.#folder = folder;
+    this.#path = `${request.path}.part`;
+    this.#total = request.size_bytes;
+    this.#began_ms = world.clock.now_ms();
   }
 
   static async open(
@@ -147,11 +150,11 @@ class PartFile {
     folder: string,
   ): Promise<PartFile> {
     const part = new PartFile(world, request, folder);
-    const size = (await onDisk(folder, () => world.files.size_bytes(part.path))) ?? 0;
-    if (part.total !== undefined && size > part.total) await part.restart();
-    else await part.rehash(size);
-    part.began_size = part.size;
-    part.complete = part.size > 0 && part.size === part.total;
+    const size = (await onDisk(folder, () => world.files.size_bytes(part.#path))) ?? 0;
+    if (part.#total !== undefined && size > part.#total) await part.#restart();
+    else await part.#rehash(size);
+    part.#began_size = part.size;
+    part.complete = part.size > 0 && part.size === part.#total;
     return part;
   }
 
@@ -164,66 +167,66 @@ class PartFile {
     const { status } = response;
     if (status === 206) {
       const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get("content-range") ?? "");
-      if (range === null || Number(range[1]) !== this.size) await this.restart();
-      else if (range[2] !== "*") this.total ??= Number(range[2]);
+      if (range === null || Number(range[1]) !== this.size) await this.#restart();
+      else if (range[2] !== "*") this.#total ??= Number(range[2]);
       return range !== null && Number(range[1]) === this.size;
     }
     if (status === 200) {
-      if (this.size > 0) await this.restart(); // the server knows no ranges
+      if (this.size > 0) await this.#restart(); // the server knows no ranges
       const length = Number(response.headers.get("content-length") ?? Number.NaN);
       const encoded = response.headers.get("content-encoding") !== null;
-      if (!encoded && Number.isInteger(length)) this.total ??= length;
+      if (!encoded && Number.isInteger(length)) this.#total ??= length;
       return true;
     }
     await response.body?.cancel();
-    if (status !== 416) throw this.request.explain(status);
+    if (status !== 416) throw this.#request.explain(status);
     const total = /^bytes \*\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
     if (Number(total) === this.size) this.complete = true;
-    else await this.restart();
+    else await this.#restart();
     return false;
   }
 
   async add(bytes: Uint8Array): Promise<void> {
-    this.waiting.push(bytes);
-    this.waiting_bytes += bytes.length;
+    this.#waiting.push(bytes);
+    this.#waiting_bytes += bytes.length;
     this.size += bytes.length;
-    await this.checkSize();
-    this.hasher.update(bytes);
-    if (this.waiting_bytes >= WRITE_BYTES) await this.write();
-    this.tell(false);
+    await this.#checkSize();
+    this.#hasher.update(bytes);
+    if (this.#waiting_bytes >= WRITE_BYTES) await this.write();
+    this.#tell(false);
   }
 
   /** A body that goes on beyond its size would fill the disk. */
-  private async checkSize(): Promise<void> {
-    const { label, max_bytes = Number.POSITIVE_INFINITY } = this.request;
-    const most = Math.min(max_bytes, this.total ?? max_bytes);
+  async #checkSize(): Promise<void> {
+    const { label, max_bytes = Number.POSITIVE_INFINITY } = this.#request;
+    const most = Math.min(max_bytes, this.#total ?? max_bytes);
     if (this.size <= most) return;
-    await this.restart();
+    await this.#restart();
     const message = `${label} is larger than ${sizeText(most)}, which is all it may have: take another`;
     throw new ModelError("model_checksum", message);
   }
 
   /** The body is over: complete when nobody said a size, or when it fits. */
   ended(): void {
-    this.complete = this.total === undefined || this.size === this.total;
+    this.complete = this.#total === undefined || this.size === this.#total;
   }
 
   async write(): Promise<void> {
-    if (this.waiting_bytes === 0) return;
-    const bytes = Buffer.concat(this.waiting);
-    this.waiting = [];
-    this.waiting_bytes = 0;
-    await onDisk(this.folder, () => this.world.files.append(this.path, bytes));
+    if (this.#waiting_bytes === 0) return;
+    const bytes = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#waiting_bytes = 0;
+    await onDisk(this.#folder, () => this.#world.files.append(this.#path, bytes));
   }
 
   async finish(): Promise<void> {
-    this.tell(true);
-    const { files } = this.world;
-    const { label, sha256 } = this.request;
-    const wrong_size = this.total !== undefined && this.size !== this.total;
-    const wrong_sum = sha256 !== undefined && this.hasher.digest("hex") !== sha256.toLowerCase();
+    this.#tell(true);
+    const { files } = this.#world;
+    const { label, sha256 } = this.#request;
+    const wrong_size = this.#total !== undefined && this.size !== this.#total;
+    const wrong_sum = sha256 !== undefined && this.#hasher.digest("hex") !== sha256.toLowerCase();
     if (wrong_size || wrong_sum) {
-      await onDisk(this.folder, () => files.remove(this.path));
+      await onDisk(this.#folder, () => files.remove(this.#path));
       const what = wrong_size ? "size" : "sha256";
       const advice = "run again; if that does not help, the file on the server is broken";
       throw new ModelError(
@@ -231,40 +234,40 @@ class PartFile {
         `${label} came damaged (its ${what} differs): ${advice}`,
       );
     }
-    await onDisk(this.folder, () => files.rename(this.path, this.request.path));
+    await onDisk(this.#folder, () => files.rename(this.#path, this.#request.path));
   }
 
-  private async restart(): Promise<void> {
-    await onDisk(this.folder, () => this.world.files.remove(this.path));
-    this.waiting = [];
-    this.waiting_bytes = 0;
+  async #restart(): Promise<void> {
+    await onDisk(this.#folder, () => this.#world.files.remove(this.#path));
+    this.#waiting = [];
+    this.#waiting_bytes = 0;
     this.size = 0;
-    this.began_size = 0;
+    this.#began_size = 0;
     this.complete = false;
-    this.hasher = new Bun.CryptoHasher("sha256");
+    this.#hasher = new Bun.CryptoHasher("sha256");
   }
 
-  private async rehash(size: number): Promise<void> {
+  async #rehash(size: number): Promise<void> {
     while (this.size < size) {
       const length = Math.min(REHASH_BYTES, size - this.size);
-      const bytes = await onDisk(this.folder, () =>
-        this.world.files.read(this.path, this.size, length),
+      const bytes = await onDisk(this.#folder, () =>
+        this.#world.files.read(this.#path, this.size, length),
       );
-      this.hasher.update(bytes);
+      this.#hasher.update(bytes);
       this.size += bytes.length;
     }
   }
 
-  private tell(last: boolean): void {
-    const now_ms = this.world.clock.now_ms();
-    if (!last && now_ms - this.told_ms < PROGRESS_MS) return;
-    this.told_ms = now_ms;
-    const seconds = Math.max(0.001, (now_ms - this.began_ms) / 1000);
-    this.world.onProgress?.({
-      label: this.request.label,
+  #tell(last: boolean): void {
+    const now_ms = this.#world.clock.now_ms();
+    if (!last && now_ms - this.#told_ms < PROGRESS_MS) return;
+    this.#told_ms = now_ms;
+    const seconds = Math.max(0.001, (now_ms - this.#began_ms) / 1000);
+    this.#world.onProgress?.({
+      label: this.#request.label,
       received_bytes: this.size,
-      total_bytes: this.total,
-      bytes_per_s: Math.round((this.size - this.began_size) / seconds),
+      total_bytes: this.#total,
+      bytes_per_s: Math.round((this.size - this.#began_size) / seconds),
     });
   }
 }

@@ -9,24 +9,24 @@ const REFUSED = "troupe_router_kv_index_refused_blocks";
 const FAULTS = "troupe_router_kv_faults_total";
 
 export class FeedMetrics {
-  private readonly metrics: Metrics;
-  private readonly gaps: Counter;
-  private readonly dumps: Counter;
-  private readonly repeated: Counter;
-  private readonly unknown_blocks: Counter;
-  private readonly applied_events: Readonly<Record<"stored" | "removed" | "cleared", Counter>>;
+  readonly #metrics: Metrics;
+  readonly #gaps: Counter;
+  readonly #dumps: Counter;
+  readonly #repeated: Counter;
+  readonly #unknown_blocks: Counter;
+  readonly #applied_events: Readonly<Record<"stored" | "removed" | "cleared", Counter>>;
 
   constructor(metrics: Metrics, gauges: { bytes: () => number; faulty: () => number }) {
-    this.metrics = metrics;
+    this.#metrics = metrics;
     const counter = (name: string, help: string) => metrics.counter(name, help);
-    this.gaps = counter("troupe_router_kv_gaps_total", "Cache events missed, then fetched.");
-    this.dumps = counter("troupe_router_kv_dumps_total", "Whole caches fetched from workers.");
-    this.repeated = counter("troupe_router_kv_duplicates_total", "Cache events heard twice.");
+    this.#gaps = counter("troupe_router_kv_gaps_total", "Cache events missed, then fetched.");
+    this.#dumps = counter("troupe_router_kv_dumps_total", "Whole caches fetched from workers.");
+    this.#repeated = counter("troupe_router_kv_duplicates_total", "Cache events heard twice.");
     const unknown = "Blocks reported as removed that were not known.";
-    this.unknown_blocks = counter("troupe_router_kv_unknown_removed_total", unknown);
+    this.#unknown_blocks = counter("troupe_router_kv_unknown_removed_total", unknown);
     const applied = (event_type: string) =>
       metrics.counter(APPLIED, "Cache events applied to the index.", { event_type });
-    this.applied_events = {
+    this.#applied_events = {
       stored: applied("stored"),
       removed: applied("removed"),
       cleared: applied("cleared"),
@@ -38,44 +38,44 @@ export class FeedMetrics {
 
   workerUp(worker: string, gauges: { blocks: () => number; refused: () => number }): void {
     const help = "Blocks known of one worker's cache.";
-    this.metrics.gauge(BLOCKS, help, { worker }, gauges.blocks);
+    this.#metrics.gauge(BLOCKS, help, { worker }, gauges.blocks);
     const refused = "Blocks not indexed, as the worker has more than one may.";
-    this.metrics.gauge(REFUSED, refused, { worker }, gauges.refused);
+    this.#metrics.gauge(REFUSED, refused, { worker }, gauges.refused);
   }
 
   workerGone(worker: string): void {
-    this.metrics.remove(BLOCKS, { worker });
-    this.metrics.remove(REFUSED, { worker });
+    this.#metrics.remove(BLOCKS, { worker });
+    this.#metrics.remove(REFUSED, { worker });
   }
 
   close(): void {
-    this.metrics.remove(BYTES, {});
-    this.metrics.remove(MISMATCH, {});
+    this.#metrics.remove(BYTES, {});
+    this.#metrics.remove(MISMATCH, {});
   }
 
   applied(event_type: "stored" | "removed" | "cleared"): void {
-    this.applied_events[event_type].add();
+    this.#applied_events[event_type].add();
   }
 
   fault(fault: string): void {
-    this.metrics
+    this.#metrics
       .counter(FAULTS, "Times that a worker's events could not be used.", { fault })
       .add();
   }
 
   gap(): void {
-    this.gaps.add();
+    this.#gaps.add();
   }
 
   dump(): void {
-    this.dumps.add();
+    this.#dumps.add();
   }
 
   duplicates(count: number): void {
-    this.repeated.add(count);
+    this.#repeated.add(count);
   }
 
   unknown(blocks: number): void {
-    this.unknown_blocks.add(blocks);
+    this.#unknown_blocks.add(blocks);
   }
 }

@@ -96,58 +96,58 @@ const faultTexts: Readonly<Record<FeedFault, string>> = {
 };
 
 export class KvFeed {
-  private readonly options: KvFeedOptions;
-  private readonly index: CacheIndex;
-  private readonly counts: FeedMetrics;
-  private readonly by_worker = new Map<string, Entry>();
-  private readonly by_subscription = new Map<number, Entry>();
-  private readonly block_sizes = new Map<string, number>();
-  private readonly dumping = new Set<Entry>();
-  private readonly dumps_waiting = new Set<Entry>();
-  private last_subscription = 0;
-  private timer: Timer | undefined;
-  private tick_due_ms = 0;
+  readonly #options: KvFeedOptions;
+  readonly #index: CacheIndex;
+  readonly #counts: FeedMetrics;
+  readonly #by_worker = new Map<string, Entry>();
+  readonly #by_subscription = new Map<number, Entry>();
+  readonly #block_sizes = new Map<string, number>();
+  readonly #dumping = new Set<Entry>();
+  readonly #dumps_waiting = new Set<Entry>();
+  #last_subscription = 0;
+  #timer: Timer | undefined;
+  #tick_due_ms = 0;
 
   constructor(options: KvFeedOptions) {
-    this.options = options;
-    this.index = options.index;
-    this.counts = new FeedMetrics(options.metrics, {
+    this.#options = options;
+    this.#index = options.index;
+    this.#counts = new FeedMetrics(options.metrics, {
       bytes: () => options.index.bytes,
       faulty: () => this.workers().filter((each) => each.fault !== undefined).length,
     });
   }
 
   start(): void {
-    this.tick_due_ms = this.options.clock.now_ms() + TICK_MS;
-    this.timer ??= this.options.clock.after(TICK_MS, () => this.tick());
+    this.#tick_due_ms = this.#options.clock.now_ms() + TICK_MS;
+    this.#timer ??= this.#options.clock.after(TICK_MS, () => this.#tick());
   }
 
   stop(): void {
-    if (this.timer !== undefined) this.options.clock.cancel(this.timer);
-    this.timer = undefined;
-    for (const name of [...this.by_worker.keys()]) this.workerGone(name);
-    this.counts.close();
+    if (this.#timer !== undefined) this.#options.clock.cancel(this.#timer);
+    this.#timer = undefined;
+    for (const name of [...this.#by_worker.keys()]) this.workerGone(name);
+    this.#counts.close();
   }
 
   workers(): FedWorker[] {
-    return [...this.by_worker.values()].map((entry) => ({
+    return [...this.#by_worker.values()].map((entry) => ({
       worker: entry.record.worker,
       model: entry.model,
       slot: entry.slot,
       state: entry.state,
       fault: entry.fault,
-      blocks: this.index.blocksOf(entry.slot),
+      blocks: this.#index.blocksOf(entry.slot),
     }));
   }
 
   /** The worker's number in the index; undefined when it is not known. */
   slotOf(worker: string): number | undefined {
-    return this.by_worker.get(worker)?.slot;
+    return this.#by_worker.get(worker)?.slot;
   }
 
   /** Tokens a block for prompts of this model; undefined until a worker serves it. */
   blockSize(model: string): number | undefined {
-    return this.block_sizes.get(model);
+    return this.#block_sizes.get(model);
   }
 
   /** A worker appeared, or another start of one. */
@@ -155,11 +155,11 @@ export class KvFeed {
     const { ref, worker, card } = record;
     if (ref === undefined) return;
     const key = workerKey(worker, ref);
-    if (this.by_worker.get(worker)?.key === key) return;
+    if (this.#by_worker.get(worker)?.key === key) return;
     this.workerGone(worker);
     const capacity_blocks = card?.total_blocks ?? 0;
-    const slot = this.index.addWorker({ source: "events", capacity_blocks });
-    const now_ms = this.options.clock.now_ms();
+    const slot = this.#index.addWorker({ source: "events", capacity_blocks });
+    const now_ms = this.#options.clock.now_ms();
     const entry: Entry = {
       key,
       record,
@@ -178,45 +178,45 @@ export class KvFeed {
       live_ms: now_ms,
       cached_since_ms: undefined,
     };
-    this.by_worker.set(worker, entry);
-    this.counts.workerUp(worker, {
-      blocks: () => this.index.blocksOf(slot),
-      refused: () => this.index.refusedOf(slot),
+    this.#by_worker.set(worker, entry);
+    this.#counts.workerUp(worker, {
+      blocks: () => this.#index.blocksOf(slot),
+      refused: () => this.#index.refusedOf(slot),
     });
-    if (this.takesBlocksOf(entry, card?.block_size ?? 0)) this.subscribe(entry);
+    if (this.#takesBlocksOf(entry, card?.block_size ?? 0)) this.#subscribe(entry);
   }
 
   workerGone(worker: string): void {
-    const entry = this.by_worker.get(worker);
+    const entry = this.#by_worker.get(worker);
     if (entry === undefined) return;
     entry.turn++;
-    this.by_worker.delete(worker);
-    this.by_subscription.delete(entry.subscription);
-    this.index.removeWorker(entry.slot);
-    this.counts.workerGone(worker);
-    this.dumpOver(entry);
-    const left = [...this.by_worker.values()].some((each) => each.model === entry.model);
-    if (!left) this.block_sizes.delete(entry.model);
+    this.#by_worker.delete(worker);
+    this.#by_subscription.delete(entry.subscription);
+    this.#index.removeWorker(entry.slot);
+    this.#counts.workerGone(worker);
+    this.#dumpOver(entry);
+    const left = [...this.#by_worker.values()].some((each) => each.model === entry.model);
+    if (!left) this.#block_sizes.delete(entry.model);
   }
 
   onEvents({ subscription, first_id, events }: KvEvents): void {
-    const entry = this.by_subscription.get(subscription);
+    const entry = this.#by_subscription.get(subscription);
     if (entry === undefined) return;
-    entry.heard_ms = this.options.clock.now_ms();
+    entry.heard_ms = this.#options.clock.now_ms();
     // Before that the events come with the answer that is awaited.
     if (entry.state !== "live") return;
     if (first_id > entry.next_id) {
-      this.counts.gap();
-      this.catchUp(entry);
+      this.#counts.gap();
+      this.#catchUp(entry);
     } else {
-      this.apply(entry, first_id, events);
+      this.#apply(entry, first_id, events);
     }
   }
 
   /** Its connection broke and it is heard of again: it may have forgotten the subscription. */
   workerBack(worker: string): void {
-    const entry = this.by_worker.get(worker);
-    if (entry?.state === "live" || entry?.state === "fetching") this.subscribe(entry);
+    const entry = this.#by_worker.get(worker);
+    if (entry?.state === "live" || entry?.state === "fetching") this.#subscribe(entry);
   }
 
   /**
@@ -224,180 +224,180 @@ export class KvFeed {
    * never showed anything, they are lost on the way.
    */
   noteLoad(worker: string, cached_blocks: number): void {
-    const entry = this.by_worker.get(worker);
+    const entry = this.#by_worker.get(worker);
     if (entry === undefined || entry.state !== "live") return;
-    const says_nothing = this.index.source(entry.slot) === "none" || cached_blocks === 0;
-    if (says_nothing || entry.next_id > 0 || this.index.blocksOf(entry.slot) > 0) {
+    const says_nothing = this.#index.source(entry.slot) === "none" || cached_blocks === 0;
+    if (says_nothing || entry.next_id > 0 || this.#index.blocksOf(entry.slot) > 0) {
       entry.cached_since_ms = undefined;
       return;
     }
-    const now_ms = this.options.clock.now_ms();
+    const now_ms = this.#options.clock.now_ms();
     entry.cached_since_ms ??= now_ms;
-    if (now_ms - entry.cached_since_ms >= this.silence_ms) this.fail(entry, "silent");
+    if (now_ms - entry.cached_since_ms >= this.#silence_ms) this.#fail(entry, "silent");
   }
 
-  private get silence_ms(): number {
-    return this.options.silence_ms ?? 10_000;
+  get #silence_ms(): number {
+    return this.#options.silence_ms ?? 10_000;
   }
 
   /** False: it was refused. */
-  private takesBlocksOf(entry: Entry, block_size: number): boolean {
+  #takesBlocksOf(entry: Entry, block_size: number): boolean {
     if (block_size === 0) {
-      this.fail(entry, "no_events");
+      this.#fail(entry, "no_events");
       return false;
     }
-    const wanted = this.options.block_size || this.block_sizes.get(entry.model) || block_size;
+    const wanted = this.#options.block_size || this.#block_sizes.get(entry.model) || block_size;
     if (block_size !== wanted) {
       const fields = { block_size, wanted };
-      this.fail(entry, "block_size", fields);
+      this.#fail(entry, "block_size", fields);
       return false;
     }
-    this.block_sizes.set(entry.model, wanted);
+    this.#block_sizes.set(entry.model, wanted);
     return true;
   }
 
-  private subscribe(entry: Entry): void {
-    this.by_subscription.delete(entry.subscription);
-    entry.subscription = ++this.last_subscription;
-    this.by_subscription.set(entry.subscription, entry);
+  #subscribe(entry: Entry): void {
+    this.#by_subscription.delete(entry.subscription);
+    entry.subscription = ++this.#last_subscription;
+    this.#by_subscription.set(entry.subscription, entry);
     if (entry.state !== "approximate") entry.state = "subscribing";
-    entry.retry_ms = this.options.clock.now_ms() + RETRY_MS;
+    entry.retry_ms = this.#options.clock.now_ms() + RETRY_MS;
     const { subscription } = entry;
-    const subscriber = this.options.subscriber();
-    this.ask(entry, { kind: "subscribe_kv", subscriber, subscription }, (reply) => {
-      if (reply?.kind === "kv_subscribed") this.onSubscribed(entry, reply);
+    const subscriber = this.#options.subscriber();
+    this.#ask(entry, { kind: "subscribe_kv", subscriber, subscription }, (reply) => {
+      if (reply?.kind === "kv_subscribed") this.#onSubscribed(entry, reply);
     });
   }
 
-  private onSubscribed(entry: Entry, reply: KvSubscribed): void {
+  #onSubscribed(entry: Entry, reply: KvSubscribed): void {
     const { publishes, block_size, next_id, caches } = reply;
     if (!publishes) {
-      this.fail(entry, "no_events");
+      this.#fail(entry, "no_events");
       return;
     }
-    if (!this.takesBlocksOf(entry, block_size)) return;
-    this.index.setSource(entry.slot, caches ? "events" : "none");
-    if (entry.fault !== undefined) this.recovered(entry);
-    if (entry.synced) this.catchUp(entry);
-    else if (next_id === 0) this.live(entry, 0);
-    else this.dump(entry);
+    if (!this.#takesBlocksOf(entry, block_size)) return;
+    this.#index.setSource(entry.slot, caches ? "events" : "none");
+    if (entry.fault !== undefined) this.#recovered(entry);
+    if (entry.synced) this.#catchUp(entry);
+    else if (next_id === 0) this.#live(entry, 0);
+    else this.#dump(entry);
   }
 
-  private live(entry: Entry, next_id: number): void {
+  #live(entry: Entry, next_id: number): void {
     entry.state = "live";
     entry.next_id = next_id;
     entry.synced = true;
     entry.retry_ms = Number.POSITIVE_INFINITY;
-    entry.live_ms = this.options.clock.now_ms();
+    entry.live_ms = this.#options.clock.now_ms();
   }
 
-  private dump(entry: Entry): void {
+  #dump(entry: Entry): void {
     entry.state = "dumping";
     entry.synced = false;
     entry.turn++;
     entry.retry_ms = Number.POSITIVE_INFINITY;
-    if (this.dumping.size >= (this.options.dumps_max ?? 8)) {
-      this.dumps_waiting.add(entry);
+    if (this.#dumping.size >= (this.#options.dumps_max ?? 8)) {
+      this.#dumps_waiting.add(entry);
       return;
     }
-    this.dumping.add(entry);
-    this.counts.dump();
-    this.index.cleared(entry.slot);
-    this.nextPage(entry, 0, 0, undefined);
+    this.#dumping.add(entry);
+    this.#counts.dump();
+    this.#index.cleared(entry.slot);
+    this.#nextPage(entry, 0, 0, undefined);
   }
 
   /** `since`: the id after which events matter, known from the first page on. */
-  private nextPage(entry: Entry, lane: number, below: number, since: number | undefined): void {
-    this.ask(entry, { kind: "fetch_kv_dump", lane, below }, (page) => {
+  #nextPage(entry: Entry, lane: number, below: number, since: number | undefined): void {
+    this.#ask(entry, { kind: "fetch_kv_dump", lane, below }, (page) => {
       if (page?.kind !== "kv_dump_page") {
-        this.dumpOver(entry);
-        this.again(entry);
+        this.#dumpOver(entry);
+        this.#again(entry);
         return;
       }
       const from = since ?? page.next_id;
-      if (!this.applyPage(entry, page) || !isForward(lane, below, page)) {
-        this.dumpOver(entry);
-        this.fail(entry, "garbage");
+      if (!this.#applyPage(entry, page) || !isForward(lane, below, page)) {
+        this.#dumpOver(entry);
+        this.#fail(entry, "garbage");
       } else if (!page.last) {
-        this.nextPage(entry, page.lane, page.below, from);
+        this.#nextPage(entry, page.lane, page.below, from);
       } else {
-        this.dumpOver(entry);
+        this.#dumpOver(entry);
         entry.next_id = from;
         entry.synced = true;
-        this.catchUp(entry);
+        this.#catchUp(entry);
       }
     });
   }
 
-  private applyPage(entry: Entry, page: KvDumpPage): boolean {
+  #applyPage(entry: Entry, page: KvDumpPage): boolean {
     const tier = tierNumber(page.tier);
     const hashes = checkedHashes(page.hashes);
     if (tier === undefined || hashes === undefined || !isRank(page.dp_rank)) return false;
-    this.index.stored(entry.slot, page.dp_rank, tier, hashes);
+    this.#index.stored(entry.slot, page.dp_rank, tier, hashes);
     return true;
   }
 
   /** The entry takes no dump now; another one may. */
-  private dumpOver(entry: Entry): void {
-    this.dumps_waiting.delete(entry);
-    if (!this.dumping.delete(entry)) return;
-    for (const next of this.dumps_waiting) {
-      this.dumps_waiting.delete(next);
-      this.dump(next);
+  #dumpOver(entry: Entry): void {
+    this.#dumps_waiting.delete(entry);
+    if (!this.#dumping.delete(entry)) return;
+    for (const next of this.#dumps_waiting) {
+      this.#dumps_waiting.delete(next);
+      this.#dump(next);
       return;
     }
   }
 
-  private catchUp(entry: Entry): void {
+  #catchUp(entry: Entry): void {
     entry.state = "fetching";
-    this.ask(entry, { kind: "fetch_kv_events", from: entry.next_id }, (range) => {
-      if (range?.kind !== "kv_range") this.again(entry);
-      else this.onRange(entry, range);
+    this.#ask(entry, { kind: "fetch_kv_events", from: entry.next_id }, (range) => {
+      if (range?.kind !== "kv_range") this.#again(entry);
+      else this.#onRange(entry, range);
     });
   }
 
-  private onRange(entry: Entry, { too_old, first_id, events, next_id }: KvRange): void {
+  #onRange(entry: Entry, { too_old, first_id, events, next_id }: KvRange): void {
     if (too_old) {
-      this.dump(entry);
+      this.#dump(entry);
       return;
     }
     if (first_id !== entry.next_id || (events.length === 0 && next_id > first_id)) {
-      this.fail(entry, "garbage");
+      this.#fail(entry, "garbage");
       return;
     }
-    if (!this.apply(entry, first_id, events)) return;
-    if (entry.next_id < next_id) this.catchUp(entry);
-    else this.live(entry, entry.next_id);
+    if (!this.#apply(entry, first_id, events)) return;
+    if (entry.next_id < next_id) this.#catchUp(entry);
+    else this.#live(entry, entry.next_id);
   }
 
   /** Applies those that are new; false when they were garbage. */
-  private apply(entry: Entry, first_id: number, events: readonly WireKvEvent[]): boolean {
+  #apply(entry: Entry, first_id: number, events: readonly WireKvEvent[]): boolean {
     const known = entry.next_id - first_id;
-    if (known > 0) this.counts.duplicates(Math.min(known, events.length));
+    if (known > 0) this.#counts.duplicates(Math.min(known, events.length));
     for (let i = Math.max(0, known); i < events.length; i++) {
       const event = checkedEvent(events[i]!);
       if (event === undefined) {
-        this.fail(entry, "garbage");
+        this.#fail(entry, "garbage");
         return false;
       }
       const { slot } = entry;
       const { kind, dp_rank, tier, hashes } = event;
       entry.next_id++;
-      this.counts.applied(kind);
-      if (kind === "stored") this.index.stored(slot, dp_rank, tier, hashes);
-      else if (kind === "cleared") this.index.cleared(slot, dp_rank, tier);
-      else this.counts.unknown(this.index.removed(slot, dp_rank, tier, hashes));
+      this.#counts.applied(kind);
+      if (kind === "stored") this.#index.stored(slot, dp_rank, tier, hashes);
+      else if (kind === "cleared") this.#index.cleared(slot, dp_rank, tier);
+      else this.#counts.unknown(this.#index.removed(slot, dp_rank, tier, hashes));
     }
     return true;
   }
 
   /** No answer: the subscription may be gone too, so begin there. What is synced stays. */
-  private again(entry: Entry): void {
+  #again(entry: Entry): void {
     if (entry.state !== "approximate") entry.state = "subscribing";
-    entry.retry_ms = this.options.clock.now_ms() + TICK_MS;
+    entry.retry_ms = this.#options.clock.now_ms() + TICK_MS;
   }
 
-  private ask(
+  #ask(
     entry: Entry,
     message: KvSourceMessage,
     then: (reply: KvSubscribed | KvRange | KvDumpPage | undefined) => void,
@@ -405,33 +405,33 @@ export class KvFeed {
     const turn = ++entry.turn;
     const answered = (reply: unknown) => {
       if (entry.turn !== turn) return;
-      if (reply !== undefined) entry.heard_ms = this.options.clock.now_ms();
+      if (reply !== undefined) entry.heard_ms = this.#options.clock.now_ms();
       then(reply as KvSubscribed | KvRange | KvDumpPage | undefined);
     };
-    this.options.ask(entry.ref, message).then(answered, () => answered(undefined));
+    this.#options.ask(entry.ref, message).then(answered, () => answered(undefined));
   }
 
-  private fail(entry: Entry, fault: FeedFault, fields: Record<string, unknown> = {}): void {
+  #fail(entry: Entry, fault: FeedFault, fields: Record<string, unknown> = {}): void {
     const { worker } = entry.record;
-    const now_ms = this.options.clock.now_ms();
+    const now_ms = this.#options.clock.now_ms();
     const was_good = entry.state === "live" && now_ms - entry.live_ms >= GOOD_AFTER_MS;
     if (was_good) entry.retry_delay_ms = RETRY_MS;
     entry.turn++;
     entry.state = "approximate";
     entry.synced = false;
     entry.cached_since_ms = undefined;
-    this.dumpOver(entry);
-    this.index.setSource(entry.slot, "approximate");
+    this.#dumpOver(entry);
+    this.#index.setSource(entry.slot, "approximate");
     const lasting = fault === "block_size";
     entry.retry_ms = lasting ? Number.POSITIVE_INFINITY : now_ms + entry.retry_delay_ms;
     entry.retry_delay_ms = Math.min(RETRY_MAX_MS, entry.retry_delay_ms * 2);
     if (entry.fault === fault) return;
     entry.fault = fault;
-    this.counts.fault(fault);
+    this.#counts.fault(fault);
     const message =
       `worker ${worker} ${faultTexts[fault]}. Meanwhile its cache is ` +
       "guessed from the requests that it gets.";
-    this.options.log.log(fault === "no_events" ? "warn" : "error", message, {
+    this.#options.log.log(fault === "no_events" ? "warn" : "error", message, {
       worker,
       model: entry.model,
       fault,
@@ -439,31 +439,31 @@ export class KvFeed {
     });
   }
 
-  private recovered(entry: Entry): void {
+  #recovered(entry: Entry): void {
     const { worker } = entry.record;
     const { fault } = entry;
     entry.fault = undefined;
-    this.options.log.log("info", `worker ${worker} publishes cache events again`, {
+    this.#options.log.log("info", `worker ${worker} publishes cache events again`, {
       worker,
       fault,
     });
   }
 
-  private tick(): void {
-    const { clock } = this.options;
+  #tick(): void {
+    const { clock } = this.#options;
     const now_ms = clock.now_ms();
-    const late_ms = now_ms - this.tick_due_ms;
-    for (const entry of this.by_worker.values()) {
+    const late_ms = now_ms - this.#tick_due_ms;
+    for (const entry of this.#by_worker.values()) {
       // What came while we were held up ourselves still waits to be read.
       if (late_ms > TICK_MS) entry.heard_ms += late_ms;
       const silent_ms = now_ms - entry.heard_ms;
-      if (entry.fault === undefined && silent_ms >= this.silence_ms) this.fail(entry, "silent");
-      if (now_ms >= entry.retry_ms) this.subscribe(entry);
+      if (entry.fault === undefined && silent_ms >= this.#silence_ms) this.#fail(entry, "silent");
+      if (now_ms >= entry.retry_ms) this.#subscribe(entry);
     }
-    const more = this.index.sweep();
+    const more = this.#index.sweep();
     const wait_ms = more ? 1 : TICK_MS;
-    this.tick_due_ms = now_ms + wait_ms;
-    this.timer = clock.after(wait_ms, () => this.tick());
+    this.#tick_due_ms = now_ms + wait_ms;
+    this.#timer = clock.after(wait_ms, () => this.#tick());
   }
 }
 

@@ -60,41 +60,41 @@ const LAST_PLACED = 8;
 
 export class KvModel {
   readonly block_size: number;
-  private readonly parts: KvModelParts;
-  private readonly dispatcher: KvDispatcher;
-  private readonly metrics: KvRouterMetrics;
+  readonly #parts: KvModelParts;
+  readonly #dispatcher: KvDispatcher;
+  readonly #metrics: KvRouterMetrics;
   /** By worker name. */
-  private readonly members = new Map<string, Member>();
+  readonly #members = new Map<string, Member>();
   /** By key of the candidate, also while it is suspect. */
-  private readonly sums = new Map<string, PassSums>();
-  private readonly last: Placed[] = [];
+  readonly #sums = new Map<string, PassSums>();
+  readonly #last: Placed[] = [];
   /** The last request that was taken in, and how long that took. */
-  private offered = "";
-  private offer_ms = 0;
+  #offered = "";
+  #offer_ms = 0;
 
   constructor(parts: KvModelParts) {
     const { index, policy, random, wall_ms } = parts;
-    this.parts = parts;
+    this.#parts = parts;
     this.block_size = parts.block_size;
-    this.dispatcher = new KvDispatcher({ policy, index, random, wall_ms });
-    const { queue } = this.dispatcher;
-    this.metrics = new KvRouterMetrics(parts.metrics, parts.model, {
+    this.#dispatcher = new KvDispatcher({ policy, index, random, wall_ms });
+    const { queue } = this.#dispatcher;
+    this.#metrics = new KvRouterMetrics(parts.metrics, parts.model, {
       requests: () => queue.size,
       tokens: () => queue.tokens,
     });
   }
 
   get model(): string {
-    return this.parts.model;
+    return this.#parts.model;
   }
 
   get worker_count(): number {
-    return this.members.size;
+    return this.#members.size;
   }
 
   /** Somebody is there who may take it, now or when there is room. */
   couldTake(route: Route): boolean {
-    for (const { candidate } of this.members.values()) if (mayTake(candidate, route)) return true;
+    for (const { candidate } of this.#members.values()) if (mayTake(candidate, route)) return true;
     return false;
   }
 
@@ -106,103 +106,103 @@ export class KvModel {
     const { worker, labels, taints } = record;
     const routed = newRoutedWorker({ ...limits, key, worker, slot, labels, taints });
     routed.avoid_until_ms = candidate.avoid_until_ms;
-    this.members.set(record.worker, { candidate, routed });
-    this.dispatcher.workerUp(routed, this.parts.now_ms());
-    this.metrics.workerUp(routed);
+    this.#members.set(record.worker, { candidate, routed });
+    this.#dispatcher.workerUp(routed, this.#parts.now_ms());
+    this.#metrics.workerUp(routed);
   }
 
   /** Gone or not trusted: what was sent there is forgotten, the owners will ask again. */
   workerGone(worker: string): void {
-    const member = this.members.get(worker);
+    const member = this.#members.get(worker);
     if (member === undefined) return;
-    this.members.delete(worker);
-    this.sums.delete(member.candidate.key);
-    this.dispatcher.workerGone(member.candidate.key, this.parts.now_ms());
-    this.metrics.workerGone(worker);
+    this.#members.delete(worker);
+    this.#sums.delete(member.candidate.key);
+    this.#dispatcher.workerGone(member.candidate.key, this.#parts.now_ms());
+    this.#metrics.workerGone(worker);
   }
 
   /** Until when its engine's last failures count has changed. */
   avoid({ record, avoid_until_ms }: Candidate): void {
-    const member = this.members.get(record.worker);
-    if (member !== undefined) this.dispatcher.avoid(member.candidate.key, avoid_until_ms);
+    const member = this.#members.get(record.worker);
+    if (member !== undefined) this.#dispatcher.avoid(member.candidate.key, avoid_until_ms);
   }
 
   loaded(load: WorkerLoad): void {
-    const member = this.members.get(load.worker);
+    const member = this.#members.get(load.worker);
     if (member === undefined) return;
     const { key, record } = member.candidate;
-    const passes = passesBetween(this.sums.get(key), load.passes);
-    if (load.passes !== undefined) this.sums.set(key, load.passes);
+    const passes = passesBetween(this.#sums.get(key), load.passes);
+    if (load.passes !== undefined) this.#sums.set(key, load.passes);
     const reported = reportedLoad(load, record.card?.block_size ?? 0, this.block_size);
-    this.dispatcher.reported(key, reported, this.parts.now_ms(), passes);
+    this.#dispatcher.reported(key, reported, this.#parts.now_ms(), passes);
   }
 
   /** Takes the request in; undefined: `next` will say what becomes of it. */
   offer(route: Route): KvDecision | undefined {
-    const began_ms = this.parts.now_ms();
+    const began_ms = this.#parts.now_ms();
     const request = placeRequestOf(route, this.block_size);
-    const hashed_ms = this.parts.now_ms();
-    this.metrics.hashing_ms.observe(hashed_ms - began_ms);
-    const refusal = this.dispatcher.offer(request, hashed_ms);
-    this.offered = request.request;
-    this.offer_ms = this.parts.now_ms() - began_ms;
-    return refusal && this.refused(refusal);
+    const hashed_ms = this.#parts.now_ms();
+    this.#metrics.hashing_ms.observe(hashed_ms - began_ms);
+    const refusal = this.#dispatcher.offer(request, hashed_ms);
+    this.#offered = request.request;
+    this.#offer_ms = this.#parts.now_ms() - began_ms;
+    return refusal && this.#refused(refusal);
   }
 
   /** Ask until it says nothing, after whatever may have changed something. */
   next(): KvDecision | undefined {
-    const now_ms = this.parts.now_ms();
-    const decision = this.dispatcher.next(now_ms);
+    const now_ms = this.#parts.now_ms();
+    const decision = this.#dispatcher.next(now_ms);
     if (decision === undefined) return undefined;
-    if (decision.kind === "refused") return this.refused(decision);
-    const plan = this.placed(decision);
-    const offer_ms = this.offered === decision.request.request ? this.offer_ms : 0;
-    this.metrics.total_ms.observe(offer_ms + this.parts.now_ms() - now_ms);
+    if (decision.kind === "refused") return this.#refused(decision);
+    const plan = this.#placed(decision);
+    const offer_ms = this.#offered === decision.request.request ? this.#offer_ms : 0;
+    this.#metrics.total_ms.observe(offer_ms + this.#parts.now_ms() - now_ms);
     return plan;
   }
 
   firstToken(request: string): void {
-    this.dispatcher.firstToken(request, this.parts.now_ms());
+    this.#dispatcher.firstToken(request, this.#parts.now_ms());
   }
 
   /** Returns the worker that had it. */
   ended({ request, output_tokens }: Pick<RouteEnded, "request" | "output_tokens">) {
-    const routed = this.dispatcher.book.workerOf(request);
+    const routed = this.#dispatcher.book.workerOf(request);
     const tokens = output_tokens > 0 ? output_tokens : undefined;
-    this.dispatcher.ended(request, this.parts.now_ms(), tokens);
+    this.#dispatcher.ended(request, this.#parts.now_ms(), tokens);
     if (routed === undefined) return undefined;
-    this.metrics.ended.add();
-    return this.members.get(routed.worker)?.candidate;
+    this.#metrics.ended.add();
+    return this.#members.get(routed.worker)?.candidate;
   }
 
   /** A request that waits and is not wanted any more. */
   cancel(request: string): void {
-    this.dispatcher.cancel(request);
+    this.#dispatcher.cancel(request);
   }
 
   close(): void {
-    for (const worker of [...this.members.keys()]) this.workerGone(worker);
-    this.metrics.close();
+    for (const worker of [...this.#members.keys()]) this.workerGone(worker);
+    this.#metrics.close();
   }
 
   sentElsewhere(request: PlaceRequest, key: string, uncached_tokens: number): void {
-    this.dispatcher.sentElsewhere(request, key, uncached_tokens, this.parts.now_ms());
+    this.#dispatcher.sentElsewhere(request, key, uncached_tokens, this.#parts.now_ms());
   }
 
   endedElsewhere(request: string): void {
-    this.dispatcher.endedElsewhere(request, this.parts.now_ms());
+    this.#dispatcher.endedElsewhere(request, this.#parts.now_ms());
   }
 
   lostElsewhere(request: string): void {
-    this.dispatcher.lostElsewhere(request, this.parts.now_ms());
+    this.#dispatcher.lostElsewhere(request, this.#parts.now_ms());
   }
 
   /** False: its worker is not known here, so nothing was learned. */
   sessionElsewhere({ session, worker: key, moves, bound_ms, idle_ms }: RoutedSession): boolean {
-    const { affinity } = this.dispatcher;
+    const { affinity } = this.#dispatcher;
     if (affinity === undefined) return true;
-    if (!this.dispatcher.knows(key)) return false;
-    const now_ms = this.parts.now_ms();
+    if (!this.#dispatcher.knows(key)) return false;
+    const now_ms = this.#parts.now_ms();
     const until_ms = now_ms + affinity.options.ttl_ms - idle_ms;
     affinity.learn(session, { key, moves, bound_ms, until_ms }, now_ms);
     return true;
@@ -210,22 +210,22 @@ export class KvModel {
 
   /** What is live here, for another router. */
   routed(): RoutedRequest[] {
-    const { model } = this.parts;
-    return [...this.dispatcher.book.own()].map((entry) => routedOf(model, entry));
+    const { model } = this.#parts;
+    return [...this.#dispatcher.book.own()].map((entry) => routedOf(model, entry));
   }
 
   sessions(): RoutedSession[] {
-    const { affinity } = this.dispatcher;
+    const { affinity } = this.#dispatcher;
     if (affinity === undefined) return [];
-    const last_ms = this.parts.now_ms() + affinity.options.ttl_ms;
+    const last_ms = this.#parts.now_ms() + affinity.options.ttl_ms;
     return [...affinity.entries()].map(([session, binding]) =>
-      sessionOf(this.parts.model, session, binding, last_ms),
+      sessionOf(this.#parts.model, session, binding, last_ms),
     );
   }
 
   /** What other routers are to know of a request that was just placed. */
   newsOf({ request, worker, uncached_tokens, bound }: Placement): Partial<PeerNews> {
-    const { model } = this.parts;
+    const { model } = this.#parts;
     const entry = { request, worker, uncached_tokens, prefilling: uncached_tokens > 0 };
     const { session } = request;
     const routed = [routedOf(model, entry)];
@@ -233,42 +233,42 @@ export class KvModel {
     return { routed, sessions: [sessionOf(model, session, bound, bound.until_ms)] };
   }
 
-  private placed(placement: Placement): KvDecision {
+  #placed(placement: Placement): KvDecision {
     const { request, worker, cached_blocks, waited_ms } = placement;
-    const { candidate } = this.members.get(worker.worker)!;
+    const { candidate } = this.#members.get(worker.worker)!;
     const blocks = request.hashes.length >>> 1;
-    this.metrics.started.add();
-    this.metrics.waited(waited_ms);
-    if (blocks > 0) this.metrics.hit_rate.observe(cached_blocks / blocks);
+    this.#metrics.started.add();
+    this.#metrics.waited(waited_ms);
+    if (blocks > 0) this.#metrics.hit_rate.observe(cached_blocks / blocks);
     const name = worker.worker;
-    this.last.push({ request: request.request, worker: name, blocks, cached_blocks, waited_ms });
-    if (this.last.length > LAST_PLACED) this.last.shift();
+    this.#last.push({ request: request.request, worker: name, blocks, cached_blocks, waited_ms });
+    if (this.#last.length > LAST_PLACED) this.#last.shift();
     const { ref } = candidate.record;
     const plan = { kind: "plan", request: request.request, worker: name, ref } as const;
     return { kind: "plan", plan, placement };
   }
 
-  private refused(refusal: Refusal): KvDecision {
-    this.metrics.refused(refusal.code);
+  #refused(refusal: Refusal): KvDecision {
+    this.#metrics.refused(refusal.code);
     return { kind: "refused", refusal };
   }
 
   inspect() {
-    const now_ms = this.parts.now_ms();
-    const workers = [...this.members.values()].map(({ routed }) => ({
+    const now_ms = this.#parts.now_ms();
+    const workers = [...this.#members.values()].map(({ routed }) => ({
       worker: routed.worker,
       in_flight: routed.requests,
       active_blocks: routed.active_blocks,
       backlog_tokens: Math.round(backlogTokens(routed, now_ms)),
     }));
     return {
-      model: this.parts.model,
+      model: this.#parts.model,
       block_size: this.block_size,
-      objective: this.dispatcher.objective,
-      queued: this.dispatcher.queue.size,
+      objective: this.#dispatcher.objective,
+      queued: this.#dispatcher.queue.size,
       workers,
-      learned: this.dispatcher.learned(),
-      last: this.last,
+      learned: this.#dispatcher.learned(),
+      last: this.#last,
     };
   }
 }

@@ -27,15 +27,15 @@ export class KvRouterMetrics {
   readonly hit_rate: Histogram;
   readonly hashing_ms: Histogram;
   readonly total_ms: Histogram;
-  private readonly waited_s: Histogram;
-  private readonly queue_s: Histogram;
-  private readonly metrics: Metrics;
-  private readonly labels: { readonly model: string };
+  readonly #waited_s: Histogram;
+  readonly #queue_s: Histogram;
+  readonly #metrics: Metrics;
+  readonly #labels: { readonly model: string };
 
   constructor(metrics: Metrics, model: string, queue: QueueFigures) {
-    this.metrics = metrics;
-    this.labels = { model };
-    const { labels } = this;
+    this.#metrics = metrics;
+    this.#labels = { model };
+    const labels = this.#labels;
     const counter = (name: string, help: string) =>
       metrics.counter(`dynamo_component_router_${name}`, help, labels);
     const histogram = (name: string, help: string, bounds: readonly number[]) =>
@@ -49,39 +49,39 @@ export class KvRouterMetrics {
     const total = "Time to route one request, without waiting, in ms.";
     this.total_ms = histogram("dynamo_router_overhead_total_ms", total, overheadMs);
     const waited = "Time that a request waited in the router for room at a worker, in seconds.";
-    this.waited_s = histogram("troupe_router_queue_wait_seconds", waited, waitedSeconds);
+    this.#waited_s = histogram("troupe_router_queue_wait_seconds", waited, waitedSeconds);
     const step = "Time of one step on the way of a request, in seconds";
-    this.queue_s = metrics.histogram(STAGE, step, stageSeconds, { stage: "queue" });
+    this.#queue_s = metrics.histogram(STAGE, step, stageSeconds, { stage: "queue" });
     metrics.gauge(QUEUE_REQUESTS, "Requests that wait in the router.", labels, queue.requests);
     metrics.gauge(QUEUE_TOKENS, "Prompt tokens that wait in the router.", labels, queue.tokens);
   }
 
   waited(waited_ms: number): void {
-    this.waited_s.observe(waited_ms / 1_000);
-    this.queue_s.observe(waited_ms / 1_000);
+    this.#waited_s.observe(waited_ms / 1_000);
+    this.#queue_s.observe(waited_ms / 1_000);
   }
 
   refused(reason: string): void {
-    const labels = { ...this.labels, reason };
-    this.metrics.counter(REFUSED, "Requests that the router refused.", labels).add();
+    const labels = { ...this.#labels, reason };
+    this.#metrics.counter(REFUSED, "Requests that the router refused.", labels).add();
   }
 
   workerUp(worker: RoutedWorker): void {
-    const labels = { ...this.labels, worker: worker.worker };
+    const labels = { ...this.#labels, worker: worker.worker };
     const blocks = "Blocks of the prompts sent there that have not ended.";
-    this.metrics.gauge(WORKER_BLOCKS, blocks, labels, () => worker.active_blocks);
+    this.#metrics.gauge(WORKER_BLOCKS, blocks, labels, () => worker.active_blocks);
     const tokens = "Uncached prompt tokens sent there and not computed yet.";
-    this.metrics.gauge(WORKER_TOKENS, tokens, labels, () => worker.prefill_tokens);
+    this.#metrics.gauge(WORKER_TOKENS, tokens, labels, () => worker.prefill_tokens);
   }
 
   workerGone(worker: string): void {
-    const labels = { ...this.labels, worker };
-    this.metrics.remove(WORKER_BLOCKS, labels);
-    this.metrics.remove(WORKER_TOKENS, labels);
+    const labels = { ...this.#labels, worker };
+    this.#metrics.remove(WORKER_BLOCKS, labels);
+    this.#metrics.remove(WORKER_TOKENS, labels);
   }
 
   close(): void {
-    this.metrics.remove(QUEUE_REQUESTS, this.labels);
-    this.metrics.remove(QUEUE_TOKENS, this.labels);
+    this.#metrics.remove(QUEUE_REQUESTS, this.#labels);
+    this.#metrics.remove(QUEUE_TOKENS, this.#labels);
   }
 }

@@ -61,110 +61,110 @@ const FEED_ASK_MS = 5_000;
 const NO_BLOCKS = 2 ** 30;
 
 export class KvRouter extends Actor<RouterMessage | Own> {
-  private readonly options: RouterOptions;
-  private readonly index = new CacheIndex();
-  private watch!: WorkerWatch;
-  private feed!: KvFeed;
-  private peers!: PeerRouters;
-  private readonly models = new Map<string, KvModel>();
-  private readonly peer_load = new PeerLoad(this.models);
+  readonly #options: RouterOptions;
+  readonly #index = new CacheIndex();
+  #watch!: WorkerWatch;
+  #feed!: KvFeed;
+  #peers!: PeerRouters;
+  readonly #models = new Map<string, KvModel>();
+  readonly #peer_load = new PeerLoad(this.#models);
   /** Asked for, and not answered. */
-  private readonly pending = new SlotMap<string, Pending>();
+  readonly #pending = new SlotMap<string, Pending>();
   /** Sent to a worker, and not ended. */
-  private readonly placed = new Map<string, KvModel>();
-  private held_count = 0;
-  private routed_total = 0;
-  private refused_total = 0;
-  private orphans!: OrphanWatch;
+  readonly #placed = new Map<string, KvModel>();
+  #held_count = 0;
+  #routed_total = 0;
+  #refused_total = 0;
+  #orphans!: OrphanWatch;
 
   constructor(options: RouterOptions) {
     super();
-    this.options = options;
+    this.#options = options;
   }
 
   override init(): void {
     const { system, log, clock, self } = this.ctx;
-    this.feed = new KvFeed({
-      index: this.index,
-      clock: this.ownClock(clock),
+    this.#feed = new KvFeed({
+      index: this.#index,
+      clock: this.#ownClock(clock),
       log,
       metrics: system.metrics,
       subscriber: () => wireOf(system, self),
       ask: (worker, message) =>
         system.ask(refOf(system, worker), message, { deadline_ms: FEED_ASK_MS }),
     });
-    this.feed.start();
-    this.orphans = new OrphanWatch(system.metrics, { of: "routes" });
+    this.#feed.start();
+    this.#orphans = new OrphanWatch(system.metrics, { of: "routes" });
     this.ctx.every(auditPeriod_ms, { kind: "audit" });
-    this.watch = new WorkerWatch(this.ctx, this.options, {
-      up: (candidate) => this.workerUp(candidate),
-      gone: (candidate) => this.workerGone(candidate),
-      suspected: (candidate) => this.workerSuspected(candidate),
+    this.#watch = new WorkerWatch(this.ctx, this.#options, {
+      up: (candidate) => this.#workerUp(candidate),
+      gone: (candidate) => this.#workerGone(candidate),
+      suspected: (candidate) => this.#workerSuspected(candidate),
       trusted: (candidate) => {
-        this.feed.workerBack(candidate.record.worker);
-        this.join(candidate);
+        this.#feed.workerBack(candidate.record.worker);
+        this.#join(candidate);
       },
       avoided: (candidate) => {
-        this.models.get(modelName(candidate))?.avoid(candidate);
+        this.#models.get(modelName(candidate))?.avoid(candidate);
       },
-      changed: () => this.serveAll(),
+      changed: () => this.#serveAll(),
     });
     const help = "Requests that the other frontends' routers have sent and that have not ended.";
-    system.metrics.gauge(PEER_REQUESTS, help, {}, () => this.peer_load.requests);
-    this.peers = new PeerRouters(this.ctx, this.options.peers, {
-      whole: () => this.whole(),
+    system.metrics.gauge(PEER_REQUESTS, help, {}, () => this.#peer_load.requests);
+    this.#peers = new PeerRouters(this.ctx, this.#options.peers, {
+      whole: () => this.#whole(),
       news: (peer, news) => {
-        this.peer_load.take(peer, news);
-        this.serveAll();
+        this.#peer_load.take(peer, news);
+        this.#serveAll();
       },
-      forget: (peer) => this.peer_load.forget(peer),
-      lost: (peer) => this.peer_load.lose(peer),
+      forget: (peer) => this.#peer_load.forget(peer),
+      lost: (peer) => this.#peer_load.lose(peer),
     });
   }
 
   override receive(message: RouterMessage | Own): void {
     switch (message.kind) {
       case "route":
-        this.onRoute(message);
+        this.#onRoute(message);
         break;
       case "route_first": {
-        const model = this.placed.get(message.request);
+        const model = this.#placed.get(message.request);
         if (model === undefined) break;
         model.firstToken(message.request);
-        this.peers.tell({ first: [message.request] });
-        this.serve(model);
+        this.#peers.tell({ first: [message.request] });
+        this.#serve(model);
         break;
       }
       case "route_ended":
-        this.onRouteEnded(message);
+        this.#onRouteEnded(message);
         break;
       case "worker_load":
-        this.onLoad(message);
+        this.#onLoad(message);
         break;
       case "worker_news":
-        this.onNews(message);
+        this.#onNews(message);
         break;
       case "kv_events":
-        this.feed.onEvents(message);
+        this.#feed.onEvents(message);
         break;
       case "workers_changed":
       case "subscribe_again":
       case "worker_crashed":
       case "look_round":
-        this.watch.receive(message);
+        this.#watch.receive(message);
         break;
       case "audit":
-        this.audit();
+        this.#audit();
         break;
       case "routers_are":
       case "tell_peers":
       case "join_again":
       case "router_join":
       case "router_news":
-        this.peers.receive(message);
+        this.#peers.receive(message);
         break;
       case "wait_over":
-        this.onWaitOver(message.request);
+        this.#onWaitOver(message.request);
         break;
       case "run":
         message.run();
@@ -172,8 +172,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     }
   }
 
-  private onRoute(route: Route): void {
-    this.forget(route.request);
+  #onRoute(route: Route): void {
+    this.#forget(route.request);
     const pending: Pending = {
       route,
       port: undefined,
@@ -181,222 +181,222 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       deadline_ms: this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY,
       held: false,
     };
-    this.pending.set(route.request, pending);
-    this.admit(pending);
-    const model = this.models.get(route.model);
-    if (model !== undefined) this.serve(model);
-    if (this.pending.get(route.request) !== pending) return;
+    this.#pending.set(route.request, pending);
+    this.#admit(pending);
+    const model = this.#models.get(route.model);
+    if (model !== undefined) this.#serve(model);
+    if (this.#pending.get(route.request) !== pending) return;
     pending.port = this.ctx.replyLater();
-    this.wait(pending);
+    this.#wait(pending);
   }
 
   /** Into the queue of its model; or it is held back, or refused. */
-  private admit(pending: Pending): void {
+  #admit(pending: Pending): void {
     const { route } = pending;
-    const model = this.models.get(route.model);
+    const model = this.#models.get(route.model);
     if (model?.couldTake(route)) {
-      this.unhold(pending);
+      this.#unhold(pending);
       const decision = model.offer(route);
-      if (decision !== undefined) this.decided(model, decision);
+      if (decision !== undefined) this.#decided(model, decision);
       return;
     }
     if (pending.held) return;
-    if (this.held_count >= (this.options.waiting_max ?? noWorkerWait.waiting_max)) {
+    if (this.#held_count >= (this.#options.waiting_max ?? noWorkerWait.waiting_max)) {
       const message = tooManyWait(route.model);
-      this.refuse(pending, "overloaded", message);
+      this.#refuse(pending, "overloaded", message);
       return;
     }
     pending.held = true;
-    this.held_count++;
+    this.#held_count++;
   }
 
-  private unhold(pending: Pending): void {
+  #unhold(pending: Pending): void {
     if (!pending.held) return;
     pending.held = false;
-    this.held_count--;
+    this.#held_count--;
   }
 
-  private serve(model: KvModel): void {
+  #serve(model: KvModel): void {
     for (let decision = model.next(); decision !== undefined; decision = model.next()) {
-      this.decided(model, decision);
+      this.#decided(model, decision);
     }
   }
 
-  private decided(model: KvModel, decision: KvDecision): void {
+  #decided(model: KvModel, decision: KvDecision): void {
     if (decision.kind === "plan") {
-      this.placed.set(decision.plan.request, model);
-      this.routed_total++;
-      if (this.peers.listened) this.peers.tell(model.newsOf(decision.placement));
-      this.answer(decision.plan);
+      this.#placed.set(decision.plan.request, model);
+      this.#routed_total++;
+      if (this.#peers.listened) this.#peers.tell(model.newsOf(decision.placement));
+      this.#answer(decision.plan);
       return;
     }
     const { request, code, message, retry_after_ms } = decision.refusal;
-    const pending = this.pending.get(request);
-    if (pending !== undefined) this.refuse(pending, refusalCodes[code], message, retry_after_ms);
+    const pending = this.#pending.get(request);
+    if (pending !== undefined) this.#refuse(pending, refusalCodes[code], message, retry_after_ms);
   }
 
-  private refuse({ route }: Pending, code: string, message: string, retry_after_ms = 0): void {
-    this.refused_total++;
-    this.answer({ kind: "refused", request: route.request, code, message, retry_after_ms });
+  #refuse({ route }: Pending, code: string, message: string, retry_after_ms = 0): void {
+    this.#refused_total++;
+    this.#answer({ kind: "refused", request: route.request, code, message, retry_after_ms });
   }
 
-  private answer(reply: Plan | Refused): void {
-    const pending = this.pending.get(reply.request);
+  #answer(reply: Plan | Refused): void {
+    const pending = this.#pending.get(reply.request);
     if (pending === undefined) return;
-    this.settle(pending);
+    this.#settle(pending);
     if (pending.port === undefined) this.ctx.reply(reply);
     else pending.port.reply(reply);
   }
 
-  private settle(pending: Pending): void {
-    this.pending.delete(pending.route.request);
-    this.unhold(pending);
+  #settle(pending: Pending): void {
+    this.#pending.delete(pending.route.request);
+    this.#unhold(pending);
     if (pending.timer !== undefined) this.ctx.cancel(pending.timer);
   }
 
   /** Not wanted any more, if it was: its asker comes again, or has given up. */
-  private forget(request: string): void {
-    const pending = this.pending.get(request);
+  #forget(request: string): void {
+    const pending = this.#pending.get(request);
     if (pending === undefined) return;
-    this.settle(pending);
-    this.models.get(pending.route.model)?.cancel(request);
+    this.#settle(pending);
+    this.#models.get(pending.route.model)?.cancel(request);
   }
 
-  private wait(pending: Pending): void {
+  #wait(pending: Pending): void {
     const left_ms = pending.deadline_ms - this.ctx.clock.now_ms();
-    const wait_ms = Math.min(this.options.wait_ms ?? noWorkerWait.wait_ms, Math.max(0, left_ms));
+    const wait_ms = Math.min(this.#options.wait_ms ?? noWorkerWait.wait_ms, Math.max(0, left_ms));
     const message = { kind: "wait_over", request: pending.route.request } as const;
     pending.timer = this.ctx.after(wait_ms, message);
   }
 
   /** In a queue of workers that are there it may wait on, up to its own deadline. */
-  private onWaitOver(request: string): void {
-    const pending = this.pending.get(request);
+  #onWaitOver(request: string): void {
+    const pending = this.#pending.get(request);
     if (pending === undefined) return;
     const { route, held, deadline_ms } = pending;
-    const workers = this.models.get(route.model)?.worker_count ?? 0;
+    const workers = this.#models.get(route.model)?.worker_count ?? 0;
     if (!held && workers > 0 && this.ctx.clock.now_ms() < deadline_ms) {
-      this.wait(pending);
+      this.#wait(pending);
       return;
     }
-    this.models.get(route.model)?.cancel(request);
-    this.refuse(pending, "no_worker", whyNoWorker(route, this.watch.workers.all()));
+    this.#models.get(route.model)?.cancel(request);
+    this.#refuse(pending, "no_worker", whyNoWorker(route, this.#watch.workers.all()));
   }
 
-  private onRouteEnded(ended: RouteEnded): void {
-    this.forget(ended.request);
-    const model = this.placed.get(ended.request);
+  #onRouteEnded(ended: RouteEnded): void {
+    this.#forget(ended.request);
+    const model = this.#placed.get(ended.request);
     if (model === undefined) return;
-    this.placed.delete(ended.request);
-    this.peers.tell({ ended: [ended.request] });
+    this.#placed.delete(ended.request);
+    this.#peers.tell({ ended: [ended.request] });
     const candidate = model.ended(ended);
-    if (candidate !== undefined) this.watch.ended(candidate, ended.outcome);
-    this.serve(model);
+    if (candidate !== undefined) this.#watch.ended(candidate, ended.outcome);
+    this.#serve(model);
   }
 
-  private audit(): void {
-    const { isLive = () => true } = this.options;
-    const held = [...this.pending.keys(), ...this.placed.keys()];
+  #audit(): void {
+    const { isLive = () => true } = this.#options;
+    const held = [...this.#pending.keys(), ...this.#placed.keys()];
     const unowned = held.filter((request) => !isLive(request));
-    this.orphans.look(unowned, this.ctx.clock.now_ms());
+    this.#orphans.look(unowned, this.ctx.clock.now_ms());
   }
 
-  private onLoad(load: WorkerLoad): void {
-    const model = this.takeLoad(load);
-    if (model !== undefined) this.serve(model);
+  #onLoad(load: WorkerLoad): void {
+    const model = this.#takeLoad(load);
+    if (model !== undefined) this.#serve(model);
   }
 
   /** Returns whose requests may be served now. */
-  private takeLoad(load: WorkerLoad): KvModel | undefined {
-    if (!this.watch.loaded(load)) return undefined;
-    this.feed.noteLoad(load.worker, load.cached_blocks);
-    const candidate = this.watch.workers.get(load.worker);
-    const model = candidate && this.models.get(modelName(candidate));
+  #takeLoad(load: WorkerLoad): KvModel | undefined {
+    if (!this.#watch.loaded(load)) return undefined;
+    this.#feed.noteLoad(load.worker, load.cached_blocks);
+    const candidate = this.#watch.workers.get(load.worker);
+    const model = candidate && this.#models.get(modelName(candidate));
     model?.loaded(load);
     return model;
   }
 
   /** Of many workers at once: their models are served when all of it is known. */
-  private onNews({ loads, alive, events }: WorkerNews): void {
-    for (const each of events) this.feed.onEvents({ kind: "kv_events", ...each });
+  #onNews({ loads, alive, events }: WorkerNews): void {
+    for (const each of events) this.#feed.onEvents({ kind: "kv_events", ...each });
     let models: Set<KvModel> | undefined;
     for (const load of loads) {
-      const model = this.takeLoad({ kind: "worker_load", ...load });
+      const model = this.#takeLoad({ kind: "worker_load", ...load });
       if (model !== undefined) models = (models ?? new Set()).add(model);
     }
-    if (alive.length > 0) this.watch.alive(alive);
-    for (const model of models ?? []) this.serve(model);
+    if (alive.length > 0) this.#watch.alive(alive);
+    for (const model of models ?? []) this.#serve(model);
   }
 
-  private workerUp(candidate: Candidate): void {
-    this.feed.workerUp(candidate.record);
-    this.join(candidate);
+  #workerUp(candidate: Candidate): void {
+    this.#feed.workerUp(candidate.record);
+    this.#join(candidate);
   }
 
-  private join(candidate: Candidate): void {
+  #join(candidate: Candidate): void {
     const { worker } = candidate.record;
-    const slot = this.feed.slotOf(worker);
+    const slot = this.#feed.slotOf(worker);
     if (slot === undefined) return;
     const name = modelName(candidate);
-    let model = this.models.get(name);
+    let model = this.#models.get(name);
     if (model === undefined) {
       const { clock, random, system } = this.ctx;
       model = new KvModel({
         model: name,
-        block_size: this.feed.blockSize(name) ?? NO_BLOCKS,
-        policy: this.options.policy ?? { name: "adaptive" },
-        index: this.index,
+        block_size: this.#feed.blockSize(name) ?? NO_BLOCKS,
+        policy: this.#options.policy ?? { name: "adaptive" },
+        index: this.#index,
         random,
         metrics: system.metrics,
         now_ms: () => clock.now_ms(),
         wall_ms: () => clock.wall_ms(),
       });
-      this.models.set(name, model);
+      this.#models.set(name, model);
     }
     model.workerUp(candidate, slot);
-    this.peer_load.workerUp(candidate.key);
+    this.#peer_load.workerUp(candidate.key);
   }
 
-  private workerSuspected(candidate: Candidate): void {
-    const model = this.models.get(modelName(candidate));
+  #workerSuspected(candidate: Candidate): void {
+    const model = this.#models.get(modelName(candidate));
     if (model === undefined) return;
     model.workerGone(candidate.record.worker);
-    this.holdBack(model);
+    this.#holdBack(model);
   }
 
   /** The one worker that they may use is gone: it may come back while they wait outside. */
-  private holdBack(model: KvModel): void {
-    for (const pending of this.pending.values()) {
+  #holdBack(model: KvModel): void {
+    for (const pending of this.#pending.values()) {
       const { route, held } = pending;
       if (held || route.model !== model.model || model.couldTake(route)) continue;
       model.cancel(route.request);
       pending.held = true;
-      this.held_count++;
+      this.#held_count++;
     }
   }
 
-  private workerGone(candidate: Candidate): void {
+  #workerGone(candidate: Candidate): void {
     const { worker } = candidate.record;
     const name = modelName(candidate);
-    const model = this.models.get(name);
-    this.feed.workerGone(worker);
+    const model = this.#models.get(name);
+    this.#feed.workerGone(worker);
     model?.workerGone(worker);
     if (model === undefined) return;
-    this.holdBack(model);
-    if (this.watch.workers.all().some((each) => modelName(each) === name)) return;
+    this.#holdBack(model);
+    if (this.#watch.workers.all().some((each) => modelName(each) === name)) return;
     // The next worker of this model may have another block size: its queue begins anew.
     model.close();
-    this.models.delete(name);
+    this.#models.delete(name);
   }
 
-  private serveAll(): void {
-    if (this.held_count > 0) {
-      for (const pending of [...this.pending.values()]) if (pending.held) this.admit(pending);
+  #serveAll(): void {
+    if (this.#held_count > 0) {
+      for (const pending of [...this.#pending.values()]) if (pending.held) this.#admit(pending);
     }
-    for (const model of this.models.values()) this.serve(model);
+    for (const model of this.#models.values()) this.#serve(model);
   }
 
-  private ownClock(clock: Clock): Clock {
+  #ownClock(clock: Clock): Clock {
     return {
       now_ms: () => clock.now_ms(),
       wall_ms: () => clock.wall_ms(),
@@ -406,52 +406,55 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     };
   }
 
-  private whole() {
-    const models = [...this.models.values()];
+  #whole() {
+    const models = [...this.#models.values()];
     const routed = models.flatMap((model) => model.routed());
     return { routed, sessions: models.flatMap((model) => model.sessions()) };
   }
 
   override down(signal: Down): void {
-    if (!this.peers.down(signal)) this.watch.down(signal);
+    if (!this.#peers.down(signal)) this.#watch.down(signal);
   }
 
   override release(): void {
-    this.watch?.stop();
-    this.feed?.stop();
-    this.orphans?.remove();
-    this.peers?.stop();
+    this.#watch?.stop();
+    this.#feed?.stop();
+    this.#orphans?.remove();
+    this.#peers?.stop();
     this.ctx.system.metrics.remove(PEER_REQUESTS, {});
-    for (const model of this.models.values()) model.close();
+    for (const model of this.#models.values()) model.close();
   }
 
   override inspect(): Snapshot {
-    const { pending, held_count, routed_total, refused_total } = this;
-    const models = [...this.models.values()].map((model) => model.inspect());
+    const pending = this.#pending;
+    const held_count = this.#held_count;
+    const routed_total = this.#routed_total;
+    const refused_total = this.#refused_total;
+    const models = [...this.#models.values()].map((model) => model.inspect());
     // The same list that the other modes show.
     const workers = models.flatMap((model) =>
       model.workers.map(({ worker, in_flight }) => {
-        const suspect = this.watch.workers.get(worker)?.suspect ?? false;
+        const suspect = this.#watch.workers.get(worker)?.suspect ?? false;
         return { worker, model: model.model, in_flight, suspect };
       }),
     );
     return {
       mode: "kv",
       workers,
-      policy: this.options.policy?.name ?? "adaptive",
+      policy: this.#options.policy?.name ?? "adaptive",
       models,
-      caches: this.feed.workers().map(({ worker, model, state, fault, blocks }) => {
-        const suspect = this.watch.workers.get(worker)?.suspect ?? false;
+      caches: this.#feed.workers().map(({ worker, model, state, fault, blocks }) => {
+        const suspect = this.#watch.workers.get(worker)?.suspect ?? false;
         return { worker, model, suspect, state, fault: fault ?? "", blocks };
       }),
-      routers: this.peers.inspect(),
-      sent_by_other_routers: this.peer_load.requests,
-      index_bytes: this.index.bytes,
+      routers: this.#peers.inspect(),
+      sent_by_other_routers: this.#peer_load.requests,
+      index_bytes: this.#index.bytes,
       waiting: pending.size,
       held: held_count,
       routed_total,
       refused_total,
-      orphans: this.orphans.count,
+      orphans: this.#orphans.count,
     };
   }
 }

@@ -22,54 +22,54 @@ type Own =
 type Waiting = { readonly route: Route; readonly port: ReplyPort; readonly timer: Timer };
 
 export class LoadRouter extends Actor<RouterMessage | Own> {
-  private readonly mode: LoadMode;
-  private readonly options: RouterOptions;
-  private watch!: WorkerWatch;
-  private readonly waiting = new Map<string, Waiting>();
-  private readonly state = newPolicyState();
-  private orphans!: OrphanWatch;
-  private refused_total = 0;
-  private routed_total = 0;
+  readonly #mode: LoadMode;
+  readonly #options: RouterOptions;
+  #watch!: WorkerWatch;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #state = newPolicyState();
+  #orphans!: OrphanWatch;
+  #refused_total = 0;
+  #routed_total = 0;
 
   constructor(mode: LoadMode, options: RouterOptions) {
     super();
-    this.mode = mode;
-    this.options = options;
+    this.#mode = mode;
+    this.#options = options;
   }
 
   override init(): void {
-    const changed = () => this.serveWaiting();
-    this.watch = new WorkerWatch(this.ctx, this.options, { changed });
-    this.orphans = new OrphanWatch(this.ctx.system.metrics, { of: "routes" });
+    const changed = () => this.#serveWaiting();
+    this.#watch = new WorkerWatch(this.ctx, this.#options, { changed });
+    this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "routes" });
     this.ctx.every(auditPeriod_ms, { kind: "audit" });
   }
 
   override receive(message: RouterMessage | Own): void {
     switch (message.kind) {
       case "route":
-        this.onRoute(message);
+        this.#onRoute(message);
         break;
       case "route_ended":
-        this.onRouteEnded(message);
+        this.#onRouteEnded(message);
         break;
       case "worker_load":
-        this.watch.loaded(message);
+        this.#watch.loaded(message);
         break;
       case "worker_news":
-        for (const load of message.loads) this.watch.loaded({ kind: "worker_load", ...load });
-        this.watch.alive(message.alive);
+        for (const load of message.loads) this.#watch.loaded({ kind: "worker_load", ...load });
+        this.#watch.alive(message.alive);
         break;
       case "workers_changed":
       case "subscribe_again":
       case "worker_crashed":
       case "look_round":
-        this.watch.receive(message);
+        this.#watch.receive(message);
         break;
       case "audit":
-        this.audit();
+        this.#audit();
         break;
       case "wait_over":
-        this.onWaitOver(message.request);
+        this.#onWaitOver(message.request);
         break;
       case "route_first":
       case "kv_events":
@@ -77,102 +77,105 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     }
   }
 
-  private onRoute(route: Route): void {
-    const answer = this.plan(route);
+  #onRoute(route: Route): void {
+    const answer = this.#plan(route);
     if (answer !== undefined) {
       this.ctx.reply(answer);
       return;
     }
-    if (this.waiting.size >= (this.options.waiting_max ?? noWorkerWait.waiting_max)) {
+    if (this.#waiting.size >= (this.#options.waiting_max ?? noWorkerWait.waiting_max)) {
       const message = tooManyWait(route.model);
-      this.ctx.reply(this.refuse(route, "overloaded", message));
+      this.ctx.reply(this.#refuse(route, "overloaded", message));
       return;
     }
-    this.leaveQueue(route.request);
+    this.#leaveQueue(route.request);
     const left_ms = (this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY) - this.ctx.clock.now_ms();
-    const wait_ms = Math.min(this.options.wait_ms ?? noWorkerWait.wait_ms, left_ms);
+    const wait_ms = Math.min(this.#options.wait_ms ?? noWorkerWait.wait_ms, left_ms);
     const timer = this.ctx.after(wait_ms, { kind: "wait_over", request: route.request });
-    this.waiting.set(route.request, { route, port: this.ctx.replyLater(), timer });
+    this.#waiting.set(route.request, { route, port: this.ctx.replyLater(), timer });
   }
 
   /** The plan, or a refusal, or undefined when the request has to wait for a worker. */
-  private plan(route: Route): Plan | Refused | undefined {
-    const { workers } = this.watch;
+  #plan(route: Route): Plan | Refused | undefined {
+    const { workers } = this.#watch;
     const { candidates, excluded } = eligible(workers.all(), route, this.ctx.clock.now_ms());
     if (candidates.length === 0) {
       if (excluded === 0) return undefined;
-      return this.refuse(route, "overloaded", allTried(route.model));
+      return this.#refuse(route, "overloaded", allTried(route.model));
     }
-    const choose = policies[this.mode];
-    const choice = choose(candidates, route, this.ctx.random, this.state);
-    if (choice.kind === "refused") return this.refuse(route, choice.code, choice.message);
+    const choose = policies[this.#mode];
+    const choice = choose(candidates, route, this.ctx.random, this.#state);
+    if (choice.kind === "refused") return this.#refuse(route, choice.code, choice.message);
     const { worker, ref } = choice.candidate.record;
     workers.begin(route, choice.candidate);
-    this.routed_total++;
+    this.#routed_total++;
     return { kind: "plan", request: route.request, worker, ref };
   }
 
-  private refuse(route: Route, code: string, message: string): Refused {
-    this.refused_total++;
+  #refuse(route: Route, code: string, message: string): Refused {
+    this.#refused_total++;
     return { kind: "refused", request: route.request, code, message, retry_after_ms: 0 };
   }
 
-  private onRouteEnded(ended: RouteEnded): void {
-    this.leaveQueue(ended.request);
-    const candidate = this.watch.workers.end(ended.request);
-    if (candidate !== undefined) this.watch.ended(candidate, ended.outcome);
+  #onRouteEnded(ended: RouteEnded): void {
+    this.#leaveQueue(ended.request);
+    const candidate = this.#watch.workers.end(ended.request);
+    if (candidate !== undefined) this.#watch.ended(candidate, ended.outcome);
   }
 
-  private audit(): void {
-    const { isLive = () => true } = this.options;
-    const held = [...this.waiting.keys(), ...this.watch.workers.requests()];
+  #audit(): void {
+    const { isLive = () => true } = this.#options;
+    const held = [...this.#waiting.keys(), ...this.#watch.workers.requests()];
     const unowned = held.filter((request) => !isLive(request));
-    this.orphans.look(unowned, this.ctx.clock.now_ms());
+    this.#orphans.look(unowned, this.ctx.clock.now_ms());
   }
 
-  private leaveQueue(request: string): void {
-    const waiting = this.waiting.get(request);
+  #leaveQueue(request: string): void {
+    const waiting = this.#waiting.get(request);
     if (waiting === undefined) return;
     this.ctx.cancel(waiting.timer);
-    this.waiting.delete(request);
+    this.#waiting.delete(request);
   }
 
-  private onWaitOver(request: string): void {
-    const waiting = this.waiting.get(request);
+  #onWaitOver(request: string): void {
+    const waiting = this.#waiting.get(request);
     if (waiting === undefined) return;
-    this.waiting.delete(request);
-    const why = whyNoWorker(waiting.route, this.watch.workers.all());
-    waiting.port.reply(this.refuse(waiting.route, "no_worker", why));
+    this.#waiting.delete(request);
+    const why = whyNoWorker(waiting.route, this.#watch.workers.all());
+    waiting.port.reply(this.#refuse(waiting.route, "no_worker", why));
   }
 
   override down(signal: Down): void {
-    this.watch.down(signal);
+    this.#watch.down(signal);
   }
 
-  private serveWaiting(): void {
-    for (const [request, waiting] of this.waiting) {
-      const answer = this.plan(waiting.route);
+  #serveWaiting(): void {
+    for (const [request, waiting] of this.#waiting) {
+      const answer = this.#plan(waiting.route);
       if (answer === undefined) continue;
       this.ctx.cancel(waiting.timer);
-      this.waiting.delete(request);
+      this.#waiting.delete(request);
       waiting.port.reply(answer);
     }
   }
 
   override release(): void {
-    this.watch?.stop();
-    this.orphans?.remove();
+    this.#watch?.stop();
+    this.#orphans?.remove();
   }
 
   override inspect(): Snapshot {
-    const workers = this.watch.workers.all().map((each) => ({
+    const workers = this.#watch.workers.all().map((each) => ({
       worker: each.record.worker,
       model: each.record.card?.name ?? "",
       in_flight: each.in_flight,
       suspect: each.suspect,
     }));
-    const { mode, waiting, routed_total, refused_total } = this;
-    const orphans = this.orphans.count;
+    const mode = this.#mode;
+    const waiting = this.#waiting;
+    const routed_total = this.#routed_total;
+    const refused_total = this.#refused_total;
+    const orphans = this.#orphans.count;
     return { mode, workers, waiting: waiting.size, routed_total, refused_total, orphans };
   }
 }

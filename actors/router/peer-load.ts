@@ -16,27 +16,31 @@ const no_blocks: HashPairs = new Uint32Array(0);
 
 export class PeerLoad {
   /** By peer and its request; several peers may name a request alike. */
-  private readonly live = new Map<string, Map<string, KvModel>>();
+  readonly #live = new Map<string, Map<string, KvModel>>();
   /**
    * By the key of their worker, the oldest first. A router that starts may hear the others before
    * the registry has told it of the workers, and nobody says twice where a session is.
    */
-  private readonly early = new Map<string, RoutedSession[]>();
-  private early_count = 0;
+  readonly #early = new Map<string, RoutedSession[]>();
+  #early_count = 0;
 
-  constructor(private readonly models: ReadonlyMap<string, KvModel>) {}
+  readonly #models: ReadonlyMap<string, KvModel>;
+
+  constructor(models: ReadonlyMap<string, KvModel>) {
+    this.#models = models;
+  }
 
   get requests(): number {
     let requests = 0;
-    for (const each of this.live.values()) requests += each.size;
+    for (const each of this.#live.values()) requests += each.size;
     return requests;
   }
 
   take(peer: string, { routed, first, ended, sessions }: PeerNews): void {
-    const live = this.live.get(peer) ?? new Map<string, KvModel>();
-    this.live.set(peer, live);
+    const live = this.#live.get(peer) ?? new Map<string, KvModel>();
+    this.#live.set(peer, live);
     for (const each of routed) {
-      const model = this.models.get(each.model);
+      const model = this.#models.get(each.model);
       if (model === undefined) continue;
       const name = nameOf(peer, each.request);
       model.sentElsewhere(requestOf(name, each), each.worker, each.uncached_tokens);
@@ -49,47 +53,47 @@ export class PeerLoad {
       live.delete(request);
     }
     for (const each of sessions) {
-      if (this.models.get(each.model)?.sessionElsewhere(each) !== true) this.keep(each);
+      if (this.#models.get(each.model)?.sessionElsewhere(each) !== true) this.#keep(each);
     }
   }
 
   /** A worker of this key has just become known. */
   workerUp(key: string): void {
-    for (const each of this.dropped(key)) this.models.get(each.model)?.sessionElsewhere(each);
+    for (const each of this.#dropped(key)) this.#models.get(each.model)?.sessionElsewhere(each);
   }
 
-  private keep(session: RoutedSession): void {
-    const list = this.early.get(session.worker);
-    if (list === undefined) this.early.set(session.worker, [session]);
+  #keep(session: RoutedSession): void {
+    const list = this.#early.get(session.worker);
+    if (list === undefined) this.#early.set(session.worker, [session]);
     else list.push(session);
-    this.early_count++;
-    for (const oldest of this.early.keys()) {
-      if (this.early_count <= EARLY_MOST) return;
-      this.dropped(oldest);
+    this.#early_count++;
+    for (const oldest of this.#early.keys()) {
+      if (this.#early_count <= EARLY_MOST) return;
+      this.#dropped(oldest);
     }
   }
 
-  private dropped(key: string): readonly RoutedSession[] {
-    const list = this.early.get(key) ?? [];
-    this.early.delete(key);
-    this.early_count -= list.length;
+  #dropped(key: string): readonly RoutedSession[] {
+    const list = this.#early.get(key) ?? [];
+    this.#early.delete(key);
+    this.#early_count -= list.length;
     return list;
   }
 
   /** It tells everything anew. */
   forget(peer: string): void {
-    for (const [request, model] of this.live.get(peer) ?? []) {
+    for (const [request, model] of this.#live.get(peer) ?? []) {
       model.endedElsewhere(nameOf(peer, request));
     }
-    this.live.delete(peer);
+    this.#live.delete(peer);
   }
 
   /** It is gone; what it had sent may go on. */
   lose(peer: string): void {
-    for (const [request, model] of this.live.get(peer) ?? []) {
+    for (const [request, model] of this.#live.get(peer) ?? []) {
       model.lostElsewhere(nameOf(peer, request));
     }
-    this.live.delete(peer);
+    this.#live.delete(peer);
   }
 }
 

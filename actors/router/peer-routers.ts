@@ -77,84 +77,84 @@ const nothing = (): { -readonly [Key in keyof PeerNews]: PeerNews[Key] } => ({
 });
 
 export class PeerRouters {
-  private readonly ctx: PeerContext;
-  private readonly listener: PeerListener;
-  private readonly own: ActorRef;
-  private readonly peers = new Map<string, Peer>();
-  private readonly unwatch: () => void;
-  private waiting = nothing();
-  private telling = false;
-  private joining = false;
+  readonly #ctx: PeerContext;
+  readonly #listener: PeerListener;
+  readonly #own: ActorRef;
+  readonly #peers = new Map<string, Peer>();
+  readonly #unwatch: () => void;
+  #waiting = nothing();
+  #telling = false;
+  #joining = false;
 
   constructor(ctx: PeerContext, options: PeerOptions | undefined, listener: PeerListener) {
-    this.ctx = ctx;
-    this.listener = listener;
-    this.own = wireOf(ctx.system, ctx.self);
+    this.#ctx = ctx;
+    this.#listener = listener;
+    this.#own = wireOf(ctx.system, ctx.self);
     options?.announce(ctx.self);
     const heard = (routers: readonly ActorRef[]) => ctx.self.tell({ kind: "routers_are", routers });
-    this.unwatch = options?.watch(heard) ?? (() => {});
+    this.#unwatch = options?.watch(heard) ?? (() => {});
   }
 
   /** Somebody listens: only then is anything worth telling. */
   get listened(): boolean {
-    for (const { listens } of this.peers.values()) if (listens) return true;
+    for (const { listens } of this.#peers.values()) if (listens) return true;
     return false;
   }
 
   stop(): void {
-    this.unwatch();
+    this.#unwatch();
   }
 
   tell(news: Partial<PeerNews>): void {
     if (!this.listened) return;
-    const { waiting } = this;
+    const waiting = this.#waiting;
     waiting.routed = waiting.routed.concat(news.routed ?? []);
     waiting.first = waiting.first.concat(news.first ?? []);
     waiting.ended = waiting.ended.concat(news.ended ?? []);
     waiting.sessions = waiting.sessions.concat(news.sessions ?? []);
-    if (this.telling) return;
-    this.telling = true;
+    if (this.#telling) return;
+    this.#telling = true;
     // Behind what is in the mailbox already: a burst of requests is one message.
-    this.ctx.self.tell({ kind: "tell_peers" });
+    this.#ctx.self.tell({ kind: "tell_peers" });
   }
 
   receive(message: PeersOwn | PeerMessage): void {
     switch (message.kind) {
       case "routers_are":
-        this.onRouters(message.routers);
+        this.#onRouters(message.routers);
         break;
       case "tell_peers":
-        this.flush();
+        this.#flush();
         break;
       case "join_again":
-        this.joining = false;
-        this.join();
+        this.#joining = false;
+        this.#join();
         break;
       case "router_join":
-        if (message.from !== undefined) this.onJoin(this.peerOf(message.from));
+        if (message.from !== undefined) this.#onJoin(this.#peerOf(message.from));
         break;
       case "router_news":
-        if (message.from !== undefined) this.onNews(this.peerOf(message.from), message);
+        if (message.from !== undefined) this.#onNews(this.#peerOf(message.from), message);
         break;
     }
   }
 
   /** True when it was one of ours. The registry says when a router is gone; until then, try. */
   down({ monitor }: Down): boolean {
-    for (const peer of this.peers.values()) {
+    for (const peer of this.#peers.values()) {
       if (peer.monitor !== monitor) continue;
       peer.monitor = 0;
       peer.listens = false;
       peer.heard = 0;
-      this.listener.lost(peer.key);
-      this.joinSoon();
+      this.#listener.lost(peer.key);
+      this.#joinSoon();
       return true;
     }
     return false;
   }
 
   inspect() {
-    return [...this.peers.values()].map(({ key, listens, sent, heard }) => ({
+    return [...this.#peers.values()].map(({ key, listens, sent, heard }) => ({
       router: key,
       listens,
       sent,
@@ -162,98 +162,98 @@ export class PeerRouters {
     }));
   }
 
-  private onRouters(routers: readonly ActorRef[]): void {
+  #onRouters(routers: readonly ActorRef[]): void {
     const present = new Set(routers.map(keyOf));
-    for (const [key, peer] of this.peers) {
+    for (const [key, peer] of this.#peers) {
       if (present.has(key)) continue;
-      this.peers.delete(key);
-      if (peer.monitor > 0) this.ctx.demonitor(peer.monitor);
-      this.listener.lost(key);
+      this.#peers.delete(key);
+      if (peer.monitor > 0) this.#ctx.demonitor(peer.monitor);
+      this.#listener.lost(key);
     }
-    for (const router of routers) if (keyOf(router) !== keyOf(this.own)) this.peerOf(router);
-    this.join();
+    for (const router of routers) if (keyOf(router) !== keyOf(this.#own)) this.#peerOf(router);
+    this.#join();
   }
 
-  private peerOf(router: ActorRef): Peer {
+  #peerOf(router: ActorRef): Peer {
     const key = keyOf(router);
-    const known = this.peers.get(key);
+    const known = this.#peers.get(key);
     if (known !== undefined) return known;
-    const ref = refOf<PeerMessage>(this.ctx.system, router);
+    const ref = refOf<PeerMessage>(this.#ctx.system, router);
     const peer = { key, ref, monitor: 0, listens: false, sent: 0, heard: 0 };
-    this.peers.set(key, peer);
+    this.#peers.set(key, peer);
     return peer;
   }
 
   /** Asks everybody who has not begun to tell; again after a while, since asking may be lost. */
-  private join(): void {
+  #join(): void {
     let missing = false;
-    for (const peer of this.peers.values()) {
+    for (const peer of this.#peers.values()) {
       if (peer.heard > 0 && peer.listens) continue;
       missing = true;
       if (peer.heard > 0) {
-        this.wake(peer);
+        this.#wake(peer);
         continue;
       }
-      if (peer.monitor === 0) peer.monitor = this.ctx.monitor(peer.ref);
-      peer.ref.tell({ kind: "router_join", from: this.own });
+      if (peer.monitor === 0) peer.monitor = this.#ctx.monitor(peer.ref);
+      peer.ref.tell({ kind: "router_join", from: this.#own });
     }
-    if (missing) this.joinSoon();
+    if (missing) this.#joinSoon();
   }
 
   /**
    * It tells us and does not ask us. It may think that it did: we lost sight of it, by a connection
    * or by the registry, and it noticed nothing. No number is 0, so it hears of a gap.
    */
-  private wake(peer: Peer): void {
-    const news = { from: this.own, number: 0, anew: false, ...nothing() };
+  #wake(peer: Peer): void {
+    const news = { from: this.#own, number: 0, anew: false, ...nothing() };
     peer.ref.tell({ kind: "router_news", ...news });
   }
 
-  private joinSoon(): void {
-    if (this.joining) return;
-    this.joining = true;
-    this.ctx.after(JOIN_AGAIN_MS, { kind: "join_again" });
+  #joinSoon(): void {
+    if (this.#joining) return;
+    this.#joining = true;
+    this.#ctx.after(JOIN_AGAIN_MS, { kind: "join_again" });
   }
 
-  private onJoin(peer: Peer): void {
+  #onJoin(peer: Peer): void {
     // What waits is part of the whole, and is told to the others first.
-    this.flush();
+    this.#flush();
     peer.listens = true;
     peer.sent = 0;
-    this.send(peer, nothing(), true);
-    for (const news of piecesOf({ ...nothing(), ...this.listener.whole() })) {
-      this.send(peer, news, false);
+    this.#send(peer, nothing(), true);
+    for (const news of piecesOf({ ...nothing(), ...this.#listener.whole() })) {
+      this.#send(peer, news, false);
     }
-    if (peer.heard === 0) this.join();
+    if (peer.heard === 0) this.#join();
   }
 
-  private onNews(peer: Peer, { anew, number, ...news }: RouterNews): void {
-    if (anew) this.listener.forget(peer.key);
+  #onNews(peer: Peer, { anew, number, ...news }: RouterNews): void {
+    if (anew) this.#listener.forget(peer.key);
     else if (number !== peer.heard + 1 || peer.heard === 0) {
       // Another life of it that nobody spoke of yet, or a gap: from the beginning.
       const begun = peer.heard > 0;
-      this.listener.forget(peer.key);
+      this.#listener.forget(peer.key);
       peer.heard = 0;
-      if (begun) this.join();
-      else this.joinSoon();
+      if (begun) this.#join();
+      else this.#joinSoon();
       return;
     }
     peer.heard = number;
-    this.listener.news(peer.key, news);
+    this.#listener.news(peer.key, news);
   }
 
-  private flush(): void {
-    this.telling = false;
-    const news = this.waiting;
-    this.waiting = nothing();
+  #flush(): void {
+    this.#telling = false;
+    const news = this.#waiting;
+    this.#waiting = nothing();
     for (const piece of piecesOf(news)) {
-      for (const peer of this.peers.values()) if (peer.listens) this.send(peer, piece, false);
+      for (const peer of this.#peers.values()) if (peer.listens) this.#send(peer, piece, false);
     }
   }
 
-  private send(peer: Peer, news: PeerNews, anew: boolean): void {
+  #send(peer: Peer, news: PeerNews, anew: boolean): void {
     peer.sent++;
-    peer.ref.tell({ kind: "router_news", from: this.own, number: peer.sent, anew, ...news });
+    peer.ref.tell({ kind: "router_news", from: this.#own, number: peer.sent, anew, ...news });
   }
 }
 

@@ -28,31 +28,31 @@ type Asked = { readonly asker: Asker | undefined };
 const REQUESTS = "troupe_router_desk_requests";
 
 export class RouterDesk extends Actor<RouterMessage> {
-  private readonly options: RouterDeskOptions;
+  readonly #options: RouterDeskOptions;
   /** By key of the asker's life. */
-  private readonly askers = new Map<string, Asker>();
+  readonly #askers = new Map<string, Asker>();
   /** Asked for, and not ended. */
-  private readonly asked = new SlotMap<string, Asked>();
+  readonly #asked = new SlotMap<string, Asked>();
 
   constructor(options: RouterDeskOptions) {
     super();
-    this.options = options;
+    this.#options = options;
   }
 
   /** Asked for, and not ended. */
   get requests(): readonly string[] {
-    return [...this.asked.keys()];
+    return [...this.#asked.keys()];
   }
 
   /** Whether somebody still wants it. */
-  readonly isLive = (request: string): boolean => this.asked.has(request);
+  readonly isLive = (request: string): boolean => this.#asked.has(request);
 
   override init(): void {
     const help =
       "Requests that frontends have asked this hosted router for and that have not ended.";
-    this.ctx.system.metrics.gauge(REQUESTS, help, {}, () => this.asked.size);
+    this.ctx.system.metrics.gauge(REQUESTS, help, {}, () => this.#asked.size);
     // Ahead of all that we are asked for: those who ask again are placed anew.
-    for (const request of this.options.left_over ?? []) this.cancel(request);
+    for (const request of this.#options.left_over ?? []) this.#cancel(request);
   }
 
   override release(): void {
@@ -62,14 +62,14 @@ export class RouterDesk extends Actor<RouterMessage> {
   override receive(message: RouterMessage): void {
     switch (message.kind) {
       case "route":
-        this.onRoute(message);
+        this.#onRoute(message);
         break;
       case "route_first":
-        this.options.router()?.tell(message);
+        this.#options.router()?.tell(message);
         break;
       case "route_ended":
-        this.forget(message.request);
-        this.options.router()?.tell(message);
+        this.#forget(message.request);
+        this.#options.router()?.tell(message);
         break;
       // Workers and other routers talk to the router itself.
       case "worker_load":
@@ -81,72 +81,72 @@ export class RouterDesk extends Actor<RouterMessage> {
     }
   }
 
-  private onRoute(route: Route): void {
-    const router = this.options.router();
+  #onRoute(route: Route): void {
+    const router = this.#options.router();
     const port = this.ctx.replyLater();
     if (router === undefined) {
       port.fail("down", "the router is being restarted");
       return;
     }
-    const asked = this.remember(route);
+    const asked = this.#remember(route);
     const left_ms = (this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY) - this.ctx.clock.now_ms();
     this.ctx.ask(router, route, { deadline_ms: Math.max(0, left_ms) }).then(
       (reply: Plan | Refused) => {
-        if (reply.kind === "refused") this.forget(route.request, asked);
+        if (reply.kind === "refused") this.#forget(route.request, asked);
         port.reply(reply);
       },
       (error: unknown) => {
-        this.forget(route.request, asked);
+        this.#forget(route.request, asked);
         if (error instanceof AskError) port.fail(error.code, error.message);
         else port.fail("down", String(error));
       },
     );
   }
 
-  private remember({ request, asker }: Route): Asked {
-    this.forget(request);
-    const asked = { asker: asker && this.askerOf(asker) };
+  #remember({ request, asker }: Route): Asked {
+    this.#forget(request);
+    const asked = { asker: asker && this.#askerOf(asker) };
     asked.asker?.requests.add(request);
-    this.asked.set(request, asked);
+    this.#asked.set(request, asked);
     return asked;
   }
 
   /** `only`: of two asks for one request, the later one may still be wanted. */
-  private forget(request: string, only?: Asked): void {
-    const asked = this.asked.get(request);
+  #forget(request: string, only?: Asked): void {
+    const asked = this.#asked.get(request);
     if (asked === undefined || (only !== undefined && only !== asked)) return;
-    this.asked.delete(request);
+    this.#asked.delete(request);
     asked.asker?.requests.delete(request);
   }
 
-  private askerOf(wire: ActorRef): Asker {
+  #askerOf(wire: ActorRef): Asker {
     const key = workerKey(wire.node + wire.path, wire);
-    const known = this.askers.get(key);
+    const known = this.#askers.get(key);
     if (known !== undefined) return known;
     const monitor = this.ctx.monitor(refOf(this.ctx.system, wire));
     const asker = { key, monitor, requests: new Set<string>() };
-    this.askers.set(key, asker);
+    this.#askers.set(key, asker);
     return asker;
   }
 
   override down({ monitor }: Down): void {
-    for (const { key, requests, monitor: own } of this.askers.values()) {
+    for (const { key, requests, monitor: own } of this.#askers.values()) {
       if (own !== monitor) continue;
-      this.askers.delete(key);
+      this.#askers.delete(key);
       for (const request of requests) {
-        this.asked.delete(request);
-        this.cancel(request);
+        this.#asked.delete(request);
+        this.#cancel(request);
       }
       return;
     }
   }
 
-  private cancel(request: string): void {
+  #cancel(request: string): void {
     const ended = { worker: "", outcome: "cancelled", output_tokens: 0 } as const;
-    this.options.router()?.tell({ kind: "route_ended", request, ...ended });
+    this.#options.router()?.tell({ kind: "route_ended", request, ...ended });
   }
 
   override inspect(): Snapshot {
-    return { askers: this.askers.size, requests: this.asked.size };
+    return { askers: this.#askers.size, requests: this.#asked.size };
   }
 }

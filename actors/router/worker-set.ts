@@ -6,55 +6,55 @@ import type { Route, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import { type Candidate, newCandidate } from "./candidate.ts";
 
 export class WorkerSet {
-  private readonly by_name = new Map<string, Candidate>();
-  private readonly by_request = new Map<string, Candidate>();
-  private sorted: readonly Candidate[] | undefined;
+  readonly #by_name = new Map<string, Candidate>();
+  readonly #by_request = new Map<string, Candidate>();
+  #sorted: readonly Candidate[] | undefined;
 
   /** In order of name; the same array until somebody comes or goes. */
   all(): readonly Candidate[] {
-    this.sorted ??= [...this.by_name.values()].sort((a, b) =>
+    this.#sorted ??= [...this.#by_name.values()].sort((a, b) =>
       a.record.worker < b.record.worker ? -1 : 1,
     );
-    return this.sorted;
+    return this.#sorted;
   }
 
   get(worker: string): Candidate | undefined {
-    return this.by_name.get(worker);
+    return this.#by_name.get(worker);
   }
 
   get in_flight(): number {
-    return this.by_request.size;
+    return this.#by_request.size;
   }
 
   requests(): IterableIterator<string> {
-    return this.by_request.keys();
+    return this.#by_request.keys();
   }
 
   /** Returns the new candidate, or undefined when this very start of the worker is known. */
   add(record: WorkerRecord): Candidate | undefined {
     const fresh = newCandidate(record);
-    if (this.by_name.get(record.worker)?.key === fresh.key) return undefined;
+    if (this.#by_name.get(record.worker)?.key === fresh.key) return undefined;
     this.remove(record.worker);
-    this.by_name.set(record.worker, fresh);
-    this.sorted = undefined;
+    this.#by_name.set(record.worker, fresh);
+    this.#sorted = undefined;
     return fresh;
   }
 
   /** Requests that were there are forgotten: their streams will ask again. */
   remove(worker: string): Candidate | undefined {
-    const gone = this.by_name.get(worker);
+    const gone = this.#by_name.get(worker);
     if (gone === undefined) return undefined;
-    this.by_name.delete(worker);
-    this.sorted = undefined;
-    for (const [request, candidate] of this.by_request) {
-      if (candidate === gone) this.by_request.delete(request);
+    this.#by_name.delete(worker);
+    this.#sorted = undefined;
+    for (const [request, candidate] of this.#by_request) {
+      if (candidate === gone) this.#by_request.delete(request);
     }
     return gone;
   }
 
   /** News from a worker also says that it lives. True when it was suspect until now. */
   report(load: WorkerLoad): boolean {
-    const candidate = this.by_name.get(load.worker);
+    const candidate = this.#by_name.get(load.worker);
     if (candidate === undefined) return false;
     candidate.load = load;
     candidate.in_flight_at_load = candidate.in_flight;
@@ -65,15 +65,15 @@ export class WorkerSet {
 
   begin(route: Route, candidate: Candidate): void {
     this.end(route.request);
-    this.by_request.set(route.request, candidate);
+    this.#by_request.set(route.request, candidate);
     candidate.in_flight++;
   }
 
   /** Where the request was, or undefined when it was nowhere. */
   end(request: string): Candidate | undefined {
-    const candidate = this.by_request.get(request);
+    const candidate = this.#by_request.get(request);
     if (candidate === undefined) return undefined;
-    this.by_request.delete(request);
+    this.#by_request.delete(request);
     candidate.in_flight--;
     return candidate;
   }

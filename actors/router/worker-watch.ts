@@ -59,39 +59,39 @@ const SILENT_MS = 2_500;
 
 export class WorkerWatch {
   readonly workers = new WorkerSet();
-  private readonly failures = new WorkerFailures();
-  private readonly ctx: WatchContext;
-  private readonly listener: WorkerListener;
+  readonly #failures = new WorkerFailures();
+  readonly #ctx: WatchContext;
+  readonly #listener: WorkerListener;
   /** By the number of our monitor on it. */
-  private readonly monitored = new Map<number, Candidate>();
+  readonly #monitored = new Map<number, Candidate>();
   /** By the number of our subscription to its load. */
-  private readonly subscribed = new Map<number, Candidate>();
-  private readonly lines = new Map<Candidate, { monitor: number; subscription: number }>();
-  private last_subscription = 0;
-  private readonly unwatch: readonly (() => void)[];
-  private looked_ms: number;
+  readonly #subscribed = new Map<number, Candidate>();
+  readonly #lines = new Map<Candidate, { monitor: number; subscription: number }>();
+  #last_subscription = 0;
+  readonly #unwatch: readonly (() => void)[];
+  #looked_ms: number;
 
   constructor(ctx: WatchContext, { watch, watchCrashes }: Watched, listener: WorkerListener) {
-    this.ctx = ctx;
-    this.listener = listener;
+    this.#ctx = ctx;
+    this.#listener = listener;
     const crashed = (worker: string) => void ctx.self.tell({ kind: "worker_crashed", worker });
-    this.unwatch = [
+    this.#unwatch = [
       watch((change) => ctx.self.tell({ kind: "workers_changed", change })),
       ...(watchCrashes === undefined ? [] : [watchCrashes(crashed)]),
     ];
-    this.looked_ms = ctx.clock.now_ms();
+    this.#looked_ms = ctx.clock.now_ms();
     ctx.after(LOOK_ROUND_MS, { kind: "look_round" });
   }
 
   stop(): void {
-    for (const unwatch of this.unwatch) unwatch();
+    for (const unwatch of this.#unwatch) unwatch();
   }
 
   receive(message: WatchMessage): void {
-    if (message.kind === "workers_changed") this.onChange(message.change);
-    else if (message.kind === "look_round") this.lookRound();
+    if (message.kind === "workers_changed") this.#onChange(message.change);
+    else if (message.kind === "look_round") this.#lookRound();
     else if (message.kind === "worker_crashed") this.crashed(message.worker);
-    else this.onSubscribeAgain(message.candidate);
+    else this.#onSubscribeAgain(message.candidate);
   }
 
   /** A request that was sent there ended, as its stream saw it. */
@@ -101,22 +101,22 @@ export class WorkerWatch {
     if (outcome === "lost" || outcome === "crashed") this.suspect(candidate);
     if (outcome === "crashed") this.crashed(worker);
     else if (outcome === "failed") {
-      this.avoid(worker, this.failures.failed(worker, this.ctx.clock.now_ms()));
-    } else if (outcome === "finished" && this.failures.any) {
-      this.avoid(worker, this.failures.succeeded(worker, this.ctx.clock.now_ms()));
+      this.#avoid(worker, this.#failures.failed(worker, this.#ctx.clock.now_ms()));
+    } else if (outcome === "finished" && this.#failures.any) {
+      this.#avoid(worker, this.#failures.succeeded(worker, this.#ctx.clock.now_ms()));
     }
   }
 
   /** The process of that worker ended by its own fault. */
   crashed(worker: string): void {
-    this.avoid(worker, this.failures.crashed(worker, this.ctx.clock.now_ms()));
+    this.#avoid(worker, this.#failures.crashed(worker, this.#ctx.clock.now_ms()));
   }
 
-  private avoid(worker: string, until_ms: number): void {
+  #avoid(worker: string, until_ms: number): void {
     const candidate = this.workers.get(worker);
     if (candidate === undefined || candidate.avoid_until_ms === until_ms) return;
     candidate.avoid_until_ms = until_ms;
-    this.listener.avoided?.(candidate);
+    this.#listener.avoided?.(candidate);
   }
 
   /** News from a worker also says that it lives. False: it is out of date, and nothing was done. */
@@ -124,11 +124,11 @@ export class WorkerWatch {
     const known = this.workers.get(load.worker);
     const { subscription } = load;
     // What a worker said before it was lost may be read after we heard of its end.
-    if (subscription > 0 && this.subscribed.get(subscription) !== known) return false;
-    if (known !== undefined) known.heard_ms = this.ctx.clock.now_ms();
+    if (subscription > 0 && this.#subscribed.get(subscription) !== known) return false;
+    if (known !== undefined) known.heard_ms = this.#ctx.clock.now_ms();
     if (!this.workers.report(load)) return true;
-    this.listener.trusted?.(this.workers.get(load.worker)!);
-    this.listener.changed();
+    this.#listener.trusted?.(this.workers.get(load.worker)!);
+    this.#listener.changed();
     return true;
   }
 
@@ -137,16 +137,16 @@ export class WorkerWatch {
    * @param subscriptions as in our SubscribeLoad
    */
   alive(subscriptions: readonly number[]): void {
-    const now_ms = this.ctx.clock.now_ms();
+    const now_ms = this.#ctx.clock.now_ms();
     for (const subscription of subscriptions) {
-      const candidate = this.subscribed.get(subscription);
+      const candidate = this.#subscribed.get(subscription);
       if (candidate?.load !== undefined) candidate.heard_ms = now_ms;
     }
   }
 
   down(signal: Down): void {
-    const candidate = this.monitored.get(signal.monitor);
-    this.monitored.delete(signal.monitor);
+    const candidate = this.#monitored.get(signal.monitor);
+    this.#monitored.delete(signal.monitor);
     if (candidate !== undefined) this.suspect(candidate);
   }
 
@@ -157,96 +157,96 @@ export class WorkerWatch {
   suspect(candidate: Candidate): void {
     if (candidate.suspect || this.workers.get(candidate.record.worker) !== candidate) return;
     candidate.suspect = true;
-    this.unsubscribe(candidate);
-    this.listener.suspected?.(candidate);
-    this.ctx.after(SUBSCRIBE_FIRST_MS, { kind: "subscribe_again", candidate });
+    this.#unsubscribe(candidate);
+    this.#listener.suspected?.(candidate);
+    this.#ctx.after(SUBSCRIBE_FIRST_MS, { kind: "subscribe_again", candidate });
   }
 
   /** A frozen process keeps its connections, and the last it said of its load looks inviting. */
-  private lookRound(): void {
-    const now_ms = this.ctx.clock.now_ms();
-    const slept_ms = now_ms - this.looked_ms - LOOK_ROUND_MS;
-    this.looked_ms = now_ms;
+  #lookRound(): void {
+    const now_ms = this.#ctx.clock.now_ms();
+    const slept_ms = now_ms - this.#looked_ms - LOOK_ROUND_MS;
+    this.#looked_ms = now_ms;
     for (const candidate of this.workers.all()) {
       const { heard_ms } = candidate;
       // What came while we slept ourselves still waits to be read.
       if (heard_ms !== undefined && slept_ms > LOOK_ROUND_MS) candidate.heard_ms = now_ms;
       else if (heard_ms !== undefined && now_ms - heard_ms > SILENT_MS) this.suspect(candidate);
-      else if (this.isAway(candidate)) this.suspect(candidate);
+      else if (this.#isAway(candidate)) this.suspect(candidate);
     }
-    this.ctx.after(LOOK_ROUND_MS, { kind: "look_round" });
+    this.#ctx.after(LOOK_ROUND_MS, { kind: "look_round" });
   }
 
   /** Behind a bus that is gone for now: others get the new work. */
-  private isAway({ record }: Candidate): boolean {
-    return nodeOf(this.ctx.system)?.isAway(record.ref?.node ?? "") ?? false;
+  #isAway({ record }: Candidate): boolean {
+    return nodeOf(this.#ctx.system)?.isAway(record.ref?.node ?? "") ?? false;
   }
 
-  private onChange(change: WorkersChange): void {
+  #onChange(change: WorkersChange): void {
     switch (change.kind) {
       case "gone":
-        this.remove(change.worker);
+        this.#remove(change.worker);
         break;
       case "up":
-        this.add(change.record);
+        this.#add(change.record);
         break;
       case "all": {
         const present = new Set(change.records.map((record) => record.worker));
         for (const { record } of this.workers.all()) {
-          if (!present.has(record.worker)) this.remove(record.worker);
+          if (!present.has(record.worker)) this.#remove(record.worker);
         }
-        for (const record of change.records) this.add(record);
+        for (const record of change.records) this.#add(record);
       }
     }
-    this.listener.changed();
+    this.#listener.changed();
   }
 
-  private add(record: WorkerRecord): void {
+  #add(record: WorkerRecord): void {
     const known = this.workers.get(record.worker);
     const fresh = this.workers.add(record);
     if (fresh === undefined) return;
-    if (known !== undefined) this.forget(known);
-    fresh.avoid_until_ms = this.failures.untilMs(record.worker, this.ctx.clock.now_ms());
-    this.subscribe(fresh);
-    this.listener.up?.(fresh);
+    if (known !== undefined) this.#forget(known);
+    fresh.avoid_until_ms = this.#failures.untilMs(record.worker, this.#ctx.clock.now_ms());
+    this.#subscribe(fresh);
+    this.#listener.up?.(fresh);
   }
 
-  private remove(worker: string): void {
+  #remove(worker: string): void {
     const gone = this.workers.remove(worker);
-    if (gone !== undefined) this.forget(gone);
+    if (gone !== undefined) this.#forget(gone);
   }
 
-  private forget(candidate: Candidate): void {
-    this.unsubscribe(candidate);
-    this.listener.gone?.(candidate);
+  #forget(candidate: Candidate): void {
+    this.#unsubscribe(candidate);
+    this.#listener.gone?.(candidate);
   }
 
-  private subscribe(candidate: Candidate): void {
-    this.unsubscribe(candidate);
+  #subscribe(candidate: Candidate): void {
+    this.#unsubscribe(candidate);
     if (candidate.record.ref === undefined) return;
-    const ref = refOf<SubscribeLoad>(this.ctx.system, candidate.record.ref);
-    const monitor = this.ctx.monitor(ref);
-    const subscription = ++this.last_subscription;
-    this.monitored.set(monitor, candidate);
-    this.subscribed.set(subscription, candidate);
-    this.lines.set(candidate, { monitor, subscription });
-    const subscriber = wireOf(this.ctx.system, this.ctx.self);
+    const ref = refOf<SubscribeLoad>(this.#ctx.system, candidate.record.ref);
+    const monitor = this.#ctx.monitor(ref);
+    const subscription = ++this.#last_subscription;
+    this.#monitored.set(monitor, candidate);
+    this.#subscribed.set(subscription, candidate);
+    this.#lines.set(candidate, { monitor, subscription });
+    const subscriber = wireOf(this.#ctx.system, this.#ctx.self);
     ref.tell({ kind: "subscribe_load", subscriber, subscription });
   }
 
   /** The worker forgets us when it sees us go; here only the monitor has to end. */
-  private unsubscribe(candidate: Candidate): void {
-    const line = this.lines.get(candidate);
+  #unsubscribe(candidate: Candidate): void {
+    const line = this.#lines.get(candidate);
     if (line === undefined) return;
-    this.lines.delete(candidate);
-    this.subscribed.delete(line.subscription);
-    if (this.monitored.delete(line.monitor)) this.ctx.demonitor(line.monitor);
+    this.#lines.delete(candidate);
+    this.#subscribed.delete(line.subscription);
+    if (this.#monitored.delete(line.monitor)) this.#ctx.demonitor(line.monitor);
   }
 
-  private onSubscribeAgain(candidate: Candidate): void {
+  #onSubscribeAgain(candidate: Candidate): void {
     const still_known = this.workers.get(candidate.record.worker) === candidate;
     if (!still_known || !candidate.suspect) return;
-    this.subscribe(candidate);
-    this.ctx.after(SUBSCRIBE_AGAIN_MS, { kind: "subscribe_again", candidate });
+    this.#subscribe(candidate);
+    this.#ctx.after(SUBSCRIBE_AGAIN_MS, { kind: "subscribe_again", candidate });
   }
 }

@@ -97,22 +97,22 @@ export function startAnswerWith(answers: Ref<AnswersMessage> | undefined): Start
 }
 
 export class AnswersActor extends Actor<AnswersMessage | Own> {
-  private readonly options: AnswersOptions;
-  private deps!: StreamDeps;
+  readonly #options: AnswersOptions;
+  #deps!: StreamDeps;
   /** By child name. */
-  private readonly live = new SlotMap<string, Live>();
-  private readonly quarantine = new Quarantine();
-  private started_total = 0;
-  private orphans: OrphanWatch | undefined;
+  readonly #live = new SlotMap<string, Live>();
+  readonly #quarantine = new Quarantine();
+  #started_total = 0;
+  #orphans: OrphanWatch | undefined;
 
   constructor(options: AnswersOptions) {
     super();
-    this.options = options;
+    this.#options = options;
   }
 
   override init(): void {
-    const { options } = this;
-    this.deps = {
+    const options = this.#options;
+    this.#deps = {
       router: options.router,
       asker: wireOf(this.ctx.system, this.ctx.self),
       limits: {
@@ -125,35 +125,35 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
       stages: stagesIn(this.ctx.system.metrics),
       ...(options.isCrash === undefined ? {} : { isCrash: options.isCrash }),
     };
-    this.orphans = new OrphanWatch(this.ctx.system.metrics, { of: "streams" });
+    this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "streams" });
     this.ctx.every(auditPeriod_ms, { kind: "audit" });
   }
 
   override receive(message: AnswersMessage | Own): void {
-    if (message.kind === "start") this.start(message.request, message.sink);
-    else if (message.kind === "audit") this.audit();
-    else this.live.get(nameOf(message.request))?.ref.tell(message.command);
+    if (message.kind === "start") this.#start(message.request, message.sink);
+    else if (message.kind === "audit") this.#audit();
+    else this.#live.get(nameOf(message.request))?.ref.tell(message.command);
   }
 
   /** Streams whose client was told the end already, or must have been. */
-  private audit(): void {
+  #audit(): void {
     const now_ms = this.ctx.clock.now_ms();
-    const unowned = [...this.live.values()].filter(
+    const unowned = [...this.#live.values()].filter(
       ({ sink, late_at_ms }) => sink.over || now_ms > late_at_ms,
     );
-    this.orphans?.look(
+    this.#orphans?.look(
       unowned.map(({ request }) => request.request),
       now_ms,
     );
   }
 
   override release(): void {
-    this.orphans?.remove();
+    this.#orphans?.remove();
   }
 
-  private start(request: AnswerRequest, sink: AnswerSink): void {
+  #start(request: AnswerRequest, sink: AnswerSink): void {
     const name = nameOf(request.request);
-    const tokenizer = this.options.tokenizerOf(request.model);
+    const tokenizer = this.#options.tokenizerOf(request.model);
     if (tokenizer === undefined) {
       sink.failed(
         failure(
@@ -161,37 +161,37 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
           `No worker serves '${request.model}' at the moment. Try again in a few seconds.`,
         ),
       );
-    } else if (this.live.size >= (this.options.answers_max ?? 4_096)) {
+    } else if (this.#live.size >= (this.#options.answers_max ?? 4_096)) {
       sink.failed(
         failure(
           "overloaded",
           "This server has as many answers open as it may. Try again in a moment.",
         ),
       );
-    } else if (this.live.has(name)) {
+    } else if (this.#live.has(name)) {
       sink.failed(
         failure(
           "bad_request",
           `A request with the id ${request.request} runs already. Send it under another one.`,
         ),
       );
-    } else if (this.quarantine.has(request, this.ctx.clock.now_ms())) {
+    } else if (this.#quarantine.has(request, this.ctx.clock.now_ms())) {
       sink.failed(failure("quarantined", quarantineMessage));
     } else {
       const once = new OnceSink(sink);
-      const make = () => new StreamActor(request, tokenizer, once, this.deps);
+      const make = () => new StreamActor(request, tokenizer, once, this.#deps);
       const ref = this.ctx.spawn(make, { name, role: "stream" });
       const late_at_ms = this.ctx.clock.now_ms() + request.deadline_ms;
-      this.live.set(name, { ref, sink: once, request, late_at_ms });
-      this.started_total++;
+      this.#live.set(name, { ref, sink: once, request, late_at_ms });
+      this.#started_total++;
     }
   }
 
   override childEnded({ name, reason }: ChildEnded): void {
-    const live = this.live.take(name);
+    const live = this.#live.take(name);
     if (live === undefined) return;
     if (live.sink.failure_code === "quarantined") {
-      this.quarantine.add(live.request, this.ctx.clock.now_ms());
+      this.#quarantine.add(live.request, this.ctx.clock.now_ms());
     }
     if (live.sink.over) return;
     const why = describeExit(reason);
@@ -200,7 +200,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
       "an answer ended by a fault of this server; its client is told to try again",
       { name, why },
     );
-    const { router, routers = () => [router()] } = this.options;
+    const { router, routers = () => [router()] } = this.#options;
     const ended = { worker: "", outcome: "interrupted", output_tokens: 0 } as const;
     for (const each of routers())
       each?.tell({ kind: "route_ended", request: live.request.request, ...ended });
@@ -208,8 +208,10 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
   }
 
   override inspect(): Snapshot {
-    const { live, started_total, orphans } = this;
-    const quarantined = this.quarantine.size;
+    const live = this.#live;
+    const started_total = this.#started_total;
+    const orphans = this.#orphans;
+    const quarantined = this.#quarantine.size;
     return { answers: live.size, started_total, orphans: orphans?.count ?? 0, quarantined };
   }
 }
@@ -223,38 +225,38 @@ export function nameOf(request: string): string {
 class OnceSink implements AnswerSink {
   over = false;
   failure_code: string | undefined;
-  private readonly sink: AnswerSink;
-  private readonly ended: () => void;
+  readonly #sink: AnswerSink;
+  readonly #ended: () => void;
 
   constructor(sink: AnswerSink, ended: () => void = () => {}) {
-    this.sink = sink;
-    this.ended = ended;
+    this.#sink = sink;
+    this.#ended = ended;
   }
 
   placed(worker: string, attempt: number): void {
-    if (!this.over) this.sink.placed?.(worker, attempt);
+    if (!this.over) this.#sink.placed?.(worker, attempt);
   }
 
   piece(piece: AnswerPiece): boolean {
-    return this.over || this.sink.piece(piece);
+    return this.over || this.#sink.piece(piece);
   }
 
   end(end: AnswerEnd): void {
-    if (!this.over) this.sink.end(end);
+    if (!this.over) this.#sink.end(end);
   }
 
   done(usage: AnswerUsage): void {
     if (this.over) return;
     this.over = true;
-    this.ended();
-    this.sink.done(usage);
+    this.#ended();
+    this.#sink.done(usage);
   }
 
   failed(failure: AnswerFailure): void {
     if (this.over) return;
     this.over = true;
     this.failure_code = failure.code;
-    this.ended();
-    this.sink.failed(failure);
+    this.#ended();
+    this.#sink.failed(failure);
   }
 }

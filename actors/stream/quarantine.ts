@@ -11,30 +11,30 @@ type Key = Pick<AnswerRequest, "model" | "prompt">;
 
 export class Quarantine {
   /** When each is let go, oldest first. */
-  private readonly until_ms = new Map<string, number>();
+  readonly #until_ms = new Map<string, number>();
 
   get size(): number {
-    return this.until_ms.size;
+    return this.#until_ms.size;
   }
 
   add(request: Key, now_ms: number): void {
     const key = keyOf(request);
-    this.until_ms.delete(key);
-    this.until_ms.set(key, now_ms + KEPT_MS);
-    if (this.until_ms.size <= KEPT_MOST) return;
-    for (const oldest of this.until_ms.keys()) {
-      this.until_ms.delete(oldest);
+    this.#until_ms.delete(key);
+    this.#until_ms.set(key, now_ms + KEPT_MS);
+    if (this.#until_ms.size <= KEPT_MOST) return;
+    for (const oldest of this.#until_ms.keys()) {
+      this.#until_ms.delete(oldest);
       return;
     }
   }
 
   has(request: Key, now_ms: number): boolean {
-    if (this.until_ms.size === 0) return false;
+    if (this.#until_ms.size === 0) return false;
     const key = keyOf(request);
-    const until_ms = this.until_ms.get(key);
+    const until_ms = this.#until_ms.get(key);
     if (until_ms === undefined) return false;
     if (until_ms > now_ms) return true;
-    this.until_ms.delete(key);
+    this.#until_ms.delete(key);
     return false;
   }
 }

@@ -90,91 +90,91 @@ function deathBy({ kind }: ExitReason): Death {
 }
 
 export class StreamActor extends Actor<AnswerInput | Own> {
-  private readonly deps: StreamDeps;
-  private readonly sink: AnswerSink;
-  private readonly state: AnswerState;
-  private late_at_ms = 0;
-  private wire: ActorRef | undefined;
-  private worker: Ref<WorkerMessage> | undefined;
+  readonly #deps: StreamDeps;
+  readonly #sink: AnswerSink;
+  readonly #state: AnswerState;
+  #late_at_ms = 0;
+  #wire: ActorRef | undefined;
+  #worker: Ref<WorkerMessage> | undefined;
   /** The last router that was asked: it alone counts this answer. */
-  private planner: Ref<RouterMessage> | undefined;
-  private planner_gone = false;
-  private monitor = 0;
+  #planner: Ref<RouterMessage> | undefined;
+  #planner_gone = false;
+  #monitor = 0;
   /** When the step at hand began. */
-  private stage_ms = 0;
-  private stall: StallWatch | undefined;
+  #stage_ms = 0;
+  #stall: StallWatch | undefined;
   /** When the next look is due. */
-  private look_ms = 0;
-  private first = true;
+  #look_ms = 0;
+  #first = true;
 
   constructor(request: AnswerRequest, tokenizer: Tokenizer, sink: AnswerSink, deps: StreamDeps) {
     super();
-    this.deps = deps;
-    this.sink = sink;
-    this.state = newAnswer(request, tokenizer, deps.limits);
+    this.#deps = deps;
+    this.#sink = sink;
+    this.#state = newAnswer(request, tokenizer, deps.limits);
   }
 
   override init(): void {
-    const { deadline_ms } = this.state.request;
-    this.late_at_ms = this.ctx.clock.now_ms() + deadline_ms;
+    const { deadline_ms } = this.#state.request;
+    this.#late_at_ms = this.ctx.clock.now_ms() + deadline_ms;
     this.ctx.after(deadline_ms, { kind: "late" });
     this.receive({ kind: "begin" });
   }
 
   override receive(input: AnswerInput | Own): void {
-    if (input.kind === "look") this.look(input.attempt);
-    else if (input.kind === "deaths") this.explainDeaths(input);
-    else if (input.kind === "probed") this.probed(input);
-    else this.take(input);
+    if (input.kind === "look") this.#look(input.attempt);
+    else if (input.kind === "deaths") this.#explainDeaths(input);
+    else if (input.kind === "probed") this.#probed(input);
+    else this.#take(input);
   }
 
-  private take(input: AnswerInput): void {
-    if (input.kind === "token_batch" && this.stall !== undefined) {
-      heard(this.stall, this.ctx.clock.now_ms());
+  #take(input: AnswerInput): void {
+    if (input.kind === "token_batch" && this.#stall !== undefined) {
+      heard(this.#stall, this.ctx.clock.now_ms());
     }
-    for (const effect of advance(this.state, input)) this.perform(effect);
-    if (this.state.phase === "ended") this.ctx.stop();
+    for (const effect of advance(this.#state, input)) this.#perform(effect);
+    if (this.#state.phase === "ended") this.ctx.stop();
   }
 
   override down(signal: Down): void {
-    if (signal.monitor !== this.monitor) return;
+    if (signal.monitor !== this.#monitor) return;
     const detail = describeExit(signal.reason);
     const lost = {
       kind: "worker_lost",
-      attempt: this.state.attempt,
+      attempt: this.#state.attempt,
       how: "ended",
       death: deathBy(signal.reason),
       at_ms: this.ctx.clock.now_ms(),
       detail,
     } as const;
     // Behind the tokens that came before it: they may be all that was missing.
-    if (!this.ctx.self.tell(lost)) this.take(lost);
+    if (!this.ctx.self.tell(lost)) this.#take(lost);
   }
 
-  private perform(effect: AnswerEffect): void {
+  #perform(effect: AnswerEffect): void {
     switch (effect.kind) {
       case "piece":
-        if (this.first) this.endStage("first_token");
-        if (!this.sink.piece(effect.piece)) advance(this.state, { kind: "filled" });
+        if (this.#first) this.#endStage("first_token");
+        if (!this.#sink.piece(effect.piece)) advance(this.#state, { kind: "filled" });
         return;
       case "end":
-        this.sink.end(effect.end);
+        this.#sink.end(effect.end);
         break;
       case "done":
-        this.sink.done(effect.usage);
+        this.#sink.done(effect.usage);
         break;
       case "failed":
-        this.sink.failed(effect.failure);
+        this.#sink.failed(effect.failure);
         break;
       case "tell_worker":
-        this.worker?.tell(effect.message);
-        if (effect.message.kind === "credit") this.allowAgain();
+        this.#worker?.tell(effect.message);
+        if (effect.message.kind === "credit") this.#allowAgain();
         return;
       case "tell_router":
-        this.planner?.tell(effect.message);
+        this.#planner?.tell(effect.message);
         return;
       case "leave_worker":
-        this.leaveWorker();
+        this.#leaveWorker();
         break;
       case "wait_settled":
         this.ctx.after(SETTLE_MS, { kind: "settle_late" });
@@ -183,32 +183,32 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         this.ctx.after(STEADY_MS, { kind: "steady", attempt: effect.attempt });
         return;
       case "moves":
-        this.moves(effect);
+        this.#moves(effect);
         return;
       case "ask_router_later":
-        this.askLater(effect);
+        this.#askLater(effect);
         return;
       case "ask_deaths":
-        this.explainDeaths({ ...effect, kind: "deaths", looks: 0 });
+        this.#explainDeaths({ ...effect, kind: "deaths", looks: 0 });
         return;
       case "ask_router":
-        this.askRouter(effect);
+        this.#askRouter(effect);
         break;
       case "ask_worker":
-        this.askWorker(effect);
+        this.#askWorker(effect);
         break;
       case "attach":
-        this.attach(effect);
+        this.#attach(effect);
         break;
       case "fetch":
-        this.fetch(effect);
+        this.#fetch(effect);
         break;
     }
   }
 
-  private explainDeaths(own: Extract<Own, { kind: "deaths" }>): void {
+  #explainDeaths(own: Extract<Own, { kind: "deaths" }>): void {
     const { attempt, deaths, looks } = own;
-    const { isCrash = () => false } = this.deps;
+    const { isCrash = () => false } = this.#deps;
     const open = deaths.some((death) => isCrash(death) === undefined);
     // Always behind this turn: the effects that come with this one are still to be done.
     if (looks === 0 || (open && looks < DEATH_LOOKS)) {
@@ -216,120 +216,122 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       return;
     }
     const crashes = deaths.filter((death) => isCrash(death) === true).length;
-    this.take({ kind: "explained", attempt, crashes });
+    this.#take({ kind: "explained", attempt, crashes });
   }
 
-  private askLater({ attempt, tries }: Extract<AnswerEffect, { kind: "ask_router_later" }>): void {
-    const pauses = this.isAnotherAsked() ? 0 : Math.min(tries, ROUTER_RETRY_PAUSES);
+  #askLater({ attempt, tries }: Extract<AnswerEffect, { kind: "ask_router_later" }>): void {
+    const pauses = this.#isAnotherAsked() ? 0 : Math.min(tries, ROUTER_RETRY_PAUSES);
     const delay_ms = ROUTER_RETRY_MS * pauses;
     this.ctx.after(delay_ms, { kind: "route_again", attempt });
   }
 
   /** The router that was asked is gone, and there is one that takes its place. */
-  private isAnotherAsked(): boolean {
-    const next = this.planner_gone ? this.deps.router() : undefined;
-    return next !== undefined && next !== this.planner;
+  #isAnotherAsked(): boolean {
+    const next = this.#planner_gone ? this.#deps.router() : undefined;
+    return next !== undefined && next !== this.#planner;
   }
 
-  private askRouter({ route, attempt }: Extract<AnswerEffect, { kind: "ask_router" }>): void {
-    const router = this.deps.router();
+  #askRouter({ route, attempt }: Extract<AnswerEffect, { kind: "ask_router" }>): void {
+    const router = this.#deps.router();
     if (router === undefined) {
-      this.learn({ kind: "router_lost", attempt });
+      this.#learn({ kind: "router_lost", attempt });
       return;
     }
-    this.stage_ms = this.ctx.clock.now_ms();
-    this.planner = router;
-    this.planner_gone = false;
-    const { asker } = this.deps;
+    this.#stage_ms = this.ctx.clock.now_ms();
+    this.#planner = router;
+    this.#planner_gone = false;
+    const { asker } = this.#deps;
     this.ctx.askThen(
       router,
       { ...route, asker },
-      { deadline_ms: this.left_ms() },
+      { deadline_ms: this.#left_ms() },
       (reply) => {
-        if (reply.kind === "plan") this.take({ kind: "planned", attempt, plan: reply });
+        if (reply.kind === "plan") this.#take({ kind: "planned", attempt, plan: reply });
         // The router gives up at the answer's own time, whose timer says so to the client.
-        else if (this.left_ms() > 0) this.take({ ...reply, kind: "route_refused", attempt });
+        else if (this.#left_ms() > 0) this.#take({ ...reply, kind: "route_refused", attempt });
       },
       ({ code }) => {
         // The deadline is the answer's own: its timer says so to the client.
         if (code === "deadline") return;
-        this.planner_gone = true;
-        this.take({ kind: "router_lost", attempt });
+        this.#planner_gone = true;
+        this.#take({ kind: "router_lost", attempt });
       },
     );
   }
 
-  private askWorker(effect: AskWorker): void {
+  #askWorker(effect: AskWorker): void {
     const { plan, attempt } = effect;
-    const worker = this.placeAt(plan, attempt);
+    const worker = this.#placeAt(plan, attempt);
     if (worker === undefined) return;
-    const left_ms = this.left_ms();
+    const left_ms = this.#left_ms();
     const generate = {
       ...effect.generate,
-      consumer: this.wire,
+      consumer: this.#wire,
       deadline_ms: Math.ceil(left_ms),
     };
-    this.watchForStall(generate);
+    this.#watchForStall(generate);
     // Where another suspect is on trial this one waits for its turn.
-    const deadline_ms = generate.alone ? left_ms : Math.min(left_ms, this.deps.accept_ms);
-    const { taken, failed } = this.accepting(attempt);
+    const deadline_ms = generate.alone ? left_ms : Math.min(left_ms, this.#deps.accept_ms);
+    const { taken, failed } = this.#accepting(attempt);
     this.ctx.askThen(worker, generate, { deadline_ms }, taken, failed);
   }
 
-  private attach({ plan, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
-    const worker = this.placeAt(plan, attempt);
+  #attach({ plan, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
+    const worker = this.#placeAt(plan, attempt);
     if (worker === undefined) return;
-    this.watchForStall({ prompt: this.state.prompt_bytes, choices: [] });
-    const deadline_ms = Math.min(this.left_ms(), this.deps.accept_ms);
-    const { taken, failed } = this.accepting(attempt);
-    const message = { ...attach, consumer: this.wire };
+    this.#watchForStall({ prompt: this.#state.prompt_bytes, choices: [] });
+    const deadline_ms = Math.min(this.#left_ms(), this.#deps.accept_ms);
+    const { taken, failed } = this.#accepting(attempt);
+    const message = { ...attach, consumer: this.#wire };
     this.ctx.askThen(worker, message, { deadline_ms }, taken, failed);
   }
 
-  private fetch({ attempt, reader, attach }: Extract<AnswerEffect, { kind: "fetch" }>): void {
-    const { worker, wire } = this;
+  #fetch({ attempt, reader, attach }: Extract<AnswerEffect, { kind: "fetch" }>): void {
+    const worker = this.#worker;
+    const wire = this.#wire;
     if (worker === undefined || wire === undefined) return;
-    countFetch(this.ctx.system.metrics, this.state.request.model);
+    countFetch(this.ctx.system.metrics, this.#state.request.model);
     const asked_ms = this.ctx.clock.now_ms();
     this.ctx.ask(worker, { ...attach, consumer: wire }, { deadline_ms: PROBE_MS }).then(
       (answer) => {
         const { kind } = answer;
-        if (kind === "accepted") this.learn({ kind: "fetched", attempt, reader });
-        else this.learn({ kind: "fetch_failed", attempt, reader, detail: answer.message });
+        if (kind === "accepted") this.#learn({ kind: "fetched", attempt, reader });
+        else this.#learn({ kind: "fetch_failed", attempt, reader, detail: answer.message });
       },
       (error: unknown) => {
         const detail = error instanceof Error ? error.message : String(error);
         const code = error instanceof AskError ? error.code : "";
-        if (code === "down") this.learn({ kind: "worker_lost", attempt, how: "ended", detail });
+        if (code === "down") this.#learn({ kind: "worker_lost", attempt, how: "ended", detail });
         // Its link sends it as soon as it can; the next look sees what came of it.
-        else if (this.isNoProof(worker, asked_ms)) this.learn({ kind: "fetched", attempt, reader });
-        else this.learn({ kind: "fetch_failed", attempt, reader, detail });
+        else if (this.#isNoProof(worker, asked_ms))
+          this.#learn({ kind: "fetched", attempt, reader });
+        else this.#learn({ kind: "fetch_failed", attempt, reader, detail });
       },
     );
   }
 
   /** Watches the worker from here on; undefined when there is none. */
-  private placeAt(plan: Plan, attempt: number): Ref<WorkerMessage> | undefined {
-    const worker = this.workerOf(plan);
+  #placeAt(plan: Plan, attempt: number): Ref<WorkerMessage> | undefined {
+    const worker = this.#workerOf(plan);
     if (worker === undefined) {
       const detail = "the plan names no worker";
-      this.learn({ kind: "worker_lost", attempt, how: "silent", detail });
+      this.#learn({ kind: "worker_lost", attempt, how: "silent", detail });
       return undefined;
     }
-    this.endStage("route");
-    this.sink.placed?.(plan.worker, attempt);
-    this.worker = worker;
-    this.monitor = this.ctx.monitor(worker);
-    this.wire ??= wireOf(this.ctx.system, this.ctx.self);
+    this.#endStage("route");
+    this.#sink.placed?.(plan.worker, attempt);
+    this.#worker = worker;
+    this.#monitor = this.ctx.monitor(worker);
+    this.#wire ??= wireOf(this.ctx.system, this.ctx.self);
     return worker;
   }
 
-  private accepting(attempt: number) {
+  #accepting(attempt: number) {
     return {
       taken: (answer: Accepted | Refused): void => {
-        if (answer.kind === "accepted" && this.first) this.endStage("dispatch");
-        if (answer.kind === "accepted") this.take({ kind: "accepted", attempt });
-        else this.take({ ...answer, kind: "generate_refused", attempt });
+        if (answer.kind === "accepted" && this.#first) this.#endStage("dispatch");
+        if (answer.kind === "accepted") this.#take({ kind: "accepted", attempt });
+        else this.#take({ ...answer, kind: "generate_refused", attempt });
       },
       failed: ({ code, message }: AskError): void => {
         if (code === "mailbox_full") {
@@ -337,96 +339,102 @@ export class StreamActor extends Actor<AnswerInput | Own> {
             code: "queue_full",
             message: "The worker has more to do than it can take. Try again in a moment.",
           };
-          this.take({ kind: "generate_refused", attempt, ...full });
+          this.#take({ kind: "generate_refused", attempt, ...full });
           return;
         }
         const how = code === "down" ? "ended" : "silent";
         const death = code === "down" ? "unknown" : "killed";
         const at_ms = this.ctx.clock.now_ms();
-        this.take({ kind: "worker_lost", attempt, how, death, at_ms, detail: message });
+        this.#take({ kind: "worker_lost", attempt, how, death, at_ms, detail: message });
       },
     };
   }
 
-  private watchForStall({
-    prompt,
-    choices,
-  }: Pick<AskWorker["generate"], "prompt" | "choices">): void {
+  #watchForStall({ prompt, choices }: Pick<AskWorker["generate"], "prompt" | "choices">): void {
     const now_ms = this.ctx.clock.now_ms();
     let bytes = prompt.length;
     for (const { delivered } of choices) bytes += delivered.length;
-    this.stall = newStallWatch(bytes / 4, now_ms);
-    this.lookIn(FIRST_LOOK_MS, now_ms);
+    this.#stall = newStallWatch(bytes / 4, now_ms);
+    this.#lookIn(FIRST_LOOK_MS, now_ms);
   }
 
-  private lookIn(delay_ms: number, now_ms: number): void {
-    this.look_ms = now_ms + delay_ms;
-    this.ctx.after(delay_ms, { kind: "look", attempt: this.state.attempt });
+  #lookIn(delay_ms: number, now_ms: number): void {
+    this.#look_ms = now_ms + delay_ms;
+    this.ctx.after(delay_ms, { kind: "look", attempt: this.#state.attempt });
   }
 
-  private allowAgain(): void {
-    const { state, stall } = this;
+  #allowAgain(): void {
+    const state = this.#state;
+    const stall = this.#stall;
     if (stall !== undefined && !state.full) allowed(stall, this.ctx.clock.now_ms());
   }
 
   /** One timer at a time: tokens only note when they came. */
-  private look(attempt: number): void {
-    const { state, stall, worker } = this;
+  #look(attempt: number): void {
+    const state = this.#state;
+    const stall = this.#stall;
+    const worker = this.#worker;
     if (attempt !== state.attempt || stall === undefined || worker === undefined) return;
     const now_ms = this.ctx.clock.now_ms();
     const left_ms = stall.heard_ms + boundMs(stall) - now_ms;
     const owed = state.granted > state.received;
     if (!owed || left_ms > 0) {
-      this.lookIn(owed ? left_ms : boundMs(stall), now_ms);
-    } else if (this.isAway(worker)) {
+      this.#lookIn(owed ? left_ms : boundMs(stall), now_ms);
+    } else if (this.#isAway(worker)) {
       const long = now_ms - stall.heard_ms >= AWAY_MS;
-      this.lookIn(long ? SEEK_AGAIN_MS : LOOK_AGAIN_MS, now_ms);
+      this.#lookIn(long ? SEEK_AGAIN_MS : LOOK_AGAIN_MS, now_ms);
       if (long) this.receive({ kind: "away", attempt });
-    } else if (now_ms - this.look_ms > HELD_UP_MS) {
-      this.lookIn(LOOK_AGAIN_MS, now_ms);
+    } else if (now_ms - this.#look_ms > HELD_UP_MS) {
+      this.#lookIn(LOOK_AGAIN_MS, now_ms);
     } else {
-      this.probe(worker, attempt);
+      this.#probe(worker, attempt);
     }
   }
 
-  private probe(worker: Ref<WorkerMessage>, attempt: number): void {
-    const { reader } = this.state;
-    const request = workerRequest(this.state);
+  #probe(worker: Ref<WorkerMessage>, attempt: number): void {
+    const { reader } = this.#state;
+    const request = workerRequest(this.#state);
     const asked_ms = this.ctx.clock.now_ms();
     this.ctx.ask(worker, { kind: "probe", request }, { deadline_ms: PROBE_MS }).then(
-      (result) => this.learn({ kind: "probed", attempt, reader, result }),
+      (result) => this.#learn({ kind: "probed", attempt, reader, result }),
       (error: unknown) => {
         const code = error instanceof AskError ? error.code : "";
         // Down says more about it than we could.
         if (code === "down") return;
-        const silent = code === "deadline" && !this.isNoProof(worker, asked_ms);
+        const silent = code === "deadline" && !this.#isNoProof(worker, asked_ms);
         // One that refused, or whose mailbox was full, lives; the next look may find out more.
         if (!silent) this.ctx.after(LOOK_AGAIN_MS, { kind: "look", attempt });
         else
-          this.learn({ kind: "worker_lost", attempt, how: "silent", detail: "it does not answer" });
+          this.#learn({
+            kind: "worker_lost",
+            attempt,
+            how: "silent",
+            detail: "it does not answer",
+          });
       },
     );
   }
 
   /** It did not answer in time, but we were held up, or nothing can have come from it. */
-  private isNoProof(worker: Ref<WorkerMessage>, asked_ms: number): boolean {
+  #isNoProof(worker: Ref<WorkerMessage>, asked_ms: number): boolean {
     const late_ms = this.ctx.clock.now_ms() - asked_ms - PROBE_MS;
-    return late_ms > HELD_UP_MS || this.isAway(worker);
+    return late_ms > HELD_UP_MS || this.#isAway(worker);
   }
 
   /** Its link waits for the bus and resumes: nothing is lost. */
-  private isAway(worker: Ref<WorkerMessage>): boolean {
+  #isAway(worker: Ref<WorkerMessage>): boolean {
     return isAway(this.ctx.system, worker as Ref);
   }
 
-  private probed({ attempt, reader, result }: Extract<Own, { kind: "probed" }>): void {
-    const { state, stall } = this;
+  #probed({ attempt, reader, result }: Extract<Own, { kind: "probed" }>): void {
+    const state = this.#state;
+    const stall = this.#stall;
     if (attempt !== state.attempt || stall === undefined) return;
     const now_ms = this.ctx.clock.now_ms();
     // Fetched meanwhile: what it says is of the name before.
     const same = reader === state.reader;
     const found = same ? whyStalled(stall, result, state.received, now_ms) : undefined;
-    if (found?.what !== "stuck") this.lookIn(lookAgainMs(stall), now_ms);
+    if (found?.what !== "stuck") this.#lookIn(lookAgainMs(stall), now_ms);
     if (found === undefined) return;
     const { detail } = found;
     if (found.what === "missing") this.receive({ kind: "tokens_missing", attempt, detail });
@@ -434,39 +442,39 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     else this.receive({ kind: "worker_lost", attempt, how: "silent", detail });
   }
 
-  private moves({ why, worker, tokens }: Extract<AnswerEffect, { kind: "moves" }>): void {
-    const { request, model } = this.state.request;
+  #moves({ why, worker, tokens }: Extract<AnswerEffect, { kind: "moves" }>): void {
+    const { request, model } = this.#state.request;
     countMove(this.ctx.system.metrics, model, tokens > 0, why);
     this.ctx.log.log("debug", "an answer leaves its worker", { request, worker, why, tokens });
   }
 
-  private workerOf(plan: Plan): Ref<WorkerMessage> | undefined {
+  #workerOf(plan: Plan): Ref<WorkerMessage> | undefined {
     if (plan.ref === undefined) return undefined;
     return refOf<WorkerMessage>(this.ctx.system, plan.ref);
   }
 
   /** A reply came outside of this actor's turn. */
-  private learn(input: AnswerInput | Own): void {
-    if (this.state.phase !== "ended") this.ctx.self.tell(input);
+  #learn(input: AnswerInput | Own): void {
+    if (this.#state.phase !== "ended") this.ctx.self.tell(input);
   }
 
-  private leaveWorker(): void {
-    if (this.worker === undefined) return;
-    this.ctx.demonitor(this.monitor);
-    this.worker = undefined;
-    this.stall = undefined;
-    this.monitor = 0;
+  #leaveWorker(): void {
+    if (this.#worker === undefined) return;
+    this.ctx.demonitor(this.#monitor);
+    this.#worker = undefined;
+    this.#stall = undefined;
+    this.#monitor = 0;
   }
 
-  private endStage(stage: keyof Stages): void {
+  #endStage(stage: keyof Stages): void {
     const now_ms = this.ctx.clock.now_ms();
-    this.deps.stages[stage].observe((now_ms - this.stage_ms) / 1000);
-    this.stage_ms = now_ms;
-    if (stage === "first_token") this.first = false;
+    this.#deps.stages[stage].observe((now_ms - this.#stage_ms) / 1000);
+    this.#stage_ms = now_ms;
+    if (stage === "first_token") this.#first = false;
   }
 
-  private left_ms(): number {
-    return Math.max(0, this.late_at_ms - this.ctx.clock.now_ms());
+  #left_ms(): number {
+    return Math.max(0, this.#late_at_ms - this.ctx.clock.now_ms());
   }
 
   /**
@@ -475,11 +483,11 @@ export class StreamActor extends Actor<AnswerInput | Own> {
    */
   override release(): void {
     const reason = "the server stopped this answer";
-    for (const effect of advance(this.state, { kind: "leave", reason })) this.perform(effect);
+    for (const effect of advance(this.#state, { kind: "leave", reason })) this.#perform(effect);
   }
 
   override inspect(): Snapshot {
-    const { request, phase, attempt, plan, received, granted, full } = this.state;
+    const { request, phase, attempt, plan, received, granted, full } = this.#state;
     return {
       request: request.request,
       model: request.model,

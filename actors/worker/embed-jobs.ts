@@ -58,35 +58,35 @@ export const BYTES_MAX = 64 * 1024 * 1024;
 const SLOTS_MAX = 4;
 
 export class EmbedJobs {
-  private readonly host: EmbedHost;
-  private readonly by_handle = new Map<number, EmbedJob>();
+  readonly #host: EmbedHost;
+  readonly #by_handle = new Map<number, EmbedJob>();
   /** Those with inputs that wait; whose turn is next comes first. */
-  private turns: EmbedJob[] = [];
-  private readonly jobs = new Set<EmbedJob>();
-  private waiting_inputs = 0;
-  private waiting_bytes = 0;
-  private last_number = 0;
+  #turns: EmbedJob[] = [];
+  readonly #jobs = new Set<EmbedJob>();
+  #waiting_inputs = 0;
+  #waiting_bytes = 0;
+  #last_number = 0;
 
   constructor(host: EmbedHost) {
-    this.host = host;
+    this.#host = host;
   }
 
   /** Inputs in the engine. */
   get running(): number {
-    return this.by_handle.size;
+    return this.#by_handle.size;
   }
 
   /** Inputs that wait for the engine. */
   get waiting(): number {
-    return this.waiting_inputs;
+    return this.#waiting_inputs;
   }
 
   get isIdle(): boolean {
-    return this.jobs.size === 0;
+    return this.#jobs.size === 0;
   }
 
   has(handle: number): boolean {
-    return this.by_handle.has(handle);
+    return this.#by_handle.has(handle);
   }
 
   /** Why it is not taken; one that is taken is replied to when its last input is done. */
@@ -96,30 +96,31 @@ export class EmbedJobs {
     }
     const bytes = bytesOf(inputs);
     const fits =
-      this.waiting_inputs + inputs.length <= INPUTS_MAX && this.waiting_bytes + bytes <= BYTES_MAX;
+      this.#waiting_inputs + inputs.length <= INPUTS_MAX &&
+      this.#waiting_bytes + bytes <= BYTES_MAX;
     // A single ask is bounded by the message that brought it.
-    if (!fits && this.waiting_inputs > 0) {
+    if (!fits && this.#waiting_inputs > 0) {
       const message =
         "Every worker that was asked has as many embeddings waiting as it may. Try again later.";
       return refused(request, "queue_full", message);
     }
-    const ctx = this.host.ctx();
+    const ctx = this.#host.ctx();
     const port = ctx.replyLater();
     const left_ms = (ctx.deadline_ms ?? 0) - ctx.clock.now_ms();
     const monitor = asker === undefined ? undefined : ctx.monitor(refOf(ctx.system, asker));
-    const number = ++this.last_number;
+    const number = ++this.#last_number;
     const job: EmbedJob = {
       ...{ request, monitor, inputs, next: 0, done: 0, open: new Map<number, number>() },
       reply: (answer) => void port.reply(answer),
       ...{ number, late: ctx.after(left_ms, { kind: "embed_late", number }) },
       items: inputs.map(() => ({ values: new Uint8Array(0), prompt_tokens: 0 })),
     };
-    this.jobs.add(job);
-    this.turns.push(job);
-    this.waiting_inputs += inputs.length;
-    this.waiting_bytes += bytes;
+    this.#jobs.add(job);
+    this.#turns.push(job);
+    this.#waiting_inputs += inputs.length;
+    this.#waiting_bytes += bytes;
     this.fill();
-    this.host.changed();
+    this.#host.changed();
     return undefined;
   }
 
@@ -128,57 +129,57 @@ export class EmbedJobs {
    * time; any other refusal is the ask's.
    */
   fill(): void {
-    if (this.turns.length === 0) return;
-    const engine = this.host.engine();
+    if (this.#turns.length === 0) return;
+    const engine = this.#host.engine();
     const slots = Math.max(1, Math.min(SLOTS_MAX, engine.describe().max_num_seqs >> 2));
-    while (this.turns.length > 0 && this.by_handle.size < slots) {
-      const job = this.turns[0]!;
-      const handle = this.host.nextHandle();
+    while (this.#turns.length > 0 && this.#by_handle.size < slots) {
+      const job = this.#turns[0]!;
+      const handle = this.#host.nextHandle();
       const no = engine.embed(handle, tokensOf(job.inputs[job.next]!));
       if (no?.code === "queue_full") return;
       if (no !== undefined) {
-        this.fail(job, no.code, no.message);
+        this.#fail(job, no.code, no.message);
         continue;
       }
-      this.turns.shift();
-      this.by_handle.set(handle, job);
+      this.#turns.shift();
+      this.#by_handle.set(handle, job);
       job.open.set(handle, job.next);
-      this.leaveQueue(job, job.next + 1);
-      this.host.wake();
-      if (job.next < job.inputs.length) this.turns.push(job);
+      this.#leaveQueue(job, job.next + 1);
+      this.#host.wake();
+      if (job.next < job.inputs.length) this.#turns.push(job);
     }
   }
 
   /** Takes an embedding, or the failure of one, which fails the ask. */
   record(event: EngineEvent): void {
-    const job = this.by_handle.get(event.handle);
+    const job = this.#by_handle.get(event.handle);
     if (job === undefined || event.kind === "tokens") return;
     const place = job.open.get(event.handle)!;
     job.open.delete(event.handle);
-    this.by_handle.delete(event.handle);
+    this.#by_handle.delete(event.handle);
     if (event.kind === "finished") {
       const message = event.error ?? `The engine ended this embedding with "${event.reason}".`;
-      this.fail(job, "engine_error", message);
+      this.#fail(job, "engine_error", message);
     } else {
       const { values, prompt_tokens } = event;
       const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
       job.items[place] = { values: bytes, prompt_tokens };
       job.done++;
       const { request, items } = job;
-      if (job.done === items.length) this.end(job, { kind: "embeddings", request, items });
+      if (job.done === items.length) this.#end(job, { kind: "embeddings", request, items });
     }
     this.fill();
-    this.host.changed();
+    this.#host.changed();
   }
 
   /** Its client left. */
   cancel(request: string): void {
-    this.failAll((job) => job.request === request, "cancelled", "The client left.");
+    this.#failAll((job) => job.request === request, "cancelled", "The client left.");
   }
 
   /** False: the monitor is none of ours. */
   askerGone(monitor: number): boolean {
-    return this.failAll(
+    return this.#failAll(
       (job) => job.monitor === monitor,
       "cancelled",
       "Nobody waits for it any more.",
@@ -186,43 +187,43 @@ export class EmbedJobs {
   }
 
   late(number: number): void {
-    this.failAll(
+    this.#failAll(
       (job) => job.number === number,
       "deadline",
       "These embeddings took longer than a request may. Send fewer inputs at once.",
     );
   }
 
-  private failAll(which: (job: EmbedJob) => boolean, code: string, message: string): boolean {
-    const failed = [...this.jobs].filter(which);
-    for (const job of failed) this.fail(job, code, message);
+  #failAll(which: (job: EmbedJob) => boolean, code: string, message: string): boolean {
+    const failed = [...this.#jobs].filter(which);
+    for (const job of failed) this.#fail(job, code, message);
     if (failed.length === 0) return false;
     this.fill();
-    this.host.changed();
+    this.#host.changed();
     return true;
   }
 
-  private fail(job: EmbedJob, code: string, message: string): void {
+  #fail(job: EmbedJob, code: string, message: string): void {
     const running = [...job.open.keys()];
-    for (const handle of running) this.by_handle.delete(handle);
+    for (const handle of running) this.#by_handle.delete(handle);
     job.open.clear();
-    this.leaveQueue(job, job.inputs.length);
-    this.turns = this.turns.filter((each) => each !== job);
-    this.end(job, refused(job.request, code, message));
-    this.host.cancel(running);
+    this.#leaveQueue(job, job.inputs.length);
+    this.#turns = this.#turns.filter((each) => each !== job);
+    this.#end(job, refused(job.request, code, message));
+    this.#host.cancel(running);
   }
 
-  private end(job: EmbedJob, answer: Embeddings | Refused): void {
-    const ctx = this.host.ctx();
-    this.jobs.delete(job);
+  #end(job: EmbedJob, answer: Embeddings | Refused): void {
+    const ctx = this.#host.ctx();
+    this.#jobs.delete(job);
     ctx.cancel(job.late);
     if (job.monitor !== undefined) ctx.demonitor(job.monitor);
     job.reply(answer);
   }
 
-  private leaveQueue(job: EmbedJob, to: number): void {
-    this.waiting_inputs -= to - job.next;
-    for (; job.next < to; job.next++) this.waiting_bytes -= job.inputs[job.next]!.length;
+  #leaveQueue(job: EmbedJob, to: number): void {
+    this.#waiting_inputs -= to - job.next;
+    for (; job.next < to; job.next++) this.#waiting_bytes -= job.inputs[job.next]!.length;
   }
 }
 

@@ -32,66 +32,66 @@ const SLEPT_MS = 5_000;
 
 export class EngineHealth {
   canaries_total = 0;
-  private readonly engine: Engine;
-  private readonly canary: CanaryOptions;
-  private readonly limits: HealthLimits;
+  readonly #engine: Engine;
+  readonly #canary: CanaryOptions;
+  readonly #limits: HealthLimits;
   /** A canary is in the engine. */
   probing = false;
-  private steps: number;
-  private failures = 0;
+  #steps: number;
+  #failures = 0;
   /** When it last made a step, or had nothing to do. */
-  private well_ms: number;
+  #well_ms: number;
   /** When it last had work. */
-  private worked_ms: number;
-  private looked_ms: number;
+  #worked_ms: number;
+  #looked_ms: number;
 
   constructor(engine: Engine, canary: CanaryOptions, limits: HealthLimits, now_ms: number) {
-    this.engine = engine;
-    this.canary = { ...canary, max_tokens: 1 };
-    this.limits = limits;
-    this.steps = engine.stats().steps_total;
-    this.well_ms = now_ms;
-    this.worked_ms = now_ms;
-    this.looked_ms = now_ms;
+    this.#engine = engine;
+    this.#canary = { ...canary, max_tokens: 1 };
+    this.#limits = limits;
+    this.#steps = engine.stats().steps_total;
+    this.#well_ms = now_ms;
+    this.#worked_ms = now_ms;
+    this.#looked_ms = now_ms;
   }
 
   /** Once a second or so. True: a canary was submitted. Throws when the engine is not well. */
   look(now_ms: number): boolean {
-    const { running, waiting, steps_total } = this.engine.stats();
-    const slept = now_ms - this.looked_ms > SLEPT_MS;
-    this.looked_ms = now_ms;
+    const { running, waiting, steps_total } = this.#engine.stats();
+    const slept = now_ms - this.#looked_ms > SLEPT_MS;
+    this.#looked_ms = now_ms;
     const has_work = this.probing || running + waiting > 0;
-    if (!has_work || slept || steps_total !== this.steps) this.well_ms = now_ms;
-    this.steps = steps_total;
+    if (!has_work || slept || steps_total !== this.#steps) this.#well_ms = now_ms;
+    this.#steps = steps_total;
     if (has_work) {
-      this.worked_ms = now_ms;
-      this.checkStuck(now_ms);
+      this.#worked_ms = now_ms;
+      this.#checkStuck(now_ms);
       return false;
     }
-    if (now_ms - this.worked_ms < this.limits.idle_ms) return false;
-    const refusal = this.engine.submit(canaryRequest(this.canary));
+    if (now_ms - this.#worked_ms < this.#limits.idle_ms) return false;
+    const refusal = this.#engine.submit(canaryRequest(this.#canary));
     if (refusal !== undefined) throw new CanaryError(`a canary was refused: ${refusal.message}`);
     this.probing = true;
-    this.worked_ms = now_ms;
+    this.#worked_ms = now_ms;
     this.canaries_total++;
     return true;
   }
 
   /** A step that fails is no step: what counts is whether anything comes of it. */
-  private countFailures(event: EngineEvent): void {
+  #countFailures(event: EngineEvent): void {
     if (event.kind !== "finished") {
-      this.failures = 0;
+      this.#failures = 0;
     } else if (event.reason === "error") {
-      this.failures++;
-      if (this.failures < FAILURES_MOST) return;
+      this.#failures++;
+      if (this.#failures < FAILURES_MOST) return;
       const why = event.error ?? "it does not say why";
-      throw new EngineFailedError(`${this.failures} answers in a row failed: ${why}`);
+      throw new EngineFailedError(`${this.#failures} answers in a row failed: ${why}`);
     }
   }
 
   /** True when the event was the canary's. Throws when that failed, or when all answers do. */
   took(event: EngineEvent): boolean {
-    if (this.failures > 0 || event.kind === "finished") this.countFailures(event);
+    if (this.#failures > 0 || event.kind === "finished") this.#countFailures(event);
     if (event.handle !== CANARY_HANDLE) return false;
     if (event.kind !== "finished") return true;
     this.probing = false;
@@ -99,9 +99,9 @@ export class EngineHealth {
     throw new CanaryError(`a canary failed: ${event.error ?? `it ended with "${event.reason}"`}`);
   }
 
-  private checkStuck(now_ms: number): void {
-    const still_ms = now_ms - this.well_ms;
-    if (still_ms < this.limits.stuck_ms) return;
+  #checkStuck(now_ms: number): void {
+    const still_ms = now_ms - this.#well_ms;
+    if (still_ms < this.#limits.stuck_ms) return;
     const what = this.probing ? "a canary" : "answers to make";
     const still_s = Math.round(still_ms / 1_000);
     throw new EngineStuckError(`the engine has ${what} and made no step for ${still_s} s`);

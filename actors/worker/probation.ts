@@ -29,83 +29,83 @@ export type ProbationParts = {
 };
 
 export class Probation {
-  private readonly parts: ProbationParts;
-  private readonly held: Held[] = [];
+  readonly #parts: ProbationParts;
+  readonly #held: Held[] = [];
   /** Engine handles of the one on trial. */
-  private readonly handles = new Set<number>();
+  readonly #handles = new Set<number>();
 
   /** Accepted, and not in the engine yet. */
-  private called: string | undefined;
+  #called: string | undefined;
 
   constructor(parts: ProbationParts) {
-    this.parts = parts;
+    this.#parts = parts;
   }
 
   get busy(): boolean {
-    return this.handles.size > 0;
+    return this.#handles.size > 0;
   }
 
   get full(): boolean {
-    return this.held.length >= HELD_MOST;
+    return this.#held.length >= HELD_MOST;
   }
 
   get waiting(): number {
-    return this.held.length;
+    return this.#held.length;
   }
 
   /** It is in the engine now. */
   begin(handles: Iterable<number>): void {
-    for (const handle of handles) this.handles.add(handle);
+    for (const handle of handles) this.#handles.add(handle);
   }
 
   hold(held: Held): void {
-    this.held.push(held);
+    this.#held.push(held);
     this.tryNext();
   }
 
   holds(request: string): boolean {
-    return this.held.some(({ generate }) => generate.request === request);
+    return this.#held.some(({ generate }) => generate.request === request);
   }
 
   /** Nobody wants it any more. */
   drop(request: string): void {
-    const at = this.held.findIndex(({ generate }) => generate.request === request);
-    if (at >= 0) this.held.splice(at, 1);
+    const at = this.#held.findIndex(({ generate }) => generate.request === request);
+    if (at >= 0) this.#held.splice(at, 1);
   }
 
   /** The engine made a token for that handle, or ended it. True: the trial is over. */
   heard(handle: number): boolean {
-    if (!this.handles.has(handle)) return false;
-    this.handles.clear();
+    if (!this.#handles.has(handle)) return false;
+    this.#handles.clear();
     return true;
   }
 
   /** Whoever has waited longest has its turn, when nobody else has. */
   tryNext(): void {
-    const [next] = this.held;
-    if (next === undefined || this.busy || this.called !== undefined) return;
+    const [next] = this.#held;
+    if (next === undefined || this.busy || this.#called !== undefined) return;
     const { request } = next.generate;
-    this.called = request;
+    this.#called = request;
     next.port.reply({ kind: "accepted", request });
-    this.parts.later(request);
+    this.#parts.later(request);
   }
 
   /** The one that was called begins, unless nobody wants it any more. */
   start(request: string): void {
-    if (this.called === request) this.called = undefined;
-    const at = this.held.findIndex(({ generate }) => generate.request === request);
-    const generate = at < 0 ? undefined : this.held.splice(at, 1)[0]?.generate;
-    const answer = generate && this.parts.admit(generate);
+    if (this.#called === request) this.#called = undefined;
+    const at = this.#held.findIndex(({ generate }) => generate.request === request);
+    const generate = at < 0 ? undefined : this.#held.splice(at, 1)[0]?.generate;
+    const answer = generate && this.#parts.admit(generate);
     if (answer?.kind === "refused" && generate?.consumer !== undefined) {
-      this.parts.tell(generate.consumer, failedBatch(generate, answer.message));
+      this.#parts.tell(generate.consumer, failedBatch(generate, answer.message));
     }
     this.tryNext();
   }
 
   /** All that wait, when this worker takes nothing any more. */
   takeAll(): readonly Held[] {
-    const waiting = this.held.filter(({ generate }) => generate.request !== this.called);
-    this.held.splice(0);
+    const waiting = this.#held.filter(({ generate }) => generate.request !== this.#called);
+    this.#held.splice(0);
     return waiting;
   }
 }

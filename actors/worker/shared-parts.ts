@@ -16,12 +16,12 @@ export class SharedParts {
   readonly health: HealthLimits;
   /** Between two looks of one worker at its engine and at what it holds. */
   readonly look_ms: number;
-  private readonly clock: Clock;
-  private loop: BlockMeter | undefined;
+  readonly #clock: Clock;
+  #loop: BlockMeter | undefined;
 
   /** @param workers that the process has */
   constructor(clock: Clock, workers: number) {
-    this.clock = clock;
+    this.#clock = clock;
     this.reports = new ProcessReports(clock);
     // Simulated engines hang with their process, which any one of them shows.
     const rarer = Math.max(1, workers / CANARIES_OF);
@@ -31,12 +31,12 @@ export class SharedParts {
 
   /** Of the event loop that all of them have; nobody may stop it. */
   get meter(): BlockMeter {
-    this.loop ??= watchEventLoop(this.clock);
-    return this.loop;
+    this.#loop ??= watchEventLoop(this.#clock);
+    return this.#loop;
   }
 
   /** When a worker that starts now counts as having last worked: not all are looked at together. */
   workedMs(random: Random): number {
-    return this.clock.now_ms() - random.unit() * this.health.idle_ms;
+    return this.#clock.now_ms() - random.unit() * this.health.idle_ms;
   }
 }

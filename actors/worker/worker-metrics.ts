@@ -15,20 +15,20 @@ export type WorkerGauges = {
 };
 
 export class WorkerMetrics {
-  private readonly metrics: Metrics;
-  private readonly labels: Labels;
-  private readonly requests: Counter;
-  private readonly duration_s: Histogram;
-  private readonly refusal_codes = new Set<string>();
+  readonly #metrics: Metrics;
+  readonly #labels: Labels;
+  readonly #requests: Counter;
+  readonly #duration_s: Histogram;
+  readonly #refusal_codes = new Set<string>();
 
   constructor(metrics: Metrics, worker: string, model: string, gauges: WorkerGauges) {
     const endpoint = { dynamo_component: "backend", dynamo_endpoint: "generate" };
-    this.metrics = metrics;
-    this.labels = { ...endpoint, model, worker };
-    const { labels } = this;
-    this.requests = metrics.counter(REQUESTS, "Generations taken.", labels);
+    this.#metrics = metrics;
+    this.#labels = { ...endpoint, model, worker };
+    const labels = this.#labels;
+    this.#requests = metrics.counter(REQUESTS, "Generations taken.", labels);
     metrics.gauge(INFLIGHT, "Generations not ended.", labels, gauges.inflight);
-    this.duration_s = metrics.histogram(
+    this.#duration_s = metrics.histogram(
       DURATION,
       "From admission to the last token handed over.",
       duration_bounds_s,
@@ -40,26 +40,26 @@ export class WorkerMetrics {
   }
 
   taken(): void {
-    this.requests.add();
+    this.#requests.add();
   }
 
   refused(code: string): void {
-    this.refusal_codes.add(code);
-    const labels = { ...this.labels, error_type: code };
-    this.metrics.counter(ERRORS, "Generations refused.", labels).add();
+    this.#refusal_codes.add(code);
+    const labels = { ...this.#labels, error_type: code };
+    this.#metrics.counter(ERRORS, "Generations refused.", labels).add();
   }
 
   ended(duration_ms: number): void {
-    this.duration_s.observe(duration_ms / 1_000);
+    this.#duration_s.observe(duration_ms / 1_000);
   }
 
   /** The next life of this worker begins anew, and its gauges read its own values. */
   remove(): void {
     for (const name of [REQUESTS, INFLIGHT, DURATION, LOOP_BLOCK]) {
-      this.metrics.remove(name, this.labels);
+      this.#metrics.remove(name, this.#labels);
     }
-    for (const code of this.refusal_codes) {
-      this.metrics.remove(ERRORS, { ...this.labels, error_type: code });
+    for (const code of this.#refusal_codes) {
+      this.#metrics.remove(ERRORS, { ...this.#labels, error_type: code });
     }
   }
 }

@@ -59,16 +59,16 @@ export class BlockTable {
    * the hottest loop of all.
    */
   cells: Int32Array;
-  private segment: Segment;
+  #segment: Segment;
   /** Makes the reads of `touch` count. */
   protected touched = 0;
-  private directory: Segment[] = [];
+  #directory: Segment[] = [];
   /** Right shift from the hash to the directory. */
-  private shift = 31;
+  #shift = 31;
 
   constructor() {
-    this.segment = this.reset();
-    this.cells = this.segment.cells;
+    this.#segment = this.#reset();
+    this.cells = this.#segment.cells;
   }
 
   get count(): number {
@@ -78,7 +78,7 @@ export class BlockTable {
   }
 
   get bytes(): number {
-    let bytes = this.directory.length * 8;
+    let bytes = this.#directory.length * 8;
     for (const segment of this.segments()) bytes += segment.cells.byteLength;
     return bytes;
   }
@@ -86,20 +86,20 @@ export class BlockTable {
   /** Each once, in the order of the directory. */
   segments(): Segment[] {
     const distinct: Segment[] = [];
-    for (const segment of this.directory) {
+    for (const segment of this.#directory) {
       if (segment !== distinct.at(-1)) distinct.push(segment);
     }
     return distinct;
   }
 
   clear(): void {
-    this.segment = this.reset();
+    this.#segment = this.#reset();
   }
 
-  private reset(): Segment {
+  #reset(): Segment {
     const halves = [newSegment(SLOTS_MIN, 1, 0), newSegment(SLOTS_MIN, 1, 0)] as const;
-    this.directory = [...halves];
-    this.shift = 31;
+    this.#directory = [...halves];
+    this.#shift = 31;
     return halves[0];
   }
 
@@ -109,7 +109,8 @@ export class BlockTable {
    * table of millions is all cache misses otherwise.
    */
   touch(keys: HashPairs, from: number, to: number): void {
-    const { directory, shift } = this;
+    const directory = this.#directory;
+    const shift = this.#shift;
     let sum = 0;
     for (let i = from; i < to; i++) {
       const hash = mix(keys[2 * i]! | 0, keys[2 * i + 1]! | 0);
@@ -122,13 +123,13 @@ export class BlockTable {
   /** Index of the key's slot in `cells`, -1 when it is not there. Words are i32. */
   find(lo: number, hi: number): number {
     const hash = mix(lo, hi);
-    const segment = this.directory[hash >>> this.shift]!;
+    const segment = this.#directory[hash >>> this.#shift]!;
     const { cells, mask } = segment;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const at = slot << 2;
       if (cells[at + 2] === 0) return -1;
       if (cells[at] === lo && cells[at + 1] === hi) {
-        this.segment = segment;
+        this.#segment = segment;
         this.cells = cells;
         return at;
       }
@@ -138,8 +139,8 @@ export class BlockTable {
   /** As `find`, but makes the slot; the caller must set the value (`cells[at + 2]`) when it is 0. */
   claim(lo: number, hi: number): number {
     const hash = mix(lo, hi);
-    let segment = this.directory[hash >>> this.shift]!;
-    if (segment.count * 4 > segment.mask * 3) segment = this.makeRoom(hash);
+    let segment = this.#directory[hash >>> this.#shift]!;
+    if (segment.count * 4 > segment.mask * 3) segment = this.#makeRoom(hash);
     const { cells, mask } = segment;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const at = slot << 2;
@@ -147,12 +148,12 @@ export class BlockTable {
         cells[at] = lo;
         cells[at + 1] = hi;
         segment.count++;
-        this.segment = segment;
+        this.#segment = segment;
         this.cells = cells;
         return at;
       }
       if (cells[at] === lo && cells[at + 1] === hi) {
-        this.segment = segment;
+        this.#segment = segment;
         this.cells = cells;
         return at;
       }
@@ -179,7 +180,7 @@ export class BlockTable {
 
   /** Takes away the slot that `find` or `claim` found just now. */
   removeAt(at: number): void {
-    const { segment } = this;
+    const segment = this.#segment;
     const { cells, mask } = segment;
     let hole = at >> 2;
     for (let slot = (hole + 1) & mask; ; slot = (slot + 1) & mask) {
@@ -196,7 +197,7 @@ export class BlockTable {
     }
     cells[(hole << 2) + 2] = 0;
     segment.count--;
-    if (segment.count * 8 < mask && mask >= SLOTS_MIN) this.rebuild(segment);
+    if (segment.count * 8 < mask && mask >= SLOTS_MIN) this.#rebuild(segment);
   }
 
   /** Gives each value of a segment to `next`, which says the new one; 0 takes the key away. */
@@ -212,19 +213,19 @@ export class BlockTable {
     }
     if (count === segment.count) return;
     segment.count = count;
-    this.rebuild(segment);
+    this.#rebuild(segment);
   }
 
-  private makeRoom(hash: number): Segment {
-    const segment = this.directory[hash >>> this.shift]!;
+  #makeRoom(hash: number): Segment {
+    const segment = this.#directory[hash >>> this.#shift]!;
     const slots = segment.mask + 1;
-    if (slots < SLOTS_MAX || segment.depth >= DEPTH_MAX) this.rebuild(segment, slots * 2);
-    else this.split(segment, hash);
-    return this.directory[hash >>> this.shift]!;
+    if (slots < SLOTS_MAX || segment.depth >= DEPTH_MAX) this.#rebuild(segment, slots * 2);
+    else this.#split(segment, hash);
+    return this.#directory[hash >>> this.#shift]!;
   }
 
   /** In place, so that the directory need not know. */
-  private rebuild(segment: Segment, slots = slotsFor(segment.count)): void {
+  #rebuild(segment: Segment, slots = slotsFor(segment.count)): void {
     const old = segment.cells;
     segment.cells = new Int32Array(SLOT_WORDS * slots);
     segment.mask = slots - 1;
@@ -233,11 +234,11 @@ export class BlockTable {
       if (old[at + 2] !== 0) put(segment, old, at);
   }
 
-  private split(segment: Segment, hash: number): void {
+  #split(segment: Segment, hash: number): void {
     const depth = segment.depth + 1;
-    if (32 - this.shift < depth) {
-      this.directory = this.directory.flatMap((each) => [each, each]);
-      this.shift--;
+    if (32 - this.#shift < depth) {
+      this.#directory = this.#directory.flatMap((each) => [each, each]);
+      this.#shift--;
     }
     const slots = segment.mask + 1;
     const low = newSegment(slots, depth, segment.pass);
@@ -251,10 +252,10 @@ export class BlockTable {
     // Whoever goes through a list of segments finds nothing here any more.
     segment.cells = new Int32Array(0);
     segment.count = 0;
-    const span = 1 << (32 - this.shift - depth);
+    const span = 1 << (32 - this.#shift - depth);
     const first = ((hash >>> (33 - depth)) << 1) * span;
-    this.directory.fill(low, first, first + span);
-    this.directory.fill(high, first + span, first + 2 * span);
+    this.#directory.fill(low, first, first + span);
+    this.#directory.fill(high, first + span, first + 2 * span);
   }
 }
 

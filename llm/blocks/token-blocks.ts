@@ -11,33 +11,36 @@ export class TokenBlocks {
   length = 0;
   /** Full blocks so far. */
   count = 0;
-  private local: BigUint64Array;
-  private sequence: BigUint64Array;
+  #local: BigUint64Array;
+  #sequence: BigUint64Array;
   /** The hashes as 32-bit words: low half of block i at 2i, high half at 2i + 1. */
   local_words: Int32Array;
   sequence_words: Int32Array;
-  private readonly tail: Uint32Array;
+  readonly #tail: Uint32Array;
 
   /** `seed`: blockSeed() of the request. Throws RangeError for a size that is not positive. */
+  readonly #seed: bigint;
+
   constructor(
     readonly block_size: number,
-    private readonly seed = BLOCK_HASH_SEED,
+    seed = BLOCK_HASH_SEED,
   ) {
+    this.#seed = seed;
     if (!(block_size > 0)) throw new RangeError(`a block of ${block_size} tokens is none`);
-    this.tail = new Uint32Array(block_size);
+    this.#tail = new Uint32Array(block_size);
     const bytes = 8 * FIRST_BLOCKS;
     const memory = new ArrayBuffer(2 * bytes);
-    this.local = new BigUint64Array(memory, 0, FIRST_BLOCKS);
-    this.sequence = new BigUint64Array(memory, bytes, FIRST_BLOCKS);
+    this.#local = new BigUint64Array(memory, 0, FIRST_BLOCKS);
+    this.#sequence = new BigUint64Array(memory, bytes, FIRST_BLOCKS);
     this.local_words = new Int32Array(memory, 0, 2 * FIRST_BLOCKS);
     this.sequence_words = new Int32Array(memory, bytes, 2 * FIRST_BLOCKS);
   }
 
   push(token: number): void {
     const at = this.length % this.block_size;
-    this.tail[at] = token;
+    this.#tail[at] = token;
     this.length++;
-    if (at === this.block_size - 1) this.complete(this.tail);
+    if (at === this.block_size - 1) this.#complete(this.#tail);
   }
 
   append(tokens: Uint32Array): void {
@@ -47,14 +50,14 @@ export class TokenBlocks {
       const at = this.length % size;
       if (at === 0 && tokens.length - from >= size) {
         this.length += size;
-        this.complete(tokens.subarray(from, from + size));
+        this.#complete(tokens.subarray(from, from + size));
         from += size;
       } else {
         const taken = tokens.subarray(from, from + size - at);
-        this.tail.set(taken, at);
+        this.#tail.set(taken, at);
         this.length += taken.length;
         from += taken.length;
-        if (this.length % size === 0) this.complete(this.tail);
+        if (this.length % size === 0) this.#complete(this.#tail);
       }
     }
   }
@@ -62,27 +65,27 @@ export class TokenBlocks {
   /** Views of what is there now; they do not grow with the sequence. */
   hashes(): BlockHashes {
     return {
-      local_hashes: this.local.subarray(0, this.count),
-      sequence_hashes: this.sequence.subarray(0, this.count),
+      local_hashes: this.#local.subarray(0, this.count),
+      sequence_hashes: this.#sequence.subarray(0, this.count),
     };
   }
 
-  private complete(block: Uint32Array): void {
-    if (this.count === this.local.length) this.grow();
-    const local = localHash(block, this.seed);
-    this.local[this.count] = local;
-    this.sequence[this.count] =
-      this.count === 0 ? local : chainHash(this.sequence[this.count - 1]!, local);
+  #complete(block: Uint32Array): void {
+    if (this.count === this.#local.length) this.#grow();
+    const local = localHash(block, this.#seed);
+    this.#local[this.count] = local;
+    this.#sequence[this.count] =
+      this.count === 0 ? local : chainHash(this.#sequence[this.count - 1]!, local);
     this.count++;
   }
 
-  private grow(): void {
-    const local = new BigUint64Array(this.local.length * 2);
+  #grow(): void {
+    const local = new BigUint64Array(this.#local.length * 2);
     const sequence = new BigUint64Array(local.length);
-    local.set(this.local);
-    sequence.set(this.sequence);
-    this.local = local;
-    this.sequence = sequence;
+    local.set(this.#local);
+    sequence.set(this.#sequence);
+    this.#local = local;
+    this.#sequence = sequence;
     this.local_words = new Int32Array(local.buffer);
     this.sequence_words = new Int32Array(sequence.buffer);
   }

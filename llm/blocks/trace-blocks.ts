@@ -20,13 +20,16 @@ export class TraceBlocks {
    * its prompt) from everybody else's: any u32, one a request. Throws RangeError for sizes that do
    * not fit or too few ids.
    */
+  readonly #own: number;
+
   constructor(
     hash_ids: readonly number[],
     trace_block_size: number,
     input_length: number,
     block_size: number,
-    private readonly own: number,
+    own: number,
   ) {
+    this.#own = own;
     const parts = trace_block_size / block_size;
     if (!Number.isInteger(parts) || parts < 1) {
       throw new RangeError(`blocks of ${block_size} do not divide those of ${trace_block_size}`);
@@ -37,13 +40,13 @@ export class TraceBlocks {
     }
     this.local_words = new Int32Array(2 * (full + 2));
     this.sequence_words = new Int32Array(2 * (full + 2));
-    for (let i = 0; i < full; i++) this.name(hash_ids[Math.floor(i / parts)]!, i % parts);
+    for (let i = 0; i < full; i++) this.#name(hash_ids[Math.floor(i / parts)]!, i % parts);
   }
 
   /** Names blocks of the answer until there are `count`. */
   nameTo(count: number): void {
-    if (2 * count > this.local_words.length) this.grow(count);
-    while (this.count < count) this.name(this.own ^ 0x5bd1e995, 0x80000000 + this.count);
+    if (2 * count > this.local_words.length) this.#grow(count);
+    while (this.count < count) this.#name(this.#own ^ 0x5bd1e995, 0x80000000 + this.count);
   }
 
   hashes(): BlockHashes {
@@ -53,7 +56,7 @@ export class TraceBlocks {
     };
   }
 
-  private name(id: number, part: number): void {
+  #name(id: number, part: number): void {
     const at = 2 * this.count;
     const { local_words: local, sequence_words: sequence } = this;
     local[at] = mix(Math.imul(id, LANE_A) ^ mix(part));
@@ -65,7 +68,7 @@ export class TraceBlocks {
     this.count++;
   }
 
-  private grow(count: number): void {
+  #grow(count: number): void {
     const words = 2 * Math.max(count, this.local_words.length);
     const local = new Int32Array(words);
     const sequence = new Int32Array(words);

@@ -157,20 +157,23 @@ const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 class Reader {
   offset = 0;
-  private readonly view: DataView;
+  readonly #view: DataView;
+  readonly #file_bytes: number | undefined;
+
   constructor(
     readonly bytes: Uint8Array,
-    private readonly file_bytes: number | undefined,
+    file_bytes: number | undefined,
   ) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#file_bytes = file_bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** Makes sure that `count` bytes lie ahead; says which part of the file lacks them if not. */
   want(count: number, what: string): void {
     const end = this.offset + count;
     if (end <= this.bytes.length) return;
-    if (this.file_bytes !== undefined && end > this.file_bytes) {
-      const cut = `the file ends inside its ${what} (${this.file_bytes} bytes)`;
+    if (this.#file_bytes !== undefined && end > this.#file_bytes) {
+      const cut = `the file ends inside its ${what} (${this.#file_bytes} bytes)`;
       throw new GgufError("gguf_truncated", `${cut}: ${DOWNLOAD_AGAIN}`);
     }
     if (end > MAX_HEADER_BYTES) {
@@ -178,20 +181,20 @@ class Reader {
       throw new GgufError("gguf_corrupt", message);
     }
     const ahead = Math.max(end, 2 * this.bytes.length, 1 << 16);
-    throw new NeedMore(this.file_bytes === undefined ? ahead : Math.min(ahead, this.file_bytes));
+    throw new NeedMore(this.#file_bytes === undefined ? ahead : Math.min(ahead, this.#file_bytes));
   }
 
   u32(what: string): number {
     this.want(4, what);
-    const value = this.view.getUint32(this.offset, true);
+    const value = this.#view.getUint32(this.offset, true);
     this.offset += 4;
     return value;
   }
 
   u64(what: string): number {
     this.want(8, what);
-    const low = this.view.getUint32(this.offset, true);
-    const high = this.view.getUint32(this.offset + 4, true);
+    const low = this.#view.getUint32(this.offset, true);
+    const high = this.#view.getUint32(this.offset + 4, true);
     this.offset += 8;
     return high * 2 ** 32 + low;
   }
@@ -208,7 +211,7 @@ class Reader {
   scalar(type: GgufScalarType, key: string): number | boolean | string {
     if (type === "string") return this.string(`value of ${key}`);
     this.want(SIZE_BYTES[type], `value of ${key}`);
-    const value = readNumber(this.view, this.offset, type);
+    const value = readNumber(this.#view, this.offset, type);
     this.offset += SIZE_BYTES[type];
     return type === "bool" ? value !== 0 : value;
   }
@@ -224,13 +227,14 @@ class Reader {
     if (least > MAX_HEADER_BYTES) throw corrupt(`${what} claims ${count} elements`);
     this.want(least, what);
     const start = this.offset;
-    if (type === "string") this.skipStrings(count, what);
+    if (type === "string") this.#skipStrings(count, what);
     else this.offset += least;
     return { kind: "array", type, count, bytes: this.bytes.subarray(start, this.offset) };
   }
 
-  private skipStrings(count: number, what: string): void {
-    const { view, bytes } = this;
+  #skipStrings(count: number, what: string): void {
+    const { bytes } = this;
+    const view = this.#view;
     let at = this.offset;
     for (let i = 0; i < count; i++) {
       // The last string's length needs 8 bytes ahead, its text as many as that says.

@@ -42,48 +42,48 @@ const SECOND = 4;
 const LAST = 8;
 
 export class ControlMarks {
-  private readonly whole = new Trie();
+  readonly #whole = new Trie();
   /** Built when a text may begin in the middle of a spelling. */
-  private suffixes: Trie | undefined;
+  #suffixes: Trie | undefined;
   readonly texts: readonly string[];
-  private readonly first_units: readonly number[];
-  private readonly first_chars: readonly string[];
+  readonly #first_units: readonly number[];
+  readonly #first_chars: readonly string[];
   /** By unit: where in spellings it stands, so that nearly all text is passed over at a glance. */
-  private readonly units = new Uint8Array(65_536);
+  readonly #units = new Uint8Array(65_536);
 
   /** Spellings of one character cannot be cut and are left out. */
   constructor(texts: readonly string[]) {
     this.texts = texts.filter((text) => text.length > (isPair(text, 0) ? 2 : 1));
     for (const text of this.texts) {
-      this.whole.insert(text, 0);
-      this.units[text.charCodeAt(0)]! |= FIRST;
-      for (let i = 1; i < text.length; i++) this.units[text.charCodeAt(i)]! |= LATER;
-      this.units[text.charCodeAt(1)]! |= SECOND;
-      this.units[text.charCodeAt(text.length - 1)]! |= LAST;
+      this.#whole.insert(text, 0);
+      this.#units[text.charCodeAt(0)]! |= FIRST;
+      for (let i = 1; i < text.length; i++) this.#units[text.charCodeAt(i)]! |= LATER;
+      this.#units[text.charCodeAt(1)]! |= SECOND;
+      this.#units[text.charCodeAt(text.length - 1)]! |= LAST;
     }
-    this.first_units = [...new Set(this.texts.map((text) => text.charCodeAt(0)))];
-    this.first_chars = this.first_units.map((unit) => String.fromCharCode(unit));
+    this.#first_units = [...new Set(this.texts.map((text) => text.charCodeAt(0)))];
+    this.#first_chars = this.#first_units.map((unit) => String.fromCharCode(unit));
   }
 
   /** Does the text need a cut? Takes the time of a search, and makes nothing. */
   touches(text: string): boolean {
     if (text === "" || this.texts.length === 0) return false;
-    if (this.startsInside(text, 0)) return true;
+    if (this.#startsInside(text, 0)) return true;
     if (mayBeBlank(text.charCodeAt(0))) {
       const start = firstVisible(text);
-      if (start > 0 && this.startsInside(text, start)) return true;
+      if (start > 0 && this.#startsInside(text, start)) return true;
     }
     const end = lastVisible(text);
-    if (this.first_chars.length > MAX_SEARCHES) {
+    if (this.#first_chars.length > MAX_SEARCHES) {
       for (let at = 0; at < text.length; at++) {
-        if ((this.units[text.charCodeAt(at)]! & FIRST) !== 0 && this.reaches(text, at, end))
+        if ((this.#units[text.charCodeAt(at)]! & FIRST) !== 0 && this.#reaches(text, at, end))
           return true;
       }
       return false;
     }
-    for (const first of this.first_chars) {
+    for (const first of this.#first_chars) {
       for (let at = text.indexOf(first); at >= 0; at = text.indexOf(first, at + 1)) {
-        if (this.reaches(text, at, end)) return true;
+        if (this.#reaches(text, at, end)) return true;
       }
     }
     return false;
@@ -93,38 +93,39 @@ export class ControlMarks {
   cuts(text: string): readonly number[] {
     const found = new Set<number>();
     if (this.touches(text)) {
-      this.cutStart(text, 0, found);
-      this.cutStart(text, firstVisible(text), found);
+      this.#cutStart(text, 0, found);
+      this.#cutStart(text, firstVisible(text), found);
       const end = lastVisible(text);
       for (let at = 0; at < text.length; at++) {
-        const begins = (this.units[text.charCodeAt(at)]! & FIRST) !== 0;
-        if (begins && this.reaches(text, at, end)) found.add(at + (isPair(text, at) ? 2 : 1));
+        const begins = (this.#units[text.charCodeAt(at)]! & FIRST) !== 0;
+        if (begins && this.#reaches(text, at, end)) found.add(at + (isPair(text, at) ? 2 : 1));
       }
     }
     return [...found].sort((a, b) => a - b);
   }
 
   /** Does a spelling stand here, or does the text end within one? Blanks behind do not count. */
-  private reaches(text: string, from: number, end: number): boolean {
-    if (from + 1 < end && (this.units[text.charCodeAt(from + 1)]! & SECOND) === 0) return false;
+  #reaches(text: string, from: number, end: number): boolean {
+    if (from + 1 < end && (this.#units[text.charCodeAt(from + 1)]! & SECOND) === 0) return false;
     let node: number | undefined = 0;
     for (let at = from; at < text.length; at++) {
-      node = this.whole.next(node, text.charCodeAt(at));
+      node = this.#whole.next(node, text.charCodeAt(at));
       if (node === undefined) return false;
-      if (this.whole.ends[node] === true) return true;
+      if (this.#whole.ends[node] === true) return true;
       if (at + 1 === end) return true;
     }
     return true;
   }
 
-  private startsInside(text: string, from: number): boolean {
-    const { suffixes, units } = this;
+  #startsInside(text: string, from: number): boolean {
+    const suffixes = this.#suffixes;
+    const units = this.#units;
     let end = from;
     while (end < text.length && (units[text.charCodeAt(end)]! & (LATER | LAST)) === LATER) end++;
     if (end === text.length || (units[text.charCodeAt(end)]! & LAST) === 0) return false;
     if (suffixes === undefined) {
-      this.suffixes = this.allSuffixes();
-      return this.startsInside(text, from);
+      this.#suffixes = this.#allSuffixes();
+      return this.#startsInside(text, from);
     }
     let node: number | undefined = 0;
     for (let at = from; at < text.length; at++) {
@@ -136,17 +137,17 @@ export class ControlMarks {
   }
 
   /** A cut before the last character of each end of a spelling that stands at `from`. */
-  private cutStart(text: string, from: number, found: Set<number>): void {
-    this.suffixes ??= this.allSuffixes();
+  #cutStart(text: string, from: number, found: Set<number>): void {
+    this.#suffixes ??= this.#allSuffixes();
     let node: number | undefined = 0;
     for (let at = from; at < text.length; at++) {
-      node = this.suffixes.next(node, text.charCodeAt(at));
+      node = this.#suffixes.next(node, text.charCodeAt(at));
       if (node === undefined) return;
-      if (this.suffixes.ends[node] === true) found.add(isPair(text, at - 1) ? at - 1 : at);
+      if (this.#suffixes.ends[node] === true) found.add(isPair(text, at - 1) ? at - 1 : at);
     }
   }
 
-  private allSuffixes(): Trie {
+  #allSuffixes(): Trie {
     const suffixes = new Trie();
     for (const text of this.texts) {
       for (let from = 1; from < text.length; from++) suffixes.insert(text, from);

@@ -33,14 +33,14 @@ const BLANK = /\p{White_Space}/u;
 /** One of the two passes. */
 export class AddedTokens {
   readonly empty: boolean;
-  private readonly root: Node = { next: new Map(), found: undefined };
-  private readonly first_units = new Uint8Array(65_536);
+  readonly #root: Node = { next: new Map(), found: undefined };
+  readonly #first_units = new Uint8Array(65_536);
 
   /** `spellings`: what each token is looked for by; of equal ones the first counts. */
   constructor(tokens: readonly AddedToken[], spellings: readonly string[]) {
     this.empty = !spellings.some((text) => text !== "");
     tokens.forEach((token, i) => {
-      this.insert(token, spellings[i]!);
+      this.#insert(token, spellings[i]!);
     });
   }
 
@@ -50,12 +50,12 @@ export class AddedTokens {
     let from = 0;
     for (let at = 0; at < text.length; ) {
       const token =
-        this.first_units[text.charCodeAt(at)] === 1 ? this.longest(text, at) : undefined;
+        this.#first_units[text.charCodeAt(at)] === 1 ? this.#longest(text, at) : undefined;
       if (token === undefined) {
         at++;
         continue;
       }
-      const end = at + this.length;
+      const end = at + this.#length;
       let start = at;
       at = end;
       if (token.special && !parse_special) continue;
@@ -72,25 +72,25 @@ export class AddedTokens {
   }
 
   /** Of what `longest` found last, in units. */
-  private length = 0;
+  #length = 0;
 
-  private longest(text: string, at: number): AddedToken | undefined {
-    let node: Node | undefined = this.root;
+  #longest(text: string, at: number): AddedToken | undefined {
+    let node: Node | undefined = this.#root;
     let best: AddedToken | undefined;
     for (let i = at; i < text.length; i++) {
       node = node.next.get(text.charCodeAt(i));
       if (node === undefined) break;
       if (node.found === undefined) continue;
       best = node.found;
-      this.length = i + 1 - at;
+      this.#length = i + 1 - at;
     }
     return best;
   }
 
-  private insert(token: AddedToken, spelling: string): void {
+  #insert(token: AddedToken, spelling: string): void {
     if (spelling === "") return;
-    this.first_units[spelling.charCodeAt(0)] = 1;
-    let node = this.root;
+    this.#first_units[spelling.charCodeAt(0)] = 1;
+    let node = this.#root;
     for (let i = 0; i < spelling.length; i++) {
       const unit = spelling.charCodeAt(i);
       let next = node.next.get(unit);

@@ -5,28 +5,32 @@ import type { TokenDecoder } from "./tokenizer.ts";
  * is text when all of it is UTF-8, else each of them is U+FFFD. So a row is held until it ends.
  */
 export class ByteFallbackDecoder implements TokenDecoder {
-  private row: number[] = [];
+  #row: number[] = [];
 
   /** `textOf`: a token's spelling; undefined when there is no such token, which is passed over. */
-  constructor(private readonly textOf: (token: number) => string | undefined) {}
+  readonly #textOf: (token: number) => string | undefined;
+
+  constructor(textOf: (token: number) => string | undefined) {
+    this.#textOf = textOf;
+  }
 
   push(token: number): string {
-    const text = this.textOf(token);
+    const text = this.#textOf(token);
     if (text === undefined) return "";
     const byte = byteOfToken(text);
     if (byte === undefined) return this.flush() + text;
-    this.row.push(byte);
+    this.#row.push(byte);
     return "";
   }
 
   flush(): string {
-    const text = rowText(this.row);
-    this.row = [];
+    const text = rowText(this.#row);
+    this.#row = [];
     return text;
   }
 
   get whole(): boolean {
-    return this.row.length === 0;
+    return this.#row.length === 0;
   }
 }
 

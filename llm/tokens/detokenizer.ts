@@ -21,20 +21,20 @@ const NOTHING = new Uint8Array(0);
  */
 export class Detokenizer {
   /** The beginning of a character that is not complete yet, at most 3 bytes. */
-  private held = NOTHING;
-  private strip_space: boolean;
-  private readonly show_control: boolean;
-  private readonly texts: TokenTexts;
-  private readonly decoder: TokenDecoder | undefined;
+  #held = NOTHING;
+  #strip_space: boolean;
+  readonly #show_control: boolean;
+  readonly #texts: TokenTexts;
+  readonly #decoder: TokenDecoder | undefined;
 
-  constructor(
-    private readonly tokenizer: Tokenizer,
-    options: DetokenizerOptions = {},
-  ) {
-    this.show_control = options.show_control === true;
-    this.strip_space = options.at_text_start === true && tokenizer.add_space_prefix;
-    this.texts = textsOf(tokenizer);
-    this.decoder = tokenizer.newDecoder?.();
+  readonly #tokenizer: Tokenizer;
+
+  constructor(tokenizer: Tokenizer, options: DetokenizerOptions = {}) {
+    this.#tokenizer = tokenizer;
+    this.#show_control = options.show_control === true;
+    this.#strip_space = options.at_text_start === true && tokenizer.add_space_prefix;
+    this.#texts = textsOf(tokenizer);
+    this.#decoder = tokenizer.newDecoder?.();
   }
 
   /** The text that these tokens complete; may be empty. */
@@ -46,57 +46,57 @@ export class Detokenizer {
 
   /** What is still held back, as U+FFFD: call once, when the answer has ended. */
   flush(): string {
-    const rest = this.decoder === undefined ? decoder.decode(this.held) : this.decoder.flush();
-    this.held = NOTHING;
-    return this.stripped(rest);
+    const rest = this.#decoder === undefined ? decoder.decode(this.#held) : this.#decoder.flush();
+    this.#held = NOTHING;
+    return this.#stripped(rest);
   }
 
   /** All text of the tokens so far is out: the last one did not end inside a character. */
   get whole(): boolean {
-    return this.held.length === 0 && this.decoder?.whole !== false;
+    return this.#held.length === 0 && this.#decoder?.whole !== false;
   }
 
   /** As `push` of one token. */
   pushToken(token: number): string {
-    if (!this.show_control && this.tokenizer.isControl(token)) return "";
-    if (this.decoder !== undefined) return this.stripped(this.decoder.push(token));
-    const whole = this.held.length === 0 ? this.wholeText(token) : null;
-    return this.stripped(whole ?? this.join(this.tokenizer.tokenBytes(token)));
+    if (!this.#show_control && this.#tokenizer.isControl(token)) return "";
+    if (this.#decoder !== undefined) return this.#stripped(this.#decoder.push(token));
+    const whole = this.#held.length === 0 ? this.#wholeText(token) : null;
+    return this.#stripped(whole ?? this.#join(this.#tokenizer.tokenBytes(token)));
   }
 
-  private stripped(text: string): string {
-    if (!this.strip_space || text === "") return text;
-    this.strip_space = false;
+  #stripped(text: string): string {
+    if (!this.#strip_space || text === "") return text;
+    this.#strip_space = false;
     return text.startsWith(" ") ? text.slice(1) : text;
   }
 
   /** The token's text when its bytes are whole characters; remembered, most tokens are. */
-  private wholeText(token: number): string | null {
-    const { tokens, texts, last } = this.texts;
+  #wholeText(token: number): string | null {
+    const { tokens, texts, last } = this.#texts;
     const slot = token & textsMask;
     if (tokens[slot] === token) return texts[slot]!;
-    const text = this.tokenizer.asciiText(token) ?? this.decoded(token);
+    const text = this.#tokenizer.asciiText(token) ?? this.#decoded(token);
     if (text === null) return null;
     if (last[slot] !== token) {
       last[slot] = token;
-    } else if (token >= 0 && token < this.tokenizer.vocab_size) {
+    } else if (token >= 0 && token < this.#tokenizer.vocab_size) {
       tokens[slot] = token;
       texts[slot] = text;
     }
     return text;
   }
 
-  private decoded(token: number): string | null {
-    const bytes = this.tokenizer.tokenBytes(token);
+  #decoded(token: number): string | null {
+    const bytes = this.#tokenizer.tokenBytes(token);
     return incompleteTail(bytes) === 0 ? decoder.decode(bytes) : null;
   }
 
-  private join(bytes: Uint8Array): string {
-    const joined = new Uint8Array(this.held.length + bytes.length);
-    joined.set(this.held);
-    joined.set(bytes, this.held.length);
+  #join(bytes: Uint8Array): string {
+    const joined = new Uint8Array(this.#held.length + bytes.length);
+    joined.set(this.#held);
+    joined.set(bytes, this.#held.length);
     const end = joined.length - incompleteTail(joined);
-    this.held = joined.slice(end);
+    this.#held = joined.slice(end);
     return decoder.decode(joined.subarray(0, end));
   }
 }

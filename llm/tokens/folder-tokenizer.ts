@@ -31,72 +31,73 @@ export class FolderTokenizer implements Tokenizer {
   readonly add_eos: boolean;
   readonly add_space_prefix: boolean;
   readonly newDecoder?: () => TokenDecoder;
-  private readonly encoder: BpeEncoder;
-  private readonly raw: AddedTokens;
-  private readonly normalized: AddedTokens;
+  readonly #encoder: BpeEncoder;
+  readonly #raw: AddedTokens;
+  readonly #normalized: AddedTokens;
   /** Spellings of added tokens; those that are looked for in normalized text are shown so, too. */
-  private readonly added: ReadonlyMap<number, Uint8Array>;
-  private readonly hidden: ReadonlySet<number>;
-  private readonly eog: ReadonlySet<number>;
-  private controls: readonly string[] | undefined;
-  private cuts: boolean | undefined;
+  readonly #added: ReadonlyMap<number, Uint8Array>;
+  readonly #hidden: ReadonlySet<number>;
+  readonly #eog: ReadonlySet<number>;
+  #controls: readonly string[] | undefined;
+  #cuts: boolean | undefined;
 
-  constructor(
-    private readonly vocab: Vocab,
-    private readonly rules: FolderRules,
-    prefixes: PrefixCacheOptions | undefined,
-  ) {
+  readonly #vocab: Vocab;
+  readonly #rules: FolderRules;
+
+  constructor(vocab: Vocab, rules: FolderRules, prefixes: PrefixCacheOptions | undefined) {
+    this.#vocab = vocab;
+    this.#rules = rules;
     this.vocab_size = vocab.token_count;
     this.special = vocab.special;
     this.add_bos = vocab.flags.add_bos && vocab.special.bos !== undefined;
     this.add_eos = vocab.flags.add_eos && vocab.special.eos !== undefined;
     this.add_space_prefix = rules.strip_start;
     const words = { steps: rules.words, classes: categoryClasses() };
-    this.encoder = new BpeEncoder(vocab, prefixes, words);
+    this.#encoder = new BpeEncoder(vocab, prefixes, words);
     const raw = rules.added.filter((token) => !token.normalized);
     const normalized = rules.added.filter((token) => token.normalized);
-    this.raw = new AddedTokens(
+    this.#raw = new AddedTokens(
       raw,
       raw.map((token) => token.content),
     );
-    this.normalized = new AddedTokens(
+    this.#normalized = new AddedTokens(
       normalized,
       normalized.map((token) => normalize(token.content, rules.normalizer)),
     );
-    this.added = new Map(
+    this.#added = new Map(
       rules.added.map(({ id, content, normalized: formed }) => {
         return [id, encoder.encode(formed ? normalize(content, rules.normalizer) : content)];
       }),
     );
-    this.hidden = new Set(rules.added.filter((token) => token.special).map((token) => token.id));
-    this.eog = new Set(vocab.special.eog);
-    if (!rules.byte_level) this.newDecoder = () => this.fallbackDecoder();
+    this.#hidden = new Set(rules.added.filter((token) => token.special).map((token) => token.id));
+    this.#eog = new Set(vocab.special.eog);
+    if (!rules.byte_level) this.newDecoder = () => this.#fallbackDecoder();
   }
 
   get control_texts(): readonly string[] {
-    this.controls ??= controlTexts(this.vocab);
-    return this.controls;
+    this.#controls ??= controlTexts(this.#vocab);
+    return this.#controls;
   }
 
   get sliceable(): boolean {
-    this.cuts ??= this.outlivesCuts();
-    return this.cuts;
+    this.#cuts ??= this.#outlivesCuts();
+    return this.#cuts;
   }
 
   encode(text: string, options: EncodeOptions): Uint32Array {
     const out = new TokenSink();
     if (options.add_special && this.add_bos) out.push(this.special.bos!);
     const well_formed = text.isWellFormed() ? text : text.toWellFormed();
-    for (const piece of this.raw.partition(well_formed, options.parse_special)) {
+    for (const piece of this.#raw.partition(well_formed, options.parse_special)) {
       if (piece.kind === "token") out.push(piece.token);
-      else this.encodePiece(normalize(piece.text, this.rules.normalizer), options, out);
+      else this.#encodePiece(normalize(piece.text, this.#rules.normalizer), options, out);
     }
     if (options.add_special && this.add_eos) out.push(this.special.eos!);
     return out.tokens.slice(0, out.count);
   }
 
-  private outlivesCuts(): boolean {
-    const { normalizer, space_prefix, strip_start, added } = this.rules;
+  #outlivesCuts(): boolean {
+    const { normalizer, space_prefix, strip_start, added } = this.#rules;
     const spells = (step: NormalizerStep) =>
       step.kind === "replace" && step.from === " " && step.to === SPELLED_SPACE;
     const rest = normalizer.filter((step) => !spells(step));
@@ -104,32 +105,32 @@ export class FolderTokenizer implements Tokenizer {
     const local = rest.every(({ kind }) => kind === "form" || kind === "lower");
     if (!local || space_prefix || strip_start) return false;
     const spelled = rest.length < normalizer.length;
-    return this.encoder.isSliceable(spelled) && outliveCuts(added.map(({ content }) => content));
+    return this.#encoder.isSliceable(spelled) && outliveCuts(added.map(({ content }) => content));
   }
 
-  private encodePiece(text: string, options: EncodeOptions, out: TokenSink): void {
-    if (this.normalized.empty) {
-      this.encodeText(text, options, out);
+  #encodePiece(text: string, options: EncodeOptions, out: TokenSink): void {
+    if (this.#normalized.empty) {
+      this.#encodeText(text, options, out);
       return;
     }
-    for (const piece of this.normalized.partition(text, options.parse_special)) {
+    for (const piece of this.#normalized.partition(text, options.parse_special)) {
       if (piece.kind === "token") out.push(piece.token);
-      else this.encodeText(piece.text, options, out);
+      else this.#encodeText(piece.text, options, out);
     }
   }
 
-  private encodeText(text: string, { barrier }: EncodeOptions, out: TokenSink): void {
+  #encodeText(text: string, { barrier }: EncodeOptions, out: TokenSink): void {
     const plain = barrier === undefined ? text : text.replaceAll(barrier, "");
     if (plain === "") return;
-    const lead = this.rules.space_prefix && !plain.startsWith(" ") ? " " : "";
-    this.encoder.encode(lead + plain, out);
+    const lead = this.#rules.space_prefix && !plain.startsWith(" ") ? " " : "";
+    this.#encoder.encode(lead + plain, out);
   }
 
   tokenBytes(token: number): Uint8Array {
     if (!(token >= 0 && token < this.vocab_size)) return EMPTY;
-    if ((this.vocab.attrs[token]! & ATTR_UNUSED) !== 0) return EMPTY;
-    const spelled = this.added.get(token) ?? this.vocab.table.at(token);
-    if (this.rules.byte_level) return readAlphabet(spelled) ?? spelled;
+    if ((this.#vocab.attrs[token]! & ATTR_UNUSED) !== 0) return EMPTY;
+    const spelled = this.#added.get(token) ?? this.#vocab.table.at(token);
+    if (this.#rules.byte_level) return readAlphabet(spelled) ?? spelled;
     const text = decoder.decode(spelled);
     const byte = byteOfToken(text);
     if (byte !== undefined) return Uint8Array.of(byte);
@@ -139,24 +140,24 @@ export class FolderTokenizer implements Tokenizer {
   }
 
   asciiText(token: number): string | undefined {
-    const { attrs, table } = this.vocab;
-    const ordinary = attrs[token] === ATTR_NORMAL && this.rules.byte_level;
+    const { attrs, table } = this.#vocab;
+    const ordinary = attrs[token] === ATTR_NORMAL && this.#rules.byte_level;
     return ordinary ? readAscii(table.bytes, table.start(token), table.ends[token]!) : undefined;
   }
 
   isControl(token: number): boolean {
-    return this.hidden.has(token);
+    return this.#hidden.has(token);
   }
 
   isEog(token: number): boolean {
-    return this.eog.has(token);
+    return this.#eog.has(token);
   }
 
-  private fallbackDecoder(): TokenDecoder {
+  #fallbackDecoder(): TokenDecoder {
     return new ByteFallbackDecoder((token) => {
       const in_use = token >= 0 && token < this.vocab_size;
-      if (!in_use || (this.vocab.attrs[token]! & ATTR_UNUSED) !== 0) return undefined;
-      const spelled = this.added.get(token) ?? this.vocab.table.at(token);
+      if (!in_use || (this.#vocab.attrs[token]! & ATTR_UNUSED) !== 0) return undefined;
+      const spelled = this.#added.get(token) ?? this.#vocab.table.at(token);
       return decoder.decode(spelled).replaceAll(SPELLED_SPACE, " ");
     });
   }

@@ -40,20 +40,20 @@ class LibraryTokenizer implements Tokenizer {
   readonly add_eos: boolean;
   readonly add_space_prefix = false;
   readonly control_texts: readonly string[];
-  private readonly library: Library;
+  readonly #library: Library;
   /** Rows of byte tokens are text together; the library takes each for itself. */
-  private readonly falls_back: boolean;
-  private readonly steps: readonly WordStep[] | undefined;
+  readonly #falls_back: boolean;
+  readonly #steps: readonly WordStep[] | undefined;
   /** Of a vocabulary of whole words. */
-  private readonly words: ReadonlyMap<string, number> | undefined;
-  private readonly unknown_id: number = 0;
-  private readonly unigram: Unigram | undefined;
-  private readonly normalize: (text: string) => string;
-  private readonly raw: AddedTokens;
-  private readonly normalized: AddedTokens;
-  private readonly added: ReadonlyMap<number, string>;
-  private readonly hidden: ReadonlySet<number>;
-  private readonly eog: ReadonlySet<number>;
+  readonly #words: ReadonlyMap<string, number> | undefined;
+  readonly #unknown_id: number = 0;
+  readonly #unigram: Unigram | undefined;
+  readonly #normalize: (text: string) => string;
+  readonly #raw: AddedTokens;
+  readonly #normalized: AddedTokens;
+  readonly #added: ReadonlyMap<number, string>;
+  readonly #hidden: ReadonlySet<number>;
+  readonly #eog: ReadonlySet<number>;
 
   constructor(vocab: LibraryVocab) {
     const { added } = vocab;
@@ -61,31 +61,31 @@ class LibraryTokenizer implements Tokenizer {
     this.special = vocab.special;
     this.add_bos = vocab.add_bos && vocab.special.bos !== undefined;
     this.add_eos = vocab.add_eos && vocab.special.eos !== undefined;
-    this.library = new Library({ ...vocab.json, added_tokens: [] }, {});
-    this.normalize = normalizerOf(vocab.json["normalizer"]);
-    this.falls_back = JSON.stringify(vocab.json["decoder"] ?? null).includes('"ByteFallback"');
-    this.steps = wordSteps(vocab.json["pre_tokenizer"]);
+    this.#library = new Library({ ...vocab.json, added_tokens: [] }, {});
+    this.#normalize = normalizerOf(vocab.json["normalizer"]);
+    this.#falls_back = JSON.stringify(vocab.json["decoder"] ?? null).includes('"ByteFallback"');
+    this.#steps = wordSteps(vocab.json["pre_tokenizer"]);
     const model = objectOf(vocab.json["model"]);
     if (model["type"] === "WordLevel") {
       const words = objectOf(model["vocab"]) as Readonly<Record<string, number>>;
-      this.words = new Map(Object.entries(words));
-      this.unknown_id = this.words.get(String(model["unk_token"])) ?? 0;
+      this.#words = new Map(Object.entries(words));
+      this.#unknown_id = this.#words.get(String(model["unk_token"])) ?? 0;
     }
-    this.unigram = model["type"] === "Unigram" ? unigramOf(model) : undefined;
+    this.#unigram = model["type"] === "Unigram" ? unigramOf(model) : undefined;
     const raw = added.filter((token) => !token.normalized);
     const normalized = added.filter((token) => token.normalized);
-    this.raw = new AddedTokens(
+    this.#raw = new AddedTokens(
       raw,
       raw.map((token) => token.content),
     );
-    this.normalized = new AddedTokens(
+    this.#normalized = new AddedTokens(
       normalized,
-      normalized.map((token) => this.normalize(token.content)),
+      normalized.map((token) => this.#normalize(token.content)),
     );
     const special = added.filter((token) => token.special);
-    this.hidden = new Set(special.map((token) => token.id));
-    this.added = new Map(added.map((token) => [token.id, token.content]));
-    this.eog = new Set(vocab.special.eog);
+    this.#hidden = new Set(special.map((token) => token.id));
+    this.#added = new Map(added.map((token) => [token.id, token.content]));
+    this.#eog = new Set(vocab.special.eog);
     this.control_texts = added
       .filter((token) => token.special || looksSpecial(token.content))
       .map((token) => token.content);
@@ -95,42 +95,42 @@ class LibraryTokenizer implements Tokenizer {
     const out = new TokenSink();
     if (options.add_special && this.add_bos) out.push(this.special.bos!);
     let at_start = true;
-    for (const piece of this.raw.partition(text.toWellFormed(), options.parse_special)) {
+    for (const piece of this.#raw.partition(text.toWellFormed(), options.parse_special)) {
       if (piece.kind === "token") out.push(piece.token);
-      else this.encodePiece(this.normalize(piece.text), at_start, options, out);
+      else this.#encodePiece(this.#normalize(piece.text), at_start, options, out);
       at_start = false;
     }
     if (options.add_special && this.add_eos) out.push(this.special.eos!);
     return out.tokens.slice(0, out.count);
   }
 
-  private encodePiece(
+  #encodePiece(
     text: string,
     at_start: boolean,
     { parse_special, barrier }: EncodeOptions,
     out: TokenSink,
   ): void {
     let first = at_start;
-    for (const piece of this.normalized.partition(text, parse_special)) {
+    for (const piece of this.#normalized.partition(text, parse_special)) {
       if (piece.kind === "token") {
         out.push(piece.token);
       } else {
         const plain = barrier === undefined ? piece.text : piece.text.replaceAll(barrier, "");
-        if (plain !== "") this.encodeText(plain, first, out);
+        if (plain !== "") this.#encodeText(plain, first, out);
       }
       first = false;
     }
   }
 
-  private encodeText(text: string, first: boolean, out: TokenSink): void {
-    const { model } = this.library;
-    const words = this.wordsOf(text, first);
-    if (this.words !== undefined) {
-      for (const word of words) out.push(this.words.get(word) ?? this.unknown_id);
+  #encodeText(text: string, first: boolean, out: TokenSink): void {
+    const { model } = this.#library;
+    const words = this.#wordsOf(text, first);
+    if (this.#words !== undefined) {
+      for (const word of words) out.push(this.#words.get(word) ?? this.#unknown_id);
       return;
     }
-    if (this.unigram !== undefined) {
-      for (const word of words) this.unigram.encode(word, (id) => out.push(id));
+    if (this.#unigram !== undefined) {
+      for (const word of words) this.#unigram.encode(word, (id) => out.push(id));
       return;
     }
     if (model === null) return;
@@ -140,16 +140,16 @@ class LibraryTokenizer implements Tokenizer {
     }
   }
 
-  private wordsOf(text: string, first: boolean): string[] {
-    const { pre_tokenizer } = this.library;
-    if (this.steps !== undefined) {
-      return this.steps.reduce<string[]>((words, step) => step(words, first), [text]);
+  #wordsOf(text: string, first: boolean): string[] {
+    const { pre_tokenizer } = this.#library;
+    if (this.#steps !== undefined) {
+      return this.#steps.reduce<string[]>((words, step) => step(words, first), [text]);
     }
     return pre_tokenizer === null ? [text] : pre_tokenizer(text, { section_index: first ? 0 : 1 });
   }
 
   tokenBytes(token: number): Uint8Array {
-    const text = this.spelling(token);
+    const text = this.#spelling(token);
     return text === undefined ? EMPTY : encoder.encode(text.replaceAll(SPELLED_SPACE, " "));
   }
 
@@ -158,28 +158,28 @@ class LibraryTokenizer implements Tokenizer {
   }
 
   isControl(token: number): boolean {
-    return this.hidden.has(token);
+    return this.#hidden.has(token);
   }
 
   isEog(token: number): boolean {
-    return this.eog.has(token);
+    return this.#eog.has(token);
   }
 
   newDecoder(): TokenDecoder {
     const isByte = (token: number): boolean =>
-      byteOfToken(this.spelling(token) ?? "") !== undefined;
-    return new WindowDecoder((tokens) => this.decode(tokens), isByte);
+      byteOfToken(this.#spelling(token) ?? "") !== undefined;
+    return new WindowDecoder((tokens) => this.#decode(tokens), isByte);
   }
 
-  private spelling(token: number): string | undefined {
-    return this.added.get(token) ?? this.library.model?.vocab[token];
+  #spelling(token: number): string | undefined {
+    return this.#added.get(token) ?? this.#library.model?.vocab[token];
   }
 
-  private decode(ids: readonly number[]): string {
-    const tokens = ids.map((id) => this.spelling(id)).filter((text) => text !== undefined);
-    const { decoder } = this.library;
+  #decode(ids: readonly number[]): string {
+    const tokens = ids.map((id) => this.#spelling(id)).filter((text) => text !== undefined);
+    const { decoder } = this.#library;
     if (decoder === null) return tokens.join(" ");
-    return decoder(this.falls_back ? joinRows(tokens) : tokens);
+    return decoder(this.#falls_back ? joinRows(tokens) : tokens);
   }
 }
 
@@ -217,38 +217,41 @@ const MAX_HELD = 64;
  * without it, behind the tokens that came last. A text that ends in U+FFFD may be half a character.
  */
 class WindowDecoder implements TokenDecoder {
-  private tokens: number[] = [];
+  #tokens: number[] = [];
   /** How many of them are out; those stay for the sake of what follows. */
-  private shown = 0;
+  #shown = 0;
 
-  constructor(
-    private readonly decode: (tokens: readonly number[]) => string,
-    private readonly isByte: (token: number) => boolean,
-  ) {}
+  readonly #decode: (tokens: readonly number[]) => string;
+  readonly #isByte: (token: number) => boolean;
+
+  constructor(decode: (tokens: readonly number[]) => string, isByte: (token: number) => boolean) {
+    this.#decode = decode;
+    this.#isByte = isByte;
+  }
 
   push(token: number): string {
-    this.tokens.push(token);
-    const text = this.rest();
-    if (this.tokens.length - this.shown >= MAX_HELD) return this.show(text);
-    return this.isByte(token) || text.endsWith("\ufffd") ? "" : this.show(text);
+    this.#tokens.push(token);
+    const text = this.#rest();
+    if (this.#tokens.length - this.#shown >= MAX_HELD) return this.#show(text);
+    return this.#isByte(token) || text.endsWith("\ufffd") ? "" : this.#show(text);
   }
 
   flush(): string {
-    return this.whole ? "" : this.show(this.rest());
+    return this.whole ? "" : this.#show(this.#rest());
   }
 
   get whole(): boolean {
-    return this.shown === this.tokens.length;
+    return this.#shown === this.#tokens.length;
   }
 
-  private rest(): string {
-    const before = this.shown === 0 ? "" : this.decode(this.tokens.slice(0, this.shown));
-    return this.decode(this.tokens).slice(before.length);
+  #rest(): string {
+    const before = this.#shown === 0 ? "" : this.#decode(this.#tokens.slice(0, this.#shown));
+    return this.#decode(this.#tokens).slice(before.length);
   }
 
-  private show(text: string): string {
-    this.tokens = this.tokens.slice(Math.min(this.shown, this.tokens.length - 1));
-    this.shown = this.tokens.length;
+  #show(text: string): string {
+    this.#tokens = this.#tokens.slice(Math.min(this.#shown, this.#tokens.length - 1));
+    this.#shown = this.#tokens.length;
     return text;
   }
 }

@@ -3,12 +3,12 @@
  * typed arrays, so that a word of 100,000 characters makes no garbage and stays n log n.
  */
 export class MergeQueue {
-  private keys = new Float64Array(256);
-  private lefts = new Int32Array(256);
-  private rights = new Int32Array(256);
-  private sizes = new Int32Array(256);
-  private payloads = new Int32Array(256);
-  private count = 0;
+  #keys = new Float64Array(256);
+  #lefts = new Int32Array(256);
+  #rights = new Int32Array(256);
+  #sizes = new Int32Array(256);
+  #payloads = new Int32Array(256);
+  #count = 0;
 
   /** The popped pair: indices of its symbols, their joint size when it was pushed, the payload. */
   left = 0;
@@ -17,95 +17,93 @@ export class MergeQueue {
   payload = 0;
 
   clear(): void {
-    this.count = 0;
+    this.#count = 0;
   }
 
   push(key: number, left: number, right: number, size: number, payload: number): void {
-    if (this.count === this.keys.length) this.grow();
-    let at = this.count++;
+    if (this.#count === this.#keys.length) this.#grow();
+    let at = this.#count++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!this.before(key, left, parent)) break;
-      this.move(parent, at);
+      if (!this.#before(key, left, parent)) break;
+      this.#move(parent, at);
       at = parent;
     }
-    this.set(at, key, left, right, size, payload);
+    this.#set(at, key, left, right, size, payload);
   }
 
   /** Takes the first pair into the fields; false when there is none. */
   pop(): boolean {
-    if (this.count === 0) return false;
-    this.left = this.lefts[0]!;
-    this.right = this.rights[0]!;
-    this.size = this.sizes[0]!;
-    this.payload = this.payloads[0]!;
-    const last = --this.count;
-    if (last > 0) this.sink(last);
+    if (this.#count === 0) return false;
+    this.left = this.#lefts[0]!;
+    this.right = this.#rights[0]!;
+    this.size = this.#sizes[0]!;
+    this.payload = this.#payloads[0]!;
+    const last = --this.#count;
+    if (last > 0) this.#sink(last);
     return true;
   }
 
   /** Puts entry `from` where the root was, and down to its place. */
-  private sink(from: number): void {
-    const key = this.keys[from]!;
-    const left = this.lefts[from]!;
+  #sink(from: number): void {
+    const key = this.#keys[from]!;
+    const left = this.#lefts[from]!;
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= from) break;
-      if (child + 1 < from && this.before(this.keys[child + 1]!, this.lefts[child + 1]!, child)) {
+      if (
+        child + 1 < from &&
+        this.#before(this.#keys[child + 1]!, this.#lefts[child + 1]!, child)
+      ) {
         child++;
       }
-      if (!(this.keys[child]! < key || (this.keys[child] === key && this.lefts[child]! < left))) {
+      if (
+        !(this.#keys[child]! < key || (this.#keys[child] === key && this.#lefts[child]! < left))
+      ) {
         break;
       }
-      this.move(child, at);
+      this.#move(child, at);
       at = child;
     }
-    this.set(at, key, left, this.rights[from]!, this.sizes[from]!, this.payloads[from]!);
+    this.#set(at, key, left, this.#rights[from]!, this.#sizes[from]!, this.#payloads[from]!);
   }
 
-  private before(key: number, left: number, entry: number): boolean {
-    const other = this.keys[entry]!;
-    return key < other || (key === other && left < this.lefts[entry]!);
+  #before(key: number, left: number, entry: number): boolean {
+    const other = this.#keys[entry]!;
+    return key < other || (key === other && left < this.#lefts[entry]!);
   }
 
-  private move(from: number, to: number): void {
-    this.keys[to] = this.keys[from]!;
-    this.lefts[to] = this.lefts[from]!;
-    this.rights[to] = this.rights[from]!;
-    this.sizes[to] = this.sizes[from]!;
-    this.payloads[to] = this.payloads[from]!;
+  #move(from: number, to: number): void {
+    this.#keys[to] = this.#keys[from]!;
+    this.#lefts[to] = this.#lefts[from]!;
+    this.#rights[to] = this.#rights[from]!;
+    this.#sizes[to] = this.#sizes[from]!;
+    this.#payloads[to] = this.#payloads[from]!;
   }
 
-  private set(
-    at: number,
-    key: number,
-    left: number,
-    right: number,
-    size: number,
-    payload: number,
-  ): void {
-    this.keys[at] = key;
-    this.lefts[at] = left;
-    this.rights[at] = right;
-    this.sizes[at] = size;
-    this.payloads[at] = payload;
+  #set(at: number, key: number, left: number, right: number, size: number, payload: number): void {
+    this.#keys[at] = key;
+    this.#lefts[at] = left;
+    this.#rights[at] = right;
+    this.#sizes[at] = size;
+    this.#payloads[at] = payload;
   }
 
-  private grow(): void {
-    const grown = 2 * this.keys.length;
+  #grow(): void {
+    const grown = 2 * this.#keys.length;
     const keys = new Float64Array(grown);
-    keys.set(this.keys);
-    this.keys = keys;
+    keys.set(this.#keys);
+    this.#keys = keys;
     const wider = (old: Int32Array): Int32Array<ArrayBuffer> => {
       const fresh = new Int32Array(grown);
       fresh.set(old);
       return fresh;
     };
-    this.lefts = wider(this.lefts);
-    this.rights = wider(this.rights);
-    this.sizes = wider(this.sizes);
-    this.payloads = wider(this.payloads);
+    this.#lefts = wider(this.#lefts);
+    this.#rights = wider(this.#rights);
+    this.#sizes = wider(this.#sizes);
+    this.#payloads = wider(this.#payloads);
   }
 }
 
@@ -124,7 +122,7 @@ export class SymbolList {
 
   push(start: number, size: number, id: number): void {
     const at = this.count++;
-    if (at === this.starts.length) this.grow();
+    if (at === this.starts.length) this.#grow();
     this.starts[at] = start;
     this.sizes[at] = size;
     this.ids[at] = id;
@@ -143,7 +141,7 @@ export class SymbolList {
     if (after >= 0) this.prev[after] = left;
   }
 
-  private grow(): void {
+  #grow(): void {
     const grown = 2 * this.starts.length;
     const wider = (old: Int32Array): Int32Array<ArrayBuffer> => {
       const fresh = new Int32Array(grown);

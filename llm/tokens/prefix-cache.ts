@@ -37,27 +37,27 @@ const SEEN = 1 << 15;
 
 export class PrefixCache {
   size_bytes = 0;
-  private readonly chunk: number;
-  private readonly limit_bytes: number;
-  private readonly root: Node = newNode(0, new Uint32Array(0));
-  private readonly seen = new Int32Array(SEEN);
-  private readonly units: Uint16Array;
-  private texts = 0;
+  readonly #chunk: number;
+  readonly #limit_bytes: number;
+  readonly #root: Node = newNode(0, new Uint32Array(0));
+  readonly #seen = new Int32Array(SEEN);
+  readonly #units: Uint16Array;
+  #texts = 0;
 
   // The text at hand, from `begin` on.
-  private text = "";
-  private node = this.root;
-  private depth = 0;
+  #text = "";
+  #node = this.#root;
+  #depth = 0;
   /** Chunks from the start that are to be in the tree when this text is done. */
-  private wanted = 0;
-  private best = 0;
-  private best_count = 0;
-  private last_count = 0;
+  #wanted = 0;
+  #best = 0;
+  #best_count = 0;
+  #last_count = 0;
 
   constructor(options: PrefixCacheOptions = {}) {
-    this.chunk = options.chunk ?? CHUNK;
-    this.limit_bytes = options.limit_bytes ?? LIMIT_BYTES;
-    this.units = new Uint16Array(this.chunk);
+    this.#chunk = options.chunk ?? CHUNK;
+    this.#limit_bytes = options.limit_bytes ?? LIMIT_BYTES;
+    this.#units = new Uint16Array(this.#chunk);
   }
 
   /**
@@ -65,64 +65,68 @@ export class PrefixCache {
    * the rest each word's end is to be told by `wordEnded` while `learning`, then `done` called.
    */
   begin(text: string, out: TokenSink): number {
-    const { chunk, root } = this;
+    const chunk = this.#chunk;
+    const root = this.#root;
     const chunks = Math.floor(text.length / chunk);
-    this.texts++;
+    this.#texts++;
     let node = root;
     let depth = 0;
     while (depth < chunks) {
       const next = node.children.get(text.slice(depth * chunk, (depth + 1) * chunk));
       if (next === undefined) break;
       node = next;
-      node.used = this.texts;
+      node.used = this.#texts;
       out.append(node.tokens);
       depth++;
     }
-    this.wanted = this.seenChunks(text, depth, chunks);
-    this.text = text;
-    this.node = node;
-    this.depth = depth;
-    this.best = node.end;
-    this.best_count = out.count;
-    this.last_count = out.count;
+    this.#wanted = this.#seenChunks(text, depth, chunks);
+    this.#text = text;
+    this.#node = node;
+    this.#depth = depth;
+    this.#best = node.end;
+    this.#best_count = out.count;
+    this.#last_count = out.count;
     return node.end;
   }
 
   get learning(): boolean {
-    return this.depth < this.wanted;
+    return this.#depth < this.#wanted;
   }
 
   /** `end`: in units of the whole text. To be called for each word in turn. */
   wordEnded(end: number, out: TokenSink): void {
-    while (this.learning && end + 2 > (this.depth + 1) * this.chunk) this.add(out);
-    if (!isFirm(this.text, end)) return;
-    this.best = end;
-    this.best_count = out.count;
+    while (this.learning && end + 2 > (this.#depth + 1) * this.#chunk) this.#add(out);
+    if (!isFirm(this.#text, end)) return;
+    this.#best = end;
+    this.#best_count = out.count;
   }
 
   done(out: TokenSink): void {
-    while (this.learning) this.add(out);
-    this.text = "";
-    this.node = this.root;
-    if (this.size_bytes > this.limit_bytes) this.prune();
+    while (this.learning) this.#add(out);
+    this.#text = "";
+    this.#node = this.#root;
+    if (this.size_bytes > this.#limit_bytes) this.#prune();
   }
 
   /** The chunk at hand has been passed: what was certain inside of it is. */
-  private add(out: TokenSink): void {
-    const { chunk, depth, text } = this;
-    const tokens = out.tokens.slice(this.last_count, this.best_count);
-    const node = newNode(this.best, tokens);
-    node.used = this.texts;
-    this.node.children.set(this.copy(text, depth * chunk), node);
-    this.size_bytes += this.bytesOf(node);
-    this.node = node;
-    this.depth++;
-    this.last_count = this.best_count;
+  #add(out: TokenSink): void {
+    const chunk = this.#chunk;
+    const depth = this.#depth;
+    const text = this.#text;
+    const tokens = out.tokens.slice(this.#last_count, this.#best_count);
+    const node = newNode(this.#best, tokens);
+    node.used = this.#texts;
+    this.#node.children.set(this.#copy(text, depth * chunk), node);
+    this.size_bytes += this.#bytesOf(node);
+    this.#node = node;
+    this.#depth++;
+    this.#last_count = this.#best_count;
   }
 
   /** How many chunks were seen before, from `depth` on in a row; notes them all as seen. */
-  private seenChunks(text: string, depth: number, chunks: number): number {
-    const { chunk, seen } = this;
+  #seenChunks(text: string, depth: number, chunks: number): number {
+    const chunk = this.#chunk;
+    const seen = this.#seen;
     let known = depth;
     let hash = depth;
     for (let i = depth; i < chunks; i++) {
@@ -135,18 +139,18 @@ export class PrefixCache {
   }
 
   /** A slice would keep the whole prompt alive that it was cut from. */
-  private copy(text: string, from: number): string {
-    const { units } = this;
+  #copy(text: string, from: number): string {
+    const units = this.#units;
     for (let i = 0; i < units.length; i++) units[i] = text.charCodeAt(from + i);
     return String.fromCharCode(...units);
   }
 
-  private bytesOf(node: Node): number {
-    return 2 * this.chunk + node.tokens.byteLength + NODE_BYTES;
+  #bytesOf(node: Node): number {
+    return 2 * this.#chunk + node.tokens.byteLength + NODE_BYTES;
   }
 
   /** Forgets the half that was not used for the longest time. */
-  private prune(): void {
+  #prune(): void {
     const nodes: Node[] = [];
     const gather = (node: Node): void => {
       for (const child of node.children.values()) {
@@ -154,23 +158,23 @@ export class PrefixCache {
         gather(child);
       }
     };
-    gather(this.root);
+    gather(this.#root);
     nodes.sort((a, b) => b.used - a.used);
     let kept_bytes = 0;
     let oldest = Number.POSITIVE_INFINITY;
     for (const node of nodes) {
-      kept_bytes += this.bytesOf(node);
-      if (kept_bytes > this.limit_bytes / 2) break;
+      kept_bytes += this.#bytesOf(node);
+      if (kept_bytes > this.#limit_bytes / 2) break;
       oldest = node.used;
     }
-    this.size_bytes = this.keep(this.root, oldest);
+    this.size_bytes = this.#keep(this.#root, oldest);
   }
 
-  private keep(node: Node, oldest: number): number {
+  #keep(node: Node, oldest: number): number {
     let size_bytes = 0;
     for (const [key, child] of node.children) {
       if (child.used < oldest) node.children.delete(key);
-      else size_bytes += this.bytesOf(child) + this.keep(child, oldest);
+      else size_bytes += this.#bytesOf(child) + this.#keep(child, oldest);
     }
     return size_bytes;
   }

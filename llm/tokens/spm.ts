@@ -16,41 +16,45 @@ const encoder = new TextEncoder();
  * the same tokens, and most pieces are words that the cache knows.
  */
 export class SpmEncoder {
-  private readonly text = new TextBuffer();
-  private readonly cache = new WordCache();
-  private readonly queue = new MergeQueue();
-  private readonly symbols = new SymbolList();
-  private readonly neighbours: Neighbours;
-  private readonly byte_tokens: Int32Array;
+  readonly #text = new TextBuffer();
+  readonly #cache = new WordCache();
+  readonly #queue = new MergeQueue();
+  readonly #symbols = new SymbolList();
+  readonly #neighbours: Neighbours;
+  readonly #byte_tokens: Int32Array;
 
   /** Throws VocabError when the vocabulary lacks byte tokens. */
-  constructor(private readonly vocab: Vocab) {
-    this.neighbours = new Neighbours(vocab);
-    this.byte_tokens = byteTokens(vocab);
+  readonly #vocab: Vocab;
+
+  constructor(vocab: Vocab) {
+    this.#vocab = vocab;
+    this.#neighbours = new Neighbours(vocab);
+    this.#byte_tokens = byteTokens(vocab);
   }
 
   /** See Tokenizer.sliceable. */
   isSliceable(): boolean {
-    return this.neighbours.endsAtSpaces;
+    return this.#neighbours.endsAtSpaces;
   }
 
   encode(text: string, out: TokenSink): void {
-    this.text.encode(text.replaceAll(" ", SPELLED_SPACE));
-    const { bytes, byte_count } = this.text;
+    this.#text.encode(text.replaceAll(" ", SPELLED_SPACE));
+    const { bytes, byte_count } = this.#text;
     let start = 0;
     for (let at = 1; at <= byte_count; at++) {
-      if (at < byte_count && this.neighbours.mayJoin(bytes, at)) continue;
-      if (!this.cache.append(bytes, start, at, out)) {
+      if (at < byte_count && this.#neighbours.mayJoin(bytes, at)) continue;
+      if (!this.#cache.append(bytes, start, at, out)) {
         const from = out.count;
-        this.encodePiece(bytes, start, at, out);
-        this.cache.learn(bytes, start, at, out, from);
+        this.#encodePiece(bytes, start, at, out);
+        this.#cache.learn(bytes, start, at, out, from);
       }
       start = at;
     }
   }
 
-  private encodePiece(bytes: Uint8Array, start: number, end: number, out: TokenSink): void {
-    const { symbols, queue } = this;
+  #encodePiece(bytes: Uint8Array, start: number, end: number, out: TokenSink): void {
+    const symbols = this.#symbols;
+    const queue = this.#queue;
     symbols.clear();
     for (let i = start; i < end; ) {
       const lead = bytes[i]!;
@@ -59,7 +63,7 @@ export class SpmEncoder {
       i += size;
     }
     queue.clear();
-    for (let i = 1; i < symbols.count; i++) this.offer(bytes, i - 1, i);
+    for (let i = 1; i < symbols.count; i++) this.#offer(bytes, i - 1, i);
     while (queue.pop()) {
       const { left, right } = queue;
       const left_size = symbols.sizes[left]!;
@@ -67,31 +71,32 @@ export class SpmEncoder {
       const stale = left_size === 0 || right_size === 0 || left_size + right_size !== queue.size;
       if (stale) continue;
       symbols.join(left, right, queue.payload);
-      this.offer(bytes, symbols.prev[left]!, left);
-      this.offer(bytes, left, symbols.next[left]!);
+      this.#offer(bytes, symbols.prev[left]!, left);
+      this.#offer(bytes, left, symbols.next[left]!);
     }
     for (let i = symbols.count === 0 ? -1 : 0; i !== -1; i = symbols.next[i]!) {
-      this.emit(bytes, symbols.starts[i]!, symbols.sizes[i]!, out);
+      this.#emit(bytes, symbols.starts[i]!, symbols.sizes[i]!, out);
     }
   }
 
-  private offer(bytes: Uint8Array, left: number, right: number): void {
+  #offer(bytes: Uint8Array, left: number, right: number): void {
     if (left < 0 || right < 0) return;
-    const { symbols, vocab } = this;
+    const symbols = this.#symbols;
+    const vocab = this.#vocab;
     const start = symbols.starts[left]!;
     const size = symbols.sizes[left]! + symbols.sizes[right]!;
     const token = vocab.table.find(bytes, start, start + size);
     if (token < 0) return;
-    this.queue.push(-vocab.scores[token]!, left, right, size, token);
+    this.#queue.push(-vocab.scores[token]!, left, right, size, token);
   }
 
-  private emit(bytes: Uint8Array, start: number, size: number, out: TokenSink): void {
-    const token = this.vocab.table.find(bytes, start, start + size);
+  #emit(bytes: Uint8Array, start: number, size: number, out: TokenSink): void {
+    const token = this.#vocab.table.find(bytes, start, start + size);
     if (token >= 0) {
       out.push(token);
       return;
     }
-    for (let i = start; i < start + size; i++) out.push(this.byte_tokens[bytes[i]!]!);
+    for (let i = start; i < start + size; i++) out.push(this.#byte_tokens[bytes[i]!]!);
   }
 }
 

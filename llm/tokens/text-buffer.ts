@@ -18,17 +18,18 @@ export class TextBuffer {
   /** Where each code point starts in `bytes`, one more than there are points. */
   starts = new Uint32Array(1025);
   count = 0;
-  private readonly table: Uint8Array;
+  readonly #table: Uint8Array;
 
   /** `classes`: by code point, see unicode-classes.ts. */
   constructor(classes: Uint8Array = unicodeClasses()) {
-    this.table = classes;
+    this.#table = classes;
   }
 
   fill(text: string): void {
     this.encode(text);
-    this.reserve(this.byte_count);
-    const { bytes, points, classes, starts, table, byte_count } = this;
+    this.#reserve(this.byte_count);
+    const { bytes, points, classes, starts, byte_count } = this;
+    const table = this.#table;
     let count = 0;
     let at = 0;
     while (at < byte_count) {
@@ -66,7 +67,7 @@ export class TextBuffer {
   }
 
   /** Room for as many points as there are bytes; what one huge text took is not kept for ever. */
-  private reserve(count: number): void {
+  #reserve(count: number): void {
     if (count <= this.points.length && this.points.length <= 2 * KEEP_POINTS) return;
     const size = Math.max(count, Math.min(2 * count, KEEP_POINTS));
     this.points = new Uint32Array(size);

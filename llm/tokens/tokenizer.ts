@@ -89,37 +89,37 @@ class VocabTokenizer implements Tokenizer {
   readonly add_bos: boolean;
   readonly add_eos: boolean;
   readonly add_space_prefix: boolean;
-  private readonly encoder: BpeEncoder | SpmEncoder;
+  readonly #encoder: BpeEncoder | SpmEncoder;
   /** By `parse_special`; built when first asked for. */
-  private with_control: SpecialTokens | undefined;
-  private without_control: SpecialTokens | undefined;
-  private readonly eog: ReadonlySet<number>;
-  private controls: readonly string[] | undefined;
-  private cuts: boolean | undefined;
+  #with_control: SpecialTokens | undefined;
+  #without_control: SpecialTokens | undefined;
+  readonly #eog: ReadonlySet<number>;
+  #controls: readonly string[] | undefined;
+  #cuts: boolean | undefined;
 
-  constructor(
-    private readonly vocab: Vocab,
-    prefixes: PrefixCacheOptions | undefined,
-  ) {
+  readonly #vocab: Vocab;
+
+  constructor(vocab: Vocab, prefixes: PrefixCacheOptions | undefined) {
+    this.#vocab = vocab;
     this.vocab_size = vocab.token_count;
     this.special = vocab.special;
     this.add_bos = vocab.flags.add_bos && vocab.special.bos !== undefined;
     this.add_eos = vocab.flags.add_eos && vocab.special.eos !== undefined;
     this.add_space_prefix = vocab.kind === "spm" && vocab.flags.add_space_prefix;
-    this.encoder = vocab.kind === "bpe" ? new BpeEncoder(vocab, prefixes) : new SpmEncoder(vocab);
-    this.eog = new Set(vocab.special.eog);
+    this.#encoder = vocab.kind === "bpe" ? new BpeEncoder(vocab, prefixes) : new SpmEncoder(vocab);
+    this.#eog = new Set(vocab.special.eog);
   }
 
   get control_texts(): readonly string[] {
-    this.controls ??= controlTexts(this.vocab);
-    return this.controls;
+    this.#controls ??= controlTexts(this.#vocab);
+    return this.#controls;
   }
 
   get sliceable(): boolean {
-    this.cuts ??=
-      this.encoder.isSliceable(this.vocab.flags.escape_spaces) &&
-      outliveCuts(spelledSpecials(this.vocab));
-    return this.cuts;
+    this.#cuts ??=
+      this.#encoder.isSliceable(this.#vocab.flags.escape_spaces) &&
+      outliveCuts(spelledSpecials(this.#vocab));
+    return this.#cuts;
   }
 
   encode(text: string, options: EncodeOptions): Uint32Array {
@@ -127,7 +127,7 @@ class VocabTokenizer implements Tokenizer {
     const out = new TokenSink();
     if (options.add_special && this.add_bos) out.push(this.special.bos!);
     let after_special = true;
-    for (const fragment of this.specials(options.parse_special).partition(text)) {
+    for (const fragment of this.#specials(options.parse_special).partition(text)) {
       if (fragment.kind === "token") {
         out.push(fragment.token);
         after_special = true;
@@ -135,7 +135,7 @@ class VocabTokenizer implements Tokenizer {
         const plain = barrier === undefined ? fragment.text : fragment.text.replaceAll(barrier, "");
         if (plain === "") continue;
         const lead = this.add_space_prefix && after_special ? " " : "";
-        this.encoder.encode(lead + plain, out);
+        this.#encoder.encode(lead + plain, out);
         after_special = false;
       }
     }
@@ -144,30 +144,30 @@ class VocabTokenizer implements Tokenizer {
   }
 
   tokenBytes(token: number): Uint8Array {
-    return token >= 0 && token < this.vocab_size ? pieceOf(this.vocab, token) : EMPTY;
+    return token >= 0 && token < this.vocab_size ? pieceOf(this.#vocab, token) : EMPTY;
   }
 
   asciiText(token: number): string | undefined {
-    const { attrs, flags, table } = this.vocab;
+    const { attrs, flags, table } = this.#vocab;
     const ordinary = attrs[token] === ATTR_NORMAL && flags.byte_alphabet;
     return ordinary ? readAscii(table.bytes, table.start(token), table.ends[token]!) : undefined;
   }
 
   isControl(token: number): boolean {
-    return ((this.vocab.attrs[token] ?? 0) & (ATTR_CONTROL | ATTR_UNKNOWN)) !== 0;
+    return ((this.#vocab.attrs[token] ?? 0) & (ATTR_CONTROL | ATTR_UNKNOWN)) !== 0;
   }
 
   isEog(token: number): boolean {
-    return this.eog.has(token);
+    return this.#eog.has(token);
   }
 
-  private specials(parse_special: boolean): SpecialTokens {
+  #specials(parse_special: boolean): SpecialTokens {
     if (parse_special) {
-      this.with_control ??= new SpecialTokens(this.vocab, true);
-      return this.with_control;
+      this.#with_control ??= new SpecialTokens(this.#vocab, true);
+      return this.#with_control;
     }
-    this.without_control ??= new SpecialTokens(this.vocab, false);
-    return this.without_control;
+    this.#without_control ??= new SpecialTokens(this.#vocab, false);
+    return this.#without_control;
   }
 }
 

@@ -9,21 +9,26 @@ const encoder = new TextEncoder();
 type Node = { readonly next: Map<number, Node>; id: number };
 
 export class Unigram {
-  private readonly root: Node = { next: new Map(), id: -1 };
-  private readonly scores: Float64Array;
-  private readonly ids = new Map<string, number>();
-  private readonly unknown_score: number;
-  private readonly byte_ids: readonly (number | undefined)[];
+  readonly #root: Node = { next: new Map(), id: -1 };
+  readonly #scores: Float64Array;
+  readonly #ids = new Map<string, number>();
+  readonly #unknown_score: number;
+  readonly #byte_ids: readonly (number | undefined)[];
+
+  readonly #unknown_id: number | undefined;
+  readonly #byte_fallback: boolean;
 
   constructor(
     vocab: readonly (readonly [string, number])[],
-    private readonly unknown_id: number | undefined,
-    private readonly byte_fallback: boolean,
+    unknown_id: number | undefined,
+    byte_fallback: boolean,
   ) {
-    this.scores = Float64Array.from(vocab, ([, score]) => score);
+    this.#unknown_id = unknown_id;
+    this.#byte_fallback = byte_fallback;
+    this.#scores = Float64Array.from(vocab, ([, score]) => score);
     vocab.forEach(([text], id) => {
-      this.ids.set(text, id);
-      let node = this.root;
+      this.#ids.set(text, id);
+      let node = this.#root;
       for (const char of text) {
         const point = char.codePointAt(0)!;
         let next = node.next.get(point);
@@ -35,9 +40,9 @@ export class Unigram {
       }
       node.id = id;
     });
-    this.unknown_score = this.scores.reduce((a, b) => Math.min(a, b), Infinity) - UNKNOWN_PENALTY;
-    this.byte_ids = Array.from({ length: 256 }, (_, byte) =>
-      this.ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`),
+    this.#unknown_score = this.#scores.reduce((a, b) => Math.min(a, b), Infinity) - UNKNOWN_PENALTY;
+    this.#byte_ids = Array.from({ length: 256 }, (_, byte) =>
+      this.#ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`),
     );
   }
 
@@ -56,42 +61,42 @@ export class Unigram {
       piece[end] = id;
     };
     for (let start = 0; start < count; start++) {
-      let node: Node | undefined = this.root;
+      let node: Node | undefined = this.#root;
       let single = false;
       for (let at = start; at < count; at++) {
         node = node.next.get(points[at]!);
         if (node === undefined) break;
         if (node.id < 0) continue;
-        offer(start, at + 1, node.id, this.scores[node.id]!);
+        offer(start, at + 1, node.id, this.#scores[node.id]!);
         if (at === start) single = true;
       }
-      if (!single) offer(start, start + 1, -1, this.unknown_score);
+      if (!single) offer(start, start + 1, -1, this.#unknown_score);
     }
     const pieces: [start: number, end: number, id: number][] = [];
     for (let end = count; end > 0; end = from[end]!) {
       const start = from[end]!;
       const last = pieces.at(-1);
-      const unknown = piece[end]! < 0 || piece[end] === this.unknown_id;
+      const unknown = piece[end]! < 0 || piece[end] === this.#unknown_id;
       // Unknown characters in a row are one piece.
       if (unknown && last !== undefined && last[2] < 0) last[0] = start;
       else pieces.push([start, end, unknown ? -1 : piece[end]!]);
     }
     for (const [start, end, id] of pieces.reverse()) {
       if (id >= 0) out(id);
-      else this.unknown(String.fromCodePoint(...points.slice(start, end)), out);
+      else this.#unknown(String.fromCodePoint(...points.slice(start, end)), out);
     }
   }
 
-  private unknown(text: string, out: (id: number) => void): void {
-    const known = this.ids.get(text);
+  #unknown(text: string, out: (id: number) => void): void {
+    const known = this.#ids.get(text);
     if (known !== undefined) {
       out(known);
       return;
     }
-    const bytes = this.byte_fallback
-      ? Array.from(encoder.encode(text), (byte) => this.byte_ids[byte])
+    const bytes = this.#byte_fallback
+      ? Array.from(encoder.encode(text), (byte) => this.#byte_ids[byte])
       : [undefined];
     if (bytes.every((id) => id !== undefined)) bytes.forEach(out);
-    else if (this.unknown_id !== undefined) out(this.unknown_id);
+    else if (this.#unknown_id !== undefined) out(this.#unknown_id);
   }
 }

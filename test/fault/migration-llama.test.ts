@@ -55,13 +55,16 @@ class WatchedEngine {
 }
 
 class CountingSink extends RecordingSink {
-  constructor(private readonly seen: (count: number) => void) {
+  readonly #seen: (count: number) => void;
+
+  constructor(seen: (count: number) => void) {
     super();
+    this.#seen = seen;
   }
 
   override piece(piece: AnswerPiece): boolean {
     const takes = super.piece(piece);
-    this.seen(this.tokens().length);
+    this.#seen(this.tokens().length);
     return takes;
   }
 }

@@ -28,13 +28,16 @@ async function stoppingRequest(): Promise<AnswerRequest> {
 
 /** Says when a token is there. */
 class WatchingSink extends RecordingSink {
-  constructor(private readonly seen: (tokens: number) => void) {
+  readonly #seen: (tokens: number) => void;
+
+  constructor(seen: (tokens: number) => void) {
     super();
+    this.#seen = seen;
   }
 
   override piece(piece: AnswerPiece): boolean {
     const takes = super.piece(piece);
-    this.seen(this.tokens().length);
+    this.#seen(this.tokens().length);
     return takes;
   }
 }

@@ -44,15 +44,15 @@ export class BlockPool {
   evicted_words = new Int32Array(64);
   evicted = 0;
 
-  private records = new Int32Array(WORDS * FIRST_SLOTS);
-  private refs = new Uint32Array(FIRST_SLOTS);
-  private named = new Uint8Array(FIRST_SLOTS);
-  private oldest = NONE;
-  private newest = NONE;
-  private first_free = NONE;
+  #records = new Int32Array(WORDS * FIRST_SLOTS);
+  #refs = new Uint32Array(FIRST_SLOTS);
+  #named = new Uint8Array(FIRST_SLOTS);
+  #oldest = NONE;
+  #newest = NONE;
+  #first_free = NONE;
   /** Slots from here on were never used. */
-  private untouched = 0;
-  private readonly table = new SlotTable();
+  #untouched = 0;
+  readonly #table = new SlotTable();
 
   constructor(readonly capacity: number) {}
 
@@ -62,21 +62,21 @@ export class BlockPool {
 
   /** The slot of the named block, or -1. */
   find(low: number, high: number): number {
-    return this.table.find(low, high, this.records);
+    return this.#table.find(low, high, this.#records);
   }
 
   isInUse(slot: number): boolean {
-    return this.refs[slot]! > 0;
+    return this.#refs[slot]! > 0;
   }
 
   /** One more sequence refers to a named block. */
   retain(slot: number): void {
-    if (this.refs[slot]! === 0) {
-      this.unlink(slot);
+    if (this.#refs[slot]! === 0) {
+      this.#unlink(slot);
       this.cached--;
       this.used++;
     }
-    this.refs[slot]!++;
+    this.#refs[slot]!++;
   }
 
   /**
@@ -86,8 +86,8 @@ export class BlockPool {
   allocate(count: number, slots: number[]): boolean {
     this.evicted = 0;
     if (count > this.capacity - this.used) return false;
-    for (let missing = count - this.free; missing > 0; missing--) this.evictOldest();
-    for (let i = 0; i < count; i++) slots.push(this.take());
+    for (let missing = count - this.free; missing > 0; missing--) this.#evictOldest();
+    for (let i = 0; i < count; i++) slots.push(this.#take());
     this.used += count;
     return true;
   }
@@ -111,7 +111,7 @@ export class BlockPool {
       this.release(slot);
       return twin;
     }
-    const { records } = this;
+    const records = this.#records;
     const at = WORDS * slot;
     records[at + LOW] = low;
     records[at + HIGH] = high;
@@ -119,47 +119,47 @@ export class BlockPool {
     records[at + LOCAL_HIGH] = local_words[2 * position + 1]!;
     records[at + PARENT] = parent;
     records[at + POSITION] = position;
-    this.named[slot] = 1;
-    this.table.add(slot, low);
+    this.#named[slot] = 1;
+    this.#table.add(slot, low);
     return slot;
   }
 
   isNamed(slot: number): boolean {
-    return this.named[slot] === 1;
+    return this.#named[slot] === 1;
   }
 
   release(slot: number): void {
-    const refs = this.refs[slot]!;
+    const refs = this.#refs[slot]!;
     if (refs === 0) throw new RangeError(`block ${slot} is released twice`);
-    this.refs[slot] = refs - 1;
+    this.#refs[slot] = refs - 1;
     if (refs > 1) return;
     this.used--;
-    if (this.named[slot] === 1) {
-      this.link(slot);
+    if (this.#named[slot] === 1) {
+      this.#link(slot);
       this.cached++;
     } else {
-      this.records[WORDS * slot + NEXT] = this.first_free;
-      this.first_free = slot;
+      this.#records[WORDS * slot + NEXT] = this.#first_free;
+      this.#first_free = slot;
     }
   }
 
   /** Forgets every name: cached blocks become free, blocks in use stay without one. */
   clear(): void {
-    while (this.cached > 0) this.evictOldest();
-    this.named.fill(0);
-    this.table.clear();
+    while (this.cached > 0) this.#evictOldest();
+    this.#named.fill(0);
+    this.#table.clear();
     this.evicted = 0;
   }
 
   /** Blocks with a name, as events that build the same cache elsewhere, parents first. */
   dump(last_event_id: number, dp_rank: number): KvDump["blocks"] {
     const slots: number[] = [];
-    for (let slot = 0; slot < this.untouched; slot++) if (this.named[slot]) slots.push(slot);
-    slots.sort((a, b) => this.word(a, POSITION) - this.word(b, POSITION));
+    for (let slot = 0; slot < this.#untouched; slot++) if (this.#named[slot]) slots.push(slot);
+    slots.sort((a, b) => this.#word(a, POSITION) - this.#word(b, POSITION));
     const runs: number[][] = [];
     const run_ending_at = new Map<number, number[]>();
     for (const slot of slots) {
-      const parent = this.word(slot, PARENT);
+      const parent = this.#word(slot, PARENT);
       const run = run_ending_at.get(parent);
       if (run === undefined) {
         const fresh = [slot];
@@ -171,55 +171,55 @@ export class BlockPool {
         run_ending_at.set(slot, run);
       }
     }
-    return runs.map((run) => this.storedRun(run, last_event_id, dp_rank));
+    return runs.map((run) => this.#storedRun(run, last_event_id, dp_rank));
   }
 
-  private storedRun(run: readonly number[], event_id: number, dp_rank: number): KvStored {
+  #storedRun(run: readonly number[], event_id: number, dp_rank: number): KvStored {
     const sequence_hashes = new BigUint64Array(run.length);
     const local_hashes = new BigUint64Array(run.length);
     // A record begins with the two hashes.
-    const hashes = new BigUint64Array(this.records.buffer);
+    const hashes = new BigUint64Array(this.#records.buffer);
     for (const [i, slot] of run.entries()) {
       sequence_hashes[i] = hashes[(WORDS / 2) * slot]!;
       local_hashes[i] = hashes[(WORDS / 2) * slot + 1]!;
     }
-    const parent = this.word(run[0]!, PARENT);
+    const parent = this.#word(run[0]!, PARENT);
     return {
       kind: "stored",
       event_id,
       dp_rank,
       tier: "device",
       parent_hash: parent === NONE ? undefined : hashes[(WORDS / 2) * parent]!,
-      start_block: this.word(run[0]!, POSITION),
+      start_block: this.#word(run[0]!, POSITION),
       sequence_hashes,
       local_hashes,
     };
   }
 
-  private word(slot: number, word: number): number {
-    return this.records[WORDS * slot + word]!;
+  #word(slot: number, word: number): number {
+    return this.#records[WORDS * slot + word]!;
   }
 
-  private take(): number {
-    let slot = this.first_free;
+  #take(): number {
+    let slot = this.#first_free;
     if (slot === NONE) {
-      slot = this.untouched++;
-      if (slot === this.refs.length) this.grow();
+      slot = this.#untouched++;
+      if (slot === this.#refs.length) this.#grow();
     } else {
-      this.first_free = this.word(slot, NEXT);
+      this.#first_free = this.#word(slot, NEXT);
     }
-    this.refs[slot] = 1;
+    this.#refs[slot] = 1;
     return slot;
   }
 
-  private evictOldest(): void {
-    const slot = this.oldest;
-    const { records } = this;
+  #evictOldest(): void {
+    const slot = this.#oldest;
+    const records = this.#records;
     const at = WORDS * slot;
     const low = records[at + LOW]!;
-    this.unlink(slot);
-    this.table.remove(slot, low);
-    this.named[slot] = 0;
+    this.#unlink(slot);
+    this.#table.remove(slot, low);
+    this.#named[slot] = 0;
     this.cached--;
     this.evictions++;
     if (2 * this.evicted === this.evicted_words.length) {
@@ -228,33 +228,34 @@ export class BlockPool {
     this.evicted_words[2 * this.evicted] = low;
     this.evicted_words[2 * this.evicted + 1] = records[at + HIGH]!;
     this.evicted++;
-    records[at + NEXT] = this.first_free;
-    this.first_free = slot;
+    records[at + NEXT] = this.#first_free;
+    this.#first_free = slot;
   }
 
-  private link(slot: number): void {
-    const { records, newest } = this;
+  #link(slot: number): void {
+    const records = this.#records;
+    const newest = this.#newest;
     records[WORDS * slot + NEXT] = NONE;
     records[WORDS * slot + PREVIOUS] = newest;
-    if (newest === NONE) this.oldest = slot;
+    if (newest === NONE) this.#oldest = slot;
     else records[WORDS * newest + NEXT] = slot;
-    this.newest = slot;
+    this.#newest = slot;
   }
 
-  private unlink(slot: number): void {
-    const { records } = this;
+  #unlink(slot: number): void {
+    const records = this.#records;
     const before = records[WORDS * slot + PREVIOUS]!;
     const after = records[WORDS * slot + NEXT]!;
-    if (before === NONE) this.oldest = after;
+    if (before === NONE) this.#oldest = after;
     else records[WORDS * before + NEXT] = after;
-    if (after === NONE) this.newest = before;
+    if (after === NONE) this.#newest = before;
     else records[WORDS * after + PREVIOUS] = before;
   }
 
-  private grow(): void {
-    this.records = grown(this.records);
-    this.refs = grown(this.refs);
-    this.named = grown(this.named);
+  #grow(): void {
+    this.#records = grown(this.#records);
+    this.#refs = grown(this.#refs);
+    this.#named = grown(this.#named);
   }
 }
 

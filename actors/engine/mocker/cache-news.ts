@@ -8,11 +8,15 @@ const pair = new BigUint64Array(1);
 const pair_words = new Int32Array(pair.buffer);
 
 export class CacheNews {
-  constructor(
-    private readonly pool: BlockPool,
-    private readonly log: KvEventLog | undefined,
-    private readonly dp_rank: number,
-  ) {}
+  readonly #pool: BlockPool;
+  readonly #log: KvEventLog | undefined;
+  readonly #dp_rank: number;
+
+  constructor(pool: BlockPool, log: KvEventLog | undefined, dp_rank: number) {
+    this.#pool = pool;
+    this.#log = log;
+    this.#dp_rank = dp_rank;
+  }
 
   /**
    * Names the sequence's blocks up to the `full`th, which must all be allocated. Blocks whose name
@@ -25,30 +29,30 @@ export class CacheNews {
     for (let at = sequence.registered; at < full; at++) {
       const own = blocks[at]!;
       // After the cache was cleared, whoever shares the block may have named it again.
-      const fresh = !this.pool.isNamed(own) && this.name(sequence, at) === own;
+      const fresh = !this.#pool.isNamed(own) && this.#name(sequence, at) === own;
       if (fresh) continue;
-      this.stored(sequence, fresh_from, at);
+      this.#stored(sequence, fresh_from, at);
       fresh_from = at + 1;
     }
     sequence.registered = full;
-    this.stored(sequence, fresh_from, full);
+    this.#stored(sequence, fresh_from, full);
   }
 
-  private name({ names, blocks }: Sequence, at: number): number {
+  #name({ names, blocks }: Sequence, at: number): number {
     const parent = at === 0 ? FIRST : blocks[at - 1]!;
     const { sequence_words, local_words } = names;
-    const slot = this.pool.register(blocks[at]!, at, parent, sequence_words, local_words);
+    const slot = this.#pool.register(blocks[at]!, at, parent, sequence_words, local_words);
     blocks[at] = slot;
     return slot;
   }
 
-  private stored({ names }: Sequence, from: number, to: number): void {
-    const { log } = this;
+  #stored({ names }: Sequence, from: number, to: number): void {
+    const log = this.#log;
     if (log === undefined || to <= from) return;
     log.append({
       kind: "stored",
       event_id: log.nextId(),
-      dp_rank: this.dp_rank,
+      dp_rank: this.#dp_rank,
       tier: "device",
       parent_hash: from === 0 ? undefined : hashAt(names.sequence_words, from - 1),
       start_block: from,
@@ -59,19 +63,21 @@ export class CacheNews {
 
   /** What the pool's last `allocate` evicted. */
   evicted(): void {
-    const { log, pool } = this;
+    const log = this.#log;
+    const pool = this.#pool;
     if (log === undefined || pool.evicted === 0) return;
     log.append({
       kind: "removed",
       event_id: log.nextId(),
-      dp_rank: this.dp_rank,
+      dp_rank: this.#dp_rank,
       tier: "device",
       sequence_hashes: hashesOf(pool.evicted_words, 0, pool.evicted),
     });
   }
 
   cleared(): void {
-    const { log, dp_rank } = this;
+    const log = this.#log;
+    const dp_rank = this.#dp_rank;
     log?.append({ kind: "cleared", event_id: log.nextId(), dp_rank, tier: "device" });
   }
 }

@@ -64,63 +64,65 @@ export class MockerScheduler<S extends Sequence> {
     busy_ms: 0,
   };
   last_pass_ms = 0;
-  private readonly waiting: S[] = [];
-  private running: S[] = [];
+  readonly #waiting: S[] = [];
+  #running: S[] = [];
   /** Blocks on their way between workers: the sequence neither runs nor waits meanwhile. */
-  private held: Held<S>[] = [];
+  #held: Held<S>[] = [];
   /** When the pass under way ends; NEVER while there is none. */
-  private pass_end_ms = NEVER;
-  private ending = false;
-  private budget = 0;
-  private prompt_tokens = 0;
-  private preempted = false;
-  private readonly news: CacheNews;
+  #pass_end_ms = NEVER;
+  #ending = false;
+  #budget = 0;
+  #prompt_tokens = 0;
+  #preempted = false;
+  readonly #news: CacheNews;
 
-  constructor(
-    private readonly options: MockerOptions,
-    private readonly parts: SchedulerParts<S>,
-  ) {
+  readonly #options: MockerOptions;
+  readonly #parts: SchedulerParts<S>;
+
+  constructor(options: MockerOptions, parts: SchedulerParts<S>) {
+    this.#options = options;
+    this.#parts = parts;
     this.pool = new BlockPool(options.num_gpu_blocks);
-    this.news = new CacheNews(this.pool, parts.log, parts.dp_rank ?? 0);
+    this.#news = new CacheNews(this.pool, parts.log, parts.dp_rank ?? 0);
   }
 
   get waiting_count(): number {
-    return this.waiting.length;
+    return this.#waiting.length;
   }
 
   get running_count(): number {
-    return this.running.length + this.held.length;
+    return this.#running.length + this.#held.length;
   }
 
   /** Tokens of waiting and running sequences that no pass has computed yet. */
   uncomputedTokens(): number {
     let tokens = 0;
-    for (const { length, computed } of this.waiting) tokens += length - computed;
-    for (const { length, computed } of this.running) tokens += length - computed;
+    for (const { length, computed } of this.#waiting) tokens += length - computed;
+    for (const { length, computed } of this.#running) tokens += length - computed;
     return tokens;
   }
 
   /** Whether the blocks of this sequence can ever be there all at once. */
   fits({ prompt_length, max_tokens }: Sequence): boolean {
-    return this.blocksFor(prompt_length + max_tokens) <= this.options.num_gpu_blocks;
+    return this.#blocksFor(prompt_length + max_tokens) <= this.#options.num_gpu_blocks;
   }
 
   /** The sequence must be new and `fits`. Step once more when `step` said that nothing is due. */
   submit(sequence: S): void {
     sequence.state = "waiting";
-    this.waiting.push(sequence);
+    this.#waiting.push(sequence);
   }
 
   /** Ends a sequence at once, in whatever state; nothing is told of it. */
   cancel(sequence: S): void {
     if (sequence.state === "ended" || sequence.state === "new") return;
-    if (sequence.state === "waiting") drop(this.waiting, sequence);
-    if (sequence.state === "running" && !this.ending) drop(this.running, sequence);
+    if (sequence.state === "waiting") drop(this.#waiting, sequence);
+    if (sequence.state === "running" && !this.#ending) drop(this.#running, sequence);
     if (sequence.state === "held") {
-      this.held = this.held.filter((held) => held.sequence !== sequence);
+      this.#held = this.#held.filter((held) => held.sequence !== sequence);
     }
     sequence.state = "ended";
-    this.releaseBlocks(sequence);
+    this.#releaseBlocks(sequence);
   }
 
   /**
@@ -128,80 +130,80 @@ export class MockerScheduler<S extends Sequence> {
    * due again, Infinity when nothing is.
    */
   step(now_ms: number): number {
-    this.releaseHeld(now_ms);
-    if (this.pass_end_ms === NEVER) this.beginPass(now_ms);
+    this.#releaseHeld(now_ms);
+    if (this.#pass_end_ms === NEVER) this.#beginPass(now_ms);
     let passes = 0;
-    while (this.pass_end_ms <= now_ms && passes < PASSES_A_STEP) {
-      const end_ms = this.pass_end_ms;
-      this.endPass();
-      this.releaseHeld(now_ms);
+    while (this.#pass_end_ms <= now_ms && passes < PASSES_A_STEP) {
+      const end_ms = this.#pass_end_ms;
+      this.#endPass();
+      this.#releaseHeld(now_ms);
       passes++;
       // Without delays a pass is made when it is asked for, not before.
-      if (this.options.speedup_ratio === 0) return this.dueWithoutDelay(now_ms);
-      this.beginPass(now_ms - end_ms < CATCH_UP_MS ? end_ms : now_ms);
+      if (this.#options.speedup_ratio === 0) return this.#dueWithoutDelay(now_ms);
+      this.#beginPass(now_ms - end_ms < CATCH_UP_MS ? end_ms : now_ms);
     }
-    return Math.min(this.pass_end_ms, this.nextHeldMs());
+    return Math.min(this.#pass_end_ms, this.#nextHeldMs());
   }
 
-  private dueWithoutDelay(now_ms: number): number {
-    const busy = this.waiting.length + this.running.length > 0;
-    return busy ? now_ms : this.nextHeldMs();
+  #dueWithoutDelay(now_ms: number): number {
+    const busy = this.#waiting.length + this.#running.length > 0;
+    return busy ? now_ms : this.#nextHeldMs();
   }
 
   /** Forgets the cached prefixes; running sequences keep their blocks. */
   clearCache(): void {
     this.pool.clear();
-    for (const sequence of this.running) sequence.registered = 0;
-    for (const { sequence } of this.held) sequence.registered = 0;
-    this.news.cleared();
+    for (const sequence of this.#running) sequence.registered = 0;
+    for (const { sequence } of this.#held) sequence.registered = 0;
+    this.#news.cleared();
   }
 
-  private beginPass(now_ms: number): void {
-    this.budget = this.options.max_num_batched_tokens;
-    this.prompt_tokens = 0;
-    this.preempted = false;
-    this.scheduleRunning();
+  #beginPass(now_ms: number): void {
+    this.#budget = this.#options.max_num_batched_tokens;
+    this.#prompt_tokens = 0;
+    this.#preempted = false;
+    this.#scheduleRunning();
     // Who was just put back would be let in at once, and put back again.
-    if (!this.preempted) this.admitWaiting(now_ms);
-    const duration_ms = this.passDurationMs();
+    if (!this.#preempted) this.#admitWaiting(now_ms);
+    const duration_ms = this.#passDurationMs();
     if (duration_ms === undefined) return;
-    this.pass_end_ms = now_ms + duration_ms;
+    this.#pass_end_ms = now_ms + duration_ms;
     this.last_pass_ms = duration_ms;
     this.totals.passes++;
   }
 
-  private scheduleRunning(): void {
-    const { running } = this;
-    for (let i = 0; i < running.length && this.budget > 0; ) {
+  #scheduleRunning(): void {
+    const running = this.#running;
+    for (let i = 0; i < running.length && this.#budget > 0; ) {
       const sequence = running[i]!;
-      const tokens = this.tokensNow(sequence.length - sequence.computed);
+      const tokens = this.#tokensNow(sequence.length - sequence.computed);
       if (tokens === 0) return;
       const before = running.length;
-      const stays = this.makeRoom(sequence, sequence.computed + tokens);
-      if (stays) this.compute(sequence, tokens);
+      const stays = this.#makeRoom(sequence, sequence.computed + tokens);
+      if (stays) this.#compute(sequence, tokens);
       // In FIFO order whoever made room stood before this one.
-      if (this.options.preemption_mode === "fifo") i -= before - running.length;
+      if (this.#options.preemption_mode === "fifo") i -= before - running.length;
       i++;
     }
   }
 
   /** How many of a sequence's missing tokens this pass may compute. */
-  private tokensNow(missing: number): number {
-    if (!this.options.enable_chunked_prefill && missing > this.budget) return 0;
-    return Math.min(missing, this.budget);
+  #tokensNow(missing: number): number {
+    if (!this.#options.enable_chunked_prefill && missing > this.#budget) return 0;
+    return Math.min(missing, this.#budget);
   }
 
   /** Gets blocks for `tokens` tokens by preempting others; false when that met the sequence. */
-  private makeRoom(sequence: S, tokens: number): boolean {
-    const missing = this.blocksFor(tokens) - sequence.blocks.length;
+  #makeRoom(sequence: S, tokens: number): boolean {
+    const missing = this.#blocksFor(tokens) - sequence.blocks.length;
     if (missing <= 0) return true;
     while (!this.pool.allocate(missing, sequence.blocks)) {
-      const { running } = this;
-      const victim = this.options.preemption_mode === "lifo" ? running.at(-1)! : running[0]!;
-      this.preempt(victim);
+      const running = this.#running;
+      const victim = this.#options.preemption_mode === "lifo" ? running.at(-1)! : running[0]!;
+      this.#preempt(victim);
       if (victim === sequence) return false;
     }
-    this.news.evicted();
+    this.#news.evicted();
     return true;
   }
 
@@ -209,91 +211,91 @@ export class MockerScheduler<S extends Sequence> {
    * In FIFO order the victim may be scheduled in this pass already. Its tokens are taken back, but
    * a block that they would have filled keeps its name, as in Dynamo's.
    */
-  private preempt(victim: S): void {
+  #preempt(victim: S): void {
     if (victim.pass === this.totals.passes) {
-      this.budget += victim.pass_tokens;
-      this.prompt_tokens -= victim.pass_prompt_tokens;
+      this.#budget += victim.pass_tokens;
+      this.#prompt_tokens -= victim.pass_prompt_tokens;
       victim.pass = -1;
     }
-    drop(this.running, victim);
-    this.releaseBlocks(victim);
+    drop(this.#running, victim);
+    this.#releaseBlocks(victim);
     victim.state = "waiting";
     victim.preemptions++;
-    this.waiting.unshift(victim);
-    this.preempted = true;
+    this.#waiting.unshift(victim);
+    this.#preempted = true;
     this.totals.preemptions++;
   }
 
-  private admitWaiting(now_ms: number): void {
-    const { max_num_seqs, worker_type } = this.options;
-    while (this.waiting.length > 0 && this.budget > 0) {
-      const arriving = worker_type === "prefill" ? 0 : this.held.length;
-      if (this.running.length + arriving >= max_num_seqs) return;
-      const sequence = this.waiting[0]!;
+  #admitWaiting(now_ms: number): void {
+    const { max_num_seqs, worker_type } = this.#options;
+    while (this.#waiting.length > 0 && this.#budget > 0) {
+      const arriving = worker_type === "prefill" ? 0 : this.#held.length;
+      if (this.#running.length + arriving >= max_num_seqs) return;
+      const sequence = this.#waiting[0]!;
       if (sequence.max_tokens === 0) {
-        this.waiting.shift();
-        this.countAdmitted(sequence, 0, now_ms);
-        this.end(sequence, now_ms);
-      } else if (!this.admit(sequence, now_ms)) {
+        this.#waiting.shift();
+        this.#countAdmitted(sequence, 0, now_ms);
+        this.#end(sequence, now_ms);
+      } else if (!this.#admit(sequence, now_ms)) {
         return;
       }
     }
   }
 
   /** Takes the head of the queue in, with what the cache has of it; false when it must wait. */
-  private admit(sequence: S, now_ms: number): boolean {
-    const { block_size } = this.options;
-    const cached = this.matchPrefix(sequence);
+  #admit(sequence: S, now_ms: number): boolean {
+    const { block_size } = this.#options;
+    const cached = this.#matchPrefix(sequence);
     let shared = 0; // in use already, so they cost nothing
     for (let i = 0; i < cached.length; i++) if (this.pool.isInUse(cached[i]!)) shared++;
-    const needed = this.blocksFor(sequence.length) - shared;
+    const needed = this.#blocksFor(sequence.length) - shared;
     if (needed > this.pool.capacity - this.pool.used) return false;
     const handed_over = Math.min(sequence.prefilled_tokens, sequence.length - 1);
     const computed = Math.max(cached.length * block_size, handed_over);
-    const tokens = this.tokensNow(sequence.length - computed);
+    const tokens = this.#tokensNow(sequence.length - computed);
     if (tokens === 0) return false;
 
-    this.waiting.shift();
+    this.#waiting.shift();
     for (const slot of cached) {
       this.pool.retain(slot);
       sequence.blocks.push(slot);
     }
     sequence.registered = cached.length;
-    this.countAdmitted(sequence, cached.length * block_size, now_ms);
+    this.#countAdmitted(sequence, cached.length * block_size, now_ms);
     const travelling = computed - cached.length * block_size;
     sequence.computed = computed;
-    this.makeRoom(sequence, computed + tokens);
-    if (travelling > 0 && this.hold(sequence, now_ms, travelling)) return true;
-    this.run(sequence);
-    this.compute(sequence, tokens);
+    this.#makeRoom(sequence, computed + tokens);
+    if (travelling > 0 && this.#hold(sequence, now_ms, travelling)) return true;
+    this.#run(sequence);
+    this.#compute(sequence, tokens);
     return true;
   }
 
-  private countAdmitted(sequence: S, cached_tokens: number, now_ms: number): void {
+  #countAdmitted(sequence: S, cached_tokens: number, now_ms: number): void {
     if (sequence.cached_tokens >= 0) return;
     sequence.cached_tokens = cached_tokens;
     this.totals.prompt += sequence.prompt_length;
     this.totals.cached += cached_tokens;
-    this.parts.sink.admitted?.(sequence, now_ms);
+    this.#parts.sink.admitted?.(sequence, now_ms);
   }
 
   /** The decode side waits for what it lacks of a prompt, when transfers are timed that way. */
-  private hold(sequence: S, now_ms: number, tokens: number): boolean {
-    if (this.options.kv_transfer_timing_mode !== "destination_missing") return false;
-    const delay_ms = transferMs(this.options, tokens);
+  #hold(sequence: S, now_ms: number, tokens: number): boolean {
+    if (this.#options.kv_transfer_timing_mode !== "destination_missing") return false;
+    const delay_ms = transferMs(this.#options, tokens);
     if (delay_ms === 0) return false;
     sequence.state = "held";
-    this.held.push({ sequence, due_ms: now_ms + delay_ms });
+    this.#held.push({ sequence, due_ms: now_ms + delay_ms });
     return true;
   }
 
-  private run(sequence: S): void {
+  #run(sequence: S): void {
     sequence.state = "running";
-    this.running.push(sequence);
-    this.register(sequence);
+    this.#running.push(sequence);
+    this.#register(sequence);
   }
 
-  private compute(sequence: S, tokens: number): void {
+  #compute(sequence: S, tokens: number): void {
     const { computed, prompt_length } = sequence;
     const after = computed + tokens;
     sequence.computed = after;
@@ -301,22 +303,23 @@ export class MockerScheduler<S extends Sequence> {
     sequence.pass_tokens = tokens;
     const prompt_tokens = computed < prompt_length ? Math.min(after, prompt_length) - computed : 0;
     sequence.pass_prompt_tokens = prompt_tokens;
-    this.prompt_tokens += prompt_tokens;
-    this.budget -= tokens;
-    if (Math.floor(after / this.options.block_size) > sequence.registered) this.register(sequence);
+    this.#prompt_tokens += prompt_tokens;
+    this.#budget -= tokens;
+    if (Math.floor(after / this.#options.block_size) > sequence.registered)
+      this.#register(sequence);
   }
 
   /** Names the blocks that are full once everything scheduled is computed. */
-  private register(sequence: S): void {
-    if (!this.options.enable_prefix_caching) return;
-    const full = Math.floor(sequence.computed / this.options.block_size);
-    if (full > sequence.registered) this.news.register(sequence, full);
+  #register(sequence: S): void {
+    if (!this.#options.enable_prefix_caching) return;
+    const full = Math.floor(sequence.computed / this.#options.block_size);
+    if (full > sequence.registered) this.#news.register(sequence, full);
   }
 
   /** Slots of the longest cached prefix; at least one token is left to compute. */
-  private matchPrefix({ names, length }: S): readonly number[] {
-    if (!this.options.enable_prefix_caching) return [];
-    const most = Math.floor((length - 1) / this.options.block_size);
+  #matchPrefix({ names, length }: S): readonly number[] {
+    if (!this.#options.enable_prefix_caching) return [];
+    const most = Math.floor((length - 1) / this.#options.block_size);
     names.nameTo?.(most);
     const { sequence_words: words } = names;
     const slots: number[] = [];
@@ -330,11 +333,11 @@ export class MockerScheduler<S extends Sequence> {
   }
 
   /** undefined: the pass has nothing to do. */
-  private passDurationMs(): number | undefined {
+  #passDurationMs(): number | undefined {
     let sequences = 0;
     let context_tokens = 0;
     let scheduled = false;
-    for (const sequence of this.running) {
+    for (const sequence of this.#running) {
       if (sequence.pass !== this.totals.passes) continue;
       scheduled = true;
       if (sequence.computed < sequence.length) continue;
@@ -342,30 +345,30 @@ export class MockerScheduler<S extends Sequence> {
       context_tokens += sequence.length;
     }
     if (!scheduled) return undefined;
-    const { block_size } = this.options;
-    const duration_ms = this.scaledMs({
+    const { block_size } = this.#options;
+    const duration_ms = this.#scaledMs({
       sequences,
       context_tokens,
       used_kv_tokens: this.pool.used * block_size,
       total_kv_tokens: this.pool.capacity * block_size,
     });
-    this.addToSums(sequences, duration_ms);
+    this.#addToSums(sequences, duration_ms);
     return duration_ms;
   }
 
-  private scaledMs(load: DecodeLoad): number {
-    const { speedup_ratio, decode_speedup_ratio, worker_type } = this.options;
-    const { timing } = this.parts;
+  #scaledMs(load: DecodeLoad): number {
+    const { speedup_ratio, decode_speedup_ratio, worker_type } = this.#options;
+    const { timing } = this.#parts;
     if (speedup_ratio === 0) return 0;
-    const prefill_ms = timing.prefillMs(this.prompt_tokens) / speedup_ratio;
+    const prefill_ms = timing.prefillMs(this.#prompt_tokens) / speedup_ratio;
     // A prefill worker draws its one token within the prefill.
     if (worker_type === "prefill" || decode_speedup_ratio === 0) return prefill_ms;
     return prefill_ms + timing.decodeMs(load) / (speedup_ratio * decode_speedup_ratio);
   }
 
-  private addToSums(drawing: number, duration_ms: number): void {
+  #addToSums(drawing: number, duration_ms: number): void {
     const sums = this.pass_sums;
-    const tokens = this.prompt_tokens;
+    const tokens = this.#prompt_tokens;
     if (tokens > 0) {
       sums.prefill_passes++;
       sums.prefill_tokens += tokens;
@@ -378,30 +381,30 @@ export class MockerScheduler<S extends Sequence> {
     sums.busy_ms += duration_ms;
   }
 
-  private endPass(): void {
-    const at_ms = this.pass_end_ms;
-    const { running } = this;
-    this.pass_end_ms = NEVER;
-    this.ending = true;
+  #endPass(): void {
+    const at_ms = this.#pass_end_ms;
+    const running = this.#running;
+    this.#pass_end_ms = NEVER;
+    this.#ending = true;
     let kept = 0;
     for (let i = 0; i < running.length; i++) {
       const sequence = running[i]!;
       if (sequence.state === "running" && sequence.computed === sequence.length) {
-        this.draw(sequence, at_ms);
+        this.#draw(sequence, at_ms);
       }
       if (sequence.state === "running") running[kept++] = sequence;
     }
     running.length = kept;
-    this.ending = false;
+    this.#ending = false;
   }
 
-  private draw(sequence: S, at_ms: number): void {
-    const { sink } = this.parts;
+  #draw(sequence: S, at_ms: number): void {
+    const { sink } = this.#parts;
     if (sink.token !== undefined) {
       const stopped = sink.token(sequence, at_ms);
       if (sequence.state !== "running") return;
       if (stopped) {
-        this.end(sequence, at_ms);
+        this.#end(sequence, at_ms);
         return;
       }
     }
@@ -409,32 +412,32 @@ export class MockerScheduler<S extends Sequence> {
     sequence.generated++;
     this.totals.generated++;
     if (sequence.generated === 1) sink.firstToken?.(sequence, at_ms);
-    const most = this.options.worker_type === "prefill" ? 1 : sequence.max_tokens;
-    if (sequence.generated >= most && sequence.state === "running") this.end(sequence, at_ms);
+    const most = this.#options.worker_type === "prefill" ? 1 : sequence.max_tokens;
+    if (sequence.generated >= most && sequence.state === "running") this.#end(sequence, at_ms);
   }
 
   /** The blocks of a prefill worker stay until they are handed over. */
-  private end(sequence: S, at_ms: number): void {
-    const { worker_type, kv_transfer_timing_mode } = this.options;
+  #end(sequence: S, at_ms: number): void {
+    const { worker_type, kv_transfer_timing_mode } = this.#options;
     if (worker_type === "prefill" && kv_transfer_timing_mode === "full_prompt") {
-      const delay_ms = transferMs(this.options, sequence.prompt_length);
+      const delay_ms = transferMs(this.#options, sequence.prompt_length);
       if (delay_ms > 0) {
         sequence.state = "held";
-        this.held.push({ sequence, due_ms: at_ms + delay_ms });
+        this.#held.push({ sequence, due_ms: at_ms + delay_ms });
         return;
       }
     }
-    this.finish(sequence, at_ms);
+    this.#finish(sequence, at_ms);
   }
 
-  private finish(sequence: S, at_ms: number): void {
+  #finish(sequence: S, at_ms: number): void {
     sequence.state = "ended";
-    this.releaseBlocks(sequence);
-    this.parts.sink.finished(sequence, at_ms);
+    this.#releaseBlocks(sequence);
+    this.#parts.sink.finished(sequence, at_ms);
   }
 
   /** Last block first: of one prefix, the end is evicted before the beginning. */
-  private releaseBlocks(sequence: S): void {
+  #releaseBlocks(sequence: S): void {
     const { blocks } = sequence;
     for (let i = blocks.length - 1; i >= 0; i--) this.pool.release(blocks[i]!);
     blocks.length = 0;
@@ -442,24 +445,24 @@ export class MockerScheduler<S extends Sequence> {
     sequence.computed = 0;
   }
 
-  private releaseHeld(now_ms: number): void {
-    if (this.held.length === 0 || this.nextHeldMs() > now_ms) return;
-    const due = this.held.filter((held) => held.due_ms <= now_ms);
-    this.held = this.held.filter((held) => held.due_ms > now_ms);
+  #releaseHeld(now_ms: number): void {
+    if (this.#held.length === 0 || this.#nextHeldMs() > now_ms) return;
+    const due = this.#held.filter((held) => held.due_ms <= now_ms);
+    this.#held = this.#held.filter((held) => held.due_ms > now_ms);
     for (const { sequence, due_ms } of due) {
-      if (this.options.worker_type === "prefill") this.finish(sequence, due_ms);
-      else this.run(sequence);
+      if (this.#options.worker_type === "prefill") this.#finish(sequence, due_ms);
+      else this.#run(sequence);
     }
   }
 
-  private nextHeldMs(): number {
+  #nextHeldMs(): number {
     let next_ms = NEVER;
-    for (const { due_ms } of this.held) next_ms = Math.min(next_ms, due_ms);
+    for (const { due_ms } of this.#held) next_ms = Math.min(next_ms, due_ms);
     return next_ms;
   }
 
-  private blocksFor(tokens: number): number {
-    return Math.ceil(tokens / this.options.block_size);
+  #blocksFor(tokens: number): number {
+    return Math.ceil(tokens / this.#options.block_size);
   }
 }
 

@@ -12,13 +12,14 @@ const FIRST_PLACES = 128;
 
 export class SlotTable {
   /** At 2i the low half of a name, at 2i + 1 its slot or EMPTY. */
-  private places = emptyPlaces(FIRST_PLACES);
-  private mask = FIRST_PLACES - 1;
-  private count = 0;
+  #places = emptyPlaces(FIRST_PLACES);
+  #mask = FIRST_PLACES - 1;
+  #count = 0;
 
   /** The slot with this name, or -1. */
   find(low: number, high: number, records: Int32Array): number {
-    const { places, mask } = this;
+    const places = this.#places;
+    const mask = this.#mask;
     for (let at = low & mask; ; at = (at + 1) & mask) {
       const slot = places[2 * at + 1]!;
       if (slot === EMPTY) return EMPTY;
@@ -28,14 +29,15 @@ export class SlotTable {
 
   /** The name must not be there yet. */
   add(slot: number, low: number): void {
-    if (2 * (this.count + 1) > this.mask) this.grow();
-    this.place(slot, low);
-    this.count++;
+    if (2 * (this.#count + 1) > this.#mask) this.#grow();
+    this.#place(slot, low);
+    this.#count++;
   }
 
   /** The slot must be there, under this name. */
   remove(slot: number, low: number): void {
-    const { places, mask } = this;
+    const places = this.#places;
+    const mask = this.#mask;
     let hole = low & mask;
     while (places[2 * hole + 1] !== slot) hole = (hole + 1) & mask;
     for (let at = (hole + 1) & mask; places[2 * at + 1] !== EMPTY; at = (at + 1) & mask) {
@@ -48,28 +50,29 @@ export class SlotTable {
       }
     }
     places[2 * hole + 1] = EMPTY;
-    this.count--;
+    this.#count--;
   }
 
   clear(): void {
-    this.places.fill(EMPTY);
-    this.count = 0;
+    this.#places.fill(EMPTY);
+    this.#count = 0;
   }
 
-  private place(slot: number, low: number): void {
-    const { places, mask } = this;
+  #place(slot: number, low: number): void {
+    const places = this.#places;
+    const mask = this.#mask;
     let at = low & mask;
     while (places[2 * at + 1] !== EMPTY) at = (at + 1) & mask;
     places[2 * at] = low;
     places[2 * at + 1] = slot;
   }
 
-  private grow(): void {
-    const before = this.places;
-    this.places = emptyPlaces(before.length);
-    this.mask = before.length - 1;
+  #grow(): void {
+    const before = this.#places;
+    this.#places = emptyPlaces(before.length);
+    this.#mask = before.length - 1;
     for (let at = 0; at < before.length; at += 2) {
-      if (before[at + 1] !== EMPTY) this.place(before[at + 1]!, before[at]!);
+      if (before[at + 1] !== EMPTY) this.#place(before[at + 1]!, before[at]!);
     }
   }
 }

@@ -29,60 +29,61 @@ const WORDS = 3;
 const SWEEPS_A_TTL = 64;
 
 export class AgedBlocks {
-  private readonly index: BlockIndex;
-  private readonly ageing: Ageing;
-  private readonly owners = new Map<number, Recent>();
+  readonly #index: BlockIndex;
+  readonly #ageing: Ageing;
+  readonly #owners = new Map<number, Recent>();
   /** Stamp of each owner's first entry, by owner; 0 = it has none. Each look reads all of them. */
-  private first_stamps = new Int32Array(64);
-  private look_again_ms = Number.NEGATIVE_INFINITY;
-  private readonly pair = new Uint32Array(2);
+  #first_stamps = new Int32Array(64);
+  #look_again_ms = Number.NEGATIVE_INFINITY;
+  readonly #pair = new Uint32Array(2);
 
   constructor(groups: GroupNames, ageing: Ageing) {
-    this.index = new BlockIndex(groups);
-    this.ageing = ageing;
+    this.#index = new BlockIndex(groups);
+    this.#ageing = ageing;
   }
 
   get bytes(): number {
-    let bytes = this.index.bytes;
-    for (const recent of this.owners.values())
+    let bytes = this.#index.bytes;
+    for (const recent of this.#owners.values())
       bytes += recent.stamps.bytes + recent.queue.byteLength;
     return bytes;
   }
 
   get block_count(): number {
-    return this.index.block_count;
+    return this.#index.block_count;
   }
 
   heldBy(owner: number): number {
-    return this.index.heldBy(owner);
+    return this.#index.heldBy(owner);
   }
 
   addOwner(group: number, capacity_blocks: number): number | undefined {
-    const owner = this.index.addOwner(group, 0);
+    const owner = this.#index.addOwner(group, 0);
     if (owner === undefined) return undefined;
     const queue = new Int32Array(16 * WORDS);
-    if (owner >= this.first_stamps.length) this.first_stamps = grown(this.first_stamps, owner + 1);
-    this.first_stamps[owner] = 0;
-    this.owners.set(owner, { stamps: new BlockTable(), queue, head: 0, tail: 0, capacity_blocks });
+    if (owner >= this.#first_stamps.length)
+      this.#first_stamps = grown(this.#first_stamps, owner + 1);
+    this.#first_stamps[owner] = 0;
+    this.#owners.set(owner, { stamps: new BlockTable(), queue, head: 0, tail: 0, capacity_blocks });
     return owner;
   }
 
   removeOwner(owner: number): void {
-    this.owners.delete(owner);
-    this.first_stamps[owner] = 0;
-    this.index.removeOwner(owner);
+    this.#owners.delete(owner);
+    this.#first_stamps[owner] = 0;
+    this.#index.removeOwner(owner);
   }
 
   sweep(segments_max: number): boolean {
-    return this.index.sweep(segments_max);
+    return this.#index.sweep(segments_max);
   }
 
   /** A prompt with these leading blocks went to the owner. */
   name(owner: number, hashes: HashPairs, count: number, now_ms: number): void {
-    const recent = this.owners.get(owner);
+    const recent = this.#owners.get(owner);
     if (recent === undefined) return;
     const stamp = stampOf(now_ms);
-    if (count > 0 && this.first_stamps[owner] === 0) this.first_stamps[owner] = stamp;
+    if (count > 0 && this.#first_stamps[owner] === 0) this.#first_stamps[owner] = stamp;
     // From the end, so that of one prompt the tail is forgotten first, as caches evict.
     for (let i = count - 1; i >= 0; i--) {
       const lo = hashes[2 * i]! | 0;
@@ -90,47 +91,47 @@ export class AgedBlocks {
       recent.stamps.set(lo, hi, stamp);
       push(recent, lo, hi, stamp);
     }
-    this.index.store(owner, hashes.subarray(0, 2 * count));
-    if (this.ageing.kind === "lru") {
-      while (this.index.heldBy(owner) > recent.capacity_blocks) this.dropOldest(owner, recent);
+    this.#index.store(owner, hashes.subarray(0, 2 * count));
+    if (this.#ageing.kind === "lru") {
+      while (this.#index.heldBy(owner) > recent.capacity_blocks) this.#dropOldest(owner, recent);
     }
   }
 
   /** Fills `out` with what is probably there. */
   match(hashes: HashPairs, count: number, out: CacheMatches, now_ms: number): void {
     out.count = 0;
-    if (this.owners.size === 0) return;
-    if (this.ageing.kind === "ttl" && now_ms >= this.look_again_ms) {
-      this.expire(now_ms, this.ageing.ttl_ms);
+    if (this.#owners.size === 0) return;
+    if (this.#ageing.kind === "ttl" && now_ms >= this.#look_again_ms) {
+      this.#expire(now_ms, this.#ageing.ttl_ms);
     }
-    this.index.match(hashes, count, out);
+    this.#index.match(hashes, count, out);
   }
 
-  private expire(now_ms: number, ttl_ms: number): void {
-    this.look_again_ms = now_ms + ttl_ms / SWEEPS_A_TTL;
+  #expire(now_ms: number, ttl_ms: number): void {
+    this.#look_again_ms = now_ms + ttl_ms / SWEEPS_A_TTL;
     const now = stampOf(now_ms);
-    const { first_stamps } = this;
+    const first_stamps = this.#first_stamps;
     for (let owner = 0; owner < first_stamps.length; owner++) {
       const first = first_stamps[owner]!;
       // u32 milliseconds, so that the difference is right across the wrap.
       if (first === 0 || (now - first) >>> 0 < ttl_ms) continue;
-      first_stamps[owner] = this.expireOf(owner, now, ttl_ms);
+      first_stamps[owner] = this.#expireOf(owner, now, ttl_ms);
     }
   }
 
   /** Returns the stamp of the first entry that stays, 0 when none does. */
-  private expireOf(owner: number, now: number, ttl_ms: number): number {
-    const recent = this.owners.get(owner);
+  #expireOf(owner: number, now: number, ttl_ms: number): number {
+    const recent = this.#owners.get(owner);
     if (recent === undefined) return 0;
     while (recent.head < recent.tail) {
       const first = recent.queue[recent.head * WORDS + 2]!;
       if ((now - first) >>> 0 < ttl_ms) return first;
-      this.dropOldest(owner, recent);
+      this.#dropOldest(owner, recent);
     }
     return 0;
   }
 
-  private dropOldest(owner: number, recent: Recent): void {
+  #dropOldest(owner: number, recent: Recent): void {
     const { queue, stamps } = recent;
     const at = recent.head * WORDS;
     recent.head++;
@@ -138,9 +139,9 @@ export class AgedBlocks {
     const hi = queue[at + 1]!;
     if (stamps.get(lo, hi) !== queue[at + 2]) return;
     stamps.delete(lo, hi);
-    this.pair[0] = lo;
-    this.pair[1] = hi;
-    this.index.remove(owner, this.pair);
+    this.#pair[0] = lo;
+    this.#pair[1] = hi;
+    this.#index.remove(owner, this.#pair);
   }
 }
 

@@ -57,123 +57,126 @@ const BLOCKS_MAX = 8_388_608;
 export const RANKS_MAX = 1_024;
 
 export class CacheIndex {
-  private readonly names = { slots: new Int32Array(64), ranks: new Int32Array(64) };
-  private readonly exact: BlockIndex;
-  private readonly approximate: AgedBlocks;
-  private readonly predicted: AgedBlocks | undefined;
-  private readonly guesses: readonly AgedBlocks[];
-  private readonly guessed = new CacheMatches();
-  private readonly workers: (Slot | undefined)[] = [];
-  private readonly free_groups: number[] = [];
-  private groups_end = 0;
-  private changes = 0;
+  readonly #names = { slots: new Int32Array(64), ranks: new Int32Array(64) };
+  readonly #exact: BlockIndex;
+  readonly #approximate: AgedBlocks;
+  readonly #predicted: AgedBlocks | undefined;
+  readonly #guesses: readonly AgedBlocks[];
+  readonly #guessed = new CacheMatches();
+  readonly #workers: (Slot | undefined)[] = [];
+  readonly #free_groups: number[] = [];
+  #groups_end = 0;
+  #changes = 0;
 
   constructor(options: CacheIndexOptions = {}) {
     const { predicted_ttl_ms = 5_000 } = options;
-    this.exact = new BlockIndex(this.names, options.blocks_max ?? BLOCKS_MAX);
+    this.#exact = new BlockIndex(this.#names, options.blocks_max ?? BLOCKS_MAX);
     const ageing = options.approximate ?? { kind: "ttl", ttl_ms: 120_000 };
-    this.approximate = new AgedBlocks(this.names, ageing);
+    this.#approximate = new AgedBlocks(this.#names, ageing);
     if (predicted_ttl_ms > 0) {
-      this.predicted = new AgedBlocks(this.names, { kind: "ttl", ttl_ms: predicted_ttl_ms });
+      this.#predicted = new AgedBlocks(this.#names, { kind: "ttl", ttl_ms: predicted_ttl_ms });
     }
-    this.guesses = [this.approximate, ...(this.predicted === undefined ? [] : [this.predicted])];
+    this.#guesses = [
+      this.#approximate,
+      ...(this.#predicted === undefined ? [] : [this.#predicted]),
+    ];
   }
 
   /** Another number after whatever may change what a lookup says, but for time. */
   get version(): number {
-    return this.changes;
+    return this.#changes;
   }
 
   /** A small number that names the worker here until `removeWorker`; numbers are used again. */
   addWorker(worker: CacheWorker): number {
-    this.changes++;
-    const free = this.workers.indexOf(undefined);
-    const slot = free < 0 ? this.workers.length : free;
+    this.#changes++;
+    const free = this.#workers.indexOf(undefined);
+    const slot = free < 0 ? this.#workers.length : free;
     const { source, capacity_blocks } = worker;
-    this.workers[slot] = { source, capacity_blocks, ranks: new Map(), refused_blocks: 0 };
+    this.#workers[slot] = { source, capacity_blocks, ranks: new Map(), refused_blocks: 0 };
     return slot;
   }
 
   /** Everything of it is gone at once; `sweep` gives the memory back. */
   removeWorker(slot: number): void {
-    this.changes++;
-    const worker = this.workers[slot];
+    this.#changes++;
+    const worker = this.#workers[slot];
     if (worker === undefined) return;
-    this.forget(worker);
-    this.workers[slot] = undefined;
+    this.#forget(worker);
+    this.#workers[slot] = undefined;
   }
 
   /** From now on it is known by its events, or by what is sent to it. What was known is gone. */
   setSource(slot: number, source: CacheSource): void {
-    this.changes++;
-    const worker = this.workers[slot];
+    this.#changes++;
+    const worker = this.#workers[slot];
     if (worker === undefined || worker.source === source) return;
-    this.forget(worker);
-    this.workers[slot] = { ...worker, source, ranks: new Map(), refused_blocks: 0 };
+    this.#forget(worker);
+    this.#workers[slot] = { ...worker, source, ranks: new Map(), refused_blocks: 0 };
   }
 
   source(slot: number): CacheSource | undefined {
-    return this.workers[slot]?.source;
+    return this.#workers[slot]?.source;
   }
 
   /** The worker's cache holds these now. */
   stored(slot: number, rank: number, tier: number, hashes: HashPairs): void {
-    this.changes++;
-    const worker = this.workers[slot];
+    this.#changes++;
+    const worker = this.#workers[slot];
     if (worker === undefined) return;
-    const owner = this.exactOwner(slot, worker, rank, tier);
+    const owner = this.#exactOwner(slot, worker, rank, tier);
     if (owner === undefined) worker.refused_blocks += hashes.length >>> 1;
-    else worker.refused_blocks += this.exact.store(owner, hashes);
+    else worker.refused_blocks += this.#exact.store(owner, hashes);
   }
 
   /** How many of these it was not known to hold. */
   removed(slot: number, rank: number, tier: number, hashes: HashPairs): number {
-    this.changes++;
-    const owner = this.workers[slot]?.ranks.get(rank)?.exact[tier];
-    return owner === undefined ? hashes.length >>> 1 : this.exact.remove(owner, hashes);
+    this.#changes++;
+    const owner = this.#workers[slot]?.ranks.get(rank)?.exact[tier];
+    return owner === undefined ? hashes.length >>> 1 : this.#exact.remove(owner, hashes);
   }
 
   /** This tier of this rank is empty; without them, all of the worker. */
   cleared(slot: number, rank?: number, tier?: number): void {
-    this.changes++;
-    const worker = this.workers[slot];
+    this.#changes++;
+    const worker = this.#workers[slot];
     if (worker === undefined) return;
     for (const [number, each] of worker.ranks) {
       if (rank !== undefined && number !== rank) continue;
       for (let t = 0; t < TIERS; t++) {
         const owner = each.exact[t];
         if (owner === undefined || (tier !== undefined && t !== tier)) continue;
-        this.exact.removeOwner(owner);
+        this.#exact.removeOwner(owner);
         each.exact[t] = undefined;
       }
-      if (each.predicted !== undefined) this.predicted?.removeOwner(each.predicted);
+      if (each.predicted !== undefined) this.#predicted?.removeOwner(each.predicted);
       each.predicted = undefined;
     }
   }
 
   /** A prompt with these leading blocks is being sent there. */
   routed(slot: number, rank: number, hashes: HashPairs, count: number, now_ms: number): void {
-    this.changes++;
-    const worker = this.workers[slot];
+    this.#changes++;
+    const worker = this.#workers[slot];
     if (worker === undefined || worker.source === "none") return;
-    const each = this.rankOf(slot, worker, rank);
+    const each = this.#rankOf(slot, worker, rank);
     if (each === undefined) return;
     if (worker.source === "approximate") {
-      each.approximate ??= this.approximate.addOwner(each.group, worker.capacity_blocks);
+      each.approximate ??= this.#approximate.addOwner(each.group, worker.capacity_blocks);
       if (each.approximate === undefined) return;
-      this.approximate.name(each.approximate, hashes, count, now_ms);
-    } else if (this.predicted !== undefined) {
-      each.predicted ??= this.predicted.addOwner(each.group, worker.capacity_blocks);
+      this.#approximate.name(each.approximate, hashes, count, now_ms);
+    } else if (this.#predicted !== undefined) {
+      each.predicted ??= this.#predicted.addOwner(each.group, worker.capacity_blocks);
       if (each.predicted === undefined) return;
-      this.predicted.name(each.predicted, hashes, count, now_ms);
+      this.#predicted.name(each.predicted, hashes, count, now_ms);
     }
   }
 
   /** Fills `out` for the first `count` blocks of a prompt; workers that hold none are not in it. */
   match(hashes: HashPairs, count: number, out: CacheMatches, now_ms: number): void {
-    const { guessed } = this;
-    this.exact.match(hashes, count, out);
-    for (const guess of this.guesses) {
+    const guessed = this.#guessed;
+    this.#exact.match(hashes, count, out);
+    for (const guess of this.#guesses) {
       guess.match(hashes, count, guessed, now_ms);
       if (guessed.count > 0) out.merge(guessed);
     }
@@ -181,56 +184,56 @@ export class CacheIndex {
 
   /** A slice of tidying, a millisecond or two; call it now and then. True: there is more to do. */
   sweep(): boolean {
-    const more = [this.exact, ...this.guesses].map((each) => each.sweep(1));
+    const more = [this.#exact, ...this.#guesses].map((each) => each.sweep(1));
     return more.includes(true);
   }
 
   /** Blocks that one worker is known or guessed to hold, all ranks and tiers. */
   blocksOf(slot: number): number {
     let blocks = 0;
-    for (const { exact, approximate } of this.workers[slot]?.ranks.values() ?? []) {
-      for (const owner of exact) if (owner !== undefined) blocks += this.exact.heldBy(owner);
-      if (approximate !== undefined) blocks += this.approximate.heldBy(approximate);
+    for (const { exact, approximate } of this.#workers[slot]?.ranks.values() ?? []) {
+      for (const owner of exact) if (owner !== undefined) blocks += this.#exact.heldBy(owner);
+      if (approximate !== undefined) blocks += this.#approximate.heldBy(approximate);
     }
     return blocks;
   }
 
   /** Blocks refused since the worker came, because it has more than one may. */
   refusedOf(slot: number): number {
-    return this.workers[slot]?.refused_blocks ?? 0;
+    return this.#workers[slot]?.refused_blocks ?? 0;
   }
 
   get bytes(): number {
-    return this.exact.bytes + this.approximate.bytes + (this.predicted?.bytes ?? 0);
+    return this.#exact.bytes + this.#approximate.bytes + (this.#predicted?.bytes ?? 0);
   }
 
-  private forget(worker: Slot): void {
+  #forget(worker: Slot): void {
     for (const { group, exact, predicted, approximate } of worker.ranks.values()) {
-      for (const owner of exact) if (owner !== undefined) this.exact.removeOwner(owner);
-      if (predicted !== undefined) this.predicted?.removeOwner(predicted);
-      if (approximate !== undefined) this.approximate.removeOwner(approximate);
-      this.free_groups.push(group);
+      for (const owner of exact) if (owner !== undefined) this.#exact.removeOwner(owner);
+      if (predicted !== undefined) this.#predicted?.removeOwner(predicted);
+      if (approximate !== undefined) this.#approximate.removeOwner(approximate);
+      this.#free_groups.push(group);
     }
   }
 
-  private exactOwner(slot: number, worker: Slot, rank: number, tier: number): number | undefined {
-    const each = this.rankOf(slot, worker, rank);
+  #exactOwner(slot: number, worker: Slot, rank: number, tier: number): number | undefined {
+    const each = this.#rankOf(slot, worker, rank);
     if (each === undefined) return undefined;
-    each.exact[tier] ??= this.exact.addOwner(each.group, tier);
+    each.exact[tier] ??= this.#exact.addOwner(each.group, tier);
     return each.exact[tier];
   }
 
-  private rankOf(slot: number, worker: Slot, rank: number): Rank | undefined {
+  #rankOf(slot: number, worker: Slot, rank: number): Rank | undefined {
     const known = worker.ranks.get(rank);
     if (known !== undefined) return known;
     if (worker.ranks.size >= RANKS_MAX) return undefined;
-    const group = this.free_groups.pop() ?? this.groups_end++;
-    if (group >= this.names.slots.length) {
-      this.names.slots = grown(this.names.slots, group + 1);
-      this.names.ranks = grown(this.names.ranks, group + 1);
+    const group = this.#free_groups.pop() ?? this.#groups_end++;
+    if (group >= this.#names.slots.length) {
+      this.#names.slots = grown(this.#names.slots, group + 1);
+      this.#names.ranks = grown(this.#names.ranks, group + 1);
     }
-    this.names.slots[group] = slot;
-    this.names.ranks[group] = rank;
+    this.#names.slots[group] = slot;
+    this.#names.ranks[group] = rank;
     const made = { group, exact: [], predicted: undefined, approximate: undefined };
     worker.ranks.set(rank, made);
     return made;

@@ -17,7 +17,7 @@ export class CacheMatches {
   tier_blocks = new Int32Array(64 * TIERS);
   /** For the indexes: the group of each row, and the row of each group that has one. */
   groups = new Int32Array(64);
-  private rows = new Int32Array(64);
+  #rows = new Int32Array(64);
 
   /** Row of this rank of this worker, -1 when it has none of the blocks. */
   find(slot: number, rank: number): number {
@@ -29,8 +29,9 @@ export class CacheMatches {
 
   /** Begins anew with a row of nothing for each of these groups. */
   begin(groups: Int32Array, count: number, names: GroupNames): void {
-    this.reserve(count, names.slots.length);
-    const { slots, ranks, rows, groups: own } = this;
+    this.#reserve(count, names.slots.length);
+    const { slots, ranks, groups: own } = this;
+    const rows = this.#rows;
     const { slots: slot_of, ranks: rank_of } = names;
     for (let row = 0; row < count; row++) {
       const group = groups[row]!;
@@ -46,13 +47,13 @@ export class CacheMatches {
 
   /** Takes over the rows of `other` that say more than ours do. Both name groups alike. */
   merge(other: CacheMatches): void {
-    this.reserve(this.count + other.count, other.rows.length);
+    this.#reserve(this.count + other.count, other.#rows.length);
     for (let from = 0; from < other.count; from++) {
       const group = other.groups[from]!;
-      let row = this.rows[group]!;
+      let row = this.#rows[group]!;
       if (row >= this.count || this.groups[row] !== group) {
         row = this.count++;
-        this.rows[group] = row;
+        this.#rows[group] = row;
         this.groups[row] = group;
         this.slots[row] = other.slots[from]!;
         this.ranks[row] = other.ranks[from]!;
@@ -66,8 +67,8 @@ export class CacheMatches {
     }
   }
 
-  private reserve(rows: number, groups: number): void {
-    if (groups > this.rows.length) this.rows = grown(this.rows, groups);
+  #reserve(rows: number, groups: number): void {
+    if (groups > this.#rows.length) this.#rows = grown(this.#rows, groups);
     if (rows <= this.slots.length) return;
     this.slots = grown(this.slots, rows);
     this.ranks = grown(this.ranks, rows);

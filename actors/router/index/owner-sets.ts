@@ -37,84 +37,84 @@ class Pool {
   words = new Int32Array(this.units.buffer);
   top = 0;
   live = 0;
-  private readonly free: number[][] = Array.from({ length: CLASSES }, () => []);
+  readonly #free: number[][] = Array.from({ length: CLASSES }, () => []);
 
   take(size_class: number): number {
     const size = unitsOf(size_class);
     this.live += size;
-    const reused = this.free[size_class]!.pop();
+    const reused = this.#free[size_class]!.pop();
     if (reused !== undefined) return reused;
     const place = this.top;
     this.top += size;
     if (this.top > this.units.length) {
       const larger = new Uint16Array(Math.max(this.top, this.units.length * 2));
       larger.set(this.units);
-      this.use(larger);
+      this.#use(larger);
     }
     return place;
   }
 
   give(place: number, size_class: number): void {
     this.live -= unitsOf(size_class);
-    if (this.live === 0) this.reset();
-    else this.free[size_class]!.push(place);
+    if (this.live === 0) this.#reset();
+    else this.#free[size_class]!.push(place);
   }
 
-  private reset(): void {
-    for (const list of this.free) list.length = 0;
+  #reset(): void {
+    for (const list of this.#free) list.length = 0;
     this.top = 0;
-    if (this.units.length > POOL_UNITS_MIN) this.use(new Uint16Array(POOL_UNITS_MIN));
+    if (this.units.length > POOL_UNITS_MIN) this.#use(new Uint16Array(POOL_UNITS_MIN));
   }
 
-  private use(units: Uint16Array<ArrayBuffer>): void {
+  #use(units: Uint16Array<ArrayBuffer>): void {
     this.units = units;
     this.words = new Int32Array(units.buffer);
   }
 }
 
 export class OwnerSets {
-  private readonly pools = [new Pool(), new Pool()] as const;
+  readonly #pools = [new Pool(), new Pool()] as const;
   /** New sets go here; the other one is empty but while sets move over. */
-  private current: 0 | 1 = 0;
+  #current: 0 | 1 = 0;
   /** Whether the last `add` or `remove` changed anything. */
   changed = false;
   /** Owner ids end before this: how large a bitset is made. */
-  private owners_end = 0;
+  #owners_end = 0;
 
   get bytes(): number {
-    return 2 * (this.pools[0].units.length + this.pools[1].units.length);
+    return 2 * (this.#pools[0].units.length + this.#pools[1].units.length);
   }
 
   /** `ref` with the owner; the same `ref` when it was in already. */
   add(ref: number, owner: number): number {
-    if (owner >= this.owners_end) this.owners_end = owner + 1;
+    if (owner >= this.#owners_end) this.#owners_end = owner + 1;
     this.changed = ref !== owner + 1;
     if (ref === 0 || !this.changed) return owner + 1;
     if (ref > 0) {
       const other = ref - 1;
-      return this.newList(Math.min(owner, other), Math.max(owner, other));
+      return this.#newList(Math.min(owner, other), Math.max(owner, other));
     }
-    const { units } = this.poolOf(ref);
+    const { units } = this.#poolOf(ref);
     const place = placeOf(ref);
     return (units[place]! & BITSET) === 0
-      ? this.addToList(ref, place, owner)
-      : this.addToBits(ref, place, owner);
+      ? this.#addToList(ref, place, owner)
+      : this.#addToBits(ref, place, owner);
   }
 
   /** `ref` without the owner; the same `ref` when it was not in. */
   remove(ref: number, owner: number): number {
     this.changed = ref < 0 || ref === owner + 1;
     if (ref >= 0) return this.changed ? 0 : ref;
-    const { units } = this.poolOf(ref);
+    const { units } = this.#poolOf(ref);
     const place = placeOf(ref);
     return (units[place]! & BITSET) === 0
-      ? this.removeFromList(ref, place, owner)
-      : this.removeFromBits(ref, place, owner);
+      ? this.#removeFromList(ref, place, owner)
+      : this.#removeFromBits(ref, place, owner);
   }
 
   has(ref: number, owner: number): boolean {
     if (ref >= 0) return ref === owner + 1;
-    const { units } = this.poolOf(ref);
+    const { units } = this.#poolOf(ref);
     const place = placeOf(ref);
     const first = place + HEADER_UNITS;
     if ((units[place]! & BITSET) === 0) {
@@ -132,7 +132,7 @@ export class OwnerSets {
       out[0] = ref - 1;
       return 1;
     }
-    const { units } = this.poolOf(ref);
+    const { units } = this.#poolOf(ref);
     const place = placeOf(ref);
     const head = units[place]!;
     const first = place + HEADER_UNITS;
@@ -158,8 +158,8 @@ export class OwnerSets {
   difference(a: number, b: number, out: Uint16Array): number {
     if (a === b) return 0;
     if (a > 0 || b > 0) return -1;
-    const left = this.poolOf(a).units;
-    const right = this.poolOf(b).units;
+    const left = this.#poolOf(a).units;
+    const right = this.#poolOf(b).units;
     const at = placeOf(a);
     const other = placeOf(b);
     const head = left[at]!;
@@ -167,7 +167,7 @@ export class OwnerSets {
       return (right[other]! & BITSET) === 0 ? differingMembers(left, at, right, other, out) : -1;
     }
     if (head !== right[other]) return -1;
-    return differingBits(this.poolOf(a).words, at, this.poolOf(b).words, other, head & 0xf, out);
+    return differingBits(this.#poolOf(a).words, at, this.#poolOf(b).words, other, head & 0xf, out);
   }
 
   /** The set without all whose `gone` is not 0, moved to the current pool. */
@@ -176,10 +176,10 @@ export class OwnerSets {
     const before = this.members(ref, scratch);
     let after = 0;
     for (let i = 0; i < before; i++) if (gone[scratch[i]!] === 0) scratch[after++] = scratch[i]!;
-    if (after === before && this.poolIndexOf(ref) === this.current) return ref;
-    this.give(ref);
+    if (after === before && this.#poolIndexOf(ref) === this.#current) return ref;
+    this.#give(ref);
     if (after < 2) return after === 0 ? 0 : scratch[0]! + 1;
-    return this.newSet(scratch, after);
+    return this.#newSet(scratch, after);
   }
 
   /**
@@ -187,40 +187,40 @@ export class OwnerSets {
    * owner of the refs then puts each through `without`, after which the old pool is empty.
    */
   compact(): boolean {
-    const pool = this.pools[this.current];
-    const other = this.current === 0 ? 1 : 0;
+    const pool = this.#pools[this.#current];
+    const other = this.#current === 0 ? 1 : 0;
     if (pool.units.length < COMPACT_UNITS_MIN || pool.live * 3 > pool.units.length) return false;
-    if (this.pools[other].live > 0) return false;
-    this.current = other;
+    if (this.#pools[other].live > 0) return false;
+    this.#current = other;
     return true;
   }
 
-  private unchanged(ref: number): number {
+  #unchanged(ref: number): number {
     this.changed = false;
     return ref;
   }
 
-  private poolIndexOf(ref: number): 0 | 1 {
+  #poolIndexOf(ref: number): 0 | 1 {
     return ((ref >>> 30) & 1) as 0 | 1;
   }
 
-  private poolOf(ref: number): Pool {
-    return this.pools[this.poolIndexOf(ref)];
+  #poolOf(ref: number): Pool {
+    return this.#pools[this.#poolIndexOf(ref)];
   }
 
-  private take(size_class: number): number {
-    const place = this.pools[this.current].take(size_class) / CLASS_UNITS_MIN;
-    return 0x8000_0000 | (this.current << 30) | place;
+  #take(size_class: number): number {
+    const place = this.#pools[this.#current].take(size_class) / CLASS_UNITS_MIN;
+    return 0x8000_0000 | (this.#current << 30) | place;
   }
 
-  private give(ref: number): void {
-    const pool = this.poolOf(ref);
+  #give(ref: number): void {
+    const pool = this.#poolOf(ref);
     pool.give(placeOf(ref), pool.units[placeOf(ref)]! & 0xf);
   }
 
-  private newList(first: number, second: number): number {
-    const ref = this.take(0);
-    const { units } = this.poolOf(ref);
+  #newList(first: number, second: number): number {
+    const ref = this.#take(0);
+    const { units } = this.#poolOf(ref);
     const place = placeOf(ref);
     units[place] = 0;
     units[place + 1] = 2;
@@ -230,13 +230,13 @@ export class OwnerSets {
   }
 
   /** Of `count` rising members, in the smaller form. */
-  private newSet(members: Uint16Array, count: number): number {
+  #newSet(members: Uint16Array, count: number): number {
     const list_class = classFor(count + HEADER_UNITS);
-    const bits_class = this.bitsClass(members[count - 1]!);
+    const bits_class = this.#bitsClass(members[count - 1]!);
     const as_bits = bits_class <= list_class;
     const size_class = as_bits ? bits_class : list_class;
-    const ref = this.take(size_class);
-    const { units } = this.poolOf(ref);
+    const ref = this.#take(size_class);
+    const { units } = this.#poolOf(ref);
     const place = placeOf(ref);
     units[place] = size_class | (as_bits ? BITSET : 0);
     units[place + 1] = count;
@@ -253,19 +253,19 @@ export class OwnerSets {
     return ref;
   }
 
-  private bitsClass(owner: number): number {
-    return classFor(HEADER_UNITS + ((Math.max(owner + 1, this.owners_end) + 15) >>> 4));
+  #bitsClass(owner: number): number {
+    return classFor(HEADER_UNITS + ((Math.max(owner + 1, this.#owners_end) + 15) >>> 4));
   }
 
-  private addToList(ref: number, place: number, owner: number): number {
-    const pool = this.poolOf(ref);
+  #addToList(ref: number, place: number, owner: number): number {
+    const pool = this.#poolOf(ref);
     const { units } = pool;
     const size_class = units[place]!;
     const count = units[place + 1]!;
     const first = place + HEADER_UNITS;
     let at = first + count;
     while (at > first && units[at - 1]! > owner) at--;
-    if (at > first && units[at - 1] === owner) return this.unchanged(ref);
+    if (at > first && units[at - 1] === owner) return this.#unchanged(ref);
     if (count < unitsOf(size_class) - HEADER_UNITS) {
       units.copyWithin(at + 1, at, first + count);
       units[at] = owner;
@@ -277,12 +277,12 @@ export class OwnerSets {
     members.set(units.subarray(first, at));
     members[before] = owner;
     members.set(units.subarray(at, first + count), before + 1);
-    this.give(ref);
-    return this.newSet(members, count + 1);
+    this.#give(ref);
+    return this.#newSet(members, count + 1);
   }
 
-  private addToBits(ref: number, place: number, owner: number): number {
-    const { units } = this.poolOf(ref);
+  #addToBits(ref: number, place: number, owner: number): number {
+    const { units } = this.#poolOf(ref);
     const size_class = units[place]! & 0xf;
     const words = unitsOf(size_class) - HEADER_UNITS;
     const word = owner >>> 4;
@@ -290,54 +290,54 @@ export class OwnerSets {
       const members = new Uint16Array(units[place + 1]! + 1);
       const count = this.members(ref, members);
       members[count] = owner;
-      this.give(ref);
-      return this.newSet(members, count + 1);
+      this.#give(ref);
+      return this.#newSet(members, count + 1);
     }
     const at = place + HEADER_UNITS + word;
     const bit = 1 << (owner & 15);
-    if ((units[at]! & bit) !== 0) return this.unchanged(ref);
+    if ((units[at]! & bit) !== 0) return this.#unchanged(ref);
     units[at]! |= bit;
     units[place + 1]!++;
     return ref;
   }
 
-  private removeFromList(ref: number, place: number, owner: number): number {
-    const { units } = this.poolOf(ref);
+  #removeFromList(ref: number, place: number, owner: number): number {
+    const { units } = this.#poolOf(ref);
     const size_class = units[place]!;
     const count = units[place + 1]!;
     const first = place + HEADER_UNITS;
     const end = first + count;
     let at = first;
     while (at < end && units[at]! < owner) at++;
-    if (at === end || units[at] !== owner) return this.unchanged(ref);
+    if (at === end || units[at] !== owner) return this.#unchanged(ref);
     units.copyWithin(at, at + 1, end);
     units[place + 1] = count - 1;
     if (count === 2) {
       const last = units[first]!;
-      this.give(ref);
+      this.#give(ref);
       return last + 1;
     }
     const few = size_class > 0 && (count - 1) * 3 < unitsOf(size_class) - HEADER_UNITS;
-    return few ? this.remake(ref, place) : ref;
+    return few ? this.#remake(ref, place) : ref;
   }
 
-  private removeFromBits(ref: number, place: number, owner: number): number {
-    const { units } = this.poolOf(ref);
+  #removeFromBits(ref: number, place: number, owner: number): number {
+    const { units } = this.#poolOf(ref);
     const words = unitsOf(units[place]! & 0xf) - HEADER_UNITS;
     const at = place + HEADER_UNITS + (owner >>> 4);
     const bit = 1 << (owner & 15);
-    if (owner >>> 4 >= words || (units[at]! & bit) === 0) return this.unchanged(ref);
+    if (owner >>> 4 >= words || (units[at]! & bit) === 0) return this.#unchanged(ref);
     units[at]! &= ~bit;
     const count = --units[place + 1]!;
-    return count === 1 || count * 3 < words ? this.remake(ref, place) : ref;
+    return count === 1 || count * 3 < words ? this.#remake(ref, place) : ref;
   }
 
   /** The same members in a smaller place. */
-  private remake(ref: number, place: number): number {
-    const members = new Uint16Array(this.poolOf(ref).units[place + 1]!);
+  #remake(ref: number, place: number): number {
+    const members = new Uint16Array(this.#poolOf(ref).units[place + 1]!);
     const count = this.members(ref, members);
-    this.give(ref);
-    return count === 1 ? members[0]! + 1 : this.newSet(members, count);
+    this.#give(ref);
+    return count === 1 ? members[0]! + 1 : this.#newSet(members, count);
   }
 }
 

@@ -30,17 +30,17 @@ export type Binding = {
 
 export class SessionAffinity {
   /** In order of last use, oldest first. */
-  private readonly bindings = new Map<string, Binding>();
+  readonly #bindings = new Map<string, Binding>();
 
   constructor(readonly options: AffinityOptions) {}
 
   get size(): number {
-    return this.bindings.size;
+    return this.#bindings.size;
   }
 
   /** Binds it, or renews what it has; returns what others are to be told. */
   bind(session: string, worker: RoutedWorker, now_ms: number, wall_ms = now_ms): Binding {
-    const before = this.live(session, now_ms);
+    const before = this.#live(session, now_ms);
     const stays = before?.key === worker.key;
     const binding: Binding = {
       key: worker.key,
@@ -48,7 +48,7 @@ export class SessionAffinity {
       bound_ms: stays ? before.bound_ms : wall_ms,
       until_ms: now_ms + this.options.ttl_ms,
     };
-    this.keep(session, binding, now_ms);
+    this.#keep(session, binding, now_ms);
     return binding;
   }
 
@@ -57,41 +57,41 @@ export class SessionAffinity {
    * whatever order they hear of them.
    */
   learn(session: string, told: Binding, now_ms: number): void {
-    const own = this.live(session, now_ms);
+    const own = this.#live(session, now_ms);
     if (own === undefined || own.key === told.key || holds(told, own)) {
       const until_ms = Math.max(told.until_ms, own?.key === told.key ? own.until_ms : 0);
       const older = own?.key === told.key && !holds(told, own) ? own : told;
-      this.keep(session, { ...older, until_ms }, now_ms);
+      this.#keep(session, { ...older, until_ms }, now_ms);
     }
   }
 
   entries(): Iterable<readonly [session: string, binding: Binding]> {
-    return this.bindings;
+    return this.#bindings;
   }
 
-  private keep(session: string, binding: Binding, now_ms: number): void {
-    this.bindings.delete(session);
-    this.bindings.set(session, binding);
+  #keep(session: string, binding: Binding, now_ms: number): void {
+    this.#bindings.delete(session);
+    this.#bindings.set(session, binding);
     const most = this.options.sessions_max ?? 100_000;
-    for (const [oldest, { until_ms }] of this.bindings) {
-      if (until_ms > now_ms && this.bindings.size <= most) return;
-      this.bindings.delete(oldest);
+    for (const [oldest, { until_ms }] of this.#bindings) {
+      if (until_ms > now_ms && this.#bindings.size <= most) return;
+      this.#bindings.delete(oldest);
     }
   }
 
-  private live(session: string, now_ms: number): Binding | undefined {
-    const binding = this.bindings.get(session);
+  #live(session: string, now_ms: number): Binding | undefined {
+    const binding = this.#bindings.get(session);
     return binding !== undefined && binding.until_ms > now_ms ? binding : undefined;
   }
 
   /** Key of the worker, undefined when the session is free. */
   boundTo(session: string, now_ms: number): string | undefined {
-    return this.live(session, now_ms)?.key;
+    return this.#live(session, now_ms)?.key;
   }
 
   forget(worker: RoutedWorker): void {
-    for (const [session, { key }] of this.bindings) {
-      if (key === worker.key) this.bindings.delete(session);
+    for (const [session, { key }] of this.#bindings) {
+      if (key === worker.key) this.#bindings.delete(session);
     }
   }
 

@@ -95,110 +95,115 @@ export class KvDispatcher {
   readonly queue: RouteQueue;
   readonly book = new LoadBook();
   readonly affinity: SessionAffinity | undefined;
-  private readonly index: CacheIndex;
-  private readonly random: Random;
-  private readonly policy: KvPolicy;
-  private readonly selection: Selection;
-  private readonly busy: readonly Filter[];
-  private readonly known = new Map<string, RoutedWorker>();
-  private readonly table: WorkerTable;
-  private readonly pool_rates = new RateEstimator();
-  private readonly rates = new Map<string, RateEstimator>();
-  private readonly matches = new CacheMatches();
-  private cached_blocks = new Int32Array(64 * TIER_COUNT);
-  private warm = new Uint8Array(64);
+  readonly #index: CacheIndex;
+  readonly #random: Random;
+  readonly #policy: KvPolicy;
+  readonly #selection: Selection;
+  readonly #busy: readonly Filter[];
+  readonly #known = new Map<string, RoutedWorker>();
+  readonly #table: WorkerTable;
+  readonly #pool_rates = new RateEstimator();
+  readonly #rates = new Map<string, RateEstimator>();
+  readonly #matches = new CacheMatches();
+  #cached_blocks = new Int32Array(64 * TIER_COUNT);
+  #warm = new Uint8Array(64);
   /** Places of those that are warm. */
-  private warm_at = new Int32Array(64);
-  private warm_count = 0;
+  #warm_at = new Int32Array(64);
+  #warm_count = 0;
   /** Whose blocks are in these rows, since when, and what the index and the table were then. */
-  private matched: PlaceRequest | undefined;
-  private matched_ms = 0;
-  private matched_version = 0;
+  #matched: PlaceRequest | undefined;
+  #matched_ms = 0;
+  #matched_version = 0;
   /** What the last look of this call of `next` chose, and for whom. */
-  private looked: { readonly request: PlaceRequest; readonly selected: Selected } | undefined;
-  private readonly meter = new LoadMeter();
-  private prompt_load = 0;
-  private output_tokens = OUTPUT_TOKENS_FIRST;
+  #looked: { readonly request: PlaceRequest; readonly selected: Selected } | undefined;
+  readonly #meter = new LoadMeter();
+  #prompt_load = 0;
+  #output_tokens = OUTPUT_TOKENS_FIRST;
   /** A worker is below the threshold, so that a request without wishes can go. */
-  private room = false;
+  #room = false;
 
-  private readonly wall_ms: () => number;
+  readonly #wall_ms: () => number;
 
   constructor({ policy, index, random, wall_ms = () => 0 }: DispatcherOptions) {
-    this.wall_ms = wall_ms;
-    this.index = index;
-    this.random = random;
-    const pool_rates = () => this.pool_rates.rates();
-    this.table = new WorkerTable((worker) => this.ratesOf(worker), pool_rates);
+    this.#wall_ms = wall_ms;
+    this.#index = index;
+    this.#random = random;
+    const pool_rates = () => this.#pool_rates.rates();
+    this.#table = new WorkerTable((worker) => this.ratesOf(worker), pool_rates);
     const inputs = {
       rates: (worker: RoutedWorker) => this.ratesOf(worker),
-      promptLoad: () => this.prompt_load,
-      outputTokens: () => this.output_tokens,
+      promptLoad: () => this.#prompt_load,
+      outputTokens: () => this.#output_tokens,
       heldBlocks: (worker: RoutedWorker) => index.blocksOf(worker.slot),
     };
-    this.policy = kvPolicy(policy, inputs, this.table, this.book.active);
-    this.queue = new RouteQueue(this.policy.queue);
+    this.#policy = kvPolicy(policy, inputs, this.#table, this.book.active);
+    this.queue = new RouteQueue(this.#policy.queue);
     this.affinity = policy.affinity && new SessionAffinity(policy.affinity);
     const affinity = this.affinity;
-    this.busy = policy.busy ? busyFilters(policy.busy) : [];
-    this.selection = {
-      filters: [...baseFilters, ...(affinity ? [affinity.filter()] : []), ...this.busy, notFailing],
-      scorers: [this.policy.scorer],
-      scan: this.policy.scan,
-      factors: affinity ? [...this.policy.factors, affinity.factor()] : this.policy.factors,
-      picker: this.policy.picker,
+    this.#busy = policy.busy ? busyFilters(policy.busy) : [];
+    this.#selection = {
+      filters: [
+        ...baseFilters,
+        ...(affinity ? [affinity.filter()] : []),
+        ...this.#busy,
+        notFailing,
+      ],
+      scorers: [this.#policy.scorer],
+      scan: this.#policy.scan,
+      factors: affinity ? [...this.#policy.factors, affinity.factor()] : this.#policy.factors,
+      picker: this.#policy.picker,
     };
   }
 
   workerUp(worker: RoutedWorker, now_ms: number): void {
     this.workerGone(worker.key, now_ms);
-    this.known.set(worker.key, worker);
-    this.workersAre();
+    this.#known.set(worker.key, worker);
+    this.#workersAre();
   }
 
   workerGone(key: string, now_ms: number): void {
-    const worker = this.known.get(key);
+    const worker = this.#known.get(key);
     if (worker === undefined) return;
-    this.known.delete(key);
-    this.rates.delete(key);
+    this.#known.delete(key);
+    this.#rates.delete(key);
     this.book.forget(worker, now_ms);
     this.affinity?.forget(worker);
-    this.workersAre();
+    this.#workersAre();
   }
 
-  private workersAre(): void {
-    this.table.set([...this.known.values()]);
-    this.matched = undefined;
+  #workersAre(): void {
+    this.#table.set([...this.#known.values()]);
+    this.#matched = undefined;
   }
 
-  private get workers(): readonly RoutedWorker[] {
-    return this.table.workers;
+  get #workers(): readonly RoutedWorker[] {
+    return this.#table.workers;
   }
 
   /** Its engine failed lately: others are asked first until then; 0 = not any more. */
   avoid(key: string, until_ms: number): void {
-    const worker = this.known.get(key);
+    const worker = this.#known.get(key);
     if (worker === undefined) return;
     worker.avoid_until_ms = until_ms;
-    this.table.factsChanged();
+    this.#table.factsChanged();
   }
 
   knows(key: string): boolean {
-    return this.known.has(key);
+    return this.#known.has(key);
   }
 
   /** `sums` are the differences since the worker's last report; leave them out when it has none. */
   reported(key: string, load: ReportedLoad, now_ms: number, sums?: PassSums): void {
-    const worker = this.known.get(key);
+    const worker = this.#known.get(key);
     if (worker === undefined) return;
     report(worker, load);
     if (sums === undefined) return;
-    let own = this.rates.get(key);
+    let own = this.#rates.get(key);
     if (own === undefined) {
-      own = new RateEstimator(this.pool_rates);
-      this.rates.set(key, own);
+      own = new RateEstimator(this.#pool_rates);
+      this.#rates.set(key, own);
     }
-    this.pool_rates.observe(sums);
+    this.#pool_rates.observe(sums);
     own.observe(sums);
     const learned = own.rates();
     if (learned !== worker.rates) {
@@ -207,35 +212,36 @@ export class KvDispatcher {
     }
     const rates = this.ratesOf(worker);
     if (rates === undefined) return;
-    this.meter.add(promptWorkMs(rates, sums), now_ms);
-    this.prompt_load = this.meter.share(this.workers.length);
+    this.#meter.add(promptWorkMs(rates, sums), now_ms);
+    this.#prompt_load = this.#meter.share(this.#workers.length);
   }
 
   /** The worker's own once it has said enough, the pool's until then. */
   ratesOf(worker: RoutedWorker): PassRates | undefined {
-    return worker.rates ?? this.pool_rates.rates();
+    return worker.rates ?? this.#pool_rates.rates();
   }
 
   /** Of policy "adaptive". */
   get objective() {
-    return this.policy.objective;
+    return this.#policy.objective;
   }
 
   /** For people: what it has learned so far. */
   learned() {
-    const { prompt_load, output_tokens } = this;
-    return { rates: this.pool_rates.rates(), prompt_load, output_tokens };
+    const prompt_load = this.#prompt_load;
+    const output_tokens = this.#output_tokens;
+    return { rates: this.#pool_rates.rates(), prompt_load, output_tokens };
   }
 
   /** A refusal, or undefined: it waits, if only until the next call of `next`. */
   offer(request: PlaceRequest, now_ms: number): Refusal | undefined {
-    const busy = this.allBusy(request, now_ms);
+    const busy = this.#allBusy(request, now_ms);
     if (busy !== undefined) return busy;
-    const pushed = this.queue.push(request, this.leastUncached(request, now_ms), now_ms);
+    const pushed = this.queue.push(request, this.#leastUncached(request, now_ms), now_ms);
     if (pushed.kind === "queued") return undefined;
     const { limit, class_name } = pushed;
     if (limit === "queue") {
-      return this.refusal(
+      return this.#refusal(
         request,
         "queue_full",
         529,
@@ -245,20 +251,20 @@ export class KvDispatcher {
     }
     const name = class_name === "" ? "default" : class_name;
     const message = `As many requests of class '${name}' wait as may. Try again later.`;
-    return this.refusal(request, "class_limit", 429, message, now_ms);
+    return this.#refusal(request, "class_limit", 429, message, now_ms);
   }
 
   /** The next decision; undefined: nobody who waits can go now. */
   next(now_ms: number): Placement | Refusal | undefined {
     if (this.queue.size === 0) return undefined;
-    this.looked = undefined;
-    this.table.refresh();
-    this.room = this.anyRoom(now_ms);
+    this.#looked = undefined;
+    this.#table.refresh();
+    this.#room = this.#anyRoom(now_ms);
     // Most wait for any worker to have room: without any, nobody needs to be looked at.
-    const any = this.room || this.workers.length === 0 || this.queue.particular > 0;
-    if (!any && this.table.facts().tainted === undefined) return undefined;
-    const entry = this.queue.next(now_ms, (each) => this.isReady(each, now_ms));
-    return entry === undefined ? undefined : this.place(entry, now_ms);
+    const any = this.#room || this.#workers.length === 0 || this.queue.particular > 0;
+    if (!any && this.#table.facts().tainted === undefined) return undefined;
+    const entry = this.queue.next(now_ms, (each) => this.#isReady(each, now_ms));
+    return entry === undefined ? undefined : this.#place(entry, now_ms);
   }
 
   cancel(request: string): void {
@@ -274,16 +280,16 @@ export class KvDispatcher {
     this.queue.remove(request);
     this.book.end(request, now_ms);
     if (output_tokens === undefined) return;
-    this.output_tokens += MEAN_STEP * (output_tokens - this.output_tokens);
+    this.#output_tokens += MEAN_STEP * (output_tokens - this.#output_tokens);
   }
 
   /** Another router sent a request there. What is not known here is not counted. */
   sentElsewhere(request: PlaceRequest, key: string, uncached_tokens: number, now_ms: number): void {
-    const worker = this.known.get(key);
+    const worker = this.#known.get(key);
     if (worker === undefined) return;
     this.book.begin(request, worker, uncached_tokens, now_ms, true);
     const { hashes } = request;
-    this.index.routed(worker.slot, worker.rank, hashes, hashes.length >>> 1, now_ms);
+    this.#index.routed(worker.slot, worker.rank, hashes, hashes.length >>> 1, now_ms);
   }
 
   /** Another router's request is over. */
@@ -298,53 +304,54 @@ export class KvDispatcher {
 
   /** About when something may be free again: what one worker has before it, learned rates. */
   retryAfterMs(now_ms: number): number {
-    const rates = this.pool_rates.rates();
-    if (rates === undefined || this.workers.length === 0) return RETRY_AFTER_FIRST_MS;
+    const rates = this.#pool_rates.rates();
+    if (rates === undefined || this.#workers.length === 0) return RETRY_AFTER_FIRST_MS;
     let tokens = 0;
     for (const entry of this.queue.entries()) tokens += entry.uncached_tokens;
-    for (const worker of this.workers) tokens += backlogTokens(worker, now_ms);
-    const wait_ms = (tokens * rates.token_ms) / this.workers.length;
+    for (const worker of this.#workers) tokens += backlogTokens(worker, now_ms);
+    const wait_ms = (tokens * rates.token_ms) / this.#workers.length;
     return Math.min(RETRY_AFTER_MOST_MS, Math.max(RETRY_AFTER_FIRST_MS, wait_ms));
   }
 
   /** Whoever asks for busy thresholds wants to hear a no, and not to wait until they are met. */
-  private allBusy(request: PlaceRequest, now_ms: number): Refusal | undefined {
-    const { workers, cached_blocks } = this;
-    if (this.busy.length === 0 || workers.length === 0) return undefined;
+  #allBusy(request: PlaceRequest, now_ms: number): Refusal | undefined {
+    const workers = this.#workers;
+    const cached_blocks = this.#cached_blocks;
+    if (this.#busy.length === 0 || workers.length === 0) return undefined;
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
     const wishes = wishFilters.filter((filter) => filter.concerns(request));
     let wanted = false;
     for (const worker of workers) {
       if (!wishes.every((filter) => filter.admits(worker, place))) continue;
       wanted = true;
-      if (this.busy.every((filter) => filter.admits(worker, place))) return undefined;
+      if (this.#busy.every((filter) => filter.admits(worker, place))) return undefined;
     }
     if (!wanted) return undefined;
     const code = request.pin === undefined ? "overloaded" : "pinned_overloaded";
-    return this.refusal(request, code, 529, busyWords, now_ms);
+    return this.#refusal(request, code, 529, busyWords, now_ms);
   }
 
-  private place(entry: QueueEntry, now_ms: number): Placement | Refusal {
+  #place(entry: QueueEntry, now_ms: number): Placement | Refusal {
     const { request } = entry;
-    const place = this.placeOf(request, now_ms);
-    const { looked } = this;
+    const place = this.#placeOf(request, now_ms);
+    const looked = this.#looked;
     const selected =
-      looked?.request === request ? looked.selected : select(this.selection, place, this.random);
+      looked?.request === request ? looked.selected : select(this.#selection, place, this.#random);
     if (selected.kind === "refused") {
       const message = refusalWords(selected.filter);
       const absent = selected.code === "no_worker" || selected.code === "pinned_missing";
-      return this.refusal(request, selected.code, absent ? 503 : 529, message, now_ms);
+      return this.#refusal(request, selected.code, absent ? 503 : 529, message, now_ms);
     }
-    const worker = this.workers[selected.at]!;
+    const worker = this.#workers[selected.at]!;
     const uncached_tokens = uncachedTokens(place, selected.at);
     this.book.begin(request, worker, uncached_tokens, now_ms);
     const { session } = request;
     const bound =
       session === undefined
         ? undefined
-        : this.affinity?.bind(session, worker, now_ms, this.wall_ms());
+        : this.affinity?.bind(session, worker, now_ms, this.#wall_ms());
     const blocks = request.hashes.length >>> 1;
-    this.index.routed(worker.slot, worker.rank, request.hashes, blocks, now_ms);
+    this.#index.routed(worker.slot, worker.rank, request.hashes, blocks, now_ms);
     let cached_blocks = 0;
     for (let tier = 0; tier < TIER_COUNT; tier++) {
       cached_blocks += place.cached_blocks[TIER_COUNT * selected.at + tier]!;
@@ -354,34 +361,38 @@ export class KvDispatcher {
   }
 
   /** The place is valid until the next call: its rows are used again. */
-  private placeOf(request: PlaceRequest, now_ms: number): Place {
-    const { workers } = this;
-    if (!this.isMatched(request, now_ms)) this.match(request, now_ms);
-    const { cached_blocks, warm } = this;
-    const pool = this.table.facts();
+  #placeOf(request: PlaceRequest, now_ms: number): Place {
+    const workers = this.#workers;
+    if (!this.#isMatched(request, now_ms)) this.#match(request, now_ms);
+    const cached_blocks = this.#cached_blocks;
+    const warm = this.#warm;
+    const pool = this.#table.facts();
     return { request, workers, pool, cached_blocks, warm, queued: this.queue.size, now_ms };
   }
 
   /** It was just asked, by the offer of this request or by an earlier step of its placement. */
-  private isMatched(request: PlaceRequest, now_ms: number): boolean {
-    if (this.matched !== request || this.matched_version !== this.index.version) return false;
-    return now_ms - this.matched_ms < MATCH_AGAIN_MS;
+  #isMatched(request: PlaceRequest, now_ms: number): boolean {
+    if (this.#matched !== request || this.#matched_version !== this.#index.version) return false;
+    return now_ms - this.#matched_ms < MATCH_AGAIN_MS;
   }
 
   /** Fills in what each worker has of the prompt. */
-  private match(request: PlaceRequest, now_ms: number): void {
-    const { table, matches } = this;
+  #match(request: PlaceRequest, now_ms: number): void {
+    const table = this.#table;
+    const matches = this.#matches;
     const count = table.workers.length;
-    if (count > this.warm.length) {
-      this.cached_blocks = new Int32Array(2 * count * TIER_COUNT);
-      this.warm = new Uint8Array(2 * count);
-      this.warm_at = new Int32Array(2 * count);
+    if (count > this.#warm.length) {
+      this.#cached_blocks = new Int32Array(2 * count * TIER_COUNT);
+      this.#warm = new Uint8Array(2 * count);
+      this.#warm_at = new Int32Array(2 * count);
     }
-    const { cached_blocks, warm, warm_at } = this;
+    const cached_blocks = this.#cached_blocks;
+    const warm = this.#warm;
+    const warm_at = this.#warm_at;
     let warm_count = 0;
     cached_blocks.fill(0, 0, count * TIER_COUNT);
     warm.fill(0, 0, count);
-    this.index.match(request.hashes, request.hashes.length >>> 1, matches, now_ms);
+    this.#index.match(request.hashes, request.hashes.length >>> 1, matches, now_ms);
     const { slots, ranks, tier_blocks } = matches;
     for (let row = 0; row < matches.count; row++) {
       const at = table.find(slots[row]!, ranks[row]!);
@@ -392,62 +403,66 @@ export class KvDispatcher {
         cached_blocks[TIER_COUNT * at + tier] = tier_blocks[TIER_COUNT * row + tier]!;
       }
     }
-    this.warm_count = warm_count;
-    this.matched = request;
-    this.matched_ms = now_ms;
-    this.matched_version = this.index.version;
+    this.#warm_count = warm_count;
+    this.#matched = request;
+    this.#matched_ms = now_ms;
+    this.#matched_version = this.#index.version;
   }
 
-  private leastUncached(request: PlaceRequest, now_ms: number): number {
-    const { workers, warm_at } = this;
+  #leastUncached(request: PlaceRequest, now_ms: number): number {
+    const workers = this.#workers;
+    const warm_at = this.#warm_at;
     if (workers.length === 0) return request.prompt_tokens;
-    const place = this.placeOf(request, now_ms);
+    const place = this.#placeOf(request, now_ms);
     // Those that have nothing of it would all compute the same.
     let least = Number.POSITIVE_INFINITY;
-    if (this.warm_count < workers.length) {
+    if (this.#warm_count < workers.length) {
       least = request.computes_prompt === false ? 0 : Math.max(1, request.prompt_tokens);
     }
-    for (let i = 0; i < this.warm_count; i++) {
+    for (let i = 0; i < this.#warm_count; i++) {
       least = Math.min(least, uncachedTokens(place, warm_at[i]!));
     }
     return least;
   }
 
   /** Of one that failed lately only when all did: it would not be the one that is chosen. */
-  private anyRoom(now_ms: number): boolean {
-    const { table, workers, policy } = this;
+  #anyRoom(now_ms: number): boolean {
+    const table = this.#table;
+    const workers = this.#workers;
+    const policy = this.#policy;
     const below = table.rows.anyBelow(policy.queue_threshold, workers.length);
     if (!below || table.facts().avoid_until_ms <= now_ms) return below;
     const sound = workers.filter(({ avoid_until_ms }) => avoid_until_ms <= now_ms);
-    return sound.length === 0 || sound.some((worker) => this.hasRoom(worker, now_ms));
+    return sound.length === 0 || sound.some((worker) => this.#hasRoom(worker, now_ms));
   }
 
-  private hasRoom(worker: RoutedWorker, now_ms: number): boolean {
-    return backlogTokens(worker, now_ms) < this.policy.queue_threshold * worker.batch_tokens;
+  #hasRoom(worker: RoutedWorker, now_ms: number): boolean {
+    return backlogTokens(worker, now_ms) < this.#policy.queue_threshold * worker.batch_tokens;
   }
 
   /** One with wishes waits for a worker that it may use; without any such worker it is refused. */
-  private isReady(entry: QueueEntry, now_ms: number): boolean {
+  #isReady(entry: QueueEntry, now_ms: number): boolean {
     if (now_ms - entry.looked_at_ms > LOOK_AGAIN_MS) {
-      entry.uncached_tokens = this.leastUncached(entry.request, now_ms);
+      entry.uncached_tokens = this.#leastUncached(entry.request, now_ms);
       entry.looked_at_ms = now_ms;
     }
     const { request } = entry;
     const waits_for_none = request.continued === true || request.spare === true;
-    if (waits_for_none && this.workers.length > 0) return true;
-    const { workers, cached_blocks } = this;
-    const wishes = isParticular(request) || this.table.facts().tainted !== undefined;
+    if (waits_for_none && this.#workers.length > 0) return true;
+    const workers = this.#workers;
+    const cached_blocks = this.#cached_blocks;
+    const wishes = isParticular(request) || this.#table.facts().tainted !== undefined;
     if (!wishes || workers.length === 0) {
-      return this.room && this.canStart(entry, now_ms);
+      return this.#room && this.#canStart(entry, now_ms);
     }
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
-    const filters = this.selection.filters.filter(
+    const filters = this.#selection.filters.filter(
       (filter) => !filter.soft && filter.concerns(request),
     );
     let any = false;
     for (const worker of workers) {
       if (!filters.every((filter) => filter.admits(worker, place))) continue;
-      if (this.hasRoom(worker, now_ms)) return this.canStart(entry, now_ms);
+      if (this.#hasRoom(worker, now_ms)) return this.#canStart(entry, now_ms);
       any = true;
     }
     return !any;
@@ -459,26 +474,27 @@ export class KvDispatcher {
    * threshold does the same, and looking at each would cost too much. The news for which it waits
    * come with the best worker's next pass, so nothing has to wake it.
    */
-  private canStart(entry: QueueEntry, now_ms: number): boolean {
-    const { workers, policy } = this;
+  #canStart(entry: QueueEntry, now_ms: number): boolean {
+    const workers = this.#workers;
+    const policy = this.#policy;
     if (policy.hold_passes === Number.POSITIVE_INFINITY) return true;
-    if (now_ms - entry.arrived_ms > policy.patience * this.ownMs(entry)) return true;
+    if (now_ms - entry.arrived_ms > policy.patience * this.#ownMs(entry)) return true;
     if (this.queue.size > Math.min(HELD_MOST, HELD_PER_WORKER * workers.length)) return true;
     const { request } = entry;
-    const selected = select(this.selection, this.placeOf(request, now_ms), this.random);
-    if (workers.length >= LOOK_ONCE_FROM) this.looked = { request, selected };
+    const selected = select(this.#selection, this.#placeOf(request, now_ms), this.#random);
+    if (workers.length >= LOOK_ONCE_FROM) this.#looked = { request, selected };
     if (selected.kind === "refused") return true;
     const best = workers[selected.at]!;
     return backlogTokens(best, now_ms) < policy.hold_passes * best.batch_tokens;
   }
 
   /** What its uncached tokens take, without anything before them; 0 while nobody knows. */
-  private ownMs({ uncached_tokens }: QueueEntry): number {
-    const rates = this.pool_rates.rates();
+  #ownMs({ uncached_tokens }: QueueEntry): number {
+    const rates = this.#pool_rates.rates();
     return rates === undefined ? 0 : rates.prefill_pass_ms + uncached_tokens * rates.token_ms;
   }
 
-  private refusal(
+  #refusal(
     request: PlaceRequest,
     code: Refusal["code"],
     status: Refusal["status"],

@@ -20,19 +20,19 @@ export type BookEntry = {
 
 export class LoadBook {
   readonly active = new ActiveBlocks();
-  private readonly entries = new SlotMap<string, BookEntry>();
+  readonly #entries = new SlotMap<string, BookEntry>();
 
   get size(): number {
-    return this.entries.size;
+    return this.#entries.size;
   }
 
   /** What this router sent itself. */
   *own(): Iterable<BookEntry> {
-    for (const entry of this.entries.values()) if (!entry.elsewhere) yield entry;
+    for (const entry of this.#entries.values()) if (!entry.elsewhere) yield entry;
   }
 
   workerOf(request: string): RoutedWorker | undefined {
-    return this.entries.get(request)?.worker;
+    return this.#entries.get(request)?.worker;
   }
 
   begin(
@@ -45,14 +45,14 @@ export class LoadBook {
     this.end(request.request, now_ms);
     const prefilling = uncached_tokens > 0;
     const entry: BookEntry = { request, worker, uncached_tokens, prefilling, elsewhere };
-    this.entries.set(request.request, entry);
+    this.#entries.set(request.request, entry);
     worker.requests++;
     if (entry.prefilling) {
       if (worker.prefilling.size === 0) worker.prefill_since_ms = now_ms;
       worker.prefilling.set(request.request, uncached_tokens);
       worker.prefill_tokens += uncached_tokens;
     }
-    const { full, tail } = this.shape(entry);
+    const { full, tail } = this.#shape(entry);
     for (let i = 0; i < full; i++) {
       const name = blockName(request.hashes, i);
       const uses = worker.uses.get(name) ?? 0;
@@ -67,7 +67,7 @@ export class LoadBook {
 
   /** Its prompt is computed. A request that is not here any more is ignored. */
   firstToken(request: string, now_ms: number): void {
-    const entry = this.entries.get(request);
+    const entry = this.#entries.get(request);
     if (entry === undefined || !entry.prefilling) return;
     entry.prefilling = false;
     const { worker } = entry;
@@ -79,13 +79,13 @@ export class LoadBook {
 
   /** Finished, cancelled or failed. Returns where it was. */
   end(request: string, now_ms: number): RoutedWorker | undefined {
-    const entry = this.entries.get(request);
+    const entry = this.#entries.get(request);
     if (entry === undefined) return undefined;
     this.firstToken(request, now_ms);
-    this.entries.delete(request);
+    this.#entries.delete(request);
     const { worker } = entry;
     worker.requests--;
-    const { full, tail } = this.shape(entry);
+    const { full, tail } = this.#shape(entry);
     for (let i = 0; i < full; i++) {
       const name = blockName(entry.request.hashes, i);
       const uses = worker.uses.get(name)!;
@@ -107,7 +107,7 @@ export class LoadBook {
    * with its next report. Until then what that one said stands.
    */
   lose(request: string, now_ms: number): void {
-    const worker = this.entries.get(request)?.worker;
+    const worker = this.#entries.get(request)?.worker;
     if (worker === undefined) return;
     const { active_blocks, prefill_tokens, requests } = worker;
     this.end(request, now_ms);
@@ -119,13 +119,13 @@ export class LoadBook {
 
   /** The worker is gone, and what it had with it: the owners will ask again. */
   forget(worker: RoutedWorker, now_ms: number): void {
-    for (const [request, entry] of this.entries) {
+    for (const [request, entry] of this.#entries) {
       if (entry.worker === worker) this.end(request, now_ms);
     }
   }
 
   /** Blocks that have a name, and the unnamed rest of the prompt. */
-  private shape({ request, worker }: BookEntry): { readonly full: number; readonly tail: number } {
+  #shape({ request, worker }: BookEntry): { readonly full: number; readonly tail: number } {
     const blocks = Math.ceil(request.prompt_tokens / worker.block_size);
     const full = Math.min(blocks, request.hashes.length >>> 1);
     return { full, tail: blocks - full };

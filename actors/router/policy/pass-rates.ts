@@ -61,74 +61,74 @@ const PRIOR_REPORTS = 16;
 const IDLE_FORGET = 0.98;
 
 export class RateEstimator {
-  private readonly prior: RateEstimator | undefined;
-  private readonly products = new Float64Array(FEATURES * FEATURES);
-  private readonly targets = new Float64Array(FEATURES);
-  private readonly row = new Float64Array(FEATURES);
+  readonly #prior: RateEstimator | undefined;
+  readonly #products = new Float64Array(FEATURES * FEATURES);
+  readonly #targets = new Float64Array(FEATURES);
+  readonly #row = new Float64Array(FEATURES);
   /** Reports that `products` stand for: each counts less as it is forgotten. */
-  private evidence = 0;
-  private observed = 0;
-  private idle = 0;
-  private estimate: PassRates | undefined;
+  #evidence = 0;
+  #observed = 0;
+  #idle = 0;
+  #estimate: PassRates | undefined;
 
   constructor(prior?: RateEstimator) {
-    this.prior = prior;
+    this.#prior = prior;
   }
 
   /** One of an idle worker lets what it said before fade; what is not a number is ignored. */
   observe(sums: PassSums): void {
-    const { row } = this;
+    const row = this.#row;
     row[0] = sums.prefill_passes;
     row[1] = sums.prefill_tokens;
     row[2] = sums.prefill_tokens_squared;
     row[3] = sums.decode_passes;
     row[4] = sums.decode_share;
-    if (sums.busy_ms === 0) this.fade();
+    if (sums.busy_ms === 0) this.#fade();
     if (!(sums.busy_ms > 0) || !row.every((value) => value >= 0)) return;
     // Long reports would drown the short ones: each counts by its passes.
     const weight = 1 / Math.max(1, sums.prefill_passes + sums.decode_passes);
     for (let i = 0; i < FEATURES; i++) {
-      this.targets[i] = FORGET * this.targets[i]! + weight * row[i]! * sums.busy_ms;
+      this.#targets[i] = FORGET * this.#targets[i]! + weight * row[i]! * sums.busy_ms;
       for (let j = 0; j < FEATURES; j++) {
         const at = FEATURES * i + j;
-        this.products[at] = FORGET * this.products[at]! + weight * row[i]! * row[j]!;
+        this.#products[at] = FORGET * this.#products[at]! + weight * row[i]! * row[j]!;
       }
     }
-    this.evidence = FORGET * this.evidence + 1;
-    this.observed++;
-    if (this.observed === REPORTS_MIN || this.observed % SOLVE_EVERY === 0) this.solve();
+    this.#evidence = FORGET * this.#evidence + 1;
+    this.#observed++;
+    if (this.#observed === REPORTS_MIN || this.#observed % SOLVE_EVERY === 0) this.#solve();
   }
 
   /** undefined until enough was reported. */
   rates(): PassRates | undefined {
-    return this.estimate;
+    return this.#estimate;
   }
 
   /** Without a prior there is nothing to fall back to, and what was learned stays. */
-  private fade(): void {
-    if (this.prior === undefined || this.estimate === undefined) return;
-    for (let i = 0; i < this.products.length; i++) this.products[i]! *= IDLE_FORGET;
-    for (let i = 0; i < FEATURES; i++) this.targets[i]! *= IDLE_FORGET;
-    this.evidence *= IDLE_FORGET;
-    this.idle++;
-    if (this.idle % SOLVE_EVERY === 0) this.solve();
+  #fade(): void {
+    if (this.#prior === undefined || this.#estimate === undefined) return;
+    for (let i = 0; i < this.#products.length; i++) this.#products[i]! *= IDLE_FORGET;
+    for (let i = 0; i < FEATURES; i++) this.#targets[i]! *= IDLE_FORGET;
+    this.#evidence *= IDLE_FORGET;
+    this.#idle++;
+    if (this.#idle % SOLVE_EVERY === 0) this.#solve();
   }
 
-  private solve(): void {
-    const { prior } = this;
-    const products = this.products.slice();
-    const targets = this.targets.slice();
-    if (prior !== undefined && prior.evidence > 0) {
-      const share = PRIOR_REPORTS / prior.evidence;
-      for (let i = 0; i < products.length; i++) products[i]! += share * prior.products[i]!;
-      for (let i = 0; i < FEATURES; i++) targets[i]! += share * prior.targets[i]!;
+  #solve(): void {
+    const prior = this.#prior;
+    const products = this.#products.slice();
+    const targets = this.#targets.slice();
+    if (prior !== undefined && prior.#evidence > 0) {
+      const share = PRIOR_REPORTS / prior.#evidence;
+      for (let i = 0; i < products.length; i++) products[i]! += share * prior.#products[i]!;
+      for (let i = 0; i < FEATURES; i++) targets[i]! += share * prior.#targets[i]!;
     }
     const used = [0, 1, 2, 3, 4].filter((i) => products[FEATURES * i + i]! > 0);
     for (;;) {
       const solved = solveNormal(products, targets, used);
       const worst = indexOfLeast(solved);
       if (worst < 0 || solved[worst]! >= 0) {
-        this.estimate = named(used, solved);
+        this.#estimate = named(used, solved);
         return;
       }
       used.splice(worst, 1);

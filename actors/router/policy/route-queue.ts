@@ -67,12 +67,12 @@ const QUANTUM_TOKENS = 8_192;
 
 export class RouteQueue {
   readonly options: QueueOptions;
-  private readonly settings = new Map<string, PolicyClass>();
+  readonly #settings = new Map<string, PolicyClass>();
   /** Highest strict priority first. */
-  private readonly tiers: Tier[] = [];
-  private readonly where = new Map<string, { tier: Tier; queue: ClassQueue }>();
-  private waiting_tokens = 0;
-  private particular_count = 0;
+  readonly #tiers: Tier[] = [];
+  readonly #where = new Map<string, { tier: Tier; queue: ClassQueue }>();
+  #waiting_tokens = 0;
+  #particular_count = 0;
 
   constructor(given: Partial<QueueOptions> = {}) {
     this.options = { ...queueDefaults, ...given };
@@ -82,31 +82,31 @@ export class RouteQueue {
           `policy class ${each.name}: weight must be above 0, not ${each.weight}`,
         );
       }
-      this.settings.set(each.name, each);
+      this.#settings.set(each.name, each);
     }
   }
 
   get size(): number {
-    return this.where.size;
+    return this.#where.size;
   }
 
   /** How many of them do not simply wait for whichever worker has room first. */
   get particular(): number {
-    return this.particular_count;
+    return this.#particular_count;
   }
 
   /** Prompt tokens, cached ones too. */
   get tokens(): number {
-    return this.waiting_tokens;
+    return this.#waiting_tokens;
   }
 
   push(request: PlaceRequest, uncached_tokens: number, now_ms: number): PushResult {
-    const settings = this.settings.get(request.policy_class ?? "") ?? { name: "" };
+    const settings = this.#settings.get(request.policy_class ?? "") ?? { name: "" };
     const { requests_max, tokens_max } = this.options;
-    if (this.size >= requests_max || this.waiting_tokens + request.prompt_tokens > tokens_max) {
+    if (this.size >= requests_max || this.#waiting_tokens + request.prompt_tokens > tokens_max) {
       return { kind: "full", limit: "queue", class_name: settings.name };
     }
-    const tier = this.tierOf(request.strict_priority ?? 0);
+    const tier = this.#tierOf(request.strict_priority ?? 0);
     const queue = classIn(tier, settings);
     const { requests_max: most = requests_max, tokens_max: most_tokens = tokens_max } = settings;
     const { length } = queue.entries;
@@ -116,23 +116,23 @@ export class RouteQueue {
     const entry = { request, arrived_ms: now_ms, uncached_tokens, looked_at_ms: now_ms };
     queue.entries.push(entry);
     queue.tokens += request.prompt_tokens;
-    this.waiting_tokens += request.prompt_tokens;
-    if (isParticular(request)) this.particular_count++;
-    this.where.set(request.request, { tier, queue });
+    this.#waiting_tokens += request.prompt_tokens;
+    if (isParticular(request)) this.#particular_count++;
+    this.#where.set(request.request, { tier, queue });
     return { kind: "queued" };
   }
 
   /** Takes a request out, wherever it stands: cancelled, or its time is over. */
   remove(request: string): QueueEntry | undefined {
-    const place = this.where.get(request);
+    const place = this.#where.get(request);
     if (place === undefined) return undefined;
     const at = place.queue.entries.findIndex((entry) => entry.request.request === request);
-    return this.take(place.tier, place.queue, at);
+    return this.#take(place.tier, place.queue, at);
   }
 
   /** Everybody who waits, in no order that means something. */
   *entries(): Iterable<QueueEntry> {
-    for (const { classes } of this.tiers) for (const { entries } of classes) yield* entries;
+    for (const { classes } of this.#tiers) for (const { entries } of classes) yield* entries;
   }
 
   /**
@@ -140,16 +140,16 @@ export class RouteQueue {
    * whose requests all cannot go (each is pinned to a full worker, say) does not hold up the next.
    */
   next(now_ms: number, ready: (entry: QueueEntry) => boolean): QueueEntry | undefined {
-    for (const tier of this.tiers) {
-      const entry = this.nextOf(tier, now_ms, ready);
+    for (const tier of this.#tiers) {
+      const entry = this.#nextOf(tier, now_ms, ready);
       if (entry !== undefined) return entry;
     }
     return undefined;
   }
 
-  private nextOf(tier: Tier, now_ms: number, ready: (entry: QueueEntry) => boolean) {
+  #nextOf(tier: Tier, now_ms: number, ready: (entry: QueueEntry) => boolean) {
     const { classes } = tier;
-    const heads = classes.map((queue) => this.headOf(queue, now_ms, ready));
+    const heads = classes.map((queue) => this.#headOf(queue, now_ms, ready));
     const going = heads.filter((head) => head >= 0).length;
     if (going === 0) return undefined;
     if (going > 1) skipRounds(classes, heads);
@@ -165,20 +165,20 @@ export class RouteQueue {
       if (queue.deficit >= work || going === 1) {
         queue.deficit = going === 1 ? 0 : queue.deficit - work;
         tier.turn = index;
-        return this.take(tier, queue, head);
+        return this.#take(tier, queue, head);
       }
       queue.deficit += quantumOf(queue);
     }
   }
 
   /** Position of the one in the class who goes first, -1 when none can. */
-  private headOf(queue: ClassQueue, now_ms: number, ready: (entry: QueueEntry) => boolean) {
+  #headOf(queue: ClassQueue, now_ms: number, ready: (entry: QueueEntry) => boolean) {
     let best = -1;
     let best_key = Number.POSITIVE_INFINITY;
     const order = queue.settings.order ?? this.options.order;
     for (let i = 0; i < queue.entries.length; i++) {
       const entry = queue.entries[i]!;
-      const key = this.keyOf(entry, order, now_ms);
+      const key = this.#keyOf(entry, order, now_ms);
       if (key >= best_key || !ready(entry)) continue;
       best = i;
       best_key = key;
@@ -186,7 +186,7 @@ export class RouteQueue {
     return best;
   }
 
-  private keyOf(entry: QueueEntry, order: QueueOrder, now_ms: number): number {
+  #keyOf(entry: QueueEntry, order: QueueOrder, now_ms: number): number {
     const { request, arrived_ms, uncached_tokens } = entry;
     const jump_ms = request.priority_jump_ms ?? 0;
     if (order === "fcfs") return arrived_ms - jump_ms;
@@ -194,25 +194,25 @@ export class RouteQueue {
     return uncached_tokens - (now_ms - arrived_ms + jump_ms) / this.options.ageing_ms;
   }
 
-  private take(tier: Tier, queue: ClassQueue, at: number): QueueEntry {
+  #take(tier: Tier, queue: ClassQueue, at: number): QueueEntry {
     const entry = queue.entries[at]!;
     queue.entries.splice(at, 1);
     queue.tokens -= entry.request.prompt_tokens;
-    this.waiting_tokens -= entry.request.prompt_tokens;
-    if (isParticular(entry.request)) this.particular_count--;
-    this.where.delete(entry.request.request);
+    this.#waiting_tokens -= entry.request.prompt_tokens;
+    if (isParticular(entry.request)) this.#particular_count--;
+    this.#where.delete(entry.request.request);
     if (tier.classes.every(({ entries }) => entries.length === 0)) {
-      this.tiers.splice(this.tiers.indexOf(tier), 1);
+      this.#tiers.splice(this.#tiers.indexOf(tier), 1);
     }
     return entry;
   }
 
-  private tierOf(strict_priority: number): Tier {
-    const at = this.tiers.findIndex((tier) => tier.strict_priority <= strict_priority);
-    const found = this.tiers[at];
+  #tierOf(strict_priority: number): Tier {
+    const at = this.#tiers.findIndex((tier) => tier.strict_priority <= strict_priority);
+    const found = this.#tiers[at];
     if (found?.strict_priority === strict_priority) return found;
     const tier: Tier = { strict_priority, classes: [], turn: 0 };
-    this.tiers.splice(at < 0 ? this.tiers.length : at, 0, tier);
+    this.#tiers.splice(at < 0 ? this.#tiers.length : at, 0, tier);
     return tier;
   }
 }

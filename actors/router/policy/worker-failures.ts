@@ -19,31 +19,31 @@ type Tally = { score: number; at_ms: number; crash_ms: number };
 
 export class WorkerFailures {
   /** Names are few, and one whose score has faded is forgotten when it is looked at. */
-  private readonly by_worker = new Map<string, Tally>();
+  readonly #by_worker = new Map<string, Tally>();
 
   get any(): boolean {
-    return this.by_worker.size > 0;
+    return this.#by_worker.size > 0;
   }
 
   /** An answer failed there. Returns until when it is avoided, on the scale of `now_ms`. */
   failed(worker: string, now_ms: number): number {
-    return this.add(worker, now_ms).until_ms;
+    return this.#add(worker, now_ms).until_ms;
   }
 
   /** Its process crashed, as one of those who heard of it says. */
   crashed(worker: string, now_ms: number): number {
-    const known = this.by_worker.get(worker);
+    const known = this.#by_worker.get(worker);
     if (known !== undefined && now_ms - known.crash_ms < SAME_CRASH_MS) {
       return this.untilMs(worker, now_ms);
     }
-    const { until_ms, record } = this.add(worker, now_ms);
+    const { until_ms, record } = this.#add(worker, now_ms);
     record.crash_ms = now_ms;
     return until_ms;
   }
 
   /** An answer was made there, whole. */
   succeeded(worker: string, now_ms: number): number {
-    const known = this.by_worker.get(worker);
+    const known = this.#by_worker.get(worker);
     if (known === undefined) return 0;
     known.score = faded(known, now_ms) / 2;
     known.at_ms = now_ms;
@@ -52,20 +52,20 @@ export class WorkerFailures {
 
   /** Until when it is avoided; 0 = it is not. */
   untilMs(worker: string, now_ms: number): number {
-    const known = this.by_worker.get(worker);
+    const known = this.#by_worker.get(worker);
     if (known === undefined) return 0;
     const score = faded(known, now_ms);
     if (score >= AVOID_SCORE) return now_ms + HALF_LIFE_MS * Math.log2(score / AVOID_SCORE);
-    if (score < AVOID_SCORE / 8) this.by_worker.delete(worker);
+    if (score < AVOID_SCORE / 8) this.#by_worker.delete(worker);
     return 0;
   }
 
-  private add(worker: string, now_ms: number): { record: Tally; until_ms: number } {
-    const known = this.by_worker.get(worker);
+  #add(worker: string, now_ms: number): { record: Tally; until_ms: number } {
+    const known = this.#by_worker.get(worker);
     const before = known === undefined ? 0 : faded(known, now_ms);
     const crash_ms = known?.crash_ms ?? Number.NEGATIVE_INFINITY;
     const record = { score: Math.min(MOST_SCORE, before + 1), at_ms: now_ms, crash_ms };
-    this.by_worker.set(worker, record);
+    this.#by_worker.set(worker, record);
     return { record, until_ms: this.untilMs(worker, now_ms) };
   }
 }

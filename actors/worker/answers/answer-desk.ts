@@ -74,56 +74,57 @@ const lastLimits: KeepLimits = {
 };
 
 export class AnswerDesk {
-  private readonly host: DeskHost;
-  private readonly live = new LiveAnswers();
-  private readonly kept: KeptAnswers;
+  readonly #host: DeskHost;
+  readonly #live = new LiveAnswers();
+  readonly #kept: KeptAnswers;
   /**
    * Those that nobody can resume: a reader whose last batch was lost on the way fetches it here
    * instead of having the answer made again elsewhere. Nobody acknowledges an end, so nothing is
    * sent for this; how many are kept, and how long, is bounded instead.
    */
-  private readonly last = new OverAnswers(lastLimits);
-  private readonly claims: Claims;
-  private sweep_timer: Timer | undefined;
+  readonly #last = new OverAnswers(lastLimits);
+  readonly #claims: Claims;
+  #sweep_timer: Timer | undefined;
 
   constructor(host: DeskHost) {
-    this.host = host;
-    this.kept = new KeptAnswers(host.keep);
-    this.claims = new Claims({
+    this.#host = host;
+    this.#kept = new KeptAnswers(host.keep);
+    this.#claims = new Claims({
       demonitor: (monitor) => host.ctx().demonitor(monitor),
     });
   }
 
   /** Those that are not over. */
   get count(): number {
-    return this.live.count;
+    return this.#live.count;
   }
 
   get has_unsent(): boolean {
-    return this.live.has_unsent;
+    return this.#live.has_unsent;
   }
 
   /** Choices that the engine makes. */
   get handle_count(): number {
-    return this.live.handle_count;
+    return this.#live.handle_count;
   }
 
   /** Past their time, or neither read nor waiting for a reader. */
   *unowned(): Iterable<string> {
-    const now_ms = this.host.ctx().clock.now_ms();
-    for (const { generate, deadline, deadline_at_ms, readers, grace } of this.live.all()) {
+    const now_ms = this.#host.ctx().clock.now_ms();
+    for (const { generate, deadline, deadline_at_ms, readers, grace } of this.#live.all()) {
       const late = deadline !== undefined && now_ms > deadline_at_ms;
       if (late || (readers.length === 0 && grace === undefined)) yield generate.request;
     }
   }
 
   hasHandle(handle: number): boolean {
-    return this.live.hasHandle(handle);
+    return this.#live.hasHandle(handle);
   }
 
   /** The name is taken, by an answer or by a reader of one. */
   holds(request: string): boolean {
-    const { live, kept } = this;
+    const live = this.#live;
+    const kept = this.#kept;
     return (
       live.get(request) !== undefined || live.reader(request) !== undefined || kept.isOver(request)
     );
@@ -131,10 +132,10 @@ export class AnswerDesk {
 
   /** The engine has taken `parts`, one for each choice that is to be made. */
   open(generate: Generate, consumer: ActorRef, parts: readonly EngineRequest[]): void {
-    const ctx = this.host.ctx();
+    const ctx = this.#host.ctx();
     const { consumer: _, ...asked } = generate;
     const { request, deadline_ms, resumable } = generate;
-    this.last.forget(request);
+    this.#last.forget(request);
     const now_ms = ctx.clock.now_ms();
     const answer: LiveAnswer = {
       generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
@@ -148,9 +149,9 @@ export class AnswerDesk {
       handles: new Map(parts.map((part) => [part.choice, part.handle])),
       lane: undefined,
     };
-    this.live.add(answer);
-    this.kept.follow(answer);
-    this.addReader(
+    this.#live.add(answer);
+    this.#kept.follow(answer);
+    this.#addReader(
       answer,
       consumer,
       newReadPosition(answer.log, request, generate.window_tokens, "delivered"),
@@ -158,25 +159,25 @@ export class AnswerDesk {
   }
 
   find({ answer }: FindAnswer): HeldAnswers {
-    const now_ms = this.host.ctx().clock.now_ms();
-    const items = this.kept.find(answer, (request) => this.live.get(request), now_ms);
+    const now_ms = this.#host.ctx().clock.now_ms();
+    const items = this.#kept.find(answer, (request) => this.#live.get(request), now_ms);
     return { kind: "held_answers", answer, items };
   }
 
   claim({ answer, claim, claimer, over }: Claim): Claimed {
     if (claimer === undefined || over) {
-      this.claims.release(answer, claim);
+      this.#claims.release(answer, claim);
       return { kind: "claimed", answer, first: false };
     }
-    const ctx = this.host.ctx();
-    const first = this.claims.claim(answer, claim, () => ctx.monitor(refOf(ctx.system, claimer)));
+    const ctx = this.#host.ctx();
+    const first = this.#claims.claim(answer, claim, () => ctx.monitor(refOf(ctx.system, claimer)));
     return { kind: "claimed", answer, first };
   }
 
   /** One more reader, of an answer that is being made or was. */
   attach(attach: Attach): Accepted | Refused {
     const { request, alias, consumer, window_tokens, from, instead_of } = attach;
-    const answer = this.live.get(request) ?? this.kept.get(request) ?? this.last.get(request);
+    const answer = this.#live.get(request) ?? this.#kept.get(request) ?? this.#last.get(request);
     if (answer === undefined) {
       return refused(
         alias,
@@ -188,58 +189,58 @@ export class AnswerDesk {
       const message = "to read an answer takes a consumer and a name of its own";
       return refused(alias, "bad_request", message);
     }
-    const before = this.live.reader(instead_of);
-    if (before?.answer === answer) this.removeReader(before);
+    const before = this.#live.reader(instead_of);
+    if (before?.answer === answer) this.#removeReader(before);
     if (answer.readers.length >= READERS_MAX) {
       const message = `This stream is read by ${READERS_MAX} clients already, which is the most. Try again when one has left.`;
       return refused(alias, "rate_limited", message);
     }
-    if (this.kept.revive(request) || this.last.forget(request)) this.live.add(answer);
+    if (this.#kept.revive(request) || this.#last.forget(request)) this.#live.add(answer);
     const start = from.length === 0 ? "start" : from;
-    this.addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, start));
+    this.#addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, start));
     return { kind: "accepted", request: alias };
   }
 
-  private addReader(answer: LiveAnswer, wire: ActorRef, position: ReadPosition): void {
-    const ctx = this.host.ctx();
+  #addReader(answer: LiveAnswer, wire: ActorRef, position: ReadPosition): void {
+    const ctx = this.#host.ctx();
     const consumer = refOf<ConsumerMessage>(ctx.system, wire);
-    this.live.addReader({ answer, position, consumer, monitor: ctx.monitor(consumer) });
+    this.#live.addReader({ answer, position, consumer, monitor: ctx.monitor(consumer) });
     if (answer.grace !== undefined) ctx.cancel(answer.grace);
     answer.grace = undefined;
   }
 
   credit({ request, tokens_total }: Credit): void {
-    const reader = this.live.reader(request);
+    const reader = this.#live.reader(request);
     if (reader === undefined) return;
     grant(reader.position, tokens_total);
-    this.live.touch(reader.answer);
+    this.#live.touch(reader.answer);
   }
 
   /** Returns what the engine need not make any more. */
   cancel({ request, choices }: Cancel): readonly number[] {
-    const reader = this.live.reader(request);
-    const last = reader ?? this.live.lostReader(request);
+    const reader = this.#live.reader(request);
+    const last = reader ?? this.#live.lostReader(request);
     if (choices.length > 0) {
       if (last === undefined) return [];
-      const running = choices.map((choice) => this.live.endChoice(last.answer, choice));
+      const running = choices.map((choice) => this.#live.endChoice(last.answer, choice));
       return running.filter((handle) => handle !== undefined);
     }
-    if (reader !== undefined) this.removeReader(reader);
+    if (reader !== undefined) this.#removeReader(reader);
     // By its own name also when nobody reads it: it is not wanted at all.
-    const answer = last?.answer ?? this.live.get(request);
-    if (answer?.readers.length === 0) this.finish(answer);
+    const answer = last?.answer ?? this.#live.get(request);
+    if (answer?.readers.length === 0) this.#finish(answer);
     return [];
   }
 
   /** Tokens sent under this name; undefined: nobody reads by it. */
   sentTo(request: string): number | undefined {
-    return this.live.reader(request)?.position.sent;
+    return this.#live.reader(request)?.position.sent;
   }
 
   /** The worker is to end: who reads an answer that will not be done soon should go elsewhere. */
   handOver(left_ms: number): void {
-    const now_ms = this.host.ctx().clock.now_ms();
-    for (const { generate, log, began_ms, readers } of this.live.all()) {
+    const now_ms = this.#host.ctx().clock.now_ms();
+    for (const { generate, log, began_ms, readers } of this.#live.all()) {
       if (finishesSoon(generate.choices, log.choices, now_ms - began_ms, left_ms)) continue;
       for (const { consumer, position } of readers) {
         consumer.tell({ kind: "hand_over", request: position.name });
@@ -249,120 +250,122 @@ export class AnswerDesk {
 
   /** The reader leaves and may come back by another way. */
   detach({ request }: Detach): void {
-    const reader = this.live.reader(request);
-    if (reader !== undefined) this.lose(reader);
+    const reader = this.#live.reader(request);
+    if (reader !== undefined) this.#lose(reader);
   }
 
   /** As if it had detached. */
   consumerGone(monitor: number): void {
-    if (this.claims.claimerGone(monitor)) return;
-    const reader = this.live.readerOf(monitor);
-    if (reader !== undefined) this.lose(reader);
+    if (this.#claims.claimerGone(monitor)) return;
+    const reader = this.#live.readerOf(monitor);
+    if (reader !== undefined) this.#lose(reader);
   }
 
-  private lose(reader: Reader): void {
+  #lose(reader: Reader): void {
     const { answer } = reader;
     const { request, resumable } = answer.generate;
-    this.removeReader(reader);
+    this.#removeReader(reader);
     if (answer.readers.length > 0) return;
     if (resumable === undefined) {
-      this.drop(answer);
+      this.#drop(answer);
       return;
     }
     const message: DeskMessage = { kind: "grace_over", request };
-    answer.grace = this.host.ctx().after(this.host.keep.grace_ms, message);
-    this.live.remember(reader);
-    this.live.touch(answer);
+    answer.grace = this.#host.ctx().after(this.#host.keep.grace_ms, message);
+    this.#live.remember(reader);
+    this.#live.touch(answer);
   }
 
-  private removeReader(reader: Reader): void {
-    this.host.ctx().demonitor(reader.monitor);
-    this.live.removeReader(reader);
+  #removeReader(reader: Reader): void {
+    this.#host.ctx().demonitor(reader.monitor);
+    this.#live.removeReader(reader);
   }
 
   late(request: string): void {
-    const answer = this.live.get(request);
+    const answer = this.#live.get(request);
     if (answer === undefined) return;
     answer.log.failed = "deadline";
-    this.live.touch(answer);
+    this.#live.touch(answer);
     this.flush();
-    this.drop(answer);
+    this.#drop(answer);
   }
 
   graceOver(request: string): void {
-    const answer = this.live.get(request);
-    if (answer?.readers.length === 0) this.drop(answer);
+    const answer = this.#live.get(request);
+    if (answer?.readers.length === 0) this.#drop(answer);
   }
 
   record(event: Exclude<EngineEvent, { kind: "embedding" }>): void {
-    this.live.record(event);
+    this.#live.record(event);
   }
 
   /** Sends what may be sent. */
   flush(): void {
-    for (const answer of this.live.flush()) this.finish(answer);
+    for (const answer of this.#live.flush()) this.#finish(answer);
   }
 
   /**
    * Nobody reads it, or all have read it: it is kept when it is whole, for others that may want it
    * or for its reader, who may not have heard of its end.
    */
-  private finish(answer: LiveAnswer): void {
+  #finish(answer: LiveAnswer): void {
     const { resumable } = answer.generate;
     const wanted = resumable !== undefined || answer.readers.length > 0;
     if (!wanted || !isWhole(answer.log)) {
-      this.drop(answer);
+      this.#drop(answer);
       return;
     }
-    if (!this.close(answer)) return;
-    const now_ms = this.host.ctx().clock.now_ms();
+    if (!this.#close(answer)) return;
+    const now_ms = this.#host.ctx().clock.now_ms();
     if (resumable === undefined) {
-      this.last.add(answer, now_ms);
+      this.#last.add(answer, now_ms);
       return;
     }
-    this.kept.finish(answer, now_ms);
-    if (this.sweep_timer === undefined) this.sweep();
+    this.#kept.finish(answer, now_ms);
+    if (this.#sweep_timer === undefined) this.sweep();
   }
 
   /** Now and then. */
   sweepLast(): void {
-    this.last.sweep(this.host.ctx().clock.now_ms());
+    this.#last.sweep(this.#host.ctx().clock.now_ms());
   }
 
   /** Ends an answer whatever its state. */
-  private drop(answer: LiveAnswer): void {
-    if (this.close(answer)) this.kept.forget(answer);
+  #drop(answer: LiveAnswer): void {
+    if (this.#close(answer)) this.#kept.forget(answer);
   }
 
   /** It is live no more; false when it was not. */
-  private close(answer: LiveAnswer): boolean {
-    if (this.live.get(answer.generate.request) !== answer) return false;
-    const ctx = this.host.ctx();
+  #close(answer: LiveAnswer): boolean {
+    if (this.#live.get(answer.generate.request) !== answer) return false;
+    const ctx = this.#host.ctx();
     for (const reader of answer.readers) ctx.demonitor(reader.monitor);
-    this.host.cancel(this.live.remove(answer));
+    this.#host.cancel(this.#live.remove(answer));
     if (answer.grace !== undefined) ctx.cancel(answer.grace);
     answer.grace = undefined;
     // One that was only read again has none.
     const { deadline } = answer;
     answer.deadline = undefined;
     if (deadline !== undefined) ctx.cancel(deadline);
-    this.host.ended(deadline === undefined ? undefined : ctx.clock.now_ms() - answer.began_ms);
+    this.#host.ended(deadline === undefined ? undefined : ctx.clock.now_ms() - answer.began_ms);
     return true;
   }
 
   /** Forgets kept answers that are too old, and comes back for the next. */
   sweep(): void {
-    const ctx = this.host.ctx();
+    const ctx = this.#host.ctx();
     const now_ms = ctx.clock.now_ms();
-    const next_ms = this.kept.sweep(now_ms);
-    this.sweep_timer = undefined;
+    const next_ms = this.#kept.sweep(now_ms);
+    this.#sweep_timer = undefined;
     if (next_ms === undefined) return;
     const message: DeskMessage = { kind: "sweep_kept" };
-    this.sweep_timer = ctx.after(next_ms - now_ms + SWEEP_LATE_MS, message);
+    this.#sweep_timer = ctx.after(next_ms - now_ms + SWEEP_LATE_MS, message);
   }
 
   inspectKept() {
-    const { kept, last, claims } = this;
+    const kept = this.#kept;
+    const last = this.#last;
+    const claims = this.#claims;
     return {
       kept_answers: kept.count,
       kept_bytes: kept.bytes,

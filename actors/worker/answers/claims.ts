@@ -17,16 +17,16 @@ type Held = { readonly name: string; readonly monitor: number };
 const CLAIMS_MAX = 65_536;
 
 export class Claims {
-  private readonly host: ClaimHost;
-  private readonly by_answer = new Map<string, Held>();
-  private readonly by_monitor = new Map<number, string>();
+  readonly #host: ClaimHost;
+  readonly #by_answer = new Map<string, Held>();
+  readonly #by_monitor = new Map<number, string>();
 
   constructor(host: ClaimHost) {
-    this.host = host;
+    this.#host = host;
   }
 
   get count(): number {
-    return this.by_answer.size;
+    return this.#by_answer.size;
   }
 
   /**
@@ -34,30 +34,30 @@ export class Claims {
    * only when it is new.
    */
   claim(answer: string, name: string, watch: () => number): boolean {
-    const held = this.by_answer.get(answer);
+    const held = this.#by_answer.get(answer);
     if (held !== undefined) return held.name === name;
-    if (this.by_answer.size >= CLAIMS_MAX) return false;
+    if (this.#by_answer.size >= CLAIMS_MAX) return false;
     const monitor = watch();
-    this.by_answer.set(answer, { name, monitor });
-    this.by_monitor.set(monitor, answer);
+    this.#by_answer.set(answer, { name, monitor });
+    this.#by_monitor.set(monitor, answer);
     return true;
   }
 
   /** Another claim of the same answer stays. */
   release(answer: string, name: string): void {
-    const held = this.by_answer.get(answer);
+    const held = this.#by_answer.get(answer);
     if (held?.name !== name) return;
-    this.by_answer.delete(answer);
-    this.by_monitor.delete(held.monitor);
-    this.host.demonitor(held.monitor);
+    this.#by_answer.delete(answer);
+    this.#by_monitor.delete(held.monitor);
+    this.#host.demonitor(held.monitor);
   }
 
   /** A monitored claimer ended; false when the monitor is none of ours. */
   claimerGone(monitor: number): boolean {
-    const answer = this.by_monitor.get(monitor);
+    const answer = this.#by_monitor.get(monitor);
     if (answer === undefined) return false;
-    this.by_monitor.delete(monitor);
-    this.by_answer.delete(answer);
+    this.#by_monitor.delete(monitor);
+    this.#by_answer.delete(answer);
     return true;
   }
 }

@@ -13,65 +13,65 @@ import { type KeepLimits, OverAnswers } from "./over-answers.ts";
 
 export class KeptAnswers {
   /** Request names by the id of the answer; several when attempts at it met here again. */
-  private readonly by_answer = new SlotMap<string, readonly string[]>();
-  private readonly over: OverAnswers;
-  private readonly keep_ms: number;
+  readonly #by_answer = new SlotMap<string, readonly string[]>();
+  readonly #over: OverAnswers;
+  readonly #keep_ms: number;
 
   constructor(limits: KeepLimits) {
-    this.keep_ms = limits.keep_ms;
-    this.over = new OverAnswers(limits, (request, answer) => this.unfollow(request, answer));
+    this.#keep_ms = limits.keep_ms;
+    this.#over = new OverAnswers(limits, (request, answer) => this.#unfollow(request, answer));
   }
 
   /** Answers that are over. */
   get count(): number {
-    return this.over.count;
+    return this.#over.count;
   }
 
   get bytes(): number {
-    return this.over.bytes;
+    return this.#over.bytes;
   }
 
   /** From its admission on, when it is resumable. */
   follow({ generate: { request, resumable } }: LiveAnswer): void {
     if (resumable === undefined) return;
-    const known = this.by_answer.get(resumable.answer) ?? [];
-    this.by_answer.set(resumable.answer, [...known, request]);
+    const known = this.#by_answer.get(resumable.answer) ?? [];
+    this.#by_answer.set(resumable.answer, [...known, request]);
   }
 
   forget({ generate: { request, resumable } }: LiveAnswer): void {
     if (resumable === undefined) return;
-    this.over.forget(request);
-    this.unfollow(request, resumable.answer);
+    this.#over.forget(request);
+    this.#unfollow(request, resumable.answer);
   }
 
-  private unfollow(request: string, answer: string): void {
-    const rest = (this.by_answer.get(answer) ?? []).filter((each) => each !== request);
-    if (rest.length === 0) this.by_answer.delete(answer);
-    else this.by_answer.set(answer, rest);
+  #unfollow(request: string, answer: string): void {
+    const rest = (this.#by_answer.get(answer) ?? []).filter((each) => each !== request);
+    if (rest.length === 0) this.#by_answer.delete(answer);
+    else this.#by_answer.set(answer, rest);
   }
 
   /** It is over, and followed. */
   finish(answer: LiveAnswer, now_ms: number): void {
-    this.over.add(answer, now_ms);
+    this.#over.add(answer, now_ms);
   }
 
   /** A copy of one that is over. */
   get(request: string): LiveAnswer | undefined {
-    return this.over.get(request);
+    return this.#over.get(request);
   }
 
   /** It is live again. False when it was not over. */
   revive(request: string): boolean {
-    return this.over.forget(request);
+    return this.#over.forget(request);
   }
 
   isOver(request: string): boolean {
-    return this.over.has(request);
+    return this.#over.has(request);
   }
 
   /** Forgets what is too old or too much. Returns when there is more to forget, if ever. */
   sweep(now_ms: number): number | undefined {
-    return this.over.sweep(now_ms);
+    return this.#over.sweep(now_ms);
   }
 
   /** Every attempt at this answer that is here; `live`: those that are not over, by name. */
@@ -80,11 +80,11 @@ export class KeptAnswers {
     live: (request: string) => LiveAnswer | undefined,
     now_ms: number,
   ): readonly HeldAnswer[] {
-    const names = this.by_answer.get(answer) ?? [];
+    const names = this.#by_answer.get(answer) ?? [];
     return names.flatMap((request) => {
-      const held = live(request) ?? this.over.get(request);
+      const held = live(request) ?? this.#over.get(request);
       if (held === undefined) return [];
-      const left_ms = Math.max(this.keep_ms, Math.ceil(held.deadline_at_ms - now_ms));
+      const left_ms = Math.max(this.#keep_ms, Math.ceil(held.deadline_at_ms - now_ms));
       return [{ request, generate: held.generate, left_ms }];
     });
   }

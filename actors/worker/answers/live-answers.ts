@@ -57,67 +57,67 @@ const lanes: readonly Lane[] = ["awaited", "dirty"];
 type Part = { readonly answer: LiveAnswer; readonly choice: ChoiceLog };
 
 export class LiveAnswers {
-  private readonly by_request = new SlotMap<string, LiveAnswer>();
-  private readonly by_reader = new SlotMap<string, Reader>();
-  private readonly by_monitor = new SlotMap<number, Reader>();
+  readonly #by_request = new SlotMap<string, LiveAnswer>();
+  readonly #by_reader = new SlotMap<string, Reader>();
+  readonly #by_monitor = new SlotMap<number, Reader>();
   /** By the name that it went by. */
-  private readonly by_lost = new SlotMap<string, Reader>();
-  private readonly by_handle = new SlotMap<number, Part>();
+  readonly #by_lost = new SlotMap<string, Reader>();
+  readonly #by_handle = new SlotMap<number, Part>();
   /**
    * Those that have something that their readers were not sent, each in one lane; and what was in
    * it before, which is left out when the lane is walked.
    */
-  private readonly lanes = { awaited: [], dirty: [] } as Readonly<Record<Lane, LiveAnswer[]>>;
-  private unsent_count = 0;
+  readonly #lanes = { awaited: [], dirty: [] } as Readonly<Record<Lane, LiveAnswer[]>>;
+  #unsent_count = 0;
 
   get count(): number {
-    return this.by_request.size;
+    return this.#by_request.size;
   }
 
   /** By the name that it was made under. */
   get(request: string): LiveAnswer | undefined {
-    return this.by_request.get(request);
+    return this.#by_request.get(request);
   }
 
   /** By the name that a consumer goes by: of the first one it is the request's. */
   reader(name: string): Reader | undefined {
-    return this.by_reader.get(name);
+    return this.#by_reader.get(name);
   }
 
   /** The reader of that name was lost, and nobody has come since. */
   lostReader(name: string): Reader | undefined {
-    return this.by_lost.get(name);
+    return this.#by_lost.get(name);
   }
 
   readerOf(monitor: number): Reader | undefined {
-    return this.by_monitor.get(monitor);
+    return this.#by_monitor.get(monitor);
   }
 
   get handle_count(): number {
-    return this.by_handle.size;
+    return this.#by_handle.size;
   }
 
   hasHandle(handle: number): boolean {
-    return this.by_handle.has(handle);
+    return this.#by_handle.has(handle);
   }
 
   all(): Iterable<LiveAnswer> {
-    return this.by_request.values();
+    return this.#by_request.values();
   }
 
   add(answer: LiveAnswer): void {
-    this.by_request.set(answer.generate.request, answer);
+    this.#by_request.set(answer.generate.request, answer);
     for (const choice of answer.log.choices) {
       const handle = answer.handles.get(choice.choice);
-      if (handle !== undefined) this.by_handle.set(handle, { answer, choice });
+      if (handle !== undefined) this.#by_handle.set(handle, { answer, choice });
     }
   }
 
   addReader(reader: Reader): void {
-    this.forgetLost(reader.answer);
+    this.#forgetLost(reader.answer);
     reader.answer.readers.push(reader);
-    this.by_reader.set(reader.position.name, reader);
-    this.by_monitor.set(reader.monitor, reader);
+    this.#by_reader.set(reader.position.name, reader);
+    this.#by_monitor.set(reader.monitor, reader);
     this.touch(reader.answer);
   }
 
@@ -125,29 +125,29 @@ export class LiveAnswers {
     const { readers } = reader.answer;
     const at = readers.indexOf(reader);
     if (at >= 0) readers.splice(at, 1);
-    this.by_reader.delete(reader.position.name);
-    this.by_monitor.delete(reader.monitor);
+    this.#by_reader.delete(reader.position.name);
+    this.#by_monitor.delete(reader.monitor);
   }
 
   /** It was removed, was the last one, and did not say that it would go. */
   remember(reader: Reader): void {
     reader.answer.lost = reader;
-    this.by_lost.set(reader.position.name, reader);
+    this.#by_lost.set(reader.position.name, reader);
   }
 
-  private forgetLost(answer: LiveAnswer): void {
-    if (answer.lost !== undefined) this.by_lost.delete(answer.lost.position.name);
+  #forgetLost(answer: LiveAnswer): void {
+    if (answer.lost !== undefined) this.#by_lost.delete(answer.lost.position.name);
     answer.lost = undefined;
   }
 
   /** Forgets it; returns the engine handles that are still running. */
   remove(answer: LiveAnswer): readonly number[] {
-    this.forgetLost(answer);
-    this.by_request.delete(answer.generate.request);
-    this.clean(answer);
+    this.#forgetLost(answer);
+    this.#by_request.delete(answer.generate.request);
+    this.#clean(answer);
     for (const reader of [...answer.readers]) this.removeReader(reader);
     const running = [...answer.handles.values()];
-    for (const handle of running) this.by_handle.delete(handle);
+    for (const handle of running) this.#by_handle.delete(handle);
     answer.handles.clear();
     return running;
   }
@@ -169,7 +169,7 @@ export class LiveAnswers {
 
   /** Events of handles that nobody wants any more are dropped: false. */
   record(event: Exclude<EngineEvent, { kind: "embedding" }>): boolean {
-    const part = this.by_handle.get(event.handle);
+    const part = this.#by_handle.get(event.handle);
     if (part === undefined) return false;
     const { answer, choice } = part;
     this.touch(answer);
@@ -178,7 +178,7 @@ export class LiveAnswers {
       return true;
     }
     choice.finished = wireFinished(event, choice.choice, choice.tokens.length);
-    this.by_handle.delete(event.handle);
+    this.#by_handle.delete(event.handle);
     answer.handles.delete(choice.choice);
     return true;
   }
@@ -188,15 +188,15 @@ export class LiveAnswers {
     if (answer.lane === "awaited") return;
     const lane = isAwaited(answer) ? "awaited" : "dirty";
     if (answer.lane === lane) return;
-    if (answer.lane === undefined) this.unsent_count++;
+    if (answer.lane === undefined) this.#unsent_count++;
     answer.lane = lane;
-    this.lanes[lane].push(answer);
+    this.#lanes[lane].push(answer);
   }
 
-  private clean(answer: LiveAnswer): void {
+  #clean(answer: LiveAnswer): void {
     if (answer.lane === undefined) return;
     answer.lane = undefined;
-    this.unsent_count--;
+    this.#unsent_count--;
   }
 
   /**
@@ -206,7 +206,7 @@ export class LiveAnswers {
   flush(): readonly LiveAnswer[] {
     const over: LiveAnswer[] = [];
     for (const lane of lanes) {
-      const answers = this.lanes[lane];
+      const answers = this.#lanes[lane];
       let kept = 0;
       for (const answer of answers) {
         if (answer.lane !== lane) continue;
@@ -214,7 +214,7 @@ export class LiveAnswers {
           answers[kept++] = answer;
           continue;
         }
-        this.clean(answer);
+        this.#clean(answer);
         if (isOver(answer)) over.push(answer);
       }
       answers.length = kept;
@@ -223,7 +223,7 @@ export class LiveAnswers {
   }
 
   get has_unsent(): boolean {
-    return this.unsent_count > 0;
+    return this.#unsent_count > 0;
   }
 }
 

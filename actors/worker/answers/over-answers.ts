@@ -28,29 +28,29 @@ const ENTRY_BYTES = 512;
 
 export class OverAnswers {
   /** By request name, in the order of `until_ms`. */
-  private readonly over = new SlotMap<string, Over>();
+  readonly #over = new SlotMap<string, Over>();
   /**
    * The same from `head` on, with those among them that were taken out: the first entry of a map is
    * slow to reach behind those that were deleted, which took a tenth of a busy worker's time.
    */
-  private order: (Over | undefined)[] = [];
-  private head = 0;
-  private readonly limits: KeepLimits;
-  private readonly dropped: (request: string, answer: string) => void;
-  private bytes_total = 0;
+  #order: (Over | undefined)[] = [];
+  #head = 0;
+  readonly #limits: KeepLimits;
+  readonly #dropped: (request: string, answer: string) => void;
+  #bytes_total = 0;
 
   /** `dropped`: told of those that are too old or too many, not of those that were taken out. */
   constructor(limits: KeepLimits, dropped: (request: string, answer: string) => void = () => {}) {
-    this.limits = limits;
-    this.dropped = dropped;
+    this.#limits = limits;
+    this.#dropped = dropped;
   }
 
   get count(): number {
-    return this.over.size;
+    return this.#over.size;
   }
 
   get bytes(): number {
-    return this.bytes_total;
+    return this.#bytes_total;
   }
 
   /** It must be whole. The oldest go when there are too many. */
@@ -61,47 +61,47 @@ export class OverAnswers {
       request,
       answer: resumable?.answer ?? "",
       packed: packAnswer(live),
-      until_ms: now_ms + this.limits.keep_ms,
+      until_ms: now_ms + this.#limits.keep_ms,
     };
-    this.over.set(request, over);
-    this.bytes_total += sizeOf(over);
-    if (this.order.length > 2 * this.over.size + ORDER_SLACK) {
-      this.order = [...this.over.values()];
-      this.head = 0;
+    this.#over.set(request, over);
+    this.#bytes_total += sizeOf(over);
+    if (this.#order.length > 2 * this.#over.size + ORDER_SLACK) {
+      this.#order = [...this.#over.values()];
+      this.#head = 0;
     } else {
-      this.order.push(over);
+      this.#order.push(over);
     }
     this.sweep(now_ms);
   }
 
   has(request: string): boolean {
-    return this.over.has(request);
+    return this.#over.has(request);
   }
 
   /** A copy of it; it stays here. */
   get(request: string): LiveAnswer | undefined {
-    const over = this.over.get(request);
+    const over = this.#over.get(request);
     return over && unpackAnswer(over.packed);
   }
 
   /** It is live again, or another one has its name. False when it was not here. */
   forget(request: string): boolean {
-    const over = this.over.take(request);
+    const over = this.#over.take(request);
     if (over === undefined) return false;
-    this.bytes_total -= sizeOf(over);
+    this.#bytes_total -= sizeOf(over);
     return true;
   }
 
   /** Drops what is too old or too much. Returns when there is more to drop, if ever. */
   sweep(now_ms: number): number | undefined {
-    const { answers_max, bytes_max } = this.limits;
-    for (; this.head < this.order.length; this.order[this.head++] = undefined) {
-      const over = this.order[this.head]!;
-      if (this.over.get(over.request) !== over) continue;
-      const fits = this.over.size <= answers_max && this.bytes_total <= bytes_max;
+    const { answers_max, bytes_max } = this.#limits;
+    for (; this.#head < this.#order.length; this.#order[this.#head++] = undefined) {
+      const over = this.#order[this.#head]!;
+      if (this.#over.get(over.request) !== over) continue;
+      const fits = this.#over.size <= answers_max && this.#bytes_total <= bytes_max;
       if (fits && over.until_ms > now_ms) return over.until_ms;
       this.forget(over.request);
-      this.dropped(over.request, over.answer);
+      this.#dropped(over.request, over.answer);
     }
     return undefined;
   }

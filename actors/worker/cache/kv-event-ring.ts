@@ -22,44 +22,44 @@ export type EventPart = { readonly event: KvEvent; readonly from: number; readon
 export class KvEventRing {
   oldest_id = 0;
   next_id = 0;
-  private readonly events_max: number;
-  private readonly blocks_max: number;
-  private words = new Uint32Array(WORDS_AT_FIRST);
+  readonly #events_max: number;
+  readonly #blocks_max: number;
+  #words = new Uint32Array(WORDS_AT_FIRST);
   /** Number of the first word that is in `words`: places count from the very first one. */
-  private base = 0;
-  private end = 0;
+  #base = 0;
+  #end = 0;
   /** Grows to `events_max`: most workers of a large cluster have little to tell. */
-  private places = new Float64Array(EVENTS_AT_FIRST);
-  private kept_blocks = 0;
+  #places = new Float64Array(EVENTS_AT_FIRST);
+  #kept_blocks = 0;
 
   constructor(events_max: number, blocks_max: number) {
-    this.events_max = events_max;
-    this.blocks_max = blocks_max;
+    this.#events_max = events_max;
+    this.#blocks_max = blocks_max;
   }
 
   /** The oldest go when there are too many, or too many blocks in them; the newest stays. */
   push({ event, from, to }: EventPart): void {
-    if (this.next_id - this.oldest_id >= this.events_max) this.dropOldest();
-    if (this.next_id - this.oldest_id >= this.places.length) this.growPlaces();
-    const at = this.room(HEAD_WORDS + 2 * (to - from));
-    this.write(at, { event, from, to });
-    this.places[this.next_id % this.places.length] = this.base + at;
+    if (this.next_id - this.oldest_id >= this.#events_max) this.#dropOldest();
+    if (this.next_id - this.oldest_id >= this.#places.length) this.#growPlaces();
+    const at = this.#room(HEAD_WORDS + 2 * (to - from));
+    this.#write(at, { event, from, to });
+    this.#places[this.next_id % this.#places.length] = this.#base + at;
     this.next_id++;
-    this.kept_blocks += to - from;
-    while (this.kept_blocks > this.blocks_max && this.next_id - this.oldest_id > 1) {
-      this.dropOldest();
+    this.#kept_blocks += to - from;
+    while (this.#kept_blocks > this.#blocks_max && this.next_id - this.oldest_id > 1) {
+      this.#dropOldest();
     }
   }
 
   /** Of an event that is here. */
   blocksIn(id: number): number {
-    return this.words[this.placeOf(id) + 3]!;
+    return this.#words[this.#placeOf(id) + 3]!;
   }
 
   /** An event that is here, as routers are told it; a copy. */
   read(id: number): WireKvEvent {
-    const { words } = this;
-    const at = this.placeOf(id);
+    const words = this.#words;
+    const at = this.#placeOf(id);
     const flags = words[at]!;
     const count = words[at + 3]!;
     const parent = (flags & HAS_PARENT) === 0 ? none : bytesOf(words, at + 4, 2);
@@ -74,8 +74,8 @@ export class KvEventRing {
     };
   }
 
-  private write(at: number, { event, from, to }: EventPart): void {
-    const { words } = this;
+  #write(at: number, { event, from, to }: EventPart): void {
+    const words = this.#words;
     const flags = kinds.indexOf(event.kind) | (tiers.indexOf(event.tier) << 2);
     words[at] = flags;
     words[at + 1] = event.dp_rank;
@@ -96,46 +96,46 @@ export class KvEventRing {
     words[at] = flags | HAS_PARENT;
   }
 
-  private placeOf(id: number): number {
-    return this.places[id % this.places.length]! - this.base;
+  #placeOf(id: number): number {
+    return this.#places[id % this.#places.length]! - this.#base;
   }
 
-  private growPlaces(): void {
-    const larger = new Float64Array(2 * this.places.length);
+  #growPlaces(): void {
+    const larger = new Float64Array(2 * this.#places.length);
     for (let id = this.oldest_id; id < this.next_id; id++) {
-      larger[id % larger.length] = this.places[id % this.places.length]!;
+      larger[id % larger.length] = this.#places[id % this.#places.length]!;
     }
-    this.places = larger;
+    this.#places = larger;
   }
 
-  private dropOldest(): void {
-    this.kept_blocks -= this.blocksIn(this.oldest_id);
+  #dropOldest(): void {
+    this.#kept_blocks -= this.blocksIn(this.oldest_id);
     this.oldest_id++;
   }
 
   /** Place of so many free words. What is gone makes room, or the row grows. */
-  private room(count: number): number {
-    if (this.end + count > this.words.length) this.moveUp(count);
-    const at = this.end;
-    this.end += count;
+  #room(count: number): number {
+    if (this.#end + count > this.#words.length) this.#moveUp(count);
+    const at = this.#end;
+    this.#end += count;
     return at;
   }
 
-  private moveUp(count: number): void {
-    const first = this.oldest_id < this.next_id ? this.placeOf(this.oldest_id) : this.end;
-    const live = this.words.subarray(first, this.end);
+  #moveUp(count: number): void {
+    const first = this.oldest_id < this.next_id ? this.#placeOf(this.oldest_id) : this.#end;
+    const live = this.#words.subarray(first, this.#end);
     const wanted = live.length + count;
     // Twice what is wanted, so that moving costs a word or two for each that is written.
     const length = Math.max(WORDS_AT_FIRST, 2 ** Math.ceil(Math.log2(2 * wanted)));
-    if (length === this.words.length) {
-      this.words.copyWithin(0, first, this.end);
+    if (length === this.#words.length) {
+      this.#words.copyWithin(0, first, this.#end);
     } else {
       const words = new Uint32Array(length);
       words.set(live);
-      this.words = words;
+      this.#words = words;
     }
-    this.base += first;
-    this.end -= first;
+    this.#base += first;
+    this.#end -= first;
   }
 }
 

@@ -30,14 +30,14 @@ export type LedgerPage = {
 const ROW_WORDS_MIN = 128;
 
 export class KvLedger {
-  private readonly lanes: Lane[] = [];
+  readonly #lanes: Lane[] = [];
 
   get blocks(): number {
-    return this.lanes.reduce((sum, lane) => sum + lane.count, 0);
+    return this.#lanes.reduce((sum, lane) => sum + lane.count, 0);
   }
 
   apply(event: KvEvent): void {
-    const lane = this.lane(event.dp_rank, event.tier);
+    const lane = this.#lane(event.dp_rank, event.tier);
     if (event.kind === "stored") store(lane, pairsOf(event.sequence_hashes));
     else if (event.kind === "removed") remove(lane, pairsOf(event.sequence_hashes));
     else clear(lane);
@@ -45,24 +45,24 @@ export class KvLedger {
 
   /** At most `limit` blocks. `below` 0 = from the end of the lane's row. */
   page(lane_number: number, below: number, limit: number): LedgerPage | undefined {
-    const lane = this.lanes[lane_number];
+    const lane = this.#lanes[lane_number];
     if (lane === undefined) return undefined;
     const end = below === 0 ? lane.count : Math.min(below, lane.count);
     const begin = Math.max(0, end - limit);
     const { dp_rank, tier } = lane;
     const hashes = lane.row.slice(2 * begin, 2 * end);
     if (begin > 0) return { dp_rank, tier, hashes, next: { lane: lane_number, below: begin } };
-    const last = lane_number + 1 >= this.lanes.length;
+    const last = lane_number + 1 >= this.#lanes.length;
     const next = last ? undefined : { lane: lane_number + 1, below: 0 };
     return { dp_rank, tier, hashes, next };
   }
 
-  private lane(dp_rank: number, tier: KvTier): Lane {
-    const known = this.lanes.find((each) => each.dp_rank === dp_rank && each.tier === tier);
+  #lane(dp_rank: number, tier: KvTier): Lane {
+    const known = this.#lanes.find((each) => each.dp_rank === dp_rank && each.tier === tier);
     if (known !== undefined) return known;
     const row = new Uint32Array(ROW_WORDS_MIN);
     const made = { dp_rank, tier, places: new BlockTable(), row, count: 0 };
-    this.lanes.push(made);
+    this.#lanes.push(made);
     return made;
   }
 }

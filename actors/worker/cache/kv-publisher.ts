@@ -56,40 +56,40 @@ const PAGE_BLOCKS = 32_768;
 const MESSAGE_EVENTS = 8_192;
 
 export class KvPublisher {
-  private readonly options: KvPublisherOptions;
-  private readonly ledger = new KvLedger();
-  private readonly subscribers = new Map<number, Subscriber>();
-  private readonly ring: KvEventRing;
+  readonly #options: KvPublisherOptions;
+  readonly #ledger = new KvLedger();
+  readonly #subscribers = new Map<number, Subscriber>();
+  readonly #ring: KvEventRing;
   /** First event that subscribers were not told yet. */
-  private untold_id = 0;
-  private flush_queued = false;
-  private heartbeat: Timer | undefined;
+  #untold_id = 0;
+  #flush_queued = false;
+  #heartbeat: Timer | undefined;
 
   constructor(options: KvPublisherOptions) {
-    this.options = options;
-    this.ring = new KvEventRing(options.ring_events ?? 16_384, options.ring_blocks ?? 1_048_576);
+    this.#options = options;
+    this.#ring = new KvEventRing(options.ring_events ?? 16_384, options.ring_blocks ?? 1_048_576);
   }
 
   get subscriber_count(): number {
-    return this.subscribers.size;
+    return this.#subscribers.size;
   }
 
   get blocks(): number {
-    return this.ledger.blocks;
+    return this.#ledger.blocks;
   }
 
   /** In the order in which it happened. */
   publish(event: KvEvent): void {
-    this.ledger.apply(event);
-    for (const part of partsOf(event)) this.ring.push(part);
-    const { next_id } = this.ring;
-    if (this.subscribers.size === 0) {
-      this.untold_id = next_id;
-    } else if (next_id - this.untold_id >= MESSAGE_EVENTS) {
-      this.flush();
-    } else if (!this.flush_queued) {
-      this.flush_queued = true;
-      (this.options.reports ?? this.options.clock).defer(() => this.flush());
+    this.#ledger.apply(event);
+    for (const part of partsOf(event)) this.#ring.push(part);
+    const { next_id } = this.#ring;
+    if (this.#subscribers.size === 0) {
+      this.#untold_id = next_id;
+    } else if (next_id - this.#untold_id >= MESSAGE_EVENTS) {
+      this.#flush();
+    } else if (!this.#flush_queued) {
+      this.#flush_queued = true;
+      (this.#options.reports ?? this.#options.clock).defer(() => this.#flush());
     }
   }
 
@@ -98,71 +98,71 @@ export class KvPublisher {
    * monitor over that one is returned, to be given up.
    */
   subscribe(ref: Ref<KvEvents>, subscription: number, monitor: number): number | undefined {
-    this.flush();
+    this.#flush();
     let old: number | undefined;
-    for (const [number, known] of this.subscribers) if (sameActor(known.ref, ref)) old = number;
+    for (const [number, known] of this.#subscribers) if (sameActor(known.ref, ref)) old = number;
     if (old !== undefined) this.unsubscribe(old);
-    const { reports } = this.options;
+    const { reports } = this.#options;
     const router = ref as unknown as Ref<WorkerNews>;
-    const line = reports?.eventLine(router, subscription, () => this.untold_id);
-    this.subscribers.set(monitor, { ref, subscription, line });
-    if (reports === undefined) this.beatLater();
+    const line = reports?.eventLine(router, subscription, () => this.#untold_id);
+    this.#subscribers.set(monitor, { ref, subscription, line });
+    if (reports === undefined) this.#beatLater();
     return old;
   }
 
-  private beatLater(): void {
-    this.heartbeat ??= this.options.clock.after(KV_HEARTBEAT_MS, () => this.beat());
+  #beatLater(): void {
+    this.#heartbeat ??= this.#options.clock.after(KV_HEARTBEAT_MS, () => this.#beat());
   }
 
   /** The answer to SubscribeKv. */
   subscribed(): KvSubscribed {
-    const { publishes, block_size, caches = true } = this.options;
-    return { kind: "kv_subscribed", publishes, block_size, next_id: this.ring.next_id, caches };
+    const { publishes, block_size, caches = true } = this.#options;
+    return { kind: "kv_subscribed", publishes, block_size, next_id: this.#ring.next_id, caches };
   }
 
   /** True when the monitor was a subscriber's. */
   unsubscribe(monitor: number): boolean {
-    this.subscribers.get(monitor)?.line?.close();
-    return this.subscribers.delete(monitor);
+    this.#subscribers.get(monitor)?.line?.close();
+    return this.#subscribers.delete(monitor);
   }
 
   /** The answer to FetchKvEvents: as many as one message takes. */
   range(from: number): KvRange {
-    const { next_id, oldest_id } = this.ring;
+    const { next_id, oldest_id } = this.#ring;
     if (!Number.isInteger(from) || from < oldest_id || from > next_id) {
       return { kind: "kv_range", too_old: true, first_id: from, events: [], next_id };
     }
-    const events = this.eventsFrom(from);
+    const events = this.#eventsFrom(from);
     return { kind: "kv_range", too_old: false, first_id: from, events, next_id };
   }
 
   /** The answer to FetchKvDump. */
   dumpPage({ lane, below }: Pick<FetchKvDump, "lane" | "below">): KvDumpPage {
-    const page = this.ledger.page(lane, below, this.options.page_blocks ?? PAGE_BLOCKS);
+    const page = this.#ledger.page(lane, below, this.#options.page_blocks ?? PAGE_BLOCKS);
     return {
       kind: "kv_dump_page",
-      next_id: this.ring.next_id,
+      next_id: this.#ring.next_id,
       dp_rank: page?.dp_rank ?? 0,
       tier: page?.tier ?? "device",
       hashes: page === undefined ? new Uint8Array(0) : bytesOfPairs(page.hashes),
       last: page?.next === undefined,
       lane: page?.next?.lane ?? 0,
       below: page?.next?.below ?? 0,
-      blocks: this.ledger.blocks,
+      blocks: this.#ledger.blocks,
     };
   }
 
   stop(): void {
-    if (this.heartbeat !== undefined) this.options.clock.cancel(this.heartbeat);
-    this.heartbeat = undefined;
-    for (const { line } of this.subscribers.values()) line?.close();
-    this.subscribers.clear();
+    if (this.#heartbeat !== undefined) this.#options.clock.cancel(this.#heartbeat);
+    this.#heartbeat = undefined;
+    for (const { line } of this.#subscribers.values()) line?.close();
+    this.#subscribers.clear();
   }
 
-  private eventsFrom(from: number): WireKvEvent[] {
+  #eventsFrom(from: number): WireKvEvent[] {
     const events: WireKvEvent[] = [];
     let blocks = 0;
-    const { ring } = this;
+    const ring = this.#ring;
     for (let id = from; id < ring.next_id && events.length < MESSAGE_EVENTS; id++) {
       blocks += ring.blocksIn(id);
       if (blocks > KV_MESSAGE_BLOCKS && events.length > 0) break;
@@ -171,31 +171,31 @@ export class KvPublisher {
     return events;
   }
 
-  private flush(): void {
-    this.flush_queued = false;
+  #flush(): void {
+    this.#flush_queued = false;
     // What the ring lost within one tick, routers will notice as a gap.
-    this.untold_id = Math.max(this.untold_id, this.ring.oldest_id);
-    while (this.untold_id < this.ring.next_id) {
-      const events = this.eventsFrom(this.untold_id);
-      this.tellAll(events);
-      this.untold_id += events.length;
+    this.#untold_id = Math.max(this.#untold_id, this.#ring.oldest_id);
+    while (this.#untold_id < this.#ring.next_id) {
+      const events = this.#eventsFrom(this.#untold_id);
+      this.#tellAll(events);
+      this.#untold_id += events.length;
     }
   }
 
-  private tellAll(events: readonly WireKvEvent[]): void {
-    for (const { ref, subscription, line } of this.subscribers.values()) {
-      const first_id = this.untold_id;
+  #tellAll(events: readonly WireKvEvent[]): void {
+    for (const { ref, subscription, line } of this.#subscribers.values()) {
+      const first_id = this.#untold_id;
       if (line === undefined) ref.tell({ kind: "kv_events", subscription, first_id, events });
       else line.tell(first_id, events);
     }
   }
 
-  private beat(): void {
-    this.heartbeat = undefined;
-    if (this.subscribers.size === 0) return;
-    this.flush();
-    this.tellAll([]);
-    this.beatLater();
+  #beat(): void {
+    this.#heartbeat = undefined;
+    if (this.#subscribers.size === 0) return;
+    this.#flush();
+    this.#tellAll([]);
+    this.#beatLater();
   }
 }
 

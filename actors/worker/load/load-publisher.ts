@@ -19,24 +19,24 @@ type Subscriber = {
 type RouterNews = WorkerLoad | WorkerNews;
 
 export class LoadPublisher {
-  private readonly clock: Clock;
-  private readonly load: () => WorkerLoad;
+  readonly #clock: Clock;
+  readonly #load: () => WorkerLoad;
   /** Undefined: this worker has its process for itself. */
-  private readonly reports: ProcessReports | undefined;
-  private readonly subscribers = new Map<number, Subscriber>();
-  private timer: Timer | undefined;
+  readonly #reports: ProcessReports | undefined;
+  readonly #subscribers = new Map<number, Subscriber>();
+  #timer: Timer | undefined;
   /** When `timer` fires. */
-  private due_ms = Number.POSITIVE_INFINITY;
-  private last_ms = Number.NEGATIVE_INFINITY;
+  #due_ms = Number.POSITIVE_INFINITY;
+  #last_ms = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, load: () => WorkerLoad, reports?: ProcessReports) {
-    this.clock = clock;
-    this.load = load;
-    this.reports = reports;
+    this.#clock = clock;
+    this.#load = load;
+    this.#reports = reports;
   }
 
   get subscriber_count(): number {
-    return this.subscribers.size;
+    return this.#subscribers.size;
   }
 
   /**
@@ -46,63 +46,63 @@ export class LoadPublisher {
    */
   subscribe(ref: Ref<RouterNews>, monitor: number, subscription = 0): number | undefined {
     let old: number | undefined;
-    for (const [known_monitor, known] of this.subscribers) {
+    for (const [known_monitor, known] of this.#subscribers) {
       if (sameActor(known.ref, ref)) old = known_monitor;
     }
     if (old !== undefined) this.unsubscribe(old);
-    const gathered = subscription > 0 ? this.reports : undefined;
-    const line = gathered?.loadLine(ref as Ref<WorkerNews>, subscription, this.load);
-    this.subscribers.set(monitor, { ref, subscription, line });
-    ref.tell({ ...this.load(), subscription });
-    if (this.timer === undefined && line === undefined) this.schedule(LOAD_HEARTBEAT_MS);
+    const gathered = subscription > 0 ? this.#reports : undefined;
+    const line = gathered?.loadLine(ref as Ref<WorkerNews>, subscription, this.#load);
+    this.#subscribers.set(monitor, { ref, subscription, line });
+    ref.tell({ ...this.#load(), subscription });
+    if (this.#timer === undefined && line === undefined) this.#schedule(LOAD_HEARTBEAT_MS);
     return old;
   }
 
   /** True when the monitor was a subscriber's. */
   unsubscribe(monitor: number): boolean {
-    this.subscribers.get(monitor)?.line?.close();
-    return this.subscribers.delete(monitor);
+    this.#subscribers.get(monitor)?.line?.close();
+    return this.#subscribers.delete(monitor);
   }
 
   changed(): void {
     let alone = 0;
-    for (const { line } of this.subscribers.values()) {
+    for (const { line } of this.#subscribers.values()) {
       if (line === undefined) alone++;
       else line.changed();
     }
-    if (alone < this.subscribers.size) this.reports?.tellChanges();
+    if (alone < this.#subscribers.size) this.#reports?.tellChanges();
     if (alone === 0) return;
-    const now_ms = this.clock.now_ms();
-    const earliest_ms = this.last_ms + LOAD_GAP_MS;
-    if (now_ms >= earliest_ms) this.publish();
-    else if (earliest_ms < this.due_ms) this.schedule(earliest_ms - now_ms);
+    const now_ms = this.#clock.now_ms();
+    const earliest_ms = this.#last_ms + LOAD_GAP_MS;
+    if (now_ms >= earliest_ms) this.#publish();
+    else if (earliest_ms < this.#due_ms) this.#schedule(earliest_ms - now_ms);
   }
 
   stop(): void {
-    if (this.timer !== undefined) this.clock.cancel(this.timer);
-    this.timer = undefined;
-    for (const { line } of this.subscribers.values()) line?.close();
-    this.subscribers.clear();
+    if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
+    this.#timer = undefined;
+    for (const { line } of this.#subscribers.values()) line?.close();
+    this.#subscribers.clear();
   }
 
-  private publish(): void {
-    this.last_ms = this.clock.now_ms();
-    const load = this.load();
-    for (const { ref, subscription, line } of this.subscribers.values()) {
+  #publish(): void {
+    this.#last_ms = this.#clock.now_ms();
+    const load = this.#load();
+    for (const { ref, subscription, line } of this.#subscribers.values()) {
       if (line === undefined) ref.tell({ ...load, subscription });
     }
-    this.schedule(LOAD_HEARTBEAT_MS);
+    this.#schedule(LOAD_HEARTBEAT_MS);
   }
 
-  private schedule(delay_ms: number): void {
-    if (this.timer !== undefined) this.clock.cancel(this.timer);
-    this.due_ms = this.clock.now_ms() + delay_ms;
-    this.timer = this.clock.after(delay_ms, () => this.fired());
+  #schedule(delay_ms: number): void {
+    if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
+    this.#due_ms = this.#clock.now_ms() + delay_ms;
+    this.#timer = this.#clock.after(delay_ms, () => this.#fired());
   }
 
-  private fired(): void {
-    this.timer = undefined;
-    this.due_ms = Number.POSITIVE_INFINITY;
-    if (this.subscribers.size > 0) this.publish();
+  #fired(): void {
+    this.#timer = undefined;
+    this.#due_ms = Number.POSITIVE_INFINITY;
+    if (this.#subscribers.size > 0) this.#publish();
   }
 }

@@ -52,26 +52,26 @@ const REPEATED_LEAST = 16;
 const LINES_A_GAP = 64;
 
 export class ProcessReports {
-  private readonly clock: Clock;
-  private readonly routers: Router[] = [];
-  private readonly deferred: (() => void)[] = [];
-  private defer_queued = false;
-  private beat_timer: Timer | undefined;
-  private beats = 0;
-  private load_timer: Timer | undefined;
-  private loads_told_ms = Number.NEGATIVE_INFINITY;
+  readonly #clock: Clock;
+  readonly #routers: Router[] = [];
+  readonly #deferred: (() => void)[] = [];
+  #defer_queued = false;
+  #beat_timer: Timer | undefined;
+  #beats = 0;
+  #load_timer: Timer | undefined;
+  #loads_told_ms = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
-    this.clock = clock;
+    this.#clock = clock;
   }
 
   get router_count(): number {
-    return this.routers.length;
+    return this.#routers.length;
   }
 
   /** `load` is asked for when there is something to say. */
   loadLine(ref: Ref<WorkerNews>, subscription: number, load: () => WorkerLoad): LoadLine {
-    const router = this.routerOf(ref);
+    const router = this.#routerOf(ref);
     const line: Load = { subscription, load, dirty: false, told: undefined };
     router.loads.add(line);
     return {
@@ -83,48 +83,48 @@ export class ProcessReports {
       close: () => {
         router.loads.delete(line);
         router.held.delete(line);
-        this.leave(router);
+        this.#leave(router);
       },
     };
   }
 
   /** `nextId`: of the first event that was not told yet. */
   eventLine(ref: Ref<WorkerNews>, subscription: number, nextId: () => number): EventLine {
-    const router = this.routerOf(ref);
+    const router = this.#routerOf(ref);
     const feed: Feed = { subscription, nextId };
     router.feeds.add(feed);
     return {
       tell: (first_id, events) => {
         router.events.push({ kind: "kv_events", subscription, first_id, events: [...events] });
         for (const { hashes } of events) router.event_bytes += hashes.length;
-        if (router.event_bytes >= MESSAGE_BYTES) this.tellEvents(router);
-        else this.wake();
+        if (router.event_bytes >= MESSAGE_BYTES) this.#tellEvents(router);
+        else this.#wake();
       },
       close: () => {
         router.feeds.delete(feed);
-        this.leave(router);
+        this.#leave(router);
       },
     };
   }
 
   /** Runs it at the end of this tick; what it tells then goes out together. */
   defer(run: () => void): void {
-    this.deferred.push(run);
-    this.wake();
+    this.#deferred.push(run);
+    this.#wake();
   }
 
-  private wake(): void {
-    if (this.defer_queued) return;
-    this.defer_queued = true;
-    this.clock.defer(() => {
-      while (this.deferred.length > 0) for (const run of this.deferred.splice(0)) run();
-      this.defer_queued = false;
-      for (const router of this.routers) this.tellEvents(router);
+  #wake(): void {
+    if (this.#defer_queued) return;
+    this.#defer_queued = true;
+    this.#clock.defer(() => {
+      while (this.#deferred.length > 0) for (const run of this.#deferred.splice(0)) run();
+      this.#defer_queued = false;
+      for (const router of this.#routers) this.#tellEvents(router);
     });
   }
 
-  private routerOf(ref: Ref<WorkerNews>): Router {
-    const known = this.routers.find((each) => sameActor(each.ref, ref));
+  #routerOf(ref: Ref<WorkerNews>): Router {
+    const known = this.#routers.find((each) => sameActor(each.ref, ref));
     if (known !== undefined) return known;
     const router: Router = {
       ref,
@@ -135,37 +135,37 @@ export class ProcessReports {
       events: [],
       event_bytes: 0,
     };
-    this.routers.push(router);
-    this.beat_timer ??= this.clock.after(LOAD_HEARTBEAT_MS, () => this.beat());
+    this.#routers.push(router);
+    this.#beat_timer ??= this.#clock.after(LOAD_HEARTBEAT_MS, () => this.#beat());
     return router;
   }
 
-  private leave(router: Router): void {
+  #leave(router: Router): void {
     if (router.loads.size + router.feeds.size > 0) return;
-    const at = this.routers.indexOf(router);
-    if (at >= 0) this.routers.splice(at, 1);
+    const at = this.#routers.indexOf(router);
+    if (at >= 0) this.#routers.splice(at, 1);
   }
 
   /** Now, or when the last time is long enough ago. */
   tellChanges(): void {
-    if (this.load_timer !== undefined) return;
-    const lines = Math.max(...this.routers.map(({ loads }) => loads.size));
+    if (this.#load_timer !== undefined) return;
+    const lines = Math.max(...this.#routers.map(({ loads }) => loads.size));
     const gap_ms = LOAD_GAP_MS * Math.max(1, lines / LINES_A_GAP);
-    const wait_ms = this.loads_told_ms + gap_ms - this.clock.now_ms();
-    if (wait_ms <= 0) this.tellLoads();
-    else this.load_timer = this.clock.after(wait_ms, () => this.tellLoads());
+    const wait_ms = this.#loads_told_ms + gap_ms - this.#clock.now_ms();
+    if (wait_ms <= 0) this.#tellLoads();
+    else this.#load_timer = this.#clock.after(wait_ms, () => this.#tellLoads());
   }
 
-  private tellLoads(): void {
-    this.load_timer = undefined;
-    this.loads_told_ms = this.clock.now_ms();
-    for (const router of this.routers) {
+  #tellLoads(): void {
+    this.#load_timer = undefined;
+    this.#loads_told_ms = this.#clock.now_ms();
+    for (const router of this.#routers) {
       const loads = takeDirty(router, sameForChoice);
       if (loads.length > 0) tell(router, { loads });
     }
   }
 
-  private tellEvents(router: Router): void {
+  #tellEvents(router: Router): void {
     const { events } = router;
     if (events.length === 0) return;
     router.events = [];
@@ -173,23 +173,23 @@ export class ProcessReports {
     tell(router, { events });
   }
 
-  private beat(): void {
-    this.beat_timer = undefined;
-    if (this.routers.length === 0) return;
-    this.beats++;
-    for (const router of this.routers) {
-      this.tellEvents(router);
+  #beat(): void {
+    this.#beat_timer = undefined;
+    if (this.#routers.length === 0) return;
+    this.#beats++;
+    for (const router of this.#routers) {
+      this.#tellEvents(router);
       const alive = [...router.loads].map(({ subscription }) => subscription);
-      for (const line of [...router.held, ...slice(router.loads, this.beats)]) {
+      for (const line of [...router.held, ...slice(router.loads, this.#beats)]) {
         if (!line.dirty) router.dirty.push(line);
         line.dirty = true;
       }
-      const events = slice(router.feeds, this.beats).map(({ subscription, nextId }) => {
+      const events = slice(router.feeds, this.#beats).map(({ subscription, nextId }) => {
         return { kind: "kv_events", subscription, first_id: nextId(), events: [] } as const;
       });
       tell(router, { loads: takeDirty(router, () => false), alive, events });
     }
-    this.beat_timer = this.clock.after(LOAD_HEARTBEAT_MS, () => this.beat());
+    this.#beat_timer = this.#clock.after(LOAD_HEARTBEAT_MS, () => this.#beat());
   }
 }
 

@@ -24,38 +24,41 @@ export class JsonCursor {
   string_start = 0;
   string_end = 0;
 
-  constructor(
-    private readonly name: string,
-    private readonly bytes: Uint8Array,
-    private at = 0,
-  ) {
+  readonly #name: string;
+  readonly #bytes: Uint8Array;
+  #at: number;
+
+  constructor(name: string, bytes: Uint8Array, at = 0) {
+    this.#name = name;
+    this.#bytes = bytes;
+    this.#at = at;
     this.string_bytes = bytes;
   }
 
   /** Calls `entry` at each value, whose key is the last string; `entry` must consume the value. */
   object(entry: () => void): void {
-    this.list(OPEN_OBJECT, CLOSE_OBJECT, () => {
+    this.#list(OPEN_OBJECT, CLOSE_OBJECT, () => {
       this.string();
-      this.take(COLON);
+      this.#take(COLON);
       entry();
     });
   }
 
   /** Calls `element` at each value, which it must consume. */
   array(element: () => void): void {
-    this.list(OPEN_ARRAY, CLOSE_ARRAY, element);
+    this.#list(OPEN_ARRAY, CLOSE_ARRAY, element);
   }
 
   /** Does an array stand here? */
   atArray(): boolean {
-    return this.peek() === OPEN_ARRAY;
+    return this.#peek() === OPEN_ARRAY;
   }
 
   /** Consumes a string; its content is the span until the next one is read. */
   string(): void {
-    this.take(QUOTE);
-    const { bytes } = this;
-    const start = this.at;
+    this.#take(QUOTE);
+    const bytes = this.#bytes;
+    const start = this.#at;
     let at = start;
     let escaped = false;
     while (at < bytes.length && bytes[at] !== QUOTE) {
@@ -65,142 +68,142 @@ export class JsonCursor {
       }
       at++;
     }
-    if (at >= bytes.length) throw this.corrupt();
-    this.at = at + 1;
+    if (at >= bytes.length) throw this.#corrupt();
+    this.#at = at + 1;
     this.string_bytes = bytes;
     this.string_start = start;
     this.string_end = at;
     if (!escaped) return;
-    this.string_bytes = encoder.encode(this.parse(start - 1, at + 1) as string);
+    this.string_bytes = encoder.encode(this.#parse(start - 1, at + 1) as string);
     this.string_start = 0;
     this.string_end = this.string_bytes.length;
   }
 
   /** The last string as text. */
   text(): string {
-    return this.decode(this.string_bytes.subarray(this.string_start, this.string_end));
+    return this.#decode(this.string_bytes.subarray(this.string_start, this.string_end));
   }
 
   /** Consumes a whole number that is not negative. */
   whole(): number {
-    this.peek();
-    const { bytes } = this;
-    const start = this.at;
+    this.#peek();
+    const bytes = this.#bytes;
+    const start = this.#at;
     let number = 0;
-    for (; this.at < bytes.length; this.at++) {
-      const digit = bytes[this.at]! - 0x30;
+    for (; this.#at < bytes.length; this.#at++) {
+      const digit = bytes[this.#at]! - 0x30;
       if (digit < 0 || digit > 9) break;
       number = number * 10 + digit;
     }
-    if (this.at === start || this.at - start > 15) throw this.corrupt();
+    if (this.#at === start || this.#at - start > 15) throw this.#corrupt();
     return number;
   }
 
   /** Consumes any value and gives it as JSON.parse does. */
   value(): unknown {
-    this.peek();
-    const start = this.at;
-    this.skip();
-    return this.parse(start, this.at);
+    this.#peek();
+    const start = this.#at;
+    this.#skip();
+    return this.#parse(start, this.#at);
   }
 
   /** Consumes any value and gives a cursor that stands before it. */
   later(): JsonCursor {
-    this.peek();
-    const start = this.at;
-    this.skip();
-    return new JsonCursor(this.name, this.bytes, start);
+    this.#peek();
+    const start = this.#at;
+    this.#skip();
+    return new JsonCursor(this.#name, this.#bytes, start);
   }
 
   /** Only blanks are left. */
   end(): void {
-    if (this.peek() !== undefined) throw this.corrupt();
+    if (this.#peek() !== undefined) throw this.#corrupt();
   }
 
-  private skip(): void {
+  #skip(): void {
     let depth = 0;
     do {
-      const byte = this.peek();
-      if (byte === QUOTE) this.skipString();
+      const byte = this.#peek();
+      if (byte === QUOTE) this.#skipString();
       else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
         depth++;
-        this.at++;
+        this.#at++;
       } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
         depth--;
-        this.at++;
-      } else if (depth > 0 && (byte === COMMA || byte === COLON)) this.at++;
-      else this.skipScalar();
+        this.#at++;
+      } else if (depth > 0 && (byte === COMMA || byte === COLON)) this.#at++;
+      else this.#skipScalar();
     } while (depth > 0);
-    if (depth < 0) throw this.corrupt();
+    if (depth < 0) throw this.#corrupt();
   }
 
-  private skipScalar(): void {
-    const start = this.at;
-    while (isOfScalar(this.bytes[this.at])) this.at++;
-    if (this.at === start) throw this.corrupt();
+  #skipScalar(): void {
+    const start = this.#at;
+    while (isOfScalar(this.#bytes[this.#at])) this.#at++;
+    if (this.#at === start) throw this.#corrupt();
   }
 
-  private skipString(): void {
-    const { bytes } = this;
-    for (let at = this.at + 1; at < bytes.length; at++) {
+  #skipString(): void {
+    const bytes = this.#bytes;
+    for (let at = this.#at + 1; at < bytes.length; at++) {
       if (bytes[at] === BACKSLASH) at++;
       else if (bytes[at] === QUOTE) {
-        this.at = at + 1;
+        this.#at = at + 1;
         return;
       }
     }
-    throw this.corrupt();
+    throw this.#corrupt();
   }
 
-  private list(open: number, close: number, element: () => void): void {
-    this.take(open);
-    if (this.peek() === close) {
-      this.at++;
+  #list(open: number, close: number, element: () => void): void {
+    this.#take(open);
+    if (this.#peek() === close) {
+      this.#at++;
       return;
     }
     for (;;) {
       element();
-      if (this.peek() === close) break;
-      this.take(COMMA);
+      if (this.#peek() === close) break;
+      this.#take(COMMA);
     }
-    this.at++;
+    this.#at++;
   }
 
-  private take(byte: number): void {
-    if (this.peek() !== byte) throw this.corrupt();
-    this.at++;
+  #take(byte: number): void {
+    if (this.#peek() !== byte) throw this.#corrupt();
+    this.#at++;
   }
 
   /** The next byte that is no blank, undefined at the end. */
-  private peek(): number | undefined {
-    const { bytes } = this;
+  #peek(): number | undefined {
+    const bytes = this.#bytes;
     for (;;) {
-      const byte = bytes[this.at];
+      const byte = bytes[this.#at];
       if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return byte;
-      this.at++;
+      this.#at++;
     }
   }
 
-  private parse(start: number, end: number): unknown {
-    const text = this.decode(this.bytes.subarray(start, end));
+  #parse(start: number, end: number): unknown {
+    const text = this.#decode(this.#bytes.subarray(start, end));
     try {
       return JSON.parse(text);
     } catch {
-      throw this.corrupt();
+      throw this.#corrupt();
     }
   }
 
-  private decode(bytes: Uint8Array): string {
+  #decode(bytes: Uint8Array): string {
     try {
       return decoder.decode(bytes);
     } catch {
-      throw this.corrupt();
+      throw this.#corrupt();
     }
   }
 
-  private corrupt(): VocabError {
-    const where = `at byte ${Math.min(this.at, this.bytes.length)}`;
-    const message = `${this.name} is damaged ${where}: get the model's files again`;
+  #corrupt(): VocabError {
+    const where = `at byte ${Math.min(this.#at, this.#bytes.length)}`;
+    const message = `${this.#name} is damaged ${where}: get the model's files again`;
     return new VocabError("vocab_corrupt", message);
   }
 }

@@ -28,12 +28,12 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * not the number of special tokens (Gemma has 6,400).
  */
 export class SpecialTokens {
-  private readonly specials: readonly Special[];
+  readonly #specials: readonly Special[];
   /** node × 65,536 + UTF-16 unit → node; node 0 is the root. */
-  private readonly edges = new Map<number, number>();
+  readonly #edges = new Map<number, number>();
   /** Index into `specials` of the spelling that ends at a node, or -1. */
-  private readonly ends: number[] = [-1];
-  private readonly first_units = new Uint8Array(65_536);
+  readonly #ends: number[] = [-1];
+  readonly #first_units = new Uint8Array(65_536);
 
   /** `parse_special` false leaves only user-defined tokens: control tokens stay plain text. */
   constructor(vocab: Vocab, parse_special: boolean) {
@@ -55,28 +55,28 @@ export class SpecialTokens {
       found.push({ special, bytes: bytes.length });
     }
     found.sort((a, b) => b.bytes - a.bytes || a.special.token - b.special.token);
-    this.specials = found.map((entry) => entry.special);
-    this.specials.forEach((special, index) => {
-      this.insert(special.text, index);
+    this.#specials = found.map((entry) => entry.special);
+    this.#specials.forEach((special, index) => {
+      this.#insert(special.text, index);
     });
   }
 
   /** The fragments in order, none of them empty. */
   partition(text: string): Fragment[] {
-    const queue = this.occurrences(text);
+    const queue = this.#occurrences(text);
     if (queue === undefined) return text === "" ? [] : [{ kind: "text", text }];
     const taken = new Uint8Array(text.length);
     const matches: { start: number; special: Special }[] = [];
     // A place can move on to a shorter spelling, which stands later in the queue: so no for-of.
-    for (let index = 0; index < this.specials.length; index++) {
+    for (let index = 0; index < this.#specials.length; index++) {
       const starts = queue.get(index);
       if (starts === undefined) continue;
-      const special = this.specials[index]!;
+      const special = this.#specials[index]!;
       for (const start of starts.sort((a, b) => a - b)) {
         if (taken[start] === 1) continue;
         const end = start + special.text.length;
         if (isTaken(taken, start, end)) {
-          this.enqueue(queue, this.longest(text, start, special.text.length - 1), start);
+          this.#enqueue(queue, this.#longest(text, start, special.text.length - 1), start);
           continue;
         }
         taken.fill(1, start, end);
@@ -90,19 +90,19 @@ export class SpecialTokens {
   }
 
   /** Places by the longest spelling that stands there; undefined when there are none. */
-  private occurrences(text: string): Map<number, number[]> | undefined {
+  #occurrences(text: string): Map<number, number[]> | undefined {
     let queue: Map<number, number[]> | undefined;
     for (let at = 0; at < text.length; at++) {
-      if (this.first_units[text.charCodeAt(at)] === 0) continue;
-      const index = this.longest(text, at, text.length - at);
+      if (this.#first_units[text.charCodeAt(at)] === 0) continue;
+      const index = this.#longest(text, at, text.length - at);
       if (index < 0) continue;
       queue ??= new Map();
-      this.enqueue(queue, index, at);
+      this.#enqueue(queue, index, at);
     }
     return queue;
   }
 
-  private enqueue(queue: Map<number, number[]>, index: number, start: number): void {
+  #enqueue(queue: Map<number, number[]>, index: number, start: number): void {
     if (index < 0) return;
     const starts = queue.get(index);
     if (starts === undefined) queue.set(index, [start]);
@@ -110,34 +110,34 @@ export class SpecialTokens {
   }
 
   /** The longest special of at most `limit` units that starts at `at`, or -1. */
-  private longest(text: string, at: number, limit: number): number {
+  #longest(text: string, at: number, limit: number): number {
     let node = 0;
     let best = -1;
     const end = Math.min(text.length, at + limit);
     for (let i = at; i < end; i++) {
-      const next = this.edges.get(node * 65_536 + text.charCodeAt(i));
+      const next = this.#edges.get(node * 65_536 + text.charCodeAt(i));
       if (next === undefined) break;
       node = next;
-      if (this.ends[node]! >= 0) best = this.ends[node]!;
+      if (this.#ends[node]! >= 0) best = this.#ends[node]!;
     }
     return best;
   }
 
-  private insert(text: string, index: number): void {
+  #insert(text: string, index: number): void {
     if (text === "") return;
-    this.first_units[text.charCodeAt(0)] = 1;
+    this.#first_units[text.charCodeAt(0)] = 1;
     let node = 0;
     for (let i = 0; i < text.length; i++) {
       const key = node * 65_536 + text.charCodeAt(i);
-      let next = this.edges.get(key);
+      let next = this.#edges.get(key);
       if (next === undefined) {
-        next = this.ends.length;
-        this.ends.push(-1);
-        this.edges.set(key, next);
+        next = this.#ends.length;
+        this.#ends.push(-1);
+        this.#edges.set(key, next);
       }
       node = next;
     }
-    if (this.ends[node]! < 0) this.ends[node] = index;
+    if (this.#ends[node]! < 0) this.#ends[node] = index;
   }
 }
 

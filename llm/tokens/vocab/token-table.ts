@@ -7,8 +7,8 @@ export class TokenTable {
   /** String `i` is `bytes[ends[i - 1] ?? 0, ends[i])`. */
   readonly bytes: Uint8Array;
   readonly ends: Uint32Array;
-  private readonly slots: Int32Array;
-  private readonly mask: number;
+  readonly #slots: Int32Array;
+  readonly #mask: number;
 
   /** Of equal strings the last one is found, as in llama.cpp. */
   constructor(bytes: Uint8Array, ends: Uint32Array) {
@@ -16,10 +16,10 @@ export class TokenTable {
     this.ends = ends;
     let size = 16;
     while (size < 2 * ends.length) size *= 2;
-    this.slots = new Int32Array(size).fill(-1);
-    this.mask = size - 1;
+    this.#slots = new Int32Array(size).fill(-1);
+    this.#mask = size - 1;
     for (let i = 0; i < ends.length; i++) {
-      this.slots[this.slotOf(bytes, this.start(i), ends[i]!)] = i;
+      this.#slots[this.#slotOf(bytes, this.start(i), ends[i]!)] = i;
     }
   }
 
@@ -38,20 +38,20 @@ export class TokenTable {
 
   /** Number of the string `bytes[start, end)`, or -1. */
   find(bytes: Uint8Array, start: number, end: number): number {
-    return this.slots[this.slotOf(bytes, start, end)]!;
+    return this.#slots[this.#slotOf(bytes, start, end)]!;
   }
 
   /** The slot that holds this string, or the free one where it would go. */
-  private slotOf(bytes: Uint8Array, start: number, end: number): number {
-    let slot = hashBytes(bytes, start, end) & this.mask;
+  #slotOf(bytes: Uint8Array, start: number, end: number): number {
+    let slot = hashBytes(bytes, start, end) & this.#mask;
     for (;;) {
-      const index = this.slots[slot]!;
-      if (index < 0 || this.equals(index, bytes, start, end)) return slot;
-      slot = (slot + 1) & this.mask;
+      const index = this.#slots[slot]!;
+      if (index < 0 || this.#equals(index, bytes, start, end)) return slot;
+      slot = (slot + 1) & this.#mask;
     }
   }
 
-  private equals(index: number, bytes: Uint8Array, start: number, end: number): boolean {
+  #equals(index: number, bytes: Uint8Array, start: number, end: number): boolean {
     const own = this.start(index);
     if (this.ends[index]! - own !== end - start) return false;
     for (let i = 0; i < end - start; i++) {
@@ -71,12 +71,12 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number): number
 
 /** Collects byte strings for a table. */
 export class TokenTableBuilder {
-  private bytes: Uint8Array;
-  private ends: number[] = [];
-  private length = 0;
+  #bytes: Uint8Array;
+  #ends: number[] = [];
+  #length = 0;
 
   constructor(expected_bytes: number) {
-    this.bytes = new Uint8Array(Math.max(1024, expected_bytes));
+    this.#bytes = new Uint8Array(Math.max(1024, expected_bytes));
   }
 
   add(text: Uint8Array): void {
@@ -85,18 +85,18 @@ export class TokenTableBuilder {
 
   /** Adds `from[start, end)`. */
   addSpan(from: Uint8Array, start: number, end: number): void {
-    const least = this.length + end - start;
-    if (least > this.bytes.length) {
+    const least = this.#length + end - start;
+    if (least > this.#bytes.length) {
       const grown = new Uint8Array(2 * least);
-      grown.set(this.bytes.subarray(0, this.length));
-      this.bytes = grown;
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
     }
     // Strings are a few bytes long: a loop beats a view and a copy.
-    for (let i = start; i < end; i++) this.bytes[this.length++] = from[i]!;
-    this.ends.push(this.length);
+    for (let i = start; i < end; i++) this.#bytes[this.#length++] = from[i]!;
+    this.#ends.push(this.#length);
   }
 
   build(): TokenTable {
-    return new TokenTable(this.bytes.slice(0, this.length), Uint32Array.from(this.ends));
+    return new TokenTable(this.#bytes.slice(0, this.#length), Uint32Array.from(this.#ends));
   }
 }

@@ -80,51 +80,55 @@ type ClassPart = { readonly members: Members; readonly inverted: boolean };
 type Part = string | ClassPart;
 
 class Parser {
-  private at = 0;
-  private readonly parts: Part[] = [];
-  private possessive = 0;
+  #at = 0;
+  readonly #parts: Part[] = [];
+  #possessive = 0;
 
-  constructor(private readonly source: string) {}
+  readonly #source: string;
 
-  all(): Part[] {
-    this.alternatives(false);
-    if (this.at < this.source.length) throw new PatternError("a bracket too many");
-    return this.parts;
+  constructor(source: string) {
+    this.#source = source;
   }
 
-  private alternatives(fold: boolean): void {
-    while (this.at < this.source.length && this.source[this.at] !== ")") {
-      if (this.source[this.at] === "|") {
-        this.parts.push("|");
-        this.at++;
+  all(): Part[] {
+    this.#alternatives(false);
+    if (this.#at < this.#source.length) throw new PatternError("a bracket too many");
+    return this.#parts;
+  }
+
+  #alternatives(fold: boolean): void {
+    while (this.#at < this.#source.length && this.#source[this.#at] !== ")") {
+      if (this.#source[this.#at] === "|") {
+        this.#parts.push("|");
+        this.#at++;
       } else {
-        const first = this.parts.length;
-        const repeatable = this.atom(fold);
-        this.repeat(first, repeatable);
+        const first = this.#parts.length;
+        const repeatable = this.#atom(fold);
+        this.#repeat(first, repeatable);
       }
     }
   }
 
   /** False for what stands between characters. */
-  private atom(fold: boolean): boolean {
-    const char = this.point();
+  #atom(fold: boolean): boolean {
+    const char = this.#point();
     switch (char) {
       case "(":
-        return this.group(fold);
+        return this.#group(fold);
       case "[":
-        this.parts.push(this.bracket(fold));
+        this.#parts.push(this.#bracket(fold));
         return true;
       case ".":
-        this.parts.push({ members: { categories: [], runs: [[10, 10]] }, inverted: true });
+        this.#parts.push({ members: { categories: [], runs: [[10, 10]] }, inverted: true });
         return true;
       case "$":
-        this.parts.push("(?![^\\n])");
+        this.#parts.push("(?![^\\n])");
         return false;
       case "^":
-        this.parts.push("(?<![^\\n])");
+        this.#parts.push("(?<![^\\n])");
         return false;
       case "\\":
-        this.parts.push(this.escape(fold));
+        this.#parts.push(this.#escape(fold));
         return true;
       case "*":
       case "+":
@@ -132,77 +136,79 @@ class Parser {
       case "{":
         throw new PatternError(`"${char}" with nothing before it`);
       default:
-        this.parts.push(this.literal(char.codePointAt(0)!, fold));
+        this.#parts.push(this.#literal(char.codePointAt(0)!, fold));
         return true;
     }
   }
 
-  private group(fold: boolean): boolean {
-    const opening = /^\?(?:i:|-i:|:|=|!|<=|<!)/.exec(this.source.slice(this.at, this.at + 4))?.[0];
-    if (opening === undefined && this.source[this.at] === "?") throw new PatternError("a group");
-    this.at += opening?.length ?? 0;
+  #group(fold: boolean): boolean {
+    const opening = /^\?(?:i:|-i:|:|=|!|<=|<!)/.exec(
+      this.#source.slice(this.#at, this.#at + 4),
+    )?.[0];
+    if (opening === undefined && this.#source[this.#at] === "?") throw new PatternError("a group");
+    this.#at += opening?.length ?? 0;
     const inner = opening === "?i:" || (fold && opening !== "?-i:");
-    const from = this.at;
-    this.parts.push(/[=!]/.test(opening ?? "") ? `(${opening}` : "(?:");
-    this.alternatives(inner);
-    if (this.source[this.at] !== ")") throw new PatternError("a group that is not closed");
-    const within = this.source.slice(from, this.at);
+    const from = this.#at;
+    this.#parts.push(/[=!]/.test(opening ?? "") ? `(${opening}` : "(?:");
+    this.#alternatives(inner);
+    if (this.#source[this.#at] !== ")") throw new PatternError("a group that is not closed");
+    const within = this.#source.slice(from, this.#at);
     if (inner && FOLDED_PAIRS.test(within)) throw new PatternError("folded pairs of letters");
-    this.at++;
-    this.parts.push(")");
+    this.#at++;
+    this.#parts.push(")");
     return !/[=!]/.test(opening ?? "");
   }
 
   /** What says how often the parts from `first` on may come. */
-  private repeat(first: number, repeatable: boolean): void {
-    const found = /^(?:[*+?]|\{\d+(?:,\d*)?\}|\{,\d+\})/.exec(this.source.slice(this.at));
+  #repeat(first: number, repeatable: boolean): void {
+    const found = /^(?:[*+?]|\{\d+(?:,\d*)?\}|\{,\d+\})/.exec(this.#source.slice(this.#at));
     if (found === null) return;
     if (!repeatable) throw new PatternError(`"${found[0]}" behind what is no character`);
-    this.at += found[0].length;
+    this.#at += found[0].length;
     const count = found[0].replace("{,", "{0,");
-    const next = this.source[this.at];
+    const next = this.#source[this.#at];
     if (next === "?") {
       if (found[0].startsWith("{")) throw new PatternError("a lazy count");
-      this.at++;
-      this.parts.push(`${count}?`);
+      this.#at++;
+      this.#parts.push(`${count}?`);
     } else if (next === "+" && !found[0].startsWith("{")) {
-      this.at++; // takes all it can and gives nothing back: what a lookahead took is not tried anew
-      const name = `p${this.possessive++}`;
-      this.parts.splice(first, 0, `(?=(?<${name}>`);
-      this.parts.push(`${count}))\\k<${name}>`);
+      this.#at++; // takes all it can and gives nothing back: what a lookahead took is not tried anew
+      const name = `p${this.#possessive++}`;
+      this.#parts.splice(first, 0, `(?=(?<${name}>`);
+      this.#parts.push(`${count}))\\k<${name}>`);
     } else if (next === "+") {
-      this.at++; // not possessive: a count takes another one behind it
-      this.parts.splice(first, 0, "(?:");
-      this.parts.push(`${count})+`);
+      this.#at++; // not possessive: a count takes another one behind it
+      this.#parts.splice(first, 0, "(?:");
+      this.#parts.push(`${count})+`);
     } else {
-      this.parts.push(count);
+      this.#parts.push(count);
     }
-    if (/^[*+?{]/.test(this.source.slice(this.at))) throw new PatternError("a count of a count");
+    if (/^[*+?{]/.test(this.#source.slice(this.#at))) throw new PatternError("a count of a count");
   }
 
-  private point(): string {
-    const char = String.fromCodePoint(this.source.codePointAt(this.at)!);
-    this.at += char.length;
+  #point(): string {
+    const char = String.fromCodePoint(this.#source.codePointAt(this.#at)!);
+    this.#at += char.length;
     return char;
   }
 
-  private literal(point: number, fold: boolean): ClassPart {
+  #literal(point: number, fold: boolean): ClassPart {
     return { members: { categories: [], runs: foldedRuns([point, point], fold) }, inverted: false };
   }
 
-  private escape(fold: boolean): ClassPart {
-    const { members, inverted } = this.escaped();
+  #escape(fold: boolean): ClassPart {
+    const { members, inverted } = this.#escaped();
     return { members: folded(members, fold), inverted };
   }
 
   /** Behind a backslash. */
-  private escaped(): ClassPart {
-    const char = this.point();
+  #escaped(): ClassPart {
+    const char = this.#point();
     if (char === "p" || char === "P") {
-      const name = /^\{(\^?)(\w+)\}/.exec(this.source.slice(this.at));
+      const name = /^\{(\^?)(\w+)\}/.exec(this.#source.slice(this.#at));
       const categories = Object.hasOwn(PROPERTIES, name?.[2] ?? "") ? PROPERTIES[name![2]!]! : null;
       if (categories === null) throw new PatternError(`\\p${name?.[0] ?? ""}`);
-      this.at += name![0].length;
+      this.#at += name![0].length;
       const inverted = (char === "P") !== (name![1] === "^");
       return { members: { categories, runs: [] }, inverted };
     }
@@ -210,16 +216,16 @@ class Parser {
       const members = { categories: [CATEGORY.blank], runs: [] };
       return { members, inverted: char === "S" };
     }
-    const hex = /^(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))/.exec(this.source.slice(this.at));
-    const four = /^[0-9A-Fa-f]{4}/.exec(this.source.slice(this.at));
+    const hex = /^(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))/.exec(this.#source.slice(this.#at));
+    const four = /^[0-9A-Fa-f]{4}/.exec(this.#source.slice(this.#at));
     let point: number | undefined;
     if (char === "x" && hex !== null) {
       point = Number.parseInt(hex[1] ?? hex[2]!, 16);
-      this.at += hex[0].length;
+      this.#at += hex[0].length;
       if (hex[2] !== undefined && point > 0x7f) throw new PatternError("a byte by its number");
     } else if (char === "u" && four !== null) {
       point = Number.parseInt(four[0], 16);
-      this.at += 4;
+      this.#at += 4;
     } else if (Object.hasOwn(CONTROLS, char)) {
       point = CONTROLS[char]!;
     } else if (/[A-Za-z0-9]/.test(char)) {
@@ -230,26 +236,27 @@ class Parser {
     return { members: { categories: [], runs: [[point, point]] }, inverted: false };
   }
 
-  private bracket(fold: boolean): ClassPart {
-    const inverted = this.source[this.at] === "^";
-    if (inverted) this.at++;
+  #bracket(fold: boolean): ClassPart {
+    const inverted = this.#source[this.#at] === "^";
+    if (inverted) this.#at++;
     let members = NOTHING;
     for (let first = true; ; first = false) {
-      if (this.at >= this.source.length) throw new PatternError("a class that is not closed");
-      const char = this.point();
+      if (this.#at >= this.#source.length) throw new PatternError("a class that is not closed");
+      const char = this.#point();
       if (char === "]" && !first) break;
       if (char === "[" || char === "]") throw new PatternError("a class within a class");
-      if (char === "&" && this.source[this.at] === "&") throw new PatternError("&&");
-      const one = char === "\\" ? this.escaped() : this.literal(char.codePointAt(0)!, false);
+      if (char === "&" && this.#source[this.#at] === "&") throw new PatternError("&&");
+      const one = char === "\\" ? this.#escaped() : this.#literal(char.codePointAt(0)!, false);
       if (one.inverted) throw new PatternError("an inverted class within a class");
-      members = joined(members, this.ranged(one.members, fold));
+      members = joined(members, this.#ranged(one.members, fold));
     }
     return { members, inverted };
   }
 
   /** The member itself, or a range that it begins. */
-  private ranged(members: Members, fold: boolean): Members {
-    const { source, at } = this;
+  #ranged(members: Members, fold: boolean): Members {
+    const source = this.#source;
+    const at = this.#at;
     let runs = members.runs;
     if (
       runs.length === 1 &&
@@ -257,10 +264,10 @@ class Parser {
       source[at + 1] !== "]" &&
       at + 1 < source.length
     ) {
-      this.at++;
-      const char = this.point();
+      this.#at++;
+      const char = this.#point();
       const last =
-        char === "\\" ? this.escaped().members.runs : [[char.codePointAt(0)!, 0] as const];
+        char === "\\" ? this.#escaped().members.runs : [[char.codePointAt(0)!, 0] as const];
       if (last.length !== 1 || last[0]![0] < runs[0]![0]) throw new PatternError("a range");
       runs = [[runs[0]![0], last[0]![0]]];
     }

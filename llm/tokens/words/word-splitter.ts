@@ -57,23 +57,23 @@ export class WordSplitter {
    * than the run of blanks behind it and one character.
    */
   readonly restartable: boolean;
-  private readonly steps: readonly PreparedStep[];
-  private words = new WordEnds();
-  private spare = new WordEnds();
+  readonly #steps: readonly PreparedStep[];
+  #words = new WordEnds();
+  #spare = new WordEnds();
 
   constructor(steps: readonly SplitStep[]) {
-    this.steps = steps.map(prepare);
+    this.#steps = steps.map(prepare);
     const only = steps.length === 1 ? steps[0]!.kind : undefined;
     this.restartable = only === "gpt2" || only === "llama3";
   }
 
   /** The words of `text`; valid until the next call. Adjacent, covering all of it. */
   split(text: TextBuffer): WordEnds {
-    this.words.count = 0;
-    this.words.push(text.count);
-    for (const step of this.steps) {
-      const from = this.words;
-      const to = this.spare;
+    this.#words.count = 0;
+    this.#words.push(text.count);
+    for (const step of this.#steps) {
+      const from = this.#words;
+      const to = this.#spare;
       to.count = 0;
       let start = 0;
       if (step.kind === "pattern") {
@@ -85,10 +85,10 @@ export class WordSplitter {
           start = end;
         }
       }
-      this.words = to;
-      this.spare = from;
+      this.#words = to;
+      this.#spare = from;
     }
-    return this.words;
+    return this.#words;
   }
 }
 

@@ -15,40 +15,44 @@ const none = (): Sums => ({
 
 export class MeteredTiming implements MockerTiming {
   busy_ms = 0;
-  private sums = none();
+  #sums = none();
 
-  constructor(private readonly timing: MockerTiming) {}
+  readonly #timing: MockerTiming;
+
+  constructor(timing: MockerTiming) {
+    this.#timing = timing;
+  }
 
   prefillMs(tokens: number): number {
-    const ms = this.timing.prefillMs(tokens);
+    const ms = this.#timing.prefillMs(tokens);
     if (tokens > 0) {
-      this.sums.prefill_passes++;
-      this.sums.prefill_tokens += tokens;
-      this.sums.prefill_tokens_squared += tokens * tokens;
+      this.#sums.prefill_passes++;
+      this.#sums.prefill_tokens += tokens;
+      this.#sums.prefill_tokens_squared += tokens * tokens;
     }
-    this.add(ms);
+    this.#add(ms);
     return ms;
   }
 
   decodeMs(load: DecodeLoad): number {
-    const ms = this.timing.decodeMs(load);
+    const ms = this.#timing.decodeMs(load);
     if (load.sequences > 0) {
-      this.sums.decode_passes++;
-      this.sums.decode_share += load.used_kv_tokens / load.total_kv_tokens;
+      this.#sums.decode_passes++;
+      this.#sums.decode_share += load.used_kv_tokens / load.total_kv_tokens;
     }
-    this.add(ms);
+    this.#add(ms);
     return ms;
   }
 
   /** Since the last call. */
   take(): PassSums {
-    const { sums } = this;
-    this.sums = none();
+    const sums = this.#sums;
+    this.#sums = none();
     return sums;
   }
 
-  private add(ms: number): void {
-    this.sums.busy_ms += ms;
+  #add(ms: number): void {
+    this.#sums.busy_ms += ms;
     this.busy_ms += ms;
   }
 }

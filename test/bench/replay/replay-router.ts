@@ -34,77 +34,78 @@ export interface ReplayRouter {
 const nameOf = (worker: number) => `worker-${String(worker).padStart(5, "0")}`;
 
 export class KvReplayRouter implements ReplayRouter {
-  private readonly index = new CacheIndex();
-  private readonly dispatcher: KvDispatcher;
-  private readonly numbers = new Map<string, number>();
-  private readonly slots: number[] = [];
+  readonly #index = new CacheIndex();
+  readonly #dispatcher: KvDispatcher;
+  readonly #numbers = new Map<string, number>();
+  readonly #slots: number[] = [];
 
   constructor(policy: KvPolicyOptions, workers: number, limits: WorkerLimits, random: Random) {
-    const { index } = this;
-    this.dispatcher = new KvDispatcher({ policy, index, random });
+    const index = this.#index;
+    this.#dispatcher = new KvDispatcher({ policy, index, random });
     for (let number = 0; number < workers; number++) {
       const slot = index.addWorker({ source: "events", capacity_blocks: limits.total_blocks });
       const name = nameOf(number);
-      this.slots.push(slot);
-      this.numbers.set(name, number);
-      this.dispatcher.workerUp(newRoutedWorker({ ...limits, key: name, worker: name, slot }), 0);
+      this.#slots.push(slot);
+      this.#numbers.set(name, number);
+      this.#dispatcher.workerUp(newRoutedWorker({ ...limits, key: name, worker: name, slot }), 0);
     }
   }
 
   offer(request: PlaceRequest, now_ms: number): Decision | undefined {
-    const refusal = this.dispatcher.offer(request, now_ms);
+    const refusal = this.#dispatcher.offer(request, now_ms);
     return refusal && { kind: "refused", request: refusal.request, message: refusal.message };
   }
 
   next(now_ms: number): Decision | undefined {
-    const decision = this.dispatcher.next(now_ms);
+    const decision = this.#dispatcher.next(now_ms);
     if (decision === undefined || decision.kind === "refused") return decision;
     const { request, worker } = decision;
-    return { kind: "placed", request: request.request, worker: this.numbers.get(worker.key)! };
+    return { kind: "placed", request: request.request, worker: this.#numbers.get(worker.key)! };
   }
 
   firstToken(request: string, now_ms: number): void {
-    this.dispatcher.firstToken(request, now_ms);
+    this.#dispatcher.firstToken(request, now_ms);
   }
 
   ended(request: string, now_ms: number, output_tokens: number): void {
-    this.dispatcher.ended(request, now_ms, output_tokens);
+    this.#dispatcher.ended(request, now_ms, output_tokens);
   }
 
   reported(worker: number, load: ReportedLoad, now_ms: number, sums: PassSums): void {
-    this.dispatcher.reported(nameOf(worker), load, now_ms, sums);
+    this.#dispatcher.reported(nameOf(worker), load, now_ms, sums);
   }
 
   event(worker: number, event: KvEvent): void {
-    const slot = this.slots[worker]!;
+    const slot = this.#slots[worker]!;
     const tier = tierNumbers[event.tier];
     if (event.kind === "cleared") {
-      this.index.cleared(slot, event.dp_rank, tier);
+      this.#index.cleared(slot, event.dp_rank, tier);
     } else if (event.kind === "stored") {
-      this.index.stored(slot, event.dp_rank, tier, pairsOf(event.sequence_hashes));
+      this.#index.stored(slot, event.dp_rank, tier, pairsOf(event.sequence_hashes));
     } else {
-      this.index.removed(slot, event.dp_rank, tier, pairsOf(event.sequence_hashes));
+      this.#index.removed(slot, event.dp_rank, tier, pairsOf(event.sequence_hashes));
     }
   }
 
   get learned(): unknown {
-    return this.dispatcher.learned();
+    return this.#dispatcher.learned();
   }
 }
 
 /** Round-robin, random, least-loaded, power-of-two: the policies of the live router. */
 export class PlainReplayRouter implements ReplayRouter {
-  private readonly candidates;
-  private readonly state = newPolicyState();
-  private readonly offered: string[] = [];
-  private readonly where = new Map<string, number>();
+  readonly #candidates;
+  readonly #state = newPolicyState();
+  readonly #offered: string[] = [];
+  readonly #where = new Map<string, number>();
 
-  constructor(
-    private readonly mode: LoadMode,
-    workers: number,
-    private readonly random: Random,
-  ) {
-    this.candidates = Array.from({ length: workers }, (_, number) =>
+  readonly #mode: LoadMode;
+  readonly #random: Random;
+
+  constructor(mode: LoadMode, workers: number, random: Random) {
+    this.#mode = mode;
+    this.#random = random;
+    this.#candidates = Array.from({ length: workers }, (_, number) =>
       newCandidate({
         worker: nameOf(number),
         role: "aggregated",
@@ -117,11 +118,11 @@ export class PlainReplayRouter implements ReplayRouter {
   }
 
   offer(request: PlaceRequest): undefined {
-    this.offered.push(request.request);
+    this.#offered.push(request.request);
   }
 
   next(): Decision | undefined {
-    const request = this.offered.shift();
+    const request = this.#offered.shift();
     if (request === undefined) return undefined;
     const route = {
       kind: "route",
@@ -134,23 +135,23 @@ export class PlainReplayRouter implements ReplayRouter {
       spare: false,
       pin: "",
     } as const;
-    const choice = policies[this.mode](
-      this.candidates,
+    const choice = policies[this.#mode](
+      this.#candidates,
       { ...route, exclude: [] },
-      this.random,
-      this.state,
+      this.#random,
+      this.#state,
     );
     if (choice.kind === "refused") return { kind: "refused", request, message: choice.message };
-    const worker = this.candidates.indexOf(choice.candidate);
+    const worker = this.#candidates.indexOf(choice.candidate);
     choice.candidate.in_flight++;
-    this.where.set(request, worker);
+    this.#where.set(request, worker);
     return { kind: "placed", request, worker };
   }
 
   ended(request: string): void {
-    const worker = this.where.get(request);
-    this.where.delete(request);
-    if (worker !== undefined) this.candidates[worker]!.in_flight--;
+    const worker = this.#where.get(request);
+    this.#where.delete(request);
+    if (worker !== undefined) this.#candidates[worker]!.in_flight--;
   }
 
   firstToken(): void {}

@@ -82,124 +82,128 @@ export function simulate(
 }
 
 class Simulation {
-  private readonly heap = new EventHeap<Happening>();
-  private readonly workers: SimulatedWorker[];
-  private readonly records: RequestRecord[];
+  readonly #heap = new EventHeap<Happening>();
+  readonly #workers: SimulatedWorker[];
+  readonly #records: RequestRecord[];
   /** Requests that wait for others, by the one they wait for. */
-  private readonly followers = new Map<number, number[]>();
-  private readonly missing: Int32Array;
-  private readonly names: (TraceBlocks | undefined)[];
-  private readonly ended_ms: Float64Array;
-  private now_ms = 0;
-  private pumping = false;
-  private happenings_left = 0;
+  readonly #followers = new Map<number, number[]>();
+  readonly #missing: Int32Array;
+  readonly #names: (TraceBlocks | undefined)[];
+  readonly #ended_ms: Float64Array;
+  #now_ms = 0;
+  #pumping = false;
+  #happenings_left = 0;
   /** Since the router was asked last. */
-  private changed = false;
-  private readonly first_turns: { readonly index: number; readonly at_ms: number }[] = [];
-  private next_in_line = 0;
+  #changed = false;
+  readonly #first_turns: { readonly index: number; readonly at_ms: number }[] = [];
+  #next_in_line = 0;
 
-  constructor(
-    private readonly trace: readonly TraceRequest[],
-    private readonly settings: ReplaySettings,
-    private readonly router: ReplayRouter,
-  ) {
-    this.records = trace.map(recordOf);
-    this.missing = Int32Array.from(trace, ({ after }) => after.length);
-    this.names = trace.map(() => undefined);
-    this.ended_ms = new Float64Array(trace.length);
-    this.workers = Array.from({ length: settings.workers }, (_, worker) => this.worker(worker));
+  readonly #trace: readonly TraceRequest[];
+  readonly #settings: ReplaySettings;
+  readonly #router: ReplayRouter;
+
+  constructor(trace: readonly TraceRequest[], settings: ReplaySettings, router: ReplayRouter) {
+    this.#trace = trace;
+    this.#settings = settings;
+    this.#router = router;
+    this.#records = trace.map(recordOf);
+    this.#missing = Int32Array.from(trace, ({ after }) => after.length);
+    this.#names = trace.map(() => undefined);
+    this.#ended_ms = new Float64Array(trace.length);
+    this.#workers = Array.from({ length: settings.workers }, (_, worker) => this.#worker(worker));
   }
 
   run(): ReplayResult {
-    this.schedule();
-    this.progress();
-    for (let next = this.heap.pop(); next !== undefined; next = this.heap.pop()) {
-      this.now_ms = next.at_ms;
-      if (--this.happenings_left < 0) throw this.stuck();
+    this.#schedule();
+    this.#progress();
+    for (let next = this.#heap.pop(); next !== undefined; next = this.#heap.pop()) {
+      this.#now_ms = next.at_ms;
+      if (--this.#happenings_left < 0) throw this.#stuck();
       const { event } = next;
-      if (event.kind === "arrival") this.arrive(event.index);
-      else if (event.kind === "step") this.step(event.worker, next.at_ms);
+      if (event.kind === "arrival") this.#arrive(event.index);
+      else if (event.kind === "step") this.#step(event.worker, next.at_ms);
       else event.tell();
-      if (this.changed) this.pump();
+      if (this.#changed) this.#pump();
     }
-    return { records: this.records, workers: this.workers.map(figuresOf), end_ms: this.now_ms };
+    return { records: this.#records, workers: this.#workers.map(figuresOf), end_ms: this.#now_ms };
   }
 
-  private progress(): void {
-    this.happenings_left = this.settings.happenings_max ?? HAPPENINGS_MAX;
+  #progress(): void {
+    this.#happenings_left = this.#settings.happenings_max ?? HAPPENINGS_MAX;
   }
 
-  private stuck(): ReplayStuckError {
-    const open = this.records.filter((each) => Number.isNaN(each.end_ms) && !each.refused).length;
-    const workers = this.workers.map(({ scheduler }, number) => {
+  #stuck(): ReplayStuckError {
+    const open = this.#records.filter((each) => Number.isNaN(each.end_ms) && !each.refused).length;
+    const workers = this.#workers.map(({ scheduler }, number) => {
       const { running_count, waiting_count, pool } = scheduler;
       return `${number}: ${running_count} running, ${waiting_count} waiting, ${pool.used} blocks`;
     });
     return new ReplayStuckError(
-      `no request goes on at ${Math.round(this.now_ms)} ms, ${open} not ended; ${workers.join("; ")}`,
+      `no request goes on at ${Math.round(this.#now_ms)} ms, ${open} not ended; ${workers.join("; ")}`,
     );
   }
 
-  private schedule(): void {
-    const { concurrency, arrival_speedup } = this.settings;
-    for (const [index, { after, arrival_ms }] of this.trace.entries()) {
+  #schedule(): void {
+    const { concurrency, arrival_speedup } = this.#settings;
+    for (const [index, { after, arrival_ms }] of this.#trace.entries()) {
       for (const other of after) {
-        const list = this.followers.get(other);
-        if (list === undefined) this.followers.set(other, [index]);
+        const list = this.#followers.get(other);
+        if (list === undefined) this.#followers.set(other, [index]);
         else list.push(index);
       }
       if (after.length === 0)
-        this.first_turns.push({ index, at_ms: (arrival_ms ?? 0) / arrival_speedup });
+        this.#first_turns.push({ index, at_ms: (arrival_ms ?? 0) / arrival_speedup });
     }
-    if (concurrency === 0) this.first_turns.sort((a, b) => a.at_ms - b.at_ms);
-    this.startNextInLine();
-    for (let i = 1; i < concurrency; i++) this.startNextInLine();
+    if (concurrency === 0) this.#first_turns.sort((a, b) => a.at_ms - b.at_ms);
+    this.#startNextInLine();
+    for (let i = 1; i < concurrency; i++) this.#startNextInLine();
   }
 
   /** One at a time, so that the heap stays small. */
-  private startNextInLine(): void {
-    const next = this.first_turns[this.next_in_line++];
+  #startNextInLine(): void {
+    const next = this.#first_turns[this.#next_in_line++];
     if (next === undefined) return;
     const { index, at_ms } = next;
-    const come_ms = this.settings.concurrency > 0 ? this.now_ms : at_ms;
-    this.heap.push(come_ms, { kind: "arrival", index });
+    const come_ms = this.#settings.concurrency > 0 ? this.#now_ms : at_ms;
+    this.#heap.push(come_ms, { kind: "arrival", index });
   }
 
-  private worker(number: number): SimulatedWorker {
-    const { router, settings } = this;
+  #worker(number: number): SimulatedWorker {
+    const router = this.#router;
+    const settings = this.#settings;
     return new SimulatedWorker(settings.mocker, settings.timing, {
-      event: (event) => this.tell(() => router.event(number, event)),
+      event: (event) => this.#tell(() => router.event(number, event)),
       firstToken: (index, at_ms) => {
-        this.records[index]!.first_token_ms = at_ms;
-        this.progress();
-        this.tellChange(() => router.firstToken(String(index), this.now_ms));
+        this.#records[index]!.first_token_ms = at_ms;
+        this.#progress();
+        this.#tellChange(() => router.firstToken(String(index), this.#now_ms));
         // What is sent now is there when the worker begins its next pass.
-        this.pump();
+        this.#pump();
       },
-      finished: (sequence, at_ms) => this.finish(sequence, at_ms),
+      finished: (sequence, at_ms) => this.#finish(sequence, at_ms),
     });
   }
 
-  private tell(news: () => void): void {
-    const { lag_ms } = this.settings;
+  #tell(news: () => void): void {
+    const { lag_ms } = this.#settings;
     if (lag_ms === 0) news();
-    else this.heap.push(this.now_ms + lag_ms, { kind: "news", tell: news });
+    else this.#heap.push(this.#now_ms + lag_ms, { kind: "news", tell: news });
   }
 
   /** News after which somebody who waits may be able to go. */
-  private tellChange(news: () => void): void {
-    this.tell(() => {
-      this.changed = true;
+  #tellChange(news: () => void): void {
+    this.#tell(() => {
+      this.#changed = true;
       news();
     });
   }
 
-  private arrive(index: number): void {
-    this.progress();
-    const first_turn = this.trace[index]!.after.length === 0;
-    if (first_turn && this.settings.concurrency === 0) this.startNextInLine();
-    const { input_length, hash_ids, session, strict_priority, policy_class } = this.trace[index]!;
-    const { trace_block_size, mocker } = this.settings;
+  #arrive(index: number): void {
+    this.#progress();
+    const first_turn = this.#trace[index]!.after.length === 0;
+    if (first_turn && this.#settings.concurrency === 0) this.#startNextInLine();
+    const { input_length, hash_ids, session, strict_priority, policy_class } = this.#trace[index]!;
+    const { trace_block_size, mocker } = this.#settings;
     const names = new TraceBlocks(
       hash_ids,
       trace_block_size,
@@ -207,8 +211,8 @@ class Simulation {
       mocker.block_size,
       index,
     );
-    this.names[index] = names;
-    this.records[index]!.arrival_ms = this.now_ms;
+    this.#names[index] = names;
+    this.#records[index]!.arrival_ms = this.#now_ms;
     const hashes = pairsOf(names.hashes().sequence_hashes);
     const request = {
       request: String(index),
@@ -218,85 +222,86 @@ class Simulation {
       ...(session === undefined ? {} : { session }),
       ...(policy_class === undefined ? {} : { policy_class }),
     };
-    this.changed = true;
-    const refused = this.router.offer(request, this.now_ms);
-    if (refused?.kind === "refused") this.refuse(index, refused.message);
+    this.#changed = true;
+    const refused = this.#router.offer(request, this.#now_ms);
+    if (refused?.kind === "refused") this.#refuse(index, refused.message);
   }
 
   /** Sends on whoever may go. */
-  private pump(): void {
-    if (this.pumping) return;
-    this.pumping = true;
-    this.changed = false;
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    this.#changed = false;
     for (;;) {
-      const decision = this.router.next(this.now_ms);
+      const decision = this.#router.next(this.#now_ms);
       if (decision === undefined) break;
       const index = Number(decision.request);
-      if (decision.kind === "placed") this.submit(index, decision.worker);
-      else this.refuse(index, decision.message);
+      if (decision.kind === "placed") this.#submit(index, decision.worker);
+      else this.#refuse(index, decision.message);
     }
-    this.pumping = false;
+    this.#pumping = false;
   }
 
-  private submit(index: number, number: number): void {
-    const record = this.records[index]!;
-    const worker = this.workers[number]!;
-    record.routed_ms = this.now_ms;
+  #submit(index: number, number: number): void {
+    const record = this.#records[index]!;
+    const worker = this.#workers[number]!;
+    record.routed_ms = this.#now_ms;
     record.worker = number;
-    const { input_length, output_length } = this.trace[index]!;
-    const names = this.names[index]!;
+    const { input_length, output_length } = this.#trace[index]!;
+    const names = this.#names[index]!;
     const sequence = new ReplaySequence(index, names, input_length, output_length);
     if (!worker.scheduler.fits(sequence)) {
-      this.router.ended(String(index), this.now_ms, 0);
-      this.refuse(index, "prompt and answer do not fit into the worker's blocks");
+      this.#router.ended(String(index), this.#now_ms, 0);
+      this.#refuse(index, "prompt and answer do not fit into the worker's blocks");
       return;
     }
     worker.submit(sequence);
     // Everything sent at this instant is to be in the pass that begins with it.
     if (worker.due_ms === Number.POSITIVE_INFINITY) {
-      worker.due_ms = this.now_ms;
-      this.heap.push(this.now_ms, { kind: "step", worker: number });
+      worker.due_ms = this.#now_ms;
+      this.#heap.push(this.#now_ms, { kind: "step", worker: number });
     }
   }
 
-  private step(number: number, at_ms: number): void {
-    const worker = this.workers[number]!;
+  #step(number: number, at_ms: number): void {
+    const worker = this.#workers[number]!;
     if (worker.due_ms !== at_ms) return;
     const due_ms = worker.step(at_ms);
-    if (due_ms < Number.POSITIVE_INFINITY) this.heap.push(due_ms, { kind: "step", worker: number });
+    if (due_ms < Number.POSITIVE_INFINITY)
+      this.#heap.push(due_ms, { kind: "step", worker: number });
     const load = worker.report(at_ms);
     if (load === undefined) return;
     const sums = worker.timing.take();
-    this.tellChange(() => this.router.reported(number, load, this.now_ms, sums));
+    this.#tellChange(() => this.#router.reported(number, load, this.#now_ms, sums));
   }
 
-  private finish(sequence: ReplaySequence, at_ms: number): void {
-    const record = this.records[sequence.index]!;
+  #finish(sequence: ReplaySequence, at_ms: number): void {
+    const record = this.#records[sequence.index]!;
     record.end_ms = at_ms;
     record.cached_tokens = Math.max(0, sequence.cached_tokens);
     record.preemptions = sequence.preemptions;
-    this.tellChange(() =>
-      this.router.ended(String(sequence.index), this.now_ms, sequence.generated),
+    this.#tellChange(() =>
+      this.#router.ended(String(sequence.index), this.#now_ms, sequence.generated),
     );
-    this.names[sequence.index] = undefined;
-    this.over(sequence.index, at_ms);
+    this.#names[sequence.index] = undefined;
+    this.#over(sequence.index, at_ms);
   }
 
-  private refuse(index: number, message: string): void {
-    this.records[index]!.refused = message;
-    this.over(index, this.now_ms);
+  #refuse(index: number, message: string): void {
+    this.#records[index]!.refused = message;
+    this.#over(index, this.#now_ms);
   }
 
-  private over(index: number, at_ms: number): void {
-    this.progress();
-    for (const follower of this.followers.get(index) ?? []) {
-      this.ended_ms[follower] = Math.max(this.ended_ms[follower]!, at_ms);
-      if (--this.missing[follower]! > 0) continue;
-      const think_ms = this.trace[follower]!.delay_ms / this.settings.arrival_speedup;
-      const come_ms = this.ended_ms[follower]! + think_ms;
-      this.heap.push(come_ms, { kind: "arrival", index: follower });
+  #over(index: number, at_ms: number): void {
+    this.#progress();
+    for (const follower of this.#followers.get(index) ?? []) {
+      this.#ended_ms[follower] = Math.max(this.#ended_ms[follower]!, at_ms);
+      if (--this.#missing[follower]! > 0) continue;
+      const think_ms = this.#trace[follower]!.delay_ms / this.#settings.arrival_speedup;
+      const come_ms = this.#ended_ms[follower]! + think_ms;
+      this.#heap.push(come_ms, { kind: "arrival", index: follower });
     }
-    if (this.settings.concurrency > 0) this.startNextInLine();
+    if (this.#settings.concurrency > 0) this.#startNextInLine();
   }
 }
 

@@ -34,7 +34,7 @@ export class SimulatedWorker {
   /** When the scheduler is to be stepped again. */
   due_ms = Number.POSITIVE_INFINITY;
   requests = 0;
-  private reported_ms = Number.NEGATIVE_INFINITY;
+  #reported_ms = Number.NEGATIVE_INFINITY;
 
   constructor(options: MockerOptions, timing: MockerTiming, listener: WorkerListener) {
     this.timing = new MeteredTiming(timing);
@@ -62,8 +62,8 @@ export class SimulatedWorker {
 
   /** What it tells routers now, undefined when it has told them a moment ago. */
   report(now_ms: number): ReportedLoad | undefined {
-    if (now_ms - this.reported_ms < REPORT_EVERY_MS) return undefined;
-    this.reported_ms = now_ms;
+    if (now_ms - this.#reported_ms < REPORT_EVERY_MS) return undefined;
+    this.#reported_ms = now_ms;
     const { scheduler } = this;
     return {
       used_blocks: scheduler.pool.used,

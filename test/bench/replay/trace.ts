@@ -77,12 +77,16 @@ function inTime(rows: readonly TraceRow[]): Iterable<number> {
 
 /** What the rows before left behind. */
 class Reader {
-  private readonly by_id = new Map<string, number>();
-  private readonly last_of_session = new Map<string, Turn>();
-  private readonly pieces = new DeltaPrompts();
-  private readonly numbers = new Map<HashId, number>();
+  readonly #by_id = new Map<string, number>();
+  readonly #last_of_session = new Map<string, Turn>();
+  readonly #pieces = new DeltaPrompts();
+  readonly #numbers = new Map<HashId, number>();
 
-  constructor(private readonly block_size: number) {}
+  readonly #block_size: number;
+
+  constructor(block_size: number) {
+    this.#block_size = block_size;
+  }
 
   /** `at`: its position among `requests`, of which those that were read before are there. */
   read(
@@ -95,11 +99,11 @@ class Reader {
     const delay = optionalNumber(fields, DELAYS, line);
     const session = optionalText(fields, "session_id", line);
     const id = optionalText(fields, "request_id", line) ?? `line ${line}`;
-    if (this.by_id.has(id)) throw new TraceError(line, `request_id ${id} is there twice`);
-    const last = session === undefined ? undefined : this.last_of_session.get(session);
+    if (this.#by_id.has(id)) throw new TraceError(line, `request_id ${id} is there twice`);
+    const last = session === undefined ? undefined : this.#last_of_session.get(session);
     const follows = last !== undefined && format !== "agentic_mooncake";
     const tool_wait_ms = optionalNumber(fields, ["tool_wait_ms"], line) ?? 0;
-    const after = follows ? [last.at] : this.dependencies(fields, line);
+    const after = follows ? [last.at] : this.#dependencies(fields, line);
     if (timestamp === undefined && after.length === 0 && format === "mooncake") {
       if (session === undefined) throw new TraceError(line, "timestamp is missing");
     }
@@ -110,20 +114,22 @@ class Reader {
     const output_length = count(fields, ["output_length", "output_tokens"], line, 0);
     const shape = {
       input_length: count(fields, ["input_length", "input_tokens"], line, 1),
-      hash_ids: hashIds(fields, line).map((id) => this.numberOf(id)),
+      hash_ids: hashIds(fields, line).map((id) => this.#numberOf(id)),
     };
-    const needed = Math.ceil(shape.input_length / this.block_size);
+    const needed = Math.ceil(shape.input_length / this.#block_size);
     if (shape.hash_ids.length !== needed) {
       const has = `${shape.hash_ids.length} hash_ids for input_length ${shape.input_length}`;
-      const rule = `in blocks of ${this.block_size} tokens it has ${needed}`;
+      const rule = `in blocks of ${this.#block_size} tokens it has ${needed}`;
       const advice = "--trace-block-size says how many tokens one id stands for";
       throw new TraceError(line, `${has}: ${rule} (${advice})`);
     }
     const delta = format === "mooncake-delta" && session !== undefined;
-    const prompt = delta ? this.pieces.add(session, shape, output_length, this.block_size) : shape;
-    this.by_id.set(id, at);
+    const prompt = delta
+      ? this.#pieces.add(session, shape, output_length, this.#block_size)
+      : shape;
+    this.#by_id.set(id, at);
     if (session !== undefined) {
-      this.last_of_session.set(session, { at, stamp_ms: timestamp ?? 0 });
+      this.#last_of_session.set(session, { at, stamp_ms: timestamp ?? 0 });
     }
     return {
       id,
@@ -139,19 +145,19 @@ class Reader {
   }
 
   /** From 0 in order of appearance: whatever the trace calls a block, 32 bits tell it apart. */
-  private numberOf(id: HashId): number {
-    const known = this.numbers.get(id);
+  #numberOf(id: HashId): number {
+    const known = this.#numbers.get(id);
     if (known !== undefined) return known;
-    const number = this.numbers.size;
-    this.numbers.set(id, number);
+    const number = this.#numbers.size;
+    this.#numbers.set(id, number);
     return number;
   }
 
-  private dependencies(fields: Fields, line: number): readonly number[] {
+  #dependencies(fields: Fields, line: number): readonly number[] {
     const value = fields["wait_for"] ?? [];
     if (!Array.isArray(value)) throw new TraceError(line, "wait_for must be a list of request_ids");
     return value.map((id) => {
-      const at = isName(id) ? this.by_id.get(String(id)) : undefined;
+      const at = isName(id) ? this.#by_id.get(String(id)) : undefined;
       if (at === undefined) {
         throw new TraceError(line, `wait_for names ${shownValue(id)}, which no earlier line has`);
       }
@@ -166,13 +172,13 @@ type Piece = { readonly name: string; readonly tokens: number };
 
 /** Prompts that grow turn by turn: a block is named after the pieces of turns that lie in it. */
 class DeltaPrompts {
-  private readonly sessions = new Map<string, Piece[]>();
-  private readonly names = new Map<string, number>();
-  private answers = 0;
+  readonly #sessions = new Map<string, Piece[]>();
+  readonly #names = new Map<string, number>();
+  #answers = 0;
 
   add(session: string, delta: Shape, output_length: number, block_size: number): Shape {
-    const pieces = this.sessions.get(session) ?? [];
-    this.sessions.set(session, pieces);
+    const pieces = this.#sessions.get(session) ?? [];
+    this.#sessions.set(session, pieces);
     let left = delta.input_length;
     for (const id of delta.hash_ids) {
       const tokens = Math.min(block_size, left);
@@ -180,12 +186,13 @@ class DeltaPrompts {
       left -= tokens;
     }
     if (left > 0) pieces.push({ name: `rest ${session} ${pieces.length}`, tokens: left });
-    const shape = this.blocksOf(pieces, block_size);
-    if (output_length > 0) pieces.push({ name: `answer ${this.answers++}`, tokens: output_length });
+    const shape = this.#blocksOf(pieces, block_size);
+    if (output_length > 0)
+      pieces.push({ name: `answer ${this.#answers++}`, tokens: output_length });
     return shape;
   }
 
-  private blocksOf(pieces: readonly Piece[], block_size: number): Shape {
+  #blocksOf(pieces: readonly Piece[], block_size: number): Shape {
     const hash_ids: number[] = [];
     let input_length = 0;
     let parts = "";
@@ -196,20 +203,20 @@ class DeltaPrompts {
         from += taken;
         input_length += taken;
         if (input_length % block_size === 0) {
-          hash_ids.push(this.nameOf(parts));
+          hash_ids.push(this.#nameOf(parts));
           parts = "";
         }
       }
     }
-    if (parts !== "") hash_ids.push(this.nameOf(parts));
+    if (parts !== "") hash_ids.push(this.#nameOf(parts));
     return { input_length, hash_ids };
   }
 
-  private nameOf(parts: string): number {
-    let name = this.names.get(parts);
+  #nameOf(parts: string): number {
+    let name = this.#names.get(parts);
     if (name === undefined) {
-      name = this.names.size;
-      this.names.set(parts, name);
+      name = this.#names.size;
+      this.#names.set(parts, name);
     }
     return name;
   }

@@ -48,32 +48,32 @@ export function answerLength(prompt: ArrayLike<number>, choice: number): number 
 type Sequence = { readonly request: EngineRequest; next: number; made: number };
 
 export class FakeEngine implements Engine {
-  private readonly options: FakeEngineOptions;
-  private readonly waiting: Sequence[] = [];
-  private readonly running: Sequence[] = [];
-  private readonly cancelled = new Set<number>();
-  private events: EngineEvent[] = [];
-  private due_ms = 0;
-  private steps = 0;
-  private generated = 0;
+  readonly #options: FakeEngineOptions;
+  readonly #waiting: Sequence[] = [];
+  readonly #running: Sequence[] = [];
+  readonly #cancelled = new Set<number>();
+  #events: EngineEvent[] = [];
+  #due_ms = 0;
+  #steps = 0;
+  #generated = 0;
   closed = false;
 
   constructor(options: FakeEngineOptions = {}) {
-    this.options = options;
+    this.#options = options;
   }
 
   /** Requests and embeddings that have not ended. */
   get live(): number {
-    return this.waiting.length + this.running.length;
+    return this.#waiting.length + this.#running.length;
   }
 
   describe(): EngineDescription {
     return {
       engine: "fake",
-      context_length: this.options.context_length ?? 4_096,
+      context_length: this.#options.context_length ?? 4_096,
       block_size: 16,
       total_blocks: 1_000,
-      max_num_seqs: this.options.max_num_seqs ?? 8,
+      max_num_seqs: this.#options.max_num_seqs ?? 8,
       max_num_batched_tokens: 512,
       vocab_size: 257,
       embedding_size: 4,
@@ -86,57 +86,57 @@ export class FakeEngine implements Engine {
     if (request.tokens.length + request.max_tokens > context_length) {
       return { code: "context_overflow", message: `more than ${context_length} tokens` };
     }
-    if (this.waiting.length >= (this.options.max_queue ?? 1_000)) {
+    if (this.#waiting.length >= (this.#options.max_queue ?? 1_000)) {
       return { code: "queue_full", message: "the queue is full" };
     }
     const next = request.tokens.length - request.prompt_tokens;
-    this.waiting.push({ request, next, made: 0 });
+    this.#waiting.push({ request, next, made: 0 });
     return undefined;
   }
 
   embed(handle: number, tokens: Uint32Array): EngineRefusal | undefined {
     const values = new Float32Array(4).fill(0.5);
-    this.events.push({ kind: "embedding", handle, values, prompt_tokens: tokens.length });
+    this.#events.push({ kind: "embedding", handle, values, prompt_tokens: tokens.length });
     return undefined;
   }
 
   cancel(handle: number): void {
-    this.cancelled.add(handle);
+    this.#cancelled.add(handle);
   }
 
   step(now_ms: number): number | undefined {
-    this.endCancelled();
+    this.#endCancelled();
     if (this.live === 0) return undefined;
-    if (now_ms < this.due_ms) return this.due_ms - now_ms;
-    if (this.options.isStuck?.() === true) return this.options.step_ms ?? 1;
-    this.options.onStep?.();
-    this.steps++;
+    if (now_ms < this.#due_ms) return this.#due_ms - now_ms;
+    if (this.#options.isStuck?.() === true) return this.#options.step_ms ?? 1;
+    this.#options.onStep?.();
+    this.#steps++;
     const most = this.describe().max_num_seqs;
-    while (this.running.length < most && this.waiting.length > 0) {
-      this.running.push(this.waiting.shift()!);
+    while (this.#running.length < most && this.#waiting.length > 0) {
+      this.#running.push(this.#waiting.shift()!);
     }
-    for (const sequence of [...this.running]) this.make(sequence);
-    this.due_ms = now_ms + (this.options.step_ms ?? 1);
-    return this.live === 0 ? undefined : this.due_ms - now_ms;
+    for (const sequence of [...this.#running]) this.#make(sequence);
+    this.#due_ms = now_ms + (this.#options.step_ms ?? 1);
+    return this.live === 0 ? undefined : this.#due_ms - now_ms;
   }
 
   poll(limit: number): readonly EngineEvent[] {
-    return this.events.splice(0, limit);
+    return this.#events.splice(0, limit);
   }
 
   onWake(): void {}
 
   stats(): EngineStats {
     return {
-      running: this.running.length,
-      waiting: this.waiting.length,
-      used_blocks: this.running.length,
+      running: this.#running.length,
+      waiting: this.#waiting.length,
+      used_blocks: this.#running.length,
       cached_blocks: 0,
       total_blocks: 1_000,
       prompt_tokens_total: 0,
       cached_tokens_total: 0,
-      generated_tokens_total: this.generated,
-      steps_total: this.steps,
+      generated_tokens_total: this.#generated,
+      steps_total: this.#steps,
       step_ms_last: 1,
     };
   }
@@ -145,40 +145,40 @@ export class FakeEngine implements Engine {
     this.closed = true;
   }
 
-  private make(sequence: Sequence): void {
+  #make(sequence: Sequence): void {
     const { request, next } = sequence;
     const prompt = request.tokens.subarray(0, request.prompt_tokens);
     if (!request.ignore_eos && next >= answerLength(prompt, request.choice)) {
-      this.end(sequence, "stop", END_TOKEN);
+      this.#end(sequence, "stop", END_TOKEN);
       return;
     }
     const token = answerBytes(prompt, request.choice, next + 1)[next]!;
     const { handle, logprobs } = request;
     const event = { kind: "tokens" as const, handle, first_index: next, tokens: [token] };
-    this.events.push(logprobs < 0 ? event : { ...event, logprobs: [logprobOf(token, logprobs)] });
-    this.generated++;
+    this.#events.push(logprobs < 0 ? event : { ...event, logprobs: [logprobOf(token, logprobs)] });
+    this.#generated++;
     sequence.next++;
     sequence.made++;
-    if (sequence.made === request.max_tokens) this.end(sequence, "length");
+    if (sequence.made === request.max_tokens) this.#end(sequence, "length");
   }
 
-  private endCancelled(): void {
-    for (const list of [this.waiting, this.running]) {
+  #endCancelled(): void {
+    for (const list of [this.#waiting, this.#running]) {
       for (const sequence of [...list]) {
-        if (this.cancelled.has(sequence.request.handle)) this.end(sequence, "cancelled");
+        if (this.#cancelled.has(sequence.request.handle)) this.#end(sequence, "cancelled");
       }
     }
-    this.cancelled.clear();
+    this.#cancelled.clear();
   }
 
-  private end(sequence: Sequence, reason: "stop" | "length" | "cancelled", stop?: number): void {
-    for (const list of [this.waiting, this.running]) {
+  #end(sequence: Sequence, reason: "stop" | "length" | "cancelled", stop?: number): void {
+    for (const list of [this.#waiting, this.#running]) {
       const at = list.indexOf(sequence);
       if (at >= 0) list.splice(at, 1);
     }
     const { handle, prompt_tokens } = sequence.request;
     const ended = { kind: "finished" as const, handle, reason, prompt_tokens, cached_tokens: 2 };
-    this.events.push(stop === undefined ? ended : { ...ended, stop_token: stop });
+    this.#events.push(stop === undefined ? ended : { ...ended, stop_token: stop });
   }
 }
 

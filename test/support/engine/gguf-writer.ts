@@ -38,40 +38,40 @@ const ALIGNMENT = 32;
 const utf8 = new TextEncoder();
 
 class Writer {
-  private bytes = new Uint8Array(1 << 16);
-  private view = new DataView(this.bytes.buffer);
+  #bytes = new Uint8Array(1 << 16);
+  #view = new DataView(this.#bytes.buffer);
   length = 0;
 
-  private reserve(size: number): number {
+  #reserve(size: number): number {
     const at = this.length;
     this.length += size;
-    if (this.length > this.bytes.length) {
+    if (this.length > this.#bytes.length) {
       const grown = new Uint8Array(2 * this.length);
-      grown.set(this.bytes);
-      this.bytes = grown;
-      this.view = new DataView(grown.buffer);
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
     }
     return at;
   }
 
   u32(value: number): void {
-    const at = this.reserve(4);
-    this.view.setUint32(at, value, true);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, true);
   }
 
   u64(value: number): void {
-    const at = this.reserve(8);
-    this.view.setBigUint64(at, BigInt(value), true);
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, BigInt(value), true);
   }
 
   f32(value: number): void {
-    const at = this.reserve(4);
-    this.view.setFloat32(at, value, true);
+    const at = this.#reserve(4);
+    this.#view.setFloat32(at, value, true);
   }
 
   raw(bytes: Uint8Array): void {
-    const at = this.reserve(bytes.length);
-    this.bytes.set(bytes, at);
+    const at = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   string(text: string): void {
@@ -81,11 +81,11 @@ class Writer {
   }
 
   pad(): void {
-    this.reserve((ALIGNMENT - (this.length % ALIGNMENT)) % ALIGNMENT);
+    this.#reserve((ALIGNMENT - (this.length % ALIGNMENT)) % ALIGNMENT);
   }
 
   done(): Uint8Array {
-    return this.bytes.slice(0, this.length);
+    return this.#bytes.slice(0, this.length);
   }
 }
 

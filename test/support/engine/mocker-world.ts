@@ -36,14 +36,14 @@ export function job(
 export class MockerWorld {
   readonly options: MockerOptions;
   readonly log = new KvEventLog();
-  private readonly heard: KvEvent[] = [];
+  readonly #heard: KvEvent[] = [];
   readonly scheduler: MockerScheduler<Job>;
   readonly finished: Job[] = [];
   now_ms = 0;
 
   constructor(options: Partial<MockerOptions>, timing: MockerTiming = polynomialTiming) {
     this.options = mockerOptions(options);
-    this.log.onEvent((event) => this.heard.push(event));
+    this.log.onEvent((event) => this.#heard.push(event));
     this.scheduler = new MockerScheduler<Job>(this.options, {
       timing,
       log: this.log,
@@ -86,7 +86,7 @@ export class MockerWorld {
   }
 
   events(): readonly KvEvent[] {
-    return this.heard;
+    return this.#heard;
   }
 }
 

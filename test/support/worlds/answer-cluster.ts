@@ -77,24 +77,24 @@ export function modelCard(name = MODEL): ModelCard {
 
 /** A registry without leases; what it says arrives a little later. */
 export class FakeRegistry {
-  private readonly records = new Map<string, WorkerRecord>();
-  private readonly listeners = new Set<(change: WorkersChange) => void>();
-  private readonly exit_listeners = new Set<(worker: string, crash: boolean) => void>();
-  private readonly later: (run: () => void) => void;
+  readonly #records = new Map<string, WorkerRecord>();
+  readonly #listeners = new Set<(change: WorkersChange) => void>();
+  readonly #exit_listeners = new Set<(worker: string, crash: boolean) => void>();
+  readonly #later: (run: () => void) => void;
 
   constructor(later: (run: () => void) => void) {
-    this.later = later;
+    this.#later = later;
   }
 
   watch = (listener: (change: WorkersChange) => void): (() => void) => {
-    this.listeners.add(listener);
-    listener({ kind: "all", records: [...this.records.values()] });
-    return () => this.listeners.delete(listener);
+    this.#listeners.add(listener);
+    listener({ kind: "all", records: [...this.#records.values()] });
+    return () => this.#listeners.delete(listener);
   };
 
   watchExits = (listener: (worker: string, crash: boolean) => void): (() => void) => {
-    this.exit_listeners.add(listener);
-    return () => this.exit_listeners.delete(listener);
+    this.#exit_listeners.add(listener);
+    return () => this.#exit_listeners.delete(listener);
   };
 
   watchCrashes = (listener: (worker: string) => void): (() => void) =>
@@ -104,22 +104,22 @@ export class FakeRegistry {
 
   /** How the process of that worker ended, as whoever started it says. */
   exited(worker: string, crash: boolean): void {
-    this.later(() => {
-      for (const listener of this.exit_listeners) listener(worker, crash);
+    this.#later(() => {
+      for (const listener of this.#exit_listeners) listener(worker, crash);
     });
   }
 
   async register(record: WorkerRecord): Promise<void> {
-    this.later(() => {
-      this.records.set(record.worker, record);
-      for (const listener of this.listeners) listener({ kind: "up", record });
+    this.#later(() => {
+      this.#records.set(record.worker, record);
+      for (const listener of this.#listeners) listener({ kind: "up", record });
     });
   }
 
   async deregister(worker: string): Promise<void> {
-    this.later(() => {
-      if (!this.records.delete(worker)) return;
-      for (const listener of this.listeners) listener({ kind: "gone", worker });
+    this.#later(() => {
+      if (!this.#records.delete(worker)) return;
+      for (const listener of this.#listeners) listener({ kind: "gone", worker });
     });
   }
 }
@@ -166,33 +166,33 @@ export class AnswerCluster {
   front!: FrontNode;
   start!: StartAnswer;
   readonly fronts: FrontNode[] = [];
-  private readonly routers: ActorRef[] = [];
-  private readonly router_listeners = new Set<(routers: readonly ActorRef[]) => void>();
+  readonly #routers: ActorRef[] = [];
+  readonly #router_listeners = new Set<(routers: readonly ActorRef[]) => void>();
   alone: Node | undefined;
-  private alone_router: ActorRef | undefined;
+  #alone_router: ActorRef | undefined;
   restarts = 0;
-  private readonly crashing = new Set<string>();
-  private readonly options: ClusterOptions;
-  private readonly network: MemoryNetwork;
-  private closing = false;
+  readonly #crashing = new Set<string>();
+  readonly #options: ClusterOptions;
+  readonly #network: MemoryNetwork;
+  #closing = false;
 
   private constructor(simulation: Simulation, options: ClusterOptions) {
     const { clock, random } = simulation;
     this.simulation = simulation;
-    this.options = options;
-    this.network = new MemoryNetwork(clock, forkRandom(random), options.network);
-    this.registry = new FakeRegistry((run) => clock.after(this.network.delay_ms(), run));
+    this.#options = options;
+    this.#network = new MemoryNetwork(clock, forkRandom(random), options.network);
+    this.registry = new FakeRegistry((run) => clock.after(this.#network.delay_ms(), run));
   }
 
   /** Resolves when every worker can be asked. */
   static async open(simulation: Simulation, options: ClusterOptions): Promise<AnswerCluster> {
     const cluster = new AnswerCluster(simulation, options);
     if (options.router_alone) {
-      cluster.alone = await cluster.join("router");
-      const router = cluster.openRouter(cluster.alone.system);
-      cluster.alone_router = wireOf(cluster.alone.system, router);
+      cluster.alone = await cluster.#join("router");
+      const router = cluster.#openRouter(cluster.alone.system);
+      cluster.#alone_router = wireOf(cluster.alone.system, router);
     }
-    for (let i = 0; i < (options.fronts ?? 1); i++) await cluster.openFront(i);
+    for (let i = 0; i < (options.fronts ?? 1); i++) await cluster.#openFront(i);
     cluster.front = cluster.fronts[0]!;
     cluster.start = cluster.front.start;
     for (let i = 0; i < options.workers; i++) void cluster.startWorker(`w${i}`);
@@ -200,14 +200,14 @@ export class AnswerCluster {
     return cluster;
   }
 
-  private async openFront(number: number): Promise<void> {
-    const node = await this.join(number === 0 ? "front" : `front-${number}`);
+  async #openFront(number: number): Promise<void> {
+    const node = await this.#join(number === 0 ? "front" : `front-${number}`);
     const { system } = node;
-    const { answers } = this.options;
+    const { answers } = this.#options;
     const router =
       this.alone === undefined
-        ? this.openRouter(system)
-        : refOf<RouterMessage>(system, this.alone_router!);
+        ? this.#openRouter(system)
+        : refOf<RouterMessage>(system, this.#alone_router!);
     const ledger = new CrashLedger(() => this.simulation.clock.now_ms());
     this.registry.watchExits((worker, crash) => ledger.heard(worker, crash));
     const parts = { tokenizerOf: () => byteTokenizer, isCrash: ledger.isCrash };
@@ -216,17 +216,17 @@ export class AnswerCluster {
     this.fronts.push({ ...node, start: startAnswerWith(parent) });
   }
 
-  private openRouter(system: ActorSystem): Ref<RouterMessage> {
+  #openRouter(system: ActorSystem): Ref<RouterMessage> {
     const { watch, watchCrashes } = this.registry;
-    const { mode = "least-loaded", policy } = this.options;
+    const { mode = "least-loaded", policy } = this.#options;
     const peers = {
-      watch: this.watchRouters,
-      announce: (self: Ref) => this.announce(system, self),
+      watch: this.#watchRouters,
+      announce: (self: Ref) => this.#announce(system, self),
     };
     // A router alone sees nobody's streams.
     const isLive = (request: string) =>
       system.lookup(`/streams/${streamNameOf(request)}`) !== undefined;
-    const owners = this.options.router_alone ? {} : { isLive };
+    const owners = this.#options.router_alone ? {} : { isLive };
     const options = {
       mode,
       watch,
@@ -238,48 +238,48 @@ export class AnswerCluster {
     return system.spawn(() => routerOf(options), { name: "router" });
   }
 
-  private watchRouters: WatchRouters = (listener) => {
-    this.router_listeners.add(listener);
-    return () => this.router_listeners.delete(listener);
+  #watchRouters: WatchRouters = (listener) => {
+    this.#router_listeners.add(listener);
+    return () => this.#router_listeners.delete(listener);
   };
 
   /** The registry has forgotten all routers for a moment, as the one of that front hears it. */
   forgetRouters(front: number): void {
-    const listener = [...this.router_listeners][front]!;
+    const listener = [...this.#router_listeners][front]!;
     listener([]);
-    listener(this.routers);
+    listener(this.#routers);
   }
 
-  private announce(system: ActorSystem, self: Ref): void {
-    this.routers.push(wireOf(system, self));
-    for (const listener of this.router_listeners) listener(this.routers);
+  #announce(system: ActorSystem, self: Ref): void {
+    this.#routers.push(wireOf(system, self));
+    for (const listener of this.#router_listeners) listener(this.#routers);
   }
 
   async startWorker(worker: string): Promise<void> {
-    const node = await this.join(worker);
-    const engine = new FakeEngine(this.options.engine);
+    const node = await this.#join(worker);
+    const engine = new FakeEngine(this.#options.engine);
     const options: WorkerOptions = {
       worker,
       role: "aggregated",
-      open: async () => this.options.openEngine?.(worker) ?? engine,
+      open: async () => this.#options.openEngine?.(worker) ?? engine,
       describe: async () => ({ card: modelCard(), blobs: new Map() }),
       canary: { prompt: Uint32Array.of(1, 2, 3), max_tokens: 2, deadline_ms: 1_000 },
       registry: this.registry,
       progress: () => {},
-      ...this.options.worker,
+      ...this.#options.worker,
     };
     const actor = node.system.spawn(() => new WorkerActor(options), { name: "worker" });
     this.workers.set(worker, { ...node, engine, actor });
     node.system.onDown(actor, (reason) => {
-      const crash = reason.kind === "crash" || this.crashing.delete(worker);
+      const crash = reason.kind === "crash" || this.#crashing.delete(worker);
       this.registry.exited(worker, crash);
-      this.ended(worker, node);
+      this.#ended(worker, node);
     });
   }
 
   /** As a fault in native code ends it. */
   crash(worker: string): boolean {
-    this.crashing.add(worker);
+    this.#crashing.add(worker);
     return this.kill(worker);
   }
 
@@ -312,7 +312,7 @@ export class AnswerCluster {
   }
 
   async close(): Promise<void> {
-    this.closing = true;
+    this.#closing = true;
     const alone = this.alone === undefined ? [] : [this.alone];
     const nodes = [...alone, ...this.fronts, ...this.workers.values()];
     const stopped = Promise.all(nodes.map((node) => node.system.shutdown()));
@@ -321,21 +321,21 @@ export class AnswerCluster {
     for (const node of nodes) node.remote.close();
   }
 
-  private ended(worker: string, node: Node): void {
+  #ended(worker: string, node: Node): void {
     this.workers.delete(worker);
     node.net.kill();
     node.remote.close();
-    if (this.closing) return;
+    if (this.#closing) return;
     void this.registry.deregister(worker);
-    this.simulation.clock.after(this.options.restart_ms ?? 500, () => {
+    this.simulation.clock.after(this.#options.restart_ms ?? 500, () => {
       this.restarts++;
-      if (!this.closing) void this.startWorker(worker);
+      if (!this.#closing) void this.startWorker(worker);
     });
   }
 
-  private async join(name: string): Promise<Node> {
+  async #join(name: string): Promise<Node> {
     const { clock, scheduler, random } = this.simulation;
-    const net = this.network.net();
+    const net = this.#network.net();
     const capabilities: Capabilities = {
       clock,
       net,
@@ -346,7 +346,7 @@ export class AnswerCluster {
       files: absent<Files>("files"),
       store: absent<Store>("store"),
     };
-    const { faults } = this.options;
+    const { faults } = this.#options;
     const steps =
       faults !== undefined && name.startsWith("front")
         ? {
@@ -404,10 +404,10 @@ export class RecordingSink implements AnswerSink {
   readonly usages: AnswerUsage[] = [];
   readonly failures: AnswerFailure[] = [];
   onFull: () => void = () => {};
-  private readonly full_after: number;
+  readonly #full_after: number;
 
   constructor(full_after = Number.POSITIVE_INFINITY) {
-    this.full_after = full_after;
+    this.#full_after = full_after;
   }
 
   /** `done` and `failed` together: has to be 1 in the end. */
@@ -425,7 +425,7 @@ export class RecordingSink implements AnswerSink {
 
   piece(piece: AnswerPiece): boolean {
     this.pieces.push(piece);
-    if (this.pieces.length % this.full_after !== 0) return true;
+    if (this.pieces.length % this.#full_after !== 0) return true;
     this.onFull();
     return false;
   }

@@ -54,14 +54,14 @@ export class KvWorld {
   readonly workers = new Map<string, WorldWorker>();
   /** Of the next tells and asks, in turn; "ok" when it is empty. */
   readonly fates: Fate[] = [];
-  private readonly options: WorldOptions;
-  private lives = 0;
-  private readonly held_back: KvEvents[] = [];
+  readonly #options: WorldOptions;
+  #lives = 0;
+  readonly #held_back: KvEvents[] = [];
   /** Instead of what the worker's publisher would answer. */
   answer: ((message: KvSourceMessage, worker: WorldWorker) => Message | undefined) | undefined;
 
   constructor(options: WorldOptions = {}) {
-    this.options = options;
+    this.#options = options;
     this.index = new CacheIndex({ predicted_ttl_ms: 0, ...options.index });
     this.feed = new KvFeed({
       index: this.index,
@@ -69,7 +69,7 @@ export class KvWorld {
       log: this.log,
       metrics: this.metrics,
       subscriber: () => wireRef("router", 1),
-      ask: (ref, message) => this.ask(ref, message),
+      ask: (ref, message) => this.#ask(ref, message),
     });
     this.feed.start();
   }
@@ -77,7 +77,7 @@ export class KvWorld {
   start(name: string, card: { block_size?: number; publishes?: boolean } = {}): WorldWorker {
     this.stop(name);
     const { block_size = BLOCK_SIZE, publishes = true } = card;
-    const life = ++this.lives;
+    const life = ++this.#lives;
     const worker: WorldWorker = {
       name,
       life,
@@ -93,8 +93,8 @@ export class KvWorld {
         clock: this.clock,
         block_size,
         publishes,
-        ring_events: this.options.ring_events ?? 1_024,
-        page_blocks: this.options.page_blocks ?? 32_768,
+        ring_events: this.#options.ring_events ?? 1_024,
+        page_blocks: this.#options.page_blocks ?? 32_768,
       }),
       cache: new Map(),
       next_event_id: 0,
@@ -122,8 +122,8 @@ export class KvWorld {
 
   store(name: string, hashes: BigUint64Array, at: { rank?: number; tier?: KvTier } = {}): void {
     const { rank: dp_rank = 0, tier = "device" } = at;
-    const event_id = this.nextId(name);
-    this.happen(name, {
+    const event_id = this.#nextId(name);
+    this.#happen(name, {
       kind: "stored",
       event_id,
       dp_rank,
@@ -137,20 +137,20 @@ export class KvWorld {
 
   remove(name: string, hashes: BigUint64Array, at: { rank?: number; tier?: KvTier } = {}): void {
     const { rank: dp_rank = 0, tier = "device" } = at;
-    const event_id = this.nextId(name);
-    this.happen(name, { kind: "removed", event_id, dp_rank, tier, sequence_hashes: hashes });
+    const event_id = this.#nextId(name);
+    this.#happen(name, { kind: "removed", event_id, dp_rank, tier, sequence_hashes: hashes });
   }
 
   clear(name: string, at: { rank?: number; tier?: KvTier } = {}): void {
     const { rank: dp_rank = 0, tier = "device" } = at;
-    this.happen(name, { kind: "cleared", event_id: this.nextId(name), dp_rank, tier });
+    this.#happen(name, { kind: "cleared", event_id: this.#nextId(name), dp_rank, tier });
   }
 
-  private nextId(name: string): number {
+  #nextId(name: string): number {
     return this.workers.get(name)!.next_event_id++;
   }
 
-  private happen(name: string, event: KvEvent): void {
+  #happen(name: string, event: KvEvent): void {
     const { cache, publisher } = this.workers.get(name)!;
     const lane = `${event.dp_rank} ${event.tier}`;
     const held = cache.get(lane) ?? new Set();
@@ -164,18 +164,18 @@ export class KvWorld {
 
   /** What was held back arrives now, the last one first. */
   release(): void {
-    for (const message of this.held_back.splice(0).reverse()) this.feed.onEvents(message);
+    for (const message of this.#held_back.splice(0).reverse()) this.feed.onEvents(message);
   }
 
-  private deliver(message: KvEvents): void {
+  #deliver(message: KvEvents): void {
     const arrived = codecs.roundTrip(message) as KvEvents;
     const fate = this.fates.shift() ?? "ok";
-    if (fate === "late") this.held_back.push(arrived);
+    if (fate === "late") this.#held_back.push(arrived);
     if (fate === "ok" || fate === "twice") this.feed.onEvents(arrived);
     if (fate === "twice") this.feed.onEvents(arrived);
   }
 
-  private async ask(ref: ActorRef, message: KvSourceMessage): Promise<unknown> {
+  async #ask(ref: ActorRef, message: KvSourceMessage): Promise<unknown> {
     const question = codecs.roundTrip(message) as KvSourceMessage;
     const fate = this.fates.shift() ?? "ok";
     const worker = this.workers.get(ref.node);
@@ -183,16 +183,16 @@ export class KvWorld {
       await new Promise<void>((resolve) => this.clock.after(1_000, resolve));
       throw new Error("deadline");
     }
-    const reply = this.answer?.(question, worker) ?? this.reply(question, worker);
+    const reply = this.answer?.(question, worker) ?? this.#reply(question, worker);
     await new Promise<void>((resolve) => this.clock.after(fate === "late" ? 300 : 1, resolve));
     return codecs.roundTrip(reply);
   }
 
-  private reply(message: KvSourceMessage, { publisher }: WorldWorker): Message {
+  #reply(message: KvSourceMessage, { publisher }: WorldWorker): Message {
     switch (message.kind) {
       case "subscribe_kv": {
         const tell = (events: KvEvents): boolean => {
-          this.deliver(events);
+          this.#deliver(events);
           return true;
         };
         const address = { node: "router", path: "/router", incarnation: 1n };

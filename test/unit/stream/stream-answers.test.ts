@@ -24,18 +24,18 @@ class OneWorkerRouter extends Actor<RouterMessage> {
   readonly ended: string[] = [];
   asked = 0;
   silent = false;
-  private readonly plan: Omit<Plan, "request">;
+  readonly #plan: Omit<Plan, "request">;
 
   constructor(plan: Omit<Plan, "request">) {
     super();
-    this.plan = plan;
+    this.#plan = plan;
   }
 
   override receive(message: RouterMessage): void {
     if (message.kind === "route_ended") this.ended.push(`${message.request} ${message.outcome}`);
     if (message.kind === "route") this.asked++;
     if (message.kind !== "route" || this.silent) return;
-    this.ctx.reply({ ...this.plan, request: message.request });
+    this.ctx.reply({ ...this.#plan, request: message.request });
   }
 }
 
