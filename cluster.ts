@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { ModelError } from "./actors/model/model.ts";
 import { type Boot, bootOf } from "./cluster/boot.ts";
 import { runChild } from "./cluster/child.ts";
-import { fatalPrefix, type Root, startRoot } from "./cluster/root.ts";
+import { FATAL_PREFIX, type Root, startRoot } from "./cluster/root.ts";
 import type { RootRole } from "./cluster/settings/flags.ts";
 import { readSettings } from "./cluster/settings/read-settings.ts";
 import { SettingsError } from "./cluster/settings/settings-error.ts";
@@ -46,7 +46,7 @@ async function child(boot: Boot): Promise<void> {
       openBus: async (...where) => (await planes()).realBus(process.env)(...where),
     });
   } catch (error) {
-    console.error(`${fatalPrefix}${lineOf(error)}`);
+    console.error(`${FATAL_PREFIX}${lineOf(error)}`);
     process.exit(2);
   }
 }
@@ -121,13 +121,13 @@ async function root(): Promise<void> {
     lines.release();
     console.log(readyLine(running, settings.role));
     const why = await running.lost;
-    console.error(`${fatalPrefix}${why}`);
+    console.error(`${FATAL_PREFIX}${why}`);
     leave(1);
   } catch (error) {
     line.clear();
     removeRunFolder(run_folder);
     const known = knownErrors.some((kind) => error instanceof kind);
-    console.error(`${fatalPrefix}${known ? lineOf(error) : ((error as Error)?.stack ?? error)}`);
+    console.error(`${FATAL_PREFIX}${known ? lineOf(error) : ((error as Error)?.stack ?? error)}`);
     process.exit(known ? 2 : 1);
   }
 }
@@ -138,7 +138,7 @@ function readyLine({ host, port, inspector_host, inspector_port }: Root, role: R
 }
 
 function warn(text: string): void {
-  console.error(`${fatalPrefix}warning: ${text}`);
+  console.error(`${FATAL_PREFIX}warning: ${text}`);
 }
 
 /** Their clients cost memory and time: only machines that are not alone load them. */

@@ -83,9 +83,9 @@ export type RouterBoot = Common & {
 export type Boot = WorkerBoot | FrontendBoot | RouterBoot;
 
 /** Progress that a frontend tells once it can answer for every model that there is. */
-export const servingStage = "serving";
+export const SERVING_STAGE = "serving";
 
-export const bootVariable = "TROUPE_BOOT";
+export const BOOT_VARIABLE = "TROUPE_BOOT";
 
 /**
  * A frontend makes much garbage under load, and the engine lets its heap grow with the machine's
@@ -96,11 +96,11 @@ const frontendHeap = { BUN_JSC_forceRAMSize: String(512 * 1024 * 1024) };
 
 export const bootToEnvironment = (boot: Boot): Record<string, string> => ({
   ...(boot.role === "frontend" ? frontendHeap : {}),
-  [bootVariable]: JSON.stringify(boot),
+  [BOOT_VARIABLE]: JSON.stringify(boot),
 });
 
 /** undefined: this process is a root. */
 export function bootOf(env: Readonly<Record<string, string | undefined>>): Boot | undefined {
-  const text = env[bootVariable];
+  const text = env[BOOT_VARIABLE];
   return text === undefined || text === "" ? undefined : (JSON.parse(text) as Boot);
 }

@@ -14,11 +14,11 @@ import type { SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
 import type { Bus } from "../runtime/transport/bus.ts";
 import { frontendTree } from "../supervisors/frontend-tree.ts";
-import { faultName, frontendPaths, routerPaths, workerPaths } from "../supervisors/paths.ts";
+import { FAULT_NAME, frontendPaths, routerPaths, workerPaths } from "../supervisors/paths.ts";
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
 import { routerTree } from "../supervisors/router-tree.ts";
 import { workerTree } from "../supervisors/worker-tree.ts";
-import { type Boot, type FrontendBoot, servingStage, type WorkerBoot } from "./boot.ts";
+import { type Boot, type FrontendBoot, SERVING_STAGE, type WorkerBoot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
 import { Discovery, keys, onlyLiveness } from "./discovery.ts";
 import { feedWorkers, frontendWorld } from "./frontend-world.ts";
@@ -44,9 +44,9 @@ export type ChildWorld = {
 const pathsOf = { worker: workerPaths, frontend: frontendPaths, router: routerPaths } as const;
 
 /** What a child may be silent for while it starts. */
-const loading_ms = 120_000;
+const LOADING_MS = 120_000;
 /** After the streams had their time: for the tree to stop. */
-const tree_budget_ms = 3_000;
+const TREE_BUDGET_MS = 3_000;
 
 /** Throws when the tree cannot start; the caller says why and exits. */
 export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
@@ -58,7 +58,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     capabilities,
     ...(steps === undefined ? {} : { steps }),
   });
-  if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
+  if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: FAULT_NAME });
   const { pid } = capabilities.spawn;
   const bus = boot.planes && (await world.openBus?.(boot.planes, node));
   const { nats: _nats, ...wires } = wiresOf(
@@ -73,10 +73,10 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   const follows = boot.role === "worker" ? onlyLiveness : undefined;
   const discovery = new Discovery(system, registry, boot.namespace, paths.top, follows);
   // A large vocabulary is read in one piece, which on a starved machine takes many seconds.
-  remote.quiet(loading_ms);
+  remote.quiet(LOADING_MS);
   const spec = await treeOf(boot, system, discovery, line, env, bus, steps);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
-  remote.quiet(boot.role === "frontend" ? loading_ms : 0);
+  remote.quiet(boot.role === "frontend" ? LOADING_MS : 0);
   let stopping = false;
   system.onDown(top, () => {
     if (!stopping) exit(1, `the ${boot.role}'s tree ended`);
@@ -85,7 +85,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
     if (stopping) return;
     stopping = true;
     void drainOf(boot, system)
-      .then(() => system.shutdown(tree_budget_ms))
+      .then(() => system.shutdown(TREE_BUDGET_MS))
       .then(() => exit(0, "stopped"));
   });
   await keepRegistered(system, discovery, keys.process(node), paths.inspector);
@@ -104,7 +104,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   line.ready(standing(system, frontendPaths.main));
   whenDoor(system, isServing, () => {
     remote.quiet(0);
-    const serving = { kind: "progress", stage: servingStage, fraction: 1, detail: "" } as const;
+    const serving = { kind: "progress", stage: SERVING_STAGE, fraction: 1, detail: "" } as const;
     (line.ref as Ref<Progress>).tell(serving);
   });
 }
@@ -132,15 +132,15 @@ function drainDoor(boot: FrontendBoot, system: ActorSystem): Promise<void> {
 /** Whoever is not there, or does not answer in time, has nothing left that we could wait for. */
 async function drain(system: ActorSystem, path: string, budget_ms: number): Promise<void> {
   const ref = system.lookup(path) as Ref<Drain> | undefined;
-  const options = { deadline_ms: budget_ms + drain_answer_ms };
+  const options = { deadline_ms: budget_ms + DRAIN_ANSWER_MS };
   await (ref &&
     system
       .ask(ref, { kind: "drain", budget_ms, nobody_follows: false }, options)
       .catch(() => undefined));
 }
 
-const drain_answer_ms = 1_000;
-const look_period_ms = 10;
+const DRAIN_ANSWER_MS = 1_000;
+const LOOK_PERIOD_MS = 10;
 
 /** The door knows a model once it has fetched its tokenizer from a worker. */
 const isServing = ({ health }: DoorState): boolean => health === "ready";
@@ -153,7 +153,7 @@ function whenDoor(system: ActorSystem, is: (door: DoorState) => boolean, then: (
     then();
   };
   const again = () => {
-    system.capabilities.clock.after(look_period_ms, () => void look().catch(again));
+    system.capabilities.clock.after(LOOK_PERIOD_MS, () => void look().catch(again));
   };
   again();
 }

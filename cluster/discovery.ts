@@ -42,7 +42,7 @@ export const keys = {
 const everything = Object.values(keys).map((key) => key(""));
 /** What a process follows that has no use for others: no more than whether the registry is live. */
 export const onlyLiveness = [keys.loop("")];
-const hold_deadline_ms = 10_000;
+const HOLD_DEADLINE_MS = 10_000;
 
 export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
   proto.WorkerRecord.encode(record).finish();
@@ -116,7 +116,7 @@ export class Discovery {
     if (client === undefined) return;
     const message = { kind: "hold", ...held } as const;
     try {
-      await this.#system.ask(client, message, { deadline_ms: hold_deadline_ms });
+      await this.#system.ask(client, message, { deadline_ms: HOLD_DEADLINE_MS });
     } catch (thrown) {
       if (!(thrown instanceof AskError && thrown.code === "down")) throw thrown;
     }

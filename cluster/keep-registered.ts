@@ -4,7 +4,7 @@ import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import type { Discovery } from "./discovery.ts";
 
-const look_again_ms = 20;
+const LOOK_AGAIN_MS = 20;
 
 /**
  * Keeps a key for whoever stands at a path: an actor that comes back is another owner. `stands` is
@@ -19,7 +19,7 @@ export async function keepRegistered(
 ): Promise<void> {
   const owner = standing(system, path);
   const again = (): void => {
-    system.capabilities.clock.after(look_again_ms, () => {
+    system.capabilities.clock.after(LOOK_AGAIN_MS, () => {
       keepRegistered(system, discovery, key, path, stands).catch(again);
     });
   };
@@ -42,7 +42,7 @@ export function standing(system: ActorSystem, path: string): Ref<Message> {
 
 /** Calls `stands` for whoever lives at a path, now and in each later life. */
 export function eachStanding(system: ActorSystem, path: string, stands: () => void): void {
-  const again = () => void system.capabilities.clock.after(look_again_ms, look);
+  const again = () => void system.capabilities.clock.after(LOOK_AGAIN_MS, look);
   const look = () => {
     const owner = system.lookup(path);
     if (owner === undefined) {
@@ -55,7 +55,7 @@ export function eachStanding(system: ActorSystem, path: string, stands: () => vo
   look();
 }
 
-const announce_again_ms = 1_000;
+const ANNOUNCE_AGAIN_MS = 1_000;
 
 /**
  * Registers `self` until it is not `wanted` any more; the registry takes the name of its last life
@@ -75,6 +75,6 @@ export async function announce(
     if (!wanted()) return;
     const { log, clock } = system.capabilities;
     log.log("debug", "a name is not registered yet", { key, error: String(error) });
-    clock.after(announce_again_ms, () => void announce(system, discovery, key, self, wanted));
+    clock.after(ANNOUNCE_AGAIN_MS, () => void announce(system, discovery, key, self, wanted));
   }
 }

@@ -3,7 +3,7 @@
  * on the bus, its registry shares a table with those of other machines, and the names of its nodes
  * begin with its own.
  */
-import { frameLimitBytes, protocolVersion } from "../proto/index.ts";
+import { FRAME_LIMIT_BYTES, PROTOCOL_VERSION } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import { type OpenPlanes, type Planes, planePrefix } from "../runtime/planes.ts";
 import type { RegistryOptions } from "../runtime/registry/registry.ts";
@@ -23,9 +23,9 @@ export type Machine = {
   readonly planes: Planes | undefined;
 };
 
-const ready_ms = 5_000;
-const hostChars = 24;
-const limits = { frame_limit_bytes: frameLimitBytes, queue_limit_bytes: 64 * 1024 * 1024 };
+const READY_MS = 5_000;
+const HOST_CHARS = 24;
+const limits = { frame_limit_bytes: FRAME_LIMIT_BYTES, queue_limit_bytes: 64 * 1024 * 1024 };
 
 /** Rejects with SettingsError: who does not answer, or that the cluster runs another release. */
 export async function joinCluster(
@@ -40,12 +40,12 @@ export async function joinCluster(
   const root = `${host}-${(random.u32() & 0xffff).toString(16).padStart(4, "0")}`;
   const planes = await world.openPlanes(urls, namespace, root);
   try {
-    await planes.ready(ready_ms);
-    const theirs = await planes.table.join(protocolVersion);
-    if (theirs !== protocolVersion) {
+    await planes.ready(READY_MS);
+    const theirs = await planes.table.join(PROTOCOL_VERSION);
+    if (theirs !== PROTOCOL_VERSION) {
       throw new SettingsError(
         `the cluster "${namespace}" speaks protocol version ${theirs}, this program version ` +
-          `${protocolVersion}: run the same release on all machines, or give another --namespace`,
+          `${PROTOCOL_VERSION}: run the same release on all machines, or give another --namespace`,
       );
     }
   } catch (error) {
@@ -57,7 +57,7 @@ export async function joinCluster(
 }
 
 const hostPart = (host: string) =>
-  (host.split(".")[0] ?? "").replace(/[^\w-]/g, "-").slice(0, hostChars);
+  (host.split(".")[0] ?? "").replace(/[^\w-]/g, "-").slice(0, HOST_CHARS);
 
 export const registryOf = ({ planes, root }: Machine): RegistryOptions =>
   planes === undefined ? {} : { shared: { table: planes.table, holder: root } };

@@ -22,7 +22,7 @@ type Desk = {
 };
 
 /** A connection that broke may be back; one that is gone for good leaves the registry. */
-const look_again_ms = 1_000;
+const LOOK_AGAIN_MS = 1_000;
 
 export type NearestDesk = {
   /** Who is to be asked now; undefined: nobody but the own router. */
@@ -46,7 +46,7 @@ export function nearestDesk(
       const again = () => {
         if (desks.includes(desk)) watch(desk);
       };
-      system.capabilities.clock.after(look_again_ms, again);
+      system.capabilities.clock.after(LOOK_AGAIN_MS, again);
     });
   };
 

@@ -49,7 +49,7 @@ async function readMockerParts(
 }
 
 /** The longest context that is taken without being asked for: more costs memory at once. */
-const context_default = 8_192;
+const CONTEXT_DEFAULT = 8_192;
 
 /** Rejects with the one line that says what to do. */
 export async function openEngine(
@@ -57,8 +57,8 @@ export async function openEngine(
   progress: (fraction: number, detail: string) => void,
 ): Promise<Engine> {
   const { boot, facts } = parts;
-  const own = facts.context_length > 0 ? facts.context_length : context_default;
-  const longest = Math.min(own, context_default, boot.llama.kv_tokens || context_default);
+  const own = facts.context_length > 0 ? facts.context_length : CONTEXT_DEFAULT;
+  const longest = Math.min(own, CONTEXT_DEFAULT, boot.llama.kv_tokens || CONTEXT_DEFAULT);
   const context_length = boot.context_length > 0 ? boot.context_length : longest;
   const max_num_seqs = boot.max_num_seqs > 0 ? { max_num_seqs: boot.max_num_seqs } : {};
   switch (boot.engine) {

@@ -19,7 +19,7 @@ import type { OpenPlanes } from "../runtime/planes.ts";
 import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
 import { runShutdown } from "../runtime/supervision/shutdown.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
-import { faultName, rootPaths } from "../supervisors/paths.ts";
+import { FAULT_NAME, rootPaths } from "../supervisors/paths.ts";
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
 import { processSlot } from "../supervisors/process-slot.ts";
 import { rootTree } from "../supervisors/root-tree.ts";
@@ -29,7 +29,7 @@ import {
   bootToEnvironment,
   type FrontendBoot,
   type RouterBoot,
-  servingStage,
+  SERVING_STAGE,
   type WorkerBoot,
 } from "./boot.ts";
 import { codecs } from "./codecs.ts";
@@ -88,7 +88,7 @@ const slotsOf = {
 } as const;
 
 /** A child said why it cannot start: the same text is ours. */
-export const fatalPrefix = "troupe: ";
+export const FATAL_PREFIX = "troupe: ";
 
 const budgets = { cut_ms: 200, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
 /** Rejects with SettingsError or ModelError: one line that says what to do. */
@@ -107,7 +107,7 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
     capabilities,
     ...(steps === undefined ? {} : { steps }),
   });
-  if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: faultName });
+  if (steps !== undefined) system.spawn(() => new FaultActor(steps), { name: FAULT_NAME });
   const { run_folder } = world;
   const { planes } = machine;
   const { nats, ...wires } = wiresOf(
@@ -326,7 +326,7 @@ class RunningRoot implements Root {
       ready_timeout_ms: ready_ms,
       stop_budget_ms: budgets.stop_ms + boot.drain_timeout_ms,
       onLine: (line) => {
-        if (line.startsWith(fatalPrefix)) this.#fatal.push(line.slice(fatalPrefix.length));
+        if (line.startsWith(FATAL_PREFIX)) this.#fatal.push(line.slice(FATAL_PREFIX.length));
         else this.#world.passLine(line);
       },
       onMessage: (message) => this.#onProgress(node, message),
@@ -345,7 +345,7 @@ class RunningRoot implements Root {
       fraction: number;
       detail: string;
     };
-    if (stage === servingStage) {
+    if (stage === SERVING_STAGE) {
       this.#serving.add(node);
       if (this.#serving.size >= this.#settings.frontends) this.#allServe();
       return;

@@ -6,18 +6,18 @@ import type { CheckedModel } from "../actors/model/model.ts";
 import { ggufNumber } from "../llm/model/gguf.ts";
 
 /** Everything but the weights. */
-const ready_ms = 600_000;
-const canary_ms = 60_000;
+const READY_MS = 600_000;
+const CANARY_MS = 60_000;
 /** The slowest disk that is worth waiting for, a network volume: 25 MB a second. */
-const slowest_bytes_per_ms = 25_000;
+const SLOWEST_BYTES_PER_MS = 25_000;
 
 export const readyBudget_ms = (weight_bytes: number): number =>
-  ready_ms + 2 * readingTime_ms(weight_bytes);
+  READY_MS + 2 * readingTime_ms(weight_bytes);
 
 export const canaryBudget_ms = (weight_bytes: number): number =>
-  canary_ms + readingTime_ms(weight_bytes);
+  CANARY_MS + readingTime_ms(weight_bytes);
 
-const readingTime_ms = (bytes: number) => Math.ceil(bytes / slowest_bytes_per_ms);
+const readingTime_ms = (bytes: number) => Math.ceil(bytes / SLOWEST_BYTES_PER_MS);
 
 /** Of a model in several files all are as large as the first, about. A folder has none to read. */
 export function weightBytes(model: CheckedModel): number {

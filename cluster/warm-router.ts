@@ -3,8 +3,8 @@ import type { ActorSystem } from "../runtime/kernel/system.ts";
 import { routerPaths } from "../supervisors/paths.ts";
 import { type Discovery, keys } from "./discovery.ts";
 
-const look_ms = 20;
-const patience_ms = 5_000;
+const LOOK_MS = 20;
+const PATIENCE_MS = 5_000;
 
 /**
  * Resolves when the router has read the caches of the workers that are there, and heard from the
@@ -12,9 +12,9 @@ const patience_ms = 5_000;
  */
 export async function whenWarm(system: ActorSystem, discovery: Discovery): Promise<void> {
   const { clock } = system.capabilities;
-  const late_ms = clock.now_ms() + patience_ms;
+  const late_ms = clock.now_ms() + PATIENCE_MS;
   while (!isWarm(system, discovery) && clock.now_ms() < late_ms) {
-    await new Promise<void>((resolve) => void clock.after(look_ms, resolve));
+    await new Promise<void>((resolve) => void clock.after(LOOK_MS, resolve));
   }
 }
 

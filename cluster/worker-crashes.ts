@@ -20,8 +20,8 @@ const crashSignals = new Map([
 ]);
 const crashNumbers = new Set(crashSignals.values());
 /** Shells say the signal that ended a process so. */
-const by_signal = 128;
-const signals_most = 64;
+const BY_SIGNAL = 128;
+const SIGNALS_MOST = 64;
 
 /**
  * Whether it was the process itself. SIGKILL and SIGTERM come from outside, also from the kernel
@@ -30,15 +30,15 @@ const signals_most = 64;
 export function isCrash({ code, signal }: ProcessExit): boolean {
   if (signal !== null) return crashSignals.has(signal);
   if (code === null || code === 0) return false;
-  if (code > by_signal && code <= by_signal + signals_most) {
-    return crashNumbers.has(code - by_signal);
+  if (code > BY_SIGNAL && code <= BY_SIGNAL + SIGNALS_MOST) {
+    return crashNumbers.has(code - BY_SIGNAL);
   }
   return true;
 }
 
 /** The news of how a worker ended come so long after it was lost at most, or before it a little. */
-const news_late_ms = 5_000;
-const news_early_ms = 500;
+const NEWS_LATE_MS = 5_000;
+const NEWS_EARLY_MS = 500;
 
 /** The root's side. */
 export class WorkerCrashes {
@@ -65,7 +65,7 @@ export class WorkerCrashes {
         log.log("debug", "how a worker ended could not be told", { worker, error: String(error) });
       });
       // Nobody wants older news.
-      clock.after(2 * news_late_ms, () => {
+      clock.after(2 * NEWS_LATE_MS, () => {
         if (this.#counts.get(worker) === count) this.#discovery.deregister(keys.exit(worker));
       });
     }
@@ -91,6 +91,6 @@ export class CrashLedger {
     const heard = this.#heard.get(lost.worker);
     if (heard === undefined) return undefined;
     const late_ms = heard.at_ms - lost.at_ms;
-    return late_ms >= -news_early_ms && late_ms <= news_late_ms ? heard.crash : undefined;
+    return late_ms >= -NEWS_EARLY_MS && late_ms <= NEWS_LATE_MS ? heard.crash : undefined;
   };
 }

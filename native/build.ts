@@ -29,7 +29,7 @@ export const LLAMA_RELEASE = "v0.5.0";
 const CC_FLAGS = ["-O3", "-fPIC", "-shared"] as const;
 const SOURCE_FOLDER = import.meta.dir;
 /** Any function of troupe.h. */
-const shim_symbol = "tr_abi";
+const SHIM_SYMBOL = "tr_abi";
 
 export type CompilerChoice = "auto" | "cc" | "bun";
 
@@ -162,7 +162,7 @@ async function buildWithCc(cache_dir: string): Promise<ShimBuild | { readonly wh
   const source: ShimSource = { kind: "library", path };
   const unloadable = { why: `${path} cannot be loaded: is its file system mounted noexec?` };
   if (existsSync(path)) {
-    return canOpen(path, shim_symbol)
+    return canOpen(path, SHIM_SYMBOL)
       ? { source, choice: `cc ${CC_FLAGS[0]}, cached at ${path}` }
       : unloadable;
   }
@@ -176,7 +176,7 @@ async function buildWithCc(cache_dir: string): Promise<ShimBuild | { readonly wh
     const run = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
     const said = await run.stderr.text();
     if ((await run.exited) !== 0) return { why: `cc failed: ${said.trim().split("\n")[0]}` };
-    if (!canOpen(partial, shim_symbol)) return unloadable;
+    if (!canOpen(partial, SHIM_SYMBOL)) return unloadable;
     renameSync(partial, path);
     return { source, choice: `cc ${CC_FLAGS[0]}, built into ${path}` };
   } catch (error) {

@@ -32,9 +32,9 @@ export type {
 export { codecs };
 
 /** Raised whenever an older peer would misread us; checked in the first frame. */
-export const protocolVersion = 2;
+export const PROTOCOL_VERSION = 2;
 /** The largest frame of any transport, in bytes; a longer one is refused by its sender. */
-export const frameLimitBytes = 32 * 1024 * 1024;
+export const FRAME_LIMIT_BYTES = 32 * 1024 * 1024;
 
 type Kind<K extends string, T> = T & { readonly kind: K };
 

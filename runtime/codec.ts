@@ -46,7 +46,7 @@ export class CodecError extends Error {
   }
 }
 
-const idMax = 65_535;
+const ID_MAX = 65_535;
 
 /** Every message that may cross a process edge. Made once, at start. */
 export class CodecTable {
@@ -110,8 +110,8 @@ export class CodecTable {
         `codec ${id} "${kind}" clashes with ${other.id} "${other.kind}"`,
       );
     }
-    if (!Number.isInteger(id) || id < 1 || id > idMax) {
-      throw new CodecError("duplicate_codec", `codec "${kind}" needs an id of 1 to ${idMax}`);
+    if (!Number.isInteger(id) || id < 1 || id > ID_MAX) {
+      throw new CodecError("duplicate_codec", `codec "${kind}" needs an id of 1 to ${ID_MAX}`);
     }
     this.#byKind.set(kind, codec);
     this.#byId[id] = codec;

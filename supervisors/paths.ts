@@ -30,4 +30,4 @@ export const frontendPaths = {
 } as const;
 
 /** At the top of each process that faults can be injected into. */
-export const faultName = "fault";
+export const FAULT_NAME = "fault";

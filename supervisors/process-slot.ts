@@ -34,7 +34,7 @@ export const slotPace = {
   crash_loop: { first_ms: 5_000, max_ms: 60_000, factor: 2, jitter: 0.5 } satisfies Backoff,
 } as const;
 /** Above the process's own budget, so that SIGKILL is its doing and not a kill of its actor. */
-const stop_margin_ms = 2_000;
+const STOP_MARGIN_MS = 2_000;
 
 export function processSlot(options: SlotOptions): ChildSpec {
   const { node, role, env, ready_timeout_ms, stop_budget_ms, onLine, onMessage, onExit, onLoop } =
@@ -61,7 +61,7 @@ export function processSlot(options: SlotOptions): ChildSpec {
           {
             id: "process",
             role,
-            shutdown_ms: stop_budget_ms + stop_margin_ms,
+            shutdown_ms: stop_budget_ms + STOP_MARGIN_MS,
             start: () =>
               new ProcessActor({
                 node,

@@ -9,7 +9,7 @@ import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
 import type { SupervisorMessage } from "../runtime/supervision/supervisor.ts";
 
 /** How often a supervisor that is between two lives is looked for. */
-const look_ms = 20;
+const LOOK_MS = 20;
 
 export type SlotStart = {
   readonly spec: ChildSpec;
@@ -62,7 +62,7 @@ export class Slots {
     if (this.#closed) return;
     const now = this.#system.lookup(this.#path);
     if (now === undefined || now === dead) {
-      clock.after(look_ms, () => this.#again(dead));
+      clock.after(LOOK_MS, () => this.#again(dead));
       return;
     }
     this.watch();

@@ -16,7 +16,7 @@ import { WorkerActor, type WorkerOptions } from "../actors/worker/worker.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 
 /** Beside one for each worker: one that keeps ending is tried every few seconds at most. */
-const restarts_base = 5;
+const RESTARTS_BASE = 5;
 
 /** It takes the process along when it ends. */
 const lastLife = { restart: "temporary", significant: true } as const;
@@ -29,7 +29,7 @@ export function workerTree(
   const several = workers.length > 1;
   return {
     strategy: "one_for_one",
-    intensity: restarts_base + (several ? workers.length : 0),
+    intensity: RESTARTS_BASE + (several ? workers.length : 0),
     period_ms: 60_000,
     first_start: "together",
     ...(several ? {} : { auto_shutdown: "any_significant" as const }),

@@ -61,7 +61,7 @@ const bannedOutsideRuntime: readonly (readonly [RegExp, string])[] = [
     /\bBun\.(serve|spawn|spawnSync|file|write|connect|listen|sleep|nanoseconds|stdin|env)\b/,
     "use a capability",
   ],
-  [/(?<![.\w])(?<!private )fetch\(/, "use net.fetch"],
+  [/(?<![.#\w])fetch\(/, "use net.fetch"],
   [/new (WebSocket|Worker)\(/, "use a capability"],
 ];
 
@@ -204,6 +204,25 @@ test("files are small, lines are short, nothing is typed any", () => {
     if (/@ts-(ignore|nocheck)/.test(text)) wrong.push(`${path}: @ts-ignore`);
     if (/^export default/m.test(code) && !path.endsWith(".config.ts")) {
       wrong.push(`${path}: default export`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("private members are #names, and fixed numbers, texts and patterns are UPPER_CASE", () => {
+  const wrong: string[] = [];
+  const fixed =
+    /^(?:export )?const (\w+)(?:: [\w| ]+)? = (?:-?\d[\w.* +()-]*|["`'][^\n]*["`']|\/[^\n]*\/[a-z]*);$/gm;
+  for (const { path, code } of product) {
+    if (
+      /^\s*(private|protected) (?!abstract|constructor|get|readonly ctx|endLife|touched)/m.test(
+        code,
+      )
+    ) {
+      wrong.push(`${path}: private`);
+    }
+    for (const [, name = ""] of code.matchAll(fixed)) {
+      if (!/^[A-Z][A-Z0-9_]*$/.test(name)) wrong.push(`${path}: ${name}`);
     }
   }
   expect(wrong).toEqual([]);

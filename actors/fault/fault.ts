@@ -12,19 +12,19 @@
 import type { Capabilities } from "../../runtime/capabilities.ts";
 import { faultyCapabilities } from "./faulty-world.ts";
 import { FaultInjector } from "./injector.ts";
-import { faultsVariable, readPlan } from "./plan.ts";
+import { FAULTS_VARIABLE, readPlan } from "./plan.ts";
 
 export { FaultActor } from "./fault-actor.ts";
 export { FaultyEngine } from "./faulty-engine.ts";
 export { FaultInjector, InjectedFault } from "./injector.ts";
 export {
+  FAULTS_VARIABLE,
   type FaultDeed,
   type FaultPlan,
   FaultPlanError,
   type FaultPoint,
   type FaultRule,
   faultPoints,
-  faultsVariable,
   partition,
   readPlan,
 } from "./plan.ts";
@@ -42,7 +42,7 @@ export function faultyWorld(
   env: Readonly<Record<string, string | undefined>>,
   exit: (code: number, why: string) => void,
 ): FaultyWorld {
-  const text = env[faultsVariable];
+  const text = env[FAULTS_VARIABLE];
   if (text === undefined || text === "") return { capabilities, steps: undefined };
   const plan = readPlan(text);
   const injector = new FaultInjector({ node, clock: capabilities.clock, exit }, plan);

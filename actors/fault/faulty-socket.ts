@@ -7,8 +7,8 @@ import type { FaultInjector } from "./injector.ts";
 import type { FaultPoint } from "./plan.ts";
 
 /** Bytes that no frame begins with, and that no message goes on with. */
-const noise = 0xff;
-const noiseBytes = 16;
+const NOISE = 0xff;
+const NOISE_BYTES = 16;
 
 type Item = { readonly due_ms: number; readonly size_bytes: number; readonly run: () => void };
 
@@ -183,6 +183,6 @@ export class FaultySocket implements Socket {
 
 function corrupted(bytes: Uint8Array): Uint8Array {
   const copy = bytes.slice();
-  copy.fill(noise, 0, noiseBytes);
+  copy.fill(NOISE, 0, NOISE_BYTES);
   return copy;
 }

@@ -18,7 +18,7 @@ export type Fault = { readonly do: FaultDeed; readonly delay_ms: number };
 
 type Armed = FaultRule & { seen: number; done: number };
 
-const default_delay_ms = 100;
+const DEFAULT_DELAY_MS = 100;
 /** What shells say of SIGKILL and SIGABRT. */
 const exitCodes: Partial<Record<FaultDeed, number>> = { exit: 137, abort: 134 };
 
@@ -93,7 +93,7 @@ export class FaultInjector implements StepHook {
       this.done.set(name, (this.done.get(name) ?? 0) + 1);
       const code = exitCodes[rule.do];
       if (code !== undefined) this.#parts.exit(code, `injected: ${point} ${detail}`);
-      const longest_ms = rule.delay_ms ?? default_delay_ms;
+      const longest_ms = rule.delay_ms ?? DEFAULT_DELAY_MS;
       return { do: rule.do, delay_ms: longest_ms * (1 - this.#random.unit() / 2) };
     }
     return undefined;

@@ -78,7 +78,7 @@ export type FaultRule = {
 export type FaultPlan = { readonly seed: number; readonly rules: readonly FaultRule[] };
 
 /** Environment: a plan in JSON. Set, also to `{}`, it makes a process open to `set_faults`. */
-export const faultsVariable = "TROUPE_FAULTS";
+export const FAULTS_VARIABLE = "TROUPE_FAULTS";
 
 export class FaultPlanError extends Error {
   override readonly name = "FaultPlanError";

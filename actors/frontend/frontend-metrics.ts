@@ -31,7 +31,7 @@ const tokenSeconds = [
 const tokenCounts = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576];
 const stageSeconds = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
 
-const prefix = "dynamo_frontend";
+const PREFIX = "dynamo_frontend";
 
 /** Series of one model. */
 type ModelSeries = {
@@ -96,7 +96,7 @@ export class FrontendMetrics implements TimedStage {
       const help = "Time of one step on the way of a request, in seconds";
       const labels = { stage: name };
       series = this.#metrics.histogram(
-        `${prefix}_stage_duration_seconds`,
+        `${PREFIX}_stage_duration_seconds`,
         help,
         stageSeconds,
         labels,
@@ -117,14 +117,14 @@ export class FrontendMetrics implements TimedStage {
     ];
     const labels = { model: card.name };
     for (const [name, help, value] of facts) {
-      this.#metrics.gauge(`${prefix}_${name}`, help, labels).set(value);
+      this.#metrics.gauge(`${PREFIX}_${name}`, help, labels).set(value);
     }
   }
 
   /** `read` is asked whenever the page is rendered. */
   eventLoopDelay(read_s: () => number): void {
     const help = "Longest lateness of a timer since the last look, in seconds";
-    this.#metrics.gauge(`${prefix}_event_loop_delay_seconds`, help, {}, read_s);
+    this.#metrics.gauge(`${PREFIX}_event_loop_delay_seconds`, help, {}, read_s);
   }
 
   #count(
@@ -139,7 +139,7 @@ export class FrontendMetrics implements TimedStage {
     if (series === undefined) {
       const labels = { model, endpoint, request_type, status, error_type };
       series = this.#metrics.counter(
-        `${prefix}_requests_total`,
+        `${PREFIX}_requests_total`,
         "Requests that have ended",
         labels,
       );
@@ -153,12 +153,12 @@ export class FrontendMetrics implements TimedStage {
     if (known !== undefined) return known;
     const labels = { model };
     const histogram = (name: string, help: string, bounds: readonly number[]) =>
-      this.#metrics.histogram(`${prefix}_${name}`, help, bounds, labels);
+      this.#metrics.histogram(`${PREFIX}_${name}`, help, bounds, labels);
     const counter = (name: string, help: string) =>
-      this.#metrics.counter(`${prefix}_${name}`, help, labels);
+      this.#metrics.counter(`${PREFIX}_${name}`, help, labels);
     const series: ModelSeries = {
-      inflight: this.#metrics.gauge(`${prefix}_inflight_requests`, "Requests in work", labels),
-      queued: this.#metrics.gauge(`${prefix}_queued_requests`, "Before the first token", labels),
+      inflight: this.#metrics.gauge(`${PREFIX}_inflight_requests`, "Requests in work", labels),
+      queued: this.#metrics.gauge(`${PREFIX}_queued_requests`, "Before the first token", labels),
       disconnected: counter("disconnected_clients", "Clients that left before their answer's end"),
       duration_s: histogram("request_duration_seconds", "From arrival to the end", seconds),
       first_token_s: histogram("time_to_first_token_seconds", "From arrival on", seconds),

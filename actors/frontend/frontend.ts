@@ -100,28 +100,28 @@ export type FrontendOptions = {
  * A connection without a request is closed after a body's time and this: later than the proxies
  * and clients that keep one for later close it, as they would meet the end with their next request.
  */
-const idleBeyondBody_ms = 60_000;
-const blobDeadline_ms = 10_000;
+const IDLE_BEYOND_BODY_MS = 60_000;
+const BLOB_DEADLINE_MS = 10_000;
 /** What answers that have just ended get for their last bytes when the server closes. */
-const flush_ms = 50;
+const FLUSH_MS = 50;
 /**
  * One that shares its port takes connections only once it can serve: until then its siblings can.
  * Not for ever, as with no worker anywhere somebody has to say so.
  */
-const openLate_ms = 5_000;
+const OPEN_LATE_MS = 5_000;
 /**
  * How long a door that leaves a shared port tells connections that are open to go elsewhere. Those
  * without a request are closed then; so it waits a little longer while answers end, as the client
  * of a stream that just did may be sending its next request where it had the last one.
  */
-const notice_ms = 100;
-const quiet_ms = 20;
-const noticeMost_ms = 500;
+const NOTICE_MS = 100;
+const QUIET_MS = 20;
+const NOTICE_MOST_MS = 500;
 /** The others at its port may be starting just now: it goes on for so long until one is there. */
-const relief_ms = 5_000;
-const lookForRelief_ms = 50;
+const RELIEF_MS = 5_000;
+const LOOK_FOR_RELIEF_MS = 50;
 /** How often missing blobs are asked for again and deserted models forgotten. */
-const lookAgain_ms = 500;
+const LOOK_AGAIN_MS = 500;
 
 type DoorDrain = {
   readonly port: ReplyPort;
@@ -191,9 +191,9 @@ export class FrontendActor extends Actor<FrontendMessage> {
       },
     });
     this.#door = door;
-    this.ctx.every(lookAgain_ms, { kind: "look_again" });
+    this.ctx.every(LOOK_AGAIN_MS, { kind: "look_again" });
     if (share_port) {
-      this.ctx.after(openLate_ms, { kind: "open_late" });
+      this.ctx.after(OPEN_LATE_MS, { kind: "open_late" });
       this.#openIfServing();
     } else {
       this.#opened(await this.#serve(door));
@@ -256,7 +256,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
     this.#server?.drain();
     // The last events of answers leave with the next ticks; closing at once would cut them off.
     await new Promise<void>((resolve) => {
-      this.ctx.clock.after(flush_ms, resolve);
+      this.ctx.clock.after(FLUSH_MS, resolve);
     });
   }
 
@@ -287,7 +287,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
   #serve(door: Door): Promise<HttpServer> {
     const { host, port, share_port } = this.#options;
     const fetch = (request: Request, exchange: HttpExchange) => door.handle(request, exchange);
-    const idle_ms = this.#settings.body_ms + idleBeyondBody_ms;
+    const idle_ms = this.#settings.body_ms + IDLE_BEYOND_BODY_MS;
     return this.ctx.capabilities.net.serve({ host, port, share_port, idle_ms, fetch });
   }
 
@@ -328,7 +328,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
           this.#options.resolve(holder),
           { kind: "fetch_blob", hash },
           {
-            deadline_ms: blobDeadline_ms,
+            deadline_ms: BLOB_DEADLINE_MS,
           },
         )
         .then(came, () => came(undefined));
@@ -368,7 +368,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
     const live = this.#door?.live ?? 0;
     const began_ms = this.ctx.clock.now_ms();
     const timer = this.ctx.after(budget_ms, { kind: "drain_over" });
-    const relief_until_ms = began_ms + Math.min(relief_ms, budget_ms / 2);
+    const relief_until_ms = began_ms + Math.min(RELIEF_MS, budget_ms / 2);
     this.#drain = { port, live, timer, began_ms, relief_until_ms, shut: false };
     this.#options.listens?.(undefined);
     // One that was drained before has been through this.
@@ -379,7 +379,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       return;
     }
     this.#door?.leave();
-    this.ctx.after(Math.min(notice_ms, budget_ms / 2), { kind: "noticed" });
+    this.ctx.after(Math.min(NOTICE_MS, budget_ms / 2), { kind: "noticed" });
   }
 
   /** A second wish to stop: streams end now. Answered when their last events have left. */
@@ -388,22 +388,22 @@ export class FrontendActor extends Actor<FrontendMessage> {
     const unfinished = this.#door?.cut("This server is shutting down.") ?? 0;
     this.#endDrain(unfinished);
     const reply: Drained = { kind: "drained", finished: 0, unfinished };
-    this.ctx.clock.after(flush_ms, () => port.reply(reply));
+    this.ctx.clock.after(FLUSH_MS, () => port.reply(reply));
   }
 
   /** With nobody else at its port it goes on for a while; then somebody has to say so. */
   #noticed(): void {
     if (this.#drain === undefined) return;
     const now_ms = this.ctx.clock.now_ms();
-    const restless = (this.#door?.ended_ms ?? 0) > now_ms - quiet_ms;
-    if (restless && now_ms < this.#drain.began_ms + noticeMost_ms) {
-      this.ctx.after(quiet_ms, { kind: "noticed" });
+    const restless = (this.#door?.ended_ms ?? 0) > now_ms - QUIET_MS;
+    if (restless && now_ms < this.#drain.began_ms + NOTICE_MOST_MS) {
+      this.ctx.after(QUIET_MS, { kind: "noticed" });
       return;
     }
     if ((this.#options.siblings?.() ?? 0) > 0) {
       this.#server?.drain();
     } else if (now_ms < this.#drain.relief_until_ms) {
-      this.ctx.after(lookForRelief_ms, { kind: "noticed" });
+      this.ctx.after(LOOK_FOR_RELIEF_MS, { kind: "noticed" });
       return;
     } else {
       this.#door?.drain();

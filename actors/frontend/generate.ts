@@ -74,8 +74,8 @@ const eventStream = {
 };
 
 /** How long a resumed stream waits for a door that has just started, and how often it looks. */
-const startUp_ms = 2_000;
-const look_ms = 10;
+const START_UP_MS = 2_000;
+const LOOK_MS = 10;
 
 /** Of streams that nobody has: many may come back at once, but all of them are somewhere. */
 const lookupAllowance: AllowanceOptions = { at_once: 128, each_ms: 125 };
@@ -243,8 +243,8 @@ export class Generator {
   /** A door that has just started would find nothing, because it knows nobody to ask. */
   async #workersKnown(): Promise<void> {
     const { clock, models } = this.#parts;
-    for (let waited_ms = 0; waited_ms < startUp_ms && !models.canServe(); waited_ms += look_ms) {
-      await new Promise<void>((resolve) => void clock.after(look_ms, resolve));
+    for (let waited_ms = 0; waited_ms < START_UP_MS && !models.canServe(); waited_ms += LOOK_MS) {
+      await new Promise<void>((resolve) => void clock.after(LOOK_MS, resolve));
     }
   }
 

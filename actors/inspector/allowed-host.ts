@@ -27,13 +27,13 @@ export function isAllowedHost(
   return more.some((allowed) => name !== "" && hostName(bracketed(allowed)) === name);
 }
 
-const port_max = 65_535;
+const PORT_MAX = 65_535;
 
 /** Without port, brackets, the root's dot and capitals; "" for what is no host. */
 export function hostName(host: string): string {
   const form = /^(?:\[([\da-f:.]+)\]|([^:[\]\s/@]+))(?::(\d*))?$/;
   const found = form.exec(host.trim().toLowerCase());
-  if (Number(found?.[3] ?? 0) > port_max) return "";
+  if (Number(found?.[3] ?? 0) > PORT_MAX) return "";
   const name = found?.[1] ?? found?.[2] ?? "";
   return name.length > 1 && name.endsWith(".") ? name.slice(0, -1) : name;
 }

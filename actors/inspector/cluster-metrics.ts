@@ -9,7 +9,7 @@ import type { ActorSystem } from "../../runtime/kernel/system.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
 
 /** A process that does not answer within this is left out rather than waited for. */
-const answer_deadline_ms = 1_000;
+const ANSWER_DEADLINE_MS = 1_000;
 
 /** Asks the inspectors of all processes; this process answers for itself even when none does. */
 export async function clusterMetrics(
@@ -18,7 +18,7 @@ export async function clusterMetrics(
 ): Promise<string> {
   const answers = await Promise.allSettled(
     inspectors.map((ref) =>
-      system.ask(ref, { kind: "get_process" }, { deadline_ms: answer_deadline_ms }),
+      system.ask(ref, { kind: "get_process" }, { deadline_ms: ANSWER_DEADLINE_MS }),
     ),
   );
   const infos: ProcessInfo[] = answers.flatMap((answer) =>

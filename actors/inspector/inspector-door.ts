@@ -25,7 +25,7 @@ export type InspectorDoorOptions = {
 };
 
 /** A process that does not answer within this is left out of the tree rather than waited for. */
-const answer_deadline_ms = 1_000;
+const ANSWER_DEADLINE_MS = 1_000;
 
 export class InspectorDoor extends Actor<Message> {
   readonly #options: InspectorDoorOptions;
@@ -96,7 +96,7 @@ export class InspectorDoor extends Actor<Message> {
         return json({ processes: (await this.#processInfos()).map(withoutMetrics) });
       case "/metrics": {
         const text = await clusterMetrics(this.ctx.system, this.#options.processes());
-        return new Response(text, { headers: { "content-type": prometheusText } });
+        return new Response(text, { headers: { "content-type": PROMETHEUS_TEXT } });
       }
       case "/api/planes":
         return json({ planes: this.#options.planes?.() ?? [] });
@@ -113,7 +113,7 @@ export class InspectorDoor extends Actor<Message> {
     const question = { kind: "get_snapshot", path } as const;
     try {
       const answer = await this.ctx.system.ask(owner, question, {
-        deadline_ms: answer_deadline_ms,
+        deadline_ms: ANSWER_DEADLINE_MS,
       });
       if (!answer.found)
         return json({ error: `${node} has no ${path} that shows a snapshot` }, 404);
@@ -137,7 +137,7 @@ export class InspectorDoor extends Actor<Message> {
     const control = { kind: "control_actor", path, action } as const;
     try {
       const { done } = await this.ctx.system.ask(owner, control, {
-        deadline_ms: answer_deadline_ms,
+        deadline_ms: ANSWER_DEADLINE_MS,
       });
       if (done) return json({ node, path, action, done });
       return json({ error: `${node} has no ${path} that can ${action}` }, 404);
@@ -152,7 +152,7 @@ export class InspectorDoor extends Actor<Message> {
     if (owner === undefined) return place;
     const question = { kind: "get_snapshot", path: place.path } as const;
     const answer = await this.ctx.system
-      .ask(owner, question, { deadline_ms: answer_deadline_ms })
+      .ask(owner, question, { deadline_ms: ANSWER_DEADLINE_MS })
       .catch(() => undefined);
     const { node, pid } = JSON.parse(answer?.json ?? "{}") ?? {};
     const isProcess = typeof node === "string" && typeof pid === "number";
@@ -161,13 +161,13 @@ export class InspectorDoor extends Actor<Message> {
 
   async #trees(): Promise<Tree[]> {
     return this.#askAll((ref) =>
-      this.ctx.system.ask(ref, { kind: "get_tree" }, { deadline_ms: answer_deadline_ms }),
+      this.ctx.system.ask(ref, { kind: "get_tree" }, { deadline_ms: ANSWER_DEADLINE_MS }),
     );
   }
 
   #processInfos(): Promise<ProcessInfo[]> {
     return this.#askAll<ProcessInfo>((ref) =>
-      this.ctx.system.ask(ref, { kind: "get_process" }, { deadline_ms: answer_deadline_ms }),
+      this.ctx.system.ask(ref, { kind: "get_process" }, { deadline_ms: ANSWER_DEADLINE_MS }),
     );
   }
 
@@ -190,7 +190,7 @@ function orphansOf(infos: readonly { readonly node: string; readonly orphans: nu
   return { orphans: processes.reduce((sum, { orphans }) => sum + orphans, 0), processes };
 }
 
-const prometheusText = "text/plain; version=0.0.4; charset=utf-8";
+const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
 const withoutMetrics = ({ kind: _kind, metrics: _metrics, ...info }: ProcessInfo) => info;
 

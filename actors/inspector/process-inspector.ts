@@ -19,9 +19,9 @@ export type ProcessInspectorOptions = {
   readonly drain_ms?: number;
 };
 
-const drainDefault_ms = 30_000;
+const DRAIN_DEFAULT_MS = 30_000;
 /** For the answer's way, beyond the budget. */
-const answer_ms = 1_000;
+const ANSWER_MS = 1_000;
 /** Actors of these roles understand Drain. */
 const drainable: readonly string[] = ["worker", "frontend"];
 
@@ -95,7 +95,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
   /** The actor at the path, or all below it that can be drained. Nobody waits for their answers. */
   #drain(path: string): boolean {
     const { system, log } = this.ctx;
-    const budget_ms = this.#options.drain_ms ?? drainDefault_ms;
+    const budget_ms = this.#options.drain_ms ?? DRAIN_DEFAULT_MS;
     const found = system
       .tree()
       .filter((node) => node.kind === "actor" && drainable.includes(node.role))
@@ -103,7 +103,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
     for (const node of found) {
       const ref = system.lookup(node.path) as Ref<Drain> | undefined;
       if (ref === undefined) continue;
-      const deadline_ms = budget_ms + answer_ms;
+      const deadline_ms = budget_ms + ANSWER_MS;
       system.ask(ref, { kind: "drain", budget_ms, nobody_follows: false }, { deadline_ms }).then(
         ({ finished, unfinished }) =>
           log.log("info", "drained", { path: node.path, finished, unfinished }),

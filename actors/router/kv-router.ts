@@ -23,7 +23,7 @@ import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
-import { auditPeriod_ms, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
+import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { Candidate } from "./candidate.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import { KvFeed } from "./kv-feed.ts";
@@ -95,7 +95,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     });
     this.#feed.start();
     this.#orphans = new OrphanWatch(system.metrics, { of: "routes" });
-    this.ctx.every(auditPeriod_ms, { kind: "audit" });
+    this.ctx.every(AUDIT_PERIOD_MS, { kind: "audit" });
     this.#watch = new WorkerWatch(this.ctx, this.#options, {
       up: (candidate) => this.#workerUp(candidate),
       gone: (candidate) => this.#workerGone(candidate),

@@ -7,7 +7,7 @@ import type { Plan, Refused, Route, RouteEnded, RouterMessage } from "../../prot
 import type { Timer } from "../../runtime/capabilities.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
-import { auditPeriod_ms, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
+import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import { allTried, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy.ts";
 import type { RouterOptions } from "./router.ts";
@@ -41,7 +41,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     const changed = () => this.#serveWaiting();
     this.#watch = new WorkerWatch(this.ctx, this.#options, { changed });
     this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "routes" });
-    this.ctx.every(auditPeriod_ms, { kind: "audit" });
+    this.ctx.every(AUDIT_PERIOD_MS, { kind: "audit" });
   }
 
   override receive(message: RouterMessage | Own): void {

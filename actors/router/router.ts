@@ -19,10 +19,10 @@ import type { RouterMode } from "./policy.ts";
 export { workerKey } from "./candidate.ts";
 export type { WatchRouters } from "./peer-routers.ts";
 export { isKvPolicyName, type KvPolicyOptions, kvPolicyNames } from "./policy/kv-policies.ts";
-export { defaultObjective, routerObjectives } from "./policy/objective.ts";
+export { DEFAULT_OBJECTIVE, routerObjectives } from "./policy/objective.ts";
 export { isRouterMode, type RouterMode, routerModes } from "./policy.ts";
 export { RouterDesk } from "./router-desk.ts";
-export { isTaintName, taintRule } from "./taint-name.ts";
+export { isTaintName, TAINT_RULE } from "./taint-name.ts";
 
 /** What the registry tells of workers; `all` replaces everything known before. */
 export type WorkersChange =

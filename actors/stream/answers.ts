@@ -7,10 +7,10 @@ import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { RouterMessage } from "../../proto/index.ts";
 import { Actor, type ChildEnded, type Snapshot } from "../../runtime/kernel/actor.ts";
 import { describeExit } from "../../runtime/kernel/exit-reason.ts";
-import { nowhere, type Ref } from "../../runtime/kernel/ref.ts";
+import { NOWHERE, type Ref } from "../../runtime/kernel/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
-import { auditPeriod_ms, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
+import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { AnswerInput } from "./answer-events.ts";
 import { quarantineMessage, type UnexplainedDeath } from "./blame.ts";
 import { failure, interrupted } from "./failures.ts";
@@ -77,7 +77,7 @@ export function startAnswerWith(answers: Ref<AnswersMessage> | undefined): Start
       );
       return { tell: () => {} };
     }
-    const watcher = { place: nowhere, ended: () => sink.failed(interrupted()) };
+    const watcher = { place: NOWHERE, ended: () => sink.failed(interrupted()) };
     const sink = new OnceSink(given, () => answers.unwatch(watcher));
     if (answers.tell({ kind: "start", request, sink })) answers.watch(watcher);
     else
@@ -126,7 +126,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
       ...(options.isCrash === undefined ? {} : { isCrash: options.isCrash }),
     };
     this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "streams" });
-    this.ctx.every(auditPeriod_ms, { kind: "audit" });
+    this.ctx.every(AUDIT_PERIOD_MS, { kind: "audit" });
   }
 
   override receive(message: AnswersMessage | Own): void {

@@ -201,7 +201,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         this.#attach(effect);
         break;
       case "fetch":
-        this.#fetch(effect);
+        this.#fetchLost(effect);
         break;
     }
   }
@@ -286,7 +286,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     this.ctx.askThen(worker, message, { deadline_ms }, taken, failed);
   }
 
-  #fetch({ attempt, reader, attach }: Extract<AnswerEffect, { kind: "fetch" }>): void {
+  #fetchLost({ attempt, reader, attach }: Extract<AnswerEffect, { kind: "fetch" }>): void {
     const worker = this.#worker;
     const wire = this.#wire;
     if (worker === undefined || wire === undefined) return;

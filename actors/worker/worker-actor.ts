@@ -19,7 +19,7 @@ import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import { auditPeriod_ms, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
+import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
 import { AnswerDesk, type DeskMessage } from "./answers/answer-desk.ts";
 import { KvPublisher } from "./cache/kv-publisher.ts";
@@ -150,7 +150,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       event_loop_block_ms_max: () => this.#meter.block_ms_max(),
     });
     this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "answers", worker });
-    this.ctx.every(shared?.look_ms ?? auditPeriod_ms, { kind: "audit" });
+    this.ctx.every(shared?.look_ms ?? AUDIT_PERIOD_MS, { kind: "audit" });
     this.#ready = true;
     progress({ stage: "ready", fraction: 1, detail: "" });
   }

@@ -36,11 +36,11 @@ function noOrigin(item: string): SettingsError {
   );
 }
 
-const hostForm = /^(?:\[[\da-f:.]+\]|[\da-f:.]*::[\da-f:.]*|[a-z\d_.-]+)(?::\d{1,5})?$/i;
+const HOST_FORM = /^(?:\[[\da-f:.]+\]|[\da-f:.]*::[\da-f:.]*|[a-z\d_.-]+)(?::\d{1,5})?$/i;
 
 /** Returns the names of `--inspector-allow-host`. Throws SettingsError for what no Host can be. */
 export function checkHosts(names: readonly string[]): readonly string[] {
-  const odd = names.find((name) => !hostForm.test(name.trim()));
+  const odd = names.find((name) => !HOST_FORM.test(name.trim()));
   if (odd === undefined) return names;
   throw new SettingsError(
     `--inspector-allow-host: "${odd}" is no name of a host; give a name or an address alone, as ` +

@@ -2,7 +2,7 @@
 import { SettingsError } from "./settings-error.ts";
 
 /** What --dump-config prints in place of a key: known to everybody who reads this page. */
-export const hiddenKey = "<hidden>";
+export const HIDDEN_KEY = "<hidden>";
 
 /**
  * @param origin the setting that gave them, for the error
@@ -21,7 +21,7 @@ export function checkKeys(keys: readonly string[], origin: string): readonly str
 /** RFC 6750 sends a key as `Authorization: Bearer KEY`: visible ASCII without blanks. */
 function wrongWith(key: string): string | undefined {
   if (key === "") return "is empty: give a key, or leave the setting out";
-  if (key === hiddenKey) return `is ${hiddenKey}, what --dump-config shows instead of a key`;
+  if (key === HIDDEN_KEY) return `is ${HIDDEN_KEY}, what --dump-config shows instead of a key`;
   if (key !== key.trim()) return "begins or ends with a blank, which no client sends: remove it";
   if (/\s/.test(key)) return "has a blank in it, which no client can send: give one without";
   if (/[^\x21-\x7e]/.test(key)) {

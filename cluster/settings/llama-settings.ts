@@ -13,10 +13,10 @@ export type LlamaSettings = {
   readonly prefill_chunk: number;
 };
 
-export const llama_seqs_max = 64;
+export const LLAMA_SEQS_MAX = 64;
 /** As native/load.c has it: each sequence's next token, and a piece of a prompt. */
-const prompt_room = 16;
-const batch_default = 512;
+const PROMPT_ROOM = 16;
+const BATCH_DEFAULT = 512;
 
 const own = {
   kv_tokens: "kv-tokens",
@@ -43,8 +43,8 @@ export function llamaSettings(
     throw new SettingsError(`--${stray} is for --engine llama, not ${engine}: leave it away`);
   }
   const seqs = number("max-num-seqs");
-  if (seqs > llama_seqs_max) {
-    throw new SettingsError(`--max-num-seqs is at most ${llama_seqs_max} for the llama engine`);
+  if (seqs > LLAMA_SEQS_MAX) {
+    throw new SettingsError(`--max-num-seqs is at most ${LLAMA_SEQS_MAX} for the llama engine`);
   }
   const { kv_tokens, batch_size, prefill_chunk } = settings;
   const context = number("context-length");
@@ -54,14 +54,14 @@ export function llamaSettings(
         `give at least ${context}, or a shorter context`,
     );
   }
-  const batch_least = (seqs || llama_seqs_max) + prompt_room;
+  const batch_least = (seqs || LLAMA_SEQS_MAX) + PROMPT_ROOM;
   if (batch_size > 0 && batch_size < batch_least) {
     throw new SettingsError(
-      `--batch-size ${batch_size} is less than a step of --max-num-seqs ${seqs || llama_seqs_max} ` +
+      `--batch-size ${batch_size} is less than a step of --max-num-seqs ${seqs || LLAMA_SEQS_MAX} ` +
         `takes: give at least ${batch_least}, or fewer sequences`,
     );
   }
-  const batch = batch_size || Math.max(batch_default, batch_least);
+  const batch = batch_size || Math.max(BATCH_DEFAULT, batch_least);
   if (prefill_chunk > batch) {
     throw new SettingsError(
       `--prefill-chunk ${prefill_chunk} is more than one step of --batch-size ${batch} holds: ` +

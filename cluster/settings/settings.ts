@@ -11,7 +11,7 @@ import type {
   RouterObjective,
   RouterPolicy,
 } from "./flags.ts";
-import { checkKeys, hiddenKey } from "./key-settings.ts";
+import { checkKeys, HIDDEN_KEY } from "./key-settings.ts";
 import { type LlamaSettings, llamaConfig, llamaSettings } from "./llama-settings.ts";
 import { specOf, type Value, type Values } from "./read-values.ts";
 import { SettingsError } from "./settings-error.ts";
@@ -248,7 +248,7 @@ function modelSettings(given: readonly string[], name: string): readonly ModelSe
   return models;
 }
 
-const nameRule = "is made of letters, digits, _ and -, at most 63 of them";
+const NAME_RULE = "is made of letters, digits, _ and -, at most 63 of them";
 const isName = (text: string) => /^[\w-]{1,63}$/.test(text);
 
 function planeSettings(text: (name: FlagName) => string) {
@@ -256,9 +256,9 @@ function planeSettings(text: (name: FlagName) => string) {
   const namespace = text("namespace");
   const machine_name = text("machine-name");
   const [nats, redis] = [text("nats"), text("redis")];
-  if (!isName(namespace)) throw new SettingsError(`--namespace ${nameRule}`);
+  if (!isName(namespace)) throw new SettingsError(`--namespace ${NAME_RULE}`);
   if (machine_name !== "" && !isName(machine_name)) {
-    throw new SettingsError(`--machine-name ${nameRule}`);
+    throw new SettingsError(`--machine-name ${NAME_RULE}`);
   }
   if ((nats === "") !== (redis === "")) {
     const [given, missing] = nats === "" ? ["--redis", "--nats"] : ["--nats", "--redis"];
@@ -300,7 +300,7 @@ export function dumpConfig(settings: Settings): string {
     ...(settings.router_mode === "kv" ? routerConfig(settings.router) : {}),
     ...(settings.api_keys.length === 0
       ? {}
-      : { "api-key": settings.api_keys.map(() => hiddenKey) }),
+      : { "api-key": settings.api_keys.map(() => HIDDEN_KEY) }),
     "cors-origin": settings.cors_origin,
     "drain-timeout": settings.drain_timeout_ms / 1000,
     "request-timeout": settings.request_timeout_ms / 1000,
@@ -382,11 +382,11 @@ const mockerConfig = (mocker: MockerSettings) => ({
   ...(mocker.profile === "" ? {} : { "planner-profile-data": mocker.profile }),
 });
 
-const class_form = /^([A-Za-z0-9._-]+):(\d+(?:\.\d+)?)(?::(\d+))?$/;
+const CLASS_FORM = /^([A-Za-z0-9._-]+):(\d+(?:\.\d+)?)(?::(\d+))?$/;
 
 function policyClasses(given: readonly string[]): PolicyClassSettings[] {
   const classes = given.map((text) => {
-    const [, name = "", weight, most] = class_form.exec(text) ?? [];
+    const [, name = "", weight, most] = CLASS_FORM.exec(text) ?? [];
     if (!(Number(weight) > 0)) {
       const rule = "use NAME:WEIGHT or NAME:WEIGHT:MOST, for example batch:0.2:500, weight above 0";
       throw new SettingsError(`--router-policy-class ${text}: ${rule}`);

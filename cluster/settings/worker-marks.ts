@@ -1,5 +1,5 @@
 /** Labels and taints of workers, as `--worker-label` and `--worker-taint` write them. */
-import { isTaintName, taintRule } from "../../actors/router/taint-name.ts";
+import { isTaintName, TAINT_RULE } from "../../actors/router/taint-name.ts";
 
 export type WorkerMark = {
   /** Name of the one worker, as `worker-0`; undefined: every worker of this machine. */
@@ -10,7 +10,7 @@ export type WorkerMark = {
 /** @returns the mark, or what is wrong with the text. */
 export function readMark(text: string): WorkerMark | string {
   const [, worker, mark = ""] = /^(?:(worker-\d+):)?(.*)$/.exec(text) ?? [];
-  if (!isTaintName(mark)) return `"${text}" is not LABEL or worker-N:LABEL; a label ${taintRule}`;
+  if (!isTaintName(mark)) return `"${text}" is not LABEL or worker-N:LABEL; a label ${TAINT_RULE}`;
   return worker === undefined ? { mark } : { worker, mark };
 }
 

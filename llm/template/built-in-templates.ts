@@ -20,14 +20,14 @@ const turns = (start: string, turn: string, opening: string): string =>
 const written = (text: string): string => `{{- ${text} }}`;
 
 /** For templates without a system turn: its text stands before the first one of the user. */
-const systemFirst = `{%- set ns = namespace(system='', rest=messages) -%}
+const SYSTEM_FIRST = `{%- set ns = namespace(system='', rest=messages) -%}
 {%- if messages and messages[0].role == 'system' and messages | length > 1 -%}
   {%- set ns.system = messages[0].content + '\\n\\n' -%}
   {%- set ns.rest = messages[1:] -%}
 {%- endif -%}
 `;
 
-const gemma = `${systemFirst}{{- bos_token -}}
+const gemma = `${SYSTEM_FIRST}{{- bos_token -}}
 {%- for message in ns.rest -%}
   {%- set role = 'model' if message.role == 'assistant' else 'user' -%}
   {{- '<start_of_turn>' + role + '\\n' + (ns.system if loop.first else '') + message.content | trim -}}
@@ -37,7 +37,7 @@ const gemma = `${systemFirst}{{- bos_token -}}
 
 /** `[INST]` turns; `open` and `close` are what stands around the text of a user. */
 const instructed = (open: string, close: string, answer: string, system: string): string =>
-  `${systemFirst}{{- bos_token -}}
+  `${SYSTEM_FIRST}{{- bos_token -}}
 {%- for message in ns.rest -%}
   {%- if message.role == 'assistant' -%}
     {{- ${answer} -}}

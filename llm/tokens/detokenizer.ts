@@ -112,8 +112,8 @@ type TokenTexts = {
   /** The token that missed last in each slot. */
   readonly last: Int32Array;
 };
-const textsSlots = 4_096;
-const textsMask = textsSlots - 1;
+const TEXTS_SLOTS = 4_096;
+const textsMask = TEXTS_SLOTS - 1;
 
 /** Shared between answers. */
 const textsByTokenizer = new WeakMap<Tokenizer, TokenTexts>();
@@ -121,9 +121,9 @@ const textsByTokenizer = new WeakMap<Tokenizer, TokenTexts>();
 function textsOf(tokenizer: Tokenizer): TokenTexts {
   let texts = textsByTokenizer.get(tokenizer);
   if (texts === undefined) {
-    const tokens = new Int32Array(textsSlots).fill(-1);
-    const last = new Int32Array(textsSlots).fill(-1);
-    texts = { tokens, texts: new Array<string>(textsSlots).fill(""), last };
+    const tokens = new Int32Array(TEXTS_SLOTS).fill(-1);
+    const last = new Int32Array(TEXTS_SLOTS).fill(-1);
+    texts = { tokens, texts: new Array<string>(TEXTS_SLOTS).fill(""), last };
     textsByTokenizer.set(tokenizer, texts);
   }
   return texts;

@@ -63,20 +63,20 @@ export function hasLongPiece(text: string, units: number): boolean {
  */
 function placeAfter(text: string, at: number): number {
   if (at >= text.length) return -1;
-  place.lastIndex = at;
-  const found = place.exec(text);
+  PLACE.lastIndex = at;
+  const found = PLACE.exec(text);
   return found === null ? -1 : found.index + 1;
 }
 
-const place = /[A-Za-z] [A-Za-z]/g;
+const PLACE = /[A-Za-z] [A-Za-z]/g;
 
 /** Whether cutting a text at such places, or putting parts together there, breaks none of these. */
 export function outliveCuts(spellings: Iterable<string>): boolean {
-  for (const text of spellings) if (atOdds.test(text)) return false;
+  for (const text of spellings) if (AT_ODDS.test(text)) return false;
   return true;
 }
 
-const atOdds = /^[A-Za-z]|[A-Za-z]$|[A-Za-z] [A-Za-z]/;
+const AT_ODDS = /^[A-Za-z]|[A-Za-z]$|[A-Za-z] [A-Za-z]/;
 
 function joined(parts: readonly Uint32Array[]): Uint32Array {
   const all = new Uint32Array(parts.reduce((sum, part) => sum + part.length, 0));

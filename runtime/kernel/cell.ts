@@ -12,7 +12,7 @@
 
 import { isPromise } from "../is-promise.ts";
 import { SlotMap } from "../slot-map.ts";
-import { defaultShutdown_ms, type Shutdown } from "../supervision/child-spec.ts";
+import { DEFAULT_SHUTDOWN_MS, type Shutdown } from "../supervision/child-spec.ts";
 import { ChildStop } from "../supervision/child-stop.ts";
 import { checkSpawnOptions } from "../supervision/spawn-options.ts";
 import { Actor, type ChildEnded, type Snapshot } from "./actor.ts";
@@ -77,7 +77,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   constructor(kernel: System, parent: Cell | undefined, options: SpawnOptions, earlier?: Earlier) {
     super(kernel, parent, options.name);
     this.role = options.role;
-    this.shutdown_ms = options.shutdown_ms ?? defaultShutdown_ms;
+    this.shutdown_ms = options.shutdown_ms ?? DEFAULT_SHUTDOWN_MS;
     this.earlier = earlier ?? firstLife;
     this.#mailbox_options = options.mailbox ?? defaultMailbox;
   }

@@ -56,7 +56,7 @@ export interface Watcher {
 }
 
 /** A watcher's place while it watches nobody. */
-export const nowhere = -1;
+export const NOWHERE = -1;
 
 /** The metadata of a tell made while a traced message was handled. */
 export class TellMeta implements Meta {

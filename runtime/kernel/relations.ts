@@ -5,7 +5,7 @@
 
 import { SlotMap } from "../slot-map.ts";
 import type { ExitReason } from "./exit-reason.ts";
-import { nowhere, type Ref, sameActor, type Watcher } from "./ref.ts";
+import { NOWHERE, type Ref, sameActor, type Watcher } from "./ref.ts";
 
 export interface MonitorOwner {
   monitorEnded(monitor: Monitor, reason: ExitReason): void;
@@ -15,7 +15,7 @@ export interface MonitorOwner {
 export class Monitor implements Watcher {
   readonly id: number;
   readonly ref: Ref;
-  place = nowhere;
+  place = NOWHERE;
   readonly #owner: MonitorOwner;
 
   constructor(id: number, ref: Ref, owner: MonitorOwner) {
@@ -38,7 +38,7 @@ export class Relations {
   #more_monitors: SlotMap<number, Monitor> | undefined = undefined;
 
   addWatcher(watcher: Watcher): void {
-    if (watcher.place !== nowhere) return;
+    if (watcher.place !== NOWHERE) return;
     this.#watchers ??= [];
     watcher.place = this.#watchers.length;
     this.#watchers.push(watcher);
@@ -47,12 +47,12 @@ export class Relations {
   /** The last one takes its place. */
   removeWatcher(watcher: Watcher): void {
     const watchers = this.#watchers;
-    if (watchers === undefined || watcher.place === nowhere) return;
+    if (watchers === undefined || watcher.place === NOWHERE) return;
     if (watchers[watcher.place] !== watcher) return;
     const last = watchers.pop()!;
     last.place = watcher.place;
     if (last !== watcher) watchers[last.place] = last;
-    watcher.place = nowhere;
+    watcher.place = NOWHERE;
   }
 
   addLink(peer: Ref): void {
@@ -114,7 +114,7 @@ function tellAll(watchers: Watcher[], reason: ExitReason): void {
     watcher.place = place;
   });
   for (let watcher = watchers.pop(); watcher !== undefined; watcher = watchers.pop()) {
-    watcher.place = nowhere;
+    watcher.place = NOWHERE;
     watcher.ended(reason);
   }
 }

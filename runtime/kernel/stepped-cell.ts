@@ -24,7 +24,7 @@ export interface StepHook {
 }
 
 /** A message that waits for the next one to overtake it does not wait for ever. */
-const swapMax_ms = 20;
+const SWAP_MAX_MS = 20;
 
 export class SteppedCell extends Cell {
   #swapped: (() => void) | undefined = undefined;
@@ -51,7 +51,7 @@ export class SteppedCell extends Cell {
         this.#releaseSwapped();
         const swapped = (): void => void super.deliver(message, meta);
         this.#swapped = swapped;
-        clock.after(swapMax_ms, () => {
+        clock.after(SWAP_MAX_MS, () => {
           if (this.#swapped === swapped) this.#releaseSwapped();
         });
         return true;

@@ -13,7 +13,7 @@ import { type AskOptions, cellOf, type SpawnOptions } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import { describeExit, killed, shutdown } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
-import { formatAddress, type Meta, nowhere, type Ref } from "./ref.ts";
+import { formatAddress, type Meta, NOWHERE, type Ref } from "./ref.ts";
 import { MicrotaskScheduler, macrotask, type Scheduler } from "./scheduler.ts";
 import { type StepHook, SteppedCell } from "./stepped-cell.ts";
 
@@ -225,7 +225,7 @@ export class System implements ActorSystem {
   }
 
   onDown(ref: Ref, then: (reason: CrashReport["reason"]) => void): () => void {
-    const watcher = { place: nowhere, ended: then };
+    const watcher = { place: NOWHERE, ended: then };
     ref.watch(watcher);
     return () => ref.unwatch(watcher);
   }
@@ -302,7 +302,7 @@ export class System implements ActorSystem {
     const { clock } = this.capabilities;
     const late = clock.after(budget_ms, () => guardian.stop(killed));
     await new Promise<void>((resolve) => {
-      guardian.watch({ place: nowhere, ended: () => resolve() });
+      guardian.watch({ place: NOWHERE, ended: () => resolve() });
       guardian.stop(shutdown);
     });
     clock.cancel(late);

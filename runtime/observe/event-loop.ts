@@ -10,25 +10,25 @@ export interface BlockMeter {
 }
 
 /** What is shorter than a period is seen in part, or not at all. */
-const busy_ms = 10;
+const BUSY_MS = 10;
 /** Where nothing happens a timer that wakes the process is most of what it does. */
-const idle_ms = 100;
+const IDLE_MS = 100;
 /** Above: it is busy. Timers of an idle loop are a millisecond late, on a busy machine some. */
-const late_enough_ms = 5;
+const LATE_ENOUGH_MS = 5;
 /** So many on time in a row, and it is idle. */
-const calm = 50;
+const CALM = 50;
 
 export function watchEventLoop(clock: Clock): BlockMeter {
   let longest_ms = 0;
   let recent_ms = 0;
-  let on_time = calm;
+  let on_time = CALM;
   let timer: Timer;
   const arm = () => {
-    const period_ms = on_time < calm ? busy_ms : idle_ms;
+    const period_ms = on_time < CALM ? BUSY_MS : IDLE_MS;
     const due_ms = clock.now_ms() + period_ms;
     timer = clock.after(period_ms, () => {
       const late_ms = Math.max(0, clock.now_ms() - due_ms);
-      on_time = late_ms < late_enough_ms ? on_time + 1 : 0;
+      on_time = late_ms < LATE_ENOUGH_MS ? on_time + 1 : 0;
       longest_ms = Math.max(longest_ms, late_ms);
       recent_ms = Math.max(recent_ms, late_ms);
       arm();

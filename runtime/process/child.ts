@@ -7,7 +7,7 @@ import { type RemoteNode, wireOf } from "../remote/node.ts";
 import type { WireRef } from "../remote/wire.ts";
 
 /** Environment: the actor that the child reports to. */
-export const lineVariable = "TROUPE_LINE";
+export const LINE_VARIABLE = "TROUPE_LINE";
 
 export type ParentLine = {
   /** The actor that waits for our words. */
@@ -31,9 +31,9 @@ export async function joinParent(
   env: Readonly<Record<string, string | undefined>>,
   lost: (why: string) => void,
 ): Promise<ParentLine> {
-  const text = env[lineVariable];
+  const text = env[LINE_VARIABLE];
   if (text === undefined) {
-    throw new LineError(`${lineVariable} is not set: this role is started by its supervisor only`);
+    throw new LineError(`${LINE_VARIABLE} is not set: this role is started by its supervisor only`);
   }
   const wire = lineOfText(text);
   // A parent that hangs is no reason to stop serving; one that died closes the connection.
@@ -68,6 +68,6 @@ export function lineOfText(text: string): WireRef {
     return { node, path, address, incarnation: Buffer.from(incarnation, "hex") };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new LineError(`${lineVariable} is unreadable: ${why}`);
+    throw new LineError(`${LINE_VARIABLE} is unreadable: ${why}`);
   }
 }

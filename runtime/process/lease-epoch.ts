@@ -6,7 +6,7 @@
 import type { ActorSystem } from "../kernel/system.ts";
 
 /** Environment: the epoch of this process. */
-export const epochVariable = "TROUPE_EPOCH";
+export const EPOCH_VARIABLE = "TROUPE_EPOCH";
 
 const last = new WeakMap<ActorSystem, number>();
 
@@ -20,6 +20,6 @@ export function nextEpoch(system: ActorSystem): number {
 
 /** 0 where nobody gave one. */
 export function epochOf(env: Readonly<Record<string, string | undefined>>): number {
-  const epoch = Number(env[epochVariable] ?? 0);
+  const epoch = Number(env[EPOCH_VARIABLE] ?? 0);
   return Number.isSafeInteger(epoch) && epoch > 0 ? epoch : 0;
 }

@@ -14,8 +14,8 @@ import type { Ask, Message } from "../kernel/message.ts";
 import type { Ref } from "../kernel/ref.ts";
 import { nodeOf, refOf, wireOf } from "../remote/node.ts";
 import type { ProcessReady } from "../wire-messages.ts";
-import { lineToText, lineVariable } from "./child.ts";
-import { epochVariable, nextEpoch } from "./lease-epoch.ts";
+import { LINE_VARIABLE, lineToText } from "./child.ts";
+import { EPOCH_VARIABLE, nextEpoch } from "./lease-epoch.ts";
 
 export type ProcessSpec = {
   /** Name of the child's node. */
@@ -49,10 +49,10 @@ export class ProcessDied extends Error {
   readonly code = "process_died";
 }
 
-const lineBytesMax = 8 * 1024;
+const LINE_BYTES_MAX = 8 * 1024;
 /** After the loss of the connection; then it is taken for dead whatever it does. */
-const exitWait_ms = 100;
-const lastLinesMax = 5;
+const EXIT_WAIT_MS = 100;
+const LAST_LINES_MAX = 5;
 
 export class ProcessActor extends Actor<ProcessMessage> {
   readonly #spec: ProcessSpec;
@@ -104,7 +104,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
         const { node: name, lease_epoch } = event.identity;
         if (event.kind === "up" || name !== node || lease_epoch !== epoch) return;
         // How it exited says more than that its connection closed, and is known in a moment.
-        if (event.kind === "lost") clock.after(exitWait_ms, () => ended(event.why));
+        if (event.kind === "lost") clock.after(EXIT_WAIT_MS, () => ended(event.why));
         else if (this.#process?.stopped()) ended(stoppedText(event.silent_ms));
       });
       const parent = lineToText(wireOf(this.ctx.system, line));
@@ -113,8 +113,8 @@ export class ProcessActor extends Actor<ProcessMessage> {
         env: {
           ...this.#spec.env,
           TROUPE_NODE: node,
-          [lineVariable]: parent,
-          [epochVariable]: String(epoch),
+          [LINE_VARIABLE]: parent,
+          [EPOCH_VARIABLE]: String(epoch),
         },
         onStderr: lines((text) => this.#line(text)),
         onExit: (exit) => {
@@ -197,7 +197,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
   }
 
   #line(text: string): void {
-    if (this.#lastLines.length === lastLinesMax) this.#lastLines.shift();
+    if (this.#lastLines.length === LAST_LINES_MAX) this.#lastLines.shift();
     this.#lastLines.push(text);
     if (this.#spec.onLine !== undefined) this.#spec.onLine(text);
     else this.ctx.log.log("info", text, { process: this.#spec.node });
@@ -244,9 +244,9 @@ export function lines(take: (line: string) => void): (bytes: Uint8Array) => void
     rest += decoder.decode(bytes, { stream: true });
     for (;;) {
       const end = rest.indexOf("\n");
-      if (end < 0 && rest.length < lineBytesMax) return;
-      const line = rest.slice(0, end < 0 ? lineBytesMax : end);
-      rest = rest.slice(end < 0 ? lineBytesMax : end + 1);
+      if (end < 0 && rest.length < LINE_BYTES_MAX) return;
+      const line = rest.slice(0, end < 0 ? LINE_BYTES_MAX : end);
+      rest = rest.slice(end < 0 ? LINE_BYTES_MAX : end + 1);
       if (line !== "") take(line);
     }
   };

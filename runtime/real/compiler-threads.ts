@@ -8,20 +8,20 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { getPriority, setPriority } from "node:os";
 
-const tasks = "/proc/self/task";
-const compiler = "JITWorker";
+const TASKS = "/proc/self/task";
+const COMPILER = "JITWorker";
 /** About a tenth of a full share where all cores are busy, so that code still gets compiled. */
-const niceness = 10;
-const niceness_max = 19;
+const NICENESS = 10;
+const NICENESS_MAX = 19;
 /** They come and go with the work. */
-const look_period_ms = 500;
+const LOOK_PERIOD_MS = 500;
 
 /** Looks for them from now on; does nothing where threads have no files (not Linux). */
 export function niceCompilerThreads(): void {
   const seen = new Set<string>();
   const look = () => {
     try {
-      for (const thread of readdirSync(tasks)) {
+      for (const thread of readdirSync(TASKS)) {
         if (seen.has(thread)) continue;
         seen.add(thread);
         lower(thread);
@@ -30,16 +30,16 @@ export function niceCompilerThreads(): void {
       clearInterval(timer);
     }
   };
-  const timer = setInterval(look, look_period_ms);
+  const timer = setInterval(look, LOOK_PERIOD_MS);
   timer.unref();
   look();
 }
 
 function lower(thread: string): void {
   try {
-    const name = readFileSync(`${tasks}/${thread}/comm`, "utf8").trim();
-    if (name !== compiler) return;
-    setPriority(Number(thread), Math.min(getPriority() + niceness, niceness_max));
+    const name = readFileSync(`${TASKS}/${thread}/comm`, "utf8").trim();
+    if (name !== COMPILER) return;
+    setPriority(Number(thread), Math.min(getPriority() + NICENESS, NICENESS_MAX));
   } catch {
     // It has already ended, or may not be lowered: nothing depends on it.
   }

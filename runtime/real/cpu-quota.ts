@@ -17,7 +17,7 @@ export function usableCores(read: ReadText = readText, cores = availableParallel
   const quota = cpuQuota(read);
   if (quota === undefined) return cores;
   // Rounded down: threads of an engine wait for each other, so one too many holds up all of them.
-  return Math.max(1, Math.min(cores, Math.floor(quota + tolerance)));
+  return Math.max(1, Math.min(cores, Math.floor(quota + TOLERANCE)));
 }
 
 /**
@@ -34,7 +34,7 @@ export function coresEnvironment(
 }
 
 /** 2.99 cores are meant as 3. */
-const tolerance = 0.05;
+const TOLERANCE = 0.05;
 
 /** In cores, the smallest that applies; undefined: none does. */
 export function cpuQuota(read: ReadText = readText): number | undefined {

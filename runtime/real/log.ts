@@ -23,7 +23,7 @@ export function realLog(
   };
 }
 
-const held_lines_max = 1_000;
+const HELD_LINES_MAX = 1_000;
 
 /**
  * Lines of a cluster that is starting: shown when it serves. A start that fails is told in one line
@@ -34,7 +34,7 @@ export class HeldLines {
 
   readonly write: WriteLine = (line) => {
     if (this.#held === undefined) show(line);
-    else if (this.#held.length < held_lines_max) this.#held.push(line);
+    else if (this.#held.length < HELD_LINES_MAX) this.#held.push(line);
   };
 
   release(): void {

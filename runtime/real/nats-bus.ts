@@ -22,12 +22,12 @@ export type NatsBusOptions = {
 
 /** Quick enough that a frozen server is noticed before the peers behind it are given up. */
 const ping = { pingInterval: 1_000, maxPingOut: 2 };
-const again_ms = 250;
+const AGAIN_MS = 250;
 /** What was published last goes out before a close, if the server takes it. */
-const flush_ms = 200;
-const dial_timeout_ms = 2_000;
+const FLUSH_MS = 200;
+const DIAL_TIMEOUT_MS = 2_000;
 /** Until the server has said its own. */
-const payload_limit_bytes = 1024 * 1024;
+const PAYLOAD_LIMIT_BYTES = 1024 * 1024;
 
 type Held = {
   readonly subject: string;
@@ -62,7 +62,7 @@ export class NatsBus implements Bus {
   }
 
   get payload_limit_bytes(): number {
-    return this.#connection?.info?.max_payload ?? payload_limit_bytes;
+    return this.#connection?.info?.max_payload ?? PAYLOAD_LIMIT_BYTES;
   }
 
   /** Resolves when it is up; rejects with the reason why it is not, after `timeout_ms`. */
@@ -127,7 +127,7 @@ export class NatsBus implements Bus {
     this.#closed = true;
     this.#setUp(false);
     const last = this.#connection?.flush().catch(() => {});
-    await Promise.race([last, Bun.sleep(flush_ms)]);
+    await Promise.race([last, Bun.sleep(FLUSH_MS)]);
     await this.#connection?.close();
   }
 
@@ -163,7 +163,7 @@ export class NatsBus implements Bus {
       }
       this.#connection = undefined;
       this.#setUp(false);
-      if (!this.#closed) await Bun.sleep(again_ms);
+      if (!this.#closed) await Bun.sleep(AGAIN_MS);
     }
   }
 
@@ -208,9 +208,9 @@ function connectionOptions(
       host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
     ),
     ...ping,
-    timeout: dial_timeout_ms,
+    timeout: DIAL_TIMEOUT_MS,
     maxReconnectAttempts: -1,
-    reconnectTimeWait: again_ms,
+    reconnectTimeWait: AGAIN_MS,
     reconnectJitter: 100,
     reconnectJitterTLS: 100,
     ignoreAuthErrorAbort: true,

@@ -15,11 +15,11 @@ import { realLog } from "./log.ts";
 import { unixPathBytesMax } from "./unix-path.ts";
 
 /** Bodies over the frontend's own limit get its answer, not Bun's empty 413. */
-const bodyBackstopBytes = 128 * 1024 * 1024;
+const BODY_BACKSTOP_BYTES = 128 * 1024 * 1024;
 /** A peer that takes nothing keeps a closed channel's last bytes for no longer than this. */
-const linger_ms = 1_000;
+const LINGER_MS = 1_000;
 /** A name server that does not answer holds an error back for no longer than this. */
-const lookup_ms = 2_000;
+const LOOKUP_MS = 2_000;
 
 type BunSocket = Bun.Socket<ByteSocket | undefined>;
 
@@ -59,7 +59,7 @@ class ByteSocket implements Socket {
     if (this.#closing) return;
     this.#closing = true;
     if (this.#pending_bytes === 0) this.#socket?.end();
-    else setTimeout(() => this.#socket?.terminate(), linger_ms).unref();
+    else setTimeout(() => this.#socket?.terminate(), LINGER_MS).unref();
   }
 
   drain(): void {
@@ -200,7 +200,7 @@ function unixPath(address: string): string {
 }
 
 /** The longest that Bun takes, in seconds. */
-const idleMost_s = 255;
+const IDLE_MOST_S = 255;
 
 /**
  * Bun itself gives a connection 12 s for the head of its first request. Throws TransportError
@@ -208,7 +208,7 @@ const idleMost_s = 255;
  */
 async function serve(options: HttpServeOptions): Promise<HttpServer> {
   const { host, port, share_port, idle_ms = 0 } = options;
-  const idle_s = Math.min(idleMost_s, Math.ceil(idle_ms / 1_000));
+  const idle_s = Math.min(IDLE_MOST_S, Math.ceil(idle_ms / 1_000));
   try {
     const server = Bun.serve({
       // A URL's brackets are no part of the address.
@@ -216,7 +216,7 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
       port,
       reusePort: share_port,
       idleTimeout: idle_s,
-      maxRequestBodySize: bodyBackstopBytes,
+      maxRequestBodySize: BODY_BACKSTOP_BYTES,
       // Bun's own page of an error is 50 kB of HTML, with the stack and lines of the source.
       development: false,
       error: faultAnswer,
@@ -243,13 +243,13 @@ function faultAnswer(error: unknown): Response {
   return Response.json({ error: fault }, { status: 500 });
 }
 
-const ours = "give an address of this machine, as 127.0.0.1, or 0.0.0.0 for all";
+const OURS = "give an address of this machine, as 127.0.0.1, or 0.0.0.0 for all";
 
 async function whyNotServed(host: string, port: number, error: unknown): Promise<TransportError> {
   const { code } = error as { code?: string };
   // Bun's code for a host that does not resolve is any, EADDRINUSE among them.
   if (!(await isKnownHost(host.replace(/^\[(.*)\]$/, "$1")))) {
-    return new TransportError("bad_address", `there is no host ${host}: ${ours}`);
+    return new TransportError("bad_address", `there is no host ${host}: ${OURS}`);
   }
   if (code === "EADDRINUSE") {
     return new TransportError("address_in_use", `port ${port} on ${host} is in use`);
@@ -259,14 +259,14 @@ async function whyNotServed(host: string, port: number, error: unknown): Promise
     return new TransportError("bad_address", why);
   }
   if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
-    return new TransportError("bad_address", `${host} is not here: ${ours}`);
+    return new TransportError("bad_address", `${host} is not here: ${OURS}`);
   }
   return new TransportError("bad_address", `cannot listen on ${host}:${port}: ${text(error)}`);
 }
 
 async function isKnownHost(host: string): Promise<boolean> {
   const late = new Promise<boolean>((resolve) => {
-    setTimeout(() => resolve(true), lookup_ms).unref();
+    setTimeout(() => resolve(true), LOOKUP_MS).unref();
   });
   const found = lookup(host.replace(/%.*$/, "")).then(
     () => true,

@@ -15,10 +15,10 @@ export type RedisClientOptions = {
   readonly env: Readonly<Record<string, string | undefined>>;
 };
 
-const dial_timeout_ms = 2_000;
+const DIAL_TIMEOUT_MS = 2_000;
 /** A server that is frozen is as good as away. */
-const call_timeout_ms = 2_000;
-const again_ms = 250;
+const CALL_TIMEOUT_MS = 2_000;
+const AGAIN_MS = 250;
 
 /** Never throws for a server that is not there: it goes on trying. Throws PlaneUrlError. */
 export function redisClient(options: RedisClientOptions): RedisClient {
@@ -119,9 +119,9 @@ function clientOptions(
     ...(username === undefined ? {} : { username }),
     ...(secret === undefined ? {} : { password: secret }),
     ...(tls ? { tls: tlsFiles(tls_files) } : {}),
-    connectTimeout: dial_timeout_ms,
-    commandTimeout: call_timeout_ms,
-    retryStrategy: () => again_ms,
+    connectTimeout: DIAL_TIMEOUT_MS,
+    commandTimeout: CALL_TIMEOUT_MS,
+    retryStrategy: () => AGAIN_MS,
     // A call fails at once while it is away: whoever called knows better what to do then.
     enableOfflineQueue: false,
     autoResubscribe: false,

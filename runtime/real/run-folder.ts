@@ -21,10 +21,10 @@ export type RunFolder = {
   readonly warning: string | undefined;
 };
 
-const alive = "alive.sock";
+const ALIVE = "alive.sock";
 /** `/worker-65535-4194304.sock` is the longest name that a process gives its socket. */
-const nameBytesMax = 32;
-const look_ms = 500;
+const NAME_BYTES_MAX = 32;
+const LOOK_MS = 500;
 const noHandlers = { data() {} };
 
 /** Takes away those of roots that were killed. Rejects with RunFolderError. */
@@ -61,12 +61,12 @@ function folders(): readonly string[] {
 
 function makeIn(base: string): string {
   const stem = join(base, `${prefixOfUser()}${process.pid}-`);
-  const bytes = Buffer.byteLength(stem) + "XXXXXX".length + nameBytesMax;
+  const bytes = Buffer.byteLength(stem) + "XXXXXX".length + NAME_BYTES_MAX;
   if (bytes > unixPathBytesMax) throw new Error("its path is too long for sockets");
   const path = mkdtempSync(stem);
   try {
     // The kernel closes it with the process; until then it says that somebody lives here.
-    Bun.listen({ unix: join(path, alive), socket: noHandlers }).unref();
+    Bun.listen({ unix: join(path, ALIVE), socket: noHandlers }).unref();
   } catch (error) {
     rmSync(path, { recursive: true, force: true });
     throw error;
@@ -96,11 +96,11 @@ async function removeLeftOver(base: string): Promise<void> {
 
 /** Only a socket that nobody holds is a sign: one that is not there may be just coming. */
 async function isDeserted(path: string): Promise<boolean> {
-  if (!statSync(join(path, alive)).isSocket()) return false;
+  if (!statSync(join(path, ALIVE)).isSocket()) return false;
   const late = new Promise<boolean>((resolve) => {
-    setTimeout(() => resolve(false), look_ms).unref();
+    setTimeout(() => resolve(false), LOOK_MS).unref();
   });
-  const answer = Bun.connect({ unix: join(path, alive), socket: noHandlers }).then(
+  const answer = Bun.connect({ unix: join(path, ALIVE), socket: noHandlers }).then(
     (socket) => {
       socket.end();
       return false;

@@ -7,8 +7,8 @@
  */
 import { readFileSync } from "node:fs";
 
-const repeat_ms = 500;
-const watch_period_ms = 500;
+const REPEAT_MS = 500;
+const WATCH_PERIOD_MS = 500;
 
 export type StopListener = {
   /** The first wish: drain. */
@@ -25,7 +25,7 @@ export function onStopSignal(listener: StopListener): void {
     if (first_ms === undefined) {
       first_ms = now_ms;
       listener.stop(why);
-    } else if (now_ms - first_ms > repeat_ms) {
+    } else if (now_ms - first_ms > REPEAT_MS) {
       listener.now();
     }
   };
@@ -38,7 +38,7 @@ export function onStopSignal(listener: StopListener): void {
     if (launchers.every((launcher) => startOf(launcher.pid) === launcher.start)) return;
     clearInterval(watch);
     if (first_ms === undefined) wish("the launcher is gone");
-  }, watch_period_ms);
+  }, WATCH_PERIOD_MS);
   watch.unref();
 }
 

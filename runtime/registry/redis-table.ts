@@ -13,7 +13,7 @@ import { bytesOf, listOf, type RedisCalls, type RedisValue, textOf } from "../st
 import type { Exchange, ExchangeAnswer, SharedTable, TableEntry } from "./registry-table.ts";
 
 /** Of all three scripts: the time, and what takes keys and holders away. */
-const common = `
+const COMMON = `
 local meta, leases, holders, entries = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -42,7 +42,7 @@ local function sweep()
 end
 `;
 
-const exchangeScript = `${common}
+const exchangeScript = `${COMMON}
 local holder, lease, full, since = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', ARGV[4]
 local puts = tonumber(ARGV[7])
 local instance = redis.call('HGET', meta, 'instance')
@@ -101,13 +101,13 @@ if version == since then return {'same', instance, version, epochs} end
 return {'all', instance, version, epochs, redis.call('HGETALL', holders), redis.call('HGETALL', entries)}
 `;
 
-const leaveScript = `${common}
+const leaveScript = `${COMMON}
 forget({[ARGV[1]] = true})
 ring(ARGV[2])
 return 1
 `;
 
-const joinScript = `${common}
+const joinScript = `${COMMON}
 sweep()
 local theirs = redis.call('HGET', meta, 'protocol')
 if not theirs or redis.call('ZCARD', leases) == 0 then

@@ -15,7 +15,7 @@ import type {
   RegistrySnapshot,
   RenewedMany,
 } from "../wire-messages.ts";
-import { defaultLease_ms, type RegistryEntry, type RegistryMessage } from "./registry.ts";
+import { DEFAULT_LEASE_MS, type RegistryEntry, type RegistryMessage } from "./registry.ts";
 import { RegistryView, type ViewMessage } from "./registry-view.ts";
 
 export type RegistryClientOptions = {
@@ -56,9 +56,9 @@ type Holding = {
 };
 
 /** While the registry is lost. */
-const retry_ms = 250;
+const RETRY_MS = 250;
 /** Questions to the registry that may be on their way, where a process has many keys. */
-const registersAtOnce = 64;
+const REGISTERS_AT_ONCE = 64;
 
 export class RegistryClient extends Actor<RegistryClientMessage> {
   readonly #options: RegistryClientOptions;
@@ -76,7 +76,7 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
   constructor(options: RegistryClientOptions) {
     super();
     this.#options = options;
-    this.#lease_ms = options.lease_ms ?? defaultLease_ms;
+    this.#lease_ms = options.lease_ms ?? DEFAULT_LEASE_MS;
   }
 
   override init(): void {
@@ -167,7 +167,7 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
   }
 
   #arm(): void {
-    const period_ms = this.#live ? this.#lease_ms / 3 : Math.min(retry_ms, this.#lease_ms / 3);
+    const period_ms = this.#live ? this.#lease_ms / 3 : Math.min(RETRY_MS, this.#lease_ms / 3);
     this.ctx.after(period_ms, { kind: "tick" });
   }
 
@@ -214,7 +214,7 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
 
   async #round(): Promise<void> {
     const registry = this.#find();
-    const deadline_ms = Math.max(retry_ms, this.#lease_ms / 3);
+    const deadline_ms = Math.max(RETRY_MS, this.#lease_ms / 3);
     const ask = { deadline_ms };
     await this.#keep(registry, deadline_ms);
     for (const view of this.#views.values()) {
@@ -252,9 +252,9 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
     const missing = owners.flatMap(([id, holdings]) =>
       holdings.filter(({ held }) => !held).map((holding) => ({ id, holding })),
     );
-    for (let from = 0; from < missing.length; from += registersAtOnce) {
+    for (let from = 0; from < missing.length; from += REGISTERS_AT_ONCE) {
       const some = missing
-        .slice(from, from + registersAtOnce)
+        .slice(from, from + REGISTERS_AT_ONCE)
         .filter(({ holding }) => this.#holdings.get(holding.key) === holding);
       await Promise.all(
         some.map(({ id, holding }) => this.#register(registry, holding, id, deadline_ms)),

@@ -44,9 +44,9 @@ export interface SharedHost {
 type Claim = { readonly put: TablePut; readonly then: (held: boolean, epoch: number) => void };
 
 /** Renews the lease, and finds what a lost bell did not tell. */
-const period_ms = 1_000;
-const retry_ms = 250;
-const lease_ms_default = 10_000;
+const PERIOD_MS = 1_000;
+const RETRY_MS = 250;
+const LEASE_MS_DEFAULT = 10_000;
 
 export class SharedNames {
   /** Until the first answer nothing is known. */
@@ -75,7 +75,7 @@ export class SharedNames {
   constructor(options: SharedOptions, host: SharedHost) {
     this.#table = options.table;
     this.#holder = options.holder;
-    this.lease_ms = options.lease_ms ?? lease_ms_default;
+    this.lease_ms = options.lease_ms ?? LEASE_MS_DEFAULT;
     this.#host = host;
   }
 
@@ -189,7 +189,7 @@ export class SharedNames {
   }
 
   #failed(claims: readonly Claim[], error: Error): void {
-    this.#dueAt_ms = this.#host.clock.now_ms() + retry_ms;
+    this.#dueAt_ms = this.#host.clock.now_ms() + RETRY_MS;
     this.#known = false;
     this.#shaken = true;
     this.#turn(true, error.message);
@@ -209,7 +209,7 @@ export class SharedNames {
   ): void {
     const { instance, version, epochs, entries } = answer;
     const wiped = this.#instance !== "" && this.#instance !== instance;
-    this.#dueAt_ms = this.#host.clock.now_ms() + Math.min(period_ms, this.lease_ms / 3);
+    this.#dueAt_ms = this.#host.clock.now_ms() + Math.min(PERIOD_MS, this.lease_ms / 3);
     this.#known = true;
     this.#instance = instance;
     this.#since = version;

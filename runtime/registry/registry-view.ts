@@ -17,7 +17,7 @@ export type ViewMessage = {
 };
 
 /** More than a snapshot can be overtaken by; one that is left out is seen as a gap. */
-const earlyMax = 1_000;
+const EARLY_MAX = 1_000;
 
 export class RegistryView {
   /** With the namespace. */
@@ -98,7 +98,7 @@ export class RegistryView {
   change(change: RegistryChange): boolean {
     if (change.watch !== this.#watch) return true;
     if (!this.watched) {
-      if (this.#early.length < earlyMax) this.#early.push(change);
+      if (this.#early.length < EARLY_MAX) this.#early.push(change);
       return true;
     }
     if (!this.#apply(change)) return false;

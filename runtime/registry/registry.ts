@@ -53,12 +53,12 @@ export type RegistryMessage =
   | Due
   | Came;
 
-export const defaultLease_ms = 10_000;
-const leaseMin_ms = 100;
-const sweep_ms = 250;
+export const DEFAULT_LEASE_MS = 10_000;
+const LEASE_MIN_MS = 100;
+const SWEEP_MS = 250;
 /** A registry is for names. What is larger belongs into a store, with its key here. */
-export const valueBytesMax = 1024 * 1024;
-export const keysMax = 100_000;
+export const VALUE_BYTES_MAX = 1024 * 1024;
+export const KEYS_MAX = 100_000;
 
 type Owner = {
   readonly ref: WireRef;
@@ -103,7 +103,7 @@ export class Registry extends Actor<RegistryMessage> {
     this.#lastEpoch = Math.floor(this.ctx.clock.wall_ms() / 1_000);
     this.#instance = this.ctx.random.u64().toString(16);
     this.#swept_ms = this.ctx.clock.now_ms();
-    this.ctx.every(sweep_ms, { kind: "registry_sweep" });
+    this.ctx.every(SWEEP_MS, { kind: "registry_sweep" });
     const { shared } = this.#options;
     if (shared === undefined) return;
     const me = this.ctx.self as Ref<RegistryMessage>;
@@ -194,13 +194,13 @@ export class Registry extends Actor<RegistryMessage> {
 
   #register(message: Register): void {
     const { key, value, owner } = message;
-    if (owner === undefined || key === "" || value.length > valueBytesMax) {
-      this.ctx.refuse(`a key needs a name, an owner and at most ${valueBytesMax} bytes of value`);
+    if (owner === undefined || key === "" || value.length > VALUE_BYTES_MAX) {
+      this.ctx.refuse(`a key needs a name, an owner and at most ${VALUE_BYTES_MAX} bytes of value`);
       return;
     }
     const known = this.#entries.get(key);
-    if (known === undefined && this.#entries.size >= keysMax) {
-      this.ctx.refuse(`the registry holds its ${keysMax} keys`);
+    if (known === undefined && this.#entries.size >= KEYS_MAX) {
+      this.ctx.refuse(`the registry holds its ${KEYS_MAX} keys`);
       return;
     }
     const shared = this.#shared;
@@ -243,7 +243,7 @@ export class Registry extends Actor<RegistryMessage> {
     }
     const holder = this.#ownerOf(id, owner);
     holder.keys.add(key);
-    holder.lease_ms = Math.max(leaseMin_ms, lease_ms === 0 ? defaultLease_ms : lease_ms);
+    holder.lease_ms = Math.max(LEASE_MIN_MS, lease_ms === 0 ? DEFAULT_LEASE_MS : lease_ms);
     holder.expires_ms = this.ctx.clock.now_ms() + holder.lease_ms;
     const epoch = known?.epoch ?? (given === 0 ? this.#lastEpoch + 1 : given);
     this.#lastEpoch = Math.max(this.#lastEpoch, epoch);
@@ -318,10 +318,10 @@ export class Registry extends Actor<RegistryMessage> {
 
   #sweep(): void {
     const now_ms = this.ctx.clock.now_ms();
-    const slept_ms = now_ms - this.#swept_ms - sweep_ms;
+    const slept_ms = now_ms - this.#swept_ms - SWEEP_MS;
     this.#swept_ms = now_ms;
     // We were stopped ourselves: renewals of that time still wait to be read.
-    if (slept_ms > sweep_ms)
+    if (slept_ms > SWEEP_MS)
       for (const owner of this.#owners.values()) owner.expires_ms += slept_ms;
     for (const [id, owner] of this.#owners) {
       if (owner.expires_ms > now_ms) continue;

@@ -12,7 +12,7 @@ import {
   rejectedFrame,
   versionMismatch,
 } from "./handshake.ts";
-import { type FarRefs, floodMessages, Inbound } from "./inbound.ts";
+import { type FarRefs, FLOOD_MESSAGES, Inbound } from "./inbound.ts";
 import { Peer, type PeerLimits } from "./peer.ts";
 
 export interface ConnectionHost {
@@ -38,7 +38,7 @@ export interface ConnectionHost {
 }
 
 /** How long a dial that met its twin waits for the twin's link. */
-const twinWait_ms = 250;
+const TWIN_WAIT_MS = 250;
 
 /**
  * Between two nodes there is one connection, as signals and messages of one pair of actors must
@@ -166,7 +166,7 @@ export class Connection {
     let handled = -1;
     const look = (): void => {
       const busy = this.#inbound.flooded;
-      if (busy !== undefined && busy.mailbox_count > floodMessages / 2 && busy.handled > handled) {
+      if (busy !== undefined && busy.mailbox_count > FLOOD_MESSAGES / 2 && busy.handled > handled) {
         handled = busy.handled;
         clock.after(1, look);
         return;
@@ -253,7 +253,7 @@ export class Connection {
   #awaitTwin(message: string): void {
     const { clock } = this.#host.system.capabilities;
     this.#link = undefined;
-    clock.after(twinWait_ms, () => {
+    clock.after(TWIN_WAIT_MS, () => {
       if (this.peer.state !== "connecting") return;
       this.close(message, new HandshakeError("duplicate", message));
     });

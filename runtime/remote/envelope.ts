@@ -47,7 +47,7 @@ const tag = {
 } as const;
 
 /** A buffer that grew beyond this for one large message is not kept. */
-const keptBytesMax = 1024 * 1024;
+const KEPT_BYTES_MAX = 1024 * 1024;
 
 /** Envelopes gathered for one frame. */
 export class Batch {
@@ -122,7 +122,7 @@ export class Batch {
   }
 
   clear(): void {
-    if (this.#writer.buf.length > keptBytesMax) this.#writer = newWriter();
+    if (this.#writer.buf.length > KEPT_BYTES_MAX) this.#writer = newWriter();
     else this.#writer.pos = 0;
   }
 }

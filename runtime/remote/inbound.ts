@@ -11,15 +11,15 @@ import type { Life } from "../kernel/cell-identity.ts";
 import type { AskErrorCode } from "../kernel/errors.ts";
 import { noproc } from "../kernel/exit-reason.ts";
 import type { Address, Message } from "../kernel/message.ts";
-import { type Meta, nowhere, type Ref, TellMeta, type Watcher } from "../kernel/ref.ts";
+import { type Meta, NOWHERE, type Ref, TellMeta, type Watcher } from "../kernel/ref.ts";
 import type { System } from "../kernel/system.ts";
 import { parseTraceparent, type TraceContext } from "../observe/trace.ts";
 import { SlotMap } from "../slot-map.ts";
 import { type EnvelopeHead, FrameWalk } from "./envelope.ts";
 import type { Peer } from "./peer.ts";
 import type { RemoteRef } from "./remote-ref.ts";
-import { slotsMax } from "./slots.ts";
-import { control, exitOfWire, firstMessageType, incarnationOf, wellKnown } from "./wire.ts";
+import { SLOTS_MAX } from "./slots.ts";
+import { control, exitOfWire, FIRST_MESSAGE_TYPE, incarnationOf, WELL_KNOWN } from "./wire.ts";
 
 /** One of our actors, or one of the peer's: the envelope that names the slot says which. */
 type Slot = {
@@ -33,12 +33,12 @@ type Slot = {
 export type FarRefs = (address: Address, peer: Peer) => RemoteRef;
 
 /** Nobody may be silent for longer on its own word. */
-const quietMax_ms = 120_000;
+const QUIET_MAX_MS = 120_000;
 
 const askFailures: readonly AskErrorCode[] = ["deadline", "down", "mailbox_full", "refused"];
 
 /** An actor with more messages waiting is given time before the peer is read on. */
-export const floodMessages = 8_192;
+export const FLOOD_MESSAGES = 8_192;
 
 export class Inbound {
   /** The actor that has too much to do, since this was last looked at. */
@@ -73,7 +73,7 @@ export class Inbound {
     while (walk.next()) {
       stats.received++;
       if (head.answer !== 0) this.#answer(head, reader);
-      else if (head.type >= firstMessageType) this.#message(head, reader);
+      else if (head.type >= FIRST_MESSAGE_TYPE) this.#message(head, reader);
       else this.#control(head, reader);
     }
   }
@@ -101,7 +101,7 @@ export class Inbound {
       this.#system.dead_letters.add(ended, message.kind, meta, "stopped");
     } else {
       target.deliver(message, plain ? undefined : this.#meta(head, message, target));
-      if (target.mailbox_count > floodMessages) this.flooded = target;
+      if (target.mailbox_count > FLOOD_MESSAGES) this.flooded = target;
     }
   }
 
@@ -151,7 +151,7 @@ export class Inbound {
     switch (head.type) {
       case control.intern: {
         const { slot, path, incarnation } = proto.Intern.decode(reader, body_bytes);
-        if (slot < 1 || slot > slotsMax) throw new CodecError("bad_body", `no slot ${slot}`);
+        if (slot < 1 || slot > SLOTS_MAX) throw new CodecError("bad_body", `no slot ${slot}`);
         this.#slots[slot] = { path, incarnation: incarnationOf(incarnation), life: undefined };
         return;
       }
@@ -178,7 +178,7 @@ export class Inbound {
         if (body_bytes === 0) return;
         const { quiet_ms } = proto.Ping.decode(reader, body_bytes);
         const now_ms = this.#system.capabilities.clock.now_ms();
-        this.#peer.quiet_until_ms = now_ms + Math.min(quiet_ms, quietMax_ms);
+        this.#peer.quiet_until_ms = now_ms + Math.min(quiet_ms, QUIET_MAX_MS);
         return;
       }
       default:
@@ -196,7 +196,7 @@ export class Inbound {
       return;
     }
     const watcher: Watcher = {
-      place: nowhere,
+      place: NOWHERE,
       ended: (reason) => {
         this.#watched.delete(monitor);
         this.#peer.down(monitor, reason);
@@ -242,7 +242,7 @@ export class Inbound {
   #resolve(slot: Slot): Cell | undefined {
     const { path, incarnation } = slot;
     // Whoever has the name now; asked anew for each message, as that changes.
-    if (incarnation === wellKnown) return this.#system.lookup(path);
+    if (incarnation === WELL_KNOWN) return this.#system.lookup(path);
     const cell = this.#system.resolveLocal(path, incarnation);
     slot.life = cell?.life;
     return cell;

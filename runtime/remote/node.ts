@@ -2,7 +2,7 @@
  * This process among others: listens, dials, knows its peers, and makes references that work
  * wherever the actor is.
  */
-import { frameLimitBytes, protocolVersion } from "../../proto/index.ts";
+import { FRAME_LIMIT_BYTES, PROTOCOL_VERSION } from "../../proto/index.ts";
 import type { Clock, Listener, Timer } from "../capabilities.ts";
 import type { CodecTable } from "../codec.ts";
 import { type ExitReason, noconnection, noproc } from "../kernel/exit-reason.ts";
@@ -14,7 +14,7 @@ import { Connection, type ConnectionHost } from "./connection.ts";
 import type { Identity, RejectCode } from "./handshake.ts";
 import type { Peer, PeerLimits, PeerStats } from "./peer.ts";
 import { type PeerSource, RemoteRef } from "./remote-ref.ts";
-import { addressOf, incarnationBytes, type WireRef, wellKnown } from "./wire.ts";
+import { addressOf, incarnationBytes, WELL_KNOWN, type WireRef } from "./wire.ts";
 
 export type RemoteOptions = {
   readonly transports: readonly Transport[];
@@ -57,7 +57,7 @@ export type PeerEvent =
   | { readonly kind: "lost"; readonly identity: Identity; readonly why: string };
 
 /** After a dial that failed, messages to that address fail at once for so long. */
-const redialAfter_ms = 100;
+const REDIAL_AFTER_MS = 100;
 
 export class RemoteNode implements ConnectionHost, PeerSource {
   readonly system: System;
@@ -93,11 +93,11 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     this.#suspect_after_ms = options.suspect_after_ms ?? 5_000;
     this.#clock = system.capabilities.clock;
     this.limits = {
-      frame_limit_bytes: options.frame_limit_bytes ?? frameLimitBytes,
+      frame_limit_bytes: options.frame_limit_bytes ?? FRAME_LIMIT_BYTES,
       queue_limit_bytes: options.queue_limit_bytes ?? 8 * 1024 * 1024,
     };
     this.identity = {
-      protocol_version: options.protocol_version ?? protocolVersion,
+      protocol_version: options.protocol_version ?? PROTOCOL_VERSION,
       node: system.node,
       incarnation: system.incarnation,
       lease_epoch: options.lease_epoch ?? 0,
@@ -308,7 +308,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     const give_up = (error: Error): void => {
       if (connection.peer.state !== "connecting") return;
       if (this.#failed.size > 1_000) this.#failed.clear();
-      this.#failed.set(address, this.#clock.now_ms() + redialAfter_ms);
+      this.#failed.set(address, this.#clock.now_ms() + REDIAL_AFTER_MS);
       connection.close(error.message, error);
     };
     try {
@@ -393,7 +393,7 @@ export function refOf<M extends Message>(system: ActorSystem, wire: WireRef): Re
 
 function localActor(system: ActorSystem, address: Address): Ref<Message> | undefined {
   const { path, incarnation } = address;
-  return incarnation === wellKnown ? system.lookup(path) : system.resolveLocal(path, incarnation);
+  return incarnation === WELL_KNOWN ? system.lookup(path) : system.resolveLocal(path, incarnation);
 }
 
 /** The wire form of a reference, as the actors of `system` hand it out. */

@@ -1,7 +1,7 @@
 /** What this node waits for from one peer: answers, ends of watched actors, linked actors. */
 import { noconnection } from "../kernel/exit-reason.ts";
 import type { Address } from "../kernel/message.ts";
-import { nowhere, type Ref, type ReplyPort, type Watcher } from "../kernel/ref.ts";
+import { NOWHERE, type Ref, type ReplyPort, type Watcher } from "../kernel/ref.ts";
 import { SlotMap } from "../slot-map.ts";
 import type { RemoteRef } from "./remote-ref.ts";
 import { keyOf } from "./slots.ts";
@@ -10,7 +10,7 @@ type PendingAsk = { readonly port: ReplyPort; readonly deadline_ms: number };
 type Link = { readonly near: Ref; readonly far: Ref };
 
 /** Ask and monitor numbers wrap far later than any of them can still be pending. */
-const numberMax = 0xffff_ffff;
+const NUMBER_MAX = 0xffff_ffff;
 
 export class Obligations {
   readonly #asks = new SlotMap<number, PendingAsk>();
@@ -54,7 +54,7 @@ export class Obligations {
 
   takeWatcher(monitor: number): Watcher | undefined {
     const watcher = this.#watchers.take(monitor);
-    if (watcher !== undefined) watcher.place = nowhere;
+    if (watcher !== undefined) watcher.place = NOWHERE;
     return watcher;
   }
 
@@ -84,14 +84,14 @@ export class Obligations {
     this.#links.clear();
     for (const { port } of asks) port.fail("down", why);
     for (const watcher of watchers) {
-      watcher.place = nowhere;
+      watcher.place = NOWHERE;
       watcher.ended(noconnection);
     }
     for (const { near, far } of links) near.exitSignal(far, noconnection);
   }
 
   #number(): number {
-    this.#lastNumber = this.#lastNumber === numberMax ? 1 : this.#lastNumber + 1;
+    this.#lastNumber = this.#lastNumber === NUMBER_MAX ? 1 : this.#lastNumber + 1;
     return this.#lastNumber;
   }
 }

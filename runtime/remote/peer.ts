@@ -29,7 +29,7 @@ export type PeerLimits = {
 type ControlEnds = { readonly to?: number; readonly from?: number; readonly answer?: number };
 
 /** A batch of this size goes out at once: larger ones only cost memory. */
-const flushBytes = 64 * 1024;
+const FLUSH_BYTES = 64 * 1024;
 
 export type PeerStats = {
   sent: number;
@@ -287,7 +287,7 @@ export class Peer {
     this.stats.sent++;
     const { size_bytes } = this.#batch;
     if (size_bytes - this.#lastCut() > this.#limits.frame_limit_bytes) this.#cuts.push(start_bytes);
-    if (size_bytes - this.#lastCut() >= flushBytes) {
+    if (size_bytes - this.#lastCut() >= FLUSH_BYTES) {
       this.#cuts.push(size_bytes);
       this.#flush();
     } else if (!this.#armed) {

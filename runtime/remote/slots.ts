@@ -9,8 +9,8 @@
  */
 import type { Address } from "../kernel/message.ts";
 
-export const slotsFirst = 256;
-export const slotsMax = 8_192;
+export const SLOTS_FIRST = 256;
+export const SLOTS_MAX = 8_192;
 /** Of the slots given in one lap, when so many went to who had lost theirs, they are too few. */
 const LOST_SHARE = 0.25;
 
@@ -18,7 +18,7 @@ const LOST_SHARE = 0.25;
 export class OutSlots {
   readonly #byKey = new Map<string, number>();
   readonly #keys: (string | undefined)[] = [undefined];
-  #limit = slotsFirst;
+  #limit = SLOTS_FIRST;
   #next = 1;
   #lost = 0;
 
@@ -47,7 +47,7 @@ export class OutSlots {
   }
 
   #lap(): void {
-    if (this.#lost >= LOST_SHARE * this.#limit && this.#limit < slotsMax) this.#limit *= 2;
+    if (this.#lost >= LOST_SHARE * this.#limit && this.#limit < SLOTS_MAX) this.#limit *= 2;
     else this.#next = 1;
     this.#lost = 0;
   }

@@ -22,13 +22,13 @@ export const control = {
 } as const;
 
 /** Ids below this one are the connection's own; the rest are messages to actors. */
-export const firstMessageType = 16;
+export const FIRST_MESSAGE_TYPE = 16;
 
 /**
  * The incarnation that stands for whoever has the path at that moment: for the few actors that are
  * known by name before anybody could give a reference. Never drawn for an actor.
  */
-export const wellKnown = 0n;
+export const WELL_KNOWN = 0n;
 
 export function wellKnownRef(node: string, path: string, address: string): WireRef {
   return { node, path, address, incarnation: new Uint8Array(0) };
@@ -42,7 +42,7 @@ export function incarnationBytes(incarnation: bigint): Uint8Array {
 
 /** `wellKnown` for anything that is not eight bytes. */
 export function incarnationOf(bytes: Uint8Array): bigint {
-  if (bytes.length !== 8) return wellKnown;
+  if (bytes.length !== 8) return WELL_KNOWN;
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
 }
 

@@ -6,16 +6,16 @@ import type { Store } from "../capabilities.ts";
 import { bytesOf, listOf, type RedisCalls, textOf } from "./redis-calls.ts";
 
 /** How a bound of ZRANGEBYLEX begins: `[` or `(`. */
-const inclusive = 0x5b;
-const exclusive = 0x28;
+const INCLUSIVE = 0x5b;
+const EXCLUSIVE = 0x28;
 const bound = (sign: number, prefix: string, ...more: number[]): Uint8Array =>
   Uint8Array.of(sign, ...Buffer.from(prefix), ...more);
 
-const putScript = `
+const PUT_SCRIPT = `
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
 `;
-const deleteScript = `
+const DELETE_SCRIPT = `
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 `;
@@ -39,17 +39,17 @@ export class RedisStore implements Store {
 
   async put(key: string, value: Uint8Array): Promise<void> {
     // A copy: the client may send later, and the bytes are the caller's.
-    await this.#run(putScript, [key, value.slice()]);
+    await this.#run(PUT_SCRIPT, [key, value.slice()]);
   }
 
   async delete(key: string): Promise<void> {
-    await this.#run(deleteScript, [key]);
+    await this.#run(DELETE_SCRIPT, [key]);
   }
 
   async list(prefix: string, limit: number): Promise<readonly string[]> {
     // No UTF-8 text holds the byte 255, so the second bound is past every key with the prefix.
-    const least = bound(inclusive, prefix);
-    const most = bound(exclusive, prefix, 255);
+    const least = bound(INCLUSIVE, prefix);
+    const most = bound(EXCLUSIVE, prefix, 255);
     const keys = await this.#redis.call("ZRANGEBYLEX", [
       this.#keys,
       least,

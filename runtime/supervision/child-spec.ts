@@ -115,7 +115,7 @@ export const defaultBackoff: Backoff = Object.freeze({
 /** As OTP: a failed child is restarted at once. */
 export const noBackoff: Backoff = Object.freeze({ first_ms: 0, max_ms: 0, factor: 1, jitter: 0 });
 
-export const defaultShutdown_ms = 5_000;
+export const DEFAULT_SHUTDOWN_MS = 5_000;
 
 /** Throws BadSupervisorSpec when the two contradict each other. */
 export function fillChildSpec(spec: ChildSpec, auto_shutdown: AutoShutdown): FullChildSpec {
@@ -124,7 +124,7 @@ export function fillChildSpec(spec: ChildSpec, auto_shutdown: AutoShutdown): Ful
     ...spec,
     kind,
     restart: spec.restart ?? "permanent",
-    shutdown_ms: spec.shutdown_ms ?? (kind === "supervisor" ? "infinity" : defaultShutdown_ms),
+    shutdown_ms: spec.shutdown_ms ?? (kind === "supervisor" ? "infinity" : DEFAULT_SHUTDOWN_MS),
     significant: spec.significant ?? false,
   };
   const bad = childSpecProblem(full, auto_shutdown);

@@ -5,9 +5,9 @@
  */
 import type { Labels, Metrics } from "../observe/metrics.ts";
 
-export const auditPeriod_ms = 1_000;
-const grace_ms = 3_000;
-const family = "troupe_orphans";
+export const AUDIT_PERIOD_MS = 1_000;
+const GRACE_MS = 3_000;
+const FAMILY = "troupe_orphans";
 
 export class OrphanWatch {
   readonly #since_ms = new Map<string, number>();
@@ -20,7 +20,7 @@ export class OrphanWatch {
     this.#metrics = metrics;
     this.#labels = labels;
     const help = "What is left of something that ended, beyond its grace: always 0.";
-    metrics.gauge(family, help, labels, () => this.#count);
+    metrics.gauge(FAMILY, help, labels, () => this.#count);
   }
 
   get count(): number {
@@ -35,7 +35,7 @@ export class OrphanWatch {
     for (const name of names) {
       const since_ms = this.#since_ms.get(name);
       if (since_ms === undefined) this.#since_ms.set(name, now_ms);
-      else if (now_ms - since_ms >= grace_ms) this.#count++;
+      else if (now_ms - since_ms >= GRACE_MS) this.#count++;
     }
   }
 
@@ -46,11 +46,11 @@ export class OrphanWatch {
 
   /** With the actor that looks, its series ends. */
   remove(): void {
-    this.#metrics.remove(family, this.#labels);
+    this.#metrics.remove(FAMILY, this.#labels);
   }
 }
 
 /** Of all actors of a process. */
 export function orphansIn(metrics: Metrics): number {
-  return metrics.total(family);
+  return metrics.total(FAMILY);
 }

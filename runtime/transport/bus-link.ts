@@ -11,8 +11,8 @@ import {
   type Ack,
   ackMessage,
   ackOf,
+  DATA_HEADER_BYTES,
   type Data,
-  dataHeaderBytes,
   dataMessage,
   dataOf,
   type End,
@@ -65,9 +65,9 @@ export interface BusLinkHost {
 
 export type BusLinkStats = { resent: number; duplicates: number; gaps: number };
 
-const probe_ms_max = 2_000;
+const PROBE_MS_MAX = 2_000;
 /** A peer that takes nothing keeps a closed link no longer than this. */
-const linger_ms = 1_000;
+const LINGER_MS = 1_000;
 
 const nothing: Ack = { received: -1, taken: -1 };
 const forgotten: Chunk = { seq: 0, size_bytes: 0, message: new Uint8Array(0) };
@@ -193,7 +193,7 @@ export class BusLink implements Link {
     }
     this.#queue(new Uint8Array(0), flag.fin);
     this.#pump();
-    this.#host.clock.after(linger_ms, () => this.#give_up(this.#closeReason));
+    this.#host.clock.after(LINGER_MS, () => this.#give_up(this.#closeReason));
   }
 
   /** Ends without a word to the other side. */
@@ -227,7 +227,7 @@ export class BusLink implements Link {
       this.#received = data.seq;
       if (this.#paused) this.#hold(data);
       else this.#take(data);
-      this.#untold_bytes += dataHeaderBytes + data.payload.length;
+      this.#untold_bytes += DATA_HEADER_BYTES + data.payload.length;
       if (this.#untold_bytes > this.#host.options.window_bytes / 4) this.#sayAck(0);
       else this.#armAck();
     }
@@ -271,7 +271,7 @@ export class BusLink implements Link {
     const quiet_ms = now_ms - Math.max(this.#heard_ms, this.#asked_ms);
     if (!busIsBack && quiet_ms < this.#probe_ms) return;
     this.#asked_ms = now_ms;
-    this.#probe_ms = Math.min(this.#probe_ms * 2, probe_ms_max);
+    this.#probe_ms = Math.min(this.#probe_ms * 2, PROBE_MS_MAX);
     this.#probedSeq = this.#sentSeq();
     const { inbox } = this.#host;
     this.#publish(probeMessage(this.#far.link, { link: this.#id, inbox }));
@@ -280,7 +280,7 @@ export class BusLink implements Link {
 
   #chunkRoom_bytes(): number {
     const { options, payload_limit_bytes } = this.#host;
-    return Math.min(options.chunk_bytes, payload_limit_bytes) - dataHeaderBytes;
+    return Math.min(options.chunk_bytes, payload_limit_bytes) - DATA_HEADER_BYTES;
   }
 
   #queue(payload: Uint8Array, flags: number): void {

@@ -27,8 +27,8 @@ export const kind = {
  */
 export const flag = { last: 1, fin: 2, gap: 1, answer: 2 } as const;
 
-export const dataHeaderBytes = 24;
-const ackBytes = 18;
+export const DATA_HEADER_BYTES = 24;
+const ACK_BYTES = 18;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -44,19 +44,19 @@ export type Ack = { readonly received: number; readonly taken: number };
 export type End = { readonly link: number; readonly inbox: string };
 
 export function dataMessage({ link, flags, seq, payload }: Data, ack: Ack): Uint8Array {
-  const bytes = new Uint8Array(dataHeaderBytes + payload.length);
+  const bytes = new Uint8Array(DATA_HEADER_BYTES + payload.length);
   bytes[0] = kind.data;
   writeU32(bytes, 1, link);
   bytes[5] = flags;
   writeU48(bytes, 6, seq);
   writeU48(bytes, 12, ack.received);
   writeU48(bytes, 18, ack.taken);
-  bytes.set(payload, dataHeaderBytes);
+  bytes.set(payload, DATA_HEADER_BYTES);
   return bytes;
 }
 
 export function ackMessage(link: number, flags: number, ack: Ack): Uint8Array {
-  const bytes = new Uint8Array(ackBytes);
+  const bytes = new Uint8Array(ACK_BYTES);
   bytes[0] = kind.ack;
   writeU32(bytes, 1, link);
   bytes[5] = flags;
@@ -89,7 +89,7 @@ export const knockMessage = (): Uint8Array => Uint8Array.of(kind.knock, 0, 0, 0,
 
 /** Undefined: too short for its kind, or of none. */
 export function kindOf(bytes: Uint8Array): number | undefined {
-  const least = [0, dataHeaderBytes, ackBytes, 9, 5, 5, 5, 5, 5][bytes[0] ?? 0] ?? 0;
+  const least = [0, DATA_HEADER_BYTES, ACK_BYTES, 9, 5, 5, 5, 5, 5][bytes[0] ?? 0] ?? 0;
   return least > 0 && bytes.length >= least ? bytes[0] : undefined;
 }
 
@@ -100,7 +100,7 @@ export const dataOf = (bytes: Uint8Array): Data => ({
   link: linkOf(bytes),
   flags: flagsOf(bytes),
   seq: readU48(bytes, 6),
-  payload: bytes.subarray(dataHeaderBytes),
+  payload: bytes.subarray(DATA_HEADER_BYTES),
 });
 
 /** Data messages carry one as well. */
@@ -131,16 +131,16 @@ function readU32(bytes: Uint8Array, at: number): number {
   return (b0 | (b1 << 8) | (b2 << 16) | (b3 << 24)) >>> 0;
 }
 
-const two32 = 2 ** 32;
+const TWO32 = 2 ** 32;
 
 function writeU48(bytes: Uint8Array, at: number, value: number): void {
-  writeU32(bytes, at, value % two32);
-  const high = Math.floor(value / two32);
+  writeU32(bytes, at, value % TWO32);
+  const high = Math.floor(value / TWO32);
   bytes[at + 4] = high & 255;
   bytes[at + 5] = (high >>> 8) & 255;
 }
 
 function readU48(bytes: Uint8Array, at: number): number {
   const high = (bytes[at + 4] as number) | ((bytes[at + 5] as number) << 8);
-  return high * two32 + readU32(bytes, at);
+  return high * TWO32 + readU32(bytes, at);
 }

@@ -11,9 +11,9 @@ import {
   TransportError,
 } from "./transport.ts";
 
-const headerBytes = 4;
+const HEADER_BYTES = 4;
 /** Below this, one copy is cheaper than a second system call for the header. */
-const joinLimitBytes = 256 * 1024;
+const JOIN_LIMIT_BYTES = 256 * 1024;
 
 /** A transport over any Net whose byte channels are in order and whole. */
 export function framedTransport(net: Net, scheme: string, limits: LinkLimits): Transport {
@@ -39,7 +39,7 @@ export function framedTransport(net: Net, scheme: string, limits: LinkLimits): T
 export class FrameReader {
   readonly #limit_bytes: number;
   readonly #frame: (bytes: Uint8Array) => void;
-  readonly #header = new Uint8Array(headerBytes);
+  readonly #header = new Uint8Array(HEADER_BYTES);
   #headerFilled = 0;
   #gather: Uint8Array | undefined;
   #gathered = 0;
@@ -80,16 +80,16 @@ export class FrameReader {
   }
 
   #start(bytes: Uint8Array, at: number): number {
-    const whole = this.#headerFilled === 0 && bytes.length - at >= headerBytes;
+    const whole = this.#headerFilled === 0 && bytes.length - at >= HEADER_BYTES;
     if (!whole) {
-      const take = Math.min(headerBytes - this.#headerFilled, bytes.length - at);
+      const take = Math.min(HEADER_BYTES - this.#headerFilled, bytes.length - at);
       this.#header.set(bytes.subarray(at, at + take), this.#headerFilled);
       this.#headerFilled += take;
-      if (this.#headerFilled < headerBytes) return at + take;
+      if (this.#headerFilled < HEADER_BYTES) return at + take;
       this.#headerFilled = 0;
       return this.#body(readLength(this.#header, 0), bytes, at + take);
     }
-    return this.#body(readLength(bytes, at), bytes, at + headerBytes);
+    return this.#body(readLength(bytes, at), bytes, at + HEADER_BYTES);
   }
 
   #body(length: number, bytes: Uint8Array, from: number): number {
@@ -153,17 +153,17 @@ class FramedLink implements Link {
     if (socket === undefined || this.#closed) return false;
     const queued = socket.buffered_bytes;
     if (queued > 0 && queued + frame.length > queue_limit_bytes) return false;
-    const total = frame.length + headerBytes;
-    if (total > joinLimitBytes) {
-      const header = new Uint8Array(headerBytes);
+    const total = frame.length + HEADER_BYTES;
+    if (total > JOIN_LIMIT_BYTES) {
+      const header = new Uint8Array(HEADER_BYTES);
       writeLength(header, frame.length);
       socket.write(header);
       socket.write(frame);
       return true;
     }
-    if (this.#scratch.length < total) this.#scratch = new Uint8Array(joinLimitBytes);
+    if (this.#scratch.length < total) this.#scratch = new Uint8Array(JOIN_LIMIT_BYTES);
     writeLength(this.#scratch, frame.length);
-    this.#scratch.set(frame, headerBytes);
+    this.#scratch.set(frame, HEADER_BYTES);
     socket.write(this.#scratch.subarray(0, total));
     return true;
   }

@@ -35,8 +35,8 @@ export type NatsTransportOptions = Partial<BusLinkOptions> & {
 };
 
 /** Of links: what is due is looked at this often. */
-const look_period_ms = 100;
-const knock_timeout_ms = 1_000;
+const LOOK_PERIOD_MS = 100;
+const KNOCK_TIMEOUT_MS = 1_000;
 
 export function natsTransport(
   bus: Bus,
@@ -153,7 +153,7 @@ export class NatsTransport implements Transport, BusLinkHost {
   async #knock(address: string, subject: string): Promise<void> {
     if (!this.#bus.up) return;
     try {
-      await this.#bus.ask(subject, knockMessage(), knock_timeout_ms);
+      await this.#bus.ask(subject, knockMessage(), KNOCK_TIMEOUT_MS);
     } catch (error) {
       if (error instanceof BusError) return;
       throw error;
@@ -216,7 +216,7 @@ export class NatsTransport implements Transport, BusLinkHost {
   #armLook(): void {
     if (this.#looking) return;
     this.#looking = true;
-    this.clock.after(look_period_ms, () => {
+    this.clock.after(LOOK_PERIOD_MS, () => {
       this.#looking = false;
       this.#look();
       if (this.#links.size > 0) this.#armLook();

@@ -9,7 +9,7 @@ import { mockerOptions } from "../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
 import { isKvPolicyName, kvPolicyNames } from "../../actors/router/policy/kv-policies.ts";
 import {
-  defaultObjective,
+  DEFAULT_OBJECTIVE,
   isRouterObjective,
   routerObjectives,
 } from "../../actors/router/policy/objective.ts";
@@ -34,7 +34,7 @@ const usage = `bun run replay TRACE [flags]
   --workers N               (4)
   --router-mode M           kv, ${loadModes.filter((mode) => mode !== "direct").join(", ")} (kv)
   --router-policy P         ${kvPolicyNames.join(", ")} (adaptive)
-  --router-objective O      what adaptive is to be good for: ${routerObjectives.join(", ")} (${defaultObjective})
+  --router-objective O      what adaptive is to be good for: ${routerObjectives.join(", ")} (${DEFAULT_OBJECTIVE})
   --router-option K=V       of the policy, e.g. prefill_load_scale=16, crowd_weight=3; repeatable;
                             reach: from 0, the own first token, to 1, answers of all
   --router-queue-threshold X  passes a worker may have before it while requests wait
@@ -126,7 +126,7 @@ function readFlags() {
         workers: text("4"),
         "router-mode": text("kv"),
         "router-policy": text("adaptive"),
-        "router-objective": text(defaultObjective),
+        "router-objective": text(DEFAULT_OBJECTIVE),
         "ttft-ms": text(""),
         "itl-ms": text(""),
         "router-option": { type: "string", multiple: true, default: [] },

@@ -81,11 +81,11 @@ function opening(head: ChunkHead, object: string): string {
   );
 }
 
-const plainText = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
+const PLAIN_TEXT = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
 
 /** JSON.stringify also escapes lone surrogates, so a chunk is always valid UTF-8. */
 export const quoted = (text: string): string =>
-  plainText.test(text) ? `"${text}"` : JSON.stringify(text);
+  PLAIN_TEXT.test(text) ? `"${text}"` : JSON.stringify(text);
 
 function finish(end: AnswerEnd): string {
   const reason = `"finish_reason":"${end.reason}"`;
@@ -103,9 +103,9 @@ export function usageJson(usage: AnswerUsage) {
 }
 
 /** JSON has no -Infinity; OpenAI writes this number for a token that cannot be drawn. */
-const impossible = -9999;
+const IMPOSSIBLE = -9999;
 
-const finite = (logprob: number): number => (Number.isFinite(logprob) ? logprob : impossible);
+const finite = (logprob: number): number => (Number.isFinite(logprob) ? logprob : IMPOSSIBLE);
 
 export function chatLogprob(entry: PieceLogprob) {
   return {

@@ -1,23 +1,23 @@
 /** Every field of `nvext`, where clients of Dynamo say who may take their request. */
 import { z } from "zod";
-import { isTaintName, taintRule } from "../../router/router.ts";
+import { isTaintName, TAINT_RULE } from "../../router/router.ts";
 import { type Fields, ignored, number, objectOf, used } from "./request-fields.ts";
 
-export const taints_max = 64;
-export const allowed_workers_max = 1_024;
-export const worker_name_max = 256;
+export const TAINTS_MAX = 64;
+export const ALLOWED_WORKERS_MAX = 1_024;
+export const WORKER_NAME_MAX = 256;
 
-const taint = z.string().refine(isTaintName, { error: `a label or taint ${taintRule}` });
-const taints = z.array(taint).max(taints_max).nullish();
-const workerName = z.string().min(1).max(worker_name_max);
+const taint = z.string().refine(isTaintName, { error: `a label or taint ${TAINT_RULE}` });
+const taints = z.array(taint).max(TAINTS_MAX).nullish();
+const workerName = z.string().min(1).max(WORKER_NAME_MAX);
 
 const constraints = z.strictObject({
   required_taints: taints,
   tolerated_taints: taints,
   preferred_taints: z
     .record(taint, number(-100, 100))
-    .refine((weights) => Object.keys(weights).length <= taints_max, {
-      error: `at most ${taints_max} labels or taints`,
+    .refine((weights) => Object.keys(weights).length <= TAINTS_MAX, {
+      error: `at most ${TAINTS_MAX} labels or taints`,
     })
     .nullish(),
 });
@@ -28,9 +28,9 @@ export const nvextFields = {
     "Only this worker, by name; `x-dynamo-worker-instance-id` wins over it.",
   ),
   allowed_worker_ids: used(
-    z.array(workerName).min(1).max(allowed_workers_max).nullish(),
+    z.array(workerName).min(1).max(ALLOWED_WORKERS_MAX).nullish(),
     "Only these workers, by name; 1–1024.",
-    allowed_workers_max,
+    ALLOWED_WORKERS_MAX,
   ),
   routing_constraints: used(
     constraints.nullish(),

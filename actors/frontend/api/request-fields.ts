@@ -87,12 +87,12 @@ export const number = (minimum: number, maximum: number) => z.number().min(minim
 export const count = (minimum: number, maximum = 1_000_000_000) =>
   z.int().min(minimum).max(maximum);
 
-const wholeLimit = 2 ** 64;
+const WHOLE_LIMIT = 2 ** 64;
 
 /** A 64-bit whole number, of either sign: JSON rounds the large ones, which is harmless here. */
 export const whole64 = z
   .number()
-  .refine((value) => Number.isInteger(value) && Math.abs(value) <= wholeLimit, {
+  .refine((value) => Number.isInteger(value) && Math.abs(value) <= WHOLE_LIMIT, {
     error: "expected a whole number of at most 64 bits",
   })
   .meta({ format: "int64" });

@@ -28,13 +28,13 @@ export function isAllowedOrigin(
   host: string | null,
 ): boolean {
   if (origins === "*" || origins.includes(origin)) return true;
-  if (origins.includes("local") && localPage.test(origin)) return true;
+  if (origins.includes("local") && LOCAL_PAGE.test(origin)) return true;
   // A page that came from this very server. Names do not prove it: they may be made to point here.
-  return addressPage.test(origin) && origin.slice(origin.indexOf("//") + 2) === host;
+  return ADDRESS_PAGE.test(origin) && origin.slice(origin.indexOf("//") + 2) === host;
 }
 
-const localPage = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
-const addressPage = /^https?:\/\/(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\da-f:.]+\])(?::\d{1,5})?$/;
+const LOCAL_PAGE = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
+const ADDRESS_PAGE = /^https?:\/\/(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\da-f:.]+\])(?::\d{1,5})?$/;
 
 /**
  * Throws ApiError (403) before anything is done for a page that may not use this server. A browser
@@ -75,7 +75,7 @@ export function allowOrigin(headers: HeaderRecord, origins: CorsOrigins, request
   headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After";
 }
 
-const preflightAge_s = 86_400;
+const PREFLIGHT_AGE_S = 86_400;
 
 /** Headers of the answer (204) to OPTIONS; those of a preflight for pages that may come. */
 export function preflightHeaders(
@@ -89,7 +89,7 @@ export function preflightHeaders(
   headers["Access-Control-Allow-Methods"] = methods;
   const wanted = request.get("access-control-request-headers");
   headers["Access-Control-Allow-Headers"] = wanted ?? "Authorization, Content-Type";
-  headers["Access-Control-Max-Age"] = String(preflightAge_s);
+  headers["Access-Control-Max-Age"] = String(PREFLIGHT_AGE_S);
   // A page of the internet that asks for an address of a private network needs to hear it.
   if (request.get("access-control-request-private-network") === "true") {
     headers["Access-Control-Allow-Private-Network"] = "true";

@@ -14,18 +14,18 @@ export type BodyLimits = {
 };
 
 /** JSON.parse takes seconds for millions of brackets, so they are counted before. */
-const nestingLimit = 64;
-const valuesLimit = 2_000_000;
+const NESTING_LIMIT = 64;
+const VALUES_LIMIT = 2_000_000;
 /** A key costs far more than a value. */
-const keysLimit = 200_000;
+const KEYS_LIMIT = 200_000;
 /**
  * A body up to this size is read at once and counted when it is there: its connection alone costs
  * the server as much. A longer one is counted while it comes. Nothing is counted as announced, or
  * whoever announces much and sends nothing would keep the others out.
  */
-const wholeBytes = 16_384;
+const WHOLE_BYTES = 16_384;
 /** Below this size a body cannot nest or hold enough to matter. */
-const unscannedBytes = 16_384;
+const UNSCANNED_BYTES = 16_384;
 
 export async function readJson(
   request: Request,
@@ -75,7 +75,7 @@ async function readBytes(request: Request, limit_bytes: number, held: Held): Pro
   const announced_bytes = Number(length);
   // A refused body is cancelled unread: whoever sends gigabytes gets the answer first.
   if (!(announced_bytes <= limit_bytes)) throw bodyTooLarge(limit_bytes);
-  if (announced_bytes > wholeBytes) return readUntil(request, limit_bytes, held);
+  if (announced_bytes > WHOLE_BYTES) return readUntil(request, limit_bytes, held);
   const bytes = await request.bytes();
   held.take(bytes.byteLength);
   return bytes;
@@ -164,7 +164,7 @@ export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) {
     throw new ApiError(400, "invalid_json", "The request body is empty; send a JSON object.");
   }
-  if (bytes.byteLength > unscannedBytes) checkStructure(bytes);
+  if (bytes.byteLength > UNSCANNED_BYTES) checkStructure(bytes);
   let text: string;
   try {
     text = utf8.decode(bytes);
@@ -177,11 +177,11 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
   const value = jsonOf(text);
   // In UTF-8 there is no half of a pair; an escape can spell one.
-  if (surrogate.test(text)) checkPairs(value);
+  if (SURROGATE.test(text)) checkPairs(value);
   return value;
 }
 
-const surrogate = /\\u[dD][89a-fA-F]/;
+const SURROGATE = /\\u[dD][89a-fA-F]/;
 
 /** Throws ApiError (400) for half a surrogate pair in any text of it, names too. */
 function checkPairs(value: unknown): void {
@@ -193,7 +193,7 @@ function checkPairs(value: unknown): void {
 function halfPairIn(value: unknown, depth: number): PropertyKey[] | undefined {
   if (typeof value === "string") return value.isWellFormed() ? undefined : [];
   if (typeof value !== "object" || value === null) return undefined;
-  if (depth >= nestingLimit) throw tooComplex(`nested deeper than ${nestingLimit} levels`);
+  if (depth >= NESTING_LIMIT) throw tooComplex(`nested deeper than ${NESTING_LIMIT} levels`);
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i += 1) {
       const path = halfPairIn(value[i], depth + 1);
@@ -222,10 +222,10 @@ function jsonOf(text: string): unknown {
   }
 }
 
-const quote = 0x22;
-const backslash = 0x5c;
-const comma = 0x2c;
-const colon = 0x3a;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
 
 /** Counts brackets, commas and colons outside strings. Throws ApiError (400) beyond the limits. */
 export function checkStructure(bytes: Uint8Array): void {
@@ -235,17 +235,17 @@ export function checkStructure(bytes: Uint8Array): void {
   const end = bytes.byteLength;
   for (let i = 0; i < end; i += 1) {
     const byte = bytes[i]!;
-    if (byte === quote) {
+    if (byte === QUOTE) {
       i = endOfString(bytes, i + 1);
-    } else if (byte === comma) {
+    } else if (byte === COMMA) {
       values += 1;
-      if (values > valuesLimit) throw tooComplex(`of more than ${valuesLimit} values`);
-    } else if (byte === colon) {
+      if (values > VALUES_LIMIT) throw tooComplex(`of more than ${VALUES_LIMIT} values`);
+    } else if (byte === COLON) {
       keys += 1;
-      if (keys > keysLimit) throw tooComplex(`of more than ${keysLimit} keys`);
+      if (keys > KEYS_LIMIT) throw tooComplex(`of more than ${KEYS_LIMIT} keys`);
     } else if (byte === 0x7b || byte === 0x5b) {
       depth += 1;
-      if (depth > nestingLimit) throw tooComplex(`nested deeper than ${nestingLimit} levels`);
+      if (depth > NESTING_LIMIT) throw tooComplex(`nested deeper than ${NESTING_LIMIT} levels`);
     } else if (byte === 0x7d || byte === 0x5d) {
       depth -= 1;
     }
@@ -256,10 +256,10 @@ export function checkStructure(bytes: Uint8Array): void {
 function endOfString(bytes: Uint8Array, from: number): number {
   let at = from;
   for (;;) {
-    const close = bytes.indexOf(quote, at);
+    const close = bytes.indexOf(QUOTE, at);
     if (close < 0) return bytes.byteLength;
     let slashes = 0;
-    while (close - slashes - 1 >= from && bytes[close - slashes - 1] === backslash) slashes += 1;
+    while (close - slashes - 1 >= from && bytes[close - slashes - 1] === BACKSLASH) slashes += 1;
     if (slashes % 2 === 0) return close;
     at = close + 1;
   }

@@ -22,8 +22,8 @@ const known: ReadonlyMap<string, Known> = new Map<string, Known>([
   ["/openapi.json", { allow: "GET", route: { kind: "openapi" } }],
 ]);
 
-const modelPrefix = "/v1/models/";
-const streamPrefix = "/v1/streams/";
+const MODEL_PREFIX = "/v1/models/";
+const STREAM_PREFIX = "/v1/streams/";
 
 /** A trailing slash is forgiven; model ids may hold slashes, plain or as %2F. */
 export function routeOf(method: string, path: string): Route {
@@ -42,14 +42,14 @@ const allowed = (known: Known): string =>
   `${known.allow}${hasHead(known) ? ", HEAD" : ""}, OPTIONS`;
 
 function streamRoute(path: string): Known | undefined {
-  if (!path.startsWith(streamPrefix)) return undefined;
-  const id = path.slice(streamPrefix.length);
+  if (!path.startsWith(STREAM_PREFIX)) return undefined;
+  const id = path.slice(STREAM_PREFIX.length);
   return id === "" ? undefined : { allow: "GET", route: { kind: "resume", id } };
 }
 
 function modelRoute(path: string): Known | undefined {
-  if (!path.startsWith(modelPrefix)) return undefined;
-  const raw = path.slice(modelPrefix.length);
+  if (!path.startsWith(MODEL_PREFIX)) return undefined;
+  const raw = path.slice(MODEL_PREFIX.length);
   if (raw === "") return undefined;
   let id = raw;
   try {

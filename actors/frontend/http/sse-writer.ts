@@ -28,7 +28,7 @@ export type SseWriterOptions = {
 
 const encoder = new TextEncoder();
 /** What the socket may have in hand beside our own buffer. */
-const queueBytes = 65_536;
+const QUEUE_BYTES = 65_536;
 
 export class SseWriter {
   readonly #options: SseWriterOptions;
@@ -133,7 +133,7 @@ export class SseWriter {
           this.#options.cancelled();
         },
       },
-      new ByteLengthQueuingStrategy({ highWaterMark: queueBytes }),
+      new ByteLengthQueuingStrategy({ highWaterMark: QUEUE_BYTES }),
     );
     this.#options.opened(body);
   }

@@ -27,7 +27,7 @@ type Entry = {
 };
 
 /** Models that may be known at once; a registry that names more is not believed. */
-const modelsLimit = 256;
+const MODELS_LIMIT = 256;
 
 export class ModelDirectory {
   readonly #build: BuildModel;
@@ -185,7 +185,7 @@ export class ModelDirectory {
     const known = this.#models.get(card.name);
     const replace = known !== undefined && known.workers.size === 0 && !sameModel(known.card, card);
     if (known !== undefined && !replace) return known;
-    if (known === undefined && this.#models.size >= modelsLimit) return undefined;
+    if (known === undefined && this.#models.size >= MODELS_LIMIT) return undefined;
     const entry: Entry = {
       card,
       workers: new Set(),

@@ -57,7 +57,7 @@ export type Generation = {
 };
 
 /** OpenAI's default for text completions. */
-const completionTokens = 16;
+const COMPLETION_TOKENS = 16;
 
 export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareContext): Generation {
   const n = body.n ?? 1;
@@ -149,7 +149,7 @@ export function prepareCompletion(
       model,
       prompt.tokens.length,
       room,
-      completionTokens,
+      COMPLETION_TOKENS,
       prompt.param,
     );
     return {

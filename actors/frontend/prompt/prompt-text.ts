@@ -11,7 +11,7 @@ import type { ServedModel, TemplateMessage, TemplateVariables } from "../models/
 import { LONG_TEXT } from "./tokens-ahead.ts";
 
 /** No vocabulary has longer tokens, so a longer text cannot fit and is not tokenized at all. */
-const tokenCharsLimit = 256;
+const TOKEN_CHARS_LIMIT = 256;
 
 /** Throws ApiError (400) for half a surrogate pair, which no encoding can carry. */
 export function checkText(text: string, param: string): string {
@@ -34,7 +34,7 @@ export function encodeText(
   param: string,
 ): Uint32Array {
   const context = model.card.context_length;
-  const least = Math.ceil(text.length / tokenCharsLimit);
+  const least = Math.ceil(text.length / TOKEN_CHARS_LIMIT);
   if (least > context) throw contextOverflow(context, least, 1, param, "at least ");
   if (text.length > UNBROKEN_MAX) checkUnbroken(model, text, param);
   const tokens = model.tokenizer.encode(text, mode);

@@ -3,13 +3,13 @@
  * any, or by `nvext`. Where both say the same thing, the header wins: a gateway sets it.
  */
 import type { RouteHints } from "../../../proto/index.ts";
-import { isTaintName, taintRule } from "../../router/router.ts";
+import { isTaintName, TAINT_RULE } from "../../router/router.ts";
 import { ApiError } from "../api/api-error.ts";
 import {
-  allowed_workers_max,
+  ALLOWED_WORKERS_MAX,
   type Nvext,
-  taints_max,
-  worker_name_max,
+  TAINTS_MAX,
+  WORKER_NAME_MAX,
 } from "../api/nvext-fields.ts";
 
 const PIN = "x-dynamo-worker-instance-id";
@@ -23,10 +23,10 @@ const REQUIRED = "x-troupe-required-taints";
 const ALLOWED = "x-troupe-allowed-workers";
 
 const names = [SESSION, PRIORITY, STRICT_PRIORITY, POLICY_CLASS, TOLERATED, REQUIRED, ALLOWED];
-const text_max = 256;
-const strict_priority_max = 1_000_000;
+const TEXT_MAX = 256;
+const STRICT_PRIORITY_MAX = 1_000_000;
 /** Seconds: a day. */
-const priority_max = 86_400;
+const PRIORITY_MAX = 86_400;
 
 type Given = Nvext | null | undefined;
 
@@ -46,10 +46,10 @@ export function routeHintsOf(headers: Headers, nvext?: Given): RouteHints | unde
     strict_priority: wholeNumber(
       STRICT_PRIORITY,
       headers.get(STRICT_PRIORITY),
-      -strict_priority_max,
-      strict_priority_max,
+      -STRICT_PRIORITY_MAX,
+      STRICT_PRIORITY_MAX,
     ),
-    priority_jump_ms: 1_000 * wholeNumber(PRIORITY, headers.get(PRIORITY), 0, priority_max),
+    priority_jump_ms: 1_000 * wholeNumber(PRIORITY, headers.get(PRIORITY), 0, PRIORITY_MAX),
     policy_class: shortText(POLICY_CLASS, headers.get(POLICY_CLASS)),
     tolerated_taints:
       taintsIn(TOLERATED, headers.get(TOLERATED)) ?? constraints?.tolerated_taints ?? [],
@@ -65,17 +65,17 @@ export function routeHintsOf(headers: Headers, nvext?: Given): RouteHints | unde
 function taintsIn(name: string, value: string | null): readonly string[] | undefined {
   if (value === null) return undefined;
   const taints = listOf(value);
-  if (taints.length <= taints_max && taints.every(isTaintName)) return taints;
-  throw badHeader(name, `has at most ${taints_max} taints with commas between; each ${taintRule}`);
+  if (taints.length <= TAINTS_MAX && taints.every(isTaintName)) return taints;
+  throw badHeader(name, `has at most ${TAINTS_MAX} taints with commas between; each ${TAINT_RULE}`);
 }
 
 function workersIn(value: string | null): readonly string[] | undefined {
   if (value === null) return undefined;
   const workers = listOf(value);
-  const fit = workers.every((worker) => worker.length <= worker_name_max);
+  const fit = workers.every((worker) => worker.length <= WORKER_NAME_MAX);
   // An empty list would allow nobody where a client meant to say nothing, or the reverse.
-  if (fit && workers.length > 0 && workers.length <= allowed_workers_max) return workers;
-  throw badHeader(ALLOWED, `names 1 to ${allowed_workers_max} workers with commas between`);
+  if (fit && workers.length > 0 && workers.length <= ALLOWED_WORKERS_MAX) return workers;
+  throw badHeader(ALLOWED, `names 1 to ${ALLOWED_WORKERS_MAX} workers with commas between`);
 }
 
 const listOf = (text: string): string[] =>
@@ -86,8 +86,8 @@ const listOf = (text: string): string[] =>
 
 function shortText(name: string, value: string | null): string {
   if (value === null) return "";
-  if (value.length <= text_max) return value;
-  throw badHeader(name, `has at most ${text_max} characters`);
+  if (value.length <= TEXT_MAX) return value;
+  throw badHeader(name, `has at most ${TEXT_MAX} characters`);
 }
 
 function wholeNumber(name: string, value: string | null, min: number, max: number): number {

@@ -28,11 +28,11 @@ export function sealed(bytes: Buffer): string {
 }
 
 /** 16 bytes in base64url, whose last letter has two bits. */
-const idPattern = /^[\w-]{21}[AQgw]$/;
+const ID_PATTERN = /^[\w-]{21}[AQgw]$/;
 
 /** One that a door of this version made; says nothing about whether there is an answer. */
 export function isRequestId(text: string): boolean {
-  if (!idPattern.test(text)) return false;
+  if (!ID_PATTERN.test(text)) return false;
   const bytes = Buffer.from(text, "base64url");
   return bytes.readUInt32LE(12) === checksum(bytes);
 }
@@ -76,21 +76,21 @@ export const startOf = (request: string): StreamCursor => ({
   places: [],
 });
 
-const eventPattern = /^([\w-]{1,128}):([\dbf.]+)(u?)(d?)(?:@([\w.-]+))?$/;
-const choicePattern = /^\d{1,9}[bf]?$/;
-const placePattern = /^\d{1,9}[\w-]{2}$/;
+const EVENT_PATTERN = /^([\w-]{1,128}):([\dbf.]+)(u?)(d?)(?:@([\w.-]+))?$/;
+const CHOICE_PATTERN = /^\d{1,9}[bf]?$/;
+const PLACE_PATTERN = /^\d{1,9}[\w-]{2}$/;
 /** More than any request may have. */
-const partsLimit = 256;
+const PARTS_LIMIT = 256;
 
 /** undefined: no event of ours has this id. */
 export function parseEventId(text: string): StreamCursor | undefined {
-  const match = eventPattern.exec(text);
+  const match = EVENT_PATTERN.exec(text);
   if (match === null) return undefined;
   const [, request = "", counts = "", usage, done, place] = match;
-  const choices = counts.split(".", partsLimit);
-  const places = place === undefined ? [] : place.split(".", partsLimit);
-  if (!choices.every((part) => choicePattern.test(part))) return undefined;
-  if (!places.every((part) => placePattern.test(part))) return undefined;
+  const choices = counts.split(".", PARTS_LIMIT);
+  const places = place === undefined ? [] : place.split(".", PARTS_LIMIT);
+  if (!choices.every((part) => CHOICE_PATTERN.test(part))) return undefined;
+  if (!places.every((part) => PLACE_PATTERN.test(part))) return undefined;
   return {
     request,
     choices: choices.map(choiceCursor),
@@ -122,7 +122,7 @@ export function placesText(places: readonly (PlaceHint | undefined)[]): string {
   return `@${places.map((place) => `${place?.attempt}${place?.worker_hint}`).join(".")}`;
 }
 
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /** 12 bits of a worker's name: enough to ask a few of a thousand, and no name given away. */
 export function workerHint(worker: string): string {
@@ -130,5 +130,5 @@ export function workerHint(worker: string): string {
   for (let at = 0; at < worker.length; at += 1) {
     hash = Math.imul(hash ^ worker.charCodeAt(at), 0x01000193);
   }
-  return alphabet.charAt((hash >>> 6) & 63) + alphabet.charAt(hash & 63);
+  return ALPHABET.charAt((hash >>> 6) & 63) + ALPHABET.charAt(hash & 63);
 }

@@ -13,9 +13,9 @@ import type { CacheIndex } from "../index/cache-index.ts";
 import { CacheMatches } from "../index/cache-matches.ts";
 import { type Binding, SessionAffinity } from "./affinity.ts";
 import {
+  BUSY_WORDS,
   baseFilters,
   busyFilters,
-  busyWords,
   notFailing,
   refusalWords,
   wishFilters,
@@ -328,7 +328,7 @@ export class KvDispatcher {
     }
     if (!wanted) return undefined;
     const code = request.pin === undefined ? "overloaded" : "pinned_overloaded";
-    return this.#refusal(request, code, 529, busyWords, now_ms);
+    return this.#refusal(request, code, 529, BUSY_WORDS, now_ms);
   }
 
   #place(entry: QueueEntry, now_ms: number): Placement | Refusal {

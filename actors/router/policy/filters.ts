@@ -151,7 +151,7 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
   return [pinnedNotBusy, notBusy];
 }
 
-export const busyWords = "Every worker is as busy as this server lets it be. Try again later.";
+export const BUSY_WORDS = "Every worker is as busy as this server lets it be. Try again later.";
 
 const words: Readonly<Record<string, string>> = {
   "": "No worker is there at the moment. Try again in a few seconds.",
@@ -162,7 +162,7 @@ const words: Readonly<Record<string, string>> = {
   [fits.name]: "This prompt is larger than the cache of any worker. Shorten it.",
   [notExcluded.name]: "Every worker is full or did not answer. Try again in a moment.",
   [hasSpare.name]: "No worker has room to spare at the moment. Try again in a moment.",
-  busy: busyWords,
+  busy: BUSY_WORDS,
   "busy pin": "The worker that this request names is busy. Try again later, or name none.",
 };
 

@@ -10,7 +10,7 @@ import type { AffinityOptions } from "./affinity.ts";
 import { type DynamoCostOptions, dynamoScorer, taintFactor } from "./dynamo-cost.ts";
 import type { BusyThresholds } from "./filters.ts";
 import {
-  defaultObjective,
+  DEFAULT_OBJECTIVE,
   holdingFor,
   neverHeld,
   type RouterObjective,
@@ -79,7 +79,7 @@ export function kvPolicy(
   active: ActiveBlocks,
 ): KvPolicy {
   const adaptive = options.name === "adaptive";
-  const { objective = defaultObjective, reach } = options;
+  const { objective = DEFAULT_OBJECTIVE, reach } = options;
   const weights = { ...weightsFor(objective, reach), ...options.adaptive };
   const holding = adaptive ? holdingFor(objective) : neverHeld;
   return {

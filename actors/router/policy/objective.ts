@@ -17,7 +17,7 @@ export function isRouterObjective(text: string): text is RouterObjective {
 }
 
 /** Best in goodput over the traces of docs/routing.md. */
-export const defaultObjective: RouterObjective = "goodput";
+export const DEFAULT_OBJECTIVE: RouterObjective = "goodput";
 
 /** How long a request stays with the router while its best worker is busy. */
 export type Holding = {

@@ -162,12 +162,12 @@ function join(value: unknown, separator: unknown = "", path: unknown = undefined
   return items.map(pathReader(path)).map(show).join(by);
 }
 
-const int_form = /^[+-]?\d+(?:_\d+)*$/;
+const INT_FORM = /^[+-]?\d+(?:_\d+)*$/;
 
 function readInt(text: string, base: number): number | bigint | undefined {
   const plain = strip(text).toLowerCase();
   if (base === 10)
-    return int_form.test(plain)
+    return INT_FORM.test(plain)
       ? intOf(BigInt(plain.replaceAll("_", "").replace("+", "")))
       : undefined;
   const prefix = base === 16 ? "0x" : base === 8 ? "0o" : base === 2 ? "0b" : "";
@@ -179,13 +179,13 @@ function readInt(text: string, base: number): number | bigint | undefined {
   return sign === "-" ? -value : value;
 }
 
-const float_form = /^[+-]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+)(?:e[+-]?\d+)?$/i;
+const FLOAT_FORM = /^[+-]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 
 function readFloat(value: unknown): number | undefined {
   if (isNumeric(value)) return numberOf(value);
   if (typeof value !== "string") return undefined;
   const text = strip(value);
-  if (float_form.test(text)) return Number(text.replaceAll("_", ""));
+  if (FLOAT_FORM.test(text)) return Number(text.replaceAll("_", ""));
   const special = /^([+-]?)(inf(?:inity)?|nan)$/i.exec(text);
   if (special === null) return undefined;
   if (/nan/i.test(text)) return Number.NaN;

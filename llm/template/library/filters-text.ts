@@ -144,12 +144,12 @@ function striptags(value: unknown): string {
     .replace(/&(?:amp|lt|gt|#34|#39);/g, (code) => reverse_entities.get(code) ?? code);
 }
 
-const unreserved = /[A-Za-z0-9_.~-]/;
+const UNRESERVED = /[A-Za-z0-9_.~-]/;
 
 function quoteUrl(value: unknown, in_query: boolean): string {
   return Array.from(new TextEncoder().encode(show(value)), (byte) => {
     const char = String.fromCharCode(byte);
-    if (unreserved.test(char) || (char === "/" && !in_query)) return char;
+    if (UNRESERVED.test(char) || (char === "/" && !in_query)) return char;
     if (char === " " && in_query) return "+";
     return `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }).join("");

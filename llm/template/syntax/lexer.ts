@@ -26,7 +26,7 @@ export type Token = {
   readonly line: number;
 };
 
-const opening = /\{[%{#]/g;
+const OPENING = /\{[%{#]/g;
 const raw_begin = new RegExp(`\\{%[-+]?[${SPACE}]*raw[${SPACE}]*(?:-%\\}[${SPACE}]*|%\\})`, "y");
 const raw_end = new RegExp(
   `\\{%([-+]?)[${SPACE}]*endraw[${SPACE}]*(?:\\+%\\}|-%\\}[${SPACE}]*|%\\}\\n?)`,
@@ -38,11 +38,11 @@ const output_end = new RegExp(`-\\}\\}[${SPACE}]*|\\}\\}`, "y");
 const blanks = new RegExp(`[${SPACE}]+`, "y");
 const blank_line = new RegExp(`^[${SPACE}]*$`);
 const float = "(?<![.])D(?:(?:\\.D)?e[+-]?D|\\.D)".replaceAll("D", "(?:\\d+_)*\\d+");
-const integer = "0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\\da-f])+|[1-9](?:_?\\d)*|0(?:_?0)*";
-const number = new RegExp(`${float}|${integer}`, "iy");
-const name = /[\p{XID_Start}_][\p{XID_Continue}]*/uy;
-const string = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/sy;
-const sign = /\*\*|\/\/|==|!=|<=|>=|[-+*/%~[\](){}<>=.:|,;]/y;
+const INTEGER = "0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\\da-f])+|[1-9](?:_?\\d)*|0(?:_?0)*";
+const number = new RegExp(`${float}|${INTEGER}`, "iy");
+const IDENTIFIER = /[\p{XID_Start}_][\p{XID_Continue}]*/uy;
+const QUOTED = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/sy;
+const SIGN = /\*\*|\/\/|==|!=|<=|>=|[-+*/%~[\](){}<>=.:|,;]/y;
 const brackets: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" };
 
 export function tokensOf(source: string): readonly Token[] {
@@ -66,8 +66,8 @@ class Lexer {
 
   read(): readonly Token[] {
     while (this.#at < this.#source.length) {
-      opening.lastIndex = this.#at;
-      const match = opening.exec(this.#source);
+      OPENING.lastIndex = this.#at;
+      const match = OPENING.exec(this.#source);
       const end = match === null ? this.#source.length : match.index;
       const text = this.#source.slice(this.#at, end);
       if (match === null) {
@@ -160,17 +160,17 @@ class Lexer {
       });
       return;
     }
-    const word = this.#match(name);
+    const word = this.#match(IDENTIFIER);
     if (word !== undefined) {
       this.#add("name", word);
       return;
     }
-    const quoted = this.#match(string);
+    const quoted = this.#match(QUOTED);
     if (quoted !== undefined) {
       this.#add("string", unescaped(quoted.slice(1, -1)));
       return;
     }
-    const found = this.#match(sign);
+    const found = this.#match(SIGN);
     if (found === undefined) {
       throw this.#error(`unexpected character '${this.#source[this.#at]}'`);
     }
@@ -230,12 +230,12 @@ const letters: Readonly<Record<string, string>> = {
   v: "\v",
 };
 
-const escapes = /\\(?:([0-7]{1,3})|x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([\s\S]))/g;
+const ESCAPES = /\\(?:([0-7]{1,3})|x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([\s\S]))/g;
 
 /** Python's escapes; an unknown one stays as it is written. */
 function unescaped(text: string): string {
   if (!text.includes("\\")) return text;
-  return text.replace(escapes, (whole, octal, hex, four, eight, letter) => {
+  return text.replace(ESCAPES, (whole, octal, hex, four, eight, letter) => {
     if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8));
     const code = hex ?? four ?? eight;
     if (code !== undefined) return String.fromCodePoint(Number.parseInt(code, 16));

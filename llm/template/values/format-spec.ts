@@ -16,13 +16,13 @@ export type Spec = {
   readonly kind: string;
 };
 
-const form =
+const FORM =
   /^(?:(.)?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?([bcdeEfFgGnosxX%])?$/su;
 
 const WIDTH_MAX = 100_000;
 
 export function readSpec(text: string): Spec {
-  const match = form.exec(text);
+  const match = FORM.exec(text);
   if (match === null) return fail(`Invalid format specifier '${text}'`);
   const [, fill, align, sign, , alternate, zero, width, grouping, precision, kind] = match;
   if (Number(width ?? 0) > WIDTH_MAX || Number(precision ?? 0) > WIDTH_MAX) {

@@ -69,11 +69,11 @@ function laidOut(items: readonly string[], style: JsonStyle, depth: number): str
 }
 
 /** A half of a surrogate pair stays alone, as in Python. */
-const lone_escape = /\\ud[89a-f][0-9a-f]{2}/;
+const LONE_ESCAPE = /\\ud[89a-f][0-9a-f]{2}/;
 
 function quoted(text: string, ascii: boolean): string {
   const json = JSON.stringify(text);
-  if (!ascii) return lone_escape.test(json) && !text.isWellFormed() ? keptLone(text) : json;
+  if (!ascii) return LONE_ESCAPE.test(json) && !text.isWellFormed() ? keptLone(text) : json;
   const code = (unit: string): string => unit.charCodeAt(0).toString(16).padStart(4, "0");
   return json.replace(/[\x7f-\uffff]/g, (unit) => `\\u${code(unit)}`);
 }

@@ -5,7 +5,7 @@ import { bigOf, isFloat, isNumeric, numberOf } from "./numbers.ts";
 import { repr, show } from "./show.ts";
 import { getKey, hasKey, isMapping, Range, Tuple, typeName } from "./values.ts";
 
-const directive = /%(?:\(([^)]*)\))?([-#0 +]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?(.)?/gsu;
+const DIRECTIVE = /%(?:\(([^)]*)\))?([-#0 +]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?(.)?/gsu;
 
 /** `args`: a tuple of values, one value, or a mapping for `%(name)s`. */
 export function percentFormat(text: string, args: unknown): string {
@@ -17,7 +17,7 @@ export function percentFormat(text: string, args: unknown): string {
     used += 1;
     return list[used - 1];
   };
-  const result = text.replace(directive, (whole, name, flags, width, precision, letter) => {
+  const result = text.replace(DIRECTIVE, (whole, name, flags, width, precision, letter) => {
     if (letter === undefined) return fail("incomplete format");
     if (letter === "%") return "%";
     const wide = width === "*" ? Number(take()) : Number(width ?? 0);

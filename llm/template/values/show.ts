@@ -48,7 +48,7 @@ const fieldsText = (entries: readonly (readonly [unknown, unknown])[]): string =
   `{${entries.map(([key, item]) => `${repr(key)}: ${repr(item)}`).join(", ")}}`;
 
 /** What Python does not print as it is. */
-const hidden = /[\\\p{C}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/gu;
+const HIDDEN = /[\\\p{C}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/gu;
 const short: Readonly<Record<string, string>> = {
   "\\": "\\\\",
   "\n": "\\n",
@@ -58,7 +58,7 @@ const short: Readonly<Record<string, string>> = {
 
 function quoted(text: string): string {
   const double = text.includes("'") && !text.includes('"');
-  const shown = text.replace(hidden, escaped);
+  const shown = text.replace(HIDDEN, escaped);
   return double ? `"${shown}"` : `'${shown.replaceAll("'", "\\'")}'`;
 }
 

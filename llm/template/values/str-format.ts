@@ -63,10 +63,10 @@ function closing(text: string, start: number): number {
   return fail("expected '}' before end of string");
 }
 
-const field_form = /^((?:[^[\]!:{}]|\[[^\]]*\])*)(?:!([rsa]))?(?::(.*))?$/s;
+const FIELD_FORM = /^((?:[^[\]!:{}]|\[[^\]]*\])*)(?:!([rsa]))?(?::(.*))?$/s;
 
 function replaced(field: string, state: State, depth: number): string {
-  const match = field_form.exec(field);
+  const match = FIELD_FORM.exec(field);
   if (match === null) return fail(`a field of a format string cannot be read: {${field}}`);
   const [, name = "", conversion, spec = ""] = match;
   const value = fieldValue(name, state);

@@ -35,7 +35,7 @@ const every =
   (text) =>
     pattern.test(text);
 
-const cased = /\p{Lt}/u;
+const CASED = /\p{Lt}/u;
 
 /** Each run of letters as a title; what is not cased begins a new one. */
 function title(text: string): string {
@@ -50,7 +50,7 @@ function title(text: string): string {
 
 const isUpper = (char: string): boolean => /\p{Uppercase}/u.test(char);
 const isLower = (char: string): boolean => /\p{Lowercase}/u.test(char);
-const isCased = (char: string): boolean => isUpper(char) || isLower(char) || cased.test(char);
+const isCased = (char: string): boolean => isUpper(char) || isLower(char) || CASED.test(char);
 
 function istitle(text: string): boolean {
   let inside = false;

@@ -34,10 +34,10 @@ export function stripRight(text: string, chars?: string | null): string {
 export const strip = (text: string, chars?: string | null): string =>
   stripRight(stripLeft(text, chars), chars);
 
-const surrogates = /[\ud800-\udfff]/;
+const SURROGATES = /[\ud800-\udfff]/;
 
 /** Every code unit is a character. */
-export const isPlain = (text: string): boolean => !surrogates.test(text);
+export const isPlain = (text: string): boolean => !SURROGATES.test(text);
 
 /** What can be indexed by code point: the text itself where units are characters. */
 export const pointsOf = (text: string): string | readonly string[] =>

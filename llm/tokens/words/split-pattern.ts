@@ -172,7 +172,8 @@ class Parser {
       this.#at++;
       this.#parts.push(`${count}?`);
     } else if (next === "+" && !found[0].startsWith("{")) {
-      this.#at++; // takes all it can and gives nothing back: what a lookahead took is not tried anew
+      // Takes all it can and gives nothing back: what a lookahead took is not tried anew.
+      this.#at++;
       const name = `p${this.#possessive++}`;
       this.#parts.splice(first, 0, `(?=(?<${name}>`);
       this.#parts.push(`${count}))\\k<${name}>`);

@@ -4,7 +4,7 @@
  * (process.ts), the byte channels (runtime/transport/memory.ts) and HTTP (http.ts).
  */
 import type { FaultInjector } from "../../../actors/fault/fault.ts";
-import { faultsVariable } from "../../../actors/fault/fault.ts";
+import { FAULTS_VARIABLE } from "../../../actors/fault/fault.ts";
 import { bootOf } from "../../../cluster/boot.ts";
 import { runChild } from "../../../cluster/child.ts";
 import { type Root, startRoot } from "../../../cluster/root.ts";
@@ -118,7 +118,7 @@ export class World {
 
   #startRoot(place: string): void {
     const process = this.#newProcess(place);
-    const env = { [faultsVariable]: "{}" };
+    const env = { [FAULTS_VARIABLE]: "{}" };
     const flags = this.#flagsOf(place);
     const wish = readSettings([...flags], {}, "sim", () => "");
     if (wish.kind !== "run") throw new Error("the flags of a simulation start a cluster");

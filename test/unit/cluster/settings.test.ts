@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { defaultObjective, routerObjectives } from "../../../actors/router/router.ts";
+import { DEFAULT_OBJECTIVE, routerObjectives } from "../../../actors/router/router.ts";
 import {
   routerObjectives as flagObjectives,
   flags,
@@ -69,7 +69,7 @@ test("Dynamo's environment names are read, ours first", () => {
 
 test("the router's objective comes from a flag, its twin or YAML, and is written as it is read", () => {
   const { router } = fromFlags();
-  expect(router.objective).toBe(defaultObjective);
+  expect(router.objective).toBe(DEFAULT_OBJECTIVE);
   expect([...flagObjectives]).toEqual([...routerObjectives]);
   expect(fromFlags("--router-objective", "ttft").router.objective).toBe("ttft");
   const twin = parseEnvironment({ TROUPE_ROUTER_OBJECTIVE: "e2e" });

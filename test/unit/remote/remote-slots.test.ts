@@ -1,6 +1,6 @@
 /** How many slots a connection gives to the actors that are named on it. */
 import { expect, test } from "bun:test";
-import { OutSlots, slotsFirst } from "../../../runtime/remote/slots.ts";
+import { OutSlots, SLOTS_FIRST } from "../../../runtime/remote/slots.ts";
 
 test("few live actors stay with few slots, many get more", () => {
   const address = { node: "b", path: "/b", incarnation: 1n };
@@ -20,12 +20,12 @@ test("few live actors stay with few slots, many get more", () => {
   // One that stays and many that come and go: it is told anew once a lap, and no slot is added.
   const stays = new Map<string, number>();
   let highest = 0;
-  for (let i = 0; i < 20 * slotsFirst; i++) {
+  for (let i = 0; i < 20 * SLOTS_FIRST; i++) {
     highest = Math.max(highest, slots.slotOf(`r${i}`, address, intern));
     use(["stays"], stays);
   }
-  expect(highest).toBe(slotsFirst);
-  expect(interned).toBeLessThan(20 * slotsFirst + 25);
+  expect(highest).toBe(SLOTS_FIRST);
+  expect(interned).toBeLessThan(20 * SLOTS_FIRST + 25);
   // A thousand that all stay: after a few rounds each has its own.
   const keys = Array.from({ length: 1_000 }, (_, i) => `s${i}`);
   const had = new Map<string, number>();

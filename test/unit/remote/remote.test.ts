@@ -8,7 +8,7 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { formatTraceparent, newTrace } from "../../../runtime/observe/trace.ts";
 import { HandshakeError } from "../../../runtime/remote/handshake.ts";
 import { refOf, wireOf } from "../../../runtime/remote/node.ts";
-import { slotsMax } from "../../../runtime/remote/slots.ts";
+import { SLOTS_MAX } from "../../../runtime/remote/slots.ts";
 import { wellKnownRef } from "../../../runtime/remote/wire.ts";
 import {
   type Note,
@@ -178,7 +178,7 @@ describe("messages", () => {
     const { world, a, b } = await two();
     const subjects: Subject[] = [];
     const fars: Ref<TestMessage>[] = [];
-    for (let i = 0; i < slotsMax + 100; i++) {
+    for (let i = 0; i < SLOTS_MAX + 100; i++) {
       const subject = new Subject();
       subjects.push(subject);
       const ref = b.system.spawn(() => subject, { name: `s${i}` });

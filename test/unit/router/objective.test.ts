@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mockerOptions } from "../../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../../actors/engine/mocker/timing.ts";
 import {
-  defaultObjective,
+  DEFAULT_OBJECTIVE,
   type RouterObjective,
   routerObjectives,
   weightsFor,
@@ -23,7 +23,7 @@ test("from first tokens to whole answers no weight becomes less", () => {
     expect(weight).toBeLessThanOrEqual(e2e![i]!);
   }
   expect(weightsFor("ttft", 1)).toEqual(weightsFor("e2e"));
-  expect(routerObjectives).toContain(defaultObjective);
+  expect(routerObjectives).toContain(DEFAULT_OBJECTIVE);
 });
 
 /** Agents in bursts: many come at once with the same long beginning. */

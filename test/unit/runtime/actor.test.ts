@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ExitReason } from "../../../runtime/kernel/exit-reason.ts";
-import { nowhere, type Ref, type Watcher } from "../../../runtime/kernel/ref.ts";
+import { NOWHERE, type Ref, type Watcher } from "../../../runtime/kernel/ref.ts";
 import { actorOf } from "../../support/worlds/actor-of.ts";
 import { testSystem } from "../../support/worlds/test-system.ts";
 
@@ -331,7 +331,7 @@ test("a next life has another incarnation, and the old reference does not reach 
 test("a crash in terminate is the reason others hear", async () => {
   const { system } = testSystem();
   const ends: ExitReason[] = [];
-  const watcher: Watcher = { place: nowhere, ended: (reason) => ends.push(reason) };
+  const watcher: Watcher = { place: NOWHERE, ended: (reason) => ends.push(reason) };
   const terminate = (): void => {
     throw new Error("in terminate");
   };

@@ -1,7 +1,7 @@
 /** A worker process dies: its answers go on elsewhere, from the token they had reached. */
 
 import { polynomialTiming } from "../../../../actors/engine/mocker/timing.ts";
-import { type FaultRule, faultsVariable } from "../../../../actors/fault/fault.ts";
+import { FAULTS_VARIABLE, type FaultRule } from "../../../../actors/fault/fault.ts";
 import { alive, pidsOf, until } from "../../../support/cluster.ts";
 import { modelName } from "../references.ts";
 import type { Figures, Row } from "../row.ts";
@@ -17,7 +17,7 @@ const killWorker = async (running: Running): Promise<Figures> => {
 /** Of no prompt of the flock. */
 const poison = [777, 778, 779, 780];
 const faultsOf = (...rules: readonly FaultRule[]) => ({
-  [faultsVariable]: JSON.stringify({ seed: 1, rules }),
+  [FAULTS_VARIABLE]: JSON.stringify({ seed: 1, rules }),
 });
 
 /** What a client gets that sends the prompt which engines crash on. */
