@@ -106,7 +106,7 @@ const declarations: readonly (readonly [file: string, type: string, fields: Fiel
 
 for (const [file, type, fields] of declarations) {
   test(`every field of the openai package's ${type} has its row`, () => {
-    const path = join(import.meta.dir, "../../node_modules/openai/resources", file);
+    const path = join(import.meta.dir, "../../../node_modules/openai/resources", file);
     const text = readFileSync(path, "utf8");
     const from = text.indexOf(`export interface ${type}`);
     const block = text.slice(from, text.indexOf("\n}", from));

@@ -9,7 +9,7 @@ const root = join(import.meta.dir, "../../..");
 function program(): { readonly code: string; readonly expected: readonly string[] } {
   const page = readFileSync(join(root, "docs/kernel.md"), "utf8");
   const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1] ?? "");
-  const code = blocks.join("\n").replaceAll('from "../../', `from "${root}/`);
+  const code = blocks.join("\n").replaceAll('from "../', `from "${root}/`);
   const expected = [...code.matchAll(/\/\/=> (.*)$/gm)].map((match) => match[1] ?? "");
   return { code, expected };
 }

@@ -88,7 +88,7 @@ test("a wrong name or file is one line that says what to do", () => {
 
 test("a template that refuses samples by its own words, or may not reach what fails, is taken", () => {
   for (const name of ["picky", "branch"]) {
-    const file = resolve(`../${name}.jinja`);
+    const file = resolve(`./${name}.jinja`);
     expect(given(["--chat-template", file])).toEqual([{ file }]);
   }
 });
