@@ -13,7 +13,7 @@ import type {
   TokenBatch,
 } from "../../proto/index.ts";
 import type { Death, UnexplainedDeath } from "./blame.ts";
-import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./stream.ts";
+import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./types.ts";
 
 /** What happened. `attempt` says to which attempt a reply belongs. */
 export type AnswerInput =

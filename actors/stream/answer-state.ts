@@ -5,7 +5,7 @@ import type { ChoiceStart, Finished, Plan, TokenLogprob } from "../../proto/inde
 import type { SeekReason } from "./answer-events.ts";
 import { type Blame, innocent } from "./blame.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
-import type { AnswerFailure, AnswerRequest } from "./stream.ts";
+import type { AnswerFailure, AnswerRequest } from "./types.ts";
 
 export type AnswerLimits = {
   /** Workers tried before an answer that has no token yet fails. */

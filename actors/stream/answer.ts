@@ -39,7 +39,7 @@ import { accuse, acquit, explain, isSuspect, quarantineMessage, verdictOf } from
 import { finishText, pushToken } from "./choice-text.ts";
 import { failure } from "./failures.ts";
 import { fetchMissing } from "./fetch.ts";
-import type { AnswerEnd, AnswerFailure, HeldAttempt } from "./stream.ts";
+import type { AnswerEnd, AnswerFailure, HeldAttempt } from "./types.ts";
 
 const TOO_LONG =
   "This answer took longer than a request may. Ask for fewer tokens, or try again when less is to do.";

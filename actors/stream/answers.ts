@@ -16,6 +16,7 @@ import { quarantineMessage, type UnexplainedDeath } from "./blame.ts";
 import { failure, interrupted } from "./failures.ts";
 import { Quarantine } from "./quarantine.ts";
 import { stagesIn } from "./stages.ts";
+import { StreamActor, type StreamDeps } from "./stream-actor.ts";
 import type {
   AnswerEnd,
   AnswerFailure,
@@ -25,8 +26,7 @@ import type {
   AnswerUsage,
   StartAnswer,
   StreamCommand,
-} from "./stream.ts";
-import { StreamActor, type StreamDeps } from "./stream-actor.ts";
+} from "./types.ts";
 
 export type AnswersOptions = {
   /** The router of this process as it is now; undefined while it is being restarted. */

@@ -12,7 +12,7 @@ import { Detokenizer, tokenText } from "../../llm/tokens/detokenizer.ts";
 import { StopMatcher } from "../../llm/tokens/stop-strings.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { TokenLogprob } from "../../proto/index.ts";
-import type { AnswerPiece, AnswerRequest, PieceLogprob } from "./stream.ts";
+import type { AnswerPiece, AnswerRequest, PieceLogprob } from "./types.ts";
 
 type HeldToken = {
   readonly token: number;

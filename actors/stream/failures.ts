@@ -1,5 +1,5 @@
 /** Why an answer fails, and what HTTP makes of it when nothing was sent yet. */
-import type { AnswerFailure } from "./stream.ts";
+import type { AnswerFailure } from "./types.ts";
 
 const statuses: Readonly<Record<string, number>> = {
   bad_request: 400,

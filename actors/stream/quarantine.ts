@@ -2,7 +2,7 @@
  * Requests that workers crashed on, kept for a while by model and prompt: who sends one again is
  * refused at once, and costs no worker. Empty on every good day, and then it costs nothing.
  */
-import type { AnswerRequest } from "./stream.ts";
+import type { AnswerRequest } from "./types.ts";
 
 const KEPT_MS = 600_000;
 const KEPT_MOST = 1_024;

@@ -31,7 +31,7 @@ import {
   type StallWatch,
   whyStalled,
 } from "./stall.ts";
-import type { AnswerRequest, AnswerSink } from "./stream.ts";
+import type { AnswerRequest, AnswerSink } from "./types.ts";
 
 export type StreamDeps = {
   /** The router of this process as it is now; undefined while it is being restarted. */

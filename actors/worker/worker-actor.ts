@@ -31,8 +31,8 @@ import { engineRequests, isWellFormed } from "./engine-request.ts";
 import { LoadPublisher } from "./load/load-publisher.ts";
 import { loadOf } from "./load/worker-load.ts";
 import { Probation, TRIAL_MS } from "./probation.ts";
-import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
+import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker-options.ts";
 
 type Own =
   | { readonly kind: "engine_pass" }

@@ -31,7 +31,7 @@ import type { Context } from "../../../runtime/kernel/context.ts";
 import { refOf } from "../../../runtime/remote/node.ts";
 import type { EngineEvent, EngineRequest } from "../../engine/engine.ts";
 import { finishesSoon } from "../draining.ts";
-import type { KeepOptions } from "../worker.ts";
+import type { KeepOptions } from "../worker-options.ts";
 import { grant, isWhole, newAnswerLog, newReadPosition, type ReadPosition } from "./answer-log.ts";
 import { Claims } from "./claims.ts";
 import { KeptAnswers } from "./kept-answers.ts";

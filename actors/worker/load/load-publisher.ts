@@ -6,9 +6,7 @@ import type { WorkerLoad, WorkerNews } from "../../../proto/index.ts";
 import type { Clock, Timer } from "../../../runtime/capabilities.ts";
 import { type Ref, sameActor } from "../../../runtime/kernel/ref.ts";
 import type { LoadLine, ProcessReports } from "./process-reports.ts";
-
-export const LOAD_GAP_MS = 50;
-export const LOAD_HEARTBEAT_MS = 1_000;
+import { LOAD_GAP_MS, LOAD_HEARTBEAT_MS } from "./report-intervals.ts";
 
 /** `line`: it hears of us together with the others of this process. */
 type Subscriber = {

@@ -14,7 +14,7 @@
 import type { KvEvents, WireKvEvent, WorkerLoad, WorkerNews } from "../../../proto/index.ts";
 import type { Clock, Timer } from "../../../runtime/capabilities.ts";
 import { type Ref, sameActor } from "../../../runtime/kernel/ref.ts";
-import { LOAD_GAP_MS, LOAD_HEARTBEAT_MS } from "./load-publisher.ts";
+import { LOAD_GAP_MS, LOAD_HEARTBEAT_MS } from "./report-intervals.ts";
 
 /** One worker's load, told to one router; `tellChanges` when all of its lines are marked. */
 export type LoadLine = { changed(): void; close(): void };
