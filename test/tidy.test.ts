@@ -39,7 +39,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   ],
   llm: ["@huggingface/tokenizers"],
   native: ["bun:ffi"],
-  actors: ["zod", "@msgpack/msgpack"],
+  actors: ["zod"],
   supervisors: [],
   cluster: ["yaml"],
   deploy: [],
@@ -83,8 +83,6 @@ const entries = [
   "cluster.ts",
   "proto/generate.ts",
   "native/build.ts",
-  // The adapter for vLLM's event format: opened by whoever brings a vLLM worker in.
-  "actors/router/vllm-events.ts",
   // Durable records: what the API stores comes next.
   "runtime/store/redis.ts",
   "runtime/store/sqlite.ts",
