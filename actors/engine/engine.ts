@@ -49,6 +49,10 @@ export type EngineRequest = {
   readonly ignore_eos: boolean;
   /** -1: none. 0: of the chosen token only. N: and the N likeliest. Of the raw logits. */
   readonly logprobs: number;
+  /** Name of the LoRA adapter that answers; none: the model itself. Needs `adapters`. */
+  readonly adapter?: string;
+  /** Cached blocks are shared only among requests with the same salt. Needs `salts`. */
+  readonly salt?: string;
 };
 
 export type TokenLogprob = {
@@ -93,6 +97,27 @@ export type EngineRefusal = {
   readonly message: string;
 };
 
+/** What an engine can do. The contract test checks each that is true. */
+export type EngineCapabilities = {
+  /** `embed` makes vectors of `embedding_size`; else it refuses with "not_supported". */
+  readonly embeds: boolean;
+  /** It makes a pass when its caller calls `step`; else a thread of its own does. */
+  readonly steps: boolean;
+  /** The keys and values of its cached blocks can be moved to another engine. */
+  readonly exports_blocks: boolean;
+  /** A request may name a grammar that its answer keeps to. */
+  readonly constrains: boolean;
+  /** A request may name an adapter. */
+  readonly adapters: boolean;
+  /** A request may have a salt. */
+  readonly salts: boolean;
+  /**
+   * The same request gets the same tokens, whatever else is in the engine and whichever index it
+   * goes on from. Where it is false, another shape of the batch may change a token.
+   */
+  readonly replays_exactly: boolean;
+};
+
 export type EngineDescription = {
   readonly engine: string;
   /** Prompt and answer together, in tokens. */
@@ -102,8 +127,9 @@ export type EngineDescription = {
   readonly max_num_seqs: number;
   readonly max_num_batched_tokens: number;
   readonly vocab_size: number;
-  /** 0 when the engine makes no embeddings. */
+  /** Values of one embedding; 0 when it makes none. */
   readonly embedding_size: number;
+  readonly capabilities: EngineCapabilities;
   /** One line for a person: library, build, threads, device. */
   readonly build: string;
 };
@@ -130,6 +156,35 @@ export type EngineStats = {
 export class EngineFailedError extends Error {
   override readonly name = "EngineFailedError";
   readonly code = "engine_failed";
+}
+
+/** Whom a failure concerns, and so what can be done about it. */
+export type FailureClass =
+  /** This request: every engine of the model refuses it; its client is told. */
+  | "request"
+  /** This moment: a later try or another worker may do; the engine goes on. */
+  | "passing"
+  /** This engine: it makes nothing more; its process ends, and its answers go on elsewhere. */
+  | "fatal";
+
+const REFUSAL_CLASSES: Readonly<Record<EngineRefusal["code"], FailureClass>> = {
+  bad_request: "request",
+  context_overflow: "request",
+  not_supported: "request",
+  queue_full: "passing",
+  closed: "fatal",
+};
+
+/**
+ * The class of a refusal, of an event and of what an engine throws or is ended by.
+ * @returns undefined for an event that is no failure
+ */
+export function failureClass(failure: EngineRefusal | Error): FailureClass;
+export function failureClass(event: EngineEvent): FailureClass | undefined;
+export function failureClass(what: EngineRefusal | EngineEvent | Error): FailureClass | undefined {
+  if (what instanceof Error) return "fatal";
+  if ("code" in what) return REFUSAL_CLASSES[what.code];
+  return what.kind === "finished" && what.reason === "error" ? "passing" : undefined;
 }
 
 export interface Engine {

@@ -1,7 +1,7 @@
 /**
  * An engine that fails on purpose, at two points: as it begins with a prompt, and at each step.
- * `fail` ends answers in an error, as engines do that go on; `crash` throws, `abort` ends the
- * process as a fault in native code does.
+ * `fail` ends answers in an error, a failure that passes; `crash` throws, a fatal one; `abort` ends
+ * the process as a fault in native code does.
  */
 import type { KvDump } from "../../llm/blocks/kv-event.ts";
 import type { WirePassSums as PassSums } from "../../proto/index.ts";

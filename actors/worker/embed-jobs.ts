@@ -10,7 +10,7 @@ import type { Embed, Embeddings, Refused } from "../../proto/index.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
 import type { Context } from "../../runtime/kernel/context.ts";
 import { refOf } from "../../runtime/remote/node.ts";
-import type { Engine, EngineEvent } from "../engine/engine.ts";
+import { type Engine, type EngineEvent, failureClass } from "../engine/engine.ts";
 
 /** What its timers tell the worker actor. */
 export type EmbedMessage = { readonly kind: "embed_late"; readonly number: number };
@@ -125,8 +125,8 @@ export class EmbedJobs {
   }
 
   /**
-   * Gives the engine what it may have now. What it refuses as its queue is full waits for the next
-   * time; any other refusal is the ask's.
+   * Gives the engine what it may have now. A refusal that passes, as of a full queue, makes the
+   * input wait for the next time; any other is the ask's.
    */
   fill(): void {
     if (this.#turns.length === 0) return;
@@ -136,8 +136,8 @@ export class EmbedJobs {
       const job = this.#turns[0]!;
       const handle = this.#host.nextHandle();
       const no = engine.embed(handle, tokensOf(job.inputs[job.next]!));
-      if (no?.code === "queue_full") return;
       if (no !== undefined) {
+        if (failureClass(no) === "passing") return;
         this.#fail(job, no.code, no.message);
         continue;
       }

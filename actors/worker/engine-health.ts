@@ -7,7 +7,12 @@
  *     work, and no step for too long ──▶ EngineStuckError: the worker ends, its slot starts another
  *     answers fail one after the other, and no token between ──▶ EngineFailedError: the same
  */
-import { type Engine, type EngineEvent, EngineFailedError } from "../engine/engine.ts";
+import {
+  type Engine,
+  type EngineEvent,
+  EngineFailedError,
+  failureClass,
+} from "../engine/engine.ts";
 import { CANARY_HANDLE, CanaryError, type CanaryOptions, canaryRequest } from "./canary.ts";
 
 export type HealthLimits = {
@@ -81,7 +86,7 @@ export class EngineHealth {
   #countFailures(event: EngineEvent): void {
     if (event.kind !== "finished") {
       this.#failures = 0;
-    } else if (event.reason === "error") {
+    } else if (failureClass(event) === "passing") {
       this.#failures++;
       if (this.#failures < FAILURES_MOST) return;
       const why = event.error ?? "it does not say why";

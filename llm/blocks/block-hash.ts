@@ -28,14 +28,14 @@ const U32_END = 1n << 32n;
 const link = new BigUint64Array(2);
 
 /**
- * The seed of a request whose blocks must not be shared with everybody. An empty name or salt
- * counts as none. As Dynamo's `compute_salt_hash`: 1337 + xxh3(name; 0) + xxh3(salt; 1), so that
- * the same text as a name and as a salt gives two seeds.
+ * The seed of a request whose blocks must not be shared with everybody. An empty one counts
+ * as none. As Dynamo's `compute_salt_hash`: 1337 + xxh3(adapter; 0) + xxh3(salt; 1), so that the
+ * same text as an adapter and as a salt gives two seeds.
  */
-export function blockSeed(of: { readonly lora_name?: string; readonly cache_salt?: string }) {
+export function blockSeed(of: { readonly adapter?: string; readonly salt?: string }) {
   let seed = BLOCK_HASH_SEED;
-  if (of.lora_name) seed += Bun.hash.xxHash3(of.lora_name, 0n);
-  if (of.cache_salt) seed += Bun.hash.xxHash3(of.cache_salt, 1n);
+  if (of.adapter) seed += Bun.hash.xxHash3(of.adapter, 0n);
+  if (of.salt) seed += Bun.hash.xxHash3(of.salt, 1n);
   return seed & U64;
 }
 

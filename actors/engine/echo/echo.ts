@@ -10,6 +10,7 @@
 import { beyondLimits } from "../beyond-limits.ts";
 import type {
   Engine,
+  EngineCapabilities,
   EngineDescription,
   EngineEvent,
   EngineRefusal,
@@ -24,6 +25,16 @@ export type EchoOptions = {
   readonly vocab_size?: number;
   readonly max_num_seqs?: number;
   readonly max_queue?: number;
+};
+
+const CAPABILITIES: EngineCapabilities = {
+  embeds: false,
+  steps: true,
+  exports_blocks: false,
+  constrains: false,
+  adapters: false,
+  salts: false,
+  replays_exactly: true,
 };
 
 type Sequence = {
@@ -59,6 +70,7 @@ export class EchoEngine implements Engine {
       max_num_batched_tokens: max_num_seqs,
       vocab_size: options.vocab_size ?? 2 ** 31,
       embedding_size: 0,
+      capabilities: CAPABILITIES,
       build: "echo, no model",
     };
   }

@@ -19,6 +19,7 @@ import {
 import type { WirePassSums as PassSums } from "../../../proto/index.ts";
 import {
   type Engine,
+  type EngineCapabilities,
   type EngineDescription,
   type EngineEvent,
   EngineFailedError,
@@ -43,6 +44,16 @@ export type LlamaOptions = Partial<NativeOptions> & {
   readonly cache_dir?: string;
   /** 0..1 while the model loads. */
   readonly on_progress?: (fraction: number) => void;
+};
+
+/** `embeds` is up to the model. Logits differ in their last bits with the shape of the batch. */
+const CAPABILITIES: Omit<EngineCapabilities, "embeds"> = {
+  steps: false,
+  exports_blocks: false,
+  constrains: false,
+  adapters: false,
+  salts: false,
+  replays_exactly: false,
 };
 
 /** Why the engine could not start; `message` is one line that says what to do. */
@@ -122,6 +133,7 @@ export class LlamaEngine implements Engine {
       max_num_batched_tokens: numbers.max_num_batched_tokens,
       vocab_size: numbers.vocab_size,
       embedding_size: numbers.embedding_size,
+      capabilities: { ...CAPABILITIES, embeds: numbers.embedding_size > 0 },
       build: native.message(),
     };
     this.#words = new Uint32Array(Math.max(16384, numbers.max_record_words * 2));

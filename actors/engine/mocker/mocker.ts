@@ -15,6 +15,7 @@ import { SlotMap } from "../../../runtime/slot-map.ts";
 import { beyondLimits } from "../beyond-limits.ts";
 import type {
   Engine,
+  EngineCapabilities,
   EngineDescription,
   EngineEvent,
   EngineRefusal,
@@ -38,12 +39,19 @@ export type MockerParts = {
 
 /** What a simulated engine can be told beside what every engine is. */
 export type MockerRequest = EngineRequest & {
-  /** Blocks are shared within one adapter and one salt only. */
-  readonly lora_name?: string;
-  readonly cache_salt?: string;
   readonly dp_rank?: number;
   /** Decode role: tokens whose KV a prefill worker computed and hands over. */
   readonly prefilled_tokens?: number;
+};
+
+const CAPABILITIES: EngineCapabilities = {
+  embeds: false,
+  steps: true,
+  exports_blocks: false,
+  constrains: false,
+  adapters: true,
+  salts: true,
+  replays_exactly: true,
 };
 
 const DEFAULT_DRAWABLE: Drawable = { vocab_size: 32_000 };
@@ -117,6 +125,7 @@ export class MockerEngine implements Engine {
       max_num_batched_tokens: options.max_num_batched_tokens,
       vocab_size: this.#drawable.vocab_size,
       embedding_size: 0,
+      capabilities: CAPABILITIES,
       build: `mocker, ${worker_type}, ${dp_size} × ${num_gpu_blocks} blocks, no model`,
     };
   }

@@ -77,6 +77,15 @@ export class FakeEngine implements Engine {
       max_num_batched_tokens: 512,
       vocab_size: 257,
       embedding_size: 4,
+      capabilities: {
+        embeds: true,
+        steps: true,
+        exports_blocks: false,
+        constrains: false,
+        adapters: false,
+        salts: false,
+        replays_exactly: true,
+      },
       build: "fake",
     };
   }

@@ -87,12 +87,12 @@ describe("cache events", () => {
     const engine = new MockerEngine(INSTANT);
     const prompt = tokens(200);
     const cached: (number | undefined)[] = [];
-    for (const of of [{}, { cache_salt: "a" }, { lora_name: "a" }, { cache_salt: "a" }, {}]) {
+    for (const of of [{}, { salt: "a" }, { adapter: "a" }, { salt: "a" }, {}]) {
       const answer = await answerOf(engine, { ...request(1, prompt, 1), ...of });
       cached.push(answer.finished?.cached_tokens);
     }
     expect(cached).toEqual([0, 0, 0, 192, 192]);
-    const salted = blockHashes(Uint32Array.from(prompt), 64, blockSeed({ cache_salt: "a" }));
+    const salted = blockHashes(Uint32Array.from(prompt), 64, blockSeed({ salt: "a" }));
     const dumped = [...engine.kvDump().blocks].flatMap((run) => [...run.sequence_hashes]);
     expect(dumped).toContain(salted.sequence_hashes[2]!);
   });

@@ -48,17 +48,17 @@ test("tokens above 2^31 are unsigned", () => {
 test("a LoRA name and a cache salt change the seed, each in its own way", () => {
   const block = upTo(64);
   const cases = [
-    [{ lora_name: "adapter-a" }, 0x7ab77913e9c918d6n, 0xaf3ef1f8fe63cf9n],
-    [{ cache_salt: "tenant-7" }, 0xe60506ddc19bc84an, 0x7ef992210db58d0dn],
-    [{ lora_name: "adapter-a", cache_salt: "tenant-7" }, 0x60bc7ff1ab64dbe7n, 0xf69a2a2e3365e7d2n],
-    [{ lora_name: "tenant-7" }, 0x74338c89b23faf43n, 0x14f1b5a8825240c7n],
+    [{ adapter: "adapter-a" }, 0x7ab77913e9c918d6n, 0xaf3ef1f8fe63cf9n],
+    [{ salt: "tenant-7" }, 0xe60506ddc19bc84an, 0x7ef992210db58d0dn],
+    [{ adapter: "adapter-a", salt: "tenant-7" }, 0x60bc7ff1ab64dbe7n, 0xf69a2a2e3365e7d2n],
+    [{ adapter: "tenant-7" }, 0x74338c89b23faf43n, 0x14f1b5a8825240c7n],
   ] as const;
   for (const [of, seed, hash] of cases) {
     expect(blockSeed(of)).toBe(seed);
     expect(localHash(block, seed)).toBe(hash);
   }
   expect(blockSeed({})).toBe(BLOCK_HASH_SEED);
-  expect(blockSeed({ lora_name: "", cache_salt: "" })).toBe(BLOCK_HASH_SEED);
+  expect(blockSeed({ adapter: "", salt: "" })).toBe(BLOCK_HASH_SEED);
 });
 
 test("a tail has no hash, and a block size of 0 is refused", () => {
