@@ -24,9 +24,6 @@ export const troupe: {
     Monitor: Codec<t.Monitor>;
     Down: Codec<t.Down>;
     Demonitor: Codec<t.Demonitor>;
-    Link: Codec<t.Link>;
-    Unlink: Codec<t.Unlink>;
-    Exit: Codec<t.Exit>;
     ExitReason: Codec<t.ExitReason>;
     Ping: Codec<t.Ping>;
     AskFailed: Codec<t.AskFailed>;

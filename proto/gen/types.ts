@@ -59,7 +59,6 @@ export type Frame = {
 export type Envelope = {
   readonly type: number;
   readonly to: number;
-  readonly from: number;
   readonly ask: number;
   readonly answer: number;
   readonly remaining_ms: number;
@@ -98,14 +97,6 @@ export type Down = {
 
 export type Demonitor = {
   readonly monitor: number;
-};
-
-export type Link = {};
-
-export type Unlink = {};
-
-export type Exit = {
-  readonly reason?: ExitReason;
 };
 
 export type ExitReason = {

@@ -18,9 +18,6 @@ export type Snapshot = Readonly<Record<string, unknown>>;
 /** A monitored actor ended. Told exactly once for each monitor. */
 export type Down = { readonly ref: Ref; readonly monitor: number; readonly reason: ExitReason };
 
-/** A linked actor ended. */
-export type Exit = { readonly ref: Ref; readonly reason: ExitReason };
-
 /** A child of this actor ended, or did not start. */
 export type ChildEnded = {
   readonly ref: Ref;
@@ -50,9 +47,6 @@ export abstract class Actor<M extends Message> {
 
   /** A monitored actor ended. */
   down(_signal: Down): void | Promise<void> {}
-
-  /** Only with `ctx.trapExits(true)`; otherwise a linked actor's end (but `normal`) ends this one. */
-  exit(_signal: Exit): void | Promise<void> {}
 
   /** A child spawned by this actor ended. Overriding it also takes over the duty to report. */
   childEnded(_signal: ChildEnded): void | Promise<void> {}

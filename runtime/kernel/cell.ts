@@ -3,7 +3,7 @@
  * reference too, so that a tell is one call into one object.
  *
  * Two lanes lead in. Messages wait in a bounded ring and are handled one at a time. Signals (stop,
- * kill, down, exit, a child's end) are handled before any message and also while a handler waits;
+ * kill, down, a child's end) are handled before any message and also while a handler waits;
  * their number is bounded by the relations the actor has, not by its traffic.
  *
  * Memory counts here (there may be 100,000 of these), so everything that not every actor has is
@@ -55,7 +55,6 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   /** Why it ends or ended. */
   reason: ExitReason | undefined = undefined;
   handled = 0;
-  traps_exits = false;
   /** Metadata of the message being handled, also across its awaits. */
   current: Meta | undefined = undefined;
   asks: AskPort | undefined = undefined;
@@ -114,23 +113,6 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   unwatch(watcher: Watcher): void {
     this.#relations?.removeWatcher(watcher);
-  }
-
-  linkFrom(peer: Ref): void {
-    if (this.#gate & STOPPED) {
-      peer.exitSignal(this, noproc);
-      return;
-    }
-    this.#related().addLink(peer);
-  }
-
-  unlinkFrom(peer: Ref): void {
-    this.#relations?.removeLink(peer);
-  }
-
-  exitSignal(from: Ref, reason: ExitReason): void {
-    this.unlinkFrom(from);
-    this.#post({ kind: "exit", from, reason });
   }
 
   // ---- what the context does -----------------------------------------------------------------
@@ -230,17 +212,6 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   demonitor(id: number): void {
     this.#relations?.removeMonitor(id);
-  }
-
-  link(ref: Ref): void {
-    if (ref === this) return;
-    this.linkFrom(ref);
-    if (this.alive) ref.linkFrom(this);
-  }
-
-  unlink(ref: Ref): void {
-    this.unlinkFrom(ref);
-    ref.unlinkFrom(this);
   }
 
   timers(): ActorTimers {
@@ -382,9 +353,6 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
       case "child_ended":
         this.#childEnded(signal.child, signal.started);
         return;
-      case "exit":
-        this.#exited(signal.from, signal.reason);
-        return;
       case "down": {
         const { monitor, reason } = signal;
         // Not there when it was taken back after the signal was posted.
@@ -393,12 +361,6 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
         return;
       }
     }
-  }
-
-  #exited(from: Ref, reason: ExitReason): void {
-    if (this.#gate >= STOPPING) return;
-    if (this.traps_exits) this.#guard(() => this.actor?.exit({ ref: from, reason }));
-    else if (reason.kind !== "normal") this.#beginStop(reason);
   }
 
   /** Runs one of the actor's signal handlers; it fails as a message handler does. */
@@ -557,7 +519,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     // Before anybody hears of the end, who may want what it held.
     release(this, this.actor);
     this.#failWaiting();
-    this.#relations?.end(this, reason);
+    this.#relations?.end(reason);
     this.#relations = undefined;
     this.#on_started?.(reason);
     this.#on_started = undefined;

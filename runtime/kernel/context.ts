@@ -52,10 +52,6 @@ export interface Context<M extends Message> {
   monitor(ref: Ref): number;
   /** No Down of it comes after this. */
   demonitor(monitor: number): void;
-  /** Each ends when the other does, unless that one ended `normal`. */
-  link(ref: Ref): void;
-  unlink(ref: Ref): void;
-  trapExits(on: boolean): void;
 
   /** Tells this actor `message`. Timers die with the actor. */
   after(delay_ms: number, message: M): Timer;
@@ -152,15 +148,6 @@ export class CellContext implements Context<Message> {
   }
   demonitor(monitor: number): void {
     this.cell.demonitor(monitor);
-  }
-  link(ref: Ref): void {
-    this.cell.link(ref);
-  }
-  unlink(ref: Ref): void {
-    this.cell.unlink(ref);
-  }
-  trapExits(on: boolean): void {
-    this.cell.traps_exits = on;
   }
   after(delay_ms: number, message: Message): Timer {
     return this.cell.timers().after(delay_ms, () => this.cell.deliver(message, undefined));

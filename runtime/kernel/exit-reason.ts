@@ -1,4 +1,4 @@
-/** Why an actor ended, as its monitors, links and supervisor are told. */
+/** Why an actor ended, as its monitors and its supervisor are told. */
 
 export type ExitReason =
   | { readonly kind: "normal" }

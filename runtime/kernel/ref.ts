@@ -25,11 +25,6 @@ export interface Ref<in M extends Message = never> {
   /** `watcher.ended` is called exactly once, soon, also when the actor is gone already. */
   watch(watcher: Watcher): void;
   unwatch(watcher: Watcher): void;
-  /** The peer's half of a link: when this actor ends, `peer.exitSignal` is called. */
-  linkFrom(peer: Ref): void;
-  unlinkFrom(peer: Ref): void;
-  /** A linked actor ended. */
-  exitSignal(from: Ref, reason: ExitReason): void;
 }
 
 /** What travels beside a message. Plain tells outside any trace travel without. */

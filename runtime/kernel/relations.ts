@@ -1,11 +1,11 @@
 /**
- * Who wants to know when an actor ends, and whose end it wants to know: monitors tell once, links
- * end together. Made for the first of them; most actors have none.
+ * Who wants to know when an actor ends, and whose end it wants to know. Made for the first of them;
+ * most actors have none.
  */
 
 import { SlotMap } from "../slot-map.ts";
 import type { ExitReason } from "./exit-reason.ts";
-import { NOWHERE, type Ref, sameActor, type Watcher } from "./ref.ts";
+import { NOWHERE, type Ref, type Watcher } from "./ref.ts";
 
 export interface MonitorOwner {
   monitorEnded(monitor: Monitor, reason: ExitReason): void;
@@ -32,7 +32,6 @@ export class Monitor implements Watcher {
 export class Relations {
   /** Those who watch this actor, in no order; each knows its place. */
   #watchers: Watcher[] | undefined = undefined;
-  #links: Set<Ref> | undefined = undefined;
   // What this actor watches: most have one at most, for which a map is a third of a life's cost.
   #monitor: Monitor | undefined = undefined;
   #more_monitors: SlotMap<number, Monitor> | undefined = undefined;
@@ -53,18 +52,6 @@ export class Relations {
     last.place = watcher.place;
     if (last !== watcher) watchers[last.place] = last;
     watcher.place = NOWHERE;
-  }
-
-  addLink(peer: Ref): void {
-    this.#links ??= new Set();
-    this.#links.add(peer);
-  }
-
-  removeLink(peer: Ref): void {
-    const links = this.#links;
-    if (links === undefined || links.delete(peer)) return;
-    // Another object may stand for the same actor.
-    for (const link of links) if (sameActor(link, peer)) links.delete(link);
   }
 
   addMonitor(monitor: Monitor): void {
@@ -94,12 +81,9 @@ export class Relations {
     return monitor;
   }
 
-  /** This actor, `self`, has ended: everyone is told once, and nothing is left of it elsewhere. */
-  end(self: Ref, reason: ExitReason): void {
+  /** This actor has ended: everyone is told once, and nothing is left of it elsewhere. */
+  end(reason: ExitReason): void {
     if (this.#watchers !== undefined) tellAll(this.#watchers, reason);
-    if (this.#links !== undefined) {
-      for (const peer of this.#links) peer.exitSignal(self, reason);
-    }
     this.#monitor?.ref.unwatch(this.#monitor);
     if (this.#more_monitors !== undefined) {
       for (const monitor of this.#more_monitors.values()) monitor.ref.unwatch(monitor);

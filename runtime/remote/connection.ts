@@ -12,7 +12,7 @@ import {
   rejectedFrame,
   versionMismatch,
 } from "./handshake.ts";
-import { type FarRefs, FLOOD_MESSAGES, Inbound } from "./inbound.ts";
+import { type EndedRefs, FLOOD_MESSAGES, Inbound } from "./inbound.ts";
 import { Peer, type PeerLimits } from "./peer.ts";
 
 export interface ConnectionHost {
@@ -20,7 +20,7 @@ export interface ConnectionHost {
   readonly identity: Identity;
   readonly codecs: CodecTable;
   readonly limits: PeerLimits;
-  readonly far: FarRefs;
+  readonly ended: EndedRefs;
   /** Undefined: welcome. */
   refuse(
     connection: Connection,
@@ -70,7 +70,7 @@ export class Connection {
     this.dialled = dialled;
     this.expected = expected;
     this.peer = new Peer(clock, log, host.codecs, host.limits);
-    this.#inbound = new Inbound(host.system, this.peer, host.codecs, host.far);
+    this.#inbound = new Inbound(host.system, this.peer, host.codecs, host.ended);
   }
 
   /** The wire is gone for a while: the peer's silence means nothing. */

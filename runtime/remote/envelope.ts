@@ -8,7 +8,6 @@ import { CodecError, newReader, newWriter, type Reader, type Writer } from "../c
 export type EnvelopeHead = {
   type: number;
   to: number;
-  from: number;
   ask: number;
   answer: number;
   remaining_ms: number;
@@ -22,7 +21,6 @@ export function emptyHead(): EnvelopeHead {
   return {
     type: 0,
     to: 0,
-    from: 0,
     ask: 0,
     answer: 0,
     remaining_ms: 0,
@@ -37,7 +35,6 @@ const tag = {
   envelope: 0x0a,
   type: 0x08,
   to: 0x10,
-  from: 0x18,
   ask: 0x20,
   answer: 0x28,
   remaining_ms: 0x30,
@@ -64,10 +61,6 @@ export class Batch {
     writer.uint32(tag.type).uint32(type);
     if (to !== 0) writer.uint32(tag.to).uint32(to);
     return writer;
-  }
-
-  from(slot: number): void {
-    this.#writer.uint32(tag.from).uint32(slot);
   }
 
   ask(ask: number, remaining_ms: number): void {
@@ -156,7 +149,7 @@ export class FrameWalk {
 
   #head(end: number): void {
     const { reader, head } = this;
-    head.type = head.to = head.from = head.ask = head.answer = head.remaining_ms = 0;
+    head.type = head.to = head.ask = head.answer = head.remaining_ms = 0;
     head.correlation = head.traceparent = "";
     head.body_bytes = 0;
     while (reader.pos < end) {
@@ -168,7 +161,6 @@ export class FrameWalk {
       }
       if (at === tag.type) head.type = reader.uint32();
       else if (at === tag.to) head.to = reader.uint32();
-      else if (at === tag.from) head.from = reader.uint32();
       else if (at === tag.ask) head.ask = reader.uint32();
       else if (at === tag.answer) head.answer = reader.uint32();
       else if (at === tag.remaining_ms) head.remaining_ms = reader.uint32();

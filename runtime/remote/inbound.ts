@@ -17,7 +17,6 @@ import { parseTraceparent, type TraceContext } from "../observe/trace.ts";
 import { SlotMap } from "../slot-map.ts";
 import { type EnvelopeHead, FrameWalk } from "./envelope.ts";
 import type { Peer } from "./peer.ts";
-import type { RemoteRef } from "./remote-ref.ts";
 import { SLOTS_MAX } from "./slots.ts";
 import { control, exitOfWire, FIRST_MESSAGE_TYPE, incarnationOf, WELL_KNOWN } from "./wire.ts";
 
@@ -29,8 +28,8 @@ type Slot = {
   life: Life | undefined;
 };
 
-/** Makes references to actors that are not here: of the peer, or ended ones of ours. */
-export type FarRefs = (address: Address, peer: Peer) => RemoteRef;
+/** Makes the reference of an actor of ours that has ended. */
+export type EndedRefs = (address: Address) => Ref;
 
 /** Nobody may be silent for longer on its own word. */
 const QUIET_MAX_MS = 120_000;
@@ -48,17 +47,17 @@ export class Inbound {
   readonly #peer: Peer;
   readonly #codecs: CodecTable;
   readonly #log: Log;
-  readonly #far: FarRefs;
+  readonly #ended: EndedRefs;
   readonly #slots: (Slot | undefined)[] = [];
   /** What the peer watches here: its monitor number → how to take it back. */
   readonly #watched = new SlotMap<number, { target: Ref; watcher: Watcher }>();
 
-  constructor(system: System, peer: Peer, codecs: CodecTable, far: FarRefs) {
+  constructor(system: System, peer: Peer, codecs: CodecTable, ended: EndedRefs) {
     this.#system = system;
     this.#peer = peer;
     this.#codecs = codecs;
     this.#log = system.capabilities.log;
-    this.#far = far;
+    this.#ended = ended;
   }
 
   get monitored(): number {
@@ -96,7 +95,8 @@ export class Inbound {
     const target = slot.life?.cell ?? this.#resolve(slot);
     const plain = head.ask === 0 && head.traceparent === "";
     if (target === undefined) {
-      const ended = this.#far(this.#near(slot), this.#peer);
+      const { path, incarnation } = slot;
+      const ended = this.#ended({ node: this.#system.node, path, incarnation });
       const meta = plain ? undefined : this.#meta(head, message, ended);
       this.#system.dead_letters.add(ended, message.kind, meta, "stopped");
     } else {
@@ -169,11 +169,6 @@ export class Inbound {
         this.#peer.waits.takeWatcher(monitor)?.ended(exitOfWire(reason));
         return;
       }
-      case control.link:
-      case control.unlink:
-      case control.exit:
-        this.#linked(head, reader);
-        return;
       case control.ping: {
         if (body_bytes === 0) return;
         const { quiet_ms } = proto.Ping.decode(reader, body_bytes);
@@ -206,28 +201,6 @@ export class Inbound {
     target.watch(watcher);
   }
 
-  #linked(head: EnvelopeHead, reader: Reader): void {
-    const { waits } = this.#peer;
-    const { path, incarnation } = this.#slot(head.from);
-    const far = this.#far({ node: this.#peer.identity?.node ?? "", path, incarnation }, this.#peer);
-    const near = this.#target(head.to);
-    if (head.type === control.exit) {
-      const reason = exitOfWire(proto.Exit.decode(reader, head.body_bytes).reason);
-      if (near === undefined) return;
-      waits.takeLink(near.address, far);
-      near.exitSignal(far, reason);
-    } else if (head.type === control.unlink) {
-      if (near === undefined) return;
-      waits.takeLink(near.address, far);
-      near.unlinkFrom(far);
-    } else if (near === undefined) {
-      this.#peer.exit(far, this.#near(this.#slot(head.to)), noproc);
-    } else {
-      waits.addLink(near, far);
-      near.linkFrom(far);
-    }
-  }
-
   #slot(number: number): Slot {
     const slot = this.#slots[number];
     if (slot === undefined) throw new CodecError("bad_body", `slot ${number} was never given`);
@@ -246,10 +219,6 @@ export class Inbound {
     const cell = this.#system.resolveLocal(path, incarnation);
     slot.life = cell?.life;
     return cell;
-  }
-
-  #near({ path, incarnation }: Slot): Address {
-    return { node: this.#system.node, path, incarnation };
   }
 
   #unreadable(slot: Slot, head: EnvelopeHead, error: unknown): void {

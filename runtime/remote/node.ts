@@ -218,8 +218,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
 
   // ---- for connections -----------------------------------------------------------------------
 
-  readonly far = (address: Address, peer: Peer): RemoteRef =>
-    new RemoteRef(this, address, peer.identity?.address ?? "", peer);
+  readonly ended = (address: Address): RemoteRef => new RemoteRef(this, address, "");
 
   refuse(
     connection: Connection,

@@ -1,13 +1,9 @@
-/** What this node waits for from one peer: answers, ends of watched actors, linked actors. */
+/** What this node waits for from one peer: answers and the ends of watched actors. */
 import { noconnection } from "../kernel/exit-reason.ts";
-import type { Address } from "../kernel/message.ts";
-import { NOWHERE, type Ref, type ReplyPort, type Watcher } from "../kernel/ref.ts";
+import { NOWHERE, type ReplyPort, type Watcher } from "../kernel/ref.ts";
 import { SlotMap } from "../slot-map.ts";
-import type { RemoteRef } from "./remote-ref.ts";
-import { keyOf } from "./slots.ts";
 
 type PendingAsk = { readonly port: ReplyPort; readonly deadline_ms: number };
-type Link = { readonly near: Ref; readonly far: Ref };
 
 /** Ask and monitor numbers wrap far later than any of them can still be pending. */
 const NUMBER_MAX = 0xffff_ffff;
@@ -16,7 +12,6 @@ export class Obligations {
   readonly #asks = new SlotMap<number, PendingAsk>();
   /** By monitor number, which is the watcher's place too. */
   readonly #watchers = new SlotMap<number, Watcher>();
-  readonly #links = new Map<string, Link>();
   #lastNumber = 0;
 
   get asks(): number {
@@ -65,37 +60,21 @@ export class Obligations {
     return monitor;
   }
 
-  addLink(near: Ref, far: RemoteRef): void {
-    this.#links.set(linkKey(near.address, far), { near, far });
-  }
-
-  /** False: they were not linked. */
-  takeLink(near: Address, far: RemoteRef): boolean {
-    return this.#links.delete(linkKey(near, far));
-  }
-
   /** The connection is gone: everybody who waits is told. */
   fail(why: string): void {
     const asks = [...this.#asks.values()];
     const watchers = [...this.#watchers.values()];
-    const links = [...this.#links.values()];
     this.#asks.clear();
     this.#watchers.clear();
-    this.#links.clear();
     for (const { port } of asks) port.fail("down", why);
     for (const watcher of watchers) {
       watcher.place = NOWHERE;
       watcher.ended(noconnection);
     }
-    for (const { near, far } of links) near.exitSignal(far, noconnection);
   }
 
   #number(): number {
     this.#lastNumber = this.#lastNumber === NUMBER_MAX ? 1 : this.#lastNumber + 1;
     return this.#lastNumber;
   }
-}
-
-function linkKey(near: Address, far: RemoteRef): string {
-  return `${keyOf(near)} ${far.key}`;
 }

@@ -9,14 +9,14 @@ import { CodecError, type CodecTable, type Writer } from "../codec.ts";
 import type { AskErrorCode } from "../kernel/errors.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { Address, Message } from "../kernel/message.ts";
-import type { Meta, Ref, Watcher } from "../kernel/ref.ts";
+import type { Meta, Watcher } from "../kernel/ref.ts";
 import { formatTraceparent } from "../observe/trace.ts";
 import type { Link } from "../transport/transport.ts";
 import { Batch } from "./envelope.ts";
 import type { Identity } from "./handshake.ts";
 import { Obligations } from "./obligations.ts";
 import type { RemoteRef } from "./remote-ref.ts";
-import { keyOf, OutSlots } from "./slots.ts";
+import { OutSlots } from "./slots.ts";
 import { control, exitToWire, incarnationBytes } from "./wire.ts";
 
 export type PeerLimits = {
@@ -25,8 +25,8 @@ export type PeerLimits = {
   readonly queue_limit_bytes: number;
 };
 
-/** Which actors a signal is between, and which ask it answers; what is not said is not sent. */
-type ControlEnds = { readonly to?: number; readonly from?: number; readonly answer?: number };
+/** Which actor a signal is for, and which ask it answers; what is not said is not sent. */
+type ControlEnds = { readonly to?: number; readonly answer?: number };
 
 /** A batch of this size goes out at once: larger ones only cost memory. */
 const FLUSH_BYTES = 64 * 1024;
@@ -193,24 +193,6 @@ export class Peer {
     );
   }
 
-  link(far: RemoteRef, near: Ref): void {
-    this.waits.addLink(near, far);
-    this.#between(control.link, far, near.address);
-  }
-
-  unlink(far: RemoteRef, near: Ref): void {
-    const { address } = near;
-    if (this.waits.takeLink(address, far)) this.#between(control.unlink, far, address);
-  }
-
-  /** `near`, which is or wants to be linked with `far`, ended. */
-  exit(far: RemoteRef, near: Address, reason: ExitReason): void {
-    this.waits.takeLink(near, far);
-    this.#between(control.exit, far, near, (writer) =>
-      proto.Exit.encode({ reason: exitToWire(reason) }, writer),
-    );
-  }
-
   /** Once a heartbeat: says that we live when nothing else did. */
   beat(now_ms: number): void {
     this.waits.sweepAsks(now_ms);
@@ -258,7 +240,6 @@ export class Peer {
     const start_bytes = this.#batch.size_bytes;
     const batch = this.#batch;
     batch.begin(type, ends.to ?? 0);
-    if (ends.from !== undefined) batch.from(ends.from);
     if (ends.answer !== undefined) batch.answer(ends.answer);
     write?.(batch.body());
     batch.end();
@@ -335,11 +316,6 @@ export class Peer {
     ref.slot_peer = this;
     ref.slot = this.#slots.slotOf(ref.key, ref.address, this.#intern);
     return ref.slot;
-  }
-
-  #between(type: number, far: RemoteRef, near: Address, write?: (writer: Writer) => unknown): void {
-    const from = this.#slots.slotOf(keyOf(near), near, this.#intern);
-    this.#control(type, { to: this.#slotOf(far), from }, write);
   }
 
   readonly #intern = (slot: number, { path, incarnation }: Address): void => {

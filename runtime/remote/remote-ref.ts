@@ -30,13 +30,11 @@ export class RemoteRef implements Ref<Message> {
   readonly #source: PeerSource;
   #peer: Peer | undefined = undefined;
 
-  /** `peer`: the connection that brought it, so that what is said of a link stays on one. */
-  constructor(source: PeerSource, address: Address, node_address: string, peer?: Peer) {
+  constructor(source: PeerSource, address: Address, node_address: string) {
     this.#source = source;
     this.address = address;
     this.key = keyOf(address);
     this.node_address = node_address;
-    this.#peer = peer;
   }
 
   tell(message: Message): boolean {
@@ -59,22 +57,6 @@ export class RemoteRef implements Ref<Message> {
 
   unwatch(watcher: Watcher): void {
     this.#peer?.unwatch(this, watcher);
-  }
-
-  linkFrom(near: Ref): void {
-    const peer = this.#up();
-    if (peer === undefined)
-      this.#source.soon(() => near.exitSignal(this, this.#source.absence(this)));
-    else peer.link(this, near);
-  }
-
-  unlinkFrom(near: Ref): void {
-    this.#up()?.unlink(this, near);
-  }
-
-  /** The local actor `near`, linked with this one, ended. */
-  exitSignal(near: Ref, reason: ExitReason): void {
-    this.#up()?.exit(this, near.address, reason);
   }
 
   #up(): Peer | undefined {

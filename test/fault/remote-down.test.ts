@@ -1,9 +1,9 @@
-/** kill -9 of a process that others ask, monitor and are linked with. */
+/** kill -9 of a process that others ask and monitor. */
 import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Actor, type Down, type Exit } from "../../runtime/kernel/actor.ts";
+import { Actor, type Down } from "../../runtime/kernel/actor.ts";
 import type { Message } from "../../runtime/kernel/message.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { ProcessActor } from "../../runtime/process/spawn.ts";
@@ -11,28 +11,22 @@ import { joinUnix, probe, type TestMessage } from "../support/worlds/remote-chil
 
 class Mourner extends Actor<Message> {
   readonly downs: Down[] = [];
-  readonly exits: Exit[] = [];
   readonly #far: Ref;
   constructor(far: Ref) {
     super();
     this.#far = far;
   }
   override init(): void {
-    this.ctx.trapExits(true);
     this.ctx.monitor(this.#far);
     this.ctx.monitor(this.#far);
-    this.ctx.link(this.#far);
   }
   override receive(): void {}
   override down(signal: Down): void {
     this.downs.push(signal);
   }
-  override exit(signal: Exit): void {
-    this.exits.push(signal);
-  }
 }
 
-test("every ask fails, every monitor and link tells once, nothing waits for a deadline", async () => {
+test("every ask fails, every monitor tells once, nothing waits for a deadline", async () => {
   const folder = mkdtempSync(join(tmpdir(), "troupe-down-"));
   const { system, remote } = await joinUnix("root", `unix:${folder}/root.sock`);
   const spec = {
@@ -62,7 +56,6 @@ test("every ask fails, every monitor and link tells once, nothing waits for a de
   expect(new Set(await Promise.all(codes))).toEqual(new Set(["down"]));
   await system.idle();
   expect(mourner.downs.map(({ reason }) => reason.kind)).toEqual(["noconnection", "noconnection"]);
-  expect(mourner.exits.map(({ reason }) => reason.kind)).toEqual(["noconnection"]);
   expect(remote.peers()).toEqual([]);
   expect(subject.tell(probe("late"))).toBe(false);
   await system.shutdown(2_000);

@@ -1,12 +1,6 @@
 /** Actors made of functions, for tests in which a class each would hide the point. */
 
-import {
-  Actor,
-  type ChildEnded,
-  type Down,
-  type Exit,
-  type Snapshot,
-} from "../../../runtime/kernel/actor.ts";
+import { Actor, type ChildEnded, type Down, type Snapshot } from "../../../runtime/kernel/actor.ts";
 import type { Context } from "../../../runtime/kernel/context.ts";
 import type { ExitReason } from "../../../runtime/kernel/exit-reason.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
@@ -15,7 +9,6 @@ export type Parts<M extends Message> = {
   init?: (ctx: Context<M>) => void | Promise<void>;
   receive?: (message: M, ctx: Context<M>) => void | Promise<void>;
   down?: (signal: Down, ctx: Context<M>) => void | Promise<void>;
-  exit?: (signal: Exit, ctx: Context<M>) => void;
   childEnded?: (signal: ChildEnded, ctx: Context<M>) => void;
   terminate?: (reason: ExitReason, ctx: Context<M>) => void | Promise<void>;
   release?: (ctx: Context<M>) => void;
@@ -37,9 +30,6 @@ class PartsActor<M extends Message> extends Actor<M> {
   }
   override down(signal: Down): void | Promise<void> {
     return this.parts.down?.(signal, this.ctx);
-  }
-  override exit(signal: Exit): void {
-    this.parts.exit?.(signal, this.ctx);
   }
   override terminate(reason: ExitReason): void | Promise<void> {
     return this.parts.terminate?.(reason, this.ctx);

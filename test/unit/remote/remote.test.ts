@@ -1,6 +1,6 @@
 /** Actors of two nodes: references, asks, monitors and links across a connection. */
 import { describe, expect, test } from "bun:test";
-import { Actor, type Down, type Exit } from "../../../runtime/kernel/actor.ts";
+import { Actor, type Down } from "../../../runtime/kernel/actor.ts";
 import { AskError } from "../../../runtime/kernel/errors.ts";
 import type { ExitReason } from "../../../runtime/kernel/exit-reason.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
@@ -45,32 +45,17 @@ class Subject extends Actor<TestMessage> {
   }
 }
 
-/** Monitors and links on request, and tells what came of it. */
-class Watcher extends Actor<{ kind: "watch" | "unwatch" | "link" | "unlink"; ref: Ref }> {
+/** Monitors on request, and tells what came of it. */
+class Watcher extends Actor<{ kind: "watch" | "unwatch"; ref: Ref }> {
   readonly downs: Down[] = [];
-  readonly exits: Exit[] = [];
   #monitor = 0;
-  readonly #traps: boolean;
 
-  constructor(traps = true) {
-    super();
-    this.#traps = traps;
-  }
-
-  override init(): void {
-    this.ctx.trapExits(this.#traps);
-  }
   override receive({ kind, ref }: { kind: string; ref: Ref }): void {
     if (kind === "watch") this.#monitor = this.ctx.monitor(ref);
-    else if (kind === "unwatch") this.ctx.demonitor(this.#monitor);
-    else if (kind === "link") this.ctx.link(ref);
-    else this.ctx.unlink(ref);
+    else this.ctx.demonitor(this.#monitor);
   }
   override down(signal: Down): void {
     this.downs.push(signal);
-  }
-  override exit(signal: Exit): void {
-    this.exits.push(signal);
   }
 }
 
@@ -93,8 +78,8 @@ async function two(options: Parameters<RemoteWorld["node"]>[1] = {}): Promise<Tw
   return { world, a, b, subject, far };
 }
 
-function watcherOn(node: WorldNode, traps = true): { watcher: Watcher; ref: Ref<never> } {
-  const watcher = new Watcher(traps);
+function watcherOn(node: WorldNode): { watcher: Watcher; ref: Ref<never> } {
+  const watcher = new Watcher();
   return { watcher, ref: node.system.spawn(() => watcher, { name: "watcher" }) as Ref<never> };
 }
 
@@ -514,57 +499,6 @@ describe("monitors", () => {
     await world.pass(400);
     expect(kinds(watcher.downs)).toEqual(["noconnection"]);
     expect(b.remote.peers().filter(({ state }) => state === "up")).toEqual([]);
-  });
-});
-
-describe("links", () => {
-  test("end the linked actor on the other node, unless the end was normal", async () => {
-    for (const [stage, ends] of [
-      ["crash", true],
-      ["stop", false],
-    ] as const) {
-      const { world, a, far } = await two();
-      const { ref } = watcherOn(a, false);
-      ref.tell({ kind: "link", ref: far } as never);
-      await world.pass();
-      if (stage === "crash") far.tell(note("crash"));
-      else a.system.ask(far, probe("stop"), { deadline_ms: 1_000 }).catch(() => {});
-      await world.pass();
-      expect(a.system.lookup("/watcher") === undefined).toBe(ends);
-    }
-  });
-
-  test("work from the side that linked to the other, and when the node is lost", async () => {
-    const { world, a, b, far } = await two();
-    const { ref } = watcherOn(a);
-    ref.tell({ kind: "link", ref: far } as never);
-    await world.pass();
-    a.system.control("/watcher", "kill");
-    await world.pass();
-    expect(b.system.lookup("/subject")).toBeUndefined();
-
-    const again = await two();
-    const near = watcherOn(again.a);
-    near.ref.tell({ kind: "link", ref: again.far } as never);
-    await again.world.pass();
-    again.b.net.kill();
-    await again.world.pass();
-    expect(kinds(near.watcher.exits)).toEqual(["noconnection"]);
-  });
-
-  test("that were taken back, or with somebody who is gone", async () => {
-    const { world, a, b, far } = await two();
-    const { watcher, ref } = watcherOn(a);
-    ref.tell({ kind: "link", ref: far } as never);
-    await world.pass();
-    ref.tell({ kind: "unlink", ref: far } as never);
-    await world.pass();
-    b.system.control("/subject", "kill");
-    await world.pass();
-    expect(watcher.exits).toEqual([]);
-    ref.tell({ kind: "link", ref: far } as never);
-    await world.pass();
-    expect(kinds(watcher.exits)).toEqual(["noproc"]);
   });
 });
 

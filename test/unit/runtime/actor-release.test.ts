@@ -128,7 +128,6 @@ test("a timer or monitor that is set after the end is none, and nothing is left 
           ctx.after(10, go);
           ctx.every(10, go);
           ctx.monitor(other);
-          ctx.link(other);
         };
       },
       receive: () => void heard++,
@@ -142,7 +141,7 @@ test("a timer or monitor that is set after the end is none, and nothing is left 
   expect(clock.pending).toBe(timers);
   await clock.advance(100);
   expect(heard).toBe(0);
-  // A monitor or link that hung on would be told now, as a dead letter or a crash.
+  // A monitor that hung on would be told now, as a dead letter.
   system.control("/other", "kill");
   await system.idle();
   expect(system.deadLetters().count).toBe(0);

@@ -68,7 +68,6 @@ describe("the table", () => {
 const envelope = fc.record({
   type: fc.integer({ min: 1, max: 65_535 }),
   to: u32,
-  from: fc.option(u32, { nil: 0 }),
   ask: fc.option(fc.integer({ min: 1, max: 0xffff_ffff }), { nil: 0 }),
   answer: fc.option(u32, { nil: 0 }),
   correlation: fc.option(name, { nil: "" }),
@@ -81,9 +80,8 @@ describe("the envelope", () => {
     fc.assert(
       fc.property(fc.array(envelope, { maxLength: 5 }), (envelopes) => {
         const batch = new Batch();
-        for (const { type, to, from, ask, answer, correlation, traceparent, body } of envelopes) {
+        for (const { type, to, ask, answer, correlation, traceparent, body } of envelopes) {
           batch.begin(type, to);
-          if (from !== 0) batch.from(from);
           if (ask !== 0) batch.ask(ask, 250);
           if (answer !== 0) batch.answer(answer);
           if (correlation !== "") batch.correlation(correlation);

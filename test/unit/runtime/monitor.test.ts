@@ -2,13 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Down } from "../../../runtime/kernel/actor.ts";
 import type { Context } from "../../../runtime/kernel/context.ts";
-import {
-  crashOf,
-  type ExitReason,
-  killed,
-  normal,
-  shutdown,
-} from "../../../runtime/kernel/exit-reason.ts";
+import { shutdown } from "../../../runtime/kernel/exit-reason.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { actorOf } from "../../support/worlds/actor-of.ts";
@@ -17,11 +11,10 @@ import { testSystem } from "../../support/worlds/test-system.ts";
 type Run = { readonly kind: "run"; readonly run: (ctx: Context<Message>) => void };
 
 /** Does what it is told, so that a test can speak with an actor's voice. */
-function puppet(downs: Down[] = [], exits: ExitReason[] = []) {
+function puppet(downs: Down[] = []) {
   return actorOf<Run>({
     receive: ({ run }, ctx) => run(ctx as Context<Message>),
     down: (signal) => void downs.push(signal),
-    exit: ({ reason }) => void exits.push(reason),
   });
 }
 
@@ -56,7 +49,7 @@ test("after demonitor no Down comes, also when it was under way", async () => {
   const target = system.spawn(puppet(), { name: "target" });
   const run = (ctx: Context<Message>): void => {
     const gone = ctx.monitor(target);
-    target.exitSignal(target, killed);
+    system.control("/target", "kill");
     ctx.demonitor(gone);
     ctx.demonitor(gone);
   };
@@ -67,52 +60,6 @@ test("after demonitor no Down comes, also when it was under way", async () => {
   watcher.tell({ kind: "run", run: late });
   await system.idle();
   expect(downs).toEqual([]);
-});
-
-test("links end together, along the chain, but not for a normal end", async () => {
-  const { system } = testSystem();
-  const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => system.spawn(puppet(), { name }));
-  if (!a || !b || !c || !d) throw new Error("no actors");
-  for (const [from, to] of [
-    [a, b],
-    [b, c],
-    [a, d],
-  ] as const) {
-    from.tell({ kind: "run", run: (ctx) => ctx.link(to) });
-  }
-  await system.idle();
-  d.tell({ kind: "run", run: (ctx) => ctx.stop() });
-  await system.idle();
-  expect(system.tree().map(({ path }) => path)).toEqual(["/a", "/b", "/c"]);
-  const ends: string[] = [];
-  for (const ref of [a, b, c]) system.onDown(ref, (reason) => ends.push(reason.kind));
-  c.tell({ kind: "run", run: () => void JSON.parse("{") });
-  await system.idle();
-  expect(ends).toEqual(["crash", "crash", "crash"]);
-});
-
-test("who traps exits is told instead; unlinked peers are not; a dead peer is noproc", async () => {
-  const { system } = testSystem();
-  const exits: ExitReason[] = [];
-  const trapper = system.spawn(puppet([], exits), { name: "trapper" });
-  const [one, two, gone] = ["one", "two", "gone"].map((name) => system.spawn(puppet(), { name }));
-  if (!one || !two || !gone) throw new Error("no actors");
-  system.stop(gone);
-  await system.idle();
-  const run = (ctx: Context<Message>): void => {
-    ctx.trapExits(true);
-    ctx.link(one);
-    ctx.link(two);
-    ctx.unlink(two);
-    ctx.link(gone);
-  };
-  trapper.tell({ kind: "run", run });
-  await system.idle();
-  one.tell({ kind: "run", run: (ctx) => ctx.stop(undefined, normal) });
-  two.tell({ kind: "run", run: (ctx) => ctx.stop(undefined, crashOf("x")) });
-  await system.idle();
-  expect(exits.map(({ kind }) => kind)).toEqual(["noproc", "normal"]);
-  expect(system.lookup("/trapper")).toBeDefined();
 });
 
 test("any set of monitors and ends: exactly one Down for each that stands", async () => {
