@@ -17,6 +17,7 @@ import type { RegistryEntry } from "../runtime/registry/registry.ts";
 import { RegistryClient, type RegistryClientMessage } from "../runtime/registry/registry-client.ts";
 import type { ViewMessage } from "../runtime/registry/registry-view.ts";
 import { refOf } from "../runtime/remote/node.ts";
+import { wellKnownRef } from "../runtime/remote/wire.ts";
 import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
 import { rootPaths } from "../supervisors/paths.ts";
@@ -79,9 +80,8 @@ export class Discovery {
     this.#system = system;
     this.#namespace = namespace;
     this.#parent = parent;
-    // All zeros: whoever lives at that path now, so that a restarted registry is found again.
-    const incarnation = new Uint8Array(8);
-    this.#registry = { ...registry, path: rootPaths.registry, incarnation };
+    // Whoever lives at that path now, so that a restarted registry is found again.
+    this.#registry = wellKnownRef(registry.node, rootPaths.registry, registry.address);
   }
 
   readonly spec = (): ChildSpec => ({

@@ -30,12 +30,7 @@ export type ProtoRow = {
   };
 };
 
-export type CodecErrorCode =
-  | "unknown_kind"
-  | "unknown_type"
-  | "duplicate_codec"
-  | "bad_body"
-  | "too_big";
+type CodecErrorCode = "unknown_kind" | "unknown_type" | "duplicate_codec" | "bad_body" | "too_big";
 
 export class CodecError extends Error {
   readonly code: CodecErrorCode;

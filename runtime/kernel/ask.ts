@@ -13,7 +13,7 @@ import type { Message } from "./message.ts";
 import { formatAddress, type Meta, type Ref, type ReplyPort } from "./ref.ts";
 
 /** What asking needs of the system. */
-export interface AskHost {
+interface AskHost {
   readonly deadlines: Deadlines;
   readonly counters: { late_replies: number; asks: number };
 }

@@ -7,7 +7,7 @@ import type { Actor } from "./actor.ts";
 import { ask, askDeadline_ms, askWith } from "./ask.ts";
 import type { Cell } from "./cell.ts";
 import type { AskError } from "./errors.ts";
-import type { ExitReason } from "./exit-reason.ts";
+import { type ExitReason, normal, shutdown } from "./exit-reason.ts";
 import type { MailboxOptions } from "./mailbox.ts";
 import type { Message, ReplyTo } from "./message.ts";
 import { type Ref, type ReplyPort, TellMeta } from "./ref.ts";
@@ -140,8 +140,8 @@ export class CellContext implements Context<Message> {
     return child as Ref<N>;
   }
   stop(ref?: Ref, reason?: ExitReason): void {
-    if (ref === undefined || ref === this.cell) this.cell.stop(reason ?? { kind: "normal" });
-    else this.cell.stopChild(ref, reason ?? { kind: "shutdown" });
+    if (ref === undefined || ref === this.cell) this.cell.stop(reason ?? normal);
+    else this.cell.stopChild(ref, reason ?? shutdown);
   }
   monitor(ref: Ref): number {
     return this.cell.monitor(ref);

@@ -30,11 +30,7 @@ const SMALLEST_RING = 4;
 const KEPT_RING = 64;
 
 /** Told of every message the mailbox loses. */
-export type Dropped = (
-  message: Message,
-  meta: Meta | undefined,
-  why: Exclude<WhenFull, "reject">,
-) => void;
+type Dropped = (message: Message, meta: Meta | undefined, why: Exclude<WhenFull, "reject">) => void;
 
 export class Mailbox {
   readonly capacity: number;

@@ -18,10 +18,10 @@ import { MicrotaskScheduler, macrotask, type Scheduler } from "./scheduler.ts";
 import { type StepHook, SteppedCell } from "./stepped-cell.ts";
 
 export const controlActions = ["stop", "restart", "kill", "suspend", "resume"] as const;
-export type ControlAction = (typeof controlActions)[number];
+type ControlAction = (typeof controlActions)[number];
 
 /** A codec table, as far as the kernel needs it: the message as another process would get it. */
-export type HopCodec = { roundTrip(message: Message): Message };
+type HopCodec = { roundTrip(message: Message): Message };
 
 export type SystemOptions = {
   readonly node: string;
@@ -72,7 +72,7 @@ export interface ActorSystem {
   shutdown(budget_ms?: number): Promise<void>;
 }
 
-export type Counters = {
+type Counters = {
   asks: number;
   late_replies: number;
   /** Asks that were over before their turn came, and were not handled. */

@@ -4,7 +4,7 @@ import type { Mailbox } from "../kernel/mailbox.ts";
 import type { Message } from "../kernel/message.ts";
 import type { Meta, Ref } from "../kernel/ref.ts";
 
-export type DeadLetterReason = "stopped" | "drop_oldest" | "drop_newest";
+type DeadLetterReason = "stopped" | "drop_oldest" | "drop_newest";
 
 export type DeadLetter = {
   readonly path: string;

@@ -3,8 +3,6 @@
  * belongs to. The kernel carries it from message to message; exporters live elsewhere.
  */
 
-import type { Random } from "../capabilities.ts";
-
 export type TraceContext = {
   /** 32 lower-case hex digits, not all zero. */
   readonly trace_id: string;
@@ -36,25 +34,4 @@ export function parseTraceparent(header: string): TraceContext | undefined {
 export function formatTraceparent(trace: TraceContext): string {
   const flags = (trace.flags & 0xff).toString(16).padStart(2, "0");
   return `00-${trace.trace_id}-${trace.span_id}-${flags}`;
-}
-
-/** The root of a new trace. */
-export function newTrace(random: Random, sampled = true): TraceContext {
-  const trace_id = hex64(random) + hex64(random);
-  return { trace_id, span_id: hex64(random), flags: sampled ? 1 : 0 };
-}
-
-/** A new span in the same trace: what a step of the request hands on. */
-export function childSpan(parent: TraceContext, random: Random): TraceContext {
-  return { ...parent, span_id: hex64(random) };
-}
-
-function hex64(random: Random): string {
-  // Zero is the standard's "invalid", so it is never drawn.
-  const low = random.u32() || 1;
-  return hex32(random.u32()) + hex32(low);
-}
-
-function hex32(value: number): string {
-  return value.toString(16).padStart(8, "0");
 }

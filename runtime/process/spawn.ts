@@ -38,13 +38,13 @@ export type ProcessSpec = {
 };
 
 /** The actor that the child named in its ready; undefined when it named none. */
-export type ProcessMain = { readonly main: Ref<Message> | undefined; readonly pid: number };
+type ProcessMain = { readonly main: Ref<Message> | undefined; readonly pid: number };
 type GetMain = { readonly kind: "process_main" } & Ask<ProcessMain>;
 type Ended = { readonly kind: "process_ended"; readonly why: string };
 export type ProcessMessage = GetMain | Ended;
 
 /** A process that ended or fell silent; `message` carries its last words. */
-export class ProcessDied extends Error {
+class ProcessDied extends Error {
   override readonly name = "ProcessDied";
   readonly code = "process_died";
 }

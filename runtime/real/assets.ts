@@ -17,7 +17,7 @@ import { homedir, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
 /** Name → path that `Bun.file` can read, also inside a compiled binary. */
-export type Assets = Readonly<Record<string, string>>;
+type Assets = Readonly<Record<string, string>>;
 
 /** Nowhere can they be unpacked to and run from; the message is one line that says what to do. */
 export class AssetsError extends Error {

@@ -9,7 +9,7 @@ import { realNet } from "./net.ts";
 import { realRandom } from "./random.ts";
 import { realSpawn } from "./spawn.ts";
 
-export type RealOptions = {
+type RealOptions = {
   readonly log_level: LogLevel;
   /** On every log line: the node's name, for one. */
   readonly log_fields?: Readonly<Record<string, unknown>>;

@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /** The text of a file; undefined: it is not there, or not for us. */
-export type ReadText = (path: string) => string | undefined;
+type ReadText = (path: string) => string | undefined;
 
 type Group = { readonly version: 1 | 2; readonly path: string };
 type Mount = Group & { readonly root: string };

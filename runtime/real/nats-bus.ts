@@ -12,7 +12,7 @@ import {
 import { natsSchemes, type PlaneUrl, planeUrls } from "../plane-url.ts";
 import { type Bus, BusError } from "../transport/bus.ts";
 
-export type NatsBusOptions = {
+type NatsBusOptions = {
   /** Several servers of one cluster with commas between them. */
   readonly url: string;
   /** Shown by the server's own monitoring. */
@@ -40,7 +40,7 @@ export function natsBus(options: NatsBusOptions): NatsBus {
   return new NatsBus(options);
 }
 
-export class NatsBus implements Bus {
+class NatsBus implements Bus {
   readonly name: string;
   readonly #options: NodeConnectionOptions;
   readonly #held = new Set<Held>();

@@ -9,7 +9,7 @@ import {
   type RedisValue,
 } from "../store/redis-calls.ts";
 
-export type RedisClientOptions = {
+type RedisClientOptions = {
   readonly url: string;
   readonly client_name: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -25,7 +25,7 @@ export function redisClient(options: RedisClientOptions): RedisClient {
   return new RedisClient(options);
 }
 
-export class RedisClient implements RedisCalls {
+class RedisClient implements RedisCalls {
   readonly name: string;
   readonly #commands: Redis;
   /** A connection that listens can do nothing else. */

@@ -15,7 +15,7 @@ export class RunFolderError extends Error {
   readonly code = "no_run_folder";
 }
 
-export type RunFolder = {
+type RunFolder = {
   readonly path: string;
   /** Why it is not below TMPDIR, for a person; undefined: it is. */
   readonly warning: string | undefined;

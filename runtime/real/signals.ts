@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 const REPEAT_MS = 500;
 const WATCH_PERIOD_MS = 500;
 
-export type StopListener = {
+type StopListener = {
   /** The first wish: drain. */
   readonly stop: (why: string) => void;
   /** A second wish, later: leave at once. */

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { ChildProcess, Spawn, SpawnOptions } from "../capabilities.ts";
 
-export class SpawnError extends Error {
+class SpawnError extends Error {
   readonly code = "cannot_start";
 }
 

@@ -1,6 +1,6 @@
 /** One line of status that rewrites itself on a terminal, and stays silent when there is none. */
 
-export interface StatusLine {
+interface StatusLine {
   /** Shows `text` in place of what was shown before. */
   show(text: string): void;
   /** Takes the line away, before something else is printed. */

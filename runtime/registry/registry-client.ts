@@ -18,7 +18,7 @@ import type {
 import { DEFAULT_LEASE_MS, type RegistryEntry, type RegistryMessage } from "./registry.ts";
 import { RegistryView, type ViewMessage } from "./registry-view.ts";
 
-export type RegistryClientOptions = {
+type RegistryClientOptions = {
   /** Where the registry is: a well-known reference, resolved anew at each attempt. */
   readonly registry: WireRef;
   /** Put before every key, so that clusters may share a registry. */
@@ -28,16 +28,16 @@ export type RegistryClientOptions = {
 };
 
 /** Keeps `key` registered until `owner` ends or drops it. Answered once it is held. */
-export type Hold = Ask<Held> & {
+type Hold = Ask<Held> & {
   readonly kind: "hold";
   readonly key: string;
   readonly value: Uint8Array;
   readonly owner: Ref;
 };
 export type Held = { readonly key: string; readonly epoch: number };
-export type Drop = { readonly kind: "drop"; readonly key: string };
+type Drop = { readonly kind: "drop"; readonly key: string };
 /** The follower gets the whole set now, and then each change, until it ends. */
-export type Follow = {
+type Follow = {
   readonly kind: "follow";
   readonly prefix: string;
   readonly follower: Ref<ViewMessage>;

@@ -20,7 +20,7 @@ export type SharedOptions = {
   readonly lease_ms?: number;
 };
 
-export interface SharedHost {
+interface SharedHost {
   readonly clock: Clock;
   readonly log: Log;
   /** An exchange is to be made: `begin` is called in a turn of the actor's. */

@@ -59,7 +59,7 @@ export interface SharedTable {
   onBell(listener: () => void): () => void;
 }
 
-export class TableAway extends Error {
+class TableAway extends Error {
   override readonly name = "TableAway";
   readonly code = "table_away";
 }

@@ -57,8 +57,8 @@ export const DEFAULT_LEASE_MS = 10_000;
 const LEASE_MIN_MS = 100;
 const SWEEP_MS = 250;
 /** A registry is for names. What is larger belongs into a store, with its key here. */
-export const VALUE_BYTES_MAX = 1024 * 1024;
-export const KEYS_MAX = 100_000;
+const VALUE_BYTES_MAX = 1024 * 1024;
+const KEYS_MAX = 100_000;
 
 type Owner = {
   readonly ref: WireRef;

@@ -17,7 +17,7 @@ export type EnvelopeHead = {
   body_bytes: number;
 };
 
-export function emptyHead(): EnvelopeHead {
+function emptyHead(): EnvelopeHead {
   return {
     type: 0,
     to: 0,

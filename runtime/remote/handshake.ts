@@ -22,7 +22,7 @@ export type Identity = {
  */
 export type RejectCode = "version" | "superseded" | "duplicate";
 
-export type Handshake =
+type Handshake =
   | { readonly kind: "hello"; readonly identity: Identity }
   | { readonly kind: "rejected"; readonly code: string; readonly message: string }
   | { readonly kind: "garbage" };

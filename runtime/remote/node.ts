@@ -41,7 +41,7 @@ export type RemoteOptions = {
   readonly protocol_version?: number;
 };
 
-export type PeerInfo = {
+type PeerInfo = {
   readonly node: string;
   readonly state: Peer["state"];
   readonly identity: Identity | undefined;
@@ -50,7 +50,7 @@ export type PeerInfo = {
   readonly stats: Readonly<PeerStats>;
 };
 
-export type PeerEvent =
+type PeerEvent =
   | { readonly kind: "up"; readonly identity: Identity }
   /** At each heartbeat while it says nothing. */
   | { readonly kind: "silent"; readonly identity: Identity; readonly silent_ms: number }

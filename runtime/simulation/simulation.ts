@@ -12,7 +12,7 @@ import { forkRandom, pickIndex, SeededRandom } from "./random.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 /** Each turn, one message of one actor, drawn among all that have one. */
-export class SeededScheduler implements Scheduler {
+class SeededScheduler implements Scheduler {
   turns = 0;
   readonly #random: Random;
   readonly #ready: Runnable[] = [];

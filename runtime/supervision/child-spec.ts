@@ -62,7 +62,7 @@ export type Backoff = {
  * Instead of giving up: past the intensity a child is tried again at this slower pace, until it has
  * lived for max(period_ms, max_ms).
  */
-export type CrashLoop = {
+type CrashLoop = {
   readonly backoff: Backoff;
   /** Called when a child begins to loop, and when it is over it or not tried any more. */
   readonly changed?: (change: LoopChange) => void;
@@ -80,7 +80,7 @@ export type LoopChange = {
  * in OTP. together: the same, but none waits for another. tried: the supervisor is there at once,
  * none waits for another, and one that does not start is restarted like one that ended.
  */
-export type FirstStart = "all" | "together" | "tried";
+type FirstStart = "all" | "together" | "tried";
 
 export type SupervisorSpec = {
   /** one_for_one */
@@ -111,9 +111,6 @@ export const defaultBackoff: Backoff = Object.freeze({
   factor: 2,
   jitter: 0.5,
 });
-
-/** As OTP: a failed child is restarted at once. */
-export const noBackoff: Backoff = Object.freeze({ first_ms: 0, max_ms: 0, factor: 1, jitter: 0 });
 
 export const DEFAULT_SHUTDOWN_MS = 5_000;
 

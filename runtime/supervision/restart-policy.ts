@@ -25,7 +25,7 @@ export type PolicySpec = {
   readonly auto_shutdown: AutoShutdown;
 };
 
-export type ChildEnd = {
+type ChildEnd = {
   readonly id: string;
   readonly reason: ExitReason;
   readonly now_ms: number;
@@ -37,7 +37,7 @@ export type ChildEnd = {
   readonly unit: number;
 };
 
-export type Decision =
+type Decision =
   /** Not restarted. `remove`: its specification goes too. */
   | { readonly kind: "leave"; readonly remove: boolean }
   /** Not restarted, and its end ends the supervisor. */
@@ -53,7 +53,7 @@ export type Decision =
       readonly loops: boolean;
     };
 
-export type Verdict = {
+type Verdict = {
   readonly decision: Decision;
   /** Times of the restarts within the period, newest first. */
   readonly history: readonly number[];
@@ -98,7 +98,7 @@ export function healthyAfter_ms({ period_ms, backoff, crash_loop }: PolicySpec):
   return Math.max(period_ms, backoff.max_ms, crash_loop?.backoff.max_ms ?? 0);
 }
 
-export function restarts(restart: RestartType, reason: ExitReason): boolean {
+function restarts(restart: RestartType, reason: ExitReason): boolean {
   switch (restart) {
     case "permanent":
       return true;
@@ -110,20 +110,12 @@ export function restarts(restart: RestartType, reason: ExitReason): boolean {
 }
 
 /** A restart exactly `period_ms` ago still counts, as in OTP. */
-export function addRestart(
-  history: readonly number[],
-  now_ms: number,
-  period_ms: number,
-): number[] {
+function addRestart(history: readonly number[], now_ms: number, period_ms: number): number[] {
   return [now_ms, ...history.filter((at_ms) => now_ms - at_ms <= period_ms)];
 }
 
 /** In start order. Temporary siblings belong to it: they are stopped and not started again. */
-export function affected(
-  strategy: Strategy,
-  children: readonly PolicyChild[],
-  failed: string,
-): string[] {
+function affected(strategy: Strategy, children: readonly PolicyChild[], failed: string): string[] {
   const ids = children.map(({ id }) => id);
   switch (strategy) {
     case "one_for_one":

@@ -15,14 +15,14 @@ export type ShutdownPhase = {
   readonly run: (signal: AbortSignal) => void | Promise<void>;
 };
 
-export type PhaseResult = {
+type PhaseResult = {
   readonly name: string;
   readonly outcome: "done" | "overran" | "failed";
   readonly took_ms: number;
   readonly error?: string;
 };
 
-export type ShutdownResult = {
+type ShutdownResult = {
   readonly phases: readonly PhaseResult[];
   /** Every phase was done within its budget. */
   readonly clean: boolean;

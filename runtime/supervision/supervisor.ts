@@ -23,7 +23,7 @@ import {
 } from "./child-spec.ts";
 import { decide, healthyAfter_ms, type PolicyChild } from "./restart-policy.ts";
 
-export type ChildInfo = {
+type ChildInfo = {
   readonly id: string;
   readonly status: ChildStatus;
   readonly ref: Ref<Message> | undefined;
@@ -42,7 +42,7 @@ export type SupervisorMessage =
   | (Ask<readonly ChildInfo[]> & { readonly kind: "which_children" });
 
 /** backing_off: ended, and to be started again. stopped: ended, and not to be. */
-export type ChildStatus = "starting" | "running" | "stopping" | "backing_off" | "stopped";
+type ChildStatus = "starting" | "running" | "stopping" | "backing_off" | "stopped";
 
 type Child = {
   readonly spec: FullChildSpec;

@@ -63,7 +63,7 @@ export interface BusLinkHost {
   ended(link: BusLink): void;
 }
 
-export type BusLinkStats = { resent: number; duplicates: number; gaps: number };
+type BusLinkStats = { resent: number; duplicates: number; gaps: number };
 
 const PROBE_MS_MAX = 2_000;
 /** A peer that takes nothing keeps a closed link no longer than this. */

@@ -15,7 +15,7 @@ export type MemoryBusOptions = {
   readonly payload_limit_bytes: number;
 };
 
-export const memoryBusDefaults: MemoryBusOptions = {
+const memoryBusDefaults: MemoryBusOptions = {
   delay_ms_min: 0,
   delay_ms_max: 0,
   lost: 0,

@@ -26,7 +26,7 @@ export type MemoryNetworkOptions = {
   readonly window_bytes: number;
 };
 
-export const memoryNetworkDefaults: MemoryNetworkOptions = {
+const memoryNetworkDefaults: MemoryNetworkOptions = {
   delay_ms_min: 0,
   delay_ms_max: 0,
   split_bytes_max: 0,

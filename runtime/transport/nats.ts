@@ -27,7 +27,7 @@ import {
   TransportError,
 } from "./transport.ts";
 
-export type NatsTransportOptions = Partial<BusLinkOptions> & {
+type NatsTransportOptions = Partial<BusLinkOptions> & {
   /** Of every subject: clusters that share a bus have different ones. */
   readonly prefix: string;
   /** Of this process, unique for its life; drawn when not given. */

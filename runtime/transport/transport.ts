@@ -51,7 +51,7 @@ export type LinkLimits = {
   readonly queue_limit_bytes: number;
 };
 
-export type TransportErrorCode =
+type TransportErrorCode =
   | "bad_address"
   | "address_in_use"
   | "connect_failed"
@@ -71,7 +71,7 @@ export class TransportError extends Error {
 export const addressesOf = (text: string): readonly string[] =>
   text.split(" ").filter((address) => address !== "");
 
-export type Way = { readonly transport: Transport; readonly address: string };
+type Way = { readonly transport: Transport; readonly address: string };
 
 /** The first of a node's addresses that can be dialled here. Throws TransportError `bad_address`. */
 export function wayTo(text: string, transports: readonly Transport[]): Way {

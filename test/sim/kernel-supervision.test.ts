@@ -4,14 +4,10 @@ import type { Ref } from "../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../runtime/kernel/system.ts";
 import { forkRandom, pickIndex, SeededRandom } from "../../runtime/simulation/random.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
-import {
-  noBackoff,
-  type RestartType,
-  type Strategy,
-} from "../../runtime/supervision/child-spec.ts";
+import type { RestartType, Strategy } from "../../runtime/supervision/child-spec.ts";
 import { type SupervisorMessage, supervisor } from "../../runtime/supervision/supervisor.ts";
 import { actorOf } from "../support/worlds/actor-of.ts";
-import { simulatedSystem } from "../support/worlds/test-system.ts";
+import { noBackoff, simulatedSystem } from "../support/worlds/test-system.ts";
 
 /**
  * A supervisor whose children are slow to start and to stop and fail at any moment, also while

@@ -17,6 +17,10 @@ import {
 import { countingIds, forkRandom, SeededRandom } from "../../../runtime/simulation/random.ts";
 import type { Simulation } from "../../../runtime/simulation/simulation.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
+import type { Backoff } from "../../../runtime/supervision/child-spec.ts";
+
+/** As OTP: a failed child is restarted at once. */
+export const noBackoff: Backoff = { first_ms: 0, max_ms: 0, factor: 1, jitter: 0 };
 
 export type LogLine = { level: LogLevel; message: string; fields: Record<string, unknown> };
 

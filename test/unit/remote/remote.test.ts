@@ -5,7 +5,7 @@ import { AskError } from "../../../runtime/kernel/errors.ts";
 import type { ExitReason } from "../../../runtime/kernel/exit-reason.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
-import { formatTraceparent, newTrace } from "../../../runtime/observe/trace.ts";
+import { formatTraceparent } from "../../../runtime/observe/trace.ts";
 import { HandshakeError } from "../../../runtime/remote/handshake.ts";
 import { refOf, wireOf } from "../../../runtime/remote/node.ts";
 import { SLOTS_MAX } from "../../../runtime/remote/slots.ts";
@@ -210,7 +210,11 @@ describe("messages", () => {
 
   test("carry the trace, and only when there is one", async () => {
     const { world, a, subject, far } = await two();
-    const trace = newTrace(world.random);
+    const trace = {
+      trace_id: "0af7651916cd43dd8448eb211c80319c",
+      span_id: "b7ad6b7169203331",
+      flags: 1,
+    };
     await world.outcome(a.system.ask(far, probe("traced"), { deadline_ms: 100, trace }));
     far.tell(note("plain"));
     await world.pass();

@@ -1,10 +1,9 @@
 import { expect, test } from "bun:test";
 import type { Ask, Message } from "../../../runtime/kernel/message.ts";
 import { formatAddress, sameActor } from "../../../runtime/kernel/ref.ts";
-import { noBackoff } from "../../../runtime/supervision/child-spec.ts";
 import { supervisor } from "../../../runtime/supervision/supervisor.ts";
 import { actorOf } from "../../support/worlds/actor-of.ts";
-import { testSystem } from "../../support/worlds/test-system.ts";
+import { noBackoff, testSystem } from "../../support/worlds/test-system.ts";
 
 type Ping = Ask<string> & { readonly kind: "ping" };
 type Boom = { readonly kind: "boom" };

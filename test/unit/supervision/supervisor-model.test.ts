@@ -1,14 +1,10 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Message } from "../../../runtime/kernel/message.ts";
-import {
-  noBackoff,
-  type RestartType,
-  type Strategy,
-} from "../../../runtime/supervision/child-spec.ts";
+import type { RestartType, Strategy } from "../../../runtime/supervision/child-spec.ts";
 import { supervisor } from "../../../runtime/supervision/supervisor.ts";
 import { actorOf } from "../../support/worlds/actor-of.ts";
-import { testSystem } from "../../support/worlds/test-system.ts";
+import { noBackoff, testSystem } from "../../support/worlds/test-system.ts";
 
 /**
  * Sequences of commands against a supervisor and against a model of which children it has and

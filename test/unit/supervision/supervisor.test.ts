@@ -7,12 +7,11 @@ import {
   type ChildSpec,
   defaultBackoff,
   type LoopChange,
-  noBackoff,
   type SupervisorSpec,
 } from "../../../runtime/supervision/child-spec.ts";
 import { type SupervisorMessage, supervisor } from "../../../runtime/supervision/supervisor.ts";
 import { actorOf, type Parts } from "../../support/worlds/actor-of.ts";
-import { type TestSystem, testSystem } from "../../support/worlds/test-system.ts";
+import { noBackoff, type TestSystem, testSystem } from "../../support/worlds/test-system.ts";
 
 type Order = { readonly kind: "crash" | "finish" | "shut" };
 
