@@ -4,7 +4,6 @@
  *
  *   backlog      until the prompts before it are computed
  *   own          its uncached tokens, × (1 + crowding + queued requests per worker + stalling)
- *   evicting     what the blocks it pushes out would cost to compute again, × evict_weight
  *   decoding     its answer's steps, slower the fuller the worker will be, × decode_weight
  *   others       how much its blocks slow the steps of the answers there, × others_weight
  *   overfull     steps above fair_share times the mean share of blocks in use, × overfull_weight
@@ -41,7 +40,7 @@ import {
   WHOLE_TOKEN_MS,
 } from "./cost-rows.ts";
 import type { PassRates } from "./pass-rates.ts";
-import { creditedBlocks, type Place, promptBlocks, uncachedTokens } from "./place.ts";
+import { type Place, promptBlocks, uncachedTokens } from "./place.ts";
 import type { Scan, Scorer } from "./select.ts";
 import { type RoutedWorker, requestsThere, sharedBlocks, usedShare } from "./worker-state.ts";
 import type { WorkerTable } from "./worker-table.ts";
@@ -53,7 +52,6 @@ export type AdaptiveOptions = {
   readonly stall_weight: number;
   /** Added to that for each request per worker that waits in the router. */
   readonly queue_weight: number;
-  readonly evict_weight: number;
   readonly decode_weight: number;
   readonly others_weight: number;
   /** A worker with more than this times the mean share of its blocks in use is overfull. */
@@ -70,7 +68,6 @@ export const adaptiveDefaults: AdaptiveOptions = {
   crowd_weight: 4,
   stall_weight: 7,
   queue_weight: 1,
-  evict_weight: 0,
   decode_weight: 0.003,
   others_weight: 0.008,
   fair_share: 1.5,
@@ -85,8 +82,6 @@ export type AdaptiveInputs = {
   readonly promptLoad: () => number;
   /** Running mean of answer lengths. */
   readonly outputTokens: () => number;
-  /** Blocks in this worker's cache, in use or not. */
-  readonly heldBlocks: (worker: RoutedWorker) => number;
 };
 
 /** For one worker at a time: whoever has them all in a table asks `adaptiveScan`. */
@@ -105,19 +100,14 @@ export function adaptiveScorer(
       question.ask(place, inputs, meanOf(workers, usedShare), meanOf(workers, requestsThere));
     }
     const worker = place.workers[at]!;
-    const rates = inputs.rates(worker);
-    row.fill(0, worker, rates);
+    row.fill(0, worker, inputs.rates(worker));
     const blocks = promptBlocks(place.request, worker.block_size);
     const fresh = blocks - sharedBlocks(worker, place.request);
-    const cost = costOf(row.cells, 0, question, uncachedTokens(place, at), fresh);
-    return rates === undefined ? cost : cost + evictMs(options, inputs, place, at, rates);
+    return costOf(row.cells, 0, question, uncachedTokens(place, at), fresh);
   };
 }
 
-/**
- * The same costs for all workers of a table at once. It cannot say what evicting costs, nor
- * compare blocks of different sizes.
- */
+/** The same costs for all workers of a table at once. It cannot compare blocks of several sizes. */
 export function adaptiveScan(
   inputs: AdaptiveInputs,
   table: WorkerTable,
@@ -129,9 +119,7 @@ export function adaptiveScan(
   let shared = new Int32Array(64);
   return (place, costs) => {
     const { block_size } = table.facts();
-    if (options.evict_weight !== 0 || block_size === 0 || place.workers !== table.workers) {
-      return false;
-    }
+    if (block_size === 0 || place.workers !== table.workers) return false;
     const count = place.workers.length;
     if (shared.length < count) shared = new Int32Array(2 * count);
     shared.fill(0, 0, count);
@@ -140,8 +128,7 @@ export function adaptiveScan(
     const { rows } = table;
     question.ask(place, inputs, rows.mean(SHARE, count), rows.mean(REQUESTS, count));
     const blocks = promptBlocks(place.request, block_size);
-    const { computes_prompt, prompt_tokens } = place.request;
-    const cold_tokens = computes_prompt === false ? 0 : Math.max(1, prompt_tokens);
+    const cold_tokens = Math.max(1, place.request.prompt_tokens);
     const { cells } = rows;
     const { warm = all_warm } = place;
     for (let at = 0; at < count; at++) {
@@ -181,13 +168,13 @@ class Question {
     this.now_ms = place.now_ms;
     this.own_weight = 1 + options.crowd_weight * crowd + options.queue_weight * queued;
     this.stall_divisor = (1 + mean_requests) ** 2;
-    this.steps = place.request.output_tokens ?? inputs.outputTokens();
+    this.steps = inputs.outputTokens();
     this.fair_share = options.fair_share * mean_share + FAIR_LEAST;
   }
 }
 
 /**
- * One worker's cost without evicting; the page's head says what it is made of.
+ * One worker's cost; the page's head says what it is made of.
  * @param row where its row in `cells` begins
  * @param tokens of the prompt that it would have to compute
  * @param fresh blocks of the prompt that no request there uses
@@ -251,21 +238,6 @@ const LOAD_AT_MOST = 0.6;
 function crowding(load: number): number {
   const rho = Math.min(LOAD_AT_MOST, load);
   return rho / (1 - rho) ** 2;
-}
-
-function evictMs(
-  { evict_weight }: AdaptiveOptions,
-  inputs: AdaptiveInputs,
-  place: Place,
-  at: number,
-  rates: PassRates,
-): number {
-  if (evict_weight === 0) return 0;
-  const worker = place.workers[at]!;
-  const fresh = promptBlocks(place.request, worker.block_size) - creditedBlocks(place, at);
-  const evicted = inputs.heldBlocks(worker) + fresh - worker.total_blocks;
-  const blocks = Math.max(0, Math.min(fresh, evicted));
-  return evict_weight * blocks * worker.block_size * rates.token_ms;
 }
 
 function meanOf(workers: readonly RoutedWorker[], of: (worker: RoutedWorker) => number): number {

@@ -82,15 +82,11 @@ export class CostRows {
   }
 
   /** Whether none of them is above any of these; see `PoolFacts`. */
-  noneAbove(
-    { share, tokens, passes }: { share: number; tokens: number; passes: number },
-    count: number,
-  ): boolean {
+  noneAbove(share: number, tokens: number, count: number): boolean {
     const { cells } = this;
     for (let row = 0; row < ROW * count; row += ROW) {
       const backlog = cells[row + PREFILL_TOKENS]! + cells[row + OTHERS_TOKENS]!;
       if (cells[row + SHARE]! > share || backlog > tokens) return false;
-      if (backlog > passes * cells[row + BATCH_TOKENS]!) return false;
     }
     return true;
   }

@@ -134,7 +134,6 @@ export class KvDispatcher {
       rates: (worker: RoutedWorker) => this.ratesOf(worker),
       promptLoad: () => this.#prompt_load,
       outputTokens: () => this.#output_tokens,
-      heldBlocks: (worker: RoutedWorker) => index.blocksOf(worker.slot),
     };
     this.#policy = kvPolicy(policy, inputs, this.#table, this.book.active);
     this.queue = new RouteQueue(this.#policy.queue);
@@ -416,9 +415,7 @@ export class KvDispatcher {
     const place = this.#placeOf(request, now_ms);
     // Those that have nothing of it would all compute the same.
     let least = Number.POSITIVE_INFINITY;
-    if (this.#warm_count < workers.length) {
-      least = request.computes_prompt === false ? 0 : Math.max(1, request.prompt_tokens);
-    }
+    if (this.#warm_count < workers.length) least = Math.max(1, request.prompt_tokens);
     for (let i = 0; i < this.#warm_count; i++) {
       least = Math.min(least, uncachedTokens(place, warm_at[i]!));
     }

@@ -12,7 +12,10 @@ import { type Place, type PlaceRequest, promptBlocks, TIER_COUNT, tierCredits } 
 import type { Factor, Scorer } from "./select.ts";
 import { type RoutedWorker, sharedBlocks } from "./worker-state.ts";
 
-/** Names and defaults of `KvRouterConfig`. */
+/**
+ * Names and defaults of `KvRouterConfig`. `bun run replay --router-policy dynamo` sets them by
+ * `--router-option NAME=VALUE`; the served policy has the defaults.
+ */
 export type DynamoCostOptions = {
   readonly overlap_score_credit: number;
   readonly host_cache_hit_weight: number;
@@ -56,7 +59,6 @@ export function dynamoScorer(given: Partial<DynamoCostOptions> = {}): Scorer {
 function prefillBlocks(options: DynamoCostOptions, place: Place, at: number): number {
   const { request, workers, cached_blocks } = place;
   const { prefill_tokens, block_size } = workers[at]!;
-  if (request.computes_prompt === false) return 0;
   const device = options.overlap_score_credit * creditLeft(options, place, at);
   const credits =
     device * cached_blocks[TIER_COUNT * at]! +

@@ -16,10 +16,8 @@ export const includesAll = (all: readonly string[], some: readonly string[]) =>
 const pinned: Filter = {
   name: "pin",
   code: "pinned_missing",
-  concerns: ({ pin, pin_rank }) => pin !== undefined || pin_rank !== undefined,
-  admits: (worker, { request }) =>
-    (request.pin === undefined || request.pin === worker.worker) &&
-    (request.pin_rank === undefined || request.pin_rank === worker.rank),
+  concerns: ({ pin }) => pin !== undefined,
+  admits: (worker, { request }) => request.pin === undefined || request.pin === worker.worker,
 };
 
 const allowed: Filter = {
@@ -109,8 +107,6 @@ export type BusyThresholds = {
   readonly active_decode_blocks?: number | undefined;
   /** Prompt tokens in the backlog, above which a worker gets nothing. */
   readonly active_prefill_tokens?: number | undefined;
-  /** The same as a multiple of the tokens of one pass. */
-  readonly active_prefill_passes?: number | undefined;
 };
 
 /** Filters for the thresholds that are set. They may be changed while requests run. */
@@ -120,25 +116,20 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
     code: "overloaded",
     concerns: () => true,
     admitsAll: ({ pool }) => {
-      const { active_decode_blocks, active_prefill_tokens, active_prefill_passes } = thresholds();
-      const set = active_decode_blocks ?? active_prefill_tokens ?? active_prefill_passes;
+      const { active_decode_blocks, active_prefill_tokens } = thresholds();
       // Nobody needs to be looked at for thresholds that are not set.
-      if (set === undefined) return true;
+      if ((active_decode_blocks ?? active_prefill_tokens) === undefined) return true;
       return (
         pool?.noneAbove(
           active_decode_blocks ?? Number.POSITIVE_INFINITY,
           active_prefill_tokens ?? Number.POSITIVE_INFINITY,
-          active_prefill_passes ?? Number.POSITIVE_INFINITY,
         ) ?? false
       );
     },
     admits: (worker, { now_ms }) => {
-      const { active_decode_blocks, active_prefill_tokens, active_prefill_passes } = thresholds();
+      const { active_decode_blocks, active_prefill_tokens } = thresholds();
       const blocks_max = active_decode_blocks ?? Number.POSITIVE_INFINITY;
-      const tokens_max = Math.min(
-        active_prefill_tokens ?? Number.POSITIVE_INFINITY,
-        (active_prefill_passes ?? Number.POSITIVE_INFINITY) * worker.batch_tokens,
-      );
+      const tokens_max = active_prefill_tokens ?? Number.POSITIVE_INFINITY;
       return usedShare(worker) <= blocks_max && backlogTokens(worker, now_ms) <= tokens_max;
     },
   };

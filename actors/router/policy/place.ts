@@ -8,8 +8,6 @@ export type PlaceRequest = {
   readonly prompt_tokens: number;
   /** Sequence hashes of the prompt's full blocks. */
   readonly hashes: HashPairs;
-  /** Expected length of the answer, when the client says so. */
-  readonly output_tokens?: number | undefined;
   /** Higher tiers go strictly first. Default 0. */
   readonly strict_priority?: number;
   /** Within its class the request counts as if it had come that much earlier. Default 0. */
@@ -19,9 +17,8 @@ export type PlaceRequest = {
   readonly session?: string;
   /** Its client has a part of it: to wait here would be a pause in the middle of its answer. */
   readonly continued?: boolean;
-  /** Only this worker, by name; with `pin_rank` only that rank of it. */
+  /** Only this worker, by name. */
   readonly pin?: string;
-  readonly pin_rank?: number;
   /** Only these workers, by name. */
   readonly allow?: readonly string[];
   /** Starts of workers that failed this request already. */
@@ -34,8 +31,6 @@ export type PlaceRequest = {
   readonly required_taints?: readonly string[];
   /** Weight by label or taint: positive draws, negative repels. */
   readonly preferred_taints?: Readonly<Record<string, number>>;
-  /** False for the decode leg of a disaggregated answer: nothing is computed of its prompt. */
-  readonly computes_prompt?: boolean;
 };
 
 /** It does not simply wait for whichever worker has room first. */
@@ -53,11 +48,8 @@ export type PoolFacts = {
   readonly room_tokens: number;
   /** Of every worker; 0 when they have several. */
   readonly block_size: number;
-  /**
-   * No worker has more than this share of its blocks in use, nor more than so many prompt tokens,
-   * or passes of them, before it.
-   */
-  readonly noneAbove: (share: number, tokens: number, passes: number) => boolean;
+  /** No worker has more than this share of its blocks in use, nor more prompt tokens before it. */
+  readonly noneAbove: (share: number, tokens: number) => boolean;
   /** Until then the engine's failures of some worker count; 0 = nobody's do. */
   readonly avoid_until_ms: number;
 };
@@ -83,20 +75,18 @@ export const TIER_COUNT = 4;
 export const tierCredits: readonly number[] = [1, 0.75, 0.25, 0];
 
 /** Blocks saved at worker `at`, each tier with its credit. */
-export function creditedBlocks(place: Place, at: number, credits = tierCredits): number {
+function creditedBlocks(place: Place, at: number): number {
   let blocks = 0;
   for (let tier = 0; tier < TIER_COUNT; tier++) {
-    blocks += (credits[tier] ?? 0) * place.cached_blocks[TIER_COUNT * at + tier]!;
+    blocks += tierCredits[tier]! * place.cached_blocks[TIER_COUNT * at + tier]!;
   }
   return blocks;
 }
 
 /** Prompt tokens that worker `at` would have to compute: at least one. */
 export function uncachedTokens(place: Place, at: number): number {
-  const { prompt_tokens, computes_prompt } = place.request;
-  if (computes_prompt === false) return 0;
   const cached = creditedBlocks(place, at) * place.workers[at]!.block_size;
-  return Math.max(1, prompt_tokens - cached);
+  return Math.max(1, place.request.prompt_tokens - cached);
 }
 
 export function promptBlocks(request: PlaceRequest, block_size: number): number {

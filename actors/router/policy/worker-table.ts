@@ -114,9 +114,9 @@ export class WorkerTable {
       room_tokens,
       block_size: alike ? block_size : 0,
       avoid_until_ms,
-      noneAbove: (share, tokens, passes) => {
+      noneAbove: (share, tokens) => {
         this.refresh();
-        return this.rows.noneAbove({ share, tokens, passes }, members.length);
+        return this.rows.noneAbove(share, tokens, members.length);
       },
     };
   }

@@ -54,14 +54,12 @@ test("dynamo: credit decays with the excess of prefill, in units of the request"
   expect(cost(place, 0)).toBe(10 + 10 - 8 / 2 + 20);
 });
 
-test("dynamo: blocks that are active there already are counted once; decode legs prefill nothing", () => {
+test("dynamo: blocks that are active there already are counted once", () => {
   const book = new LoadBook();
   const a = worker("a");
   book.begin(placeRequest(range(8)), a, 8 * BLOCK, 0);
   const place = placeOf(placeRequest(range(10)), [a], [8]);
   expect(dynamoScorer()(place, 0)).toBe(8 + 10 - 8 + 10);
-  const leg = placeOf(placeRequest(range(10), { computes_prompt: false }), [a], [8]);
-  expect(dynamoScorer()(leg, 0)).toBe(10);
 });
 
 test("preferred taints multiply by exp(−tanh of the sum)", () => {
@@ -170,7 +168,6 @@ const inputs = {
   }),
   promptLoad: () => 0.28,
   outputTokens: () => 100,
-  heldBlocks: () => 1_000,
 };
 
 test("adaptive: cached work outweighs backlog, the more so the more requests wait", () => {
@@ -222,7 +219,7 @@ test("adaptive: costs are finite whatever is reported", () => {
       const a = worker("a");
       report(a, reported);
       const place = placeOf(placeRequest(range(10)), [a], [cached], queued);
-      expect(Number.isFinite(adaptiveScorer(inputs, { evict_weight: 1 })(place, 0))).toBe(true);
+      expect(Number.isFinite(adaptiveScorer(inputs)(place, 0))).toBe(true);
     }),
   );
 });
