@@ -17,14 +17,14 @@ import type { Candidate } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
 import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";
 import { KvRouterMetrics } from "./kv-router-metrics.ts";
-import { routedOf, sessionOf } from "./peer-load.ts";
-import type { PeerNews } from "./peer-routers.ts";
+import { routedOf, sessionOf } from "./peers/peer-load.ts";
+import type { PeerNews } from "./peers/peer-routers.ts";
+import type { PassSums } from "./policy/cost/pass-rates.ts";
 import { KvDispatcher, type Placement, type Refusal } from "./policy/dispatcher.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
-import type { PassSums } from "./policy/pass-rates.ts";
+import { mayTake } from "./policy/load-modes.ts";
 import type { PlaceRequest } from "./policy/place.ts";
 import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
-import { mayTake } from "./policy.ts";
 
 export type KvModelParts = {
   readonly model: string;

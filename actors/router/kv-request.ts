@@ -4,7 +4,7 @@ import { type HashPairs, pairsOf } from "../../llm/blocks/block-table.ts";
 import { tokensOf } from "../../llm/tokens/token-bytes.ts";
 import type { Route, TaintWeight, WorkerLoad } from "../../proto/index.ts";
 import type { Candidate } from "./candidate.ts";
-import type { PassSums } from "./policy/pass-rates.ts";
+import type { PassSums } from "./policy/cost/pass-rates.ts";
 import type { PlaceRequest } from "./policy/place.ts";
 import type { ReportedLoad, WorkerLimits } from "./policy/worker-state.ts";
 

@@ -9,7 +9,7 @@ import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import { allTried, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
-import { eligible, type LoadMode, newPolicyState, policies } from "./policy.ts";
+import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
 import type { RouterOptions } from "./router.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 

@@ -1,7 +1,7 @@
 /** How long, and how many, wait for a worker when there is none; and what they hear at the end. */
 import type { Route } from "../../proto/index.ts";
 import type { Candidate } from "./candidate.ts";
-import { mayTake, servesModel } from "./policy.ts";
+import { mayTake, servesModel } from "./policy/load-modes.ts";
 
 export const noWorkerWait = { wait_ms: 10_000, waiting_max: 1_024 } as const;
 

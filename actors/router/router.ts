@@ -12,15 +12,15 @@ import type { RouterMessage, WorkerRecord } from "../../proto/index.ts";
 import type { Actor } from "../../runtime/kernel/actor.ts";
 import { KvRouter } from "./kv-router.ts";
 import { LoadRouter } from "./load-router.ts";
-import type { PeerOptions } from "./peer-routers.ts";
+import type { PeerOptions } from "./peers/peer-routers.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
-import type { RouterMode } from "./policy.ts";
+import type { RouterMode } from "./policy/load-modes.ts";
 
 export { workerKey } from "./candidate.ts";
-export type { WatchRouters } from "./peer-routers.ts";
+export type { WatchRouters } from "./peers/peer-routers.ts";
+export { DEFAULT_OBJECTIVE, routerObjectives } from "./policy/cost/objective.ts";
 export { isKvPolicyName, type KvPolicyOptions, kvPolicyNames } from "./policy/kv-policies.ts";
-export { DEFAULT_OBJECTIVE, routerObjectives } from "./policy/objective.ts";
-export { isRouterMode, type RouterMode, routerModes } from "./policy.ts";
+export { isRouterMode, type RouterMode, routerModes } from "./policy/load-modes.ts";
 export { RouterDesk } from "./router-desk.ts";
 export { isTaintName, TAINT_RULE } from "./taint-name.ts";
 

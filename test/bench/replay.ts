@@ -7,14 +7,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { mockerOptions } from "../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
-import { isKvPolicyName, kvPolicyNames } from "../../actors/router/policy/kv-policies.ts";
 import {
   DEFAULT_OBJECTIVE,
   isRouterObjective,
   routerObjectives,
-} from "../../actors/router/policy/objective.ts";
+} from "../../actors/router/policy/cost/objective.ts";
+import { isKvPolicyName, kvPolicyNames } from "../../actors/router/policy/kv-policies.ts";
+import { isLoadMode, loadModes } from "../../actors/router/policy/load-modes.ts";
 import type { QueueOrder } from "../../actors/router/policy/route-queue.ts";
-import { isLoadMode, loadModes } from "../../actors/router/policy.ts";
 import { SeededRandom } from "../../runtime/simulation/random.ts";
 import { htmlReport } from "./replay/html-report.ts";
 import { KvReplayRouter, PlainReplayRouter } from "./replay/replay-router.ts";

@@ -12,6 +12,8 @@ import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
 import { CacheMatches } from "../index/cache-matches.ts";
 import { type Binding, SessionAffinity } from "./affinity.ts";
+import { LoadMeter } from "./cost/load-meter.ts";
+import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./cost/pass-rates.ts";
 import {
   BUSY_WORDS,
   baseFilters,
@@ -22,8 +24,6 @@ import {
 } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
-import { LoadMeter } from "./load-meter.ts";
-import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./pass-rates.ts";
 import {
   isParticular,
   type Place,

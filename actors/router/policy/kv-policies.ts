@@ -1,21 +1,21 @@
 /** `--router-policy`: what a KV-aware router may be told to do, each put together from parts. */
 import type { ActiveBlocks } from "./active-blocks.ts";
+import type { AffinityOptions } from "./affinity.ts";
 import {
   type AdaptiveInputs,
   type AdaptiveOptions,
   adaptiveScan,
   adaptiveScorer,
-} from "./adaptive-cost.ts";
-import type { AffinityOptions } from "./affinity.ts";
-import { type DynamoCostOptions, dynamoScorer, taintFactor } from "./dynamo-cost.ts";
-import type { BusyThresholds } from "./filters.ts";
+} from "./cost/adaptive-cost.ts";
+import { type DynamoCostOptions, dynamoScorer, taintFactor } from "./cost/dynamo-cost.ts";
 import {
   DEFAULT_OBJECTIVE,
   holdingFor,
   neverHeld,
   type RouterObjective,
   weightsFor,
-} from "./objective.ts";
+} from "./cost/objective.ts";
+import type { BusyThresholds } from "./filters.ts";
 import type { QueueOptions } from "./route-queue.ts";
 import { type Factor, type Picker, pickSoftly, type Scan, type Scorer } from "./select.ts";
 import type { WorkerTable } from "./worker-table.ts";

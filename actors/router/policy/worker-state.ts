@@ -2,7 +2,7 @@
  * What the policies read of one worker (one data-parallel rank of it). Plain data; the load book
  * and the dispatcher write it.
  */
-import type { PassRates } from "./pass-rates.ts";
+import type { PassRates } from "./cost/pass-rates.ts";
 import { blockName, type PlaceRequest } from "./place.ts";
 
 /** From the model card. */

@@ -3,8 +3,8 @@
  * of all of them at once. What changed is brought up to date when it is next asked for, so that
  * thousands that come at the same time cost as much as one.
  */
-import { CostRows } from "./cost-rows.ts";
-import type { PassRates } from "./pass-rates.ts";
+import { CostRows } from "./cost/cost-rows.ts";
+import type { PassRates } from "./cost/pass-rates.ts";
 import type { PoolFacts } from "./place.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 

@@ -4,8 +4,8 @@
  */
 import { mockerOptions } from "../../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../../actors/engine/mocker/timing.ts";
+import { routerObjectives } from "../../../actors/router/policy/cost/objective.ts";
 import type { KvPolicyOptions } from "../../../actors/router/policy/kv-policies.ts";
-import { routerObjectives } from "../../../actors/router/policy/objective.ts";
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import type { GoodputLimits } from "../goodput.ts";
 import { KvReplayRouter } from "./replay-router.ts";

@@ -1,6 +1,6 @@
 /** The timing of a simulated worker, and the sums of its passes as a live worker would report. */
 import type { DecodeLoad, MockerTiming } from "../../../actors/engine/mocker/timing.ts";
-import type { PassSums } from "../../../actors/router/policy/pass-rates.ts";
+import type { PassSums } from "../../../actors/router/policy/cost/pass-rates.ts";
 
 type Sums = { -readonly [Key in keyof PassSums]: number };
 

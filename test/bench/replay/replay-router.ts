@@ -1,16 +1,20 @@
 /** The routers that a replay can run: the very code that routes live traffic. */
 import { newCandidate } from "../../../actors/router/candidate.ts";
 import { CacheIndex, tierNumbers } from "../../../actors/router/index/cache-index.ts";
+import type { PassSums } from "../../../actors/router/policy/cost/pass-rates.ts";
 import { KvDispatcher } from "../../../actors/router/policy/dispatcher.ts";
 import type { KvPolicyOptions } from "../../../actors/router/policy/kv-policies.ts";
-import type { PassSums } from "../../../actors/router/policy/pass-rates.ts";
+import {
+  type LoadMode,
+  newPolicyState,
+  policies,
+} from "../../../actors/router/policy/load-modes.ts";
 import type { PlaceRequest } from "../../../actors/router/policy/place.ts";
 import {
   newRoutedWorker,
   type ReportedLoad,
   type WorkerLimits,
 } from "../../../actors/router/policy/worker-state.ts";
-import { type LoadMode, newPolicyState, policies } from "../../../actors/router/policy.ts";
 import { pairsOf } from "../../../llm/blocks/block-table.ts";
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import type { Random } from "../../../runtime/capabilities.ts";

@@ -2,9 +2,10 @@
  * Workers with caches, one router's feed, and a network between them that loses, repeats and
  * swaps what it is told to. Every message goes through its codec, as between processes.
  */
+
+import { KvFeed } from "../../../actors/router/feed/kv-feed.ts";
 import { CacheIndex, type CacheIndexOptions } from "../../../actors/router/index/cache-index.ts";
 import { CacheMatches } from "../../../actors/router/index/cache-matches.ts";
-import { KvFeed } from "../../../actors/router/kv-feed.ts";
 import { KvPublisher } from "../../../actors/worker/cache/kv-publisher.ts";
 import { pairsOf } from "../../../llm/blocks/block-table.ts";
 import type { KvEvent, KvTier } from "../../../llm/blocks/kv-event.ts";

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LlamaEngine, openLlama } from "../../../actors/engine/llama/llama.ts";
-import { RateEstimator } from "../../../actors/router/policy/pass-rates.ts";
+import { RateEstimator } from "../../../actors/router/policy/cost/pass-rates.ts";
 import { buildShim } from "../../../native/build.ts";
 import { EngineDriver, request } from "../../support/engine/engine-driver.ts";
 import { randomGguf } from "../../support/engine/random-gguf.ts";

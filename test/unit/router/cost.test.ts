@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { adaptiveScorer } from "../../../actors/router/policy/adaptive-cost.ts";
-import { dynamoScorer, taintFactor } from "../../../actors/router/policy/dynamo-cost.ts";
+import { adaptiveScorer } from "../../../actors/router/policy/cost/adaptive-cost.ts";
+import { dynamoScorer, taintFactor } from "../../../actors/router/policy/cost/dynamo-cost.ts";
+import { RateEstimator } from "../../../actors/router/policy/cost/pass-rates.ts";
 import { LoadBook } from "../../../actors/router/policy/load-book.ts";
-import { RateEstimator } from "../../../actors/router/policy/pass-rates.ts";
 import { TIER_COUNT } from "../../../actors/router/policy/place.ts";
 import {
   backlogTokens,

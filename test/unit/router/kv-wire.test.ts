@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { checkedHashes } from "../../../actors/router/kv-wire.ts";
+import { checkedHashes } from "../../../actors/router/feed/kv-wire.ts";
 
 test("hashes are read from wherever a frame left them, from Buffers too", () => {
   const words = Uint32Array.of(1, 2, 3, 4);

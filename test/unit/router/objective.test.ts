@@ -6,7 +6,7 @@ import {
   type RouterObjective,
   routerObjectives,
   weightsFor,
-} from "../../../actors/router/policy/objective.ts";
+} from "../../../actors/router/policy/cost/objective.ts";
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { KvReplayRouter } from "../../bench/replay/replay-router.ts";
 import { reportOf } from "../../bench/replay/report.ts";

@@ -8,7 +8,7 @@ import {
   newPolicyState,
   type PolicyState,
   policies,
-} from "../../../actors/router/policy.ts";
+} from "../../../actors/router/policy/load-modes.ts";
 import type { Route, RouteHints, WorkerLoad } from "../../../proto/index.ts";
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { modelCard } from "../../support/worlds/answer-cluster.ts";

@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Candidate, newCandidate } from "../../../actors/router/candidate.ts";
+import { eligible } from "../../../actors/router/policy/load-modes.ts";
 import { WorkerFailures } from "../../../actors/router/policy/worker-failures.ts";
-import { eligible } from "../../../actors/router/policy.ts";
 import type { Route } from "../../../proto/index.ts";
 import { modelCard } from "../../support/worlds/answer-cluster.ts";
 

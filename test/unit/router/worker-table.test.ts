@@ -4,10 +4,10 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { adaptiveScan, adaptiveScorer } from "../../../actors/router/policy/adaptive-cost.ts";
+import { adaptiveScan, adaptiveScorer } from "../../../actors/router/policy/cost/adaptive-cost.ts";
+import type { PassRates } from "../../../actors/router/policy/cost/pass-rates.ts";
 import { baseFilters, busyFilters } from "../../../actors/router/policy/filters.ts";
 import { LoadBook } from "../../../actors/router/policy/load-book.ts";
-import type { PassRates } from "../../../actors/router/policy/pass-rates.ts";
 import { type Place, TIER_COUNT } from "../../../actors/router/policy/place.ts";
 import { pickLeast, type Selection, select } from "../../../actors/router/policy/select.ts";
 import { type RoutedWorker, report, touch } from "../../../actors/router/policy/worker-state.ts";

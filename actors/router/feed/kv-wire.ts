@@ -1,8 +1,8 @@
 /** What came over the wire, checked: a worker may send anything. */
-import type { HashPairs } from "../../llm/blocks/block-table.ts";
-import type { KvTier } from "../../llm/blocks/kv-event.ts";
-import type { WireKvEvent } from "../../proto/index.ts";
-import { tierNumbers } from "./index/cache-index.ts";
+import type { HashPairs } from "../../../llm/blocks/block-table.ts";
+import type { KvTier } from "../../../llm/blocks/kv-event.ts";
+import type { WireKvEvent } from "../../../proto/index.ts";
+import { tierNumbers } from "../index/cache-index.ts";
 
 export type CheckedKvEvent = {
   readonly kind: "stored" | "removed" | "cleared";

@@ -1,12 +1,12 @@
 /** What other routers have sent where, counted in the models of this one until it is over. */
-import type { HashPairs } from "../../llm/blocks/block-table.ts";
-import type { RoutedRequest, RoutedSession } from "../../proto/index.ts";
-import type { KvModel } from "./kv-model.ts";
-import { checkedHashes } from "./kv-wire.ts";
+import type { HashPairs } from "../../../llm/blocks/block-table.ts";
+import type { RoutedRequest, RoutedSession } from "../../../proto/index.ts";
+import { checkedHashes } from "../feed/kv-wire.ts";
+import type { KvModel } from "../kv-model.ts";
+import type { Binding } from "../policy/affinity.ts";
+import type { BookEntry } from "../policy/load-book.ts";
+import type { PlaceRequest } from "../policy/place.ts";
 import type { PeerNews } from "./peer-routers.ts";
-import type { Binding } from "./policy/affinity.ts";
-import type { BookEntry } from "./policy/load-book.ts";
-import type { PlaceRequest } from "./policy/place.ts";
 
 /** Blocks that are named of one prompt; those behind them count without a name. */
 const NAMED_MAX = 4_096;

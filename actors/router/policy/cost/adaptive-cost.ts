@@ -18,7 +18,11 @@
  * All rates are learned (pass-rates.ts). Before they are, costs are in tokens: a backlog, own
  * tokens, and one token for each token of blocks in use.
  */
-import type { ActiveBlocks } from "./active-blocks.ts";
+import type { ActiveBlocks } from "../active-blocks.ts";
+import { type Place, promptBlocks, uncachedTokens } from "../place.ts";
+import type { Scan, Scorer } from "../select.ts";
+import { type RoutedWorker, requestsThere, sharedBlocks, usedShare } from "../worker-state.ts";
+import type { WorkerTable } from "../worker-table.ts";
 import {
   BATCH_TOKENS,
   BLOCK_SIZE,
@@ -40,10 +44,6 @@ import {
   WHOLE_TOKEN_MS,
 } from "./cost-rows.ts";
 import type { PassRates } from "./pass-rates.ts";
-import { type Place, promptBlocks, uncachedTokens } from "./place.ts";
-import type { Scan, Scorer } from "./select.ts";
-import { type RoutedWorker, requestsThere, sharedBlocks, usedShare } from "./worker-state.ts";
-import type { WorkerTable } from "./worker-table.ts";
 
 export type AdaptiveOptions = {
   /** Own work counts 1 and this much for each request that it is expected to delay. */

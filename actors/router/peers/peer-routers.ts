@@ -11,13 +11,13 @@
  * between, so that two routers do not send the same burst to the same idle worker, for prefixes
  * that are on their way, and for sessions, which workers know nothing of.
  */
-import type { ActorRef, PeerMessage, RouterNews } from "../../proto/index.ts";
-import type { Timer } from "../../runtime/capabilities.ts";
-import type { Down } from "../../runtime/kernel/actor.ts";
-import type { Ref } from "../../runtime/kernel/ref.ts";
-import type { ActorSystem } from "../../runtime/kernel/system.ts";
-import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import { workerKey } from "./candidate.ts";
+import type { ActorRef, PeerMessage, RouterNews } from "../../../proto/index.ts";
+import type { Timer } from "../../../runtime/capabilities.ts";
+import type { Down } from "../../../runtime/kernel/actor.ts";
+import type { Ref } from "../../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../../runtime/kernel/system.ts";
+import { refOf, wireOf } from "../../../runtime/remote/node.ts";
+import { workerKey } from "../candidate.ts";
 
 /** What there is to tell; all of it may be empty. */
 export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions">;

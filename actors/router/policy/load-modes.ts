@@ -6,10 +6,10 @@
  *
  * Everything here is pure but for `random` and the small `PolicyState` that the router keeps.
  */
-import type { Route } from "../../proto/index.ts";
-import type { Random } from "../../runtime/capabilities.ts";
-import { type Candidate, requestsOn } from "./candidate.ts";
-import { includesAll, tolerates } from "./policy/filters.ts";
+import type { Route } from "../../../proto/index.ts";
+import type { Random } from "../../../runtime/capabilities.ts";
+import { type Candidate, requestsOn } from "../candidate.ts";
+import { includesAll, tolerates } from "./filters.ts";
 
 /** Modes that look at the workers' load alone. */
 export const loadModes = [

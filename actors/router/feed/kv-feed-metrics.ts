@@ -1,5 +1,5 @@
 /** What the feed counts and shows. */
-import type { Counter, Metrics } from "../../runtime/observe/metrics.ts";
+import type { Counter, Metrics } from "../../../runtime/observe/metrics.ts";
 
 const APPLIED = "dynamo_component_kv_cache_events_applied";
 const MISMATCH = "dynamo_component_router_kv_event_source_mismatch_workers";

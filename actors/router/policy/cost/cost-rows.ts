@@ -4,14 +4,15 @@
  *
  * A row is filled when something about its worker changed, and read at every decision until then.
  */
-import type { PassRates } from "./pass-rates.ts";
+
 import {
   DONE_AT_MOST,
   othersTokens,
   type RoutedWorker,
   requestsThere,
   usedShare,
-} from "./worker-state.ts";
+} from "../worker-state.ts";
+import type { PassRates } from "./pass-rates.ts";
 
 export const ROW = 16;
 /** 1 when its rates are known; without them it has no times. */

@@ -19,11 +19,11 @@ import type {
   KvSubscribed,
   WireKvEvent,
   WorkerRecord,
-} from "../../proto/index.ts";
-import type { Clock, Log, Timer } from "../../runtime/capabilities.ts";
-import type { Metrics } from "../../runtime/observe/metrics.ts";
-import { workerKey } from "./candidate.ts";
-import type { CacheIndex } from "./index/cache-index.ts";
+} from "../../../proto/index.ts";
+import type { Clock, Log, Timer } from "../../../runtime/capabilities.ts";
+import type { Metrics } from "../../../runtime/observe/metrics.ts";
+import { workerKey } from "../candidate.ts";
+import type { CacheIndex } from "../index/cache-index.ts";
 import { FeedMetrics } from "./kv-feed-metrics.ts";
 import { checkedEvent, checkedHashes, isRank, tierNumber } from "./kv-wire.ts";
 
