@@ -4,7 +4,7 @@
  * moment that the first is gone. A frontend that reaches no desk asks its own router, which is
  * always warm: it follows workers and other routers anyway.
  */
-import { workerKey } from "../actors/router/router.ts";
+import { workerKey } from "../actors/names/names.ts";
 import type { ActorRef, RouterMessage } from "../proto/index.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";

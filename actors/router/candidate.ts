@@ -2,7 +2,9 @@
  * What a router knows of one worker. Plain data: the policies read it, the router actor and the
  * worker set alone write it.
  */
-import type { ActorRef, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+
+import type { WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+import { workerKey } from "../names/names.ts";
 
 export type Candidate = {
   /** Name and incarnation: a worker that came back after a crash is another candidate. */
@@ -21,13 +23,6 @@ export type Candidate = {
   /** Its engine failed lately: until then others are asked first, see worker-failures.ts. */
   avoid_until_ms: number;
 };
-
-/** Names one start of one worker, as `Route.exclude` does. */
-export function workerKey(worker: string, ref: ActorRef | undefined): string {
-  let hex = "";
-  for (const byte of ref?.incarnation ?? []) hex += byte.toString(16).padStart(2, "0");
-  return `${worker}@${hex}`;
-}
 
 export function newCandidate(record: WorkerRecord): Candidate {
   return {

@@ -13,7 +13,7 @@ import { AskError } from "../../runtime/kernel/errors.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { refOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
-import { workerKey } from "./candidate.ts";
+import { workerKey } from "../names/names.ts";
 
 export type RouterDeskOptions = {
   /** The router of this process as it is now; undefined while it is being restarted. */

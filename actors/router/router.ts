@@ -16,13 +16,11 @@ import type { PeerOptions } from "./peers/peer-routers.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import type { RouterMode } from "./policy/load-modes.ts";
 
-export { workerKey } from "./candidate.ts";
 export type { WatchRouters } from "./peers/peer-routers.ts";
 export { DEFAULT_OBJECTIVE, routerObjectives } from "./policy/cost/objective.ts";
 export { isKvPolicyName, type KvPolicyOptions, kvPolicyNames } from "./policy/kv-policies.ts";
 export { isRouterMode, type RouterMode, routerModes } from "./policy/load-modes.ts";
 export { RouterDesk } from "./router-desk.ts";
-export { isTaintName, TAINT_RULE } from "./taint-name.ts";
 
 /** What the registry tells of workers; `all` replaces everything known before. */
 export type WorkersChange =

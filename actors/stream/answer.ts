@@ -20,7 +20,7 @@ import type {
   RouteEnded,
   TokenBatch,
 } from "../../proto/index.ts";
-import { workerKey } from "../router/router.ts";
+import { workerKey } from "../names/names.ts";
 import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./answer-events.ts";
 import {
   type AnswerState,

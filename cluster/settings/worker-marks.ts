@@ -1,5 +1,5 @@
 /** Labels and taints of workers, as `--worker-label` and `--worker-taint` write them. */
-import { isTaintName, TAINT_RULE } from "../../actors/router/taint-name.ts";
+import { isTaintName, TAINT_RULE } from "../../actors/names/names.ts";
 
 export type WorkerMark = {
   /** Name of the one worker, as `worker-0`; undefined: every worker of this machine. */

@@ -1,6 +1,6 @@
 /** Every field of `nvext`, where clients of Dynamo say who may take their request. */
 import { z } from "zod";
-import { isTaintName, TAINT_RULE } from "../../router/router.ts";
+import { isTaintName, TAINT_RULE } from "../../names/names.ts";
 import { type Fields, ignored, number, objectOf, used } from "./request-fields.ts";
 
 export const TAINTS_MAX = 64;

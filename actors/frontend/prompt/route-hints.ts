@@ -3,7 +3,7 @@
  * any, or by `nvext`. Where both say the same thing, the header wins: a gateway sets it.
  */
 import type { RouteHints } from "../../../proto/index.ts";
-import { isTaintName, TAINT_RULE } from "../../router/router.ts";
+import { isTaintName, TAINT_RULE } from "../../names/names.ts";
 import { ApiError } from "../api/api-error.ts";
 import {
   ALLOWED_WORKERS_MAX,

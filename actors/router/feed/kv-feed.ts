@@ -22,7 +22,7 @@ import type {
 } from "../../../proto/index.ts";
 import type { Clock, Log, Timer } from "../../../runtime/capabilities.ts";
 import type { Metrics } from "../../../runtime/observe/metrics.ts";
-import { workerKey } from "../candidate.ts";
+import { workerKey } from "../../names/names.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
 import { FeedMetrics } from "./kv-feed-metrics.ts";
 import { checkedEvent, checkedHashes, isRank, tierNumber } from "./kv-wire.ts";

@@ -1,10 +1,6 @@
 import { expect, test } from "bun:test";
-import {
-  type RouterOptions,
-  routerOf,
-  type WorkersChange,
-  workerKey,
-} from "../../../actors/router/router.ts";
+import { workerKey } from "../../../actors/names/names.ts";
+import { type RouterOptions, routerOf, type WorkersChange } from "../../../actors/router/router.ts";
 import type {
   Plan,
   Refused,

@@ -14,7 +14,7 @@ import { AskError } from "../../../../runtime/kernel/errors.ts";
 import type { Ref } from "../../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../../runtime/kernel/system.ts";
 import type { TraceContext } from "../../../../runtime/observe/trace.ts";
-import { workerKey } from "../../../router/router.ts";
+import { workerKey } from "../../../names/names.ts";
 
 export type EmbedRequest = {
   readonly request: string;

@@ -1,0 +1,18 @@
+/** Names that several roles write and read alike: a start of a worker, labels and taints. */
+import type { ActorRef } from "../../proto/index.ts";
+
+/**
+ * Names one start of one worker, as `Route.exclude` and `RoutedRequest.worker` do: the worker's
+ * name, "@", and its actor's incarnation in hex. A worker that came back has another key.
+ */
+export function workerKey(worker: string, ref: ActorRef | undefined): string {
+  let hex = "";
+  for (const byte of ref?.incarnation ?? []) hex += byte.toString(16).padStart(2, "0");
+  return `${worker}@${hex}`;
+}
+
+/** Labels and taints of workers, as flags and requests write them: `gpu=h100`, `topology/zone=eu-1`. */
+export const isTaintName = (text: string): boolean => /^[\w.\-/=]{1,128}$/.test(text);
+
+/** What `isTaintName` wants, to be put behind the name of what is not one. */
+export const TAINT_RULE = "is made of letters, digits and . _ - / =, at most 128 of them";
