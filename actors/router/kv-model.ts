@@ -17,13 +17,12 @@ import type { Candidate } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
 import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";
 import { KvRouterMetrics } from "./kv-router-metrics.ts";
-import { routedOf, sessionOf } from "./peers/peer-load.ts";
-import type { PeerNews } from "./peers/peer-routers.ts";
+import { type PeerNews, routedOf, sessionOf } from "./peers/peer-news.ts";
 import type { PassSums } from "./policy/cost/pass-rates.ts";
 import { KvDispatcher, type Placement, type Refusal } from "./policy/dispatcher.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import { mayTake } from "./policy/load-modes.ts";
-import type { PlaceRequest } from "./policy/place.ts";
+import type { PlaceRequest } from "./policy/place-request.ts";
 import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
 
 export type KvModelParts = {

@@ -5,7 +5,7 @@ import { tokensOf } from "../../llm/tokens/token-bytes.ts";
 import type { Route, TaintWeight, WorkerLoad } from "../../proto/index.ts";
 import type { Candidate } from "./candidate.ts";
 import type { PassSums } from "./policy/cost/pass-rates.ts";
-import type { PlaceRequest } from "./policy/place.ts";
+import type { PlaceRequest } from "./policy/place-request.ts";
 import type { ReportedLoad, WorkerLimits } from "./policy/worker-state.ts";
 
 /** What a router may expect of a worker that has no blocks: never full. */

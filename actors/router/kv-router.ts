@@ -32,7 +32,7 @@ import { noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peers/peer-load.ts";
 import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
 import type { Refusal } from "./policy/dispatcher.ts";
-import type { RouterOptions } from "./router.ts";
+import type { RouterOptions } from "./router-options.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
 type Own =

@@ -10,7 +10,7 @@ import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import { allTried, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
-import type { RouterOptions } from "./router.ts";
+import type { RouterOptions } from "./router-options.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
 /** What the router hears beside its wire messages. */

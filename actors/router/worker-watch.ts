@@ -14,7 +14,7 @@ import type { ActorSystem } from "../../runtime/kernel/system.ts";
 import { nodeOf, refOf, wireOf } from "../../runtime/remote/node.ts";
 import type { Candidate } from "./candidate.ts";
 import { WorkerFailures } from "./policy/worker-failures.ts";
-import type { RouterOptions, WorkersChange } from "./router.ts";
+import type { RouterOptions, WorkersChange } from "./router-options.ts";
 import { WorkerSet } from "./worker-set.ts";
 
 /** Told to the router itself; `receive` takes them. */

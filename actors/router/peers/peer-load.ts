@@ -3,13 +3,9 @@ import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { RoutedRequest, RoutedSession } from "../../../proto/index.ts";
 import { checkedHashes } from "../feed/kv-wire.ts";
 import type { KvModel } from "../kv-model.ts";
-import type { Binding } from "../policy/affinity.ts";
-import type { BookEntry } from "../policy/load-book.ts";
-import type { PlaceRequest } from "../policy/place.ts";
-import type { PeerNews } from "./peer-routers.ts";
+import type { PlaceRequest } from "../policy/place-request.ts";
+import type { PeerNews } from "./peer-news.ts";
 
-/** Blocks that are named of one prompt; those behind them count without a name. */
-const NAMED_MAX = 4_096;
 /** Sessions that are kept for workers nobody here knows yet. */
 const EARLY_MOST = 100_000;
 const no_blocks: HashPairs = new Uint32Array(0);
@@ -102,28 +98,4 @@ const nameOf = (peer: string, request: string) => `${peer} ${request}`;
 function requestOf(request: string, routed: RoutedRequest): PlaceRequest {
   const { prompt_tokens, hashes } = routed;
   return { request, prompt_tokens, hashes: checkedHashes(hashes) ?? no_blocks };
-}
-
-export function routedOf(model: string, entry: Omit<BookEntry, "elsewhere">): RoutedRequest {
-  const { request, worker, uncached_tokens, prefilling } = entry;
-  const hashes = request.hashes.subarray(0, 2 * NAMED_MAX);
-  return {
-    request: request.request,
-    model,
-    worker: worker.key,
-    prompt_tokens: request.prompt_tokens,
-    uncached_tokens,
-    hashes: new Uint8Array(hashes.buffer, hashes.byteOffset, hashes.byteLength),
-    first: !prefilling,
-  };
-}
-
-export function sessionOf(
-  model: string,
-  session: string,
-  { key, moves, bound_ms, until_ms }: Binding,
-  last_ms: number,
-): RoutedSession {
-  const idle_ms = Math.max(0, Math.round(last_ms - until_ms));
-  return { model, session, worker: key, moves, bound_ms, idle_ms };
 }

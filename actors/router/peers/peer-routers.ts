@@ -18,9 +18,7 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import { refOf, wireOf } from "../../../runtime/remote/node.ts";
 import { workerKey } from "../../names/names.ts";
-
-/** What there is to tell; all of it may be empty. */
-export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions">;
+import type { PeerNews } from "./peer-news.ts";
 
 export type PeersOwn =
   | { readonly kind: "routers_are"; readonly routers: readonly ActorRef[] }

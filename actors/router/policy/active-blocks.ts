@@ -2,7 +2,7 @@
  * Which workers use a block now: the way back from `RoutedWorker.uses`, so that a request's shared
  * blocks are counted for those that have some, and not looked for at each worker there is.
  */
-import { blockName, type PlaceRequest } from "./place.ts";
+import { blockName, type PlaceRequest } from "./place-request.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
 export class ActiveBlocks {

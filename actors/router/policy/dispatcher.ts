@@ -24,13 +24,8 @@ import {
 } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
-import {
-  isParticular,
-  type Place,
-  type PlaceRequest,
-  TIER_COUNT,
-  uncachedTokens,
-} from "./place.ts";
+import { type Place, TIER_COUNT, uncachedTokens } from "./place.ts";
+import { isParticular, type PlaceRequest } from "./place-request.ts";
 import { type QueueEntry, RouteQueue } from "./route-queue.ts";
 import { type Filter, type RefusalCode, type Selected, type Selection, select } from "./select.ts";
 import {

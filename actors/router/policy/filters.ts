@@ -1,5 +1,5 @@
 /** Who may get a request at all. */
-import { promptBlocks } from "./place.ts";
+import { promptBlocks } from "./place-request.ts";
 import type { Filter } from "./select.ts";
 import { backlogTokens, usedShare } from "./worker-state.ts";
 

@@ -6,7 +6,7 @@
  */
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import { ActiveBlocks } from "./active-blocks.ts";
-import { blockName, type PlaceRequest } from "./place.ts";
+import { blockName, type PlaceRequest } from "./place-request.ts";
 import { type RoutedWorker, touch } from "./worker-state.ts";
 
 export type BookEntry = {

@@ -1,44 +1,6 @@
 /** One question to the policies: this request, these workers, what each has of it already. */
-import type { HashPairs } from "../../../llm/blocks/block-table.ts";
+import type { PlaceRequest } from "./place-request.ts";
 import type { RoutedWorker } from "./worker-state.ts";
-
-export type PlaceRequest = {
-  /** Unique among live requests. */
-  readonly request: string;
-  readonly prompt_tokens: number;
-  /** Sequence hashes of the prompt's full blocks. */
-  readonly hashes: HashPairs;
-  /** Higher tiers go strictly first. Default 0. */
-  readonly strict_priority?: number;
-  /** Within its class the request counts as if it had come that much earlier. Default 0. */
-  readonly priority_jump_ms?: number;
-  /** Name of a policy class; unknown or none is the default class. */
-  readonly policy_class?: string;
-  readonly session?: string;
-  /** Its client has a part of it: to wait here would be a pause in the middle of its answer. */
-  readonly continued?: boolean;
-  /** Only this worker, by name. */
-  readonly pin?: string;
-  /** Only these workers, by name. */
-  readonly allow?: readonly string[];
-  /** Starts of workers that failed this request already. */
-  readonly exclude?: readonly string[];
-  /** Only to a worker that can begin with it now; it never waits. */
-  readonly spare?: boolean;
-  /** A worker whose taints are not all among these, or required, gets nothing of it. */
-  readonly tolerated_taints?: readonly string[];
-  /** All of them, labels or taints, must be on the worker. */
-  readonly required_taints?: readonly string[];
-  /** Weight by label or taint: positive draws, negative repels. */
-  readonly preferred_taints?: Readonly<Record<string, number>>;
-};
-
-/** It does not simply wait for whichever worker has room first. */
-export function isParticular(request: PlaceRequest): boolean {
-  const { pin, allow, exclude, required_taints, session } = request;
-  const wishes = pin ?? allow ?? exclude ?? required_taints ?? session;
-  return wishes !== undefined || request.continued === true || request.spare === true;
-}
 
 /** What holds of all workers of a place. */
 export type PoolFacts = {
@@ -87,13 +49,4 @@ function creditedBlocks(place: Place, at: number): number {
 export function uncachedTokens(place: Place, at: number): number {
   const cached = creditedBlocks(place, at) * place.workers[at]!.block_size;
   return Math.max(1, place.request.prompt_tokens - cached);
-}
-
-export function promptBlocks(request: PlaceRequest, block_size: number): number {
-  return Math.ceil(request.prompt_tokens / block_size);
-}
-
-/** 53 bits of the hash of block `index`: enough to tell active blocks apart, and no bigint. */
-export function blockName(hashes: HashPairs, index: number): number {
-  return (hashes[2 * index + 1]! & 0x1fffff) * 2 ** 32 + hashes[2 * index]!;
 }

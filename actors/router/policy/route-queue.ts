@@ -9,7 +9,7 @@
  * Shortest-first ages: a request counts as one token less for each `ageing_ms` that it waits, so
  * whoever has come later than a bounded time cannot overtake it, and nobody starves.
  */
-import { isParticular, type PlaceRequest } from "./place.ts";
+import { isParticular, type PlaceRequest } from "./place-request.ts";
 
 export type QueueOrder = "fcfs" | "shortest" | "wspt";
 

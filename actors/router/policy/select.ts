@@ -7,7 +7,8 @@
  * a selection share it; lower is better.
  */
 import type { Random } from "../../../runtime/capabilities.ts";
-import type { Place, PlaceRequest } from "./place.ts";
+import type { Place } from "./place.ts";
+import type { PlaceRequest } from "./place-request.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
 export type RefusalCode = "no_worker" | "pinned_missing" | "overloaded" | "pinned_overloaded";

@@ -3,7 +3,7 @@
  * and the dispatcher write it.
  */
 import type { PassRates } from "./cost/pass-rates.ts";
-import { blockName, type PlaceRequest } from "./place.ts";
+import { blockName, type PlaceRequest } from "./place-request.ts";
 
 /** From the model card. */
 export type WorkerLimits = {

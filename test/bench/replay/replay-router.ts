@@ -9,7 +9,7 @@ import {
   newPolicyState,
   policies,
 } from "../../../actors/router/policy/load-modes.ts";
-import type { PlaceRequest } from "../../../actors/router/policy/place.ts";
+import type { PlaceRequest } from "../../../actors/router/policy/place-request.ts";
 import {
   newRoutedWorker,
   type ReportedLoad,

@@ -2,8 +2,9 @@
 import { CacheIndex } from "../../../actors/router/index/cache-index.ts";
 import { KvDispatcher } from "../../../actors/router/policy/dispatcher.ts";
 import type { KvPolicyOptions } from "../../../actors/router/policy/kv-policies.ts";
-import type { Place, PlaceRequest } from "../../../actors/router/policy/place.ts";
+import type { Place } from "../../../actors/router/policy/place.ts";
 import { TIER_COUNT } from "../../../actors/router/policy/place.ts";
+import type { PlaceRequest } from "../../../actors/router/policy/place-request.ts";
 import { newRoutedWorker, type RoutedWorker } from "../../../actors/router/policy/worker-state.ts";
 import { pairsOf } from "../../../llm/blocks/block-table.ts";
 import { TraceBlocks } from "../../../llm/blocks/trace-blocks.ts";

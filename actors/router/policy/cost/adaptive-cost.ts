@@ -19,7 +19,8 @@
  * tokens, and one token for each token of blocks in use.
  */
 import type { ActiveBlocks } from "../active-blocks.ts";
-import { type Place, promptBlocks, uncachedTokens } from "../place.ts";
+import { type Place, uncachedTokens } from "../place.ts";
+import { promptBlocks } from "../place-request.ts";
 import type { Scan, Scorer } from "../select.ts";
 import { type RoutedWorker, requestsThere, sharedBlocks, usedShare } from "../worker-state.ts";
 import type { WorkerTable } from "../worker-table.ts";

@@ -8,7 +8,8 @@
  * in blocks, with decode blocks as they would be with this request there. Credits are the cached
  * leading blocks times a weight for their tier.
  */
-import { type Place, type PlaceRequest, promptBlocks, TIER_COUNT, tierCredits } from "../place.ts";
+import { type Place, TIER_COUNT, tierCredits } from "../place.ts";
+import { type PlaceRequest, promptBlocks } from "../place-request.ts";
 import type { Factor, Scorer } from "../select.ts";
 import { type RoutedWorker, sharedBlocks } from "../worker-state.ts";
 

@@ -1,0 +1,34 @@
+/** What a router tells the others of one request, and of one session. */
+import type { RoutedRequest, RoutedSession, RouterNews } from "../../../proto/index.ts";
+import type { Binding } from "../policy/affinity.ts";
+import type { BookEntry } from "../policy/load-book.ts";
+
+/** What there is to tell; all of it may be empty. */
+export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions">;
+
+/** Blocks that are named of one prompt; those behind them count without a name. */
+const NAMED_MAX = 4_096;
+
+export function routedOf(model: string, entry: Omit<BookEntry, "elsewhere">): RoutedRequest {
+  const { request, worker, uncached_tokens, prefilling } = entry;
+  const hashes = request.hashes.subarray(0, 2 * NAMED_MAX);
+  return {
+    request: request.request,
+    model,
+    worker: worker.key,
+    prompt_tokens: request.prompt_tokens,
+    uncached_tokens,
+    hashes: new Uint8Array(hashes.buffer, hashes.byteOffset, hashes.byteLength),
+    first: !prefilling,
+  };
+}
+
+export function sessionOf(
+  model: string,
+  session: string,
+  { key, moves, bound_ms, until_ms }: Binding,
+  last_ms: number,
+): RoutedSession {
+  const idle_ms = Math.max(0, Math.round(last_ms - until_ms));
+  return { model, session, worker: key, moves, bound_ms, idle_ms };
+}

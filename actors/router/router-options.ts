@@ -1,0 +1,31 @@
+/** What every router is made of, whatever its mode. */
+import type { WorkerRecord } from "../../proto/index.ts";
+import type { PeerOptions } from "./peers/peer-routers.ts";
+import type { KvPolicyOptions } from "./policy/kv-policies.ts";
+import type { RouterMode } from "./policy/load-modes.ts";
+
+/** What the registry tells of workers; `all` replaces everything known before. */
+export type WorkersChange =
+  | { readonly kind: "all"; readonly records: readonly WorkerRecord[] }
+  | { readonly kind: "up"; readonly record: WorkerRecord }
+  | { readonly kind: "gone"; readonly worker: string };
+
+/** Calls the listener with `all` first, then with each change; returns what ends the watch. */
+export type WatchWorkers = (listener: (change: WorkersChange) => void) => () => void;
+
+export type RouterOptions = {
+  readonly mode: RouterMode;
+  readonly watch: WatchWorkers;
+  /** Calls the listener for each worker whose process crashed; returns what ends the watch. */
+  readonly watchCrashes?: (listener: (worker: string) => void) => () => void;
+  /** How long a request waits for a worker when there is none. Default 10,000. */
+  readonly wait_ms?: number;
+  /** How many may wait for a worker when there is none. Default 1,024. */
+  readonly waiting_max?: number;
+  /** Whether whoever asked for this request is still there; for finding what was not ended. */
+  readonly isLive?: (request: string) => boolean;
+  /** Mode kv. Default: adaptive. */
+  readonly policy?: KvPolicyOptions;
+  /** Mode kv: the routers of other frontends. Without it this one is alone. */
+  readonly peers?: PeerOptions;
+};
