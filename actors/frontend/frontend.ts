@@ -25,8 +25,8 @@ import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loo
 import type { PlaneState } from "../../runtime/planes.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import type { StartAnswer } from "../stream/stream.ts";
-import type { StartEmbedding } from "./api/embeddings/embed.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
+import type { StartEmbedding } from "./embedding/embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
 import { Door } from "./http/door.ts";
 import { healthOf } from "./models/info-bodies.ts";
@@ -34,8 +34,8 @@ import type { ModelDirectory } from "./models/models.ts";
 import { claimsOver } from "./resume/claims.ts";
 import { findHolders, type HolderPeers } from "./resume/holders.ts";
 
-export { type EmbedPeers, embedThrough, type StartEmbedding } from "./api/embeddings/embed.ts";
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
+export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
 export { readKeyFile } from "./http/api-keys.ts";
 export { readOrigins } from "./http/cors.ts";
 export { ModelDirectory } from "./models/models.ts";

@@ -14,8 +14,6 @@ import { ApiError, modelNotFound } from "./api/api-error.ts";
 import { chatFields, chatShape, messageFields } from "./api/chat/chat-fields.ts";
 import { checkNames, checkShape } from "./api/check-body.ts";
 import { completionFields, completionShape } from "./api/completions/completion-fields.ts";
-import type { StartEmbedding } from "./api/embeddings/embed.ts";
-import { embedInParts } from "./api/embeddings/embed-parts.ts";
 import { embeddingFields, embeddingShape } from "./api/embeddings/embedding-fields.ts";
 import {
   embeddingAnswer,
@@ -24,6 +22,8 @@ import {
 } from "./api/embeddings/embedding-request.ts";
 import { type Nvext, nvextFields } from "./api/nvext-fields.ts";
 import type { DoorSettings } from "./door-settings.ts";
+import type { StartEmbedding } from "./embedding/embed.ts";
+import { embedInParts } from "./embedding/embed-parts.ts";
 import type { FrontendMetrics, MeteredEndpoint, RequestMeter } from "./frontend-metrics.ts";
 import { FlushRounds } from "./http/flush-rounds.ts";
 import { LateJson } from "./http/late-json.ts";

@@ -1,13 +1,13 @@
 /** Requests for embeddings that are too large for one message. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { EmbedHandle, EmbedRequest } from "../../../actors/frontend/api/embeddings/embed.ts";
+import type { EmbedHandle, EmbedRequest } from "../../../actors/frontend/embedding/embed.ts";
 import {
   embedInParts,
   PART_BYTES,
   PART_INPUTS,
   partsOf,
-} from "../../../actors/frontend/api/embeddings/embed-parts.ts";
+} from "../../../actors/frontend/embedding/embed-parts.ts";
 import type { Embeddings, Refused } from "../../../proto/index.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 

@@ -2,11 +2,11 @@
 import { requestLimits } from "../../../../llm/model/request-limits.ts";
 import type { Embeddings, Refused } from "../../../../proto/index.ts";
 import { embeddingBody } from "../../answer/response-bodies.ts";
+import type { EmbedRequest } from "../../embedding/embed.ts";
 import type { ServedModel } from "../../models/served-model.ts";
 import type { PrepareContext } from "../../prompt/prepare.ts";
 import { readPrompts } from "../../prompt/prompt-text.ts";
 import { ApiError, contextOverflow } from "../api-error.ts";
-import type { EmbedRequest } from "./embed.ts";
 import type { EmbeddingBody } from "./embedding-fields.ts";
 
 export type PreparedEmbedding = {

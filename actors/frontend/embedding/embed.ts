@@ -8,13 +8,13 @@ import type {
   RouteHints,
   RouterMessage,
   WorkerMessage,
-} from "../../../../proto/index.ts";
-import type { AskOptions } from "../../../../runtime/kernel/context.ts";
-import { AskError } from "../../../../runtime/kernel/errors.ts";
-import type { Ref } from "../../../../runtime/kernel/ref.ts";
-import type { ActorSystem } from "../../../../runtime/kernel/system.ts";
-import type { TraceContext } from "../../../../runtime/observe/trace.ts";
-import { workerKey } from "../../../names/names.ts";
+} from "../../../proto/index.ts";
+import type { AskOptions } from "../../../runtime/kernel/context.ts";
+import { AskError } from "../../../runtime/kernel/errors.ts";
+import type { Ref } from "../../../runtime/kernel/ref.ts";
+import type { ActorSystem } from "../../../runtime/kernel/system.ts";
+import type { TraceContext } from "../../../runtime/observe/trace.ts";
+import { workerKey } from "../../names/names.ts";
 
 export type EmbedRequest = {
   readonly request: string;

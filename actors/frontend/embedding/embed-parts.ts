@@ -2,9 +2,9 @@
  * A request for embeddings in parts: what goes to a worker and what comes back has to fit into a
  * message, and parts may go to several workers. One that fails takes the others with it.
  */
-import type { Embedding, Embeddings, Refused } from "../../../../proto/index.ts";
-import type { Clock } from "../../../../runtime/capabilities.ts";
-import type { TraceContext } from "../../../../runtime/observe/trace.ts";
+import type { Embedding, Embeddings, Refused } from "../../../proto/index.ts";
+import type { Clock } from "../../../runtime/capabilities.ts";
+import type { TraceContext } from "../../../runtime/observe/trace.ts";
 import type { EmbedHandle, EmbedRequest, StartEmbedding } from "./embed.ts";
 
 /** Of one message, far below what a frame may hold. A single input may be larger. */
