@@ -7,11 +7,8 @@ import type { Clock } from "../../runtime/capabilities.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../../runtime/observe/metrics.ts";
 import type { AnswerUsage } from "../stream/stream.ts";
 import { errorClass } from "./api/api-error.ts";
-import type { Endpoint } from "./prompt/prepare.ts";
-import type { TimedStage } from "./prompt/prompt-text.ts";
+import type { TimedStage } from "./prompt/prepare-context.ts";
 
-/** What a request is counted as; a resumed answer is a request of its own. */
-export type MeteredEndpoint = Endpoint | "streams";
 export type RequestType = "stream" | "unary";
 
 /** What happens to one request; the first of finished, failed and disconnected counts. */
@@ -60,10 +57,13 @@ export class FrontendMetrics implements TimedStage {
     this.#clock = clock;
   }
 
-  /** A request that passed every check; `ended` is called once, when it is over. */
+  /**
+   * A request that passed every check. `endpoint`: the name of its dialect, or "streams" when it
+   * resumes. `ended` is called once, when it is over.
+   */
   request(
     model: string,
-    endpoint: MeteredEndpoint,
+    endpoint: string,
     type: RequestType,
     arrived_ms: number,
     ended: () => void,
@@ -74,7 +74,7 @@ export class FrontendMetrics implements TimedStage {
   }
 
   /** A request that never got as far as a stream actor. `model` is "" unless it is a served one. */
-  refused(model: string, endpoint: MeteredEndpoint, type: RequestType, status: number): void {
+  refused(model: string, endpoint: string, type: RequestType, status: number): void {
     this.#count(model, endpoint, type, "error", errorClass(status));
   }
 
@@ -129,7 +129,7 @@ export class FrontendMetrics implements TimedStage {
 
   #count(
     model: string,
-    endpoint: MeteredEndpoint,
+    endpoint: string,
     request_type: RequestType,
     status: string,
     error_type: string,

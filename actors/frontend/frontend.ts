@@ -25,6 +25,8 @@ import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loo
 import type { PlaneState } from "../../runtime/planes.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import type { StartAnswer } from "../stream/stream.ts";
+import type { Dialect } from "./api/dialect.ts";
+import { dialects } from "./api/dialects.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
@@ -92,6 +94,8 @@ export type FrontendOptions = {
   /** Finds the actor that a record names. */
   readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
   readonly settings?: Partial<DoorSettings>;
+  /** Which POST routes there are; all of api/dialects.ts without it. */
+  readonly dialects?: readonly Dialect[];
   /** Text of /metrics; this process's own without it. */
   readonly renderMetrics?: () => string | Promise<string>;
 };
@@ -172,6 +176,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       ids: capabilities.ids,
       log,
       models: this.#models,
+      dialects: this.#options.dialects ?? dialects,
       startAnswer,
       startEmbedding,
       findAnswer: (answer, hints, isEnough, mayAskAll) =>

@@ -1,42 +1,36 @@
 /**
- * The three POST routes: checked body → model → tokens → stream actors → response. Knows every
- * live answer, so that a drain can wait for them or cut them.
+ * The hub of every POST, whatever its dialect: body → names → what to run → response. It knows
+ * every live answer, so that a drain can wait for them or cut them.
  */
 import { Allowance, type AllowanceOptions } from "../../runtime/allowance.ts";
 import type { Clock, Ids, Random } from "../../runtime/capabilities.ts";
 import { parseTraceparent, type TraceContext } from "../../runtime/observe/trace.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import { Answering, type AnsweringOptions } from "./answer/answering.ts";
-import { chatChunks, completionChunks } from "./answer/chunk-format.ts";
 import { CollectedOutput } from "./answer/collected-output.ts";
 import { clientGone, StreamedOutput } from "./answer/streamed-output.ts";
 import { ApiError, modelNotFound } from "./api/api-error.ts";
-import { chatFields, chatShape, messageFields } from "./api/chat/chat-fields.ts";
-import { checkNames, checkShape } from "./api/check-body.ts";
-import { completionFields, completionShape } from "./api/completions/completion-fields.ts";
-import { embeddingFields, embeddingShape } from "./api/embeddings/embedding-fields.ts";
+import { checkAllNames } from "./api/check-body.ts";
 import {
-  embeddingAnswer,
-  type PreparedEmbedding,
-  prepareEmbedding,
-} from "./api/embeddings/embedding-request.ts";
-import { type Nvext, nvextFields } from "./api/nvext-fields.ts";
+  type AnswerHead,
+  type Dialect,
+  type EmbeddingDialect,
+  type EmbeddingWork,
+  type Generation,
+  generationDialect,
+  type RequestScope,
+} from "./api/dialect.ts";
+import type { Nvext } from "./api/nvext-fields.ts";
 import type { DoorSettings } from "./door-settings.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
-import { embedInParts } from "./embedding/embed-parts.ts";
-import type { FrontendMetrics, MeteredEndpoint, RequestMeter } from "./frontend-metrics.ts";
+import { runEmbedding } from "./embedding/run-embedding.ts";
+import type { FrontendMetrics, RequestMeter } from "./frontend-metrics.ts";
 import { FlushRounds } from "./http/flush-rounds.ts";
 import { LateJson } from "./http/late-json.ts";
 import { LiveRequests, type Quiet } from "./http/live-requests.ts";
 import type { ModelDirectory } from "./models/models.ts";
 import type { ServedModel } from "./models/served-model.ts";
-import {
-  type Endpoint,
-  type Generation,
-  type PrepareContext,
-  prepareChat,
-  prepareCompletion,
-} from "./prompt/prepare.ts";
+import type { PrepareContext } from "./prompt/prepare-context.ts";
 import { pinOf, routeHintsOf } from "./prompt/route-hints.ts";
 import { TokensAhead } from "./prompt/tokens-ahead.ts";
 import { bodyHash, type Claims, idempotencyKeyOf, keyedId } from "./resume/claims.ts";
@@ -54,6 +48,7 @@ export type GeneratorParts = {
   readonly findAnswer: FindAnswer;
   readonly claims: Claims;
   readonly models: ModelDirectory;
+  readonly dialects: readonly Dialect[];
   readonly startAnswer: StartAnswer;
   readonly startEmbedding: StartEmbedding;
   readonly metrics: FrontendMetrics;
@@ -63,8 +58,12 @@ export type GeneratorParts = {
 };
 
 export type Prepared =
-  | { readonly kind: "generation"; readonly generation: Generation }
-  | { readonly kind: "embedding"; readonly embedding: PreparedEmbedding };
+  | { readonly makes: "generation"; readonly generation: Generation }
+  | {
+      readonly makes: "embedding";
+      readonly embedding: EmbeddingWork;
+      readonly dialect: EmbeddingDialect;
+    };
 
 const eventStream = {
   "Content-Type": "text/event-stream; charset=utf-8",
@@ -122,54 +121,33 @@ export class Generator {
   }
 
   /** `prepare` for a long body, with other requests in between. Rejects with ApiError. */
-  async prepareLong(visit: Visit, endpoint: Endpoint, body: object): Promise<Prepared> {
+  async prepareLong(visit: Visit, dialect: Dialect, body: object): Promise<Prepared> {
     const { clock, metrics } = this.#parts;
     const ahead = new TokensAhead(clock, metrics);
-    return ahead.run(() => this.prepare(visit, endpoint, body, ahead));
+    return ahead.run(() => this.prepare(visit, dialect, body, ahead));
   }
 
   /** Everything up to the tokens. Throws ApiError. */
-  prepare(visit: Visit, endpoint: Endpoint, body: object, ahead?: TokensAhead): Prepared {
-    const unknown = this.#parts.settings.unknown_fields;
-    const modelOf = (name: string): ServedModel => {
-      const model = this.#model(name);
-      if (ahead === undefined) return model;
-      return { ...model, tokenizer: ahead.of(model.tokenizer, model.card.context_length) };
+  prepare(visit: Visit, dialect: Dialect, body: object, ahead?: TokensAhead): Prepared {
+    checkAllNames(body, dialect, this.#parts.settings.unknown_fields);
+    const scope: RequestScope = {
+      contextOf: (nvext) => this.#prepareContext(visit, nvext),
+      modelOf: (name) => {
+        const model = this.#model(name);
+        if (ahead === undefined) return model;
+        return { ...model, tokenizer: ahead.of(model.tokenizer, model.card.context_length) };
+      },
     };
-    if (endpoint === "chat_completions") {
-      checkNames(body, chatFields, unknown);
-      this.#checkMessageNames(body);
-      this.#checkNvextNames(body);
-      const checked = checkShape(body, chatShape);
-      const ctx = this.#prepareContext(visit, checked.nvext);
-      return {
-        kind: "generation",
-        generation: prepareChat(checked, modelOf(checked.model), ctx),
-      };
-    }
-    if (endpoint === "completions") {
-      checkNames(body, completionFields, unknown);
-      this.#checkNvextNames(body);
-      const checked = checkShape(body, completionShape);
-      const ctx = this.#prepareContext(visit, checked.nvext);
-      return {
-        kind: "generation",
-        generation: prepareCompletion(checked, modelOf(checked.model), ctx),
-      };
-    }
-    checkNames(body, embeddingFields, unknown);
-    this.#checkNvextNames(body);
-    const checked = checkShape(body, embeddingShape);
-    const ctx = this.#prepareContext(visit, checked.nvext);
-    return {
-      kind: "embedding",
-      embedding: prepareEmbedding(checked, modelOf(checked.model), ctx),
-    };
+    return dialect.makes === "generation"
+      ? { makes: "generation", generation: dialect.prepare(body, scope) }
+      : { makes: "embedding", embedding: dialect.prepare(body, scope), dialect };
   }
 
   /** `owner`: the key that made it. Rejects with ApiError when it fails before the first token. */
   run(visit: Visit, owner: string, prepared: Prepared, body: object): Promise<Response> {
-    if (prepared.kind === "embedding") return this.#embed(visit, prepared.embedding);
+    if (prepared.makes === "embedding") {
+      return this.#embed(visit, prepared.dialect, prepared.embedding);
+    }
     const { generation } = prepared;
     const key = idempotencyKeyOf(visit.request.headers);
     if (key !== undefined) return this.#keyed(visit, owner, generation, key, body);
@@ -194,7 +172,7 @@ export class Generator {
   ): Promise<Response> {
     const { findAnswer: find, claims, clock, ids } = this.#parts;
     const id = keyedId(owner, key);
-    const body_hash = bodyHash(generation.endpoint, body);
+    const body_hash = bodyHash(generation.dialect.name, body);
     const gone = () => visit.request.signal.aborted;
     const claim = claims.of(id);
     const over = () => claim.release();
@@ -206,7 +184,8 @@ export class Generator {
         return await this.#runKept(visit, named, facts, { known: true, over });
       }
       const names = () => `${id}.${ids.next()}`;
-      const held = resumedFrom(parts, generation.model, names, []);
+      const { dialect, model } = generation;
+      const held = resumedFrom(parts, dialect, model, names, []);
       return await this.#runKept(visit, held.generation, held.facts, { known: true });
     } catch (error) {
       over();
@@ -230,7 +209,10 @@ export class Generator {
     const { findAnswer: find, ids } = this.#parts;
     await this.#workersKnown();
     const lookups = this.#lookups;
-    const peers = { find, lookups, ids, model: (name: string) => this.#model(name) };
+    const peers = {
+      ...{ find, lookups, ids, model: (name: string) => this.#model(name) },
+      dialect: (name: string) => generationDialect(this.#parts.dialects, name),
+    };
     const last_event_id = visit.request.headers.get("last-event-id");
     const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);
     // What a browser's EventSource takes as: do not come again.
@@ -246,22 +228,6 @@ export class Generator {
     for (let waited_ms = 0; waited_ms < START_UP_MS && !models.canServe(); waited_ms += LOOK_MS) {
       await new Promise<void>((resolve) => void clock.after(LOOK_MS, resolve));
     }
-  }
-
-  #checkMessageNames(body: object): void {
-    const { messages } = body as { messages?: unknown };
-    if (!Array.isArray(messages)) return;
-    messages.forEach((message: unknown, i) => {
-      if (typeof message !== "object" || message === null || Array.isArray(message)) return;
-      // What other servers put into their answers comes back in conversations.
-      checkNames(message, messageFields, "ignore", `messages[${i}]`);
-    });
-  }
-
-  #checkNvextNames(body: object): void {
-    const { nvext } = body as { nvext?: unknown };
-    if (typeof nvext !== "object" || nvext === null || Array.isArray(nvext)) return;
-    checkNames(nvext, nvextFields, this.#parts.settings.unknown_fields, "nvext");
   }
 
   #model(name: string): ServedModel {
@@ -294,14 +260,12 @@ export class Generator {
   ): Promise<Response> {
     const { settings } = this.#parts;
     const { returns } = facts;
-    const { model, include_usage, logprobs, echo, shown_each, answers, endpoint } = generation;
-    const chat = endpoint === "chat_completions";
-    const head = { ...headOf(generation, facts), model: model.name, include_usage };
+    const { dialect, include_usage, echo, shown_each, answers } = generation;
     let answering: Answering | undefined;
     const output = new StreamedOutput({
       rounds: this.#rounds,
       request: facts.request,
-      format: chat ? chatChunks(head, logprobs) : completionChunks(head, logprobs),
+      format: dialect.chunks(headOf(generation, facts)),
       choices: answers.length * shown_each,
       prompts: answers.length,
       from,
@@ -332,10 +296,9 @@ export class Generator {
     facts: RequestFacts,
     { known = false, over }: RunOptions,
   ): Promise<Response> {
-    const head = { ...headOf(generation, facts), model: generation.model.name };
-    const output = new CollectedOutput(generation, head);
+    const output = new CollectedOutput(generation, headOf(generation, facts));
     const gone = () => answering.abandon("client closed the answer");
-    const late = new LateJson(visit, this.#parts.clock, gone);
+    const late = new LateJson(visit, this.#parts.clock, gone, generation.dialect.errorBody);
     const how = { type: "unary", quiet: late, keeps: () => known, over } as const;
     const answering = this.#answering(visit, generation, output, how);
     return late.from(output.json);
@@ -351,7 +314,8 @@ export class Generator {
       answering.cut({ code: "draining", status: 503, message, retry_after_s: 1 });
     };
     const { type, quiet, keeps, had = [], over } = how;
-    const endpoint = had.length === 0 ? generation.endpoint : "streams";
+    // A resumed answer is a request of its own.
+    const endpoint = had.length === 0 ? generation.dialect.name : "streams";
     const meter = this.#meter(visit, generation.model, endpoint, type, { cut, quiet, over });
     const answering: Answering = new Answering({
       keeps,
@@ -371,7 +335,7 @@ export class Generator {
   #meter(
     visit: Visit,
     model: ServedModel,
-    endpoint: MeteredEndpoint,
+    endpoint: string,
     type: "stream" | "unary",
     { cut, quiet, over }: LiveHow,
   ): RequestMeter {
@@ -385,41 +349,18 @@ export class Generator {
     });
   }
 
-  #embed(visit: Visit, prepared: PreparedEmbedding): Promise<Response> {
+  #embed(visit: Visit, dialect: EmbeddingDialect, work: EmbeddingWork): Promise<Response> {
     let stop: (error: ApiError) => void = () => {};
     const stopped = new Promise<never>((_, reject) => {
       stop = reject;
     });
+    const { clock, startEmbedding: start } = this.#parts;
     const cut = (message: string) => stop(new ApiError(503, "draining", message));
-    const late = new LateJson(visit, this.#parts.clock, () => stop(clientGone()));
-    const live = { cut, quiet: late };
-    const meter = this.#meter(visit, prepared.model, "embeddings", "unary", live);
+    const late = new LateJson(visit, clock, () => stop(clientGone()), dialect.errorBody);
+    const meter = this.#meter(visit, work.model, dialect.name, "unary", { cut, quiet: late });
     onAbort(visit, () => stop(clientGone()));
-    return late.from(this.#embedded(visit, prepared, meter, stopped));
-  }
-
-  async #embedded(
-    visit: Visit,
-    prepared: PreparedEmbedding,
-    meter: RequestMeter,
-    stopped: Promise<never>,
-  ): Promise<string> {
-    const { startEmbedding, clock } = this.#parts;
-    const { request, model } = prepared;
-    const vector_bytes = 4 * model.card.embedding_size;
-    const handle = embedInParts(startEmbedding, request, vector_bytes, clock, traceOf(visit));
-    try {
-      const result = await Promise.race([handle.result, stopped]);
-      const { body, prompt_tokens } = embeddingAnswer(prepared, result);
-      meter.finished({ prompt_tokens, completion_tokens: 0, cached_tokens: 0 });
-      return JSON.stringify(body);
-    } catch (error) {
-      const status = error instanceof ApiError ? error.status : 500;
-      handle.abandon("the request is over");
-      if (status === 499) meter.disconnected();
-      else meter.failed(status);
-      throw error;
-    }
+    const trace = traceOf(visit);
+    return late.from(runEmbedding(work, { start, clock, meter, trace, stopped }));
   }
 }
 
@@ -445,9 +386,9 @@ function notServed(models: ModelDirectory, name: string): ApiError {
   );
 }
 
-function headOf(generation: Generation, { request, created_s }: RequestFacts) {
-  const chat = generation.endpoint === "chat_completions";
-  return { id: (chat ? "chatcmpl-" : "cmpl-") + request, created_s };
+function headOf(generation: Generation, { request, created_s }: RequestFacts): AnswerHead {
+  const { dialect, model, include_usage, logprobs } = generation;
+  return { id: dialect.id_prefix + request, created_s, model: model.name, include_usage, logprobs };
 }
 
 /** Whether the client says that it may lose its connection and come back; undefined: nothing. */

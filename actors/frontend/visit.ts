@@ -1,7 +1,7 @@
 /** One HTTP request under way, and the forms in which it is answered. */
 import type { HttpExchange } from "../../runtime/capabilities.ts";
 import type { ApiError } from "./api/api-error.ts";
-import { errorBody } from "./api/api-error.ts";
+import type { ErrorBody } from "./api/dialect.ts";
 
 export type Visit = {
   readonly request: Request;
@@ -26,10 +26,9 @@ export function json(visit: Visit, value: unknown, status = 200): Response {
   return jsonText(visit, JSON.stringify(value), status);
 }
 
-export function errorResponse(visit: Visit, error: ApiError): Response {
-  const { status, code, message, param, headers } = error;
-  return new Response(JSON.stringify(errorBody(status, code, message, param)), {
-    status,
-    headers: { ...visit.headers, ...headers, ...jsonType },
+export function errorResponse(visit: Visit, error: ApiError, errorBody: ErrorBody): Response {
+  return new Response(JSON.stringify(errorBody(error)), {
+    status: error.status,
+    headers: { ...visit.headers, ...error.headers, ...jsonType },
   });
 }

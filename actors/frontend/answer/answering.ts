@@ -19,8 +19,8 @@ import type {
   AnswerUsage,
   StartAnswer,
 } from "../../stream/stream.ts";
+import type { Generation } from "../api/dialect.ts";
 import type { RequestMeter } from "../frontend-metrics.ts";
-import type { Generation } from "../prompt/prepare.ts";
 
 /** Where the choices of all prompts come together; choices are numbered over the whole request. */
 export interface AnswerOutput {

@@ -1,30 +1,23 @@
 /** An answer as one JSON body. */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
 import type { ApiError } from "../api/api-error.ts";
-import type { Generation } from "../prompt/prepare.ts";
+import type { AnswerHead, CollectedChoice, Generation, ShownChoice } from "../api/dialect.ts";
 import type { AnswerOutput } from "./answering.ts";
-import {
-  ChoiceCollector,
-  type CollectedChoice,
-  chatBody,
-  completionBody,
-  pickBest,
-  type ResponseHead,
-} from "./response-bodies.ts";
+import { ChoiceCollector, pickBest } from "./choice-collector.ts";
 import { clientGone, failureError } from "./streamed-output.ts";
 
 export class CollectedOutput implements AnswerOutput {
   /** The body's JSON. Rejects with ApiError when an answer failed or the client left. */
   readonly json: Promise<string>;
   readonly #generation: Generation;
-  readonly #head: ResponseHead;
+  readonly #head: AnswerHead;
   /** Per prompt, of the choices that come here. */
   readonly #each: number;
   readonly #choices: readonly ChoiceCollector[];
   #resolve: (json: string) => void = () => {};
   #reject: (error: ApiError) => void = () => {};
 
-  constructor(generation: Generation, head: ResponseHead) {
+  constructor(generation: Generation, head: AnswerHead) {
     this.#generation = generation;
     this.#head = head;
     this.#each = Math.max(generation.made_each, generation.shown_each);
@@ -47,17 +40,14 @@ export class CollectedOutput implements AnswerOutput {
   }
 
   done(usage: AnswerUsage): void {
-    const { endpoint, logprobs, echo } = this.#generation;
-    const picked: (CollectedChoice & { readonly echo: string })[] = [];
-    this.#generation.answers.forEach((_, prompt) => {
+    const { dialect, answers, echo } = this.#generation;
+    const picked: ShownChoice[] = [];
+    answers.forEach((_, prompt) => {
       for (const choice of this.#best(prompt)) {
         picked.push({ ...choice, echo: echo?.[prompt] ?? "" });
       }
     });
-    const body =
-      endpoint === "chat_completions"
-        ? chatBody(this.#head, picked, usage, logprobs)
-        : completionBody(this.#head, picked, usage, logprobs);
+    const body = dialect.body(this.#head, picked, usage);
     this.#resolve(JSON.stringify(body));
   }
 

@@ -7,7 +7,8 @@
  * from its first token again, and what the client has is passed over.
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
-import { ApiError, errorBody, oddEventId } from "../api/api-error.ts";
+import { ApiError, oddEventId } from "../api/api-error.ts";
+import type { ChunkFormat } from "../api/dialect.ts";
 import type { FlushRounds } from "../http/flush-rounds.ts";
 import type { Quiet } from "../http/live-requests.ts";
 import { SseWriter } from "../http/sse-writer.ts";
@@ -20,7 +21,6 @@ import {
   workerHint,
 } from "../resume/stream-id.ts";
 import { type AnswerOutput, leftWhole } from "./answering.ts";
-import type { ChunkFormat } from "./chunk-format.ts";
 
 export type StreamedOutputOptions = {
   readonly rounds: FlushRounds;
@@ -149,23 +149,21 @@ export class StreamedOutput implements AnswerOutput, Quiet {
       this.#send(this.#options.format.usage(usage));
     }
     this.#counts += "d";
-    this.#send("[DONE]");
+    this.#send(this.#options.format.done());
     this.#writer.close();
   }
 
-  /** Once the head is out the failure is an event, and `[DONE]` never comes. */
+  /** Once the head is out the failure is an event, and the event of a whole answer never comes. */
   failed(failure: AnswerFailure): void {
-    const { status, code, message } = failure;
     const begun = this.#committed;
     this.#committed = true;
     if (!begun && !this.#opened) {
       this.#reject(failureError(failure));
       return;
     }
-    const body = errorBody(status, code, message, null);
-    const { resume_path } = this.#options;
-    const resumes = begun && leftWhole.includes(code) && resume_path !== undefined;
-    this.#send(JSON.stringify(resumes ? { error: { ...body.error, resume: resume_path } } : body));
+    const { format, resume_path } = this.#options;
+    const resumes = begun && leftWhole.includes(failure.code);
+    this.#send(format.failed(failure, resumes ? resume_path : undefined));
     this.#writer.close();
   }
 
@@ -187,9 +185,9 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   #refuse(): void {
     if (this.#refused) return;
     this.#refused = true;
-    const { status, code, message, param } = oddEventId();
-    if (!this.#committed && !this.#opened) this.#reject(oddEventId());
-    else this.#send(JSON.stringify(errorBody(status, code, message, param)));
+    const error = oddEventId();
+    if (!this.#committed && !this.#opened) this.#reject(error);
+    else this.#send(this.#options.format.failed(error, undefined));
     this.#committed = true;
     this.#writer.close();
   }
@@ -212,8 +210,9 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     this.#writer.arm();
   }
 
-  #send(data: string): boolean {
-    return this.#writer.write(`${this.#id}${this.#counts}${this.#place}\ndata: ${data}\n\n`);
+  /** `event`: its lines, without its id. */
+  #send(event: string): boolean {
+    return this.#writer.write(`${this.#id}${this.#counts}${this.#place}\n${event}\n\n`);
   }
 }
 

@@ -1,15 +1,14 @@
 /**
- * What a client is told when something goes wrong: OpenAI's nested error body, with codes that
- * stay the same from release to release. The table of codes stands in docs/api.md.
+ * What a client is told when something goes wrong, with codes that stay the same from release to
+ * release. A dialect gives it its form. The table of codes stands in docs/api.md.
  */
 
-export type ApiErrorBody = {
-  readonly error: {
-    readonly message: string;
-    readonly type: string;
-    readonly code: string;
-    readonly param: string | null;
-  };
+/** What an error body is made of. */
+export type ErrorFacts = {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  readonly param?: string | null;
 };
 
 /** Thrown by the pure rooms of the door and answered in one place; never leaves the frontend. */
@@ -34,21 +33,6 @@ export class ApiError extends Error {
     this.param = param;
     this.headers = headers;
   }
-}
-
-export function errorBody(
-  status: number,
-  code: string,
-  message: string,
-  param: string | null,
-): ApiErrorBody {
-  return { error: { message, type: errorType(status), code, param } };
-}
-
-/** OpenAI's `type`; clients tell retryable errors by status, so few words do. */
-export function errorType(status: number): string {
-  if (status === 429 || status === 529) return "rate_limit_error";
-  return status >= 500 ? "server_error" : "invalid_request_error";
 }
 
 /** The label `error_type` of the metrics, in Dynamo's words. */

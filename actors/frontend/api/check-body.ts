@@ -10,7 +10,7 @@ import {
   unknownParameter,
   unsupported,
 } from "./api-error.ts";
-import type { Fields } from "./request-fields.ts";
+import type { Fields, FieldTables } from "./request-fields.ts";
 
 export type UnknownFields = "refuse" | "ignore";
 
@@ -44,6 +44,25 @@ export function checkNames(
   }
 }
 
+/** Every name of a body, those of the objects inside it too. Throws ApiError (400). */
+export function checkAllNames(body: object, tables: FieldTables, unknown: UnknownFields): void {
+  checkNames(body, tables.fields, unknown);
+  for (const { name, fields, is_list, ignores_unknown } of tables.nested) {
+    const value: unknown = (body as Record<string, unknown>)[name];
+    const rule = ignores_unknown ? "ignore" : unknown;
+    if (!is_list) {
+      if (isObject(value)) checkNames(value, fields, rule, name);
+    } else if (Array.isArray(value)) {
+      value.forEach((item: unknown, i) => {
+        if (isObject(item)) checkNames(item, fields, rule, `${name}[${i}]`);
+      });
+    }
+  }
+}
+
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 function tooManyUnknown(where: string): ApiError {
   return invalidValue(
     `${where === "" ? "The body" : `'${where}'`} has more than ${requestLimits.unknown_fields} ` +
@@ -54,7 +73,7 @@ function tooManyUnknown(where: string): ApiError {
 
 /** JSON may name anything `__proto__`, and zod passes over it where a field takes any name. */
 function checkProto(value: unknown, path: string): void {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return;
+  if (!isObject(value)) return;
   for (const [name, inner] of Object.entries(value)) {
     if (name === "__proto__") throw unknownParameter(clip(`${path}.${name}`));
     checkProto(inner, `${path}.${name}`);
@@ -81,7 +100,7 @@ export function checkShape<S extends z.ZodType>(value: unknown, shape: S): z.inf
 }
 
 export function checkObject(value: unknown): object {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  if (isObject(value)) return value;
   throw invalidType(`The body must be a JSON object, not ${nameOf(value)}.`, null);
 }
 

@@ -1,7 +1,14 @@
 /** Every field of `nvext`, where clients of Dynamo say who may take their request. */
 import { z } from "zod";
 import { isTaintName, TAINT_RULE } from "../../names/names.ts";
-import { type Fields, ignored, number, objectOf, used } from "./request-fields.ts";
+import {
+  type Fields,
+  ignored,
+  type NestedFields,
+  number,
+  objectOf,
+  used,
+} from "./request-fields.ts";
 
 export const TAINTS_MAX = 64;
 export const ALLOWED_WORKERS_MAX = 1_024;
@@ -42,6 +49,14 @@ export const nvextFields = {
 
 const shape = objectOf(nvextFields);
 export type Nvext = z.infer<typeof shape>;
+
+/** The names inside of the field `nvext`, for the dialects that take it. */
+export const nvextNames: NestedFields = {
+  name: "nvext",
+  fields: nvextFields,
+  is_list: false,
+  ignores_unknown: false,
+};
 
 export const nvextField = used(
   shape.nullish(),

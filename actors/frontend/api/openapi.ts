@@ -1,8 +1,6 @@
 /** /openapi.json, made from the same field tables that check requests. */
 import { z } from "zod";
-import { chatFields } from "./chat/chat-fields.ts";
-import { completionFields } from "./completions/completion-fields.ts";
-import { embeddingFields } from "./embeddings/embedding-fields.ts";
+import type { Dialect } from "./dialect.ts";
 import type { Fields } from "./request-fields.ts";
 
 const errorSchema = {
@@ -30,14 +28,14 @@ const errors = {
   },
 };
 
-export function openApiDocument(version: string) {
+export function openApiDocument(version: string, dialects: readonly Dialect[]) {
+  const posts = dialects.map(({ path, page }) => [path, post(page)] as const);
+  const schemas = dialects.map(({ page, fields }) => [page.schema, schemaOf(fields)] as const);
   return {
     openapi: "3.1.0",
     info: { title: "Troupe", version, license: { name: "Apache-2.0" } },
     paths: {
-      "/v1/chat/completions": post("A chat answer", "ChatRequest", true),
-      "/v1/completions": post("A text completion", "CompletionRequest", true),
-      "/v1/embeddings": post("Embedding vectors", "EmbeddingRequest", false),
+      ...Object.fromEntries(posts),
       "/v1/streams/{request}": resumeRoute(),
       "/v1/models": get("The models that are served"),
       "/v1/models/{id}": get("One model; its id may hold slashes", [
@@ -48,19 +46,14 @@ export function openApiDocument(version: string) {
       "/metrics": get("Prometheus text"),
     },
     components: {
-      schemas: {
-        Error: errorSchema,
-        ChatRequest: schemaOf(chatFields),
-        CompletionRequest: schemaOf(completionFields),
-        EmbeddingRequest: schemaOf(embeddingFields),
-      },
+      schemas: { Error: errorSchema, ...Object.fromEntries(schemas) },
       securitySchemes: { key: { type: "http", scheme: "bearer" } },
     },
     security: [{ key: [] }, {}],
   };
 }
 
-function post(summary: string, schema: string, streams: boolean) {
+function post({ summary, schema, streams }: Dialect["page"]) {
   const answer = { description: summary, content: json({ type: "object" }) };
   const events = { "text/event-stream": { schema: { type: "string" } } };
   return {

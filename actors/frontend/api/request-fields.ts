@@ -42,6 +42,19 @@ export const plainText: Harmless = {
 
 export type Fields = Readonly<Record<string, Field>>;
 
+/** Every name that a request may hold: those of its body, and those of the objects inside. */
+export type FieldTables = { readonly fields: Fields; readonly nested: readonly NestedFields[] };
+
+export type NestedFields = {
+  /** The field of the body whose value holds them. */
+  readonly name: string;
+  readonly fields: Fields;
+  /** The value is a list of such objects; false: it is one. */
+  readonly is_list: boolean;
+  /** Unknown names are passed over whatever the server's setting says. */
+  readonly ignores_unknown: boolean;
+};
+
 export type ShapesOf<F extends Fields> = { [K in keyof F]: F[K]["shape"] };
 
 /**
@@ -143,7 +156,7 @@ const stopItem = z.union([z.string(), count(0, 0xffff_ffff)], {
 });
 const tokenName = z.string().regex(/^\d{1,10}$/, { error: "it must be a token id" });
 
-/** What chat and text completions have in common. Limits: Dynamo's protocols/openai/validate.rs. */
+/** Fields that all dialects with sampled answers have in common. Limits: Dynamo's protocols/openai/validate.rs. */
 export const samplingFields = {
   model: used(z.string().min(1), "Served name of the model; `/v1/models` lists them."),
   n: used(
@@ -235,3 +248,6 @@ export const samplingFields = {
   guided_grammar: refused("Answers cannot be held to a schema, a grammar or a list."),
   guided_choice: refused("Answers cannot be held to a schema, a grammar or a list."),
 } as const satisfies Fields;
+
+const samplingShape = objectOf(samplingFields);
+export type SamplingBody = z.infer<typeof samplingShape>;

@@ -3,16 +3,17 @@
  * answer itself flows past it, from the stream actor's sink into the response.
  *
  *   route ─▶ key ─▶ body ─▶ fields ─▶ model ─▶ tokens ─▶ stream actors ─▶ SSE or JSON
- *                     any step ─▶ ApiError ─▶ OpenAI's error body
+ *                     any step ─▶ ApiError ─▶ the error body of the dialect, else OpenAI's
  */
 import type { HttpExchange, Log } from "../../../runtime/capabilities.ts";
 import type { PlaneState } from "../../../runtime/planes.ts";
 import { ApiError, clip, draining } from "../api/api-error.ts";
 import { checkObject } from "../api/check-body.ts";
+import type { Dialect } from "../api/dialect.ts";
+import { openAiErrorBody } from "../api/openai-format.ts";
 import { openApiDocument } from "../api/openapi.ts";
 import { Generator, type GeneratorParts, type Prepared } from "../generate.ts";
 import { healthOf, modelJson } from "../models/info-bodies.ts";
-import type { Endpoint } from "../prompt/prepare.ts";
 import { LONG_TEXT } from "../prompt/tokens-ahead.ts";
 import { newRequestId } from "../resume/stream-id.ts";
 import { errorResponse, json, jsonText, type Visit } from "../visit.ts";
@@ -20,7 +21,7 @@ import { ApiKeys } from "./api-keys.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
 import { readJson } from "./read-body.ts";
-import { isPublicApi, pathOf, type Route, routeOf } from "./routes.ts";
+import { isPublicApi, pathOf, type Route, type Routes, routeOf, routesOf } from "./routes.ts";
 
 export type DoorParts = GeneratorParts & {
   readonly log: Log;
@@ -37,6 +38,7 @@ const metricsType = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8"
 
 export class Door {
   readonly #parts: DoorParts;
+  readonly #routes: Routes;
   readonly #keys: ApiKeys;
   readonly #generator: Generator;
   readonly #bodies: BodyBudget;
@@ -48,6 +50,7 @@ export class Door {
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
+    this.#routes = routesOf(parts.dialects);
     this.#keys = new ApiKeys(parts.settings.api_keys);
     this.#generator = new Generator(parts);
     this.#bodies = new BodyBudget(parts.settings.bodies_bytes);
@@ -110,12 +113,13 @@ export class Door {
   }
 
   async #answered(visit: Visit): Promise<Response> {
-    const { request, path } = visit;
+    const route = routeOf(this.#routes, visit.request.method, visit.path);
     try {
       // To HEAD the server sends the head alone, with the length that the body would have.
-      return await this.#answer(visit, routeOf(request.method, path));
+      return await this.#answer(visit, route);
     } catch (error) {
-      return errorResponse(visit, this.#apiError(visit, error));
+      const errorBody = route.kind === "dialect" ? route.dialect.errorBody : openAiErrorBody;
+      return errorResponse(visit, this.#apiError(visit, error), errorBody);
     }
   }
 
@@ -127,10 +131,8 @@ export class Door {
     }
     const owner = isPublicApi(visit.path) ? this.#admit(visit.request) : "";
     switch (route.kind) {
-      case "chat_completions":
-      case "completions":
-      case "embeddings":
-        return this.#entered(this.#post(visit, owner, route.kind));
+      case "dialect":
+        return this.#entered(this.#post(visit, owner, route.dialect));
       case "resume":
         if (this.#draining) throw draining();
         return this.#entered(this.#generator.resume(visit, owner, route.id));
@@ -154,7 +156,7 @@ export class Door {
         return new Response(text, { headers: { ...visit.headers, ...metricsType } });
       }
       case "openapi":
-        this.#openapi ??= JSON.stringify(openApiDocument(settings.version));
+        this.#openapi ??= JSON.stringify(openApiDocument(settings.version, this.#parts.dialects));
         return jsonText(visit, this.#openapi);
       case "wrong_method":
         throw wrongMethod(visit, route.allow);
@@ -179,7 +181,7 @@ export class Door {
     }
   }
 
-  async #post(visit: Visit, owner: string, endpoint: Endpoint): Promise<Response> {
+  async #post(visit: Visit, owner: string, dialect: Dialect): Promise<Response> {
     const { clock, metrics, models, settings } = this.#parts;
     const facts: { model: string; type: "stream" | "unary"; begun: boolean } = {
       model: "",
@@ -200,8 +202,8 @@ export class Door {
       const from_ms = clock.now_ms();
       const prepared =
         held.bytes < LONG_TEXT
-          ? this.#generator.prepare(visit, endpoint, body)
-          : await this.#prepareLong(visit, endpoint, body);
+          ? this.#generator.prepare(visit, dialect, body)
+          : await this.#prepareLong(visit, dialect, body);
       metrics.stage("preprocess", from_ms);
       held.close();
       facts.begun = true;
@@ -209,7 +211,7 @@ export class Door {
     } catch (error) {
       if (!facts.begun) {
         const status = error instanceof ApiError ? error.status : 500;
-        metrics.refused(facts.model, endpoint, facts.type, status);
+        metrics.refused(facts.model, dialect.name, facts.type, status);
       }
       throw error;
     } finally {
@@ -218,8 +220,8 @@ export class Door {
   }
 
   /** A long text takes its time, and others have their turns meanwhile. */
-  async #prepareLong(visit: Visit, endpoint: Endpoint, body: object): Promise<Prepared> {
-    const prepared = await this.#generator.prepareLong(visit, endpoint, body);
+  async #prepareLong(visit: Visit, dialect: Dialect, body: object): Promise<Prepared> {
+    const prepared = await this.#generator.prepareLong(visit, dialect, body);
     if (this.#draining) throw draining();
     return prepared;
   }

@@ -5,7 +5,8 @@
  * and the connection is reset before the body's end, so that nobody takes it for an answer.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
-import { ApiError, errorBody } from "../api/api-error.ts";
+import { ApiError } from "../api/api-error.ts";
+import type { ErrorBody } from "../api/dialect.ts";
 import { jsonText, type Visit } from "../visit.ts";
 import type { Quiet } from "./live-requests.ts";
 
@@ -21,6 +22,7 @@ export class LateJson implements Quiet {
   readonly #visit: Visit;
   readonly #clock: Clock;
   readonly #gone: () => void;
+  readonly #errorBody: ErrorBody;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #looks = 0;
   #over = false;
@@ -28,10 +30,11 @@ export class LateJson implements Quiet {
   #reject: (error: unknown) => void = () => {};
 
   /** `gone`: the client left after the head had gone out. */
-  constructor(visit: Visit, clock: Clock, gone: () => void) {
+  constructor(visit: Visit, clock: Clock, gone: () => void, errorBody: ErrorBody) {
     this.#visit = visit;
     this.#clock = clock;
     this.#gone = gone;
+    this.#errorBody = errorBody;
     this.response = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -92,10 +95,8 @@ export class LateJson implements Quiet {
     }
     if (this.#over) return;
     this.#over = true;
-    const { status, code, message, param } = error instanceof ApiError ? error : unforeseen;
-    this.#enqueue(
-      new TextEncoder().encode(JSON.stringify(errorBody(status, code, message, param))),
-    );
+    const body = this.#errorBody(error instanceof ApiError ? error : unforeseen);
+    this.#enqueue(new TextEncoder().encode(JSON.stringify(body)));
     this.#clock.after(RESET_MS, () => this.#end((controller) => controller.error(undefined)));
   }
 

@@ -1,7 +1,12 @@
-/** Which path means what. Pure: a request's method and path → what is asked for. */
+/**
+ * Which path means what. Pure: a request's method and path → what is asked for. The POST routes are
+ * those of the dialects; the others are here.
+ */
+import type { Dialect } from "../api/dialect.ts";
 
 export type Route =
-  | { readonly kind: "chat_completions" | "completions" | "embeddings" | "models" }
+  | { readonly kind: "dialect"; readonly dialect: Dialect }
+  | { readonly kind: "models" }
   | { readonly kind: "model"; readonly id: string }
   | { readonly kind: "resume"; readonly id: string }
   | { readonly kind: "health" | "live" | "metrics" | "openapi" }
@@ -11,24 +16,32 @@ export type Route =
 
 type Known = { readonly allow: "GET" | "POST"; readonly route: Route };
 
-const known: ReadonlyMap<string, Known> = new Map<string, Known>([
-  ["/v1/chat/completions", { allow: "POST", route: { kind: "chat_completions" } }],
-  ["/v1/completions", { allow: "POST", route: { kind: "completions" } }],
-  ["/v1/embeddings", { allow: "POST", route: { kind: "embeddings" } }],
+/** Routes by path. */
+export type Routes = ReadonlyMap<string, Known>;
+
+const fixedRoutes: readonly (readonly [string, Known])[] = [
   ["/v1/models", { allow: "GET", route: { kind: "models" } }],
   ["/health", { allow: "GET", route: { kind: "health" } }],
   ["/live", { allow: "GET", route: { kind: "live" } }],
   ["/metrics", { allow: "GET", route: { kind: "metrics" } }],
   ["/openapi.json", { allow: "GET", route: { kind: "openapi" } }],
-]);
+];
+
+export function routesOf(dialects: readonly Dialect[]): Routes {
+  const posts = dialects.map((dialect): readonly [string, Known] => [
+    dialect.path,
+    { allow: "POST", route: { kind: "dialect", dialect } },
+  ]);
+  return new Map([...posts, ...fixedRoutes]);
+}
 
 const MODEL_PREFIX = "/v1/models/";
 const STREAM_PREFIX = "/v1/streams/";
 
 /** A trailing slash is forgiven; model ids may hold slashes, plain or as %2F. */
-export function routeOf(method: string, path: string): Route {
+export function routeOf(routes: Routes, method: string, path: string): Route {
   const plain = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
-  const found = known.get(plain) ?? streamRoute(plain) ?? modelRoute(plain);
+  const found = routes.get(plain) ?? streamRoute(plain) ?? modelRoute(plain);
   if (found === undefined) return { kind: "unknown" };
   if (method === "OPTIONS") return { kind: "preflight", allow: allowed(found) };
   const fits = method === found.allow || (method === "HEAD" && hasHead(found));

@@ -5,9 +5,9 @@ import { detokenize } from "../../../llm/tokens/detokenizer.ts";
 import { hasLongPiece } from "../../../llm/tokens/slices.ts";
 import type { EncodeOptions } from "../../../llm/tokens/tokenizer.ts";
 import { ApiError, clip, contextOverflow, halfPair, invalidValue } from "../api/api-error.ts";
-import type { ChatMessage } from "../api/chat/chat-fields.ts";
 import { isTokenIds, type PromptInput } from "../api/request-fields.ts";
 import type { ServedModel, TemplateMessage, TemplateVariables } from "../models/served-model.ts";
+import type { TimedStage } from "./prepare-context.ts";
 import { LONG_TEXT } from "./tokens-ahead.ts";
 
 /** No vocabulary has longer tokens, so a longer text cannot fit and is not tokenized at all. */
@@ -145,21 +145,14 @@ function textPrompt(model: ServedModel, text: string, param: string): Prompt {
   return { param, tokens, text };
 }
 
-/** Measures what one part of the preparation takes: `end` also begins the next one. */
-export interface TimedStage {
-  begin(): void;
-  end(stage: "template" | "tokenize"): void;
-}
-
 /** Conversation → tokens by the model's own template. Throws ApiError (400). */
 export function encodeChat(
   model: ServedModel,
-  messages: readonly ChatMessage[],
+  turns: readonly TemplateMessage[],
   add_generation_prompt: boolean,
   variables: TemplateVariables,
   timed: TimedStage,
 ): Uint32Array {
-  const turns = messages.map(templateMessage);
   // Before the template runs, which for a text full of control tokens' spellings takes its time, too.
   turns.forEach(({ content }, i) => {
     if (typeof content !== "string" || content.length <= UNBROKEN_MAX) return;
@@ -191,38 +184,6 @@ export function encodeChat(
 function chatMode(model: ServedModel, text: string): EncodeOptions {
   const spelled = model.bos_text !== "" && text.startsWith(model.bos_text);
   return { add_special: !spelled, parse_special: true };
-}
-
-function templateMessage(message: ChatMessage, i: number): TemplateMessage {
-  const role = message.role === "developer" ? "system" : message.role;
-  const param = `messages[${i}].content`;
-  const turn = { role, content: checkText(contentText(message, param), param) };
-  const { name, reasoning_content } = message;
-  if (name != null) checkText(name, `messages[${i}].name`);
-  if (reasoning_content != null) {
-    checkText(reasoning_content, `messages[${i}].reasoning_content`);
-  }
-  if (name == null && reasoning_content == null) return turn;
-  return {
-    ...turn,
-    ...(name == null ? {} : { name }),
-    ...(reasoning_content == null ? {} : { reasoning_content }),
-  };
-}
-
-function contentText(message: ChatMessage, param: string): string {
-  const { content } = message;
-  if (typeof content === "string") return content;
-  if (content == null) {
-    if (message.role === "assistant") return "";
-    throw new ApiError(
-      400,
-      "missing_required_parameter",
-      `Missing required parameter: '${param}'. Only a message of the assistant may be without.`,
-      param,
-    );
-  }
-  return content.map((part) => (part.type === "text" ? part.text : part.refusal)).join("\n");
 }
 
 /** The text of token ids, without control tokens: what `echo` shows for a prompt of ids. */

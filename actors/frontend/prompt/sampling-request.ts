@@ -3,29 +3,9 @@ import { requestLimits } from "../../../llm/model/request-limits.ts";
 import type { LogitBias, SamplingParams } from "../../../proto/index.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
 import { contextOverflow, invalidValue } from "../api/api-error.ts";
-import type { ChatBody } from "../api/chat/chat-fields.ts";
-import type { CompletionBody } from "../api/completions/completion-fields.ts";
+import type { SamplingBody } from "../api/request-fields.ts";
 import type { ServedModel } from "../models/served-model.ts";
 import { checkText } from "./prompt-text.ts";
-
-type SamplingBody = Pick<
-  ChatBody & CompletionBody,
-  | "n"
-  | "stream"
-  | "stream_options"
-  | "temperature"
-  | "top_k"
-  | "top_p"
-  | "min_p"
-  | "typical_p"
-  | "repetition_penalty"
-  | "frequency_penalty"
-  | "presence_penalty"
-  | "logit_bias"
-  | "seed"
-  | "stop"
-  | "stop_token_ids"
->;
 
 export function samplingOf(body: SamplingBody, model: ServedModel, random: Random): SamplingParams {
   const { defaults } = model;
@@ -107,6 +87,26 @@ function checkToken(token: number, model: ServedModel, param: string): number {
     `'${param}' names token ${token}, but the vocabulary ends at ${vocabulary - 1}.`,
     param,
   );
+}
+
+/** The part of an answer that says when it ends. Throws ApiError (400). */
+export function stoppingOf(body: SamplingBody, model: ServedModel, max_tokens: number) {
+  const min_tokens = body.min_tokens ?? 0;
+  if (min_tokens > max_tokens) {
+    throw invalidValue(
+      `'min_tokens' is ${min_tokens}, but the answer may have ${max_tokens} tokens at most. ` +
+        "Lower it, or raise 'max_tokens'.",
+      "min_tokens",
+    );
+  }
+  const stops = stopsOf(body, model);
+  return {
+    min_tokens,
+    stop_tokens: stops.tokens,
+    stop_strings: stops.strings,
+    include_stop: body.include_stop_str_in_output ?? false,
+    ignore_eos: body.ignore_eos ?? false,
+  };
 }
 
 /** Rules between fields. Limits: Dynamo's protocols/openai/validate.rs. */

@@ -7,7 +7,6 @@
 import { encodeSliced } from "../../../llm/tokens/slices.ts";
 import type { EncodeOptions, Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import type { Clock } from "../../../runtime/capabilities.ts";
-import type { FrontendMetrics } from "../frontend-metrics.ts";
 
 /** Below, a text takes less time than anybody notices. In UTF-16 units. */
 export const LONG_TEXT = 32_768;
@@ -24,16 +23,19 @@ class Wanted {
 
 type Made = Pick<Wanted, "tokenizer" | "text" | "options"> & { readonly tokens: Uint32Array };
 
+/** Where the time of a step is counted: `from_ms` to now, on the clock's scale. */
+type StageTimes = { stage(name: string, from_ms: number): void };
+
 /** The tokens of one request's texts. */
 export class TokensAhead {
   readonly #clock: Clock;
-  readonly #metrics: Pick<FrontendMetrics, "stage">;
+  readonly #metrics: StageTimes;
   readonly #made: Made[] = [];
   /** Of this try: texts that it has asked for, and units of those that had no tokens before. */
   #asked = 0;
   #spent = 0;
 
-  constructor(clock: Clock, metrics: Pick<FrontendMetrics, "stage">) {
+  constructor(clock: Clock, metrics: StageTimes) {
     this.#clock = clock;
     this.#metrics = metrics;
   }

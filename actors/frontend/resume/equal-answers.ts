@@ -5,7 +5,7 @@
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
 import type { AnswerOutput } from "../answer/answering.ts";
-import type { Generation } from "../prompt/prepare.ts";
+import type { Generation } from "../api/dialect.ts";
 
 type Counts = Pick<Generation, "made_each" | "shown_each" | "counted_each">;
 

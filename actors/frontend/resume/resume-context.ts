@@ -6,7 +6,7 @@
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
 import type { RouteHints } from "../../../proto/index.ts";
 import type { AnswerRequest } from "../../stream/stream.ts";
-import type { Endpoint, Generation } from "../prompt/prepare.ts";
+import type { Generation, GenerationDialect } from "../api/dialect.ts";
 import { madeCounts } from "./equal-answers.ts";
 import type { Holder } from "./holders.ts";
 
@@ -28,7 +28,8 @@ type Context = {
   readonly o: string;
   readonly c: number;
   readonly h: string;
-  readonly e: Endpoint;
+  /** The dialect's name. */
+  readonly e: string;
   readonly st: boolean;
   readonly u: boolean;
   readonly lp: boolean;
@@ -61,7 +62,7 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
         o: facts.owner,
         c: facts.created_s,
         h: facts.body_hash,
-        e: generation.endpoint,
+        e: generation.dialect.name,
         st: generation.stream,
         u: generation.include_usage,
         lp: generation.logprobs,
@@ -127,6 +128,7 @@ export type Resumed = { readonly generation: Generation; readonly facts: Request
  */
 export function resumedFrom(
   parts: readonly HeldPart[],
+  dialect: GenerationDialect,
   model: Generation["model"],
   names: () => string,
   have: readonly number[],
@@ -150,7 +152,7 @@ export function resumedFrom(
   return {
     facts,
     generation: {
-      endpoint: context.e,
+      dialect,
       model,
       answers: parts.map((part, prompt) =>
         answerOf(part, names(), made.slice(prompt * context.mk, (prompt + 1) * context.mk)),

@@ -5,6 +5,7 @@
 import type { Allowance } from "../../../runtime/allowance.ts";
 import type { Ids } from "../../../runtime/capabilities.ts";
 import { ApiError, clip, oddEventId } from "../api/api-error.ts";
+import type { GenerationDialect } from "../api/dialect.ts";
 import type { ServedModel } from "../models/served-model.ts";
 import type { Holder } from "./holders.ts";
 import { type HeldPart, partOf, type Resumed, resumedFrom, wholeOf } from "./resume-context.ts";
@@ -26,6 +27,8 @@ export type ResumePeers = {
   readonly ids: Ids;
   /** Throws ApiError when the model is not served just now. */
   readonly model: (name: string) => ServedModel;
+  /** The dialect of this name; undefined: this server has none. */
+  readonly dialect: (name: string) => GenerationDialect | undefined;
 };
 
 export type ResumedStream = Resumed & { readonly from: StreamCursor };
@@ -64,10 +67,12 @@ export async function resumeStream(
     ({ delivered }, choice) => delivered > parts[Math.floor(choice / first.context.sh)]!.context.mx,
   );
   if (isBeyond) throw oddEventId();
+  const dialect = peers.dialect(first.context.e);
+  if (dialect === undefined) throw unknown(id);
   const model = peers.model(first.holder.generate.model);
   const names = () => `${id}.${peers.ids.next()}`;
   const have = from.choices.map((choice) => choice.delivered);
-  return { ...resumedFrom(parts, model, names, have), from };
+  return { ...resumedFrom(parts, dialect, model, names, have), from };
 }
 
 /** By prompt; undefined when the workers do not have all of them. */

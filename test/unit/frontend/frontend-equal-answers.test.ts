@@ -3,16 +3,17 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { AnswerOutput } from "../../../actors/frontend/answer/answering.ts";
 import { CollectedOutput } from "../../../actors/frontend/answer/collected-output.ts";
-import type { Generation } from "../../../actors/frontend/prompt/prepare.ts";
+import { completions } from "../../../actors/frontend/api/completions/completions.ts";
+import type { Generation } from "../../../actors/frontend/api/dialect.ts";
 import { madeCounts, withCopies } from "../../../actors/frontend/resume/equal-answers.ts";
 import { answerRequest } from "../../support/worlds/answer-cluster.ts";
 import { fakeModel } from "../../support/worlds/frontend-fakes.ts";
 
-const head = { id: "r", created_s: 7, model: "toy" };
+const head = { id: "r", created_s: 7, model: "toy", include_usage: false, logprobs: false };
 
 function generation(prompts: number, more: Partial<Generation>): Generation {
   return {
-    endpoint: "completions",
+    dialect: completions,
     model: fakeModel(),
     answers: Array.from({ length: prompts }, (_, i) => answerRequest(`r-${i}`, { choices: 1 })),
     ...{ shown_each: 1, made_each: 1, counted_each: 1, echo: undefined },

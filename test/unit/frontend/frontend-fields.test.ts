@@ -5,21 +5,27 @@ import { join } from "node:path";
 import { chatFields, messageFields } from "../../../actors/frontend/api/chat/chat-fields.ts";
 import { checkNames } from "../../../actors/frontend/api/check-body.ts";
 import { completionFields } from "../../../actors/frontend/api/completions/completion-fields.ts";
+import { dialects } from "../../../actors/frontend/api/dialects.ts";
 import { embeddingFields } from "../../../actors/frontend/api/embeddings/embedding-fields.ts";
-import { nvextFields } from "../../../actors/frontend/api/nvext-fields.ts";
 import { openApiDocument } from "../../../actors/frontend/api/openapi.ts";
 import type { Fields } from "../../../actors/frontend/api/request-fields.ts";
 
 const page = readFileSync(join(import.meta.dir, "../../../docs/api.md"), "utf8");
 const words = { used: "used", ignored: "accepted, ignored", refused: "refused (400)" };
 
-const sections: readonly (readonly [heading: string, fields: Fields])[] = [
-  ["## `POST /v1/chat/completions`", chatFields],
-  ["### A message of `messages`", messageFields],
-  ["### `nvext`", nvextFields],
-  ["## `POST /v1/completions`", completionFields],
-  ["## `POST /v1/embeddings`", embeddingFields],
-];
+/** A heading for each dialect and for each object inside its body. */
+const sections: ReadonlyMap<string, Fields> = new Map(
+  dialects.flatMap(({ path, fields, nested }) => [
+    [`## \`POST ${path}\``, fields] as const,
+    ...nested.map((inner) => [nestedHeading(inner.name), inner.fields] as const),
+  ]),
+);
+
+function nestedHeading(name: string): string {
+  const match = new RegExp(`^### .*\`${name}\`$`, "m").exec(page);
+  if (match === null) throw new Error(`docs/api.md has no heading for the fields of ${name}`);
+  return match[0];
+}
 
 function rowsUnder(heading: string): Map<string, string> {
   const from = page.indexOf(`${heading}\n`);
@@ -87,15 +93,18 @@ test("at most 64 fields that are not known are passed over, in a message as in t
   }
 });
 
+type Schema = { readonly properties: object; readonly required: string[] };
+
 test("the OpenAPI page holds every field that is taken, and marks the required ones", () => {
-  const { schemas } = openApiDocument("1").components;
-  const taken = Object.entries(chatFields).filter(([, field]) => field.treatment !== "refused");
-  expect(Object.keys(schemas.ChatRequest.properties).sort()).toEqual(
-    taken.map(([name]) => name).sort(),
+  const { schemas } = openApiDocument("1", dialects).components;
+  const [chatRequest, completionRequest, embeddingRequest] = dialects.map(
+    ({ page }) => (schemas as Record<string, Schema>)[page.schema]!,
   );
-  expect(schemas.ChatRequest.required.sort()).toEqual(["messages", "model"]);
-  expect(schemas.CompletionRequest.required.sort()).toEqual(["model", "prompt"]);
-  expect(schemas.EmbeddingRequest.required.sort()).toEqual(["input", "model"]);
+  const taken = Object.entries(chatFields).filter(([, field]) => field.treatment !== "refused");
+  expect(Object.keys(chatRequest!.properties).sort()).toEqual(taken.map(([name]) => name).sort());
+  expect(chatRequest!.required.sort()).toEqual(["messages", "model"]);
+  expect(completionRequest!.required.sort()).toEqual(["model", "prompt"]);
+  expect(embeddingRequest!.required.sort()).toEqual(["input", "model"]);
 });
 
 const declarations: readonly (readonly [file: string, type: string, fields: Fields])[] = [

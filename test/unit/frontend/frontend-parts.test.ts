@@ -2,6 +2,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
+import { chat } from "../../../actors/frontend/api/chat/chat.ts";
+import { dialects } from "../../../actors/frontend/api/dialects.ts";
 import { ApiKeys, readKeyFile } from "../../../actors/frontend/http/api-keys.ts";
 import { allowOrigin, checkOrigin, readOrigins } from "../../../actors/frontend/http/cors.ts";
 import {
@@ -9,7 +11,7 @@ import {
   checkStructure,
   parseJson,
 } from "../../../actors/frontend/http/read-body.ts";
-import { pathOf, routeOf } from "../../../actors/frontend/http/routes.ts";
+import { pathOf, routeOf, routesOf } from "../../../actors/frontend/http/routes.ts";
 import { healthOf } from "../../../actors/frontend/models/info-bodies.ts";
 import { ModelDirectory } from "../../../actors/frontend/models/models.ts";
 import { fakeModel, fakeRecord } from "../../support/worlds/frontend-fakes.ts";
@@ -26,21 +28,29 @@ const codeOf = (run: () => unknown): string => {
   return "fine";
 };
 
+const routes = routesOf(dialects);
+
 test("routes", () => {
-  expect(routeOf("POST", "/v1/chat/completions")).toEqual({ kind: "chat_completions" });
-  expect(routeOf("GET", "/v1/models/")).toEqual({ kind: "models" });
-  expect(routeOf("GET", "/v1/models/a/b")).toEqual({ kind: "model", id: "a/b" });
-  expect(routeOf("GET", "/v1/models/a%2Fb%20c")).toEqual({ kind: "model", id: "a/b c" });
-  expect(routeOf("GET", "/v1/models/%zz")).toEqual({ kind: "model", id: "%zz" });
-  expect(routeOf("HEAD", "/health")).toEqual({ kind: "health" });
-  expect(routeOf("GET", "/v1/embeddings")).toEqual({
+  expect(routeOf(routes, "POST", "/v1/chat/completions")).toEqual({
+    kind: "dialect",
+    dialect: chat,
+  });
+  expect(routeOf(routes, "GET", "/v1/models/")).toEqual({ kind: "models" });
+  expect(routeOf(routes, "GET", "/v1/models/a/b")).toEqual({ kind: "model", id: "a/b" });
+  expect(routeOf(routes, "GET", "/v1/models/a%2Fb%20c")).toEqual({ kind: "model", id: "a/b c" });
+  expect(routeOf(routes, "GET", "/v1/models/%zz")).toEqual({ kind: "model", id: "%zz" });
+  expect(routeOf(routes, "HEAD", "/health")).toEqual({ kind: "health" });
+  expect(routeOf(routes, "GET", "/v1/embeddings")).toEqual({
     kind: "wrong_method",
     allow: "POST, OPTIONS",
   });
-  expect(routeOf("OPTIONS", "/v1/whatever")).toEqual({ kind: "unknown" });
-  expect(routeOf("OPTIONS", "/health")).toEqual({ kind: "preflight", allow: "GET, HEAD, OPTIONS" });
-  expect(routeOf("OPTIONS", "/nothing")).toEqual({ kind: "unknown" });
-  expect(routeOf("DELETE", "/nothing")).toEqual({ kind: "unknown" });
+  expect(routeOf(routes, "OPTIONS", "/v1/whatever")).toEqual({ kind: "unknown" });
+  expect(routeOf(routes, "OPTIONS", "/health")).toEqual({
+    kind: "preflight",
+    allow: "GET, HEAD, OPTIONS",
+  });
+  expect(routeOf(routes, "OPTIONS", "/nothing")).toEqual({ kind: "unknown" });
+  expect(routeOf(routes, "DELETE", "/nothing")).toEqual({ kind: "unknown" });
 });
 
 test("the path of a URL", () => {

@@ -2,18 +2,16 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
+import { prepareChat } from "../../../actors/frontend/api/chat/chat.ts";
 import { chatFields, chatShape } from "../../../actors/frontend/api/chat/chat-fields.ts";
 import { checkNames, checkShape } from "../../../actors/frontend/api/check-body.ts";
 import {
   completionFields,
   completionShape,
 } from "../../../actors/frontend/api/completions/completion-fields.ts";
+import { prepareCompletion } from "../../../actors/frontend/api/completions/completions.ts";
+import type { Generation } from "../../../actors/frontend/api/dialect.ts";
 import type { ServedModel } from "../../../actors/frontend/frontend.ts";
-import {
-  type Generation,
-  prepareChat,
-  prepareCompletion,
-} from "../../../actors/frontend/prompt/prepare.ts";
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { byteTokenizer, fakeModel } from "../../support/worlds/frontend-fakes.ts";
 

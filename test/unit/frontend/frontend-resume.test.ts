@@ -1,7 +1,8 @@
 /** Taking an answer up again, as far as the door does it: who is asked, what fits, what is told. */
 import { expect, test } from "bun:test";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
-import type { Generation } from "../../../actors/frontend/prompt/prepare.ts";
+import { completions } from "../../../actors/frontend/api/completions/completions.ts";
+import type { Generation } from "../../../actors/frontend/api/dialect.ts";
 import {
   type AnswerClaim,
   bodyHash,
@@ -32,7 +33,7 @@ const model = fakeModel();
 const facts = { request: "R", owner: "anna", created_s: 7, body_hash: "h", returns: true };
 
 const generation = (prompts: number, more: Partial<Generation> = {}): Generation => ({
-  endpoint: "completions",
+  dialect: completions,
   model,
   answers: Array.from({ length: prompts }, (_, prompt) =>
     answerRequest(`R-${prompt}`, {
@@ -81,7 +82,7 @@ const refOf = (worker: string): ActorRef => ({
 test("what a door wrote, another reads: the request is what it was", () => {
   const made = generation(2);
   const parts = holdersOf(made, "w").map((holder) => partOf(holder)!);
-  const resumed = resumedFrom(parts, model, () => "name", [1, 2, 3, 4]);
+  const resumed = resumedFrom(parts, completions, model, () => "name", [1, 2, 3, 4]);
   expect(resumed.facts).toEqual(facts);
   const { answers, ...rest } = resumed.generation;
   const { answers: before, ...rest_before } = made;
@@ -133,7 +134,13 @@ test("what is no id of ours is asked of nobody, and what nobody has of all only 
     all += 1;
     return [];
   };
-  const peers = { find, lookups: lookups(3), ids: countingIds("i"), model: () => model };
+  const peers = {
+    find,
+    lookups: lookups(3),
+    ids: countingIds("i"),
+    model: () => model,
+    dialect: () => completions,
+  };
   const resume = (id: string) => codeOf(resumeStream(peers, "", id, null));
   const random = new SeededRandom(3);
   const other = (id: string) => (id.startsWith("A") ? "B" : "A") + id.slice(1);
@@ -159,7 +166,13 @@ test("who has an event of a lost stream hears so, and keeps nobody else from the
     mayAskAll?.();
     return [];
   };
-  const peers = { find, lookups: lookups(1), ids: countingIds("i"), model: () => model };
+  const peers = {
+    find,
+    lookups: lookups(1),
+    ids: countingIds("i"),
+    model: () => model,
+    dialect: () => completions,
+  };
   for (let i = 0; i < 5; i += 1) {
     expect(await codeOf(resumeStream(peers, "", R, `${R}:3`))).toBe("404 stream_not_found");
   }
@@ -171,7 +184,13 @@ test("streams that are there may be asked for as often as they break", async () 
     mayAskAll?.();
     return holdersOf(generation(1), "w");
   };
-  const peers = { find, lookups: lookups(1), ids: countingIds("i"), model: () => model };
+  const peers = {
+    find,
+    lookups: lookups(1),
+    ids: countingIds("i"),
+    model: () => model,
+    dialect: () => completions,
+  };
   for (let i = 0; i < 5; i += 1) {
     expect(await codeOf(resumeStream(peers, "anna", R, null))).toBe("fine");
   }
@@ -182,7 +201,13 @@ test("a stream is its owner's, is a stream, and its place fits it", async () => 
   const resume = (owner: string, last: string | null, of = generation(1)) =>
     codeOf(
       resumeStream(
-        { find: find(of), lookups: lookups(), ids: countingIds("i"), model: () => model },
+        {
+          find: find(of),
+          lookups: lookups(),
+          ids: countingIds("i"),
+          model: () => model,
+          dialect: () => completions,
+        },
         ...([owner, R, last] as const),
       ),
     );

@@ -1,19 +1,18 @@
 /** Answers on their way out: events, back-pressure, cursors, several prompts, leaving clients. */
 import { expect, test } from "bun:test";
 import { Answering, type AnswerOutput } from "../../../actors/frontend/answer/answering.ts";
-import {
-  chatChunks,
-  completionChunks,
-  quoted,
-} from "../../../actors/frontend/answer/chunk-format.ts";
+import { meanLogprob, pickBest } from "../../../actors/frontend/answer/choice-collector.ts";
 import { CollectedOutput } from "../../../actors/frontend/answer/collected-output.ts";
-import { meanLogprob, pickBest } from "../../../actors/frontend/answer/response-bodies.ts";
 import { StreamedOutput } from "../../../actors/frontend/answer/streamed-output.ts";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
+import { ChatChunks } from "../../../actors/frontend/api/chat/chat-format.ts";
+import { CompletionChunks } from "../../../actors/frontend/api/completions/completion-format.ts";
+import { completions } from "../../../actors/frontend/api/completions/completions.ts";
+import type { AnswerHead, Generation } from "../../../actors/frontend/api/dialect.ts";
+import { quoted } from "../../../actors/frontend/api/openai-format.ts";
 import { FrontendMetrics } from "../../../actors/frontend/frontend-metrics.ts";
 import { FlushRounds } from "../../../actors/frontend/http/flush-rounds.ts";
 import { SseWriter } from "../../../actors/frontend/http/sse-writer.ts";
-import type { Generation } from "../../../actors/frontend/prompt/prepare.ts";
 import { parseEventId } from "../../../actors/frontend/resume/stream-id.ts";
 import type { AnswerRequest } from "../../../actors/stream/stream.ts";
 import { Metrics } from "../../../runtime/observe/metrics.ts";
@@ -21,7 +20,15 @@ import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { FakeAnswers, fakeModel, finish, wordPiece } from "../../support/worlds/frontend-fakes.ts";
 import { parseEvents } from "../../support/worlds/frontend-server.ts";
 
-const head = { id: "chatcmpl-r", created_s: 7, model: 'm"1', include_usage: false };
+const head: AnswerHead = {
+  ...{ id: "chatcmpl-r", created_s: 7, model: 'm"1', include_usage: false, logprobs: false },
+};
+
+/** The value in an event's data line. */
+function dataOf(event: string) {
+  expect(event).toStartWith("data: ");
+  return JSON.parse(event.slice("data: ".length));
+}
 
 function writerWith(buffer_chars: number) {
   const clock = new VirtualClock();
@@ -109,9 +116,9 @@ test("a client that leaves cancels once, and later writes go nowhere", async () 
 test("a chunk is JSON whatever the text, and says what it says", () => {
   for (const hard of ["", '"', "\n\n", "\u2028", "\ud800", "\u0000", "😀", "data: x"]) {
     const piece = { choice: 0, text: hard, tokens: [1], delivered: 1 };
-    const line = chatChunks(head, false).piece(3, piece, false);
+    const line = new ChatChunks(head).piece(3, piece, false);
     expect(line).not.toContain("\n");
-    expect(JSON.parse(line)).toEqual({
+    expect(dataOf(line)).toEqual({
       id: "chatcmpl-r",
       object: "chat.completion.chunk",
       created: 7,
@@ -122,14 +129,14 @@ test("a chunk is JSON whatever the text, and says what it says", () => {
 });
 
 test("chunks with usage announced carry usage null, the last one usage", () => {
-  const format = chatChunks({ ...head, include_usage: true }, false);
+  const format = new ChatChunks({ ...head, include_usage: true });
   const piece = { choice: 0, text: "a", tokens: [1], delivered: 1 };
-  expect(JSON.parse(format.piece(0, piece, true))).toMatchObject({
+  expect(dataOf(format.piece(0, piece, true))).toMatchObject({
     usage: null,
     choices: [{ delta: { role: "assistant", content: "a" } }],
   });
   const usage = { prompt_tokens: 3, completion_tokens: 2, cached_tokens: 1 };
-  expect(JSON.parse(format.usage(usage))).toMatchObject({
+  expect(dataOf(format.usage(usage))).toMatchObject({
     choices: [],
     usage: { total_tokens: 5, prompt_tokens_details: { cached_tokens: 1 } },
   });
@@ -137,7 +144,7 @@ test("chunks with usage announced carry usage null, the last one usage", () => {
 
 test("logprobs: impossible tokens are -9999, offsets run on through a choice", () => {
   const entry = (token: string, logprob: number) => ({ token, bytes: [], logprob, top: [] });
-  const format = completionChunks(head, true);
+  const format = new CompletionChunks({ ...head, logprobs: true });
   const piece = (token: string, delivered: number) => ({
     choice: 0,
     text: token,
@@ -145,20 +152,18 @@ test("logprobs: impossible tokens are -9999, offsets run on through a choice", (
     delivered,
     logprobs: [entry(token, Number.NEGATIVE_INFINITY)],
   });
-  expect(JSON.parse(format.piece(0, piece("abc", 1), true)).choices[0].logprobs).toEqual({
+  expect(dataOf(format.piece(0, piece("abc", 1))).choices[0].logprobs).toEqual({
     tokens: ["abc"],
     token_logprobs: [-9999],
     top_logprobs: [{}],
     text_offset: [0],
   });
-  expect(JSON.parse(format.piece(0, piece("d", 2), false)).choices[0].logprobs.text_offset).toEqual(
-    [3],
-  );
+  expect(dataOf(format.piece(0, piece("d", 2))).choices[0].logprobs.text_offset).toEqual([3]);
 });
 
 test("a stop reason is told with the end", () => {
   const end = { choice: 0, reason: "stop" as const, stop_reason: "\n" };
-  expect(JSON.parse(chatChunks(head, false).end(0, end)).choices[0]).toEqual({
+  expect(dataOf(new ChatChunks(head).end(0, end)).choices[0]).toEqual({
     index: 0,
     delta: {},
     logprobs: null,
@@ -209,7 +214,7 @@ function generationOf(
 ): Generation {
   const each = answers[0]?.choices ?? 1;
   return {
-    endpoint: "completions",
+    dialect: completions,
     model: fakeModel(),
     answers,
     shown_each: each,
@@ -256,7 +261,7 @@ function streamed(
     from: last_event_id === undefined ? undefined : parseEventId(last_event_id),
     rounds: new FlushRounds(clock),
     request: "r",
-    format: completionChunks(head, false),
+    format: new CompletionChunks(head),
     choices,
     prompts: 1,
     include_usage: true,

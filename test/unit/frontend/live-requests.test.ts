@@ -1,6 +1,7 @@
 /** What quiet requests say, and when; what is live under a virtual clock. */
 import { expect, test } from "bun:test";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
+import { openAiErrorBody } from "../../../actors/frontend/api/openai-format.ts";
 import { BodyBudget } from "../../../actors/frontend/http/body-budget.ts";
 import { FlushRounds } from "../../../actors/frontend/http/flush-rounds.ts";
 import { LateJson } from "../../../actors/frontend/http/late-json.ts";
@@ -91,7 +92,7 @@ function lateJson() {
   const live = new LiveRequests(clock, 15_000);
   const request = new Request("http://x/v1/completions");
   const visit = { request, path: "/", id: "r", headers: { "X-Request-Id": "r" }, arrived_ms: 0 };
-  const late = new LateJson(visit, clock, nothing);
+  const late = new LateJson(visit, clock, nothing, openAiErrorBody);
   let settle: { text(text: string): void; fail(error: Error): void } | undefined;
   const json = new Promise<string>((resolve, reject) => {
     settle = { text: resolve, fail: reject };

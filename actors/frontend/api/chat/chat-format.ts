@@ -1,0 +1,102 @@
+/** The answers of POST /v1/chat/completions, streamed and whole. Shapes: OpenAI's API reference. */
+import type { AnswerEnd, AnswerPiece, AnswerUsage, PieceLogprob } from "../../../stream/stream.ts";
+import type { ErrorFacts } from "../api-error.ts";
+import type { AnswerHead, ChunkFormat, ShownChoice } from "../dialect.ts";
+import {
+  chunkEnd,
+  chunkStart,
+  DONE_EVENT,
+  errorEvent,
+  finishMembers,
+  finite,
+  quoted,
+  stopReason,
+  usageChunk,
+  usageJson,
+} from "../openai-format.ts";
+
+/** A token costs one escape of its text and one concatenation. */
+export class ChatChunks implements ChunkFormat {
+  readonly #start: string;
+  /** Ends a chunk, without log probabilities and with them. */
+  readonly #plain: string;
+  readonly #close: string;
+  readonly #with_logprobs: boolean;
+  /** What a chunk begins with, by choice. */
+  readonly #deltas: string[] = [];
+
+  constructor(head: AnswerHead) {
+    this.#start = chunkStart(head, "chat.completion.chunk");
+    this.#close = chunkEnd(head);
+    this.#plain = `},"logprobs":null,"finish_reason":null${this.#close}`;
+    this.#with_logprobs = head.logprobs;
+  }
+
+  /** The first chunk of a choice names the role. */
+  piece(choice: number, piece: AnswerPiece, first: boolean): string {
+    const role = first ? '"role":"assistant","content":' : '"content":';
+    const body = this.#delta(choice) + role + quoted(piece.text);
+    if (!this.#with_logprobs) return body + this.#plain;
+    const content = JSON.stringify((piece.logprobs ?? []).map(chatLogprob));
+    const logprobs = `"logprobs":{"content":${content},"refusal":null}`;
+    return `${body}},${logprobs},"finish_reason":null${this.#close}`;
+  }
+
+  skip(): void {}
+
+  text(choice: number, text: string): string {
+    return this.piece(choice, { choice, text, tokens: [], delivered: 0 }, true);
+  }
+
+  end(choice: number, end: AnswerEnd): string {
+    const delta = `"choices":[{"index":${choice},"delta":{},"logprobs":null,`;
+    return this.#start + delta + finishMembers(end) + this.#close;
+  }
+
+  usage(usage: AnswerUsage): string {
+    return usageChunk(this.#start, usage);
+  }
+
+  done(): string {
+    return DONE_EVENT;
+  }
+
+  failed(error: ErrorFacts, resume_path: string | undefined): string {
+    return errorEvent(error, resume_path);
+  }
+
+  #delta(choice: number): string {
+    this.#deltas[choice] ??= `${this.#start}"choices":[{"index":${choice},"delta":{`;
+    return this.#deltas[choice];
+  }
+}
+
+export function chatBody(head: AnswerHead, choices: readonly ShownChoice[], usage: AnswerUsage) {
+  return {
+    id: head.id,
+    object: "chat.completion",
+    created: head.created_s,
+    model: head.model,
+    choices: choices.map((choice, index) => ({
+      index,
+      message: { role: "assistant", content: choice.text, refusal: null },
+      logprobs: head.logprobs ? { content: choice.logprobs.map(chatLogprob), refusal: null } : null,
+      finish_reason: choice.end.reason,
+      ...stopReason(choice.end),
+    })),
+    usage: usageJson(usage),
+  };
+}
+
+function chatLogprob(entry: PieceLogprob) {
+  return {
+    token: entry.token,
+    logprob: finite(entry.logprob),
+    bytes: entry.bytes,
+    top_logprobs: entry.top.map((top) => ({
+      token: top.token,
+      logprob: finite(top.logprob),
+      bytes: top.bytes,
+    })),
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * The dialect of POST /v1/chat/completions. Preparing is pure but for the seed drawn from `random`;
+ * everything that is wrong is an ApiError (400).
+ */
+import type { AnswerRequest } from "../../../stream/stream.ts";
+import type { ServedModel, TemplateVariables } from "../../models/served-model.ts";
+import type { PrepareContext } from "../../prompt/prepare-context.ts";
+import { encodeChat } from "../../prompt/prompt-text.ts";
+import {
+  answerBudget,
+  checkTogether,
+  samplingOf,
+  stoppingOf,
+} from "../../prompt/sampling-request.ts";
+import { invalidValue } from "../api-error.ts";
+import { checkShape } from "../check-body.ts";
+import type { Generation, GenerationDialect } from "../dialect.ts";
+import { nvextNames } from "../nvext-fields.ts";
+import { openAiErrorBody } from "../openai-format.ts";
+import { type ChatBody, chatFields, chatShape, messageFields } from "./chat-fields.ts";
+import { ChatChunks, chatBody } from "./chat-format.ts";
+import { templateMessage } from "./chat-turns.ts";
+
+export const chat: GenerationDialect = {
+  makes: "generation",
+  name: "chat_completions",
+  path: "/v1/chat/completions",
+  page: { summary: "A chat answer", schema: "ChatRequest", streams: true },
+  fields: chatFields,
+  nested: [
+    // What other servers put into their answers comes back in conversations.
+    { name: "messages", fields: messageFields, is_list: true, ignores_unknown: true },
+    nvextNames,
+  ],
+  id_prefix: "chatcmpl-",
+  prepare: (body, scope) => {
+    const checked = checkShape(body, chatShape);
+    const context = scope.contextOf(checked.nvext);
+    return prepareChat(checked, scope.modelOf(checked.model), context);
+  },
+  chunks: (head) => new ChatChunks(head),
+  body: chatBody,
+  errorBody: openAiErrorBody,
+};
+
+export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareContext): Generation {
+  const n = body.n ?? 1;
+  const sampling = samplingOf(body, model, ctx.random);
+  checkTogether(body, 1, n);
+  const made_each = sampling.temperature === 0 ? 1 : n;
+  if (body.top_logprobs != null && body.top_logprobs > 0 && body.logprobs !== true) {
+    throw invalidValue("'top_logprobs' needs 'logprobs': true.", "top_logprobs");
+  }
+  const tokens = encodeChat(
+    model,
+    body.messages.map(templateMessage),
+    body.add_generation_prompt ?? true,
+    templateVariables(body),
+    ctx.timed,
+  );
+  const wanted = body.max_completion_tokens ?? body.max_tokens ?? undefined;
+  const max_tokens = answerBudget(model, tokens.length, wanted, ctx.default_max_tokens, "messages");
+  const answer: AnswerRequest = {
+    request: ctx.request,
+    model: model.name,
+    prompt: tokens,
+    sampling,
+    choices: made_each,
+    max_tokens,
+    ...stoppingOf(body, model, max_tokens),
+    logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : -1,
+    deadline_ms: ctx.deadline_ms,
+    pin: ctx.pin,
+    ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+  };
+  return {
+    dialect: chat,
+    model,
+    answers: [answer],
+    shown_each: n,
+    made_each,
+    counted_each: n,
+    echo: undefined,
+    stream: body.stream ?? false,
+    include_usage: body.stream_options?.include_usage ?? false,
+    logprobs: body.logprobs === true,
+  };
+}
+
+/** What the server hands to the template itself, under the names that templates know. */
+const ownVariables = [
+  ...["messages", "add_generation_prompt", "bos_token", "eos_token"],
+  ...["tools", "strftime_now"],
+] as const;
+
+function templateVariables(body: ChatBody): TemplateVariables {
+  const given = body.chat_template_kwargs ?? {};
+  for (const name of ownVariables) {
+    if (!Object.hasOwn(given, name)) continue;
+    throw invalidValue(
+      `'chat_template_kwargs.${name}' cannot be set: the server hands '${name}' to the template. ` +
+        (name === "messages" || name === "add_generation_prompt"
+          ? `Use the field '${name}' of the request.`
+          : "Remove it."),
+      `chat_template_kwargs.${name}`,
+    );
+  }
+  return body.reasoning_effort == null
+    ? given
+    : { ...given, reasoning_effort: body.reasoning_effort };
+}

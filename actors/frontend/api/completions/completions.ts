@@ -1,0 +1,129 @@
+/**
+ * The dialect of POST /v1/completions. Preparing is pure but for the seed drawn from `random`;
+ * everything that is wrong is an ApiError (400).
+ */
+import { requestLimits } from "../../../../llm/model/request-limits.ts";
+import type { AnswerRequest } from "../../../stream/stream.ts";
+import type { ServedModel } from "../../models/served-model.ts";
+import type { PrepareContext } from "../../prompt/prepare-context.ts";
+import { decodeTokens, type Prompt, readPrompts } from "../../prompt/prompt-text.ts";
+import {
+  answerBudget,
+  checkTogether,
+  samplingOf,
+  stoppingOf,
+} from "../../prompt/sampling-request.ts";
+import { invalidValue, unsupported } from "../api-error.ts";
+import { checkShape } from "../check-body.ts";
+import type { Generation, GenerationDialect } from "../dialect.ts";
+import { nvextNames } from "../nvext-fields.ts";
+import { openAiErrorBody } from "../openai-format.ts";
+import { type CompletionBody, completionFields, completionShape } from "./completion-fields.ts";
+import { CompletionChunks, completionBody } from "./completion-format.ts";
+
+export const completions: GenerationDialect = {
+  makes: "generation",
+  name: "completions",
+  path: "/v1/completions",
+  page: { summary: "A text completion", schema: "CompletionRequest", streams: true },
+  fields: completionFields,
+  nested: [nvextNames],
+  id_prefix: "cmpl-",
+  prepare: (body, scope) => {
+    const checked = checkShape(body, completionShape);
+    const context = scope.contextOf(checked.nvext);
+    return prepareCompletion(checked, scope.modelOf(checked.model), context);
+  },
+  chunks: (head) => new CompletionChunks(head),
+  body: completionBody,
+  errorBody: openAiErrorBody,
+};
+
+/** OpenAI's default. */
+const COMPLETION_TOKENS = 16;
+
+export function prepareCompletion(
+  body: CompletionBody,
+  model: ServedModel,
+  ctx: PrepareContext,
+): Generation {
+  const n = body.n ?? 1;
+  const best_of = body.best_of ?? n;
+  const sampling = samplingOf(body, model, ctx.random);
+  checkCompletion(body, n, best_of);
+  ctx.timed.begin();
+  const prompts = readPrompts(model, body.prompt, "prompt", requestLimits.answers, "begins");
+  ctx.timed.end("tokenize");
+  checkTogether(body, prompts.length, best_of);
+  const made_each = sampling.temperature === 0 ? 1 : best_of;
+  const logprobs = made_each > n ? (body.logprobs ?? 0) : (body.logprobs ?? -1);
+  const answers = prompts.map((prompt, i): AnswerRequest => {
+    const wanted = body.max_tokens ?? undefined;
+    // Only an echo may ask for no token at all, and then nothing is started.
+    const room = wanted === 0 ? 1 : wanted;
+    const max_tokens = answerBudget(
+      model,
+      prompt.tokens.length,
+      room,
+      COMPLETION_TOKENS,
+      prompt.param,
+    );
+    return {
+      request: prompts.length === 1 ? ctx.request : `${ctx.request}-${i}`,
+      model: model.name,
+      prompt: prompt.tokens,
+      // Equal prompts of one request must not get equal answers.
+      sampling: i === 0 ? sampling : { ...sampling, seed: nextSeed(sampling.seed, i) },
+      choices: made_each,
+      max_tokens: wanted === 0 ? 0 : max_tokens,
+      ...stoppingOf(body, model, wanted === 0 ? 0 : max_tokens),
+      logprobs,
+      deadline_ms: ctx.deadline_ms,
+      pin: ctx.pin,
+      ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+    };
+  });
+  return {
+    dialect: completions,
+    model,
+    answers,
+    shown_each: n,
+    made_each,
+    counted_each: best_of,
+    echo: body.echo === true ? prompts.map((prompt) => echoText(prompt, model)) : undefined,
+    stream: body.stream ?? false,
+    include_usage: body.stream_options?.include_usage ?? false,
+    logprobs: body.logprobs != null,
+  };
+}
+
+function checkCompletion(body: CompletionBody, n: number, best_of: number): void {
+  if (best_of < n) {
+    throw invalidValue(`'best_of' is ${best_of} but 'n' is ${n}; it must not be less.`, "best_of");
+  }
+  if (best_of > n && body.stream === true) {
+    throw unsupported(
+      "'best_of' above 'n' cannot be streamed: the best is known last. Ask without 'stream'.",
+      "best_of",
+    );
+  }
+  if (body.echo === true && body.logprobs != null) {
+    throw unsupported(
+      "'logprobs' of an echoed prompt are not computed. Leave 'logprobs' or 'echo' out.",
+      "logprobs",
+    );
+  }
+  if (body.max_tokens === 0 && body.echo !== true) {
+    throw invalidValue("'max_tokens' must be at least 1 without 'echo'.", "max_tokens");
+  }
+}
+
+function nextSeed(seed: Uint8Array, step: number): Uint8Array {
+  const next = seed.slice();
+  const view = new DataView(next.buffer);
+  view.setBigUint64(0, view.getBigUint64(0, true) + BigInt(step), true);
+  return next;
+}
+
+const echoText = (prompt: Prompt, model: ServedModel): string =>
+  prompt.text ?? decodeTokens(model, prompt.tokens);

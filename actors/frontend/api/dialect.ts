@@ -1,0 +1,151 @@
+/**
+ * What an API dialect is: one route's way to ask and to answer, as data and pure functions. Each
+ * folder beside this file holds one, `dialects.ts` lists them, and everything else of the frontend
+ * (routes, checks, the hub, resuming, metrics, `openapi.json`) knows a dialect by this type alone.
+ *
+ *   body ─(fields, nested)─▶ prepare ─▶ Generation ─▶ stream actors ─▶ chunks or body
+ *                                   └─▶ EmbeddingWork ─▶ a worker ──▶ body
+ */
+import type { Embedding } from "../../../proto/index.ts";
+import type {
+  AnswerEnd,
+  AnswerPiece,
+  AnswerRequest,
+  AnswerUsage,
+  PieceLogprob,
+} from "../../stream/stream.ts";
+import type { EmbedRequest } from "../embedding/embed.ts";
+import type { ServedModel } from "../models/served-model.ts";
+import type { PrepareContext } from "../prompt/prepare-context.ts";
+import type { ErrorFacts } from "./api-error.ts";
+import type { Nvext } from "./nvext-fields.ts";
+import type { FieldTables } from "./request-fields.ts";
+
+export type Dialect = GenerationDialect | EmbeddingDialect;
+
+type DialectFacts = FieldTables & {
+  /**
+   * Label `endpoint` of the metrics, and how a held answer names its dialect: it stays the same
+   * from release to release.
+   */
+  readonly name: string;
+  /** Of its POST; below /v1, where keys and CORS apply. */
+  readonly path: string;
+  /** Its part of openapi.json, beside the fields. `schema`: the name of its request's schema. */
+  readonly page: { readonly summary: string; readonly schema: string; readonly streams: boolean };
+  readonly errorBody: ErrorBody;
+};
+
+/** A dialect whose answers are generated token by token, and can be resumed. */
+export type GenerationDialect = DialectFacts & {
+  readonly makes: "generation";
+  /** What an answer's id begins with; the request's id follows. */
+  readonly id_prefix: string;
+  /** The names in `body` were checked; its shape was not. Throws ApiError. */
+  prepare(body: object, scope: RequestScope): Generation;
+  /** A formatter for one streamed answer. */
+  chunks(head: AnswerHead): ChunkFormat;
+  /** The JSON value of an answer in one piece. */
+  body(head: AnswerHead, choices: readonly ShownChoice[], usage: AnswerUsage): object;
+};
+
+/** A dialect that is answered with what a worker says of whole inputs, in one piece. */
+export type EmbeddingDialect = DialectFacts & {
+  readonly makes: "embedding";
+  /** As a generation's. */
+  prepare(body: object, scope: RequestScope): EmbeddingWork;
+};
+
+/** What a dialect needs of the door while it prepares one request. */
+export type RequestScope = {
+  /** Throws ApiError when no such model is served now. */
+  modelOf(name: string): ServedModel;
+  /** Throws ApiError for a header that is not as it must be. */
+  contextOf(nvext: Nvext | null | undefined): PrepareContext;
+};
+
+/** The JSON value of an error. `resume_path`: where the rest of the answer can be had, if it can. */
+export type ErrorBody = (error: ErrorFacts, resume_path?: string) => object;
+
+/** The answers to start for one request, and how they are shown. */
+export type Generation = {
+  readonly dialect: GenerationDialect;
+  readonly model: ServedModel;
+  /** One a prompt, in order. */
+  readonly answers: readonly AnswerRequest[];
+  /** Shown to the client, per prompt. */
+  readonly shown_each: number;
+  /**
+   * Made per prompt: more than shown when the best are picked, one alone when all would be equal.
+   */
+  readonly made_each: number;
+  /** Counted in usage per prompt: as many as the client asked to be made. */
+  readonly counted_each: number;
+  /** Per prompt, what `echo` puts before the answer; undefined without. */
+  readonly echo: readonly string[] | undefined;
+  readonly stream: boolean;
+  readonly include_usage: boolean;
+  /** Log probabilities are shown. They may be made only to pick the best answers. */
+  readonly logprobs: boolean;
+};
+
+/** What stays the same through an answer. */
+export type AnswerHead = {
+  /** The whole id, with the dialect's prefix. */
+  readonly id: string;
+  readonly created_s: number;
+  readonly model: string;
+  readonly include_usage: boolean;
+  readonly logprobs: boolean;
+};
+
+/**
+ * Writes the events of one streamed answer. Each method gives the lines of one server-sent event
+ * (`data: …`, before it `event: …` where a dialect names its events) without the line end behind
+ * the last; the `id:` line is the door's. `piece` runs for every token: what does not change is
+ * made once, in the constructor, and every stream of a dialect has an object of one class.
+ */
+export interface ChunkFormat {
+  /** `first`: nothing of this choice was sent before. */
+  piece(choice: number, piece: AnswerPiece, first: boolean): string;
+  /** The client has this one already. */
+  skip(choice: number, piece: AnswerPiece): void;
+  /** Text that is no token of the answer: the echoed prompt, or an answer without a token. */
+  text(choice: number, text: string): string;
+  end(choice: number, end: AnswerEnd): string;
+  /** Called when the client asked for usage. */
+  usage(usage: AnswerUsage): string;
+  /** The last event of an answer that is whole. */
+  done(): string;
+  /** The last event of one that is not. `resume_path`: where the rest can be had, if it can. */
+  failed(error: ErrorFacts, resume_path: string | undefined): string;
+}
+
+/** One finished choice. */
+export type CollectedChoice = {
+  readonly text: string;
+  readonly logprobs: readonly PieceLogprob[];
+  readonly end: AnswerEnd;
+};
+
+/** `echo`: what stands before the answer; "" for nothing. */
+export type ShownChoice = CollectedChoice & { readonly echo: string };
+
+/** Inputs for a worker, and what is made of its vectors. */
+export type EmbeddingWork = {
+  readonly model: ServedModel;
+  readonly request: EmbedRequest;
+  /** `items` are as many as the inputs, in their order. */
+  body(items: readonly Embedding[]): { readonly body: object; readonly prompt_tokens: number };
+};
+
+/** The dialect that wrote a held answer; undefined for a name that no dialect here has. */
+export function generationDialect(
+  dialects: readonly Dialect[],
+  name: string,
+): GenerationDialect | undefined {
+  for (const dialect of dialects) {
+    if (dialect.name === name && dialect.makes === "generation") return dialect;
+  }
+  return undefined;
+}

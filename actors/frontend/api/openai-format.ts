@@ -1,0 +1,78 @@
+/** What the answers of all of OpenAI's dialects share: ids and usage, errors, JSON by hand. */
+import type { AnswerEnd, AnswerUsage } from "../../stream/stream.ts";
+import type { ErrorFacts } from "./api-error.ts";
+import type { AnswerHead } from "./dialect.ts";
+
+export type OpenAiErrorBody = {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly code: string;
+    readonly param: string | null;
+    /** Where the rest of the answer can be had. */
+    readonly resume?: string;
+  };
+};
+
+export function openAiErrorBody(error: ErrorFacts, resume_path?: string): OpenAiErrorBody {
+  const { status, code, message, param = null } = error;
+  const body = { message, type: errorType(status), code, param };
+  return { error: resume_path === undefined ? body : { ...body, resume: resume_path } };
+}
+
+/** OpenAI's `type`; clients tell retryable errors by status, so few words do. */
+function errorType(status: number): string {
+  if (status === 429 || status === 529) return "rate_limit_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+/** What every chunk of an answer begins with; `object` is the chunk's type. */
+export function chunkStart(head: AnswerHead, object: string): string {
+  return (
+    `data: {"id":${quoted(head.id)},"object":"${object}","created":${head.created_s},` +
+    `"model":${quoted(head.model)},`
+  );
+}
+
+/** What every chunk ends with: `"usage":null` stands in each when the last one carries usage. */
+export const chunkEnd = (head: AnswerHead): string =>
+  head.include_usage ? '}],"usage":null}' : "}]}";
+
+export const usageChunk = (start: string, usage: AnswerUsage): string =>
+  `${start}"choices":[],"usage":${JSON.stringify(usageJson(usage))}}`;
+
+export const DONE_EVENT = "data: [DONE]";
+
+export const errorEvent = (error: ErrorFacts, resume_path: string | undefined): string =>
+  `data: ${JSON.stringify(openAiErrorBody(error, resume_path))}`;
+
+const PLAIN_TEXT = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
+
+/** JSON.stringify also escapes lone surrogates, so a chunk is always valid UTF-8. */
+export const quoted = (text: string): string =>
+  PLAIN_TEXT.test(text) ? `"${text}"` : JSON.stringify(text);
+
+/** The members of a chunk that say why a choice ended. */
+export function finishMembers(end: AnswerEnd): string {
+  const reason = `"finish_reason":"${end.reason}"`;
+  if (end.stop_reason === undefined) return reason;
+  return `${reason},"stop_reason":${JSON.stringify(end.stop_reason)}`;
+}
+
+export const stopReason = (end: AnswerEnd) =>
+  end.stop_reason === undefined ? {} : { stop_reason: end.stop_reason };
+
+export function usageJson(usage: AnswerUsage) {
+  return {
+    prompt_tokens: usage.prompt_tokens,
+    completion_tokens: usage.completion_tokens,
+    total_tokens: usage.prompt_tokens + usage.completion_tokens,
+    prompt_tokens_details: { cached_tokens: usage.cached_tokens },
+  };
+}
+
+/** JSON has no -Infinity; OpenAI writes this number for a token that cannot be drawn. */
+const IMPOSSIBLE = -9999;
+
+export const finite = (logprob: number): number =>
+  Number.isFinite(logprob) ? logprob : IMPOSSIBLE;

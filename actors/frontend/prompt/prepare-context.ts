@@ -1,0 +1,23 @@
+/** What the preparation of every request needs beside its body and its model. Types alone. */
+import type { RouteHints } from "../../../proto/index.ts";
+import type { Random } from "../../../runtime/capabilities.ts";
+
+export type PrepareContext = {
+  readonly random: Random;
+  /** The server's id of the HTTP request; answers of batched prompts get a number behind it. */
+  readonly request: string;
+  readonly deadline_ms: number;
+  /** Worker named by the client, else empty. */
+  readonly pin: string;
+  /** What else it said of routing. */
+  readonly hints?: RouteHints | undefined;
+  /** Chat answers without a limit of their own end here. */
+  readonly default_max_tokens: number;
+  readonly timed: TimedStage;
+};
+
+/** Measures what one part of the preparation takes: `end` also begins the next one. */
+export interface TimedStage {
+  begin(): void;
+  end(stage: "template" | "tokenize"): void;
+}
