@@ -7,7 +7,7 @@ import {
   readOrigins,
 } from "../actors/frontend/frontend.ts";
 import { clusterMetrics } from "../actors/inspector/inspector.ts";
-import { type AnswersMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
+import { type StreamsMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { RouterMessage } from "../proto/index.ts";
 import { type AllowanceOptions, sparingly } from "../runtime/allowance.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
@@ -65,7 +65,7 @@ export function frontendWorld(
       crashLoops: () => discovery.names(keys.loop("")),
       models,
       startAnswer: (request, sink) => {
-        const answers = system.lookup(frontendPaths.answers) as Ref<AnswersMessage> | undefined;
+        const answers = system.lookup(frontendPaths.answers) as Ref<StreamsMessage> | undefined;
         return startAnswerWith(answers)(request, sink);
       },
       startEmbedding: embedThrough({

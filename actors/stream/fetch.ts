@@ -4,8 +4,8 @@
  * name, from the first token that is missing; whatever still comes under the old name is of no use.
  */
 import type { ChoiceFrom } from "../../proto/index.ts";
-import type { AnswerEffect } from "./answer-events.ts";
-import { type AnswerState, windowOf, workerRequest } from "./answer-state.ts";
+import type { AnswerEffect } from "./inputs-and-effects.ts";
+import { type AnswerState, windowOf, workerRequest } from "./state.ts";
 
 /** In a row, without a new token: a way that loses everything is no better than none. */
 const FETCHES = 3;

@@ -1,6 +1,6 @@
 /** What /metrics says of answers: the steps up to the first token, and moves between workers. */
 import type { Histogram, Metrics } from "../../runtime/observe/metrics.ts";
-import type { MoveReason } from "./answer-events.ts";
+import type { MoveReason } from "./inputs-and-effects.ts";
 
 export type Stages = {
   /** Until the router has named a worker. */

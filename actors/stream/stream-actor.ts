@@ -1,5 +1,5 @@
 /**
- * The owner of one live answer: it carries out what `answer.ts` decides. It lives as long as the
+ * The owner of one live answer: it carries out what `reducer.ts` decides. It lives as long as the
  * answer; whatever ends it, its parent sees to it that the client hears an end.
  */
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
@@ -16,10 +16,9 @@ import { AskError } from "../../runtime/kernel/errors.ts";
 import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { isAway, refOf, wireOf } from "../../runtime/remote/node.ts";
-import { advance } from "./answer.ts";
-import type { AnswerEffect, AnswerInput } from "./answer-events.ts";
-import { type AnswerLimits, type AnswerState, newAnswer, workerRequest } from "./answer-state.ts";
 import type { Death, UnexplainedDeath } from "./blame.ts";
+import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
+import { advance } from "./reducer.ts";
 import { countFetch, countMove, type Stages } from "./stages.ts";
 import {
   allowed,
@@ -31,6 +30,7 @@ import {
   type StallWatch,
   whyStalled,
 } from "./stall.ts";
+import { type AnswerLimits, type AnswerState, newAnswer, workerRequest } from "./state.ts";
 import type { AnswerRequest, AnswerSink } from "./types.ts";
 
 export type StreamDeps = {

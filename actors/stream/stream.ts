@@ -4,12 +4,12 @@
  * checks their indices, turns them into text and hands the text to the sink of the HTTP door.
  */
 export {
-  AnswersActor,
-  type AnswersMessage,
-  type AnswersOptions,
-  nameOf as streamNameOf,
+  StreamsActor,
+  type StreamsMessage,
+  type StreamsOptions,
   startAnswerWith,
-} from "./answers.ts";
+  streamNameOf,
+} from "./streams-actor.ts";
 export type {
   AnswerEnd,
   AnswerFailure,

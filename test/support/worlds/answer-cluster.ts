@@ -19,10 +19,10 @@ import {
   type AnswerPiece,
   type AnswerRequest,
   type AnswerSink,
-  AnswersActor,
-  type AnswersOptions,
   type AnswerUsage,
   type StartAnswer,
+  StreamsActor,
+  type StreamsOptions,
   startAnswerWith,
   streamNameOf,
 } from "../../../actors/stream/stream.ts";
@@ -137,7 +137,7 @@ export type ClusterOptions = {
   readonly openEngine?: (worker: string) => Engine;
   /** How long a worker that ended stays away. */
   readonly restart_ms?: number;
-  readonly answers?: Partial<AnswersOptions>;
+  readonly answers?: Partial<StreamsOptions>;
   readonly worker?: Partial<WorkerOptions>;
   readonly network?: Partial<MemoryNetworkOptions>;
   /** What goes wrong inside of the fronts. */
@@ -212,7 +212,7 @@ export class AnswerCluster {
     this.registry.watchExits((worker, crash) => ledger.heard(worker, crash));
     const parts = { tokenizerOf: () => byteTokenizer, isCrash: ledger.isCrash };
     const options = { router: () => router, ...parts, ...answers };
-    const parent = system.spawn(() => new AnswersActor(options), { name: "streams" });
+    const parent = system.spawn(() => new StreamsActor(options), { name: "streams" });
     this.fronts.push({ ...node, start: startAnswerWith(parent) });
   }
 

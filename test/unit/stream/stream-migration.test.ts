@@ -1,9 +1,9 @@
 /** An answer whose workers are lost on the way is the answer it would have been. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { advance } from "../../../actors/stream/answer.ts";
-import type { AnswerEffect, AnswerInput } from "../../../actors/stream/answer-events.ts";
-import { type AnswerState, newAnswer } from "../../../actors/stream/answer-state.ts";
+import type { AnswerEffect, AnswerInput } from "../../../actors/stream/inputs-and-effects.ts";
+import { advance } from "../../../actors/stream/reducer.ts";
+import { type AnswerState, newAnswer } from "../../../actors/stream/state.ts";
 import type { AnswerRequest } from "../../../actors/stream/stream.ts";
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
 import type { Plan, TokenBatch } from "../../../proto/index.ts";

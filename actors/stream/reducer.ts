@@ -21,7 +21,11 @@ import type {
   TokenBatch,
 } from "../../proto/index.ts";
 import { workerKey } from "../names/names.ts";
-import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./answer-events.ts";
+import { accuse, acquit, explain, isSuspect, quarantineMessage, verdictOf } from "./blame.ts";
+import { finishText, pushToken } from "./choice-text.ts";
+import { failure } from "./failures.ts";
+import { fetchMissing } from "./fetch.ts";
+import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./inputs-and-effects.ts";
 import {
   type AnswerState,
   allEnded,
@@ -34,11 +38,7 @@ import {
   tokensToMake,
   windowOf,
   workerRequest,
-} from "./answer-state.ts";
-import { accuse, acquit, explain, isSuspect, quarantineMessage, verdictOf } from "./blame.ts";
-import { finishText, pushToken } from "./choice-text.ts";
-import { failure } from "./failures.ts";
-import { fetchMissing } from "./fetch.ts";
+} from "./state.ts";
 import type { AnswerEnd, AnswerFailure, HeldAttempt } from "./types.ts";
 
 const TOO_LONG =

@@ -1,4 +1,4 @@
-/** What an answer can hear, and what it can want done: the two sides of `answer.ts`. */
+/** What an answer can hear, and what it can want done: the two sides of `reducer.ts`. */
 import type {
   Attach,
   Cancel,

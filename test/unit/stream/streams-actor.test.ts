@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import {
-  AnswersActor,
-  type AnswersOptions,
+  StreamsActor,
+  type StreamsOptions,
   startAnswerWith,
 } from "../../../actors/stream/stream.ts";
 import type {
@@ -86,7 +86,7 @@ class QuietWorker extends Actor<WorkerMessage> {
   }
 }
 
-async function setUp(options: Partial<AnswersOptions> = {}) {
+async function setUp(options: Partial<StreamsOptions> = {}) {
   const { system, clock, log } = testSystem(1);
   const node = await joinAlone(system);
   const worker = new QuietWorker();
@@ -100,7 +100,7 @@ async function setUp(options: Partial<AnswersOptions> = {}) {
   let router_ref: Ref<RouterMessage> | undefined = spawnRouter();
   const answers = system.spawn(
     () =>
-      new AnswersActor({ router: () => router_ref, tokenizerOf: () => byteTokenizer, ...options }),
+      new StreamsActor({ router: () => router_ref, tokenizerOf: () => byteTokenizer, ...options }),
     { name: "answers" },
   );
   return {

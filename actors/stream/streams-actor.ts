@@ -11,9 +11,9 @@ import { NOWHERE, type Ref } from "../../runtime/kernel/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
-import type { AnswerInput } from "./answer-events.ts";
 import { quarantineMessage, type UnexplainedDeath } from "./blame.ts";
 import { failure, interrupted } from "./failures.ts";
+import type { AnswerInput } from "./inputs-and-effects.ts";
 import { Quarantine } from "./quarantine.ts";
 import { stagesIn } from "./stages.ts";
 import { StreamActor, type StreamDeps } from "./stream-actor.ts";
@@ -28,7 +28,7 @@ import type {
   StreamCommand,
 } from "./types.ts";
 
-export type AnswersOptions = {
+export type StreamsOptions = {
   /** The router of this process as it is now; undefined while it is being restarted. */
   readonly router: () => Ref<RouterMessage> | undefined;
   /** All that may have been asked for an answer, where it may be another one later. */
@@ -47,7 +47,7 @@ export type AnswersOptions = {
   readonly window_tokens?: number;
 };
 
-export type AnswersMessage =
+export type StreamsMessage =
   | { readonly kind: "start"; readonly request: AnswerRequest; readonly sink: AnswerSink }
   | { readonly kind: "command"; readonly request: string; readonly command: StreamCommand };
 
@@ -66,7 +66,7 @@ type Live = {
  * between two lives. When it ends it tells nobody of the answers it had, and not of those that
  * still waited in its mailbox.
  */
-export function startAnswerWith(answers: Ref<AnswersMessage> | undefined): StartAnswer {
+export function startAnswerWith(answers: Ref<StreamsMessage> | undefined): StartAnswer {
   return (request, given) => {
     if (answers === undefined) {
       given.failed(
@@ -96,8 +96,8 @@ export function startAnswerWith(answers: Ref<AnswersMessage> | undefined): Start
   };
 }
 
-export class AnswersActor extends Actor<AnswersMessage | Own> {
-  readonly #options: AnswersOptions;
+export class StreamsActor extends Actor<StreamsMessage | Own> {
+  readonly #options: StreamsOptions;
   #deps!: StreamDeps;
   /** By child name. */
   readonly #live = new SlotMap<string, Live>();
@@ -105,7 +105,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
   #started_total = 0;
   #orphans: OrphanWatch | undefined;
 
-  constructor(options: AnswersOptions) {
+  constructor(options: StreamsOptions) {
     super();
     this.#options = options;
   }
@@ -129,10 +129,10 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
     this.ctx.every(AUDIT_PERIOD_MS, { kind: "audit" });
   }
 
-  override receive(message: AnswersMessage | Own): void {
+  override receive(message: StreamsMessage | Own): void {
     if (message.kind === "start") this.#start(message.request, message.sink);
     else if (message.kind === "audit") this.#audit();
-    else this.#live.get(nameOf(message.request))?.ref.tell(message.command);
+    else this.#live.get(streamNameOf(message.request))?.ref.tell(message.command);
   }
 
   /** Streams whose client was told the end already, or must have been. */
@@ -152,7 +152,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
   }
 
   #start(request: AnswerRequest, sink: AnswerSink): void {
-    const name = nameOf(request.request);
+    const name = streamNameOf(request.request);
     const tokenizer = this.#options.tokenizerOf(request.model);
     if (tokenizer === undefined) {
       sink.failed(
@@ -217,7 +217,7 @@ export class AnswersActor extends Actor<AnswersMessage | Own> {
 }
 
 /** Name of a stream below its parent. Actor names have no "/", which ids may have. */
-export function nameOf(request: string): string {
+export function streamNameOf(request: string): string {
   return request.replaceAll("/", "_");
 }
 

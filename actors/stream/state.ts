@@ -1,10 +1,10 @@
-/** What one answer knows of itself; `answer.ts` changes it. */
+/** What one answer knows of itself; `reducer.ts` changes it. */
 import { bytesOf } from "../../llm/tokens/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { ChoiceStart, Finished, Plan, TokenLogprob } from "../../proto/index.ts";
-import type { SeekReason } from "./answer-events.ts";
 import { type Blame, innocent } from "./blame.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
+import type { SeekReason } from "./inputs-and-effects.ts";
 import type { AnswerFailure, AnswerRequest } from "./types.ts";
 
 export type AnswerLimits = {
