@@ -1,6 +1,6 @@
 /** Which answers a worker that is being drained still finishes, and which go on elsewhere. */
 import type { ChoiceStart } from "../../proto/index.ts";
-import type { ChoiceLog } from "./answers/answer-log.ts";
+import type { ChoiceTranscript } from "./answers/transcript.ts";
 
 /** Less than a move costs: the prompt computed again, and a pause that its client sees. */
 const SOON_MS = 1_000;
@@ -14,13 +14,13 @@ export const HAND_OVER_AGAIN_MS = 500;
  */
 export function finishesSoon(
   starts: readonly ChoiceStart[],
-  logs: readonly ChoiceLog[],
+  transcripts: readonly ChoiceTranscript[],
   age_ms: number,
   left_ms: number,
 ): boolean {
   let made = 0;
   let left = 0;
-  for (const [place, { base, tokens, finished }] of logs.entries()) {
+  for (const [place, { base, tokens, finished }] of transcripts.entries()) {
     const own = tokens.length - base;
     made = Math.max(made, own);
     if (finished !== undefined) continue;

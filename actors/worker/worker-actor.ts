@@ -21,7 +21,7 @@ import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loo
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
-import { AnswerDesk, type DeskMessage } from "./answers/answer-desk.ts";
+import { Answers, type AnswersTimer } from "./answers/answers.ts";
 import { KvPublisher } from "./cache/kv-publisher.ts";
 import { runCanary } from "./canary.ts";
 import { HAND_OVER_AGAIN_MS } from "./draining.ts";
@@ -36,7 +36,7 @@ import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker-opt
 
 type Own =
   | { readonly kind: "engine_pass" }
-  | DeskMessage
+  | AnswersTimer
   | { readonly kind: "engine_look" }
   | EmbedMessage
   | { readonly kind: "audit" }
@@ -74,7 +74,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   #meter!: BlockMeter;
   #metrics!: WorkerMetrics;
   #orphans!: OrphanWatch;
-  readonly #answers: AnswerDesk;
+  readonly #answers: Answers;
   readonly #embeds: EmbedJobs;
   readonly #probation: Probation;
   #ready = false;
@@ -95,7 +95,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       later: (request) => this.ctx.after(TRIAL_MS, { kind: "trial", request }),
       tell: (consumer, batch) => refOf<ConsumerMessage>(this.ctx.system, consumer).tell(batch),
     });
-    this.#answers = new AnswerDesk({
+    this.#answers = new Answers({
       ctx: () => this.ctx,
       keep: { ...keepDefaults, ...options.keep },
       cancel: (handles) => this.#cancelAll(handles),

@@ -1,7 +1,7 @@
 /** What a worker is made of, and how long it keeps answers. */
 import type { ModelCard, WorkerRecord } from "../../proto/index.ts";
 import type { Engine, EngineDescription } from "../engine/engine.ts";
-import type { KeepLimits } from "./answers/over-answers.ts";
+import type { KeepLimits } from "./answers/finished.ts";
 import type { CanaryOptions } from "./canary.ts";
 import type { HealthLimits } from "./engine-health.ts";
 import type { SharedParts } from "./shared-parts.ts";

@@ -3,8 +3,8 @@
  * bytes.
  */
 import { SlotMap } from "../../../runtime/slot-map.ts";
-import type { LiveAnswer } from "./live-answers.ts";
-import { type PackedAnswer, packAnswer, unpackAnswer } from "./packed-answer.ts";
+import type { LiveAnswer } from "./delivery.ts";
+import { type PackedAnswer, packAnswer, unpackAnswer } from "./packing.ts";
 
 export type KeepLimits = {
   /** How long an answer is kept after its delivery. */
@@ -13,7 +13,7 @@ export type KeepLimits = {
   readonly bytes_max: number;
 };
 
-type Over = {
+type Entry = {
   readonly request: string;
   /** The id that clients know it by; empty when nobody can resume it. */
   readonly answer: string;
@@ -26,14 +26,14 @@ const ORDER_SLACK = 64;
 /** What one costs beside its bytes, roughly. */
 const ENTRY_BYTES = 512;
 
-export class OverAnswers {
+export class FinishedAnswers {
   /** By request name, in the order of `until_ms`. */
-  readonly #over = new SlotMap<string, Over>();
+  readonly #over = new SlotMap<string, Entry>();
   /**
    * The same from `head` on, with those among them that were taken out: the first entry of a map is
    * slow to reach behind those that were deleted, which took a tenth of a busy worker's time.
    */
-  #order: (Over | undefined)[] = [];
+  #order: (Entry | undefined)[] = [];
   #head = 0;
   readonly #limits: KeepLimits;
   readonly #dropped: (request: string, answer: string) => void;
@@ -57,7 +57,7 @@ export class OverAnswers {
   add(live: LiveAnswer, now_ms: number): void {
     const { request, resumable } = live.generate;
     this.forget(request);
-    const over: Over = {
+    const over: Entry = {
       request,
       answer: resumable?.answer ?? "",
       packed: packAnswer(live),
@@ -107,4 +107,4 @@ export class OverAnswers {
   }
 }
 
-const sizeOf = ({ packed }: Over): number => ENTRY_BYTES + packed.bytes.length;
+const sizeOf = ({ packed }: Entry): number => ENTRY_BYTES + packed.bytes.length;

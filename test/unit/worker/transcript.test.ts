@@ -1,20 +1,20 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  type AnswerLog,
   endTokens,
   grant,
   isDelivered,
-  newAnswerLog,
   newReadPosition,
+  newTranscript,
   nextBatch,
   type ReadPosition,
   recordTokens,
+  type Transcript,
   unsend,
-} from "../../../actors/worker/answers/answer-log.ts";
+} from "../../../actors/worker/answers/transcript.ts";
 import type { Finished, TokenBatch } from "../../../proto/index.ts";
 
-type Logged = { readonly log: AnswerLog; readonly reader: ReadPosition };
+type Logged = { readonly log: Transcript; readonly reader: ReadPosition };
 
 function logOf(choices: number, window_tokens: number, delivered = 0): Logged {
   const starts = Array.from({ length: choices }, (_, choice) => ({
@@ -22,16 +22,16 @@ function logOf(choices: number, window_tokens: number, delivered = 0): Logged {
     delivered: new Uint8Array(4 * delivered),
     max_tokens: 100,
   }));
-  const log = newAnswerLog(starts);
+  const log = newTranscript(starts);
   return { log, reader: newReadPosition(log, "r", window_tokens, "delivered") };
 }
 
-function add(log: AnswerLog, choice: number, ...tokens: number[]): void {
+function add(log: Transcript, choice: number, ...tokens: number[]): void {
   const of = log.choices[choice]!;
   recordTokens(of, of.tokens.length, tokens, []);
 }
 
-function end(log: AnswerLog, choice: number): void {
+function end(log: Transcript, choice: number): void {
   const of = log.choices[choice]!;
   const finished: Finished = {
     choice,

@@ -6,8 +6,8 @@
  */
 import { codecs, type TokenBatch } from "../../../proto/index.ts";
 import { newReader, newWriter } from "../../../runtime/codec.ts";
-import { type AnswerLog, newAnswerLog, recordTokens } from "./answer-log.ts";
-import type { LiveAnswer } from "./live-answers.ts";
+import type { LiveAnswer } from "./delivery.ts";
+import { newTranscript, recordTokens, type Transcript } from "./transcript.ts";
 
 /** What the bytes do not say. */
 export type PackedAnswer = {
@@ -22,12 +22,12 @@ const WRITER_BYTES_MAX = 1024 * 1024;
 let writer = newWriter();
 
 export function packAnswer(answer: LiveAnswer): PackedAnswer {
-  const { generate, log, began_ms, deadline_at_ms } = answer;
+  const { generate, transcript, began_ms, deadline_at_ms } = answer;
   writer.pos = 0;
   writer.fixed32(0);
   codecs.Generate.encode(generate, writer);
   const split = writer.pos;
-  codecs.TokenBatch.encode(batchOf(log), writer);
+  codecs.TokenBatch.encode(batchOf(transcript), writer);
   // A copy of its own: what a writer gives out is a view of a buffer that many share.
   const bytes = writer.buf.slice(0, writer.pos);
   if (writer.buf.length > WRITER_BYTES_MAX) writer = newWriter();
@@ -41,8 +41,8 @@ export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer):
   const split = reader.fixed32();
   const generate = codecs.Generate.decode(reader, split - HEAD_BYTES);
   const { choices, finished } = codecs.TokenBatch.decode(reader, bytes.length - split);
-  const log = newAnswerLog(generate.choices);
-  for (const [at, choice] of log.choices.entries()) {
+  const transcript = newTranscript(generate.choices);
+  for (const [at, choice] of transcript.choices.entries()) {
     const { tokens, logprobs } = choices[at]!;
     choice.tokens.length = 0;
     choice.logprobs.length = 0;
@@ -52,7 +52,7 @@ export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer):
   }
   return {
     generate: { ...generate, kind: "generate" },
-    log,
+    transcript,
     readers: [],
     lost: undefined,
     began_ms,
@@ -60,12 +60,12 @@ export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer):
     deadline: undefined,
     grace: undefined,
     handles: new Map(),
-    lane: undefined,
+    queue: undefined,
   };
 }
 
 /** Only whole answers are packed: every choice has an end. */
-function batchOf({ choices }: AnswerLog): TokenBatch {
+function batchOf({ choices }: Transcript): TokenBatch {
   return {
     kind: "token_batch",
     request: "",

@@ -1,10 +1,10 @@
 /** What is kept of answers that are over, against a list that is searched. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { newAnswerLog, recordTokens } from "../../../actors/worker/answers/answer-log.ts";
-import type { LiveAnswer } from "../../../actors/worker/answers/live-answers.ts";
-import { OverAnswers } from "../../../actors/worker/answers/over-answers.ts";
-import { packAnswer, unpackAnswer } from "../../../actors/worker/answers/packed-answer.ts";
+import type { LiveAnswer } from "../../../actors/worker/answers/delivery.ts";
+import { FinishedAnswers } from "../../../actors/worker/answers/finished.ts";
+import { packAnswer, unpackAnswer } from "../../../actors/worker/answers/packing.ts";
+import { newTranscript, recordTokens } from "../../../actors/worker/answers/transcript.ts";
 import type { Generate } from "../../../proto/index.ts";
 
 const limits = { keep_ms: 50, answers_max: 8, bytes_max: 5 * 800 };
@@ -19,13 +19,13 @@ function answerOf(request: string, prompt_bytes: number): LiveAnswer {
   return {
     ...{
       generate,
-      log: newAnswerLog([]),
+      transcript: newTranscript([]),
       readers: [],
       lost: undefined,
       began_ms: 1,
       deadline_at_ms: 2,
     },
-    ...{ deadline: undefined, grace: undefined, handles: new Map(), lane: undefined },
+    ...{ deadline: undefined, grace: undefined, handles: new Map(), queue: undefined },
   };
 }
 
@@ -43,7 +43,7 @@ test("the oldest go first, whatever is taken out in between", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
       const dropped: string[] = [];
-      const over = new OverAnswers(limits, (request) => dropped.push(request));
+      const over = new FinishedAnswers(limits, (request) => dropped.push(request));
       let kept: { request: string; bytes: number; until_ms: number }[] = [];
       const gone: string[] = [];
       const bytes = () => kept.reduce((sum, each) => sum + each.bytes, 0);
@@ -103,11 +103,11 @@ test("an answer comes out of its bytes as it went in", () => {
         ...{ choice, delivered: new Uint8Array(Uint32Array.from(delivered).buffer) },
         ...{ max_tokens: 64, delivered_logprobs: { items: some(delivered) } },
       }));
-      const log = newAnswerLog(choices);
+      const transcript = newTranscript(choices);
       const before = answerOf("a", 40);
-      const live = { ...before, generate: { ...before.generate, choices }, log };
+      const live = { ...before, generate: { ...before.generate, choices }, transcript };
       for (const [at, { delivered, made }] of parts.entries()) {
-        const each = log.choices[at]!;
+        const each = transcript.choices[at]!;
         recordTokens(each, delivered.length, made, some(made));
         each.finished = {
           ...{ choice: at, reason: "length", stop_token: -1, prompt_tokens: 10, error: "" },
@@ -116,8 +116,8 @@ test("an answer comes out of its bytes as it went in", () => {
       }
       const after = unpackAnswer(packAnswer(live));
       expect(plain(after.generate)).toEqual(plain(live.generate));
-      const same = after.log.choices.map((each) => ({ ...each, unwanted: false }));
-      expect(plain(same)).toEqual(plain(log.choices));
+      const same = after.transcript.choices.map((each) => ({ ...each, unwanted: false }));
+      expect(plain(same)).toEqual(plain(transcript.choices));
       expect([after.began_ms, after.deadline_at_ms]).toEqual([1, 2]);
     }),
   );
@@ -125,16 +125,16 @@ test("an answer comes out of its bytes as it went in", () => {
 
 test("an answer of any length does", () => {
   const choices = [{ choice: 0, delivered: new Uint8Array(0), max_tokens: 300_000 }];
-  const log = newAnswerLog(choices);
+  const transcript = newTranscript(choices);
   const made = Array.from({ length: 300_000 }, (_, i) => i);
-  recordTokens(log.choices[0]!, 0, made, []);
-  log.choices[0]!.finished = {
+  recordTokens(transcript.choices[0]!, 0, made, []);
+  transcript.choices[0]!.finished = {
     ...{ choice: 0, reason: "length", stop_token: -1, prompt_tokens: 10, error: "" },
     ...{ cached_tokens: 4, total_tokens: made.length },
   };
   const before = answerOf("a", 40);
-  const live = { ...before, generate: { ...before.generate, choices }, log };
-  const [choice] = unpackAnswer(packAnswer(live)).log.choices;
+  const live = { ...before, generate: { ...before.generate, choices }, transcript };
+  const [choice] = unpackAnswer(packAnswer(live)).transcript.choices;
   expect(choice?.tokens.length).toBe(300_000);
   expect(choice?.tokens.at(-1)).toBe(299_999);
 });

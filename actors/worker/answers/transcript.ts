@@ -19,7 +19,7 @@ import type {
   TokenLogprob,
 } from "../../../proto/index.ts";
 
-export type ChoiceLog = {
+export type ChoiceTranscript = {
   readonly choice: number;
   /** Answer index of the first token made here: what the client already had from another worker. */
   readonly base: number;
@@ -33,8 +33,8 @@ export type ChoiceLog = {
   finished: Finished | undefined;
 };
 
-export type AnswerLog = {
-  readonly choices: readonly ChoiceLog[];
+export type Transcript = {
+  readonly choices: readonly ChoiceTranscript[];
   /** Why every choice that a reader was not told the end of has failed. */
   failed: string | undefined;
 };
@@ -48,16 +48,16 @@ export type ReadPosition = {
   sent: number;
   /** Choice that is served first next time: with little credit they take turns. */
   turn: number;
-  /** By place in `log.choices`: the answer index of the next token, and if its end was told. */
+  /** By place in `transcript.choices`: the answer index of the next token, and if its end was told. */
   readonly next: number[];
   readonly told: boolean[];
 };
 
-export function newAnswerLog(starts: readonly ChoiceStart[]): AnswerLog {
-  return { choices: starts.map(choiceLog), failed: undefined };
+export function newTranscript(starts: readonly ChoiceStart[]): Transcript {
+  return { choices: starts.map(choiceTranscript), failed: undefined };
 }
 
-function choiceLog(start: ChoiceStart): ChoiceLog {
+function choiceTranscript(start: ChoiceStart): ChoiceTranscript {
   const base = start.delivered.length / 4;
   const known = start.delivered_logprobs?.items ?? [];
   const whole = known.length === base;
@@ -80,12 +80,12 @@ function choiceLog(start: ChoiceStart): ChoiceLog {
 export type ReadFrom = "start" | "delivered" | readonly ChoiceFrom[];
 
 export function newReadPosition(
-  log: AnswerLog,
+  transcript: Transcript,
   name: string,
   window_tokens: number,
   from: ReadFrom,
 ): ReadPosition {
-  const starts = log.choices.map((choice) => startIn(choice, from));
+  const starts = transcript.choices.map((choice) => startIn(choice, from));
   return {
     name,
     granted: window_tokens,
@@ -96,28 +96,29 @@ export function newReadPosition(
   };
 }
 
-function startIn(log: ChoiceLog, from: ReadFrom): { next: number; told: boolean } {
+function startIn(transcript: ChoiceTranscript, from: ReadFrom): { next: number; told: boolean } {
   if (from === "start") return { next: 0, told: false };
-  if (from === "delivered") return { next: log.base, told: log.finished !== undefined };
-  const wanted = from.find(({ choice }) => choice === log.choice);
-  if (wanted === undefined) return { next: log.tokens.length, told: true };
-  return { next: Math.min(wanted.index, log.tokens.length), told: false };
+  if (from === "delivered")
+    return { next: transcript.base, told: transcript.finished !== undefined };
+  const wanted = from.find(({ choice }) => choice === transcript.choice);
+  if (wanted === undefined) return { next: transcript.tokens.length, told: true };
+  return { next: Math.min(wanted.index, transcript.tokens.length), told: false };
 }
 
 /** Throws when the tokens do not follow what is there: an engine that does this is broken. */
 export function recordTokens(
-  log: ChoiceLog,
+  transcript: ChoiceTranscript,
   first_index: number,
   tokens: readonly number[],
   logprobs: readonly TokenLogprob[],
 ): void {
-  if (log.unwanted) return;
-  const expected = log.tokens.length;
+  if (transcript.unwanted) return;
+  const expected = transcript.tokens.length;
   if (first_index !== expected) {
     throw new Error(`the engine made token ${first_index} where ${expected} was next`);
   }
-  for (const token of tokens) log.tokens.push(token);
-  for (const logprob of logprobs) log.logprobs.push(logprob);
+  for (const token of tokens) transcript.tokens.push(token);
+  for (const logprob of logprobs) transcript.logprobs.push(logprob);
 }
 
 /** Totals only grow: an old grant that comes late takes nothing back. */
@@ -126,21 +127,21 @@ export function grant(position: ReadPosition, tokens_total: number): void {
 }
 
 /** What may be sent now, marked as sent; undefined when that is nothing. */
-export function nextBatch(log: AnswerLog, position: ReadPosition): TokenBatch | undefined {
+export function nextBatch(transcript: Transcript, position: ReadPosition): TokenBatch | undefined {
   const choices: ChoiceTokens[] = [];
   const finished: Finished[] = [];
-  const count = log.choices.length;
+  const count = transcript.choices.length;
   for (let step = 0; step < count; step++) {
     const at = (position.turn + step) % count;
     if (position.told[at] === true) continue;
-    const choice = log.choices[at]!;
+    const choice = transcript.choices[at]!;
     for (;;) {
       const credit = position.granted - position.sent;
       const unsent = choice.tokens.length - position.next[at]!;
       if (unsent <= 0 || credit <= 0) break;
       choices.push(takeTokens(choice, position, at, credit));
     }
-    const end = endFor(log, choice, position.next[at]!);
+    const end = endFor(transcript, choice, position.next[at]!);
     if (end === undefined) continue;
     position.told[at] = true;
     finished.push(end);
@@ -151,9 +152,13 @@ export function nextBatch(log: AnswerLog, position: ReadPosition): TokenBatch | 
 }
 
 /** The end of a choice for a reader who has its tokens up to `next`. */
-function endFor(log: AnswerLog, choice: ChoiceLog, next: number): Finished | undefined {
+function endFor(
+  transcript: Transcript,
+  choice: ChoiceTranscript,
+  next: number,
+): Finished | undefined {
   const { finished } = choice;
-  if (log.failed === undefined) return next < choice.tokens.length ? undefined : finished;
+  if (transcript.failed === undefined) return next < choice.tokens.length ? undefined : finished;
   return {
     choice: choice.choice,
     reason: "error",
@@ -161,31 +166,32 @@ function endFor(log: AnswerLog, choice: ChoiceLog, next: number): Finished | und
     prompt_tokens: finished?.prompt_tokens ?? 0,
     cached_tokens: finished?.cached_tokens ?? 0,
     total_tokens: next,
-    error: log.failed,
+    error: transcript.failed,
   };
 }
 
 function takeTokens(
-  log: ChoiceLog,
+  transcript: ChoiceTranscript,
   position: ReadPosition,
   at: number,
   credit: number,
 ): ChoiceTokens {
   const from = position.next[at]!;
   // Tokens without log probabilities go alone, so that each part has all of them or none.
-  const most = from < log.logprobs_from ? log.logprobs_from : log.tokens.length;
+  const most =
+    from < transcript.logprobs_from ? transcript.logprobs_from : transcript.tokens.length;
   const to = Math.min(most, from + credit);
   position.next[at] = to;
   position.sent += to - from;
-  const bare = log.logprobs.length === 0 || from < log.logprobs_from;
+  const bare = transcript.logprobs.length === 0 || from < transcript.logprobs_from;
   return {
-    choice: log.choice,
+    choice: transcript.choice,
     first_index: from,
-    // A copy: in one process the batch is not encoded, and the log goes on growing.
-    tokens: log.tokens.slice(from, to),
+    // A copy: in one process the batch is not encoded, and the transcript goes on growing.
+    tokens: transcript.tokens.slice(from, to),
     logprobs: bare
       ? noLogprobs
-      : log.logprobs.slice(from - log.logprobs_from, to - log.logprobs_from),
+      : transcript.logprobs.slice(from - transcript.logprobs_from, to - transcript.logprobs_from),
   };
 }
 
@@ -197,8 +203,11 @@ export function isDelivered(position: ReadPosition): boolean {
 }
 
 /** Every choice has its end, and it is a good one: the answer is worth keeping. */
-export function isWhole(log: AnswerLog): boolean {
-  return log.failed === undefined && log.choices.every(({ finished }) => isGoodEnd(finished));
+export function isWhole(transcript: Transcript): boolean {
+  return (
+    transcript.failed === undefined &&
+    transcript.choices.every(({ finished }) => isGoodEnd(finished))
+  );
 }
 
 function isGoodEnd(finished: Finished | undefined): boolean {
@@ -207,24 +216,24 @@ function isGoodEnd(finished: Finished | undefined): boolean {
 }
 
 /** Takes a batch back that could not be handed over: it will be made again. */
-export function unsend(log: AnswerLog, position: ReadPosition, batch: TokenBatch): void {
+export function unsend(transcript: Transcript, position: ReadPosition, batch: TokenBatch): void {
   for (const part of batch.choices) {
     position.sent -= part.tokens.length;
-    position.next[placeOf(log, part.choice)]! -= part.tokens.length;
+    position.next[placeOf(transcript, part.choice)]! -= part.tokens.length;
   }
-  for (const end of batch.finished) position.told[placeOf(log, end.choice)] = false;
+  for (const end of batch.finished) position.told[placeOf(transcript, end.choice)] = false;
 }
 
 /** Nobody wants more of this choice than `sent` tokens: what is behind them is forgotten. */
-export function endTokens(log: ChoiceLog, sent: number): void {
-  log.unwanted = true;
-  if (log.tokens.length > sent) log.tokens.length = sent;
-  const logprobs = Math.max(0, sent - log.logprobs_from);
-  if (log.logprobs.length > logprobs) log.logprobs.length = logprobs;
+export function endTokens(transcript: ChoiceTranscript, sent: number): void {
+  transcript.unwanted = true;
+  if (transcript.tokens.length > sent) transcript.tokens.length = sent;
+  const logprobs = Math.max(0, sent - transcript.logprobs_from);
+  if (transcript.logprobs.length > logprobs) transcript.logprobs.length = logprobs;
 }
 
-export function placeOf(log: AnswerLog, number: number): number {
-  const place = log.choices.findIndex((each) => each.choice === number);
+export function placeOf(transcript: Transcript, number: number): number {
+  const place = transcript.choices.findIndex((each) => each.choice === number);
   if (place < 0) throw new Error(`there is no choice ${number}`);
   return place;
 }

@@ -32,25 +32,25 @@ import { refOf } from "../../../runtime/remote/node.ts";
 import type { EngineEvent, EngineRequest } from "../../engine/engine.ts";
 import { finishesSoon } from "../draining.ts";
 import type { KeepOptions } from "../worker-options.ts";
-import { grant, isWhole, newAnswerLog, newReadPosition, type ReadPosition } from "./answer-log.ts";
 import { Claims } from "./claims.ts";
-import { KeptAnswers } from "./kept-answers.ts";
-import { type LiveAnswer, LiveAnswers, type Reader } from "./live-answers.ts";
-import { type KeepLimits, OverAnswers } from "./over-answers.ts";
+import { Delivery, type LiveAnswer, type Reader } from "./delivery.ts";
+import { FinishedAnswers, type KeepLimits } from "./finished.ts";
+import { ResumableAnswers } from "./resumable.ts";
+import { grant, isWhole, newReadPosition, newTranscript, type ReadPosition } from "./transcript.ts";
 
-/** What the desk's timers tell the worker actor. */
-export type DeskMessage =
+/** What the timers of answers tell the worker actor. */
+export type AnswersTimer =
   | { readonly kind: "answer_late"; readonly request: string }
   | { readonly kind: "grace_over"; readonly request: string }
   | { readonly kind: "sweep_kept" };
 
-export type DeskContext = Pick<
-  Context<DeskMessage>,
+export type AnswersContext = Pick<
+  Context<AnswersTimer>,
   "clock" | "system" | "monitor" | "demonitor" | "after" | "cancel"
 >;
 
-export type DeskHost = {
-  readonly ctx: () => DeskContext;
+export type AnswersHost = {
+  readonly ctx: () => AnswersContext;
   readonly keep: KeepOptions;
   /** Stops what the engine still makes of an answer. */
   readonly cancel: (handles: readonly number[]) => void;
@@ -73,22 +73,22 @@ const lastLimits: KeepLimits = {
   bytes_max: 4 * 1024 * 1024,
 };
 
-export class AnswerDesk {
-  readonly #host: DeskHost;
-  readonly #live = new LiveAnswers();
-  readonly #kept: KeptAnswers;
+export class Answers {
+  readonly #host: AnswersHost;
+  readonly #live = new Delivery();
+  readonly #kept: ResumableAnswers;
   /**
    * Those that nobody can resume: a reader whose last batch was lost on the way fetches it here
    * instead of having the answer made again elsewhere. Nobody acknowledges an end, so nothing is
    * sent for this; how many are kept, and how long, is bounded instead.
    */
-  readonly #last = new OverAnswers(lastLimits);
+  readonly #last = new FinishedAnswers(lastLimits);
   readonly #claims: Claims;
   #sweep_timer: Timer | undefined;
 
-  constructor(host: DeskHost) {
+  constructor(host: AnswersHost) {
     this.#host = host;
-    this.#kept = new KeptAnswers(host.keep);
+    this.#kept = new ResumableAnswers(host.keep);
     this.#claims = new Claims({
       demonitor: (monitor) => host.ctx().demonitor(monitor),
     });
@@ -139,7 +139,7 @@ export class AnswerDesk {
     const now_ms = ctx.clock.now_ms();
     const answer: LiveAnswer = {
       generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
-      log: newAnswerLog(generate.choices),
+      transcript: newTranscript(generate.choices),
       readers: [],
       lost: undefined,
       began_ms: now_ms,
@@ -147,14 +147,14 @@ export class AnswerDesk {
       deadline: ctx.after(deadline_ms, { kind: "answer_late", request }),
       grace: undefined,
       handles: new Map(parts.map((part) => [part.choice, part.handle])),
-      lane: undefined,
+      queue: undefined,
     };
     this.#live.add(answer);
     this.#kept.follow(answer);
     this.#addReader(
       answer,
       consumer,
-      newReadPosition(answer.log, request, generate.window_tokens, "delivered"),
+      newReadPosition(answer.transcript, request, generate.window_tokens, "delivered"),
     );
   }
 
@@ -197,7 +197,11 @@ export class AnswerDesk {
     }
     if (this.#kept.revive(request) || this.#last.forget(request)) this.#live.add(answer);
     const start = from.length === 0 ? "start" : from;
-    this.#addReader(answer, consumer, newReadPosition(answer.log, alias, window_tokens, start));
+    this.#addReader(
+      answer,
+      consumer,
+      newReadPosition(answer.transcript, alias, window_tokens, start),
+    );
     return { kind: "accepted", request: alias };
   }
 
@@ -240,8 +244,8 @@ export class AnswerDesk {
   /** The worker is to end: who reads an answer that will not be done soon should go elsewhere. */
   handOver(left_ms: number): void {
     const now_ms = this.#host.ctx().clock.now_ms();
-    for (const { generate, log, began_ms, readers } of this.#live.all()) {
-      if (finishesSoon(generate.choices, log.choices, now_ms - began_ms, left_ms)) continue;
+    for (const { generate, transcript, began_ms, readers } of this.#live.all()) {
+      if (finishesSoon(generate.choices, transcript.choices, now_ms - began_ms, left_ms)) continue;
       for (const { consumer, position } of readers) {
         consumer.tell({ kind: "hand_over", request: position.name });
       }
@@ -270,7 +274,7 @@ export class AnswerDesk {
       this.#drop(answer);
       return;
     }
-    const message: DeskMessage = { kind: "grace_over", request };
+    const message: AnswersTimer = { kind: "grace_over", request };
     answer.grace = this.#host.ctx().after(this.#host.keep.grace_ms, message);
     this.#live.remember(reader);
     this.#live.touch(answer);
@@ -284,7 +288,7 @@ export class AnswerDesk {
   late(request: string): void {
     const answer = this.#live.get(request);
     if (answer === undefined) return;
-    answer.log.failed = "deadline";
+    answer.transcript.failed = "deadline";
     this.#live.touch(answer);
     this.flush();
     this.#drop(answer);
@@ -311,7 +315,7 @@ export class AnswerDesk {
   #finish(answer: LiveAnswer): void {
     const { resumable } = answer.generate;
     const wanted = resumable !== undefined || answer.readers.length > 0;
-    if (!wanted || !isWhole(answer.log)) {
+    if (!wanted || !isWhole(answer.transcript)) {
       this.#drop(answer);
       return;
     }
@@ -358,7 +362,7 @@ export class AnswerDesk {
     const next_ms = this.#kept.sweep(now_ms);
     this.#sweep_timer = undefined;
     if (next_ms === undefined) return;
-    const message: DeskMessage = { kind: "sweep_kept" };
+    const message: AnswersTimer = { kind: "sweep_kept" };
     this.#sweep_timer = ctx.after(next_ms - now_ms + SWEEP_LATE_MS, message);
   }
 

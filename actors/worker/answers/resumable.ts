@@ -8,18 +8,18 @@
  */
 import type { HeldAnswer } from "../../../proto/index.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
-import type { LiveAnswer } from "./live-answers.ts";
-import { type KeepLimits, OverAnswers } from "./over-answers.ts";
+import type { LiveAnswer } from "./delivery.ts";
+import { FinishedAnswers, type KeepLimits } from "./finished.ts";
 
-export class KeptAnswers {
+export class ResumableAnswers {
   /** Request names by the id of the answer; several when attempts at it met here again. */
   readonly #by_answer = new SlotMap<string, readonly string[]>();
-  readonly #over: OverAnswers;
+  readonly #over: FinishedAnswers;
   readonly #keep_ms: number;
 
   constructor(limits: KeepLimits) {
     this.#keep_ms = limits.keep_ms;
-    this.#over = new OverAnswers(limits, (request, answer) => this.#unfollow(request, answer));
+    this.#over = new FinishedAnswers(limits, (request, answer) => this.#unfollow(request, answer));
   }
 
   /** Answers that are over. */

@@ -9,15 +9,15 @@ import { SlotMap } from "../../../runtime/slot-map.ts";
 import type { EngineEvent } from "../../engine/engine.ts";
 import { wireFinished, wireLogprobs } from "../engine-request.ts";
 import {
-  type AnswerLog,
-  type ChoiceLog,
+  type ChoiceTranscript,
   endTokens,
   isDelivered,
   nextBatch,
   type ReadPosition,
   recordTokens,
+  type Transcript,
   unsend,
-} from "./answer-log.ts";
+} from "./transcript.ts";
 
 /** One consumer of an answer; usually there is one. */
 export type Reader = {
@@ -31,10 +31,10 @@ export type Reader = {
 export type LiveAnswer = {
   /** As it came, without its consumer; and without its prompt when nobody can take it up again. */
   readonly generate: Generate;
-  readonly log: AnswerLog;
+  readonly transcript: Transcript;
   readonly readers: Reader[];
   /**
-   * The last one that went without a word, while nobody reads it: the news of its end may overtake
+   * The last one that went without a word, while nobody reads it: the signal of its end may overtake
    * what it said before.
    */
   lost: Reader | undefined;
@@ -47,16 +47,16 @@ export type LiveAnswer = {
   /** Engine handles of the choices that have not ended, by choice number. */
   readonly handles: Map<number, number>;
   /** Where it waits to be sent; undefined: its readers have all there is. */
-  lane: Lane | undefined;
+  queue: SendQueue | undefined;
 };
 
 /** `awaited`: of a reader that was sent nothing yet. It waits, so these go first. */
-export type Lane = "awaited" | "dirty";
-const lanes: readonly Lane[] = ["awaited", "dirty"];
+export type SendQueue = "awaited" | "begun";
+const SEND_QUEUES: readonly SendQueue[] = ["awaited", "begun"];
 
-type Part = { readonly answer: LiveAnswer; readonly choice: ChoiceLog };
+type Part = { readonly answer: LiveAnswer; readonly choice: ChoiceTranscript };
 
-export class LiveAnswers {
+export class Delivery {
   readonly #by_request = new SlotMap<string, LiveAnswer>();
   readonly #by_reader = new SlotMap<string, Reader>();
   readonly #by_monitor = new SlotMap<number, Reader>();
@@ -64,10 +64,10 @@ export class LiveAnswers {
   readonly #by_lost = new SlotMap<string, Reader>();
   readonly #by_handle = new SlotMap<number, Part>();
   /**
-   * Those that have something that their readers were not sent, each in one lane; and what was in
-   * it before, which is left out when the lane is walked.
+   * Those that have something that their readers were not sent, each in one queue; and what was in
+   * it before, which is left out when the queue is walked.
    */
-  readonly #lanes = { awaited: [], dirty: [] } as Readonly<Record<Lane, LiveAnswer[]>>;
+  readonly #queues = { awaited: [], begun: [] } as Readonly<Record<SendQueue, LiveAnswer[]>>;
   #unsent_count = 0;
 
   get count(): number {
@@ -107,7 +107,7 @@ export class LiveAnswers {
 
   add(answer: LiveAnswer): void {
     this.#by_request.set(answer.generate.request, answer);
-    for (const choice of answer.log.choices) {
+    for (const choice of answer.transcript.choices) {
       const handle = answer.handles.get(choice.choice);
       if (handle !== undefined) this.#by_handle.set(handle, { answer, choice });
     }
@@ -158,11 +158,11 @@ export class LiveAnswers {
    * cache is known only then. Returns the handle that is running.
    */
   endChoice(answer: LiveAnswer, number: number): number | undefined {
-    const { log, readers, lost } = answer;
-    const at = log.choices.findIndex((each) => each.choice === number);
+    const { transcript, readers, lost } = answer;
+    const at = transcript.choices.findIndex((each) => each.choice === number);
     if (at < 0) return undefined;
     const all = lost === undefined ? readers : [...readers, lost];
-    endTokens(log.choices[at]!, Math.max(...all.map((each) => each.position.next[at]!)));
+    endTokens(transcript.choices[at]!, Math.max(...all.map((each) => each.position.next[at]!)));
     this.touch(answer);
     return answer.handles.get(number);
   }
@@ -183,33 +183,33 @@ export class LiveAnswers {
     return true;
   }
 
-  /** It has news, or may send more of what it has. */
+  /** It has new tokens or ends, or may send more of what it has. */
   touch(answer: LiveAnswer): void {
-    if (answer.lane === "awaited") return;
-    const lane = isAwaited(answer) ? "awaited" : "dirty";
-    if (answer.lane === lane) return;
-    if (answer.lane === undefined) this.#unsent_count++;
-    answer.lane = lane;
-    this.#lanes[lane].push(answer);
+    if (answer.queue === "awaited") return;
+    const queue = isAwaited(answer) ? "awaited" : "begun";
+    if (answer.queue === queue) return;
+    if (answer.queue === undefined) this.#unsent_count++;
+    answer.queue = queue;
+    this.#queues[queue].push(answer);
   }
 
   #clean(answer: LiveAnswer): void {
-    if (answer.lane === undefined) return;
-    answer.lane = undefined;
+    if (answer.queue === undefined) return;
+    answer.queue = undefined;
     this.#unsent_count--;
   }
 
   /**
-   * One batch for each reader that has news and credit. Returns the answers that are over and
-   * were delivered whole; those that a full outbound queue refused stay dirty for the next flush.
+   * One batch for each reader that has credit and was not sent all there is. Returns the answers that are over and
+   * were delivered whole; those that a full outbound queue refused stay queued for the next flush.
    */
   flush(): readonly LiveAnswer[] {
     const over: LiveAnswer[] = [];
-    for (const lane of lanes) {
-      const answers = this.#lanes[lane];
+    for (const queue of SEND_QUEUES) {
+      const answers = this.#queues[queue];
       let kept = 0;
       for (const answer of answers) {
-        if (answer.lane !== lane) continue;
+        if (answer.queue !== queue) continue;
         if (!sendTo(answer)) {
           answers[kept++] = answer;
           continue;
@@ -228,8 +228,8 @@ export class LiveAnswers {
 }
 
 /** Nothing is being made of it, and everybody who reads it was told so. */
-function isOver({ log, handles, readers }: LiveAnswer): boolean {
-  if (handles.size > 0 && log.failed === undefined) return false;
+function isOver({ transcript, handles, readers }: LiveAnswer): boolean {
+  if (handles.size > 0 && transcript.failed === undefined) return false;
   return readers.every((reader) => isDelivered(reader.position));
 }
 
@@ -239,12 +239,12 @@ function isAwaited({ readers }: LiveAnswer): boolean {
 }
 
 /** False: a batch could not be handed over. */
-function sendTo({ log, readers }: LiveAnswer): boolean {
+function sendTo({ transcript, readers }: LiveAnswer): boolean {
   let handed_over = true;
   for (const { position, consumer } of readers) {
-    const batch = nextBatch(log, position);
+    const batch = nextBatch(transcript, position);
     if (batch === undefined || consumer.tell(batch)) continue;
-    unsend(log, position, batch);
+    unsend(transcript, position, batch);
     handed_over = false;
   }
   return handed_over;
