@@ -44,7 +44,7 @@ export type TextOut = {
   readonly stopped?: string;
 };
 
-const noNews: TextOut = {};
+const NO_TEXT: TextOut = {};
 
 export function newChoiceText(
   choice: number,
@@ -85,14 +85,14 @@ export function pushToken(
   for (let i = 0; i < state.held.length && state.held[i]!.end <= state.certain; i++) {
     if (state.held[i]!.whole) count = i + 1;
   }
-  return count === 0 ? noNews : { piece: takePiece(state, count, state.held[count - 1]!.end) };
+  return count === 0 ? NO_TEXT : { piece: takePiece(state, count, state.held[count - 1]!.end) };
 }
 
 /** The engine has ended the choice: whatever was held is certain now. */
 export function finishText(state: ChoiceText): TextOut {
   const stop = addText(state, state.detokenizer.flush());
   if (stop !== undefined) return stopAt(state, stop);
-  if (state.held.length === 0 && state.text === "") return noNews;
+  if (state.held.length === 0 && state.text === "") return NO_TEXT;
   return { piece: takePiece(state, state.held.length, state.text.length) };
 }
 

@@ -1,4 +1,4 @@
-/** What an answer can hear, and what it can want done: the two sides of `reducer.ts`. */
+/** What the reducer takes in and what it puts out: the inputs and the effects of `reducer.ts`. */
 import type {
   Attach,
   Cancel,

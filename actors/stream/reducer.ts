@@ -275,7 +275,7 @@ function place(state: AnswerState, plan: Plan, made_as: string): void {
   state.reader = 0;
   state.fetching = false;
   state.fetches = 0;
-  state.heard = false;
+  state.has_output = false;
   state.accepted = false;
   state.plan = plan;
   state.received = 0;
@@ -318,7 +318,7 @@ function onWorkerLost(state: AnswerState, lost: WorkerLost): readonly AnswerEffe
   state.silence ||= avoid;
   // A suspect that was not accepted yet waited outside of the engine.
   const inside = state.accepted || !isSuspect(state.blame);
-  if (inside && !state.heard) accuse(state.blame, death, state.plan?.worker ?? "", at_ms);
+  if (inside && !state.has_output) accuse(state.blame, death, state.plan?.worker ?? "", at_ms);
   return migrate(state, death === "crash" ? "crashed" : "lost", avoid, cause);
 }
 
@@ -404,9 +404,9 @@ function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[]
   if (state.phase === "starting") state.phase = "live";
   state.fetching = false;
   const effects: AnswerEffect[] = [...stayReached(state)];
-  const first = !state.heard && batch.choices.length > 0;
+  const first = !state.has_output && batch.choices.length > 0;
   if (first) {
-    state.heard = true;
+    state.has_output = true;
     acquit(state.blame);
   }
   if (first && batch.finished.length < state.choices.length && state.moving === undefined) {
@@ -512,7 +512,7 @@ function finish(
 ): void {
   const out = finishText(state.choices[number]!.text);
   if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
-  // The model's own end token is no news; one that the client asked for is.
+  // The model's own end token is not told; one that the client asked for is.
   const asked = stop_token !== undefined && state.request.stop_tokens.includes(stop_token);
   const by_token = asked ? stop_token : undefined;
   const stop_reason = out.stopped ?? by_token;

@@ -9,7 +9,7 @@ export type StallWatch = {
   /** Tokens that have to be computed before the first one is there. */
   readonly prompt_tokens: number;
   /** When a token came last, or was first allowed to come. */
-  heard_ms: number;
+  quiet_since_ms: number;
   /** Time between two batches: running mean and the longest; 0 before there were two. */
   gap_ms: number;
   longest_ms: number;
@@ -45,7 +45,7 @@ const STARVED_DOUBLINGS = 4;
 export function newStallWatch(prompt_tokens: number, now_ms: number): StallWatch {
   return {
     prompt_tokens,
-    heard_ms: now_ms,
+    quiet_since_ms: now_ms,
     gap_ms: 0,
     longest_ms: 0,
     first: true,
@@ -56,9 +56,9 @@ export function newStallWatch(prompt_tokens: number, now_ms: number): StallWatch
 }
 
 /** Tokens came. */
-export function heard(watch: StallWatch, now_ms: number): void {
-  const gap_ms = now_ms - watch.heard_ms;
-  watch.heard_ms = now_ms;
+export function tokensCame(watch: StallWatch, now_ms: number): void {
+  const gap_ms = now_ms - watch.quiet_since_ms;
+  watch.quiet_since_ms = now_ms;
   watch.starved = 0;
   if (watch.first) {
     watch.first = false;
@@ -69,8 +69,8 @@ export function heard(watch: StallWatch, now_ms: number): void {
 }
 
 /** Tokens may come again: until now none were allowed to. */
-export function allowed(watch: StallWatch, now_ms: number): void {
-  watch.heard_ms = now_ms;
+export function restartQuiet(watch: StallWatch, now_ms: number): void {
+  watch.quiet_since_ms = now_ms;
 }
 
 /** How long it may be quiet before the worker is asked. */

@@ -1,4 +1,4 @@
-/** What one answer knows of itself; `reducer.ts` changes it. */
+/** The state of one answer; `reducer.ts` and the files of its phases change it. */
 import { bytesOf } from "../../llm/tokens/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { ChoiceStart, Finished, Plan, TokenLogprob } from "../../proto/index.ts";
@@ -67,7 +67,7 @@ export type AnswerState = {
   /** Of those times, how many since a token came that was not here. */
   fetches: number;
   /** The current worker has sent something. */
-  heard: boolean;
+  has_output: boolean;
   /** The current worker has said that it takes it. */
   accepted: boolean;
   /** What workers died of while they had it and nothing of it came. */
@@ -105,7 +105,7 @@ export function newAnswer(
     reader: 0,
     fetching: false,
     fetches: 0,
-    heard: false,
+    has_output: false,
     accepted: false,
     blame: innocent(),
     choices: Array.from({ length: request.choices }, (_, choice) => ({

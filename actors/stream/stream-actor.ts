@@ -21,13 +21,13 @@ import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { advance } from "./reducer.ts";
 import { countFetch, countMove, type Stages } from "./stages.ts";
 import {
-  allowed,
   boundMs,
-  heard,
   lookAgainMs,
   newStallWatch,
   type ProbeResult,
+  restartQuiet,
   type StallWatch,
+  tokensCame,
   whyStalled,
 } from "./stall.ts";
 import { type AnswerLimits, type AnswerState, newAnswer, workerRequest } from "./state.ts";
@@ -130,7 +130,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
 
   #take(input: AnswerInput): void {
     if (input.kind === "token_batch" && this.#stall !== undefined) {
-      heard(this.#stall, this.ctx.clock.now_ms());
+      tokensCame(this.#stall, this.ctx.clock.now_ms());
     }
     for (const effect of advance(this.#state, input)) this.#perform(effect);
     if (this.#state.phase === "ended") this.ctx.stop();
@@ -366,7 +366,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   #allowAgain(): void {
     const state = this.#state;
     const stall = this.#stall;
-    if (stall !== undefined && !state.full) allowed(stall, this.ctx.clock.now_ms());
+    if (stall !== undefined && !state.full) restartQuiet(stall, this.ctx.clock.now_ms());
   }
 
   /** One timer at a time: tokens only note when they came. */
@@ -376,12 +376,12 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     const worker = this.#worker;
     if (attempt !== state.attempt || stall === undefined || worker === undefined) return;
     const now_ms = this.ctx.clock.now_ms();
-    const left_ms = stall.heard_ms + boundMs(stall) - now_ms;
-    const owed = state.granted > state.received;
-    if (!owed || left_ms > 0) {
-      this.#lookIn(owed ? left_ms : boundMs(stall), now_ms);
+    const left_ms = stall.quiet_since_ms + boundMs(stall) - now_ms;
+    const expects = state.granted > state.received;
+    if (!expects || left_ms > 0) {
+      this.#lookIn(expects ? left_ms : boundMs(stall), now_ms);
     } else if (this.#isAway(worker)) {
-      const long = now_ms - stall.heard_ms >= AWAY_MS;
+      const long = now_ms - stall.quiet_since_ms >= AWAY_MS;
       this.#lookIn(long ? SEEK_AGAIN_MS : LOOK_AGAIN_MS, now_ms);
       if (long) this.receive({ kind: "away", attempt });
     } else if (now_ms - this.#look_ms > HELD_UP_MS) {

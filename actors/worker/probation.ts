@@ -74,7 +74,7 @@ export class Probation {
   }
 
   /** The engine made a token for that handle, or ended it. True: the trial is over. */
-  heard(handle: number): boolean {
+  onEvent(handle: number): boolean {
     if (!this.#handles.has(handle)) return false;
     this.#handles.clear();
     return true;

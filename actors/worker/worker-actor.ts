@@ -511,7 +511,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     let urgent = false;
     for (const event of events) {
       if (this.#health.took(event)) continue;
-      if (this.#probation.busy) this.#probation.heard(event.handle);
+      if (this.#probation.busy) this.#probation.onEvent(event.handle);
       if (event.kind === "embedding" || this.#embeds.has(event.handle)) {
         this.#embeds.record(event);
       } else {

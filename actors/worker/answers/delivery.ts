@@ -34,8 +34,8 @@ export type LiveAnswer = {
   readonly transcript: Transcript;
   readonly readers: Reader[];
   /**
-   * The last one that went without a word, while nobody reads it: the signal of its end may overtake
-   * what it said before.
+   * The last one that went without a word, while nobody reads it: the signal of its end may
+   * overtake what it said before.
    */
   lost: Reader | undefined;
   readonly began_ms: number;
@@ -200,8 +200,9 @@ export class Delivery {
   }
 
   /**
-   * One batch for each reader that has credit and was not sent all there is. Returns the answers that are over and
-   * were delivered whole; those that a full outbound queue refused stay queued for the next flush.
+   * One batch for each reader that has credit and was not sent all there is. Returns the answers
+   * that are over and were delivered whole; those that a full outbound queue refused
+   * stay queued for the next flush.
    */
   flush(): readonly LiveAnswer[] {
     const over: LiveAnswer[] = [];

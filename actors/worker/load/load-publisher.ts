@@ -10,11 +10,11 @@ import { LOAD_GAP_MS, LOAD_HEARTBEAT_MS } from "./report-intervals.ts";
 
 /** `line`: it hears of us together with the others of this process. */
 type Subscriber = {
-  readonly ref: Ref<RouterNews>;
+  readonly ref: Ref<LoadMessage>;
   readonly subscription: number;
   readonly line: LoadLine | undefined;
 };
-type RouterNews = WorkerLoad | WorkerNews;
+type LoadMessage = WorkerLoad | WorkerNews;
 
 export class LoadPublisher {
   readonly #clock: Clock;
@@ -42,7 +42,7 @@ export class LoadPublisher {
    * connection; the monitor over that one is returned, to be given up. `subscription`: the name that
    * it has for us, 0 when it has none.
    */
-  subscribe(ref: Ref<RouterNews>, monitor: number, subscription = 0): number | undefined {
+  subscribe(ref: Ref<LoadMessage>, monitor: number, subscription = 0): number | undefined {
     let old: number | undefined;
     for (const [known_monitor, known] of this.#subscribers) {
       if (sameActor(known.ref, ref)) old = known_monitor;

@@ -225,9 +225,9 @@ function sameForChoice(load: WorkerLoad, told: WorkerLoad): boolean {
   );
 }
 
-type News = Partial<Pick<WorkerNews, "loads" | "alive" | "events">>;
+type Report = Partial<Pick<WorkerNews, "loads" | "alive" | "events">>;
 
-function tell(router: Router, { loads = [], alive = [], events = [] }: News): void {
+function tell(router: Router, { loads = [], alive = [], events = [] }: Report): void {
   router.ref.tell({ kind: "worker_news", loads, alive, events });
 }
 

@@ -1,17 +1,17 @@
 import { expect, test } from "bun:test";
 import {
-  allowed,
   boundMs,
-  heard,
   lookAgainMs,
   newStallWatch,
+  restartQuiet,
+  tokensCame,
   whyStalled,
 } from "../../../actors/stream/stall.ts";
 
 /** Has heard a batch every `gap_ms` since 0. */
 function steady(gap_ms: number, count = 40) {
   const watch = newStallWatch(100, 0);
-  for (let i = 1; i <= count; i++) heard(watch, i * gap_ms);
+  for (let i = 1; i <= count; i++) tokensCame(watch, i * gap_ms);
   return { watch, now_ms: count * gap_ms };
 }
 
@@ -19,7 +19,7 @@ test("the bound follows the pace of the tokens, above a floor", () => {
   expect(boundMs(steady(5).watch)).toBe(1_000);
   expect(boundMs(steady(200).watch)).toBeCloseTo(6_000);
   const { watch, now_ms } = steady(10);
-  heard(watch, now_ms + 800);
+  tokensCame(watch, now_ms + 800);
   expect(boundMs(watch)).toBeGreaterThanOrEqual(2_400);
 });
 
@@ -30,8 +30,8 @@ test("before the first token it follows the prompt's length", () => {
 
 test("time without credit is no pause", () => {
   const { watch, now_ms } = steady(10);
-  allowed(watch, now_ms + 60_000);
-  heard(watch, now_ms + 60_010);
+  restartQuiet(watch, now_ms + 60_000);
+  tokensCame(watch, now_ms + 60_010);
   expect(boundMs(watch)).toBe(1_000);
 });
 
@@ -61,6 +61,6 @@ test("an engine that works, but has no room for all, is asked less and less ofte
     return lookAgainMs(watch);
   });
   expect(looks).toEqual([2_000, 4_000, 8_000, 16_000, 16_000, 16_000]);
-  heard(watch, now_ms + 10);
+  tokensCame(watch, now_ms + 10);
   expect(lookAgainMs(watch)).toBe(1_000);
 });
