@@ -5,19 +5,18 @@
 
 import type { WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import { workerKey } from "../names/names.ts";
+import type { WorkerView } from "./policy/filter.ts";
 
-export type Candidate = {
-  /** Name and incarnation: a worker that came back after a crash is another candidate. */
-  readonly key: string;
+export type Candidate = WorkerView & {
   readonly record: WorkerRecord;
   /** Requests that this router has sent there and that have not ended. */
   in_flight: number;
   /** The worker's own last word, counting every router's requests. */
-  load: WorkerLoad | undefined;
+  reported: WorkerLoad | undefined;
   /** When it last reported; undefined before its first report. */
   heard_ms: number | undefined;
-  /** `in_flight` when `load` came: the difference is what the worker has not reported yet. */
-  in_flight_at_load: number;
+  /** `in_flight` when `reported` came: the difference is what the worker has not reported yet. */
+  in_flight_at_report: number;
   /** Its connection broke or an answer lost it; nothing goes there until it is heard of again. */
   suspect: boolean;
   /** Its engine failed lately: until then others are asked first, see worker-failures.ts. */
@@ -27,11 +26,14 @@ export type Candidate = {
 export function newCandidate(record: WorkerRecord): Candidate {
   return {
     key: workerKey(record.worker, record.ref),
+    worker: record.worker,
+    labels: [...record.labels, ...record.taints],
+    taints: record.taints,
     record,
     in_flight: 0,
-    load: undefined,
+    reported: undefined,
     heard_ms: undefined,
-    in_flight_at_load: 0,
+    in_flight_at_report: 0,
     suspect: false,
     avoid_until_ms: 0,
   };
@@ -42,8 +44,8 @@ export function newCandidate(record: WorkerRecord): Candidate {
  * sent and minus what it has seen end since. Never below what this router knows for sure.
  */
 export function requestsOn(candidate: Candidate): number {
-  const { load, in_flight, in_flight_at_load } = candidate;
-  if (load === undefined) return in_flight;
-  const since = in_flight - in_flight_at_load;
-  return Math.max(in_flight, load.running + load.waiting + since);
+  const { reported, in_flight, in_flight_at_report } = candidate;
+  if (reported === undefined) return in_flight;
+  const since = in_flight - in_flight_at_report;
+  return Math.max(in_flight, reported.running + reported.waiting + since);
 }

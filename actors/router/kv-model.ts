@@ -18,10 +18,12 @@ import type { CacheIndex } from "./index/cache-index.ts";
 import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";
 import { KvRouterMetrics } from "./kv-router-metrics.ts";
 import { type PeerNews, routedOf, sessionOf } from "./peers/peer-news.ts";
+import type { Constraints } from "./policy/constraints.ts";
 import type { PassSums } from "./policy/cost/pass-rates.ts";
 import { KvDispatcher, type Placement, type Refusal } from "./policy/dispatcher.ts";
+import { concerning, passes } from "./policy/filter.ts";
+import { constraintFilters } from "./policy/filters.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
-import { mayTake } from "./policy/load-modes.ts";
 import type { PlaceRequest } from "./policy/place-request.ts";
 import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
 
@@ -92,8 +94,12 @@ export class KvModel {
   }
 
   /** Somebody is there who may take it, now or when there is room. */
-  couldTake(route: Route): boolean {
-    for (const { candidate } of this.#members.values()) if (mayTake(candidate, route)) return true;
+  couldTake(request: Constraints): boolean {
+    const question = { request };
+    const filters = concerning(constraintFilters, request);
+    for (const { routed } of this.#members.values()) {
+      if (passes(filters, routed, question)) return true;
+    }
     return false;
   }
 
@@ -137,9 +143,9 @@ export class KvModel {
   }
 
   /** Takes the request in; undefined: `next` will say what becomes of it. */
-  offer(route: Route): KvDecision | undefined {
+  offer(route: Route, constraints: Constraints): KvDecision | undefined {
     const began_ms = this.#parts.now_ms();
-    const request = placeRequestOf(route, this.block_size);
+    const request = placeRequestOf(route, constraints, this.block_size);
     const hashed_ms = this.#parts.now_ms();
     this.#metrics.hashing_ms.observe(hashed_ms - began_ms);
     const refusal = this.#dispatcher.offer(request, hashed_ms);

@@ -2,8 +2,9 @@
 import { blockHashes } from "../../llm/blocks/block-hash.ts";
 import { type HashPairs, pairsOf } from "../../llm/blocks/block-table.ts";
 import { tokensOf } from "../../llm/tokens/token-bytes.ts";
-import type { Route, TaintWeight, WorkerLoad } from "../../proto/index.ts";
+import type { Route, RouteHints, TaintWeight, WorkerLoad } from "../../proto/index.ts";
 import type { Candidate } from "./candidate.ts";
+import type { Constraints } from "./policy/constraints.ts";
 import type { PassSums } from "./policy/cost/pass-rates.ts";
 import type { PlaceRequest } from "./policy/place-request.ts";
 import type { ReportedLoad, WorkerLimits } from "./policy/worker-state.ts";
@@ -12,18 +13,20 @@ import type { ReportedLoad, WorkerLimits } from "./policy/worker-state.ts";
 const ENDLESS = 2 ** 30;
 const no_blocks: HashPairs = new Uint32Array(0);
 
-export function placeRequestOf(route: Route, block_size: number): PlaceRequest {
-  const { request, prompt, max_tokens, pin, exclude, hints, spare } = route;
+export function placeRequestOf(
+  route: Route,
+  constraints: Constraints,
+  block_size: number,
+): PlaceRequest {
+  const { request, prompt, max_tokens, hints } = route;
   // What is not answered (an embedding) finds nothing in a cache and leaves nothing there.
   const answered = max_tokens > 0 && prompt.length >= 4 * block_size;
   return {
+    ...constraints,
     request,
     prompt_tokens: prompt.length >>> 2,
     hashes: answered ? hashesOf(prompt, block_size) : no_blocks,
-    ...(pin === "" ? {} : { pin }),
-    ...(exclude.length === 0 ? {} : { exclude }),
-    ...(spare ? { spare } : {}),
-    ...(hints === undefined ? {} : wishesOf(hints)),
+    ...(hints === undefined ? {} : preferencesOf(hints)),
     ...(route.continued ? { continued: true, strict_priority: FIRST_OF_ALL } : {}),
   };
 }
@@ -35,18 +38,14 @@ function hashesOf(prompt: Uint8Array, block_size: number): HashPairs {
   return pairsOf(blockHashes(tokensOf(prompt), block_size).sequence_hashes);
 }
 
-function wishesOf(hints: NonNullable<Route["hints"]>) {
-  const { session, strict_priority, priority_jump_ms, policy_class } = hints;
-  const { tolerated_taints, required_taints, preferred_taints, allowed_workers } = hints;
+function preferencesOf(hints: RouteHints) {
+  const { session, strict_priority, priority_jump_ms, policy_class, preferred_taints } = hints;
   return {
     strict_priority,
     priority_jump_ms,
     ...(session === "" ? {} : { session }),
     ...(policy_class === "" ? {} : { policy_class }),
-    ...(tolerated_taints.length === 0 ? {} : { tolerated_taints }),
-    ...(required_taints.length === 0 ? {} : { required_taints }),
     ...(preferred_taints.length === 0 ? {} : { preferred_taints: weightsOf(preferred_taints) }),
-    ...(allowed_workers.length === 0 ? {} : { allow: allowed_workers }),
   };
 }
 

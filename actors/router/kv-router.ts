@@ -31,6 +31,7 @@ import { type KvDecision, KvModel } from "./kv-model.ts";
 import { noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peers/peer-load.ts";
 import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
+import { type Constraints, constraintsOf } from "./policy/constraints.ts";
 import type { Refusal } from "./policy/dispatcher.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
@@ -45,6 +46,7 @@ type Own =
 
 type Pending = {
   readonly route: Route;
+  readonly constraints: Constraints;
   /** undefined while the Route itself is being handled. */
   port: ReplyPort | undefined;
   timer: Timer | undefined;
@@ -176,6 +178,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.#forget(route.request);
     const pending: Pending = {
       route,
+      constraints: constraintsOf(route),
       port: undefined,
       timer: undefined,
       deadline_ms: this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY,
@@ -192,11 +195,11 @@ export class KvRouter extends Actor<RouterMessage | Own> {
 
   /** Into the queue of its model; or it is held back, or refused. */
   #admit(pending: Pending): void {
-    const { route } = pending;
+    const { route, constraints } = pending;
     const model = this.#models.get(route.model);
-    if (model?.couldTake(route)) {
+    if (model?.couldTake(constraints)) {
       this.#unhold(pending);
-      const decision = model.offer(route);
+      const decision = model.offer(route, constraints);
       if (decision !== undefined) this.#decided(model, decision);
       return;
     }
@@ -367,8 +370,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   /** The one worker that they may use is gone: it may come back while they wait outside. */
   #holdBack(model: KvModel): void {
     for (const pending of this.#pending.values()) {
-      const { route, held } = pending;
-      if (held || route.model !== model.model || model.couldTake(route)) continue;
+      const { route, constraints, held } = pending;
+      if (held || route.model !== model.model || model.couldTake(constraints)) continue;
       model.cancel(route.request);
       pending.held = true;
       this.#held_count++;

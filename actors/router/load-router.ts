@@ -8,7 +8,7 @@ import type { Timer } from "../../runtime/capabilities.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
-import { allTried, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
+import { noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
@@ -98,13 +98,12 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   /** The plan, or a refusal, or undefined when the request has to wait for a worker. */
   #plan(route: Route): Plan | Refused | undefined {
     const { workers } = this.#watch;
-    const { candidates, excluded } = eligible(workers.all(), route, this.ctx.clock.now_ms());
-    if (candidates.length === 0) {
-      if (excluded === 0) return undefined;
-      return this.#refuse(route, "overloaded", allTried(route.model));
+    const may = eligible(workers.all(), route, this.ctx.clock.now_ms());
+    if (may.kind === "nobody") {
+      return may.code === "overloaded" ? this.#refuse(route, may.code, may.message) : undefined;
     }
     const choose = policies[this.#mode];
-    const choice = choose(candidates, route, this.ctx.random, this.#state);
+    const choice = choose(may.candidates, route, this.ctx.random, this.#state);
     if (choice.kind === "refused") return this.#refuse(route, choice.code, choice.message);
     const { worker, ref } = choice.candidate.record;
     workers.begin(route, choice.candidate);

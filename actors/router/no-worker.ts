@@ -1,20 +1,21 @@
 /** How long, and how many, wait for a worker when there is none; and what they hear at the end. */
 import type { Route } from "../../proto/index.ts";
 import type { Candidate } from "./candidate.ts";
-import { mayTake, servesModel } from "./policy/load-modes.ts";
+import { constraintsOf } from "./policy/constraints.ts";
+import { concerning, passes } from "./policy/filter.ts";
+import { constraintFilters } from "./policy/filters.ts";
 
 export const noWorkerWait = { wait_ms: 10_000, waiting_max: 1_024 } as const;
 
 export const tooManyWait = (model: string): string =>
   `No worker serves '${model}' at the moment, and as many requests wait for one as may. Try again later.`;
 
-export const allTried = (model: string): string =>
-  `Every worker that serves '${model}' is full or did not answer. Try again in a moment.`;
-
 export function whyNoWorker(route: Route, workers: readonly Candidate[]): string {
   const { model, pin } = route;
-  const serving = workers.filter((each) => servesModel(each, route));
-  const others = serving.length > 0 && !serving.some((each) => mayTake(each, route));
+  const question = { request: constraintsOf(route) };
+  const filters = concerning(constraintFilters, question.request);
+  const serving = workers.filter(({ record }) => record.card?.name === model);
+  const others = serving.length > 0 && !serving.some((each) => passes(filters, each, question));
   if (others && pin === "") {
     return (
       `No worker that serves '${model}' may take this request: see the workers that it allows, the ` +

@@ -56,8 +56,8 @@ export class WorkerSet {
   report(load: WorkerLoad): boolean {
     const candidate = this.#by_name.get(load.worker);
     if (candidate === undefined) return false;
-    candidate.load = load;
-    candidate.in_flight_at_load = candidate.in_flight;
+    candidate.reported = load;
+    candidate.in_flight_at_report = candidate.in_flight;
     const was_suspect = candidate.suspect;
     candidate.suspect = false;
     return was_suspect;

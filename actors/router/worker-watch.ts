@@ -140,7 +140,7 @@ export class WorkerWatch {
     const now_ms = this.#ctx.clock.now_ms();
     for (const subscription of subscriptions) {
       const candidate = this.#subscribed.get(subscription);
-      if (candidate?.load !== undefined) candidate.heard_ms = now_ms;
+      if (candidate?.reported !== undefined) candidate.heard_ms = now_ms;
     }
   }
 

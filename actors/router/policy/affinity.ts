@@ -5,7 +5,8 @@
  *   hard   the bound worker or, when it is gone or may not be used, a new binding
  *   soft   the bound worker is cheaper by a share of its cost
  */
-import type { Factor, Filter } from "./select.ts";
+import type { KvFilter } from "./filters.ts";
+import type { Factor } from "./select.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
 export type AffinityOptions = {
@@ -96,10 +97,11 @@ export class SessionAffinity {
   }
 
   /** Hard: nobody but the bound worker, unless that one failed this request already. */
-  filter(): Filter {
+  filter(): KvFilter {
     return {
       name: "session",
       code: "overloaded",
+      message: "The worker of this session may not take this request. Try again later.",
       concerns: ({ session }) => session !== undefined && this.options.mode === "hard",
       admits: (worker, { request, now_ms }) => {
         const bound = this.boundTo(request.session ?? "", now_ms);

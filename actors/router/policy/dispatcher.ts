@@ -14,20 +14,21 @@ import { CacheMatches } from "../index/cache-matches.ts";
 import { type Binding, SessionAffinity } from "./affinity.ts";
 import { LoadMeter } from "./cost/load-meter.ts";
 import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./cost/pass-rates.ts";
+import { concerning, passes, type RefusalCode } from "./filter.ts";
 import {
-  BUSY_WORDS,
-  baseFilters,
+  BUSY_MESSAGE,
   busyFilters,
+  constraintFilters,
+  type KvFilter,
+  kvFilters,
   notFailing,
-  refusalWords,
-  wishFilters,
 } from "./filters.ts";
 import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts";
 import { LoadBook } from "./load-book.ts";
 import { type Place, TIER_COUNT, uncachedTokens } from "./place.ts";
 import { isParticular, type PlaceRequest } from "./place-request.ts";
 import { type QueueEntry, RouteQueue } from "./route-queue.ts";
-import { type Filter, type RefusalCode, type Selected, type Selection, select } from "./select.ts";
+import { type Selected, type Selection, select } from "./select.ts";
 import {
   backlogTokens,
   type ReportedLoad,
@@ -94,7 +95,9 @@ export class KvDispatcher {
   readonly #random: Random;
   readonly #policy: KvPolicy;
   readonly #selection: Selection;
-  readonly #busy: readonly Filter[];
+  readonly #busy: readonly KvFilter[];
+  /** Those of the selection that no request may pass over. */
+  readonly #hard_filters: readonly KvFilter[];
   readonly #known = new Map<string, RoutedWorker>();
   readonly #table: WorkerTable;
   readonly #pool_rates = new RateEstimator();
@@ -114,7 +117,7 @@ export class KvDispatcher {
   readonly #meter = new LoadMeter();
   #prompt_load = 0;
   #output_tokens = OUTPUT_TOKENS_FIRST;
-  /** A worker is below the threshold, so that a request without wishes can go. */
+  /** A worker is below the threshold, so that a request that is not particular can go. */
   #room = false;
 
   readonly #wall_ms: () => number;
@@ -135,13 +138,9 @@ export class KvDispatcher {
     this.affinity = policy.affinity && new SessionAffinity(policy.affinity);
     const affinity = this.affinity;
     this.#busy = policy.busy ? busyFilters(policy.busy) : [];
+    this.#hard_filters = [...kvFilters, ...(affinity ? [affinity.filter()] : []), ...this.#busy];
     this.#selection = {
-      filters: [
-        ...baseFilters,
-        ...(affinity ? [affinity.filter()] : []),
-        ...this.#busy,
-        notFailing,
-      ],
+      filters: [...this.#hard_filters, notFailing],
       scorers: [this.#policy.scorer],
       scan: this.#policy.scan,
       factors: affinity ? [...this.#policy.factors, affinity.factor()] : this.#policy.factors,
@@ -313,16 +312,16 @@ export class KvDispatcher {
     const cached_blocks = this.#cached_blocks;
     if (this.#busy.length === 0 || workers.length === 0) return undefined;
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
-    const wishes = wishFilters.filter((filter) => filter.concerns(request));
+    const filters = concerning(constraintFilters, request);
     let wanted = false;
     for (const worker of workers) {
-      if (!wishes.every((filter) => filter.admits(worker, place))) continue;
+      if (!passes(filters, worker, place)) continue;
       wanted = true;
-      if (this.#busy.every((filter) => filter.admits(worker, place))) return undefined;
+      if (passes(this.#busy, worker, place)) return undefined;
     }
     if (!wanted) return undefined;
     const code = request.pin === undefined ? "overloaded" : "pinned_overloaded";
-    return this.#refusal(request, code, 529, BUSY_WORDS, now_ms);
+    return this.#refusal(request, code, 529, BUSY_MESSAGE, now_ms);
   }
 
   #place(entry: QueueEntry, now_ms: number): Placement | Refusal {
@@ -332,9 +331,9 @@ export class KvDispatcher {
     const selected =
       looked?.request === request ? looked.selected : select(this.#selection, place, this.#random);
     if (selected.kind === "refused") {
-      const message = refusalWords(selected.filter);
-      const absent = selected.code === "no_worker" || selected.code === "pinned_missing";
-      return this.#refusal(request, selected.code, absent ? 503 : 529, message, now_ms);
+      const { code, message } = selected;
+      const absent = code === "no_worker" || code === "pinned_missing";
+      return this.#refusal(request, code, absent ? 503 : 529, message, now_ms);
     }
     const worker = this.#workers[selected.at]!;
     const uncached_tokens = uncachedTokens(place, selected.at);
@@ -432,7 +431,7 @@ export class KvDispatcher {
     return backlogTokens(worker, now_ms) < this.#policy.queue_threshold * worker.batch_tokens;
   }
 
-  /** One with wishes waits for a worker that it may use; without any such worker it is refused. */
+  /** A particular one waits for a worker that it may use; without any such worker it is refused. */
   #isReady(entry: QueueEntry, now_ms: number): boolean {
     if (now_ms - entry.looked_at_ms > LOOK_AGAIN_MS) {
       entry.uncached_tokens = this.#leastUncached(entry.request, now_ms);
@@ -443,17 +442,15 @@ export class KvDispatcher {
     if (waits_for_none && this.#workers.length > 0) return true;
     const workers = this.#workers;
     const cached_blocks = this.#cached_blocks;
-    const wishes = isParticular(request) || this.#table.facts().tainted !== undefined;
-    if (!wishes || workers.length === 0) {
+    const choosy = isParticular(request) || this.#table.facts().tainted !== undefined;
+    if (!choosy || workers.length === 0) {
       return this.#room && this.#canStart(entry, now_ms);
     }
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
-    const filters = this.#selection.filters.filter(
-      (filter) => !filter.soft && filter.concerns(request),
-    );
+    const filters = concerning(this.#hard_filters, request);
     let any = false;
     for (const worker of workers) {
-      if (!filters.every((filter) => filter.admits(worker, place))) continue;
+      if (!passes(filters, worker, place)) continue;
       if (this.#hasRoom(worker, now_ms)) return this.#canStart(entry, now_ms);
       any = true;
     }

@@ -1,59 +1,99 @@
-/** Who may get a request at all. */
+/** Who may get a request at all: the filters of all modes, then those of mode kv. */
+import type { Filter, Question, WorkerView } from "./filter.ts";
+import type { Place } from "./place.ts";
 import { promptBlocks } from "./place-request.ts";
-import type { Filter } from "./select.ts";
-import { backlogTokens, usedShare } from "./worker-state.ts";
+import { backlogTokens, type RoutedWorker, usedShare } from "./worker-state.ts";
 
-/** Who requires a taint goes there knowingly. */
-export const tolerates = (
-  taints: readonly string[],
-  tolerated: readonly string[] = [],
-  required: readonly string[] = [],
-): boolean => taints.every((taint) => tolerated.includes(taint) || required.includes(taint));
+type AnyFilter = Filter<WorkerView, Question>;
+type ConstraintFilter = Filter<WorkerView, Pick<Question, "request" | "pool">>;
+export type KvFilter = Filter<RoutedWorker, Place>;
 
-export const includesAll = (all: readonly string[], some: readonly string[]) =>
-  some.every((each) => all.includes(each));
+/** Said when there is no worker at all. */
+export const NOBODY_THERE = "No worker is there at the moment. Try again in a few seconds.";
 
-const pinned: Filter = {
+const pinned: ConstraintFilter = {
   name: "pin",
   code: "pinned_missing",
+  message: "The worker that this request names is not there. Name another one, or none.",
   concerns: ({ pin }) => pin !== undefined,
   admits: (worker, { request }) => request.pin === undefined || request.pin === worker.worker,
 };
 
-const allowed: Filter = {
+const allowed: ConstraintFilter = {
   name: "allow-list",
   code: "no_worker",
+  message: "None of the workers that this request allows is there. Allow others, or all.",
   concerns: ({ allow }) => allow !== undefined,
   admits: (worker, { request }) => request.allow?.includes(worker.worker) ?? true,
 };
 
-const notExcluded: Filter = {
-  name: "excluded",
-  code: "overloaded",
-  concerns: ({ exclude }) => exclude !== undefined && exclude.length > 0,
-  admits: (worker, { request }) => !(request.exclude?.includes(worker.key) ?? false),
-};
-
-const required: Filter = {
+const required: ConstraintFilter = {
   name: "required taints",
   code: "no_worker",
+  message: "No worker has all taints or labels that this request requires.",
   concerns: ({ required_taints }) => required_taints !== undefined,
-  admits: (worker, { request }) => includesAll(worker.labels, request.required_taints ?? []),
+  admits: ({ labels }, { request }) =>
+    request.required_taints?.every((each) => labels.includes(each)) ?? true,
 };
 
-const tolerated: Filter = {
+const tolerated: ConstraintFilter = {
   name: "taints not tolerated",
   code: "no_worker",
+  message: "Every worker has a taint that this request does not tolerate.",
   concerns: () => true,
   admitsAll: ({ pool }) => pool !== undefined && pool.tainted === undefined,
   admits: ({ taints }, { request }) =>
     taints.length === 0 || tolerates(taints, request.tolerated_taints, request.required_taints),
 };
 
+/** Who requires a taint goes there knowingly. */
+const tolerates = (
+  taints: readonly string[],
+  tolerated_taints: readonly string[] = [],
+  required_taints: readonly string[] = [],
+): boolean =>
+  taints.every((taint) => tolerated_taints.includes(taint) || required_taints.includes(taint));
+
+/** What client and operator want of each other: no waiting changes it. */
+export const constraintFilters: readonly ConstraintFilter[] = [
+  pinned,
+  allowed,
+  required,
+  tolerated,
+];
+
+export const notExcluded: AnyFilter = {
+  name: "excluded",
+  code: "overloaded",
+  message: "Every worker is full or did not answer. Try again in a moment.",
+  concerns: ({ exclude }) => exclude !== undefined && exclude.length > 0,
+  admits: ({ key }, { request }) => !(request.exclude?.includes(key) ?? false),
+};
+
+export const nothingWaits: AnyFilter = {
+  name: "waiting",
+  code: "overloaded",
+  message: "Requests wait at every worker. Try again in a moment.",
+  concerns: ({ spare }) => spare === true,
+  admits: ({ reported }) => reported?.waiting === 0,
+};
+
+/** One that starts again after a crash is empty, and would get every request first. */
+export const notFailing: AnyFilter = {
+  name: "failed lately",
+  code: "overloaded",
+  message: "Every worker failed lately. Try again in a moment.",
+  soft: true,
+  concerns: () => true,
+  admitsAll: ({ pool, now_ms }) => (pool?.avoid_until_ms ?? Number.POSITIVE_INFINITY) <= now_ms,
+  admits: ({ avoid_until_ms }, { now_ms }) => avoid_until_ms <= now_ms,
+};
+
 /** A prompt that never fits there would wait for ever. */
-const fits: Filter = {
+const fits: KvFilter = {
   name: "size",
   code: "no_worker",
+  message: "This prompt is larger than the cache of any worker. Shorten it.",
   concerns: () => true,
   admitsAll: ({ pool, request }) => request.prompt_tokens <= (pool?.room_tokens ?? -1),
   admits: (worker, { request }) => promptBlocks(request, worker.block_size) <= worker.total_blocks,
@@ -63,44 +103,29 @@ const fits: Filter = {
 const SPARE_SHARE = 0.9;
 const SPARE_PASSES = 4;
 
-/** Nothing waits there, its prompt is soon begun with, and all of it has room. */
-const hasSpare: Filter = {
+/** Its prompt is soon begun with, and all of it has room. */
+const hasSpare: KvFilter = {
   name: "room to spare",
   code: "overloaded",
+  message: "No worker has room to spare at the moment. Try again in a moment.",
   concerns: ({ spare }) => spare === true,
   admits: (worker, { request, now_ms }) => {
-    if (request.spare !== true) return true;
     const share = promptBlocks(request, worker.block_size) / worker.total_blocks;
     return (
-      worker.reported?.waiting === 0 &&
       backlogTokens(worker, now_ms) < SPARE_PASSES * worker.batch_tokens &&
       usedShare(worker) + share <= SPARE_SHARE
     );
   },
 };
 
-/** One that starts again after a crash is empty, and would get every request first. */
-export const notFailing: Filter = {
-  name: "failed lately",
-  code: "overloaded",
-  soft: true,
-  concerns: () => true,
-  admitsAll: ({ pool, now_ms }) => (pool?.avoid_until_ms ?? Number.POSITIVE_INFINITY) <= now_ms,
-  admits: ({ avoid_until_ms }, { now_ms }) => avoid_until_ms <= now_ms,
-};
-
-export const baseFilters: readonly Filter[] = [
-  pinned,
-  allowed,
-  required,
-  tolerated,
+/** Of mode kv, in the order in which they are asked; `notFailing` comes behind all others. */
+export const kvFilters: readonly KvFilter[] = [
+  ...constraintFilters,
   fits,
   notExcluded,
+  nothingWaits,
   hasSpare,
 ];
-
-/** What no waiting changes: who of those that are there may get it at all. */
-export const wishFilters: readonly Filter[] = [pinned, allowed, required, tolerated];
 
 export type BusyThresholds = {
   /** Share of the blocks in use, above which a worker gets nothing. */
@@ -110,10 +135,11 @@ export type BusyThresholds = {
 };
 
 /** Filters for the thresholds that are set. They may be changed while requests run. */
-export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[] {
-  const notBusy: Filter = {
+export function busyFilters(thresholds: () => BusyThresholds): readonly KvFilter[] {
+  const notBusy: KvFilter = {
     name: "busy",
     code: "overloaded",
+    message: BUSY_MESSAGE,
     concerns: () => true,
     admitsAll: ({ pool }) => {
       const { active_decode_blocks, active_prefill_tokens } = thresholds();
@@ -133,30 +159,14 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly Filter[]
       return usedShare(worker) <= blocks_max && backlogTokens(worker, now_ms) <= tokens_max;
     },
   };
-  const pinnedNotBusy: Filter = {
+  const pinnedNotBusy: KvFilter = {
     name: "busy pin",
     code: "pinned_overloaded",
+    message: "The worker that this request names is busy. Try again later, or name none.",
     concerns: ({ pin }) => pin !== undefined,
     admits: notBusy.admits,
   };
   return [pinnedNotBusy, notBusy];
 }
 
-export const BUSY_WORDS = "Every worker is as busy as this server lets it be. Try again later.";
-
-const words: Readonly<Record<string, string>> = {
-  "": "No worker is there at the moment. Try again in a few seconds.",
-  [pinned.name]: "The worker that this request names is not there. Name another one, or none.",
-  [allowed.name]: "None of the workers that this request allows is there. Allow others, or all.",
-  [required.name]: "No worker has all taints or labels that this request requires.",
-  [tolerated.name]: "Every worker has a taint that this request does not tolerate.",
-  [fits.name]: "This prompt is larger than the cache of any worker. Shorten it.",
-  [notExcluded.name]: "Every worker is full or did not answer. Try again in a moment.",
-  [hasSpare.name]: "No worker has room to spare at the moment. Try again in a moment.",
-  busy: BUSY_WORDS,
-  "busy pin": "The worker that this request names is busy. Try again later, or name none.",
-};
-
-/** What a client is told when this filter left nobody; "": nobody was there. */
-export const refusalWords = (filter: string): string =>
-  words[filter] ?? `No worker may take this request (${filter}). Try again later.`;
+export const BUSY_MESSAGE = "Every worker is as busy as this server lets it be. Try again later.";

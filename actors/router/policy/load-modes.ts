@@ -9,7 +9,15 @@
 import type { Route } from "../../../proto/index.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
 import { type Candidate, requestsOn } from "../candidate.ts";
-import { includesAll, tolerates } from "./filters.ts";
+import { type Constraints, constraintsOf } from "./constraints.ts";
+import { admit, type Filter, type Question, type RefusalCode } from "./filter.ts";
+import {
+  constraintFilters,
+  NOBODY_THERE,
+  notExcluded,
+  notFailing,
+  nothingWaits,
+} from "./filters.ts";
 
 /** Modes that look at the workers' load alone. */
 export const loadModes = [
@@ -58,59 +66,57 @@ export type Choose = (
 
 /** Lower is better. */
 export type Scorer = (candidate: Candidate, request: Route, state: PolicyState) => number;
-export type Filter = (candidate: Candidate, request: Route) => boolean;
 
-export const servesModel: Filter = (candidate, request) =>
-  candidate.record.card?.name === request.model;
-const isPinned: Filter = (candidate, request) =>
-  request.pin === "" || candidate.record.worker === request.pin;
-const isTrusted: Filter = (candidate) => !candidate.suspect;
-const notExcluded: Filter = (candidate, request) => !request.exclude.includes(candidate.key);
-
-/** Nothing waits there. */
-const hasSpare: Filter = ({ load }, { spare }) => !spare || load?.waiting === 0;
-
-const isAllowed: Filter = ({ record: { worker } }, { hints }) =>
-  hints === undefined ||
-  hints.allowed_workers.length === 0 ||
-  hints.allowed_workers.includes(worker);
-const hasRequired: Filter = ({ record: { labels, taints } }, { hints }) =>
-  hints === undefined || includesAll([...labels, ...taints], hints.required_taints);
-const isTolerated: Filter = ({ record: { taints } }, { hints }) =>
-  taints.length === 0 || tolerates(taints, hints?.tolerated_taints, hints?.required_taints);
-
-const wishes: readonly Filter[] = [isPinned, isAllowed, hasRequired, isTolerated];
-
-/** What client and operator want of each other, whatever happens there now. */
-export const mayTake: Filter = (candidate, request) =>
-  wishes.every((fits) => fits(candidate, request));
-
-/** Workers that could serve this request if it came fresh. */
-const capableFilters: readonly Filter[] = [servesModel, mayTake, isTrusted];
-
-export type Eligible = {
-  readonly candidates: readonly Candidate[];
-  /** Capable workers that this request must not go to again. */
-  readonly excluded: number;
+type LoadQuestion = Question & {
+  readonly workers: readonly Candidate[];
+  readonly request: Constraints & { readonly model: string };
 };
 
-/** Workers whose engine failed lately are among them when there is no other. */
-export function eligible(workers: readonly Candidate[], request: Route, now_ms: number): Eligible {
-  const capable = workers.filter((worker) => capableFilters.every((fits) => fits(worker, request)));
-  if (request.exclude.length === 0) {
-    return { candidates: withoutFailing(capable, now_ms), excluded: 0 };
-  }
-  const candidates = capable.filter(
-    (worker) => notExcluded(worker, request) && hasSpare(worker, request),
-  );
-  const excluded = capable.length - candidates.length;
-  return { candidates: withoutFailing(candidates, now_ms), excluded };
-}
+const servesModel: Filter<Candidate, LoadQuestion> = {
+  name: "model",
+  code: "no_worker",
+  message: "No worker serves this model at the moment. Try again in a few seconds.",
+  concerns: () => true,
+  admits: ({ record }, { request }) => record.card?.name === request.model,
+};
 
-function withoutFailing(candidates: readonly Candidate[], now_ms: number): readonly Candidate[] {
-  if (!candidates.some(({ avoid_until_ms }) => avoid_until_ms > now_ms)) return candidates;
-  const sound = candidates.filter(({ avoid_until_ms }) => avoid_until_ms <= now_ms);
-  return sound.length > 0 ? sound : candidates;
+const isTrusted: Filter<Candidate, LoadQuestion> = {
+  name: "suspect",
+  code: "no_worker",
+  message: NOBODY_THERE,
+  concerns: () => true,
+  admits: ({ suspect }) => !suspect,
+};
+
+const loadFilters: readonly Filter<Candidate, LoadQuestion>[] = [
+  servesModel,
+  isTrusted,
+  ...constraintFilters,
+  notExcluded,
+  nothingWaits,
+  notFailing,
+];
+
+export type Eligible =
+  | { readonly kind: "eligible"; readonly candidates: readonly Candidate[] }
+  /** By a filter, or by none when there are no workers. */
+  | { readonly kind: "nobody"; readonly code: RefusalCode; readonly message: string };
+
+let positions = new Int32Array(64);
+
+/** Who may get this request, in order of worker name. */
+export function eligible(workers: readonly Candidate[], route: Route, now_ms: number): Eligible {
+  const request = { ...constraintsOf(route), model: route.model };
+  if (workers.length > positions.length) positions = new Int32Array(2 * workers.length);
+  const count = admit(loadFilters, { request, workers, now_ms }, positions);
+  if (count === 0) return { kind: "nobody", code: "no_worker", message: NOBODY_THERE };
+  if (typeof count !== "number") {
+    return { kind: "nobody", code: count.code, message: count.message };
+  }
+  if (count === workers.length) return { kind: "eligible", candidates: workers };
+  const candidates: Candidate[] = [];
+  for (let i = 0; i < count; i++) candidates.push(workers[positions[i]!]!);
+  return { kind: "eligible", candidates };
 }
 
 const leastLoaded = pickLowest(requestsOn);

@@ -1,7 +1,8 @@
 /** What the policies know of one request. */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
+import type { Constraints } from "./constraints.ts";
 
-export type PlaceRequest = {
+export type PlaceRequest = Constraints & {
   /** Unique among live requests. */
   readonly request: string;
   readonly prompt_tokens: number;
@@ -16,18 +17,6 @@ export type PlaceRequest = {
   readonly session?: string;
   /** Its client has a part of it: to wait here would be a pause in the middle of its answer. */
   readonly continued?: boolean;
-  /** Only this worker, by name. */
-  readonly pin?: string;
-  /** Only these workers, by name. */
-  readonly allow?: readonly string[];
-  /** Starts of workers that failed this request already. */
-  readonly exclude?: readonly string[];
-  /** Only to a worker that can begin with it now; it never waits. */
-  readonly spare?: boolean;
-  /** A worker whose taints are not all among these, or required, gets nothing of it. */
-  readonly tolerated_taints?: readonly string[];
-  /** All of them, labels or taints, must be on the worker. */
-  readonly required_taints?: readonly string[];
   /** Weight by label or taint: positive draws, negative repels. */
   readonly preferred_taints?: Readonly<Record<string, number>>;
 };

@@ -1,19 +1,16 @@
 /** One question to the policies: this request, these workers, what each has of it already. */
+import type { PoolView } from "./filter.ts";
 import type { PlaceRequest } from "./place-request.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
 /** What holds of all workers of a place. */
-export type PoolFacts = {
-  /** A taint that not every request tolerates is on some worker. */
-  readonly tainted: string | undefined;
+export type PoolFacts = PoolView & {
   /** Tokens that fit even the smallest cache. */
   readonly room_tokens: number;
   /** Of every worker; 0 when they have several. */
   readonly block_size: number;
   /** No worker has more than this share of its blocks in use, nor more prompt tokens before it. */
   readonly noneAbove: (share: number, tokens: number) => boolean;
-  /** Until then the engine's failures of some worker count; 0 = nobody's do. */
-  readonly avoid_until_ms: number;
 };
 
 export type Place = {

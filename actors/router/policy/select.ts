@@ -7,24 +7,10 @@
  * a selection share it; lower is better.
  */
 import type { Random } from "../../../runtime/capabilities.ts";
+import { admit, type RefusalCode } from "./filter.ts";
+import { type KvFilter, NOBODY_THERE } from "./filters.ts";
 import type { Place } from "./place.ts";
 import type { PlaceRequest } from "./place-request.ts";
-import type { RoutedWorker } from "./worker-state.ts";
-
-export type RefusalCode = "no_worker" | "pinned_missing" | "overloaded" | "pinned_overloaded";
-
-export type Filter = {
-  readonly name: string;
-  /** Said when this filter takes the last worker away. */
-  readonly code: RefusalCode;
-  /** A wish: where it would leave nobody it does not count. */
-  readonly soft?: true;
-  /** False: it admits everybody for this request, and need not be asked. */
-  readonly concerns: (request: PlaceRequest) => boolean;
-  /** True: it admits everybody here, and need not be asked for each. */
-  readonly admitsAll?: (place: Place) => boolean;
-  readonly admits: (worker: RoutedWorker, place: Place) => boolean;
-};
 
 export type Scorer = (place: Place, at: number) => number;
 
@@ -45,7 +31,7 @@ export type Scan = (place: Place, costs: Float64Array) => boolean;
 export type Picker = (costs: Float64Array, count: number, random: Random) => number;
 
 export type Selection = {
-  readonly filters: readonly Filter[];
+  readonly filters: readonly KvFilter[];
   readonly scorers: readonly Scorer[];
   readonly scan?: Scan | undefined;
   readonly factors: readonly Factor[];
@@ -54,7 +40,7 @@ export type Selection = {
 
 export type Selected =
   | { readonly kind: "chosen"; readonly at: number; readonly cost: number }
-  | { readonly kind: "refused"; readonly code: RefusalCode; readonly filter: string };
+  | { readonly kind: "refused"; readonly code: RefusalCode; readonly message: string };
 
 let costs = new Float64Array(64);
 let positions = new Int32Array(64);
@@ -65,16 +51,10 @@ export function select(selection: Selection, place: Place, random: Random): Sele
     costs = new Float64Array(2 * workers.length);
     positions = new Int32Array(2 * workers.length);
   }
-  let count = 0;
-  for (let at = 0; at < workers.length; at++) positions[count++] = at;
-  if (count === 0) return { kind: "refused", code: "no_worker", filter: "" };
-  for (const filter of selection.filters) {
-    if (!filter.concerns(place.request) || filter.admitsAll?.(place) === true) continue;
-    const kept = applyFilter(filter, place, count);
-    // Who is kept moves to the front, so when nobody is, all are where they were.
-    if (kept === 0 && filter.soft) continue;
-    count = kept;
-    if (count === 0) return { kind: "refused", code: filter.code, filter: filter.name };
+  const count = admit(selection.filters, place, positions);
+  if (count === 0) return { kind: "refused", code: "no_worker", message: NOBODY_THERE };
+  if (typeof count !== "number") {
+    return { kind: "refused", code: count.code, message: count.message };
   }
   if (selection.scan?.(place, costs) !== true) scoreEach(selection, place, count);
   else if (count < workers.length) {
@@ -94,15 +74,6 @@ function scoreEach({ scorers }: Selection, place: Place, count: number): void {
     for (const scorer of scorers) cost += scorer(place, positions[i]!);
     costs[i] = cost;
   }
-}
-
-function applyFilter(filter: Filter, place: Place, count: number): number {
-  let kept = 0;
-  for (let i = 0; i < count; i++) {
-    const at = positions[i]!;
-    if (filter.admits(place.workers[at]!, place)) positions[kept++] = at;
-  }
-  return kept;
 }
 
 /**

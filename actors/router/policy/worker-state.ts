@@ -3,6 +3,7 @@
  * and the dispatcher write it.
  */
 import type { PassRates } from "./cost/pass-rates.ts";
+import type { WorkerView } from "./filter.ts";
 import { blockName, type PlaceRequest } from "./place-request.ts";
 
 /** From the model card. */
@@ -23,45 +24,38 @@ export type ReportedLoad = {
   readonly waiting_prefill_tokens: number;
 };
 
-export type RoutedWorker = WorkerLimits & {
-  /** Name and incarnation: a worker that came back after a crash is another one. */
-  readonly key: string;
-  /** As users write it in pins and allow-lists. */
-  readonly worker: string;
-  readonly rank: number;
-  /** Its number in the cache index. */
-  readonly slot: number;
-  /** What a request may require or prefer: its labels, and its taints too. */
-  readonly labels: readonly string[];
-  /** What a request must tolerate to get it. */
-  readonly taints: readonly string[];
-  /** Uncached prompt tokens that we sent and whose first token we have not seen. */
-  prefill_tokens: number;
-  /** Of those, each request's, in the order sent. */
-  readonly prefilling: Map<string, number>;
-  /** Since when the first of them is being computed, as far as we can tell. */
-  prefill_since_ms: number;
-  /** Blocks of the prompts that we sent and that have not ended; shared ones count once. */
-  active_blocks: number;
-  /** Requests that we sent and that have not ended. */
-  requests: number;
-  /** How often each named active block is in use; the name is 53 bits of its hash. */
-  readonly uses: Map<number, number>;
-  /** Its engine failed lately: until then others are asked first; 0 = it did not. */
-  avoid_until_ms: number;
-  reported: ReportedLoad | undefined;
-  /** Learned from its own reports; undefined until they are enough. */
-  rates: PassRates | undefined;
-  /** Our own counts when `reported` came: the difference is what it does not know yet. */
-  active_blocks_then: number;
-  prefill_tokens_then: number;
-  requests_then: number;
-  /** Its place in the table of its dispatcher. */
-  at: number;
-  /** Its row in that table is out of date, and it stands in `changed`. */
-  stale: boolean;
-  changed: RoutedWorker[] | undefined;
-};
+export type RoutedWorker = WorkerLimits &
+  WorkerView & {
+    readonly rank: number;
+    /** Its number in the cache index. */
+    readonly slot: number;
+    /** Uncached prompt tokens that we sent and whose first token we have not seen. */
+    prefill_tokens: number;
+    /** Of those, each request's, in the order sent. */
+    readonly prefilling: Map<string, number>;
+    /** Since when the first of them is being computed, as far as we can tell. */
+    prefill_since_ms: number;
+    /** Blocks of the prompts that we sent and that have not ended; shared ones count once. */
+    active_blocks: number;
+    /** Requests that we sent and that have not ended. */
+    requests: number;
+    /** How often each named active block is in use; the name is 53 bits of its hash. */
+    readonly uses: Map<number, number>;
+    /** Its engine failed lately: until then others are asked first; 0 = it did not. */
+    avoid_until_ms: number;
+    reported: ReportedLoad | undefined;
+    /** Learned from its own reports; undefined until they are enough. */
+    rates: PassRates | undefined;
+    /** Our own counts when `reported` came: the difference is what it does not know yet. */
+    active_blocks_then: number;
+    prefill_tokens_then: number;
+    requests_then: number;
+    /** Its place in the table of its dispatcher. */
+    at: number;
+    /** Its row in that table is out of date, and it stands in `changed`. */
+    stale: boolean;
+    changed: RoutedWorker[] | undefined;
+  };
 
 export type WorkerIdentity = WorkerLimits & {
   readonly key: string;

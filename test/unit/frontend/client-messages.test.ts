@@ -10,7 +10,12 @@ import { checkNames, checkShape } from "../../../actors/frontend/api/check-body.
 import { completionFields } from "../../../actors/frontend/api/completions/completion-fields.ts";
 import { embeddingFields } from "../../../actors/frontend/api/embeddings/embedding-fields.ts";
 import type { Fields } from "../../../actors/frontend/api/request-fields.ts";
-import { baseFilters, busyFilters, refusalWords } from "../../../actors/router/policy/filters.ts";
+import {
+  busyFilters,
+  kvFilters,
+  NOBODY_THERE,
+  notFailing,
+} from "../../../actors/router/policy/filters.ts";
 
 const tables: readonly Fields[] = [chatFields, messageFields, completionFields, embeddingFields];
 
@@ -64,11 +69,8 @@ test("a value that does not fit is told what would", () => {
 });
 
 test("every reason for which a router finds no worker has its own words", () => {
-  const filters = [...baseFilters, ...busyFilters(() => ({}))];
-  const words = ["", ...filters.map(({ name }) => name)].map(refusalWords);
-  for (const [i, text] of words.entries()) {
-    expect(text).toMatch(/^[A-Z].*\.$/);
-    expect(text).not.toContain(filters[i - 1]?.name === "" ? "()" : `(${filters[i - 1]?.name})`);
-  }
+  const filters = [...kvFilters, ...busyFilters(() => ({})), notFailing];
+  const words = [NOBODY_THERE, ...filters.map(({ message }) => message)];
+  for (const text of words) expect(text).toMatch(/^[A-Z].*\.$/);
   expect(new Set(words).size).toBe(words.length);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SessionAffinity } from "../../../actors/router/policy/affinity.ts";
-import { baseFilters, busyFilters } from "../../../actors/router/policy/filters.ts";
+import { busyFilters, kvFilters } from "../../../actors/router/policy/filters.ts";
 import {
   pickLeast,
   pickSoftly,
@@ -25,7 +25,7 @@ import {
 
 const random = new SeededRandom(11);
 const byPosition: Selection = {
-  filters: baseFilters,
+  filters: kvFilters,
   scorers: [(_place, at) => at],
   factors: [],
   picker: pickLeast,
@@ -106,7 +106,7 @@ test("busy thresholds take workers away, and a busy pin is told apart", () => {
   report(workers[0]!, { used_blocks: 950, running: 1, waiting: 0, waiting_prefill_tokens: 0 });
   report(workers[1]!, { used_blocks: 0, running: 1, waiting: 9, waiting_prefill_tokens: 5_000 });
   const thresholds = { active_decode_blocks: 0.9, active_prefill_tokens: 4 * limits.batch_tokens };
-  const filters = [...baseFilters, ...busyFilters(() => thresholds)];
+  const filters = [...kvFilters, ...busyFilters(() => thresholds)];
   const selection = { ...byPosition, filters };
   const to = (more: Parameters<typeof placeRequest>[1]) =>
     select(selection, placeOf(placeRequest(range(2), more), workers), random);

@@ -67,14 +67,11 @@ function pick(
 }
 
 test("allow-lists, required taints and taints hold in every mode", () => {
-  const marked = (worker: string, labels: string[], taints: string[]) => {
-    const plain = candidate(worker);
-    return { ...plain, record: { ...plain.record, labels, taints } };
-  };
+  const marked = (worker: string, labels: string[], taints: string[]) =>
+    newCandidate({ ...candidate(worker).record, labels, taints });
   const all = [marked("a", ["gpu=a"], []), marked("b", ["gpu=b"], ["batch"]), marked("c", [], [])];
-  const may = (said: Partial<RouteHints>) =>
-    names(eligible(all, route({ hints: routeHints(said) }), 0).candidates);
-  expect(names(eligible(all, route(), 0).candidates)).toEqual(["a", "c"]);
+  const may = (said: Partial<RouteHints>) => mayGet(all, route({ hints: routeHints(said) }));
+  expect(mayGet(all, route())).toEqual(["a", "c"]);
   expect(may({ tolerated_taints: ["other"] })).toEqual(["a", "c"]);
   expect(may({ tolerated_taints: ["batch"] })).toEqual(["a", "b", "c"]);
   expect(may({ required_taints: ["batch"] })).toEqual(["b"]);
@@ -82,10 +79,15 @@ test("allow-lists, required taints and taints hold in every mode", () => {
   expect(may({ required_taints: ["gpu=a"] })).toEqual(["a"]);
   expect(may({ allowed_workers: ["c", "b"] })).toEqual(["c"]);
   // A name does not open what a taint closes.
-  expect(names(eligible(all, route({ pin: "b" }), 0).candidates)).toEqual([]);
+  expect(mayGet(all, route({ pin: "b" }))).toEqual([]);
 });
 
 const names = (among: readonly Candidate[]) => among.map((each) => each.record.worker);
+
+const mayGet = (all: readonly Candidate[], request: Route) => {
+  const may = eligible(all, request, 0);
+  return may.kind === "eligible" ? names(may.candidates) : [];
+};
 
 test("only workers of that model, trusted, pinned and not excluded may have a request", () => {
   const other = candidate("x");
@@ -95,25 +97,29 @@ test("only workers of that model, trusted, pinned and not excluded may have a re
     candidate("c"),
     { ...other, record: { ...other.record, card: modelCard("other") } },
   ];
-  expect(names(eligible(all, route(), 0).candidates)).toEqual(["a", "c"]);
-  expect(names(eligible(all, route({ pin: "c" }), 0).candidates)).toEqual(["c"]);
-  expect(names(eligible(all, route({ pin: "b" }), 0).candidates)).toEqual([]);
-  expect(eligible(all, route({ exclude: [all[0]!.key] }), 0)).toMatchObject({ excluded: 1 });
+  expect(mayGet(all, route())).toEqual(["a", "c"]);
+  expect(mayGet(all, route({ pin: "c" }))).toEqual(["c"]);
+  expect(mayGet(all, route({ pin: "b" }))).toEqual([]);
+  expect(mayGet(all, route({ exclude: [all[0]!.key] }))).toEqual(["c"]);
+  // It does not wait for those that refused it, but for those that are not there.
+  const exclude = [all[0]!.key, all[2]!.key];
+  expect(eligible(all, route({ exclude }), 0)).toMatchObject({ code: "overloaded" });
+  expect(eligible(all, route({ pin: "b" }), 0)).toMatchObject({ code: "pinned_missing" });
+  expect(eligible(all, route({ model: "none" }), 0)).toMatchObject({ code: "no_worker" });
+  expect(eligible([], route(), 0)).toMatchObject({ code: "no_worker" });
   // The next life of an excluded worker is another worker.
-  expect(
-    names(eligible([candidate("a", {}, 2)], route({ exclude: [all[0]!.key] }), 0).candidates),
-  ).toEqual(["a"]);
+  expect(mayGet([candidate("a", {}, 2)], route({ exclude: [all[0]!.key] }))).toEqual(["a"]);
 });
 
 test("requests on a worker: its own word, corrected by what happened since", () => {
   expect(requestsOn(candidate("a", { in_flight: 3 }))).toBe(3);
-  const reported = { load: load("a", 4, 2), in_flight_at_load: 3 };
+  const reported = { reported: load("a", 4, 2), in_flight_at_report: 3 };
   expect(requestsOn(candidate("a", { ...reported, in_flight: 3 }))).toBe(6);
   expect(requestsOn(candidate("a", { ...reported, in_flight: 5 }))).toBe(8);
   expect(requestsOn(candidate("a", { ...reported, in_flight: 1 }))).toBe(4);
   // Sent just before the worker spoke: it did not know of them yet.
   expect(
-    requestsOn(candidate("a", { load: load("a", 0), in_flight_at_load: 2, in_flight: 2 })),
+    requestsOn(candidate("a", { reported: load("a", 0), in_flight_at_report: 2, in_flight: 2 })),
   ).toBe(2);
 });
 
@@ -138,9 +144,9 @@ test("round-robin goes on where it was when somebody comes or goes", () => {
 test("least-loaded takes the least, and shares between equals", () => {
   const among = [
     candidate("a", { in_flight: 2 }),
-    candidate("b", { load: load("b", 1) }),
+    candidate("b", { reported: load("b", 1) }),
     candidate("c", { in_flight: 1 }),
-    candidate("d", { in_flight: 1, load: load("d", 9), in_flight_at_load: 1 }),
+    candidate("d", { in_flight: 1, reported: load("d", 9), in_flight_at_report: 1 }),
   ];
   const random = new SeededRandom(7);
   const counts = new Map<string, number>();
@@ -190,8 +196,8 @@ test("every mode chooses one of the candidates, and without a pin only direct re
       loads.map(([in_flight, running], i) =>
         candidate(`w${i}`, {
           in_flight,
-          load: running === null ? undefined : load(`w${i}`, running),
-          in_flight_at_load: running === null ? 0 : in_flight,
+          reported: running === null ? undefined : load(`w${i}`, running),
+          in_flight_at_report: running === null ? 0 : in_flight,
         }),
       ),
     );

@@ -72,8 +72,10 @@ const route = (changes: Partial<Route> = {}): Route => ({
 });
 
 test("who failed lately is asked when there is nobody else, or when it is asked for by name", () => {
-  const names = (workers: readonly Candidate[], now_ms: number, changes: Partial<Route> = {}) =>
-    eligible(workers, route(changes), now_ms).candidates.map(({ record }) => record.worker);
+  const names = (workers: readonly Candidate[], now_ms: number, changes: Partial<Route> = {}) => {
+    const may = eligible(workers, route(changes), now_ms);
+    return may.kind === "eligible" ? may.candidates.map(({ worker }) => worker) : may.code;
+  };
   const workers = [candidate("a", 0), candidate("b", 5_000), candidate("c", 0)];
   expect(names(workers, 1_000)).toEqual(["a", "c"]);
   expect(names(workers, 5_000)).toEqual(["a", "b", "c"]);

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { adaptiveScan, adaptiveScorer } from "../../../actors/router/policy/cost/adaptive-cost.ts";
 import type { PassRates } from "../../../actors/router/policy/cost/pass-rates.ts";
-import { baseFilters, busyFilters } from "../../../actors/router/policy/filters.ts";
+import { busyFilters, kvFilters } from "../../../actors/router/policy/filters.ts";
 import { LoadBook } from "../../../actors/router/policy/load-book.ts";
 import { type Place, TIER_COUNT } from "../../../actors/router/policy/place.ts";
 import { pickLeast, type Selection, select } from "../../../actors/router/policy/select.ts";
@@ -127,7 +127,7 @@ test("whatever happens to workers, the scan's costs and choice are those of one 
       const scorer = adaptiveScorer(inputs);
       const scan = adaptiveScan(inputs, pool.table, pool.book.active);
       const whole: Selection = {
-        filters: [...baseFilters, ...busyFilters(() => busy)],
+        filters: [...kvFilters, ...busyFilters(() => busy)],
         scorers: [scorer],
         factors: [],
         picker: pickLeast,

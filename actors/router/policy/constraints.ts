@@ -1,0 +1,33 @@
+/** What a request wants of its worker, whatever the router's mode. */
+import type { Route } from "../../../proto/index.ts";
+
+export type Constraints = {
+  /** Only this worker, by name. */
+  readonly pin?: string | undefined;
+  /** Only these workers, by name. */
+  readonly allow?: readonly string[] | undefined;
+  /** Starts of workers that failed this request already, by key. */
+  readonly exclude?: readonly string[] | undefined;
+  /** Only to a worker that can begin with it now; it never waits. */
+  readonly spare?: boolean | undefined;
+  /** A worker whose taints are not all among these, or required, gets nothing of it. */
+  readonly tolerated_taints?: readonly string[] | undefined;
+  /** All of them, labels or taints, must be on the worker. */
+  readonly required_taints?: readonly string[] | undefined;
+};
+
+/** What the wire leaves empty is not wanted. */
+export function constraintsOf({ pin, exclude, spare, hints }: Route): Constraints {
+  return {
+    pin: pin === "" ? undefined : pin,
+    allow: unlessEmpty(hints?.allowed_workers),
+    exclude: unlessEmpty(exclude),
+    spare: spare ? true : undefined,
+    tolerated_taints: unlessEmpty(hints?.tolerated_taints),
+    required_taints: unlessEmpty(hints?.required_taints),
+  };
+}
+
+function unlessEmpty(list: readonly string[] | undefined): readonly string[] | undefined {
+  return list === undefined || list.length === 0 ? undefined : list;
+}
