@@ -1,6 +1,6 @@
 import { libraryTokenizer } from "../tokens/library-tokenizer.ts";
 import type { PrefixCacheOptions } from "../tokens/prefix-cache.ts";
-import { createTokenizer, type Tokenizer } from "../tokens/tokenizer.ts";
+import type { Tokenizer } from "../tokens/tokenizer.ts";
 import type { TokenizerSettings } from "../tokens/vocab/json-named-tokens.ts";
 import { configNumber, type Json, objectOf } from "../tokens/vocab/json-values.ts";
 import {
@@ -13,6 +13,7 @@ import { VocabError } from "../tokens/vocab/vocab.ts";
 import { decodeVocab, encodeVocab } from "../tokens/vocab/vocab-blob.ts";
 import { vocabFromGguf } from "../tokens/vocab/vocab-from-gguf.ts";
 import { vocabFromTokenizerJson } from "../tokens/vocab/vocab-from-json.ts";
+import { createTokenizer } from "../tokens/vocab-tokenizer.ts";
 import { type GgufHeader, ggufNumber, ggufString } from "./gguf.ts";
 import {
   type GenerationDefaults,

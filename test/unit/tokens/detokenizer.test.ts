@@ -6,7 +6,7 @@ import {
   incompleteTail,
   tokenText,
 } from "../../../llm/tokens/detokenizer.ts";
-import { createTokenizer } from "../../../llm/tokens/tokenizer.ts";
+import { createTokenizer } from "../../../llm/tokens/vocab-tokenizer.ts";
 import { HARD_TEXTS, randomText } from "../../support/tokens/hard-texts.ts";
 import { sentencePieceFile, TINY_MODEL, vocabOf } from "../../support/tokens/vocabularies.ts";
 

@@ -4,11 +4,8 @@ import fc from "fast-check";
 import { TokensAhead } from "../../../actors/frontend/prompt/tokens-ahead.ts";
 import { modelFactsFromFolder, tokenizerFromBlob } from "../../../llm/model/model-card.ts";
 import { encodeSliced, hasLongPiece, outliveCuts } from "../../../llm/tokens/slices.ts";
-import {
-  createTokenizer,
-  type EncodeOptions,
-  type Tokenizer,
-} from "../../../llm/tokens/tokenizer.ts";
+import type { EncodeOptions, Tokenizer } from "../../../llm/tokens/tokenizer.ts";
+import { createTokenizer } from "../../../llm/tokens/vocab-tokenizer.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { HARD_TEXTS } from "../../support/tokens/hard-texts.ts";
 import { folderOf, type smallTokenizer } from "../../support/tokens/small-tokenizer.ts";

@@ -7,9 +7,9 @@ import {
   tokenizerFromBlob,
 } from "../../../llm/model/model-card.ts";
 import { mergeSampling, NEUTRAL_SAMPLING } from "../../../llm/model/sampling-params.ts";
-import { createTokenizer } from "../../../llm/tokens/tokenizer.ts";
 import { VocabError } from "../../../llm/tokens/vocab/vocab.ts";
 import { decodeVocab, encodeVocab } from "../../../llm/tokens/vocab/vocab-blob.ts";
+import { createTokenizer } from "../../../llm/tokens/vocab-tokenizer.ts";
 import { type WriteValue, writeGguf } from "../../support/engine/gguf-writer.ts";
 import { HARD_TEXTS, longWord, randomText } from "../../support/tokens/hard-texts.ts";
 import {
