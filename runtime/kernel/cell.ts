@@ -13,8 +13,6 @@
 import { isPromise } from "../is-promise.ts";
 import { SlotMap } from "../slot-map.ts";
 import { DEFAULT_SHUTDOWN_MS, type Shutdown } from "../supervision/child-spec.ts";
-import { ChildStop } from "../supervision/child-stop.ts";
-import { checkSpawnOptions } from "../supervision/spawn-options.ts";
 import { Actor, type ChildEnded, type Snapshot } from "./actor.ts";
 import { ActorTimers } from "./actor-timers.ts";
 import { ambient } from "./ambient.ts";
@@ -34,6 +32,7 @@ import {
   TERMINATING,
   WAITING,
 } from "./cell-state.ts";
+import { ChildStop } from "./child-stop.ts";
 import { CellContext, type SpawnOptions } from "./context.ts";
 import { SpawnRefused, StartError } from "./errors.ts";
 import { crashOf, type ExitReason, killed, noproc, shutdown } from "./exit-reason.ts";
@@ -44,6 +43,7 @@ import { Monitor, type MonitorOwner, Relations } from "./relations.ts";
 import { release } from "./release.ts";
 import type { Runnable } from "./scheduler.ts";
 import type { Signal } from "./signal.ts";
+import { checkSpawnOptions } from "./spawn-options.ts";
 import type { System } from "./system.ts";
 
 export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTarget, MonitorOwner {

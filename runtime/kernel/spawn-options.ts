@@ -1,7 +1,7 @@
 /** What can never work is told to whoever spawns, at once. */
 
-import type { SpawnOptions } from "../kernel/context.ts";
-import { SpawnRefused } from "../kernel/errors.ts";
+import type { SpawnOptions } from "./context.ts";
+import { SpawnRefused } from "./errors.ts";
 
 /** Throws SpawnRefused. */
 export function checkSpawnOptions(options: SpawnOptions): void {

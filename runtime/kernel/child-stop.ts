@@ -1,8 +1,8 @@
 /** The order in which an ending actor stops its children: all at once, or by a list of names. */
 
-import type { StopOrder } from "../kernel/actor.ts";
-import type { Cell } from "../kernel/cell.ts";
 import type { SlotMap } from "../slot-map.ts";
+import type { StopOrder } from "./actor.ts";
+import type { Cell } from "./cell.ts";
 
 export class ChildStop {
   readonly #children: SlotMap<string, Cell>;
