@@ -7,13 +7,15 @@
  * failures are replies, not throws.
  */
 
+import type { NodeKind, Snapshot } from "../observe/tree.ts";
+import type { StopOrder } from "./child-stop.ts";
 import type { Context } from "./context.ts";
 import type { ExitReason } from "./exit-reason.ts";
 import type { Message } from "./message.ts";
 import type { Ref } from "./ref.ts";
 
-/** Plain JSON data, small: what the inspector shows. */
-export type Snapshot = Readonly<Record<string, unknown>>;
+export type { NodeKind, Snapshot } from "../observe/tree.ts";
+export type { StopOrder } from "./child-stop.ts";
 
 /** A monitored actor ended. Told exactly once for each monitor. */
 export type Down = { readonly ref: Ref; readonly monitor: number; readonly reason: ExitReason };
@@ -26,11 +28,6 @@ export type ChildEnded = {
   /** False when its `init` failed. */
   readonly started: boolean;
 };
-
-export type NodeKind = "supervisor" | "actor" | "process";
-
-/** How an ending actor stops its children: all at once, or one after the other by name. */
-export type StopOrder = "together" | readonly string[];
 
 export abstract class Actor<M extends Message> {
   /** Set before `init`; not there yet in the constructor. */

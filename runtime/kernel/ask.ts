@@ -6,14 +6,20 @@
 
 import type { Clock } from "../capabilities.ts";
 import type { TraceContext } from "../observe/trace.ts";
-import type { AskOptions } from "./context.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import { AskError, type AskErrorCode } from "./errors.ts";
 import type { Message } from "./message.ts";
 import { formatAddress, type Meta, type Ref, type ReplyPort } from "./ref.ts";
 
+export type AskOptions = {
+  /** From now. The deadline of the message being handled bounds it too. */
+  readonly deadline_ms: number;
+  /** Instead of the current message's. */
+  readonly trace?: TraceContext;
+};
+
 /** What asking needs of the system. */
-interface AskHost {
+export interface AskHost {
   readonly deadlines: Deadlines;
   readonly counters: { late_replies: number; asks: number };
 }

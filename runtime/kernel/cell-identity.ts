@@ -1,9 +1,30 @@
-/** Where an actor stands in the tree, and which of its lives it is. */
+/** Where an actor stands: in its system, in the tree, and which of its lives it is. */
 
+import type { CrashContext, CrashReport } from "../observe/crash-report.ts";
+import type { DeadLetters } from "../observe/dead-letters.ts";
+import type { AskHost } from "./ask.ts";
 import type { Cell } from "./cell.ts";
+import type { Earlier } from "./cell-state.ts";
+import type { ActorSystem, Counters } from "./context.ts";
 import type { Address } from "./message.ts";
-import { formatAddress } from "./ref.ts";
-import type { System } from "./system.ts";
+import { formatAddress, type Ref } from "./ref.ts";
+import type { Runnable } from "./scheduler.ts";
+import type { SpawnOptions } from "./spawn-options.ts";
+
+/** What all cells of a system share. */
+export interface CellHost extends ActorSystem, AskHost {
+  readonly counters: Counters;
+  readonly dead_letters: DeadLetters;
+  /** The time when the running batch of turns began: good enough for ages, free to read. */
+  readonly coarse_ms: number;
+  schedule(cell: Runnable): void;
+  scheduleUrgent(cell: Runnable): void;
+  newCell(parent: Cell, options: SpawnOptions, earlier: Earlier | undefined): Cell;
+  nextId(): number;
+  report(child: Cell, context: CrashContext, restart?: string): void;
+  addReport(report: CrashReport): void;
+  warn(cell: Cell, message: string, about: Ref): void;
+}
 
 /** What others may hold of a cell for longer than it lives. */
 export type Life = {
@@ -13,13 +34,13 @@ export type Life = {
 };
 
 export abstract class CellIdentity {
-  readonly kernel: System;
+  readonly kernel: CellHost;
   readonly parent: Cell | undefined;
   readonly name: string;
   #life: Life | undefined = undefined;
   protected abstract readonly living: Cell | undefined;
 
-  constructor(kernel: System, parent: Cell | undefined, name: string) {
+  constructor(kernel: CellHost, parent: Cell | undefined, name: string) {
     this.kernel = kernel;
     this.parent = parent;
     this.name = name;

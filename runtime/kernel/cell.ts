@@ -8,16 +8,19 @@
  *
  * Memory counts here (there may be 100,000 of these), so everything that not every actor has is
  * made when first used.
+ *
+ * Long because every part of it reads and sets the same gate, mailbox and signals, which are
+ * private, and each message passes them: two files would make them public or add a call to each
+ * tell. This file, `cell-identity.ts` (its base) and `cell-context.ts` (its view) import one another.
  */
 
 import { isPromise } from "../is-promise.ts";
 import { SlotMap } from "../slot-map.ts";
-import { DEFAULT_SHUTDOWN_MS, type Shutdown } from "../supervision/child-spec.ts";
 import { Actor, type ChildEnded, type Snapshot } from "./actor.ts";
 import { ActorTimers } from "./actor-timers.ts";
-import { ambient } from "./ambient.ts";
 import { AskPort, type AskTarget } from "./ask.ts";
-import { CellIdentity } from "./cell-identity.ts";
+import { CellContext } from "./cell-context.ts";
+import { type CellHost, CellIdentity } from "./cell-identity.ts";
 import {
   type CellState,
   type Earlier,
@@ -33,18 +36,28 @@ import {
   WAITING,
 } from "./cell-state.ts";
 import { ChildStop } from "./child-stop.ts";
-import { CellContext, type SpawnOptions } from "./context.ts";
 import { SpawnRefused, StartError } from "./errors.ts";
-import { crashOf, type ExitReason, killed, noproc, shutdown } from "./exit-reason.ts";
+import { crashOf, describeExit, type ExitReason, killed, noproc, shutdown } from "./exit-reason.ts";
 import { defaultMailbox, Mailbox, type MailboxOptions } from "./mailbox.ts";
 import type { Message } from "./message.ts";
-import { type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
+import { ambient, type Meta, type Ref, TellMeta, type Watcher } from "./ref.ts";
 import { Monitor, type MonitorOwner, Relations } from "./relations.ts";
-import { release } from "./release.ts";
 import type { Runnable } from "./scheduler.ts";
-import type { Signal } from "./signal.ts";
-import { checkSpawnOptions } from "./spawn-options.ts";
-import type { System } from "./system.ts";
+import {
+  checkSpawnOptions,
+  DEFAULT_SHUTDOWN_MS,
+  type Shutdown,
+  type SpawnOptions,
+} from "./spawn-options.ts";
+
+/** What goes before any message and also reaches an actor whose handler awaits. */
+type Signal =
+  | { readonly kind: "stop"; readonly reason: ExitReason }
+  | { readonly kind: "kill" }
+  | { readonly kind: "down"; readonly monitor: Monitor; readonly reason: ExitReason }
+  | { readonly kind: "child_ended"; readonly child: Cell; readonly started: boolean }
+  /** The kernel's own: runs in the actor's turn. */
+  | { readonly kind: "call"; readonly run: () => void };
 
 export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
   readonly role: string | undefined;
@@ -73,7 +86,12 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   #child_stop: ChildStop | undefined = undefined;
   #stop_bounded = false;
 
-  constructor(kernel: System, parent: Cell | undefined, options: SpawnOptions, earlier?: Earlier) {
+  constructor(
+    kernel: CellHost,
+    parent: Cell | undefined,
+    options: SpawnOptions,
+    earlier?: Earlier,
+  ) {
     super(kernel, parent, options.name);
     this.role = options.role;
     this.shutdown_ms = options.shutdown_ms ?? DEFAULT_SHUTDOWN_MS;
@@ -517,7 +535,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     this.#timers?.cancelAll();
     this.#timers = undefined;
     // Before anybody hears of the end, who may want what it held.
-    release(this, this.actor);
+    this.#release(this.actor);
     this.#failWaiting();
     this.#relations?.end(reason);
     this.#relations = undefined;
@@ -543,7 +561,16 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   /** What was pending at the end may have opened something since. */
   #settled(actor: Actor<never> | undefined): void {
-    if (this.#gate & STOPPED) release(this, actor);
+    if (this.#gate & STOPPED) this.#release(actor);
+  }
+
+  /** The actor's last call, which nothing may stop: what it throws is logged. */
+  #release(actor: Actor<never> | undefined): void {
+    try {
+      actor?.release();
+    } catch (error) {
+      this.kernel.warn(this, `release failed: ${describeExit(crashOf(error))}`, this);
+    }
   }
 
   #failWaiting(): void {

@@ -1,15 +1,18 @@
 /** The order in which an ending actor stops its children: all at once, or by a list of names. */
 
 import type { SlotMap } from "../slot-map.ts";
-import type { StopOrder } from "./actor.ts";
-import type { Cell } from "./cell.ts";
+
+/** How an ending actor stops its children: all at once, or one after the other by name. */
+export type StopOrder = "together" | readonly string[];
+
+type Stoppable = { stopAsAgreed(): void };
 
 export class ChildStop {
-  readonly #children: SlotMap<string, Cell>;
+  readonly #children: SlotMap<string, Stoppable>;
   /** Who is still to be stopped, first one last. */
   #queue: string[] | undefined;
 
-  constructor(children: SlotMap<string, Cell>, order: StopOrder) {
+  constructor(children: SlotMap<string, Stoppable>, order: StopOrder) {
     this.#children = children;
     this.#queue = order === "together" ? undefined : [...order].reverse();
   }

@@ -1,35 +1,21 @@
-/** What an actor may do: its `this.ctx`. */
+/**
+ * What an actor may do, its `this.ctx`, and what its system offers: the two public interfaces of the
+ * kernel. They and `Actor` name each other, as an actor is made with one and handed to the other.
+ */
 
 import type { Capabilities, Clock, Log, Random, Timer } from "../capabilities.ts";
+import type { CrashReport } from "../observe/crash-report.ts";
+import type { DeadLetter } from "../observe/dead-letters.ts";
+import type { Metrics } from "../observe/metrics.ts";
 import type { TraceContext } from "../observe/trace.ts";
-import type { Shutdown } from "../supervision/child-spec.ts";
+import type { Snapshot, TreeNode } from "../observe/tree.ts";
 import type { Actor } from "./actor.ts";
-import { ask, askDeadline_ms, askWith } from "./ask.ts";
-import type { Cell } from "./cell.ts";
+import type { AskOptions } from "./ask.ts";
 import type { AskError } from "./errors.ts";
-import { type ExitReason, normal, shutdown } from "./exit-reason.ts";
-import type { MailboxOptions } from "./mailbox.ts";
+import type { ExitReason } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
-import { type Ref, type ReplyPort, TellMeta } from "./ref.ts";
-import type { ActorSystem } from "./system.ts";
-
-export type SpawnOptions = {
-  /** Unique among its siblings; no "/". */
-  readonly name: string;
-  /** What the inspector groups by. */
-  readonly role?: string;
-  /** 65,536 messages, `reject`. */
-  readonly mailbox?: MailboxOptions;
-  /** How long a stop may take before it becomes a kill; 5,000 ms. */
-  readonly shutdown_ms?: Shutdown;
-};
-
-export type AskOptions = {
-  /** From now. The deadline of the message being handled bounds it too. */
-  readonly deadline_ms: number;
-  /** Instead of the current message's. */
-  readonly trace?: TraceContext;
-};
+import type { Ref, ReplyPort } from "./ref.ts";
+import type { SpawnOptions } from "./spawn-options.ts";
 
 export interface Context<M extends Message> {
   readonly self: Ref<M>;
@@ -91,117 +77,56 @@ export interface Context<M extends Message> {
   readonly trace: TraceContext | undefined;
 }
 
-/** The kernel's own context; `Supervisor` reaches its cell through `cellOf`. */
-export class CellContext implements Context<Message> {
-  readonly cell: Cell;
+export const controlActions = ["stop", "restart", "kill", "suspend", "resume"] as const;
+export type ControlAction = (typeof controlActions)[number];
 
-  constructor(cell: Cell) {
-    this.cell = cell;
-  }
+export interface ActorSystem {
+  readonly node: string;
+  /** Of this life of the node: a random u64. */
+  readonly incarnation: bigint;
+  readonly capabilities: Capabilities;
+  readonly metrics: Metrics;
 
-  get self(): Ref<Message> {
-    return this.cell;
-  }
-  get system(): ActorSystem {
-    return this.cell.kernel;
-  }
-  get parent(): Ref | undefined {
-    return this.cell.parent;
-  }
-  get clock(): Clock {
-    return this.cell.kernel.capabilities.clock;
-  }
-  get random(): Random {
-    return this.cell.kernel.capabilities.random;
-  }
-  get capabilities(): Capabilities {
-    return this.cell.kernel.capabilities;
-  }
-  get log(): Log {
-    const { cell } = this;
-    return {
-      log: (level, message, fields) =>
-        cell.kernel.capabilities.log.log(level, message, { actor: cell.path, ...fields }),
-    };
-  }
-  get deadline_ms(): number | undefined {
-    return this.cell.current?.deadline_ms;
-  }
-  get trace(): TraceContext | undefined {
-    return this.cell.current?.trace;
-  }
-
-  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N> {
-    return this.cell.spawnChild(make, options);
-  }
-  async spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions) {
-    const child = this.cell.spawnChild(make, options);
-    await child.ready();
-    return child as Ref<N>;
-  }
-  stop(ref?: Ref, reason?: ExitReason): void {
-    if (ref === undefined || ref === this.cell) this.cell.stop(reason ?? normal);
-    else this.cell.stopChild(ref, reason ?? shutdown);
-  }
-  monitor(ref: Ref): number {
-    return this.cell.monitor(ref);
-  }
-  demonitor(monitor: number): void {
-    this.cell.demonitor(monitor);
-  }
-  after(delay_ms: number, message: Message): Timer {
-    return this.cell.timers().after(delay_ms, () => this.cell.deliver(message, undefined));
-  }
-  every(period_ms: number, message: Message): Timer {
-    return this.cell.timers().every(period_ms, () => this.cell.deliver(message, undefined));
-  }
-  cancel(timer: Timer): void {
-    this.cell.timers().cancel(timer);
-  }
-  tell<N extends Message>(ref: Ref<N>, message: N): boolean {
-    const trace = this.trace;
-    return ref.deliver(message, trace === undefined ? undefined : new TellMeta(trace));
-  }
+  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
+  spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
   ask<N extends Message, K extends N["kind"]>(
     ref: Ref<N>,
     message: N & { readonly kind: K },
     options: AskOptions,
-  ): Promise<ReplyTo<N, K>> {
-    const { kernel, current } = this.cell;
-    const deadline_ms = askDeadline_ms(kernel.capabilities.clock, options, current);
-    const answer = ask(kernel, ref, message, deadline_ms, options.trace ?? current?.trace);
-    return answer as Promise<ReplyTo<N, K>>;
-  }
-  askThen<N extends Message, K extends N["kind"]>(
-    ref: Ref<N>,
-    message: N & { readonly kind: K },
-    options: AskOptions,
-    took: (answer: ReplyTo<N, K>) => void,
-    failed: (error: AskError) => void,
-  ): void {
-    const { cell } = this;
-    const { kernel, current } = cell;
-    const deadline_ms = askDeadline_ms(kernel.capabilities.clock, options, current);
-    const trace = options.trace ?? current?.trace;
-    const took_it = (value: unknown) => cell.call(() => took(value as ReplyTo<N, K>));
-    const failed_it = (error: AskError) => cell.call(() => failed(error));
-    askWith(kernel, ref, message, deadline_ms, trace, took_it, failed_it);
-  }
-  reply(value: unknown): boolean {
-    return this.cell.current?.port?.reply(value) ?? false;
-  }
-  refuse(detail: string): boolean {
-    return this.cell.current?.port?.fail("refused", detail) ?? false;
-  }
-  replyLater(): ReplyPort {
-    return this.cell.current?.port ?? nobody;
-  }
+  ): Promise<ReplyTo<N, K>>;
+  /** Any local actor; reason shutdown. */
+  stop(ref: Ref): void;
+  /** Calls once when the actor ended. Returns what takes the watch back. */
+  onDown(ref: Ref, then: (reason: CrashReport["reason"]) => void): () => void;
+  lookup(path: string): Ref<Message> | undefined;
+  /** As `lookup`, only for this life of the actor; for the remote layer. */
+  resolveLocal(path: string, incarnation: bigint): Ref<Message> | undefined;
+
+  tree(): TreeNode[];
+  /** False when there is no such actor, or it cannot do that (restart needs a supervisor). */
+  control(path: string, action: ControlAction): boolean;
+  snapshot(path: string): Snapshot | undefined;
+  deadLetters(): { readonly count: number; readonly recent: readonly DeadLetter[] };
+  /** The last 256, oldest first. */
+  crashReports(): readonly CrashReport[];
+  /** Returns what takes the listener away. */
+  onCrash(listener: (report: CrashReport) => void): () => void;
+  readonly counters: Readonly<Counters>;
+  /** For tests: nobody has a message waiting that it could handle. */
+  idle(): Promise<void>;
+  /** Stops the tree, last started first; what is left after `budget_ms` is killed. */
+  shutdown(budget_ms?: number): Promise<void>;
 }
 
-/** Where answers to a plain tell go. */
-const nobody: ReplyPort = { settled: true, reply: () => false, fail: () => false };
-
-export function cellOf(ctx: Context<never>): Cell {
-  if (ctx instanceof CellContext) return ctx.cell;
-  throw new TypeError("this context was not made by the kernel");
-}
+/** Since the system was made. */
+export type Counters = {
+  asks: number;
+  late_replies: number;
+  /** Asks that were over before their turn came, and were not handled. */
+  expired_asks: number;
+  /** Tells refused by a full mailbox. */
+  refused: number;
+  started: number;
+  stopped: number;
+  crashes: number;
+};

@@ -53,6 +53,13 @@ export interface Watcher {
 /** A watcher's place while it watches nobody. */
 export const NOWHERE = -1;
 
+/**
+ * The trace of the message that is being handled right now, so that a plain `ref.tell` carries it
+ * on. One turn runs at a time in a process, hence one place. It covers a handler up to its first
+ * `await`; after that, `ctx.tell` and `ctx.ask` carry the trace all the same.
+ */
+export const ambient: { trace: TraceContext | undefined } = { trace: undefined };
+
 /** The metadata of a tell made while a traced message was handled. */
 export class TellMeta implements Meta {
   readonly trace: TraceContext | undefined;

@@ -1,9 +1,25 @@
-/** What can never work is told to whoever spawns, at once. */
+/** What an actor is spawned with. What can never work is told to whoever spawns, at once. */
 
-import type { SpawnOptions } from "./context.ts";
 import { SpawnRefused } from "./errors.ts";
+import type { MailboxOptions } from "./mailbox.ts";
 
-/** Throws SpawnRefused. */
+/** The time a stop may take before it becomes a kill; brutal: killed at once. */
+export type Shutdown = number | "brutal" | "infinity";
+
+export type SpawnOptions = {
+  /** Unique among its siblings; no "/". */
+  readonly name: string;
+  /** What the inspector groups by. */
+  readonly role?: string;
+  /** 65,536 messages, `reject`. */
+  readonly mailbox?: MailboxOptions;
+  /** How long a stop may take before it becomes a kill; 5,000 ms. */
+  readonly shutdown_ms?: Shutdown;
+};
+
+export const DEFAULT_SHUTDOWN_MS = 5_000;
+
+/** Throws SpawnRefused: `bad_name` or `bad_mailbox`. */
 export function checkSpawnOptions(options: SpawnOptions): void {
   const { name, mailbox } = options;
   if (name === "" || name.includes("/")) {

@@ -27,7 +27,13 @@ export interface StepHook {
 const SWAP_MAX_MS = 20;
 
 export class SteppedCell extends Cell {
+  readonly #hook: StepHook;
   #swapped: (() => void) | undefined = undefined;
+
+  constructor(hook: StepHook, ...of: ConstructorParameters<typeof Cell>) {
+    super(...of);
+    this.#hook = hook;
+  }
 
   override start(make: () => Actor<never>): void {
     super.start(() => {
@@ -38,8 +44,7 @@ export class SteppedCell extends Cell {
   }
 
   override deliver(message: Message, meta: Meta | undefined): boolean {
-    const hook = this.kernel.steps as StepHook;
-    const delivery = hook.deliver(this.path, message);
+    const delivery = this.#hook.deliver(this.path, message);
     const { clock } = this.kernel.capabilities;
     switch (delivery.kind) {
       case "drop":
@@ -75,7 +80,7 @@ export class SteppedCell extends Cell {
   }
 
   #wrap(actor: Actor<never>): void {
-    const hook = this.kernel.steps as StepHook;
+    const hook = this.#hook;
     const receive = actor.receive.bind(actor) as (message: Message) => void | Promise<void>;
     const stepped = (message: Message): void | Promise<void> => {
       hook.before(this.path, message);

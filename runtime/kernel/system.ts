@@ -6,19 +6,22 @@ import { type DeadLetter, DeadLetters } from "../observe/dead-letters.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { type TreeNode, treeOf } from "../observe/tree.ts";
 import { Actor, type Snapshot } from "./actor.ts";
-import { ask, askDeadline_ms } from "./ask.ts";
+import { type AskOptions, ask, askDeadline_ms } from "./ask.ts";
 import { Cell } from "./cell.ts";
+import { cellOf } from "./cell-context.ts";
+import type { CellHost } from "./cell-identity.ts";
 import type { Earlier } from "./cell-state.ts";
-import { type AskOptions, cellOf, type SpawnOptions } from "./context.ts";
+import type { ActorSystem, ControlAction, Counters } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import { describeExit, killed, shutdown } from "./exit-reason.ts";
 import type { Message, ReplyTo } from "./message.ts";
 import { formatAddress, type Meta, NOWHERE, type Ref } from "./ref.ts";
 import { MicrotaskScheduler, macrotask, type Scheduler } from "./scheduler.ts";
+import type { SpawnOptions } from "./spawn-options.ts";
 import { type StepHook, SteppedCell } from "./stepped-cell.ts";
 
-export const controlActions = ["stop", "restart", "kill", "suspend", "resume"] as const;
-type ControlAction = (typeof controlActions)[number];
+export type { ActorSystem } from "./context.ts";
+export { controlActions } from "./context.ts";
 
 /** A codec table, as far as the kernel needs it: the message as another process would get it. */
 type HopCodec = { roundTrip(message: Message): Message };
@@ -34,56 +37,6 @@ export type SystemOptions = {
   readonly steps?: StepHook;
 };
 
-export interface ActorSystem {
-  readonly node: string;
-  /** Of this life of the node: a random u64. */
-  readonly incarnation: bigint;
-  readonly capabilities: Capabilities;
-  readonly metrics: Metrics;
-
-  spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
-  spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
-  ask<N extends Message, K extends N["kind"]>(
-    ref: Ref<N>,
-    message: N & { readonly kind: K },
-    options: AskOptions,
-  ): Promise<ReplyTo<N, K>>;
-  /** Any local actor; reason shutdown. */
-  stop(ref: Ref): void;
-  /** Calls once when the actor ended. Returns what takes the watch back. */
-  onDown(ref: Ref, then: (reason: CrashReport["reason"]) => void): () => void;
-  lookup(path: string): Ref<Message> | undefined;
-  /** As `lookup`, only for this life of the actor; for the remote layer. */
-  resolveLocal(path: string, incarnation: bigint): Ref<Message> | undefined;
-
-  tree(): TreeNode[];
-  /** False when there is no such actor, or it cannot do that (restart needs a supervisor). */
-  control(path: string, action: ControlAction): boolean;
-  snapshot(path: string): Snapshot | undefined;
-  deadLetters(): { readonly count: number; readonly recent: readonly DeadLetter[] };
-  /** The last 256, oldest first. */
-  crashReports(): readonly CrashReport[];
-  /** Returns what takes the listener away. */
-  onCrash(listener: (report: CrashReport) => void): () => void;
-  readonly counters: Readonly<Counters>;
-  /** For tests: nobody has a message waiting that it could handle. */
-  idle(): Promise<void>;
-  /** Stops the tree, last started first; what is left after `budget_ms` is killed. */
-  shutdown(budget_ms?: number): Promise<void>;
-}
-
-type Counters = {
-  asks: number;
-  late_replies: number;
-  /** Asks that were over before their turn came, and were not handled. */
-  expired_asks: number;
-  /** Tells refused by a full mailbox. */
-  refused: number;
-  started: number;
-  stopped: number;
-  crashes: number;
-};
-
 /** The parent of the top-level actors. */
 class Guardian extends Actor<never> {
   override receive(): void {}
@@ -94,13 +47,18 @@ class Guardian extends Actor<never> {
 
 /** A cell whose messages go through bytes. */
 class EncodingCell extends Cell {
+  readonly #codec: HopCodec;
+
+  constructor(codec: HopCodec, ...of: ConstructorParameters<typeof Cell>) {
+    super(...of);
+    this.#codec = codec;
+  }
   override deliver(message: Message, meta: Meta | undefined): boolean {
-    const codec = this.kernel.hop_codec;
-    return super.deliver(codec === undefined ? message : codec.roundTrip(message), meta);
+    return super.deliver(this.#codec.roundTrip(message), meta);
   }
 }
 
-export class System implements ActorSystem {
+export class System implements CellHost {
   readonly node: string;
   readonly incarnation: bigint;
   readonly capabilities: Capabilities;
@@ -116,11 +74,10 @@ export class System implements ActorSystem {
     stopped: 0,
     crashes: 0,
   };
-  readonly hop_codec: HopCodec | undefined;
-  readonly steps: StepHook | undefined;
-  /** The time when the running batch of turns began: good enough for ages, free to read. */
   coarse_ms = 0;
 
+  readonly #hop_codec: HopCodec | undefined;
+  readonly #steps: StepHook | undefined;
   readonly #scheduler: Scheduler;
   readonly #reports = new CrashReports();
   readonly #guardian: Cell;
@@ -131,8 +88,8 @@ export class System implements ActorSystem {
     this.capabilities = options.capabilities;
     this.incarnation = options.capabilities.random.u64();
     this.deadlines = new Deadlines(options.capabilities.clock);
-    this.hop_codec = options.encode_every_hop;
-    this.steps = options.steps;
+    this.#hop_codec = options.encode_every_hop;
+    this.#steps = options.steps;
     const { clock } = options.capabilities;
     this.#scheduler = options.scheduler ?? new MicrotaskScheduler(() => clock.now_ms());
     this.#guardian = new Cell(this, undefined, { name: "", shutdown_ms: "infinity" });
@@ -152,9 +109,11 @@ export class System implements ActorSystem {
   }
 
   newCell(parent: Cell, options: SpawnOptions, earlier: Earlier | undefined): Cell {
-    if (this.steps !== undefined) return new SteppedCell(this, parent, options, earlier);
-    if (this.hop_codec === undefined) return new Cell(this, parent, options, earlier);
-    return new EncodingCell(this, parent, options, earlier);
+    const steps = this.#steps;
+    if (steps !== undefined) return new SteppedCell(steps, this, parent, options, earlier);
+    const codec = this.#hop_codec;
+    if (codec !== undefined) return new EncodingCell(codec, this, parent, options, earlier);
+    return new Cell(this, parent, options, earlier);
   }
 
   nextId(): number {

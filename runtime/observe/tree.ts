@@ -1,8 +1,13 @@
 /** The live tree as records: what `/api/tree` shows of one process. */
 
-import type { NodeKind, Snapshot } from "../kernel/actor.ts";
-import type { Cell } from "../kernel/cell.ts";
+import type { CellState, Earlier } from "../kernel/cell-state.ts";
+import type { StopOrder } from "../kernel/child-stop.ts";
 import { describeExit } from "../kernel/exit-reason.ts";
+
+/** Plain JSON data, small: what the inspector shows. */
+export type Snapshot = Readonly<Record<string, unknown>>;
+
+export type NodeKind = "supervisor" | "actor" | "process";
 
 export type TreeNode = {
   /** Unique in the cluster: node and path. */
@@ -22,10 +27,30 @@ export type TreeNode = {
   readonly children: readonly string[];
 };
 
-export type { Snapshot };
+/** What is read of a cell and of its actor. */
+interface Shown {
+  readonly id: string;
+  readonly path: string;
+  readonly name: string;
+  readonly role: string | undefined;
+  readonly state: CellState;
+  readonly earlier: Earlier;
+  readonly mailbox_count: number;
+  readonly handled: number;
+  readonly children: { keys(): Iterable<string>; get(name: string): Shown | undefined } | undefined;
+  readonly actor:
+    | {
+        nodeKind(): NodeKind;
+        nodeState(): string | undefined;
+        nodePid(): number | undefined;
+        stopOrder(): StopOrder;
+      }
+    | undefined;
+  oldestAge_ms(now_ms: number): number;
+}
 
 /** Depth first, children in start order; `root` itself is left out. */
-export function treeOf(root: Cell, now_ms: number): TreeNode[] {
+export function treeOf(root: Shown, now_ms: number): TreeNode[] {
   const nodes: TreeNode[] = [];
   const open = childrenOf(root).reverse();
   for (let cell = open.pop(); cell !== undefined; cell = open.pop()) {
@@ -36,7 +61,7 @@ export function treeOf(root: Cell, now_ms: number): TreeNode[] {
   return nodes;
 }
 
-function treeNode(cell: Cell, children: readonly Cell[], now_ms: number): TreeNode {
+function treeNode(cell: Shown, children: readonly Shown[], now_ms: number): TreeNode {
   const pid = cell.actor?.nodePid();
   const { last_crash, restarts } = cell.earlier;
   return {
@@ -55,7 +80,7 @@ function treeNode(cell: Cell, children: readonly Cell[], now_ms: number): TreeNo
   };
 }
 
-function childrenOf(cell: Cell): Cell[] {
+function childrenOf(cell: Shown): Shown[] {
   const { children } = cell;
   if (children === undefined) return [];
   const order = cell.actor?.stopOrder() ?? "together";

@@ -1,8 +1,7 @@
 /** An actor of another node: the same interface as a local one, over a connection. */
-import { ambient } from "../kernel/ambient.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { Address, Message } from "../kernel/message.ts";
-import { type Meta, type Ref, TellMeta, type Watcher } from "../kernel/ref.ts";
+import { ambient, type Meta, type Ref, TellMeta, type Watcher } from "../kernel/ref.ts";
 import type { Peer } from "./peer.ts";
 import { keyOf } from "./slots.ts";
 

@@ -7,15 +7,13 @@ import type { Actor } from "../kernel/actor.ts";
 import { BadSupervisorSpec } from "../kernel/errors.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { MailboxOptions } from "../kernel/mailbox.ts";
+import { DEFAULT_SHUTDOWN_MS, type Shutdown } from "../kernel/spawn-options.ts";
 
 /**
  * permanent: always restarted. transient: restarted unless it ended `normal` or `shutdown`.
  * temporary: never, and forgotten when it ended.
  */
 export type RestartType = "permanent" | "transient" | "temporary";
-
-/** The time a stop may take before it becomes a kill; brutal: killed at once. */
-export type Shutdown = number | "brutal" | "infinity";
 
 export type ChildSpec = {
   /** Its name among its siblings, and the last part of its path. */
@@ -111,8 +109,6 @@ export const defaultBackoff: Backoff = Object.freeze({
   factor: 2,
   jitter: 0.5,
 });
-
-export const DEFAULT_SHUTDOWN_MS = 5_000;
 
 /** Throws BadSupervisorSpec when the two contradict each other. */
 export function fillChildSpec(spec: ChildSpec, auto_shutdown: AutoShutdown): FullChildSpec {

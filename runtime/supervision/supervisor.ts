@@ -8,7 +8,7 @@
 import type { Timer } from "../capabilities.ts";
 import { Actor, type ChildEnded, type Snapshot, type StopOrder } from "../kernel/actor.ts";
 import type { Cell } from "../kernel/cell.ts";
-import { cellOf } from "../kernel/context.ts";
+import { cellOf } from "../kernel/cell-context.ts";
 import { BadSupervisorSpec } from "../kernel/errors.ts";
 import { describeExit, type ExitReason } from "../kernel/exit-reason.ts";
 import type { Ask, Message } from "../kernel/message.ts";

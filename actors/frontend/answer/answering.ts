@@ -7,7 +7,7 @@
  *   stream actor of prompt 1 ─▶ sink 1 ─┴▶ AnswerOutput (SSE or one JSON body)
  *   client gone ─▶ abandon ─▶ every stream actor that is not done
  */
-import { ambient } from "../../../runtime/kernel/ambient.ts";
+import { ambient } from "../../../runtime/kernel/ref.ts";
 import type { TraceContext } from "../../../runtime/observe/trace.ts";
 import type {
   AnswerEnd,

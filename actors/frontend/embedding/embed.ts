@@ -9,7 +9,7 @@ import type {
   RouterMessage,
   WorkerMessage,
 } from "../../../proto/index.ts";
-import type { AskOptions } from "../../../runtime/kernel/context.ts";
+import type { AskOptions } from "../../../runtime/kernel/ask.ts";
 import { AskError } from "../../../runtime/kernel/errors.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
