@@ -85,21 +85,6 @@ export class Histogram implements Series {
     return this.sum;
   }
 
-  /** The value below which `share` (0 to 1) of the observations lie, interpolated in its bucket. */
-  quantile(share: number): number {
-    const rank = share * this.count;
-    let below = 0;
-    for (let i = 0; i < this.bounds.length; i++) {
-      const inside = this.#counts[i] as number;
-      if (inside > 0 && below + inside >= rank) {
-        const low = i === 0 ? 0 : (this.bounds[i - 1] as number);
-        return low + ((this.bounds[i] as number) - low) * ((rank - below) / inside);
-      }
-      below += inside;
-    }
-    return this.count === 0 ? 0 : (this.bounds.at(-1) ?? 0);
-  }
-
   lines(name: string, labels: string): string[] {
     const comma = labels === "" ? "" : ",";
     let below = 0;

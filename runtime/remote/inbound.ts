@@ -60,10 +60,6 @@ export class Inbound {
     this.#ended = ended;
   }
 
-  get monitored(): number {
-    return this.#watched.size;
-  }
-
   /** Throws CodecError when the bytes are no frame; the connection cannot go on then. */
   frame(bytes: Uint8Array): void {
     const { stats } = this.#peer;

@@ -18,10 +18,6 @@ export class Obligations {
     return this.#asks.size;
   }
 
-  get monitors(): number {
-    return this.#watchers.size;
-  }
-
   addAsk(port: ReplyPort, deadline_ms: number): number {
     const ask = this.#number();
     this.#asks.set(ask, { port, deadline_ms });

@@ -15,8 +15,7 @@ import type { Link } from "../transport/transport.ts";
 import { Batch } from "./envelope.ts";
 import type { Identity } from "./handshake.ts";
 import { Obligations } from "./obligations.ts";
-import type { RemoteRef } from "./remote-ref.ts";
-import { OutSlots } from "./slots.ts";
+import { type Interned, OutSlots } from "./slots.ts";
 import { control, exitToWire, incarnationBytes } from "./wire.ts";
 
 export type PeerLimits = {
@@ -110,7 +109,7 @@ export class Peer {
     this.waits.fail(why);
   }
 
-  send(ref: RemoteRef, message: Message, meta: Meta | undefined): boolean {
+  send(ref: Interned, message: Message, meta: Meta | undefined): boolean {
     if (this.queued_bytes >= this.#limits.queue_limit_bytes) {
       this.stats.refused++;
       meta?.port?.fail("mailbox_full", "the queue to its node is full");
@@ -171,14 +170,14 @@ export class Peer {
     );
   }
 
-  watch(ref: RemoteRef, watcher: Watcher): void {
+  watch(ref: Interned, watcher: Watcher): void {
     const monitor = this.waits.addWatcher(watcher);
     this.#control(control.monitor, { to: this.#slotOf(ref) }, (writer) =>
       proto.Monitor.encode({ monitor }, writer),
     );
   }
 
-  unwatch(ref: RemoteRef, watcher: Watcher): void {
+  unwatch(ref: Interned, watcher: Watcher): void {
     const monitor = this.waits.dropWatcher(watcher);
     if (monitor === undefined) return;
     this.#control(control.demonitor, { to: this.#slotOf(ref) }, (writer) =>
@@ -308,7 +307,7 @@ export class Peer {
     this.#cuts.length = 0;
   }
 
-  #slotOf(ref: RemoteRef): number {
+  #slotOf(ref: Interned): number {
     if (ref.slot_peer === this) {
       if (this.#slots.holds(ref.slot, ref.key)) return ref.slot;
       this.#slots.lost();

@@ -3,7 +3,7 @@ import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { Address, Message } from "../kernel/message.ts";
 import { ambient, type Meta, type Ref, TellMeta, type Watcher } from "../kernel/ref.ts";
 import type { Peer } from "./peer.ts";
-import { keyOf } from "./slots.ts";
+import { type Interned, keyOf } from "./slots.ts";
 
 /** Finds or opens the connection to a node. Undefined: there is none, and none can be had now. */
 export interface PeerSource {
@@ -15,16 +15,14 @@ export interface PeerSource {
   soon(run: () => void): void;
 }
 
-export class RemoteRef implements Ref<Message> {
+export class RemoteRef implements Ref<Message>, Interned {
   readonly local = false;
   readonly address: Address;
-  /** Path and incarnation as one text. */
   readonly key: string;
   /** Where its node listens; empty when it can only be reached over a connection it made. */
   readonly node_address: string;
-  /** The slot it had last, on which connection; `Peer` checks it before use. */
   slot = 0;
-  slot_peer: Peer | undefined = undefined;
+  slot_peer: object | undefined = undefined;
 
   readonly #source: PeerSource;
   #peer: Peer | undefined = undefined;

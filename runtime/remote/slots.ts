@@ -14,6 +14,16 @@ export const SLOTS_MAX = 8_192;
 /** Of the slots given in one lap, when so many went to who had lost theirs, they are too few. */
 const LOST_SHARE = 0.25;
 
+/** A reference whose actor has a slot, or may get one. */
+export interface Interned {
+  readonly address: Address;
+  /** Path and incarnation as one text. */
+  readonly key: string;
+  /** The slot it had last, on which connection; checked before use. */
+  slot: number;
+  slot_peer: object | undefined;
+}
+
 /** The sender's half. */
 export class OutSlots {
   readonly #byKey = new Map<string, number>();

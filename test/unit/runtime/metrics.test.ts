@@ -51,16 +51,6 @@ test("mistakes are told at once", () => {
   expect(() => metrics.histogram("h", "", [1, 1])).toThrow("must ascend");
 });
 
-test("a quantile lies in the bucket that holds it", () => {
-  const histogram = new Metrics().histogram("h", "H.", [10, 20, 40]);
-  expect(histogram.quantile(0.5)).toBe(0);
-  for (let i = 1; i <= 100; i++) histogram.observe(i <= 50 ? 5 : 15);
-  expect(histogram.quantile(0.25)).toBeCloseTo(5);
-  expect(histogram.quantile(0.75)).toBeCloseTo(15);
-  histogram.observe(1000);
-  expect(histogram.quantile(1)).toBe(40);
-});
-
 test("our own metrics are in base units: seconds, bytes, shares of one", async () => {
   const odd: string[] = [];
   const files = new Bun.Glob("{actors,runtime,supervisors}/**/*.ts").scan({
