@@ -29,7 +29,7 @@ export interface ConnectionHost {
   /** Another connection of ours with the same life of the same node, up or being dialled. */
   twin(connection: Connection, theirs: Identity): Connection | undefined;
   /** Its peer has said less than its heartbeat lately. */
-  isSilent(connection: Connection): boolean;
+  isLate(connection: Connection): boolean;
   connected(connection: Connection): void;
   /** Called once for each connection, but one that was merged. */
   lost(connection: Connection, why: string): void;
@@ -232,7 +232,7 @@ export class Connection {
    * it stands. If the dial was ours, theirs may have crossed it; but then we hear from them.
    */
   #isLeft(): boolean {
-    return this.#theirDial || this.#host.isSilent(this);
+    return this.#theirDial || this.#host.isLate(this);
   }
 
   /** Goes on over the link that `other` accepted, with what waits here. */

@@ -3,7 +3,7 @@
  * wherever the actor is.
  */
 import { FRAME_LIMIT_BYTES, PROTOCOL_VERSION } from "../../proto/index.ts";
-import type { Clock, Listener, Timer } from "../capabilities.ts";
+import type { Clock, Listener } from "../capabilities.ts";
 import type { CodecTable } from "../codec.ts";
 import { type ExitReason, noconnection, noproc } from "../kernel/exit-reason.ts";
 import type { Address, Message } from "../kernel/message.ts";
@@ -12,6 +12,7 @@ import { type ActorSystem, System } from "../kernel/system.ts";
 import { addressesOf, type Transport, wayTo } from "../transport/transport.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import type { Identity, RejectCode } from "./handshake.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import type { Peer, PeerLimits, PeerStats } from "./peer.ts";
 import { type PeerSource, RemoteRef } from "./remote-ref.ts";
 import { addressOf, incarnationBytes, WELL_KNOWN, type WireRef } from "./wire.ts";
@@ -67,20 +68,14 @@ export class RemoteNode implements ConnectionHost, PeerSource {
 
   readonly #transports: readonly Transport[];
   readonly #connect_timeout_ms: number;
-  readonly #heartbeat_ms: number;
-  readonly #doubt_after_ms: number;
-  readonly #suspect_after_ms: number;
   readonly #clock: Clock;
   readonly #all = new Set<Connection>();
   /** The connection to each node, up or being dialled. */
   readonly #byNode = new Map<string, Connection>();
   readonly #failed = new Map<string, number>();
   readonly #listeners = new Set<(event: PeerEvent) => void>();
-  /** Nodes whose silence is borne: only the end of the connection to them counts. */
-  readonly #borne = new Set<string>();
   readonly #doors: Listener[] = [];
-  #beat: Timer | undefined = undefined;
-  #beatDue_ms = 0;
+  readonly #heartbeat: Heartbeat;
   #closed = false;
 
   constructor(system: System, options: RemoteOptions) {
@@ -88,9 +83,6 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     this.codecs = options.codecs;
     this.#transports = options.transports;
     this.#connect_timeout_ms = options.connect_timeout_ms ?? 2_000;
-    this.#heartbeat_ms = options.heartbeat_ms ?? 500;
-    this.#doubt_after_ms = options.doubt_after_ms ?? 2 * this.#heartbeat_ms;
-    this.#suspect_after_ms = options.suspect_after_ms ?? 5_000;
     this.#clock = system.capabilities.clock;
     this.limits = {
       frame_limit_bytes: options.frame_limit_bytes ?? FRAME_LIMIT_BYTES,
@@ -103,7 +95,15 @@ export class RemoteNode implements ConnectionHost, PeerSource {
       lease_epoch: options.lease_epoch ?? 0,
       address: options.listen ?? "",
     };
-    this.#armBeat();
+    const heartbeat_ms = options.heartbeat_ms ?? 500;
+    const times = {
+      heartbeat_ms,
+      doubt_after_ms: options.doubt_after_ms ?? 2 * heartbeat_ms,
+      suspect_after_ms: options.suspect_after_ms ?? 5_000,
+    };
+    this.#heartbeat = new Heartbeat(this.#clock, times, this.#all, (identity, silent_ms) => {
+      for (const listener of this.#listeners) listener({ kind: "silent", identity, silent_ms });
+    });
   }
 
   /** Where this node listens; empty when nowhere. */
@@ -175,14 +175,14 @@ export class RemoteNode implements ConnectionHost, PeerSource {
 
   /** However long that node says nothing, it is not taken for dead as long as its system is up. */
   bearSilenceOf(node: string): void {
-    this.#borne.add(node);
+    this.#heartbeat.trust(node);
   }
 
   /** Leaves: what is queued still goes out, then every peer sees the end. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#beat !== undefined) this.#clock.cancel(this.#beat);
+    this.#heartbeat.stop();
     for (const door of this.#doors) door.close();
     for (const connection of [...this.#all]) connection.close("this node left");
   }
@@ -248,9 +248,8 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     return undefined;
   }
 
-  /** It has not kept up with its own heartbeat. */
-  isSilent({ peer }: Connection): boolean {
-    return this.#clock.now_ms() - peer.heard_ms > this.#heartbeat_ms * 1.5;
+  isLate(connection: Connection): boolean {
+    return this.#heartbeat.isLate(connection);
   }
 
   merged(connection: Connection): void {
@@ -319,37 +318,6 @@ export class RemoteNode implements ConnectionHost, PeerSource {
       this.#clock.defer(() => give_up(error as Error));
     }
     return connection;
-  }
-
-  #armBeat(): void {
-    this.#beatDue_ms = this.#clock.now_ms() + this.#heartbeat_ms;
-    this.#beat = this.#clock.after(this.#heartbeat_ms, () => this.#beatNow());
-  }
-
-  #beatNow(): void {
-    const now_ms = this.#clock.now_ms();
-    // We were stopped ourselves: what the peers said meanwhile still waits to be read.
-    const weSlept = now_ms - this.#beatDue_ms > this.#suspect_after_ms / 2;
-    for (const connection of [...this.#all]) {
-      const { peer } = connection;
-      if (peer.state !== "up") continue;
-      if (weSlept || connection.paused || connection.away) peer.heard_ms = now_ms;
-      const silent_ms = peer.silent_ms(now_ms);
-      const borne = this.#borne.has(connection.node ?? "");
-      if (silent_ms > this.#suspect_after_ms && !borne) {
-        connection.close(`nothing heard for ${Math.round(silent_ms)} ms`);
-      } else {
-        peer.beat(now_ms);
-        if (silent_ms > this.#doubt_after_ms) this.#silent(connection, silent_ms);
-      }
-    }
-    if (!this.#closed) this.#armBeat();
-  }
-
-  #silent({ peer }: Connection, silent_ms: number): void {
-    const { identity } = peer;
-    if (identity === undefined) return;
-    for (const listener of this.#listeners) listener({ kind: "silent", identity, silent_ms });
   }
 }
 
