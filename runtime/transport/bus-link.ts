@@ -22,6 +22,7 @@ import {
   textMessage,
   kind as wire,
 } from "./bus-wire.ts";
+import { SendWindow } from "./send-window.ts";
 import { type Link, type LinkHandlers, type LinkLimits, TransportError } from "./transport.ts";
 
 export type BusLinkOptions = {
@@ -70,9 +71,6 @@ const PROBE_MS_MAX = 2_000;
 const LINGER_MS = 1_000;
 
 const nothing: Ack = { received: -1, taken: -1 };
-const forgotten: Chunk = { seq: 0, size_bytes: 0, message: new Uint8Array(0) };
-
-type Chunk = { readonly seq: number; readonly size_bytes: number; readonly message: Uint8Array };
 
 export class BusLink implements Link {
   handlers: LinkHandlers | undefined;
@@ -85,13 +83,7 @@ export class BusLink implements Link {
   #closeReason = "closed here";
 
   // Outbound.
-  /** From `#first`, the oldest that is not taken there; those before `#next` are under way. */
-  #chunks: Chunk[] = [];
-  #first = 0;
-  #next = 0;
-  #lastSeq = 0;
-  #sent_bytes = 0;
-  #waiting_bytes = 0;
+  readonly #window = new SendWindow();
   #probedSeq = 0;
   #probe_ms: number;
   /** When the other side was heard last, or this side had nothing to wait for. */
@@ -130,7 +122,7 @@ export class BusLink implements Link {
   }
 
   get queued_bytes(): number {
-    return this.#waiting_bytes;
+    return this.#window.waiting_bytes;
   }
 
   get away(): boolean {
@@ -152,7 +144,7 @@ export class BusLink implements Link {
       );
     }
     if (this.#far === undefined || this.#closed || this.#closing) return false;
-    const waiting_bytes = this.#waiting_bytes;
+    const { waiting_bytes } = this.#window;
     if (waiting_bytes > 0 && waiting_bytes + frame.length > queue_limit_bytes) return false;
     const room_bytes = this.#chunkRoom_bytes();
     let at = 0;
@@ -162,7 +154,7 @@ export class BusLink implements Link {
       this.#queue(payload, at === frame.length ? flag.last : 0);
     } while (at < frame.length);
     this.#pump();
-    if (this.#waiting_bytes > 0) this.#drainDue = true;
+    if (this.#window.waiting_bytes > 0) this.#drainDue = true;
     // The chunks carried what we have; those that waited were written earlier and say less.
     else if (waiting_bytes === 0) this.#told = this.#have();
     return true;
@@ -200,10 +192,9 @@ export class BusLink implements Link {
   end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#chunks = [];
+    this.#window.clear();
     this.#held = [];
     this.#parts = [];
-    this.#waiting_bytes = 0;
     this.#host.ended(this);
     // Never inside `send` or `close`: whoever calls those does not expect to be called.
     this.#host.clock.defer(() => this.handlers?.close(reason));
@@ -239,7 +230,8 @@ export class BusLink implements Link {
     const { clock, options } = this.#host;
     this.#heard_ms = clock.now_ms();
     this.#probe_ms = options.probe_after_ms;
-    this.#forget(taken);
+    this.#window.forget(taken);
+    if (this.#closing && this.#window.empty) this.end(this.#closeReason);
     if (this.#closed) return;
     const flags = bytes[0] === wire.ack ? flagsOf(bytes) : 0;
     const lost = (flags & flag.answer) !== 0 && received < this.#probedSeq;
@@ -260,7 +252,7 @@ export class BusLink implements Link {
       this.#heard_ms = now_ms;
     }
     if (!up || this.#far === undefined) return;
-    if (this.#first === this.#chunks.length) {
+    if (this.#window.empty) {
       this.#heard_ms = now_ms;
       return;
     }
@@ -272,7 +264,7 @@ export class BusLink implements Link {
     if (!busIsBack && quiet_ms < this.#probe_ms) return;
     this.#asked_ms = now_ms;
     this.#probe_ms = Math.min(this.#probe_ms * 2, PROBE_MS_MAX);
-    this.#probedSeq = this.#sentSeq();
+    this.#probedSeq = this.#window.sent_seq;
     const { inbox } = this.#host;
     this.#publish(probeMessage(this.#far.link, { link: this.#id, inbox }));
     this.#pump();
@@ -284,61 +276,31 @@ export class BusLink implements Link {
   }
 
   #queue(payload: Uint8Array, flags: number): void {
-    const seq = ++this.#lastSeq;
+    const seq = this.#window.nextSeq();
     const link = this.#far?.link ?? 0;
     const message = dataMessage({ link, flags, seq, payload }, this.#have());
-    if (this.#first === this.#chunks.length) this.#heard_ms = this.#host.clock.now_ms();
-    this.#chunks.push({ seq, size_bytes: payload.length, message });
-    this.#waiting_bytes += payload.length;
+    if (this.#window.empty) this.#heard_ms = this.#host.clock.now_ms();
+    this.#window.push(seq, payload.length, message);
   }
 
   #pump(): void {
     const { window_bytes } = this.#host.options;
-    while (this.#host.up && this.#next < this.#chunks.length) {
-      const { size_bytes, message } = this.#chunks[this.#next] as Chunk;
-      const alone = this.#next === this.#first;
-      if (!alone && this.#sent_bytes + size_bytes > window_bytes) return;
-      this.#next++;
-      this.#sent_bytes += size_bytes;
-      this.#waiting_bytes -= size_bytes;
+    while (this.#host.up) {
+      const message = this.#window.send(window_bytes);
+      if (message === undefined) break;
       this.#publish(message);
     }
-    if (!this.#drainDue || this.#waiting_bytes > 0) return;
+    if (!this.#drainDue || this.#window.waiting_bytes > 0) return;
     this.#drainDue = false;
     this.#host.clock.defer(() => {
       if (!this.#closed) this.handlers?.drain();
     });
   }
 
-  #sentSeq(): number {
-    return this.#lastSeq - (this.#chunks.length - this.#next);
-  }
-
   #resend(received: number): void {
-    for (let i = this.#first; i < this.#next; i++) {
-      const { seq, message } = this.#chunks[i] as Chunk;
-      if (seq <= received) continue;
+    for (const message of this.#window.sentAfter(received)) {
       this.stats.resent++;
       this.#publish(message);
-    }
-  }
-
-  /** Everything up to here has been taken there. */
-  #forget(taken: number): void {
-    while (this.#first < this.#next && (this.#chunks[this.#first] as Chunk).seq <= taken) {
-      this.#sent_bytes -= (this.#chunks[this.#first] as Chunk).size_bytes;
-      this.#chunks[this.#first] = forgotten;
-      this.#first++;
-    }
-    if (this.#first === this.#chunks.length) {
-      this.#chunks = [];
-      this.#first = 0;
-      this.#next = 0;
-      if (this.#closing) this.end(this.#closeReason);
-    } else if (this.#first > 1_024 && this.#first * 2 > this.#chunks.length) {
-      this.#chunks.splice(0, this.#first);
-      this.#next -= this.#first;
-      this.#first = 0;
     }
   }
 
