@@ -15,8 +15,7 @@ import { codecs as proto } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../kernel/actor.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { Message } from "../kernel/message.ts";
-import type { Ref } from "../kernel/ref.ts";
-import { formatAddress } from "../kernel/ref.ts";
+import { formatAddress, type Ref } from "../kernel/ref.ts";
 import { refOf } from "../remote/node.ts";
 import { addressOf, type WireRef } from "../remote/wire.ts";
 import type {
@@ -34,6 +33,7 @@ import type {
 } from "../wire-messages.ts";
 import { SharedNames, type SharedOptions } from "./registry-shared.ts";
 import type { ExchangeAnswer, TableEntry, TablePut } from "./registry-table.ts";
+import { RegistryWatchers } from "./registry-watchers.ts";
 
 export type { RegistryEntry };
 
@@ -68,14 +68,6 @@ type Owner = {
   expires_ms: number;
 };
 
-type Watcher = {
-  readonly ref: Ref<RegistryChange>;
-  readonly monitor: number;
-  readonly prefix: string;
-  readonly watch: number;
-  revision: number;
-};
-
 /** A key that the shared table is being asked for. */
 type Claiming = { readonly key: string; readonly owner: string; withdrawn: boolean };
 
@@ -84,7 +76,7 @@ export type RegistryOptions = { readonly shared?: SharedOptions };
 export class Registry extends Actor<RegistryMessage> {
   readonly #entries = new Map<string, RegistryEntry>();
   readonly #owners = new Map<string, Owner>();
-  readonly #watchers = new Map<string, Watcher>();
+  readonly #watchers = new RegistryWatchers();
   readonly #claiming = new Set<Claiming>();
   readonly #options: RegistryOptions;
   #shared: SharedNames | undefined = undefined;
@@ -118,7 +110,7 @@ export class Registry extends Actor<RegistryMessage> {
       changed: (put, removed) => this.#changedElsewhere(put, removed),
       lost: (key) => this.#lostElsewhere(key),
       settled: (key, epoch) => this.#settle(key, epoch),
-      turned: () => this.#tellEach(({ prefix }) => ({ prefix, put: [], removed: [] })),
+      turned: () => this.#watchers.tellAway(this.#away),
     });
     this.#shared.tick();
   }
@@ -172,9 +164,7 @@ export class Registry extends Actor<RegistryMessage> {
     for (const [id, owner] of this.#owners) {
       if (owner.monitor === monitor) this.#dropOwner(id, owner);
     }
-    for (const [id, watcher] of this.#watchers) {
-      if (watcher.monitor === monitor) this.#watchers.delete(id);
-    }
+    this.#watchers.ended(monitor);
   }
 
   override inspect(): Snapshot {
@@ -293,18 +283,15 @@ export class Registry extends Actor<RegistryMessage> {
       this.#unwatch(id);
       const ref = refOf<RegistryChange>(this.ctx.system, watcher);
       const monitor = this.ctx.monitor(ref as Ref);
-      this.#watchers.set(id, { ref, monitor, prefix, watch, revision: 0 });
+      this.#watchers.add(id, { ref, monitor, prefix, watch });
     }
-    const instance = this.#instance;
-    const away = this.#shared?.away ?? false;
-    return { kind: "registry_snapshot", prefix, revision: 0, entries, instance, watch, away };
+    const snapshot = { prefix, revision: 0, entries, instance: this.#instance, watch };
+    return { kind: "registry_snapshot", ...snapshot, away: this.#away };
   }
 
   #unwatch(id: string): void {
-    const watcher = this.#watchers.get(id);
-    if (watcher === undefined) return;
-    this.#watchers.delete(id);
-    this.ctx.demonitor(watcher.monitor);
+    const monitor = this.#watchers.remove(id);
+    if (monitor !== undefined) this.ctx.demonitor(monitor);
   }
 
   #ownerOf(id: string, ref: WireRef): Owner {
@@ -392,29 +379,13 @@ export class Registry extends Actor<RegistryMessage> {
     this.#tellChange([settled], []);
   }
 
-  // ---- watchers ------------------------------------------------------------------------------
-
-  #tellChange(put: readonly RegistryEntry[], removed: readonly string[]): void {
-    this.#tellEach(({ prefix }) => {
-      const its_put = put.filter(({ key }) => key.startsWith(prefix));
-      const its_removed = removed.filter((key) => key.startsWith(prefix));
-      if (its_put.length === 0 && its_removed.length === 0) return undefined;
-      return { prefix, put: its_put, removed: its_removed };
-    });
+  /** The shared table is not reached; false where there is none. */
+  get #away(): boolean {
+    return this.#shared?.away ?? false;
   }
 
-  /** A change that a watcher's mailbox refuses leaves a gap in its numbers: it watches again. */
-  #tellEach(
-    changeFor: (watcher: Watcher) => Pick<RegistryChange, "prefix" | "put" | "removed"> | undefined,
-  ): void {
-    const away = this.#shared?.away ?? false;
-    for (const watcher of this.#watchers.values()) {
-      const change = changeFor(watcher);
-      if (change === undefined) continue;
-      watcher.revision++;
-      const { revision, watch } = watcher;
-      watcher.ref.tell({ kind: "registry_change", ...change, revision, watch, away });
-    }
+  #tellChange(put: readonly RegistryEntry[], removed: readonly string[]): void {
+    this.#watchers.tellChange(put, removed, this.#away);
   }
 }
 
