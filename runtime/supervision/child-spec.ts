@@ -60,7 +60,7 @@ export type Backoff = {
  * Instead of giving up: past the intensity a child is tried again at this slower pace, until it has
  * lived for max(period_ms, max_ms).
  */
-type CrashLoop = {
+export type CrashLoop = {
   readonly backoff: Backoff;
   /** Called when a child begins to loop, and when it is over it or not tried any more. */
   readonly changed?: (change: LoopChange) => void;

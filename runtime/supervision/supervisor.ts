@@ -2,7 +2,10 @@
  * Starts its children from left to right, keeps them as their specifications say, and stops them
  * from right to left. What to do about an end is `restart-policy.ts`; this is the shell that does
  * it, one step at a time: a child that is slow to start or to stop, or waits out its back-off,
- * holds up its own group and nothing else.
+ * holds up its own group and nothing else. A restart of several children is `group-restart.ts`.
+ *
+ * Long because a request, a start and an end each lead to the next step of the same child: the
+ * steps call one another, and apart they would have to be handed to each other.
  */
 
 import type { Timer } from "../capabilities.ts";
@@ -21,14 +24,19 @@ import {
   fillSupervisorSpec,
   type SupervisorSpec,
 } from "./child-spec.ts";
-import { decide, healthyAfter_ms, type PolicyChild } from "./restart-policy.ts";
-
-type ChildInfo = {
-  readonly id: string;
-  readonly status: ChildStatus;
-  readonly ref: Ref<Message> | undefined;
-  readonly restarts: number;
-};
+import { GroupRestart } from "./group-restart.ts";
+import { decide, healthyAfter_ms } from "./restart-policy.ts";
+import {
+  type Child,
+  type ChildInfo,
+  enterLoop,
+  infoOf,
+  leaveLoop,
+  newChild,
+  nobody,
+  policyChild,
+  refuseStart,
+} from "./supervised-child.ts";
 
 /** Those that change something answer when it is done; what cannot be done is `refused`. */
 export type SupervisorMessage =
@@ -41,52 +49,18 @@ export type SupervisorMessage =
   | (Ask<true> & { readonly kind: "delete_child"; readonly id: string })
   | (Ask<readonly ChildInfo[]> & { readonly kind: "which_children" });
 
-/** backing_off: ended, and to be started again. stopped: ended, and not to be. */
-type ChildStatus = "starting" | "running" | "stopping" | "backing_off" | "stopped";
-
-type Child = {
-  readonly spec: FullChildSpec;
-  status: ChildStatus;
-  cell: Cell | undefined;
-  restarts: number;
-  last_crash: ExitReason | undefined;
-  /** Restarts in a row; see `Backoff`. */
-  streak: number;
-  /** Those of them at the pace of the crash loop; 0 = it is in none. */
-  loops: number;
-  started_at_ms: number;
-  /** Runs at the end of a back-off, or when a child that looped has lived for long enough. */
-  timer: Timer | undefined;
-  /** Never ran: a failing start is refused to whoever asked, not tried again. */
-  fresh: boolean;
-  /** Who waits for it to run. */
-  starting: readonly ReplyPort[];
-  /** Who waits for it to be gone. */
-  ending: readonly ReplyPort[];
-  /** After the stop that is under way it is started again. */
-  again: boolean;
-  /** It was terminated on request meanwhile: this recovery leaves it out. */
-  not_in: Recovery | undefined;
-};
-
-/** One empty list for all: there may be very many children for whom nobody waits. */
-const nobody: readonly ReplyPort[] = [];
-
-/** A restart of several children under way: one_for_all and rest_for_one. */
-type Recovery = {
-  /** Affected are this child and all behind it. */
-  from: string;
-  phase: "stop" | "wait" | "start";
-  delay_ms: number;
-  timer: Timer | undefined;
-};
-
 export class Supervisor extends Actor<SupervisorMessage> {
   readonly #spec: FullSupervisorSpec;
   /** In start order. */
   readonly #children = new Map<string, Child>();
   #history: readonly number[] = [];
-  #recovery: Recovery | undefined = undefined;
+  readonly #group = new GroupRestart({
+    children: this.#children,
+    start: (child) => this.#start(child),
+    stop: (child) => this.#stop(child),
+    later: (delay_ms, run) => this.#later(delay_ms, run),
+    cancel: (timer) => this.ctx.cancel(timer),
+  });
   /** Ends of children that came while `init` was still starting others. */
   #early: ChildEnded[] | undefined = [];
 
@@ -191,7 +165,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     }
     child.starting = [...child.starting, this.ctx.replyLater()];
     // During a recovery it waits for its turn: it stands last.
-    if (this.#recovery === undefined) this.#start(child);
+    if (!this.#group.active) this.#start(child);
     else child.status = "backing_off";
   }
 
@@ -204,7 +178,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     child.again = false;
     refuseStart(child, "it was terminated");
     child.ending = [...child.ending, this.ctx.replyLater()];
-    child.not_in = this.#recovery;
+    this.#group.leaveOut(child);
     this.#stop(child);
   }
 
@@ -217,7 +191,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     if (port !== undefined) child.starting = [...child.starting, port];
     child.not_in = undefined;
     if (child.cell === undefined) {
-      if (!this.#recovers(child)) this.#start(child);
+      if (!this.#group.includes(child)) this.#start(child);
     } else {
       child.again = true;
       this.#stop(child);
@@ -283,22 +257,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
   // ---- one child -----------------------------------------------------------------------------
 
   #add(spec: FullChildSpec): Child {
-    const child: Child = {
-      spec,
-      status: "stopped",
-      cell: undefined,
-      restarts: 0,
-      last_crash: undefined,
-      streak: 0,
-      loops: 0,
-      started_at_ms: 0,
-      timer: undefined,
-      fresh: true,
-      starting: nobody,
-      ending: nobody,
-      again: false,
-      not_in: undefined,
-    };
+    const child = newChild(spec);
     this.#children.set(spec.id, child);
     return child;
   }
@@ -344,7 +303,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
   #running(child: Child, cell: Cell): void {
     if (child.cell !== cell || child.status !== "starting") return;
     this.#runs(child, cell);
-    this.#advance();
+    this.#group.advance();
   }
 
   /** Asks a child to end, whatever it is doing. */
@@ -366,7 +325,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       cellOf(this.ctx).kernel.report(cell, "shutdown_error", child.spec.restart);
     }
     this.#gone(child);
-    this.#advance();
+    this.#group.advance();
   }
 
   /** No life of it is left; the recovery, if there is one, starts it again when it is its turn. */
@@ -378,7 +337,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     const forgotten = child.spec.restart === "temporary" || this.#spec.strategy === "dynamic";
     if (child.again) {
       child.restarts++;
-      if (!this.#recovers(child)) this.#start(child);
+      if (!this.#group.includes(child)) this.#start(child);
     } else if (ending.length > 0 ? forgotten : child.spec.restart === "temporary") {
       this.#children.delete(child.spec.id);
     }
@@ -396,7 +355,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       kernel.report(cell, context, child.spec.restart);
       this.#children.delete(child.spec.id);
       refuseStart(child, `it did not start: ${describeExit(reason)}`);
-      this.#advance();
+      this.#group.advance();
       return;
     }
     child.status = "stopped";
@@ -419,7 +378,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
         this.#leaveLoop(child);
         if (decision.remove) this.#children.delete(child.spec.id);
         if (decision.kind === "auto_shutdown") this.ctx.stop(undefined, { kind: "shutdown" });
-        else this.#advance();
+        else this.#group.advance();
         return;
       case "give_up":
         this.#giveUp(cell, child);
@@ -427,9 +386,9 @@ export class Supervisor extends Actor<SupervisorMessage> {
       case "restart":
         child.streak++;
         child.status = "backing_off";
-        if (decision.loops) this.#loop(child, reason);
-        if (decision.group.length > 1 || this.#recovery !== undefined) {
-          this.#recover(decision.group[0] ?? child.spec.id, decision.delay_ms);
+        if (decision.loops) enterLoop(child, this.#spec.crash_loop, reason);
+        if (decision.group.length > 1 || this.#group.active) {
+          this.#group.begin(decision.group[0] ?? child.spec.id, decision.delay_ms);
         } else {
           this.#restartAfter(child, decision.delay_ms);
         }
@@ -445,17 +404,8 @@ export class Supervisor extends Actor<SupervisorMessage> {
     return [...this.#children.values()];
   }
 
-  #loop(child: Child, reason: ExitReason): void {
-    child.loops++;
-    if (child.loops > 1) return;
-    this.#spec.crash_loop?.changed?.({ id: child.spec.id, loops: true, reason });
-  }
-
   #leaveLoop(child: Child): void {
-    if (child.loops === 0) return;
-    child.loops = 0;
-    const reason = child.last_crash ?? { kind: "shutdown" };
-    this.#spec.crash_loop?.changed?.({ id: child.spec.id, loops: false, reason });
+    leaveLoop(child, this.#spec.crash_loop);
   }
 
   #giveUp(cell: Cell, child: Child): void {
@@ -486,74 +436,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     else child.timer = this.#later(delay_ms, restart);
   }
 
-  // ---- a group -------------------------------------------------------------------------------
-
-  #recover(from: string, delay_ms: number): void {
-    const going = this.#recovery;
-    if (going?.timer !== undefined) this.ctx.cancel(going.timer);
-    // A failure further left takes more children in; one within the group starts it over.
-    const ids = [...this.#children.keys()];
-    const leftmost: string =
-      going !== undefined && ids.indexOf(going.from) < ids.indexOf(from) && ids.includes(going.from)
-        ? going.from
-        : from;
-    this.#recovery = { from: leftmost, phase: "stop", delay_ms, timer: undefined };
-    this.#advance();
-  }
-
-  /** Takes the recovery as far as it goes now; called after whatever may let it go on. */
-  #advance(): void {
-    const recovery = this.#recovery;
-    if (recovery === undefined || recovery.phase === "wait") return;
-    const group = this.#group(recovery.from);
-    if (recovery.phase === "stop") {
-      const last = group.findLast((child) => child.cell !== undefined);
-      if (last !== undefined) {
-        this.#stop(last);
-        return;
-      }
-      this.#rest(recovery, group);
-      return;
-    }
-    for (const child of group) {
-      if (child.not_in === recovery) continue;
-      if (child.cell === undefined) {
-        if (!child.fresh) child.restarts++;
-        this.#start(child);
-      }
-      // Goes on when it runs, or starts over when it does not.
-      if (!runs(child)) return;
-    }
-    this.#recovery = undefined;
-  }
-
-  /** All of the group are stopped: wait out the back-off, then start them. */
-  #rest(recovery: Recovery, group: readonly Child[]): void {
-    for (const child of group) if (child.not_in !== recovery) child.status = "backing_off";
-    const start = (): void => {
-      if (this.#recovery !== recovery) return;
-      recovery.timer = undefined;
-      recovery.phase = "start";
-      this.#advance();
-    };
-    if (recovery.delay_ms <= 0) {
-      start();
-      return;
-    }
-    recovery.phase = "wait";
-    recovery.timer = this.#later(recovery.delay_ms, start);
-  }
-
-  #group(from: string): Child[] {
-    const children = [...this.#children.values()];
-    const at = children.findIndex((child) => child.spec.id === from);
-    // The child it began with was deleted meanwhile: what is left of the strategy's reach is all.
-    return at < 0 ? children : children.slice(at);
-  }
-
-  #recovers(child: Child): boolean {
-    return this.#recovery !== undefined && this.#group(this.#recovery.from).includes(child);
-  }
+  // ---- timers --------------------------------------------------------------------------------
 
   /** On the signal lane, so that a flooded supervisor restarts its children in time. */
   #later(delay_ms: number, run: () => void): Timer {
@@ -575,24 +458,4 @@ export function supervisor(spec: SupervisorSpec): () => Supervisor {
 
 function hasJitter({ backoff, crash_loop }: FullSupervisorSpec): boolean {
   return backoff.jitter > 0 || (crash_loop?.backoff.jitter ?? 0) > 0;
-}
-
-function runs(child: Child): boolean {
-  return child.status === "running";
-}
-
-function infoOf(child: Child): ChildInfo {
-  const { spec, status, cell, restarts } = child;
-  return { id: spec.id, status, ref: cell, restarts };
-}
-
-function policyChild(child: Child): PolicyChild {
-  const { id, restart, significant } = child.spec;
-  return { id, restart, significant, active: child.status !== "stopped" };
-}
-
-function refuseStart(child: Child, detail: string): void {
-  const { starting } = child;
-  child.starting = nobody;
-  for (const port of starting) port.fail("refused", detail);
 }
