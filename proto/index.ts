@@ -18,6 +18,7 @@ export type {
   LogitBias,
   ModelCard,
   PassSums as WirePassSums,
+  PlanLeg,
   Resumable,
   RoutedRequest,
   RoutedSession,
@@ -27,12 +28,13 @@ export type {
   TokenLogprob,
   TreeNode,
   WorkerRecord,
+  WorkerRole,
 } from "./gen/types.ts";
 
 export { codecs };
 
 /** Raised whenever an older peer would misread us; checked in the first frame. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 /** The largest frame of any transport, in bytes; a longer one is refused by its sender. */
 export const FRAME_LIMIT_BYTES = 32 * 1024 * 1024;
 

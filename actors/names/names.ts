@@ -1,5 +1,5 @@
-/** Names that several roles write and read alike: a start of a worker, labels and taints. */
-import type { ActorRef } from "../../proto/index.ts";
+/** What several roles read alike of workers: a key, a plan's only leg, labels and taints. */
+import type { ActorRef, Plan, PlanLeg } from "../../proto/index.ts";
 
 /**
  * Names one start of one worker, as `Route.exclude` and `RoutedRequest.worker` do: the worker's
@@ -9,6 +9,13 @@ export function workerKey(worker: string, ref: ActorRef | undefined): string {
   let hex = "";
   for (const byte of ref?.incarnation ?? []) hex += byte.toString(16).padStart(2, "0");
   return `${worker}@${hex}`;
+}
+
+const NO_LEG: PlanLeg = { role: "aggregated", worker: "", ref: undefined };
+
+/** The one worker that makes a whole answer; without a reference when the plan names none. */
+export function soleLeg({ legs }: Plan): PlanLeg {
+  return legs[0] ?? NO_LEG;
 }
 
 /** Labels and taints of workers, as flags and requests write them: `gpu=h100`, `topology/zone=eu-1`. */

@@ -3,7 +3,7 @@
  * worker set alone write it.
  */
 
-import type { WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+import type { Plan, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import { workerKey } from "../names/names.ts";
 import type { WorkerView } from "./policy/filter.ts";
 
@@ -22,6 +22,12 @@ export type Candidate = WorkerView & {
   /** Its engine failed lately: until then others are asked first, see worker-failures.ts. */
   avoid_until_ms: number;
 };
+
+/** The whole answer is made by this worker. */
+export function planFor(request: string, { record }: Candidate): Plan {
+  const { role, worker, ref } = record;
+  return { kind: "plan", request, legs: [{ role, worker, ref }] };
+}
 
 export function newCandidate(record: WorkerRecord): Candidate {
   return {

@@ -13,7 +13,7 @@ import type {
 } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import type { Metrics } from "../../runtime/observe/metrics.ts";
-import type { Candidate } from "./candidate.ts";
+import { type Candidate, planFor } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
 import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";
 import { KvRouterMetrics } from "./kv-router-metrics.ts";
@@ -248,9 +248,7 @@ export class KvModel {
     const name = worker.worker;
     this.#last.push({ request: request.request, worker: name, blocks, cached_blocks, waited_ms });
     if (this.#last.length > LAST_PLACED) this.#last.shift();
-    const { ref } = candidate.record;
-    const plan = { kind: "plan", request: request.request, worker: name, ref } as const;
-    return { kind: "plan", plan, placement };
+    return { kind: "plan", plan: planFor(request.request, candidate), placement };
   }
 
   #refused(refusal: Refusal): KvDecision {

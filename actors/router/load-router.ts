@@ -8,6 +8,7 @@ import type { Timer } from "../../runtime/capabilities.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
+import { planFor } from "./candidate.ts";
 import { noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
 import type { RouterOptions } from "./router-options.ts";
@@ -105,10 +106,9 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     const choose = policies[this.#mode];
     const choice = choose(may.candidates, route, this.ctx.random, this.#state);
     if (choice.kind === "refused") return this.#refuse(route, choice.code, choice.message);
-    const { worker, ref } = choice.candidate.record;
     workers.begin(route, choice.candidate);
     this.#routed_total++;
-    return { kind: "plan", request: route.request, worker, ref };
+    return planFor(route.request, choice.candidate);
   }
 
   #refuse(route: Route, code: string, message: string): Refused {

@@ -6,7 +6,7 @@ import type {
   Detach,
   Generate,
   HandOver,
-  Plan,
+  PlanLeg,
   Route,
   RouteEnded,
   RouteFirst,
@@ -18,7 +18,7 @@ import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./types
 /** What happened. `attempt` says to which attempt a reply belongs. */
 export type AnswerInput =
   | { readonly kind: "begin" }
-  | { readonly kind: "planned"; readonly attempt: number; readonly plan: Plan }
+  | { readonly kind: "planned"; readonly attempt: number; readonly leg: PlanLeg }
   | {
       readonly kind: "route_refused";
       readonly attempt: number;
@@ -99,14 +99,14 @@ export type AnswerEffect =
   | {
       readonly kind: "ask_worker";
       readonly attempt: number;
-      readonly plan: Plan;
+      readonly leg: PlanLeg;
       readonly generate: Omit<Generate, "consumer" | "deadline_ms">;
     }
   /** As ask_worker, for an answer that is there already. */
   | {
       readonly kind: "attach";
       readonly attempt: number;
-      readonly plan: Plan;
+      readonly leg: PlanLeg;
       readonly attach: Omit<Attach, "consumer">;
     }
   /** As attach, at the worker where it is: for tokens that did not come. */

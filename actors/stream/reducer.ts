@@ -15,7 +15,7 @@ import type {
   Credit,
   Detach,
   Finished,
-  Plan,
+  PlanLeg,
   Route,
   RouteEnded,
   TokenBatch,
@@ -58,7 +58,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return seeks ? [askRouter(state)] : [];
     }
     case "planned":
-      return onPlanned(state, input.plan);
+      return onPlanned(state, input.leg);
     case "route_refused":
       return onRouteRefused(state, failure(input.code, input.message, input.retry_after_ms));
     case "router_lost":
@@ -114,8 +114,8 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
 /** It is at a worker already, with all its tokens: they come from the first one on. */
 function takeUp(state: AnswerState, held: HeldAttempt): readonly AnswerEffect[] {
   const { request, worker, ref } = held;
-  const plan: Plan = { kind: "plan", request: state.request.request, worker, ref };
-  place(state, plan, request);
+  const leg: PlanLeg = { role: "aggregated", worker, ref };
+  place(state, leg, request);
   const attach = {
     kind: "attach" as const,
     request,
@@ -124,7 +124,7 @@ function takeUp(state: AnswerState, held: HeldAttempt): readonly AnswerEffect[] 
     from: [],
     instead_of: "",
   };
-  return [{ kind: "attach", attempt: state.attempt, plan, attach }];
+  return [{ kind: "attach", attempt: state.attempt, leg, attach }];
 }
 
 /** Its worker keeps what there is, and goes on for a while. */
@@ -207,10 +207,10 @@ const NO_WORKER_RETRIES = 16;
 function seekPlace(state: AnswerState, why: SeekReason): readonly AnswerEffect[] {
   const live = state.phase === "live" || state.phase === "starting";
   if (!live || state.moving !== undefined) return [];
-  if (state.limits.migrations === 0 || state.plan === undefined || isBehind(state)) return [];
+  if (state.limits.migrations === 0 || state.leg === undefined || isBehind(state)) return [];
   state.moving = why;
   state.router_retries = 0;
-  const key = workerKey(state.plan.worker, state.plan.ref);
+  const key = workerKey(state.leg.worker, state.leg.ref);
   if (!state.excluded.includes(key)) state.excluded.push(key);
   return [closeAccount(state, why), askRouter(state)];
 }
@@ -233,7 +233,7 @@ function stayReached(state: AnswerState): readonly AnswerEffect[] {
 }
 
 /** The other place is there: what came until now goes along. */
-function moveTo(state: AnswerState, plan: Plan, why: SeekReason): readonly AnswerEffect[] {
+function moveTo(state: AnswerState, leg: PlanLeg, why: SeekReason): readonly AnswerEffect[] {
   state.moving = undefined;
   const cancelled = cancel(state, why);
   const ends = endSpent(state);
@@ -241,15 +241,15 @@ function moveTo(state: AnswerState, plan: Plan, why: SeekReason): readonly Answe
   const moves = movesNow(state, why);
   state.phase = "routing";
   state.attempt++;
-  return [...cancelled, ...ends, moves, { kind: "leave_worker" }, ...onPlanned(state, plan)];
+  return [...cancelled, ...ends, moves, { kind: "leave_worker" }, ...onPlanned(state, leg)];
 }
 
-function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
-  if (state.moving !== undefined) return moveTo(state, plan, state.moving);
+function onPlanned(state: AnswerState, leg: PlanLeg): readonly AnswerEffect[] {
+  if (state.moving !== undefined) return moveTo(state, leg, state.moving);
   // It stayed where it is meanwhile.
-  if (state.phase !== "routing") return [closeAccount(state, "refused", 0, plan.worker)];
+  if (state.phase !== "routing") return [closeAccount(state, "refused", 0, leg.worker)];
   const { request } = state;
-  place(state, plan, workerRequest(state, 0));
+  place(state, leg, workerRequest(state, 0));
   const generate = {
     kind: "generate" as const,
     request: workerRequest(state),
@@ -265,11 +265,11 @@ function onPlanned(state: AnswerState, plan: Plan): readonly AnswerEffect[] {
     alone: isSuspect(state.blame),
     ...resumableOf(state),
   };
-  return [{ kind: "ask_worker", attempt: state.attempt, plan, generate }];
+  return [{ kind: "ask_worker", attempt: state.attempt, leg, generate }];
 }
 
 /** From here on its tokens come from that worker. */
-function place(state: AnswerState, plan: Plan, made_as: string): void {
+function place(state: AnswerState, leg: PlanLeg, made_as: string): void {
   state.phase = "starting";
   state.made_as = made_as;
   state.reader = 0;
@@ -277,7 +277,7 @@ function place(state: AnswerState, plan: Plan, made_as: string): void {
   state.fetches = 0;
   state.has_output = false;
   state.accepted = false;
-  state.plan = plan;
+  state.leg = leg;
   state.received = 0;
   state.granted = windowOf(state);
   state.wanted = tokensToMake(state);
@@ -318,7 +318,7 @@ function onWorkerLost(state: AnswerState, lost: WorkerLost): readonly AnswerEffe
   state.silence ||= avoid;
   // A suspect that was not accepted yet waited outside of the engine.
   const inside = state.accepted || !isSuspect(state.blame);
-  if (inside && !state.has_output) accuse(state.blame, death, state.plan?.worker ?? "", at_ms);
+  if (inside && !state.has_output) accuse(state.blame, death, state.leg?.worker ?? "", at_ms);
   return migrate(state, death === "crash" ? "crashed" : "lost", avoid, cause);
 }
 
@@ -359,7 +359,7 @@ function endSpent(state: AnswerState): readonly AnswerEffect[] {
 }
 
 function movesNow(state: AnswerState, why: MoveReason): AnswerEffect {
-  return { kind: "moves", why, worker: state.plan?.worker ?? "", tokens: tokensHere(state) };
+  return { kind: "moves", why, worker: state.leg?.worker ?? "", tokens: tokensHere(state) };
 }
 
 function goElsewhere(
@@ -369,13 +369,13 @@ function goElsewhere(
   cause: AnswerFailure,
 ): readonly AnswerEffect[] {
   const left = [movesNow(state, outcome), ...leave(state, outcome)];
-  if (avoid && state.plan !== undefined) {
-    state.excluded.push(workerKey(state.plan.worker, state.plan.ref));
+  if (avoid && state.leg !== undefined) {
+    state.excluded.push(workerKey(state.leg.worker, state.leg.ref));
   }
   state.cause = cause;
   state.moving = undefined;
   state.phase = "routing";
-  state.plan = undefined;
+  state.leg = undefined;
   state.attempt++;
   return [...left, ...nextPlace(state)];
 }
@@ -552,7 +552,7 @@ function credit(state: AnswerState): readonly AnswerEffect[] {
 }
 
 function cancel(state: AnswerState, reason: string): readonly AnswerEffect[] {
-  if (state.plan === undefined) return [];
+  if (state.leg === undefined) return [];
   // Should the worker not have heard that it is read by another name now, the last one counts.
   const readers = state.reader === 0 ? [0] : [state.reader, state.reader - 1];
   return readers.map((reader) => {
@@ -570,7 +570,7 @@ function closeAccount(
   state: AnswerState,
   outcome: string,
   output_tokens = 0,
-  worker = state.plan?.worker ?? "",
+  worker = state.leg?.worker ?? "",
 ): AnswerEffect {
   const { request } = state.request;
   const message: RouteEnded = { kind: "route_ended", request, worker, outcome, output_tokens };

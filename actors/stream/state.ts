@@ -1,7 +1,7 @@
 /** The state of one answer; `reducer.ts` and the files of its phases change it. */
 import { bytesOf } from "../../llm/tokens/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
-import type { ChoiceStart, Finished, Plan, TokenLogprob } from "../../proto/index.ts";
+import type { ChoiceStart, Finished, PlanLeg, TokenLogprob } from "../../proto/index.ts";
 import { type Blame, innocent } from "./blame.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
 import type { SeekReason } from "./inputs-and-effects.ts";
@@ -57,7 +57,8 @@ export type AnswerState = {
   moving: SeekReason | undefined;
   /** Why it is not on its first worker any more. */
   cause: AnswerFailure | undefined;
-  plan: Plan | undefined;
+  /** The worker that makes it, as planned. */
+  leg: PlanLeg | undefined;
   /** What the answer is called at its worker; it is read by `workerRequest`. */
   made_as: string;
   /** How often this attempt's tokens were asked for again: each time it reads by another name. */
@@ -100,7 +101,7 @@ export function newAnswer(
     silence: false,
     moving: undefined,
     cause: undefined,
-    plan: undefined,
+    leg: undefined,
     made_as: "",
     reader: 0,
     fetching: false,

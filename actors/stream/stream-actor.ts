@@ -6,7 +6,7 @@ import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type {
   Accepted,
   ActorRef,
-  Plan,
+  PlanLeg,
   Refused,
   RouterMessage,
   WorkerMessage,
@@ -16,6 +16,7 @@ import { AskError } from "../../runtime/kernel/errors.ts";
 import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { isAway, refOf, wireOf } from "../../runtime/remote/node.ts";
+import { soleLeg } from "../names/names.ts";
 import type { Death, UnexplainedDeath } from "./blame.ts";
 import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { advance } from "./reducer.ts";
@@ -246,7 +247,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       { ...route, asker },
       { deadline_ms: this.#left_ms() },
       (reply) => {
-        if (reply.kind === "plan") this.#take({ kind: "planned", attempt, plan: reply });
+        if (reply.kind === "plan") this.#take({ kind: "planned", attempt, leg: soleLeg(reply) });
         // The router gives up at the answer's own time, whose timer says so to the client.
         else if (this.#left_ms() > 0) this.#take({ ...reply, kind: "route_refused", attempt });
       },
@@ -260,8 +261,8 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   }
 
   #askWorker(effect: AskWorker): void {
-    const { plan, attempt } = effect;
-    const worker = this.#placeAt(plan, attempt);
+    const { leg, attempt } = effect;
+    const worker = this.#placeAt(leg, attempt);
     if (worker === undefined) return;
     const left_ms = this.#left_ms();
     const generate = {
@@ -276,8 +277,8 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     this.ctx.askThen(worker, generate, { deadline_ms }, taken, failed);
   }
 
-  #attach({ plan, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
-    const worker = this.#placeAt(plan, attempt);
+  #attach({ leg, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
+    const worker = this.#placeAt(leg, attempt);
     if (worker === undefined) return;
     this.#watchForStall({ prompt: this.#state.prompt_bytes, choices: [] });
     const deadline_ms = Math.min(this.#left_ms(), this.#deps.accept_ms);
@@ -311,15 +312,15 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   }
 
   /** Watches the worker from here on; undefined when there is none. */
-  #placeAt(plan: Plan, attempt: number): Ref<WorkerMessage> | undefined {
-    const worker = this.#workerOf(plan);
+  #placeAt(leg: PlanLeg, attempt: number): Ref<WorkerMessage> | undefined {
+    const worker = this.#workerOf(leg);
     if (worker === undefined) {
       const detail = "the plan names no worker";
       this.#learn({ kind: "worker_lost", attempt, how: "silent", detail });
       return undefined;
     }
     this.#endStage("route");
-    this.#sink.placed?.(plan.worker, attempt);
+    this.#sink.placed?.(leg.worker, attempt);
     this.#worker = worker;
     this.#monitor = this.ctx.monitor(worker);
     this.#wire ??= wireOf(this.ctx.system, this.ctx.self);
@@ -448,9 +449,9 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     this.ctx.log.log("debug", "an answer leaves its worker", { request, worker, why, tokens });
   }
 
-  #workerOf(plan: Plan): Ref<WorkerMessage> | undefined {
-    if (plan.ref === undefined) return undefined;
-    return refOf<WorkerMessage>(this.ctx.system, plan.ref);
+  #workerOf(leg: PlanLeg): Ref<WorkerMessage> | undefined {
+    if (leg.ref === undefined) return undefined;
+    return refOf<WorkerMessage>(this.ctx.system, leg.ref);
   }
 
   /** A reply came outside of this actor's turn. */
@@ -487,13 +488,13 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   }
 
   override inspect(): Snapshot {
-    const { request, phase, attempt, plan, received, granted, full } = this.#state;
+    const { request, phase, attempt, leg, received, granted, full } = this.#state;
     return {
       request: request.request,
       model: request.model,
       phase,
       attempt,
-      worker: plan?.worker ?? "",
+      worker: leg?.worker ?? "",
       received,
       granted,
       full,

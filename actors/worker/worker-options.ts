@@ -1,5 +1,5 @@
 /** What a worker is made of, and how long it keeps answers. */
-import type { ModelCard, WorkerRecord } from "../../proto/index.ts";
+import type { ModelCard, WorkerRecord, WorkerRole } from "../../proto/index.ts";
 import type { Engine, EngineDescription } from "../engine/engine.ts";
 import type { KeepLimits } from "./answers/finished.ts";
 import type { CanaryOptions } from "./canary.ts";
@@ -29,7 +29,7 @@ export type StartProgress = {
 export type WorkerOptions = {
   /** Unique in the cluster; a restarted worker keeps it. */
   readonly worker: string;
-  readonly role: "aggregated";
+  readonly role: WorkerRole;
   /** What requests may ask for, and what they must tolerate; in the worker's record. */
   readonly labels?: readonly string[];
   readonly taints?: readonly string[];

@@ -95,6 +95,7 @@ export const troupe: {
     RouteHints: Codec<t.RouteHints>;
     TaintWeight: Codec<t.TaintWeight>;
     Plan: Codec<t.Plan>;
+    PlanLeg: Codec<t.PlanLeg>;
     RouteFirst: Codec<t.RouteFirst>;
     RouteEnded: Codec<t.RouteEnded>;
     RouterNews: Codec<t.RouterNews>;

@@ -14,7 +14,7 @@ import { AskError } from "../../../runtime/kernel/errors.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import type { TraceContext } from "../../../runtime/observe/trace.ts";
-import { workerKey } from "../../names/names.ts";
+import { soleLeg, workerKey } from "../../names/names.ts";
 
 export type EmbedRequest = {
   readonly request: string;
@@ -120,16 +120,17 @@ class EmbedAttempt {
     const { router, plan } = planned;
     // That no other worker is left says less than why the last one would not take it.
     if (plan.kind === "refused") return this.#refusal ?? plan;
+    const { worker, ref } = soleLeg(plan);
     const end = (outcome: string) =>
-      router.tell({ kind: "route_ended", request, worker: plan.worker, outcome, output_tokens: 0 });
-    if (this.#abandoned || plan.ref === undefined) {
+      router.tell({ kind: "route_ended", request, worker, outcome, output_tokens: 0 });
+    if (this.#abandoned || ref === undefined) {
       end("cancelled");
       return refused(request, "cancelled", "The client left.");
     }
     // At the worker it waits beside the prompts there, not before them: it holds back none of them.
     router.tell({ kind: "route_first", request });
     const { system, resolve } = this.#peers;
-    this.#worker = resolve(plan.ref);
+    this.#worker = resolve(ref);
     try {
       const answer = await system.ask(
         this.#worker,
@@ -140,7 +141,7 @@ class EmbedAttempt {
       const failed = answer.kind === "refused" && answer.code === "engine_error";
       end(failed ? "failed" : answer.kind === "refused" ? "refused" : "finished");
       if (!elsewhere) return answer;
-      this.#excluded.push(workerKey(plan.worker, plan.ref));
+      this.#excluded.push(workerKey(worker, ref));
       this.#refusal = answer;
       return { kind: "lost", refusal: answer };
     } catch (error) {

@@ -140,8 +140,13 @@ test("what a page of the server answers comes from the door", async () => {
 const plan = (request: string) => ({
   kind: "plan" as const,
   request,
-  worker: "w1",
-  ref: { node: "test", path: "/worker", incarnation: new Uint8Array(8), address: "" },
+  legs: [
+    {
+      role: "aggregated" as const,
+      worker: "w1",
+      ref: { node: "test", path: "/worker", incarnation: new Uint8Array(8), address: "" },
+    },
+  ],
 });
 const asked = {
   request: "r",

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { generate } from "../../../proto/generate.ts";
-import { type Generate, messageTable } from "../../../proto/index.ts";
+import { codecs, type Generate, messageTable } from "../../../proto/index.ts";
 
 test("proto/gen is what proto/generate.ts makes of the .proto files", async () => {
   for (const [name, text] of Object.entries(await generate())) {
@@ -51,4 +51,12 @@ test("a message survives its codec, bytes and nested messages included", () => {
   const bytes = codec?.encode(message as never).finish() ?? new Uint8Array();
   const { kind: _, ...fields } = message;
   expect(codec?.decode(bytes)).toMatchObject(fields);
+});
+
+test("an enum is a number on the wire and a name outside; an unknown number is its first name", () => {
+  const ref = { node: "n", path: "/w", incarnation: new Uint8Array(8), address: "" };
+  const plan = { request: "r", legs: [{ role: "aggregated" as const, worker: "w", ref }] };
+  const [leg] = codecs.Plan.decode(codecs.Plan.encode(plan).finish()).legs;
+  expect(leg).toMatchObject({ role: "aggregated", worker: "w" });
+  expect(codecs.PlanLeg.decode(Uint8Array.of(8, 77)).role).toBe("aggregated");
 });

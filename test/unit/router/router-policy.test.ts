@@ -17,7 +17,8 @@ import { routeHints } from "../../support/worlds/route-hints.ts";
 function candidate(worker: string, changes: Partial<Candidate> = {}, life = 1): Candidate {
   const incarnation = Uint8Array.of(life, 0, 0, 0, 0, 0, 0, 0);
   const ref = { node: worker, path: "/worker", incarnation, address: "" };
-  const record = { worker, role: "aggregated", ref, card: modelCard("m"), labels: [], taints: [] };
+  const role = "aggregated" as const;
+  const record = { worker, role, ref, card: modelCard("m"), labels: [], taints: [] };
   return { ...newCandidate(record), ...changes };
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { workerKey } from "../../../actors/names/names.ts";
+import { soleLeg, workerKey } from "../../../actors/names/names.ts";
 import { type RouterOptions, routerOf, type WorkersChange } from "../../../actors/router/router.ts";
 import type {
   Plan,
@@ -119,13 +119,13 @@ test("its own requests in flight count at once, and no more when they ended", as
   const { up, spawnWorker, ask, end, close } = await setUp();
   up(spawnWorker("a"));
   up(spawnWorker("b"));
-  const first = (await ask("r1")) as Plan;
-  const second = (await ask("r2")) as Plan;
+  const first = soleLeg((await ask("r1")) as Plan);
+  const second = soleLeg((await ask("r2")) as Plan);
   expect([first.worker, second.worker].sort()).toEqual(["a", "b"]);
   end("r1");
-  expect(await ask("r3")).toMatchObject({ worker: first.worker });
+  expect(await ask("r3")).toMatchObject({ legs: [{ worker: first.worker }] });
   end("r2");
-  expect(await ask("r4")).toMatchObject({ worker: second.worker });
+  expect(await ask("r4")).toMatchObject({ legs: [{ worker: second.worker }] });
   await close();
 });
 
@@ -139,7 +139,7 @@ test("it subscribes to each worker once and goes by what they report", async () 
   expect(sources.get("a")?.subscriptions).toBe(1);
   sources.get("a")?.subscriber?.tell(loadOf("a", 10));
   for (const request of ["r1", "r2", "r3"]) {
-    expect(await ask(request)).toMatchObject({ kind: "plan", worker: "b" });
+    expect(await ask(request)).toMatchObject({ kind: "plan", legs: [{ worker: "b" }] });
   }
   await close();
 });
@@ -194,10 +194,10 @@ test("the worker a stream lost gets nothing more; its next life does", async () 
   const { system, clock, up, change, spawnWorker, ask, end, close } = await setUp();
   const first = spawnWorker("a");
   up(first);
-  const plan = (await ask("r1")) as Plan;
+  const leg = soleLeg((await ask("r1")) as Plan);
   end("r1", "lost");
   let reply: Plan | Refused | undefined;
-  const exclude = [workerKey(plan.worker, plan.ref)];
+  const exclude = [workerKey(leg.worker, leg.ref)];
   void ask("r1", { exclude }).then((got) => {
     reply = got;
   });
@@ -211,7 +211,7 @@ test("the worker a stream lost gets nothing more; its next life does", async () 
   const second = spawnWorker("a");
   up(second);
   await clock.advance(0);
-  expect(reply).toMatchObject({ kind: "plan", ref: second.ref });
+  expect(reply).toMatchObject({ kind: "plan", legs: [{ ref: second.ref }] });
   await close();
 });
 
@@ -231,7 +231,7 @@ test("a suspect that is heard of again is a worker again", async () => {
   expect(sources.get("a")?.subscriptions).toBe(2);
   sources.get("a")?.subscriber?.tell(loadOf("a", 0));
   await clock.advance(0);
-  expect(reply).toMatchObject({ kind: "plan", worker: "a" });
+  expect(reply).toMatchObject({ kind: "plan", legs: [{ worker: "a" }] });
   await close();
 });
 
@@ -254,7 +254,7 @@ test("what a worker had said before it was lost does not make it trusted", async
   await clock.advance(100);
   router.tell({ ...load, subscription: sources.get("a")!.subscription });
   await clock.advance(0);
-  expect(reply).toMatchObject({ kind: "plan", worker: "a" });
+  expect(reply).toMatchObject({ kind: "plan", legs: [{ worker: "a" }] });
   await close();
 });
 
@@ -274,10 +274,10 @@ test("a worker that missed two of its reports gets nothing until it is heard of 
     await clock.advance(1_000);
     sources.get("b")?.subscriber?.tell(loadOf("b", 5));
   }
-  expect(await ask("r1")).toMatchObject({ worker: "b" });
+  expect(await ask("r1")).toMatchObject({ legs: [{ worker: "b" }] });
   sources.get("a")?.subscriber?.tell(loadOf("a", 0));
   await clock.advance(1);
-  expect(await ask("r2")).toMatchObject({ worker: "a" });
+  expect(await ask("r2")).toMatchObject({ legs: [{ worker: "a" }] });
   await close();
 });
 
@@ -301,7 +301,7 @@ test("a pinned request waits for its worker alone", async () => {
       "The worker 'z' that this request names does not serve 'm' at the moment. Try again in a few " +
       "seconds, or name no worker.",
   });
-  expect(await ask("r2", { pin: "a" })).toMatchObject({ worker: "a" });
+  expect(await ask("r2", { pin: "a" })).toMatchObject({ legs: [{ worker: "a" }] });
   await close();
 });
 
@@ -310,7 +310,7 @@ test("a new list of workers replaces the old one", async () => {
   up(spawnWorker("a"));
   const b = spawnWorker("b");
   change({ kind: "all", records: [b] });
-  expect(await ask("r1")).toMatchObject({ worker: "b" });
+  expect(await ask("r1")).toMatchObject({ legs: [{ worker: "b" }] });
   const { workers } = system.snapshot("/router") as { workers: { worker: string }[] };
   expect(workers.map((each) => each.worker)).toEqual(["b"]);
   await close();

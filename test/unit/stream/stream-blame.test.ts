@@ -4,12 +4,12 @@ import type { Death } from "../../../actors/stream/blame.ts";
 import type { AnswerEffect, AnswerInput } from "../../../actors/stream/inputs-and-effects.ts";
 import { advance } from "../../../actors/stream/reducer.ts";
 import { type AnswerState, newAnswer } from "../../../actors/stream/state.ts";
-import type { Plan } from "../../../proto/index.ts";
+import type { PlanLeg } from "../../../proto/index.ts";
 import { byteTokenizer } from "../../support/tokens/byte-tokenizer.ts";
 import { answerRequest } from "../../support/worlds/answer-cluster.ts";
 
 const limits = { attempts: 9, migrations: 9, window_tokens: 64, router_retries: 3 };
-const planOf = (worker: string): Plan => ({ kind: "plan", request: "r", worker, ref: undefined });
+const legOf = (worker: string): PlanLeg => ({ role: "aggregated", worker, ref: undefined });
 
 class Run {
   readonly state: AnswerState = newAnswer(
@@ -32,7 +32,7 @@ class Run {
   /** What the worker is asked for. */
   place() {
     const { attempt } = this.state;
-    this.do({ kind: "planned", attempt, plan: planOf(`w${attempt}`) });
+    this.do({ kind: "planned", attempt, leg: legOf(`w${attempt}`) });
     const ask = this.last.find((effect) => effect.kind === "ask_worker");
     if (ask?.kind !== "ask_worker") throw new Error("it was not placed");
     return ask.generate;

@@ -6,7 +6,7 @@ import { advance } from "../../../actors/stream/reducer.ts";
 import { type AnswerState, newAnswer } from "../../../actors/stream/state.ts";
 import type { AnswerRequest } from "../../../actors/stream/stream.ts";
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
-import type { Plan, TokenBatch } from "../../../proto/index.ts";
+import type { PlanLeg, TokenBatch } from "../../../proto/index.ts";
 import { FakeEngine } from "../../support/engine/fake-engine.ts";
 import { expectedChoice } from "../../support/expected-answer.ts";
 import { byteTokenizer } from "../../support/tokens/byte-tokenizer.ts";
@@ -14,9 +14,9 @@ import { answerRequest } from "../../support/worlds/answer-cluster.ts";
 
 const limits = { attempts: 3, migrations: 3, window_tokens: 1_000, router_retries: 20 };
 
-function planOf(worker: string): Plan {
+function legOf(worker: string): PlanLeg {
   const ref = { node: "n", path: `/${worker}`, incarnation: new Uint8Array(8), address: "" };
-  return { kind: "plan", request: "r", worker, ref };
+  return { role: "aggregated", worker, ref };
 }
 
 type Ask = Extract<AnswerEffect, { kind: "ask_worker" }>;
@@ -87,7 +87,7 @@ class Run {
     }
     const { attempt, phase } = this.state;
     if (phase !== "routing") return;
-    this.do({ kind: "planned", attempt, plan: planOf(`w${attempt}`) });
+    this.do({ kind: "planned", attempt, leg: legOf(`w${attempt}`) });
   }
 
   /** Gives the worker's batches up to the kill; late ones of it come afterwards. */
@@ -109,7 +109,7 @@ class Run {
     for (const batch of batches.slice(0, after)) this.do(batch);
     this.do({ kind: "hand_over", request: generate.request });
     for (const batch of batches.slice(after, after + more)) this.do(batch);
-    this.do({ kind: "planned", attempt, plan: planOf(`w${attempt + 1}`) });
+    this.do({ kind: "planned", attempt, leg: legOf(`w${attempt + 1}`) });
     for (const batch of batches.slice(after + more)) this.do(batch);
   }
 
@@ -218,7 +218,7 @@ test("a worker that is out of reach is left for one that is not; what it says la
   const routes = run.effects.filter(({ kind }) => kind === "ask_router");
   expect(routes).toHaveLength(2);
   expect(routes[1]).toMatchObject({ route: { continued: true, exclude: [expect.any(String)] } });
-  run.do({ kind: "planned", attempt: 1, plan: planOf("near") });
+  run.do({ kind: "planned", attempt: 1, leg: legOf("near") });
   expect(run.effects).toContainEqual({ kind: "moves", why: "away", worker: "w1", tokens: 4 });
   for (const batch of batches.slice(4)) run.do(batch);
   run.live(Number.POSITIVE_INFINITY);
@@ -237,7 +237,7 @@ test("with nobody near it waits, and stays where it is once its worker is heard 
   run.do({ kind: "away", attempt: 1 });
   run.do(batches[4]!);
   // The plan that was under way is of no use, and its account is closed.
-  run.do({ kind: "planned", attempt: 1, plan: planOf("near") });
+  run.do({ kind: "planned", attempt: 1, leg: legOf("near") });
   expect(run.effects.at(-1)).toMatchObject({ message: { kind: "route_ended", worker: "near" } });
   for (const batch of batches.slice(5)) run.do(batch);
   expect(run.asks).toHaveLength(1);
@@ -307,7 +307,7 @@ test("a stop string that began on one worker ends on the next", () => {
 test("with migration off, an answer that has begun ends with its worker", () => {
   const state = newAnswer(answerRequest("r"), byteTokenizer, { ...limits, migrations: 0 });
   advance(state, { kind: "begin" });
-  advance(state, { kind: "planned", attempt: 1, plan: planOf("w0") });
+  advance(state, { kind: "planned", attempt: 1, leg: legOf("w0") });
   const part = { choice: 0, first_index: 0, tokens: [97], logprobs: [] };
   advance(state, { kind: "token_batch", request: "r", choices: [part], finished: [] });
   const lost = { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" } as const;
@@ -317,7 +317,7 @@ test("with migration off, an answer that has begun ends with its worker", () => 
 test("an answer on its way to a new worker waits when there is no place, and not for ever", () => {
   const state = newAnswer(answerRequest("r"), byteTokenizer, { ...limits, router_retries: 4 });
   advance(state, { kind: "begin" });
-  advance(state, { kind: "planned", attempt: 1, plan: planOf("w0") });
+  advance(state, { kind: "planned", attempt: 1, leg: legOf("w0") });
   const part = { choice: 0, first_index: 0, tokens: [97], logprobs: [] };
   advance(state, { kind: "token_batch", request: "r", choices: [part], finished: [] });
   advance(state, { kind: "worker_lost", attempt: 1, how: "silent", detail: "frozen" });
@@ -350,7 +350,7 @@ test("an answer that its worker has no room for goes to one that has; else it wa
   // Its turn comes while the router looks: the plan is given back.
   run.do({ kind: "starved", attempt: 1 });
   run.do(batches[4]!);
-  run.do({ kind: "planned", attempt: 1, plan: planOf("spare") });
+  run.do({ kind: "planned", attempt: 1, leg: legOf("spare") });
   expect(run.effects.at(-1)).toMatchObject({ message: { kind: "route_ended", worker: "spare" } });
   expect(run.asks).toHaveLength(1);
   run.do({ kind: "starved", attempt: 1 });
@@ -361,7 +361,7 @@ test("an answer that its worker has no room for goes to one that has; else it wa
   expect(routes[3]).toMatchObject({
     route: { spare: true, continued: true, exclude: [expect.stringContaining("w1")] },
   });
-  run.do({ kind: "planned", attempt: 1, plan: planOf("spare") });
+  run.do({ kind: "planned", attempt: 1, leg: legOf("spare") });
   expect(run.effects).toContainEqual({ kind: "moves", why: "starved", worker: "w1", tokens: 5 });
   for (const batch of batches.slice(5)) run.do(batch);
   run.live(Number.POSITIVE_INFINITY);

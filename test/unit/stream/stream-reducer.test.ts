@@ -5,15 +5,15 @@ import { advance } from "../../../actors/stream/reducer.ts";
 import { type AnswerState, newAnswer } from "../../../actors/stream/state.ts";
 import type { AnswerRequest } from "../../../actors/stream/stream.ts";
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
-import type { Finished, Plan, TokenBatch } from "../../../proto/index.ts";
+import type { Finished, PlanLeg, TokenBatch } from "../../../proto/index.ts";
 import { byteTokenizer } from "../../support/tokens/byte-tokenizer.ts";
 import { answerRequest } from "../../support/worlds/answer-cluster.ts";
 
 const limits = { attempts: 3, migrations: 2, window_tokens: 8, router_retries: 2 };
 
-function planOf(worker: string): Plan {
+function legOf(worker: string): PlanLeg {
   const ref = { node: "n", path: `/${worker}`, incarnation: new Uint8Array(8), address: "" };
-  return { kind: "plan", request: "r", worker, ref };
+  return { role: "aggregated", worker, ref };
 }
 
 function answer(changes: Partial<AnswerRequest> = {}): AnswerState {
@@ -24,7 +24,7 @@ function answer(changes: Partial<AnswerRequest> = {}): AnswerState {
 function liveAnswer(changes: Partial<AnswerRequest> = {}): AnswerState {
   const state = answer(changes);
   advance(state, { kind: "begin" });
-  advance(state, { kind: "planned", attempt: 1, plan: planOf("w0") });
+  advance(state, { kind: "planned", attempt: 1, leg: legOf("w0") });
   advance(state, { kind: "accepted", attempt: 1 });
   return state;
 }
@@ -108,7 +108,7 @@ test("a gap that its worker cannot fill is made again elsewhere, behind what is 
     { message: { kind: "cancel", request: "r+1" } },
     { message: { kind: "cancel", request: "r" } },
   ]);
-  expect(startOf(advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") }))).toEqual([
+  expect(startOf(advance(state, { kind: "planned", attempt: 2, leg: legOf("w1") }))).toEqual([
     { choice: 0, delivered: "ab", max_tokens: 14 },
   ]);
 });
@@ -142,7 +142,7 @@ test("a worker that ended with nothing delivered may come back; its late words a
   expect(effects.at(0)).toMatchObject({ message: { kind: "cancel", request: "r", choices: [] } });
   expect(effects.at(3)).toMatchObject({ message: { outcome: "lost", worker: "w0" } });
   expect(effects.at(-1)).toMatchObject({ attempt: 2, route: { exclude: [] } });
-  advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") });
+  advance(state, { kind: "planned", attempt: 2, leg: legOf("w1") });
   expect(advance(state, tokens(0, "late"))).toEqual([]);
   expect(textIn(advance(state, tokens(0, "ab", 0, "r~2")))).toBe("ab");
 });
@@ -155,7 +155,7 @@ test("a worker that is silent or refuses is left out of the next plan", () => {
   for (const input of inputs) {
     const state = answer();
     advance(state, { kind: "begin" });
-    advance(state, { kind: "planned", attempt: 1, plan: planOf("w0") });
+    advance(state, { kind: "planned", attempt: 1, leg: legOf("w0") });
     expect(advance(state, input).at(-1)).toMatchObject({
       kind: "ask_router",
       route: { exclude: ["w0@0000000000000000"] },
@@ -166,7 +166,7 @@ test("a worker that is silent or refuses is left out of the next plan", () => {
 test("the only worker was silent: it is tried once more before its client is refused", () => {
   const state = answer();
   advance(state, { kind: "begin" });
-  advance(state, { kind: "planned", attempt: 1, plan: planOf("w0") });
+  advance(state, { kind: "planned", attempt: 1, leg: legOf("w0") });
   advance(state, { kind: "worker_lost", attempt: 1, how: "silent", detail: "no answer" });
   const refused = {
     kind: "route_refused",
@@ -183,10 +183,10 @@ test("the only worker was silent: it is tried once more before its client is ref
 test("after three workers the client is told, and told why", () => {
   const state = liveAnswer();
   advance(state, { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });
-  advance(state, { kind: "planned", attempt: 2, plan: planOf("w1") });
+  advance(state, { kind: "planned", attempt: 2, leg: legOf("w1") });
   const full = { kind: "generate_refused" as const, code: "queue_full", message: "full" };
   advance(state, { ...full, attempt: 2 });
-  advance(state, { kind: "planned", attempt: 3, plan: planOf("w2") });
+  advance(state, { kind: "planned", attempt: 3, leg: legOf("w2") });
   expect(advance(state, { ...full, attempt: 3 }).at(-1)).toEqual({
     kind: "failed",
     failure: { code: "overloaded", status: 529, message: "full", retry_after_s: 1 },
@@ -196,7 +196,7 @@ test("after three workers the client is told, and told why", () => {
 test("a refusal that every worker would repeat is not tried elsewhere", () => {
   const state = answer();
   advance(state, { kind: "begin" });
-  advance(state, { kind: "planned", attempt: 1, plan: planOf("w0") });
+  advance(state, { kind: "planned", attempt: 1, leg: legOf("w0") });
   const code = "context_overflow";
   const effects = advance(state, {
     kind: "generate_refused",
@@ -289,7 +289,7 @@ test("an engine that fails everywhere names itself, a worker's deadline is a dea
       kind: "ask_router",
       route: { exclude: expect.arrayContaining(["w0@0000000000000000"]) },
     });
-    advance(state, { kind: "planned", attempt, plan: planOf(`w${attempt}`) });
+    advance(state, { kind: "planned", attempt, leg: legOf(`w${attempt}`) });
   }
   expect(advance(state, { ...ended(0, broken), request: "r~3" }).at(-1)).toMatchObject({
     failure: { code: "engine_error", status: 500, message: "decode failed" },
@@ -314,7 +314,7 @@ const anyInput: fc.Arbitrary<AnswerInput> = fc.oneof(
   fc.record({
     kind: fc.constant("planned" as const),
     attempt: anyAttempt,
-    plan: fc.constantFrom(planOf("w0"), planOf("w1")),
+    leg: fc.constantFrom(legOf("w0"), legOf("w1")),
   }),
   fc.record({ kind: fc.constant("accepted" as const), attempt: anyAttempt }),
   fc.record({

@@ -93,8 +93,7 @@ async function setUp(options: Partial<StreamsOptions> = {}) {
   const worker_ref = system.spawn(() => worker, { name: "worker" });
   const router = new OneWorkerRouter({
     kind: "plan",
-    worker: "w0",
-    ref: wireOf(system, worker_ref),
+    legs: [{ role: "aggregated", worker: "w0", ref: wireOf(system, worker_ref) }],
   });
   const spawnRouter = (): Ref<RouterMessage> => system.spawn(() => router, { name: "router" });
   let router_ref: Ref<RouterMessage> | undefined = spawnRouter();
