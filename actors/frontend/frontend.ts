@@ -33,8 +33,8 @@ import { FrontendMetrics } from "./frontend-metrics.ts";
 import { Door } from "./http/door.ts";
 import { healthOf } from "./models/info-bodies.ts";
 import type { ModelDirectory } from "./models/models.ts";
-import { claimsOver } from "./resume/claims.ts";
-import { findHolders, type HolderPeers } from "./resume/holders.ts";
+import { findHeld, type HolderPeers } from "./resume/find-held.ts";
+import { claimsOver } from "./resume/idempotency-claim.ts";
 
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
 export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
@@ -180,7 +180,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       startAnswer,
       startEmbedding,
       findAnswer: (answer, hints, isEnough, mayAskAll) =>
-        findHolders(holders, answer, hints, isEnough, mayAskAll),
+        findHeld(holders, answer, hints, isEnough, mayAskAll),
       claims: claimsOver({
         ...{ system, resolve, workers, ids: capabilities.ids },
         claimer: () => wireOf(system, this.ctx.self),

@@ -6,8 +6,9 @@ import { Allowance, type AllowanceOptions } from "../../runtime/allowance.ts";
 import type { Clock, Ids, Random } from "../../runtime/capabilities.ts";
 import { parseTraceparent, type TraceContext } from "../../runtime/observe/trace.ts";
 import type { StartAnswer } from "../stream/stream.ts";
-import { Answering, type AnsweringOptions } from "./answer/answering.ts";
 import { CollectedOutput } from "./answer/collected-output.ts";
+import { madeCounts, withCopies } from "./answer/equal-answers.ts";
+import { RequestRun, type RequestRunOptions } from "./answer/request-run.ts";
 import { clientGone, StreamedOutput } from "./answer/streamed-output.ts";
 import { ApiError, modelNotFound } from "./api/api-error.ts";
 import { checkAllNames } from "./api/check-body.ts";
@@ -28,18 +29,17 @@ import type { FrontendMetrics, RequestMeter } from "./frontend-metrics.ts";
 import { FlushRounds } from "./http/flush-rounds.ts";
 import { LateJson } from "./http/late-json.ts";
 import { LiveRequests, type Quiet } from "./http/live-requests.ts";
+import type { RequestContext } from "./http/request-context.ts";
 import type { ModelDirectory } from "./models/models.ts";
 import type { ServedModel } from "./models/served-model.ts";
 import type { PrepareContext } from "./prompt/prepare-context.ts";
 import { pinOf, routeHintsOf } from "./prompt/route-hints.ts";
 import { TokensAhead } from "./prompt/tokens-ahead.ts";
-import { bodyHash, type Claims, idempotencyKeyOf, keyedId } from "./resume/claims.ts";
-import { madeCounts, withCopies } from "./resume/equal-answers.ts";
-import { heldOrFirst } from "./resume/keyed-request.ts";
+import { heldOrFirst } from "./resume/idempotency.ts";
+import { bodyHash, type Claims, idempotencyKeyOf, keyedId } from "./resume/idempotency-claim.ts";
 import { type RequestFacts, resumable, resumedFrom } from "./resume/resume-context.ts";
-import { type FindAnswer, resumeStream } from "./resume/resume-request.ts";
+import { type FindAnswer, resumeStream } from "./resume/resume-stream.ts";
 import { type StreamCursor, startOf } from "./resume/stream-id.ts";
-import type { Visit } from "./visit.ts";
 
 export type GeneratorParts = {
   readonly clock: Clock;
@@ -88,7 +88,7 @@ type RunOptions = {
   readonly over?: (() => void) | undefined;
 };
 
-type AnsweringHow = Pick<AnsweringOptions, "keeps" | "had"> &
+type RunHow = Pick<RequestRunOptions, "keeps" | "had"> &
   Pick<RunOptions, "over"> & { readonly type: "stream" | "unary"; readonly quiet: Quiet };
 
 type LiveHow = Pick<RunOptions, "over"> & {
@@ -121,17 +121,17 @@ export class Generator {
   }
 
   /** `prepare` for a long body, with other requests in between. Rejects with ApiError. */
-  async prepareLong(visit: Visit, dialect: Dialect, body: object): Promise<Prepared> {
+  async prepareLong(context: RequestContext, dialect: Dialect, body: object): Promise<Prepared> {
     const { clock, metrics } = this.#parts;
     const ahead = new TokensAhead(clock, metrics);
-    return ahead.run(() => this.prepare(visit, dialect, body, ahead));
+    return ahead.run(() => this.prepare(context, dialect, body, ahead));
   }
 
   /** Everything up to the tokens. Throws ApiError. */
-  prepare(visit: Visit, dialect: Dialect, body: object, ahead?: TokensAhead): Prepared {
+  prepare(context: RequestContext, dialect: Dialect, body: object, ahead?: TokensAhead): Prepared {
     checkAllNames(body, dialect, this.#parts.settings.unknown_fields);
     const scope: RequestScope = {
-      contextOf: (nvext) => this.#prepareContext(visit, nvext),
+      contextOf: (nvext) => this.#prepareContext(context, nvext),
       modelOf: (name) => {
         const model = this.#model(name);
         if (ahead === undefined) return model;
@@ -144,18 +144,18 @@ export class Generator {
   }
 
   /** `owner`: the key that made it. Rejects with ApiError when it fails before the first token. */
-  run(visit: Visit, owner: string, prepared: Prepared, body: object): Promise<Response> {
+  run(context: RequestContext, owner: string, prepared: Prepared, body: object): Promise<Response> {
     if (prepared.makes === "embedding") {
-      return this.#embed(visit, prepared.dialect, prepared.embedding);
+      return this.#embed(context, prepared.dialect, prepared.embedding);
     }
     const { generation } = prepared;
-    const key = idempotencyKeyOf(visit.request.headers);
-    if (key !== undefined) return this.#keyed(visit, owner, generation, key, body);
-    const returns = mayReturn(visit) ?? this.#parts.settings.keep_hung_up;
-    const facts = this.#factsOf(visit.id, owner, "", returns);
+    const key = idempotencyKeyOf(context.request.headers);
+    if (key !== undefined) return this.#keyed(context, owner, generation, key, body);
+    const returns = mayReturn(context) ?? this.#parts.settings.keep_hung_up;
+    const facts = this.#factsOf(context.id, owner, "", returns);
     // What is not streamed has no name that its client would know it by.
     const named = generation.stream ? resumable(generation, facts) : generation;
-    return this.#runKept(visit, named, facts, {});
+    return this.#runKept(context, named, facts, {});
   }
 
   #factsOf(request: string, owner: string, body_hash: string, returns: boolean): RequestFacts {
@@ -164,7 +164,7 @@ export class Generator {
   }
 
   async #keyed(
-    visit: Visit,
+    context: RequestContext,
     owner: string,
     generation: Generation,
     key: string,
@@ -173,7 +173,7 @@ export class Generator {
     const { findAnswer: find, claims, clock, ids } = this.#parts;
     const id = keyedId(owner, key);
     const body_hash = bodyHash(generation.dialect.name, body);
-    const gone = () => visit.request.signal.aborted;
+    const gone = () => context.request.signal.aborted;
     const claim = claims.of(id);
     const over = () => claim.release();
     try {
@@ -181,12 +181,12 @@ export class Generator {
       if (parts === undefined) {
         const facts = this.#factsOf(id, owner, body_hash, true);
         const named = resumable(generation, facts);
-        return await this.#runKept(visit, named, facts, { known: true, over });
+        return await this.#runKept(context, named, facts, { known: true, over });
       }
       const names = () => `${id}.${ids.next()}`;
       const { dialect, model } = generation;
       const held = resumedFrom(parts, dialect, model, names, []);
-      return await this.#runKept(visit, held.generation, held.facts, { known: true });
+      return await this.#runKept(context, held.generation, held.facts, { known: true });
     } catch (error) {
       over();
       throw error;
@@ -194,18 +194,18 @@ export class Generator {
   }
 
   #runKept(
-    visit: Visit,
+    context: RequestContext,
     generation: Generation,
     facts: RequestFacts,
     how: RunOptions,
   ): Promise<Response> {
     return generation.stream
-      ? this.#stream(visit, generation, facts, how)
-      : this.#collect(visit, generation, facts, how);
+      ? this.#stream(context, generation, facts, how)
+      : this.#collect(context, generation, facts, how);
   }
 
   /** Goes on with an answer that another request began. Rejects with ApiError as `run`. */
-  async resume(visit: Visit, owner: string, id: string): Promise<Response> {
+  async resume(context: RequestContext, owner: string, id: string): Promise<Response> {
     const { findAnswer: find, ids } = this.#parts;
     await this.#workersKnown();
     const lookups = this.#lookups;
@@ -213,13 +213,13 @@ export class Generator {
       ...{ find, lookups, ids, model: (name: string) => this.#model(name) },
       dialect: (name: string) => generationDialect(this.#parts.dialects, name),
     };
-    const last_event_id = visit.request.headers.get("last-event-id");
+    const last_event_id = context.request.headers.get("last-event-id");
     const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);
     // What a browser's EventSource takes as: do not come again.
-    if (from.done) return new Response(null, { status: 204, headers: visit.headers });
+    if (from.done) return new Response(null, { status: 204, headers: context.headers });
     // As its POST said, unless this request says otherwise.
-    const returns = mayReturn(visit) ?? facts.returns;
-    return this.#stream(visit, generation, { ...facts, returns }, { from, known: true });
+    const returns = mayReturn(context) ?? facts.returns;
+    return this.#stream(context, generation, { ...facts, returns }, { from, known: true });
   }
 
   /** A door that has just started would find nothing, because it knows nobody to ask. */
@@ -237,13 +237,13 @@ export class Generator {
     throw notServed(models, name);
   }
 
-  #prepareContext(visit: Visit, nvext: Nvext | null | undefined): PrepareContext {
+  #prepareContext(context: RequestContext, nvext: Nvext | null | undefined): PrepareContext {
     const { settings, random, clock } = this.#parts;
-    const { headers } = visit.request;
-    const spent_ms = clock.now_ms() - visit.arrived_ms;
+    const { headers } = context.request;
+    const spent_ms = clock.now_ms() - context.arrived_ms;
     return {
       random,
-      request: visit.id,
+      request: context.id,
       deadline_ms: Math.max(1, Math.round(settings.deadline_ms - spent_ms)),
       pin: pinOf(headers, nvext),
       hints: routeHintsOf(headers, nvext),
@@ -253,7 +253,7 @@ export class Generator {
   }
 
   #stream(
-    visit: Visit,
+    context: RequestContext,
     generation: Generation,
     facts: RequestFacts,
     { from = startOf(facts.request), known = false, over }: RunOptions,
@@ -261,7 +261,7 @@ export class Generator {
     const { settings } = this.#parts;
     const { returns } = facts;
     const { dialect, include_usage, echo, shown_each, answers } = generation;
-    let answering: Answering | undefined;
+    let run: RequestRun | undefined;
     const output = new StreamedOutput({
       rounds: this.#rounds,
       request: facts.request,
@@ -272,12 +272,12 @@ export class Generator {
       resume_path: `/v1/streams/${facts.request}`,
       include_usage,
       echo: echo && ((choice) => echo[Math.floor(choice / shown_each)] ?? ""),
-      headers: { ...visit.headers, ...eventStream },
+      headers: { ...context.headers, ...eventStream },
       buffer_chars: settings.buffer_chars,
-      drained: () => answering?.drained(),
-      cancelled: () => answering?.abandon("client closed the stream"),
+      drained: () => run?.drained(),
+      cancelled: () => run?.abandon("client closed the stream"),
     });
-    answering = this.#answering(visit, generation, output, {
+    run = this.#answering(context, generation, output, {
       type: "stream",
       quiet: output,
       keeps: (why) => (why === "cut" ? known || output.committed : returns),
@@ -291,57 +291,57 @@ export class Generator {
   }
 
   #collect(
-    visit: Visit,
+    context: RequestContext,
     generation: Generation,
     facts: RequestFacts,
     { known = false, over }: RunOptions,
   ): Promise<Response> {
     const output = new CollectedOutput(generation, headOf(generation, facts));
-    const gone = () => answering.abandon("client closed the answer");
-    const late = new LateJson(visit, this.#parts.clock, gone, generation.dialect.errorBody);
+    const gone = () => run.abandon("client closed the answer");
+    const late = new LateJson(context, this.#parts.clock, gone, generation.dialect.errorBody);
     const how = { type: "unary", quiet: late, keeps: () => known, over } as const;
-    const answering = this.#answering(visit, generation, output, how);
+    const run = this.#answering(context, generation, output, how);
     return late.from(output.json);
   }
 
   #answering(
-    visit: Visit,
+    context: RequestContext,
     generation: Generation,
     output: StreamedOutput | CollectedOutput,
-    how: AnsweringHow,
-  ): Answering {
+    how: RunHow,
+  ): RequestRun {
     const cut = (message: string) => {
-      answering.cut({ code: "draining", status: 503, message, retry_after_s: 1 });
+      run.cut({ code: "draining", status: 503, message, retry_after_s: 1 });
     };
     const { type, quiet, keeps, had = [], over } = how;
     // A resumed answer is a request of its own.
     const endpoint = had.length === 0 ? generation.dialect.name : "streams";
-    const meter = this.#meter(visit, generation.model, endpoint, type, { cut, quiet, over });
-    const answering: Answering = new Answering({
+    const meter = this.#meter(context, generation.model, endpoint, type, { cut, quiet, over });
+    const run: RequestRun = new RequestRun({
       keeps,
       had,
       generation,
       start: this.#parts.startAnswer,
       output: withCopies(generation, output),
       meter,
-      trace: traceOf(visit),
+      trace: traceOf(context),
     });
-    onAbort(visit, () => answering.abandon("client disconnected"));
-    answering.begin();
-    return answering;
+    onAbort(context, () => run.abandon("client disconnected"));
+    run.begin();
+    return run;
   }
 
   /** Counted as live from here until it has ended. */
   #meter(
-    visit: Visit,
+    context: RequestContext,
     model: ServedModel,
     endpoint: string,
     type: "stream" | "unary",
     { cut, quiet, over }: LiveHow,
   ): RequestMeter {
     const { metrics, idle } = this.#parts;
-    const live = this.#live.add({ cut, quiet, exchange: visit.exchange });
-    return metrics.request(model.name, endpoint, type, visit.arrived_ms, () => {
+    const live = this.#live.add({ cut, quiet, exchange: context.exchange });
+    return metrics.request(model.name, endpoint, type, context.arrived_ms, () => {
       this.#live.remove(live);
       this.ended_ms = this.#parts.clock.now_ms();
       over?.();
@@ -349,17 +349,21 @@ export class Generator {
     });
   }
 
-  #embed(visit: Visit, dialect: EmbeddingDialect, work: EmbeddingWork): Promise<Response> {
+  #embed(
+    context: RequestContext,
+    dialect: EmbeddingDialect,
+    work: EmbeddingWork,
+  ): Promise<Response> {
     let stop: (error: ApiError) => void = () => {};
     const stopped = new Promise<never>((_, reject) => {
       stop = reject;
     });
     const { clock, startEmbedding: start } = this.#parts;
     const cut = (message: string) => stop(new ApiError(503, "draining", message));
-    const late = new LateJson(visit, clock, () => stop(clientGone()), dialect.errorBody);
-    const meter = this.#meter(visit, work.model, dialect.name, "unary", { cut, quiet: late });
-    onAbort(visit, () => stop(clientGone()));
-    const trace = traceOf(visit);
+    const late = new LateJson(context, clock, () => stop(clientGone()), dialect.errorBody);
+    const meter = this.#meter(context, work.model, dialect.name, "unary", { cut, quiet: late });
+    onAbort(context, () => stop(clientGone()));
+    const trace = traceOf(context);
     return late.from(runEmbedding(work, { start, clock, meter, trace, stopped }));
   }
 }
@@ -392,20 +396,20 @@ function headOf(generation: Generation, { request, created_s }: RequestFacts): A
 }
 
 /** Whether the client says that it may lose its connection and come back; undefined: nothing. */
-function mayReturn(visit: Visit): boolean | undefined {
-  const said = visit.request.headers.get("x-resumable")?.trim();
+function mayReturn(context: RequestContext): boolean | undefined {
+  const said = context.request.headers.get("x-resumable")?.trim();
   if (said === undefined) return undefined;
   if (/^(1|true|yes)$/i.test(said)) return true;
   return /^(0|false|no)$/i.test(said) ? false : undefined;
 }
 
-function traceOf(visit: Visit): TraceContext | undefined {
-  const header = visit.request.headers.get("traceparent");
+function traceOf(context: RequestContext): TraceContext | undefined {
+  const header = context.request.headers.get("traceparent");
   return header === null ? undefined : parseTraceparent(header);
 }
 
-function onAbort(visit: Visit, then: () => void): void {
-  const { signal } = visit.request;
+function onAbort(context: RequestContext, then: () => void): void {
+  const { signal } = context.request;
   if (signal.aborted) then();
   else signal.addEventListener("abort", then, { once: true });
 }

@@ -2,8 +2,8 @@
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
 import type { ApiError } from "../api/api-error.ts";
 import type { AnswerHead, CollectedChoice, Generation, ShownChoice } from "../api/dialect.ts";
-import type { AnswerOutput } from "./answering.ts";
 import { ChoiceCollector, pickBest } from "./choice-collector.ts";
+import type { AnswerOutput } from "./request-run.ts";
 import { clientGone, failureError } from "./streamed-output.ts";
 
 export class CollectedOutput implements AnswerOutput {

@@ -20,7 +20,7 @@ import {
   type StreamCursor,
   workerHint,
 } from "../resume/stream-id.ts";
-import { type AnswerOutput, leftWhole } from "./answering.ts";
+import { type AnswerOutput, localFailures } from "./request-run.ts";
 
 export type StreamedOutputOptions = {
   readonly rounds: FlushRounds;
@@ -162,7 +162,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
       return;
     }
     const { format, resume_path } = this.#options;
-    const resumes = begun && leftWhole.includes(failure.code);
+    const resumes = begun && localFailures.includes(failure.code);
     this.#send(format.failed(failure, resumes ? resume_path : undefined));
     this.#writer.close();
   }

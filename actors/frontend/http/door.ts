@@ -16,11 +16,11 @@ import { Generator, type GeneratorParts, type Prepared } from "../generate.ts";
 import { healthOf, modelJson } from "../models/info-bodies.ts";
 import { LONG_TEXT } from "../prompt/tokens-ahead.ts";
 import { newRequestId } from "../resume/stream-id.ts";
-import { errorResponse, json, jsonText, type Visit } from "../visit.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
 import { readJson } from "./read-body.ts";
+import { errorResponse, json, jsonText, type RequestContext } from "./request-context.ts";
 import { isPublicApi, pathOf, type Route, type Routes, routeOf, routesOf } from "./routes.ts";
 
 export type DoorParts = GeneratorParts & {
@@ -106,62 +106,69 @@ export class Door {
     if (isPublicApi(path)) {
       allowOrigin(headers, settings.cors_origins, request.headers);
     }
-    const visit: Visit = { request, path, id, headers, exchange, arrived_ms: clock.now_ms() };
-    const response = await this.#answered(visit);
+    const context: RequestContext = {
+      request,
+      path,
+      id,
+      headers,
+      exchange,
+      arrived_ms: clock.now_ms(),
+    };
+    const response = await this.#answered(context);
     if (this.#leaving) response.headers.set("Connection", "close");
     return response;
   }
 
-  async #answered(visit: Visit): Promise<Response> {
-    const route = routeOf(this.#routes, visit.request.method, visit.path);
+  async #answered(context: RequestContext): Promise<Response> {
+    const route = routeOf(this.#routes, context.request.method, context.path);
     try {
       // To HEAD the server sends the head alone, with the length that the body would have.
-      return await this.#answer(visit, route);
+      return await this.#answer(context, route);
     } catch (error) {
       const errorBody = route.kind === "dialect" ? route.dialect.errorBody : openAiErrorBody;
-      return errorResponse(visit, this.#apiError(visit, error), errorBody);
+      return errorResponse(context, this.#apiError(context, error), errorBody);
     }
   }
 
-  async #answer(visit: Visit, route: Route): Promise<Response> {
+  async #answer(context: RequestContext, route: Route): Promise<Response> {
     const { settings, models } = this.#parts;
     if (route.kind === "preflight") {
-      const headers = preflightHeaders(settings.cors_origins, visit.request.headers, route.allow);
-      return new Response(null, { status: 204, headers: { ...visit.headers, ...headers } });
+      const headers = preflightHeaders(settings.cors_origins, context.request.headers, route.allow);
+      return new Response(null, { status: 204, headers: { ...context.headers, ...headers } });
     }
-    const owner = isPublicApi(visit.path) ? this.#admit(visit.request) : "";
+    const owner = isPublicApi(context.path) ? this.#admit(context.request) : "";
     switch (route.kind) {
       case "dialect":
-        return this.#entered(this.#post(visit, owner, route.dialect));
+        return this.#entered(this.#post(context, owner, route.dialect));
       case "resume":
         if (this.#draining) throw draining();
-        return this.#entered(this.#generator.resume(visit, owner, route.id));
+        return this.#entered(this.#generator.resume(context, owner, route.id));
       case "models":
-        return json(visit, { object: "list", data: models.ready().map(modelJson) });
+        return json(context, { object: "list", data: models.ready().map(modelJson) });
       case "model": {
         const model = models.get(route.id);
         if (model === undefined) throw noSuchModel(route.id);
-        return json(visit, modelJson(model));
+        return json(context, modelJson(model));
       }
       case "health": {
         const { planes, crashLoops, router } = this.#parts;
         const { draining } = this;
         const { status, body } = healthOf(models, draining, planes(), crashLoops(), router());
-        return json(visit, body, status);
+        return json(context, body, status);
       }
       case "live":
-        return json(visit, { status: "live" });
+        return json(context, { status: "live" });
       case "metrics": {
         const text = await this.#parts.renderMetrics();
-        return new Response(text, { headers: { ...visit.headers, ...metricsType } });
+        return new Response(text, { headers: { ...context.headers, ...metricsType } });
       }
       case "openapi":
         this.#openapi ??= JSON.stringify(openApiDocument(settings.version, this.#parts.dialects));
-        return jsonText(visit, this.#openapi);
+        return jsonText(context, this.#openapi);
       case "wrong_method":
-        throw wrongMethod(visit, route.allow);
+        throw wrongMethod(context, route.allow);
       case "unknown":
-        throw unknownPath(visit);
+        throw unknownPath(context);
     }
   }
 
@@ -181,7 +188,7 @@ export class Door {
     }
   }
 
-  async #post(visit: Visit, owner: string, dialect: Dialect): Promise<Response> {
+  async #post(context: RequestContext, owner: string, dialect: Dialect): Promise<Response> {
     const { clock, metrics, models, settings } = this.#parts;
     const facts: { model: string; type: "stream" | "unary"; begun: boolean } = {
       model: "",
@@ -191,23 +198,23 @@ export class Door {
     const held = this.#bodies.open();
     try {
       if (this.#draining) throw draining();
-      const body = checkObject(await readJson(visit.request, settings, clock, held));
+      const body = checkObject(await readJson(context.request, settings, clock, held));
       // The body may have taken its time, and nothing counts a request before its tokens.
       if (this.#draining) throw draining();
       const { model, stream } = body as { model?: unknown; stream?: unknown };
       // Only served names become labels: clients must not be able to invent series.
       if (typeof model === "string" && models.get(model) !== undefined) facts.model = model;
       if (stream === true) facts.type = "stream";
-      metrics.stage("receive", visit.arrived_ms);
+      metrics.stage("receive", context.arrived_ms);
       const from_ms = clock.now_ms();
       const prepared =
         held.bytes < LONG_TEXT
-          ? this.#generator.prepare(visit, dialect, body)
-          : await this.#prepareLong(visit, dialect, body);
+          ? this.#generator.prepare(context, dialect, body)
+          : await this.#prepareLong(context, dialect, body);
       metrics.stage("preprocess", from_ms);
       held.close();
       facts.begun = true;
-      return await this.#generator.run(visit, owner, prepared, body);
+      return await this.#generator.run(context, owner, prepared, body);
     } catch (error) {
       if (!facts.begun) {
         const status = error instanceof ApiError ? error.status : 500;
@@ -220,29 +227,29 @@ export class Door {
   }
 
   /** A long text takes its time, and others have their turns meanwhile. */
-  async #prepareLong(visit: Visit, dialect: Dialect, body: object): Promise<Prepared> {
-    const prepared = await this.#generator.prepareLong(visit, dialect, body);
+  async #prepareLong(context: RequestContext, dialect: Dialect, body: object): Promise<Prepared> {
+    const prepared = await this.#generator.prepareLong(context, dialect, body);
     if (this.#draining) throw draining();
     return prepared;
   }
 
   /** What is not an ApiError is a bug: it is logged, and the client is told nothing of it. */
-  #apiError(visit: Visit, error: unknown): ApiError {
+  #apiError(context: RequestContext, error: unknown): ApiError {
     if (error instanceof ApiError) return error;
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#parts.log.log(
       "error",
       "a request failed by a fault of this server; please report it with these lines",
       {
-        request: visit.id,
-        path: visit.path,
+        request: context.id,
+        path: context.path,
         error: detail,
       },
     );
     return new ApiError(
       500,
       "internal_error",
-      `Internal error. Try again; the server's log names it by request ${visit.id}.`,
+      `Internal error. Try again; the server's log names it by request ${context.id}.`,
     );
   }
 }
@@ -255,21 +262,21 @@ const noSuchModel = (id: string) =>
     "model",
   );
 
-const unknownPath = (visit: Visit) =>
+const unknownPath = (context: RequestContext) =>
   new ApiError(
     404,
     "unknown_url",
     // The same to HEAD as to GET.
-    `Unknown request URL: ${clip(visit.request.method.replace("HEAD", "GET"))} ` +
-      `${clip(visit.path)}. ` +
+    `Unknown request URL: ${clip(context.request.method.replace("HEAD", "GET"))} ` +
+      `${clip(context.path)}. ` +
       "/openapi.json lists what there is.",
   );
 
-const wrongMethod = (visit: Visit, allow: string) =>
+const wrongMethod = (context: RequestContext, allow: string) =>
   new ApiError(
     405,
     "method_not_allowed",
-    `${clip(visit.request.method)} is not allowed at ${clip(visit.path)}; it takes ${allow}.`,
+    `${clip(context.request.method)} is not allowed at ${clip(context.path)}; it takes ${allow}.`,
     null,
     { Allow: allow },
   );

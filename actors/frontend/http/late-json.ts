@@ -7,8 +7,8 @@
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { ErrorBody } from "../api/dialect.ts";
-import { jsonText, type Visit } from "../visit.ts";
 import type { Quiet } from "./live-requests.ts";
+import { jsonText, type RequestContext } from "./request-context.ts";
 
 /** Heartbeats before the status is given away. */
 const BEATS = 3;
@@ -19,7 +19,7 @@ const blank = new TextEncoder().encode("\n");
 export class LateJson implements Quiet {
   /** Rejects with ApiError when it fails in time. */
   readonly response: Promise<Response>;
-  readonly #visit: Visit;
+  readonly #context: RequestContext;
   readonly #clock: Clock;
   readonly #gone: () => void;
   readonly #errorBody: ErrorBody;
@@ -30,8 +30,8 @@ export class LateJson implements Quiet {
   #reject: (error: unknown) => void = () => {};
 
   /** `gone`: the client left after the head had gone out. */
-  constructor(visit: Visit, clock: Clock, gone: () => void, errorBody: ErrorBody) {
-    this.#visit = visit;
+  constructor(context: RequestContext, clock: Clock, gone: () => void, errorBody: ErrorBody) {
+    this.#context = context;
     this.#clock = clock;
     this.#gone = gone;
     this.#errorBody = errorBody;
@@ -71,14 +71,14 @@ export class LateJson implements Quiet {
         this.#gone();
       },
     });
-    const headers = { ...this.#visit.headers, ...late };
+    const headers = { ...this.#context.headers, ...late };
     this.#resolve(new Response(body, { headers }));
   }
 
   #whole(text: string): void {
     if (this.#controller === undefined) {
       this.#over = true;
-      this.#resolve(jsonText(this.#visit, text));
+      this.#resolve(jsonText(this.#context, text));
       return;
     }
     if (this.#over) return;

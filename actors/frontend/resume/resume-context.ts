@@ -6,9 +6,9 @@
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
 import type { RouteHints } from "../../../proto/index.ts";
 import type { AnswerRequest } from "../../stream/stream.ts";
+import { madeCounts } from "../answer/equal-answers.ts";
 import type { Generation, GenerationDialect } from "../api/dialect.ts";
-import { madeCounts } from "./equal-answers.ts";
-import type { Holder } from "./holders.ts";
+import type { Holder } from "./find-held.ts";
 
 export type RequestFacts = {
   /** The server's id of the request: what clients resume by. */

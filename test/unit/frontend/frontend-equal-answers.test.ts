@@ -1,11 +1,11 @@
 /** Answers without chance: one is made, all that were asked for are shown and counted. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { AnswerOutput } from "../../../actors/frontend/answer/answering.ts";
 import { CollectedOutput } from "../../../actors/frontend/answer/collected-output.ts";
+import { madeCounts, withCopies } from "../../../actors/frontend/answer/equal-answers.ts";
+import type { AnswerOutput } from "../../../actors/frontend/answer/request-run.ts";
 import { completions } from "../../../actors/frontend/api/completions/completions.ts";
 import type { Generation } from "../../../actors/frontend/api/dialect.ts";
-import { madeCounts, withCopies } from "../../../actors/frontend/resume/equal-answers.ts";
 import { answerRequest } from "../../support/worlds/answer-cluster.ts";
 import { fakeModel } from "../../support/worlds/frontend-fakes.ts";
 

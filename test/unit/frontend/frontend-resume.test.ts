@@ -3,20 +3,20 @@ import { expect, test } from "bun:test";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
 import { completions } from "../../../actors/frontend/api/completions/completions.ts";
 import type { Generation } from "../../../actors/frontend/api/dialect.ts";
+import { findHeld, type Holder } from "../../../actors/frontend/resume/find-held.ts";
+import { heldOrFirst } from "../../../actors/frontend/resume/idempotency.ts";
 import {
   type AnswerClaim,
   bodyHash,
   idempotencyKeyOf,
   keyedId,
-} from "../../../actors/frontend/resume/claims.ts";
-import { findHolders, type Holder } from "../../../actors/frontend/resume/holders.ts";
-import { heldOrFirst } from "../../../actors/frontend/resume/keyed-request.ts";
+} from "../../../actors/frontend/resume/idempotency-claim.ts";
 import { partOf, resumable, resumedFrom } from "../../../actors/frontend/resume/resume-context.ts";
 import {
   type FindAnswer,
   findParts,
   resumeStream,
-} from "../../../actors/frontend/resume/resume-request.ts";
+} from "../../../actors/frontend/resume/resume-stream.ts";
 import { newRequestId, workerHint } from "../../../actors/frontend/resume/stream-id.ts";
 import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import type { ActorRef, HeldAnswer, WorkerMessage } from "../../../proto/index.ts";
@@ -245,7 +245,7 @@ function workersWith(holds: Readonly<Record<string, "yes" | "no" | "frozen">>) {
     resolve: (wire: ActorRef) => refs.get(wire.node)!,
   };
   const enough = (found: readonly Holder[]) => found.length > 0;
-  const find = (hints: readonly string[]) => findHolders(peers, "R", hints, enough);
+  const find = (hints: readonly string[]) => findHeld(peers, "R", hints, enough);
   return { clock, asked, find };
 }
 
@@ -305,7 +305,7 @@ test("prompts of one request that are at several workers are waited for", async 
     workers: () => ["a", "b"].map((name) => ({ worker: name, ref: refOf(name) })),
     resolve: ({ node }: ActorRef) => refs[node as "a" | "b"],
   };
-  const found = findParts((...args) => findHolders(peers, ...args), "R", []);
+  const found = findParts((...args) => findHeld(peers, ...args), "R", []);
   await clock.advance(400);
   expect(await found).toHaveLength(2);
 });

@@ -1,8 +1,8 @@
 /** Answers on their way out: events, back-pressure, cursors, several prompts, leaving clients. */
 import { expect, test } from "bun:test";
-import { Answering, type AnswerOutput } from "../../../actors/frontend/answer/answering.ts";
 import { meanLogprob, pickBest } from "../../../actors/frontend/answer/choice-collector.ts";
 import { CollectedOutput } from "../../../actors/frontend/answer/collected-output.ts";
+import { type AnswerOutput, RequestRun } from "../../../actors/frontend/answer/request-run.ts";
 import { StreamedOutput } from "../../../actors/frontend/answer/streamed-output.ts";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
 import { ChatChunks } from "../../../actors/frontend/api/chat/chat-format.ts";
@@ -228,7 +228,7 @@ function generationOf(
   };
 }
 
-function answeringOf(generation: Generation, output: AnswerOutput, answers: FakeAnswers) {
+function runOf(generation: Generation, output: AnswerOutput, answers: FakeAnswers) {
   const metrics = new Metrics();
   let ended = 0;
   const meter = new FrontendMetrics(metrics, new VirtualClock()).request(
@@ -240,7 +240,7 @@ function answeringOf(generation: Generation, output: AnswerOutput, answers: Fake
       ended += 1;
     },
   );
-  const answering = new Answering({
+  const run = new RequestRun({
     generation,
     start: answers.start,
     output,
@@ -248,7 +248,7 @@ function answeringOf(generation: Generation, output: AnswerOutput, answers: Fake
     trace: undefined,
     keeps: () => false,
   });
-  return { answering, metrics, ended: () => ended };
+  return { run, metrics, ended: () => ended };
 }
 
 function streamed(
@@ -278,8 +278,8 @@ test("choices of all prompts are numbered through, and the cursor counts each", 
   const answers = new FakeAnswers(() => {});
   const generation = generationOf([request("r-0", 2), request("r-1", 2)]);
   const output = streamed(4, clock, (choice) => `p${Math.floor(choice / 2)}:`);
-  const { answering, ended } = answeringOf(generation, output, answers);
-  answering.begin();
+  const { run, ended } = runOf(generation, output, answers);
+  run.begin();
   const [first, second] = answers.live;
   if (first === undefined || second === undefined) throw new Error("two answers must start");
   second.sink.piece(wordPiece(second.request, 1, 0));
@@ -322,8 +322,8 @@ test("a cursor beyond what was made is a 400, as is an end where the answer went
       async (response) => `${response.status} ${parseEvents(await response.text()).length}`,
       (error: ApiError) => `${error.status} ${error.code} ${error.param}`,
     );
-    const { answering } = answeringOf(generationOf([request("r", 2)]), output, answers);
-    answering.begin();
+    const { run } = runOf(generationOf([request("r", 2)]), output, answers);
+    run.begin();
     const [live] = answers.live;
     if (live === undefined) throw new Error("the answer must start");
     for (const choice of [0, 1]) {
@@ -368,16 +368,16 @@ test("one prompt that fails takes the others with it, once", () => {
   const answers = new FakeAnswers(() => {});
   const generation = generationOf([request("r-0", 1), request("r-1", 1), request("r-2", 1)]);
   const collected = new CollectedOutput(generation, head);
-  const { answering, ended } = answeringOf(generation, collected, answers);
+  const { run, ended } = runOf(generation, collected, answers);
   const failed = collected.json.catch((error: ApiError) => error.code);
-  answering.begin();
+  run.begin();
   const [a, b, c] = answers.live;
   if (a === undefined || b === undefined || c === undefined) throw new Error("three must start");
   finish(a, 0);
   b.sink.failed({ code: "worker_lost", status: 503, message: "x" });
   c.sink.failed({ code: "deadline", status: 504, message: "y" });
   c.sink.piece(wordPiece(c.request, 0, 0));
-  answering.abandon("late");
+  run.abandon("late");
   expect([a, b, c].map((live) => live.commands.length)).toEqual([0, 0, 1]);
   expect(ended()).toBe(1);
   return expect(failed).resolves.toBe("worker_lost");
@@ -389,8 +389,8 @@ test("a start that fails at once starts nothing more", async () => {
   );
   const generation = generationOf([request("r-0", 1), request("r-1", 1)]);
   const collected = new CollectedOutput(generation, head);
-  const { answering } = answeringOf(generation, collected, answers);
-  answering.begin();
+  const { run } = runOf(generation, collected, answers);
+  run.begin();
   expect(answers.live.length).toBe(1);
   expect(await collected.json.catch((error: ApiError) => error.status)).toBe(529);
 });
@@ -399,12 +399,12 @@ test("a client that leaves abandons every answer that is not done, and is counte
   const answers = new FakeAnswers(() => {});
   const generation = generationOf([request("r-0", 1), request("r-1", 1)]);
   const collected = new CollectedOutput(generation, head);
-  const { answering, metrics } = answeringOf(generation, collected, answers);
-  answering.begin();
+  const { run, metrics } = runOf(generation, collected, answers);
+  run.begin();
   const [a, b] = answers.live;
   if (a !== undefined) finish(a, 0);
-  answering.abandon("gone");
-  answering.abandon("gone");
+  run.abandon("gone");
+  run.abandon("gone");
   expect(a?.commands).toEqual([]);
   expect(b?.commands).toEqual([{ kind: "abandon", reason: "gone" }]);
   expect(metrics.render()).toContain('dynamo_frontend_disconnected_clients{model="toy"} 1');
@@ -415,10 +415,10 @@ test("a client that leaves abandons every answer that is not done, and is counte
 test("drained reaches the answers that still run", () => {
   const answers = new FakeAnswers(() => {});
   const generation = generationOf([request("r-0", 1), request("r-1", 1)]);
-  const { answering } = answeringOf(generation, new CollectedOutput(generation, head), answers);
-  answering.begin();
+  const { run } = runOf(generation, new CollectedOutput(generation, head), answers);
+  run.begin();
   if (answers.live[0] !== undefined) finish(answers.live[0], 0);
-  answering.drained();
+  run.drained();
   expect(answers.live.map((live) => live.commands)).toEqual([[], [{ kind: "drained" }]]);
 });
 

@@ -16,7 +16,7 @@ import { objectOf, refused, used } from "../../../actors/frontend/api/request-fi
 import { doorDefaults } from "../../../actors/frontend/door-settings.ts";
 import { FrontendMetrics } from "../../../actors/frontend/frontend-metrics.ts";
 import { Door } from "../../../actors/frontend/http/door.ts";
-import type { Holder } from "../../../actors/frontend/resume/holders.ts";
+import type { Holder } from "../../../actors/frontend/resume/find-held.ts";
 import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import { Metrics } from "../../../runtime/observe/metrics.ts";
 import { realClock } from "../../../runtime/real/clock.ts";

@@ -10,7 +10,7 @@ import { AskError } from "../../../runtime/kernel/errors.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { KnownWorker } from "../models/models.ts";
-import type { HolderPeers } from "./holders.ts";
+import type { HolderPeers } from "./find-held.ts";
 import { sealed } from "./stream-id.ts";
 
 /** The answer's id: the same for the same key of the same owner, and no one else's. */

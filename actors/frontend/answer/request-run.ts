@@ -35,7 +35,7 @@ export interface AnswerOutput {
   abandoned(): void;
 }
 
-export type AnsweringOptions = {
+export type RequestRunOptions = {
   readonly generation: Generation;
   readonly start: StartAnswer;
   readonly output: AnswerOutput;
@@ -48,12 +48,12 @@ export type AnsweringOptions = {
 };
 
 /** Failures of this server alone: the workers have the answer. */
-export const leftWhole: readonly string[] = ["draining", "interrupted"];
+export const localFailures: readonly string[] = ["draining", "interrupted"];
 
 const nothing: readonly number[] = [];
 
-export class Answering {
-  readonly #options: AnsweringOptions;
+export class RequestRun {
+  readonly #options: RequestRunOptions;
   /** By prompt; undefined once it is done. */
   readonly #handles: (AnswerHandle | undefined)[] = [];
   readonly #done: boolean[] = [];
@@ -63,7 +63,7 @@ export class Answering {
   #cached_tokens = 0;
   #over = false;
 
-  constructor(options: AnsweringOptions) {
+  constructor(options: RequestRunOptions) {
     this.#options = options;
     this.#left = options.generation.answers.length;
   }
@@ -171,7 +171,7 @@ export class Answering {
    */
   #fail(prompt: number, failure: AnswerFailure): void {
     this.#handles[prompt] = undefined;
-    this.#end(failure, leftWhole.includes(failure.code) && this.#options.keeps("cut"));
+    this.#end(failure, localFailures.includes(failure.code) && this.#options.keeps("cut"));
   }
 }
 

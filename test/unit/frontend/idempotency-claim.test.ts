@@ -1,6 +1,6 @@
 /** Of the requests that would begin one answer one does, for as long as it and its door live. */
 import { expect, test } from "bun:test";
-import { claimsOver } from "../../../actors/frontend/resume/claims.ts";
+import { claimsOver } from "../../../actors/frontend/resume/idempotency-claim.ts";
 import { Claims } from "../../../actors/worker/answers/claims.ts";
 import type { ActorRef, WorkerMessage } from "../../../proto/index.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";

@@ -7,11 +7,11 @@ import type { Ids } from "../../../runtime/capabilities.ts";
 import { ApiError, clip, oddEventId } from "../api/api-error.ts";
 import type { GenerationDialect } from "../api/dialect.ts";
 import type { ServedModel } from "../models/served-model.ts";
-import type { Holder } from "./holders.ts";
+import type { Holder } from "./find-held.ts";
 import { type HeldPart, partOf, type Resumed, resumedFrom, wholeOf } from "./resume-context.ts";
 import { isRequestId, parseEventId, type StreamCursor, startOf } from "./stream-id.ts";
 
-/** Finds an answer at the workers; see holders.ts. */
+/** Finds an answer at the workers; see find-held.ts. */
 export type FindAnswer = (
   answer: string,
   hints: readonly string[],

@@ -4,8 +4,8 @@
  * each had been made (OpenAI's does); metrics count what was made.
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
-import type { AnswerOutput } from "../answer/answering.ts";
 import type { Generation } from "../api/dialect.ts";
+import type { AnswerOutput } from "./request-run.ts";
 
 type Counts = Pick<Generation, "made_each" | "shown_each" | "counted_each">;
 

@@ -4,9 +4,9 @@
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { clientGone } from "../answer/streamed-output.ts";
-import { type AnswerClaim, keyReused, stillBeginning } from "./claims.ts";
+import { type AnswerClaim, keyReused, stillBeginning } from "./idempotency-claim.ts";
 import type { HeldPart } from "./resume-context.ts";
-import { type FindAnswer, findParts } from "./resume-request.ts";
+import { type FindAnswer, findParts } from "./resume-stream.ts";
 
 export type KeyedPeers = {
   readonly find: FindAnswer;

@@ -31,7 +31,7 @@ const OTHERS_MS = 50;
  * Everything that is found of `answer`; it ends early when `isEnough` says so of what the hinted
  * workers have. Rejects only as `mayAskAll` does, which is called before all the others are asked.
  */
-export async function findHolders(
+export async function findHeld(
   peers: HolderPeers,
   answer: string,
   hints: readonly string[],

@@ -1,0 +1,38 @@
+/** One HTTP request under way, and the forms in which it is answered. */
+import type { HttpExchange } from "../../../runtime/capabilities.ts";
+import type { ApiError } from "../api/api-error.ts";
+import type { ErrorBody } from "../api/dialect.ts";
+
+export type RequestContext = {
+  readonly request: Request;
+  readonly path: string;
+  /** The server's own id; what a client sent as X-Request-Id is only echoed. */
+  readonly id: string;
+  /** What every answer to it carries. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined where nobody needs it. */
+  readonly exchange?: HttpExchange | undefined;
+  /** On the clock's scale. */
+  readonly arrived_ms: number;
+};
+
+const jsonType = { "Content-Type": "application/json" };
+
+export function jsonText(context: RequestContext, text: string, status = 200): Response {
+  return new Response(text, { status, headers: { ...context.headers, ...jsonType } });
+}
+
+export function json(context: RequestContext, value: unknown, status = 200): Response {
+  return jsonText(context, JSON.stringify(value), status);
+}
+
+export function errorResponse(
+  context: RequestContext,
+  error: ApiError,
+  errorBody: ErrorBody,
+): Response {
+  return new Response(JSON.stringify(errorBody(error)), {
+    status: error.status,
+    headers: { ...context.headers, ...error.headers, ...jsonType },
+  });
+}
