@@ -33,7 +33,7 @@ import { FrontendMetrics } from "./frontend-metrics.ts";
 import { Door } from "./http/door.ts";
 import { healthOf } from "./models/info-bodies.ts";
 import type { ModelDirectory } from "./models/models.ts";
-import { findHeld, type HolderPeers } from "./resume/find-held.ts";
+import { findHeld, type WorkerPeers } from "./resume/find-held.ts";
 import { claimsOver } from "./resume/idempotency-claim.ts";
 
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
@@ -169,7 +169,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
     metrics.eventLoopDelay(() => loop.takeBlock_ms() / 1000);
     const { resolve } = this.#options;
     const workers = () => this.#models.knownWorkers();
-    const holders: HolderPeers = { system, resolve, workers: () => this.#models.knownHolders() };
+    const holders: WorkerPeers = { system, resolve, workers: () => this.#models.knownHolders() };
     const door = new Door({
       clock,
       random,

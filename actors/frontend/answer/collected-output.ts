@@ -1,10 +1,10 @@
 /** An answer as one JSON body. */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
-import type { ApiError } from "../api/api-error.ts";
+import { type ApiError, clientGone } from "../api/api-error.ts";
 import type { AnswerHead, CollectedChoice, Generation, ShownChoice } from "../api/dialect.ts";
 import { ChoiceCollector, pickBest } from "./choice-collector.ts";
 import type { AnswerOutput } from "./request-run.ts";
-import { clientGone, failureError } from "./streamed-output.ts";
+import { failureError } from "./streamed-output.ts";
 
 export class CollectedOutput implements AnswerOutput {
   /** The body's JSON. Rejects with ApiError when an answer failed or the client left. */

@@ -7,7 +7,7 @@
  * from its first token again, and what the client has is passed over.
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
-import { ApiError, oddEventId } from "../api/api-error.ts";
+import { ApiError, clientGone, oddEventId } from "../api/api-error.ts";
 import type { ChunkFormat } from "../api/dialect.ts";
 import type { FlushRounds } from "../http/flush-rounds.ts";
 import type { Quiet } from "../http/live-requests.ts";
@@ -225,7 +225,3 @@ export function failureError(failure: AnswerFailure): ApiError {
     retry_after_s === undefined ? {} : { "Retry-After": String(retry_after_s) };
   return new ApiError(status, code, message, null, headers);
 }
-
-/** Nobody reads it; the status stands in metrics only. */
-export const clientGone = (): ApiError =>
-  new ApiError(499, "client_closed_request", "The client closed the request.");

@@ -143,3 +143,7 @@ export const oddEventId = () =>
     "The header 'Last-Event-ID' is the id of the last event of this very stream, as it came.",
     "Last-Event-ID",
   );
+
+/** Nobody reads it; the status stands in metrics only. */
+export const clientGone = (): ApiError =>
+  new ApiError(499, "client_closed_request", "The client closed the request.");

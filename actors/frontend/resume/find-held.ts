@@ -16,7 +16,7 @@ export type Holder = {
   readonly left_ms: number;
 };
 
-export type HolderPeers = {
+export type WorkerPeers = {
   readonly system: ActorSystem;
   readonly workers: () => readonly KnownWorker[];
   readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
@@ -32,7 +32,7 @@ const OTHERS_MS = 50;
  * workers have. Rejects only as `mayAskAll` does, which is called before all the others are asked.
  */
 export async function findHeld(
-  peers: HolderPeers,
+  peers: WorkerPeers,
   answer: string,
   hints: readonly string[],
   isEnough: (found: readonly Holder[]) => boolean,
@@ -49,7 +49,7 @@ export async function findHeld(
 }
 
 function askAll(
-  peers: HolderPeers,
+  peers: WorkerPeers,
   workers: readonly KnownWorker[],
   answer: string,
   isEnough: (found: readonly Holder[]) => boolean,
@@ -75,7 +75,7 @@ function askAll(
 }
 
 async function askOne(
-  { system, resolve }: HolderPeers,
+  { system, resolve }: WorkerPeers,
   { worker, ref }: KnownWorker,
   answer: string,
 ): Promise<Holder[]> {

@@ -3,61 +3,13 @@
  * doors agree on a few workers by the answer's id alone, and those say who is the first. A claim
  * lasts as long as its request and its door.
  */
-import { createHash } from "node:crypto";
 import type { ActorRef, Claim, WorkerMessage } from "../../../proto/index.ts";
 import type { Ids } from "../../../runtime/capabilities.ts";
 import { AskError } from "../../../runtime/kernel/errors.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
-import { ApiError } from "../api/api-error.ts";
 import type { KnownWorker } from "../models/models.ts";
-import type { HolderPeers } from "./find-held.ts";
-import { sealed } from "./stream-id.ts";
-
-/** The answer's id: the same for the same key of the same owner, and no one else's. */
-export function keyedId(owner: string, key: string): string {
-  return sealed(digestBytes(`answer\n${owner}\n${key}`));
-}
-
-/** Of what was asked for; `body` as it was parsed. */
-export function bodyHash(endpoint: string, body: object): string {
-  return digest(`${endpoint}\n${JSON.stringify(body)}`);
-}
-
-/** 128 bits in base64url. */
-const digest = (text: string): string => digestBytes(text).toString("base64url");
-
-const digestBytes = (text: string): Buffer =>
-  createHash("sha256").update(text, "utf8").digest().subarray(0, 16);
-
-/** undefined: the request has none. Throws ApiError (400). */
-export function idempotencyKeyOf(headers: Headers): string | undefined {
-  const key = headers.get("idempotency-key");
-  if (key === null) return undefined;
-  if (/^[\x21-\x7e]{1,255}$/.test(key)) return key;
-  throw new ApiError(
-    400,
-    "invalid_header",
-    "The header 'Idempotency-Key' is 1 to 255 printable ASCII characters without blanks.",
-    "Idempotency-Key",
-  );
-}
-
-export const keyReused = () =>
-  new ApiError(
-    422,
-    "idempotency_key_reused",
-    "This Idempotency-Key came with another request before. Use a new key for a new request.",
-    "Idempotency-Key",
-  );
-
-export const stillBeginning = () =>
-  new ApiError(
-    409,
-    "idempotency_in_progress",
-    "A request with this Idempotency-Key is waiting for a worker. Send it again in a moment.",
-    "Idempotency-Key",
-    { "Retry-After": "1" },
-  );
+import { digest } from "./digest.ts";
+import type { WorkerPeers } from "./find-held.ts";
 
 /** What one request does to be the only one that begins its answer. */
 export interface AnswerClaim {
@@ -84,7 +36,7 @@ const OTHERS_MS = 250;
 const RELEASE_AGAIN_MS = 1_000;
 const RELEASE_TRIES = 60;
 
-export type ClaimPeers = HolderPeers & {
+export type ClaimPeers = WorkerPeers & {
   readonly ids: Ids;
   /** Whose life bounds every claim that is made here. */
   readonly claimer: () => ActorRef;

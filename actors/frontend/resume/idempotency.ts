@@ -3,10 +3,35 @@
  * whichever doors, for as long as workers hold the answer.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
-import { clientGone } from "../answer/streamed-output.ts";
-import { type AnswerClaim, keyReused, stillBeginning } from "./idempotency-claim.ts";
+import { ApiError, clientGone } from "../api/api-error.ts";
+import { digest, digestBytes } from "./digest.ts";
+import type { AnswerClaim } from "./idempotency-claim.ts";
 import type { HeldPart } from "./resume-context.ts";
 import { type FindAnswer, findParts } from "./resume-stream.ts";
+import { sealed } from "./stream-id.ts";
+
+/** The answer's id: the same for the same key of the same owner, and no one else's. */
+export function keyedId(owner: string, key: string): string {
+  return sealed(digestBytes(`answer\n${owner}\n${key}`));
+}
+
+/** Of what was asked for; `body` as it was parsed. */
+export function bodyHash(endpoint: string, body: object): string {
+  return digest(`${endpoint}\n${JSON.stringify(body)}`);
+}
+
+/** undefined: the request has none. Throws ApiError (400). */
+export function idempotencyKeyOf(headers: Headers): string | undefined {
+  const key = headers.get("idempotency-key");
+  if (key === null) return undefined;
+  if (/^[\x21-\x7e]{1,255}$/.test(key)) return key;
+  throw new ApiError(
+    400,
+    "invalid_header",
+    "The header 'Idempotency-Key' is 1 to 255 printable ASCII characters without blanks.",
+    "Idempotency-Key",
+  );
+}
 
 export type KeyedPeers = {
   readonly find: FindAnswer;
@@ -52,3 +77,20 @@ export async function heldOrFirst(
   }
   throw stillBeginning();
 }
+
+const keyReused = () =>
+  new ApiError(
+    422,
+    "idempotency_key_reused",
+    "This Idempotency-Key came with another request before. Use a new key for a new request.",
+    "Idempotency-Key",
+  );
+
+const stillBeginning = () =>
+  new ApiError(
+    409,
+    "idempotency_in_progress",
+    "A request with this Idempotency-Key is waiting for a worker. Send it again in a moment.",
+    "Idempotency-Key",
+    { "Retry-After": "1" },
+  );

@@ -4,13 +4,13 @@ import { ApiError } from "../../../actors/frontend/api/api-error.ts";
 import { completions } from "../../../actors/frontend/api/completions/completions.ts";
 import type { Generation } from "../../../actors/frontend/api/dialect.ts";
 import { findHeld, type Holder } from "../../../actors/frontend/resume/find-held.ts";
-import { heldOrFirst } from "../../../actors/frontend/resume/idempotency.ts";
 import {
-  type AnswerClaim,
   bodyHash,
+  heldOrFirst,
   idempotencyKeyOf,
   keyedId,
-} from "../../../actors/frontend/resume/idempotency-claim.ts";
+} from "../../../actors/frontend/resume/idempotency.ts";
+import type { AnswerClaim } from "../../../actors/frontend/resume/idempotency-claim.ts";
 import { partOf, resumable, resumedFrom } from "../../../actors/frontend/resume/resume-context.ts";
 import {
   type FindAnswer,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { keyedId } from "../../../actors/frontend/resume/idempotency-claim.ts";
+import { keyedId } from "../../../actors/frontend/resume/idempotency.ts";
 import {
   choiceText,
   isRequestId,

@@ -1,0 +1,190 @@
+/**
+ * What was prepared → its HTTP response: streamed, in one piece, or vectors. Each way has the same
+ * steps: an output that the client reads, a meter that counts it as live, and a run that fills it.
+ */
+import type { Clock } from "../../../runtime/capabilities.ts";
+import { parseTraceparent, type TraceContext } from "../../../runtime/observe/trace.ts";
+import type { StartAnswer } from "../../stream/stream.ts";
+import { ApiError, clientGone } from "../api/api-error.ts";
+import type { AnswerHead, EmbeddingDialect, EmbeddingWork, Generation } from "../api/dialect.ts";
+import type { StartEmbedding } from "../embedding/embed.ts";
+import { runEmbedding } from "../embedding/run-embedding.ts";
+import { FlushRounds } from "../http/flush-rounds.ts";
+import { LateJson } from "../http/late-json.ts";
+import type { Quiet } from "../http/live-requests.ts";
+import type { RequestContext } from "../http/request-context.ts";
+import type { RequestFacts } from "../resume/resume-context.ts";
+import { type StreamCursor, startOf } from "../resume/stream-id.ts";
+import { CollectedOutput } from "./collected-output.ts";
+import { madeCounts, withCopies } from "./equal-answers.ts";
+import type { MeteredRequests } from "./metered-requests.ts";
+import { RequestRun, type RequestRunOptions } from "./request-run.ts";
+import { StreamedOutput } from "./streamed-output.ts";
+
+export type ResponsesParts = {
+  readonly clock: Clock;
+  readonly startAnswer: StartAnswer;
+  readonly startEmbedding: StartEmbedding;
+  readonly metered: MeteredRequests;
+  /** Unsent text of one answer that is kept for a slow client, in UTF-16 units. */
+  readonly buffer_chars: number;
+};
+
+export type ResponseOptions = {
+  /** What its client has already. */
+  readonly from?: StreamCursor;
+  /** Its client knows how to ask for it again before it has got anything. */
+  readonly known?: boolean;
+  /** Called once, when it has ended. */
+  readonly over?: (() => void) | undefined;
+};
+
+type RunHow = Pick<RequestRunOptions, "keeps" | "had"> &
+  Pick<ResponseOptions, "over"> & { readonly type: "stream" | "unary"; readonly quiet: Quiet };
+
+const eventStream = {
+  "Content-Type": "text/event-stream; charset=utf-8",
+  "Cache-Control": "no-cache",
+  // Proxies that buffer would turn a stream into one late lump.
+  "X-Accel-Buffering": "no",
+};
+
+export class Responses {
+  readonly #parts: ResponsesParts;
+  readonly #rounds: FlushRounds;
+
+  constructor(parts: ResponsesParts) {
+    this.#parts = parts;
+    this.#rounds = new FlushRounds(parts.clock);
+  }
+
+  /** As its client asked for it. Rejects with ApiError when it fails before the first token. */
+  of(
+    context: RequestContext,
+    generation: Generation,
+    facts: RequestFacts,
+    options: ResponseOptions,
+  ): Promise<Response> {
+    return generation.stream
+      ? this.streamed(context, generation, facts, options)
+      : this.#collected(context, generation, facts, options);
+  }
+
+  streamed(
+    context: RequestContext,
+    generation: Generation,
+    facts: RequestFacts,
+    { from = startOf(facts.request), known = false, over }: ResponseOptions,
+  ): Promise<Response> {
+    const { returns } = facts;
+    const { dialect, include_usage, echo, shown_each, answers } = generation;
+    let run: RequestRun | undefined;
+    const output = new StreamedOutput({
+      rounds: this.#rounds,
+      request: facts.request,
+      format: dialect.chunks(headOf(generation, facts)),
+      choices: answers.length * shown_each,
+      prompts: answers.length,
+      from,
+      resume_path: `/v1/streams/${facts.request}`,
+      include_usage,
+      echo: echo && ((choice) => echo[Math.floor(choice / shown_each)] ?? ""),
+      headers: { ...context.headers, ...eventStream },
+      buffer_chars: this.#parts.buffer_chars,
+      drained: () => run?.drained(),
+      cancelled: () => run?.abandon("client closed the stream"),
+    });
+    run = this.#run(context, generation, output, {
+      type: "stream",
+      quiet: output,
+      keeps: (why) => (why === "cut" ? known || output.committed : returns),
+      over,
+      had: madeCounts(
+        generation,
+        from.choices.map((choice) => choice.delivered),
+      ),
+    });
+    return output.response;
+  }
+
+  #collected(
+    context: RequestContext,
+    generation: Generation,
+    facts: RequestFacts,
+    { known = false, over }: ResponseOptions,
+  ): Promise<Response> {
+    const output = new CollectedOutput(generation, headOf(generation, facts));
+    const gone = () => run.abandon("client closed the answer");
+    const late = new LateJson(context, this.#parts.clock, gone, generation.dialect.errorBody);
+    const how = { type: "unary", quiet: late, keeps: () => known, over } as const;
+    const run = this.#run(context, generation, output, how);
+    return late.from(output.json);
+  }
+
+  /** Vectors, in one piece. Rejects with ApiError. */
+  embedded(
+    context: RequestContext,
+    dialect: EmbeddingDialect,
+    work: EmbeddingWork,
+  ): Promise<Response> {
+    let stop: (error: ApiError) => void = () => {};
+    const stopped = new Promise<never>((_, reject) => {
+      stop = reject;
+    });
+    const { clock, startEmbedding: start, metered } = this.#parts;
+    const quiet = new LateJson(context, clock, () => stop(clientGone()), dialect.errorBody);
+    const meter = metered.begin(context, {
+      ...{ model: work.model.name, endpoint: dialect.name, type: "unary", quiet },
+      cut: (message) => stop(new ApiError(503, "draining", message)),
+    });
+    onAbort(context, () => stop(clientGone()));
+    const trace = traceOf(context);
+    return quiet.from(runEmbedding(work, { start, clock, meter, trace, stopped }));
+  }
+
+  #run(
+    context: RequestContext,
+    generation: Generation,
+    output: StreamedOutput | CollectedOutput,
+    { type, quiet, keeps, had = [], over }: RunHow,
+  ): RequestRun {
+    const { metered, startAnswer } = this.#parts;
+    const meter = metered.begin(context, {
+      model: generation.model.name,
+      // A resumed answer is a request of its own.
+      endpoint: had.length === 0 ? generation.dialect.name : "streams",
+      type,
+      cut: (message) => run.cut({ code: "draining", status: 503, message, retry_after_s: 1 }),
+      quiet,
+      over,
+    });
+    const run: RequestRun = new RequestRun({
+      keeps,
+      had,
+      generation,
+      start: startAnswer,
+      output: withCopies(generation, output),
+      meter,
+      trace: traceOf(context),
+    });
+    onAbort(context, () => run.abandon("client disconnected"));
+    run.begin();
+    return run;
+  }
+}
+
+function headOf(generation: Generation, { request, created_s }: RequestFacts): AnswerHead {
+  const { dialect, model, include_usage, logprobs } = generation;
+  return { id: dialect.id_prefix + request, created_s, model: model.name, include_usage, logprobs };
+}
+
+function traceOf(context: RequestContext): TraceContext | undefined {
+  const header = context.request.headers.get("traceparent");
+  return header === null ? undefined : parseTraceparent(header);
+}
+
+function onAbort(context: RequestContext, then: () => void): void {
+  const { signal } = context.request;
+  if (signal.aborted) then();
+  else signal.addEventListener("abort", then, { once: true });
+}

@@ -1,0 +1,118 @@
+/** A body and its dialect → what to run. Everything that is wrong is an ApiError. */
+import type { Clock, Random } from "../../../runtime/capabilities.ts";
+import { ApiError, modelNotFound } from "../api/api-error.ts";
+import { checkAllNames } from "../api/check-body.ts";
+import type {
+  Dialect,
+  EmbeddingDialect,
+  EmbeddingWork,
+  Generation,
+  RequestScope,
+} from "../api/dialect.ts";
+import type { Nvext } from "../api/nvext-fields.ts";
+import type { DoorSettings } from "../door-settings.ts";
+import type { FrontendMetrics } from "../frontend-metrics.ts";
+import type { RequestContext } from "../http/request-context.ts";
+import type { ModelDirectory } from "../models/models.ts";
+import type { ServedModel } from "../models/served-model.ts";
+import type { PrepareContext } from "./prepare-context.ts";
+import { pinOf, routeHintsOf } from "./route-hints.ts";
+import { TokensAhead } from "./tokens-ahead.ts";
+
+export type PrepareParts = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly models: ModelDirectory;
+  readonly metrics: FrontendMetrics;
+  readonly settings: DoorSettings;
+};
+
+/** What a request turned out to ask for. */
+export type Prepared =
+  | { readonly makes: "generation"; readonly generation: Generation }
+  | {
+      readonly makes: "embedding";
+      readonly embedding: EmbeddingWork;
+      readonly dialect: EmbeddingDialect;
+    };
+
+/** Everything up to the tokens. Throws ApiError. */
+export function prepareRequest(
+  parts: PrepareParts,
+  context: RequestContext,
+  dialect: Dialect,
+  body: object,
+  ahead?: TokensAhead,
+): Prepared {
+  checkAllNames(body, dialect, parts.settings.unknown_fields);
+  const scope: RequestScope = {
+    contextOf: (nvext) => prepareContext(parts, context, nvext),
+    modelOf: (name) => {
+      const model = modelNamed(parts.models, name);
+      if (ahead === undefined) return model;
+      return { ...model, tokenizer: ahead.of(model.tokenizer, model.card.context_length) };
+    },
+  };
+  return dialect.makes === "generation"
+    ? { makes: "generation", generation: dialect.prepare(body, scope) }
+    : { makes: "embedding", embedding: dialect.prepare(body, scope), dialect };
+}
+
+/** The same for a long body, with other requests in between. Rejects with ApiError. */
+export async function prepareLongRequest(
+  parts: PrepareParts,
+  context: RequestContext,
+  dialect: Dialect,
+  body: object,
+): Promise<Prepared> {
+  const ahead = new TokensAhead(parts.clock, parts.metrics);
+  return ahead.run(() => prepareRequest(parts, context, dialect, body, ahead));
+}
+
+function prepareContext(
+  parts: PrepareParts,
+  context: RequestContext,
+  nvext: Nvext | null | undefined,
+): PrepareContext {
+  const { settings, random, clock } = parts;
+  const { headers } = context.request;
+  const spent_ms = clock.now_ms() - context.arrived_ms;
+  return {
+    random,
+    request: context.id,
+    deadline_ms: Math.max(1, Math.round(settings.deadline_ms - spent_ms)),
+    pin: pinOf(headers, nvext),
+    hints: routeHintsOf(headers, nvext),
+    default_max_tokens: settings.default_max_tokens,
+    timed: parts.metrics,
+  };
+}
+
+/** Throws ApiError: 404 for a name that is not served, 503 for one that is not served yet. */
+export function modelNamed(models: ModelDirectory, name: string): ServedModel {
+  const model = models.get(name);
+  if (model !== undefined) return model;
+  throw notServed(models, name);
+}
+
+function notServed(models: ModelDirectory, name: string): ApiError {
+  const state = models.state(name);
+  const served = models.ready().map((model) => model.name);
+  if (state === "broken") {
+    return new ApiError(
+      503,
+      "model_broken",
+      `The model '${name}' cannot be served: ${models.whyBroken(name)}`,
+      "model",
+    );
+  }
+  // While nothing is served yet nobody can say that a name will not be.
+  if (state === "unknown" && served.length > 0) return modelNotFound(name, served);
+  return new ApiError(
+    503,
+    "model_not_ready",
+    "The model is not ready yet. Retry in a moment; /health says when.",
+    "model",
+    { "Retry-After": "1" },
+  );
+}
