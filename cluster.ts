@@ -8,7 +8,7 @@ import { ModelError } from "./actors/model/model.ts";
 import { type Boot, bootOf } from "./cluster/boot.ts";
 import { runChild } from "./cluster/child.ts";
 import { FATAL_PREFIX, type Root, startRoot } from "./cluster/root.ts";
-import type { RootRole } from "./cluster/settings/flags.ts";
+import type { RootRole } from "./cluster/settings/cluster-flags.ts";
 import { readSettings } from "./cluster/settings/read-settings.ts";
 import { SettingsError } from "./cluster/settings/settings-error.ts";
 import { version } from "./package.json";

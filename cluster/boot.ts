@@ -2,11 +2,12 @@
  * What the root tells a child process at its start: one JSON text in the environment. The child is
  * another copy of this program, so both ends are the same version.
  */
+import type { FrontendSettings } from "../actors/frontend/flags.ts";
+import type { KeepSettings } from "../actors/worker/flags.ts";
 import type { LogLevel } from "../runtime/capabilities.ts";
 import type { PlaneUrls } from "../runtime/planes.ts";
-import type { EngineName, RouterMode } from "./settings/flags.ts";
-import type { LlamaSettings } from "./settings/llama-settings.ts";
-import type { MockerSettings, ResumeSettings, RouterSettings } from "./settings/settings.ts";
+import type { EngineSettings } from "./settings/engine-settings.ts";
+import type { RouterSettings } from "./settings/settings.ts";
 
 type Common = {
   /** Sockets of this node's processes; mode 700. */
@@ -27,7 +28,7 @@ type Common = {
 
 export type WorkerBoot = Common & {
   readonly role: "worker";
-  readonly engine: EngineName;
+  readonly engine: EngineSettings;
   /** Several only for simulated ones; each is a worker of its own to everybody outside. */
   readonly workers: readonly string[];
   /** The model's first process, which says what concerns all of them. */
@@ -35,48 +36,27 @@ export type WorkerBoot = Common & {
   /** By worker; who is not there has none. */
   readonly labels: Readonly<Record<string, readonly string[]>>;
   readonly taints: Readonly<Record<string, readonly string[]>>;
-  readonly mocker: MockerSettings;
-  /** A checked GGUF; the echo engine takes its tokenizer and template alone. */
+  /** A checked GGUF, or a folder with a tokenizer. */
   readonly model_path: string;
   readonly model_name: string;
   /** Instead of the model's own: a file's path or the name of a built-in one. */
   readonly chat_template: { readonly file?: string; readonly name?: string } | undefined;
-  /** 0 = the model's own, within bounds. */
-  readonly context_length: number;
-  /** 0 = the engine's own. */
-  readonly max_num_seqs: number;
-  /** 0 = by the model's size. */
-  readonly threads: number;
-  readonly llama: LlamaSettings;
   /** Workers that share this machine's free memory. */
   readonly sharers: number;
-  readonly resume: ResumeSettings;
+  readonly keep: KeepSettings;
 };
 
 export type FrontendBoot = Common & {
   readonly role: "frontend";
-  readonly host: string;
-  readonly port: number;
+  /** `port` is a free one by now. */
+  readonly settings: FrontendSettings;
   readonly share_port: boolean;
-  readonly router_mode: RouterMode;
   readonly router: RouterSettings;
-  readonly api_keys: readonly string[];
-  readonly cors_origin: string;
-  readonly ignore_unknown_fields: boolean;
-  readonly parse_special_in_content: boolean;
-  readonly request_timeout_ms: number;
-  readonly sse_heartbeat_ms: number;
-  /** Streams of clients that hang up are kept. */
-  readonly resume_hangups: boolean;
-  readonly migration_limit: number;
-  /** Of the tokenizer of each model. */
-  readonly prefix_cache_bytes: number;
   readonly version: string;
 };
 
 export type RouterBoot = Common & {
   readonly role: "router";
-  readonly router_mode: RouterMode;
   readonly router: RouterSettings;
 };
 

@@ -33,7 +33,10 @@ export function frontendWorld(
   planes: ReadPlanes | undefined,
 ): FrontendTreeOptions {
   const { clock } = system.capabilities;
-  const models = new ModelDirectory((card, blobs) => buildServedModel(card, blobs, clock, boot));
+  const { settings } = boot;
+  const models = new ModelDirectory((card, blobs) =>
+    buildServedModel(card, blobs, clock, settings),
+  );
   // undefined while it restarts: whoever asks tries again.
   const own = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
   const { desk, hosted } = nearestDesk(system, discovery);
@@ -51,12 +54,12 @@ export function frontendWorld(
       router,
       routers,
       tokenizerOf: (name) => models.get(name)?.tokenizer,
-      migrations: boot.migration_limit,
+      migrations: settings.migration_limit,
       isCrash: crashes.isCrash,
     },
     door: {
-      host: boot.host,
-      port: boot.port,
+      host: settings.host,
+      port: settings.port,
       share_port: boot.share_port,
       siblings: () => siblingDoors(system, discovery),
       listens: doorNames(system, discovery),
@@ -85,12 +88,12 @@ export function frontendWorld(
         clusterMetrics(system, discovery.owners(keys.process(""))),
       ),
       settings: {
-        api_keys: boot.api_keys,
-        cors_origins: readOrigins(boot.cors_origin, boot.api_keys.length > 0),
-        unknown_fields: boot.ignore_unknown_fields ? "ignore" : "refuse",
-        deadline_ms: boot.request_timeout_ms,
-        heartbeat_ms: boot.sse_heartbeat_ms,
-        keep_hung_up: boot.resume_hangups,
+        api_keys: settings.api_keys,
+        cors_origins: readOrigins(settings.cors_origin, settings.api_keys.length > 0),
+        unknown_fields: settings.ignore_unknown_fields ? "ignore" : "refuse",
+        deadline_ms: settings.request_timeout_ms,
+        heartbeat_ms: settings.sse_heartbeat_ms,
+        keep_hung_up: settings.resume_hangups,
         version: boot.version,
       },
     },

@@ -2,6 +2,7 @@
  * The root process from settings to end: models are found, the tree starts, children join, and at
  * the end everything stops in named phases.
  */
+import { engineKind } from "../actors/engine/engines.ts";
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
 import {
   ModelError,
@@ -37,7 +38,8 @@ import { CrashLoops } from "./crash-loops.ts";
 import { Discovery, keys } from "./discovery.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
-import type { ModelSetting, Settings } from "./settings/settings.ts";
+import type { ModelSetting } from "./settings/model-settings.ts";
+import type { Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
 import { templateFor } from "./settings/template-settings.ts";
 import { marksByWorker } from "./settings/worker-marks.ts";
@@ -95,10 +97,10 @@ const budgets = { cut_ms: 200, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_0
 export async function startRoot(settings: Settings, given: RootWorld): Promise<Root> {
   const { capabilities, steps } = faultyWorld("root", given.capabilities, given.env, given.exit);
   const world = { ...given, capabilities };
-  const { role, host } = settings;
+  const { role, frontend, inspector } = settings;
   const serves = role === "all" || role === "frontend";
-  const port = !serves ? 0 : await freePort(capabilities, host, settings.port, "");
-  await freePort(capabilities, settings.inspector_host, settings.inspector_port, "inspector-");
+  const port = serves ? await freePort(capabilities, frontend, "") : 0;
+  await freePort(capabilities, inspector, "inspector-");
   const models = role === "all" || role === "worker" ? await findModels(settings, world) : [];
   const machine = await joinCluster(settings, capabilities, world);
 
@@ -175,7 +177,7 @@ class RunningRoot implements Root {
     this.#system = system;
     this.#remote = remote;
     this.#machine = machine;
-    this.host = settings.host;
+    this.host = settings.frontend.host;
     const registry = { node: machine.root, address: remote.address };
     const follows = [keys.process(""), keys.door(""), keys.loop("")];
     const { namespace } = settings;
@@ -193,11 +195,12 @@ class RunningRoot implements Root {
   async start(port: number, models: readonly FoundModel[]): Promise<void> {
     this.port = port;
     const system = this.#system;
+    const { host, port: inspector_port, allow_hosts } = this.#settings.inspector;
     const inspector = {
-      host: this.#settings.inspector_host,
+      host,
       // Once it was told to people it stays, also when any free one would have done.
-      port: () => this.inspector_port || this.#settings.inspector_port,
-      allow_hosts: this.#settings.inspector_allow_hosts,
+      port: () => this.inspector_port || inspector_port,
+      allow_hosts,
       processes: () => this.#inspectors(),
       planes: planeStates(this.#machine.planes?.bus, this.#discovery) ?? (() => []),
       listening: (host: string, inspector_port: number) => {
@@ -375,8 +378,7 @@ class RunningRoot implements Root {
   }
 
   #workerBoot(model: FoundModel, workers: readonly string[], first: boolean): WorkerBoot {
-    const { engine, mocker, context_length, max_num_seqs, threads, resume } = this.#settings;
-    const { llama, workers: each, models } = this.#settings;
+    const { engine, keep, workers: each, models } = this.#settings;
     return {
       ...this.#commonBoot(),
       role: "worker",
@@ -385,16 +387,11 @@ class RunningRoot implements Root {
       first,
       labels: marksByWorker(this.#settings.worker_labels, workers, this.#machine.prefix),
       taints: marksByWorker(this.#settings.worker_taints, workers, this.#machine.prefix),
-      mocker,
       model_path: model.path,
       model_name: model.name,
       chat_template: templateFor(this.#settings.chat_templates, model.name),
-      context_length,
-      max_num_seqs,
-      threads,
-      llama,
       sharers: each * models.length,
-      resume,
+      keep,
     };
   }
 
@@ -403,27 +400,15 @@ class RunningRoot implements Root {
     return {
       ...this.#commonBoot(),
       role: "frontend",
-      host: settings.host,
-      port: this.port,
+      settings: { ...settings.frontend, port: this.port },
       share_port: settings.frontends > 1,
-      router_mode: settings.router_mode,
       router: settings.router,
-      api_keys: settings.api_keys,
-      cors_origin: settings.cors_origin,
-      ignore_unknown_fields: settings.ignore_unknown_fields,
-      parse_special_in_content: settings.parse_special_in_content,
-      request_timeout_ms: settings.request_timeout_ms,
-      sse_heartbeat_ms: settings.sse_heartbeat_ms,
-      resume_hangups: settings.resume.hangups,
-      migration_limit: settings.migration_limit,
-      prefix_cache_bytes: settings.tokenizer_prefix_cache_bytes,
       version: this.#world.version,
     };
   }
 
   #routerBoot(): RouterBoot {
-    const { router_mode, router } = this.#settings;
-    return { ...this.#commonBoot(), role: "router", router_mode, router };
+    return { ...this.#commonBoot(), role: "router", router: this.#settings.router };
   }
 
   #inspectors(): Ref<InspectMessage>[] {
@@ -449,7 +434,7 @@ class RunningRoot implements Root {
 
 /** Names of one model's workers, by process; a process is named after its first. */
 function workerNames(settings: Settings, model_index: number, prefix: string): string[][] {
-  const each = settings.mocker.workers_per_process;
+  const each = settings.engine.workers_per_process;
   const processes = Math.ceil(settings.workers / each);
   return Array.from({ length: processes }, (_, process) => {
     const first = process * each;
@@ -462,8 +447,7 @@ function workerNames(settings: Settings, model_index: number, prefix: string): s
 /** Probes without sharing, so that another cluster's port is never taken over in silence. */
 async function freePort(
   capabilities: Capabilities,
-  host: string,
-  port: number,
+  { host, port }: { readonly host: string; readonly port: number },
   kind: "" | "inspector-",
 ): Promise<number> {
   try {
@@ -485,7 +469,8 @@ async function freePort(
 
 async function findModels(settings: Settings, world: RootWorld): Promise<FoundModel[]> {
   const { clock, files, net, spawn } = world.capabilities;
-  const resolve = settings.engine === "llama" ? resolveModel : resolveTokenizer;
+  const { reads_weights } = engineKind(settings.engine.name);
+  const resolve = reads_weights ? resolveModel : resolveTokenizer;
   const found: FoundModel[] = [];
   for (const setting of settings.models) {
     const resolved = await resolve(
@@ -502,7 +487,7 @@ async function findModels(settings: Settings, world: RootWorld): Promise<FoundMo
     );
     if (resolved.kind === "refused") throw resolved.error;
     const { path } = resolved.model;
-    const weight_bytes = settings.engine === "llama" ? weightBytes(resolved.model) : 0;
+    const weight_bytes = reads_weights ? weightBytes(resolved.model) : 0;
     found.push({ name: servedName(setting, path), path, weight_bytes });
   }
   return found;

@@ -14,7 +14,7 @@ export function routerOptions(
   path: string,
 ): RouterOptions {
   return {
-    mode: boot.router_mode,
+    mode: boot.router.mode,
     watch: (listener) => discovery.watchWorkers(listener),
     watchCrashes: (listener) =>
       discovery.watchExits((worker, crash) => {

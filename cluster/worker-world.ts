@@ -1,6 +1,7 @@
 /** What a worker's tree is made of: its engine, its model card, its place in the registry. */
 
 import type { EngineDescription } from "../actors/engine/engine.ts";
+import { engineKind } from "../actors/engine/engines.ts";
 import { type FaultInjector, FaultyEngine } from "../actors/fault/fault.ts";
 import {
   checkOwnTemplate,
@@ -25,7 +26,6 @@ import type { ParentLine } from "../runtime/process/child.ts";
 import { refOf } from "../runtime/remote/node.ts";
 import type { WorkerBoot } from "./boot.ts";
 import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
-import { mockerPartsOf, openEngine } from "./open-engine.ts";
 import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
 
 const canary = { text: "Hello", max_tokens: 3 };
@@ -46,7 +46,8 @@ export async function workerWorld(
 ): Promise<WorkerOptions[]> {
   const { clock, files, log, net, spawn } = system.capabilities;
   const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
-  const resolve = boot.engine === "llama" ? resolveModel : resolveTokenizer;
+  const kind = engineKind(boot.engine.name);
+  const resolve = kind.reads_weights ? resolveModel : resolveTokenizer;
   const resolved = await resolve(world, boot.model_path);
   if (resolved.kind === "refused") throw resolved.error;
   const own = await readFacts(world, resolved.model, boot.model_name);
@@ -63,9 +64,12 @@ export async function workerWorld(
     log.log("warn", standText(boot.model_name, stand), { template: stand.template.name });
   }
   const { text, max_tokens } = canary;
-  const weight_bytes = boot.engine === "llama" ? weightBytes(resolved.model) : 0;
-  const mocker = mockerPartsOf(boot, tokenizer, files);
-  const parts = { boot, facts, tokenizer, clock, files, mocker };
+  const weight_bytes = kind.reads_weights ? weightBytes(resolved.model) : 0;
+  const { model_path, sharers, cache_folder, assets_folder, engine: settings } = boot;
+  const open = kind.opener(settings.own, {
+    ...{ settings: settings.common, model_path, facts, tokenizer, clock, files },
+    ...{ sharers, cache_folder, assets_folder },
+  });
   const count = boot.workers.length;
   const shared = count > 1 ? { shared: new SharedParts(clock, count) } : {};
   return boot.workers.map((worker) => ({
@@ -74,14 +78,14 @@ export async function workerWorld(
     ...shared,
     labels: boot.labels[worker] ?? [],
     taints: boot.taints[worker] ?? [],
-    keep: { grace_ms: boot.resume.grace_ms, keep_ms: boot.resume.keep_ms },
+    keep: boot.keep,
     open: async (progress) => {
-      const engine = await openEngine(parts, progress);
+      const engine = await open(progress);
       return faults === undefined ? engine : new FaultyEngine(engine, faults);
     },
     describe: async (description) => {
       // What was chosen for this machine: flags may say otherwise.
-      if (boot.engine === "llama") log.log("info", `${worker} runs on ${description.build}`);
+      if (kind.reads_weights) log.log("info", `${worker} runs on ${description.build}`);
       return modelOf(boot, facts, description, clock.wall_ms());
     },
     canary: {

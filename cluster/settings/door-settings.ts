@@ -3,8 +3,8 @@ import { SettingsError } from "./settings-error.ts";
 
 const words: readonly string[] = ["auto", "local", "none", "*"];
 
-/** Returns `--cors-origin` as it came. Throws SettingsError for what is no page's origin. */
-export function checkOrigins(flag: string): string {
+/** Throws SettingsError when `--cors-origin` has what is no page's origin. */
+export function checkOrigins(flag: string): void {
   const items = flag
     .split(",")
     .map((item) => item.trim().toLowerCase().replace(/\/$/, ""))
@@ -16,7 +16,6 @@ export function checkOrigins(flag: string): string {
     }
     if (!words.includes(item) && !isOrigin(item)) throw noOrigin(item);
   }
-  return flag;
 }
 
 /** As a browser writes it: no path, no usual port, names in ASCII. Pages in a sandbox are "null". */
@@ -38,30 +37,25 @@ function noOrigin(item: string): SettingsError {
 
 const HOST_FORM = /^(?:\[[\da-f:.]+\]|[\da-f:.]*::[\da-f:.]*|[a-z\d_.-]+)(?::\d{1,5})?$/i;
 
-/** Returns the names of `--inspector-allow-host`. Throws SettingsError for what no Host can be. */
-export function checkHosts(names: readonly string[]): readonly string[] {
+/** Throws SettingsError when `--inspector-allow-host` has what no Host header can be. */
+export function checkHosts(names: readonly string[]): void {
   const odd = names.find((name) => !HOST_FORM.test(name.trim()));
-  if (odd === undefined) return names;
+  if (odd === undefined) return;
   throw new SettingsError(
     `--inspector-allow-host: "${odd}" is no name of a host; give a name or an address alone, as ` +
       "inspector.example, and the flag once for each",
   );
 }
 
-type Ports = {
-  readonly host: string;
-  readonly port: number;
-  readonly inspector_host: string;
-  readonly inspector_port: number;
-};
+type Door = { readonly host: string; readonly port: number };
 
 const everyAddress: readonly string[] = ["", "0.0.0.0", "::", "[::]"];
 
 /** Throws SettingsError when both doors would listen at one place. */
-export function checkPorts({ host, port, inspector_host, inspector_port }: Ports): void {
-  if (port === 0 || port !== inspector_port) return;
-  const same = host === inspector_host;
-  if (!same && ![host, inspector_host].some((at) => everyAddress.includes(at))) return;
+export function checkPorts({ host, port }: Door, inspector: Door): void {
+  if (port === 0 || port !== inspector.port) return;
+  const same = host === inspector.host;
+  if (!same && ![host, inspector.host].some((at) => everyAddress.includes(at))) return;
   throw new SettingsError(
     `--port and --inspector-port both name port ${port}: give one of them another`,
   );

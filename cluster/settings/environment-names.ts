@@ -14,7 +14,11 @@ export const internalNames: readonly RegExp[] = [
   /^TROUPE_BENCH_/,
 ];
 
-const twins: ReadonlySet<string> = new Set(flags.map(({ name }) => environmentTwin(name)));
+const twins: ReadonlySet<string> = new Set(
+  flags
+    .filter((flag) => !flag.not_in?.includes("environment"))
+    .map((flag) => environmentTwin(flag.name)),
+);
 
 /**
  * What Kubernetes sets in every container beside a service whose name begins with "troupe":

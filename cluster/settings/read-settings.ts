@@ -1,10 +1,11 @@
 /** What the command line, the environment and the files they name ask for. */
 import { readKeyFile } from "../../actors/frontend/frontend.ts";
 import { TextFileError } from "../../runtime/real/read-text.ts";
+import { dumpConfig } from "./dump-config.ts";
 import { environmentWarnings } from "./environment-names.ts";
 import { helpText } from "./flags.ts";
 import { parseConfig, parseEnvironment, parseFlags } from "./read-values.ts";
-import { dumpConfig, type Settings, settle } from "./settings.ts";
+import { type Settings, settle } from "./settings.ts";
 import { SettingsError } from "./settings-error.ts";
 import { checkTemplate, TEMPLATE_MAX_BYTES } from "./template-settings.ts";
 
@@ -55,5 +56,9 @@ export function readSettings(
   const dump = layers.some((layer) => layer["dump-config"] === true);
   return dump
     ? { kind: "print", text: dumpConfig(settings).trimEnd() }
-    : { kind: "run", settings, warnings: environmentWarnings(env, settings.api_keys.length === 0) };
+    : {
+        kind: "run",
+        settings,
+        warnings: environmentWarnings(env, settings.frontend.api_keys.length === 0),
+      };
 }

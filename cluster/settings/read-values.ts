@@ -4,21 +4,19 @@
  * a value is absent.
  */
 import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
+import type { Flag, FlagValue } from "../../runtime/setting.ts";
 import { isServiceLink } from "./environment-names.ts";
-import { environmentTwin, type FlagName, type FlagSpec, flags } from "./flags.ts";
+import { environmentTwin, type FlagName, flags } from "./flags.ts";
 import { nearestName } from "./nearest-name.ts";
 import { SettingsError } from "./settings-error.ts";
 
-export type Value = string | number | boolean | readonly string[];
-export type Values = Partial<Record<FlagName, Value>>;
+export type Values = Partial<Record<FlagName, FlagValue>>;
 
-const specs = new Map<string, FlagSpec>(flags.map((flag) => [flag.name, flag]));
-
-export const specOf = (name: FlagName): FlagSpec | undefined => specs.get(name);
+const specs = new Map<string, Flag>(flags.map((flag) => [flag.name, flag]));
 
 /** `--name value`, `--name=value`; switches take no value. Throws SettingsError. */
 export function parseFlags(args: readonly string[]): Values {
-  const values: Record<string, Value> = {};
+  const values: Record<string, FlagValue> = {};
   for (let index = 0; index < args.length; index += 1) {
     const arg = args[index] ?? "";
     if (!arg.startsWith("--")) {
@@ -42,8 +40,9 @@ export function parseFlags(args: readonly string[]): Values {
 
 /** Throws SettingsError. */
 export function parseEnvironment(env: Readonly<Record<string, string | undefined>>): Values {
-  const values: Record<string, Value> = {};
-  for (const flag of flags as readonly FlagSpec[]) {
+  const values: Record<string, FlagValue> = {};
+  for (const flag of flags) {
+    if (flag.not_in?.includes("environment")) continue;
     const name = givenName(flag, env);
     if (name === undefined) continue;
     const text = env[name] ?? "";
@@ -59,7 +58,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
 
 /** Our own name first. Another program's names may be there and empty: then they say nothing. */
 function givenName(
-  flag: FlagSpec,
+  flag: Flag,
   env: Readonly<Record<string, string | undefined>>,
 ): string | undefined {
   const twin = environmentTwin(flag.name);
@@ -82,7 +81,7 @@ export function parseConfig(yaml: string, file: string): Values {
   }
   const resolved = (node: Node | null | undefined) =>
     isAlias(node) ? node.resolve(document) : node;
-  const values: Record<string, Value> = {};
+  const values: Record<string, FlagValue> = {};
   const seen = new Set<string>();
   for (const { key, value } of top.items) {
     const written = scalarText(resolved(key)) ?? "";
@@ -92,6 +91,9 @@ export function parseConfig(yaml: string, file: string): Values {
       throw new SettingsError(`${file}: unknown setting "${written}"${didYouMean(name)}`);
     }
     const origin = `${file}: ${written}`;
+    if (spec.not_in?.includes("yaml")) {
+      throw new SettingsError(`${origin} is for the command line: leave it out of the file`);
+    }
     const node = resolved(value);
     if (node === null || node === undefined || (isScalar(node) && node.value === null)) continue;
     if (seen.has(name)) throw new SettingsError(`${origin} is there twice`);
@@ -125,7 +127,7 @@ function didYouMean(name: string, dashes = ""): string {
 const isEmpty = (origin: string) =>
   new SettingsError(`${origin} is empty: give it a value, or leave it out`);
 
-function take(values: Record<string, Value>, spec: FlagSpec, text: string, origin: string): void {
+function take(values: Record<string, FlagValue>, spec: Flag, text: string, origin: string): void {
   if (text.trim() === "") throw isEmpty(origin);
   if (spec.type === "list") {
     const before = values[spec.name];

@@ -14,14 +14,12 @@ export type ChatTemplateSetting = {
 
 /**
  * Each is `FILE|NAME`, or `MODEL=FILE|NAME`. Throws SettingsError.
- * @param list the values of a flag
  * @param served with their names, where they were given one
  */
 export function chatTemplates(
-  list: (flag: "chat-template" | "custom-jinja-template") => readonly string[],
+  given: readonly string[],
   served: readonly { readonly name?: string }[],
 ): readonly ChatTemplateSetting[] {
-  const given = [...list("chat-template"), ...list("custom-jinja-template")];
   const models = served.map(({ name }) => name);
   const settings = given.map((text): ChatTemplateSetting => {
     const equals = text.indexOf("=");

@@ -19,6 +19,7 @@ import type {
   FinishReason,
   TokenLogprob,
 } from "../engine.ts";
+import { contextOf, type EngineKind } from "../engine-kind.ts";
 
 export type EchoOptions = {
   readonly context_length?: number;
@@ -220,6 +221,22 @@ export class EchoEngine implements Engine {
     this.#read = 0;
   }
 }
+
+export const echoKind = {
+  flags: {},
+  reads_weights: false,
+  shares_process: true,
+  contradiction: () => undefined,
+  opener: (_own, parts) => {
+    const { max_num_seqs } = parts.settings;
+    const options: EchoOptions = {
+      context_length: contextOf(parts),
+      vocab_size: parts.facts.vocab_size,
+      ...(max_num_seqs > 0 ? { max_num_seqs } : {}),
+    };
+    return async () => new EchoEngine(options);
+  },
+} as const satisfies EngineKind;
 
 /** The token at the sequence's index; while it may not stop, the next one that is no stop token. */
 function nextToken({ request, start, stops, index }: Sequence, free_to_stop: boolean): number {

@@ -27,7 +27,9 @@ import {
   type EngineRequest,
   type EngineStats,
 } from "../engine.ts";
+import { contextOf, type EngineKind } from "../engine-kind.ts";
 import type { KvEventLog } from "../kv-event-log.ts";
+import { type LlamaSettings, llamaContradiction, llamaFlags } from "./flags.ts";
 import { LlamaKvEvents } from "./kv-events.ts";
 import { type RecordReader, readRecords } from "./records.ts";
 import { encodeRequest, type RequestBuffers, requestBuffers } from "./request.ts";
@@ -99,6 +101,46 @@ export async function openLlama(options: LlamaOptions): Promise<LlamaEngine> {
     throw new EngineStartError(startErrorCode(code), message);
   }
   return new LlamaEngine(native);
+}
+
+export const llamaKind = {
+  flags: llamaFlags,
+  reads_weights: true,
+  shares_process: false,
+  contradiction: llamaContradiction,
+  opener: (own, parts) => {
+    const { settings, model_path, sharers, cache_folder, assets_folder } = parts;
+    const { max_num_seqs, threads } = settings;
+    return (progress) =>
+      openLlama({
+        model: model_path,
+        context_length: contextOf(parts, own.kv_tokens || undefined),
+        ...(max_num_seqs > 0 ? { max_num_seqs } : {}),
+        ...(threads > 0 ? { threads } : {}),
+        ...nativeOptions(own),
+        sharers,
+        ...libraries(assets_folder),
+        cache_dir: cache_folder,
+        on_progress: (fraction) => progress(fraction, model_path),
+      });
+  },
+} as const satisfies EngineKind<typeof llamaFlags>;
+
+/** There 0 stands for the default, and -1 for no layer on a GPU. */
+function nativeOptions({ kv_tokens, gpu_layers, batch_size, prefill_chunk }: LlamaSettings) {
+  return {
+    kv_tokens,
+    gpu_layers: gpu_layers < 0 ? 0 : gpu_layers || -1,
+    max_num_batched_tokens: batch_size,
+    prefill_chunk,
+  };
+}
+
+/** A compiled binary brings its own; the source tree finds them in node_modules. */
+function libraries(assets_folder: string) {
+  if (assets_folder === "") return {};
+  const lib_dir = `${assets_folder}/lib`;
+  return { lib_dir, shim_path: `${lib_dir}/libtroupe.so` };
 }
 
 async function shimOf(options: LlamaOptions): Promise<ShimSource> {

@@ -10,7 +10,9 @@
 import { blockSeed } from "../../../llm/blocks/block-hash.ts";
 import type { KvDump } from "../../../llm/blocks/kv-event.ts";
 import { TokenBlocks } from "../../../llm/blocks/token-blocks.ts";
-import type { Clock } from "../../../runtime/capabilities.ts";
+import { textTokens } from "../../../llm/tokens/text-tokens.ts";
+import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
+import type { Clock, Files } from "../../../runtime/capabilities.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import { beyondLimits } from "../beyond-limits.ts";
 import type {
@@ -23,12 +25,15 @@ import type {
   EngineStats,
   FinishReason,
 } from "../engine.ts";
+import type { EngineKind } from "../engine-kind.ts";
 import { KvEventLog } from "../kv-event-log.ts";
 import { type Draw, type Drawable, drawnLogprob, drawnToken, drawOf } from "./drawn-token.ts";
+import { mockerFlags } from "./flags.ts";
 import { type MockerOptions, mockerOptions } from "./options.ts";
+import { readProfile } from "./profile.ts";
 import { MockerScheduler } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";
-import { type MockerTiming, polynomialTiming } from "./timing.ts";
+import { type MockerTiming, polynomialTiming, profileTiming } from "./timing.ts";
 
 export type MockerParts = {
   /** Default: 32,000 tokens, any of them drawn. */
@@ -335,6 +340,27 @@ export class MockerEngine implements Engine {
   }
 }
 
+export const mockerKind = {
+  flags: mockerFlags,
+  reads_weights: false,
+  shares_process: true,
+  contradiction: () => undefined,
+  opener: ({ profile, ...shape }, { settings, tokenizer, clock, files }) => {
+    const { max_num_seqs, context_length } = settings;
+    const options: Partial<MockerOptions> = {
+      ...shape,
+      ...(max_num_seqs > 0 ? { max_num_seqs } : {}),
+      ...(context_length > 0 ? { max_model_len: context_length } : {}),
+    };
+    // A large vocabulary takes a tenth of a second to look through: once for all engines.
+    let parts: Promise<MockerParts> | undefined;
+    return async () => {
+      parts ??= readParts(profile, tokenizer, files);
+      return await openMocker(options, await parts, clock);
+    };
+  },
+} as const satisfies EngineKind<typeof mockerFlags>;
+
 /** An engine after its simulated start-up time. Rejects with MockerOptionsError. */
 export async function openMocker(
   options: Partial<MockerOptions>,
@@ -349,6 +375,18 @@ export async function openMocker(
     });
   }
   return engine;
+}
+
+async function readParts(
+  profile: string,
+  tokenizer: Tokenizer,
+  files: Files,
+): Promise<MockerParts> {
+  const timing =
+    profile === "" ? polynomialTiming : profileTiming(await readProfile(files, profile));
+  // Drawn tokens must read as text: every one of them alone is whole characters.
+  const drawable = { vocab_size: tokenizer.vocab_size, tokens: textTokens(tokenizer) };
+  return { timing, drawable };
 }
 
 function loadOf(rank: MockerScheduler<Answer>): number {

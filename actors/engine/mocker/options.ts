@@ -1,24 +1,15 @@
 /** How the simulated engine is shaped: names, units and defaults of Dynamo's mocker (vLLM). */
 
-export type MockerOptions = {
-  readonly num_gpu_blocks: number;
-  readonly block_size: number;
+import { defaultsOf } from "../../../runtime/setting.ts";
+import { type MockerShape, shapeFlags } from "./flags.ts";
+
+/** Beside what flags.ts lets people set. */
+export type MockerOptions = MockerShape & {
   /** Prompt and answer together; undefined: as much as the blocks hold. */
   readonly max_model_len: number | undefined;
   readonly max_num_seqs: number;
-  readonly max_num_batched_tokens: number;
   readonly enable_prefix_caching: boolean;
   readonly enable_chunked_prefill: boolean;
-  /** Who makes room when blocks run out: the newest running sequence or the oldest. */
-  readonly preemption_mode: "lifo" | "fifo";
-  /** Divides all times; 0: no time passes at all. */
-  readonly speedup_ratio: number;
-  /** Divides decode times once more, as speculative decoding does. */
-  readonly decode_speedup_ratio: number;
-  /** Data-parallel ranks, each with blocks and queues of its own. */
-  readonly dp_size: number;
-  /** Seconds before the engine is there. */
-  readonly startup_time: number;
   readonly worker_type: "aggregated" | "prefill" | "decode";
   /** Bytes of KV cache a token; 0: handing a prompt over takes no time. */
   readonly kv_bytes_per_token: number;
@@ -31,18 +22,11 @@ export type MockerOptions = {
 };
 
 export const mockerDefaults: MockerOptions = {
-  num_gpu_blocks: 16_384,
-  block_size: 64,
+  ...defaultsOf(shapeFlags),
   max_model_len: undefined,
   max_num_seqs: 256,
-  max_num_batched_tokens: 8_192,
   enable_prefix_caching: true,
   enable_chunked_prefill: true,
-  preemption_mode: "lifo",
-  speedup_ratio: 1,
-  decode_speedup_ratio: 1,
-  dp_size: 1,
-  startup_time: 0,
   worker_type: "aggregated",
   kv_bytes_per_token: 0,
   kv_transfer_bandwidth: 64,

@@ -1,9 +1,11 @@
 /** Misspelled `TROUPE_*` names are told; those of Kubernetes and of the program itself are not. */
 import { expect, test } from "bun:test";
 import { Glob } from "bun";
+import { mockerFlags } from "../../../actors/engine/mocker/flags.ts";
 import { internalNames } from "../../../cluster/settings/environment-names.ts";
 import { environmentTwin, flags } from "../../../cluster/settings/flags.ts";
 import { readSettings } from "../../../cluster/settings/read-settings.ts";
+import type { Flag } from "../../../runtime/setting.ts";
 
 function start(env: Record<string, string>, args: string[] = []) {
   const wish = readSettings(args, env, "test", () => "");
@@ -49,7 +51,10 @@ test("settings, other programs' names and our own are quiet", () => {
       const other = { nats: "TROUPE_REDIS", redis: "TROUPE_NATS" }[name as string];
       if (other === undefined && name !== "api-key-file") {
         const value = name === "cors-origin" ? "https://x" : "x";
-        expect(warnings({ [environmentTwin(name)]: value })).toEqual([]);
+        const mockers = Object.values<Flag>(mockerFlags).some((flag) => flag.name === name);
+        const engine = mockers ? "mocker" : "llama";
+        const env = { [environmentTwin(name)]: value, TROUPE_ENGINE: engine };
+        expect(warnings(env)).toEqual([]);
       }
     }
   }
@@ -70,11 +75,11 @@ const serviceLinks = (service: string) => ({
 test("Kubernetes' variables of services are no settings", () => {
   expect(warnings(serviceLinks("TROUPE_FRONTEND"))).toEqual([]);
   const own = start({ ...serviceLinks("TROUPE"), DYN_HTTP_PORT: "9000" });
-  expect(own.settings.port).toBe(9000);
+  expect(own.settings.frontend.port).toBe(9000);
   expect(own.warnings).toHaveLength(1);
   expect(own.warnings[0]).toMatch(/^TROUPE_PORT=tcp:\/\/10\.0\.0\.1:8000 is what Kubernetes sets/);
   const inspector = start(serviceLinks("TROUPE_INSPECTOR"));
-  expect(inspector.settings.inspector_port).toBe(8001);
+  expect(inspector.settings.inspector.port).toBe(8001);
   expect(inspector.warnings[0]).toStartWith("TROUPE_INSPECTOR_PORT=tcp:");
   // What is no URL was written by a person.
   expect(warnings({ TROUPE_WEB_PORT: "8000" })).toHaveLength(1);

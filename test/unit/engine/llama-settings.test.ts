@@ -1,6 +1,7 @@
-/** The flags of the llama engine: read from three places, refused where they cannot hold. */
+/** The flags of engines: read from three places, refused where they cannot hold. */
 
 import { expect, test } from "bun:test";
+import { dumpConfig } from "../../../cluster/settings/dump-config.ts";
 import { helpText } from "../../../cluster/settings/flags.ts";
 import {
   parseConfig,
@@ -8,12 +9,12 @@ import {
   parseFlags,
   type Values,
 } from "../../../cluster/settings/read-values.ts";
-import { dumpConfig, settle } from "../../../cluster/settings/settings.ts";
+import { settle } from "../../../cluster/settings/settings.ts";
 
 const defaults = { kv_tokens: 0, gpu_layers: -1, batch_size: 0, prefill_chunk: 0 };
 const given = { kv_tokens: 32_768, gpu_layers: 0, batch_size: 256, prefill_chunk: 128 };
 const names = ["kv-tokens", "gpu-layers", "batch-size", "prefill-chunk"] as const;
-const llamaOf = (values: Values) => settle([values], []).llama;
+const llamaOf = (values: Values) => settle([values], []).engine.own;
 
 test("flag, environment and YAML say the same, and the dump reads back", () => {
   expect(llamaOf({})).toEqual(defaults);
@@ -44,6 +45,8 @@ test.each([
   ["--kv-tokens 1.5", /a whole number/],
   ["--engine mocker --kv-tokens 4096", /--kv-tokens is for --engine llama, not mocker/],
   ["--engine echo --gpu-layers 0", /--gpu-layers is for --engine llama, not echo/],
+  ["--speedup-ratio 3", /^--speedup-ratio is for --engine mocker, not llama: leave it away$/],
+  ["--engine echo --startup-time 0", /--startup-time is for --engine mocker, not echo/],
 ])("%s is refused in one line", (flags, message) => {
   expect(() => settle([parseFlags(flags.split(" "))], [])).toThrow(message);
 });

@@ -1,7 +1,8 @@
 /** URLs of shared servers: what they say, and what nobody may read in an error. */
 import { describe, expect, test } from "bun:test";
+import { dumpConfig } from "../../../cluster/settings/dump-config.ts";
 import { parseFlags } from "../../../cluster/settings/read-values.ts";
-import { dumpConfig, settle } from "../../../cluster/settings/settings.ts";
+import { settle } from "../../../cluster/settings/settings.ts";
 import { SettingsError } from "../../../cluster/settings/settings-error.ts";
 import { natsSchemes, planeUrl, planeUrls, redisSchemes } from "../../../runtime/plane-url.ts";
 

@@ -1,0 +1,87 @@
+/** The settings of the simulated engine. */
+import type { SettingsOf } from "../../../runtime/setting.ts";
+
+/** How it is shaped: options of the same names, which options.ts checks together. */
+export const shapeFlags = {
+  /** Divides all times; 0: no time passes at all. */
+  speedup_ratio: {
+    name: "speedup-ratio",
+    type: "number",
+    min: 0,
+    max: 1e9,
+    default: 1,
+    help: "mocker: divides all times; 0 = no delay",
+  },
+  /** Divides decode times once more, as speculative decoding does. */
+  decode_speedup_ratio: {
+    name: "decode-speedup-ratio",
+    type: "number",
+    min: 0.001,
+    max: 1e9,
+    default: 1,
+    help: "mocker: divides decode times once more",
+  },
+  block_size: {
+    name: "block-size",
+    type: "whole",
+    min: 1,
+    max: 4096,
+    default: 64,
+    help: "mocker: tokens a KV block",
+  },
+  num_gpu_blocks: {
+    name: "num-blocks",
+    type: "whole",
+    min: 1,
+    max: 16_777_216,
+    default: 16_384,
+    help: "mocker: KV blocks a worker",
+  },
+  max_num_batched_tokens: {
+    name: "max-num-batched-tokens",
+    type: "whole",
+    min: 1,
+    max: 1_048_576,
+    default: 8_192,
+    help: "mocker: token budget of one pass",
+  },
+  /** Who makes room when blocks run out: the newest running sequence or the oldest. */
+  preemption_mode: {
+    name: "preemption-mode",
+    type: "choice",
+    choices: ["lifo", "fifo"],
+    default: "lifo",
+    help: "mocker: who makes room when blocks run out",
+  },
+  /** Data-parallel ranks, each with blocks and queues of its own. */
+  dp_size: {
+    name: "data-parallel-size",
+    type: "whole",
+    min: 1,
+    max: 64,
+    default: 1,
+    help: "mocker: ranks a worker",
+  },
+  /** Seconds before the engine is there. */
+  startup_time: {
+    name: "startup-time",
+    type: "seconds",
+    min: 0,
+    max: 3600,
+    default: 0,
+    help: "mocker: seconds until a worker is there",
+  },
+} as const;
+
+export const mockerFlags = {
+  ...shapeFlags,
+  /** "" = Dynamo's polynomials. */
+  profile: {
+    name: "planner-profile-data",
+    type: "text",
+    help: "mocker: timing profile (.npz or .json) instead of Dynamo's polynomials",
+  },
+} as const;
+
+export type MockerShape = SettingsOf<typeof shapeFlags>;
+export type MockerSettings = SettingsOf<typeof mockerFlags>;

@@ -1,0 +1,115 @@
+/** The settings of a frontend: where it listens, who may use it, how long answers may take. */
+import { portNumber, type SettingsOf } from "../../runtime/setting.ts";
+
+const MIB = 1024 * 1024;
+
+export const addressFlags = {
+  port: {
+    name: "port",
+    ...portNumber,
+    default: 8000,
+    env: ["DYN_HTTP_PORT"],
+    help: "OpenAI HTTP port; 0 = any free one",
+  },
+  host: {
+    name: "host",
+    type: "text",
+    default: "127.0.0.1",
+    env: ["DYN_HTTP_HOST"],
+    help: "address to listen on; nothing listens beyond loopback unless you say so",
+  },
+} as const;
+
+export const accessFlags = {
+  api_keys: {
+    name: "api-key",
+    type: "list",
+    secret: true,
+    help: "key required for /v1; repeatable",
+  },
+  api_key_file: { name: "api-key-file", type: "text", help: "file with one key a line" },
+  cors_origin: {
+    name: "cors-origin",
+    type: "text",
+    default: "auto",
+    help: "web pages that may use /v1: auto (any if keys are required, else local), local (those of this machine), *, none, or origins with commas",
+  },
+} as const;
+
+export const timeFlags = {
+  request_timeout_ms: {
+    name: "request-timeout",
+    type: "seconds",
+    min: 1,
+    max: 86400,
+    default: 600,
+    times: 1000,
+    help: "seconds from admission to the last token of one answer",
+  },
+  /** 0 = none. */
+  sse_heartbeat_ms: {
+    name: "sse-heartbeat",
+    type: "seconds",
+    min: 0,
+    max: 3600,
+    default: 15,
+    times: 1000,
+    help: "seconds of silence after which a stream says by a comment that it is still there; 0 = never",
+  },
+} as const;
+
+export const answerFlags = {
+  migration_limit: {
+    name: "migration-limit",
+    type: "whole",
+    min: 0,
+    max: 1000,
+    default: 3,
+    env: ["DYN_MIGRATION_LIMIT"],
+    help: "workers that an answer may lose in a row and go on elsewhere; 0 = it ends with its worker",
+  },
+  /** Of the tokenizer of each model. */
+  prefix_cache_bytes: {
+    name: "tokenizer-prefix-cache",
+    type: "whole",
+    min: 0,
+    max: 4_096,
+    default: 16,
+    times: MIB,
+    help: "MiB a model and frontend for the tokens of prompt beginnings that come again; 0 = none",
+  },
+} as const;
+
+export const hangupFlags = {
+  resume_hangups: {
+    name: "resume-hangups",
+    type: "switch",
+    help: "keep the stream of every client that hangs up, as if it had sent X-Resumable: true",
+  },
+} as const;
+
+export const fieldFlags = {
+  ignore_unknown_fields: {
+    name: "ignore-unknown-fields",
+    type: "switch",
+    env: ["DYN_IGNORE_OPENAI_FE_UNSUPPORTED_FIELDS"],
+    help: "accept request fields that docs/api.md does not name",
+  },
+  parse_special_in_content: {
+    name: "parse-special-in-content",
+    type: "switch",
+    help: "in chat, control tokens that a message spells are tokens: users can forge turns",
+  },
+} as const;
+
+export const frontendFlags = {
+  ...addressFlags,
+  ...accessFlags,
+  ...timeFlags,
+  ...answerFlags,
+  ...hangupFlags,
+  ...fieldFlags,
+} as const;
+
+/** `api_keys` has those of the file too. */
+export type FrontendSettings = Omit<SettingsOf<typeof frontendFlags>, "api_key_file">;

@@ -1,0 +1,137 @@
+/** The settings of a machine as a whole: what runs on it, and how it joins others. */
+import { engineNames } from "../../actors/engine/engines.ts";
+
+export const engineNameFlags = {
+  engine: {
+    name: "engine",
+    type: "choice",
+    choices: engineNames,
+    default: "llama",
+    help: "what makes the tokens",
+  },
+} as const;
+
+export const workerCountFlags = {
+  workers: {
+    name: "workers",
+    type: "whole",
+    min: 1,
+    max: 4096,
+    default: 1,
+    help: "workers a model",
+  },
+} as const;
+
+export const processCountFlags = {
+  frontends: {
+    name: "frontends",
+    type: "whole",
+    min: 1,
+    max: 64,
+    default: 1,
+    help: "frontend processes sharing the port",
+  },
+  /** Routers that have a process of their own. */
+  routers: {
+    name: "routers",
+    type: "whole",
+    min: 0,
+    max: 16,
+    default: 0,
+    help: "router processes: frontends ask the first one, and their own routers while there is none",
+  },
+} as const;
+
+export const stopFlags = {
+  drain_timeout_ms: {
+    name: "drain-timeout",
+    type: "seconds",
+    min: 0,
+    max: 3600,
+    default: 30,
+    times: 1000,
+    env: ["DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS"],
+    help: "seconds that live answers get to finish at a stop",
+  },
+} as const;
+
+/** What a machine that joins a cluster runs; `all` is the machine that starts one. */
+export const roles = ["all", "worker", "frontend", "router"] as const;
+export type RootRole = (typeof roles)[number];
+
+export const planeFlags = {
+  nats: {
+    name: "nats",
+    type: "text",
+    help: "many machines: nats://[user:password@]host[:4222] or tls://…; needs --redis too",
+  },
+  redis: {
+    name: "redis",
+    type: "text",
+    help: "many machines: redis://[user:password@]host[:6379][/database] or rediss://…",
+  },
+  role: {
+    name: "role",
+    type: "choice",
+    choices: roles,
+    default: "all",
+    help: "what this machine adds to the cluster that --nats and --redis name",
+  },
+  namespace: {
+    name: "namespace",
+    type: "text",
+    default: "troupe",
+    env: ["DYN_NAMESPACE"],
+    help: "clusters that share NATS and Redis have different ones",
+  },
+  /** Empty = the host's. */
+  machine_name: {
+    name: "machine-name",
+    type: "text",
+    help: "many machines: how this one is called; default: its host name",
+  },
+} as const;
+
+export const processFlags = {
+  log_level: {
+    name: "log-level",
+    type: "choice",
+    choices: ["debug", "info", "warn", "error"],
+    default: "info",
+    env: ["DYN_LOG"],
+    help: "logs go to stderr",
+  },
+  /** Empty = the platform's. */
+  cache_dir: {
+    name: "cache-dir",
+    type: "text",
+    help: "downloaded models; default: the platform's cache",
+  },
+} as const;
+
+/** What the command does instead of starting, or reads before it does. */
+export const commandFlags = {
+  config: {
+    name: "config",
+    type: "text",
+    not_in: ["yaml"],
+    help: "YAML file with the same keys",
+  },
+  dump_config: {
+    name: "dump-config",
+    type: "switch",
+    help: "print the effective settings and exit",
+  },
+  help: {
+    name: "help",
+    type: "switch",
+    not_in: ["environment", "yaml"],
+    help: "print this and exit",
+  },
+  version: {
+    name: "version",
+    type: "switch",
+    not_in: ["environment", "yaml"],
+    help: "print the version and exit",
+  },
+} as const;

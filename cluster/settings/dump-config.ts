@@ -1,0 +1,81 @@
+/** `--dump-config`: the effective settings as YAML that `--config` reads back. */
+import { stringify as stringifyYaml } from "yaml";
+import { engineKind } from "../../actors/engine/engines.ts";
+import { engineFlags, sharingFlags } from "../../actors/engine/flags.ts";
+import {
+  accessFlags,
+  addressFlags,
+  answerFlags,
+  fieldFlags,
+  hangupFlags,
+  timeFlags,
+} from "../../actors/frontend/flags.ts";
+import { inspectorFlags } from "../../actors/inspector/flags.ts";
+import { routerFlags } from "../../actors/router/flags.ts";
+import { keepFlags } from "../../actors/worker/flags.ts";
+import { type FlagValue, givenFor } from "../../runtime/setting.ts";
+import { processCountFlags, processFlags, stopFlags } from "./cluster-flags.ts";
+import { HIDDEN_KEY } from "./key-settings.ts";
+import { hiddenUrl } from "./machine-settings.ts";
+import { policyClassText } from "./policy-classes.ts";
+import type { RouterSettings, Settings } from "./settings.ts";
+import { templateText } from "./template-settings.ts";
+import { markText } from "./worker-marks.ts";
+
+/** What nobody gave and has no default is left out; keys are shown by their number only. */
+export function dumpConfig(settings: Settings): string {
+  const { frontend, inspector, engine } = settings;
+  const kind = engineKind(engine.name);
+  const model = settings.models.map((item) =>
+    item.name === undefined ? item.source : `${item.name}=${item.source}`,
+  );
+  // A name that two have keeps the place of the first.
+  const dumped: Record<string, FlagValue> = {
+    host: frontend.host,
+    ...givenFor(addressFlags, frontend),
+    engine: engine.name,
+    model: model.length === 1 && model[0] === "" ? [] : model,
+    "chat-template": settings.chat_templates.map(templateText),
+    workers: settings.workers,
+    "worker-label": settings.worker_labels.map(markText),
+    "worker-taint": settings.worker_taints.map(markText),
+    ...givenFor(processCountFlags, settings),
+    ...routerConfig(settings.router),
+    ...givenFor(accessFlags, {
+      ...frontend,
+      api_keys: frontend.api_keys.map(() => HIDDEN_KEY),
+      api_key_file: "",
+    }),
+    ...givenFor(stopFlags, settings),
+    ...givenFor(timeFlags, frontend),
+    ...givenFor(keepFlags, settings.keep),
+    ...givenFor(hangupFlags, frontend),
+    ...givenFor(answerFlags, frontend),
+    ...givenFor(processFlags, settings),
+    ...givenFor(engineFlags, engine.common),
+    ...(kind.shares_process ? givenFor(sharingFlags, engine) : {}),
+    ...givenFor(kind.flags, engine.own),
+    ...givenFor(fieldFlags, frontend),
+    "inspector-host": inspector.host,
+    ...givenFor(inspectorFlags, inspector),
+    ...machineConfig(settings),
+  };
+  const said = Object.entries(dumped).filter(([, value]) => {
+    return Array.isArray(value) ? value.length > 0 : value !== "";
+  });
+  return stringifyYaml(Object.fromEntries(said));
+}
+
+function routerConfig(router: RouterSettings): Record<string, FlagValue> {
+  const classes = router.classes.map(policyClassText);
+  const all = givenFor(routerFlags, { ...router, classes });
+  return router.mode === "kv" ? all : { [routerFlags.mode.name]: router.mode };
+}
+
+const machineConfig = ({ planes, role, namespace, machine_name }: Settings) => ({
+  ...(planes === undefined
+    ? {}
+    : { nats: hiddenUrl(planes.nats), redis: hiddenUrl(planes.redis), role }),
+  namespace,
+  "machine-name": machine_name,
+});
