@@ -1,5 +1,5 @@
 /**
- * Style as a test: the one-way import arrow, what may touch the world, sizes, dead files.
+ * Style as a test: the one-way import arrow, circles, what may touch the world, sizes, dead files.
  * The rules are tables at the top, so that a change of rule is a change of a table.
  */
 import { expect, test } from "bun:test";
@@ -77,6 +77,30 @@ const exempt: Readonly<Record<string, string>> = {
   "native/index.ts": "the leaf that opens libraries",
   "cluster.ts": "the one entry",
 };
+
+/** Files that import one another, types included, and why they may. All others form no circle. */
+const circles: readonly { readonly files: readonly string[]; readonly why: string }[] = [
+  {
+    files: ["runtime/kernel/actor.ts", "runtime/kernel/context.ts"],
+    why: "an actor has a context, and a context makes actors of actors: both are types alone",
+  },
+  {
+    files: [
+      "runtime/kernel/cell-context.ts",
+      "runtime/kernel/cell-identity.ts",
+      "runtime/kernel/cell.ts",
+    ],
+    why: "a cell, its base and its view: a cell's parent is a cell, and a cell makes its view",
+  },
+  {
+    files: [
+      "llm/template/compile/compile-loop.ts",
+      "llm/template/compile/compile-macro.ts",
+      "llm/template/compile/compile.ts",
+    ],
+    why: "statements hold loops and macros, whose bodies are statements",
+  },
+];
 
 /** Where a reader starts: everything else must be reachable from here. */
 const entries = [
@@ -160,6 +184,42 @@ test("a role imports of another role only its face", () => {
   }
   expect(wrong).toEqual([]);
 });
+
+test("circles of imports are those of this list", () => {
+  const graph = new Map(
+    product.map(({ path, imports }) => [
+      path,
+      imports.filter((to) => to.startsWith(".")).map((to) => resolved(path, to)),
+    ]),
+  );
+  const listed = circles.map(({ files }) => files.toSorted().join(" ")).toSorted();
+  expect(circlesOf(graph).toSorted()).toEqual(listed);
+});
+
+/** Files that reach one another, by Tarjan's algorithm; those of one circle as one text. */
+function circlesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const found: string[] = [];
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const open: string[] = [];
+  const visit = (path: string): void => {
+    const own = index.size;
+    index.set(path, own);
+    low.set(path, own);
+    open.push(path);
+    for (const to of graph.get(path) ?? []) {
+      if (!graph.has(to)) continue;
+      if (!index.has(to)) visit(to);
+      else if (!open.includes(to)) continue;
+      low.set(path, Math.min(low.get(path) ?? own, low.get(to) ?? own));
+    }
+    if (low.get(path) !== own) return;
+    const circle = open.splice(open.indexOf(path));
+    if (circle.length > 1) found.push(circle.toSorted().join(" "));
+  };
+  for (const path of graph.keys()) if (!index.has(path)) visit(path);
+  return found;
+}
 
 test("only runtime touches clock, randomness, network, files and processes", () => {
   const wrong: string[] = [];
