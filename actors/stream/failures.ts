@@ -25,6 +25,10 @@ const statuses: Readonly<Record<string, number>> = {
   overloaded: 529,
 };
 
+/** Of an answer that is not done at its deadline. */
+export const TOO_LONG =
+  "This answer took longer than a request may. Ask for fewer tokens, or try again when less is to do.";
+
 /** Seconds after which trying again makes sense, by code. */
 const retry_after_s: Readonly<Record<string, number>> = {
   no_worker: 5,

@@ -15,23 +15,20 @@ import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import { AskError } from "../../runtime/kernel/errors.ts";
 import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
-import { isAway, refOf, wireOf } from "../../runtime/remote/node.ts";
+import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { soleLeg } from "../names/names.ts";
 import type { Death, UnexplainedDeath } from "./blame.ts";
 import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { advance } from "./reducer.ts";
 import { countFetch, countMove, type Stages } from "./stages.ts";
 import {
-  boundMs,
-  lookAgainMs,
-  newStallWatch,
-  type ProbeResult,
-  restartQuiet,
-  type StallWatch,
-  tokensCame,
-  whyStalled,
-} from "./stall.ts";
-import { type AnswerLimits, type AnswerState, newAnswer, workerRequest } from "./state.ts";
+  isNoProof,
+  PROBE_MS,
+  type StallHost,
+  type StallMessage,
+  StallWatcher,
+} from "./stall-watcher.ts";
+import { type AnswerLimits, type AnswerState, newAnswer } from "./state.ts";
 import type { AnswerRequest, AnswerSink } from "./types.ts";
 
 export type StreamDeps = {
@@ -51,18 +48,12 @@ type AskWorker = Extract<AnswerEffect, { kind: "ask_worker" }>;
 
 /** What a stream hears beside its answer's own events. */
 type Own =
-  | { readonly kind: "look"; readonly attempt: number }
+  | StallMessage
   | {
       readonly kind: "deaths";
       readonly looks: number;
       readonly attempt: number;
       readonly deaths: readonly UnexplainedDeath[];
-    }
-  | {
-      readonly kind: "probed";
-      readonly attempt: number;
-      readonly reader: number;
-      readonly result: ProbeResult;
     };
 
 /** After a worker is gone, whoever started its process soon says how. */
@@ -74,23 +65,13 @@ const ROUTER_RETRY_PAUSES = 10;
 const SETTLE_MS = 250;
 /** A worker that made tokens for so long after an answer moved to it is as good as the first. */
 const STEADY_MS = 1_000;
-/** A worker that lives answers at once. */
-const PROBE_MS = 1_000;
-/** The bound may be shorter from the first token on; each look says when the next one is due. */
-const FIRST_LOOK_MS = 1_000;
-/** A timer that is later than this says that we were held up, and what came is yet to be read. */
-const HELD_UP_MS = 200;
-const LOOK_AGAIN_MS = 100;
-/** A worker whose wire is away for so long is left if another one is within reach. */
-const AWAY_MS = 2_000;
-const SEEK_AGAIN_MS = 500;
 
 /** Of a process whose connection broke nobody here knows more. */
 function deathBy({ kind }: ExitReason): Death {
   return kind === "crash" ? "crash" : kind === "noconnection" ? "unknown" : "killed";
 }
 
-export class StreamActor extends Actor<AnswerInput | Own> {
+export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   readonly #deps: StreamDeps;
   readonly #sink: AnswerSink;
   readonly #state: AnswerState;
@@ -103,9 +84,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   #monitor = 0;
   /** When the step at hand began. */
   #stage_ms = 0;
-  #stall: StallWatch | undefined;
-  /** When the next look is due. */
-  #look_ms = 0;
+  #stall: StallWatcher | undefined;
   #first = true;
 
   constructor(request: AnswerRequest, tokenizer: Tokenizer, sink: AnswerSink, deps: StreamDeps) {
@@ -123,16 +102,14 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   }
 
   override receive(input: AnswerInput | Own): void {
-    if (input.kind === "look") this.#look(input.attempt);
+    if (input.kind === "look") this.#stall?.look(input.attempt);
     else if (input.kind === "deaths") this.#explainDeaths(input);
-    else if (input.kind === "probed") this.#probed(input);
+    else if (input.kind === "probed") this.#stall?.probed(input);
     else this.#take(input);
   }
 
   #take(input: AnswerInput): void {
-    if (input.kind === "token_batch" && this.#stall !== undefined) {
-      tokensCame(this.#stall, this.ctx.clock.now_ms());
-    }
+    if (input.kind === "token_batch") this.#stall?.tokensCame();
     for (const effect of advance(this.#state, input)) this.#perform(effect);
     if (this.#state.phase === "ended") this.ctx.stop();
   }
@@ -169,7 +146,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
         break;
       case "tell_worker":
         this.#worker?.tell(effect.message);
-        if (effect.message.kind === "credit") this.#allowAgain();
+        if (effect.message.kind === "credit") this.#stall?.credited();
         return;
       case "tell_router":
         this.#planner?.tell(effect.message);
@@ -235,7 +212,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   #askRouter({ route, attempt }: Extract<AnswerEffect, { kind: "ask_router" }>): void {
     const router = this.#deps.router();
     if (router === undefined) {
-      this.#learn({ kind: "router_lost", attempt });
+      this.learn({ kind: "router_lost", attempt });
       return;
     }
     this.#stage_ms = this.ctx.clock.now_ms();
@@ -270,7 +247,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
       consumer: this.#wire,
       deadline_ms: Math.ceil(left_ms),
     };
-    this.#watchForStall(generate);
+    this.#watchForStall(worker, generate);
     // Where another suspect is on trial this one waits for its turn.
     const deadline_ms = generate.alone ? left_ms : Math.min(left_ms, this.#deps.accept_ms);
     const { taken, failed } = this.#accepting(attempt);
@@ -280,7 +257,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   #attach({ leg, attempt, attach }: Extract<AnswerEffect, { kind: "attach" }>): void {
     const worker = this.#placeAt(leg, attempt);
     if (worker === undefined) return;
-    this.#watchForStall({ prompt: this.#state.prompt_bytes, choices: [] });
+    this.#watchForStall(worker, { prompt: this.#state.prompt_bytes, choices: [] });
     const deadline_ms = Math.min(this.#left_ms(), this.#deps.accept_ms);
     const { taken, failed } = this.#accepting(attempt);
     const message = { ...attach, consumer: this.#wire };
@@ -296,17 +273,17 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     this.ctx.ask(worker, { ...attach, consumer: wire }, { deadline_ms: PROBE_MS }).then(
       (answer) => {
         const { kind } = answer;
-        if (kind === "accepted") this.#learn({ kind: "fetched", attempt, reader });
-        else this.#learn({ kind: "fetch_failed", attempt, reader, detail: answer.message });
+        if (kind === "accepted") this.learn({ kind: "fetched", attempt, reader });
+        else this.learn({ kind: "fetch_failed", attempt, reader, detail: answer.message });
       },
       (error: unknown) => {
         const detail = error instanceof Error ? error.message : String(error);
         const code = error instanceof AskError ? error.code : "";
-        if (code === "down") this.#learn({ kind: "worker_lost", attempt, how: "ended", detail });
+        if (code === "down") this.learn({ kind: "worker_lost", attempt, how: "ended", detail });
         // Its link sends it as soon as it can; the next look sees what came of it.
-        else if (this.#isNoProof(worker, asked_ms))
-          this.#learn({ kind: "fetched", attempt, reader });
-        else this.#learn({ kind: "fetch_failed", attempt, reader, detail });
+        else if (isNoProof(this.ctx, worker, asked_ms))
+          this.learn({ kind: "fetched", attempt, reader });
+        else this.learn({ kind: "fetch_failed", attempt, reader, detail });
       },
     );
   }
@@ -316,7 +293,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     const worker = this.#workerOf(leg);
     if (worker === undefined) {
       const detail = "the plan names no worker";
-      this.#learn({ kind: "worker_lost", attempt, how: "silent", detail });
+      this.learn({ kind: "worker_lost", attempt, how: "silent", detail });
       return undefined;
     }
     this.#endStage("route");
@@ -351,96 +328,13 @@ export class StreamActor extends Actor<AnswerInput | Own> {
     };
   }
 
-  #watchForStall({ prompt, choices }: Pick<AskWorker["generate"], "prompt" | "choices">): void {
-    const now_ms = this.ctx.clock.now_ms();
+  #watchForStall(
+    worker: Ref<WorkerMessage>,
+    { prompt, choices }: Pick<AskWorker["generate"], "prompt" | "choices">,
+  ): void {
     let bytes = prompt.length;
     for (const { delivered } of choices) bytes += delivered.length;
-    this.#stall = newStallWatch(bytes / 4, now_ms);
-    this.#lookIn(FIRST_LOOK_MS, now_ms);
-  }
-
-  #lookIn(delay_ms: number, now_ms: number): void {
-    this.#look_ms = now_ms + delay_ms;
-    this.ctx.after(delay_ms, { kind: "look", attempt: this.#state.attempt });
-  }
-
-  #allowAgain(): void {
-    const state = this.#state;
-    const stall = this.#stall;
-    if (stall !== undefined && !state.full) restartQuiet(stall, this.ctx.clock.now_ms());
-  }
-
-  /** One timer at a time: tokens only note when they came. */
-  #look(attempt: number): void {
-    const state = this.#state;
-    const stall = this.#stall;
-    const worker = this.#worker;
-    if (attempt !== state.attempt || stall === undefined || worker === undefined) return;
-    const now_ms = this.ctx.clock.now_ms();
-    const left_ms = stall.quiet_since_ms + boundMs(stall) - now_ms;
-    const expects = state.granted > state.received;
-    if (!expects || left_ms > 0) {
-      this.#lookIn(expects ? left_ms : boundMs(stall), now_ms);
-    } else if (this.#isAway(worker)) {
-      const long = now_ms - stall.quiet_since_ms >= AWAY_MS;
-      this.#lookIn(long ? SEEK_AGAIN_MS : LOOK_AGAIN_MS, now_ms);
-      if (long) this.receive({ kind: "away", attempt });
-    } else if (now_ms - this.#look_ms > HELD_UP_MS) {
-      this.#lookIn(LOOK_AGAIN_MS, now_ms);
-    } else {
-      this.#probe(worker, attempt);
-    }
-  }
-
-  #probe(worker: Ref<WorkerMessage>, attempt: number): void {
-    const { reader } = this.#state;
-    const request = workerRequest(this.#state);
-    const asked_ms = this.ctx.clock.now_ms();
-    this.ctx.ask(worker, { kind: "probe", request }, { deadline_ms: PROBE_MS }).then(
-      (result) => this.#learn({ kind: "probed", attempt, reader, result }),
-      (error: unknown) => {
-        const code = error instanceof AskError ? error.code : "";
-        // Down says more about it than we could.
-        if (code === "down") return;
-        const silent = code === "deadline" && !this.#isNoProof(worker, asked_ms);
-        // One that refused, or whose mailbox was full, lives; the next look may find out more.
-        if (!silent) this.ctx.after(LOOK_AGAIN_MS, { kind: "look", attempt });
-        else
-          this.#learn({
-            kind: "worker_lost",
-            attempt,
-            how: "silent",
-            detail: "it does not answer",
-          });
-      },
-    );
-  }
-
-  /** It did not answer in time, but we were held up, or nothing can have come from it. */
-  #isNoProof(worker: Ref<WorkerMessage>, asked_ms: number): boolean {
-    const late_ms = this.ctx.clock.now_ms() - asked_ms - PROBE_MS;
-    return late_ms > HELD_UP_MS || this.#isAway(worker);
-  }
-
-  /** Its link waits for the bus and resumes: nothing is lost. */
-  #isAway(worker: Ref<WorkerMessage>): boolean {
-    return isAway(this.ctx.system, worker as Ref);
-  }
-
-  #probed({ attempt, reader, result }: Extract<Own, { kind: "probed" }>): void {
-    const state = this.#state;
-    const stall = this.#stall;
-    if (attempt !== state.attempt || stall === undefined) return;
-    const now_ms = this.ctx.clock.now_ms();
-    // Fetched meanwhile: what it says is of the name before.
-    const same = reader === state.reader;
-    const found = same ? whyStalled(stall, result, state.received, now_ms) : undefined;
-    if (found?.what !== "stuck") this.#lookIn(lookAgainMs(stall), now_ms);
-    if (found === undefined) return;
-    const { detail } = found;
-    if (found.what === "missing") this.receive({ kind: "tokens_missing", attempt, detail });
-    else if (found.what === "starved") this.receive({ kind: "starved", attempt });
-    else this.receive({ kind: "worker_lost", attempt, how: "silent", detail });
+    this.#stall = new StallWatcher(this, this.ctx, this.#state, worker, bytes / 4);
   }
 
   #moves({ why, worker, tokens }: Extract<AnswerEffect, { kind: "moves" }>): void {
@@ -455,7 +349,7 @@ export class StreamActor extends Actor<AnswerInput | Own> {
   }
 
   /** A reply came outside of this actor's turn. */
-  #learn(input: AnswerInput | Own): void {
+  learn(input: AnswerInput | Own): void {
     if (this.#state.phase !== "ended") this.ctx.self.tell(input);
   }
 

@@ -1,0 +1,112 @@
+/**
+ * How choices and the answer end, and what its worker and its router are told of it. Exactly one of
+ * `done` and `fail` ends an answer.
+ */
+import type { Cancel, RouteEnded } from "../../proto/index.ts";
+import { quarantineMessage } from "./blame.ts";
+import { finishText } from "./choice-text.ts";
+import { failure } from "./failures.ts";
+import type { AnswerEffect } from "./inputs-and-effects.ts";
+import { type AnswerState, workerRequest } from "./state.ts";
+import type { AnswerEnd, AnswerFailure } from "./types.ts";
+
+/** The choice has all its tokens. `stop_token`: what ended it; -1 or undefined: none did. */
+export function finish(
+  state: AnswerState,
+  number: number,
+  reason: string,
+  stop_token: number | undefined,
+  effects: AnswerEffect[],
+): void {
+  const out = finishText(state.choices[number]!.text);
+  if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
+  // The model's own end token is not told; one that the client asked for is.
+  const asked = stop_token !== undefined && state.request.stop_tokens.includes(stop_token);
+  const by_token = asked ? stop_token : undefined;
+  const stop_reason = out.stopped ?? by_token;
+  const told = out.stopped === undefined && reason === "length" ? "length" : "stop";
+  const end: Omit<AnswerEnd, "choice"> = { reason: told };
+  endChoice(state, number, stop_reason === undefined ? end : { ...end, stop_reason }, effects);
+}
+
+export function endChoice(
+  state: AnswerState,
+  number: number,
+  end: Omit<AnswerEnd, "choice">,
+  effects: AnswerEffect[],
+): void {
+  state.choices[number]!.ended = true;
+  effects.push({ kind: "end", end: { choice: number, ...end } });
+}
+
+/** The client has all it wants of this choice; only its end is waited for. */
+export function endAtWorker(state: AnswerState, number: number): readonly AnswerEffect[] {
+  const request = workerRequest(state);
+  const message: Cancel = { kind: "cancel", request, reason: "stop_string", choices: [number] };
+  return [{ kind: "tell_worker", message }];
+}
+
+/** Choices that have all their tokens, but whose worker did not come to say so. */
+export function endSpent(state: AnswerState): readonly AnswerEffect[] {
+  const effects: AnswerEffect[] = [];
+  for (const [number, choice] of state.choices.entries()) {
+    if (choice.ended) choice.settled = true;
+    if (choice.ended || choice.tokens.length < state.request.max_tokens) continue;
+    choice.settled = true;
+    finish(state, number, "length", undefined, effects);
+  }
+  return effects;
+}
+
+export function cancel(state: AnswerState, reason: string): readonly AnswerEffect[] {
+  if (state.leg === undefined) return [];
+  // Should the worker not have heard that it is read by another name now, the last one counts.
+  const readers = state.reader === 0 ? [0] : [state.reader, state.reader - 1];
+  return readers.map((reader) => {
+    const request = workerRequest(state, reader);
+    const message: Cancel = { kind: "cancel", request, reason, choices: [] };
+    return { kind: "tell_worker", message };
+  });
+}
+
+export function leave(
+  state: AnswerState,
+  outcome: string,
+  output_tokens = 0,
+): readonly AnswerEffect[] {
+  return [{ kind: "leave_worker" }, closeAccount(state, outcome, output_tokens)];
+}
+
+export function closeAccount(
+  state: AnswerState,
+  outcome: string,
+  output_tokens = 0,
+  worker = state.leg?.worker ?? "",
+): AnswerEffect {
+  const { request } = state.request;
+  const message: RouteEnded = { kind: "route_ended", request, worker, outcome, output_tokens };
+  return { kind: "tell_router", message };
+}
+
+export function done(state: AnswerState): readonly AnswerEffect[] {
+  state.phase = "ended";
+  let completion_tokens = 0;
+  for (const choice of state.choices) completion_tokens += choice.tokens.length;
+  const { cached_tokens } = state;
+  const usage = { prompt_tokens: state.request.prompt.length, completion_tokens, cached_tokens };
+  return [...leave(state, "finished", completion_tokens), { kind: "done", usage }];
+}
+
+export function fail(
+  state: AnswerState,
+  failure: AnswerFailure,
+  outcome: string,
+): readonly AnswerEffect[] {
+  const cancelled = outcome === "refused" ? [] : cancel(state, failure.code);
+  state.phase = "ended";
+  return [...cancelled, ...leave(state, outcome), { kind: "failed", failure }];
+}
+
+export function quarantine(state: AnswerState, outcome: string): readonly AnswerEffect[] {
+  return fail(state, failure("quarantined", quarantineMessage), outcome);
+}

@@ -1,0 +1,144 @@
+/**
+ * An answer moves to another worker, behind the tokens that are here. Either its worker cannot go
+ * on (`onWorkerLost`, `onGenerateRefused`, `migrate`), or it can, and another place is looked for
+ * meanwhile (`seekPlace`, then `moveTo`).
+ */
+import type { PlanLeg } from "../../proto/index.ts";
+import { workerKey } from "../names/names.ts";
+import { accuse, isSuspect, verdictOf } from "./blame.ts";
+import { cancel, closeAccount, done, endSpent, fail, leave, quarantine } from "./ending.ts";
+import { failure } from "./failures.ts";
+import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./inputs-and-effects.ts";
+import { askRouter, startAt } from "./placement.ts";
+import { type AnswerState, allEnded, hasBegun, isBehind, tokensHere } from "./state.ts";
+import type { AnswerFailure } from "./types.ts";
+
+/** Refusals that another worker may not share: of one that is busy, or of no use any more. */
+const elsewhere: Readonly<Record<string, "refused" | "lost">> = {
+  queue_full: "refused",
+  draining: "lost",
+  model_mismatch: "lost",
+  closed: "lost",
+};
+
+/**
+ * The worker is to end soon, or cannot be reached, but it goes on until there is another place:
+ * what it makes meanwhile is not lost, and with no other place it may even finish.
+ */
+export function seekPlace(state: AnswerState, why: SeekReason): readonly AnswerEffect[] {
+  const live = state.phase === "live" || state.phase === "starting";
+  if (!live || state.moving !== undefined) return [];
+  if (state.limits.migrations === 0 || state.leg === undefined || isBehind(state)) return [];
+  state.moving = why;
+  state.router_retries = 0;
+  const key = workerKey(state.leg.worker, state.leg.ref);
+  if (!state.excluded.includes(key)) state.excluded.push(key);
+  return [closeAccount(state, why), askRouter(state)];
+}
+
+/** What was out of reach, or its turn, is here again, and the router need not look any further. */
+export function stayReached(state: AnswerState): readonly AnswerEffect[] {
+  const { moving } = state;
+  if (moving === undefined || moving === "handed_over") return [];
+  state.moving = undefined;
+  state.excluded = [];
+  return [closeAccount(state, moving)];
+}
+
+/** The other place is there: what came until now goes along. */
+export function moveTo(state: AnswerState, leg: PlanLeg, why: SeekReason): readonly AnswerEffect[] {
+  state.moving = undefined;
+  const cancelled = cancel(state, why);
+  const ends = endSpent(state);
+  if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
+  const moves = movesNow(state, why);
+  state.phase = "routing";
+  state.attempt++;
+  return [...cancelled, ...ends, moves, { kind: "leave_worker" }, ...startAt(state, leg)];
+}
+
+export function onGenerateRefused(
+  state: AnswerState,
+  code: string,
+  message: string,
+): readonly AnswerEffect[] {
+  if (state.phase !== "starting") return [];
+  const outcome = elsewhere[code];
+  if (outcome === undefined) return fail(state, failure(code, message), "refused");
+  const refusal = failure("overloaded", message);
+  if (!hasBegun(state) && state.attempt >= state.limits.attempts) {
+    return fail(state, refusal, outcome);
+  }
+  return goElsewhere(state, outcome, true, refusal);
+}
+
+type WorkerLost = Omit<Extract<AnswerInput, { kind: "worker_lost" }>, "kind" | "attempt">;
+
+export function onWorkerLost(state: AnswerState, lost: WorkerLost): readonly AnswerEffect[] {
+  if (state.phase === "routing") return [];
+  if (state.phase === "settling") return done(state);
+  const { how, death = "killed", at_ms = 0, detail } = lost;
+  const avoid = how === "silent";
+  const words = `The worker of this answer was lost (${detail}). Send the request again.`;
+  const cause = failure("worker_lost", words);
+  state.silence ||= avoid;
+  // A suspect that was not accepted yet waited outside of the engine.
+  const inside = state.accepted || !isSuspect(state.blame);
+  if (inside && !state.has_output) accuse(state.blame, death, state.leg?.worker ?? "", at_ms);
+  return migrate(state, death === "crash" ? "crashed" : "lost", avoid, cause);
+}
+
+/**
+ * The worker cannot finish it, but another one can: what is here goes along. An answer of which
+ * nothing is here begins anew.
+ */
+export function migrate(
+  state: AnswerState,
+  outcome: "lost" | "crashed" | "failed",
+  avoid: boolean,
+  cause: AnswerFailure,
+): readonly AnswerEffect[] {
+  if (isBehind(state)) return fail(state, cause, outcome);
+  if (verdictOf(state.blame) === "quarantined") return quarantine(state, outcome);
+  const begun = hasBegun(state);
+  const spent = begun ? state.migrations : state.attempt - 1;
+  const most = begun ? state.limits.migrations : state.limits.attempts - 1;
+  if (spent >= most) return fail(state, cause, outcome);
+  if (begun) state.migrations++;
+  // It may live, behind a broken connection, and go on for nobody.
+  const cancelled = cancel(state, outcome);
+  const ends = endSpent(state);
+  if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
+  return [...cancelled, ...ends, ...goElsewhere(state, outcome, avoid, cause)];
+}
+
+function goElsewhere(
+  state: AnswerState,
+  outcome: MoveReason,
+  avoid: boolean,
+  cause: AnswerFailure,
+): readonly AnswerEffect[] {
+  const left = [movesNow(state, outcome), ...leave(state, outcome)];
+  if (avoid && state.leg !== undefined) {
+    state.excluded.push(workerKey(state.leg.worker, state.leg.ref));
+  }
+  state.cause = cause;
+  state.moving = undefined;
+  state.phase = "routing";
+  state.leg = undefined;
+  state.attempt++;
+  return [...left, ...nextPlace(state)];
+}
+
+/** Unless it is what its last workers died of. */
+export function nextPlace(state: AnswerState): readonly AnswerEffect[] {
+  const { attempt, blame } = state;
+  const verdict = verdictOf(blame);
+  if (verdict === "quarantined") return quarantine(state, "crashed");
+  if (verdict === "free") return [askRouter(state)];
+  return [{ kind: "ask_deaths", attempt, deaths: blame.unexplained }];
+}
+
+function movesNow(state: AnswerState, why: MoveReason): AnswerEffect {
+  return { kind: "moves", why, worker: state.leg?.worker ?? "", tokens: tokensHere(state) };
+}

@@ -1,0 +1,144 @@
+/**
+ * Which worker makes the answer: the router is asked, its refusals are waited out as long as that
+ * makes sense, and the worker it names is asked to begin.
+ */
+import type { PlanLeg, Route } from "../../proto/index.ts";
+import { isSuspect } from "./blame.ts";
+import { fail } from "./ending.ts";
+import { failure } from "./failures.ts";
+import type { AnswerEffect } from "./inputs-and-effects.ts";
+import {
+  type AnswerState,
+  hasBegun,
+  promptToPlace,
+  resumableOf,
+  startsOf,
+  tokensToMake,
+  windowOf,
+  workerRequest,
+} from "./state.ts";
+import type { AnswerFailure, HeldAttempt } from "./types.ts";
+
+/** Refusals that may be over soon. The router itself waits a while before it says the first. */
+const passing: readonly string[] = ["no_worker", "overloaded", "rate_limited"];
+
+/** The router has waited 10 s before it says so: as often as this fits into its retries. */
+const NO_WORKER_RETRIES = 16;
+
+export function askRouter(state: AnswerState): AnswerEffect {
+  const { request, model, pin, hints } = state.request;
+  const route: Route = {
+    kind: "route",
+    request,
+    model,
+    prompt: promptToPlace(state),
+    max_tokens: tokensToMake(state),
+    exclude: [...state.excluded],
+    pin,
+    continued: hasBegun(state),
+    spare: state.moving === "starved",
+    ...(hints === undefined ? {} : { hints }),
+  };
+  return { kind: "ask_router", attempt: state.attempt, route };
+}
+
+export function onRouterLost(state: AnswerState): readonly AnswerEffect[] {
+  const { moving } = state;
+  if (state.phase !== "routing" && moving === undefined) return [];
+  state.router_retries++;
+  if (state.router_retries > state.limits.router_retries) {
+    if (moving !== undefined) return stay(state);
+    const message =
+      "The router is being restarted and does not answer. Try again in a few seconds.";
+    return fail(state, failure("no_worker", message), "failed");
+  }
+  return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
+}
+
+/** A client that has a part of its answer waits for the rest, within reason. */
+export function onRouteRefused(
+  state: AnswerState,
+  refusal: AnswerFailure,
+): readonly AnswerEffect[] {
+  if (state.moving !== undefined) return stay(state);
+  if (state.phase !== "routing") return [];
+  if (!hasBegun(state)) {
+    const { cause } = state;
+    // That no other worker is left says less than why the last one failed.
+    const why = cause?.code === "engine_error" ? cause : refusal;
+    if (!state.silence) return fail(state, why, "failed");
+    // Nobody else is there: the one that was out of reach may be within it again.
+    state.silence = false;
+    state.excluded = [];
+    return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
+  }
+  state.router_retries += refusal.code === "no_worker" ? NO_WORKER_RETRIES : 1;
+  const patient = state.router_retries <= state.limits.router_retries;
+  if (!patient || !passing.includes(refusal.code)) {
+    return fail(state, state.cause ?? refusal, "failed");
+  }
+  // Better one that failed it before than none.
+  state.excluded = [];
+  return [{ kind: "ask_router_later", attempt: state.attempt, tries: state.router_retries }];
+}
+
+/** There is no other place now; whoever wanted one will ask again. */
+function stay(state: AnswerState): readonly AnswerEffect[] {
+  // Nothing is wrong with a worker that has much to do.
+  if (state.moving === "starved") state.excluded = [];
+  state.moving = undefined;
+  return [];
+}
+
+/** The answer, or what is still to be made of it, goes to that worker. */
+export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect[] {
+  const { request } = state;
+  place(state, leg, workerRequest(state, 0));
+  const generate = {
+    kind: "generate" as const,
+    request: workerRequest(state),
+    model: request.model,
+    prompt: state.prompt_bytes,
+    sampling: request.sampling,
+    choices: startsOf(state),
+    min_tokens: request.min_tokens,
+    stop_tokens: request.stop_tokens,
+    ignore_eos: request.ignore_eos,
+    logprobs: request.logprobs,
+    window_tokens: state.granted,
+    alone: isSuspect(state.blame),
+    ...resumableOf(state),
+  };
+  return [{ kind: "ask_worker", attempt: state.attempt, leg, generate }];
+}
+
+/** It is at a worker already, with all its tokens: they come from the first one on. */
+export function takeUp(state: AnswerState, held: HeldAttempt): readonly AnswerEffect[] {
+  const { request, worker, ref } = held;
+  const leg: PlanLeg = { role: "aggregated", worker, ref };
+  place(state, leg, request);
+  const attach = {
+    kind: "attach" as const,
+    request,
+    alias: workerRequest(state),
+    window_tokens: state.granted,
+    from: [],
+    instead_of: "",
+  };
+  return [{ kind: "attach", attempt: state.attempt, leg, attach }];
+}
+
+/** From here on its tokens come from that worker. */
+function place(state: AnswerState, leg: PlanLeg, made_as: string): void {
+  state.phase = "starting";
+  state.made_as = made_as;
+  state.reader = 0;
+  state.fetching = false;
+  state.fetches = 0;
+  state.has_output = false;
+  state.accepted = false;
+  state.leg = leg;
+  state.received = 0;
+  state.granted = windowOf(state);
+  state.wanted = tokensToMake(state);
+}

@@ -1,0 +1,130 @@
+/**
+ * Batches of tokens from the worker: their indices are checked, they become pieces of text, and
+ * what was lost on the way is fetched or made again elsewhere. Credit follows.
+ */
+import type { ChoiceTokens, Credit, Finished, TokenBatch } from "../../proto/index.ts";
+import { acquit } from "./blame.ts";
+import { pushToken } from "./choice-text.ts";
+import { done, endAtWorker, endChoice, fail, finish } from "./ending.ts";
+import { failure, TOO_LONG } from "./failures.ts";
+import { fetchMissing } from "./fetch.ts";
+import type { AnswerEffect } from "./inputs-and-effects.ts";
+import { migrate, onWorkerLost, stayReached } from "./migration.ts";
+import { type AnswerState, windowOf, workerRequest } from "./state.ts";
+
+export function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[] {
+  if (state.phase === "routing" || batch.request !== workerRequest(state)) return [];
+  // Tokens may overtake the reply that says they will come.
+  if (state.phase === "starting") state.phase = "live";
+  state.fetching = false;
+  const effects: AnswerEffect[] = [...stayReached(state)];
+  const first = !state.has_output && batch.choices.length > 0;
+  if (first) {
+    state.has_output = true;
+    acquit(state.blame);
+  }
+  if (first && batch.finished.length < state.choices.length && state.moving === undefined) {
+    const { request } = state.request;
+    effects.push({ kind: "tell_router", message: { kind: "route_first", request } });
+  }
+  if (first && state.attempt > 1) effects.push({ kind: "wait_steady", attempt: state.attempt });
+  for (const part of batch.choices) {
+    const broken = takeTokens(state, part, effects);
+    if (broken !== undefined) return [...effects, ...onMissing(state, broken)];
+  }
+  for (const finished of batch.finished) {
+    const stop = takeFinished(state, finished, effects);
+    if (stop !== undefined) return stop;
+  }
+  if (state.choices.every((choice) => choice.settled)) return [...effects, ...done(state)];
+  if (state.phase === "live" && state.choices.every((choice) => choice.ended)) {
+    state.phase = "settling";
+    state.moving = undefined;
+    effects.push({ kind: "wait_settled" });
+  }
+  effects.push(...credit(state));
+  return effects;
+}
+
+/** Adds the pieces to `effects`; returns what is wrong with the tokens, if anything. */
+function takeTokens(
+  state: AnswerState,
+  part: ChoiceTokens,
+  effects: AnswerEffect[],
+): string | undefined {
+  const choice = state.choices[part.choice];
+  if (choice === undefined) return `tokens of choice ${part.choice}, which there is not`;
+  state.received += part.tokens.length;
+  if (choice.ended) return undefined;
+  const { tokens, text } = choice;
+  if (part.first_index > tokens.length) {
+    return `token ${tokens.length} of choice ${part.choice} is missing`;
+  }
+  if (part.first_index + part.tokens.length > tokens.length) state.fetches = 0;
+  for (let i = tokens.length - part.first_index; i < part.tokens.length; i++) {
+    if (choice.ended) return undefined;
+    const token = part.tokens[i]!;
+    tokens.push(token);
+    const logprob = part.logprobs[i];
+    if (logprob !== undefined) choice.logprobs?.push(logprob);
+    const out = pushToken(text, token, logprob);
+    if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
+    if (out.stopped !== undefined) {
+      endChoice(state, part.choice, { reason: "stop", stop_reason: out.stopped }, effects);
+      effects.push(...endAtWorker(state, part.choice));
+    }
+  }
+  return undefined;
+}
+
+/** The worker has what is missing. */
+export function onMissing(state: AnswerState, what: string): readonly AnswerEffect[] {
+  const fetch = fetchMissing(state);
+  return fetch === undefined ? onBroken(state, what) : [fetch];
+}
+
+/** Another worker makes the lost tokens again. */
+export function onBroken(state: AnswerState, what: string): readonly AnswerEffect[] {
+  return onWorkerLost(state, { how: "silent", detail: what });
+}
+
+/** Returns the effects that follow instead, when the answer cannot go on here. */
+function takeFinished(
+  state: AnswerState,
+  finished: Finished,
+  effects: AnswerEffect[],
+): readonly AnswerEffect[] | undefined {
+  const choice = state.choices[finished.choice];
+  if (choice === undefined || choice.settled) return undefined;
+  if (finished.cached_tokens > state.cached_tokens) state.cached_tokens = finished.cached_tokens;
+  const { reason } = finished;
+  if (choice.ended || reason === "stop" || reason === "length") {
+    if (!choice.ended && finished.total_tokens !== choice.tokens.length) {
+      const missing = `tokens of choice ${finished.choice} after ${choice.tokens.length} are missing`;
+      return [...effects, ...onMissing(state, missing)];
+    }
+    choice.settled = true;
+    if (!choice.ended) choice.finished = finished;
+    if (!choice.ended) finish(state, finished.choice, reason, finished.stop_token, effects);
+    return undefined;
+  }
+  if (finished.error === "deadline") {
+    return [...effects, ...fail(state, failure("deadline", TOO_LONG), "late")];
+  }
+  const why =
+    finished.error === "" ? `The engine ended this answer with "${reason}".` : finished.error;
+  return [...effects, ...migrate(state, "failed", true, failure("engine_error", why))];
+}
+
+/** More credit when half of the window is used up, and the sink takes what comes. */
+export function credit(state: AnswerState): readonly AnswerEffect[] {
+  if (state.phase !== "live" && state.phase !== "starting") return [];
+  if (state.full) return [];
+  const window_tokens = windowOf(state);
+  if (state.granted >= state.wanted) return [];
+  if (state.granted - state.received > window_tokens / 2) return [];
+  state.granted = state.received + window_tokens;
+  const request = workerRequest(state);
+  const message: Credit = { kind: "credit", request, tokens_total: state.granted };
+  return [{ kind: "tell_worker", message }];
+}
