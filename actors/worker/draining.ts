@@ -1,12 +1,95 @@
-/** Which answers a worker that is being drained still finishes, and which go on elsewhere. */
-import type { ChoiceStart } from "../../proto/index.ts";
+/**
+ * How a worker is drained: it takes nothing new, finishes the answers that are nearly done and asks
+ * for the others to go on elsewhere, until nothing is left or its budget is over.
+ */
+import type { ChoiceStart, Drained } from "../../proto/index.ts";
+import type { Context } from "../../runtime/kernel/context.ts";
+import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import type { ChoiceTranscript } from "./answers/transcript.ts";
 
 /** Less than a move costs: the prompt computed again, and a pause that its client sees. */
 const SOON_MS = 1_000;
 const SOON_TOKENS = 8;
 /** How often the others are asked again to leave, as long as there is no place for them. */
-export const HAND_OVER_AGAIN_MS = 500;
+const HAND_OVER_AGAIN_MS = 500;
+
+/** What its timers tell the worker actor. */
+export type DrainMessage = { readonly kind: "drain_look" } | { readonly kind: "drain_late" };
+
+export type DrainHost = {
+  readonly ctx: () => Pick<Context<DrainMessage>, "clock" | "after" | "replyLater">;
+  /** Answers that are not over. */
+  readonly unfinished: () => number;
+  readonly isIdle: () => boolean;
+  /** Nothing new is taken from here on. */
+  readonly begun: () => void;
+  /** Asks for what will not be done within `left_ms` to go on elsewhere. */
+  readonly handOver: (left_ms: number) => void;
+};
+
+export class Draining {
+  readonly #host: DrainHost;
+  /** Of those who asked. */
+  readonly #ports: ReplyPort[] = [];
+  #active = false;
+  /** Answers that ended since it began. */
+  #finished = 0;
+  #until_ms = 0;
+
+  constructor(host: DrainHost) {
+    this.#host = host;
+  }
+
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** Replied to when nothing is left, or after `budget_ms` of the first who asked. */
+  start(budget_ms: number): void {
+    const ctx = this.#host.ctx();
+    this.#ports.push(ctx.replyLater());
+    if (this.#active) {
+      this.endIfIdle();
+      return;
+    }
+    this.#active = true;
+    this.#until_ms = ctx.clock.now_ms() + budget_ms;
+    this.#host.begun();
+    ctx.after(budget_ms, { kind: "drain_late" });
+    if (this.#host.isIdle()) this.#end();
+    else this.#handOver();
+  }
+
+  onTimer({ kind }: DrainMessage): void {
+    if (kind === "drain_look") this.#handOver();
+    else this.#end();
+  }
+
+  /** Whoever has no other place now is asked again: one may come up. */
+  #handOver(): void {
+    if (!this.#active || this.#host.isIdle()) return;
+    const ctx = this.#host.ctx();
+    this.#host.handOver(this.#until_ms - ctx.clock.now_ms());
+    ctx.after(HAND_OVER_AGAIN_MS, { kind: "drain_look" });
+  }
+
+  answerEnded(): void {
+    if (!this.#active) return;
+    this.#finished++;
+    this.endIfIdle();
+  }
+
+  endIfIdle(): void {
+    if (this.#active && this.#host.isIdle()) this.#end();
+  }
+
+  #end(): void {
+    if (!this.#active) return;
+    const unfinished = this.#host.unfinished();
+    const drained: Drained = { kind: "drained", finished: this.#finished, unfinished };
+    for (const port of this.#ports.splice(0)) port.reply(drained);
+  }
+}
 
 /**
  * By the pace it had so far. `left_ms`: of the drain's budget; half of it is kept for those that

@@ -11,6 +11,7 @@ import type { Timer } from "../../runtime/capabilities.ts";
 import type { Context } from "../../runtime/kernel/context.ts";
 import { refOf } from "../../runtime/remote/node.ts";
 import { type Engine, type EngineEvent, failureClass } from "../engine/engine.ts";
+import { refused } from "./refusal.ts";
 
 /** What its timers tell the worker actor. */
 export type EmbedMessage = { readonly kind: "embed_late"; readonly number: number };
@@ -92,7 +93,8 @@ export class EmbedJobs {
   /** Why it is not taken; one that is taken is replied to when its last input is done. */
   start({ request, inputs, asker }: Embed): Refused | undefined {
     if (inputs.length === 0 || inputs.some((input) => input.length % 4 !== 0)) {
-      return refused(request, "bad_request", "an embedding needs inputs of whole tokens");
+      const message = "an embedding needs inputs of whole tokens";
+      return refused(request, { code: "bad_request", message });
     }
     const bytes = bytesOf(inputs);
     const fits =
@@ -102,7 +104,7 @@ export class EmbedJobs {
     if (!fits && this.#waiting_inputs > 0) {
       const message =
         "Every worker that was asked has as many embeddings waiting as it may. Try again later.";
-      return refused(request, "queue_full", message);
+      return refused(request, { code: "queue_full", message });
     }
     const ctx = this.#host.ctx();
     const port = ctx.replyLater();
@@ -209,7 +211,7 @@ export class EmbedJobs {
     job.open.clear();
     this.#leaveQueue(job, job.inputs.length);
     this.#turns = this.#turns.filter((each) => each !== job);
-    this.#end(job, refused(job.request, code, message));
+    this.#end(job, refused(job.request, { code, message }));
     this.#host.cancel(running);
   }
 
@@ -225,10 +227,6 @@ export class EmbedJobs {
     this.#waiting_inputs -= to - job.next;
     for (; job.next < to; job.next++) this.#waiting_bytes -= job.inputs[job.next]!.length;
   }
-}
-
-function refused(request: string, code: string, message: string): Refused {
-  return { kind: "refused", request, code, message, retry_after_ms: 0 };
 }
 
 function bytesOf(inputs: readonly Uint8Array[]): number {

@@ -31,6 +31,7 @@ import type { Context } from "../../../runtime/kernel/context.ts";
 import { refOf } from "../../../runtime/remote/node.ts";
 import type { EngineEvent, EngineRequest } from "../../engine/engine.ts";
 import { finishesSoon } from "../draining.ts";
+import { refused } from "../refusal.ts";
 import type { KeepOptions } from "../worker-options.ts";
 import { Claims } from "./claims.ts";
 import { Delivery, type LiveAnswer, type Reader } from "./delivery.ts";
@@ -179,21 +180,18 @@ export class Answers {
     const { request, alias, consumer, window_tokens, from, instead_of } = attach;
     const answer = this.#live.get(request) ?? this.#kept.get(request) ?? this.#last.get(request);
     if (answer === undefined) {
-      return refused(
-        alias,
-        "unknown_request",
-        "The worker does not hold this answer any more. Send the request again.",
-      );
+      const message = "The worker does not hold this answer any more. Send the request again.";
+      return refused(alias, { code: "unknown_request", message });
     }
     if (consumer === undefined || this.holds(alias)) {
       const message = "to read an answer takes a consumer and a name of its own";
-      return refused(alias, "bad_request", message);
+      return refused(alias, { code: "bad_request", message });
     }
     const before = this.#live.reader(instead_of);
     if (before?.answer === answer) this.#removeReader(before);
     if (answer.readers.length >= READERS_MAX) {
       const message = `This stream is read by ${READERS_MAX} clients already, which is the most. Try again when one has left.`;
-      return refused(alias, "rate_limited", message);
+      return refused(alias, { code: "rate_limited", message });
     }
     if (this.#kept.revive(request) || this.#last.forget(request)) this.#live.add(answer);
     const start = from.length === 0 ? "start" : from;
@@ -285,7 +283,13 @@ export class Answers {
     this.#live.removeReader(reader);
   }
 
-  late(request: string): void {
+  onTimer(message: AnswersTimer): void {
+    if (message.kind === "answer_late") this.#late(message.request);
+    else if (message.kind === "grace_over") this.#graceOver(message.request);
+    else this.#sweep();
+  }
+
+  #late(request: string): void {
     const answer = this.#live.get(request);
     if (answer === undefined) return;
     answer.transcript.failed = "deadline";
@@ -294,7 +298,7 @@ export class Answers {
     this.#drop(answer);
   }
 
-  graceOver(request: string): void {
+  #graceOver(request: string): void {
     const answer = this.#live.get(request);
     if (answer?.readers.length === 0) this.#drop(answer);
   }
@@ -326,7 +330,7 @@ export class Answers {
       return;
     }
     this.#kept.finish(answer, now_ms);
-    if (this.#sweep_timer === undefined) this.sweep();
+    if (this.#sweep_timer === undefined) this.#sweep();
   }
 
   /** Now and then. */
@@ -356,7 +360,7 @@ export class Answers {
   }
 
   /** Forgets kept answers that are too old, and comes back for the next. */
-  sweep(): void {
+  #sweep(): void {
     const ctx = this.#host.ctx();
     const now_ms = ctx.clock.now_ms();
     const next_ms = this.#kept.sweep(now_ms);
@@ -377,8 +381,4 @@ export class Answers {
       claims: claims.count,
     };
   }
-}
-
-function refused(request: string, code: string, message: string): Refused {
-  return { kind: "refused", request, code, message, retry_after_ms: 0 };
 }

@@ -1,0 +1,90 @@
+/** What a worker takes and what it refuses, and how what it takes gets into the engine. */
+import type { Accepted, Embed, Generate, Refused } from "../../proto/index.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Answers } from "./answers/answers.ts";
+import type { EmbedJobs } from "./embed-jobs.ts";
+import { engineRequests, isWellFormed } from "./engine-request.ts";
+import type { Probation } from "./probation.ts";
+import { type Refusal, refused } from "./refusal.ts";
+
+export type AdmissionHost = {
+  readonly engine: () => Engine;
+  /** Name of the model that is served. */
+  readonly model: () => string;
+  readonly answers: Answers;
+  readonly embeds: EmbedJobs;
+  readonly probation: Probation;
+  readonly answers_max: number;
+  readonly isDraining: () => boolean;
+  readonly nextHandle: () => number;
+  /** Stops what the engine was given of a request that it then refused. */
+  readonly cancel: (handles: readonly number[]) => void;
+};
+
+export class Admission {
+  readonly #host: AdmissionHost;
+
+  constructor(host: AdmissionHost) {
+    this.#host = host;
+  }
+
+  /** One that was accepted is in the engine. */
+  admit(generate: Generate): Accepted | Refused {
+    const { engine, answers, probation, nextHandle, cancel } = this.#host;
+    const { request, consumer: wire, sampling } = generate;
+    const refusal = this.#whyNot(request, generate.model);
+    if (refusal !== undefined) return refused(request, refusal);
+    if (wire === undefined || sampling === undefined || !isWellFormed(generate)) {
+      const message =
+        "a generation needs a consumer, sampling parameters, choices with a number of their own " +
+        "and whole tokens";
+      return refused(request, { code: "bad_request", message });
+    }
+    const parts = engineRequests(generate, sampling, nextHandle);
+    for (const [index, part] of parts.entries()) {
+      const no = engine().submit(part);
+      if (no === undefined) continue;
+      cancel(parts.slice(0, index).map((each) => each.handle));
+      return refused(request, no);
+    }
+    answers.open(generate, wire, parts);
+    if (generate.alone) probation.begin(parts.map(({ handle }) => handle));
+    return { kind: "accepted", request };
+  }
+
+  /** Returns why not; an embedding that was taken is answered when its last input is done. */
+  startEmbed(embed: Embed): Refused | undefined {
+    const { request, model } = embed;
+    const refusal = this.#whyNot(request, model);
+    if (refusal !== undefined) return refused(request, refusal);
+    return this.#host.embeds.start(embed);
+  }
+
+  /** Why new work is not taken, before the engine is asked. */
+  #whyNot(request: string, model: string): Refusal | undefined {
+    const { answers, answers_max, isDraining } = this.#host;
+    if (isDraining()) {
+      return {
+        code: "draining",
+        message: "The worker of this request is being stopped. Try again: another one takes it.",
+      };
+    }
+    const own = this.#host.model();
+    if (model !== own) {
+      return {
+        code: "model_mismatch",
+        message: `The worker serves '${own}' by now, not '${model}'. Try again in a moment.`,
+      };
+    }
+    if (answers.holds(request)) {
+      return { code: "bad_request", message: `A request with the id ${request} runs already.` };
+    }
+    if (answers.count >= answers_max) {
+      return {
+        code: "queue_full",
+        message: "The worker holds as many answers as it may. Try again in a moment.",
+      };
+    }
+    return undefined;
+  }
+}
