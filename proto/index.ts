@@ -20,6 +20,7 @@ export type {
   PassSums as WirePassSums,
   PlanLeg,
   Resumable,
+  ResumeContext,
   RoutedRequest,
   RoutedSession,
   RouteHints,

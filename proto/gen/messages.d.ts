@@ -91,6 +91,7 @@ export const troupe: {
     RegistrySnapshot: Codec<t.RegistrySnapshot>;
     RegistryChange: Codec<t.RegistryChange>;
     Unwatch: Codec<t.Unwatch>;
+    ResumeContext: Codec<t.ResumeContext>;
     Route: Codec<t.Route>;
     RouteHints: Codec<t.RouteHints>;
     TaintWeight: Codec<t.TaintWeight>;

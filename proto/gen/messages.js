@@ -10190,6 +10190,327 @@ export const troupe = $root.troupe = (() => {
         return Unwatch;
     })();
 
+    troupe.ResumeContext = (function() {
+
+        const ResumeContext = function (properties) {
+            this.owner = "";
+            this.created_s = 0;
+            this.body_hash = "";
+            this.dialect = "";
+            this.stream = false;
+            this.include_usage = false;
+            this.logprobs = false;
+            this.shown_each = 0;
+            this.made_each = 0;
+            this.counted_each = 0;
+            this.returns = false;
+            this.prompts = 0;
+            this.prompt = 0;
+            this.max_tokens = 0;
+            this.stop_strings = $util.emptyArray;
+            this.include_stop = false;
+            this.echoes = false;
+            this.echo = "";
+            this.hints = undefined;
+            this.stop_strings = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ResumeContext.prototype.owner = "";
+        ResumeContext.prototype.created_s = 0;
+        ResumeContext.prototype.body_hash = "";
+        ResumeContext.prototype.dialect = "";
+        ResumeContext.prototype.stream = false;
+        ResumeContext.prototype.include_usage = false;
+        ResumeContext.prototype.logprobs = false;
+        ResumeContext.prototype.shown_each = 0;
+        ResumeContext.prototype.made_each = 0;
+        ResumeContext.prototype.counted_each = 0;
+        ResumeContext.prototype.returns = false;
+        ResumeContext.prototype.prompts = 0;
+        ResumeContext.prototype.prompt = 0;
+        ResumeContext.prototype.max_tokens = 0;
+        ResumeContext.prototype.stop_strings = $util.emptyArray;
+        ResumeContext.prototype.include_stop = false;
+        ResumeContext.prototype.echoes = false;
+        ResumeContext.prototype.echo = "";
+        ResumeContext.prototype.hints = null;
+
+        ResumeContext.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && message.owner !== "")
+                writer.uint32(10).string(message.owner);
+            if (message.created_s != null && $Object.hasOwnProperty.call(message, "created_s") && message.created_s !== 0)
+                writer.uint32(16).uint32(message.created_s);
+            if (message.body_hash != null && $Object.hasOwnProperty.call(message, "body_hash") && message.body_hash !== "")
+                writer.uint32(26).string(message.body_hash);
+            if (message.dialect != null && $Object.hasOwnProperty.call(message, "dialect") && message.dialect !== "")
+                writer.uint32(34).string(message.dialect);
+            if (message.stream != null && $Object.hasOwnProperty.call(message, "stream") && message.stream !== false)
+                writer.uint32(40).bool(message.stream);
+            if (message.include_usage != null && $Object.hasOwnProperty.call(message, "include_usage") && message.include_usage !== false)
+                writer.uint32(48).bool(message.include_usage);
+            if (message.logprobs != null && $Object.hasOwnProperty.call(message, "logprobs") && message.logprobs !== false)
+                writer.uint32(56).bool(message.logprobs);
+            if (message.shown_each != null && $Object.hasOwnProperty.call(message, "shown_each") && message.shown_each !== 0)
+                writer.uint32(64).uint32(message.shown_each);
+            if (message.made_each != null && $Object.hasOwnProperty.call(message, "made_each") && message.made_each !== 0)
+                writer.uint32(72).uint32(message.made_each);
+            if (message.counted_each != null && $Object.hasOwnProperty.call(message, "counted_each") && message.counted_each !== 0)
+                writer.uint32(80).uint32(message.counted_each);
+            if (message.returns != null && $Object.hasOwnProperty.call(message, "returns") && message.returns !== false)
+                writer.uint32(88).bool(message.returns);
+            if (message.prompts != null && $Object.hasOwnProperty.call(message, "prompts") && message.prompts !== 0)
+                writer.uint32(96).uint32(message.prompts);
+            if (message.prompt != null && $Object.hasOwnProperty.call(message, "prompt") && message.prompt !== 0)
+                writer.uint32(104).uint32(message.prompt);
+            if (message.max_tokens != null && $Object.hasOwnProperty.call(message, "max_tokens") && message.max_tokens !== 0)
+                writer.uint32(112).uint32(message.max_tokens);
+            if (message.stop_strings != null && message.stop_strings.length)
+                for (let i = 0; i < message.stop_strings.length; ++i)
+                    writer.uint32(122).string(message.stop_strings[i]);
+            if (message.include_stop != null && $Object.hasOwnProperty.call(message, "include_stop") && message.include_stop !== false)
+                writer.uint32(128).bool(message.include_stop);
+            if (message.echoes != null && $Object.hasOwnProperty.call(message, "echoes") && message.echoes !== false)
+                writer.uint32(136).bool(message.echoes);
+            if (message.echo != null && $Object.hasOwnProperty.call(message, "echo") && message.echo !== "")
+                writer.uint32(146).string(message.echo);
+            if (message.hints != null && $Object.hasOwnProperty.call(message, "hints"))
+                $root.troupe.RouteHints.encode(message.hints, writer.uint32(154).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ResumeContext.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ResumeContext();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.owner = value;
+                        else
+                            delete message.owner;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.created_s = value;
+                        else
+                            delete message.created_s;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.body_hash = value;
+                        else
+                            delete message.body_hash;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.dialect = value;
+                        else
+                            delete message.dialect;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.stream = value;
+                        else
+                            delete message.stream;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.include_usage = value;
+                        else
+                            delete message.include_usage;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.logprobs = value;
+                        else
+                            delete message.logprobs;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.shown_each = value;
+                        else
+                            delete message.shown_each;
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.made_each = value;
+                        else
+                            delete message.made_each;
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.counted_each = value;
+                        else
+                            delete message.counted_each;
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.returns = value;
+                        else
+                            delete message.returns;
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.prompts = value;
+                        else
+                            delete message.prompts;
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.prompt = value;
+                        else
+                            delete message.prompt;
+                        continue;
+                    }
+                case 14: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.max_tokens = value;
+                        else
+                            delete message.max_tokens;
+                        continue;
+                    }
+                case 15: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.stop_strings && message.stop_strings.length))
+                            message.stop_strings = [];
+                        message.stop_strings.push(reader.stringVerify());
+                        continue;
+                    }
+                case 16: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.include_stop = value;
+                        else
+                            delete message.include_stop;
+                        continue;
+                    }
+                case 17: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.echoes = value;
+                        else
+                            delete message.echoes;
+                        continue;
+                    }
+                case 18: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.echo = value;
+                        else
+                            delete message.echo;
+                        continue;
+                    }
+                case 19: {
+                        if (wireType !== 2)
+                            break;
+                        message.hints = $root.troupe.RouteHints.decode(reader, reader.size(), $undefined, _depth + 1, message.hints);
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ResumeContext.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ResumeContext";
+        };
+
+        return ResumeContext;
+    })();
+
     troupe.Route = (function() {
 
         const Route = function (properties) {

@@ -540,6 +540,28 @@ export type Unwatch = {
   readonly watcher?: ActorRef;
 };
 
+export type ResumeContext = {
+  readonly owner: string;
+  readonly created_s: number;
+  readonly body_hash: string;
+  readonly dialect: string;
+  readonly stream: boolean;
+  readonly include_usage: boolean;
+  readonly logprobs: boolean;
+  readonly shown_each: number;
+  readonly made_each: number;
+  readonly counted_each: number;
+  readonly returns: boolean;
+  readonly prompts: number;
+  readonly prompt: number;
+  readonly max_tokens: number;
+  readonly stop_strings: readonly string[];
+  readonly include_stop: boolean;
+  readonly echoes: boolean;
+  readonly echo: string;
+  readonly hints?: RouteHints;
+};
+
 export type Route = {
   readonly request: string;
   readonly model: string;

@@ -68,7 +68,7 @@ export async function heldOrFirst(
     const context = parts?.[0]?.context;
     if (context !== undefined) {
       claim.release();
-      if (context.o !== owner || context.h !== body_hash) throw keyReused();
+      if (context.owner !== owner || context.body_hash !== body_hash) throw keyReused();
       return parts;
     }
     if (first) return undefined;

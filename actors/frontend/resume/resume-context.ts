@@ -1,10 +1,11 @@
 /**
  * What a door has to know of a request to go on with its answer where another door stopped. It
- * travels to the worker with the request and comes back when the answer is found there; nobody
- * else reads it.
+ * travels to the worker with the request, as the bytes of a ResumeContext (proto/resume.proto), and
+ * comes back when the answer is found there; nobody else reads it.
  */
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
-import type { RouteHints } from "../../../proto/index.ts";
+import { codecs, type ResumeContext } from "../../../proto/index.ts";
+import { newReader, newWriter } from "../../../runtime/codec.ts";
 import type { AnswerRequest } from "../../stream/stream.ts";
 import { madeCounts } from "../answer/equal-answers.ts";
 import type { Generation, GenerationDialect } from "../api/dialect.ts";
@@ -23,63 +24,46 @@ export type RequestFacts = {
   readonly returns: boolean;
 };
 
-/** One prompt's part. Short names: it is written for every streamed request. */
-type Context = {
-  readonly o: string;
-  readonly c: number;
-  readonly h: string;
-  /** The dialect's name. */
-  readonly e: string;
-  readonly st: boolean;
-  readonly u: boolean;
-  readonly lp: boolean;
-  readonly sh: number;
-  readonly mk: number;
-  /** Where it is not `mk`. */
-  readonly ct?: number;
-  /** Its client may come back. */
-  readonly rt?: true;
-  readonly ps: number;
-  readonly p: number;
-  readonly mx: number;
-  readonly ss: readonly string[];
-  readonly is: boolean;
-  readonly ec?: string;
-  /** Who may take it, if anything was said of that: it may have to move. */
-  readonly rh?: RouteHints;
-};
+/** One for all contexts, as each is written in one go: a new writer costs more than the writing. */
+let writer = newWriter();
+const WRITER_BYTES_MAX = 1024 * 1024;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+function bytesOf(context: ResumeContext): Uint8Array {
+  writer.pos = 0;
+  codecs.ResumeContext.encode(context, writer);
+  const bytes = writer.buf.slice(0, writer.pos);
+  if (writer.buf.length > WRITER_BYTES_MAX) writer = newWriter();
+  return bytes;
+}
 
 /** Makes every answer of the request one that can be taken up again. */
 export function resumable(generation: Generation, facts: RequestFacts): Generation {
-  const { answers, echo, made_each, counted_each } = generation;
+  const { answers, echo } = generation;
   return {
     ...generation,
     answers: answers.map((answer, prompt): AnswerRequest => {
-      const context: Context = {
-        o: facts.owner,
-        c: facts.created_s,
-        h: facts.body_hash,
-        e: generation.dialect.name,
-        st: generation.stream,
-        u: generation.include_usage,
-        lp: generation.logprobs,
-        sh: generation.shown_each,
-        mk: generation.made_each,
-        ...(counted_each === made_each ? {} : { ct: counted_each }),
-        ...(facts.returns ? { rt: true as const } : {}),
-        ps: answers.length,
-        p: prompt,
-        mx: answer.max_tokens,
-        ss: answer.stop_strings,
-        is: answer.include_stop,
-        ...(answer.hints === undefined ? {} : { rh: answer.hints }),
-        ...(echo === undefined ? {} : { ec: echo[prompt] ?? "" }),
+      const context: ResumeContext = {
+        owner: facts.owner,
+        created_s: facts.created_s,
+        body_hash: facts.body_hash,
+        dialect: generation.dialect.name,
+        stream: generation.stream,
+        include_usage: generation.include_usage,
+        logprobs: generation.logprobs,
+        shown_each: generation.shown_each,
+        made_each: generation.made_each,
+        counted_each: generation.counted_each,
+        returns: facts.returns,
+        prompts: answers.length,
+        prompt,
+        max_tokens: answer.max_tokens,
+        stop_strings: answer.stop_strings,
+        include_stop: answer.include_stop,
+        echoes: echo !== undefined,
+        echo: echo?.[prompt] ?? "",
+        ...(answer.hints === undefined ? {} : { hints: answer.hints }),
       };
-      const bytes = encoder.encode(JSON.stringify(context));
-      return { ...answer, resumable: { answer: facts.request, context: bytes } };
+      return { ...answer, resumable: { answer: facts.request, context: bytesOf(context) } };
     }),
   };
 }
@@ -88,7 +72,7 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
 export type HeldPart = {
   readonly holder: Holder;
   readonly attempt: number;
-  readonly context: Context;
+  readonly context: ResumeContext;
 };
 
 /** undefined for what no door of this version wrote. */
@@ -96,7 +80,8 @@ export function partOf(holder: Holder): HeldPart | undefined {
   const { resumable } = holder.generate;
   if (resumable === undefined) return undefined;
   try {
-    const context = JSON.parse(decoder.decode(resumable.context)) as Context;
+    const context = codecs.ResumeContext.decode(newReader(resumable.context));
+    if (context.dialect === "") return undefined;
     return { holder, attempt: resumable.attempt, context };
   } catch {
     return undefined;
@@ -110,12 +95,13 @@ export function wholeOf(
 ): readonly HeldPart[] | undefined {
   const first = parts[0];
   if (first === undefined) return undefined;
-  const chosen = new Array<HeldPart | undefined>(first.context.ps).fill(undefined);
+  const chosen = new Array<HeldPart | undefined>(first.context.prompts).fill(undefined);
   for (const part of parts) {
-    const { p } = part.context;
-    const other = chosen[p];
+    const { prompt } = part.context;
+    const other = chosen[prompt];
     // A later attempt knows all that an earlier one had delivered.
-    if (p < chosen.length && fits(part) && part.attempt > (other?.attempt ?? 0)) chosen[p] = part;
+    const later = part.attempt > (other?.attempt ?? 0);
+    if (prompt < chosen.length && later && fits(part)) chosen[prompt] = part;
   }
   return chosen.every((part) => part !== undefined) ? chosen : undefined;
 }
@@ -137,17 +123,13 @@ export function resumedFrom(
   const answer = holder.generate.resumable?.answer ?? "";
   const facts: RequestFacts = {
     request: answer,
-    owner: context.o,
-    created_s: context.c,
-    body_hash: context.h,
-    returns: context.rt === true,
+    owner: context.owner,
+    created_s: context.created_s,
+    body_hash: context.body_hash,
+    returns: context.returns,
   };
-  const echo = parts.map((part) => part.context.ec);
-  const counts = {
-    shown_each: context.sh,
-    made_each: context.mk,
-    counted_each: context.ct ?? context.mk,
-  };
+  const { shown_each, made_each, counted_each, stream, include_usage, logprobs } = context;
+  const counts = { shown_each, made_each, counted_each };
   const made = madeCounts(counts, have);
   return {
     facts,
@@ -155,13 +137,13 @@ export function resumedFrom(
       dialect,
       model,
       answers: parts.map((part, prompt) =>
-        answerOf(part, names(), made.slice(prompt * context.mk, (prompt + 1) * context.mk)),
+        answerOf(part, names(), made.slice(prompt * made_each, (prompt + 1) * made_each)),
       ),
       ...counts,
-      echo: context.ec === undefined ? undefined : echo.map((text) => text ?? ""),
-      stream: context.st,
-      include_usage: context.u,
-      logprobs: context.lp,
+      echo: context.echoes ? parts.map((part) => part.context.echo) : undefined,
+      stream,
+      include_usage,
+      logprobs,
     },
   };
 }
@@ -175,17 +157,17 @@ function answerOf(part: HeldPart, name: string, have: readonly number[]): Answer
     model: generate.model,
     prompt: tokensOf(generate.prompt),
     sampling: generate.sampling!,
-    choices: context.mk,
-    max_tokens: context.mx,
+    choices: context.made_each,
+    max_tokens: context.max_tokens,
     min_tokens: generate.min_tokens,
     stop_tokens: generate.stop_tokens,
-    stop_strings: context.ss,
-    include_stop: context.is,
+    stop_strings: context.stop_strings,
+    include_stop: context.include_stop,
     ignore_eos: generate.ignore_eos,
     logprobs: generate.logprobs,
     deadline_ms: left_ms,
     pin: "",
-    ...(context.rh === undefined ? {} : { hints: context.rh }),
+    ...(context.hints === undefined ? {} : { hints: context.hints }),
     resumable: { answer: resumable!.answer, context: resumable!.context },
     held: { worker, ref, request, attempt, have },
   };

@@ -52,22 +52,24 @@ export async function resumeStream(
   const parts = await findParts(peers.find, id, from.places, mayAskAll);
   if (parts !== undefined && asked_all) peers.lookups.giveBack();
   const first = parts?.[0];
-  if (parts === undefined || first === undefined || first.context.o !== owner) throw unknown(id);
-  if (!first.context.st) {
+  if (parts === undefined || first === undefined || first.context.owner !== owner)
+    throw unknown(id);
+  if (!first.context.stream) {
     throw new ApiError(
       400,
       "not_a_stream",
       "This answer was not asked for as a stream. Send its POST again, with its Idempotency-Key.",
     );
   }
-  const choices = parts.length * first.context.sh;
+  const choices = parts.length * first.context.shown_each;
   if (from.choices.length !== 0 && from.choices.length !== choices) throw oddEventId();
   // What was made is known once it comes; nothing is ever made beyond its limit.
   const isBeyond = from.choices.some(
-    ({ delivered }, choice) => delivered > parts[Math.floor(choice / first.context.sh)]!.context.mx,
+    ({ delivered }, choice) =>
+      delivered > parts[Math.floor(choice / first.context.shown_each)]!.context.max_tokens,
   );
   if (isBeyond) throw oddEventId();
-  const dialect = peers.dialect(first.context.e);
+  const dialect = peers.dialect(first.context.dialect);
   if (dialect === undefined) throw unknown(id);
   const model = peers.model(first.holder.generate.model);
   const names = () => `${id}.${peers.ids.next()}`;
@@ -83,7 +85,8 @@ export async function findParts(
   mayAskAll?: () => void,
 ): Promise<readonly HeldPart[] | undefined> {
   // What an earlier attempt made after it was given up is not what the client has.
-  const fits = ({ context, attempt }: HeldPart) => attempt >= (places[context.p]?.attempt ?? 1);
+  const fits = ({ context, attempt }: HeldPart) =>
+    attempt >= (places[context.prompt]?.attempt ?? 1);
   const whole = (found: readonly Holder[]) =>
     wholeOf(
       found.flatMap((holder) => partOf(holder) ?? []),
