@@ -2,7 +2,9 @@
  * How messages become bytes. The runtime knows messages by a stable number and by `kind`; what is
  * in them is the business of the codecs, which are handed in when a node joins.
  */
+
 import protobuf from "protobufjs/minimal.js";
+import { errorText } from "./error-text.ts";
 import type { Message } from "./kernel/message.ts";
 
 export type Writer = protobuf.Writer;
@@ -74,7 +76,7 @@ export class CodecTable {
       return codec.decode(reader, length, this);
     } catch (error) {
       if (error instanceof CodecError) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorText(error);
       throw new CodecError("bad_body", `cannot read a message of kind "${codec.kind}": ${why}`);
     }
   }

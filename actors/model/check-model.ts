@@ -1,4 +1,5 @@
 import { type GgufHeader, parseGguf } from "../../llm/model/gguf.ts";
+import { errorText } from "../../runtime/error-text.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelWorld } from "./model-world.ts";
 
@@ -37,7 +38,7 @@ async function sizeOf(world: ModelWorld, path: string): Promise<number> {
   try {
     size = await world.files.size_bytes(path);
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = errorText(thrown);
     throw new ModelError("model_not_found", `${path} cannot be read (${reason})`);
   }
   if (size === undefined) {

@@ -1,3 +1,4 @@
+import { errorText } from "../../runtime/error-text.ts";
 import { ModelError, sizeText } from "./model-error.ts";
 import { cancelled, type ModelWorld, onDisk, sleep, within } from "./model-world.ts";
 
@@ -96,7 +97,7 @@ async function fetchRest(
   } catch (thrown) {
     if (world.signal?.aborted === true) throw cancelled();
     if (thrown instanceof ModelError) throw thrown;
-    part.last_error = thrown instanceof Error ? thrown.message : String(thrown);
+    part.last_error = errorText(thrown);
     return undefined;
   } finally {
     world.signal?.removeEventListener("abort", forward);

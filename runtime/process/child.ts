@@ -1,5 +1,6 @@
 /** The child's side of spawn.ts: joins its parent, says when it is ready, learns of its end. */
 
+import { errorText } from "../error-text.ts";
 import { describeExit } from "../kernel/exit-reason.ts";
 import type { Message } from "../kernel/message.ts";
 import type { Ref } from "../kernel/ref.ts";
@@ -67,7 +68,7 @@ export function lineOfText(text: string): WireRef {
     if (!parts.every((part) => typeof part === "string")) throw new TypeError("a part is missing");
     return { node, path, address, incarnation: Buffer.from(incarnation, "hex") };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorText(error);
     throw new LineError(`${LINE_VARIABLE} is unreadable: ${why}`);
   }
 }

@@ -1,4 +1,5 @@
 /** The official NATS client as a Bus. It reads clocks by itself: real processes only. */
+
 import {
   connect,
   type NatsConnection,
@@ -9,6 +10,7 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from "@nats-io/transport-node";
+import { errorText } from "../error-text.ts";
 import { natsSchemes, type PlaneUrl, planeUrls } from "../plane-url.ts";
 import { type Bus, BusError } from "../transport/bus.ts";
 
@@ -80,7 +82,7 @@ class NatsBus implements Bus {
       this.#connection?.publish(subject, bytes);
     } catch (error) {
       // It is closing: as lost as anything published a moment later.
-      this.#lastError = text(error);
+      this.#lastError = errorText(error);
     }
   }
 
@@ -108,7 +110,7 @@ class NatsBus implements Bus {
       if (error instanceof TimeoutError) {
         throw new BusError("late", `no answer within ${timeout_ms} ms`);
       }
-      throw new BusError("away", text(error));
+      throw new BusError("away", errorText(error));
     }
   }
 
@@ -159,7 +161,7 @@ class NatsBus implements Bus {
         this.#setUp(true);
         await this.#watch(connection);
       } catch (error) {
-        this.#lastError = text(error);
+        this.#lastError = errorText(error);
       }
       this.#connection = undefined;
       this.#setUp(false);
@@ -177,11 +179,11 @@ class NatsBus implements Bus {
       } else if (status.type === "reconnect") {
         this.#setUp(true);
       } else if (status.type === "error") {
-        this.#lastError = text(status.error);
+        this.#lastError = errorText(status.error);
       }
     }
     const error = await connection.closed();
-    if (error instanceof Error) this.#lastError = text(error);
+    if (error instanceof Error) this.#lastError = errorText(error);
   }
 
   #setUp(up: boolean): void {
@@ -232,5 +234,3 @@ function connectionOptions(
 
 /** The client hands out Node's Buffers, whose `slice` is no copy: nobody here expects that. */
 const plain = (bytes: Uint8Array) => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-
-const text = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -129,7 +129,7 @@ async function listen(
       },
     };
   } catch (error) {
-    throw new TransportError("bad_address", `cannot listen at ${address}: ${text(error)}`);
+    throw new TransportError("bad_address", `cannot listen at ${address}: ${textWithCode(error)}`);
   }
 }
 
@@ -176,10 +176,10 @@ function connect(address: string, handlers: SocketHandlers, timeout_ms: number):
       socket: {
         ...socketEvents,
         open,
-        connectError: (_raw, error) => fail("connect_failed", text(error)),
+        connectError: (_raw, error) => fail("connect_failed", textWithCode(error)),
         binaryType: "uint8array",
       },
-    }).catch((error: unknown) => fail("connect_failed", text(error)));
+    }).catch((error: unknown) => fail("connect_failed", textWithCode(error)));
   });
 }
 
@@ -261,7 +261,10 @@ async function whyNotServed(host: string, port: number, error: unknown): Promise
   if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
     return new TransportError("bad_address", `${host} is not here: ${OURS}`);
   }
-  return new TransportError("bad_address", `cannot listen on ${host}:${port}: ${text(error)}`);
+  return new TransportError(
+    "bad_address",
+    `cannot listen on ${host}:${port}: ${textWithCode(error)}`,
+  );
 }
 
 async function isKnownHost(host: string): Promise<boolean> {
@@ -296,7 +299,7 @@ class RequestInfo implements HttpExchange {
   }
 }
 
-function text(error: unknown): string {
+function textWithCode(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = (error as { code?: string }).code;
   // Bun's messages begin with the code already, some of them.

@@ -1,6 +1,8 @@
 /** Real OS processes. A child dies with its parent, however that one ends. */
+
 import { readFileSync } from "node:fs";
 import type { ChildProcess, Spawn, SpawnOptions } from "../capabilities.ts";
+import { errorText } from "../error-text.ts";
 
 class SpawnError extends Error {
   readonly code = "cannot_start";
@@ -47,7 +49,7 @@ function start(options: SpawnOptions): ChildProcess {
       stopped: () => isStopped(child.pid),
     };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorText(error);
     throw new SpawnError(`cannot start "${command.join(" ")}": ${why}`);
   }
 }

@@ -2,9 +2,11 @@
  * One connection to another node, inbound half: walks the envelopes of a frame in place, gives
  * messages to local actors, and does for the peer what its control envelopes ask.
  */
+
 import { codecs as proto } from "../../proto/index.ts";
 import type { Log } from "../capabilities.ts";
 import { CodecError, type CodecTable, type Reader } from "../codec.ts";
+import { errorText } from "../error-text.ts";
 import { AskPort } from "../kernel/ask.ts";
 import type { Cell } from "../kernel/cell.ts";
 import type { Life } from "../kernel/cell-identity.ts";
@@ -137,7 +139,7 @@ export class Inbound {
         port.reply(this.#codecs.decode(head.type, reader, head.body_bytes));
       } catch (error) {
         this.#broken("cannot read an answer", error);
-        port.fail("refused", text(error));
+        port.fail("refused", errorText(error));
       }
     }
   }
@@ -219,12 +221,12 @@ export class Inbound {
 
   #unreadable(slot: Slot, head: EnvelopeHead, error: unknown): void {
     this.#broken(`cannot read a message to ${slot.path}`, error);
-    if (head.ask !== 0) this.#peer.answerFailed(head.ask, "refused", text(error));
+    if (head.ask !== 0) this.#peer.answerFailed(head.ask, "refused", errorText(error));
   }
 
   #broken(what: string, error: unknown): void {
     this.#peer.stats.broken++;
-    this.#log.log("error", what, { peer: this.#peer.identity?.node, error: text(error) });
+    this.#log.log("error", what, { peer: this.#peer.identity?.node, error: errorText(error) });
   }
 }
 
@@ -242,8 +244,4 @@ class IncomingAsk extends AskPort {
 function traceOf({ traceparent, correlation }: EnvelopeHead): TraceContext | undefined {
   const trace = parseTraceparent(traceparent);
   return trace === undefined || correlation === "" ? trace : { ...trace, correlation };
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,9 +3,11 @@
  * goes out as one frame at the end of the tick, or earlier when it is large. What the peer does not
  * take waits in a queue bounded in bytes; beyond it a tell is refused.
  */
+
 import { codecs as proto } from "../../proto/index.ts";
 import type { Clock, Log } from "../capabilities.ts";
 import { CodecError, type CodecTable, type Writer } from "../codec.ts";
+import { errorText } from "../error-text.ts";
 import type { AskErrorCode } from "../kernel/errors.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { Address, Message } from "../kernel/message.ts";
@@ -130,7 +132,7 @@ export class Peer {
       this.#batch.rollback(start_bytes);
       if (ask !== 0) this.waits.takeAsk(ask);
       this.#broken(`cannot send "${message.kind}" to ${ref.address.path}`, error);
-      meta?.port?.fail("refused", text(error));
+      meta?.port?.fail("refused", errorText(error));
       return false;
     }
     this.#written(start_bytes);
@@ -157,7 +159,7 @@ export class Peer {
     } catch (error) {
       this.#batch.rollback(start_bytes);
       this.#broken("cannot send an answer", error);
-      this.answerFailed(ask, "refused", text(error));
+      this.answerFailed(ask, "refused", errorText(error));
       return;
     }
     this.#written(start_bytes);
@@ -325,10 +327,6 @@ export class Peer {
 
   #broken(what: string, error: unknown): void {
     this.stats.broken++;
-    this.#log.log("error", what, { peer: this.identity?.node, error: text(error) });
+    this.#log.log("error", what, { peer: this.identity?.node, error: errorText(error) });
   }
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

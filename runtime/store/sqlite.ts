@@ -1,6 +1,8 @@
 /** Records in one SQLite file: survives its process; the default where one machine is enough. */
+
 import { Database, type Statement } from "bun:sqlite";
 import type { Store } from "../capabilities.ts";
+import { errorText } from "../error-text.ts";
 
 export class StoreError extends Error {
   readonly code = "store_unusable";
@@ -28,7 +30,7 @@ export class SqliteStore implements Store {
         "CREATE TABLE IF NOT EXISTS records (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
       );
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorText(error);
       throw new StoreError(`cannot use the store ${path}: ${why}; remove it or choose another`);
     }
     const database = this.#database;
