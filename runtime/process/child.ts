@@ -38,7 +38,7 @@ export async function joinParent(
   }
   const wire = lineOfText(text);
   // A parent that hangs is no reason to stop serving; one that died closes the connection.
-  remote.bearSilenceOf(wire.node);
+  remote.neverSuspect(wire.node);
   await remote.connect(wire.address);
   const ref = remote.ref<Message>(wire);
   remote.system.onDown(ref, (reason) => {

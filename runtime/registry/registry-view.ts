@@ -59,7 +59,7 @@ export class RegistryView {
   setLive(live: boolean): void {
     if (this.#live === live) return;
     this.#live = live;
-    this.#tell(this.#news([], []));
+    this.#tell(this.#view([], []));
   }
 
   /** The number of a new watch; changes of earlier ones are ignored from now on. */
@@ -102,7 +102,7 @@ export class RegistryView {
       return true;
     }
     if (!this.#apply(change)) return false;
-    this.#tell(this.#news(change.put, change.removed));
+    this.#tell(this.#view(change.put, change.removed));
     return true;
   }
 
@@ -133,7 +133,7 @@ export class RegistryView {
       this.#entries.delete(key);
       dropped.push(key);
     }
-    if (dropped.length > 0) this.#tell(this.#news([], dropped));
+    if (dropped.length > 0) this.#tell(this.#view([], dropped));
   }
 
   #tell(message: ViewMessage): void {
@@ -143,10 +143,10 @@ export class RegistryView {
   #whole(): ViewMessage {
     const entries = [...this.#entries.values()];
     entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-    return { ...this.#news(entries, []), whole: true };
+    return { ...this.#view(entries, []), whole: true };
   }
 
-  #news(entries: readonly RegistryEntry[], removed: readonly string[]): ViewMessage {
+  #view(entries: readonly RegistryEntry[], removed: readonly string[]): ViewMessage {
     const cut = this.#namespace_chars;
     return {
       kind: "registry_view",

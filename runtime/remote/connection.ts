@@ -27,7 +27,7 @@ export interface ConnectionHost {
     theirs: Identity,
   ): { code: RejectCode; message: string } | undefined;
   /** Another connection of ours with the same life of the same node, up or being dialled. */
-  twin(connection: Connection, theirs: Identity): Connection | undefined;
+  duplicateOf(connection: Connection, theirs: Identity): Connection | undefined;
   /** Its peer has said less than its heartbeat lately. */
   isLate(connection: Connection): boolean;
   connected(connection: Connection): void;
@@ -37,8 +37,8 @@ export interface ConnectionHost {
   merged(connection: Connection): void;
 }
 
-/** How long a dial that met its twin waits for the twin's link. */
-const TWIN_WAIT_MS = 250;
+/** How long a dial that met its duplicate waits for the duplicate's link. */
+const DUPLICATE_WAIT_MS = 250;
 
 /**
  * Between two nodes there is one connection, as signals and messages of one pair of actors must
@@ -58,7 +58,7 @@ export class Connection {
   readonly #inbound: Inbound;
   readonly #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #link: Link | undefined = undefined;
-  #heir: Connection | undefined = undefined;
+  #mergedInto: Connection | undefined = undefined;
   /** The link is one that they dialled. */
   #theirDial = false;
   /** We do not read now, so the peer's silence means nothing. */
@@ -95,9 +95,9 @@ export class Connection {
   open(link: Link): LinkHandlers {
     if (this.peer.state === "connecting" && this.#link === undefined) this.#use(link);
     return {
-      frame: (bytes) => (this.#heir ?? this).#frame(link, bytes),
-      drain: () => (this.#heir ?? this).#drain(link),
-      close: (reason) => (this.#heir ?? this).#ended(link, reason),
+      frame: (bytes) => (this.#mergedInto ?? this).#frame(link, bytes),
+      drain: () => (this.#mergedInto ?? this).#drain(link),
+      close: (reason) => (this.#mergedInto ?? this).#ended(link, reason),
     };
   }
 
@@ -109,7 +109,7 @@ export class Connection {
 
   /** Idempotent. One that was merged has no link any more: its own time limit ends nothing. */
   close(why: string, failure?: Error): void {
-    if (this.peer.state === "closed" || this.#heir !== undefined) return;
+    if (this.peer.state === "closed" || this.#mergedInto !== undefined) return;
     const neverUp = this.peer.state === "connecting";
     this.failure = failure ?? new HandshakeError("no_hello", why);
     this.peer.close(why);
@@ -142,7 +142,7 @@ export class Connection {
       this.#handshake(bytes);
       return;
     }
-    peer.heard_ms = this.#host.system.capabilities.clock.now_ms();
+    peer.last_heard_ms = this.#host.system.capabilities.clock.now_ms();
     try {
       this.#inbound.frame(bytes);
       if (this.#inbound.flooded !== undefined && !this.paused) this.#pause();
@@ -185,7 +185,7 @@ export class Connection {
     } else if (said.kind === "hello") {
       this.#hello(said.identity);
     } else if (said.code === "duplicate") {
-      this.#awaitTwin(said.message);
+      this.#awaitDuplicate(said.message);
     } else {
       this.#fail(said.code === "superseded" ? "superseded" : "version", said.message);
     }
@@ -210,16 +210,16 @@ export class Connection {
   }
 
   #accept(theirs: Identity): void {
-    const twin = this.#host.twin(this, theirs);
-    if (twin?.peer.state === "up" && twin.#isLeft()) {
-      twin.close("its other side is gone: the same node dials anew");
+    const duplicate = this.#host.duplicateOf(this, theirs);
+    if (duplicate?.peer.state === "up" && duplicate.#isHalfOpen()) {
+      duplicate.close("its other side is gone: the same node dials anew");
       this.#accept(theirs);
-    } else if (twin === undefined) {
+    } else if (duplicate === undefined) {
       this.#theirDial = true;
       this.#greet();
       this.#welcome(theirs);
-    } else if (twin.peer.state === "connecting" && theirs.node < this.#host.identity.node) {
-      twin.#adopt(this, theirs);
+    } else if (duplicate.peer.state === "connecting" && theirs.node < this.#host.identity.node) {
+      duplicate.#adopt(this, theirs);
     } else {
       const message = `"${theirs.node}" and "${this.#host.identity.node}" are connected already`;
       this.#link?.send(rejectedFrame("duplicate", message));
@@ -231,7 +231,7 @@ export class Connection {
    * They dial although we are connected. Whose own dial made this link does not dial again while
    * it stands. If the dial was ours, theirs may have crossed it; but then we hear from them.
    */
-  #isLeft(): boolean {
+  #isHalfOpen(): boolean {
     return this.#theirDial || this.#host.isLate(this);
   }
 
@@ -239,7 +239,7 @@ export class Connection {
   #adopt(other: Connection, theirs: Identity): void {
     const mine = this.#link;
     const link = other.#link as Link;
-    other.#heir = this;
+    other.#mergedInto = this;
     other.#link = undefined;
     this.#theirDial = true;
     this.#host.merged(other);
@@ -250,10 +250,10 @@ export class Connection {
   }
 
   /** Our dial lost against theirs, whose link is here in a moment. */
-  #awaitTwin(message: string): void {
+  #awaitDuplicate(message: string): void {
     const { clock } = this.#host.system.capabilities;
     this.#link = undefined;
-    clock.after(TWIN_WAIT_MS, () => {
+    clock.after(DUPLICATE_WAIT_MS, () => {
       if (this.peer.state !== "connecting") return;
       this.close(message, new HandshakeError("duplicate", message));
     });

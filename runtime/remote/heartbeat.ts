@@ -21,7 +21,7 @@ export class Heartbeat {
   readonly #connections: Iterable<Connection>;
   readonly #silent: (peer: Identity, silent_ms: number) => void;
   /** Nodes that are never suspected: only the end of the connection to them counts. */
-  readonly #trusted = new Set<string>();
+  readonly #exempt = new Set<string>();
   #timer: Timer;
   #due_ms = 0;
 
@@ -40,13 +40,13 @@ export class Heartbeat {
   }
 
   /** However long that node says nothing, its connection stays. */
-  trust(node: string): void {
-    this.#trusted.add(node);
+  exempt(node: string): void {
+    this.#exempt.add(node);
   }
 
   /** It has not kept up with its own heartbeat. */
   isLate({ peer }: Connection): boolean {
-    return this.#clock.now_ms() - peer.heard_ms > this.#options.heartbeat_ms * 1.5;
+    return this.#clock.now_ms() - peer.last_heard_ms > this.#options.heartbeat_ms * 1.5;
   }
 
   stop(): void {
@@ -72,9 +72,9 @@ export class Heartbeat {
     for (const connection of [...this.#connections]) {
       const { peer } = connection;
       if (peer.state !== "up") continue;
-      if (we_slept || connection.paused || connection.away) peer.heard_ms = now_ms;
+      if (we_slept || connection.paused || connection.away) peer.last_heard_ms = now_ms;
       const silent_ms = peer.silent_ms(now_ms);
-      if (silent_ms > suspect_after_ms && !this.#trusted.has(connection.node ?? "")) {
+      if (silent_ms > suspect_after_ms && !this.#exempt.has(connection.node ?? "")) {
         connection.close(`nothing heard for ${Math.round(silent_ms)} ms`);
         continue;
       }

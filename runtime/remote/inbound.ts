@@ -18,8 +18,8 @@ import type { System } from "../kernel/system.ts";
 import { parseTraceparent, type TraceContext } from "../observe/trace.ts";
 import { SlotMap } from "../slot-map.ts";
 import { type EnvelopeHead, FrameWalk } from "./envelope.ts";
+import { SLOTS_MAX } from "./intern-table.ts";
 import type { Peer } from "./peer.ts";
-import { SLOTS_MAX } from "./slots.ts";
 import { control, exitOfWire, FIRST_MESSAGE_TYPE, incarnationOf, WELL_KNOWN } from "./wire.ts";
 
 /** One of our actors, or one of the peer's: the envelope that names the slot says which. */
@@ -124,7 +124,7 @@ export class Inbound {
   }
 
   #answer(head: EnvelopeHead, reader: Reader): void {
-    const port = this.#peer.waits.takeAsk(head.answer);
+    const port = this.#peer.pending.takeAsk(head.answer);
     if (port === undefined) {
       this.#peer.stats.late_answers++;
       return;
@@ -164,7 +164,7 @@ export class Inbound {
       }
       case control.down: {
         const { monitor, reason } = proto.Down.decode(reader, body_bytes);
-        this.#peer.waits.takeWatcher(monitor)?.ended(exitOfWire(reason));
+        this.#peer.pending.takeWatcher(monitor)?.ended(exitOfWire(reason));
         return;
       }
       case control.ping: {

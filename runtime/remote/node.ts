@@ -157,7 +157,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
       state: peer.state,
       identity: peer.identity,
       queued_bytes: peer.queued_bytes,
-      waiting_asks: peer.waits.asks,
+      waiting_asks: peer.pending.asks,
       stats: peer.stats,
     }));
   }
@@ -174,8 +174,8 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   }
 
   /** However long that node says nothing, it is not taken for dead as long as its system is up. */
-  bearSilenceOf(node: string): void {
-    this.#heartbeat.trust(node);
+  neverSuspect(node: string): void {
+    this.#heartbeat.exempt(node);
   }
 
   /** Leaves: what is queued still goes out, then every peer sees the end. */
@@ -237,7 +237,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     return undefined;
   }
 
-  twin(connection: Connection, theirs: Identity): Connection | undefined {
+  duplicateOf(connection: Connection, theirs: Identity): Connection | undefined {
     for (const other of this.#all) {
       if (other === connection) continue;
       const { state, identity } = other.peer;

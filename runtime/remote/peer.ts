@@ -16,8 +16,8 @@ import { formatTraceparent } from "../observe/trace.ts";
 import type { Link } from "../transport/transport.ts";
 import { Batch } from "./envelope.ts";
 import type { Identity } from "./handshake.ts";
-import { Obligations } from "./obligations.ts";
-import { type Interned, OutSlots } from "./slots.ts";
+import { type Interned, InternTable } from "./intern-table.ts";
+import { Pending } from "./pending.ts";
 import { control, exitToWire, incarnationBytes } from "./wire.ts";
 
 export type PeerLimits = {
@@ -48,7 +48,7 @@ export class Peer {
   state: "connecting" | "up" | "closed" = "connecting";
   /** Known from the first frame on; before that only the name that was expected. */
   identity: Identity | undefined = undefined;
-  readonly waits = new Obligations();
+  readonly pending = new Pending();
   readonly stats: PeerStats = {
     sent: 0,
     received: 0,
@@ -57,7 +57,7 @@ export class Peer {
     broken: 0,
     late_answers: 0,
   };
-  heard_ms: number;
+  last_heard_ms: number;
   /** Until then it said that it may be too busy to be heard. */
   quiet_until_ms = 0;
 
@@ -66,7 +66,7 @@ export class Peer {
   readonly #codecs: CodecTable;
   readonly #limits: PeerLimits;
   readonly #batch = new Batch();
-  readonly #slots = new OutSlots();
+  readonly #interned = new InternTable();
   #link: Link | undefined = undefined;
   /** Where frames end in the batch, but for the last one. */
   #cuts: number[] = [];
@@ -78,7 +78,7 @@ export class Peer {
     this.#log = log;
     this.#codecs = codecs;
     this.#limits = limits;
-    this.heard_ms = clock.now_ms();
+    this.last_heard_ms = clock.now_ms();
   }
 
   get queued_bytes(): number {
@@ -97,7 +97,7 @@ export class Peer {
   up(identity: Identity): void {
     this.identity = identity;
     this.state = "up";
-    this.heard_ms = this.#clock.now_ms();
+    this.last_heard_ms = this.#clock.now_ms();
     this.#flush();
   }
 
@@ -108,7 +108,7 @@ export class Peer {
     this.state = "closed";
     this.stats.lost_bytes += this.queued_bytes;
     this.#link?.close();
-    this.waits.fail(why);
+    this.pending.fail(why);
   }
 
   send(ref: Interned, message: Message, meta: Meta | undefined): boolean {
@@ -130,7 +130,7 @@ export class Peer {
       this.#check(start_bytes);
     } catch (error) {
       this.#batch.rollback(start_bytes);
-      if (ask !== 0) this.waits.takeAsk(ask);
+      if (ask !== 0) this.pending.takeAsk(ask);
       this.#broken(`cannot send "${message.kind}" to ${ref.address.path}`, error);
       meta?.port?.fail("refused", errorText(error));
       return false;
@@ -173,14 +173,14 @@ export class Peer {
   }
 
   watch(ref: Interned, watcher: Watcher): void {
-    const monitor = this.waits.addWatcher(watcher);
+    const monitor = this.pending.addWatcher(watcher);
     this.#control(control.monitor, { to: this.#slotOf(ref) }, (writer) =>
       proto.Monitor.encode({ monitor }, writer),
     );
   }
 
   unwatch(ref: Interned, watcher: Watcher): void {
-    const monitor = this.waits.dropWatcher(watcher);
+    const monitor = this.pending.dropWatcher(watcher);
     if (monitor === undefined) return;
     this.#control(control.demonitor, { to: this.#slotOf(ref) }, (writer) =>
       proto.Demonitor.encode({ monitor }, writer),
@@ -196,7 +196,7 @@ export class Peer {
 
   /** Once a heartbeat: says that we live when nothing else did. */
   beat(now_ms: number): void {
-    this.waits.sweepAsks(now_ms);
+    this.pending.sweepAsks(now_ms);
     if (this.state === "up" && !this.#saidSomething) this.#control(control.ping, {});
     this.#saidSomething = false;
   }
@@ -211,7 +211,7 @@ export class Peer {
 
   /** For how long nothing was heard that should have been. */
   silent_ms(now_ms: number): number {
-    return now_ms - Math.max(this.heard_ms, this.quiet_until_ms);
+    return now_ms - Math.max(this.last_heard_ms, this.quiet_until_ms);
   }
 
   /** The link's queue is empty again. */
@@ -225,7 +225,7 @@ export class Peer {
     let ask = 0;
     if (port !== undefined) {
       const due_ms = deadline_ms ?? Number.POSITIVE_INFINITY;
-      ask = this.waits.addAsk(port, due_ms);
+      ask = this.pending.addAsk(port, due_ms);
       batch.ask(ask, due_ms - this.#clock.now_ms());
     }
     if (trace !== undefined) {
@@ -311,11 +311,11 @@ export class Peer {
 
   #slotOf(ref: Interned): number {
     if (ref.slot_peer === this) {
-      if (this.#slots.holds(ref.slot, ref.key)) return ref.slot;
-      this.#slots.lost();
+      if (this.#interned.holds(ref.slot, ref.key)) return ref.slot;
+      this.#interned.lost();
     }
     ref.slot_peer = this;
-    ref.slot = this.#slots.slotOf(ref.key, ref.address, this.#intern);
+    ref.slot = this.#interned.slotOf(ref.key, ref.address, this.#intern);
     return ref.slot;
   }
 

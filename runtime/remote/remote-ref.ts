@@ -2,8 +2,8 @@
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { Address, Message } from "../kernel/message.ts";
 import { ambient, type Meta, type Ref, TellMeta, type Watcher } from "../kernel/ref.ts";
+import { type Interned, keyOf } from "./intern-table.ts";
 import type { Peer } from "./peer.ts";
-import { type Interned, keyOf } from "./slots.ts";
 
 /** Finds or opens the connection to a node. Undefined: there is none, and none can be had now. */
 export interface PeerSource {

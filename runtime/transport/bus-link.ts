@@ -87,7 +87,7 @@ export class BusLink implements Link {
   #probedSeq = 0;
   #probe_ms: number;
   /** When the other side was heard last, or this side had nothing to wait for. */
-  #heard_ms: number;
+  #last_heard_ms: number;
   #asked_ms = 0;
   /** The queue was not empty after a send: its reader waits for `drain`. */
   #drainDue = false;
@@ -108,7 +108,7 @@ export class BusLink implements Link {
   constructor(host: BusLinkHost, id: number) {
     this.#host = host;
     this.#id = id;
-    this.#heard_ms = host.clock.now_ms();
+    this.#last_heard_ms = host.clock.now_ms();
     this.#probe_ms = host.options.probe_after_ms;
   }
 
@@ -228,7 +228,7 @@ export class BusLink implements Link {
   acked(bytes: Uint8Array): void {
     const { received, taken } = ackOf(bytes);
     const { clock, options } = this.#host;
-    this.#heard_ms = clock.now_ms();
+    this.#last_heard_ms = clock.now_ms();
     this.#probe_ms = options.probe_after_ms;
     this.#window.forget(taken);
     if (this.#closing && this.#window.empty) this.end(this.#closeReason);
@@ -249,18 +249,18 @@ export class BusLink implements Link {
     const { options, up } = this.#host;
     if (busIsBack) {
       this.#probe_ms = options.probe_after_ms;
-      this.#heard_ms = now_ms;
+      this.#last_heard_ms = now_ms;
     }
     if (!up || this.#far === undefined) return;
     if (this.#window.empty) {
-      this.#heard_ms = now_ms;
+      this.#last_heard_ms = now_ms;
       return;
     }
-    if (now_ms - this.#heard_ms > options.silent_limit_ms) {
+    if (now_ms - this.#last_heard_ms > options.silent_limit_ms) {
       this.#give_up(`nothing was heard for ${options.silent_limit_ms} ms`);
       return;
     }
-    const quiet_ms = now_ms - Math.max(this.#heard_ms, this.#asked_ms);
+    const quiet_ms = now_ms - Math.max(this.#last_heard_ms, this.#asked_ms);
     if (!busIsBack && quiet_ms < this.#probe_ms) return;
     this.#asked_ms = now_ms;
     this.#probe_ms = Math.min(this.#probe_ms * 2, PROBE_MS_MAX);
@@ -279,7 +279,7 @@ export class BusLink implements Link {
     const seq = this.#window.nextSeq();
     const link = this.#far?.link ?? 0;
     const message = dataMessage({ link, flags, seq, payload }, this.#have());
-    if (this.#window.empty) this.#heard_ms = this.#host.clock.now_ms();
+    if (this.#window.empty) this.#last_heard_ms = this.#host.clock.now_ms();
     this.#window.push(seq, payload.length, message);
   }
 

@@ -7,8 +7,8 @@ import type { Message } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { formatTraceparent } from "../../../runtime/observe/trace.ts";
 import { HandshakeError } from "../../../runtime/remote/handshake.ts";
+import { SLOTS_MAX } from "../../../runtime/remote/intern-table.ts";
 import { refOf, wireOf } from "../../../runtime/remote/node.ts";
-import { SLOTS_MAX } from "../../../runtime/remote/slots.ts";
 import { wellKnownRef } from "../../../runtime/remote/wire.ts";
 import {
   type Note,
@@ -448,11 +448,11 @@ describe("monitors", () => {
     expect(a.remote.peers()[0]?.stats.late_answers).toBe(0);
   });
 
-  test("of a node whose silence is borne fire at its end alone", async () => {
+  test("of a node that is never suspected fire at its end alone", async () => {
     const { world, a, b, far } = await two({ heartbeat_ms: 100, suspect_after_ms: 1_000 });
     const { watcher, ref } = watcherOn(a);
     ref.tell({ kind: "watch", ref: far } as never);
-    a.remote.bearSilenceOf(far.address.node);
+    a.remote.neverSuspect(far.address.node);
     await world.pass(500);
     for (const socket of a.net.sockets) socket.pause();
     await world.pass(30_000);

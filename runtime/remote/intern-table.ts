@@ -25,7 +25,7 @@ export interface Interned {
 }
 
 /** The sender's half. */
-export class OutSlots {
+export class InternTable {
   readonly #byKey = new Map<string, number>();
   readonly #keys: (string | undefined)[] = [undefined];
   #limit = SLOTS_FIRST;

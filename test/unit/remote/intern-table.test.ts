@@ -1,10 +1,10 @@
 /** How many slots a connection gives to the actors that are named on it. */
 import { expect, test } from "bun:test";
-import { OutSlots, SLOTS_FIRST } from "../../../runtime/remote/slots.ts";
+import { InternTable, SLOTS_FIRST } from "../../../runtime/remote/intern-table.ts";
 
 test("few live actors stay with few slots, many get more", () => {
   const address = { node: "b", path: "/b", incarnation: 1n };
-  const slots = new OutSlots();
+  const slots = new InternTable();
   let interned = 0;
   const intern = () => {
     interned++;

@@ -8,7 +8,7 @@ type PendingAsk = { readonly port: ReplyPort; readonly deadline_ms: number };
 /** Ask and monitor numbers wrap far later than any of them can still be pending. */
 const NUMBER_MAX = 0xffff_ffff;
 
-export class Obligations {
+export class Pending {
   readonly #asks = new SlotMap<number, PendingAsk>();
   /** By monitor number, which is the watcher's place too. */
   readonly #watchers = new SlotMap<number, Watcher>();
