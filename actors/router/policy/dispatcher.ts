@@ -10,10 +10,9 @@
  */
 import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
-import { CacheMatches } from "../index/cache-matches.ts";
 import { type Binding, SessionAffinity } from "./affinity.ts";
-import { LoadMeter } from "./cost/load-meter.ts";
-import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./cost/pass-rates.ts";
+import { Learned } from "./cost/learned.ts";
+import type { PassSums } from "./cost/pass-rates.ts";
 import { concerning, passes, type RefusalCode } from "./filter.ts";
 import {
   BUSY_MESSAGE,
@@ -27,15 +26,10 @@ import { type KvPolicy, type KvPolicyOptions, kvPolicy } from "./kv-policies.ts"
 import { LoadBook } from "./load-book.ts";
 import { type Place, TIER_COUNT, uncachedTokens } from "./place.ts";
 import { isParticular, type PlaceRequest } from "./place-request.ts";
+import { PromptMatches } from "./prompt-matches.ts";
 import { type QueueEntry, RouteQueue } from "./route-queue.ts";
 import { type Selected, type Selection, select } from "./select.ts";
-import {
-  backlogTokens,
-  type ReportedLoad,
-  type RoutedWorker,
-  report,
-  touch,
-} from "./worker-state.ts";
+import { backlogTokens, type ReportedLoad, type RoutedWorker, report } from "./worker-state.ts";
 import { WorkerTable } from "./worker-table.ts";
 
 export type DispatcherOptions = {
@@ -70,11 +64,6 @@ export type Placement = {
 
 /** How old what is known of a waiting request's cached blocks may be when it is compared. */
 const LOOK_AGAIN_MS = 500;
-/** Guesses of what a worker has cached end by time. */
-const MATCH_AGAIN_MS = 1;
-/** Answers' mean length moves by this share with each one. */
-const MEAN_STEP = 0.01;
-const OUTPUT_TOKENS_FIRST = 256;
 const HELD_PER_WORKER = 2;
 /** Each is looked at whenever one may go, and each look at all workers. */
 const HELD_MOST = 64;
@@ -100,23 +89,10 @@ export class KvDispatcher {
   readonly #hard_filters: readonly KvFilter[];
   readonly #known = new Map<string, RoutedWorker>();
   readonly #table: WorkerTable;
-  readonly #pool_rates = new RateEstimator();
-  readonly #rates = new Map<string, RateEstimator>();
-  readonly #matches = new CacheMatches();
-  #cached_blocks = new Int32Array(64 * TIER_COUNT);
-  #warm = new Uint8Array(64);
-  /** Places of those that are warm. */
-  #warm_at = new Int32Array(64);
-  #warm_count = 0;
-  /** Whose blocks are in these rows, since when, and what the index and the table were then. */
-  #matched: PlaceRequest | undefined;
-  #matched_ms = 0;
-  #matched_version = 0;
+  readonly #learned = new Learned();
+  readonly #prompts: PromptMatches;
   /** What the last look of this call of `next` chose, and for whom. */
   #looked: { readonly request: PlaceRequest; readonly selected: Selected } | undefined;
-  readonly #meter = new LoadMeter();
-  #prompt_load = 0;
-  #output_tokens = OUTPUT_TOKENS_FIRST;
   /** A worker is below the threshold, so that a request that is not particular can go. */
   #room = false;
 
@@ -126,12 +102,14 @@ export class KvDispatcher {
     this.#wall_ms = wall_ms;
     this.#index = index;
     this.#random = random;
-    const pool_rates = () => this.#pool_rates.rates();
-    this.#table = new WorkerTable((worker) => this.ratesOf(worker), pool_rates);
+    const learned = this.#learned;
+    const rates = (worker: RoutedWorker) => learned.ratesOf(worker);
+    this.#table = new WorkerTable(rates, () => learned.poolRates());
+    this.#prompts = new PromptMatches(index, this.#table);
     const inputs = {
-      rates: (worker: RoutedWorker) => this.ratesOf(worker),
-      promptLoad: () => this.#prompt_load,
-      outputTokens: () => this.#output_tokens,
+      rates,
+      promptLoad: () => learned.prompt_load,
+      outputTokens: () => learned.output_tokens,
     };
     this.#policy = kvPolicy(policy, inputs, this.#table, this.book.active);
     this.queue = new RouteQueue(this.#policy.queue);
@@ -158,7 +136,7 @@ export class KvDispatcher {
     const worker = this.#known.get(key);
     if (worker === undefined) return;
     this.#known.delete(key);
-    this.#rates.delete(key);
+    this.#learned.forget(key);
     this.book.forget(worker, now_ms);
     this.affinity?.forget(worker);
     this.#workersAre();
@@ -166,7 +144,7 @@ export class KvDispatcher {
 
   #workersAre(): void {
     this.#table.set([...this.#known.values()]);
-    this.#matched = undefined;
+    this.#prompts.forget();
   }
 
   get #workers(): readonly RoutedWorker[] {
@@ -190,28 +168,7 @@ export class KvDispatcher {
     const worker = this.#known.get(key);
     if (worker === undefined) return;
     report(worker, load);
-    if (sums === undefined) return;
-    let own = this.#rates.get(key);
-    if (own === undefined) {
-      own = new RateEstimator(this.#pool_rates);
-      this.#rates.set(key, own);
-    }
-    this.#pool_rates.observe(sums);
-    own.observe(sums);
-    const learned = own.rates();
-    if (learned !== worker.rates) {
-      worker.rates = learned;
-      touch(worker);
-    }
-    const rates = this.ratesOf(worker);
-    if (rates === undefined) return;
-    this.#meter.add(promptWorkMs(rates, sums), now_ms);
-    this.#prompt_load = this.#meter.share(this.#workers.length);
-  }
-
-  /** The worker's own once it has said enough, the pool's until then. */
-  ratesOf(worker: RoutedWorker): PassRates | undefined {
-    return worker.rates ?? this.#pool_rates.rates();
+    if (sums !== undefined) this.#learned.observe(worker, sums, this.#workers.length, now_ms);
   }
 
   /** Of policy "adaptive". */
@@ -221,9 +178,8 @@ export class KvDispatcher {
 
   /** For people: what it has learned so far. */
   learned() {
-    const prompt_load = this.#prompt_load;
-    const output_tokens = this.#output_tokens;
-    return { rates: this.#pool_rates.rates(), prompt_load, output_tokens };
+    const { prompt_load, output_tokens } = this.#learned;
+    return { rates: this.#learned.poolRates(), prompt_load, output_tokens };
   }
 
   /** A refusal, or undefined: it waits, if only until the next call of `next`. */
@@ -272,8 +228,7 @@ export class KvDispatcher {
   ended(request: string, now_ms: number, output_tokens?: number): void {
     this.queue.remove(request);
     this.book.end(request, now_ms);
-    if (output_tokens === undefined) return;
-    this.#output_tokens += MEAN_STEP * (output_tokens - this.#output_tokens);
+    if (output_tokens !== undefined) this.#learned.answered(output_tokens);
   }
 
   /** Another router sent a request there. What is not known here is not counted. */
@@ -297,7 +252,7 @@ export class KvDispatcher {
 
   /** About when something may be free again: what one worker has before it, learned rates. */
   retryAfterMs(now_ms: number): number {
-    const rates = this.#pool_rates.rates();
+    const rates = this.#learned.poolRates();
     if (rates === undefined || this.#workers.length === 0) return RETRY_AFTER_FIRST_MS;
     let tokens = 0;
     for (const entry of this.queue.entries()) tokens += entry.uncached_tokens;
@@ -309,7 +264,7 @@ export class KvDispatcher {
   /** Whoever asks for busy thresholds wants to hear a no, and not to wait until they are met. */
   #allBusy(request: PlaceRequest, now_ms: number): Refusal | undefined {
     const workers = this.#workers;
-    const cached_blocks = this.#cached_blocks;
+    const { cached_blocks } = this.#prompts;
     if (this.#busy.length === 0 || workers.length === 0) return undefined;
     const place = { request, workers, cached_blocks, queued: this.queue.size, now_ms };
     const filters = concerning(constraintFilters, request);
@@ -355,65 +310,11 @@ export class KvDispatcher {
 
   /** The place is valid until the next call: its rows are used again. */
   #placeOf(request: PlaceRequest, now_ms: number): Place {
-    const workers = this.#workers;
-    if (!this.#isMatched(request, now_ms)) this.#match(request, now_ms);
-    const cached_blocks = this.#cached_blocks;
-    const warm = this.#warm;
-    const pool = this.#table.facts();
-    return { request, workers, pool, cached_blocks, warm, queued: this.queue.size, now_ms };
-  }
-
-  /** It was just asked, by the offer of this request or by an earlier step of its placement. */
-  #isMatched(request: PlaceRequest, now_ms: number): boolean {
-    if (this.#matched !== request || this.#matched_version !== this.#index.version) return false;
-    return now_ms - this.#matched_ms < MATCH_AGAIN_MS;
-  }
-
-  /** Fills in what each worker has of the prompt. */
-  #match(request: PlaceRequest, now_ms: number): void {
-    const table = this.#table;
-    const matches = this.#matches;
-    const count = table.workers.length;
-    if (count > this.#warm.length) {
-      this.#cached_blocks = new Int32Array(2 * count * TIER_COUNT);
-      this.#warm = new Uint8Array(2 * count);
-      this.#warm_at = new Int32Array(2 * count);
-    }
-    const cached_blocks = this.#cached_blocks;
-    const warm = this.#warm;
-    const warm_at = this.#warm_at;
-    let warm_count = 0;
-    cached_blocks.fill(0, 0, count * TIER_COUNT);
-    warm.fill(0, 0, count);
-    this.#index.match(request.hashes, request.hashes.length >>> 1, matches, now_ms);
-    const { slots, ranks, tier_blocks } = matches;
-    for (let row = 0; row < matches.count; row++) {
-      const at = table.find(slots[row]!, ranks[row]!);
-      if (at < 0) continue;
-      warm[at] = 1;
-      warm_at[warm_count++] = at;
-      for (let tier = 0; tier < TIER_COUNT; tier++) {
-        cached_blocks[TIER_COUNT * at + tier] = tier_blocks[TIER_COUNT * row + tier]!;
-      }
-    }
-    this.#warm_count = warm_count;
-    this.#matched = request;
-    this.#matched_ms = now_ms;
-    this.#matched_version = this.#index.version;
+    return this.#prompts.placeOf(request, this.queue.size, now_ms);
   }
 
   #leastUncached(request: PlaceRequest, now_ms: number): number {
-    const workers = this.#workers;
-    const warm_at = this.#warm_at;
-    if (workers.length === 0) return request.prompt_tokens;
-    const place = this.#placeOf(request, now_ms);
-    // Those that have nothing of it would all compute the same.
-    let least = Number.POSITIVE_INFINITY;
-    if (this.#warm_count < workers.length) least = Math.max(1, request.prompt_tokens);
-    for (let i = 0; i < this.#warm_count; i++) {
-      least = Math.min(least, uncachedTokens(place, warm_at[i]!));
-    }
-    return least;
+    return this.#prompts.leastUncached(request, this.queue.size, now_ms);
   }
 
   /** Of one that failed lately only when all did: it would not be the one that is chosen. */
@@ -441,7 +342,7 @@ export class KvDispatcher {
     const waits_for_none = request.continued === true || request.spare === true;
     if (waits_for_none && this.#workers.length > 0) return true;
     const workers = this.#workers;
-    const cached_blocks = this.#cached_blocks;
+    const { cached_blocks } = this.#prompts;
     const choosy = isParticular(request) || this.#table.facts().tainted !== undefined;
     if (!choosy || workers.length === 0) {
       return this.#room && this.#canStart(entry, now_ms);
@@ -479,7 +380,7 @@ export class KvDispatcher {
 
   /** What its uncached tokens take, without anything before them; 0 while nobody knows. */
   #ownMs({ uncached_tokens }: QueueEntry): number {
-    const rates = this.#pool_rates.rates();
+    const rates = this.#learned.poolRates();
     return rates === undefined ? 0 : rates.prefill_pass_ms + uncached_tokens * rates.token_ms;
   }
 
