@@ -177,3 +177,12 @@ test("of a thousand workers a request gets one that is idle, and its next turn t
     expect(placed?.kind === "placed" ? placed.worker.worker : "").toBe(place);
   }
 });
+
+test("the first look at a pool that has grown finds what each of its workers has", () => {
+  const { dispatcher, index, workers } = dispatcherOf({ name: "adaptive" }, 100);
+  const request = placeRequest(range(4));
+  for (const { slot } of workers) index.stored(slot, 0, 0, request.hashes);
+  dispatcher.offer(request, 0);
+  const [entry] = dispatcher.queue.entries();
+  expect(entry?.uncached_tokens).toBe(1);
+});
