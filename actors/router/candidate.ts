@@ -55,3 +55,8 @@ export function requestsOn(candidate: Candidate): number {
   const since = in_flight - in_flight_at_report;
   return Math.max(in_flight, reported.running + reported.waiting + since);
 }
+
+/** The model that it serves, as clients name it; "" when its record has no card. */
+export function modelName({ record }: Candidate): string {
+  return record.card?.name ?? "";
+}

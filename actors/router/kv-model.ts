@@ -46,7 +46,19 @@ type Member = {
 
 export type KvDecision =
   | { readonly kind: "plan"; readonly plan: Plan; readonly placement: Placement }
-  | { readonly kind: "refused"; readonly refusal: Refusal };
+  | (Omit<Refusal, "code"> & { readonly code: WireRefusalCode });
+
+type WireRefusalCode = "no_worker" | "overloaded" | "rate_limited";
+
+/** What clients are told of a refusal, in the words of all routers. */
+const refusalCodes: Readonly<Record<Refusal["code"], WireRefusalCode>> = {
+  no_worker: "no_worker",
+  pinned_missing: "no_worker",
+  overloaded: "overloaded",
+  pinned_overloaded: "overloaded",
+  queue_full: "overloaded",
+  class_limit: "rate_limited",
+};
 
 /** For people: where the last requests went, and what was there. */
 type Placed = {
@@ -253,7 +265,7 @@ export class KvModel {
 
   #refused(refusal: Refusal): KvDecision {
     this.#metrics.refused(refusal.code);
-    return { kind: "refused", refusal };
+    return { ...refusal, code: refusalCodes[refusal.code] };
   }
 
   inspect() {

@@ -18,21 +18,19 @@ import type {
   WorkerLoad,
   WorkerNews,
 } from "../../proto/index.ts";
-import type { Clock, Timer } from "../../runtime/capabilities.ts";
+import type { Clock } from "../../runtime/capabilities.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
-import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import { SlotMap } from "../../runtime/slot-map.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
-import type { Candidate } from "./candidate.ts";
+import { type Candidate, modelName } from "./candidate.ts";
 import { KvFeed } from "./feed/kv-feed.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import { type KvDecision, KvModel } from "./kv-model.ts";
-import { noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
+import { workersSnapshot } from "./kv-router-snapshot.ts";
+import { tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peers/peer-load.ts";
 import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
-import { type Constraints, constraintsOf } from "./policy/constraints.ts";
-import type { Refusal } from "./policy/dispatcher.ts";
+import { type Pending, PendingRoutes } from "./pending-routes.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
@@ -43,18 +41,6 @@ type Own =
   | { readonly kind: "audit" }
   /** The feed's timer: a turn of this actor, and gone when the actor is killed. */
   | { readonly kind: "run"; readonly run: () => void };
-
-type Pending = {
-  readonly route: Route;
-  readonly constraints: Constraints;
-  /** undefined while the Route itself is being handled. */
-  port: ReplyPort | undefined;
-  timer: Timer | undefined;
-  /** On the clock's scale; the asker is gone then. */
-  readonly deadline_ms: number;
-  /** Outside of its model's queue, since nobody could ever take it now. */
-  held: boolean;
-};
 
 const PEER_REQUESTS = "troupe_router_requests_of_other_routers";
 /** A worker that does not answer the feed in this time is asked again. */
@@ -70,11 +56,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   #peers!: PeerRouters;
   readonly #models = new Map<string, KvModel>();
   readonly #peer_load = new PeerLoad(this.#models);
-  /** Asked for, and not answered. */
-  readonly #pending = new SlotMap<string, Pending>();
+  #pending!: PendingRoutes;
   /** Sent to a worker, and not ended. */
   readonly #placed = new Map<string, KvModel>();
-  #held_count = 0;
   #routed_total = 0;
   #refused_total = 0;
   #orphans!: OrphanWatch;
@@ -86,6 +70,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
 
   override init(): void {
     const { system, log, clock, self } = this.ctx;
+    this.#pending = new PendingRoutes(this.ctx, this.#options);
     this.#feed = new KvFeed({
       index: this.#index,
       clock: this.#ownClock(clock),
@@ -176,21 +161,13 @@ export class KvRouter extends Actor<RouterMessage | Own> {
 
   #onRoute(route: Route): void {
     this.#forget(route.request);
-    const pending: Pending = {
-      route,
-      constraints: constraintsOf(route),
-      port: undefined,
-      timer: undefined,
-      deadline_ms: this.ctx.deadline_ms ?? Number.POSITIVE_INFINITY,
-      held: false,
-    };
-    this.#pending.set(route.request, pending);
+    const pending = this.#pending.add(route, this.ctx.deadline_ms);
     this.#admit(pending);
     const model = this.#models.get(route.model);
     if (model !== undefined) this.#serve(model);
     if (this.#pending.get(route.request) !== pending) return;
     pending.port = this.ctx.replyLater();
-    this.#wait(pending);
+    this.#pending.wait(pending);
   }
 
   /** Into the queue of its model; or it is held back, or refused. */
@@ -198,25 +175,14 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     const { route, constraints } = pending;
     const model = this.#models.get(route.model);
     if (model?.couldTake(constraints)) {
-      this.#unhold(pending);
+      this.#pending.release(pending);
       const decision = model.offer(route, constraints);
       if (decision !== undefined) this.#decided(model, decision);
       return;
     }
     if (pending.held) return;
-    if (this.#held_count >= (this.#options.waiting_max ?? noWorkerWait.waiting_max)) {
-      const message = tooManyWait(route.model);
-      this.#refuse(pending, "overloaded", message);
-      return;
-    }
-    pending.held = true;
-    this.#held_count++;
-  }
-
-  #unhold(pending: Pending): void {
-    if (!pending.held) return;
-    pending.held = false;
-    this.#held_count--;
+    if (this.#pending.isFull) this.#refuse(pending, "overloaded", tooManyWait(route.model));
+    else this.#pending.hold(pending);
   }
 
   #serve(model: KvModel): void {
@@ -233,9 +199,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       this.#answer(decision.plan);
       return;
     }
-    const { request, code, message, retry_after_ms } = decision.refusal;
+    const { request, code, message, retry_after_ms } = decision;
     const pending = this.#pending.get(request);
-    if (pending !== undefined) this.#refuse(pending, refusalCodes[code], message, retry_after_ms);
+    if (pending !== undefined) this.#refuse(pending, code, message, retry_after_ms);
   }
 
   #refuse({ route }: Pending, code: string, message: string, retry_after_ms = 0): void {
@@ -246,30 +212,17 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   #answer(reply: Plan | Refused): void {
     const pending = this.#pending.get(reply.request);
     if (pending === undefined) return;
-    this.#settle(pending);
+    this.#pending.settle(pending);
     if (pending.port === undefined) this.ctx.reply(reply);
     else pending.port.reply(reply);
-  }
-
-  #settle(pending: Pending): void {
-    this.#pending.delete(pending.route.request);
-    this.#unhold(pending);
-    if (pending.timer !== undefined) this.ctx.cancel(pending.timer);
   }
 
   /** Not wanted any more, if it was: its asker comes again, or has given up. */
   #forget(request: string): void {
     const pending = this.#pending.get(request);
     if (pending === undefined) return;
-    this.#settle(pending);
+    this.#pending.settle(pending);
     this.#models.get(pending.route.model)?.cancel(request);
-  }
-
-  #wait(pending: Pending): void {
-    const left_ms = pending.deadline_ms - this.ctx.clock.now_ms();
-    const wait_ms = Math.min(this.#options.wait_ms ?? noWorkerWait.wait_ms, Math.max(0, left_ms));
-    const message = { kind: "wait_over", request: pending.route.request } as const;
-    pending.timer = this.ctx.after(wait_ms, message);
   }
 
   /** In a queue of workers that are there it may wait on, up to its own deadline. */
@@ -279,7 +232,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     const { route, held, deadline_ms } = pending;
     const workers = this.#models.get(route.model)?.worker_count ?? 0;
     if (!held && workers > 0 && this.ctx.clock.now_ms() < deadline_ms) {
-      this.#wait(pending);
+      this.#pending.wait(pending);
       return;
     }
     this.#models.get(route.model)?.cancel(request);
@@ -299,7 +252,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
 
   #audit(): void {
     const { isLive = () => true } = this.#options;
-    const held = [...this.#pending.keys(), ...this.#placed.keys()];
+    const held = [...this.#pending.requests(), ...this.#placed.keys()];
     const unowned = held.filter((request) => !isLive(request));
     this.#orphans.look(unowned, this.ctx.clock.now_ms());
   }
@@ -373,8 +326,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       const { route, constraints, held } = pending;
       if (held || route.model !== model.model || model.couldTake(constraints)) continue;
       model.cancel(route.request);
-      pending.held = true;
-      this.#held_count++;
+      this.#pending.hold(pending);
     }
   }
 
@@ -393,9 +345,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   }
 
   #serveAll(): void {
-    if (this.#held_count > 0) {
-      for (const pending of [...this.#pending.values()]) if (pending.held) this.#admit(pending);
-    }
+    for (const pending of this.#pending.held()) if (pending.held) this.#admit(pending);
     for (const model of this.#models.values()) this.#serve(model);
   }
 
@@ -429,49 +379,18 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   }
 
   override inspect(): Snapshot {
-    const pending = this.#pending;
-    const held_count = this.#held_count;
-    const routed_total = this.#routed_total;
-    const refused_total = this.#refused_total;
-    const models = [...this.#models.values()].map((model) => model.inspect());
-    // The same list that the other modes show.
-    const workers = models.flatMap((model) =>
-      model.workers.map(({ worker, in_flight }) => {
-        const suspect = this.#watch.workers.get(worker)?.suspect ?? false;
-        return { worker, model: model.model, in_flight, suspect };
-      }),
-    );
     return {
       mode: "kv",
-      workers,
       policy: this.#options.policy?.name ?? "adaptive",
-      models,
-      caches: this.#feed.workers().map(({ worker, model, state, fault, blocks }) => {
-        const suspect = this.#watch.workers.get(worker)?.suspect ?? false;
-        return { worker, model, suspect, state, fault: fault ?? "", blocks };
-      }),
+      ...workersSnapshot(this.#watch.workers, this.#models.values(), this.#feed),
       routers: this.#peers.inspect(),
       sent_by_other_routers: this.#peer_load.requests,
       index_bytes: this.#index.bytes,
-      waiting: pending.size,
-      held: held_count,
-      routed_total,
-      refused_total,
+      waiting: this.#pending.size,
+      held: this.#pending.held_count,
+      routed_total: this.#routed_total,
+      refused_total: this.#refused_total,
       orphans: this.#orphans.count,
     };
   }
-}
-
-/** What clients are told of a refusal, in the words of all routers. */
-const refusalCodes: Readonly<Record<Refusal["code"], string>> = {
-  no_worker: "no_worker",
-  pinned_missing: "no_worker",
-  overloaded: "overloaded",
-  pinned_overloaded: "overloaded",
-  queue_full: "overloaded",
-  class_limit: "rate_limited",
-};
-
-function modelName({ record }: Candidate): string {
-  return record.card?.name ?? "";
 }

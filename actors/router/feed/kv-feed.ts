@@ -9,7 +9,6 @@
  * whose events cannot be used is routed by what is sent to it, said loudly (log, gauge, state), and
  * tried again, but for one with another block size, whose blocks cannot be compared at all.
  */
-
 import type {
   ActorRef,
   KvDumpPage,
@@ -24,12 +23,17 @@ import type { Clock, Log, Timer } from "../../../runtime/capabilities.ts";
 import type { Metrics } from "../../../runtime/observe/metrics.ts";
 import { workerKey } from "../../names/names.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
+import {
+  type FedWorker,
+  type FeedEntry,
+  type FeedFault,
+  faultTexts,
+  newEntry,
+  RETRY_MS,
+} from "./feed-entry.ts";
 import { FeedMetrics } from "./kv-feed-metrics.ts";
-import { checkedEvent, checkedHashes, isRank, tierNumber } from "./kv-wire.ts";
-
-/** Why a worker's events are not used. */
-export type FeedFault = "silent" | "no_events" | "block_size" | "garbage";
-export type FeedState = "subscribing" | "dumping" | "fetching" | "live" | "approximate";
+import { checkedEvent, checkedHashes, isForward, isRank, tierNumber } from "./kv-wire.ts";
+import { Turns } from "./turns.ts";
 
 export type KvFeedOptions = {
   readonly index: CacheIndex;
@@ -40,70 +44,25 @@ export type KvFeedOptions = {
   readonly subscriber: () => ActorRef;
   /** The worker's answer; a rejection for none in time. */
   readonly ask: (worker: ActorRef, message: KvSourceMessage) => Promise<unknown>;
-  /** Tokens a block; 0 or absent: for each model that of its first worker. */
-  readonly block_size?: number;
   /** A worker that should publish and says nothing for this long is reported. Default 10,000. */
   readonly silence_ms?: number;
   /** Dumps that are taken at once. Default 8. */
   readonly dumps_max?: number;
 };
 
-export type FedWorker = {
-  readonly worker: string;
-  readonly model: string;
-  readonly slot: number;
-  readonly state: FeedState;
-  readonly fault: FeedFault | undefined;
-  readonly blocks: number;
-};
-
-type Entry = {
-  readonly key: string;
-  readonly record: WorkerRecord;
-  readonly ref: ActorRef;
-  readonly model: string;
-  readonly slot: number;
-  state: FeedState;
-  fault: FeedFault | undefined;
-  /** Number of our subscription with it; events of another are not for this life of it. */
-  subscription: number;
-  /** Raised by each question: an answer to an older one is not waited for any more. */
-  turn: number;
-  /** Id of the next event to apply. */
-  next_id: number;
-  /** The worker's cache is in the index, up to `next_id`. */
-  synced: boolean;
-  heard_ms: number;
-  retry_ms: number;
-  retry_delay_ms: number;
-  /** Since when it is live, if it is. */
-  live_ms: number;
-  /** Told by the worker's load, see `noteLoad`. */
-  cached_since_ms: number | undefined;
-};
-
 const TICK_MS = 500;
-const RETRY_MS = 5_000;
 const RETRY_MAX_MS = 300_000;
 /** Live for this long, a worker's next fault is a new one, and tried again soon. */
 const GOOD_AFTER_MS = 60_000;
-
-const faultTexts: Readonly<Record<FeedFault, string>> = {
-  silent: "does not say what is in its cache; can this machine reach it?",
-  no_events: "does not publish cache events; its engine has none or they are switched off",
-  block_size: "has another block size than the model's other workers; start it with theirs",
-  garbage: "publishes cache events that cannot be read; is it of a version that this one knows?",
-};
 
 export class KvFeed {
   readonly #options: KvFeedOptions;
   readonly #index: CacheIndex;
   readonly #counts: FeedMetrics;
-  readonly #by_worker = new Map<string, Entry>();
-  readonly #by_subscription = new Map<number, Entry>();
+  readonly #by_worker = new Map<string, FeedEntry>();
+  readonly #by_subscription = new Map<number, FeedEntry>();
   readonly #block_sizes = new Map<string, number>();
-  readonly #dumping = new Set<Entry>();
-  readonly #dumps_waiting = new Set<Entry>();
+  readonly #dumps: Turns<FeedEntry>;
   #last_subscription = 0;
   #timer: Timer | undefined;
   #tick_due_ms = 0;
@@ -111,6 +70,7 @@ export class KvFeed {
   constructor(options: KvFeedOptions) {
     this.#options = options;
     this.#index = options.index;
+    this.#dumps = new Turns(options.dumps_max ?? 8, (entry) => this.#startDump(entry));
     this.#counts = new FeedMetrics(options.metrics, {
       bytes: () => options.index.bytes,
       faulty: () => this.workers().filter((each) => each.fault !== undefined).length,
@@ -159,25 +119,7 @@ export class KvFeed {
     this.workerGone(worker);
     const capacity_blocks = card?.total_blocks ?? 0;
     const slot = this.#index.addWorker({ source: "events", capacity_blocks });
-    const now_ms = this.#options.clock.now_ms();
-    const entry: Entry = {
-      key,
-      record,
-      ref,
-      model: card?.name ?? "",
-      slot,
-      state: "subscribing",
-      fault: undefined,
-      subscription: 0,
-      turn: 0,
-      next_id: 0,
-      synced: false,
-      heard_ms: now_ms,
-      retry_ms: Number.POSITIVE_INFINITY,
-      retry_delay_ms: RETRY_MS,
-      live_ms: now_ms,
-      cached_since_ms: undefined,
-    };
+    const entry = newEntry(record, ref, slot, this.#options.clock.now_ms());
     this.#by_worker.set(worker, entry);
     this.#counts.workerUp(worker, {
       blocks: () => this.#index.blocksOf(slot),
@@ -194,7 +136,7 @@ export class KvFeed {
     this.#by_subscription.delete(entry.subscription);
     this.#index.removeWorker(entry.slot);
     this.#counts.workerGone(worker);
-    this.#dumpOver(entry);
+    this.#dumps.over(entry);
     const left = [...this.#by_worker.values()].some((each) => each.model === entry.model);
     if (!left) this.#block_sizes.delete(entry.model);
   }
@@ -202,7 +144,7 @@ export class KvFeed {
   onEvents({ subscription, first_id, events }: KvEvents): void {
     const entry = this.#by_subscription.get(subscription);
     if (entry === undefined) return;
-    entry.heard_ms = this.#options.clock.now_ms();
+    entry.last_message_ms = this.#options.clock.now_ms();
     // Before that the events come with the answer that is awaited.
     if (entry.state !== "live") return;
     if (first_id > entry.next_id) {
@@ -241,12 +183,12 @@ export class KvFeed {
   }
 
   /** False: it was refused. */
-  #takesBlocksOf(entry: Entry, block_size: number): boolean {
+  #takesBlocksOf(entry: FeedEntry, block_size: number): boolean {
     if (block_size === 0) {
       this.#fail(entry, "no_events");
       return false;
     }
-    const wanted = this.#options.block_size || this.#block_sizes.get(entry.model) || block_size;
+    const wanted = this.#block_sizes.get(entry.model) ?? block_size;
     if (block_size !== wanted) {
       const fields = { block_size, wanted };
       this.#fail(entry, "block_size", fields);
@@ -256,7 +198,7 @@ export class KvFeed {
     return true;
   }
 
-  #subscribe(entry: Entry): void {
+  #subscribe(entry: FeedEntry): void {
     this.#by_subscription.delete(entry.subscription);
     entry.subscription = ++this.#last_subscription;
     this.#by_subscription.set(entry.subscription, entry);
@@ -269,7 +211,7 @@ export class KvFeed {
     });
   }
 
-  #onSubscribed(entry: Entry, reply: KvSubscribed): void {
+  #onSubscribed(entry: FeedEntry, reply: KvSubscribed): void {
     const { publishes, block_size, next_id, caches } = reply;
     if (!publishes) {
       this.#fail(entry, "no_events");
@@ -283,7 +225,7 @@ export class KvFeed {
     else this.#dump(entry);
   }
 
-  #live(entry: Entry, next_id: number): void {
+  #live(entry: FeedEntry, next_id: number): void {
     entry.state = "live";
     entry.next_id = next_id;
     entry.synced = true;
@@ -291,37 +233,36 @@ export class KvFeed {
     entry.live_ms = this.#options.clock.now_ms();
   }
 
-  #dump(entry: Entry): void {
+  #dump(entry: FeedEntry): void {
     entry.state = "dumping";
     entry.synced = false;
     entry.turn++;
     entry.retry_ms = Number.POSITIVE_INFINITY;
-    if (this.#dumping.size >= (this.#options.dumps_max ?? 8)) {
-      this.#dumps_waiting.add(entry);
-      return;
-    }
-    this.#dumping.add(entry);
+    this.#dumps.ask(entry);
+  }
+
+  #startDump(entry: FeedEntry): void {
     this.#counts.dump();
     this.#index.cleared(entry.slot);
     this.#nextPage(entry, 0, 0, undefined);
   }
 
   /** `since`: the id after which events matter, known from the first page on. */
-  #nextPage(entry: Entry, lane: number, below: number, since: number | undefined): void {
+  #nextPage(entry: FeedEntry, lane: number, below: number, since: number | undefined): void {
     this.#ask(entry, { kind: "fetch_kv_dump", lane, below }, (page) => {
       if (page?.kind !== "kv_dump_page") {
-        this.#dumpOver(entry);
+        this.#dumps.over(entry);
         this.#again(entry);
         return;
       }
       const from = since ?? page.next_id;
       if (!this.#applyPage(entry, page) || !isForward(lane, below, page)) {
-        this.#dumpOver(entry);
+        this.#dumps.over(entry);
         this.#fail(entry, "garbage");
       } else if (!page.last) {
         this.#nextPage(entry, page.lane, page.below, from);
       } else {
-        this.#dumpOver(entry);
+        this.#dumps.over(entry);
         entry.next_id = from;
         entry.synced = true;
         this.#catchUp(entry);
@@ -329,7 +270,7 @@ export class KvFeed {
     });
   }
 
-  #applyPage(entry: Entry, page: KvDumpPage): boolean {
+  #applyPage(entry: FeedEntry, page: KvDumpPage): boolean {
     const tier = tierNumber(page.tier);
     const hashes = checkedHashes(page.hashes);
     if (tier === undefined || hashes === undefined || !isRank(page.dp_rank)) return false;
@@ -337,18 +278,7 @@ export class KvFeed {
     return true;
   }
 
-  /** The entry takes no dump now; another one may. */
-  #dumpOver(entry: Entry): void {
-    this.#dumps_waiting.delete(entry);
-    if (!this.#dumping.delete(entry)) return;
-    for (const next of this.#dumps_waiting) {
-      this.#dumps_waiting.delete(next);
-      this.#dump(next);
-      return;
-    }
-  }
-
-  #catchUp(entry: Entry): void {
+  #catchUp(entry: FeedEntry): void {
     entry.state = "fetching";
     this.#ask(entry, { kind: "fetch_kv_events", from: entry.next_id }, (range) => {
       if (range?.kind !== "kv_range") this.#again(entry);
@@ -356,7 +286,7 @@ export class KvFeed {
     });
   }
 
-  #onRange(entry: Entry, { too_old, first_id, events, next_id }: KvRange): void {
+  #onRange(entry: FeedEntry, { too_old, first_id, events, next_id }: KvRange): void {
     if (too_old) {
       this.#dump(entry);
       return;
@@ -371,7 +301,7 @@ export class KvFeed {
   }
 
   /** Applies those that are new; false when they were garbage. */
-  #apply(entry: Entry, first_id: number, events: readonly WireKvEvent[]): boolean {
+  #apply(entry: FeedEntry, first_id: number, events: readonly WireKvEvent[]): boolean {
     const known = entry.next_id - first_id;
     if (known > 0) this.#counts.duplicates(Math.min(known, events.length));
     for (let i = Math.max(0, known); i < events.length; i++) {
@@ -392,26 +322,26 @@ export class KvFeed {
   }
 
   /** No answer: the subscription may be gone too, so begin there. What is synced stays. */
-  #again(entry: Entry): void {
+  #again(entry: FeedEntry): void {
     if (entry.state !== "approximate") entry.state = "subscribing";
     entry.retry_ms = this.#options.clock.now_ms() + TICK_MS;
   }
 
   #ask(
-    entry: Entry,
+    entry: FeedEntry,
     message: KvSourceMessage,
     then: (reply: KvSubscribed | KvRange | KvDumpPage | undefined) => void,
   ): void {
     const turn = ++entry.turn;
     const answered = (reply: unknown) => {
       if (entry.turn !== turn) return;
-      if (reply !== undefined) entry.heard_ms = this.#options.clock.now_ms();
+      if (reply !== undefined) entry.last_message_ms = this.#options.clock.now_ms();
       then(reply as KvSubscribed | KvRange | KvDumpPage | undefined);
     };
     this.#options.ask(entry.ref, message).then(answered, () => answered(undefined));
   }
 
-  #fail(entry: Entry, fault: FeedFault, fields: Record<string, unknown> = {}): void {
+  #fail(entry: FeedEntry, fault: FeedFault, fields: Record<string, unknown> = {}): void {
     const { worker } = entry.record;
     const now_ms = this.#options.clock.now_ms();
     const was_good = entry.state === "live" && now_ms - entry.live_ms >= GOOD_AFTER_MS;
@@ -420,7 +350,7 @@ export class KvFeed {
     entry.state = "approximate";
     entry.synced = false;
     entry.cached_since_ms = undefined;
-    this.#dumpOver(entry);
+    this.#dumps.over(entry);
     this.#index.setSource(entry.slot, "approximate");
     const lasting = fault === "block_size";
     entry.retry_ms = lasting ? Number.POSITIVE_INFINITY : now_ms + entry.retry_delay_ms;
@@ -439,7 +369,7 @@ export class KvFeed {
     });
   }
 
-  #recovered(entry: Entry): void {
+  #recovered(entry: FeedEntry): void {
     const { worker } = entry.record;
     const { fault } = entry;
     entry.fault = undefined;
@@ -455,8 +385,8 @@ export class KvFeed {
     const late_ms = now_ms - this.#tick_due_ms;
     for (const entry of this.#by_worker.values()) {
       // What came while we were held up ourselves still waits to be read.
-      if (late_ms > TICK_MS) entry.heard_ms += late_ms;
-      const silent_ms = now_ms - entry.heard_ms;
+      if (late_ms > TICK_MS) entry.last_message_ms += late_ms;
+      const silent_ms = now_ms - entry.last_message_ms;
       if (entry.fault === undefined && silent_ms >= this.#silence_ms) this.#fail(entry, "silent");
       if (now_ms >= entry.retry_ms) this.#subscribe(entry);
     }
@@ -465,10 +395,4 @@ export class KvFeed {
     this.#tick_due_ms = now_ms + wait_ms;
     this.#timer = clock.after(wait_ms, () => this.#tick());
   }
-}
-
-/** Pages come in one direction, or a broken worker would keep us at it for ever. */
-function isForward(lane: number, below: number, page: KvDumpPage): boolean {
-  if (page.last || page.lane > lane) return true;
-  return page.lane === lane && page.below > 0 && (below === 0 || page.below < below);
 }

@@ -1,7 +1,7 @@
 /** What came over the wire, checked: a worker may send anything. */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { KvTier } from "../../../llm/blocks/kv-event.ts";
-import type { WireKvEvent } from "../../../proto/index.ts";
+import type { KvDumpPage, WireKvEvent } from "../../../proto/index.ts";
 import { tierNumbers } from "../index/cache-index.ts";
 
 export type CheckedKvEvent = {
@@ -40,4 +40,10 @@ export function checkedHashes(bytes: Uint8Array): HashPairs | undefined {
   if (!(bytes instanceof Uint8Array) || bytes.length % HASH_BYTES !== 0) return undefined;
   const whole = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes);
   return new Uint32Array(whole.buffer, whole.byteOffset, whole.length / 4);
+}
+
+/** Pages come in one direction, or a broken worker would keep us at it for ever. */
+export function isForward(lane: number, below: number, page: KvDumpPage): boolean {
+  if (page.last || page.lane > lane) return true;
+  return page.lane === lane && page.below > 0 && (below === 0 || page.below < below);
 }

@@ -1,4 +1,4 @@
-/** What a dispatcher learns while it runs: how fast workers are, how loaded, how long answers get. */
+/** What a dispatcher learns: how fast workers are, how loaded, how long answers get. */
 import { type RoutedWorker, touch } from "../worker-state.ts";
 import { LoadMeter } from "./load-meter.ts";
 import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./pass-rates.ts";
