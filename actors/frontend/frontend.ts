@@ -9,18 +9,10 @@
  */
 
 import { hashBlob } from "../../llm/model/model-card.ts";
-import type {
-  ActorRef,
-  Ask,
-  Blob,
-  Drain,
-  Drained,
-  WorkerMessage,
-  WorkerRecord,
-} from "../../proto/index.ts";
-import type { HttpExchange, HttpServer, Timer } from "../../runtime/capabilities.ts";
+import type { ActorRef, Ask, Blob, Drain, WorkerMessage, WorkerRecord } from "../../proto/index.ts";
+import type { HttpExchange, HttpServer } from "../../runtime/capabilities.ts";
 import { Actor, type Snapshot } from "../../runtime/kernel/actor.ts";
-import type { Ref, ReplyPort } from "../../runtime/kernel/ref.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
@@ -31,6 +23,7 @@ import { type DoorSettings, doorDefaults } from "./door-settings.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
 import { Door } from "./http/door.ts";
+import { DoorDrain, type DrainMessage, FLUSH_MS, SHUTTING_DOWN } from "./http/door-drain.ts";
 import { healthOf } from "./models/info-bodies.ts";
 import type { ModelDirectory } from "./models/models.ts";
 import { findHeld, type WorkerPeers } from "./resume/find-held.ts";
@@ -67,10 +60,7 @@ export type FrontendMessage =
   | { readonly kind: "open_late" }
   | { readonly kind: "opened"; readonly server: HttpServer }
   | { readonly kind: "not_opened"; readonly error: unknown }
-  /** Connections that it had at the beginning of a drain have been told to go elsewhere. */
-  | { readonly kind: "noticed" }
-  | { readonly kind: "drain_over" }
-  | { readonly kind: "idle" };
+  | DrainMessage;
 
 export type FrontendOptions = {
   readonly host: string;
@@ -106,37 +96,13 @@ export type FrontendOptions = {
  */
 const IDLE_BEYOND_BODY_MS = 60_000;
 const BLOB_DEADLINE_MS = 10_000;
-/** What answers that have just ended get for their last bytes when the server closes. */
-const FLUSH_MS = 50;
 /**
  * One that shares its port takes connections only once it can serve: until then its siblings can.
  * Not for ever, as with no worker anywhere somebody has to say so.
  */
 const OPEN_LATE_MS = 5_000;
-/**
- * How long a door that leaves a shared port tells connections that are open to go elsewhere. Those
- * without a request are closed then; so it waits a little longer while answers end, as the client
- * of a stream that just did may be sending its next request where it had the last one.
- */
-const NOTICE_MS = 100;
-const QUIET_MS = 20;
-const NOTICE_MOST_MS = 500;
-/** The others at its port may be starting just now: it goes on for so long until one is there. */
-const RELIEF_MS = 5_000;
-const LOOK_FOR_RELIEF_MS = 50;
 /** How often missing blobs are asked for again and deserted models forgotten. */
 const LOOK_AGAIN_MS = 500;
-
-type DoorDrain = {
-  readonly port: ReplyPort;
-  readonly live: number;
-  readonly timer: Timer;
-  /** When it began, on the clock's scale. */
-  readonly began_ms: number;
-  readonly relief_until_ms: number;
-  /** No new request can come, or it is refused: it is over when the last one is. */
-  shut: boolean;
-};
 
 export class FrontendActor extends Actor<FrontendMessage> {
   readonly #options: FrontendOptions;
@@ -192,10 +158,18 @@ export class FrontendActor extends Actor<FrontendMessage> {
       router: this.#options.router ?? (() => undefined),
       crashLoops: this.#options.crashLoops ?? (() => []),
       idle: () => {
-        if (this.#drain !== undefined) this.ctx.self.tell({ kind: "idle" });
+        if (this.#drain?.running === true) this.ctx.self.tell({ kind: "idle" });
       },
     });
     this.#door = door;
+    const { siblings = () => 0, listens } = this.#options;
+    this.#drain = new DoorDrain({
+      ...{ clock, door, siblings: share_port ? siblings : undefined },
+      after: (delay_ms, message) => this.ctx.after(delay_ms, message),
+      cancel: (timer) => this.ctx.cancel(timer),
+      server: () => this.#server,
+      left: () => listens?.(undefined),
+    });
     this.ctx.every(LOOK_AGAIN_MS, { kind: "look_again" });
     if (share_port) {
       this.ctx.after(OPEN_LATE_MS, { kind: "open_late" });
@@ -234,21 +208,17 @@ export class FrontendActor extends Actor<FrontendMessage> {
         return;
       case "not_opened":
         throw message.error;
-      case "noticed":
-        this.#noticed();
-        return;
       case "look_again":
         this.#models.forgetDeserted(this.ctx.clock.now_ms(), this.#settings.keep_model_ms);
         this.#fetchBlobs();
         return;
       case "drain":
-        this.#startDrain(message);
+        this.#drain?.start(message, this.ctx.replyLater());
         return;
+      case "noticed":
       case "idle":
-        if (this.#drain?.shut === true && this.#door?.busy === false) this.#endDrain(0);
-        return;
       case "drain_over":
-        this.#endDrain(this.#door?.cut("This server is shutting down.") ?? 0);
+        this.#drain?.receive(message);
         return;
       case "get_door":
         this.ctx.reply(this.#state());
@@ -257,7 +227,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
 
   override async terminate(): Promise<void> {
     this.#closing = true;
-    this.#door?.cut("This server is shutting down.");
+    this.#door?.cut(SHUTTING_DOWN);
     this.#server?.drain();
     // The last events of answers leave with the next ticks; closing at once would cut them off.
     await new Promise<void>((resolve) => {
@@ -269,7 +239,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
   override release(): void {
     this.#closing = true;
     this.#loop?.stop();
-    this.#door?.cut("This server is shutting down.");
+    this.#door?.cut(SHUTTING_DOWN);
     void this.#server?.close();
   }
 
@@ -301,7 +271,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
   }
 
   #open(): void {
-    if (this.#opening || this.#server !== undefined || this.#drain !== undefined) return;
+    if (this.#opening || this.#server !== undefined || this.#drain?.running === true) return;
     if (this.#door === undefined) return;
     this.#opening = true;
     const { self } = this.ctx;
@@ -316,8 +286,8 @@ export class FrontendActor extends Actor<FrontendMessage> {
   #opened(server: HttpServer): void {
     this.#server = server;
     // A drain that came in between ends with nothing to tell anybody.
-    if (this.#drain === undefined) this.#options.listens?.(this.ctx.self);
-    else server.drain();
+    if (this.#drain?.running === true) server.drain();
+    else this.#options.listens?.(this.ctx.self);
   }
 
   #fetchBlobs(): void {
@@ -355,79 +325,5 @@ export class FrontendActor extends Actor<FrontendMessage> {
       const why = this.#models.whyBroken(name);
       this.ctx.log.log("error", `model ${name} cannot be served: ${why}`);
     }
-  }
-
-  #startDrain({ budget_ms, nobody_follows }: Drain): void {
-    const port = this.ctx.replyLater();
-    if (this.#drain !== undefined) {
-      if (budget_ms === 0) {
-        this.#cutDrainShort(port);
-        return;
-      }
-      port.fail("refused", "already draining");
-      if (!nobody_follows || this.#drain.shut) return;
-      this.#door?.drain();
-      this.#shut();
-      return;
-    }
-    const live = this.#door?.live ?? 0;
-    const began_ms = this.ctx.clock.now_ms();
-    const timer = this.ctx.after(budget_ms, { kind: "drain_over" });
-    const relief_until_ms = began_ms + Math.min(RELIEF_MS, budget_ms / 2);
-    this.#drain = { port, live, timer, began_ms, relief_until_ms, shut: false };
-    this.#options.listens?.(undefined);
-    // One that was drained before has been through this.
-    const known = this.#door?.draining === true || this.#server === undefined;
-    if (!this.#options.share_port || nobody_follows || known) {
-      this.#door?.drain();
-      this.#shut();
-      return;
-    }
-    this.#door?.leave();
-    this.ctx.after(Math.min(NOTICE_MS, budget_ms / 2), { kind: "noticed" });
-  }
-
-  /** A second wish to stop: streams end now. Answered when their last events have left. */
-  #cutDrainShort(port: ReplyPort): void {
-    this.#door?.drain();
-    const unfinished = this.#door?.cut("This server is shutting down.") ?? 0;
-    this.#endDrain(unfinished);
-    const reply: Drained = { kind: "drained", finished: 0, unfinished };
-    this.ctx.clock.after(FLUSH_MS, () => port.reply(reply));
-  }
-
-  /** With nobody else at its port it goes on for a while; then somebody has to say so. */
-  #noticed(): void {
-    if (this.#drain === undefined) return;
-    const now_ms = this.ctx.clock.now_ms();
-    const restless = (this.#door?.ended_ms ?? 0) > now_ms - QUIET_MS;
-    if (restless && now_ms < this.#drain.began_ms + NOTICE_MOST_MS) {
-      this.ctx.after(QUIET_MS, { kind: "noticed" });
-      return;
-    }
-    if ((this.#options.siblings?.() ?? 0) > 0) {
-      this.#server?.drain();
-    } else if (now_ms < this.#drain.relief_until_ms) {
-      this.ctx.after(LOOK_FOR_RELIEF_MS, { kind: "noticed" });
-      return;
-    } else {
-      this.#door?.drain();
-    }
-    this.#shut();
-  }
-
-  #shut(): void {
-    if (this.#drain === undefined) return;
-    this.#drain.shut = true;
-    if (this.#door?.busy !== true) this.#endDrain(0);
-  }
-
-  #endDrain(unfinished: number): void {
-    if (this.#drain === undefined) return;
-    const { port, live, timer } = this.#drain;
-    this.#drain = undefined;
-    this.ctx.cancel(timer);
-    const reply: Drained = { kind: "drained", finished: live - unfinished, unfinished };
-    port.reply(reply);
   }
 }

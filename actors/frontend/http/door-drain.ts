@@ -1,0 +1,161 @@
+/**
+ * How a door stops: it tells connections to go elsewhere, then takes no new request, and is over
+ * with its last answer or at the end of its budget. One drain at a time; the actor that owns the
+ * door calls it on its turns and gives it the messages of its timers.
+ *
+ *   start ─▶ (shared port: notice, until others take the connections) ─▶ shut ─▶ over
+ */
+import type { Drain, Drained } from "../../../proto/index.ts";
+import type { Clock, HttpServer, Timer } from "../../../runtime/capabilities.ts";
+import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
+import type { Door } from "./door.ts";
+
+/** What its timers send to the actor, and the actor hands back to it. */
+export type DrainMessage =
+  /** Connections that it had at the beginning of a drain have been told to go elsewhere. */
+  | { readonly kind: "noticed" }
+  | { readonly kind: "drain_over" }
+  /** The last request has ended. */
+  | { readonly kind: "idle" };
+
+export type DrainPeers = {
+  readonly clock: Clock;
+  readonly after: (delay_ms: number, message: DrainMessage) => Timer;
+  readonly cancel: (timer: Timer) => void;
+  readonly door: Door;
+  /** undefined: it takes no connections yet. */
+  readonly server: () => HttpServer | undefined;
+  /** Of a shared port: how many others take connections there now; undefined: it is not shared. */
+  readonly siblings: (() => number) | undefined;
+  /** Others should take the connections from now on. */
+  readonly left: () => void;
+};
+
+export const SHUTTING_DOWN = "This server is shutting down.";
+/** What answers that have just ended get for their last bytes when the server closes. */
+export const FLUSH_MS = 50;
+/**
+ * How long a door that leaves a shared port tells connections that are open to go elsewhere. Those
+ * without a request are closed then; so it waits a little longer while answers end, as the client
+ * of a stream that just did may be sending its next request where it had the last one.
+ */
+const NOTICE_MS = 100;
+const QUIET_MS = 20;
+const NOTICE_MOST_MS = 500;
+/** The others at its port may be starting just now: it goes on for so long until one is there. */
+const RELIEF_MS = 5_000;
+const LOOK_FOR_RELIEF_MS = 50;
+
+type Running = {
+  readonly port: ReplyPort;
+  readonly live: number;
+  readonly timer: Timer;
+  /** When it began, on the clock's scale. */
+  readonly began_ms: number;
+  readonly relief_until_ms: number;
+  /** No new request can come, or it is refused: it is over when the last one is. */
+  shut: boolean;
+};
+
+export class DoorDrain {
+  readonly #peers: DrainPeers;
+  #running: Running | undefined;
+
+  constructor(peers: DrainPeers) {
+    this.#peers = peers;
+  }
+
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** `port` hears `drained`, or that another drain is running. */
+  start({ budget_ms, nobody_follows }: Drain, port: ReplyPort): void {
+    const { clock, after, door, server, siblings, left } = this.#peers;
+    if (this.#running !== undefined) {
+      this.#startAgain(budget_ms, nobody_follows, port);
+      return;
+    }
+    const began_ms = clock.now_ms();
+    const timer = after(budget_ms, { kind: "drain_over" });
+    const relief_until_ms = began_ms + Math.min(RELIEF_MS, budget_ms / 2);
+    this.#running = { port, live: door.live, timer, began_ms, relief_until_ms, shut: false };
+    left();
+    // One that was drained before has been through this.
+    const known = door.draining || server() === undefined;
+    if (siblings === undefined || nobody_follows || known) {
+      door.drain();
+      this.#shut();
+      return;
+    }
+    door.leave();
+    after(Math.min(NOTICE_MS, budget_ms / 2), { kind: "noticed" });
+  }
+
+  receive(message: DrainMessage): void {
+    switch (message.kind) {
+      case "noticed":
+        this.#noticed();
+        return;
+      case "idle":
+        if (this.#running?.shut === true && !this.#peers.door.busy) this.#end(0);
+        return;
+      case "drain_over":
+        this.#end(this.#peers.door.cut(SHUTTING_DOWN));
+        return;
+    }
+  }
+
+  /** A drain is running. Without a budget, streams end now; that is answered when they have. */
+  #startAgain(budget_ms: number, nobody_follows: boolean, port: ReplyPort): void {
+    const { door, clock } = this.#peers;
+    if (budget_ms === 0) {
+      door.drain();
+      const unfinished = door.cut(SHUTTING_DOWN);
+      this.#end(unfinished);
+      const reply: Drained = { kind: "drained", finished: 0, unfinished };
+      clock.after(FLUSH_MS, () => port.reply(reply));
+      return;
+    }
+    port.fail("refused", "already draining");
+    if (!nobody_follows || this.#running?.shut === true) return;
+    door.drain();
+    this.#shut();
+  }
+
+  /** With nobody else at its port it goes on for a while; then somebody has to say so. */
+  #noticed(): void {
+    if (this.#running === undefined) return;
+    const { clock, after, door, server, siblings } = this.#peers;
+    const now_ms = clock.now_ms();
+    const restless = door.ended_ms > now_ms - QUIET_MS;
+    if (restless && now_ms < this.#running.began_ms + NOTICE_MOST_MS) {
+      after(QUIET_MS, { kind: "noticed" });
+      return;
+    }
+    if ((siblings?.() ?? 0) > 0) {
+      server()?.drain();
+    } else if (now_ms < this.#running.relief_until_ms) {
+      after(LOOK_FOR_RELIEF_MS, { kind: "noticed" });
+      return;
+    } else {
+      door.drain();
+    }
+    this.#shut();
+  }
+
+  #shut(): void {
+    if (this.#running === undefined) return;
+    this.#running.shut = true;
+    if (!this.#peers.door.busy) this.#end(0);
+  }
+
+  #end(unfinished: number): void {
+    if (this.#running === undefined) return;
+    const { port, live, timer } = this.#running;
+    this.#running = undefined;
+    this.#peers.cancel(timer);
+    const reply: Drained = { kind: "drained", finished: live - unfinished, unfinished };
+    port.reply(reply);
+  }
+}
