@@ -12,6 +12,7 @@ import type { RootRole } from "./cluster/settings/cluster-flags.ts";
 import { readSettings } from "./cluster/settings/read-settings.ts";
 import { SettingsError } from "./cluster/settings/settings-error.ts";
 import { version } from "./package.json";
+import { errorText } from "./runtime/error-text.ts";
 import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
@@ -57,13 +58,13 @@ async function root(): Promise<void> {
   const lines = new HeldLines();
   let run_folder = "";
   try {
-    const wish = readSettings(process.argv.slice(2), process.env, version, readText);
-    if (wish.kind === "print") {
-      console.log(wish.text);
+    const command = readSettings(process.argv.slice(2), process.env, version, readText);
+    if (command.kind === "print") {
+      console.log(command.text);
       process.exit(0);
     }
-    const { settings } = wish;
-    for (const warning of wish.warnings) warn(warning);
+    const { settings } = command;
+    for (const warning of command.warnings) warn(warning);
     if (settings.log_level === "debug") lines.release();
     const cache_folder = resolve(settings.cache_dir || defaultCacheFolder());
     const assets_folder = (await assetsFolder(cache_folder)) ?? "";
@@ -84,7 +85,7 @@ async function root(): Promise<void> {
         void running?.stop().then(() => leave(aborting ? 1 : 0));
       },
       now: () => {
-        // A third wish does not wait for anybody.
+        // A third signal does not wait for anybody.
         if (running === undefined || aborting) leave(1);
         aborting = true;
         void running?.abort().finally(() => leave(1));
@@ -152,6 +153,6 @@ function environment(): Record<string, string> {
 
 /** The cause in one line, without the path of supervisors that it came up by. */
 function lineOf(error: unknown): string {
-  const text = (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+  const text = errorText(error).split("\n")[0] ?? "";
   return text.replace(/^(\S+ did not start: crash: )+(\w+: )?/, "");
 }

@@ -5,6 +5,7 @@
  */
 import { FRAME_LIMIT_BYTES, PROTOCOL_VERSION } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
+import { errorText } from "../runtime/error-text.ts";
 import { type OpenPlanes, type Planes, planePrefix } from "../runtime/planes.ts";
 import type { RegistryOptions } from "../runtime/registry/registry.ts";
 import type { RemoteNode, RemoteOptions } from "../runtime/remote/node.ts";
@@ -51,7 +52,7 @@ export async function joinCluster(
   } catch (error) {
     await planes.close();
     if (error instanceof SettingsError) throw error;
-    throw new SettingsError(error instanceof Error ? error.message : String(error));
+    throw new SettingsError(errorText(error));
   }
   return { root, prefix: `${root}.`, planes };
 }

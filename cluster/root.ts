@@ -13,6 +13,7 @@ import {
 } from "../actors/model/model.ts";
 import type { Drain, InspectMessage } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
+import { errorText } from "../runtime/error-text.ts";
 import type { Message } from "../runtime/kernel/message.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import { type ActorSystem, createSystem } from "../runtime/kernel/system.ts";
@@ -79,7 +80,7 @@ export type Root = {
   readonly lost: Promise<string>;
   /** Drains and stops; resolves when all is gone. */
   stop(): Promise<void>;
-  /** A second wish to stop: live streams get their last event, then everything is killed. */
+  /** A second signal to stop: live streams get their last event, then everything is killed. */
   abort(): Promise<void>;
 };
 
@@ -457,7 +458,7 @@ async function freePort(
     await probe.close();
     return found;
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorText(error);
     const taken = (error as { code?: string }).code === "address_in_use";
     throw new SettingsError(
       taken

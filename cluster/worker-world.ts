@@ -5,6 +5,7 @@ import { engineKind } from "../actors/engine/engines.ts";
 import { type FaultInjector, FaultyEngine } from "../actors/fault/fault.ts";
 import {
   checkOwnTemplate,
+  ModelError,
   readFacts,
   resolveModel,
   resolveTokenizer,
@@ -18,6 +19,7 @@ import {
   withTemplate,
 } from "../llm/model/model-card.ts";
 import { builtInTemplate, standFor, standText } from "../llm/template/built-in-templates.ts";
+import type { Tokenizer } from "../llm/tokens/tokenizer.ts";
 import type { Progress } from "../proto/index.ts";
 import type { Files } from "../runtime/capabilities.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
@@ -28,7 +30,19 @@ import type { WorkerBoot } from "./boot.ts";
 import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
 import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
 
-const canary = { text: "Hello", max_tokens: 3 };
+const CANARY_TEXT = "Hello";
+const CANARY_TOKENS = 3;
+
+/** What a worker's engine answers before it is ready. Throws ModelError. */
+export function canaryPrompt(tokenizer: Pick<Tokenizer, "encode">, model: string): Uint32Array {
+  const prompt = tokenizer.encode(CANARY_TEXT, { add_special: true, parse_special: false });
+  if (prompt.length > 0) return prompt;
+  throw new ModelError(
+    "model_unsupported",
+    `${model}: its vocabulary cannot write "${CANARY_TEXT}", as it has tokens neither for these ` +
+      "letters, nor for single bytes, nor for what it does not know: give another model",
+  );
+}
 
 function slowText(model: string, why: string): string {
   const advice = "long prompts take several times as long; a GGUF of the model has a fast one";
@@ -63,7 +77,7 @@ export async function workerWorld(
     const stand = standFor(tokenFinder(tokenizer));
     log.log("warn", standText(boot.model_name, stand), { template: stand.template.name });
   }
-  const { text, max_tokens } = canary;
+  const prompt = canaryPrompt(tokenizer, boot.model_name);
   const weight_bytes = kind.reads_weights ? weightBytes(resolved.model) : 0;
   const { model_path, sharers, cache_folder, assets_folder, engine: settings } = boot;
   const open = kind.opener(settings.own, {
@@ -89,8 +103,8 @@ export async function workerWorld(
       return modelOf(boot, facts, description, clock.wall_ms());
     },
     canary: {
-      prompt: tokenizer.encode(text, { add_special: true, parse_special: false }),
-      max_tokens,
+      prompt,
+      max_tokens: CANARY_TOKENS,
       deadline_ms: canaryBudget_ms(weight_bytes),
     },
     registry: {

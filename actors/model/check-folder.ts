@@ -1,4 +1,5 @@
 import { type FolderParts, templatePart } from "../../llm/model/model-card.ts";
+import { errorText } from "../../runtime/error-text.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelWorld } from "./model-world.ts";
 
@@ -96,7 +97,7 @@ async function onFile<T>(path: string, work: (path: string) => Promise<T>): Prom
   try {
     return await work(path);
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message.split("\n", 1)[0] : String(thrown);
+    const reason = errorText(thrown).split("\n", 1)[0];
     throw new ModelError("model_not_found", `${path} cannot be read (${reason})`);
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock, Files, Net, Spawn } from "../../runtime/capabilities.ts";
+import { errorText } from "../../runtime/error-text.ts";
 import { ModelError } from "./model-error.ts";
 
 export type ModelProgress = {
@@ -81,7 +82,7 @@ export async function onDisk<T>(folder: string, work: () => Promise<T>): Promise
       const message = `no space left in ${folder}: free some, or give another --cache-dir`;
       throw new ModelError("model_disk_full", message);
     }
-    const reason = thrown instanceof Error ? thrown.message.split("\n", 1)[0] : String(thrown);
+    const reason = errorText(thrown).split("\n", 1)[0];
     const advice = "give another --cache-dir";
     const message = `the cache folder ${folder} cannot be used (${reason}): ${advice}`;
     throw new ModelError("model_cache_unusable", message);

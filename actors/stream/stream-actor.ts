@@ -11,6 +11,7 @@ import type {
   RouterMessage,
   WorkerMessage,
 } from "../../proto/index.ts";
+import { errorText } from "../../runtime/error-text.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import { AskError } from "../../runtime/kernel/errors.ts";
 import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.ts";
@@ -277,7 +278,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
         else this.learn({ kind: "fetch_failed", attempt, reader, detail: answer.message });
       },
       (error: unknown) => {
-        const detail = error instanceof Error ? error.message : String(error);
+        const detail = errorText(error);
         const code = error instanceof AskError ? error.code : "";
         if (code === "down") this.learn({ kind: "worker_lost", attempt, how: "ended", detail });
         // Its link sends it as soon as it can; the next look sees what came of it.

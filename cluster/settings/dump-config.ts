@@ -67,9 +67,11 @@ export function dumpConfig(settings: Settings): string {
 }
 
 function routerConfig(router: RouterSettings): Record<string, FlagValue> {
+  if (router.mode !== "kv") return { [routerFlags.mode.name]: router.mode };
   const classes = router.classes.map(policyClassText);
   const all = givenFor(routerFlags, { ...router, classes });
-  return router.mode === "kv" ? all : { [routerFlags.mode.name]: router.mode };
+  // Another policy has no objective.
+  return router.policy === "adaptive" ? all : { ...all, [routerFlags.objective.name]: "" };
 }
 
 const machineConfig = ({ planes, role, namespace, machine_name }: Settings) => ({

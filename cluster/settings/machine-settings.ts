@@ -1,4 +1,5 @@
 /** How this machine joins others, or stays alone. */
+import { errorText } from "../../runtime/error-text.ts";
 import { natsSchemes, planeUrl, planeUrls, redisSchemes } from "../../runtime/plane-url.ts";
 import type { PlaneUrls } from "../../runtime/planes.ts";
 import type { SettingsOf } from "../../runtime/setting.ts";
@@ -37,7 +38,7 @@ export function machineSettings(given: SettingsOf<typeof planeFlags>): MachineSe
   try {
     if (nats !== "") [planeUrls(nats, natsSchemes), planeUrl(redis, redisSchemes)];
   } catch (error) {
-    throw new SettingsError(error instanceof Error ? error.message : String(error));
+    throw new SettingsError(errorText(error));
   }
   return { role, namespace, machine_name, planes: nats === "" ? undefined : { nats, redis } };
 }

@@ -1,15 +1,17 @@
 /** What the command line, the environment and the files they name ask for. */
 import { readKeyFile } from "../../actors/frontend/frontend.ts";
+import { routerFlags } from "../../actors/router/flags.ts";
 import { TextFileError } from "../../runtime/real/read-text.ts";
 import { dumpConfig } from "./dump-config.ts";
 import { environmentWarnings } from "./environment-names.ts";
-import { helpText } from "./flags.ts";
+import { type FlagName, helpText } from "./flags.ts";
 import { parseConfig, parseEnvironment, parseFlags } from "./read-values.ts";
 import { type Settings, settle } from "./settings.ts";
 import { SettingsError } from "./settings-error.ts";
 import { checkTemplate, TEMPLATE_MAX_BYTES } from "./template-settings.ts";
 
-export type Wish =
+/** What a command line asks for. */
+export type Command =
   /** `warnings`: lines about what is set and does nothing. */
   | { readonly kind: "run"; readonly settings: Settings; readonly warnings: readonly string[] }
   | { readonly kind: "print"; readonly text: string };
@@ -24,7 +26,7 @@ export function readSettings(
   env: Readonly<Record<string, string | undefined>>,
   version: string,
   read: (path: string, max_bytes?: number) => string,
-): Wish {
+): Command {
   const textOf = (path: string, flag: string, max_bytes?: number) => {
     try {
       return read(path, max_bytes);
@@ -54,11 +56,21 @@ export function readSettings(
     }
   }
   const dump = layers.some((layer) => layer["dump-config"] === true);
-  return dump
-    ? { kind: "print", text: dumpConfig(settings).trimEnd() }
-    : {
-        kind: "run",
-        settings,
-        warnings: environmentWarnings(env, settings.frontend.api_keys.length === 0),
-      };
+  if (dump) return { kind: "print", text: dumpConfig(settings).trimEnd() };
+  const warnings = environmentWarnings(env, settings.frontend.api_keys.length === 0);
+  const isGiven = (name: FlagName) => layers.some((layer) => layer[name] !== undefined);
+  return { kind: "run", settings, warnings: [...warnings, ...routerWarnings(settings, isGiven)] };
+}
+
+/** Not an error, as a policy is often changed while the rest of a file stays. */
+function routerWarnings(
+  { router }: Settings,
+  isGiven: (name: FlagName) => boolean,
+): readonly string[] {
+  const { objective } = routerFlags;
+  if (router.mode !== "kv" || router.policy === "adaptive" || !isGiven(objective.name)) return [];
+  return [
+    `--${objective.name} does nothing beside --router-policy ${router.policy}, whose cost has no ` +
+      "objective: leave it out, or take --router-policy adaptive",
+  ];
 }

@@ -107,8 +107,8 @@ function main(): void {
     itl_ms: limit("--itl-ms", flags["itl-ms"]),
   });
   const title = `${flags["router-mode"]} ${flags["router-mode"] === "kv" ? flags["router-policy"] : ""}`;
-  if (flags.html) writeFileSync(flags.html, htmlReport(title, report, result));
-  if (flags.requests) writeFileSync(flags.requests, requestLines(result.records));
+  if (flags.html) write("--html", flags.html, htmlReport(title, report, result));
+  if (flags.requests) write("--requests", flags.requests, requestLines(result.records));
   if (flags.json) console.log(JSON.stringify({ ...report, learned: router.learned }));
   else console.log(table(report));
 }
@@ -163,7 +163,28 @@ function read(source: string, format: string, trace_block_size: number) {
     throw new UsageError(`--trace-format ${format}: use one of ${traceFormats.join(", ")}`);
   }
   const given = format === "" ? undefined : (format as TraceFormat);
-  return readTrace(readFileSync(source, "utf8"), trace_block_size, given);
+  return readTrace(textOf(source), trace_block_size, given);
+}
+
+/** Throws UsageError. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const why = code === "ENOENT" ? `there is no file ${path}` : `${path} cannot be read (${code})`;
+    throw new UsageError(`${why}: give the path of a trace, or synthetic:requests=4000`);
+  }
+}
+
+/** Throws UsageError. */
+function write(flag: string, path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    throw new UsageError(`${flag} ${path} cannot be written (${code}): give another path`);
+  }
 }
 
 function routerOf(

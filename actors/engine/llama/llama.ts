@@ -176,7 +176,8 @@ export class LlamaEngine implements Engine {
       vocab_size: numbers.vocab_size,
       embedding_size: numbers.embedding_size,
       capabilities: { ...CAPABILITIES, embeds: numbers.embedding_size > 0 },
-      build: native.message(),
+      // llama.cpp writes so where a model does not say its size.
+      build: native.message().replace(" ?B", ""),
     };
     this.#words = new Uint32Array(Math.max(16384, numbers.max_record_words * 2));
     this.#reader = { words: this.#words, floats: new Float32Array(this.#words.buffer) };

@@ -9,6 +9,7 @@
  * use `x_kv_usage` and the context length `y_context_length`, a sweep of shares for each length.
  */
 import type { Files } from "../../../runtime/capabilities.ts";
+import { errorText } from "../../../runtime/error-text.ts";
 import { NpzError, type NumberArray, readNpz } from "./npz.ts";
 import type { TimingProfile } from "./timing.ts";
 
@@ -51,8 +52,15 @@ async function readArrays(
   files: Pick<Files, "read" | "size_bytes">,
   path: string,
 ): Promise<Arrays | undefined> {
-  if ((await files.size_bytes(path)) === undefined) return undefined;
-  const bytes = await files.read(path);
+  let bytes: Uint8Array;
+  try {
+    if ((await files.size_bytes(path)) === undefined) return undefined;
+    bytes = await files.read(path);
+  } catch (error) {
+    // What was given is a file, and no folder that could hold this one.
+    if ((error as { code?: string }).code === "ENOTDIR") return undefined;
+    throw new ProfileError(`${path}: it cannot be read (${errorText(error)})`);
+  }
   return inFile(path, () => (path.endsWith(".npz") ? readNpz(bytes) : readJson(bytes)));
 }
 

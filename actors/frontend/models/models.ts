@@ -4,6 +4,7 @@
  * model is ready when all of its blobs are here. Data only: nothing here waits or sends.
  */
 import type { ActorRef, ModelCard, WorkerRecord } from "../../../proto/index.ts";
+import { errorText } from "../../../runtime/error-text.ts";
 import type { ServedModel } from "./served-model.ts";
 
 /** Blob bytes by hash → a model. Throws an Error that says what is wrong with them. */
@@ -203,7 +204,7 @@ export class ModelDirectory {
     try {
       entry.served = this.#build(entry.card, this.#blobs);
     } catch (error) {
-      entry.broken = error instanceof Error ? error.message : String(error);
+      entry.broken = errorText(error);
     }
   }
 

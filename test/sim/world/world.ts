@@ -120,14 +120,14 @@ export class World {
     const process = this.#newProcess(place);
     const env = { [FAULTS_VARIABLE]: "{}" };
     const flags = this.#flagsOf(place);
-    const wish = readSettings([...flags], {}, "sim", () => "");
-    if (wish.kind !== "run") throw new Error("the flags of a simulation start a cluster");
+    const command = readSettings([...flags], {}, "sim", () => "");
+    if (command.kind !== "run") throw new Error("the flags of a simulation start a cluster");
     const lost = (why: string): void => {
       this.lost ??= why;
       this.#die(process, { code: 1, signal: null });
     };
     process.onDeath = () => this.#buried(process);
-    startRoot(wish.settings, {
+    startRoot(command.settings, {
       capabilities: this.#capabilities(process, env),
       env,
       run_folder: place === "root" ? "/run" : "/run-there",

@@ -14,9 +14,9 @@ type Given = {
 function read({ args = [], env = {}, yaml, keys = "" }: Given) {
   const config = yaml === undefined ? [] : ["--config", "c.yaml"];
   const file = (path: string) => (path === "c.yaml" ? (yaml ?? "") : keys);
-  const wish = readSettings([...args, ...config], env, "test", file);
-  if (wish.kind !== "run") throw new Error("it only printed");
-  return wish;
+  const command = readSettings([...args, ...config], env, "test", file);
+  if (command.kind !== "run") throw new Error("it only printed");
+  return command;
 }
 
 /** The one line of a refusal; undefined: it would start. */

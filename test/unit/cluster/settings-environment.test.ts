@@ -8,9 +8,9 @@ import { readSettings } from "../../../cluster/settings/read-settings.ts";
 import type { Flag } from "../../../runtime/setting.ts";
 
 function start(env: Record<string, string>, args: string[] = []) {
-  const wish = readSettings(args, env, "test", () => "");
-  if (wish.kind !== "run") throw new Error("it only printed");
-  return wish;
+  const command = readSettings(args, env, "test", () => "");
+  if (command.kind !== "run") throw new Error("it only printed");
+  return command;
 }
 const warnings = (env: Record<string, string>, args: string[] = []) => start(env, args).warnings;
 
@@ -41,6 +41,29 @@ test("one that resembles nothing is told too, also when it is empty", () => {
 test("a misspelled key says that the server is open, unless it is not", () => {
   expect(warnings({ TROUPE_API_KEYS: "x" })[0]).toContain("Everybody may use /v1 without a key");
   expect(warnings({ TROUPE_API_KEYS: "x" }, ["--api-key", "y"])[0]).not.toContain("Everybody");
+});
+
+test("an objective beside Dynamo's policy does nothing, and this is told", () => {
+  const line = (args: string) => warnings({}, args.split(" "));
+  const told = /^--router-objective does nothing beside --router-policy dynamo, .* leave it out/;
+  expect(line("--router-policy dynamo --router-objective ttft")[0]).toMatch(told);
+  expect(warnings({ TROUPE_ROUTER_OBJECTIVE: "e2e" }, ["--router-policy", "dynamo"])).toHaveLength(
+    1,
+  );
+  expect(line("--router-policy dynamo")).toEqual([]);
+  expect(line("--router-objective ttft")).toEqual([]);
+  const dump = readSettings(["--router-policy", "dynamo", "--dump-config"], {}, "test", () => "");
+  expect(dump).toMatchObject({ kind: "print", text: expect.not.stringContaining("objective") });
+});
+
+test("help and version are asked for on the command line alone", () => {
+  const told = (name: string) =>
+    `${name} is not a setting and does nothing; --help lists the settings`;
+  for (const name of ["TROUPE_HELP", "TROUPE_VERSION"]) {
+    for (const value of ["1", "true", "", "what"]) {
+      expect(warnings({ [name]: value })).toEqual([told(name)]);
+    }
+  }
 });
 
 test("settings, other programs' names and our own are quiet", () => {

@@ -155,6 +155,12 @@ test("YAML: unknown keys, wrong shapes and broken text are told with the file's 
   expect(complaint(() => parseConfig("- 1", "c.yaml"))).toMatch(/c.yaml must be a YAML mapping/);
   expect(complaint(() => parseConfig("port: [1, 2]", "c.yaml"))).toMatch(/takes one value/);
   expect(complaint(() => parseConfig("a: [", "c.yaml"))).toMatch(/c.yaml is not valid YAML/);
+  for (const line of ["config: other.yaml", "help: true", "version: false", "config:"]) {
+    const name = line.slice(0, line.indexOf(":"));
+    expect(complaint(() => parseConfig(line, "c.yaml"))).toBe(
+      `c.yaml: ${name} is for the command line: leave it out of the file`,
+    );
+  }
 });
 
 test("a dumped configuration reads back as the same settings", () => {

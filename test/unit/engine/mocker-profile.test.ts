@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { NpzError, readNpz } from "../../../actors/engine/mocker/npz.ts";
 import { ProfileError, profileOf, readProfile } from "../../../actors/engine/mocker/profile.ts";
 import { polynomialTiming, profileTiming } from "../../../actors/engine/mocker/timing.ts";
+import { realFiles } from "../../../runtime/real/files.ts";
 
 /**
  * Written by NumPy 2: prefill_isl f8, prefill_ttft_ms f8, decode_active_kv_tokens i8,
@@ -204,4 +205,21 @@ test.each([
   expect(message).toStartWith(`${path}: `);
   expect(message).toContain(reason);
   expect(message).not.toContain("\n");
+});
+
+test.each([
+  ["/etc/passwd", /^\/etc\/passwd: neither an \.npz nor a \.json profile, nor a folder with /],
+  ["/no/such/p.json", /^\/no\/such\/p\.json: there is no such file$/],
+])("what is no profile at all is refused in one line: %s", (path, message) => {
+  return expect(readProfile(realFiles(), path)).rejects.toThrow(message);
+});
+
+test("a profile that cannot be read says why", () => {
+  const files = {
+    size_bytes: async () => 4_096,
+    read: () => Promise.reject(new Error("EISDIR: illegal operation on a directory, read")),
+  };
+  return expect(readProfile(files, "p.json")).rejects.toThrow(
+    /^p\.json: it cannot be read \(EISDIR/,
+  );
 });

@@ -22,6 +22,11 @@ afterEach(async () => {
   engine = undefined;
 });
 
+test("the build says no size where the model has none", async () => {
+  const { build } = (await open()).describe();
+  expect(build).toMatch(/^llama\.cpp [^,]+, llama [^,?]+, threads: 1, /);
+});
+
 async function open(options: Partial<Parameters<typeof openLlama>[0]> = {}): Promise<LlamaEngine> {
   engine = await openLlama({ model: MODEL, context_length: 512, threads: 1, ...options });
   return engine;

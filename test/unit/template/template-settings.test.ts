@@ -26,9 +26,9 @@ function settings(args: readonly string[], env: Record<string, string> = {}): Se
     if (text === undefined) throw new Error("no such file");
     return text;
   };
-  const wish = readSettings(args, env, "1", read);
-  if (wish.kind !== "run") throw new Error("it prints instead of running");
-  return wish.settings;
+  const command = readSettings(args, env, "1", read);
+  if (command.kind !== "run") throw new Error("it prints instead of running");
+  return command.settings;
 }
 
 const given = (args: readonly string[], env: Record<string, string> = {}) =>
