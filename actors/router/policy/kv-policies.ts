@@ -16,7 +16,7 @@ import {
   weightsFor,
 } from "./cost/objective.ts";
 import type { BusyThresholds } from "./filters.ts";
-import type { QueueOptions } from "./route-queue.ts";
+import type { QueueOptions, QueueOrder } from "./route-queue.ts";
 import { type Factor, type Picker, pickSoftly, type Scan, type Scorer } from "./select.ts";
 import type { WorkerTable } from "./worker-table.ts";
 
@@ -69,29 +69,59 @@ export type KvPolicy = {
   readonly queue: Partial<QueueOptions>;
 };
 
+/** What a policy is made of when its options say nothing else. */
+type Recipe = Pick<
+  KvPolicy,
+  "objective" | "scorer" | "scan" | "queue_threshold" | "hold_passes" | "patience"
+> & { readonly order: QueueOrder };
+
+/** What a scan reads: of the workers, and of the requests at them. */
+type Scanned = { readonly table: WorkerTable; readonly active: ActiveBlocks };
+
+type MakeRecipe = (options: KvPolicyOptions, inputs: AdaptiveInputs, scanned: Scanned) => Recipe;
+
 const THRESHOLD_PASSES = 0.5;
 
-/** `table`, `active`: what the scan reads of the workers, and of the requests at them. */
+const recipes: Readonly<Record<KvPolicyName, MakeRecipe>> = {
+  adaptive: (options, inputs, { table, active }) => {
+    const { objective = DEFAULT_OBJECTIVE, reach } = options;
+    const weights = { ...weightsFor(objective, reach), ...options.adaptive };
+    return {
+      objective,
+      scorer: adaptiveScorer(inputs, weights),
+      scan: adaptiveScan(inputs, table, active, weights),
+      queue_threshold: THRESHOLD_PASSES,
+      ...holdingFor(objective),
+      order: "shortest",
+    };
+  },
+  dynamo: (options) => ({
+    objective: undefined,
+    scorer: dynamoScorer(options.dynamo),
+    scan: undefined,
+    queue_threshold: Number.POSITIVE_INFINITY,
+    ...neverHeld,
+    order: "fcfs",
+  }),
+};
+
+/** The policy of these options; what they leave out is as its recipe says. */
 export function kvPolicy(
   options: KvPolicyOptions,
   inputs: AdaptiveInputs,
   table: WorkerTable,
   active: ActiveBlocks,
 ): KvPolicy {
-  const adaptive = options.name === "adaptive";
-  const { objective = DEFAULT_OBJECTIVE, reach } = options;
-  const weights = { ...weightsFor(objective, reach), ...options.adaptive };
-  const holding = adaptive ? holdingFor(objective) : neverHeld;
+  const recipe = recipes[options.name](options, inputs, { table, active });
   return {
-    objective: adaptive ? objective : undefined,
-    scorer: adaptive ? adaptiveScorer(inputs, weights) : dynamoScorer(options.dynamo),
-    scan: adaptive ? adaptiveScan(inputs, table, active, weights) : undefined,
+    objective: recipe.objective,
+    scorer: recipe.scorer,
+    scan: recipe.scan,
     factors: [taintFactor],
     picker: pickSoftly(options.temperature ?? 0),
-    queue_threshold:
-      options.queue_threshold ?? (adaptive ? THRESHOLD_PASSES : Number.POSITIVE_INFINITY),
-    hold_passes: options.hold_passes ?? holding.hold_passes,
-    patience: options.patience ?? holding.patience,
-    queue: { order: adaptive ? "shortest" : "fcfs", ...options.queue },
+    queue_threshold: options.queue_threshold ?? recipe.queue_threshold,
+    hold_passes: options.hold_passes ?? recipe.hold_passes,
+    patience: options.patience ?? recipe.patience,
+    queue: { order: recipe.order, ...options.queue },
   };
 }
