@@ -11,13 +11,13 @@ export type Candidate = WorkerView & {
   readonly record: WorkerRecord;
   /** Requests that this router has sent there and that have not ended. */
   in_flight: number;
-  /** The worker's own last word, counting every router's requests. */
+  /** The worker's last report, which counts every router's requests. */
   reported: WorkerLoad | undefined;
   /** When it last reported; undefined before its first report. */
-  heard_ms: number | undefined;
+  reported_ms: number | undefined;
   /** `in_flight` when `reported` came: the difference is what the worker has not reported yet. */
   in_flight_at_report: number;
-  /** Its connection broke or an answer lost it; nothing goes there until it is heard of again. */
+  /** Its connection broke or an answer lost it: it gets nothing until it reports again. */
   suspect: boolean;
   /** Its engine failed lately: until then others are asked first, see worker-failures.ts. */
   avoid_until_ms: number;
@@ -38,7 +38,7 @@ export function newCandidate(record: WorkerRecord): Candidate {
     record,
     in_flight: 0,
     reported: undefined,
-    heard_ms: undefined,
+    reported_ms: undefined,
     in_flight_at_report: 0,
     suspect: false,
     avoid_until_ms: 0,
@@ -46,8 +46,8 @@ export function newCandidate(record: WorkerRecord): Candidate {
 }
 
 /**
- * Requests on this worker as far as anybody can know: what it reported, plus what this router has
- * sent and minus what it has seen end since. Never below what this router knows for sure.
+ * Requests on this worker: those that it reported, plus those that this router has sent since,
+ * minus those that have ended since. Never fewer than this router has sent and not seen end.
  */
 export function requestsOn(candidate: Candidate): number {
   const { reported, in_flight, in_flight_at_report } = candidate;

@@ -31,7 +31,7 @@ export function placeRequestOf(
   };
 }
 
-/** Above whatever a client may wish: an i32 on the wire. */
+/** Above every priority of a client, which is an i32 on the wire. */
 const FIRST_OF_ALL = 2 ** 31;
 
 function hashesOf(prompt: Uint8Array, block_size: number): HashPairs {

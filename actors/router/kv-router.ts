@@ -195,7 +195,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     if (decision.kind === "plan") {
       this.#placed.set(decision.plan.request, model);
       this.#routed_total++;
-      if (this.#peers.listened) this.#peers.tell(model.newsOf(decision.placement));
+      if (this.#peers.hasListeners) this.#peers.tell(model.newsOf(decision.placement));
       this.#answer(decision.plan);
       return;
     }
@@ -217,7 +217,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     else pending.port.reply(reply);
   }
 
-  /** Not wanted any more, if it was: its asker comes again, or has given up. */
+  /** Drops it if it waits: its asker asks again, or has given up. */
   #forget(request: string): void {
     const pending = this.#pending.get(request);
     if (pending === undefined) return;
@@ -225,7 +225,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.#models.get(pending.route.model)?.cancel(request);
   }
 
-  /** In a queue of workers that are there it may wait on, up to its own deadline. */
+  /** In the queue of workers that are there it goes on waiting, up to its own deadline. */
   #onWaitOver(request: string): void {
     const pending = this.#pending.get(request);
     if (pending === undefined) return;
@@ -272,7 +272,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     return model;
   }
 
-  /** Of many workers at once: their models are served when all of it is known. */
+  /** Reports of many workers: their models are served when all of them are read. */
   #onNews({ loads, alive, events }: WorkerNews): void {
     for (const each of events) this.#feed.onEvents({ kind: "kv_events", ...each });
     let models: Set<KvModel> | undefined;
@@ -320,7 +320,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.#holdBack(model);
   }
 
-  /** The one worker that they may use is gone: it may come back while they wait outside. */
+  /** The only worker that they may use is gone. They wait outside of the queue for its return. */
   #holdBack(model: KvModel): void {
     for (const pending of this.#pending.values()) {
       const { route, constraints, held } = pending;
@@ -339,7 +339,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     if (model === undefined) return;
     this.#holdBack(model);
     if (this.#watch.workers.all().some((each) => modelName(each) === name)) return;
-    // The next worker of this model may have another block size: its queue begins anew.
+    // The next worker of this model may have another block size: it gets a new queue.
     model.close();
     this.#models.delete(name);
   }

@@ -100,7 +100,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   #plan(route: Route): Plan | Refused | undefined {
     const { workers } = this.#watch;
     const may = eligible(workers.all(), route, this.ctx.clock.now_ms());
-    if (may.kind === "nobody") {
+    if (may.kind === "refused") {
       return may.code === "overloaded" ? this.#refuse(route, may.code, may.message) : undefined;
     }
     const choose = policies[this.#mode];

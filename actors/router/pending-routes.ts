@@ -18,7 +18,7 @@ export type Pending = {
   timer: Timer | undefined;
   /** On the clock's scale; the asker is gone then. */
   readonly deadline_ms: number;
-  /** Outside of its model's queue, since nobody could ever take it now. */
+  /** Outside of its model's queue: no worker that is there may take it. */
   held: boolean;
 };
 
@@ -102,7 +102,7 @@ export class PendingRoutes {
     pending.timer = this.#ctx.after(Math.min(this.#wait_ms, left_ms), message);
   }
 
-  /** It is answered, or nobody wants it any more. */
+  /** It is answered or cancelled. */
   settle(pending: Pending): void {
     this.#by_request.delete(pending.route.request);
     this.release(pending);

@@ -4,8 +4,8 @@
  *   streams of many frontends ── Route, RouteFirst, RouteEnded ──▶ desk ──▶ router
  *                                                     Down ────────┘ (ends what that one asked for)
  *
- * A frontend that dies takes its own router along, with all that it counted. Here somebody has to
- * remember who asked for what, and to end it.
+ * A router inside a frontend dies with it, and so does all that it counted. A hosted router lives
+ * on: the desk remembers who asked for what, and ends it when the asker is gone.
  */
 import type { ActorRef, Plan, Refused, Route, RouterMessage } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
@@ -18,7 +18,7 @@ import { workerKey } from "../names/names.ts";
 export type RouterDeskOptions = {
   /** The router of this process as it is now; undefined while it is being restarted. */
   readonly router: () => Ref<RouterMessage> | undefined;
-  /** What a life before this one was asked for when it crashed: nobody tells us of their ends. */
+  /** Requests of the desk before this one, which crashed: no asker will report their ends. */
   readonly left_over?: readonly string[];
 };
 
@@ -44,14 +44,14 @@ export class RouterDesk extends Actor<RouterMessage> {
     return [...this.#asked.keys()];
   }
 
-  /** Whether somebody still wants it. */
+  /** Whether its asker is still there and has not ended it. */
   readonly isLive = (request: string): boolean => this.#asked.has(request);
 
   override init(): void {
     const help =
       "Requests that frontends have asked this hosted router for and that have not ended.";
     this.ctx.system.metrics.gauge(REQUESTS, help, {}, () => this.#asked.size);
-    // Ahead of all that we are asked for: those who ask again are placed anew.
+    // Before the first request: askers that ask again are placed again.
     for (const request of this.#options.left_over ?? []) this.#cancel(request);
   }
 

@@ -22,7 +22,7 @@ export type RouterOptions = {
   readonly wait_ms?: number;
   /** How many may wait for a worker when there is none. Default 1,024. */
   readonly waiting_max?: number;
-  /** Whether whoever asked for this request is still there; for finding what was not ended. */
+  /** Whether the asker of this request is still there; finds requests that were never ended. */
   readonly isLive?: (request: string) => boolean;
   /** Mode kv. Default: adaptive. */
   readonly policy?: KvPolicyOptions;

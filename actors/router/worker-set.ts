@@ -1,6 +1,6 @@
 /**
- * The workers a router may choose from, as last heard of: records from the registry, load from
- * the workers themselves, requests in flight from this router's own doing.
+ * The workers that a router may choose from: their records come from the registry, their load from
+ * themselves, their requests in flight from what this router has sent.
  */
 import type { Route, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import { type Candidate, newCandidate } from "./candidate.ts";
@@ -10,7 +10,7 @@ export class WorkerSet {
   readonly #by_request = new Map<string, Candidate>();
   #sorted: readonly Candidate[] | undefined;
 
-  /** In order of name; the same array until somebody comes or goes. */
+  /** In order of name; the same array until a worker is added or removed. */
   all(): readonly Candidate[] {
     this.#sorted ??= [...this.#by_name.values()].sort((a, b) =>
       a.record.worker < b.record.worker ? -1 : 1,
@@ -52,7 +52,7 @@ export class WorkerSet {
     return gone;
   }
 
-  /** News from a worker also says that it lives. True when it was suspect until now. */
+  /** A report is also a sign of life. Returns true when the worker was suspect until now. */
   report(load: WorkerLoad): boolean {
     const candidate = this.#by_name.get(load.worker);
     if (candidate === undefined) return false;

@@ -50,7 +50,7 @@ export interface WatchContext {
   after(delay_ms: number, message: WatchMessage): Timer;
 }
 
-/** To one that is suspect: it may be well, and only what it says from then on proves it. */
+/** When a suspect is asked again: only what it reports from then on clears it. */
 const SUBSCRIBE_FIRST_MS = 250;
 const SUBSCRIBE_AGAIN_MS = 1_000;
 const LOOK_ROUND_MS = 500;
@@ -97,7 +97,7 @@ export class WorkerWatch {
   /** A request that was sent there ended, as its stream saw it. */
   ended(candidate: Candidate, outcome: string): void {
     const { worker } = candidate.record;
-    // The stream saw the worker go; waiting for our own news would send the next request there.
+    // The stream saw the worker go; our own monitor may tell later than the next request comes.
     if (outcome === "lost" || outcome === "crashed") this.suspect(candidate);
     if (outcome === "crashed") this.crashed(worker);
     else if (outcome === "failed") {
@@ -119,13 +119,13 @@ export class WorkerWatch {
     this.#listener.avoided?.(candidate);
   }
 
-  /** News from a worker also says that it lives. False: it is out of date, and nothing was done. */
+  /** A report is also a sign of life. False: it is out of date and was dropped. */
   loaded(load: WorkerLoad): boolean {
     const known = this.workers.get(load.worker);
     const { subscription } = load;
-    // What a worker said before it was lost may be read after we heard of its end.
+    // A report from before the worker was lost may arrive after the news of its loss.
     if (subscription > 0 && this.#subscribed.get(subscription) !== known) return false;
-    if (known !== undefined) known.heard_ms = this.#ctx.clock.now_ms();
+    if (known !== undefined) known.reported_ms = this.#ctx.clock.now_ms();
     if (!this.workers.report(load)) return true;
     this.#listener.trusted?.(this.workers.get(load.worker)!);
     this.#listener.changed();
@@ -133,14 +133,14 @@ export class WorkerWatch {
   }
 
   /**
-   * Heartbeat of many: what these said last of their load stands.
+   * Heartbeat of many workers: their last reports still hold.
    * @param subscriptions as in our SubscribeLoad
    */
   alive(subscriptions: readonly number[]): void {
     const now_ms = this.#ctx.clock.now_ms();
     for (const subscription of subscriptions) {
       const candidate = this.#subscribed.get(subscription);
-      if (candidate?.reported !== undefined) candidate.heard_ms = now_ms;
+      if (candidate?.reported !== undefined) candidate.reported_ms = now_ms;
     }
   }
 
@@ -152,7 +152,7 @@ export class WorkerWatch {
 
   /**
    * A broken connection is not a death: the registry says when a worker is gone. Until it does,
-   * or until the worker is heard of again, nothing is sent there.
+   * or until the worker reports again, nothing is sent there.
    */
   suspect(candidate: Candidate): void {
     if (candidate.suspect || this.workers.get(candidate.record.worker) !== candidate) return;
@@ -162,16 +162,17 @@ export class WorkerWatch {
     this.#ctx.after(SUBSCRIBE_FIRST_MS, { kind: "subscribe_again", candidate });
   }
 
-  /** A frozen process keeps its connections, and the last it said of its load looks inviting. */
+  /** A frozen process keeps its connections, and its last report may look idle. */
   #lookRound(): void {
     const now_ms = this.#ctx.clock.now_ms();
     const slept_ms = now_ms - this.#looked_ms - LOOK_ROUND_MS;
     this.#looked_ms = now_ms;
     for (const candidate of this.workers.all()) {
-      const { heard_ms } = candidate;
-      // What came while we slept ourselves still waits to be read.
-      if (heard_ms !== undefined && slept_ms > LOOK_ROUND_MS) candidate.heard_ms = now_ms;
-      else if (heard_ms !== undefined && now_ms - heard_ms > SILENT_MS) this.suspect(candidate);
+      const { reported_ms } = candidate;
+      // Reports that came while this process slept are still in the mailbox.
+      if (reported_ms !== undefined && slept_ms > LOOK_ROUND_MS) candidate.reported_ms = now_ms;
+      else if (reported_ms !== undefined && now_ms - reported_ms > SILENT_MS)
+        this.suspect(candidate);
       else if (this.#isAway(candidate)) this.suspect(candidate);
     }
     this.#ctx.after(LOOK_ROUND_MS, { kind: "look_round" });

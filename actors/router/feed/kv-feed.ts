@@ -5,9 +5,9 @@
  *                     ▲                       │ too old: dumping
  *                     └── approximate ◀───────┴── silence, another block size, garbage
  *
- * Nothing here waits: questions go out by `ask`, answers and events come in as calls. A worker
- * whose events cannot be used is routed by what is sent to it, said loudly (log, gauge, state), and
- * tried again, but for one with another block size, whose blocks cannot be compared at all.
+ * Nothing here blocks: questions go out by `ask`, answers and events come in as calls. A worker
+ * whose events cannot be used is routed by what is sent to it; log, gauge and state say so. It is
+ * tried again, except one with another block size, whose blocks cannot be compared.
  */
 import type {
   ActorRef,
@@ -155,15 +155,15 @@ export class KvFeed {
     }
   }
 
-  /** Its connection broke and it is heard of again: it may have forgotten the subscription. */
+  /** Its connection broke and it reports again: it may have forgotten the subscription. */
   workerBack(worker: string): void {
     const entry = this.#by_worker.get(worker);
     if (entry?.state === "live" || entry?.state === "fetching") this.#subscribe(entry);
   }
 
   /**
-   * The worker's own word on how much it has cached: if it has something for long and its events
-   * never showed anything, they are lost on the way.
+   * How much the worker reports to have cached. When it has had blocks for long and its events
+   * never showed any, they are lost on the way.
    */
   noteLoad(worker: string, cached_blocks: number): void {
     const entry = this.#by_worker.get(worker);
@@ -384,7 +384,7 @@ export class KvFeed {
     const now_ms = clock.now_ms();
     const late_ms = now_ms - this.#tick_due_ms;
     for (const entry of this.#by_worker.values()) {
-      // What came while we were held up ourselves still waits to be read.
+      // Events that came while this process was held up are still in the mailbox.
       if (late_ms > TICK_MS) entry.last_message_ms += late_ms;
       const silent_ms = now_ms - entry.last_message_ms;
       if (entry.fault === undefined && silent_ms >= this.#silence_ms) this.#fail(entry, "silent");

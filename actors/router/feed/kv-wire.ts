@@ -1,4 +1,4 @@
-/** What came over the wire, checked: a worker may send anything. */
+/** Checks of what workers send: nothing of it is trusted. */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { KvTier } from "../../../llm/blocks/kv-event.ts";
 import type { KvDumpPage, WireKvEvent } from "../../../proto/index.ts";
@@ -42,7 +42,7 @@ export function checkedHashes(bytes: Uint8Array): HashPairs | undefined {
   return new Uint32Array(whole.buffer, whole.byteOffset, whole.length / 4);
 }
 
-/** Pages come in one direction, or a broken worker would keep us at it for ever. */
+/** Pages come in one direction; a broken worker could send them for ever. */
 export function isForward(lane: number, below: number, page: KvDumpPage): boolean {
   if (page.last || page.lane > lane) return true;
   return page.lane === lane && page.below > 0 && (below === 0 || page.below < below);

@@ -1,4 +1,4 @@
-/** At most so many at once; whoever comes when it is full has its turn later, in order. */
+/** At most so many have their turn at once; the others wait, in order. */
 export class Turns<T> {
   readonly #most: number;
   readonly #begin: (one: T) => void;

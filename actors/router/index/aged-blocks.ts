@@ -1,8 +1,8 @@
 /**
- * What somebody probably holds because we sent it there: blocks by owner that are forgotten some
- * time after they were last named, or when their owner has more of them than its cache has room.
- * Used for workers that say nothing of their cache, and for the moment between sending a prompt
- * and hearing that its blocks are stored.
+ * Blocks that an owner probably holds because a prompt with them was sent there. They are forgotten
+ * some time after they were last named, or when their owner has more of them than its cache has
+ * room. Used for workers that publish no cache events, and between sending a prompt and the event
+ * that its blocks are stored.
  */
 import { BlockTable, type HashPairs } from "../../../llm/blocks/block-table.ts";
 import { BlockIndex } from "./block-index.ts";
@@ -145,7 +145,7 @@ export class AgedBlocks {
   }
 }
 
-/** Never 0, which a table takes for nothing. */
+/** Never 0: a table takes 0 for an empty cell. */
 function stampOf(now_ms: number): number {
   return Math.floor(now_ms) | 0 || 1;
 }

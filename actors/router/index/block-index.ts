@@ -8,7 +8,7 @@
  * its parent, or outlives it, is kept, and counts as soon as everything before it is there.
  *
  * An owner that leaves is marked gone at once and taken out of the sets later, a segment at a time
- * (`sweep`), so that the end of a worker with a million blocks holds nobody up.
+ * (`sweep`), so that the end of a worker with a million blocks delays no request.
  */
 import { BlockTable, type HashPairs } from "../../../llm/blocks/block-table.ts";
 import { type CacheMatches, type GroupNames, grown, TIERS } from "./cache-matches.ts";
@@ -53,7 +53,9 @@ export class BlockIndex {
   #best = new Int32Array(64);
   #looked = new Int32Array(64);
 
-  /** More than `blocks_max` blocks of one owner are refused. `groups` is the caller's, and grows. */
+  /**
+   * More than `blocks_max` blocks of one owner are refused. `groups` is the caller's, and grows.
+   */
   constructor(groups: GroupNames, blocks_max = Number.POSITIVE_INFINITY) {
     this.#groups = groups;
     this.#blocks_max = blocks_max;
@@ -209,7 +211,7 @@ export class BlockIndex {
     this.#alive_count = count;
   }
 
-  /** From this block on they have what the set says; who is not in it has come to his end. */
+  /** From this block on they have what the set says; a group that is not in it ends here. */
   #follow(ref: number, block: number, out: CacheMatches): void {
     const alive = this.#alive;
     const place = this.#place;

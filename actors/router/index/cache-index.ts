@@ -4,9 +4,9 @@
  *   exact        from the worker's own events
  *   predicted    what we sent to such a worker a moment ago and its events do not show yet, so that
  *                a burst of requests with one prefix does not scatter
- *   approximate  what we sent to a worker that says nothing of its cache
+ *   approximate  what we sent to a worker that publishes no events
  *
- * A lookup asks all three and takes for each rank of each worker the one that says most.
+ * A lookup asks all three and takes for each rank of each worker the largest answer.
  */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { KvTier } from "../../../llm/blocks/kv-event.ts";

@@ -1,6 +1,6 @@
 /**
  * What a lookup says: a row for each rank of each worker that holds the first block, with how many
- * leading blocks it holds. One is made once and filled anew by each lookup; it grows and never
+ * leading blocks it holds. It is made once and filled again by each lookup; it grows and never
  * shrinks.
  */
 
@@ -27,7 +27,7 @@ export class CacheMatches {
     return -1;
   }
 
-  /** Begins anew with a row of nothing for each of these groups. */
+  /** Begins again with an empty row for each of these groups. */
   begin(groups: Int32Array, count: number, names: GroupNames): void {
     this.#reserve(count, names.slots.length);
     const { slots, ranks, groups: own } = this;

@@ -1,6 +1,6 @@
 /**
  * Which owners hold a block, as one i32: the owner itself when there is one (most blocks), else a
- * place in a pool with a sorted list, or with a bitset once that is smaller. 0 = nobody.
+ * place in a pool with a sorted list, or with a bitset once that is smaller. 0 = none.
  *
  *   0x0000_0001 … owner + 1          0x8000_0000 | pool << 30 | place: two owners or more
  *

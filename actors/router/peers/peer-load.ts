@@ -6,7 +6,7 @@ import type { KvModel } from "../kv-model.ts";
 import type { PlaceRequest } from "../policy/place-request.ts";
 import type { PeerNews } from "./peer-news.ts";
 
-/** Sessions that are kept for workers nobody here knows yet. */
+/** Sessions that are kept for workers that are not known here yet. */
 const EARLY_MOST = 100_000;
 const no_blocks: HashPairs = new Uint32Array(0);
 
@@ -15,7 +15,7 @@ export class PeerLoad {
   readonly #live = new Map<string, Map<string, KvModel>>();
   /**
    * By the key of their worker, the oldest first. A router that starts may hear the others before
-   * the registry has told it of the workers, and nobody says twice where a session is.
+   * the registry has told it of the workers, and a session's place is told only once.
    */
   readonly #early = new Map<string, RoutedSession[]>();
   #early_count = 0;
@@ -76,7 +76,7 @@ export class PeerLoad {
     return list;
   }
 
-  /** It tells everything anew. */
+  /** It begins again: everything that it told before is void. */
   forget(peer: string): void {
     for (const [request, model] of this.#live.get(peer) ?? []) {
       model.endedElsewhere(nameOf(peer, request));

@@ -1,6 +1,6 @@
 /**
  * The routers of the other frontends, as one router lives with them. Each tells all others what it
- * sends where; nobody leads.
+ * sends where; there is no leader.
  *
  *   registry ── there ──▶ RouterJoin ──▶ … RouterNews anew, then news by number
  *                             ▲                   │ a gap
@@ -38,7 +38,7 @@ export interface PeerListener {
   /** Everything of this router that is live. */
   whole(): Pick<PeerNews, "routed" | "sessions">;
   news(peer: string, news: PeerNews): void;
-  /** It will tell everything anew. */
+  /** It begins again: everything that it told before is void. */
   forget(peer: string): void;
   /** It is gone. */
   lost(peer: string): void;
@@ -56,11 +56,11 @@ type Peer = {
   readonly key: string;
   readonly ref: Ref<PeerMessage>;
   monitor: number;
-  /** It asked for our news. */
-  listens: boolean;
-  /** Number of the last news to it, and from it; we wait for news anew while `heard` is 0. */
+  /** It has joined: it gets our news. */
+  joined: boolean;
+  /** Number of the last news to it, and from it; 0 = we wait for its first one. */
   sent: number;
-  heard: number;
+  received: number;
 };
 
 const JOIN_AGAIN_MS = 1_000;
@@ -89,13 +89,14 @@ export class PeerRouters {
     this.#listener = listener;
     this.#own = wireOf(ctx.system, ctx.self);
     options?.announce(ctx.self);
-    const heard = (routers: readonly ActorRef[]) => ctx.self.tell({ kind: "routers_are", routers });
-    this.#unwatch = options?.watch(heard) ?? (() => {});
+    const changed = (routers: readonly ActorRef[]) =>
+      ctx.self.tell({ kind: "routers_are", routers });
+    this.#unwatch = options?.watch(changed) ?? (() => {});
   }
 
-  /** Somebody listens: only then is anything worth telling. */
-  get listened(): boolean {
-    for (const { listens } of this.#peers.values()) if (listens) return true;
+  /** Some router has joined: without one there is nothing to tell. */
+  get hasListeners(): boolean {
+    for (const { joined } of this.#peers.values()) if (joined) return true;
     return false;
   }
 
@@ -104,7 +105,7 @@ export class PeerRouters {
   }
 
   tell(news: Partial<PeerNews>): void {
-    if (!this.listened) return;
+    if (!this.hasListeners) return;
     const waiting = this.#waiting;
     waiting.routed = waiting.routed.concat(news.routed ?? []);
     waiting.first = waiting.first.concat(news.first ?? []);
@@ -142,8 +143,8 @@ export class PeerRouters {
     for (const peer of this.#peers.values()) {
       if (peer.monitor !== monitor) continue;
       peer.monitor = 0;
-      peer.listens = false;
-      peer.heard = 0;
+      peer.joined = false;
+      peer.received = 0;
       this.#listener.lost(peer.key);
       this.#joinSoon();
       return true;
@@ -152,11 +153,11 @@ export class PeerRouters {
   }
 
   inspect() {
-    return [...this.#peers.values()].map(({ key, listens, sent, heard }) => ({
+    return [...this.#peers.values()].map(({ key, joined, sent, received }) => ({
       router: key,
-      listens,
+      listens: joined,
       sent,
-      heard,
+      heard: received,
     }));
   }
 
@@ -177,18 +178,18 @@ export class PeerRouters {
     const known = this.#peers.get(key);
     if (known !== undefined) return known;
     const ref = refOf<PeerMessage>(this.#ctx.system, router);
-    const peer = { key, ref, monitor: 0, listens: false, sent: 0, heard: 0 };
+    const peer = { key, ref, monitor: 0, joined: false, sent: 0, received: 0 };
     this.#peers.set(key, peer);
     return peer;
   }
 
-  /** Asks everybody who has not begun to tell; again after a while, since asking may be lost. */
+  /** Asks every router that has not begun to tell. Repeated, since a message may be lost. */
   #join(): void {
     let missing = false;
     for (const peer of this.#peers.values()) {
-      if (peer.heard > 0 && peer.listens) continue;
+      if (peer.received > 0 && peer.joined) continue;
       missing = true;
-      if (peer.heard > 0) {
+      if (peer.received > 0) {
         this.#wake(peer);
         continue;
       }
@@ -199,8 +200,9 @@ export class PeerRouters {
   }
 
   /**
-   * It tells us and does not ask us. It may think that it did: we lost sight of it, by a connection
-   * or by the registry, and it noticed nothing. No number is 0, so it hears of a gap.
+   * It tells us its news and has not joined ours. It may take itself for joined: a connection broke
+   * or the registry dropped it for a moment, and only we noticed. News never have the number 0, so
+   * it sees a gap and joins again.
    */
   #wake(peer: Peer): void {
     const news = { from: this.#own, number: 0, anew: false, ...nothing() };
@@ -214,29 +216,29 @@ export class PeerRouters {
   }
 
   #onJoin(peer: Peer): void {
-    // What waits is part of the whole, and is told to the others first.
+    // What waits to be told is part of the whole: the others get it first.
     this.#flush();
-    peer.listens = true;
+    peer.joined = true;
     peer.sent = 0;
     this.#send(peer, nothing(), true);
     for (const news of piecesOf({ ...nothing(), ...this.#listener.whole() })) {
       this.#send(peer, news, false);
     }
-    if (peer.heard === 0) this.#join();
+    if (peer.received === 0) this.#join();
   }
 
   #onNews(peer: Peer, { anew, number, ...news }: RouterNews): void {
     if (anew) this.#listener.forget(peer.key);
-    else if (number !== peer.heard + 1 || peer.heard === 0) {
-      // Another life of it that nobody spoke of yet, or a gap: from the beginning.
-      const begun = peer.heard > 0;
+    else if (number !== peer.received + 1 || peer.received === 0) {
+      // A start of it that we have not heard of, or a gap: it has to begin again.
+      const begun = peer.received > 0;
       this.#listener.forget(peer.key);
-      peer.heard = 0;
+      peer.received = 0;
       if (begun) this.#join();
       else this.#joinSoon();
       return;
     }
-    peer.heard = number;
+    peer.received = number;
     this.#listener.news(peer.key, news);
   }
 
@@ -245,7 +247,7 @@ export class PeerRouters {
     const news = this.#waiting;
     this.#waiting = nothing();
     for (const piece of piecesOf(news)) {
-      for (const peer of this.#peers.values()) if (peer.listens) this.#send(peer, piece, false);
+      for (const peer of this.#peers.values()) if (peer.joined) this.#send(peer, piece, false);
     }
   }
 
@@ -259,7 +261,9 @@ function keyOf(router: ActorRef): string {
   return workerKey(router.node + router.path, router);
 }
 
-/** One, or many with a request before its first token, and that before its end. */
+/**
+ * One message or several; a request always comes before its first token, and that before its end.
+ */
 function* piecesOf(news: PeerNews): Iterable<PeerNews> {
   const { routed, first, ended, sessions } = news;
   const all = routed.length + first.length + ended.length + sessions.length;

@@ -34,8 +34,8 @@ export class ActiveBlocks {
   }
 
   /**
-   * Adds to `shared` at each worker's place the leading blocks of the prompt that it uses. Whoever
-   * uses a block uses those before it, as their names are made of each other.
+   * Adds to `shared` at each worker's place the leading blocks of the prompt that it uses. A worker
+   * that uses a block uses those before it, as a block's name is made of its predecessor's.
    */
   count({ hashes }: PlaceRequest, shared: Int32Array): void {
     const full = hashes.length >>> 1;

@@ -54,8 +54,8 @@ export class SessionAffinity {
   }
 
   /**
-   * What another router said of a session. All routers keep the same one of two bindings, in
-   * whatever order they hear of them.
+   * Another router bound this session. Of two bindings all routers keep the same one, in whatever
+   * order they learn of them.
    */
   learn(session: string, told: Binding, now_ms: number): void {
     const own = this.#live(session, now_ms);
@@ -96,7 +96,7 @@ export class SessionAffinity {
     }
   }
 
-  /** Hard: nobody but the bound worker, unless that one failed this request already. */
+  /** Hard: only the bound worker, unless it failed this request already. */
   filter(): KvFilter {
     return {
       name: "session",

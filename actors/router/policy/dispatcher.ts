@@ -1,6 +1,6 @@
 /**
- * The KV-aware router without its actor: told what happens, it says who goes where. It has no
- * clock and no timers; every call that needs the time is given it.
+ * The KV-aware router without its actor: it is told what happens and decides which request goes to
+ * which worker. It has no clock and no timers; a call that needs the time gets it as an argument.
  *
  *   offer ──▶ queue ──▶ next: placement, refusal or nothing yet ──▶ the caller sends the plan
  *                 ▲
@@ -203,13 +203,13 @@ export class KvDispatcher {
     return this.#refusal(request, "class_limit", 429, message, now_ms);
   }
 
-  /** The next decision; undefined: nobody who waits can go now. */
+  /** The next decision; undefined: no request in the queue can go now. */
   next(now_ms: number): Placement | Refusal | undefined {
     if (this.queue.size === 0) return undefined;
     this.#looked = undefined;
     this.#table.refresh();
     this.#room = this.#anyRoom(now_ms);
-    // Most wait for any worker to have room: without any, nobody needs to be looked at.
+    // Most requests take any worker that has room: while none has, they need not be looked at.
     const any = this.#room || this.#workers.length === 0 || this.queue.particular > 0;
     if (!any && this.#table.facts().tainted === undefined) return undefined;
     const entry = this.queue.next(now_ms, (each) => this.#isReady(each, now_ms));
@@ -261,7 +261,9 @@ export class KvDispatcher {
     return Math.min(RETRY_AFTER_MOST_MS, Math.max(RETRY_AFTER_FIRST_MS, wait_ms));
   }
 
-  /** Whoever asks for busy thresholds wants to hear a no, and not to wait until they are met. */
+  /**
+   * With busy thresholds a request is refused, and does not wait, while all workers are above them.
+   */
   #allBusy(request: PlaceRequest, now_ms: number): Refusal | undefined {
     const workers = this.#workers;
     const { cached_blocks } = this.#prompts;
@@ -317,7 +319,7 @@ export class KvDispatcher {
     return this.#prompts.leastUncached(request, this.queue.size, now_ms);
   }
 
-  /** Of one that failed lately only when all did: it would not be the one that is chosen. */
+  /** A worker that failed lately counts only when all did: it would not be chosen. */
   #anyRoom(now_ms: number): boolean {
     const table = this.#table;
     const workers = this.#workers;
@@ -359,10 +361,10 @@ export class KvDispatcher {
   }
 
   /**
-   * Late binding: as long as the best worker would only let it wait, the request stays here, where
-   * a shorter one may pass it and another worker may become the best. With many in the queue the
-   * threshold does the same, and looking at each would cost too much. The news for which it waits
-   * come with the best worker's next pass, so nothing has to wake it.
+   * Late binding: while the best worker is busy, the request stays in the router, where a shorter
+   * one may pass it and another worker may become the best. With many in the queue the threshold
+   * does the same, and a look at each would cost too much. The best worker reports after its next
+   * pass, so no timer is needed.
    */
   #canStart(entry: QueueEntry, now_ms: number): boolean {
     const workers = this.#workers;
@@ -378,7 +380,9 @@ export class KvDispatcher {
     return backlogTokens(best, now_ms) < policy.hold_passes * best.batch_tokens;
   }
 
-  /** What its uncached tokens take, without anything before them; 0 while nobody knows. */
+  /**
+   * The time to compute its uncached tokens, without a backlog, in ms; 0 before there are rates.
+   */
   #ownMs({ uncached_tokens }: QueueEntry): number {
     const rates = this.#learned.poolRates();
     return rates === undefined ? 0 : rates.prefill_pass_ms + uncached_tokens * rates.token_ms;

@@ -1,6 +1,6 @@
 /**
- * The filter engine of all modes: who of the workers may get a request, and what its client hears
- * when nobody may. The filters themselves stand in filters.ts.
+ * The filter engine of all modes: which workers may get a request, and what its client is told when
+ * none may. The filters themselves stand in filters.ts.
  */
 import type { Constraints } from "./constraints.ts";
 
@@ -24,7 +24,7 @@ export type WorkerView = {
 export type PoolView = {
   /** A taint that not every request tolerates is on some worker. */
   readonly tainted: string | undefined;
-  /** Until then the engine's failures of some worker count; 0 = nobody's do. */
+  /** Until then the engine's failures of some worker count; 0 = no worker has failed. */
   readonly avoid_until_ms: number;
 };
 
@@ -45,24 +45,24 @@ export type Filter<W, Q extends { readonly request: unknown }> = {
   readonly code: RefusalCode;
   /** What the client is told then. */
   readonly message: string;
-  /** A preference: where it would leave nobody it does not count. */
+  /** A preference: it does not count where it would leave no worker. */
   readonly soft?: true;
-  /** False: it admits everybody for this request, and need not be asked. */
+  /** False: it admits every worker for this request, and need not be asked. */
   readonly concerns: (request: Q["request"]) => boolean;
-  /** True: it admits everybody here, and need not be asked for each. */
+  /** True: it admits every worker of the pool, and need not be asked for each. */
   readonly admitsAll?: (question: Q) => boolean;
   readonly admits: (worker: W, question: Q) => boolean;
 };
 
-/** Of workers and what else the filters ask. */
-export type Choice<W> = { readonly request: unknown; readonly workers: readonly W[] };
+/** What the filters are asked about. */
+export type FilterInput<W> = { readonly request: unknown; readonly workers: readonly W[] };
 
 /**
  * Moves the positions of those workers that all filters admit to the front of `positions`, in
  * order. It is as long as there are workers, at least.
- * @returns how many they are, or the filter that left nobody; 0 when there are no workers
+ * @returns how many they are, or the filter that left none; 0 when there are no workers
  */
-export function admit<W, Q extends Choice<W>>(
+export function admit<W, Q extends FilterInput<W>>(
   filters: readonly Filter<W, Q>[],
   question: Q,
   positions: Int32Array,
@@ -73,14 +73,14 @@ export function admit<W, Q extends Choice<W>>(
   for (const filter of filters) {
     if (!filter.concerns(question.request) || filter.admitsAll?.(question) === true) continue;
     const kept = keep(filter, question, positions, count);
-    // Who is kept moves to the front, so when nobody is, all are where they were.
+    // Kept positions move to the front. When none is kept, all are where they were.
     if (kept > 0) count = kept;
     else if (!filter.soft) return filter;
   }
   return count;
 }
 
-function keep<W, Q extends Choice<W>>(
+function keep<W, Q extends FilterInput<W>>(
   filter: Filter<W, Q>,
   question: Q,
   positions: Int32Array,

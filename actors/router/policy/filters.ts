@@ -9,7 +9,7 @@ type ConstraintFilter = Filter<WorkerView, Pick<Question, "request" | "pool">>;
 export type KvFilter = Filter<RoutedWorker, Place>;
 
 /** Said when there is no worker at all. */
-export const NOBODY_THERE = "No worker is there at the moment. Try again in a few seconds.";
+export const NO_WORKERS = "No worker is there at the moment. Try again in a few seconds.";
 
 const pinned: ConstraintFilter = {
   name: "pin",
@@ -46,7 +46,7 @@ const tolerated: ConstraintFilter = {
     taints.length === 0 || tolerates(taints, request.tolerated_taints, request.required_taints),
 };
 
-/** Who requires a taint goes there knowingly. */
+/** A taint that is required is tolerated. */
 const tolerates = (
   taints: readonly string[],
   tolerated_taints: readonly string[] = [],
@@ -78,7 +78,7 @@ export const nothingWaits: AnyFilter = {
   admits: ({ reported }) => reported?.waiting === 0,
 };
 
-/** One that starts again after a crash is empty, and would get every request first. */
+/** A worker that starts again after a crash is empty, and would get every request first. */
 export const notFailing: AnyFilter = {
   name: "failed lately",
   code: "overloaded",
@@ -143,7 +143,7 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly KvFilter
     concerns: () => true,
     admitsAll: ({ pool }) => {
       const { active_decode_blocks, active_prefill_tokens } = thresholds();
-      // Nobody needs to be looked at for thresholds that are not set.
+      // No worker needs to be looked at for thresholds that are not set.
       if ((active_decode_blocks ?? active_prefill_tokens) === undefined) return true;
       return (
         pool?.noneAbove(

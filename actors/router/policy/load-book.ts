@@ -1,8 +1,8 @@
 /**
  * What this router has sent and where, and what others have told us that they sent: each request
- * counts at its worker from the moment it is placed, its prompt until its first token, its blocks
- * until it ends. Nothing expires by age: every request has an owner that says when it is over, also
- * when it failed.
+ * counts at its worker from the moment it is placed: its prompt until its first token, its blocks
+ * until it ends. No entry expires by age: every request has an owner that reports its end, also
+ * after a failure.
  */
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import { ActiveBlocks } from "./active-blocks.ts";
@@ -103,8 +103,8 @@ export class LoadBook {
   }
 
   /**
-   * Its router is gone, so nobody will tell of its end; but the worker has it still, and says so
-   * with its next report. Until then what that one said stands.
+   * Its router is gone, so no router will report its end. The worker still has it, and its next
+   * report counts it. Until then it counts as that router told.
    */
   lose(request: string, now_ms: number): void {
     const worker = this.#entries.get(request)?.worker;

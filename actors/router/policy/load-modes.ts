@@ -11,13 +11,7 @@ import type { Random } from "../../../runtime/capabilities.ts";
 import { type Candidate, requestsOn } from "../candidate.ts";
 import { type Constraints, constraintsOf } from "./constraints.ts";
 import { admit, type Filter, type Question, type RefusalCode } from "./filter.ts";
-import {
-  constraintFilters,
-  NOBODY_THERE,
-  notExcluded,
-  notFailing,
-  nothingWaits,
-} from "./filters.ts";
+import { constraintFilters, NO_WORKERS, notExcluded, notFailing, nothingWaits } from "./filters.ts";
 
 /** Modes that look at the workers' load alone. */
 export const loadModes = [
@@ -83,7 +77,7 @@ const servesModel: Filter<Candidate, LoadQuestion> = {
 const isTrusted: Filter<Candidate, LoadQuestion> = {
   name: "suspect",
   code: "no_worker",
-  message: NOBODY_THERE,
+  message: NO_WORKERS,
   concerns: () => true,
   admits: ({ suspect }) => !suspect,
 };
@@ -100,7 +94,7 @@ const loadFilters: readonly Filter<Candidate, LoadQuestion>[] = [
 export type Eligible =
   | { readonly kind: "eligible"; readonly candidates: readonly Candidate[] }
   /** By a filter, or by none when there are no workers. */
-  | { readonly kind: "nobody"; readonly code: RefusalCode; readonly message: string };
+  | { readonly kind: "refused"; readonly code: RefusalCode; readonly message: string };
 
 let positions = new Int32Array(64);
 
@@ -109,9 +103,9 @@ export function eligible(workers: readonly Candidate[], route: Route, now_ms: nu
   const request = { ...constraintsOf(route), model: route.model };
   if (workers.length > positions.length) positions = new Int32Array(2 * workers.length);
   const count = admit(loadFilters, { request, workers, now_ms }, positions);
-  if (count === 0) return { kind: "nobody", code: "no_worker", message: NOBODY_THERE };
+  if (count === 0) return { kind: "refused", code: "no_worker", message: NO_WORKERS };
   if (typeof count !== "number") {
-    return { kind: "nobody", code: count.code, message: count.message };
+    return { kind: "refused", code: count.code, message: count.message };
   }
   if (count === workers.length) return { kind: "eligible", candidates: workers };
   const candidates: Candidate[] = [];
@@ -129,7 +123,7 @@ export const policies: Readonly<Record<LoadMode, Choose>> = {
   direct: chooseDirect,
 };
 
-/** The picker of least cost; equals share by chance, so that several routers do not herd. */
+/** The least cost. Among equal ones chance decides, so that routers do not all choose the same. */
 function pickLowest(score: Scorer): Choose {
   return (candidates, request, random, state) => {
     let best = candidates[0]!;
@@ -147,7 +141,7 @@ function pickLowest(score: Scorer): Choose {
   };
 }
 
-/** By name and not by number, so that a worker that comes or goes costs nobody a turn. */
+/** By name and not by number: no worker loses its turn when another one comes or goes. */
 function chooseNextTurn(
   candidates: readonly Candidate[],
   request: Route,
@@ -160,7 +154,10 @@ function chooseNextTurn(
   return chosen(next);
 }
 
-/** Two at random, the less loaded of them: nearly least-loaded, and old news do not herd. */
+/**
+ * Two at random, the less loaded of them: nearly least-loaded, and an old report does not send all
+ * requests to one worker.
+ */
 function chooseOfTwo(
   candidates: readonly Candidate[],
   request: Route,
@@ -174,7 +171,7 @@ function chooseOfTwo(
   return leastLoaded([candidates[first]!, candidates[second]!], request, random, state);
 }
 
-/** Somebody outside has chosen already; guessing for them would hide their mistake. */
+/** The client chooses the worker; a guess would hide its mistake. */
 function chooseDirect(candidates: readonly Candidate[], request: Route): Choice {
   if (request.pin !== "") return chosen(candidates[0]!);
   const names = candidates.map((each) => each.record.worker).join(", ");

@@ -21,11 +21,11 @@ export type PlaceRequest = Constraints & {
   readonly preferred_taints?: Readonly<Record<string, number>>;
 };
 
-/** It does not simply wait for whichever worker has room first. */
+/** It cannot simply go to the first worker that has room. */
 export function isParticular(request: PlaceRequest): boolean {
   const { pin, allow, exclude, required_taints, session } = request;
-  const wishes = pin ?? allow ?? exclude ?? required_taints ?? session;
-  return wishes !== undefined || request.continued === true || request.spare === true;
+  const named = pin ?? allow ?? exclude ?? required_taints ?? session;
+  return named !== undefined || request.continued === true || request.spare === true;
 }
 
 export function promptBlocks(request: PlaceRequest, block_size: number): number {

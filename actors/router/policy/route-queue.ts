@@ -6,8 +6,8 @@
  *      class of long prompts gets no more computing than one of short prompts
  *   3. within a class: first come first served, shortest uncached work first, or Dynamo's wspt
  *
- * Shortest-first ages: a request counts as one token less for each `ageing_ms` that it waits, so
- * whoever has come later than a bounded time cannot overtake it, and nobody starves.
+ * Shortest-first ages: a request counts as one token less for each `ageing_ms` that it waits. So a
+ * request that comes later than a bounded time cannot overtake it, and none starves.
  */
 import { isParticular, type PlaceRequest } from "./place-request.ts";
 
@@ -157,7 +157,7 @@ export class RouteQueue {
       const queue = classes[index]!;
       const head = heads[index]!;
       if (head < 0) {
-        // Whoever has nothing to send saves nothing up.
+        // A class without a request that can go saves up no deficit.
         queue.deficit = 0;
         continue;
       }
@@ -234,8 +234,8 @@ function workOf({ entries }: ClassQueue, head: number): number {
 }
 
 /**
- * All the rounds but the last one that nobody can end, at once: a class of a tiny weight needs
- * billions of them for a long prompt.
+ * Adds up at once all rounds in which no class can go: a class of a tiny weight needs billions of
+ * them for a long prompt.
  */
 function skipRounds(classes: readonly ClassQueue[], heads: readonly number[]): void {
   let rounds = Number.POSITIVE_INFINITY;

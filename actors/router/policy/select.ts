@@ -3,12 +3,12 @@
  *
  *   workers ── filters ──▶ eligible ── scorers summed, × factors ──▶ costs ── picker ──▶ one
  *
- * A filter that leaves nobody names why; a scorer's cost is in any unit, as long as all scorers of
- * a selection share it; lower is better.
+ * A filter that leaves no worker gives the reason of the refusal. Costs are in any unit that all
+ * scorers of a selection share; lower is better.
  */
 import type { Random } from "../../../runtime/capabilities.ts";
 import { admit, type RefusalCode } from "./filter.ts";
-import { type KvFilter, NOBODY_THERE } from "./filters.ts";
+import { type KvFilter, NO_WORKERS } from "./filters.ts";
 import type { Place } from "./place.ts";
 import type { PlaceRequest } from "./place-request.ts";
 
@@ -52,7 +52,7 @@ export function select(selection: Selection, place: Place, random: Random): Sele
     positions = new Int32Array(2 * workers.length);
   }
   const count = admit(selection.filters, place, positions);
-  if (count === 0) return { kind: "refused", code: "no_worker", message: NOBODY_THERE };
+  if (count === 0) return { kind: "refused", code: "no_worker", message: NO_WORKERS };
   if (typeof count !== "number") {
     return { kind: "refused", code: count.code, message: count.message };
   }
@@ -77,8 +77,8 @@ function scoreEach({ scorers }: Selection, place: Place, count: number): void {
 }
 
 /**
- * The least cost; equals share by chance, so that several routers do not herd. One draw a decision:
- * of a large pool at rest all are equal.
+ * The least cost. Among equal ones chance decides, so that several routers do not all choose the
+ * same worker. One random number a decision: in a large pool at rest all workers are equal.
  */
 export const pickLeast: Picker = (values, count, random) => {
   let best = 0;

@@ -1,18 +1,18 @@
 /**
- * Workers whose engine failed lately, by name: a worker that starts again after a crash is empty,
- * and an empty worker is what every policy likes best. So a failure counts against its name for a
- * while and fades; the next worker of that name gets requests again when it has faded, or earlier
- * when nobody else may take them.
+ * Workers whose engine failed lately, by name. A worker that starts again after a crash is empty,
+ * and every policy prefers an empty worker. So a failure counts against its name for a while and
+ * fades. The next worker of that name gets requests when the failure has faded, or earlier when no
+ * other worker may take them.
  *
  *   score   + 1 a failure, at most MOST_SCORE; halves every HALF_LIFE_MS, and with each success
  *   avoided while the score is AVOID_SCORE or more: 10 s after one failure, 30 s after many
  *
- * A worker that somebody killed did not fail: what counts is for the caller to know.
+ * The caller decides what is a failure: a worker that was killed from outside did not fail.
  */
 const HALF_LIFE_MS = 10_000;
 const AVOID_SCORE = 0.5;
 const MOST_SCORE = 4;
-/** All answers of a worker hear of its crash, each of them tells. */
+/** Every answer of a worker reports its crash: within this time they mean the same one. */
 const SAME_CRASH_MS = 1_000;
 
 type Tally = { score: number; at_ms: number; crash_ms: number };
@@ -30,7 +30,7 @@ export class WorkerFailures {
     return this.#add(worker, now_ms).until_ms;
   }
 
-  /** Its process crashed, as one of those who heard of it says. */
+  /** Its process crashed, by one of several reports. */
   crashed(worker: string, now_ms: number): number {
     const known = this.#by_worker.get(worker);
     if (known !== undefined && now_ms - known.crash_ms < SAME_CRASH_MS) {

@@ -90,7 +90,7 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
   };
 }
 
-/** To be called by whoever changes something above. */
+/** Call it after every change of a field above: the worker's row is filled again. */
 export function touch(worker: RoutedWorker): void {
   if (worker.stale || worker.changed === undefined) return;
   worker.stale = true;

@@ -13,7 +13,7 @@ import type { Fields } from "../../../actors/frontend/api/request-fields.ts";
 import {
   busyFilters,
   kvFilters,
-  NOBODY_THERE,
+  NO_WORKERS,
   notFailing,
 } from "../../../actors/router/policy/filters.ts";
 
@@ -70,7 +70,7 @@ test("a value that does not fit is told what would", () => {
 
 test("every reason for which a router finds no worker has its own words", () => {
   const filters = [...kvFilters, ...busyFilters(() => ({})), notFailing];
-  const words = [NOBODY_THERE, ...filters.map(({ message }) => message)];
+  const words = [NO_WORKERS, ...filters.map(({ message }) => message)];
   for (const text of words) expect(text).toMatch(/^[A-Z].*\.$/);
   expect(new Set(words).size).toBe(words.length);
 });

@@ -1,6 +1,6 @@
 /**
  * The default cost: how many milliseconds of waiting a placement makes, for the request itself and
- * for everybody else.
+ * for all others.
  *
  *   backlog      until the prompts before it are computed
  *   own          its uncached tokens, × (1 + crowding + queued requests per worker + stalling)
@@ -10,8 +10,8 @@
  *
  * Why own counts more than backlog: the backlog is waited for once, by this request; a millisecond
  * of own work stops everyone who comes later (crowding) and everyone who is being answered there
- * (stalling). How many come later depends on the load of the pool: nobody on an idle one, where a
- * cold free worker is as good as a warm one, and everybody in overload. How many are answered there
+ * (stalling). How many come later depends on the load of the pool: none on an idle one, where a
+ * cold free worker is as good as a warm one, and all in overload. How many are answered there
  * differs between workers: without it requests pile up where their prefix is, and answers stand
  * still there while other workers have time.
  * How much answers count against prompts is a choice: objective.ts sets the weights for it.
@@ -61,7 +61,7 @@ export type AdaptiveOptions = {
   readonly overfull_weight: number;
 };
 
-/** A share that nobody needs to level out. */
+/** A mean share of blocks in use so small that levelling out is not needed. */
 const FAIR_LEAST = 0.02;
 
 /** With answers in full. */
@@ -85,7 +85,7 @@ export type AdaptiveInputs = {
   readonly outputTokens: () => number;
 };
 
-/** For one worker at a time: whoever has them all in a table asks `adaptiveScan`. */
+/** For one worker at a time; `adaptiveScan` is for all workers of a table. */
 export function adaptiveScorer(
   inputs: AdaptiveInputs,
   given: Partial<AdaptiveOptions> = {},
@@ -146,7 +146,7 @@ const all_warm = new Uint8Array(0);
 class Question {
   readonly options: AdaptiveOptions;
   now_ms = 0;
-  /** Of a request's own work, at a worker that answers nobody. */
+  /** Of a request's own work, at a worker without answers. */
   own_weight = 0;
   /**
    * Answers that one more prompt stalls count by how much they mind: requests there / this. Prompts
@@ -224,8 +224,8 @@ function costOf(
 }
 
 /**
- * Without rates nobody knows how little a block in use costs beside a token to compute: at equal
- * weight a cached prompt would flee from its own blocks as long as a report shows them in use.
+ * Without rates it is unknown how little a block in use costs beside a token to compute. At equal
+ * weight a cached prompt would avoid its own blocks as long as a report shows them in use.
  */
 const UNRATED_OWN_WEIGHT = 4;
 

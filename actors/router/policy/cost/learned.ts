@@ -30,7 +30,7 @@ export class Learned {
     return this.#pool.rates();
   }
 
-  /** The worker's own once it has said enough, the pool's until then. */
+  /** The worker's own once it has reported enough, the pool's until then. */
   ratesOf(worker: RoutedWorker): PassRates | undefined {
     return worker.rates ?? this.#pool.rates();
   }

@@ -3,7 +3,7 @@
  * that come later and answers beside it, and no placement is best for both: a request that is sent
  * to its cached blocks makes less work for all, and waits longer for its own first token.
  *
- *   ttft      first tokens come soon: nobody else counts
+ *   ttft      first tokens come soon: no other request counts
  *   goodput   most answers within limits for both: later prompts count in full, answers by a fifth
  *   e2e       whole answers come soon: answers count in full as well
  */

@@ -15,8 +15,8 @@
  *
  * A worker's own reports are weighed against its pool's (`prior`). A newcomer's first few hardly
  * ever tell a prompt's cost from a step's, and a worker that is wrongly taken for slow gets no
- * requests that would show it; so the pool speaks for it until it has said enough, and again when
- * it has been idle for long.
+ * requests that would show it. So the pool's rates are used until it has reported enough, and again
+ * when it has been idle for long.
  */
 
 /** Sums since the worker's last report, or since its start. */
@@ -57,7 +57,7 @@ const REPORTS_MIN = 8;
 const SOLVE_EVERY = 32;
 /** The pool's evidence counts as this many reports of the worker's own. */
 const PRIOR_REPORTS = 16;
-/** Weight that remains of what a worker has said after one report of idleness; one a second. */
+/** Weight that remains of a worker's reports after one report of idleness; one a second. */
 const IDLE_FORGET = 0.98;
 
 export class RateEstimator {
@@ -75,7 +75,7 @@ export class RateEstimator {
     this.#prior = prior;
   }
 
-  /** One of an idle worker lets what it said before fade; what is not a number is ignored. */
+  /** An idle worker's report lets its earlier ones fade. A report with a NaN is ignored. */
   observe(sums: PassSums): void {
     const row = this.#row;
     row[0] = sums.prefill_passes;
