@@ -30,6 +30,7 @@ export class ActorTimers {
     this.#clock = clock;
   }
 
+  /** Runs once, `delay_ms` from now. */
   after(delay_ms: number, run: () => void): Timer {
     const clock = this.#clock;
     if (clock === undefined) return never;
@@ -41,7 +42,10 @@ export class ActorTimers {
     return timer;
   }
 
-  /** The n-th run is n periods after the start: lateness of one does not shift the rest. */
+  /**
+   * The n-th run is n periods after the start: lateness of one does not shift the rest. Throws
+   * RangeError when a period is not above 0.
+   */
   every(period_ms: number, run: () => void): Timer {
     if (!(period_ms > 0)) throw new RangeError(`a period is more than 0 ms, not ${period_ms}`);
     const clock = this.#clock;

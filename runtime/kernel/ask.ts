@@ -112,7 +112,10 @@ export class AskPort implements Meta, ReplyPort, Deadline {
   }
 }
 
-/** The earlier of the asker's own deadline and that of the message it is handling. */
+/**
+ * The earlier of the asker's own deadline and that of the message it is handling, absolute on the
+ * scale of `clock.now_ms`.
+ */
 export function askDeadline_ms(
   clock: Clock,
   options: AskOptions,
@@ -123,6 +126,7 @@ export function askDeadline_ms(
   return inherited_ms !== undefined && inherited_ms < own_ms ? inherited_ms : own_ms;
 }
 
+/** `deadline_ms` is absolute. Rejects with AskError, or RangeError when it is not finite. */
 export function ask(
   host: AskHost,
   ref: Ref,
@@ -135,7 +139,10 @@ export function ask(
   });
 }
 
-/** One of the two is called, exactly once, from whichever turn it comes. */
+/**
+ * One of the two is called, exactly once, from whichever turn it comes. `deadline_ms` is absolute.
+ * Throws RangeError when it is not finite.
+ */
 export function askWith(
   host: AskHost,
   ref: Ref,

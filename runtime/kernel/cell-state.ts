@@ -18,6 +18,7 @@ export const INIT_FAILED = 128;
 
 export type CellState = "starting" | "running" | "waiting" | "suspended" | "stopping" | "stopped";
 
+/** What people see of a gate. */
 export function stateOf(gate: number): CellState {
   if (gate & STOPPED) return "stopped";
   if (gate >= STOPPING) return "stopping";

@@ -27,26 +27,43 @@ export interface Context<M extends Message> {
   readonly log: Log;
   readonly capabilities: Capabilities;
 
-  /** A child: it is stopped before this actor ends. Throws SpawnRefused on a bad or taken name. */
+  /**
+   * A child: it is stopped before this actor ends. Throws SpawnRefused: `bad_name`, `name_taken`,
+   * `bad_mailbox`, or `parent_stopped` when this actor ends itself.
+   */
   spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
-  /** Resolves when `init` is done, rejects with StartError when it failed. */
+  /**
+   * Resolves when `init` is done. Rejects with SpawnRefused as `spawn`, or with StartError when
+   * `init` failed or was overtaken by a stop.
+   */
   spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
-  /** Itself without `ref`, else a child. With `killed`, it has no say. Reason: normal / shutdown. */
+  /**
+   * Itself without `ref` (reason normal), else a child (reason shutdown). With `killed` it has no
+   * say. Never throws: what is no child of this actor is logged.
+   */
   stop(ref?: Ref, reason?: ExitReason): void;
 
-  /** `down` is called exactly once for each monitor, also when the actor is gone already. */
+  /**
+   * `down` is called exactly once for each monitor, also when the actor is gone already. Returns
+   * the monitor's number. Never throws.
+   */
   monitor(ref: Ref): number;
   /** No Down of it comes after this. */
   demonitor(monitor: number): void;
 
-  /** Tells this actor `message`. Timers die with the actor. */
+  /** Tells this actor `message` after `delay_ms`. Timers die with the actor. Never throws. */
   after(delay_ms: number, message: M): Timer;
+  /** The n-th message comes n periods after now. Throws RangeError when a period is not above 0. */
   every(period_ms: number, message: M): Timer;
+  /** One that has fired, or is another actor's, is left alone. */
   cancel(timer: Timer): void;
 
-  /** As `ref.tell`, and carries the trace also after an `await`. */
+  /** As `ref.tell`, and carries the trace also after an `await`. Never throws. */
   tell<N extends Message>(ref: Ref<N>, message: N): boolean;
-  /** Rejects with AskError: `down` at once, `deadline`, `mailbox_full` or `refused`. */
+  /**
+   * Rejects with AskError: `down` at once, `deadline`, `mailbox_full` or `refused`; with RangeError
+   * when `deadline_ms` is not finite.
+   */
   ask<N extends Message, K extends N["kind"]>(
     ref: Ref<N>,
     message: N & { readonly kind: K },
@@ -55,7 +72,7 @@ export interface Context<M extends Message> {
 
   /**
    * As `ask`, but the outcome has a turn of this actor, before messages that wait: none once it
-   * ended, and what is thrown is its crash.
+   * ended, and what is thrown there is its crash. Throws RangeError when `deadline_ms` is not finite.
    */
   askThen<N extends Message, K extends N["kind"]>(
     ref: Ref<N>,
@@ -87,25 +104,32 @@ export interface ActorSystem {
   readonly capabilities: Capabilities;
   readonly metrics: Metrics;
 
+  /** A top-level actor. Throws SpawnRefused as `Context.spawn`. */
   spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
+  /** Rejects with SpawnRefused or StartError. */
   spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
+  /** Rejects with AskError; with RangeError when `deadline_ms` is not finite. */
   ask<N extends Message, K extends N["kind"]>(
     ref: Ref<N>,
     message: N & { readonly kind: K },
     options: AskOptions,
   ): Promise<ReplyTo<N, K>>;
-  /** Any local actor; reason shutdown. */
+  /** Any local actor; reason shutdown. One that is not local is logged. */
   stop(ref: Ref): void;
   /** Calls once when the actor ended. Returns what takes the watch back. */
   onDown(ref: Ref, then: (reason: CrashReport["reason"]) => void): () => void;
+  /** The actor that has this path now. */
   lookup(path: string): Ref<Message> | undefined;
   /** As `lookup`, only for this life of the actor; for the remote layer. */
   resolveLocal(path: string, incarnation: bigint): Ref<Message> | undefined;
 
+  /** Depth first, children in start order. */
   tree(): TreeNode[];
   /** False when there is no such actor, or it cannot do that (restart needs a supervisor). */
   control(path: string, action: ControlAction): boolean;
+  /** What the actor's `inspect` says; throws what that throws. Undefined: no such actor. */
   snapshot(path: string): Snapshot | undefined;
+  /** Of all since the start the count, and the last 64, oldest first. */
   deadLetters(): { readonly count: number; readonly recent: readonly DeadLetter[] };
   /** The last 256, oldest first. */
   crashReports(): readonly CrashReport[];
@@ -114,7 +138,7 @@ export interface ActorSystem {
   readonly counters: Readonly<Counters>;
   /** For tests: nobody has a message waiting that it could handle. */
   idle(): Promise<void>;
-  /** Stops the tree, last started first; what is left after `budget_ms` is killed. */
+  /** Stops the tree, last started first; what is left after `budget_ms` (30 s) is killed. */
   shutdown(budget_ms?: number): Promise<void>;
 }
 

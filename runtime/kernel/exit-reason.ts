@@ -32,6 +32,7 @@ export function endedWell(reason: ExitReason): boolean {
   return reason.kind === "normal" || reason.kind === "shutdown";
 }
 
+/** One line, for logs and people. */
 export function describeExit(reason: ExitReason): string {
   switch (reason.kind) {
     case "crash":

@@ -52,6 +52,7 @@ export class Mailbox {
   #head = 0;
   #peak = 0;
 
+  /** `capacity` in messages, at least 1: `checkSpawnOptions` has seen to it. */
   constructor(options: MailboxOptions) {
     this.capacity = options.capacity;
     this.when_full = options.when_full;

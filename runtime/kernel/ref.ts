@@ -71,6 +71,7 @@ export class TellMeta implements Meta {
   }
 }
 
+/** Two references to one life of one actor; they may be two objects. */
 export function sameActor(a: Ref, b: Ref): boolean {
   if (a === b) return true;
   const x = a.address;

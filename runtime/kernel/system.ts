@@ -271,6 +271,7 @@ export class System implements CellHost {
   }
 }
 
+/** One for each process, or simulated node. Never throws. */
 export function createSystem(options: SystemOptions): ActorSystem {
   return new System(options);
 }

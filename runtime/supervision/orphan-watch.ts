@@ -27,7 +27,7 @@ export class OrphanWatch {
     return this.#count;
   }
 
-  /** `found`: the names of all things that have no owner now. */
+  /** `found`: the names of all things that have no owner now. To be called at each period. */
   look(found: Iterable<string>, now_ms: number): void {
     const names = new Set(found);
     for (const name of this.#since_ms.keys()) if (!names.has(name)) this.#since_ms.delete(name);

@@ -61,7 +61,7 @@ type Verdict = {
   readonly report: boolean;
 };
 
-/** `children` in start order, with the one that ended among them. */
+/** `children` in start order, with the one that ended among them. Never throws. */
 export function decide(
   spec: PolicySpec,
   children: readonly PolicyChild[],
@@ -128,6 +128,7 @@ function affected(strategy: Strategy, children: readonly PolicyChild[], failed: 
   }
 }
 
+/** `streak`: restarts in a row before this one. `unit`: uniform in [0, 1), the jitter's draw. */
 export function backoffDelay_ms(backoff: Backoff, streak: number, unit: number): number {
   const full_ms = Math.min(backoff.max_ms, backoff.first_ms * backoff.factor ** streak);
   return full_ms * (1 - backoff.jitter * unit);

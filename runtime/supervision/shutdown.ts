@@ -29,7 +29,7 @@ type ShutdownResult = {
   readonly took_ms: number;
 };
 
-/** Never rejects. Each phase is logged as it begins and as it ends. */
+/** Phases run in order, each for `budget_ms` at most. Never rejects; each is logged. */
 export async function runShutdown(
   phases: readonly ShutdownPhase[],
   world: { readonly clock: Clock; readonly log: Log },

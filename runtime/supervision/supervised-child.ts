@@ -46,6 +46,7 @@ export type Child = {
 /** One empty list for all: there may be very many children for whom nobody waits. */
 export const nobody: readonly ReplyPort[] = [];
 
+/** Not started yet. */
 export function newChild(spec: FullChildSpec): Child {
   return {
     spec,
@@ -83,16 +84,19 @@ export function leaveLoop(child: Child, crash_loop: CrashLoop | undefined): void
   crash_loop?.changed?.({ id: child.spec.id, loops: false, reason });
 }
 
+/** What `which_children` answers of it. */
 export function infoOf(child: Child): ChildInfo {
   const { spec, status, cell, restarts } = child;
   return { id: spec.id, status, ref: cell, restarts };
 }
 
+/** What the restart policy needs of it. */
 export function policyChild(child: Child): PolicyChild {
   const { id, restart, significant } = child.spec;
   return { id, restart, significant, active: child.status !== "stopped" };
 }
 
+/** Whoever asked for its start gets AskError `refused`. */
 export function refuseStart(child: Child, detail: string): void {
   const { starting } = child;
   child.starting = nobody;

@@ -450,6 +450,10 @@ export class Supervisor extends Actor<SupervisorMessage> {
   }
 }
 
+/**
+ * Makes a supervisor anew for each of its lives. Throws BadSupervisorSpec when the specification
+ * contradicts itself.
+ */
 export function supervisor(spec: SupervisorSpec): () => Supervisor {
   // A contradiction is found where the tree is drawn, not when it starts.
   fillSupervisorSpec(spec);
