@@ -1,7 +1,7 @@
 /**
- * Answers without chance are equal, so one of them is made and every client gets as many as it
- * asked for: choice 0 of a prompt is copied to each that is shown. Usage counts all of them, as if
- * each had been made (OpenAI's does); metrics count what was made.
+ * Greedy answers to one prompt (temperature 0) are equal. So one is made, and it is copied to as
+ * many choices as the client asked for. Usage counts every copy, as OpenAI's does; metrics count
+ * what was made.
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
 import type { Generation } from "../api/dialect.ts";
@@ -13,14 +13,14 @@ type Counts = Pick<Generation, "made_each" | "shown_each" | "counted_each">;
 export const copiesOf = ({ made_each, shown_each }: Counts): number =>
   Math.max(1, Math.floor(shown_each / made_each));
 
-/** Between the made choices and an output of the shown ones. */
+/** Puts the copying in front of `output`, or gives `output` itself when nothing is copied. */
 export function withCopies<O extends AnswerOutput>(counts: Counts, output: O): AnswerOutput {
   const copies = copiesOf(counts);
   const factor = counts.counted_each / counts.made_each;
   return copies === 1 && factor === 1 ? output : new EqualAnswers(output, copies, factor);
 }
 
-/** Tokens that a client has of each made choice: of the copy that is furthest. */
+/** Tokens that a client has of each made choice: the most that it has of any copy. */
 export function madeCounts(counts: Counts, shown: readonly number[]): readonly number[] {
   const copies = copiesOf(counts);
   if (copies === 1) return shown;

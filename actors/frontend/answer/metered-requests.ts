@@ -7,7 +7,7 @@ import type { RequestContext } from "../http/request-context.ts";
 export type MeteredParts = {
   readonly clock: Clock;
   readonly metrics: FrontendMetrics;
-  /** A client hears nothing for at most so long; 0: nothing is said to quiet ones. */
+  /** The longest time without a byte to a client; 0: there are no heartbeats. */
   readonly heartbeat_ms: number;
   /** Called after the last live request has ended. */
   readonly idle: () => void;

@@ -1,7 +1,7 @@
 /**
  * The answers of one HTTP request, from their start until the last has ended or the client left.
- * It gives every prompt's stream actor a sink, numbers the choices through, adds up usage, and
- * makes sure that whatever happens, happens once.
+ * It gives every prompt's stream actor a sink, numbers the choices of all prompts, adds up usage,
+ * and ends the request exactly once.
  *
  *   stream actor of prompt 0 ─▶ sink 0 ─┐
  *   stream actor of prompt 1 ─▶ sink 1 ─┴▶ AnswerOutput (SSE or one JSON body)
@@ -47,7 +47,7 @@ export type RequestRunOptions = {
   readonly had?: readonly number[];
 };
 
-/** Failures of this server alone: the workers have the answer. */
+/** Codes of failures of this server alone: the workers still have the answer. */
 export const localFailures: readonly string[] = ["draining", "interrupted"];
 
 const nothing: readonly number[] = [];
@@ -70,7 +70,7 @@ export class RequestRun {
 
   begin(): void {
     const before = ambient.trace;
-    // Nobody's message is being handled here, so the request's own trace is put in its place.
+    // No message is being handled here, so the ambient trace is the request's own.
     const { trace, generation } = this.#options;
     const correlation = generation.answers[0]?.request ?? "";
     ambient.trace = trace === undefined ? undefined : { ...trace, correlation };
@@ -166,8 +166,8 @@ export class RequestRun {
   }
 
   /**
-   * One prompt that fails takes the request with it: half an answer helps nobody. Where only this
-   * server failed its client is told to go on elsewhere, with all of it.
+   * When one prompt fails the whole request fails. When only this server failed, the workers keep
+   * all parts, and the client may resume the stream elsewhere.
    */
   #fail(prompt: number, failure: AnswerFailure): void {
     this.#handles[prompt] = undefined;
@@ -175,7 +175,7 @@ export class RequestRun {
   }
 }
 
-/** `max_tokens: 0`: the client wants the echo alone, so nobody is bothered. */
+/** `max_tokens: 0`: the client wants the echo alone, and no worker is asked. */
 function answerNothing(request: AnswerRequest, sink: AnswerSink): void {
   for (let choice = 0; choice < request.choices; choice += 1) {
     sink.end({ choice, reason: "length" });

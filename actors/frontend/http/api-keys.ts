@@ -5,7 +5,7 @@ import { ApiError } from "../api/api-error.ts";
 export class ApiKeys {
   readonly #hashes: readonly Buffer[];
 
-  /** No keys: everybody may. */
+  /** Without keys everybody may use /v1. */
   constructor(keys: readonly string[]) {
     this.#hashes = keys.map(hash);
   }
@@ -15,7 +15,7 @@ export class ApiKeys {
   }
 
   /**
-   * Returns a short name of the key ("" when none is required): what a request belongs to.
+   * Returns a short name of the key, which owns the request; "" when none is required.
    * Throws ApiError (401).
    */
   check(authorization: string | null): string {
@@ -26,7 +26,7 @@ export class ApiKeys {
     }
     const presented = hash(given);
     let found = -1;
-    // Every key is looked at, so that the time tells nothing about which one matched.
+    // Every key is compared, so that the time does not tell which one matched.
     for (const [i, known] of this.#hashes.entries()) {
       if (timingSafeEqual(known, presented)) found = i;
     }

@@ -51,7 +51,7 @@ export class HeldBody {
     this.#bytes += bytes;
   }
 
-  /** It is tokens now, or over. */
+  /** The body was turned into tokens, or its request is over. */
   close(): void {
     this.#budget.give(this.#bytes);
     this.#bytes = 0;

@@ -7,9 +7,9 @@ export type CorsOrigins = "*" | readonly string[];
 type HeaderRecord = Record<string, string>;
 
 /**
- * `--cors-origin`: `auto`, `*`, `none`, or `local` and origins separated by commas. An open server
- * is for the pages of its own machine only: any other page that its user happens to look at could
- * compute here. A page that knows a key may come from anywhere.
+ * `--cors-origin`: `auto`, `*`, `none`, or `local` and origins separated by commas. A server
+ * without keys takes requests from pages of its own machine only; else any page that its user looks
+ * at could compute here. With keys, a page of any origin may send requests, as it has to know one.
  */
 export function readOrigins(flag: string, keyed: boolean): CorsOrigins {
   const items = flag
@@ -29,7 +29,8 @@ export function isAllowedOrigin(
 ): boolean {
   if (origins === "*" || origins.includes(origin)) return true;
   if (origins.includes("local") && LOCAL_PAGE.test(origin)) return true;
-  // A page that came from this very server. Names do not prove it: they may be made to point here.
+  // A page that this server served under its address. A host name would prove nothing, because
+  // anybody's name may be made to point here.
   return ADDRESS_PAGE.test(origin) && origin.slice(origin.indexOf("//") + 2) === host;
 }
 
@@ -38,7 +39,7 @@ const ADDRESS_PAGE = /^https?:\/\/(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\da-f:.]+\])(?::
 
 /**
  * Throws ApiError (403) before anything is done for a page that may not use this server. A browser
- * sends a simple request whatever the answer says, and only then keeps the answer from the page.
+ * sends a simple request in any case, and only then withholds the answer from the page.
  */
 export function checkOrigin(origins: CorsOrigins, request: Request): void {
   if (origins === "*") return;
@@ -47,7 +48,7 @@ export function checkOrigin(origins: CorsOrigins, request: Request): void {
   if (origin !== null) {
     if (!isAllowedOrigin(origins, origin, headers.get("host"))) throw foreignPage(origin);
   } else if (method !== "POST" && headers.get("sec-fetch-site") === "cross-site") {
-    // Images and scripts of a page are asked for without an origin.
+    // A browser sends no Origin header when it loads images and scripts of a page.
     if (headers.get("sec-fetch-mode") !== "navigate") throw foreignPage("another site");
   }
 }
@@ -61,12 +62,12 @@ const foreignPage = (origin: string) =>
       "with an --api-key.",
   );
 
-/** Adds what lets a page read the answer; a request without origin comes from no page. */
+/** Adds the headers that let a page read the answer. Only pages send an Origin header. */
 export function allowOrigin(headers: HeaderRecord, origins: CorsOrigins, request: Headers): void {
   if (origins === "*") {
     headers["Access-Control-Allow-Origin"] = "*";
   } else {
-    // Whatever stands between may keep no answer for another page.
+    // A cache in between must not give one page's answer to another page.
     headers["Vary"] = "Origin";
     const origin = request.get("origin");
     if (origin === null || !isAllowedOrigin(origins, origin, request.get("host"))) return;
@@ -90,7 +91,7 @@ export function preflightHeaders(
   const wanted = request.get("access-control-request-headers");
   headers["Access-Control-Allow-Headers"] = wanted ?? "Authorization, Content-Type";
   headers["Access-Control-Max-Age"] = String(PREFLIGHT_AGE_S);
-  // A page of the internet that asks for an address of a private network needs to hear it.
+  // A page of the internet may ask an address of a private network only with this header.
   if (request.get("access-control-request-private-network") === "true") {
     headers["Access-Control-Allow-Private-Network"] = "true";
   }

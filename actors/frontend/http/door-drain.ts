@@ -12,7 +12,7 @@ import type { Door } from "./door.ts";
 
 /** What its timers send to the actor, and the actor hands back to it. */
 export type DrainMessage =
-  /** Connections that it had at the beginning of a drain have been told to go elsewhere. */
+  /** The time is over in which open connections were told to go elsewhere. */
   | { readonly kind: "noticed" }
   | { readonly kind: "drain_over" }
   /** The last request has ended. */
@@ -35,14 +35,14 @@ export const SHUTTING_DOWN = "This server is shutting down.";
 /** What answers that have just ended get for their last bytes when the server closes. */
 export const FLUSH_MS = 50;
 /**
- * How long a door that leaves a shared port tells connections that are open to go elsewhere. Those
- * without a request are closed then; so it waits a little longer while answers end, as the client
- * of a stream that just did may be sending its next request where it had the last one.
+ * How long a door that leaves a shared port answers with `Connection: close`. After that, idle
+ * connections are closed. The door waits longer (QUIET_MS at a time, NOTICE_MOST_MS at most) while
+ * answers end, because the client of an ended stream may be sending its next request.
  */
 const NOTICE_MS = 100;
 const QUIET_MS = 20;
 const NOTICE_MOST_MS = 500;
-/** The others at its port may be starting just now: it goes on for so long until one is there. */
+/** How long the door goes on when no other door of its port is there: one may be starting. */
 const RELIEF_MS = 5_000;
 const LOOK_FOR_RELIEF_MS = 50;
 
@@ -53,7 +53,7 @@ type Running = {
   /** When it began, on the clock's scale. */
   readonly began_ms: number;
   readonly relief_until_ms: number;
-  /** No new request can come, or it is refused: it is over when the last one is. */
+  /** New requests cannot come or are refused. The drain is over when the last request is. */
   shut: boolean;
 };
 
@@ -81,7 +81,7 @@ export class DoorDrain {
     const relief_until_ms = began_ms + Math.min(RELIEF_MS, budget_ms / 2);
     this.#running = { port, live: door.live, timer, began_ms, relief_until_ms, shut: false };
     left();
-    // One that was drained before has been through this.
+    // A door that was drained before has given its notice already.
     const known = door.draining || server() === undefined;
     if (siblings === undefined || nobody_follows || known) {
       door.drain();
@@ -123,7 +123,7 @@ export class DoorDrain {
     this.#shut();
   }
 
-  /** With nobody else at its port it goes on for a while; then somebody has to say so. */
+  /** Without another door at its port it goes on for a while, and then refuses requests. */
   #noticed(): void {
     if (this.#running === undefined) return;
     const { clock, after, door, server, siblings } = this.#peers;

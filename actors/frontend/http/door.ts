@@ -45,7 +45,7 @@ export class Door {
   readonly #bodies: BodyBudget;
   #draining = false;
   #leaving = false;
-  /** Requests that have come, and have no answer or live one yet. */
+  /** Requests that have arrived and are neither answered nor live. */
   #entering = 0;
   #openapi: string | undefined;
 
@@ -78,8 +78,8 @@ export class Door {
   }
 
   /**
-   * Others take the requests from now on. What still comes here is answered, and its connection
-   * is of no further use.
+   * Others take the requests from now on. A request that still comes here is answered, and its
+   * connection is closed.
    */
   leave(): void {
     this.#leaving = true;
@@ -123,7 +123,7 @@ export class Door {
   async #answered(context: RequestContext): Promise<Response> {
     const route = routeOf(this.#routes, context.request.method, context.path);
     try {
-      // To HEAD the server sends the head alone, with the length that the body would have.
+      // For HEAD the server itself leaves out the body and keeps its length.
       return await this.#answer(context, route);
     } catch (error) {
       const errorBody = route.kind === "dialect" ? route.dialect.errorBody : openAiErrorBody;
@@ -173,7 +173,7 @@ export class Door {
     }
   }
 
-  /** Whose request it is. Throws ApiError for a page or a key that may not come here. */
+  /** The owner of the request. Throws ApiError for a page or a key that is not allowed. */
   #admit(request: Request): string {
     checkOrigin(this.#parts.settings.cors_origins, request);
     return this.#keys.check(request.headers.get("authorization"));
@@ -200,10 +200,10 @@ export class Door {
     try {
       if (this.#draining) throw draining();
       const body = checkObject(await readJson(context.request, settings, clock, held));
-      // The body may have taken its time, and nothing counts a request before its tokens.
+      // A drain may have begun while the body came.
       if (this.#draining) throw draining();
       const { model, stream } = body as { model?: unknown; stream?: unknown };
-      // Only served names become labels: clients must not be able to invent series.
+      // Only names of served models become labels, or clients could make any number of series.
       if (typeof model === "string" && models.get(model) !== undefined) facts.model = model;
       if (stream === true) facts.type = "stream";
       metrics.stage("receive", context.arrived_ms);
@@ -227,7 +227,7 @@ export class Door {
     }
   }
 
-  /** A long text takes its time, and others have their turns meanwhile. */
+  /** Other requests have their turns while a long text is tokenized. */
   async #prepareLong(context: RequestContext, dialect: Dialect, body: object): Promise<Prepared> {
     const prepared = await this.#generator.prepareLong(context, dialect, body);
     if (this.#draining) throw draining();
@@ -267,7 +267,7 @@ const unknownPath = (context: RequestContext) =>
   new ApiError(
     404,
     "unknown_url",
-    // The same to HEAD as to GET.
+    // The body of HEAD has the length that it has for GET.
     `Unknown request URL: ${clip(context.request.method.replace("HEAD", "GET"))} ` +
       `${clip(context.path)}. ` +
       "/openapi.json lists what there is.",

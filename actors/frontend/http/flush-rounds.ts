@@ -1,13 +1,14 @@
 /**
  * When the text of many streams goes to their sockets. A write costs a system call whatever it
- * carries, so when many streams have news at the same time they are written in rounds with a pause
- * in between, and each write takes along what came in the meantime. A stream alone never waits.
+ * carries. When many streams have new text at the same time, they are written in rounds with a
+ * pause in between, and each write carries all text since the last one. A single stream never
+ * waits.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
 
-/** With fewer streams in a round the next one follows with the tick. */
+/** After a round of fewer streams the next round comes with the tick, without a pause. */
 const BUSY_STREAMS = 8;
-/** Between two rounds of many streams: what an event may be late then. */
+/** The pause between two rounds of many streams, by which an event may be late. */
 const PAUSE_MS = 2;
 
 export type Flushable = { flush(): void };

@@ -1,8 +1,8 @@
 /**
- * One JSON body that may be long in coming. Whoever waits for a head gives up some day (a proxy
- * mostly after 60 s, undici after 300), so after three heartbeats the head goes out with status 200
- * and blanks follow, which JSON takes before a value. If it then fails, the error's body is sent
- * and the connection is reset before the body's end, so that nobody takes it for an answer.
+ * One JSON body that may take minutes. Proxies (most after 60 s) and clients (undici after 300 s)
+ * give up on a response without a head. So after three heartbeats the head goes out with status
+ * 200, followed by blanks, which JSON allows before a value. If the request fails after that, the
+ * error's body is sent and the connection is reset, so that no client takes the body for an answer.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { ApiError } from "../api/api-error.ts";
@@ -10,9 +10,9 @@ import type { ErrorBody } from "../api/dialect.ts";
 import type { Quiet } from "./live-requests.ts";
 import { jsonText, type RequestContext } from "./request-context.ts";
 
-/** Heartbeats before the status is given away. */
+/** Heartbeats before the head goes out; from then on the status cannot change. */
 const BEATS = 3;
-/** For the error's body to leave before the reset. */
+/** Time for the error's body to leave before the reset. */
 const RESET_MS = 50;
 const blank = new TextEncoder().encode("\n");
 
@@ -108,7 +108,7 @@ export class LateJson implements Quiet {
     try {
       if (this.#controller !== undefined) how(this.#controller);
     } catch {
-      // The server closed the stream under us: the same as a client that left.
+      // The server has closed the stream, as it does when a client leaves.
     }
   }
 }
@@ -116,7 +116,7 @@ export class LateJson implements Quiet {
 const late = {
   "Content-Type": "application/json",
   "Cache-Control": "no-cache",
-  // A proxy that kept the blanks for itself would let its client wait.
+  // A proxy that buffers would keep the blanks from its client.
   "X-Accel-Buffering": "no",
 };
 

@@ -1,15 +1,15 @@
 /**
- * The requests that have no end yet: what cuts them, and what keeps the quiet ones alive. Clients
- * give up after minutes without a head, proxies after a minute without a byte, and our own server
- * closes connections on which nothing moves. One timer looks after all of them, and only while
- * there are some, so that a short request pays nothing for it.
+ * All requests that have not ended: a drain cuts them, and heartbeats keep the quiet ones alive.
+ * Clients give up after minutes without a head, proxies after a minute without a byte, and our own
+ * server closes idle connections. One timer serves all requests, and it runs only while there are
+ * some, so that a short request pays nothing for it.
  */
 import type { Clock, HttpExchange } from "../../../runtime/capabilities.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
 
-/** What can say something to its client while there is no news. */
+/** A response that can send a heartbeat to its client while it has nothing else to send. */
 export interface Quiet {
-  /** Called with every look; says something after `looks` of them in which nothing was sent. */
+  /** Called at every look. It sends a heartbeat after `looks` looks without any other byte. */
   look(looks: number): void;
 }
 
@@ -19,10 +19,10 @@ export type LiveRequest = {
   readonly exchange: HttpExchange | undefined;
 };
 
-/** Looks in one heartbeat: how exact its time is. */
+/** Looks in one heartbeat. More looks make its time more exact. */
 const LOOKS = 15;
 const LOOK_MS = 1_000;
-/** A request that lives for so long is one that may be silent for long. */
+/** After this time the server is told that the connection may be silent for long. */
 const LONG_MS = 10_000;
 
 type Entry = LiveRequest & { readonly since_ms: number; long: boolean };
@@ -35,7 +35,7 @@ export class LiveRequests {
   #last = 0;
   #armed = false;
 
-  /** `heartbeat_ms` 0: nothing is said to quiet ones. */
+  /** `heartbeat_ms` 0: no heartbeats. */
   constructor(clock: Clock, heartbeat_ms: number) {
     this.#clock = clock;
     this.#heartbeat_ms = heartbeat_ms;
@@ -47,7 +47,7 @@ export class LiveRequests {
     return this.#entries.size;
   }
 
-  /** Its number, to take it out by. */
+  /** Returns the number for `remove`. */
   add(request: LiveRequest): number {
     const { cut, quiet, exchange } = request;
     const since_ms = this.#clock.now_ms();
@@ -78,7 +78,7 @@ export class LiveRequests {
   readonly #look = (): void => {
     this.#armed = false;
     const now_ms = this.#clock.now_ms();
-    // The last byte went out between two looks, so one less keeps within the time.
+    // The last byte went out between two looks, so one look less keeps within the time.
     const looks = Math.max(1, Math.round(this.#heartbeat_ms / this.#look_ms) - 1);
     for (const entry of [...this.#entries.values()]) {
       if (!entry.long && now_ms - entry.since_ms >= LONG_MS) {

@@ -1,6 +1,6 @@
 /**
  * HTTP body → JSON value, within bounds: bytes, time, nesting and number of values. Whatever is
- * wrong with it becomes an ApiError; nothing here makes the process pay for a hostile body.
+ * wrong with it becomes an ApiError. A hostile body costs the process little time and memory.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { ApiError, bodyTooLarge, clip, halfPair } from "../api/api-error.ts";
@@ -13,15 +13,15 @@ export type BodyLimits = {
   readonly body_ms: number;
 };
 
-/** JSON.parse takes seconds for millions of brackets, so they are counted before. */
+/** JSON.parse takes seconds for millions of brackets, so brackets are counted before it runs. */
 const NESTING_LIMIT = 64;
 const VALUES_LIMIT = 2_000_000;
-/** A key costs far more than a value. */
+/** A key costs far more time and memory than a value. */
 const KEYS_LIMIT = 200_000;
 /**
- * A body up to this size is read at once and counted when it is there: its connection alone costs
- * the server as much. A longer one is counted while it comes. Nothing is counted as announced, or
- * whoever announces much and sends nothing would keep the others out.
+ * A body up to this size is read at once and counted when all of it is there, because a connection
+ * alone costs as much memory. A longer body is counted while it comes. Its announced length is not
+ * counted, or a client that announces much and sends nothing would keep others out.
  */
 const WHOLE_BYTES = 16_384;
 /** Below this size a body cannot nest or hold enough to matter. */
@@ -51,8 +51,8 @@ export async function readJson(
 }
 
 /**
- * Throws ApiError (415) for a body that does not say it is JSON. Pages of any site may send the
- * other types without asking; for JSON their browser has to ask first.
+ * Throws ApiError (415) for a body that does not say it is JSON. A browser
+ * lets pages of any site send other types; for JSON it asks this server first.
  */
 export function checkJsonType(type: string | null): void {
   if (type === "application/json") return;
@@ -73,7 +73,7 @@ async function readBytes(request: Request, limit_bytes: number, held: Held): Pro
   const length = request.headers.get("content-length");
   if (length === null) return readUntil(request, limit_bytes, held);
   const announced_bytes = Number(length);
-  // A refused body is cancelled unread: whoever sends gigabytes gets the answer first.
+  // A body that is too long is refused before any of it is read.
   if (!(announced_bytes <= limit_bytes)) throw bodyTooLarge(limit_bytes);
   if (announced_bytes > WHOLE_BYTES) return readUntil(request, limit_bytes, held);
   const bytes = await request.bytes();
@@ -81,7 +81,7 @@ async function readBytes(request: Request, limit_bytes: number, held: Held): Pro
   return bytes;
 }
 
-/** A long body, or one of unannounced length, is counted while it comes. */
+/** Reads a long body, or one without Content-Length, and counts it while it comes. */
 async function readUntil(request: Request, limit_bytes: number, held: Held): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   let whole = new Uint8Array();
@@ -105,7 +105,7 @@ async function readUntil(request: Request, limit_bytes: number, held: Held): Pro
   return whole.subarray(0, size_bytes);
 }
 
-/** It grows with what came, to at most twice of it; parts kept as they came may be a byte each. */
+/** One buffer that at most doubles: a list of parts could have a part for each byte. */
 function appended(
   whole: Uint8Array<ArrayBuffer>,
   size_bytes: number,
@@ -176,7 +176,7 @@ export function parseJson(bytes: Uint8Array): unknown {
     );
   }
   const value = jsonOf(text);
-  // In UTF-8 there is no half of a pair; an escape can spell one.
+  // UTF-8 cannot hold half of a surrogate pair, but a JSON escape can.
   if (SURROGATE.test(text)) checkPairs(value);
   return value;
 }
@@ -189,7 +189,7 @@ function checkPairs(value: unknown): void {
   if (path !== undefined) throw halfPair(pathText(path));
 }
 
-/** Where it is; undefined: nowhere. A name that holds one is not shown. */
+/** The path to the half pair; undefined: there is none. A name that holds one is not shown. */
 function halfPairIn(value: unknown, depth: number): PropertyKey[] | undefined {
   if (typeof value === "string") return value.isWellFormed() ? undefined : [];
   if (typeof value !== "object" || value === null) return undefined;
@@ -252,7 +252,7 @@ export function checkStructure(bytes: Uint8Array): void {
   }
 }
 
-/** Index of the closing quote, or of the end. Most of a long body is strings, so they are leapt. */
+/** Index of the closing quote, or of the end. Most bytes of a long body are inside strings. */
 function endOfString(bytes: Uint8Array, from: number): number {
   let at = from;
   for (;;) {

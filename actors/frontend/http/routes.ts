@@ -48,7 +48,7 @@ export function routeOf(routes: Routes, method: string, path: string): Route {
   return fits ? found.route : { kind: "wrong_method", allow: allowed(found) };
 }
 
-/** A stream cannot be looked at without being read. */
+/** HEAD of a stream would have to make the stream. */
 const hasHead = ({ allow, route }: Known): boolean => allow === "GET" && route.kind !== "resume";
 
 const allowed = (known: Known): string =>
@@ -68,14 +68,14 @@ function modelRoute(path: string): Known | undefined {
   try {
     id = decodeURIComponent(raw);
   } catch {
-    // Not an encoded name; look it up as it is and let it be not found.
+    // The name is not URL-encoded: it is looked up as it is, and is not found.
   }
   return { allow: "GET", route: { kind: "model", id } };
 }
 
 /**
- * The path of a URL, without query: cheaper than parsing a URL for each request. Without a Host
- * header the server gives a path alone, in which "://" is no scheme's.
+ * The path of a URL, without query; cheaper than parsing a URL for each request. For a request
+ * without a Host header the server gives a path alone, in which "://" belongs to no scheme.
  */
 export function pathOf(url: string): string {
   const host = url.startsWith("/") ? -1 : url.indexOf("://");

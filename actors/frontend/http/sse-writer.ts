@@ -5,9 +5,9 @@
  *   write ─▶ text so far ─(FlushRounds)─▶ stream queue ─▶ socket
  *                            ▲ full: kept here, write says false, `drained` when it moved on
  *
- * The body is made with the first flush and has that text in it from the start: so Bun sends head
- * and first chunk in one system call. (A stream that is empty at first costs one for the head, and
- * when its end comes with its first text, eight more for the rest of the head in pieces.)
+ * The body is made at the first flush, with the text so far in it, so that Bun sends head and first
+ * chunk in one system call. (A stream that is empty at first costs one call for the head alone.
+ * When its end comes with its first text, it costs eight more, for the head in pieces.)
  */
 import type { FlushRounds } from "./flush-rounds.ts";
 
@@ -27,7 +27,7 @@ export type SseWriterOptions = {
 };
 
 const encoder = new TextEncoder();
-/** What the socket may have in hand beside our own buffer. */
+/** What the stream's queue may hold beside our own buffer. */
 const QUEUE_BYTES = 65_536;
 
 export class SseWriter {
@@ -48,7 +48,7 @@ export class SseWriter {
     this.#options = options;
   }
 
-  /** A flush with the tick or the next round, also without text: the head goes out by itself. */
+  /** Asks for a flush with the tick or the next round; without text the head goes out alone. */
   arm(): void {
     if (this.#waiting) return;
     this.#waiting = true;
@@ -67,19 +67,19 @@ export class SseWriter {
     return false;
   }
 
-  /** A comment after `looks` looks in a row in which nothing was sent: clients pass it over. */
+  /** Sends a comment, which clients ignore, after `looks` looks in a row without any byte. */
   look(looks: number): void {
     this.#quiet_looks = this.#sent ? 0 : this.#quiet_looks + 1;
     this.#sent = false;
     if (this.#quiet_looks < looks || this.#ending || this.#closed) return;
     this.#quiet_looks = 0;
-    // A client that does not read is no quieter for one more comment.
+    // The client has not read the text before; a comment behind it would not help.
     if (this.#text !== "") return;
     this.hurry();
     this.write(": still here\n\n");
   }
 
-  /** After a pause somebody waits for what comes next, as for the first event. */
+  /** The next write goes out with the tick, as a client waits for it after a pause. */
   hurry(): void {
     this.#awaited = true;
   }
@@ -96,7 +96,7 @@ export class SseWriter {
     this.#flush();
   }
 
-  /** The socket has room again. What waits for a round goes with it, in one piece. */
+  /** The socket has room again. Text that waits for a round is left to the round. */
   #flushUnlessWaiting(): void {
     if (!this.#waiting || this.#stalled) this.#flush();
   }
@@ -107,7 +107,7 @@ export class SseWriter {
       if (this.#controller === undefined) this.#makeBody();
       else this.#handOver(this.#controller);
     } catch {
-      // The server closed the stream under us: the same as a client that left.
+      // The server has closed the stream, as it does when a client leaves.
       this.#closed = true;
       this.#text = "";
       this.#options.cancelled();

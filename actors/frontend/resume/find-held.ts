@@ -5,7 +5,7 @@ import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import type { KnownWorker } from "../models/models.ts";
 import { workerHint } from "./stream-id.ts";
 
-/** One attempt at an answer where it is. */
+/** One attempt at an answer, and the worker that holds it. */
 export type Holder = {
   readonly worker: string;
   readonly ref: ActorRef;
@@ -22,14 +22,15 @@ export type WorkerPeers = {
   readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
 };
 
-/** A worker that is frozen answers nobody, and is not waited for longer. */
+/** How long a worker's reply is waited for; a frozen worker gives none. */
 const ANSWER_MS = 1_000;
-/** Once some have all of it, the others get so long to say that they have it too. */
+/** After all parts of an answer were found, other workers have so long to name later attempts. */
 const OTHERS_MS = 50;
 
 /**
- * Everything that is found of `answer`; it ends early when `isEnough` says so of what the hinted
- * workers have. Rejects only as `mayAskAll` does, which is called before all the others are asked.
+ * All attempts at `answer` that workers hold. Only the hinted workers are asked when `isEnough`
+ * says that what they hold is enough. Rejects only as `mayAskAll` does, which is called before all
+ * other workers are asked.
  */
 export async function findHeld(
   peers: WorkerPeers,
@@ -86,7 +87,7 @@ async function askOne(
       generate === undefined ? [] : [{ worker, ref, request, generate, left_ms }],
     );
   } catch {
-    // Dead, frozen or just leaving: it has nothing that can be had.
+    // A worker that is dead, frozen or ending cannot give the answer.
     return [];
   }
 }

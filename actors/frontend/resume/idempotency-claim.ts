@@ -1,7 +1,7 @@
 /**
- * One beginning for requests that carry the same Idempotency-Key, whichever doors they come to: the
- * doors agree on a few workers by the answer's id alone, and those say who is the first. A claim
- * lasts as long as its request and its door.
+ * Of all requests with the same Idempotency-Key, at whichever doors, one begins the answer. Every
+ * door computes the same few workers (keepers) from the answer's id, and the keepers say which
+ * request is the first. Its claim lasts as long as the request and the door.
  */
 import type { ActorRef, Claim, WorkerMessage } from "../../../proto/index.ts";
 import type { Ids } from "../../../runtime/capabilities.ts";
@@ -13,9 +13,9 @@ import type { WorkerPeers } from "./find-held.ts";
 
 /** What one request does to be the only one that begins its answer. */
 export interface AnswerClaim {
-  /** True: nobody else is beginning it. May be asked again until it is. */
+  /** True: no other request is beginning the answer. May be called again until it is true. */
   isFirst(): Promise<boolean>;
-  /** Whatever it has is given back; a claim of somebody else stays. May be called twice. */
+  /** Gives back what it has, and no other request's claim. May be called twice. */
   release(): void;
 }
 
@@ -23,22 +23,22 @@ export interface Claims {
   of(answer: string): AnswerClaim;
 }
 
-/** A worker that says nothing is passed over by every door. */
+/** How long the first keeper is waited for; every door passes over a silent one. */
 const ANSWER_MS = 1_000;
 /**
- * So many workers know of each claim: the first of them decides, and should it be lost, or another
- * one come before it in the order, one of the others still knows.
+ * Workers that know of each claim. The first of them decides. When that one is lost, or a new
+ * worker comes before it in the order, the others still know the claim.
  */
 const KEEPERS = 3;
-/** Those are alive beside one that has answered, or are passed over sooner. */
+/** How long the other keepers are waited for, once one has replied. */
 const OTHERS_MS = 250;
-/** A worker that cannot be told that a claim is over is told again, until it is lost itself. */
+/** A keeper that did not confirm the end of a claim is told again, until the keeper is lost. */
 const RELEASE_AGAIN_MS = 1_000;
 const RELEASE_TRIES = 60;
 
 export type ClaimPeers = WorkerPeers & {
   readonly ids: Ids;
-  /** Whose life bounds every claim that is made here. */
+  /** The actor whose end ends every claim that is made here. */
   readonly claimer: () => ActorRef;
 };
 
@@ -51,7 +51,7 @@ type Asked = { readonly keeper: Ref<WorkerMessage>; readonly claim: string };
 class HeldClaim implements AnswerClaim {
   readonly #peers: ClaimPeers;
   readonly #answer: string;
-  /** Whoever may have it written down, though it did not say so in time. */
+  /** Keepers that may have recorded the claim, also those whose reply did not come in time. */
   #asked: Asked[] = [];
 
   constructor(peers: ClaimPeers, answer: string) {
@@ -59,10 +59,10 @@ class HeldClaim implements AnswerClaim {
     this.#answer = answer;
   }
 
-  /** All doors ask in one order, so that of two that ask at once one gets past the first keeper. */
+  /** All doors ask in the same order, so that one of two requests gets past the first keeper. */
   async isFirst(): Promise<boolean> {
     const { system, resolve, workers, ids } = this.#peers;
-    // A name of its own for each time: what is given back late is not what is held by then.
+    // Each call has a name of its own, so that a late release does not end a later claim.
     const claim = ids.next();
     let deadline_ms = ANSWER_MS;
     for (const { ref } of ranked(workers(), this.#answer).slice(0, KEEPERS)) {
@@ -72,11 +72,11 @@ class HeldClaim implements AnswerClaim {
         const { first } = await system.ask(keeper, this.#message(claim, false), { deadline_ms });
         deadline_ms = OTHERS_MS;
         if (first) continue;
-        // Who waits must not hold what the other one may need.
+        // While it waits it holds no keeper, which the other request may need.
         this.release();
         return false;
       } catch {
-        // It is dead or frozen; the next one speaks for it.
+        // This keeper is dead or frozen; the next one decides.
       }
     }
     return true;
@@ -96,7 +96,7 @@ class HeldClaim implements AnswerClaim {
         await system.ask(keeper, this.#message(claim, true), { deadline_ms: ANSWER_MS });
         return;
       } catch (error) {
-        // With its end it has forgotten the claim.
+        // The keeper has ended, and its claims with it.
         if (error instanceof AskError && error.code === "down") return;
       }
       await new Promise<void>((resolve) => void clock.after(RELEASE_AGAIN_MS, resolve));

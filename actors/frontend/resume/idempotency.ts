@@ -10,12 +10,12 @@ import type { HeldPart } from "./resume-context.ts";
 import { type FindAnswer, findParts } from "./resume-stream.ts";
 import { sealed } from "./stream-id.ts";
 
-/** The answer's id: the same for the same key of the same owner, and no one else's. */
+/** The answer's id, computed from the key and its owner. */
 export function keyedId(owner: string, key: string): string {
   return sealed(digestBytes(`answer\n${owner}\n${key}`));
 }
 
-/** Of what was asked for; `body` as it was parsed. */
+/** Hash of what was asked for. `endpoint`: the dialect's name; `body`: as it was parsed. */
 export function bodyHash(endpoint: string, body: object): string {
   return digest(`${endpoint}\n${JSON.stringify(body)}`);
 }
@@ -47,14 +47,14 @@ export type KeyedRequest = {
   readonly gone: () => boolean;
 };
 
-/** As long as somebody else may wait for a worker before this one is told to come again. */
+/** How long a request waits for another one with its key to begin the answer, before a 409. */
 const WAIT_MS = 10_000;
 const LOOK_MS = 50;
 
 /**
- * The answer as workers hold it, by prompt; undefined: nobody has begun it, and this request is to,
- * and has the claim. The caller gives that back when the request is over, whatever came. Rejects
- * with ApiError: 422 for a key that came with another request, 409 for one that is still being
+ * The answer as workers hold it, by prompt. undefined: no request has begun it, and this one has
+ * the claim to begin it; the caller releases the claim when the request is over. Rejects with
+ * ApiError: 422 for a key that came with another request, 409 for one whose answer is still being
  * begun.
  */
 export async function heldOrFirst(

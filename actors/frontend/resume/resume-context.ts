@@ -1,7 +1,7 @@
 /**
  * What a door has to know of a request to go on with its answer where another door stopped. It
  * travels to the worker with the request, as the bytes of a ResumeContext (proto/resume.proto), and
- * comes back when the answer is found there; nobody else reads it.
+ * comes back when a door finds the answer there. Workers do not read it.
  */
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
 import { codecs, type ResumeContext } from "../../../proto/index.ts";
@@ -24,7 +24,7 @@ export type RequestFacts = {
   readonly returns: boolean;
 };
 
-/** One for all contexts, as each is written in one go: a new writer costs more than the writing. */
+/** One writer for all contexts: making a writer costs more than writing one context. */
 let writer = newWriter();
 const WRITER_BYTES_MAX = 1024 * 1024;
 
@@ -36,7 +36,7 @@ function bytesOf(context: ResumeContext): Uint8Array {
   return bytes;
 }
 
-/** Makes every answer of the request one that can be taken up again. */
+/** The same request with a resume context in every answer. */
 export function resumable(generation: Generation, facts: RequestFacts): Generation {
   const { answers, echo } = generation;
   return {
@@ -75,7 +75,7 @@ export type HeldPart = {
   readonly context: ResumeContext;
 };
 
-/** undefined for what no door of this version wrote. */
+/** undefined for bytes that are no resume context. */
 export function partOf(holder: Holder): HeldPart | undefined {
   const { resumable } = holder.generate;
   if (resumable === undefined) return undefined;
@@ -88,7 +88,7 @@ export function partOf(holder: Holder): HeldPart | undefined {
   }
 }
 
-/** The parts of the request by prompt, of which `better` chooses; undefined when one is missing. */
+/** The latest part for each prompt, of those that fit; undefined when a prompt has none. */
 export function wholeOf(
   parts: readonly HeldPart[],
   fits: (part: HeldPart) => boolean,
@@ -99,7 +99,7 @@ export function wholeOf(
   for (const part of parts) {
     const { prompt } = part.context;
     const other = chosen[prompt];
-    // A later attempt knows all that an earlier one had delivered.
+    // A later attempt has all tokens that an earlier one delivered.
     const later = part.attempt > (other?.attempt ?? 0);
     if (prompt < chosen.length && later && fits(part)) chosen[prompt] = part;
   }

@@ -1,6 +1,6 @@
 /**
- * `GET /v1/streams/REQUEST` up to the point where the answer goes on: who asks, what the client
- * has, which workers hold the answer, and the request as it was.
+ * `GET /v1/streams/REQUEST` up to the point where the answer goes on. It checks who asks, reads
+ * what the client has, finds the workers that hold the answer, and restores the request.
  */
 import type { Allowance } from "../../../runtime/allowance.ts";
 import type { Ids } from "../../../runtime/capabilities.ts";
@@ -22,7 +22,7 @@ export type FindAnswer = (
 
 export type ResumePeers = {
   readonly find: FindAnswer;
-  /** How often all workers may be asked for what nobody has. */
+  /** How often all workers may be asked for an answer that none of them has. */
   readonly lookups: Allowance;
   readonly ids: Ids;
   /** Throws ApiError when the model is not served just now. */
@@ -33,7 +33,7 @@ export type ResumePeers = {
 
 export type ResumedStream = Resumed & { readonly from: StreamCursor };
 
-/** Rejects with ApiError: 404 for what is not here or another key's, 400 for an odd event id. */
+/** Rejects with ApiError: 404 for no such stream of this key, 400 for an event id that is wrong. */
 export async function resumeStream(
   peers: ResumePeers,
   owner: string,
@@ -43,8 +43,8 @@ export async function resumeStream(
   const from = cursorOf(id, last_event_id);
   let asked_all = false;
   const mayAskAll = () => {
-    // Who has an event of it does not ask at random: its worker died, or it moved. Many of them
-    // come at once, and those whose stream is lost keep nobody else from theirs.
+    // A client with an event id has seen the stream, so it is not limited: after a worker's death
+    // many come at once, and those whose stream is lost must not keep others from theirs.
     if (from.choices.length > 0) return;
     if (!peers.lookups.take()) throw tooManyLookups();
     asked_all = true;
@@ -63,7 +63,7 @@ export async function resumeStream(
   }
   const choices = parts.length * first.context.shown_each;
   if (from.choices.length !== 0 && from.choices.length !== choices) throw oddEventId();
-  // What was made is known once it comes; nothing is ever made beyond its limit.
+  // How much was made is not known yet, but it is never more than the limit of the request.
   const isBeyond = from.choices.some(
     ({ delivered }, choice) =>
       delivered > parts[Math.floor(choice / first.context.shown_each)]!.context.max_tokens,
@@ -84,7 +84,7 @@ export async function findParts(
   places: StreamCursor["places"],
   mayAskAll?: () => void,
 ): Promise<readonly HeldPart[] | undefined> {
-  // What an earlier attempt made after it was given up is not what the client has.
+  // The client has tokens of a later attempt, so an earlier one cannot be its answer.
   const fits = ({ context, attempt }: HeldPart) =>
     attempt >= (places[context.prompt]?.attempt ?? 1);
   const whole = (found: readonly Holder[]) =>

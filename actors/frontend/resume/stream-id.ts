@@ -1,8 +1,7 @@
 /**
- * The ids that clients hold on to. A request's id is 96 random bits, so that who has it has seen
- * it, and 32 bits that are made of them: what somebody just tries is known to be no id of ours
- * before anybody else is asked for it. The id of an event says how far that client is, and where
- * the rest is likely to be found:
+ * The ids that clients keep. A request's id has 96 random bits, so that it cannot be guessed, and a
+ * checksum of 32 bits, so that a made-up id is refused before any worker is asked for it. The id of
+ * an event says what the client has, and which worker is likely to have the rest:
  *
  *     REQUEST:3f.2@1kQ
  *             │  │ ││└─ hint of the worker      one of these for each prompt, joined by dots
@@ -30,7 +29,7 @@ export function sealed(bytes: Buffer): string {
 /** 16 bytes in base64url, whose last letter has two bits. */
 const ID_PATTERN = /^[\w-]{21}[AQgw]$/;
 
-/** One that a door of this version made; says nothing about whether there is an answer. */
+/** Whether a door made this id. It does not say whether there is an answer. */
 export function isRequestId(text: string): boolean {
   if (!ID_PATTERN.test(text)) return false;
   const bytes = Buffer.from(text, "base64url");
@@ -62,7 +61,7 @@ export type StreamCursor = {
   /** By choice over the whole request; empty: nothing at all. */
   readonly choices: readonly ChoiceCursor[];
   readonly usage_told: boolean;
-  /** It has all there is. */
+  /** The client has the whole answer. */
   readonly done: boolean;
   /** By prompt. */
   readonly places: readonly PlaceHint[];
@@ -116,7 +115,7 @@ export function choiceText({ delivered, begun, ended }: ChoiceCursor): string {
   return begun && delivered === 0 ? "0b" : String(delivered);
 }
 
-/** What stands behind the counts. */
+/** The last part of an event id; "" until all prompts have a worker. */
 export function placesText(places: readonly (PlaceHint | undefined)[]): string {
   if (places.length === 0 || places.includes(undefined)) return "";
   return `@${places.map((place) => `${place?.attempt}${place?.worker_hint}`).join(".")}`;
@@ -124,7 +123,7 @@ export function placesText(places: readonly (PlaceHint | undefined)[]): string {
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/** 12 bits of a worker's name: enough to ask a few of a thousand, and no name given away. */
+/** 12 bits of a worker's name: they pick a few of a thousand workers and do not show the name. */
 export function workerHint(worker: string): string {
   let hash = 0x811c9dc5;
   for (let at = 0; at < worker.length; at += 1) {
