@@ -82,7 +82,7 @@ export class FrontendMetrics implements TimedStage {
     this.#stage_from_ms = this.#clock.now_ms();
   }
 
-  /** Nothing waits between `begin` and `end`, so that one start time is enough. */
+  /** `begin` and `end` are called in one turn, so that one start time is enough. */
   end(stage: "template" | "tokenize"): void {
     const from_ms = this.#stage_from_ms;
     this.stage(stage, from_ms);

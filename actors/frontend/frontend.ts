@@ -26,6 +26,7 @@ import { Door } from "./http/door.ts";
 import { DoorDrain, type DrainMessage, FLUSH_MS, SHUTTING_DOWN } from "./http/door-drain.ts";
 import { healthOf } from "./models/info-bodies.ts";
 import type { ModelDirectory } from "./models/models.ts";
+import { pause } from "./pause.ts";
 import { findHeld, type WorkerPeers } from "./resume/find-held.ts";
 import { claimsOver } from "./resume/idempotency-claim.ts";
 
@@ -56,7 +57,7 @@ export type FrontendMessage =
   | GetDoor
   | { readonly kind: "blob_came"; readonly hash: string; readonly blob: Blob | undefined }
   | { readonly kind: "look_again" }
-  /** It has waited for models for long enough. */
+  /** The time is over in which it waits for models before it opens. */
   | { readonly kind: "open_late" }
   | { readonly kind: "opened"; readonly server: HttpServer }
   | { readonly kind: "not_opened"; readonly error: unknown }
@@ -91,14 +92,14 @@ export type FrontendOptions = {
 };
 
 /**
- * A connection without a request is closed after a body's time and this: later than the proxies
- * and clients that keep one for later close it, as they would meet the end with their next request.
+ * An idle connection is closed after the time of a body and this. Proxies and clients close their
+ * idle connections sooner, so that none of them sends a request into a connection that just closed.
  */
 const IDLE_BEYOND_BODY_MS = 60_000;
 const BLOB_DEADLINE_MS = 10_000;
 /**
- * One that shares its port takes connections only once it can serve: until then its siblings can.
- * Not for ever, as with no worker anywhere somebody has to say so.
+ * A door that shares its port takes connections only when it can serve, as its siblings may be able
+ * to. After this time it takes them anyway: without any worker, clients must get a 503.
  */
 const OPEN_LATE_MS = 5_000;
 /** How often missing blobs are asked for again and deserted models forgotten. */
@@ -229,13 +230,11 @@ export class FrontendActor extends Actor<FrontendMessage> {
     this.#closing = true;
     this.#door?.cut(SHUTTING_DOWN);
     this.#server?.drain();
-    // The last events of answers leave with the next ticks; closing at once would cut them off.
-    await new Promise<void>((resolve) => {
-      this.ctx.clock.after(FLUSH_MS, resolve);
-    });
+    // The last events of answers leave with the next ticks; an immediate close would lose them.
+    await pause(this.ctx.clock, FLUSH_MS);
   }
 
-  /** The port is free for whoever comes next, and who had an answer here hears of its end. */
+  /** Frees the port for the next life, and ends every live answer with an error. */
   override release(): void {
     this.#closing = true;
     this.#loop?.stop();
@@ -285,14 +284,14 @@ export class FrontendActor extends Actor<FrontendMessage> {
 
   #opened(server: HttpServer): void {
     this.#server = server;
-    // A drain that came in between ends with nothing to tell anybody.
+    // When a drain came while the server was opening, others take the connections.
     if (this.#drain?.running === true) server.drain();
     else this.#options.listens?.(this.ctx.self);
   }
 
   #fetchBlobs(): void {
     for (const { hash, holders } of this.#models.wantedBlobs()) {
-      // Whoever is asked may be gone, so the next try goes to another holder.
+      // A holder may be gone, so each try picks one at random.
       const holder = holders[this.ctx.random.u32() % Math.max(1, holders.length)];
       if (holder === undefined || this.#asked.has(hash)) continue;
       this.#asked.add(hash);

@@ -13,6 +13,7 @@ import { Responses } from "./answer/responses.ts";
 import { type Dialect, type Generation, generationDialect } from "./api/dialect.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
 import type { RequestContext } from "./http/request-context.ts";
+import { pause } from "./pause.ts";
 import {
   modelNamed,
   type Prepared,
@@ -154,7 +155,7 @@ export class Generator {
   async #workersKnown(): Promise<void> {
     const { clock, models } = this.#parts;
     for (let waited_ms = 0; waited_ms < START_UP_MS && !models.canServe(); waited_ms += LOOK_MS) {
-      await new Promise<void>((resolve) => void clock.after(LOOK_MS, resolve));
+      await pause(clock, LOOK_MS);
     }
   }
 

@@ -11,7 +11,7 @@ export type ErrorFacts = {
   readonly param?: string | null;
 };
 
-/** Thrown by the pure rooms of the door and answered in one place; never leaves the frontend. */
+/** Thrown wherever a request is checked or run, and made a response in one place, the door. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
@@ -81,7 +81,7 @@ export const modelNotFound = (model: string, served: readonly string[]) =>
     "model",
   );
 
-/** "at least ": no more of the prompt was counted. */
+/** "at least ": the prompt was counted up to here only. */
 type Counted = "" | "at least ";
 
 export const contextOverflow = (
@@ -106,7 +106,7 @@ export const bodyTooLarge = (limit_bytes: number) =>
     "request_too_large",
     `The request body is larger than the limit of ${limit_bytes} bytes; send less at once.`,
     null,
-    // What is left of the body is not read, so the connection is of no further use.
+    // The rest of the body is not read, so no further request can come on this connection.
     { Connection: "close" },
   );
 
@@ -144,6 +144,6 @@ export const oddEventId = () =>
     "Last-Event-ID",
   );
 
-/** Nobody reads it; the status stands in metrics only. */
+/** The client has left and does not read it; the status is for the metrics. */
 export const clientGone = (): ApiError =>
   new ApiError(499, "client_closed_request", "The client closed the request.");

@@ -93,7 +93,7 @@ export function checkShape<S extends z.ZodType>(value: unknown, shape: S): z.inf
   if (result.success) return result.data;
   const [issue, next] = result.error.issues;
   if (issue === undefined) throw invalidValue("The request is not valid.", null);
-  // Of a whole number zod first tells the bound of all of them, then the field's own.
+  // For a whole number zod names the bound of all whole numbers before the field's own bound.
   const own = next?.code === issue.code && pathText(next.path) === pathText(issue.path);
   const first = own && "origin" in issue && issue.origin === "int" ? next : issue;
   throw explain(first, value, []);
@@ -150,7 +150,7 @@ function explain(issue: Issue, root: unknown, base: readonly PropertyKey[]): Api
   }
 }
 
-/** Null counts as absent, but no item of a list is: its place is taken. */
+/** Null counts as absent, but not as an item of a list, where it takes a place. */
 const isAbsent = (value: unknown, path: readonly PropertyKey[]): boolean =>
   value === undefined || (value === null && typeof path.at(-1) === "string");
 

@@ -24,7 +24,7 @@ export type Harmless = {
   readonly as: string;
 };
 
-/** This value alone asks for nothing. */
+/** One value that asks for nothing; every other value is refused. */
 export const just = (harmless: string | number | boolean): Harmless => ({
   is: (value) => value === harmless,
   as: JSON.stringify(harmless),
@@ -76,8 +76,7 @@ export function ignored(note: string): Field<typeof anything> {
 
 /**
  * The field asks for what does not exist; 400 names it, unless its value is null or harmless.
- * `note` says so in whole sentences, to somebody who has never seen the code: the error is made of
- * it.
+ * `note` says why in whole sentences, without words of the code, as the error holds it.
  */
 export function refused(note: string, harmless?: Harmless): Field<typeof anything> {
   const field = { treatment: "refused" as const, shape: anything, note };

@@ -1,16 +1,16 @@
 /**
- * A request for embeddings in parts: what goes to a worker and what comes back has to fit into a
- * message, and parts may go to several workers. One that fails takes the others with it.
+ * A long request for embeddings in parts, because a question and its reply have to fit into one
+ * message each. The parts may go to several workers. When one part fails, the request fails.
  */
 import type { Embedding, Embeddings, Refused } from "../../../proto/index.ts";
 import type { Clock } from "../../../runtime/capabilities.ts";
 import type { TraceContext } from "../../../runtime/observe/trace.ts";
 import type { EmbedHandle, EmbedRequest, StartEmbedding } from "./embed.ts";
 
-/** Of one message, far below what a frame may hold. A single input may be larger. */
+/** The most bytes of one message; a frame may hold far more. One single input may be larger. */
 export const PART_BYTES = 4 * 1024 * 1024;
 export const PART_INPUTS = 64;
-/** On their way at once: enough for some workers, and few beside what a worker lets wait. */
+/** Parts on their way at once: enough for several workers, and few in the queue of one. */
 const PARTS_AT_ONCE = 16;
 
 /** In order; none empty. `vector_bytes`: of one vector in the answer. */

@@ -15,6 +15,7 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import type { TraceContext } from "../../../runtime/observe/trace.ts";
 import { soleLeg, workerKey } from "../../names/names.ts";
+import { pause } from "../pause.ts";
 
 export type EmbedRequest = {
   readonly request: string;
@@ -169,7 +170,7 @@ class EmbedAttempt {
         if (other !== undefined && other !== router) continue;
       }
       if (clock.now_ms() >= this.#late_at_ms) return undefined;
-      await new Promise<void>((resolve) => void clock.after(ROUTER_RETRY_MS, resolve));
+      await pause(clock, ROUTER_RETRY_MS);
     }
     return undefined;
   }

@@ -18,7 +18,7 @@ export type Health = {
   };
 };
 
-/** A plane or router that is away, or a process that keeps ending, changes no status. */
+/** The status does not depend on planes, routers and crash loops: requests are still answered. */
 export function healthOf(
   models: ModelDirectory,
   draining: boolean,
@@ -54,7 +54,7 @@ export function modelJson(model: ServedModel) {
   };
 }
 
-/** A model without a template: what stands for it, and what can be done. */
+/** For a model without a template: which template is used instead, and what can be done. */
 const standJson = (model: string, stand: Stand) => ({
   from: stand.from,
   name: stand.template.name,

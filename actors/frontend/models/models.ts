@@ -1,7 +1,7 @@
 /**
  * Which models can be served, out of what the workers' records say. Records name blobs by hash
- * (tokenizer, template, defaults); each is fetched once, by whoever holds this directory, and the
- * model is ready when all of its blobs are here. Data only: nothing here waits or sends.
+ * (tokenizer, template, defaults). The owner of this directory fetches each blob once, and a model
+ * is ready when all of its blobs are here. Data only: nothing here waits or sends.
  */
 import type { ActorRef, ModelCard, WorkerRecord } from "../../../proto/index.ts";
 import { errorText } from "../../../runtime/error-text.ts";
@@ -27,7 +27,7 @@ type Entry = {
   deserted_ms: number | undefined;
 };
 
-/** Models that may be known at once; a registry that names more is not believed. */
+/** The most models known at once; more names in the registry are passed over. */
 const MODELS_LIMIT = 256;
 
 export class ModelDirectory {
@@ -35,7 +35,7 @@ export class ModelDirectory {
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #models = new Map<string, Entry>();
   readonly #blobs = new Map<string, Uint8Array>();
-  /** Workers that left lately: being drained, they may hold answers still. */
+  /** Workers that left lately. They may be draining, and still hold answers. */
   readonly #left = new Map<string, { readonly ref: ActorRef; left_ms: number | undefined }>();
 
   constructor(build: BuildModel) {
@@ -61,7 +61,7 @@ export class ModelDirectory {
     this.#forgetWorker(worker);
   }
 
-  /** What stands in the registry, all of it: whoever is not in it has left. */
+  /** All records of the registry. A worker without a record has left. */
   workersAre(records: readonly WorkerRecord[]): void {
     const present = new Set(records.map((record) => record.worker));
     for (const worker of [...this.#workers.keys()]) {
@@ -153,13 +153,13 @@ export class ModelDirectory {
     return known;
   }
 
-  /** With those that left lately, who may be finishing what they have. */
+  /** The same with workers that left lately, which may be finishing their answers. */
   knownHolders(): readonly KnownWorker[] {
     const left = [...this.#left].filter(([worker]) => !this.#workers.has(worker));
     return [...this.knownWorkers(), ...left.map(([worker, { ref }]) => ({ worker, ref }))];
   }
 
-  /** A model is ready and somebody is there to answer with it. */
+  /** Whether a model is ready and has a worker. */
   canServe(): boolean {
     for (const entry of this.#models.values()) {
       if (entry.served !== undefined && entry.workers.size > 0) return true;
@@ -167,7 +167,7 @@ export class ModelDirectory {
     return false;
   }
 
-  /** As canServe, and nothing that a worker is there for is on its way. */
+  /** As canServe, and no model that has a worker is still loading. */
   isComplete(): boolean {
     for (const { served, broken, workers } of this.#models.values()) {
       if (served === undefined && broken === undefined && workers.size > 0) return false;
@@ -208,7 +208,7 @@ export class ModelDirectory {
     }
   }
 
-  /** Built models hold what they need; the raw bytes of a vocabulary are megabytes. */
+  /** A built model has no use for the raw bytes of its vocabulary, which are megabytes. */
   #dropUnwanted(): void {
     const needed = new Set<string>();
     for (const entry of this.#models.values()) {

@@ -106,7 +106,7 @@ function notServed(models: ModelDirectory, name: string): ApiError {
       "model",
     );
   }
-  // While nothing is served yet nobody can say that a name will not be.
+  // While no model is served yet, this one may still come.
   if (state === "unknown" && served.length > 0) return modelNotFound(name, served);
   return new ApiError(
     503,

@@ -20,8 +20,8 @@ export function checkText(text: string, param: string): string {
 }
 
 /**
- * UTF-16 units of a text that are tokenized without a turn for anybody else: about 0.1 s at worst.
- * Of a tokenizer whose texts cannot be cut, of the whole text.
+ * The most UTF-16 units that are tokenized in one go, which takes about 0.1 s at worst: of one
+ * piece of a text that can be cut, and of a whole text where the tokenizer cannot cut.
  */
 export const UNBROKEN_MAX = 262_144;
 export const UNSLICEABLE_MAX = 1_048_576;
@@ -38,7 +38,7 @@ export function encodeText(
   if (least > context) throw contextOverflow(context, least, 1, param, "at least ");
   if (text.length > UNBROKEN_MAX) checkUnbroken(model, text, param);
   const tokens = model.tokenizer.encode(text, mode);
-  // Of a long text it may be the beginning alone.
+  // Of a long text these may be the tokens of its beginning alone.
   if (tokens.length > context && text.length >= LONG_TEXT) {
     throw contextOverflow(context, tokens.length, 1, param, "at least ");
   }
@@ -61,7 +61,7 @@ function checkUnbroken(model: ServedModel, text: string, param: string): void {
   );
 }
 
-/** Throws ApiError (400) for ids that the model has not. */
+/** Throws ApiError (400) for ids beyond the vocabulary. */
 export function checkTokenIds(
   model: ServedModel,
   ids: readonly number[],
@@ -113,7 +113,7 @@ export function readPrompts(
   return input.map((item, i) => read(item, `${param}[${i}]`));
 }
 
-/** As OpenAI: without a prompt the model begins a new text, which is what its begin token says. */
+/** The begin token, as at OpenAI: without a prompt the model begins a new text. */
 function emptyPrompt(
   model: ServedModel,
   item: string | readonly number[],
@@ -153,7 +153,7 @@ export function encodeChat(
   variables: TemplateVariables,
   timed: TimedStage,
 ): Uint32Array {
-  // Before the template runs, which for a text full of control tokens' spellings takes its time, too.
+  // The check comes before the template runs, which is slow for texts full of control tokens.
   turns.forEach(({ content }, i) => {
     if (typeof content !== "string" || content.length <= UNBROKEN_MAX) return;
     checkUnbroken(model, content, `messages[${i}].content`);

@@ -1,6 +1,6 @@
 /**
- * What a client may say of how its request is routed: by headers, Dynamo's names where there are
- * any, or by `nvext`. Where both say the same thing, the header wins: a gateway sets it.
+ * What a client may say of how its request is routed, by headers (with Dynamo's names where it has
+ * one) or by `nvext`. Where both say it the header wins, because a gateway sets headers.
  */
 import type { RouteHints } from "../../../proto/index.ts";
 import { isTaintName, TAINT_RULE } from "../../names/names.ts";
@@ -73,7 +73,7 @@ function workersIn(value: string | null): readonly string[] | undefined {
   if (value === null) return undefined;
   const workers = listOf(value);
   const fit = workers.every((worker) => worker.length <= WORKER_NAME_MAX);
-  // An empty list would allow nobody where a client meant to say nothing, or the reverse.
+  // An empty list is refused: it could mean that no worker is allowed, or that any is.
   if (fit && workers.length > 0 && workers.length <= ALLOWED_WORKERS_MAX) return workers;
   throw badHeader(ALLOWED, `names 1 to ${ALLOWED_WORKERS_MAX} workers with commas between`);
 }

@@ -26,7 +26,7 @@ export function samplingOf(body: SamplingBody, model: ServedModel, random: Rando
 function logitBias(given: SamplingBody["logit_bias"], model: ServedModel): readonly LogitBias[] {
   if (given == null) return [];
   const vocabulary = model.tokenizer.vocab_size;
-  // "5" and "05" are one token, whose last value counts: an engine wants each once.
+  // "5" and "05" are one token. Its last value counts, as an engine takes each token once.
   const by_token = new Map<number, number>();
   for (const [key, bias] of Object.entries(given)) {
     const token = Number(key);
@@ -52,8 +52,8 @@ export function seedBytes(seed: number | null | undefined, random: Random): Uint
 export type Stops = { readonly strings: readonly string[]; readonly tokens: readonly number[] };
 
 /**
- * Throws ApiError (400) for an unknown token id. Empty stop strings are what forms send for a field
- * that was left empty: they stop nothing.
+ * Throws ApiError (400) for an unknown token id. Empty stop strings are
+ * passed over: forms send them for a field that was left empty.
  */
 export function stopsOf(body: SamplingBody, model: ServedModel): Stops {
   const { stop } = body;

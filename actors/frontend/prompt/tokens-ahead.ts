@@ -1,17 +1,17 @@
 /**
- * Tokens of texts, made before they are asked for. Preparing a request takes no breath: it is tried
- * with a tokenizer that stops at the first long text that has no tokens yet, or when short texts
- * are as long together. Those tokens are made in slices, with other requests in between, and it is
- * tried again.
+ * Tokenizes long texts without blocking other requests, although preparing a request is one
+ * synchronous call. The call is tried with a tokenizer that throws at the first long text without
+ * tokens, or when short texts are as long together. The text is then tokenized in slices, with
+ * other requests in between, and the call is tried again with these tokens at hand.
  */
 import { encodeSliced } from "../../../llm/tokens/slices.ts";
 import type { EncodeOptions, Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import type { Clock } from "../../../runtime/capabilities.ts";
 
-/** Below, a text takes less time than anybody notices. In UTF-16 units. */
+/** UTF-16 units. A shorter text is tokenized in one go, as it takes little time. */
 export const LONG_TEXT = 32_768;
 
-/** Thrown: a text that has no tokens yet. */
+/** Thrown by the tokenizer: this text has no tokens yet. */
 class Wanted {
   constructor(
     readonly tokenizer: Tokenizer,
@@ -31,7 +31,7 @@ export class TokensAhead {
   readonly #clock: Clock;
   readonly #metrics: StageTimes;
   readonly #made: Made[] = [];
-  /** Of this try: texts that it has asked for, and units of those that had no tokens before. */
+  /** In this try: texts that were asked for, and UTF-16 units of those that had no tokens. */
   #asked = 0;
   #spent = 0;
 
@@ -41,8 +41,8 @@ export class TokensAhead {
   }
 
   /**
-   * The same tokens, or a stop. Of a long text that has more than `tokens_max` those of its
-   * beginning, more than `tokens_max` as well.
+   * A tokenizer that gives the same tokens, or throws `Wanted`. Of a long text with more than
+   * `tokens_max` tokens it gives those of the beginning, which are more than `tokens_max` too.
    */
   of(tokenizer: Tokenizer, tokens_max: number): Tokenizer {
     const encode = (text: string, options: EncodeOptions): Uint32Array => {
@@ -75,7 +75,7 @@ export class TokensAhead {
       this.#spent = 0;
       try {
         const prepared = prepare();
-        // Who holds the tokenizer from here on holds none of the texts.
+        // The prepared request keeps the tokenizer, which must not keep the texts.
         this.#made.length = 0;
         return prepared;
       } catch (wanted) {

@@ -8,6 +8,7 @@ import type { Ids } from "../../../runtime/capabilities.ts";
 import { AskError } from "../../../runtime/kernel/errors.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { KnownWorker } from "../models/models.ts";
+import { pause } from "../pause.ts";
 import { digest } from "./digest.ts";
 import type { WorkerPeers } from "./find-held.ts";
 
@@ -99,7 +100,7 @@ class HeldClaim implements AnswerClaim {
         // The keeper has ended, and its claims with it.
         if (error instanceof AskError && error.code === "down") return;
       }
-      await new Promise<void>((resolve) => void clock.after(RELEASE_AGAIN_MS, resolve));
+      await pause(clock, RELEASE_AGAIN_MS);
     }
   }
 

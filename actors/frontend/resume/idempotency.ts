@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { ApiError, clientGone } from "../api/api-error.ts";
+import { pause } from "../pause.ts";
 import { digest, digestBytes } from "./digest.ts";
 import type { AnswerClaim } from "./idempotency-claim.ts";
 import type { HeldPart } from "./resume-context.ts";
@@ -72,7 +73,7 @@ export async function heldOrFirst(
       return parts;
     }
     if (first) return undefined;
-    await new Promise<void>((resolve) => void clock.after(LOOK_MS, resolve));
+    await pause(clock, LOOK_MS);
     if (gone()) throw clientGone();
   }
   throw stillBeginning();

@@ -28,7 +28,7 @@ export const chat: GenerationDialect = {
   page: { summary: "A chat answer", schema: "ChatRequest", streams: true },
   fields: chatFields,
   nested: [
-    // What other servers put into their answers comes back in conversations.
+    // Conversations hold answers of other servers, with fields of their own.
     { name: "messages", fields: messageFields, is_list: true, ignores_unknown: true },
     nvextNames,
   ],
@@ -87,7 +87,7 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
   };
 }
 
-/** What the server hands to the template itself, under the names that templates know. */
+/** Variables that the server itself gives to the template. */
 const ownVariables = [
   ...["messages", "add_generation_prompt", "bos_token", "eos_token"],
   ...["tools", "strftime_now"],
