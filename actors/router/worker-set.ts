@@ -22,10 +22,6 @@ export class WorkerSet {
     return this.#by_name.get(worker);
   }
 
-  get in_flight(): number {
-    return this.#by_request.size;
-  }
-
   requests(): IterableIterator<string> {
     return this.#by_request.keys();
   }

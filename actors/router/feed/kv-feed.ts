@@ -44,13 +44,13 @@ export type KvFeedOptions = {
   readonly subscriber: () => ActorRef;
   /** The worker's answer; a rejection for none in time. */
   readonly ask: (worker: ActorRef, message: KvSourceMessage) => Promise<unknown>;
-  /** A worker that should publish and says nothing for this long is reported. Default 10,000. */
-  readonly silence_ms?: number;
-  /** Dumps that are taken at once. Default 8. */
-  readonly dumps_max?: number;
 };
 
 const TICK_MS = 500;
+/** A worker that should publish and is silent for this long is reported. */
+const SILENCE_MS = 10_000;
+/** Whole caches that are fetched at once. */
+const DUMPS_MAX = 8;
 const RETRY_MAX_MS = 300_000;
 /** Live for this long, a worker's next fault is a new one, and tried again soon. */
 const GOOD_AFTER_MS = 60_000;
@@ -70,7 +70,7 @@ export class KvFeed {
   constructor(options: KvFeedOptions) {
     this.#options = options;
     this.#index = options.index;
-    this.#dumps = new Turns(options.dumps_max ?? 8, (entry) => this.#startDump(entry));
+    this.#dumps = new Turns(DUMPS_MAX, (entry) => this.#startDump(entry));
     this.#counts = new FeedMetrics(options.metrics, {
       bytes: () => options.index.bytes,
       faulty: () => this.workers().filter((each) => each.fault !== undefined).length,
@@ -117,8 +117,7 @@ export class KvFeed {
     const key = workerKey(worker, ref);
     if (this.#by_worker.get(worker)?.key === key) return;
     this.workerGone(worker);
-    const capacity_blocks = card?.total_blocks ?? 0;
-    const slot = this.#index.addWorker({ source: "events", capacity_blocks });
+    const slot = this.#index.addWorker("events");
     const entry = newEntry(record, ref, slot, this.#options.clock.now_ms());
     this.#by_worker.set(worker, entry);
     this.#counts.workerUp(worker, {
@@ -175,11 +174,7 @@ export class KvFeed {
     }
     const now_ms = this.#options.clock.now_ms();
     entry.cached_since_ms ??= now_ms;
-    if (now_ms - entry.cached_since_ms >= this.#silence_ms) this.#fail(entry, "silent");
-  }
-
-  get #silence_ms(): number {
-    return this.#options.silence_ms ?? 10_000;
+    if (now_ms - entry.cached_since_ms >= SILENCE_MS) this.#fail(entry, "silent");
   }
 
   /** False: it was refused. */
@@ -387,7 +382,7 @@ export class KvFeed {
       // Events that came while this process was held up are still in the mailbox.
       if (late_ms > TICK_MS) entry.last_message_ms += late_ms;
       const silent_ms = now_ms - entry.last_message_ms;
-      if (entry.fault === undefined && silent_ms >= this.#silence_ms) this.#fail(entry, "silent");
+      if (entry.fault === undefined && silent_ms >= SILENCE_MS) this.#fail(entry, "silent");
       if (now_ms >= entry.retry_ms) this.#subscribe(entry);
     }
     const more = this.#index.sweep();

@@ -1,18 +1,11 @@
 /**
  * Blocks that an owner probably holds because a prompt with them was sent there. They are forgotten
- * some time after they were last named, or when their owner has more of them than its cache has
- * room. Used for workers that publish no cache events, and between sending a prompt and the event
- * that its blocks are stored.
+ * some time after they were last named. Used for workers that publish no cache events, and between
+ * sending a prompt and the event that its blocks are stored.
  */
 import { BlockTable, type HashPairs } from "../../../llm/blocks/block-table.ts";
 import { BlockIndex } from "./block-index.ts";
 import { type CacheMatches, type GroupNames, grown } from "./cache-matches.ts";
-
-export type Ageing =
-  /** Forgotten this long after the last prompt that had it. */
-  | { readonly kind: "ttl"; readonly ttl_ms: number }
-  /** The least recently named goes when the owner has more than its capacity. */
-  | { readonly kind: "lru" };
 
 /** The blocks of one owner in the order in which they were last named. */
 type Recent = {
@@ -21,7 +14,6 @@ type Recent = {
   queue: Int32Array;
   head: number;
   tail: number;
-  capacity_blocks: number;
 };
 
 const WORDS = 3;
@@ -30,16 +22,17 @@ const SWEEPS_A_TTL = 64;
 
 export class AgedBlocks {
   readonly #index: BlockIndex;
-  readonly #ageing: Ageing;
+  readonly #ttl_ms: number;
   readonly #owners = new Map<number, Recent>();
   /** Stamp of each owner's first entry, by owner; 0 = it has none. Each look reads all of them. */
   #first_stamps = new Int32Array(64);
   #look_again_ms = Number.NEGATIVE_INFINITY;
   readonly #pair = new Uint32Array(2);
 
-  constructor(groups: GroupNames, ageing: Ageing) {
+  /** `ttl_ms`: a block is forgotten so long after the last prompt that had it. */
+  constructor(groups: GroupNames, ttl_ms: number) {
     this.#index = new BlockIndex(groups);
-    this.#ageing = ageing;
+    this.#ttl_ms = ttl_ms;
   }
 
   get bytes(): number {
@@ -57,14 +50,14 @@ export class AgedBlocks {
     return this.#index.heldBy(owner);
   }
 
-  addOwner(group: number, capacity_blocks: number): number | undefined {
+  addOwner(group: number): number | undefined {
     const owner = this.#index.addOwner(group, 0);
     if (owner === undefined) return undefined;
     const queue = new Int32Array(16 * WORDS);
     if (owner >= this.#first_stamps.length)
       this.#first_stamps = grown(this.#first_stamps, owner + 1);
     this.#first_stamps[owner] = 0;
-    this.#owners.set(owner, { stamps: new BlockTable(), queue, head: 0, tail: 0, capacity_blocks });
+    this.#owners.set(owner, { stamps: new BlockTable(), queue, head: 0, tail: 0 });
     return owner;
   }
 
@@ -92,18 +85,13 @@ export class AgedBlocks {
       push(recent, lo, hi, stamp);
     }
     this.#index.store(owner, hashes.subarray(0, 2 * count));
-    if (this.#ageing.kind === "lru") {
-      while (this.#index.heldBy(owner) > recent.capacity_blocks) this.#dropOldest(owner, recent);
-    }
   }
 
   /** Fills `out` with what is probably there. */
   match(hashes: HashPairs, count: number, out: CacheMatches, now_ms: number): void {
     out.count = 0;
     if (this.#owners.size === 0) return;
-    if (this.#ageing.kind === "ttl" && now_ms >= this.#look_again_ms) {
-      this.#expire(now_ms, this.#ageing.ttl_ms);
-    }
+    if (now_ms >= this.#look_again_ms) this.#expire(now_ms, this.#ttl_ms);
     this.#index.match(hashes, count, out);
   }
 

@@ -70,11 +70,6 @@ export class BlockIndex {
     return this.#table.bytes + this.#sets.bytes;
   }
 
-  /** True: `sweep` has something to do. */
-  get unswept(): boolean {
-    return this.#sweeping || this.#left.length > 0;
-  }
-
   heldBy(owner: number): number {
     return this.#held[owner]!;
   }

@@ -10,7 +10,7 @@
  */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { KvTier } from "../../../llm/blocks/kv-event.ts";
-import { AgedBlocks, type Ageing } from "./aged-blocks.ts";
+import { AgedBlocks } from "./aged-blocks.ts";
 import { BlockIndex } from "./block-index.ts";
 import { CacheMatches, grown, TIERS } from "./cache-matches.ts";
 
@@ -23,16 +23,10 @@ export type CacheIndexOptions = {
    * leaves the older, shorter prefixes in. Default 8,388,608 (about 200 MB).
    */
   readonly blocks_max?: number;
-  /** Default: 120 s. */
-  readonly approximate?: Ageing;
+  /** How long a worker without events is taken to keep a prompt. Default 120,000. */
+  readonly approximate_ttl_ms?: number;
   /** 0 = no predictions. Default 5,000. */
   readonly predicted_ttl_ms?: number;
-};
-
-export type CacheWorker = {
-  readonly source: CacheSource;
-  /** For approximate "lru": blocks that each rank has room for. */
-  readonly capacity_blocks: number;
 };
 
 type Rank = {
@@ -43,7 +37,11 @@ type Rank = {
   approximate: number | undefined;
 };
 
-type Slot = CacheWorker & { readonly ranks: Map<number, Rank>; refused_blocks: number };
+type Slot = {
+  readonly source: CacheSource;
+  readonly ranks: Map<number, Rank>;
+  refused_blocks: number;
+};
 
 export const tierNumbers: Readonly<Record<KvTier, number>> = {
   device: 0,
@@ -69,13 +67,10 @@ export class CacheIndex {
   #changes = 0;
 
   constructor(options: CacheIndexOptions = {}) {
-    const { predicted_ttl_ms = 5_000 } = options;
+    const { approximate_ttl_ms = 120_000, predicted_ttl_ms = 5_000 } = options;
     this.#exact = new BlockIndex(this.#names, options.blocks_max ?? BLOCKS_MAX);
-    const ageing = options.approximate ?? { kind: "ttl", ttl_ms: 120_000 };
-    this.#approximate = new AgedBlocks(this.#names, ageing);
-    if (predicted_ttl_ms > 0) {
-      this.#predicted = new AgedBlocks(this.#names, { kind: "ttl", ttl_ms: predicted_ttl_ms });
-    }
+    this.#approximate = new AgedBlocks(this.#names, approximate_ttl_ms);
+    if (predicted_ttl_ms > 0) this.#predicted = new AgedBlocks(this.#names, predicted_ttl_ms);
     this.#guesses = [
       this.#approximate,
       ...(this.#predicted === undefined ? [] : [this.#predicted]),
@@ -88,12 +83,11 @@ export class CacheIndex {
   }
 
   /** A small number that names the worker here until `removeWorker`; numbers are used again. */
-  addWorker(worker: CacheWorker): number {
+  addWorker(source: CacheSource): number {
     this.#changes++;
     const free = this.#workers.indexOf(undefined);
     const slot = free < 0 ? this.#workers.length : free;
-    const { source, capacity_blocks } = worker;
-    this.#workers[slot] = { source, capacity_blocks, ranks: new Map(), refused_blocks: 0 };
+    this.#workers[slot] = { source, ranks: new Map(), refused_blocks: 0 };
     return slot;
   }
 
@@ -112,7 +106,7 @@ export class CacheIndex {
     const worker = this.#workers[slot];
     if (worker === undefined || worker.source === source) return;
     this.#forget(worker);
-    this.#workers[slot] = { ...worker, source, ranks: new Map(), refused_blocks: 0 };
+    this.#workers[slot] = { source, ranks: new Map(), refused_blocks: 0 };
   }
 
   source(slot: number): CacheSource | undefined {
@@ -162,11 +156,11 @@ export class CacheIndex {
     const each = this.#rankOf(slot, worker, rank);
     if (each === undefined) return;
     if (worker.source === "approximate") {
-      each.approximate ??= this.#approximate.addOwner(each.group, worker.capacity_blocks);
+      each.approximate ??= this.#approximate.addOwner(each.group);
       if (each.approximate === undefined) return;
       this.#approximate.name(each.approximate, hashes, count, now_ms);
     } else if (this.#predicted !== undefined) {
-      each.predicted ??= this.#predicted.addOwner(each.group, worker.capacity_blocks);
+      each.predicted ??= this.#predicted.addOwner(each.group);
       if (each.predicted === undefined) return;
       this.#predicted.name(each.predicted, hashes, count, now_ms);
     }

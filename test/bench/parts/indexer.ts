@@ -111,7 +111,7 @@ export async function benchIndexer(report: Report): Promise<void> {
 }
 
 function addWorker(index: CacheIndex): void {
-  index.addWorker({ source: "events", capacity_blocks: 0 });
+  index.addWorker("events");
 }
 
 function fill(index: CacheIndex, whole: readonly Uint32Array[]): number {

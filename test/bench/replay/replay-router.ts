@@ -47,7 +47,7 @@ export class KvReplayRouter implements ReplayRouter {
     const index = this.#index;
     this.#dispatcher = new KvDispatcher({ policy, index, random });
     for (let number = 0; number < workers; number++) {
-      const slot = index.addWorker({ source: "events", capacity_blocks: limits.total_blocks });
+      const slot = index.addWorker("events");
       const name = nameOf(number);
       this.#slots.push(slot);
       this.#numbers.set(name, number);

@@ -47,7 +47,7 @@ export function dispatcherOf(policy: KvPolicyOptions, workers: number, seed = 1)
   const index = new CacheIndex();
   const dispatcher = new KvDispatcher({ policy, index, random: new SeededRandom(seed) });
   const all = Array.from({ length: workers }, (_, number) => {
-    const slot = index.addWorker({ source: "events", capacity_blocks: limits.total_blocks });
+    const slot = index.addWorker("events");
     return worker(`w${number}`, slot);
   });
   for (const each of all) dispatcher.workerUp(each, 0);

@@ -11,7 +11,7 @@ const DEVICE = 0;
 
 function exactIndex(workers: number, blocks_max?: number): CacheIndex {
   const index = new CacheIndex(blocks_max === undefined ? {} : { blocks_max });
-  for (let i = 0; i < workers; i++) index.addWorker({ source: "events", capacity_blocks: 0 });
+  for (let i = 0; i < workers; i++) index.addWorker("events");
   return index;
 }
 
@@ -101,7 +101,7 @@ test("matches equal the model's, whoever stores, removes, clears or leaves", () 
         } else if (kind === "leave") {
           index.removeWorker(n);
           for (const [, each] of lanesOf(n)) each.clear();
-          expect(index.addWorker({ source: "events", capacity_blocks: 0 })).toBe(n);
+          expect(index.addWorker("events")).toBe(n);
         } else {
           index.sweep();
         }
@@ -193,11 +193,10 @@ describe("memory", () => {
 
 describe("guessed caches", () => {
   const prompt = pairsOf(someHashes(8, 1));
-  const capacity_blocks = 10;
 
   test("a worker without events is known by what was sent there, for the ttl", () => {
-    const index = new CacheIndex({ approximate: { kind: "ttl", ttl_ms: 1_000 } });
-    const slot = index.addWorker({ source: "approximate", capacity_blocks });
+    const index = new CacheIndex({ approximate_ttl_ms: 1_000 });
+    const slot = index.addWorker("approximate");
     index.routed(slot, 0, prompt, 6, 0);
     expect(blocks(index, prompt, 900)).toEqual({ "0/0": 6 });
     index.routed(slot, 0, prompt, 3, 900);
@@ -205,22 +204,9 @@ describe("guessed caches", () => {
     expect(blocks(index, prompt, 2_000)).toEqual({});
   });
 
-  test("or as many blocks as its cache has room for, the tail goes first", () => {
-    const index = new CacheIndex({ approximate: { kind: "lru" } });
-    const slot = index.addWorker({ source: "approximate", capacity_blocks });
-    const other = pairsOf(someHashes(5, 2));
-    index.routed(slot, 0, prompt, 8, 0);
-    index.routed(slot, 0, other, 5, 10);
-    expect(blocks(index, prompt, 1e9)).toEqual({ "0/0": 5 });
-    expect(blocks(index, other, 1e9)).toEqual({ "0/0": 5 });
-    index.routed(slot, 0, prompt, 8, 20);
-    expect(blocks(index, prompt, 1e9)).toEqual({ "0/0": 8 });
-    expect(blocks(index, other, 1e9)).toEqual({ "0/0": 2 });
-  });
-
   test("a prompt just sent counts until the events show it, the larger of both", () => {
     const index = new CacheIndex({ predicted_ttl_ms: 500 });
-    const slot = index.addWorker({ source: "events", capacity_blocks });
+    const slot = index.addWorker("events");
     index.stored(slot, 0, DEVICE, prompt.subarray(0, 4));
     index.routed(slot, 0, prompt, 8, 0);
     expect(blocks(index, prompt, 0)).toEqual({ "0/0": 8 });
@@ -230,8 +216,8 @@ describe("guessed caches", () => {
   });
 
   test("queues of what is named again and again stay short", () => {
-    const index = new CacheIndex({ approximate: { kind: "lru" } });
-    const slot = index.addWorker({ source: "approximate", capacity_blocks });
+    const index = new CacheIndex();
+    const slot = index.addWorker("approximate");
     index.routed(slot, 0, prompt, 8, 0);
     const { bytes } = index;
     for (let i = 0; i < 10_000; i++) index.routed(slot, 0, prompt, 8, i);
