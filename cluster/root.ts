@@ -25,7 +25,6 @@ import { FAULT_NAME, rootPaths } from "../supervisors/paths.ts";
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
 import { processSlot } from "../supervisors/process-slot.ts";
 import { rootTree } from "../supervisors/root-tree.ts";
-import { type SlotStart, Slots } from "../supervisors/slots.ts";
 import {
   type Boot,
   bootToEnvironment,
@@ -44,6 +43,7 @@ import type { Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
 import { templateFor } from "./settings/template-settings.ts";
 import { marksByWorker } from "./settings/worker-marks.ts";
+import { type SlotStart, Slots } from "./slots.ts";
 import { readyBudget_ms, weightBytes } from "./start-budget.ts";
 import { WorkerCrashes } from "./worker-crashes.ts";
 
