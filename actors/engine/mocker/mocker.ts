@@ -12,6 +12,7 @@ import type { KvDump } from "../../../llm/blocks/kv-event.ts";
 import { TokenBlocks } from "../../../llm/blocks/token-blocks.ts";
 import { textTokens } from "../../../llm/tokens/text-tokens.ts";
 import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
+import type { WirePassSums as PassSums } from "../../../proto/index.ts";
 import type { Clock, Files } from "../../../runtime/capabilities.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import { beyondLimits } from "../beyond-limits.ts";
@@ -30,6 +31,7 @@ import { KvEventLog } from "../kv-event-log.ts";
 import { type Draw, type Drawable, drawnLogprob, drawnToken, drawOf } from "./drawn-token.ts";
 import { mockerFlags } from "./flags.ts";
 import { type MockerOptions, mockerOptions } from "./options.ts";
+import { addSums, noPasses } from "./pass-cost.ts";
 import { readProfile } from "./profile.ts";
 import { MockerScheduler } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";
@@ -304,16 +306,9 @@ export class MockerEngine implements Engine {
   }
 
   /** Sums over the passes of all ranks since the start, see MockerScheduler. */
-  passSums(): MockerScheduler<Answer>["pass_sums"] {
-    const sums = { ...this.#ranks[0]!.pass_sums };
-    for (const { pass_sums } of this.#ranks.slice(1)) {
-      sums.prefill_passes += pass_sums.prefill_passes;
-      sums.prefill_tokens += pass_sums.prefill_tokens;
-      sums.prefill_tokens_squared += pass_sums.prefill_tokens_squared;
-      sums.decode_passes += pass_sums.decode_passes;
-      sums.decode_share += pass_sums.decode_share;
-      sums.busy_ms += pass_sums.busy_ms;
-    }
+  passSums(): PassSums {
+    const sums = noPasses();
+    for (const { pass_sums } of this.#ranks) addSums(sums, pass_sums);
     return sums;
   }
 

@@ -13,13 +13,17 @@
  *
  * There is no clock in here: `step` is told the time. So one code runs in real time under a worker
  * and in virtual time in a replay.
+ *
+ * Long because each step of a pass changes the same two lists, one budget and one pool.
  */
 import type { KvEventLog } from "../kv-event-log.ts";
 import { BlockPool } from "./block-pool.ts";
 import { CacheNews } from "./cache-news.ts";
+import { Handovers } from "./handovers.ts";
 import { type MockerOptions, transferMs } from "./options.ts";
+import { addPass, noPasses, passMs } from "./pass-cost.ts";
 import type { Sequence } from "./sequence.ts";
-import type { DecodeLoad, MockerTiming } from "./timing.ts";
+import type { MockerTiming } from "./timing.ts";
 
 /** Told as it happens; `at_ms` is the end of the pass. May submit and cancel. */
 export type SchedulerSink<S> = {
@@ -46,28 +50,18 @@ const CATCH_UP_MS = 20;
 const PASSES_A_STEP = 16;
 const NEVER = Number.POSITIVE_INFINITY;
 
-type Held<S> = { readonly sequence: S; readonly due_ms: number };
-
 export class MockerScheduler<S extends Sequence> {
   readonly pool: BlockPool;
   readonly totals = { prompt: 0, cached: 0, generated: 0, passes: 0, preemptions: 0 };
   /**
-   * Sums over all passes so far: their differences say what a pass of this engine costs. `_share` is
-   * blocks in use of all blocks, summed over the passes that drew tokens.
+   * Sums over all passes so far: their differences say what a pass of this engine costs.
+   * `decode_share` is blocks in use of all blocks, summed over the passes that drew tokens.
    */
-  readonly pass_sums = {
-    prefill_passes: 0,
-    prefill_tokens: 0,
-    prefill_tokens_squared: 0,
-    decode_passes: 0,
-    decode_share: 0,
-    busy_ms: 0,
-  };
+  readonly pass_sums = noPasses();
   last_pass_ms = 0;
   readonly #waiting: S[] = [];
   #running: S[] = [];
-  /** Blocks on their way between workers: the sequence neither runs nor waits meanwhile. */
-  #held: Held<S>[] = [];
+  readonly #held = new Handovers<S>();
   /** When the pass under way ends; NEVER while there is none. */
   #pass_end_ms = NEVER;
   #ending = false;
@@ -91,7 +85,7 @@ export class MockerScheduler<S extends Sequence> {
   }
 
   get running_count(): number {
-    return this.#running.length + this.#held.length;
+    return this.#running.length + this.#held.count;
   }
 
   /** Tokens of waiting and running sequences that no pass has computed yet. */
@@ -118,9 +112,7 @@ export class MockerScheduler<S extends Sequence> {
     if (sequence.state === "ended" || sequence.state === "new") return;
     if (sequence.state === "waiting") drop(this.#waiting, sequence);
     if (sequence.state === "running" && !this.#ending) drop(this.#running, sequence);
-    if (sequence.state === "held") {
-      this.#held = this.#held.filter((held) => held.sequence !== sequence);
-    }
+    if (sequence.state === "held") this.#held.drop(sequence);
     sequence.state = "ended";
     this.#releaseBlocks(sequence);
   }
@@ -142,19 +134,19 @@ export class MockerScheduler<S extends Sequence> {
       if (this.#options.speedup_ratio === 0) return this.#dueWithoutDelay(now_ms);
       this.#beginPass(now_ms - end_ms < CATCH_UP_MS ? end_ms : now_ms);
     }
-    return Math.min(this.#pass_end_ms, this.#nextHeldMs());
+    return Math.min(this.#pass_end_ms, this.#held.nextMs());
   }
 
   #dueWithoutDelay(now_ms: number): number {
     const busy = this.#waiting.length + this.#running.length > 0;
-    return busy ? now_ms : this.#nextHeldMs();
+    return busy ? now_ms : this.#held.nextMs();
   }
 
   /** Forgets the cached prefixes; running sequences keep their blocks. */
   clearCache(): void {
     this.pool.clear();
     for (const sequence of this.#running) sequence.registered = 0;
-    for (const { sequence } of this.#held) sequence.registered = 0;
+    this.#held.forgetNames();
     this.#news.cleared();
   }
 
@@ -229,7 +221,7 @@ export class MockerScheduler<S extends Sequence> {
   #admitWaiting(now_ms: number): void {
     const { max_num_seqs, worker_type } = this.#options;
     while (this.#waiting.length > 0 && this.#budget > 0) {
-      const arriving = worker_type === "prefill" ? 0 : this.#held.length;
+      const arriving = worker_type === "prefill" ? 0 : this.#held.count;
       if (this.#running.length + arriving >= max_num_seqs) return;
       const sequence = this.#waiting[0]!;
       if (sequence.max_tokens === 0) {
@@ -284,8 +276,7 @@ export class MockerScheduler<S extends Sequence> {
     if (this.#options.kv_transfer_timing_mode !== "destination_missing") return false;
     const delay_ms = transferMs(this.#options, tokens);
     if (delay_ms === 0) return false;
-    sequence.state = "held";
-    this.#held.push({ sequence, due_ms: now_ms + delay_ms });
+    this.#held.begin(sequence, now_ms + delay_ms);
     return true;
   }
 
@@ -346,39 +337,15 @@ export class MockerScheduler<S extends Sequence> {
     }
     if (!scheduled) return undefined;
     const { block_size } = this.#options;
-    const duration_ms = this.#scaledMs({
+    const duration_ms = passMs(this.#options, this.#parts.timing, this.#prompt_tokens, {
       sequences,
       context_tokens,
       used_kv_tokens: this.pool.used * block_size,
       total_kv_tokens: this.pool.capacity * block_size,
     });
-    this.#addToSums(sequences, duration_ms);
+    const share = this.pool.used / this.pool.capacity;
+    addPass(this.pass_sums, this.#prompt_tokens, sequences, share, duration_ms);
     return duration_ms;
-  }
-
-  #scaledMs(load: DecodeLoad): number {
-    const { speedup_ratio, decode_speedup_ratio, worker_type } = this.#options;
-    const { timing } = this.#parts;
-    if (speedup_ratio === 0) return 0;
-    const prefill_ms = timing.prefillMs(this.#prompt_tokens) / speedup_ratio;
-    // A prefill worker draws its one token within the prefill.
-    if (worker_type === "prefill" || decode_speedup_ratio === 0) return prefill_ms;
-    return prefill_ms + timing.decodeMs(load) / (speedup_ratio * decode_speedup_ratio);
-  }
-
-  #addToSums(drawing: number, duration_ms: number): void {
-    const sums = this.pass_sums;
-    const tokens = this.#prompt_tokens;
-    if (tokens > 0) {
-      sums.prefill_passes++;
-      sums.prefill_tokens += tokens;
-      sums.prefill_tokens_squared += tokens * tokens;
-    }
-    if (drawing > 0) {
-      sums.decode_passes++;
-      sums.decode_share += this.pool.used / this.pool.capacity;
-    }
-    sums.busy_ms += duration_ms;
   }
 
   #endPass(): void {
@@ -422,8 +389,7 @@ export class MockerScheduler<S extends Sequence> {
     if (worker_type === "prefill" && kv_transfer_timing_mode === "full_prompt") {
       const delay_ms = transferMs(this.#options, sequence.prompt_length);
       if (delay_ms > 0) {
-        sequence.state = "held";
-        this.#held.push({ sequence, due_ms: at_ms + delay_ms });
+        this.#held.begin(sequence, at_ms + delay_ms);
         return;
       }
     }
@@ -446,19 +412,10 @@ export class MockerScheduler<S extends Sequence> {
   }
 
   #releaseHeld(now_ms: number): void {
-    if (this.#held.length === 0 || this.#nextHeldMs() > now_ms) return;
-    const due = this.#held.filter((held) => held.due_ms <= now_ms);
-    this.#held = this.#held.filter((held) => held.due_ms > now_ms);
-    for (const { sequence, due_ms } of due) {
+    for (const { sequence, due_ms } of this.#held.take(now_ms)) {
       if (this.#options.worker_type === "prefill") this.#finish(sequence, due_ms);
       else this.#run(sequence);
     }
-  }
-
-  #nextHeldMs(): number {
-    let next_ms = NEVER;
-    for (const { due_ms } of this.#held) next_ms = Math.min(next_ms, due_ms);
-    return next_ms;
   }
 
   #blocksFor(tokens: number): number {

@@ -1,0 +1,118 @@
+/** Which child processes a root starts, and what each is told. Pure. */
+import type { Boot, FrontendBoot, RouterBoot, WorkerBoot } from "./boot.ts";
+import type { FoundModel } from "./found-models.ts";
+import type { Machine } from "./machine.ts";
+import type { Settings } from "./settings/settings.ts";
+import { templateFor } from "./settings/template-settings.ts";
+import { marksByWorker } from "./settings/worker-marks.ts";
+
+export type BootSource = {
+  readonly settings: Settings;
+  readonly machine: Pick<Machine, "root" | "prefix">;
+  /** Where the root's registry listens. */
+  readonly registry_address: string;
+  /** Of the frontends; free. */
+  readonly port: number;
+  readonly run_folder: string;
+  readonly cache_folder: string;
+  readonly assets_folder: string;
+  readonly version: string;
+};
+
+export type ChildBoot = {
+  /** Its name, and its slot's. */
+  readonly node: string;
+  readonly boot: Boot;
+  /** What its engines have to read before they can answer. */
+  readonly weight_bytes: number;
+};
+
+/** Workers first, then routers, then frontends, as far as the machine's role has them. */
+export function childBoots(
+  source: BootSource,
+  models: readonly FoundModel[],
+): readonly ChildBoot[] {
+  const { role, frontends, routers } = source.settings;
+  const { prefix } = source.machine;
+  const several = (count: number, name: string, boot: () => Boot): ChildBoot[] =>
+    Array.from({ length: count }, (_, i) => {
+      return { node: `${prefix}${name}-${i}`, boot: boot(), weight_bytes: 0 };
+    });
+  const workers = models.flatMap((model, index) =>
+    workerNames(source.settings, index, prefix).map((names, i): ChildBoot => {
+      const boot = workerBoot(source, model, names, i === 0);
+      return { node: names[0] ?? "worker", boot, weight_bytes: model.weight_bytes };
+    }),
+  );
+  const alone = role === "router" ? Math.max(1, routers) : routers;
+  const serving = role === "all" || role === "frontend" ? frontends : 0;
+  return [
+    ...workers,
+    ...several(role === "worker" ? 0 : alone, "router", () => routerBoot(source)),
+    ...several(serving, "frontend", () => frontendBoot(source)),
+  ];
+}
+
+function commonBoot(source: BootSource) {
+  const { settings, machine, registry_address, run_folder, cache_folder, assets_folder } = source;
+  const { log_level, planes, namespace, drain_timeout_ms } = settings;
+  return {
+    ...{ log_level, planes, namespace, drain_timeout_ms },
+    ...{ registry_address, run_folder, cache_folder, assets_folder },
+    root_node: machine.root,
+  };
+}
+
+function workerBoot(
+  source: BootSource,
+  model: FoundModel,
+  workers: readonly string[],
+  first: boolean,
+): WorkerBoot {
+  const { settings, machine } = source;
+  const { engine, keep, workers: each, models } = settings;
+  return {
+    ...commonBoot(source),
+    role: "worker",
+    engine,
+    workers,
+    first,
+    labels: marksByWorker(settings.worker_labels, workers, machine.prefix),
+    taints: marksByWorker(settings.worker_taints, workers, machine.prefix),
+    model_path: model.path,
+    model_name: model.name,
+    chat_template: templateFor(settings.chat_templates, model.name),
+    sharers: each * models.length,
+    keep,
+  };
+}
+
+function frontendBoot(source: BootSource): FrontendBoot {
+  const { settings, port, version } = source;
+  return {
+    ...commonBoot(source),
+    role: "frontend",
+    settings: { ...settings.frontend, port },
+    share_port: settings.frontends > 1,
+    router: settings.router,
+    version,
+  };
+}
+
+const routerBoot = (source: BootSource): RouterBoot => ({
+  ...commonBoot(source),
+  role: "router",
+  router: source.settings.router,
+});
+
+/** Names of one model's workers, by process; a process is named after its first. */
+function workerNames(settings: Settings, model_index: number, prefix: string): string[][] {
+  const each = settings.engine.workers_per_process;
+  const processes = Math.ceil(settings.workers / each);
+  return Array.from({ length: processes }, (_, process) => {
+    const first = process * each;
+    const count = Math.min(each, settings.workers - first);
+    const from = model_index * settings.workers + first;
+    return Array.from({ length: count }, (_item, i) => `${prefix}worker-${from + i}`);
+  });
+}
