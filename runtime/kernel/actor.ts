@@ -50,7 +50,7 @@ export abstract class Actor<M extends Message> {
 
   /**
    * Called after all children ended, also when a stop overtook a pending `init`; not after a kill,
-   * and not after an `init` that threw. What has to happen then too belongs into `release`.
+   * and not after an `init` that threw. What must happen in those cases too belongs in `release`.
    */
   terminate(_reason: ExitReason): void | Promise<void> {}
 
@@ -58,7 +58,7 @@ export abstract class Actor<M extends Message> {
    * Gives back what would outlive this actor: ports, processes, native memory, metrics, its part in
    * another actor's count. Called however it ends: after `terminate`, on a kill, after an `init`
    * that threw. Called once more when an `init` or a handler that was pending then settles, since
-   * that may have opened something. So it takes one call as well as two, and never waits.
+   * that may have opened something. So it must bear two calls, and it never waits.
    */
   release(): void {}
 

@@ -75,7 +75,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   #gate = STARTING;
   #pending = 0;
-  /** Among those whose turn comes first, or taking its turn. */
+  /** In the scheduler's urgent queue, or taking its turn. */
   #urgent = false;
   readonly #mailbox_options: MailboxOptions;
   #mailbox: Mailbox | undefined = undefined;
@@ -219,7 +219,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   monitor(ref: Ref): number {
     const monitor = new Monitor(this.kernel.nextId(), ref, this);
-    // One that has ended hears nothing any more, and would hang in the other's list for ever.
+    // An ended actor is told nothing, and its monitor would stay in the other's list for ever.
     if (this.alive) this.#related().addMonitor(monitor);
     return monitor.id;
   }
@@ -284,7 +284,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
         const message = mailbox.shift() as never;
         const { meta } = mailbox;
         done++;
-        // Whoever asked has its outcome already, the deadline's most likely, and acted on it.
+        // The asker has its outcome already, mostly its deadline, and has acted on it.
         if (meta?.port?.settled) {
           this.kernel.counters.expired_asks++;
           continue;
@@ -408,7 +408,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     else this.#schedule();
   }
 
-  /** Somebody waits for it. Where it has its place in the queue already, it gets an earlier one. */
+  /** Somebody waits for it: it enters the urgent queue, also when it is in the ordinary one. */
   #hurry(): void {
     if ((this.#gate & ~SCHEDULED) === 0 && !this.#urgent) this.#scheduleUrgent();
   }
@@ -517,7 +517,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     }
   }
 
-  /** No say for the actor, and none for its children. */
+  /** Ends the actor and its children without `terminate`. */
   kill(): void {
     if (this.#gate & STOPPED) return;
     this.#gate |= STOPPING | TERMINATING;
@@ -534,7 +534,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     this.endLife();
     this.#timers?.cancelAll();
     this.#timers = undefined;
-    // Before anybody hears of the end, who may want what it held.
+    // Before watchers are told: they may want what it held, a port for example.
     this.#release(this.actor);
     this.#failWaiting();
     this.#relations?.end(reason);
@@ -559,7 +559,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     }
   }
 
-  /** What was pending at the end may have opened something since. */
+  /** A handler that was pending at the end may have opened something since. */
   #settled(actor: Actor<never> | undefined): void {
     if (this.#gate & STOPPED) this.#release(actor);
   }

@@ -38,8 +38,8 @@ export interface Context<M extends Message> {
    */
   spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
   /**
-   * Itself without `ref` (reason normal), else a child (reason shutdown). With `killed` it has no
-   * say. Never throws: what is no child of this actor is logged.
+   * Itself without `ref` (reason normal), else a child (reason shutdown). `killed`:
+   * without its `terminate`. Never throws: what is no child of this actor is logged.
    */
   stop(ref?: Ref, reason?: ExitReason): void;
 
@@ -86,7 +86,7 @@ export interface Context<M extends Message> {
   reply(value: unknown): boolean;
   /** The asker gets AskError `refused`. */
   refuse(detail: string): boolean;
-  /** Takes the port, to answer after `receive` returned; one never used is found by the deadline. */
+  /** Takes the port, to answer after `receive` returned; a port never used fails at the deadline. */
   replyLater(): ReplyPort;
 
   /** Absolute, on the scale of `clock.now_ms`: of the message being handled, when it was an ask. */

@@ -46,7 +46,7 @@ export interface ReplyPort {
 /** Watches one actor at a time. */
 export interface Watcher {
   ended(reason: ExitReason): void;
-  /** Where that one keeps it, to find it again: nobody else's business. `nowhere` at first. */
+  /** Its index in the watched actor's list, kept by that actor. NOWHERE at first. */
   place: number;
 }
 

@@ -15,8 +15,8 @@ export interface Scheduler {
   /** Called once for each time an actor becomes ready; it is not enqueued again before its turn. */
   enqueue(runnable: Runnable): void;
   /**
-   * The same before those who are only told something: a signal or an ask waits for it. It may be
-   * in both queues at once; a turn that finds nothing to do does nothing.
+   * The same for an actor that a signal or an ask waits for: its turn comes before the ordinary
+   * ones. It may be in both queues at once; a turn that finds nothing to do does nothing.
    */
   enqueueUrgent(runnable: Runnable): void;
   /** Nobody is ready. */
@@ -38,13 +38,13 @@ const TICK_MS = 10;
 const CLOCK_MESSAGES = 64;
 
 /**
- * Those who are waited for go first, and are not cut by a tick: what they send is to go out in one
- * piece. After so many messages in a row one of the others has its turn nevertheless.
+ * Urgent actors go first, and no tick cuts their turns: what they send goes out in one piece. After
+ * so many of their messages in a row an ordinary actor has its turn nevertheless.
  */
 const URGENT_MESSAGES = 1024;
 /**
- * After a burst of so many messages that somebody waits for, sockets get their turn before the
- * others go on: what the burst sent is on its way then.
+ * After a burst of so many urgent messages sockets get their turn before ordinary actors go on, so
+ * that what the burst sent leaves at once.
  */
 const BURST_MESSAGES = 16;
 

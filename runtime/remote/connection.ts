@@ -107,7 +107,7 @@ export class Connection {
     else link.close();
   }
 
-  /** Idempotent. One that was merged has no link any more: its own time limit ends nothing. */
+  /** Idempotent. A merged connection has no link any more, so its time limit ends nothing. */
   close(why: string, failure?: Error): void {
     if (this.peer.state === "closed" || this.#mergedInto !== undefined) return;
     const neverUp = this.peer.state === "connecting";
@@ -228,8 +228,9 @@ export class Connection {
   }
 
   /**
-   * They dial although we are connected. Whose own dial made this link does not dial again while
-   * it stands. If the dial was ours, theirs may have crossed it; but then we hear from them.
+   * They dial although we are connected. A node whose own dial made the link does not dial again
+   * while the link stands, so their side is gone. If the dial was ours, theirs may have crossed it;
+   * their side is gone then only if it is late with its heartbeat.
    */
   #isHalfOpen(): boolean {
     return this.#theirDial || this.#host.isLate(this);

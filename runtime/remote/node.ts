@@ -173,7 +173,7 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     return () => this.#listeners.delete(listener);
   }
 
-  /** However long that node says nothing, it is not taken for dead as long as its system is up. */
+  /** That node's silence never closes the connection to it; only the connection's own end does. */
   neverSuspect(node: string): void {
     this.#heartbeat.exempt(node);
   }
