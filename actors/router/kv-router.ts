@@ -11,6 +11,7 @@
  */
 import type {
   Plan,
+  RefusalCode,
   Refused,
   Route,
   RouteEnded,
@@ -204,7 +205,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     if (pending !== undefined) this.#refuse(pending, code, message, retry_after_ms);
   }
 
-  #refuse({ route }: Pending, code: string, message: string, retry_after_ms = 0): void {
+  #refuse({ route }: Pending, code: RefusalCode, message: string, retry_after_ms = 0): void {
     this.#refused_total++;
     this.#answer({ kind: "refused", request: route.request, code, message, retry_after_ms });
   }

@@ -3,7 +3,14 @@
  * first come first served, for a bounded time: a worker that is being restarted after a crash is
  * back within it.
  */
-import type { Plan, Refused, Route, RouteEnded, RouterMessage } from "../../proto/index.ts";
+import type {
+  Plan,
+  RefusalCode,
+  Refused,
+  Route,
+  RouteEnded,
+  RouterMessage,
+} from "../../proto/index.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
@@ -111,7 +118,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     return planFor(route.request, choice.candidate);
   }
 
-  #refuse(route: Route, code: string, message: string): Refused {
+  #refuse(route: Route, code: RefusalCode, message: string): Refused {
     this.#refused_total++;
     return { kind: "refused", request: route.request, code, message, retry_after_ms: 0 };
   }

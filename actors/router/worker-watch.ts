@@ -6,7 +6,7 @@
  *                         ▲ ────────── heard of again ────────────────────────┘ │
  *   registry ── gone ─────┴─────────────────────────────────────────────────────┴──▶ forgotten
  */
-import type { SubscribeLoad, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+import type { RouteOutcome, SubscribeLoad, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
 import type { Down } from "../../runtime/kernel/actor.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
@@ -95,7 +95,7 @@ export class WorkerWatch {
   }
 
   /** A request that was sent there ended, as its stream saw it. */
-  ended(candidate: Candidate, outcome: string): void {
+  ended(candidate: Candidate, outcome: RouteOutcome): void {
     const { worker } = candidate.record;
     // The stream saw the worker go; our own monitor may tell later than the next request comes.
     if (outcome === "lost" || outcome === "crashed") this.suspect(candidate);

@@ -2,7 +2,7 @@
  * How choices and the answer end, and what its worker and its router are told of it. Exactly one of
  * `done` and `fail` ends an answer.
  */
-import type { Cancel, RouteEnded } from "../../proto/index.ts";
+import type { Cancel, FinishReason, RouteEnded, RouteOutcome } from "../../proto/index.ts";
 import { quarantineMessage } from "./blame.ts";
 import { finishText } from "./choice-text.ts";
 import { failure } from "./failures.ts";
@@ -14,7 +14,7 @@ import type { AnswerEnd, AnswerFailure } from "./types.ts";
 export function finish(
   state: AnswerState,
   number: number,
-  reason: string,
+  reason: FinishReason,
   stop_token: number | undefined,
   effects: AnswerEffect[],
 ): void {
@@ -42,7 +42,7 @@ export function endChoice(
 /** The client has all it wants of this choice; only its end is waited for. */
 export function endAtWorker(state: AnswerState, number: number): readonly AnswerEffect[] {
   const request = workerRequest(state);
-  const message: Cancel = { kind: "cancel", request, reason: "stop_string", choices: [number] };
+  const message: Cancel = { kind: "cancel", request, choices: [number] };
   return [{ kind: "tell_worker", message }];
 }
 
@@ -58,20 +58,20 @@ export function endSpent(state: AnswerState): readonly AnswerEffect[] {
   return effects;
 }
 
-export function cancel(state: AnswerState, reason: string): readonly AnswerEffect[] {
+export function cancel(state: AnswerState): readonly AnswerEffect[] {
   if (state.leg === undefined) return [];
   // Should the worker not have heard that it is read by another name now, the last one counts.
   const readers = state.reader === 0 ? [0] : [state.reader, state.reader - 1];
   return readers.map((reader) => {
     const request = workerRequest(state, reader);
-    const message: Cancel = { kind: "cancel", request, reason, choices: [] };
+    const message: Cancel = { kind: "cancel", request, choices: [] };
     return { kind: "tell_worker", message };
   });
 }
 
 export function leave(
   state: AnswerState,
-  outcome: string,
+  outcome: RouteOutcome,
   output_tokens = 0,
 ): readonly AnswerEffect[] {
   return [{ kind: "leave_worker" }, closeAccount(state, outcome, output_tokens)];
@@ -79,7 +79,7 @@ export function leave(
 
 export function closeAccount(
   state: AnswerState,
-  outcome: string,
+  outcome: RouteOutcome,
   output_tokens = 0,
   worker = state.leg?.worker ?? "",
 ): AnswerEffect {
@@ -100,13 +100,13 @@ export function done(state: AnswerState): readonly AnswerEffect[] {
 export function fail(
   state: AnswerState,
   failure: AnswerFailure,
-  outcome: string,
+  outcome: RouteOutcome,
 ): readonly AnswerEffect[] {
-  const cancelled = outcome === "refused" ? [] : cancel(state, failure.code);
+  const cancelled = outcome === "refused" ? [] : cancel(state);
   state.phase = "ended";
   return [...cancelled, ...leave(state, outcome), { kind: "failed", failure }];
 }
 
-export function quarantine(state: AnswerState, outcome: string): readonly AnswerEffect[] {
+export function quarantine(state: AnswerState, outcome: RouteOutcome): readonly AnswerEffect[] {
   return fail(state, failure("quarantined", quarantineMessage), outcome);
 }

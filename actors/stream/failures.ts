@@ -1,7 +1,8 @@
 /** Why an answer fails, and what HTTP makes of it when nothing was sent yet. */
-import type { AnswerFailure } from "./types.ts";
+import type { RefusalCode } from "../../proto/index.ts";
+import type { AnswerFailure, FailureCode } from "./types.ts";
 
-const statuses: Readonly<Record<string, number>> = {
+const statuses: Readonly<Record<FailureCode, number>> = {
   bad_request: 400,
   context_overflow: 400,
   not_supported: 400,
@@ -20,6 +21,8 @@ const statuses: Readonly<Record<string, number>> = {
   worker_lost: 503,
   /** Whoever owned it here ended; a worker may still have it. */
   interrupted: 503,
+  /** Its server is being stopped. */
+  draining: 503,
   deadline: 504,
   /** As Dynamo: every worker has more than it may hold. */
   overloaded: 529,
@@ -30,7 +33,7 @@ export const TOO_LONG =
   "This answer took longer than a request may. Ask for fewer tokens, or try again when less is to do.";
 
 /** Seconds after which trying again makes sense, by code. */
-const retry_after_s: Readonly<Record<string, number>> = {
+const retry_after_s: Readonly<Partial<Record<FailureCode, number>>> = {
   no_worker: 5,
   worker_lost: 1,
   interrupted: 1,
@@ -45,10 +48,16 @@ export const interrupted = (): AnswerFailure =>
     "This server lost hold of the answer. Resume its stream, or send the request again.",
   );
 
+const isFailureCode = (code: FailureCode | RefusalCode): code is FailureCode => code in statuses;
+
 /** `retry_after_ms`: when the one who refused knows; 0 = not. An unknown code, of a newer worker, is an engine error with that worker's words. */
-export function failure(code: string, message: string, retry_after_ms = 0): AnswerFailure {
-  const known = statuses[code] === undefined ? "engine_error" : code;
-  const status = statuses[known]!;
+export function failure(
+  code: FailureCode | RefusalCode,
+  message: string,
+  retry_after_ms = 0,
+): AnswerFailure {
+  const known = isFailureCode(code) ? code : "engine_error";
+  const status = statuses[known];
   const retry = retry_after_ms > 0 ? Math.ceil(retry_after_ms / 1000) : retry_after_s[known];
   return retry === undefined
     ? { code: known, status, message }

@@ -7,6 +7,7 @@ import type {
   Generate,
   HandOver,
   PlanLeg,
+  RefusalCode,
   Route,
   RouteEnded,
   RouteFirst,
@@ -22,7 +23,7 @@ export type AnswerInput =
   | {
       readonly kind: "route_refused";
       readonly attempt: number;
-      readonly code: string;
+      readonly code: RefusalCode;
       readonly message: string;
       readonly retry_after_ms?: number;
     }
@@ -33,7 +34,7 @@ export type AnswerInput =
   | {
       readonly kind: "generate_refused";
       readonly attempt: number;
-      readonly code: string;
+      readonly code: RefusalCode;
       readonly message: string;
     }
   | {

@@ -3,7 +3,7 @@
  * on (`onWorkerLost`, `onGenerateRefused`, `migrate`), or it can, and another place is looked for
  * meanwhile (`seekPlace`, then `moveTo`).
  */
-import type { PlanLeg } from "../../proto/index.ts";
+import type { PlanLeg, RefusalCode } from "../../proto/index.ts";
 import { workerKey } from "../names/names.ts";
 import { accuse, isSuspect, verdictOf } from "./blame.ts";
 import { cancel, closeAccount, done, endSpent, fail, leave, quarantine } from "./ending.ts";
@@ -14,7 +14,7 @@ import { type AnswerState, allEnded, hasBegun, isBehind, tokensHere } from "./st
 import type { AnswerFailure } from "./types.ts";
 
 /** Refusals that another worker may not share: of one that is busy, or of no use any more. */
-const elsewhere: Readonly<Record<string, "refused" | "lost">> = {
+const elsewhere: Readonly<Partial<Record<RefusalCode, "refused" | "lost">>> = {
   queue_full: "refused",
   draining: "lost",
   model_mismatch: "lost",
@@ -48,7 +48,7 @@ export function stayReached(state: AnswerState): readonly AnswerEffect[] {
 /** The other place is there: what came until now goes along. */
 export function moveTo(state: AnswerState, leg: PlanLeg, why: SeekReason): readonly AnswerEffect[] {
   state.moving = undefined;
-  const cancelled = cancel(state, why);
+  const cancelled = cancel(state);
   const ends = endSpent(state);
   if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
   const moves = movesNow(state, why);
@@ -59,7 +59,7 @@ export function moveTo(state: AnswerState, leg: PlanLeg, why: SeekReason): reado
 
 export function onGenerateRefused(
   state: AnswerState,
-  code: string,
+  code: RefusalCode,
   message: string,
 ): readonly AnswerEffect[] {
   if (state.phase !== "starting") return [];
@@ -106,7 +106,7 @@ export function migrate(
   if (spent >= most) return fail(state, cause, outcome);
   if (begun) state.migrations++;
   // It may live, behind a broken connection, and go on for nobody.
-  const cancelled = cancel(state, outcome);
+  const cancelled = cancel(state);
   const ends = endSpent(state);
   if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
   return [...cancelled, ...ends, ...goElsewhere(state, outcome, avoid, cause)];

@@ -71,7 +71,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       state.excluded = [];
       return [];
     case "settle_late":
-      return state.phase === "settling" ? [...cancel(state, "settle_late"), ...done(state)] : [];
+      return state.phase === "settling" ? [...cancel(state), ...done(state)] : [];
     case "late":
       return onLate(state);
     case "filled":
@@ -108,6 +108,6 @@ function onLeave(state: AnswerState, left: AnswerFailure): readonly AnswerEffect
 }
 
 function onLate(state: AnswerState): readonly AnswerEffect[] {
-  if (state.phase === "settling") return [...cancel(state, "late"), ...done(state)];
+  if (state.phase === "settling") return [...cancel(state), ...done(state)];
   return fail(state, failure("deadline", TOO_LONG), "late");
 }

@@ -157,8 +157,9 @@ export function startsOf({ choices, request }: AnswerState): readonly ChoiceStar
 /** A choice that a stop string ended has no end of the engine's own: whoever reads it finds it. */
 function endOf({ finished, tokens }: Choice, choice: number): Finished {
   const total_tokens = tokens.length;
-  const found = { choice, reason: "cancelled", stop_token: -1, prompt_tokens: 0, error: "" };
-  return { ...(finished ?? { ...found, cached_tokens: 0 }), total_tokens };
+  if (finished !== undefined) return { ...finished, total_tokens };
+  const none = { stop_token: -1, prompt_tokens: 0, cached_tokens: 0, error: "" };
+  return { ...none, choice, reason: "cancelled", total_tokens };
 }
 
 /**

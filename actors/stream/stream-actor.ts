@@ -314,11 +314,8 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       },
       failed: ({ code, message }: AskError): void => {
         if (code === "mailbox_full") {
-          const full = {
-            code: "queue_full",
-            message: "The worker has more to do than it can take. Try again in a moment.",
-          };
-          this.#take({ kind: "generate_refused", attempt, ...full });
+          const message = "The worker has more to do than it can take. Try again in a moment.";
+          this.#take({ kind: "generate_refused", attempt, code: "queue_full", message });
           return;
         }
         const how = code === "down" ? "ended" : "silent";

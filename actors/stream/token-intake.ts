@@ -108,7 +108,7 @@ function takeFinished(
     if (!choice.ended) finish(state, finished.choice, reason, finished.stop_token, effects);
     return undefined;
   }
-  if (finished.error === "deadline") {
+  if (reason === "deadline") {
     return [...effects, ...fail(state, failure("deadline", TOO_LONG), "late")];
   }
   const why =

@@ -79,13 +79,27 @@ export type AnswerUsage = {
   readonly cached_tokens: number;
 };
 
+/** Stable: clients know them. `failures.ts` says what each means and its HTTP status. */
+export type FailureCode =
+  | "bad_request"
+  | "context_overflow"
+  | "not_supported"
+  | "pin_required"
+  | "quarantined"
+  | "unknown_request"
+  | "rate_limited"
+  | "cancelled"
+  | "engine_error"
+  | "internal"
+  | "no_worker"
+  | "worker_lost"
+  | "interrupted"
+  | "deadline"
+  | "draining"
+  | "overloaded";
+
 export type AnswerFailure = {
-  /**
-   * Stable: "no_worker", "overloaded", "worker_lost", "interrupted", "deadline", "engine_error",
-   * "cancelled", "internal"; and of the request itself "bad_request", "context_overflow", "not_supported",
-   * "pin_required".
-   */
-  readonly code: string;
+  readonly code: FailureCode;
   /** HTTP status when nothing has been sent yet. */
   readonly status: number;
   readonly message: string;

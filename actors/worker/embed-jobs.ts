@@ -6,7 +6,7 @@
  *   add ─▶ waiting inputs, ask by ask ── fill ──▶ engine, `slots` at a time ── record ──▶ reply
  */
 import { tokensOf } from "../../llm/tokens/token-bytes.ts";
-import type { Embed, Embeddings, Refused } from "../../proto/index.ts";
+import type { Embed, Embeddings, RefusalCode, Refused } from "../../proto/index.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
 import type { Context } from "../../runtime/kernel/context.ts";
 import { refOf } from "../../runtime/remote/node.ts";
@@ -196,7 +196,7 @@ export class EmbedJobs {
     );
   }
 
-  #failAll(which: (job: EmbedJob) => boolean, code: string, message: string): boolean {
+  #failAll(which: (job: EmbedJob) => boolean, code: RefusalCode, message: string): boolean {
     const failed = [...this.#jobs].filter(which);
     for (const job of failed) this.#fail(job, code, message);
     if (failed.length === 0) return false;
@@ -205,7 +205,7 @@ export class EmbedJobs {
     return true;
   }
 
-  #fail(job: EmbedJob, code: string, message: string): void {
+  #fail(job: EmbedJob, code: RefusalCode, message: string): void {
     const running = [...job.open.keys()];
     for (const handle of running) this.#by_handle.delete(handle);
     job.open.clear();

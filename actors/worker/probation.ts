@@ -113,6 +113,7 @@ export class Probation {
 /** For one that was accepted and then could not be taken after all: it goes on elsewhere. */
 export function failedBatch({ request, choices }: Generate, error: string): TokenBatch {
   const none = { stop_token: -1, prompt_tokens: 0, cached_tokens: 0, total_tokens: 0 };
-  const finished = choices.map(({ choice }) => ({ ...none, choice, reason: "error", error }));
+  const reason = "error" as const;
+  const finished = choices.map(({ choice }) => ({ ...none, choice, reason, error }));
   return { kind: "token_batch", request, choices: [], finished };
 }

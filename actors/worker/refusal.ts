@@ -1,7 +1,7 @@
 /** Why a worker does not take something. */
-import type { Refused } from "../../proto/index.ts";
+import type { RefusalCode, Refused } from "../../proto/index.ts";
 
-export type Refusal = { readonly code: string; readonly message: string };
+export type Refusal = { readonly code: RefusalCode; readonly message: string };
 
 export function refused(request: string, { code, message }: Refusal): Refused {
   return { kind: "refused", request, code, message, retry_after_ms: 0 };

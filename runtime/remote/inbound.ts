@@ -36,8 +36,6 @@ export type EndedRefs = (address: Address) => Ref;
 /** Nobody may be silent for longer on its own word. */
 const QUIET_MAX_MS = 120_000;
 
-const askFailures: readonly AskErrorCode[] = ["deadline", "down", "mailbox_full", "refused"];
-
 /** An actor with more messages waiting is given time before the peer is read on. */
 export const FLOOD_MESSAGES = 8_192;
 
@@ -133,7 +131,7 @@ export class Inbound {
       port.reply(undefined);
     } else if (head.type === control.ask_failed) {
       const { code, message } = proto.AskFailed.decode(reader, head.body_bytes);
-      port.fail(askFailures.find((known) => known === code) ?? "refused", message);
+      port.fail(code, message);
     } else {
       try {
         port.reply(this.#codecs.decode(head.type, reader, head.body_bytes));

@@ -1,5 +1,5 @@
 /** Between the runtime's own values and their wire form. */
-import type { ActorRef as WireRef } from "../../proto/index.ts";
+import type { WireExit, ActorRef as WireRef } from "../../proto/index.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { Address } from "../kernel/message.ts";
 
@@ -47,8 +47,6 @@ export function addressOf(wire: WireRef): Address {
   return { node: wire.node, path: wire.path, incarnation: incarnationOf(wire.incarnation) };
 }
 
-type WireExit = { readonly kind: string; readonly detail: string; readonly stack: string };
-
 export function exitToWire(reason: ExitReason): WireExit {
   switch (reason.kind) {
     case "crash":
@@ -61,7 +59,7 @@ export function exitToWire(reason: ExitReason): WireExit {
 }
 
 export function exitOfWire(wire: WireExit | undefined): ExitReason {
-  const { kind, detail, stack } = wire ?? { kind: "", detail: "", stack: "" };
+  const { kind, detail, stack } = wire ?? { kind: "unknown", detail: "", stack: "" };
   switch (kind) {
     case "normal":
     case "killed":
@@ -73,6 +71,6 @@ export function exitOfWire(wire: WireExit | undefined): ExitReason {
     case "crash":
       return stack === "" ? { kind, error: detail } : { kind, error: detail, stack };
     default:
-      return { kind: "crash", error: `the peer told of an unknown end "${kind}"` };
+      return { kind: "crash", error: "the peer told of an end that is not known here" };
   }
 }

@@ -3,9 +3,11 @@ import type {
   ActorRef,
   Embeddings,
   Plan,
+  RefusalCode,
   Refused,
   Route,
   RouteHints,
+  RouteOutcome,
   RouterMessage,
   WorkerMessage,
 } from "../../../proto/index.ts";
@@ -52,7 +54,7 @@ export type EmbedPeers = {
 export function embedThrough(peers: EmbedPeers): StartEmbedding {
   return (request, trace) => {
     const attempt = new EmbedAttempt(peers, request, trace);
-    return { result: attempt.run(), abandon: (reason) => attempt.abandon(reason) };
+    return { result: attempt.run(), abandon: () => attempt.abandon() };
   };
 }
 
@@ -122,7 +124,7 @@ class EmbedAttempt {
     // That no other worker is left says less than why the last one would not take it.
     if (plan.kind === "refused") return this.#refusal ?? plan;
     const { worker, ref } = soleLeg(plan);
-    const end = (outcome: string) =>
+    const end = (outcome: RouteOutcome) =>
       router.tell({ kind: "route_ended", request, worker, outcome, output_tokens: 0 });
     if (this.#abandoned || ref === undefined) {
       end("cancelled");
@@ -203,14 +205,14 @@ class EmbedAttempt {
     return this.#trace === undefined ? { deadline_ms } : { deadline_ms, trace: this.#trace };
   }
 
-  abandon(reason: string): void {
+  abandon(): void {
     if (this.#abandoned) return;
     this.#abandoned = true;
-    this.#worker?.tell({ kind: "cancel", request: this.#request.request, reason, choices: [] });
+    this.#worker?.tell({ kind: "cancel", request: this.#request.request, choices: [] });
   }
 }
 
-function refused(request: string, code: string, message: string): Refused {
+function refused(request: string, code: RefusalCode, message: string): Refused {
   return { kind: "refused", request, code, message, retry_after_ms: 0 };
 }
 

@@ -292,7 +292,7 @@ export class Answers {
   #late(request: string): void {
     const answer = this.#live.get(request);
     if (answer === undefined) return;
-    answer.transcript.failed = "deadline";
+    answer.transcript.late = true;
     this.#live.touch(answer);
     this.flush();
     this.#drop(answer);

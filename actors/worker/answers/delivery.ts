@@ -230,7 +230,7 @@ export class Delivery {
 
 /** Nothing is being made of it, and everybody who reads it was told so. */
 function isOver({ transcript, handles, readers }: LiveAnswer): boolean {
-  if (handles.size > 0 && transcript.failed === undefined) return false;
+  if (handles.size > 0 && !transcript.late) return false;
   return readers.every((reader) => isDelivered(reader.position));
 }
 

@@ -35,8 +35,8 @@ export type ChoiceTranscript = {
 
 export type Transcript = {
   readonly choices: readonly ChoiceTranscript[];
-  /** Why every choice that a reader was not told the end of has failed. */
-  failed: string | undefined;
+  /** The request's time is over: no choice that a reader was not told the end of gets one. */
+  late: boolean;
 };
 
 /** How far one reader of an answer is. */
@@ -54,7 +54,7 @@ export type ReadPosition = {
 };
 
 export function newTranscript(starts: readonly ChoiceStart[]): Transcript {
-  return { choices: starts.map(choiceTranscript), failed: undefined };
+  return { choices: starts.map(choiceTranscript), late: false };
 }
 
 function choiceTranscript(start: ChoiceStart): ChoiceTranscript {
@@ -158,15 +158,15 @@ function endFor(
   next: number,
 ): Finished | undefined {
   const { finished } = choice;
-  if (transcript.failed === undefined) return next < choice.tokens.length ? undefined : finished;
+  if (!transcript.late) return next < choice.tokens.length ? undefined : finished;
   return {
     choice: choice.choice,
-    reason: "error",
+    reason: "deadline",
     stop_token: -1,
     prompt_tokens: finished?.prompt_tokens ?? 0,
     cached_tokens: finished?.cached_tokens ?? 0,
     total_tokens: next,
-    error: transcript.failed,
+    error: "",
   };
 }
 
@@ -204,10 +204,7 @@ export function isDelivered(position: ReadPosition): boolean {
 
 /** Every choice has its end, and it is a good one: the answer is worth keeping. */
 export function isWhole(transcript: Transcript): boolean {
-  return (
-    transcript.failed === undefined &&
-    transcript.choices.every(({ finished }) => isGoodEnd(finished))
-  );
+  return !transcript.late && transcript.choices.every(({ finished }) => isGoodEnd(finished));
 }
 
 function isGoodEnd(finished: Finished | undefined): boolean {

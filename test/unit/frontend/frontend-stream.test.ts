@@ -346,7 +346,7 @@ test("a cursor beyond what was made is a 400, as is an end where the answer went
 });
 
 test("a failure before the first token keeps its status, one after it is an event", async () => {
-  const failure = { code: "no_worker", status: 503, message: "none", retry_after_s: 5 };
+  const failure = { code: "no_worker", status: 503, message: "none", retry_after_s: 5 } as const;
   const clock = new VirtualClock();
   const early = streamed(1, clock);
   early.failed(failure);

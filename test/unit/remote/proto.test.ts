@@ -59,4 +59,9 @@ test("an enum is a number on the wire and a name outside; an unknown number is i
   const [leg] = codecs.Plan.decode(codecs.Plan.encode(plan).finish()).legs;
   expect(leg).toMatchObject({ role: "aggregated", worker: "w" });
   expect(codecs.PlanLeg.decode(Uint8Array.of(8, 77)).role).toBe("aggregated");
+  const refused = { request: "r", code: "queue_full" as const, message: "", retry_after_ms: 0 };
+  expect(codecs.Refused.decode(codecs.Refused.encode(refused).finish())).toMatchObject(refused);
+  expect(codecs.Refused.decode(Uint8Array.of(16, 99)).code).toBe("unknown");
+  expect(codecs.Finished.decode(Uint8Array.of(16, 99)).reason).toBe("unknown");
+  expect(codecs.RouteEnded.decode(Uint8Array.of(24, 99)).outcome).toBe("unknown");
 });

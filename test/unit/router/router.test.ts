@@ -5,6 +5,7 @@ import type {
   Plan,
   Refused,
   Route,
+  RouteOutcome,
   RouterMessage,
   SubscribeLoad,
   WorkerLoad,
@@ -106,7 +107,7 @@ async function setUp(options: Partial<RouterOptions> = {}) {
         },
         { deadline_ms: 60_000 },
       ),
-    end: (request: string, outcome = "finished") =>
+    end: (request: string, outcome: RouteOutcome = "finished") =>
       router.tell({ kind: "route_ended", request, worker: "", outcome, output_tokens: 0 }),
     close: async () => {
       await system.shutdown();

@@ -171,7 +171,7 @@ test("incarnations are eight little-endian bytes; anything else is the well-know
   expect(incarnationOf(new Uint8Array(7))).toBe(0n);
 });
 
-test("exit reasons survive; an unknown one becomes a crash that names it", () => {
+test("exit reasons survive; one of a newer peer becomes a crash", () => {
   const reasons = [
     { kind: "normal" },
     { kind: "shutdown" },
@@ -183,6 +183,6 @@ test("exit reasons survive; an unknown one becomes a crash that names it", () =>
     { kind: "noconnection" },
   ] as const;
   for (const reason of reasons) expect(exitOfWire(exitToWire(reason))).toEqual(reason);
-  const unknown = exitOfWire({ kind: "melted", detail: "", stack: "" });
-  expect(unknown).toMatchObject({ kind: "crash", error: expect.stringContaining("melted") });
+  const unknown = exitOfWire({ kind: "unknown", detail: "", stack: "" });
+  expect(unknown).toMatchObject({ kind: "crash", error: expect.stringContaining("not known") });
 });

@@ -150,7 +150,7 @@ test("a worker that ended with nothing delivered may come back; its late words a
 test("a worker that is silent or refuses is left out of the next plan", () => {
   const inputs: AnswerInput[] = [
     { kind: "worker_lost", attempt: 1, how: "silent", detail: "no answer" },
-    { kind: "generate_refused", attempt: 1, code: "queue_full", message: "full" },
+    { kind: "generate_refused", attempt: 1, code: "queue_full" as const, message: "full" },
   ];
   for (const input of inputs) {
     const state = answer();
@@ -184,7 +184,7 @@ test("after three workers the client is told, and told why", () => {
   const state = liveAnswer();
   advance(state, { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });
   advance(state, { kind: "planned", attempt: 2, leg: legOf("w1") });
-  const full = { kind: "generate_refused" as const, code: "queue_full", message: "full" };
+  const full = { kind: "generate_refused" as const, code: "queue_full" as const, message: "full" };
   advance(state, { ...full, attempt: 2 });
   advance(state, { kind: "planned", attempt: 3, leg: legOf("w2") });
   expect(advance(state, { ...full, attempt: 3 }).at(-1)).toEqual({
@@ -231,7 +231,7 @@ test("a stop string ends its choice at the worker and waits for what was cached"
   });
   expect(effects).toContainEqual({
     kind: "tell_worker",
-    message: { kind: "cancel", request: "r", reason: "stop_string", choices: [0] },
+    message: { kind: "cancel", request: "r", choices: [0] },
   });
   // Tokens that were on their way are dropped, gaps between them included.
   expect(textIn(advance(state, tokens(9, "zz")))).toBe("");
@@ -281,7 +281,7 @@ test("no credit beyond what the answer may have", () => {
 });
 
 test("an engine that fails everywhere names itself, a worker's deadline is a deadline", () => {
-  const broken = { reason: "error", error: "decode failed" };
+  const broken = { reason: "error" as const, error: "decode failed" };
   const state = liveAnswer();
   for (const attempt of [2, 3]) {
     const request = attempt === 2 ? "r" : "r~2";
@@ -294,7 +294,7 @@ test("an engine that fails everywhere names itself, a worker's deadline is a dea
   expect(advance(state, { ...ended(0, broken), request: "r~3" }).at(-1)).toMatchObject({
     failure: { code: "engine_error", status: 500, message: "decode failed" },
   });
-  expect(advance(liveAnswer(), ended(0, { ...broken, error: "deadline" })).at(-1)).toMatchObject({
+  expect(advance(liveAnswer(), ended(0, { reason: "deadline" })).at(-1)).toMatchObject({
     failure: { code: "deadline", status: 504 },
   });
 });
@@ -303,13 +303,19 @@ test("an engine that fails where there is no other names itself too", () => {
   const state = liveAnswer();
   advance(state, ended(0, { reason: "error", error: "decode failed" }));
   const message = "every worker has refused this request";
-  const refused = { kind: "route_refused" as const, attempt: 2, code: "overloaded", message };
+  const refused = {
+    kind: "route_refused" as const,
+    attempt: 2,
+    code: "overloaded" as const,
+    message,
+  };
   expect(advance(state, refused).at(-1)).toMatchObject({
     failure: { code: "engine_error", message: "decode failed" },
   });
 });
 
 const anyAttempt = fc.integer({ min: 1, max: 3 });
+const refusalCodes = ["queue_full", "no_worker", "bad_request", "draining", "unknown"] as const;
 const anyInput: fc.Arbitrary<AnswerInput> = fc.oneof(
   fc.record({
     kind: fc.constant("planned" as const),
@@ -320,7 +326,7 @@ const anyInput: fc.Arbitrary<AnswerInput> = fc.oneof(
   fc.record({
     kind: fc.constantFrom("route_refused" as const, "generate_refused" as const),
     attempt: anyAttempt,
-    code: fc.constantFrom("queue_full", "no_worker", "bad_request", "draining", "new_code"),
+    code: fc.constantFrom(...refusalCodes),
     message: fc.constant("no"),
   }),
   fc.record({

@@ -150,7 +150,7 @@ test("a client that leaves, an asker that ends and a time that is over stop the 
     if (end === "asker") system.control("/door", "kill");
     if (end === "deadline") await clock.advance(60_000);
     if (end === "cancel") {
-      worker.tell({ kind: "cancel", request: "e", reason: "hung up", choices: [] });
+      worker.tell({ kind: "cancel", request: "e", choices: [] });
     }
     await clock.advance(1);
     expect(engine.open).toEqual([]);
@@ -168,7 +168,7 @@ test("what waits is bounded by number and by bytes, but one ask is always taken"
   await clock.advance(1_000);
   expect(router.actor.heard.at(-1)?.message.waiting).toBe(INPUTS_MAX + 8);
   expect(await embed("second", [1])).toMatchObject({ kind: "refused", code: "queue_full" });
-  worker.tell({ kind: "cancel", request: "first", reason: "", choices: [] });
+  worker.tell({ kind: "cancel", request: "first", choices: [] });
   const half = new Uint8Array(BYTES_MAX / 2 + 4);
   void embed("large", [], { inputs: [half, half, half] }).catch(() => {});
   await clock.advance(1);

@@ -87,7 +87,7 @@ test("who detaches may come back, who cancels may not", async () => {
   await clock.advance(20);
   expect(engine.live).toBe(1);
   const reader = await attach("a");
-  worker.tell({ kind: "cancel", request: reader.alias, reason: "hung up", choices: [] });
+  worker.tell({ kind: "cancel", request: reader.alias, choices: [] });
   await clock.advance(20);
   expect(engine.live).toBe(0);
   expect(await find("a")).toEqual([]);
@@ -108,7 +108,7 @@ test("a cancel that the news of its reader's end overtook still ends the answer"
     await clock.advance(0);
     expect(engine.live).toBe(1);
     const request = by === "another name" ? reader.alias : "a";
-    worker.tell({ kind: "cancel", request, reason: "hung up", choices: [] });
+    worker.tell({ kind: "cancel", request, choices: [] });
     await clock.advance(20);
     expect(engine.live).toBe(0);
     expect(await find("a")).toEqual([]);
@@ -125,7 +125,7 @@ test("an old reader's late cancel ends nothing for those that came after it", as
   system.control(`/${old.alias}`, "kill");
   await clock.advance(0);
   const later = await attach("a");
-  const cancel = { kind: "cancel", request: old.alias, reason: "hung up", choices: [] } as const;
+  const cancel = { kind: "cancel", request: old.alias, choices: [] } as const;
   worker.tell(cancel);
   await clock.advance(20);
   expect(engine.live).toBe(1);
@@ -144,7 +144,7 @@ test("a stop string that a lost reader found ends that choice, not the answer", 
   await clock.advance(25);
   const had = tokensIn(batches()).length;
   await loseConsumer();
-  worker.tell({ kind: "cancel", request: "a", reason: "stop_string", choices: [0] });
+  worker.tell({ kind: "cancel", request: "a", choices: [0] });
   await clock.advance(15);
   expect(engine.live).toBe(1);
   const reader = await attach("a");
@@ -196,7 +196,7 @@ test("two readers at once get all of it, each at its own pace; one that leaves e
   await clock.advance(25);
   const second = await attach("a", 2);
   const third = await attach("a");
-  worker.tell({ kind: "cancel", request: third.alias, reason: "hung up", choices: [] });
+  worker.tell({ kind: "cancel", request: third.alias, choices: [] });
   await clock.advance(200);
   expect(engine.live).toBe(0);
   expect(tokensIn(batches())).toEqual(whole);
@@ -213,7 +213,7 @@ test("a stop string that one reader found ends the choice for all where it ends 
   await begin();
   await clock.advance(25);
   const second = await attach("a", 1);
-  worker.tell({ kind: "cancel", request: "a", reason: "stop_string", choices: [0] });
+  worker.tell({ kind: "cancel", request: "a", choices: [0] });
   await clock.advance(50);
   worker.tell({ kind: "credit", request: second.alias, tokens_total: 100 });
   await clock.advance(50);
@@ -227,7 +227,7 @@ test("a continued answer is held with what its client already had, ended choices
   const delivered = new Uint8Array(Uint32Array.from(whole.slice(0, 3)).buffer);
   const ended = {
     choice: 1,
-    reason: "stop",
+    reason: "stop" as const,
     stop_token: 5,
     prompt_tokens: 3,
     cached_tokens: 0,
@@ -300,7 +300,7 @@ test("of those the last few are there, and none whose reader has left", async ()
   const { clock, ask, generate, attach, worker, system, close } = await setUp();
   await ask(generate("left"));
   await clock.advance(20);
-  worker.tell({ kind: "cancel", request: "left", reason: "hung up", choices: [] });
+  worker.tell({ kind: "cancel", request: "left", choices: [] });
   await clock.advance(20);
   expect(system.snapshot("/worker")).toMatchObject({ answers: 0, last_answers: 0 });
   for (let i = 0; i < 300; i++) {

@@ -39,8 +39,7 @@ test("one that is cancelled, or never wanted any more, makes room for the next",
   const third = again.ask(again.generate("c", { alone: true }));
   await again.clock.advance(2);
   expect(await settled(first)).toMatchObject({ kind: "accepted" });
-  const cancel = (request: string) =>
-    again.worker.tell({ kind: "cancel", request, reason: "gone", choices: [] });
+  const cancel = (request: string) => again.worker.tell({ kind: "cancel", request, choices: [] });
   cancel("b");
   cancel("a");
   state.stuck = false;
