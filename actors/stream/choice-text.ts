@@ -74,7 +74,8 @@ export function pushToken(
   const { whole } = state.detokenizer;
   if (whole && state.stops.idle && state.held.length === 0 && !state.wants_logprobs) {
     state.delivered++;
-    return { piece: { choice: state.choice, text, tokens: [token], delivered: state.delivered } };
+    const { choice, delivered } = state;
+    return { piece: { kind: "content", choice, text, tokens: [token], delivered } };
   }
   const start = state.text.length;
   const end = start + text.length;
@@ -125,9 +126,9 @@ function takePiece(state: ChoiceText, count: number, end: number): AnswerPiece {
   state.delivered += count;
   const { choice, delivered, tokenizer } = state;
   const tokens = taken.map((held) => held.token);
-  if (!state.wants_logprobs) return { choice, text, tokens, delivered };
+  if (!state.wants_logprobs) return { kind: "content", choice, text, tokens, delivered };
   const logprobs = taken.map((held) => pieceLogprob(tokenizer, held));
-  return { choice, text, tokens, logprobs, delivered };
+  return { kind: "content", choice, text, tokens, logprobs, delivered };
 }
 
 function pieceLogprob(tokenizer: Tokenizer, held: HeldToken): PieceLogprob {

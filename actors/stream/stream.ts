@@ -18,6 +18,7 @@ export type {
   AnswerRequest,
   AnswerSink,
   AnswerUsage,
+  ContentPiece,
   HeldAttempt,
   PieceLogprob,
   StartAnswer,

@@ -53,18 +53,24 @@ export type PieceLogprob = {
   }[];
 };
 
-/**
- * Text that became certain, with the tokens that made it. Usually one token; a token whose bytes
- * end inside a character, or whose text may begin a stop string, travels with a later one.
- */
-export type AnswerPiece = {
+/** Tokens of one choice that became certain; `Kind`: what they are of the answer. */
+type PieceOf<Kind extends string> = {
+  readonly kind: Kind;
   readonly choice: number;
-  readonly text: string;
   readonly tokens: readonly number[];
   readonly logprobs?: readonly PieceLogprob[];
   /** Tokens delivered of this choice, this piece included: what `id:` counts. */
   readonly delivered: number;
 };
+
+/**
+ * Text of the answer. Usually of one token; a token whose bytes end inside a character, or whose
+ * text may begin a stop string, travels with a later one.
+ */
+export type ContentPiece = PieceOf<"content"> & { readonly text: string };
+
+/** A part of an answer; whoever shows it switches on `kind`. */
+export type AnswerPiece = ContentPiece;
 
 export type AnswerEnd = {
   readonly choice: number;

@@ -369,7 +369,13 @@ test("a client that does not read stops the answer, and gets all of it when it r
       }
       for (let i = 0; i < 10 && made < total && !waiting; i += 1) {
         made += 1;
-        const piece = { choice: 0, text: filler, tokens: [made], delivered: made };
+        const piece = {
+          kind: "content" as const,
+          choice: 0,
+          text: filler,
+          tokens: [made],
+          delivered: made,
+        };
         waiting = !live.sink.piece(piece);
       }
       if (made < total || waiting) return setImmediate(step);

@@ -9,7 +9,10 @@ export class ChoiceCollector {
   #end: AnswerEnd | undefined;
 
   add(piece: AnswerPiece): void {
-    this.#texts.push(piece.text);
+    switch (piece.kind) {
+      case "content":
+        this.#texts.push(piece.text);
+    }
     for (const entry of piece.logprobs ?? []) this.#logprobs.push(entry);
   }
 

@@ -157,7 +157,7 @@ export function playWords(live: Live): void {
 
 export function wordPiece(request: AnswerRequest, choice: number, index: number): AnswerPiece {
   const text = `w${index} `;
-  const piece = { choice, text, tokens: [index], delivered: index + 1 };
+  const piece = { kind: "content" as const, choice, text, tokens: [index], delivered: index + 1 };
   if (request.logprobs < 0) return piece;
   const bytes = [...encoder.encode(text)];
   const top = Array.from({ length: request.logprobs }, (_, i) => ({

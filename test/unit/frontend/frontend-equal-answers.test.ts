@@ -24,7 +24,13 @@ function generation(prompts: number, more: Partial<Generation>): Generation {
 
 function play(output: AnswerOutput, prompts: number): void {
   for (let choice = 0; choice < prompts; choice += 1) {
-    output.piece(choice, { choice: 0, text: `answer ${choice}`, tokens: [1], delivered: 1 });
+    output.piece(choice, {
+      kind: "content",
+      choice: 0,
+      text: `answer ${choice}`,
+      tokens: [1],
+      delivered: 1,
+    });
     output.end(choice, { choice: 0, reason: "stop" });
   }
   output.done({ prompt_tokens: 4, completion_tokens: prompts, cached_tokens: 0 });
@@ -64,7 +70,7 @@ test("an output that has enough from one copy holds the answer back", () => {
     ...{ end: () => {}, done: () => {}, failed: () => {}, abandoned: () => {} },
   } satisfies AnswerOutput;
   const copies = withCopies(generation(1, { shown_each: 3, counted_each: 3 }), output);
-  const piece = { choice: 0, text: "a", tokens: [1], delivered: 1 };
+  const piece = { kind: "content" as const, choice: 0, text: "a", tokens: [1], delivered: 1 };
   expect(copies.piece(0, piece)).toBe(false);
   expect(seen).toEqual([0, 1, 2]);
   full.clear();

@@ -115,7 +115,7 @@ test("a client that leaves cancels once, and later writes go nowhere", async () 
 
 test("a chunk is JSON whatever the text, and says what it says", () => {
   for (const hard of ["", '"', "\n\n", "\u2028", "\ud800", "\u0000", "😀", "data: x"]) {
-    const piece = { choice: 0, text: hard, tokens: [1], delivered: 1 };
+    const piece = { kind: "content" as const, choice: 0, text: hard, tokens: [1], delivered: 1 };
     const line = new ChatChunks(head).piece(3, piece, false);
     expect(line).not.toContain("\n");
     expect(dataOf(line)).toEqual({
@@ -130,7 +130,7 @@ test("a chunk is JSON whatever the text, and says what it says", () => {
 
 test("chunks with usage announced carry usage null, the last one usage", () => {
   const format = new ChatChunks({ ...head, include_usage: true });
-  const piece = { choice: 0, text: "a", tokens: [1], delivered: 1 };
+  const piece = { kind: "content" as const, choice: 0, text: "a", tokens: [1], delivered: 1 };
   expect(dataOf(format.piece(0, piece, true))).toMatchObject({
     usage: null,
     choices: [{ delta: { role: "assistant", content: "a" } }],
@@ -146,6 +146,7 @@ test("logprobs: impossible tokens are -9999, offsets run on through a choice", (
   const entry = (token: string, logprob: number) => ({ token, bytes: [], logprob, top: [] });
   const format = new CompletionChunks({ ...head, logprobs: true });
   const piece = (token: string, delivered: number) => ({
+    kind: "content" as const,
     choice: 0,
     text: token,
     tokens: [1],
@@ -354,7 +355,7 @@ test("a failure before the first token keeps its status, one after it is an even
   expect(error).toBeInstanceOf(ApiError);
   expect(error).toMatchObject({ status: 503, code: "no_worker", headers: { "Retry-After": "5" } });
   const late = streamed(1, clock);
-  late.piece(0, { choice: 0, text: "a", tokens: [1], delivered: 1 });
+  late.piece(0, { kind: "content" as const, choice: 0, text: "a", tokens: [1], delivered: 1 });
   late.failed(failure);
   await clock.advance(0);
   const events = parseEvents(await (await late.response).text());

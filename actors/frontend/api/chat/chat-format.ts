@@ -1,5 +1,11 @@
 /** The answers of POST /v1/chat/completions, streamed and whole. Shapes: OpenAI's API reference. */
-import type { AnswerEnd, AnswerPiece, AnswerUsage, PieceLogprob } from "../../../stream/stream.ts";
+import type {
+  AnswerEnd,
+  AnswerPiece,
+  AnswerUsage,
+  ContentPiece,
+  PieceLogprob,
+} from "../../../stream/stream.ts";
 import type { ErrorFacts } from "../api-error.ts";
 import type { AnswerHead, ChunkFormat, ShownChoice } from "../dialect.ts";
 import {
@@ -32,8 +38,15 @@ export class ChatChunks implements ChunkFormat {
     this.#with_logprobs = head.logprobs;
   }
 
-  /** The first chunk of a choice names the role. */
   piece(choice: number, piece: AnswerPiece, first: boolean): string {
+    switch (piece.kind) {
+      case "content":
+        return this.#content(choice, piece, first);
+    }
+  }
+
+  /** The first chunk of a choice names the role. */
+  #content(choice: number, piece: ContentPiece, first: boolean): string {
     const role = first ? '"role":"assistant","content":' : '"content":';
     const body = this.#delta(choice) + role + quoted(piece.text);
     if (!this.#with_logprobs) return body + this.#plain;
@@ -45,7 +58,8 @@ export class ChatChunks implements ChunkFormat {
   skip(): void {}
 
   text(choice: number, text: string): string {
-    return this.piece(choice, { choice, text, tokens: [], delivered: 0 }, true);
+    const piece = { kind: "content", choice, text, tokens: [], delivered: 0 } as const;
+    return this.#content(choice, piece, true);
   }
 
   end(choice: number, end: AnswerEnd): string {

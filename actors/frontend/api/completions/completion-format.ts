@@ -1,5 +1,11 @@
 /** The answers of POST /v1/completions, streamed and whole. Shapes: OpenAI's API reference. */
-import type { AnswerEnd, AnswerPiece, AnswerUsage, PieceLogprob } from "../../../stream/stream.ts";
+import type {
+  AnswerEnd,
+  AnswerPiece,
+  AnswerUsage,
+  ContentPiece,
+  PieceLogprob,
+} from "../../../stream/stream.ts";
 import type { ErrorFacts } from "../api-error.ts";
 import type { AnswerHead, ChunkFormat, ShownChoice } from "../dialect.ts";
 import {
@@ -31,6 +37,13 @@ export class CompletionChunks implements ChunkFormat {
   }
 
   piece(choice: number, piece: AnswerPiece): string {
+    switch (piece.kind) {
+      case "content":
+        return this.#content(choice, piece);
+    }
+  }
+
+  #content(choice: number, piece: ContentPiece): string {
     if (!this.#with_logprobs) return this.#line(choice, piece.text, "null", NOT_FINISHED);
     const offset = this.#offsets[choice] ?? 0;
     this.#offsets[choice] = offset + piece.text.length;
@@ -39,7 +52,10 @@ export class CompletionChunks implements ChunkFormat {
   }
 
   skip(choice: number, piece: AnswerPiece): void {
-    this.#offsets[choice] = (this.#offsets[choice] ?? 0) + piece.text.length;
+    switch (piece.kind) {
+      case "content":
+        this.#offsets[choice] = (this.#offsets[choice] ?? 0) + piece.text.length;
+    }
   }
 
   text(choice: number, text: string): string {
