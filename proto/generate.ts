@@ -4,7 +4,8 @@
  * regenerates it and compares.
  *
  * protobufjs' own declarations make every field optional and nullable. Ours say what a decoder
- * really gives: scalar fields always there, message fields only when set. An enum's values are
+ * really gives: scalar fields always there, message fields and `optional` ones only when set. An
+ * enum's values are
  * numbers on the wire and names in TypeScript: WORKER_ROLE_AGGREGATED is "aggregated".
  */
 import { readdirSync } from "node:fs";
@@ -126,7 +127,10 @@ function messageTypes(types: readonly protobuf.Type[], enums: readonly protobuf.
   });
   const bodies = types.map((type) => {
     const fields = type.fieldsArray.map((field) => {
-      const optional = !field.repeated && field.resolvedType instanceof protobuf.Type;
+      const optional =
+        !field.repeated &&
+        (field.resolvedType instanceof protobuf.Type ||
+          field.options?.["proto3_optional"] === true);
       return `  readonly ${field.name}${optional ? "?" : ""}: ${fieldType(field)};`;
     });
     return `export type ${type.name} = {\n${fields.join("\n")}\n};\n`.replace("{\n\n}", "{}");

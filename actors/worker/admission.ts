@@ -40,6 +40,11 @@ export class Admission {
         "and whole tokens";
       return refused(request, { code: "bad_request", message });
     }
+    const lacking = whatIsLacking(generate, engine);
+    if (lacking !== undefined) {
+      const message = `The engine of this model knows no ${lacking}. Send the request without.`;
+      return refused(request, { code: "not_supported", message });
+    }
     const parts = engineRequests(generate, sampling, nextHandle);
     for (const [index, part] of parts.entries()) {
       const no = engine().submit(part);
@@ -87,4 +92,18 @@ export class Admission {
     }
     return undefined;
   }
+}
+
+/** What the request asks for and the engine does not claim; undefined: nothing. */
+function whatIsLacking(
+  { constraint, adapter, salt }: Generate,
+  engine: () => Engine,
+): string | undefined {
+  // Most requests ask for none of these, and a description costs something.
+  if (constraint === undefined && adapter === undefined && salt === undefined) return undefined;
+  const { constrains, adapters, salts } = engine().describe().capabilities;
+  if (constraint !== undefined && !constrains) return "grammars";
+  if (adapter !== undefined && !adapters) return "adapters";
+  if (salt !== undefined && !salts) return "salts";
+  return undefined;
 }

@@ -3133,6 +3133,9 @@ export const troupe = $root.troupe = (() => {
             this.window_tokens = 0;
             this.resumable = undefined;
             this.alone = false;
+            this.constraint = undefined;
+            this.adapter = undefined;
+            this.salt = undefined;
             this.choices = [];
             this.stop_tokens = [];
             if (properties)
@@ -3155,6 +3158,29 @@ export const troupe = $root.troupe = (() => {
         Generate.prototype.window_tokens = 0;
         Generate.prototype.resumable = null;
         Generate.prototype.alone = false;
+        Generate.prototype.constraint = null;
+        Generate.prototype.adapter = null;
+        Generate.prototype.salt = null;
+
+        let $oneOfFields;
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(Generate.prototype, "_constraint", {
+            get: $util.oneOfGetter($oneOfFields = ["constraint"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(Generate.prototype, "_adapter", {
+            get: $util.oneOfGetter($oneOfFields = ["adapter"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(Generate.prototype, "_salt", {
+            get: $util.oneOfGetter($oneOfFields = ["salt"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
 
         Generate.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3192,6 +3218,12 @@ export const troupe = $root.troupe = (() => {
                 $root.troupe.Resumable.encode(message.resumable, writer.uint32(106).fork(), _depth + 1).ldelim();
             if (message.alone != null && $Object.hasOwnProperty.call(message, "alone") && message.alone !== false)
                 writer.uint32(112).bool(message.alone);
+            if (message.constraint != null && $Object.hasOwnProperty.call(message, "constraint"))
+                writer.uint32(122).string(message.constraint);
+            if (message.adapter != null && $Object.hasOwnProperty.call(message, "adapter"))
+                writer.uint32(130).string(message.adapter);
+            if (message.salt != null && $Object.hasOwnProperty.call(message, "salt"))
+                writer.uint32(138).string(message.salt);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -3344,6 +3376,27 @@ export const troupe = $root.troupe = (() => {
                             message.alone = value;
                         else
                             delete message.alone;
+                        continue;
+                    }
+                case 15: {
+                        if (wireType !== 2)
+                            break;
+                        message.constraint = reader.stringVerify();
+                        message._constraint = "constraint";
+                        continue;
+                    }
+                case 16: {
+                        if (wireType !== 2)
+                            break;
+                        message.adapter = reader.stringVerify();
+                        message._adapter = "adapter";
+                        continue;
+                    }
+                case 17: {
+                        if (wireType !== 2)
+                            break;
+                        message.salt = reader.stringVerify();
+                        message._salt = "salt";
                         continue;
                     }
                 }

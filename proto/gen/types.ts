@@ -184,6 +184,9 @@ export type Generate = {
   readonly window_tokens: number;
   readonly resumable?: Resumable;
   readonly alone: boolean;
+  readonly constraint?: string;
+  readonly adapter?: string;
+  readonly salt?: string;
 };
 
 export type Accepted = {

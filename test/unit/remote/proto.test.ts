@@ -53,6 +53,12 @@ test("a message survives its codec, bytes and nested messages included", () => {
   expect(codec?.decode(bytes)).toMatchObject(fields);
 });
 
+test("an optional text is told apart from an empty one", () => {
+  const bytes = codecs.Generate.encode({ ...codecs.Generate.decode(Uint8Array.of()), salt: "" });
+  const { salt, adapter } = codecs.Generate.decode(bytes.finish());
+  expect([salt, adapter]).toEqual(["", undefined]);
+});
+
 test("an enum is a number on the wire and a name outside; an unknown number is its first name", () => {
   const ref = { node: "n", path: "/w", incarnation: new Uint8Array(8), address: "" };
   const plan = { request: "r", legs: [{ role: "aggregated" as const, worker: "w", ref }] };

@@ -194,6 +194,24 @@ test("what it refuses it refuses with a stable code, and nothing of it runs", as
   await close();
 });
 
+test("a grammar, an adapter or a salt that its engine knows nothing of is refused", async () => {
+  const { engine, ask, generate, close } = await workerAlone();
+  for (const more of [{ constraint: "root ::= [0-9]+" }, { adapter: "a" }, { salt: "s" }]) {
+    expect(await ask({ ...generate("r"), ...more })).toMatchObject({
+      kind: "refused",
+      code: "not_supported",
+    });
+  }
+  expect(engine.live).toBe(0);
+  const { capabilities, ...description } = engine.describe();
+  engine.describe = () => ({ ...description, capabilities: { ...capabilities, salts: true } });
+  expect(await ask({ ...generate("r"), salt: "s" })).toMatchObject({ kind: "accepted" });
+  expect(await ask({ ...generate("s"), salt: "s", adapter: "a" })).toMatchObject({
+    code: "not_supported",
+  });
+  await close();
+});
+
 test("a draining worker leaves the registry, refuses new work and finishes what it has", async () => {
   const { clock, system, worker, left, ask, generate, batches, close } = await workerAlone();
   await ask(generate("r"));
