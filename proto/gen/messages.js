@@ -7377,7 +7377,7 @@ export const troupe = $root.troupe = (() => {
     troupe.FetchKvDump = (function() {
 
         const FetchKvDump = function (properties) {
-            this.lane = 0;
+            this.partition = 0;
             this.below = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -7385,7 +7385,7 @@ export const troupe = $root.troupe = (() => {
                         this[keys[i]] = properties[keys[i]];
         };
 
-        FetchKvDump.prototype.lane = 0;
+        FetchKvDump.prototype.partition = 0;
         FetchKvDump.prototype.below = 0;
 
         FetchKvDump.encode = function (message, writer, _depth) {
@@ -7395,8 +7395,8 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.lane != null && $Object.hasOwnProperty.call(message, "lane") && message.lane !== 0)
-                writer.uint32(8).uint32(message.lane);
+            if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+                writer.uint32(8).uint32(message.partition);
             if (message.below != null && $Object.hasOwnProperty.call(message, "below") && message.below !== 0)
                 writer.uint32(16).uint32(message.below);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
@@ -7436,9 +7436,9 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         if (value = reader.uint32())
-                            message.lane = value;
+                            message.partition = value;
                         else
-                            delete message.lane;
+                            delete message.partition;
                         continue;
                     }
                 case 2: {
@@ -7484,7 +7484,7 @@ export const troupe = $root.troupe = (() => {
             this.tier = "";
             this.hashes = $util.newBuffer([]);
             this.last = false;
-            this.lane = 0;
+            this.partition = 0;
             this.below = 0;
             this.blocks = 0;
             if (properties)
@@ -7498,7 +7498,7 @@ export const troupe = $root.troupe = (() => {
         KvDumpPage.prototype.tier = "";
         KvDumpPage.prototype.hashes = $util.newBuffer([]);
         KvDumpPage.prototype.last = false;
-        KvDumpPage.prototype.lane = 0;
+        KvDumpPage.prototype.partition = 0;
         KvDumpPage.prototype.below = 0;
         KvDumpPage.prototype.blocks = 0;
 
@@ -7519,8 +7519,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(34).bytes(message.hashes);
             if (message.last != null && $Object.hasOwnProperty.call(message, "last") && message.last !== false)
                 writer.uint32(40).bool(message.last);
-            if (message.lane != null && $Object.hasOwnProperty.call(message, "lane") && message.lane !== 0)
-                writer.uint32(48).uint32(message.lane);
+            if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+                writer.uint32(48).uint32(message.partition);
             if (message.below != null && $Object.hasOwnProperty.call(message, "below") && message.below !== 0)
                 writer.uint32(56).uint32(message.below);
             if (message.blocks != null && $Object.hasOwnProperty.call(message, "blocks") && !$Object.is(message.blocks, 0))
@@ -7607,9 +7607,9 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         if (value = reader.uint32())
-                            message.lane = value;
+                            message.partition = value;
                         else
-                            delete message.lane;
+                            delete message.partition;
                         continue;
                     }
                 case 7: {

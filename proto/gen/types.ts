@@ -392,7 +392,7 @@ export type KvRange = {
 };
 
 export type FetchKvDump = {
-  readonly lane: number;
+  readonly partition: number;
   readonly below: number;
 };
 
@@ -402,7 +402,7 @@ export type KvDumpPage = {
   readonly tier: string;
   readonly hashes: Uint8Array;
   readonly last: boolean;
-  readonly lane: number;
+  readonly partition: number;
   readonly below: number;
   readonly blocks: number;
 };

@@ -243,19 +243,19 @@ export class KvFeed {
   }
 
   /** `since`: the id after which events matter, known from the first page on. */
-  #nextPage(entry: FeedEntry, lane: number, below: number, since: number | undefined): void {
-    this.#ask(entry, { kind: "fetch_kv_dump", lane, below }, (page) => {
+  #nextPage(entry: FeedEntry, partition: number, below: number, since: number | undefined): void {
+    this.#ask(entry, { kind: "fetch_kv_dump", partition, below }, (page) => {
       if (page?.kind !== "kv_dump_page") {
         this.#dumps.over(entry);
         this.#again(entry);
         return;
       }
       const from = since ?? page.next_id;
-      if (!this.#applyPage(entry, page) || !isForward(lane, below, page)) {
+      if (!this.#applyPage(entry, page) || !isForward(partition, below, page)) {
         this.#dumps.over(entry);
         this.#fail(entry, "garbage");
       } else if (!page.last) {
-        this.#nextPage(entry, page.lane, page.below, from);
+        this.#nextPage(entry, page.partition, page.below, from);
       } else {
         this.#dumps.over(entry);
         entry.next_id = from;

@@ -43,7 +43,7 @@ export function checkedHashes(bytes: Uint8Array): HashPairs | undefined {
 }
 
 /** Pages come in one direction; a broken worker could send them for ever. */
-export function isForward(lane: number, below: number, page: KvDumpPage): boolean {
-  if (page.last || page.lane > lane) return true;
-  return page.lane === lane && page.below > 0 && (below === 0 || page.below < below);
+export function isForward(partition: number, below: number, page: KvDumpPage): boolean {
+  if (page.last || page.partition > partition) return true;
+  return page.partition === partition && page.below > 0 && (below === 0 || page.below < below);
 }

@@ -10,7 +10,8 @@
 import { BlockTable, type HashPairs, pairsOf } from "../../../llm/blocks/block-table.ts";
 import type { KvEvent, KvTier } from "../../../llm/blocks/kv-event.ts";
 
-type Lane = {
+/** The blocks of one data-parallel rank in one tier. */
+type Partition = {
   readonly dp_rank: number;
   readonly tier: KvTier;
   /** Place in `row` + 1. */
@@ -24,90 +25,92 @@ export type LedgerPage = {
   readonly tier: KvTier;
   readonly hashes: HashPairs;
   /** Where the next page begins, undefined after the last. */
-  readonly next: { readonly lane: number; readonly below: number } | undefined;
+  readonly next: { readonly partition: number; readonly below: number } | undefined;
 };
 
 const ROW_WORDS_MIN = 128;
 
 export class KvLedger {
-  readonly #lanes: Lane[] = [];
+  readonly #partitions: Partition[] = [];
 
   get blocks(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.count, 0);
+    return this.#partitions.reduce((sum, partition) => sum + partition.count, 0);
   }
 
   apply(event: KvEvent): void {
-    const lane = this.#lane(event.dp_rank, event.tier);
-    if (event.kind === "stored") store(lane, pairsOf(event.sequence_hashes));
-    else if (event.kind === "removed") remove(lane, pairsOf(event.sequence_hashes));
-    else clear(lane);
+    const partition = this.#partition(event.dp_rank, event.tier);
+    if (event.kind === "stored") store(partition, pairsOf(event.sequence_hashes));
+    else if (event.kind === "removed") remove(partition, pairsOf(event.sequence_hashes));
+    else clear(partition);
   }
 
-  /** At most `limit` blocks. `below` 0 = from the end of the lane's row. */
-  page(lane_number: number, below: number, limit: number): LedgerPage | undefined {
-    const lane = this.#lanes[lane_number];
-    if (lane === undefined) return undefined;
-    const end = below === 0 ? lane.count : Math.min(below, lane.count);
+  /** At most `limit` blocks. `below` 0 = from the end of the partition's row. */
+  page(number: number, below: number, limit: number): LedgerPage | undefined {
+    const partition = this.#partitions[number];
+    if (partition === undefined) return undefined;
+    const end = below === 0 ? partition.count : Math.min(below, partition.count);
     const begin = Math.max(0, end - limit);
-    const { dp_rank, tier } = lane;
-    const hashes = lane.row.slice(2 * begin, 2 * end);
-    if (begin > 0) return { dp_rank, tier, hashes, next: { lane: lane_number, below: begin } };
-    const last = lane_number + 1 >= this.#lanes.length;
-    const next = last ? undefined : { lane: lane_number + 1, below: 0 };
+    const { dp_rank, tier } = partition;
+    const hashes = partition.row.slice(2 * begin, 2 * end);
+    if (begin > 0) return { dp_rank, tier, hashes, next: { partition: number, below: begin } };
+    const last = number + 1 >= this.#partitions.length;
+    const next = last ? undefined : { partition: number + 1, below: 0 };
     return { dp_rank, tier, hashes, next };
   }
 
-  #lane(dp_rank: number, tier: KvTier): Lane {
-    const known = this.#lanes.find((each) => each.dp_rank === dp_rank && each.tier === tier);
+  #partition(dp_rank: number, tier: KvTier): Partition {
+    const known = this.#partitions.find((each) => each.dp_rank === dp_rank && each.tier === tier);
     if (known !== undefined) return known;
     const row = new Uint32Array(ROW_WORDS_MIN);
     const made = { dp_rank, tier, places: new BlockTable(), row, count: 0 };
-    this.#lanes.push(made);
+    this.#partitions.push(made);
     return made;
   }
 }
 
-function store(lane: Lane, hashes: HashPairs): void {
+function store(partition: Partition, hashes: HashPairs): void {
   for (let i = 0; i < hashes.length; i += 2) {
     const lo = hashes[i]!;
     const hi = hashes[i + 1]!;
-    const at = lane.places.claim(lo | 0, hi | 0) + 2;
-    if (lane.places.cells[at] !== 0) continue;
-    lane.places.cells[at] = lane.count + 1;
-    if (2 * lane.count === lane.row.length) lane.row = resized(lane, 2 * lane.row.length);
-    lane.row[2 * lane.count] = lo;
-    lane.row[2 * lane.count + 1] = hi;
-    lane.count++;
+    const at = partition.places.claim(lo | 0, hi | 0) + 2;
+    if (partition.places.cells[at] !== 0) continue;
+    partition.places.cells[at] = partition.count + 1;
+    if (2 * partition.count === partition.row.length)
+      partition.row = resized(partition, 2 * partition.row.length);
+    partition.row[2 * partition.count] = lo;
+    partition.row[2 * partition.count + 1] = hi;
+    partition.count++;
   }
 }
 
-function remove(lane: Lane, hashes: HashPairs): void {
-  const { places } = lane;
+function remove(partition: Partition, hashes: HashPairs): void {
+  const { places } = partition;
   for (let i = 0; i < hashes.length; i += 2) {
     const at = places.find(hashes[i]! | 0, hashes[i + 1]! | 0);
     if (at < 0) continue;
     const hole = places.cells[at + 2]! - 1;
     places.removeAt(at);
-    const last = --lane.count;
+    const last = --partition.count;
     if (hole === last) continue;
-    const lo = lane.row[2 * last]!;
-    const hi = lane.row[2 * last + 1]!;
-    lane.row[2 * hole] = lo;
-    lane.row[2 * hole + 1] = hi;
+    const lo = partition.row[2 * last]!;
+    const hi = partition.row[2 * last + 1]!;
+    partition.row[2 * hole] = lo;
+    partition.row[2 * hole + 1] = hi;
     places.set(lo | 0, hi | 0, hole + 1);
   }
-  const { length } = lane.row;
-  if (length > ROW_WORDS_MIN && 8 * lane.count < length) lane.row = resized(lane, length / 2);
+  const { length } = partition.row;
+  if (length > ROW_WORDS_MIN && 8 * partition.count < length)
+    partition.row = resized(partition, length / 2);
 }
 
-function clear(lane: Lane): void {
-  lane.places.clear();
-  lane.count = 0;
-  lane.row = new Uint32Array(ROW_WORDS_MIN);
+function clear(partition: Partition): void {
+  partition.places.clear();
+  partition.count = 0;
+  partition.row = new Uint32Array(ROW_WORDS_MIN);
 }
 
-function resized(lane: Lane, words: number): Uint32Array {
+function resized(partition: Partition, words: number): Uint32Array {
   const row = new Uint32Array(words);
-  row.set(lane.row.subarray(0, 2 * lane.count));
+  row.set(partition.row.subarray(0, 2 * partition.count));
   return row;
 }

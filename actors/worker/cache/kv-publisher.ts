@@ -137,8 +137,8 @@ export class KvPublisher {
   }
 
   /** The answer to FetchKvDump. */
-  dumpPage({ lane, below }: Pick<FetchKvDump, "lane" | "below">): KvDumpPage {
-    const page = this.#ledger.page(lane, below, this.#options.page_blocks ?? PAGE_BLOCKS);
+  dumpPage({ partition, below }: Pick<FetchKvDump, "partition" | "below">): KvDumpPage {
+    const page = this.#ledger.page(partition, below, this.#options.page_blocks ?? PAGE_BLOCKS);
     return {
       kind: "kv_dump_page",
       next_id: this.#ring.next_id,
@@ -146,7 +146,7 @@ export class KvPublisher {
       tier: page?.tier ?? "device",
       hashes: page === undefined ? new Uint8Array(0) : bytesOfPairs(page.hashes),
       last: page?.next === undefined,
-      lane: page?.next?.lane ?? 0,
+      partition: page?.next?.partition ?? 0,
       below: page?.next?.below ?? 0,
       blocks: this.#ledger.blocks,
     };

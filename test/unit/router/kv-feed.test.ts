@@ -245,7 +245,7 @@ describe("a worker whose events cannot be used is reported and guessed", () => {
       tier: "device",
       hashes: new Uint8Array(8),
       last: false,
-      lane: 0,
+      partition: 0,
       below: 5,
       blocks: 1,
     } as const;

@@ -133,10 +133,10 @@ test("pages of a changing cache, and the events since the first one, make the wh
       };
       for (const each of before) happen(each);
       const since: KvEvent[] = [];
-      let next: { lane: number; below: number } | undefined = { lane: 0, below: 0 };
+      let next: { partition: number; below: number } | undefined = { partition: 0, below: 0 };
       const pending = [...during];
       while (next !== undefined) {
-        const page = ledger.page(next.lane, next.below, limit);
+        const page = ledger.page(next.partition, next.below, limit);
         if (page !== undefined) {
           const row = new BigUint64Array(page.hashes.slice().buffer);
           apply(copy, { ...event("stored", row, page.dp_rank) });
