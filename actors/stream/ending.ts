@@ -3,11 +3,11 @@
  * `done` and `fail` ends an answer.
  */
 import type { Cancel, FinishReason, RouteEnded, RouteOutcome } from "../../proto/index.ts";
-import { quarantineMessage } from "./blame.ts";
 import { finishText } from "./choice-text.ts";
 import { failure } from "./failures.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
 import { type AnswerState, workerRequest } from "./state.ts";
+import { quarantineMessage } from "./suspicion.ts";
 import type { AnswerEnd, AnswerFailure } from "./types.ts";
 
 /** The choice has all its tokens. `stop_token`: what ended it; -1 or undefined: none did. */

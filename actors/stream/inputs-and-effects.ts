@@ -13,7 +13,7 @@ import type {
   RouteFirst,
   TokenBatch,
 } from "../../proto/index.ts";
-import type { Death, UnexplainedDeath } from "./blame.ts";
+import type { Death, UnexplainedDeath } from "./suspicion.ts";
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./types.ts";
 
 /** What happened. `attempt` says to which attempt a reply belongs. */

@@ -5,12 +5,12 @@
  */
 import type { PlanLeg, RefusalCode } from "../../proto/index.ts";
 import { workerKey } from "../names/names.ts";
-import { accuse, isSuspect, verdictOf } from "./blame.ts";
 import { cancel, closeAccount, done, endSpent, fail, leave, quarantine } from "./ending.ts";
 import { failure } from "./failures.ts";
 import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./inputs-and-effects.ts";
 import { askRouter, startAt } from "./placement.ts";
 import { type AnswerState, allEnded, hasBegun, isBehind, tokensHere } from "./state.ts";
+import { addDeath, decide, isSuspect } from "./suspicion.ts";
 import type { AnswerFailure } from "./types.ts";
 
 /** Refusals that another worker may not share: of one that is busy, or of no use any more. */
@@ -83,8 +83,8 @@ export function onWorkerLost(state: AnswerState, lost: WorkerLost): readonly Ans
   const cause = failure("worker_lost", words);
   state.silence ||= avoid;
   // A suspect that was not accepted yet waited outside of the engine.
-  const inside = state.accepted || !isSuspect(state.blame);
-  if (inside && !state.has_output) accuse(state.blame, death, state.leg?.worker ?? "", at_ms);
+  const inside = state.accepted || !isSuspect(state.suspicion);
+  if (inside && !state.has_output) addDeath(state.suspicion, death, state.leg?.worker ?? "", at_ms);
   return migrate(state, death === "crash" ? "crashed" : "lost", avoid, cause);
 }
 
@@ -99,7 +99,7 @@ export function migrate(
   cause: AnswerFailure,
 ): readonly AnswerEffect[] {
   if (isBehind(state)) return fail(state, cause, outcome);
-  if (verdictOf(state.blame) === "quarantined") return quarantine(state, outcome);
+  if (decide(state.suspicion) === "quarantined") return quarantine(state, outcome);
   const begun = hasBegun(state);
   const spent = begun ? state.migrations : state.attempt - 1;
   const most = begun ? state.limits.migrations : state.limits.attempts - 1;
@@ -132,11 +132,11 @@ function goElsewhere(
 
 /** Unless it is what its last workers died of. */
 export function nextPlace(state: AnswerState): readonly AnswerEffect[] {
-  const { attempt, blame } = state;
-  const verdict = verdictOf(blame);
-  if (verdict === "quarantined") return quarantine(state, "crashed");
-  if (verdict === "free") return [askRouter(state)];
-  return [{ kind: "ask_deaths", attempt, deaths: blame.unexplained }];
+  const { attempt, suspicion } = state;
+  const decision = decide(suspicion);
+  if (decision === "quarantined") return quarantine(state, "crashed");
+  if (decision === "free") return [askRouter(state)];
+  return [{ kind: "ask_deaths", attempt, deaths: suspicion.unexplained }];
 }
 
 function movesNow(state: AnswerState, why: MoveReason): AnswerEffect {

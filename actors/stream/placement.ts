@@ -3,7 +3,6 @@
  * makes sense, and the worker it names is asked to begin.
  */
 import type { PlanLeg, Route } from "../../proto/index.ts";
-import { isSuspect } from "./blame.ts";
 import { fail } from "./ending.ts";
 import { failure } from "./failures.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
@@ -17,6 +16,7 @@ import {
   windowOf,
   workerRequest,
 } from "./state.ts";
+import { isSuspect } from "./suspicion.ts";
 import type { AnswerFailure, HeldAttempt } from "./types.ts";
 
 /** Refusals that may be over soon. The router itself waits a while before it says the first. */
@@ -106,7 +106,7 @@ export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect
     ignore_eos: request.ignore_eos,
     logprobs: request.logprobs,
     window_tokens: state.granted,
-    alone: isSuspect(state.blame),
+    alone: isSuspect(state.suspicion),
     ...resumableOf(state),
   };
   return [{ kind: "ask_worker", attempt: state.attempt, leg, generate }];

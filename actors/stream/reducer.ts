@@ -10,13 +10,13 @@
  * Exactly one `done` or `failed` comes out, always, and nothing after it.
  */
 import type { Detach, PlanLeg } from "../../proto/index.ts";
-import { explain } from "./blame.ts";
 import { cancel, closeAccount, done, fail, leave } from "./ending.ts";
 import { failure, TOO_LONG } from "./failures.ts";
 import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { moveTo, nextPlace, onGenerateRefused, onWorkerLost, seekPlace } from "./migration.ts";
 import { askRouter, onRouteRefused, onRouterLost, startAt, takeUp } from "./placement.ts";
 import { type AnswerState, workerRequest } from "./state.ts";
+import { explainDeaths } from "./suspicion.ts";
 import { credit, onBatch, onBroken, onMissing } from "./token-intake.ts";
 import type { AnswerFailure } from "./types.ts";
 
@@ -50,7 +50,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return onWorkerLost(state, input);
     case "explained":
       if (state.phase !== "routing") return [];
-      explain(state.blame, input.crashes);
+      explainDeaths(state.suspicion, input.crashes);
       return nextPlace(state);
     case "tokens_missing":
       return state.fetching || state.phase === "routing" ? [] : onMissing(state, input.detail);

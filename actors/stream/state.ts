@@ -2,9 +2,9 @@
 import { bytesOf } from "../../llm/tokens/token-bytes.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { ChoiceStart, Finished, PlanLeg, TokenLogprob } from "../../proto/index.ts";
-import { type Blame, innocent } from "./blame.ts";
 import { type ChoiceText, newChoiceText } from "./choice-text.ts";
 import type { SeekReason } from "./inputs-and-effects.ts";
+import { noSuspicion, type Suspicion } from "./suspicion.ts";
 import type { AnswerFailure, AnswerRequest } from "./types.ts";
 
 export type AnswerLimits = {
@@ -72,7 +72,7 @@ export type AnswerState = {
   /** The current worker has said that it takes it. */
   accepted: boolean;
   /** What workers died of while they had it and nothing of it came. */
-  readonly blame: Blame;
+  readonly suspicion: Suspicion;
   readonly choices: readonly Choice[];
   /** Tokens that came from the current worker, how many it may send now, and at most. */
   received: number;
@@ -108,7 +108,7 @@ export function newAnswer(
     fetches: 0,
     has_output: false,
     accepted: false,
-    blame: innocent(),
+    suspicion: noSuspicion(),
     choices: Array.from({ length: request.choices }, (_, choice) => ({
       text: newChoiceText(choice, request, tokenizer),
       tokens: [],

@@ -18,7 +18,6 @@ import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { soleLeg } from "../names/names.ts";
-import type { Death, UnexplainedDeath } from "./blame.ts";
 import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { advance } from "./reducer.ts";
 import { countFetch, countMove, type Stages } from "./stages.ts";
@@ -30,6 +29,7 @@ import {
   StallWatcher,
 } from "./stall-watcher.ts";
 import { type AnswerLimits, type AnswerState, newAnswer } from "./state.ts";
+import type { Death, UnexplainedDeath } from "./suspicion.ts";
 import type { AnswerRequest, AnswerSink } from "./types.ts";
 
 export type StreamDeps = {

@@ -11,12 +11,12 @@ import { NOWHERE, type Ref } from "../../runtime/kernel/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
-import { quarantineMessage, type UnexplainedDeath } from "./blame.ts";
 import { failure, interrupted } from "./failures.ts";
 import type { AnswerInput } from "./inputs-and-effects.ts";
 import { Quarantine } from "./quarantine.ts";
 import { stagesIn } from "./stages.ts";
 import { StreamActor, type StreamDeps } from "./stream-actor.ts";
+import { quarantineMessage, type UnexplainedDeath } from "./suspicion.ts";
 import type {
   AnswerEnd,
   AnswerFailure,

@@ -3,7 +3,6 @@
  * what was lost on the way is fetched or made again elsewhere. Credit follows.
  */
 import type { ChoiceTokens, Credit, Finished, TokenBatch } from "../../proto/index.ts";
-import { acquit } from "./blame.ts";
 import { pushToken } from "./choice-text.ts";
 import { done, endAtWorker, endChoice, fail, finish } from "./ending.ts";
 import { failure, TOO_LONG } from "./failures.ts";
@@ -11,6 +10,7 @@ import { fetchMissing } from "./fetch.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
 import { migrate, onWorkerLost, stayReached } from "./migration.ts";
 import { type AnswerState, windowOf, workerRequest } from "./state.ts";
+import { clearSuspicion } from "./suspicion.ts";
 
 export function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[] {
   if (state.phase === "routing" || batch.request !== workerRequest(state)) return [];
@@ -21,7 +21,7 @@ export function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerE
   const first = !state.has_output && batch.choices.length > 0;
   if (first) {
     state.has_output = true;
-    acquit(state.blame);
+    clearSuspicion(state.suspicion);
   }
   if (first && batch.finished.length < state.choices.length && state.moving === undefined) {
     const { request } = state.request;

@@ -1,7 +1,7 @@
 /**
  * Requests whose last worker may have died of them, on trial: one at a time is in the engine until
  * its first token, so that an engine's crash is that one's doing and nobody else of them is
- * accused again.
+ * suspected again.
  *
  *   generate, alone ──▶ waits ── its turn ──▶ accepted ── TRIAL_MS ──▶ in the engine
  *                         ▲ next one's turn ── its first token, or its end ──┘

@@ -1,9 +1,9 @@
 /** When an answer is what its workers die of: all orders of deaths, without an actor. */
 import { expect, test } from "bun:test";
-import type { Death } from "../../../actors/stream/blame.ts";
 import type { AnswerEffect, AnswerInput } from "../../../actors/stream/inputs-and-effects.ts";
 import { advance } from "../../../actors/stream/reducer.ts";
 import { type AnswerState, newAnswer } from "../../../actors/stream/state.ts";
+import type { Death } from "../../../actors/stream/suspicion.ts";
 import type { PlanLeg } from "../../../proto/index.ts";
 import { byteTokenizer } from "../../support/tokens/byte-tokenizer.ts";
 import { answerRequest } from "../../support/worlds/answer-cluster.ts";
