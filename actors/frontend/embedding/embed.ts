@@ -1,4 +1,12 @@
-/** Embeddings on their way: one plan from the router, one ask to the worker it names. */
+/**
+ * Vectors of one request: one plan from the router, one ask to the worker that it names, and the
+ * same again at another worker when that one cannot.
+ *
+ * This is not the stream's reducer (actors/stream/reducer.ts), because an embedding is one reply.
+ * No client has a part of it, so it never moves or resumes, needs no credit, and makes no worker a
+ * suspect; what is left is the loop below. It tries as often and as long as a stream does before
+ * its first token: 3 workers, 50 asks of a router, 100 ms apart.
+ */
 import type {
   ActorRef,
   Embeddings,
@@ -43,7 +51,7 @@ export type EmbedPeers = {
   readonly system: ActorSystem;
   /** The router to ask now; undefined while it is between two lives. */
   readonly router: () => Ref<RouterMessage> | undefined;
-  /** Whose end ends every request here. */
+  /** The actor whose end ends every request here. */
   readonly asker?: () => ActorRef | undefined;
   /** Requests on their way; kept up to date here. */
   readonly live: Set<string>;
@@ -60,14 +68,15 @@ export function embedThrough(peers: EmbedPeers): StartEmbedding {
 
 type Planned = { readonly router: Ref<RouterMessage>; readonly plan: Plan | Refused };
 
-/** Its worker did not do it, and another one may. */
+/** The worker refused or was lost, and another one may take the request. */
 type Lost = { readonly kind: "lost"; readonly refusal: Refused };
 
+/** Workers that are asked at most. */
 const TRIES = 3;
-/** A router that is gone comes back, or another one is asked: how often and how far apart. */
+/** Asks of a router, which may be between two lives, and the pause between two of them. */
 const ROUTER_TRIES = 50;
 const ROUTER_RETRY_MS = 100;
-/** Refusals that another worker may not share. */
+/** Codes of refusals that say nothing of other workers: this one is full, or stops. */
 const passing: readonly string[] = ["queue_full", "draining", "closed"];
 
 class EmbedAttempt {
@@ -75,9 +84,9 @@ class EmbedAttempt {
   readonly #request: EmbedRequest;
   readonly #trace: TraceContext | undefined;
   readonly #late_at_ms: number;
-  /** Starts of workers that would not take it. */
+  /** Keys of the workers that refused it. */
   readonly #excluded: string[] = [];
-  /** Why the last of them would not. */
+  /** The refusal of the last of them. */
   #refusal: Refused | undefined;
   #worker: Ref<WorkerMessage> | undefined;
   #abandoned = false;
@@ -95,7 +104,7 @@ class EmbedAttempt {
     try {
       for (let tries = 1; ; tries++) {
         const answer = await this.#try();
-        // Nothing of it is anywhere yet: another worker makes it as well.
+        // No part of it exists anywhere, so another worker can make all of it.
         if (answer.kind === "lost" && tries < TRIES && !this.#abandoned) continue;
         return answer.kind === "lost" ? answer.refusal : answer;
       }
@@ -121,7 +130,7 @@ class EmbedAttempt {
       return refused(request, "no_worker", message);
     }
     const { router, plan } = planned;
-    // That no other worker is left says less than why the last one would not take it.
+    // The last worker's refusal says more than that no other worker is left.
     if (plan.kind === "refused") return this.#refusal ?? plan;
     const { worker, ref } = soleLeg(plan);
     const end = (outcome: RouteOutcome) =>
@@ -130,7 +139,7 @@ class EmbedAttempt {
       end("cancelled");
       return refused(request, "cancelled", "The client left.");
     }
-    // At the worker it waits beside the prompts there, not before them: it holds back none of them.
+    // Embeddings have a queue of their own at the worker, so this one delays no prompt there.
     router.tell({ kind: "route_first", request });
     const { system, resolve } = this.#peers;
     this.#worker = resolve(ref);
@@ -156,7 +165,7 @@ class EmbedAttempt {
     }
   }
 
-  /** Asks whatever router there is, until one answers; undefined: none did. */
+  /** Asks the present router until one answers; undefined: none did in time. */
   async #plan(): Promise<Planned | undefined> {
     const { system } = this.#peers;
     const { clock } = system.capabilities;
