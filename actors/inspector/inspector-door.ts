@@ -128,10 +128,10 @@ export class InspectorDoor extends Actor<Message> {
     if (!isOwnPage(request)) {
       return json({ error: "refused: the request comes from another site's page" }, 403);
     }
-    const wish = readWish(pathname);
-    if (wish === undefined) return json({ error: `no such action; ${usage.trim()}` }, 404);
-    const { action } = wish;
-    const { node, path } = action === "drain" ? await this.#insideOf(wish) : wish;
+    const command = readCommand(pathname);
+    if (command === undefined) return json({ error: `no such action; ${usage.trim()}` }, 404);
+    const { action } = command;
+    const { node, path } = action === "drain" ? await this.#insideOf(command) : command;
     const owner = this.#options.processes().find((ref) => ref.address.node === node);
     if (owner === undefined) return json({ error: `there is no process ${node}` }, 404);
     const control = { kind: "control_actor", path, action } as const;
@@ -146,7 +146,7 @@ export class InspectorDoor extends Actor<Message> {
     }
   }
 
-  /** A process is drained by what lives in it, so the wish goes there. */
+  /** A process is drained by what lives in it, so the command goes there. */
   async #insideOf(place: Place): Promise<Place> {
     const owner = this.#options.processes().find((ref) => ref.address.node === place.node);
     if (owner === undefined) return place;
@@ -195,7 +195,7 @@ const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 const withoutMetrics = ({ kind: _kind, metrics: _metrics, ...info }: ProcessInfo) => info;
 
 /** `/api/actors/ID/ACTION`; an id is a node's name and a path, with or without %2F for its slashes. */
-function readWish(pathname: string) {
+function readCommand(pathname: string) {
   const found = /^\/api\/actors\/(.+)\/([a-z]+)$/.exec(pathname);
   const id = decoded(found?.[1] ?? "");
   const slash = id.indexOf("/");
@@ -222,7 +222,9 @@ function readPlace(pathname: string): Place | undefined {
 const reads = ["/", "/api/tree", "/api/processes", "/api/planes", "/api/orphans", "/metrics"];
 
 const isServed = (pathname: string): boolean =>
-  reads.includes(pathname) || readPlace(pathname) !== undefined || readWish(pathname) !== undefined;
+  reads.includes(pathname) ||
+  readPlace(pathname) !== undefined ||
+  readCommand(pathname) !== undefined;
 
 const allowedAt = (pathname: string): string =>
   pathname.startsWith("/api/actors/") && !pathname.endsWith("/snapshot")

@@ -11,6 +11,7 @@ import {
   type EngineRequest,
   failureClass,
 } from "../../actors/engine/engine.ts";
+import { engineNames } from "../../actors/engine/engines.ts";
 import { openLlama } from "../../actors/engine/llama/llama.ts";
 import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
 import { blockHashes } from "../../llm/blocks/block-hash.ts";
@@ -442,6 +443,10 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     expect(other.poll(10)).toEqual([]);
     await other.close(); // again is fine
   });
+});
+
+test("every engine of the table is here", () => {
+  expect(ENGINES.map(({ name }) => name).sort()).toEqual([...engineNames].sort());
 });
 
 test("each failure is the request's, passes, or ends the engine", () => {
