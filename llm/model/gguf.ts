@@ -4,6 +4,8 @@
  *
  * Pure: the caller hands in the first bytes of the file and is told when more are needed.
  * Arrays stay undecoded views, so a vocabulary of 262,144 strings costs one walk over its lengths.
+ *
+ * Long because the tables of types and blocks, the reader and the typed look-ups are one format.
  */
 
 export type GgufErrorCode =

@@ -6,7 +6,7 @@ import type { Clock, Timer } from "../capabilities.ts";
 import type { Connection } from "./connection.ts";
 import type { Identity } from "./handshake.ts";
 
-export type HeartbeatOptions = {
+type HeartbeatOptions = {
   /** A peer hears from us at least this often. */
   readonly heartbeat_ms: number;
   /** A peer that was silent for so long is told of. */

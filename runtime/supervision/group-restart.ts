@@ -7,7 +7,7 @@ import type { Timer } from "../capabilities.ts";
 import type { Child } from "./supervised-child.ts";
 
 /** What a group restart has its supervisor do. */
-export interface GroupHost {
+interface GroupHost {
   /** In start order. */
   readonly children: ReadonlyMap<string, Child>;
   start(child: Child): void;

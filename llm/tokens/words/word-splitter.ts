@@ -1,13 +1,17 @@
-import type { TextBuffer } from "../text-buffer.ts";
-import { type SplitPattern, splitPattern } from "./split-pattern.ts";
-import { LETTER, MARK, NUMBER, PUNCTUATION, SYMBOL, WHITESPACE } from "./unicode-classes.ts";
-
 /**
  * Cuts text into the words within which byte-pair merges happen, exactly as llama.cpp does: the
  * common patterns by hand-written scanners (its `unicode_regex_split_custom_*`), the rest by
  * regular expressions over a text in which every non-ASCII character is replaced by its class.
  * Source: `src/unicode.cpp` of llama.cpp (MIT).
+ *
+ * Long because its scanners are one file in llama.cpp too, share their character tests, and are
+ * compared with it line by line.
  */
+import type { TextBuffer } from "../text-buffer.ts";
+import { type SplitPattern, splitPattern } from "./split-pattern.ts";
+import { LETTER, MARK, NUMBER, PUNCTUATION, SYMBOL, WHITESPACE } from "./unicode-classes.ts";
+
+/** One cut; a pre-tokenizer is a row of them. */
 export type SplitStep =
   | { readonly kind: "gpt2" }
   /** `digits`: how many make one word at most; `marks`: combining marks belong to letters. */
