@@ -95,7 +95,6 @@ export class KvDispatcher {
   #looked: { readonly request: PlaceRequest; readonly selected: Selected } | undefined;
   /** A worker is below the threshold, so that a request that is not particular can go. */
   #room = false;
-
   readonly #wall_ms: () => number;
 
   constructor({ policy, index, random, wall_ms = () => 0 }: DispatcherOptions) {
