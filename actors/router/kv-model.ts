@@ -105,7 +105,7 @@ export class KvModel {
     return this.#members.size;
   }
 
-  /** Somebody is there who may take it, now or when there is room. */
+  /** A worker is there that may take it, now or when it has room. */
   couldTake(request: Constraints): boolean {
     const question = { request };
     const filters = concerning(constraintFilters, request);

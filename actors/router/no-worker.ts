@@ -1,6 +1,6 @@
 /** How long, and how many, wait for a worker when there is none; and what they hear at the end. */
 import type { Route } from "../../proto/index.ts";
-import type { Candidate } from "./candidate.ts";
+import { type Candidate, modelName } from "./candidate.ts";
 import { constraintsOf } from "./policy/constraints.ts";
 import { concerning, passes } from "./policy/filter.ts";
 import { constraintFilters } from "./policy/filters.ts";
@@ -14,7 +14,7 @@ export function whyNoWorker(route: Route, workers: readonly Candidate[]): string
   const { model, pin } = route;
   const question = { request: constraintsOf(route) };
   const filters = concerning(constraintFilters, question.request);
-  const serving = workers.filter(({ record }) => record.card?.name === model);
+  const serving = workers.filter((each) => modelName(each) === model);
   const others = serving.length > 0 && !serving.some((each) => passes(filters, each, question));
   if (others && pin === "") {
     return (

@@ -15,9 +15,9 @@ import { LoadRouter } from "./load-router.ts";
 import type { RouterOptions } from "./router-options.ts";
 
 export type { WatchRouters } from "./peers/peer-routers.ts";
-export { DEFAULT_OBJECTIVE, routerObjectives } from "./policy/cost/objective.ts";
-export { isKvPolicyName, type KvPolicyOptions, kvPolicyNames } from "./policy/kv-policies.ts";
-export { isRouterMode, type RouterMode, routerModes } from "./policy/load-modes.ts";
+export { DEFAULT_OBJECTIVE } from "./policy/cost/objective.ts";
+export type { KvPolicyOptions } from "./policy/kv-policies.ts";
+export { type RouterMode, routerModes } from "./policy/load-modes.ts";
 export { RouterDesk } from "./router-desk.ts";
 export type { RouterOptions, WorkersChange } from "./router-options.ts";
 

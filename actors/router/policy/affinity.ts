@@ -99,7 +99,6 @@ export class SessionAffinity {
   /** Hard: only the bound worker, unless it failed this request already. */
   filter(): KvFilter {
     return {
-      name: "session",
       code: "overloaded",
       message: "The worker of this session may not take this request. Try again later.",
       concerns: ({ session }) => session !== undefined && this.options.mode === "hard",

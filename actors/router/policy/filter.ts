@@ -40,7 +40,6 @@ export type RefusalCode = "no_worker" | "pinned_missing" | "overloaded" | "pinne
 
 /** `W`, `Q`: what it reads of a worker, and beside it. */
 export type Filter<W, Q extends { readonly request: unknown }> = {
-  readonly name: string;
   /** The kind of refusal when this filter takes the last worker away. */
   readonly code: RefusalCode;
   /** What the client is told then. */

@@ -12,7 +12,6 @@ export type KvFilter = Filter<RoutedWorker, Place>;
 export const NO_WORKERS = "No worker is there at the moment. Try again in a few seconds.";
 
 const pinned: ConstraintFilter = {
-  name: "pin",
   code: "pinned_missing",
   message: "The worker that this request names is not there. Name another one, or none.",
   concerns: ({ pin }) => pin !== undefined,
@@ -20,7 +19,6 @@ const pinned: ConstraintFilter = {
 };
 
 const allowed: ConstraintFilter = {
-  name: "allow-list",
   code: "no_worker",
   message: "None of the workers that this request allows is there. Allow others, or all.",
   concerns: ({ allow }) => allow !== undefined,
@@ -28,7 +26,6 @@ const allowed: ConstraintFilter = {
 };
 
 const required: ConstraintFilter = {
-  name: "required taints",
   code: "no_worker",
   message: "No worker has all taints or labels that this request requires.",
   concerns: ({ required_taints }) => required_taints !== undefined,
@@ -37,7 +34,6 @@ const required: ConstraintFilter = {
 };
 
 const tolerated: ConstraintFilter = {
-  name: "taints not tolerated",
   code: "no_worker",
   message: "Every worker has a taint that this request does not tolerate.",
   concerns: () => true,
@@ -63,7 +59,6 @@ export const constraintFilters: readonly ConstraintFilter[] = [
 ];
 
 export const notExcluded: AnyFilter = {
-  name: "excluded",
   code: "overloaded",
   message: "Every worker is full or did not answer. Try again in a moment.",
   concerns: ({ exclude }) => exclude !== undefined && exclude.length > 0,
@@ -71,7 +66,6 @@ export const notExcluded: AnyFilter = {
 };
 
 export const nothingWaits: AnyFilter = {
-  name: "waiting",
   code: "overloaded",
   message: "Requests wait at every worker. Try again in a moment.",
   concerns: ({ spare }) => spare === true,
@@ -80,7 +74,6 @@ export const nothingWaits: AnyFilter = {
 
 /** A worker that starts again after a crash is empty, and would get every request first. */
 export const notFailing: AnyFilter = {
-  name: "failed lately",
   code: "overloaded",
   message: "Every worker failed lately. Try again in a moment.",
   soft: true,
@@ -91,7 +84,6 @@ export const notFailing: AnyFilter = {
 
 /** A prompt that never fits there would wait for ever. */
 const fits: KvFilter = {
-  name: "size",
   code: "no_worker",
   message: "This prompt is larger than the cache of any worker. Shorten it.",
   concerns: () => true,
@@ -105,7 +97,6 @@ const SPARE_PASSES = 4;
 
 /** Its prompt is soon begun with, and all of it has room. */
 const hasSpare: KvFilter = {
-  name: "room to spare",
   code: "overloaded",
   message: "No worker has room to spare at the moment. Try again in a moment.",
   concerns: ({ spare }) => spare === true,
@@ -137,7 +128,6 @@ export type BusyThresholds = {
 /** Filters for the thresholds that are set. They may be changed while requests run. */
 export function busyFilters(thresholds: () => BusyThresholds): readonly KvFilter[] {
   const notBusy: KvFilter = {
-    name: "busy",
     code: "overloaded",
     message: BUSY_MESSAGE,
     concerns: () => true,
@@ -160,7 +150,6 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly KvFilter
     },
   };
   const pinnedNotBusy: KvFilter = {
-    name: "busy pin",
     code: "pinned_overloaded",
     message: "The worker that this request names is busy. Try again later, or name none.",
     concerns: ({ pin }) => pin !== undefined,

@@ -31,7 +31,7 @@ export type KvPolicyOptions = {
   readonly name: KvPolicyName;
   /** What "adaptive" is to be good for. Default "goodput". */
   readonly objective?: RouterObjective;
-  /** From the own first token (0) to everybody's answers (1), in place of the objective's own. */
+  /** From the own first token (0) to all answers (1), in place of the objective's reach. */
   readonly reach?: number;
   readonly adaptive?: Partial<AdaptiveOptions>;
   readonly dynamo?: Partial<DynamoCostOptions>;

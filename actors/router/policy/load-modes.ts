@@ -1,6 +1,6 @@
 /**
- * Which worker gets a request. The way is always the same three steps, and a mode is a choice of
- * them: filters say who may (`eligible`), a scorer says what each would cost, a picker takes one.
+ * The modes that look at load alone, in three steps: filters say which workers may get the request
+ * (`eligible`), a scorer says what each would cost, a picker takes one.
  *
  *   all workers ── filters ──▶ candidates ── scorer ──▶ costs ── picker ──▶ one
  *
@@ -8,8 +8,8 @@
  */
 import type { Route } from "../../../proto/index.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
-import { type Candidate, requestsOn } from "../candidate.ts";
-import { type Constraints, constraintsOf } from "./constraints.ts";
+import { type Candidate, modelName, requestsOn } from "../candidate.ts";
+import { constraintsOf } from "./constraints.ts";
 import { admit, type Filter, type Question, type RefusalCode } from "./filter.ts";
 import { constraintFilters, NO_WORKERS, notExcluded, notFailing, nothingWaits } from "./filters.ts";
 
@@ -29,10 +29,6 @@ export type RouterMode = (typeof routerModes)[number];
 
 export function isLoadMode(text: string): text is LoadMode {
   return (loadModes as readonly string[]).includes(text);
-}
-
-export function isRouterMode(text: string): text is RouterMode {
-  return (routerModes as readonly string[]).includes(text);
 }
 
 /** What a policy remembers between two requests; one per router. */
@@ -62,20 +58,18 @@ export type Choose = (
 export type Scorer = (candidate: Candidate, request: Route, state: PolicyState) => number;
 
 type LoadQuestion = Question & {
+  readonly model: string;
   readonly workers: readonly Candidate[];
-  readonly request: Constraints & { readonly model: string };
 };
 
 const servesModel: Filter<Candidate, LoadQuestion> = {
-  name: "model",
   code: "no_worker",
   message: "No worker serves this model at the moment. Try again in a few seconds.",
   concerns: () => true,
-  admits: ({ record }, { request }) => record.card?.name === request.model,
+  admits: (candidate, { model }) => modelName(candidate) === model,
 };
 
 const isTrusted: Filter<Candidate, LoadQuestion> = {
-  name: "suspect",
   code: "no_worker",
   message: NO_WORKERS,
   concerns: () => true,
@@ -98,11 +92,11 @@ export type Eligible =
 
 let positions = new Int32Array(64);
 
-/** Who may get this request, in order of worker name. */
+/** The workers that may get this request, in the order given. */
 export function eligible(workers: readonly Candidate[], route: Route, now_ms: number): Eligible {
-  const request = { ...constraintsOf(route), model: route.model };
+  const question = { request: constraintsOf(route), model: route.model, workers, now_ms };
   if (workers.length > positions.length) positions = new Int32Array(2 * workers.length);
-  const count = admit(loadFilters, { request, workers, now_ms }, positions);
+  const count = admit(loadFilters, question, positions);
   if (count === 0) return { kind: "refused", code: "no_worker", message: NO_WORKERS };
   if (typeof count !== "number") {
     return { kind: "refused", code: count.code, message: count.message };

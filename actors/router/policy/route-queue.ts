@@ -130,7 +130,7 @@ export class RouteQueue {
     return this.#take(place.tier, place.queue, at);
   }
 
-  /** Everybody who waits, in no order that means something. */
+  /** All requests that wait, in no particular order. */
   *entries(): Iterable<QueueEntry> {
     for (const { classes } of this.#tiers) for (const { entries } of classes) yield* entries;
   }
