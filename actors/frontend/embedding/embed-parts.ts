@@ -5,7 +5,7 @@
 import type { Embedding, Embeddings, Refused } from "../../../proto/index.ts";
 import type { Clock } from "../../../runtime/capabilities.ts";
 import type { TraceContext } from "../../../runtime/observe/trace.ts";
-import type { EmbedHandle, EmbedRequest, StartEmbedding } from "./embed.ts";
+import { type EmbedHandle, type EmbedRequest, refused, type StartEmbedding } from "./embed.ts";
 
 /** The most bytes of one message; a frame may hold far more. One single input may be larger. */
 export const PART_BYTES = 4 * 1024 * 1024;
@@ -78,14 +78,7 @@ export function embedInParts(
   return {
     result: run(),
     abandon: (reason) => {
-      const { request: id } = request;
-      stopped ??= {
-        kind: "refused",
-        request: id,
-        code: "cancelled",
-        message: reason,
-        retry_after_ms: 0,
-      };
+      stopped ??= refused(request.request, "cancelled", reason);
       abandon(reason);
     },
   };

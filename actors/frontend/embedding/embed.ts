@@ -221,7 +221,8 @@ class EmbedAttempt {
   }
 }
 
-function refused(request: string, code: RefusalCode, message: string): Refused {
+/** A refusal made at this door. */
+export function refused(request: string, code: RefusalCode, message: string): Refused {
   return { kind: "refused", request, code, message, retry_after_ms: 0 };
 }
 
