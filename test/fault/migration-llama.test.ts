@@ -22,13 +22,9 @@ import { until } from "../support/cluster.ts";
 import { EngineDriver } from "../support/engine/engine-driver.ts";
 import { TEST_MODEL } from "../support/engine/engine-model.ts";
 import { byteTokenizer } from "../support/tokens/byte-tokenizer.ts";
-import {
-  answerRequest,
-  FakeRegistry,
-  modelCard,
-  RecordingSink,
-} from "../support/worlds/answer-cluster.ts";
+import { FakeRegistry, modelCard } from "../support/worlds/fake-registry.ts";
 import { joinAlone } from "../support/worlds/join-alone.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 
 const TOKENS = 48;
 

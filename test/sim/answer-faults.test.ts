@@ -10,12 +10,8 @@ import type { Ref } from "../../runtime/kernel/ref.ts";
 import { pickIndex, type SeededRandom } from "../../runtime/simulation/random.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
 import { expectedChoice } from "../support/expected-answer.ts";
-import {
-  AnswerCluster,
-  answerRequest,
-  RecordingSink,
-  startRecorded,
-} from "../support/worlds/answer-cluster.ts";
+import { AnswerCluster, startRecorded } from "../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 
 type Client = {
   readonly request: AnswerRequest;

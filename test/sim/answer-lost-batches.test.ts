@@ -5,12 +5,8 @@ import type { AnswerRequest } from "../../actors/stream/stream.ts";
 import { pickIndex } from "../../runtime/simulation/random.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
 import { expectedChoice } from "../support/expected-answer.ts";
-import {
-  AnswerCluster,
-  answerRequest,
-  RecordingSink,
-  startRecorded,
-} from "../support/worlds/answer-cluster.ts";
+import { AnswerCluster, startRecorded } from "../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 
 const resumable = { answer: "r", context: new Uint8Array(0) };
 

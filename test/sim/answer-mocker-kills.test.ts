@@ -3,7 +3,8 @@ import { expect, test } from "bun:test";
 import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
 import type { AnswerPiece, AnswerRequest } from "../../actors/stream/stream.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
-import { AnswerCluster, answerRequest, RecordingSink } from "../support/worlds/answer-cluster.ts";
+import { AnswerCluster } from "../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 
 const TOKENS = 64;
 

@@ -5,13 +5,9 @@ import type { WorkerMessage } from "../../proto/index.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
 import { expectedChoice } from "../support/expected-answer.ts";
-import {
-  AnswerCluster,
-  answerRequest,
-  MODEL,
-  RecordingSink,
-  startRecorded,
-} from "../support/worlds/answer-cluster.ts";
+import { AnswerCluster, startRecorded } from "../support/worlds/answer-cluster.ts";
+import { MODEL } from "../support/worlds/fake-registry.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 
 function expectWhole(sink: RecordingSink, request: AnswerRequest): void {
   expect(sink.failures).toEqual([]);

@@ -4,12 +4,8 @@ import type { Ref } from "../../runtime/kernel/ref.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
 import { answerBytes } from "../support/engine/fake-engine.ts";
 import { expectedChoice } from "../support/expected-answer.ts";
-import {
-  AnswerCluster,
-  answerRequest,
-  RecordingSink,
-  startRecorded,
-} from "../support/worlds/answer-cluster.ts";
+import { AnswerCluster, startRecorded } from "../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 
 test("an answer comes whole, in order, with its usage", async () => {
   const simulation = new Simulation(1);

@@ -10,12 +10,8 @@ import { wireOf } from "../../runtime/remote/node.ts";
 import { pickIndex } from "../../runtime/simulation/random.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
 import { expectedChoice } from "../support/expected-answer.ts";
-import {
-  AnswerCluster,
-  answerRequest,
-  RecordingSink,
-  startRecorded,
-} from "../support/worlds/answer-cluster.ts";
+import { AnswerCluster, startRecorded } from "../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 
 const context = Uint8Array.of(1, 2, 3);
 

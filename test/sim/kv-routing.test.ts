@@ -9,11 +9,10 @@ import { pickIndex } from "../../runtime/simulation/random.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
 import {
   AnswerCluster,
-  answerRequest,
   type ClusterOptions,
-  RecordingSink,
   startRecorded,
 } from "../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 import { routeHints } from "../support/worlds/route-hints.ts";
 
 const BLOCK = 16;

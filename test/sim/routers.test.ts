@@ -8,11 +8,10 @@ import { pickIndex } from "../../runtime/simulation/random.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
 import {
   AnswerCluster,
-  answerRequest,
   type ClusterOptions,
   type FrontNode,
-  RecordingSink,
 } from "../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
 import { routeHints } from "../support/worlds/route-hints.ts";
 
 type View = {

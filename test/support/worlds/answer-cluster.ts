@@ -10,16 +10,10 @@ import {
   type RouterMode,
   routerOf,
   type WatchRouters,
-  type WorkersChange,
 } from "../../../actors/router/router.ts";
 import {
-  type AnswerEnd,
-  type AnswerFailure,
   type AnswerHandle,
-  type AnswerPiece,
   type AnswerRequest,
-  type AnswerSink,
-  type AnswerUsage,
   type StartAnswer,
   StreamsActor,
   type StreamsOptions,
@@ -28,13 +22,7 @@ import {
 } from "../../../actors/stream/stream.ts";
 import { WorkerActor, type WorkerOptions } from "../../../actors/worker/worker.ts";
 import { CrashLedger } from "../../../cluster/worker-crashes.ts";
-import {
-  type ActorRef,
-  type ModelCard,
-  messageTable,
-  type RouterMessage,
-  type WorkerRecord,
-} from "../../../proto/index.ts";
+import { type ActorRef, messageTable, type RouterMessage } from "../../../proto/index.ts";
 import type { Capabilities, Files, Spawn, Store } from "../../../runtime/capabilities.ts";
 import { CodecTable, protoCodecs } from "../../../runtime/codec.ts";
 import type { Snapshot } from "../../../runtime/kernel/actor.ts";
@@ -51,78 +39,9 @@ import {
 } from "../../../runtime/transport/memory.ts";
 import { FakeEngine, type FakeEngineOptions } from "../engine/fake-engine.ts";
 import { byteTokenizer } from "../tokens/byte-tokenizer.ts";
+import { FakeRegistry, modelCard } from "./fake-registry.ts";
+import type { RecordingSink } from "./recorded-answer.ts";
 import { absent, MemoryLog } from "./test-system.ts";
-
-export const MODEL = "fake-model";
-
-export function modelCard(name = MODEL): ModelCard {
-  return {
-    name,
-    architecture: "fake",
-    engine: "fake",
-    context_length: 4_096,
-    block_size: 16,
-    total_blocks: 1_000,
-    max_num_seqs: 8,
-    max_num_batched_tokens: 512,
-    embedding_size: 4,
-    vocab_size: 257,
-    tokenizer_blob: "",
-    template_blob: "",
-    defaults_blob: "",
-    created_s: 0,
-    build: "fake",
-  };
-}
-
-/** A registry without leases; what it says arrives a little later. */
-export class FakeRegistry {
-  readonly #records = new Map<string, WorkerRecord>();
-  readonly #listeners = new Set<(change: WorkersChange) => void>();
-  readonly #exit_listeners = new Set<(worker: string, crash: boolean) => void>();
-  readonly #later: (run: () => void) => void;
-
-  constructor(later: (run: () => void) => void) {
-    this.#later = later;
-  }
-
-  watch = (listener: (change: WorkersChange) => void): (() => void) => {
-    this.#listeners.add(listener);
-    listener({ kind: "all", records: [...this.#records.values()] });
-    return () => this.#listeners.delete(listener);
-  };
-
-  watchExits = (listener: (worker: string, crash: boolean) => void): (() => void) => {
-    this.#exit_listeners.add(listener);
-    return () => this.#exit_listeners.delete(listener);
-  };
-
-  watchCrashes = (listener: (worker: string) => void): (() => void) =>
-    this.watchExits((worker, crash) => {
-      if (crash) listener(worker);
-    });
-
-  /** How the process of that worker ended, as whoever started it says. */
-  exited(worker: string, crash: boolean): void {
-    this.#later(() => {
-      for (const listener of this.#exit_listeners) listener(worker, crash);
-    });
-  }
-
-  async register(record: WorkerRecord): Promise<void> {
-    this.#later(() => {
-      this.#records.set(record.worker, record);
-      for (const listener of this.#listeners) listener({ kind: "up", record });
-    });
-  }
-
-  async deregister(worker: string): Promise<void> {
-    this.#later(() => {
-      if (!this.#records.delete(worker)) return;
-      for (const listener of this.#listeners) listener({ kind: "gone", worker });
-    });
-  }
-}
 
 export type ClusterOptions = {
   readonly workers: number;
@@ -360,86 +279,6 @@ export class AnswerCluster {
     const transports = [memoryTransport(net, limits)];
     const remote = await joinNode(system, { transports, codecs, listen: `memory:${name}` });
     return { system, net, remote };
-  }
-}
-
-export function answerRequest(
-  request: string,
-  changes: Partial<AnswerRequest> = {},
-): AnswerRequest {
-  return {
-    request,
-    model: MODEL,
-    prompt: Uint32Array.of(1, 2, 3),
-    sampling: {
-      temperature: 0,
-      top_k: 0,
-      top_p: 1,
-      min_p: 0,
-      typical_p: 1,
-      repetition_penalty: 1,
-      frequency_penalty: 0,
-      presence_penalty: 0,
-      logit_bias: [],
-      seed: new Uint8Array(8),
-    },
-    choices: 1,
-    max_tokens: 16,
-    min_tokens: 0,
-    stop_tokens: [],
-    stop_strings: [],
-    include_stop: false,
-    ignore_eos: false,
-    logprobs: -1,
-    deadline_ms: 30_000,
-    pin: "",
-    ...changes,
-  };
-}
-
-/** Keeps what it is given; `full_after` pieces it says that it is full, until it is emptied. */
-export class RecordingSink implements AnswerSink {
-  readonly pieces: AnswerPiece[] = [];
-  readonly ends: AnswerEnd[] = [];
-  readonly usages: AnswerUsage[] = [];
-  readonly failures: AnswerFailure[] = [];
-  onFull: () => void = () => {};
-  readonly #full_after: number;
-
-  constructor(full_after = Number.POSITIVE_INFINITY) {
-    this.#full_after = full_after;
-  }
-
-  /** `done` and `failed` together: has to be 1 in the end. */
-  get outcomes(): number {
-    return this.usages.length + this.failures.length;
-  }
-
-  text(choice = 0): string {
-    return this.pieces.filter((each) => each.choice === choice).reduce((t, p) => t + p.text, "");
-  }
-
-  tokens(choice = 0): number[] {
-    return this.pieces.filter((each) => each.choice === choice).flatMap((p) => [...p.tokens]);
-  }
-
-  piece(piece: AnswerPiece): boolean {
-    this.pieces.push(piece);
-    if (this.pieces.length % this.#full_after !== 0) return true;
-    this.onFull();
-    return false;
-  }
-
-  end(end: AnswerEnd): void {
-    this.ends.push(end);
-  }
-
-  done(usage: AnswerUsage): void {
-    this.usages.push(usage);
-  }
-
-  failed(failure: AnswerFailure): void {
-    this.failures.push(failure);
   }
 }
 

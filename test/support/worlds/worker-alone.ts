@@ -14,8 +14,9 @@ import type { Message } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { wireOf } from "../../../runtime/remote/node.ts";
 import { FakeEngine, type FakeEngineOptions } from "../engine/fake-engine.ts";
-import { answerRequest, modelCard } from "./answer-cluster.ts";
+import { modelCard } from "./fake-registry.ts";
 import { joinAlone } from "./join-alone.ts";
+import { answerRequest } from "./recorded-answer.ts";
 import { testSystem } from "./test-system.ts";
 
 /** Whoever a worker talks to; keeps what it is told. */

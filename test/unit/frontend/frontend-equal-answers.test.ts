@@ -6,8 +6,8 @@ import { madeCounts, withCopies } from "../../../actors/frontend/answer/equal-an
 import type { AnswerOutput } from "../../../actors/frontend/answer/request-run.ts";
 import { completions } from "../../../actors/frontend/api/completions/completions.ts";
 import type { Generation } from "../../../actors/frontend/api/dialect.ts";
-import { answerRequest } from "../../support/worlds/answer-cluster.ts";
 import { fakeModel } from "../../support/worlds/frontend-fakes.ts";
+import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 
 const head = { id: "r", created_s: 7, model: "toy", include_usage: false, logprobs: false };
 

@@ -25,8 +25,8 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { countingIds, SeededRandom } from "../../../runtime/simulation/random.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { actorOf } from "../../support/worlds/actor-of.ts";
-import { answerRequest } from "../../support/worlds/answer-cluster.ts";
 import { fakeModel } from "../../support/worlds/frontend-fakes.ts";
+import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 import { testSystem } from "../../support/worlds/test-system.ts";
 
 const model = fakeModel();

@@ -21,9 +21,9 @@ import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import { Metrics } from "../../../runtime/observe/metrics.ts";
 import { realClock } from "../../../runtime/real/clock.ts";
 import { countingIds, SeededRandom } from "../../../runtime/simulation/random.ts";
-import { answerRequest } from "../../support/worlds/answer-cluster.ts";
 import { FakeAnswers, fakeEmbedding, fakeModels } from "../../support/worlds/frontend-fakes.ts";
 import { parseEvents } from "../../support/worlds/frontend-server.ts";
+import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 import { MemoryLog } from "../../support/worlds/test-system.ts";
 
 const poemFields = {

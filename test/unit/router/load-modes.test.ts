@@ -11,7 +11,7 @@ import {
 } from "../../../actors/router/policy/load-modes.ts";
 import type { Route, RouteHints, WorkerLoad } from "../../../proto/index.ts";
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
-import { modelCard } from "../../support/worlds/answer-cluster.ts";
+import { modelCard } from "../../support/worlds/fake-registry.ts";
 import { routeHints } from "../../support/worlds/route-hints.ts";
 
 function candidate(worker: string, changes: Partial<Candidate> = {}, life = 1): Candidate {

@@ -14,7 +14,7 @@ import type {
 import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../../runtime/remote/node.ts";
-import { modelCard } from "../../support/worlds/answer-cluster.ts";
+import { modelCard } from "../../support/worlds/fake-registry.ts";
 import { joinAlone } from "../../support/worlds/join-alone.ts";
 import { testSystem } from "../../support/worlds/test-system.ts";
 

@@ -5,7 +5,7 @@ import { type Candidate, newCandidate } from "../../../actors/router/candidate.t
 import { eligible } from "../../../actors/router/policy/load-modes.ts";
 import { WorkerFailures } from "../../../actors/router/policy/worker-failures.ts";
 import type { Route } from "../../../proto/index.ts";
-import { modelCard } from "../../support/worlds/answer-cluster.ts";
+import { modelCard } from "../../support/worlds/fake-registry.ts";
 
 test("one failure counts for ten seconds, many for thirty, and then they are forgotten", () => {
   const failures = new WorkerFailures();

@@ -10,7 +10,7 @@ import type { PlanLeg, TokenBatch } from "../../../proto/index.ts";
 import { FakeEngine } from "../../support/engine/fake-engine.ts";
 import { expectedChoice } from "../../support/expected-answer.ts";
 import { byteTokenizer } from "../../support/tokens/byte-tokenizer.ts";
-import { answerRequest } from "../../support/worlds/answer-cluster.ts";
+import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 
 const limits = { attempts: 3, migrations: 3, window_tokens: 1_000, router_retries: 20 };
 

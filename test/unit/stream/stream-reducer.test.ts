@@ -7,7 +7,7 @@ import type { AnswerRequest } from "../../../actors/stream/stream.ts";
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
 import type { Finished, PlanLeg, TokenBatch } from "../../../proto/index.ts";
 import { byteTokenizer } from "../../support/tokens/byte-tokenizer.ts";
-import { answerRequest } from "../../support/worlds/answer-cluster.ts";
+import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 
 const limits = { attempts: 3, migrations: 2, window_tokens: 8, router_retries: 2 };
 

@@ -9,7 +9,7 @@ import {
 import type { AnswerPiece, AnswerRequest } from "../../../actors/stream/stream.ts";
 import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import { byteTokenizer, END_TOKEN } from "../../support/tokens/byte-tokenizer.ts";
-import { answerRequest } from "../../support/worlds/answer-cluster.ts";
+import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 
 /** Tokens 300 and up stand for whole words; some end or begin inside a character. */
 const longer: readonly Uint8Array[] = [

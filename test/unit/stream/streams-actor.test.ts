@@ -15,8 +15,8 @@ import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../../runtime/remote/node.ts";
 import { byteTokenizer } from "../../support/tokens/byte-tokenizer.ts";
-import { answerRequest, RecordingSink } from "../../support/worlds/answer-cluster.ts";
 import { joinAlone } from "../../support/worlds/join-alone.ts";
+import { answerRequest, RecordingSink } from "../../support/worlds/recorded-answer.ts";
 import { testSystem } from "../../support/worlds/test-system.ts";
 
 /** Sends everybody to one worker; remembers what it heard. */

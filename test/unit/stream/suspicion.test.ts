@@ -6,7 +6,7 @@ import { type AnswerState, newAnswer } from "../../../actors/stream/state.ts";
 import type { Death } from "../../../actors/stream/suspicion.ts";
 import type { PlanLeg } from "../../../proto/index.ts";
 import { byteTokenizer } from "../../support/tokens/byte-tokenizer.ts";
-import { answerRequest } from "../../support/worlds/answer-cluster.ts";
+import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 
 const limits = { attempts: 9, migrations: 9, window_tokens: 64, router_retries: 3 };
 const legOf = (worker: string): PlanLeg => ({ role: "aggregated", worker, ref: undefined });

@@ -6,7 +6,7 @@ import type { AnswerPiece } from "../../../actors/stream/stream.ts";
 import { modelFactsFromFolder, tokenizerFromBlob } from "../../../llm/model/model-card.ts";
 import { detokenize } from "../../../llm/tokens/detokenizer.ts";
 import { SMALL_VOCABULARIES } from "../../support/tokens/small-vocabularies.ts";
-import { answerRequest } from "../../support/worlds/answer-cluster.ts";
+import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 
 const tokenizerOf = (name: string) => {
   const tokenizer_json = new TextEncoder().encode(JSON.stringify(SMALL_VOCABULARIES[name]!()));

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { WorkerActor } from "../../../actors/worker/worker.ts";
 import { FakeEngine } from "../../support/engine/fake-engine.ts";
-import { modelCard } from "../../support/worlds/answer-cluster.ts";
+import { modelCard } from "../../support/worlds/fake-registry.ts";
 import { joinAlone } from "../../support/worlds/join-alone.ts";
 import { testSystem } from "../../support/worlds/test-system.ts";
 

@@ -4,7 +4,7 @@ import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import type { Generate, WorkerLoad } from "../../../proto/index.ts";
 import { StartError } from "../../../runtime/kernel/errors.ts";
 import { answerBytes, FakeEngine } from "../../support/engine/fake-engine.ts";
-import { modelCard } from "../../support/worlds/answer-cluster.ts";
+import { modelCard } from "../../support/worlds/fake-registry.ts";
 import { joinAlone } from "../../support/worlds/join-alone.ts";
 import { testSystem } from "../../support/worlds/test-system.ts";
 import { endsIn, tokensIn, workerAlone } from "../../support/worlds/worker-alone.ts";
