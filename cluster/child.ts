@@ -129,7 +129,7 @@ function drainDoor(boot: FrontendBoot, system: ActorSystem): Promise<void> {
   return drain(system, frontendPaths.main, boot.drain_timeout_ms);
 }
 
-/** Whoever is not there, or does not answer in time, has nothing left that we could wait for. */
+/** Resolves also when the actor is gone or late: there is nothing left to wait for then. */
 async function drain(system: ActorSystem, path: string, budget_ms: number): Promise<void> {
   const ref = system.lookup(path) as Ref<Drain> | undefined;
   const options = { deadline_ms: budget_ms + DRAIN_ANSWER_MS };

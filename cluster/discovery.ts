@@ -41,7 +41,7 @@ export const keys = {
 } as const;
 
 const everything = Object.values(keys).map((key) => key(""));
-/** What a process follows that has no use for others: no more than whether the registry is live. */
+/** Followed by a process that needs no others: it only has to know that the registry is live. */
 export const onlyLiveness = [keys.loop("")];
 const HOLD_DEADLINE_MS = 10_000;
 

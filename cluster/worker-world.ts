@@ -115,7 +115,7 @@ export async function workerWorld(
       },
       deregister: async (worker) => discovery.deregister(keys.worker(worker)),
     },
-    // One speaks for all: thousands of lines would say the same.
+    // Only the first worker reports: thousands of workers would say the same.
     progress: (progress) => {
       if (worker !== boot.workers[0]) return;
       (line.ref as Ref<Progress>).tell({ kind: "progress", ...progress });

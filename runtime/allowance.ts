@@ -24,7 +24,7 @@ export class Allowance {
     return true;
   }
 
-  /** What was taken turned out to be none of what is to be rare. */
+  /** Undoes one `take`: what was done is not of the kind that is limited. */
   giveBack(): void {
     this.#left = Math.min(this.#options.at_once, this.#left + 1);
   }
@@ -38,8 +38,8 @@ export class Allowance {
 }
 
 /**
- * `make`, but no oftener than allowed: who asks more often gets the last answer, and who asks while
- * one is being made gets that one.
+ * Calls `make` no oftener than allowed. A caller beyond that gets the last result; a caller that
+ * comes while a call is under way gets its result.
  */
 export function sparingly<T>(
   clock: Clock,

@@ -1,13 +1,13 @@
 /**
  * A map whose entries come and go, as requests do. JavaScriptCore's own `Map` keeps dead values: a
  * table that has become too small or too empty points to the one that follows it, so one that is
- * old and dead holds all later ones, and what was in them, until the next full collection. Of an
- * entry a request half outlived every young collection, with all that hangs on it
+ * old and dead holds all later ones, and what was in them, until the next full collection. With a
+ * Map of requests, half of their objects outlived every young collection
  * (docs/decisions/007-fast-door.md). Here the map holds numbers, and the values lie in an array.
  *
  *   keys  "a" ─▶ 2   "b" ─▶ 0          values  │ B │ – │ A │      free  1
  *
- * In the order of insertion, as a Map is.
+ * Iteration is in the order of insertion, as in a Map.
  */
 export class SlotMap<K extends string | number, V> {
   readonly #places = new Map<K, number>();

@@ -26,7 +26,7 @@ export type SlotOptions = {
   readonly onLoop: (change: LoopChange) => void;
 };
 
-/** As Kubernetes does it with containers: what may heal by itself is never given up. */
+/** As in Kubernetes: a process that keeps ending is tried again for ever, at a slow pace. */
 export const slotPace = {
   intensity: 5,
   period_ms: 60_000,

@@ -15,10 +15,10 @@ import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { WorkerActor, type WorkerOptions } from "../actors/worker/worker.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 
-/** Beside one for each worker: one that keeps ending is tried every few seconds at most. */
+/** Restarts a minute beside one for each worker, which is tried every few seconds at most. */
 const RESTARTS_BASE = 5;
 
-/** It takes the process along when it ends. */
+/** A child with these options ends the process when it ends. */
 const lastLife = { restart: "temporary", significant: true } as const;
 
 export function workerTree(

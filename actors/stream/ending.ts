@@ -60,7 +60,7 @@ export function endSpent(state: AnswerState): readonly AnswerEffect[] {
 
 export function cancel(state: AnswerState): readonly AnswerEffect[] {
   if (state.leg === undefined) return [];
-  // Should the worker not have heard that it is read by another name now, the last one counts.
+  // The worker may not know the reader's newest name yet, so the name before it is cancelled too.
   const readers = state.reader === 0 ? [0] : [state.reader, state.reader - 1];
   return readers.map((reader) => {
     const request = workerRequest(state, reader);

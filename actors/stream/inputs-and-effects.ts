@@ -78,7 +78,7 @@ export type AnswerInput =
   | { readonly kind: "filled" }
   | { readonly kind: "drained" }
   | { readonly kind: "abandon"; readonly reason: string }
-  /** Whoever reads it goes, and may come back by another way. */
+  /** The client's connection ends; the client may resume the answer over another one. */
   | { readonly kind: "leave"; readonly reason: string };
 
 /** Why another place is looked for while its worker still has it. `away`: out of reach. */

@@ -36,7 +36,7 @@ export function seekPlace(state: AnswerState, why: SeekReason): readonly AnswerE
   return [closeAccount(state, why), askRouter(state)];
 }
 
-/** What was out of reach, or its turn, is here again, and the router need not look any further. */
+/** The worker sends again (it was out of reach or starved), so the search for another one ends. */
 export function stayReached(state: AnswerState): readonly AnswerEffect[] {
   const { moving } = state;
   if (moving === undefined || moving === "handed_over") return [];

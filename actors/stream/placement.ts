@@ -82,7 +82,7 @@ export function onRouteRefused(
   return [{ kind: "ask_router_later", attempt: state.attempt, tries: state.router_retries }];
 }
 
-/** There is no other place now; whoever wanted one will ask again. */
+/** There is no other place now, so the answer stays. A move that is still needed is asked again. */
 function stay(state: AnswerState): readonly AnswerEffect[] {
   // Nothing is wrong with a worker that has much to do.
   if (state.moving === "starved") state.excluded = [];

@@ -28,7 +28,7 @@ export type Choice = {
    * to its end): another worker goes on behind them.
    */
   readonly tokens: number[];
-  /** Of the tokens, where a worker has to know them for whoever takes the answer up again. */
+  /** The tokens' logprobs, kept where another reader may resume the answer and want them. */
   readonly logprobs: TokenLogprob[] | undefined;
   /** The client was told its end, or ended it by a stop string. */
   ended: boolean;
@@ -51,27 +51,27 @@ export type AnswerState = {
   router_retries: number;
   /** Starts of workers that this answer must not go to again. */
   excluded: string[];
-  /** One of them is there because it did not answer, which may be over. */
+  /** At least one worker was excluded because it did not answer; it may answer again by now. */
   silence: boolean;
-  /** Why another place is being looked for, while its worker still makes it. */
+  /** Why another place is sought while the worker still makes the answer. */
   moving: SeekReason | undefined;
-  /** Why it is not on its first worker any more. */
+  /** Why the answer left its last worker. */
   cause: AnswerFailure | undefined;
-  /** The worker that makes it, as planned. */
+  /** The worker that makes the answer, as planned. */
   leg: PlanLeg | undefined;
   /** What the answer is called at its worker; it is read by `workerRequest`. */
   made_as: string;
-  /** How often this attempt's tokens were asked for again: each time it reads by another name. */
+  /** Fetches in this attempt; each one reads under a name of its own. */
   reader: number;
-  /** The worker has not said yet that it sends them again. */
+  /** A fetch is under way: the worker has not answered it yet. */
   fetching: boolean;
-  /** Of those times, how many since a token came that was not here. */
+  /** How many of these fetches came after the last token that was new here. */
   fetches: number;
   /** The current worker has sent something. */
   has_output: boolean;
-  /** The current worker has said that it takes it. */
+  /** The current worker has said that it takes the answer. */
   accepted: boolean;
-  /** What workers died of while they had it and nothing of it came. */
+  /** Deaths of workers that this answer may have caused. */
   readonly suspicion: Suspicion;
   readonly choices: readonly Choice[];
   /** Tokens that came from the current worker, how many it may send now, and at most. */
@@ -125,7 +125,7 @@ export function newAnswer(
   };
 }
 
-/** Something of it is here: on another worker it goes on, it does not begin anew. */
+/** Some of the answer is here: another worker continues it instead of beginning anew. */
 export function hasBegun({ choices }: AnswerState): boolean {
   return choices.some((choice) => choice.tokens.length > 0 || choice.ended);
 }
@@ -137,8 +137,8 @@ export function isBehind({ request, choices }: AnswerState): boolean {
 }
 
 /**
- * What is still to be made, for the worker that makes it. With an answer that others may take up
- * goes what is over of it.
+ * The choices that the next worker still has to make. A resumable answer also carries its ended
+ * choices, for readers that come later.
  */
 export function startsOf({ choices, request }: AnswerState): readonly ChoiceStart[] {
   return choices.flatMap((each, choice) => {
@@ -154,7 +154,7 @@ export function startsOf({ choices, request }: AnswerState): readonly ChoiceStar
   });
 }
 
-/** A choice that a stop string ended has no end of the engine's own: whoever reads it finds it. */
+/** A choice ended by a stop string has no end from the engine; each reader finds the string. */
 function endOf({ finished, tokens }: Choice, choice: number): Finished {
   const total_tokens = tokens.length;
   if (finished !== undefined) return { ...finished, total_tokens };
@@ -163,8 +163,8 @@ function endOf({ finished, tokens }: Choice, choice: number): Finished {
 }
 
 /**
- * What the next worker has to compute, as far as one row of tokens can say it: the prompt, and
- * what is here of the first choice that is still to be made.
+ * The tokens that the next worker has to compute: the prompt, then the tokens of the first choice
+ * that is still open. Other choices have no place in one row of tokens.
  */
 export function promptToPlace(state: AnswerState): Uint8Array {
   const tokens = state.choices.find((choice) => !choice.ended)?.tokens ?? [];
@@ -189,8 +189,8 @@ export function tokensToMake({ choices, request }: AnswerState): number {
 }
 
 /**
- * Each attempt has its own name at its worker, so that late tokens of a lost one are known; and so
- * has each time that its tokens are fetched.
+ * Each attempt has a name of its own at its worker, so that late tokens of a lost attempt are
+ * recognized. Each fetch has one too.
  */
 export function workerRequest(state: AnswerState, reader = state.reader): string {
   const { attempt, request } = state;
@@ -203,7 +203,7 @@ export function windowOf({ limits: { window_tokens }, choices }: AnswerState): n
   return window_tokens + Math.ceil(window_tokens / 8) * (choices.length - 1);
 }
 
-/** For the worker: who may take it up again knows it by its attempt. */
+/** For the worker: a client that resumes the answer names the attempt. */
 export function resumableOf({ request: { resumable }, attempt }: AnswerState) {
   return resumable === undefined ? {} : { resumable: { ...resumable, attempt } };
 }

@@ -67,7 +67,7 @@ const SETTLE_MS = 250;
 /** A worker that made tokens for so long after an answer moved to it is as good as the first. */
 const STEADY_MS = 1_000;
 
-/** Of a process whose connection broke nobody here knows more. */
+/** A broken connection does not tell how the process behind it ended. */
 function deathBy({ kind }: ExitReason): Death {
   return kind === "crash" ? "crash" : kind === "noconnection" ? "unknown" : "killed";
 }

@@ -1,19 +1,19 @@
 /**
- * Whether an answer is what its workers die of. A prompt that crashes an engine would crash the
- * next one too, and the one after that, so an answer is not passed on for ever. Pure; decision
+ * Decides whether an answer makes its workers crash. A prompt that crashes an engine would crash
+ * the next one too, and the one after that, so an answer is not passed on for ever. Pure; decision
  * 014 says why the rule is this one.
  *
  *   a worker had taken it, crashed, and had made no token of it ──▶ counts against it
  *   a token of it came from another worker                      ──▶ the count is 0 again
  *   QUARANTINED_AT of them                                      ──▶ it ends, with a clear error
  *
- * Who was killed did not crash. Of a process that is gone nobody here knows how it ended; whoever
- * started it does, and says so a moment later. So such a death is `unexplained` until it matters.
+ * A worker that was killed did not crash. A stream cannot see how a lost process ended; the root
+ * that started it can, and says so a moment later. Until then such a death is `unexplained`.
  */
 export type Suspicion = {
   /** Workers that crashed on it, as far as anybody knows. */
   crashes: number;
-  /** Of those that may have. */
+  /** Deaths that may have been crashes. */
   unexplained: readonly UnexplainedDeath[];
 };
 
@@ -38,7 +38,7 @@ export function addDeath(suspicion: Suspicion, death: Death, worker: string, at_
     suspicion.unexplained = [...suspicion.unexplained, { worker, at_ms }];
 }
 
-/** It goes on: a worker has made a token of it and lives. */
+/** A worker has made a token of the answer and lives, so the answer is harmless. */
 export function clearSuspicion(suspicion: Suspicion): void {
   if (suspicion.crashes === 0 && suspicion.unexplained.length === 0) return;
   suspicion.crashes = 0;
@@ -51,7 +51,7 @@ export function explainDeaths(suspicion: Suspicion, crashes: number): void {
   suspicion.unexplained = [];
 }
 
-/** It is one of those that its last worker may have died of. */
+/** True: its last worker may have crashed because of it. */
 export const isSuspect = ({ crashes, unexplained }: Suspicion): boolean =>
   crashes + unexplained.length > 0;
 

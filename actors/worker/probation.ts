@@ -1,23 +1,22 @@
 /**
- * Requests whose last worker may have died of them, on trial: one at a time is in the engine until
- * its first token, so that an engine's crash is that one's doing and nobody else of them is
- * suspected again.
+ * Trial of requests that may have crashed their last worker. One at a time is in the engine until
+ * its first token, so that a crash of the engine counts against that one and no other.
  *
  *   generate, alone ──▶ waits ── its turn ──▶ accepted ── TRIAL_MS ──▶ in the engine
  *                         ▲ next one's turn ── its first token, or its end ──┘
  *
- * It is told that it is accepted a moment before it is: an engine that crashes at once would take
- * the word along, and nobody would know that it had begun.
+ * The reply `accepted` leaves TRIAL_MS before the engine gets the request: if the engine crashed
+ * at once, the reply would be lost, and the stream would not know that the request had begun.
  */
 import type { Accepted, ActorRef, Generate, Refused, TokenBatch } from "../../proto/index.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 
-/** One that waits; who asked gives up when its time is over. */
+/** A request that waits. Its asker gives up at its own deadline. */
 export type Held = { readonly generate: Generate; readonly port: ReplyPort };
 
 export const TRIAL_MS = 100;
 
-/** Beyond, a worker says that it is full. */
+/** With this many waiting, the worker says that it is full. */
 const HELD_MOST = 1_024;
 
 export type ProbationParts = {
@@ -34,7 +33,7 @@ export class Probation {
   /** Engine handles of the one on trial. */
   readonly #handles = new Set<number>();
 
-  /** Accepted, and not in the engine yet. */
+  /** The request that is accepted and not in the engine yet. */
   #called: string | undefined;
 
   constructor(parts: ProbationParts) {
@@ -67,7 +66,7 @@ export class Probation {
     return this.#held.some(({ generate }) => generate.request === request);
   }
 
-  /** Nobody wants it any more. */
+  /** The request was cancelled. */
   drop(request: string): void {
     const at = this.#held.findIndex(({ generate }) => generate.request === request);
     if (at >= 0) this.#held.splice(at, 1);
@@ -80,7 +79,7 @@ export class Probation {
     return true;
   }
 
-  /** Whoever has waited longest has its turn, when nobody else has. */
+  /** Accepts the request that has waited longest, unless another one is on trial. */
   tryNext(): void {
     const [next] = this.#held;
     if (next === undefined || this.busy || this.#called !== undefined) return;
@@ -90,7 +89,7 @@ export class Probation {
     this.#parts.later(request);
   }
 
-  /** The one that was called begins, unless nobody wants it any more. */
+  /** The accepted request enters the engine, unless it was cancelled meanwhile. */
   start(request: string): void {
     if (this.#called === request) this.#called = undefined;
     const at = this.#held.findIndex(({ generate }) => generate.request === request);
@@ -102,7 +101,7 @@ export class Probation {
     this.tryNext();
   }
 
-  /** All that wait, when this worker takes nothing any more. */
+  /** Removes all requests and returns those that wait, when this worker takes nothing any more. */
   takeAll(): readonly Held[] {
     const waiting = this.#held.filter(({ generate }) => generate.request !== this.#called);
     this.#held.splice(0);
@@ -110,7 +109,7 @@ export class Probation {
   }
 }
 
-/** For one that was accepted and then could not be taken after all: it goes on elsewhere. */
+/** Ends a request that was accepted and then not taken after all: it goes on elsewhere. */
 export function failedBatch({ request, choices }: Generate, error: string): TokenBatch {
   const none = { stop_token: -1, prompt_tokens: 0, cached_tokens: 0, total_tokens: 0 };
   const reason = "error" as const;

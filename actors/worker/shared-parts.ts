@@ -1,6 +1,6 @@
 /**
- * What the workers of one process share: what is one of a process is watched once, and what each
- * does from time to time is done the more rarely the more they are.
+ * Parts that the workers of one process share. The event loop is watched once for all. Canaries
+ * and looks of each worker become rarer with the number of workers.
  */
 import type { Clock, Random } from "../../runtime/capabilities.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
@@ -29,7 +29,7 @@ export class SharedParts {
     this.look_ms = Math.min(LOOK_MOST_MS, 1_000 * Math.max(1, Math.ceil(workers / LOOKS_OF)));
   }
 
-  /** Of the event loop that all of them have; nobody may stop it. */
+  /** Meter of the event loop that all workers share; no worker may stop it. */
   get meter(): BlockMeter {
     this.#loop ??= watchEventLoop(this.#clock);
     return this.#loop;

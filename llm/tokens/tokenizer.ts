@@ -7,8 +7,8 @@ export type EncodeOptions = {
   /** Control tokens spelled in the text become those tokens; false leaves them plain text. */
   readonly parse_special: boolean;
   /**
-   * What keeps apart what must not become a control token, and that is no part of the
-   * text: tokens are found around it, and text is tokenized as if it were not there.
+   * A mark inside text that must not become a control token. Control tokens are not found across
+   * it; the text is then tokenized as if the mark were not there.
    */
   readonly barrier?: string | undefined;
 };

@@ -1,5 +1,5 @@
 /**
- * Who wants to know when an actor ends, and whose end it wants to know. Made for the first of them;
+ * The watchers of an actor, and the actors that it monitors. Made when the first of them comes;
  * most actors have none.
  */
 
@@ -30,7 +30,7 @@ export class Monitor implements Watcher {
 }
 
 export class Relations {
-  /** Those who watch this actor, in no order; each knows its place. */
+  /** Watchers of this actor, in no order; each knows its place. */
   #watchers: Watcher[] | undefined = undefined;
   // What this actor watches: most have one at most, for which a map is a third of a life's cost.
   #monitor: Monitor | undefined = undefined;
@@ -91,7 +91,7 @@ export class Relations {
   }
 }
 
-/** Who came first is told first. One who is told may take back another's watch. */
+/** Watchers are told in the order in which they came; one may end another's watch meanwhile. */
 function tellAll(watchers: Watcher[], reason: ExitReason): void {
   watchers.reverse();
   watchers.forEach((watcher, place) => {

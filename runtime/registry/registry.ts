@@ -210,7 +210,7 @@ export class Registry extends Actor<RegistryMessage> {
       this.#claiming.delete(claiming);
       if (held && !claiming.withdrawn) port.reply(this.#grant(message, owner, epoch));
       else port.reply(this.#taken(key));
-      // Given to nobody here, unless a later claim of this machine is about to be.
+      // No owner here got the key, and no later claim of this machine is about to get it.
       const wanted = [...this.#claiming].some((each) => each.key === key && !each.withdrawn);
       if (held && !wanted && !this.#entries.has(key)) shared.drop(key);
     });
@@ -227,7 +227,7 @@ export class Registry extends Actor<RegistryMessage> {
     const id = ownerId(owner);
     const known = this.#entries.get(key);
     if (known?.owner !== undefined && ownerId(known.owner) !== id) {
-      // Of two claims of one key here, the table has heard the later one.
+      // Two claims of this key ran at once, and the shared table has the later one: correct it.
       if (given !== 0) this.#shared?.put(key);
       return this.#taken(key);
     }

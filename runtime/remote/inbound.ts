@@ -33,7 +33,7 @@ type Slot = {
 /** Makes the reference of an actor of ours that has ended. */
 export type EndedRefs = (address: Address) => Ref;
 
-/** Nobody may be silent for longer on its own word. */
+/** The longest silence that a peer may announce; a longer one is cut to this. */
 const QUIET_MAX_MS = 120_000;
 
 /** An actor with more messages waiting is given time before the peer is read on. */

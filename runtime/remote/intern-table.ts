@@ -3,15 +3,15 @@
  * number. When all slots are taken the oldest one is given anew, so actors that come and go for
  * days cost no memory on either side. Slot 0 is the node itself.
  *
- * There are few slots at first: what they hold is dead for the most part, long-lived for the
- * garbage collector, and looked at by each of its young collections. There are twice as many when
- * too many of those who get one have had one and lost it.
+ * The table begins small: most actors in it have ended, and each young collection of the garbage
+ * collector looks at all of it. It doubles when too many of its slots go to actors that had one
+ * and lost it.
  */
 import type { Address } from "../kernel/message.ts";
 
 export const SLOTS_FIRST = 256;
 export const SLOTS_MAX = 8_192;
-/** Of the slots given in one lap, when so many went to who had lost theirs, they are too few. */
+/** The table doubles when so much of a lap's slots went to actors that had lost theirs. */
 const LOST_SHARE = 0.25;
 
 /** A reference whose actor has a slot, or may get one. */
@@ -37,7 +37,7 @@ export class InternTable {
     return this.#keys[slot] === key;
   }
 
-  /** Somebody who had a slot is about to get another one. */
+  /** An actor that had a slot and lost it is about to get another one. */
   lost(): void {
     this.#lost++;
   }

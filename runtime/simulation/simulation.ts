@@ -35,7 +35,7 @@ class SeededScheduler implements Scheduler {
     this.enqueue(runnable);
   }
 
-  /** False when nobody is ready. What the turn set going in promises has to be let go on after. */
+  /** False when no actor is ready. The caller then lets promises that the turn started settle. */
   step(): boolean {
     const ready = this.#ready;
     if (ready.length === 0) return false;

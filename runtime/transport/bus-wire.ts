@@ -22,8 +22,9 @@ export const kind = {
 } as const;
 
 /**
- * Of data: the last chunk of its frame; the link ends after it. Of ack: something behind `received`
- * came without what is between; it answers a probe, so what was sent before that came or is lost.
+ * In data, `last`: the last chunk of its frame; `fin`: the link ends after it. In an ack, `gap`: a
+ * message behind `received` came and one before it is missing; `answer`: the ack answers a probe,
+ * so what was sent before the probe has come or is lost.
  */
 export const flag = { last: 1, fin: 2, gap: 1, answer: 2 } as const;
 

@@ -155,7 +155,7 @@ export class MockerScheduler<S extends Sequence> {
     this.#prompt_tokens = 0;
     this.#preempted = false;
     this.#scheduleRunning();
-    // Who was just put back would be let in at once, and put back again.
+    // A sequence that was just preempted would be admitted at once, and preempted again.
     if (!this.#preempted) this.#admitWaiting(now_ms);
     const duration_ms = this.#passDurationMs();
     if (duration_ms === undefined) return;
@@ -173,7 +173,7 @@ export class MockerScheduler<S extends Sequence> {
       const before = running.length;
       const stays = this.#makeRoom(sequence, sequence.computed + tokens);
       if (stays) this.#compute(sequence, tokens);
-      // In FIFO order whoever made room stood before this one.
+      // In FIFO order the preempted sequences stood before this one.
       if (this.#options.preemption_mode === "fifo") i -= before - running.length;
       i++;
     }

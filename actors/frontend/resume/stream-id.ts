@@ -53,7 +53,7 @@ export type ChoiceCursor = {
   readonly ended: boolean;
 };
 
-/** What the client has of the part of one prompt, and who made it. */
+/** For one prompt: which attempt the client has tokens of, and which worker made them. */
 export type PlaceHint = { readonly attempt: number; readonly worker_hint: string };
 
 export type StreamCursor = {

@@ -58,19 +58,18 @@ export type Placement = {
   readonly cached_blocks: number;
   readonly uncached_tokens: number;
   readonly waited_ms: number;
-  /** Of its session, if it has one and sessions are kept. */
+  /** The binding of its session, if it has one and sessions are kept. */
   readonly bound: Binding | undefined;
 };
 
 /** How old what is known of a waiting request's cached blocks may be when it is compared. */
 const LOOK_AGAIN_MS = 500;
 const HELD_PER_WORKER = 2;
-/** Each is looked at whenever one may go, and each look at all workers. */
+/** Each held request is looked at whenever one may go, and each look compares all workers. */
 const HELD_MOST = 64;
 /**
- * Of so many workers the one that was best when a request was let go gets it. The second look that
- * fewer are given differs by one request in the queue, which among so many changes no order that
- * matters.
+ * With this many workers, the worker that was best when a request was let go gets it. Fewer are
+ * compared once more: that differs by one request in the queue, which matters only among few.
  */
 const LOOK_ONCE_FROM = 64;
 const RETRY_AFTER_FIRST_MS = 1_000;
@@ -85,7 +84,7 @@ export class KvDispatcher {
   readonly #policy: KvPolicy;
   readonly #selection: Selection;
   readonly #busy: readonly KvFilter[];
-  /** Those of the selection that no request may pass over. */
+  /** The selection's filters that no request may pass over. */
   readonly #hard_filters: readonly KvFilter[];
   readonly #known = new Map<string, RoutedWorker>();
   readonly #table: WorkerTable;

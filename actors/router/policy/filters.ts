@@ -1,4 +1,4 @@
-/** Who may get a request at all: the filters of all modes, then those of mode kv. */
+/** Which workers may get a request: the filters of all modes, then those of mode kv. */
 import type { Filter, Question, WorkerView } from "./filter.ts";
 import type { Place } from "./place.ts";
 import { promptBlocks } from "./place-request.ts";
@@ -50,7 +50,7 @@ const tolerates = (
 ): boolean =>
   taints.every((taint) => tolerated_taints.includes(taint) || required_taints.includes(taint));
 
-/** What client and operator want of each other: no waiting changes it. */
+/** Constraints of client and operator, which no waiting changes. */
 export const constraintFilters: readonly ConstraintFilter[] = [
   pinned,
   allowed,
@@ -91,11 +91,11 @@ const fits: KvFilter = {
   admits: (worker, { request }) => promptBlocks(request, worker.block_size) <= worker.total_blocks,
 };
 
-/** Of its cache; the rest is for what its own answers grow by. */
+/** The share of its cache that may be used; its answers grow into the rest. */
 const SPARE_SHARE = 0.9;
 const SPARE_PASSES = 4;
 
-/** Its prompt is soon begun with, and all of it has room. */
+/** The worker can begin with the prompt soon, and has room for all of it. */
 const hasSpare: KvFilter = {
   code: "overloaded",
   message: "No worker has room to spare at the moment. Try again in a moment.",
@@ -109,7 +109,7 @@ const hasSpare: KvFilter = {
   },
 };
 
-/** Of mode kv, in the order in which they are asked; `notFailing` comes behind all others. */
+/** Filters of mode kv in the order in which they are asked; `notFailing` comes last. */
 export const kvFilters: readonly KvFilter[] = [
   ...constraintFilters,
   fits,

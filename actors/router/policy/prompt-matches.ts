@@ -17,10 +17,10 @@ export class PromptMatches {
   readonly #matches = new CacheMatches();
   #cached_blocks = new Int32Array(64 * TIER_COUNT);
   #warm = new Uint8Array(64);
-  /** Places of those that are warm. */
+  /** Places of the warm workers. */
   #warm_at = new Int32Array(64);
   #warm_count = 0;
-  /** Whose blocks are in these rows, since when, and what the index was then. */
+  /** The request that the rows are of, when they were filled in, and the index's version then. */
   #matched: PlaceRequest | undefined;
   #matched_ms = 0;
   #matched_version = 0;
@@ -30,12 +30,12 @@ export class PromptMatches {
     this.#table = table;
   }
 
-  /** As `Place.cached_blocks`; of the last prompt that `placeOf` was asked for. */
+  /** As `Place.cached_blocks`, for the last prompt that `placeOf` was asked for. */
   get cached_blocks(): Int32Array {
     return this.#cached_blocks;
   }
 
-  /** The rows are of other workers from now on. */
+  /** The workers have changed, so the rows no longer hold. */
   forget(): void {
     this.#matched = undefined;
   }
@@ -56,7 +56,7 @@ export class PromptMatches {
     if (workers.length === 0) return request.prompt_tokens;
     const place = this.placeOf(request, queued, now_ms);
     const warm_at = this.#warm_at;
-    // Those that have nothing of it would all compute the same.
+    // Workers without a block of the prompt would all compute the whole of it.
     let least = Number.POSITIVE_INFINITY;
     if (this.#warm_count < workers.length) least = Math.max(1, request.prompt_tokens);
     for (let i = 0; i < this.#warm_count; i++) {
@@ -65,7 +65,7 @@ export class PromptMatches {
     return least;
   }
 
-  /** It was just asked, by the offer of this request or by an earlier step of its placement. */
+  /** True: the offer of this request, or an earlier step of its placement, has just filled them. */
   #isMatched(request: PlaceRequest, now_ms: number): boolean {
     if (this.#matched !== request || this.#matched_version !== this.#index.version) return false;
     return now_ms - this.#matched_ms < MATCH_AGAIN_MS;

@@ -65,8 +65,8 @@ const READERS_MAX = 8;
 /** Kept answers go in lots: one timer serves many. */
 const SWEEP_LATE_MS = 100;
 /**
- * Of answers that nobody can resume. A reader hears nothing for 1 s at least before it asks, and
- * for longer where tokens are slow.
+ * For answers that no client can resume. A reader asks after at least 1 s without a token, later
+ * where tokens are slow.
  */
 const lastLimits: KeepLimits = {
   keep_ms: 10_000,
@@ -79,9 +79,9 @@ export class Answers {
   readonly #live = new Delivery();
   readonly #kept: ResumableAnswers;
   /**
-   * Those that nobody can resume: a reader whose last batch was lost on the way fetches it here
-   * instead of having the answer made again elsewhere. Nobody acknowledges an end, so nothing is
-   * sent for this; how many are kept, and how long, is bounded instead.
+   * Finished answers that no client can resume: a reader that lost the last batch fetches it here,
+   * and the answer need not be made again elsewhere. Readers do not acknowledge an end, so
+   * `lastLimits` bounds how many are kept, and how long.
    */
   readonly #last = new FinishedAnswers(lastLimits);
   readonly #claims: Claims;

@@ -1,18 +1,18 @@
 /**
- * Who of those that want to begin the same answer may: the first. A claim lasts as long as its
- * claimer lives or until it is given back, however long that takes: a request may wait for a worker
- * for as long as it may take at all. It says nothing of answers that are made already.
+ * Several requests may want to begin the same answer; the first one that claims it may. A claim
+ * lasts until its claimer ends or gives it back, because a request may wait for a worker up to its
+ * own deadline. Claims say nothing of answers that are made already.
  */
 export type ClaimHost = {
   readonly demonitor: (monitor: number) => void;
 };
 
-/** `name`: of this claim alone, whoever else claims the same answer before or after. */
+/** `name`: unique to this claim; earlier and later claims of the same answer have others. */
 type Held = { readonly name: string; readonly monitor: number };
 
 /**
- * Each is a request that some door has open, and doors bound those. Beyond this many nobody is the
- * first: to begin an answer twice would be worse than to say that it has to wait.
+ * Each claim is a request that some door has open, and doors bound those. Beyond this many a claim
+ * is refused: to begin an answer twice would be worse than to let the request wait.
  */
 const CLAIMS_MAX = 65_536;
 

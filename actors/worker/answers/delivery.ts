@@ -29,13 +29,13 @@ export type Reader = {
 };
 
 export type LiveAnswer = {
-  /** As it came, without its consumer; and without its prompt when nobody can take it up again. */
+  /** The request without its consumer, and without its prompt where no client can resume it. */
   readonly generate: Generate;
   readonly transcript: Transcript;
   readonly readers: Reader[];
   /**
-   * The last one that went without a word, while nobody reads it: the signal of its end may
-   * overtake what it said before.
+   * The last reader, if it ended without a detach and no other has come since: the signal of its
+   * end may overtake the messages that it sent before.
    */
   lost: Reader | undefined;
   readonly began_ms: number;
@@ -50,7 +50,7 @@ export type LiveAnswer = {
   queue: SendQueue | undefined;
 };
 
-/** `awaited`: of a reader that was sent nothing yet. It waits, so these go first. */
+/** `awaited`: a reader has not been sent anything yet, so these answers go first. */
 export type SendQueue = "awaited" | "begun";
 const SEND_QUEUES: readonly SendQueue[] = ["awaited", "begun"];
 
@@ -64,8 +64,8 @@ export class Delivery {
   readonly #by_lost = new SlotMap<string, Reader>();
   readonly #by_handle = new SlotMap<number, Part>();
   /**
-   * Those that have something that their readers were not sent, each in one queue; and what was in
-   * it before, which is left out when the queue is walked.
+   * Answers with something to send, each in one queue. A queue may also hold answers that have
+   * left it (`answer.queue` says where they are now); a walk skips them.
    */
   readonly #queues = { awaited: [], begun: [] } as Readonly<Record<SendQueue, LiveAnswer[]>>;
   #unsent_count = 0;

@@ -37,7 +37,7 @@ export function percentFormat(text: string, args: unknown): string {
     }
     return formatOne(value, specOf(flags as string, wide, places, letter as string));
   });
-  // What can be asked for items may be there for nobody.
+  // As in Python, an argument that has `[]` (but no tuple and no string) may be left unused.
   const indexed = isMapping(args) || args === undefined || args instanceof Range;
   const ignored = indexed || (Array.isArray(args) && !(args instanceof Tuple));
   if (used < list.length && !named && !ignored) {

@@ -35,8 +35,8 @@ export const neverHeld: Holding = {
 type Objective = Holding & { readonly reach: number };
 
 /**
- * Who binds late lets shorter prompts pass, which is good for the mean and bad for long prompts:
- * patience bounds it. In overload no bound is best for whole answers.
+ * Late binding lets shorter prompts pass longer ones: good for the mean, bad for long prompts, so
+ * `patience` bounds the wait. In overload, whole answers are best served without a bound.
  */
 const objectives: Readonly<Record<RouterObjective, Objective>> = {
   ttft: { reach: 0, hold_passes: 0.1, patience: 0.3 },
