@@ -17,10 +17,10 @@ import type { AnswerPiece, AnswerRequest, PieceLogprob } from "./types.ts";
 type HeldToken = {
   readonly token: number;
   readonly logprob: TokenLogprob | undefined;
-  /** Where its text begins and ends in the held text. */
+  /** Where the token's text begins and ends in the held text. */
   start: number;
   end: number;
-  /** No byte of it waits for the next token. */
+  /** True: no byte of the token waits for the next one. */
   readonly whole: boolean;
 };
 
@@ -64,7 +64,7 @@ export function newChoiceText(
   };
 }
 
-/** One more token. After `stopped` the choice takes no more. */
+/** Adds one token. After `stopped` the choice takes no more. */
 export function pushToken(
   state: ChoiceText,
   token: number,
@@ -89,7 +89,7 @@ export function pushToken(
   return count === 0 ? NO_TEXT : { piece: takePiece(state, count, state.held[count - 1]!.end) };
 }
 
-/** The engine has ended the choice: whatever was held is certain now. */
+/** The engine has ended the choice, so all held text is certain now. */
 export function finishText(state: ChoiceText): TextOut {
   const stop = addText(state, state.detokenizer.flush());
   if (stop !== undefined) return stopAt(state, stop);

@@ -1,6 +1,6 @@
 /**
- * How choices and the answer end, and what its worker and its router are told of it. Exactly one of
- * `done` and `fail` ends an answer.
+ * Ends of choices and of the answer, and the messages about them to worker and router. Exactly one
+ * of `done` and `fail` ends an answer.
  */
 import type { Cancel, FinishReason, RouteEnded, RouteOutcome } from "../../proto/index.ts";
 import { finishText } from "./choice-text.ts";
@@ -10,7 +10,7 @@ import { type AnswerState, workerRequest } from "./state.ts";
 import { quarantineMessage } from "./suspicion.ts";
 import type { AnswerEnd, AnswerFailure } from "./types.ts";
 
-/** The choice has all its tokens. `stop_token`: what ended it; -1 or undefined: none did. */
+/** The choice has all its tokens. `stop_token`: the token that ended it; -1 or undefined: none. */
 export function finish(
   state: AnswerState,
   number: number,
@@ -20,7 +20,7 @@ export function finish(
 ): void {
   const out = finishText(state.choices[number]!.text);
   if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
-  // The model's own end token is not told; one that the client asked for is.
+  // The client is told a stop token that it asked for, and not the model's own end token.
   const asked = stop_token !== undefined && state.request.stop_tokens.includes(stop_token);
   const by_token = asked ? stop_token : undefined;
   const stop_reason = out.stopped ?? by_token;
@@ -46,7 +46,7 @@ export function endAtWorker(state: AnswerState, number: number): readonly Answer
   return [{ kind: "tell_worker", message }];
 }
 
-/** Choices that have all their tokens, but whose worker did not come to say so. */
+/** Ends choices that have all their tokens, and whose worker was lost before it said so. */
 export function endSpent(state: AnswerState): readonly AnswerEffect[] {
   const effects: AnswerEffect[] = [];
   for (const [number, choice] of state.choices.entries()) {

@@ -7,28 +7,28 @@ const statuses: Readonly<Record<FailureCode, number>> = {
   context_overflow: 400,
   not_supported: 400,
   pin_required: 400,
-  /** Workers crash on it: whoever sends it again does harm, so nothing that clients retry. */
+  /** Workers crash on the request, so the status is one that clients do not retry. */
   quarantined: 422,
-  /** An answer that was to be taken up again is not there any more. */
+  /** The answer that a client wants to resume is not kept any more. */
   unknown_request: 404,
-  /** This kind of request has as many waiting as it may; others may go on. */
+  /** The request's policy class has as many waiting as it may; other classes go on. */
   rate_limited: 429,
-  /** As nginx, and Dynamo after it: the client closed the request. */
+  /** The client closed the request; nginx and Dynamo use the same status. */
   cancelled: 499,
   engine_error: 500,
   internal: 500,
   no_worker: 503,
   worker_lost: 503,
-  /** Whoever owned it here ended; a worker may still have it. */
+  /** The answer's owner in this process ended; a worker may still have the answer. */
   interrupted: 503,
-  /** Its server is being stopped. */
+  /** The answer's server is being stopped. */
   draining: 503,
   deadline: 504,
-  /** As Dynamo: every worker has more than it may hold. */
+  /** Every worker holds as much as it may; Dynamo uses the same status. */
   overloaded: 529,
 };
 
-/** Of an answer that is not done at its deadline. */
+/** Message for an answer that is not done at its deadline. */
 export const TOO_LONG =
   "This answer took longer than a request may. Ask for fewer tokens, or try again when less is to do.";
 
@@ -41,7 +41,7 @@ const retry_after_s: Readonly<Partial<Record<FailureCode, number>>> = {
   rate_limited: 1,
 };
 
-/** For answers whose owner ended without a word. */
+/** Failure of an answer whose owner ended without an end of the answer. */
 export const interrupted = (): AnswerFailure =>
   failure(
     "interrupted",

@@ -1,18 +1,18 @@
 /**
- * Tokens that were lost on the way are still at their worker, which keeps all it made of an answer
- * until that is over, and longer where it can be resumed. So the stream reads on there by another
- * name, from the first token that is missing; whatever still comes under the old name is of no use.
+ * Fetch of tokens that were lost on the way. The worker keeps all tokens of an answer until the
+ * answer is over, and longer if it is resumable. So the stream reads on there under another name,
+ * from the first missing token, and drops what still comes under the old name.
  */
 import type { ChoiceFrom } from "../../proto/index.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
 import { type AnswerState, windowOf, workerRequest } from "./state.ts";
 
-/** In a row, without a new token: a way that loses everything is no better than none. */
+/** Fetches in a row without a new token: a connection that loses everything is of no use. */
 const FETCHES = 3;
-/** Of a choice that a stop string ended, only its end is of interest. */
+/** First token of a choice that a stop string ended: only the choice's end is fetched. */
 const ITS_END = 0xffff_ffff;
 
-/** undefined: it was fetched as often as makes sense, and has to go elsewhere. */
+/** Undefined: fetched often enough without success, so the answer has to move. */
 export function fetchMissing(state: AnswerState): AnswerEffect | undefined {
   if (state.fetches >= FETCHES) return undefined;
   const instead_of = workerRequest(state);
@@ -20,7 +20,7 @@ export function fetchMissing(state: AnswerState): AnswerEffect | undefined {
   state.reader++;
   state.fetching = true;
   state.received = 0;
-  // Once the sink takes more, the credit for it follows.
+  // With a full sink the credit follows later, when the sink takes more.
   state.granted = state.full ? 0 : windowOf(state);
   const attach = {
     kind: "attach" as const,

@@ -1,4 +1,4 @@
-/** What the reducer takes in and what it puts out: the inputs and the effects of `reducer.ts`. */
+/** The inputs and the effects of `reducer.ts`. */
 import type {
   Attach,
   Cancel,
@@ -16,7 +16,7 @@ import type {
 import type { Death, UnexplainedDeath } from "./suspicion.ts";
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./types.ts";
 
-/** What happened. `attempt` says to which attempt a reply belongs. */
+/** An event for the answer. `attempt` says to which attempt a reply belongs. */
 export type AnswerInput =
   | { readonly kind: "begin" }
   | { readonly kind: "planned"; readonly attempt: number; readonly leg: PlanLeg }
@@ -27,7 +27,7 @@ export type AnswerInput =
       readonly message: string;
       readonly retry_after_ms?: number;
     }
-  /** The router is not there; it is being restarted. */
+  /** The router is being restarted, so no router was asked. */
   | { readonly kind: "router_lost"; readonly attempt: number }
   | { readonly kind: "route_again"; readonly attempt: number }
   | { readonly kind: "accepted"; readonly attempt: number }
@@ -41,21 +41,21 @@ export type AnswerInput =
       readonly kind: "worker_lost";
       readonly attempt: number;
       /**
-       * `ended`: nobody is there, or cannot be reached; whoever comes back under its name, or over
-       * a new connection, may have the request. `silent`: it did not answer, so not this one again.
+       * `ended`: the worker is gone or out of reach; a new one of its name, or the same one over a
+       * new connection, may get the request. `silent`: it did not answer, so it is left out.
        */
       readonly how: "ended" | "silent";
-      /** How its process ended, as far as we can tell. Not given: it was killed, or lives. */
+      /** How the worker's process ended, if known. Not given: it was killed, or it lives. */
       readonly death?: Death;
-      /** When we heard of it; needed with `death`. */
+      /** When this process heard of the end; needed with `death`. */
       readonly at_ms?: number;
       readonly detail: string;
     }
   /** How many of the deaths that were asked about were crashes. */
   | { readonly kind: "explained"; readonly attempt: number; readonly crashes: number }
-  /** It says that it has sent more than came, or that nobody reads there. */
+  /** The worker says that it sent more than came, or that it has no reader of this name. */
   | { readonly kind: "tokens_missing"; readonly attempt: number; readonly detail: string }
-  /** It sends again what was missing. */
+  /** The worker sends the missing tokens again. */
   | { readonly kind: "fetched"; readonly attempt: number; readonly reader: number }
   | {
       readonly kind: "fetch_failed";
@@ -66,11 +66,11 @@ export type AnswerInput =
   | TokenBatch
   /** The worker is being drained. */
   | HandOver
-  /** The wire to its worker is away, and nothing came for a while; it may be back in a moment. */
+  /** The connection to the worker is down and nothing came for a while; it may come back soon. */
   | { readonly kind: "away"; readonly attempt: number }
-  /** Its worker has more than it has room for, and this one waits. */
+  /** The worker's cache has no room for all its answers, and this one waits. */
   | { readonly kind: "starved"; readonly attempt: number }
-  /** A worker that this answer moved to has kept its word for a while. */
+  /** The worker that the answer moved to has made tokens for STEADY_MS. */
   | { readonly kind: "steady"; readonly attempt: number }
   /** The worker has not told the end of choices that a stop string ended. */
   | { readonly kind: "settle_late" }
@@ -81,20 +81,20 @@ export type AnswerInput =
   /** The client's connection ends; the client may resume the answer over another one. */
   | { readonly kind: "leave"; readonly reason: string };
 
-/** Why another place is looked for while its worker still has it. `away`: out of reach. */
+/** Why another worker is sought while one still has the answer. `away`: out of reach. */
 export type SeekReason = "handed_over" | "away" | "starved";
-/** Why an answer leaves its worker. `refused`: that one never had it; `crashed`: its own fault. */
+/** Why an answer leaves its worker. `refused`: the worker never took it; `crashed`: its fault. */
 export type MoveReason = "lost" | "crashed" | "failed" | "refused" | SeekReason;
 
 export type AnswerEffect =
   | { readonly kind: "ask_router"; readonly attempt: number; readonly route: Route }
-  /** Answered by `explained`, a moment later: by then it is known how these workers ended. */
+  /** The input `explained` answers a moment later, when it is known how these workers ended. */
   | {
       readonly kind: "ask_deaths";
       readonly attempt: number;
       readonly deaths: readonly UnexplainedDeath[];
     }
-  /** `tries`: how often it has had no place for this answer; the pause grows with them. */
+  /** `tries`: how often the router had no place for this answer; the pause grows with it. */
   | { readonly kind: "ask_router_later"; readonly attempt: number; readonly tries: number }
   /** Watch the worker from here on, until `leave_worker`. */
   | {
@@ -103,14 +103,14 @@ export type AnswerEffect =
       readonly leg: PlanLeg;
       readonly generate: Omit<Generate, "consumer" | "deadline_ms">;
     }
-  /** As ask_worker, for an answer that is there already. */
+  /** As ask_worker, for an answer that the worker has already. */
   | {
       readonly kind: "attach";
       readonly attempt: number;
       readonly leg: PlanLeg;
       readonly attach: Omit<Attach, "consumer">;
     }
-  /** As attach, at the worker where it is: for tokens that did not come. */
+  /** As attach, at the answer's current worker, for tokens that were lost. */
   | {
       readonly kind: "fetch";
       readonly attempt: number;
@@ -123,9 +123,9 @@ export type AnswerEffect =
   | { readonly kind: "piece"; readonly piece: AnswerPiece }
   | { readonly kind: "end"; readonly end: AnswerEnd }
   | { readonly kind: "wait_settled" }
-  /** The first token of another worker is there. */
+  /** The first token of the new worker has come. */
   | { readonly kind: "wait_steady"; readonly attempt: number }
-  /** It leaves its worker for another one, behind so many tokens. */
+  /** The answer leaves its worker for another one, behind this many tokens. */
   | {
       readonly kind: "moves";
       readonly why: MoveReason;

@@ -1,7 +1,7 @@
 /**
- * An answer moves to another worker, behind the tokens that are here. Either its worker cannot go
- * on (`onWorkerLost`, `onGenerateRefused`, `migrate`), or it can, and another place is looked for
- * meanwhile (`seekPlace`, then `moveTo`).
+ * Migration: an answer moves to another worker, behind the tokens that are here. Either its worker
+ * cannot go on (`onWorkerLost`, `onGenerateRefused`, `migrate`), or it goes on while another place
+ * is sought (`seekPlace`, then `moveTo`).
  */
 import type { PlanLeg, RefusalCode } from "../../proto/index.ts";
 import { workerKey } from "../names/names.ts";
@@ -13,7 +13,7 @@ import { type AnswerState, allEnded, hasBegun, isBehind, tokensHere } from "./st
 import { addDeath, decide, isSuspect } from "./suspicion.ts";
 import type { AnswerFailure } from "./types.ts";
 
-/** Refusals that another worker may not share: of one that is busy, or of no use any more. */
+/** Refusals of a worker that is busy or ending; another worker may take the answer. */
 const elsewhere: Readonly<Partial<Record<RefusalCode, "refused" | "lost">>> = {
   queue_full: "refused",
   draining: "lost",
@@ -22,8 +22,8 @@ const elsewhere: Readonly<Partial<Record<RefusalCode, "refused" | "lost">>> = {
 };
 
 /**
- * The worker is to end soon, or cannot be reached, but it goes on until there is another place:
- * what it makes meanwhile is not lost, and with no other place it may even finish.
+ * The worker ends soon, or is out of reach or full, and goes on until there is another place. So
+ * what it makes meanwhile is not lost, and without another place it may even finish.
  */
 export function seekPlace(state: AnswerState, why: SeekReason): readonly AnswerEffect[] {
   const live = state.phase === "live" || state.phase === "starting";
@@ -45,7 +45,7 @@ export function stayReached(state: AnswerState): readonly AnswerEffect[] {
   return [closeAccount(state, moving)];
 }
 
-/** The other place is there: what came until now goes along. */
+/** The router named another worker: the answer goes there with all tokens that came. */
 export function moveTo(state: AnswerState, leg: PlanLeg, why: SeekReason): readonly AnswerEffect[] {
   state.moving = undefined;
   const cancelled = cancel(state);
@@ -89,8 +89,8 @@ export function onWorkerLost(state: AnswerState, lost: WorkerLost): readonly Ans
 }
 
 /**
- * The worker cannot finish it, but another one can: what is here goes along. An answer of which
- * nothing is here begins anew.
+ * The worker cannot finish the answer, so another one goes on with the tokens that came. Without
+ * any token the answer begins anew.
  */
 export function migrate(
   state: AnswerState,
@@ -105,7 +105,7 @@ export function migrate(
   const most = begun ? state.limits.migrations : state.limits.attempts - 1;
   if (spent >= most) return fail(state, cause, outcome);
   if (begun) state.migrations++;
-  // It may live, behind a broken connection, and go on for nobody.
+  // The lost worker may live behind a broken connection, and would go on without a reader.
   const cancelled = cancel(state);
   const ends = endSpent(state);
   if (allEnded(state)) return [...cancelled, ...ends, ...done(state)];
@@ -130,7 +130,7 @@ function goElsewhere(
   return [...left, ...nextPlace(state)];
 }
 
-/** Unless it is what its last workers died of. */
+/** Asks the router for another place, unless the answer may have crashed its last workers. */
 export function nextPlace(state: AnswerState): readonly AnswerEffect[] {
   const { attempt, suspicion } = state;
   const decision = decide(suspicion);

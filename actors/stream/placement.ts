@@ -1,6 +1,6 @@
 /**
- * Which worker makes the answer: the router is asked, its refusals are waited out as long as that
- * makes sense, and the worker it names is asked to begin.
+ * Placement: which worker makes the answer. The stream asks the router, waits out its refusals for
+ * as long as that makes sense, and asks the worker that it names to begin.
  */
 import type { PlanLeg, Route } from "../../proto/index.ts";
 import { fail } from "./ending.ts";
@@ -22,7 +22,7 @@ import type { AnswerFailure, HeldAttempt } from "./types.ts";
 /** Refusals that may be over soon. The router itself waits a while before it says the first. */
 const passing: readonly string[] = ["no_worker", "overloaded", "rate_limited"];
 
-/** The router has waited 10 s before it says so: as often as this fits into its retries. */
+/** Retries that one `no_worker` counts for: the router waits 10 s before it says that. */
 const NO_WORKER_RETRIES = 16;
 
 export function askRouter(state: AnswerState): AnswerEffect {
@@ -64,10 +64,10 @@ export function onRouteRefused(
   if (state.phase !== "routing") return [];
   if (!hasBegun(state)) {
     const { cause } = state;
-    // That no other worker is left says less than why the last one failed.
+    // The last worker's error says more than that no other worker is left.
     const why = cause?.code === "engine_error" ? cause : refusal;
     if (!state.silence) return fail(state, why, "failed");
-    // Nobody else is there: the one that was out of reach may be within it again.
+    // There is no other worker; the one that was out of reach may be in reach again.
     state.silence = false;
     state.excluded = [];
     return [{ kind: "ask_router_later", attempt: state.attempt, tries: 1 }];
@@ -77,20 +77,20 @@ export function onRouteRefused(
   if (!patient || !passing.includes(refusal.code)) {
     return fail(state, state.cause ?? refusal, "failed");
   }
-  // Better one that failed it before than none.
+  // A worker that failed this answer before is better than none.
   state.excluded = [];
   return [{ kind: "ask_router_later", attempt: state.attempt, tries: state.router_retries }];
 }
 
 /** There is no other place now, so the answer stays. A move that is still needed is asked again. */
 function stay(state: AnswerState): readonly AnswerEffect[] {
-  // Nothing is wrong with a worker that has much to do.
+  // A full worker is not faulty, so it may be chosen again later.
   if (state.moving === "starved") state.excluded = [];
   state.moving = undefined;
   return [];
 }
 
-/** The answer, or what is still to be made of it, goes to that worker. */
+/** Asks this worker for the answer, or for what is still to be made of it. */
 export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect[] {
   const { request } = state;
   place(state, leg, workerRequest(state, 0));
@@ -112,7 +112,7 @@ export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect
   return [{ kind: "ask_worker", attempt: state.attempt, leg, generate }];
 }
 
-/** It is at a worker already, with all its tokens: they come from the first one on. */
+/** A worker has the answer already, with all its tokens, and sends them from the first one on. */
 export function takeUp(state: AnswerState, held: HeldAttempt): readonly AnswerEffect[] {
   const { request, worker, ref } = held;
   const leg: PlanLeg = { role: "aggregated", worker, ref };
@@ -128,7 +128,7 @@ export function takeUp(state: AnswerState, held: HeldAttempt): readonly AnswerEf
   return [{ kind: "attach", attempt: state.attempt, leg, attach }];
 }
 
-/** From here on its tokens come from that worker. */
+/** From here on the answer's tokens come from this worker. */
 function place(state: AnswerState, leg: PlanLeg, made_as: string): void {
   state.phase = "starting";
   state.made_as = made_as;

@@ -1,6 +1,6 @@
 /**
- * Requests that workers crashed on, kept for a while by model and prompt: who sends one again is
- * refused at once, and costs no worker. Empty on every good day, and then it costs nothing.
+ * Requests that crashed two workers, kept for a while by model and prompt. The same request is then
+ * refused at once and crashes no worker. The list is empty as a rule, and then costs nothing.
  */
 import type { AnswerRequest } from "./types.ts";
 
@@ -10,7 +10,7 @@ const KEPT_MOST = 1_024;
 type Key = Pick<AnswerRequest, "model" | "prompt">;
 
 export class Quarantine {
-  /** When each is let go, oldest first. */
+  /** When each entry ends, oldest first. */
   readonly #until_ms = new Map<string, number>();
 
   get size(): number {
@@ -39,7 +39,7 @@ export class Quarantine {
   }
 }
 
-/** Two hashes of 32 bits and the length: two prompts that share it are not met by chance. */
+/** Two hashes of 32 bits and the length: two prompts do not share them by chance. */
 function keyOf({ model, prompt }: Key): string {
   let low = 0x811c9dc5;
   let high = 0x9e3779b9;

@@ -1,13 +1,13 @@
 /**
- * One answer from admission to its end, as data: what comes in is an `AnswerInput`, what has to be
- * done about it is a list of `AnswerEffect`. No actor, clock or sink here, so that every order of
- * events can be tried.
+ * One answer from admission to its end, as data: an `AnswerInput` comes in, a list of
+ * `AnswerEffect` comes out. There is no actor, clock or sink here, so that tests can try every
+ * order of events.
  *
  *   routing ─plan─▶ starting ─accepted─▶ live ─last choice ended─▶ settling ─▶ ended
  *      ▲               │                  │
- *      └── refused, or the worker lost: on another one, behind the tokens that are here
+ *      └── refused, or the worker lost: on at another one, behind the tokens that are here
  *
- * Exactly one `done` or `failed` comes out, always, and nothing after it.
+ * Exactly one `done` or `failed` comes out, and nothing after it.
  */
 import type { Detach, PlanLeg } from "../../proto/index.ts";
 import { cancel, closeAccount, done, fail, leave } from "./ending.ts";
@@ -20,7 +20,7 @@ import { explainDeaths } from "./suspicion.ts";
 import { credit, onBatch, onBroken, onMissing } from "./token-intake.ts";
 import type { AnswerFailure } from "./types.ts";
 
-/** Changes `state` and says what to do, in order. */
+/** Changes `state` and returns the effects to carry out, in order. */
 export function advance(state: AnswerState, input: AnswerInput): readonly AnswerEffect[] {
   if (state.phase === "ended") return [];
   if ("attempt" in input && input.attempt !== state.attempt) return [];
@@ -89,12 +89,12 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
 
 function onPlanned(state: AnswerState, leg: PlanLeg): readonly AnswerEffect[] {
   if (state.moving !== undefined) return moveTo(state, leg, state.moving);
-  // It stayed where it is meanwhile.
+  // The plan is not needed any more: the answer stays at its worker.
   if (state.phase !== "routing") return [closeAccount(state, "refused", 0, leg.worker)];
   return startAt(state, leg);
 }
 
-/** Its worker keeps what there is, and goes on for a while. */
+/** The worker keeps the answer and goes on with it for a while. */
 function onLeave(state: AnswerState, left: AnswerFailure): readonly AnswerEffect[] {
   const placed = state.phase !== "routing";
   if (state.request.resumable === undefined || !placed) return fail(state, left, "cancelled");

@@ -1,19 +1,19 @@
-/** What /metrics says of answers: the steps up to the first token, and moves between workers. */
+/** Metrics of answers: the steps up to the first token, and moves between workers. */
 import type { Histogram, Metrics } from "../../runtime/observe/metrics.ts";
 import type { MoveReason } from "./inputs-and-effects.ts";
 
 export type Stages = {
   /** Until the router has named a worker. */
   readonly route: Histogram;
-  /** From there until that worker said that it takes the request. */
+  /** From the router's plan until the worker said that it takes the request. */
   readonly dispatch: Histogram;
-  /** From there until its first token is here: its queue, and the prompt's computation. */
+  /** From the worker's word until its first token is here: its queue, and the prefill. */
   readonly first_token: Histogram;
 };
 
 const seconds = [0.000_01, 0.000_05, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
 
-/** In the family of the door's own stages. */
+/** Series in the same family as the door's own stages. */
 export function stagesIn(metrics: Metrics): Stages {
   const stage = (name: string) =>
     metrics.histogram(
@@ -31,7 +31,7 @@ export function countFetch(metrics: Metrics, model: string): void {
   metrics.counter("troupe_stream_fetches_total", help, { model }).add();
 }
 
-/** Dynamo's name and labels; why they moved is ours. */
+/** Name and labels are Dynamo's; the reason is our own label. */
 export function countMove(metrics: Metrics, model: string, begun: boolean, why: MoveReason): void {
   const help = "Requests that went from one worker to another";
   const migration_type = begun ? "ongoing_request" : "new_request";

@@ -1,7 +1,6 @@
 /**
- * Sees to it that a worker which is quiet for too long is asked why, by the rules of `stall.ts`.
- * One for each attempt, from the moment that the worker is asked to begin until the answer leaves
- * it.
+ * Asks a worker that is quiet for too long why, by the rules of `stall.ts`. Each attempt has one
+ * watcher, from the request to the worker until the answer leaves it.
  *
  *   look ─ tokens came ─▶ look later
  *     └─ quiet for too long ─▶ probe ─ its reply, or none ─▶ an input for the reducer
@@ -24,7 +23,7 @@ import {
 } from "./stall.ts";
 import { type AnswerState, workerRequest } from "./state.ts";
 
-/** What its timer and its probe tell the stream actor, which hands it back. */
+/** Messages of its timer and its probe to the stream actor, which hands them back. */
 export type StallMessage =
   | { readonly kind: "look"; readonly attempt: number }
   | {
@@ -35,26 +34,26 @@ export type StallMessage =
     };
 
 export type StallHost = {
-  /** On the actor's turn. */
+  /** Called in the actor's turn. */
   receive(input: AnswerInput): void;
-  /** Outside of the actor's turn. */
+  /** Called outside of the actor's turn. */
   learn(input: AnswerInput | StallMessage): void;
 };
 
-/** A worker that lives answers at once. */
+/** Time to answer a probe; a worker that lives answers at once. */
 export const PROBE_MS = 1_000;
 /** The bound may be shorter from the first token on; each look says when the next one is due. */
 const FIRST_LOOK_MS = 1_000;
-/** A timer that is later than this says that we were held up, and what came is yet to be read. */
+/** A timer later than this shows that this process was held up and has messages to read. */
 const HELD_UP_MS = 200;
 const LOOK_AGAIN_MS = 100;
-/** A worker whose wire is away for so long is left if another one is within reach. */
+/** A worker whose connection is down for this long is left if another one is in reach. */
 const AWAY_MS = 2_000;
 const SEEK_AGAIN_MS = 500;
 
 type StallContext = Pick<Context<StallMessage>, "clock" | "system" | "ask" | "after">;
 
-/** A worker did not answer in time, but we were held up, or nothing can have come from it. */
+/** True: the missing reply proves nothing, as this process was held up or the worker is away. */
 export function isNoProof(
   { clock, system }: Pick<StallContext, "clock" | "system">,
   worker: Ref<WorkerMessage>,
@@ -106,7 +105,7 @@ export class StallWatcher {
     this.#ctx.after(delay_ms, { kind: "look", attempt: this.#attempt });
   }
 
-  /** One timer at a time: tokens only note when they came. */
+  /** Sets the next look. There is one timer at a time; a token only notes when it came. */
   look(attempt: number): void {
     if (attempt !== this.#attempt) return;
     const state = this.#state;
@@ -117,7 +116,7 @@ export class StallWatcher {
     if (!expects || left_ms > 0) {
       this.#lookIn(expects ? left_ms : boundMs(watch), now_ms);
     } else if (isAway(this.#ctx.system, this.#worker as Ref)) {
-      // Its link waits for the bus and resumes: nothing is lost.
+      // The worker's link waits for the bus and resumes, so nothing is lost.
       const long = now_ms - watch.quiet_since_ms >= AWAY_MS;
       this.#lookIn(long ? SEEK_AGAIN_MS : LOOK_AGAIN_MS, now_ms);
       if (long) this.#host.receive({ kind: "away", attempt });
@@ -138,10 +137,10 @@ export class StallWatcher {
       (result) => this.#host.learn({ kind: "probed", attempt, reader, result }),
       (error: unknown) => {
         const code = error instanceof AskError ? error.code : "";
-        // Down says more about it than we could.
+        // The monitor's Down follows and says why.
         if (code === "down") return;
         const silent = code === "deadline" && !isNoProof(this.#ctx, worker, asked_ms);
-        // One that refused, or whose mailbox was full, lives; the next look may find out more.
+        // A worker that refused, or whose mailbox was full, lives; the next look may tell more.
         if (!silent) this.#ctx.after(LOOK_AGAIN_MS, { kind: "look", attempt });
         else
           this.#host.learn({
@@ -159,7 +158,7 @@ export class StallWatcher {
     const state = this.#state;
     const watch = this.#watch;
     const now_ms = this.#ctx.clock.now_ms();
-    // Fetched meanwhile: what it says is of the name before.
+    // After a fetch in between, the reply is about the reader's old name.
     const same = reader === state.reader;
     const found = same ? whyStalled(watch, result, state.received, now_ms) : undefined;
     if (found?.what !== "stuck") this.#lookIn(lookAgainMs(watch), now_ms);

@@ -1,23 +1,22 @@
 /**
- * When a stream that was promised tokens has been quiet for too long, as numbers. Quiet alone
- * proves nothing: a prompt of somebody else, or a full cache, may hold an answer up. So the worker
- * is asked first. What was lost on the way is fetched; one that does not answer, does not know the
- * answer, or whose engine makes no pass any more is given up. One that is alive but has more than
- * it has room for is left if another worker has some to spare.
+ * Failure detector of an answer: when its worker has been quiet for too long. Quiet alone proves
+ * nothing, since another prompt or a full cache may hold an answer up: the worker is asked first.
+ * Lost tokens are fetched. A worker is given up if it does not answer, does not know the answer, or
+ * its engine makes no pass. A worker without room is left if another one has room to spare.
  */
 export type StallWatch = {
   /** Tokens that have to be computed before the first one is there. */
   readonly prompt_tokens: number;
-  /** When a token came last, or was first allowed to come. */
+  /** When the last token came, or when the first one was allowed to come. */
   quiet_since_ms: number;
   /** Time between two batches: running mean and the longest; 0 before there were two. */
   gap_ms: number;
   longest_ms: number;
   first: boolean;
-  /** What the worker said of its engine, and since when it says the same. */
+  /** Passes of the engine as the worker said, and since when the number is the same. */
   passes: number;
   passes_since_ms: number;
-  /** How often in a row its worker had no room for all. */
+  /** How often in a row the worker had no room for all its answers. */
   starved: number;
 };
 
@@ -29,11 +28,11 @@ export type ProbeResult = {
   readonly waiting: number;
 };
 
-/** Never below: a prompt that shares the batch holds every answer in it up for so long. */
+/** Least bound: a prompt in the same batch holds every answer up for this long. */
 const FLOOR_MS = 1_000;
 const GAPS = 30;
 const LONGEST_GAPS = 3;
-/** Before the first token: a queue, and a prompt that slow machines take this long for. */
+/** Least bound before the first token, for a queue and for a prompt on a slow machine. */
 const FIRST_FLOOR_MS = 2_000;
 const PROMPT_TOKEN_MS = 2;
 /** An engine may take long for one pass (a large model, a long prompt), but not for ever. */
@@ -68,7 +67,7 @@ export function tokensCame(watch: StallWatch, now_ms: number): void {
   if (gap_ms > watch.longest_ms) watch.longest_ms = gap_ms;
 }
 
-/** Tokens may come again: until now none were allowed to. */
+/** Tokens may come again: until now there was no credit. */
 export function restartQuiet(watch: StallWatch, now_ms: number): void {
   watch.quiet_since_ms = now_ms;
 }
@@ -79,14 +78,14 @@ export function boundMs(watch: StallWatch): number {
   return Math.max(FLOOR_MS, GAPS * watch.gap_ms, LONGEST_GAPS * watch.longest_ms);
 }
 
-/** As long as nothing is wrong the worker is asked less and less often. */
+/** Time to the next look; it doubles each time that the worker is found starved. */
 export function lookAgainMs(watch: StallWatch): number {
   return boundMs(watch) * 2 ** Math.min(watch.starved, STARVED_DOUBLINGS);
 }
 
 /**
- * `missing`: what it sent did not come, or it has nobody to send it to; it may send it again.
- * `starved`: its engine works, on others.
+ * `missing`: tokens that it sent did not come, or it has no reader; it may send them again.
+ * `starved`: its engine works, and has no room for this answer.
  */
 export type StallFinding = {
   readonly what: "missing" | "stuck" | "starved";
@@ -94,8 +93,8 @@ export type StallFinding = {
 };
 
 /**
- * What the worker's answer says; undefined: nothing is wrong. `received`: tokens that came from
- * this worker. Tokens overtake no answer, so what it has sent is here or lost.
+ * The finding from the worker's reply; undefined: nothing is wrong. `received`: tokens that came
+ * from this worker. A reply does not overtake tokens, so each token sent is here or lost.
  */
 export function whyStalled(
   watch: StallWatch,

@@ -24,17 +24,17 @@ export type AnswerLimits = {
 export type Choice = {
   readonly text: ChoiceText;
   /**
-   * Every token that came, sent on or still held back (a stop string or a character may be coming
-   * to its end): another worker goes on behind them.
+   * Every token that came, also those whose text is held back because a stop string or a character
+   * may be incomplete. Another worker goes on behind them.
    */
   readonly tokens: number[];
   /** The tokens' logprobs, kept where another reader may resume the answer and want them. */
   readonly logprobs: TokenLogprob[] | undefined;
   /** The client was told its end, or ended it by a stop string. */
   ended: boolean;
-  /** The worker has told its end; of a choice ended by a stop string this comes later. */
+  /** The worker has told the choice's end; after a stop string this comes later. */
   settled: boolean;
-  /** As the worker told it; undefined while it is open, or where a stop string came before. */
+  /** The end as the worker told it; undefined while open, or if a stop string came before. */
   finished: Finished | undefined;
 };
 
@@ -44,9 +44,9 @@ export type AnswerState = {
   readonly tokenizer: Tokenizer;
   readonly limits: AnswerLimits;
   phase: "routing" | "starting" | "live" | "settling" | "ended";
-  /** From 1; replies to an earlier attempt are told apart by it. */
+  /** Counts from 1; it tells replies to earlier attempts apart. */
   attempt: number;
-  /** Workers lost since one was steady. */
+  /** Workers lost since the last steady one. */
   migrations: number;
   router_retries: number;
   /** Starts of workers that this answer must not go to again. */
@@ -59,7 +59,7 @@ export type AnswerState = {
   cause: AnswerFailure | undefined;
   /** The worker that makes the answer, as planned. */
   leg: PlanLeg | undefined;
-  /** What the answer is called at its worker; it is read by `workerRequest`. */
+  /** The answer's name at its worker. Its reader's name is `workerRequest`. */
   made_as: string;
   /** Fetches in this attempt; each one reads under a name of its own. */
   reader: number;
@@ -130,7 +130,7 @@ export function hasBegun({ choices }: AnswerState): boolean {
   return choices.some((choice) => choice.tokens.length > 0 || choice.ended);
 }
 
-/** Its client has tokens that have not come yet: only the worker that has them can go on. */
+/** The client has tokens that have not come here yet: only the worker that has them can go on. */
 export function isBehind({ request, choices }: AnswerState): boolean {
   const have = request.held?.have ?? [];
   return have.some((count, choice) => (choices[choice]?.tokens.length ?? 0) < count);

@@ -1,6 +1,6 @@
 /**
- * The owner of one live answer: it carries out what `reducer.ts` decides. It lives as long as the
- * answer; whatever ends it, its parent sees to it that the client hears an end.
+ * The owner of one live answer: it carries out the effects of `reducer.ts`. It lives as long as the
+ * answer. If it ends early, its parent tells the client an end.
  */
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type {
@@ -35,19 +35,19 @@ import type { AnswerRequest, AnswerSink } from "./types.ts";
 export type StreamDeps = {
   /** The router of this process as it is now; undefined while it is being restarted. */
   readonly router: () => Ref<RouterMessage> | undefined;
-  /** Whose end ends every answer here. */
+  /** The parent of all answers of this process; when it ends, they end. */
   readonly asker: ActorRef;
   readonly limits: AnswerLimits;
   /** How long a worker may take to say that it takes a request. */
   readonly accept_ms: number;
   readonly stages: Stages;
-  /** Whether the worker that ended then crashed; undefined: nobody has said yet. */
+  /** True: that worker had crashed. Undefined: its root has not said yet. */
   readonly isCrash?: (death: UnexplainedDeath) => boolean | undefined;
 };
 
 type AskWorker = Extract<AnswerEffect, { kind: "ask_worker" }>;
 
-/** What a stream hears beside its answer's own events. */
+/** Messages to the stream actor beside the inputs of its answer. */
 type Own =
   | StallMessage
   | {
@@ -57,14 +57,14 @@ type Own =
       readonly deaths: readonly UnexplainedDeath[];
     };
 
-/** After a worker is gone, whoever started its process soon says how. */
+/** How often to look whether the root has said how a lost worker ended. */
 const DEATH_LOOK_MS = 50;
 const DEATH_LOOKS = 60;
 const ROUTER_RETRY_MS = 100;
 const ROUTER_RETRY_PAUSES = 10;
-/** Only cached tokens of the usage are waited for, so not for long. */
+/** After this the answer ends without the last `cached_tokens` for its usage. */
 const SETTLE_MS = 250;
-/** A worker that made tokens for so long after an answer moved to it is as good as the first. */
+/** A worker that has made tokens for this long after a move is steady. */
 const STEADY_MS = 1_000;
 
 /** A broken connection does not tell how the process behind it ended. */
@@ -126,7 +126,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       at_ms: this.ctx.clock.now_ms(),
       detail,
     } as const;
-    // Behind the tokens that came before it: they may be all that was missing.
+    // Handled behind the tokens that came before: they may complete the answer.
     if (!this.ctx.self.tell(lost)) this.#take(lost);
   }
 
@@ -189,7 +189,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     const { attempt, deaths, looks } = own;
     const { isCrash = () => false } = this.#deps;
     const open = deaths.some((death) => isCrash(death) === undefined);
-    // Always behind this turn: the effects that come with this one are still to be done.
+    // Handled after this turn, because effects of this turn are still to be carried out.
     if (looks === 0 || (open && looks < DEATH_LOOKS)) {
       this.ctx.after(DEATH_LOOK_MS, { ...own, looks: looks + 1 });
       return;
@@ -204,7 +204,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     this.ctx.after(delay_ms, { kind: "route_again", attempt });
   }
 
-  /** The router that was asked is gone, and there is one that takes its place. */
+  /** True: the router that was asked is gone and another one has taken its place. */
   #isAnotherAsked(): boolean {
     const next = this.#planner_gone ? this.#deps.router() : undefined;
     return next !== undefined && next !== this.#planner;
@@ -249,7 +249,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       deadline_ms: Math.ceil(left_ms),
     };
     this.#watchForStall(worker, generate);
-    // Where another suspect is on trial this one waits for its turn.
+    // A suspect may wait until other suspects' trials are over.
     const deadline_ms = generate.alone ? left_ms : Math.min(left_ms, this.#deps.accept_ms);
     const { taken, failed } = this.#accepting(attempt);
     this.ctx.askThen(worker, generate, { deadline_ms }, taken, failed);
@@ -281,7 +281,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
         const detail = errorText(error);
         const code = error instanceof AskError ? error.code : "";
         if (code === "down") this.learn({ kind: "worker_lost", attempt, how: "ended", detail });
-        // Its link sends it as soon as it can; the next look sees what came of it.
+        // The link sends the message when it can; the next look sees the outcome.
         else if (isNoProof(this.ctx, worker, asked_ms))
           this.learn({ kind: "fetched", attempt, reader });
         else this.learn({ kind: "fetch_failed", attempt, reader, detail });
@@ -289,7 +289,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     );
   }
 
-  /** Watches the worker from here on; undefined when there is none. */
+  /** Monitors the worker from here on; undefined: it has no reference. */
   #placeAt(leg: PlanLeg, attempt: number): Ref<WorkerMessage> | undefined {
     const worker = this.#workerOf(leg);
     if (worker === undefined) {
@@ -346,7 +346,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     return refOf<WorkerMessage>(this.ctx.system, leg.ref);
   }
 
-  /** A reply came outside of this actor's turn. */
+  /** Takes an input that came outside of this actor's turn. */
   learn(input: AnswerInput | Own): void {
     if (this.#state.phase !== "ended") this.ctx.self.tell(input);
   }
@@ -371,8 +371,8 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   }
 
   /**
-   * Ended in whatever way before the answer was over: nobody else will tell worker and router. It
-   * is not its client's doing, so whoever can resume it may.
+   * If this actor ends before its answer, no other one tells worker and router. The client did not
+   * end the answer, so it may be resumed.
    */
   override release(): void {
     const reason = "the server stopped this answer";

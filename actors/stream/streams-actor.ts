@@ -31,11 +31,11 @@ import type {
 export type StreamsOptions = {
   /** The router of this process as it is now; undefined while it is being restarted. */
   readonly router: () => Ref<RouterMessage> | undefined;
-  /** All that may have been asked for an answer, where it may be another one later. */
+  /** All routers that may have been asked for a live answer, where the router can change. */
   readonly routers?: () => readonly Ref<RouterMessage>[];
-  /** undefined when the model is not served; its answer fails as "no_worker". */
+  /** Undefined: the model is not served, and the answer fails as "no_worker". */
   readonly tokenizerOf: (model: string) => Tokenizer | undefined;
-  /** Whether a worker that was lost then had crashed, once that is known; not given: none had. */
+  /** Whether a lost worker had crashed; undefined: not known yet. Not given: none had. */
   readonly isCrash?: (death: UnexplainedDeath) => boolean | undefined;
   /** Answers at once. Default 4,096. */
   readonly answers_max?: number;
@@ -62,9 +62,9 @@ type Live = {
 };
 
 /**
- * How a frontend starts answers, given the parent actor of its process; undefined while that is
- * between two lives. When it ends it tells nobody of the answers it had, and not of those that
- * still waited in its mailbox.
+ * How a frontend starts answers. `answers`: the parent actor of its process; undefined while it is
+ * restarted. A parent that ends cannot tell the sinks of its answers, nor of those in its mailbox,
+ * so each sink watches it.
  */
 export function startAnswerWith(answers: Ref<StreamsMessage> | undefined): StartAnswer {
   return (request, given) => {
@@ -135,7 +135,7 @@ export class StreamsActor extends Actor<StreamsMessage | Own> {
     else this.#live.get(streamNameOf(message.request))?.ref.tell(message.command);
   }
 
-  /** Streams whose client was told the end already, or must have been. */
+  /** Counts streams whose client was told the end, or should have been, as orphans. */
   #audit(): void {
     const now_ms = this.ctx.clock.now_ms();
     const unowned = [...this.#live.values()].filter(
@@ -221,7 +221,7 @@ export function streamNameOf(request: string): string {
   return request.replaceAll("/", "_");
 }
 
-/** Lets nothing through after the end, whoever says it. */
+/** Passes nothing on after the end. */
 class OnceSink implements AnswerSink {
   over = false;
   failure_code: string | undefined;

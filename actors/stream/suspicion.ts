@@ -11,7 +11,7 @@
  * that started it can, and says so a moment later. Until then such a death is `unexplained`.
  */
 export type Suspicion = {
-  /** Workers that crashed on it, as far as anybody knows. */
+  /** Workers that are known to have crashed on the answer. */
   crashes: number;
   /** Deaths that may have been crashes. */
   unexplained: readonly UnexplainedDeath[];
@@ -19,11 +19,11 @@ export type Suspicion = {
 
 export type UnexplainedDeath = {
   readonly worker: string;
-  /** When its stream heard of it, on the clock's scale. */
+  /** When the stream heard of the death, on the clock's scale. */
   readonly at_ms: number;
 };
 
-/** How the worker of an answer ended. `crash`: by its own fault, `killed`: not by that. */
+/** How a worker ended. `crash`: by its own fault; `killed`: from outside. */
 export type Death = "crash" | "unknown" | "killed";
 
 /** Two: one may be a coincidence. */
@@ -31,7 +31,7 @@ export const QUARANTINED_AT = 2;
 
 export const noSuspicion = (): Suspicion => ({ crashes: 0, unexplained: [] });
 
-/** Its worker has ended after it took this answer and before it made a token of it. */
+/** The worker ended after it took this answer and before it made a token of it. */
 export function addDeath(suspicion: Suspicion, death: Death, worker: string, at_ms: number): void {
   if (death === "crash") suspicion.crashes++;
   else if (death === "unknown")

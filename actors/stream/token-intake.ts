@@ -1,6 +1,6 @@
 /**
- * Batches of tokens from the worker: their indices are checked, they become pieces of text, and
- * what was lost on the way is fetched or made again elsewhere. Credit follows.
+ * Takes batches of tokens from the worker: checks their indices and turns them into pieces of text.
+ * Lost tokens are fetched, or made again at another worker. Credit follows.
  */
 import type { ChoiceTokens, Credit, Finished, TokenBatch } from "../../proto/index.ts";
 import { pushToken } from "./choice-text.ts";
@@ -46,7 +46,7 @@ export function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerE
   return effects;
 }
 
-/** Adds the pieces to `effects`; returns what is wrong with the tokens, if anything. */
+/** Adds the pieces to `effects`. Returns what is wrong with the tokens; undefined: nothing. */
 function takeTokens(
   state: AnswerState,
   part: ChoiceTokens,
@@ -77,7 +77,7 @@ function takeTokens(
   return undefined;
 }
 
-/** The worker has what is missing. */
+/** The worker has the missing tokens. */
 export function onMissing(state: AnswerState, what: string): readonly AnswerEffect[] {
   const fetch = fetchMissing(state);
   return fetch === undefined ? onBroken(state, what) : [fetch];
@@ -88,7 +88,7 @@ export function onBroken(state: AnswerState, what: string): readonly AnswerEffec
   return onWorkerLost(state, { how: "silent", detail: what });
 }
 
-/** Returns the effects that follow instead, when the answer cannot go on here. */
+/** Returns other effects if the answer cannot go on at this worker. */
 function takeFinished(
   state: AnswerState,
   finished: Finished,
@@ -116,7 +116,7 @@ function takeFinished(
   return [...effects, ...migrate(state, "failed", true, failure("engine_error", why))];
 }
 
-/** More credit when half of the window is used up, and the sink takes what comes. */
+/** Grants more credit when half of the window is used up and the sink has room. */
 export function credit(state: AnswerState): readonly AnswerEffect[] {
   if (state.phase !== "live" && state.phase !== "starting") return [];
   if (state.full) return [];

@@ -1,7 +1,7 @@
-/** What a stream is asked for, and what it says of its answer. */
+/** The request to a stream, and the stream's messages about its answer. */
 import type { ActorRef, Resumable, RouteHints, SamplingParams } from "../../proto/index.ts";
 
-/** What the door has decided about a request once it is validated, rendered and tokenized. */
+/** A request after the door has validated, rendered and tokenized it. */
 export type AnswerRequest = {
   /** Made by the server: `Ids.next()` with a hint of the frontend. */
   readonly request: string;
@@ -23,22 +23,22 @@ export type AnswerRequest = {
   readonly deadline_ms: number;
   /** Worker named by the client, else empty. */
   readonly pin: string;
-  /** What else the client said of how it wants to be routed. */
+  /** The client's other wishes for routing. */
   readonly hints?: RouteHints;
-  /** Set: workers keep it for whoever takes it up again. Each attempt adds its number. */
+  /** Set: the answer is resumable, and workers keep it. Each attempt adds its number. */
   readonly resumable?: Omit<Resumable, "attempt">;
-  /** Set: a worker has it already, and it begins with what is there instead of a plan. */
+  /** Set: a worker has the answer already, so the stream attaches there instead of routing. */
   readonly held?: HeldAttempt;
 };
 
-/** An attempt at an answer that is made, or was made, for somebody else. */
+/** An attempt that a worker makes, or made, for an earlier stream actor. */
 export type HeldAttempt = {
   readonly worker: string;
   readonly ref: ActorRef;
-  /** Its name at that worker. */
+  /** The attempt's name at its worker. */
   readonly request: string;
   readonly attempt: number;
-  /** Tokens that the client has, by choice; none: nothing. */
+  /** Tokens that the client has, by choice; empty: it has none. */
   readonly have: readonly number[];
 };
 
@@ -53,7 +53,7 @@ export type PieceLogprob = {
   }[];
 };
 
-/** Tokens of one choice that became certain; `Kind`: what they are of the answer. */
+/** Tokens of one choice that became certain; `Kind`: which part of the answer they are. */
 type PieceOf<Kind extends string> = {
   readonly kind: Kind;
   readonly choice: number;
@@ -69,7 +69,7 @@ type PieceOf<Kind extends string> = {
  */
 export type ContentPiece = PieceOf<"content"> & { readonly text: string };
 
-/** A part of an answer; whoever shows it switches on `kind`. */
+/** A part of an answer; a dialect switches on `kind` to show it. */
 export type AnswerPiece = ContentPiece;
 
 export type AnswerEnd = {
@@ -85,7 +85,7 @@ export type AnswerUsage = {
   readonly cached_tokens: number;
 };
 
-/** Stable: clients know them. `failures.ts` says what each means and its HTTP status. */
+/** Stable codes that clients know. `failures.ts` has their meaning and HTTP status. */
 export type FailureCode =
   | "bad_request"
   | "context_overflow"
@@ -109,35 +109,35 @@ export type AnswerFailure = {
   /** HTTP status when nothing has been sent yet. */
   readonly status: number;
   readonly message: string;
-  /** When it may be worth trying again: the Retry-After header, in seconds. */
+  /** Seconds after which trying again makes sense: the Retry-After header. */
   readonly retry_after_s?: number;
 };
 
-/** Where an answer goes. Called on the stream actor's turn; never throws, never waits. */
+/** The receiver of an answer. Called in the stream actor's turn; never throws, never waits. */
 export interface AnswerSink {
-  /** Which worker makes it from here on. */
+  /** This worker makes the answer from here on. */
   placed?(worker: string, attempt: number): void;
   /** false = buffer full: the stream grants the worker no more credit until `drained`. */
   piece(piece: AnswerPiece): boolean;
   end(end: AnswerEnd): void;
   /** Everything was delivered; nothing follows. */
   done(usage: AnswerUsage): void;
-  /** Instead of `done`. */
+  /** The answer failed; called instead of `done`. */
   failed(failure: AnswerFailure): void;
 }
 
-/** What the door tells a stream actor. */
+/** Commands of the door to a stream actor. */
 export type StreamCommand =
   | { readonly kind: "drained" }
-  /** The client hung up, or the request is not wanted any more. */
+  /** The client hung up, or does not want the answer any more. */
   | { readonly kind: "abandon"; readonly reason: string }
-  /** As abandon, but the client may come back: when it is resumable its worker keeps it. */
+  /** As abandon, but the client may come back: the worker keeps a resumable answer. */
   | { readonly kind: "leave"; readonly reason: string };
 
-/** What the door holds of a running answer. */
+/** The door's handle of a running answer. */
 export interface AnswerHandle {
   tell(command: StreamCommand): void;
 }
 
-/** Begins an answer; the sink hears of it from now on, until its one `done` or `failed`. */
+/** Begins an answer. The sink is called from now on, until its one `done` or `failed`. */
 export type StartAnswer = (request: AnswerRequest, sink: AnswerSink) => AnswerHandle;

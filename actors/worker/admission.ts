@@ -1,4 +1,4 @@
-/** What a worker takes and what it refuses, and how what it takes gets into the engine. */
+/** Admission: which requests a worker takes, and how they get into the engine. */
 import type { Accepted, Embed, Generate, Refused } from "../../proto/index.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Answers } from "./answers/answers.ts";
@@ -17,7 +17,7 @@ export type AdmissionHost = {
   readonly answers_max: number;
   readonly isDraining: () => boolean;
   readonly nextHandle: () => number;
-  /** Stops what the engine was given of a request that it then refused. */
+  /** Stops parts of a request that the engine took before it refused another part. */
   readonly cancel: (handles: readonly number[]) => void;
 };
 
@@ -28,7 +28,7 @@ export class Admission {
     this.#host = host;
   }
 
-  /** One that was accepted is in the engine. */
+  /** Puts a request into the engine. An accepted one is in it. */
   admit(generate: Generate): Accepted | Refused {
     const { engine, answers, probation, nextHandle, cancel } = this.#host;
     const { request, consumer: wire, sampling } = generate;
@@ -57,7 +57,7 @@ export class Admission {
     return { kind: "accepted", request };
   }
 
-  /** Returns why not; an embedding that was taken is answered when its last input is done. */
+  /** Returns a refusal; undefined: taken, and the reply comes when the last input is done. */
   startEmbed(embed: Embed): Refused | undefined {
     const { request, model } = embed;
     const refusal = this.#whyNot(request, model);
@@ -65,7 +65,7 @@ export class Admission {
     return this.#host.embeds.start(embed);
   }
 
-  /** Why new work is not taken, before the engine is asked. */
+  /** Reasons to refuse new work before the engine is asked; undefined: none. */
   #whyNot(request: string, model: string): Refusal | undefined {
     const { answers, answers_max, isDraining } = this.#host;
     if (isDraining()) {
@@ -94,7 +94,7 @@ export class Admission {
   }
 }
 
-/** What the request asks for and the engine does not claim; undefined: nothing. */
+/** A feature that the request needs and the engine does not have; undefined: none. */
 function whatIsLacking(
   { constraint, adapter, salt }: Generate,
   engine: () => Engine,

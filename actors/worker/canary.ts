@@ -1,6 +1,6 @@
 /**
- * A worker is ready when it has answered, not when it has loaded: a few tokens are made before
- * anybody is told of it, which also warms the engine up.
+ * A worker is ready when it has answered, not when it has loaded. So it makes a few tokens before
+ * it registers, which also warms the engine up.
  */
 import type { Clock } from "../../runtime/capabilities.ts";
 import type { Engine, EngineRequest } from "../engine/engine.ts";
@@ -16,7 +16,7 @@ export class CanaryError extends Error {
   override readonly name = "CanaryError";
 }
 
-/** Between two looks at an engine that has a thread of its own. */
+/** Time between two looks at an engine that has a thread of its own. */
 const LOOK_MS = 2;
 
 /** Resolves when the engine has made every token; throws CanaryError when it does not in time. */
@@ -46,7 +46,7 @@ export async function runCanary(
   throw new CanaryError(`a first generation was not done within ${options.deadline_ms} ms`);
 }
 
-/** Real answers get handles from 1. */
+/** Answers have handles from 1. */
 export const CANARY_HANDLE = 0;
 
 export function canaryRequest(options: CanaryOptions): EngineRequest {

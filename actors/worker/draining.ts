@@ -1,19 +1,19 @@
 /**
- * How a worker is drained: it takes nothing new, finishes the answers that are nearly done and asks
- * for the others to go on elsewhere, until nothing is left or its budget is over.
+ * Drain of a worker: it takes nothing new, finishes the answers that are nearly done and hands over
+ * the others, until nothing is left or the budget is over.
  */
 import type { ChoiceStart, Drained } from "../../proto/index.ts";
 import type { Context } from "../../runtime/kernel/context.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import type { ChoiceTranscript } from "./answers/transcript.ts";
 
-/** Less than a move costs: the prompt computed again, and a pause that its client sees. */
+/** An answer with less time left is finished: a move costs a prefill and a visible pause. */
 const SOON_MS = 1_000;
 const SOON_TOKENS = 8;
-/** How often the others are asked again to leave, as long as there is no place for them. */
+/** How often readers of the others are asked again to move, while there is no place. */
 const HAND_OVER_AGAIN_MS = 500;
 
-/** What its timers tell the worker actor. */
+/** Messages of its timers to the worker actor. */
 export type DrainMessage = { readonly kind: "drain_look" } | { readonly kind: "drain_late" };
 
 export type DrainHost = {
@@ -23,16 +23,16 @@ export type DrainHost = {
   readonly isIdle: () => boolean;
   /** Nothing new is taken from here on. */
   readonly begun: () => void;
-  /** Asks for what will not be done within `left_ms` to go on elsewhere. */
+  /** Asks for answers that will not be done within `left_ms` to move. */
   readonly handOver: (left_ms: number) => void;
 };
 
 export class Draining {
   readonly #host: DrainHost;
-  /** Of those who asked. */
+  /** Ports of the asks for a drain. */
   readonly #ports: ReplyPort[] = [];
   #active = false;
-  /** Answers that ended since it began. */
+  /** Answers that ended since the drain began. */
   #finished = 0;
   #until_ms = 0;
 
@@ -44,7 +44,7 @@ export class Draining {
     return this.#active;
   }
 
-  /** Replied to when nothing is left, or after `budget_ms` of the first who asked. */
+  /** Replies when nothing is left, or after the `budget_ms` of the first ask. */
   start(budget_ms: number): void {
     const ctx = this.#host.ctx();
     this.#ports.push(ctx.replyLater());
@@ -65,7 +65,7 @@ export class Draining {
     else this.#end();
   }
 
-  /** Whoever has no other place now is asked again: one may come up. */
+  /** Asks again for answers without another place, because one may come up. */
   #handOver(): void {
     if (!this.#active || this.#host.isIdle()) return;
     const ctx = this.#host.ctx();
@@ -92,8 +92,8 @@ export class Draining {
 }
 
 /**
- * By the pace it had so far. `left_ms`: of the drain's budget; half of it is kept for those that
- * have to move after all.
+ * True: at its pace so far the answer ends soon. `left_ms`: left of the drain's budget; half of it
+ * is kept for answers that have to move after all.
  */
 export function finishesSoon(
   starts: readonly ChoiceStart[],

@@ -1,7 +1,6 @@
 /**
- * Embedding asks of a worker. Their inputs wait here, and a few at a time are in the engine: so a
- * large ask takes neither the queue nor the sequences that chats need, and of several asks each
- * gets its turn.
+ * Embedding asks of a worker. Their inputs wait here, and a few at a time are in the engine, so
+ * that a large ask does not take the queue and the sequences that chats need. Asks take turns.
  *
  *   add ─▶ waiting inputs, ask by ask ── fill ──▶ engine, `slots` at a time ── record ──▶ reply
  */
@@ -13,7 +12,7 @@ import { refOf } from "../../runtime/remote/node.ts";
 import { type Engine, type EngineEvent, failureClass } from "../engine/engine.ts";
 import { refused } from "./refusal.ts";
 
-/** What its timers tell the worker actor. */
+/** Messages of its timers to the worker actor. */
 export type EmbedMessage = { readonly kind: "embed_late"; readonly number: number };
 
 export type EmbedContext = Pick<
@@ -25,11 +24,11 @@ export type EmbedHost = {
   readonly ctx: () => EmbedContext;
   readonly engine: () => Pick<Engine, "embed" | "describe">;
   readonly nextHandle: () => number;
-  /** Stops what the engine still makes. */
+  /** Stops the engine's work on these handles. */
   readonly cancel: (handles: readonly number[]) => void;
   /** The engine has something more to do. */
   readonly wake: () => void;
-  /** There is more or less to do. */
+  /** The number of waiting inputs has changed. */
   readonly changed: () => void;
 };
 
@@ -37,31 +36,31 @@ type EmbedJob = {
   readonly number: number;
   readonly request: string;
   readonly reply: (answer: Embeddings | Refused) => void;
-  /** Of who asked; undefined: it did not say who it is. */
+  /** Monitor of the asker; undefined: the ask names none. */
   readonly monitor: number | undefined;
   readonly late: Timer;
   readonly inputs: readonly Uint8Array[];
-  /** Place in `inputs` of the first that has not been in the engine. */
+  /** Index in `inputs` of the first input that has not been in the engine. */
   next: number;
   readonly items: { values: Uint8Array; prompt_tokens: number }[];
-  /** Place in `items` by handle, of the inputs in the engine. */
+  /** Index in `items` by handle, for the inputs in the engine. */
   readonly open: Map<number, number>;
   done: number;
 };
 
 /**
- * Inputs and their bytes that wait at most: some asks of the largest kind. A worker with more to
- * do than that has to say so, as others may have less.
+ * Bounds of waiting inputs and their bytes: some asks of the largest size. Beyond them a worker
+ * refuses, as other workers may have less to do.
  */
 export const INPUTS_MAX = 16_384;
 export const BYTES_MAX = 64 * 1024 * 1024;
-/** In the engine at once: enough to keep it busy, and most sequences are for answers. */
+/** Inputs in the engine at once: enough to keep it busy; most sequences are for answers. */
 const SLOTS_MAX = 4;
 
 export class EmbedJobs {
   readonly #host: EmbedHost;
   readonly #by_handle = new Map<number, EmbedJob>();
-  /** Those with inputs that wait; whose turn is next comes first. */
+  /** Jobs with waiting inputs; the first one has the next turn. */
   #turns: EmbedJob[] = [];
   readonly #jobs = new Set<EmbedJob>();
   #waiting_inputs = 0;
@@ -90,7 +89,7 @@ export class EmbedJobs {
     return this.#by_handle.has(handle);
   }
 
-  /** Why it is not taken; one that is taken is replied to when its last input is done. */
+  /** Returns a refusal; undefined: taken, and the reply comes when the last input is done. */
   start({ request, inputs, asker }: Embed): Refused | undefined {
     if (inputs.length === 0 || inputs.some((input) => input.length % 4 !== 0)) {
       const message = "an embedding needs inputs of whole tokens";
@@ -100,7 +99,7 @@ export class EmbedJobs {
     const fits =
       this.#waiting_inputs + inputs.length <= INPUTS_MAX &&
       this.#waiting_bytes + bytes <= BYTES_MAX;
-    // A single ask is bounded by the message that brought it.
+    // The size of its message bounds a single ask.
     if (!fits && this.#waiting_inputs > 0) {
       const message =
         "Every worker that was asked has as many embeddings waiting as it may. Try again later.";
@@ -127,8 +126,8 @@ export class EmbedJobs {
   }
 
   /**
-   * Gives the engine what it may have now. A refusal that passes, as of a full queue, makes the
-   * input wait for the next time; any other is the ask's.
+   * Gives the engine as many inputs as it may have now. After a refusal that passes (a full queue)
+   * the input waits for the next call; any other refusal fails the ask.
    */
   fill(): void {
     if (this.#turns.length === 0) return;
@@ -152,7 +151,7 @@ export class EmbedJobs {
     }
   }
 
-  /** Takes an embedding, or the failure of one, which fails the ask. */
+  /** Takes an embedding, or its failure, which fails the ask. */
   record(event: EngineEvent): void {
     const job = this.#by_handle.get(event.handle);
     if (job === undefined || event.kind === "tokens") return;
@@ -174,12 +173,12 @@ export class EmbedJobs {
     this.#host.changed();
   }
 
-  /** Its client left. */
+  /** The ask's client left. */
   cancel(request: string): void {
     this.#failAll((job) => job.request === request, "cancelled", "The client left.");
   }
 
-  /** False: the monitor is none of ours. */
+  /** False: the monitor belongs to no ask. */
   askerGone(monitor: number): boolean {
     return this.#failAll(
       (job) => job.monitor === monitor,

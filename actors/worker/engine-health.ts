@@ -1,7 +1,7 @@
 /**
- * Whether an engine still works, by one rule: with work it makes steps. An idle one is given work
- * from time to time (a canary of one token), so that an engine which is stuck is noticed before
- * the next request is, and its process replaced.
+ * Health check of an engine: with work it has to make steps. An idle engine gets a canary of one
+ * token from time to time, so that a stuck engine is noticed, and its process replaced, before the
+ * next request comes.
  *
  *   idle ── for a while ──▶ canary ── made ──▶ idle
  *     work, and no step for too long ──▶ EngineStuckError: the worker ends, its slot starts another
@@ -18,7 +18,7 @@ import { CANARY_HANDLE, CanaryError, type CanaryOptions, canaryRequest } from ".
 export type HealthLimits = {
   /** A canary is made after so long without work. */
   readonly idle_ms: number;
-  /** With work and without a step for so long it counts as stuck: longer than any one step. */
+  /** An engine that has work and makes no step for this long is stuck. Longer than any step. */
   readonly stuck_ms: number;
 };
 
@@ -29,10 +29,10 @@ export class EngineStuckError extends Error {
   override readonly name = "EngineStuckError";
 }
 
-/** Answers that fail in a row, without one token of anybody between them. */
+/** Answers that fail in a row, without a token of any answer between them. */
 const FAILURES_MOST = 3;
 
-/** We were not running ourselves when looks are further apart than this. */
+/** Looks further apart than this show that this process itself did not run. */
 const SLEPT_MS = 5_000;
 
 export class EngineHealth {
@@ -44,9 +44,9 @@ export class EngineHealth {
   probing = false;
   #steps: number;
   #failures = 0;
-  /** When it last made a step, or had nothing to do. */
+  /** When the engine last made a step, or had no work. */
   #well_ms: number;
-  /** When it last had work. */
+  /** When the engine last had work. */
   #worked_ms: number;
   #looked_ms: number;
 
@@ -82,7 +82,7 @@ export class EngineHealth {
     return true;
   }
 
-  /** A step that fails is no step: what counts is whether anything comes of it. */
+  /** Counts failures: an engine whose steps all fail does not work. */
   #countFailures(event: EngineEvent): void {
     if (event.kind !== "finished") {
       this.#failures = 0;
@@ -94,7 +94,7 @@ export class EngineHealth {
     }
   }
 
-  /** True when the event was the canary's. Throws when that failed, or when all answers do. */
+  /** True: the event was the canary's. Throws when the canary fails, or when all answers do. */
   took(event: EngineEvent): boolean {
     if (this.#failures > 0 || event.kind === "finished") this.#countFailures(event);
     if (event.handle !== CANARY_HANDLE) return false;

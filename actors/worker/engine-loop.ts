@@ -1,5 +1,5 @@
 /**
- * When the engine is stepped, and what becomes of what it made.
+ * Decides when the engine is stepped, and when its tokens are sent.
  *
  *   wake ─▶ pass: step, poll, record, … ─▶ flush ─┬─ more to do ─▶ pass after this tick
  *                                                 ├─ later ─▶ pass by timer
@@ -9,7 +9,7 @@ import type { Timer } from "../../runtime/capabilities.ts";
 import type { Context } from "../../runtime/kernel/context.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
 
-/** What the loop tells the worker actor, which calls `pass` then. */
+/** The loop's message to the worker actor, which then calls `pass`. */
 export type LoopMessage = { readonly kind: "engine_pass" };
 
 export type LoopHost = {
@@ -17,22 +17,22 @@ export type LoopHost = {
   readonly engine: () => Engine;
   /** Before the first step of a pass. */
   readonly prepare: () => void;
-  /** True when somebody waits for one of these events: a first token. */
+  /** True: one of these events is a first token, for which a client waits. */
   readonly record: (events: readonly EngineEvent[]) => boolean;
-  /** Behind the last step: sends what there is. */
+  /** After the last step: sends the tokens. */
   readonly flush: (seen: number) => void;
 };
 
-/** More are fetched in the next pass, so that messages get their turn in between. */
+/** Events taken in one pass; messages have their turn before the next pass takes more. */
 const EVENTS_A_PASS = 4_096;
 /**
- * An engine without delay is stepped for so long, or so often, before its tokens are sent: each
- * batch costs its receiver a message and its client a write, whatever number of tokens is in it.
- * A step that takes longer than this, as those of real models do, is sent at once.
+ * A fast engine is stepped for this long, or this often, before its tokens are sent, because each
+ * batch costs a message and a write, however many tokens it has. A step that takes longer, as with
+ * real models, is sent at once.
  */
 const GATHER_MS = 0.5;
 const GATHER_STEPS = 8;
-/** How soon a pass is tried again that the mailbox had no room for. */
+/** Time until a pass is tried again after a full mailbox. */
 const AGAIN_MS = 5;
 
 export class EngineLoop {
@@ -47,25 +47,25 @@ export class EngineLoop {
     this.#host = host;
   }
 
-  /** The engine says that it has something, from within a step or from a thread of its own. */
+  /** Called by the engine when it has events, within a step or from its own thread. */
   engineWoke(): void {
-    // A stepped engine calls from within its step: the pass that made it polls anyway.
+    // A stepped engine calls within its step, and the pass that made the step polls anyway.
     if (!this.#stepping) this.wake();
   }
 
-  /** The engine has something to do, or to say: a pass follows the messages already waiting. */
+  /** The engine has work or events: a pass follows the messages already waiting. */
   wake(): void {
     if (this.#queued) return;
     this.#queued = true;
     this.#cancelTimer();
     if (!this.#host.ctx().self.tell({ kind: "engine_pass" })) {
-      // The mailbox is full of other people's messages; the engine must go on nevertheless.
+      // The mailbox is full, and the engine must go on nevertheless.
       this.#queued = false;
       this.passIn(AGAIN_MS);
     }
   }
 
-  /** Sockets and timers get their turn first: an engine without delays would starve them. */
+  /** Sockets and timers have their turn first, since a fast engine would starve them. */
   passAfterTick(): void {
     if (this.#queued) return;
     this.#queued = true;

@@ -8,7 +8,7 @@ import type {
 } from "../../proto/index.ts";
 import type { EngineEvent, EngineRequest, Sampling, TokenLogprob } from "../engine/engine.ts";
 
-/** False for what would make no sense to any engine; nothing but a broken peer sends that. */
+/** False: no engine can take the request; only a broken peer sends one like it. */
 export function isWellFormed(generate: Generate): boolean {
   const { prompt, choices } = generate;
   const numbers = new Set(choices.map((start) => start.choice));

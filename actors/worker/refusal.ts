@@ -1,4 +1,4 @@
-/** Why a worker does not take something. */
+/** Refusals of a worker. */
 import type { RefusalCode, Refused } from "../../proto/index.ts";
 
 export type Refusal = { readonly code: RefusalCode; readonly message: string };

@@ -14,7 +14,7 @@ const LOOK_MOST_MS = 4_000;
 export class SharedParts {
   readonly reports: ProcessReports;
   readonly health: HealthLimits;
-  /** Between two looks of one worker at its engine and at what it holds. */
+  /** Time between two looks of a worker at its engine and its answers. */
   readonly look_ms: number;
   readonly #clock: Clock;
   #loop: BlockMeter | undefined;
@@ -23,7 +23,7 @@ export class SharedParts {
   constructor(clock: Clock, workers: number) {
     this.#clock = clock;
     this.reports = new ProcessReports(clock);
-    // Simulated engines hang with their process, which any one of them shows.
+    // Simulated engines hang with their process, and a canary of any one of them shows it.
     const rarer = Math.max(1, workers / CANARIES_OF);
     this.health = { ...healthDefaults, idle_ms: healthDefaults.idle_ms * rarer };
     this.look_ms = Math.min(LOOK_MOST_MS, 1_000 * Math.max(1, Math.ceil(workers / LOOKS_OF)));
@@ -35,7 +35,7 @@ export class SharedParts {
     return this.#loop;
   }
 
-  /** When a worker that starts now counts as having last worked: not all are looked at together. */
+  /** A drawn time of last work for a worker that starts now, so that canaries spread out. */
   workedMs(random: Random): number {
     return this.#clock.now_ms() - random.unit() * this.health.idle_ms;
   }

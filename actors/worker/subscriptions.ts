@@ -1,4 +1,4 @@
-/** Who is told of this worker's load and of what its cache holds. */
+/** Subscribers to this worker's load and to its cache events. */
 import type {
   ActorRef,
   KvEvents,
@@ -28,8 +28,8 @@ export class Subscriptions {
   readonly load: LoadPublisher;
 
   /**
-   * Listens to the engine's cache from here on. `reports`: of several workers in one process, what
-   * gathers their messages.
+   * Listens to the engine's cache from here on. `reports`: gathers the messages of several workers
+   * in one process.
    */
   constructor(
     ctx: SubscriptionContext,
@@ -78,7 +78,7 @@ export class Subscriptions {
     return refOf<M>(this.#ctx.system, wire);
   }
 
-  /** False: the monitor is none of ours. */
+  /** False: the monitor belongs to no subscriber. */
   subscriberGone(monitor: number): boolean {
     return this.load.unsubscribe(monitor) || this.kv.unsubscribe(monitor);
   }

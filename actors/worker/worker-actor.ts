@@ -1,4 +1,4 @@
-/** The worker: messages in, engine passes, batches out. Its face says what for. */
+/** The worker actor: messages in, engine passes, batches out. `worker.ts` has the overview. */
 import type {
   Accepted,
   ConsumerMessage,
@@ -37,7 +37,7 @@ type Own =
 
 const ANSWERS_MAX = 4_096;
 const ENGINE_LOOK_MS = 1_000;
-/** How soon a batch that a full outbound queue refused is tried again. */
+/** Time until a batch is tried again after a full outbound queue. */
 const RESEND_MS = 5;
 
 export class WorkerActor extends Actor<WorkerMessage | Own> {
@@ -117,7 +117,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     );
     const { canary, shared } = this.#options;
     const load = () => this.#loadNow();
-    // Before anything is computed: what is published is all of the cache.
+    // Before anything is computed, so that the events describe all of the cache.
     this.#subscriptions = new Subscriptions(this.ctx, this.#engine, load, shared?.reports);
     this.#model = await this.#options.describe(this.#engine.describe());
     progress({ stage: "canary", fraction: 0, detail: "" });
@@ -132,7 +132,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     const worked_ms = shared?.workedMs(this.ctx.random) ?? this.ctx.clock.now_ms();
     this.#health = new EngineHealth(this.#engine, canary, health, worked_ms);
     this.ctx.every(shared?.look_ms ?? ENGINE_LOOK_MS, { kind: "engine_look" });
-    // From here on, since loading a model may block and harms nobody.
+    // Measured from here on: a block while the model loads delays no request.
     this.#meter = shared?.meter ?? watchEventLoop(this.ctx.clock);
     this.#metrics = new WorkerMetrics(this.ctx.system.metrics, worker, this.#model.card.name, {
       inflight: () => this.#answers.count,
@@ -205,7 +205,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     }
   }
 
-  /** The timers of its answers, its embeddings and its end. */
+  /** Messages of the timers of answers, embeddings and the drain. */
   #onOwn(message: WorkerMessage | Own): void {
     switch (message.kind) {
       case "answer_late":
@@ -263,7 +263,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#flush();
   }
 
-  /** An answer is live no more. */
+  /** An answer is not live any more. */
   #answerEnded(duration_ms: number | undefined): void {
     if (duration_ms !== undefined) this.#metrics.ended(duration_ms);
     this.#subscriptions.load.changed();
@@ -275,14 +275,14 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#drain.endIfIdle();
   }
 
-  /** The engine stops them within one step, and takes that step now. */
+  /** Stops these handles. The engine does so within one step, which follows at once. */
   #cancelAll(handles: readonly number[]): void {
     if (handles.length === 0) return;
     for (const handle of handles) this.#engine.cancel(handle);
     this.#loop.wake();
   }
 
-  /** Answers that nobody can want, and work of the engine that is for no answer. */
+  /** Answers without an owner, and engine work that belongs to no answer. */
   *#unowned(): Iterable<string> {
     yield* this.#answers.unowned();
     const { running, waiting } = this.#engine.stats();
@@ -306,9 +306,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.ctx.reply({ kind: "blob", hash, found, bytes: bytes ?? new Uint8Array(0) });
   }
 
-  /** It is being drained. */
+  /** The drain begins. */
   #takeNoMore(): void {
-    // Nobody waits for this: whoever has not heard yet is refused with "draining".
+    // Not awaited: a router that has not heard yet gets the refusal "draining".
     void this.#options.registry.deregister(this.#options.worker).catch((error: unknown) => {
       this.ctx.log.log("warn", "could not leave the registry", { error: String(error) });
     });
@@ -324,7 +324,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     }
   }
 
-  /** True when an answer's first token is among them, for which somebody waits. */
+  /** True: an answer's first token is among the events, for which a client waits. */
   #record(events: readonly EngineEvent[]): boolean {
     let urgent = false;
     for (const event of events) {
@@ -340,15 +340,15 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     return urgent;
   }
 
-  /** A pass of the engine is over, with so many events. */
+  /** A pass of the engine is over; it had `seen` events. */
   #passed(seen: number): void {
     this.#flush();
-    // Behind the flush: its consumer has heard of the last one's first token.
+    // After the flush, so that the last suspect's first token has left before the next trial.
     this.#probation.tryNext();
     if (seen > 0) this.#subscriptions.load.changed();
   }
 
-  /** Sends what may be sent; answers that were delivered whole are over. */
+  /** Sends all batches that have credit, and ends answers that are delivered whole. */
   #flush(): void {
     this.#answers.flush();
     if (this.#answers.has_unsent) this.#loop.passIn(RESEND_MS);
@@ -366,11 +366,11 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   override async terminate(): Promise<void> {
-    // One that makes no step would not end either; its process takes it along.
+    // A stuck engine would never close; the end of its process ends it.
     if (!this.#stuck) await this.#engine.close();
   }
 
-  /** After a kill or a failed start too: an open engine holds gigabytes. */
+  /** Closes the engine, after a kill or a failed start too: it holds gigabytes. */
   override release(): void {
     if (this.#options.shared === undefined) this.#meter?.stop();
     this.#metrics?.remove();

@@ -1,4 +1,4 @@
-/** What `/metrics` says of one worker; names as Dynamo's components have them where they exist. */
+/** Metrics of one worker, with the names of Dynamo's components where those exist. */
 import type { Counter, Histogram, Labels, Metrics } from "../../runtime/observe/metrics.ts";
 
 const REQUESTS = "dynamo_component_requests_total";
@@ -53,7 +53,7 @@ export class WorkerMetrics {
     this.#duration_s.observe(duration_ms / 1_000);
   }
 
-  /** The next life of this worker begins anew, and its gauges read its own values. */
+  /** Removes the gauges, which read this life's values; the next life makes its own. */
   remove(): void {
     for (const name of [REQUESTS, INFLIGHT, DURATION, LOOP_BLOCK]) {
       this.#metrics.remove(name, this.#labels);

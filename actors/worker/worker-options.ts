@@ -1,4 +1,4 @@
-/** What a worker is made of, and how long it keeps answers. */
+/** Options of a worker, and how long it keeps answers. */
 import type { ModelCard, WorkerRecord, WorkerRole } from "../../proto/index.ts";
 import type { Engine, EngineDescription } from "../engine/engine.ts";
 import type { KeepLimits } from "./answers/finished.ts";
@@ -6,20 +6,20 @@ import type { CanaryOptions } from "./canary.ts";
 import type { HealthLimits } from "./engine-health.ts";
 import type { SharedParts } from "./shared-parts.ts";
 
-/** The registry, as a worker needs it; a record also goes when its lease or its process does. */
+/** The registry, as a worker needs it. A record also ends with its lease or its process. */
 export interface WorkerRegistry {
   register(record: WorkerRecord): Promise<void>;
   deregister(worker: string): Promise<void>;
 }
 
-/** What a model looks like from outside, made once its engine is open. */
+/** The model as others see it, made once its engine is open. */
 export type WorkerModel = {
   readonly card: ModelCard;
-  /** By sha256, hex: what the card names. */
+  /** The card's blobs by sha256, in hex. */
   readonly blobs: ReadonlyMap<string, Uint8Array>;
 };
 
-/** Start-up as people are told of it; `fraction` from 0 to 1. */
+/** Progress of the start, for people; `fraction` from 0 to 1. */
 export type StartProgress = {
   readonly stage: "load" | "canary" | "register" | "ready";
   readonly fraction: number;
@@ -30,7 +30,7 @@ export type WorkerOptions = {
   /** Unique in the cluster; a restarted worker keeps it. */
   readonly worker: string;
   readonly role: WorkerRole;
-  /** What requests may ask for, and what they must tolerate; in the worker's record. */
+  /** Labels that requests may ask for, and taints that they must tolerate. */
   readonly labels?: readonly string[];
   readonly taints?: readonly string[];
   readonly open: (progress: (fraction: number, detail: string) => void) => Promise<Engine>;
@@ -40,16 +40,16 @@ export type WorkerOptions = {
   readonly progress: (progress: StartProgress) => void;
   /** When an engine counts as stuck. */
   readonly health?: HealthLimits;
-  /** Answers held at once, made ones that wait for a slow consumer included. Default 4,096. */
+  /** Answers held at once, with finished ones that a slow reader still reads. Default 4,096. */
   readonly answers_max?: number;
   readonly keep?: Partial<KeepOptions>;
-  /** Of several workers in one process: what they share. */
+  /** Set where several workers share a process. */
   readonly shared?: SharedParts;
 };
 
-/** How long answers that others may take up are kept. */
+/** How long resumable answers are kept. */
 export type KeepOptions = KeepLimits & {
-  /** How long one that nobody reads is made and kept. */
+  /** How long an answer without a reader is made and kept. */
   readonly grace_ms: number;
 };
 

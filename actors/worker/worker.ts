@@ -7,8 +7,8 @@
  *     └────── TokenBatch ─────┘ one for each answer and engine pass, while there is credit
  *
  * Starting is all in `init`: open the engine, build the model's card, make a few tokens, register.
- * A worker whose `init` has returned is ready. An engine that throws takes the worker with it:
- * what is in it is unknown, and its supervisor starts a new one.
+ * A worker whose `init` has returned is ready. An engine that throws ends the worker, because the
+ * engine's state is unknown then; the supervisor starts a new worker.
  */
 export { CanaryError, type CanaryOptions } from "./canary.ts";
 export { EngineStuckError, type HealthLimits } from "./engine-health.ts";

@@ -1,11 +1,11 @@
-/** The timers of one actor, which die with it. Made when the actor sets its first one. */
+/** The timers of one actor; they end with it. Made when the actor sets its first timer. */
 
 import type { Clock, Timer } from "../capabilities.ts";
 
 class ActorTimer implements Timer {
   readonly id: number;
   handle: Timer | undefined = undefined;
-  /** Among the live ones. */
+  /** Index in `#live`. */
   place: number;
 
   constructor(id: number, place: number) {
@@ -14,11 +14,11 @@ class ActorTimer implements Timer {
   }
 }
 
-/** What an actor that has ended gets for a timer. */
+/** An actor that has ended gets this timer, which never fires. */
 const never: Timer = { id: 0 };
 
 export class ActorTimers {
-  /** Of actors that have ended: it sets none. */
+  /** Shared by actors that have ended; it sets no timer. */
   static readonly ended = new ActorTimers(undefined);
 
   readonly #clock: Clock | undefined;
@@ -81,7 +81,7 @@ export class ActorTimers {
     return timer;
   }
 
-  /** The last one takes its place. False: it has fired or was taken out, or is another actor's. */
+  /** The last timer takes its index. False: it has fired, was removed, or is another actor's. */
   #remove(timer: ActorTimer): boolean {
     const live = this.#live;
     if (live[timer.place] !== timer) return false;

@@ -50,7 +50,7 @@ export abstract class Actor<M extends Message> {
 
   /**
    * Called after all children ended, also when a stop overtook a pending `init`; not after a kill,
-   * and not after an `init` that threw. What must happen in those cases too belongs in `release`.
+   * and not after an `init` that threw. `release` is called in those cases too.
    */
   terminate(_reason: ExitReason): void | Promise<void> {}
 
@@ -66,22 +66,22 @@ export abstract class Actor<M extends Message> {
     return {};
   }
 
-  /** How the inspector's tree shows it. */
+  /** How the inspector's tree shows the actor. */
   nodeKind(): NodeKind {
     return "actor";
   }
 
-  /** Instead of running, starting and so on, when there is more to say in one word. */
+  /** One word that the tree shows in place of `running`, `starting` and so on. */
   nodeState(): string | undefined {
     return undefined;
   }
 
-  /** The OS process it stands for, when it is one. */
+  /** The OS process that the actor stands for, if any. */
   nodePid(): number | undefined {
     return undefined;
   }
 
-  /** Asked when the stop begins. Children that a list leaves out are stopped after it. */
+  /** Called when the stop begins. Children that are not in a list are stopped after it. */
   stopOrder(): StopOrder {
     return "together";
   }

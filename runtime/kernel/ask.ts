@@ -12,13 +12,13 @@ import type { Message } from "./message.ts";
 import { formatAddress, type Meta, type Ref, type ReplyPort } from "./ref.ts";
 
 export type AskOptions = {
-  /** From now. The deadline of the message being handled bounds it too. */
+  /** In ms from now. The deadline of the message being handled bounds it too. */
   readonly deadline_ms: number;
-  /** Instead of the current message's. */
+  /** In place of the current message's trace. */
   readonly trace?: TraceContext;
 };
 
-/** What asking needs of the system. */
+/** The part of the system that asks need. */
 export interface AskHost {
   readonly deadlines: Deadlines;
   readonly counters: { late_replies: number; asks: number };
@@ -140,7 +140,7 @@ export function ask(
 }
 
 /**
- * One of the two is called, exactly once, from whichever turn it comes. `deadline_ms` is absolute.
+ * Calls one of the two, exactly once, in the turn that settles the ask. `deadline_ms` is absolute.
  * Throws RangeError when it is not finite.
  */
 export function askWith(

@@ -1,4 +1,4 @@
-/** Where an actor stands: in its system, in the tree, and which of its lives it is. */
+/** An actor's identity: its system, its place in the tree, and which of its lives it is. */
 
 import type { CrashContext, CrashReport } from "../observe/crash-report.ts";
 import type { DeadLetters } from "../observe/dead-letters.ts";
@@ -11,7 +11,7 @@ import { formatAddress, type Ref } from "./ref.ts";
 import type { Runnable } from "./scheduler.ts";
 import type { SpawnOptions } from "./spawn-options.ts";
 
-/** What all cells of a system share. */
+/** The part of a system that all its cells share. */
 export interface CellHost extends ActorSystem, AskHost {
   readonly counters: Counters;
   readonly dead_letters: DeadLetters;
@@ -26,7 +26,7 @@ export interface CellHost extends ActorSystem, AskHost {
   warn(cell: Cell, message: string, about: Ref): void;
 }
 
-/** What others may hold of a cell for longer than it lives. */
+/** A handle that others may keep after the cell has ended; it does not keep the cell. */
 export type Life = {
   readonly incarnation: bigint;
   /** Undefined once it has ended. */
@@ -50,7 +50,7 @@ export abstract class CellIdentity {
     return true;
   }
 
-  /** Put together when asked for: most actors are never asked. */
+  /** Built at each read: the path of most actors is never read. */
   get path(): string {
     return this.parent === undefined ? "" : `${this.parent.path}/${this.name}`;
   }
@@ -61,8 +61,8 @@ export abstract class CellIdentity {
   }
 
   /**
-   * Drawn when somebody first asks: as long as nobody knows the number, nobody can hold one that
-   * is out of date, and most short-lived actors are never addressed from outside.
+   * Drawn at the first read: a number that no one knows cannot be out of date, and most short-lived
+   * actors are never addressed from outside.
    */
   get incarnation(): bigint {
     return this.life.incarnation;
@@ -86,7 +86,7 @@ export abstract class CellIdentity {
     return this.#life?.incarnation === incarnation;
   }
 
-  /** What a log or a snapshot shows of a reference. */
+  /** How logs and snapshots show a reference. */
   toJSON(): string {
     return formatAddress(this.address);
   }

@@ -9,7 +9,7 @@ export const WAITING = 2;
 export const SUSPENDED = 4;
 /** `init` is not done; stays set when the actor ends before it is. */
 export const STARTING = 8;
-// From here on it takes no messages any more; larger bits come later in its life.
+// From STOPPING on the actor takes no more messages. Larger bits come later in its life.
 export const STOPPING = 16;
 export const TERMINATING = 32;
 export const STOPPED = 64;
@@ -18,7 +18,7 @@ export const INIT_FAILED = 128;
 
 export type CellState = "starting" | "running" | "waiting" | "suspended" | "stopping" | "stopped";
 
-/** What people see of a gate. */
+/** The gate as one word, for people. */
 export function stateOf(gate: number): CellState {
   if (gate & STOPPED) return "stopped";
   if (gate >= STOPPING) return "stopping";
@@ -27,7 +27,7 @@ export function stateOf(gate: number): CellState {
   return gate & WAITING ? "waiting" : "running";
 }
 
-/** What a supervisor knows of the lives before this one. */
+/** A supervisor's knowledge of the lives before this one. */
 export type Earlier = { readonly restarts: number; readonly last_crash: ExitReason | undefined };
 
 export const firstLife: Earlier = { restarts: 0, last_crash: undefined };

@@ -50,13 +50,13 @@ import {
   type SpawnOptions,
 } from "./spawn-options.ts";
 
-/** What goes before any message and also reaches an actor whose handler awaits. */
+/** A signal is handled before any message, also while a message's handler awaits. */
 type Signal =
   | { readonly kind: "stop"; readonly reason: ExitReason }
   | { readonly kind: "kill" }
   | { readonly kind: "down"; readonly monitor: Monitor; readonly reason: ExitReason }
   | { readonly kind: "child_ended"; readonly child: Cell; readonly started: boolean }
-  /** The kernel's own: runs in the actor's turn. */
+  /** Used by the kernel itself: `run` is called in the actor's turn. */
   | { readonly kind: "call"; readonly run: () => void };
 
 export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTarget, MonitorOwner {
@@ -65,7 +65,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
   readonly earlier: Earlier;
 
   actor: Actor<never> | undefined = undefined;
-  /** Why it ends or ended. */
+  /** Why the actor ends or ended. */
   reason: ExitReason | undefined = undefined;
   handled = 0;
   /** Metadata of the message being handled, also across its awaits. */
@@ -181,7 +181,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     });
   }
 
-  /** Calls `then` at once when the start is over already, else when it is. One caller at most. */
+  /** Calls `then` when the start is over, at once if it is already. One caller at most. */
   whenStarted(then: (failed: ExitReason | undefined) => void): void {
     const gate = this.#gate;
     if (gate & STARTING && !(gate & STOPPED)) this.#on_started = then;
@@ -193,7 +193,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     else this.#post({ kind: "stop", reason });
   }
 
-  /** As its specification says: killed when `brutal`, else asked to. */
+  /** Ends the actor as its options say: a kill when `brutal`, else a stop. */
   stopAsAgreed(): void {
     this.stop(this.shutdown_ms === "brutal" ? killed : shutdown);
   }
@@ -268,7 +268,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     if (this.#gate === SCHEDULED && this.#mailbox !== undefined) {
       done += this.#runMessages(this.#mailbox, budget);
     }
-    // Only now may it be enqueued again.
+    // From here on the actor may be enqueued again.
     this.#gate &= ~SCHEDULED;
     this.#urgent = false;
     this.#wake();
@@ -373,7 +373,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
         return;
       case "down": {
         const { monitor, reason } = signal;
-        // Not there when it was taken back after the signal was posted.
+        // The monitor may have been removed after the signal was posted.
         if (!this.#relations?.takeMonitor(monitor) || this.#gate >= STOPPING) return;
         this.#guard(() => this.actor?.down({ ref: monitor.ref, monitor: monitor.id, reason }));
         return;
@@ -408,7 +408,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     else this.#schedule();
   }
 
-  /** Somebody waits for it: it enters the urgent queue, also when it is in the ordinary one. */
+  /** An ask or a signal waits: the actor enters the urgent queue too. */
   #hurry(): void {
     if ((this.#gate & ~SCHEDULED) === 0 && !this.#urgent) this.#scheduleUrgent();
   }
@@ -441,7 +441,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
 
   #started(actor: Actor<never>): void {
     this.#settled(actor);
-    // Overtaken by a stop: it has not started, and its end says so to whoever waits.
+    // A stop overtook the start: the actor's end tells this to those who wait for the start.
     if (this.#gate >= STOPPING) return;
     this.#gate &= ~STARTING;
     this.kernel.counters.started++;
@@ -463,7 +463,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     this.#beginStop(crashOf(error));
   }
 
-  /** Children first, then `terminate`, then the end. The start flag stays: it tells of a failure. */
+  /** Stops children, then calls `terminate`, then ends. STARTING stays set if the start failed. */
   #beginStop(reason: ExitReason, bits = STOPPING): void {
     if (this.#gate >= STOPPING) return;
     this.#gate |= bits;
@@ -477,7 +477,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     this.#child_stop.next();
   }
 
-  /** Armed only when the end takes more than this turn. */
+  /** Arms the timer that kills the actor, only if the stop takes more than this turn. */
   #boundStop(): void {
     const { shutdown_ms } = this;
     if (typeof shutdown_ms !== "number" || this.#stop_bounded) return;
@@ -534,7 +534,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     this.endLife();
     this.#timers?.cancelAll();
     this.#timers = undefined;
-    // Before watchers are told: they may want what it held, a port for example.
+    // Before watchers are told, because they may want to open what it held (a port, say).
     this.#release(this.actor);
     this.#failWaiting();
     this.#relations?.end(reason);
@@ -564,7 +564,7 @@ export class Cell extends CellIdentity implements Ref<Message>, Runnable, AskTar
     if (this.#gate & STOPPED) this.#release(actor);
   }
 
-  /** The actor's last call, which nothing may stop: what it throws is logged. */
+  /** The actor's last call. A throw is logged and stops nothing. */
   #release(actor: Actor<never> | undefined): void {
     try {
       actor?.release();

@@ -9,7 +9,7 @@ type Stoppable = { stopAsAgreed(): void };
 
 export class ChildStop {
   readonly #children: SlotMap<string, Stoppable>;
-  /** Who is still to be stopped, first one last. */
+  /** Children still to be stopped; the last one of the list is next. */
   #queue: string[] | undefined;
 
   constructor(children: SlotMap<string, Stoppable>, order: StopOrder) {
@@ -17,7 +17,7 @@ export class ChildStop {
     this.#queue = order === "together" ? undefined : [...order].reverse();
   }
 
-  /** Called to begin, and whenever a child ended. */
+  /** Stops the next children. Called to begin, and whenever a child ended. */
   next(): void {
     const queue = this.#queue;
     for (let name = queue?.pop(); name !== undefined; name = queue?.pop()) {

@@ -1,6 +1,6 @@
 /**
- * What an actor may do, its `this.ctx`, and what its system offers: the two public interfaces of the
- * kernel. They and `Actor` name each other, as an actor is made with one and handed to the other.
+ * The public interfaces of the kernel: `Context`, an actor's `this.ctx`, and `ActorSystem`. They
+ * and `Actor` name each other, as an actor is made with one and handed to the other.
  */
 
 import type { Capabilities, Clock, Log, Random, Timer } from "../capabilities.ts";
@@ -28,8 +28,8 @@ export interface Context<M extends Message> {
   readonly capabilities: Capabilities;
 
   /**
-   * A child: it is stopped before this actor ends. Throws SpawnRefused: `bad_name`, `name_taken`,
-   * `bad_mailbox`, or `parent_stopped` when this actor ends itself.
+   * Starts a child, which is stopped before this actor ends. Throws SpawnRefused: `bad_name`,
+   * `name_taken`, `bad_mailbox`, or `parent_stopped` when this actor ends itself.
    */
   spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
   /**
@@ -38,8 +38,8 @@ export interface Context<M extends Message> {
    */
   spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
   /**
-   * Itself without `ref` (reason normal), else a child (reason shutdown). `killed`:
-   * without its `terminate`. Never throws: what is no child of this actor is logged.
+   * Stops this actor (no `ref`; reason normal) or a child (reason shutdown). With reason `killed`
+   * its `terminate` is left out. Never throws: a `ref` that is no child of this actor is logged.
    */
   stop(ref?: Ref, reason?: ExitReason): void;
 
@@ -48,14 +48,14 @@ export interface Context<M extends Message> {
    * the monitor's number. Never throws.
    */
   monitor(ref: Ref): number;
-  /** No Down of it comes after this. */
+  /** No Down of this monitor comes afterwards. */
   demonitor(monitor: number): void;
 
   /** Tells this actor `message` after `delay_ms`. Timers die with the actor. Never throws. */
   after(delay_ms: number, message: M): Timer;
   /** The n-th message comes n periods after now. Throws RangeError when a period is not above 0. */
   every(period_ms: number, message: M): Timer;
-  /** One that has fired, or is another actor's, is left alone. */
+  /** Does nothing for a timer that has fired, or that is another actor's. */
   cancel(timer: Timer): void;
 
   /** As `ref.tell`, and carries the trace also after an `await`. Never throws. */
@@ -71,8 +71,8 @@ export interface Context<M extends Message> {
   ): Promise<ReplyTo<N, K>>;
 
   /**
-   * As `ask`, but the outcome has a turn of this actor, before messages that wait: none once it
-   * ended, and what is thrown there is its crash. Throws RangeError when `deadline_ms` is not finite.
+   * As `ask`, but the outcome is handled in a turn of this actor, before waiting messages. An ended
+   * actor gets no outcome; a throw is a crash. Throws RangeError when `deadline_ms` is not finite.
    */
   askThen<N extends Message, K extends N["kind"]>(
     ref: Ref<N>,
@@ -89,7 +89,7 @@ export interface Context<M extends Message> {
   /** Takes the port, to answer after `receive` returned; a port never used fails at the deadline. */
   replyLater(): ReplyPort;
 
-  /** Absolute, on the scale of `clock.now_ms`: of the message being handled, when it was an ask. */
+  /** Deadline of the ask being handled, absolute on the scale of `clock.now_ms`. */
   readonly deadline_ms: number | undefined;
   readonly trace: TraceContext | undefined;
 }
@@ -99,12 +99,12 @@ export type ControlAction = (typeof controlActions)[number];
 
 export interface ActorSystem {
   readonly node: string;
-  /** Of this life of the node: a random u64. */
+  /** Random u64 that names this life of the node. */
   readonly incarnation: bigint;
   readonly capabilities: Capabilities;
   readonly metrics: Metrics;
 
-  /** A top-level actor. Throws SpawnRefused as `Context.spawn`. */
+  /** Starts a top-level actor. Throws SpawnRefused as `Context.spawn`. */
   spawn<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Ref<N>;
   /** Rejects with SpawnRefused or StartError. */
   spawnReady<N extends Message>(make: () => Actor<N>, options: SpawnOptions): Promise<Ref<N>>;
@@ -114,9 +114,9 @@ export interface ActorSystem {
     message: N & { readonly kind: K },
     options: AskOptions,
   ): Promise<ReplyTo<N, K>>;
-  /** Any local actor; reason shutdown. One that is not local is logged. */
+  /** Stops any local actor (reason shutdown). A `ref` that is not local is logged. */
   stop(ref: Ref): void;
-  /** Calls once when the actor ended. Returns what takes the watch back. */
+  /** Calls `then` once, when the actor has ended. Returns a function that ends the watch. */
   onDown(ref: Ref, then: (reason: CrashReport["reason"]) => void): () => void;
   /** The actor that has this path now. */
   lookup(path: string): Ref<Message> | undefined;
@@ -127,22 +127,22 @@ export interface ActorSystem {
   tree(): TreeNode[];
   /** False when there is no such actor, or it cannot do that (restart needs a supervisor). */
   control(path: string, action: ControlAction): boolean;
-  /** What the actor's `inspect` says; throws what that throws. Undefined: no such actor. */
+  /** The result of the actor's `inspect`, or its throw. Undefined: no such actor. */
   snapshot(path: string): Snapshot | undefined;
-  /** Of all since the start the count, and the last 64, oldest first. */
+  /** The count of all since the start, and the last 64, oldest first. */
   deadLetters(): { readonly count: number; readonly recent: readonly DeadLetter[] };
   /** The last 256, oldest first. */
   crashReports(): readonly CrashReport[];
-  /** Returns what takes the listener away. */
+  /** Returns a function that removes the listener. */
   onCrash(listener: (report: CrashReport) => void): () => void;
   readonly counters: Readonly<Counters>;
-  /** For tests: nobody has a message waiting that it could handle. */
+  /** For tests: resolves when no actor has a message that it could handle. */
   idle(): Promise<void>;
   /** Stops the tree, last started first; what is left after `budget_ms` (30 s) is killed. */
   shutdown(budget_ms?: number): Promise<void>;
 }
 
-/** Since the system was made. */
+/** Counts since the system was made. */
 export type Counters = {
   asks: number;
   late_replies: number;

@@ -61,8 +61,8 @@ export class Deadlines {
     entry.bucket = undefined;
     entry.earlier = undefined;
     entry.later = undefined;
-    // Long deadlines that are met would leave a bucket for every millisecond; of one that is gone
-    // only the number in the heap stays.
+    // Asks with long deadlines would leave an empty bucket for every millisecond, so empty ones are
+    // dropped. Only their numbers in the heap stay.
     if (bucket.first === undefined && bucket !== this.#latest) this.#buckets.delete(bucket.due_ms);
   }
 

@@ -13,8 +13,8 @@ import type { Message } from "./message.ts";
 import type { Meta } from "./ref.ts";
 
 /**
- * What happens to one message too many. `reject`: the teller hears `false`. `drop_newest`: it is
- * lost, `tell` still says true. `drop_oldest`: the one that waited longest is lost.
+ * How a full mailbox treats a new message. `reject`: `tell` returns false. `drop_newest`: the new
+ * message is lost and `tell` returns true. `drop_oldest`: the longest waiting one is lost instead.
  */
 export type WhenFull = "reject" | "drop_oldest" | "drop_newest";
 
@@ -37,7 +37,7 @@ export class Mailbox {
   readonly when_full: WhenFull;
   /** Messages waiting. */
   count = 0;
-  /** Of them, how many somebody waits for an answer to. */
+  /** How many of the waiting messages are asks. */
   asks = 0;
   /** Metadata of the message `shift` returned last. */
   meta: Meta | undefined = undefined;

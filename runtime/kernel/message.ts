@@ -1,5 +1,5 @@
 /**
- * What actors say to each other. A message is a plain object with a `kind`; a role's messages are
+ * Messages between actors. A message is a plain object with a `kind`; a role's messages are
  * a discriminated union. A message that wants an answer says so in its type:
  *
  *     type GetLoad = Ask<Load> & { readonly kind: "get_load" };
@@ -16,7 +16,7 @@ export type ReplyTo<M extends Message, K extends string> = ReplyOf<Extract<M, { 
 
 /**
  * Names one life of one actor. A restarted actor has the same node and path and another
- * incarnation (a random u64), so that nothing meant for the dead one reaches the new one.
+ * incarnation (a random u64), so that no message for the dead life reaches the new one.
  */
 export type Address = {
   readonly node: string;

@@ -1,6 +1,6 @@
 /**
- * How an actor is reached. The same interface stands for an actor of this process (a `Cell`) and
- * for one of another (a proxy of `runtime/remote/`); who holds it cannot tell.
+ * References to actors. One interface stands for an actor of this process (a `Cell`) and for one of
+ * another process (a proxy of `runtime/remote/`); its holder sees no difference.
  */
 
 import type { TraceContext } from "../observe/trace.ts";
@@ -20,14 +20,14 @@ export interface Ref<in M extends Message = never> {
 
   // Below: for the kernel and the remote layer.
 
-  /** `tell` with its metadata. Whoever refuses the message fails `meta.port` at once. */
+  /** `tell` with metadata. A refused message fails `meta.port` at once. */
   deliver(message: M, meta: Meta | undefined): boolean;
   /** `watcher.ended` is called exactly once, soon, also when the actor is gone already. */
   watch(watcher: Watcher): void;
   unwatch(watcher: Watcher): void;
 }
 
-/** What travels beside a message. Plain tells outside any trace travel without. */
+/** Metadata of a message: deadline, reply port, trace. A plain tell without a trace has none. */
 export interface Meta {
   readonly trace: TraceContext | undefined;
   /** Absolute, on the scale of `clock.now_ms`. */
@@ -37,7 +37,7 @@ export interface Meta {
 
 /** Where the answer to one ask goes. The first call counts; later ones return false. */
 export interface ReplyPort {
-  /** It has had its one call. */
+  /** True: the port has had its one call. */
   readonly settled: boolean;
   reply(value: unknown): boolean;
   fail(code: AskErrorCode, detail: string): boolean;

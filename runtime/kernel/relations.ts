@@ -32,7 +32,7 @@ export class Monitor implements Watcher {
 export class Relations {
   /** Watchers of this actor, in no order; each knows its place. */
   #watchers: Watcher[] | undefined = undefined;
-  // What this actor watches: most have one at most, for which a map is a third of a life's cost.
+  // What this actor monitors. Most have one monitor at most, and a map costs a third of a life.
   #monitor: Monitor | undefined = undefined;
   #more_monitors: SlotMap<number, Monitor> | undefined = undefined;
 
@@ -43,7 +43,7 @@ export class Relations {
     this.#watchers.push(watcher);
   }
 
-  /** The last one takes its place. */
+  /** The last watcher takes the index of the removed one. */
   removeWatcher(watcher: Watcher): void {
     const watchers = this.#watchers;
     if (watchers === undefined || watcher.place === NOWHERE) return;
@@ -69,7 +69,7 @@ export class Relations {
     monitor?.ref.unwatch(monitor);
   }
 
-  /** False when it was taken back after its Down was sent: that Down is not to be delivered. */
+  /** False: the monitor was removed after its Down was sent, so the Down is not delivered. */
   takeMonitor(monitor: Monitor): boolean {
     return this.#takeMonitor(monitor.id) !== undefined;
   }
@@ -81,7 +81,7 @@ export class Relations {
     return monitor;
   }
 
-  /** This actor has ended: everyone is told once, and nothing is left of it elsewhere. */
+  /** This actor has ended: tells each watcher once, and ends its own monitors. */
   end(reason: ExitReason): void {
     if (this.#watchers !== undefined) tellAll(this.#watchers, reason);
     this.#monitor?.ref.unwatch(this.#monitor);

@@ -1,6 +1,6 @@
 /**
- * Who runs next. The default scheduler takes turns in the order in which actors got work, in a
- * microtask, those first that somebody waits for; `simulation.ts` has one that draws the order.
+ * Decides which actor runs next. The default scheduler runs actors in a microtask, in the order in
+ * which they got work, awaited ones first; the scheduler of `simulation.ts` draws the order.
  */
 
 /** An actor that has something to do. */
@@ -19,13 +19,13 @@ export interface Scheduler {
    * ones. It may be in both queues at once; a turn that finds nothing to do does nothing.
    */
   enqueueUrgent(runnable: Runnable): void;
-  /** Nobody is ready. */
+  /** True: no actor is ready. */
   readonly quiet: boolean;
-  /** Resolves when nobody is ready and no promise that is already settled waits to go on. */
+  /** Resolves when no actor is ready and the reactions of all settled promises have run. */
   idle(): Promise<void>;
 }
 
-/** A flooded actor hands over after so many messages. */
+/** An actor with many messages gives way to others after this many. */
 const TURN_MESSAGES = 64;
 
 /**
@@ -38,13 +38,13 @@ const TICK_MS = 10;
 const CLOCK_MESSAGES = 64;
 
 /**
- * Urgent actors go first, and no tick cuts their turns: what they send goes out in one piece. After
- * so many of their messages in a row an ordinary actor has its turn nevertheless.
+ * Urgent actors go first, and no tick cuts their turns, so that what they send leaves together.
+ * After this many of their messages in a row an ordinary actor has a turn nevertheless.
  */
 const URGENT_MESSAGES = 1024;
 /**
- * After a burst of so many urgent messages sockets get their turn before ordinary actors go on, so
- * that what the burst sent leaves at once.
+ * After a burst of this many urgent messages, sockets have their turn before ordinary actors, so
+ * that the messages sent in the burst leave at once.
  */
 const BURST_MESSAGES = 16;
 
@@ -55,7 +55,7 @@ export class MicrotaskScheduler implements Scheduler {
   #left = TICK_MESSAGES;
   #clock_at = TICK_MESSAGES - CLOCK_MESSAGES;
   #tick_start_ms = 0;
-  /** Messages of urgent turns since one of the others. */
+  /** Messages of urgent turns since the last ordinary turn. */
   #in_a_row = 0;
   readonly #now_ms: () => number;
 
@@ -112,8 +112,8 @@ export class MicrotaskScheduler implements Scheduler {
   };
 
   /**
-   * The count goes on from drain to drain: a chain of asks drains a queue of one, and must give way
-   * too. After a pause the first look finds much time gone, which costs one early hand-over.
+   * The count is not reset when the queue is empty: a chain of asks empties it again and again, and
+   * must give way too. After a pause the clock is far ahead, which costs one early hand-over.
    */
   #tickIsOver(): boolean {
     this.#clock_at = this.#left - CLOCK_MESSAGES;
@@ -126,7 +126,7 @@ export class MicrotaskScheduler implements Scheduler {
   }
 }
 
-/** First in, first out; grows to what it ever held. */
+/** First in, first out. It never shrinks. */
 class TurnRing {
   count = 0;
   #ring: (Runnable | undefined)[] = new Array(64).fill(undefined);
@@ -158,7 +158,7 @@ class TurnRing {
   }
 }
 
-/** Every promise that can go on without the outside world has gone on when this resolves. */
+/** Resolves after all reactions of promises that need nothing from outside the process. */
 export function macrotask(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

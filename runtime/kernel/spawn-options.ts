@@ -1,4 +1,4 @@
-/** What an actor is spawned with. What can never work is told to whoever spawns, at once. */
+/** Options of `spawn`. Options that can never work make it throw at once. */
 
 import { SpawnRefused } from "./errors.ts";
 import type { MailboxOptions } from "./mailbox.ts";
@@ -9,7 +9,7 @@ export type Shutdown = number | "brutal" | "infinity";
 export type SpawnOptions = {
   /** Unique among its siblings; no "/". */
   readonly name: string;
-  /** What the inspector groups by. */
+  /** The inspector groups actors by role. */
   readonly role?: string;
   /** 65,536 messages, `reject`. */
   readonly mailbox?: MailboxOptions;

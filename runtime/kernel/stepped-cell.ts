@@ -1,6 +1,6 @@
 /**
- * A cell that lets somebody interfere with each message and each step of its actor: how faults are
- * injected. A system without a step hook makes plain cells and pays nothing for this one.
+ * A cell for fault injection: a step hook can change each message and each step of its actor. A
+ * system without a step hook makes plain cells and pays nothing for this one.
  */
 
 import { isPromise } from "../is-promise.ts";
@@ -19,7 +19,7 @@ export interface StepHook {
   deliver(path: string, message: Message): Delivery;
   /** Called before a message is handled; what it throws is the actor's crash. */
   before(path: string, message: Message): void;
-  /** The same after it was handled, its promise included. */
+  /** Called after a message was handled, its promise included; a throw is the actor's crash. */
   after(path: string, message: Message): void;
 }
 
@@ -63,7 +63,7 @@ export class SteppedCell extends Cell {
       }
       case "twice":
         super.deliver(message, meta);
-        // Only one of them can be answered.
+        // Only one of the two copies can be answered.
         return super.deliver(message, undefined);
       case "pass": {
         const taken = super.deliver(message, meta);

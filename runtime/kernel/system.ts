@@ -33,7 +33,7 @@ export type SystemOptions = {
   readonly scheduler?: Scheduler;
   /** Tests: every message between local actors is encoded and decoded. */
   readonly encode_every_hop?: HopCodec;
-  /** For fault injection: interferes with messages and steps of every actor but the guardian. */
+  /** For fault injection: changes messages and steps of every actor but the guardian. */
   readonly steps?: StepHook;
 };
 
@@ -228,7 +228,7 @@ export class System implements CellHost {
     }
   }
 
-  /** Also of a child that its supervisor has given up, and that is not there any more. */
+  /** Restarts a child by path, also one that its supervisor has given up. */
   #restart(path: string): boolean {
     const slash = path.lastIndexOf("/");
     const parent = this.lookup(path.slice(0, slash));
@@ -266,12 +266,12 @@ export class System implements CellHost {
     });
     clock.cancel(late);
     this.deadlines.close();
-    // What was told during the last turns is counted before the caller goes on.
+    // Messages of the last turns are counted before the caller goes on.
     await macrotask();
   }
 }
 
-/** One for each process, or simulated node. Never throws. */
+/** Makes the system of a process, or of a simulated node. Never throws. */
 export function createSystem(options: SystemOptions): ActorSystem {
   return new System(options);
 }

@@ -57,26 +57,26 @@ export type Backoff = {
 };
 
 /**
- * Instead of giving up: past the intensity a child is tried again at this slower pace, until it has
- * lived for max(period_ms, max_ms).
+ * The supervisor does not give up: past the intensity it restarts a child at this slower pace,
+ * until the child has lived for max(period_ms, max_ms).
  */
 export type CrashLoop = {
   readonly backoff: Backoff;
-  /** Called when a child begins to loop, and when it is over it or not tried any more. */
+  /** Called when a child's crash loop begins, and when it is over or the child is given up. */
   readonly changed?: (change: LoopChange) => void;
 };
 
 export type LoopChange = {
   readonly id: string;
   readonly loops: boolean;
-  /** How it ended when it began to loop. */
+  /** How the child ended when its crash loop began. */
   readonly reason: ExitReason;
 };
 
 /**
- * all: they start one after the other, and one that does not start fails the supervisor's start, as
- * in OTP. together: the same, but none waits for another. tried: the supervisor is there at once,
- * none waits for another, and one that does not start is restarted like one that ended.
+ * all: children start one after the other, and a child that fails to start fails the supervisor's
+ * start, as in OTP. together: the same, but no child waits for another. tried: as together, but the
+ * supervisor runs at once, and a child that fails to start is restarted as one that ended.
  */
 type FirstStart = "all" | "together" | "tried";
 
@@ -110,7 +110,7 @@ export const defaultBackoff: Backoff = Object.freeze({
   jitter: 0.5,
 });
 
-/** Throws BadSupervisorSpec when the two contradict each other. */
+/** Throws BadSupervisorSpec when `spec` and `auto_shutdown` contradict each other. */
 export function fillChildSpec(spec: ChildSpec, auto_shutdown: AutoShutdown): FullChildSpec {
   const kind = spec.kind ?? "worker";
   const full: FullChildSpec = {

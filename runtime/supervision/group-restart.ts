@@ -6,7 +6,7 @@
 import type { Timer } from "../capabilities.ts";
 import type { Child } from "./supervised-child.ts";
 
-/** What a group restart has its supervisor do. */
+/** The part of its supervisor that a group restart needs. */
 interface GroupHost {
   /** In start order. */
   readonly children: ReadonlyMap<string, Child>;
@@ -37,12 +37,12 @@ export class GroupRestart {
     return this.#recovery !== undefined;
   }
 
-  /** This child is started again when it is its turn, not at once. */
+  /** True: the group restart starts this child, when its turn comes. */
   includes(child: Child): boolean {
     return this.#recovery !== undefined && this.#group(this.#recovery.from).includes(child);
   }
 
-  /** It is not started again by the restart that is under way. */
+  /** The restart that is under way does not start this child again. */
   leaveOut(child: Child): void {
     child.not_in = this.#recovery;
   }
@@ -61,7 +61,7 @@ export class GroupRestart {
     this.advance();
   }
 
-  /** Takes the restart as far as it goes now; called after whatever may let it go on. */
+  /** Takes the restart as far as it goes now. Called after each start and end of a child. */
   advance(): void {
     const recovery = this.#recovery;
     if (recovery === undefined || recovery.phase === "wait") return;
@@ -78,13 +78,13 @@ export class GroupRestart {
         if (!child.fresh) child.restarts++;
         this.#host.start(child);
       }
-      // Goes on when it runs, or starts over when it does not.
+      // The restart goes on when this child runs, and starts over when it fails.
       if (!runs(child)) return;
     }
     this.#recovery = undefined;
   }
 
-  /** All of the group are stopped: wait out the back-off, then start them. */
+  /** All children of the group are stopped: wait out the back-off, then start them. */
   #rest(recovery: Recovery, group: readonly Child[]): void {
     for (const child of group) if (child.not_in !== recovery) child.status = "backing_off";
     const start = (): void => {
@@ -104,7 +104,7 @@ export class GroupRestart {
   #group(from: string): Child[] {
     const children = [...this.#host.children.values()];
     const at = children.findIndex((child) => child.spec.id === from);
-    // The child it began with was deleted meanwhile: what is left of the strategy's reach is all.
+    // The child that it began with was deleted meanwhile, so all children are in the group.
     return at < 0 ? children : children.slice(at);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * What is left of something that ended. An actor looks at what it holds from time to time; a thing
- * without an owner may be one whose end is on its way, so only one that is found at every look of
- * a grace time counts. The count is always 0: anything else is a bug, and a harness reads it.
+ * Counts things whose owner has ended. An actor looks at what it holds from time to time. A thing
+ * without an owner may be about to end, so it counts only if every look of a grace time finds it.
+ * The count is always 0: anything else is a bug, and a harness reads it.
  */
 import type { Labels, Metrics } from "../observe/metrics.ts";
 
@@ -15,7 +15,7 @@ export class OrphanWatch {
   readonly #labels: Labels;
   #count = 0;
 
-  /** `labels` say whose things they are. */
+  /** `labels` name the actor that holds the things. */
   constructor(metrics: Metrics, labels: Labels) {
     this.#metrics = metrics;
     this.#labels = labels;
@@ -44,13 +44,13 @@ export class OrphanWatch {
     return [...this.#since_ms.keys()].slice(0, 8);
   }
 
-  /** With the actor that looks, its series ends. */
+  /** Removes the series when the actor that looks ends. */
   remove(): void {
     this.#metrics.remove(FAMILY, this.#labels);
   }
 }
 
-/** Of all actors of a process. */
+/** The orphans of all actors of a process. */
 export function orphansIn(metrics: Metrics): number {
   return metrics.total(FAMILY);
 }

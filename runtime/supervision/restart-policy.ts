@@ -1,6 +1,6 @@
 /**
- * What a supervisor does when a child ends: a pure function of what it knows. The rules are those
- * of OTP (do_restart/3, restart/2, add_restart/1 in lib/stdlib/src/supervisor.erl); the delay and
+ * Decides what a supervisor does when a child ends; a pure function. The rules are those of OTP
+ * (do_restart/3, restart/2, add_restart/1 in lib/stdlib/src/supervisor.erl); the delay and
  * the crash loop are ours.
  */
 
@@ -20,7 +20,7 @@ export type PolicySpec = {
   readonly intensity: number;
   readonly period_ms: number;
   readonly backoff: Backoff;
-  /** The pace past the intensity; undefined: it gives up there. */
+  /** The pace past the intensity; undefined: the supervisor gives up there. */
   readonly crash_loop?: { readonly backoff: Backoff } | undefined;
   readonly auto_shutdown: AutoShutdown;
 };
@@ -31,7 +31,7 @@ type ChildEnd = {
   readonly now_ms: number;
   /** Restarts of this child in a row before this end: see `Backoff`. */
   readonly streak: number;
-  /** Those of them at the pace of the crash loop; 0 = it is in none. */
+  /** How many of these were at the pace of the crash loop; 0: the child is in none. */
   readonly loops: number;
   /** Uniform in [0, 1): the jitter's share. */
   readonly unit: number;
@@ -46,10 +46,10 @@ type Decision =
   | { readonly kind: "give_up" }
   | {
       readonly kind: "restart";
-      /** What is affected, in start order: stopped from the right, started from the left. */
+      /** Affected children in start order: stopped from the right, started from the left. */
       readonly group: readonly string[];
       readonly delay_ms: number;
-      /** At the pace of the crash loop. */
+      /** True: at the pace of the crash loop. */
       readonly loops: boolean;
     };
 
@@ -81,7 +81,7 @@ export function decide(
   const recent = addRestart(history, end.now_ms, spec.period_ms);
   const group = affected(spec.strategy, children, end.id);
   const { crash_loop } = spec;
-  // At a slow pace few ends fall into one period: only a long life ends a loop.
+  // At the slow pace few ends fall into one period, so only a long life ends a crash loop.
   const loops = recent.length > spec.intensity || end.loops > 0;
   if (loops && crash_loop === undefined) {
     return { decision: { kind: "give_up" }, history: recent, report };
@@ -93,7 +93,7 @@ export function decide(
   return { decision: { kind: "restart", group, delay_ms, loops }, history: recent, report };
 }
 
-/** A child that lived for so long begins a new row of restarts, and is over its crash loop. */
+/** A child that lived for this long begins a new streak, and its crash loop is over. */
 export function healthyAfter_ms({ period_ms, backoff, crash_loop }: PolicySpec): number {
   return Math.max(period_ms, backoff.max_ms, crash_loop?.backoff.max_ms ?? 0);
 }
@@ -114,7 +114,7 @@ function addRestart(history: readonly number[], now_ms: number, period_ms: numbe
   return [now_ms, ...history.filter((at_ms) => now_ms - at_ms <= period_ms)];
 }
 
-/** In start order. Temporary siblings belong to it: they are stopped and not started again. */
+/** Affected children in start order. Temporary ones are stopped and not started again. */
 function affected(strategy: Strategy, children: readonly PolicyChild[], failed: string): string[] {
   const ids = children.map(({ id }) => id);
   switch (strategy) {

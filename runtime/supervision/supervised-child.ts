@@ -1,4 +1,4 @@
-/** A child as its supervisor keeps it: its specification and what became of it so far. */
+/** A child as its supervisor keeps it: its specification and its state. */
 
 import type { Timer } from "../capabilities.ts";
 import type { Cell } from "../kernel/cell.ts";
@@ -26,24 +26,24 @@ export type Child = {
   last_crash: ExitReason | undefined;
   /** Restarts in a row; see `Backoff`. */
   streak: number;
-  /** Those of them at the pace of the crash loop; 0 = it is in none. */
+  /** How many of these were at the pace of the crash loop; 0: the child is in none. */
   loops: number;
   started_at_ms: number;
   /** Runs at the end of a back-off, or when a child that looped has lived for long enough. */
   timer: Timer | undefined;
-  /** Never ran: a failing start is refused to whoever asked, not tried again. */
+  /** The child never ran: if its start fails, the ask is refused and it is not tried again. */
   fresh: boolean;
-  /** Who waits for it to run. */
+  /** Asks that wait until the child runs. */
   starting: readonly ReplyPort[];
-  /** Who waits for it to be gone. */
+  /** Asks that wait until the child has ended. */
   ending: readonly ReplyPort[];
-  /** After the stop that is under way it is started again. */
+  /** The child is started again after the stop that is under way. */
   again: boolean;
-  /** The group restart that leaves it out: it was terminated on request meanwhile. */
+  /** The group restart that leaves this child out, as it was terminated on request meanwhile. */
   not_in: object | undefined;
 };
 
-/** One empty list for all: there may be very many children for whom nobody waits. */
+/** One empty list for all children without waiting asks; there may be very many. */
 export const nobody: readonly ReplyPort[] = [];
 
 /** Not started yet. */
@@ -66,7 +66,7 @@ export function newChild(spec: FullChildSpec): Child {
   };
 }
 
-/** It is restarted once more at the pace of the crash loop. */
+/** Counts one more restart at the pace of the crash loop. */
 export function enterLoop(
   child: Child,
   crash_loop: CrashLoop | undefined,
@@ -76,7 +76,7 @@ export function enterLoop(
   if (child.loops === 1) crash_loop?.changed?.({ id: child.spec.id, loops: true, reason });
 }
 
-/** It is over its crash loop, or not tried any more. */
+/** The child's crash loop is over, or it is not tried any more. */
 export function leaveLoop(child: Child, crash_loop: CrashLoop | undefined): void {
   if (child.loops === 0) return;
   child.loops = 0;
@@ -84,19 +84,19 @@ export function leaveLoop(child: Child, crash_loop: CrashLoop | undefined): void
   crash_loop?.changed?.({ id: child.spec.id, loops: false, reason });
 }
 
-/** What `which_children` answers of it. */
+/** The child in the answer of `which_children`. */
 export function infoOf(child: Child): ChildInfo {
   const { spec, status, cell, restarts } = child;
   return { id: spec.id, status, ref: cell, restarts };
 }
 
-/** What the restart policy needs of it. */
+/** The child as the restart policy sees it. */
 export function policyChild(child: Child): PolicyChild {
   const { id, restart, significant } = child.spec;
   return { id, restart, significant, active: child.status !== "stopped" };
 }
 
-/** Whoever asked for its start gets AskError `refused`. */
+/** Asks for its start fail with AskError `refused`. */
 export function refuseStart(child: Child, detail: string): void {
   const { starting } = child;
   child.starting = nobody;

@@ -1,8 +1,8 @@
 /**
  * Starts its children from left to right, keeps them as their specifications say, and stops them
- * from right to left. What to do about an end is `restart-policy.ts`; this is the shell that does
- * it, one step at a time: a child that is slow to start or to stop, or waits out its back-off,
- * holds up its own group and nothing else. A restart of several children is `group-restart.ts`.
+ * from right to left. `restart-policy.ts` decides what to do about an end; this file does it, one
+ * step at a time: a child that is slow to start or to stop, or waits out its back-off, holds up its
+ * own group and nothing else. `group-restart.ts` restarts several children.
  *
  * Long because a request, a start and an end each lead to the next step of the same child: the
  * steps call one another, and apart they would have to be handed to each other.
@@ -38,7 +38,7 @@ import {
   refuseStart,
 } from "./supervised-child.ts";
 
-/** Those that change something answer when it is done; what cannot be done is `refused`. */
+/** A request that changes a child is answered when that is done, or `refused`. */
 export type SupervisorMessage =
   | (Ask<Ref<Message>> & { readonly kind: "start_child"; readonly spec: ChildSpec })
   /** Its specification stays, unless it is temporary or the strategy dynamic. */
@@ -164,7 +164,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
       return;
     }
     child.starting = [...child.starting, this.ctx.replyLater()];
-    // During a recovery it waits for its turn: it stands last.
+    // During a group restart a new child waits for its turn, which is the last one.
     if (!this.#group.active) this.#start(child);
     else child.status = "backing_off";
   }
@@ -211,7 +211,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
 
   // ---- the start ----------------------------------------------------------------------------
 
-  /** A throw makes the kernel stop those that run, last one first, and fail this start. */
+  /** A throw makes the kernel stop the running children, last one first, and fail this start. */
   #startFrom(index: number): void | Promise<void> {
     const { children } = this.#spec;
     for (let i = index; i < children.length; i++) {
@@ -224,7 +224,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     this.#takeEarly();
   }
 
-  /** Those that are ready at once are so before the next one starts. */
+  /** A child whose `init` is synchronous runs before the next child starts. */
   #startTogether(): void | Promise<void> {
     const slow: Promise<void>[] = [];
     for (const spec of this.#spec.children) {
@@ -317,7 +317,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     }
   }
 
-  /** It ended because this supervisor told it to. */
+  /** The child ended because this supervisor told it to. */
   #stopped(child: Child, cell: Cell): void {
     const brutal = child.spec.shutdown_ms === "brutal";
     const { kind } = cell.reason ?? { kind: "shutdown" };
@@ -328,7 +328,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     this.#group.advance();
   }
 
-  /** No life of it is left; the recovery, if there is one, starts it again when it is its turn. */
+  /** The child has ended. A group restart, if there is one, starts it again in its turn. */
   #gone(child: Child): void {
     child.status = "stopped";
     if (!child.again) this.#leaveLoop(child);
@@ -344,7 +344,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     for (const port of ending) port.reply(true);
   }
 
-  /** It ended on its own, or did not start. */
+  /** The child ended on its own, or did not start. */
   #failed(child: Child, cell: Cell, signal: ChildEnded): void {
     const { kernel } = cellOf(this.ctx);
     const { reason } = signal;
@@ -396,7 +396,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
     }
   }
 
-  /** Those the decision may depend on; not all, where thousands of short-lived ones come and go. */
+  /** Children that the decision may depend on: not all, as thousands may come and go. */
   #concerned(child: Child): Child[] {
     const { strategy, auto_shutdown } = this.#spec;
     const alone = strategy === "one_for_one" || strategy === "dynamic";
@@ -455,7 +455,7 @@ export class Supervisor extends Actor<SupervisorMessage> {
  * contradicts itself.
  */
 export function supervisor(spec: SupervisorSpec): () => Supervisor {
-  // A contradiction is found where the tree is drawn, not when it starts.
+  // Checked here as well, so that a contradiction throws before the tree starts.
   fillSupervisorSpec(spec);
   return () => new Supervisor(spec);
 }

@@ -1,6 +1,6 @@
 /**
- * The answers of a worker from admission until nobody can want them any more: who reads them, how
- * long they wait for a reader that was lost, and how long they are kept once they are over.
+ * The answers of a worker from admission until they are dropped: their readers, how long they wait
+ * for a lost reader, and how long they are kept once they are over.
  *
  *   open ─▶ live ─ all told ─▶ kept ─ keep_ms ─▶ gone
  *            │  ▲                │
@@ -8,8 +8,8 @@
  *            ├─ a reader cancels, and it was the last ─▶ gone
  *            └─ a reader is lost, and it was the last ─▶ waits grace_ms, being made ─▶ gone
  *
- * Only answers that are resumable wait or are kept; of the others their own readers can fetch what
- * was lost for a moment longer. The engine is the worker actor's business.
+ * Only resumable answers wait or are kept. Readers of other answers can fetch lost tokens for a
+ * moment longer. The worker actor drives the engine.
  */
 import type {
   Accepted,
@@ -39,7 +39,7 @@ import { FinishedAnswers, type KeepLimits } from "./finished.ts";
 import { ResumableAnswers } from "./resumable.ts";
 import { grant, isWhole, newReadPosition, newTranscript, type ReadPosition } from "./transcript.ts";
 
-/** What the timers of answers tell the worker actor. */
+/** Messages of the answers' timers to the worker actor. */
 export type AnswersTimer =
   | { readonly kind: "answer_late"; readonly request: string }
   | { readonly kind: "grace_over"; readonly request: string }
@@ -53,16 +53,16 @@ export type AnswersContext = Pick<
 export type AnswersHost = {
   readonly ctx: () => AnswersContext;
   readonly keep: KeepOptions;
-  /** Stops what the engine still makes of an answer. */
+  /** Stops the engine's work on an answer. */
   readonly cancel: (handles: readonly number[]) => void;
-  /** Called once for each answer, and for each time that it was read again. */
+  /** Called once for each answer, and once for each time that it is read again. */
   readonly ended: (duration_ms: number | undefined) => void;
 };
 
 const nothing = new Uint8Array(0);
-/** Consumers of one answer at once. */
+/** Readers of one answer at once. */
 const READERS_MAX = 8;
-/** Kept answers go in lots: one timer serves many. */
+/** A sweep may be this late, so that one timer drops many answers. */
 const SWEEP_LATE_MS = 100;
 /**
  * For answers that no client can resume. A reader asks after at least 1 s without a token, later
@@ -95,7 +95,7 @@ export class Answers {
     });
   }
 
-  /** Those that are not over. */
+  /** Answers that are not over. */
   get count(): number {
     return this.#live.count;
   }
@@ -109,7 +109,7 @@ export class Answers {
     return this.#live.handle_count;
   }
 
-  /** Past their time, or neither read nor waiting for a reader. */
+  /** Names of answers past their deadline, or without a reader and without grace. */
   *unowned(): Iterable<string> {
     const now_ms = this.#host.ctx().clock.now_ms();
     for (const { generate, deadline, deadline_at_ms, readers, grace } of this.#live.all()) {
@@ -122,7 +122,7 @@ export class Answers {
     return this.#live.hasHandle(handle);
   }
 
-  /** The name is taken, by an answer or by a reader of one. */
+  /** True: an answer or a reader has this name. */
   holds(request: string): boolean {
     const live = this.#live;
     const kept = this.#kept;
@@ -175,7 +175,7 @@ export class Answers {
     return { kind: "claimed", answer, first };
   }
 
-  /** One more reader, of an answer that is being made or was. */
+  /** Adds a reader to a live or a kept answer. */
   attach(attach: Attach): Accepted | Refused {
     const { request, alias, consumer, window_tokens, from, instead_of } = attach;
     const answer = this.#live.get(request) ?? this.#kept.get(request) ?? this.#last.get(request);
@@ -218,7 +218,7 @@ export class Answers {
     this.#live.touch(reader.answer);
   }
 
-  /** Returns what the engine need not make any more. */
+  /** Returns the handles that the engine has to stop. */
   cancel({ request, choices }: Cancel): readonly number[] {
     const reader = this.#live.reader(request);
     const last = reader ?? this.#live.lostReader(request);
@@ -228,18 +228,18 @@ export class Answers {
       return running.filter((handle) => handle !== undefined);
     }
     if (reader !== undefined) this.#removeReader(reader);
-    // By its own name also when nobody reads it: it is not wanted at all.
+    // The answer's own name cancels it also without a reader.
     const answer = last?.answer ?? this.#live.get(request);
     if (answer?.readers.length === 0) this.#finish(answer);
     return [];
   }
 
-  /** Tokens sent under this name; undefined: nobody reads by it. */
+  /** Tokens sent to the reader of this name; undefined: there is none. */
   sentTo(request: string): number | undefined {
     return this.#live.reader(request)?.position.sent;
   }
 
-  /** The worker is to end: who reads an answer that will not be done soon should go elsewhere. */
+  /** The worker drains: asks readers of answers that will not be done soon to go elsewhere. */
   handOver(left_ms: number): void {
     const now_ms = this.#host.ctx().clock.now_ms();
     for (const { generate, transcript, began_ms, readers } of this.#live.all()) {
@@ -250,13 +250,13 @@ export class Answers {
     }
   }
 
-  /** The reader leaves and may come back by another way. */
+  /** The reader leaves; the client may resume the answer later. */
   detach({ request }: Detach): void {
     const reader = this.#live.reader(request);
     if (reader !== undefined) this.#lose(reader);
   }
 
-  /** As if it had detached. */
+  /** A consumer ended: as if it had detached. */
   consumerGone(monitor: number): void {
     if (this.#claims.claimerGone(monitor)) return;
     const reader = this.#live.readerOf(monitor);
@@ -307,14 +307,14 @@ export class Answers {
     this.#live.record(event);
   }
 
-  /** Sends what may be sent. */
+  /** Sends all batches that have credit. */
   flush(): void {
     for (const answer of this.#live.flush()) this.#finish(answer);
   }
 
   /**
-   * Nobody reads it, or all have read it: it is kept when it is whole, for others that may want it
-   * or for its reader, who may not have heard of its end.
+   * The answer has no reader, or all have read it. A whole answer is kept for later readers, and
+   * for its last reader, which may have lost the end.
    */
   #finish(answer: LiveAnswer): void {
     const { resumable } = answer.generate;
@@ -333,7 +333,7 @@ export class Answers {
     if (this.#sweep_timer === undefined) this.#sweep();
   }
 
-  /** Now and then. */
+  /** Called now and then. */
   sweepLast(): void {
     this.#last.sweep(this.#host.ctx().clock.now_ms());
   }
@@ -343,7 +343,7 @@ export class Answers {
     if (this.#close(answer)) this.#kept.forget(answer);
   }
 
-  /** It is live no more; false when it was not. */
+  /** Removes an answer from the live ones; false: it was not live. */
   #close(answer: LiveAnswer): boolean {
     if (this.#live.get(answer.generate.request) !== answer) return false;
     const ctx = this.#host.ctx();
@@ -351,7 +351,7 @@ export class Answers {
     this.#host.cancel(this.#live.remove(answer));
     if (answer.grace !== undefined) ctx.cancel(answer.grace);
     answer.grace = undefined;
-    // One that was only read again has none.
+    // An answer that was only read again has no deadline timer.
     const { deadline } = answer;
     answer.deadline = undefined;
     if (deadline !== undefined) ctx.cancel(deadline);
@@ -359,7 +359,7 @@ export class Answers {
     return true;
   }
 
-  /** Forgets kept answers that are too old, and comes back for the next. */
+  /** Drops kept answers that are too old, and sets the timer for the next. */
   #sweep(): void {
     const ctx = this.#host.ctx();
     const now_ms = ctx.clock.now_ms();

@@ -30,8 +30,8 @@ export class Claims {
   }
 
   /**
-   * True: this claim has the answer, now or already. `watch` monitors its claimer, and is called
-   * only when it is new.
+   * True: this claim holds the answer. `watch` monitors the claimer; it is called only for a new
+   * claim.
    */
   claim(answer: string, name: string, watch: () => number): boolean {
     const held = this.#by_answer.get(answer);
@@ -43,7 +43,7 @@ export class Claims {
     return true;
   }
 
-  /** Another claim of the same answer stays. */
+  /** Releases this claim only; another claim of the same answer stays. */
   release(answer: string, name: string): void {
     const held = this.#by_answer.get(answer);
     if (held?.name !== name) return;
@@ -52,7 +52,7 @@ export class Claims {
     this.#host.demonitor(held.monitor);
   }
 
-  /** A monitored claimer ended; false when the monitor is none of ours. */
+  /** A claimer ended. False: the monitor belongs to no claim. */
   claimerGone(monitor: number): boolean {
     const answer = this.#by_monitor.get(monitor);
     if (answer === undefined) return false;

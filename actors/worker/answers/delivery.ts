@@ -1,6 +1,6 @@
 /**
  * The answers a worker is making, found by the names of their readers and by engine handle.
- * Bookkeeping only: who is told what, and when the engine runs, is the worker actor's business.
+ * Bookkeeping only: the worker actor decides what to send, and when the engine runs.
  */
 import type { ConsumerMessage, Generate } from "../../../proto/index.ts";
 import type { Timer } from "../../../runtime/capabilities.ts";
@@ -19,12 +19,12 @@ import {
   unsend,
 } from "./transcript.ts";
 
-/** One consumer of an answer; usually there is one. */
+/** A consumer of an answer. Most answers have one. */
 export type Reader = {
   readonly answer: LiveAnswer;
   readonly position: ReadPosition;
   readonly consumer: Ref<ConsumerMessage>;
-  /** Of the consumer. */
+  /** Monitor of the consumer. */
   readonly monitor: number;
 };
 
@@ -42,11 +42,11 @@ export type LiveAnswer = {
   /** On the clock's scale. */
   readonly deadline_at_ms: number;
   deadline: Timer | undefined;
-  /** Runs while nobody reads it. */
+  /** Runs while the answer has no reader. */
   grace: Timer | undefined;
   /** Engine handles of the choices that have not ended, by choice number. */
   readonly handles: Map<number, number>;
-  /** Where it waits to be sent; undefined: its readers have all there is. */
+  /** The queue in which it waits to be sent; undefined: its readers were sent everything. */
   queue: SendQueue | undefined;
 };
 
@@ -60,7 +60,7 @@ export class Delivery {
   readonly #by_request = new SlotMap<string, LiveAnswer>();
   readonly #by_reader = new SlotMap<string, Reader>();
   readonly #by_monitor = new SlotMap<number, Reader>();
-  /** By the name that it went by. */
+  /** Lost readers by name. */
   readonly #by_lost = new SlotMap<string, Reader>();
   readonly #by_handle = new SlotMap<number, Part>();
   /**
@@ -74,17 +74,17 @@ export class Delivery {
     return this.#by_request.size;
   }
 
-  /** By the name that it was made under. */
+  /** The live answer of this request name. */
   get(request: string): LiveAnswer | undefined {
     return this.#by_request.get(request);
   }
 
-  /** By the name that a consumer goes by: of the first one it is the request's. */
+  /** The reader of this name; the first reader has the request's name. */
   reader(name: string): Reader | undefined {
     return this.#by_reader.get(name);
   }
 
-  /** The reader of that name was lost, and nobody has come since. */
+  /** The reader of this name, if it was lost and no other has come since. */
   lostReader(name: string): Reader | undefined {
     return this.#by_lost.get(name);
   }
@@ -129,7 +129,7 @@ export class Delivery {
     this.#by_monitor.delete(reader.monitor);
   }
 
-  /** It was removed, was the last one, and did not say that it would go. */
+  /** Keeps a removed reader as lost: it was the last one and did not detach. */
   remember(reader: Reader): void {
     reader.answer.lost = reader;
     this.#by_lost.set(reader.position.name, reader);
@@ -140,7 +140,7 @@ export class Delivery {
     answer.lost = undefined;
   }
 
-  /** Forgets it; returns the engine handles that are still running. */
+  /** Removes an answer; returns its engine handles that are still running. */
   remove(answer: LiveAnswer): readonly number[] {
     this.#forgetLost(answer);
     this.#by_request.delete(answer.generate.request);
@@ -153,9 +153,9 @@ export class Delivery {
   }
 
   /**
-   * A reader wants no more tokens of this choice, and as all read the same, nobody does beyond
-   * where the first of them is. They still want to be told of its end: what the prompt had in the
-   * cache is known only then. Returns the handle that is running.
+   * A reader wants no more tokens of this choice. All readers read the same, so none wants tokens
+   * beyond the foremost reader. They still want the choice's end, which tells how much of the
+   * prompt was cached. Returns the handle that is running.
    */
   endChoice(answer: LiveAnswer, number: number): number | undefined {
     const { transcript, readers, lost } = answer;
@@ -167,7 +167,7 @@ export class Delivery {
     return answer.handles.get(number);
   }
 
-  /** Events of handles that nobody wants any more are dropped: false. */
+  /** False: the event was dropped, as no answer has its handle any more. */
   record(event: Exclude<EngineEvent, { kind: "embedding" }>): boolean {
     const part = this.#by_handle.get(event.handle);
     if (part === undefined) return false;
@@ -183,7 +183,7 @@ export class Delivery {
     return true;
   }
 
-  /** It has new tokens or ends, or may send more of what it has. */
+  /** Queues an answer that has new tokens or ends, or new credit. */
   touch(answer: LiveAnswer): void {
     if (answer.queue === "awaited") return;
     const queue = isAwaited(answer) ? "awaited" : "begun";
@@ -200,9 +200,9 @@ export class Delivery {
   }
 
   /**
-   * One batch for each reader that has credit and was not sent all there is. Returns the answers
-   * that are over and were delivered whole; those that a full outbound queue refused
-   * stay queued for the next flush.
+   * Sends one batch to each reader that has credit and was not sent everything. Returns the answers
+   * that are over and delivered. A batch that a full outbound queue refuses stays queued for the
+   * next flush.
    */
   flush(): readonly LiveAnswer[] {
     const over: LiveAnswer[] = [];
@@ -228,7 +228,7 @@ export class Delivery {
   }
 }
 
-/** Nothing is being made of it, and everybody who reads it was told so. */
+/** True: the engine has no work for it, and each reader was told the end. */
 function isOver({ transcript, handles, readers }: LiveAnswer): boolean {
   if (handles.size > 0 && !transcript.late) return false;
   return readers.every((reader) => isDelivered(reader.position));
@@ -239,7 +239,7 @@ function isAwaited({ readers }: LiveAnswer): boolean {
   return false;
 }
 
-/** False: a batch could not be handed over. */
+/** False: a batch was refused. */
 function sendTo({ transcript, readers }: LiveAnswer): boolean {
   let handed_over = true;
   for (const { position, consumer } of readers) {

@@ -1,6 +1,6 @@
 /**
- * Answers that are over and whole, for a while: the oldest go first, by age, by number and by
- * bytes.
+ * Finished answers, kept for a while. Age, number and bytes are bounded; the oldest are dropped
+ * first.
  */
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import type { LiveAnswer } from "./delivery.ts";
@@ -15,23 +15,23 @@ export type KeepLimits = {
 
 type Entry = {
   readonly request: string;
-  /** The id that clients know it by; empty when nobody can resume it. */
+  /** The answer's id for clients; empty if no client can resume it. */
   readonly answer: string;
   readonly packed: PackedAnswer;
   readonly until_ms: number;
 };
 
-/** So many places of those that are gone may stand in the order beside as many as are there. */
+/** `#order` is compacted when it has this many more empty places than entries. */
 const ORDER_SLACK = 64;
-/** What one costs beside its bytes, roughly. */
+/** Memory of an entry beside its bytes, roughly. */
 const ENTRY_BYTES = 512;
 
 export class FinishedAnswers {
   /** By request name, in the order of `until_ms`. */
   readonly #over = new SlotMap<string, Entry>();
   /**
-   * The same from `head` on, with those among them that were taken out: the first entry of a map is
-   * slow to reach behind those that were deleted, which took a tenth of a busy worker's time.
+   * The same entries from `head` on, with holes where some were taken out. A map's first entry is
+   * slow to reach behind deleted ones, which took a tenth of a busy worker's time.
    */
   #order: (Entry | undefined)[] = [];
   #head = 0;
@@ -39,7 +39,7 @@ export class FinishedAnswers {
   readonly #dropped: (request: string, answer: string) => void;
   #bytes_total = 0;
 
-  /** `dropped`: told of those that are too old or too many, not of those that were taken out. */
+  /** `dropped` is called for entries that are too old or too many, not for ones taken out. */
   constructor(limits: KeepLimits, dropped: (request: string, answer: string) => void = () => {}) {
     this.#limits = limits;
     this.#dropped = dropped;
@@ -53,7 +53,7 @@ export class FinishedAnswers {
     return this.#bytes_total;
   }
 
-  /** It must be whole. The oldest go when there are too many. */
+  /** Adds a whole answer. The oldest are dropped when there are too many. */
   add(live: LiveAnswer, now_ms: number): void {
     const { request, resumable } = live.generate;
     this.forget(request);
@@ -78,13 +78,13 @@ export class FinishedAnswers {
     return this.#over.has(request);
   }
 
-  /** A copy of it; it stays here. */
+  /** Returns a copy; the entry stays. */
   get(request: string): LiveAnswer | undefined {
     const over = this.#over.get(request);
     return over && unpackAnswer(over.packed);
   }
 
-  /** It is live again, or another one has its name. False when it was not here. */
+  /** Takes an answer out: it is live again, or another one has its name. False: not here. */
   forget(request: string): boolean {
     const over = this.#over.take(request);
     if (over === undefined) return false;
@@ -92,7 +92,7 @@ export class FinishedAnswers {
     return true;
   }
 
-  /** Drops what is too old or too much. Returns when there is more to drop, if ever. */
+  /** Drops entries that are too old or too many. Returns the time of the next drop, if any. */
   sweep(now_ms: number): number | undefined {
     const { answers_max, bytes_max } = this.#limits;
     for (; this.#head < this.#order.length; this.#order[this.#head++] = undefined) {

@@ -1,6 +1,6 @@
 /**
- * An answer that is over, as one run of bytes: as objects it is some ninety, and thousands are kept
- * for a minute, most of which nobody ever asks for. Every collection of garbage would walk them.
+ * A finished answer as one run of bytes. As objects it would be some ninety, and thousands of
+ * answers are kept for a minute: every garbage collection would walk them, and few are ever read.
  *
  *   │ length │ Generate, as it came │ TokenBatch: all tokens, log probabilities and ends │
  */
@@ -9,7 +9,7 @@ import { newReader, newWriter } from "../../../runtime/codec.ts";
 import type { LiveAnswer } from "./delivery.ts";
 import { newTranscript, recordTokens, type Transcript } from "./transcript.ts";
 
-/** What the bytes do not say. */
+/** A packed answer: the bytes, and the facts that are not in them. */
 export type PackedAnswer = {
   readonly bytes: Uint8Array;
   readonly began_ms: number;
@@ -18,7 +18,7 @@ export type PackedAnswer = {
 
 const HEAD_BYTES = 4;
 const WRITER_BYTES_MAX = 1024 * 1024;
-/** One for all: packing is done in one go. */
+/** Shared by all answers, since packing one is synchronous. */
 let writer = newWriter();
 
 export function packAnswer(answer: LiveAnswer): PackedAnswer {
@@ -35,7 +35,7 @@ export function packAnswer(answer: LiveAnswer): PackedAnswer {
   return { bytes, began_ms, deadline_at_ms };
 }
 
-/** Whole as it was, with nobody who reads it and nothing that is made of it. */
+/** The whole answer, without readers and without work in the engine. */
 export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer): LiveAnswer {
   const reader = newReader(bytes);
   const split = reader.fixed32();

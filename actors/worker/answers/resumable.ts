@@ -1,6 +1,6 @@
 /**
- * The answers at this worker that somebody may take up again, by the id that clients know: those
- * that are being made, and for a while those that are over.
+ * The resumable answers of this worker by the id that clients know: live ones, and for a while
+ * finished ones.
  *
  *   follow ─▶ being made ─▶ finish ─▶ kept, oldest first out: by age, by number, by bytes
  *                  ▲                    │
@@ -31,7 +31,7 @@ export class ResumableAnswers {
     return this.#over.bytes;
   }
 
-  /** From its admission on, when it is resumable. */
+  /** Called at an answer's admission; it is followed if it is resumable. */
   follow({ generate: { request, resumable } }: LiveAnswer): void {
     if (resumable === undefined) return;
     const known = this.#by_answer.get(resumable.answer) ?? [];
@@ -50,17 +50,17 @@ export class ResumableAnswers {
     else this.#by_answer.set(answer, rest);
   }
 
-  /** It is over, and followed. */
+  /** Keeps a followed answer that is over. */
   finish(answer: LiveAnswer, now_ms: number): void {
     this.#over.add(answer, now_ms);
   }
 
-  /** A copy of one that is over. */
+  /** A copy of a finished answer. */
   get(request: string): LiveAnswer | undefined {
     return this.#over.get(request);
   }
 
-  /** It is live again. False when it was not over. */
+  /** The answer is live again. False: it was not among the finished ones. */
   revive(request: string): boolean {
     return this.#over.forget(request);
   }
@@ -69,12 +69,12 @@ export class ResumableAnswers {
     return this.#over.has(request);
   }
 
-  /** Forgets what is too old or too much. Returns when there is more to forget, if ever. */
+  /** Drops answers that are too old or too many. Returns the time of the next drop, if any. */
   sweep(now_ms: number): number | undefined {
     return this.#over.sweep(now_ms);
   }
 
-  /** Every attempt at this answer that is here; `live`: those that are not over, by name. */
+  /** Every attempt at this answer that is here. `live` gives attempts that go on, by name. */
   find(
     answer: string,
     live: (request: string) => LiveAnswer | undefined,

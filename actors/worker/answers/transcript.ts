@@ -1,13 +1,13 @@
 /**
- * Everything there is of one answer at its worker, and how much of it each reader has been sent.
+ * All tokens of one answer at its worker, and how far each reader was sent.
  *
  *   engine ─▶ | delivered before | tokens made here         | ─▶ batches, while credit lasts
  *             0                  base    sent            made
  *
  * The engine is never paused for a slow reader: a paused sequence would hold its KV blocks and
- * its place in the batch, while tokens cost a few bytes each. What is kept is bounded by the
- * request's own max_tokens, and how many answers there are by the worker. Nothing is forgotten
- * once sent: another reader may come later and begins at index 0.
+ * its place in the batch, while tokens cost a few bytes each. The request's max_tokens bounds a
+ * transcript, and the worker bounds their number. Tokens stay here after they are sent, since a
+ * later reader begins at index 0.
  */
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
 import type {
@@ -21,21 +21,21 @@ import type {
 
 export type ChoiceTranscript = {
   readonly choice: number;
-  /** Answer index of the first token made here: what the client already had from another worker. */
+  /** Answer index of the first token made here; the client has the earlier ones from elsewhere. */
   readonly base: number;
-  /** By answer index, what was delivered before included. */
+  /** By answer index, with the tokens delivered before. */
   readonly tokens: number[];
-  /** Of the tokens from `logprobs_from` on; none when the request wanted none. */
+  /** Log probabilities from token `logprobs_from` on; empty if the request wants none. */
   readonly logprobs: TokenLogprob[];
   readonly logprobs_from: number;
-  /** Tokens that come now are dropped: a reader has ended this choice. */
+  /** A reader has ended this choice, so later tokens are dropped. */
   unwanted: boolean;
   finished: Finished | undefined;
 };
 
 export type Transcript = {
   readonly choices: readonly ChoiceTranscript[];
-  /** The request's time is over: no choice that a reader was not told the end of gets one. */
+  /** The deadline has passed: ends that readers were not told are not told any more. */
   late: boolean;
 };
 
@@ -46,7 +46,7 @@ export type ReadPosition = {
   /** Tokens it allows in all, over all choices. */
   granted: number;
   sent: number;
-  /** Choice that is served first next time: with little credit they take turns. */
+  /** The choice that is served first next time: with little credit choices take turns. */
   turn: number;
   /** By place in `transcript.choices`: the answer index of the next token, and if its end was told. */
   readonly next: number[];
@@ -73,9 +73,9 @@ function choiceTranscript(start: ChoiceStart): ChoiceTranscript {
 }
 
 /**
- * Where a reader begins. `start`: it has nothing yet. `delivered`: it asked for the answer to be
- * made, and has what was delivered before and the ends that came along. A list: of each choice that
- * it still reads the index of its next token.
+ * Where a reader begins. `start`: it has nothing. `delivered`: it sent the request, and has the
+ * tokens and ends that came with it. A list: the index of the next token of each choice that it
+ * still reads.
  */
 export type ReadFrom = "start" | "delivered" | readonly ChoiceFrom[];
 
@@ -105,7 +105,7 @@ function startIn(transcript: ChoiceTranscript, from: ReadFrom): { next: number; 
   return { next: Math.min(wanted.index, transcript.tokens.length), told: false };
 }
 
-/** Throws when the tokens do not follow what is there: an engine that does this is broken. */
+/** Throws when the tokens do not follow the last one: the engine is broken then. */
 export function recordTokens(
   transcript: ChoiceTranscript,
   first_index: number,
@@ -126,7 +126,7 @@ export function grant(position: ReadPosition, tokens_total: number): void {
   if (tokens_total > position.granted) position.granted = tokens_total;
 }
 
-/** What may be sent now, marked as sent; undefined when that is nothing. */
+/** The batch that may be sent now, marked as sent; undefined: nothing may. */
 export function nextBatch(transcript: Transcript, position: ReadPosition): TokenBatch | undefined {
   const choices: ChoiceTokens[] = [];
   const finished: Finished[] = [];
@@ -151,7 +151,7 @@ export function nextBatch(transcript: Transcript, position: ReadPosition): Token
   return { kind: "token_batch", request: position.name, choices, finished };
 }
 
-/** The end of a choice for a reader who has its tokens up to `next`. */
+/** The end of a choice, for a reader that has its tokens up to `next`. */
 function endFor(
   transcript: Transcript,
   choice: ChoiceTranscript,
@@ -202,7 +202,7 @@ export function isDelivered(position: ReadPosition): boolean {
   return position.told.every((told) => told);
 }
 
-/** Every choice has its end, and it is a good one: the answer is worth keeping. */
+/** True: every choice ended without an error, so the answer is worth keeping. */
 export function isWhole(transcript: Transcript): boolean {
   return !transcript.late && transcript.choices.every(({ finished }) => isGoodEnd(finished));
 }
@@ -212,7 +212,7 @@ function isGoodEnd(finished: Finished | undefined): boolean {
   return finished !== undefined && finished.reason !== "error";
 }
 
-/** Takes a batch back that could not be handed over: it will be made again. */
+/** Marks a batch that could not be sent as unsent. */
 export function unsend(transcript: Transcript, position: ReadPosition, batch: TokenBatch): void {
   for (const part of batch.choices) {
     position.sent -= part.tokens.length;
@@ -221,7 +221,7 @@ export function unsend(transcript: Transcript, position: ReadPosition, batch: To
   for (const end of batch.finished) position.told[placeOf(transcript, end.choice)] = false;
 }
 
-/** Nobody wants more of this choice than `sent` tokens: what is behind them is forgotten. */
+/** No reader wants more of this choice than `sent` tokens: drops the tokens behind them. */
 export function endTokens(transcript: ChoiceTranscript, sent: number): void {
   transcript.unwanted = true;
   if (transcript.tokens.length > sent) transcript.tokens.length = sent;

@@ -1,6 +1,6 @@
 /**
- * The last cache events of a worker, by id, as rows of numbers: as objects they would be tens of
- * thousands that every collection of garbage walks, for somebody who rarely asks.
+ * The last cache events of a worker, by id, as rows of numbers. As objects they would be tens of
+ * thousands, which every garbage collection walks though they are rarely read.
  *
  *   words  │ … gone │ kind │ rank │ start │ count │ parent │ hashes … │ kind │ … │ free │
  *                   ▲ places[oldest_id % events]
@@ -25,7 +25,7 @@ export class KvEventRing {
   readonly #events_max: number;
   readonly #blocks_max: number;
   #words = new Uint32Array(WORDS_AT_FIRST);
-  /** Number of the first word that is in `words`: places count from the very first one. */
+  /** Number of the first word in `words`; places count from the first word ever written. */
   #base = 0;
   #end = 0;
   /** Grows to `events_max`: most workers of a large cluster have little to tell. */
@@ -37,7 +37,7 @@ export class KvEventRing {
     this.#blocks_max = blocks_max;
   }
 
-  /** The oldest go when there are too many, or too many blocks in them; the newest stays. */
+  /** Drops the oldest events when there are too many of them or of their blocks. */
   push({ event, from, to }: EventPart): void {
     if (this.next_id - this.oldest_id >= this.#events_max) this.#dropOldest();
     if (this.next_id - this.oldest_id >= this.#places.length) this.#growPlaces();
@@ -51,7 +51,7 @@ export class KvEventRing {
     }
   }
 
-  /** Of an event that is here. */
+  /** Blocks of an event that is still here. */
   blocksIn(id: number): number {
     return this.#words[this.#placeOf(id) + 3]!;
   }
@@ -113,7 +113,7 @@ export class KvEventRing {
     this.oldest_id++;
   }
 
-  /** Place of so many free words. What is gone makes room, or the row grows. */
+  /** Place of `count` free words. Dropped events make room, or the row grows. */
   #room(count: number): number {
     if (this.#end + count > this.#words.length) this.#moveUp(count);
     const at = this.#end;

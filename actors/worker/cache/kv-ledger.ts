@@ -1,11 +1,10 @@
 /**
- * What a worker's cache holds now, by rank and tier, so that it can be read out page by page while
- * it changes. A page is a slice of a dense row: a removed block's place is taken by the last one.
+ * All blocks in a worker's cache, by rank and tier. They can be read page by page while the cache
+ * changes. A page is a slice of a dense row; the last block takes the place of a removed one.
  *
- * Pages go from the end of a row to its beginning. A block that nothing happened to is in one of
- * them for certain: it only ever moves down into the place of a removed one, to where the reader is
- * yet to come, or from where he has been. So pages of different moments, and the events since the
- * first of them, make the whole.
+ * Pages go from the end of a row to its beginning, and a block only moves towards the beginning. So
+ * each block that stays cached is in at least one page, and pages of different moments, together
+ * with the events since the first page, make the whole.
  */
 import { BlockTable, type HashPairs, pairsOf } from "../../../llm/blocks/block-table.ts";
 import type { KvEvent, KvTier } from "../../../llm/blocks/kv-event.ts";
@@ -24,7 +23,7 @@ export type LedgerPage = {
   readonly dp_rank: number;
   readonly tier: KvTier;
   readonly hashes: HashPairs;
-  /** Where the next page begins, undefined after the last. */
+  /** Where the next page begins; undefined: this was the last one. */
   readonly next: { readonly partition: number; readonly below: number } | undefined;
 };
 

@@ -1,11 +1,11 @@
 /**
- * The worker's side of the event plane: what its cache holds, told to every router that subscribed.
+ * The worker's side of the event plane: it tells subscribed routers what its cache holds.
  *
  *   engine ── KvEvent ──▶ ring (the last events, by id) ── KvEvents, once a tick ──▶ routers
  *                    └──▶ ledger (all that is cached) ── KvDumpPage, when asked ──▶
  *
- * Telling is at most once. A router that missed something asks for the events from an id on, or
- * when the ring no longer has them, for all of it in pages.
+ * Delivery is at most once. A router that missed events asks for those from an id on, or for a dump
+ * in pages when the ring no longer has them.
  */
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import type {
@@ -29,19 +29,19 @@ export type KvPublisherOptions = {
   readonly block_size: number;
   /** False: the engine says nothing of its cache, and routers are told so. */
   readonly publishes: boolean;
-  /** False: it never reuses a block, so that there is nothing to say. Default true. */
+  /** False: the engine never reuses a block, so there are no events. Default true. */
   readonly caches?: boolean;
-  /** Undefined: this worker has its process for itself. */
+  /** Undefined: this worker is the only one of its process. */
   readonly reports?: ProcessReports | undefined;
-  /** Events that are kept for those who missed some. Default 16,384. */
+  /** Events kept for routers that missed some. Default 16,384. */
   readonly ring_events?: number;
   /** Blocks in kept events, which bounds their memory. Default 1,048,576 (8 MiB of hashes). */
   readonly ring_blocks?: number;
-  /** Of one page of a dump: a router applies 32,768, the default, in a few milliseconds. */
+  /** Blocks in one page of a dump. A router applies the default, 32,768, in a few ms. */
   readonly page_blocks?: number;
 };
 
-/** `line`: it hears of us together with the others of this process. */
+/** `line`: set if the router hears of all workers of this process together. */
 type Subscriber = {
   readonly ref: Ref<KvEvents>;
   readonly subscription: number;
@@ -50,7 +50,7 @@ type Subscriber = {
 
 /** Routers take silence for longer than a few of these as a fault. */
 export const KV_HEARTBEAT_MS = 1_000;
-/** Of one event, one message, one answer: half a megabyte of hashes, far below a frame's limit. */
+/** Blocks in one event and in one message: 512 KiB of hashes, far below a frame's limit. */
 export const KV_MESSAGE_BLOCKS = 65_536;
 const PAGE_BLOCKS = 32_768;
 const MESSAGE_EVENTS = 8_192;
@@ -78,7 +78,7 @@ export class KvPublisher {
     return this.#ledger.blocks;
   }
 
-  /** In the order in which it happened. */
+  /** Call it in the order in which events happen. */
   publish(event: KvEvent): void {
     this.#ledger.apply(event);
     for (const part of partsOf(event)) this.#ring.push(part);
@@ -94,8 +94,8 @@ export class KvPublisher {
   }
 
   /**
-   * `monitor` watches the subscriber. One that subscribes again doubts its old connection; the
-   * monitor over that one is returned, to be given up.
+   * `monitor` watches the subscriber. A router that subscribes again doubts its old connection: the
+   * old monitor is returned, and the caller ends it.
    */
   subscribe(ref: Ref<KvEvents>, subscription: number, monitor: number): number | undefined {
     this.#flush();
@@ -173,7 +173,7 @@ export class KvPublisher {
 
   #flush(): void {
     this.#flush_queued = false;
-    // What the ring lost within one tick, routers will notice as a gap.
+    // Routers notice events that the ring lost within one tick as a gap.
     this.#untold_id = Math.max(this.#untold_id, this.#ring.oldest_id);
     while (this.#untold_id < this.#ring.next_id) {
       const events = this.#eventsFrom(this.#untold_id);
@@ -199,7 +199,7 @@ export class KvPublisher {
   }
 }
 
-/** One that is too long for a message becomes several. */
+/** Splits an event that is too long for one message. */
 function* partsOf(event: KvEvent): Iterable<EventPart> {
   if (event.kind === "cleared") {
     yield { event, from: 0, to: 0 };

@@ -1,6 +1,6 @@
 /**
- * Who wants to know this worker's load, and when they are told: at a change at once, but never
- * more often than every 50 ms, and every second in any case, which doubles as a heartbeat.
+ * Tells the subscribers of this worker its load: after each change, at most every 50 ms, and once a
+ * second in any case as a heartbeat.
  */
 import type { WorkerLoad, WorkerNews } from "../../../proto/index.ts";
 import type { Clock, Timer } from "../../../runtime/capabilities.ts";
@@ -8,7 +8,7 @@ import { type Ref, sameActor } from "../../../runtime/kernel/ref.ts";
 import type { LoadLine, ProcessReports } from "./process-reports.ts";
 import { LOAD_GAP_MS, LOAD_HEARTBEAT_MS } from "./report-intervals.ts";
 
-/** `line`: it hears of us together with the others of this process. */
+/** `line`: set if the router hears of all workers of this process together. */
 type Subscriber = {
   readonly ref: Ref<LoadMessage>;
   readonly subscription: number;
@@ -19,7 +19,7 @@ type LoadMessage = WorkerLoad | WorkerNews;
 export class LoadPublisher {
   readonly #clock: Clock;
   readonly #load: () => WorkerLoad;
-  /** Undefined: this worker has its process for itself. */
+  /** Undefined: this worker is the only one of its process. */
   readonly #reports: ProcessReports | undefined;
   readonly #subscribers = new Map<number, Subscriber>();
   #timer: Timer | undefined;
@@ -38,9 +38,9 @@ export class LoadPublisher {
   }
 
   /**
-   * `monitor` watches the subscriber. One that subscribes again does so because it doubts its old
-   * connection; the monitor over that one is returned, to be given up. `subscription`: the name that
-   * it has for us, 0 when it has none.
+   * `monitor` watches the subscriber. A router that subscribes again doubts its old connection: the
+   * old monitor is returned, and the caller ends it. `subscription`: the router's number for this
+   * worker; 0: none.
    */
   subscribe(ref: Ref<LoadMessage>, monitor: number, subscription = 0): number | undefined {
     let old: number | undefined;

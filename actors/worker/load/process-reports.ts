@@ -1,15 +1,15 @@
 /**
- * What the workers of one process have to say to routers, gathered: one message for all of them,
- * where each by itself would cost a message, a heartbeat and two timers a second for every router.
+ * Gathers the reports of all workers of one process into one message for each router. Each worker
+ * alone would cost a message, a heartbeat and two timers a second for every router.
  *
  *   worker-0 ─ load changed ─┐
  *   worker-1 ─ cache events ─┼─▶ ProcessReports ── WorkerNews ──▶ router
  *   worker-n ─ …             ┘
  *
- * A load is said when it changed, at most every 50 ms (400 ms with 512 workers). One that only
- * counts what came and went in between waits for the heartbeat, as no choice reads it. Cache
- * events go with the next tick. Once a second the heartbeat names all that live. It also repeats
- * some loads and event numbers, so that what was lost on the way is noticed.
+ * A load is told when it changed, at most every 50 ms (400 ms with 512 workers). If only its sums
+ * changed, it waits for the heartbeat, as no routing decision reads them. Cache events go with the
+ * next tick. Once a second the heartbeat names all live workers. It also repeats some loads and
+ * event numbers, so that routers notice lost messages.
  */
 import type { KvEvents, WireKvEvent, WorkerLoad, WorkerNews } from "../../../proto/index.ts";
 import type { Clock, Timer } from "../../../runtime/capabilities.ts";
@@ -28,7 +28,7 @@ type Load = {
   readonly subscription: number;
   readonly load: () => WorkerLoad;
   dirty: boolean;
-  /** What its router believes. */
+  /** The load that the router was told last. */
   told: WorkerLoad | undefined;
 };
 type Feed = { readonly subscription: number; readonly nextId: () => number };
@@ -37,18 +37,18 @@ type Router = {
   readonly loads: Set<Load>;
   readonly feeds: Set<Feed>;
   dirty: Load[];
-  /** Changed in nothing that a choice reads: the heartbeat tells them. */
+  /** Loads that changed only in their sums; the heartbeat tells them. */
   readonly held: Set<Load>;
   events: KvEvents[];
   event_bytes: number;
 };
 
-/** Cache events that one message may have; a single worker's may be as many by themselves. */
+/** Bytes of cache events in one message; a single worker's events may fill it. */
 const MESSAGE_BYTES = 1 << 20;
-/** A heartbeat repeats one in so many, but never fewer than `REPEATED_LEAST`. */
+/** A heartbeat repeats one load in this many, and at least `REPEATED_LEAST`. */
 const REPEATED_SHARE = 4;
 const REPEATED_LEAST = 16;
-/** Beyond so many workers the gap between loads grows with them, so that reports stay as few. */
+/** Beyond this many workers the gap between loads grows with their number. */
 const LINES_A_GAP = 64;
 
 export class ProcessReports {
@@ -69,7 +69,7 @@ export class ProcessReports {
     return this.#routers.length;
   }
 
-  /** `load` is asked for when there is something to say. */
+  /** `load` is called when there is something to tell. */
   loadLine(ref: Ref<WorkerNews>, subscription: number, load: () => WorkerLoad): LoadLine {
     const router = this.#routerOf(ref);
     const line: Load = { subscription, load, dirty: false, told: undefined };
@@ -88,7 +88,7 @@ export class ProcessReports {
     };
   }
 
-  /** `nextId`: of the first event that was not told yet. */
+  /** `nextId`: id of the first event that was not told yet. */
   eventLine(ref: Ref<WorkerNews>, subscription: number, nextId: () => number): EventLine {
     const router = this.#routerOf(ref);
     const feed: Feed = { subscription, nextId };
@@ -107,7 +107,7 @@ export class ProcessReports {
     };
   }
 
-  /** Runs it at the end of this tick; what it tells then goes out together. */
+  /** Calls `run` at the end of this tick; all messages told then leave together. */
   defer(run: () => void): void {
     this.#deferred.push(run);
     this.#wake();
@@ -146,7 +146,7 @@ export class ProcessReports {
     if (at >= 0) this.#routers.splice(at, 1);
   }
 
-  /** Now, or when the last time is long enough ago. */
+  /** Tells changed loads now, or when the gap since the last time is over. */
   tellChanges(): void {
     if (this.#load_timer !== undefined) return;
     const lines = Math.max(...this.#routers.map(({ loads }) => loads.size));
@@ -214,7 +214,7 @@ function takeDirty(router: Router, waits: Waits): WorkerLoad[] {
   return loads;
 }
 
-/** The rest are sums, from which rates are learned. */
+/** True: only sums differ, from which rates are learned; routing does not read them. */
 function sameForChoice(load: WorkerLoad, told: WorkerLoad): boolean {
   return (
     load.running === told.running &&
@@ -231,7 +231,7 @@ function tell(router: Router, { loads = [], alive = [], events = [] }: Report): 
   router.ref.tell({ kind: "worker_news", loads, alive, events });
 }
 
-/** The part of them whose turn it is. */
+/** The part of the set whose turn it is. */
 function slice<T>(all: ReadonlySet<T>, turn: number): T[] {
   const count = Math.max(REPEATED_LEAST, Math.ceil(all.size / REPEATED_SHARE));
   const turns = Math.ceil(all.size / count);

@@ -1,6 +1,6 @@
 /** How often a worker's load is told. */
 
-/** Between two loads of one worker at least. */
+/** Least time between two reports of one worker. */
 export const LOAD_GAP_MS = 50;
-/** Without a change. */
+/** Time between two reports without a change. */
 export const LOAD_HEARTBEAT_MS = 1_000;

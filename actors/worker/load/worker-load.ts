@@ -1,8 +1,8 @@
-/** How loaded a worker is, in the words that routers know. */
+/** A worker's load report. */
 import type { WorkerLoad } from "../../../proto/index.ts";
 import type { Engine } from "../../engine/engine.ts";
 
-/** `own_waiting`: what waits in front of the engine. */
+/** `own_waiting`: requests that wait in front of the engine. */
 export function loadOf(
   worker: string,
   engine: Engine,
@@ -24,7 +24,7 @@ export function loadOf(
     generated_tokens_total: stats.generated_tokens_total,
     prompt_tokens_total: stats.prompt_tokens_total,
     cached_tokens_total: stats.cached_tokens_total,
-    // Embeddings that wait here stand before no prompt: they count as requests alone.
+    // Waiting embeddings delay no prompt, so they count as requests and not as tokens.
     waiting_prefill_tokens: stats.waiting_prefill_tokens ?? 0,
     ...(passes === undefined ? {} : { passes }),
   };
