@@ -1,4 +1,4 @@
-/** Who may use /v1. Keys are kept as hashes and compared in constant time. */
+/** Keys for /v1. They are kept as hashes and compared in constant time. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ApiError } from "../api/api-error.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What the bodies of all requests may hold together until they are tokens. One body has a limit of
- * its own; many of them at once, or many that come slowly, would still fill the memory.
+ * Bound on the bytes of all request bodies together until they are tokens. One body has a limit of
+ * its own, but many at once, or many slow ones, would still fill the memory.
  */
 import { ApiError } from "../api/api-error.ts";
 

@@ -21,7 +21,7 @@ export function readOrigins(flag: string, keyed: boolean): CorsOrigins {
   return keyed ? "*" : ["local", ...items.filter((item) => item !== "auto")];
 }
 
-/** A browser names the page that asks; `host`: the request's Host header. */
+/** `origin`: the page, as the browser names it; `host`: the request's Host header. */
 export function isAllowedOrigin(
   origins: CorsOrigins,
   origin: string,

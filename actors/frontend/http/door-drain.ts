@@ -10,7 +10,7 @@ import type { Clock, HttpServer, Timer } from "../../../runtime/capabilities.ts"
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
 import type { Door } from "./door.ts";
 
-/** What its timers send to the actor, and the actor hands back to it. */
+/** Messages of its timers to the actor, which hands them back. */
 export type DrainMessage =
   /** The time is over in which open connections were told to go elsewhere. */
   | { readonly kind: "noticed" }
@@ -23,16 +23,16 @@ export type DrainPeers = {
   readonly after: (delay_ms: number, message: DrainMessage) => Timer;
   readonly cancel: (timer: Timer) => void;
   readonly door: Door;
-  /** undefined: it takes no connections yet. */
+  /** Undefined: the door takes no connections yet. */
   readonly server: () => HttpServer | undefined;
-  /** Of a shared port: how many others take connections there now; undefined: it is not shared. */
+  /** Number of other doors that take connections at a shared port; undefined: not shared. */
   readonly siblings: (() => number) | undefined;
-  /** Others should take the connections from now on. */
+  /** Called when other doors should take the connections. */
   readonly left: () => void;
 };
 
 export const SHUTTING_DOWN = "This server is shutting down.";
-/** What answers that have just ended get for their last bytes when the server closes. */
+/** Time for the last bytes of answers that have just ended, when the server closes. */
 export const FLUSH_MS = 50;
 /**
  * How long a door that leaves a shared port answers with `Connection: close`. After that, idle
@@ -42,7 +42,7 @@ export const FLUSH_MS = 50;
 const NOTICE_MS = 100;
 const QUIET_MS = 20;
 const NOTICE_MOST_MS = 500;
-/** How long the door goes on when no other door of its port is there: one may be starting. */
+/** Time that the door goes on without another door at its port, as one may be starting. */
 const RELIEF_MS = 5_000;
 const LOOK_FOR_RELIEF_MS = 50;
 
@@ -50,7 +50,7 @@ type Running = {
   readonly port: ReplyPort;
   readonly live: number;
   readonly timer: Timer;
-  /** When it began, on the clock's scale. */
+  /** When the drain began, on the clock's scale. */
   readonly began_ms: number;
   readonly relief_until_ms: number;
   /** New requests cannot come or are refused. The drain is over when the last request is. */
@@ -69,7 +69,7 @@ export class DoorDrain {
     return this.#running !== undefined;
   }
 
-  /** `port` hears `drained`, or that another drain is running. */
+  /** Begins a drain. `port` gets `drained`, or a refusal if another drain is running. */
   start({ budget_ms, nobody_follows }: Drain, port: ReplyPort): void {
     const { clock, after, door, server, siblings, left } = this.#peers;
     if (this.#running !== undefined) {

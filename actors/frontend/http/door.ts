@@ -1,6 +1,6 @@
 /**
- * HTTP in, HTTP out: what the server calls for every request. It checks, prepares and starts; the
- * answer itself flows past it, from the stream actor's sink into the response.
+ * HTTP in, HTTP out: the server calls this door for every request. The door checks and prepares the
+ * request and starts the answer, which goes from the stream actor's sink into the response.
  *
  *   route ─▶ key ─▶ body ─▶ fields ─▶ model ─▶ tokens ─▶ stream actors ─▶ SSE or JSON
  *                     any step ─▶ ApiError ─▶ the error body of the dialect, else OpenAI's
@@ -28,7 +28,7 @@ export type DoorParts = GeneratorParts & {
   readonly log: Log;
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
-  /** What this process shares with other machines; empty when it is alone. */
+  /** Planes that this process shares with other machines; empty when it is alone. */
   readonly planes: () => readonly PlaneState[];
   readonly router: () => string | undefined;
   /** Processes of the cluster that keep ending. */
@@ -67,12 +67,12 @@ export class Door {
     return this.#generator.ended_ms;
   }
 
-  /** A request is under way, or its answer is. */
+  /** True: a request or its answer is under way. */
   get busy(): boolean {
     return this.#entering > 0 || this.live > 0;
   }
 
-  /** As /health says it. */
+  /** True from the begin of a drain; /health shows it. */
   get draining(): boolean {
     return this.#draining || this.#leaving;
   }
@@ -90,7 +90,7 @@ export class Door {
     this.#draining = true;
   }
 
-  /** Ends what is still live with an error; returns how many that were. */
+  /** Ends live answers with an error; returns how many there were. */
   cut(message: string): number {
     return this.#generator.cut(message);
   }
@@ -234,7 +234,7 @@ export class Door {
     return prepared;
   }
 
-  /** What is not an ApiError is a bug: it is logged, and the client is told nothing of it. */
+  /** An error that is no ApiError is a bug: it is logged, and the client is not told of it. */
   #apiError(context: RequestContext, error: unknown): ApiError {
     if (error instanceof ApiError) return error;
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

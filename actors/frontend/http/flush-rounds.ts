@@ -1,6 +1,6 @@
 /**
- * When the text of many streams goes to their sockets. A write costs a system call whatever it
- * carries. When many streams have new text at the same time, they are written in rounds with a
+ * Decides when the text of many streams goes to their sockets. A write costs a system call, however
+ * long it is. When many streams have new text at the same time, they are written in rounds with a
  * pause in between, and each write carries all text since the last one. A single stream never
  * waits.
  */
@@ -26,7 +26,7 @@ export class FlushRounds {
     this.#clock = clock;
   }
 
-  /** With this tick: for the first event and the last, which somebody waits for. */
+  /** Flushes with this tick: for the first and the last event, for which a client waits. */
   soon(stream: Flushable): void {
     this.#soon.push(stream);
     if (this.#soon_armed) return;
@@ -34,7 +34,7 @@ export class FlushRounds {
     this.#clock.defer(this.#flushSoon);
   }
 
-  /** With the next round. */
+  /** Flushes with the next round. */
   paced(stream: Flushable): void {
     this.#paced.push(stream);
     if (this.#paced_armed) return;

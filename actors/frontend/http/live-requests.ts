@@ -62,7 +62,7 @@ export class LiveRequests {
     if (entry?.long === true) entry.exchange?.mayBeSilent?.(false);
   }
 
-  /** Ends all of them with an error; returns how many that were. */
+  /** Ends all live requests with an error; returns how many there were. */
   cut(message: string): number {
     const entries = [...this.#entries.values()];
     for (const { cut } of entries) cut(message);

@@ -1,6 +1,6 @@
 /**
- * HTTP body → JSON value, within bounds: bytes, time, nesting and number of values. Whatever is
- * wrong with it becomes an ApiError. A hostile body costs the process little time and memory.
+ * HTTP body → JSON value, within bounds: bytes, time, nesting and number of values. Every fault of
+ * a body becomes an ApiError. A hostile body costs the process little time and memory.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { ApiError, bodyTooLarge, clip, halfPair } from "../api/api-error.ts";
@@ -105,7 +105,7 @@ async function readUntil(request: Request, limit_bytes: number, held: Held): Pro
   return whole.subarray(0, size_bytes);
 }
 
-/** One buffer that at most doubles: a list of parts could have a part for each byte. */
+/** Appends to one buffer, which grows by doubling; a list could have a part for each byte. */
 function appended(
   whole: Uint8Array<ArrayBuffer>,
   size_bytes: number,

@@ -6,11 +6,11 @@ import type { ErrorBody } from "../api/dialect.ts";
 export type RequestContext = {
   readonly request: Request;
   readonly path: string;
-  /** The server's own id; what a client sent as X-Request-Id is only echoed. */
+  /** The server's own id. A client's X-Request-Id is only echoed. */
   readonly id: string;
-  /** What every answer to it carries. */
+  /** Headers of every answer to this request. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Undefined where nobody needs it. */
+  /** Undefined where no part needs it. */
   readonly exchange?: HttpExchange | undefined;
   /** On the clock's scale. */
   readonly arrived_ms: number;

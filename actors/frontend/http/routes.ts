@@ -1,6 +1,6 @@
 /**
- * Which path means what. Pure: a request's method and path → what is asked for. The POST routes are
- * those of the dialects; the others are here.
+ * Routes: a request's method and path → what it asks for; pure. The POST routes are those of the
+ * dialects; the others are here.
  */
 import type { Dialect } from "../api/dialect.ts";
 

@@ -1,6 +1,6 @@
 /**
- * One server-sent-event body: what is written between two flushes leaves as one chunk, and a client
- * that does not read fills a bounded buffer, never the memory.
+ * One server-sent-event body. All events between two flushes leave as one chunk, and a client that
+ * does not read fills a bounded buffer.
  *
  *   write ─▶ text so far ─(FlushRounds)─▶ stream queue ─▶ socket
  *                            ▲ full: kept here, write says false, `drained` when it moved on
@@ -27,7 +27,7 @@ export type SseWriterOptions = {
 };
 
 const encoder = new TextEncoder();
-/** What the stream's queue may hold beside our own buffer. */
+/** Bytes that the stream's queue may hold beside our own buffer. */
 const QUEUE_BYTES = 65_536;
 
 export class SseWriter {
@@ -40,7 +40,7 @@ export class SseWriter {
   #stalled = false;
   #ending = false;
   #closed = false;
-  /** Something went out since the last look. */
+  /** True: bytes went out since the last look. */
   #sent = false;
   #quiet_looks = 0;
 

@@ -1,12 +1,12 @@
 /**
- * Which workers use a block now: the way back from `RoutedWorker.uses`, so that a request's shared
- * blocks are counted for those that have some, and not looked for at each worker there is.
+ * Workers by the blocks that they use now: the reverse of `RoutedWorker.uses`. So a request's
+ * shared blocks are counted without a look at each worker.
  */
 import { blockName, type PlaceRequest } from "./place-request.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
 export class ActiveBlocks {
-  /** Most blocks are used by one worker alone, and need no list. */
+  /** One worker uses most blocks alone, so those need no list. */
   readonly #users = new Map<number, RoutedWorker | RoutedWorker[]>();
 
   get size(): number {
@@ -34,8 +34,8 @@ export class ActiveBlocks {
   }
 
   /**
-   * Adds to `shared` at each worker's place the leading blocks of the prompt that it uses. A worker
-   * that uses a block uses those before it, as a block's name is made of its predecessor's.
+   * Adds to `shared`, at each worker's place, the leading blocks of the prompt that it uses. A
+   * worker that uses a block uses all before it, as a block's name is made of its predecessor's.
    */
   count({ hashes }: PlaceRequest, shared: Int32Array): void {
     const full = hashes.length >>> 1;

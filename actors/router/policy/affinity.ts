@@ -1,6 +1,6 @@
 /**
- * Sessions stay where they are: the first placement of a session binds it to a worker, each later
- * one renews the binding, and it ends `ttl_ms` after the last.
+ * Session affinity: the first placement of a session binds it to a worker, each later placement
+ * renews the binding, and it ends `ttl_ms` after the last one.
  *
  *   hard   the bound worker or, when it is gone or may not be used, a new binding
  *   soft   the bound worker is cheaper by a share of its cost
@@ -12,9 +12,9 @@ import type { RoutedWorker } from "./worker-state.ts";
 export type AffinityOptions = {
   readonly mode: "hard" | "soft";
   readonly ttl_ms: number;
-  /** Soft: cost at the bound worker as a share of what it would be. Default 0.5. */
+  /** Soft: factor on the cost at the bound worker. Default 0.5. */
   readonly soft_factor?: number;
-  /** Sessions remembered; beyond it the one unused for longest is forgotten. Default 100,000. */
+  /** Most bindings; beyond this the least recently used one is dropped. Default 100,000. */
   readonly sessions_max?: number;
 };
 
@@ -39,7 +39,7 @@ export class SessionAffinity {
     return this.#bindings.size;
   }
 
-  /** Binds it, or renews what it has; returns what others are to be told. */
+  /** Binds the session or renews its binding. Returns the binding to tell other routers. */
   bind(session: string, worker: RoutedWorker, now_ms: number, wall_ms = now_ms): Binding {
     const before = this.#live(session, now_ms);
     const stays = before?.key === worker.key;
@@ -54,7 +54,7 @@ export class SessionAffinity {
   }
 
   /**
-   * Another router bound this session. Of two bindings all routers keep the same one, in whatever
+   * Another router bound this session. All routers keep the same one of two bindings, in whatever
    * order they learn of them.
    */
   learn(session: string, told: Binding, now_ms: number): void {
@@ -85,7 +85,7 @@ export class SessionAffinity {
     return binding !== undefined && binding.until_ms > now_ms ? binding : undefined;
   }
 
-  /** Key of the worker, undefined when the session is free. */
+  /** Key of the bound worker; undefined: the session has no binding. */
   boundTo(session: string, now_ms: number): string | undefined {
     return this.#live(session, now_ms)?.key;
   }
@@ -96,7 +96,7 @@ export class SessionAffinity {
     }
   }
 
-  /** Hard: only the bound worker, unless it failed this request already. */
+  /** Hard: admits only the bound worker, unless it failed this request already. */
   filter(): KvFilter {
     return {
       code: "overloaded",

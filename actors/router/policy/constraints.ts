@@ -1,4 +1,4 @@
-/** What a request wants of its worker, whatever the router's mode. */
+/** Constraints of a request on its worker, in all modes of the router. */
 import type { Route } from "../../../proto/index.ts";
 
 export type Constraints = {
@@ -8,15 +8,15 @@ export type Constraints = {
   readonly allow?: readonly string[] | undefined;
   /** Starts of workers that failed this request already, by key. */
   readonly exclude?: readonly string[] | undefined;
-  /** Only to a worker that can begin with it now; it never waits. */
+  /** Only a worker that can begin with it now; the request never waits. */
   readonly spare?: boolean | undefined;
-  /** A worker whose taints are not all among these, or required, gets nothing of it. */
+  /** A worker is left out if one of its taints is neither here nor in `required_taints`. */
   readonly tolerated_taints?: readonly string[] | undefined;
   /** All of them, labels or taints, must be on the worker. */
   readonly required_taints?: readonly string[] | undefined;
 };
 
-/** What the wire leaves empty is not wanted. */
+/** Empty fields of the message are no constraint. */
 export function constraintsOf({ pin, exclude, spare, hints }: Route): Constraints {
   return {
     pin: pin === "" ? undefined : pin,

@@ -1,12 +1,12 @@
 /**
- * The KV-aware router without its actor: it is told what happens and decides which request goes to
+ * The KV-aware router without its actor: it is told of each event and decides which request goes to
  * which worker. It has no clock and no timers; a call that needs the time gets it as an argument.
  *
  *   offer ──▶ queue ──▶ next: placement, refusal or nothing yet ──▶ the caller sends the plan
  *                 ▲
  *     firstToken, ended, reported, workerUp, workerGone: call `next` until it says nothing
  *
- * Live traffic and the replay run this very code.
+ * The served router and the replay run the same code.
  */
 import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
@@ -36,11 +36,11 @@ export type DispatcherOptions = {
   readonly policy: KvPolicyOptions;
   readonly index: CacheIndex;
   readonly random: Random;
-  /** Tells apart which of two routers bound a session first. */
+  /** Wall time, which orders the bindings that two routers made of one session. */
   readonly wall_ms?: () => number;
 };
 
-/** Refused for good; the status is HTTP's, and the client may try again after the given time. */
+/** A final refusal with its HTTP status and the time after which the client may try again. */
 export type Refusal = {
   readonly kind: "refused";
   readonly request: string;
@@ -54,7 +54,7 @@ export type Placement = {
   readonly kind: "placed";
   readonly request: PlaceRequest;
   readonly worker: RoutedWorker;
-  /** Leading blocks of the prompt that it has, in any tier. */
+  /** Leading blocks of the prompt that the worker has cached, in any tier. */
   readonly cached_blocks: number;
   readonly uncached_tokens: number;
   readonly waited_ms: number;
@@ -62,7 +62,7 @@ export type Placement = {
   readonly bound: Binding | undefined;
 };
 
-/** How old what is known of a waiting request's cached blocks may be when it is compared. */
+/** Age after which the cached blocks of a waiting request are matched again. */
 const LOOK_AGAIN_MS = 500;
 const HELD_PER_WORKER = 2;
 /** Each held request is looked at whenever one may go, and each look compares all workers. */
@@ -90,9 +90,9 @@ export class KvDispatcher {
   readonly #table: WorkerTable;
   readonly #learned = new Learned();
   readonly #prompts: PromptMatches;
-  /** What the last look of this call of `next` chose, and for whom. */
+  /** The last look of this call of `next`: the request, and the worker chosen for it. */
   #looked: { readonly request: PlaceRequest; readonly selected: Selected } | undefined;
-  /** A worker is below the threshold, so that a request that is not particular can go. */
+  /** True: a worker is below the threshold, so that a request that is not particular can go. */
   #room = false;
   readonly #wall_ms: () => number;
 
@@ -149,7 +149,7 @@ export class KvDispatcher {
     return this.#table.workers;
   }
 
-  /** Its engine failed lately: others are asked first until then; 0 = not any more. */
+  /** The worker's engine failed lately: it is avoided until `until_ms`; 0: not any more. */
   avoid(key: string, until_ms: number): void {
     const worker = this.#known.get(key);
     if (worker === undefined) return;
@@ -169,18 +169,18 @@ export class KvDispatcher {
     if (sums !== undefined) this.#learned.observe(worker, sums, this.#workers.length, now_ms);
   }
 
-  /** Of policy "adaptive". */
+  /** The objective of policy "adaptive". */
   get objective() {
     return this.#policy.objective;
   }
 
-  /** For people: what it has learned so far. */
+  /** The rates learned so far, for people. */
   learned() {
     const { prompt_load, output_tokens } = this.#learned;
     return { rates: this.#learned.poolRates(), prompt_load, output_tokens };
   }
 
-  /** A refusal, or undefined: it waits, if only until the next call of `next`. */
+  /** Returns a refusal; undefined: the request waits, at least until the next call of `next`. */
   offer(request: PlaceRequest, now_ms: number): Refusal | undefined {
     const busy = this.#allBusy(request, now_ms);
     if (busy !== undefined) return busy;
@@ -229,7 +229,7 @@ export class KvDispatcher {
     if (output_tokens !== undefined) this.#learned.answered(output_tokens);
   }
 
-  /** Another router sent a request there. What is not known here is not counted. */
+  /** Another router sent a request to the worker. An unknown worker is ignored. */
   sentElsewhere(request: PlaceRequest, key: string, uncached_tokens: number, now_ms: number): void {
     const worker = this.#known.get(key);
     if (worker === undefined) return;
@@ -243,12 +243,12 @@ export class KvDispatcher {
     this.book.end(request, now_ms);
   }
 
-  /** The router that sent it is gone; it may still be there. */
+  /** The router that sent the request is gone; the worker may still have the request. */
   lostElsewhere(request: string, now_ms: number): void {
     this.book.lose(request, now_ms);
   }
 
-  /** About when something may be free again: what one worker has before it, learned rates. */
+  /** Estimated time until a worker has room, from its backlog and the learned rates. */
   retryAfterMs(now_ms: number): number {
     const rates = this.#learned.poolRates();
     if (rates === undefined || this.#workers.length === 0) return RETRY_AFTER_FIRST_MS;
@@ -317,7 +317,7 @@ export class KvDispatcher {
     return this.#prompts.leastUncached(request, this.queue.size, now_ms);
   }
 
-  /** A worker that failed lately counts only when all did: it would not be chosen. */
+  /** True: a worker has room. One that failed lately counts only if all did. */
   #anyRoom(now_ms: number): boolean {
     const table = this.#table;
     const workers = this.#workers;
@@ -332,7 +332,7 @@ export class KvDispatcher {
     return backlogTokens(worker, now_ms) < this.#policy.queue_threshold * worker.batch_tokens;
   }
 
-  /** A particular one waits for a worker that it may use; without any such worker it is refused. */
+  /** A particular request waits for a worker that it may use; if there is none, it is refused. */
   #isReady(entry: QueueEntry, now_ms: number): boolean {
     if (now_ms - entry.looked_at_ms > LOOK_AGAIN_MS) {
       entry.uncached_tokens = this.#leastUncached(entry.request, now_ms);
@@ -360,9 +360,9 @@ export class KvDispatcher {
 
   /**
    * Late binding: while the best worker is busy, the request stays in the router, where a shorter
-   * one may pass it and another worker may become the best. With many in the queue the threshold
-   * does the same, and a look at each would cost too much. The best worker reports after its next
-   * pass, so no timer is needed.
+   * one may pass it and another worker may become the best. With many waiting requests the
+   * threshold has the same effect, and a look at each would cost too much. The best worker reports
+   * after its next pass, so no timer is needed.
    */
   #canStart(entry: QueueEntry, now_ms: number): boolean {
     const workers = this.#workers;

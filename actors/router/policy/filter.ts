@@ -1,65 +1,65 @@
 /**
- * The filter engine of all modes: which workers may get a request, and what its client is told when
- * none may. The filters themselves stand in filters.ts.
+ * The filter engine of all modes: it selects the workers that may get a request, and the message to
+ * the client if none may. The filters themselves are in filters.ts.
  */
 import type { Constraints } from "./constraints.ts";
 
-/** What every mode knows of a worker. */
+/** A worker as every mode sees it. */
 export type WorkerView = {
   /** Name and incarnation: a worker that came back after a crash has another key. */
   readonly key: string;
-  /** As users write it in pins and allow-lists. */
+  /** The worker's name, as users write it in pins and allow-lists. */
   readonly worker: string;
-  /** What a request may require or prefer: its labels, and its taints too. */
+  /** Labels and taints that a request may require or prefer. */
   readonly labels: readonly string[];
-  /** What a request must tolerate to get it. */
+  /** Taints that a request must tolerate to get this worker. */
   readonly taints: readonly string[];
-  /** Its engine failed lately: until then others are asked first; 0 = it did not. */
+  /** The worker's engine failed lately: it is avoided until this time; 0: it did not fail. */
   readonly avoid_until_ms: number;
-  /** Its last report; `waiting` are the requests in its engine's queue. */
+  /** The worker's last report; `waiting`: requests in its engine's queue. */
   readonly reported: { readonly waiting: number } | undefined;
 };
 
-/** What holds of all workers together. */
+/** Facts that hold for all workers together. */
 export type PoolView = {
   /** A taint that not every request tolerates is on some worker. */
   readonly tainted: string | undefined;
-  /** Until then the engine's failures of some worker count; 0 = no worker has failed. */
+  /** Until this time some worker is avoided; 0: no worker has failed. */
   readonly avoid_until_ms: number;
 };
 
-/** What every filter may ask beside the worker. */
+/** Inputs of every filter beside the worker. */
 export type Question = {
   readonly request: Constraints;
-  /** Undefined: nothing is known of all workers together. */
+  /** Undefined: no facts are known for all workers. */
   readonly pool?: PoolView | undefined;
   readonly now_ms: number;
 };
 
 export type RefusalCode = "no_worker" | "pinned_missing" | "overloaded" | "pinned_overloaded";
 
-/** `W`, `Q`: what it reads of a worker, and beside it. */
+/** `W`: the worker as the filter reads it; `Q`: its other inputs. */
 export type Filter<W, Q extends { readonly request: unknown }> = {
   /** The kind of refusal when this filter takes the last worker away. */
   readonly code: RefusalCode;
-  /** What the client is told then. */
+  /** The message to the client then. */
   readonly message: string;
-  /** A preference: it does not count where it would leave no worker. */
+  /** True: a preference, which is ignored where it would leave no worker. */
   readonly soft?: true;
-  /** False: it admits every worker for this request, and need not be asked. */
+  /** False: the filter admits every worker for this request and is not called. */
   readonly concerns: (request: Q["request"]) => boolean;
-  /** True: it admits every worker of the pool, and need not be asked for each. */
+  /** True: the filter admits every worker of the pool and is not called for each. */
   readonly admitsAll?: (question: Q) => boolean;
   readonly admits: (worker: W, question: Q) => boolean;
 };
 
-/** What the filters are asked about. */
+/** Inputs of `admit`. */
 export type FilterInput<W> = { readonly request: unknown; readonly workers: readonly W[] };
 
 /**
- * Moves the positions of those workers that all filters admit to the front of `positions`, in
- * order. It is as long as there are workers, at least.
- * @returns how many they are, or the filter that left none; 0 when there are no workers
+ * Moves the positions of the workers that all filters admit to the front of `positions`, in order.
+ * `positions` has a place for each worker.
+ * @returns the number of these workers, or the filter that left none; 0 when there are no workers
  */
 export function admit<W, Q extends FilterInput<W>>(
   filters: readonly Filter<W, Q>[],
@@ -94,7 +94,7 @@ function keep<W, Q extends FilterInput<W>>(
   return kept;
 }
 
-/** Those that have to be asked for this request. */
+/** The filters that have to be called for this request. */
 export function concerning<W, Q extends { readonly request: unknown }>(
   filters: readonly Filter<W, Q>[],
   request: Q["request"],
@@ -102,7 +102,7 @@ export function concerning<W, Q extends { readonly request: unknown }>(
   return filters.filter((filter) => filter.concerns(request));
 }
 
-/** Whether one worker passes all of these filters, which concern the request. */
+/** True: the worker passes all of these filters, which concern the request. */
 export function passes<W, Q extends { readonly request: unknown }>(
   filters: readonly Filter<W, Q>[],
   worker: W,

@@ -8,7 +8,7 @@ type AnyFilter = Filter<WorkerView, Question>;
 type ConstraintFilter = Filter<WorkerView, Pick<Question, "request" | "pool">>;
 export type KvFilter = Filter<RoutedWorker, Place>;
 
-/** Said when there is no worker at all. */
+/** Message when there is no worker at all. */
 export const NO_WORKERS = "No worker is there at the moment. Try again in a few seconds.";
 
 const pinned: ConstraintFilter = {
@@ -42,7 +42,7 @@ const tolerated: ConstraintFilter = {
     taints.length === 0 || tolerates(taints, request.tolerated_taints, request.required_taints),
 };
 
-/** A taint that is required is tolerated. */
+/** True: every taint of the worker is tolerated; a required taint is. */
 const tolerates = (
   taints: readonly string[],
   tolerated_taints: readonly string[] = [],
@@ -72,7 +72,7 @@ export const nothingWaits: AnyFilter = {
   admits: ({ reported }) => reported?.waiting === 0,
 };
 
-/** A worker that starts again after a crash is empty, and would get every request first. */
+/** Avoids workers that failed lately: one that restarts after a crash is empty and would win. */
 export const notFailing: AnyFilter = {
   code: "overloaded",
   message: "Every worker failed lately. Try again in a moment.",
@@ -82,7 +82,7 @@ export const notFailing: AnyFilter = {
   admits: ({ avoid_until_ms }, { now_ms }) => avoid_until_ms <= now_ms,
 };
 
-/** A prompt that never fits there would wait for ever. */
+/** A prompt that never fits a worker's cache would wait for ever. */
 const fits: KvFilter = {
   code: "no_worker",
   message: "This prompt is larger than the cache of any worker. Shorten it.",

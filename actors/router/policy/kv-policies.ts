@@ -1,4 +1,4 @@
-/** `--router-policy`: what a KV-aware router may be told to do, each put together from parts. */
+/** `--router-policy`: the policies of a KV-aware router, each put together from parts. */
 import type { ActiveBlocks } from "./active-blocks.ts";
 import type { AffinityOptions } from "./affinity.ts";
 import {
@@ -29,26 +29,25 @@ export function isKvPolicyName(text: string): text is KvPolicyName {
 
 export type KvPolicyOptions = {
   readonly name: KvPolicyName;
-  /** What "adaptive" is to be good for. Default "goodput". */
+  /** The goal of "adaptive". Default "goodput". */
   readonly objective?: RouterObjective;
-  /** From the own first token (0) to all answers (1), in place of the objective's reach. */
+  /** From the request's own first token (0) to all answers (1); replaces the objective's reach. */
   readonly reach?: number;
   readonly adaptive?: Partial<AdaptiveOptions>;
   readonly dynamo?: Partial<DynamoCostOptions>;
   /** 0: always the least cost. */
   readonly temperature?: number;
   /**
-   * Requests wait in the router while every worker that may take them has more than this many
-   * passes of prompt tokens before it. Default 0.5 for "adaptive"; "dynamo" never holds back
-   * unless told to.
+   * A request waits in the router while every worker that may take it has more than this many
+   * passes of prompt tokens to compute. Default 0.5 for "adaptive", none for "dynamo".
    */
   readonly queue_threshold?: number;
   /**
-   * One request waits in the router while the worker that is best for it has more than this many
-   * passes before it, unless many wait. Default the objective's for "adaptive", none for "dynamo".
+   * A request waits in the router while its best worker has more than this many passes to compute,
+   * unless many wait. Default the objective's for "adaptive", none for "dynamo".
    */
   readonly hold_passes?: number;
-  /** But at most this many times what computing its own prompt takes. Default the objective's. */
+  /** Bound of that wait, in times that the own prompt takes. Default the objective's. */
   readonly patience?: number;
   readonly queue?: Partial<QueueOptions>;
   readonly affinity?: AffinityOptions;
@@ -56,7 +55,7 @@ export type KvPolicyOptions = {
 };
 
 export type KvPolicy = {
-  /** Of "adaptive". */
+  /** The objective of "adaptive". */
   readonly objective: RouterObjective | undefined;
   readonly scorer: Scorer;
   /** The scorer for all workers at once. */
@@ -69,13 +68,13 @@ export type KvPolicy = {
   readonly queue: Partial<QueueOptions>;
 };
 
-/** What a policy is made of when its options say nothing else. */
+/** Parts of a policy where its options name no others. */
 type Recipe = Pick<
   KvPolicy,
   "objective" | "scorer" | "scan" | "queue_threshold" | "hold_passes" | "patience"
 > & { readonly order: QueueOrder };
 
-/** What a scan reads: of the workers, and of the requests at them. */
+/** Inputs of a scan: the workers, and the blocks in use at them. */
 type Scanned = { readonly table: WorkerTable; readonly active: ActiveBlocks };
 
 type MakeRecipe = (options: KvPolicyOptions, inputs: AdaptiveInputs, scanned: Scanned) => Recipe;
@@ -105,7 +104,7 @@ const recipes: Readonly<Record<KvPolicyName, MakeRecipe>> = {
   }),
 };
 
-/** The policy of these options; what they leave out is as its recipe says. */
+/** The policy of these options, with its recipe's parts where they name none. */
 export function kvPolicy(
   options: KvPolicyOptions,
   inputs: AdaptiveInputs,

@@ -1,8 +1,7 @@
 /**
- * What this router has sent and where, and what others have told us that they sent: each request
- * counts at its worker from the moment it is placed: its prompt until its first token, its blocks
- * until it ends. No entry expires by age: every request has an owner that reports its end, also
- * after a failure.
+ * The requests that this router and other routers sent, by worker. A request counts at its worker
+ * from its placement on: its prompt until the first token, its blocks until its end. No entry
+ * expires by age, since every request has an owner that reports its end, also after a failure.
  */
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import { ActiveBlocks } from "./active-blocks.ts";
@@ -14,7 +13,7 @@ export type BookEntry = {
   readonly worker: RoutedWorker;
   readonly uncached_tokens: number;
   prefilling: boolean;
-  /** Another router's. */
+  /** True: another router sent it. */
   readonly elsewhere: boolean;
 };
 
@@ -26,7 +25,7 @@ export class LoadBook {
     return this.#entries.size;
   }
 
-  /** What this router sent itself. */
+  /** Requests that this router itself sent. */
   *own(): Iterable<BookEntry> {
     for (const entry of this.#entries.values()) if (!entry.elsewhere) yield entry;
   }
@@ -65,7 +64,7 @@ export class LoadBook {
     touch(worker);
   }
 
-  /** Its prompt is computed. A request that is not here any more is ignored. */
+  /** The request's prompt is computed. An unknown request is ignored. */
   firstToken(request: string, now_ms: number): void {
     const entry = this.#entries.get(request);
     if (entry === undefined || !entry.prefilling) return;
@@ -77,7 +76,7 @@ export class LoadBook {
     touch(worker);
   }
 
-  /** Finished, cancelled or failed. Returns where it was. */
+  /** The request has finished, failed or was cancelled. Returns its worker. */
   end(request: string, now_ms: number): RoutedWorker | undefined {
     const entry = this.#entries.get(request);
     if (entry === undefined) return undefined;
@@ -103,8 +102,8 @@ export class LoadBook {
   }
 
   /**
-   * Its router is gone, so no router will report its end. The worker still has it, and its next
-   * report counts it. Until then it counts as that router told.
+   * The request's router is gone and will not report its end. The worker still has the request and
+   * counts it in its next report. Until then it counts as that router told.
    */
   lose(request: string, now_ms: number): void {
     const worker = this.#entries.get(request)?.worker;
@@ -117,7 +116,7 @@ export class LoadBook {
     touch(worker);
   }
 
-  /** The worker is gone, and what it had with it: the owners will ask again. */
+  /** The worker is gone with its requests; their owners will ask again. */
   forget(worker: RoutedWorker, now_ms: number): void {
     for (const [request, entry] of this.#entries) {
       if (entry.worker === worker) this.end(request, now_ms);

@@ -1,10 +1,10 @@
 /**
- * The modes that look at load alone, in three steps: filters say which workers may get the request
- * (`eligible`), a scorer says what each would cost, a picker takes one.
+ * Router modes that look at load alone, in three steps: filters select the workers that may get the
+ * request (`eligible`), a scorer gives each a cost, a picker takes one.
  *
  *   all workers ── filters ──▶ candidates ── scorer ──▶ costs ── picker ──▶ one
  *
- * Everything here is pure but for `random` and the small `PolicyState` that the router keeps.
+ * All functions here are pure but for `random` and the small `PolicyState` that the router keeps.
  */
 import type { Route } from "../../../proto/index.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
@@ -31,7 +31,7 @@ export function isLoadMode(text: string): text is LoadMode {
   return (loadModes as readonly string[]).includes(text);
 }
 
-/** What a policy remembers between two requests; one per router. */
+/** State of a policy between two requests; one per router. */
 export type PolicyState = {
   /** Worker that had the last turn, by model. */
   readonly last_turn: Map<string, string>;
@@ -87,7 +87,7 @@ const loadFilters: readonly Filter<Candidate, LoadQuestion>[] = [
 
 export type Eligible =
   | { readonly kind: "eligible"; readonly candidates: readonly Candidate[] }
-  /** By a filter, or by none when there are no workers. */
+  /** Refused by a filter, or because there are no workers. */
   | { readonly kind: "refused"; readonly code: RefusalCode; readonly message: string };
 
 let positions = new Int32Array(64);
@@ -117,7 +117,7 @@ export const policies: Readonly<Record<LoadMode, Choose>> = {
   direct: chooseDirect,
 };
 
-/** The least cost. Among equal ones chance decides, so that routers do not all choose the same. */
+/** Picks the least cost; among equal ones by chance, so that routers choose different workers. */
 function pickLowest(score: Scorer): Choose {
   return (candidates, request, random, state) => {
     let best = candidates[0]!;
@@ -135,7 +135,7 @@ function pickLowest(score: Scorer): Choose {
   };
 }
 
-/** By name and not by number: no worker loses its turn when another one comes or goes. */
+/** Round robin by name, so that no worker loses its turn when another one comes or goes. */
 function chooseNextTurn(
   candidates: readonly Candidate[],
   request: Route,
@@ -149,8 +149,8 @@ function chooseNextTurn(
 }
 
 /**
- * Two at random, the less loaded of them: nearly least-loaded, and an old report does not send all
- * requests to one worker.
+ * Draws two workers and takes the less loaded one: nearly as good as least-loaded, and an old
+ * report does not send all requests to one worker.
  */
 function chooseOfTwo(
   candidates: readonly Candidate[],
@@ -165,7 +165,7 @@ function chooseOfTwo(
   return leastLoaded([candidates[first]!, candidates[second]!], request, random, state);
 }
 
-/** The client chooses the worker; a guess would hide its mistake. */
+/** The client has to name the worker; a guess would hide its mistake. */
 function chooseDirect(candidates: readonly Candidate[], request: Route): Choice {
   if (request.pin !== "") return chosen(candidates[0]!);
   const names = candidates.map((each) => each.record.worker).join(", ");

@@ -1,4 +1,4 @@
-/** What the policies know of one request. */
+/** A request as the policies see it. */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { Constraints } from "./constraints.ts";
 
@@ -15,13 +15,13 @@ export type PlaceRequest = Constraints & {
   /** Name of a policy class; unknown or none is the default class. */
   readonly policy_class?: string;
   readonly session?: string;
-  /** Its client has a part of it: to wait here would be a pause in the middle of its answer. */
+  /** True: the client has a part of the answer, so a wait would be a pause in its middle. */
   readonly continued?: boolean;
   /** Weight by label or taint: positive draws, negative repels. */
   readonly preferred_taints?: Readonly<Record<string, number>>;
 };
 
-/** It cannot simply go to the first worker that has room. */
+/** True: the request cannot go to just any worker with room. */
 export function isParticular(request: PlaceRequest): boolean {
   const { pin, allow, exclude, required_taints, session } = request;
   const named = pin ?? allow ?? exclude ?? required_taints ?? session;

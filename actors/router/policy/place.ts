@@ -1,36 +1,36 @@
-/** One question to the policies: this request, these workers, what each has of it already. */
+/** One question to the policies: a request, the workers, and the blocks that each has cached. */
 import type { PoolView } from "./filter.ts";
 import type { PlaceRequest } from "./place-request.ts";
 import type { RoutedWorker } from "./worker-state.ts";
 
-/** What holds of all workers of a place. */
+/** Facts that hold for all workers of a place. */
 export type PoolFacts = PoolView & {
   /** Tokens that fit even the smallest cache. */
   readonly room_tokens: number;
-  /** Of every worker; 0 when they have several. */
+  /** Block size of every worker; 0: they differ. */
   readonly block_size: number;
-  /** No worker has more than this share of its blocks in use, nor more prompt tokens before it. */
+  /** True: no worker uses more than this share of its blocks or has more prompt tokens to do. */
   readonly noneAbove: (share: number, tokens: number) => boolean;
 };
 
 export type Place = {
   readonly request: PlaceRequest;
   readonly workers: readonly RoutedWorker[];
-  /** Undefined: nothing is known of all of them. */
+  /** Undefined: no facts are known for all workers. */
   readonly pool?: PoolFacts;
   /** Leading blocks of the prompt at worker `at`, by fastest tier: `TIER_COUNT * at + tier`. */
   readonly cached_blocks: Int32Array;
-  /** 0 where a worker has none of them in any tier; undefined: each has to be looked at. */
+  /** 0 where a worker has none of these blocks in any tier; undefined: look at each worker. */
   readonly warm?: Uint8Array;
   /** Requests that wait in the router beside this one. */
   readonly queued: number;
   readonly now_ms: number;
 };
 
-/** Device, host, disk, external, as in the index. */
+/** Number of tiers: device, host, disk, external, as in the index. */
 export const TIER_COUNT = 4;
 
-/** How much of a block's computing is saved by finding it in a tier: Dynamo's defaults. */
+/** Share of a block's computing that a hit in each tier saves; Dynamo's defaults. */
 export const tierCredits: readonly number[] = [1, 0.75, 0.25, 0];
 
 /** Blocks saved at worker `at`, each tier with its credit. */

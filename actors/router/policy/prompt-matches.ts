@@ -1,6 +1,6 @@
 /**
- * What each worker of a dispatcher has of one prompt in its cache, as rows in the order of its
- * table. The rows are used again for the next prompt.
+ * Cached blocks of one prompt at each worker of a dispatcher, as rows in the order of its table.
+ * The rows are used again for the next prompt.
  */
 import type { CacheIndex } from "../index/cache-index.ts";
 import { CacheMatches } from "../index/cache-matches.ts";
@@ -8,7 +8,7 @@ import { type Place, TIER_COUNT, uncachedTokens } from "./place.ts";
 import type { PlaceRequest } from "./place-request.ts";
 import type { WorkerTable } from "./worker-table.ts";
 
-/** Guesses of what a worker has cached end by time. */
+/** A match is repeated after this time, because guesses in the index expire. */
 const MATCH_AGAIN_MS = 1;
 
 export class PromptMatches {
@@ -50,7 +50,7 @@ export class PromptMatches {
     return { request, workers, pool, cached_blocks, warm, queued, now_ms };
   }
 
-  /** Prompt tokens that the worker with the most of it cached would have to compute. */
+  /** Prompt tokens that the worker with the most cached blocks would have to compute. */
   leastUncached(request: PlaceRequest, queued: number, now_ms: number): number {
     const { workers } = this.#table;
     if (workers.length === 0) return request.prompt_tokens;
@@ -71,7 +71,7 @@ export class PromptMatches {
     return now_ms - this.#matched_ms < MATCH_AGAIN_MS;
   }
 
-  /** Fills in what each worker has of the prompt. */
+  /** Fills the rows for this prompt. */
   #match(request: PlaceRequest, now_ms: number): void {
     const table = this.#table;
     const matches = this.#matches;

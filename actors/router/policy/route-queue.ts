@@ -7,7 +7,7 @@
  *   3. within a class: first come first served, shortest uncached work first, or Dynamo's wspt
  *
  * Shortest-first ages: a request counts as one token less for each `ageing_ms` that it waits. So a
- * request that comes later than a bounded time cannot overtake it, and none starves.
+ * request that comes after a bounded time cannot overtake it, and none starves.
  */
 import { isParticular, type PlaceRequest } from "./place-request.ts";
 
@@ -39,7 +39,7 @@ export const queueDefaults: QueueOptions = {
   ageing_ms: 10,
 };
 
-/** Said by `push`; the caller makes a status of it. */
+/** Result of `push`; the caller turns it into an HTTP status. */
 export type PushResult =
   | { readonly kind: "queued" }
   | { readonly kind: "full"; readonly limit: "queue" | "class"; readonly class_name: string };
@@ -47,7 +47,7 @@ export type PushResult =
 export type QueueEntry = {
   readonly request: PlaceRequest;
   readonly arrived_ms: number;
-  /** The least that any worker would have to compute, when last looked at. */
+  /** Uncached tokens at the best matching worker, as of the last look. */
   uncached_tokens: number;
   looked_at_ms: number;
 };
@@ -62,7 +62,7 @@ type ClassQueue = {
 
 type Tier = { readonly strict_priority: number; readonly classes: ClassQueue[]; turn: number };
 
-/** What one turn adds to a class of weight 1: about one scheduler pass. */
+/** Tokens that one turn adds to a class of weight 1: about one scheduler pass. */
 const QUANTUM_TOKENS = 8_192;
 
 export class RouteQueue {
@@ -90,12 +90,12 @@ export class RouteQueue {
     return this.#where.size;
   }
 
-  /** How many of them do not simply wait for whichever worker has room first. */
+  /** How many requests cannot go to just any worker that has room. */
   get particular(): number {
     return this.#particular_count;
   }
 
-  /** Prompt tokens, cached ones too. */
+  /** Prompt tokens of all waiting requests, with cached ones. */
   get tokens(): number {
     return this.#waiting_tokens;
   }
@@ -122,7 +122,7 @@ export class RouteQueue {
     return { kind: "queued" };
   }
 
-  /** Takes a request out, wherever it stands: cancelled, or its time is over. */
+  /** Takes a request out: it was cancelled, or its deadline has passed. */
   remove(request: string): QueueEntry | undefined {
     const place = this.#where.get(request);
     if (place === undefined) return undefined;
@@ -136,8 +136,8 @@ export class RouteQueue {
   }
 
   /**
-   * Takes out who goes next among those that `ready` lets go, undefined when there is none. A tier
-   * whose requests all cannot go (each is pinned to a full worker, say) does not hold up the next.
+   * Takes out the next request that `ready` lets go; undefined: none. A tier without a request that
+   * can go (each is pinned to a full worker, say) does not hold up the next tier.
    */
   next(now_ms: number, ready: (entry: QueueEntry) => boolean): QueueEntry | undefined {
     for (const tier of this.#tiers) {
@@ -157,7 +157,7 @@ export class RouteQueue {
       const queue = classes[index]!;
       const head = heads[index]!;
       if (head < 0) {
-        // A class without a request that can go saves up no deficit.
+        // A class of which no request can go does not save up deficit.
         queue.deficit = 0;
         continue;
       }
@@ -171,7 +171,7 @@ export class RouteQueue {
     }
   }
 
-  /** Position of the one in the class who goes first, -1 when none can. */
+  /** Position of the request in the class that goes first; -1: none can. */
   #headOf(queue: ClassQueue, now_ms: number, ready: (entry: QueueEntry) => boolean) {
     let best = -1;
     let best_key = Number.POSITIVE_INFINITY;
@@ -234,8 +234,8 @@ function workOf({ entries }: ClassQueue, head: number): number {
 }
 
 /**
- * Adds up at once all rounds in which no class can go: a class of a tiny weight needs billions of
- * them for a long prompt.
+ * Adds all rounds in which no class can go at once: a class of a tiny weight needs billions of
+ * rounds for a long prompt.
  */
 function skipRounds(classes: readonly ClassQueue[], heads: readonly number[]): void {
   let rounds = Number.POSITIVE_INFINITY;

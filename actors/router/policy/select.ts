@@ -14,7 +14,7 @@ import type { PlaceRequest } from "./place-request.ts";
 
 export type Scorer = (place: Place, at: number) => number;
 
-/** Multiplies the sum of the costs. */
+/** A factor on the sum of the costs. */
 export type Factor = {
   /** False: it is 1 for every worker. */
   readonly concerns: (request: PlaceRequest) => boolean;
@@ -22,12 +22,12 @@ export type Factor = {
 };
 
 /**
- * All scorers of a selection for all workers at once: fills in what their sum would be for each.
- * False: it cannot say, and the scorers are asked.
+ * Computes the sum of a selection's scorers for all workers in one pass. False: it cannot, and the
+ * scorers are called for each worker.
  */
 export type Scan = (place: Place, costs: Float64Array) => boolean;
 
-/** Which of the first `count` costs; they are finite or +Infinity, and `count` is at least 1. */
+/** Picks one of the first `count` costs, at least one; each is finite or +Infinity. */
 export type Picker = (costs: Float64Array, count: number, random: Random) => number;
 
 export type Selection = {
@@ -77,8 +77,8 @@ function scoreEach({ scorers }: Selection, place: Place, count: number): void {
 }
 
 /**
- * The least cost. Among equal ones chance decides, so that several routers do not all choose the
- * same worker. One random number a decision: in a large pool at rest all workers are equal.
+ * Picks the least cost. Among equal ones chance decides, so that several routers do not all choose
+ * the same worker. It draws once a decision, as in a large idle pool all workers are equal.
  */
 export const pickLeast: Picker = (values, count, random) => {
   let best = 0;
@@ -97,7 +97,7 @@ export const pickLeast: Picker = (values, count, random) => {
 };
 
 /**
- * Softmax over costs that are scaled to [0, 1]: the colder, the more often the least one. As
+ * Softmax over costs scaled to [0, 1]: a low temperature picks the least cost more often. As
  * Dynamo's `--router-temperature`; 0 is `pickLeast`.
  */
 export function pickSoftly(temperature: number): Picker {

@@ -12,25 +12,25 @@
 const HALF_LIFE_MS = 10_000;
 const AVOID_SCORE = 0.5;
 const MOST_SCORE = 4;
-/** Every answer of a worker reports its crash: within this time they mean the same one. */
+/** Every answer of a worker reports its crash; reports within this time mean one crash. */
 const SAME_CRASH_MS = 1_000;
 
 type Tally = { score: number; at_ms: number; crash_ms: number };
 
 export class WorkerFailures {
-  /** Names are few, and one whose score has faded is forgotten when it is looked at. */
+  /** There are few names, and a faded one is dropped when it is looked at. */
   readonly #by_worker = new Map<string, Tally>();
 
   get any(): boolean {
     return this.#by_worker.size > 0;
   }
 
-  /** An answer failed there. Returns until when it is avoided, on the scale of `now_ms`. */
+  /** An answer failed at the worker. Returns until when the worker is avoided, in ms. */
   failed(worker: string, now_ms: number): number {
     return this.#add(worker, now_ms).until_ms;
   }
 
-  /** Its process crashed, by one of several reports. */
+  /** Counts a report of a crash; several reports may mean one crash. */
   crashed(worker: string, now_ms: number): number {
     const known = this.#by_worker.get(worker);
     if (known !== undefined && now_ms - known.crash_ms < SAME_CRASH_MS) {
@@ -41,7 +41,7 @@ export class WorkerFailures {
     return until_ms;
   }
 
-  /** An answer was made there, whole. */
+  /** The worker made a whole answer. */
   succeeded(worker: string, now_ms: number): number {
     const known = this.#by_worker.get(worker);
     if (known === undefined) return 0;
@@ -50,7 +50,7 @@ export class WorkerFailures {
     return this.untilMs(worker, now_ms);
   }
 
-  /** Until when it is avoided; 0 = it is not. */
+  /** Until when the worker is avoided; 0: it is not. */
   untilMs(worker: string, now_ms: number): number {
     const known = this.#by_worker.get(worker);
     if (known === undefined) return 0;

@@ -1,12 +1,12 @@
 /**
- * What the policies read of one worker (one data-parallel rank of it). Plain data; the load book
- * and the dispatcher write it.
+ * The state of one worker (one data-parallel rank of it) that the policies read. Plain data; the
+ * load book and the dispatcher write it.
  */
 import type { PassRates } from "./cost/pass-rates.ts";
 import type { WorkerView } from "./filter.ts";
 import { blockName, type PlaceRequest } from "./place-request.ts";
 
-/** From the model card. */
+/** Limits from the model card. */
 export type WorkerLimits = {
   readonly block_size: number;
   readonly total_blocks: number;
@@ -14,26 +14,26 @@ export type WorkerLimits = {
   readonly batch_tokens: number;
 };
 
-/** The worker's last word of itself, and our own count at that moment. */
+/** The worker's last load report. */
 export type ReportedLoad = {
   /** Blocks that running sequences refer to. */
   readonly used_blocks: number;
   readonly running: number;
   readonly waiting: number;
-  /** Prompt tokens there, of every router's requests, that no pass has computed yet. */
+  /** Prompt tokens at the worker, from all routers, that no pass has computed yet. */
   readonly waiting_prefill_tokens: number;
 };
 
 export type RoutedWorker = WorkerLimits &
   WorkerView & {
     readonly rank: number;
-    /** Its number in the cache index. */
+    /** The worker's number in the cache index. */
     readonly slot: number;
     /** Uncached prompt tokens that we sent and whose first token we have not seen. */
     prefill_tokens: number;
-    /** Of those, each request's, in the order sent. */
+    /** The same by request, in the order sent. */
     readonly prefilling: Map<string, number>;
-    /** Since when the first of them is being computed, as far as we can tell. */
+    /** When the computing of the first of these began, estimated. */
     prefill_since_ms: number;
     /** Blocks of the prompts that we sent and that have not ended; shared ones count once. */
     active_blocks: number;
@@ -41,18 +41,18 @@ export type RoutedWorker = WorkerLimits &
     requests: number;
     /** How often each named active block is in use; the name is 53 bits of its hash. */
     readonly uses: Map<number, number>;
-    /** Its engine failed lately: until then others are asked first; 0 = it did not. */
+    /** The worker's engine failed lately: it is avoided until this time; 0: it did not fail. */
     avoid_until_ms: number;
     reported: ReportedLoad | undefined;
-    /** Learned from its own reports; undefined until they are enough. */
+    /** Rates learned from the worker's reports; undefined: too few reports so far. */
     rates: PassRates | undefined;
-    /** Our own counts when `reported` came: the difference is what it does not know yet. */
+    /** Our counts when `reported` came; the worker did not know of what came since. */
     active_blocks_then: number;
     prefill_tokens_then: number;
     requests_then: number;
-    /** Its place in the table of its dispatcher. */
+    /** The worker's place in the dispatcher's table. */
     at: number;
-    /** Its row in that table is out of date, and it stands in `changed`. */
+    /** The worker's row in that table is out of date, and the worker is in `changed`. */
     stale: boolean;
     changed: RoutedWorker[] | undefined;
   };
@@ -90,7 +90,7 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
   };
 }
 
-/** Call it after every change of a field above: the worker's row is filled again. */
+/** Has the worker's row filled again. Call it after every change of a field above. */
 export function touch(worker: RoutedWorker): void {
   if (worker.stale || worker.changed === undefined) return;
   worker.stale = true;
@@ -106,22 +106,22 @@ export function report(worker: RoutedWorker, load: ReportedLoad): void {
 }
 
 /**
- * Prompt tokens to compute there, other routers' too. What we sent counts until its first token,
- * but for the part of the oldest prompt that must be done by now at `token_ms` a token: without
- * that a long prompt looks as far from its end as when it began.
+ * Prompt tokens that the worker has to compute, from all routers. Our prompts count until their
+ * first token. From the oldest one we subtract the part that must be done by now at `token_ms` a
+ * token, else a long prompt would count in full to its end.
  */
 export function backlogTokens(worker: RoutedWorker, now_ms: number, token_ms?: number): number {
   const done = token_ms === undefined ? 0 : doneTokens(worker, now_ms, token_ms);
   return worker.prefill_tokens - done + othersTokens(worker);
 }
 
-/** Prompt tokens to compute there of which only the worker has told us. */
+/** Prompt tokens that the worker has to compute and that only its report told us of. */
 export function othersTokens({ reported, prefill_tokens_then }: RoutedWorker): number {
   if (reported === undefined) return 0;
   return Math.max(0, reported.waiting_prefill_tokens - prefill_tokens_then);
 }
 
-/** The last pass of a prompt is never taken for done before its token is here. */
+/** Largest part of a prompt that counts as done before its first token is here. */
 export const DONE_AT_MOST = 0.9;
 
 function doneTokens(worker: RoutedWorker, now_ms: number, token_ms: number): number {
@@ -131,14 +131,14 @@ function doneTokens(worker: RoutedWorker, now_ms: number, token_ms: number): num
   return 0;
 }
 
-/** Requests there, other routers' too. */
+/** Requests at the worker, from all routers. */
 export function requestsThere(worker: RoutedWorker): number {
   const { reported, requests, requests_then } = worker;
   if (reported === undefined) return requests;
   return requests + Math.max(0, reported.running + reported.waiting - requests_then);
 }
 
-/** Share of the blocks that is in use, once what waits there runs: 0 to 1. */
+/** Share of the blocks that is in use once all waiting requests run: 0 to 1. */
 export function usedShare(worker: RoutedWorker): number {
   const { reported, active_blocks, active_blocks_then, total_blocks } = worker;
   const since = active_blocks - active_blocks_then;
@@ -146,7 +146,7 @@ export function usedShare(worker: RoutedWorker): number {
   return Math.min(1, Math.max(0, blocks / total_blocks));
 }
 
-/** Leading blocks of the prompt that requests of ours there are using. */
+/** Leading blocks of the prompt that our requests at the worker use. */
 export function sharedBlocks({ uses }: RoutedWorker, { hashes }: PlaceRequest): number {
   const full = hashes.length >>> 1;
   let shared = 0;

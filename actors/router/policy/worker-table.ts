@@ -1,7 +1,7 @@
 /**
- * The workers of one dispatcher in the order of their places, with what a decision needs to know
- * of all of them at once. What changed is brought up to date when it is next asked for, so that
- * thousands that come at the same time cost as much as one.
+ * The workers of one dispatcher in the order of their places, with the facts that a decision needs
+ * about all of them. Changed rows are filled at the next read, so that thousands of workers that
+ * come at the same time cost as much as one.
  */
 import { CostRows } from "./cost/cost-rows.ts";
 import type { PassRates } from "./cost/pass-rates.ts";
@@ -15,7 +15,7 @@ export class WorkerTable {
   readonly #ratesOf: (worker: RoutedWorker) => PassRates | undefined;
   readonly #poolRates: () => PassRates | undefined;
   #members: readonly RoutedWorker[] = [];
-  /** Of rank 0; others, which are few, in `ranked`. */
+  /** Places of rank 0 by slot. Other ranks, which are few, are in `ranked`. */
   #by_slot = new Int32Array(64);
   readonly #ranked = new Map<string, number>();
   #stale: RoutedWorker[] = [];
@@ -46,7 +46,7 @@ export class WorkerTable {
     this.#rebuild = true;
   }
 
-  /** Something that `facts` says of all of them is another for one; seldom. */
+  /** A fact in `facts` may have changed, because one worker changed; seldom. */
   factsChanged(): void {
     this.#rebuild = true;
   }
@@ -56,14 +56,14 @@ export class WorkerTable {
     return this.#known;
   }
 
-  /** Where this rank of the worker in that slot stands, -1 when it is not here. */
+  /** Place of this rank of the worker in that slot; -1: it is not here. */
   find(slot: number, rank: number): number {
     if (this.#rebuild) this.#build();
     if (rank !== 0) return this.#ranked.get(`${slot} ${rank}`) ?? NOBODY;
     return slot < this.#by_slot.length ? this.#by_slot[slot]! : NOBODY;
   }
 
-  /** All rows are what their workers are now. */
+  /** Brings all rows up to date. */
   refresh(): void {
     if (this.#rebuild) this.#build();
     const pool = this.#poolRates();

@@ -35,7 +35,7 @@ export type ChoiceTranscript = {
 
 export type Transcript = {
   readonly choices: readonly ChoiceTranscript[];
-  /** The deadline has passed: ends that readers were not told are not told any more. */
+  /** The deadline has passed: a choice whose end was not told yet ends with reason `deadline`. */
   late: boolean;
 };
 

@@ -1,5 +1,5 @@
 /**
- * The default cost: how many milliseconds of waiting a placement makes, for the request itself and
+ * The default cost: the milliseconds of waiting that a placement causes, for the request itself and
  * for all others.
  *
  *   backlog      until the prompts before it are computed
@@ -11,9 +11,9 @@
  * Why own counts more than backlog: the backlog is waited for once, by this request; a millisecond
  * of own work stops everyone who comes later (crowding) and everyone who is being answered there
  * (stalling). How many come later depends on the load of the pool: none on an idle one, where a
- * cold free worker is as good as a warm one, and all in overload. How many are answered there
- * differs between workers: without it requests pile up where their prefix is, and answers stand
- * still there while other workers have time.
+ * cold free worker is as good as a warm one, and all in overload. The number of answers differs
+ * between workers. If it did not count, requests would pile up where their prefix is cached, and
+ * stall the answers there while other workers are idle.
  * How much answers count against prompts is a choice: objective.ts sets the weights for it.
  * All rates are learned (pass-rates.ts). Before they are, costs are in tokens: a backlog, own
  * tokens, and one token for each token of blocks in use.
@@ -57,14 +57,14 @@ export type AdaptiveOptions = {
   readonly others_weight: number;
   /** A worker with more than this times the mean share of its blocks in use is overfull. */
   readonly fair_share: number;
-  /** What overfull adds to the answer's steps counts by this much. */
+  /** Weight of the steps that an overfull worker adds to the answer. */
   readonly overfull_weight: number;
 };
 
-/** A mean share of blocks in use so small that levelling out is not needed. */
+/** Below this mean share of blocks in use no worker counts as overfull. */
 const FAIR_LEAST = 0.02;
 
-/** With answers in full. */
+/** Weights with answers counted in full. */
 export const adaptiveDefaults: AdaptiveOptions = {
   crowd_weight: 4,
   stall_weight: 7,
@@ -75,7 +75,7 @@ export const adaptiveDefaults: AdaptiveOptions = {
   overfull_weight: 1,
 };
 
-/** What the cost has to be told beside the place; all of it changes while it runs. */
+/** Inputs of the cost beside the place. All of them change while the router runs. */
 export type AdaptiveInputs = {
   /** Learned rates of this worker; undefined before there are any. */
   readonly rates: (worker: RoutedWorker) => PassRates | undefined;
@@ -85,7 +85,7 @@ export type AdaptiveInputs = {
   readonly outputTokens: () => number;
 };
 
-/** For one worker at a time; `adaptiveScan` is for all workers of a table. */
+/** The cost of one worker; `adaptiveScan` computes it for all workers of a table. */
 export function adaptiveScorer(
   inputs: AdaptiveInputs,
   given: Partial<AdaptiveOptions> = {},
@@ -142,17 +142,16 @@ export function adaptiveScan(
 
 const all_warm = new Uint8Array(0);
 
-/** What a cost depends on beside its worker. */
+/** The inputs of a cost that are the same for all workers. */
 class Question {
   readonly options: AdaptiveOptions;
   now_ms = 0;
-  /** Of a request's own work, at a worker without answers. */
+  /** Weight of a request's own work at a worker without answers. */
   own_weight = 0;
   /**
-   * Answers that one more prompt stalls count by how much they mind: requests there / this. Prompts
-   * stall answers the more often the more share a worker, and make them that much longer (by 1 +
-   * mean); so one more stall is a smaller part of each, and where all stall all the time only the
-   * difference between workers is left.
+   * The answers that one more prompt stalls count as the worker's requests / (1 + mean requests)².
+   * With more requests at all workers, answers stall more often and take longer (by 1 + mean), so
+   * one more stall is a smaller part of each, and only the difference between workers counts.
    */
   stall_divisor = 1;
   steps = 0;
@@ -212,7 +211,7 @@ function costOf(
   const backlog_ms = backlog * (token_ms + squared_ms * Math.min(backlog, batch) + pass_part_ms);
   const own_ms = tokens * (token_ms + squared_ms * Math.min(tokens, batch) + pass_part_ms);
   const steps_ms = ((backlog + tokens) / batch) * (pass_ms + full_ms * share);
-  // What is cached but not in use takes up room as well, once it is used.
+  // Cached blocks that are not in use take up room once this request uses them.
   const grows = fresh / total_blocks;
   const then = Math.min(1, share + grows);
   const excess = Math.max(0, then - question.fair_share);
@@ -224,17 +223,17 @@ function costOf(
 }
 
 /**
- * Without rates it is unknown how little a block in use costs beside a token to compute. At equal
+ * Without rates the cost of a block in use, compared with a token to compute, is unknown. At equal
  * weight a cached prompt would avoid its own blocks as long as a report shows them in use.
  */
 const UNRATED_OWN_WEIGHT = 4;
 
-/** Above it the queue says more than the load does. */
+/** Largest load that counts; above it the queue is the better measure. */
 const LOAD_AT_MOST = 0.6;
 
 /**
- * How the wait of others grows with a little more work at this load, ρ / (1 − ρ)²: the derivative
- * of the mean wait in a queue with one server (Pollaczek and Khinchine), up to a factor.
+ * Growth of others' wait with a little more work at this load, ρ / (1 − ρ)²: the derivative of the
+ * mean wait in a queue with one server (Pollaczek and Khinchine), up to a factor.
  */
 function crowding(load: number): number {
   const rho = Math.min(LOAD_AT_MOST, load);

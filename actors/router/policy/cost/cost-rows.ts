@@ -1,6 +1,6 @@
 /**
- * What the adaptive cost reads of each worker, as a row of numbers: a decision looks at every
- * worker there is, and thousands of objects would take it a hundred times as long.
+ * Inputs of the adaptive cost, a row of numbers for each worker. A decision looks at every worker,
+ * and with thousands of objects it would take a hundred times as long.
  *
  * A row is filled when something about its worker changed, and read at every decision until then.
  */
@@ -15,22 +15,22 @@ import {
 import type { PassRates } from "./pass-rates.ts";
 
 export const ROW = 16;
-/** 1 when its rates are known; without them it has no times. */
+/** 1: the worker's rates are known. Without rates the times of its row are unset. */
 export const RATED = 0;
 export const BATCH_TOKENS = 1;
 export const TOTAL_BLOCKS = 2;
 export const BLOCK_SIZE = 3;
-/** What we sent and what others did: `backlogTokens` before anything of it is done. */
+/** Prompt tokens that all routers sent: `backlogTokens` before any of it is done. */
 export const PREFILL_TOKENS = 4;
 export const OTHERS_TOKENS = 5;
-/** Of the prompt that is being computed, at most so much can be done; 0 when none is. */
+/** Most tokens of the prompt being computed that can be done; 0: none is computed. */
 export const DONE_MOST_TOKENS = 6;
 export const SINCE_MS = 7;
 export const SHARE = 8;
 export const REQUESTS = 9;
 export const TOKEN_MS = 10;
 export const SQUARED_MS = 11;
-/** A prompt pass's fixed cost, for one of its tokens. */
+/** Share of a prompt pass's fixed cost for one token. */
 export const PASS_PART_MS = 12;
 /** A prompt token together with its part of the pass and of the steps in it. */
 export const WHOLE_TOKEN_MS = 13;
@@ -82,7 +82,7 @@ export class CostRows {
     return sum / count;
   }
 
-  /** Whether none of them is above any of these; see `PoolFacts`. */
+  /** True: no row is above either bound; see `PoolFacts`. */
   noneAbove(share: number, tokens: number, count: number): boolean {
     const { cells } = this;
     for (let row = 0; row < ROW * count; row += ROW) {
@@ -92,7 +92,7 @@ export class CostRows {
     return true;
   }
 
-  /** Whether one of them has fewer than so many passes of prompt tokens before it. */
+  /** True: one of the workers has fewer than `passes` passes of prompt tokens to compute. */
   anyBelow(passes: number, count: number): boolean {
     const { cells } = this;
     for (let row = 0; row < ROW * count; row += ROW) {

@@ -21,7 +21,7 @@ export type DynamoCostOptions = {
   readonly overlap_score_credit: number;
   readonly host_cache_hit_weight: number;
   readonly disk_cache_hit_weight: number;
-  /** Of blocks in storage that all workers share. */
+  /** Credit of blocks in storage that all workers share. */
   readonly shared_cache_multiplier: number;
   /** Lowers the device credit of workers with more prefill than the least loaded one. */
   readonly overlap_score_credit_decay: number;
@@ -80,7 +80,7 @@ function creditLeft({ overlap_score_credit_decay }: DynamoCostOptions, place: Pl
 }
 
 /**
- * Active blocks with this request there: those of its blocks that are active already are shared.
+ * Active blocks with this request at the worker; blocks that are active already are shared.
  */
 function decodeBlocks(worker: RoutedWorker, request: PlaceRequest): number {
   return (

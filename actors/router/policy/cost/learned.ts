@@ -1,4 +1,4 @@
-/** What a dispatcher learns: how fast workers are, how loaded, how long answers get. */
+/** Learned by a dispatcher: the speed and load of workers, and the length of answers. */
 import { type RoutedWorker, touch } from "../worker-state.ts";
 import { LoadMeter } from "./load-meter.ts";
 import { type PassRates, type PassSums, promptWorkMs, RateEstimator } from "./pass-rates.ts";
@@ -9,7 +9,7 @@ const OUTPUT_TOKENS_FIRST = 256;
 
 export class Learned {
   readonly #pool = new RateEstimator();
-  /** By key of the worker. */
+  /** Rates by key of the worker. */
   readonly #own = new Map<string, RateEstimator>();
   readonly #meter = new LoadMeter();
   #prompt_load = 0;
@@ -25,12 +25,12 @@ export class Learned {
     return this.#output_tokens;
   }
 
-  /** Of all workers together; undefined before enough was reported. */
+  /** Rates of all workers together; undefined: too few reports so far. */
   poolRates(): PassRates | undefined {
     return this.#pool.rates();
   }
 
-  /** The worker's own once it has reported enough, the pool's until then. */
+  /** The worker's own rates once it has reported enough, the pool's until then. */
   ratesOf(worker: RoutedWorker): PassRates | undefined {
     return worker.rates ?? this.#pool.rates();
   }
@@ -58,7 +58,7 @@ export class Learned {
     this.#prompt_load = this.#meter.share(workers);
   }
 
-  /** An answer became so long. */
+  /** Adds the length of a finished answer. */
   answered(output_tokens: number): void {
     this.#output_tokens += MEAN_STEP * (output_tokens - this.#output_tokens);
   }

@@ -1,6 +1,6 @@
 /**
- * Which share of the workers' time prompts take, over the last half minute or so: 0 idle, 1 full.
- * From what workers report, so the requests of all routers are in it.
+ * The share of the workers' time that prompts take, over the last half minute or so: 0 idle, 1
+ * full. It comes from the workers' reports, so the requests of all routers are in it.
  */
 const MEMORY_MS = 20_000;
 
@@ -9,7 +9,7 @@ export class LoadMeter {
   #weight_ms = 0;
   #last_ms: number | undefined;
 
-  /** So much work was done somewhere since that worker's last report. */
+  /** Adds work that a worker did since its last report. */
   add(work_ms: number, now_ms: number): void {
     const gap_ms = Math.max(0, now_ms - (this.#last_ms ?? now_ms));
     const kept = Math.exp(-gap_ms / MEMORY_MS);
@@ -19,7 +19,7 @@ export class LoadMeter {
     this.#last_ms = now_ms;
   }
 
-  /** Of `workers` together, 0 before anything is known. */
+  /** The share for this number of workers; 0 before anything is known. */
   share(workers: number): number {
     if (workers === 0 || this.#weight_ms === 0) return 0;
     return Math.min(1, this.#work_ms / this.#weight_ms / workers);

@@ -1,7 +1,7 @@
 /**
- * `--router-objective`: what the adaptive policy is to be good for. Work on a prompt delays prompts
- * that come later and answers beside it, and no placement is best for both: a request that is sent
- * to its cached blocks makes less work for all, and waits longer for its own first token.
+ * `--router-objective`: the goal of the adaptive policy. Work on a prompt delays later prompts and
+ * the answers at the same worker, and no placement is best for all: a request that is sent to its
+ * cached blocks makes less work for others, and waits longer for its own first token.
  *
  *   ttft      first tokens come soon: no other request counts
  *   goodput   most answers within limits for both: later prompts count in full, answers by a fifth
@@ -21,9 +21,9 @@ export const DEFAULT_OBJECTIVE: RouterObjective = "goodput";
 
 /** How long a request stays with the router while its best worker is busy. */
 export type Holding = {
-  /** Busy is a worker with more passes of prompt tokens before it than this. */
+  /** A worker with more passes of prompt tokens to compute than this is busy. */
   readonly hold_passes: number;
-  /** At most this many times what computing its own prompt takes. */
+  /** Bound of the wait, in times that the request's own prompt takes. */
   readonly patience: number;
 };
 
@@ -50,7 +50,7 @@ export function holdingFor(objective: RouterObjective): Holding {
 
 /**
  * The weights of an objective. `reach`, 0 to 1, is how far it looks beyond the request's own first
- * token: to 0.5 at prompts that come later, from there on at answers too.
+ * token: up to 0.5 at later prompts, above it at answers too.
  */
 export function weightsFor(
   objective: RouterObjective,

@@ -1,9 +1,9 @@
 /**
- * How fast workers are, learned from what they report; no constant of a model or a machine is
- * written down anywhere.
+ * The speed of workers, learned from their reports. No constant of a model or a machine is in the
+ * code.
  *
- * The time of a scheduler pass is taken to be linear in five things, so the sums over any number
- * of passes obey the same equation, and a worker reports sums as rarely as it likes:
+ * The time of a scheduler pass is modelled as linear in five features. So the sums over any number
+ * of passes obey the same equation, and a worker may report sums as rarely as it likes:
  *
  *   busy_ms = prefill_pass_ms × passes with prompt tokens   + token_ms  × prompt tokens computed
  *           + token_squared_ms × Σ (prompt tokens of a pass)² + decode_pass_ms × passes with
@@ -13,10 +13,10 @@
  * Least squares with forgetting; a rate that comes out negative is left out and the rest is solved
  * again. Before the first reports the rates are `undefined` and costs are plain token counts.
  *
- * A worker's own reports are weighed against its pool's (`prior`). A newcomer's first few hardly
- * ever tell a prompt's cost from a step's, and a worker that is wrongly taken for slow gets no
- * requests that would show it. So the pool's rates are used until it has reported enough, and again
- * when it has been idle for long.
+ * A worker's own reports are weighed against its pool's (`prior`). The first few reports of a new
+ * worker hardly tell a prompt's cost from a step's, and a worker that wrongly counts as slow gets
+ * no requests that would correct this. So the pool's rates are used until the worker has reported
+ * enough, and again when it has been idle for long.
  */
 
 /** Sums since the worker's last report, or since its start. */
@@ -35,11 +35,11 @@ export type PassRates = {
   readonly token_ms: number;
   readonly token_squared_ms: number;
   readonly decode_pass_ms: number;
-  /** What a step takes longer when all blocks are in use than when none is. */
+  /** Additional time of a step when all blocks are in use. */
   readonly decode_full_ms: number;
 };
 
-/** Of the time in `sums`, what went into prompts. */
+/** The part of the time in `sums` that prompts took. */
 export function promptWorkMs(rates: PassRates, sums: PassSums): number {
   return (
     rates.prefill_pass_ms * sums.prefill_passes +
@@ -53,7 +53,7 @@ const FEATURES = 5;
 const FORGET = 0.998;
 /** Reports before the first estimate: fewer would fit noise. */
 const REPORTS_MIN = 8;
-/** Solving again costs microseconds, but there may be thousands of reports a second. */
+/** Reports between two solutions: solving takes microseconds, for thousands of reports a second. */
 const SOLVE_EVERY = 32;
 /** The pool's evidence counts as this many reports of the worker's own. */
 const PRIOR_REPORTS = 16;
@@ -99,12 +99,12 @@ export class RateEstimator {
     if (this.#observed === REPORTS_MIN || this.#observed % SOLVE_EVERY === 0) this.#solve();
   }
 
-  /** undefined until enough was reported. */
+  /** Undefined: too few reports so far. */
   rates(): PassRates | undefined {
     return this.#estimate;
   }
 
-  /** Without a prior there is nothing to fall back to, and what was learned stays. */
+  /** Fades a worker's evidence. Without a prior to fall back to, the evidence stays. */
   #fade(): void {
     if (this.#prior === undefined || this.#estimate === undefined) return;
     for (let i = 0; i < this.#products.length; i++) this.#products[i]! *= IDLE_FORGET;
@@ -139,7 +139,7 @@ export class RateEstimator {
 function named(used: readonly number[], solved: readonly number[]): PassRates | undefined {
   const rate = (feature: number) => solved[used.indexOf(feature)] ?? 0;
   const token_ms = rate(1);
-  // Without a price of a token nothing can be compared.
+  // Without the price of a token no costs can be compared.
   if (!(token_ms > 0)) return undefined;
   return {
     prefill_pass_ms: rate(0),
