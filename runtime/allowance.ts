@@ -1,4 +1,4 @@
-/** How often something may be done: so many times at once, and one more each so many ms. */
+/** Rate limit (token bucket): `at_once` times at once, and one more every `each_ms`. */
 import type { Clock } from "./capabilities.ts";
 
 export type AllowanceOptions = { readonly at_once: number; readonly each_ms: number };

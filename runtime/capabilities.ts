@@ -42,7 +42,7 @@ export interface Socket {
   write(bytes: Uint8Array): number;
   /** Bytes accepted by `write` but not yet by the peer's kernel. */
   readonly buffered_bytes: number;
-  /** Stops reading, so that the sender feels it; `resume` goes on. */
+  /** Stops reading, which slows the sender; `resume` goes on. */
   pause(): void;
   resume(): void;
   close(): void;
@@ -52,7 +52,7 @@ export type SocketHandlers = {
   readonly data: (bytes: Uint8Array) => void;
   /** The write buffer is empty again. */
   readonly drain: () => void;
-  /** Called once, whoever closed. */
+  /** Called once, whichever side closed. */
   readonly close: (reason: string) => void;
 };
 
@@ -74,15 +74,15 @@ export type HttpServeOptions = {
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;
-  /** Several frontends share one port; the caller has probed that nobody else holds it. */
+  /** Several frontends share one port; the caller has checked that no other program has it. */
   readonly share_port: boolean;
-  /** A connection on which nothing moves for so long is closed; 0 or absent: never. */
+  /** An idle connection is closed after this time; 0 or absent: never. */
   readonly idle_ms?: number;
   readonly fetch: (request: Request, info: HttpExchange) => Promise<Response>;
 };
 
 export interface HttpExchange {
-  /** Address of who asks. */
+  /** Address of the client. */
   readonly client: string;
   /** Whether this exchange may be silent for longer than `idle_ms`. False ends what true began. */
   mayBeSilent?(yes: boolean): void;
@@ -110,14 +110,14 @@ export type ProcessExit = { readonly code: number | null; readonly signal: strin
 export interface ChildProcess {
   readonly pid: number;
   kill(signal: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGINT"): void;
-  /** Whether the system holds it still (SIGSTOP, a debugger); false where nobody can tell. */
+  /** True: the system has stopped it (SIGSTOP, a debugger). False also if unknown. */
   stopped(): boolean;
 }
 
 export interface Spawn {
   /** Starts an OS process that dies with this one. Throws SpawnError when it cannot start. */
   start(options: SpawnOptions): ChildProcess;
-  /** What starts another copy of this program: [bun, entry] or [compiled binary]. */
+  /** Command that starts another copy of this program: [bun, entry] or [compiled binary]. */
   readonly self: readonly string[];
   readonly pid: number;
   resident_bytes(): number;

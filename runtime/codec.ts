@@ -1,6 +1,6 @@
 /**
- * How messages become bytes. The runtime knows messages by a stable number and by `kind`; what is
- * in them is the business of the codecs, which are handed in when a node joins.
+ * Codecs between messages and bytes. The runtime knows a message by a stable number and by `kind`;
+ * the codecs, which are handed in when a node joins, know its content.
  */
 
 import protobuf from "protobufjs/minimal.js";
@@ -82,8 +82,8 @@ export class CodecTable {
   }
 
   /**
-   * The message as another process would get it: for tests that encode every hop. A kind without a
-   * codec never leaves its process and is passed as it is.
+   * The message after encoding and decoding, for tests that encode every hop. A kind without a
+   * codec never leaves its process and is returned as it is.
    */
   roundTrip(message: Message): Message {
     const id = this.#byKind.get(message.kind)?.id;
@@ -129,7 +129,7 @@ export function protoCodecs(rows: readonly ProtoRow[]): readonly Codec[] {
   }));
 }
 
-/** What Buffer has beyond its declarations. */
+/** A method of Buffer that its declarations lack. */
 type Utf8Slice = { utf8Slice(start: number, end: number): string };
 
 /**

@@ -1,4 +1,4 @@
-/** The message of what was thrown, whatever was: for logs, and for errors that name a cause. */
+/** The message of any thrown value: for logs, and for errors that name a cause. */
 export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

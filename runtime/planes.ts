@@ -1,6 +1,6 @@
 /**
- * What machines of one cluster share: a bus and a table of names. Opened by whoever starts a
- * process (runtime/real/planes.ts, loaded only then), or by a simulation.
+ * The planes that machines of one cluster share: a bus and a table of names. The starter of a
+ * process opens them (runtime/real/planes.ts, loaded only then), or a simulation.
  */
 import { Actor, type Snapshot } from "./kernel/actor.ts";
 import type { Message } from "./kernel/message.ts";
@@ -12,12 +12,12 @@ export type PlaneUrls = { readonly nats: string; readonly redis: string };
 export interface Planes {
   readonly bus: Bus;
   readonly table: SharedTable;
-  /** Rejects with one line that says which of them does not answer, and why. */
+  /** Rejects with one line that says which plane does not answer, and why. */
   ready(timeout_ms: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** `who` is shown by the servers' own monitoring. */
+/** `who`: the client's name in the servers' own monitoring. */
 export type OpenPlanes = (urls: PlaneUrls, namespace: string, who: string) => Promise<Planes>;
 /** For a process that leaves the names to its root. */
 export type OpenBus = (urls: PlaneUrls, who: string) => Promise<Bus>;
@@ -27,10 +27,10 @@ export type PlaneState = {
   readonly up: boolean;
 };
 
-/** Of all subjects and keys of one cluster. */
+/** Prefix of all subjects and keys of one cluster. */
 export const planePrefix = (namespace: string): string => `troupe.${namespace}`;
 
-/** What a process shares with other machines, for the inspector and the metrics. */
+/** Shows the planes of a process to the inspector and the metrics. */
 export class PlaneWatch extends Actor<Message> {
   readonly #read: () => readonly PlaneState[];
   readonly #bus: Bus;

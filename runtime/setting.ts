@@ -9,7 +9,7 @@ type Common = {
   /** Read in this order; TROUPE_<NAME> comes first and is not written here. */
   readonly env?: readonly string[];
   readonly help: string;
-  /** Where it means nothing: what stands there is told, and not read. */
+  /** Sources in which the setting has no meaning: a value there is reported and not read. */
   readonly not_in?: readonly ("environment" | "yaml")[];
 };
 
@@ -23,7 +23,7 @@ export type Flag = Common &
         readonly min: number;
         readonly max: number;
         readonly default: number;
-        /** One of the flag's unit in the setting's: 1000 where seconds become ms. Default 1. */
+        /** Factor from the flag's unit to the setting's: 1000 from seconds to ms. Default 1. */
         readonly times?: number;
       }
     | { readonly type: "switch" }
@@ -31,10 +31,10 @@ export type Flag = Common &
     | { readonly type: "list"; readonly secret?: boolean }
   );
 
-/** What one owner declares, by the name of the setting in code. */
+/** The settings of one owner, by their name in code. */
 export type FlagGroup = Readonly<Record<string, Flag>>;
 
-/** As it is given, in the flag's unit. */
+/** The value as given, in the flag's unit. */
 export type FlagValue = string | number | boolean | readonly string[];
 
 type SettingOf<One extends Flag> = One extends { readonly choices: readonly (infer Choice)[] }
@@ -51,7 +51,7 @@ type SettingOf<One extends Flag> = One extends { readonly choices: readonly (inf
           ? number
           : FlagValue;
 
-/** A text or choice that nobody gives and that has no default is "", a list [], a switch false. */
+/** Without a value and a default a text or choice is "", a list [], a switch false. */
 export type SettingsOf<Group extends FlagGroup> = {
   readonly [Key in keyof Group]: SettingOf<Group[Key]>;
 };
@@ -87,7 +87,7 @@ function settingOf(flag: Flag, given: FlagValue | undefined): FlagValue {
 export const defaultsOf = <Group extends FlagGroup>(group: Group): SettingsOf<Group> =>
   settingsOf(group, () => undefined);
 
-/** What would have to be given for these settings, by the names of the flags. */
+/** The values that give these settings, by the names of the flags. */
 export function givenFor<Group extends FlagGroup>(
   group: Group,
   settings: { readonly [Key in keyof Group]: FlagValue },

@@ -36,7 +36,7 @@ export class SlotMap<K extends string | number, V> {
     this.#values[place] = value;
   }
 
-  /** Takes it out. */
+  /** Removes the entry and returns its value. */
   take(key: K): V | undefined {
     const place = this.#places.get(key);
     if (place === undefined) return undefined;

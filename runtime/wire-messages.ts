@@ -49,5 +49,5 @@ const rows: readonly ProtoRow[] = [
   { id: 42, kind: "renewed_many", codec: codecs.RenewedMany },
 ];
 
-/** To be handed into every codec table beside the program's own. */
+/** Part of every codec table beside the program's own codecs. */
 export const runtimeCodecs: readonly Codec[] = protoCodecs(rows);

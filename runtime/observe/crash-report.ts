@@ -43,7 +43,7 @@ export class CrashReports {
     return [...this.#kept];
   }
 
-  /** Returns what takes the listener away again. */
+  /** Returns a function that removes the listener. */
   listen(listener: (report: CrashReport) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

@@ -1,4 +1,4 @@
-/** Messages nobody will handle: counted all, the last few kept for people. */
+/** Messages that no actor will handle. All are counted; the last few are kept for people. */
 
 import type { Mailbox } from "../kernel/mailbox.ts";
 import type { Message } from "../kernel/message.ts";
@@ -20,7 +20,7 @@ export class DeadLetters {
 
   /** Fails the ask when the message was one. */
   add(ref: Ref, kind: string, meta: Meta | undefined, reason: DeadLetterReason): void {
-    // Paths are made when somebody reads: a flood to a dead actor stays cheap.
+    // Paths are made at a read, so that a flood to a dead actor stays cheap.
     this.#recent[this.count % KEPT] = { ref, kind, reason };
     this.count++;
     const port = meta?.port;
@@ -29,7 +29,7 @@ export class DeadLetters {
     else port.fail("mailbox_full", `dropped by its mailbox (${reason})`);
   }
 
-  /** What is left in the mailbox of an actor that ended. */
+  /** Adds the messages left in the mailbox of an actor that ended. */
   addAll(ref: Ref, mailbox: Mailbox): void {
     while (mailbox.count > 0) {
       const { kind } = mailbox.shift();
@@ -37,7 +37,7 @@ export class DeadLetters {
     }
   }
 
-  /** Offers a message to a full mailbox; what is lost by it is a dead letter. */
+  /** Offers a message to a full mailbox. A message lost by this is a dead letter. */
   offer(ref: Ref, mailbox: Mailbox, message: Message, meta: Meta | undefined): boolean {
     const accepted = mailbox.offer(message, meta, (lost, lost_meta, why) =>
       this.add(ref, lost.kind, lost_meta, why),

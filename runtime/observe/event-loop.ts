@@ -1,4 +1,4 @@
-/** How long this process's event loop was ever held up: a timer's lateness, sampled. */
+/** Measures how long this process's event loop was blocked, by the lateness of a timer. */
 import type { Clock, Timer } from "../capabilities.ts";
 
 export interface BlockMeter {
@@ -9,13 +9,13 @@ export interface BlockMeter {
   stop(): void;
 }
 
-/** What is shorter than a period is seen in part, or not at all. */
+/** Period of a busy process. A block shorter than a period is seen in part, or not at all. */
 const BUSY_MS = 10;
-/** Where nothing happens a timer that wakes the process is most of what it does. */
+/** Period of an idle process, which the timer's wake-ups would otherwise keep busy. */
 const IDLE_MS = 100;
-/** Above: it is busy. Timers of an idle loop are a millisecond late, on a busy machine some. */
+/** A later timer shows a busy process. In an idle one it is one to a few ms late. */
 const LATE_ENOUGH_MS = 5;
-/** So many on time in a row, and it is idle. */
+/** The process is idle after this many timers on time in a row. */
 const CALM = 50;
 
 export function watchEventLoop(clock: Clock): BlockMeter {

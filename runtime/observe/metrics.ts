@@ -40,7 +40,7 @@ export class Gauge implements Series {
   value = 0;
   #read: (() => number) | undefined;
 
-  /** The value is asked for when it is rendered; the last reader counts. */
+  /** `read` gives the value when it is rendered. A later reader replaces an earlier one. */
   readWith(read: () => number): void {
     this.#read = read;
   }
@@ -112,7 +112,7 @@ export class Metrics {
 
   gauge(name: string, help: string, labels: Labels = {}, read?: () => number): Gauge {
     const gauge = this.#series(name, help, "gauge", labels, () => new Gauge()) as Gauge;
-    // Also of one that is there: whoever read it before may have been killed.
+    // An existing gauge gets the new reader too: the actor of the old one may have been killed.
     if (read !== undefined) gauge.readWith(read);
     return gauge;
   }

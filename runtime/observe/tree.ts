@@ -4,7 +4,7 @@ import type { CellState, Earlier } from "../kernel/cell-state.ts";
 import type { StopOrder } from "../kernel/child-stop.ts";
 import { describeExit } from "../kernel/exit-reason.ts";
 
-/** Plain JSON data, small: what the inspector shows. */
+/** Small plain JSON data for the inspector. */
 export type Snapshot = Readonly<Record<string, unknown>>;
 
 export type NodeKind = "supervisor" | "actor" | "process";
@@ -27,7 +27,7 @@ export type TreeNode = {
   readonly children: readonly string[];
 };
 
-/** What is read of a cell and of its actor. */
+/** The part of a cell and of its actor that the tree shows. */
 interface Shown {
   readonly id: string;
   readonly path: string;

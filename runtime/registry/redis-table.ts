@@ -1,7 +1,6 @@
 /**
- * The shared table of names in Redis: four keys and one script, so that every exchange is one step
- * that nobody sees half of. Times are the server's own. The keys have one hash tag, as a Redis
- * cluster wants for scripts.
+ * The shared table of names in Redis: four keys and scripts, so that every exchange is atomic.
+ * Times are the server's own. The keys have one hash tag, as scripts in a Redis cluster need it.
  *
  *     {PREFIX}:meta      hash: instance, version, epoch, seen, protocol
  *     {PREFIX}:leases    sorted set: holder by the end of its lease
@@ -12,7 +11,7 @@ import type { Random } from "../capabilities.ts";
 import { bytesOf, listOf, type RedisCalls, type RedisValue, textOf } from "../store/redis-calls.ts";
 import type { Exchange, ExchangeAnswer, SharedTable, TableEntry } from "./registry-table.ts";
 
-/** Of all three scripts: the time, and what takes keys and holders away. */
+/** Common part of all three scripts: the time, and the removal of keys and holders. */
 const COMMON = `
 local meta, leases, holders, entries = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local time = redis.call('TIME')
@@ -175,7 +174,7 @@ export class RedisTable implements SharedTable {
   }
 }
 
-/** Both are flat lists of key, value; what is in one alone is left out. */
+/** Both are flat lists of key, value. A key that is in only one of them is left out. */
 function entriesOf(
   holders: readonly RedisValue[],
   entries: readonly RedisValue[],

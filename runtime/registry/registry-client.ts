@@ -1,8 +1,8 @@
 /**
- * A process's side of the registry: keeps the keys of local actors registered, and knows what is
- * under the prefixes that somebody follows. When the registry is lost, the last known set stays;
- * when it is back, the keys are registered again, and what others had registered before is kept for
- * one lease, so that a registry which starts with nothing does not look like a dead cluster.
+ * A process's side of the registry: it keeps the keys of local actors registered, and knows the
+ * entries under followed prefixes. When the registry is lost, the last known set stays. When it is
+ * back, the keys are registered again, and entries of others are kept for one lease, so that an
+ * empty new registry does not look like a dead cluster.
  */
 import { Actor, type Down, type Snapshot } from "../kernel/actor.ts";
 import type { Ask } from "../kernel/message.ts";
@@ -19,15 +19,15 @@ import { DEFAULT_LEASE_MS, type RegistryEntry, type RegistryMessage } from "./re
 import { RegistryView, type ViewMessage } from "./registry-view.ts";
 
 type RegistryClientOptions = {
-  /** Where the registry is: a well-known reference, resolved anew at each attempt. */
+  /** Reference to the registry by name, resolved anew at each attempt. */
   readonly registry: WireRef;
-  /** Put before every key, so that clusters may share a registry. */
+  /** Prefix of every key, so that clusters may share a registry. */
   readonly namespace: string;
   /** 10,000. */
   readonly lease_ms?: number;
 };
 
-/** Keeps `key` registered until `owner` ends or drops it. Answered once it is held. */
+/** Keeps `key` registered until `owner` ends or drops it. The reply comes when it is held. */
 type Hold = Ask<Held> & {
   readonly kind: "hold";
   readonly key: string;
@@ -55,9 +55,9 @@ type Holding = {
   held: boolean;
 };
 
-/** While the registry is lost. */
+/** Time between two attempts while the registry is lost. */
 const RETRY_MS = 250;
-/** Questions to the registry that may be on their way, where a process has many keys. */
+/** Most asks to the registry under way at once, for a process with many keys. */
 const REGISTERS_AT_ONCE = 64;
 
 export class RegistryClient extends Actor<RegistryClientMessage> {
@@ -231,7 +231,7 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
     }
   }
 
-  /** Renews what is held, and registers what is not, some at a time. */
+  /** Renews keys that are held and registers the others, some at a time. */
   async #keep(registry: Ref<RegistryMessage>, deadline_ms: number): Promise<void> {
     const owners = [...this.#byOwner()];
     if (owners.length === 0) return;
@@ -281,7 +281,7 @@ export class RegistryClient extends Actor<RegistryClientMessage> {
       const { epoch } = registered;
       for (const port of holding.waiting.splice(0)) port.reply({ key, epoch } satisfies Held);
     } else {
-      // An earlier life of the owner, most likely, whose end the registry has not seen yet.
+      // Most likely an earlier life of the owner, whose end the registry has not seen yet.
       const { holder } = registered;
       this.ctx.log.log("warn", "a key is taken; tried again", { key, holder, owner: id });
     }

@@ -1,7 +1,7 @@
 /**
- * A registry's part in a table that several machines share: says what is registered here, hears what
- * is registered elsewhere, and keeps the last known set while the table is away. The registry
- * grants its own names by itself then; who had a name first is settled when the table is back.
+ * A registry's part in the shared table: it tells the names registered here, hears of names
+ * registered elsewhere, and keeps the last known set while the table is away. The registry grants
+ * names by itself then; two owners of one name are settled when the table is back.
  */
 import type { Clock, Log } from "../capabilities.ts";
 import type {
@@ -23,17 +23,17 @@ export type SharedOptions = {
 interface SharedHost {
   readonly clock: Clock;
   readonly log: Log;
-  /** An exchange is to be made: `begin` is called in a turn of the actor's. */
+  /** An exchange is due: the actor calls `begin` in a turn of its own. */
   due(): void;
-  /** The answer of one, or why there is none, is to be given to `answered` in a turn. */
+  /** An exchange has ended: the actor passes the answer or error to `answered` in a turn. */
   came(answer: ExchangeAnswer | Error): void;
-  /** What is registered here under `key`. */
+  /** The entry registered here under `key`. */
   mine(key: string): TablePut | undefined;
   /** Keys of everything that is registered here. */
   mineKeys(): Iterable<string>;
-  /** Registered elsewhere, and no more. */
+  /** Entries registered elsewhere, and keys that are not any more. */
   changed(put: readonly TableEntry[], removed: readonly string[]): void;
-  /** Another machine has a key that was granted here while nobody could know. */
+  /** Another machine has a key that was granted here while the table was away. */
   lost(key: string): void;
   /** The table gave another epoch than ours. */
   settled(key: string, epoch: number): void;
@@ -43,22 +43,22 @@ interface SharedHost {
 
 type Claim = { readonly put: TablePut; readonly then: (held: boolean, epoch: number) => void };
 
-/** Renews the lease, and finds what a lost bell did not tell. */
+/** Time between two exchanges, which renew the lease and find changes after a lost bell. */
 const PERIOD_MS = 1_000;
 const RETRY_MS = 250;
 const LEASE_MS_DEFAULT = 10_000;
 
 export class SharedNames {
-  /** Until the first answer nothing is known. */
+  /** True until the first answer, and while the table is not reached. */
   away = true;
   readonly lease_ms: number;
   readonly #table: SharedTable;
   readonly #holder: string;
   readonly #host: SharedHost;
   readonly #foreign = new Map<string, TableEntry>();
-  /** Those that the table lost with its own loss: until when they may be said again. */
+  /** Entries that a wiped table lost, and until when their registries may tell them again. */
   readonly #doubtful = new Map<string, number>();
-  /** Of an earlier life of this registry: until when their owners may register here again. */
+  /** Entries of an earlier life of this registry, and until when owners may register again. */
   readonly #inherited = new Map<string, number>();
   readonly #puts = new Set<string>();
   readonly #drops = new Set<string>();
@@ -66,7 +66,7 @@ export class SharedNames {
   #underWay: { exchange: Exchange; claims: readonly Claim[] } | undefined = undefined;
   #since = "";
   #instance = "";
-  /** The table may have what an earlier life of ours said, so not all is said anew at first. */
+  /** The table may have names of an earlier life of this registry, so not all are told at first. */
   #known = true;
   #shaken = false;
   #dueAt_ms = 0;
@@ -91,7 +91,7 @@ export class SharedNames {
     return this.#foreign.size;
   }
 
-  /** Something of ours is new or has another value. */
+  /** A key granted here is new or has another value. */
   put(key: string): void {
     this.#drops.delete(key);
     this.#puts.add(key);
@@ -104,13 +104,13 @@ export class SharedNames {
     this.#soon();
   }
 
-  /** A key that nobody is known to have; `then` is called in a turn. Only while not away. */
+  /** Claims a key without a known owner; `then` is called in a turn. Only while not away. */
   claim(put: TablePut, then: Claim["then"]): void {
     this.#claims.push({ put, then });
     this.#soon();
   }
 
-  /** Now and then. */
+  /** Called now and then. */
   tick(): void {
     const now_ms = this.#host.clock.now_ms();
     const removed = [...this.#doubtful].filter(([, until_ms]) => until_ms <= now_ms);
@@ -131,7 +131,7 @@ export class SharedNames {
     if (now_ms >= this.#dueAt_ms) this.#soon();
   }
 
-  /** Somebody changed the table. */
+  /** Another registry changed the table. */
   bell(): void {
     this.#soon();
   }
@@ -182,7 +182,7 @@ export class SharedNames {
 
   #soon(): void {
     if (this.#dueTold || this.#underWay !== undefined) return;
-    // While it is away, only the clock tries again.
+    // While the table is away, only the clock starts a new attempt.
     if (this.away && this.#host.clock.now_ms() < this.#dueAt_ms) return;
     this.#dueTold = true;
     this.#host.due();
@@ -229,7 +229,7 @@ export class SharedNames {
     });
   }
 
-  /** What is missing after a loss is doubtful for a lease: its registry may be about to say it. */
+  /** After a wipe, missing entries are kept for a lease: their registry may tell them again. */
   #hear(entries: readonly TableEntry[], afterLoss: boolean): void {
     const until_ms = this.#host.clock.now_ms() + this.lease_ms;
     const missing = new Set(this.#foreign.keys());

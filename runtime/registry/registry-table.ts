@@ -1,18 +1,18 @@
 /**
- * A table of names that the registries of several machines share. Each says in one exchange what it
- * holds, renews its lease by that, and hears of changes. The real one is in Redis (redis-table.ts);
+ * A table of names that the registries of several machines share. In one exchange a registry tells
+ * its names, renews its lease and hears of changes. The real table is in Redis (redis-table.ts);
  * this file has the contract and a table in memory, for the simulator and for tests.
  *
  *  - Keys belong to holders; a holder is one life of one registry. A key has one holder.
- *  - A holder whose lease ran out is forgotten with its keys; so is everybody when the table is
- *    wiped. Who hears `unknown` says everything again.
- *  - Nobody was heard for half a lease: the table itself was away, and every lease begins anew.
+ *  - A holder whose lease ran out is dropped with its keys; a wipe of the table drops all holders.
+ *    A holder that hears `unknown` tells all its names again.
+ *  - If no holder was heard for half a lease, the table itself was away: every lease begins anew.
  */
 import type { Clock } from "../capabilities.ts";
 
 export type TablePut = {
   readonly key: string;
-  /** Proposed; a key that nobody had gets at least one more than any before. */
+  /** Proposed epoch; a free key gets at least one more than any epoch before. */
   readonly epoch: number;
   readonly bytes: Uint8Array;
 };
@@ -22,7 +22,7 @@ export type TableEntry = TablePut & { readonly holder: string };
 export type Exchange = {
   readonly holder: string;
   readonly lease_ms: number;
-  /** `put` is all that we hold; else it is what changed. */
+  /** True: `put` has all names that this registry holds; else only changed ones. */
   readonly full: boolean;
   readonly put: readonly TablePut[];
   readonly drop: readonly string[];
@@ -34,28 +34,28 @@ export type ExchangeAnswer =
   | { readonly kind: "unknown" }
   | {
       readonly kind: "exchanged";
-      /** Another one than before: the table was wiped. */
+      /** Name of the table's life; another one than before shows that the table was wiped. */
       readonly instance: string;
       readonly version: string;
-      /** Of each `put`; 0 = another holder has that key. */
+      /** Epoch of each `put`; 0: another holder has that key. */
       readonly epochs: readonly number[];
-      /** All of all holders; undefined = as before. */
+      /** The entries of all holders; undefined: unchanged. */
       readonly entries: readonly TableEntry[] | undefined;
     };
 
 export interface SharedTable {
-  /** For people: no passwords in it. */
+  /** Name of the table for people, without passwords. */
   readonly name: string;
   /** Rejects when the table cannot be reached, within a few seconds. */
   exchange(exchange: Exchange): Promise<ExchangeAnswer>;
   /** Forgets the holder and its keys at once. */
   leave(holder: string): Promise<void>;
   /**
-   * The protocol version of those who are in the table; `protocol` is ours, and the table's from now
-   * on when nobody is.
+   * Returns the protocol version of the registries in the table. `protocol` is ours; it becomes the
+   * table's when no registry is there.
    */
   join(protocol: number): Promise<number>;
-  /** Called soon after a change, most times. Returns what ends it. */
+  /** Calls `listener` soon after most changes. Returns a function that ends it. */
   onBell(listener: () => void): () => void;
 }
 
@@ -83,7 +83,7 @@ export class MemoryTable implements SharedTable {
     this.#seen_ms = clock.now_ms();
   }
 
-  /** A fault: everything is forgotten. */
+  /** A fault: the table loses everything. */
   wipe(): void {
     this.#entries.clear();
     this.#leases.clear();

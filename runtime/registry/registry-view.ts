@@ -1,4 +1,4 @@
-/** What a registry client knows under one prefix, and who is told of it. */
+/** The entries that a registry client knows under one prefix, and their followers. */
 import type { Ref } from "../kernel/ref.ts";
 import type { RegistryChange, RegistrySnapshot } from "../wire-messages.ts";
 import type { RegistryEntry } from "./registry.ts";
@@ -8,15 +8,15 @@ export type ViewMessage = {
   readonly kind: "registry_view";
   /** Without the namespace, as the keys of the entries. */
   readonly prefix: string;
-  /** `put` is all there is, and what was known before is over. */
+  /** True: `put` is the whole set and replaces the one known before. */
   readonly whole: boolean;
   readonly put: readonly RegistryEntry[];
   readonly removed: readonly string[];
-  /** False while the registry cannot be reached, or the table behind it: the last known set. */
+  /** False: the registry or its shared table cannot be reached, and this is the last known set. */
   readonly live: boolean;
 };
 
-/** More than a snapshot can be overtaken by; one that is left out is seen as a gap. */
+/** Most early changes; a snapshot is overtaken by fewer. A dropped one is noticed as a gap. */
 const EARLY_MAX = 1_000;
 
 export class RegistryView {
@@ -27,7 +27,7 @@ export class RegistryView {
 
   readonly #namespace_chars: number;
   readonly #followers = new Map<number, Ref<ViewMessage>>();
-  /** Entries of the registry's earlier life that it has not heard of again, until when. */
+  /** Entries of the registry's earlier life that were not registered again, and their end. */
   readonly #doubtful = new Map<string, number>();
   #entries = new Map<string, RegistryEntry>();
   /** Changes that came before the snapshot they follow. */
@@ -124,7 +124,7 @@ export class RegistryView {
     return true;
   }
 
-  /** Drops what nobody registered again in time. */
+  /** Drops entries that were not registered again in time. */
   expire(now_ms: number): void {
     const dropped: string[] = [];
     for (const [key, until_ms] of this.#doubtful) {

@@ -1,4 +1,4 @@
-/** Who follows which prefix of a registry: each is told of every change under it, numbered. */
+/** Watchers of a registry's prefixes. Each is told of every change under its prefix, numbered. */
 
 import type { RegistryEntry } from "../../proto/gen/types.ts";
 import type { Ref } from "../kernel/ref.ts";
@@ -25,7 +25,7 @@ export class RegistryWatchers {
     this.#watchers.set(id, { ...watcher, revision: 0 });
   }
 
-  /** Its monitor, which nobody needs any more. */
+  /** Returns the watcher's monitor, which is to be ended. */
   remove(id: string): number | undefined {
     const watcher = this.#watchers.get(id);
     this.#watchers.delete(id);
@@ -39,7 +39,7 @@ export class RegistryWatchers {
     }
   }
 
-  /** Tells those whose prefix it concerns. `away`: the table that machines share is not reached. */
+  /** Tells watchers of the prefixes concerned. `away`: the shared table is not reached. */
   tellChange(put: readonly RegistryEntry[], removed: readonly string[], away: boolean): void {
     for (const watcher of this.#watchers.values()) {
       const { prefix } = watcher;

@@ -1,10 +1,10 @@
 /**
- * Who has which name: keys with a value, an owner and a lease. The embedded registry is one actor;
- * everybody else talks to it through a RegistryClient (registry-client.ts), which is also what
- * another registry would stand behind.
+ * The registry of names: keys with a value, an owner and a lease. It is one actor; other actors use
+ * it through a RegistryClient (registry-client.ts), behind which another registry could be as
+ * well.
  *
  *  - A key has one owner. It is free again when the owner ends, at once, or its lease ran out.
- *  - A new owner of a key gets a higher epoch: whoever compares them knows which one is old.
+ *  - A new owner of a key gets a higher epoch, which shows that the other owner is old.
  *  - A watcher gets a snapshot, then every change, numbered, until it ends.
  *  - Registries of several machines may share a table (registry-shared.ts): each grants keys to its
  *    own machine's actors, and shows its watchers what the others granted.
@@ -56,7 +56,7 @@ export type RegistryMessage =
 export const DEFAULT_LEASE_MS = 10_000;
 const LEASE_MIN_MS = 100;
 const SWEEP_MS = 250;
-/** A registry is for names. What is larger belongs into a store, with its key here. */
+/** A registry is for names. A larger value belongs into a store, with its key here. */
 const VALUE_BYTES_MAX = 1024 * 1024;
 const KEYS_MAX = 100_000;
 
@@ -68,7 +68,7 @@ type Owner = {
   expires_ms: number;
 };
 
-/** A key that the shared table is being asked for. */
+/** A key that this registry is claiming from the shared table. */
 type Claiming = { readonly key: string; readonly owner: string; withdrawn: boolean };
 
 export type RegistryOptions = { readonly shared?: SharedOptions };
@@ -91,7 +91,7 @@ export class Registry extends Actor<RegistryMessage> {
   }
 
   override init(): void {
-    // Seconds, so that the epochs go on rising when a registry starts anew with nothing known.
+    // Seconds, so that epochs go on rising when a registry starts anew without state.
     this.#lastEpoch = Math.floor(this.ctx.clock.wall_ms() / 1_000);
     this.#instance = this.ctx.random.u64().toString(16);
     this.#swept_ms = this.ctx.clock.now_ms();
@@ -120,7 +120,7 @@ export class Registry extends Actor<RegistryMessage> {
   }
 
   override async terminate(reason: ExitReason): Promise<void> {
-    // The next life of one that crashed says the same again.
+    // After a crash the next life of this registry tells the same names again.
     if (reason.kind !== "crash") await this.#shared?.leave().catch(() => {});
   }
 
@@ -307,7 +307,7 @@ export class Registry extends Actor<RegistryMessage> {
     const now_ms = this.ctx.clock.now_ms();
     const slept_ms = now_ms - this.#swept_ms - SWEEP_MS;
     this.#swept_ms = now_ms;
-    // We were stopped ourselves: renewals of that time still wait to be read.
+    // This process was stopped itself: renewals of that time still wait to be read.
     if (slept_ms > SWEEP_MS)
       for (const owner of this.#owners.values()) owner.expires_ms += slept_ms;
     for (const [id, owner] of this.#owners) {
@@ -323,7 +323,7 @@ export class Registry extends Actor<RegistryMessage> {
     if (owner.keys.size > 0) this.#remove([...owner.keys]);
   }
 
-  /** Keys of ours. */
+  /** Removes keys granted here. */
   #remove(keys: readonly string[]): void {
     for (const key of keys) {
       this.#entries.delete(key);
@@ -358,7 +358,7 @@ export class Registry extends Actor<RegistryMessage> {
     this.#tellChange(put, removed);
   }
 
-  /** Its owner hears of it with the next renewal, and tries to get it back. */
+  /** Another machine has the key. Its owner hears of it at the next renewal, and tries again. */
   #lostElsewhere(key: string): void {
     const entry = this.#entries.get(key);
     const id = entry?.owner === undefined ? "" : ownerId(entry.owner);
@@ -379,7 +379,7 @@ export class Registry extends Actor<RegistryMessage> {
     this.#tellChange([settled], []);
   }
 
-  /** The shared table is not reached; false where there is none. */
+  /** True: the shared table is not reached. False also where there is none. */
   get #away(): boolean {
     return this.#shared?.away ?? false;
   }

@@ -21,19 +21,19 @@ export interface ConnectionHost {
   readonly codecs: CodecTable;
   readonly limits: PeerLimits;
   readonly ended: EndedRefs;
-  /** Undefined: welcome. */
+  /** Undefined: the connection is accepted. */
   refuse(
     connection: Connection,
     theirs: Identity,
   ): { code: RejectCode; message: string } | undefined;
   /** Another connection of ours with the same life of the same node, up or being dialled. */
   duplicateOf(connection: Connection, theirs: Identity): Connection | undefined;
-  /** Its peer has said less than its heartbeat lately. */
+  /** True: the peer is late with its heartbeat. */
   isLate(connection: Connection): boolean;
   connected(connection: Connection): void;
-  /** Called once for each connection, but one that was merged. */
+  /** Called once for each connection that was not merged. */
   lost(connection: Connection, why: string): void;
-  /** Its link lives on in another connection. */
+  /** The connection's link goes on in another connection. */
   merged(connection: Connection): void;
 }
 
@@ -51,7 +51,7 @@ export class Connection {
   readonly dialled: string | undefined;
   /** The node that is expected to answer; undefined = any. */
   readonly expected: string | undefined;
-  /** Why it ended before it came up, for whoever waits for it. */
+  /** Why the connection ended before it came up; `ready` rejects with it. */
   failure: Error | undefined = undefined;
 
   readonly #host: ConnectionHost;
@@ -59,9 +59,9 @@ export class Connection {
   readonly #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #link: Link | undefined = undefined;
   #mergedInto: Connection | undefined = undefined;
-  /** The link is one that they dialled. */
+  /** True: the other side dialled the link. */
   #theirDial = false;
-  /** We do not read now, so the peer's silence means nothing. */
+  /** True: this side does not read now, so the peer's silence means nothing. */
   paused = false;
 
   constructor(host: ConnectionHost, dialled?: string, expected?: string) {
@@ -73,7 +73,7 @@ export class Connection {
     this.#inbound = new Inbound(host.system, this.peer, host.codecs, host.ended);
   }
 
-  /** The wire is gone for a while: the peer's silence means nothing. */
+  /** True: the link is interrupted for a while, so the peer's silence means nothing. */
   get away(): boolean {
     return this.#link?.away === true;
   }
@@ -82,7 +82,7 @@ export class Connection {
     return this.peer.identity?.node ?? this.expected;
   }
 
-  /** Resolves when the handshake is done; rejects with the reason why it was not. */
+  /** Resolves when the handshake is done; rejects when it fails. */
   ready(): Promise<void> {
     if (this.peer.state === "up") return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -101,7 +101,7 @@ export class Connection {
     };
   }
 
-  /** The dialling side speaks first, on the link it dialled unless another took its place. */
+  /** The dialling side sends the first frame, unless another link has replaced the dialled one. */
   greet(link: Link): void {
     if (this.#link === link) this.#greet();
     else link.close();
@@ -147,7 +147,7 @@ export class Connection {
       this.#inbound.frame(bytes);
       if (this.#inbound.flooded !== undefined && !this.paused) this.#pause();
     } catch (error) {
-      // Bytes out of step: nothing after them can be trusted. Anything else is a bug of ours.
+      // After a broken frame no byte can be trusted. Any other error is a bug of ours.
       if (!(error instanceof CodecError || error instanceof RangeError)) throw error;
       const fields = { peer: this.node, error: error.message };
       this.#host.system.capabilities.log.log("error", "a peer sent what is no frame", fields);
@@ -156,8 +156,9 @@ export class Connection {
   }
 
   /**
-   * What a node sends faster than its addressee works waits on the sender's side, whose tells are
-   * refused in the end. Only while that actor gets on: one that waits may wait for this very link.
+   * Back-pressure: while a local actor is flooded we do not read, so messages wait at the sender,
+   * whose tells are refused in the end. This ends if the actor makes no progress, since it may wait
+   * for this very link.
    */
   #pause(): void {
     const { clock } = this.#host.system.capabilities;
@@ -228,15 +229,15 @@ export class Connection {
   }
 
   /**
-   * They dial although we are connected. A node whose own dial made the link does not dial again
-   * while the link stands, so their side is gone. If the dial was ours, theirs may have crossed it;
-   * their side is gone then only if it is late with its heartbeat.
+   * The peer dials although there is a connection. A node that dialled the link does not dial again
+   * while it stands, so the peer's side of it is gone. If we dialled, the two dials may have
+   * crossed; the peer's side is gone then only if it is late with its heartbeat.
    */
   #isHalfOpen(): boolean {
     return this.#theirDial || this.#host.isLate(this);
   }
 
-  /** Goes on over the link that `other` accepted, with what waits here. */
+  /** Goes on over the link that `other` accepted, with the messages that wait here. */
   #adopt(other: Connection, theirs: Identity): void {
     const mine = this.#link;
     const link = other.#link as Link;
@@ -250,7 +251,7 @@ export class Connection {
     this.#welcome(theirs);
   }
 
-  /** Our dial lost against theirs, whose link is here in a moment. */
+  /** The peer's dial is kept instead of ours, and its link comes in a moment. */
   #awaitDuplicate(message: string): void {
     const { clock } = this.#host.system.capabilities;
     this.#link = undefined;

@@ -43,7 +43,7 @@ const tag = {
   body: 0x7a,
 } as const;
 
-/** A buffer that grew beyond this for one large message is not kept. */
+/** A buffer that a large message made larger than this is not kept. */
 const KEPT_BYTES_MAX = 1024 * 1024;
 
 /** Envelopes gathered for one frame. */
@@ -54,7 +54,7 @@ export class Batch {
     return this.#writer.pos;
   }
 
-  /** Starts an envelope; the body is to be written to what it returns, then `end` called. */
+  /** Starts an envelope. The caller writes the body to the returned writer, then calls `end`. */
   begin(type: number, to: number): Writer {
     const writer = this.#writer;
     writer.uint32(tag.envelope).fork();
@@ -88,25 +88,25 @@ export class Batch {
     return this.#writer.uint32(tag.body).fork();
   }
 
-  /** Closes whatever is open: the envelope, and its body if it has one. */
+  /** Closes the open envelope, and its body if it has one. */
   end(): void {
     const writer = this.#writer;
     while (writer.states !== null && writer.states.length > 0) writer.ldelim();
   }
 
-  /** Takes back an envelope whose body could not be written, or was too large. */
+  /** Removes an envelope whose body could not be written, or was too large. */
   rollback(to_bytes: number): void {
     const writer = this.#writer;
     if (writer.states !== null) writer.states.length = 0;
     writer.pos = to_bytes;
   }
 
-  /** A view of what was gathered from `from_bytes` on; valid until `clear`. */
+  /** A view of the bytes gathered from `from_bytes` on; valid until `clear`. */
   view(from_bytes: number, to_bytes: number): Uint8Array {
     return this.#writer.buf.subarray(from_bytes, to_bytes);
   }
 
-  /** Forgets what was sent; the rest moves to the front. */
+  /** Drops the bytes that were sent; the rest moves to the front. */
   drop(sent_bytes: number): void {
     if (sent_bytes === 0) return;
     const writer = this.#writer;
@@ -131,8 +131,8 @@ export class FrameWalk {
   }
 
   /**
-   * Reads the next head and stops at its body, or returns false at the frame's end. The reader is
-   * to be moved past the body by whoever decodes it, or by `skip`.
+   * Reads the next head and stops at its body, or returns false at the frame's end. The decoder of
+   * the body, or `skip`, moves the reader past it.
    * Throws CodecError `bad_body` on bytes that are no frame.
    */
   next(): boolean {

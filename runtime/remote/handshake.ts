@@ -6,19 +6,19 @@ import { codecs } from "../../proto/index.ts";
 import { Batch, FrameWalk } from "./envelope.ts";
 import { control, incarnationBytes, incarnationOf } from "./wire.ts";
 
-/** Who a node is. */
+/** Identity of a node: its name, life and address. */
 export type Identity = {
   readonly protocol_version: number;
   readonly node: string;
   readonly incarnation: bigint;
   readonly lease_epoch: number;
-  /** Where it listens; empty when nowhere. */
+  /** Address where the node listens; empty: it does not. */
   readonly address: string;
 };
 
 /**
  * `version`: other protocol. `superseded`: a later start of the same node is connected.
- * `duplicate`: both sides dialled, and this is the connection that is not kept.
+ * `duplicate`: both sides dialled, and the other connection is kept.
  */
 export type RejectCode = "version" | "superseded" | "duplicate";
 
@@ -75,7 +75,7 @@ export function readHandshake(frame: Uint8Array): Handshake {
   }
 }
 
-/** Undefined when the two can talk. */
+/** Undefined: the two versions fit. */
 export function versionMismatch(mine: Identity, theirs: Identity): string | undefined {
   if (mine.protocol_version === theirs.protocol_version) return undefined;
   return (

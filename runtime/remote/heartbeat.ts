@@ -1,6 +1,6 @@
 /**
- * The heartbeat of a node: once a period each peer hears from us, and each peer's silence is judged.
- * A peer that was silent for too long counts as dead; before that it is told of as silent.
+ * The heartbeat of a node: once a period it writes to each peer and judges each peer's silence. A
+ * peer that was silent for too long counts as dead; before that it is reported as silent.
  */
 import type { Clock, Timer } from "../capabilities.ts";
 import type { Connection } from "./connection.ts";
@@ -9,9 +9,9 @@ import type { Identity } from "./handshake.ts";
 type HeartbeatOptions = {
   /** A peer hears from us at least this often. */
   readonly heartbeat_ms: number;
-  /** A peer that was silent for so long is told of. */
+  /** A peer that was silent for this long is reported. */
   readonly doubt_after_ms: number;
-  /** A peer that was silent for so long counts as dead: its connection is closed. */
+  /** A peer that was silent for this long counts as dead, and its connection is closed. */
   readonly suspect_after_ms: number;
 };
 
@@ -39,12 +39,12 @@ export class Heartbeat {
     this.#timer = this.#arm();
   }
 
-  /** However long that node says nothing, its connection stays. */
+  /** The connection to this node stays, however long the node is silent. */
   exempt(node: string): void {
     this.#exempt.add(node);
   }
 
-  /** It has not kept up with its own heartbeat. */
+  /** True: the peer is late with its heartbeat. */
   isLate({ peer }: Connection): boolean {
     return this.#clock.now_ms() - peer.last_heard_ms > this.#options.heartbeat_ms * 1.5;
   }
@@ -67,7 +67,7 @@ export class Heartbeat {
   #beat(late_ms: number): void {
     const { doubt_after_ms, suspect_after_ms } = this.#options;
     const now_ms = this.#clock.now_ms();
-    // We were stopped ourselves: what the peers said meanwhile still waits to be read.
+    // This process was stopped itself: messages of the peers still wait to be read.
     const we_slept = late_ms > suspect_after_ms / 2;
     for (const connection of [...this.#connections]) {
       const { peer } = connection;

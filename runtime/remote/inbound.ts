@@ -1,6 +1,6 @@
 /**
- * One connection to another node, inbound half: walks the envelopes of a frame in place, gives
- * messages to local actors, and does for the peer what its control envelopes ask.
+ * One connection to another node, inbound half: walks the envelopes of a frame in place, delivers
+ * messages to local actors, and carries out the peer's control envelopes.
  */
 
 import { codecs as proto } from "../../proto/index.ts";
@@ -22,11 +22,11 @@ import { SLOTS_MAX } from "./intern-table.ts";
 import type { Peer } from "./peer.ts";
 import { control, exitOfWire, FIRST_MESSAGE_TYPE, incarnationOf, WELL_KNOWN } from "./wire.ts";
 
-/** One of our actors, or one of the peer's: the envelope that names the slot says which. */
+/** An actor of ours or of the peer; the envelope that names the slot says which. */
 type Slot = {
   readonly path: string;
   readonly incarnation: bigint;
-  /** Not the cell itself: slots outlive actors by far. */
+  /** Not the cell itself, because slots live far longer than actors. */
   life: Life | undefined;
 };
 
@@ -40,7 +40,7 @@ const QUIET_MAX_MS = 120_000;
 export const FLOOD_MESSAGES = 8_192;
 
 export class Inbound {
-  /** The actor that has too much to do, since this was last looked at. */
+  /** An actor found flooded since this field was last read. */
   flooded: Cell | undefined = undefined;
 
   readonly #system: System;
@@ -49,7 +49,7 @@ export class Inbound {
   readonly #log: Log;
   readonly #ended: EndedRefs;
   readonly #slots: (Slot | undefined)[] = [];
-  /** What the peer watches here: its monitor number → how to take it back. */
+  /** Watches of the peer on local actors, by its monitor number. */
   readonly #watched = new SlotMap<number, { target: Ref; watcher: Watcher }>();
 
   constructor(system: System, peer: Peer, codecs: CodecTable, ended: EndedRefs) {
@@ -173,7 +173,7 @@ export class Inbound {
         return;
       }
       default:
-        // A newer peer of the same protocol version may say more than we know; it must not need it.
+        // A newer peer of the same protocol version may send envelopes that we do not know.
         this.#log.log("debug", `unknown envelope ${head.type}`, {
           peer: this.#peer.identity?.node,
         });
@@ -210,7 +210,7 @@ export class Inbound {
 
   #resolve(slot: Slot): Cell | undefined {
     const { path, incarnation } = slot;
-    // Whoever has the name now; asked anew for each message, as that changes.
+    // The actor that has the path now; looked up for each message, since it may change.
     if (incarnation === WELL_KNOWN) return this.#system.lookup(path);
     const cell = this.#system.resolveLocal(path, incarnation);
     slot.life = cell?.life;
@@ -228,9 +228,9 @@ export class Inbound {
   }
 }
 
-/** An ask of the peer: an ordinary one here, whose end goes back over the connection. */
+/** An ask of the peer: an ordinary ask here, whose outcome goes back over the connection. */
 class IncomingAsk extends AskPort {
-  /** Why it failed, without the words that the asker's own error puts before it. */
+  /** Why the ask failed, without the words that the asker's own error puts before it. */
   detail = "";
 
   override fail(code: AskErrorCode, detail: string): boolean {

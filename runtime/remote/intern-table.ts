@@ -19,12 +19,12 @@ export interface Interned {
   readonly address: Address;
   /** Path and incarnation as one text. */
   readonly key: string;
-  /** The slot it had last, on which connection; checked before use. */
+  /** The actor's last slot and its connection; both are checked before use. */
   slot: number;
   slot_peer: object | undefined;
 }
 
-/** The sender's half. */
+/** The sender's half of the table. */
 export class InternTable {
   readonly #byKey = new Map<string, number>();
   readonly #keys: (string | undefined)[] = [undefined];

@@ -1,5 +1,5 @@
 /**
- * This process among others: listens, dials, knows its peers, and makes references that work
+ * This process as a node: it listens, dials, knows its peers, and makes references that work
  * wherever the actor is.
  */
 import { FRAME_LIMIT_BYTES, PROTOCOL_VERSION } from "../../proto/index.ts";
@@ -25,13 +25,13 @@ export type RemoteOptions = {
    */
   readonly listen?: string;
   readonly codecs: CodecTable;
-  /** Of two starts of one node the higher is the live one. 0 where nobody hands out epochs. */
+  /** The higher epoch of two starts of one node is the live one. 0: no epochs are given out. */
   readonly lease_epoch?: number;
   /** A peer hears from us at least this often. 500. */
   readonly heartbeat_ms?: number;
-  /** A peer that was silent for so long is looked at more closely. Two heartbeats. */
+  /** A peer that was silent for this long is reported as silent. Two heartbeats. */
   readonly doubt_after_ms?: number;
-  /** A peer that was silent for so long counts as dead. 5,000. */
+  /** A peer that was silent for this long counts as dead. 5,000. */
   readonly suspect_after_ms?: number;
   /** For the link and its handshake together. 2,000. */
   readonly connect_timeout_ms?: number;
@@ -53,11 +53,11 @@ type PeerInfo = {
 
 type PeerEvent =
   | { readonly kind: "up"; readonly identity: Identity }
-  /** At each heartbeat while it says nothing. */
+  /** Told at each heartbeat while the peer is silent. */
   | { readonly kind: "silent"; readonly identity: Identity; readonly silent_ms: number }
   | { readonly kind: "lost"; readonly identity: Identity; readonly why: string };
 
-/** After a dial that failed, messages to that address fail at once for so long. */
+/** After a failed dial, messages to that address fail at once for this long. */
 const REDIAL_AFTER_MS = 100;
 
 export class RemoteNode implements ConnectionHost, PeerSource {
@@ -136,15 +136,15 @@ export class RemoteNode implements ConnectionHost, PeerSource {
   }
 
   /**
-   * Tells the nodes connected now that this one may not be heard for up to `quiet_ms` (two minutes
-   * at most), because it is about to do something long in one piece. 0 takes it back. A process
-   * that ends meanwhile is noticed as ever, by its connection.
+   * Tells the connected nodes that this one may be silent for up to `quiet_ms` (two minutes at
+   * most), because a long synchronous step follows. 0 ends this. If the process ends meanwhile, the
+   * end of its connection shows it.
    */
   quiet(quiet_ms: number): void {
     for (const { peer } of this.#all) if (peer.state === "up") peer.quiet(quiet_ms);
   }
 
-  /** The actor, wherever it is. One that is not there any more is found out when it is used. */
+  /** The reference to an actor of any node. A use of it shows whether the actor still lives. */
   ref<M extends Message>(wire: WireRef): Ref<M> {
     const address = addressOf(wire);
     if (address.node !== this.system.node) return new RemoteRef(this, address, wire.address);
@@ -162,23 +162,23 @@ export class RemoteNode implements ConnectionHost, PeerSource {
     }));
   }
 
-  /** The wire to that node is gone for a while: what is sent waits, its silence means nothing. */
+  /** True: the link to that node is interrupted: messages wait, and its silence means nothing. */
   isAway(node: string): boolean {
     return this.#byNode.get(node)?.away ?? false;
   }
 
-  /** Returns what takes the listener away. */
+  /** Returns a function that removes the listener. */
   onPeer(listener: (event: PeerEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** That node's silence never closes the connection to it; only the connection's own end does. */
+  /** The node's silence never closes its connection; only the link's own end does. */
   neverSuspect(node: string): void {
     this.#heartbeat.exempt(node);
   }
 
-  /** Leaves: what is queued still goes out, then every peer sees the end. */
+  /** Leaves: queued messages still go out, then every peer sees the end. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -347,7 +347,7 @@ export function isAway(system: ActorSystem, ref: Ref): boolean {
   return nodes.get(system)?.isAway(ref.address.node) ?? false;
 }
 
-/** The reference that a message brought. Local actors are found also without a joined node. */
+/** The reference in a message. Local actors are found also if the system joined no node. */
 export function refOf<M extends Message>(system: ActorSystem, wire: WireRef): Ref<M> {
   const node = nodes.get(system);
   if (node !== undefined) return node.ref(wire);

@@ -1,7 +1,7 @@
 /**
  * One connection to another node, outbound half: messages are encoded straight into a batch that
- * goes out as one frame at the end of the tick, or earlier when it is large. What the peer does not
- * take waits in a queue bounded in bytes; beyond it a tell is refused.
+ * goes out as one frame at the end of the tick, or earlier when it is large. Frames that the peer
+ * does not take wait in a queue bounded in bytes; when it is full, a tell is refused.
  */
 
 import { codecs as proto } from "../../proto/index.ts";
@@ -26,7 +26,7 @@ export type PeerLimits = {
   readonly queue_limit_bytes: number;
 };
 
-/** Which actor a signal is for, and which ask it answers; what is not said is not sent. */
+/** The actor that a signal is for, and the ask that it answers; unset fields are not sent. */
 type ControlEnds = { readonly to?: number; readonly answer?: number };
 
 /** A batch of this size goes out at once: larger ones only cost memory. */
@@ -37,7 +37,7 @@ export type PeerStats = {
   received: number;
   /** Tells and asks refused because the queue was full. */
   refused: number;
-  /** Encoded, but the connection ended before they went out. At most: some may have. */
+  /** Encoded bytes not sent when the connection ended; an upper bound. */
   lost_bytes: number;
   /** Messages that could not be encoded or decoded. */
   broken: number;
@@ -46,7 +46,7 @@ export type PeerStats = {
 
 export class Peer {
   state: "connecting" | "up" | "closed" = "connecting";
-  /** Known from the first frame on; before that only the name that was expected. */
+  /** Known from the peer's first frame on. */
   identity: Identity | undefined = undefined;
   readonly pending = new Pending();
   readonly stats: PeerStats = {
@@ -58,7 +58,7 @@ export class Peer {
     late_answers: 0,
   };
   last_heard_ms: number;
-  /** Until then it said that it may be too busy to be heard. */
+  /** The peer announced that it may be silent until then. */
   quiet_until_ms = 0;
 
   readonly #clock: Clock;
@@ -68,7 +68,7 @@ export class Peer {
   readonly #batch = new Batch();
   readonly #interned = new InternTable();
   #link: Link | undefined = undefined;
-  /** Where frames end in the batch, but for the last one. */
+  /** Ends of the frames in the batch, but for the last one. */
   #cuts: number[] = [];
   #armed = false;
   #saidSomething = false;
@@ -89,7 +89,7 @@ export class Peer {
     this.#link = link;
   }
 
-  /** For the handshake: past the batch, at once. */
+  /** Sends a frame of the handshake at once, past the batch. */
   sendNow(frame: Uint8Array): void {
     this.#link?.send(frame);
   }
@@ -101,7 +101,7 @@ export class Peer {
     this.#flush();
   }
 
-  /** The end of this connection; idempotent. Everybody who waits for the peer is told. */
+  /** Ends this connection; idempotent. Fails every ask and watch that waits for the peer. */
   close(why: string): void {
     if (this.state === "closed") return;
     this.#flush();
@@ -194,14 +194,14 @@ export class Peer {
     );
   }
 
-  /** Once a heartbeat: says that we live when nothing else did. */
+  /** Called at each heartbeat: sends a ping if no other message went out. */
   beat(now_ms: number): void {
     this.pending.sweepAsks(now_ms);
     if (this.state === "up" && !this.#saidSomething) this.#control(control.ping, {});
     this.#saidSomething = false;
   }
 
-  /** Says at once that nothing may be heard from here for so long; see `RemoteNode.quiet`. */
+  /** Announces at once that this node may be silent for `for_ms`; see `RemoteNode.quiet`. */
   quiet(for_ms: number): void {
     // A zero is not written, and the ping without it is the ordinary one.
     const quiet_ms = Math.max(1, Math.ceil(for_ms));
@@ -209,7 +209,7 @@ export class Peer {
     this.#flush();
   }
 
-  /** For how long nothing was heard that should have been. */
+  /** Time of the peer's silence, without the time that it announced. */
   silent_ms(now_ms: number): number {
     return now_ms - Math.max(this.last_heard_ms, this.quiet_until_ms);
   }
@@ -248,7 +248,7 @@ export class Peer {
     this.#overfull();
   }
 
-  /** Signals are never dropped: a peer that lets them pile up is given up instead. */
+  /** Signals are never dropped: a peer that does not take them is given up instead. */
   #overfull(): void {
     const { queue_limit_bytes, frame_limit_bytes } = this.#limits;
     const limit_bytes = queue_limit_bytes * 1.25 + frame_limit_bytes;
@@ -287,7 +287,7 @@ export class Peer {
     return this.#cuts.length === 0 ? 0 : (this.#cuts[this.#cuts.length - 1] as number);
   }
 
-  /** Sends frame by frame; what the link refuses stays here until it has drained. */
+  /** Sends frame by frame; frames that the link refuses stay here until it has drained. */
   #flush(): void {
     const link = this.#link;
     const batch = this.#batch;

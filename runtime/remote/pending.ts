@@ -1,4 +1,4 @@
-/** What this node waits for from one peer: answers and the ends of watched actors. */
+/** The asks and the watches of this node that wait for one peer. */
 import { noconnection } from "../kernel/exit-reason.ts";
 import { NOWHERE, type ReplyPort, type Watcher } from "../kernel/ref.ts";
 import { SlotMap } from "../slot-map.ts";
@@ -10,7 +10,7 @@ const NUMBER_MAX = 0xffff_ffff;
 
 export class Pending {
   readonly #asks = new SlotMap<number, PendingAsk>();
-  /** By monitor number, which is the watcher's place too. */
+  /** Watchers by monitor number, which is the watcher's place too. */
   readonly #watchers = new SlotMap<number, Watcher>();
   #lastNumber = 0;
 
@@ -24,12 +24,12 @@ export class Pending {
     return ask;
   }
 
-  /** Undefined: nobody waits any more, the answer is late. */
+  /** Undefined: the ask is over, and the answer is late. */
   takeAsk(ask: number): ReplyPort | undefined {
     return this.#asks.take(ask)?.port;
   }
 
-  /** The asker's own deadline has settled these already; only their entries are left. */
+  /** Removes entries of asks that their own deadline has settled already. */
   sweepAsks(now_ms: number): void {
     for (const [ask, { deadline_ms }] of this.#asks) {
       if (deadline_ms < now_ms) this.#asks.delete(ask);
@@ -56,7 +56,7 @@ export class Pending {
     return monitor;
   }
 
-  /** The connection is gone: everybody who waits is told. */
+  /** The connection is gone: fails every ask and tells every watcher. */
   fail(why: string): void {
     const asks = [...this.#asks.values()];
     const watchers = [...this.#watchers.values()];

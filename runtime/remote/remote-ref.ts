@@ -8,9 +8,9 @@ import type { Peer } from "./peer.ts";
 /** Finds or opens the connection to a node. Undefined: there is none, and none can be had now. */
 export interface PeerSource {
   peerFor(ref: RemoteRef): Peer | undefined;
-  /** A message that found no connection. */
+  /** Called for a message without a connection. */
   undelivered(ref: RemoteRef, message: Message, meta: Meta | undefined): void;
-  /** What those who watch it are told then. */
+  /** The exit reason that watchers are told then. */
   absence(ref: RemoteRef): ExitReason;
   soon(run: () => void): void;
 }
@@ -19,7 +19,7 @@ export class RemoteRef implements Ref<Message>, Interned {
   readonly local = false;
   readonly address: Address;
   readonly key: string;
-  /** Where its node listens; empty when it can only be reached over a connection it made. */
+  /** Address of the actor's node; empty: only a connection that the node made reaches it. */
   readonly node_address: string;
   slot = 0;
   slot_peer: object | undefined = undefined;

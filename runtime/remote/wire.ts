@@ -1,4 +1,4 @@
-/** Between the runtime's own values and their wire form. */
+/** Converts the runtime's values to their wire form and back. */
 import type { WireExit, ActorRef as WireRef } from "../../proto/index.ts";
 import type { ExitReason } from "../kernel/exit-reason.ts";
 import type { Address } from "../kernel/message.ts";
@@ -22,8 +22,8 @@ export const control = {
 export const FIRST_MESSAGE_TYPE = 16;
 
 /**
- * The incarnation that stands for whoever has the path at that moment: for the few actors that are
- * known by name before anybody could give a reference. Never drawn for an actor.
+ * The incarnation that means any actor with this path: for the few actors that are known by name
+ * before a reference can be given. It is never drawn for an actor.
  */
 export const WELL_KNOWN = 0n;
 
@@ -37,7 +37,7 @@ export function incarnationBytes(incarnation: bigint): Uint8Array {
   return bytes;
 }
 
-/** `wellKnown` for anything that is not eight bytes. */
+/** WELL_KNOWN for anything that is not eight bytes. */
 export function incarnationOf(bytes: Uint8Array): bigint {
   if (bytes.length !== 8) return WELL_KNOWN;
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);

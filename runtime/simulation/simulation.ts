@@ -1,9 +1,9 @@
 /**
- * A world in which everything that may happen in any order happens in an order drawn from a seed:
- * one delivery loop owns all turns of all actors of all nodes, and time passes only when nobody
- * has anything to do. The same seed gives the same run, down to the hash of its trace.
+ * A deterministic simulation: events that may happen in any order happen in an order drawn from a
+ * seed. One delivery loop owns all turns of all actors of all nodes, and time passes only when no
+ * actor is ready. The same seed gives the same run, down to the hash of its trace.
  *
- * It holds as long as handlers await only what was handed to them: an answer, a virtual timer.
+ * This holds as long as handlers await only capabilities: an answer, a virtual timer.
  */
 
 import type { Random } from "../capabilities.ts";
@@ -11,7 +11,7 @@ import { macrotask, type Runnable, type Scheduler } from "../kernel/scheduler.ts
 import { forkRandom, pickIndex, SeededRandom } from "./random.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
-/** Each turn, one message of one actor, drawn among all that have one. */
+/** A turn handles one message of one actor, drawn among all ready actors. */
 class SeededScheduler implements Scheduler {
   turns = 0;
   readonly #random: Random;
@@ -49,7 +49,7 @@ class SeededScheduler implements Scheduler {
     return true;
   }
 
-  /** Takes turns until nobody is ready; time stands still. */
+  /** Takes turns until no actor is ready; time stands still. */
   async idle(): Promise<void> {
     do await macrotask();
     while (this.step());
@@ -60,7 +60,7 @@ export class Simulation {
   readonly seed: number;
   readonly clock = new VirtualClock();
   readonly scheduler: SeededScheduler;
-  /** For the world outside the actors: faults, clients. Nodes get a fork each. */
+  /** Randomness for faults and clients. Each node gets a fork. */
   readonly random: SeededRandom;
   readonly #order: Random;
   readonly #hash = new TraceHash();
@@ -72,19 +72,19 @@ export class Simulation {
     this.scheduler = new SeededScheduler(this.#order, (runnable) => this.note(runnable.id));
   }
 
-  /** Adds to the trace; every turn does, and whoever checks invariants may. */
+  /** Adds to the trace. Every turn does; checks of invariants may. */
   note(what: string): void {
     this.#hash.add(what, this.clock.now_ms());
   }
 
-  /** 16 hex digits over who had each turn, and when. */
+  /** Hash of the actor and the time of each turn, as 16 hex digits. */
   get trace_hash(): string {
     return this.#hash.digest();
   }
 
   /**
-   * Runs for `for_ms` of virtual time, or until nothing is left to happen. Throws after `turns_max`
-   * turns: actors that tell each other for ever at one instant would hold time still.
+   * Runs for `for_ms` of virtual time, or until no turn and no timer is left. Throws after
+   * `turns_max` turns, because actors that tell each other for ever at one instant would stop time.
    */
   async run(for_ms = Number.POSITIVE_INFINITY, turns_max = 1_000_000): Promise<void> {
     const until_ms = this.clock.now_ms() + for_ms;
@@ -98,7 +98,7 @@ export class Simulation {
     if (Number.isFinite(until_ms)) await this.clock.advance(until_ms - this.clock.now_ms());
   }
 
-  /** One turn or one timer; false when there is neither until then. */
+  /** Runs one turn or one timer; false when there is neither until `until_ms`. */
   #next(until_ms: number): boolean {
     const { clock, scheduler } = this;
     // Timers of one instant and turns mix: which comes first is drawn as well.

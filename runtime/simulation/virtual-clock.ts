@@ -15,7 +15,7 @@ export class VirtualClock implements Clock {
   readonly #wall_start_ms: number;
   #now_ms = 0;
   #last_id = 0;
-  /** Waits until everything that follows from a timer is done; a test's system knows better. */
+  /** Waits until all work that follows from a timer is done; tests may set a better one. */
   settle: () => Promise<void> = macrotask;
   /** Binary heap by (at_ms, id). */
   readonly #heap: Due[] = [];
@@ -74,8 +74,8 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Lets `delay_ms` pass. Between two timers everything that follows from the first one is done,
-   * also what waits for promises.
+   * Lets `delay_ms` pass. All work that follows from a timer, promises included, is done before the
+   * next timer.
    */
   async advance(delay_ms: number): Promise<void> {
     const until_ms = this.#now_ms + delay_ms;
@@ -84,7 +84,7 @@ export class VirtualClock implements Clock {
     this.#now_ms = until_ms;
   }
 
-  /** Until no timer is left; returns how many fired. Throws after `limit`: something repeats. */
+  /** Runs until no timer is left; returns how many fired. Throws after `limit` timers. */
   async runUntilIdle(limit = 100_000): Promise<number> {
     let fired = 0;
     await this.settle();

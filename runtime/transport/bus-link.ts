@@ -1,7 +1,7 @@
 /**
- * One link over a bus that loses messages: chunks are numbered, kept until the other side has taken
- * them, and sent again from where it says. A window bounds what is under way, so that a slow reader
- * is felt by its sender and not by the bus.
+ * One link over a bus that loses messages. Chunks are numbered, kept until the other side has taken
+ * them, and sent again from the point that it names. A window bounds the bytes under way, so that a
+ * slow reader slows its sender and not the bus.
  *
  *     send ─► waiting ─► under way (≤ window) ─► received there ─► taken there: forgotten
  *                             └── lost: a gap, or a probe's answer, says so ─► all again from there
@@ -26,17 +26,17 @@ import { SendWindow } from "./send-window.ts";
 import { type Link, type LinkHandlers, type LinkLimits, TransportError } from "./transport.ts";
 
 export type BusLinkOptions = {
-  /** Under way at most, not taken by the reader yet; one chunk always may. 2 MiB. */
+  /** Most bytes under way (sent, and not taken by the reader); one chunk always may be. 2 MiB. */
   readonly window_bytes: number;
-  /** Of one message on the bus, header included; the bus's own limit where that is less. 256 KiB. */
+  /** Size of one message on the bus with its header, or the bus's limit if less. 256 KiB. */
   readonly chunk_bytes: number;
   /** Received chunks are acknowledged this late at most, with data if there is some to send. 20. */
   readonly ack_after_ms: number;
-  /** Without any word from the other side for so long it is asked; the time doubles to 2 s. 200. */
+  /** A probe is sent after this long without a message; the time doubles to 2 s. 200. */
   readonly probe_after_ms: number;
-  /** The bus is up and the other side answers nothing: the link breaks. 10,000. */
+  /** The link breaks after this long without an answer while the bus is up. 10,000. */
   readonly silent_limit_ms: number;
-  /** The bus is away: the link breaks, as whoever waits for it should look elsewhere. 60,000. */
+  /** The link breaks after the bus was away for this long: its users look elsewhere. 60,000. */
   readonly away_limit_ms: number;
 };
 
@@ -49,7 +49,7 @@ export const busLinkDefaults: BusLinkOptions = {
   away_limit_ms: 60_000,
 };
 
-/** What a link needs of its transport. */
+/** The part of its transport that a link needs. */
 export interface BusLinkHost {
   readonly clock: Clock;
   readonly limits: LinkLimits;
@@ -57,10 +57,10 @@ export interface BusLinkHost {
   /** False while the bus is away. */
   readonly up: boolean;
   readonly payload_limit_bytes: number;
-  /** Our own inbox, where the other side sends. */
+  /** This process's inbox, to which the other side sends. */
   readonly inbox: string;
   publish(subject: string, bytes: Uint8Array): void;
-  /** It ended: its number is forgotten. */
+  /** The link ended: its number is free. */
   ended(link: BusLink): void;
 }
 
@@ -86,10 +86,10 @@ export class BusLink implements Link {
   readonly #window = new SendWindow();
   #probedSeq = 0;
   #probe_ms: number;
-  /** When the other side was heard last, or this side had nothing to wait for. */
+  /** When the other side was heard last, or when no chunk was under way last. */
   #last_heard_ms: number;
   #asked_ms = 0;
-  /** The queue was not empty after a send: its reader waits for `drain`. */
+  /** The queue was not empty after a send, so the sender waits for `drain`. */
   #drainDue = false;
 
   // Inbound.
@@ -116,7 +116,7 @@ export class BusLink implements Link {
     return this.#id;
   }
 
-  /** Where its other end takes messages; undefined while it is being dialled. */
+  /** Inbox of the other end; undefined while it is being dialled. */
   get far_inbox(): string | undefined {
     return this.#far?.inbox;
   }
@@ -129,7 +129,7 @@ export class BusLink implements Link {
     return !this.#host.up;
   }
 
-  /** The other side is known: from now on things can be sent. */
+  /** The other side is known, so chunks can be sent from now on. */
   meet(far: End): void {
     this.#far = far;
     if (this.#untold_bytes > 0) this.#armAck();
@@ -155,7 +155,7 @@ export class BusLink implements Link {
     } while (at < frame.length);
     this.#pump();
     if (this.#window.waiting_bytes > 0) this.#drainDue = true;
-    // The chunks carried what we have; those that waited were written earlier and say less.
+    // The chunks carried our ack; waiting chunks were written earlier with an older one.
     else if (waiting_bytes === 0) this.#told = this.#have();
     return true;
   }
@@ -188,7 +188,7 @@ export class BusLink implements Link {
     this.#host.clock.after(LINGER_MS, () => this.#give_up(this.#closeReason));
   }
 
-  /** Ends without a word to the other side. */
+  /** Ends the link without a message to the other side. */
   end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -211,7 +211,7 @@ export class BusLink implements Link {
       this.#armAck();
     } else if (data.seq > this.#received + 1) {
       this.stats.gaps++;
-      // Once for each gap: what is under way behind it is dropped too, and comes again with it.
+      // Asked once for each gap: chunks behind it are dropped too, and come again with it.
       if (this.#gapAsked !== this.#received) this.#sayAck(flag.gap);
       this.#gapAsked = this.#received;
     } else {
@@ -244,7 +244,7 @@ export class BusLink implements Link {
     this.#sayAck(flag.answer);
   }
 
-  /** Now and then, and when the bus is back. */
+  /** Called now and then, and when the bus is back. */
   look(now_ms: number, busIsBack: boolean): void {
     const { options, up } = this.#host;
     if (busIsBack) {
@@ -368,7 +368,7 @@ export class BusLink implements Link {
     if (this.#far !== undefined) this.#host.publish(this.#far.inbox, message);
   }
 
-  /** The other side is told, in case it lives. */
+  /** Breaks the link, and tells the other side in case it lives. */
   #give_up(reason: string): void {
     if (this.#closed) return;
     if (this.#far !== undefined) this.#publish(textMessage(wire.reset, this.#far.link, reason));

@@ -39,9 +39,9 @@ export type Data = {
   readonly seq: number;
   readonly payload: Uint8Array;
 };
-/** What the other side has: `received` in order, of which its reader has `taken`. */
+/** The other side's numbers: chunks `received` in order, and `taken` by its reader. */
 export type Ack = { readonly received: number; readonly taken: number };
-/** Where a link's other end is. */
+/** Address of a link's other end. */
 export type End = { readonly link: number; readonly inbox: string };
 
 export function dataMessage({ link, flags, seq, payload }: Data, ack: Ack): Uint8Array {
@@ -88,7 +88,7 @@ export function textMessage(which: number, link: number, text: string): Uint8Arr
 
 export const knockMessage = (): Uint8Array => Uint8Array.of(kind.knock, 0, 0, 0, 0);
 
-/** Undefined: too short for its kind, or of none. */
+/** Undefined: the message is too short for its kind, or of no kind. */
 export function kindOf(bytes: Uint8Array): number | undefined {
   const least = [0, DATA_HEADER_BYTES, ACK_BYTES, 9, 5, 5, 5, 5, 5][bytes[0] ?? 0] ?? 0;
   return least > 0 && bytes.length >= least ? bytes[0] : undefined;
@@ -104,7 +104,7 @@ export const dataOf = (bytes: Uint8Array): Data => ({
   payload: bytes.subarray(DATA_HEADER_BYTES),
 });
 
-/** Data messages carry one as well. */
+/** Reads the ack of an ack or a data message. */
 export const ackOf = (bytes: Uint8Array): Ack => {
   const at = bytes[0] === kind.data ? 12 : 6;
   return { received: readU48(bytes, at), taken: readU48(bytes, at + 6) };

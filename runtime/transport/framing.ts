@@ -43,7 +43,7 @@ export class FrameReader {
   #headerFilled = 0;
   #gather: Uint8Array | undefined;
   #gathered = 0;
-  /** What came while paused. At most what one read carries, as the source is paused too. */
+  /** Bytes that came while paused: one read at most, as the source is paused too. */
   #held: Uint8Array[] = [];
   #paused = false;
 
@@ -186,7 +186,7 @@ class FramedLink implements Link {
     this.#guarded(() => this.#reader.push(bytes));
   }
 
-  /** A stream that is out of step cannot be read on: the link ends, with the reason told. */
+  /** After a broken frame the stream cannot be read on: the link ends with the reason. */
   #guarded(read: () => void): void {
     try {
       read();

@@ -1,7 +1,7 @@
 /**
- * A message bus inside one process, for the simulator and for tests: delays drawn from a seeded
- * source, order of one publisher to one subscriber kept, messages lost as a real bus loses them:
- * while it is down, to whoever has not subscribed again yet, and by chance when asked to.
+ * A message bus inside one process, for the simulator and for tests. Delays come from a seeded
+ * source, and the order of one publisher to one subscriber is kept. Messages are lost while the bus
+ * is down, to clients that have not subscribed again yet, and by chance if configured.
  */
 import type { Clock, Random } from "../capabilities.ts";
 import { type Bus, BusError } from "./bus.ts";
@@ -10,7 +10,7 @@ export type MemoryBusOptions = {
   /** One-way delay, uniform between the two; both 0 = the end of the same tick. */
   readonly delay_ms_min: number;
   readonly delay_ms_max: number;
-  /** Of published messages, by chance: 0 to 1. */
+  /** Share of published messages that is lost by chance: 0 to 1. */
   readonly lost: number;
   readonly payload_limit_bytes: number;
 };
@@ -41,7 +41,7 @@ export class MemoryBusWorld {
     this.options = { ...memoryBusDefaults, ...options };
   }
 
-  /** The bus as one process sees it; whatever comes to it comes through its gate. */
+  /** The bus as one process sees it. All messages to the process come through its gate. */
   client(gate: Gate = (run) => run()): MemoryBus {
     const client = new MemoryBus(this, gate);
     this.#clients.add(client);
@@ -56,13 +56,13 @@ export class MemoryBusWorld {
     return this.#up;
   }
 
-  /** The server dies: what is under way is lost, every client notices. */
+  /** The server dies: messages under way are lost, and every client notices. */
   down(): void {
     this.#up = false;
     for (const client of this.#clients) client.serverChanged();
   }
 
-  /** It is back, with nothing remembered; each client takes its own time to come back. */
+  /** The server is back without any state; each client connects again in its own time. */
   comeBack(within_ms: number): void {
     this.#up = true;
     for (const client of this.#clients) {
@@ -82,11 +82,11 @@ export class MemoryBus implements Bus {
   readonly #gate: Gate;
   readonly #listeners = new Set<(up: boolean) => void>();
   #connected: boolean;
-  /** Cut off from the server by a fault, or for good. */
+  /** True: a fault cut the client off, or it was closed. */
   #cut = false;
-  /** Messages of an earlier connection arrive nowhere. */
+  /** Number of the connection; messages of earlier ones do not arrive. */
   #connection = 0;
-  /** To each of the others: no message may arrive before the one published earlier. */
+  /** Last arrival at each other client: no message may arrive before an earlier one. */
   readonly #lastArrival_ms = new Map<MemoryBus, number>();
 
   constructor(world: MemoryBusWorld, gate: Gate) {
@@ -144,7 +144,7 @@ export class MemoryBus implements Bus {
     return () => this.#listeners.delete(listener);
   }
 
-  /** This client's own connection breaks, or is mended. */
+  /** Breaks or restores this client's own connection. */
   cut(cut: boolean): void {
     this.#cut = cut;
     this.serverChanged();

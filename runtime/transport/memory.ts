@@ -20,7 +20,7 @@ export type MemoryNetworkOptions = {
   /** One-way delay, uniform between the two; both 0 = the end of the same tick. */
   readonly delay_ms_min: number;
   readonly delay_ms_max: number;
-  /** A write arrives in pieces of 1 to this many bytes; 0 = as it was written. */
+  /** A write arrives in pieces of 1 to this many bytes; 0: in one piece. */
   readonly split_bytes_max: number;
   /** Bytes a channel holds in flight before `write` reports back-pressure. */
   readonly window_bytes: number;
@@ -70,7 +70,7 @@ export class MemoryNet implements Net {
   readonly sockets = new Set<MemorySocket>();
   #dead = false;
   #frozen = false;
-  /** Connections that came while this node was frozen: its kernel took them, it did not. */
+  /** Connections that its kernel took while this node was frozen. */
   #backlog: (() => void)[] = [];
 
   constructor(network: MemoryNetwork) {
@@ -113,7 +113,7 @@ export class MemoryNet implements Net {
     return this.#frozen;
   }
 
-  /** The node's process is stopped: what is sent to it waits in its kernel, up to the window. */
+  /** Stops the node's process: bytes sent to it wait in its kernel, up to the window. */
   freeze(): void {
     this.#frozen = true;
   }
@@ -124,13 +124,13 @@ export class MemoryNet implements Net {
     for (const socket of [...this.sockets]) socket.release();
   }
 
-  /** Runs what reaches this node, now or when it is thawed. */
+  /** Runs an arrival at this node, now or when it is thawed. */
   take(arrival: () => void): void {
     if (this.#frozen) this.#backlog.push(arrival);
     else if (!this.#dead) arrival();
   }
 
-  /** The death of this node's process: every channel and listener of it is gone at once. */
+  /** Kills this node's process: all its channels and listeners are gone at once. */
   kill(): void {
     this.#dead = true;
     for (const [address, door] of this.#network.doors) {
@@ -180,7 +180,7 @@ class MemorySocket implements Socket {
   readonly #owner: MemoryNet;
   #peer: MemorySocket | undefined;
   #handlers: SocketHandlers | undefined;
-  /** Written here, not yet taken by the peer; what is over the window counts as buffered. */
+  /** Bytes written here and not taken by the peer; those over the window count as buffered. */
   #unread_bytes = 0;
   #wasFull = false;
   #closed = false;
@@ -205,7 +205,7 @@ class MemorySocket implements Socket {
     this.#handlers = handlers;
   }
 
-  /** What was held is taken, unless it is held for another reason still. */
+  /** Takes the held pieces, unless another reason still holds them. */
   release(): void {
     while (!this.#paused && !this.#owner.frozen) {
       const next = this.#held.shift();
@@ -264,7 +264,7 @@ class MemorySocket implements Socket {
     });
   }
 
-  /** An abrupt end: what is in flight to this side is lost, the peer notices after the delay. */
+  /** Ends abruptly: bytes in flight to this side are lost; the peer notices after the delay. */
   cut(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -3,9 +3,9 @@
  * for each life of a node. Core NATS forgets what it cannot deliver at once, so each link numbers,
  * keeps and resends (bus-link.ts); one subscription a process carries all its links.
  *
- *     PREFIX.node.NAME      who listens there answers dials
- *     PREFIX.link.NAME      everything else that is for this process, by number of link
- *     PREFIX.gone           names of processes whose end was seen by who started them
+ *     PREFIX.node.NAME      a listening process answers dials here
+ *     PREFIX.link.NAME      all other messages for this process, by number of link
+ *     PREFIX.gone           names of ended processes, published by the processes that started them
  */
 import type { Clock, Listener, Random } from "../capabilities.ts";
 import { type Bus, BusError } from "./bus.ts";
@@ -28,13 +28,13 @@ import {
 } from "./transport.ts";
 
 type NatsTransportOptions = Partial<BusLinkOptions> & {
-  /** Of every subject: clusters that share a bus have different ones. */
+  /** Prefix of every subject; clusters that share a bus have different ones. */
   readonly prefix: string;
-  /** Of this process, unique for its life; drawn when not given. */
+  /** Name of this process, unique for its life. Drawn when not given. */
   readonly name?: string;
 };
 
-/** Of links: what is due is looked at this often. */
+/** Time between two looks at links for due work. */
 const LOOK_PERIOD_MS = 100;
 const KNOCK_TIMEOUT_MS = 1_000;
 
@@ -85,7 +85,7 @@ export class NatsTransport implements Transport, BusLinkHost {
     return this.#bus.payload_limit_bytes;
   }
 
-  /** Links that are open now, for whoever inspects. */
+  /** Number of open links, for the inspector. */
   get links(): number {
     return this.#links.size;
   }
@@ -149,7 +149,7 @@ export class NatsTransport implements Transport, BusLinkHost {
     return `${this.#prefix}.link.${name}`;
   }
 
-  /** Whoever has the address answers. While the bus is away nobody can be asked. */
+  /** Finds out whether another process has the address. Skipped while the bus is away. */
   async #knock(address: string, subject: string): Promise<void> {
     if (!this.#bus.up) return;
     try {
@@ -191,7 +191,7 @@ export class NatsTransport implements Transport, BusLinkHost {
     }
   }
 
-  /** What is no message of ours is dropped: anybody on the bus may publish to any subject. */
+  /** Drops foreign messages: any client of the bus may publish to any subject. */
   #take(bytes: Uint8Array): void {
     const kind = kindOf(bytes);
     if (kind === undefined) return;
@@ -201,7 +201,7 @@ export class NatsTransport implements Transport, BusLinkHost {
     else if (kind === wire.reset) link?.end(textOf(bytes));
     else if (kind === wire.probe && link !== undefined) link.probed();
     else if (kind === wire.probe) {
-      // Of a link that ended here while nobody could tell.
+      // The probe is for a link that ended here while the bus was away.
       const from = probeOf(bytes);
       this.publish(from.inbox, textMessage(wire.reset, from.link, "closed by the peer"));
     }

@@ -1,6 +1,6 @@
 /**
- * The numbered chunks that one link has to send, oldest first: those under way, which the other
- * side's reader has not taken yet, then those that wait. No more than a window is under way.
+ * The numbered chunks that one link has to send, oldest first: first the chunks under way, which
+ * the other side's reader has not taken, then waiting ones. At most a window is under way.
  */
 
 type Chunk = { readonly seq: number; readonly size_bytes: number; readonly message: Uint8Array };
@@ -8,7 +8,7 @@ type Chunk = { readonly seq: number; readonly size_bytes: number; readonly messa
 const forgotten: Chunk = { seq: 0, size_bytes: 0, message: new Uint8Array(0) };
 
 export class SendWindow {
-  /** From `#first`, the oldest that is not taken there; those before `#next` are under way. */
+  /** Chunks from `#first`, the oldest not taken, on; chunks before `#next` are under way. */
   #chunks: Chunk[] = [];
   #first = 0;
   #next = 0;
@@ -16,22 +16,22 @@ export class SendWindow {
   #sent_bytes = 0;
   #waiting_bytes = 0;
 
-  /** Of chunks that were not sent yet. */
+  /** Bytes of chunks that were not sent yet. */
   get waiting_bytes(): number {
     return this.#waiting_bytes;
   }
 
-  /** Everything was taken there. */
+  /** True: the other side has taken every chunk. */
   get empty(): boolean {
     return this.#first === this.#chunks.length;
   }
 
-  /** 0: none was sent. */
+  /** Number of the last chunk sent; 0: none. */
   get sent_seq(): number {
     return this.#last_seq - (this.#chunks.length - this.#next);
   }
 
-  /** The number of the next chunk, which is to be pushed. */
+  /** The number of the next chunk to push. */
   nextSeq(): number {
     return ++this.#last_seq;
   }
@@ -41,7 +41,7 @@ export class SendWindow {
     this.#waiting_bytes += size_bytes;
   }
 
-  /** The chunk that may go out now, which is under way from now on; one alone always may. */
+  /** Takes the next chunk that may go out; it is under way then. A single one always may. */
   send(window_bytes: number): Uint8Array | undefined {
     const chunk = this.#chunks[this.#next];
     if (chunk === undefined) return undefined;
@@ -54,13 +54,13 @@ export class SendWindow {
     return message;
   }
 
-  /** What is under way behind `received`, in order. */
+  /** The chunks under way behind `received`, in order. */
   sentAfter(received: number): Uint8Array[] {
     const sent = this.#chunks.slice(this.#first, this.#next);
     return sent.filter(({ seq }) => seq > received).map(({ message }) => message);
   }
 
-  /** Everything up to here has been taken there. */
+  /** Drops chunks up to `taken`, which the other side has taken. */
   forget(taken: number): void {
     while (this.#first < this.#next && (this.#chunks[this.#first] as Chunk).seq <= taken) {
       this.#sent_bytes -= (this.#chunks[this.#first] as Chunk).size_bytes;

@@ -1,16 +1,16 @@
 /**
- * What the remote layer needs of a wire: whole frames between two nodes, in order, each at most
- * once, with a bounded queue. Byte sockets get there by `framing.ts`, a message bus by `nats.ts`.
+ * Interface of transports for the remote layer: whole frames between two nodes, in order, each at
+ * most once, with a bounded queue. `framing.ts` adapts byte sockets, `nats.ts` a message bus.
  * All of them pass test/contract/transport.test.ts.
  */
 import type { Listener } from "../capabilities.ts";
 
 export interface Transport {
-  /** The word before the colon of the addresses it takes: `unix`, `memory`. */
+  /** The word before the colon of its addresses: `unix`, `memory`. */
   readonly scheme: string;
-  /** False: nobody at this address can be reached from here, so another of the node's is tried. */
+  /** False: this address cannot be reached from here, so the node's next one is tried. */
   reaches?(address: string): boolean;
-  /** Calls `accept` once for each link that somebody opens. Throws TransportError. */
+  /** Calls `accept` once for each link that another node opens. Throws TransportError. */
   listen(address: string, accept: (link: Link) => LinkHandlers): Promise<Listener>;
   /** Fails with TransportError (`connect_failed`, `connect_timeout`) within `timeout_ms`. */
   connect(address: string, open: (link: Link) => LinkHandlers, timeout_ms: number): Promise<Link>;
@@ -21,7 +21,7 @@ export type LinkHandlers = {
   readonly frame: (bytes: Uint8Array) => void;
   /** The outbound queue is empty again. */
   readonly drain: () => void;
-  /** Called once, whoever closed. No frame comes after it. */
+  /** Called once, whichever side closed. No frame comes after it. */
   readonly close: (reason: string) => void;
 };
 
@@ -35,14 +35,14 @@ export interface Link {
   /** Bytes taken but not yet handed to the wire. */
   readonly queued_bytes: number;
   /**
-   * The wire is away for a while: what is sent waits, and the peer's silence means nothing. Ends by
-   * itself, or with `close`. Never set where losing the wire is losing the link.
+   * True: the link is interrupted for a while. Frames wait, and the peer's silence means nothing.
+   * This ends by itself or with `close`. Never set by transports that lose the link then.
    */
   readonly away?: boolean;
   /** Stops delivering frames, so that the sender's queue fills; `resume` goes on. */
   pause(): void;
   resume(): void;
-  /** What is queued still goes out; then both sides see `close`. */
+  /** Queued frames still go out; then both sides see `close`. */
   close(): void;
 }
 

@@ -3,7 +3,7 @@ import type { Net } from "../capabilities.ts";
 import { framedTransport } from "./framing.ts";
 import type { LinkLimits, Transport } from "./transport.ts";
 
-/** `folder`: sockets elsewhere are of another machine, or of a cluster with nothing to say to us. */
+/** `folder`: sockets in other folders belong to another machine or cluster and are not dialled. */
 export function unixTransport(net: Net, limits: LinkLimits, folder?: string): Transport {
   const transport = framedTransport(net, "unix", limits);
   if (folder === undefined) return transport;
