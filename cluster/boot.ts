@@ -1,6 +1,6 @@
 /**
- * What the root tells a child process at its start: one JSON text in the environment. The child is
- * another copy of this program, so both ends are the same version.
+ * The boot record that the root gives a child process: one JSON text in the environment. The child
+ * is another copy of this program, so both ends are the same version.
  */
 import type { FrontendSettings } from "../actors/frontend/flags.ts";
 import type { KeepSettings } from "../actors/worker/flags.ts";
@@ -19,7 +19,7 @@ type Common = {
   /** Undefined = one machine. */
   readonly planes: PlaneUrls | undefined;
   readonly namespace: string;
-  /** What a process that is to stop gets to finish, or to hand over. */
+  /** Time that a stopping process has to finish or hand over its answers. */
   readonly drain_timeout_ms: number;
   readonly cache_folder: string;
   /** Unpacked files of a compiled binary; empty in the source tree. */
@@ -29,17 +29,17 @@ type Common = {
 export type WorkerBoot = Common & {
   readonly role: "worker";
   readonly engine: EngineSettings;
-  /** Several only for simulated ones; each is a worker of its own to everybody outside. */
+  /** Several only for simulated engines; from outside each is a worker of its own. */
   readonly workers: readonly string[];
-  /** The model's first process, which says what concerns all of them. */
+  /** True: the model's first process, which logs facts that concern all of them. */
   readonly first: boolean;
-  /** By worker; who is not there has none. */
+  /** Labels by worker; a missing worker has none. */
   readonly labels: Readonly<Record<string, readonly string[]>>;
   readonly taints: Readonly<Record<string, readonly string[]>>;
   /** A checked GGUF, or a folder with a tokenizer. */
   readonly model_path: string;
   readonly model_name: string;
-  /** Instead of the model's own: a file's path or the name of a built-in one. */
+  /** Replaces the model's own template: a file's path or the name of a built-in one. */
   readonly chat_template: { readonly file?: string; readonly name?: string } | undefined;
   /** Workers that share this machine's free memory. */
   readonly sharers: number;
@@ -68,9 +68,9 @@ export const SERVING_STAGE = "serving";
 export const BOOT_VARIABLE = "TROUPE_BOOT";
 
 /**
- * A frontend makes much garbage under load, and the engine lets its heap grow with the machine's
- * memory. Told of a smaller machine it collects earlier, for no more processor time
- * (docs/decisions/007). No limit: a heap that needs more gets it.
+ * A frontend makes much garbage under load, and the JavaScript engine lets the heap grow with the
+ * machine's memory. With a smaller size here it collects earlier, for no more processor time
+ * (docs/decisions/007). This is no limit: a heap that needs more gets it.
  */
 const frontendHeap = { BUN_JSC_forceRAMSize: String(512 * 1024 * 1024) };
 

@@ -1,4 +1,4 @@
-/** Which child processes a root starts, and what each is told. Pure. */
+/** The child processes that a root starts, with the boot record of each. Pure. */
 import type { Boot, FrontendBoot, RouterBoot, WorkerBoot } from "./boot.ts";
 import type { FoundModel } from "./found-models.ts";
 import type { Machine } from "./machine.ts";
@@ -23,7 +23,7 @@ export type ChildBoot = {
   /** Its name, and its slot's. */
   readonly node: string;
   readonly boot: Boot;
-  /** What its engines have to read before they can answer. */
+  /** Bytes that its engines have to read before they can answer. */
   readonly weight_bytes: number;
 };
 

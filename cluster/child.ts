@@ -33,7 +33,7 @@ export type ChildWorld = {
   readonly env: Readonly<Record<string, string>>;
   /** Leaves at once. */
   readonly exit: (code: number, why: string) => void;
-  /** Of several machines: how their NATS is reached. */
+  /** With several machines: opens NATS. */
   readonly openBus?: OpenBus;
   /** A simulation's: all of its processes share one order of turns. */
   readonly createSystem?: typeof createSystem;
@@ -43,9 +43,9 @@ export type ChildWorld = {
 
 const pathsOf = { worker: workerPaths, frontend: frontendPaths, router: routerPaths } as const;
 
-/** What a child may be silent for while it starts. */
+/** Time that a child may be silent while it starts. */
 const LOADING_MS = 120_000;
-/** After the streams had their time: for the tree to stop. */
+/** Time for the tree to stop, after the drain. */
 const TREE_BUDGET_MS = 3_000;
 
 /** Throws when the tree cannot start; the caller says why and exits. */
@@ -118,13 +118,13 @@ function drainOf(boot: Boot, system: ActorSystem): Promise<void> {
   return boot.role === "router" ? Promise.resolve() : drainDoor(boot, system);
 }
 
-/** New work goes elsewhere from here on, and what is long moves there too. */
+/** Drains the workers: new work goes elsewhere, and long answers move there. */
 async function drainWorkers(boot: WorkerBoot, system: ActorSystem): Promise<void> {
   const paths = boot.workers.map((worker) => `${workerPaths.top}/${worker}`);
   await Promise.all(paths.map((path) => drain(system, path, boot.drain_timeout_ms)));
 }
 
-/** New requests are refused from here on; streams end, or are told where to go on. */
+/** Drains the door: it refuses new requests, and streams end or learn where to go on. */
 function drainDoor(boot: FrontendBoot, system: ActorSystem): Promise<void> {
   return drain(system, frontendPaths.main, boot.drain_timeout_ms);
 }

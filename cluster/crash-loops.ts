@@ -1,7 +1,7 @@
 /**
- * Processes that keep ending. Their slots try them again slowly; here it is said to whoever can do
- * something about it: once in the log, while it lasts in the metrics and in the registry, from
- * where every frontend's `/health` has it.
+ * Processes in a crash loop. Their slots try them again slowly; this file tells operators: once in
+ * the log and, while the loop lasts, in the metrics and in the registry, from which every
+ * frontend's `/health` reads it.
  */
 
 import { describeExit } from "../runtime/kernel/exit-reason.ts";
@@ -21,7 +21,7 @@ export class CrashLoops {
     this.#discovery = discovery;
   }
 
-  /** Of a slot that is about to be there. */
+  /** Watches a slot that is about to start. */
   watch(slot: string): void {
     this.#system.metrics
       .gauge("troupe_process_crash_loop", "1 while a process keeps ending and is tried slowly.", {
@@ -42,7 +42,7 @@ export class CrashLoops {
     log.log("error", loopText(slot, `${this.#system.node}${path}/process`, describeExit(reason)));
     const self = this.#system.lookup(path);
     if (self === undefined) return;
-    // One that is killed says nothing any more.
+    // A slot that is killed does not tell the end of its loop.
     this.#system.onDown(self, () => this.#over(slot));
     const wanted = () => this.#looping.has(slot) && this.#system.lookup(path) === self;
     void announce(this.#system, this.#discovery, key, self, wanted).then(() => {

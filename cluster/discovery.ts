@@ -1,6 +1,6 @@
 /**
- * Who is where, for the processes of one cluster: a registry client and an actor that keeps what it
- * says, under one supervisor. What was registered is registered again when either comes back.
+ * Discovery for the processes of one cluster: a registry client, and an actor that keeps the last
+ * known set, under one supervisor. When either restarts, all keys are registered again.
  *
  *     discovery (rest_for_one)
  *     ├── client      keeps our keys, follows prefixes
@@ -36,7 +36,7 @@ export const keys = {
   worker: (worker: string) => `workers/${worker}`,
   /** Slots of processes that keep ending, as long as they do. */
   loop: (slot: string) => `crash-loops/${slot}`,
-  /** How the last process of a worker ended; the value has a number, so that each is a change. */
+  /** How a worker's last process ended; a number in the value makes each end a change. */
   exit: (worker: string) => `exits/${worker}`,
 } as const;
 
@@ -50,7 +50,7 @@ export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
 
 type Held = { readonly key: string; readonly value: Uint8Array; readonly owner: Ref };
 type Entries = ReadonlyMap<string, RegistryEntry>;
-/** Called with the keys that changed, as they were and as they are; the known set is what is. */
+/** Called with the changed keys, before and now. The known set is the new one already. */
 type Listener = (before: Entries, now: Entries) => void;
 
 export class Discovery {
@@ -67,7 +67,7 @@ export class Discovery {
   readonly #listeners = new Map<string, Set<Listener>>();
   #live = false;
 
-  /** `registry`: the node it lives on, and where that listens. `prefixes`: what is followed. */
+  /** `registry`: its node, and where that listens. `prefixes`: the prefixes to follow. */
   constructor(
     system: ActorSystem,
     registry: { readonly node: string; readonly address: string },
@@ -80,7 +80,7 @@ export class Discovery {
     this.#system = system;
     this.#namespace = namespace;
     this.#parent = parent;
-    // Whoever lives at that path now, so that a restarted registry is found again.
+    // The actor at that path now, so that a restarted registry is found again.
     this.#registry = wellKnownRef(registry.node, rootPaths.registry, registry.address);
   }
 
@@ -106,8 +106,8 @@ export class Discovery {
   });
 
   /**
-   * Resolves when the registry has it, or when its client is between two lives: it comes back with
-   * all that is held. Rejects with AskError when the registry cannot be reached.
+   * Resolves when the registry has the key, or when its client is being restarted, which registers
+   * all held keys. Rejects with AskError when the registry cannot be reached.
    */
   async register(key: string, value: Uint8Array, owner: Ref): Promise<void> {
     const held = { key, value, owner };
@@ -124,7 +124,7 @@ export class Discovery {
 
   deregister(key: string): void {
     this.#held.delete(key);
-    // One that is between two lives comes back with what is held alone.
+    // A client that is being restarted comes back with only the held keys.
     this.#lookup()?.tell({ kind: "drop", key });
   }
 
@@ -133,12 +133,12 @@ export class Discovery {
     for (const key of [...this.#held.keys()]) this.deregister(key);
   }
 
-  /** False: what others register is not heard of now; the last known set stands. */
+  /** False: changes in the registry are not heard of now; the last known set stands. */
   get live(): boolean {
     return this.#live;
   }
 
-  /** Whether the registry has said who is there under a prefix, be it nobody. */
+  /** True: the registry has sent the set under this prefix, which may be empty. */
   knows(prefix: string): boolean {
     return this.#told.has(prefix);
   }
@@ -150,7 +150,7 @@ export class Discovery {
     );
   }
 
-  /** What the keys below a prefix are called, in order. */
+  /** Names of the keys below a prefix, in order. */
   names(prefix: string): string[] {
     const found = this.#known.get(prefix)?.keys() ?? [];
     return [...found].map((key) => key.slice(prefix.length)).sort();
@@ -165,7 +165,7 @@ export class Discovery {
     });
   }
 
-  /** From now on: workers whose process ended, and whether that was its own fault. */
+  /** Calls `listener` for each worker whose process ends, and whether by its own fault. */
   watchExits(listener: (worker: string, crash: boolean) => void): () => void {
     const prefix = keys.exit("");
     return this.#listen(prefix, (before, now) => {
@@ -177,12 +177,12 @@ export class Discovery {
     });
   }
 
-  /** All that are there at once, then at each change. */
+  /** Calls `listener` with all routers at once, then at each change. */
   watchRouters(listener: (routers: readonly ActorRef[]) => void): () => void {
     return this.#watchOwners(keys.router(""), listener);
   }
 
-  /** As `watchRouters`: what frontends ask instead of their own. */
+  /** As `watchRouters`, for desks, which frontends ask instead of their own router. */
   watchDesks(listener: (desks: readonly ActorRef[]) => void): () => void {
     return this.#watchOwners(keys.desk(""), listener);
   }
@@ -233,7 +233,7 @@ export class Discovery {
     return this.#system.lookup(this.#clientPath) as Ref<RegistryClientMessage> | undefined;
   }
 
-  /** For the directory, which starts behind it. */
+  /** The client; the directory starts after it. */
   #client(): Ref<RegistryClientMessage> {
     const ref = this.#lookup();
     if (ref === undefined) throw new Error("the registry client is between two lives");
@@ -241,7 +241,7 @@ export class Discovery {
   }
 }
 
-/** Pure: what happened to the workers between two sets. A new owner of a key is a new worker. */
+/** Changes of workers between two sets; pure. A new owner of a key is a new worker. */
 export function workerChanges(before: Entries, now: Entries): WorkersChange[] {
   const changes: WorkersChange[] = [];
   for (const [key, entry] of before) {
@@ -265,7 +265,7 @@ function sameOwner(a: RegistryEntry, b: RegistryEntry | undefined): boolean {
 const recordOf = (entry: RegistryEntry): WorkerRecord[] =>
   entry.value.length === 0 ? [] : [proto.WorkerRecord.decode(entry.value)];
 
-/** Hears what the registry says; a fresh one asks for everything again. */
+/** Keeps the registry's entries; a restarted one asks for everything again. */
 class Directory extends Actor<ViewMessage> {
   #views = 0;
 

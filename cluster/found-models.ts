@@ -14,14 +14,14 @@ import { weightBytes } from "./start-budget.ts";
 export type FoundModel = {
   readonly name: string;
   readonly path: string;
-  /** What its engines have to read before they can answer. */
+  /** Bytes that its engines have to read before they can answer. */
   readonly weight_bytes: number;
 };
 
 type Finding = {
   readonly world: ModelWorld;
   readonly bundled_model: string;
-  /** What goes on, for a person; one line. */
+  /** Status for a person; one line. */
   readonly status: (text: string, fraction?: number) => void;
 };
 

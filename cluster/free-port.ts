@@ -1,4 +1,4 @@
-/** Whether a door's port is there to be taken. */
+/** Checks that a door's port is free. */
 import type { Capabilities } from "../runtime/capabilities.ts";
 import { errorText } from "../runtime/error-text.ts";
 import { SettingsError } from "./settings/settings-error.ts";

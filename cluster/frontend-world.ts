@@ -1,4 +1,4 @@
-/** What a frontend's tree is made of; its parts find each other by path at each use. */
+/** The parts of a frontend's tree; they find each other by path at each use. */
 import {
   buildServedModel,
   embedThrough,
@@ -23,7 +23,7 @@ import { nearestDesk } from "./nearest-desk.ts";
 import { routerOptions } from "./router-options.ts";
 import { CrashLedger } from "./worker-crashes.ts";
 
-/** Of /metrics, which needs no key: scrapers come every few seconds. */
+/** Limit for /metrics, which needs no key; scrapers come every few seconds. */
 const metricsAllowance: AllowanceOptions = { at_once: 4, each_ms: 1_000 };
 
 export function frontendWorld(
@@ -82,8 +82,8 @@ export function frontendWorld(
         resolve: (wire) => refOf(system, wire),
       }),
       resolve: (wire) => refOf(system, wire),
-      // Of the whole cluster: behind a shared port a scraper meets any of the frontends.
-      // Asked of all processes, and so not for everybody who wants to know as often as he likes.
+      // Metrics of the whole cluster: behind a shared port a scraper meets any of the frontends.
+      // A page asks all processes, so its rate is limited.
       renderMetrics: sparingly(clock, metricsAllowance, () =>
         clusterMetrics(system, discovery.owners(keys.process(""))),
       ),
@@ -129,7 +129,7 @@ function siblingDoors(system: ActorSystem, discovery: Discovery): number {
 /** Tells the door which workers there are, now and from now on; returns what ends it. */
 export function feedWorkers(system: ActorSystem, discovery: Discovery): () => void {
   return discovery.watchWorkers((change) => {
-    // Between two lives: the next door is fed anew.
+    // A door that is being restarted is fed anew.
     const door = system.lookup(frontendPaths.main) as Ref<FrontendMessage> | undefined;
     if (door === undefined) return;
     if (change.kind === "all") door.tell({ kind: "workers_are", workers: change.records });

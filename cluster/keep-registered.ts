@@ -1,4 +1,4 @@
-/** Names that stay with a place in a tree, whoever lives there. */
+/** Names that belong to a path in a tree, for all lives of the actor there. */
 import type { Message } from "../runtime/kernel/message.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
@@ -7,8 +7,8 @@ import type { Discovery } from "./discovery.ts";
 const LOOK_AGAIN_MS = 20;
 
 /**
- * Keeps a key for whoever stands at a path: an actor that comes back is another owner. `stands` is
- * called for each.
+ * Keeps a key for the actor at a path; a restarted actor is a new owner. `stands` is called for
+ * each life.
  */
 export async function keepRegistered(
   system: ActorSystem,
@@ -33,14 +33,14 @@ export async function keepRegistered(
   }
 }
 
-/** Throws when nobody is there. */
+/** The actor at the path. Throws when there is none. */
 export function standing(system: ActorSystem, path: string): Ref<Message> {
   const ref = system.lookup(path);
   if (ref === undefined) throw new Error(`${path} did not start`);
   return ref;
 }
 
-/** Calls `stands` for whoever lives at a path, now and in each later life. */
+/** Calls `stands` for the actor at a path, now and in each later life. */
 export function eachStanding(system: ActorSystem, path: string, stands: () => void): void {
   const again = () => void system.capabilities.clock.after(LOOK_AGAIN_MS, look);
   const look = () => {

@@ -1,7 +1,7 @@
 /**
- * This machine among others, or alone. With --nats and --redis its processes have a second address
- * on the bus, its registry shares a table with those of other machines, and the names of its nodes
- * begin with its own.
+ * This machine, alone or in a cluster of several. With --nats and --redis its processes have a
+ * second address on the bus, its registry shares a table with those of other machines, and the
+ * names of its nodes begin with the machine's name.
  */
 import { FRAME_LIMIT_BYTES, PROTOCOL_VERSION } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
@@ -19,7 +19,7 @@ import { SettingsError } from "./settings/settings-error.ts";
 export type Machine = {
   /** Name of its root's node. */
   readonly root: string;
-  /** Of the names of its other nodes; empty when it is alone. */
+  /** Prefix of the names of its other nodes; empty when the machine is alone. */
   readonly prefix: string;
   readonly planes: Planes | undefined;
 };
@@ -28,7 +28,7 @@ const READY_MS = 5_000;
 const HOST_CHARS = 24;
 const limits = { frame_limit_bytes: FRAME_LIMIT_BYTES, queue_limit_bytes: 64 * 1024 * 1024 };
 
-/** Rejects with SettingsError: who does not answer, or that the cluster runs another release. */
+/** Rejects with SettingsError: a server does not answer, or the cluster runs another release. */
 export async function joinCluster(
   { planes: urls, namespace, machine_name }: Settings,
   { random }: Capabilities,
@@ -37,7 +37,7 @@ export async function joinCluster(
   if (urls === undefined) return { root: "root", prefix: "", planes: undefined };
   if (world.openPlanes === undefined) throw new SettingsError("--nats and --redis need a network");
   const host = machine_name || hostPart(world.host_name ?? "") || "machine";
-  // Unique for each start: what a life left behind is not mistaken for the next one.
+  // Unique for each start, so that leftovers of one life are not taken for the next.
   const root = `${host}-${(random.u32() & 0xffff).toString(16).padStart(4, "0")}`;
   const planes = await world.openPlanes(urls, namespace, root);
   try {
@@ -66,7 +66,7 @@ export const registryOf = ({ planes, root }: Machine): RegistryOptions =>
 type Wires = Pick<RemoteOptions, "transports" | "listen"> & { readonly nats?: NatsTransport };
 
 /**
- * How a process is reached: by its own machine over a socket, by others over the bus.
+ * Addresses of a process: a socket for its own machine, the bus for other machines.
  * @param socket file name below `run_folder`
  * @param name unique for the life of the process
  */
@@ -85,7 +85,7 @@ export function wiresOf(
   return { transports, listen: `${near} nats:${name}`, nats };
 }
 
-/** A root sees the end of its processes at once, and tells those who only have a link to them. */
+/** A root sees the end of its processes at once, and tells nodes that only have a link to them. */
 export function tellEnds(remote: RemoteNode, run_folder: string, nats: NatsTransport): void {
   remote.onPeer((event) => {
     if (event.kind !== "lost") return;

@@ -13,19 +13,19 @@ import type { Discovery } from "./discovery.ts";
 
 type Desk = {
   readonly node: string;
-  /** Names this life of it. */
+  /** Names this life of the desk. */
   readonly key: string;
   readonly ref: Ref<RouterMessage>;
-  /** Not reached now. */
+  /** True: the desk is not reached now. */
   gone: boolean;
   unwatch: () => void;
 };
 
-/** A connection that broke may be back; one that is gone for good leaves the registry. */
+/** A desk whose connection broke is tried again; one that is gone leaves the registry. */
 const LOOK_AGAIN_MS = 1_000;
 
 export type NearestDesk = {
-  /** Who is to be asked now; undefined: nobody but the own router. */
+  /** The desk to ask now; undefined: ask the own router. */
   readonly desk: () => Ref<RouterMessage> | undefined;
   /** There has been a hosted router. */
   readonly hosted: () => boolean;
@@ -59,7 +59,7 @@ export function nearestDesk(
     for (const desk of before) if (!desks.includes(desk)) desk.unwatch();
     for (const desk of desks) if (!before.includes(desk)) watch(desk);
   });
-  // Behind a bus that is gone for now it could not answer.
+  // A desk behind a bus that is away cannot answer.
   const isReached = ({ gone, ref }: Desk) => !gone && !isAway(system, ref as Ref);
   return { desk: () => desks.find(isReached)?.ref, hosted: () => hosted };
 }

@@ -42,14 +42,14 @@ export type RootWorld = {
   readonly assets_folder: string;
   readonly bundled_model: string;
   readonly version: string;
-  /** Of several machines: this one's name, and how their NATS and Redis are reached. */
+  /** With several machines: this one's name, and how NATS and Redis are reached. */
   readonly host_name?: string;
   readonly openPlanes?: OpenPlanes;
   /** A simulation's: all of its processes share one order of turns. */
   readonly createSystem?: typeof createSystem;
   /** Leaves at once: for injected faults. */
   readonly exit: (code: number, why: string) => void;
-  /** What goes on, for a person; one line. */
+  /** Status for a person; one line. */
   readonly status: (text: string, fraction?: number) => void;
   /** A line that a child wrote to its stderr. */
   readonly passLine: (line: string) => void;
@@ -74,7 +74,7 @@ const slotsOf = {
   frontend: rootPaths.frontends,
 } as const;
 
-/** A child said why it cannot start: the same text is ours. */
+/** Prefix of a child's reason why it cannot start; the root shows the same text. */
 export const FATAL_PREFIX = "troupe: ";
 
 const budgets = { cut_ms: 200, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
@@ -133,7 +133,7 @@ class RunningRoot implements Root {
   readonly #loops: CrashLoops;
   readonly #crashes: WorkerCrashes;
   readonly #slots: Readonly<Record<Boot["role"], Slots>>;
-  /** What children said when they could not start, newest last. */
+  /** Reasons of children that could not start, newest last. */
   readonly #fatal: string[] = [];
   readonly #serving = new Set<string>();
   #allServe: () => void = () => {};
@@ -183,7 +183,7 @@ class RunningRoot implements Root {
     const { host, port: inspector_port, allow_hosts } = this.#settings.inspector;
     const inspector = {
       host,
-      // Once it was told to people it stays, also when any free one would have done.
+      // A port that people were told stays, also where any free one was asked for.
       port: () => this.inspector_port || inspector_port,
       allow_hosts,
       processes: () => this.#inspectors(),
@@ -208,7 +208,7 @@ class RunningRoot implements Root {
     for (const slots of Object.values(this.#slots)) slots.watch();
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);
-    // Workers of other machines come when they come.
+    // Workers of other machines may come at any time, so they are not waited for.
     if (this.#settings.role !== "all") return;
     this.#world.status("waiting for the frontends to know the model");
     await serving;
@@ -236,7 +236,7 @@ class RunningRoot implements Root {
         },
         {
           name: "stop_tree",
-          // Workers hand over what streams of other machines have there.
+          // Workers hand over answers of other machines' streams.
           budget_ms: budgets.tree_ms + drain_ms,
           run: () => this.#system.shutdown(),
         },
@@ -331,7 +331,7 @@ class RunningRoot implements Root {
     this.#world.status(`${node}: ${stage} ${detail}`, stage === "load" ? fraction : undefined);
   }
 
-  /** Ready means that a request which comes now is answered. */
+  /** Resolves when every frontend answers a request that comes now. */
   #everyFrontendServes(): Promise<void> {
     return new Promise((resolve) => {
       this.#allServe = resolve;
@@ -340,19 +340,19 @@ class RunningRoot implements Root {
 
   #inspectors(): Ref<InspectMessage>[] {
     const found = this.#discovery.owners<InspectMessage>(keys.process(""));
-    // The root's own tree is the one that the others hang in.
+    // The root's own tree comes first, because the others hang in it.
     return found.sort((a, b) => Number(b.local) - Number(a.local));
   }
 
   async #drainDoors(budget_ms: number): Promise<void> {
-    // Those of other machines serve on.
+    // Doors of other machines serve on.
     this.#draining = this.#discovery
       .owners<Drain>(keys.door(""))
       .filter(({ address }) => address.node.startsWith(this.#machine.prefix));
     await this.#askDoors(this.#draining, budget_ms, budget_ms + 1_000);
   }
 
-  /** Whoever does not answer in time has nothing left that we could wait for. */
+  /** A door that does not answer in time is not waited for. */
   async #askDoors(doors: readonly Door[], budget_ms: number, deadline_ms: number) {
     const drain = { kind: "drain", budget_ms, nobody_follows: true } as const;
     await Promise.allSettled(doors.map((door) => this.#system.ask(door, drain, { deadline_ms })));

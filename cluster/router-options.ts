@@ -1,4 +1,4 @@
-/** What a router is made of, in a frontend or alone. */
+/** Options of a router, in a frontend or in a process of its own. */
 import type { KvPolicyOptions, RouterOptions } from "../actors/router/router.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import type { FrontendBoot, RouterBoot } from "./boot.ts";

@@ -8,7 +8,7 @@ import type { ActorSystem } from "../runtime/kernel/system.ts";
 import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
 import type { SupervisorMessage } from "../runtime/supervision/supervisor.ts";
 
-/** How often a supervisor that is between two lives is looked for. */
+/** Time between two looks for a supervisor that is being restarted. */
 const LOOK_MS = 20;
 
 export type SlotStart = {
@@ -56,7 +56,7 @@ export class Slots {
     return ref as Ref<SupervisorMessage>;
   }
 
-  /** `dead` keeps its path until everybody was told of its end. */
+  /** Starts the slots again. `dead` keeps its path until all its watchers were told of its end. */
   #again(dead: Ref<SupervisorMessage>): void {
     const { clock, log } = this.#system.capabilities;
     if (this.#closed) return;

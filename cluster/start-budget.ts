@@ -19,7 +19,7 @@ export const canaryBudget_ms = (weight_bytes: number): number =>
 
 const readingTime_ms = (bytes: number) => Math.ceil(bytes / SLOWEST_BYTES_PER_MS);
 
-/** Of a model in several files all are as large as the first, about. A folder has none to read. */
+/** Files of a model in parts are about as large as the first one. A folder has no weights. */
 export function weightBytes(model: CheckedModel): number {
   if (model.kind !== "file") return 0;
   return model.size_bytes * Math.max(1, ggufNumber(model.header.metadata, "split.count") ?? 1);

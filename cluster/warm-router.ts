@@ -1,4 +1,4 @@
-/** When a router in a process of its own knows enough to take part. */
+/** Warm-up of a router in a process of its own. */
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import { routerPaths } from "../supervisors/paths.ts";
 import { type Discovery, keys } from "./discovery.ts";
@@ -7,8 +7,8 @@ const LOOK_MS = 20;
 const PATIENCE_MS = 5_000;
 
 /**
- * Resolves when the router has read the caches of the workers that are there, and heard from the
- * other routers what they have sent and which sessions are where; or after 5 s.
+ * Resolves when the router has read the caches of all present workers, and heard the requests and
+ * sessions of the other routers; or after 5 s.
  */
 export async function whenWarm(system: ActorSystem, discovery: Discovery): Promise<void> {
   const { clock } = system.capabilities;

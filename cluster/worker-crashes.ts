@@ -1,6 +1,6 @@
 /**
- * How the processes of workers ended, told to all routers and streams by way of the registry: what
- * a stream sees of a crash is a broken connection, as of a `kill -9`.
+ * Tells all routers and streams by way of the registry how the processes of workers ended, because
+ * a stream sees the same broken connection for a crash and for a `kill -9`.
  *
  *     root: process exits ──▶ exits/worker-0 = "3 crash" ──▶ each frontend and router
  */
@@ -19,13 +19,13 @@ const crashSignals = new Map([
   ["SIGSYS", 31],
 ]);
 const crashNumbers = new Set(crashSignals.values());
-/** Shells say the signal that ended a process so. */
+/** Shells add this to the number of the signal that ended a process. */
 const BY_SIGNAL = 128;
 const SIGNALS_MOST = 64;
 
 /**
- * Whether it was the process itself. SIGKILL and SIGTERM come from outside, also from the kernel
- * when memory runs out: whose doing that was cannot be told.
+ * True: the process ended by its own fault. SIGKILL and SIGTERM come from outside, also from the
+ * kernel when memory runs out, where the cause is unknown.
  */
 export function isCrash({ code, signal }: ProcessExit): boolean {
   if (signal !== null) return crashSignals.has(signal);
@@ -36,7 +36,7 @@ export function isCrash({ code, signal }: ProcessExit): boolean {
   return true;
 }
 
-/** The news of how a worker ended come so long after it was lost at most, or before it a little. */
+/** News of how a worker ended come at most this long after its loss, or a little before it. */
 const NEWS_LATE_MS = 5_000;
 const NEWS_EARLY_MS = 500;
 
@@ -64,7 +64,7 @@ export class WorkerCrashes {
       this.#discovery.register(keys.exit(worker), value, owner).catch((error: unknown) => {
         log.log("debug", "how a worker ended could not be told", { worker, error: String(error) });
       });
-      // Nobody wants older news.
+      // Older news are not read any more.
       clock.after(2 * NEWS_LATE_MS, () => {
         if (this.#counts.get(worker) === count) this.#discovery.deregister(keys.exit(worker));
       });
@@ -72,10 +72,10 @@ export class WorkerCrashes {
   }
 }
 
-/** The side of those who lost a worker. */
+/** The side of processes that lost a worker. */
 export class CrashLedger {
   readonly #now_ms: () => number;
-  /** The last end of each worker that was heard of. */
+  /** The last known end of each worker. */
   readonly #heard = new Map<string, { readonly at_ms: number; readonly crash: boolean }>();
 
   constructor(now_ms: () => number) {
@@ -86,7 +86,7 @@ export class CrashLedger {
     this.#heard.set(worker, { at_ms: this.#now_ms(), crash });
   }
 
-  /** `at_ms`: when it was lost, on the same clock. Undefined: nobody has said yet. */
+  /** `at_ms`: when the worker was lost, on the same clock. Undefined: its root has not said yet. */
   readonly isCrash = (lost: { worker: string; at_ms: number }): boolean | undefined => {
     const heard = this.#heard.get(lost.worker);
     if (heard === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** What a worker's tree is made of: its engine, its model card, its place in the registry. */
+/** The parts of a worker's tree: its engine, its model card, its place in the registry. */
 
 import type { EngineDescription } from "../actors/engine/engine.ts";
 import { engineKind } from "../actors/engine/engines.ts";
@@ -33,7 +33,7 @@ import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
 const CANARY_TEXT = "Hello";
 const CANARY_TOKENS = 3;
 
-/** What a worker's engine answers before it is ready. Throws ModelError. */
+/** The prompt that a worker's engine answers before it is ready. Throws ModelError. */
 export function canaryPrompt(tokenizer: Pick<Tokenizer, "encode">, model: string): Uint32Array {
   const prompt = tokenizer.encode(CANARY_TEXT, { add_special: true, parse_special: false });
   if (prompt.length > 0) return prompt;
@@ -49,7 +49,7 @@ function slowText(model: string, why: string): string {
   return `${model} is tokenized by @huggingface/tokenizers, since its ${why}: ${advice}`;
 }
 
-/** Reads the model's header; rejects with the one line that says what is wrong with it. */
+/** Reads the model's header; rejects with one line that says what is wrong with it. */
 export async function workerWorld(
   boot: WorkerBoot,
   system: ActorSystem,
@@ -98,7 +98,7 @@ export async function workerWorld(
       return faults === undefined ? engine : new FaultyEngine(engine, faults);
     },
     describe: async (description) => {
-      // What was chosen for this machine: flags may say otherwise.
+      // The build chosen for this machine; flags may choose another.
       if (kind.reads_weights) log.log("info", `${worker} runs on ${description.build}`);
       return modelOf(boot, facts, description, clock.wall_ms());
     },
@@ -123,7 +123,7 @@ export async function workerWorld(
   }));
 }
 
-/** The text of the template that is to be used instead of the model's. */
+/** The text of the template that replaces the model's own. */
 async function givenTemplate(boot: WorkerBoot, files: Files): Promise<string | undefined> {
   const { file, name } = boot.chat_template ?? {};
   if (file !== undefined) return templateFromBlob(await files.read(file));

@@ -1,8 +1,8 @@
 /**
  * Everything an actor may ask of the world. All of it is handed in, so that the same actors run
  * on real processes and in a simulator; nothing outside `runtime/` touches the world otherwise.
- * Real ones are made in `runtime/real/`, simulated ones in `runtime/simulation/virtual-clock.ts`, `random.ts`,
- * `transport/memory.ts` and `store/memory.ts`.
+ * Real ones are made in `runtime/real/`, simulated ones in `runtime/simulation/virtual-clock.ts`,
+ * `random.ts`, `transport/memory.ts` and `store/memory.ts`.
  */
 
 export type Timer = { readonly id: number };

@@ -1,4 +1,4 @@
-/** Where the actors of each kind of process are; trees and those who look actors up agree here. */
+/** Paths of the actors of each kind of process, for the trees and for lookups. */
 export const rootPaths = {
   top: "/cluster",
   registry: "/cluster/registry",
@@ -29,5 +29,5 @@ export const frontendPaths = {
   main: "/frontend/door",
 } as const;
 
-/** At the top of each process that faults can be injected into. */
+/** Name of the fault actor, at the top of each process into which faults can be injected. */
 export const FAULT_NAME = "fault";

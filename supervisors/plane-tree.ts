@@ -1,4 +1,4 @@
-/** What every process of a cluster of several machines has beside its own work. */
+/** The part of the tree that every process has in a cluster of several machines. */
 
 import { type PlaneState, PlaneWatch } from "../runtime/planes.ts";
 import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
@@ -6,15 +6,15 @@ import type { Bus } from "../runtime/transport/bus.ts";
 
 export type ReadPlanes = () => readonly PlaneState[];
 
-/** `live`: the root's registry is heard. */
+/** `live`: the root's registry is reached. */
 type Discovery = { readonly live: boolean };
 
-/** Undefined: one machine alone, so there is nothing to say. */
+/** Undefined: one machine alone has no planes. */
 export function planeStates(bus: Bus | undefined, discovery: Discovery): ReadPlanes | undefined {
   if (bus === undefined) return undefined;
   return () => [
     { plane: "nats", up: bus.up },
-    // The root's registry says so with every view.
+    // Every view of the root's registry says whether it reaches Redis.
     { plane: "redis", up: discovery.live },
   ];
 }

@@ -16,7 +16,7 @@ export type SlotOptions = {
   /** The node's name, and the slot's. */
   readonly node: string;
   readonly role: string;
-  /** What the process is told at its start. */
+  /** Environment that the process gets at its start. */
   readonly env: Readonly<Record<string, string>>;
   readonly ready_timeout_ms: number;
   readonly stop_budget_ms: number;
@@ -33,7 +33,7 @@ export const slotPace = {
   backoff: { first_ms: 100, max_ms: 5_000, factor: 2, jitter: 0.5 } satisfies Backoff,
   crash_loop: { first_ms: 5_000, max_ms: 60_000, factor: 2, jitter: 0.5 } satisfies Backoff,
 } as const;
-/** Above the process's own budget, so that SIGKILL is its doing and not a kill of its actor. */
+/** Added to the process's own budget, so that its SIGKILL comes before a kill of its actor. */
 const STOP_MARGIN_MS = 2_000;
 
 export function processSlot(options: SlotOptions): ChildSpec {
@@ -45,7 +45,7 @@ export function processSlot(options: SlotOptions): ChildSpec {
     id: node,
     kind: "supervisor",
     role: "process-slot",
-    // Stopped by a person it stays away until it is restarted by one.
+    // A process that a person stopped stays away until a person restarts it.
     restart: "transient",
     start: () =>
       new Supervisor({
@@ -54,8 +54,8 @@ export function processSlot(options: SlotOptions): ChildSpec {
         period_ms,
         backoff,
         crash_loop: { backoff: crash_loop, changed: onLoop },
-        // One that cannot start ends the command with its reason; later in the cluster's life it is
-        // a failure like others, and may pass.
+        // If its first start fails, the command ends with the reason. A later failed start is a
+        // failure like others, and may pass.
         first_start: lives++ === 0 ? "all" : "tried",
         children: [
           {

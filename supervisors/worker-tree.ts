@@ -1,15 +1,15 @@
 /**
  * A worker process:
  *
- *     worker (one_for_one; one worker alone takes it along when it ends)
+ *     worker (one_for_one; the end of a single worker ends it)
  *     ├── discovery
  *     ├── planes      NATS and Redis, where there are several machines
- *     ├── inspector   comes back by itself: it has nothing to do with the engine
+ *     ├── inspector   restarted alone: it does not depend on the engine
  *     └── worker-0    owns the engine; several when they are simulated
  *
- * An engine that fails leaves native state behind, so the whole process goes and its slot in the
- * root starts a fresh one. Simulated engines that share a process have none: each of these workers
- * is restarted by itself, and the others do not notice.
+ * An engine that fails leaves native state behind, so the whole process ends and its slot in the
+ * root starts a fresh one. Simulated engines that share a process have no native state: each of
+ * these workers is restarted alone, and the others go on.
  */
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { WorkerActor, type WorkerOptions } from "../actors/worker/worker.ts";

@@ -1,4 +1,4 @@
-/** Takes plans while its process runs, and says what has gone wrong so far. */
+/** Takes plans while its process runs, and counts the faults injected so far. */
 import type { FaultMessage, FaultsSet } from "../../proto/index.ts";
 import { Actor, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { FaultInjector } from "./injector.ts";

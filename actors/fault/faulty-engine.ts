@@ -17,7 +17,7 @@ import {
 import type { FaultInjector } from "./injector.ts";
 import type { FaultPoint } from "./plan.ts";
 
-/** The canary's handle: what fails from the start on never serves. */
+/** Faults begin behind the canary's handle: a worker that fails from the start never serves. */
 const FIRST_HANDLE = 1;
 
 export class FaultyEngine implements Engine {
@@ -98,7 +98,7 @@ export class FaultyEngine implements Engine {
     }
   }
 
-  /** True: it is to fail. A crash does not return. */
+  /** True: the engine has to fail here. A crash does not return. */
   #goesWrong(point: FaultPoint, detail: string): boolean {
     const fault = this.#injector.at(point, detail);
     if (fault?.do === "crash") throw new EngineFailedError(`injected: ${point}`);

@@ -1,12 +1,12 @@
 /**
- * A byte channel on which things go wrong, with the order kept: what is late, or waits behind a cut
- * cable, holds up everything after it in its direction, the close included.
+ * A byte channel with injected faults that keeps the order: bytes that are late, or that wait
+ * behind a cut cable, hold up everything after them in their direction, the close included.
  */
 import type { Socket, SocketHandlers } from "../../runtime/capabilities.ts";
 import type { FaultInjector } from "./injector.ts";
 import type { FaultPoint } from "./plan.ts";
 
-/** Bytes that no frame begins with, and that no message goes on with. */
+/** A byte with which no frame begins and no message continues. */
 const NOISE = 0xff;
 const NOISE_BYTES = 16;
 
@@ -34,7 +34,7 @@ class Lane {
     return this.#items.length === 0;
   }
 
-  /** "fail": the channel is to break instead. */
+  /** "fail": the channel has to break. */
   push(bytes: Uint8Array, run: (bytes: Uint8Array) => void): "ok" | "fail" {
     const fault = this.#injector.at(this.#point, this.#detail);
     if (fault?.do === "fail") return "fail";
@@ -50,7 +50,7 @@ class Lane {
     return "ok";
   }
 
-  /** After everything that waits. */
+  /** Calls `run` after all waiting bytes. */
   last(run: () => void): void {
     if (this.#items.length === 0 && !this.#isCut()) run();
     else this.#add({ due_ms: 0, size_bytes: 0, run });
@@ -150,7 +150,7 @@ export class FaultySocket implements Socket {
     this.#inner?.resume();
   }
 
-  /** Behind a cut cable this side is done at once, and the other one hears of it when it heals. */
+  /** Behind a cut cable this side closes at once; the other side hears of it when it heals. */
   close(): void {
     if (this.#closing) return;
     this.#closing = true;

@@ -66,7 +66,7 @@ export function faultyNet(net: Net, injector: FaultInjector): Net {
   };
 }
 
-/** Before the work: a slow disk, or one that is full (writes) or broken (reads). */
+/** Faults before the work: a slow disk, or one that is full (writes) or broken (reads). */
 async function disk(injector: FaultInjector, point: FaultPoint, detail: string): Promise<void> {
   const fault = injector.at(point, detail);
   if (fault?.do === "delay") await sleep(injector.clock, fault.delay_ms);

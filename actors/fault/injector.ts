@@ -4,7 +4,7 @@ import type { Delivery, StepHook } from "../../runtime/kernel/stepped-cell.ts";
 import { SeededRandom } from "../../runtime/simulation/random.ts";
 import type { FaultDeed, FaultPlan, FaultPoint, FaultRule } from "./plan.ts";
 
-/** What an injected crash throws. */
+/** Thrown by an injected crash. */
 export class InjectedFault extends Error {
   override readonly name = "InjectedFault";
   readonly code: string;
@@ -19,7 +19,7 @@ export type Fault = { readonly do: FaultDeed; readonly delay_ms: number };
 type Armed = FaultRule & { seen: number; done: number };
 
 const DEFAULT_DELAY_MS = 100;
-/** What shells say of SIGKILL and SIGABRT. */
+/** Exit codes of shells for SIGKILL and SIGABRT. */
 const exitCodes: Partial<Record<FaultDeed, number>> = { exit: 137, abort: 134 };
 
 export type InjectorParts = {
@@ -73,18 +73,18 @@ export class FaultInjector implements StepHook {
     this.#changed();
   }
 
-  /** Called when rules are set or one is over: what was held back may go. */
+  /** Calls `listener` when rules are set or end: bytes that were held back may go. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Channels that may hold something back. */
+  /** Number of channels that may hold bytes back. */
   get listening(): number {
     return this.#listeners.size;
   }
 
-  /** What goes wrong now, if anything; the first rule that applies decides. */
+  /** The fault at this point now, if any; the first rule that applies decides. */
   at(point: FaultPoint, detail: string): Fault | undefined {
     for (const rule of this.#byPoint.get(point) ?? []) {
       if (!this.#applies(rule, detail)) continue;
@@ -99,7 +99,7 @@ export class FaultInjector implements StepHook {
     return undefined;
   }
 
-  /** A `drop` of this point lasts: for connections that wait for its end. Draws and counts none. */
+  /** True while a `drop` of this point lasts, for waiting connections. Draws and counts nothing. */
   blocked(point: FaultPoint, detail: string): boolean {
     return (this.#byPoint.get(point) ?? []).some((rule) => {
       return rule.do === "drop" && this.#inTime(rule) && detail.includes(rule.match ?? "");

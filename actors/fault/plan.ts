@@ -1,11 +1,11 @@
 /**
- * What is to go wrong, as data. A plan is a seed and rules; it comes as JSON in the environment
+ * Faults to inject, as data. A plan is a seed and rules; it comes as JSON in the environment
  * (`TROUPE_FAULTS`) or in a `set_faults` message.
  *
  *     {"seed": 7, "rules": [
- *       {"point": "net.send", "match": "root.sock", "do": "drop", "after_ms": 2000, "for_ms": 5000},
- *       {"node": "worker-1", "point": "step.after", "match": "generate", "do": "exit", "nth": 3},
- *       {"point": "file.write", "do": "fail", "chance": 0.1}]}
+ *       {"point": "net.send", "match": "root.sock", "do": "drop", "after_ms": 2000, "for_ms":
+ *       5000}, {"node": "worker-1", "point": "step.after", "match": "generate", "do": "exit",
+ *       "nth": 3}, {"point": "file.write", "do": "fail", "chance": 0.1}]}
  *
  * | point | detail that `match` sees | what it can do |
  * | --- | --- | --- |
@@ -62,15 +62,15 @@ export type FaultRule = {
   readonly node?: string;
   /** Only where the detail contains this. */
   readonly match?: string;
-  /** Of each time that it applies. Default 1. */
+  /** Chance of the fault each time that the rule applies. Default 1. */
   readonly chance?: number;
   /** Only the n-th time that it applies, from 1. */
   readonly nth?: number;
   /** At most so often. */
   readonly times?: number;
-  /** Of a delay: drawn between a half of it and the whole. Default 100. */
+  /** Length of a delay, drawn between a half of it and the whole. Default 100. */
   readonly delay_ms?: number;
-  /** From when on, and for how long, counted from when the plan was set. */
+  /** Begin and length of the rule, counted from when the plan was set. */
   readonly after_ms?: number;
   readonly for_ms?: number;
 };
@@ -121,8 +121,8 @@ function readRule(given: Record<string, unknown>, index: number): FaultRule {
 }
 
 /**
- * What cuts the connections of a process to an address, or one direction of them: `out` is what
- * this process sends. Whoever dialled knows the address, so give it to both ends.
+ * Rules that cut the connections of a process to an address, or one direction of them: `out` is the
+ * direction from this process. Both ends of a connection know the dialled address; give it to both.
  */
 export function partition(
   match: string,

@@ -1,4 +1,4 @@
-/** What an operator decides about the HTTP door; every value has a default in `doorDefaults`. */
+/** Settings of the HTTP door; every value has a default in `doorDefaults`. */
 import type { UnknownFields } from "./api/check-body.ts";
 import type { CorsOrigins } from "./http/cors.ts";
 

@@ -11,7 +11,7 @@ import type { TimedStage } from "./prompt/prepare-context.ts";
 
 export type RequestType = "stream" | "unary";
 
-/** What happens to one request; the first of finished, failed and disconnected counts. */
+/** Events of one request; the first of finished, failed and disconnected counts. */
 export interface RequestMeter {
   tokens(count: number): void;
   finished(usage: AnswerUsage): void;
@@ -106,7 +106,7 @@ export class FrontendMetrics implements TimedStage {
     series.observe((this.#clock.now_ms() - from_ms) / 1000);
   }
 
-  /** What a model's card says, for dashboards; the last card of a name counts. */
+  /** The facts of a model's card, for dashboards; the last card of a name counts. */
   model(card: ModelCard): void {
     const facts: readonly (readonly [string, string, number])[] = [
       ["model_context_length", "Prompt and answer together, in tokens", card.context_length],
@@ -179,7 +179,7 @@ class LiveMeter implements RequestMeter {
   readonly #arrived_ms: number;
   readonly #count: (status: string, error_type: string) => void;
   readonly #ended: () => void;
-  /** Of the last token; 0 before the first. */
+  /** Time of the last token; 0 before the first. */
   #last_ms = 0;
   #open = true;
 

@@ -57,7 +57,7 @@ export type FrontendMessage =
   | GetDoor
   | { readonly kind: "blob_came"; readonly hash: string; readonly blob: Blob | undefined }
   | { readonly kind: "look_again" }
-  /** The time is over in which it waits for models before it opens. */
+  /** The door opens although models are missing: its wait is over. */
   | { readonly kind: "open_late" }
   | { readonly kind: "opened"; readonly server: HttpServer }
   | { readonly kind: "not_opened"; readonly error: unknown }
@@ -68,11 +68,11 @@ export type FrontendOptions = {
   /** 0 = any free one. */
   readonly port: number;
   readonly share_port: boolean;
-  /** Of a shared port: how many others take connections there now. */
+  /** Number of other doors that take connections at a shared port. */
   readonly siblings?: () => number;
-  /** Told when it takes connections, and (undefined) when others should. */
+  /** Called when the door takes connections, and with undefined when others should. */
   readonly listens?: (door: Ref | undefined) => void;
-  /** Of several machines: which of the servers that they share answer now. */
+  /** With several machines: the planes, and which of them answer now. */
   readonly planes?: () => readonly PlaneState[];
   /** Name of the hosted router that is asked, or "own"; undefined where none is hosted. */
   readonly router?: () => string | undefined;

@@ -41,7 +41,7 @@ export type GeneratorParts = PrepareParts & {
 const START_UP_MS = 2_000;
 const LOOK_MS = 10;
 
-/** Of streams that nobody has: many may come back at once, but all of them are somewhere. */
+/** Limits lookups at all workers that find nothing. A lookup that finds its stream is free. */
 const lookupAllowance: AllowanceOptions = { at_once: 128, each_ms: 125 };
 
 export class Generator {
@@ -70,7 +70,7 @@ export class Generator {
     return this.#metered.ended_ms;
   }
 
-  /** Ends whatever is live with an error; returns how many requests that were. */
+  /** Ends live requests with an error; returns how many there were. */
   cut(message: string): number {
     return this.#metered.cut(message);
   }
@@ -95,7 +95,7 @@ export class Generator {
     if (key !== undefined) return this.#keyed(context, owner, generation, key, body);
     const returns = mayReturn(context) ?? this.#parts.settings.keep_hung_up;
     const facts = this.#factsOf(context.id, owner, "", returns);
-    // What is not streamed has no name that its client would know it by.
+    // The client of an answer that is not streamed has no id to resume it by.
     const named = generation.stream ? resumable(generation, facts) : generation;
     return this.#responses.of(context, named, facts, {});
   }
@@ -143,7 +143,7 @@ export class Generator {
     };
     const last_event_id = context.request.headers.get("last-event-id");
     const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);
-    // What a browser's EventSource takes as: do not come again.
+    // Status 204 tells a browser's EventSource not to reconnect.
     if (from.done) return new Response(null, { status: 204, headers: context.headers });
     // As its POST said, unless this request says otherwise.
     const returns = mayReturn(context) ?? facts.returns;
@@ -151,7 +151,7 @@ export class Generator {
     return this.#responses.streamed(context, generation, resumed, { from, known: true });
   }
 
-  /** A door that has just started would find nothing, because it knows nobody to ask. */
+  /** Waits for the first workers: a door that has just started knows none to ask. */
   async #workersKnown(): Promise<void> {
     const { clock, models } = this.#parts;
     for (let waited_ms = 0; waited_ms < START_UP_MS && !models.canServe(); waited_ms += LOOK_MS) {
@@ -165,7 +165,7 @@ export class Generator {
   }
 }
 
-/** Whether the client says that it may lose its connection and come back; undefined: nothing. */
+/** Whether the client says that it may come back after a loss; undefined: it says nothing. */
 function mayReturn(context: RequestContext): boolean | undefined {
   const said = context.request.headers.get("x-resumable")?.trim();
   if (said === undefined) return undefined;

@@ -1,10 +1,10 @@
 /**
- * Whether a request's Host names this door. A page elsewhere can make its own name point to this
- * machine (DNS rebinding): its visitor's browser then takes our answers for that page's own, and
- * only the name in Host still gives it away.
+ * Checks that a request's Host names this door. A foreign page can make its own name point to this
+ * machine (DNS rebinding). Its visitor's browser then takes our answers for that page's own, and
+ * only the name in Host shows it.
  */
 
-/** What `--inspector-host` says when it listens on every address. */
+/** Values of `--inspector-host` that mean every address. */
 const everyAddress: readonly string[] = ["0.0.0.0", "::", ""];
 
 /**
@@ -22,7 +22,7 @@ export function isAllowedHost(
   if (name === "localhost" || name.endsWith(".localhost") || isLoopback(name)) return true;
   const own = hostName(bracketed(listens));
   if (name !== "" && name === own) return true;
-  // Nobody can make an address point elsewhere, so a door on every address takes them all.
+  // An address cannot point elsewhere as a name can, so a door on every address takes them all.
   if (everyAddress.includes(own) && isAddress(name)) return true;
   return more.some((allowed) => name !== "" && hostName(bracketed(allowed)) === name);
 }

@@ -1,7 +1,7 @@
 /**
- * `/metrics` of the whole cluster: the figures of every process as one Prometheus text, so that it
- * does not matter which frontend a scraper meets behind the shared port. Each series says its
- * process; sums over processes are the reader's to make.
+ * `/metrics` of the whole cluster: the figures of every process as one Prometheus text, so that
+ * each frontend behind a shared port gives a scraper the same page. Each series names its process;
+ * readers add up processes themselves.
  */
 import type { InspectMessage, ProcessInfo } from "../../proto/index.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
@@ -30,7 +30,7 @@ export async function clusterMetrics(
 
 type Figures = Omit<ProcessInfo, "kind" | "pid">;
 
-/** Pure: what processes say, and what is known of the processes themselves. */
+/** Merges the texts of processes, and adds figures about the processes themselves. Pure. */
 export function metricsOfProcesses(processes: readonly Figures[]): string {
   return mergeMetrics(
     processes.map((each) => ({ node: each.node, text: ownText(each) + each.metrics })),

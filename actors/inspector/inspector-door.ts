@@ -12,13 +12,13 @@ import { mergeTrees } from "./merge-trees.ts";
 
 export type InspectorDoorOptions = {
   readonly host: string;
-  /** Asked at each start; 0 = any free one. */
+  /** Called at each start; 0: any free port. */
   readonly port: () => number;
   /** Names in a request's Host that are taken beside loopback and `host`. */
   readonly allow_hosts?: readonly string[];
   /** The inspector actors of all processes that are there now, the root's own first. */
   readonly processes: () => readonly Ref<InspectMessage>[];
-  /** Of several machines: which of the servers that they share answer now. */
+  /** With several machines: the planes, and which of them answer now. */
   readonly planes?: () => readonly PlaneState[];
   /** Called once it listens. */
   readonly listening: (host: string, port: number) => void;
@@ -62,7 +62,7 @@ export class InspectorDoor extends Actor<Message> {
     this.#served += 1;
     const { host, allow_hosts = [] } = this.#options;
     const named = request.headers.get("host");
-    // Bun makes the URL of the Host header, so an odd one makes no URL.
+    // Bun builds the URL from the Host header, so an invalid header gives no URL.
     const url = isAllowedHost(named, host, allow_hosts) ? URL.parse(request.url) : null;
     if (url === null) return json({ error: otherHost(named) }, 403);
     const { pathname } = url;
@@ -146,7 +146,7 @@ export class InspectorDoor extends Actor<Message> {
     }
   }
 
-  /** A process is drained by what lives in it, so the command goes there. */
+  /** The actors inside a process drain it, so the command goes to its inspector. */
   async #insideOf(place: Place): Promise<Place> {
     const owner = this.#options.processes().find((ref) => ref.address.node === place.node);
     if (owner === undefined) return place;

@@ -1,4 +1,4 @@
-/** The face of `inspector`: what a process says of itself, and the cluster's tree over HTTP. */
+/** The face of `inspector`: the state of each process, and the cluster's tree over HTTP. */
 export { clusterMetrics } from "./cluster-metrics.ts";
 export { InspectorDoor, type InspectorDoorOptions } from "./inspector-door.ts";
 export { ProcessInspector, type ProcessInspectorOptions } from "./process-inspector.ts";

@@ -1,4 +1,4 @@
-/** The trees of all processes as one: below each process node hangs what lives in that process. */
+/** Merges the trees of all processes: each process node gets the actors of its process. */
 import type { Tree, TreeNode } from "../../proto/index.ts";
 
 /**

@@ -1,4 +1,4 @@
-/** One in every process: answers for the actors that live there. */
+/** The inspector of one process: it answers for the actors that live there. */
 import type {
   ControlActor,
   ControlDone,
@@ -15,12 +15,12 @@ import { orphansIn } from "../../runtime/supervision/orphan-watch.ts";
 
 export type ProcessInspectorOptions = {
   readonly role: string;
-  /** What an actor that is drained over the inspector gets to finish. Default 30,000. */
+  /** Budget of a drain over the inspector. Default 30,000. */
   readonly drain_ms?: number;
 };
 
 const DRAIN_DEFAULT_MS = 30_000;
-/** For the answer's way, beyond the budget. */
+/** Time for the reply, added to the budget. */
 const ANSWER_MS = 1_000;
 /** Actors of these roles understand Drain. */
 const drainable: readonly string[] = ["worker", "frontend"];
@@ -92,7 +92,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
     return { kind: "control_done", done };
   }
 
-  /** The actor at the path, or all below it that can be drained. Nobody waits for their answers. */
+  /** Drains the actor at the path, or all drainable ones below it. Replies are not awaited. */
   #drain(path: string): boolean {
     const { system, log } = this.ctx;
     const budget_ms = this.#options.drain_ms ?? DRAIN_DEFAULT_MS;

@@ -3,7 +3,7 @@ import { errorText } from "../../runtime/error-text.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelWorld } from "./model-world.ts";
 
-/** A folder with a tokenizer and no weights that anybody looks at. */
+/** A folder with a tokenizer; weights in it are not read. */
 export type CheckedFolder = {
   readonly kind: "folder";
   /** Without a slash at its end. */
@@ -24,7 +24,7 @@ const FILES = {
 
 /** The largest tokenizer.json in use, that of Gemma 3, has 33 MB. */
 const MAX_FILE_BYTES = 256 << 20;
-/** What stands in a git checkout in the place of a file that was not fetched. */
+/** Begin of the pointer file that git-lfs leaves in place of a file that was not fetched. */
 const POINTER = "version https://git-lfs";
 
 /** The names in a folder; undefined when `path` is none. */
@@ -39,7 +39,7 @@ export async function listFolder(
   }
 }
 
-/** A model for engines that need no weights? Throws ModelError that says what is missing. */
+/** Checks a model for engines that need no weights. Throws ModelError with what is missing. */
 export async function checkFolder(
   world: ModelWorld,
   path: string,

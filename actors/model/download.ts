@@ -8,10 +8,10 @@ export type DownloadRequest = {
   /** Absolute; the file appears there only when it is complete and checked. */
   readonly path: string;
   readonly label: string;
-  /** Hex; undefined when nobody says. */
+  /** In hex; undefined: unknown. */
   readonly sha256: string | undefined;
   readonly size_bytes: number | undefined;
-  /** What is larger is not fetched, whether or not anybody says its size. */
+  /** A larger file is not fetched, whether or not the server states its size. */
   readonly max_bytes?: number;
   /** The error for an HTTP status that trying again does not mend. */
   readonly explain: (status: number) => ModelError;
@@ -26,8 +26,8 @@ const PROGRESS_MS = 100;
 const MAX_RETRY_WAIT_MS = 30_000;
 
 /**
- * Fetches one file. What came before a cut stays in `path + ".part"` and is gone on with, in this
- * run and in later ones; the checksum covers all of it. Throws ModelError.
+ * Fetches one file. After a cut, the bytes stay in `path + ".part"` and the download continues
+ * there, in this run and in later ones; the checksum covers all of it. Throws ModelError.
  */
 export async function download(world: ModelWorld, request: DownloadRequest): Promise<void> {
   const folder = folderOf(request.path);
@@ -68,7 +68,7 @@ async function requireSpace(
   throw new ModelError("model_disk_full", `${sizes}: free some, or give another --cache-dir`);
 }
 
-/** One try. Returns how long the server wants us to wait, when it says; throws what is final. */
+/** One try. Returns the wait that the server asks for, if any; throws a final error. */
 async function fetchRest(
   world: ModelWorld,
   request: DownloadRequest,

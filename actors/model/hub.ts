@@ -22,7 +22,7 @@ const treeSchema = z.array(
   }),
 );
 
-/** What an earlier run chose, so that a cached model needs no network. */
+/** The files that an earlier run chose, so that a cached model needs no network. */
 const choiceSchema = z.array(z.object({ path: z.string(), size_bytes: z.number() }));
 
 /** Path of the model file (of its first part) in the cache, fetched if need be. */
@@ -130,7 +130,7 @@ async function get(world: ModelWorld, source: HubSource, url: string): Promise<R
   }
 }
 
-/** No way out of the folder that the name is put under. */
+/** True: the name does not lead out of its folder. */
 function isSafe(path: string): boolean {
   return !path.split("/").some((part) => part === "" || part === "." || part === "..");
 }

@@ -3,7 +3,7 @@ import { errorText } from "../../runtime/error-text.ts";
 import { ModelError } from "./model-error.ts";
 
 export type ModelProgress = {
-  /** What is being fetched, for a person. */
+  /** Name of the file that is being fetched, for a person. */
   readonly label: string;
   readonly received_bytes: number;
   /** undefined when the server does not say. */
@@ -12,7 +12,7 @@ export type ModelProgress = {
   readonly bytes_per_s: number;
 };
 
-/** What resolving a model needs of the world. */
+/** Capabilities that resolving a model needs. */
 export type ModelWorld = {
   readonly clock: Pick<Clock, "now_ms" | "after" | "cancel">;
   readonly files: Files;

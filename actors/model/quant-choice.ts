@@ -5,7 +5,7 @@ export type HubFile = {
   readonly sha256: string | undefined;
 };
 
-/** Best first when nobody names one: small enough for most machines, good enough to judge by. */
+/** Default quantizations, best first: small enough for most machines, and good enough. */
 const PREFERRED = [
   ..."Q4_K_M Q8_0 Q5_K_M Q6_K Q4_K_S Q5_K_S Q4_0 Q4_K_XL IQ4_XS IQ4_NL Q5_0".split(" "),
   ..."Q3_K_M Q3_K_L MXFP4 Q4_1 Q3_K_S Q2_K BF16 F16 F32".split(" "),

@@ -1,4 +1,4 @@
-/** What several roles read alike of workers: a key, a plan's only leg, labels and taints. */
+/** Names of workers that several roles read: a key, a plan's only leg, labels and taints. */
 import type { ActorRef, Plan, PlanLeg } from "../../proto/index.ts";
 
 /**
@@ -21,5 +21,5 @@ export function soleLeg({ legs }: Plan): PlanLeg {
 /** Labels and taints of workers, as flags and requests write them: `gpu=h100`, `topology/zone=eu-1`. */
 export const isTaintName = (text: string): boolean => /^[\w.\-/=]{1,128}$/.test(text);
 
-/** What `isTaintName` wants, to be put behind the name of what is not one. */
+/** The rule of `isTaintName`, for error texts: it follows the wrong name. */
 export const TAINT_RULE = "is made of letters, digits and . _ - / =, at most 128 of them";

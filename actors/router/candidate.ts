@@ -1,6 +1,6 @@
 /**
- * What a router knows of one worker. Plain data: the policies read it, the router actor and the
- * worker set alone write it.
+ * A worker as a router knows it. Plain data: the policies read it; only the router actor and the
+ * worker set write it.
  */
 
 import type { Plan, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
@@ -17,9 +17,9 @@ export type Candidate = WorkerView & {
   reported_ms: number | undefined;
   /** `in_flight` when `reported` came: the difference is what the worker has not reported yet. */
   in_flight_at_report: number;
-  /** Its connection broke or an answer lost it: it gets nothing until it reports again. */
+  /** Its connection broke or an answer lost it; it gets no request until it reports again. */
   suspect: boolean;
-  /** Its engine failed lately: until then others are asked first, see worker-failures.ts. */
+  /** Its engine failed lately: it is avoided until this time, see worker-failures.ts. */
   avoid_until_ms: number;
 };
 

@@ -1,6 +1,6 @@
 /**
  * The workers of one model that a KV-aware router may use now, and the requests that wait for
- * them. It decides; who is told is the router actor's business.
+ * them. It decides; the router actor sends the messages.
  */
 
 import type {
@@ -50,7 +50,7 @@ export type KvDecision =
 
 type WireRefusalCode = "no_worker" | "overloaded" | "rate_limited";
 
-/** What clients are told of a refusal, in the words of all routers. */
+/** Codes of refusals for clients, the same for all routers. */
 const refusalCodes: Readonly<Record<Refusal["code"], WireRefusalCode>> = {
   no_worker: "no_worker",
   pinned_missing: "no_worker",
@@ -60,7 +60,7 @@ const refusalCodes: Readonly<Record<Refusal["code"], WireRefusalCode>> = {
   class_limit: "rate_limited",
 };
 
-/** For people: where the last requests went, and what was there. */
+/** A last placement, for people: the worker, and the blocks that it had. */
 type Placed = {
   readonly request: string;
   readonly worker: string;
@@ -78,10 +78,10 @@ export class KvModel {
   readonly #metrics: KvRouterMetrics;
   /** By worker name. */
   readonly #members = new Map<string, Member>();
-  /** By key of the candidate, also while it is suspect. */
+  /** Last sums by key of the candidate, also while it is suspect. */
   readonly #sums = new Map<string, PassSums>();
   readonly #last: Placed[] = [];
-  /** The last request that was taken in, and how long that took. */
+  /** The last request offered, and how long that took. */
   #offered = "";
   #offer_ms = 0;
 
@@ -105,7 +105,7 @@ export class KvModel {
     return this.#members.size;
   }
 
-  /** A worker is there that may take it, now or when it has room. */
+  /** True: a present worker may take the request, now or when it has room. */
   couldTake(request: Constraints): boolean {
     const question = { request };
     const filters = concerning(constraintFilters, request);
@@ -128,7 +128,7 @@ export class KvModel {
     this.#metrics.workerUp(routed);
   }
 
-  /** Gone or not trusted: what was sent there is forgotten, the owners will ask again. */
+  /** A worker is gone or suspect: its requests are dropped here, as their owners ask again. */
   workerGone(worker: string): void {
     const member = this.#members.get(worker);
     if (member === undefined) return;
@@ -138,7 +138,7 @@ export class KvModel {
     this.#metrics.workerGone(worker);
   }
 
-  /** Until when its engine's last failures count has changed. */
+  /** The time until which the worker is avoided has changed. */
   avoid({ record, avoid_until_ms }: Candidate): void {
     const member = this.#members.get(record.worker);
     if (member !== undefined) this.#dispatcher.avoid(member.candidate.key, avoid_until_ms);
@@ -154,7 +154,7 @@ export class KvModel {
     this.#dispatcher.reported(key, reported, this.#parts.now_ms(), passes);
   }
 
-  /** Takes the request in; undefined: `next` will say what becomes of it. */
+  /** Takes the request in; undefined: `next` returns its decision later. */
   offer(route: Route, constraints: Constraints): KvDecision | undefined {
     const began_ms = this.#parts.now_ms();
     const request = placeRequestOf(route, constraints, this.block_size);
@@ -166,7 +166,7 @@ export class KvModel {
     return refusal && this.#refused(refusal);
   }
 
-  /** Ask until it says nothing, after whatever may have changed something. */
+  /** The next decision. Call it after every change, until it returns undefined. */
   next(): KvDecision | undefined {
     const now_ms = this.#parts.now_ms();
     const decision = this.#dispatcher.next(now_ms);
@@ -182,7 +182,7 @@ export class KvModel {
     this.#dispatcher.firstToken(request, this.#parts.now_ms());
   }
 
-  /** Returns the worker that had it. */
+  /** Ends a request. Returns its worker. */
   ended({ request, output_tokens }: Pick<RouteEnded, "request" | "output_tokens">) {
     const routed = this.#dispatcher.book.workerOf(request);
     const tokens = output_tokens > 0 ? output_tokens : undefined;
@@ -192,7 +192,7 @@ export class KvModel {
     return this.#members.get(routed.worker)?.candidate;
   }
 
-  /** A request that waits and is not wanted any more. */
+  /** Removes a waiting request that was cancelled. */
   cancel(request: string): void {
     this.#dispatcher.cancel(request);
   }
@@ -214,7 +214,7 @@ export class KvModel {
     this.#dispatcher.lostElsewhere(request, this.#parts.now_ms());
   }
 
-  /** False: its worker is not known here, so nothing was learned. */
+  /** False: the session's worker is not known here, so nothing was learned. */
   sessionElsewhere({ session, worker: key, moves, bound_ms, idle_ms }: RoutedSession): boolean {
     const { affinity } = this.#dispatcher;
     if (affinity === undefined) return true;
@@ -225,7 +225,7 @@ export class KvModel {
     return true;
   }
 
-  /** What is live here, for another router. */
+  /** The live requests of this router, for a peer. */
   routed(): RoutedRequest[] {
     const { model } = this.#parts;
     return [...this.#dispatcher.book.own()].map((entry) => routedOf(model, entry));
@@ -240,7 +240,7 @@ export class KvModel {
     );
   }
 
-  /** What other routers are to know of a request that was just placed. */
+  /** News for the peers about a request that was just placed. */
   newsOf({ request, worker, uncached_tokens, bound }: Placement): Partial<PeerNews> {
     const { model } = this.#parts;
     const entry = { request, worker, uncached_tokens, prefilling: uncached_tokens > 0 };

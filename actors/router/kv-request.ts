@@ -9,7 +9,7 @@ import type { PassSums } from "./policy/cost/pass-rates.ts";
 import type { PlaceRequest } from "./policy/place-request.ts";
 import type { ReportedLoad, WorkerLimits } from "./policy/worker-state.ts";
 
-/** What a router may expect of a worker that has no blocks: never full. */
+/** Blocks of a worker that has no block cache: it is never full. */
 const ENDLESS = 2 ** 30;
 const no_blocks: HashPairs = new Uint32Array(0);
 
@@ -19,7 +19,7 @@ export function placeRequestOf(
   block_size: number,
 ): PlaceRequest {
   const { request, prompt, max_tokens, hints } = route;
-  // What is not answered (an embedding) finds nothing in a cache and leaves nothing there.
+  // A request without an answer (an embedding) neither uses nor fills the cache.
   const answered = max_tokens > 0 && prompt.length >= 4 * block_size;
   return {
     ...constraints,
@@ -52,7 +52,7 @@ function preferencesOf(hints: RouteHints) {
 const weightsOf = (weights: readonly TaintWeight[]) =>
   Object.fromEntries(weights.map(({ taint, weight }) => [taint, weight]));
 
-/** In blocks of the model's size, also for a worker that has another one. */
+/** Limits in blocks of the model's size, also for a worker with another block size. */
 export function limitsOf({ record }: Candidate, block_size: number): WorkerLimits {
   const { card } = record;
   const tokens = (card?.total_blocks ?? 0) * (card?.block_size ?? 0);
@@ -73,7 +73,7 @@ export function reportedLoad(load: WorkerLoad, own_block_size: number, block_siz
   return reported;
 }
 
-/** What passes did between two reports; undefined when there is nothing to compare. */
+/** Sums over the passes between two reports; undefined: there is no earlier report. */
 export function passesBetween(
   before: PassSums | undefined,
   after: PassSums | undefined,

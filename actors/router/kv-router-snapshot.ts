@@ -1,4 +1,4 @@
-/** What a router of mode kv shows of its workers, models and of what it knows of caches. */
+/** Snapshot of a router of mode kv: its workers, its models and the state of the index. */
 import type { KvFeed } from "./feed/kv-feed.ts";
 import type { KvModel } from "./kv-model.ts";
 import type { WorkerSet } from "./worker-set.ts";

@@ -40,7 +40,7 @@ type Own =
   | PeersOwn
   | { readonly kind: "wait_over"; readonly request: string }
   | { readonly kind: "audit" }
-  /** The feed's timer: a turn of this actor, and gone when the actor is killed. */
+  /** The feed's timer. It runs in a turn of this actor and ends with the actor. */
   | { readonly kind: "run"; readonly run: () => void };
 
 const PEER_REQUESTS = "troupe_router_requests_of_other_routers";
@@ -171,7 +171,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.#pending.wait(pending);
   }
 
-  /** Into the queue of its model; or it is held back, or refused. */
+  /** Puts the request into the queue of its model, holds it back, or refuses it. */
   #admit(pending: Pending): void {
     const { route, constraints } = pending;
     const model = this.#models.get(route.model);
@@ -218,7 +218,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     else pending.port.reply(reply);
   }
 
-  /** Drops it if it waits: its asker asks again, or has given up. */
+  /** Drops a waiting request: its asker asks again, or has given up. */
   #forget(request: string): void {
     const pending = this.#pending.get(request);
     if (pending === undefined) return;
@@ -226,7 +226,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.#models.get(pending.route.model)?.cancel(request);
   }
 
-  /** In the queue of workers that are there it goes on waiting, up to its own deadline. */
+  /** A request in its model's queue waits on, up to its own deadline; a held one is refused. */
   #onWaitOver(request: string): void {
     const pending = this.#pending.get(request);
     if (pending === undefined) return;
@@ -263,7 +263,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     if (model !== undefined) this.#serve(model);
   }
 
-  /** Returns whose requests may be served now. */
+  /** Returns the model whose requests may be served now. */
   #takeLoad(load: WorkerLoad): KvModel | undefined {
     if (!this.#watch.loaded(load)) return undefined;
     this.#feed.noteLoad(load.worker, load.cached_blocks);
@@ -321,7 +321,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     this.#holdBack(model);
   }
 
-  /** The only worker that they may use is gone. They wait outside of the queue for its return. */
+  /** Requests whose only worker is gone wait outside of the queue for its return. */
   #holdBack(model: KvModel): void {
     for (const pending of this.#pending.values()) {
       const { route, constraints, held } = pending;

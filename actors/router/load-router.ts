@@ -1,7 +1,6 @@
 /**
  * The router of the modes that look at load alone. A request that no worker can take now waits,
- * first come first served, for a bounded time: a worker that is being restarted after a crash is
- * back within it.
+ * first come first served. The wait is bounded, and long enough for a restart of a crashed worker.
  */
 import type {
   Plan,
@@ -21,7 +20,7 @@ import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load
 import type { RouterOptions } from "./router-options.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
-/** What the router hears beside its wire messages. */
+/** The router's own messages beside those of the wire. */
 type Own =
   | WatchMessage
   | { readonly kind: "wait_over"; readonly request: string }

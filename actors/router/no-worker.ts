@@ -1,4 +1,4 @@
-/** How long, and how many, wait for a worker when there is none; and what they hear at the end. */
+/** Requests without a worker: how long and how many may wait, and their refusal at the end. */
 import type { Route } from "../../proto/index.ts";
 import { type Candidate, modelName } from "./candidate.ts";
 import { constraintsOf } from "./policy/constraints.ts";

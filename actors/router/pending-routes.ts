@@ -1,6 +1,6 @@
 /**
- * The requests that a router of mode kv has been asked for and has not answered. Each waits in the
- * queue of its model, or is held outside of it as long as no worker is there that may take it.
+ * The asks that a router of mode kv has not answered. Each waits in the queue of its model, or is
+ * held outside of it as long as there is no worker that may take it.
  */
 import type { Route } from "../../proto/index.ts";
 import type { Clock, Timer } from "../../runtime/capabilities.ts";
@@ -18,14 +18,14 @@ export type Pending = {
   timer: Timer | undefined;
   /** On the clock's scale; the asker is gone then. */
   readonly deadline_ms: number;
-  /** Outside of its model's queue: no worker that is there may take it. */
+  /** True: it is outside of its model's queue, because no present worker may take it. */
   held: boolean;
 };
 
 /** Told to the router when a request has waited for its time. */
 type WaitOver = { readonly kind: "wait_over"; readonly request: string };
 
-/** What it needs of its router's context. */
+/** The part of the router's context that it needs. */
 interface PendingContext {
   readonly clock: Clock;
   after(delay_ms: number, message: WaitOver): Timer;
@@ -70,7 +70,7 @@ export class PendingRoutes {
     return this.#by_request.values();
   }
 
-  /** Those held now, also when some are let go meanwhile. */
+  /** A copy of the held requests, as some may be let go while the caller walks them. */
   held(): readonly Pending[] {
     if (this.#held_count === 0) return [];
     return [...this.#by_request.values()].filter(({ held }) => held);
@@ -95,7 +95,7 @@ export class PendingRoutes {
     this.#held_count--;
   }
 
-  /** Tells the router when it has waited for long; never behind its own deadline. */
+  /** Tells the router when the request has waited for long, at its deadline at the latest. */
   wait(pending: Pending): void {
     const left_ms = Math.max(0, pending.deadline_ms - this.#ctx.clock.now_ms());
     const message = { kind: "wait_over", request: pending.route.request } as const;

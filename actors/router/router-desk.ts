@@ -4,8 +4,8 @@
  *   streams of many frontends ── Route, RouteFirst, RouteEnded ──▶ desk ──▶ router
  *                                                     Down ────────┘ (ends what that one asked for)
  *
- * A router inside a frontend dies with it, and so does all that it counted. A hosted router lives
- * on: the desk remembers who asked for what, and ends it when the asker is gone.
+ * A router inside a frontend ends with it, and so do its counts. A hosted router lives on: the desk
+ * remembers the asker of each request, and ends the request when the asker is gone.
  */
 import type { ActorRef, Plan, Refused, Route, RouterMessage } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
@@ -29,7 +29,7 @@ const REQUESTS = "troupe_router_desk_requests";
 
 export class RouterDesk extends Actor<RouterMessage> {
   readonly #options: RouterDeskOptions;
-  /** By key of the asker's life. */
+  /** Askers by the key of their life. */
   readonly #askers = new Map<string, Asker>();
   /** Asked for, and not ended. */
   readonly #asked = new SlotMap<string, Asked>();
@@ -44,7 +44,7 @@ export class RouterDesk extends Actor<RouterMessage> {
     return [...this.#asked.keys()];
   }
 
-  /** Whether its asker is still there and has not ended it. */
+  /** True: the request's asker still lives and has not ended it. */
   readonly isLive = (request: string): boolean => this.#asked.has(request);
 
   override init(): void {
@@ -111,7 +111,7 @@ export class RouterDesk extends Actor<RouterMessage> {
     return asked;
   }
 
-  /** `only`: of two asks for one request, the later one may still be wanted. */
+  /** `only`: drops just this ask, because a later ask for the same request may be live. */
   #forget(request: string, only?: Asked): void {
     const asked = this.#asked.get(request);
     if (asked === undefined || (only !== undefined && only !== asked)) return;

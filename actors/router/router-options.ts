@@ -1,10 +1,10 @@
-/** What every router is made of, whatever its mode. */
+/** Options of a router in any mode. */
 import type { WorkerRecord } from "../../proto/index.ts";
 import type { PeerOptions } from "./peers/peer-routers.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import type { RouterMode } from "./policy/load-modes.ts";
 
-/** What the registry tells of workers; `all` replaces everything known before. */
+/** Changes of workers in the registry; `all` replaces the set known before. */
 export type WorkersChange =
   | { readonly kind: "all"; readonly records: readonly WorkerRecord[] }
   | { readonly kind: "up"; readonly record: WorkerRecord }
@@ -22,7 +22,7 @@ export type RouterOptions = {
   readonly wait_ms?: number;
   /** How many may wait for a worker when there is none. Default 1,024. */
   readonly waiting_max?: number;
-  /** Whether the asker of this request is still there; finds requests that were never ended. */
+  /** True: the request's asker still lives. Finds requests whose end was never told. */
   readonly isLive?: (request: string) => boolean;
   /** Mode kv. Default: adaptive. */
   readonly policy?: KvPolicyOptions;

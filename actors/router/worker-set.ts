@@ -26,7 +26,7 @@ export class WorkerSet {
     return this.#by_request.keys();
   }
 
-  /** Returns the new candidate, or undefined when this very start of the worker is known. */
+  /** Returns the new candidate; undefined: this start of the worker is known already. */
   add(record: WorkerRecord): Candidate | undefined {
     const fresh = newCandidate(record);
     if (this.#by_name.get(record.worker)?.key === fresh.key) return undefined;
@@ -65,7 +65,7 @@ export class WorkerSet {
     candidate.in_flight++;
   }
 
-  /** Where the request was, or undefined when it was nowhere. */
+  /** Ends the request. Returns its worker; undefined: it had none. */
   end(request: string): Candidate | undefined {
     const candidate = this.#by_request.get(request);
     if (candidate === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * The workers as every router lives with them: known from the registry, asked for their load,
- * monitored, and not trusted for a while when a connection to them broke.
+ * The workers that a router follows: it knows them from the registry, subscribes to their load,
+ * monitors them, and does not trust a worker for a while when the connection to it broke.
  *
  *   registry ── up ──▶ trusted ── Down, silence, or an answer lost there ──▶ suspect
  *                         ▲ ────────── heard of again ────────────────────────┘ │
@@ -24,23 +24,23 @@ export type WatchMessage =
   | { readonly kind: "worker_crashed"; readonly worker: string }
   | { readonly kind: "look_round" };
 
-/** What becomes of workers, for a router that keeps more of them than the set. */
+/** Changes of workers, for a router that keeps more state of them than the set. */
 export interface WorkerListener {
   readonly up?: (candidate: Candidate) => void;
   readonly gone?: (candidate: Candidate) => void;
   readonly suspected?: (candidate: Candidate) => void;
   /** Heard of again. */
   readonly trusted?: (candidate: Candidate) => void;
-  /** Its `avoid_until_ms` is another one now. */
+  /** The candidate's `avoid_until_ms` has changed. */
   readonly avoided?: (candidate: Candidate) => void;
-  /** Something above has happened, or several: requests that wait may be served now. */
+  /** Called after one or several of these changes: waiting requests may be served now. */
   readonly changed: () => void;
 }
 
-/** Whom it learns from. */
+/** Its sources. */
 type Watched = Pick<RouterOptions, "watch" | "watchCrashes">;
 
-/** What it needs of its router's context. */
+/** The part of the router's context that it needs. */
 export interface WatchContext {
   readonly self: Ref<WatchMessage>;
   readonly system: ActorSystem;
@@ -50,7 +50,7 @@ export interface WatchContext {
   after(delay_ms: number, message: WatchMessage): Timer;
 }
 
-/** When a suspect is asked again: only what it reports from then on clears it. */
+/** Pause before a suspect is subscribed to again: only a later report clears it. */
 const SUBSCRIBE_FIRST_MS = 250;
 const SUBSCRIBE_AGAIN_MS = 1_000;
 const LOOK_ROUND_MS = 500;
@@ -119,7 +119,7 @@ export class WorkerWatch {
     this.#listener.avoided?.(candidate);
   }
 
-  /** A report is also a sign of life. False: it is out of date and was dropped. */
+  /** Takes a report, which is also a sign of life. False: it was out of date and dropped. */
   loaded(load: WorkerLoad): boolean {
     const known = this.workers.get(load.worker);
     const { subscription } = load;
@@ -162,7 +162,7 @@ export class WorkerWatch {
     this.#ctx.after(SUBSCRIBE_FIRST_MS, { kind: "subscribe_again", candidate });
   }
 
-  /** A frozen process keeps its connections, and its last report may look idle. */
+  /** Finds silent workers: a frozen process keeps its connections, and may look idle. */
   #lookRound(): void {
     const now_ms = this.#ctx.clock.now_ms();
     const slept_ms = now_ms - this.#looked_ms - LOOK_ROUND_MS;
@@ -178,7 +178,7 @@ export class WorkerWatch {
     this.#ctx.after(LOOK_ROUND_MS, { kind: "look_round" });
   }
 
-  /** Behind a bus that is gone for now: others get the new work. */
+  /** True: the worker is behind a bus that is away, so others get the new work. */
   #isAway({ record }: Candidate): boolean {
     return nodeOf(this.#ctx.system)?.isAway(record.ref?.node ?? "") ?? false;
   }

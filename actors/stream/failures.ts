@@ -50,7 +50,10 @@ export const interrupted = (): AnswerFailure =>
 
 const isFailureCode = (code: FailureCode | RefusalCode): code is FailureCode => code in statuses;
 
-/** `retry_after_ms`: when the one who refused knows; 0 = not. An unknown code, of a newer worker, is an engine error with that worker's words. */
+/**
+ * `retry_after_ms`: from the refusal; 0: unknown. An unknown code, from a newer worker, becomes an
+ * engine error with that worker's text.
+ */
 export function failure(
   code: FailureCode | RefusalCode,
   message: string,

@@ -55,7 +55,7 @@ export const stopFlags = {
   },
 } as const;
 
-/** What a machine that joins a cluster runs; `all` is the machine that starts one. */
+/** Roles of machines that join a cluster; `all`: the machine that starts one. */
 export const roles = ["all", "worker", "frontend", "router"] as const;
 export type RootRole = (typeof roles)[number];
 
@@ -109,7 +109,7 @@ export const processFlags = {
   },
 } as const;
 
-/** What the command does instead of starting, or reads before it does. */
+/** Flags for what the command does instead of a start, or reads before it. */
 export const commandFlags = {
   config: {
     name: "config",

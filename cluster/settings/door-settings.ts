@@ -1,9 +1,9 @@
-/** What the two doors are told: settings that no request could ever match are refused. */
+/** Settings of the two doors. A setting that no request can ever match is refused. */
 import { SettingsError } from "./settings-error.ts";
 
 const words: readonly string[] = ["auto", "local", "none", "*"];
 
-/** Throws SettingsError when `--cors-origin` has what is no page's origin. */
+/** Throws SettingsError when `--cors-origin` has a text that is no page's origin. */
 export function checkOrigins(flag: string): void {
   const items = flag
     .split(",")
@@ -37,7 +37,7 @@ function noOrigin(item: string): SettingsError {
 
 const HOST_FORM = /^(?:\[[\da-f:.]+\]|[\da-f:.]*::[\da-f:.]*|[a-z\d_.-]+)(?::\d{1,5})?$/i;
 
-/** Throws SettingsError when `--inspector-allow-host` has what no Host header can be. */
+/** Throws SettingsError when `--inspector-allow-host` has a text that no Host header can have. */
 export function checkHosts(names: readonly string[]): void {
   const odd = names.find((name) => !HOST_FORM.test(name.trim()));
   if (odd === undefined) return;

@@ -22,7 +22,7 @@ import type { RouterSettings, Settings } from "./settings.ts";
 import { templateText } from "./template-settings.ts";
 import { markText } from "./worker-marks.ts";
 
-/** What nobody gave and has no default is left out; keys are shown by their number only. */
+/** Leaves out settings without a value and a default; shows only the number of keys. */
 export function dumpConfig(settings: Settings): string {
   const { frontend, inspector, engine } = settings;
   const kind = engineKind(engine.name);

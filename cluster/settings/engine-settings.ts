@@ -18,7 +18,7 @@ export type EngineSettings = {
   readonly own: SettingsOf<FlagGroup>;
 };
 
-/** Throws SettingsError when they cannot all hold, or when one is of another engine. */
+/** Throws SettingsError when settings contradict each other, or belong to another engine. */
 export function engineSettings(
   name: EngineName,
   given: (flag: string) => FlagValue | undefined,

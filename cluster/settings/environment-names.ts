@@ -7,7 +7,7 @@ import { nearestName } from "./nearest-name.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the program itself, its tests and its benchmarks read; a test keeps this complete. */
+/** Names that the program, its tests and benchmarks read; a test keeps the list complete. */
 export const internalNames: readonly RegExp[] = [
   /^TROUPE_(BOOT|NODE|EPOCH|LINE|FAULTS|CC)$/,
   /^TROUPE_(BINARY|TEST_MODEL|E2E_MODEL|PEERS_CACHE|VOCABULARIES|ROOM_RUNS)$/,

@@ -1,7 +1,7 @@
-/** Keys that clients can really send; others would lock everybody out, or nobody. */
+/** Checks that clients can send the keys; others would lock out every client, or none. */
 import { SettingsError } from "./settings-error.ts";
 
-/** What --dump-config prints in place of a key: known to everybody who reads this page. */
+/** Printed by --dump-config in place of a key, so it is public and no valid key. */
 export const HIDDEN_KEY = "<hidden>";
 
 /**

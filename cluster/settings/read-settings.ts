@@ -1,4 +1,4 @@
-/** What the command line, the environment and the files they name ask for. */
+/** Command line, environment and the files that they name → a command. */
 import { readKeyFile } from "../../actors/frontend/frontend.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { TextFileError } from "../../runtime/real/read-text.ts";
@@ -10,9 +10,9 @@ import { type Settings, settle } from "./settings.ts";
 import { SettingsError } from "./settings-error.ts";
 import { checkTemplate, TEMPLATE_MAX_BYTES } from "./template-settings.ts";
 
-/** What a command line asks for. */
+/** A command of the command line. */
 export type Command =
-  /** `warnings`: lines about what is set and does nothing. */
+  /** `warnings`: lines about settings that have no effect. */
   | { readonly kind: "run"; readonly settings: Settings; readonly warnings: readonly string[] }
   | { readonly kind: "print"; readonly text: string };
 

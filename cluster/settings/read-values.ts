@@ -1,7 +1,7 @@
 /**
- * Flags, environment and YAML → values by the name of their flag. What is given and empty is an
- * error in all three, as an empty setting is a variable that was not filled in; a YAML key without
- * a value is absent.
+ * Flags, environment and YAML → values by the name of their flag. An empty value is an error in all
+ * three, because it comes from a variable that was not filled in. A YAML key without a value is
+ * absent.
  */
 import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
 import type { Flag, FlagValue } from "../../runtime/setting.ts";
@@ -56,7 +56,7 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
   return values;
 }
 
-/** Our own name first. Another program's names may be there and empty: then they say nothing. */
+/** Our own name comes first. Empty values of another program's names are ignored. */
 function givenName(
   flag: Flag,
   env: Readonly<Record<string, string | undefined>>,
@@ -113,7 +113,7 @@ export function parseConfig(yaml: string, file: string): Values {
   return values;
 }
 
-/** As it is written in the file, quotes and escapes apart; undefined: nothing, or no scalar. */
+/** The scalar's text as in the file, without quotes and escapes; undefined: no scalar. */
 function scalarText(node: unknown): string | undefined {
   if (!isScalar(node) || node.value === null) return undefined;
   return node.source ?? String(node.value);

@@ -1,10 +1,10 @@
-/** `--chat-template`: what writes the chats of a model instead of its own template. */
+/** `--chat-template`: a template that replaces a model's own. */
 import { resolve } from "node:path";
 import { builtInTemplate, builtInTemplates } from "../../llm/template/built-in-templates.ts";
 import { ChatTemplateError, compileChatTemplate } from "../../llm/template/chat-template.ts";
 import { SettingsError } from "./settings-error.ts";
 
-/** One of `name` (built in) and `file` (an absolute path) is there. */
+/** Either `name` (built in) or `file` (an absolute path) is set. */
 export type ChatTemplateSetting = {
   /** Undefined = of the only model. */
   readonly model?: string;
@@ -41,7 +41,7 @@ export function chatTemplates(
   return settings;
 }
 
-/** A name is built in; whatever has a slash or a dot is a file. */
+/** Text with a slash or a dot is a file; other text is a built-in name. */
 function templateOf(text: string): ChatTemplateSetting {
   if (builtInTemplate(text) !== undefined) return { name: text };
   if (/[./\\]/.test(text)) return { file: resolve(text) };

@@ -25,7 +25,8 @@ export interface TokenDecoder {
 
 /**
  * Text to token ids and back: of a GGUF equal to llama.cpp's tokenizer token for token, of a
- * tokenizer.json to Hugging Face's. Lone surrogates are taken as U+FFFD. Not for use from two threads; holds caches of a few megabytes.
+ * tokenizer.json to Hugging Face's. Lone surrogates are taken as U+FFFD. Not for use from two
+ * threads; holds caches of a few megabytes.
  */
 export interface Tokenizer {
   readonly vocab_size: number;

@@ -11,7 +11,8 @@
  *
  * Long because every part of it reads and sets the same gate, mailbox and signals, which are
  * private, and each message passes them: two files would make them public or add a call to each
- * tell. This file, `cell-identity.ts` (its base) and `cell-context.ts` (its view) import one another.
+ * tell. This file, `cell-identity.ts` (its base) and `cell-context.ts` (its view) import one
+ * another.
  */
 
 import { isPromise } from "../is-promise.ts";

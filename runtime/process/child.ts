@@ -42,7 +42,7 @@ export async function joinParent(
   await remote.connect(wire.address);
   const ref = remote.ref<Message>(wire);
   remote.system.onDown(ref, (reason) => {
-    // An orderly stop says the rest by SIGTERM, with a budget.
+    // In an orderly stop SIGTERM follows, with a budget.
     if (reason.kind !== "shutdown") lost(`the parent's line ended: ${describeExit(reason)}`);
   });
   return {

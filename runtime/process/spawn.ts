@@ -31,9 +31,9 @@ export type ProcessSpec = {
   readonly stop_budget_ms: number;
   /** A line that the process wrote to stderr. Not given: logged. */
   readonly onLine?: (line: string) => void;
-  /** What the child tells while it starts, and anything else it sends to its line. */
+  /** Messages of the child while it starts, and any other message to its line. */
   readonly onMessage?: (message: Message) => void;
-  /** How it ended, each time that it did. */
+  /** Called at each end of the process, with how it ended. */
   readonly onExit?: (exit: ProcessExit) => void;
 };
 
@@ -50,7 +50,7 @@ class ProcessDied extends Error {
 }
 
 const LINE_BYTES_MAX = 8 * 1024;
-/** After the loss of the connection; then it is taken for dead whatever it does. */
+/** Wait after the loss of the connection; then the process counts as dead in any case. */
 const EXIT_WAIT_MS = 100;
 const LAST_LINES_MAX = 5;
 
@@ -100,10 +100,10 @@ export class ProcessActor extends Actor<ProcessMessage> {
         this.ctx.self.tell({ kind: "process_ended", why });
       };
       this.#unlisten = remote.onPeer((event) => {
-        // Of an earlier life of this node the end may still be on its way.
+        // The end of an earlier life of this node may still be on its way.
         const { node: name, lease_epoch } = event.identity;
         if (event.kind === "up" || name !== node || lease_epoch !== epoch) return;
-        // How it exited says more than that its connection closed, and is known in a moment.
+        // The exit, known in a moment, tells more than the end of the connection.
         if (event.kind === "lost") clock.after(EXIT_WAIT_MS, () => ended(event.why));
         else if (this.#process?.stopped()) ended(stoppedText(event.silent_ms));
       });
@@ -140,7 +140,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
   override async terminate(): Promise<void> {
     const process = this.#process;
     if (process === undefined || this.#exit !== undefined) return;
-    // One that fell silent gets no chance to answer late; one that is stopped gets its budget.
+    // A silent process is killed at once; a stopped one has its budget.
     const { clock } = this.ctx;
     const exited = new Promise<void>((resolve) => {
       this.#exited = resolve;
@@ -213,7 +213,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
   }
 }
 
-/** Where the child reports: it gets messages while its parent still waits in `init`. */
+/** The actor to which the child reports; it gets messages while its parent waits in `init`. */
 class Line extends Actor<Message> {
   readonly #take: (message: Message) => void;
 
@@ -231,7 +231,7 @@ function exitText({ code, signal }: ProcessExit): string {
   return signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`;
 }
 
-/** Others would wait for one that may never go on, and it keeps its share of a shared port. */
+/** Why a stopped process is killed: it may never go on, and it keeps its share of a port. */
 function stoppedText(silent_ms: number): string {
   return `it is stopped, and said nothing for ${Math.round(silent_ms)} ms`;
 }

@@ -1,4 +1,4 @@
-/** What a real process hands to its actors. */
+/** Capabilities of a real process. */
 import type { Capabilities, LogLevel, Store } from "../capabilities.ts";
 import { MemoryStore } from "../store/memory.ts";
 import { realClock } from "./clock.ts";

@@ -1,7 +1,7 @@
 /**
- * How many cores this process may use: those that the system gives it to run on, and no more than
- * the CPU quotas of its control groups, versions 1 and 2, its own and those above it. A container
- * sees all cores of its machine; threads for all of them are held up for most of each period.
+ * The number of cores that this process may use: the cores that the system gives it, bounded by the
+ * CPU quotas of its control group and those above it, versions 1 and 2. A container sees all cores
+ * of its machine, and threads for all of them would be held up for most of each period.
  * Bun's own count (1.4.5) follows the quota of the process's group, not of the groups above it.
  */
 import { readFileSync } from "node:fs";
@@ -21,8 +21,8 @@ export function usableCores(read: ReadText = readText, cores = availableParallel
 }
 
 /**
- * What tells a child process of this program to count its cores so: its engine's threads, its
- * garbage collector's and Bun's pool follow. Empty where the system's own count is right.
+ * Environment that gives a child process this number of cores, for its engine's threads, its
+ * garbage collector and Bun's pool. Empty where the system's own count is right.
  */
 export function coresEnvironment(
   cores: number = usableCores(),
@@ -36,7 +36,7 @@ export function coresEnvironment(
 /** 2.99 cores are meant as 3. */
 const TOLERANCE = 0.05;
 
-/** In cores, the smallest that applies; undefined: none does. */
+/** The smallest quota that applies, in cores; undefined: none. */
 export function cpuQuota(read: ReadText = readText): number | undefined {
   const mounts = mountsOf(read("/proc/self/mountinfo") ?? "");
   const groups = groupsOf(read("/proc/self/cgroup") ?? "");

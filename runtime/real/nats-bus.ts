@@ -28,7 +28,7 @@ const AGAIN_MS = 250;
 /** What was published last goes out before a close, if the server takes it. */
 const FLUSH_MS = 200;
 const DIAL_TIMEOUT_MS = 2_000;
-/** Until the server has said its own. */
+/** Used until the server has told its own limit. */
 const PAYLOAD_LIMIT_BYTES = 1024 * 1024;
 
 type Held = {
@@ -81,7 +81,7 @@ class NatsBus implements Bus {
     try {
       this.#connection?.publish(subject, bytes);
     } catch (error) {
-      // It is closing: as lost as anything published a moment later.
+      // The connection is closing, so the message is lost as any later one is.
       this.#lastError = errorText(error);
     }
   }
@@ -193,7 +193,7 @@ class NatsBus implements Bus {
   }
 }
 
-/** Dynamo's names for what the URL does not say. */
+/** Options that the URL lacks, from variables with Dynamo's names. */
 function connectionOptions(
   urls: readonly PlaneUrl[],
   name: string,

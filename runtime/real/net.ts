@@ -233,7 +233,7 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
   }
 }
 
-/** A fetch that throws is a bug: its client is told nothing of it, the process's output all. */
+/** A fetch that throws is a bug: it is logged in full, and the client is not told of it. */
 function faultAnswer(error: unknown): Response {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const line = "a request failed by a fault of this server; please report it with these lines";

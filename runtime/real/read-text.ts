@@ -1,7 +1,7 @@
 /** Files that a person names, read whole before anything runs. */
 import { readFileSync, statSync } from "node:fs";
 
-/** What is wrong with a file, and what to do. */
+/** An error in a file, and what to do. */
 export class TextFileError extends Error {}
 
 /**

@@ -122,7 +122,7 @@ function clientOptions(
     connectTimeout: DIAL_TIMEOUT_MS,
     commandTimeout: CALL_TIMEOUT_MS,
     retryStrategy: () => AGAIN_MS,
-    // A call fails at once while it is away: whoever called knows better what to do then.
+    // While Redis is away a call fails at once, and its caller decides what to do.
     enableOfflineQueue: false,
     autoResubscribe: false,
     maxRetriesPerRequest: 0,

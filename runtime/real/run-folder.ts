@@ -2,8 +2,8 @@
  * A folder for the sockets of one run of a cluster, `troupe-UID-PID-XXXXXX`, mode 700.
  *
  * A root holds a socket in its folder for as long as it lives, and the kernel lets go of it however
- * the root ends. So a folder is left over when nobody answers there, which also holds for roots of
- * other PID namespaces that share the folder: containers with one /tmp.
+ * the root ends. So a folder whose socket does not answer is left over. This holds for roots of
+ * other PID namespaces too, as for containers with one /tmp.
  */
 import { lstatSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ const NAME_BYTES_MAX = 32;
 const LOOK_MS = 500;
 const noHandlers = { data() {} };
 
-/** Takes away those of roots that were killed. Rejects with RunFolderError. */
+/** Makes a folder, and removes those of killed roots. Rejects with RunFolderError. */
 export async function newRunFolder(bases: readonly string[] = folders()): Promise<RunFolder> {
   const wrong: string[] = [];
   for (const base of bases) {
@@ -65,7 +65,7 @@ function makeIn(base: string): string {
   if (bytes > unixPathBytesMax) throw new Error("its path is too long for sockets");
   const path = mkdtempSync(stem);
   try {
-    // The kernel closes it with the process; until then it says that somebody lives here.
+    // The kernel closes this socket with the process; until then it shows that the root lives.
     Bun.listen({ unix: join(path, ALIVE), socket: noHandlers }).unref();
   } catch (error) {
     rmSync(path, { recursive: true, force: true });
@@ -76,7 +76,7 @@ function makeIn(base: string): string {
 
 const prefixOfUser = () => `troupe-${process.getuid?.() ?? 0}-`;
 
-/** What cannot be judged or removed is left: it is somebody else's, or not ours to repair. */
+/** Removes folders of ended roots. A folder that cannot be read or removed is left alone. */
 async function removeLeftOver(base: string): Promise<void> {
   const ours = new RegExp(`^${prefixOfUser()}\\d+-\\w{6}$`);
   const found = readdirSync(base).filter((name) => ours.test(name));
@@ -94,7 +94,7 @@ async function removeLeftOver(base: string): Promise<void> {
   );
 }
 
-/** Only a socket that nobody holds is a sign: one that is not there may be just coming. */
+/** True: the socket is there and no process holds it. A missing one may be about to come. */
 async function isDeserted(path: string): Promise<boolean> {
   if (!statSync(join(path, ALIVE)).isSocket()) return false;
   const late = new Promise<boolean>((resolve) => {

@@ -42,7 +42,7 @@ export function onStopSignal(listener: StopListener): void {
   watch.unref();
 }
 
-/** For children: the terminal's Ctrl-C is the root's to decide; SIGTERM is the root's word. */
+/** For children: they ignore the terminal's Ctrl-C, and stop at the root's SIGTERM. */
 export function onChildStop(stop: () => void): void {
   process.on("SIGINT", () => {});
   process.on("SIGHUP", () => {});

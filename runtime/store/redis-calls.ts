@@ -1,6 +1,6 @@
 /**
- * What registry-table and store need of Redis. The real client is in runtime/real/redis.ts; it
- * answers within a few seconds or rejects with RedisAway.
+ * Interface of Redis for the registry's table and the store. The real client is in
+ * runtime/real/redis.ts; it answers within a few seconds or rejects with RedisAway.
  */
 export type RedisArgument = string | number | Uint8Array;
 export type RedisValue = Uint8Array | number | null | readonly RedisValue[];
@@ -10,9 +10,9 @@ export interface RedisCalls {
   readonly name: string;
   readonly up: boolean;
   call(command: string, args: readonly RedisArgument[]): Promise<RedisValue>;
-  /** Holds over reconnects. Returns what ends it. */
+  /** The subscription survives reconnects. Returns a function that ends it. */
   subscribe(channel: string, take: () => void): () => void;
-  /** Each change of `up`. Returns what ends it. */
+  /** Calls `listener` at each change of `up`. Returns a function that ends it. */
   onState(listener: (up: boolean) => void): () => void;
   close(): Promise<void>;
 }

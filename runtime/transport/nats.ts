@@ -1,7 +1,7 @@
 /**
- * Frames between nodes over a message bus: nodes of many machines. Addresses are `nats:name`, unique
- * for each life of a node. Core NATS forgets what it cannot deliver at once, so each link numbers,
- * keeps and resends (bus-link.ts); one subscription a process carries all its links.
+ * Frames between nodes over a message bus: nodes of many machines. Addresses are `nats:name`,
+ * unique for each life of a node. Core NATS forgets what it cannot deliver at once, so each link
+ * numbers, keeps and resends (bus-link.ts); one subscription a process carries all its links.
  *
  *     PREFIX.node.NAME      a listening process answers dials here
  *     PREFIX.link.NAME      all other messages for this process, by number of link

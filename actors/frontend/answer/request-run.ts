@@ -24,7 +24,7 @@ import type { RequestMeter } from "../frontend-metrics.ts";
 
 /** Where the choices of all prompts come together; choices are numbered over the whole request. */
 export interface AnswerOutput {
-  /** Which worker makes the answer of this prompt from here on. */
+  /** This worker makes the answer of this prompt from here on. */
   placed?(prompt: number, worker: string, attempt: number): void;
   /** False: no more until the output asked for `drained`. */
   piece(choice: number, piece: AnswerPiece): boolean;
@@ -41,7 +41,7 @@ export type RequestRunOptions = {
   readonly output: AnswerOutput;
   readonly meter: RequestMeter;
   readonly trace: TraceContext | undefined;
-  /** Whether workers keep what they have, when the client leaves or the server has to end it. */
+  /** Whether workers keep the answers when the client leaves or the server ends the request. */
   readonly keeps: (why: "left" | "cut") => boolean;
   /** Tokens that the client has already, by choice: they are not counted again. */
   readonly had?: readonly number[];

@@ -1,5 +1,5 @@
 /**
- * What was prepared → its HTTP response: streamed, in one piece, or vectors. Each way has the same
+ * A prepared request → its HTTP response: streamed, in one piece, or vectors. Each way has the same
  * steps: an output that the client reads, a meter that counts it as live, and a run that fills it.
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
@@ -31,9 +31,9 @@ export type ResponsesParts = {
 };
 
 export type ResponseOptions = {
-  /** What its client has already. */
+  /** Tokens that the client has already. */
   readonly from?: StreamCursor;
-  /** Its client knows how to ask for it again before it has got anything. */
+  /** True: the client knows the answer's id before it has got any token. */
   readonly known?: boolean;
   /** Called once, when it has ended. */
   readonly over?: (() => void) | undefined;

@@ -29,7 +29,7 @@ export type StreamedOutputOptions = {
   readonly format: ChunkFormat;
   readonly choices: number;
   readonly prompts: number;
-  /** What the client has already; undefined: nothing. */
+  /** Tokens that the client has already; undefined: none. */
   readonly from?: StreamCursor | undefined;
   /** Where an answer that is cut off can be resumed. */
   readonly resume_path?: string | undefined;
@@ -47,16 +47,16 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   readonly response: Promise<Response>;
   readonly #options: StreamedOutputOptions;
   readonly #writer: SseWriter;
-  /** What was there when this output began. */
+  /** Tokens that the client had when this output began. */
   readonly #had: readonly ChoiceCursor[];
   readonly #cursors: ChoiceCursor[];
   /** Choices of which the client claims more than has come so far. */
   readonly #unproven = new Set<number>();
-  /** The client claims what was never made. */
+  /** True: the client claims tokens that were never made. */
   #refused = false;
   readonly #places: (PlaceHint | undefined)[];
   #usage_told: boolean;
-  /** What every event begins with, up to the cursor. */
+  /** The begin of every event, up to the cursor. */
   readonly #id: string;
   #counts: string;
   #place = "";
@@ -89,7 +89,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     });
   }
 
-  /** Something of it is with the client, or on its way. */
+  /** True: a part of the response is with the client, or on its way. */
   get committed(): boolean {
     return this.#committed;
   }
@@ -114,7 +114,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     const first = !this.#cursors[choice]!.begun;
     if (first) this.#begin(choice);
     if (this.#cursors.length === 1) {
-      // By far the most: the count alone is all there is to write.
+      // The usual case: only the count has to be written.
       this.#cursors[0] = { delivered: piece.delivered, begun: true, ended: false };
       this.#counts = String(piece.delivered);
     } else {
@@ -181,7 +181,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     return true;
   }
 
-  /** What still comes is passed over: the answer stays with its worker for an honest client. */
+  /** Drops all that still comes. The answer stays with its worker for an honest client. */
   #refuse(): void {
     if (this.#refused) return;
     this.#refused = true;
@@ -218,7 +218,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
 
 const none: ChoiceCursor = { delivered: 0, begun: false, ended: false };
 
-/** For as long as nothing has been sent: the failure's own status. */
+/** The failure as an HTTP error, for a response of which nothing has been sent. */
 export function failureError(failure: AnswerFailure): ApiError {
   const { status, code, message, retry_after_s } = failure;
   const headers: Record<string, string> =

@@ -13,7 +13,7 @@ export type EmbeddingRun = {
   readonly clock: Clock;
   readonly meter: RequestMeter;
   readonly trace: TraceContext | undefined;
-  /** Rejects, with an ApiError, when the request is over before its answer is there. */
+  /** Rejects with an ApiError when the request ends before its answer is there. */
   readonly stopped: Promise<never>;
 };
 

@@ -1,5 +1,5 @@
 /**
- * Which models can be served, out of what the workers' records say. Records name blobs by hash
+ * Models that can be served, from the workers' records. Records name blobs by hash
  * (tokenizer, template, defaults). The owner of this directory fetches each blob once, and a model
  * is ready when all of its blobs are here. Data only: nothing here waits or sends.
  */

@@ -1,4 +1,4 @@
-/** What the door knows of a model that it may serve; everything comes out of the model's card. */
+/** A model that the door may serve, made from the model's card. */
 
 import {
   defaultsFromBlob,
@@ -33,7 +33,7 @@ export type ServedModel = {
   readonly card: ModelCard;
   readonly tokenizer: Tokenizer;
   readonly renderChat: RenderChat;
-  /** What stands for the template of a model that has none; undefined: it has one. */
+  /** The substitute for a missing template; undefined: the model has one. */
   readonly stand: Stand | undefined;
   readonly defaults: GenerationDefaults;
   /** How the begin token is spelled; empty without one. */
@@ -48,8 +48,8 @@ export type ServedModelOptions = {
 /**
  * A model out of its card and the card's blobs. Throws VocabError or ChatTemplateError for blobs
  * that cannot be used, and Error when one is missing. `prefix_cache_bytes`: what the tokenizer may
- * keep of beginnings that come again; 0 = nothing. `parse_special_in_content`: control tokens that a
- * user spells are tokens, as they always are in text completions.
+ * keep of beginnings that come again; 0 = nothing. `parse_special_in_content`: control tokens that
+ * a user spells are tokens, as they always are in text completions.
  */
 export function buildServedModel(
   card: ModelCard,

@@ -1,4 +1,4 @@
-/** What the preparation of every request needs beside its body and its model. Types alone. */
+/** Inputs of every request's preparation beside its body and its model. Types only. */
 import type { RouteHints } from "../../../proto/index.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
 
@@ -9,7 +9,7 @@ export type PrepareContext = {
   readonly deadline_ms: number;
   /** Worker named by the client, else empty. */
   readonly pin: string;
-  /** What else it said of routing. */
+  /** The client's other wishes for routing. */
   readonly hints?: RouteHints | undefined;
   /** Chat answers without a limit of their own end here. */
   readonly default_max_tokens: number;

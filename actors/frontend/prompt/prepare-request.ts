@@ -27,7 +27,7 @@ export type PrepareParts = {
   readonly settings: DoorSettings;
 };
 
-/** What a request turned out to ask for. */
+/** A prepared request, by what it asks for. */
 export type Prepared =
   | { readonly makes: "generation"; readonly generation: Generation }
   | {

@@ -38,7 +38,7 @@ export function encodeText(
   if (least > context) throw contextOverflow(context, least, 1, param, "at least ");
   if (text.length > UNBROKEN_MAX) checkUnbroken(model, text, param);
   const tokens = model.tokenizer.encode(text, mode);
-  // Of a long text these may be the tokens of its beginning alone.
+  // For a long text these may be the tokens of its beginning only.
   if (tokens.length > context && text.length >= LONG_TEXT) {
     throw contextOverflow(context, tokens.length, 1, param, "at least ");
   }
@@ -87,7 +87,7 @@ export type Prompt = {
   readonly text: string | undefined;
 };
 
-/** What an empty prompt is: the begin of a text for completions, a mistake for embeddings. */
+/** Meaning of an empty prompt: the begin of a text for completions, an error for embeddings. */
 export type EmptyPrompt = "begins" | "refused";
 
 /** One prompt or several, text or ids. Throws ApiError (400). */

@@ -1,6 +1,6 @@
 /**
- * What a client may say of how its request is routed, by headers (with Dynamo's names where it has
- * one) or by `nvext`. Where both say it the header wins, because a gateway sets headers.
+ * A client's wishes for routing, by headers (with Dynamo's names where it has one) or by `nvext`.
+ * If both are given the header wins, because a gateway sets headers.
  */
 import type { RouteHints } from "../../../proto/index.ts";
 import { isTaintName, TAINT_RULE } from "../../names/names.ts";

@@ -1,7 +1,7 @@
 /**
- * Of all requests with the same Idempotency-Key, at whichever doors, one begins the answer. Every
- * door computes the same few workers (keepers) from the answer's id, and the keepers say which
- * request is the first. Its claim lasts as long as the request and the door.
+ * One of all requests with the same Idempotency-Key, at any doors, begins the answer. Every door
+ * computes the same few workers (keepers) from the answer's id, and the keepers say which request
+ * is the first. Its claim lasts as long as the request and the door.
  */
 import type { ActorRef, Claim, WorkerMessage } from "../../../proto/index.ts";
 import type { Ids } from "../../../runtime/capabilities.ts";
@@ -12,7 +12,7 @@ import { pause } from "../pause.ts";
 import { digest } from "./digest.ts";
 import type { WorkerPeers } from "./find-held.ts";
 
-/** What one request does to be the only one that begins its answer. */
+/** A request's claim to be the only one that begins its answer. */
 export interface AnswerClaim {
   /** True: no other request is beginning the answer. May be called again until it is true. */
   isFirst(): Promise<boolean>;

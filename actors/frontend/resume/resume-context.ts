@@ -1,5 +1,5 @@
 /**
- * What a door has to know of a request to go on with its answer where another door stopped. It
+ * The facts of a request that a door needs to continue the answer where another door stopped. It
  * travels to the worker with the request, as the bytes of a ResumeContext (proto/resume.proto), and
  * comes back when a door finds the answer there. Workers do not read it.
  */
@@ -18,9 +18,9 @@ export type RequestFacts = {
   readonly owner: string;
   /** Unix time, in the answer's head. */
   readonly created_s: number;
-  /** Of the request's body, where it must be known again; else "". */
+  /** Hash of the request's body, where a later one is compared with it; else "". */
   readonly body_hash: string;
-  /** Its client is expected to come back when it hangs up. */
+  /** True: the client is expected to come back after it hangs up. */
   readonly returns: boolean;
 };
 

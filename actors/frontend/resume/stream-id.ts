@@ -78,7 +78,7 @@ export const startOf = (request: string): StreamCursor => ({
 const EVENT_PATTERN = /^([\w-]{1,128}):([\dbf.]+)(u?)(d?)(?:@([\w.-]+))?$/;
 const CHOICE_PATTERN = /^\d{1,9}[bf]?$/;
 const PLACE_PATTERN = /^\d{1,9}[\w-]{2}$/;
-/** More than any request may have. */
+/** Most choices or prompts in an event id; more than a request may have. */
 const PARTS_LIMIT = 256;
 
 /** undefined: no event of ours has this id. */

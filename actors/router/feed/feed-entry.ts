@@ -1,4 +1,4 @@
-/** What the feed knows of one worker, and the words for what may be wrong with its events. */
+/** The feed's state of one worker, and the faults that its events may have. */
 import type { ActorRef, WorkerRecord } from "../../../proto/index.ts";
 import { workerKey } from "../../names/names.ts";
 
@@ -6,7 +6,7 @@ import { workerKey } from "../../names/names.ts";
 export type FeedFault = "silent" | "no_events" | "block_size" | "garbage";
 export type FeedState = "subscribing" | "dumping" | "fetching" | "live" | "approximate";
 
-/** What the feed shows of a worker. */
+/** A worker in the feed's snapshot. */
 export type FedWorker = {
   readonly worker: string;
   readonly model: string;
@@ -16,7 +16,7 @@ export type FedWorker = {
   readonly blocks: number;
 };
 
-/** One start of a worker, as the feed lives with it. */
+/** The feed's state of one start of a worker. */
 export type FeedEntry = {
   readonly key: string;
   readonly record: WorkerRecord;
@@ -25,9 +25,9 @@ export type FeedEntry = {
   readonly slot: number;
   state: FeedState;
   fault: FeedFault | undefined;
-  /** Number of our subscription with it; events of another are not for this life of it. */
+  /** Number of our subscription; events with another number are of another life. */
   subscription: number;
-  /** Raised by each question: the answer to an older one is ignored. */
+  /** Raised by each ask; the reply to an older one is ignored. */
   turn: number;
   /** Id of the next event to apply. */
   next_id: number;
@@ -37,7 +37,7 @@ export type FeedEntry = {
   last_message_ms: number;
   retry_ms: number;
   retry_delay_ms: number;
-  /** Since when it is live, if it is. */
+  /** Since when the entry is live, if it is. */
   live_ms: number;
   /** Told by the worker's load, see `noteLoad`. */
   cached_since_ms: number | undefined;
@@ -46,7 +46,7 @@ export type FeedEntry = {
 /** The pause before a worker whose events could not be used is asked again; it doubles. */
 export const RETRY_MS = 5_000;
 
-/** What the log says of a worker behind its name. */
+/** Texts for the log, which follow the worker's name. */
 export const faultTexts: Readonly<Record<FeedFault, string>> = {
   silent: "does not say what is in its cache; can this machine reach it?",
   no_events: "does not publish cache events; its engine has none or they are switched off",

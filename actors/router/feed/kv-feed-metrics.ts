@@ -1,4 +1,4 @@
-/** What the feed counts and shows. */
+/** Metrics of the feed. */
 import type { Counter, Metrics } from "../../../runtime/observe/metrics.ts";
 
 const APPLIED = "dynamo_component_kv_cache_events_applied";

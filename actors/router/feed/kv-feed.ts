@@ -1,13 +1,14 @@
 /**
- * The router's side of the event plane: keeps the index at what each worker's cache holds.
+ * The router's side of the event plane: it keeps the index equal to each worker's cache.
  *
  *   worker up ─▶ subscribing ─▶ dumping ─▶ fetching ─▶ live ◀─▶ fetching (a gap)
  *                     ▲                       │ too old: dumping
  *                     └── approximate ◀───────┴── silence, another block size, garbage
  *
- * Nothing here blocks: questions go out by `ask`, answers and events come in as calls. A worker
- * whose events cannot be used is routed by what is sent to it; log, gauge and state say so. It is
- * tried again, except one with another block size, whose blocks cannot be compared.
+ * Nothing here blocks: questions go out by `ask`, replies and events come in as calls. A worker
+ * whose events cannot be used gets approximate entries, from the prompts sent to it; log, gauge and
+ * state show this. It is tried again, unless its block size differs: blocks cannot be compared
+ * then.
  */
 import type {
   ActorRef,
@@ -40,19 +41,19 @@ export type KvFeedOptions = {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Where KvEvents are to be told. */
+  /** The reference to which workers send KvEvents. */
   readonly subscriber: () => ActorRef;
-  /** The worker's answer; a rejection for none in time. */
+  /** Resolves with the worker's reply; rejects when none comes in time. */
   readonly ask: (worker: ActorRef, message: KvSourceMessage) => Promise<unknown>;
 };
 
 const TICK_MS = 500;
 /** A worker that should publish and is silent for this long is reported. */
 const SILENCE_MS = 10_000;
-/** Whole caches that are fetched at once. */
+/** Most dumps that are fetched at once. */
 const DUMPS_MAX = 8;
 const RETRY_MAX_MS = 300_000;
-/** Live for this long, a worker's next fault is a new one, and tried again soon. */
+/** After this time live, a worker's next fault counts as a new one, with a short pause. */
 const GOOD_AFTER_MS = 60_000;
 
 export class KvFeed {
@@ -144,7 +145,7 @@ export class KvFeed {
     const entry = this.#by_subscription.get(subscription);
     if (entry === undefined) return;
     entry.last_message_ms = this.#options.clock.now_ms();
-    // Before that the events come with the answer that is awaited.
+    // Before it is live, events come with the reply that is awaited.
     if (entry.state !== "live") return;
     if (first_id > entry.next_id) {
       this.#counts.gap();
@@ -154,15 +155,15 @@ export class KvFeed {
     }
   }
 
-  /** Its connection broke and it reports again: it may have forgotten the subscription. */
+  /** The worker reports again after a broken connection: it may have lost the subscription. */
   workerBack(worker: string): void {
     const entry = this.#by_worker.get(worker);
     if (entry?.state === "live" || entry?.state === "fetching") this.#subscribe(entry);
   }
 
   /**
-   * How much the worker reports to have cached. When it has had blocks for long and its events
-   * never showed any, they are lost on the way.
+   * Takes the number of cached blocks from the worker's load. If it has had blocks for long and its
+   * events never showed any, the events are lost on the way.
    */
   noteLoad(worker: string, cached_blocks: number): void {
     const entry = this.#by_worker.get(worker);
@@ -295,7 +296,7 @@ export class KvFeed {
     else this.#live(entry, entry.next_id);
   }
 
-  /** Applies those that are new; false when they were garbage. */
+  /** Applies new events; false: they were garbage. */
   #apply(entry: FeedEntry, first_id: number, events: readonly WireKvEvent[]): boolean {
     const known = entry.next_id - first_id;
     if (known > 0) this.#counts.duplicates(Math.min(known, events.length));
@@ -316,7 +317,7 @@ export class KvFeed {
     return true;
   }
 
-  /** No answer: the subscription may be gone too, so begin there. What is synced stays. */
+  /** No reply came. The subscription may be lost too, so it is made anew; synced blocks stay. */
   #again(entry: FeedEntry): void {
     if (entry.state !== "approximate") entry.state = "subscribing";
     entry.retry_ms = this.#options.clock.now_ms() + TICK_MS;

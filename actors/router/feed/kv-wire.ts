@@ -1,4 +1,4 @@
-/** Checks of what workers send: nothing of it is trusted. */
+/** Checks of cache events and dumps from workers, which are not trusted. */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { KvTier } from "../../../llm/blocks/kv-event.ts";
 import type { KvDumpPage, WireKvEvent } from "../../../proto/index.ts";
@@ -14,7 +14,7 @@ export type CheckedKvEvent = {
 
 const HASH_BYTES = 8;
 
-/** Undefined: not what we know as an event. */
+/** Undefined: it is no valid event. */
 export function checkedEvent(event: WireKvEvent): CheckedKvEvent | undefined {
   const { kind, dp_rank } = event;
   const tier = tierNumber(event.tier);

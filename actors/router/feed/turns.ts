@@ -1,11 +1,11 @@
-/** At most so many have their turn at once; the others wait, in order. */
+/** A limit on concurrency: at most `most` have their turn at once; others wait in order. */
 export class Turns<T> {
   readonly #most: number;
   readonly #begin: (one: T) => void;
   readonly #running = new Set<T>();
   readonly #waiting = new Set<T>();
 
-  /** `begin`: it is this one's turn, until `over` is called for it. */
+  /** `begin` is called when the turn of `one` begins; `over` ends the turn. */
   constructor(most: number, begin: (one: T) => void) {
     this.#most = most;
     this.#begin = begin;
@@ -20,7 +20,7 @@ export class Turns<T> {
     this.#begin(one);
   }
 
-  /** It does not want a turn any more, or has had it: another one may. */
+  /** Ends the turn of `one`, or its wait for a turn. */
   over(one: T): void {
     this.#waiting.delete(one);
     if (!this.#running.delete(one)) return;

@@ -1,7 +1,7 @@
 /**
- * Blocks that an owner probably holds because a prompt with them was sent there. They are forgotten
- * some time after they were last named. Used for workers that publish no cache events, and between
- * sending a prompt and the event that its blocks are stored.
+ * Guesses: blocks that an owner probably holds because a prompt with them was sent there. They
+ * expire some time after the last prompt that had them. Used for workers that publish no cache
+ * events, and until the event that a sent prompt's blocks are stored.
  */
 import { BlockTable, type HashPairs } from "../../../llm/blocks/block-table.ts";
 import { BlockIndex } from "./block-index.ts";
@@ -147,7 +147,7 @@ function push(recent: Recent, lo: number, hi: number, stamp: number): void {
   recent.tail++;
 }
 
-/** Leaves out what was named again since; twice as large only if that is not enough. */
+/** Drops entries that were named again since; doubles the row if that is not enough. */
 function makeRoom(recent: Recent): void {
   const { queue, stamps } = recent;
   let live = 0;

@@ -1,5 +1,5 @@
 /**
- * Which owner holds which block, exactly. An owner is one tier of one rank of one worker; a group
+ * Exact index of blocks and their owners. An owner is one tier of one rank of one worker; a group
  * is a rank of a worker, whose tiers count together.
  *
  *   sequence hash ─▶ BlockTable ─▶ OwnerSets ref ─▶ owners ─▶ groups
@@ -31,7 +31,7 @@ export class BlockIndex {
   #group_of = new Int32Array(64);
   #tier_of = new Int32Array(64);
   #held = new Int32Array(64);
-  /** Gone before the pass under way began, and since. */
+  /** Owners that left before the pass under way began; then those that left since. */
   #leaving: number[] = [];
   #left: number[] = [];
   #sweeping = false;
@@ -39,15 +39,15 @@ export class BlockIndex {
   readonly #members = new Uint16Array(OWNERS_MAX);
   /** Owner by group and tier, -1 when there is none. */
   #owner_at = new Int32Array(64 * TIERS).fill(NOBODY);
-  // Of one lookup, by row of its result: rows that hold all so far, where each is among them, its
-  // tier now and the block since when.
+  // State of one lookup by row of its result: rows that hold all blocks so far, the place of each
+  // among them, its tier now, and the block from which it has this tier.
   #alive = new Int32Array(64);
   #alive_count = 0;
   #place = new Int32Array(64);
   #tier_now = new Int32Array(64);
   #since = new Int32Array(64);
   #row_of = new Int32Array(64);
-  // Of the set looked at last: its groups, who they are, their fastest tier.
+  // The set looked at last: its groups, and the fastest tier of each.
   #tick = 0;
   #seen = new Int32Array(64);
   #best = new Int32Array(64);
@@ -89,7 +89,7 @@ export class BlockIndex {
     return owner;
   }
 
-  /** Its blocks count no more from now on. */
+  /** Removes an owner; its blocks do not count from now on. */
   removeOwner(owner: number): void {
     this.#owner_at[this.#group_of[owner]! * TIERS + this.#tier_of[owner]!] = NOBODY;
     this.#gone[owner] = 1;
@@ -99,7 +99,7 @@ export class BlockIndex {
     this.#held[owner] = 0;
   }
 
-  /** How many blocks were refused, since the owner holds as many as it may. */
+  /** Returns how many blocks were refused, because the owner holds as many as it may. */
   store(owner: number, hashes: HashPairs): number {
     const table = this.#table;
     const sets = this.#sets;
@@ -130,7 +130,7 @@ export class BlockIndex {
     return refused;
   }
 
-  /** How many of the blocks it did not hold. */
+  /** Returns how many of the blocks the owner did not hold. */
   remove(owner: number, hashes: HashPairs): number {
     const table = this.#table;
     const sets = this.#sets;
@@ -156,8 +156,8 @@ export class BlockIndex {
 
   /**
    * Fills `out` with each group that holds the first block, and its leading blocks among the first
-   * `count`. Every block is looked up, as a cache may have holes; but of its owners only those are
-   * looked at that the block before did not have, or had. Allocates nothing.
+   * `count`. Every block is looked up, as a cache may have holes. Only owners that differ from
+   * those of the block before are looked at. Allocates nothing.
    */
   match(hashes: HashPairs, count: number, out: CacheMatches): void {
     const table = this.#table;
@@ -206,7 +206,7 @@ export class BlockIndex {
     this.#alive_count = count;
   }
 
-  /** From this block on they have what the set says; a group that is not in it ends here. */
+  /** Applies a whole set: its groups go on with this block, and the other groups end here. */
   #follow(ref: number, block: number, out: CacheMatches): void {
     const alive = this.#alive;
     const place = this.#place;
@@ -229,7 +229,7 @@ export class BlockIndex {
     this.#alive_count = kept;
   }
 
-  /** The same, of the owners in which the set differs from the one before. */
+  /** As `#follow`, for only the owners in which the set differs from the one before. */
   #followDifference(ref: number, block: number, count: number, out: CacheMatches): void {
     const members = this.#members;
     const group_of = this.#group_of;

@@ -1,10 +1,10 @@
 /**
- * The face of the index: what each worker's cache holds, as far as a router can know.
+ * The face of the index: the router's knowledge of each worker's cache.
  *
  *   exact        from the worker's own events
- *   predicted    what we sent to such a worker a moment ago and its events do not show yet, so that
- *                a burst of requests with one prefix does not scatter
- *   approximate  what we sent to a worker that publishes no events
+ *   predicted    prompts sent to such a worker a moment ago, which its events do not show yet, so
+ *                that a burst of requests with one prefix does not scatter
+ *   approximate  prompts sent to a worker that publishes no events
  *
  * A lookup asks all three and takes for each rank of each worker the largest answer.
  */
@@ -14,7 +14,7 @@ import { AgedBlocks } from "./aged-blocks.ts";
 import { BlockIndex } from "./block-index.ts";
 import { CacheMatches, grown, TIERS } from "./cache-matches.ts";
 
-/** "none": it never reuses a block, so nothing is to be expected of it. */
+/** "none": the worker never reuses a block, so it has no entries. */
 export type CacheSource = "events" | "approximate" | "none";
 
 export type CacheIndexOptions = {
@@ -77,7 +77,7 @@ export class CacheIndex {
     ];
   }
 
-  /** Another number after whatever may change what a lookup says, but for time. */
+  /** Changes with each change that may affect a lookup, except the passing of time. */
   get version(): number {
     return this.#changes;
   }
@@ -91,7 +91,7 @@ export class CacheIndex {
     return slot;
   }
 
-  /** Everything of it is gone at once; `sweep` gives the memory back. */
+  /** Removes all entries of the worker at once; `sweep` frees the memory later. */
   removeWorker(slot: number): void {
     this.#changes++;
     const worker = this.#workers[slot];
@@ -100,7 +100,7 @@ export class CacheIndex {
     this.#workers[slot] = undefined;
   }
 
-  /** From now on it is known by its events, or by what is sent to it. What was known is gone. */
+  /** Sets the source of a worker's entries (its events or sent prompts) and drops old entries. */
   setSource(slot: number, source: CacheSource): void {
     this.#changes++;
     const worker = this.#workers[slot];
@@ -123,7 +123,7 @@ export class CacheIndex {
     else worker.refused_blocks += this.#exact.store(owner, hashes);
   }
 
-  /** How many of these it was not known to hold. */
+  /** Returns how many of these blocks the worker was not known to hold. */
   removed(slot: number, rank: number, tier: number, hashes: HashPairs): number {
     this.#changes++;
     const owner = this.#workers[slot]?.ranks.get(rank)?.exact[tier];
@@ -176,7 +176,7 @@ export class CacheIndex {
     }
   }
 
-  /** A slice of tidying, a millisecond or two; call it now and then. True: there is more to do. */
+  /** Frees memory for a millisecond or two; call it now and then. True: there is more to do. */
   sweep(): boolean {
     const more = [this.#exact, ...this.#guesses].map((each) => each.sweep(1));
     return more.includes(true);

@@ -1,6 +1,6 @@
 /**
- * What a lookup says: a row for each rank of each worker that holds the first block, with how many
- * leading blocks it holds. It is made once and filled again by each lookup; it grows and never
+ * Result of a lookup: a row for each rank of each worker that holds the first block, with its
+ * number of leading blocks. It is made once and filled again by each lookup; it grows and never
  * shrinks.
  */
 
@@ -45,7 +45,7 @@ export class CacheMatches {
     this.count = count;
   }
 
-  /** Takes over the rows of `other` that say more than ours do. Both name groups alike. */
+  /** Takes the larger of each row of `other` and ours. Both number groups alike. */
   merge(other: CacheMatches): void {
     this.#reserve(this.count + other.count, other.#rows.length);
     for (let from = 0; from < other.count; from++) {
@@ -78,7 +78,7 @@ export class CacheMatches {
   }
 }
 
-/** Who a group is: a rank of a worker. */
+/** Names of groups: a group is a rank of a worker. */
 export type GroupNames = { readonly slots: Int32Array; readonly ranks: Int32Array };
 
 export function grown(array: Int32Array, length_min: number): Int32Array<ArrayBuffer> {

@@ -1,6 +1,6 @@
 /**
- * Which owners hold a block, as one i32: the owner itself when there is one (most blocks), else a
- * place in a pool with a sorted list, or with a bitset once that is smaller. 0 = none.
+ * Sets of owners of a block, each as one i32: the owner itself if there is one (most blocks), else
+ * a place in a pool with a sorted list, or with a bitset once that is smaller. 0: no owner.
  *
  *   0x0000_0001 … owner + 1          0x8000_0000 | pool << 30 | place: two owners or more
  *
@@ -183,8 +183,8 @@ export class OwnerSets {
   }
 
   /**
-   * Worth a move: most of the pool is free. True = from now on new sets go to another pool; the
-   * owner of the refs then puts each through `without`, after which the old pool is empty.
+   * Begins a move if most of the pool is free. True: new sets go to another pool from now on; the
+   * owner of the refs then passes each through `without`, after which the old pool is empty.
    */
   compact(): boolean {
     const pool = this.#pools[this.#current];

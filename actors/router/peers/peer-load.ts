@@ -1,4 +1,4 @@
-/** What other routers have sent where, counted in the models of this one until it is over. */
+/** Requests that peers sent to workers, counted in this router's models until they end. */
 import type { HashPairs } from "../../../llm/blocks/block-table.ts";
 import type { RoutedRequest, RoutedSession } from "../../../proto/index.ts";
 import { checkedHashes } from "../feed/kv-wire.ts";
@@ -14,8 +14,8 @@ export class PeerLoad {
   /** By peer and its request; several peers may name a request alike. */
   readonly #live = new Map<string, Map<string, KvModel>>();
   /**
-   * By the key of their worker, the oldest first. A router that starts may hear the others before
-   * the registry has told it of the workers, and a session's place is told only once.
+   * Early sessions by the key of their worker, oldest first. A router that starts may hear its
+   * peers before the registry tells it of the workers, and a session's binding is told only once.
    */
   readonly #early = new Map<string, RoutedSession[]>();
   #early_count = 0;
@@ -76,7 +76,7 @@ export class PeerLoad {
     return list;
   }
 
-  /** It begins again: everything that it told before is void. */
+  /** The peer begins again: everything that it told before is void. */
   forget(peer: string): void {
     for (const [request, model] of this.#live.get(peer) ?? []) {
       model.endedElsewhere(nameOf(peer, request));
@@ -84,7 +84,7 @@ export class PeerLoad {
     this.#live.delete(peer);
   }
 
-  /** It is gone; what it had sent may go on. */
+  /** The peer is gone; requests that it sent may go on. */
   lose(peer: string): void {
     for (const [request, model] of this.#live.get(peer) ?? []) {
       model.lostElsewhere(nameOf(peer, request));

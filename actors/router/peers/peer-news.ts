@@ -1,9 +1,9 @@
-/** What a router tells the others of one request, and of one session. */
+/** Messages of a router to its peers about one request, and about one session. */
 import type { RoutedRequest, RoutedSession, RouterNews } from "../../../proto/index.ts";
 import type { Binding } from "../policy/affinity.ts";
 import type { BookEntry } from "../policy/load-book.ts";
 
-/** What there is to tell; all of it may be empty. */
+/** News to tell; each list may be empty. */
 export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions">;
 
 /** Blocks that are named of one prompt; those behind them count without a name. */

@@ -1,15 +1,15 @@
 /**
- * The routers of the other frontends, as one router lives with them. Each tells all others what it
- * sends where; there is no leader.
+ * The peers of a router: the routers of the other frontends. Each tells all others which request it
+ * sends to which worker; there is no leader.
  *
  *   registry ── there ──▶ RouterJoin ──▶ … RouterNews anew, then news by number
  *                             ▲                   │ a gap
  *                             └───────────────────┘    Down, or gone: what it said is forgotten,
  *                                                      and it is made to ask again
  *
- * Workers report their load to every router anyway, 50 ms old at most; this is for what happens in
- * between, so that two routers do not send the same burst to the same idle worker, for prefixes
- * that are on their way, and for sessions, which workers know nothing of.
+ * Workers report their load to every router, 50 ms old at most. News cover the time between two
+ * reports, so that two routers do not send a burst to the same idle worker; prefixes on their way;
+ * and sessions, of which workers know nothing.
  */
 import type { ActorRef, PeerMessage, RouterNews } from "../../../proto/index.ts";
 import type { Timer } from "../../../runtime/capabilities.ts";
@@ -38,7 +38,7 @@ export interface PeerListener {
   /** Everything of this router that is live. */
   whole(): Pick<PeerNews, "routed" | "sessions">;
   news(peer: string, news: PeerNews): void;
-  /** It begins again: everything that it told before is void. */
+  /** The peer begins again: everything that it told before is void. */
   forget(peer: string): void;
   /** It is gone. */
   lost(peer: string): void;
@@ -56,9 +56,9 @@ type Peer = {
   readonly key: string;
   readonly ref: Ref<PeerMessage>;
   monitor: number;
-  /** It has joined: it gets our news. */
+  /** True: the peer has joined and gets our news. */
   joined: boolean;
-  /** Number of the last news to it, and from it; 0 = we wait for its first one. */
+  /** Numbers of the last news to the peer and from it; 0: its first one is awaited. */
   sent: number;
   received: number;
 };
@@ -138,7 +138,7 @@ export class PeerRouters {
     }
   }
 
-  /** True when it was one of ours. The registry says when a router is gone; until then, try. */
+  /** True: the monitor was a peer's. The peer is tried again until the registry drops it. */
   down({ monitor }: Down): boolean {
     for (const peer of this.#peers.values()) {
       if (peer.monitor !== monitor) continue;
@@ -200,9 +200,9 @@ export class PeerRouters {
   }
 
   /**
-   * It tells us its news and has not joined ours. It may take itself for joined: a connection broke
-   * or the registry dropped it for a moment, and only we noticed. News never have the number 0, so
-   * it sees a gap and joins again.
+   * The peer tells us its news and has not joined ours. It may believe that it has: a connection
+   * broke, or the registry dropped it for a moment, and only we noticed. News never have the number
+   * 0, so the peer sees a gap and joins again.
    */
   #wake(peer: Peer): void {
     const news = { from: this.#own, number: 0, anew: false, ...nothing() };
@@ -216,7 +216,7 @@ export class PeerRouters {
   }
 
   #onJoin(peer: Peer): void {
-    // What waits to be told is part of the whole: the others get it first.
+    // Waiting news are part of the whole, so the other peers get them first.
     this.#flush();
     peer.joined = true;
     peer.sent = 0;
@@ -230,7 +230,7 @@ export class PeerRouters {
   #onNews(peer: Peer, { anew, number, ...news }: RouterNews): void {
     if (anew) this.#listener.forget(peer.key);
     else if (number !== peer.received + 1 || peer.received === 0) {
-      // A start of it that we have not heard of, or a gap: it has to begin again.
+      // An unknown start of the peer, or a gap: the peer has to begin again.
       const begun = peer.received > 0;
       this.#listener.forget(peer.key);
       peer.received = 0;

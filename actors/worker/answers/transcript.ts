@@ -48,7 +48,7 @@ export type ReadPosition = {
   sent: number;
   /** The choice that is served first next time: with little credit choices take turns. */
   turn: number;
-  /** By place in `transcript.choices`: the answer index of the next token, and if its end was told. */
+  /** By place in `transcript.choices`: answer index of the next token, and if the end was told. */
   readonly next: number[];
   readonly told: boolean[];
 };
