@@ -1,4 +1,4 @@
-/** What no engine takes, whatever its model: the same for all, so that the door can promise it. */
+/** Requests that no engine takes, whatever its model; the same for all, so the door knows them. */
 import { requestLimits, stopTokensLimit } from "../../llm/model/request-limits.ts";
 import type { EngineRefusal, EngineRequest } from "./engine.ts";
 

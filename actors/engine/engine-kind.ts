@@ -1,4 +1,4 @@
-/** What the table of engines says of each. */
+/** A row of the table of engines. */
 import type { ModelFacts } from "../../llm/model/model-card.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { Clock, Files } from "../../runtime/capabilities.ts";
@@ -6,7 +6,7 @@ import type { FlagGroup, SettingsOf } from "../../runtime/setting.ts";
 import type { Engine } from "./engine.ts";
 import type { CommonEngineSettings } from "./flags.ts";
 
-/** What an engine is opened from beside its own settings. */
+/** Inputs for opening an engine beside its own settings. */
 export type EngineParts = {
   readonly settings: CommonEngineSettings;
   /** A checked GGUF, or a folder with a tokenizer. */
@@ -32,9 +32,9 @@ export type EngineKind<Group extends FlagGroup = FlagGroup> = {
   readonly reads_weights: boolean;
   /** Several workers may share a process: it leaves no native state behind when it fails. */
   readonly shares_process: boolean;
-  /** One line that says which settings cannot hold together; undefined: all can. */
+  /** One line on settings that contradict each other; undefined: none do. */
   contradiction(own: SettingsOf<Group>, common: CommonEngineSettings): string | undefined;
-  /** Once a process: what its workers share is made here, or by the first of them. */
+  /** Called once a process. It, or the first worker, makes the parts that workers share. */
   opener(own: SettingsOf<Group>, parts: EngineParts): OpenEngine;
 };
 

@@ -47,7 +47,7 @@ export type EngineRequest = {
   /** Token ids that end the answer, beside the model's own end tokens. */
   readonly stop_tokens: readonly number[];
   readonly ignore_eos: boolean;
-  /** -1: none. 0: of the chosen token only. N: and the N likeliest. Of the raw logits. */
+  /** From the raw logits. -1: none. 0: the chosen token only. N: and the N likeliest. */
   readonly logprobs: number;
   /** Name of the LoRA adapter that answers; none: the model itself. Needs `adapters`. */
   readonly adapter?: string;
@@ -69,7 +69,7 @@ export type EngineEvent =
       /** Answer index of the first of `tokens`: 0 for the first token of a fresh answer. */
       readonly first_index: number;
       readonly tokens: readonly number[];
-      /** One a token when the request asked for logprobs. */
+      /** One for each token if the request asked for logprobs. */
       readonly logprobs?: readonly TokenLogprob[];
     }
   | {
@@ -79,7 +79,7 @@ export type EngineEvent =
       /** The stop or end token that was drawn, when reason is "stop"; it is not among the tokens. */
       readonly stop_token?: number;
       readonly prompt_tokens: number;
-      /** Of the prompt, how many came from blocks already in the cache. */
+      /** Prompt tokens that came from blocks already in the cache. */
       readonly cached_tokens: number;
       /** One line for the client, when reason is "error". */
       readonly error?: string;
@@ -97,7 +97,7 @@ export type EngineRefusal = {
   readonly message: string;
 };
 
-/** What an engine can do. The contract test checks each that is true. */
+/** Features of an engine. The contract test checks each that is true. */
 export type EngineCapabilities = {
   /** `embed` makes vectors of `embedding_size`; else it refuses with "not_supported". */
   readonly embeds: boolean;
@@ -189,8 +189,8 @@ export function failureClass(what: EngineRefusal | EngineEvent | Error): Failure
 
 export interface Engine {
   /**
-   * What the prefix cache holds, event by event. Up to date with the last `poll` or `step`: what an
-   * answer stored is there when its "finished" is. Absent when nothing is ever cached (no prefix
+   * Events of the prefix cache, up to date with the last `poll` or `step`: blocks that an answer
+   * stored are there when its "finished" is. Absent when nothing is ever cached (no prefix
    * cache, or a model with recurrent state; `describe().build` names it).
    */
   readonly kv_events?: KvEventLog;
@@ -207,7 +207,7 @@ export interface Engine {
    */
   step(now_ms: number): number | undefined;
   /**
-   * What happened since the last call, oldest first, at most `limit` events. Throws
+   * Events since the last call, oldest first, at most `limit` of them. Throws
    * EngineFailedError once there is no more and a step has failed.
    */
   poll(limit: number): readonly EngineEvent[];

@@ -32,7 +32,7 @@ export const engineFlags = {
   },
 } as const;
 
-/** Of the engines that share a process. */
+/** Settings of the engines that share a process. */
 export const sharingFlags = {
   workers_per_process: {
     name: "workers-per-process",

@@ -1,4 +1,4 @@
-/** The events of one engine's cache, numbered, for whoever listens. The listener keeps them. */
+/** The numbered events of one engine's cache, for one listener, which keeps them. */
 import type { KvEvent } from "../../llm/blocks/kv-event.ts";
 
 export class KvEventLog {

@@ -39,7 +39,7 @@ export function blockSeed(of: { readonly adapter?: string; readonly salt?: strin
   return seed & U64;
 }
 
-/** Of one block: exactly its tokens. Bun's own hash takes no seed of more than 32 bits. */
+/** Hash of exactly one block's tokens. Bun's own hash takes no seed of more than 32 bits. */
 export function localHash(block: Uint32Array, seed = BLOCK_HASH_SEED): bigint {
   return seed < U32_END ? Bun.hash.xxHash3(block, seed) : xxh3(block, seed);
 }
@@ -51,7 +51,7 @@ export function chainHash(parent: bigint, local: bigint): bigint {
   return Bun.hash.xxHash3(link, BLOCK_HASH_SEED);
 }
 
-/** Of each full block of `tokens`. Throws RangeError for a block size that is not positive. */
+/** Hashes of the full blocks of `tokens`. Throws RangeError for a block size below 1. */
 export function localHashes(
   tokens: Uint32Array,
   block_size: number,

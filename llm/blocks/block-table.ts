@@ -249,7 +249,7 @@ export class BlockTable {
       const bit = (mix(cells[at]!, cells[at + 1]!) >>> (32 - depth)) & 1;
       put(bit === 0 ? low : high, cells, at);
     }
-    // Whoever goes through a list of segments finds nothing here any more.
+    // A walk over a list of segments finds this one empty from now on.
     segment.cells = new Int32Array(0);
     segment.count = 0;
     const span = 1 << (32 - this.#shift - depth);

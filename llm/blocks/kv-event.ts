@@ -1,5 +1,5 @@
 /**
- * What a worker says of its cache. Ids count from 0 without gaps, one sequence for all ranks and
+ * Events of a worker's cache. Ids count from 0 without gaps, one sequence for all ranks and
  * tiers of a worker. A block is stored after its parent and removed before it.
  */
 

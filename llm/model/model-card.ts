@@ -21,7 +21,7 @@ import {
   generationDefaultsFromJson,
 } from "./sampling-params.ts";
 
-/** What a model file says about itself; the worker completes it to the ModelCard on the wire. */
+/** Facts in a model file; the worker completes them to the ModelCard on the wire. */
 export type ModelFacts = {
   /** As the file names itself; the caller may serve it under another name. */
   readonly name: string;
@@ -31,7 +31,7 @@ export type ModelFacts = {
   readonly embedding_size: number;
   readonly vocab_size: number;
   readonly layer_count: number;
-  /** What in a tokenizer.json has to be left to a slower library; absent where nothing has. */
+  /** The part of a tokenizer.json that needs a slower library; absent: none does. */
   readonly slow_tokenizer?: string;
   /** Keys of `blobs`; empty where the model has none. */
   readonly tokenizer_blob: string;

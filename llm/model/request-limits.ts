@@ -27,5 +27,5 @@ export const requestLimits = {
   embedding_inputs: 2_048,
 } as const;
 
-/** What `stop` and `stop_token_ids` of one request come to at an engine. */
+/** Most stop strings and stop tokens of one request together, at an engine. */
 export const stopTokensLimit = requestLimits.stop + requestLimits.stop_token_ids;

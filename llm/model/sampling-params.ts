@@ -14,7 +14,7 @@ export type SamplingValues = {
   readonly seed: bigint; // u64
 };
 
-/** What the model's makers want when the client says nothing. */
+/** The model's own defaults, where the client gives no value. */
 export type GenerationDefaults = {
   readonly temperature?: number;
   readonly top_k?: number;

@@ -1,7 +1,7 @@
 /**
- * What one rendering may take. A template is somebody's program and runs on the thread that serves
- * everybody: one that does not end would end the process. A rendering neither waits nor starts
- * another one, so that the counters of the one that runs are the module's.
+ * Limits of one rendering. A template is a foreign program and runs on the thread that serves all
+ * requests: one that does not end would block the process. A rendering neither waits nor starts
+ * another one, so the counters can be the module's.
  */
 import { TemplateRuntimeError } from "./errors.ts";
 

@@ -197,7 +197,7 @@ export function standFor(has: HasToken): Stand {
   return { from: "default", template: builtInTemplate("chatml") ?? chatml };
 }
 
-/** What a person should know of a model without a template, and do. */
+/** Text for a person about a model without a template, and what to do. */
 export function standText(model: string, { from, template }: Stand): string {
   const how =
     from === "vocabulary"

@@ -164,7 +164,7 @@ function firstVisible(text: string): number {
   return text.length - text.trimStart().length;
 }
 
-/** One more than the last character that is no blank. */
+/** Index behind the last character that is no blank. */
 function lastVisible(text: string): number {
   return mayBeBlank(text.charCodeAt(text.length - 1)) ? text.trimEnd().length : text.length;
 }

@@ -1,4 +1,4 @@
-/** What goes wrong with a template: it cannot be read, or it does not take these values. */
+/** Errors of a template: it cannot be parsed, or it does not take these values. */
 
 /** The source is no template. `line` counts from 1. */
 export class TemplateSyntaxError extends Error {

@@ -20,7 +20,7 @@ type Site = { readonly text: string; readonly at: number };
 /** Renders that finding out what a template looks at may take; beyond, every barrier stays. */
 const MAX_RENDERS = 16;
 
-/** What stands within a turn, such as `</think>`, and is no harm where a user writes it. */
+/** Marks inside a turn, such as `</think>`, which are harmless in a user's text. */
 const INNER_MARK = /(think|thought|reason|answer|tool)/i;
 
 /** `input`: JSON-like values; all texts in it count as a user's. Throws what `render` throws. */

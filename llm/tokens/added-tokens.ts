@@ -26,7 +26,7 @@ export type AddedPiece =
 
 type Node = { readonly next: Map<number, Node>; found: AddedToken | undefined };
 
-/** What Rust's `regex` crate takes for `\w` and `\s`. */
+/** `\w` and `\s` as in Rust's `regex` crate. */
 const WORD = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 const BLANK = /\p{White_Space}/u;
 
@@ -71,7 +71,7 @@ export class AddedTokens {
     return pieces;
   }
 
-  /** Of what `longest` found last, in units. */
+  /** Length of the spelling that `longest` found last, in units. */
   #length = 0;
 
   #longest(text: string, at: number): AddedToken | undefined {

@@ -44,14 +44,14 @@ export class Detokenizer {
     return text;
   }
 
-  /** What is still held back, as U+FFFD: call once, when the answer has ended. */
+  /** The bytes still held back, as U+FFFD. Call it once, when the answer has ended. */
   flush(): string {
     const rest = this.#decoder === undefined ? decoder.decode(this.#held) : this.#decoder.flush();
     this.#held = NOTHING;
     return this.#stripped(rest);
   }
 
-  /** All text of the tokens so far is out: the last one did not end inside a character. */
+  /** True: the last token did not end inside a character, so no text is held back. */
   get whole(): boolean {
     return this.#held.length === 0 && this.#decoder?.whole !== false;
   }

@@ -101,7 +101,7 @@ export class FolderTokenizer implements Tokenizer {
     const spells = (step: NormalizerStep) =>
       step.kind === "replace" && step.from === " " && step.to === SPELLED_SPACE;
     const rest = normalizer.filter((step) => !spells(step));
-    // What is put before or taken from each end of a text would be of each slice.
+    // A step that adds or removes text at the ends of a text would do so for each slice.
     const local = rest.every(({ kind }) => kind === "form" || kind === "lower");
     if (!local || space_prefix || strip_start) return false;
     const spelled = rest.length < normalizer.length;

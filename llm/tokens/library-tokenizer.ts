@@ -1,8 +1,8 @@
 /**
  * The tokenizer of a `tokenizer.json` that the code here has no rules for, over
- * `@huggingface/tokenizers`. Of that library come the pre-tokenizer, the model and the decoder;
- * added tokens are found, and text is brought to Unicode's normal forms, as everywhere else here,
- * since that is where the library differs from Hugging Face's `tokenizers`.
+ * `@huggingface/tokenizers`. The pre-tokenizer, the model and the decoder are the library's. Added
+ * tokens and Unicode's normal forms are our own, because there the library differs from Hugging
+ * Face's `tokenizers`.
  */
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { AddedTokens } from "./added-tokens.ts";
@@ -44,7 +44,7 @@ class LibraryTokenizer implements Tokenizer {
   /** Rows of byte tokens are text together; the library takes each for itself. */
   readonly #falls_back: boolean;
   readonly #steps: readonly WordStep[] | undefined;
-  /** Of a vocabulary of whole words. */
+  /** Ids by word, for a vocabulary of whole words. */
   readonly #words: ReadonlyMap<string, number> | undefined;
   readonly #unknown_id: number = 0;
   readonly #unigram: Unigram | undefined;
@@ -213,8 +213,8 @@ function normalizerOf(normalizer: unknown): (text: string) => string {
 const MAX_HELD = 64;
 
 /**
- * What a token adds to a text, where only whole texts can be decoded: decoded once with and once
- * without it, behind the tokens that came last. A text that ends in U+FFFD may be half a character.
+ * Text of single tokens where only whole texts can be decoded: the last tokens are decoded once
+ * with and once without the new one. A text that ends in U+FFFD may be half a character.
  */
 class WindowDecoder implements TokenDecoder {
   #tokens: number[] = [];

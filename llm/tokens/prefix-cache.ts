@@ -13,7 +13,7 @@ import type { TokenSink } from "./words/word-cache.ts";
 
 type Node = {
   readonly children: Map<string, Node>;
-  /** Those between the parent's checkpoint and this one. */
+  /** Tokens between the parent's checkpoint and this one. */
   readonly tokens: Uint32Array;
   /** The checkpoint, in UTF-16 units from the text's start. */
   readonly end: number;

@@ -14,8 +14,8 @@ export type Slicing = {
 const SLICE = 16_384;
 
 /**
- * Yields between two slices. Of a tokenizer that is not `sliceable`, or a text without such places,
- * it is one slice.
+ * Yields between two slices. With a tokenizer that is not `sliceable`, or for a text without places
+ * to cut, there is one slice.
  */
 export function* encodeSliced(
   tokenizer: Tokenizer,
@@ -46,7 +46,7 @@ export function* encodeSliced(
   return joined(parts);
 }
 
-/** Whether `encodeSliced` would take more than `units` of a text of a `sliceable` tokenizer at once. */
+/** True: a slice of `encodeSliced` is longer than `units`, with a `sliceable` tokenizer. */
 export function hasLongPiece(text: string, units: number): boolean {
   for (let from = 0; text.length - from > units; ) {
     // No further than a piece may go: a text without any place is not searched to its end.
@@ -70,7 +70,7 @@ function placeAfter(text: string, at: number): number {
 
 const PLACE = /[A-Za-z] [A-Za-z]/g;
 
-/** Whether cutting a text at such places, or putting parts together there, breaks none of these. */
+/** True: a cut or a join of texts at such places never breaks one of these spellings. */
 export function outliveCuts(spellings: Iterable<string>): boolean {
   for (const text of spellings) if (AT_ODDS.test(text)) return false;
   return true;

@@ -5,7 +5,7 @@ const PRINTABLE = /^[\p{L}\p{N}\p{P}\p{S} ]+$/u;
 
 /**
  * The tokens that are whole printable text each, so that any row of them reads as text; ascending.
- * What a simulated engine answers with. Empty for a vocabulary without any.
+ * Simulated engines answer with them. Empty for a vocabulary without such tokens.
  */
 export function textTokens(tokenizer: Tokenizer): Uint32Array {
   const tokens: number[] = [];

@@ -1,4 +1,4 @@
-/** What a tokenizer is to those who use one; `vocab-tokenizer.ts` makes them. */
+/** The interface of tokenizers; `vocab-tokenizer.ts` makes them. */
 import type { SpecialIds } from "./vocab/vocab.ts";
 
 export type EncodeOptions = {
@@ -17,9 +17,9 @@ export type EncodeOptions = {
 export interface TokenDecoder {
   /** The text that is certain now. */
   push(token: number): string;
-  /** What is still held back. */
+  /** The text that is still held back. */
   flush(): string;
-  /** Nothing is held back. */
+  /** True: no text is held back. */
   readonly whole: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface Tokenizer {
   readonly sliceable?: boolean;
   encode(text: string, options: EncodeOptions): Uint32Array;
   /**
-   * What the token stands for; control tokens give their own spelling. Empty for unused ids.
+   * The token's text as UTF-8; control tokens give their own spelling. Empty for unused ids.
    * Shared memory: not to be written to.
    */
   tokenBytes(token: number): Uint8Array;

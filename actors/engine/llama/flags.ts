@@ -1,4 +1,4 @@
-/** The settings of the llama engine, and what of them contradicts itself. */
+/** The settings of the llama engine, and contradictions between them. */
 import type { SettingsOf } from "../../../runtime/setting.ts";
 import type { CommonEngineSettings } from "../flags.ts";
 
@@ -48,7 +48,7 @@ const SEQS_MAX = 64;
 const PROMPT_ROOM = 16;
 const BATCH_DEFAULT = 512;
 
-/** One line that says which cannot hold together and what to give; undefined: all can. */
+/** One line on settings that contradict each other, and what to give; undefined: none do. */
 export function llamaContradiction(
   { kv_tokens, batch_size, prefill_chunk }: LlamaSettings,
   { context_length: context, max_num_seqs: seqs }: CommonEngineSettings,

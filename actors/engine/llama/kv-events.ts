@@ -1,5 +1,5 @@
 /**
- * What the native prefix cache says of its blocks (native/troupe.h, tr_kv_poll) as KV events.
+ * Records of the native prefix cache (native/troupe.h, tr_kv_poll) as KV events.
  *
  * The native side names a block by a small number, reused once the block is gone; outside it is
  * named by its content. Here is the table between the two, which is also what a dump is made of.
@@ -106,7 +106,7 @@ export class LlamaKvEvents {
     };
   }
 
-  /** What is cached as of the last `read`. */
+  /** The blocks cached as of the last `read`. */
   dump(): KvDump {
     const blocks: number[] = [];
     for (let block = 0; block < this.#held.length; block++) {

@@ -160,7 +160,7 @@ export class LlamaEngine implements Engine {
   readonly #reader: RecordReader;
   readonly #kv: LlamaKvEvents | undefined;
   #closed: Promise<void> | undefined;
-  /** What it had done when it was closed. */
+  /** The engine's stats when it was closed. */
   #last: NativeStats | undefined;
 
   constructor(native: NativeEngine) {
@@ -223,7 +223,7 @@ export class LlamaEngine implements Engine {
     if (this.#closed) return [];
     let words = this.#native.poll(this.#words, limit);
     if (words === 0 && this.#native.state().code === TR.ERR_ENGINE) {
-      // What the thread pushed between the two calls, before it failed.
+      // Records that the thread pushed between the two calls, before it failed.
       words = this.#native.poll(this.#words, limit);
       if (words === 0) throw new EngineFailedError(this.#native.message());
     }

@@ -26,7 +26,7 @@ export function requestBuffers(): RequestBuffers {
   };
 }
 
-/** What C would take for something else. */
+/** A problem with values that C would read as something else; undefined: none. */
 function problem({ sampling }: EngineRequest): string | undefined {
   for (const [name, value] of Object.entries(sampling)) {
     if (typeof value === "number" && !Number.isFinite(value)) return `${name} must be a number`;

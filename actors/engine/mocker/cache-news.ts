@@ -61,7 +61,7 @@ export class CacheNews {
     });
   }
 
-  /** What the pool's last `allocate` evicted. */
+  /** Tells the blocks that the pool's last `allocate` evicted. */
   evicted(): void {
     const log = this.#log;
     const pool = this.#pool;

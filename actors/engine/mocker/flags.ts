@@ -45,7 +45,7 @@ export const shapeFlags = {
     default: 8_192,
     help: "mocker: token budget of one pass",
   },
-  /** Who makes room when blocks run out: the newest running sequence or the oldest. */
+  /** The sequence that is preempted when blocks run out: the newest running one or the oldest. */
   preemption_mode: {
     name: "preemption-mode",
     type: "choice",

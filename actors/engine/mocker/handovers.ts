@@ -31,7 +31,7 @@ export class Handovers<S extends Sequence> {
     return next_ms;
   }
 
-  /** Those that have arrived by now, in the order in which they left. */
+  /** Takes the handovers that have arrived, in the order in which they left. */
   take(now_ms: number): readonly Handover<S>[] {
     if (this.#all.length === 0 || this.nextMs() > now_ms) return NONE;
     const due = this.#all.filter(({ due_ms }) => due_ms <= now_ms);
@@ -39,7 +39,7 @@ export class Handovers<S extends Sequence> {
     return due;
   }
 
-  /** Their blocks have no names any more. */
+  /** Removes the names of their blocks. */
   forgetNames(): void {
     for (const { sequence } of this.#all) sequence.registered = 0;
   }

@@ -44,7 +44,7 @@ export type MockerParts = {
   readonly timing?: MockerTiming;
 };
 
-/** What a simulated engine can be told beside what every engine is. */
+/** A request to a simulated engine, with fields that other engines do not have. */
 export type MockerRequest = EngineRequest & {
   readonly dp_rank?: number;
   /** Decode role: tokens whose KV a prefill worker computed and hands over. */
@@ -87,7 +87,7 @@ class Answer extends Sequence {
 
 export class MockerEngine implements Engine {
   readonly options: MockerOptions;
-  /** What the caches of all ranks hold, event by event. */
+  /** Events of the caches of all ranks. */
   readonly kv_events: KvEventLog;
   readonly #drawable: Drawable;
   readonly #context_length: number;
@@ -252,7 +252,7 @@ export class MockerEngine implements Engine {
       reason,
       ...(stop_token === undefined ? {} : { stop_token }),
       prompt_tokens: request.prompt_tokens,
-      // What was delivered before is no prompt, though it may be cached as well.
+      // Tokens delivered before are not part of the prompt, though they may be cached too.
       cached_tokens: Math.max(0, Math.min(cached_tokens, request.prompt_tokens)),
     });
   }

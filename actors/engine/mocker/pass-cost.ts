@@ -52,7 +52,7 @@ export function addPass(
   sums.busy_ms += duration_ms;
 }
 
-/** Of several ranks. */
+/** Adds the sums of another rank. */
 export function addSums(sums: MutablePassSums, more: PassSums): void {
   sums.prefill_passes += more.prefill_passes;
   sums.prefill_tokens += more.prefill_tokens;

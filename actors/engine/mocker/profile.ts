@@ -5,8 +5,8 @@
  *   FOLDER                  prefill_raw_data.json and decode_raw_data.json
  *   FOLDER                  selected_{prefill,decode}_interpolation/raw_data.npz
  *
- * The raw data of a sweep are points, not a grid: decode times `z_itl` over the share of KV cache in
- * use `x_kv_usage` and the context length `y_context_length`, a sweep of shares for each length.
+ * The raw data of a sweep are points, not a grid: decode times `z_itl` over the share of KV cache
+ * in use `x_kv_usage` and the context length `y_context_length`, a sweep of shares for each length.
  */
 import type { Files } from "../../../runtime/capabilities.ts";
 import { errorText } from "../../../runtime/error-text.ts";
@@ -57,7 +57,7 @@ async function readArrays(
     if ((await files.size_bytes(path)) === undefined) return undefined;
     bytes = await files.read(path);
   } catch (error) {
-    // What was given is a file, and no folder that could hold this one.
+    // The given path is a file, and no folder that could hold this one.
     if ((error as { code?: string }).code === "ENOTDIR") return undefined;
     throw new ProfileError(`${path}: it cannot be read (${errorText(error)})`);
   }

@@ -96,7 +96,7 @@ export class MockerScheduler<S extends Sequence> {
     return tokens;
   }
 
-  /** Whether the blocks of this sequence can ever be there all at once. */
+  /** True: the pool is large enough for all blocks of this sequence at once. */
   fits({ prompt_length, max_tokens }: Sequence): boolean {
     return this.#blocksFor(prompt_length + max_tokens) <= this.#options.num_gpu_blocks;
   }

@@ -15,7 +15,7 @@ export class Sequence {
   state: SequenceState = "new";
   /** Tokens known: the prompt and what was drawn. */
   length: number;
-  /** Of them, how many have their KV computed; drawing needs all of them. */
+  /** How many of these tokens have their KV computed; drawing needs all of them. */
   computed = 0;
   /** Tokens drawn here. */
   generated = 0;

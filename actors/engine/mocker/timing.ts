@@ -1,9 +1,9 @@
 /** How long a pass takes on the engine that is simulated. */
 
 export interface MockerTiming {
-  /** Of a pass that computes `tokens` prompt tokens which no cache had; 0 for none. */
+  /** Time of a pass that computes `tokens` uncached prompt tokens; 0 for none. */
   prefillMs(tokens: number): number;
-  /** Of drawing one token for each of `load.sequences`; 0 for none. */
+  /** Time to draw one token for each of `load.sequences`; 0 for none. */
   decodeMs(load: DecodeLoad): number;
 }
 

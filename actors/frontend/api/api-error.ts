@@ -1,9 +1,9 @@
 /**
- * What a client is told when something goes wrong, with codes that stay the same from release to
- * release. A dialect gives it its form. The table of codes stands in docs/api.md.
+ * Errors for clients, with codes that stay the same from release to release. A dialect gives an
+ * error its form. The table of codes is in docs/api.md.
  */
 
-/** What an error body is made of. */
+/** The facts of an error body. */
 export type ErrorFacts = {
   readonly status: number;
   readonly code: string;

@@ -1,5 +1,5 @@
 /**
- * What an API dialect is: one route's way to ask and to answer, as data and pure functions. Each
+ * An API dialect: one route's way to ask and to answer, as data and pure functions. Each
  * folder beside this file holds one, `dialects.ts` lists them, and everything else of the frontend
  * (routes, checks, the hub, resuming, metrics, `openapi.json`) knows a dialect by this type alone.
  *
@@ -29,7 +29,7 @@ type DialectFacts = FieldTables & {
    * from release to release.
    */
   readonly name: string;
-  /** Of its POST; below /v1, where keys and CORS apply. */
+  /** Path of its POST; below /v1, where keys and CORS apply. */
   readonly path: string;
   /** Its part of openapi.json, beside the fields. `schema`: the name of its request's schema. */
   readonly page: { readonly summary: string; readonly schema: string; readonly streams: boolean };
@@ -39,7 +39,7 @@ type DialectFacts = FieldTables & {
 /** A dialect whose answers are generated token by token, and can be resumed. */
 export type GenerationDialect = DialectFacts & {
   readonly makes: "generation";
-  /** What an answer's id begins with; the request's id follows. */
+  /** Prefix of an answer's id; the request's id follows. */
   readonly id_prefix: string;
   /** The names in `body` were checked; its shape was not. Throws ApiError. */
   prepare(body: object, scope: RequestScope): Generation;
@@ -56,7 +56,7 @@ export type EmbeddingDialect = DialectFacts & {
   prepare(body: object, scope: RequestScope): EmbeddingWork;
 };
 
-/** What a dialect needs of the door while it prepares one request. */
+/** The part of the door that a dialect needs while it prepares one request. */
 export type RequestScope = {
   /** Throws ApiError when no such model is served now. */
   modelOf(name: string): ServedModel;
@@ -71,7 +71,7 @@ export type ErrorBody = (error: ErrorFacts, resume_path?: string) => object;
 export type Generation = {
   readonly dialect: GenerationDialect;
   readonly model: ServedModel;
-  /** One a prompt, in order. */
+  /** One answer for each prompt, in order. */
   readonly answers: readonly AnswerRequest[];
   /** Shown to the client, per prompt. */
   readonly shown_each: number;
@@ -89,7 +89,7 @@ export type Generation = {
   readonly logprobs: boolean;
 };
 
-/** What stays the same through an answer. */
+/** Facts that stay the same through an answer. */
 export type AnswerHead = {
   /** The whole id, with the dialect's prefix. */
   readonly id: string;

@@ -1,4 +1,4 @@
-/** What the answers of all of OpenAI's dialects share: ids and usage, errors, JSON by hand. */
+/** Common parts of answers in OpenAI's dialects: ids and usage, errors, JSON by hand. */
 import type { AnswerEnd, AnswerUsage } from "../../stream/stream.ts";
 import type { ErrorFacts } from "./api-error.ts";
 import type { AnswerHead } from "./dialect.ts";
@@ -26,7 +26,7 @@ function errorType(status: number): string {
   return status >= 500 ? "server_error" : "invalid_request_error";
 }
 
-/** What every chunk of an answer begins with; `object` is the chunk's type. */
+/** The begin of every chunk of an answer; `object` is the chunk's type. */
 export function chunkStart(head: AnswerHead, object: string): string {
   return (
     `data: {"id":${quoted(head.id)},"object":"${object}","created":${head.created_s},` +
@@ -34,7 +34,7 @@ export function chunkStart(head: AnswerHead, object: string): string {
   );
 }
 
-/** What every chunk ends with: `"usage":null` stands in each when the last one carries usage. */
+/** The end of every chunk: with `"usage":null` if the last chunk carries usage. */
 export const chunkEnd = (head: AnswerHead): string =>
   head.include_usage ? '}],"usage":null}' : "}]}";
 

@@ -20,7 +20,7 @@ export type Field<S extends z.ZodType = z.ZodType> = {
 
 export type Harmless = {
   readonly is: (value: unknown) => boolean;
-  /** One such value as a client writes it. */
+  /** A harmless value as a client writes it. */
   readonly as: string;
 };
 

@@ -27,13 +27,13 @@ import {
 } from "../values/values.ts";
 import type { Evaluate, Frame, Scope } from "./scope.ts";
 
-/** What an expression is compiled in. */
+/** The surroundings in which an expression is compiled. */
 export type Place = {
   readonly scope: Scope;
   readonly globals: ReadonlyMap<string, unknown>;
 };
 
-/** `body`: what a filter of a block is applied to. */
+/** `body`: the text to which the filter of a block is applied. */
 export function compileExpression(expression: Expression, place: Place, body?: Evaluate): Evaluate {
   const inner = (child: Expression) => compileExpression(child, place, body);
   switch (expression.type) {
@@ -280,7 +280,7 @@ export function compileCall({ callee, given }: CallOf, place: Place, body?: Eval
   };
 }
 
-/** What is unknown is an error only when it is reached. */
+/** An unknown filter is an error only when it is reached. */
 export function filterNamed(name: string): Filter {
   return filters.get(name) ?? (() => fail(`there is no filter named '${name}'`));
 }

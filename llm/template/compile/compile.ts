@@ -99,7 +99,7 @@ export function compileScoped(
   };
 }
 
-/** What a body writes, as a text. */
+/** The output of a body, as a text. */
 export function captured(frame: Frame, execute: Execute): { text: string; ended: number } {
   const { run } = frame;
   const before = run.out;

@@ -11,7 +11,7 @@ import {
   type Target,
 } from "../syntax/ast.ts";
 
-/** What all frames of one rendering share. */
+/** State that all frames of one rendering share. */
 export type Run = {
   out: string;
   /** Without a prototype: names are looked up as they are. */
@@ -29,7 +29,7 @@ export class Frame {
   }
 }
 
-/** What gets a frame of its own: the template, a macro, a block, a loop that calls itself. */
+/** A unit with a frame of its own: the template, a macro, a block, a recursive loop. */
 export type Unit = { size: number; readonly depth: number };
 
 export type Evaluate = (frame: Frame) => unknown;

@@ -216,7 +216,7 @@ export const textFilters: readonly (readonly [string, Filter])[] = [
   ["capitalize", filter("capitalize", [], text(capitalize))],
   ["title", filter("title", [], title)],
   ["string", filter("string", [], show)],
-  // What a template writes is a prompt, no page: nothing is escaped, so nothing is marked as safe.
+  // A template writes a prompt and no HTML: no text is escaped, and none is marked as safe.
   ["safe", filter("safe", [], show)],
   ["escape", filter("escape", [], text(escapeHtml))],
   ["e", filter("e", [], text(escapeHtml))],

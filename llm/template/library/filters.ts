@@ -39,7 +39,7 @@ function condition(args: readonly unknown[], named: Named, of_attribute: boolean
   };
 }
 
-/** What is empty or none gives nothing, whatever the rest says. */
+/** An empty value or none gives no items, whatever the other arguments are. */
 function* lazily(value: unknown, steps: () => Step, keep: boolean | undefined): Generator<unknown> {
   if (!isTruthy(value)) return;
   const step = steps();

@@ -1,4 +1,4 @@
-/** What every template may call. */
+/** Functions that every template may call. */
 import { fail, TemplateRaisedError } from "../errors.ts";
 import { show } from "../values/show.ts";
 import { wholeArgument } from "../values/signature.ts";

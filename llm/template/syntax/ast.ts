@@ -1,4 +1,4 @@
-/** What a template is parsed into. */
+/** The syntax tree of a template. */
 
 export type Expression =
   | { readonly type: "const"; readonly value: unknown }
@@ -102,7 +102,7 @@ export type Statement =
   | { readonly type: "scope"; readonly body: Body }
   | { readonly type: "block"; readonly name: string; readonly body: Body }
   | { readonly type: "break" | "continue" }
-  /** What chat templates have no loader for. */
+  /** A statement that needs a loader, which chat templates do not have. */
   | { readonly type: "refused"; readonly message: string };
 
 export type Body = readonly Statement[];

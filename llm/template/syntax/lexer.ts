@@ -20,7 +20,7 @@ export type Token = {
     | "eof";
   /** Name, sign, or the text as it counts. */
   readonly text: string;
-  /** Of numbers. */
+  /** Value of a number. */
   readonly value?: number | bigint | Float;
   /** From 1. */
   readonly line: number;
@@ -55,7 +55,7 @@ class Lexer {
   #at = 0;
   #line = 1;
   #counted = 0;
-  /** Whether the last tag took the end of its line along, or nothing stands before. */
+  /** True: the last tag took the end of its line along, or no text stands before. */
   #line_begins = true;
 
   constructor(source: string) {
@@ -85,7 +85,7 @@ class Lexer {
     return this.#tokens;
   }
 
-  /** What is left of the text before a tag. */
+  /** The rest of the text before a tag, after trimming. */
   #before(text: string, kind: string, strip: string | undefined): string {
     if (strip === "-") return stripRight(text);
     if (strip === "+" || kind === "{") return text;

@@ -319,7 +319,7 @@ function parseTest(stream: TokenStream, value: Expression): Expression {
   return negated ? { type: "not", value: test } : test;
 }
 
-/** What stands left of `=` or `in`. */
+/** Parses the target on the left of `=` or `in`. */
 export function parseTarget(stream: TokenStream, fields: boolean): Target {
   const items: Target[] = [parseOneTarget(stream, fields)];
   let is_tuple = false;

@@ -5,7 +5,7 @@ import { compare } from "./operators.ts";
 import { entriesOf, isMapping, typeName } from "./values.ts";
 
 export type JsonStyle = {
-  /** What one level is moved in by; undefined = all in one line. */
+  /** Indent of one level; undefined: all in one line. */
   readonly indent: string | undefined;
   readonly item_separator: string;
   readonly key_separator: string;

@@ -54,7 +54,7 @@ const divisor = (value: number, what: string): number =>
 const WHOLE_BITS = 65_536;
 const WHOLE_MAX = 1n << BigInt(WHOLE_BITS);
 
-/** Of whole numbers: fast while it is safe. */
+/** Arithmetic of whole numbers: `fast` while it is safe, else `exact`. */
 function whole(a: Numeric, b: Numeric, fast: number, exact: () => bigint): unknown {
   if (typeof a !== "bigint" && typeof b !== "bigint" && Number.isSafeInteger(fast)) return fast + 0;
   const made = exact();

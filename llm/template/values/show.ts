@@ -47,7 +47,7 @@ export function repr(value: unknown): string {
 const fieldsText = (entries: readonly (readonly [unknown, unknown])[]): string =>
   `{${entries.map(([key, item]) => `${repr(key)}: ${repr(item)}`).join(", ")}}`;
 
-/** What Python does not print as it is. */
+/** Characters that Python escapes when it prints a text. */
 const HIDDEN = /[\\\p{C}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/gu;
 const short: Readonly<Record<string, string>> = {
   "\\": "\\\\",

@@ -39,7 +39,7 @@ const SURROGATES = /[\ud800-\udfff]/;
 /** Every code unit is a character. */
 export const isPlain = (text: string): boolean => !SURROGATES.test(text);
 
-/** What can be indexed by code point: the text itself where units are characters. */
+/** The text in a form indexed by code point: itself where each unit is a character. */
 export const pointsOf = (text: string): string | readonly string[] =>
   isPlain(text) ? text : Array.from(text);
 

@@ -1,6 +1,6 @@
 /**
- * Values of templates, as Python has them. What comes in from JSON stays as it is; what JavaScript
- * has no kind for is a class here.
+ * Values of templates, as Python has them. JSON values stay as they are; kinds that JavaScript
+ * lacks are classes here.
  *
  * | Python | here |
  * |---|---|
@@ -52,7 +52,7 @@ export class Tuple extends Array<unknown> {
   }
 }
 
-/** What `groupby` gives: a pair whose parts have names. */
+/** An item of `groupby`: a pair whose parts have names. */
 export class Group extends Tuple {
   static pair(grouper: unknown, list: unknown[]): Group {
     const group = new Group();
@@ -97,7 +97,7 @@ export class Lazy extends Special {
     this.#items = items[Symbol.iterator]();
     this.type = type;
   }
-  /** What is left of it. */
+  /** The items that are left. */
   rest(): unknown[] {
     const items: unknown[] = [];
     for (let next = this.#items.next(); !next.done; next = this.#items.next()) {
@@ -132,7 +132,7 @@ export class Range extends Special {
 
 const RANGE_MAX = 100_000;
 
-/** What `items()`, `keys()` and `values()` give. */
+/** Result of `items()`, `keys()` and `values()`. */
 export class View extends Special {
   readonly type: string;
   readonly items: readonly unknown[];
@@ -143,13 +143,13 @@ export class View extends Special {
   }
 }
 
-/** What `namespace()` makes: its fields can be set by a template. */
+/** Result of `namespace()`; a template can set its fields. */
 export class Namespace extends Special {
   readonly type = "Namespace";
   readonly fields = new Map<string, unknown>();
 }
 
-/** What can be called: a macro, a global function, a method taken off its object. */
+/** A callable value: a macro, a global function, a method taken off its object. */
 export class Callable extends Special {
   readonly type: string;
   readonly name: string;

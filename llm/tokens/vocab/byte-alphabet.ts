@@ -59,7 +59,7 @@ export function readAlphabet(utf8: Uint8Array): Uint8Array | undefined {
   return count === bytes.length ? bytes : bytes.subarray(0, count);
 }
 
-/** What Buffer has beyond its declarations. */
+/** A method of Buffer that its declarations lack. */
 type Latin1Slice = { latin1Slice(start: number, end: number): string };
 
 const ascii = Buffer.alloc(64);

@@ -1,6 +1,6 @@
 /**
  * How a `tokenizer.json` wants its vocabulary used, beyond what a GGUF knows: plain data, part of
- * the tokenizer's blob. What it asks for and is not known here is named instead, and left to a
+ * the tokenizer's blob. A part of the file that is not known here is named instead, and left to a
  * library (library-tokenizer.ts).
  */
 import type { AddedToken } from "../added-tokens.ts";
@@ -29,11 +29,11 @@ type Parts = {
   readonly added: readonly AddedToken[];
   /** Is this spelling in the model's own vocabulary? */
   readonly has: (spelling: string) => boolean;
-  /** What bytes are spelled as. */
+  /** Spelling of each byte. */
   readonly alphabet: readonly string[];
 };
 
-/** The rules, or what in the file they have no word for. */
+/** The rules, or the part of the file that they cannot express. */
 export function folderRules(parts: Parts): FolderRules | string {
   const { model, added } = parts;
   const words = jsonWords(parts.pre_tokenizer);

@@ -84,7 +84,7 @@ export function resolveSpecials(
   };
 }
 
-/** What llama.cpp assumes of a file that says nothing. */
+/** Ids that llama.cpp assumes where a file names none. */
 export function defaultIds(kind: "bpe" | "spm", model: string, pre_name: string): DefaultIds {
   if (kind === "spm") return { bos: 1, eos: 2, unk: 0 };
   if (model === "gemma4") return {};

@@ -7,7 +7,7 @@ import {
   type Vocab,
 } from "./vocab.ts";
 
-/** What a text falls into: ordinary text, and tokens whose spelling stood in it. */
+/** A part of a text: ordinary text, or a token whose spelling stood in it. */
 export type Fragment =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "token"; readonly token: number };

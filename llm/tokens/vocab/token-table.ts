@@ -10,7 +10,7 @@ export class TokenTable {
   readonly #slots: Int32Array;
   readonly #mask: number;
 
-  /** Of equal strings the last one is found, as in llama.cpp. */
+  /** A lookup finds the last of equal strings, as in llama.cpp. */
   constructor(bytes: Uint8Array, ends: Uint32Array) {
     this.bytes = bytes;
     this.ends = ends;

@@ -11,7 +11,7 @@ import type { TokenTable } from "./token-table.ts";
 import * as attr from "./vocab.ts";
 import { type Vocab, VocabError, type VocabFlags } from "./vocab.ts";
 
-/** What tokenizer.json says; merges are read when the tokens are numbered. */
+/** Parts of a tokenizer.json; merges are read when the tokens are numbered. */
 type Parts = {
   readonly model: Json;
   readonly vocab: TextsById;

@@ -62,6 +62,6 @@ export type Vocab = {
   readonly merges: Uint32Array;
   readonly flags: VocabFlags;
   readonly special: SpecialIds;
-  /** Of a vocabulary from tokenizer.json: it is used as Hugging Face's `tokenizers` does. */
+  /** Rules of a vocabulary from tokenizer.json, as Hugging Face's `tokenizers` applies them. */
   readonly folder?: FolderRules | undefined;
 };

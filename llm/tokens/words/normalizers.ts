@@ -1,7 +1,7 @@
 import { type Json, objectOf } from "../vocab/json-values.ts";
 import { toForm, type UnicodeForm } from "./unicode-forms.ts";
 
-/** What a `tokenizer.json` does to text before it is cut into words, one step after the other. */
+/** A step of a `tokenizer.json` that changes text before it is cut into words. */
 export type NormalizerStep =
   | { readonly kind: "form"; readonly form: UnicodeForm }
   | { readonly kind: "replace"; readonly from: string; readonly to: string }

@@ -15,7 +15,7 @@ export type PreTokenizer = {
   readonly raw?: boolean;
 };
 
-/** One step that cuts wherever one of the alternatives stands, the first that fits. */
+/** A step that cuts at each match of the alternatives; the first that fits counts. */
 const re = (...alternatives: readonly string[]): SplitStep => ({
   kind: "regex",
   source: alternatives.join("|"),

@@ -1,7 +1,7 @@
 /**
- * Whether words end before a single space between two ASCII letters. Splitters look ahead, never
- * back, and no word of theirs has a blank behind a letter: so one look at every pair of letters
- * says it for all texts.
+ * Finds out whether words end before a single space between two ASCII letters. Splitters look
+ * ahead, never back, and no word of theirs has a blank behind a letter. So a test of every pair of
+ * letters holds for all texts.
  */
 import { TextBuffer } from "../text-buffer.ts";
 import type { WordSplitter } from "./word-splitter.ts";

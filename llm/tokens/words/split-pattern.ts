@@ -2,7 +2,7 @@
  * A pattern of a `tokenizer.json` (Oniguruma's syntax) as a regular expression of JavaScript's.
  * Their tables and blanks differ, so the expression runs over a text in which every character
  * beyond ASCII stands as one byte, its code: characters of one category that the pattern treats
- * alike share one. What a class holds is then a matter of the tables here alone.
+ * alike share one. So only the tables here define the members of a class.
  *
  *   text   x  e  ◌́  &        pattern  [\p{L}\p{M}]+
  *   codes  78 65 86 26       becomes  [A-Za-z\x81-\x85\x86]+
@@ -159,7 +159,7 @@ class Parser {
     return !/[=!]/.test(opening ?? "");
   }
 
-  /** What says how often the parts from `first` on may come. */
+  /** Reads the quantifier of the parts from `first` on. */
   #repeat(first: number, repeatable: boolean): void {
     const found = /^(?:[*+?]|\{\d+(?:,\d*)?\}|\{,\d+\})/.exec(this.#source.slice(this.#at));
     if (found === null) return;

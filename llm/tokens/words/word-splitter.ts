@@ -297,7 +297,7 @@ function splitDigitGroups(text: TextBuffer, start: number, end: number, out: Wor
   push(end);
 }
 
-/** What stands for a class in collapsed text and patterns; the values are llama.cpp's. */
+/** Codes of classes in collapsed text and patterns; the values are llama.cpp's. */
 const CLASS_CODES: Record<number, number> = {
   [NUMBER]: 0xd1,
   [LETTER]: 0xd2,

@@ -28,7 +28,7 @@ export class ChatChunks implements ChunkFormat {
   readonly #plain: string;
   readonly #close: string;
   readonly #with_logprobs: boolean;
-  /** What a chunk begins with, by choice. */
+  /** The begin of a chunk, by choice. */
   readonly #deltas: string[] = [];
 
   constructor(head: AnswerHead) {
