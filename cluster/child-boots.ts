@@ -11,7 +11,7 @@ export type BootSource = {
   readonly machine: Pick<Machine, "root" | "prefix">;
   /** Where the root's registry listens. */
   readonly registry_address: string;
-  /** Of the frontends; free. */
+  /** Free port of the frontends. */
   readonly port: number;
   readonly run_folder: string;
   readonly cache_folder: string;

@@ -117,7 +117,7 @@ function doorNames(system: ActorSystem, discovery: Discovery): (door: Ref | unde
   };
 }
 
-/** Of this machine: nodes of several have its name before the last dot. */
+/** Number of this machine's other doors: a node's machine is its name before the last dot. */
 function siblingDoors(system: ActorSystem, discovery: Discovery): number {
   const machine = system.node.slice(0, system.node.lastIndexOf(".") + 1);
   const nodes = discovery.owners(keys.door("")).map(({ address }) => address.node);

@@ -28,7 +28,7 @@ export type OpenEngine = (progress: (fraction: number, detail: string) => void) 
 export type EngineKind<Group extends FlagGroup = FlagGroup> = {
   /** Its own settings; given with another engine they are an error. */
   readonly flags: Group;
-  /** It computes with the model's weights; else the model's tokenizer is all it needs. */
+  /** True: the engine computes with the model's weights; else it needs only the tokenizer. */
   readonly reads_weights: boolean;
   /** Several workers may share a process: it leaves no native state behind when it fails. */
   readonly shares_process: boolean;

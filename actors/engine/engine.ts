@@ -101,7 +101,7 @@ export type EngineRefusal = {
 export type EngineCapabilities = {
   /** `embed` makes vectors of `embedding_size`; else it refuses with "not_supported". */
   readonly embeds: boolean;
-  /** It makes a pass when its caller calls `step`; else a thread of its own does. */
+  /** True: the engine makes a pass when `step` is called; else its own thread does. */
   readonly steps: boolean;
   /** The keys and values of its cached blocks can be moved to another engine. */
   readonly exports_blocks: boolean;

@@ -68,7 +68,7 @@ export const answerFlags = {
     env: ["DYN_MIGRATION_LIMIT"],
     help: "workers that an answer may lose in a row and go on elsewhere; 0 = it ends with its worker",
   },
-  /** Of the tokenizer of each model. */
+  /** Size of the prefix cache of each model's tokenizer. */
   prefix_cache_bytes: {
     name: "tokenizer-prefix-cache",
     type: "whole",

@@ -66,7 +66,7 @@ export function resolveTokenizer(world: ModelWorld, source: string): Promise<Res
   });
 }
 
-/** What the model says about itself. Throws ModelError or llm's VocabError, each with one line. */
+/** Facts in the model's files. Throws ModelError or llm's VocabError, each with one line. */
 export async function readFacts(
   world: ModelWorld,
   model: CheckedModel,

@@ -61,7 +61,7 @@ async function askPip(world: ModelWorld): Promise<string> {
   throw new ModelError("model_offline", message);
 }
 
-/** What pip prints; undefined when there is no pip or it fails. */
+/** The output of pip; undefined: there is no pip, or it fails. */
 async function runPip(world: ModelWorld, words: readonly string[]): Promise<string | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -7,7 +7,7 @@ export type WheelEntry = {
   /** 0 stored, 8 deflated. */
   readonly method: number;
   readonly packed_bytes: number;
-  /** Of its local header. */
+  /** Offset of its local header. */
   readonly offset: number;
 };
 

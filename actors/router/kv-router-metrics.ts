@@ -19,7 +19,7 @@ const waitedSeconds = [0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60];
 
 export type QueueFigures = { readonly requests: () => number; readonly tokens: () => number };
 
-/** Of one model. */
+/** Metrics of one model. */
 export class KvRouterMetrics {
   readonly started: Counter;
   readonly ended: Counter;

@@ -102,7 +102,7 @@ export class PendingRoutes {
     pending.timer = this.#ctx.after(Math.min(this.#wait_ms, left_ms), message);
   }
 
-  /** It is answered or cancelled. */
+  /** Removes a request that is answered or cancelled. */
   settle(pending: Pending): void {
     this.#by_request.delete(pending.route.request);
     this.release(pending);

@@ -52,7 +52,7 @@ export class Probation {
     return this.#held.length;
   }
 
-  /** It is in the engine now. */
+  /** The request on trial is in the engine now. */
   begin(handles: Iterable<number>): void {
     for (const handle of handles) this.#handles.add(handle);
   }

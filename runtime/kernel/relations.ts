@@ -32,7 +32,7 @@ export class Monitor implements Watcher {
 export class Relations {
   /** Watchers of this actor, in no order; each knows its place. */
   #watchers: Watcher[] | undefined = undefined;
-  // What this actor monitors. Most have one monitor at most, and a map costs a third of a life.
+  // The monitors of this actor. Most have one at most, and a map costs a third of a life's cost.
   #monitor: Monitor | undefined = undefined;
   #more_monitors: SlotMap<number, Monitor> | undefined = undefined;
 

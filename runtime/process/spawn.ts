@@ -155,7 +155,7 @@ export class ProcessActor extends Actor<ProcessMessage> {
     clock.cancel(late);
   }
 
-  /** It was killed, or failed before it began: no process outlives its actor. */
+  /** Kills the process after a kill or a failed start: no process outlives its actor. */
   override release(): void {
     this.#unlisten?.();
     if (this.#exit === undefined) this.#process?.kill("SIGKILL");

@@ -13,7 +13,7 @@ const COMPILER = "JITWorker";
 /** About a tenth of a full share where all cores are busy, so that code still gets compiled. */
 const NICENESS = 10;
 const NICENESS_MAX = 19;
-/** They come and go with the work. */
+/** Time between two looks, as the threads come and go with the work. */
 const LOOK_PERIOD_MS = 500;
 
 /** Looks for them from now on; does nothing where threads have no files (not Linux). */

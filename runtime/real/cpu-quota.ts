@@ -76,7 +76,7 @@ function groupsOf(text: string): Group[] {
   });
 }
 
-/** Of our group and of those above it, as far as the mount shows them. */
+/** Folders of our group and of those above it, as far as the mount shows them. */
 function foldersOf({ path: point, root }: Mount, group: string): string[] {
   const below = root === "/" ? group : group === root ? "/" : group.replace(`${root}/`, "/");
   const names = below.split("/").filter((name) => name !== "");

@@ -25,7 +25,7 @@ type NatsBusOptions = {
 /** Quick enough that a frozen server is noticed before the peers behind it are given up. */
 const ping = { pingInterval: 1_000, maxPingOut: 2 };
 const AGAIN_MS = 250;
-/** What was published last goes out before a close, if the server takes it. */
+/** Before a close, the last messages have this long to go out. */
 const FLUSH_MS = 200;
 const DIAL_TIMEOUT_MS = 2_000;
 /** Used until the server has told its own limit. */

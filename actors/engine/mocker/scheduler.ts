@@ -27,12 +27,12 @@ import type { MockerTiming } from "./timing.ts";
 
 /** Told as it happens; `at_ms` is the end of the pass. May submit and cancel. */
 export type SchedulerSink<S> = {
-  /** It left the queue for the first time; `cached_tokens` is set. */
+  /** The sequence left the queue for the first time; `cached_tokens` is set. */
   readonly admitted?: (sequence: S, now_ms: number) => void;
   /** A token is to be drawn: true ends the sequence without it. Leave out to only count tokens. */
   readonly token?: (sequence: S, at_ms: number) => boolean;
   readonly firstToken?: (sequence: S, at_ms: number) => void;
-  /** It has all its tokens, or `token` ended it; its blocks are released. */
+  /** The sequence has all its tokens, or `token` ended it; its blocks are released. */
   readonly finished: (sequence: S, at_ms: number) => void;
 };
 

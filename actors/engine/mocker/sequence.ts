@@ -26,7 +26,7 @@ export class Sequence {
   /** Prompt tokens that were in the cache when it was first admitted; -1 before that. */
   cached_tokens = -1;
   preemptions = 0;
-  /** What the pass of this number computes of it, for taking that back. */
+  /** The last pass that computed tokens of it, and how many, so that they can be undone. */
   pass = -1;
   pass_tokens = 0;
   pass_prompt_tokens = 0;

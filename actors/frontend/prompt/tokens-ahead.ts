@@ -41,7 +41,7 @@ export class TokensAhead {
   }
 
   /**
-   * A tokenizer that gives the same tokens, or throws `Wanted`. Of a long text with more than
+   * A tokenizer that gives the same tokens, or throws `Wanted`. For a long text with more than
    * `tokens_max` tokens it gives those of the beginning, which are more than `tokens_max` too.
    */
   of(tokenizer: Tokenizer, tokens_max: number): Tokenizer {
@@ -68,7 +68,7 @@ export class TokensAhead {
     });
   }
 
-  /** What `prepare` gives, tried until all its texts have tokens. Rejects as it throws. */
+  /** Tries `prepare` until all its texts have tokens; returns its result. Rejects as it throws. */
   async run<T>(prepare: () => T): Promise<T> {
     for (;;) {
       this.#asked = 0;

@@ -36,7 +36,7 @@ export function isRequestId(text: string): boolean {
   return bytes.readUInt32LE(12) === checksum(bytes);
 }
 
-/** Of the first 12 bytes: each word is mixed in as MurmurHash3 does. */
+/** Checksum of the first 12 bytes, by word, as in MurmurHash3. */
 function checksum(bytes: Buffer): number {
   let hash = 0x54726f75;
   for (let at = 0; at < 12; at += 4) {

@@ -13,7 +13,7 @@ export class CacheMatches {
   ranks = new Int32Array(64);
   /** Leading blocks held in any tier. */
   blocks = new Int32Array(64);
-  /** Of those, where the fastest copy lies: `TIERS * row + tier`, 0 = device. Sums to `blocks`. */
+  /** `blocks` by the tier of the fastest copy: `TIERS * row + tier`, 0 = device. */
   tier_blocks = new Int32Array(64 * TIERS);
   /** For the indexes: the group of each row, and the row of each group that has one. */
   groups = new Int32Array(64);

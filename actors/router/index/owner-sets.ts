@@ -229,7 +229,7 @@ export class OwnerSets {
     return ref;
   }
 
-  /** Of `count` rising members, in the smaller form. */
+  /** Makes a set of `count` rising members, in the smaller form. */
   #newSet(members: Uint16Array, count: number): number {
     const list_class = classFor(count + HEADER_UNITS);
     const bits_class = this.#bitsClass(members[count - 1]!);
@@ -345,7 +345,7 @@ function placeOf(ref: number): number {
   return (ref & PLACE) * CLASS_UNITS_MIN;
 }
 
-/** Of two sorted lists at these places. */
+/** Members in one of two sorted lists at these places, and not in the other. */
 function differingMembers(
   left: Uint16Array,
   at: number,
@@ -370,7 +370,7 @@ function differingMembers(
   return count;
 }
 
-/** Of two bitsets of one class at these places: 32 owners at a time. */
+/** The same for two bitsets of one class: 32 owners at a time. */
 function differingBits(
   left: Int32Array,
   at: number,

@@ -40,7 +40,7 @@ export interface PeerListener {
   news(peer: string, news: PeerNews): void;
   /** The peer begins again: everything that it told before is void. */
   forget(peer: string): void;
-  /** It is gone. */
+  /** The peer is gone. */
   lost(peer: string): void;
 }
 

@@ -1,7 +1,7 @@
 import { configNumber, isTokenId, type Json, objectOf } from "./json-values.ts";
 import type { TokenTable } from "./token-table.ts";
 
-/** What stands beside tokenizer.json; an empty object where there is no such file. */
+/** Files beside tokenizer.json; an empty object for a missing one. */
 export type TokenizerSettings = {
   readonly tokenizer_config: Json;
   readonly config: Json;

@@ -16,7 +16,7 @@ export const CATEGORY = {
   N: 7,
   P: 8,
   S: 9,
-  /** What `\s` matches: the property White_Space. */
+  /** Characters that `\s` matches: the property White_Space. */
   blank: 10,
 } as const;
 
