@@ -339,3 +339,19 @@ test("every folder has its sentence in docs/structures.md", () => {
   const missing = [...folders].filter((folder) => !page.includes(`\`${folder}/\``));
   expect(missing).toEqual([]);
 });
+
+test("files and folders that pages name are there", () => {
+  const rooms = new Set(tracked.map((path) => path.slice(0, path.indexOf("/"))));
+  const folders = new Set(tracked.map((path) => `${dirname(path)}/`));
+  const wrong: string[] = [];
+  for (const page of tracked.filter((path) => path.endsWith(".md") && path !== "CHANGELOG.md")) {
+    const text = readFileSync(join(root, page), "utf8");
+    for (const [, path = ""] of text.matchAll(/`([\w-]+\/[\w./-]*)`/g)) {
+      // `NAME/` is for the reader to fill in.
+      if (!rooms.has(path.slice(0, path.indexOf("/"))) || /[A-Z]{2}/.test(path)) continue;
+      const isThere = tracked.includes(path) || [...folders].some((name) => name.startsWith(path));
+      if (!isThere) wrong.push(`${page}: ${path}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+});

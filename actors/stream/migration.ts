@@ -5,6 +5,7 @@
  */
 import type { PlanLeg, RefusalCode } from "../../proto/index.ts";
 import { workerKey } from "../names/names.ts";
+import { refusalsElsewhere } from "./elsewhere.ts";
 import { cancel, closeAccount, done, endSpent, fail, leave, quarantine } from "./ending.ts";
 import { failure } from "./failures.ts";
 import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./inputs-and-effects.ts";
@@ -12,14 +13,6 @@ import { askRouter, startAt } from "./placement.ts";
 import { type AnswerState, allEnded, hasBegun, isBehind, tokensHere } from "./state.ts";
 import { addDeath, decide, isSuspect } from "./suspicion.ts";
 import type { AnswerFailure } from "./types.ts";
-
-/** Refusals of a worker that is busy or ending; another worker may take the answer. */
-const elsewhere: Readonly<Partial<Record<RefusalCode, "refused" | "lost">>> = {
-  queue_full: "refused",
-  draining: "lost",
-  model_mismatch: "lost",
-  closed: "lost",
-};
 
 /**
  * The worker ends soon, or is out of reach or full, and goes on until there is another place. So
@@ -63,7 +56,7 @@ export function onGenerateRefused(
   message: string,
 ): readonly AnswerEffect[] {
   if (state.phase !== "starting") return [];
-  const outcome = elsewhere[code];
+  const outcome = refusalsElsewhere[code];
   if (outcome === undefined) return fail(state, failure(code, message), "refused");
   const refusal = failure("overloaded", message);
   if (!hasBegun(state) && state.attempt >= state.limits.attempts) {

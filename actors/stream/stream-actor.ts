@@ -18,6 +18,7 @@ import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { soleLeg } from "../names/names.ts";
+import { ROUTER_AGAIN_MS } from "./elsewhere.ts";
 import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { advance } from "./reducer.ts";
 import { countFetch, countMove, type Stages } from "./stages.ts";
@@ -60,7 +61,6 @@ type Own =
 /** How often to look whether the root has said how a lost worker ended. */
 const DEATH_LOOK_MS = 50;
 const DEATH_LOOKS = 60;
-const ROUTER_RETRY_MS = 100;
 const ROUTER_RETRY_PAUSES = 10;
 /** After this the answer ends without the last `cached_tokens` for its usage. */
 const SETTLE_MS = 250;
@@ -200,7 +200,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
 
   #askLater({ attempt, tries }: Extract<AnswerEffect, { kind: "ask_router_later" }>): void {
     const pauses = this.#isAnotherAsked() ? 0 : Math.min(tries, ROUTER_RETRY_PAUSES);
-    const delay_ms = ROUTER_RETRY_MS * pauses;
+    const delay_ms = ROUTER_AGAIN_MS * pauses;
     this.ctx.after(delay_ms, { kind: "route_again", attempt });
   }
 

@@ -3,6 +3,7 @@
  * last token. It asks the router for a plan, sends Generate to the worker, takes token batches,
  * checks their indices, turns them into text and hands the text to the sink of the HTTP door.
  */
+export { ROUTER_AGAIN_MS, ROUTER_ASKS, refusalsElsewhere, WORKERS_ASKED } from "./elsewhere.ts";
 export {
   StreamsActor,
   type StreamsMessage,

@@ -11,6 +11,7 @@ import { NOWHERE, type Ref } from "../../runtime/kernel/ref.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import { SlotMap } from "../../runtime/slot-map.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
+import { ROUTER_ASKS, WORKERS_ASKED } from "./elsewhere.ts";
 import { failure, interrupted } from "./failures.ts";
 import type { AnswerInput } from "./inputs-and-effects.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -116,10 +117,10 @@ export class StreamsActor extends Actor<StreamsMessage | Own> {
       router: options.router,
       asker: wireOf(this.ctx.system, this.ctx.self),
       limits: {
-        attempts: options.attempts ?? 3,
+        attempts: options.attempts ?? WORKERS_ASKED,
         migrations: options.migrations ?? 3,
         window_tokens: options.window_tokens ?? 256,
-        router_retries: 50,
+        router_retries: ROUTER_ASKS,
       },
       accept_ms: 5_000,
       stages: stagesIn(this.ctx.system.metrics),

@@ -4,8 +4,8 @@
  *
  * This is not the stream's reducer (actors/stream/reducer.ts), because an embedding is one reply.
  * No client has a part of it, so it never moves or resumes, needs no credit, and makes no worker a
- * suspect; what is left is the loop below. It tries as often and as long as a stream does before
- * its first token: 3 workers, 50 asks of a router, 100 ms apart.
+ * suspect; what is left is the loop below. How often it tries, and after
+ * which refusals, is the stream's own table (actors/stream/elsewhere.ts).
  */
 import type {
   ActorRef,
@@ -25,6 +25,12 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import type { TraceContext } from "../../../runtime/observe/trace.ts";
 import { soleLeg, workerKey } from "../../names/names.ts";
+import {
+  ROUTER_AGAIN_MS,
+  ROUTER_ASKS,
+  refusalsElsewhere,
+  WORKERS_ASKED,
+} from "../../stream/stream.ts";
 import { pause } from "../pause.ts";
 
 export type EmbedRequest = {
@@ -71,14 +77,6 @@ type Planned = { readonly router: Ref<RouterMessage>; readonly plan: Plan | Refu
 /** The worker refused or was lost, and another one may take the request. */
 type Lost = { readonly kind: "lost"; readonly refusal: Refused };
 
-/** Workers that are asked at most. */
-const TRIES = 3;
-/** Asks of a router, which may be between two lives, and the pause between two of them. */
-const ROUTER_TRIES = 50;
-const ROUTER_RETRY_MS = 100;
-/** Codes of refusals that say nothing of other workers: this one is full, or stops. */
-const passing: readonly string[] = ["queue_full", "draining", "closed"];
-
 class EmbedAttempt {
   readonly #peers: EmbedPeers;
   readonly #request: EmbedRequest;
@@ -105,7 +103,7 @@ class EmbedAttempt {
       for (let tries = 1; ; tries++) {
         const answer = await this.#try();
         // No part of it exists anywhere, so another worker can make all of it.
-        if (answer.kind === "lost" && tries < TRIES && !this.#abandoned) continue;
+        if (answer.kind === "lost" && tries < WORKERS_ASKED && !this.#abandoned) continue;
         return answer.kind === "lost" ? answer.refusal : answer;
       }
     } catch (error) {
@@ -149,7 +147,7 @@ class EmbedAttempt {
         { kind: "embed", request, model, inputs: inputs.map(littleEndian), ...this.#asker() },
         this.#options(),
       );
-      const elsewhere = answer.kind === "refused" && passing.includes(answer.code);
+      const elsewhere = answer.kind === "refused" && refusalsElsewhere[answer.code] !== undefined;
       const failed = answer.kind === "refused" && answer.code === "engine_error";
       end(failed ? "failed" : answer.kind === "refused" ? "refused" : "finished");
       if (!elsewhere) return answer;
@@ -169,7 +167,7 @@ class EmbedAttempt {
   async #plan(): Promise<Planned | undefined> {
     const { system } = this.#peers;
     const { clock } = system.capabilities;
-    for (let tries = 0; tries < ROUTER_TRIES && !this.#abandoned; tries++) {
+    for (let tries = 0; tries < ROUTER_ASKS && !this.#abandoned; tries++) {
       const router = this.#peers.router();
       try {
         if (router !== undefined) {
@@ -181,7 +179,7 @@ class EmbedAttempt {
         if (other !== undefined && other !== router) continue;
       }
       if (clock.now_ms() >= this.#late_at_ms) return undefined;
-      await pause(clock, ROUTER_RETRY_MS);
+      await pause(clock, ROUTER_AGAIN_MS);
     }
     return undefined;
   }
