@@ -2,7 +2,7 @@
  * One child process under a supervisor of its own, so that a process that keeps dying is tried
  * again slowly while its neighbours serve:
  *
- *     worker-0 (one_for_one, 5 restarts in 60 s, then one in 30 to 60 s)
+ *     worker-0 (one_for_one, 5 restarts in 60 s, then after 5 s, doubling to 60 s)
  *     └── process ─ ─ ─ the OS process
  */
 

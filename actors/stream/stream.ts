@@ -1,6 +1,6 @@
 /**
- * The face of `stream`: one actor owns one live answer, from admission until its client has the
- * last token. It asks the router for a plan, sends Generate to the worker, takes token batches,
+ * The face of `stream`: one actor owns one live answer, from admission until its sink has the
+ * end. It asks the router for a plan, sends Generate to the worker, takes token batches,
  * checks their indices, turns them into text and hands the text to the sink of the HTTP door.
  */
 export { ROUTER_AGAIN_MS, ROUTER_ASKS, refusalsElsewhere, WORKERS_ASKED } from "./elsewhere.ts";
