@@ -14,7 +14,7 @@
 import { FrontendActor, type FrontendOptions } from "../actors/frontend/frontend.ts";
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { type RouterOptions, routerOf } from "../actors/router/router.ts";
-import { StreamsActor, type StreamsOptions } from "../actors/stream/stream.ts";
+import { StreamParent, type StreamsOptions } from "../actors/stream/stream.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 
 export type FrontendTreeOptions = {
@@ -36,7 +36,7 @@ export function frontendTree(
       ...first,
       { id: "inspector", start: () => new ProcessInspector({ role: "frontend" }) },
       { id: "router", start: () => routerOf(options.router) },
-      { id: "answers", start: () => new StreamsActor(options.answers) },
+      { id: "answers", start: () => new StreamParent(options.answers) },
       { id: "door", role: "frontend", start: () => new FrontendActor(options.door) },
     ],
   };

@@ -5,12 +5,12 @@
  */
 export { ROUTER_AGAIN_MS, ROUTER_ASKS, refusalsElsewhere, WORKERS_ASKED } from "./elsewhere.ts";
 export {
-  StreamsActor,
+  StreamParent,
   type StreamsMessage,
   type StreamsOptions,
   startAnswerWith,
   streamNameOf,
-} from "./streams-actor.ts";
+} from "./stream-parent.ts";
 export type {
   AnswerEnd,
   AnswerFailure,

@@ -7,8 +7,8 @@ import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loo
 import { type HealthLimits, healthDefaults } from "./engine-health.ts";
 import { ProcessReports } from "./load/process-reports.ts";
 
-const CANARIES_OF = 8;
-const LOOKS_OF = 64;
+const WORKERS_PER_CANARY = 8;
+const WORKERS_PER_LOOK = 64;
 const LOOK_MOST_MS = 4_000;
 
 export class SharedParts {
@@ -24,9 +24,12 @@ export class SharedParts {
     this.#clock = clock;
     this.reports = new ProcessReports(clock);
     // Simulated engines hang with their process, and a canary of any one of them shows it.
-    const rarer = Math.max(1, workers / CANARIES_OF);
+    const rarer = Math.max(1, workers / WORKERS_PER_CANARY);
     this.health = { ...healthDefaults, idle_ms: healthDefaults.idle_ms * rarer };
-    this.look_ms = Math.min(LOOK_MOST_MS, 1_000 * Math.max(1, Math.ceil(workers / LOOKS_OF)));
+    this.look_ms = Math.min(
+      LOOK_MOST_MS,
+      1_000 * Math.max(1, Math.ceil(workers / WORKERS_PER_LOOK)),
+    );
   }
 
   /** Meter of the event loop that all workers share; no worker may stop it. */

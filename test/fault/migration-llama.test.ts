@@ -10,7 +10,7 @@ import { routerOf } from "../../actors/router/router.ts";
 import {
   type AnswerPiece,
   type AnswerRequest,
-  StreamsActor,
+  StreamParent,
   startAnswerWith,
 } from "../../actors/stream/stream.ts";
 import { WorkerActor } from "../../actors/worker/worker.ts";
@@ -94,7 +94,7 @@ async function killedAt(request: AnswerRequest, kill_at: number) {
   const router: Ref<RouterMessage> = system.spawn(make, { name: "router" });
   const tokenizer = { ...byteTokenizer, vocab_size: 1 << 20, tokenBytes: () => Uint8Array.of(97) };
   const options = { router: () => router, tokenizerOf: () => tokenizer };
-  const answers = system.spawn(() => new StreamsActor(options), { name: "streams" });
+  const answers = system.spawn(() => new StreamParent(options), { name: "streams" });
   let killed = -1;
   const sink = new CountingSink((count) => {
     if (killed >= 0 || count < kill_at) return;

@@ -19,11 +19,11 @@
 import type { KvEventLog } from "../kv-event-log.ts";
 import { BlockPool } from "./block-pool.ts";
 import { CacheNews } from "./cache-news.ts";
-import { Handovers } from "./handovers.ts";
 import { type MockerOptions, transferMs } from "./options.ts";
 import { addPass, noPasses, passMs } from "./pass-cost.ts";
 import type { Sequence } from "./sequence.ts";
 import type { MockerTiming } from "./timing.ts";
+import { Handovers } from "./transfers.ts";
 
 /** Told as it happens; `at_ms` is the end of the pass. May submit and cancel. */
 export type SchedulerSink<S> = {

@@ -15,7 +15,7 @@ import {
   type AnswerHandle,
   type AnswerRequest,
   type StartAnswer,
-  StreamsActor,
+  StreamParent,
   type StreamsOptions,
   startAnswerWith,
   streamNameOf,
@@ -131,7 +131,7 @@ export class AnswerCluster {
     this.registry.watchExits((worker, crash) => ledger.heard(worker, crash));
     const parts = { tokenizerOf: () => byteTokenizer, isCrash: ledger.isCrash };
     const options = { router: () => router, ...parts, ...answers };
-    const parent = system.spawn(() => new StreamsActor(options), { name: "streams" });
+    const parent = system.spawn(() => new StreamParent(options), { name: "streams" });
     this.fronts.push({ ...node, start: startAnswerWith(parent) });
   }
 

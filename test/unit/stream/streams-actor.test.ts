@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import {
-  StreamsActor,
+  StreamParent,
   type StreamsOptions,
   startAnswerWith,
 } from "../../../actors/stream/stream.ts";
@@ -99,7 +99,7 @@ async function setUp(options: Partial<StreamsOptions> = {}) {
   let router_ref: Ref<RouterMessage> | undefined = spawnRouter();
   const answers = system.spawn(
     () =>
-      new StreamsActor({ router: () => router_ref, tokenizerOf: () => byteTokenizer, ...options }),
+      new StreamParent({ router: () => router_ref, tokenizerOf: () => byteTokenizer, ...options }),
     { name: "answers" },
   );
   return {

@@ -97,7 +97,7 @@ export function startAnswerWith(answers: Ref<StreamsMessage> | undefined): Start
   };
 }
 
-export class StreamsActor extends Actor<StreamsMessage | Own> {
+export class StreamParent extends Actor<StreamsMessage | Own> {
   readonly #options: StreamsOptions;
   #deps!: StreamDeps;
   /** By child name. */
