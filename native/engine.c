@@ -10,6 +10,8 @@
  * oldest is never preempted and fits alone, because a request is at most context_length and the
  * cache at least that: so there is always progress. A preempted answer goes on where it was, since
  * sampling is a function of (seed, choice, index) and its tokens are kept in its slot.
+ *
+ * Long because admission, preemption and the step change the same sequences, in turn, on one thread.
  */
 
 static uint32_t cells_private(const struct tr_engine *e) {

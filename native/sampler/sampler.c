@@ -25,6 +25,8 @@
  *
  * Speed: the vocabulary is seen in blocks of 64. One pass takes each block's maximum, one more the
  * block's weight, both vectorised; after that only blocks that can hold a candidate are opened.
+ *
+ * Long because the stages of one draw share one scratch and run in one order.
  */
 #include "sampler.h"
 #include "sampler-kernels.h"

@@ -1,4 +1,8 @@
-/** What every engine promises, run over all of them: see actors/engine/engine.ts. */
+/**
+ * What every engine promises, run over all of them: see actors/engine/engine.ts.
+ *
+ * Long because it is the whole contract, run over every engine.
+ */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";

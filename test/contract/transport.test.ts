@@ -1,4 +1,8 @@
-/** Every transport keeps the same promises; a new one joins by a line in `worlds`. */
+/**
+ * Every transport keeps the same promises; a new one joins by a line in `worlds`.
+ *
+ * Long because it is the whole contract, run over every transport.
+ */
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

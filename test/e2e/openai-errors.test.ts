@@ -1,4 +1,8 @@
-/** The HTTP surface with scripted answers: status codes, headers, drain, slow and gone clients. */
+/**
+ * The HTTP surface with scripted answers: status codes, headers, drain, slow and gone clients.
+ *
+ * Long because one server with scripted answers serves all of it.
+ */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { exchange } from "../fault/wall/exchange.ts";

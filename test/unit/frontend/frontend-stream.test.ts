@@ -1,4 +1,8 @@
-/** Answers on their way out: events, back-pressure, cursors, several prompts, leaving clients. */
+/**
+ * Answers on their way out: events, back-pressure, cursors, several prompts, leaving clients.
+ *
+ * Long because both outputs of an answer are held to one set of rules.
+ */
 import { expect, test } from "bun:test";
 import { meanLogprob, pickBest } from "../../../actors/frontend/answer/choice-collector.ts";
 import { CollectedOutput } from "../../../actors/frontend/answer/collected-output.ts";

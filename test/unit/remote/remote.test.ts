@@ -1,4 +1,8 @@
-/** Actors of two nodes: references, asks, monitors and links across a connection. */
+/**
+ * Actors of two nodes: references, asks and monitors across a connection.
+ *
+ * Long because every kernel promise is tried again across a connection.
+ */
 import { describe, expect, test } from "bun:test";
 import { Actor, type Down } from "../../../runtime/kernel/actor.ts";
 import { AskError } from "../../../runtime/kernel/errors.ts";

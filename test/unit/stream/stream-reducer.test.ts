@@ -1,3 +1,8 @@
+/**
+ * The reducer of an answer: which effects each input has.
+ *
+ * Long because it tries every input of the reducer in every phase.
+ */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { AnswerEffect, AnswerInput } from "../../../actors/stream/inputs-and-effects.ts";

@@ -1,3 +1,8 @@
+/**
+ * Supervisors: start, restart, give up, stop.
+ *
+ * Long because every strategy and restart type has its cases.
+ */
 import { describe, expect, test } from "bun:test";
 import { type AskError, BadSupervisorSpec } from "../../../runtime/kernel/errors.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
