@@ -18,6 +18,8 @@ const NESTING_LIMIT = 64;
 const VALUES_LIMIT = 2_000_000;
 /** A key costs far more time and memory than a value. */
 const KEYS_LIMIT = 200_000;
+/** Names of one object. One with 190,000 different names holds JSON.parse up for 0.1 s. */
+const OBJECT_KEYS_LIMIT = 16_384;
 /**
  * A body up to this size is read at once and counted when all of it is there, because a connection
  * alone costs as much memory. A longer body is counted while it comes. Its announced length is not
@@ -232,6 +234,8 @@ export function checkStructure(bytes: Uint8Array): void {
   let depth = 0;
   let values = 0;
   let keys = 0;
+  /** Names so far, of the object that is open at each depth. */
+  const names = new Int32Array(NESTING_LIMIT + 1);
   const end = bytes.byteLength;
   for (let i = 0; i < end; i += 1) {
     const byte = bytes[i]!;
@@ -243,9 +247,14 @@ export function checkStructure(bytes: Uint8Array): void {
     } else if (byte === COLON) {
       keys += 1;
       if (keys > KEYS_LIMIT) throw tooComplex(`of more than ${KEYS_LIMIT} keys`);
+      const own = depth < 0 ? 0 : ++names[depth]!;
+      if (own > OBJECT_KEYS_LIMIT) {
+        throw tooComplex(`of an object with more than ${OBJECT_KEYS_LIMIT} keys`);
+      }
     } else if (byte === 0x7b || byte === 0x5b) {
       depth += 1;
       if (depth > NESTING_LIMIT) throw tooComplex(`nested deeper than ${NESTING_LIMIT} levels`);
+      names[depth] = 0;
     } else if (byte === 0x7d || byte === 0x5d) {
       depth -= 1;
     }

@@ -217,6 +217,16 @@ test("a bomb of brackets is refused before it is parsed, a long string is not", 
   expect(codeOf(() => parseJson(bytes(`[${"1,".repeat(2_000_001)}1]`)))).toBe("invalid_json");
 });
 
+test("an object of many names is refused before it is parsed; many objects of few names are not", () => {
+  const object = (names: number) => `{${Array.from({ length: names }, (_, i) => `"k${i}":1`)}}`;
+  expect(codeOf(() => parseJson(bytes(object(16_384))))).toBe("fine");
+  expect(codeOf(() => parseJson(bytes(object(16_385))))).toBe("invalid_json");
+  expect(codeOf(() => parseJson(bytes(`[${`${object(100)},`.repeat(200)}1]`)))).toBe("fine");
+  expect(codeOf(() => parseJson(bytes(`{"a":${object(16_384)},"b":${object(16_384)}}`)))).toBe(
+    "fine",
+  );
+});
+
 test("property: the structure of valid JSON within the limits is never refused", () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 20 }), (text) => {
