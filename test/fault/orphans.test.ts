@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const support = join(import.meta.dir, "../support");
+const support = join(import.meta.dir, "../support/worlds");
 const leftovers: (() => void)[] = [];
 afterEach(() => {
   for (const remove of leftovers.splice(0)) remove();
