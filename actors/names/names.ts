@@ -11,6 +11,12 @@ export function workerKey(worker: string, ref: ActorRef | undefined): string {
   return `${worker}@${hex}`;
 }
 
+/**
+ * Names the process that a worker lives in, where `Route.exclude` leaves out all of its workers. No
+ * worker's key is like it, as their names are not empty.
+ */
+export const processKey = (ref: ActorRef | undefined): string => `@${ref?.node ?? ""}`;
+
 const NO_LEG: PlanLeg = { role: "aggregated", worker: "", ref: undefined };
 
 /** The one worker that makes a whole answer; without a reference when the plan names none. */

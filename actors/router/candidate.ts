@@ -4,7 +4,7 @@
  */
 
 import type { Plan, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
-import { workerKey } from "../names/names.ts";
+import { processKey, workerKey } from "../names/names.ts";
 import type { WorkerView } from "./policy/filter.ts";
 
 export type Candidate = WorkerView & {
@@ -32,6 +32,7 @@ export function planFor(request: string, { record }: Candidate): Plan {
 export function newCandidate(record: WorkerRecord): Candidate {
   return {
     key: workerKey(record.worker, record.ref),
+    process: processKey(record.ref),
     worker: record.worker,
     labels: [...record.labels, ...record.taints],
     taints: record.taints,

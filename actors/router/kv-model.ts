@@ -117,11 +117,11 @@ export class KvModel {
 
   /** `slot`: its number in the index. */
   workerUp(candidate: Candidate, slot: number): void {
-    const { key, record } = candidate;
+    const { key, process, record } = candidate;
     this.workerGone(record.worker);
     const limits = limitsOf(candidate, this.block_size);
     const { worker, labels, taints } = record;
-    const routed = newRoutedWorker({ ...limits, key, worker, slot, labels, taints });
+    const routed = newRoutedWorker({ ...limits, key, process, worker, slot, labels, taints });
     routed.avoid_until_ms = candidate.avoid_until_ms;
     this.#members.set(record.worker, { candidate, routed });
     this.#dispatcher.workerUp(routed, this.#parts.now_ms());

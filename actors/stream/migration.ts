@@ -4,7 +4,7 @@
  * is sought (`seekPlace`, then `moveTo`).
  */
 import type { PlanLeg, RefusalCode } from "../../proto/index.ts";
-import { workerKey } from "../names/names.ts";
+import { processKey, workerKey } from "../names/names.ts";
 import { refusalsElsewhere } from "./elsewhere.ts";
 import { cancel, closeAccount, done, endSpent, fail, leave, quarantine } from "./ending.ts";
 import { failure } from "./failures.ts";
@@ -75,10 +75,25 @@ export function onWorkerLost(state: AnswerState, lost: WorkerLost): readonly Ans
   const words = `The worker of this answer was lost (${detail}). Send the request again.`;
   const cause = failure("worker_lost", words);
   state.silence ||= avoid;
+  if (avoid || death === "unknown") avoidProcess(state);
   // A suspect that was not accepted yet waited outside of the engine.
   const inside = state.accepted || !isSuspect(state.suspicion);
   if (inside && !state.has_output) addDeath(state.suspicion, death, state.leg?.worker ?? "", at_ms);
   return migrate(state, death === "crash" ? "crashed" : "lost", avoid, cause);
+}
+
+/**
+ * The worker is out of reach, perhaps for this process alone: a router in another process goes on
+ * naming workers behind the same broken connection. The second time in a row all workers of that
+ * process are left out, until no other worker is found.
+ */
+function avoidProcess(state: AnswerState): void {
+  const process = processKey(state.leg?.ref);
+  if (state.cut_off === process && !state.excluded.includes(process)) {
+    state.excluded.push(process);
+    state.silence = true;
+  }
+  state.cut_off = process;
 }
 
 /**

@@ -51,6 +51,8 @@ export type AnswerState = {
   router_retries: number;
   /** Starts of workers that this answer must not go to again. */
   excluded: string[];
+  /** Key of the process whose worker was out of reach last, without a token since; else "". */
+  cut_off: string;
   /** At least one worker was excluded because it did not answer; it may answer again by now. */
   silence: boolean;
   /** Why another place is sought while the worker still makes the answer. */
@@ -98,6 +100,7 @@ export function newAnswer(
     migrations: 0,
     router_retries: 0,
     excluded: [],
+    cut_off: "",
     silence: false,
     moving: undefined,
     cause: undefined,

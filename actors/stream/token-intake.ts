@@ -21,6 +21,7 @@ export function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerE
   const first = !state.has_output && batch.choices.length > 0;
   if (first) {
     state.has_output = true;
+    state.cut_off = "";
     clearSuspicion(state.suspicion);
   }
   if (first && batch.finished.length < state.choices.length && state.moving === undefined) {

@@ -6,7 +6,7 @@ export type Constraints = {
   readonly pin?: string | undefined;
   /** Only these workers, by name. */
   readonly allow?: readonly string[] | undefined;
-  /** Starts of workers that failed this request already, by key. */
+  /** Starts of workers that failed this request already, and processes out of reach, by key. */
   readonly exclude?: readonly string[] | undefined;
   /** Only a worker that can begin with it now; the request never waits. */
   readonly spare?: boolean | undefined;

@@ -8,6 +8,8 @@ import type { Constraints } from "./constraints.ts";
 export type WorkerView = {
   /** Name and incarnation: a worker that came back after a crash has another key. */
   readonly key: string;
+  /** Key of the process that the worker lives in. */
+  readonly process: string;
   /** The worker's name, as users write it in pins and allow-lists. */
   readonly worker: string;
   /** Labels and taints that a request may require or prefer. */

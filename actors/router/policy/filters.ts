@@ -62,7 +62,8 @@ export const notExcluded: AnyFilter = {
   code: "overloaded",
   message: "Every worker is full or did not answer. Try again in a moment.",
   concerns: ({ exclude }) => exclude !== undefined && exclude.length > 0,
-  admits: ({ key }, { request }) => !(request.exclude?.includes(key) ?? false),
+  admits: ({ key, process }, { request: { exclude } }) =>
+    exclude === undefined || !(exclude.includes(key) || exclude.includes(process)),
 };
 
 export const nothingWaits: AnyFilter = {

@@ -59,6 +59,8 @@ export type RoutedWorker = WorkerLimits &
 
 export type WorkerIdentity = WorkerLimits & {
   readonly key: string;
+  /** Not given: the worker has a process of its own. */
+  readonly process?: string;
   readonly worker: string;
   readonly rank?: number;
   readonly slot: number;
@@ -70,6 +72,7 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
   return {
     ...identity,
     rank: identity.rank ?? 0,
+    process: identity.process ?? "",
     labels: [...(identity.labels ?? []), ...(identity.taints ?? [])],
     taints: identity.taints ?? [],
     prefill_tokens: 0,

@@ -102,6 +102,8 @@ test("only workers of that model, trusted, pinned and not excluded may have a re
   expect(mayGet(all, route({ pin: "c" }))).toEqual(["c"]);
   expect(mayGet(all, route({ pin: "b" }))).toEqual([]);
   expect(mayGet(all, route({ exclude: [all[0]!.key] }))).toEqual(["c"]);
+  // Each has a process of its own here.
+  expect(mayGet(all, route({ exclude: [all[0]!.process] }))).toEqual(["c"]);
   // It does not wait for those that refused it, but for those that are not there.
   const exclude = [all[0]!.key, all[2]!.key];
   expect(eligible(all, route({ exclude }), 0)).toMatchObject({ code: "overloaded" });

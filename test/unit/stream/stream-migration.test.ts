@@ -271,6 +271,32 @@ test("the new worker is told what is here of each choice, and what is left of it
   expect(route).toMatchObject({ route: { max_tokens: 33 } });
 });
 
+test("two workers of one process out of reach in a row: all of that process are left out", () => {
+  const state = newAnswer(answerRequest("r", {}), byteTokenizer, limits);
+  const excluded: (readonly string[])[] = [];
+  const take = (input: AnswerInput) => {
+    for (const effect of advance(state, input)) {
+      if (effect.kind === "ask_router") excluded.push(effect.route.exclude);
+    }
+  };
+  const ref = { node: "p", path: "/w", incarnation: new Uint8Array(8), address: "" };
+  const lose = (worker: string, how: "ended" | "silent") => {
+    const { attempt } = state;
+    take({ kind: "planned", attempt, leg: { role: "aggregated", worker, ref } });
+    const death = how === "ended" ? "unknown" : "killed";
+    take({ kind: "worker_lost", attempt, how, death, detail: "out of reach" });
+  };
+  take({ kind: "begin" });
+  lose("a", "silent");
+  lose("b", "ended");
+  expect(excluded.map((list) => list.includes("@p"))).toEqual([false, false, true]);
+  // There is no other process: the ones that were left out may be in reach again.
+  const { attempt } = state;
+  take({ kind: "route_refused", attempt, code: "overloaded", message: "nobody" });
+  take({ kind: "route_again", attempt });
+  expect(excluded.at(-1)).toEqual([]);
+});
+
 test("tokens that are held back count: the next worker goes on behind them", () => {
   const run = new Run(answerRequest("r", { stop_strings: ["stop"], max_tokens: 9 }));
   const tokens = [...new TextEncoder().encode("a sto")];
