@@ -2,7 +2,13 @@ import type { AnswerParser, ParsedDelta, ParsedEnd } from "./answer-parser.ts";
 import { harmony, inkling, muse } from "./framed/channel-formats.ts";
 import { ChannelMachine } from "./framed/channel-machine.ts";
 import { KimiK3Machine } from "./framed/kimi-k3-machine.ts";
-import { type Frame, type ReasoningEntry, reasoningEntry, type ToolEntry, toolEntry } from "./names.ts";
+import {
+  type Frame,
+  type ReasoningEntry,
+  reasoningEntry,
+  type ToolEntry,
+  toolEntry,
+} from "./names.ts";
 import { AppendThink } from "./reasoning/append-think.ts";
 import type { ReadContext, ToolShape } from "./scan/reader.ts";
 import { Sink } from "./scan/sink.ts";
@@ -151,5 +157,7 @@ export function promptOpens(prompt_end: string, reasoning: string | undefined): 
   if (format === "kimi_k3") return end.endsWith("<|open|>think<|sep|>");
   if (typeof format !== "object") return false;
   const label = format.label?.trimEnd() ?? "";
-  return format.open.some((open) => end.endsWith(open) || (label !== "" && end.endsWith(open + label)));
+  return format.open.some(
+    (open) => end.endsWith(open) || (label !== "" && end.endsWith(open + label)),
+  );
 }

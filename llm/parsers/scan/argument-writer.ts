@@ -44,10 +44,8 @@ export class ArgumentWriter {
   /** @param types what the format itself says of the value; absent: the schema decides */
   begin(name: string, types?: Types): void {
     this.#key(name);
-    this.#types =
-      types ?? typesOf(parameterSchema(this.#tool, name), this.#tool?.parameters);
-    this.#streams =
-      this.#types === STRING || (this.#types === 0 && this.#unknown === "string");
+    this.#types = types ?? typesOf(parameterSchema(this.#tool, name), this.#tool?.parameters);
+    this.#streams = this.#types === STRING || (this.#types === 0 && this.#unknown === "string");
     this.#held = "";
     this.#begun = false;
     if (this.#streams) this.#sink.arguments('"');
@@ -63,7 +61,9 @@ export class ArgumentWriter {
   /** The value ended. */
   end(): void {
     if (!this.#streams) {
-      this.#sink.arguments(jsonOfText(unframed(this.#held, this.#framing), this.#types, this.#unknown));
+      this.#sink.arguments(
+        jsonOfText(unframed(this.#held, this.#framing), this.#types, this.#unknown),
+      );
       return;
     }
     if (this.#framing === "lines" && this.#held !== "") {

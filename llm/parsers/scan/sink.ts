@@ -49,7 +49,8 @@ export class Sink {
         return;
       }
       // What stands between the reasoning and the answer is the template's.
-      shown = this.#reasoning && !this.#content ? text.slice(from) : this.#space + text;
+      const framing = this.#options.trim ? this.#calls > 0 : this.#reasoning && !this.#content;
+      shown = framing ? text.slice(from) : this.#space + text;
       this.#space = "";
       this.#fresh = false;
     }
@@ -123,7 +124,8 @@ export class Sink {
 
   #text(kind: "content" | "reasoning", text: string): void {
     const last = this.#deltas.at(-1);
-    if (last?.kind === kind) this.#deltas[this.#deltas.length - 1] = { kind, text: last.text + text };
+    if (last?.kind === kind)
+      this.#deltas[this.#deltas.length - 1] = { kind, text: last.text + text };
     else this.#deltas.push({ kind, text });
   }
 }

@@ -54,11 +54,7 @@ export class TaggedMachine implements Machine {
   /** The opener that counts only as the first thing of the content, while nothing came. */
   #first: string | undefined;
 
-  constructor(
-    tags: ThinkTags | undefined,
-    format: ToolFormat | undefined,
-    context: ReadContext,
-  ) {
+  constructor(tags: ThinkTags | undefined, format: ToolFormat | undefined, context: ReadContext) {
     this.#tags = tags;
     this.#format = format;
     this.#context = context;

@@ -132,7 +132,8 @@ export class CallObject {
     if (this.#name === undefined) return false;
     const all = this.#arguments === undefined ? "{}" : argumentsText(this.#arguments);
     if (all === undefined) return false;
-    if (this.#accepts && (this.#arguments === undefined || !this.#accepts(this.#name))) return false;
+    if (this.#accepts && (this.#arguments === undefined || !this.#accepts(this.#name)))
+      return false;
     sink.call(this.#name);
     sink.arguments(all);
     this.begun = true;

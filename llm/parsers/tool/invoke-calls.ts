@@ -11,7 +11,7 @@ import {
   TEXT,
   type ToolFormat,
 } from "../scan/reader.ts";
-import { type Types, STRING } from "../scan/schema-types.ts";
+import { STRING, type Types } from "../scan/schema-types.ts";
 import type { Sink } from "../scan/sink.ts";
 import { MAYBE_ANY, type Source } from "../scan/source.ts";
 

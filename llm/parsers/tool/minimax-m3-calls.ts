@@ -15,6 +15,7 @@ import {
   itemSchema,
   jsonOfText,
   LIST,
+  OBJECT,
   parameterSchema,
   propertySchema,
   STRING,
@@ -211,7 +212,11 @@ class MinimaxM3Calls implements CallReader {
   #jsonOf(node: Node): string {
     const types = typesOf(node.schema, this.#root);
     const { children } = node;
-    if (children.length === 0) return jsonOfText(node.text, types, "string");
+    if (children.length === 0) {
+      if (node.text.trim() === "" && types === LIST) return "[]";
+      if (node.text.trim() === "" && types === OBJECT) return "{}";
+      return jsonOfText(node.text, types, "string");
+    }
     const is_list = types === 0 ? children.every((child) => child.tag === ITEM) : types & LIST;
     if (is_list) return `[${children.map((child) => child.json).join(",")}]`;
     const members = new Map<string, string[]>();
