@@ -37,6 +37,14 @@ export type ChannelFormat = {
   route(header: string, body_marker: string): Route;
 };
 
+/** All markers between messages. */
+export const channelMarkers = (format: ChannelFormat): string[] => [
+  ...format.start,
+  ...Object.keys(format.header),
+  ...format.body,
+  ...format.end,
+];
+
 const MAX_HEADER_UNITS = 256;
 
 type Place = "begin" | "between" | "header" | "body";
@@ -53,8 +61,7 @@ export class ChannelMachine implements Machine {
 
   constructor(format: ChannelFormat) {
     this.#format = format;
-    const { start, header, body, end } = format;
-    const all = [...start, ...Object.keys(header), ...body, ...end];
+    const all = channelMarkers(format);
     this.#markers = new Markers(all);
     this.#in_calls = new Markers([...all, ...format.call_openers]);
   }

@@ -18,7 +18,8 @@ const OPEN = "<|open|>";
 const CLOSE = "<|close|>";
 const SEP = "<|sep|>";
 const END = "<|end_of_msg|>";
-const ALL = new Markers([OPEN, CLOSE, SEP, END]);
+export const KIMI_K3_MARKERS = [OPEN, CLOSE, SEP, END];
+const ALL = new Markers(KIMI_K3_MARKERS);
 const TAG_END = new Markers([SEP]);
 
 const TYPES: Readonly<Record<string, Types>> = {

@@ -28,6 +28,8 @@ export type ToolFormat = {
   readonly openers: readonly string[];
   /** Markers that close something: without their opener they are dropped. */
   readonly strays: readonly string[];
+  /** Markers inside of calls. */
+  readonly inner: readonly string[];
   /** White space around calls goes with them. */
   readonly trim?: boolean;
   /** An opener that counts only as the first thing of the content. */

@@ -21,7 +21,8 @@ type Place = "name" | "value" | "tail";
 
 export const GEMMA4_CALLS: ToolFormat = {
   openers: [OPEN],
-  strays: [CLOSE, GEMMA_QUOTE],
+  strays: [CLOSE],
+  inner: [GEMMA_QUOTE],
   reader: () => new Gemma4Call(),
 };
 

@@ -36,6 +36,7 @@ type Place = "begin" | "name" | "body" | "key" | "before value" | "value" | "ski
 export const GLM_CALLS: ToolFormat = {
   openers: [OPEN],
   strays: [CLOSE],
+  inner: [KEY_OPEN, ...KEY_END.texts, VALUE_OPEN, ...VALUE_END.texts],
   reader: (_opener, context) => new GlmCall(context),
 };
 

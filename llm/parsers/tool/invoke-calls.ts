@@ -55,6 +55,7 @@ export function invokeCalls(format: InvokeFormat): ToolFormat {
       format.wrapper_close,
       ...(format.says_string ? [format.invoke_close, format.parameter_close] : []),
     ],
+    inner: [format.invoke_open, format.invoke_close, format.parameter_open, format.parameter_close],
     reader: (opener, context) =>
       new InvokeCalls(format, context, opener === format.invoke_open ? "bare" : "wrapped"),
   };

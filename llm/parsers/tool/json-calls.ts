@@ -56,6 +56,7 @@ export function jsonCalls(
   return {
     openers: blocks.filter((block) => !block.bare).map((block) => block.open),
     strays: blocks.map((block) => block.close).filter((close) => close !== ""),
+    inner: blocks.some((block) => block.named) ? [ARGS, CALL_ID] : [],
     ...extra,
     reader: (opener, context) =>
       new JsonCalls(blocks.find((block) => block.open === opener)!, context),

@@ -30,6 +30,7 @@ export function markedCalls(format: MarkedFormat): ToolFormat {
   return {
     openers: [...format.section_open, format.call_open],
     strays: [...format.section_close, format.call_close, format.arguments_open],
+    inner: [],
     reader: (opener) => new MarkedCalls(format, opener === format.call_open),
   };
 }

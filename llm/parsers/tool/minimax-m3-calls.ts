@@ -55,6 +55,7 @@ type Place = "block" | "tag" | "text" | "skip";
 export const MINIMAX_M3_CALLS: ToolFormat = {
   openers: [OPEN, INVOKE],
   strays: [`${MARK}${CLOSE}`, `${MARK}</invoke>`],
+  inner: [MARK],
   reader: (opener, context) => new MinimaxM3Calls(context, opener === INVOKE),
 };
 

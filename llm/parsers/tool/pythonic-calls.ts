@@ -30,6 +30,7 @@ const WORD = /[\p{L}\p{N}_.]/u;
 export const PYTHONIC_CALLS: ToolFormat = {
   openers: ["["],
   strays: ["<|python_start|>", "<|python_end|>"],
+  inner: [],
   trim: true,
   reader: (_opener, _context, before) => new PythonicCalls(before),
 };
