@@ -97,11 +97,14 @@ export class ChannelMachine implements Machine {
       source.settle(is_text ? "content" : "call");
       if (is_text) sink.content(left);
     } else {
+      const waits = this.#place === "begin" || this.#place === "between";
+      const is_header = waits && this.#format.cut_header.test(this.#header);
+      source.settle(is_header ? "markup" : this.#kind());
+      if (is_header) this.#header = "";
+      else if (waits) this.#flushHeader(sink);
       const rest = source.rest();
       const dropped = isCutMarker(rest, finish);
       source.settle(dropped ? "markup" : this.#kind());
-      const waits = this.#place === "begin" || this.#place === "between";
-      if (waits && !this.#format.cut_header.test(this.#header)) this.#flushHeader(sink);
       if (!dropped && rest !== "") this.#text(rest, sink);
     }
     sink.end();
@@ -123,9 +126,10 @@ export class ChannelMachine implements Machine {
       this.#header = header;
       source.at++;
     }
-    source.settle("content");
     this.#place = "between";
-    if (source.buffer[source.at] !== "<") this.#flushHeader(sink);
+    if (source.buffer[source.at] === "<") return true;
+    source.settle("content");
+    this.#flushHeader(sink);
     return true;
   }
 
@@ -151,6 +155,12 @@ export class ChannelMachine implements Machine {
     if (format.call_openers.includes(marker)) {
       this.#reader = format.callReader?.();
       return;
+    }
+    const begins = Object.hasOwn(format.header, marker) || format.body.includes(marker);
+    if (this.#place === "between" && !begins) {
+      // Text that could have been a header was none.
+      source.settle("content", marker.length);
+      this.#flushHeader(sink);
     }
     source.settle("markup");
     if (format.start.includes(marker)) {

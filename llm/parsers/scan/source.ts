@@ -46,13 +46,15 @@ export class Source {
     return this.#kept + this.buffer.slice(this.#start, this.at);
   }
 
-  settle(kind: Kind): void {
+  /** @param keep so many units at the end, of this buffer, stay as they are */
+  settle(kind: Kind, keep = 0): void {
+    const to = this.at - keep;
     if (this.#ledger !== undefined) {
-      const text = this.unsettled();
+      const text = this.#kept + this.buffer.slice(this.#start, to);
       if (text !== "") this.#ledger(kind, text);
     }
     this.#kept = "";
-    this.#start = this.at;
+    this.#start = to;
   }
 
   /** Consumes and gives all that is left, also what waits for more. */

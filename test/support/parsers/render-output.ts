@@ -305,8 +305,9 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
   nemotron_nano: QWEN3_CODER,
   phi4: { block: (calls) => `functools${list(calls)}`, reserved: [] },
   pythonic: {
+    // A bracket right behind a word is an index.
     block: (calls) =>
-      `[${calls
+      ` [${calls
         .map(
           (call) =>
             `${call.name}(${entries(call)
