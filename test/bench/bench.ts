@@ -14,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   latency: async () => (await import("./latency.ts")).benchLatency,
   indexer: async () => (await import("./parts/indexer.ts")).benchIndexer,
   "router-hop": async () => (await import("./parts/router-hop.ts")).benchRouterHop,
+  parsers: async () => (await import("./parts/parsers.ts")).benchParsers,
   routing: async () => (await import("./parts/routing.ts")).benchRouting,
   scale: async () => (await import("./scale.ts")).benchScale,
   frontend: async () => (await import("./frontend.ts")).benchFrontend,

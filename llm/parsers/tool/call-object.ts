@@ -38,6 +38,11 @@ export class CallObject {
     this.#accepts = accepts;
   }
 
+  /** As far as it is known. */
+  get name(): string | undefined {
+    return this.#name;
+  }
+
   /** The object's brace was read already. */
   openedBefore(): void {
     this.#place = "key";

@@ -28,6 +28,7 @@ const KEY_END = new Markers(["</arg_key>"]);
 const VALUE_END = new Markers(["</arg_value>"]);
 const CLOSE_END = new Markers([CLOSE]);
 
+const SPACE = 32;
 const BRACE = 123;
 const LESS = 60;
 
@@ -64,6 +65,8 @@ class GlmCall implements CallReader {
 
   #step(source: Source, sink: Sink): Status | undefined {
     if (this.#place === "begin") {
+      // The name follows at once or on the next line; behind a space comes prose.
+      if (source.peek() === SPACE) return TEXT;
       if (!source.skipSpace()) return MORE;
       this.#place = source.peek() === BRACE ? "skip" : "name";
     }

@@ -70,6 +70,8 @@ class JsonCalls implements CallReader {
   #in_list: boolean;
   #object: CallObject | undefined;
   #calls = 0;
+  /** A separator came, so another call should. */
+  #separated = false;
   #name = "";
   #id = "";
   #scan = new JsonScan();
@@ -93,9 +95,11 @@ class JsonCalls implements CallReader {
   }
 
   end(finish: string): typeof DONE | typeof TEXT {
-    // Nothing but an opener that is also a word: text, unless the limit cut it.
-    const textual = this.#block.bare || this.#block.close === "";
-    return this.#calls === 0 && textual && finish !== "length" ? TEXT : DONE;
+    if (this.#calls > 0) return DONE;
+    // An object that is no call so far, and an opener that is also a word.
+    if (this.#block.bare) return this.#context.tools.has(this.#object?.name ?? "") ? DONE : TEXT;
+    const opener_only = this.#block.in_list && this.#place === "expect";
+    return opener_only && finish !== "length" ? TEXT : DONE;
   }
 
   /** One step; undefined: go on. */
@@ -118,13 +122,16 @@ class JsonCalls implements CallReader {
       this.#in_list = false;
       if (close === "") return this.#block.in_list && this.#calls === 0 ? TEXT : DONE;
       if (this.#block.close_optional) this.#place = "closing";
-    } else if ((unit === COMMA || unit === SEMICOLON) && this.#calls > 0) source.at++;
-    else {
+    } else if ((unit === COMMA || unit === SEMICOLON) && this.#calls > 0 && !this.#separated) {
+      source.settle("call");
+      source.at++;
+      this.#separated = true;
+    } else {
       const match = close === "" ? 0 : source.match(close);
       if (match === YES) return DONE;
       if (match === MAYBE) return MORE;
       if (this.#block.named && this.#calls === 0 && !this.#in_list) this.#place = "name";
-      else return this.#calls > 0 ? DONE : TEXT;
+      else return this.#calls > 0 && !this.#separated ? DONE : TEXT;
     }
     return undefined;
   }
@@ -134,6 +141,7 @@ class JsonCalls implements CallReader {
       this.#block.bare ? (name) => this.#context.tools.has(name) : undefined,
     );
     this.#place = "object";
+    this.#separated = false;
   }
 
   #readObject(source: Source, sink: Sink): Status | undefined {

@@ -295,7 +295,9 @@ describe("a cut output ends cleanly", () => {
             const cut = output.slice(0, Math.floor(output.length * part));
             const parsed = parseCut(choiceOf(pair), cut, places, "length");
             expect(parsed.finish_reason).toBe("length");
-            expect([...parsed.tool_calls]).toEqual(whole.tool_calls.slice(0, parsed.tool_calls.length));
+            expect([...parsed.tool_calls]).toEqual(
+              whole.tool_calls.slice(0, parsed.tool_calls.length),
+            );
             for (const text of [parsed.content ?? "", parsed.reasoning_content ?? ""]) {
               for (const marker of markers) expect(text).not.toContain(marker);
             }
