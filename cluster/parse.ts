@@ -5,6 +5,7 @@
  *   bun run parse --json-lines < lines
  */
 import { readFileSync } from "node:fs";
+import { findParsers } from "../llm/parsers/auto.ts";
 import {
   NO_PARSER,
   ParserNameError,
@@ -24,11 +25,13 @@ import type { ParserChoice } from "../llm/parsers/parser-for.ts";
 import { nearestName } from "./settings/nearest-name.ts";
 import { SettingsError } from "./settings/settings-error.ts";
 
-const HELP = `bun run parse [--tool-call-parser NAME] [--reasoning-parser NAME] [--tools FILE]
-              [--finish stop|length] [--thinking] [--json-lines]
+const HELP = `bun run parse [--tool-call-parser NAME] [--reasoning-parser NAME] [--template FILE]
+              [--tools FILE] [--finish stop|length] [--thinking] [--json-lines]
 
 Reads a model's output from standard input and prints the content, the reasoning and the calls
-that are in it. NAME is "none" or one of docs/parsers.md. FILE has a request's "tools" as JSON.
+that are in it. NAME is "none" or one of docs/parsers.md.
+--template: a chat template; names that are not given are found from it, and printed.
+--tools: a request's "tools" as JSON.
 --thinking: the request turned thinking on.
 --json-lines: one answer a line, {"tool_call_parser", "reasoning_parser", "tools", "request",
 "finish", "deltas": [text…]}; one line out for each, or {"error": …}.`;
@@ -36,6 +39,7 @@ that are in it. NAME is "none" or one of docs/parsers.md. FILE has a request's "
 const FLAGS = [
   "--tool-call-parser",
   "--reasoning-parser",
+  "--template",
   "--tools",
   "--finish",
   "--thinking",
@@ -58,9 +62,14 @@ async function main(flags: ReadonlyMap<string, string>): Promise<void> {
     return;
   }
   const tools = flags.get("--tools");
+  const template = flags.get("--template");
+  const found = template === undefined ? undefined : findParsers(fileText("--template", template));
+  if (found !== undefined) {
+    console.error(`parsers of ${template}: tool ${found.tool}, reasoning ${found.reasoning}`);
+  }
   const choice: ParserChoice = {
-    tool: knownName("tool", flags.get("--tool-call-parser")),
-    reasoning: knownName("reasoning", flags.get("--reasoning-parser")),
+    tool: knownName("tool", flags.get("--tool-call-parser")) ?? found?.tool,
+    reasoning: knownName("reasoning", flags.get("--reasoning-parser")) ?? found?.reasoning,
     tools: tools === undefined ? undefined : toolsOf(tools),
     request: flags.has("--thinking") ? { chat_template_kwargs: { enable_thinking: true } } : {},
   };
@@ -107,16 +116,19 @@ function knownName(kind: "tool" | "reasoning", name: string | undefined): string
 }
 
 function toolsOf(file: string): ReturnType<typeof readTools> {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new SettingsError(`--tools ${file} cannot be read: ${(error as Error).message}`);
-  }
+  const text = fileText("--tools", file);
   try {
     return readTools(JSON.parse(text));
   } catch (error) {
     throw new SettingsError(`--tools ${file}: ${(error as Error).message}`);
+  }
+}
+
+function fileText(flag: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new SettingsError(`${flag} ${file} cannot be read: ${(error as Error).message}`);
   }
 }
 

@@ -109,6 +109,8 @@ const entries = [
   "cluster.ts",
   "proto/generate.ts",
   "native/build.ts",
+  // Which control tokens stay in an answer's text: the chat route comes next.
+  "llm/parsers/parser-markers.ts",
   // Durable records: what the API stores comes next.
   "runtime/store/redis.ts",
   "runtime/store/sqlite.ts",

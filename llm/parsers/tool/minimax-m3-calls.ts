@@ -27,7 +27,8 @@ import { MAYBE, type Source, YES } from "../scan/source.ts";
 /**
  * Every tag carries a mark, parameters are named by their tag, and values nest; with M for the mark:
  *
- *   M<tool_call>\nM<invoke name="f">M<k>textM</k>M<list>M<item>1M</item>M</list>M</invoke>M</tool_call>
+ *   M<tool_call>M<invoke name="f">M<k>textM</k>
+ *   M<list>M<item>1M</item>M</list>M</invoke>M</tool_call>
  */
 const MARK = "]<]minimax[>[";
 const OPEN = `${MARK}<tool_call>`;

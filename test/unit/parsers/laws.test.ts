@@ -235,12 +235,14 @@ describe("every character is one of content, reasoning, call and markup", () => 
         fc.property(rubble(pair), cuts, finishes, (output, places, finish) => {
           const pieces: [Kind, string][] = [];
           const ledger = (kind: Kind, text: string) => pieces.push([kind, text]);
-          const parsed = parseCut({ ...choiceOf(pair), ledger }, output, places, finish);
+          // Where the prompt says nothing, some formats decide late what text was.
+          const opened = /m3|kimi[-_]k3/.test(title(pair)) ? false : undefined;
+          const choice = { ...choiceOf(pair), ledger, opened };
+          const parsed = parseCut(choice, output, places, finish);
           expect(pieces.map(([, text]) => text).join("")).toBe(output);
           const of = (kind: Kind) =>
             pieces.flatMap(([own, text]) => (own === kind ? [text] : [])).join("");
-          const unknown = /m3|kimi[-_]k3/.test(title(pair)); // what is not decided yet is content there
-          if (unknown || pair.reasoning === "minimax_append_think") return;
+          if (pair.reasoning === "minimax_append_think") return;
           expect(compact(parsed.content)).toBe(compact(of("content")));
           expect(compact(parsed.reasoning_content)).toBe(compact(of("reasoning")));
         }),

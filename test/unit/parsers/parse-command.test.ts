@@ -77,3 +77,10 @@ test("bad lines say which field", () => {
   expect(errorOf({ ...LINE, tool_call_parser: "x" })).toContain('no tool parser "x"');
   expect(errorOf({ ...LINE, reasoning_parser: 3 })).toContain('"reasoning_parser"');
 });
+
+test("names are found from a template", async () => {
+  const flags = ["--template", "deploy/models/tiny/chat_template.jinja"];
+  const { out, error } = await parse(flags, "<think>a</think>b");
+  expect(error).toContain("tool hermes, reasoning qwen3");
+  expect(out).toMatch(/content +"b"/);
+});
