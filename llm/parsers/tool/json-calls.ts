@@ -95,7 +95,9 @@ class JsonCalls implements CallReader {
   }
 
   end(finish: string): typeof DONE | typeof TEXT {
-    if (this.#calls > 0) return DONE;
+    // Behind calls without an end, a separator that nothing follows is text.
+    const endless = this.#block.close === "" && !this.#in_list;
+    if (this.#calls > 0) return this.#separated && endless ? TEXT : DONE;
     // An object that is no call so far, and an opener that is also a word.
     if (this.#block.bare) return this.#context.tools.has(this.#object?.name ?? "") ? DONE : TEXT;
     const opener_only = this.#block.in_list && this.#place === "expect";

@@ -25,7 +25,7 @@ import type { Sink } from "../scan/sink.ts";
 import { MAYBE, type Source, YES } from "../scan/source.ts";
 
 /**
- * Every tag carries a mark, parameters are named by their tag, and values nest; with M for the mark:
+ * Every tag carries a mark, M here; parameters are named by their tag, and values nest:
  *
  *   M<tool_call>M<invoke name="f">M<k>textM</k>
  *   M<list>M<item>1M</item>M</list>M</invoke>M</tool_call>
