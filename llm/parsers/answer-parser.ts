@@ -21,6 +21,8 @@ export type ParsedEnd = {
  * is rebuilt by pushing the text again that was pushed before.
  */
 export interface AnswerParser {
+  /** The text that comes next is reasoning, as far as is known. */
+  readonly in_reasoning: boolean;
   /** May be called with any cut of the text, also inside a marker; "" is fine. */
   push(text: string): readonly ParsedDelta[];
   /** @param finish the engine's finish reason. To be called once, last. */

@@ -1,7 +1,7 @@
 import type { AnswerParser, ParsedDelta, ParsedEnd } from "./answer-parser.ts";
 import { harmony, inkling, muse } from "./framed/channel-formats.ts";
-import { ChannelMachine } from "./framed/channel-machine.ts";
-import { KimiK3Machine } from "./framed/kimi-k3-machine.ts";
+import { type ChannelFormat, ChannelMachine } from "./framed/channel-machine.ts";
+import { KIMI_K3_OPENS_REASONING, KimiK3Machine } from "./framed/kimi-k3-machine.ts";
 import {
   type Frame,
   type ReasoningEntry,
@@ -77,6 +77,10 @@ class Parser implements AnswerParser {
     this.#source = new Source(ledger);
   }
 
+  get in_reasoning(): boolean {
+    return this.#machine.in_reasoning;
+  }
+
   push(text: string): readonly ParsedDelta[] {
     this.#source.add(text);
     this.#machine.run(this.#source, this.#sink);
@@ -112,9 +116,16 @@ function framedMachine(
   context: ReadContext,
 ): Machine {
   if (frame === "kimi_k3") return new KimiK3Machine(reasons, begins, context);
-  if (frame === "harmony") return new ChannelMachine(harmony(reasons));
-  if (frame === "inkling") return new ChannelMachine(inkling(reasons));
-  return new ChannelMachine(muse(reasons, context));
+  return new ChannelMachine(channelFormat(frame, reasons, context), begins === "inside");
+}
+
+function channelFormat(
+  frame: Exclude<Frame, "kimi_k3">,
+  reasons: boolean,
+  context: ReadContext,
+): ChannelFormat {
+  if (frame === "harmony") return harmony(reasons);
+  return frame === "inkling" ? inkling(reasons) : muse(reasons, context);
 }
 
 function beginning(
@@ -150,12 +161,17 @@ export function thinking(request: ThinkingRequest | undefined): boolean | undefi
   return typeof effort === "string" ? effort !== NO_EFFORT : undefined;
 }
 
+const NO_TOOLS: ReadContext = { tools: new Map() };
+
 /** Whether a rendered prompt ends inside the reasoning of this parser's format. */
 export function promptOpens(prompt_end: string, reasoning: string | undefined): boolean {
   const format = reasoningEntry(reasoning)?.format;
   const end = prompt_end.trimEnd();
-  if (format === "kimi_k3") return end.endsWith("<|open|>think<|sep|>");
-  if (typeof format !== "object") return false;
+  if (format === undefined || format === "append") return false;
+  if (format === "kimi_k3") return end.endsWith(KIMI_K3_OPENS_REASONING);
+  if (typeof format === "string") {
+    return end.endsWith(channelFormat(format, true, NO_TOOLS).opens_reasoning);
+  }
   const label = format.label?.trimEnd() ?? "";
   return format.open.some(
     (open) => end.endsWith(open) || (label !== "" && end.endsWith(open + label)),

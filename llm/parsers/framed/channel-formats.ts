@@ -4,6 +4,8 @@ import { InvokeCalls, MUSE_INVOKE } from "../tool/invoke-calls.ts";
 import { ArgumentsBody, ObjectBody } from "./call-bodies.ts";
 import type { ChannelFormat, Route } from "./channel-machine.ts";
 
+const thought = (reasons: boolean): Route => ({ kind: reasons ? "reasoning" : "content" });
+
 /** ` to=NAME`, or the beginning of it. */
 const RECIPIENT_TEXT = /^\s*(?:t|to|to=[^\s<]*)?\s*$/;
 const CUT_RECIPIENT = /to=/;
@@ -25,6 +27,8 @@ export function harmony(reasons: boolean): ChannelFormat {
     header_text: RECIPIENT_TEXT,
     cut_header: CUT_RECIPIENT,
     call_openers: [],
+    opens_reasoning: "<|channel|>analysis<|message|>",
+    reasoning: thought(reasons),
     route: (header) => {
       const to = recipient(header);
       if (to?.startsWith(FUNCTIONS)) {
@@ -34,8 +38,7 @@ export function harmony(reasons: boolean): ChannelFormat {
       if (to !== undefined && to !== "user" && to !== "all" && to !== "assistant") {
         return { kind: "call", reader: new ArgumentsBody(to, false) };
       }
-      const analysis = /\bchannel=\s*analysis\b/.test(header);
-      return { kind: analysis && reasons ? "reasoning" : "content" };
+      return /\bchannel=\s*analysis\b/.test(header) ? thought(reasons) : { kind: "content" };
     },
   };
 }
@@ -58,10 +61,12 @@ export function inkling(reasons: boolean): ChannelFormat {
     header_text: NAME_TEXT,
     cut_header: NOTHING,
     call_openers: [],
+    opens_reasoning: "<|content_thinking|>",
+    reasoning: thought(reasons),
     route: (_header, marker): Route => {
       const kind = INKLING_ROUTES[marker] ?? "content";
       if (kind === "call") return { kind, reader: new ObjectBody() };
-      return { kind: kind === "reasoning" && !reasons ? "content" : kind };
+      return kind === "reasoning" ? thought(reasons) : { kind };
     },
   };
 }
@@ -75,10 +80,12 @@ export function muse(reasons: boolean, context: ReadContext): ChannelFormat {
     header_text: RECIPIENT_TEXT,
     cut_header: CUT_RECIPIENT,
     call_openers: MUSE_INVOKE.wrapper_open,
+    opens_reasoning: "to=self<|message|>",
+    reasoning: thought(reasons),
     callReader: () => new InvokeCalls(MUSE_INVOKE, context, "wrapped"),
     route: (header) => {
       const to = recipient(header);
-      if (to === "self") return { kind: reasons ? "reasoning" : "content" };
+      if (to === "self") return thought(reasons);
       return { kind: to === undefined || to === "user" ? "content" : "call" };
     },
   };

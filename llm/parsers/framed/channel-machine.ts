@@ -34,6 +34,10 @@ export type ChannelFormat = {
   /** Begin calls in a message that is routed to calls. */
   readonly call_openers: readonly string[];
   readonly callReader?: () => CallReader;
+  /** A prompt that ends like this opened a message of reasoning. */
+  readonly opens_reasoning: string;
+  /** Where that message goes. */
+  readonly reasoning: Route;
   route(header: string, body_marker: string): Route;
 };
 
@@ -59,11 +63,20 @@ export class ChannelMachine implements Machine {
   #route: Route = { kind: "content" };
   #reader: CallReader | undefined;
 
-  constructor(format: ChannelFormat) {
+  /** @param inside the prompt ends inside a message of reasoning */
+  constructor(format: ChannelFormat, inside: boolean) {
     this.#format = format;
+    if (inside) {
+      this.#place = "body";
+      this.#route = format.reasoning;
+    }
     const all = channelMarkers(format);
     this.#markers = new Markers(all);
     this.#in_calls = new Markers([...all, ...format.call_openers]);
+  }
+
+  get in_reasoning(): boolean {
+    return this.#place === "body" && this.#route.kind === "reasoning";
   }
 
   run(source: Source, sink: Sink): void {

@@ -14,6 +14,7 @@ import { isCutMarker, type Machine } from "../scan/tagged-machine.ts";
  *   <|open|>tools<|sep|><|open|>call tool="f" index="1"<|sep|>
  *   <|open|>argument key="k" type="string"<|sep|>v<|close|>argument<|sep|><|close|>call<|sep|>…
  */
+export const KIMI_K3_OPENS_REASONING = "<|open|>think<|sep|>";
 const OPEN = "<|open|>";
 const CLOSE = "<|close|>";
 const SEP = "<|sep|>";
@@ -54,6 +55,10 @@ export class KimiK3Machine implements Machine {
     this.#context = context;
     this.#channel = begins === "inside" ? "think" : "text";
     this.#undecided = begins === "unknown" ? "" : undefined;
+  }
+
+  get in_reasoning(): boolean {
+    return this.#reasons && this.#channel === "think";
   }
 
   run(source: Source, sink: Sink): void {

@@ -11,6 +11,10 @@ export class AppendThink implements Machine {
     this.#machine = machine;
   }
 
+  get in_reasoning(): boolean {
+    return this.#machine.in_reasoning;
+  }
+
   run(source: Source, sink: Sink): void {
     if (!this.#begun && !source.empty) {
       this.#begun = true;

@@ -22,6 +22,7 @@ export type ThinkTags = {
 
 /** What reads the whole output; the parser around it gives it text and takes deltas. */
 export interface Machine {
+  readonly in_reasoning: boolean;
   /** Reads all that can be decided. */
   run(source: Source, sink: Sink): void;
   /** The output ended: everything left is decided now. */
@@ -65,6 +66,10 @@ export class TaggedMachine implements Machine {
     this.#inside = tags?.begins === "inside";
     this.#undecided = tags?.begins === "unknown" ? "" : undefined;
     this.#first = format?.first;
+  }
+
+  get in_reasoning(): boolean {
+    return this.#inside && this.#reader === undefined;
   }
 
   run(source: Source, sink: Sink): void {

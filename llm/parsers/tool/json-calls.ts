@@ -95,13 +95,16 @@ class JsonCalls implements CallReader {
   }
 
   end(finish: string): typeof DONE | typeof TEXT {
-    // Behind calls without an end, a separator that nothing follows is text.
-    const endless = this.#block.close === "" && !this.#in_list;
-    if (this.#calls > 0) return this.#separated && endless ? TEXT : DONE;
+    // Where nothing closes the block, a separator that no call follows is text.
+    if (this.#calls > 0) return this.#separated && this.#endless ? TEXT : DONE;
     // An object that is no call so far, and an opener that is also a word.
     if (this.#block.bare) return this.#context.tools.has(this.#object?.name ?? "") ? DONE : TEXT;
     const opener_only = this.#block.in_list && this.#place === "expect";
     return opener_only && finish !== "length" ? TEXT : DONE;
+  }
+
+  get #endless(): boolean {
+    return this.#block.close === "" && !this.#in_list;
   }
 
   /** One step; undefined: go on. */
@@ -133,7 +136,7 @@ class JsonCalls implements CallReader {
       if (match === YES) return DONE;
       if (match === MAYBE) return MORE;
       if (this.#block.named && this.#calls === 0 && !this.#in_list) this.#place = "name";
-      else return this.#calls > 0 && !this.#separated ? DONE : TEXT;
+      else return this.#calls === 0 || (this.#separated && this.#endless) ? TEXT : DONE;
     }
     return undefined;
   }

@@ -221,6 +221,33 @@ describe("thinking", () => {
     expect(promptOpens("<|open|>think<|sep|>", "kimi_k3")).toBe(true);
     expect(promptOpens("<|channel>thought\n", "gemma4")).toBe(true);
     expect(promptOpens("<think>", "none")).toBe(false);
+    expect(promptOpens("<|start|>assistant<|channel|>analysis<|message|>", "gpt_oss")).toBe(true);
+    expect(promptOpens("<|start|>assistant", "gpt_oss")).toBe(false);
+    expect(promptOpens("<|message_model|><|content_thinking|>", "inkling")).toBe(true);
+    expect(promptOpens("<|start|>assistant to=self<|message|>", "muse")).toBe(true);
+  });
+
+  test("messages whose reasoning the prompt opened", () => {
+    const parsed = parseCut(
+      { reasoning: "gpt_oss", opened: true },
+      "a<|end|><|start|>assistant<|channel|>final<|message|>b<|return|>",
+      [],
+    );
+    expect([parsed.reasoning_content, parsed.content]).toEqual(["a", "b"]);
+  });
+
+  test("what comes next is reasoning or not", () => {
+    const inside = (reasoning: string, ...pieces: string[]) => {
+      const parser = parserFor({ reasoning });
+      for (const piece of pieces) parser.push(piece);
+      return parser.in_reasoning;
+    };
+    expect(inside("qwen3")).toBe(false);
+    expect(inside("qwen3", "<think>")).toBe(true);
+    expect(inside("qwen3", "<think>a", "</think>")).toBe(false);
+    expect(inside("deepseek_r1")).toBe(true);
+    expect(inside("gpt_oss", "<|channel|>analysis<|message|>")).toBe(true);
+    expect(inside("kimi_k3", "<|open|>think<|sep|>")).toBe(true);
   });
 
   test("text waits only where the prompt says nothing", () => {
