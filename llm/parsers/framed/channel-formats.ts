@@ -31,14 +31,16 @@ export function harmony(reasons: boolean): ChannelFormat {
     reasoning: thought(reasons),
     route: (header) => {
       const to = recipient(header);
+      const analysis = /\bchannel=\s*analysis\b/.test(header);
+      const text: Route = analysis ? thought(reasons) : { kind: "content" };
       if (to?.startsWith(FUNCTIONS)) {
         return { kind: "call", reader: new ArgumentsBody(to.slice(FUNCTIONS.length), true) };
       }
       // Tools of the model's own: calls if they look like one.
       if (to !== undefined && to !== "user" && to !== "all" && to !== "assistant") {
-        return { kind: "call", reader: new ArgumentsBody(to, false) };
+        return { kind: "call", reader: new ArgumentsBody(to, false), otherwise: text };
       }
-      return /\bchannel=\s*analysis\b/.test(header) ? thought(reasons) : { kind: "content" };
+      return text;
     },
   };
 }
@@ -65,7 +67,9 @@ export function inkling(reasons: boolean): ChannelFormat {
     reasoning: thought(reasons),
     route: (_header, marker): Route => {
       const kind = INKLING_ROUTES[marker] ?? "content";
-      if (kind === "call") return { kind, reader: new ObjectBody() };
+      if (kind === "call") {
+        return { kind, reader: new ObjectBody(), otherwise: { kind: "content" } };
+      }
       return kind === "reasoning" ? thought(reasons) : { kind };
     },
   };

@@ -1,5 +1,5 @@
 import { Markers } from "../scan/markers.ts";
-import { type CallReader, DONE, MORE, TEXT } from "../scan/reader.ts";
+import { type CallReader, MORE, TEXT } from "../scan/reader.ts";
 import type { Sink } from "../scan/sink.ts";
 import type { Source } from "../scan/source.ts";
 import { isCutMarker, type Machine } from "../scan/tagged-machine.ts";
@@ -7,8 +7,13 @@ import { isCutMarker, type Machine } from "../scan/tagged-machine.ts";
 /** Where a message goes. */
 export type Route =
   | { readonly kind: "content" | "reasoning" | "discard" }
-  /** `reader`: reads from the body's first unit; absent: the format's openers begin calls. */
-  | { readonly kind: "call"; readonly reader?: CallReader };
+  | {
+      readonly kind: "call";
+      /** Reads from the body's first unit; absent: the format's openers begin calls. */
+      readonly reader?: CallReader;
+      /** Where the body goes if it is no call. */
+      readonly otherwise?: Route;
+    };
 
 /**
  * Formats in which the whole output is a row of messages, each with a header that says where it
@@ -85,13 +90,8 @@ export class ChannelMachine implements Machine {
         const status = this.#reader.read(source, sink);
         if (status === MORE) return;
         this.#reader = undefined;
-        // Not the arguments that were promised: the message is for the reader after all.
-        if (status === TEXT && this.#format.call_openers.length === 0) {
-          this.#route = { kind: "content" };
-          const text = source.unsettled();
-          source.settle("content");
-          sink.content(text);
-        } else source.settle("call");
+        if (status === TEXT) this.#noCall(source, sink);
+        source.settle("call");
         continue;
       }
       if (this.#place === "begin" && !this.#begin(source, sink)) return;
@@ -105,10 +105,9 @@ export class ChannelMachine implements Machine {
 
   end(source: Source, sink: Sink, finish: string): void {
     if (this.#reader !== undefined) {
-      const is_text = this.#reader.end(finish) !== DONE && this.#format.call_openers.length === 0;
-      const left = source.unsettled() + source.rest();
-      source.settle(is_text ? "content" : "call");
-      if (is_text) sink.content(left);
+      source.rest();
+      if (this.#reader.end(finish) === TEXT) this.#noCall(source, sink);
+      source.settle("call");
     } else {
       const waits = this.#place === "begin" || this.#place === "between";
       const is_header = waits && this.#format.cut_header.test(this.#header);
@@ -121,6 +120,15 @@ export class ChannelMachine implements Machine {
       if (!dropped && rest !== "") this.#text(rest, sink);
     }
     sink.end();
+  }
+
+  /** What the reader took is not the arguments that were promised. */
+  #noCall(source: Source, sink: Sink): void {
+    if (this.#route.kind !== "call" || this.#route.otherwise === undefined) return;
+    this.#route = this.#route.otherwise;
+    const text = source.unsettled();
+    source.settle(this.#kind());
+    this.#text(text, sink);
   }
 
   #kind(): "content" | "reasoning" | "call" | "markup" {

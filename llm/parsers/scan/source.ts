@@ -57,6 +57,14 @@ export class Source {
     this.#start = to;
   }
 
+  /** Settles the first so many units of what is not settled. */
+  settleFirst(kind: Kind, count: number): void {
+    const text = this.unsettled();
+    this.#ledger?.(kind, text.slice(0, count));
+    this.#kept = text.slice(count);
+    this.#start = this.at;
+  }
+
   /** Consumes and gives all that is left, also what waits for more. */
   rest(): string {
     const text = this.buffer.slice(this.at);

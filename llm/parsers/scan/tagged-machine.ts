@@ -35,6 +35,9 @@ const MIN_CUT_MARKER = 3;
 export const isCutMarker = (rest: string, finish: string): boolean =>
   finish === "length" && rest.length >= MIN_CUT_MARKER;
 
+/** Openers that are no text of users: nothing comes through of them, whatever follows. */
+const CONTROL_OPENER = /^(?:<[|｜]|\]<\]|\[TOOL_CALLS\]$)/;
+
 /** Free text with reasoning between tags and calls behind openers. */
 export class TaggedMachine implements Machine {
   readonly #tags: ThinkTags | undefined;
@@ -48,6 +51,8 @@ export class TaggedMachine implements Machine {
   /** A marker of the reasoning came. */
   #marked = false;
   #reader: CallReader | undefined;
+  /** What the reader was made for. */
+  #opener = "";
   /** Looked for next: text that belongs to the marker before. */
   #label: string | undefined;
   /** The content's last UTF-16 unit, −1 at the beginning. */
@@ -60,8 +65,8 @@ export class TaggedMachine implements Machine {
     this.#format = format;
     this.#context = context;
     const think = tags === undefined ? [] : [...tags.open, ...tags.close];
-    const calls = format === undefined ? [] : format.openers;
-    this.#in_content = new Markers([...think, ...calls, ...(format?.strays ?? [])]);
+    const calls = format === undefined ? [] : [...format.openers, ...format.strays];
+    this.#in_content = new Markers([...think, ...calls]);
     this.#in_reasoning = new Markers([...think, ...(tags?.calls === "text" ? [] : calls)]);
     this.#inside = tags?.begins === "inside";
     this.#undecided = tags?.begins === "unknown" ? "" : undefined;
@@ -102,12 +107,9 @@ export class TaggedMachine implements Machine {
   end(source: Source, sink: Sink, finish: string): void {
     if (this.#reader !== undefined) {
       const is_text = this.#reader.end(finish) === TEXT;
-      const begun = source.unsettled();
-      const rest = source.rest();
-      if (is_text && begun + rest !== "") {
-        source.settle(this.#inside ? "reasoning" : "content");
-        this.#text(begun + rest, sink);
-      } else source.settle("call");
+      source.rest();
+      if (is_text) this.#noCall(source, sink);
+      else source.settle("call");
     } else {
       const rest = source.rest();
       const dropped = this.#label !== undefined || isCutMarker(rest, finish);
@@ -128,10 +130,16 @@ export class TaggedMachine implements Machine {
       if (this.#inside && this.#tags?.calls === "end") this.#inside = false;
       return true;
     }
+    this.#noCall(source, sink);
+    return true;
+  }
+
+  /** What the reader took is text after all, but for openers that are never text. */
+  #noCall(source: Source, sink: Sink): void {
+    if (CONTROL_OPENER.test(this.#opener)) source.settleFirst("markup", this.#opener.length);
     const text = source.unsettled();
     source.settle(this.#inside ? "reasoning" : "content");
     this.#text(text, sink);
-    return true;
   }
 
   /** Takes an opener that counts only as the first thing of the content. False: nothing to see. */
@@ -143,6 +151,7 @@ export class TaggedMachine implements Machine {
     if (some && source.buffer[source.at] === opener) {
       source.at++;
       this.#first = undefined;
+      this.#opener = opener;
       this.#reader = this.#format?.reader(opener, this.#context, -1);
     }
     return some;
@@ -175,6 +184,7 @@ export class TaggedMachine implements Machine {
       if (tags.begins === "unknown") this.#undecided = "";
     } else if (this.#format?.openers.includes(marker)) {
       this.#decide(sink, this.#marked ? "content" : "reasoning");
+      this.#opener = marker;
       this.#reader = this.#format.reader(marker, this.#context, this.#inside ? -1 : this.#before);
     } else source.settle("markup");
   }

@@ -30,7 +30,7 @@ export type InvokeFormat = {
   readonly invoke_close: string;
   readonly parameter_open: string;
   readonly parameter_close: string;
-  /** A call may stand without its wrapper, if it names a tool of the request. */
+  /** A call may stand without its wrapper; where tags are also text, it has to name a tool. */
   readonly bare: boolean;
   readonly framing: Framing;
   /** The tag says by string="true|false" what a value is, not the schema. */
@@ -93,7 +93,8 @@ export class InvokeCalls implements CallReader {
   }
 
   end(finish: string): typeof DONE | typeof TEXT {
-    return this.#bare && this.#calls === 0 && finish !== "length" ? TEXT : DONE;
+    const textual = this.#bare && !this.#format.says_string;
+    return textual && this.#calls === 0 && finish !== "length" ? TEXT : DONE;
   }
 
   #step(source: Source, sink: Sink): Status | undefined {
@@ -138,7 +139,7 @@ export class InvokeCalls implements CallReader {
     const is_tag = this.#readTag(source);
     if (is_tag === undefined) return MORE;
     const name = attributeValue(this.#tag);
-    const known = !this.#bare || this.#context.tools.has(name);
+    const known = !this.#bare || this.#format.says_string || this.#context.tools.has(name);
     if (!is_tag || !isToolName(name) || !known) {
       if (this.#calls === 0) return TEXT;
       this.#place = "skip";

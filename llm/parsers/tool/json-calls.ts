@@ -154,20 +154,17 @@ class JsonCalls implements CallReader {
     const status = object.read(source, sink);
     if (status === MORE) return MORE;
     if (status === BAD) {
-      if (!object.begun && this.#calls === 0) return TEXT;
+      // Behind an opener that is closed again an object is meant for a call, whatever it is.
+      if (!object.begun && this.#calls === 0 && this.#block.close === "") return TEXT;
       sink.callEnd(false);
       this.#place = "skip";
       return undefined;
     }
-    this.#endCall(source, sink, true);
-    return undefined;
-  }
-
-  #endCall(source: Source, sink: Sink, complete: boolean): void {
-    sink.callEnd(complete);
+    sink.callEnd(true);
     source.settle("call");
     this.#calls++;
     this.#place = this.#block.close_optional && !this.#in_list ? "closing" : "expect";
+    return undefined;
   }
 
   /** Behind the last call: the close marker, if it stands there at once. */

@@ -139,12 +139,11 @@ class MinimaxM3Calls implements CallReader {
     if (this.#arguments === undefined) {
       if (tag === "/tool_call") return DONE;
       const name = /^invoke\s+name\s*=\s*["']?([^"']*)/.exec(tag)?.[1]?.trim() ?? "";
-      if (!isToolName(name) || (this.#bare && !this.#context.tools.has(name))) {
-        if (this.#calls === 0) return TEXT;
+      if (isToolName(name)) this.#beginCall(sink, name);
+      else {
         this.#place = "skip";
         return undefined;
       }
-      this.#beginCall(sink, name);
     } else if (tag === "/invoke" && this.#nodes.length === 0) {
       this.#arguments.close();
       this.#arguments = undefined;
