@@ -136,7 +136,10 @@ export class TaggedMachine implements Machine {
 
   /** What the reader took is text after all, but for openers that are never text. */
   #noCall(source: Source, sink: Sink): void {
-    if (CONTROL_OPENER.test(this.#opener)) source.settleFirst("markup", this.#opener.length);
+    const opener = this.#opener;
+    if (CONTROL_OPENER.test(opener) && source.unsettled().startsWith(opener)) {
+      source.settleFirst("markup", opener.length);
+    }
     const text = source.unsettled();
     source.settle(this.#inside ? "reasoning" : "content");
     this.#text(text, sink);

@@ -300,8 +300,9 @@ describe("a cut output ends cleanly", () => {
             expect([...parsed.tool_calls]).toEqual(
               whole.tool_calls.slice(0, parsed.tool_calls.length),
             );
-            for (const text of [parsed.content ?? "", parsed.reasoning_content ?? ""]) {
-              for (const marker of markers) expect(text).not.toContain(marker);
+            for (const delta of parsed.deltas) {
+              if (delta.kind !== "content" && delta.kind !== "reasoning") continue;
+              for (const marker of markers) expect(delta.text).not.toContain(marker);
             }
             // What was shown of the whole answer is shown of the cut one, up to a few characters.
             expect(
