@@ -4,6 +4,7 @@ import {
   embedThrough,
   type FrontendMessage,
   ModelDirectory,
+  parsersText,
   readOrigins,
 } from "../actors/frontend/frontend.ts";
 import { clusterMetrics } from "../actors/inspector/inspector.ts";
@@ -32,11 +33,13 @@ export function frontendWorld(
   discovery: Discovery,
   planes: ReadPlanes | undefined,
 ): FrontendTreeOptions {
-  const { clock } = system.capabilities;
+  const { clock, log } = system.capabilities;
   const { settings } = boot;
-  const models = new ModelDirectory((card, blobs) =>
-    buildServedModel(card, blobs, clock, settings),
-  );
+  const models = new ModelDirectory((card, blobs) => {
+    const model = buildServedModel(card, blobs, clock, settings);
+    log.log("info", parsersText(model));
+    return model;
+  });
   // undefined while it restarts: whoever asks tries again.
   const own = () => system.lookup(frontendPaths.router) as Ref<RouterMessage> | undefined;
   const { desk, hosted } = nearestDesk(system, discovery);

@@ -9,6 +9,7 @@ import type * as t from "./gen/types.ts";
 export type { Ask, ReplyOf } from "./ask.ts";
 export type {
   ActorRef,
+  AnswerParsing as WireAnswerParsing,
   ChoiceFrom,
   ChoiceStart,
   ChoiceTokens,

@@ -102,6 +102,32 @@ export const fieldFlags = {
   },
 } as const;
 
+export const parserFlags = {
+  /** As they are given: NAME or MODEL=NAME. */
+  tool_call_parsers: {
+    name: "tool-call-parser",
+    type: "list",
+    env: ["DYN_TOOL_CALL_PARSER"],
+    help: "[MODEL=]NAME|auto|none: the format of a model's tool calls, by a name of docs/parsers.md; auto (the default) finds it in the chat template; once for each model",
+  },
+  reasoning_parsers: {
+    name: "reasoning-parser",
+    type: "list",
+    env: ["DYN_REASONING_PARSER"],
+    help: "[MODEL=]NAME|auto|none: how a model marks its reasoning, in the same way",
+  },
+  reasoning_field: {
+    name: "reasoning-field",
+    type: "choice",
+    choices: ["reasoning_content", "reasoning"],
+    default: "reasoning_content",
+    env: ["DYN_REASONING_FIELD_NAME"],
+    help: "what the field for reasoning is called in chat answers",
+  },
+} as const;
+
+export type ParserSettings = SettingsOf<typeof parserFlags>;
+
 export const frontendFlags = {
   ...addressFlags,
   ...accessFlags,
@@ -109,6 +135,7 @@ export const frontendFlags = {
   ...answerFlags,
   ...hangupFlags,
   ...fieldFlags,
+  ...parserFlags,
 } as const;
 
 /** `api_keys` has those of the file too. */

@@ -34,6 +34,11 @@ export { type DoorSettings, doorDefaults } from "./door-settings.ts";
 export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
 export { readKeyFile } from "./http/api-keys.ts";
 export { readOrigins } from "./http/cors.ts";
+export {
+  FOUND_PARSER,
+  parserRule,
+  parsersText,
+} from "./models/model-parsers.ts";
 export { ModelDirectory } from "./models/models.ts";
 export { buildServedModel, type ServedModel } from "./models/served-model.ts";
 

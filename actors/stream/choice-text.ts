@@ -54,7 +54,7 @@ export function newChoiceText(
   return {
     choice,
     tokenizer,
-    detokenizer: new Detokenizer(tokenizer),
+    detokenizer: new Detokenizer(tokenizer, { shown: request.shown_tokens }),
     stops: new StopMatcher(request.stop_strings, request.include_stop),
     wants_logprobs: request.logprobs >= 0,
     held: [],

@@ -19,6 +19,8 @@ export type AnswerRequest = {
   readonly ignore_eos: boolean;
   /** -1 none, 0 the chosen token's, N and the N likeliest. */
   readonly logprobs: number;
+  /** Control tokens that are part of its text all the same; none without it. */
+  readonly shown_tokens?: ReadonlySet<number> | undefined;
   /** From admission to the last token, in ms. */
   readonly deadline_ms: number;
   /** Worker named by the client, else empty. */

@@ -10,6 +10,7 @@ import {
   answerFlags,
   fieldFlags,
   hangupFlags,
+  parserFlags,
   timeFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
@@ -37,6 +38,7 @@ const sections = [
   addressFlags,
   engineNameFlags,
   modelFlags,
+  parserFlags,
   workerCountFlags,
   markFlags,
   processCountFlags,

@@ -24,6 +24,7 @@ import type { FlagName } from "./flags.ts";
 import { checkKeys } from "./key-settings.ts";
 import { type MachineSettings, machineSettings } from "./machine-settings.ts";
 import { type ModelSetting, modelSettings } from "./model-settings.ts";
+import { checkParsers } from "./parser-settings.ts";
 import { type PolicyClassSettings, policyClasses } from "./policy-classes.ts";
 import type { Values } from "./read-values.ts";
 import { type ChatTemplateSetting, chatTemplates } from "./template-settings.ts";
@@ -67,6 +68,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
   if (serves) checkPorts(frontend, inspector);
   checkHosts(inspector.allow_hosts);
   checkOrigins(frontend.cors_origin);
+  checkParsers(frontend, machine.role === "all" ? models : undefined);
   return {
     ...{ engine, models, workers, inspector, ...machine },
     ...read(processCountFlags),

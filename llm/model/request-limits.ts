@@ -23,6 +23,10 @@ export const requestLimits = {
   /** Fields of one JSON object that are not known here, where those are ignored. */
   unknown_fields: 64,
   template_variables: 64,
+  /** Functions of one request, calls of one message, and UTF-16 units of all functions together. */
+  tools: 1_536,
+  tool_calls: 1_536,
+  tools_chars: 524_288,
   /** Inputs of one request for embeddings, as OpenAI. */
   embedding_inputs: 2_048,
 } as const;

@@ -67,25 +67,31 @@ const REASONING_RULES: readonly Rule[] = [
 /**
  * Names for `parserFor`, or "none".
  * @param template the chat template's source, as the model comes with it
- * @param tokens spellings of the vocabulary's added tokens: a format made of tokens that the
- * model does not have is not its format. None: nothing is known of them.
+ * @param isToken whether the vocabulary has a token of this spelling: a format made of tokens that
+ * the model does not have is not its format. Without it nothing is known of them.
  */
-export function findParsers(template: string, tokens: readonly string[] = []): FoundParsers {
-  const known = new Set(tokens);
+export function findParsers(
+  template: string,
+  isToken: (spelling: string) => boolean = () => true,
+): FoundParsers {
   return {
-    tool: firstFit(TOOL_RULES, template, known),
-    reasoning: firstFit(REASONING_RULES, template, known),
+    tool: firstFit(TOOL_RULES, template, isToken),
+    reasoning: firstFit(REASONING_RULES, template, isToken),
   };
 }
 
 /** Spelled like a control token, so that a model without the token does not write it. */
 const CONTROL = /^(?:<[|｜].*[|｜]>|<\|\w+>|<\w+\|>)$/;
 
-function firstFit(rules: readonly Rule[], template: string, tokens: ReadonlySet<string>): string {
+function firstFit(
+  rules: readonly Rule[],
+  template: string,
+  isToken: (spelling: string) => boolean,
+): string {
   const fits = (mark: string | RegExp): boolean =>
     typeof mark === "string" ? template.includes(mark) : mark.test(template);
   const spelled = (mark: string | RegExp): boolean =>
-    typeof mark !== "string" || tokens.size === 0 || !CONTROL.test(mark) || tokens.has(mark);
+    typeof mark !== "string" || !CONTROL.test(mark) || isToken(mark);
   const rule = rules.find(
     ({ marks, without }) => marks.every(fits) && marks.every(spelled) && !without?.some(fits),
   );

@@ -57,6 +57,8 @@ type Part = { readonly type: "text"; readonly text: string };
 /** A model's own way to write a conversation down as one prompt. */
 export class ChatTemplate {
   readonly #run: CompiledTemplate;
+  /** Arguments of calls are objects to it; false: it joins their JSON to its text. */
+  readonly #takes_objects: boolean;
   /** Which forms of `content` the template shows. */
   readonly #takes: { readonly text: boolean; readonly parts: boolean };
 
@@ -67,6 +69,7 @@ export class ChatTemplate {
       const message = `the chat template cannot be read: ${lineOf(thrown)}`;
       throw new ChatTemplateError("template_broken", message);
     }
+    this.#takes_objects = !this.#wantsArgumentsAsText();
     this.#takes = { text: this.#shows(PROBE), parts: this.#shows([{ type: "text", text: PROBE }]) };
   }
 
@@ -99,6 +102,50 @@ export class ChatTemplate {
       return undefined;
     });
     return reasons.includes(undefined) ? undefined : reasons[0];
+  }
+
+  /**
+   * Calls of earlier turns as the template wants them: clients send arguments as JSON, and most
+   * templates take the object that it says. JSON that is no object stays as it is.
+   */
+  withCallArguments(messages: readonly ChatMessage[]): readonly ChatMessage[] {
+    if (!this.#takes_objects || !messages.some(hasCalls)) return messages;
+    return messages.map((message) => {
+      if (!hasCalls(message)) return message;
+      return { ...message, tool_calls: message["tool_calls"].map(withObject) };
+    });
+  }
+
+  /** It fails at an object, or shows it as Python does, and takes a text. */
+  #wantsArgumentsAsText(): boolean {
+    const shown = this.#showsCall({ [PROBE]: PROBE });
+    if (shown !== undefined && !shown.includes(`'${PROBE}'`)) return false;
+    return this.#showsCall(PROBE)?.includes(PROBE) === true;
+  }
+
+  /** What a conversation with a call of these arguments is; undefined: it is refused. */
+  #showsCall(given: unknown): string | undefined {
+    const call = {
+      id: "probe0000",
+      type: "function",
+      function: { name: "probe", arguments: given },
+    };
+    const messages = [
+      { role: "user", content: "-" },
+      { role: "assistant", content: "", tool_calls: [call] },
+      { role: "tool", content: "-", name: "probe", tool_call_id: call.id },
+    ];
+    const input = { messages, tools: [TOOL], add_generation_prompt: true };
+    try {
+      return this.#run(
+        variablesOf({ ...input, bos_token: "", eos_token: "", now_ms: 0 }, messages),
+      );
+    } catch (thrown) {
+      if (thrown instanceof TemplateBudgetError) {
+        throw new ChatTemplateError("template_broken", thrown.message);
+      }
+      return undefined;
+    }
   }
 
   /**
@@ -145,6 +192,25 @@ const SAMPLES: readonly Pick<ChatTemplateInput, "messages" | "tools">[] = [
   { messages: [{ role: "system", content: PROBE }, ASKS] },
   { messages: [ASKS, { role: "assistant", content: PROBE }, ASKS], tools: [TOOL] },
 ];
+
+type Calling = ChatMessage & { readonly tool_calls: readonly unknown[] };
+
+const hasCalls = (message: ChatMessage): message is Calling =>
+  Array.isArray(message["tool_calls"]) && message["tool_calls"].length > 0;
+
+function withObject(call: unknown): unknown {
+  const { function: made } = call as { readonly function?: Readonly<Record<string, unknown>> };
+  const given = made?.["arguments"];
+  if (typeof given !== "string") return call;
+  let value: unknown;
+  try {
+    value = JSON.parse(given);
+  } catch {
+    return call;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return call;
+  return { ...(call as object), function: { ...made, arguments: value } };
+}
 
 /** As transformers names what a template may read: tools and documents are none where none are. */
 function variablesOf(input: ChatTemplateInput, messages: unknown): Record<string, unknown> {

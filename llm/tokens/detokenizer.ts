@@ -3,6 +3,8 @@ import type { TokenDecoder, Tokenizer } from "./tokenizer.ts";
 export type DetokenizerOptions = {
   /** Show control tokens by their spelling; they are left out otherwise. */
   readonly show_control?: boolean;
+  /** Control tokens that are shown by their spelling although others are left out. */
+  readonly shown?: ReadonlySet<number> | undefined;
   /**
    * The tokens begin a text, so a space that the tokenizer put before the first word is taken off.
    * False for an answer, which goes on after its prompt.
@@ -24,6 +26,7 @@ export class Detokenizer {
   #held = NOTHING;
   #strip_space: boolean;
   readonly #show_control: boolean;
+  readonly #shown: ReadonlySet<number> | undefined;
   readonly #texts: TokenTexts;
   readonly #decoder: TokenDecoder | undefined;
 
@@ -32,6 +35,7 @@ export class Detokenizer {
   constructor(tokenizer: Tokenizer, options: DetokenizerOptions = {}) {
     this.#tokenizer = tokenizer;
     this.#show_control = options.show_control === true;
+    this.#shown = options.shown;
     this.#strip_space = options.at_text_start === true && tokenizer.add_space_prefix;
     this.#texts = textsOf(tokenizer);
     this.#decoder = tokenizer.newDecoder?.();
@@ -58,7 +62,9 @@ export class Detokenizer {
 
   /** As `push` of one token. */
   pushToken(token: number): string {
-    if (!this.#show_control && this.#tokenizer.isControl(token)) return "";
+    if (!this.#show_control && this.#tokenizer.isControl(token)) {
+      if (this.#shown?.has(token) !== true) return "";
+    }
     if (this.#decoder !== undefined) return this.#stripped(this.#decoder.push(token));
     const whole = this.#held.length === 0 ? this.#wholeText(token) : null;
     return this.#stripped(whole ?? this.#join(this.#tokenizer.tokenBytes(token)));

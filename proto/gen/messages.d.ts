@@ -92,6 +92,7 @@ export const troupe: {
     RegistryChange: Codec<t.RegistryChange>;
     Unwatch: Codec<t.Unwatch>;
     ResumeContext: Codec<t.ResumeContext>;
+    AnswerParsing: Codec<t.AnswerParsing>;
     Route: Codec<t.Route>;
     RouteHints: Codec<t.RouteHints>;
     TaintWeight: Codec<t.TaintWeight>;

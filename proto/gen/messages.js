@@ -10304,6 +10304,7 @@ export const troupe = $root.troupe = (() => {
             this.echoes = false;
             this.echo = "";
             this.hints = undefined;
+            this.parsing = undefined;
             this.stop_strings = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -10330,6 +10331,7 @@ export const troupe = $root.troupe = (() => {
         ResumeContext.prototype.echoes = false;
         ResumeContext.prototype.echo = "";
         ResumeContext.prototype.hints = null;
+        ResumeContext.prototype.parsing = null;
 
         ResumeContext.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10377,6 +10379,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(146).string(message.echo);
             if (message.hints != null && $Object.hasOwnProperty.call(message, "hints"))
                 $root.troupe.RouteHints.encode(message.hints, writer.uint32(154).fork(), _depth + 1).ldelim();
+            if (message.parsing != null && $Object.hasOwnProperty.call(message, "parsing"))
+                $root.troupe.AnswerParsing.encode(message.parsing, writer.uint32(162).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -10577,6 +10581,12 @@ export const troupe = $root.troupe = (() => {
                         message.hints = $root.troupe.RouteHints.decode(reader, reader.size(), $undefined, _depth + 1, message.hints);
                         continue;
                     }
+                case 20: {
+                        if (wireType !== 2)
+                            break;
+                        message.parsing = $root.troupe.AnswerParsing.decode(reader, reader.size(), $undefined, _depth + 1, message.parsing);
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -10601,6 +10611,179 @@ export const troupe = $root.troupe = (() => {
         };
 
         return ResumeContext;
+    })();
+
+    troupe.AnswerParsing = (function() {
+
+        const AnswerParsing = function (properties) {
+            this.tool_parser = "";
+            this.reasoning_parser = "";
+            this.tools = "";
+            this.thinking = undefined;
+            this.opened = false;
+            this.one_call = false;
+            this.reasoning_field = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AnswerParsing.prototype.tool_parser = "";
+        AnswerParsing.prototype.reasoning_parser = "";
+        AnswerParsing.prototype.tools = "";
+        AnswerParsing.prototype.thinking = null;
+        AnswerParsing.prototype.opened = false;
+        AnswerParsing.prototype.one_call = false;
+        AnswerParsing.prototype.reasoning_field = "";
+
+        let $oneOfFields;
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(AnswerParsing.prototype, "_thinking", {
+            get: $util.oneOfGetter($oneOfFields = ["thinking"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        AnswerParsing.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.tool_parser != null && $Object.hasOwnProperty.call(message, "tool_parser") && message.tool_parser !== "")
+                writer.uint32(10).string(message.tool_parser);
+            if (message.reasoning_parser != null && $Object.hasOwnProperty.call(message, "reasoning_parser") && message.reasoning_parser !== "")
+                writer.uint32(18).string(message.reasoning_parser);
+            if (message.tools != null && $Object.hasOwnProperty.call(message, "tools") && message.tools !== "")
+                writer.uint32(26).string(message.tools);
+            if (message.thinking != null && $Object.hasOwnProperty.call(message, "thinking"))
+                writer.uint32(32).bool(message.thinking);
+            if (message.opened != null && $Object.hasOwnProperty.call(message, "opened") && message.opened !== false)
+                writer.uint32(40).bool(message.opened);
+            if (message.one_call != null && $Object.hasOwnProperty.call(message, "one_call") && message.one_call !== false)
+                writer.uint32(48).bool(message.one_call);
+            if (message.reasoning_field != null && $Object.hasOwnProperty.call(message, "reasoning_field") && message.reasoning_field !== "")
+                writer.uint32(58).string(message.reasoning_field);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AnswerParsing.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.AnswerParsing();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.tool_parser = value;
+                        else
+                            delete message.tool_parser;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.reasoning_parser = value;
+                        else
+                            delete message.reasoning_parser;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.tools = value;
+                        else
+                            delete message.tools;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        message.thinking = reader.bool();
+                        message._thinking = "thinking";
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.opened = value;
+                        else
+                            delete message.opened;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.one_call = value;
+                        else
+                            delete message.one_call;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.reasoning_field = value;
+                        else
+                            delete message.reasoning_field;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        AnswerParsing.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.AnswerParsing";
+        };
+
+        return AnswerParsing;
     })();
 
     troupe.Route = (function() {

@@ -572,6 +572,17 @@ export type ResumeContext = {
   readonly echoes: boolean;
   readonly echo: string;
   readonly hints?: RouteHints;
+  readonly parsing?: AnswerParsing;
+};
+
+export type AnswerParsing = {
+  readonly tool_parser: string;
+  readonly reasoning_parser: string;
+  readonly tools: string;
+  readonly thinking?: boolean;
+  readonly opened: boolean;
+  readonly one_call: boolean;
+  readonly reasoning_field: string;
 };
 
 export type Route = {

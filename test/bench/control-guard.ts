@@ -17,6 +17,7 @@ type Turn = { readonly role: "user" | "assistant"; readonly content: string };
 
 /** By words of a conversation; the first half of the rounds only warms up. */
 const ROUNDS = { 60: 20_000, 1500: 4_000, 12000: 400 } as const;
+const PLAIN = { add_generation_prompt: true, variables: {} };
 const untimed = { begin: () => {}, end: () => {} };
 
 export async function benchControlGuard(report: Report): Promise<void> {
@@ -30,7 +31,7 @@ export async function benchControlGuard(report: Report): Promise<void> {
         for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
           const start_ns = Bun.nanoseconds();
           const model = side === 0 ? guarding : open;
-          tokens = encodeChat(model, turns, true, {}, untimed).length;
+          tokens = encodeChat(model, turns, PLAIN, untimed).tokens.length;
           const took_us = (Bun.nanoseconds() - start_ns) / 1_000;
           if (2 * round >= ROUNDS[words]) taken[side]!.push(took_us);
         }

@@ -1,29 +1,39 @@
 /** Pieces of an answer that is not streamed → its choices, and the best of them. */
 import type { AnswerEnd, AnswerPiece, PieceLogprob } from "../../stream/stream.ts";
+import { type AnswerParsing, ChoiceFold, type ParsedChoice } from "../api/answer-parsing.ts";
 import type { CollectedChoice } from "../api/dialect.ts";
 
 /** Collects the pieces of one choice; text is joined once, at its end. */
 export class ChoiceCollector {
   readonly #texts: string[] = [];
   readonly #logprobs: PieceLogprob[] = [];
+  readonly #fold: ChoiceFold | undefined;
   #end: AnswerEnd | undefined;
+  #parsed: ParsedChoice | undefined;
+
+  constructor(parsing?: AnswerParsing) {
+    this.#fold = parsing && new ChoiceFold(parsing);
+  }
 
   add(piece: AnswerPiece): void {
     switch (piece.kind) {
       case "content":
         this.#texts.push(piece.text);
     }
+    this.#fold?.push(piece);
     for (const entry of piece.logprobs ?? []) this.#logprobs.push(entry);
   }
 
   finish(end: AnswerEnd): void {
     this.#end = end;
+    this.#parsed = this.#fold?.end(end);
   }
 
   /** Undefined while the choice has not ended. */
   result(): CollectedChoice | undefined {
     if (this.#end === undefined) return undefined;
-    return { text: this.#texts.join(""), logprobs: this.#logprobs, end: this.#end };
+    const text = this.#texts.join("");
+    return { text, logprobs: this.#logprobs, end: this.#end, parsed: this.#parsed };
   }
 }
 

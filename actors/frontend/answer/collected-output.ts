@@ -22,7 +22,7 @@ export class CollectedOutput implements AnswerOutput {
     this.#head = head;
     this.#each = Math.max(generation.made_each, generation.shown_each);
     const made = generation.answers.length * this.#each;
-    this.#choices = Array.from({ length: made }, () => new ChoiceCollector());
+    this.#choices = Array.from({ length: made }, () => new ChoiceCollector(generation.parsing));
     this.json = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

@@ -174,8 +174,9 @@ export class Responses {
 }
 
 function headOf(generation: Generation, { request, created_s }: RequestFacts): AnswerHead {
-  const { dialect, model, include_usage, logprobs } = generation;
-  return { id: dialect.id_prefix + request, created_s, model: model.name, include_usage, logprobs };
+  const { dialect, model, include_usage, logprobs, parsing } = generation;
+  const id = dialect.id_prefix + request;
+  return { id, created_s, model: model.name, include_usage, logprobs, parsing };
 }
 
 function traceOf(context: RequestContext): TraceContext | undefined {

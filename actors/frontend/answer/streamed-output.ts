@@ -122,7 +122,9 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     }
     // The echo was the first chunk already and carried what only the first one carries.
     const opening = first && this.#options.echo === undefined;
-    return this.#send(this.#options.format.piece(choice, piece, opening));
+    const event = this.#options.format.piece(choice, piece, opening);
+    // What it has to show comes with a later event, whose id counts this piece too.
+    return event === "" ? true : this.#send(event);
   }
 
   end(choice: number, end: AnswerEnd): void {

@@ -17,6 +17,7 @@ import type {
 import type { EmbedRequest } from "../embedding/embed.ts";
 import type { ServedModel } from "../models/served-model.ts";
 import type { PrepareContext } from "../prompt/prepare-context.ts";
+import type { AnswerParsing, ParsedChoice } from "./answer-parsing.ts";
 import type { ErrorFacts } from "./api-error.ts";
 import type { Nvext } from "./nvext-fields.ts";
 import type { FieldTables } from "./request-fields.ts";
@@ -87,6 +88,8 @@ export type Generation = {
   readonly include_usage: boolean;
   /** Log probabilities are shown. They may be made only to pick the best answers. */
   readonly logprobs: boolean;
+  /** How the answers' texts are taken apart; undefined: all of them is content. */
+  readonly parsing?: AnswerParsing | undefined;
 };
 
 /** Facts that stay the same through an answer. */
@@ -97,6 +100,7 @@ export type AnswerHead = {
   readonly model: string;
   readonly include_usage: boolean;
   readonly logprobs: boolean;
+  readonly parsing?: AnswerParsing | undefined;
 };
 
 /**
@@ -106,7 +110,7 @@ export type AnswerHead = {
  * made once, in the constructor, and every stream of a dialect has an object of one class.
  */
 export interface ChunkFormat {
-  /** `first`: nothing of this choice was sent before. */
+  /** `first`: nothing of this choice was sent before. "": the piece has nothing to show yet. */
   piece(choice: number, piece: AnswerPiece, first: boolean): string;
   /** The client has this one already. */
   skip(choice: number, piece: AnswerPiece): void;
@@ -126,6 +130,8 @@ export type CollectedChoice = {
   readonly text: string;
   readonly logprobs: readonly PieceLogprob[];
   readonly end: AnswerEnd;
+  /** What the text consists of, where it is parsed. */
+  readonly parsed?: ParsedChoice | undefined;
 };
 
 /** `echo`: what stands before the answer; "" for nothing. */

@@ -38,8 +38,8 @@ export function chunkStart(head: AnswerHead, object: string): string {
 export const chunkEnd = (head: AnswerHead): string =>
   head.include_usage ? '}],"usage":null}' : "}]}";
 
-export const usageChunk = (start: string, usage: AnswerUsage): string =>
-  `${start}"choices":[],"usage":${JSON.stringify(usageJson(usage))}}`;
+export const usageChunk = (start: string, usage: AnswerUsage, reasoning_tokens?: number): string =>
+  `${start}"choices":[],"usage":${JSON.stringify(usageJson(usage, reasoning_tokens))}}`;
 
 export const DONE_EVENT = "data: [DONE]";
 
@@ -53,8 +53,8 @@ export const quoted = (text: string): string =>
   PLAIN_TEXT.test(text) ? `"${text}"` : JSON.stringify(text);
 
 /** The members of a chunk that say why a choice ended. */
-export function finishMembers(end: AnswerEnd): string {
-  const reason = `"finish_reason":"${end.reason}"`;
+export function finishMembers(end: AnswerEnd, finish_reason: string = end.reason): string {
+  const reason = `"finish_reason":"${finish_reason}"`;
   if (end.stop_reason === undefined) return reason;
   return `${reason},"stop_reason":${JSON.stringify(end.stop_reason)}`;
 }
@@ -62,12 +62,16 @@ export function finishMembers(end: AnswerEnd): string {
 export const stopReason = (end: AnswerEnd) =>
   end.stop_reason === undefined ? {} : { stop_reason: end.stop_reason };
 
-export function usageJson(usage: AnswerUsage) {
+/** @param reasoning_tokens undefined: reasoning is not told apart */
+export function usageJson(usage: AnswerUsage, reasoning_tokens?: number) {
+  const details =
+    reasoning_tokens === undefined ? {} : { completion_tokens_details: { reasoning_tokens } };
   return {
     prompt_tokens: usage.prompt_tokens,
     completion_tokens: usage.completion_tokens,
     total_tokens: usage.prompt_tokens + usage.completion_tokens,
     prompt_tokens_details: { cached_tokens: usage.cached_tokens },
+    ...details,
   };
 }
 

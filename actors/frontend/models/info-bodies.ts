@@ -42,7 +42,7 @@ export function healthOf(
 }
 
 export function modelJson(model: ServedModel) {
-  const { name, card, stand } = model;
+  const { name, card, stand, parsers } = model;
   return {
     id: name,
     object: "model",
@@ -51,6 +51,8 @@ export function modelJson(model: ServedModel) {
     context_window: card.context_length,
     max_output_tokens: card.context_length,
     chat_template: stand === undefined ? { from: "model" } : standJson(name, stand),
+    tool_call_parser: parsers.tool,
+    reasoning_parser: parsers.reasoning,
   };
 }
 

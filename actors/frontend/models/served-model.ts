@@ -17,16 +17,22 @@ import { type Rendered, renderGuarded } from "../../../llm/template/guarded-rend
 import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import type { ModelCard } from "../../../proto/index.ts";
 import type { Clock } from "../../../runtime/capabilities.ts";
+import type { ParserSettings } from "../flags.ts";
+import { type ModelParsers, modelParsers, parserDefaults } from "./model-parsers.ts";
 
 export type { GenerationDefaults, TemplateMessage };
 
 export type TemplateVariables = Readonly<Record<string, string | number | boolean | null>>;
 
 /** Throws ChatTemplateError when the template refuses the conversation. */
-export type RenderChat = (
-  messages: readonly TemplateMessage[],
-  options: { readonly add_generation_prompt: boolean; readonly variables: TemplateVariables },
-) => Rendered;
+export type RenderChat = (messages: readonly TemplateMessage[], options: RenderOptions) => Rendered;
+
+export type RenderOptions = {
+  readonly add_generation_prompt: boolean;
+  readonly variables: TemplateVariables;
+  /** What may be called, in OpenAI's form. */
+  readonly tools?: readonly object[] | undefined;
+};
 
 export type ServedModel = {
   readonly name: string;
@@ -36,6 +42,7 @@ export type ServedModel = {
   /** The substitute for a missing template; undefined: the model has one. */
   readonly stand: Stand | undefined;
   readonly defaults: GenerationDefaults;
+  readonly parsers: ModelParsers;
   /** How the begin token is spelled; empty without one. */
   readonly bos_text: string;
 };
@@ -43,7 +50,7 @@ export type ServedModel = {
 export type ServedModelOptions = {
   readonly prefix_cache_bytes?: number;
   readonly parse_special_in_content?: boolean;
-};
+} & Partial<ParserSettings>;
 
 /**
  * A model out of its card and the card's blobs. Throws VocabError or ChatTemplateError for blobs
@@ -81,11 +88,14 @@ export function buildServedModel(
     tokenizer,
     stand,
     defaults: card.defaults_blob === "" ? {} : defaultsFromBlob(blob(card.defaults_blob)),
+    parsers: modelParsers(card.name, source, tokenizer, { ...parserDefaults, ...options }),
     bos_text: bos_token,
-    renderChat: (messages, { add_generation_prompt, variables }) => {
+    renderChat: (turns, { add_generation_prompt, variables, tools }) => {
       const now_ms = clock.wall_ms();
       const tokens = { bos_token, eos_token };
-      return renderGuarded(marks, { messages, variables }, (input) =>
+      // Before texts are guarded: what is JSON within JSON spells control tokens in other ways.
+      const messages = template.withCallArguments(turns);
+      return renderGuarded(marks, { messages, variables, tools }, (input) =>
         template.render({ ...input, ...tokens, add_generation_prompt, now_ms }),
       );
     },

@@ -6,7 +6,7 @@ import { hasLongPiece } from "../../../llm/tokens/slices.ts";
 import type { EncodeOptions } from "../../../llm/tokens/tokenizer.ts";
 import { ApiError, clip, contextOverflow, halfPair, invalidValue } from "../api/api-error.ts";
 import { isTokenIds, type PromptInput } from "../api/request-fields.ts";
-import type { ServedModel, TemplateMessage, TemplateVariables } from "../models/served-model.ts";
+import type { RenderOptions, ServedModel, TemplateMessage } from "../models/served-model.ts";
 import type { TimedStage } from "./prepare-context.ts";
 import { LONG_TEXT } from "./tokens-ahead.ts";
 
@@ -145,14 +145,19 @@ function textPrompt(model: ServedModel, text: string, param: string): Prompt {
   return { param, tokens, text };
 }
 
+export type ChatPrompt = {
+  readonly tokens: Uint32Array;
+  /** As it was rendered. */
+  readonly text: string;
+};
+
 /** Conversation → tokens by the model's own template. Throws ApiError (400). */
 export function encodeChat(
   model: ServedModel,
   turns: readonly TemplateMessage[],
-  add_generation_prompt: boolean,
-  variables: TemplateVariables,
+  options: RenderOptions,
   timed: TimedStage,
-): Uint32Array {
+): ChatPrompt {
   // The check comes before the template runs, which is slow for texts full of control tokens.
   turns.forEach(({ content }, i) => {
     if (typeof content !== "string" || content.length <= UNBROKEN_MAX) return;
@@ -161,7 +166,7 @@ export function encodeChat(
   let rendered: Rendered;
   timed.begin();
   try {
-    rendered = model.renderChat(turns, { add_generation_prompt, variables });
+    rendered = model.renderChat(turns, options);
   } catch (error) {
     if (!(error instanceof ChatTemplateError)) throw error;
     throw new ApiError(
@@ -177,7 +182,7 @@ export function encodeChat(
   timed.end("tokenize");
   if (tokens.length === 0)
     throw invalidValue("The messages render to an empty prompt.", "messages");
-  return tokens;
+  return { tokens, text };
 }
 
 /** Most templates spell the begin token themselves; the others rely on the tokenizer. */

@@ -3,11 +3,13 @@
  * travels to the worker with the request, as the bytes of a ResumeContext (proto/resume.proto), and
  * comes back when a door finds the answer there. Workers do not read it.
  */
+import type { ToolShape } from "../../../llm/parsers/scan/reader.ts";
 import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
-import { codecs, type ResumeContext } from "../../../proto/index.ts";
+import { codecs, type ResumeContext, type WireAnswerParsing } from "../../../proto/index.ts";
 import { newReader, newWriter } from "../../../runtime/codec.ts";
 import type { AnswerRequest } from "../../stream/stream.ts";
 import { madeCounts } from "../answer/equal-answers.ts";
+import type { AnswerParsing } from "../api/answer-parsing.ts";
 import type { Generation, GenerationDialect } from "../api/dialect.ts";
 import type { Holder } from "./find-held.ts";
 
@@ -39,6 +41,7 @@ function bytesOf(context: ResumeContext): Uint8Array {
 /** The same request with a resume context in every answer. */
 export function resumable(generation: Generation, facts: RequestFacts): Generation {
   const { answers, echo } = generation;
+  const parsing = generation.parsing && wireParsing(generation.parsing);
   return {
     ...generation,
     answers: answers.map((answer, prompt): AnswerRequest => {
@@ -62,9 +65,35 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
         echoes: echo !== undefined,
         echo: echo?.[prompt] ?? "",
         ...(answer.hints === undefined ? {} : { hints: answer.hints }),
+        ...(parsing === undefined ? {} : { parsing }),
       };
       return { ...answer, resumable: { answer: facts.request, context: bytesOf(context) } };
     }),
+  };
+}
+
+function wireParsing(parsing: AnswerParsing): WireAnswerParsing {
+  const { tool, reasoning, tools, thinking, opened, one_call, reasoning_field } = parsing;
+  return {
+    tool_parser: tool,
+    reasoning_parser: reasoning,
+    tools: tools.length === 0 ? "" : JSON.stringify(tools, withoutDescription),
+    ...(thinking === undefined ? {} : { thinking }),
+    ...{ opened, one_call, reasoning_field },
+  };
+}
+
+/** Parsers read of a schema what types it has; descriptions are most of its text. */
+const withoutDescription = (key: string, value: unknown): unknown =>
+  key === "description" && typeof value === "string" ? undefined : value;
+
+function parsingOf(sent: WireAnswerParsing): AnswerParsing {
+  const { tool_parser, reasoning_parser, tools, thinking, opened } = sent;
+  return {
+    tool: tool_parser,
+    reasoning: reasoning_parser,
+    tools: tools === "" ? [] : (JSON.parse(tools) as ToolShape[]),
+    ...{ thinking, opened, one_call: sent.one_call, reasoning_field: sent.reasoning_field },
   };
 }
 
@@ -131,19 +160,23 @@ export function resumedFrom(
   const { shown_each, made_each, counted_each, stream, include_usage, logprobs } = context;
   const counts = { shown_each, made_each, counted_each };
   const made = madeCounts(counts, have);
+  const parsing = context.parsing && parsingOf(context.parsing);
+  const shown_tokens = parsing && model.parsers.shownTokens(parsing.tool, parsing.reasoning);
   return {
     facts,
     generation: {
       dialect,
       model,
-      answers: parts.map((part, prompt) =>
-        answerOf(part, names(), made.slice(prompt * made_each, (prompt + 1) * made_each)),
-      ),
+      answers: parts.map((part, prompt) => ({
+        ...answerOf(part, names(), made.slice(prompt * made_each, (prompt + 1) * made_each)),
+        ...(shown_tokens === undefined ? {} : { shown_tokens }),
+      })),
       ...counts,
       echo: context.echoes ? parts.map((part) => part.context.echo) : undefined,
       stream,
       include_usage,
       logprobs,
+      ...(parsing === undefined ? {} : { parsing }),
     },
   };
 }

@@ -65,6 +65,11 @@ export function fakeCard(card: Partial<ModelCard> = {}): ModelCard {
   };
 }
 
+export const noParsers: ServedModel["parsers"] = {
+  ...{ tool: "none", reasoning: "none", reasoning_field: "reasoning_content" },
+  shownTokens: () => undefined,
+};
+
 /** Renders each turn as `[role]content;` and opens the assistant's with `[assistant]`. */
 export function fakeModel(
   card: Partial<ModelCard> = {},
@@ -77,6 +82,7 @@ export function fakeModel(
     tokenizer: byteTokenizer,
     stand: undefined,
     defaults: {},
+    parsers: noParsers,
     bos_text: "<bos>",
     renderChat: (messages, { add_generation_prompt }) => ({
       text:

@@ -288,7 +288,8 @@ test("messages: roles, parts and text that no encoding can carry", () => {
   const bad = (message: object) => refusal(() => chat({ messages: [message] }));
   expect(bad({ role: "user", content: null })[1]).toBe("messages[0].content");
   expect(bad({ role: "user" })[1]).toBe("messages[0].content");
-  expect(bad({ role: "tool", content: "x" })[1]).toBe("messages[0].role");
+  expect(bad({ role: "tool", content: "x" })[1]).toBe("messages[0].tool_call_id");
+  expect(bad({ role: "function", content: "x" })[1]).toBe("messages[0].role");
   expect(bad({ role: "user", content: "\ud800" })).toEqual([
     "invalid_unicode",
     "messages[0].content",

@@ -43,8 +43,10 @@ function served(
   return buildServedModel(card, facts.blobs, clock, options);
 }
 
+const PLAIN = { add_generation_prompt: true, variables: {} };
+
 const tokensOf = (model: ServedModel, turns: readonly Turn[]): number[] =>
-  Array.from(encodeChat(model, turns, true, {}, untimed));
+  Array.from(encodeChat(model, turns, PLAIN, untimed).tokens);
 
 /** Control tokens of `text`, found outside of what stands between the two marks. */
 function expectedTokens(model: ServedModel, text: string): number[] {

@@ -22,6 +22,51 @@ const textPart = z.object({
 });
 const refusalPart = z.object({ type: z.literal("refusal"), refusal: z.string() });
 
+/** Not looked into: it goes to the chat template as it is. */
+const anyObject = z
+  .custom<Readonly<Record<string, unknown>>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    { error: "expected a JSON object" },
+  )
+  .meta({ type: "object" });
+
+const functionName = z.object({ name: z.string().min(1) });
+
+const functionTool = z.object({
+  type: z.literal("function", { error: "only tools of type 'function' are taken here" }),
+  function: z.object({
+    name: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, {
+      error: "a function's name has 1 to 64 letters (a–z), digits, _ and -",
+    }),
+    description: z.string().nullish(),
+    parameters: anyObject.nullish(),
+    strict: z.boolean().nullish(),
+  }),
+});
+export type FunctionTool = z.infer<typeof functionTool>;
+
+const namedTool = z.object({ type: z.literal("function"), function: functionName });
+
+const toolChoice = z.union(
+  [
+    z.enum(["none", "auto", "required"]),
+    namedTool,
+    z.object({
+      type: z.literal("allowed_tools"),
+      allowed_tools: z.object({ mode: z.enum(["auto", "required"]), tools: z.array(namedTool) }),
+    }),
+  ],
+  { error: 'expected "none", "auto", "required", a function or allowed tools' },
+);
+export type ToolChoice = z.infer<typeof toolChoice>;
+
+const toolCall = z.object({
+  id: z.string().min(1).max(256),
+  type: z.literal("function", { error: "only calls of type 'function' are taken here" }).nullish(),
+  function: z.object({ name: z.string().min(1).max(256), arguments: z.string() }),
+});
+export type ToolCall = z.infer<typeof toolCall>;
+
 const noneOrAuto: Harmless = { is: (v) => v === "none" || v === "auto", as: '"none"' };
 
 const templateValue = z.union([z.string(), z.number(), z.boolean(), z.null()], {
@@ -31,8 +76,8 @@ const templateValue = z.union([z.string(), z.number(), z.boolean(), z.null()], {
 /** Every field of one message. */
 export const messageFields = {
   role: used(
-    z.enum(["system", "developer", "user", "assistant"]),
-    "`system`, `developer` (rendered as `system`), `user` or `assistant`.",
+    z.enum(["system", "developer", "user", "assistant", "tool"]),
+    "`system`, `developer` (rendered as `system`), `user`, `assistant` or `tool`.",
   ),
   content: used(
     z
@@ -46,11 +91,20 @@ export const messageFields = {
   ),
   name: used(z.string().nullish(), "Handed to the chat template."),
   reasoning_content: used(z.string().nullish(), "Handed to the chat template."),
+  reasoning: used(z.string().nullish(), "The same under another name; `reasoning_content` wins."),
   refusal: ignored("What an answer of OpenAI carries."),
   annotations: ignored("What an answer of OpenAI carries."),
   audio: refused("Audio is neither read nor made."),
-  tool_calls: refused("This server does not call tools.", emptyList),
-  tool_call_id: refused("This server does not call tools."),
+  tool_calls: used(
+    z.array(toolCall).nullish(),
+    `Up to ${requestLimits.tool_calls} calls of functions, only from the assistant. An id that is ` +
+      "not answered yet is taken once. `arguments` is JSON as text.",
+    requestLimits.tool_calls,
+  ),
+  tool_call_id: used(
+    z.string().max(256).nullish(),
+    "Of a message with the role `tool`, which needs it: which call of an earlier message it answers.",
+  ),
   function_call: refused("This server does not call functions."),
 } as const satisfies Fields;
 
@@ -95,8 +149,21 @@ export const chatFields = {
     "Answers are free text; a message may say which form they should have.",
     plainText,
   ),
-  tools: refused("This server does not call tools.", emptyList),
-  tool_choice: refused("This server does not call tools.", noneOrAuto),
+  tools: used(
+    z.array(functionTool).nullish(),
+    `Up to ${requestLimits.tools} functions, each name once, ${requestLimits.tools_chars} characters ` +
+      "together. The chat template shows them to the model. `strict: true` is a 400.",
+    requestLimits.tools,
+  ),
+  tool_choice: used(
+    toolChoice.nullish(),
+    '`"none"`, `"auto"` (default) or `allowed_tools` with mode `auto`, which shows the model these ' +
+      "alone. `required` and a named function are a 400: no grammar enforces them yet.",
+  ),
+  parallel_tool_calls: used(
+    z.boolean().nullish(),
+    "`false`: of several calls the first one is answered. Default true.",
+  ),
   functions: refused("This server does not call functions.", emptyList),
   function_call: refused("This server does not call functions.", noneOrAuto),
   audio: refused("Audio is neither read nor made."),
@@ -112,7 +179,6 @@ export const chatFields = {
   best_of: refused("Only text completions choose the best; `n` makes several answers.", just(1)),
   echo: refused("Only text completions repeat their prompt.", just(false)),
   metadata: ignored("Nothing is stored."),
-  parallel_tool_calls: ignored("There are no tools to call."),
   prediction: ignored("Only ever a hint to answer faster."),
   prompt_cache_key: ignored("Prefixes are found by their content."),
   prompt_cache_options: ignored("Prefixes are found by their content."),

@@ -1,4 +1,5 @@
 /** The answers of POST /v1/chat/completions, streamed and whole. Shapes: OpenAI's API reference. */
+import { NO_PARSER } from "../../../../llm/parsers/names.ts";
 import type {
   AnswerEnd,
   AnswerPiece,
@@ -6,6 +7,7 @@ import type {
   ContentPiece,
   PieceLogprob,
 } from "../../../stream/stream.ts";
+import { callId, type ParsedChoice } from "../answer-parsing.ts";
 import type { ErrorFacts } from "../api-error.ts";
 import type { AnswerHead, ChunkFormat, ShownChoice } from "../dialect.ts";
 import {
@@ -93,16 +95,52 @@ export function chatBody(head: AnswerHead, choices: readonly ShownChoice[], usag
     model: head.model,
     choices: choices.map((choice, index) => ({
       index,
-      message: { role: "assistant", content: choice.text, refusal: null },
+      message:
+        choice.parsed === undefined
+          ? { role: "assistant", content: choice.text, refusal: null }
+          : parsedMessage(head, choice.parsed, index),
       logprobs: head.logprobs ? { content: choice.logprobs.map(chatLogprob), refusal: null } : null,
-      finish_reason: choice.end.reason,
+      finish_reason: choice.parsed?.finish_reason ?? choice.end.reason,
       ...stopReason(choice.end),
     })),
-    usage: usageJson(usage),
+    usage: usageJson(usage, reasoningTokens(head, choices)),
   };
 }
 
-function chatLogprob(entry: PieceLogprob) {
+/** Content is null only where there is something else. */
+function parsedMessage({ id, parsing }: AnswerHead, parsed: ParsedChoice, choice: number) {
+  const { content, reasoning, calls } = parsed;
+  const { reasoning_field = "", tool = "" } = parsing ?? {};
+  const isElse = reasoning !== "" || calls.length > 0;
+  return {
+    role: "assistant",
+    content: content === "" && isElse ? null : content,
+    refusal: null,
+    ...(reasoning === "" ? {} : { [reasoning_field]: reasoning }),
+    ...(calls.length === 0
+      ? {}
+      : {
+          tool_calls: calls.map((call) => ({
+            id: call.id ?? callId(id, choice, call.index, tool),
+            type: "function",
+            function: { name: call.name, arguments: call.arguments },
+          })),
+        }),
+  };
+}
+
+/** Undefined where no reasoning is told apart. */
+function reasoningTokens(
+  { parsing }: AnswerHead,
+  choices: readonly ShownChoice[],
+): number | undefined {
+  if (parsing === undefined || parsing.reasoning === NO_PARSER) return undefined;
+  let tokens = 0;
+  for (const { parsed } of choices) tokens += parsed?.reasoning_tokens ?? 0;
+  return tokens;
+}
+
+export function chatLogprob(entry: PieceLogprob) {
   return {
     token: entry.token,
     logprob: finite(entry.logprob),

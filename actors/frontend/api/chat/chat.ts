@@ -19,7 +19,9 @@ import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
 import { type ChatBody, chatFields, chatShape, messageFields } from "./chat-fields.ts";
 import { ChatChunks, chatBody } from "./chat-format.ts";
-import { templateMessage } from "./chat-turns.ts";
+import { callableTools, parsingOf, shownTools } from "./chat-tools.ts";
+import { templateMessages } from "./chat-turns.ts";
+import { ParsedChatChunks } from "./parsed-chat-format.ts";
 
 export const chat: GenerationDialect = {
   makes: "generation",
@@ -38,7 +40,9 @@ export const chat: GenerationDialect = {
     const context = scope.contextOf(checked.nvext);
     return prepareChat(checked, scope.modelOf(checked.model), context);
   },
-  chunks: (head) => new ChatChunks(head),
+  // Two classes, so that an answer without a parser pays for none.
+  chunks: (head) =>
+    head.parsing === undefined ? new ChatChunks(head) : new ParsedChatChunks(head, head.parsing),
   body: chatBody,
   errorBody: openAiErrorBody,
 };
@@ -51,13 +55,18 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
   if (body.top_logprobs != null && body.top_logprobs > 0 && body.logprobs !== true) {
     throw invalidValue("'top_logprobs' needs 'logprobs': true.", "top_logprobs");
   }
-  const tokens = encodeChat(
+  const tools = callableTools(body, model);
+  const { tokens, text } = encodeChat(
     model,
-    body.messages.map(templateMessage),
-    body.add_generation_prompt ?? true,
-    templateVariables(body),
+    templateMessages(body.messages),
+    {
+      add_generation_prompt: body.add_generation_prompt ?? true,
+      variables: templateVariables(body),
+      tools: shownTools(tools),
+    },
     ctx.timed,
   );
+  const parsing = parsingOf(body, model, tools, text);
   const wanted = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   const max_tokens = answerBudget(model, tokens.length, wanted, ctx.default_max_tokens, "messages");
   const answer: AnswerRequest = {
@@ -71,6 +80,7 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
     logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : -1,
     deadline_ms: ctx.deadline_ms,
     pin: ctx.pin,
+    shown_tokens: parsing && model.parsers.shownTokens(parsing.tool, parsing.reasoning),
     ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
   };
   return {
@@ -84,6 +94,7 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
     stream: body.stream ?? false,
     include_usage: body.stream_options?.include_usage ?? false,
     logprobs: body.logprobs === true,
+    parsing,
   };
 }
 
@@ -99,7 +110,7 @@ function templateVariables(body: ChatBody): TemplateVariables {
     if (!Object.hasOwn(given, name)) continue;
     throw invalidValue(
       `'chat_template_kwargs.${name}' cannot be set: the server hands '${name}' to the template. ` +
-        (name === "messages" || name === "add_generation_prompt"
+        (name === "messages" || name === "add_generation_prompt" || name === "tools"
           ? `Use the field '${name}' of the request.`
           : "Remove it."),
       `chat_template_kwargs.${name}`,
