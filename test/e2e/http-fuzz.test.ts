@@ -88,6 +88,29 @@ const message = fc.record(
     role: fc.oneof(fc.constantFrom("system", "user", "assistant", "developer", "tool"), value),
     content: fc.oneof(hardText, value, fc.array(fc.record({ type: hardText, text: hardText }))),
     name: value,
+    tool_call_id: fc.oneof(fc.constantFrom("a", "b"), value),
+    tool_calls: fc.oneof(
+      fc.array(
+        fc.record({
+          id: fc.oneof(fc.constantFrom("a", "b"), value),
+          type: fc.constant("function"),
+          function: fc.record({ name: hardText, arguments: fc.oneof(fc.json(), value) }),
+        }),
+        { maxLength: 2 },
+      ),
+      value,
+    ),
+    reasoning_content: value,
+  },
+  { requiredKeys: [] },
+);
+const tool = fc.record(
+  {
+    type: fc.oneof(fc.constant("function"), value),
+    function: fc.oneof(
+      fc.record({ name: fc.constantFrom("f", "g", "a b"), description: value, parameters: value }),
+      value,
+    ),
   },
   { requiredKeys: [] },
 );
@@ -109,7 +132,9 @@ const common = {
   user: value,
   echo: value,
   best_of: value,
-  tools: value,
+  tools: fc.oneof(fc.array(tool, { maxLength: 2 }), value),
+  tool_choice: fc.oneof(fc.constantFrom("none", "auto", "required"), tool, value),
+  parallel_tool_calls: value,
   response_format: value,
   suffix: value,
   encoding_format: value,

@@ -29,6 +29,18 @@ const parts = (count: number) => [
   { role: "user", content: many(count, { type: "text", text: "" }) },
 ];
 
+const tool = (i: number) => ({ type: "function", function: { name: `f${i}` } });
+const described = (chars: number) => ({
+  function: { name: "f", description: "x".repeat(chars) },
+});
+const asksFor = (calls: number) => [
+  { role: "user", content: "Hi" },
+  {
+    role: "assistant",
+    tool_calls: many(calls, (i) => ({ id: `c${i}`, function: { name: "f", arguments: "{}" } })),
+  },
+];
+
 /** The numbers of each field, least and most, and what lies just outside. */
 const range = (field: string, least: number, most: number, step: number): Row => ({
   field,
@@ -108,6 +120,20 @@ const rows: readonly Row[] = [
     field: "chat_template_kwargs",
     within: [{ chat_template_kwargs: variables(limits.template_variables) }],
     beyond: [{ chat_template_kwargs: variables(limits.template_variables + 1) }],
+  },
+  {
+    field: "tools",
+    // So many are shown to the model that they fill its context; names alone would not fit either.
+    within: [{ tools: many(limits.tools, tool), tool_choice: "none" }],
+    beyond: [
+      { tools: many(limits.tools + 1, tool) },
+      { tools: [{ ...tool(1), ...described(limits.tools_chars) }] },
+    ],
+  },
+  {
+    field: "messages",
+    within: [{ messages: asksFor(2) }],
+    beyond: [{ messages: asksFor(limits.tool_calls + 1) }],
   },
   range("temperature", 0, 2, 0.01),
   range("top_p", 0, 1, 0.01),

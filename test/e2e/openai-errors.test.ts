@@ -23,6 +23,9 @@ afterAll(() => door[Symbol.asyncDispose]());
 
 const chat = { model: "toy", messages: [{ role: "user", content: "hi" }], max_tokens: 3 };
 
+/** The model of this door has no parser of tool calls. */
+const tool = { type: "function", function: { name: "f" } };
+
 type ErrorBody = { error: { message: string; type: string; code: string; param: string | null } };
 const errorOf = async (response: Response) => ((await response.json()) as ErrorBody).error;
 
@@ -38,7 +41,9 @@ test("errors have OpenAI's shape and a stable code", async () => {
     ["/v1/chat/completions", { model: "toy" }, 400, "missing_required_parameter", "messages"],
     ["/v1/chat/completions", { ...chat, messages: [] }, 400, "invalid_value", "messages"],
     ["/v1/chat/completions", { ...chat, frob: 1 }, 400, "unknown_parameter", "frob"],
-    ["/v1/chat/completions", { ...chat, tools: [{}] }, 400, "unsupported_parameter", "tools"],
+    ["/v1/chat/completions", { ...chat, audio: {} }, 400, "unsupported_parameter", "audio"],
+    ["/v1/chat/completions", { ...chat, tools: [{}] }, 400, "invalid_value", "tools[0].type"],
+    ["/v1/chat/completions", { ...chat, tools: [tool] }, 400, "not_supported", "tools"],
     ["/v1/chat/completions", { ...chat, model: "no" }, 404, "model_not_found", "model"],
     [
       "/v1/chat/completions",
