@@ -42,7 +42,13 @@ test("errors have OpenAI's shape and a stable code", async () => {
     ["/v1/chat/completions", { ...chat, messages: [] }, 400, "invalid_value", "messages"],
     ["/v1/chat/completions", { ...chat, frob: 1 }, 400, "unknown_parameter", "frob"],
     ["/v1/chat/completions", { ...chat, audio: {} }, 400, "unsupported_parameter", "audio"],
-    ["/v1/chat/completions", { ...chat, tools: [{}] }, 400, "invalid_value", "tools[0].type"],
+    [
+      "/v1/chat/completions",
+      { ...chat, tools: [{}] },
+      400,
+      "missing_required_parameter",
+      "tools[0].type",
+    ],
     ["/v1/chat/completions", { ...chat, tools: [tool] }, 400, "not_supported", "tools"],
     ["/v1/chat/completions", { ...chat, model: "no" }, 404, "model_not_found", "model"],
     [
