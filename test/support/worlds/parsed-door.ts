@@ -1,4 +1,4 @@
-/** A door whose model writes what a script says, in pieces cut at will; its answers can be resumed. */
+/** A door whose model writes what a script says, cut at will; its answers can be resumed. */
 import { dialects } from "../../../actors/frontend/api/dialects.ts";
 import { doorDefaults } from "../../../actors/frontend/door-settings.ts";
 import { ModelDirectory, type ServedModel } from "../../../actors/frontend/frontend.ts";

@@ -1,4 +1,4 @@
-/** What a chat request may say of tools: what goes to the template and the parser, what is a 400. */
+/** What a chat request may say of tools: what templates and parsers get, what is a 400. */
 import { expect, test } from "bun:test";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
 import { prepareChat } from "../../../actors/frontend/api/chat/chat.ts";

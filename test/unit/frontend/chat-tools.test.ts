@@ -1,4 +1,4 @@
-/** Calls and reasoning in chat answers: whole, streamed over every cut, resumed, several at once. */
+/** Calls and reasoning in chat answers: whole, streamed over every cut, resumed. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { ChatCompletion, ChatCompletionChunk } from "openai/resources/chat/completions";

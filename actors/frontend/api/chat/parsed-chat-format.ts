@@ -29,6 +29,9 @@ export class ParsedChatChunks implements ChunkFormat {
   readonly #close: string;
   /** The name of the member for reasoning, quoted. */
   readonly #reasoning: string;
+  /** Around the text of a chunk with content alone; what stands before it by choice. */
+  readonly #plain: string;
+  readonly #content_starts: string[] = [];
   /** By choice. */
   readonly #parsers: ChoiceParser[] = [];
 
@@ -37,12 +40,21 @@ export class ParsedChatChunks implements ChunkFormat {
     this.#parsing = parsing;
     this.#start = chunkStart(head, "chat.completion.chunk");
     this.#close = chunkEnd(head);
+    this.#plain = `},${NO_LOGPROBS}${NOT_YET}${this.#close}`;
     this.#reasoning = quoted(parsing.reasoning_field);
   }
 
   piece(choice: number, piece: AnswerPiece, first: boolean): string {
-    const delta = this.#delta(choice, this.#parser(choice).push(piece), first);
     const { logprobs } = this.#head;
+    const deltas = this.#parser(choice).push(piece);
+    if (deltas.length === 1 && !first && !logprobs) {
+      const [only] = deltas;
+      // By far the most.
+      if (only?.kind === "content") {
+        return `${this.#contentStart(choice)}${quoted(only.text)}${this.#plain}`;
+      }
+    }
+    const delta = this.#delta(choice, deltas, first);
     if (delta === "" && !logprobs) return "";
     return `${this.#chunk(choice, delta)}${logprobs ? logprobsOf(piece) : NO_LOGPROBS}${NOT_YET}${this.#close}`;
   }
@@ -76,6 +88,12 @@ export class ParsedChatChunks implements ChunkFormat {
 
   failed(error: ErrorFacts, resume_path: string | undefined): string {
     return errorEvent(error, resume_path);
+  }
+
+  #contentStart(choice: number): string {
+    this.#content_starts[choice] ??=
+      `${this.#start}"choices":[{"index":${choice},"delta":{"content":`;
+    return this.#content_starts[choice];
   }
 
   #parser(choice: number): ChoiceParser {

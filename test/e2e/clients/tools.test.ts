@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import OpenAI from "openai";
 import type { ChatCompletionMessageParam } from "openai/resources/chat/completions";
-import { type Cluster, startCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster } from "../../support/cluster.ts";
 
 let cluster: Cluster;
 let client: OpenAI;
