@@ -64,6 +64,32 @@ for (const { prompt, contains } of questions.completions) {
   }, 20_000);
 }
 
+test("what it thinks is told apart from its answer", async () => {
+  for (const { question } of questions.thinking) {
+    const messages: Message[] = [{ role: "user", content: question }];
+    const request = { model, messages, max_tokens: 300, temperature: 0 };
+    const { choices, usage } = await client.chat.completions.create(request);
+    expect(choices[0]!.message).toHaveProperty("reasoning_content");
+    expect(choices[0]!.message.content).not.toContain("think>");
+    expect(usage?.completion_tokens_details?.reasoning_tokens).toBeGreaterThan(5);
+  }
+}, 20_000);
+
+test("it calls a tool", async () => {
+  const parameters = { type: "object", properties: { minutes: { type: "integer" } } };
+  const timer = { name: "set_timer", description: "Start a timer", parameters };
+  const { choices } = await client.chat.completions.create({
+    ...{ model, temperature: 0, max_tokens: 100 },
+    messages: [{ role: "user", content: "Set a timer for 5 minutes." }],
+    tools: [{ type: "function", function: timer }],
+  });
+  expect(choices[0]?.finish_reason).toBe("tool_calls");
+  const [call] = choices[0]?.message.tool_calls ?? [];
+  if (call?.type !== "function") throw new Error("there is no call");
+  expect(call.function.name).toBe("set_timer");
+  expect(() => JSON.parse(call.function.arguments)).not.toThrow();
+}, 20_000);
+
 test("an answer in JSON parses", async () => {
   for (const { question } of questions.json) {
     const text = await answer([{ role: "user", content: question }]);

@@ -31,7 +31,7 @@ const asking: ChatCompletionMessageParam[] = [
 ];
 
 /** More than the prompt has, so that the echo ends by itself. */
-const request = () => ({ model, messages: asking, tools: [weather], max_tokens: 2_000 });
+const request = () => ({ model, messages: asking, tools: [weather], max_tokens: 1_000 });
 
 type Message = OpenAI.ChatCompletionMessage & { reasoning_content?: string };
 
