@@ -15,7 +15,23 @@ export const OBJECT = 32;
 /** A set of the above; 0 says nothing is known. */
 export type Types = number;
 
-const MAX_DEPTH = 16;
+type Json = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** References in a row, and schemas that one question looks at: each of them once. */
+const MAX_REFERENCES = 16;
+const MAX_SCHEMAS = 1_024;
+
+/** What was looked at: schemas may hold themselves, in as many branches as they like. */
+type Seen = Set<unknown>;
+
+function isNew(schema: Json, seen: Seen): boolean {
+  if (seen.has(schema) || seen.size >= MAX_SCHEMAS) return false;
+  seen.add(schema);
+  return true;
+}
 
 const NAMED: Readonly<Record<string, Types>> = {
   string: STRING,
@@ -27,27 +43,27 @@ const NAMED: Readonly<Record<string, Types>> = {
   object: OBJECT,
 };
 
-type Json = Readonly<Record<string, unknown>>;
-
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 /** The schema of one parameter, or undefined. */
 export function parameterSchema(tool: ToolShape | undefined, name: string): unknown {
   return propertySchema(tool?.parameters, name, tool?.parameters);
 }
 
 /** The schema of one property of an object's schema. */
-export function propertySchema(schema: unknown, name: string, root: unknown, depth = 0): unknown {
+export function propertySchema(
+  schema: unknown,
+  name: string,
+  root: unknown,
+  seen: Seen = new Set(),
+): unknown {
   const own = resolved(schema, root);
-  if (!isObject(own) || depth > MAX_DEPTH) return undefined;
+  if (!isObject(own) || !isNew(own, seen)) return undefined;
   const properties = own["properties"];
   if (isObject(properties) && Object.hasOwn(properties, name)) return properties[name];
   for (const key of ["allOf", "anyOf", "oneOf"]) {
     const branches = own[key];
     if (!Array.isArray(branches)) continue;
     for (const branch of branches) {
-      const found = propertySchema(branch, name, root, depth + 1);
+      const found = propertySchema(branch, name, root, seen);
       if (found !== undefined) return found;
     }
   }
@@ -55,15 +71,15 @@ export function propertySchema(schema: unknown, name: string, root: unknown, dep
 }
 
 /** The schema of a list's items. */
-export function itemSchema(schema: unknown, root: unknown, depth = 0): unknown {
+export function itemSchema(schema: unknown, root: unknown, seen: Seen = new Set()): unknown {
   const own = resolved(schema, root);
-  if (!isObject(own) || depth > MAX_DEPTH) return undefined;
+  if (!isObject(own) || !isNew(own, seen)) return undefined;
   if (own["items"] !== undefined) return own["items"];
   for (const key of ["anyOf", "oneOf", "allOf"]) {
     const branches = own[key];
     if (!Array.isArray(branches)) continue;
     for (const branch of branches) {
-      const found = itemSchema(branch, root, depth + 1);
+      const found = itemSchema(branch, root, seen);
       if (found !== undefined) return found;
     }
   }
@@ -71,9 +87,9 @@ export function itemSchema(schema: unknown, root: unknown, depth = 0): unknown {
 }
 
 /** @param root where local `$ref`s point */
-export function typesOf(schema: unknown, root: unknown, depth = 0): Types {
+export function typesOf(schema: unknown, root: unknown, seen: Seen = new Set()): Types {
   const own = resolved(schema, root);
-  if (!isObject(own) || depth > MAX_DEPTH) return 0;
+  if (!isObject(own) || !isNew(own, seen)) return 0;
   let types = 0;
   const { type } = own;
   if (typeof type === "string") types |= NAMED[type] ?? 0;
@@ -87,7 +103,7 @@ export function typesOf(schema: unknown, root: unknown, depth = 0): Types {
     for (const key of ["anyOf", "oneOf", "allOf"]) {
       const branches = own[key];
       if (!Array.isArray(branches)) continue;
-      for (const branch of branches) types |= typesOf(branch, root, depth + 1);
+      for (const branch of branches) types |= typesOf(branch, root, seen);
     }
   }
   if (types === 0 && isObject(own["properties"])) types = OBJECT;
@@ -106,7 +122,7 @@ function resolved(schema: unknown, root: unknown): unknown {
   let own = schema;
   for (let steps = 0; isObject(own) && typeof own["$ref"] === "string"; steps++) {
     const reference = own["$ref"];
-    if (steps > MAX_DEPTH || !reference.startsWith("#")) return undefined;
+    if (steps > MAX_REFERENCES || !reference.startsWith("#")) return undefined;
     own = root;
     for (const part of reference.slice(1).split("/").slice(1)) {
       const key = part.replaceAll("~1", "/").replaceAll("~0", "~");

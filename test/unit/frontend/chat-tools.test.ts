@@ -257,3 +257,27 @@ test("a model's own ids are kept, and Mistral's have their length", async () => 
   const [call] = (await whole(mistral)).choices[0]!.message.tool_calls!;
   expect(call!.id).toMatch(/^[0-9A-Za-z]{9}$/);
 });
+
+test("schemas that hold themselves, in many branches, hold nobody up", async () => {
+  const again = { $ref: "#/$defs/a" };
+  const branches = Array.from({ length: 100 }, () => again);
+  const parameters = {
+    $defs: { a: { anyOf: branches, allOf: branches }, b: { $ref: "#/$defs/b" } },
+    anyOf: branches,
+    properties: { x: again, y: { $ref: "#/$defs/b" } },
+  };
+  const loops = { type: "function", function: { name: "f", parameters } };
+  for (const tool of ["qwen3_coder", "glm45", "minimax_m3", "gemma4", "hermes"]) {
+    const door = parsedDoor({ tool, reasoning: "none" });
+    door.script = {
+      choices: [
+        [
+          "<tool_call><function=f><parameter=x>1</parameter><parameter=z>2</parameter>",
+          "</function></tool_call>",
+        ],
+      ],
+    };
+    const { choices } = await whole(door, { tools: [loops] });
+    expect(choices).toHaveLength(1);
+  }
+});
