@@ -25,7 +25,7 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { countingIds, SeededRandom } from "../../../runtime/simulation/random.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { actorOf } from "../../support/worlds/actor-of.ts";
-import { fakeModel } from "../../support/worlds/frontend-fakes.ts";
+import { fakeModel, noParsers } from "../../support/worlds/frontend-fakes.ts";
 import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 import { testSystem } from "../../support/worlds/test-system.ts";
 
@@ -92,6 +92,26 @@ test("what a door wrote, another reads: the request is what it was", () => {
     expect(plain).toEqual({ ...before[i]!, request: "name", deadline_ms: 1_000 });
     expect(held).toMatchObject({ worker: "w", request: `R-${i}~1`, attempt: 1 });
     expect(held?.have).toEqual(i === 0 ? [1, 2] : [3, 4]);
+  }
+});
+
+test("how an answer is parsed travels too, without what no parser reads", () => {
+  const shown = new Set([7]);
+  const parsers = { ...noParsers, shownTokens: () => shown };
+  const schema = { type: "object", properties: { description: { type: "string" } } };
+  const parsing = {
+    ...{ tool: "hermes", reasoning: "qwen3", opened: true, one_call: true },
+    ...{ thinking: undefined, reasoning_field: "reasoning" },
+    tools: [{ name: "f", parameters: { ...schema, description: "long" } }],
+  };
+  for (const more of [{}, { thinking: false, tools: [] }, { thinking: true }]) {
+    const made = generation(1, { parsing: { ...parsing, ...more } });
+    const parts = holdersOf(made, "w").map((holder) => partOf(holder)!);
+    const served = fakeModel({}, { parsers });
+    const { generation: resumed } = resumedFrom(parts, completions, served, () => "name", []);
+    const tools = "tools" in more ? [] : [{ name: "f", parameters: schema }];
+    expect(resumed.parsing).toEqual({ ...parsing, ...more, tools });
+    expect(resumed.answers[0]?.shown_tokens).toBe(shown);
   }
 });
 
