@@ -5,7 +5,8 @@ const PRINTABLE = /^[\p{L}\p{N}\p{P}\p{S} ]+$/u;
 
 /**
  * The tokens that are whole printable text each, so that any row of them reads as text; ascending.
- * Simulated engines answer with them. Empty for a vocabulary without such tokens.
+ * None is blank or could begin a tag: a row of them has no reasoning and no call in it. Simulated
+ * engines answer with them. Empty for a vocabulary without such tokens.
  */
 export function textTokens(tokenizer: Tokenizer): Uint32Array {
   const tokens: number[] = [];
@@ -19,7 +20,8 @@ export function textTokens(tokenizer: Tokenizer): Uint32Array {
 function isText(bytes: Uint8Array): boolean {
   if (bytes.length === 0) return false;
   try {
-    return PRINTABLE.test(strict.decode(bytes));
+    const text = strict.decode(bytes);
+    return PRINTABLE.test(text) && text.trim() !== "" && !text.includes("<");
   } catch {
     return false;
   }
