@@ -24,6 +24,8 @@ export type Script = {
   /** The model's text by choice, a token an item. */
   readonly choices: readonly (readonly string[])[];
   readonly reason?: AnswerEnd["reason"];
+  /** The stop string that ended each choice. */
+  readonly stop_reason?: string;
 };
 
 export type ParsedDoor = {
@@ -85,7 +87,7 @@ const holderOf = ({ request }: Live): Holder => ({
   },
 });
 
-function play({ request, sink }: Live, { choices, reason = "stop" }: Script): void {
+function play({ request, sink }: Live, { choices, reason = "stop", stop_reason }: Script): void {
   sink.placed?.("w1", 1);
   let completion_tokens = 0;
   for (let choice = 0; choice < request.choices; choice += 1) {
@@ -96,7 +98,7 @@ function play({ request, sink }: Live, { choices, reason = "stop" }: Script): vo
       sink.piece(request.logprobs < 0 ? piece : { ...piece, logprobs });
     });
     completion_tokens += texts.length;
-    sink.end({ choice, reason });
+    sink.end({ choice, reason, ...(stop_reason === undefined ? {} : { stop_reason }) });
   }
   sink.done({ prompt_tokens: request.prompt.length, completion_tokens, cached_tokens: 0 });
 }

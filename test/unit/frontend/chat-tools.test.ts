@@ -196,6 +196,23 @@ test("an answer cut inside a call ends with length and without that call", async
   expect(streamed!.finish_reason).toBe("length");
 });
 
+test("a stop string behind a call is the client's end, and the call counts", async () => {
+  const door = parsedDoor(HERMES);
+  const end = OUTPUT.indexOf("</tool_call>") + "</tool_call>".length;
+  for (const [to, finish_reason, calls] of [
+    [end, "tool_calls", [CALLS[0]]],
+    [end - 20, "stop", undefined],
+  ] as const) {
+    door.script = { choices: [[OUTPUT.slice(0, to)]], stop_reason: "END" };
+    const [choice] = (await whole(door)).choices;
+    expect(plain(choice!)).toMatchObject({ finish_reason });
+    expect(plain(choice!).calls as unknown).toEqual(calls);
+    expect(choice).toHaveProperty("stop_reason", "END");
+    const last = chunksOf(await events(door)).at(-1)!.choices[0];
+    expect(last).toMatchObject({ finish_reason, stop_reason: "END" } as object);
+  }
+});
+
 test("without parallel calls the first one is left", async () => {
   const door = parsedDoor(HERMES);
   door.script = { choices: [cutAt(OUTPUT, [40, 90, 120, 150, 170])] };
