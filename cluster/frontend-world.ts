@@ -98,6 +98,7 @@ export function frontendWorld(
         heartbeat_ms: settings.sse_heartbeat_ms,
         keep_hung_up: settings.resume_hangups,
         version: boot.version,
+        namespace: boot.namespace,
       },
     },
   };

@@ -1,9 +1,10 @@
 /** Settings of the HTTP door; every value has a default in `doorDefaults`. */
 import type { UnknownFields } from "./api/check-body.ts";
+import type { Paths } from "./api/paths.ts";
 import type { CorsOrigins } from "./http/cors.ts";
 
 export type DoorSettings = {
-  /** Keys that open /v1; none: it is open. */
+  /** Keys that open what spends or shows something; none: it is open. */
   readonly api_keys: readonly string[];
   readonly cors_origins: CorsOrigins;
   /** The largest request body. */
@@ -26,6 +27,10 @@ export type DoorSettings = {
   /** How long a model without workers is still known. */
   readonly keep_model_ms: number;
   readonly version: string;
+  /** The cluster's, as /v1/models/ID/ready says it. */
+  readonly namespace: string;
+  /** Routes that are elsewhere than their tables say. */
+  readonly paths: Paths;
 };
 
 export const doorDefaults: DoorSettings = {
@@ -42,4 +47,6 @@ export const doorDefaults: DoorSettings = {
   keep_hung_up: false,
   keep_model_ms: 60_000,
   version: "0",
+  namespace: "troupe",
+  paths: {},
 };

@@ -19,6 +19,7 @@ import { wireOf } from "../../runtime/remote/node.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import type { Dialect } from "./api/dialect.ts";
 import { dialects } from "./api/dialects.ts";
+import { jsonRoutes } from "./api/json-routes.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
@@ -149,6 +150,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       log,
       models: this.#models,
       dialects: this.#options.dialects ?? dialects,
+      jsonRoutes,
       startAnswer,
       startEmbedding,
       findAnswer: (answer, hints, isEnough, mayAskAll) =>

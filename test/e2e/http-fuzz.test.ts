@@ -16,7 +16,10 @@ afterAll(async () => {
   expect(unforeseen).toEqual([]);
 });
 
-const paths = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"];
+const paths = [
+  ...["/v1/chat/completions", "/v1/completions", "/v1/embeddings"],
+  ...["/tokenize", "/detokenize"],
+];
 const hang_ms = 10_000;
 
 type Answer = { readonly status: number; readonly type: string; readonly text: string };

@@ -1,6 +1,15 @@
 /** /openapi.json, made from the same field tables that check requests. */
 import { z } from "zod";
 import type { Dialect } from "./dialect.ts";
+import type { JsonRoute } from "./json-route.ts";
+import {
+  IGNORED,
+  type OpenApiDocument,
+  type Operation,
+  type Parameter,
+  type RequestSchema,
+} from "./openapi-document.ts";
+import { type Paths, placeOf, STREAMS_PATH } from "./paths.ts";
 import type { Fields } from "./request-fields.ts";
 
 const errorSchema = {
@@ -28,84 +37,113 @@ const errors = {
   },
 };
 
-export function openApiDocument(version: string, dialects: readonly Dialect[]) {
-  const posts = dialects.map(({ path, page }) => [path, post(page)] as const);
-  const schemas = dialects.map(({ page, fields }) => [page.schema, schemaOf(fields)] as const);
+type Entry = readonly [path: string, method: string, operation: Operation];
+
+/** `paths`: routes that are elsewhere than their tables say. */
+export function openApiDocument(
+  version: string,
+  dialects: readonly Dialect[],
+  jsonRoutes: readonly JsonRoute[],
+  paths: Paths = {},
+): OpenApiDocument {
+  const entries: readonly Entry[] = [
+    ...dialects.map(({ path, page }): Entry => [path, "post", post(page)]),
+    [STREAMS_PATH, "get", resumeRoute()],
+    ...jsonRoutes.map((route): Entry => [route.path, route.method.toLowerCase(), plain(route)]),
+  ];
+  const byPath: Record<string, Record<string, Operation>> = {};
+  for (const [path, method, operation] of entries) {
+    const place = placeOf(paths, path);
+    byPath[place] = { ...byPath[place], [method]: operation };
+  }
+  const schemas: Record<string, object> = { Error: errorSchema };
+  for (const { page, fields } of dialects) schemas[page.schema] = schemaOf(fields);
+  for (const { page, body } of jsonRoutes) {
+    if (page.schema !== undefined && body !== undefined) {
+      schemas[page.schema] = schemaOf(body.fields);
+    }
+  }
   return {
     openapi: "3.1.0",
     info: { title: "Troupe", version, license: { name: "Apache-2.0" } },
-    paths: {
-      ...Object.fromEntries(posts),
-      "/v1/streams/{request}": resumeRoute(),
-      "/v1/models": get("The models that are served"),
-      "/v1/models/{id}": get("One model; its id may hold slashes", [
-        { name: "id", in: "path", required: true, schema: { type: "string" } },
-      ]),
-      "/health": get("200 when requests are answered, 503 while starting or draining"),
-      "/live": get("200 while the process lives"),
-      "/metrics": get("Prometheus text"),
-    },
-    components: {
-      schemas: { Error: errorSchema, ...Object.fromEntries(schemas) },
-      securitySchemes: { key: { type: "http", scheme: "bearer" } },
-    },
+    paths: byPath,
+    components: { schemas, securitySchemes: { key: { type: "http", scheme: "bearer" } } },
     security: [{ key: [] }, {}],
   };
 }
 
-function post({ summary, schema, streams }: Dialect["page"]) {
+const bodyOf = (schema: string) => ({
+  required: true as const,
+  content: json({ $ref: `#/components/schemas/${schema}` }),
+});
+
+function post({ summary, schema, streams }: Dialect["page"]): Operation {
   const answer = { description: summary, content: json({ type: "object" }) };
   const events = { "text/event-stream": { schema: { type: "string" } } };
   return {
-    post: {
-      summary,
-      requestBody: { required: true, content: json({ $ref: `#/components/schemas/${schema}` }) },
-      responses: {
-        200: streams ? { ...answer, content: { ...answer.content, ...events } } : answer,
-        ...errors,
-      },
+    summary,
+    parameters: [],
+    requestBody: bodyOf(schema),
+    responses: {
+      200: streams ? { ...answer, content: { ...answer.content, ...events } } : answer,
+      ...errors,
     },
   };
 }
 
-function get(summary: string, parameters: readonly object[] = []) {
-  return { get: { summary, parameters, responses: { 200: { description: summary }, ...errors } } };
-}
-
-function resumeRoute() {
-  const parameter = (name: string, where: string, required: boolean) => ({
-    name,
-    in: where,
-    required,
-    schema: { type: "string" },
-  });
+function plain({ path, access, page }: JsonRoute): Operation {
+  const { summary, schema } = page;
+  const [, name] = /\{(\w+)\}/.exec(path) ?? [];
   return {
-    get: {
-      summary: "The rest of a stream behind Last-Event-ID, or all of it",
-      parameters: [parameter("request", "path", true), parameter("Last-Event-ID", "header", false)],
-      responses: {
-        200: {
-          description: "The events that follow",
-          content: { "text/event-stream": { schema: { type: "string" } } },
-        },
-        ...errors,
-      },
-    },
+    summary,
+    parameters: name === undefined ? [] : [parameter(name, "path", true)],
+    ...(schema === undefined ? {} : { requestBody: bodyOf(schema) }),
+    responses: { 200: { description: summary }, ...errors },
+    ...(access === "open" ? { security: [] } : {}),
   };
 }
 
-/** Refused fields are left out: nothing that they could hold is understood. */
-function schemaOf(fields: Fields) {
-  const properties: Record<string, unknown> = {};
+const parameter = (name: string, where: Parameter["in"], required: boolean): Parameter => ({
+  name,
+  in: where,
+  required,
+  schema: { type: "string" },
+});
+
+const resumeRoute = (): Operation => ({
+  summary: "The rest of a stream behind Last-Event-ID, or all of it",
+  parameters: [parameter("request", "path", true), parameter("Last-Event-ID", "header", false)],
+  responses: {
+    200: {
+      description: "The events that follow",
+      content: { "text/event-stream": { schema: { type: "string" } } },
+    },
+    ...errors,
+  },
+});
+
+function schemaOf(fields: Fields): RequestSchema {
+  const properties: Record<string, Record<string, unknown>> = {};
   const required: string[] = [];
+  const refused: Record<string, string> = {};
   for (const [name, field] of Object.entries(fields)) {
-    if (field.treatment === "refused") continue;
+    if (field.treatment === "refused") {
+      refused[name] = field.note;
+      continue;
+    }
     const { $schema: _, ...schema } = z.toJSONSchema(field.shape, {
       unrepresentable: "any",
       io: "input",
     });
-    properties[name] = { ...schema, description: field.note };
+    const description = field.treatment === "ignored" ? IGNORED + field.note : field.note;
+    properties[name] = { ...schema, description };
     if (!field.shape.safeParse(undefined).success) required.push(name);
   }
-  return { type: "object", properties, required, additionalProperties: false };
+  return {
+    type: "object",
+    properties,
+    required,
+    additionalProperties: false,
+    "x-refused": refused,
+  };
 }

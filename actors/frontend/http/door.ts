@@ -10,22 +10,27 @@ import type { PlaneState } from "../../../runtime/planes.ts";
 import { ApiError, clip, draining } from "../api/api-error.ts";
 import { checkObject } from "../api/check-body.ts";
 import type { Dialect } from "../api/dialect.ts";
+import type { JsonRoute, ServerFacts } from "../api/json-route.ts";
 import { openAiErrorBody } from "../api/openai-format.ts";
 import { openApiDocument } from "../api/openapi.ts";
+import type { OpenApiDocument } from "../api/openapi-document.ts";
+import { placeOf } from "../api/paths.ts";
 import { Generator, type GeneratorParts } from "../generate.ts";
-import { healthOf, modelJson } from "../models/info-bodies.ts";
+import { healthOf } from "../models/info-bodies.ts";
 import type { Prepared } from "../prompt/prepare-request.ts";
 import { LONG_TEXT } from "../prompt/tokens-ahead.ts";
 import { newRequestId } from "../resume/stream-id.ts";
+import { answerJsonRoute } from "./answer-json-route.ts";
 import { ApiKeys } from "./api-keys.ts";
-import { BodyBudget } from "./body-budget.ts";
+import { BodyBudget, type HeldBody } from "./body-budget.ts";
 import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
 import { readJson } from "./read-body.ts";
-import { errorResponse, json, jsonText, type RequestContext } from "./request-context.ts";
-import { isPublicApi, pathOf, type Route, type Routes, routeOf, routesOf } from "./routes.ts";
+import { errorResponse, type RequestContext } from "./request-context.ts";
+import { type Found, pathOf, type Routes, routeOf, routesOf } from "./routes.ts";
 
 export type DoorParts = GeneratorParts & {
   readonly log: Log;
+  readonly jsonRoutes: readonly JsonRoute[];
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
   /** Planes that this process shares with other machines; empty when it is alone. */
@@ -34,8 +39,6 @@ export type DoorParts = GeneratorParts & {
   /** Processes of the cluster that keep ending. */
   readonly crashLoops: () => readonly string[];
 };
-
-const metricsType = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" };
 
 export class Door {
   readonly #parts: DoorParts;
@@ -47,14 +50,29 @@ export class Door {
   #leaving = false;
   /** Requests that have arrived and are neither answered nor live. */
   #entering = 0;
-  #openapi: string | undefined;
+  readonly #facts: ServerFacts;
+  #openapi: OpenApiDocument | undefined;
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
-    this.#routes = routesOf(parts.dialects);
-    this.#keys = new ApiKeys(parts.settings.api_keys);
+    const { dialects, jsonRoutes, settings } = parts;
+    this.#routes = routesOf(dialects, jsonRoutes, settings.paths);
+    this.#keys = new ApiKeys(settings.api_keys);
     this.#generator = new Generator(parts);
-    this.#bodies = new BodyBudget(parts.settings.bodies_bytes);
+    this.#bodies = new BodyBudget(settings.bodies_bytes);
+    this.#facts = {
+      namespace: settings.namespace,
+      health: () => {
+        const { models, planes, crashLoops, router } = parts;
+        return healthOf(models, this.draining, planes(), crashLoops(), router());
+      },
+      metrics: parts.renderMetrics,
+      openapi: () => {
+        this.#openapi ??= openApiDocument(settings.version, dialects, jsonRoutes, settings.paths);
+        return this.#openapi;
+      },
+      pathOf: (path) => placeOf(settings.paths, path),
+    };
   }
 
   /** Requests whose answer has not ended. */
@@ -104,9 +122,8 @@ export class Door {
     const headers: Record<string, string> = {
       "X-Request-Id": given !== null && /^[\x20-\x7e]{1,256}$/.test(given) ? given : id,
     };
-    if (isPublicApi(path)) {
-      allowOrigin(headers, settings.cors_origins, request.headers);
-    }
+    const found = routeOf(this.#routes, request.method, path);
+    if (found.guarded) allowOrigin(headers, settings.cors_origins, request.headers);
     const context: RequestContext = {
       request,
       path,
@@ -115,57 +132,40 @@ export class Door {
       exchange,
       arrived_ms: clock.now_ms(),
     };
-    const response = await this.#answered(context);
+    const response = await this.#answered(context, found);
     if (this.#leaving) response.headers.set("Connection", "close");
     return response;
   }
 
-  async #answered(context: RequestContext): Promise<Response> {
-    const route = routeOf(this.#routes, context.request.method, context.path);
+  async #answered(context: RequestContext, found: Found): Promise<Response> {
+    const { route } = found;
     try {
       // For HEAD the server itself leaves out the body and keeps its length.
-      return await this.#answer(context, route);
+      return await this.#answer(context, found);
     } catch (error) {
       const errorBody = route.kind === "dialect" ? route.dialect.errorBody : openAiErrorBody;
       return errorResponse(context, this.#apiError(context, error), errorBody);
     }
   }
 
-  async #answer(context: RequestContext, route: Route): Promise<Response> {
-    const { settings, models } = this.#parts;
+  async #answer(context: RequestContext, { route, guarded }: Found): Promise<Response> {
+    const { settings } = this.#parts;
     if (route.kind === "preflight") {
       const headers = preflightHeaders(settings.cors_origins, context.request.headers, route.allow);
       return new Response(null, { status: 204, headers: { ...context.headers, ...headers } });
     }
-    const owner = isPublicApi(context.path) ? this.#admit(context.request) : "";
+    const owner = guarded ? this.#admit(context.request) : "";
     switch (route.kind) {
       case "dialect":
         return this.#entered(this.#post(context, owner, route.dialect));
+      case "json":
+        if (route.route.body === undefined) {
+          return answerJsonRoute(this.#parts, this.#facts, context, route.route, route.param);
+        }
+        return this.#entered(this.#json(context, route.route, route.param));
       case "resume":
         if (this.#draining) throw draining();
         return this.#entered(this.#generator.resume(context, owner, route.id));
-      case "models":
-        return json(context, { object: "list", data: models.ready().map(modelJson) });
-      case "model": {
-        const model = models.get(route.id);
-        if (model === undefined) throw noSuchModel(route.id);
-        return json(context, modelJson(model));
-      }
-      case "health": {
-        const { planes, crashLoops, router } = this.#parts;
-        const { draining } = this;
-        const { status, body } = healthOf(models, draining, planes(), crashLoops(), router());
-        return json(context, body, status);
-      }
-      case "live":
-        return json(context, { status: "live" });
-      case "metrics": {
-        const text = await this.#parts.renderMetrics();
-        return new Response(text, { headers: { ...context.headers, ...metricsType } });
-      }
-      case "openapi":
-        this.#openapi ??= JSON.stringify(openApiDocument(settings.version, this.#parts.dialects));
-        return jsonText(context, this.#openapi);
       case "wrong_method":
         throw wrongMethod(context, route.allow);
       case "unknown":
@@ -189,8 +189,28 @@ export class Door {
     }
   }
 
+  async #json(context: RequestContext, route: JsonRoute, param: string): Promise<Response> {
+    const held = this.#bodies.open();
+    try {
+      const body = await this.#bodyOf(context, held);
+      const sent = { value: body, bytes: held.bytes };
+      return await answerJsonRoute(this.#parts, this.#facts, context, route, param, sent);
+    } finally {
+      held.close();
+    }
+  }
+
+  /** Rejects with ApiError, also when a drain began while the body came. */
+  async #bodyOf(context: RequestContext, held: HeldBody): Promise<object> {
+    const { clock, settings } = this.#parts;
+    if (this.#draining) throw draining();
+    const body = checkObject(await readJson(context.request, settings, clock, held));
+    if (this.#draining) throw draining();
+    return body;
+  }
+
   async #post(context: RequestContext, owner: string, dialect: Dialect): Promise<Response> {
-    const { clock, metrics, models, settings } = this.#parts;
+    const { clock, metrics, models } = this.#parts;
     const facts: { model: string; type: "stream" | "unary"; begun: boolean } = {
       model: "",
       type: "unary",
@@ -198,10 +218,7 @@ export class Door {
     };
     const held = this.#bodies.open();
     try {
-      if (this.#draining) throw draining();
-      const body = checkObject(await readJson(context.request, settings, clock, held));
-      // A drain may have begun while the body came.
-      if (this.#draining) throw draining();
+      const body = await this.#bodyOf(context, held);
       const { model, stream } = body as { model?: unknown; stream?: unknown };
       // Only names of served models become labels, or clients could make any number of series.
       if (typeof model === "string" && models.get(model) !== undefined) facts.model = model;
@@ -254,14 +271,6 @@ export class Door {
     );
   }
 }
-
-const noSuchModel = (id: string) =>
-  new ApiError(
-    404,
-    "model_not_found",
-    `The model '${clip(id)}' does not exist here; /v1/models lists what is served.`,
-    "model",
-  );
 
 const unknownPath = (context: RequestContext) =>
   new ApiError(

@@ -18,12 +18,8 @@ export type RequestContext = {
 
 const jsonType = { "Content-Type": "application/json" };
 
-export function jsonText(context: RequestContext, text: string, status = 200): Response {
-  return new Response(text, { status, headers: { ...context.headers, ...jsonType } });
-}
-
-export function json(context: RequestContext, value: unknown, status = 200): Response {
-  return jsonText(context, JSON.stringify(value), status);
+export function jsonText(context: RequestContext, text: string): Response {
+  return new Response(text, { headers: { ...context.headers, ...jsonType } });
 }
 
 export function errorResponse(

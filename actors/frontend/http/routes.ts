@@ -1,77 +1,114 @@
 /**
- * Routes: a request's method and path → what it asks for; pure. The POST routes are those of the
- * dialects; the others are here.
+ * Routes: a request's method and path → what it asks for; pure. The routes are those of the two
+ * tables, `api/dialects.ts` and `api/json-routes.ts`, and streams to resume.
  */
 import type { Dialect } from "../api/dialect.ts";
+import type { JsonRoute } from "../api/json-route.ts";
+import { type Paths, placeOf, STREAMS_PATH } from "../api/paths.ts";
 
 export type Route =
   | { readonly kind: "dialect"; readonly dialect: Dialect }
-  | { readonly kind: "models" }
-  | { readonly kind: "model"; readonly id: string }
+  | { readonly kind: "json"; readonly route: JsonRoute; readonly param: string }
   | { readonly kind: "resume"; readonly id: string }
-  | { readonly kind: "health" | "live" | "metrics" | "openapi" }
   | { readonly kind: "preflight"; readonly allow: string }
   | { readonly kind: "wrong_method"; readonly allow: string }
   | { readonly kind: "unknown" };
 
-type Known = { readonly allow: "GET" | "POST"; readonly route: Route };
+/** `guarded`: keys and CORS apply. */
+export type Found = { readonly route: Route; readonly guarded: boolean };
 
-/** Routes by path. */
-export type Routes = ReadonlyMap<string, Known>;
+/** What one method of a path asks for. */
+type Target = { readonly method: string; readonly found: Found };
 
-const fixedRoutes: readonly (readonly [string, Known])[] = [
-  ["/v1/models", { allow: "GET", route: { kind: "models" } }],
-  ["/health", { allow: "GET", route: { kind: "health" } }],
-  ["/live", { allow: "GET", route: { kind: "live" } }],
-  ["/metrics", { allow: "GET", route: { kind: "metrics" } }],
-  ["/openapi.json", { allow: "GET", route: { kind: "openapi" } }],
-];
+/** All methods of one path. */
+type Known = { readonly guarded: boolean; readonly targets: readonly Target[] };
 
-export function routesOf(dialects: readonly Dialect[]): Routes {
-  const posts = dialects.map((dialect): readonly [string, Known] => [
-    dialect.path,
-    { allow: "POST", route: { kind: "dialect", dialect } },
-  ]);
-  return new Map([...posts, ...fixedRoutes]);
+type Pattern = Known & { readonly prefix: string; readonly suffix: string };
+
+export type Routes = {
+  readonly plain: ReadonlyMap<string, Known>;
+  /** Paths with a `{name}`, those with the longest fixed part first. */
+  readonly patterns: readonly Pattern[];
+};
+
+export function routesOf(
+  dialects: readonly Dialect[],
+  jsonRoutes: readonly JsonRoute[],
+  paths: Paths = {},
+): Routes {
+  const byPath = new Map<string, Target[]>();
+  const add = (path: string, method: string, route: Route, guarded: boolean) => {
+    const place = placeOf(paths, path);
+    byPath.set(place, [...(byPath.get(place) ?? []), { method, found: { route, guarded } }]);
+  };
+  for (const dialect of dialects) add(dialect.path, "POST", { kind: "dialect", dialect }, true);
+  for (const route of jsonRoutes) {
+    const { path, method, access } = route;
+    add(path, method, { kind: "json", route, param: "" }, access === "key");
+  }
+  add(STREAMS_PATH, "GET", { kind: "resume", id: "" }, true);
+  const plain = new Map<string, Known>();
+  const patterns: Pattern[] = [];
+  for (const [path, targets] of byPath) {
+    const known = { guarded: targets.every(({ found }) => found.guarded), targets };
+    const [prefix = "", suffix] = path.split(/\{\w+\}/);
+    if (suffix === undefined) plain.set(path, known);
+    else patterns.push({ ...known, prefix, suffix });
+  }
+  const fixed = ({ prefix, suffix }: Pattern) => prefix.length + suffix.length;
+  return { plain, patterns: patterns.sort((a, b) => fixed(b) - fixed(a)) };
 }
 
-const MODEL_PREFIX = "/v1/models/";
-const STREAM_PREFIX = "/v1/streams/";
+/** A trailing slash is forgiven; a path's parameter may hold slashes, plain or as %2F. */
+export function routeOf(routes: Routes, method: string, path: string): Found {
+  const place = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+  const known = routes.plain.get(place);
+  if (known !== undefined) return found(known, method);
+  for (const pattern of routes.patterns) {
+    const { prefix, suffix } = pattern;
+    if (place.length <= prefix.length + suffix.length) continue;
+    if (!place.startsWith(prefix) || !place.endsWith(suffix)) continue;
+    const param = place.slice(prefix.length, place.length - suffix.length);
+    return withParam(found(pattern, method), param);
+  }
+  return { route: { kind: "unknown" }, guarded: isPublicApi(path) };
+}
 
-/** A trailing slash is forgiven; model ids may hold slashes, plain or as %2F. */
-export function routeOf(routes: Routes, method: string, path: string): Route {
-  const plain = path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
-  const found = routes.get(plain) ?? streamRoute(plain) ?? modelRoute(plain);
-  if (found === undefined) return { kind: "unknown" };
-  if (method === "OPTIONS") return { kind: "preflight", allow: allowed(found) };
-  const fits = method === found.allow || (method === "HEAD" && hasHead(found));
-  return fits ? found.route : { kind: "wrong_method", allow: allowed(found) };
+function found(known: Known, method: string): Found {
+  const { targets, guarded } = known;
+  if (method === "OPTIONS") {
+    return { route: { kind: "preflight", allow: allowed(targets) }, guarded };
+  }
+  for (const target of targets) {
+    if (target.method === method || (method === "HEAD" && hasHead(target))) return target.found;
+  }
+  return { route: { kind: "wrong_method", allow: allowed(targets) }, guarded };
+}
+
+function withParam({ route, guarded }: Found, raw: string): Found {
+  if (route.kind === "resume") return { route: { ...route, id: raw }, guarded };
+  if (route.kind !== "json") return { route, guarded };
+  return { route: { ...route, param: decoded(raw) }, guarded };
+}
+
+function decoded(raw: string): string {
+  try {
+    return decodeURIComponent(raw);
+  } catch {
+    // The name is not URL-encoded: it is looked up as it is, and is not found.
+    return raw;
+  }
 }
 
 /** HEAD of a stream would have to make the stream. */
-const hasHead = ({ allow, route }: Known): boolean => allow === "GET" && route.kind !== "resume";
+const hasHead = ({ method, found }: Target): boolean =>
+  method === "GET" && found.route.kind !== "resume";
 
-const allowed = (known: Known): string =>
-  `${known.allow}${hasHead(known) ? ", HEAD" : ""}, OPTIONS`;
-
-function streamRoute(path: string): Known | undefined {
-  if (!path.startsWith(STREAM_PREFIX)) return undefined;
-  const id = path.slice(STREAM_PREFIX.length);
-  return id === "" ? undefined : { allow: "GET", route: { kind: "resume", id } };
-}
-
-function modelRoute(path: string): Known | undefined {
-  if (!path.startsWith(MODEL_PREFIX)) return undefined;
-  const raw = path.slice(MODEL_PREFIX.length);
-  if (raw === "") return undefined;
-  let id = raw;
-  try {
-    id = decodeURIComponent(raw);
-  } catch {
-    // The name is not URL-encoded: it is looked up as it is, and is not found.
-  }
-  return { allow: "GET", route: { kind: "model", id } };
-}
+const allowed = (targets: readonly Target[]): string =>
+  [
+    ...targets.flatMap((target) => (hasHead(target) ? ["GET", "HEAD"] : [target.method])),
+    "OPTIONS",
+  ].join(", ");
 
 /**
  * The path of a URL, without query; cheaper than parsing a URL for each request. For a request
@@ -88,5 +125,5 @@ export function pathOf(url: string): string {
   return url.slice(start);
 }
 
-/** True where keys and CORS apply. */
-export const isPublicApi = (path: string): boolean => path === "/v1" || path.startsWith("/v1/");
+/** Of paths that are in no table: who has no key is not told which these are. */
+const isPublicApi = (path: string): boolean => path === "/v1" || path.startsWith("/v1/");

@@ -1,5 +1,6 @@
-/** Bodies of /health and /v1/models. */
+/** Bodies of /health, /v1/models and /v1/models/ID/ready. */
 import { type Stand, standText } from "../../../llm/template/built-in-templates.ts";
+import type { WorkerRole } from "../../../proto/index.ts";
 import type { PlaneState } from "../../../runtime/planes.ts";
 import type { ModelDirectory } from "./models.ts";
 import type { ServedModel } from "./served-model.ts";
@@ -39,6 +40,60 @@ export function healthOf(
   if (models.canServe()) return { status: 200, body: { status: "ready", ...rest } };
   const status = ready.length === 0 ? "starting" : "no_workers";
   return { status: 503, body: { status, ...rest } };
+}
+
+/** Dynamo's ModelReadiness. The status follows `ready`, so that a probe need not read the body. */
+export type Readiness = {
+  readonly status: 200 | 503;
+  readonly body: {
+    readonly model: string;
+    readonly ready: boolean;
+    /** Why not; absent when it is ready. */
+    readonly reason?: string;
+    /** By the namespace of the workers, of which a frontend knows its own. */
+    readonly namespaces: Readonly<Record<string, NamespaceReadiness>>;
+  };
+};
+
+type NamespaceReadiness = {
+  readonly ready: boolean;
+  readonly reason?: string;
+  /** By role. `needs`: lists of other roles, one of which has to be there whole. */
+  readonly worker_types: Readonly<
+    Record<string, { readonly workers: number; readonly needs: readonly (readonly string[])[] }>
+  >;
+  readonly present: readonly string[];
+  readonly missing_worker_types: readonly string[];
+};
+
+const WHOLE: WorkerRole = "aggregated";
+
+/** Of a model that the directory knows. */
+export function readyOf(models: ModelDirectory, name: string, namespace: string): Readiness {
+  const workers = models.workers(name);
+  const reason = notReady(models, name, workers);
+  const ready = reason === undefined;
+  const why = ready ? {} : { reason };
+  const here: NamespaceReadiness = {
+    ready,
+    ...why,
+    worker_types: workers === 0 ? {} : { [WHOLE]: { workers, needs: [] } },
+    present: workers === 0 ? [] : [WHOLE],
+    missing_worker_types: workers === 0 ? [WHOLE] : [],
+  };
+  const body = { model: name, ready, ...why, namespaces: { [namespace]: here } };
+  return { status: ready ? 200 : 503, body };
+}
+
+function notReady(models: ModelDirectory, name: string, workers: number): string | undefined {
+  switch (models.state(name)) {
+    case "broken":
+      return models.whyBroken(name);
+    case "ready":
+      return workers === 0 ? "no worker serves it now" : undefined;
+    default:
+      return "its tokenizer and templates are on their way from a worker";
+  }
 }
 
 export function modelJson(model: ServedModel) {

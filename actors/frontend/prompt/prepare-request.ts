@@ -69,7 +69,8 @@ export async function prepareLongRequest(
   return ahead.run(() => prepareRequest(parts, context, dialect, body, ahead));
 }
 
-function prepareContext(
+/** What a request says beside its body. Throws ApiError for a header that is wrong. */
+export function prepareContext(
   parts: PrepareParts,
   context: RequestContext,
   nvext: Nvext | null | undefined,

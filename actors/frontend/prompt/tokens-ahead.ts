@@ -69,12 +69,12 @@ export class TokensAhead {
   }
 
   /** Tries `prepare` until all its texts have tokens; returns its result. Rejects as it throws. */
-  async run<T>(prepare: () => T): Promise<T> {
+  async run<T>(prepare: () => T | Promise<T>): Promise<T> {
     for (;;) {
       this.#asked = 0;
       this.#spent = 0;
       try {
-        const prepared = prepare();
+        const prepared = await prepare();
         // The prepared request keeps the tokenizer, which must not keep the texts.
         this.#made.length = 0;
         return prepared;

@@ -7,15 +7,22 @@ import { checkNames } from "../../../actors/frontend/api/check-body.ts";
 import { completionFields } from "../../../actors/frontend/api/completions/completion-fields.ts";
 import { dialects } from "../../../actors/frontend/api/dialects.ts";
 import { embeddingFields } from "../../../actors/frontend/api/embeddings/embedding-fields.ts";
+import { jsonRoutes } from "../../../actors/frontend/api/json-routes.ts";
 import { openApiDocument } from "../../../actors/frontend/api/openapi.ts";
-import type { Fields } from "../../../actors/frontend/api/request-fields.ts";
+import type { RequestSchema } from "../../../actors/frontend/api/openapi-document.ts";
+import type { Fields, FieldTables } from "../../../actors/frontend/api/request-fields.ts";
 
 const page = readFileSync(join(import.meta.dir, "../../../docs/api.md"), "utf8");
 const words = { used: "used", ignored: "accepted, ignored", refused: "refused (400)" };
 
-/** A heading for each dialect and for each object inside its body. */
+const bodies: readonly (readonly [path: string, tables: FieldTables])[] = [
+  ...dialects.map((dialect) => [dialect.path, dialect] as const),
+  ...jsonRoutes.flatMap(({ path, body }) => (body === undefined ? [] : [[path, body] as const])),
+];
+
+/** A heading for each route with a body and for each object inside it. */
 const sections: ReadonlyMap<string, Fields> = new Map(
-  dialects.flatMap(({ path, fields, nested }) => [
+  bodies.flatMap(([path, { fields, nested }]) => [
     [`## \`POST ${path}\``, fields] as const,
     ...nested.map((inner) => [nestedHeading(inner.name), inner.fields] as const),
   ]),
@@ -93,18 +100,28 @@ test("at most 64 fields that are not known are passed over, in a message as in t
   }
 });
 
-type Schema = { readonly properties: object; readonly required: string[] };
-
-test("the OpenAPI page holds every field that is taken, and marks the required ones", () => {
-  const { schemas } = openApiDocument("1", dialects).components;
-  const [chatRequest, completionRequest, embeddingRequest] = dialects.map(
-    ({ page }) => (schemas as Record<string, Schema>)[page.schema]!,
-  );
-  const taken = Object.entries(chatFields).filter(([, field]) => field.treatment !== "refused");
-  expect(Object.keys(chatRequest!.properties).sort()).toEqual(taken.map(([name]) => name).sort());
-  expect(chatRequest!.required.sort()).toEqual(["messages", "model"]);
-  expect(completionRequest!.required.sort()).toEqual(["model", "prompt"]);
-  expect(embeddingRequest!.required.sort()).toEqual(["input", "model"]);
+test("the OpenAPI page says of every field what happens, and marks the required ones", () => {
+  const { schemas } = openApiDocument("1", dialects, jsonRoutes).components;
+  const requests = dialects.map(({ page }) => schemas[page.schema] as RequestSchema);
+  for (const [i, { fields }] of dialects.entries()) {
+    const { properties, "x-refused": refused } = requests[i]!;
+    const of = (is: boolean) =>
+      Object.entries(fields).filter(([, field]) => (field.treatment === "refused") === is);
+    expect(Object.keys(properties).sort()).toEqual(
+      of(false)
+        .map(([name]) => name)
+        .sort(),
+    );
+    expect(refused).toEqual(Object.fromEntries(of(true).map(([name, { note }]) => [name, note])));
+    for (const [name, { treatment }] of of(false)) {
+      const says = String(properties[name]!["description"]).startsWith("Accepted, ignored.");
+      expect([name, says]).toEqual([name, treatment === "ignored"]);
+    }
+  }
+  const [chatRequest, completionRequest, embeddingRequest] = requests;
+  expect([...chatRequest!.required].sort()).toEqual(["messages", "model"]);
+  expect([...completionRequest!.required].sort()).toEqual(["model", "prompt"]);
+  expect([...embeddingRequest!.required].sort()).toEqual(["input", "model"]);
 });
 
 const declarations: readonly (readonly [file: string, type: string, fields: Fields])[] = [

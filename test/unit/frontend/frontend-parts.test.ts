@@ -4,6 +4,9 @@ import fc from "fast-check";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
 import { chat } from "../../../actors/frontend/api/chat/chat.ts";
 import { dialects } from "../../../actors/frontend/api/dialects.ts";
+import * as info from "../../../actors/frontend/api/info/info.ts";
+import type { JsonRoute } from "../../../actors/frontend/api/json-route.ts";
+import { jsonRoutes } from "../../../actors/frontend/api/json-routes.ts";
 import { ApiKeys, readKeyFile } from "../../../actors/frontend/http/api-keys.ts";
 import { allowOrigin, checkOrigin, readOrigins } from "../../../actors/frontend/http/cors.ts";
 import {
@@ -28,29 +31,57 @@ const codeOf = (run: () => unknown): string => {
   return "fine";
 };
 
-const routes = routesOf(dialects);
+const routes = routesOf(dialects, jsonRoutes);
+const found = (method: string, path: string) => routeOf(routes, method, path).route;
+const json = (route: JsonRoute, param = "") => ({ kind: "json" as const, route, param });
 
 test("routes", () => {
-  expect(routeOf(routes, "POST", "/v1/chat/completions")).toEqual({
-    kind: "dialect",
-    dialect: chat,
+  expect(found("POST", "/v1/chat/completions")).toEqual({ kind: "dialect", dialect: chat });
+  expect(found("GET", "/v1/models/")).toEqual(json(info.models));
+  expect(found("GET", "/v1/models/a/b")).toEqual(json(info.model, "a/b"));
+  expect(found("GET", "/v1/models/a%2Fb%20c")).toEqual(json(info.model, "a/b c"));
+  expect(found("GET", "/v1/models/%zz")).toEqual(json(info.model, "%zz"));
+  expect(found("GET", "/v1/models/a/b/ready")).toEqual(json(info.modelReady, "a/b"));
+  expect(found("GET", "/v1/models/ready")).toEqual(json(info.model, "ready"));
+  expect(found("GET", "/v1/models//ready")).toEqual(json(info.model, "/ready"));
+  expect(found("GET", "/v1/streams/a%2Fb")).toEqual({ kind: "resume", id: "a%2Fb" });
+  expect(found("HEAD", "/v1/streams/a")).toEqual({ kind: "wrong_method", allow: "GET, OPTIONS" });
+  expect(found("HEAD", "/health")).toEqual(json(info.health));
+  expect(found("HEAD", "/tokenize")).toEqual({ kind: "wrong_method", allow: "POST, OPTIONS" });
+  expect(found("GET", "/v1/embeddings")).toEqual({ kind: "wrong_method", allow: "POST, OPTIONS" });
+  expect(found("OPTIONS", "/v1/whatever")).toEqual({ kind: "unknown" });
+  expect(found("OPTIONS", "/health")).toEqual({ kind: "preflight", allow: "GET, HEAD, OPTIONS" });
+  expect(found("OPTIONS", "/nothing")).toEqual({ kind: "unknown" });
+  expect(found("DELETE", "/nothing")).toEqual({ kind: "unknown" });
+});
+
+test("the table says who needs a key, whatever the path; unknown paths below /v1 need one", () => {
+  const guarded = (path: string, method = "GET") => routeOf(routes, method, path).guarded;
+  for (const path of ["/v1/models/x", "/v1/streams/x", "/v1/models/x/ready", "/v1/nothing"]) {
+    expect([path, guarded(path)]).toEqual([path, true]);
+  }
+  for (const path of ["/tokenize", "/detokenize", "/v1/chat/completions"]) {
+    expect([path, guarded(path), guarded(path, "POST")]).toEqual([path, true, true]);
+  }
+  for (const path of ["/health", "/live", "/metrics", "/openapi.json", "/docs", "/nothing"]) {
+    expect([path, guarded(path)]).toEqual([path, false]);
+  }
+});
+
+test("two methods of one path, and places other than those of the table", () => {
+  const thing = (method: "GET" | "POST"): JsonRoute => ({ ...info.live, method, path: "/thing" });
+  const both = [thing("GET"), thing("POST"), info.model, info.models];
+  const paths = { "/thing": "/odd/thing", "/v1/models": "/m" };
+  const table = routesOf([chat], both, { ...paths, "/v1/chat/completions": "/chat" });
+  const at = (method: string, path: string) => routeOf(table, method, path);
+  expect(at("POST", "/odd/thing").route).toEqual(json(both[1]!));
+  expect(at("PUT", "/odd/thing").route).toEqual({
+    ...{ kind: "wrong_method", allow: "GET, HEAD, POST, OPTIONS" },
   });
-  expect(routeOf(routes, "GET", "/v1/models/")).toEqual({ kind: "models" });
-  expect(routeOf(routes, "GET", "/v1/models/a/b")).toEqual({ kind: "model", id: "a/b" });
-  expect(routeOf(routes, "GET", "/v1/models/a%2Fb%20c")).toEqual({ kind: "model", id: "a/b c" });
-  expect(routeOf(routes, "GET", "/v1/models/%zz")).toEqual({ kind: "model", id: "%zz" });
-  expect(routeOf(routes, "HEAD", "/health")).toEqual({ kind: "health" });
-  expect(routeOf(routes, "GET", "/v1/embeddings")).toEqual({
-    kind: "wrong_method",
-    allow: "POST, OPTIONS",
-  });
-  expect(routeOf(routes, "OPTIONS", "/v1/whatever")).toEqual({ kind: "unknown" });
-  expect(routeOf(routes, "OPTIONS", "/health")).toEqual({
-    kind: "preflight",
-    allow: "GET, HEAD, OPTIONS",
-  });
-  expect(routeOf(routes, "OPTIONS", "/nothing")).toEqual({ kind: "unknown" });
-  expect(routeOf(routes, "DELETE", "/nothing")).toEqual({ kind: "unknown" });
+  expect(at("GET", "/thing").route).toEqual({ kind: "unknown" });
+  expect(at("GET", "/m/a/b").route).toEqual(json(info.model, "a/b"));
+  expect(at("GET", "/m")).toEqual({ route: json(info.models), guarded: true });
+  expect(at("POST", "/chat")).toEqual({ route: { kind: "dialect", dialect: chat }, guarded: true });
 });
 
 test("the path of a URL", () => {

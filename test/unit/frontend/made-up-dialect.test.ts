@@ -12,6 +12,7 @@ import type {
   GenerationDialect,
 } from "../../../actors/frontend/api/dialect.ts";
 import { dialects } from "../../../actors/frontend/api/dialects.ts";
+import { jsonRoutes } from "../../../actors/frontend/api/json-routes.ts";
 import { objectOf, refused, used } from "../../../actors/frontend/api/request-fields.ts";
 import { doorDefaults } from "../../../actors/frontend/door-settings.ts";
 import { FrontendMetrics } from "../../../actors/frontend/frontend-metrics.ts";
@@ -90,7 +91,7 @@ function doorOf(table: readonly Dialect[]) {
     }));
   const door = new Door({
     ...{ clock, answers, random: new SeededRandom(3), ids: countingIds("i"), log: new MemoryLog() },
-    ...{ models: fakeModels(), dialects: table, settings: doorDefaults },
+    ...{ models: fakeModels(), dialects: table, jsonRoutes, settings: doorDefaults },
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },
     findAnswer: async () => held(),
     claims: { of: () => ({ isFirst: async () => true, release: () => {} }) },

@@ -1,0 +1,82 @@
+/**
+ * A route that generates nothing: it is answered out of what the door knows, in one piece. Each
+ * folder beside this file holds some, `json-routes.ts` lists them, and everything else of the
+ * frontend (paths, methods, keys, bodies, `openapi.json`) knows them by this type alone.
+ */
+import type { Health } from "../models/info-bodies.ts";
+import type { ModelDirectory } from "../models/models.ts";
+import type { ServedModel } from "../models/served-model.ts";
+import type { RequestScope } from "./dialect.ts";
+import type { OpenApiDocument } from "./openapi-document.ts";
+import type { FieldTables } from "./request-fields.ts";
+
+export type JsonRoute = {
+  readonly makes: "json";
+  readonly method: "GET" | "POST";
+  /** May hold one `{name}`, whose value may hold slashes: `/v1/models/{id}/ready`. */
+  readonly path: string;
+  /**
+   * `key`: what spends or shows what the models know. Keys and CORS apply, as to all dialects.
+   * `open`: what probes, scrapers and readers of the documentation ask for.
+   */
+  readonly access: "key" | "open";
+  /** Its part of openapi.json. `schema`: the name of its request's schema. */
+  readonly page: { readonly summary: string; readonly schema?: string };
+  /** The fields of its body; undefined: it has none, and what is sent is not read. */
+  readonly body?: FieldTables;
+  /**
+   * May throw ApiError. With a long body it is called again from its start whenever a long text
+   * has got its tokens, until no text is left.
+   */
+  handle(scope: RouteScope): RouteAnswer | Promise<RouteAnswer>;
+};
+
+/** What a route needs of the door for one request. */
+export type RouteScope = Pick<RequestScope, "contextOf"> & {
+  /** What stands for `{name}` in the path, decoded; "" in a path without. */
+  readonly param: string;
+  /** The names in it were checked; its shape was not. Empty without a body. */
+  readonly body: object;
+  readonly models: ModelDirectory;
+  readonly server: ServerFacts;
+  /**
+   * As if the model had a context of so many tokens, which the texts of the request may have.
+   * Throws ApiError when no such model is served now.
+   */
+  modelWith(name: string, context_length: number): ServedModel;
+  /** Other requests have their turns. */
+  pause(): Promise<void>;
+};
+
+/** What the door says of itself. */
+export type ServerFacts = {
+  /** The cluster's, as its settings name it. */
+  readonly namespace: string;
+  health(): Health;
+  /** Prometheus text. */
+  metrics(): string | Promise<string>;
+  openapi(): OpenApiDocument;
+  /** Where a route is, whose path in the tables is `path`. */
+  pathOf(path: string): string;
+};
+
+export type RouteAnswer = {
+  readonly status: number;
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+};
+
+const JSON_TYPE = { "Content-Type": "application/json" };
+
+export const jsonAnswer = (value: object, status = 200): RouteAnswer => ({
+  status,
+  body: JSON.stringify(value),
+  headers: JSON_TYPE,
+});
+
+/** JSON that was written by hand. */
+export const jsonTextAnswer = (body: string): RouteAnswer => ({
+  status: 200,
+  body,
+  headers: JSON_TYPE,
+});

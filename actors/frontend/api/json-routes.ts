@@ -1,0 +1,11 @@
+/** The table of routes that generate nothing: a route is here, or it is not there. */
+import { docs, openApi } from "./docs/docs.ts";
+import { health, live, metrics, model, modelReady, models } from "./info/info.ts";
+import type { JsonRoute } from "./json-route.ts";
+import { detokenize } from "./tokenize/detokenize.ts";
+import { tokenize } from "./tokenize/tokenize.ts";
+
+export const jsonRoutes: readonly JsonRoute[] = [
+  ...[models, model, modelReady, tokenize, detokenize],
+  ...[health, live, metrics, openApi, docs],
+];

@@ -1,0 +1,39 @@
+/** One request of a route that generates nothing, from its checked names to its response. */
+import { checkAllNames } from "../api/check-body.ts";
+import type { JsonRoute, RouteScope, ServerFacts } from "../api/json-route.ts";
+import { modelNamed, type PrepareParts, prepareContext } from "../prompt/prepare-request.ts";
+import { LONG_TEXT, TokensAhead } from "../prompt/tokens-ahead.ts";
+import type { RequestContext } from "./request-context.ts";
+
+/** A body that came, and how long it was. */
+export type SentBody = { readonly value: object; readonly bytes: number };
+
+const NO_BODY: SentBody = { value: {}, bytes: 0 };
+
+/** Other requests have their turns while long texts are tokenized. Rejects with ApiError. */
+export async function answerJsonRoute(
+  parts: PrepareParts,
+  server: ServerFacts,
+  context: RequestContext,
+  route: JsonRoute,
+  param: string,
+  sent: SentBody = NO_BODY,
+): Promise<Response> {
+  const { clock, models, settings, metrics } = parts;
+  if (route.body !== undefined) checkAllNames(sent.value, route.body, settings.unknown_fields);
+  const ahead = sent.bytes < LONG_TEXT ? undefined : new TokensAhead(clock, metrics);
+  const scope: RouteScope = {
+    ...{ param, models, server, body: sent.value },
+    contextOf: (nvext) => prepareContext(parts, context, nvext),
+    modelWith: (name, context_length) => {
+      const model = modelNamed(models, name);
+      const card = { ...model.card, context_length };
+      const tokenizer = ahead?.of(model.tokenizer, context_length) ?? model.tokenizer;
+      return { ...model, card, tokenizer };
+    },
+    pause: () => new Promise((resolve) => clock.defer(resolve)),
+  };
+  const handle = () => route.handle(scope);
+  const { status, body, headers } = await (ahead === undefined ? handle() : ahead.run(handle));
+  return new Response(body, { status, headers: { ...context.headers, ...headers } });
+}
