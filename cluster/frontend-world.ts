@@ -1,4 +1,5 @@
 /** The parts of a frontend's tree; they find each other by path at each use. */
+import { movedPaths } from "../actors/frontend/flags.ts";
 import {
   buildServedModel,
   embedThrough,
@@ -99,6 +100,7 @@ export function frontendWorld(
         keep_hung_up: settings.resume_hangups,
         version: boot.version,
         namespace: boot.namespace,
+        paths: movedPaths(settings),
       },
     },
   };

@@ -20,6 +20,71 @@ export const addressFlags = {
   },
 } as const;
 
+/** Where routes are; the default is the path that the route has in its table. */
+export const pathFlags = {
+  chat_path: {
+    name: "chat-path",
+    type: "text",
+    default: "/v1/chat/completions",
+    env: ["DYN_HTTP_SVC_CHAT_PATH"],
+    help: "path of chats",
+  },
+  completions_path: {
+    name: "completions-path",
+    type: "text",
+    default: "/v1/completions",
+    env: ["DYN_HTTP_SVC_CMP_PATH"],
+    help: "path of text completions",
+  },
+  embeddings_path: {
+    name: "embeddings-path",
+    type: "text",
+    default: "/v1/embeddings",
+    env: ["DYN_HTTP_SVC_EMB_PATH"],
+    help: "path of embeddings",
+  },
+  models_path: {
+    name: "models-path",
+    type: "text",
+    default: "/v1/models",
+    env: ["DYN_HTTP_SVC_MODELS_PATH"],
+    help: "path of the models; those of single models stand below it",
+  },
+  health_path: {
+    name: "health-path",
+    type: "text",
+    default: "/health",
+    env: ["DYN_HTTP_SVC_HEALTH_PATH"],
+    help: "path that says whether requests are answered",
+  },
+  live_path: {
+    name: "live-path",
+    type: "text",
+    default: "/live",
+    env: ["DYN_HTTP_SVC_LIVE_PATH"],
+    help: "path that says that the process lives",
+  },
+  metrics_path: {
+    name: "metrics-path",
+    type: "text",
+    default: "/metrics",
+    env: ["DYN_HTTP_SVC_METRICS_PATH"],
+    help: "path of the metrics of the HTTP port",
+  },
+} as const;
+
+type PathSettings = SettingsOf<typeof pathFlags>;
+
+/** The routes that an operator put elsewhere: their paths in the tables → theirs. */
+export function movedPaths(settings: PathSettings): Readonly<Record<string, string>> {
+  const moved: Record<string, string> = {};
+  for (const [key, flag] of Object.entries(pathFlags)) {
+    const path = settings[key as keyof PathSettings];
+    if (path !== flag.default) moved[flag.default] = path;
+  }
+  return moved;
+}
+
 export const accessFlags = {
   api_keys: {
     name: "api-key",
@@ -130,6 +195,7 @@ export type ParserSettings = SettingsOf<typeof parserFlags>;
 
 export const frontendFlags = {
   ...addressFlags,
+  ...pathFlags,
   ...accessFlags,
   ...timeFlags,
   ...answerFlags,

@@ -31,6 +31,8 @@ import { pause } from "./pause.ts";
 import { findHeld, type WorkerPeers } from "./resume/find-held.ts";
 import { claimsOver } from "./resume/idempotency-claim.ts";
 
+export { placeOf } from "./api/paths.ts";
+export { tablePaths } from "./api/table-paths.ts";
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
 export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
 export { readKeyFile } from "./http/api-keys.ts";

@@ -1,4 +1,7 @@
 /** Settings of the two doors. A setting that no request can ever match is refused. */
+import { movedPaths, pathFlags } from "../../actors/frontend/flags.ts";
+import { placeOf, tablePaths } from "../../actors/frontend/frontend.ts";
+import type { SettingsOf } from "../../runtime/setting.ts";
 import { SettingsError } from "./settings-error.ts";
 
 const words: readonly string[] = ["auto", "local", "none", "*"];
@@ -58,5 +61,47 @@ export function checkPorts({ host, port }: Door, inspector: Door): void {
   if (!same && ![host, inspector.host].some((at) => everyAddress.includes(at))) return;
   throw new SettingsError(
     `--port and --inspector-port both name port ${port}: give one of them another`,
+  );
+}
+
+type PathSettings = SettingsOf<typeof pathFlags>;
+
+const PATH_FORM = /^(?:\/[\w.~-]+)+$/;
+
+/** Throws SettingsError when a route has no path that a request could name, or that of another. */
+export function checkPaths(settings: PathSettings): void {
+  for (const [key, { name, env, default: usual }] of Object.entries(pathFlags)) {
+    const path = settings[key as keyof PathSettings];
+    if (PATH_FORM.test(path)) continue;
+    throw new SettingsError(
+      `--${name} (${env[0]}): "${path}" is no path of a route; give one that begins with a slash, ` +
+        `does not end with one and holds letters, digits and -._~/ alone, as ${usual}`,
+    );
+  }
+  const moved = movedPaths(settings);
+  const taken = new Map<string, string>();
+  for (const path of tablePaths) {
+    const place = placeOf(moved, path).replace(/\{\w+\}/, "{}");
+    const other = taken.get(place);
+    if (other !== undefined) throw pathClash(moved, path, other);
+    taken.set(place, path);
+  }
+}
+
+function pathClash(
+  moved: Readonly<Record<string, string>>,
+  path: string,
+  other: string,
+): SettingsError {
+  const mover = (of: string) =>
+    Object.values(pathFlags).find(({ default: from }) => {
+      const to = moved[from];
+      return to !== undefined && placeOf({ [from]: to }, of) !== of;
+    });
+  // In the tables no two are at one path, so that one of them was moved.
+  const { name, env } = (mover(path) ?? mover(other))!;
+  return new SettingsError(
+    `--${name} (${env[0]}): ${path} and ${other} would both be at ${placeOf(moved, path)}; give ` +
+      "one of them another path",
   );
 }

@@ -8,6 +8,7 @@ import {
   answerFlags,
   fieldFlags,
   hangupFlags,
+  pathFlags,
   timeFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
@@ -56,6 +57,7 @@ export function dumpConfig(settings: Settings): string {
     ...(kind.shares_process ? givenFor(sharingFlags, engine) : {}),
     ...givenFor(kind.flags, engine.own),
     ...givenFor(fieldFlags, frontend),
+    ...givenFor(pathFlags, frontend),
     "inspector-host": inspector.host,
     ...givenFor(inspectorFlags, inspector),
     ...machineConfig(settings),

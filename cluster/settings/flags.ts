@@ -11,6 +11,7 @@ import {
   fieldFlags,
   hangupFlags,
   parserFlags,
+  pathFlags,
   timeFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
@@ -56,6 +57,7 @@ const sections = [
   sharingFlags,
   ...ofEngines(true),
   fieldFlags,
+  pathFlags,
   inspectorFlags,
   commandFlags,
 ] as const;

@@ -18,7 +18,7 @@ import {
   stopFlags,
   workerCountFlags,
 } from "./cluster-flags.ts";
-import { checkHosts, checkOrigins, checkPorts } from "./door-settings.ts";
+import { checkHosts, checkOrigins, checkPaths, checkPorts } from "./door-settings.ts";
 import { type EngineSettings, engineSettings } from "./engine-settings.ts";
 import type { FlagName } from "./flags.ts";
 import { checkKeys } from "./key-settings.ts";
@@ -66,6 +66,7 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
   const { api_key_file: _read, ...frontend } = read(frontendFlags);
   const serves = machine.role === "all" || machine.role === "frontend";
   if (serves) checkPorts(frontend, inspector);
+  checkPaths(frontend);
   checkHosts(inspector.allow_hosts);
   checkOrigins(frontend.cors_origin);
   checkParsers(frontend, machine.role === "all" ? models : undefined);

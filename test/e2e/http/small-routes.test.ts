@@ -233,3 +233,28 @@ test("/docs shows every route and every field, and takes nothing from elsewhere"
   const head = await fetch(`${door.url}/docs`, { method: "HEAD" });
   expect([head.status, await head.text()]).toEqual([200, ""]);
 });
+
+test("routes that were put elsewhere are there, and openapi.json and /docs say so", async () => {
+  const paths = { "/v1/chat/completions": "/chat", "/v1/models": "/list", "/health": "/up" };
+  await using moved = await startDoor({ paths, api_keys: ["secret"] });
+  const headers = { authorization: "Bearer secret" };
+  const chat = { model: "toy", messages: [{ role: "user", content: "hi" }], max_tokens: 1 };
+  expect((await moved.post("/chat", chat, { headers })).status).toBe(200);
+  // A key is needed wherever a route is.
+  expect((await moved.post("/chat", chat)).status).toBe(401);
+  expect((await moved.post("/v1/chat/completions", chat, { headers })).status).toBe(404);
+  const get = async (path: string) => (await fetch(moved.url + path, { headers })).status;
+  const there = ["/list", "/list/toy", "/list/toy/ready", "/up"];
+  const gone = ["/v1/models", "/v1/models/toy", "/health"];
+  expect(await Promise.all(there.map(get))).toEqual([200, 200, 200, 200]);
+  expect(await Promise.all(gone.map(get))).toEqual([404, 404, 404]);
+  expect((await fetch(`${moved.url}/list`)).status).toBe(401);
+  expect((await fetch(`${moved.url}/up`)).status).toBe(200);
+  const nobody = await fetch(`${moved.url}/list/nobody`, { headers });
+  expect(await nobody.text()).toContain("/list lists what is served");
+  const { paths: said } = await json<{ paths: object }>(fetch(`${moved.url}/openapi.json`));
+  expect(Object.keys(said)).toEqual(
+    expect.arrayContaining(["/chat", "/list/{id}", "/list/{id}/ready", "/up"]),
+  );
+  expect(await (await fetch(`${moved.url}/docs`)).text()).toContain("/<wbr>list/<wbr>{id}");
+});

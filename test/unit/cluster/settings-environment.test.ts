@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { Glob } from "bun";
 import { mockerFlags } from "../../../actors/engine/mocker/flags.ts";
+import { pathFlags } from "../../../actors/frontend/flags.ts";
 import { internalNames } from "../../../cluster/settings/environment-names.ts";
 import { environmentTwin, flags } from "../../../cluster/settings/flags.ts";
 import { readSettings } from "../../../cluster/settings/read-settings.ts";
@@ -73,7 +74,8 @@ test("settings, other programs' names and our own are quiet", () => {
     if (type === "text" && name !== "config") {
       const other = { nats: "TROUPE_REDIS", redis: "TROUPE_NATS" }[name as string];
       if (other === undefined && name !== "api-key-file") {
-        const value = name === "cors-origin" ? "https://x" : "x";
+        const path = Object.values<Flag>(pathFlags).some((flag) => flag.name === name);
+        const value = name === "cors-origin" ? "https://x" : path ? "/x" : "x";
         const mockers = Object.values<Flag>(mockerFlags).some((flag) => flag.name === name);
         const engine = mockers ? "mocker" : "llama";
         const env = { [environmentTwin(name)]: value, TROUPE_ENGINE: engine };

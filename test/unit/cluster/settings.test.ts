@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { movedPaths } from "../../../actors/frontend/flags.ts";
 import { DEFAULT_OBJECTIVE } from "../../../actors/router/router.ts";
 import { dumpConfig } from "../../../cluster/settings/dump-config.ts";
 import { flags, helpText } from "../../../cluster/settings/flags.ts";
@@ -233,4 +234,36 @@ test("two doors at one port are told by both flags", () => {
   expect(complaint(() => fromFlags(...ports, "--host", "127.0.0.2"))).toBe("");
   expect(complaint(() => fromFlags("--port", "0", "--inspector-port", "0"))).toBe("");
   expect(complaint(() => fromFlags("--port", "8001"))).toContain("both name port 8001");
+});
+
+test("routes may be elsewhere, each at a path of its own", () => {
+  const dynamo = { DYN_HTTP_SVC_CHAT_PATH: "/chat", DYN_HTTP_SVC_MODELS_PATH: "/v2/models" };
+  const { frontend } = settle([parseFlags(["--live-path", "/up"]), parseEnvironment(dynamo)], []);
+  expect(movedPaths(frontend)).toEqual({
+    ...{ "/v1/chat/completions": "/chat", "/v1/models": "/v2/models", "/live": "/up" },
+  });
+  expect(movedPaths(fromFlags().frontend)).toEqual({});
+  const swapped = ["--health-path", "/live", "--live-path", "/health"];
+  expect(complaint(() => fromFlags(...swapped))).toBe("");
+  for (const odd of ["up", "/", "//", "/up/", "/a b", "/a?b", "/{id}", "/é", "http://h/up"]) {
+    const said = complaint(() => fromFlags("--live-path", odd));
+    expect([odd, said]).toEqual([
+      odd,
+      expect.stringMatching(/^--live-path \(DYN_HTTP_SVC_LIVE_PATH\): "/),
+    ]);
+  }
+  const clashes = [
+    ["--live-path", "/health"],
+    ["--chat-path", "/tokenize"],
+    ["--metrics-path", "/docs"],
+    ["--models-path", "/v1/streams"],
+    ["--embeddings-path", "/v1/completions"],
+  ] as const;
+  for (const [flag, path] of clashes) {
+    const said = complaint(() => fromFlags(flag, path));
+    expect([flag, said]).toEqual([
+      flag,
+      expect.stringMatching(new RegExp(`^${flag} .*both be at`)),
+    ]);
+  }
 });

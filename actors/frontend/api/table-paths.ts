@@ -1,0 +1,8 @@
+import { dialects } from "./dialects.ts";
+import { jsonRoutes } from "./json-routes.ts";
+import { STREAMS_PATH } from "./paths.ts";
+
+/** The paths of all routes, as the tables have them, each once. */
+export const tablePaths: readonly string[] = [
+  ...new Set([STREAMS_PATH, ...[...dialects, ...jsonRoutes].map(({ path }) => path)]),
+];
