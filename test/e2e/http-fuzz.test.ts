@@ -18,7 +18,7 @@ afterAll(async () => {
 
 const paths = [
   ...["/v1/chat/completions", "/v1/completions", "/v1/embeddings"],
-  ...["/tokenize", "/detokenize"],
+  ...["/tokenize", "/detokenize", "/inference/v1/generate"],
 ];
 const hang_ms = 10_000;
 

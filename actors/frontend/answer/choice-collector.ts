@@ -5,6 +5,7 @@ import type { CollectedChoice } from "../api/dialect.ts";
 
 /** Collects the pieces of one choice; text is joined once, at its end. */
 export class ChoiceCollector {
+  readonly tokens: number[] = [];
   readonly #texts: string[] = [];
   readonly #logprobs: PieceLogprob[] = [];
   readonly #fold: ChoiceFold | undefined;
@@ -19,6 +20,7 @@ export class ChoiceCollector {
     switch (piece.kind) {
       case "content":
         this.#texts.push(piece.text);
+        for (const token of piece.tokens) this.tokens.push(token);
     }
     this.#fold?.push(piece);
     for (const entry of piece.logprobs ?? []) this.#logprobs.push(entry);
@@ -30,7 +32,7 @@ export class ChoiceCollector {
   }
 
   /** Undefined while the choice has not ended. */
-  result(): CollectedChoice | undefined {
+  result(): Omit<CollectedChoice, "tokens"> | undefined {
     if (this.#end === undefined) return undefined;
     const text = this.#texts.join("");
     return { text, logprobs: this.#logprobs, end: this.#end, parsed: this.#parsed };

@@ -63,8 +63,9 @@ export class CollectedOutput implements AnswerOutput {
     const { shown_each } = this.#generation;
     const made: CollectedChoice[] = [];
     for (let i = 0; i < this.#each; i += 1) {
-      const result = this.#choices[prompt * this.#each + i]?.result();
-      if (result !== undefined) made.push(result);
+      const collector = this.#choices[prompt * this.#each + i]!;
+      const result = collector.result();
+      if (result !== undefined) made.push({ ...result, tokens: collector.tokens });
     }
     return pickBest(made, shown_each);
   }

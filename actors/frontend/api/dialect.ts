@@ -30,7 +30,7 @@ type DialectFacts = FieldTables & {
    * from release to release.
    */
   readonly name: string;
-  /** Path of its POST; below /v1, where keys and CORS apply. */
+  /** Path of its POST. Keys and CORS apply. */
   readonly path: string;
   /** Its part of openapi.json, beside the fields. `schema`: the name of its request's schema. */
   readonly page: { readonly summary: string; readonly schema: string; readonly streams: boolean };
@@ -59,8 +59,8 @@ export type EmbeddingDialect = DialectFacts & {
 
 /** The part of the door that a dialect needs while it prepares one request. */
 export type RequestScope = {
-  /** Throws ApiError when no such model is served now. */
-  modelOf(name: string): ServedModel;
+  /** Undefined: the only one. Throws ApiError when no such model is served now. */
+  modelOf(name: string | undefined): ServedModel;
   /** Throws ApiError for a header that is not as it must be. */
   contextOf(nvext: Nvext | null | undefined): PrepareContext;
 };
@@ -127,6 +127,7 @@ export interface ChunkFormat {
 
 /** One finished choice. */
 export type CollectedChoice = {
+  readonly tokens: readonly number[];
   readonly text: string;
   readonly logprobs: readonly PieceLogprob[];
   readonly end: AnswerEnd;

@@ -41,9 +41,9 @@ export type RouteScope = Pick<RequestScope, "contextOf"> & {
   readonly server: ServerFacts;
   /**
    * As if the model had a context of so many tokens, which the texts of the request may have.
-   * Throws ApiError when no such model is served now.
+   * No name: the only model. Throws ApiError when no such model is served now.
    */
-  modelWith(name: string, context_length: number): ServedModel;
+  modelWith(name: string | null | undefined, context_length: number): ServedModel;
   /** Other requests have their turns. */
   pause(): Promise<void>;
 };

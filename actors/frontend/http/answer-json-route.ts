@@ -26,7 +26,7 @@ export async function answerJsonRoute(
     ...{ param, models, server, body: sent.value },
     contextOf: (nvext) => prepareContext(parts, context, nvext),
     modelWith: (name, context_length) => {
-      const model = modelNamed(models, name);
+      const model = modelNamed(models, name ?? undefined);
       const card = { ...model.card, context_length };
       const tokenizer = ahead?.of(model.tokenizer, context_length) ?? model.tokenizer;
       return { ...model, card, tokenizer };

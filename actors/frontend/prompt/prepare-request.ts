@@ -1,6 +1,6 @@
 /** A body and its dialect → what to run. Everything that is wrong is an ApiError. */
 import type { Clock, Random } from "../../../runtime/capabilities.ts";
-import { ApiError, modelNotFound } from "../api/api-error.ts";
+import { ApiError, missingParameter, modelNotFound } from "../api/api-error.ts";
 import { checkAllNames } from "../api/check-body.ts";
 import type {
   Dialect,
@@ -89,11 +89,22 @@ export function prepareContext(
   };
 }
 
-/** Throws ApiError: 404 for a name that is not served, 503 for one that is not served yet. */
-export function modelNamed(models: ModelDirectory, name: string): ServedModel {
+/**
+ * Undefined: the only model. Throws ApiError: 404 for a name that is not served, 503 for one that
+ * is not served yet, 400 where there are several and none was named.
+ */
+export function modelNamed(models: ModelDirectory, name: string | undefined): ServedModel {
+  if (name === undefined) return onlyModel(models);
   const model = models.get(name);
   if (model !== undefined) return model;
   throw notServed(models, name);
+}
+
+function onlyModel(models: ModelDirectory): ServedModel {
+  const [first, second] = models.ready();
+  if (first === undefined) throw notServed(models, "");
+  if (second !== undefined) throw missingParameter("model");
+  return first;
 }
 
 function notServed(models: ModelDirectory, name: string): ApiError {

@@ -179,7 +179,7 @@ test("a stop reason is told with the end", () => {
 
 test("the best answers are those with the highest mean log probability", () => {
   const choice = (name: string, ...logprobs: number[]) => ({
-    text: name,
+    ...{ text: name, tokens: [] },
     logprobs: logprobs.map((logprob) => ({ token: "", bytes: [], logprob, top: [] })),
     end: { choice: 0, reason: "stop" as const },
   });

@@ -3,7 +3,6 @@ import { Detokenizer } from "../../../../llm/tokens/detokenizer.ts";
 import { checkTokenIds } from "../../prompt/prompt-text.ts";
 import { checkShape } from "../check-body.ts";
 import { type JsonRoute, jsonAnswer } from "../json-route.ts";
-import { modelMeant } from "./only-model.ts";
 import { detokenizeFields, detokenizeShape, TOKENS_MAX } from "./tokenize-fields.ts";
 
 /** Tokens that become text in one go, which takes a few milliseconds. */
@@ -18,7 +17,7 @@ export const detokenize: JsonRoute = {
   body: { fields: detokenizeFields, nested: [] },
   handle: async (scope) => {
     const { model, tokens } = checkShape(scope.body, detokenizeShape);
-    const served = scope.modelWith(modelMeant(scope, model), TOKENS_MAX);
+    const served = scope.modelWith(model, TOKENS_MAX);
     const ids = checkTokenIds(served, tokens, "tokens");
     const options = { show_control: true, at_text_start: true };
     const detokenizer = new Detokenizer(served.tokenizer, options);

@@ -5,7 +5,6 @@ import { ApiError, invalidValue } from "../api-error.ts";
 import { chat } from "../chat/chat.ts";
 import { checkShape } from "../check-body.ts";
 import { type JsonRoute, jsonTextAnswer, type RouteScope } from "../json-route.ts";
-import { modelMeant } from "./only-model.ts";
 import { TOKENS_MAX, type TokenizeBody, tokenizeFields, tokenizeShape } from "./tokenize-fields.ts";
 
 export const tokenize: JsonRoute = {
@@ -18,10 +17,9 @@ export const tokenize: JsonRoute = {
   handle: async (scope) => {
     const body = checkShape(scope.body, tokenizeShape);
     checkForm(body);
-    const name = modelMeant(scope, body.model);
-    const served = scope.modelWith(name, TOKENS_MAX);
+    const served = scope.modelWith(body.model, TOKENS_MAX);
     const tokens = tokensOf(scope, served, body);
-    const { context_length } = scope.models.get(name)?.card ?? served.card;
+    const { context_length } = scope.models.get(served.name)?.card ?? served.card;
     const strs = body.return_token_strs === true ? await textsJson(scope, served, tokens) : "null";
     const ids = await idsJson(scope, tokens);
     return jsonTextAnswer(
