@@ -159,6 +159,14 @@ int32_t tr_cancel(struct tr_engine *e, uint32_t handle) {
   return TR_OK;
 }
 
+int32_t tr_clear(struct tr_engine *e) {
+  if (tr_state(e, NULL) != TR_READY || e->closing) return TR_ERR_CLOSED;
+  /* What is kept free for the others: see load.c. */
+  if (!ring_room(&e->commands, 2 + e->n_slots * 6 + 9)) return TR_ERR_QUEUE_FULL;
+  api_send(e, COMMAND_CLEAR, 0);
+  return TR_OK;
+}
+
 int32_t tr_poll(struct tr_engine *e, uint32_t *to, int32_t size, int32_t max_records) {
   int32_t at = 0, state = tr_state(e, NULL);
   if (state != TR_READY && state != TR_ERR_ENGINE) return 0;

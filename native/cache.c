@@ -288,6 +288,12 @@ static bool cache_evict_range(struct cache *c) {
   return true;
 }
 
+/* Drops every block that no live request refers to, whole ranges first, as that is quicker. */
+static void cache_clear(struct cache *c) {
+  while (cache_evict_range(c)) continue;
+  while (cache_evict_oldest(c)) continue;
+}
+
 /* The range that takes a block after `parent`: the parent's own when it can grow, or a new one. */
 static int32_t cache_range_for(struct cache *c, int32_t parent, uint32_t index) {
   if (parent >= 0) {

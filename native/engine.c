@@ -534,6 +534,7 @@ static void take_commands(struct tr_engine *e) {
     struct slot *slot = &e->slots[s]; /* of a submit */
     if (command[0] == COMMAND_CANCEL) command_cancel(e, s);
     if (command[0] == COMMAND_KV_LIST) cache_tell_all(&e->cache);
+    if (command[0] == COMMAND_CLEAR) cache_clear(&e->cache);
     if (command[0] != COMMAND_SUBMIT) continue;
     slot->n = slot->request.n_tokens;
     slot->cached = -1;

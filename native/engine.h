@@ -107,6 +107,7 @@ struct tr_engine {
 #define COMMAND_CANCEL 2
 #define COMMAND_CLOSE 3
 #define COMMAND_KV_LIST 4
+#define COMMAND_CLEAR 5
 
 static double now_ms(void) {
   struct troupe_timespec t;

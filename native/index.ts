@@ -24,6 +24,7 @@ const SYMBOLS = {
   tr_submit: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   tr_embed: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
   tr_cancel: { args: ["ptr", "i32"], returns: "i32" },
+  tr_clear: { args: ["ptr"], returns: "i32" },
   tr_poll: { args: ["ptr", "ptr", "i32", "i32"], returns: "i32" },
   tr_kv_poll: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   tr_close: { args: ["ptr"], returns: "i32" },
@@ -41,7 +42,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 3;
+export const SHIM_ABI = 4;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -249,6 +250,11 @@ export class NativeEngine {
 
   cancel(handle: number): void {
     this.#shim.tr_cancel(this.#engine, handle | 0);
+  }
+
+  /** False: it has not come to what was asked before; ask again. */
+  clear(): boolean {
+    return this.#shim.tr_clear(this.#engine) === 0;
   }
 
   /** Words written into `to`: whole records, each begun by its length in words. */

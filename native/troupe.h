@@ -18,7 +18,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 3
+#define TR_ABI 4
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -189,6 +189,11 @@ int32_t tr_embed(struct tr_engine *engine, uint32_t handle, const int32_t *token
                  uint32_t n_tokens);
 /* Ends the request at the next step; unknown handles are ignored. */
 int32_t tr_cancel(struct tr_engine *engine, uint32_t handle);
+/*
+ * Forgets what the prefix cache holds beside the blocks of live requests, before any request that
+ * is submitted later. TR_ERR_QUEUE_FULL: the thread has not come to what was asked before.
+ */
+int32_t tr_clear(struct tr_engine *engine);
 /*
  * Copies at most `max_records` whole records into `size` words. Returns the words written. When the
  * library fails in a step, no request can be trusted: the thread ends, tr_state is TR_ERR_ENGINE,

@@ -78,6 +78,8 @@ export type KvRange = Kind<"kv_range", t.KvRange>;
 export type FetchKvEvents = Kind<"fetch_kv_events", t.FetchKvEvents> & Ask<KvRange>;
 export type KvDumpPage = Kind<"kv_dump_page", t.KvDumpPage>;
 export type FetchKvDump = Kind<"fetch_kv_dump", t.FetchKvDump> & Ask<KvDumpPage>;
+export type KvCleared = Kind<"kv_cleared", t.KvCleared>;
+export type ClearKv = Kind<"clear_kv", t.ClearKv> & Ask<KvCleared>;
 
 // router: stream ↔ router
 export type Plan = Kind<"plan", t.Plan>;
@@ -110,7 +112,7 @@ export type ControlDone = Kind<"control_done", t.ControlDone>;
 export type ControlActor = Kind<"control_actor", t.ControlActor> & Ask<ControlDone>;
 
 /** What a worker's cache is asked for. */
-export type KvSourceMessage = SubscribeKv | FetchKvEvents | FetchKvDump;
+export type KvSourceMessage = SubscribeKv | FetchKvEvents | FetchKvDump | ClearKv;
 /** What a worker understands. */
 export type WorkerMessage =
   | Generate
@@ -168,6 +170,8 @@ export const messageTable = [
   { id: 84, kind: "kv_range", codec: codecs.KvRange },
   { id: 85, kind: "fetch_kv_dump", codec: codecs.FetchKvDump },
   { id: 86, kind: "kv_dump_page", codec: codecs.KvDumpPage },
+  { id: 87, kind: "clear_kv", codec: codecs.ClearKv },
+  { id: 88, kind: "kv_cleared", codec: codecs.KvCleared },
   { id: 96, kind: "fetch_blob", codec: codecs.FetchBlob },
   { id: 97, kind: "blob", codec: codecs.Blob },
   { id: 98, kind: "worker_load", codec: codecs.WorkerLoad },

@@ -218,6 +218,11 @@ export interface Engine {
   passSums?(): PassSums;
   /** Everything the prefix cache holds as of `kv_events`; there exactly when that is. */
   kvDump?(): KvDump;
+  /**
+   * Forgets the cached prefixes that no live request uses; what is submitted later finds none of
+   * them. False: it has too much to do, ask again. There exactly when `kv_events` is.
+   */
+  clearCache?(): boolean;
   /** Frees everything; live requests end without a further event. */
   close(): Promise<void>;
 }

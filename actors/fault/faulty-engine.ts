@@ -24,6 +24,7 @@ export class FaultyEngine implements Engine {
   readonly kv_events?: NonNullable<Engine["kv_events"]>;
   readonly passSums?: () => PassSums;
   readonly kvDump?: () => KvDump;
+  readonly clearCache?: () => boolean;
   readonly #inner: Engine;
   readonly #injector: FaultInjector;
   /** Live handles, and the prompts of those that no step has begun with. */
@@ -38,6 +39,7 @@ export class FaultyEngine implements Engine {
     if (inner.kv_events !== undefined) this.kv_events = inner.kv_events;
     if (inner.passSums !== undefined) this.passSums = () => inner.passSums!();
     if (inner.kvDump !== undefined) this.kvDump = () => inner.kvDump!();
+    if (inner.clearCache !== undefined) this.clearCache = () => inner.clearCache!();
   }
 
   describe(): EngineDescription {

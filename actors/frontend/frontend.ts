@@ -25,6 +25,7 @@ import type { StartEmbedding } from "./embedding/embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
 import { Door } from "./http/door.ts";
 import { DoorDrain, type DrainMessage, FLUSH_MS, SHUTTING_DOWN } from "./http/door-drain.ts";
+import { clearCaches } from "./models/clear-caches.ts";
 import { healthOf } from "./models/info-bodies.ts";
 import type { ModelDirectory } from "./models/models.ts";
 import { pause } from "./pause.ts";
@@ -153,6 +154,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       models: this.#models,
       dialects: this.#options.dialects ?? dialects,
       jsonRoutes,
+      clearCaches: () => clearCaches({ system, resolve, workers }),
       startAnswer,
       startEmbedding,
       findAnswer: (answer, hints, isEnough, mayAskAll) =>

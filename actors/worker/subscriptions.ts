@@ -24,6 +24,7 @@ type SubscriptionContext = Pick<
 
 export class Subscriptions {
   readonly #ctx: SubscriptionContext;
+  readonly #engine: Engine;
   readonly kv: KvPublisher;
   readonly load: LoadPublisher;
 
@@ -38,6 +39,7 @@ export class Subscriptions {
     reports: ProcessReports | undefined,
   ) {
     this.#ctx = ctx;
+    this.#engine = engine;
     const { clock } = ctx;
     const { kv_events } = engine;
     const kv = new KvPublisher({
@@ -63,7 +65,15 @@ export class Subscriptions {
     const { kv } = this;
     if (message.kind === "fetch_kv_events") this.#ctx.reply(kv.range(message.from));
     else if (message.kind === "fetch_kv_dump") this.#ctx.reply(kv.dumpPage(message));
+    else if (message.kind === "clear_kv") this.#clearKv();
     else this.#toKv(message);
+  }
+
+  #clearKv(): void {
+    const blocks = this.#engine.stats().cached_blocks;
+    const cleared = this.#engine.clearCache?.() ?? false;
+    this.#ctx.reply({ kind: "kv_cleared", cleared, blocks });
+    this.load.changed();
   }
 
   #toKv({ subscriber, subscription }: SubscribeKv): void {

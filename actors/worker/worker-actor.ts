@@ -192,6 +192,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "subscribe_kv":
       case "fetch_kv_events":
       case "fetch_kv_dump":
+      case "clear_kv":
         this.#subscriptions.onKv(message);
         break;
       case "drain":
@@ -226,7 +227,6 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "trial":
         this.#probation.start(message.request);
-        break;
     }
   }
 

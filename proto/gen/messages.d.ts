@@ -71,6 +71,8 @@ export const troupe: {
     KvRange: Codec<t.KvRange>;
     FetchKvDump: Codec<t.FetchKvDump>;
     KvDumpPage: Codec<t.KvDumpPage>;
+    ClearKv: Codec<t.ClearKv>;
+    KvCleared: Codec<t.KvCleared>;
     ModelCard: Codec<t.ModelCard>;
     WorkerRecord: Codec<t.WorkerRecord>;
     FetchBlob: Codec<t.FetchBlob>;

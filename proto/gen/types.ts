@@ -407,6 +407,13 @@ export type KvDumpPage = {
   readonly blocks: number;
 };
 
+export type ClearKv = {};
+
+export type KvCleared = {
+  readonly cleared: boolean;
+  readonly blocks: number;
+};
+
 export type ModelCard = {
   readonly name: string;
   readonly architecture: string;

@@ -345,6 +345,27 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     expect(after.cached_tokens_total - before.cached_tokens_total).toBe(3 * shared);
   });
 
+  test("a cleared cache has nothing for what comes later, and says so", async () => {
+    const { block_size } = engine.describe();
+    expect(engine.clearCache === undefined).toBe(engine.kv_events === undefined);
+    if (engine.kv_events === undefined) return;
+    // Of its own, so that the prompts of the other tests stay what they are.
+    const prompt = Array.from({ length: 3 * block_size + 1 }, (_, i) => 1 + ((i * i + 7) % 400));
+    const cachedOf = async (handle: number) =>
+      (await one(request(handle, prompt, 2))).finished?.cached_tokens;
+    expect([await cachedOf(1), await cachedOf(2)]).toEqual([0, 3 * block_size]);
+    const replay = replayOf(engine.kvDump!());
+    replay.events = engine.kv_events.nextId();
+    engine.kv_events.onEvent((event) => replay.take(event));
+    expect(engine.clearCache!()).toBe(true);
+    expect([await cachedOf(3), await cachedOf(4)]).toEqual([0, 3 * block_size]);
+    // What was made since is all there is.
+    expect(replay.held.size).toBe(3);
+    expect(engine.stats().cached_blocks).toBe(3);
+    expect(replayOf(engine.kvDump!()).held).toEqual(replay.held);
+    expect(replay.faults).toEqual([]);
+  });
+
   test("KV events name what is cached, as a dump does", async () => {
     const { block_size } = engine.describe();
     if (engine.kv_events === undefined) {

@@ -153,6 +153,7 @@ async function shimOf(options: LlamaOptions): Promise<ShimSource> {
 export class LlamaEngine implements Engine {
   readonly kv_events?: KvEventLog;
   readonly kvDump?: () => KvDump;
+  readonly clearCache?: () => boolean;
   readonly #native: NativeEngine;
   readonly #description: EngineDescription;
   readonly #buffers: RequestBuffers = requestBuffers();
@@ -186,6 +187,7 @@ export class LlamaEngine implements Engine {
     this.#kv = kv;
     this.kv_events = kv.log;
     this.kvDump = () => kv.dump();
+    this.clearCache = () => this.#closed === undefined && native.clear();
   }
 
   describe(): EngineDescription {

@@ -322,8 +322,9 @@ export class MockerEngine implements Engine {
   }
 
   /** Forgets all cached prefixes; what runs keeps its blocks. */
-  clearCache(): void {
+  clearCache(): boolean {
     for (const rank of this.#ranks) rank.clearCache();
+    return true;
   }
 
   async close(): Promise<void> {

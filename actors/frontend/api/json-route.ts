@@ -3,6 +3,7 @@
  * folder beside this file holds some, `json-routes.ts` lists them, and everything else of the
  * frontend (paths, methods, keys, bodies, `openapi.json`) knows them by this type alone.
  */
+import type { ClearedCache } from "../models/clear-caches.ts";
 import type { Health } from "../models/info-bodies.ts";
 import type { ModelDirectory } from "../models/models.ts";
 import type { ServedModel } from "../models/served-model.ts";
@@ -56,6 +57,8 @@ export type ServerFacts = {
   /** Prometheus text. */
   metrics(): string | Promise<string>;
   openapi(): OpenApiDocument;
+  /** Asks all workers, and waits for those that are slow. */
+  clearCaches(): Promise<readonly ClearedCache[]>;
   /** Where a route is, whose path in the tables is `path`. */
   pathOf(path: string): string;
 };

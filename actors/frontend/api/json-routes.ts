@@ -1,4 +1,5 @@
 /** The table of routes that generate nothing: a route is here, or it is not there. */
+import { clearKvBlocks } from "./admin/clear-kv-blocks.ts";
 import { docs, openApi } from "./docs/docs.ts";
 import { health, live, metrics, model, modelReady, models } from "./info/info.ts";
 import type { JsonRoute } from "./json-route.ts";
@@ -6,6 +7,6 @@ import { detokenize } from "./tokenize/detokenize.ts";
 import { tokenize } from "./tokenize/tokenize.ts";
 
 export const jsonRoutes: readonly JsonRoute[] = [
-  ...[models, model, modelReady, tokenize, detokenize],
+  ...[models, model, modelReady, tokenize, detokenize, clearKvBlocks],
   ...[health, live, metrics, openApi, docs],
 ];

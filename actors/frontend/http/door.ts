@@ -31,6 +31,7 @@ import { type Found, pathOf, type Routes, routeOf, routesOf } from "./routes.ts"
 export type DoorParts = GeneratorParts & {
   readonly log: Log;
   readonly jsonRoutes: readonly JsonRoute[];
+  readonly clearCaches: ServerFacts["clearCaches"];
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
   /** Planes that this process shares with other machines; empty when it is alone. */
@@ -67,6 +68,7 @@ export class Door {
         return healthOf(models, this.draining, planes(), crashLoops(), router());
       },
       metrics: parts.renderMetrics,
+      clearCaches: parts.clearCaches,
       openapi: () => {
         this.#openapi ??= openApiDocument(settings.version, dialects, jsonRoutes, settings.paths);
         return this.#openapi;

@@ -204,6 +204,8 @@ export class KvWorld {
         return publisher.range(message.from);
       case "fetch_kv_dump":
         return publisher.dumpPage(message);
+      case "clear_kv":
+        throw new Error("no router asks for this");
     }
   }
 

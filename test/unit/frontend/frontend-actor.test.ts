@@ -137,6 +137,36 @@ test("what a page of the server answers comes from the door", async () => {
   await down;
 });
 
+test("all workers are asked to clear their caches; who does not answer or cannot is named", async () => {
+  const here = world();
+  const replies = [{ kind: "kv_cleared", cleared: true, blocks: 7 }, undefined];
+  const script = new ScriptedWorker(() =>
+    script.got.length > 2 ? { kind: "kv_cleared", cleared: false, blocks: 0 } : replies.shift(),
+  );
+  const worker = here.system.spawn(() => script, { name: "worker" });
+  const { actor } = frontendIn(here, worker);
+  actor.tell({ kind: "workers_are", workers: ["a", "b", "c"].map((name) => fakeRecord({}, name)) });
+  await here.system.idle();
+  const url = "http://x/clear_kv_blocks";
+  const answer = here.served[0]!.fetch(new Request(url, { method: "POST" }), { client: "" });
+  await here.system.idle();
+  await here.clock.advance(6_000);
+  const endpoint = expect.stringMatching(/^troupe\/[abc]\/clear_kv_blocks$/);
+  expect(await (await answer).json()).toEqual({
+    cleared_workers: [
+      { name: "a", endpoint, status: expect.any(String), response: "7 cached blocks" },
+    ],
+    failed_workers: [
+      { name: "b", endpoint, status: expect.any(String), error: "no reply within 5 s" },
+      { name: "c", endpoint, status: expect.any(String), error: expect.stringContaining("again") },
+    ],
+  });
+  expect(script.got.map(({ kind }) => kind)).toEqual(["clear_kv", "clear_kv", "clear_kv"]);
+  const down = here.system.shutdown();
+  await here.clock.advance(100);
+  await down;
+});
+
 const plan = (request: string) => ({
   kind: "plan" as const,
   request,

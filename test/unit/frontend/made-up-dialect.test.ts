@@ -94,6 +94,7 @@ function doorOf(table: readonly Dialect[]) {
     ...{ models: fakeModels(), dialects: table, jsonRoutes, settings: doorDefaults },
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },
     findAnswer: async () => held(),
+    clearCaches: async () => [],
     claims: { of: () => ({ isFirst: async () => true, release: () => {} }) },
     metrics: new FrontendMetrics(metrics, clock),
     renderMetrics: () => metrics.render(),
