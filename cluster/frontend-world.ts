@@ -69,6 +69,7 @@ export function frontendWorld(
       listens: doorNames(system, discovery),
       router: () => (hosted() ? (desk()?.address.node ?? "own") : undefined),
       ...(planes === undefined ? {} : { planes }),
+      askedRouter: router,
       crashLoops: () => discovery.names(keys.loop("")),
       models,
       startAnswer: (request, sink) => {

@@ -19,6 +19,7 @@ export type {
   HeldAnswer,
   KvEvent as WireKvEvent,
   LogitBias,
+  ModelBusy,
   ModelCard,
   PassSums as WirePassSums,
   PlanLeg,
@@ -87,6 +88,8 @@ export type Route = Kind<"route", t.Route> & Ask<Plan | Refused>;
 export type RouteFirst = Kind<"route_first", t.RouteFirst>;
 export type RouteEnded = Kind<"route_ended", t.RouteEnded>;
 export type RouterNews = Kind<"router_news", t.RouterNews>;
+export type BusyIs = Kind<"busy_is", t.BusyIs>;
+export type SetBusy = Kind<"set_busy", t.SetBusy> & Ask<BusyIs>;
 export type RouterJoin = Kind<"router_join", t.RouterJoin>;
 /** What the routers of several frontends tell each other. */
 export type PeerMessage = RouterNews | RouterJoin;
@@ -138,6 +141,7 @@ export type RouterMessage =
   | WorkerLoad
   | WorkerNews
   | KvEvents
+  | SetBusy
   | PeerMessage;
 /** What the inspector actor of every process understands. */
 export type InspectMessage = GetTree | GetSnapshot | GetProcess | ControlActor;
@@ -183,6 +187,8 @@ export const messageTable = [
   { id: 107, kind: "route_first", codec: codecs.RouteFirst },
   { id: 108, kind: "router_news", codec: codecs.RouterNews },
   { id: 109, kind: "router_join", codec: codecs.RouterJoin },
+  { id: 110, kind: "set_busy", codec: codecs.SetBusy },
+  { id: 111, kind: "busy_is", codec: codecs.BusyIs },
   { id: 112, kind: "progress", codec: codecs.Progress },
   { id: 113, kind: "drain", codec: codecs.Drain },
   { id: 114, kind: "drained", codec: codecs.Drained },

@@ -9,7 +9,17 @@
  */
 
 import { hashBlob } from "../../llm/model/model-card.ts";
-import type { ActorRef, Ask, Blob, Drain, WorkerMessage, WorkerRecord } from "../../proto/index.ts";
+import type {
+  ActorRef,
+  Ask,
+  Blob,
+  BusyIs,
+  Drain,
+  ModelBusy,
+  RouterMessage,
+  WorkerMessage,
+  WorkerRecord,
+} from "../../proto/index.ts";
 import type { HttpExchange, HttpServer } from "../../runtime/capabilities.ts";
 import { Actor, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
@@ -85,6 +95,8 @@ export type FrontendOptions = {
   readonly planes?: () => readonly PlaneState[];
   /** Name of the hosted router that is asked, or "own"; undefined where none is hosted. */
   readonly router?: () => string | undefined;
+  /** The router that streams ask; undefined while there is none. */
+  readonly askedRouter?: () => Ref<RouterMessage> | undefined;
   /** Processes of the cluster that keep ending. */
   readonly crashLoops?: () => readonly string[];
   /** Shared with whoever starts stream actors, which need the tokenizer of a model. */
@@ -105,6 +117,7 @@ export type FrontendOptions = {
  * idle connections sooner, so that none of them sends a request into a connection that just closed.
  */
 const IDLE_BEYOND_BODY_MS = 60_000;
+const ROUTER_DEADLINE_MS = 5_000;
 const BLOB_DEADLINE_MS = 10_000;
 /**
  * A door that shares its port takes connections only when it can serve, as its siblings may be able
@@ -155,6 +168,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       dialects: this.#options.dialects ?? dialects,
       jsonRoutes,
       clearCaches: () => clearCaches({ system, resolve, workers }),
+      busy: (busy) => this.#askBusy(busy),
       startAnswer,
       startEmbedding,
       findAnswer: (answer, hints, isEnough, mayAskAll) =>
@@ -267,6 +281,16 @@ export class FrontendActor extends Actor<FrontendMessage> {
         this.#server === undefined ? "starting" : healthOf(this.#models, draining).body.status,
       live: this.#door?.live ?? 0,
     };
+  }
+
+  async #askBusy(busy: ModelBusy | undefined): Promise<BusyIs | undefined> {
+    const router = this.#options.askedRouter?.();
+    const change = busy === undefined ? {} : { busy };
+    return router === undefined
+      ? undefined
+      : this.ctx
+          .ask(router, { kind: "set_busy", ...change }, { deadline_ms: ROUTER_DEADLINE_MS })
+          .catch(() => undefined);
   }
 
   #serve(door: Door): Promise<HttpServer> {

@@ -16,15 +16,16 @@ import type {
   Route,
   RouteEnded,
   RouterMessage,
+  SetBusy,
   WorkerLoad,
   WorkerNews,
 } from "../../proto/index.ts";
-import type { Clock } from "../../runtime/capabilities.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import { type Candidate, modelName } from "./candidate.ts";
 import { KvFeed } from "./feed/kv-feed.ts";
+import { type Run, turnClock } from "./feed/turn-clock.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import { type KvDecision, KvModel } from "./kv-model.ts";
 import { workersSnapshot } from "./kv-router-snapshot.ts";
@@ -32,6 +33,7 @@ import { tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peers/peer-load.ts";
 import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
 import { type Pending, PendingRoutes } from "./pending-routes.ts";
+import { BusyBook } from "./policy/busy-book.ts";
 import type { RouterOptions } from "./router-options.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
@@ -40,8 +42,7 @@ type Own =
   | PeersOwn
   | { readonly kind: "wait_over"; readonly request: string }
   | { readonly kind: "audit" }
-  /** The feed's timer. It runs in a turn of this actor and ends with the actor. */
-  | { readonly kind: "run"; readonly run: () => void };
+  | Run;
 
 const PEER_REQUESTS = "troupe_router_requests_of_other_routers";
 /** A worker that does not answer the feed in this time is asked again. */
@@ -58,6 +59,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   readonly #models = new Map<string, KvModel>();
   readonly #peer_load = new PeerLoad(this.#models);
   #pending!: PendingRoutes;
+  readonly #busy: BusyBook;
   /** Sent to a worker, and not ended. */
   readonly #placed = new Map<string, KvModel>();
   #routed_total = 0;
@@ -67,14 +69,15 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   constructor(options: RouterOptions) {
     super();
     this.#options = options;
+    this.#busy = new BusyBook(options.policy?.busy);
   }
 
   override init(): void {
-    const { system, log, clock, self } = this.ctx;
+    const { system, log, self } = this.ctx;
     this.#pending = new PendingRoutes(this.ctx, this.#options);
     this.#feed = new KvFeed({
       index: this.#index,
-      clock: this.#ownClock(clock),
+      clock: turnClock(this.ctx),
       log,
       metrics: system.metrics,
       subscriber: () => wireOf(system, self),
@@ -92,9 +95,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         this.#feed.workerBack(candidate.record.worker);
         this.#join(candidate);
       },
-      avoided: (candidate) => {
-        this.#models.get(modelName(candidate))?.avoid(candidate);
-      },
+      avoided: (candidate) => this.#models.get(modelName(candidate))?.avoid(candidate),
       changed: () => this.#serveAll(),
     });
     const help = "Requests that the other frontends' routers have sent and that have not ended.";
@@ -103,6 +104,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       whole: () => this.#whole(),
       news: (peer, news) => {
         this.#peer_load.take(peer, news);
+        for (const busy of news.busy) this.#busy.take(busy);
         this.#serveAll();
       },
       forget: (peer) => this.#peer_load.forget(peer),
@@ -141,6 +143,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       case "look_round":
         this.#watch.receive(message);
         break;
+      case "set_busy":
+        this.#setBusy(message);
+        break;
       case "audit":
         this.#audit();
         break;
@@ -156,7 +161,6 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         break;
       case "run":
         message.run();
-        break;
     }
   }
 
@@ -301,7 +305,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       model = new KvModel({
         model: name,
         block_size: this.#feed.blockSize(name) ?? NO_BLOCKS,
-        policy: this.#options.policy ?? { name: "adaptive" },
+        policy: { name: "adaptive", ...this.#options.policy, busy: () => this.#busy.of(name) },
         index: this.#index,
         random,
         metrics: system.metrics,
@@ -350,20 +354,18 @@ export class KvRouter extends Actor<RouterMessage | Own> {
     for (const model of this.#models.values()) this.#serve(model);
   }
 
-  #ownClock(clock: Clock): Clock {
-    return {
-      now_ms: () => clock.now_ms(),
-      wall_ms: () => clock.wall_ms(),
-      after: (delay_ms, run) => this.ctx.after(delay_ms, { kind: "run", run }),
-      cancel: (timer) => this.ctx.cancel(timer),
-      defer: (run) => clock.defer(run),
-    };
+  #setBusy({ busy }: SetBusy): void {
+    const changed = busy && this.#busy.change(busy, this.ctx.clock.wall_ms());
+    if (changed !== undefined) this.#peers.tell({ busy: [changed] });
+    this.ctx.reply(this.#busy.answer());
+    this.#serveAll();
   }
 
   #whole() {
     const models = [...this.#models.values()];
     const routed = models.flatMap((model) => model.routed());
-    return { routed, sessions: models.flatMap((model) => model.sessions()) };
+    const sessions = models.flatMap((model) => model.sessions());
+    return { routed, sessions, busy: this.#busy.set() };
   }
 
   override down(signal: Down): void {

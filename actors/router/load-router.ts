@@ -56,6 +56,9 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       case "route":
         this.#onRoute(message);
         break;
+      case "set_busy":
+        this.ctx.reply({ kind: "busy_is", supported: false, busy: [] });
+        break;
       case "route_ended":
         this.#onRouteEnded(message);
         break;

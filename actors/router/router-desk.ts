@@ -7,7 +7,7 @@
  * A router inside a frontend ends with it, and so do its counts. A hosted router lives on: the desk
  * remembers the asker of each request, and ends the request when the asker is gone.
  */
-import type { ActorRef, Plan, Refused, Route, RouterMessage } from "../../proto/index.ts";
+import type { ActorRef, Plan, Refused, Route, RouterMessage, SetBusy } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import { AskError } from "../../runtime/kernel/errors.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
@@ -25,6 +25,7 @@ export type RouterDeskOptions = {
 type Asker = { readonly key: string; readonly monitor: number; readonly requests: Set<string> };
 type Asked = { readonly asker: Asker | undefined };
 
+const PASS_MS = 2_000;
 const REQUESTS = "troupe_router_desk_requests";
 
 export class RouterDesk extends Actor<RouterMessage> {
@@ -71,6 +72,9 @@ export class RouterDesk extends Actor<RouterMessage> {
         this.#forget(message.request);
         this.#options.router()?.tell(message);
         break;
+      case "set_busy":
+        this.#pass(message);
+        break;
       // Workers and other routers talk to the router itself.
       case "worker_load":
       case "worker_news":
@@ -79,6 +83,19 @@ export class RouterDesk extends Actor<RouterMessage> {
       case "router_news":
         break;
     }
+  }
+
+  #pass(message: SetBusy): void {
+    const router = this.#options.router();
+    const port = this.ctx.replyLater();
+    if (router === undefined) {
+      port.fail("down", "the router is being restarted");
+      return;
+    }
+    this.ctx.ask(router, message, { deadline_ms: PASS_MS }).then(
+      (reply) => port.reply(reply),
+      (error: unknown) => port.fail("down", String(error)),
+    );
   }
 
   #onRoute(route: Route): void {

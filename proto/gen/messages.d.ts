@@ -106,4 +106,7 @@ export const troupe: {
     RoutedRequest: Codec<t.RoutedRequest>;
     RoutedSession: Codec<t.RoutedSession>;
     RouterJoin: Codec<t.RouterJoin>;
+    ModelBusy: Codec<t.ModelBusy>;
+    SetBusy: Codec<t.SetBusy>;
+    BusyIs: Codec<t.BusyIs>;
 };

@@ -11900,10 +11900,12 @@ export const troupe = $root.troupe = (() => {
             this.first = $util.emptyArray;
             this.ended = $util.emptyArray;
             this.sessions = $util.emptyArray;
+            this.busy = $util.emptyArray;
             this.routed = [];
             this.first = [];
             this.ended = [];
             this.sessions = [];
+            this.busy = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -11917,6 +11919,7 @@ export const troupe = $root.troupe = (() => {
         RouterNews.prototype.first = $util.emptyArray;
         RouterNews.prototype.ended = $util.emptyArray;
         RouterNews.prototype.sessions = $util.emptyArray;
+        RouterNews.prototype.busy = $util.emptyArray;
 
         RouterNews.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11943,6 +11946,9 @@ export const troupe = $root.troupe = (() => {
             if (message.sessions != null && message.sessions.length)
                 for (let i = 0; i < message.sessions.length; ++i)
                     $root.troupe.RoutedSession.encode(message.sessions[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+            if (message.busy != null && message.busy.length)
+                for (let i = 0; i < message.busy.length; ++i)
+                    $root.troupe.ModelBusy.encode(message.busy[i], writer.uint32(66).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -12030,6 +12036,14 @@ export const troupe = $root.troupe = (() => {
                         if (!(message.sessions && message.sessions.length))
                             message.sessions = [];
                         message.sessions.push($root.troupe.RoutedSession.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.busy && message.busy.length))
+                            message.busy = [];
+                        message.busy.push($root.troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -12463,6 +12477,350 @@ export const troupe = $root.troupe = (() => {
         };
 
         return RouterJoin;
+    })();
+
+    troupe.ModelBusy = (function() {
+
+        const ModelBusy = function (properties) {
+            this.model = "";
+            this.decode_blocks = undefined;
+            this.prefill_tokens = undefined;
+            this.prefill_frac = undefined;
+            this.set_ms = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ModelBusy.prototype.model = "";
+        ModelBusy.prototype.decode_blocks = null;
+        ModelBusy.prototype.prefill_tokens = null;
+        ModelBusy.prototype.prefill_frac = null;
+        ModelBusy.prototype.set_ms = 0;
+
+        let $oneOfFields;
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(ModelBusy.prototype, "_decode_blocks", {
+            get: $util.oneOfGetter($oneOfFields = ["decode_blocks"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(ModelBusy.prototype, "_prefill_tokens", {
+            get: $util.oneOfGetter($oneOfFields = ["prefill_tokens"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(ModelBusy.prototype, "_prefill_frac", {
+            get: $util.oneOfGetter($oneOfFields = ["prefill_frac"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        ModelBusy.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+                writer.uint32(10).string(message.model);
+            if (message.decode_blocks != null && $Object.hasOwnProperty.call(message, "decode_blocks"))
+                writer.uint32(17).double(message.decode_blocks);
+            if (message.prefill_tokens != null && $Object.hasOwnProperty.call(message, "prefill_tokens"))
+                writer.uint32(25).double(message.prefill_tokens);
+            if (message.prefill_frac != null && $Object.hasOwnProperty.call(message, "prefill_frac"))
+                writer.uint32(33).double(message.prefill_frac);
+            if (message.set_ms != null && $Object.hasOwnProperty.call(message, "set_ms") && !$Object.is(message.set_ms, 0))
+                writer.uint32(41).double(message.set_ms);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ModelBusy.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ModelBusy();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.model = value;
+                        else
+                            delete message.model;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        message.decode_blocks = reader.double();
+                        message._decode_blocks = "decode_blocks";
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        message.prefill_tokens = reader.double();
+                        message._prefill_tokens = "prefill_tokens";
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        message.prefill_frac = reader.double();
+                        message._prefill_frac = "prefill_frac";
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.set_ms = value;
+                        else
+                            delete message.set_ms;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ModelBusy.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ModelBusy";
+        };
+
+        return ModelBusy;
+    })();
+
+    troupe.SetBusy = (function() {
+
+        const SetBusy = function (properties) {
+            this.busy = undefined;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        SetBusy.prototype.busy = null;
+
+        SetBusy.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.busy != null && $Object.hasOwnProperty.call(message, "busy"))
+                $root.troupe.ModelBusy.encode(message.busy, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        SetBusy.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.SetBusy();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.busy = $root.troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1, message.busy);
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        SetBusy.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.SetBusy";
+        };
+
+        return SetBusy;
+    })();
+
+    troupe.BusyIs = (function() {
+
+        const BusyIs = function (properties) {
+            this.supported = false;
+            this.busy = $util.emptyArray;
+            this.busy = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        BusyIs.prototype.supported = false;
+        BusyIs.prototype.busy = $util.emptyArray;
+
+        BusyIs.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.supported != null && $Object.hasOwnProperty.call(message, "supported") && message.supported !== false)
+                writer.uint32(8).bool(message.supported);
+            if (message.busy != null && message.busy.length)
+                for (let i = 0; i < message.busy.length; ++i)
+                    $root.troupe.ModelBusy.encode(message.busy[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        BusyIs.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.BusyIs();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.supported = value;
+                        else
+                            delete message.supported;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.busy && message.busy.length))
+                            message.busy = [];
+                        message.busy.push($root.troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        BusyIs.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.BusyIs";
+        };
+
+        return BusyIs;
     })();
 
     return troupe;

@@ -651,6 +651,7 @@ export type RouterNews = {
   readonly first: readonly string[];
   readonly ended: readonly string[];
   readonly sessions: readonly RoutedSession[];
+  readonly busy: readonly ModelBusy[];
 };
 
 export type RoutedRequest = {
@@ -674,4 +675,21 @@ export type RoutedSession = {
 
 export type RouterJoin = {
   readonly from?: ActorRef;
+};
+
+export type ModelBusy = {
+  readonly model: string;
+  readonly decode_blocks?: number;
+  readonly prefill_tokens?: number;
+  readonly prefill_frac?: number;
+  readonly set_ms: number;
+};
+
+export type SetBusy = {
+  readonly busy?: ModelBusy;
+};
+
+export type BusyIs = {
+  readonly supported: boolean;
+  readonly busy: readonly ModelBusy[];
 };

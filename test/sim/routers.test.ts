@@ -4,6 +4,8 @@
  */
 import { expect, test } from "bun:test";
 import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
+import type { ModelBusy, RouterMessage } from "../../proto/index.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
 import { pickIndex } from "../../runtime/simulation/random.ts";
 import { Simulation } from "../../runtime/simulation/simulation.ts";
 import {
@@ -107,6 +109,27 @@ test("a router that comes late is told everything that is live, however much tha
   expect(view(b).routers).toMatchObject([{ listens: true }]);
   await cluster.close();
 }, 30_000);
+
+test("busy thresholds reach the other routers, and one that was away when they were set", async () => {
+  const simulation = new Simulation(5);
+  const { cluster, a, b } = await pair(simulation);
+  const busyOf = async (front: FrontNode, busy?: Partial<ModelBusy>) => {
+    const router = front.system.lookup("/router") as Ref<RouterMessage>;
+    const change = busy && { model: "toy", set_ms: 0, ...busy };
+    const message = { kind: "set_busy", ...(change && { busy: change }) } as const;
+    const asked = front.system.ask(router, message, { deadline_ms: 1_000 });
+    await simulation.run(20);
+    return (await asked).busy.slice(1).map(({ set_ms: _, ...set }) => set);
+  };
+  expect(await busyOf(a, { decode_blocks: 0.5 })).toEqual([{ model: "toy", decode_blocks: 0.5 }]);
+  expect(await busyOf(b)).toEqual([{ model: "toy", decode_blocks: 0.5 }]);
+  cluster.cutNode(b, false);
+  await busyOf(a, { prefill_tokens: 70 });
+  await simulation.run(3_000);
+  const both = [{ model: "toy", decode_blocks: 0.5, prefill_tokens: 70 }];
+  expect([await busyOf(a), await busyOf(b)]).toEqual([both, both]);
+  await cluster.close();
+});
 
 test("a router that the registry forgot for a moment hears the others again", async () => {
   const simulation = new Simulation(6);

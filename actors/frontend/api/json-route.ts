@@ -3,6 +3,7 @@
  * folder beside this file holds some, `json-routes.ts` lists them, and everything else of the
  * frontend (paths, methods, keys, bodies, `openapi.json`) knows them by this type alone.
  */
+import type { BusyIs, ModelBusy } from "../../../proto/index.ts";
 import type { ClearedCache } from "../models/clear-caches.ts";
 import type { Health } from "../models/info-bodies.ts";
 import type { ModelDirectory } from "../models/models.ts";
@@ -59,6 +60,8 @@ export type ServerFacts = {
   openapi(): OpenApiDocument;
   /** Asks all workers, and waits for those that are slow. */
   clearCaches(): Promise<readonly ClearedCache[]>;
+  /** Asks the router, which changes what `change` names; undefined: it does not answer. */
+  busy(change: ModelBusy | undefined): Promise<BusyIs | undefined>;
   /** Where a route is, whose path in the tables is `path`. */
   pathOf(path: string): string;
 };

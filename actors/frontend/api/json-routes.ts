@@ -1,4 +1,5 @@
 /** The table of routes that generate nothing: a route is here, or it is not there. */
+import { busyThresholds, setBusyThreshold } from "./admin/busy-threshold.ts";
 import { clearKvBlocks } from "./admin/clear-kv-blocks.ts";
 import { docs, openApi } from "./docs/docs.ts";
 import { health, live, metrics, model, modelReady, models } from "./info/info.ts";
@@ -7,6 +8,7 @@ import { detokenize } from "./tokenize/detokenize.ts";
 import { tokenize } from "./tokenize/tokenize.ts";
 
 export const jsonRoutes: readonly JsonRoute[] = [
-  ...[models, model, modelReady, tokenize, detokenize, clearKvBlocks],
+  ...[models, model, modelReady, tokenize, detokenize],
+  ...[clearKvBlocks, busyThresholds, setBusyThreshold],
   ...[health, live, metrics, openApi, docs],
 ];

@@ -32,6 +32,7 @@ export type DoorParts = GeneratorParts & {
   readonly log: Log;
   readonly jsonRoutes: readonly JsonRoute[];
   readonly clearCaches: ServerFacts["clearCaches"];
+  readonly busy: ServerFacts["busy"];
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
   /** Planes that this process shares with other machines; empty when it is alone. */
@@ -69,6 +70,7 @@ export class Door {
       },
       metrics: parts.renderMetrics,
       clearCaches: parts.clearCaches,
+      busy: parts.busy,
       openapi: () => {
         this.#openapi ??= openApiDocument(settings.version, dialects, jsonRoutes, settings.paths);
         return this.#openapi;

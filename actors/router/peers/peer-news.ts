@@ -4,7 +4,7 @@ import type { Binding } from "../policy/affinity.ts";
 import type { BookEntry } from "../policy/load-book.ts";
 
 /** News to tell; each list may be empty. */
-export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions">;
+export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions" | "busy">;
 
 /** Blocks that are named of one prompt; those behind them count without a name. */
 const NAMED_MAX = 4_096;

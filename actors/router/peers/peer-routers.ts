@@ -36,7 +36,7 @@ export type PeerOptions = {
 
 export interface PeerListener {
   /** Everything of this router that is live. */
-  whole(): Pick<PeerNews, "routed" | "sessions">;
+  whole(): Pick<PeerNews, "routed" | "sessions" | "busy">;
   news(peer: string, news: PeerNews): void;
   /** The peer begins again: everything that it told before is void. */
   forget(peer: string): void;
@@ -72,6 +72,7 @@ const nothing = (): { -readonly [Key in keyof PeerNews]: PeerNews[Key] } => ({
   first: [],
   ended: [],
   sessions: [],
+  busy: [],
 });
 
 export class PeerRouters {
@@ -111,6 +112,7 @@ export class PeerRouters {
     waiting.first = waiting.first.concat(news.first ?? []);
     waiting.ended = waiting.ended.concat(news.ended ?? []);
     waiting.sessions = waiting.sessions.concat(news.sessions ?? []);
+    waiting.busy = waiting.busy.concat(news.busy ?? []);
     if (this.#telling) return;
     this.#telling = true;
     // Behind what is in the mailbox already: a burst of requests is one message.
@@ -265,13 +267,13 @@ function keyOf(router: ActorRef): string {
  * One message or several; a request always comes before its first token, and that before its end.
  */
 function* piecesOf(news: PeerNews): Iterable<PeerNews> {
-  const { routed, first, ended, sessions } = news;
-  const all = routed.length + first.length + ended.length + sessions.length;
+  const { routed, first, ended, sessions, busy } = news;
+  const all = routed.length + first.length + ended.length + sessions.length + busy.length;
   if (all <= PIECE) {
     if (all > 0) yield news;
     return;
   }
-  const parts = [{ routed }, { sessions }, { first }, { ended }] as const;
+  const parts = [{ busy }, { routed }, { sessions }, { first }, { ended }] as const;
   for (const part of parts) {
     for (const [name, items] of Object.entries(part)) {
       for (let at = 0; at < items.length; at += PIECE) {

@@ -124,6 +124,8 @@ export type BusyThresholds = {
   readonly active_decode_blocks?: number | undefined;
   /** Prompt tokens in the backlog, above which a worker gets nothing. */
   readonly active_prefill_tokens?: number | undefined;
+  /** The same, as a multiple of the tokens of one of its passes. */
+  readonly active_prefill_frac?: number | undefined;
 };
 
 /** Filters for the thresholds that are set. They may be changed while requests run. */
@@ -133,7 +135,8 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly KvFilter
     message: BUSY_MESSAGE,
     concerns: () => true,
     admitsAll: ({ pool }) => {
-      const { active_decode_blocks, active_prefill_tokens } = thresholds();
+      const { active_decode_blocks, active_prefill_tokens, active_prefill_frac } = thresholds();
+      if (active_prefill_frac !== undefined) return false;
       // No worker needs to be looked at for thresholds that are not set.
       if ((active_decode_blocks ?? active_prefill_tokens) === undefined) return true;
       return (
@@ -144,9 +147,12 @@ export function busyFilters(thresholds: () => BusyThresholds): readonly KvFilter
       );
     },
     admits: (worker, { now_ms }) => {
-      const { active_decode_blocks, active_prefill_tokens } = thresholds();
+      const { active_decode_blocks, active_prefill_tokens, active_prefill_frac } = thresholds();
       const blocks_max = active_decode_blocks ?? Number.POSITIVE_INFINITY;
-      const tokens_max = active_prefill_tokens ?? Number.POSITIVE_INFINITY;
+      const tokens_max = Math.min(
+        active_prefill_tokens ?? Number.POSITIVE_INFINITY,
+        (active_prefill_frac ?? Number.POSITIVE_INFINITY) * worker.batch_tokens,
+      );
       return usedShare(worker) <= blocks_max && backlogTokens(worker, now_ms) <= tokens_max;
     },
   };

@@ -98,3 +98,42 @@ test("a text of megabytes is tokenized while others are answered", async () => {
   expect((await counted).count).toBeGreaterThan(600_000);
   expect(looks).toBeGreaterThan(3);
 }, 60_000);
+
+test("/busy_threshold acts on the routers of all frontends", async () => {
+  await using cluster = await startCluster(["--engine", "mocker", "--frontends", "2"]);
+  const list = (await (await fetch(`${cluster.url}/v1/models`)).json()) as {
+    data: [{ id: string }];
+  };
+  const model = list.data[0].id;
+  const complete = (more: object) =>
+    fetch(`${cluster.url}/v1/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model, prompt: "Hi", max_tokens: 1, ...more }),
+      keepalive: false,
+    });
+  /** Each request meets either of the frontends. */
+  const allAre = async (status: number) => {
+    const all = await Promise.all(Array.from({ length: 12 }, () => complete({})));
+    return all.every((one) => one.status === status);
+  };
+  const none = {
+    ...{ active_decode_blocks_threshold: null, active_prefill_tokens_threshold: null },
+    active_prefill_tokens_threshold_frac: null,
+  };
+  const set = (change: object) => post<object>(cluster, "/busy_threshold", { model, ...change });
+  expect(await set({})).toEqual({ model, ...none });
+  const running = await complete({ max_tokens: 4_000, ignore_eos: true, stream: true });
+  const reader = running.body!.getReader();
+  await reader.read();
+  expect(await allAre(200)).toBe(true);
+  // A worker that has anything to do is above it.
+  const low = { active_decode_blocks_threshold: 0 };
+  expect(await set(low)).toEqual({ model, ...none, ...low });
+  await until("both to refuse", 5_000, () => allAre(529));
+  const read = await fetch(`${cluster.url}/busy_threshold`);
+  expect(await read.json()).toEqual({ thresholds: [{ model, ...none, ...low }] });
+  await set({ active_decode_blocks_threshold: 1 });
+  await until("both to take", 5_000, () => allAre(200));
+  await reader.cancel();
+}, 60_000);

@@ -258,3 +258,19 @@ test("routes that were put elsewhere are there, and openapi.json and /docs say s
   );
   expect(await (await fetch(`${moved.url}/docs`)).text()).toContain("/<wbr>list/<wbr>{id}");
 });
+
+test("busy thresholds: a wrong one is named, and a door without a router says so", async () => {
+  const set = (change: object) =>
+    errorOf(door.post("/busy_threshold", { model: "toy", ...change }));
+  const blocks = "active_decode_blocks_threshold";
+  const tokens = "active_prefill_tokens_threshold";
+  expect(await set({ [blocks]: 1.5 })).toEqual([400, "invalid_value", blocks]);
+  expect(await set({ [tokens]: -1 })).toEqual([400, "invalid_value", tokens]);
+  expect(await set({ [tokens]: "many" })).toEqual([400, "invalid_type", tokens]);
+  expect(await set({ threshold: 1 })).toEqual([400, "unknown_parameter", "threshold"]);
+  expect(await set({ model: "no" })).toEqual([404, "model_not_found", "model"]);
+  expect(await set({ [blocks]: 0.5 })).toEqual([503, "router_away", null]);
+  expect((await fetch(`${door.url}/busy_threshold`)).status).toBe(503);
+  const put = await fetch(`${door.url}/busy_threshold`, { method: "PUT" });
+  expect(put.headers.get("allow")).toBe("GET, HEAD, POST, OPTIONS");
+});

@@ -95,6 +95,7 @@ function doorOf(table: readonly Dialect[]) {
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },
     findAnswer: async () => held(),
     clearCaches: async () => [],
+    busy: async () => undefined,
     claims: { of: () => ({ isFirst: async () => true, release: () => {} }) },
     metrics: new FrontendMetrics(metrics, clock),
     renderMetrics: () => metrics.render(),

@@ -101,19 +101,26 @@ test("what may not use the idle worker waits for one that it may use", () => {
   expect(offer({ tolerated_taints: ["batch"] })).toMatchObject({ worker: { worker: "t" } });
 });
 
-test("busy thresholds take workers away, and a busy pin is told apart", () => {
-  const workers = three();
-  report(workers[0]!, { used_blocks: 950, running: 1, waiting: 0, waiting_prefill_tokens: 0 });
-  report(workers[1]!, { used_blocks: 0, running: 1, waiting: 9, waiting_prefill_tokens: 5_000 });
-  const thresholds = { active_decode_blocks: 0.9, active_prefill_tokens: 4 * limits.batch_tokens };
-  const filters = [...kvFilters, ...busyFilters(() => thresholds)];
-  const selection = { ...byPosition, filters };
-  const to = (more: Parameters<typeof placeRequest>[1]) =>
-    select(selection, placeOf(placeRequest(range(2), more), workers), random);
-  expect(to({})).toMatchObject({ kind: "chosen", at: 2 });
-  expect(to({ pin: "a" })).toMatchObject({ kind: "refused", code: "pinned_overloaded" });
-  expect(to({ allow: ["a", "b"] })).toMatchObject({ kind: "refused", code: "overloaded" });
-});
+const busyForms = [
+  { active_decode_blocks: 0.9, active_prefill_tokens: 4 * limits.batch_tokens },
+  { active_decode_blocks: 0.9, active_prefill_frac: 4 },
+];
+
+test.each(busyForms)(
+  "busy thresholds take workers away, and a busy pin is told apart",
+  (thresholds) => {
+    const workers = three();
+    report(workers[0]!, { used_blocks: 950, running: 1, waiting: 0, waiting_prefill_tokens: 0 });
+    report(workers[1]!, { used_blocks: 0, running: 1, waiting: 9, waiting_prefill_tokens: 5_000 });
+    const filters = [...kvFilters, ...busyFilters(() => thresholds)];
+    const selection = { ...byPosition, filters };
+    const to = (more: Parameters<typeof placeRequest>[1]) =>
+      select(selection, placeOf(placeRequest(range(2), more), workers), random);
+    expect(to({})).toMatchObject({ kind: "chosen", at: 2 });
+    expect(to({ pin: "a" })).toMatchObject({ kind: "refused", code: "pinned_overloaded" });
+    expect(to({ allow: ["a", "b"] })).toMatchObject({ kind: "refused", code: "overloaded" });
+  },
+);
 
 test("equals share, and the least always wins", () => {
   const counts = [0, 0, 0, 0];
