@@ -1,4 +1,4 @@
-/** The table of API dialects: every POST that models answer. Other routes: http/routes.ts. */
+/** The table of API dialects: every POST that models answer. Other routes: json-routes.ts. */
 import { chat } from "./chat/chat.ts";
 import { completions } from "./completions/completions.ts";
 import type { Dialect } from "./dialect.ts";

@@ -49,7 +49,9 @@ export function parsedDoor(
   models.workerJoined(fakeRecord({ context_length: 100_000 }));
   const door = new Door({
     ...{ clock, answers, random: new SeededRandom(3), ids: countingIds("i"), log: new MemoryLog() },
-    ...{ models, dialects, settings: doorDefaults },
+    ...{ models, dialects, jsonRoutes: [], settings: doorDefaults },
+    clearCaches: async () => [],
+    busy: async () => undefined,
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },
     findAnswer: async () => answers.live.slice(0, 1).map(holderOf),
     claims: { of: () => ({ isFirst: async () => true, release: () => {} }) },

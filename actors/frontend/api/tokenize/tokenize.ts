@@ -13,7 +13,10 @@ export const tokenize: JsonRoute = {
   path: "/tokenize",
   access: "key",
   page: { summary: "Text or a conversation to token ids", schema: "TokenizeRequest" },
-  body: { fields: tokenizeFields, nested: chat.nested.filter(({ name }) => name === "messages") },
+  body: {
+    fields: tokenizeFields,
+    nested: chat.nested.filter(({ name }) => Object.hasOwn(tokenizeFields, name)),
+  },
   handle: async (scope) => {
     const body = checkShape(scope.body, tokenizeShape);
     checkForm(body);
@@ -30,7 +33,7 @@ export const tokenize: JsonRoute = {
 };
 
 /** Fields that mean something with `messages` alone. */
-const chatOnly = ["add_generation_prompt", "chat_template_kwargs"] as const;
+const chatOnly = ["add_generation_prompt", "chat_template_kwargs", "tools"] as const;
 
 function checkForm(body: TokenizeBody): void {
   const { prompt, messages } = body;
