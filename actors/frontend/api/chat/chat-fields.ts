@@ -105,7 +105,7 @@ export const messageFields = {
     z.string().max(256).nullish(),
     "Of a message with the role `tool`, which needs it: which call of an earlier message it answers.",
   ),
-  function_call: refused("This server does not call functions."),
+  function_call: refused("Its successor is 'tool_calls'."),
 } as const satisfies Fields;
 
 export const messageShape = objectOf(messageFields);
@@ -164,8 +164,8 @@ export const chatFields = {
     z.boolean().nullish(),
     "`false`: of several calls the first one is answered. Default true.",
   ),
-  functions: refused("This server does not call functions.", emptyList),
-  function_call: refused("This server does not call functions.", noneOrAuto),
+  functions: refused("Its successor is 'tools'.", emptyList),
+  function_call: refused("Its successor is 'tool_choice'.", noneOrAuto),
   audio: refused("Audio is neither read nor made."),
   web_search_options: refused("This server does not search the web."),
   moderation: refused("This server does not moderate what is written."),
