@@ -10,6 +10,7 @@ import { runChild } from "./cluster/child.ts";
 import { FATAL_PREFIX, type Root, startRoot } from "./cluster/root.ts";
 import type { RootRole } from "./cluster/settings/cluster-flags.ts";
 import { readSettings } from "./cluster/settings/read-settings.ts";
+import type { Settings } from "./cluster/settings/settings.ts";
 import { SettingsError } from "./cluster/settings/settings-error.ts";
 import { version } from "./package.json";
 import { errorText } from "./runtime/error-text.ts";
@@ -17,10 +18,11 @@ import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/as
 import { realCapabilities } from "./runtime/real/capabilities.ts";
 import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
 import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
-import { HeldLines } from "./runtime/real/log.ts";
+import { HeldLines, type WriteLine } from "./runtime/real/log.ts";
 import { readText } from "./runtime/real/read-text.ts";
 import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/run-folder.ts";
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
+import { dataFolder, realStore } from "./runtime/real/stores.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
 import { urlHost } from "./runtime/url-host.ts";
 
@@ -40,7 +42,12 @@ async function child(boot: Boot): Promise<void> {
   };
   try {
     await runChild(boot, {
-      capabilities: realCapabilities({ log_level: boot.log_level, log_fields }),
+      capabilities: realCapabilities({
+        ...{ log_level: boot.log_level, log_fields },
+        ...(boot.role === "frontend"
+          ? { store: realStore(boot, log_fields.node ?? "", process.env) }
+          : {}),
+      }),
       env: environment(),
       exit,
       onStop: onChildStop,
@@ -92,11 +99,7 @@ async function root(): Promise<void> {
       },
     });
     running = await startRoot(settings, {
-      capabilities: realCapabilities({
-        log_level: settings.log_level,
-        log_fields: { node: "root" },
-        write_log: lines.write,
-      }),
+      ...rootParts(settings, run_folder, lines.write),
       env: environment(),
       run_folder,
       cache_folder,
@@ -140,6 +143,18 @@ function readyLine({ host, port, inspector_host, inspector_port }: Root, role: R
 
 function warn(text: string): void {
   console.error(`${FATAL_PREFIX}warning: ${text}`);
+}
+
+/** The root's capabilities, and where this cluster keeps what the API stores. */
+function rootParts(settings: Settings, run_folder: string, write_log: WriteLine) {
+  const { planes, namespace, data_dir, frontend, log_level } = settings;
+  const data_folder = resolve(dataFolder(data_dir, frontend.port, run_folder));
+  const store = realStore({ planes, namespace, data_folder }, "root", process.env);
+  const log_fields = { node: "root" };
+  return {
+    data_folder,
+    capabilities: realCapabilities({ log_level, log_fields, write_log, store }),
+  };
 }
 
 /** Their clients cost memory and time: only machines that are not alone load them. */

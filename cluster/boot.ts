@@ -52,6 +52,8 @@ export type FrontendBoot = Common & {
   readonly settings: FrontendSettings;
   readonly share_port: boolean;
   readonly router: RouterSettings;
+  /** Records of the API, where no Redis has them. */
+  readonly data_folder: string;
   readonly version: string;
 };
 

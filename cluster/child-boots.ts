@@ -15,6 +15,7 @@ export type BootSource = {
   readonly port: number;
   readonly run_folder: string;
   readonly cache_folder: string;
+  readonly data_folder: string;
   readonly assets_folder: string;
   readonly version: string;
 };
@@ -88,14 +89,14 @@ function workerBoot(
 }
 
 function frontendBoot(source: BootSource): FrontendBoot {
-  const { settings, port, version } = source;
+  const { settings, port, version, data_folder } = source;
   return {
     ...commonBoot(source),
     role: "frontend",
     settings: { ...settings.frontend, port },
     share_port: settings.frontends > 1,
     router: settings.router,
-    version,
+    ...{ version, data_folder },
   };
 }
 

@@ -38,6 +38,8 @@ export type RootWorld = {
   readonly run_folder: string;
   /** Absolute. */
   readonly cache_folder: string;
+  /** Absolute: records of the API, where no Redis has them. */
+  readonly data_folder: string;
   /** Unpacked files of a compiled binary; empty in the source tree. */
   readonly assets_folder: string;
   readonly bundled_model: string;
@@ -271,16 +273,11 @@ class RunningRoot implements Root {
   }
 
   async #startChildren(models: readonly FoundModel[]): Promise<void> {
-    const { run_folder, cache_folder, assets_folder, version } = this.#world;
+    const { run_folder, cache_folder, data_folder, assets_folder, version } = this.#world;
     const source = {
       ...{ settings: this.#settings, machine: this.#machine, port: this.port },
-      ...{
-        registry_address: this.#remote.address,
-        run_folder,
-        cache_folder,
-        assets_folder,
-        version,
-      },
+      ...{ run_folder, cache_folder, data_folder, assets_folder, version },
+      registry_address: this.#remote.address,
     };
     const children = childBoots(source, models);
     const count = (role: Boot["role"]) => children.filter(({ boot }) => boot.role === role).length;

@@ -136,13 +136,20 @@ export interface Files {
   free_bytes(folder: string): Promise<number>;
 }
 
-/** Small durable records by key: `runtime/store/{memory,sqlite,redis}.ts` pass one contract test. */
+/**
+ * Small durable records by key, shared by processes: `runtime/store/{memory,sqlite,redis}.ts` pass
+ * one contract test. Each call is one transaction; it rejects when the store cannot be used now.
+ */
 export interface Store {
   get(key: string): Promise<Uint8Array | undefined>;
   put(key: string, value: Uint8Array): Promise<void>;
+  /** Puts the value where none is; false: there is one, and it stays. */
+  create(key: string, value: Uint8Array): Promise<boolean>;
+  /** Puts the value in the place of `was`; false: something else, or nothing, is there. */
+  replace(key: string, was: Uint8Array, value: Uint8Array): Promise<boolean>;
   delete(key: string): Promise<void>;
-  /** Keys in order; at most `limit`. */
-  list(prefix: string, limit: number): Promise<readonly string[]>;
+  /** Keys in the order of their UTF-8 bytes, those behind `after` alone; at most `limit`. */
+  list(prefix: string, limit: number, after?: string): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 

@@ -106,14 +106,13 @@ const circles: readonly { readonly files: readonly string[]; readonly why: strin
 
 /** Where a reader starts: everything else must be reachable from here. */
 const entries = [
+  // What the stored routes stand on: they come next.
+  "actors/frontend/api/stored.ts",
   "cluster.ts",
   "proto/generate.ts",
   "native/build.ts",
   // Which control tokens stay in an answer's text: the chat route comes next.
   "llm/parsers/parser-markers.ts",
-  // Durable records: what the API stores comes next.
-  "runtime/store/redis.ts",
-  "runtime/store/sqlite.ts",
 ];
 
 type Source = { path: string; text: string; code: string; imports: string[] };

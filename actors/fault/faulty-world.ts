@@ -97,8 +97,10 @@ export function faultyStore(store: Store, injector: FaultInjector): Store {
   return {
     get: async (key) => read(key).then(() => store.get(key)),
     put: async (key, value) => write(key).then(() => store.put(key, value)),
+    create: async (key, value) => write(key).then(() => store.create(key, value)),
+    replace: async (key, was, value) => write(key).then(() => store.replace(key, was, value)),
     delete: async (key) => write(key).then(() => store.delete(key)),
-    list: async (prefix, limit) => read(prefix).then(() => store.list(prefix, limit)),
+    list: async (prefix, ...which) => read(prefix).then(() => store.list(prefix, ...which)),
     close: () => store.close(),
   };
 }

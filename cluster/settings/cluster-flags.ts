@@ -107,6 +107,14 @@ export const processFlags = {
     type: "text",
     help: "downloaded models; default: the platform's cache",
   },
+  /** Empty = the platform's. */
+  data_dir: {
+    name: "data-dir",
+    type: "text",
+    help:
+      "what the API stores (responses, files, batches); default: troupe/port-PORT in the platform's " +
+      "data folder, and with --port 0 a folder that goes with the run",
+  },
 } as const;
 
 /** Flags for what the command does instead of a start, or reads before it. */

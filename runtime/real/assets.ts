@@ -38,7 +38,7 @@ export function defaultCacheFolder(): string {
 }
 
 /** A user of a container may have neither HOME nor an entry in /etc/passwd. */
-function homeFolder(): string {
+export function homeFolder(): string {
   try {
     return homedir();
   } catch {

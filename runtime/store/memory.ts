@@ -12,12 +12,26 @@ export class MemoryStore implements Store {
     this.#records.set(key, value.slice());
   }
 
+  async create(key: string, value: Uint8Array): Promise<boolean> {
+    if (this.#records.has(key)) return false;
+    this.#records.set(key, value.slice());
+    return true;
+  }
+
+  async replace(key: string, was: Uint8Array, value: Uint8Array): Promise<boolean> {
+    const held = this.#records.get(key);
+    if (held === undefined || Buffer.compare(held, was) !== 0) return false;
+    this.#records.set(key, value.slice());
+    return true;
+  }
+
   async delete(key: string): Promise<void> {
     this.#records.delete(key);
   }
 
-  async list(prefix: string, limit: number): Promise<readonly string[]> {
-    const keys = [...this.#records.keys()].filter((key) => key.startsWith(prefix));
+  async list(prefix: string, limit: number, after?: string): Promise<readonly string[]> {
+    const isBehind = (key: string) => after === undefined || byCodePoint(key, after) > 0;
+    const keys = [...this.#records.keys()].filter((key) => key.startsWith(prefix) && isBehind(key));
     return keys.sort(byCodePoint).slice(0, limit);
   }
 

@@ -3,7 +3,7 @@
  * which Redis keeps in byte order. Both change in one transaction.
  */
 import type { Store } from "../capabilities.ts";
-import { bytesOf, listOf, type RedisCalls, textOf } from "./redis-calls.ts";
+import { bytesOf, listOf, type RedisCalls, type RedisValue, textOf } from "./redis-calls.ts";
 
 /** How a bound of ZRANGEBYLEX begins: `[` or `(`. */
 const INCLUSIVE = 0x5b;
@@ -14,6 +14,16 @@ const bound = (sign: number, prefix: string, ...more: number[]): Uint8Array =>
 const PUT_SCRIPT = `
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
+`;
+const CREATE_SCRIPT = `
+if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
+redis.call('ZADD', KEYS[2], 0, ARGV[1])
+return 1
+`;
+const REPLACE_SCRIPT = `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
 `;
 const DELETE_SCRIPT = `
 redis.call('HDEL', KEYS[1], ARGV[1])
@@ -42,13 +52,23 @@ export class RedisStore implements Store {
     await this.#run(PUT_SCRIPT, [key, value.slice()]);
   }
 
+  async create(key: string, value: Uint8Array): Promise<boolean> {
+    return (await this.#run(CREATE_SCRIPT, [key, value.slice()])) === 1;
+  }
+
+  async replace(key: string, was: Uint8Array, value: Uint8Array): Promise<boolean> {
+    return (await this.#run(REPLACE_SCRIPT, [key, was.slice(), value.slice()])) === 1;
+  }
+
   async delete(key: string): Promise<void> {
     await this.#run(DELETE_SCRIPT, [key]);
   }
 
-  async list(prefix: string, limit: number): Promise<readonly string[]> {
+  async list(prefix: string, limit: number, after?: string): Promise<readonly string[]> {
     // No UTF-8 text holds the byte 255, so the second bound is past every key with the prefix.
-    const least = bound(INCLUSIVE, prefix);
+    const later =
+      after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) > 0;
+    const least = later ? bound(EXCLUSIVE, after) : bound(INCLUSIVE, prefix);
     const most = bound(EXCLUSIVE, prefix, 255);
     const keys = await this.#redis.call("ZRANGEBYLEX", [
       this.#keys,
@@ -63,7 +83,7 @@ export class RedisStore implements Store {
 
   async close(): Promise<void> {}
 
-  async #run(script: string, args: readonly (string | Uint8Array)[]): Promise<void> {
-    await this.#redis.call("EVAL", [script, 2, this.#values, this.#keys, ...args]);
+  #run(script: string, args: readonly (string | Uint8Array)[]): Promise<RedisValue> {
+    return this.#redis.call("EVAL", [script, 2, this.#values, this.#keys, ...args]);
   }
 }

@@ -83,6 +83,8 @@ export class World {
   readonly #options: WorldOptions;
   readonly #network: MemoryNetwork;
   readonly #handles = new Map<SimulatedProcess, ChildProcess>();
+  /** As a file, or Redis: it outlives all processes. */
+  readonly #store = new MemoryStore();
   #pid = 100;
 
   constructor(simulation: Simulation, options: WorldOptions) {
@@ -133,6 +135,7 @@ export class World {
       run_folder: place === "root" ? "/run" : "/run-there",
       openPlanes: async () => this.planes.open(process),
       cache_folder: "/cache",
+      data_folder: "/data",
       assets_folder: "",
       bundled_model: "/model",
       version: "sim",
@@ -284,7 +287,7 @@ export class World {
       net: this.#netOf(process),
       spawn,
       files: this.#options.files,
-      store: new MemoryStore(),
+      store: this.#store,
     };
   }
 
