@@ -139,7 +139,11 @@ export class Generator {
     const peers = {
       ...{ find, ids, lookups: this.#lookups },
       model: (name: string) => modelNamed(models, name),
-      dialect: (name: string) => generationDialect(dialects, name),
+      dialect: (name: string) => {
+        const dialect = generationDialect(dialects, name);
+        if (dialect !== undefined) context.errorBody = dialect.errorBody;
+        return dialect;
+      },
     };
     const last_event_id = context.request.headers.get("last-event-id");
     const { generation, facts, from } = await resumeStream(peers, owner, id, last_event_id);

@@ -115,7 +115,7 @@ export class Responses {
   ): Promise<Response> {
     const output = new CollectedOutput(generation, headOf(generation, facts));
     const gone = () => run.abandon("client closed the answer");
-    const late = new LateJson(context, this.#parts.clock, gone, generation.dialect.errorBody);
+    const late = new LateJson(context, this.#parts.clock, gone);
     const how = { type: "unary", quiet: late, keeps: () => known, over } as const;
     const run = this.#run(context, generation, output, how);
     return late.from(output.json);
@@ -132,7 +132,7 @@ export class Responses {
       stop = reject;
     });
     const { clock, startEmbedding: start, metered } = this.#parts;
-    const quiet = new LateJson(context, clock, () => stop(clientGone()), dialect.errorBody);
+    const quiet = new LateJson(context, clock, () => stop(clientGone()));
     const meter = metered.begin(context, {
       ...{ model: work.model.name, endpoint: dialect.name, type: "unary", quiet },
       cut: (message) => stop(new ApiError(503, "draining", message)),
@@ -174,9 +174,15 @@ export class Responses {
 }
 
 function headOf(generation: Generation, { request, created_s }: RequestFacts): AnswerHead {
-  const { dialect, model, include_usage, logprobs, parsing } = generation;
+  const { dialect, model, answers, include_usage, logprobs, parsing } = generation;
   const id = dialect.id_prefix + request;
-  return { id, created_s, model: model.name, include_usage, logprobs, parsing };
+  const { context_length } = model.card;
+  let prompt_tokens = 0;
+  for (const { prompt } of answers) prompt_tokens += prompt.length;
+  return {
+    ...{ id, created_s, model: model.name, prompt_tokens, context_length },
+    ...{ include_usage, logprobs, parsing },
+  };
 }
 
 function traceOf(context: RequestContext): TraceContext | undefined {

@@ -8,7 +8,7 @@
  */
 import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
 import { ApiError, clientGone, oddEventId } from "../api/api-error.ts";
-import type { ChunkFormat } from "../api/dialect.ts";
+import type { ChunkFormat, Events } from "../api/dialect.ts";
 import type { FlushRounds } from "../http/flush-rounds.ts";
 import type { Quiet } from "../http/live-requests.ts";
 import { SseWriter } from "../http/sse-writer.ts";
@@ -52,10 +52,12 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   readonly #cursors: ChoiceCursor[];
   /** Choices of which the client claims more than has come so far. */
   readonly #unproven = new Set<number>();
+  /** By choice: how many events the client has of those that come next. */
+  readonly #parts = new Map<number, number>();
   /** True: the client claims tokens that were never made. */
   #refused = false;
   readonly #places: (PlaceHint | undefined)[];
-  #usage_told: boolean;
+  readonly #usage_told: boolean;
   /** The begin of every event, up to the cursor. */
   readonly #id: string;
   #counts: string;
@@ -76,8 +78,9 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     this.#writer = new SseWriter({ rounds, opened, buffer_chars, drained, cancelled });
     this.#had = Array.from({ length: options.choices }, (_, i) => options.from?.choices[i] ?? none);
     this.#cursors = [...this.#had];
-    this.#had.forEach(({ delivered }, i) => {
+    this.#had.forEach(({ delivered, parts }, i) => {
       if (delivered > 0) this.#unproven.add(i);
+      if (parts > 0) this.#parts.set(i, parts);
     });
     this.#places = new Array<PlaceHint | undefined>(options.prompts).fill(undefined);
     this.#usage_told = options.from?.usage_told ?? false;
@@ -113,18 +116,23 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     if (had.delivered > 0) this.#unproven.delete(choice);
     const first = !this.#cursors[choice]!.begun;
     if (first) this.#begin(choice);
-    if (this.#cursors.length === 1) {
-      // The usual case: only the count has to be written.
-      this.#cursors[0] = { delivered: piece.delivered, begun: true, ended: false };
-      this.#counts = String(piece.delivered);
-    } else {
-      this.#move(choice, { delivered: piece.delivered, begun: true, ended: false });
-    }
     // The echo was the first chunk already and carried what only the first one carries.
     const opening = first && this.#options.echo === undefined;
-    const event = this.#options.format.piece(choice, piece, opening);
+    const before = opening ? none : this.#cursors[choice]!;
+    const events = this.#options.format.piece(choice, piece, opening);
+    const after = { delivered: piece.delivered, begun: true, ended: false, parts: 0 };
+    if (typeof events !== "string" || this.#parts.has(choice)) {
+      return this.#sendAll(choice, events, before, after);
+    }
+    if (this.#cursors.length === 1) {
+      // The usual case: only the count has to be written.
+      this.#cursors[0] = after;
+      this.#counts = String(piece.delivered);
+    } else {
+      this.#move(choice, after);
+    }
     // What it has to show comes with a later event, whose id counts this piece too.
-    return event === "" ? true : this.#send(event);
+    return events === "" ? true : this.#send(events);
   }
 
   end(choice: number, end: AnswerEnd): void {
@@ -132,23 +140,27 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     if (this.#unproven.has(choice)) this.#refuse();
     if (this.#refused) return;
     this.#commit();
-    if (ended) return;
+    const { format, echo } = this.#options;
+    if (ended) {
+      // It may remember how the answer ended, for what still comes.
+      format.end(choice, end);
+      return;
+    }
     if (!begun) {
       this.#begin(choice);
       // An answer without a token is still an answer: an empty first chunk names its role.
-      if (this.#options.echo === undefined) this.#send(this.#options.format.text(choice, ""));
+      if (echo === undefined) this.#send(format.text(choice, ""));
     }
-    this.#move(choice, { delivered, begun: true, ended: true });
-    this.#send(this.#options.format.end(choice, end));
+    const after = { delivered, begun: true, ended: true, parts: 0 };
+    this.#sendAll(choice, format.end(choice, end), this.#cursors[choice]!, after);
   }
 
   done(usage: AnswerUsage): void {
     if (this.#refused) return;
     this.#commit();
-    if (this.#options.include_usage && !this.#usage_told) {
-      this.#usage_told = true;
+    if (this.#options.include_usage) {
       this.#counts += "u";
-      this.#send(this.#options.format.usage(usage));
+      if (!this.#usage_told) this.#send(this.#options.format.usage(usage));
     }
     this.#counts += "d";
     this.#send(this.#options.format.done());
@@ -196,9 +208,32 @@ export class StreamedOutput implements AnswerOutput, Quiet {
 
   #begin(choice: number): void {
     this.#commit();
-    this.#move(choice, { delivered: 0, begun: true, ended: false });
+    this.#move(choice, { delivered: 0, begun: true, ended: false, parts: 0 });
     const echo = this.#options.echo?.(choice);
     if (echo !== undefined) this.#send(this.#options.format.text(choice, echo));
+  }
+
+  /**
+   * Events that belong together. Each has an id of its own, which says how many of them the client
+   * has then; those that it has already are left out.
+   */
+  #sendAll(choice: number, events: Events, before: ChoiceCursor, after: ChoiceCursor): boolean {
+    const list = typeof events === "string" ? (events === "" ? [] : [events]) : events;
+    const had = this.#parts.get(choice) ?? 0;
+    // Events without an id of their own, as of a piece that shows nothing, are never claimed.
+    if (had > 0 && list.length > 0) {
+      this.#parts.delete(choice);
+      if (had >= list.length) this.#refuse();
+      if (this.#refused) return true;
+    }
+    let takes_more = true;
+    for (let at = had; at < list.length; at += 1) {
+      const isLast = at === list.length - 1;
+      this.#move(choice, isLast ? after : { ...before, parts: at + 1 });
+      takes_more = this.#send(list[at]!);
+    }
+    if (list.length === 0) this.#move(choice, after);
+    return takes_more;
   }
 
   #move(choice: number, cursor: ChoiceCursor): void {
@@ -218,7 +253,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   }
 }
 
-const none: ChoiceCursor = { delivered: 0, begun: false, ended: false };
+const none: ChoiceCursor = { delivered: 0, begun: false, ended: false, parts: 0 };
 
 /** The failure as an HTTP error, for a response of which nothing has been sent. */
 export function failureError(failure: AnswerFailure): ApiError {

@@ -75,8 +75,15 @@ export type ParsedCall = {
   readonly arguments: string;
 };
 
+/** A run of text of one kind, or a complete call. */
+export type ParsedPart =
+  | { readonly kind: "content" | "reasoning"; readonly text: string }
+  | { readonly kind: "call"; readonly call: ParsedCall };
+
 /** One choice that is whole. */
 export type ParsedChoice = {
+  /** All of it, in the order in which the model wrote it. */
+  readonly parts: readonly ParsedPart[];
   readonly content: string;
   readonly reasoning: string;
   readonly calls: readonly ParsedCall[];
@@ -89,7 +96,8 @@ export class ChoiceFold {
   readonly #parser: ChoiceParser;
   #content = "";
   #reasoning = "";
-  readonly #calls: { -readonly [Key in keyof ParsedCall]: ParsedCall[Key] }[] = [];
+  readonly #parts: Writable<ParsedPart>[] = [];
+  readonly #calls: Writable<ParsedCall>[] = [];
   readonly #complete = new Set<number>();
 
   constructor(parsing: AnswerParsing) {
@@ -104,6 +112,9 @@ export class ChoiceFold {
     const { deltas, finish_reason } = this.#parser.end(end);
     this.#add(deltas);
     return {
+      parts: this.#parts.filter(
+        (part) => part.kind !== "call" || this.#complete.has(part.call.index),
+      ),
       content: this.#content,
       reasoning: this.#reasoning,
       calls: this.#calls.filter(({ index }) => this.#complete.has(index)),
@@ -117,13 +128,17 @@ export class ChoiceFold {
       switch (delta.kind) {
         case "content":
           this.#content += delta.text;
+          this.#text(delta.kind, delta.text);
           break;
         case "reasoning":
           this.#reasoning += delta.text;
+          this.#text(delta.kind, delta.text);
           break;
         case "call": {
           const { index, id, name } = delta;
-          this.#calls[index] = { index, id, name, arguments: "" };
+          const call = { index, id, name, arguments: "" };
+          this.#calls[index] = call;
+          this.#parts.push({ kind: "call", call });
           break;
         }
         case "arguments":
@@ -134,7 +149,15 @@ export class ChoiceFold {
       }
     }
   }
+
+  #text(kind: "content" | "reasoning", text: string): void {
+    const last = this.#parts.at(-1);
+    if (last?.kind === kind) last.text += text;
+    else this.#parts.push({ kind, text });
+  }
 }
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** Mistral's templates refuse an id of any other length. */
 const MISTRAL_ID_CHARS = 9;

@@ -35,6 +35,10 @@ type DialectFacts = FieldTables & {
   /** Its part of openapi.json, beside the fields. `schema`: the name of its request's schema. */
   readonly page: { readonly summary: string; readonly schema: string; readonly streams: boolean };
   readonly errorBody: ErrorBody;
+  /** A header of answers, beside X-Request-Id, that has the server's id of the request. */
+  readonly id_header?: string;
+  /** A header that clients of this dialect send with whatever they ask for. */
+  readonly client_header?: string;
 };
 
 /** A dialect whose answers are generated token by token, and can be resumed. */
@@ -65,8 +69,11 @@ export type RequestScope = {
   contextOf(nvext: Nvext | null | undefined): PrepareContext;
 };
 
-/** The JSON value of an error. `resume_path`: where the rest of the answer can be had, if it can. */
-export type ErrorBody = (error: ErrorFacts, resume_path?: string) => object;
+/**
+ * The JSON value of an error. `resume_path`: where the rest of the answer can be had, if it can;
+ * `request`: the server's id of the request.
+ */
+export type ErrorBody = (error: ErrorFacts, resume_path?: string, request?: string) => object;
 
 /** The answers to start for one request, and how they are shown. */
 export type Generation = {
@@ -98,25 +105,37 @@ export type AnswerHead = {
   readonly id: string;
   readonly created_s: number;
   readonly model: string;
+  /** Of all prompts together. */
+  readonly prompt_tokens: number;
+  /** Of the model: prompt and answer together. */
+  readonly context_length: number;
   readonly include_usage: boolean;
   readonly logprobs: boolean;
   readonly parsing?: AnswerParsing | undefined;
 };
 
 /**
- * Writes the events of one streamed answer. Each method gives the lines of one server-sent event
- * (`data: …`, before it `event: …` where a dialect names its events) without the line end behind
- * the last; the `id:` line is the door's. `piece` runs for every token: what does not change is
- * made once, in the constructor, and every stream of a dialect has an object of one class.
+ * The lines of one server-sent event (`data: …`, before it `event: …` where a dialect names its
+ * events) without the line end behind the last, or of several; "" or none: there is nothing to
+ * show. The `id:` lines are the door's.
+ */
+export type Events = string | readonly string[];
+
+/**
+ * Writes the events of one streamed answer. `piece` runs for every token: what does not change is
+ * made once, in the constructor, and every stream of a dialect has an object of one class. An
+ * answer that is taken up again makes the same calls as before, with `skip` for what the client
+ * has, and has to give the same events: a client may have lost some of one call's.
  */
 export interface ChunkFormat {
   /** `first`: nothing of this choice was sent before. "": the piece has nothing to show yet. */
-  piece(choice: number, piece: AnswerPiece, first: boolean): string;
+  piece(choice: number, piece: AnswerPiece, first: boolean): Events;
   /** The client has this one already. */
   skip(choice: number, piece: AnswerPiece): void;
   /** Text that is no token of the answer: the echoed prompt, or an answer without a token. */
   text(choice: number, text: string): string;
-  end(choice: number, end: AnswerEnd): string;
+  /** Also called, for what it remembers, when the client has the end already. */
+  end(choice: number, end: AnswerEnd): Events;
   /** Called when the client asked for usage. */
   usage(usage: AnswerUsage): string;
   /** The last event of an answer that is whole. */
@@ -145,6 +164,27 @@ export type EmbeddingWork = {
   /** `items` are as many as the inputs, in their order. */
   body(items: readonly Embedding[]): { readonly body: object; readonly prompt_tokens: number };
 };
+
+/**
+ * The dialect of a request that generates nothing: the one whose route it stands at or below, else
+ * the one whose clients send such a header. Errors and some answers have its form.
+ * @param pathIn where a route is, whose path in the tables is the one given
+ */
+export function dialectAround(
+  dialects: readonly Dialect[],
+  path: string,
+  headers: Headers,
+  pathIn: (path: string) => string,
+): Dialect | undefined {
+  const at = dialects.find((dialect) => {
+    const place = pathIn(dialect.path);
+    return path === place || path.startsWith(`${place}/`);
+  });
+  return (
+    at ??
+    dialects.find(({ client_header }) => client_header !== undefined && headers.has(client_header))
+  );
+}
 
 /** The dialect that wrote a held answer; undefined for a name that no dialect here has. */
 export function generationDialect(

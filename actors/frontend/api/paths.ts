@@ -9,7 +9,7 @@ export const STREAMS_PATH = "/v1/streams/{request}";
 export function placeOf(paths: Paths, path: string): string {
   for (const [from, to] of Object.entries(paths)) {
     if (path === from) return to;
-    if (path.startsWith(`${from}/{`)) return to + path.slice(from.length);
+    if (path.startsWith(`${from}/`)) return to + path.slice(from.length);
   }
   return path;
 }

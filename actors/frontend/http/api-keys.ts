@@ -16,13 +16,16 @@ export class ApiKeys {
 
   /**
    * Returns a short name of the key, which owns the request; "" when none is required.
+   * @param key the header X-API-Key, which counts where no bearer is named
    * Throws ApiError (401).
    */
-  check(authorization: string | null): string {
+  check(authorization: string | null, key: string | null = null): string {
     if (this.#hashes.length === 0) return "";
-    const given = bearer(authorization);
-    if (given === undefined) {
-      throw refusal("You didn't provide an API key. Send it as 'Authorization: Bearer KEY'.");
+    const given = bearer(authorization) ?? key?.trim();
+    if (given === undefined || given === "") {
+      throw refusal(
+        "You didn't provide an API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.",
+      );
     }
     const presented = hash(given);
     let found = -1;

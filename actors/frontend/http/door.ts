@@ -9,7 +9,7 @@ import type { HttpExchange, Log } from "../../../runtime/capabilities.ts";
 import type { PlaneState } from "../../../runtime/planes.ts";
 import { ApiError, clip, draining } from "../api/api-error.ts";
 import { checkObject } from "../api/check-body.ts";
-import type { Dialect } from "../api/dialect.ts";
+import { type Dialect, dialectAround } from "../api/dialect.ts";
 import type { JsonRoute, ServerFacts } from "../api/json-route.ts";
 import { openAiErrorBody } from "../api/openai-format.ts";
 import { openApiDocument } from "../api/openapi.ts";
@@ -119,7 +119,7 @@ export class Door {
 
   /** Never rejects. */
   async handle(request: Request, exchange?: HttpExchange): Promise<Response> {
-    const { clock, random, settings } = this.#parts;
+    const { clock, random, settings, dialects } = this.#parts;
     const path = pathOf(request.url);
     const id = newRequestId(random);
     const given = request.headers.get("x-request-id");
@@ -128,13 +128,15 @@ export class Door {
     };
     const found = routeOf(this.#routes, request.method, path);
     if (found.guarded) allowOrigin(headers, settings.cors_origins, request.headers);
+    const dialect =
+      found.route.kind === "dialect"
+        ? found.route.dialect
+        : dialectAround(dialects, path, request.headers, this.#facts.pathOf);
+    if (dialect?.id_header !== undefined) headers[dialect.id_header] = id;
     const context: RequestContext = {
-      request,
-      path,
-      id,
-      headers,
-      exchange,
+      ...{ request, path, id, headers, exchange },
       arrived_ms: clock.now_ms(),
+      errorBody: dialect?.errorBody ?? openAiErrorBody,
     };
     const response = await this.#answered(context, found);
     if (this.#leaving) response.headers.set("Connection", "close");
@@ -142,13 +144,11 @@ export class Door {
   }
 
   async #answered(context: RequestContext, found: Found): Promise<Response> {
-    const { route } = found;
     try {
       // For HEAD the server itself leaves out the body and keeps its length.
       return await this.#answer(context, found);
     } catch (error) {
-      const errorBody = route.kind === "dialect" ? route.dialect.errorBody : openAiErrorBody;
-      return errorResponse(context, this.#apiError(context, error), errorBody);
+      return errorResponse(context, this.#apiError(context, error));
     }
   }
 
@@ -180,7 +180,7 @@ export class Door {
   /** The owner of the request. Throws ApiError for a page or a key that is not allowed. */
   #admit(request: Request): string {
     checkOrigin(this.#parts.settings.cors_origins, request);
-    return this.#keys.check(request.headers.get("authorization"));
+    return this.#keys.check(request.headers.get("authorization"), request.headers.get("x-api-key"));
   }
 
   async #entered(answer: Promise<Response>): Promise<Response> {

@@ -6,7 +6,6 @@
  */
 import type { Clock } from "../../../runtime/capabilities.ts";
 import { ApiError } from "../api/api-error.ts";
-import type { ErrorBody } from "../api/dialect.ts";
 import type { Quiet } from "./live-requests.ts";
 import { jsonText, type RequestContext } from "./request-context.ts";
 
@@ -22,7 +21,6 @@ export class LateJson implements Quiet {
   readonly #context: RequestContext;
   readonly #clock: Clock;
   readonly #gone: () => void;
-  readonly #errorBody: ErrorBody;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #looks = 0;
   #over = false;
@@ -30,11 +28,10 @@ export class LateJson implements Quiet {
   #reject: (error: unknown) => void = () => {};
 
   /** `gone`: the client left after the head had gone out. */
-  constructor(context: RequestContext, clock: Clock, gone: () => void, errorBody: ErrorBody) {
+  constructor(context: RequestContext, clock: Clock, gone: () => void) {
     this.#context = context;
     this.#clock = clock;
     this.#gone = gone;
-    this.#errorBody = errorBody;
     this.response = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -95,7 +92,8 @@ export class LateJson implements Quiet {
     }
     if (this.#over) return;
     this.#over = true;
-    const body = this.#errorBody(error instanceof ApiError ? error : unforeseen);
+    const { errorBody, id } = this.#context;
+    const body = errorBody(error instanceof ApiError ? error : unforeseen, undefined, id);
     this.#enqueue(new TextEncoder().encode(JSON.stringify(body)));
     this.#clock.after(RESET_MS, () => this.#end((controller) => controller.error(undefined)));
   }

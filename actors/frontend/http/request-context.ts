@@ -14,6 +14,8 @@ export type RequestContext = {
   readonly exchange?: HttpExchange | undefined;
   /** On the clock's scale. */
   readonly arrived_ms: number;
+  /** The form of its errors. A resumed stream has that of its dialect, once it is found. */
+  errorBody: ErrorBody;
 };
 
 const jsonType = { "Content-Type": "application/json" };
@@ -22,12 +24,9 @@ export function jsonText(context: RequestContext, text: string): Response {
   return new Response(text, { headers: { ...context.headers, ...jsonType } });
 }
 
-export function errorResponse(
-  context: RequestContext,
-  error: ApiError,
-  errorBody: ErrorBody,
-): Response {
-  return new Response(JSON.stringify(errorBody(error)), {
+export function errorResponse(context: RequestContext, error: ApiError): Response {
+  const body = context.errorBody(error, undefined, context.id);
+  return new Response(JSON.stringify(body), {
     status: error.status,
     headers: { ...context.headers, ...error.headers, ...jsonType },
   });

@@ -54,6 +54,9 @@ export async function resumeStream(
   const first = parts?.[0];
   if (parts === undefined || first === undefined || first.context.owner !== owner)
     throw unknown(id);
+  // Errors have its form from here on.
+  const dialect = peers.dialect(first.context.dialect);
+  if (dialect === undefined) throw unknown(id);
   if (!first.context.stream) {
     throw new ApiError(
       400,
@@ -69,8 +72,6 @@ export async function resumeStream(
       delivered > parts[Math.floor(choice / first.context.shown_each)]!.context.max_tokens,
   );
   if (isBeyond) throw oddEventId();
-  const dialect = peers.dialect(first.context.dialect);
-  if (dialect === undefined) throw unknown(id);
   const model = peers.model(first.holder.generate.model);
   const names = () => `${id}.${peers.ids.next()}`;
   const have = from.choices.map((choice) => choice.delivered);

@@ -7,7 +7,8 @@
  *             │  │ ││└─ hint of the worker      one of these for each prompt, joined by dots
  *             │  │ │└── the attempt whose tokens these are
  *             │  └─┘
- *             └── delivered tokens of each choice; f: its end was told, b: its first chunk was
+ *             └── delivered tokens of each choice; f: its end was told, b: its first chunk was,
+ *                 p1: so was the first event of what comes next
  *                 (behind them u: usage was told, d: [DONE] was)
  *
  * Clients are told to treat it as opaque.
@@ -51,6 +52,8 @@ export type ChoiceCursor = {
   readonly delivered: number;
   readonly begun: boolean;
   readonly ended: boolean;
+  /** Events that the client has of the next piece, or of the end, which has more of them. */
+  readonly parts: number;
 };
 
 /** For one prompt: which attempt the client has tokens of, and which worker made them. */
@@ -75,8 +78,8 @@ export const startOf = (request: string): StreamCursor => ({
   places: [],
 });
 
-const EVENT_PATTERN = /^([\w-]{1,128}):([\dbf.]+)(u?)(d?)(?:@([\w.-]+))?$/;
-const CHOICE_PATTERN = /^\d{1,9}[bf]?$/;
+const EVENT_PATTERN = /^([\w-]{1,128}):([\dbfp.]+)(u?)(d?)(?:@([\w.-]+))?$/;
+const CHOICE_PATTERN = /^(\d{1,9})(?:f|(b?)(?:p(\d{1,4}))?)$/;
 const PLACE_PATTERN = /^\d{1,9}[\w-]{2}$/;
 /** Most choices or prompts in an event id; more than a request may have. */
 const PARTS_LIMIT = 256;
@@ -88,21 +91,29 @@ export function parseEventId(text: string): StreamCursor | undefined {
   const [, request = "", counts = "", usage, done, place] = match;
   const choices = counts.split(".", PARTS_LIMIT);
   const places = place === undefined ? [] : place.split(".", PARTS_LIMIT);
-  if (!choices.every((part) => CHOICE_PATTERN.test(part))) return undefined;
+  const cursors: ChoiceCursor[] = [];
+  for (const part of choices) {
+    const cursor = choiceCursor(part);
+    if (cursor === undefined) return undefined;
+    cursors.push(cursor);
+  }
   if (!places.every((part) => PLACE_PATTERN.test(part))) return undefined;
   return {
     request,
-    choices: choices.map(choiceCursor),
+    choices: cursors,
     usage_told: usage === "u",
     done: done === "d",
     places: places.map(placeHint),
   };
 }
 
-function choiceCursor(text: string): ChoiceCursor {
-  const delivered = Number.parseInt(text, 10);
-  const flag = text.at(-1);
-  return { delivered, begun: delivered > 0 || flag === "b" || flag === "f", ended: flag === "f" };
+function choiceCursor(text: string): ChoiceCursor | undefined {
+  const match = CHOICE_PATTERN.exec(text);
+  if (match === null) return undefined;
+  const [, tokens, flag, parts = "0"] = match;
+  const delivered = Number(tokens);
+  const ended = text.endsWith("f");
+  return { delivered, begun: delivered > 0 || flag === "b" || ended, ended, parts: Number(parts) };
 }
 
 const placeHint = (text: string): PlaceHint => ({
@@ -110,9 +121,10 @@ const placeHint = (text: string): PlaceHint => ({
   worker_hint: text.slice(-2),
 });
 
-export function choiceText({ delivered, begun, ended }: ChoiceCursor): string {
+export function choiceText({ delivered, begun, ended, parts }: ChoiceCursor): string {
   if (ended) return `${delivered}f`;
-  return begun && delivered === 0 ? "0b" : String(delivered);
+  const some = begun && delivered === 0 ? "0b" : String(delivered);
+  return parts === 0 ? some : `${some}p${parts}`;
 }
 
 /** The last part of an event id; "" until all prompts have a worker. */

@@ -9,7 +9,10 @@ import type { Generation } from "../../../actors/frontend/api/dialect.ts";
 import { fakeModel } from "../../support/worlds/frontend-fakes.ts";
 import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 
-const head = { id: "r", created_s: 7, model: "toy", include_usage: false, logprobs: false };
+const head = {
+  ...{ id: "r", created_s: 7, model: "toy", prompt_tokens: 1, context_length: 1_000 },
+  ...{ include_usage: false, logprobs: false },
+};
 
 function generation(prompts: number, more: Partial<Generation>): Generation {
   return {

@@ -102,6 +102,11 @@ test("several keys, each good; everything else is a 401", () => {
   for (const bad of [null, "", "Bearer", "Bearer three", "Basic one", "one", "Bearer one two"]) {
     expect(codeOf(() => keys.check(bad))).toBe("invalid_api_key");
   }
+  expect(keys.check(null, "one")).toBe(first);
+  expect(keys.check("Bearer one", "three")).toBe(first);
+  for (const bad of ["", "three", "Bearer one"]) {
+    expect(codeOf(() => keys.check(null, bad))).toBe("invalid_api_key");
+  }
   expect(new ApiKeys([]).check(null)).toBe("");
   expect(readKeyFile("a\r\n# no\n\n  b  \n")).toEqual(["a", "b"]);
 });

@@ -25,7 +25,8 @@ import { FakeAnswers, fakeModel, finish, wordPiece } from "../../support/worlds/
 import { parseEvents } from "../../support/worlds/frontend-server.ts";
 
 const head: AnswerHead = {
-  ...{ id: "chatcmpl-r", created_s: 7, model: 'm"1', include_usage: false, logprobs: false },
+  ...{ id: "chatcmpl-r", created_s: 7, model: 'm"1', prompt_tokens: 1, context_length: 1_000 },
+  ...{ include_usage: false, logprobs: false },
 };
 
 /** The value in an event's data line. */

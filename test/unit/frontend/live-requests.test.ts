@@ -91,8 +91,11 @@ function lateJson() {
   const clock = new VirtualClock();
   const live = new LiveRequests(clock, 15_000);
   const request = new Request("http://x/v1/completions");
-  const context = { request, path: "/", id: "r", headers: { "X-Request-Id": "r" }, arrived_ms: 0 };
-  const late = new LateJson(context, clock, nothing, openAiErrorBody);
+  const context = {
+    ...{ request, path: "/", id: "r", headers: { "X-Request-Id": "r" }, arrived_ms: 0 },
+    errorBody: openAiErrorBody,
+  };
+  const late = new LateJson(context, clock, nothing);
   let settle: { text(text: string): void; fail(error: Error): void } | undefined;
   const json = new Promise<string>((resolve, reject) => {
     settle = { text: resolve, fail: reject };

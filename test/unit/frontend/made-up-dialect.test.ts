@@ -72,6 +72,30 @@ const poems: GenerationDialect = {
   errorBody: ({ code, param }) => ({ oops: code, ...(param == null ? {} : { where: param }) }),
 };
 
+/** Most of its calls give several events, some none; what ends it is told of the end before. */
+function verseChunks(id: string): ChunkFormat {
+  let reason = "";
+  return {
+    ...poemChunks(id),
+    piece: (_, { text, delivered }, first) => {
+      if (delivered === 2) return [];
+      const word = `event: word\ndata: ${text.trim()}`;
+      return [...(first ? ["event: begin\ndata: 0"] : []), word, `event: rest\ndata: ${delivered}`];
+    },
+    end: (_, end) => {
+      reason = end.reason;
+      return ["event: word\ndata: the", "event: word\ndata: end"];
+    },
+    usage: () => `event: size\ndata: ${reason}`,
+  };
+}
+const verses: GenerationDialect = {
+  ...poems,
+  ...{ name: "verses", path: "/v1/verses", client_header: "x-verses", id_header: "verse-id" },
+  prepare: (body, scope) => ({ ...poems.prepare(body, scope), dialect: verses }),
+  chunks: ({ id }) => verseChunks(id),
+};
+
 function doorOf(table: readonly Dialect[]) {
   const clock = realClock();
   const metrics = new Metrics();
@@ -140,6 +164,59 @@ test("a made-up dialect streams and is resumed in its own events", async () => {
   const metrics = await (await ask("GET", "/metrics")).text();
   expect(metrics).toContain('endpoint="poems"');
   expect(metrics).toContain('endpoint="streams"');
+});
+
+test("a stream of several events a piece is resumed behind each of them", async () => {
+  const { ask } = doorOf([verses]);
+  const response = await ask("POST", verses.path, { ...poem, stream: true });
+  const blocks = (await response.text()).trimEnd().split("\n\n");
+  expect(eventsIn(blocks.join("\n\n")).events).toEqual([
+    ...[
+      ["begin", "0"],
+      ["word", "w0"],
+      ["rest", "1"],
+      ["word", "w2"],
+      ["rest", "3"],
+    ],
+    ...[
+      ["word", "the"],
+      ["word", "end"],
+      ["size", "length"],
+    ],
+    ["fin", expect.stringMatching(/^poem-/)],
+  ]);
+  for (let at = 0; at < blocks.length - 1; at += 1) {
+    const [, id = ""] = /^id: (.*)$/m.exec(blocks[at]!) ?? [];
+    const path = `/v1/streams/${id.slice(0, id.indexOf(":"))}`;
+    const resumed = await ask("GET", path, undefined, { "last-event-id": id });
+    expect((await resumed.text()).trimEnd().split("\n\n")).toEqual(blocks.slice(at + 1));
+  }
+  const [, first = ""] = /^id: (.*)$/m.exec(blocks[0]!) ?? [];
+  const beyond = first.replace("p1", "p3");
+  const path = `/v1/streams/${first.slice(0, first.indexOf(":"))}`;
+  const refused = await ask("GET", path, undefined, { "last-event-id": beyond });
+  // The head is out when the claim turns out to be wrong.
+  expect(await refused.text()).toContain("event: oops\ndata: invalid_header");
+});
+
+test("errors have the form of the dialect, wherever it is known", async () => {
+  const { ask } = doorOf([poems, verses]);
+  const stream = await ask("POST", verses.path, { ...poem, stream: true });
+  expect(stream.headers.get("verse-id")).toHaveLength(22);
+  const id = stream.headers.get("verse-id")!;
+  await stream.text();
+  const oops = async (method: string, path: string, headers: object = {}) => {
+    const response = await ask(method, path, undefined, headers);
+    return [response.status, Object.keys((await response.json()) as object)];
+  };
+  const openAi = ["error"];
+  expect(await oops("GET", "/v1/verses")).toEqual([405, ["oops"]]);
+  expect(await oops("GET", "/v1/verses/more")).toEqual([404, ["oops"]]);
+  expect(await oops("GET", "/v1/versesmore")).toEqual([404, openAi]);
+  expect(await oops("GET", "/v1/versesmore", { "x-verses": "1" })).toEqual([404, ["oops"]]);
+  expect(await oops("GET", "/v1/streams/none")).toEqual([404, openAi]);
+  const odd = { "last-event-id": `${id}:1.1` };
+  expect(await oops("GET", `/v1/streams/${id}`, odd)).toEqual([400, ["oops", "where"]]);
 });
 
 test("it answers in one piece, names its errors and stands in openapi.json", async () => {

@@ -12,7 +12,10 @@ import {
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
 
 test("what is written is read again", () => {
-  const choice = fc.record({ delivered: fc.nat(1_000_000), ended: fc.boolean() });
+  const choice = fc.record({
+    ...{ delivered: fc.nat(1_000_000), ended: fc.boolean() },
+    parts: fc.nat(9_999),
+  });
   const place = fc.record({ attempt: fc.integer({ min: 1, max: 99 }), worker: fc.string() });
   fc.assert(
     fc.property(
@@ -23,9 +26,10 @@ test("what is written is read again", () => {
       fc.integer(),
       (counts, where, usage_told, done, seed) => {
         const request = newRequestId(new SeededRandom(seed));
-        const choices = counts.map(({ delivered, ended }) => ({
+        const choices = counts.map(({ delivered, ended, parts }) => ({
           ...{ delivered, ended },
           begun: delivered > 0 || ended,
+          parts: ended ? 0 : parts,
         }));
         const places = where.map(({ attempt, worker }) => ({
           attempt,
@@ -42,8 +46,13 @@ test("what is written is read again", () => {
 });
 
 test("a choice that has begun without a token is told apart", () => {
-  const begun = { delivered: 0, begun: true, ended: false };
+  const begun = { delivered: 0, begun: true, ended: false, parts: 0 };
   expect(choiceText(begun)).toBe("0b");
+  expect(choiceText({ ...begun, parts: 2 })).toBe("0bp2");
+  expect(parseEventId("r:0bp2.0p1")?.choices).toEqual([
+    { ...begun, parts: 2 },
+    { ...begun, begun: false, parts: 1 },
+  ]);
   expect(parseEventId("r:0b.0")?.choices).toEqual([begun, { ...begun, begun: false }]);
 });
 
@@ -66,6 +75,10 @@ test("what is no id of ours is refused, whatever it is", () => {
     "r:1@1a",
     "r:1 ",
     "r:-1",
+    "r:1p",
+    "r:1pf",
+    "r:1fp1",
+    "r:p1",
   ]) {
     expect(parseEventId(odd)).toBeUndefined();
   }
