@@ -130,6 +130,8 @@ export interface Files {
   list(folder: string): Promise<readonly string[]>;
   makeFolder(path: string): Promise<void>;
   append(path: string, bytes: Uint8Array): Promise<void>;
+  /** Resolves when the file's bytes would survive a loss of power. */
+  sync(path: string): Promise<void>;
   write(path: string, bytes: Uint8Array): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;

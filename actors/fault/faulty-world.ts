@@ -84,6 +84,7 @@ export function faultyFiles(files: Files, injector: FaultInjector): Files {
     list: async (folder) => read(folder).then(() => files.list(folder)),
     makeFolder: async (path) => write(path).then(() => files.makeFolder(path)),
     append: async (path, bytes) => write(path).then(() => files.append(path, bytes)),
+    sync: async (path) => write(path).then(() => files.sync(path)),
     write: async (path, bytes) => write(path).then(() => files.write(path, bytes)),
     rename: async (from, to) => write(to).then(() => files.rename(from, to)),
     remove: async (path) => write(path).then(() => files.remove(path)),

@@ -9,6 +9,7 @@ export function realFiles(): Files {
     list: async (folder) => (await readdir(folder)).sort(),
     makeFolder: async (path) => void (await mkdir(path, { recursive: true })),
     append: (path, bytes) => appendFile(path, bytes),
+    sync,
     write: async (path, bytes) => void (await Bun.write(path, bytes)),
     rename: (from, to) => rename(from, to),
     remove: (path) => rm(path, { force: true, recursive: true }),
@@ -37,6 +38,15 @@ async function read(path: string, from_byte = 0, length_bytes?: number): Promise
       filled += bytesRead;
     }
     return bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.datasync();
   } finally {
     await file.close();
   }

@@ -26,6 +26,7 @@ export function memoryFiles(content: ReadonlyMap<string, Uint8Array>): Files {
     append: async (path, bytes) => {
       files.set(path, Buffer.concat([files.get(path) ?? new Uint8Array(0), bytes]));
     },
+    sync: async () => {},
     write: async (path, bytes) => void files.set(path, bytes.slice()),
     rename: async (from, to) => {
       files.set(to, bytesOf(from));
