@@ -1,6 +1,7 @@
 /** The parts of a frontend's tree; they find each other by path at each use. */
 import { movedPaths } from "../actors/frontend/flags.ts";
 import {
+  archiveOver,
   buildServedModel,
   embedThrough,
   type FrontendMessage,
@@ -72,6 +73,11 @@ export function frontendWorld(
       askedRouter: router,
       crashLoops: () => discovery.names(keys.loop("")),
       models,
+      // Where Redis has the records of several machines it has their files, too.
+      archive: archiveOver(
+        system.capabilities,
+        boot.planes === undefined ? `${boot.data_folder}/files` : undefined,
+      ),
       startAnswer: (request, sink) => {
         const answers = system.lookup(frontendPaths.answers) as Ref<StreamsMessage> | undefined;
         return startAnswerWith(answers)(request, sink);

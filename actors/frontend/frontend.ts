@@ -29,7 +29,9 @@ import { wireOf } from "../../runtime/remote/node.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import type { Dialect } from "./api/dialect.ts";
 import { dialects } from "./api/dialects.ts";
+import type { Archive } from "./api/json-route.ts";
 import { jsonRoutes } from "./api/json-routes.ts";
+import { archiveOver } from "./archive.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
@@ -44,6 +46,7 @@ import { claimsOver } from "./resume/idempotency-claim.ts";
 
 export { placeOf } from "./api/paths.ts";
 export { tablePaths } from "./api/table-paths.ts";
+export { archiveOver } from "./archive.ts";
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
 export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
 export { readKeyFile } from "./http/api-keys.ts";
@@ -106,6 +109,8 @@ export type FrontendOptions = {
   /** Finds the actor that a record names. */
   readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
   readonly settings?: Partial<DoorSettings>;
+  /** What clients have uploaded; nothing of it is kept without. */
+  readonly archive?: Archive;
   /** Which POST routes there are; all of api/dialects.ts without it. */
   readonly dialects?: readonly Dialect[];
   /** Text of /metrics; this process's own without it. */
@@ -169,6 +174,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       jsonRoutes,
       clearCaches: () => clearCaches({ system, resolve, workers }),
       busy: (busy) => this.#askBusy(busy),
+      archive: this.#options.archive ?? archiveOver(capabilities),
       startAnswer,
       startEmbedding,
       findAnswer: (answer, hints, isEnough, mayAskAll) =>

@@ -14,8 +14,8 @@ import { TransportError } from "../transport/transport.ts";
 import { realLog } from "./log.ts";
 import { unixPathBytesMax } from "./unix-path.ts";
 
-/** Bodies over the frontend's own limit get its answer, not Bun's empty 413. */
-const BODY_BACKSTOP_BYTES = 128 * 1024 * 1024;
+/** Bodies over the frontend's own limits get its answer, not Bun's empty 413. */
+const BODY_BACKSTOP_BYTES = 1024 ** 3;
 /** A peer that takes nothing keeps a closed channel's last bytes for no longer than this. */
 const LINGER_MS = 1_000;
 /** A name server that does not answer holds an error back for no longer than this. */

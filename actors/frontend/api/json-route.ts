@@ -3,7 +3,9 @@
  * folder beside this file holds some, `json-routes.ts` lists them, and everything else of the
  * frontend (paths, methods, keys, bodies, `openapi.json`) knows them by this type alone.
  */
+
 import type { BusyIs, ModelBusy } from "../../../proto/index.ts";
+import type { FileShelf } from "../../files/files.ts";
 import type { ClearedCache } from "../models/clear-caches.ts";
 import type { Health } from "../models/info-bodies.ts";
 import type { ModelDirectory } from "../models/models.ts";
@@ -14,7 +16,7 @@ import type { FieldTables } from "./request-fields.ts";
 
 export type JsonRoute = {
   readonly makes: "json";
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** May hold one `{name}`, whose value may hold slashes: `/v1/models/{id}/ready`. */
   readonly path: string;
   /**
@@ -27,6 +29,13 @@ export type JsonRoute = {
   /** The fields of its body; undefined: it has none, and what is sent is not read. */
   readonly body?: FieldTables;
   /**
+   * Instead of a body: the fields of multipart/form-data, which `handle` reads as it comes
+   * (`scope.upload`). The limit of bodies does not hold for it.
+   */
+  readonly form?: FieldTables;
+  /** What may stand behind the `?`, each with its note. */
+  readonly query?: Readonly<Record<string, string>>;
+  /**
    * May throw ApiError. With a long body it is called again from its start whenever a long text
    * has got its tokens, until no text is left.
    */
@@ -37,10 +46,17 @@ export type JsonRoute = {
 export type RouteScope = Pick<RequestScope, "contextOf"> & {
   /** What stands for `{name}` in the path, decoded; "" in a path without. */
   readonly param: string;
+  /** What stands behind the `?`. */
+  readonly query: URLSearchParams;
+  /** The key that sent it; "" where none is required. */
+  readonly owner: string;
   /** The names in it were checked; its shape was not. Empty without a body. */
   readonly body: object;
   readonly models: ModelDirectory;
   readonly server: ServerFacts;
+  readonly archive: Archive;
+  /** The body as it comes, for a route with a `form`. */
+  upload(): Upload;
   /**
    * As if the model had a context of so many tokens, which the texts of the request may have.
    * No name: the only model. Throws ApiError when no such model is served now.
@@ -48,6 +64,19 @@ export type RouteScope = Pick<RequestScope, "contextOf"> & {
   modelWith(name: string | null | undefined, context_length: number): ServedModel;
   /** Other requests have their turns. */
   pause(): Promise<void>;
+};
+
+/** What clients have uploaded. */
+export type Archive = { readonly files: FileShelf };
+
+export type Upload = {
+  readonly type: string | null;
+  /** From the header; undefined: not announced. */
+  readonly length_bytes: number | undefined;
+  /** The next bytes; undefined: that was all. Rejects with ApiError when it is cut off or late. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Nothing more is read of it. */
+  stop(): void;
 };
 
 /** What the door says of itself. */
@@ -68,7 +97,7 @@ export type ServerFacts = {
 
 export type RouteAnswer = {
   readonly status: number;
-  readonly body: string;
+  readonly body: string | ReadableStream<Uint8Array>;
   readonly headers: Readonly<Record<string, string>>;
 };
 

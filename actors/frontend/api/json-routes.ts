@@ -2,6 +2,7 @@
 import { busyThresholds, setBusyThreshold } from "./admin/busy-threshold.ts";
 import { clearKvBlocks } from "./admin/clear-kv-blocks.ts";
 import { docs, openApi } from "./docs/docs.ts";
+import { deleteFile, fileContent, listFiles, retrieveFile, uploadFile } from "./files/files.ts";
 import { health, live, metrics, model, modelReady, models } from "./info/info.ts";
 import type { JsonRoute } from "./json-route.ts";
 import { detokenize } from "./tokenize/detokenize.ts";
@@ -9,6 +10,7 @@ import { tokenize } from "./tokenize/tokenize.ts";
 
 export const jsonRoutes: readonly JsonRoute[] = [
   ...[models, model, modelReady, tokenize, detokenize],
+  ...[uploadFile, listFiles, retrieveFile, fileContent, deleteFile],
   ...[clearKvBlocks, busyThresholds, setBusyThreshold],
   ...[health, live, metrics, openApi, docs],
 ];

@@ -23,8 +23,9 @@ export type Operation = {
 
 export type Parameter = {
   readonly name: string;
-  readonly in: "path" | "header";
+  readonly in: "path" | "header" | "query";
   readonly required: boolean;
+  readonly description?: string;
   readonly schema: object;
 };
 

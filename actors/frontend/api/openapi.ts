@@ -58,9 +58,10 @@ export function openApiDocument(
   }
   const schemas: Record<string, object> = { Error: errorSchema };
   for (const { page, fields } of dialects) schemas[page.schema] = schemaOf(fields);
-  for (const { page, body } of jsonRoutes) {
-    if (page.schema !== undefined && body !== undefined) {
-      schemas[page.schema] = schemaOf(body.fields);
+  for (const { page, body, form } of jsonRoutes) {
+    const tables = body ?? form;
+    if (page.schema !== undefined && tables !== undefined) {
+      schemas[page.schema] = schemaOf(tables.fields);
     }
   }
   return {
@@ -72,9 +73,9 @@ export function openApiDocument(
   };
 }
 
-const bodyOf = (schema: string) => ({
+const bodyOf = (schema: string, type = "application/json") => ({
   required: true as const,
-  content: json({ $ref: `#/components/schemas/${schema}` }),
+  content: { [type]: { schema: { $ref: `#/components/schemas/${schema}` } } },
 });
 
 function post({ summary, schema, streams }: Dialect["page"]): Operation {
@@ -91,22 +92,33 @@ function post({ summary, schema, streams }: Dialect["page"]): Operation {
   };
 }
 
-function plain({ path, access, page }: JsonRoute): Operation {
+function plain({ path, access, page, form, query = {} }: JsonRoute): Operation {
   const { summary, schema } = page;
   const [, name] = /\{(\w+)\}/.exec(path) ?? [];
   return {
     summary,
-    parameters: name === undefined ? [] : [parameter(name, "path", true)],
-    ...(schema === undefined ? {} : { requestBody: bodyOf(schema) }),
+    parameters: [
+      ...(name === undefined ? [] : [parameter(name, "path", true)]),
+      ...Object.entries(query).map(([each, note]) => parameter(each, "query", false, note)),
+    ],
+    ...(schema === undefined ? {} : { requestBody: bodyOf(schema, form && FORM_TYPE) }),
     responses: { 200: { description: summary }, ...errors },
     ...(access === "open" ? { security: [] } : {}),
   };
 }
 
-const parameter = (name: string, where: Parameter["in"], required: boolean): Parameter => ({
+const FORM_TYPE = "multipart/form-data";
+
+const parameter = (
+  name: string,
+  where: Parameter["in"],
+  required: boolean,
+  description?: string,
+): Parameter => ({
   name,
   in: where,
   required,
+  ...(description === undefined ? {} : { description }),
   schema: { type: "string" },
 });
 

@@ -4,26 +4,34 @@ import type { JsonRoute, RouteScope, ServerFacts } from "../api/json-route.ts";
 import { modelNamed, type PrepareParts, prepareContext } from "../prompt/prepare-request.ts";
 import { LONG_TEXT, TokensAhead } from "../prompt/tokens-ahead.ts";
 import type { RequestContext } from "./request-context.ts";
+import { uploadOf } from "./upload.ts";
 
 /** A body that came, and how long it was. */
 export type SentBody = { readonly value: object; readonly bytes: number };
+
+/** Who asks, and for which `{name}`. */
+export type RouteCaller = Pick<RouteScope, "param" | "owner">;
+
+type RouteParts = PrepareParts & Pick<RouteScope, "archive">;
 
 const NO_BODY: SentBody = { value: {}, bytes: 0 };
 
 /** Other requests have their turns while long texts are tokenized. Rejects with ApiError. */
 export async function answerJsonRoute(
-  parts: PrepareParts,
+  parts: RouteParts,
   server: ServerFacts,
   context: RequestContext,
   route: JsonRoute,
-  param: string,
+  who: RouteCaller,
   sent: SentBody = NO_BODY,
 ): Promise<Response> {
-  const { clock, models, settings, metrics } = parts;
+  const { clock, models, settings, metrics, archive } = parts;
   if (route.body !== undefined) checkAllNames(sent.value, route.body, settings.unknown_fields);
   const ahead = sent.bytes < LONG_TEXT ? undefined : new TokensAhead(clock, metrics);
   const scope: RouteScope = {
-    ...{ param, models, server, body: sent.value },
+    ...{ ...who, models, server, archive, body: sent.value },
+    query: queryOf(context.request.url),
+    upload: () => uploadOf(context.request, clock, settings.body_ms),
     contextOf: (nvext) => prepareContext(parts, context, nvext),
     modelWith: (name, context_length) => {
       const model = modelNamed(models, name ?? undefined);
@@ -36,4 +44,10 @@ export async function answerJsonRoute(
   const handle = () => route.handle(scope);
   const { status, body, headers } = await (ahead === undefined ? handle() : ahead.run(handle));
   return new Response(body, { status, headers: { ...context.headers, ...headers } });
+}
+
+/** The server gives a request without a Host header as a path alone. */
+function queryOf(url: string): URLSearchParams {
+  const at = url.indexOf("?");
+  return new URLSearchParams(at < 0 ? "" : url.slice(at + 1));
 }

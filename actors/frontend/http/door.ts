@@ -10,7 +10,7 @@ import type { PlaneState } from "../../../runtime/planes.ts";
 import { ApiError, clip, draining } from "../api/api-error.ts";
 import { checkObject } from "../api/check-body.ts";
 import { type Dialect, dialectAround } from "../api/dialect.ts";
-import type { JsonRoute, ServerFacts } from "../api/json-route.ts";
+import type { Archive, JsonRoute, ServerFacts } from "../api/json-route.ts";
 import { openAiErrorBody } from "../api/openai-format.ts";
 import { openApiDocument } from "../api/openapi.ts";
 import type { OpenApiDocument } from "../api/openapi-document.ts";
@@ -20,7 +20,7 @@ import { healthOf } from "../models/info-bodies.ts";
 import type { Prepared } from "../prompt/prepare-request.ts";
 import { LONG_TEXT } from "../prompt/tokens-ahead.ts";
 import { newRequestId } from "../resume/stream-id.ts";
-import { answerJsonRoute } from "./answer-json-route.ts";
+import { answerJsonRoute, type RouteCaller, type SentBody } from "./answer-json-route.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { BodyBudget, type HeldBody } from "./body-budget.ts";
 import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
@@ -33,6 +33,7 @@ export type DoorParts = GeneratorParts & {
   readonly jsonRoutes: readonly JsonRoute[];
   readonly clearCaches: ServerFacts["clearCaches"];
   readonly busy: ServerFacts["busy"];
+  readonly archive: Archive;
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
   /** Planes that this process shares with other machines; empty when it is alone. */
@@ -163,10 +164,7 @@ export class Door {
       case "dialect":
         return this.#entered(this.#post(context, owner, route.dialect));
       case "json":
-        if (route.route.body === undefined) {
-          return answerJsonRoute(this.#parts, this.#facts, context, route.route, route.param);
-        }
-        return this.#entered(this.#json(context, route.route, route.param));
+        return this.#json(context, route.route, { param: route.param, owner });
       case "resume":
         if (this.#draining) throw draining();
         return this.#entered(this.#generator.resume(context, owner, route.id));
@@ -193,12 +191,24 @@ export class Door {
     }
   }
 
-  async #json(context: RequestContext, route: JsonRoute, param: string): Promise<Response> {
+  #json(context: RequestContext, route: JsonRoute, who: RouteCaller): Promise<Response> {
+    const answer = (sent?: SentBody) =>
+      answerJsonRoute(this.#parts, this.#facts, context, route, who, sent);
+    if (route.form !== undefined) {
+      if (this.#draining) throw draining();
+      return this.#entered(answer());
+    }
+    return route.body === undefined ? answer() : this.#entered(this.#jsonBody(context, answer));
+  }
+
+  async #jsonBody(
+    context: RequestContext,
+    answer: (sent: SentBody) => Promise<Response>,
+  ): Promise<Response> {
     const held = this.#bodies.open();
     try {
       const body = await this.#bodyOf(context, held);
-      const sent = { value: body, bytes: held.bytes };
-      return await answerJsonRoute(this.#parts, this.#facts, context, route, param, sent);
+      return await answer({ value: body, bytes: held.bytes });
     } finally {
       held.close();
     }

@@ -2,6 +2,7 @@
 
 import type { StartEmbedding } from "../../../actors/frontend/frontend.ts";
 import {
+  archiveOver,
   buildServedModel,
   ModelDirectory,
   type ServedModel,
@@ -16,6 +17,10 @@ import type {
 } from "../../../actors/stream/stream.ts";
 import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import type { ModelCard, WorkerRecord } from "../../../proto/index.ts";
+import type { Clock, Files } from "../../../runtime/capabilities.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
+import { MemoryStore } from "../../../runtime/store/memory.ts";
+import { absent } from "./test-system.ts";
 
 const bos = 256;
 const eos = 257;
@@ -197,3 +202,10 @@ export const fakeEmbedding: StartEmbedding = ({ request, inputs }) => ({
     })),
   }),
 });
+
+/** Files that are gone with the test. */
+export const emptyArchive = (clock: Clock) =>
+  archiveOver({
+    ...{ clock, store: new MemoryStore(), random: new SeededRandom(7) },
+    files: absent<Files>("files"),
+  });

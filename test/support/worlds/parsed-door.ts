@@ -11,6 +11,7 @@ import { Metrics } from "../../../runtime/observe/metrics.ts";
 import { realClock } from "../../../runtime/real/clock.ts";
 import { countingIds, SeededRandom } from "../../../runtime/simulation/random.ts";
 import {
+  emptyArchive,
   FakeAnswers,
   fakeEmbedding,
   fakeModel,
@@ -48,6 +49,7 @@ export function parsedDoor(
   );
   models.workerJoined(fakeRecord({ context_length: 100_000 }));
   const door = new Door({
+    archive: emptyArchive(clock),
     ...{ clock, answers, random: new SeededRandom(3), ids: countingIds("i"), log: new MemoryLog() },
     ...{ models, dialects, jsonRoutes: [], settings: doorDefaults },
     clearCaches: async () => [],

@@ -22,7 +22,12 @@ import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import { Metrics } from "../../../runtime/observe/metrics.ts";
 import { realClock } from "../../../runtime/real/clock.ts";
 import { countingIds, SeededRandom } from "../../../runtime/simulation/random.ts";
-import { FakeAnswers, fakeEmbedding, fakeModels } from "../../support/worlds/frontend-fakes.ts";
+import {
+  emptyArchive,
+  FakeAnswers,
+  fakeEmbedding,
+  fakeModels,
+} from "../../support/worlds/frontend-fakes.ts";
 import { parseEvents } from "../../support/worlds/frontend-server.ts";
 import { answerRequest } from "../../support/worlds/recorded-answer.ts";
 import { MemoryLog } from "../../support/worlds/test-system.ts";
@@ -114,6 +119,7 @@ function doorOf(table: readonly Dialect[]) {
       },
     }));
   const door = new Door({
+    archive: emptyArchive(clock),
     ...{ clock, answers, random: new SeededRandom(3), ids: countingIds("i"), log: new MemoryLog() },
     ...{ models: fakeModels(), dialects: table, jsonRoutes, settings: doorDefaults },
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },
