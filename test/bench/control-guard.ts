@@ -9,7 +9,7 @@ import { parseGguf } from "../../llm/model/gguf.ts";
 import { modelFactsFromGguf } from "../../llm/model/model-card.ts";
 import { realClock } from "../../runtime/real/clock.ts";
 import { TINY_MODEL } from "../support/tokens/vocabularies.ts";
-import { fakeCard } from "../support/worlds/frontend-fakes.ts";
+import { fakeCard, plainConversation } from "../support/worlds/frontend-fakes.ts";
 import type { Report } from "./bench.ts";
 import { quantile, rounded } from "./statistics.ts";
 
@@ -27,7 +27,7 @@ export async function benchControlGuard(report: Report): Promise<void> {
       const taken: [number[], number[]] = [[], []];
       let tokens = 0;
       for (let round = 0; round < ROUNDS[words]; round++) {
-        const turns = conversation(round, words, end);
+        const turns = plainConversation(conversation(round, words, end));
         for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
           const start_ns = Bun.nanoseconds();
           const model = side === 0 ? guarding : open;

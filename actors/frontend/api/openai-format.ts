@@ -41,9 +41,20 @@ export const chunkEnd = (head: AnswerHead): string =>
 export const usageChunk = (start: string, usage: AnswerUsage, reasoning_tokens?: number): string =>
   `${start}"choices":[],"usage":${JSON.stringify(usageJson(usage, reasoning_tokens))}}`;
 
-export const DONE_EVENT = "data: [DONE]";
+const DONE_EVENT = "data: [DONE]";
 
-export const errorEvent = (error: ErrorFacts, resume_path: string | undefined): string =>
+/** How streams of OpenAI's older routes end. */
+export abstract class OpenAiStream {
+  done(): string {
+    return DONE_EVENT;
+  }
+
+  failed(error: ErrorFacts, resume_path: string | undefined): string {
+    return errorEvent(error, resume_path);
+  }
+}
+
+const errorEvent = (error: ErrorFacts, resume_path: string | undefined): string =>
   `data: ${JSON.stringify(openAiErrorBody(error, resume_path))}`;
 
 const PLAIN_TEXT = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;

@@ -6,9 +6,10 @@ import { hasLongPiece } from "../../../llm/tokens/slices.ts";
 import type { EncodeOptions } from "../../../llm/tokens/tokenizer.ts";
 import { ApiError, clip, contextOverflow, halfPair, invalidValue } from "../api/api-error.ts";
 import { isTokenIds, type PromptInput } from "../api/request-fields.ts";
-import type { RenderOptions, ServedModel, TemplateMessage } from "../models/served-model.ts";
+import type { RenderOptions, ServedModel } from "../models/served-model.ts";
 import type { TimedStage } from "./prepare-context.ts";
 import { LONG_TEXT } from "./tokens-ahead.ts";
+import { type Conversation, templateMessages } from "./turns.ts";
 
 /** No vocabulary has longer tokens, so a longer text cannot fit and is not tokenized at all. */
 const TOKEN_CHARS_LIMIT = 256;
@@ -154,34 +155,34 @@ export type ChatPrompt = {
 /** Conversation → tokens by the model's own template. Throws ApiError (400). */
 export function encodeChat(
   model: ServedModel,
-  turns: readonly TemplateMessage[],
+  conversation: Conversation,
   options: RenderOptions,
   timed: TimedStage,
 ): ChatPrompt {
   // The check comes before the template runs, which is slow for texts full of control tokens.
-  turns.forEach(({ content }, i) => {
-    if (typeof content !== "string" || content.length <= UNBROKEN_MAX) return;
-    checkUnbroken(model, content, `messages[${i}].content`);
-  });
+  for (const turn of conversation.turns) {
+    if (turn.content.length > UNBROKEN_MAX) checkUnbroken(model, turn.content, turn.param);
+  }
+  const messages = templateMessages(conversation);
+  const { param } = conversation;
   let rendered: Rendered;
   timed.begin();
   try {
-    rendered = model.renderChat(turns, options);
+    rendered = model.renderChat(messages, options);
   } catch (error) {
     if (!(error instanceof ChatTemplateError)) throw error;
     throw new ApiError(
       400,
       "template_refused",
       `The chat template of '${model.name}' refuses these messages: ${clip(error.message)}`,
-      "messages",
+      param,
     );
   }
   timed.end("template");
   const { text, barrier } = rendered;
-  const tokens = encodeText(model, text, { ...chatMode(model, text), barrier }, "messages");
+  const tokens = encodeText(model, text, { ...chatMode(model, text), barrier }, param);
   timed.end("tokenize");
-  if (tokens.length === 0)
-    throw invalidValue("The messages render to an empty prompt.", "messages");
+  if (tokens.length === 0) throw invalidValue("The messages render to an empty prompt.", param);
   return { tokens, text };
 }
 

@@ -7,6 +7,7 @@ import {
   ModelDirectory,
   type ServedModel,
 } from "../../../actors/frontend/frontend.ts";
+import type { Conversation, Turn } from "../../../actors/frontend/prompt/turns.ts";
 import type {
   AnswerHandle,
   AnswerPiece,
@@ -209,3 +210,12 @@ export const emptyArchive = (clock: Clock) =>
     ...{ clock, store: new MemoryStore(), random: new SeededRandom(7) },
     files: absent<Files>("files"),
   });
+
+/** Turns of texts, as a chat has them. */
+export const plainConversation = (
+  turns: readonly Pick<Turn, "role" | "content">[],
+): Conversation => ({
+  turns: turns.map((turn, i) => ({ ...turn, param: `messages[${i}].content` })),
+  param: "messages",
+  call_place: "the call",
+});

@@ -13,7 +13,7 @@ import {
 } from "../../support/template/template-families.ts";
 import { folderOf, smallTokenizer } from "../../support/tokens/small-tokenizer.ts";
 import { headerOf, TINY_MODEL } from "../../support/tokens/vocabularies.ts";
-import { fakeCard } from "../../support/worlds/frontend-fakes.ts";
+import { fakeCard, plainConversation } from "../../support/worlds/frontend-fakes.ts";
 
 type Turn = { readonly role: "user" | "assistant" | "system"; readonly content: string };
 
@@ -46,7 +46,7 @@ function served(
 const PLAIN = { add_generation_prompt: true, variables: {} };
 
 const tokensOf = (model: ServedModel, turns: readonly Turn[]): number[] =>
-  Array.from(encodeChat(model, turns, PLAIN, untimed).tokens);
+  Array.from(encodeChat(model, plainConversation(turns), PLAIN, untimed).tokens);
 
 /** Control tokens of `text`, found outside of what stands between the two marks. */
 function expectedTokens(model: ServedModel, text: string): number[] {

@@ -43,7 +43,6 @@ const functionTool = z.object({
     strict: z.boolean().nullish(),
   }),
 });
-export type FunctionTool = z.infer<typeof functionTool>;
 
 const namedTool = z.object({ type: z.literal("function"), function: functionName });
 
@@ -65,7 +64,6 @@ const toolCall = z.object({
   type: z.literal("function", { error: "only calls of type 'function' are taken here" }).nullish(),
   function: z.object({ name: z.string().min(1).max(256), arguments: z.string() }),
 });
-export type ToolCall = z.infer<typeof toolCall>;
 
 const noneOrAuto: Harmless = { is: (v) => v === "none" || v === "auto", as: '"none"' };
 

@@ -8,15 +8,13 @@ import type {
   PieceLogprob,
 } from "../../../stream/stream.ts";
 import { callId, type ParsedChoice } from "../answer-parsing.ts";
-import type { ErrorFacts } from "../api-error.ts";
 import type { AnswerHead, ChunkFormat, ShownChoice } from "../dialect.ts";
 import {
   chunkEnd,
   chunkStart,
-  DONE_EVENT,
-  errorEvent,
   finishMembers,
   finite,
+  OpenAiStream,
   quoted,
   stopReason,
   usageChunk,
@@ -24,7 +22,7 @@ import {
 } from "../openai-format.ts";
 
 /** A token costs one escape of its text and one concatenation. */
-export class ChatChunks implements ChunkFormat {
+export class ChatChunks extends OpenAiStream implements ChunkFormat {
   readonly #start: string;
   /** Ends a chunk, without log probabilities and with them. */
   readonly #plain: string;
@@ -34,9 +32,10 @@ export class ChatChunks implements ChunkFormat {
   readonly #deltas: string[] = [];
 
   constructor(head: AnswerHead) {
+    super();
     this.#start = chunkStart(head, "chat.completion.chunk");
     this.#close = chunkEnd(head);
-    this.#plain = `},"logprobs":null,"finish_reason":null${this.#close}`;
+    this.#plain = `},${NO_LOGPROBS}"finish_reason":null${this.#close}`;
     this.#with_logprobs = head.logprobs;
   }
 
@@ -52,9 +51,7 @@ export class ChatChunks implements ChunkFormat {
     const role = first ? '"role":"assistant","content":' : '"content":';
     const body = this.#delta(choice) + role + quoted(piece.text);
     if (!this.#with_logprobs) return body + this.#plain;
-    const content = JSON.stringify((piece.logprobs ?? []).map(chatLogprob));
-    const logprobs = `"logprobs":{"content":${content},"refusal":null}`;
-    return `${body}},${logprobs},"finish_reason":null${this.#close}`;
+    return `${body}},${logprobsOf(piece)}"finish_reason":null${this.#close}`;
   }
 
   skip(): void {}
@@ -65,20 +62,12 @@ export class ChatChunks implements ChunkFormat {
   }
 
   end(choice: number, end: AnswerEnd): string {
-    const delta = `"choices":[{"index":${choice},"delta":{},"logprobs":null,`;
+    const delta = `"choices":[{"index":${choice},"delta":{},${NO_LOGPROBS}`;
     return this.#start + delta + finishMembers(end) + this.#close;
   }
 
   usage(usage: AnswerUsage): string {
     return usageChunk(this.#start, usage);
-  }
-
-  done(): string {
-    return DONE_EVENT;
-  }
-
-  failed(error: ErrorFacts, resume_path: string | undefined): string {
-    return errorEvent(error, resume_path);
   }
 
   #delta(choice: number): string {
@@ -139,6 +128,12 @@ function reasoningTokens(
   for (const { parsed } of choices) tokens += parsed?.reasoning_tokens ?? 0;
   return tokens;
 }
+
+/** The member of a chunk for its log probabilities: none were asked for, or these. */
+export const NO_LOGPROBS = '"logprobs":null,';
+
+export const logprobsOf = (piece: AnswerPiece): string =>
+  `"logprobs":{"content":${JSON.stringify((piece.logprobs ?? []).map(chatLogprob))},"refusal":null},`;
 
 export function chatLogprob(entry: PieceLogprob) {
   return {

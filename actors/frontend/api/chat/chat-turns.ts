@@ -1,83 +1,52 @@
-/** The messages of a chat → the turns of the chat template. */
-import type { TemplateMessage } from "../../models/served-model.ts";
+/** The messages of a chat in the form that all dialects agree on. */
 import { checkText } from "../../prompt/prompt-text.ts";
-import { ApiError, clip, invalidValue, missingParameter } from "../api-error.ts";
-import type { ChatMessage, ToolCall } from "./chat-fields.ts";
+import type { CallId, Conversation, Turn, TurnCall } from "../../prompt/turns.ts";
+import { ApiError, invalidValue, missingParameter } from "../api-error.ts";
+import type { ChatMessage } from "./chat-fields.ts";
 
-/** All messages as the chat template sees them. Throws ApiError (400). */
-export function templateMessages(messages: readonly ChatMessage[]): readonly TemplateMessage[] {
-  const calls = new CallLedger();
-  return messages.map((message, i) => {
-    const turn = templateMessage(message, `messages[${i}]`);
-    calls.take(message, `messages[${i}]`);
-    return turn;
-  });
-}
+/** Throws ApiError (400). */
+export const conversationOf = (messages: readonly ChatMessage[]): Conversation => ({
+  turns: messages.map((message, i) => turnOf(message, `messages[${i}]`)),
+  param: "messages",
+  call_place: "the assistant's message with its 'tool_calls'",
+});
 
-function templateMessage(message: ChatMessage, where: string): TemplateMessage {
+function turnOf(message: ChatMessage, where: string): Turn {
   const role = message.role === "developer" ? "system" : message.role;
   const param = `${where}.content`;
-  const turn = { role, content: checkText(contentText(message, param), param) };
-  const { name, tool_call_id, tool_calls } = message;
-  const reasoning_content = message.reasoning_content ?? message.reasoning;
+  const turn = { role, content: checkText(contentText(message, param), param), param };
+  const { name } = message;
+  const reasoning = message.reasoning_content ?? message.reasoning;
   if (name != null) checkText(name, `${where}.name`);
-  if (reasoning_content != null) checkText(reasoning_content, `${where}.reasoning_content`);
-  const isPlain = name == null && reasoning_content == null;
-  if (isPlain && tool_calls == null && tool_call_id == null) return turn;
+  if (reasoning != null) checkText(reasoning, `${where}.reasoning_content`);
   return {
     ...turn,
-    ...(name == null ? {} : { name }),
-    ...(reasoning_content == null ? {} : { reasoning_content }),
-    ...(tool_calls == null || tool_calls.length === 0
-      ? {}
-      : { tool_calls: tool_calls.map(shownCall) }),
-    ...(tool_call_id == null ? {} : { tool_call_id }),
+    name,
+    reasoning,
+    calls: callsOf(message, where),
+    answers: idOf(message, where),
   };
 }
 
-const shownCall = ({ id, function: { name, arguments: given } }: ToolCall) => ({
-  ...{ id, type: "function" },
-  function: { name, arguments: given },
-});
-
-/** Which calls wait for their results, from message to message. */
-class CallLedger {
-  readonly #open = new Set<string>();
-
-  /** Throws ApiError (400). */
-  take({ role, tool_calls, tool_call_id }: ChatMessage, where: string): void {
-    const calls = tool_calls ?? [];
-    if (calls.length > 0 && role !== "assistant") {
-      throw invalidValue(
-        `'${where}.tool_calls' is in a message of the role '${role}'; only the assistant calls.`,
-        `${where}.tool_calls`,
-      );
-    }
-    calls.forEach(({ id }, i) => {
-      this.#call(id, `${where}.tool_calls[${i}].id`);
-    });
-    if (role === "tool") this.#result(tool_call_id, `${where}.tool_call_id`);
-  }
-
-  #call(id: string, param: string): void {
-    if (this.#open.has(id)) {
-      throw invalidValue(
-        `'${param}' is '${clip(id)}', the id of another call that has no result yet.`,
-        param,
-      );
-    }
-    this.#open.add(id);
-  }
-
-  #result(id: string | null | undefined, param: string): void {
-    if (id == null) throw missingParameter(param);
-    if (this.#open.delete(id)) return;
+function callsOf({ role, tool_calls }: ChatMessage, where: string): TurnCall[] | undefined {
+  if (tool_calls == null) return undefined;
+  if (tool_calls.length > 0 && role !== "assistant") {
     throw invalidValue(
-      `'${param}' is '${clip(id)}', but no earlier message has a call of this id that is still ` +
-        "without a result. Send the assistant's message with its 'tool_calls' before.",
-      param,
+      `'${where}.tool_calls' is in a message of the role '${role}'; only the assistant calls.`,
+      `${where}.tool_calls`,
     );
   }
+  return tool_calls.map(({ id, function: { name, arguments: given } }, i) => ({
+    ...{ id, name, arguments: given },
+    param: `${where}.tool_calls[${i}].id`,
+  }));
+}
+
+function idOf({ role, tool_call_id }: ChatMessage, where: string): CallId | undefined {
+  if (role !== "tool") return undefined;
+  const param = `${where}.tool_call_id`;
+  if (tool_call_id == null) throw missingParameter(param);
+  return { id: tool_call_id, param };
 }
 
 function contentText(message: ChatMessage, param: string): string {

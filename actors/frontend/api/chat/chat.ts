@@ -2,16 +2,9 @@
  * The dialect of POST /v1/chat/completions. Preparing is pure but for the seed drawn from `random`;
  * everything that is wrong is an ApiError (400).
  */
-import type { AnswerRequest } from "../../../stream/stream.ts";
 import type { ServedModel, TemplateVariables } from "../../models/served-model.ts";
+import { chatAnswer } from "../../prompt/chat-answer.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
-import { encodeChat } from "../../prompt/prompt-text.ts";
-import {
-  answerBudget,
-  checkTogether,
-  samplingOf,
-  stoppingOf,
-} from "../../prompt/sampling-request.ts";
 import { invalidValue } from "../api-error.ts";
 import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
@@ -19,8 +12,8 @@ import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
 import { type ChatBody, chatFields, chatShape, messageFields } from "./chat-fields.ts";
 import { ChatChunks, chatBody } from "./chat-format.ts";
-import { callableTools, parsingOf, shownTools } from "./chat-tools.ts";
-import { templateMessages } from "./chat-turns.ts";
+import { toolRequest } from "./chat-tools.ts";
+import { conversationOf } from "./chat-turns.ts";
 import { ParsedChatChunks } from "./parsed-chat-format.ts";
 
 export const chat: GenerationDialect = {
@@ -48,47 +41,30 @@ export const chat: GenerationDialect = {
 };
 
 export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareContext): Generation {
-  const n = body.n ?? 1;
-  const sampling = samplingOf(body, model, ctx.random);
-  checkTogether(body, 1, n);
-  const made_each = sampling.temperature === 0 ? 1 : n;
   if (body.top_logprobs != null && body.top_logprobs > 0 && body.logprobs !== true) {
     throw invalidValue("'top_logprobs' needs 'logprobs': true.", "top_logprobs");
   }
-  const tools = callableTools(body, model);
-  const { tokens, text } = encodeChat(
-    model,
-    templateMessages(body.messages),
+  const { answer, parsing } = chatAnswer(
     {
+      conversation: conversationOf(body.messages),
+      tools: toolRequest(body),
       add_generation_prompt: body.add_generation_prompt ?? true,
       variables: templateVariables(body),
-      tools: shownTools(tools),
+      thinking: body,
+      sampling: body,
+      max_tokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
+      logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : -1,
     },
-    ctx.timed,
+    model,
+    ctx,
   );
-  const parsing = parsingOf(body, model, tools, text);
-  const wanted = body.max_completion_tokens ?? body.max_tokens ?? undefined;
-  const max_tokens = answerBudget(model, tokens.length, wanted, ctx.default_max_tokens, "messages");
-  const answer: AnswerRequest = {
-    request: ctx.request,
-    model: model.name,
-    prompt: tokens,
-    sampling,
-    choices: made_each,
-    max_tokens,
-    ...stoppingOf(body, model, max_tokens),
-    logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : -1,
-    deadline_ms: ctx.deadline_ms,
-    pin: ctx.pin,
-    shown_tokens: parsing && model.parsers.shownTokens(parsing.tool, parsing.reasoning),
-    ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
-  };
+  const n = body.n ?? 1;
   return {
     dialect: chat,
     model,
     answers: [answer],
     shown_each: n,
-    made_each,
+    made_each: answer.choices,
     counted_each: n,
     echo: undefined,
     stream: body.stream ?? false,

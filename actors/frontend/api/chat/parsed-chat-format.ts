@@ -3,18 +3,16 @@ import type { ParsedDelta } from "../../../../llm/parsers/answer-parser.ts";
 import { NO_PARSER } from "../../../../llm/parsers/names.ts";
 import type { AnswerEnd, AnswerPiece, AnswerUsage } from "../../../stream/stream.ts";
 import { type AnswerParsing, ChoiceParser, callId } from "../answer-parsing.ts";
-import type { ErrorFacts } from "../api-error.ts";
 import type { AnswerHead, ChunkFormat } from "../dialect.ts";
 import {
   chunkEnd,
   chunkStart,
-  DONE_EVENT,
-  errorEvent,
   finishMembers,
+  OpenAiStream,
   quoted,
   usageChunk,
 } from "../openai-format.ts";
-import { chatLogprob } from "./chat-format.ts";
+import { logprobsOf, NO_LOGPROBS } from "./chat-format.ts";
 
 const ROLE = '"role":"assistant"';
 
@@ -22,7 +20,7 @@ const ROLE = '"role":"assistant"';
  * All that one piece brings stands in one chunk, as an event's id counts whole pieces. The first
  * chunk of a choice always comes, with its role; others come when they have something to say.
  */
-export class ParsedChatChunks implements ChunkFormat {
+export class ParsedChatChunks extends OpenAiStream implements ChunkFormat {
   readonly #head: AnswerHead;
   readonly #parsing: AnswerParsing;
   readonly #start: string;
@@ -36,6 +34,7 @@ export class ParsedChatChunks implements ChunkFormat {
   readonly #parsers: ChoiceParser[] = [];
 
   constructor(head: AnswerHead, parsing: AnswerParsing) {
+    super();
     this.#head = head;
     this.#parsing = parsing;
     this.#start = chunkStart(head, "chat.completion.chunk");
@@ -80,14 +79,6 @@ export class ParsedChatChunks implements ChunkFormat {
     let tokens = 0;
     for (const parser of this.#parsers) tokens += parser.reasoning_tokens;
     return usageChunk(this.#start, usage, tokens);
-  }
-
-  done(): string {
-    return DONE_EVENT;
-  }
-
-  failed(error: ErrorFacts, resume_path: string | undefined): string {
-    return errorEvent(error, resume_path);
   }
 
   #contentStart(choice: number): string {
@@ -143,8 +134,4 @@ export class ParsedChatChunks implements ChunkFormat {
   }
 }
 
-const NO_LOGPROBS = '"logprobs":null,';
 const NOT_YET = '"finish_reason":null';
-
-const logprobsOf = (piece: AnswerPiece): string =>
-  `"logprobs":{"content":${JSON.stringify((piece.logprobs ?? []).map(chatLogprob))},"refusal":null},`;

@@ -6,15 +6,13 @@ import type {
   ContentPiece,
   PieceLogprob,
 } from "../../../stream/stream.ts";
-import type { ErrorFacts } from "../api-error.ts";
 import type { AnswerHead, ChunkFormat, ShownChoice } from "../dialect.ts";
 import {
   chunkEnd,
   chunkStart,
-  DONE_EVENT,
-  errorEvent,
   finishMembers,
   finite,
+  OpenAiStream,
   quoted,
   stopReason,
   usageChunk,
@@ -23,7 +21,7 @@ import {
 
 const NOT_FINISHED = '"finish_reason":null';
 
-export class CompletionChunks implements ChunkFormat {
+export class CompletionChunks extends OpenAiStream implements ChunkFormat {
   readonly #start: string;
   readonly #close: string;
   readonly #with_logprobs: boolean;
@@ -31,6 +29,7 @@ export class CompletionChunks implements ChunkFormat {
   readonly #offsets: number[] = [];
 
   constructor(head: AnswerHead) {
+    super();
     this.#start = chunkStart(head, "text_completion");
     this.#close = chunkEnd(head);
     this.#with_logprobs = head.logprobs;
@@ -68,14 +67,6 @@ export class CompletionChunks implements ChunkFormat {
 
   usage(usage: AnswerUsage): string {
     return usageChunk(this.#start, usage);
-  }
-
-  done(): string {
-    return DONE_EVENT;
-  }
-
-  failed(error: ErrorFacts, resume_path: string | undefined): string {
-    return errorEvent(error, resume_path);
   }
 
   #line(choice: number, text: string, logprobs: string, ending: string): string {

@@ -1,22 +1,21 @@
 /** The answers of POST /inference/v1/generate, streamed and whole. Shapes: vLLM's. */
 import type { AnswerEnd, AnswerPiece, AnswerUsage, PieceLogprob } from "../../../stream/stream.ts";
-import type { ErrorFacts } from "../api-error.ts";
 import type { AnswerHead, ChunkFormat, ShownChoice } from "../dialect.ts";
 import {
-  DONE_EVENT,
-  errorEvent,
   finishMembers,
   finite,
+  OpenAiStream,
   quoted,
   stopReason,
   usageJson,
 } from "../openai-format.ts";
 
-export class GenerateChunks implements ChunkFormat {
+export class GenerateChunks extends OpenAiStream implements ChunkFormat {
   readonly #start: string;
   readonly #with_logprobs: boolean;
 
   constructor(head: AnswerHead) {
+    super();
     this.#start = `data: {"request_id":${quoted(head.id)},"choices":[`;
     this.#with_logprobs = head.logprobs;
   }
@@ -42,14 +41,6 @@ export class GenerateChunks implements ChunkFormat {
 
   usage(usage: AnswerUsage): string {
     return `${this.#start}],"usage":${JSON.stringify(usageJson(usage))}}`;
-  }
-
-  done(): string {
-    return DONE_EVENT;
-  }
-
-  failed(error: ErrorFacts, resume_path: string | undefined): string {
-    return errorEvent(error, resume_path);
   }
 }
 

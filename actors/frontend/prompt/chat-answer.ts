@@ -1,0 +1,72 @@
+/**
+ * A conversation with its functions → one answer to start, whatever the dialect: the template, the
+ * tokens, the parsers, the sampling. Everything that is wrong is an ApiError (400).
+ */
+import type { ThinkingRequest } from "../../../llm/parsers/parser-for.ts";
+import type { AnswerRequest } from "../../stream/stream.ts";
+import type { AnswerParsing } from "../api/answer-parsing.ts";
+import type { SamplingBody } from "../api/request-fields.ts";
+import type { ServedModel, TemplateVariables } from "../models/served-model.ts";
+import type { PrepareContext } from "./prepare-context.ts";
+import { encodeChat } from "./prompt-text.ts";
+import { answerBudget, checkTogether, samplingOf, stoppingOf } from "./sampling-request.ts";
+import { callableTools, parsingOf, shownTools, type ToolRequest } from "./tools.ts";
+import type { Conversation } from "./turns.ts";
+
+export type ChatAnswerRequest = {
+  readonly conversation: Conversation;
+  readonly tools: ToolRequest;
+  readonly add_generation_prompt: boolean;
+  /** For the chat template. */
+  readonly variables: TemplateVariables;
+  readonly thinking: ThinkingRequest;
+  readonly sampling: SamplingBody;
+  /** Most tokens of the answer; undefined: what the server gives. */
+  readonly max_tokens: number | undefined;
+  /** -1 none, 0 the chosen token's, N and the N likeliest. */
+  readonly logprobs: number;
+};
+
+export type ChatAnswer = {
+  readonly answer: AnswerRequest;
+  readonly parsing: AnswerParsing | undefined;
+};
+
+export function chatAnswer(
+  request: ChatAnswerRequest,
+  model: ServedModel,
+  ctx: PrepareContext,
+): ChatAnswer {
+  const { conversation, add_generation_prompt, variables, logprobs } = request;
+  const n = request.sampling.n ?? 1;
+  const sampling = samplingOf(request.sampling, model, ctx.random);
+  checkTogether(request.sampling, 1, n);
+  const tools = callableTools(request.tools, model);
+  const shown = { add_generation_prompt, variables, tools: shownTools(tools) };
+  const { tokens, text } = encodeChat(model, conversation, shown, ctx.timed);
+  const { thinking, tools: asked } = request;
+  const parsing = parsingOf(model, { tools, one_call: asked.one_call, thinking, prompt: text });
+  const max_tokens = answerBudget(
+    model,
+    tokens.length,
+    request.max_tokens,
+    ctx.default_max_tokens,
+    conversation.param,
+  );
+  const answer: AnswerRequest = {
+    request: ctx.request,
+    model: model.name,
+    prompt: tokens,
+    sampling,
+    // Without temperature all answers are equal, so one is made.
+    choices: sampling.temperature === 0 ? 1 : n,
+    max_tokens,
+    ...stoppingOf(request.sampling, model, max_tokens),
+    logprobs,
+    deadline_ms: ctx.deadline_ms,
+    pin: ctx.pin,
+    shown_tokens: parsing && model.parsers.shownTokens(parsing.tool, parsing.reasoning),
+    ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+  };
+  return { answer, parsing };
+}
