@@ -20,7 +20,7 @@ import {
 } from "../llm/model/model-card.ts";
 import { builtInTemplate, standFor, standText } from "../llm/template/built-in-templates.ts";
 import type { Tokenizer } from "../llm/tokens/tokenizer.ts";
-import type { Progress } from "../proto/index.ts";
+import type { ModelHeads, Progress } from "../proto/index.ts";
 import type { Files } from "../runtime/capabilities.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
@@ -130,6 +130,24 @@ async function givenTemplate(boot: WorkerBoot, files: Files): Promise<string | u
   return name === undefined ? undefined : builtInTemplate(name)?.source;
 }
 
+/** Of these architectures llama.cpp gives the softmax of what the head says. */
+const SOFTMAXED = /^qwen3(vl)?$/;
+
+function headsOf(facts: ModelFacts, description: EngineDescription): ModelHeads {
+  const { labels, rerank_template, separates_pairs, architecture } = facts;
+  const { class_count: classes, capabilities } = description;
+  return {
+    vectors: capabilities.pools.includes("vector"),
+    tokens: capabilities.pools.includes("tokens"),
+    classes,
+    labels: labels.length === classes ? [...labels] : [],
+    rerank_template,
+    separates_pairs,
+    classes_are_probabilities: SOFTMAXED.test(architecture),
+    pools_only: !capabilities.generates,
+  };
+}
+
 function modelOf(
   boot: WorkerBoot,
   facts: ModelFacts,
@@ -153,6 +171,7 @@ function modelOf(
       defaults_blob: facts.defaults_blob,
       created_s: Math.floor(wall_ms / 1000),
       build: description.build,
+      heads: headsOf(facts, description),
     },
     blobs: facts.blobs,
   };

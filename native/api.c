@@ -110,6 +110,7 @@ int32_t tr_submit(struct tr_engine *e, const struct tr_request *request, const i
                   const int32_t *stop, const int32_t *bias_tokens, const float *bias_values) {
   int32_t refusal = api_refusal(e, tokens, request->n_tokens, request->max_tokens);
   if (refusal != TR_OK) return refusal;
+  if (e->pools_only) return TR_ERR_NOT_SUPPORTED;
   if (request->n_prompt == 0 || request->n_prompt > request->n_tokens ||
       request->n_stop > TR_MAX_STOP || request->n_bias > TR_MAX_BIAS ||
       request->logprobs > TR_MAX_TOP)
@@ -131,9 +132,19 @@ int32_t tr_submit(struct tr_engine *e, const struct tr_request *request, const i
   return TR_OK;
 }
 
-int32_t tr_embed(struct tr_engine *e, uint32_t handle, const int32_t *tokens, uint32_t n_tokens) {
+static bool api_pools(const struct tr_engine *e, int32_t kind) {
+  bool ranks = e->pooling == LLAMA_API_POOLING_RANK;
+  if (kind == TR_POOL_CLASSES) return ranks;
+  if (kind == TR_POOL_TOKENS) return !ranks && e->n_embd > 0;
+  bool pooled = kind == TR_POOL_UNIT || kind == TR_POOL_RAW;
+  return pooled && !ranks && e->n_embd > 0 && e->pooling != LLAMA_API_POOLING_NONE;
+}
+
+int32_t tr_embed(struct tr_engine *e, uint32_t handle, const int32_t *tokens, uint32_t n_tokens,
+                 int32_t kind) {
   int32_t refusal = api_refusal(e, tokens, n_tokens, 0);
   if (refusal != TR_OK) return refusal;
+  if (!api_pools(e, kind)) return TR_ERR_NOT_SUPPORTED;
   int32_t s = api_take_slot(e);
   if (s < 0) return TR_ERR_QUEUE_FULL;
   struct slot *slot = &e->slots[s];
@@ -141,6 +152,7 @@ int32_t tr_embed(struct tr_engine *e, uint32_t handle, const int32_t *tokens, ui
   slot->request.handle = handle;
   slot->request.n_tokens = slot->request.n_prompt = n_tokens;
   slot->embed = true;
+  slot->pool = kind;
   slot->taken = true;
   slot->cancel_sent = false;
   memcpy(slot->tokens, tokens, n_tokens * sizeof *tokens);

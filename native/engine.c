@@ -97,22 +97,35 @@ static void push_token(struct tr_engine *e, int32_t s, int32_t token, const floa
   push_record(e, 6 + n);
 }
 
-static void push_embedding(struct tr_engine *e, int32_t s, const float *sum) {
+/* Ends an embed with `n` numbers; TR_POOL_UNIT is brought to unit length here. */
+static void push_embedding(struct tr_engine *e, int32_t s, const float *values, uint32_t n) {
   struct slot *slot = &e->slots[s];
   double square = 0;
-  for (uint32_t i = 0; i < e->n_embd; i++) square += (double)sum[i] * sum[i];
+  for (uint32_t i = 0; i < n; i++) square += (double)values[i] * values[i];
   float scale = square > 0 ? (float)(1.0 / sqrt(square)) : 0.0f;
+  if (slot->pool != TR_POOL_UNIT) scale = 1.0f;
   e->record[0] = (uint32_t)s + 1;
   e->record[1] = TR_REC_EMBEDDING;
   e->record[2] = slot->request.handle;
   e->record[3] = slot->request.n_prompt;
-  e->record[4] = e->n_embd;
-  for (uint32_t i = 0; i < e->n_embd; i++) {
-    float value = sum[i] * scale;
+  e->record[4] = n;
+  for (uint32_t i = 0; i < n; i++) {
+    float value = values[i] * scale;
     memcpy(&e->record[5 + i], &value, sizeof value);
   }
   slot->open = false;
   publish_stats(e);
+  push_record(e, 5 + n);
+}
+
+/* One token's vector of an embed that wants them all. */
+static void push_vector(struct tr_engine *e, int32_t s, uint32_t index, const float *values) {
+  e->record[0] = 0;
+  e->record[1] = TR_REC_VECTOR;
+  e->record[2] = e->slots[s].request.handle;
+  e->record[3] = index;
+  e->record[4] = e->n_embd;
+  memcpy(&e->record[5], values, e->n_embd * sizeof *values);
   push_record(e, 5 + e->n_embd);
 }
 
@@ -478,7 +491,34 @@ static void step_generate(struct tr_engine *e) {
     if (e->seqs[i].live && e->share[i] > 0) seq_publish(e, &e->seqs[i]);
 }
 
-/* One chunk of the oldest embedding: hidden states of all its tokens, summed. */
+/*
+ * The vector of the token at `index` becomes part of what the embed in slot `s` is about: `pooled`,
+ * which begins as zeros and ends as a sum, the first one, or the last. A mean is a sum here: who
+ * wants it raw gets it divided at the end.
+ */
+static void pool_token(struct tr_engine *e, int32_t s, uint32_t index, const float *hidden,
+                       float *pooled) {
+  const struct slot *slot = &e->slots[s];
+  if (!hidden) return;
+  if (slot->pool == TR_POOL_TOKENS) {
+    push_vector(e, s, index, hidden);
+    return;
+  }
+  if (e->pooling == LLAMA_API_POOLING_CLS && index != 0) return;
+  if (e->pooling == LLAMA_API_POOLING_LAST && index + 1 != slot->n) return;
+  for (uint32_t k = 0; k < e->n_embd; k++) pooled[k] += hidden[k];
+}
+
+/* All tokens of an embed are in `pooled`. */
+static void pool_end(struct tr_engine *e, int32_t s, float *pooled) {
+  const struct slot *slot = &e->slots[s];
+  bool mean = e->pooling != LLAMA_API_POOLING_CLS && e->pooling != LLAMA_API_POOLING_LAST;
+  if (slot->pool == TR_POOL_RAW && mean)
+    for (uint32_t k = 0; k < e->n_embd; k++) pooled[k] /= (float)slot->n;
+  push_embedding(e, s, pooled, slot->pool == TR_POOL_TOKENS ? 0 : e->n_embd);
+}
+
+/* One chunk of the oldest embedding. */
 static void step_embed(struct tr_engine *e) {
   struct seq *seq = seq_extreme(e, false, true);
   if (!seq) return;
@@ -495,7 +535,7 @@ static void step_embed(struct tr_engine *e) {
   int32_t code = step_decode(e);
   for (uint32_t i = 0; code == 0 && i < n; i++) {
     const float *hidden = e->api.llama_get_embeddings_ith(e->context, (int32_t)i);
-    for (uint32_t k = 0; hidden && k < e->n_embd; k++) sum[k] += hidden[k];
+    pool_token(e, seq->slot, seq->n_past + i, hidden, sum);
   }
   e->api.llama_set_embeddings(e->context, false);
   if (code != 0) {
@@ -507,8 +547,10 @@ static void step_embed(struct tr_engine *e) {
   if (seq->n_past < slot->n) return;
   int32_t s = seq->slot;
   seq_release(e, seq);
-  push_embedding(e, s, sum);
+  pool_end(e, s, sum);
 }
+
+#include "pool.c"
 
 /* ── the thread ────────────────────────────────────────────────────────────────────────────── */
 
@@ -547,11 +589,6 @@ static void take_commands(struct tr_engine *e) {
   }
 }
 
-/* Room for what one step can push at most: a token and two ends a sequence, and an embedding. */
-static bool results_have_room(struct tr_engine *e) {
-  return ring_room(&e->results, e->max_seqs * (28 + 2 * TR_MAX_TOP) + e->record_words + 1);
-}
-
 static void engine_loop(struct tr_engine *e) {
   while (!e->closing && !e->failed) {
     take_commands(e);
@@ -561,16 +598,20 @@ static void engine_loop(struct tr_engine *e) {
       if (!e->closing) ring_wait(&e->commands);
       continue;
     }
-    if (!results_have_room(e)) {
+    if (!ring_room(&e->results, results_a_step(e))) {
       /* JavaScript does not read: stop making tokens until it has read a record. */
       troupe_sem_wait(&e->results.freed);
       if (!e->closing) e->results.tail += e->results.words[e->results.tail & e->results.mask];
       continue;
     }
     double start = now_ms();
-    admit(e);
-    step_generate(e);
-    if (!e->failed) step_embed(e);
+    if (e->pools_only) {
+      step_pool(e);
+    } else {
+      admit(e);
+      step_generate(e);
+      if (!e->failed) step_embed(e);
+    }
     publish_sums(e, now_ms() - start);
     publish_stats(e);
   }

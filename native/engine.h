@@ -8,6 +8,7 @@ struct slot {
   float *bias_values;
   int32_t stop[TR_MAX_STOP];
   bool embed;
+  int32_t pool; /* TR_POOL_*, of an embed */
   /* engine thread */
   uint32_t n;        /* tokens known */
   int32_t cached;    /* prompt tokens found in the cache at first admission, -1 before */
@@ -65,6 +66,9 @@ struct tr_engine {
   uint32_t prefill_chunk;
   uint32_t n_vocab;
   uint32_t n_embd;
+  uint32_t n_classes;
+  int32_t pooling; /* -1: the model says nothing, which is taken for mean */
+  bool pools_only; /* the model generates nothing: pool.c */
   bool prefix_cache;
   bool failed; /* engine thread: the library failed in a step */
   struct pass_sums sums;
@@ -119,4 +123,10 @@ static void engine_wake(struct tr_engine *e) {
   /* The pipe is non-blocking: when it is full, JavaScript has plenty to wake up for already. */
   ssize_t written = write(e->wake_write, "", 1);
   (void)written;
+}
+
+/* Words that one step can push at most: a token and two ends a sequence, and vectors of tokens. */
+static uint32_t results_a_step(const struct tr_engine *e) {
+  uint32_t vectors = e->pools_only ? e->batch_tokens : e->max_seqs;
+  return e->max_seqs * (28 + 2 * TR_MAX_TOP) + (vectors + 1) * (e->record_words + 1);
 }

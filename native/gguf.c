@@ -17,6 +17,7 @@ struct gguf_facts {
   uint64_t file_bytes;
   uint64_t n_tensors;
   uint64_t n_splits;
+  uint64_t n_heads; /* tensors of a classification head */
 };
 
 /* Sums and products of what a header claims: they end at the largest number, and never wrap. */
@@ -116,10 +117,9 @@ static uint64_t gguf_value(struct gguf_reader *r, uint32_t type) {
 
 /* The end of a tensor's data relative to the data section, or 0 when its description is absurd. */
 static uint64_t gguf_tensor_end(struct gguf_reader *r, const struct llama_api *api,
-                                uint64_t alignment) {
-  char name[128];
+                                uint64_t alignment, char name[128]) {
   uint64_t elements = 1, first = 1;
-  gguf_string(r, name, sizeof name);
+  gguf_string(r, name, 128);
   uint32_t dimensions = gguf_u32(r);
   if (dimensions > 4) return 0;
   for (uint32_t d = 0; d < dimensions; d++) {
@@ -176,6 +176,7 @@ static int32_t gguf_check(const char *path, const struct llama_api *api, struct 
   facts->file_bytes = r->size;
   facts->n_tensors = n_tensors;
   facts->n_splits = 1;
+  facts->n_heads = 0;
   if (r->failed || magic != 0x46554747u)
     wrong = "is not a GGUF file";
   else if (version < 2 || version > 3)
@@ -191,7 +192,10 @@ static int32_t gguf_check(const char *path, const struct llama_api *api, struct 
   if (!wrong && (alignment == 0 || alignment > 65536 || (alignment & (alignment - 1))))
     wrong = "is corrupt: impossible alignment";
   for (uint64_t i = 0; !wrong && !r->failed && i < n_tensors; i++) {
-    uint64_t tensor = gguf_tensor_end(r, api, alignment);
+    char name[128];
+    uint64_t tensor = gguf_tensor_end(r, api, alignment, name);
+    if (strcmp(name, "cls.weight") == 0 || strcmp(name, "cls.output.weight") == 0)
+      facts->n_heads++;
     if (tensor == 0 && !r->failed) wrong = "is corrupt: impossible tensor";
     if (tensor > end) end = tensor;
   }

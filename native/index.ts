@@ -22,7 +22,7 @@ const SYMBOLS = {
   tr_stats: { args: ["ptr", "ptr"], returns: "i32" },
   tr_wake_fd: { args: ["ptr"], returns: "i32" },
   tr_submit: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
-  tr_embed: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
+  tr_embed: { args: ["ptr", "i32", "ptr", "i32", "i32"], returns: "i32" },
   tr_cancel: { args: ["ptr", "i32"], returns: "i32" },
   tr_clear: { args: ["ptr"], returns: "i32" },
   tr_poll: { args: ["ptr", "ptr", "i32", "i32"], returns: "i32" },
@@ -42,7 +42,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 4;
+export const SHIM_ABI = 5;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -66,6 +66,11 @@ export const TR = {
   REC_KV_REMOVED: 5,
   REC_KV_RESET: 6,
   REC_KV_LOST: 7,
+  REC_VECTOR: 8,
+  POOL_UNIT: 0,
+  POOL_RAW: 1,
+  POOL_TOKENS: 2,
+  POOL_CLASSES: 3,
   MAX_TOP: 20,
   MAX_STOP: 1056,
   MAX_BIAS: 4096,
@@ -107,6 +112,9 @@ export const NUMBERS = [
   "kv_tokens",
   "gpu_layers",
   "prefix_cache",
+  "pooling",
+  "classes",
+  "generates",
 ] as const;
 export type NativeNumbers = Record<(typeof NUMBERS)[number], number>;
 
@@ -244,8 +252,9 @@ export class NativeEngine {
     return this.#shim.tr_submit(this.#engine, request, tokens, stop, bias_tokens, bias_values);
   }
 
-  embed(handle: number, tokens: Uint32Array): number {
-    return this.#shim.tr_embed(this.#engine, handle | 0, tokens, tokens.length | 0);
+  /** `kind`: TR.POOL_*. */
+  embed(handle: number, tokens: Uint32Array, kind: number): number {
+    return this.#shim.tr_embed(this.#engine, handle | 0, tokens, tokens.length | 0, kind | 0);
   }
 
   cancel(handle: number): void {

@@ -108,6 +108,10 @@ struct llama_context_params {
 
 #define LLAMA_API_TYPE_F16 1
 #define LLAMA_API_POOLING_NONE 0
+#define LLAMA_API_POOLING_MEAN 1
+#define LLAMA_API_POOLING_CLS 2
+#define LLAMA_API_POOLING_LAST 3
+#define LLAMA_API_POOLING_RANK 4
 
 /* X(return type, name, parameters): one line a function, so that table and lookup cannot differ. */
 #define LLAMA_API_FUNCTIONS(X)                                                                    \
@@ -161,6 +165,8 @@ struct llama_context_params {
   X(void, llama_set_embeddings, (struct llama_context *, bool))                                   \
   X(float *, llama_get_logits_ith, (struct llama_context *, int32_t))                             \
   X(float *, llama_get_embeddings_ith, (struct llama_context *, int32_t))                         \
+  X(float *, llama_get_embeddings_seq, (struct llama_context *, llama_seq_id))                    \
+  X(uint32_t, llama_model_n_cls_out, (const struct llama_model *))                                \
   X(int32_t, llama_tokenize,                                                                      \
     (const struct llama_vocab *, const char *, int32_t, llama_token *, int32_t, bool, bool))
 

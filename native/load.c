@@ -37,16 +37,32 @@ static int32_t load_refuse_memory(struct tr_engine *e, const char *what, uint64_
   return TR_ERR_MEMORY;
 }
 
+/* A value of the model's own architecture, as text; "" when there is none. */
+static void load_own_key(struct tr_engine *e, const char *name, char *to, size_t size) {
+  char architecture[64], key[128];
+  to[0] = 0;
+  if (e->api.llama_model_meta_val_str(e->model, "general.architecture", architecture, 64) <= 0)
+    return;
+  snprintf(key, sizeof key, "%s.%s", architecture, name);
+  if (e->api.llama_model_meta_val_str(e->model, key, to, size) <= 0) to[0] = 0;
+}
+
+/* How the model pools, and whether it generates. */
+static void load_heads(struct tr_engine *e) {
+  char value[32];
+  load_own_key(e, "pooling_type", value, sizeof value);
+  e->pooling = value[0] ? (int32_t)strtol(value, NULL, 10) : -1;
+  if (e->pooling == LLAMA_API_POOLING_RANK) e->n_classes = e->api.llama_model_n_cls_out(e->model);
+  load_own_key(e, "attention.causal", value, sizeof value);
+  e->pools_only = e->pooling == LLAMA_API_POOLING_RANK || strcmp(value, "false") == 0;
+}
+
 /* Bytes of key and value of one position: f16, all layers. */
 static uint64_t load_kv_bytes_per_token(struct tr_engine *e) {
-  char architecture[64], key[128], value[32];
-  uint64_t length = 0;
+  char value[32];
   int32_t heads = e->api.llama_model_n_head(e->model);
-  if (e->api.llama_model_meta_val_str(e->model, "general.architecture", architecture, 64) > 0) {
-    snprintf(key, sizeof key, "%s.attention.key_length", architecture);
-    if (e->api.llama_model_meta_val_str(e->model, key, value, sizeof value) > 0)
-      length = (uint64_t)strtol(value, NULL, 10);
-  }
+  load_own_key(e, "attention.key_length", value, sizeof value);
+  uint64_t length = value[0] ? (uint64_t)strtol(value, NULL, 10) : 0;
   if (length == 0 && heads > 0) length = (uint64_t)(e->api.llama_model_n_embd(e->model) / heads);
   return length * 2 * 2 * (uint64_t)e->api.llama_model_n_head_kv(e->model) *
          (uint64_t)e->api.llama_model_n_layer(e->model);
@@ -74,10 +90,18 @@ static int32_t load_model(struct tr_engine *e, uint64_t available) {
   e->vocab = e->api.llama_model_get_vocab(e->model);
   e->n_vocab = (uint32_t)e->api.llama_vocab_n_tokens(e->vocab);
   e->n_embd = (uint32_t)e->api.llama_model_n_embd_out(e->model);
+  load_heads(e);
+  if (facts.n_heads == 0 && e->pooling == LLAMA_API_POOLING_RANK) {
+    snprintf(e->message, sizeof e->message,
+             "the model %s says that it ranks, and has no classification head: get another file",
+             e->model_path);
+    return TR_ERR_MODEL;
+  }
   if (e->n_vocab == 0 || e->api.llama_model_has_encoder(e->model) ||
       !e->api.llama_model_has_decoder(e->model) || e->api.llama_model_is_diffusion(e->model)) {
     snprintf(e->message, sizeof e->message,
-             "the model %s does not generate text token by token: use a decoder-only model",
+             "the model %s neither generates text token by token nor embeds it: use a decoder-only "
+             "model or an encoder",
              e->model_path);
     return TR_ERR_MODEL;
   }
@@ -129,6 +153,32 @@ static uint32_t load_cells(const struct tr_engine *e, uint64_t available, bool g
   return (uint32_t)(cells + 255) / 256 * 256; /* as llama.cpp rounds it */
 }
 
+/*
+ * A context for whole inputs at once: such models look at a text from both ends, or at all of it
+ * before they judge. The library pools for a classification head alone; vectors are pooled here.
+ */
+static int32_t load_pool_context(struct tr_engine *e, struct llama_context_params *params) {
+  if (e->batch_tokens < e->context_length) e->batch_tokens = e->context_length;
+  e->prefill_chunk = e->batch_tokens;
+  params->n_ctx = params->n_batch = params->n_ubatch = e->batch_tokens;
+  params->n_seq_max = e->max_seqs;
+  params->n_outputs_max = e->batch_tokens;
+  params->n_threads = params->n_threads_batch = (int32_t)e->threads;
+  params->kv_unified = params->swa_full = params->embeddings = true;
+  params->pooling_type = e->pooling == LLAMA_API_POOLING_RANK ? LLAMA_API_POOLING_RANK
+                                                              : LLAMA_API_POOLING_NONE;
+  library_complaint[0] = 0;
+  e->context = e->api.llama_init_from_model(e->model, *params);
+  if (!e->context) {
+    snprintf(e->message, sizeof e->message,
+             "llama.cpp cannot make a context of %u tokens for %s: %s", e->batch_tokens,
+             e->model_path, library_complaint[0] ? library_complaint : "no reason given");
+    return TR_ERR_MEMORY;
+  }
+  e->memory = e->api.llama_get_memory(e->context); /* NULL of most encoders */
+  return TR_OK;
+}
+
 static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   struct llama_context_params params = e->api.llama_context_default_params();
   e->threads = load_threads(e);
@@ -145,6 +195,7 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   uint64_t bytes_per_token = load_kv_bytes_per_token(e);
   uint64_t fixed = (uint64_t)e->n_vocab * e->max_seqs * sizeof(float) +
                    (gpu ? 0 : e->api.llama_model_size(e->model));
+  if (e->pools_only) return load_pool_context(e, &params);
   uint32_t cells = load_cells(e, available, gpu, fixed, bytes_per_token);
   uint64_t needed = bytes_per_token * cells + fixed;
   if (needed > available) return load_refuse_memory(e, "with its cache", needed, available);
@@ -184,7 +235,9 @@ static int32_t load_memory(struct tr_engine *e) {
   while (commands < e->n_slots * 6 + 16) commands *= 2; /* a submit and a cancel each, close, kv list */
   e->record_words = 16 + 2 * TR_MAX_TOP;
   if (e->record_words < e->n_embd + 8) e->record_words = e->n_embd + 8;
+  if (e->record_words < e->n_classes + 8) e->record_words = e->n_classes + 8;
   while (results < e->max_seqs * e->record_words * 4) results *= 2;
+  while (results < results_a_step(e) + 1024) results *= 2;
   e->slots = calloc(e->n_slots, sizeof *e->slots);
   e->seqs = calloc(e->max_seqs, sizeof *e->seqs);
   e->waiting = calloc(e->n_slots, sizeof *e->waiting);
@@ -229,7 +282,8 @@ static void load_describe(struct tr_engine *e, bool gpu) {
   char description[128] = "";
   e->api.llama_model_desc(e->model, description, sizeof description);
   void *device = e->api.ggml_backend_dev_get(0);
-  const char *cache = e->prefix_cache                           ? ""
+  const char *cache = e->pools_only                             ? ", generates nothing"
+                      : e->prefix_cache                         ? ""
                       : e->options[TR_OPT_NO_PREFIX_CACHE] != 0 ? ", no prefix cache (switched off)"
                                                                 : ", no prefix cache (recurrent)";
   int32_t gpu_layers = load_gpu_layers(e, gpu);
@@ -256,6 +310,9 @@ static void load_describe(struct tr_engine *e, bool gpu) {
   e->numbers[TR_NUM_KV_TOKENS] = e->n_cells;
   e->numbers[TR_NUM_GPU_LAYERS] = gpu_layers;
   e->numbers[TR_NUM_PREFIX_CACHE] = e->prefix_cache;
+  e->numbers[TR_NUM_POOLING] = e->pooling;
+  e->numbers[TR_NUM_CLASSES] = e->n_classes;
+  e->numbers[TR_NUM_GENERATES] = !e->pools_only;
   e->numbers[TR_NUM_MAX_RECORD_WORDS] = e->record_words;
 }
 

@@ -18,7 +18,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 4
+#define TR_ABI 5
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -87,7 +87,9 @@ struct tr_request {
  *   TR_REC_TOKEN     kind, handle, answer index, token, n  then n words: when n > 0, the
  *                    logprob (f32), then pairs (token, logprob f32) of the likeliest
  *   TR_REC_FINISHED  kind, handle, reason, stop token + 1 (0: none), prompt tokens, cached tokens
- *   TR_REC_EMBEDDING kind, handle, prompt tokens, n  then n words of f32, unit length
+ *   TR_REC_EMBEDDING kind, handle, prompt tokens, n  then n words of f32; ends the request
+ *   TR_REC_VECTOR    kind, handle, index of its token, n  then n words of f32: of TR_POOL_TOKENS one
+ *                    a token, in order, and an empty TR_REC_EMBEDDING behind the last
  */
 #define TR_REC_TOKEN 1
 #define TR_REC_FINISHED 2
@@ -105,10 +107,17 @@ struct tr_request {
  *   TR_REC_KV_LOST    kind: nobody read and records were dropped; a RESET and a list of all
  *                     blocks follow as soon as the engine thread comes to it
  */
+#define TR_REC_VECTOR 8
 #define TR_REC_KV_STORED 4
 #define TR_REC_KV_REMOVED 5
 #define TR_REC_KV_RESET 6
 #define TR_REC_KV_LOST 7
+
+/* What tr_embed makes of its tokens. */
+#define TR_POOL_UNIT 0    /* one vector, pooled as the model says, of unit length */
+#define TR_POOL_RAW 1     /* the same as it is */
+#define TR_POOL_TOKENS 2  /* one vector a token, as it is */
+#define TR_POOL_CLASSES 3 /* what the model's classification head says, one number a class */
 
 #define TR_REASON_STOP 0
 #define TR_REASON_LENGTH 1
@@ -130,6 +139,9 @@ enum {
   TR_NUM_KV_TOKENS,
   TR_NUM_GPU_LAYERS,
   TR_NUM_PREFIX_CACHE, /* 0: switched off, or the model has recurrent state; no KV records then */
+  TR_NUM_POOLING, /* how the model pools, llama.h's LLAMA_POOLING_TYPE; -1: it does not say */
+  TR_NUM_CLASSES, /* of its classification head; 0 without */
+  TR_NUM_GENERATES, /* 0: an encoder or a classifier, see pool.c; TR_ERR_NOT_SUPPORTED of tr_submit */
   TR_NUM_COUNT
 };
 enum {
@@ -185,8 +197,9 @@ int32_t tr_wake_fd(struct tr_engine *engine);
 int32_t tr_submit(struct tr_engine *engine, const struct tr_request *request,
                   const int32_t *tokens, const int32_t *stop, const int32_t *bias_tokens,
                   const float *bias_values);
+/* `kind`: TR_POOL_*; TR_ERR_NOT_SUPPORTED when the model makes no such thing. */
 int32_t tr_embed(struct tr_engine *engine, uint32_t handle, const int32_t *tokens,
-                 uint32_t n_tokens);
+                 uint32_t n_tokens, int32_t kind);
 /* Ends the request at the next step; unknown handles are ignored. */
 int32_t tr_cancel(struct tr_engine *engine, uint32_t handle);
 /*

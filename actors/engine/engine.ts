@@ -12,7 +12,7 @@
  */
 
 import type { KvDump } from "../../llm/blocks/kv-event.ts";
-import type { WirePassSums as PassSums } from "../../proto/index.ts";
+import type { WirePassSums as PassSums, PoolKind } from "../../proto/index.ts";
 import type { KvEventLog } from "./kv-event-log.ts";
 
 /** How the next token is drawn. Neutral values switch a stage off; they are given on each line. */
@@ -87,7 +87,10 @@ export type EngineEvent =
   | {
       readonly kind: "embedding";
       readonly handle: number;
-      /** Unit length, `embedding_size` values. */
+      /**
+       * `embedding_size` values, of "vector" as one of unit length, of "tokens" as many times as
+       * there are tokens; of "classes" `class_count` values.
+       */
       readonly values: Float32Array;
       readonly prompt_tokens: number;
     };
@@ -99,8 +102,10 @@ export type EngineRefusal = {
 
 /** Features of an engine. The contract test checks each that is true. */
 export type EngineCapabilities = {
-  /** `embed` makes vectors of `embedding_size`; else it refuses with "not_supported". */
-  readonly embeds: boolean;
+  /** False: it refuses every request for an answer with "not_supported". */
+  readonly generates: boolean;
+  /** What `embed` makes; it refuses all else with "not_supported". */
+  readonly pools: readonly PoolKind[];
   /** True: the engine makes a pass when `step` is called; else its own thread does. */
   readonly steps: boolean;
   /** The keys and values of its cached blocks can be moved to another engine. */
@@ -129,6 +134,8 @@ export type EngineDescription = {
   readonly vocab_size: number;
   /** Values of one embedding; 0 when it makes none. */
   readonly embedding_size: number;
+  /** Classes that its classification head tells apart; 0 when it has none. */
+  readonly class_count: number;
   readonly capabilities: EngineCapabilities;
   /** One line for a person: library, build, threads, device. */
   readonly build: string;
@@ -197,8 +204,8 @@ export interface Engine {
   describe(): EngineDescription;
   /** Takes the request or says why not; never waits. */
   submit(request: EngineRequest): EngineRefusal | undefined;
-  /** Mean-pooled, unit-length embedding of `tokens`; answered by an "embedding" event. */
-  embed(handle: number, tokens: Uint32Array): EngineRefusal | undefined;
+  /** What the model says of all of `tokens`; answered by an "embedding" event. */
+  embed(handle: number, tokens: Uint32Array, pool: PoolKind): EngineRefusal | undefined;
   /** Ends a request within one step; a handle that is not live is ignored. */
   cancel(handle: number): void;
   /**

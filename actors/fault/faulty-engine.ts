@@ -4,7 +4,7 @@
  * the process as a fault in native code does.
  */
 import type { KvDump } from "../../llm/blocks/kv-event.ts";
-import type { WirePassSums as PassSums } from "../../proto/index.ts";
+import type { WirePassSums as PassSums, PoolKind } from "../../proto/index.ts";
 import {
   type Engine,
   type EngineDescription,
@@ -55,8 +55,8 @@ export class FaultyEngine implements Engine {
     return undefined;
   }
 
-  embed(handle: number, tokens: Uint32Array): EngineRefusal | undefined {
-    return this.#inner.embed(handle, tokens);
+  embed(handle: number, tokens: Uint32Array, pool: PoolKind): EngineRefusal | undefined {
+    return this.#inner.embed(handle, tokens, pool);
   }
 
   cancel(handle: number): void {

@@ -43,6 +43,20 @@ export const pathFlags = {
     env: ["DYN_HTTP_SVC_EMB_PATH"],
     help: "path of embeddings",
   },
+  classify_path: {
+    name: "classify-path",
+    type: "text",
+    default: "/v1/classify",
+    env: ["DYN_HTTP_SVC_CLASSIFY_PATH"],
+    help: "path of classifications",
+  },
+  pooling_path: {
+    name: "pooling-path",
+    type: "text",
+    default: "/v1/pooling",
+    env: ["DYN_HTTP_SVC_POOLING_PATH"],
+    help: "path of pooling",
+  },
   models_path: {
     name: "models-path",
     type: "text",

@@ -3,7 +3,7 @@
  * it registers, which also warms the engine up.
  */
 import type { Clock } from "../../runtime/capabilities.ts";
-import type { Engine, EngineRequest } from "../engine/engine.ts";
+import type { Engine, EngineRefusal, EngineRequest } from "../engine/engine.ts";
 
 export type CanaryOptions = {
   readonly prompt: Uint32Array;
@@ -26,15 +26,16 @@ export async function runCanary(
   options: CanaryOptions,
 ): Promise<void> {
   const give_up_ms = clock.now_ms() + options.deadline_ms;
-  const refusal = engine.submit(canaryRequest(options));
+  const refusal = startCanary(engine, options);
   if (refusal !== undefined) {
-    throw new CanaryError(`the engine refused a first generation: ${refusal.message}`);
+    throw new CanaryError(`the engine refused a first request: ${refusal.message}`);
   }
   let made = 0;
   while (clock.now_ms() < give_up_ms) {
     const next_ms = engine.step(clock.now_ms());
     for (const event of engine.poll(64)) {
       if (event.kind === "tokens") made += event.tokens.length;
+      if (event.kind === "embedding") return;
       if (event.kind !== "finished") continue;
       if (event.reason === "length" && made === options.max_tokens) return;
       const why = event.error ?? `it ended with "${event.reason}" after ${made} tokens`;
@@ -46,10 +47,17 @@ export async function runCanary(
   throw new CanaryError(`a first generation was not done within ${options.deadline_ms} ms`);
 }
 
+/** One answer, or what the model makes of an input where it gives no answers. */
+export function startCanary(engine: Engine, options: CanaryOptions): EngineRefusal | undefined {
+  const { generates, pools } = engine.describe().capabilities;
+  if (generates) return engine.submit(canaryRequest(options));
+  return engine.embed(CANARY_HANDLE, options.prompt, pools[0] ?? "vector");
+}
+
 /** Answers have handles from 1. */
 export const CANARY_HANDLE = 0;
 
-export function canaryRequest(options: CanaryOptions): EngineRequest {
+function canaryRequest(options: CanaryOptions): EngineRequest {
   return {
     handle: CANARY_HANDLE,
     tokens: options.prompt,

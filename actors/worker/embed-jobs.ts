@@ -5,7 +5,7 @@
  *   add ─▶ waiting inputs, ask by ask ── fill ──▶ engine, `slots` at a time ── record ──▶ reply
  */
 import { tokensOf } from "../../llm/tokens/token-bytes.ts";
-import type { Embed, Embeddings, RefusalCode, Refused } from "../../proto/index.ts";
+import type { Embed, Embeddings, PoolKind, RefusalCode, Refused } from "../../proto/index.ts";
 import type { Timer } from "../../runtime/capabilities.ts";
 import type { Context } from "../../runtime/kernel/context.ts";
 import { refOf } from "../../runtime/remote/node.ts";
@@ -40,6 +40,7 @@ type EmbedJob = {
   readonly monitor: number | undefined;
   readonly late: Timer;
   readonly inputs: readonly Uint8Array[];
+  readonly pool: PoolKind;
   /** Index in `inputs` of the first input that has not been in the engine. */
   next: number;
   readonly items: { values: Uint8Array; prompt_tokens: number }[];
@@ -90,7 +91,7 @@ export class EmbedJobs {
   }
 
   /** Returns a refusal; undefined: taken, and the reply comes when the last input is done. */
-  start({ request, inputs, asker }: Embed): Refused | undefined {
+  start({ request, inputs, asker, pool }: Embed): Refused | undefined {
     if (inputs.length === 0 || inputs.some((input) => input.length % 4 !== 0)) {
       const message = "an embedding needs inputs of whole tokens";
       return refused(request, { code: "bad_request", message });
@@ -111,7 +112,7 @@ export class EmbedJobs {
     const monitor = asker === undefined ? undefined : ctx.monitor(refOf(ctx.system, asker));
     const number = ++this.#last_number;
     const job: EmbedJob = {
-      ...{ request, monitor, inputs, next: 0, done: 0, open: new Map<number, number>() },
+      ...{ request, monitor, inputs, pool, next: 0, done: 0, open: new Map<number, number>() },
       reply: (answer) => void port.reply(answer),
       ...{ number, late: ctx.after(left_ms, { kind: "embed_late", number }) },
       items: inputs.map(() => ({ values: new Uint8Array(0), prompt_tokens: 0 })),
@@ -136,7 +137,7 @@ export class EmbedJobs {
     while (this.#turns.length > 0 && this.#by_handle.size < slots) {
       const job = this.#turns[0]!;
       const handle = this.#host.nextHandle();
-      const no = engine.embed(handle, tokensOf(job.inputs[job.next]!));
+      const no = engine.embed(handle, tokensOf(job.inputs[job.next]!), job.pool);
       if (no !== undefined) {
         if (failureClass(no) === "passing") return;
         this.#fail(job, no.code, no.message);

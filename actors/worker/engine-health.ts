@@ -13,7 +13,7 @@ import {
   EngineFailedError,
   failureClass,
 } from "../engine/engine.ts";
-import { CANARY_HANDLE, CanaryError, type CanaryOptions, canaryRequest } from "./canary.ts";
+import { CANARY_HANDLE, CanaryError, type CanaryOptions, startCanary } from "./canary.ts";
 
 export type HealthLimits = {
   /** A canary is made after so long without work. */
@@ -74,7 +74,7 @@ export class EngineHealth {
       return false;
     }
     if (now_ms - this.#worked_ms < this.#limits.idle_ms) return false;
-    const refusal = this.#engine.submit(canaryRequest(this.#canary));
+    const refusal = startCanary(this.#engine, this.#canary);
     if (refusal !== undefined) throw new CanaryError(`a canary was refused: ${refusal.message}`);
     this.probing = true;
     this.#worked_ms = now_ms;
@@ -98,9 +98,9 @@ export class EngineHealth {
   took(event: EngineEvent): boolean {
     if (this.#failures > 0 || event.kind === "finished") this.#countFailures(event);
     if (event.handle !== CANARY_HANDLE) return false;
-    if (event.kind !== "finished") return true;
+    if (event.kind === "tokens") return true;
     this.probing = false;
-    if (event.reason === "length") return true;
+    if (event.kind === "embedding" || event.reason === "length") return true;
     throw new CanaryError(`a canary failed: ${event.error ?? `it ended with "${event.reason}"`}`);
   }
 

@@ -14,7 +14,14 @@ import { decodeVocab, encodeVocab } from "../tokens/vocab/vocab-blob.ts";
 import { vocabFromGguf } from "../tokens/vocab/vocab-from-gguf.ts";
 import { vocabFromTokenizerJson } from "../tokens/vocab/vocab-from-json.ts";
 import { createTokenizer } from "../tokens/vocab-tokenizer.ts";
-import { type GgufHeader, ggufNumber, ggufString } from "./gguf.ts";
+import {
+  type GgufHeader,
+  ggufArray,
+  ggufBoolean,
+  ggufNumber,
+  ggufString,
+  ggufStringSpans,
+} from "./gguf.ts";
 import {
   type GenerationDefaults,
   generationDefaultsFromGguf,
@@ -37,6 +44,12 @@ export type ModelFacts = {
   readonly tokenizer_blob: string;
   readonly template_blob: string;
   readonly defaults_blob: string;
+  /** Names of what its classification head tells apart, in order; empty without. */
+  readonly labels: readonly string[];
+  /** How it wants a question and a document, with `{query}` and `{document}`; empty without. */
+  readonly rerank_template: string;
+  /** Its separator token stands between two texts. */
+  readonly separates_pairs: boolean;
   /** Content by sha256 in hex: what a frontend on another host fetches. */
   readonly blobs: ReadonlyMap<string, Uint8Array>;
 };
@@ -59,12 +72,26 @@ export function modelFactsFromGguf(header: GgufHeader, fallback_name: string): M
     embedding_size: of("embedding_length"),
     vocab_size: vocab.token_count,
     layer_count: of("block_count"),
+    labels: ggufStrings(metadata, `${architecture}.classifier.output_labels`),
+    rerank_template: ggufString(metadata, "tokenizer.chat_template.rerank") ?? "",
+    separates_pairs: ggufBoolean(metadata, "tokenizer.ggml.add_sep_token") ?? false,
     ...blobsOf(
       encodeVocab(vocab),
       ggufString(metadata, "tokenizer.chat_template") ?? "",
       generationDefaultsFromGguf(metadata),
     ),
   };
+}
+
+/** Empty when there is no such list. */
+function ggufStrings(metadata: GgufHeader["metadata"], key: string): readonly string[] {
+  const array = ggufArray(metadata, key);
+  const spans = array === undefined ? undefined : ggufStringSpans(array);
+  if (array === undefined || spans === undefined) return [];
+  const decoder = new TextDecoder();
+  return Array.from({ length: array.count }, (_, i) =>
+    decoder.decode(array.bytes.subarray(spans[2 * i], spans[2 * i + 1])),
+  );
 }
 
 /** The files of a model folder as they are on disk; all but the first may be missing. */
@@ -100,6 +127,7 @@ export function modelFactsFromFolder(parts: FolderParts, fallback_name: string):
       0,
     embedding_size: configNumber(config, "hidden_size") ?? configNumber(config, "n_embd") ?? 0,
     vocab_size: "json" in tokenizer ? tokenizer.vocab_size : tokenizer.token_count,
+    ...{ labels: [], rerank_template: "", separates_pairs: false },
     layer_count: configNumber(config, "num_hidden_layers") ?? configNumber(config, "n_layer") ?? 0,
     ...(found.kind === "own" ? {} : { slow_tokenizer: found.reason }),
     ...blobsOf(

@@ -29,6 +29,8 @@ export const requestLimits = {
   tools_chars: 524_288,
   /** Inputs of one request for embeddings, as OpenAI. */
   embedding_inputs: 2_048,
+  /** Numbers of one answer of vectors a token: more would be too large to write down. */
+  token_values: 4_194_304,
 } as const;
 
 /** Most stop strings and stop tokens of one request together, at an engine. */

@@ -7,6 +7,8 @@ const RefusalCodeNames = ["unknown","bad_request","context_overflow","not_suppor
 const RefusalCodeNumbers = {"unknown":0,"bad_request":1,"context_overflow":2,"not_supported":3,"pin_required":4,"queue_full":5,"draining":6,"model_mismatch":7,"closed":8,"unknown_request":9,"rate_limited":10,"no_worker":11,"overloaded":12,"cancelled":13,"deadline":14,"engine_error":15,"worker_lost":16};
 const FinishReasonNames = ["unknown","stop","length","cancelled","error","deadline"];
 const FinishReasonNumbers = {"unknown":0,"stop":1,"length":2,"cancelled":3,"error":4,"deadline":5};
+const PoolKindNames = ["vector","raw","tokens","classes"];
+const PoolKindNumbers = {"vector":0,"raw":1,"tokens":2,"classes":3};
 const WorkerRoleNames = ["aggregated"];
 const WorkerRoleNumbers = {"aggregated":0};
 const RouteOutcomeNames = ["unknown","finished","cancelled","failed","refused","lost","crashed","late","interrupted","handed_over","away","starved"];
@@ -5306,6 +5308,7 @@ export const troupe = $root.troupe = (() => {
             this.model = "";
             this.inputs = $util.emptyArray;
             this.asker = undefined;
+            this.pool = "vector";
             this.inputs = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -5317,6 +5320,7 @@ export const troupe = $root.troupe = (() => {
         Embed.prototype.model = "";
         Embed.prototype.inputs = $util.emptyArray;
         Embed.prototype.asker = null;
+        Embed.prototype.pool = "vector";
 
         Embed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5334,6 +5338,8 @@ export const troupe = $root.troupe = (() => {
                     writer.uint32(26).bytes(message.inputs[i]);
             if (message.asker != null && $Object.hasOwnProperty.call(message, "asker"))
                 $root.troupe.ActorRef.encode(message.asker, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.pool != null && $Object.hasOwnProperty.call(message, "pool") && message.pool !== "vector")
+                writer.uint32(40).int32(PoolKindNumbers[message.pool]);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5397,6 +5403,12 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.asker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        message.pool = PoolKindNames[reader.int32()] ?? "vector";
                         continue;
                     }
                 }
@@ -5630,144 +5642,94 @@ export const troupe = $root.troupe = (() => {
         return Embedding;
     })();
 
-    troupe.GetTree = (function() {
+    troupe.ModelCard = (function() {
 
-        const GetTree = function (properties) {
+        const ModelCard = function (properties) {
+            this.name = "";
+            this.architecture = "";
+            this.engine = "";
+            this.context_length = 0;
+            this.block_size = 0;
+            this.total_blocks = 0;
+            this.max_num_seqs = 0;
+            this.max_num_batched_tokens = 0;
+            this.embedding_size = 0;
+            this.vocab_size = 0;
+            this.tokenizer_blob = "";
+            this.template_blob = "";
+            this.defaults_blob = "";
+            this.created_s = 0;
+            this.build = "";
+            this.heads = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
                         this[keys[i]] = properties[keys[i]];
         };
 
-        GetTree.encode = function (message, writer, _depth) {
+        ModelCard.prototype.name = "";
+        ModelCard.prototype.architecture = "";
+        ModelCard.prototype.engine = "";
+        ModelCard.prototype.context_length = 0;
+        ModelCard.prototype.block_size = 0;
+        ModelCard.prototype.total_blocks = 0;
+        ModelCard.prototype.max_num_seqs = 0;
+        ModelCard.prototype.max_num_batched_tokens = 0;
+        ModelCard.prototype.embedding_size = 0;
+        ModelCard.prototype.vocab_size = 0;
+        ModelCard.prototype.tokenizer_blob = "";
+        ModelCard.prototype.template_blob = "";
+        ModelCard.prototype.defaults_blob = "";
+        ModelCard.prototype.created_s = 0;
+        ModelCard.prototype.build = "";
+        ModelCard.prototype.heads = null;
+
+        ModelCard.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
             if (_depth === $undefined)
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
+            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+                writer.uint32(10).string(message.name);
+            if (message.architecture != null && $Object.hasOwnProperty.call(message, "architecture") && message.architecture !== "")
+                writer.uint32(18).string(message.architecture);
+            if (message.engine != null && $Object.hasOwnProperty.call(message, "engine") && message.engine !== "")
+                writer.uint32(26).string(message.engine);
+            if (message.context_length != null && $Object.hasOwnProperty.call(message, "context_length") && message.context_length !== 0)
+                writer.uint32(32).uint32(message.context_length);
+            if (message.block_size != null && $Object.hasOwnProperty.call(message, "block_size") && message.block_size !== 0)
+                writer.uint32(40).uint32(message.block_size);
+            if (message.total_blocks != null && $Object.hasOwnProperty.call(message, "total_blocks") && message.total_blocks !== 0)
+                writer.uint32(48).uint32(message.total_blocks);
+            if (message.max_num_seqs != null && $Object.hasOwnProperty.call(message, "max_num_seqs") && message.max_num_seqs !== 0)
+                writer.uint32(56).uint32(message.max_num_seqs);
+            if (message.max_num_batched_tokens != null && $Object.hasOwnProperty.call(message, "max_num_batched_tokens") && message.max_num_batched_tokens !== 0)
+                writer.uint32(64).uint32(message.max_num_batched_tokens);
+            if (message.embedding_size != null && $Object.hasOwnProperty.call(message, "embedding_size") && message.embedding_size !== 0)
+                writer.uint32(72).uint32(message.embedding_size);
+            if (message.vocab_size != null && $Object.hasOwnProperty.call(message, "vocab_size") && message.vocab_size !== 0)
+                writer.uint32(80).uint32(message.vocab_size);
+            if (message.tokenizer_blob != null && $Object.hasOwnProperty.call(message, "tokenizer_blob") && message.tokenizer_blob !== "")
+                writer.uint32(90).string(message.tokenizer_blob);
+            if (message.template_blob != null && $Object.hasOwnProperty.call(message, "template_blob") && message.template_blob !== "")
+                writer.uint32(98).string(message.template_blob);
+            if (message.defaults_blob != null && $Object.hasOwnProperty.call(message, "defaults_blob") && message.defaults_blob !== "")
+                writer.uint32(106).string(message.defaults_blob);
+            if (message.created_s != null && $Object.hasOwnProperty.call(message, "created_s") && message.created_s !== 0)
+                writer.uint32(112).uint32(message.created_s);
+            if (message.build != null && $Object.hasOwnProperty.call(message, "build") && message.build !== "")
+                writer.uint32(122).string(message.build);
+            if (message.heads != null && $Object.hasOwnProperty.call(message, "heads"))
+                $root.troupe.ModelHeads.encode(message.heads, writer.uint32(162).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
         };
 
-        GetTree.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.GetTree();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                reader.skipType(tag & 7, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        GetTree.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.GetTree";
-        };
-
-        return GetTree;
-    })();
-
-    troupe.TreeNode = (function() {
-
-        const TreeNode = function (properties) {
-            this.id = "";
-            this.path = "";
-            this.kind = "";
-            this.role = "";
-            this.pid = 0;
-            this.state = "";
-            this.restarts = 0;
-            this.mailbox = 0;
-            this.handled = 0;
-            this.children = $util.emptyArray;
-            this.children = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        TreeNode.prototype.id = "";
-        TreeNode.prototype.path = "";
-        TreeNode.prototype.kind = "";
-        TreeNode.prototype.role = "";
-        TreeNode.prototype.pid = 0;
-        TreeNode.prototype.state = "";
-        TreeNode.prototype.restarts = 0;
-        TreeNode.prototype.mailbox = 0;
-        TreeNode.prototype.handled = 0;
-        TreeNode.prototype.children = $util.emptyArray;
-
-        TreeNode.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
-                writer.uint32(10).string(message.id);
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
-                writer.uint32(18).string(message.path);
-            if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "")
-                writer.uint32(26).string(message.kind);
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "")
-                writer.uint32(34).string(message.role);
-            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
-                writer.uint32(40).uint32(message.pid);
-            if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== "")
-                writer.uint32(50).string(message.state);
-            if (message.restarts != null && $Object.hasOwnProperty.call(message, "restarts") && message.restarts !== 0)
-                writer.uint32(56).uint32(message.restarts);
-            if (message.mailbox != null && $Object.hasOwnProperty.call(message, "mailbox") && message.mailbox !== 0)
-                writer.uint32(64).uint32(message.mailbox);
-            if (message.handled != null && $Object.hasOwnProperty.call(message, "handled") && !$Object.is(message.handled, 0))
-                writer.uint32(73).double(message.handled);
-            if (message.children != null && message.children.length)
-                for (let i = 0; i < message.children.length; ++i)
-                    writer.uint32(82).string(message.children[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        TreeNode.decode = function (reader, length, _end, _depth, _target) {
+        ModelCard.decode = function (reader, length, _end, _depth, _target) {
             if (!(reader instanceof $Reader))
                 reader = $Reader.create(reader);
             if (_depth === $undefined)
@@ -5784,7 +5746,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.TreeNode();
+            message = _target || new $root.troupe.ModelCard();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5798,89 +5760,141 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         if ((value = reader.stringVerify()).length)
-                            message.id = value;
+                            message.name = value;
                         else
-                            delete message.id;
+                            delete message.name;
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
                         if ((value = reader.stringVerify()).length)
-                            message.path = value;
+                            message.architecture = value;
                         else
-                            delete message.path;
+                            delete message.architecture;
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
                         if ((value = reader.stringVerify()).length)
-                            message.kind = value;
+                            message.engine = value;
                         else
-                            delete message.kind;
+                            delete message.engine;
                         continue;
                     }
                 case 4: {
-                        if (wireType !== 2)
+                        if (wireType !== 0)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.role = value;
+                        if (value = reader.uint32())
+                            message.context_length = value;
                         else
-                            delete message.role;
+                            delete message.context_length;
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
                         if (value = reader.uint32())
-                            message.pid = value;
+                            message.block_size = value;
                         else
-                            delete message.pid;
+                            delete message.block_size;
                         continue;
                     }
                 case 6: {
-                        if (wireType !== 2)
+                        if (wireType !== 0)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.state = value;
+                        if (value = reader.uint32())
+                            message.total_blocks = value;
                         else
-                            delete message.state;
+                            delete message.total_blocks;
                         continue;
                     }
                 case 7: {
                         if (wireType !== 0)
                             break;
                         if (value = reader.uint32())
-                            message.restarts = value;
+                            message.max_num_seqs = value;
                         else
-                            delete message.restarts;
+                            delete message.max_num_seqs;
                         continue;
                     }
                 case 8: {
                         if (wireType !== 0)
                             break;
                         if (value = reader.uint32())
-                            message.mailbox = value;
+                            message.max_num_batched_tokens = value;
                         else
-                            delete message.mailbox;
+                            delete message.max_num_batched_tokens;
                         continue;
                     }
                 case 9: {
-                        if (wireType !== 1)
+                        if (wireType !== 0)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.handled = value;
+                        if (value = reader.uint32())
+                            message.embedding_size = value;
                         else
-                            delete message.handled;
+                            delete message.embedding_size;
                         continue;
                     }
                 case 10: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.vocab_size = value;
+                        else
+                            delete message.vocab_size;
+                        continue;
+                    }
+                case 11: {
                         if (wireType !== 2)
                             break;
-                        if (!(message.children && message.children.length))
-                            message.children = [];
-                        message.children.push(reader.stringVerify());
+                        if ((value = reader.stringVerify()).length)
+                            message.tokenizer_blob = value;
+                        else
+                            delete message.tokenizer_blob;
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.template_blob = value;
+                        else
+                            delete message.template_blob;
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.defaults_blob = value;
+                        else
+                            delete message.defaults_blob;
+                        continue;
+                    }
+                case 14: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.created_s = value;
+                        else
+                            delete message.created_s;
+                        continue;
+                    }
+                case 15: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.build = value;
+                        else
+                            delete message.build;
+                        continue;
+                    }
+                case 20: {
+                        if (wireType !== 2)
+                            break;
+                        message.heads = $root.troupe.ModelHeads.decode(reader, reader.size(), $undefined, _depth + 1, message.heads);
                         continue;
                     }
                 }
@@ -5900,53 +5914,82 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        TreeNode.getTypeUrl = function(prefix) {
+        ModelCard.getTypeUrl = function(prefix) {
             if (prefix === $undefined)
                 prefix = "type.googleapis.com";
-            return prefix + "/troupe.TreeNode";
+            return prefix + "/troupe.ModelCard";
         };
 
-        return TreeNode;
+        return ModelCard;
     })();
 
-    troupe.Tree = (function() {
+    troupe.PoolKind = (function() {
+        const valuesById = $Object.create(null), values = $Object.create(valuesById);
+        values[valuesById[0] = "POOL_KIND_VECTOR"] = 0;
+        values[valuesById[1] = "POOL_KIND_RAW"] = 1;
+        values[valuesById[2] = "POOL_KIND_TOKENS"] = 2;
+        values[valuesById[3] = "POOL_KIND_CLASSES"] = 3;
+        return values;
+    })();
 
-        const Tree = function (properties) {
-            this.node = "";
-            this.pid = 0;
-            this.nodes = $util.emptyArray;
-            this.nodes = [];
+    troupe.ModelHeads = (function() {
+
+        const ModelHeads = function (properties) {
+            this.vectors = false;
+            this.tokens = false;
+            this.classes = 0;
+            this.labels = $util.emptyArray;
+            this.rerank_template = "";
+            this.pools_only = false;
+            this.separates_pairs = false;
+            this.classes_are_probabilities = false;
+            this.labels = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
                         this[keys[i]] = properties[keys[i]];
         };
 
-        Tree.prototype.node = "";
-        Tree.prototype.pid = 0;
-        Tree.prototype.nodes = $util.emptyArray;
+        ModelHeads.prototype.vectors = false;
+        ModelHeads.prototype.tokens = false;
+        ModelHeads.prototype.classes = 0;
+        ModelHeads.prototype.labels = $util.emptyArray;
+        ModelHeads.prototype.rerank_template = "";
+        ModelHeads.prototype.pools_only = false;
+        ModelHeads.prototype.separates_pairs = false;
+        ModelHeads.prototype.classes_are_probabilities = false;
 
-        Tree.encode = function (message, writer, _depth) {
+        ModelHeads.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
             if (_depth === $undefined)
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
-                writer.uint32(10).string(message.node);
-            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
-                writer.uint32(16).uint32(message.pid);
-            if (message.nodes != null && message.nodes.length)
-                for (let i = 0; i < message.nodes.length; ++i)
-                    $root.troupe.TreeNode.encode(message.nodes[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.vectors != null && $Object.hasOwnProperty.call(message, "vectors") && message.vectors !== false)
+                writer.uint32(8).bool(message.vectors);
+            if (message.tokens != null && $Object.hasOwnProperty.call(message, "tokens") && message.tokens !== false)
+                writer.uint32(16).bool(message.tokens);
+            if (message.classes != null && $Object.hasOwnProperty.call(message, "classes") && message.classes !== 0)
+                writer.uint32(24).uint32(message.classes);
+            if (message.labels != null && message.labels.length)
+                for (let i = 0; i < message.labels.length; ++i)
+                    writer.uint32(34).string(message.labels[i]);
+            if (message.rerank_template != null && $Object.hasOwnProperty.call(message, "rerank_template") && message.rerank_template !== "")
+                writer.uint32(42).string(message.rerank_template);
+            if (message.pools_only != null && $Object.hasOwnProperty.call(message, "pools_only") && message.pools_only !== false)
+                writer.uint32(48).bool(message.pools_only);
+            if (message.separates_pairs != null && $Object.hasOwnProperty.call(message, "separates_pairs") && message.separates_pairs !== false)
+                writer.uint32(56).bool(message.separates_pairs);
+            if (message.classes_are_probabilities != null && $Object.hasOwnProperty.call(message, "classes_are_probabilities") && message.classes_are_probabilities !== false)
+                writer.uint32(64).bool(message.classes_are_probabilities);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
         };
 
-        Tree.decode = function (reader, length, _end, _depth, _target) {
+        ModelHeads.decode = function (reader, length, _end, _depth, _target) {
             if (!(reader instanceof $Reader))
                 reader = $Reader.create(reader);
             if (_depth === $undefined)
@@ -5963,7 +6006,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Tree();
+            message = _target || new $root.troupe.ModelHeads();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5974,29 +6017,227 @@ export const troupe = $root.troupe = (() => {
                 let wireType = tag & 7;
                 switch (tag >>>= 3) {
                 case 1: {
-                        if (wireType !== 2)
+                        if (wireType !== 0)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.node = value;
+                        if (value = reader.bool())
+                            message.vectors = value;
                         else
-                            delete message.node;
+                            delete message.vectors;
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.pid = value;
+                        if (value = reader.bool())
+                            message.tokens = value;
                         else
-                            delete message.pid;
+                            delete message.tokens;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.classes = value;
+                        else
+                            delete message.classes;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.labels && message.labels.length))
+                            message.labels = [];
+                        message.labels.push(reader.stringVerify());
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.rerank_template = value;
+                        else
+                            delete message.rerank_template;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.pools_only = value;
+                        else
+                            delete message.pools_only;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.separates_pairs = value;
+                        else
+                            delete message.separates_pairs;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.classes_are_probabilities = value;
+                        else
+                            delete message.classes_are_probabilities;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ModelHeads.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ModelHeads";
+        };
+
+        return ModelHeads;
+    })();
+
+    troupe.WorkerRole = (function() {
+        const valuesById = $Object.create(null), values = $Object.create(valuesById);
+        values[valuesById[0] = "WORKER_ROLE_AGGREGATED"] = 0;
+        return values;
+    })();
+
+    troupe.WorkerRecord = (function() {
+
+        const WorkerRecord = function (properties) {
+            this.worker = "";
+            this.role = "aggregated";
+            this.ref = undefined;
+            this.card = undefined;
+            this.labels = $util.emptyArray;
+            this.taints = $util.emptyArray;
+            this.labels = [];
+            this.taints = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        WorkerRecord.prototype.worker = "";
+        WorkerRecord.prototype.role = "aggregated";
+        WorkerRecord.prototype.ref = null;
+        WorkerRecord.prototype.card = null;
+        WorkerRecord.prototype.labels = $util.emptyArray;
+        WorkerRecord.prototype.taints = $util.emptyArray;
+
+        WorkerRecord.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
+                writer.uint32(10).string(message.worker);
+            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "aggregated")
+                writer.uint32(16).int32(WorkerRoleNumbers[message.role]);
+            if (message.ref != null && $Object.hasOwnProperty.call(message, "ref"))
+                $root.troupe.ActorRef.encode(message.ref, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.card != null && $Object.hasOwnProperty.call(message, "card"))
+                $root.troupe.ModelCard.encode(message.card, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.labels != null && message.labels.length)
+                for (let i = 0; i < message.labels.length; ++i)
+                    writer.uint32(42).string(message.labels[i]);
+            if (message.taints != null && message.taints.length)
+                for (let i = 0; i < message.taints.length; ++i)
+                    writer.uint32(50).string(message.taints[i]);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        WorkerRecord.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.WorkerRecord();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.worker = value;
+                        else
+                            delete message.worker;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.role = WorkerRoleNames[reader.int32()] ?? "aggregated";
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if (!(message.nodes && message.nodes.length))
-                            message.nodes = [];
-                        message.nodes.push($root.troupe.TreeNode.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.ref = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.ref);
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.card = $root.troupe.ModelCard.decode(reader, reader.size(), $undefined, _depth + 1, message.card);
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.labels && message.labels.length))
+                            message.labels = [];
+                        message.labels.push(reader.stringVerify());
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.taints && message.taints.length))
+                            message.taints = [];
+                        message.taints.push(reader.stringVerify());
                         continue;
                     }
                 }
@@ -6016,43 +6257,43 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Tree.getTypeUrl = function(prefix) {
+        WorkerRecord.getTypeUrl = function(prefix) {
             if (prefix === $undefined)
                 prefix = "type.googleapis.com";
-            return prefix + "/troupe.Tree";
+            return prefix + "/troupe.WorkerRecord";
         };
 
-        return Tree;
+        return WorkerRecord;
     })();
 
-    troupe.GetSnapshot = (function() {
+    troupe.FetchBlob = (function() {
 
-        const GetSnapshot = function (properties) {
-            this.path = "";
+        const FetchBlob = function (properties) {
+            this.hash = "";
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
                         this[keys[i]] = properties[keys[i]];
         };
 
-        GetSnapshot.prototype.path = "";
+        FetchBlob.prototype.hash = "";
 
-        GetSnapshot.encode = function (message, writer, _depth) {
+        FetchBlob.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
             if (_depth === $undefined)
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
-                writer.uint32(10).string(message.path);
+            if (message.hash != null && $Object.hasOwnProperty.call(message, "hash") && message.hash !== "")
+                writer.uint32(10).string(message.hash);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
         };
 
-        GetSnapshot.decode = function (reader, length, _end, _depth, _target) {
+        FetchBlob.decode = function (reader, length, _end, _depth, _target) {
             if (!(reader instanceof $Reader))
                 reader = $Reader.create(reader);
             if (_depth === $undefined)
@@ -6069,7 +6310,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.GetSnapshot();
+            message = _target || new $root.troupe.FetchBlob();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6083,9 +6324,9 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         if ((value = reader.stringVerify()).length)
-                            message.path = value;
+                            message.hash = value;
                         else
-                            delete message.path;
+                            delete message.hash;
                         continue;
                     }
                 }
@@ -6105,51 +6346,51 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        GetSnapshot.getTypeUrl = function(prefix) {
+        FetchBlob.getTypeUrl = function(prefix) {
             if (prefix === $undefined)
                 prefix = "type.googleapis.com";
-            return prefix + "/troupe.GetSnapshot";
+            return prefix + "/troupe.FetchBlob";
         };
 
-        return GetSnapshot;
+        return FetchBlob;
     })();
 
-    troupe.Snapshot = (function() {
+    troupe.Blob = (function() {
 
-        const Snapshot = function (properties) {
-            this.path = "";
+        const Blob = function (properties) {
+            this.hash = "";
             this.found = false;
-            this.json = "";
+            this.bytes = $util.newBuffer([]);
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
                         this[keys[i]] = properties[keys[i]];
         };
 
-        Snapshot.prototype.path = "";
-        Snapshot.prototype.found = false;
-        Snapshot.prototype.json = "";
+        Blob.prototype.hash = "";
+        Blob.prototype.found = false;
+        Blob.prototype.bytes = $util.newBuffer([]);
 
-        Snapshot.encode = function (message, writer, _depth) {
+        Blob.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
             if (_depth === $undefined)
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
-                writer.uint32(10).string(message.path);
+            if (message.hash != null && $Object.hasOwnProperty.call(message, "hash") && message.hash !== "")
+                writer.uint32(10).string(message.hash);
             if (message.found != null && $Object.hasOwnProperty.call(message, "found") && message.found !== false)
                 writer.uint32(16).bool(message.found);
-            if (message.json != null && $Object.hasOwnProperty.call(message, "json") && message.json !== "")
-                writer.uint32(26).string(message.json);
+            if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes") && message.bytes.length)
+                writer.uint32(26).bytes(message.bytes);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
         };
 
-        Snapshot.decode = function (reader, length, _end, _depth, _target) {
+        Blob.decode = function (reader, length, _end, _depth, _target) {
             if (!(reader instanceof $Reader))
                 reader = $Reader.create(reader);
             if (_depth === $undefined)
@@ -6166,7 +6407,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Snapshot();
+            message = _target || new $root.troupe.Blob();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6180,9 +6421,9 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         if ((value = reader.stringVerify()).length)
-                            message.path = value;
+                            message.hash = value;
                         else
-                            delete message.path;
+                            delete message.hash;
                         continue;
                     }
                 case 2: {
@@ -6197,10 +6438,10 @@ export const troupe = $root.troupe = (() => {
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.json = value;
+                        if ((value = reader.bytes()).length)
+                            message.bytes = value;
                         else
-                            delete message.json;
+                            delete message.bytes;
                         continue;
                     }
                 }
@@ -6220,38 +6461,551 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Snapshot.getTypeUrl = function(prefix) {
+        Blob.getTypeUrl = function(prefix) {
             if (prefix === $undefined)
                 prefix = "type.googleapis.com";
-            return prefix + "/troupe.Snapshot";
+            return prefix + "/troupe.Blob";
         };
 
-        return Snapshot;
+        return Blob;
     })();
 
-    troupe.GetProcess = (function() {
+    troupe.WorkerLoad = (function() {
 
-        const GetProcess = function (properties) {
+        const WorkerLoad = function (properties) {
+            this.worker = "";
+            this.running = 0;
+            this.waiting = 0;
+            this.used_blocks = 0;
+            this.cached_blocks = 0;
+            this.total_blocks = 0;
+            this.event_loop_block_ms_max = 0;
+            this.generated_tokens_total = 0;
+            this.prompt_tokens_total = 0;
+            this.cached_tokens_total = 0;
+            this.waiting_prefill_tokens = 0;
+            this.passes = undefined;
+            this.subscription = 0;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
                         this[keys[i]] = properties[keys[i]];
         };
 
-        GetProcess.encode = function (message, writer, _depth) {
+        WorkerLoad.prototype.worker = "";
+        WorkerLoad.prototype.running = 0;
+        WorkerLoad.prototype.waiting = 0;
+        WorkerLoad.prototype.used_blocks = 0;
+        WorkerLoad.prototype.cached_blocks = 0;
+        WorkerLoad.prototype.total_blocks = 0;
+        WorkerLoad.prototype.event_loop_block_ms_max = 0;
+        WorkerLoad.prototype.generated_tokens_total = 0;
+        WorkerLoad.prototype.prompt_tokens_total = 0;
+        WorkerLoad.prototype.cached_tokens_total = 0;
+        WorkerLoad.prototype.waiting_prefill_tokens = 0;
+        WorkerLoad.prototype.passes = null;
+        WorkerLoad.prototype.subscription = 0;
+
+        WorkerLoad.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
             if (_depth === $undefined)
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
+            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
+                writer.uint32(10).string(message.worker);
+            if (message.running != null && $Object.hasOwnProperty.call(message, "running") && message.running !== 0)
+                writer.uint32(16).uint32(message.running);
+            if (message.waiting != null && $Object.hasOwnProperty.call(message, "waiting") && message.waiting !== 0)
+                writer.uint32(24).uint32(message.waiting);
+            if (message.used_blocks != null && $Object.hasOwnProperty.call(message, "used_blocks") && message.used_blocks !== 0)
+                writer.uint32(32).uint32(message.used_blocks);
+            if (message.cached_blocks != null && $Object.hasOwnProperty.call(message, "cached_blocks") && message.cached_blocks !== 0)
+                writer.uint32(40).uint32(message.cached_blocks);
+            if (message.total_blocks != null && $Object.hasOwnProperty.call(message, "total_blocks") && message.total_blocks !== 0)
+                writer.uint32(48).uint32(message.total_blocks);
+            if (message.event_loop_block_ms_max != null && $Object.hasOwnProperty.call(message, "event_loop_block_ms_max") && !$Object.is(message.event_loop_block_ms_max, 0))
+                writer.uint32(61).float(message.event_loop_block_ms_max);
+            if (message.generated_tokens_total != null && $Object.hasOwnProperty.call(message, "generated_tokens_total") && !$Object.is(message.generated_tokens_total, 0))
+                writer.uint32(65).double(message.generated_tokens_total);
+            if (message.prompt_tokens_total != null && $Object.hasOwnProperty.call(message, "prompt_tokens_total") && !$Object.is(message.prompt_tokens_total, 0))
+                writer.uint32(73).double(message.prompt_tokens_total);
+            if (message.cached_tokens_total != null && $Object.hasOwnProperty.call(message, "cached_tokens_total") && !$Object.is(message.cached_tokens_total, 0))
+                writer.uint32(81).double(message.cached_tokens_total);
+            if (message.waiting_prefill_tokens != null && $Object.hasOwnProperty.call(message, "waiting_prefill_tokens") && message.waiting_prefill_tokens !== 0)
+                writer.uint32(88).uint32(message.waiting_prefill_tokens);
+            if (message.passes != null && $Object.hasOwnProperty.call(message, "passes"))
+                $root.troupe.PassSums.encode(message.passes, writer.uint32(98).fork(), _depth + 1).ldelim();
+            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
+                writer.uint32(104).uint32(message.subscription);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
         };
 
-        GetProcess.decode = function (reader, length, _end, _depth, _target) {
+        WorkerLoad.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.WorkerLoad();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.worker = value;
+                        else
+                            delete message.worker;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.running = value;
+                        else
+                            delete message.running;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.waiting = value;
+                        else
+                            delete message.waiting;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.used_blocks = value;
+                        else
+                            delete message.used_blocks;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.cached_blocks = value;
+                        else
+                            delete message.cached_blocks;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.total_blocks = value;
+                        else
+                            delete message.total_blocks;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 5)
+                            break;
+                        if (!$Object.is(value = reader.float(), 0))
+                            message.event_loop_block_ms_max = value;
+                        else
+                            delete message.event_loop_block_ms_max;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.generated_tokens_total = value;
+                        else
+                            delete message.generated_tokens_total;
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.prompt_tokens_total = value;
+                        else
+                            delete message.prompt_tokens_total;
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.cached_tokens_total = value;
+                        else
+                            delete message.cached_tokens_total;
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.waiting_prefill_tokens = value;
+                        else
+                            delete message.waiting_prefill_tokens;
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.passes = $root.troupe.PassSums.decode(reader, reader.size(), $undefined, _depth + 1, message.passes);
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.subscription = value;
+                        else
+                            delete message.subscription;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        WorkerLoad.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.WorkerLoad";
+        };
+
+        return WorkerLoad;
+    })();
+
+    troupe.PassSums = (function() {
+
+        const PassSums = function (properties) {
+            this.prefill_passes = 0;
+            this.prefill_tokens = 0;
+            this.prefill_tokens_squared = 0;
+            this.decode_passes = 0;
+            this.decode_share = 0;
+            this.busy_ms = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PassSums.prototype.prefill_passes = 0;
+        PassSums.prototype.prefill_tokens = 0;
+        PassSums.prototype.prefill_tokens_squared = 0;
+        PassSums.prototype.decode_passes = 0;
+        PassSums.prototype.decode_share = 0;
+        PassSums.prototype.busy_ms = 0;
+
+        PassSums.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.prefill_passes != null && $Object.hasOwnProperty.call(message, "prefill_passes") && !$Object.is(message.prefill_passes, 0))
+                writer.uint32(9).double(message.prefill_passes);
+            if (message.prefill_tokens != null && $Object.hasOwnProperty.call(message, "prefill_tokens") && !$Object.is(message.prefill_tokens, 0))
+                writer.uint32(17).double(message.prefill_tokens);
+            if (message.prefill_tokens_squared != null && $Object.hasOwnProperty.call(message, "prefill_tokens_squared") && !$Object.is(message.prefill_tokens_squared, 0))
+                writer.uint32(25).double(message.prefill_tokens_squared);
+            if (message.decode_passes != null && $Object.hasOwnProperty.call(message, "decode_passes") && !$Object.is(message.decode_passes, 0))
+                writer.uint32(33).double(message.decode_passes);
+            if (message.decode_share != null && $Object.hasOwnProperty.call(message, "decode_share") && !$Object.is(message.decode_share, 0))
+                writer.uint32(41).double(message.decode_share);
+            if (message.busy_ms != null && $Object.hasOwnProperty.call(message, "busy_ms") && !$Object.is(message.busy_ms, 0))
+                writer.uint32(49).double(message.busy_ms);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PassSums.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.PassSums();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.prefill_passes = value;
+                        else
+                            delete message.prefill_passes;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.prefill_tokens = value;
+                        else
+                            delete message.prefill_tokens;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.prefill_tokens_squared = value;
+                        else
+                            delete message.prefill_tokens_squared;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.decode_passes = value;
+                        else
+                            delete message.decode_passes;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.decode_share = value;
+                        else
+                            delete message.decode_share;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.busy_ms = value;
+                        else
+                            delete message.busy_ms;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        PassSums.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.PassSums";
+        };
+
+        return PassSums;
+    })();
+
+    troupe.SubscribeLoad = (function() {
+
+        const SubscribeLoad = function (properties) {
+            this.subscriber = undefined;
+            this.subscription = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        SubscribeLoad.prototype.subscriber = null;
+        SubscribeLoad.prototype.subscription = 0;
+
+        SubscribeLoad.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.subscriber != null && $Object.hasOwnProperty.call(message, "subscriber"))
+                $root.troupe.ActorRef.encode(message.subscriber, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
+                writer.uint32(16).uint32(message.subscription);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        SubscribeLoad.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.SubscribeLoad();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.subscriber = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.subscriber);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.subscription = value;
+                        else
+                            delete message.subscription;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        SubscribeLoad.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.SubscribeLoad";
+        };
+
+        return SubscribeLoad;
+    })();
+
+    troupe.WorkerNews = (function() {
+
+        const WorkerNews = function (properties) {
+            this.loads = $util.emptyArray;
+            this.alive = $util.emptyArray;
+            this.events = $util.emptyArray;
+            this.loads = [];
+            this.alive = [];
+            this.events = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        WorkerNews.prototype.loads = $util.emptyArray;
+        WorkerNews.prototype.alive = $util.emptyArray;
+        WorkerNews.prototype.events = $util.emptyArray;
+
+        WorkerNews.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.loads != null && message.loads.length)
+                for (let i = 0; i < message.loads.length; ++i)
+                    $root.troupe.WorkerLoad.encode(message.loads[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.alive != null && message.alive.length)
+                writer.uint32(18).uint32s(message.alive);
+            if (message.events != null && message.events.length)
+                for (let i = 0; i < message.events.length; ++i)
+                    $root.troupe.KvEvents.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        WorkerNews.decode = function (reader, length, _end, _depth, _target) {
             if (!(reader instanceof $Reader))
                 reader = $Reader.create(reader);
             if (_depth === $undefined)
@@ -6268,108 +7022,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.GetProcess();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                reader.skipType(tag & 7, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        GetProcess.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.GetProcess";
-        };
-
-        return GetProcess;
-    })();
-
-    troupe.ProcessInfo = (function() {
-
-        const ProcessInfo = function (properties) {
-            this.node = "";
-            this.pid = 0;
-            this.role = "";
-            this.resident_bytes = 0;
-            this.event_loop_block_ms_max = 0;
-            this.metrics = "";
-            this.orphans = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        ProcessInfo.prototype.node = "";
-        ProcessInfo.prototype.pid = 0;
-        ProcessInfo.prototype.role = "";
-        ProcessInfo.prototype.resident_bytes = 0;
-        ProcessInfo.prototype.event_loop_block_ms_max = 0;
-        ProcessInfo.prototype.metrics = "";
-        ProcessInfo.prototype.orphans = 0;
-
-        ProcessInfo.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
-                writer.uint32(10).string(message.node);
-            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
-                writer.uint32(16).uint32(message.pid);
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "")
-                writer.uint32(26).string(message.role);
-            if (message.resident_bytes != null && $Object.hasOwnProperty.call(message, "resident_bytes") && !$Object.is(message.resident_bytes, 0))
-                writer.uint32(33).double(message.resident_bytes);
-            if (message.event_loop_block_ms_max != null && $Object.hasOwnProperty.call(message, "event_loop_block_ms_max") && !$Object.is(message.event_loop_block_ms_max, 0))
-                writer.uint32(45).float(message.event_loop_block_ms_max);
-            if (message.metrics != null && $Object.hasOwnProperty.call(message, "metrics") && message.metrics !== "")
-                writer.uint32(50).string(message.metrics);
-            if (message.orphans != null && $Object.hasOwnProperty.call(message, "orphans") && message.orphans !== 0)
-                writer.uint32(56).uint32(message.orphans);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        ProcessInfo.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.ProcessInfo();
+            message = _target || new $root.troupe.WorkerNews();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6382,64 +7035,31 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.node = value;
-                        else
-                            delete message.node;
+                        if (!(message.loads && message.loads.length))
+                            message.loads = [];
+                        message.loads.push($root.troupe.WorkerLoad.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 2: {
+                        if (wireType === 2) {
+                            if (!(message.alive && message.alive.length))
+                                message.alive = [];
+                            reader.uint32s(message.alive);
+                            continue;
+                        }
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.pid = value;
-                        else
-                            delete message.pid;
+                        if (!(message.alive && message.alive.length))
+                            message.alive = [];
+                        message.alive.push(reader.uint32());
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.role = value;
-                        else
-                            delete message.role;
-                        continue;
-                    }
-                case 4: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.resident_bytes = value;
-                        else
-                            delete message.resident_bytes;
-                        continue;
-                    }
-                case 5: {
-                        if (wireType !== 5)
-                            break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.event_loop_block_ms_max = value;
-                        else
-                            delete message.event_loop_block_ms_max;
-                        continue;
-                    }
-                case 6: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.metrics = value;
-                        else
-                            delete message.metrics;
-                        continue;
-                    }
-                case 7: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.orphans = value;
-                        else
-                            delete message.orphans;
+                        if (!(message.events && message.events.length))
+                            message.events = [];
+                        message.events.push($root.troupe.KvEvents.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -6459,204 +7079,13 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ProcessInfo.getTypeUrl = function(prefix) {
+        WorkerNews.getTypeUrl = function(prefix) {
             if (prefix === $undefined)
                 prefix = "type.googleapis.com";
-            return prefix + "/troupe.ProcessInfo";
+            return prefix + "/troupe.WorkerNews";
         };
 
-        return ProcessInfo;
-    })();
-
-    troupe.ControlActor = (function() {
-
-        const ControlActor = function (properties) {
-            this.path = "";
-            this.action = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        ControlActor.prototype.path = "";
-        ControlActor.prototype.action = "";
-
-        ControlActor.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
-                writer.uint32(10).string(message.path);
-            if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== "")
-                writer.uint32(18).string(message.action);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        ControlActor.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.ControlActor();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
-                        continue;
-                    }
-                case 2: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.action = value;
-                        else
-                            delete message.action;
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        ControlActor.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ControlActor";
-        };
-
-        return ControlActor;
-    })();
-
-    troupe.ControlDone = (function() {
-
-        const ControlDone = function (properties) {
-            this.done = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        ControlDone.prototype.done = false;
-
-        ControlDone.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.done != null && $Object.hasOwnProperty.call(message, "done") && message.done !== false)
-                writer.uint32(8).bool(message.done);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        ControlDone.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.ControlDone();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.bool())
-                            message.done = value;
-                        else
-                            delete message.done;
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        ControlDone.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ControlDone";
-        };
-
-        return ControlDone;
+        return WorkerNews;
     })();
 
     troupe.KvEvent = (function() {
@@ -7830,1170 +8259,29 @@ export const troupe = $root.troupe = (() => {
         return KvCleared;
     })();
 
-    troupe.ModelCard = (function() {
+    troupe.GetTree = (function() {
 
-        const ModelCard = function (properties) {
-            this.name = "";
-            this.architecture = "";
-            this.engine = "";
-            this.context_length = 0;
-            this.block_size = 0;
-            this.total_blocks = 0;
-            this.max_num_seqs = 0;
-            this.max_num_batched_tokens = 0;
-            this.embedding_size = 0;
-            this.vocab_size = 0;
-            this.tokenizer_blob = "";
-            this.template_blob = "";
-            this.defaults_blob = "";
-            this.created_s = 0;
-            this.build = "";
+        const GetTree = function (properties) {
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
                         this[keys[i]] = properties[keys[i]];
         };
 
-        ModelCard.prototype.name = "";
-        ModelCard.prototype.architecture = "";
-        ModelCard.prototype.engine = "";
-        ModelCard.prototype.context_length = 0;
-        ModelCard.prototype.block_size = 0;
-        ModelCard.prototype.total_blocks = 0;
-        ModelCard.prototype.max_num_seqs = 0;
-        ModelCard.prototype.max_num_batched_tokens = 0;
-        ModelCard.prototype.embedding_size = 0;
-        ModelCard.prototype.vocab_size = 0;
-        ModelCard.prototype.tokenizer_blob = "";
-        ModelCard.prototype.template_blob = "";
-        ModelCard.prototype.defaults_blob = "";
-        ModelCard.prototype.created_s = 0;
-        ModelCard.prototype.build = "";
-
-        ModelCard.encode = function (message, writer, _depth) {
+        GetTree.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
             if (_depth === $undefined)
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
-                writer.uint32(10).string(message.name);
-            if (message.architecture != null && $Object.hasOwnProperty.call(message, "architecture") && message.architecture !== "")
-                writer.uint32(18).string(message.architecture);
-            if (message.engine != null && $Object.hasOwnProperty.call(message, "engine") && message.engine !== "")
-                writer.uint32(26).string(message.engine);
-            if (message.context_length != null && $Object.hasOwnProperty.call(message, "context_length") && message.context_length !== 0)
-                writer.uint32(32).uint32(message.context_length);
-            if (message.block_size != null && $Object.hasOwnProperty.call(message, "block_size") && message.block_size !== 0)
-                writer.uint32(40).uint32(message.block_size);
-            if (message.total_blocks != null && $Object.hasOwnProperty.call(message, "total_blocks") && message.total_blocks !== 0)
-                writer.uint32(48).uint32(message.total_blocks);
-            if (message.max_num_seqs != null && $Object.hasOwnProperty.call(message, "max_num_seqs") && message.max_num_seqs !== 0)
-                writer.uint32(56).uint32(message.max_num_seqs);
-            if (message.max_num_batched_tokens != null && $Object.hasOwnProperty.call(message, "max_num_batched_tokens") && message.max_num_batched_tokens !== 0)
-                writer.uint32(64).uint32(message.max_num_batched_tokens);
-            if (message.embedding_size != null && $Object.hasOwnProperty.call(message, "embedding_size") && message.embedding_size !== 0)
-                writer.uint32(72).uint32(message.embedding_size);
-            if (message.vocab_size != null && $Object.hasOwnProperty.call(message, "vocab_size") && message.vocab_size !== 0)
-                writer.uint32(80).uint32(message.vocab_size);
-            if (message.tokenizer_blob != null && $Object.hasOwnProperty.call(message, "tokenizer_blob") && message.tokenizer_blob !== "")
-                writer.uint32(90).string(message.tokenizer_blob);
-            if (message.template_blob != null && $Object.hasOwnProperty.call(message, "template_blob") && message.template_blob !== "")
-                writer.uint32(98).string(message.template_blob);
-            if (message.defaults_blob != null && $Object.hasOwnProperty.call(message, "defaults_blob") && message.defaults_blob !== "")
-                writer.uint32(106).string(message.defaults_blob);
-            if (message.created_s != null && $Object.hasOwnProperty.call(message, "created_s") && message.created_s !== 0)
-                writer.uint32(112).uint32(message.created_s);
-            if (message.build != null && $Object.hasOwnProperty.call(message, "build") && message.build !== "")
-                writer.uint32(122).string(message.build);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
         };
 
-        ModelCard.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.ModelCard();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
-                        continue;
-                    }
-                case 2: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.architecture = value;
-                        else
-                            delete message.architecture;
-                        continue;
-                    }
-                case 3: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.engine = value;
-                        else
-                            delete message.engine;
-                        continue;
-                    }
-                case 4: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.context_length = value;
-                        else
-                            delete message.context_length;
-                        continue;
-                    }
-                case 5: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.block_size = value;
-                        else
-                            delete message.block_size;
-                        continue;
-                    }
-                case 6: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.total_blocks = value;
-                        else
-                            delete message.total_blocks;
-                        continue;
-                    }
-                case 7: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.max_num_seqs = value;
-                        else
-                            delete message.max_num_seqs;
-                        continue;
-                    }
-                case 8: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.max_num_batched_tokens = value;
-                        else
-                            delete message.max_num_batched_tokens;
-                        continue;
-                    }
-                case 9: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.embedding_size = value;
-                        else
-                            delete message.embedding_size;
-                        continue;
-                    }
-                case 10: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.vocab_size = value;
-                        else
-                            delete message.vocab_size;
-                        continue;
-                    }
-                case 11: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.tokenizer_blob = value;
-                        else
-                            delete message.tokenizer_blob;
-                        continue;
-                    }
-                case 12: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.template_blob = value;
-                        else
-                            delete message.template_blob;
-                        continue;
-                    }
-                case 13: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.defaults_blob = value;
-                        else
-                            delete message.defaults_blob;
-                        continue;
-                    }
-                case 14: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.created_s = value;
-                        else
-                            delete message.created_s;
-                        continue;
-                    }
-                case 15: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.build = value;
-                        else
-                            delete message.build;
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        ModelCard.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ModelCard";
-        };
-
-        return ModelCard;
-    })();
-
-    troupe.WorkerRole = (function() {
-        const valuesById = $Object.create(null), values = $Object.create(valuesById);
-        values[valuesById[0] = "WORKER_ROLE_AGGREGATED"] = 0;
-        return values;
-    })();
-
-    troupe.WorkerRecord = (function() {
-
-        const WorkerRecord = function (properties) {
-            this.worker = "";
-            this.role = "aggregated";
-            this.ref = undefined;
-            this.card = undefined;
-            this.labels = $util.emptyArray;
-            this.taints = $util.emptyArray;
-            this.labels = [];
-            this.taints = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        WorkerRecord.prototype.worker = "";
-        WorkerRecord.prototype.role = "aggregated";
-        WorkerRecord.prototype.ref = null;
-        WorkerRecord.prototype.card = null;
-        WorkerRecord.prototype.labels = $util.emptyArray;
-        WorkerRecord.prototype.taints = $util.emptyArray;
-
-        WorkerRecord.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
-                writer.uint32(10).string(message.worker);
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "aggregated")
-                writer.uint32(16).int32(WorkerRoleNumbers[message.role]);
-            if (message.ref != null && $Object.hasOwnProperty.call(message, "ref"))
-                $root.troupe.ActorRef.encode(message.ref, writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.card != null && $Object.hasOwnProperty.call(message, "card"))
-                $root.troupe.ModelCard.encode(message.card, writer.uint32(34).fork(), _depth + 1).ldelim();
-            if (message.labels != null && message.labels.length)
-                for (let i = 0; i < message.labels.length; ++i)
-                    writer.uint32(42).string(message.labels[i]);
-            if (message.taints != null && message.taints.length)
-                for (let i = 0; i < message.taints.length; ++i)
-                    writer.uint32(50).string(message.taints[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        WorkerRecord.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.WorkerRecord();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.worker = value;
-                        else
-                            delete message.worker;
-                        continue;
-                    }
-                case 2: {
-                        if (wireType !== 0)
-                            break;
-                        message.role = WorkerRoleNames[reader.int32()] ?? "aggregated";
-                        continue;
-                    }
-                case 3: {
-                        if (wireType !== 2)
-                            break;
-                        message.ref = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.ref);
-                        continue;
-                    }
-                case 4: {
-                        if (wireType !== 2)
-                            break;
-                        message.card = $root.troupe.ModelCard.decode(reader, reader.size(), $undefined, _depth + 1, message.card);
-                        continue;
-                    }
-                case 5: {
-                        if (wireType !== 2)
-                            break;
-                        if (!(message.labels && message.labels.length))
-                            message.labels = [];
-                        message.labels.push(reader.stringVerify());
-                        continue;
-                    }
-                case 6: {
-                        if (wireType !== 2)
-                            break;
-                        if (!(message.taints && message.taints.length))
-                            message.taints = [];
-                        message.taints.push(reader.stringVerify());
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        WorkerRecord.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.WorkerRecord";
-        };
-
-        return WorkerRecord;
-    })();
-
-    troupe.FetchBlob = (function() {
-
-        const FetchBlob = function (properties) {
-            this.hash = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        FetchBlob.prototype.hash = "";
-
-        FetchBlob.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.hash != null && $Object.hasOwnProperty.call(message, "hash") && message.hash !== "")
-                writer.uint32(10).string(message.hash);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        FetchBlob.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.FetchBlob();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.hash = value;
-                        else
-                            delete message.hash;
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        FetchBlob.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FetchBlob";
-        };
-
-        return FetchBlob;
-    })();
-
-    troupe.Blob = (function() {
-
-        const Blob = function (properties) {
-            this.hash = "";
-            this.found = false;
-            this.bytes = $util.newBuffer([]);
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        Blob.prototype.hash = "";
-        Blob.prototype.found = false;
-        Blob.prototype.bytes = $util.newBuffer([]);
-
-        Blob.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.hash != null && $Object.hasOwnProperty.call(message, "hash") && message.hash !== "")
-                writer.uint32(10).string(message.hash);
-            if (message.found != null && $Object.hasOwnProperty.call(message, "found") && message.found !== false)
-                writer.uint32(16).bool(message.found);
-            if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes") && message.bytes.length)
-                writer.uint32(26).bytes(message.bytes);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        Blob.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.Blob();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.hash = value;
-                        else
-                            delete message.hash;
-                        continue;
-                    }
-                case 2: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.bool())
-                            message.found = value;
-                        else
-                            delete message.found;
-                        continue;
-                    }
-                case 3: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.bytes()).length)
-                            message.bytes = value;
-                        else
-                            delete message.bytes;
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        Blob.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Blob";
-        };
-
-        return Blob;
-    })();
-
-    troupe.WorkerLoad = (function() {
-
-        const WorkerLoad = function (properties) {
-            this.worker = "";
-            this.running = 0;
-            this.waiting = 0;
-            this.used_blocks = 0;
-            this.cached_blocks = 0;
-            this.total_blocks = 0;
-            this.event_loop_block_ms_max = 0;
-            this.generated_tokens_total = 0;
-            this.prompt_tokens_total = 0;
-            this.cached_tokens_total = 0;
-            this.waiting_prefill_tokens = 0;
-            this.passes = undefined;
-            this.subscription = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        WorkerLoad.prototype.worker = "";
-        WorkerLoad.prototype.running = 0;
-        WorkerLoad.prototype.waiting = 0;
-        WorkerLoad.prototype.used_blocks = 0;
-        WorkerLoad.prototype.cached_blocks = 0;
-        WorkerLoad.prototype.total_blocks = 0;
-        WorkerLoad.prototype.event_loop_block_ms_max = 0;
-        WorkerLoad.prototype.generated_tokens_total = 0;
-        WorkerLoad.prototype.prompt_tokens_total = 0;
-        WorkerLoad.prototype.cached_tokens_total = 0;
-        WorkerLoad.prototype.waiting_prefill_tokens = 0;
-        WorkerLoad.prototype.passes = null;
-        WorkerLoad.prototype.subscription = 0;
-
-        WorkerLoad.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
-                writer.uint32(10).string(message.worker);
-            if (message.running != null && $Object.hasOwnProperty.call(message, "running") && message.running !== 0)
-                writer.uint32(16).uint32(message.running);
-            if (message.waiting != null && $Object.hasOwnProperty.call(message, "waiting") && message.waiting !== 0)
-                writer.uint32(24).uint32(message.waiting);
-            if (message.used_blocks != null && $Object.hasOwnProperty.call(message, "used_blocks") && message.used_blocks !== 0)
-                writer.uint32(32).uint32(message.used_blocks);
-            if (message.cached_blocks != null && $Object.hasOwnProperty.call(message, "cached_blocks") && message.cached_blocks !== 0)
-                writer.uint32(40).uint32(message.cached_blocks);
-            if (message.total_blocks != null && $Object.hasOwnProperty.call(message, "total_blocks") && message.total_blocks !== 0)
-                writer.uint32(48).uint32(message.total_blocks);
-            if (message.event_loop_block_ms_max != null && $Object.hasOwnProperty.call(message, "event_loop_block_ms_max") && !$Object.is(message.event_loop_block_ms_max, 0))
-                writer.uint32(61).float(message.event_loop_block_ms_max);
-            if (message.generated_tokens_total != null && $Object.hasOwnProperty.call(message, "generated_tokens_total") && !$Object.is(message.generated_tokens_total, 0))
-                writer.uint32(65).double(message.generated_tokens_total);
-            if (message.prompt_tokens_total != null && $Object.hasOwnProperty.call(message, "prompt_tokens_total") && !$Object.is(message.prompt_tokens_total, 0))
-                writer.uint32(73).double(message.prompt_tokens_total);
-            if (message.cached_tokens_total != null && $Object.hasOwnProperty.call(message, "cached_tokens_total") && !$Object.is(message.cached_tokens_total, 0))
-                writer.uint32(81).double(message.cached_tokens_total);
-            if (message.waiting_prefill_tokens != null && $Object.hasOwnProperty.call(message, "waiting_prefill_tokens") && message.waiting_prefill_tokens !== 0)
-                writer.uint32(88).uint32(message.waiting_prefill_tokens);
-            if (message.passes != null && $Object.hasOwnProperty.call(message, "passes"))
-                $root.troupe.PassSums.encode(message.passes, writer.uint32(98).fork(), _depth + 1).ldelim();
-            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
-                writer.uint32(104).uint32(message.subscription);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        WorkerLoad.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.WorkerLoad();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 2)
-                            break;
-                        if ((value = reader.stringVerify()).length)
-                            message.worker = value;
-                        else
-                            delete message.worker;
-                        continue;
-                    }
-                case 2: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.running = value;
-                        else
-                            delete message.running;
-                        continue;
-                    }
-                case 3: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.waiting = value;
-                        else
-                            delete message.waiting;
-                        continue;
-                    }
-                case 4: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.used_blocks = value;
-                        else
-                            delete message.used_blocks;
-                        continue;
-                    }
-                case 5: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.cached_blocks = value;
-                        else
-                            delete message.cached_blocks;
-                        continue;
-                    }
-                case 6: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.total_blocks = value;
-                        else
-                            delete message.total_blocks;
-                        continue;
-                    }
-                case 7: {
-                        if (wireType !== 5)
-                            break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.event_loop_block_ms_max = value;
-                        else
-                            delete message.event_loop_block_ms_max;
-                        continue;
-                    }
-                case 8: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.generated_tokens_total = value;
-                        else
-                            delete message.generated_tokens_total;
-                        continue;
-                    }
-                case 9: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.prompt_tokens_total = value;
-                        else
-                            delete message.prompt_tokens_total;
-                        continue;
-                    }
-                case 10: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.cached_tokens_total = value;
-                        else
-                            delete message.cached_tokens_total;
-                        continue;
-                    }
-                case 11: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.waiting_prefill_tokens = value;
-                        else
-                            delete message.waiting_prefill_tokens;
-                        continue;
-                    }
-                case 12: {
-                        if (wireType !== 2)
-                            break;
-                        message.passes = $root.troupe.PassSums.decode(reader, reader.size(), $undefined, _depth + 1, message.passes);
-                        continue;
-                    }
-                case 13: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.subscription = value;
-                        else
-                            delete message.subscription;
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        WorkerLoad.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.WorkerLoad";
-        };
-
-        return WorkerLoad;
-    })();
-
-    troupe.PassSums = (function() {
-
-        const PassSums = function (properties) {
-            this.prefill_passes = 0;
-            this.prefill_tokens = 0;
-            this.prefill_tokens_squared = 0;
-            this.decode_passes = 0;
-            this.decode_share = 0;
-            this.busy_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        PassSums.prototype.prefill_passes = 0;
-        PassSums.prototype.prefill_tokens = 0;
-        PassSums.prototype.prefill_tokens_squared = 0;
-        PassSums.prototype.decode_passes = 0;
-        PassSums.prototype.decode_share = 0;
-        PassSums.prototype.busy_ms = 0;
-
-        PassSums.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.prefill_passes != null && $Object.hasOwnProperty.call(message, "prefill_passes") && !$Object.is(message.prefill_passes, 0))
-                writer.uint32(9).double(message.prefill_passes);
-            if (message.prefill_tokens != null && $Object.hasOwnProperty.call(message, "prefill_tokens") && !$Object.is(message.prefill_tokens, 0))
-                writer.uint32(17).double(message.prefill_tokens);
-            if (message.prefill_tokens_squared != null && $Object.hasOwnProperty.call(message, "prefill_tokens_squared") && !$Object.is(message.prefill_tokens_squared, 0))
-                writer.uint32(25).double(message.prefill_tokens_squared);
-            if (message.decode_passes != null && $Object.hasOwnProperty.call(message, "decode_passes") && !$Object.is(message.decode_passes, 0))
-                writer.uint32(33).double(message.decode_passes);
-            if (message.decode_share != null && $Object.hasOwnProperty.call(message, "decode_share") && !$Object.is(message.decode_share, 0))
-                writer.uint32(41).double(message.decode_share);
-            if (message.busy_ms != null && $Object.hasOwnProperty.call(message, "busy_ms") && !$Object.is(message.busy_ms, 0))
-                writer.uint32(49).double(message.busy_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        PassSums.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.PassSums();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.prefill_passes = value;
-                        else
-                            delete message.prefill_passes;
-                        continue;
-                    }
-                case 2: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.prefill_tokens = value;
-                        else
-                            delete message.prefill_tokens;
-                        continue;
-                    }
-                case 3: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.prefill_tokens_squared = value;
-                        else
-                            delete message.prefill_tokens_squared;
-                        continue;
-                    }
-                case 4: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.decode_passes = value;
-                        else
-                            delete message.decode_passes;
-                        continue;
-                    }
-                case 5: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.decode_share = value;
-                        else
-                            delete message.decode_share;
-                        continue;
-                    }
-                case 6: {
-                        if (wireType !== 1)
-                            break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.busy_ms = value;
-                        else
-                            delete message.busy_ms;
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        PassSums.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.PassSums";
-        };
-
-        return PassSums;
-    })();
-
-    troupe.SubscribeLoad = (function() {
-
-        const SubscribeLoad = function (properties) {
-            this.subscriber = undefined;
-            this.subscription = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        SubscribeLoad.prototype.subscriber = null;
-        SubscribeLoad.prototype.subscription = 0;
-
-        SubscribeLoad.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.subscriber != null && $Object.hasOwnProperty.call(message, "subscriber"))
-                $root.troupe.ActorRef.encode(message.subscriber, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
-                writer.uint32(16).uint32(message.subscription);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        SubscribeLoad.decode = function (reader, length, _end, _depth, _target) {
-            if (!(reader instanceof $Reader))
-                reader = $Reader.create(reader);
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $Reader.recursionLimit)
-                throw $Error("max depth exceeded");
-            let end, message, value;
-            if (length === $undefined)
-                end = reader.len;
-            else {
-                end = reader.pos + length;
-                if (end > reader.len)
-                    throw $RangeError("index out of range");
-                length = reader.len;
-                reader.len = end;
-            }
-            message = _target || new $root.troupe.SubscribeLoad();
-            while (reader.pos < end) {
-                let start = reader.pos;
-                let tag = reader.tag();
-                if (tag === _end) {
-                    _end = $undefined;
-                    break;
-                }
-                let wireType = tag & 7;
-                switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 2)
-                            break;
-                        message.subscriber = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.subscriber);
-                        continue;
-                    }
-                case 2: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.subscription = value;
-                        else
-                            delete message.subscription;
-                        continue;
-                    }
-                }
-                reader.skipType(wireType, _depth, tag);
-                if (!reader.discardUnknown) {
-                    $util.makeProp(message, "$unknowns", false);
-                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                }
-            }
-            if (length !== $undefined) {
-                if (reader.pos !== end)
-                    throw $RangeError("index out of range");
-                reader.len = length;
-            }
-            if (_end !== $undefined)
-                throw $Error("missing end group");
-            return message;
-        };
-
-        SubscribeLoad.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.SubscribeLoad";
-        };
-
-        return SubscribeLoad;
-    })();
-
-    troupe.WorkerNews = (function() {
-
-        const WorkerNews = function (properties) {
-            this.loads = $util.emptyArray;
-            this.alive = $util.emptyArray;
-            this.events = $util.emptyArray;
-            this.loads = [];
-            this.alive = [];
-            this.events = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
-        };
-
-        WorkerNews.prototype.loads = $util.emptyArray;
-        WorkerNews.prototype.alive = $util.emptyArray;
-        WorkerNews.prototype.events = $util.emptyArray;
-
-        WorkerNews.encode = function (message, writer, _depth) {
-            if (!writer)
-                writer = $Writer.create();
-            if (_depth === $undefined)
-                _depth = 0;
-            if (_depth > $util.recursionLimit)
-                throw $Error("max depth exceeded");
-            if (message.loads != null && message.loads.length)
-                for (let i = 0; i < message.loads.length; ++i)
-                    $root.troupe.WorkerLoad.encode(message.loads[i], writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.alive != null && message.alive.length)
-                writer.uint32(18).uint32s(message.alive);
-            if (message.events != null && message.events.length)
-                for (let i = 0; i < message.events.length; ++i)
-                    $root.troupe.KvEvents.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                for (let i = 0; i < message.$unknowns.length; ++i)
-                    writer.raw(message.$unknowns[i]);
-            return writer;
-        };
-
-        WorkerNews.decode = function (reader, length, _end, _depth, _target) {
+        GetTree.decode = function (reader, length, _end, _depth, _target) {
             if (!(reader instanceof $Reader))
                 reader = $Reader.create(reader);
             if (_depth === $undefined)
@@ -9010,7 +8298,122 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.WorkerNews();
+            message = _target || new $root.troupe.GetTree();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                reader.skipType(tag & 7, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        GetTree.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.GetTree";
+        };
+
+        return GetTree;
+    })();
+
+    troupe.TreeNode = (function() {
+
+        const TreeNode = function (properties) {
+            this.id = "";
+            this.path = "";
+            this.kind = "";
+            this.role = "";
+            this.pid = 0;
+            this.state = "";
+            this.restarts = 0;
+            this.mailbox = 0;
+            this.handled = 0;
+            this.children = $util.emptyArray;
+            this.children = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        TreeNode.prototype.id = "";
+        TreeNode.prototype.path = "";
+        TreeNode.prototype.kind = "";
+        TreeNode.prototype.role = "";
+        TreeNode.prototype.pid = 0;
+        TreeNode.prototype.state = "";
+        TreeNode.prototype.restarts = 0;
+        TreeNode.prototype.mailbox = 0;
+        TreeNode.prototype.handled = 0;
+        TreeNode.prototype.children = $util.emptyArray;
+
+        TreeNode.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                writer.uint32(10).string(message.id);
+            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+                writer.uint32(18).string(message.path);
+            if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "")
+                writer.uint32(26).string(message.kind);
+            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "")
+                writer.uint32(34).string(message.role);
+            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
+                writer.uint32(40).uint32(message.pid);
+            if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== "")
+                writer.uint32(50).string(message.state);
+            if (message.restarts != null && $Object.hasOwnProperty.call(message, "restarts") && message.restarts !== 0)
+                writer.uint32(56).uint32(message.restarts);
+            if (message.mailbox != null && $Object.hasOwnProperty.call(message, "mailbox") && message.mailbox !== 0)
+                writer.uint32(64).uint32(message.mailbox);
+            if (message.handled != null && $Object.hasOwnProperty.call(message, "handled") && !$Object.is(message.handled, 0))
+                writer.uint32(73).double(message.handled);
+            if (message.children != null && message.children.length)
+                for (let i = 0; i < message.children.length; ++i)
+                    writer.uint32(82).string(message.children[i]);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        TreeNode.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.TreeNode();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -9023,31 +8426,90 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if (!(message.loads && message.loads.length))
-                            message.loads = [];
-                        message.loads.push($root.troupe.WorkerLoad.decode(reader, reader.size(), $undefined, _depth + 1));
+                        if ((value = reader.stringVerify()).length)
+                            message.id = value;
+                        else
+                            delete message.id;
                         continue;
                     }
                 case 2: {
-                        if (wireType === 2) {
-                            if (!(message.alive && message.alive.length))
-                                message.alive = [];
-                            reader.uint32s(message.alive);
-                            continue;
-                        }
-                        if (wireType !== 0)
+                        if (wireType !== 2)
                             break;
-                        if (!(message.alive && message.alive.length))
-                            message.alive = [];
-                        message.alive.push(reader.uint32());
+                        if ((value = reader.stringVerify()).length)
+                            message.path = value;
+                        else
+                            delete message.path;
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if (!(message.events && message.events.length))
-                            message.events = [];
-                        message.events.push($root.troupe.KvEvents.decode(reader, reader.size(), $undefined, _depth + 1));
+                        if ((value = reader.stringVerify()).length)
+                            message.kind = value;
+                        else
+                            delete message.kind;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.role = value;
+                        else
+                            delete message.role;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.pid = value;
+                        else
+                            delete message.pid;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.state = value;
+                        else
+                            delete message.state;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.restarts = value;
+                        else
+                            delete message.restarts;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.mailbox = value;
+                        else
+                            delete message.mailbox;
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.handled = value;
+                        else
+                            delete message.handled;
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.children && message.children.length))
+                            message.children = [];
+                        message.children.push(reader.stringVerify());
                         continue;
                     }
                 }
@@ -9067,13 +8529,763 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        WorkerNews.getTypeUrl = function(prefix) {
+        TreeNode.getTypeUrl = function(prefix) {
             if (prefix === $undefined)
                 prefix = "type.googleapis.com";
-            return prefix + "/troupe.WorkerNews";
+            return prefix + "/troupe.TreeNode";
         };
 
-        return WorkerNews;
+        return TreeNode;
+    })();
+
+    troupe.Tree = (function() {
+
+        const Tree = function (properties) {
+            this.node = "";
+            this.pid = 0;
+            this.nodes = $util.emptyArray;
+            this.nodes = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        Tree.prototype.node = "";
+        Tree.prototype.pid = 0;
+        Tree.prototype.nodes = $util.emptyArray;
+
+        Tree.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+                writer.uint32(10).string(message.node);
+            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
+                writer.uint32(16).uint32(message.pid);
+            if (message.nodes != null && message.nodes.length)
+                for (let i = 0; i < message.nodes.length; ++i)
+                    $root.troupe.TreeNode.encode(message.nodes[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Tree.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.Tree();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.node = value;
+                        else
+                            delete message.node;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.pid = value;
+                        else
+                            delete message.pid;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.nodes && message.nodes.length))
+                            message.nodes = [];
+                        message.nodes.push($root.troupe.TreeNode.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        Tree.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.Tree";
+        };
+
+        return Tree;
+    })();
+
+    troupe.GetSnapshot = (function() {
+
+        const GetSnapshot = function (properties) {
+            this.path = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        GetSnapshot.prototype.path = "";
+
+        GetSnapshot.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+                writer.uint32(10).string(message.path);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        GetSnapshot.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.GetSnapshot();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.path = value;
+                        else
+                            delete message.path;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        GetSnapshot.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.GetSnapshot";
+        };
+
+        return GetSnapshot;
+    })();
+
+    troupe.Snapshot = (function() {
+
+        const Snapshot = function (properties) {
+            this.path = "";
+            this.found = false;
+            this.json = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        Snapshot.prototype.path = "";
+        Snapshot.prototype.found = false;
+        Snapshot.prototype.json = "";
+
+        Snapshot.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+                writer.uint32(10).string(message.path);
+            if (message.found != null && $Object.hasOwnProperty.call(message, "found") && message.found !== false)
+                writer.uint32(16).bool(message.found);
+            if (message.json != null && $Object.hasOwnProperty.call(message, "json") && message.json !== "")
+                writer.uint32(26).string(message.json);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Snapshot.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.Snapshot();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.path = value;
+                        else
+                            delete message.path;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.found = value;
+                        else
+                            delete message.found;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.json = value;
+                        else
+                            delete message.json;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        Snapshot.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.Snapshot";
+        };
+
+        return Snapshot;
+    })();
+
+    troupe.GetProcess = (function() {
+
+        const GetProcess = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        GetProcess.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        GetProcess.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.GetProcess();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                reader.skipType(tag & 7, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        GetProcess.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.GetProcess";
+        };
+
+        return GetProcess;
+    })();
+
+    troupe.ProcessInfo = (function() {
+
+        const ProcessInfo = function (properties) {
+            this.node = "";
+            this.pid = 0;
+            this.role = "";
+            this.resident_bytes = 0;
+            this.event_loop_block_ms_max = 0;
+            this.metrics = "";
+            this.orphans = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ProcessInfo.prototype.node = "";
+        ProcessInfo.prototype.pid = 0;
+        ProcessInfo.prototype.role = "";
+        ProcessInfo.prototype.resident_bytes = 0;
+        ProcessInfo.prototype.event_loop_block_ms_max = 0;
+        ProcessInfo.prototype.metrics = "";
+        ProcessInfo.prototype.orphans = 0;
+
+        ProcessInfo.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+                writer.uint32(10).string(message.node);
+            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
+                writer.uint32(16).uint32(message.pid);
+            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "")
+                writer.uint32(26).string(message.role);
+            if (message.resident_bytes != null && $Object.hasOwnProperty.call(message, "resident_bytes") && !$Object.is(message.resident_bytes, 0))
+                writer.uint32(33).double(message.resident_bytes);
+            if (message.event_loop_block_ms_max != null && $Object.hasOwnProperty.call(message, "event_loop_block_ms_max") && !$Object.is(message.event_loop_block_ms_max, 0))
+                writer.uint32(45).float(message.event_loop_block_ms_max);
+            if (message.metrics != null && $Object.hasOwnProperty.call(message, "metrics") && message.metrics !== "")
+                writer.uint32(50).string(message.metrics);
+            if (message.orphans != null && $Object.hasOwnProperty.call(message, "orphans") && message.orphans !== 0)
+                writer.uint32(56).uint32(message.orphans);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ProcessInfo.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ProcessInfo();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.node = value;
+                        else
+                            delete message.node;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.pid = value;
+                        else
+                            delete message.pid;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.role = value;
+                        else
+                            delete message.role;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.resident_bytes = value;
+                        else
+                            delete message.resident_bytes;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 5)
+                            break;
+                        if (!$Object.is(value = reader.float(), 0))
+                            message.event_loop_block_ms_max = value;
+                        else
+                            delete message.event_loop_block_ms_max;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.metrics = value;
+                        else
+                            delete message.metrics;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.orphans = value;
+                        else
+                            delete message.orphans;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ProcessInfo.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ProcessInfo";
+        };
+
+        return ProcessInfo;
+    })();
+
+    troupe.ControlActor = (function() {
+
+        const ControlActor = function (properties) {
+            this.path = "";
+            this.action = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ControlActor.prototype.path = "";
+        ControlActor.prototype.action = "";
+
+        ControlActor.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+                writer.uint32(10).string(message.path);
+            if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== "")
+                writer.uint32(18).string(message.action);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ControlActor.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ControlActor();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.path = value;
+                        else
+                            delete message.path;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.action = value;
+                        else
+                            delete message.action;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ControlActor.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ControlActor";
+        };
+
+        return ControlActor;
+    })();
+
+    troupe.ControlDone = (function() {
+
+        const ControlDone = function (properties) {
+            this.done = false;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ControlDone.prototype.done = false;
+
+        ControlDone.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.done != null && $Object.hasOwnProperty.call(message, "done") && message.done !== false)
+                writer.uint32(8).bool(message.done);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ControlDone.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ControlDone();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.done = value;
+                        else
+                            delete message.done;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ControlDone.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ControlDone";
+        };
+
+        return ControlDone;
     })();
 
     troupe.RegistryEntry = (function() {

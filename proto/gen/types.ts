@@ -8,6 +8,8 @@ export type RefusalCode = "unknown" | "bad_request" | "context_overflow" | "not_
 
 export type FinishReason = "unknown" | "stop" | "length" | "cancelled" | "error" | "deadline";
 
+export type PoolKind = "vector" | "raw" | "tokens" | "classes";
+
 export type WorkerRole = "aggregated";
 
 export type RouteOutcome = "unknown" | "finished" | "cancelled" | "failed" | "refused" | "lost" | "crashed" | "late" | "interrupted" | "handed_over" | "away" | "starved";
@@ -289,6 +291,7 @@ export type Embed = {
   readonly model: string;
   readonly inputs: readonly Uint8Array[];
   readonly asker?: ActorRef;
+  readonly pool: PoolKind;
 };
 
 export type Embeddings = {
@@ -301,56 +304,89 @@ export type Embedding = {
   readonly prompt_tokens: number;
 };
 
-export type GetTree = {};
-
-export type TreeNode = {
-  readonly id: string;
-  readonly path: string;
-  readonly kind: string;
-  readonly role: string;
-  readonly pid: number;
-  readonly state: string;
-  readonly restarts: number;
-  readonly mailbox: number;
-  readonly handled: number;
-  readonly children: readonly string[];
+export type ModelCard = {
+  readonly name: string;
+  readonly architecture: string;
+  readonly engine: string;
+  readonly context_length: number;
+  readonly block_size: number;
+  readonly total_blocks: number;
+  readonly max_num_seqs: number;
+  readonly max_num_batched_tokens: number;
+  readonly embedding_size: number;
+  readonly vocab_size: number;
+  readonly tokenizer_blob: string;
+  readonly template_blob: string;
+  readonly defaults_blob: string;
+  readonly created_s: number;
+  readonly build: string;
+  readonly heads?: ModelHeads;
 };
 
-export type Tree = {
-  readonly node: string;
-  readonly pid: number;
-  readonly nodes: readonly TreeNode[];
+export type ModelHeads = {
+  readonly vectors: boolean;
+  readonly tokens: boolean;
+  readonly classes: number;
+  readonly labels: readonly string[];
+  readonly rerank_template: string;
+  readonly pools_only: boolean;
+  readonly separates_pairs: boolean;
+  readonly classes_are_probabilities: boolean;
 };
 
-export type GetSnapshot = {
-  readonly path: string;
+export type WorkerRecord = {
+  readonly worker: string;
+  readonly role: WorkerRole;
+  readonly ref?: ActorRef;
+  readonly card?: ModelCard;
+  readonly labels: readonly string[];
+  readonly taints: readonly string[];
 };
 
-export type Snapshot = {
-  readonly path: string;
+export type FetchBlob = {
+  readonly hash: string;
+};
+
+export type Blob = {
+  readonly hash: string;
   readonly found: boolean;
-  readonly json: string;
+  readonly bytes: Uint8Array;
 };
 
-export type GetProcess = {};
-
-export type ProcessInfo = {
-  readonly node: string;
-  readonly pid: number;
-  readonly role: string;
-  readonly resident_bytes: number;
+export type WorkerLoad = {
+  readonly worker: string;
+  readonly running: number;
+  readonly waiting: number;
+  readonly used_blocks: number;
+  readonly cached_blocks: number;
+  readonly total_blocks: number;
   readonly event_loop_block_ms_max: number;
-  readonly metrics: string;
-  readonly orphans: number;
+  readonly generated_tokens_total: number;
+  readonly prompt_tokens_total: number;
+  readonly cached_tokens_total: number;
+  readonly waiting_prefill_tokens: number;
+  readonly passes?: PassSums;
+  readonly subscription: number;
 };
 
-export type ControlActor = {
-  readonly path: string;
-  readonly action: string;
+export type PassSums = {
+  readonly prefill_passes: number;
+  readonly prefill_tokens: number;
+  readonly prefill_tokens_squared: number;
+  readonly decode_passes: number;
+  readonly decode_share: number;
+  readonly busy_ms: number;
 };
 
-export type ControlDone = {
-  readonly done: boolean;
+export type SubscribeLoad = {
+  readonly subscriber?: ActorRef;
+  readonly subscription: number;
+};
+
+export type WorkerNews = {
+  readonly loads: readonly WorkerLoad[];
+  readonly alive: readonly number[];
+  readonly events: readonly KvEvents[];
 };
 
 export type KvEvent = {
@@ -414,77 +450,56 @@ export type KvCleared = {
   readonly blocks: number;
 };
 
-export type ModelCard = {
-  readonly name: string;
-  readonly architecture: string;
-  readonly engine: string;
-  readonly context_length: number;
-  readonly block_size: number;
-  readonly total_blocks: number;
-  readonly max_num_seqs: number;
-  readonly max_num_batched_tokens: number;
-  readonly embedding_size: number;
-  readonly vocab_size: number;
-  readonly tokenizer_blob: string;
-  readonly template_blob: string;
-  readonly defaults_blob: string;
-  readonly created_s: number;
-  readonly build: string;
+export type GetTree = {};
+
+export type TreeNode = {
+  readonly id: string;
+  readonly path: string;
+  readonly kind: string;
+  readonly role: string;
+  readonly pid: number;
+  readonly state: string;
+  readonly restarts: number;
+  readonly mailbox: number;
+  readonly handled: number;
+  readonly children: readonly string[];
 };
 
-export type WorkerRecord = {
-  readonly worker: string;
-  readonly role: WorkerRole;
-  readonly ref?: ActorRef;
-  readonly card?: ModelCard;
-  readonly labels: readonly string[];
-  readonly taints: readonly string[];
+export type Tree = {
+  readonly node: string;
+  readonly pid: number;
+  readonly nodes: readonly TreeNode[];
 };
 
-export type FetchBlob = {
-  readonly hash: string;
+export type GetSnapshot = {
+  readonly path: string;
 };
 
-export type Blob = {
-  readonly hash: string;
+export type Snapshot = {
+  readonly path: string;
   readonly found: boolean;
-  readonly bytes: Uint8Array;
+  readonly json: string;
 };
 
-export type WorkerLoad = {
-  readonly worker: string;
-  readonly running: number;
-  readonly waiting: number;
-  readonly used_blocks: number;
-  readonly cached_blocks: number;
-  readonly total_blocks: number;
+export type GetProcess = {};
+
+export type ProcessInfo = {
+  readonly node: string;
+  readonly pid: number;
+  readonly role: string;
+  readonly resident_bytes: number;
   readonly event_loop_block_ms_max: number;
-  readonly generated_tokens_total: number;
-  readonly prompt_tokens_total: number;
-  readonly cached_tokens_total: number;
-  readonly waiting_prefill_tokens: number;
-  readonly passes?: PassSums;
-  readonly subscription: number;
+  readonly metrics: string;
+  readonly orphans: number;
 };
 
-export type PassSums = {
-  readonly prefill_passes: number;
-  readonly prefill_tokens: number;
-  readonly prefill_tokens_squared: number;
-  readonly decode_passes: number;
-  readonly decode_share: number;
-  readonly busy_ms: number;
+export type ControlActor = {
+  readonly path: string;
+  readonly action: string;
 };
 
-export type SubscribeLoad = {
-  readonly subscriber?: ActorRef;
-  readonly subscription: number;
-};
-
-export type WorkerNews = {
-  readonly loads: readonly WorkerLoad[];
-  readonly alive: readonly number[];
-  readonly events: readonly KvEvents[];
+export type ControlDone = {
+  readonly done: boolean;
 };
 
 export type RegistryEntry = {

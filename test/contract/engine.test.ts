@@ -92,8 +92,8 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
 
   test("claims only what it can do", async () => {
     const { capabilities, embedding_size, block_size } = engine.describe();
-    const { embeds, steps, salts, adapters } = capabilities;
-    expect(embedding_size > 0).toBe(embeds);
+    const { pools, steps, salts, adapters } = capabilities;
+    expect(embedding_size > 0).toBe(pools.includes("vector"));
     expect(engine.submit(request(1, freshPrompt(5), 20))).toBeUndefined();
     expect(engine.step(0) !== undefined).toBe(steps);
     driver.answers.delete(1);
@@ -419,14 +419,14 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     const { embedding_size, capabilities } = engine.describe();
     driver.answers.clear();
     const prompt = Uint32Array.from(freshPrompt(150));
-    if (!capabilities.embeds) {
-      expect(engine.embed(1, prompt)?.code).toBe("not_supported");
+    if (!capabilities.pools.includes("vector")) {
+      expect(engine.embed(1, prompt, "vector")?.code).toBe("not_supported");
       return;
     }
-    expect(engine.embed(1, prompt)).toBeUndefined();
-    expect(engine.embed(2, prompt)).toBeUndefined();
-    expect(engine.embed(3, Uint32Array.from(freshPrompt(150)))).toBeUndefined();
-    expect(engine.embed(4, new Uint32Array())?.code).toBe("bad_request");
+    expect(engine.embed(1, prompt, "vector")).toBeUndefined();
+    expect(engine.embed(2, prompt, "vector")).toBeUndefined();
+    expect(engine.embed(3, Uint32Array.from(freshPrompt(150)), "vector")).toBeUndefined();
+    expect(engine.embed(4, new Uint32Array(), "vector")?.code).toBe("bad_request");
     await driver.until(() => [1, 2, 3].every((handle) => driver.answer(handle).embedding));
     const [a, b, c] = [1, 2, 3].map((handle) => driver.answer(handle).embedding!);
     const dot = (x: Float32Array, y: Float32Array) =>
@@ -438,10 +438,10 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
   });
 
   test("embeddings and answers run side by side", async () => {
-    if (!engine.describe().capabilities.embeds)
-      return expect(engine.embed(1, Uint32Array.of(1))).toBeDefined();
+    if (!engine.describe().capabilities.pools.includes("vector"))
+      return expect(engine.embed(1, Uint32Array.of(1), "vector")).toBeDefined();
     driver.answers.clear();
-    expect(engine.embed(50, Uint32Array.from(freshPrompt(300)))).toBeUndefined();
+    expect(engine.embed(50, Uint32Array.from(freshPrompt(300)), "vector")).toBeUndefined();
     const answers = await driver.run([1, 2].map((h) => request(h, freshPrompt(30), 20)));
     await driver.until(() => driver.answer(50).embedding !== undefined);
     for (const answer of answers) expect(answer.tokens).toHaveLength(20);

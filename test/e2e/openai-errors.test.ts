@@ -67,10 +67,10 @@ test("errors have OpenAI's shape and a stable code", async () => {
     ],
     [
       "/v1/embeddings",
-      { model: "toy", input: "a", dimensions: 2 },
+      { model: "toy", input: "a", truncate_prompt_tokens: 2 },
       400,
       "unsupported_parameter",
-      "dimensions",
+      "truncate_prompt_tokens",
     ],
     ["/v1/nothing", {}, 404, "unknown_url", null],
     ["/v1/models", {}, 405, "method_not_allowed", null],

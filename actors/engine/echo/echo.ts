@@ -7,7 +7,9 @@
  * it would have gone. Stepped: one pass makes one token for every running sequence, at no cost.
  */
 
+import type { PoolKind } from "../../../proto/index.ts";
 import { beyondLimits } from "../beyond-limits.ts";
+import { DRAWN_POOLS, DRAWN_SIZE, drawnEmbedding } from "../drawn-vectors.ts";
 import type {
   Engine,
   EngineCapabilities,
@@ -29,7 +31,8 @@ export type EchoOptions = {
 };
 
 const CAPABILITIES: EngineCapabilities = {
-  embeds: false,
+  generates: true,
+  pools: DRAWN_POOLS,
   steps: true,
   exports_blocks: false,
   constrains: false,
@@ -70,7 +73,8 @@ export class EchoEngine implements Engine {
       max_num_seqs,
       max_num_batched_tokens: max_num_seqs,
       vocab_size: options.vocab_size ?? 2 ** 31,
-      embedding_size: 0,
+      embedding_size: DRAWN_SIZE,
+      class_count: 0,
       capabilities: CAPABILITIES,
       build: "echo, no model",
     };
@@ -119,8 +123,14 @@ export class EchoEngine implements Engine {
     return undefined;
   }
 
-  embed(_handle: number, _tokens: Uint32Array): EngineRefusal | undefined {
-    return { code: "not_supported", message: "the echo engine makes no embeddings" };
+  embed(handle: number, tokens: Uint32Array, pool: PoolKind): EngineRefusal | undefined {
+    if (this.#closed) return { code: "closed", message: "the engine is closed" };
+    const { context_length, vocab_size } = this.#description;
+    const drawn = drawnEmbedding(handle, tokens, pool, { context_length, vocab_size });
+    if ("code" in drawn) return drawn;
+    this.#events.push(drawn);
+    this.#listener();
+    return undefined;
   }
 
   cancel(handle: number): void {

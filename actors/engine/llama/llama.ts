@@ -10,13 +10,14 @@ import type { KvDump } from "../../../llm/blocks/kv-event.ts";
 import { buildShim, type CompilerChoice, findLlama } from "../../../native/build.ts";
 import {
   NativeEngine,
+  type NativeNumbers,
   type NativeOptions,
   type NativeStats,
   openShim,
   type ShimSource,
   TR,
 } from "../../../native/index.ts";
-import type { WirePassSums as PassSums } from "../../../proto/index.ts";
+import type { WirePassSums as PassSums, PoolKind } from "../../../proto/index.ts";
 import {
   type Engine,
   type EngineCapabilities,
@@ -48,8 +49,8 @@ export type LlamaOptions = Partial<NativeOptions> & {
   readonly on_progress?: (fraction: number) => void;
 };
 
-/** `embeds` is up to the model. Logits differ in their last bits with the shape of the batch. */
-const CAPABILITIES: Omit<EngineCapabilities, "embeds"> = {
+/** The rest is up to the model. Logits differ in their last bits with the shape of the batch. */
+const CAPABILITIES: Omit<EngineCapabilities, "generates" | "pools"> = {
   steps: false,
   exports_blocks: false,
   constrains: false,
@@ -176,12 +177,18 @@ export class LlamaEngine implements Engine {
       max_num_batched_tokens: numbers.max_num_batched_tokens,
       vocab_size: numbers.vocab_size,
       embedding_size: numbers.embedding_size,
-      capabilities: { ...CAPABILITIES, embeds: numbers.embedding_size > 0 },
+      class_count: numbers.classes,
+      capabilities: {
+        ...CAPABILITIES,
+        generates: numbers.generates !== 0,
+        pools: poolsOf(numbers),
+      },
       // llama.cpp writes so where a model does not say its size.
       build: native.message().replace(" ?B", ""),
     };
     this.#words = new Uint32Array(Math.max(16384, numbers.max_record_words * 2));
-    this.#reader = { words: this.#words, floats: new Float32Array(this.#words.buffer) };
+    const floats = new Float32Array(this.#words.buffer);
+    this.#reader = { words: this.#words, floats, vectors: new Map() };
     if (numbers.prefix_cache === 0) return;
     const kv = new LlamaKvEvents(numbers.total_blocks, numbers.block_size);
     this.#kv = kv;
@@ -204,12 +211,12 @@ export class LlamaEngine implements Engine {
     return refusal(code, request.tokens.length, request.max_tokens, this.#description);
   }
 
-  embed(handle: number, tokens: Uint32Array): EngineRefusal | undefined {
+  embed(handle: number, tokens: Uint32Array, pool: PoolKind): EngineRefusal | undefined {
     const code = this.#closed
       ? TR.ERR_CLOSED
       : tokens.length === 0
         ? TR.ERR_BAD_REQUEST
-        : this.#native.embed(handle, tokens);
+        : this.#native.embed(handle, tokens, POOLS[pool]);
     return code === 0 ? undefined : refusal(code, tokens.length, 0, this.#description);
   }
 
@@ -316,6 +323,24 @@ export class LlamaEngine implements Engine {
     });
     await this.#native.free();
   }
+}
+
+const POOLS: Readonly<Record<PoolKind, number>> = {
+  vector: TR.POOL_UNIT,
+  raw: TR.POOL_RAW,
+  tokens: TR.POOL_TOKENS,
+  classes: TR.POOL_CLASSES,
+};
+
+/** llama.h, LLAMA_POOLING_TYPE. */
+const POOLING_NONE = 0;
+const POOLING_RANK = 4;
+
+/** A model that ranks has a classification head in place of vectors; see native/api.c. */
+function poolsOf({ pooling, embedding_size }: NativeNumbers): readonly PoolKind[] {
+  if (pooling === POOLING_RANK) return ["classes"];
+  if (embedding_size === 0) return [];
+  return pooling === POOLING_NONE ? ["tokens"] : ["vector", "raw", "tokens"];
 }
 
 const REFUSALS: Readonly<Record<number, EngineRefusal["code"]>> = {

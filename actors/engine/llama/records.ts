@@ -7,6 +7,8 @@ import type { EngineEvent, FinishReason, TokenLogprob } from "../engine.ts";
 export type RecordReader = {
   readonly words: Uint32Array;
   readonly floats: Float32Array;
+  /** Vectors of tokens, by handle, of those whose last record has not come. */
+  readonly vectors: Map<number, Float32Array[]>;
 };
 
 type OpenTokens = {
@@ -35,8 +37,12 @@ export function readRecords(reader: RecordReader, length: number): readonly Engi
       readToken(reader, at, handle, open, events);
       continue;
     }
+    if (kind === TR.REC_VECTOR) {
+      readVector(reader, at, handle);
+      continue;
+    }
     open.delete(handle);
-    events.push(kind === TR.REC_FINISHED ? finished(words, at) : embedding(reader, at));
+    events.push(kind === TR.REC_FINISHED ? finished(reader, at) : embedding(reader, at));
   }
   return events;
 }
@@ -63,7 +69,15 @@ function readToken(
   event.logprobs?.push({ logprob: floats[at + 6]!, top });
 }
 
-function finished(words: Uint32Array, at: number): EngineEvent {
+function readVector({ words, floats, vectors }: RecordReader, at: number, handle: number): void {
+  const vector = floats.slice(at + 5, at + 5 + words[at + 4]!);
+  const before = vectors.get(handle);
+  if (before === undefined) vectors.set(handle, [vector]);
+  else before.push(vector);
+}
+
+function finished({ words, vectors }: RecordReader, at: number): EngineEvent {
+  if (vectors.size > 0) vectors.delete(words[at + 2]!); // cancelled between two of them
   const reason = REASONS[words[at + 3]!] ?? "error";
   const stop = words[at + 4]!;
   return {
@@ -79,11 +93,27 @@ function finished(words: Uint32Array, at: number): EngineEvent {
   };
 }
 
-function embedding({ words, floats }: RecordReader, at: number): EngineEvent {
+function embedding({ words, floats, vectors }: RecordReader, at: number): EngineEvent {
+  const handle = words[at + 2]!;
+  const of_tokens = vectors.get(handle);
+  vectors.delete(handle);
   return {
     kind: "embedding",
-    handle: words[at + 2]!,
-    values: floats.slice(at + 5, at + 5 + words[at + 4]!),
+    handle,
+    values:
+      of_tokens === undefined
+        ? floats.slice(at + 5, at + 5 + words[at + 4]!)
+        : joinedFloats(of_tokens),
     prompt_tokens: words[at + 3]!,
   };
+}
+
+function joinedFloats(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

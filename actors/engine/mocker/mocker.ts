@@ -10,12 +10,11 @@
 import { blockSeed } from "../../../llm/blocks/block-hash.ts";
 import type { KvDump } from "../../../llm/blocks/kv-event.ts";
 import { TokenBlocks } from "../../../llm/blocks/token-blocks.ts";
-import { textTokens } from "../../../llm/tokens/text-tokens.ts";
-import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
-import type { WirePassSums as PassSums } from "../../../proto/index.ts";
-import type { Clock, Files } from "../../../runtime/capabilities.ts";
+import type { WirePassSums as PassSums, PoolKind } from "../../../proto/index.ts";
+import type { Clock } from "../../../runtime/capabilities.ts";
 import { SlotMap } from "../../../runtime/slot-map.ts";
 import { beyondLimits } from "../beyond-limits.ts";
+import { DRAWN_POOLS, DRAWN_SIZE, drawnEmbedding } from "../drawn-vectors.ts";
 import type {
   Engine,
   EngineCapabilities,
@@ -31,18 +30,11 @@ import { KvEventLog } from "../kv-event-log.ts";
 import { type Draw, type Drawable, drawnLogprob, drawnToken, drawOf } from "./drawn-token.ts";
 import { mockerFlags } from "./flags.ts";
 import { type MockerOptions, mockerOptions } from "./options.ts";
+import { type MockerParts, readParts } from "./parts.ts";
 import { addSums, noPasses } from "./pass-cost.ts";
-import { readProfile } from "./profile.ts";
 import { MockerScheduler } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";
-import { type MockerTiming, polynomialTiming, profileTiming } from "./timing.ts";
-
-export type MockerParts = {
-  /** Default: 32,000 tokens, any of them drawn. */
-  readonly drawable?: Drawable;
-  /** Default: Dynamo's polynomials. */
-  readonly timing?: MockerTiming;
-};
+import { polynomialTiming } from "./timing.ts";
 
 /** A request to a simulated engine, with fields that other engines do not have. */
 export type MockerRequest = EngineRequest & {
@@ -52,7 +44,8 @@ export type MockerRequest = EngineRequest & {
 };
 
 const CAPABILITIES: EngineCapabilities = {
-  embeds: false,
+  generates: true,
+  pools: DRAWN_POOLS,
   steps: true,
   exports_blocks: false,
   constrains: false,
@@ -131,7 +124,8 @@ export class MockerEngine implements Engine {
       max_num_seqs: options.max_num_seqs,
       max_num_batched_tokens: options.max_num_batched_tokens,
       vocab_size: this.#drawable.vocab_size,
-      embedding_size: 0,
+      embedding_size: DRAWN_SIZE,
+      class_count: 0,
       capabilities: CAPABILITIES,
       build: `mocker, ${worker_type}, ${dp_size} × ${num_gpu_blocks} blocks, no model`,
     };
@@ -195,8 +189,16 @@ export class MockerEngine implements Engine {
     return idlest;
   }
 
-  embed(_handle: number, _tokens: Uint32Array): EngineRefusal | undefined {
-    return { code: "not_supported", message: "the mocker makes no embeddings" };
+  /** At once: what a real engine takes for it is not simulated. */
+  embed(handle: number, tokens: Uint32Array, pool: PoolKind): EngineRefusal | undefined {
+    if (this.#closed) return { code: "closed", message: "the engine is closed" };
+    const context_length = this.#context_length;
+    const { vocab_size } = this.#drawable;
+    const drawn = drawnEmbedding(handle, tokens, pool, { context_length, vocab_size });
+    if ("code" in drawn) return drawn;
+    this.#events.push(drawn);
+    this.#listener();
+    return undefined;
   }
 
   cancel(handle: number): void {
@@ -371,18 +373,6 @@ export async function openMocker(
     });
   }
   return engine;
-}
-
-async function readParts(
-  profile: string,
-  tokenizer: Tokenizer,
-  files: Files,
-): Promise<MockerParts> {
-  const timing =
-    profile === "" ? polynomialTiming : profileTiming(await readProfile(files, profile));
-  // Drawn tokens must read as text: every one of them alone is whole characters.
-  const drawable = { vocab_size: tokenizer.vocab_size, tokens: textTokens(tokenizer) };
-  return { timing, drawable };
 }
 
 function loadOf(rank: MockerScheduler<Answer>): number {

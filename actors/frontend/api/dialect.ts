@@ -32,6 +32,8 @@ type DialectFacts = FieldTables & {
   readonly name: string;
   /** Path of its POST. Keys and CORS apply. */
   readonly path: string;
+  /** Other paths of the same, as other servers have it. */
+  readonly aliases?: readonly string[];
   /** Its part of openapi.json, beside the fields. `schema`: the name of its request's schema. */
   readonly page: { readonly summary: string; readonly schema: string; readonly streams: boolean };
   readonly errorBody: ErrorBody;
@@ -161,8 +163,16 @@ export type ShownChoice = CollectedChoice & { readonly echo: string };
 export type EmbeddingWork = {
   readonly model: ServedModel;
   readonly request: EmbedRequest;
-  /** `items` are as many as the inputs, in their order. */
-  body(items: readonly Embedding[]): { readonly body: object; readonly prompt_tokens: number };
+  /** The answer's JSON. `items` are as many as the inputs, in their order. */
+  body(items: readonly Embedding[], facts: BodyFacts): string | Promise<string>;
+};
+
+export type BodyFacts = {
+  /** Of all inputs. */
+  readonly prompt_tokens: number;
+  readonly created_s: number;
+  /** Other requests have their turns. */
+  pause(): Promise<void>;
 };
 
 /**
@@ -196,3 +206,6 @@ export function generationDialect(
   }
   return undefined;
 }
+
+/** Its path, then its other ones. */
+export const pathsOf = ({ path, aliases = [] }: Dialect): readonly string[] => [path, ...aliases];

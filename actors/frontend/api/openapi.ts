@@ -1,6 +1,6 @@
 /** /openapi.json, made from the same field tables that check requests. */
 import { z } from "zod";
-import type { Dialect } from "./dialect.ts";
+import { type Dialect, pathsOf } from "./dialect.ts";
 import type { JsonRoute } from "./json-route.ts";
 import {
   IGNORED,
@@ -47,7 +47,9 @@ export function openApiDocument(
   paths: Paths = {},
 ): OpenApiDocument {
   const entries: readonly Entry[] = [
-    ...dialects.map(({ path, page }): Entry => [path, "post", post(page)]),
+    ...dialects.flatMap((dialect) =>
+      pathsOf(dialect).map((path): Entry => [path, "post", post(dialect.page)]),
+    ),
     [STREAMS_PATH, "get", resumeRoute()],
     ...jsonRoutes.map((route): Entry => [route.path, route.method.toLowerCase(), plain(route)]),
   ];

@@ -13,39 +13,44 @@ export const PART_INPUTS = 64;
 /** Parts on their way at once: enough for several workers, and few in the queue of one. */
 const PARTS_AT_ONCE = 16;
 
-/** In order; none empty. `vector_bytes`: of one vector in the answer. */
+/** Bytes that are answered for one input. */
+export type AnswerBytes = (input: Uint32Array) => number;
+
+/** In order; none empty. */
 export function partsOf(
   inputs: readonly Uint32Array[],
-  vector_bytes: number,
+  answerBytes: AnswerBytes,
 ): readonly (readonly Uint32Array[])[] {
   const parts: Uint32Array[][] = [];
   let part: Uint32Array[] = [];
   let asked_bytes = 0;
+  let answer_bytes = 0;
   for (const input of inputs) {
     const asked = asked_bytes + input.byteLength;
-    const answered = (part.length + 1) * vector_bytes;
+    const answered = answer_bytes + answerBytes(input);
     const full = part.length >= PART_INPUTS || asked > PART_BYTES || answered > PART_BYTES;
     if (full && part.length > 0) {
       parts.push(part);
       part = [];
       asked_bytes = 0;
+      answer_bytes = 0;
     }
     part.push(input);
     asked_bytes += input.byteLength;
+    answer_bytes += answerBytes(input);
   }
   if (part.length > 0) parts.push(part);
   return parts;
 }
 
-/** `vector_bytes`: of one vector of its model. */
 export function embedInParts(
   start: StartEmbedding,
   request: EmbedRequest,
-  vector_bytes: number,
+  answerBytes: AnswerBytes,
   clock: Clock,
   trace: TraceContext | undefined,
 ): EmbedHandle {
-  const parts = partsOf(request.inputs, vector_bytes);
+  const parts = partsOf(request.inputs, answerBytes);
   if (parts.length <= 1) return start(request, trace);
   const late_at_ms = clock.now_ms() + request.deadline_ms;
   const live = new Set<EmbedHandle>();

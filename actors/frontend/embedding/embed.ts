@@ -11,6 +11,7 @@ import type {
   ActorRef,
   Embeddings,
   Plan,
+  PoolKind,
   RefusalCode,
   Refused,
   Route,
@@ -37,6 +38,7 @@ export type EmbedRequest = {
   readonly request: string;
   readonly model: string;
   readonly inputs: readonly Uint32Array[];
+  readonly pool: PoolKind;
   readonly deadline_ms: number;
   readonly pin: string;
   readonly hints?: RouteHints | undefined;
@@ -120,7 +122,7 @@ class EmbedAttempt {
   }
 
   async #try(): Promise<Embeddings | Refused | Lost> {
-    const { request, model, inputs } = this.#request;
+    const { request, model, inputs, pool } = this.#request;
     const planned = await this.#plan();
     if (planned === undefined) {
       const message =
@@ -144,7 +146,7 @@ class EmbedAttempt {
     try {
       const answer = await system.ask(
         this.#worker,
-        { kind: "embed", request, model, inputs: inputs.map(littleEndian), ...this.#asker() },
+        { kind: "embed", request, model, pool, inputs: inputs.map(littleEndian), ...this.#asker() },
         this.#options(),
       );
       const elsewhere = answer.kind === "refused" && refusalsElsewhere[answer.code] !== undefined;

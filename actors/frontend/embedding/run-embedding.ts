@@ -5,8 +5,10 @@ import type { TraceContext } from "../../../runtime/observe/trace.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { EmbeddingWork } from "../api/dialect.ts";
 import type { RequestMeter } from "../frontend-metrics.ts";
+import { headsOf } from "../models/heads.ts";
+import { pause } from "../pause.ts";
 import type { StartEmbedding } from "./embed.ts";
-import { embedInParts } from "./embed-parts.ts";
+import { type AnswerBytes, embedInParts } from "./embed-parts.ts";
 
 export type EmbeddingRun = {
   readonly start: StartEmbedding;
@@ -20,13 +22,15 @@ export type EmbeddingRun = {
 /** The JSON of the answer. Rejects with ApiError. */
 export async function runEmbedding(work: EmbeddingWork, run: EmbeddingRun): Promise<string> {
   const { start, clock, meter, trace, stopped } = run;
-  const vector_bytes = 4 * work.model.card.embedding_size;
-  const handle = embedInParts(start, work.request, vector_bytes, clock, trace);
+  const handle = embedInParts(start, work.request, answerBytesOf(work), clock, trace);
   try {
     const items = itemsOf(work, await Promise.race([handle.result, stopped]));
-    const { body, prompt_tokens } = work.body(items);
+    let prompt_tokens = 0;
+    for (const item of items) prompt_tokens += item.prompt_tokens;
+    const created_s = Math.floor(clock.wall_ms() / 1000);
+    const json = await work.body(items, { prompt_tokens, created_s, pause: () => pause(clock, 0) });
     meter.finished({ prompt_tokens, completion_tokens: 0, cached_tokens: 0 });
-    return JSON.stringify(body);
+    return json;
   } catch (error) {
     const status = error instanceof ApiError ? error.status : 500;
     handle.abandon("the request is over");
@@ -34,6 +38,16 @@ export async function runEmbedding(work: EmbeddingWork, run: EmbeddingRun): Prom
     else meter.failed(status);
     throw error;
   }
+}
+
+/** Bytes of a 32-bit float. */
+const FLOAT = 4;
+
+function answerBytesOf({ model, request }: EmbeddingWork): AnswerBytes {
+  const { embedding_size } = model.card;
+  if (request.pool === "classes") return () => FLOAT * headsOf(model.card).classes;
+  if (request.pool === "tokens") return (input) => FLOAT * embedding_size * input.length;
+  return () => FLOAT * embedding_size;
 }
 
 /** Throws ApiError when the worker refused. */

@@ -2,7 +2,7 @@
  * Routes: a request's method and path → what it asks for; pure. The routes are those of the two
  * tables, `api/dialects.ts` and `api/json-routes.ts`, and streams to resume.
  */
-import type { Dialect } from "../api/dialect.ts";
+import { type Dialect, pathsOf } from "../api/dialect.ts";
 import type { JsonRoute } from "../api/json-route.ts";
 import { type Paths, placeOf, STREAMS_PATH } from "../api/paths.ts";
 
@@ -41,7 +41,9 @@ export function routesOf(
     const place = placeOf(paths, path);
     byPath.set(place, [...(byPath.get(place) ?? []), { method, found: { route, guarded } }]);
   };
-  for (const dialect of dialects) add(dialect.path, "POST", { kind: "dialect", dialect }, true);
+  for (const dialect of dialects) {
+    for (const path of pathsOf(dialect)) add(path, "POST", { kind: "dialect", dialect }, true);
+  }
   for (const route of jsonRoutes) {
     const { path, method, access } = route;
     add(path, method, { kind: "json", route, param: "" }, access === "key");

@@ -39,6 +39,8 @@ export type ServedModel = {
   readonly card: ModelCard;
   readonly tokenizer: Tokenizer;
   readonly renderChat: RenderChat;
+  /** One text of a question and a document, by the model's template for that; "" without one. */
+  readonly renderPair: (query: string, document: string) => Rendered;
   /** The substitute for a missing template; undefined: the model has one. */
   readonly stand: Stand | undefined;
   readonly defaults: GenerationDefaults;
@@ -90,6 +92,12 @@ export function buildServedModel(
     defaults: card.defaults_blob === "" ? {} : defaultsFromBlob(blob(card.defaults_blob)),
     parsers: modelParsers(card.name, source, tokenizer, { ...parserDefaults, ...options }),
     bos_text: bos_token,
+    renderPair: (query, document) =>
+      renderGuarded(marks, { query, document }, (pair) =>
+        (card.heads?.rerank_template ?? "").replace(/\{(query|document)\}/g, (_, name) =>
+          name === "query" ? pair.query : pair.document,
+        ),
+      ),
     renderChat: (turns, { add_generation_prompt, variables, tools }) => {
       const now_ms = clock.wall_ms();
       const tokens = { bos_token, eos_token };

@@ -13,6 +13,7 @@ import type { Nvext } from "../api/nvext-fields.ts";
 import type { DoorSettings } from "../door-settings.ts";
 import type { FrontendMetrics } from "../frontend-metrics.ts";
 import type { RequestContext } from "../http/request-context.ts";
+import { lacksHead } from "../models/heads.ts";
 import type { ModelDirectory } from "../models/models.ts";
 import type { ServedModel } from "../models/served-model.ts";
 import type { PrepareContext } from "./prepare-context.ts";
@@ -49,6 +50,9 @@ export function prepareRequest(
     contextOf: (nvext) => prepareContext(parts, context, nvext),
     modelOf: (name) => {
       const model = modelNamed(parts.models, name);
+      if (dialect.makes === "generation" && model.card.heads?.pools_only === true) {
+        throw lacksHead(model, "generates no text");
+      }
       if (ahead === undefined) return model;
       return { ...model, tokenizer: ahead.of(model.tokenizer, model.card.context_length) };
     },

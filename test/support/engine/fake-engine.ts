@@ -77,8 +77,10 @@ export class FakeEngine implements Engine {
       max_num_batched_tokens: 512,
       vocab_size: 257,
       embedding_size: 4,
+      class_count: 0,
       capabilities: {
-        embeds: true,
+        generates: true,
+        pools: ["vector"],
         steps: true,
         exports_blocks: false,
         constrains: false,

@@ -11,7 +11,7 @@ const STRING = 8;
 const ARRAY = 9;
 const ALIGNMENT = 32;
 
-const VOCAB = 512;
+export const VOCAB = 512;
 const HIDDEN = 64;
 const LAYERS = 2;
 const FEED_FORWARD = 128;
@@ -44,7 +44,7 @@ class Writer {
 }
 
 /** GPT-2's printable stand-ins for the 256 bytes, then words no text has. */
-function vocabulary(): readonly string[] {
+export function vocabulary(): readonly string[] {
   const printable = (b: number) => (b >= 33 && b <= 126) || (b >= 161 && b !== 173);
   let extra = 0;
   const bytes = Array.from({ length: 256 }, (_, b) =>
@@ -119,7 +119,7 @@ function tensors({
   ];
 }
 
-function values(count: number, scale: number, seed: number): Float32Array {
+export function values(count: number, scale: number, seed: number): Float32Array {
   let state = Math.imul(seed, 2654435761) >>> 0;
   const uniform = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -131,11 +131,13 @@ function values(count: number, scale: number, seed: number): Float32Array {
   );
 }
 
-/** The file's bytes; the same every time. `metadata` entries replace the ones above. */
+/** The file's bytes; the same every time. `metadata` entries replace the ones above, or are more. */
 export function randomGguf(metadata: Metadata = [], shape: Shape = {}): Uint8Array {
-  const entries = metadataOf(shape).map(
-    (entry) => metadata.find(([key]) => key === entry[0]) ?? entry,
-  );
+  const own = metadataOf(shape);
+  const entries = [
+    ...own.map((entry) => metadata.find(([key]) => key === entry[0]) ?? entry),
+    ...metadata.filter(([key]) => !own.some((entry) => entry[0] === key)),
+  ];
   const list = tensors(shape);
   const writer = new Writer();
   writer

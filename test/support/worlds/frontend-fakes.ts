@@ -90,6 +90,7 @@ export function fakeModel(
     defaults: {},
     parsers: noParsers,
     bos_text: "<bos>",
+    renderPair: (query, document) => ({ text: `${query}|${document}` }),
     renderChat: (messages, { add_generation_prompt }) => ({
       text:
         messages.map((turn) => `[${turn.role}]${String(turn.content)};`).join("") +

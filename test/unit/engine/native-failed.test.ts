@@ -36,7 +36,7 @@ test("tokens of the steps before come, then polling throws and nothing ends as a
 test("an embedding fails in the same way", async () => {
   const engine = await open(1);
   const driver = new EngineDriver(engine);
-  expect(engine.embed(1, Uint32Array.of(20, 21))).toBeUndefined();
+  expect(engine.embed(1, Uint32Array.of(20, 21), "vector")).toBeUndefined();
   expect(await driver.until(() => false).catch((error: unknown) => error)).toBeInstanceOf(
     EngineFailedError,
   );

@@ -47,7 +47,7 @@ async function run(share: Share): Promise<readonly Answer[]> {
       const tokens = [...prompt(99, shared), ...prompt(handle, length - shared)];
       const refusal =
         make === 0
-          ? engine.embed(handle, Uint32Array.from(tokens))
+          ? engine.embed(handle, Uint32Array.from(tokens), "vector")
           : engine.submit(request(handle, tokens, make));
       expect(refusal).toBeUndefined();
     }

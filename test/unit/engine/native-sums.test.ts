@@ -67,7 +67,7 @@ test("prompt tokens that were computed and steps that drew tokens, cached ones n
 
 test("an embedding counts as prompt tokens", async () => {
   const driver = new EngineDriver(await open({ prefill_chunk: 64 }));
-  expect(engine!.embed(1, Uint32Array.from(prompt(2, 100)))).toBeUndefined();
+  expect(engine!.embed(1, Uint32Array.from(prompt(2, 100)), "vector")).toBeUndefined();
   await driver.until(() => driver.answer(1).embedding !== undefined);
   const sums = await settled(engine!, 100);
   expect(sums).toMatchObject({ prefill_passes: 2, prefill_tokens: 100 });

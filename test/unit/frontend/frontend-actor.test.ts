@@ -181,6 +181,7 @@ const plan = (request: string) => ({
 const asked = {
   request: "r",
   model: "toy",
+  pool: "vector" as const,
   inputs: [Uint32Array.of(1, 258)],
   deadline_ms: 1000,
   pin: "",

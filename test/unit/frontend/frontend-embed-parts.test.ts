@@ -18,7 +18,7 @@ test("parts hold all inputs in order, and each fits both ways or is one input", 
   fc.assert(
     fc.property(sizes, fc.constantFrom(4, 4 * 4_096, PART_BYTES), (tokens, vector_bytes) => {
       const inputs = tokens.map(input);
-      const parts = partsOf(inputs, vector_bytes);
+      const parts = partsOf(inputs, () => vector_bytes);
       expect(parts.flat()).toEqual(inputs);
       for (const part of parts) {
         expect(part.length).toBeGreaterThan(0);
@@ -41,10 +41,10 @@ function world(inputs: number) {
     return { result: promise, abandon: () => void abandoned.push(request.request) };
   };
   const asked: EmbedRequest = {
-    ...{ request: "r", model: "m", deadline_ms: 1_000, pin: "" },
+    ...{ request: "r", model: "m", pool: "vector", deadline_ms: 1_000, pin: "" },
     inputs: Array.from({ length: inputs }, (_, i) => Uint32Array.of(i)),
   };
-  const handle = embedInParts(start, asked, 16, clock, undefined);
+  const handle = embedInParts(start, asked, () => 16, clock, undefined);
   const finish = (at: number) => {
     const { request, end } = started[at]!;
     const items = request.inputs.map(([token = 0]) => ({

@@ -47,7 +47,10 @@ async function setUp(max_num_seqs = 8) {
   const { system, worker, clock } = alone;
   const embed = (request: string, inputs: readonly number[], more: Partial<Embed> = {}) => {
     const bytes = inputs.map((token) => bytesOf(Uint32Array.of(token)));
-    const message = { kind: "embed" as const, request, model: "m", inputs: bytes, ...more };
+    const message = {
+      ...{ kind: "embed" as const, request, model: "m", pool: "vector" as const },
+      ...{ inputs: bytes, ...more },
+    };
     return system.ask(worker, message, { deadline_ms: 60_000 });
   };
   /** Until nothing is left, or so many are done; returns them in the order of their turns. */

@@ -245,7 +245,8 @@ test("a drain that runs out of its budget says what is left", async () => {
 test("embeddings come together in the order of their inputs; blobs by hash", async () => {
   const { system, clock, worker, close } = await workerAlone();
   const inputs = [bytesOf(Uint32Array.of(1)), bytesOf(Uint32Array.of(1, 2))];
-  const embed = { kind: "embed" as const, request: "e", model: "m", inputs };
+  const pool = "vector" as const;
+  const embed = { kind: "embed" as const, request: "e", model: "m", pool, inputs };
   const answer = system.ask(worker, embed, { deadline_ms: 1_000 });
   await clock.advance(10);
   expect(await answer).toMatchObject({

@@ -1,14 +1,14 @@
 /** The dialect of POST /v1/embeddings. */
-import { requestLimits } from "../../../../llm/model/request-limits.ts";
 import type { Embedding } from "../../../../proto/index.ts";
+import { base64Of, floatsJson, floatsOf, shortened } from "../../embedding/vectors.ts";
+import { headsOf, lacksHead } from "../../models/heads.ts";
 import type { ServedModel } from "../../models/served-model.ts";
+import { checkDimensions, poolRequest, readInputs } from "../../prompt/pool-inputs.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
-import { readPrompts } from "../../prompt/prompt-text.ts";
-import { ApiError, contextOverflow } from "../api-error.ts";
 import { checkShape } from "../check-body.ts";
-import type { EmbeddingDialect, EmbeddingWork } from "../dialect.ts";
+import type { BodyFacts, EmbeddingDialect, EmbeddingWork } from "../dialect.ts";
 import { nvextNames } from "../nvext-fields.ts";
-import { openAiErrorBody } from "../openai-format.ts";
+import { openAiErrorBody, quoted } from "../openai-format.ts";
 import { type EmbeddingBody, embeddingFields, embeddingShape } from "./embedding-fields.ts";
 
 export const embeddings: EmbeddingDialect = {
@@ -30,58 +30,43 @@ export const embeddings: EmbeddingDialect = {
 function prepareEmbedding(
   body: EmbeddingBody,
   model: ServedModel,
-  ctx: PrepareContext,
+  context: PrepareContext,
 ): EmbeddingWork {
-  if (model.card.embedding_size === 0) {
-    throw new ApiError(
-      400,
-      "not_supported",
-      `The model '${model.name}' makes no embeddings here. Send another model's name.`,
-      "model",
-    );
-  }
-  const context = model.card.context_length;
-  const prompts = readPrompts(
-    model,
-    body.input,
-    "input",
-    requestLimits.embedding_inputs,
-    "refused",
-  );
-  for (const { tokens, param } of prompts) {
-    if (tokens.length > context) throw contextOverflow(context, tokens.length, 0, param);
-  }
-  const inputs = prompts.map((prompt) => prompt.tokens);
-  const { request, deadline_ms, pin, hints } = ctx;
-  const format = body.encoding_format ?? "float";
+  if (!headsOf(model.card).vectors) throw lacksHead(model, "makes no embeddings here");
+  const dimensions = checkDimensions(model, body.dimensions);
+  const inputs = readInputs(model, body.input);
+  const shown = (item: Embedding): string => {
+    const values = floatsOf(item.values);
+    const vector = dimensions === undefined ? values : shortened(values, dimensions, true);
+    return body.encoding_format === "base64" ? `"${base64Of(vector)}"` : floatsJson(vector);
+  };
   return {
     model,
-    request: { request, model: model.name, inputs, deadline_ms, pin, hints },
-    body: (items) => embeddingBody(model.name, items, format),
+    request: poolRequest(model, context, "vector", inputs),
+    body: (items, facts) => embeddingJson(model.name, items, shown, facts),
   };
 }
 
-/** `values` are little-endian 32-bit floats, as they came over the wire. */
-function embeddingBody(model: string, items: readonly Embedding[], format: "float" | "base64") {
-  let prompt_tokens = 0;
-  for (const item of items) prompt_tokens += item.prompt_tokens;
-  const body = {
-    object: "list",
-    data: items.map((item, index) => ({
-      object: "embedding",
-      index,
-      embedding:
-        format === "base64" ? Buffer.from(item.values).toString("base64") : floatsOf(item.values),
-    })),
-    model,
-    usage: { prompt_tokens, total_tokens: prompt_tokens },
-  };
-  return { body, prompt_tokens };
-}
+/** Numbers that are written in one go, which takes some milliseconds. */
+const SLICE = 32_768;
 
-function floatsOf(bytes: Uint8Array): number[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const values: number[] = [];
-  for (let at = 0; at + 4 <= bytes.byteLength; at += 4) values.push(view.getFloat32(at, true));
-  return values;
+async function embeddingJson(
+  model: string,
+  items: readonly Embedding[],
+  shown: (item: Embedding) => string,
+  { prompt_tokens, pause }: BodyFacts,
+): Promise<string> {
+  const data: string[] = [];
+  let written = 0;
+  for (const [index, item] of items.entries()) {
+    data.push(`{"object":"embedding","index":${index},"embedding":${shown(item)}}`);
+    written += item.values.length / 4;
+    if (written < SLICE) continue;
+    written = 0;
+    await pause();
+  }
+  return (
+    `{"object":"list","data":[${data.join(",")}],"model":${quoted(model)},` +
+    `"usage":{"prompt_tokens":${prompt_tokens},"total_tokens":${prompt_tokens}}}`
+  );
 }
