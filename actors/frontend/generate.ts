@@ -141,7 +141,7 @@ export class Generator {
       model: (name: string) => modelNamed(models, name),
       dialect: (name: string) => {
         const dialect = generationDialect(dialects, name);
-        if (dialect !== undefined) context.errorBody = dialect.errorBody;
+        if (dialect !== undefined) context.form.errorBody = dialect.errorBody;
         return dialect;
       },
     };

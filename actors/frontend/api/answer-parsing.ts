@@ -163,7 +163,13 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 const MISTRAL_ID_CHARS = 9;
 
 /** The id of a call that the model gave none: the same whenever the answer is read again. */
-export function callId(answer_id: string, choice: number, index: number, tool: string): string {
+export function callId(
+  answer_id: string,
+  choice: number,
+  index: number,
+  tool: string,
+  prefix = "call_",
+): string {
   const letters = digest(`call\n${answer_id}\n${choice}\n${index}`).replace(/[-_]/g, "0");
-  return tool === "mistral" ? letters.slice(0, MISTRAL_ID_CHARS) : `call_${letters}`;
+  return tool === "mistral" ? letters.slice(0, MISTRAL_ID_CHARS) : prefix + letters;
 }

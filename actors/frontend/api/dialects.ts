@@ -5,11 +5,12 @@ import { completions } from "./completions/completions.ts";
 import type { Dialect } from "./dialect.ts";
 import { embeddings } from "./embeddings/embeddings.ts";
 import { generate } from "./generate/generate.ts";
+import { messages } from "./messages/messages.ts";
 import { pooling } from "./pooling/pooling.ts";
 import { rerank } from "./rerank/rerank.ts";
 import { score } from "./score/score.ts";
 
 export const dialects: readonly Dialect[] = [
-  ...[chat, completions, embeddings, generate],
+  ...[chat, completions, embeddings, generate, messages],
   ...[rerank, score, classify, pooling],
 ];

@@ -52,6 +52,7 @@ export type RouteScope = Pick<RequestScope, "contextOf"> & {
   readonly owner: string;
   /** The names in it were checked; its shape was not. Empty without a body. */
   readonly body: object;
+  readonly headers: Headers;
   readonly models: ModelDirectory;
   readonly server: ServerFacts;
   readonly archive: Archive;

@@ -5,11 +5,12 @@ import { docs, openApi } from "./docs/docs.ts";
 import { deleteFile, fileContent, listFiles, retrieveFile, uploadFile } from "./files/files.ts";
 import { health, live, metrics, model, modelReady, models } from "./info/info.ts";
 import type { JsonRoute } from "./json-route.ts";
+import { countTokens } from "./messages/count-tokens.ts";
 import { detokenize } from "./tokenize/detokenize.ts";
 import { tokenize } from "./tokenize/tokenize.ts";
 
 export const jsonRoutes: readonly JsonRoute[] = [
-  ...[models, model, modelReady, tokenize, detokenize],
+  ...[models, model, modelReady, tokenize, detokenize, countTokens],
   ...[uploadFile, listFiles, retrieveFile, fileContent, deleteFile],
   ...[clearKvBlocks, busyThresholds, setBusyThreshold],
   ...[health, live, metrics, openApi, docs],

@@ -30,6 +30,7 @@ export async function answerJsonRoute(
   const ahead = sent.bytes < LONG_TEXT ? undefined : new TokensAhead(clock, metrics);
   const scope: RouteScope = {
     ...{ ...who, models, server, archive, body: sent.value },
+    headers: context.request.headers,
     query: queryOf(context.request.url),
     upload: () => uploadOf(context.request, clock, settings.body_ms),
     contextOf: (nvext) => prepareContext(parts, context, nvext),

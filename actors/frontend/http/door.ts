@@ -137,7 +137,7 @@ export class Door {
     const context: RequestContext = {
       ...{ request, path, id, headers, exchange },
       arrived_ms: clock.now_ms(),
-      errorBody: dialect?.errorBody ?? openAiErrorBody,
+      form: { errorBody: dialect?.errorBody ?? openAiErrorBody },
     };
     const response = await this.#answered(context, found);
     if (this.#leaving) response.headers.set("Connection", "close");

@@ -92,8 +92,8 @@ export class LateJson implements Quiet {
     }
     if (this.#over) return;
     this.#over = true;
-    const { errorBody, id } = this.#context;
-    const body = errorBody(error instanceof ApiError ? error : unforeseen, undefined, id);
+    const { form, id } = this.#context;
+    const body = form.errorBody(error instanceof ApiError ? error : unforeseen, undefined, id);
     this.#enqueue(new TextEncoder().encode(JSON.stringify(body)));
     this.#clock.after(RESET_MS, () => this.#end((controller) => controller.error(undefined)));
   }

@@ -14,8 +14,8 @@ export type RequestContext = {
   readonly exchange?: HttpExchange | undefined;
   /** On the clock's scale. */
   readonly arrived_ms: number;
-  /** The form of its errors. A resumed stream has that of its dialect, once it is found. */
-  errorBody: ErrorBody;
+  /** How its errors look. Those of a resumed stream are its dialect's, once that is known. */
+  readonly form: { errorBody: ErrorBody };
 };
 
 const jsonType = { "Content-Type": "application/json" };
@@ -25,7 +25,7 @@ export function jsonText(context: RequestContext, text: string): Response {
 }
 
 export function errorResponse(context: RequestContext, error: ApiError): Response {
-  const body = context.errorBody(error, undefined, context.id);
+  const body = context.form.errorBody(error, undefined, context.id);
   return new Response(JSON.stringify(body), {
     status: error.status,
     headers: { ...context.headers, ...error.headers, ...jsonType },

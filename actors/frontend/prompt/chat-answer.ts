@@ -23,6 +23,10 @@ export type ChatAnswerRequest = {
   readonly sampling: SamplingBody;
   /** Most tokens of the answer; undefined: what the server gives. */
   readonly max_tokens: number | undefined;
+  /** The answer gets what the context has left, where that is less; false: such a wish is a 400. */
+  readonly cut_to_context?: boolean;
+  /** The last turn is the beginning of the answer, which goes on with it. */
+  readonly continues?: boolean;
   /** -1 none, 0 the chosen token's, N and the N likeliest. */
   readonly logprobs: number;
 };
@@ -31,6 +35,9 @@ export type ChatAnswer = {
   readonly answer: AnswerRequest;
   readonly parsing: AnswerParsing | undefined;
 };
+
+/** What has begun is the answer, unless the prompt ends inside the reasoning. */
+const ANSWERING: ThinkingRequest = { chat_template_kwargs: { enable_thinking: false } };
 
 export function chatAnswer(
   request: ChatAnswerRequest,
@@ -42,15 +49,18 @@ export function chatAnswer(
   const sampling = samplingOf(request.sampling, model, ctx.random);
   checkTogether(request.sampling, 1, n);
   const tools = callableTools(request.tools, model);
-  const shown = { add_generation_prompt, variables, tools: shownTools(tools) };
+  const { continues = false, cut_to_context = false } = request;
+  const shown = { add_generation_prompt, variables, tools: shownTools(tools), continues };
   const { tokens, text } = encodeChat(model, conversation, shown, ctx.timed);
-  const { thinking, tools: asked } = request;
-  const parsing = parsingOf(model, { tools, one_call: asked.one_call, thinking, prompt: text });
+  const parsing = parsingOf(model, {
+    ...{ tools, one_call: request.tools.one_call, prompt: text },
+    thinking: continues ? ANSWERING : request.thinking,
+  });
   const max_tokens = answerBudget(
     model,
     tokens.length,
-    request.max_tokens,
-    ctx.default_max_tokens,
+    cut_to_context ? undefined : request.max_tokens,
+    (cut_to_context ? request.max_tokens : undefined) ?? ctx.default_max_tokens,
     conversation.param,
   );
   const answer: AnswerRequest = {

@@ -7,6 +7,7 @@ import type { EncodeOptions } from "../../../llm/tokens/tokenizer.ts";
 import { ApiError, clip, contextOverflow, halfPair, invalidValue } from "../api/api-error.ts";
 import { isTokenIds, type PromptInput } from "../api/request-fields.ts";
 import type { RenderOptions, ServedModel } from "../models/served-model.ts";
+import { upToMark, withMark } from "./continued.ts";
 import type { TimedStage } from "./prepare-context.ts";
 import { LONG_TEXT } from "./tokens-ahead.ts";
 import { type Conversation, templateMessages } from "./turns.ts";
@@ -152,11 +153,14 @@ export type ChatPrompt = {
   readonly text: string;
 };
 
+/** `continues`: the prompt ends with the last turn's text, which is the assistant's. */
+export type EncodeChatOptions = RenderOptions & { readonly continues?: boolean | undefined };
+
 /** Conversation → tokens by the model's own template. Throws ApiError (400). */
 export function encodeChat(
   model: ServedModel,
   conversation: Conversation,
-  options: RenderOptions,
+  options: EncodeChatOptions,
   timed: TimedStage,
 ): ChatPrompt {
   // The check comes before the template runs, which is slow for texts full of control tokens.
@@ -168,7 +172,10 @@ export function encodeChat(
   let rendered: Rendered;
   timed.begin();
   try {
-    rendered = model.renderChat(messages, options);
+    rendered =
+      options.continues === true
+        ? upToMark(model.renderChat(withMark(messages), options), model.name, param)
+        : model.renderChat(messages, options);
   } catch (error) {
     if (!(error instanceof ChatTemplateError)) throw error;
     throw new ApiError(

@@ -1,5 +1,6 @@
 /** A door whose model writes what a script says, cut at will; its answers can be resumed. */
 import { dialects } from "../../../actors/frontend/api/dialects.ts";
+import { jsonRoutes } from "../../../actors/frontend/api/json-routes.ts";
 import { doorDefaults } from "../../../actors/frontend/door-settings.ts";
 import { ModelDirectory, type ServedModel } from "../../../actors/frontend/frontend.ts";
 import { FrontendMetrics } from "../../../actors/frontend/frontend-metrics.ts";
@@ -51,7 +52,7 @@ export function parsedDoor(
   const door = new Door({
     archive: emptyArchive(clock),
     ...{ clock, answers, random: new SeededRandom(3), ids: countingIds("i"), log: new MemoryLog() },
-    ...{ models, dialects, jsonRoutes: [], settings: doorDefaults },
+    ...{ models, dialects, jsonRoutes, settings: doorDefaults },
     clearCaches: async () => [],
     busy: async () => undefined,
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },

@@ -9,6 +9,10 @@ import { dialects } from "../../../actors/frontend/api/dialects.ts";
 import { embeddingFields } from "../../../actors/frontend/api/embeddings/embedding-fields.ts";
 import { uploadFields } from "../../../actors/frontend/api/files/file-fields.ts";
 import { jsonRoutes } from "../../../actors/frontend/api/json-routes.ts";
+import {
+  messagesFields,
+  promptFields,
+} from "../../../actors/frontend/api/messages/messages-fields.ts";
 import { openApiDocument } from "../../../actors/frontend/api/openapi.ts";
 import type { RequestSchema } from "../../../actors/frontend/api/openapi-document.ts";
 import type { Fields, FieldTables } from "../../../actors/frontend/api/request-fields.ts";
@@ -128,16 +132,26 @@ test("the OpenAPI page says of every field what happens, and marks the required 
   expect([...embeddingRequest!.required].sort()).toEqual(["input", "model"]);
 });
 
+const ANTHROPIC = "@anthropic-ai/sdk/resources";
+
 const declarations: readonly (readonly [file: string, type: string, fields: Fields])[] = [
-  ["chat/completions/completions.d.ts", "ChatCompletionCreateParamsBase", chatFields],
-  ["completions.d.ts", "CompletionCreateParamsBase", completionFields],
-  ["embeddings.d.ts", "EmbeddingCreateParams", embeddingFields],
-  ["files.d.ts", "FileCreateParams", uploadFields],
+  [
+    "openai/resources/chat/completions/completions.d.ts",
+    "ChatCompletionCreateParamsBase",
+    chatFields,
+  ],
+  ["openai/resources/completions.d.ts", "CompletionCreateParamsBase", completionFields],
+  ["openai/resources/embeddings.d.ts", "EmbeddingCreateParams", embeddingFields],
+  ["openai/resources/files.d.ts", "FileCreateParams", uploadFields],
+  [`${ANTHROPIC}/messages/messages.d.ts`, "MessageCreateParamsBase", messagesFields],
+  [`${ANTHROPIC}/beta/messages/messages.d.ts`, "MessageCreateParamsBase", messagesFields],
+  [`${ANTHROPIC}/messages/messages.d.ts`, "MessageCountTokensParams", promptFields],
+  [`${ANTHROPIC}/beta/messages/messages.d.ts`, "MessageCountTokensParams", promptFields],
 ];
 
 for (const [file, type, fields] of declarations) {
-  test(`every field of the openai package's ${type} has its row`, () => {
-    const path = join(import.meta.dir, "../../../node_modules/openai/resources", file);
+  test(`every field of ${type} in ${file} has its row`, () => {
+    const path = join(import.meta.dir, "../../../node_modules", file);
     const text = readFileSync(path, "utf8");
     const from = text.indexOf(`export interface ${type}`);
     const block = text.slice(from, text.indexOf("\n}", from));

@@ -93,7 +93,7 @@ function lateJson() {
   const request = new Request("http://x/v1/completions");
   const context = {
     ...{ request, path: "/", id: "r", headers: { "X-Request-Id": "r" }, arrived_ms: 0 },
-    errorBody: openAiErrorBody,
+    form: { errorBody: openAiErrorBody },
   };
   const late = new LateJson(context, clock, nothing);
   let settle: { text(text: string): void; fail(error: Error): void } | undefined;

@@ -2,6 +2,11 @@
 import { modelJson, readyOf } from "../../models/info-bodies.ts";
 import { ApiError, clip } from "../api-error.ts";
 import { type JsonRoute, jsonAnswer, type RouteScope } from "../json-route.ts";
+import {
+  isMessagesClient,
+  messageModelJson,
+  messageModelsPage,
+} from "../messages/message-models.ts";
 
 export const models: JsonRoute = {
   makes: "json",
@@ -9,7 +14,15 @@ export const models: JsonRoute = {
   path: "/v1/models",
   access: "key",
   page: { summary: "The models that are served" },
-  handle: ({ models }) => jsonAnswer({ object: "list", data: models.ready().map(modelJson) }),
+  query: {
+    limit: "At most so many, with the header anthropic-version",
+    after_id: "Those behind this one, with the header anthropic-version",
+    before_id: "Those before this one, with the header anthropic-version",
+  },
+  handle: ({ models, headers, query }) =>
+    isMessagesClient(headers)
+      ? jsonAnswer(messageModelsPage(models.ready(), query))
+      : jsonAnswer({ object: "list", data: models.ready().map(modelJson) }),
 };
 
 export const model: JsonRoute = {
@@ -21,7 +34,9 @@ export const model: JsonRoute = {
   handle: (scope) => {
     const served = scope.models.get(scope.param);
     if (served === undefined) throw noSuchModel(scope);
-    return jsonAnswer(modelJson(served));
+    return jsonAnswer(
+      isMessagesClient(scope.headers) ? messageModelJson(served) : modelJson(served),
+    );
   },
 };
 
