@@ -93,7 +93,8 @@ function frontendBoot(source: BootSource): FrontendBoot {
   return {
     ...commonBoot(source),
     role: "frontend",
-    settings: { ...settings.frontend, port },
+    // Only hashes of keys leave the root.
+    settings: { ...settings.frontend, api_keys: [], port },
     share_port: settings.frontends > 1,
     router: settings.router,
     ...{ version, data_folder },

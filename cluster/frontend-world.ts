@@ -3,6 +3,7 @@ import { movedPaths } from "../actors/frontend/flags.ts";
 import {
   archiveOver,
   buildServedModel,
+  type DoorSettings,
   embedThrough,
   type FrontendMessage,
   ModelDirectory,
@@ -22,6 +23,7 @@ import type { ReadPlanes } from "../supervisors/plane-tree.ts";
 import type { FrontendBoot } from "./boot.ts";
 import { type Discovery, keys } from "./discovery.ts";
 import { announce } from "./keep-registered.ts";
+import { keysOf } from "./keys/key-limits.ts";
 import { nearestDesk } from "./nearest-desk.ts";
 import { routerOptions } from "./router-options.ts";
 import { CrashLedger } from "./worker-crashes.ts";
@@ -50,10 +52,12 @@ export function frontendWorld(
   const crashes = new CrashLedger(() => clock.now_ms());
   discovery.watchExits((worker, crash) => crashes.heard(worker, crash));
   const embeddings = new Set<string>();
+  const { keyFile, access, limits } = keysOf(boot, system, discovery);
   const isLive = (request: string) =>
     embeddings.has(request) ||
     system.lookup(`${frontendPaths.answers}/${streamNameOf(request)}`) !== undefined;
   return {
+    keyFile,
     router: { ...routerOptions(boot, system, discovery, frontendPaths.router), isLive },
     answers: {
       router,
@@ -78,6 +82,8 @@ export function frontendWorld(
         system.capabilities,
         boot.planes === undefined ? `${boot.data_folder}/files` : undefined,
       ),
+      access,
+      ...(limits === undefined ? {} : { limits }),
       startAnswer: (request, sink) => {
         const answers = system.lookup(frontendPaths.answers) as Ref<StreamsMessage> | undefined;
         return startAnswerWith(answers)(request, sink);
@@ -98,18 +104,22 @@ export function frontendWorld(
       renderMetrics: sparingly(clock, metricsAllowance, () =>
         clusterMetrics(system, discovery.owners(keys.process(""))),
       ),
-      settings: {
-        api_keys: settings.api_keys,
-        cors_origins: readOrigins(settings.cors_origin, settings.api_keys.length > 0),
-        unknown_fields: settings.ignore_unknown_fields ? "ignore" : "refuse",
-        deadline_ms: settings.request_timeout_ms,
-        heartbeat_ms: settings.sse_heartbeat_ms,
-        keep_hung_up: settings.resume_hangups,
-        version: boot.version,
-        namespace: boot.namespace,
-        paths: movedPaths(settings),
-      },
+      settings: doorSettings(boot, access.required),
     },
+  };
+}
+
+function doorSettings(boot: FrontendBoot, keys_required: boolean): Partial<DoorSettings> {
+  const { settings, version, namespace } = boot;
+  return {
+    cors_origins: readOrigins(settings.cors_origin, keys_required),
+    unknown_fields: settings.ignore_unknown_fields ? "ignore" : "refuse",
+    deadline_ms: settings.request_timeout_ms,
+    heartbeat_ms: settings.sse_heartbeat_ms,
+    keep_hung_up: settings.resume_hangups,
+    version,
+    namespace,
+    paths: movedPaths(settings),
   };
 }
 

@@ -3,13 +3,15 @@
  * the end everything stops in named phases.
  */
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
+import { RedisUsage } from "../actors/limits/limits.ts";
 import type { Drain, InspectMessage } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import type { Message } from "../runtime/kernel/message.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import { type ActorSystem, createSystem } from "../runtime/kernel/system.ts";
-import type { OpenPlanes } from "../runtime/planes.ts";
+import { type OpenPlanes, planePrefix } from "../runtime/planes.ts";
 import { joinNode, type RemoteNode } from "../runtime/remote/node.ts";
+import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
 import { runShutdown } from "../runtime/supervision/shutdown.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
 import { FAULT_NAME, rootPaths } from "../supervisors/paths.ts";
@@ -24,6 +26,7 @@ import { Discovery, keys } from "./discovery.ts";
 import { type FoundModel, findModels } from "./found-models.ts";
 import { freePort } from "./free-port.ts";
 import { keepRegistered } from "./keep-registered.ts";
+import { limitsSpecs } from "./keys/key-limits.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
 import type { Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
@@ -195,12 +198,10 @@ class RunningRoot implements Root {
         this.inspector_port = inspector_port;
       },
     };
-    const tree = rootTree(
-      inspector,
-      this.#discovery.spec(),
-      registryOf(this.#machine),
-      planeSpecs(this.#machine.planes?.bus, this.#discovery),
-    );
+    const tree = rootTree(inspector, this.#discovery.spec(), registryOf(this.#machine), [
+      ...planeSpecs(this.#machine.planes?.bus, this.#discovery),
+      ...this.#limits(),
+    ]);
     const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
     system.onDown(top, () => {
       if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
@@ -214,6 +215,14 @@ class RunningRoot implements Root {
     if (this.#settings.role !== "all") return;
     this.#world.status("waiting for the frontends to know the model");
     await serving;
+  }
+
+  #limits(): readonly ChildSpec[] {
+    const { namespace, frontend } = this.#settings;
+    const redis = this.#machine.planes?.redis;
+    return limitsSpecs(frontend.keys.file, {
+      redis: redis && new RedisUsage(redis, planePrefix(namespace)),
+    });
   }
 
   async stop(): Promise<void> {

@@ -17,6 +17,7 @@ export type {
   ExitReason as WireExit,
   FinishReason,
   HeldAnswer,
+  KeyLimits,
   KvEvent as WireKvEvent,
   LogitBias,
   ModelBusy,
@@ -96,6 +97,13 @@ export type RouterJoin = Kind<"router_join", t.RouterJoin>;
 /** What the routers of several frontends tell each other. */
 export type PeerMessage = RouterNews | RouterJoin;
 
+// limits: frontend ↔ the limits actor of its root
+export type Reserved = Kind<"reserved", t.Reserved>;
+export type Reserve = Kind<"reserve", t.Reserve> & Ask<Reserved>;
+export type Settle = Kind<"settle", t.Settle>;
+/** What the limits actor understands. */
+export type LimitsMessage = Reserve | Settle;
+
 // control
 export type Progress = Kind<"progress", t.Progress>;
 export type Drained = Kind<"drained", t.Drained>;
@@ -152,7 +160,8 @@ export type FaultMessage = SetFaults;
 
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
- * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 128 inspect.
+ * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 120 limits,
+ * 128 inspect.
  */
 export const messageTable = [
   { id: 64, kind: "generate", codec: codecs.Generate },
@@ -197,6 +206,9 @@ export const messageTable = [
   { id: 115, kind: "hand_over", codec: codecs.HandOver },
   { id: 116, kind: "probe", codec: codecs.Probe },
   { id: 117, kind: "probed", codec: codecs.Probed },
+  { id: 120, kind: "reserve", codec: codecs.Reserve },
+  { id: 121, kind: "reserved", codec: codecs.Reserved },
+  { id: 122, kind: "settle", codec: codecs.Settle },
   { id: 126, kind: "set_faults", codec: codecs.SetFaults },
   { id: 127, kind: "faults_set", codec: codecs.FaultsSet },
   { id: 128, kind: "get_tree", codec: codecs.GetTree },

@@ -127,6 +127,8 @@ export interface Files {
   read(path: string, from_byte?: number, length_bytes?: number): Promise<Uint8Array>;
   /** undefined when there is no such file. */
   size_bytes(path: string): Promise<number | undefined>;
+  /** Another text whenever the file is another; undefined when there is none. */
+  stamp(path: string): Promise<string | undefined>;
   list(folder: string): Promise<readonly string[]>;
   makeFolder(path: string): Promise<void>;
   append(path: string, bytes: Uint8Array): Promise<void>;

@@ -5,6 +5,7 @@
 import { Actor, type Snapshot } from "./kernel/actor.ts";
 import type { Message } from "./kernel/message.ts";
 import type { SharedTable } from "./registry/registry-table.ts";
+import type { RedisCalls } from "./store/redis-calls.ts";
 import type { Bus } from "./transport/bus.ts";
 
 export type PlaneUrls = { readonly nats: string; readonly redis: string };
@@ -12,6 +13,8 @@ export type PlaneUrls = { readonly nats: string; readonly redis: string };
 export interface Planes {
   readonly bus: Bus;
   readonly table: SharedTable;
+  /** What the limits of keys are counted in; without it each machine counts alone. */
+  readonly redis?: RedisCalls;
   /** Rejects with one line that says which plane does not answer, and why. */
   ready(timeout_ms: number): Promise<void>;
   close(): Promise<void>;

@@ -5,19 +5,27 @@
  *     ├── discovery
  *     ├── planes      NATS and Redis, where there are several machines
  *     ├── inspector
+ *     ├── keys        reads the keys file again, where there is one
  *     ├── router      which worker gets a request
  *     ├── answers     parent of one stream actor per live answer
  *     └── door        OpenAI over HTTP
  *
  * They find each other by path at each use, so that one may crash and come back under the others.
  */
-import { FrontendActor, type FrontendOptions } from "../actors/frontend/frontend.ts";
+import {
+  FrontendActor,
+  type FrontendOptions,
+  KeyFileActor,
+  type KeyFileOptions,
+} from "../actors/frontend/frontend.ts";
 import { ProcessInspector } from "../actors/inspector/inspector.ts";
 import { type RouterOptions, routerOf } from "../actors/router/router.ts";
 import { StreamParent, type StreamsOptions } from "../actors/stream/stream.ts";
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 
 export type FrontendTreeOptions = {
+  /** Undefined: there is no keys file. */
+  readonly keyFile: KeyFileOptions | undefined;
   readonly router: RouterOptions;
   readonly answers: StreamsOptions;
   readonly door: FrontendOptions;
@@ -35,9 +43,13 @@ export function frontendTree(
     children: [
       ...first,
       { id: "inspector", start: () => new ProcessInspector({ role: "frontend" }) },
+      ...keyFileSpecs(options.keyFile),
       { id: "router", start: () => routerOf(options.router) },
       { id: "answers", start: () => new StreamParent(options.answers) },
       { id: "door", role: "frontend", start: () => new FrontendActor(options.door) },
     ],
   };
 }
+
+const keyFileSpecs = (options: KeyFileOptions | undefined): readonly ChildSpec[] =>
+  options === undefined ? [] : [{ id: "keys", start: () => new KeyFileActor(options) }];

@@ -5,6 +5,7 @@
  *     ├── registry          who is where, with leases
  *     ├── discovery         this process's view of it
  *     ├── planes            NATS and Redis, where there are several machines
+ *     ├── limits            what keys have used, where there is a keys file
  *     ├── inspector         answers for this process
  *     ├── inspector-door    /api/tree over HTTP
  *     ├── workers (dynamic)
@@ -24,11 +25,12 @@ import { Registry, type RegistryOptions } from "../runtime/registry/registry.ts"
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
 
+/** `more`: planes and limits, as far as there are any. */
 export function rootTree(
   inspector: InspectorDoorOptions,
   discovery: ChildSpec,
   registry: RegistryOptions,
-  planes: readonly ChildSpec[],
+  more: readonly ChildSpec[],
 ): SupervisorSpec {
   return {
     strategy: "one_for_one",
@@ -37,7 +39,7 @@ export function rootTree(
     children: [
       { id: "registry", start: () => new Registry(registry) },
       discovery,
-      ...planes,
+      ...more,
       { id: "inspector", start: () => new ProcessInspector({ role: "root" }) },
       { id: "inspector-door", start: () => new InspectorDoor(inspector) },
       slots("workers"),

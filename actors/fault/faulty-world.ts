@@ -81,6 +81,7 @@ export function faultyFiles(files: Files, injector: FaultInjector): Files {
   return {
     read: async (path, ...part) => read(path).then(() => files.read(path, ...part)),
     size_bytes: async (path) => read(path).then(() => files.size_bytes(path)),
+    stamp: async (path) => read(path).then(() => files.stamp(path)),
     list: async (folder) => read(folder).then(() => files.list(folder)),
     makeFolder: async (path) => write(path).then(() => files.makeFolder(path)),
     append: async (path, bytes) => write(path).then(() => files.append(path, bytes)),

@@ -1,5 +1,6 @@
 /** The settings of a frontend: where it listens, who may use it, how long answers may take. */
 import { portNumber, type SettingsOf } from "../../runtime/setting.ts";
+import type { KeyRule } from "./access/key-rule.ts";
 
 const MIB = 1024 * 1024;
 
@@ -106,7 +107,11 @@ export const accessFlags = {
     secret: true,
     help: "key required for /v1; repeatable",
   },
-  api_key_file: { name: "api-key-file", type: "text", help: "file with one key a line" },
+  api_key_file: {
+    name: "api-key-file",
+    type: "text",
+    help: "file of keys: one a line, or YAML with names, models and limits (docs/operating.md); read again when it changes",
+  },
   cors_origin: {
     name: "cors-origin",
     type: "text",
@@ -218,5 +223,16 @@ export const frontendFlags = {
   ...parserFlags,
 } as const;
 
-/** `api_keys` has those of the file too. */
-export type FrontendSettings = Omit<SettingsOf<typeof frontendFlags>, "api_key_file">;
+export type KeySettings = {
+  /** Of --api-key. */
+  readonly given: readonly KeyRule[];
+  /** Of --api-key-file, as it was at the start. */
+  readonly filed: readonly KeyRule[];
+  /** "": there is none. */
+  readonly file: string;
+};
+
+/** `api_keys` has the lines of the file too. */
+export type FrontendSettings = Omit<SettingsOf<typeof frontendFlags>, "api_key_file"> & {
+  readonly keys: KeySettings;
+};

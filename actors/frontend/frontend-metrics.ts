@@ -6,6 +6,7 @@ import type { ModelCard } from "../../proto/index.ts";
 import type { Clock } from "../../runtime/capabilities.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../../runtime/observe/metrics.ts";
 import type { AnswerUsage } from "../stream/stream.ts";
+import { KeyMetrics } from "./access/key-metrics.ts";
 import { errorClass } from "./api/api-error.ts";
 import type { TimedStage } from "./prompt/prepare-context.ts";
 
@@ -45,6 +46,7 @@ type ModelSeries = {
 };
 
 export class FrontendMetrics implements TimedStage {
+  readonly keys: KeyMetrics;
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #models = new Map<string, ModelSeries>();
@@ -53,6 +55,7 @@ export class FrontendMetrics implements TimedStage {
   #stage_from_ms = 0;
 
   constructor(metrics: Metrics, clock: Clock) {
+    this.keys = new KeyMetrics(metrics);
     this.#metrics = metrics;
     this.#clock = clock;
   }

@@ -27,6 +27,8 @@ import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loo
 import type { PlaneState } from "../../runtime/planes.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
 import type { StartAnswer } from "../stream/stream.ts";
+import type { Access } from "./access/access.ts";
+import type { SharedLimits } from "./access/key-gate.ts";
 import type { Dialect } from "./api/dialect.ts";
 import { dialects } from "./api/dialects.ts";
 import type { Archive } from "./api/json-route.ts";
@@ -44,12 +46,15 @@ import { pause } from "./pause.ts";
 import { findHeld, type WorkerPeers } from "./resume/find-held.ts";
 import { claimsOver } from "./resume/idempotency-claim.ts";
 
+export { Access } from "./access/access.ts";
+export { KeyFileActor, type KeyFileOptions } from "./access/key-file-actor.ts";
+export type { SharedLimits } from "./access/key-gate.ts";
+export { type KeyRule, keyHash, plainKey } from "./access/key-rule.ts";
 export { placeOf } from "./api/paths.ts";
 export { tablePaths } from "./api/table-paths.ts";
 export { archiveOver } from "./archive.ts";
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
 export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
-export { readKeyFile } from "./http/api-keys.ts";
 export { readOrigins } from "./http/cors.ts";
 export {
   FOUND_PARSER,
@@ -111,6 +116,10 @@ export type FrontendOptions = {
   readonly settings?: Partial<DoorSettings>;
   /** What clients have uploaded; nothing of it is kept without. */
   readonly archive?: Archive;
+  /** Rules of keys; without them those of `settings` open everything. */
+  readonly access?: Access;
+  /** Where the limits of keys are counted for all frontends; without it this one counts alone. */
+  readonly limits?: SharedLimits;
   /** Which POST routes there are; all of api/dialects.ts without it. */
   readonly dialects?: readonly Dialect[];
   /** Text of /metrics; this process's own without it. */
@@ -184,6 +193,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
         claimer: () => wireOf(system, this.ctx.self),
       }),
       metrics,
+      ...{ access: this.#options.access, limits: this.#options.limits },
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,
       planes: this.#options.planes ?? (() => []),

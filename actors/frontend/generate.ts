@@ -8,6 +8,8 @@
 import { Allowance, type AllowanceOptions } from "../../runtime/allowance.ts";
 import type { Ids } from "../../runtime/capabilities.ts";
 import type { StartAnswer } from "../stream/stream.ts";
+import type { KeyGate } from "./access/key-gate.ts";
+import type { KeyRule } from "./access/key-rule.ts";
 import { MeteredRequests } from "./answer/metered-requests.ts";
 import { Responses } from "./answer/responses.ts";
 import { type Dialect, type Generation, generationDialect } from "./api/dialect.ts";
@@ -27,6 +29,7 @@ import { type RequestFacts, resumable, resumedFrom } from "./resume/resume-conte
 import { type FindAnswer, resumeStream } from "./resume/resume-stream.ts";
 
 export type GeneratorParts = PrepareParts & {
+  readonly gate: KeyGate;
   readonly ids: Ids;
   readonly findAnswer: FindAnswer;
   readonly claims: Claims;
@@ -87,6 +90,37 @@ export class Generator {
 
   /** `owner`: the key that made it. Rejects with ApiError when it fails before the first token. */
   run(context: RequestContext, owner: string, prepared: Prepared, body: object): Promise<Response> {
+    const rule = this.#parts.gate.ruleOf(owner);
+    return rule === undefined
+      ? this.#start(context, owner, prepared, body)
+      : this.#charged(context, owner, rule, prepared, body);
+  }
+
+  /** The same for a key that is counted. */
+  async #charged(
+    context: RequestContext,
+    owner: string,
+    rule: KeyRule,
+    prepared: Prepared,
+    body: object,
+  ): Promise<Response> {
+    const { gate, settings } = this.#parts;
+    const charge = await gate.charge(rule, context, prepared, settings.deadline_ms);
+    try {
+      return await this.#start({ ...context, charge }, owner, prepared, body);
+    } catch (error) {
+      // An answer that began has said itself what it was.
+      charge.settle(0);
+      throw error;
+    }
+  }
+
+  #start(
+    context: RequestContext,
+    owner: string,
+    prepared: Prepared,
+    body: object,
+  ): Promise<Response> {
     if (prepared.makes === "embedding") {
       return this.#responses.embedded(context, prepared.dialect, prepared.embedding);
     }
@@ -125,7 +159,10 @@ export class Generator {
       const names = () => `${id}.${ids.next()}`;
       // The same hash means the same dialect.
       const held = resumedFrom(parts, dialect, model, names, []);
-      return await this.#responses.of(context, held.generation, held.facts, { known: true });
+      // Its first request has paid.
+      context.charge?.settle(0);
+      const free = context.charge === undefined ? context : { ...context, charge: undefined };
+      return await this.#responses.of(free, held.generation, held.facts, { known: true });
     } catch (error) {
       over();
       throw error;

@@ -45,7 +45,8 @@ export function dumpConfig(settings: Settings): string {
     ...givenFor(accessFlags, {
       ...frontend,
       api_keys: frontend.api_keys.map(() => HIDDEN_KEY),
-      api_key_file: "",
+      // Lines are hidden as keys; a file of records is named.
+      api_key_file: frontend.keys.filed.some(({ name }) => name !== "") ? frontend.keys.file : "",
     }),
     ...givenFor(stopFlags, settings),
     ...givenFor(timeFlags, frontend),

@@ -1,7 +1,7 @@
 /** Command line, environment and the files that they name → a command. */
-import { readKeyFile } from "../../actors/frontend/frontend.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { TextFileError } from "../../runtime/real/read-text.ts";
+import { type KeyFile, readKeyFile } from "../keys/key-file.ts";
 import { dumpConfig } from "./dump-config.ts";
 import { environmentWarnings } from "./environment-names.ts";
 import { type FlagName, helpText } from "./flags.ts";
@@ -43,13 +43,11 @@ export function readSettings(
   const yaml = file === undefined ? {} : parseConfig(textOf(`${file}`, "--config"), `${file}`);
   const layers = [given, environment, yaml];
   const key_file = layers.find((layer) => layer["api-key-file"] !== undefined)?.["api-key-file"];
-  const keys = key_file === undefined ? [] : readKeyFile(textOf(`${key_file}`, "--api-key-file"));
-  if (key_file !== undefined && keys.length === 0) {
-    throw new SettingsError(
-      `--api-key-file: there is no key in ${key_file}: write one a line, or leave the flag out`,
-    );
-  }
-  const settings = settle(layers, keys);
+  const keys: KeyFile =
+    key_file === undefined
+      ? { lines: [], rules: [] }
+      : readKeyFile(textOf(`${key_file}`, "--api-key-file"), `${key_file}`);
+  const settings = settle(layers, keys.lines, keys.rules);
   for (const { file } of settings.chat_templates) {
     if (file !== undefined) {
       checkTemplate(file, textOf(file, "--chat-template", TEMPLATE_MAX_BYTES));
@@ -57,7 +55,8 @@ export function readSettings(
   }
   const dump = layers.some((layer) => layer["dump-config"] === true);
   if (dump) return { kind: "print", text: dumpConfig(settings).trimEnd() };
-  const warnings = environmentWarnings(env, settings.frontend.api_keys.length === 0);
+  const { given: own, filed } = settings.frontend.keys;
+  const warnings = environmentWarnings(env, own.length + filed.length === 0);
   const isGiven = (name: FlagName) => layers.some((layer) => layer[name] !== undefined);
   return { kind: "run", settings, warnings: [...warnings, ...routerWarnings(settings, isGiven)] };
 }

@@ -1,5 +1,6 @@
 /** Values of flags, environment and YAML → one checked Settings record, by owner. Pure. */
 import { type FrontendSettings, frontendFlags } from "../../actors/frontend/flags.ts";
+import { type KeyRule, plainKey } from "../../actors/frontend/frontend.ts";
 import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
 import { type RouterFlagSettings, routerFlags } from "../../actors/router/flags.ts";
@@ -50,8 +51,15 @@ export type RouterSettings = Omit<RouterFlagSettings, "classes"> & {
   readonly classes: readonly PolicyClassSettings[];
 };
 
-/** The first layer that has a name wins. `keys` are the lines of --api-key-file. */
-export function settle(layers: readonly Values[], keys: readonly string[]): Settings {
+/**
+ * The first layer that has a name wins. `keys` are the lines of --api-key-file, `rules` its keys as
+ * they may be used; without rules each line opens everything.
+ */
+export function settle(
+  layers: readonly Values[],
+  keys: readonly string[],
+  rules: readonly KeyRule[] = keys.map(plainKey),
+): Settings {
   const given = (name: string): FlagValue | undefined =>
     layers.find((values) => values[name as FlagName] !== undefined)?.[name as FlagName];
   const read = <Group extends FlagGroup>(group: Group) => settingsOf(group, given);
@@ -63,7 +71,8 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
   const router = read(routerFlags);
   const machine = machineSettings(read(planeFlags));
   const inspector = read(inspectorFlags);
-  const { api_key_file: _read, ...frontend } = read(frontendFlags);
+  const { api_key_file, ...frontend } = read(frontendFlags);
+  const own_keys = checkKeys(frontend.api_keys, "--api-key");
   const serves = machine.role === "all" || machine.role === "frontend";
   if (serves) checkPorts(frontend, inspector);
   checkPaths(frontend);
@@ -82,10 +91,8 @@ export function settle(layers: readonly Values[], keys: readonly string[]): Sett
     router: { ...router, classes: policyClasses(router.classes) },
     frontend: {
       ...frontend,
-      api_keys: [
-        ...checkKeys(frontend.api_keys, "--api-key"),
-        ...checkKeys(keys, "--api-key-file"),
-      ],
+      api_keys: [...own_keys, ...checkKeys(keys, "--api-key-file")],
+      keys: { given: own_keys.map(plainKey), filed: rules, file: api_key_file },
     },
   };
 }

@@ -82,6 +82,10 @@ export const troupe: {
     ProcessInfo: Codec<t.ProcessInfo>;
     ControlActor: Codec<t.ControlActor>;
     ControlDone: Codec<t.ControlDone>;
+    KeyLimits: Codec<t.KeyLimits>;
+    Reserve: Codec<t.Reserve>;
+    Reserved: Codec<t.Reserved>;
+    Settle: Codec<t.Settle>;
     RegistryEntry: Codec<t.RegistryEntry>;
     Register: Codec<t.Register>;
     Registered: Codec<t.Registered>;

@@ -9288,6 +9288,590 @@ export const troupe = $root.troupe = (() => {
         return ControlDone;
     })();
 
+    troupe.KeyLimits = (function() {
+
+        const KeyLimits = function (properties) {
+            this.requests_per_minute = 0;
+            this.tokens_per_minute = 0;
+            this.requests_at_once = 0;
+            this.tokens_per_day = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KeyLimits.prototype.requests_per_minute = 0;
+        KeyLimits.prototype.tokens_per_minute = 0;
+        KeyLimits.prototype.requests_at_once = 0;
+        KeyLimits.prototype.tokens_per_day = 0;
+
+        KeyLimits.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.requests_per_minute != null && $Object.hasOwnProperty.call(message, "requests_per_minute") && message.requests_per_minute !== 0)
+                writer.uint32(8).uint32(message.requests_per_minute);
+            if (message.tokens_per_minute != null && $Object.hasOwnProperty.call(message, "tokens_per_minute") && !$Object.is(message.tokens_per_minute, 0))
+                writer.uint32(17).double(message.tokens_per_minute);
+            if (message.requests_at_once != null && $Object.hasOwnProperty.call(message, "requests_at_once") && message.requests_at_once !== 0)
+                writer.uint32(24).uint32(message.requests_at_once);
+            if (message.tokens_per_day != null && $Object.hasOwnProperty.call(message, "tokens_per_day") && !$Object.is(message.tokens_per_day, 0))
+                writer.uint32(33).double(message.tokens_per_day);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KeyLimits.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KeyLimits();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.requests_per_minute = value;
+                        else
+                            delete message.requests_per_minute;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.tokens_per_minute = value;
+                        else
+                            delete message.tokens_per_minute;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.requests_at_once = value;
+                        else
+                            delete message.requests_at_once;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.tokens_per_day = value;
+                        else
+                            delete message.tokens_per_day;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KeyLimits.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KeyLimits";
+        };
+
+        return KeyLimits;
+    })();
+
+    troupe.Reserve = (function() {
+
+        const Reserve = function (properties) {
+            this.key = "";
+            this.limits = undefined;
+            this.tokens = 0;
+            this.reservation = "";
+            this.asker = undefined;
+            this.lasts_ms = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        Reserve.prototype.key = "";
+        Reserve.prototype.limits = null;
+        Reserve.prototype.tokens = 0;
+        Reserve.prototype.reservation = "";
+        Reserve.prototype.asker = null;
+        Reserve.prototype.lasts_ms = 0;
+
+        Reserve.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+                writer.uint32(10).string(message.key);
+            if (message.limits != null && $Object.hasOwnProperty.call(message, "limits"))
+                $root.troupe.KeyLimits.encode(message.limits, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.tokens != null && $Object.hasOwnProperty.call(message, "tokens") && !$Object.is(message.tokens, 0))
+                writer.uint32(25).double(message.tokens);
+            if (message.reservation != null && $Object.hasOwnProperty.call(message, "reservation") && message.reservation !== "")
+                writer.uint32(34).string(message.reservation);
+            if (message.asker != null && $Object.hasOwnProperty.call(message, "asker"))
+                $root.troupe.ActorRef.encode(message.asker, writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.lasts_ms != null && $Object.hasOwnProperty.call(message, "lasts_ms") && !$Object.is(message.lasts_ms, 0))
+                writer.uint32(49).double(message.lasts_ms);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Reserve.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.Reserve();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.key = value;
+                        else
+                            delete message.key;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.limits = $root.troupe.KeyLimits.decode(reader, reader.size(), $undefined, _depth + 1, message.limits);
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.tokens = value;
+                        else
+                            delete message.tokens;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.reservation = value;
+                        else
+                            delete message.reservation;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.asker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.lasts_ms = value;
+                        else
+                            delete message.lasts_ms;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        Reserve.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.Reserve";
+        };
+
+        return Reserve;
+    })();
+
+    troupe.Reserved = (function() {
+
+        const Reserved = function (properties) {
+            this.refused_by = "";
+            this.retry_after_ms = 0;
+            this.requests_left = 0;
+            this.requests_reset_ms = 0;
+            this.tokens_left = 0;
+            this.tokens_reset_ms = 0;
+            this.day = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        Reserved.prototype.refused_by = "";
+        Reserved.prototype.retry_after_ms = 0;
+        Reserved.prototype.requests_left = 0;
+        Reserved.prototype.requests_reset_ms = 0;
+        Reserved.prototype.tokens_left = 0;
+        Reserved.prototype.tokens_reset_ms = 0;
+        Reserved.prototype.day = 0;
+
+        Reserved.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.refused_by != null && $Object.hasOwnProperty.call(message, "refused_by") && message.refused_by !== "")
+                writer.uint32(10).string(message.refused_by);
+            if (message.retry_after_ms != null && $Object.hasOwnProperty.call(message, "retry_after_ms") && !$Object.is(message.retry_after_ms, 0))
+                writer.uint32(17).double(message.retry_after_ms);
+            if (message.requests_left != null && $Object.hasOwnProperty.call(message, "requests_left") && !$Object.is(message.requests_left, 0))
+                writer.uint32(25).double(message.requests_left);
+            if (message.requests_reset_ms != null && $Object.hasOwnProperty.call(message, "requests_reset_ms") && !$Object.is(message.requests_reset_ms, 0))
+                writer.uint32(33).double(message.requests_reset_ms);
+            if (message.tokens_left != null && $Object.hasOwnProperty.call(message, "tokens_left") && !$Object.is(message.tokens_left, 0))
+                writer.uint32(41).double(message.tokens_left);
+            if (message.tokens_reset_ms != null && $Object.hasOwnProperty.call(message, "tokens_reset_ms") && !$Object.is(message.tokens_reset_ms, 0))
+                writer.uint32(49).double(message.tokens_reset_ms);
+            if (message.day != null && $Object.hasOwnProperty.call(message, "day") && !$Object.is(message.day, 0))
+                writer.uint32(57).double(message.day);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Reserved.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.Reserved();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.refused_by = value;
+                        else
+                            delete message.refused_by;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.retry_after_ms = value;
+                        else
+                            delete message.retry_after_ms;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.requests_left = value;
+                        else
+                            delete message.requests_left;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.requests_reset_ms = value;
+                        else
+                            delete message.requests_reset_ms;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.tokens_left = value;
+                        else
+                            delete message.tokens_left;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.tokens_reset_ms = value;
+                        else
+                            delete message.tokens_reset_ms;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.day = value;
+                        else
+                            delete message.day;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        Reserved.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.Reserved";
+        };
+
+        return Reserved;
+    })();
+
+    troupe.Settle = (function() {
+
+        const Settle = function (properties) {
+            this.key = "";
+            this.reservation = "";
+            this.reserved = 0;
+            this.used = 0;
+            this.day = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        Settle.prototype.key = "";
+        Settle.prototype.reservation = "";
+        Settle.prototype.reserved = 0;
+        Settle.prototype.used = 0;
+        Settle.prototype.day = 0;
+
+        Settle.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+                writer.uint32(10).string(message.key);
+            if (message.reservation != null && $Object.hasOwnProperty.call(message, "reservation") && message.reservation !== "")
+                writer.uint32(18).string(message.reservation);
+            if (message.reserved != null && $Object.hasOwnProperty.call(message, "reserved") && !$Object.is(message.reserved, 0))
+                writer.uint32(25).double(message.reserved);
+            if (message.used != null && $Object.hasOwnProperty.call(message, "used") && !$Object.is(message.used, 0))
+                writer.uint32(33).double(message.used);
+            if (message.day != null && $Object.hasOwnProperty.call(message, "day") && !$Object.is(message.day, 0))
+                writer.uint32(41).double(message.day);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Settle.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.Settle();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.key = value;
+                        else
+                            delete message.key;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.reservation = value;
+                        else
+                            delete message.reservation;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.reserved = value;
+                        else
+                            delete message.reserved;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.used = value;
+                        else
+                            delete message.used;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.day = value;
+                        else
+                            delete message.day;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        Settle.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.Settle";
+        };
+
+        return Settle;
+    })();
+
     troupe.RegistryEntry = (function() {
 
         const RegistryEntry = function (properties) {

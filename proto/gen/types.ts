@@ -502,6 +502,40 @@ export type ControlDone = {
   readonly done: boolean;
 };
 
+export type KeyLimits = {
+  readonly requests_per_minute: number;
+  readonly tokens_per_minute: number;
+  readonly requests_at_once: number;
+  readonly tokens_per_day: number;
+};
+
+export type Reserve = {
+  readonly key: string;
+  readonly limits?: KeyLimits;
+  readonly tokens: number;
+  readonly reservation: string;
+  readonly asker?: ActorRef;
+  readonly lasts_ms: number;
+};
+
+export type Reserved = {
+  readonly refused_by: string;
+  readonly retry_after_ms: number;
+  readonly requests_left: number;
+  readonly requests_reset_ms: number;
+  readonly tokens_left: number;
+  readonly tokens_reset_ms: number;
+  readonly day: number;
+};
+
+export type Settle = {
+  readonly key: string;
+  readonly reservation: string;
+  readonly reserved: number;
+  readonly used: number;
+  readonly day: number;
+};
+
 export type RegistryEntry = {
   readonly key: string;
   readonly value: Uint8Array;

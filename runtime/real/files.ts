@@ -6,6 +6,7 @@ export function realFiles(): Files {
   return {
     read,
     size_bytes,
+    stamp,
     list: async (folder) => (await readdir(folder)).sort(),
     makeFolder: async (path) => void (await mkdir(path, { recursive: true })),
     append: (path, bytes) => appendFile(path, bytes),
@@ -53,8 +54,17 @@ async function sync(path: string): Promise<void> {
 }
 
 async function size_bytes(path: string): Promise<number | undefined> {
+  return (await existing(path))?.size;
+}
+
+async function stamp(path: string): Promise<string | undefined> {
+  const found = await existing(path);
+  return found && `${found.ino}.${found.mtimeMs}.${found.size}`;
+}
+
+async function existing(path: string) {
   try {
-    return (await stat(path)).size;
+    return await stat(path);
   } catch (error) {
     if ((error as { code?: string }).code === "ENOENT") return undefined;
     throw error;

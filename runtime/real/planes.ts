@@ -23,6 +23,7 @@ export const realPlanes =
     return {
       bus,
       table,
+      redis,
       ready: async (timeout_ms) => {
         await Promise.all([
           wait("NATS", bus.name, "--nats", bus.ready(timeout_ms)),

@@ -1,5 +1,6 @@
 /** Every answer that is live, from its start to its end: counted, measured, and cut by a drain. */
 import type { Clock } from "../../../runtime/capabilities.ts";
+import { ChargedMeter } from "../access/charge.ts";
 import type { FrontendMetrics, RequestMeter, RequestType } from "../frontend-metrics.ts";
 import { LiveRequests, type Quiet } from "../http/live-requests.ts";
 import type { RequestContext } from "../http/request-context.ts";
@@ -51,11 +52,12 @@ export class MeteredRequests {
     const { metrics, clock, idle } = this.#parts;
     const { model, endpoint, type, cut, quiet, over } = request;
     const live = this.#live.add({ cut, quiet, exchange: context.exchange });
-    return metrics.request(model, endpoint, type, context.arrived_ms, () => {
+    const meter = metrics.request(model, endpoint, type, context.arrived_ms, () => {
       this.#live.remove(live);
       this.ended_ms = clock.now_ms();
       over?.();
       if (this.#live.size === 0) idle();
     });
+    return context.charge === undefined ? meter : new ChargedMeter(meter, context.charge);
   }
 }

@@ -70,16 +70,22 @@ export const missingParameter = (param: string) =>
     param,
   );
 
-export const modelNotFound = (model: string, served: readonly string[]) =>
+/** `restricted`: the key may not use all models, and is not told which ones there are beside. */
+export const modelNotFound = (model: string, served: readonly string[], restricted = false) =>
   new ApiError(
     404,
     "model_not_found",
-    `The model '${clip(model)}' does not exist here. ` +
-      (served.length === 0
-        ? "No model is served yet; try again in a moment."
-        : `Served: ${served.join(", ")}.`),
+    `The model '${clip(model)}' does not exist here${restricted ? ", or this key may not use it" : ""}. ` +
+      notFoundAdvice(served, restricted),
     "model",
   );
+
+function notFoundAdvice(served: readonly string[], restricted: boolean): string {
+  if (served.length > 0) return `${restricted ? "For this key" : "Served"}: ${served.join(", ")}.`;
+  return restricted
+    ? "None that is served is for this key."
+    : "No model is served yet; try again in a moment.";
+}
 
 /** "at least ": the prompt was counted up to here only. */
 type Counted = "" | "at least ";

@@ -6,9 +6,9 @@
 
 import type { BusyIs, ModelBusy } from "../../../proto/index.ts";
 import type { FileShelf } from "../../files/files.ts";
+import type { ServedModels } from "../access/allowed-models.ts";
 import type { ClearedCache } from "../models/clear-caches.ts";
 import type { Health } from "../models/info-bodies.ts";
-import type { ModelDirectory } from "../models/models.ts";
 import type { ServedModel } from "../models/served-model.ts";
 import type { RequestScope } from "./dialect.ts";
 import type { OpenApiDocument } from "./openapi-document.ts";
@@ -53,7 +53,8 @@ export type RouteScope = Pick<RequestScope, "contextOf"> & {
   /** The names in it were checked; its shape was not. Empty without a body. */
   readonly body: object;
   readonly headers: Headers;
-  readonly models: ModelDirectory;
+  /** Those that the request's key may use. */
+  readonly models: ServedModels;
   readonly server: ServerFacts;
   readonly archive: Archive;
   /** The body as it comes, for a route with a `form`. */

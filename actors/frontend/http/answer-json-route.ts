@@ -25,7 +25,8 @@ export async function answerJsonRoute(
   who: RouteCaller,
   sent: SentBody = NO_BODY,
 ): Promise<Response> {
-  const { clock, models, settings, metrics, archive } = parts;
+  const { clock, settings, metrics, archive } = parts;
+  const models = context.models ?? parts.models;
   if (route.body !== undefined) checkAllNames(sent.value, route.body, settings.unknown_fields);
   const ahead = sent.bytes < LONG_TEXT ? undefined : new TokensAhead(clock, metrics);
   const scope: RouteScope = {

@@ -7,6 +7,9 @@
  */
 import type { HttpExchange, Log } from "../../../runtime/capabilities.ts";
 import type { PlaneState } from "../../../runtime/planes.ts";
+import { Access, keyIn } from "../access/access.ts";
+import { KeyGate, type SharedLimits } from "../access/key-gate.ts";
+import { plainKey } from "../access/key-rule.ts";
 import { ApiError, clip, draining } from "../api/api-error.ts";
 import { checkObject } from "../api/check-body.ts";
 import { type Dialect, dialectAround } from "../api/dialect.ts";
@@ -21,14 +24,16 @@ import type { Prepared } from "../prompt/prepare-request.ts";
 import { LONG_TEXT } from "../prompt/tokens-ahead.ts";
 import { newRequestId } from "../resume/stream-id.ts";
 import { answerJsonRoute, type RouteCaller, type SentBody } from "./answer-json-route.ts";
-import { ApiKeys } from "./api-keys.ts";
 import { BodyBudget, type HeldBody } from "./body-budget.ts";
 import { allowOrigin, checkOrigin, preflightHeaders } from "./cors.ts";
 import { readJson } from "./read-body.ts";
 import { errorResponse, type RequestContext } from "./request-context.ts";
 import { type Found, pathOf, type Routes, routeOf, routesOf } from "./routes.ts";
 
-export type DoorParts = GeneratorParts & {
+export type DoorParts = Omit<GeneratorParts, "gate"> & {
+  /** Rules of keys; undefined: the keys of the settings, without rules. */
+  readonly access?: Access | undefined;
+  readonly limits?: SharedLimits | undefined;
   readonly log: Log;
   readonly jsonRoutes: readonly JsonRoute[];
   readonly clearCaches: ServerFacts["clearCaches"];
@@ -46,7 +51,8 @@ export type DoorParts = GeneratorParts & {
 export class Door {
   readonly #parts: DoorParts;
   readonly #routes: Routes;
-  readonly #keys: ApiKeys;
+  readonly #access: Access;
+  readonly #gate: KeyGate;
   readonly #generator: Generator;
   readonly #bodies: BodyBudget;
   #draining = false;
@@ -60,8 +66,10 @@ export class Door {
     this.#parts = parts;
     const { dialects, jsonRoutes, settings } = parts;
     this.#routes = routesOf(dialects, jsonRoutes, settings.paths);
-    this.#keys = new ApiKeys(settings.api_keys);
-    this.#generator = new Generator(parts);
+    const { clock, access = new Access(settings.api_keys.map(plainKey)) } = parts;
+    this.#access = access;
+    this.#gate = new KeyGate({ clock, access, shared: parts.limits, metrics: parts.metrics.keys });
+    this.#generator = new Generator({ ...parts, gate: this.#gate });
     this.#bodies = new BodyBudget(settings.bodies_bytes);
     this.#facts = {
       namespace: settings.namespace,
@@ -153,13 +161,14 @@ export class Door {
     }
   }
 
-  async #answer(context: RequestContext, { route, guarded }: Found): Promise<Response> {
+  async #answer(given: RequestContext, { route, guarded }: Found): Promise<Response> {
     const { settings } = this.#parts;
     if (route.kind === "preflight") {
-      const headers = preflightHeaders(settings.cors_origins, context.request.headers, route.allow);
-      return new Response(null, { status: 204, headers: { ...context.headers, ...headers } });
+      const headers = preflightHeaders(settings.cors_origins, given.request.headers, route.allow);
+      return new Response(null, { status: 204, headers: { ...given.headers, ...headers } });
     }
-    const owner = guarded ? this.#admit(context.request) : "";
+    const owner = guarded ? this.#admit(given.request) : "";
+    const context = this.#ofKey(given, owner);
     switch (route.kind) {
       case "dialect":
         return this.#entered(this.#post(context, owner, route.dialect));
@@ -178,7 +187,16 @@ export class Door {
   /** The owner of the request. Throws ApiError for a page or a key that is not allowed. */
   #admit(request: Request): string {
     checkOrigin(this.#parts.settings.cors_origins, request);
-    return this.#keys.check(request.headers.get("authorization"), request.headers.get("x-api-key"));
+    const { headers } = request;
+    return this.#access.check(keyIn(headers.get("authorization"), headers.get("x-api-key")));
+  }
+
+  /** The request as its key's rule has it. */
+  #ofKey(context: RequestContext, owner: string): RequestContext {
+    const key = this.#gate.ruleOf(owner);
+    if (key === undefined) return context;
+    this.#gate.stamp(key, context.headers);
+    return { ...context, key, models: this.#access.modelsOf(owner, this.#parts.models) };
   }
 
   async #entered(answer: Promise<Response>): Promise<Response> {

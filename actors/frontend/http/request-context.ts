@@ -1,5 +1,8 @@
 /** One HTTP request under way, and the forms in which it is answered. */
 import type { HttpExchange } from "../../../runtime/capabilities.ts";
+import type { ServedModels } from "../access/allowed-models.ts";
+import type { Charge } from "../access/charge.ts";
+import type { KeyRule } from "../access/key-rule.ts";
 import type { ApiError } from "../api/api-error.ts";
 import type { ErrorBody } from "../api/dialect.ts";
 
@@ -9,7 +12,13 @@ export type RequestContext = {
   /** The server's own id. A client's X-Request-Id is only echoed. */
   readonly id: string;
   /** Headers of every answer to this request. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Record<string, string>;
+  /** The rule of its key; undefined where the key has none. */
+  readonly key?: KeyRule | undefined;
+  /** The models that its key may use; undefined: all. */
+  readonly models?: ServedModels | undefined;
+  /** What its answer costs its key; undefined: nobody counts. */
+  readonly charge?: Charge | undefined;
   /** Undefined where no part needs it. */
   readonly exchange?: HttpExchange | undefined;
   /** On the clock's scale. */

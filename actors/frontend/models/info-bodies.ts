@@ -2,6 +2,7 @@
 import { type Stand, standText } from "../../../llm/template/built-in-templates.ts";
 import type { WorkerRole } from "../../../proto/index.ts";
 import type { PlaneState } from "../../../runtime/planes.ts";
+import type { ServedModels } from "../access/allowed-models.ts";
 import type { ModelDirectory } from "./models.ts";
 import type { ServedModel } from "./served-model.ts";
 
@@ -69,7 +70,7 @@ type NamespaceReadiness = {
 const WHOLE: WorkerRole = "aggregated";
 
 /** Of a model that the directory knows. */
-export function readyOf(models: ModelDirectory, name: string, namespace: string): Readiness {
+export function readyOf(models: ServedModels, name: string, namespace: string): Readiness {
   const workers = models.workers(name);
   const reason = notReady(models, name, workers);
   const ready = reason === undefined;
@@ -85,7 +86,7 @@ export function readyOf(models: ModelDirectory, name: string, namespace: string)
   return { status: ready ? 200 : 503, body };
 }
 
-function notReady(models: ModelDirectory, name: string, workers: number): string | undefined {
+function notReady(models: ServedModels, name: string, workers: number): string | undefined {
   switch (models.state(name)) {
     case "broken":
       return models.whyBroken(name);

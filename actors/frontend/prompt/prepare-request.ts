@@ -1,5 +1,6 @@
 /** A body and its dialect → what to run. Everything that is wrong is an ApiError. */
 import type { Clock, Random } from "../../../runtime/capabilities.ts";
+import type { ServedModels } from "../access/allowed-models.ts";
 import { ApiError, missingParameter, modelNotFound } from "../api/api-error.ts";
 import { checkAllNames } from "../api/check-body.ts";
 import type {
@@ -17,7 +18,7 @@ import { lacksHead } from "../models/heads.ts";
 import type { ModelDirectory } from "../models/models.ts";
 import type { ServedModel } from "../models/served-model.ts";
 import type { PrepareContext } from "./prepare-context.ts";
-import { pinOf, routeHintsOf } from "./route-hints.ts";
+import { hintsOfKey, pinOf, routeHintsOf } from "./route-hints.ts";
 import { TokensAhead } from "./tokens-ahead.ts";
 
 export type PrepareParts = {
@@ -49,7 +50,7 @@ export function prepareRequest(
   const scope: RequestScope = {
     contextOf: (nvext) => prepareContext(parts, context, nvext),
     modelOf: (name) => {
-      const model = modelNamed(parts.models, name);
+      const model = modelNamed(context.models ?? parts.models, name);
       if (dialect.makes === "generation" && model.card.heads?.pools_only === true) {
         throw lacksHead(model, "generates no text");
       }
@@ -87,7 +88,7 @@ export function prepareContext(
     request: context.id,
     deadline_ms: Math.max(1, Math.round(settings.deadline_ms - spent_ms)),
     pin: pinOf(headers, nvext),
-    hints: routeHintsOf(headers, nvext),
+    hints: hintsOfKey(routeHintsOf(headers, nvext), context.key),
     default_max_tokens: settings.default_max_tokens,
     timed: parts.metrics,
   };
@@ -97,21 +98,21 @@ export function prepareContext(
  * Undefined: the only model. Throws ApiError: 404 for a name that is not served, 503 for one that
  * is not served yet, 400 where there are several and none was named.
  */
-export function modelNamed(models: ModelDirectory, name: string | undefined): ServedModel {
+export function modelNamed(models: ServedModels, name: string | undefined): ServedModel {
   if (name === undefined) return onlyModel(models);
   const model = models.get(name);
   if (model !== undefined) return model;
   throw notServed(models, name);
 }
 
-function onlyModel(models: ModelDirectory): ServedModel {
+function onlyModel(models: ServedModels): ServedModel {
   const [first, second] = models.ready();
   if (first === undefined) throw notServed(models, "");
   if (second !== undefined) throw missingParameter("model");
   return first;
 }
 
-function notServed(models: ModelDirectory, name: string): ApiError {
+function notServed(models: ServedModels, name: string): ApiError {
   const state = models.state(name);
   const served = models.ready().map((model) => model.name);
   if (state === "broken") {
@@ -122,8 +123,11 @@ function notServed(models: ModelDirectory, name: string): ApiError {
       "model",
     );
   }
+  const restricted = models.restricted === true;
   // While no model is served yet, this one may still come.
-  if (state === "unknown" && served.length > 0) return modelNotFound(name, served);
+  if (state === "unknown" && (served.length > 0 || restricted)) {
+    return modelNotFound(name, served, restricted);
+  }
   return new ApiError(
     503,
     "model_not_ready",

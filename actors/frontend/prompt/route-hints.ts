@@ -4,6 +4,7 @@
  */
 import type { RouteHints } from "../../../proto/index.ts";
 import { isTaintName, TAINT_RULE } from "../../names/names.ts";
+import type { KeyRule } from "../access/key-rule.ts";
 import { ApiError } from "../api/api-error.ts";
 import {
   ALLOWED_WORKERS_MAX,
@@ -61,6 +62,30 @@ export function routeHintsOf(headers: Headers, nvext?: Given): RouteHints | unde
     allowed_workers: workersIn(headers.get(ALLOWED)) ?? allowed ?? [],
   };
 }
+
+/** What the key of a request says of its class and priority stands for what the request says. */
+export function hintsOfKey(
+  hints: RouteHints | undefined,
+  key: Pick<KeyRule, "policy_class" | "strict_priority"> | undefined,
+): RouteHints | undefined {
+  if (key?.policy_class === undefined && key?.strict_priority === undefined) return hints;
+  return {
+    ...(hints ?? NO_HINTS),
+    ...(key.policy_class === undefined ? {} : { policy_class: key.policy_class }),
+    ...(key.strict_priority === undefined ? {} : { strict_priority: key.strict_priority }),
+  };
+}
+
+const NO_HINTS: RouteHints = {
+  session: "",
+  strict_priority: 0,
+  priority_jump_ms: 0,
+  policy_class: "",
+  tolerated_taints: [],
+  required_taints: [],
+  preferred_taints: [],
+  allowed_workers: [],
+};
 
 function taintsIn(name: string, value: string | null): readonly string[] | undefined {
   if (value === null) return undefined;

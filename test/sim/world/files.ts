@@ -15,6 +15,10 @@ export function memoryFiles(content: ReadonlyMap<string, Uint8Array>): Files {
   return {
     read: async (path, from_byte = 0, length_bytes = Number.POSITIVE_INFINITY) =>
       bytesOf(path).slice(from_byte, from_byte + length_bytes),
+    stamp: async (path) => {
+      const bytes = files.get(path);
+      return bytes && Bun.hash(bytes).toString();
+    },
     size_bytes: async (path) => files.get(path)?.length,
     list: async (folder) => {
       const start = `${folder.replace(/\/+$/, "")}/`;

@@ -1,13 +1,14 @@
 /** The small rooms of the door: routes, keys, origins, bodies, the model directory. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { Access, keyIn } from "../../../actors/frontend/access/access.ts";
+import { plainKey } from "../../../actors/frontend/access/key-rule.ts";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
 import { chat } from "../../../actors/frontend/api/chat/chat.ts";
 import { dialects } from "../../../actors/frontend/api/dialects.ts";
 import * as info from "../../../actors/frontend/api/info/info.ts";
 import type { JsonRoute } from "../../../actors/frontend/api/json-route.ts";
 import { jsonRoutes } from "../../../actors/frontend/api/json-routes.ts";
-import { ApiKeys, readKeyFile } from "../../../actors/frontend/http/api-keys.ts";
 import { allowOrigin, checkOrigin, readOrigins } from "../../../actors/frontend/http/cors.ts";
 import {
   checkJsonType,
@@ -95,20 +96,21 @@ test("the path of a URL", () => {
 });
 
 test("several keys, each good; everything else is a 401", () => {
-  const keys = new ApiKeys(["one", "two"]);
-  const first = keys.check("Bearer one");
-  expect(first).not.toBe(keys.check("bearer  two"));
+  const keys = new Access(["one", "two"].map(plainKey));
+  const check = (header: string | null, key: string | null = null) =>
+    keys.check(keyIn(header, key));
+  const first = check("Bearer one");
+  expect(first).not.toBe(check("bearer  two"));
   expect(first).toHaveLength(16);
   for (const bad of [null, "", "Bearer", "Bearer three", "Basic one", "one", "Bearer one two"]) {
-    expect(codeOf(() => keys.check(bad))).toBe("invalid_api_key");
+    expect(codeOf(() => check(bad))).toBe("invalid_api_key");
   }
-  expect(keys.check(null, "one")).toBe(first);
-  expect(keys.check("Bearer one", "three")).toBe(first);
+  expect(check(null, "one")).toBe(first);
+  expect(check("Bearer one", "three")).toBe(first);
   for (const bad of ["", "three", "Bearer one"]) {
-    expect(codeOf(() => keys.check(null, bad))).toBe("invalid_api_key");
+    expect(codeOf(() => check(null, bad))).toBe("invalid_api_key");
   }
-  expect(new ApiKeys([]).check(null)).toBe("");
-  expect(readKeyFile("a\r\n# no\n\n  b  \n")).toEqual(["a", "b"]);
+  expect(new Access([]).check(undefined)).toBe("");
 });
 
 test("origins: every one, some, or none", () => {
