@@ -30,6 +30,10 @@ static void api_discard(struct tr_engine *e) {
   ring_free(&e->results);
   news_free(&e->cache.news);
   troupe_sem_free(&e->settled);
+  for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++) {
+    free(e->adapters[i].path);
+    if (e->adapters_ready) troupe_sem_free(&e->adapters[i].settled);
+  }
   free(e);
 }
 
@@ -39,6 +43,8 @@ struct tr_engine *tr_open(const char *llama_library, const char *folder, const c
   if (!e) return NULL;
   int fds[2] = {-1, -1};
   int failed = pipe(fds) | troupe_sem_init(&e->settled);
+  for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++) failed |= troupe_sem_init(&e->adapters[i].settled);
+  e->adapters_ready = true;
   e->wake_read = fds[0];
   e->wake_write = fds[1];
   e->library_path = api_copy(llama_library);
@@ -113,8 +119,10 @@ int32_t tr_submit(struct tr_engine *e, const struct tr_request *request, const i
   if (e->pools_only) return TR_ERR_NOT_SUPPORTED;
   if (request->n_prompt == 0 || request->n_prompt > request->n_tokens ||
       request->n_stop > TR_MAX_STOP || request->n_bias > TR_MAX_BIAS ||
-      request->logprobs > TR_MAX_TOP)
+      request->logprobs > TR_MAX_TOP || request->adapter > TR_MAX_ADAPTERS)
     return TR_ERR_BAD_REQUEST;
+  if (request->adapter > 0 && tr_adapter_state(e, request->adapter) != TR_ADAPTER_READY)
+    return TR_ERR_NOT_SUPPORTED;
   for (uint32_t i = 0; i < request->n_bias; i++)
     if ((uint32_t)bias_tokens[i] >= e->n_vocab) return TR_ERR_BAD_REQUEST;
   int32_t s = api_take_slot(e);
@@ -177,6 +185,56 @@ int32_t tr_clear(struct tr_engine *e) {
   if (!ring_room(&e->commands, 2 + e->n_slots * 6 + 9)) return TR_ERR_QUEUE_FULL;
   api_send(e, COMMAND_CLEAR, 0);
   return TR_OK;
+}
+
+static struct adapter *api_adapter(struct tr_engine *e, uint32_t place) {
+  return place > 0 && place <= TR_MAX_ADAPTERS ? &e->adapters[place - 1] : NULL;
+}
+
+/* Loads and unloads are rare, so they leave the ring to the others; see load.c. */
+static bool api_adapter_room(struct tr_engine *e) {
+  return ring_room(&e->commands, 2 + e->n_slots * 6 + 9);
+}
+
+int32_t tr_adapter_load(struct tr_engine *e, uint32_t place, const char *path) {
+  struct adapter *adapter = api_adapter(e, place);
+  if (tr_state(e, NULL) != TR_READY || e->closing) return TR_ERR_CLOSED;
+  if (e->pools_only) return TR_ERR_NOT_SUPPORTED;
+  if (!adapter || (tr_adapter_state(e, place) != TR_ADAPTER_EMPTY &&
+                   tr_adapter_state(e, place) != TR_ADAPTER_FAILED))
+    return TR_ERR_BAD_REQUEST;
+  if (!api_adapter_room(e)) return TR_ERR_QUEUE_FULL;
+  free(adapter->path);
+  adapter->path = api_copy(path);
+  if (!adapter->path) return TR_ERR_MEMORY;
+  adapter->state = TR_ADAPTER_BUSY;
+  api_send(e, COMMAND_ADAPTER_LOAD, (int32_t)place);
+  return TR_OK;
+}
+
+int32_t tr_adapter_unload(struct tr_engine *e, uint32_t place, uint64_t *salt) {
+  if (tr_state(e, NULL) != TR_READY || e->closing) return TR_ERR_CLOSED;
+  struct adapter *adapter = api_adapter(e, place);
+  if (!adapter || tr_adapter_state(e, place) != TR_ADAPTER_READY) return TR_ERR_BAD_REQUEST;
+  if (!api_adapter_room(e)) return TR_ERR_QUEUE_FULL;
+  adapter->salt = *salt;
+  adapter->state = TR_ADAPTER_BUSY;
+  api_send(e, COMMAND_ADAPTER_UNLOAD, (int32_t)place);
+  return TR_OK;
+}
+
+int32_t tr_adapter_state(struct tr_engine *e, uint32_t place) {
+  struct adapter *adapter = api_adapter(e, place);
+  if (!adapter) return TR_ERR_BAD_REQUEST;
+  while (troupe_sem_try(&adapter->settled)) adapter->state = adapter->outcome;
+  return adapter->state;
+}
+
+int32_t tr_adapter_message(struct tr_engine *e, uint32_t place, char *to, int32_t size) {
+  struct adapter *adapter = api_adapter(e, place);
+  if (!adapter || size <= 0 || tr_adapter_state(e, place) != TR_ADAPTER_FAILED) return 0;
+  int32_t length = snprintf(to, (size_t)size, "%s", adapter->message);
+  return length < size ? length : size - 1;
 }
 
 int32_t tr_poll(struct tr_engine *e, uint32_t *to, int32_t size, int32_t max_records) {

@@ -23,6 +23,7 @@
 
 struct cache_block {
   uint64_t hash; /* of the whole beginning up to here */
+  uint64_t salt; /* as its parent's: beginnings are shared within one salt alone */
   uint64_t last_used;
   int32_t parent; /* block index, -1 for the first */
   int32_t next;   /* in its hash bucket, or in the free list */
@@ -115,12 +116,18 @@ static uint64_t cache_hash(uint64_t parent, const int32_t *tokens) {
   return h;
 }
 
+static uint64_t cache_hash_behind(const struct cache *c, int32_t parent, uint64_t salt,
+                                  const int32_t *tokens) {
+  return cache_hash(parent < 0 ? salt : c->blocks[parent].hash, tokens);
+}
+
 /* The block that follows `parent` (-1: at the start) with these 64 tokens, or -1. */
-static int32_t cache_find(const struct cache *c, int32_t parent, const int32_t *tokens) {
-  uint64_t hash = cache_hash(parent < 0 ? 0 : c->blocks[parent].hash, tokens);
+static int32_t cache_find(const struct cache *c, int32_t parent, uint64_t salt,
+                          const int32_t *tokens) {
+  uint64_t hash = cache_hash_behind(c, parent, salt, tokens);
   for (int32_t b = c->buckets[hash & c->bucket_mask]; b >= 0; b = c->blocks[b].next) {
     const struct cache_block *block = &c->blocks[b];
-    if (block->hash == hash && block->parent == parent &&
+    if (block->hash == hash && block->parent == parent && block->salt == salt &&
         memcmp(block->tokens, tokens, sizeof block->tokens) == 0)
       return b;
   }
@@ -128,12 +135,12 @@ static int32_t cache_find(const struct cache *c, int32_t parent, const int32_t *
 }
 
 /* The longest cached beginning of `tokens`, at most `most` blocks, block indexes into `found`. */
-static uint32_t cache_match(const struct cache *c, const int32_t *tokens, uint32_t most,
-                            int32_t *found) {
+static uint32_t cache_match(const struct cache *c, uint64_t salt, const int32_t *tokens,
+                            uint32_t most, int32_t *found) {
   int32_t parent = -1;
   uint32_t n = 0;
   while (n < most) {
-    int32_t block = cache_find(c, parent, tokens + n * TR_BLOCK_SIZE);
+    int32_t block = cache_find(c, parent, salt, tokens + n * TR_BLOCK_SIZE);
     if (block < 0) break;
     found[n++] = parent = block;
   }
@@ -230,7 +237,8 @@ static void cache_tell_all(struct cache *c) {
     for (int32_t b = range->tail; at > 0; b = c->blocks[b].parent) c->chain[--at] = b;
     for (; at < (int32_t)range->blocks; at++) {
       const struct cache_block *block = &c->blocks[c->chain[at]];
-      news_stored(&c->news, c->chain[at], block->parent, block->index, block->tokens);
+      news_stored(&c->news, c->chain[at], block->parent, block->index, block->salt,
+                  block->tokens);
     }
   }
 }
@@ -294,6 +302,21 @@ static void cache_clear(struct cache *c) {
   while (cache_evict_oldest(c)) continue;
 }
 
+/* Drops every block of a salt that no live request refers to, those without children first. */
+static void cache_forget_salt(struct cache *c, uint64_t salt) {
+  bool dropped = true;
+  while (dropped) {
+    dropped = false;
+    for (int32_t b = 0; b < c->n_blocks; b++) {
+      const struct cache_block *block = &c->blocks[b];
+      if (block->range < 0 || block->salt != salt || block->ref > 0 || block->children > 0)
+        continue;
+      cache_evict_block(c, b);
+      dropped = true;
+    }
+  }
+}
+
 /* The range that takes a block after `parent`: the parent's own when it can grow, or a new one. */
 static int32_t cache_range_for(struct cache *c, int32_t parent, uint32_t index) {
   if (parent >= 0) {
@@ -317,10 +340,10 @@ static int32_t cache_range_for(struct cache *c, int32_t parent, uint32_t index) 
  * theirs. Returns the block, or -1 when it has to stay the sequence's own for now.
  */
 static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uint32_t index,
-                            const int32_t *tokens) {
+                            uint64_t salt, const int32_t *tokens) {
   int32_t from = (int32_t)(index * TR_BLOCK_SIZE), to = from + TR_BLOCK_SIZE;
   if (parent >= 0 && !c->blocks[parent].listed) return -1;
-  int32_t b = cache_find(c, parent, tokens);
+  int32_t b = cache_find(c, parent, salt, tokens);
   if (b >= 0) {
     c->api->llama_memory_seq_rm(c->memory, seq_id, from, to);
     c->api->llama_memory_seq_cp(c->memory, c->blocks[b].range, seq_id, from, to);
@@ -336,7 +359,8 @@ static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uin
   b = c->free_block;
   struct cache_block *block = &c->blocks[b];
   c->free_block = block->next;
-  block->hash = cache_hash(parent < 0 ? 0 : c->blocks[parent].hash, tokens);
+  block->hash = cache_hash_behind(c, parent, salt, tokens);
+  block->salt = salt;
   block->last_used = ++c->clock;
   block->parent = parent;
   block->range = id;
@@ -351,6 +375,6 @@ static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uin
   c->ranges[id].tail = b;
   c->ranges[id].blocks++;
   c->cached++;
-  news_stored(&c->news, b, parent, index, tokens);
+  news_stored(&c->news, b, parent, index, salt, tokens);
   return b;
 }

@@ -153,7 +153,7 @@ static void seq_publish(struct tr_engine *e, struct seq *seq) {
   while (e->prefix_cache && !slot->embed && (seq->n_shared + 1) * TR_BLOCK_SIZE <= seq->n_past) {
     uint32_t i = seq->n_shared;
     int32_t block = cache_insert(&e->cache, seq->id, i > 0 ? seq->blocks[i - 1] : -1, i,
-                                 slot->tokens + i * TR_BLOCK_SIZE);
+                                 slot->request.salt, slot->tokens + i * TR_BLOCK_SIZE);
     if (block < 0) break;
     seq->blocks[seq->n_shared++] = block;
   }
@@ -234,6 +234,7 @@ static bool admit_should_wait(const struct tr_engine *e, const struct slot *slot
     if (!seq->live || seq->n_past + 1 >= e->slots[seq->slot].n) continue;
     const struct slot *other = &e->slots[seq->slot];
     if (other->embed || other->n / TR_BLOCK_SIZE <= matched || most <= matched) continue;
+    if (other->request.salt != slot->request.salt) continue;
     uint32_t block = seq->n_past / TR_BLOCK_SIZE; /* the one it computes next */
     if (block < matched) block = matched;
     if (block >= most || block >= other->n / TR_BLOCK_SIZE) continue;
@@ -297,8 +298,8 @@ static void admit(struct tr_engine *e) {
     struct slot *slot = &e->slots[s];
     uint32_t matched = 0, revived = 0;
     if (e->prefix_cache && !slot->embed) {
-      matched = cache_match(&e->cache, slot->tokens, (slot->n - 1) / TR_BLOCK_SIZE,
-                            e->match_memory);
+      matched = cache_match(&e->cache, slot->request.salt, slot->tokens,
+                            (slot->n - 1) / TR_BLOCK_SIZE, e->match_memory);
       if (admit_should_wait(e, slot, matched)) {
         at++;
         continue;
@@ -332,13 +333,14 @@ static void batch_add(struct tr_engine *e, struct seq *seq, uint32_t n, bool all
   if (seq->n_past + n == slot->n) seq->output = b->n_tokens - 1;
 }
 
+#include "adapters.c"
+
 /* Tokens each sequence computes this step, into `e->share`; their sum. Who decodes goes first. */
 static uint32_t step_plan(struct tr_engine *e) {
   uint32_t total = 0, prefill = 0;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     const struct seq *seq = &e->seqs[i];
-    bool decodes = seq->live && !e->slots[seq->slot].embed &&
-                   e->slots[seq->slot].n - seq->n_past == 1;
+    bool decodes = has_turn(e, seq) && e->slots[seq->slot].n - seq->n_past == 1;
     e->share[i] = decodes;
     total += decodes;
   }
@@ -348,7 +350,7 @@ static uint32_t step_plan(struct tr_engine *e) {
     if (room > e->prefill_chunk - prefill) room = e->prefill_chunk - prefill;
     for (uint32_t i = 0; room > 0 && i < e->max_seqs; i++) {
       struct seq *seq = &e->seqs[i];
-      if (!seq->live || e->slots[seq->slot].embed || e->share[i] > 0) continue;
+      if (!has_turn(e, seq) || e->share[i] > 0) continue;
       if (!next || seq->order < next->order) next = seq;
     }
     if (!next) return total;
@@ -407,7 +409,8 @@ static void step_failed(struct tr_engine *e, int32_t code) {
 }
 
 /* Runs the batch; anything but 0 is llama_decode's code. */
-static int32_t step_decode(struct tr_engine *e) {
+static int32_t step_decode(struct tr_engine *e, uint32_t adapter) {
+  adapter_activate(e, adapter);
   library_complaint[0] = 0;
   if (e->options[TR_OPT_FAIL_AT_STEP] > 0 &&
       e->stats[TR_STAT_STEPS] + 1 >= e->options[TR_OPT_FAIL_AT_STEP])
@@ -464,6 +467,7 @@ static uint32_t step_plan_with_room(struct tr_engine *e) {
 }
 
 static void step_generate(struct tr_engine *e) {
+  pick_turn(e);
   uint32_t total = step_plan_with_room(e), decoding = 0;
   if (total == 0) return;
   e->batch.n_tokens = 0;
@@ -473,7 +477,7 @@ static void step_generate(struct tr_engine *e) {
     if (e->share[i] == 1 && e->seqs[i].output >= 0) decoding++;
   }
   count_pass(e, total - decoding, decoding > 0);
-  int32_t code = step_decode(e);
+  int32_t code = step_decode(e, e->turn);
   if (code != 0) {
     step_not_done(e, code);
     return;
@@ -521,7 +525,7 @@ static void pool_end(struct tr_engine *e, int32_t s, float *pooled) {
 /* One chunk of the oldest embedding. */
 static void step_embed(struct tr_engine *e) {
   struct seq *seq = seq_extreme(e, false, true);
-  if (!seq) return;
+  if (!seq || e->turn != 0) return; /* vectors are the model's own */
   struct slot *slot = &e->slots[seq->slot];
   float *sum = e->embed_sums + (size_t)(seq - e->seqs) * e->n_embd;
   uint32_t n = slot->n - seq->n_past;
@@ -532,7 +536,7 @@ static void step_embed(struct tr_engine *e) {
   batch_add(e, seq, n, true);
   count_pass(e, n, false);
   e->api.llama_set_embeddings(e->context, true);
-  int32_t code = step_decode(e);
+  int32_t code = step_decode(e, 0);
   for (uint32_t i = 0; code == 0 && i < n; i++) {
     const float *hidden = e->api.llama_get_embeddings_ith(e->context, (int32_t)i);
     pool_token(e, seq->slot, seq->n_past + i, hidden, sum);
@@ -577,6 +581,8 @@ static void take_commands(struct tr_engine *e) {
     if (command[0] == COMMAND_CANCEL) command_cancel(e, s);
     if (command[0] == COMMAND_KV_LIST) cache_tell_all(&e->cache);
     if (command[0] == COMMAND_CLEAR) cache_clear(&e->cache);
+    if (command[0] == COMMAND_ADAPTER_LOAD) adapter_load(e, command[1]);
+    if (command[0] == COMMAND_ADAPTER_UNLOAD) adapter_leave(e, command[1]);
     if (command[0] != COMMAND_SUBMIT) continue;
     slot->n = slot->request.n_tokens;
     slot->cached = -1;
@@ -592,6 +598,7 @@ static void take_commands(struct tr_engine *e) {
 static void engine_loop(struct tr_engine *e) {
   while (!e->closing && !e->failed) {
     take_commands(e);
+    if (e->n_leaving > 0) adapters_unload(e);
     wake_for_news(e);
     if (e->n_live == 0 && e->n_waiting == 0) {
       publish_stats(e);

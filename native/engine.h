@@ -41,6 +41,18 @@ struct pass_sums {
   double busy_ms;
 };
 
+/* A LoRA adapter's place. What stands here changes with who may write it: see adapters.c. */
+struct adapter {
+  struct llama_adapter_lora *lora; /* engine thread */
+  char *path;                      /* JavaScript thread until the load is sent, engine thread on */
+  uint64_t salt;                   /* of its blocks; the same */
+  bool leaving;                    /* engine thread: it is unloaded with its last request */
+  troupe_sem settled;              /* posted when `outcome` changed */
+  int32_t outcome;                 /* engine thread: TR_ADAPTER_* */
+  int32_t state;                   /* JavaScript thread's view of it */
+  char message[512];
+};
+
 struct tr_engine {
   struct llama_api api;
   struct llama_model *model;
@@ -71,6 +83,12 @@ struct tr_engine {
   bool pools_only; /* the model generates nothing: pool.c */
   bool prefix_cache;
   bool failed; /* engine thread: the library failed in a step */
+  struct adapter adapters[TR_MAX_ADAPTERS]; /* place - 1 */
+  uint32_t active;     /* place of the adapter that the context has now */
+  uint32_t turn;       /* whose sequences are computed: a place, 0 for the model itself */
+  double turn_ms;      /* when its turn began */
+  uint32_t n_leaving;
+  bool adapters_ready; /* JavaScript thread: their semaphores are there */
   struct pass_sums sums;
 
   int32_t *token_memory;
@@ -112,6 +130,8 @@ struct tr_engine {
 #define COMMAND_CLOSE 3
 #define COMMAND_KV_LIST 4
 #define COMMAND_CLEAR 5
+#define COMMAND_ADAPTER_LOAD 6
+#define COMMAND_ADAPTER_UNLOAD 7
 
 static double now_ms(void) {
   struct troupe_timespec t;

@@ -25,6 +25,10 @@ const SYMBOLS = {
   tr_embed: { args: ["ptr", "i32", "ptr", "i32", "i32"], returns: "i32" },
   tr_cancel: { args: ["ptr", "i32"], returns: "i32" },
   tr_clear: { args: ["ptr"], returns: "i32" },
+  tr_adapter_load: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  tr_adapter_unload: { args: ["ptr", "i32", "ptr"], returns: "i32" },
+  tr_adapter_state: { args: ["ptr", "i32"], returns: "i32" },
+  tr_adapter_message: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
   tr_poll: { args: ["ptr", "ptr", "i32", "i32"], returns: "i32" },
   tr_kv_poll: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   tr_close: { args: ["ptr"], returns: "i32" },
@@ -42,7 +46,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 5;
+export const SHIM_ABI = 6;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -71,6 +75,10 @@ export const TR = {
   POOL_RAW: 1,
   POOL_TOKENS: 2,
   POOL_CLASSES: 3,
+  ADAPTER_BUSY: 1,
+  ADAPTER_READY: 2,
+  ADAPTER_FAILED: 3,
+  MAX_ADAPTERS: 64,
   MAX_TOP: 20,
   MAX_STOP: 1056,
   MAX_BIAS: 4096,
@@ -259,6 +267,28 @@ export class NativeEngine {
 
   cancel(handle: number): void {
     this.#shim.tr_cancel(this.#engine, handle | 0);
+  }
+
+  /** Returns a TR code; `adapterState` says how it goes on. Places count from 1. */
+  loadAdapter(place: number, path: string): number {
+    return this.#shim.tr_adapter_load(this.#engine, place, cString(path));
+  }
+
+  /** The same; `salt` is that of its blocks. */
+  unloadAdapter(place: number, salt: bigint): number {
+    return this.#shim.tr_adapter_unload(this.#engine, place, BigUint64Array.of(salt));
+  }
+
+  /** TR.ADAPTER_*. */
+  adapterState(place: number): number {
+    return this.#shim.tr_adapter_state(this.#engine, place);
+  }
+
+  /** One line: why it is TR.ADAPTER_FAILED. */
+  adapterMessage(place: number): string {
+    const bytes = new Uint8Array(512);
+    const length = this.#shim.tr_adapter_message(this.#engine, place, bytes, bytes.length);
+    return new TextDecoder().decode(bytes.subarray(0, length));
   }
 
   /** False: it has not come to what was asked before; ask again. */

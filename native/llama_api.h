@@ -27,6 +27,7 @@
 #define LLAMA_API_MAX_SEQ 256
 
 struct llama_model;
+struct llama_adapter_lora;
 struct llama_context;
 struct llama_vocab;
 typedef struct llama_memory_i *llama_memory_t;
@@ -163,6 +164,10 @@ struct llama_context_params {
   X(void, llama_batch_free, (llama_batch))                                                        \
   X(int32_t, llama_decode, (struct llama_context *, llama_batch))                                 \
   X(void, llama_set_embeddings, (struct llama_context *, bool))                                   \
+  X(struct llama_adapter_lora *, llama_adapter_lora_init, (struct llama_model *, const char *))    \
+  X(void, llama_adapter_lora_free, (struct llama_adapter_lora *))                                 \
+  X(int32_t, llama_set_adapters_lora,                                                             \
+    (struct llama_context *, struct llama_adapter_lora **, size_t, float *))                      \
   X(float *, llama_get_logits_ith, (struct llama_context *, int32_t))                             \
   X(float *, llama_get_embeddings_ith, (struct llama_context *, int32_t))                         \
   X(float *, llama_get_embeddings_seq, (struct llama_context *, llama_seq_id))                    \

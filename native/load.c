@@ -340,6 +340,8 @@ static void unload_all(struct tr_engine *e) {
   cache_free(&e->cache);
   if (e->batch.token) e->api.llama_batch_free(e->batch);
   if (e->context) e->api.llama_free(e->context);
+  for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++)
+    if (e->adapters[i].lora) e->api.llama_adapter_lora_free(e->adapters[i].lora);
   if (e->model) e->api.llama_model_free(e->model);
   e->batch.token = NULL;
   e->context = NULL;

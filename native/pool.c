@@ -47,7 +47,7 @@ static void step_pool(struct tr_engine *e) {
   int32_t slots[LLAMA_API_MAX_SEQ];
   if (taken == 0) return;
   count_pass(e, (uint32_t)e->batch.n_tokens, false);
-  int32_t code = step_decode(e);
+  int32_t code = step_decode(e, 0);
   if (code != 0) {
     step_failed(e, code);
     return;

@@ -18,7 +18,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 5
+#define TR_ABI 6
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -58,10 +58,12 @@ enum {
 #define TR_MAX_TOP 20    /* likeliest tokens beside the chosen one */
 #define TR_MAX_STOP 1056 /* these three: llm/model/request-limits.ts */
 #define TR_MAX_BIAS 4096
+#define TR_MAX_ADAPTERS 64 /* loaded at once */
 
 /* A request as JavaScript lays it out: 64-bit fields first, so that there is no padding. */
 struct tr_request {
   uint64_t seed;
+  uint64_t salt; /* cached blocks are shared only among requests with the same one */
   uint32_t handle;
   uint32_t n_tokens; /* prompt and delivered answer */
   uint32_t n_prompt;
@@ -80,6 +82,8 @@ struct tr_request {
   float presence_penalty;
   uint32_t n_stop;
   uint32_t n_bias;
+  uint32_t adapter; /* its place, counted from 1; 0: the model itself */
+  uint32_t reserved;
 };
 
 /*
@@ -101,7 +105,7 @@ struct tr_request {
  * tokens. `block` is below TR_NUM_TOTAL_BLOCKS and free for another one once removed; a block is
  * stored after its parent and removed before it.
  *   TR_REC_KV_STORED  kind, block, parent + 1 (0: first of its sequence), index in its sequence,
- *                     then its 64 tokens
+ *                     salt (low half, high half), then its 64 tokens
  *   TR_REC_KV_REMOVED kind, block
  *   TR_REC_KV_RESET   kind: nothing is cached but what is stored from here on
  *   TR_REC_KV_LOST    kind: nobody read and records were dropped; a RESET and a list of all
@@ -202,6 +206,25 @@ int32_t tr_embed(struct tr_engine *engine, uint32_t handle, const int32_t *token
                  uint32_t n_tokens, int32_t kind);
 /* Ends the request at the next step; unknown handles are ignored. */
 int32_t tr_cancel(struct tr_engine *engine, uint32_t handle);
+/*
+ * LoRA adapters. Each has a place, 1..TR_MAX_ADAPTERS, that the caller chooses. The engine thread
+ * reads the file, between two steps, so answers wait for that. A decode has one set of adapters:
+ * sequences of different ones take turns (engine.c, pick_turn).
+ */
+/* TR_OK: it is being loaded. TR_ERR_BAD_REQUEST: there is none such place, or it is not empty. */
+int32_t tr_adapter_load(struct tr_engine *engine, uint32_t place, const char *path);
+/*
+ * Gives the place up once no request uses it any more, and what the cache holds of `salt` with it.
+ * The caller submits none for it from here on.
+ */
+int32_t tr_adapter_unload(struct tr_engine *engine, uint32_t place, uint64_t *salt);
+/* TR_ADAPTER_*; a wake comes when it changes. */
+int32_t tr_adapter_state(struct tr_engine *engine, uint32_t place);
+#define TR_ADAPTER_EMPTY 0
+#define TR_ADAPTER_BUSY 1 /* being loaded, or to be unloaded */
+#define TR_ADAPTER_READY 2
+#define TR_ADAPTER_FAILED 3 /* tr_adapter_message says why; the place is empty after that */
+int32_t tr_adapter_message(struct tr_engine *engine, uint32_t place, char *to, int32_t size);
 /*
  * Forgets what the prefix cache holds beside the blocks of live requests, before any request that
  * is submitted later. TR_ERR_QUEUE_FULL: the thread has not come to what was asked before.

@@ -55,6 +55,12 @@ export type EngineRequest = {
   readonly salt?: string;
 };
 
+/** An adapter could not be loaded; the message is one line that says what to do. */
+export class AdapterError extends Error {
+  override readonly name = "AdapterError";
+  readonly code = "adapter_failed";
+}
+
 export type TokenLogprob = {
   readonly logprob: number;
   readonly top: readonly (readonly [token: number, logprob: number])[];
@@ -230,6 +236,16 @@ export interface Engine {
    * them. False: it has too much to do, ask again. There exactly when `kv_events` is.
    */
   clearCache?(): boolean;
+  /**
+   * Takes the LoRA adapter of a file, under a name that none has. Rejects with AdapterError. There
+   * exactly when the engine has `adapters`, as the next one.
+   */
+  loadAdapter?(name: string, path: string): Promise<void>;
+  /**
+   * Refuses requests for the adapter from now on, and resolves when the last one that runs has
+   * ended and nothing of it is cached. A name that is not loaded is ignored.
+   */
+  unloadAdapter?(name: string): Promise<void>;
   /** Frees everything; live requests end without a further event. */
   close(): Promise<void>;
 }

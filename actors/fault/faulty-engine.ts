@@ -25,6 +25,8 @@ export class FaultyEngine implements Engine {
   readonly passSums?: () => PassSums;
   readonly kvDump?: () => KvDump;
   readonly clearCache?: () => boolean;
+  readonly loadAdapter?: (name: string, path: string) => Promise<void>;
+  readonly unloadAdapter?: (name: string) => Promise<void>;
   readonly #inner: Engine;
   readonly #injector: FaultInjector;
   /** Live handles, and the prompts of those that no step has begun with. */
@@ -40,6 +42,12 @@ export class FaultyEngine implements Engine {
     if (inner.passSums !== undefined) this.passSums = () => inner.passSums!();
     if (inner.kvDump !== undefined) this.kvDump = () => inner.kvDump!();
     if (inner.clearCache !== undefined) this.clearCache = () => inner.clearCache!();
+    if (inner.loadAdapter !== undefined) {
+      this.loadAdapter = (name, path) => inner.loadAdapter!(name, path);
+    }
+    if (inner.unloadAdapter !== undefined) {
+      this.unloadAdapter = (name) => inner.unloadAdapter!(name);
+    }
   }
 
   describe(): EngineDescription {

@@ -5,7 +5,8 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EchoEngine } from "../../actors/engine/echo/echo.ts";
 import {
@@ -23,11 +24,19 @@ import { requestLimits, stopTokensLimit } from "../../llm/model/request-limits.t
 import { TR } from "../../native/index.ts";
 import { EngineDriver, GREEDY, request } from "../support/engine/engine-driver.ts";
 import { TEST_MODEL } from "../support/engine/engine-model.ts";
+import { loraGguf } from "../support/engine/lora-gguf.ts";
 import { KvReplay, replayOf } from "../support/worlds/kv-replay.ts";
 
 const MAX_NUM_SEQS = 64;
 const MAX_QUEUE = 32;
 const LIMITS = { context_length: 512, max_num_seqs: MAX_NUM_SEQS, max_queue: MAX_QUEUE };
+
+/** Of random weights; the mocker does not read it. */
+const ADAPTER = join(mkdtempSync(join(tmpdir(), "troupe-adapter-")), "a.gguf");
+writeFileSync(
+  ADAPTER,
+  loraGguf(new Uint8Array(readFileSync(TEST_MODEL)), { seed: 1, scale: 0.02 }),
+);
 
 type Row = {
   readonly name: string;
@@ -103,10 +112,18 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
       return (await one(request(1, prompt, 1, more))).finished!.cached_tokens;
     };
     await cachedOf({});
+    expect([engine.loadAdapter !== undefined, engine.unloadAdapter !== undefined]).toEqual([
+      ...[adapters, adapters],
+    ]);
+    await engine.loadAdapter?.("a", ADAPTER);
     for (const more of [salts && { salt: "a" }, adapters && { adapter: "a" }]) {
       if (more === false) continue;
       expect(await cachedOf(more)).toBe(0);
       expect(await cachedOf(more)).toBe(2 * block_size);
+    }
+    await engine.unloadAdapter?.("a");
+    if (adapters) {
+      expect(engine.submit(request(1, prompt, 1, { adapter: "a" }))?.code).toBe("bad_request");
     }
     // No engine does these, and nothing in the interface would ask for them.
     expect(capabilities).toMatchObject({ exports_blocks: false, constrains: false });

@@ -5,13 +5,15 @@
  * named by its content. Here is the table between the two, which is also what a dump is made of.
  */
 
-import { chainHash, localHash } from "../../../llm/blocks/block-hash.ts";
+import { BLOCK_HASH_SEED, chainHash, localHash } from "../../../llm/blocks/block-hash.ts";
 import type { KvDump, KvStored } from "../../../llm/blocks/kv-event.ts";
 import { TR } from "../../../native/index.ts";
 import { KvEventLog } from "../kv-event-log.ts";
 
 const FIRST = -1;
-const TOKENS_AT = 5; // in a stored record, behind words, kind, block, parent + 1, index
+// In a stored record, behind words, kind, block, parent + 1, index.
+const SALT_AT = 5;
+const TOKENS_AT = 7;
 
 export class LlamaKvEvents {
   readonly log: KvEventLog;
@@ -56,7 +58,11 @@ export class LlamaKvEvents {
     const block = words[at + 2]!;
     const parent = words[at + 3]! - 1;
     if (this.#removed.length > 0 || parent !== this.#run.at(-1)) this.#flush();
-    const local = localHash(words.subarray(at + TOKENS_AT, at + TOKENS_AT + this.block_size));
+    const low = words[at + SALT_AT]!;
+    const high = words[at + SALT_AT + 1]!;
+    const seed = (low | high) === 0 ? BLOCK_HASH_SEED : (BigInt(high) << 32n) | BigInt(low);
+    const tokens = words.subarray(at + TOKENS_AT, at + TOKENS_AT + this.block_size);
+    const local = localHash(tokens, seed);
     this.#held[block] = 1;
     this.#parent[block] = parent;
     this.#index[block] = words[at + 4]!;

@@ -30,6 +30,8 @@ import {
 } from "../engine.ts";
 import { contextOf, type EngineKind } from "../engine-kind.ts";
 import type { KvEventLog } from "../kv-event-log.ts";
+import { noAdapter } from "../no-adapter.ts";
+import { LlamaAdapters } from "./adapters.ts";
 import { type LlamaSettings, llamaContradiction, llamaFlags } from "./flags.ts";
 import { LlamaKvEvents } from "./kv-events.ts";
 import { type RecordReader, readRecords } from "./records.ts";
@@ -50,12 +52,11 @@ export type LlamaOptions = Partial<NativeOptions> & {
 };
 
 /** The rest is up to the model. Logits differ in their last bits with the shape of the batch. */
-const CAPABILITIES: Omit<EngineCapabilities, "generates" | "pools"> = {
+const CAPABILITIES: Omit<EngineCapabilities, "generates" | "pools" | "adapters"> = {
   steps: false,
   exports_blocks: false,
   constrains: false,
-  adapters: false,
-  salts: false,
+  salts: true,
   replays_exactly: false,
 };
 
@@ -155,7 +156,11 @@ export class LlamaEngine implements Engine {
   readonly kv_events?: KvEventLog;
   readonly kvDump?: () => KvDump;
   readonly clearCache?: () => boolean;
+  readonly loadAdapter?: (name: string, path: string) => Promise<void>;
+  readonly unloadAdapter?: (name: string) => Promise<void>;
   readonly #native: NativeEngine;
+  readonly #adapters: LlamaAdapters;
+  #listener: () => void = () => {};
   readonly #description: EngineDescription;
   readonly #buffers: RequestBuffers = requestBuffers();
   readonly #words: Uint32Array<ArrayBuffer>;
@@ -168,6 +173,15 @@ export class LlamaEngine implements Engine {
   constructor(native: NativeEngine) {
     const numbers = native.numbers();
     this.#native = native;
+    this.#adapters = new LlamaAdapters(native);
+    native.onWake(() => {
+      this.#adapters.look();
+      this.#listener();
+    });
+    if (numbers.generates !== 0) {
+      this.loadAdapter = (name, path) => this.#adapters.load(name, path);
+      this.unloadAdapter = (name) => this.#adapters.unload(name);
+    }
     this.#description = {
       engine: "llama",
       context_length: numbers.context_length,
@@ -181,6 +195,7 @@ export class LlamaEngine implements Engine {
       capabilities: {
         ...CAPABILITIES,
         generates: numbers.generates !== 0,
+        adapters: numbers.generates !== 0,
         pools: poolsOf(numbers),
       },
       // llama.cpp writes so where a model does not say its size.
@@ -203,7 +218,10 @@ export class LlamaEngine implements Engine {
 
   submit(request: EngineRequest): EngineRefusal | undefined {
     if (this.#closed) return refusal(TR.ERR_CLOSED, request.tokens.length, 0, this.#description);
-    const problem = encodeRequest(request, this.#buffers);
+    const { adapter } = request;
+    const place = adapter === undefined ? 0 : this.#adapters.placeOf(adapter);
+    if (place === undefined) return noAdapter(adapter);
+    const problem = encodeRequest(request, this.#buffers, place);
     if (problem) return problem;
     const { struct, stop, bias_tokens, bias_values } = this.#buffers;
     const code = this.#native.submit(struct, request.tokens, stop, bias_tokens, bias_values);
@@ -256,7 +274,7 @@ export class LlamaEngine implements Engine {
   }
 
   onWake(listener: () => void): void {
-    this.#native.onWake(listener);
+    this.#listener = listener;
   }
 
   /** After `close` as they were when it was asked for. */
@@ -307,6 +325,7 @@ export class LlamaEngine implements Engine {
 
   close(): Promise<void> {
     this.#last ??= this.#native.stats();
+    this.#adapters.close();
     this.#closed ??= this.#end();
     return this.#closed;
   }

@@ -1,10 +1,11 @@
 /** An engine request as the native struct tr_request (native/troupe.h) and its variable parts. */
 
+import { blockSeed } from "../../../llm/blocks/block-hash.ts";
 import { TR } from "../../../native/index.ts";
 import { beyondLimits } from "../beyond-limits.ts";
 import type { EngineRefusal, EngineRequest } from "../engine.ts";
 
-const STRUCT_BYTES = 80;
+const STRUCT_BYTES = 96;
 
 /** Memory for one request at a time; the native side copies it during the call. */
 export type RequestBuffers = {
@@ -26,6 +27,11 @@ export function requestBuffers(): RequestBuffers {
   };
 }
 
+/** Blocks are shared within one salt; 0 for requests whose blocks everybody may share. */
+export function saltOf(request: { readonly adapter?: string; readonly salt?: string }): bigint {
+  return request.adapter || request.salt ? blockSeed(request) : 0n;
+}
+
 /** A problem with values that C would read as something else; undefined: none. */
 function problem({ sampling }: EngineRequest): string | undefined {
   for (const [name, value] of Object.entries(sampling)) {
@@ -36,10 +42,14 @@ function problem({ sampling }: EngineRequest): string | undefined {
     : "logit_bias must be numbers";
 }
 
-/** Writes the request into the buffers, or says why it cannot be one. */
+/**
+ * Writes the request into the buffers, or says why it cannot be one. `adapter`: the place of its
+ * adapter, 0 without.
+ */
 export function encodeRequest(
   request: EngineRequest,
   buffers: RequestBuffers,
+  adapter = 0,
 ): EngineRefusal | undefined {
   const beyond = beyondLimits(request);
   if (beyond !== undefined) return beyond;
@@ -58,17 +68,19 @@ export function encodeRequest(
   ];
   const { view, stop, bias_tokens, bias_values } = buffers;
   view.setBigUint64(0, BigInt.asUintN(64, sampling.seed), true);
-  for (const [i, word] of words.entries()) view.setInt32(8 + i * 4, word, true);
-  view.setFloat32(40, sampling.temperature, true);
-  view.setInt32(44, sampling.top_k, true);
-  view.setFloat32(48, sampling.top_p, true);
-  view.setFloat32(52, sampling.min_p, true);
-  view.setFloat32(56, sampling.typical_p, true);
-  view.setFloat32(60, sampling.repetition_penalty, true);
-  view.setFloat32(64, sampling.frequency_penalty, true);
-  view.setFloat32(68, sampling.presence_penalty, true);
-  view.setUint32(72, stop_tokens.length, true);
-  view.setUint32(76, sampling.logit_bias.length, true);
+  view.setBigUint64(8, saltOf(request), true);
+  for (const [i, word] of words.entries()) view.setInt32(16 + i * 4, word, true);
+  view.setFloat32(48, sampling.temperature, true);
+  view.setInt32(52, sampling.top_k, true);
+  view.setFloat32(56, sampling.top_p, true);
+  view.setFloat32(60, sampling.min_p, true);
+  view.setFloat32(64, sampling.typical_p, true);
+  view.setFloat32(68, sampling.repetition_penalty, true);
+  view.setFloat32(72, sampling.frequency_penalty, true);
+  view.setFloat32(76, sampling.presence_penalty, true);
+  view.setUint32(80, stop_tokens.length, true);
+  view.setUint32(84, sampling.logit_bias.length, true);
+  view.setUint32(88, adapter, true);
   stop.set(stop_tokens);
   for (const [i, [token, bias]] of sampling.logit_bias.entries()) {
     bias_tokens[i] = token;

@@ -27,6 +27,7 @@ import type {
 } from "../engine.ts";
 import type { EngineKind } from "../engine-kind.ts";
 import { KvEventLog } from "../kv-event-log.ts";
+import { noAdapter } from "../no-adapter.ts";
 import { type Draw, type Drawable, drawnLogprob, drawnToken, drawOf } from "./drawn-token.ts";
 import { mockerFlags } from "./flags.ts";
 import { type MockerOptions, mockerOptions } from "./options.ts";
@@ -90,6 +91,8 @@ export class MockerEngine implements Engine {
   #read = 0; // events before this one were polled
   #listener: () => void = () => {};
   #closed = false;
+  /** Names: all that an adapter is to this engine. */
+  readonly #adapters = new Set<string>();
 
   /** Throws MockerOptionsError. */
   constructor(options: Partial<MockerOptions> = {}, parts: MockerParts = {}) {
@@ -148,6 +151,8 @@ export class MockerEngine implements Engine {
     if (this.#closed) return { code: "closed", message: "the engine is closed" };
     const beyond = beyondLimits(request);
     if (beyond !== undefined) return beyond;
+    const { adapter } = request;
+    if (adapter !== undefined && !this.#adapters.has(adapter)) return noAdapter(adapter);
     if (tokens.length + max_tokens > this.#context_length) {
       return {
         code: "context_overflow",
@@ -321,6 +326,16 @@ export class MockerEngine implements Engine {
       ...rank.pool.dump(last_event_id, dp_rank),
     ]);
     return { last_event_id, blocks };
+  }
+
+  /** Its answers have blocks of their own; nothing else is simulated, and the file is not read. */
+  async loadAdapter(name: string): Promise<void> {
+    this.#adapters.add(name);
+  }
+
+  /** Does not wait: nothing is freed. */
+  async unloadAdapter(name: string): Promise<void> {
+    this.#adapters.delete(name);
   }
 
   /** Forgets all cached prefixes; what runs keeps its blocks. */

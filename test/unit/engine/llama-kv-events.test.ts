@@ -38,11 +38,13 @@ function tokensOf(seed: number, length: number): number[] {
 }
 
 const stored = (block: number, parent: number, index: number, tokens: readonly number[]) => [
-  5 + BLOCK,
+  7 + BLOCK,
   TR.REC_KV_STORED,
   block,
   parent + 1,
   index,
+  0,
+  0,
   ...tokens,
 ];
 const removed = (block: number) => [3, TR.REC_KV_REMOVED, block];

@@ -85,6 +85,7 @@ describe("cache events", () => {
 
   test("a salt or an adapter shares nothing with others", async () => {
     const engine = new MockerEngine(INSTANT);
+    await engine.loadAdapter("a");
     const prompt = tokens(200);
     const cached: (number | undefined)[] = [];
     for (const of of [{}, { salt: "a" }, { adapter: "a" }, { salt: "a" }, {}]) {
