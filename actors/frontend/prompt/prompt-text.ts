@@ -10,7 +10,7 @@ import type { RenderOptions, ServedModel } from "../models/served-model.ts";
 import { upToMark, withMark } from "./continued.ts";
 import type { TimedStage } from "./prepare-context.ts";
 import { LONG_TEXT } from "./tokens-ahead.ts";
-import { type Conversation, templateMessages } from "./turns.ts";
+import { type Conversation, templateMessages, textTurns } from "./turns.ts";
 
 /** No vocabulary has longer tokens, so a longer text cannot fit and is not tokenized at all. */
 const TOKEN_CHARS_LIMIT = 256;
@@ -164,10 +164,11 @@ export function encodeChat(
   timed: TimedStage,
 ): ChatPrompt {
   // The check comes before the template runs, which is slow for texts full of control tokens.
-  for (const turn of conversation.turns) {
+  const turns = textTurns(model.name, conversation.turns);
+  for (const turn of turns) {
     if (turn.content.length > UNBROKEN_MAX) checkUnbroken(model, turn.content, turn.param);
   }
-  const messages = templateMessages(conversation);
+  const messages = templateMessages(turns, conversation);
   const { param } = conversation;
   let rendered: Rendered;
   timed.begin();

@@ -4,10 +4,11 @@
  */
 import { clip, invalidValue } from "../api/api-error.ts";
 import type { TemplateMessage } from "../models/served-model.ts";
+import { type ContentPart, unread } from "./content-parts.ts";
 
 export type Turn = {
   readonly role: "system" | "user" | "assistant" | "tool";
-  readonly content: string;
+  readonly content: string | readonly ContentPart[];
   readonly name?: string | null | undefined;
   /** What the assistant thought before it wrote. */
   readonly reasoning?: string | null | undefined;
@@ -35,8 +36,23 @@ export type Conversation = {
   readonly call_place: string;
 };
 
+/** A turn that is text alone. */
+export type TextTurn = Turn & { readonly content: string };
+
+/** Throws ApiError (400) for the first part that is no text: no engine here reads any other. */
+export function textTurns(model: string, turns: readonly Turn[]): readonly TextTurn[] {
+  for (const { content } of turns) {
+    if (typeof content === "string") continue;
+    for (const part of content) if (part.kind !== "text") throw unread(model, part);
+  }
+  return turns as readonly TextTurn[];
+}
+
 /** As the chat template sees them. Throws ApiError (400) where calls and results do not fit. */
-export function templateMessages({ turns, call_place }: Conversation): readonly TemplateMessage[] {
+export function templateMessages(
+  turns: readonly TextTurn[],
+  { call_place }: Pick<Conversation, "call_place">,
+): readonly TemplateMessage[] {
   const ledger = new CallLedger(call_place);
   return turns.map((turn) => {
     ledger.take(turn);
@@ -44,7 +60,7 @@ export function templateMessages({ turns, call_place }: Conversation): readonly 
   });
 }
 
-function templateMessage({ role, content, name, reasoning, calls, answers }: Turn) {
+function templateMessage({ role, content, name, reasoning, calls, answers }: TextTurn) {
   const turn = { role, content };
   const isPlain = name == null && reasoning == null;
   if (isPlain && calls === undefined && answers === undefined) return turn;

@@ -48,8 +48,8 @@ test("a value that does not fit is told what would", () => {
   const chat = { model: "m", messages: [{ role: "user", content: "hi" }] };
   const cases: readonly (readonly [object, string])[] = [
     [
-      { messages: [{ role: "user", content: [{ type: "image_url", image_url: {} }] }] },
-      "'messages[0].content[0].type' is 'image_url', but only parts of type 'text' are read here.",
+      { messages: [{ role: "user", content: [{ type: "smell" }] }] },
+      "Invalid value for 'messages[0].content[0].type': expected text, got a string.",
     ],
     [
       { stop: [1.5] },

@@ -15,12 +15,7 @@ import {
   samplingFields,
   used,
 } from "../request-fields.ts";
-
-const textPart = z.object({
-  type: z.literal("text", { error: "only parts of type 'text' are read here" }),
-  text: z.string(),
-});
-const refusalPart = z.object({ type: z.literal("refusal"), refusal: z.string() });
+import { chatContent } from "./chat-content.ts";
 
 /** Not looked into: it goes to the chat template as it is. */
 const anyObject = z
@@ -78,13 +73,9 @@ export const messageFields = {
     "`system`, `developer` (rendered as `system`), `user`, `assistant` or `tool`.",
   ),
   content: used(
-    z
-      .union([z.string(), z.array(z.union([textPart, refusalPart]))], {
-        error: "expected a string or an array of text parts",
-      })
-      .nullish(),
+    chatContent.nullish(),
     `Text, or up to ${requestLimits.content_parts} parts of type \`text\`, joined by line breaks. ` +
-      "Null only from the assistant.",
+      "Null only from the assistant. Pictures, audio, videos and files are a 400.",
     requestLimits.content_parts,
   ),
   name: used(z.string().nullish(), "Handed to the chat template."),

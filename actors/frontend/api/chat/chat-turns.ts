@@ -2,6 +2,7 @@
 import { checkText } from "../../prompt/prompt-text.ts";
 import type { CallId, Conversation, Turn, TurnCall } from "../../prompt/turns.ts";
 import { ApiError, invalidValue, missingParameter } from "../api-error.ts";
+import { readContent } from "./chat-content.ts";
 import type { ChatMessage } from "./chat-fields.ts";
 
 /** Throws ApiError (400). */
@@ -14,13 +15,12 @@ export const conversationOf = (messages: readonly ChatMessage[]): Conversation =
 function turnOf(message: ChatMessage, where: string): Turn {
   const role = message.role === "developer" ? "system" : message.role;
   const param = `${where}.content`;
-  const turn = { role, content: checkText(contentText(message, param), param), param };
   const { name } = message;
   const reasoning = message.reasoning_content ?? message.reasoning;
   if (name != null) checkText(name, `${where}.name`);
   if (reasoning != null) checkText(reasoning, `${where}.reasoning_content`);
   return {
-    ...turn,
+    ...{ role, content: contentIn(message, param), param },
     name,
     reasoning,
     calls: callsOf(message, where),
@@ -49,17 +49,13 @@ function idOf({ role, tool_call_id }: ChatMessage, where: string): CallId | unde
   return { id: tool_call_id, param };
 }
 
-function contentText(message: ChatMessage, param: string): string {
-  const { content } = message;
-  if (typeof content === "string") return content;
-  if (content == null) {
-    if (message.role === "assistant") return "";
-    throw new ApiError(
-      400,
-      "missing_required_parameter",
-      `Missing required parameter: '${param}'. Only a message of the assistant may be without.`,
-      param,
-    );
-  }
-  return content.map((part) => (part.type === "text" ? part.text : part.refusal)).join("\n");
+function contentIn({ role, content }: ChatMessage, param: string): Turn["content"] {
+  if (content != null) return readContent(content, param);
+  if (role === "assistant") return "";
+  throw new ApiError(
+    400,
+    "missing_required_parameter",
+    `Missing required parameter: '${param}'. Only a message of the assistant may be without.`,
+    param,
+  );
 }

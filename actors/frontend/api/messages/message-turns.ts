@@ -2,13 +2,19 @@
  * Messages in Anthropic's form → the turns of a conversation. A message holds blocks; results of
  * tools stand in the user's messages, and are turns of their own here.
  */
+import {
+  type ContentPart,
+  contentOf,
+  type MediaSource,
+  urlSource,
+} from "../../prompt/content-parts.ts";
 import type { Conversation, Turn, TurnCall } from "../../prompt/turns.ts";
 import { clip, invalidValue } from "../api-error.ts";
 import { notSupported } from "./message-errors.ts";
 import {
   asRead,
   type CountBody,
-  isUnread,
+  type MediaBlock,
   type Message,
   type ToolResultBlock,
 } from "./messages-fields.ts";
@@ -25,7 +31,7 @@ export function readMessages({ system, messages }: CountBody): MessagesRead {
   /** What each call is of, as some templates want the name beside its result. */
   const called = new Map<string, string>();
   if (system != null) {
-    const content = typeof system === "string" ? system : joined(system.map(({ text }) => text));
+    const content = typeof system === "string" ? system : system.map(({ text }) => text).join("\n");
     if (content !== "") turns.push({ role: "system", content, param: "system" });
   }
   for (const { role, blocks, param } of rounds(messages)) {
@@ -67,11 +73,11 @@ function rounds(messages: readonly Message[]): readonly Round[] {
   return found;
 }
 
-const joined = (texts: readonly string[]): string => texts.join("\n");
+const joined = (parts: readonly ContentPart[]) => contentOf(parts, "\n");
 
 function systemTurn(blocks: readonly PlacedBlock[], param: string): Turn {
   const place = "a message of the system";
-  return { role: "system", content: joined(blocks.map((each) => textIn(each, place))), param };
+  return { role: "system", content: joined(blocks.map((each) => partIn(each, place))), param };
 }
 
 /** Texts between results stay in their place. */
@@ -81,17 +87,17 @@ function userTurns(
   called: ReadonlyMap<string, string>,
 ): readonly Turn[] {
   const turns: Turn[] = [];
-  let texts: string[] = [];
+  let parts: ContentPart[] = [];
   const flush = () => {
-    if (texts.length > 0) turns.push({ role: "user", content: joined(texts), param });
-    texts = [];
+    if (parts.length > 0) turns.push({ role: "user", content: joined(parts), param });
+    parts = [];
   };
   for (const placed of blocks) {
     const read = asRead(placed.block);
     if (read?.type === "tool_result") {
       flush();
       turns.push(resultTurn(read, placed.param, called.get(read.tool_use_id)));
-    } else texts.push(textIn(placed, "a message of the user"));
+    } else parts.push(partIn(placed, "a message of the user"));
   }
   flush();
   return turns.length > 0 ? turns : [{ role: "user", content: "", param }];
@@ -100,13 +106,13 @@ function userTurns(
 function resultTurn(result: ToolResultBlock, param: string, name: string | undefined): Turn {
   const { tool_use_id: id, content, is_error } = result;
   const blocks = typeof content === "string" ? [{ type: "text", text: content }] : (content ?? []);
-  const texts = blocks.map((block, i) =>
-    textIn({ block, param: `${param}.content[${i}]` }, "a tool's result"),
+  const parts = blocks.map((block, i) =>
+    partIn({ block, param: `${param}.content[${i}]` }, "a tool's result"),
   );
-  const text = joined(texts);
+  const read = joined(parts);
   return {
     role: "tool",
-    content: is_error === true ? asError(text) : text,
+    content: is_error === true && typeof read === "string" ? asError(read) : read,
     name,
     answers: { id, param: `${param}.tool_use_id` },
     param: `${param}.content`,
@@ -157,30 +163,39 @@ function assistantTurn(
   };
 }
 
-/** Throws ApiError (400) for what is no text. */
-function textIn({ block, param }: PlacedBlock, place: string): string {
+/** Throws ApiError (400) for what is no content. */
+function partIn({ block, param }: PlacedBlock, place: string): ContentPart {
   const read = asRead(block);
-  if (read?.type === "text") return read.text;
-  throw notHere(block, param, place);
+  switch (read?.type) {
+    case "text":
+      return { kind: "text", text: read.text };
+    case "image":
+    case "document":
+    case "audio":
+      return { kind: read.type, source: sourceOf(read.source), param };
+    default:
+      throw notHere(block, param, place);
+  }
 }
 
-function notHere({ type }: { readonly type: string }, param: string, place: string) {
-  const what = clip(type);
-  if (isUnread(type)) {
-    return notSupported(
-      `'${param}' is of the type '${what}', which the models here do not read. Send it as text.`,
-      param,
-    );
-  }
-  return notSupported(
-    `'${param}' is of the type '${what}', which has no meaning in ${place} here. Texts, thinking, ` +
-      "tool_use and tool_result blocks are taken; what a tool of Anthropic's wrote has to be left out.",
+function sourceOf(source: MediaBlock["source"]): MediaSource {
+  const { data, media_type, url, file_id } = source ?? {};
+  if (file_id != null) return { from: "file", id: file_id };
+  if (url != null) return urlSource(url);
+  return { from: "data", base64: data ?? "", media_type: media_type ?? undefined };
+}
+
+const notHere = ({ type }: { readonly type: string }, param: string, place: string) =>
+  notSupported(
+    `'${param}' is of the type '${clip(type)}', which has no meaning in ${place} here. Texts, thinking, ` +
+      "tool_use and tool_result blocks are taken; what Anthropic's own tools wrote has to be left out.",
     param,
   );
-}
 
 /** Throws ApiError (400) for a last turn that no answer can go on with. */
 function isBeginning({ content, calls, param }: Turn): boolean {
+  // The assistant's content is always text.
+  if (typeof content !== "string") return false;
   if (calls !== undefined) {
     throw invalidValue(
       `'${param}' has calls of tools and is the last message. Send their results behind it.`,

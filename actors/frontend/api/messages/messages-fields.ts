@@ -26,8 +26,20 @@ const anyObject = z
 
 export const textBlock = z.object({ type: z.literal("text"), text: z.string() });
 
-/** Content that other models read: a picture, a document, a sound, what a search has found. */
-const unreadTypes = ["image", "document", "audio", "search_result", "container_upload"] as const;
+/** Content that some models read. What is missing in its source is of no use to any of them. */
+const mediaBlock = z.object({
+  type: z.enum(["image", "document", "audio"]),
+  source: z
+    .object({
+      type: z.string(),
+      data: z.string().nullish(),
+      media_type: z.string().nullish(),
+      url: z.string().nullish(),
+      file_id: z.string().nullish(),
+    })
+    .nullish(),
+});
+export type MediaBlock = z.infer<typeof mediaBlock>;
 
 /** One of a type without a shape is refused when its place is known. */
 function anyBlock(shape: (type: string) => z.ZodType | undefined) {
@@ -39,7 +51,11 @@ function anyBlock(shape: (type: string) => z.ZodType | undefined) {
   });
 }
 
-const resultBlock = anyBlock((type) => (type === "text" ? textBlock : undefined));
+const resultBlock = anyBlock(shapeInResult);
+function shapeInResult(type: string): z.ZodType | undefined {
+  if (type === "text") return textBlock;
+  return type === "image" || type === "document" ? mediaBlock : undefined;
+}
 const resultContent = z.union([z.string(), z.array(resultBlock).max(requestLimits.content_parts)], {
   error: "expected a string or an array of text blocks",
 });
@@ -65,6 +81,9 @@ const blockShapes = {
   redacted_thinking: redactedBlock,
   tool_use: toolUseBlock,
   tool_result: toolResultBlock,
+  image: mediaBlock,
+  document: mediaBlock,
+  audio: mediaBlock,
 } as const;
 export type ReadBlock = z.infer<(typeof blockShapes)[keyof typeof blockShapes]>;
 export type ToolResultBlock = z.infer<typeof toolResultBlock>;
@@ -77,10 +96,6 @@ const block = anyBlock(shapeOf);
 /** Undefined: it is of a type that is not read here. */
 export const asRead = (given: { readonly type: string }): ReadBlock | undefined =>
   shapeOf(given.type) === undefined ? undefined : (given as ReadBlock);
-
-/** Whether a block of this type is content, and no use of a tool that Anthropic runs. */
-export const isUnread = (type: string): boolean =>
-  (unreadTypes as readonly string[]).includes(type);
 
 const contentList = z.array(block).max(requestLimits.content_parts);
 const content = z.union([z.string(), contentList], {

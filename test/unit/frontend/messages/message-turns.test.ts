@@ -4,7 +4,11 @@ import { ApiError } from "../../../../actors/frontend/api/api-error.ts";
 import { checkShape } from "../../../../actors/frontend/api/check-body.ts";
 import { readMessages } from "../../../../actors/frontend/api/messages/message-turns.ts";
 import { countShape } from "../../../../actors/frontend/api/messages/messages-fields.ts";
-import { templateMessages } from "../../../../actors/frontend/prompt/turns.ts";
+import {
+  type Conversation,
+  templateMessages,
+  textTurns,
+} from "../../../../actors/frontend/prompt/turns.ts";
 import { parsedDoor } from "../../../support/worlds/parsed-door.ts";
 
 type Given = { readonly role: string; readonly content: unknown };
@@ -12,7 +16,10 @@ type Given = { readonly role: string; readonly content: unknown };
 const read = (messages: readonly Given[], more: object = {}) =>
   readMessages(checkShape({ model: "toy", messages, ...more }, countShape));
 const turnsOf = (messages: readonly Given[], more: object = {}) =>
-  templateMessages(read(messages, more).conversation);
+  turnsIn(read(messages, more).conversation);
+function turnsIn(conversation: Conversation) {
+  return templateMessages(textTurns("toy", conversation.turns), conversation);
+}
 
 const user = (content: unknown): Given => ({ role: "user", content });
 const assistant = (content: unknown): Given => ({ role: "assistant", content });
