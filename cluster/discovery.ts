@@ -32,6 +32,8 @@ export const keys = {
   router: (node: string) => `routers/${node}`,
   /** Desks of routers that have a process of their own. */
   desk: (node: string) => `desks/${node}`,
+  /** The one frontend that answers batches; a name that others wait for. */
+  runner: (name: string) => `batch-runners/${name}`,
   /** WorkerActors; the value is a WorkerRecord. */
   worker: (worker: string) => `workers/${worker}`,
   /** Slots of processes that keep ending, as long as they do. */

@@ -1,4 +1,5 @@
 /** The parts of a frontend's tree; they find each other by path at each use. */
+import type { BatchesOptions } from "../actors/batch/batch.ts";
 import { movedPaths } from "../actors/frontend/flags.ts";
 import {
   archiveOver,
@@ -6,11 +7,15 @@ import {
   type DoorSettings,
   embedThrough,
   type FrontendMessage,
+  type InnerDoor,
   ModelDirectory,
+  noDoor,
+  parseJson,
   parsersText,
   readOrigins,
 } from "../actors/frontend/frontend.ts";
 import { clusterMetrics } from "../actors/inspector/inspector.ts";
+import type { GetTraffic } from "../actors/router/router.ts";
 import { type StreamsMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { RouterMessage } from "../proto/index.ts";
 import { type AllowanceOptions, sparingly } from "../runtime/allowance.ts";
@@ -22,7 +27,7 @@ import { frontendPaths } from "../supervisors/paths.ts";
 import type { ReadPlanes } from "../supervisors/plane-tree.ts";
 import type { FrontendBoot } from "./boot.ts";
 import { type Discovery, keys } from "./discovery.ts";
-import { announce } from "./keep-registered.ts";
+import { announce, holdsName } from "./keep-registered.ts";
 import { keysOf } from "./keys/key-limits.ts";
 import { nearestDesk } from "./nearest-desk.ts";
 import { routerOptions } from "./router-options.ts";
@@ -56,8 +61,13 @@ export function frontendWorld(
   const isLive = (request: string) =>
     embeddings.has(request) ||
     system.lookup(`${frontendPaths.answers}/${streamNameOf(request)}`) !== undefined;
+  // Where Redis has the records of several machines it has their files, too.
+  const folder = boot.planes === undefined ? `${boot.data_folder}/files` : undefined;
+  const archive = archiveOver(system.capabilities, folder);
+  const inner = new Lent();
   return {
     keyFile,
+    batches: batchesOf(boot, system, discovery, archive, inner),
     router: { ...routerOptions(boot, system, discovery, frontendPaths.router), isLive },
     answers: {
       router,
@@ -77,11 +87,8 @@ export function frontendWorld(
       askedRouter: router,
       crashLoops: () => discovery.names(keys.loop("")),
       models,
-      // Where Redis has the records of several machines it has their files, too.
-      archive: archiveOver(
-        system.capabilities,
-        boot.planes === undefined ? `${boot.data_folder}/files` : undefined,
-      ),
+      archive,
+      lends: inner.take,
       access,
       ...(limits === undefined ? {} : { limits }),
       startAnswer: (request, sink) => {
@@ -121,6 +128,45 @@ function doorSettings(boot: FrontendBoot, keys_required: boolean): Partial<DoorS
     namespace,
     paths: movedPaths(settings),
   };
+}
+
+/** This process's own way in; undefined while its door is restarted. */
+class Lent {
+  door: InnerDoor | undefined;
+
+  readonly take = (door: InnerDoor | undefined): void => {
+    this.door = door;
+  };
+}
+
+function batchesOf(
+  boot: FrontendBoot,
+  system: ActorSystem,
+  discovery: Discovery,
+  { files, batches }: ReturnType<typeof archiveOver>,
+  inner: Lent,
+): BatchesOptions {
+  const runner = { prefix: keys.runner(""), name: "one", path: frontendPaths.batches };
+  const mayRun = () => inner.door?.draining() === false;
+  return {
+    shelf: files,
+    book: batches,
+    submit: async (line) => inner.door?.submit(line) ?? noDoor,
+    parse: parseJson,
+    leads: holdsName(system, discovery, runner, mayRun),
+    hasRecords: async () =>
+      boot.planes !== undefined || (await hasRecords(system, boot.data_folder)),
+    router: () => system.lookup(frontendPaths.router) as Ref<GetTraffic> | undefined,
+  };
+}
+
+/** A look for batches must not make the store of somebody who stores nothing. */
+async function hasRecords({ capabilities }: ActorSystem, data_folder: string): Promise<boolean> {
+  try {
+    return (await capabilities.files.list(data_folder)).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** The doors that take connections are in the registry under their nodes. */

@@ -1,6 +1,6 @@
 /** Names that belong to a path in a tree, for all lives of the actor there. */
 import type { Message } from "../runtime/kernel/message.ts";
-import type { Ref } from "../runtime/kernel/ref.ts";
+import { type Ref, sameActor } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import type { Discovery } from "./discovery.ts";
 
@@ -77,4 +77,34 @@ export async function announce(
     log.log("debug", "a name is not registered yet", { key, error: String(error) });
     clock.after(ANNOUNCE_AGAIN_MS, () => void announce(system, discovery, key, self, wanted));
   }
+}
+
+/**
+ * A name that actors of several processes want, and one at a time has. Returns whether the actor at
+ * `path` has it now; each call also asks for the name, or lets it go while it is not `wanted`. When
+ * its owner ends or lets go, the registry gives it to the next one that asks.
+ */
+export function holdsName(
+  system: ActorSystem,
+  discovery: Discovery,
+  { prefix, name, path }: { readonly prefix: string; readonly name: string; readonly path: string },
+  wanted: () => boolean,
+): () => boolean {
+  const key = prefix + name;
+  let asked: Ref | undefined;
+  return () => {
+    const self = system.lookup(path);
+    if (self === undefined || !wanted()) {
+      if (asked !== undefined) discovery.deregister(key);
+      asked = undefined;
+      return false;
+    }
+    if (asked === undefined || !sameActor(asked, self)) {
+      asked = self;
+      // The registry's client goes on asking while another has the name.
+      discovery.register(key, new Uint8Array(0), self).catch(() => {});
+    }
+    const [owner] = discovery.owners(prefix);
+    return owner !== undefined && sameActor(owner, self);
+  };
 }

@@ -8,10 +8,12 @@
  *     ├── keys        reads the keys file again, where there is one
  *     ├── router      which worker gets a request
  *     ├── answers     parent of one stream actor per live answer
- *     └── door        OpenAI over HTTP
+ *     ├── door        OpenAI over HTTP
+ *     └── batches     requests in files; one of the cluster's frontends answers them
  *
  * They find each other by path at each use, so that one may crash and come back under the others.
  */
+import { type BatchesOptions, BatchRunner } from "../actors/batch/batch.ts";
 import {
   FrontendActor,
   type FrontendOptions,
@@ -29,6 +31,7 @@ export type FrontendTreeOptions = {
   readonly router: RouterOptions;
   readonly answers: StreamsOptions;
   readonly door: FrontendOptions;
+  readonly batches: BatchesOptions;
 };
 
 /** `first`: discovery, and with several machines their planes. */
@@ -47,6 +50,7 @@ export function frontendTree(
       { id: "router", start: () => routerOf(options.router) },
       { id: "answers", start: () => new StreamParent(options.answers) },
       { id: "door", role: "frontend", start: () => new FrontendActor(options.door) },
+      { id: "batches", start: () => new BatchRunner(options.batches) },
     ],
   };
 }

@@ -28,6 +28,7 @@ export const frontendPaths = {
   router: "/frontend/router",
   answers: "/frontend/answers",
   main: "/frontend/door",
+  batches: "/frontend/batches",
 } as const;
 
 /** Name of the fault actor, at the top of each process into which faults can be injected. */

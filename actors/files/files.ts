@@ -18,4 +18,4 @@ export {
   type Page,
   ShelfError,
 } from "./file-shelf.ts";
-export { countedDown, timedId, timeOf } from "./ids.ts";
+export { countedDown, hexTime, timedId, timeOf } from "./ids.ts";

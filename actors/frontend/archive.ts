@@ -1,5 +1,6 @@
-/** What the API keeps of files: records in the process's store, bytes in a folder or in the store. */
+/** What the API keeps of files and batches: records in the process's store, bytes in a folder or in the store. */
 import type { Capabilities } from "../../runtime/capabilities.ts";
+import { BatchBook } from "../batch/batch.ts";
 import { FileShelf, FolderContents, StoreContents } from "../files/files.ts";
 import type { Archive } from "./api/json-route.ts";
 
@@ -11,5 +12,6 @@ export function archiveOver(
   const { store, clock, random, files } = capabilities;
   const contents =
     folder === undefined ? new StoreContents(store) : new FolderContents(files, folder);
-  return { files: new FileShelf({ store, contents, clock, random }) };
+  const batches = new BatchBook({ store, clock, random });
+  return { files: new FileShelf({ store, contents, clock, random }), batches, clock, random };
 }

@@ -26,6 +26,7 @@ import type { Ref } from "../../runtime/kernel/ref.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
+import type { SubmitLine } from "../batch/batch.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import type { Access } from "./access/access.ts";
 import type { SharedLimits } from "./access/key-gate.ts";
@@ -33,12 +34,14 @@ import type { Dialect } from "./api/dialect.ts";
 import { dialects } from "./api/dialects.ts";
 import type { Archive } from "./api/json-route.ts";
 import { jsonRoutes } from "./api/json-routes.ts";
+import { placeOf } from "./api/paths.ts";
 import { archiveOver } from "./archive.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
 import { Door } from "./http/door.ts";
 import { DoorDrain, type DrainMessage, FLUSH_MS, SHUTTING_DOWN } from "./http/door-drain.ts";
+import { submitThrough } from "./http/submit-line.ts";
 import { clearCaches } from "./models/clear-caches.ts";
 import { healthOf } from "./models/info-bodies.ts";
 import type { ModelDirectory } from "./models/models.ts";
@@ -56,6 +59,8 @@ export { archiveOver } from "./archive.ts";
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
 export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
 export { readOrigins } from "./http/cors.ts";
+export { parseJson } from "./http/read-body.ts";
+export { noDoor } from "./http/submit-line.ts";
 export {
   FOUND_PARSER,
   parserRule,
@@ -63,6 +68,9 @@ export {
 } from "./models/model-parsers.ts";
 export { ModelDirectory } from "./models/models.ts";
 export { buildServedModel, type ServedModel } from "./models/served-model.ts";
+
+/** Requests of this process itself, as batches have them. */
+export type InnerDoor = { readonly submit: SubmitLine; readonly draining: () => boolean };
 
 export type DoorState = {
   readonly host: string;
@@ -120,6 +128,8 @@ export type FrontendOptions = {
   readonly access?: Access;
   /** Where the limits of keys are counted for all frontends; without it this one counts alone. */
   readonly limits?: SharedLimits;
+  /** Called with the way in for this process's own requests, and with undefined at its end. */
+  readonly lends?: (inner: InnerDoor | undefined) => void;
   /** Which POST routes there are; all of api/dialects.ts without it. */
   readonly dialects?: readonly Dialect[];
   /** Text of /metrics; this process's own without it. */
@@ -204,6 +214,8 @@ export class FrontendActor extends Actor<FrontendMessage> {
       },
     });
     this.#door = door;
+    const submit = submitThrough(door, (path) => placeOf(this.#settings.paths, path));
+    this.#options.lends?.({ submit, draining: () => door.draining });
     const { siblings = () => 0, listens } = this.#options;
     this.#drain = new DoorDrain({
       ...{ clock, door, siblings: share_port ? siblings : undefined },
@@ -279,6 +291,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
   override release(): void {
     this.#closing = true;
     this.#loop?.stop();
+    this.#options.lends?.(undefined);
     this.#door?.cut(SHUTTING_DOWN);
     void this.#server?.close();
   }

@@ -26,6 +26,7 @@ import { constraintFilters } from "./policy/filters.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import type { PlaceRequest } from "./policy/place-request.ts";
 import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
+import { LOWEST_PRIORITY, type Traffic } from "./traffic.ts";
 
 export type KvModelParts = {
   readonly model: string;
@@ -103,6 +104,17 @@ export class KvModel {
 
   get worker_count(): number {
     return this.#members.size;
+  }
+
+  traffic(): Traffic {
+    const { book, queue } = this.#dispatcher;
+    const isLowest = ({ request }: { readonly request: PlaceRequest }) =>
+      request.strict_priority === LOWEST_PRIORITY;
+    let lowest = 0;
+    for (const entry of book.own()) if (isLowest(entry)) lowest += 1;
+    for (const entry of queue.entries()) if (isLowest(entry)) lowest += 1;
+    const waiting = queue.size;
+    return { workers: this.#members.size, requests: book.size + waiting, lowest, waiting };
   }
 
   /** True: a present worker may take the request, now or when it has room. */

@@ -35,10 +35,12 @@ import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
 import { type Pending, PendingRoutes } from "./pending-routes.ts";
 import { BusyBook } from "./policy/busy-book.ts";
 import type { RouterOptions } from "./router-options.ts";
+import { type GetTraffic, trafficSum } from "./traffic.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
 type Own =
   | WatchMessage
+  | GetTraffic
   | PeersOwn
   | { readonly kind: "wait_over"; readonly request: string }
   | { readonly kind: "audit" }
@@ -145,6 +147,9 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         break;
       case "set_busy":
         this.#setBusy(message);
+        break;
+      case "get_traffic":
+        this.ctx.reply(trafficSum(this.#models.values()));
         break;
       case "audit":
         this.#audit();
@@ -306,9 +311,7 @@ export class KvRouter extends Actor<RouterMessage | Own> {
         model: name,
         block_size: this.#feed.blockSize(name) ?? NO_BLOCKS,
         policy: { name: "adaptive", ...this.#options.policy, busy: () => this.#busy.of(name) },
-        index: this.#index,
-        random,
-        metrics: system.metrics,
+        ...{ index: this.#index, random, metrics: system.metrics },
         now_ms: () => clock.now_ms(),
         wall_ms: () => clock.wall_ms(),
       });
@@ -389,10 +392,8 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       routers: this.#peers.inspect(),
       sent_by_other_routers: this.#peer_load.requests,
       index_bytes: this.#index.bytes,
-      waiting: this.#pending.size,
-      held: this.#pending.held_count,
-      routed_total: this.#routed_total,
-      refused_total: this.#refused_total,
+      ...{ waiting: this.#pending.size, held: this.#pending.held_count },
+      ...{ routed_total: this.#routed_total, refused_total: this.#refused_total },
       orphans: this.#orphans.count,
     };
   }

@@ -18,11 +18,13 @@ import { planFor } from "./candidate.ts";
 import { noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
 import type { RouterOptions } from "./router-options.ts";
+import type { GetTraffic, Traffic } from "./traffic.ts";
 import { type WatchMessage, WorkerWatch } from "./worker-watch.ts";
 
 /** The router's own messages beside those of the wire. */
 type Own =
   | WatchMessage
+  | GetTraffic
   | { readonly kind: "wait_over"; readonly request: string }
   | { readonly kind: "audit" };
 
@@ -59,6 +61,9 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       case "set_busy":
         this.ctx.reply({ kind: "busy_is", supported: false, busy: [] });
         break;
+      case "get_traffic":
+        this.ctx.reply(this.#traffic());
+        break;
       case "route_ended":
         this.#onRouteEnded(message);
         break;
@@ -85,6 +90,14 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
       case "kv_events":
         break;
     }
+  }
+
+  /** It knows no priorities, and of other routers nothing. */
+  #traffic(): Traffic {
+    const { workers } = this.#watch;
+    const waiting = this.#waiting.size;
+    const sent = [...workers.requests()].length;
+    return { workers: workers.all().length, requests: sent + waiting, lowest: 0, waiting };
   }
 
   #onRoute(route: Route): void {

@@ -20,6 +20,7 @@ export type { KvPolicyOptions } from "./policy/kv-policies.ts";
 export { type RouterMode, routerModes } from "./policy/load-modes.ts";
 export { RouterDesk } from "./router-desk.ts";
 export type { RouterOptions, WorkersChange } from "./router-options.ts";
+export { type GetTraffic, LOWEST_PRIORITY, type Traffic } from "./traffic.ts";
 
 /** The router of a mode; all of them understand the same messages. */
 export function routerOf(options: RouterOptions): Actor<RouterMessage> {

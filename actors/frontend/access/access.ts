@@ -59,6 +59,12 @@ export class Access {
     return ownerOf(hash);
   }
 
+  /** For what a key left to be done later. Throws ApiError (401) when the key is gone. */
+  checkOwner(owner: string): void {
+    if (owner === "" || this.#byOwner.has(owner)) return;
+    throw refusal("The API key that asked for this does not exist any more.");
+  }
+
   /** Undefined: the key is gone, or there was none. */
   ruleOf(owner: string): KeyRule | undefined {
     return this.#byOwner.get(owner);

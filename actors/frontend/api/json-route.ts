@@ -5,6 +5,8 @@
  */
 
 import type { BusyIs, ModelBusy } from "../../../proto/index.ts";
+import type { Clock, Random } from "../../../runtime/capabilities.ts";
+import type { BatchBook } from "../../batch/batch.ts";
 import type { FileShelf } from "../../files/files.ts";
 import type { ServedModels } from "../access/allowed-models.ts";
 import type { ClearedCache } from "../models/clear-caches.ts";
@@ -68,8 +70,13 @@ export type RouteScope = Pick<RequestScope, "contextOf"> & {
   pause(): Promise<void>;
 };
 
-/** What clients have uploaded. */
-export type Archive = { readonly files: FileShelf };
+/** What clients have uploaded, and what is made of it. */
+export type Archive = {
+  readonly files: FileShelf;
+  readonly batches: BatchBook;
+  readonly clock: Clock;
+  readonly random: Random;
+};
 
 export type Upload = {
   readonly type: string | null;
@@ -93,6 +100,8 @@ export type ServerFacts = {
   clearCaches(): Promise<readonly ClearedCache[]>;
   /** Asks the router, which changes what `change` names; undefined: it does not answer. */
   busy(change: ModelBusy | undefined): Promise<BusyIs | undefined>;
+  /** Paths of the dialects, as their tables have them. */
+  readonly endpoints: readonly string[];
   /** Where a route is, whose path in the tables is `path`. */
   pathOf(path: string): string;
 };

@@ -1,6 +1,7 @@
 /** The table of routes that generate nothing: a route is here, or it is not there. */
 import { busyThresholds, setBusyThreshold } from "./admin/busy-threshold.ts";
 import { clearKvBlocks } from "./admin/clear-kv-blocks.ts";
+import { cancelBatch, createBatch, listBatches, retrieveBatch } from "./batches/batches.ts";
 import { docs, openApi } from "./docs/docs.ts";
 import { deleteFile, fileContent, listFiles, retrieveFile, uploadFile } from "./files/files.ts";
 import { health, live, metrics, model, modelReady, models } from "./info/info.ts";
@@ -12,6 +13,7 @@ import { tokenize } from "./tokenize/tokenize.ts";
 export const jsonRoutes: readonly JsonRoute[] = [
   ...[models, model, modelReady, tokenize, detokenize, countTokens],
   ...[uploadFile, listFiles, retrieveFile, fileContent, deleteFile],
+  ...[createBatch, listBatches, retrieveBatch, cancelBatch],
   ...[clearKvBlocks, busyThresholds, setBusyThreshold],
   ...[health, live, metrics, openApi, docs],
 ];

@@ -7,7 +7,7 @@ export async function stored<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    throw storeUnavailable(error);
+    throw error instanceof ApiError ? error : storeUnavailable(error);
   }
 }
 

@@ -84,6 +84,7 @@ export class Door {
         this.#openapi ??= openApiDocument(settings.version, dialects, jsonRoutes, settings.paths);
         return this.#openapi;
       },
+      endpoints: dialects.map(({ path }) => path),
       pathOf: (path) => placeOf(settings.paths, path),
     };
   }
@@ -128,6 +129,17 @@ export class Door {
 
   /** Never rejects. */
   async handle(request: Request, exchange?: HttpExchange): Promise<Response> {
+    const response = await this.#handle(request, exchange);
+    if (this.#leaving) response.headers.set("Connection", "close");
+    return response;
+  }
+
+  /** A request of this process's own in the name of a key, which is not asked for. */
+  inside(request: Request, owner: string): Promise<Response> {
+    return this.#handle(request, undefined, owner);
+  }
+
+  #handle(request: Request, exchange?: HttpExchange, owner?: string): Promise<Response> {
     const { clock, random, settings, dialects } = this.#parts;
     const path = pathOf(request.url);
     const id = newRequestId(random);
@@ -147,27 +159,27 @@ export class Door {
       arrived_ms: clock.now_ms(),
       form: { errorBody: dialect?.errorBody ?? openAiErrorBody },
     };
-    const response = await this.#answered(context, found);
-    if (this.#leaving) response.headers.set("Connection", "close");
-    return response;
+    return this.#answered(context, found, owner);
   }
 
-  async #answered(context: RequestContext, found: Found): Promise<Response> {
+  async #answered(context: RequestContext, found: Found, owner?: string): Promise<Response> {
     try {
       // For HEAD the server itself leaves out the body and keeps its length.
-      return await this.#answer(context, found);
+      return await this.#answer(context, found, owner);
     } catch (error) {
       return errorResponse(context, this.#apiError(context, error));
     }
   }
 
-  async #answer(given: RequestContext, { route, guarded }: Found): Promise<Response> {
+  async #answer(given: RequestContext, found: Found, inside?: string): Promise<Response> {
+    const { route, guarded } = found;
     const { settings } = this.#parts;
     if (route.kind === "preflight") {
       const headers = preflightHeaders(settings.cors_origins, given.request.headers, route.allow);
       return new Response(null, { status: 204, headers: { ...given.headers, ...headers } });
     }
-    const owner = guarded ? this.#admit(given.request) : "";
+    const owner = inside ?? (guarded ? this.#admit(given.request) : "");
+    if (inside !== undefined) this.#access.checkOwner(inside);
     const context = this.#ofKey(given, owner);
     switch (route.kind) {
       case "dialect":

@@ -214,6 +214,8 @@ function checkNames(
     if (/^(frontend|router)/.test(place) && kv) own.push(`troupe/routers/${node}`);
     return own;
   });
+  // One of all frontends has it.
+  if (places.some((place) => place.startsWith("frontend"))) wanted.push("troupe/batch-runners/one");
   if (there !== undefined && snapshot?.["away"] !== false) return "the table of names is away";
   const missing = wanted.find((key) => !keys.includes(key));
   if (missing !== undefined) return `the registry does not know ${missing}`;

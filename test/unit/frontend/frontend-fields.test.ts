@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { batchFields } from "../../../actors/frontend/api/batches/batch-fields.ts";
 import { chatFields, messageFields } from "../../../actors/frontend/api/chat/chat-fields.ts";
 import { checkNames } from "../../../actors/frontend/api/check-body.ts";
 import { completionFields } from "../../../actors/frontend/api/completions/completion-fields.ts";
@@ -143,6 +144,7 @@ const declarations: readonly (readonly [file: string, type: string, fields: Fiel
   ["openai/resources/completions.d.ts", "CompletionCreateParamsBase", completionFields],
   ["openai/resources/embeddings.d.ts", "EmbeddingCreateParams", embeddingFields],
   ["openai/resources/files.d.ts", "FileCreateParams", uploadFields],
+  ["openai/resources/batches.d.ts", "BatchCreateParams", batchFields],
   [`${ANTHROPIC}/messages/messages.d.ts`, "MessageCreateParamsBase", messagesFields],
   [`${ANTHROPIC}/beta/messages/messages.d.ts`, "MessageCreateParamsBase", messagesFields],
   [`${ANTHROPIC}/messages/messages.d.ts`, "MessageCountTokensParams", promptFields],
