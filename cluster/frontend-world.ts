@@ -127,6 +127,7 @@ function doorSettings(boot: FrontendBoot, keys_required: boolean): Partial<DoorS
     version,
     namespace,
     paths: movedPaths(settings),
+    template: settings.template,
   };
 }
 

@@ -2,6 +2,7 @@
 import type { UnknownFields } from "./api/check-body.ts";
 import type { Paths } from "./api/paths.ts";
 import type { CorsOrigins } from "./http/cors.ts";
+import type { RequestTemplate } from "./prompt/request-template.ts";
 
 export type DoorSettings = {
   /** Keys that open what spends or shows something; none: it is open. */
@@ -31,6 +32,8 @@ export type DoorSettings = {
   readonly namespace: string;
   /** Routes that are elsewhere than their tables say. */
   readonly paths: Paths;
+  /** What requests get that leave it open. */
+  readonly template: RequestTemplate | undefined;
 };
 
 export const doorDefaults: DoorSettings = {
@@ -49,4 +52,5 @@ export const doorDefaults: DoorSettings = {
   version: "0",
   namespace: "troupe",
   paths: {},
+  template: undefined,
 };

@@ -1,6 +1,7 @@
 /** The settings of a frontend: where it listens, who may use it, how long answers may take. */
 import { portNumber, type SettingsOf } from "../../runtime/setting.ts";
 import type { KeyRule } from "./access/key-rule.ts";
+import type { RequestTemplate } from "./prompt/request-template.ts";
 
 const MIB = 1024 * 1024;
 
@@ -36,6 +37,13 @@ export const pathFlags = {
     default: "/v1/completions",
     env: ["DYN_HTTP_SVC_CMP_PATH"],
     help: "path of text completions",
+  },
+  messages_path: {
+    name: "messages-path",
+    type: "text",
+    default: "/v1/messages",
+    env: ["DYN_HTTP_SVC_ANTHROPIC_PATH"],
+    help: "path of Anthropic's messages; count_tokens stands below it",
   },
   embeddings_path: {
     name: "embeddings-path",
@@ -179,6 +187,11 @@ export const fieldFlags = {
     env: ["DYN_IGNORE_OPENAI_FE_UNSUPPORTED_FIELDS"],
     help: "accept request fields that docs/api.md does not name",
   },
+  request_template: {
+    name: "request-template",
+    type: "text",
+    help: "JSON file with model, temperature and max_completion_tokens of requests that leave them open",
+  },
   parse_special_in_content: {
     name: "parse-special-in-content",
     type: "switch",
@@ -235,4 +248,6 @@ export type KeySettings = {
 /** `api_keys` has the lines of the file too. */
 export type FrontendSettings = Omit<SettingsOf<typeof frontendFlags>, "api_key_file"> & {
   readonly keys: KeySettings;
+  /** Of --request-template. */
+  readonly template: RequestTemplate | undefined;
 };

@@ -76,6 +76,11 @@ export class FrontendMetrics implements TimedStage {
     return new LiveMeter(this.#modelSeries(model), this.#clock, arrived_ms, count, ended);
   }
 
+  /** A request that was answered without any worker. */
+  answered(model: string, endpoint: string): void {
+    this.#count(model, endpoint, "unary", "success", "");
+  }
+
   /** A request that never got as far as a stream actor. `model` is "" unless it is a served one. */
   refused(model: string, endpoint: string, type: RequestType, status: number): void {
     this.#count(model, endpoint, type, "error", errorClass(status));

@@ -68,6 +68,7 @@ export {
 } from "./models/model-parsers.ts";
 export { ModelDirectory } from "./models/models.ts";
 export { buildServedModel, type ServedModel } from "./models/served-model.ts";
+export { type RequestTemplate, readRequestTemplate } from "./prompt/request-template.ts";
 
 /** Requests of this process itself, as batches have them. */
 export type InnerDoor = { readonly submit: SubmitLine; readonly draining: () => boolean };

@@ -1,5 +1,8 @@
 /** Command line, environment and the files that they name → a command. */
+import { fieldFlags } from "../../actors/frontend/flags.ts";
+import { readRequestTemplate } from "../../actors/frontend/frontend.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
+import { errorText } from "../../runtime/error-text.ts";
 import { TextFileError } from "../../runtime/real/read-text.ts";
 import { type KeyFile, readKeyFile } from "../keys/key-file.ts";
 import { dumpConfig } from "./dump-config.ts";
@@ -47,7 +50,13 @@ export function readSettings(
     key_file === undefined
       ? { lines: [], rules: [] }
       : readKeyFile(textOf(`${key_file}`, "--api-key-file"), `${key_file}`);
-  const settings = settle(layers, keys.lines, keys.rules);
+  const { name } = fieldFlags.request_template;
+  const template_file = layers.find((layer) => layer[name] !== undefined)?.[name];
+  const template =
+    template_file === undefined
+      ? undefined
+      : templateOf(`${template_file}`, textOf(`${template_file}`, `--${name}`));
+  const settings = settle(layers, keys.lines, keys.rules, template);
   for (const { file } of settings.chat_templates) {
     if (file !== undefined) {
       checkTemplate(file, textOf(file, "--chat-template", TEMPLATE_MAX_BYTES));
@@ -59,6 +68,14 @@ export function readSettings(
   const warnings = environmentWarnings(env, own.length + filed.length === 0);
   const isGiven = (name: FlagName) => layers.some((layer) => layer[name] !== undefined);
   return { kind: "run", settings, warnings: [...warnings, ...routerWarnings(settings, isGiven)] };
+}
+
+function templateOf(path: string, text: string) {
+  try {
+    return readRequestTemplate(text);
+  } catch (error) {
+    throw new SettingsError(`--request-template ${path}: ${errorText(error)}`);
+  }
 }
 
 /** Not an error, as a policy is often changed while the rest of a file stays. */

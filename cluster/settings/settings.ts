@@ -1,6 +1,6 @@
 /** Values of flags, environment and YAML → one checked Settings record, by owner. Pure. */
 import { type FrontendSettings, frontendFlags } from "../../actors/frontend/flags.ts";
-import { type KeyRule, plainKey } from "../../actors/frontend/frontend.ts";
+import { type KeyRule, plainKey, type RequestTemplate } from "../../actors/frontend/frontend.ts";
 import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
 import { type RouterFlagSettings, routerFlags } from "../../actors/router/flags.ts";
@@ -53,12 +53,13 @@ export type RouterSettings = Omit<RouterFlagSettings, "classes"> & {
 
 /**
  * The first layer that has a name wins. `keys` are the lines of --api-key-file, `rules` its keys as
- * they may be used; without rules each line opens everything.
+ * they may be used; without rules each line opens everything. `template` is --request-template.
  */
 export function settle(
   layers: readonly Values[],
   keys: readonly string[],
   rules: readonly KeyRule[] = keys.map(plainKey),
+  template?: RequestTemplate,
 ): Settings {
   const given = (name: string): FlagValue | undefined =>
     layers.find((values) => values[name as FlagName] !== undefined)?.[name as FlagName];
@@ -93,6 +94,7 @@ export function settle(
       ...frontend,
       api_keys: [...own_keys, ...checkKeys(keys, "--api-key-file")],
       keys: { given: own_keys.map(plainKey), filed: rules, file: api_key_file },
+      template,
     },
   };
 }

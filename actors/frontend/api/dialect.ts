@@ -37,6 +37,11 @@ type DialectFacts = FieldTables & {
   /** Its part of openapi.json, beside the fields. `schema`: the name of its request's schema. */
   readonly page: { readonly summary: string; readonly schema: string; readonly streams: boolean };
   readonly errorBody: ErrorBody;
+  /**
+   * The fields that limit an answer, the one to write first: a request template may fill it, and
+   * model and temperature. Without it no template is looked at.
+   */
+  readonly limit_fields?: readonly [string, ...string[]];
   /** A header of answers, beside X-Request-Id, that has the server's id of the request. */
   readonly id_header?: string;
   /** A header that clients of this dialect send with whatever they ask for. */

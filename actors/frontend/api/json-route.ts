@@ -28,6 +28,8 @@ export type JsonRoute = {
   readonly access: "key" | "open";
   /** Its part of openapi.json. `schema`: the name of its request's schema. */
   readonly page: { readonly summary: string; readonly schema?: string };
+  /** Label `endpoint` of the metrics, where requests with a body are counted as those of dialects. */
+  readonly counted?: string;
   /** The fields of its body; undefined: it has none, and what is sent is not read. */
   readonly body?: FieldTables;
   /**

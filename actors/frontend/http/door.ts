@@ -21,6 +21,7 @@ import { placeOf } from "../api/paths.ts";
 import { Generator, type GeneratorParts } from "../generate.ts";
 import { healthOf } from "../models/info-bodies.ts";
 import type { Prepared } from "../prompt/prepare-request.ts";
+import { withTemplate } from "../prompt/request-template.ts";
 import { LONG_TEXT } from "../prompt/tokens-ahead.ts";
 import { newRequestId } from "../resume/stream-id.ts";
 import { answerJsonRoute, type RouteCaller, type SentBody } from "./answer-json-route.ts";
@@ -228,20 +229,36 @@ export class Door {
       if (this.#draining) throw draining();
       return this.#entered(answer());
     }
-    return route.body === undefined ? answer() : this.#entered(this.#jsonBody(context, answer));
+    if (route.body === undefined) return answer();
+    return this.#entered(this.#jsonBody(context, route, answer));
   }
 
   async #jsonBody(
     context: RequestContext,
+    { counted }: JsonRoute,
     answer: (sent: SentBody) => Promise<Response>,
   ): Promise<Response> {
+    const { metrics } = this.#parts;
+    let model = "";
     const held = this.#bodies.open();
     try {
       const body = await this.#bodyOf(context, held);
-      return await answer({ value: body, bytes: held.bytes });
+      model = this.#servedName(body);
+      const response = await answer({ value: body, bytes: held.bytes });
+      if (counted !== undefined) metrics.answered(model, counted);
+      return response;
+    } catch (error) {
+      if (counted !== undefined) metrics.refused(model, counted, "unary", statusOf(error));
+      throw error;
     } finally {
       held.close();
     }
+  }
+
+  /** Only names of served models become labels, or clients could make any number of series. */
+  #servedName(body: object): string {
+    const { model } = body as { model?: unknown };
+    return typeof model === "string" && this.#parts.models.get(model) !== undefined ? model : "";
   }
 
   /** Rejects with ApiError, also when a drain began while the body came. */
@@ -254,7 +271,8 @@ export class Door {
   }
 
   async #post(context: RequestContext, owner: string, dialect: Dialect): Promise<Response> {
-    const { clock, metrics, models } = this.#parts;
+    const { clock, metrics, settings } = this.#parts;
+    const { template } = settings;
     const facts: { model: string; type: "stream" | "unary"; begun: boolean } = {
       model: "",
       type: "unary",
@@ -262,11 +280,11 @@ export class Door {
     };
     const held = this.#bodies.open();
     try {
-      const body = await this.#bodyOf(context, held);
-      const { model, stream } = body as { model?: unknown; stream?: unknown };
-      // Only names of served models become labels, or clients could make any number of series.
-      if (typeof model === "string" && models.get(model) !== undefined) facts.model = model;
-      if (stream === true) facts.type = "stream";
+      const sent = await this.#bodyOf(context, held);
+      const body =
+        template === undefined ? sent : withTemplate(sent, dialect.limit_fields, template);
+      facts.model = this.#servedName(body);
+      if ((body as { stream?: unknown }).stream === true) facts.type = "stream";
       metrics.stage("receive", context.arrived_ms);
       const from_ms = clock.now_ms();
       const prepared =
@@ -279,8 +297,7 @@ export class Door {
       return await this.#generator.run(context, owner, prepared, body);
     } catch (error) {
       if (!facts.begun) {
-        const status = error instanceof ApiError ? error.status : 500;
-        metrics.refused(facts.model, dialect.name, facts.type, status);
+        metrics.refused(facts.model, dialect.name, facts.type, statusOf(error));
       }
       throw error;
     } finally {
@@ -315,6 +332,8 @@ export class Door {
     );
   }
 }
+
+const statusOf = (error: unknown): number => (error instanceof ApiError ? error.status : 500);
 
 const unknownPath = (context: RequestContext) =>
   new ApiError(

@@ -71,7 +71,7 @@ test("settings, other programs' names and our own are quiet", () => {
   const quiet = { PATH: "/bin", TROUPE: "1", DYN_HTTP_PORTT: "1", TROUPE_FAULTS: "{}" };
   expect(warnings({ ...quiet, TROUPE_BENCH_STREAMS: "8", TROUPE_CC: "bun" })).toEqual([]);
   for (const { name, type } of flags) {
-    if (type === "text" && name !== "config") {
+    if (type === "text" && name !== "config" && name !== "request-template") {
       const other = { nats: "TROUPE_REDIS", redis: "TROUPE_NATS" }[name as string];
       if (other === undefined && name !== "api-key-file") {
         const path = Object.values<Flag>(pathFlags).some((flag) => flag.name === name);

@@ -28,6 +28,7 @@ export const chat: GenerationDialect = {
     nvextNames,
   ],
   id_prefix: "chatcmpl-",
+  limit_fields: ["max_completion_tokens", "max_tokens"],
   prepare: (body, scope) => {
     const checked = checkShape(body, chatShape);
     const context = scope.contextOf(checked.nvext);

@@ -29,6 +29,7 @@ export const completions: GenerationDialect = {
   fields: completionFields,
   nested: [nvextNames],
   id_prefix: "cmpl-",
+  limit_fields: ["max_tokens"],
   prepare: (body, scope) => {
     const checked = checkShape(body, completionShape);
     const context = scope.contextOf(checked.nvext);

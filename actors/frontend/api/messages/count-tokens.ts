@@ -11,6 +11,7 @@ export const countTokens: JsonRoute = {
   method: "POST",
   path: "/v1/messages/count_tokens",
   access: "key",
+  counted: "count_tokens",
   page: { summary: "The tokens of a message's prompt", schema: "CountTokensRequest" },
   body: { fields: promptFields, nested: [] },
   handle: (scope) => {

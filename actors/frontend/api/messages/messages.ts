@@ -27,6 +27,7 @@ export const messages: GenerationDialect = {
   fields: messagesFields,
   nested: [nvextNames],
   id_prefix: MESSAGE_PREFIX,
+  limit_fields: ["max_tokens"],
   id_header: "request-id",
   client_header: "anthropic-version",
   prepare: (body, scope) => {

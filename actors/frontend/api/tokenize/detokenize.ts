@@ -13,6 +13,7 @@ export const detokenize: JsonRoute = {
   method: "POST",
   path: "/detokenize",
   access: "key",
+  counted: "detokenize",
   page: { summary: "Token ids to text", schema: "DetokenizeRequest" },
   body: { fields: detokenizeFields, nested: [] },
   handle: async (scope) => {

@@ -12,6 +12,7 @@ export const tokenize: JsonRoute = {
   method: "POST",
   path: "/tokenize",
   access: "key",
+  counted: "tokenize",
   page: { summary: "Text or a conversation to token ids", schema: "TokenizeRequest" },
   body: {
     fields: tokenizeFields,

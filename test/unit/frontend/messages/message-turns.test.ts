@@ -261,6 +261,24 @@ test("tokens are counted as an answer counts them, also beyond the context", asy
   expect(await count({ ...counted, messages: [] })).toMatchObject({ type: "error" });
 });
 
+test("requests that ask no worker are counted too", async () => {
+  const door = parsedDoor({ tool: "hermes", reasoning: "qwen3" });
+  const { max_tokens: _, ...counted } = plain;
+  await door.ask("POST", "/v1/messages/count_tokens", counted);
+  await door.ask("POST", "/tokenize", { model: "toy" });
+  await door.ask("POST", "/detokenize", { model: "none", tokens: [] });
+  const metrics = await (await door.ask("GET", "/metrics")).text();
+  const ended = [...metrics.matchAll(/^dynamo_frontend_requests_total\{(.*)\} 1$/gm)];
+  const labels = ended.map(([, text = ""]) =>
+    ["model", "endpoint", "error_type"].map((name) => text.split(`${name}="`)[1]?.split('"')[0]),
+  );
+  expect(labels.sort()).toEqual([
+    ["", "detokenize", "not_found"],
+    ["toy", "count_tokens", ""],
+    ["toy", "tokenize", "validation"],
+  ]);
+});
+
 test("errors have Anthropic's form wherever a client of it asks", async () => {
   const door = parsedDoor({ tool: "hermes", reasoning: "qwen3" });
   const version = { "anthropic-version": "2023-06-01" };
