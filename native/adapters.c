@@ -10,9 +10,12 @@
  */
 #define TURN_MS 40.0
 
+/* Embeddings and prompts that are scored need more than the last token's logits. */
+static bool has_own_step(const struct slot *slot) { return slot->embed || scores_left(slot); }
+
 static bool has_turn(const struct tr_engine *e, const struct seq *seq) {
   const struct slot *slot = &e->slots[seq->slot];
-  return seq->live && !slot->embed && slot->request.adapter == e->turn;
+  return seq->live && !has_own_step(slot) && slot->request.adapter == e->turn;
 }
 
 /* Has the next adapter its turn? Embeds count as work of the model itself. */

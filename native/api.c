@@ -119,7 +119,8 @@ int32_t tr_submit(struct tr_engine *e, const struct tr_request *request, const i
   if (e->pools_only) return TR_ERR_NOT_SUPPORTED;
   if (request->n_prompt == 0 || request->n_prompt > request->n_tokens ||
       request->n_stop > TR_MAX_STOP || request->n_bias > TR_MAX_BIAS ||
-      request->logprobs > TR_MAX_TOP || request->adapter > TR_MAX_ADAPTERS)
+      request->logprobs > TR_MAX_TOP || request->adapter > TR_MAX_ADAPTERS ||
+      !scores_valid(request))
     return TR_ERR_BAD_REQUEST;
   if (request->adapter > 0 && tr_adapter_state(e, request->adapter) != TR_ADAPTER_READY)
     return TR_ERR_NOT_SUPPORTED;

@@ -73,6 +73,21 @@ static void push_finished(struct tr_engine *e, int32_t s, uint32_t reason, int32
   push_record(e, 7);
 }
 
+/* The token's logprob, then pairs of the likeliest; returns how many words they are. */
+static uint32_t write_logprobs(struct tr_engine *e, uint32_t *to, int32_t token, int32_t top_n,
+                               const float *logits) {
+  int32_t tokens[TR_MAX_TOP];
+  float values[TR_MAX_TOP];
+  int32_t top = troupe_sampler_logprobs(logits, (int32_t)e->n_vocab, token, top_n, (float *)to,
+                                        tokens, values);
+  uint32_t n = 1;
+  for (int32_t i = 0; i < top; i++) {
+    to[n++] = (uint32_t)tokens[i];
+    memcpy(&to[n++], &values[i], sizeof values[i]);
+  }
+  return n;
+}
+
 static void push_token(struct tr_engine *e, int32_t s, int32_t token, const float *logits) {
   struct slot *slot = &e->slots[s];
   uint32_t n = 0;
@@ -81,18 +96,8 @@ static void push_token(struct tr_engine *e, int32_t s, int32_t token, const floa
   e->record[2] = slot->request.handle;
   e->record[3] = slot->n - slot->request.n_prompt;
   e->record[4] = (uint32_t)token;
-  if (slot->request.logprobs >= 0) {
-    int32_t tokens[TR_MAX_TOP];
-    float values[TR_MAX_TOP];
-    int32_t top = troupe_sampler_logprobs(logits, (int32_t)e->n_vocab, token,
-                                          slot->request.logprobs, (float *)&e->record[6], tokens,
-                                          values);
-    n = 1;
-    for (int32_t i = 0; i < top; i++) {
-      e->record[6 + n++] = (uint32_t)tokens[i];
-      memcpy(&e->record[6 + n++], &values[i], sizeof values[i]);
-    }
-  }
+  if (slot->request.logprobs >= 0)
+    n = write_logprobs(e, &e->record[6], token, slot->request.logprobs, logits);
   e->record[5] = n;
   push_record(e, 6 + n);
 }
@@ -298,9 +303,11 @@ static void admit(struct tr_engine *e) {
     struct slot *slot = &e->slots[s];
     uint32_t matched = 0, revived = 0;
     if (e->prefix_cache && !slot->embed) {
-      matched = cache_match(&e->cache, slot->request.salt, slot->tokens,
-                            (slot->n - 1) / TR_BLOCK_SIZE, e->match_memory);
-      if (admit_should_wait(e, slot, matched)) {
+      /* A score needs the logits of its position, which no cache has. */
+      uint32_t from = scores_left(slot) ? slot->scored : slot->n - 1;
+      matched = cache_match(&e->cache, slot->request.salt, slot->tokens, from / TR_BLOCK_SIZE,
+                            e->match_memory);
+      if (!scores_left(slot) && admit_should_wait(e, slot, matched)) {
         at++;
         continue;
       }
@@ -529,7 +536,7 @@ static void step_embed(struct tr_engine *e) {
   struct slot *slot = &e->slots[seq->slot];
   float *sum = e->embed_sums + (size_t)(seq - e->seqs) * e->n_embd;
   uint32_t n = slot->n - seq->n_past;
-  if (n > e->max_seqs) n = e->max_seqs; /* outputs of one batch, see load_context */
+  if (n > e->max_outputs) n = e->max_outputs;
   if (n > e->prefill_chunk) n = e->prefill_chunk;
   if (room_make(e, n) != ROOM_MADE || !seq->live) return;
   e->batch.n_tokens = 0;
@@ -588,7 +595,8 @@ static void take_commands(struct tr_engine *e) {
     slot->cached = -1;
     slot->seq = -1;
     slot->open = true;
-    if (!slot->embed && slot->request.max_tokens == 0)
+    slot->scored = slot->request.scores > 0 ? slot->request.scores - 1 : slot->request.n_prompt;
+    if (!slot->embed && slot->request.max_tokens == 0 && !scores_left(slot))
       push_finished(e, s, TR_REASON_LENGTH, -1);
     else
       e->waiting[e->n_waiting++] = s;
@@ -617,6 +625,7 @@ static void engine_loop(struct tr_engine *e) {
     } else {
       admit(e);
       step_generate(e);
+      if (!e->failed) step_score(e);
       if (!e->failed) step_embed(e);
     }
     publish_sums(e, now_ms() - start);

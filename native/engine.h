@@ -14,6 +14,7 @@ struct slot {
   int32_t cached;    /* prompt tokens found in the cache at first admission, -1 before */
   int32_t seq;       /* index of its live sequence, -1 while waiting */
   bool open;         /* submitted and not finished */
+  uint32_t scored;   /* index of the next score of its prompt; the last one's + 1: none is left */
   /* JavaScript thread */
   bool taken;
   bool cancel_sent;
@@ -74,6 +75,7 @@ struct tr_engine {
   uint32_t n_slots;
   uint32_t threads;
   uint32_t max_seqs;
+  uint32_t max_outputs; /* logits of one batch */
   uint32_t batch_tokens;
   uint32_t prefill_chunk;
   uint32_t n_vocab;
@@ -145,8 +147,15 @@ static void engine_wake(struct tr_engine *e) {
   (void)written;
 }
 
+/* scores.c */
+static bool scores_valid(const struct tr_request *r);
+static bool scores_left(const struct slot *slot);
+static uint32_t scores_words(const struct tr_engine *e);
+static void step_score(struct tr_engine *e);
+
 /* Words that one step can push at most: a token and two ends a sequence, and vectors of tokens. */
 static uint32_t results_a_step(const struct tr_engine *e) {
-  uint32_t vectors = e->pools_only ? e->batch_tokens : e->max_seqs;
-  return e->max_seqs * (28 + 2 * TR_MAX_TOP) + (vectors + 1) * (e->record_words + 1);
+  uint32_t vectors = e->pools_only ? e->batch_tokens : e->max_outputs;
+  return e->max_seqs * (28 + 2 * TR_MAX_TOP) + scores_words(e) +
+         (vectors + 1) * (e->record_words + 1);
 }

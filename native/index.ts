@@ -46,7 +46,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 6;
+export const SHIM_ABI = 7;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -79,6 +79,7 @@ export const TR = {
   ADAPTER_READY: 2,
   ADAPTER_FAILED: 3,
   MAX_ADAPTERS: 64,
+  REC_SCORE: 9,
   MAX_TOP: 20,
   MAX_STOP: 1056,
   MAX_BIAS: 4096,

@@ -179,6 +179,9 @@ static int32_t load_pool_context(struct tr_engine *e, struct llama_context_param
   return TR_OK;
 }
 
+/* So that the scores of a prompt are not made one by one where one sequence runs at a time. */
+#define LEAST_OUTPUTS 16
+
 static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   struct llama_context_params params = e->api.llama_context_default_params();
   e->threads = load_threads(e);
@@ -192,8 +195,9 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   e->batch_tokens = option(e, TR_OPT_BATCH_TOKENS, 512);
   if (e->batch_tokens < e->max_seqs + 16) e->batch_tokens = e->max_seqs + 16;
   e->prefill_chunk = load_prefill_chunk(e, gpu);
+  e->max_outputs = e->max_seqs < LEAST_OUTPUTS ? LEAST_OUTPUTS : e->max_seqs;
   uint64_t bytes_per_token = load_kv_bytes_per_token(e);
-  uint64_t fixed = (uint64_t)e->n_vocab * e->max_seqs * sizeof(float) +
+  uint64_t fixed = (uint64_t)e->n_vocab * e->max_outputs * sizeof(float) +
                    (gpu ? 0 : e->api.llama_model_size(e->model));
   if (e->pools_only) return load_pool_context(e, &params);
   uint32_t cells = load_cells(e, available, gpu, fixed, bytes_per_token);
@@ -201,7 +205,8 @@ static int32_t load_context(struct tr_engine *e, uint64_t available, bool gpu) {
   if (needed > available) return load_refuse_memory(e, "with its cache", needed, available);
   params.n_ctx = cells;
   params.n_batch = params.n_ubatch = e->batch_tokens;
-  params.n_seq_max = params.n_outputs_max = e->max_seqs;
+  params.n_seq_max = e->max_seqs;
+  params.n_outputs_max = e->max_outputs;
   params.n_threads = params.n_threads_batch = (int32_t)e->threads;
   params.kv_unified = params.swa_full = true;
   params.pooling_type = LLAMA_API_POOLING_NONE;

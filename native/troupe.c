@@ -14,5 +14,6 @@
 #include "engine.h"
 #include "load.c"
 #include "engine.c"
+#include "scores.c"
 #include "api.c"
 #include "bare.c"

@@ -18,7 +18,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 6
+#define TR_ABI 7
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -83,7 +83,7 @@ struct tr_request {
   uint32_t n_stop;
   uint32_t n_bias;
   uint32_t adapter; /* its place, counted from 1; 0: the model itself */
-  uint32_t reserved;
+  uint32_t scores;  /* of the prompt's tokens: the first that is wanted + 1; 0: none */
 };
 
 /*
@@ -94,6 +94,8 @@ struct tr_request {
  *   TR_REC_EMBEDDING kind, handle, prompt tokens, n  then n words of f32; ends the request
  *   TR_REC_VECTOR    kind, handle, index of its token, n  then n words of f32: of TR_POOL_TOKENS one
  *                    a token, in order, and an empty TR_REC_EMBEDDING behind the last
+ *   TR_REC_SCORE     kind, handle, score index, rank, n  then n words as of a token. Rank: how many
+ *                    tokens are at least as likely. All scores come before the first token
  */
 #define TR_REC_TOKEN 1
 #define TR_REC_FINISHED 2
@@ -116,6 +118,7 @@ struct tr_request {
 #define TR_REC_KV_REMOVED 5
 #define TR_REC_KV_RESET 6
 #define TR_REC_KV_LOST 7
+#define TR_REC_SCORE 9 /* of tr_poll */
 
 /* What tr_embed makes of its tokens. */
 #define TR_POOL_UNIT 0    /* one vector, pooled as the model says, of unit length */

@@ -49,6 +49,13 @@ export type EngineRequest = {
   readonly ignore_eos: boolean;
   /** From the raw logits. -1: none. 0: the chosen token only. N: and the N likeliest. */
   readonly logprobs: number;
+  /**
+   * Set: the prompt's tokens are scored before an answer begins, with as many likeliest ones as
+   * `logprobs` says, which is not -1. Score i is of token i + 1, since nothing stands before the
+   * first one. This is the first score that is wanted; `prompt_tokens - 1`: all are known.
+   * Needs `scores`.
+   */
+  readonly scores_from?: number;
   /** Name of the LoRA adapter that answers; none: the model itself. Needs `adapters`. */
   readonly adapter?: string;
   /** Cached blocks are shared only among requests with the same salt. Needs `salts`. */
@@ -64,6 +71,8 @@ export class AdapterError extends Error {
 export type TokenLogprob = {
   readonly logprob: number;
   readonly top: readonly (readonly [token: number, logprob: number])[];
+  /** Of a score: how many tokens are at least as likely; 1: it is the likeliest. */
+  readonly rank?: number;
 };
 
 export type FinishReason = "stop" | "length" | "cancelled" | "error";
@@ -77,6 +86,13 @@ export type EngineEvent =
       readonly tokens: readonly number[];
       /** One for each token if the request asked for logprobs. */
       readonly logprobs?: readonly TokenLogprob[];
+    }
+  | {
+      /** Of the prompt, all before its answer's first token. */
+      readonly kind: "scores";
+      readonly handle: number;
+      readonly first_index: number;
+      readonly scores: readonly TokenLogprob[];
     }
   | {
       readonly kind: "finished";
@@ -122,6 +138,8 @@ export type EngineCapabilities = {
   readonly adapters: boolean;
   /** A request may have a salt. */
   readonly salts: boolean;
+  /** A request may ask for scores of its prompt. */
+  readonly scores: boolean;
   /**
    * The same request gets the same tokens, whatever else is in the engine and whichever index it
    * goes on from. Where it is false, another shape of the batch may change a token.

@@ -12,7 +12,7 @@ import { Detokenizer, tokenText } from "../../llm/tokens/detokenizer.ts";
 import { StopMatcher } from "../../llm/tokens/stop-strings.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { TokenLogprob } from "../../proto/index.ts";
-import type { AnswerPiece, AnswerRequest, PieceLogprob } from "./types.ts";
+import type { AnswerPiece, AnswerRequest, PieceLogprob, PromptScore } from "./types.ts";
 
 type HeldToken = {
   readonly token: number;
@@ -139,4 +139,18 @@ function pieceLogprob(tokenizer: Tokenizer, held: HeldToken): PieceLogprob {
   const { top_tokens = [], top_logprobs = [], logprob = 0 } = held.logprob ?? {};
   const top = top_tokens.map((token, index) => of(token, top_logprobs[index] ?? 0));
   return { ...of(held.token, logprob), top };
+}
+
+/** A token of the prompt as its client sees it. */
+export function promptScore(
+  tokenizer: Tokenizer,
+  token: number,
+  score: TokenLogprob | undefined,
+): PromptScore {
+  const of = (id: number, logprob: number) => {
+    return { id, token: tokenText(tokenizer, id).text, logprob };
+  };
+  const { top_tokens = [], top_logprobs = [], logprob = 0, rank = 0 } = score ?? {};
+  const top = top_tokens.map((id, index) => of(id, top_logprobs[index] ?? 0));
+  return { ...of(token, logprob), rank, top };
 }

@@ -6,7 +6,7 @@ import type { Cancel, FinishReason, RouteEnded, RouteOutcome } from "../../proto
 import { finishText } from "./choice-text.ts";
 import { failure } from "./failures.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
-import { type AnswerState, workerRequest } from "./state.ts";
+import { type AnswerState, answerTokens, workerRequest } from "./state.ts";
 import { quarantineMessage } from "./suspicion.ts";
 import type { AnswerEnd, AnswerFailure } from "./types.ts";
 
@@ -51,7 +51,8 @@ export function endSpent(state: AnswerState): readonly AnswerEffect[] {
   const effects: AnswerEffect[] = [];
   for (const [number, choice] of state.choices.entries()) {
     if (choice.ended) choice.settled = true;
-    if (choice.ended || choice.tokens.length < state.request.max_tokens) continue;
+    const most = choice.scored + state.request.max_tokens;
+    if (choice.ended || choice.tokens.length < most) continue;
     choice.settled = true;
     finish(state, number, "length", undefined, effects);
   }
@@ -91,7 +92,7 @@ export function closeAccount(
 export function done(state: AnswerState): readonly AnswerEffect[] {
   state.phase = "ended";
   let completion_tokens = 0;
-  for (const choice of state.choices) completion_tokens += choice.tokens.length;
+  for (const choice of state.choices) completion_tokens += answerTokens(choice);
   const { cached_tokens } = state;
   const usage = { prompt_tokens: state.request.prompt.length, completion_tokens, cached_tokens };
   return [...leave(state, "finished", completion_tokens), { kind: "done", usage }];

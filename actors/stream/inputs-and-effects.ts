@@ -14,7 +14,7 @@ import type {
   TokenBatch,
 } from "../../proto/index.ts";
 import type { Death, UnexplainedDeath } from "./suspicion.ts";
-import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "./types.ts";
+import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerScores, AnswerUsage } from "./types.ts";
 
 /** An event for the answer. `attempt` says to which attempt a reply belongs. */
 export type AnswerInput =
@@ -121,6 +121,7 @@ export type AnswerEffect =
   | { readonly kind: "leave_worker" }
   | { readonly kind: "tell_router"; readonly message: RouteFirst | RouteEnded }
   | { readonly kind: "piece"; readonly piece: AnswerPiece }
+  | { readonly kind: "scores"; readonly scores: AnswerScores }
   | { readonly kind: "end"; readonly end: AnswerEnd }
   | { readonly kind: "wait_settled" }
   /** The first token of the new worker has come. */

@@ -11,6 +11,7 @@ import {
   hasBegun,
   promptToPlace,
   resumableOf,
+  scoresToMake,
   startsOf,
   tokensToMake,
   windowOf,
@@ -140,5 +141,5 @@ function place(state: AnswerState, leg: PlanLeg, made_as: string): void {
   state.leg = leg;
   state.received = 0;
   state.granted = windowOf(state);
-  state.wanted = tokensToMake(state);
+  state.wanted = tokensToMake(state) + scoresToMake(state);
 }

@@ -23,6 +23,8 @@ export type AnswerLimits = {
 
 export type Choice = {
   readonly text: ChoiceText;
+  /** How many of `tokens`, from the first on, are scored ones of the prompt; the rest is answer. */
+  readonly scored: number;
   /**
    * Every token that came, also those whose text is held back because a stop string or a character
    * may be incomplete. Another worker goes on behind them.
@@ -114,6 +116,7 @@ export function newAnswer(
     suspicion: noSuspicion(),
     choices: Array.from({ length: request.choices }, (_, choice) => ({
       text: newChoiceText(choice, request, tokenizer),
+      scored: choice < (request.scored_choices ?? 0) ? request.prompt.length - 1 : 0,
       tokens: [],
       logprobs: request.resumable !== undefined && request.logprobs >= 0 ? [] : undefined,
       ended: false,
@@ -145,15 +148,16 @@ export function isBehind({ request, choices }: AnswerState): boolean {
  */
 export function startsOf({ choices, request }: AnswerState): readonly ChoiceStart[] {
   return choices.flatMap((each, choice) => {
-    const { tokens, logprobs, ended } = each;
+    const { tokens, logprobs, ended, scored } = each;
     if (ended && request.resumable === undefined) return [];
     const start = {
       choice,
       delivered: bytesOf(Uint32Array.from(tokens)),
       ...(logprobs === undefined ? {} : { delivered_logprobs: { items: [...logprobs] } }),
+      ...(scored > 0 ? { scores: true } : {}),
     };
     if (ended) return [{ ...start, max_tokens: 0, ended: endOf(each, choice) }];
-    return [{ ...start, max_tokens: request.max_tokens - tokens.length }];
+    return [{ ...start, max_tokens: request.max_tokens - answerTokens(each) }];
   });
 }
 
@@ -170,7 +174,8 @@ function endOf({ finished, tokens }: Choice, choice: number): Finished {
  * that is still open. Other choices have no place in one row of tokens.
  */
 export function promptToPlace(state: AnswerState): Uint8Array {
-  const tokens = state.choices.find((choice) => !choice.ended)?.tokens ?? [];
+  const open = state.choices.find((choice) => !choice.ended);
+  const tokens = open === undefined ? [] : open.tokens.slice(open.scored);
   if (tokens.length === 0) return state.prompt_bytes;
   const { prompt } = state.request;
   const both = new Uint32Array(prompt.length + tokens.length);
@@ -187,7 +192,19 @@ export function tokensHere({ choices }: AnswerState): number {
 
 export function tokensToMake({ choices, request }: AnswerState): number {
   let sum = 0;
-  for (const { tokens, ended } of choices) if (!ended) sum += request.max_tokens - tokens.length;
+  for (const each of choices) if (!each.ended) sum += request.max_tokens - answerTokens(each);
+  return sum;
+}
+
+/** Tokens of the answer itself. */
+export function answerTokens({ tokens, scored }: Choice): number {
+  return Math.max(0, tokens.length - scored);
+}
+
+/** Scores of the prompt that are still to come. */
+export function scoresToMake({ choices }: AnswerState): number {
+  let sum = 0;
+  for (const { tokens, scored } of choices) sum += Math.max(0, scored - tokens.length);
   return sum;
 }
 

@@ -136,6 +136,10 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
         if (this.#first) this.#endStage("first_token");
         if (!this.#sink.piece(effect.piece)) advance(this.#state, { kind: "filled" });
         return;
+      case "scores":
+        if (this.#first) this.#endStage("first_token");
+        this.#sink.scores?.(effect.scores);
+        return;
       case "end":
         this.#sink.end(effect.end);
         break;

@@ -23,6 +23,7 @@ import type {
   AnswerFailure,
   AnswerPiece,
   AnswerRequest,
+  AnswerScores,
   AnswerSink,
   AnswerUsage,
   StartAnswer,
@@ -240,6 +241,10 @@ class OnceSink implements AnswerSink {
 
   piece(piece: AnswerPiece): boolean {
     return this.over || this.#sink.piece(piece);
+  }
+
+  scores(scores: AnswerScores): void {
+    if (!this.over) this.#sink.scores?.(scores);
   }
 
   end(end: AnswerEnd): void {

@@ -3,14 +3,15 @@
  * Lost tokens are fetched, or made again at another worker. Credit follows.
  */
 import type { ChoiceTokens, Credit, Finished, TokenBatch } from "../../proto/index.ts";
-import { pushToken } from "./choice-text.ts";
+import { promptScore, pushToken } from "./choice-text.ts";
 import { done, endAtWorker, endChoice, fail, finish } from "./ending.ts";
 import { failure, TOO_LONG } from "./failures.ts";
 import { fetchMissing } from "./fetch.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
 import { migrate, onWorkerLost, stayReached } from "./migration.ts";
-import { type AnswerState, windowOf, workerRequest } from "./state.ts";
+import { type AnswerState, type Choice, windowOf, workerRequest } from "./state.ts";
 import { clearSuspicion } from "./suspicion.ts";
+import type { PromptScore } from "./types.ts";
 
 export function onBatch(state: AnswerState, batch: TokenBatch): readonly AnswerEffect[] {
   if (state.phase === "routing" || batch.request !== workerRequest(state)) return [];
@@ -62,6 +63,7 @@ function takeTokens(
     return `token ${tokens.length} of choice ${part.choice} is missing`;
   }
   if (part.first_index + part.tokens.length > tokens.length) state.fetches = 0;
+  if (tokens.length < choice.scored) takeScores(choice, part, effects);
   for (let i = tokens.length - part.first_index; i < part.tokens.length; i++) {
     if (choice.ended) return undefined;
     const token = part.tokens[i]!;
@@ -76,6 +78,25 @@ function takeTokens(
     }
   }
   return undefined;
+}
+
+/** Takes the part's scores of the prompt; tokens of the answer may follow them. */
+function takeScores(choice: Choice, part: ChoiceTokens, effects: AnswerEffect[]): void {
+  const { tokens, text, scored } = choice;
+  const scores: PromptScore[] = [];
+  for (let i = tokens.length - part.first_index; i < part.tokens.length; i++) {
+    if (tokens.length === scored) break;
+    const token = part.tokens[i]!;
+    const logprob = part.logprobs[i];
+    tokens.push(token);
+    if (logprob !== undefined) choice.logprobs?.push(logprob);
+    scores.push(promptScore(text.tokenizer, token, logprob));
+  }
+  if (scores.length === 0) return;
+  text.delivered += scores.length;
+  const { delivered } = text;
+  const last = delivered === scored;
+  effects.push({ kind: "scores", scores: { choice: part.choice, scores, delivered, last } });
 }
 
 /** The worker has the missing tokens. */

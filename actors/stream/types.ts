@@ -19,6 +19,11 @@ export type AnswerRequest = {
   readonly ignore_eos: boolean;
   /** -1 none, 0 the chosen token's, N and the N likeliest. */
   readonly logprobs: number;
+  /**
+   * How many choices, from the first on, tell scores of the prompt before their answer, with as
+   * many likeliest tokens as `logprobs` says, which is not -1 then. Not set: none.
+   */
+  readonly scored_choices?: number | undefined;
   /** Control tokens that are part of its text all the same; none without it. */
   readonly shown_tokens?: ReadonlySet<number> | undefined;
   /** From admission to the last token, in ms. */
@@ -74,6 +79,25 @@ export type ContentPiece = PieceOf<"content"> & { readonly text: string };
 /** A part of an answer; a dialect switches on `kind` to show it. */
 export type AnswerPiece = ContentPiece;
 
+export type ScoredToken = { readonly id: number; readonly token: string; readonly logprob: number };
+
+/** How likely a token of the prompt is behind those before it. */
+export type PromptScore = ScoredToken & {
+  /** How many tokens are at least as likely. */
+  readonly rank: number;
+  readonly top: readonly ScoredToken[];
+};
+
+/** Scores of the prompt, in order, which come before the first piece of their choice. */
+export type AnswerScores = {
+  readonly choice: number;
+  readonly scores: readonly PromptScore[];
+  /** As a piece's: scores count as delivered tokens. */
+  readonly delivered: number;
+  /** No more of this choice follow. */
+  readonly last: boolean;
+};
+
 export type AnswerEnd = {
   readonly choice: number;
   readonly reason: "stop" | "length";
@@ -121,6 +145,8 @@ export interface AnswerSink {
   placed?(worker: string, attempt: number): void;
   /** false = buffer full: the stream grants the worker no more credit until `drained`. */
   piece(piece: AnswerPiece): boolean;
+  /** Called only where the request has `scored_choices`. */
+  scores?(scores: AnswerScores): void;
   end(end: AnswerEnd): void;
   /** Everything was delivered; nothing follows. */
   done(usage: AnswerUsage): void;

@@ -102,15 +102,19 @@ export class Admission {
 
 /** A feature that the request needs and the engine does not have; undefined: none. */
 function whatIsLacking(
-  { constraint, adapter, salt }: Generate,
+  { constraint, adapter, salt, choices }: Generate,
   engine: () => Engine,
 ): string | undefined {
+  const scored = choices.some(({ scores }) => scores === true);
   // Most requests ask for none of these, and a description costs something.
-  if (constraint === undefined && adapter === undefined && salt === undefined) return undefined;
-  const { constrains, adapters, salts } = engine().describe().capabilities;
+  if (constraint === undefined && adapter === undefined && salt === undefined && !scored) {
+    return undefined;
+  }
+  const { constrains, adapters, salts, scores } = engine().describe().capabilities;
   if (constraint !== undefined && !constrains) return "grammars";
   if (adapter !== undefined && !adapters) return "adapters";
   if (salt !== undefined && !salts) return "salts";
+  if (scored && !scores) return "scores of prompts";
   return undefined;
 }
 

@@ -103,11 +103,12 @@ export function finishesSoon(
 ): boolean {
   let made = 0;
   let left = 0;
-  for (const [place, { base, tokens, finished }] of transcripts.entries()) {
+  for (const [place, { base, own_from, tokens, finished }] of transcripts.entries()) {
     const own = tokens.length - base;
     made = Math.max(made, own);
     if (finished !== undefined) continue;
-    left = Math.max(left, (starts[place]?.max_tokens ?? 0) - own);
+    const unscored = Math.max(0, own_from - base);
+    left = Math.max(left, unscored + (starts[place]?.max_tokens ?? 0) - own);
   }
   if (left_ms <= 0) return false;
   if (left <= SOON_TOKENS && made > 0) return true;

@@ -155,7 +155,7 @@ export class EmbedJobs {
   /** Takes an embedding, or its failure, which fails the ask. */
   record(event: EngineEvent): void {
     const job = this.#by_handle.get(event.handle);
-    if (job === undefined || event.kind === "tokens") return;
+    if (job === undefined || event.kind === "tokens" || event.kind === "scores") return;
     const place = job.open.get(event.handle)!;
     job.open.delete(event.handle);
     this.#by_handle.delete(event.handle);

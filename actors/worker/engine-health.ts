@@ -98,7 +98,7 @@ export class EngineHealth {
   took(event: EngineEvent): boolean {
     if (this.#failures > 0 || event.kind === "finished") this.#countFailures(event);
     if (event.handle !== CANARY_HANDLE) return false;
-    if (event.kind === "tokens") return true;
+    if (event.kind === "tokens" || event.kind === "scores") return true;
     this.probing = false;
     if (event.kind === "embedding" || event.reason === "length") return true;
     throw new CanaryError(`a canary failed: ${event.error ?? `it ended with "${event.reason}"`}`);

@@ -1,6 +1,7 @@
 /** Wire request ↔ engine request: no decisions, only shapes. */
 import { tokensOf, u64Of } from "../../llm/tokens/token-bytes.ts";
 import type {
+  ChoiceStart,
   Finished,
   Generate,
   SamplingParams,
@@ -28,7 +29,7 @@ export function engineRequests(
   const open = generate.choices.filter((start) => start.ended === undefined);
   return open.map((start) => ({
     handle: nextHandle(),
-    tokens: start.delivered.length === 0 ? prompt : joined(prompt, tokensOf(start.delivered)),
+    ...tokensAndScores(prompt, start),
     prompt_tokens: prompt.length,
     choice: start.choice,
     sampling: drawn,
@@ -38,6 +39,16 @@ export function engineRequests(
     ignore_eos: generate.ignore_eos,
     logprobs: generate.logprobs,
   }));
+}
+
+/** Scores that are delivered are not made again; they stand before the delivered answer. */
+function tokensAndScores(prompt: Uint32Array, { delivered, scores }: ChoiceStart) {
+  if (delivered.length === 0)
+    return scores ? { tokens: prompt, scores_from: 0 } : { tokens: prompt };
+  const known = tokensOf(delivered);
+  if (!scores) return { tokens: joined(prompt, known) };
+  const scores_from = Math.min(known.length, prompt.length - 1);
+  return { tokens: joined(prompt, known.subarray(scores_from)), scores_from };
 }
 
 function samplingOf(wire: SamplingParams): Sampling {
@@ -66,10 +77,11 @@ export function wireLogprobs(
   logprobs: readonly TokenLogprob[] | undefined,
 ): readonly WireLogprob[] {
   if (logprobs === undefined) return [];
-  return logprobs.map(({ logprob, top }) => ({
+  return logprobs.map(({ logprob, top, rank }) => ({
     logprob,
     top_tokens: top.map(([token]) => token),
     top_logprobs: top.map(([, of_token]) => of_token),
+    ...(rank === undefined ? {} : { rank }),
   }));
 }
 

@@ -2786,6 +2786,7 @@ export const troupe = $root.troupe = (() => {
             this.max_tokens = 0;
             this.ended = undefined;
             this.delivered_logprobs = undefined;
+            this.scores = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2797,6 +2798,15 @@ export const troupe = $root.troupe = (() => {
         ChoiceStart.prototype.max_tokens = 0;
         ChoiceStart.prototype.ended = null;
         ChoiceStart.prototype.delivered_logprobs = null;
+        ChoiceStart.prototype.scores = null;
+
+        let $oneOfFields;
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(ChoiceStart.prototype, "_scores", {
+            get: $util.oneOfGetter($oneOfFields = ["scores"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
 
         ChoiceStart.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2815,6 +2825,8 @@ export const troupe = $root.troupe = (() => {
                 $root.troupe.Finished.encode(message.ended, writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.delivered_logprobs != null && $Object.hasOwnProperty.call(message, "delivered_logprobs"))
                 $root.troupe.TokenLogprobs.encode(message.delivered_logprobs, writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.scores != null && $Object.hasOwnProperty.call(message, "scores"))
+                writer.uint32(48).bool(message.scores);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2885,6 +2897,13 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.delivered_logprobs = $root.troupe.TokenLogprobs.decode(reader, reader.size(), $undefined, _depth + 1, message.delivered_logprobs);
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        message.scores = reader.bool();
+                        message._scores = "scores";
                         continue;
                     }
                 }
@@ -3669,6 +3688,7 @@ export const troupe = $root.troupe = (() => {
             this.logprob = 0;
             this.top_tokens = $util.emptyArray;
             this.top_logprobs = $util.emptyArray;
+            this.rank = undefined;
             this.top_tokens = [];
             this.top_logprobs = [];
             if (properties)
@@ -3680,6 +3700,15 @@ export const troupe = $root.troupe = (() => {
         TokenLogprob.prototype.logprob = 0;
         TokenLogprob.prototype.top_tokens = $util.emptyArray;
         TokenLogprob.prototype.top_logprobs = $util.emptyArray;
+        TokenLogprob.prototype.rank = null;
+
+        let $oneOfFields;
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(TokenLogprob.prototype, "_rank", {
+            get: $util.oneOfGetter($oneOfFields = ["rank"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
 
         TokenLogprob.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3694,6 +3723,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(18).uint32s(message.top_tokens);
             if (message.top_logprobs != null && message.top_logprobs.length)
                 writer.uint32(26).floats(message.top_logprobs);
+            if (message.rank != null && $Object.hasOwnProperty.call(message, "rank"))
+                writer.uint32(32).uint32(message.rank);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -3762,6 +3793,13 @@ export const troupe = $root.troupe = (() => {
                         if (!(message.top_logprobs && message.top_logprobs.length))
                             message.top_logprobs = [];
                         message.top_logprobs.push(reader.float());
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        message.rank = reader.uint32();
+                        message._rank = "rank";
                         continue;
                     }
                 }

@@ -159,6 +159,7 @@ export type ChoiceStart = {
   readonly max_tokens: number;
   readonly ended?: Finished;
   readonly delivered_logprobs?: TokenLogprobs;
+  readonly scores?: boolean;
 };
 
 export type TokenLogprobs = {
@@ -206,6 +207,7 @@ export type TokenLogprob = {
   readonly logprob: number;
   readonly top_tokens: readonly number[];
   readonly top_logprobs: readonly number[];
+  readonly rank?: number;
 };
 
 export type ChoiceTokens = {

@@ -38,6 +38,7 @@ const CAPABILITIES: EngineCapabilities = {
   constrains: false,
   adapters: false,
   salts: false,
+  scores: false,
   replays_exactly: true,
 };
 
@@ -105,6 +106,9 @@ export class EchoEngine implements Engine {
     if (this.#closed) return { code: "closed", message: "the engine is closed" };
     const beyond = beyondLimits(request);
     if (beyond !== undefined) return beyond;
+    if (request.scores_from !== undefined) {
+      return { code: "not_supported", message: "echo has no model that could score a prompt" };
+    }
     if (tokens.length + max_tokens > context_length) {
       return {
         code: "context_overflow",

@@ -57,6 +57,7 @@ const CAPABILITIES: Omit<EngineCapabilities, "generates" | "pools" | "adapters">
   exports_blocks: false,
   constrains: false,
   salts: true,
+  scores: true,
   replays_exactly: false,
 };
 

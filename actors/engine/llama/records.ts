@@ -19,6 +19,13 @@ type OpenTokens = {
   logprobs?: TokenLogprob[];
 };
 
+type OpenScores = {
+  kind: "scores";
+  handle: number;
+  first_index: number;
+  scores: TokenLogprob[];
+};
+
 const REASONS: readonly FinishReason[] = ["stop", "length", "cancelled", "error"];
 
 /**
@@ -30,6 +37,7 @@ export function readRecords(reader: RecordReader, length: number): readonly Engi
   const { words } = reader;
   const events: EngineEvent[] = [];
   const open = new Map<number, OpenTokens>();
+  const scored = new Map<number, OpenScores>();
   for (let at = 0; at < length; at += words[at]!) {
     const kind = words[at + 1]!;
     const handle = words[at + 2]!;
@@ -41,6 +49,10 @@ export function readRecords(reader: RecordReader, length: number): readonly Engi
       readVector(reader, at, handle);
       continue;
     }
+    if (kind === TR.REC_SCORE) {
+      readScore(reader, at, handle, scored, events);
+      continue;
+    }
     open.delete(handle);
     events.push(kind === TR.REC_FINISHED ? finished(reader, at) : embedding(reader, at));
   }
@@ -48,12 +60,13 @@ export function readRecords(reader: RecordReader, length: number): readonly Engi
 }
 
 function readToken(
-  { words, floats }: RecordReader,
+  reader: RecordReader,
   at: number,
   handle: number,
   open: Map<number, OpenTokens>,
   events: EngineEvent[],
 ): void {
+  const { words, floats } = reader;
   const n = words[at + 5]!;
   let event = open.get(handle);
   if (!event) {
@@ -64,9 +77,34 @@ function readToken(
   }
   event.tokens.push(words[at + 4]!);
   if (n === 0) return;
+  event.logprobs?.push({ logprob: floats[at + 6]!, top: topOf(reader, at, n) });
+}
+
+/** Of a record whose logprob stands at `at + 6`: `n` words with the pairs of the likeliest. */
+function topOf({ words, floats }: RecordReader, at: number, n: number): [number, number][] {
   const top: [number, number][] = [];
   for (let i = 1; i < n; i += 2) top.push([words[at + 6 + i]!, floats[at + 7 + i]!]);
-  event.logprobs?.push({ logprob: floats[at + 6]!, top });
+  return top;
+}
+
+/** All scores of a handle come before its tokens: so an event's scores are consecutive too. */
+function readScore(
+  reader: RecordReader,
+  at: number,
+  handle: number,
+  open: Map<number, OpenScores>,
+  events: EngineEvent[],
+): void {
+  const { words, floats } = reader;
+  let event = open.get(handle);
+  if (!event) {
+    event = { kind: "scores", handle, first_index: words[at + 3]!, scores: [] };
+    open.set(handle, event);
+    events.push(event);
+  }
+  const rank = words[at + 4]!;
+  const top = topOf(reader, at, words[at + 5]!);
+  event.scores.push({ logprob: floats[at + 6]!, top, rank });
 }
 
 function readVector({ words, floats, vectors }: RecordReader, at: number, handle: number): void {

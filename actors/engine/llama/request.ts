@@ -81,6 +81,8 @@ export function encodeRequest(
   view.setUint32(80, stop_tokens.length, true);
   view.setUint32(84, sampling.logit_bias.length, true);
   view.setUint32(88, adapter, true);
+  // 0: none are wanted.
+  view.setUint32(92, request.scores_from === undefined ? 0 : request.scores_from + 1, true);
   stop.set(stop_tokens);
   for (const [i, [token, bias]] of sampling.logit_bias.entries()) {
     bias_tokens[i] = token;

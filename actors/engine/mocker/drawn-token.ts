@@ -51,6 +51,28 @@ export function drawnLogprob(token: number, top: number, vocab_size: number): To
   };
 }
 
+/**
+ * Score `index` of a prompt, of its `token`: as if that token had been drawn at this index. A prompt
+ * that ends with an answer drawn with the same seed behind one token has the answer's log
+ * probabilities.
+ */
+export function promptScore(
+  from: Drawable,
+  draw: Draw,
+  index: number,
+  token: number,
+  top: number,
+): TokenLogprob {
+  const likeliest = drawnToken(from, draw, index, undefined);
+  const { vocab_size } = from;
+  const rank = ((token - likeliest + vocab_size) % vocab_size) + 1;
+  const logprob = Math.max(LEAST_LOGPROB, rank * -Math.LN2);
+  return { ...drawnLogprob(likeliest, top, vocab_size), logprob, rank };
+}
+
+/** What JSON shows of an impossible token, as OpenAI. */
+const LEAST_LOGPROB = -9999;
+
 /** The finalizer of MurmurHash3 (32 bits). */
 function mix(value: number): number {
   let x = value | 0;

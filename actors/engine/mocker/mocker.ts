@@ -21,28 +21,22 @@ import type {
   EngineDescription,
   EngineEvent,
   EngineRefusal,
-  EngineRequest,
   EngineStats,
   FinishReason,
 } from "../engine.ts";
 import type { EngineKind } from "../engine-kind.ts";
 import { KvEventLog } from "../kv-event-log.ts";
 import { noAdapter } from "../no-adapter.ts";
-import { type Draw, type Drawable, drawnLogprob, drawnToken, drawOf } from "./drawn-token.ts";
+import { Answer, type MockerRequest } from "./answer.ts";
+import { type Drawable, drawnLogprob, drawnToken } from "./drawn-token.ts";
 import { mockerFlags } from "./flags.ts";
 import { type MockerOptions, mockerOptions } from "./options.ts";
 import { type MockerParts, readParts } from "./parts.ts";
 import { addSums, noPasses } from "./pass-cost.ts";
 import { MockerScheduler } from "./scheduler.ts";
-import { Sequence } from "./sequence.ts";
 import { polynomialTiming } from "./timing.ts";
 
-/** A request to a simulated engine, with fields that other engines do not have. */
-export type MockerRequest = EngineRequest & {
-  readonly dp_rank?: number;
-  /** Decode role: tokens whose KV a prefill worker computed and hands over. */
-  readonly prefilled_tokens?: number;
-};
+export type { MockerRequest };
 
 const CAPABILITIES: EngineCapabilities = {
   generates: true,
@@ -52,32 +46,11 @@ const CAPABILITIES: EngineCapabilities = {
   constrains: false,
   adapters: true,
   salts: true,
+  scores: true,
   replays_exactly: true,
 };
 
 const DEFAULT_DRAWABLE: Drawable = { vocab_size: 32_000 };
-
-class Answer extends Sequence {
-  readonly draw: Draw;
-  readonly stops: ReadonlySet<number> | undefined;
-  /** The stop token that was drawn and ends it. */
-  stop_token: number | undefined;
-
-  constructor(
-    readonly request: MockerRequest,
-    readonly token_blocks: TokenBlocks,
-    readonly rank: number,
-  ) {
-    super(token_blocks, request.tokens.length, request.max_tokens, request.prefilled_tokens);
-    this.draw = drawOf(request.sampling.seed, request.choice);
-    this.stops = request.stop_tokens.length > 0 ? new Set(request.stop_tokens) : undefined;
-  }
-
-  /** Answer index of the next token, counted over all workers. */
-  get index(): number {
-    return this.length - this.request.prompt_tokens;
-  }
-}
 
 export class MockerEngine implements Engine {
   readonly options: MockerOptions;
@@ -226,6 +199,11 @@ export class MockerEngine implements Engine {
   /** Draws a token; true when it is a stop token. */
   #token(answer: Answer): boolean {
     const { request, stops, index } = answer;
+    if (request.scores_from !== undefined) {
+      const scores = answer.takeScores(this.#drawable);
+      if (scores !== undefined) this.#events.push(scores);
+      if (request.max_tokens === 0) return true;
+    }
     const held_back = index < request.min_tokens ? stops : undefined;
     const token = drawnToken(this.#drawable, answer.draw, index, held_back);
     if (held_back === undefined && stops?.has(token)) {

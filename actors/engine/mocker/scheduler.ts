@@ -308,9 +308,9 @@ export class MockerScheduler<S extends Sequence> {
   }
 
   /** Slots of the longest cached prefix; at least one token is left to compute. */
-  #matchPrefix({ names, length }: S): readonly number[] {
+  #matchPrefix({ names, length, cacheable_tokens }: S): readonly number[] {
     if (!this.#options.enable_prefix_caching) return [];
-    const most = Math.floor((length - 1) / this.#options.block_size);
+    const most = Math.floor(Math.min(length - 1, cacheable_tokens) / this.#options.block_size);
     names.nameTo?.(most);
     const { sequence_words: words } = names;
     const slots: number[] = [];

@@ -39,6 +39,8 @@ export class Sequence {
     readonly max_tokens: number,
     /** Tokens whose KV another worker computed and hands over. */
     readonly prefilled_tokens = 0,
+    /** Tokens from the first on that may come out of the cache. */
+    readonly cacheable_tokens = Number.POSITIVE_INFINITY,
   ) {
     this.length = prompt_length;
   }

@@ -140,7 +140,7 @@ export class Answers {
     const now_ms = ctx.clock.now_ms();
     const answer: LiveAnswer = {
       generate: resumable === undefined ? { ...asked, prompt: nothing } : asked,
-      transcript: newTranscript(generate.choices),
+      transcript: newTranscript(generate.choices, generate.prompt),
       readers: [],
       lost: undefined,
       began_ms: now_ms,

@@ -14,6 +14,7 @@ import {
   isDelivered,
   nextBatch,
   type ReadPosition,
+  recordScores,
   recordTokens,
   type Transcript,
   unsend,
@@ -174,7 +175,12 @@ export class Delivery {
     const { answer, choice } = part;
     this.touch(answer);
     if (event.kind === "tokens") {
-      recordTokens(choice, event.first_index, event.tokens, wireLogprobs(event.logprobs));
+      const first_index = choice.own_from + event.first_index;
+      recordTokens(choice, first_index, event.tokens, wireLogprobs(event.logprobs));
+      return true;
+    }
+    if (event.kind === "scores") {
+      recordScores(choice, event.first_index, wireLogprobs(event.scores));
       return true;
     }
     choice.finished = wireFinished(event, choice.choice, choice.tokens.length);

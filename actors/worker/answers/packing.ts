@@ -41,7 +41,7 @@ export function unpackAnswer({ bytes, began_ms, deadline_at_ms }: PackedAnswer):
   const split = reader.fixed32();
   const generate = codecs.Generate.decode(reader, split - HEAD_BYTES);
   const { choices, finished } = codecs.TokenBatch.decode(reader, bytes.length - split);
-  const transcript = newTranscript(generate.choices);
+  const transcript = newTranscript(generate.choices, generate.prompt);
   for (const [at, choice] of transcript.choices.entries()) {
     const { tokens, logprobs } = choices[at]!;
     choice.tokens.length = 0;

@@ -4,6 +4,9 @@
  *   engine ─▶ | delivered before | tokens made here         | ─▶ batches, while credit lasts
  *             0                  base    sent            made
  *
+ * Where the prompt is scored, its tokens but the first stand before the answer's own, with their
+ * scores as log probabilities: they are sent, fetched and continued like these.
+ *
  * The engine is never paused for a slow reader: a paused sequence would hold its KV blocks and
  * its place in the batch, while tokens cost a few bytes each. The request's max_tokens bounds a
  * transcript, and the worker bounds their number. Tokens stay here after they are sent, since a
@@ -28,6 +31,10 @@ export type ChoiceTranscript = {
   /** Log probabilities from token `logprobs_from` on; empty if the request wants none. */
   readonly logprobs: TokenLogprob[];
   readonly logprobs_from: number;
+  /** The prompt, whose tokens but the first stand at the beginning of `tokens`; undefined: not. */
+  readonly scored: Uint32Array | undefined;
+  /** Where the answer's own tokens begin in `tokens`. */
+  readonly own_from: number;
   /** A reader has ended this choice, so later tokens are dropped. */
   unwanted: boolean;
   finished: Finished | undefined;
@@ -53,11 +60,12 @@ export type ReadPosition = {
   readonly told: boolean[];
 };
 
-export function newTranscript(starts: readonly ChoiceStart[]): Transcript {
-  return { choices: starts.map(choiceTranscript), late: false };
+export function newTranscript(starts: readonly ChoiceStart[], prompt = NO_PROMPT): Transcript {
+  return { choices: starts.map((start) => choiceTranscript(start, prompt)), late: false };
 }
 
-function choiceTranscript(start: ChoiceStart): ChoiceTranscript {
+function choiceTranscript(start: ChoiceStart, prompt: Uint8Array): ChoiceTranscript {
+  const scored = start.scores ? tokensOf(prompt) : undefined;
   const base = start.delivered.length / 4;
   const known = start.delivered_logprobs?.items ?? [];
   const whole = known.length === base;
@@ -67,6 +75,8 @@ function choiceTranscript(start: ChoiceStart): ChoiceTranscript {
     tokens: base === 0 ? [] : [...tokensOf(start.delivered)],
     logprobs: whole ? [...known] : [],
     logprobs_from: whole ? 0 : base,
+    scored,
+    own_from: scored === undefined ? 0 : scored.length - 1,
     unwanted: false,
     finished: start.ended,
   };
@@ -119,6 +129,18 @@ export function recordTokens(
   }
   for (const token of tokens) transcript.tokens.push(token);
   for (const logprob of logprobs) transcript.logprobs.push(logprob);
+}
+
+/** As `recordTokens`, of the prompt's own tokens behind the first. */
+export function recordScores(
+  transcript: ChoiceTranscript,
+  first_index: number,
+  scores: readonly TokenLogprob[],
+): void {
+  const { scored } = transcript;
+  if (scored === undefined) throw new Error("the engine scored a prompt that nobody wants scored");
+  const tokens = scored.subarray(first_index + 1, first_index + 1 + scores.length);
+  recordTokens(transcript, first_index, [...tokens], scores);
 }
 
 /** Totals only grow: an old grant that comes late takes nothing back. */
@@ -195,6 +217,7 @@ function takeTokens(
   };
 }
 
+const NO_PROMPT: Uint8Array = new Uint8Array(0);
 const noLogprobs: readonly TokenLogprob[] = [];
 
 /** The reader was told the end of every choice. */

@@ -26,9 +26,12 @@ export type Finished = Extract<EngineEvent, { kind: "finished" }>;
 export type Answer = {
   readonly tokens: number[];
   readonly logprobs: TokenLogprob[];
+  /** Of the prompt. */
+  readonly scores: TokenLogprob[];
   /** Every rule an event sequence broke: order, gaps, events after the end. */
   readonly faults: string[];
   first_index: number | undefined;
+  first_score: number | undefined;
   finished: Finished | undefined;
   embedding: Float32Array | undefined;
 };
@@ -70,8 +73,10 @@ export class EngineDriver {
       answer = {
         tokens: [],
         logprobs: [],
+        scores: [],
         faults: [],
         first_index: undefined,
+        first_score: undefined,
         finished: undefined,
         embedding: undefined,
       };
@@ -87,6 +92,14 @@ export class EngineDriver {
       answer.embedding = event.values;
     } else if (event.kind === "finished") {
       answer.finished = event;
+    } else if (event.kind === "scores") {
+      answer.first_score ??= event.first_index;
+      const expected = answer.first_score + answer.scores.length;
+      if (event.first_index !== expected) {
+        answer.faults.push(`score ${event.first_index} in place of ${expected}`);
+      }
+      if (answer.tokens.length > 0) answer.faults.push("a score behind a token");
+      answer.scores.push(...event.scores);
     } else {
       answer.first_index ??= event.first_index;
       const expected = answer.first_index + answer.tokens.length;

@@ -86,6 +86,7 @@ export class FakeEngine implements Engine {
         constrains: false,
         adapters: false,
         salts: false,
+        scores: false,
         replays_exactly: true,
       },
       build: "fake",
