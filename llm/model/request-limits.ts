@@ -18,6 +18,8 @@ export const requestLimits = {
   /** Likeliest tokens beside the chosen one: in chats, and as OpenAI's text completions have it. */
   top_logprobs: 20,
   logprobs: 5,
+  /** Log probabilities of prompt tokens in one answer, which is written in one go. */
+  prompt_scores: 131_072,
   messages: 8_192,
   content_parts: 1_024,
   /** Fields of one JSON object that are not known here, where those are ignored. */

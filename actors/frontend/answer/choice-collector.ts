@@ -1,11 +1,19 @@
 /** Pieces of an answer that is not streamed → its choices, and the best of them. */
-import type { AnswerEnd, AnswerPiece, PieceLogprob } from "../../stream/stream.ts";
+import type {
+  AnswerEnd,
+  AnswerPiece,
+  AnswerScores,
+  PieceLogprob,
+  PromptScore,
+} from "../../stream/stream.ts";
 import { type AnswerParsing, ChoiceFold, type ParsedChoice } from "../api/answer-parsing.ts";
 import type { CollectedChoice } from "../api/dialect.ts";
 
 /** Collects the pieces of one choice; text is joined once, at its end. */
 export class ChoiceCollector {
   readonly tokens: number[] = [];
+  /** Of its prompt. */
+  readonly scores: PromptScore[] = [];
   readonly #texts: string[] = [];
   readonly #logprobs: PieceLogprob[] = [];
   readonly #fold: ChoiceFold | undefined;
@@ -24,6 +32,10 @@ export class ChoiceCollector {
     }
     this.#fold?.push(piece);
     for (const entry of piece.logprobs ?? []) this.#logprobs.push(entry);
+  }
+
+  addScores({ scores }: AnswerScores): void {
+    for (const score of scores) this.scores.push(score);
   }
 
   finish(end: AnswerEnd): void {

@@ -1,7 +1,19 @@
 /** An answer as one JSON body. */
-import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
+import type {
+  AnswerEnd,
+  AnswerFailure,
+  AnswerPiece,
+  AnswerScores,
+  AnswerUsage,
+} from "../../stream/stream.ts";
 import { type ApiError, clientGone } from "../api/api-error.ts";
-import type { AnswerHead, CollectedChoice, Generation, ShownChoice } from "../api/dialect.ts";
+import type {
+  AnswerHead,
+  CollectedChoice,
+  Generation,
+  ShownChoice,
+  ShownPrompt,
+} from "../api/dialect.ts";
 import { ChoiceCollector, pickBest } from "./choice-collector.ts";
 import type { AnswerOutput } from "./request-run.ts";
 import { failureError } from "./streamed-output.ts";
@@ -35,6 +47,10 @@ export class CollectedOutput implements AnswerOutput {
     return true;
   }
 
+  scores(choice: number, scores: AnswerScores): void {
+    this.#choices[choice]?.addScores(scores);
+  }
+
   end(choice: number, end: AnswerEnd): void {
     this.#choices[choice]?.finish(end);
   }
@@ -42,9 +58,10 @@ export class CollectedOutput implements AnswerOutput {
   done(usage: AnswerUsage): void {
     const { dialect, answers, echo } = this.#generation;
     const picked: ShownChoice[] = [];
-    answers.forEach((_, prompt) => {
-      for (const choice of this.#best(prompt)) {
-        picked.push({ ...choice, echo: echo?.[prompt] ?? "" });
+    answers.forEach((_, index) => {
+      const prompt = this.#prompt(index);
+      for (const choice of this.#best(index)) {
+        picked.push({ ...choice, echo: echo?.[index] ?? "", prompt });
       }
     });
     const body = dialect.body(this.#head, picked, usage);
@@ -57,6 +74,12 @@ export class CollectedOutput implements AnswerOutput {
 
   abandoned(): void {
     this.#reject(clientGone());
+  }
+
+  /** A prompt is scored once, for its first choice. */
+  #prompt(index: number): ShownPrompt | undefined {
+    const known = this.#generation.scoring?.prompts[index];
+    return known && { ...known, scores: this.#choices[index * this.#each]!.scores };
   }
 
   #best(prompt: number): readonly CollectedChoice[] {

@@ -3,7 +3,13 @@
  * many choices as the client asked for. Usage counts every copy, as OpenAI's does; metrics count
  * what was made.
  */
-import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
+import type {
+  AnswerEnd,
+  AnswerFailure,
+  AnswerPiece,
+  AnswerScores,
+  AnswerUsage,
+} from "../../stream/stream.ts";
 import type { Generation } from "../api/dialect.ts";
 import type { AnswerOutput } from "./request-run.ts";
 
@@ -52,6 +58,12 @@ class EqualAnswers implements AnswerOutput {
       if (!this.#output.piece(choice * this.#copies + copy, piece)) takes_more = false;
     }
     return takes_more;
+  }
+
+  scores(choice: number, scores: AnswerScores): void {
+    for (let copy = 0; copy < this.#copies; copy += 1) {
+      this.#output.scores?.(choice * this.#copies + copy, scores);
+    }
   }
 
   end(choice: number, end: AnswerEnd): void {

@@ -15,6 +15,7 @@ import type {
   AnswerHandle,
   AnswerPiece,
   AnswerRequest,
+  AnswerScores,
   AnswerSink,
   AnswerUsage,
   StartAnswer,
@@ -28,6 +29,8 @@ export interface AnswerOutput {
   placed?(prompt: number, worker: string, attempt: number): void;
   /** False: no more until the output asked for `drained`. */
   piece(choice: number, piece: AnswerPiece): boolean;
+  /** Called only where a generation has `scoring`. */
+  scores?(choice: number, scores: AnswerScores): void;
   end(choice: number, end: AnswerEnd): void;
   done(usage: AnswerUsage): void;
   failed(failure: AnswerFailure): void;
@@ -86,7 +89,8 @@ export class RequestRun {
     generation.answers.forEach((request, prompt) => {
       if (this.#over) return;
       const sink = this.#sink(prompt, prompt * generation.made_each);
-      if (request.max_tokens === 0) {
+      const scored = request.scored_choices !== undefined && request.prompt.length > 1;
+      if (request.max_tokens === 0 && !scored) {
         answerNothing(request, sink);
         return;
       }
@@ -137,6 +141,9 @@ export class RequestRun {
         if (this.#over) return true;
         if (piece.delivered > (had[offset + piece.choice] ?? 0)) meter.tokens(piece.tokens.length);
         return output.piece(offset + piece.choice, piece);
+      },
+      scores: (scores) => {
+        if (!this.#over) output.scores?.(offset + scores.choice, scores);
       },
       end: (end) => {
         if (!this.#over) output.end(offset + end.choice, end);

@@ -77,7 +77,7 @@ export class Responses {
     { from = startOf(facts.request), known = false, over }: ResponseOptions,
   ): Promise<Response> {
     const { returns } = facts;
-    const { dialect, include_usage, echo, shown_each, answers } = generation;
+    const { dialect, include_usage, echo, shown_each, answers, scoring } = generation;
     let run: RequestRun | undefined;
     const output = new StreamedOutput({
       rounds: this.#rounds,
@@ -89,6 +89,7 @@ export class Responses {
       resume_path: `/v1/streams/${facts.request}`,
       include_usage,
       echo: echo && ((choice) => echo[Math.floor(choice / shown_each)] ?? ""),
+      scored: scoring && ((choice) => scoring.prompts[Math.floor(choice / shown_each)]!),
       headers: { ...context.headers, ...eventStream },
       buffer_chars: this.#parts.buffer_chars,
       drained: () => run?.drained(),
@@ -174,14 +175,14 @@ export class Responses {
 }
 
 function headOf(generation: Generation, { request, created_s }: RequestFacts): AnswerHead {
-  const { dialect, model, answers, include_usage, logprobs, parsing } = generation;
+  const { dialect, model, answers, include_usage, logprobs, parsing, scoring } = generation;
   const id = dialect.id_prefix + request;
   const { context_length } = model.card;
   let prompt_tokens = 0;
   for (const { prompt } of answers) prompt_tokens += prompt.length;
   return {
     ...{ id, created_s, model: model.name, prompt_tokens, context_length },
-    ...{ include_usage, logprobs, parsing },
+    ...{ include_usage, logprobs, parsing, scoring },
   };
 }
 

@@ -6,9 +6,16 @@
  * of each choice, so that an answer can be taken up again exactly where a client lost it: it comes
  * from its first token again, and what the client has is passed over.
  */
-import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerUsage } from "../../stream/stream.ts";
+import type {
+  AnswerEnd,
+  AnswerFailure,
+  AnswerPiece,
+  AnswerScores,
+  AnswerUsage,
+  PromptScore,
+} from "../../stream/stream.ts";
 import { ApiError, clientGone, oddEventId } from "../api/api-error.ts";
-import type { ChunkFormat, Events } from "../api/dialect.ts";
+import type { ChunkFormat, Events, ScoredPrompt } from "../api/dialect.ts";
 import type { FlushRounds } from "../http/flush-rounds.ts";
 import type { Quiet } from "../http/live-requests.ts";
 import { SseWriter } from "../http/sse-writer.ts";
@@ -36,6 +43,8 @@ export type StreamedOutputOptions = {
   readonly include_usage: boolean;
   /** By choice; undefined without `echo`. */
   readonly echo: ((choice: number) => string) | undefined;
+  /** By choice; undefined where no prompt is scored. Needs `echo`. */
+  readonly scored?: ((choice: number) => ScoredPrompt) | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly buffer_chars: number;
   readonly drained: () => void;
@@ -54,6 +63,8 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   readonly #unproven = new Set<number>();
   /** By choice: how many events the client has of those that come next. */
   readonly #parts = new Map<number, number>();
+  /** Scores of prompts that are not complete, by choice. */
+  readonly #scores = new Map<number, PromptScore[]>();
   /** True: the client claims tokens that were never made. */
   #refused = false;
   readonly #places: (PlaceHint | undefined)[];
@@ -81,6 +92,9 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     this.#had.forEach(({ delivered, parts }, i) => {
       if (delivered > 0) this.#unproven.add(i);
       if (parts > 0) this.#parts.set(i, parts);
+    });
+    this.#had.forEach(({ begun }, i) => {
+      if (begun && options.scored?.(i).count === 0) this.#promptEvent(i, []);
     });
     this.#places = new Array<PlaceHint | undefined>(options.prompts).fill(undefined);
     this.#usage_told = options.from?.usage_told ?? false;
@@ -110,7 +124,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
 
   piece(choice: number, piece: AnswerPiece): boolean {
     const had = this.#had[choice]!;
-    if (piece.delivered <= had.delivered) return this.#skip(choice, piece, had.delivered);
+    if (piece.delivered <= had.delivered) return this.#skip(choice, piece);
     if (had.ended) this.#refuse();
     if (this.#refused) return true;
     if (had.delivered > 0) this.#unproven.delete(choice);
@@ -133,6 +147,31 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     }
     // What it has to show comes with a later event, whose id counts this piece too.
     return events === "" ? true : this.#send(events);
+  }
+
+  /** The echoed prompt is one event, with all of its scores. */
+  scores(choice: number, { scores, delivered, last }: AnswerScores): void {
+    if (this.#refused) return;
+    const before = this.#scores.get(choice);
+    const all = before ?? [];
+    for (const score of scores) all.push(score);
+    if (before === undefined) this.#scores.set(choice, all);
+    if (!last) return;
+    this.#scores.delete(choice);
+    const event = this.#promptEvent(choice, all);
+    if (this.#had[choice]!.begun) {
+      this.#prove(choice, delivered);
+      return;
+    }
+    this.#commit();
+    this.#move(choice, { delivered, begun: true, ended: false, parts: 0 });
+    this.#send(event);
+  }
+
+  #promptEvent(choice: number, scores: readonly PromptScore[]): string {
+    const { format, echo, scored } = this.#options;
+    const known = scored?.(choice) ?? { first: "", count: 0, offsets: [] };
+    return format.prompt?.(choice, echo?.(choice) ?? "", { ...known, scores }) ?? "";
   }
 
   end(choice: number, end: AnswerEnd): void {
@@ -188,11 +227,15 @@ export class StreamedOutput implements AnswerOutput, Quiet {
   }
 
   /** The status waits until all that the client claims to have has come. */
-  #skip(choice: number, piece: AnswerPiece, delivered: number): boolean {
-    if (piece.delivered === delivered) this.#unproven.delete(choice);
-    if (this.#unproven.size === 0 && !this.#refused) this.#commit();
+  #skip(choice: number, piece: AnswerPiece): boolean {
+    this.#prove(choice, piece.delivered);
     this.#options.format.skip(choice, piece);
     return true;
+  }
+
+  #prove(choice: number, delivered: number): void {
+    if (delivered === this.#had[choice]!.delivered) this.#unproven.delete(choice);
+    if (this.#unproven.size === 0 && !this.#refused) this.#commit();
   }
 
   /** Drops all that still comes. The answer stays with its worker for an honest client. */
@@ -210,7 +253,10 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     this.#commit();
     this.#move(choice, { delivered: 0, begun: true, ended: false, parts: 0 });
     const echo = this.#options.echo?.(choice);
-    if (echo !== undefined) this.#send(this.#options.format.text(choice, echo));
+    if (echo === undefined) return;
+    // A scored prompt that comes here has one token: none of its scores came before.
+    const scored = this.#options.scored !== undefined;
+    this.#send(scored ? this.#promptEvent(choice, []) : this.#options.format.text(choice, echo));
   }
 
   /**

@@ -13,6 +13,7 @@ import type {
   AnswerRequest,
   AnswerUsage,
   PieceLogprob,
+  PromptScore,
 } from "../../stream/stream.ts";
 import type { EmbedRequest } from "../embedding/embed.ts";
 import type { ServedModel } from "../models/served-model.ts";
@@ -104,7 +105,34 @@ export type Generation = {
   readonly logprobs: boolean;
   /** How the answers' texts are taken apart; undefined: all of them is content. */
   readonly parsing?: AnswerParsing | undefined;
+  /** What is told of the prompts' tokens; undefined: nothing. */
+  readonly scoring?: PromptScoring | undefined;
 };
+
+/** How likely the model finds the tokens of the prompts. */
+export type PromptScoring = {
+  /** By prompt. */
+  readonly prompts: readonly ScoredPrompt[];
+  /**
+   * How many of the likeliest tokens are shown: of the echoed prompt and of the answer, where
+   * `Generation.logprobs` says so, and in `prompt_logprobs`; -1: that is not shown.
+   */
+  readonly logprobs: number;
+  readonly prompt_logprobs: number;
+};
+
+/** What is known of a prompt before it is scored. */
+export type ScoredPrompt = {
+  /** Its first token, which has no score. */
+  readonly first: string;
+  /** Scores that will come: one less than its tokens. */
+  readonly count: number;
+  /** Where each of its tokens begins in the echoed text, in UTF-16 units. */
+  readonly offsets: readonly number[];
+};
+
+/** A prompt with all its scores. */
+export type ShownPrompt = ScoredPrompt & { readonly scores: readonly PromptScore[] };
 
 /** Facts that stay the same through an answer. */
 export type AnswerHead = {
@@ -119,6 +147,7 @@ export type AnswerHead = {
   readonly include_usage: boolean;
   readonly logprobs: boolean;
   readonly parsing?: AnswerParsing | undefined;
+  readonly scoring?: PromptScoring | undefined;
 };
 
 /**
@@ -141,6 +170,11 @@ export interface ChunkFormat {
   skip(choice: number, piece: AnswerPiece): void;
   /** Text that is no token of the answer: the echoed prompt, or an answer without a token. */
   text(choice: number, text: string): string;
+  /**
+   * The echoed prompt where it was scored, in place of `text`. Also called, for what it remembers,
+   * when the client has it already. A dialect whose generations have `scoring` and stream has it.
+   */
+  prompt?(choice: number, echo: string, prompt: ShownPrompt): string;
   /** Also called, for what it remembers, when the client has the end already. */
   end(choice: number, end: AnswerEnd): Events;
   /** Called when the client asked for usage. */
@@ -161,8 +195,11 @@ export type CollectedChoice = {
   readonly parsed?: ParsedChoice | undefined;
 };
 
-/** `echo`: what stands before the answer; "" for nothing. */
-export type ShownChoice = CollectedChoice & { readonly echo: string };
+/** `echo`: what stands before the answer; "" for nothing. `prompt`: where it was scored. */
+export type ShownChoice = CollectedChoice & {
+  readonly echo: string;
+  readonly prompt?: ShownPrompt | undefined;
+};
 
 /** Inputs for a worker, and what is made of its vectors. */
 export type EmbeddingWork = {

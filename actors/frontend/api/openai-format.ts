@@ -1,7 +1,7 @@
 /** Common parts of answers in OpenAI's dialects: ids and usage, errors, JSON by hand. */
-import type { AnswerEnd, AnswerUsage } from "../../stream/stream.ts";
+import type { AnswerEnd, AnswerUsage, PromptScore } from "../../stream/stream.ts";
 import type { ErrorFacts } from "./api-error.ts";
-import type { AnswerHead } from "./dialect.ts";
+import type { AnswerHead, ShownPrompt } from "./dialect.ts";
 
 export type OpenAiErrorBody = {
   readonly error: {
@@ -91,3 +91,30 @@ const IMPOSSIBLE = -9999;
 
 export const finite = (logprob: number): number =>
   Number.isFinite(logprob) ? logprob : IMPOSSIBLE;
+
+/** `prompt_logprobs` as vLLM writes it, where it is asked for. */
+export function shownScores({ scoring }: AnswerHead, prompt: ShownPrompt | undefined) {
+  if (scoring === undefined || scoring.prompt_logprobs < 0 || prompt === undefined) return {};
+  const prompt_logprobs: (Record<string, ShownScore> | null)[] = [null];
+  for (const score of prompt.scores) {
+    prompt_logprobs.push(scoreEntries(score, scoring.prompt_logprobs));
+  }
+  return { prompt_logprobs };
+}
+
+type ShownScore = {
+  readonly logprob: number;
+  readonly rank: number;
+  readonly decoded_token: string;
+};
+
+/** By token id: the likeliest, and the token itself. */
+function scoreEntries({ top, ...own }: PromptScore, count: number): Record<string, ShownScore> {
+  const entries: Record<string, ShownScore> = {};
+  for (const [i, { id, token, logprob }] of top.slice(0, count).entries()) {
+    entries[id] = { logprob: finite(logprob), rank: i + 1, decoded_token: token };
+  }
+  const { id, token, logprob, rank } = own;
+  entries[id] = { logprob: finite(logprob), rank, decoded_token: token };
+  return entries;
+}

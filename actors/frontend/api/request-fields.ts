@@ -238,8 +238,11 @@ export const samplingFields = {
   detokenize: refused("Answers are always text.", just(true)),
   length_penalty: refused("There is no beam search.", just(1)),
   use_beam_search: refused("There is no beam search.", just(false)),
-  prompt_logprobs: refused(
-    "Log probabilities are given for answers alone; `logprobs` asks for those.",
+  prompt_logprobs: used(
+    count(0, requestLimits.top_logprobs).nullish(),
+    `0–${requestLimits.top_logprobs}: of every prompt token but the first its log probability and ` +
+      "rank, and those of that many likeliest ones, in vLLM's form. At most " +
+      `${requestLimits.prompt_scores} in one answer. Not with \`stream\`.`,
   ),
   return_tokens_as_token_ids: refused("Tokens are shown as text.", just(false)),
   guided_json: refused("Answers cannot be held to a schema, a grammar or a list."),

@@ -4,6 +4,7 @@ import type {
   AnswerFailure,
   AnswerPiece,
   AnswerRequest,
+  AnswerScores,
   AnswerSink,
   AnswerUsage,
 } from "../../../actors/stream/stream.ts";
@@ -46,6 +47,7 @@ export function answerRequest(
 /** Keeps what it is given; `full_after` pieces it says that it is full, until it is emptied. */
 export class RecordingSink implements AnswerSink {
   readonly pieces: AnswerPiece[] = [];
+  readonly scores_told: AnswerScores[] = [];
   readonly ends: AnswerEnd[] = [];
   readonly usages: AnswerUsage[] = [];
   readonly failures: AnswerFailure[] = [];
@@ -74,6 +76,10 @@ export class RecordingSink implements AnswerSink {
     if (this.pieces.length % this.#full_after !== 0) return true;
     this.onFull();
     return false;
+  }
+
+  scores(scores: AnswerScores): void {
+    this.scores_told.push(scores);
   }
 
   end(end: AnswerEnd): void {

@@ -99,7 +99,6 @@ test("limits of logprobs", () => {
   expect(refusal(() => chat({ top_logprobs: 2 }))[1]).toBe("top_logprobs");
   expect(only(completion({ logprobs: 5 })).logprobs).toBe(5);
   expect(refusal(() => completion({ logprobs: 6 }))[1]).toBe("logprobs");
-  expect(refusal(() => completion({ logprobs: 1, echo: true }))[1]).toBe("logprobs");
 });
 
 test("without a temperature, also by the model's default, one of several answers is made", () => {

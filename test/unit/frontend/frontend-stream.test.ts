@@ -161,7 +161,7 @@ test("logprobs: impossible tokens are -9999, offsets run on through a choice", (
   expect(dataOf(format.piece(0, piece("abc", 1))).choices[0].logprobs).toEqual({
     tokens: ["abc"],
     token_logprobs: [-9999],
-    top_logprobs: [{}],
+    top_logprobs: [{ abc: -9999 }],
     text_offset: [0],
   });
   expect(dataOf(format.piece(0, piece("d", 2))).choices[0].logprobs.text_offset).toEqual([3]);

@@ -16,6 +16,7 @@ import {
   finite,
   OpenAiStream,
   quoted,
+  shownScores,
   stopReason,
   usageChunk,
   usageJson,
@@ -88,10 +89,16 @@ export function chatBody(head: AnswerHead, choices: readonly ShownChoice[], usag
         choice.parsed === undefined
           ? { role: "assistant", content: choice.text, refusal: null }
           : parsedMessage(head, choice.parsed, index),
-      logprobs: head.logprobs ? { content: choice.logprobs.map(chatLogprob), refusal: null } : null,
+      logprobs: head.logprobs
+        ? {
+            content: choice.logprobs.map((entry) => chatLogprob(entry, head.scoring?.logprobs)),
+            refusal: null,
+          }
+        : null,
       finish_reason: choice.parsed?.finish_reason ?? choice.end.reason,
       ...stopReason(choice.end),
     })),
+    ...shownScores(head, choices[0]?.prompt),
     usage: usageJson(usage, reasoningTokens(head, choices)),
   };
 }
@@ -133,17 +140,18 @@ function reasoningTokens(
 export const NO_LOGPROBS = '"logprobs":null,';
 
 export const logprobsOf = (piece: AnswerPiece): string =>
-  `"logprobs":{"content":${JSON.stringify((piece.logprobs ?? []).map(chatLogprob))},"refusal":null},`;
+  `"logprobs":{"content":${JSON.stringify((piece.logprobs ?? []).map((entry) => chatLogprob(entry)))},"refusal":null},`;
 
-export function chatLogprob(entry: PieceLogprob) {
+/** @param top how many of the likeliest are shown; undefined: all that are there */
+export function chatLogprob(entry: PieceLogprob, top?: number) {
   return {
     token: entry.token,
     logprob: finite(entry.logprob),
     bytes: entry.bytes,
-    top_logprobs: entry.top.map((top) => ({
-      token: top.token,
-      logprob: finite(top.logprob),
-      bytes: top.bytes,
+    top_logprobs: entry.top.slice(0, top).map((one) => ({
+      token: one.token,
+      logprob: finite(one.logprob),
+      bytes: one.bytes,
     })),
   };
 }

@@ -5,6 +5,7 @@
 import type { ServedModel, TemplateVariables } from "../../models/served-model.ts";
 import { chatAnswer } from "../../prompt/chat-answer.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
+import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
 import { invalidValue } from "../api-error.ts";
 import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
@@ -60,18 +61,26 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
     ctx,
   );
   const n = body.n ?? 1;
+  const stream = body.stream ?? false;
+  const scoring = scoringOf(model, [{ tokens: answer.prompt, text: undefined }], {
+    logprobs: answer.logprobs,
+    echoed: false,
+    prompt_logprobs: body.prompt_logprobs ?? -1,
+    stream,
+  });
   return {
     dialect: chat,
     model,
-    answers: [answer],
+    answers: [scoredAnswer(answer, scoring, 1)],
     shown_each: n,
     made_each: answer.choices,
     counted_each: n,
     echo: undefined,
-    stream: body.stream ?? false,
+    stream,
     include_usage: body.stream_options?.include_usage ?? false,
     logprobs: body.logprobs === true,
     parsing,
+    scoring,
   };
 }
 

@@ -26,11 +26,13 @@ export const completionFields = {
   ),
   max_tokens: used(
     count(0).nullish(),
-    "Most tokens of one answer. Default 16. 0 only with `echo`.",
+    "Most tokens of one answer. Default 16. 0 only with `echo` or `prompt_logprobs`.",
   ),
   logprobs: used(
     z.int().min(0).max(requestLimits.logprobs).nullish(),
-    `0–${requestLimits.logprobs}: the chosen token's and that many likeliest ones'. Not with \`echo\`.`,
+    `0–${requestLimits.logprobs}: the chosen token's and that many likeliest ones'. With \`echo\` ` +
+      `also of the prompt's tokens, the first one apart; at most ${requestLimits.prompt_scores} of ` +
+      "them in one answer.",
   ),
   echo: used(z.boolean().nullish(), "Put the prompt before the answer."),
   best_of: used(

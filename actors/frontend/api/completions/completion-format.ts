@@ -6,7 +6,7 @@ import type {
   ContentPiece,
   PieceLogprob,
 } from "../../../stream/stream.ts";
-import type { AnswerHead, ChunkFormat, ShownChoice } from "../dialect.ts";
+import type { AnswerHead, ChunkFormat, ShownChoice, ShownPrompt } from "../dialect.ts";
 import {
   chunkEnd,
   chunkStart,
@@ -14,6 +14,7 @@ import {
   finite,
   OpenAiStream,
   quoted,
+  shownScores,
   stopReason,
   usageChunk,
   usageJson,
@@ -46,7 +47,7 @@ export class CompletionChunks extends OpenAiStream implements ChunkFormat {
     if (!this.#with_logprobs) return this.#line(choice, piece.text, "null", NOT_FINISHED);
     const offset = this.#offsets[choice] ?? 0;
     this.#offsets[choice] = offset + piece.text.length;
-    const logprobs = completionLogprobs(piece.logprobs ?? [], offset);
+    const logprobs = completionLogprobs(piece.logprobs ?? [], offset, undefined);
     return this.#line(choice, piece.text, JSON.stringify(logprobs), NOT_FINISHED);
   }
 
@@ -59,6 +60,11 @@ export class CompletionChunks extends OpenAiStream implements ChunkFormat {
 
   text(choice: number, text: string): string {
     return this.#line(choice, text, "null", NOT_FINISHED);
+  }
+
+  prompt(choice: number, echo: string, prompt: ShownPrompt): string {
+    this.#offsets[choice] = echo.length;
+    return this.#line(choice, echo, JSON.stringify(promptLogprobs(prompt)), NOT_FINISHED);
   }
 
   end(choice: number, end: AnswerEnd): string {
@@ -90,7 +96,8 @@ export function completionBody(
     choices: choices.map((choice, index) => ({
       index,
       text: choice.echo + choice.text,
-      logprobs: head.logprobs ? completionLogprobs(choice.logprobs, choice.echo.length) : null,
+      logprobs: head.logprobs ? choiceLogprobs(head, choice) : null,
+      ...shownScores(head, choice.prompt),
       finish_reason: choice.end.reason,
       ...stopReason(choice.end),
     })),
@@ -98,8 +105,49 @@ export function completionBody(
   };
 }
 
-/** `text_offset` counts from `offset`, in UTF-16 units of the choice's own text. */
-function completionLogprobs(entries: readonly PieceLogprob[], offset: number) {
+type Entry = Pick<PieceLogprob, "token" | "logprob"> & {
+  readonly top: readonly Pick<PieceLogprob, "token" | "logprob">[];
+};
+
+type LegacyLogprobs = {
+  readonly tokens: string[];
+  /** Null: of the first token of a prompt. */
+  readonly token_logprobs: (number | null)[];
+  readonly top_logprobs: (Record<string, number> | null)[];
+  readonly text_offset: number[];
+};
+
+function choiceLogprobs({ scoring }: AnswerHead, choice: ShownChoice): LegacyLogprobs {
+  const own = completionLogprobs(choice.logprobs, choice.echo.length, scoring?.logprobs);
+  if (choice.prompt === undefined || choice.prompt.offsets.length === 0) return own;
+  const prompt = promptLogprobs(choice.prompt, scoring?.logprobs);
+  return {
+    tokens: [...prompt.tokens, ...own.tokens],
+    token_logprobs: [...prompt.token_logprobs, ...own.token_logprobs],
+    top_logprobs: [...prompt.top_logprobs, ...own.top_logprobs],
+    text_offset: [...prompt.text_offset, ...own.text_offset],
+  };
+}
+
+function promptLogprobs({ first, scores, offsets }: ShownPrompt, top?: number): LegacyLogprobs {
+  const rest = completionLogprobs(scores, 0, top);
+  return {
+    tokens: [first, ...rest.tokens],
+    token_logprobs: [null, ...rest.token_logprobs],
+    top_logprobs: [null, ...rest.top_logprobs],
+    text_offset: [...offsets],
+  };
+}
+
+/**
+ * `text_offset` counts from `offset`, in UTF-16 units of the choice's own text.
+ * @param top how many of the likeliest are shown; undefined: all that are there
+ */
+function completionLogprobs(
+  entries: readonly Entry[],
+  offset: number,
+  top: number | undefined,
+): LegacyLogprobs {
   const text_offset: number[] = [];
   let at = offset;
   for (const entry of entries) {
@@ -109,9 +157,15 @@ function completionLogprobs(entries: readonly PieceLogprob[], offset: number) {
   return {
     tokens: entries.map((entry) => entry.token),
     token_logprobs: entries.map((entry) => finite(entry.logprob)),
-    top_logprobs: entries.map((entry) =>
-      Object.fromEntries(entry.top.map((top) => [top.token, finite(top.logprob)])),
-    ),
+    top_logprobs: entries.map((entry) => topLogprobs(entry, top)),
     text_offset,
   };
+}
+
+/** The likeliest, and the token itself: one more entry where it is not among them, as OpenAI. */
+function topLogprobs(entry: Entry, top: number | undefined): Record<string, number> {
+  const shown: Record<string, number> = {};
+  for (const { token, logprob } of entry.top.slice(0, top)) shown[token] ??= finite(logprob);
+  shown[entry.token] ??= finite(entry.logprob);
+  return shown;
 }

@@ -6,6 +6,7 @@ import { requestLimits } from "../../../../llm/model/request-limits.ts";
 import type { AnswerRequest } from "../../../stream/stream.ts";
 import type { ServedModel } from "../../models/served-model.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
+import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
 import { decodeTokens, type Prompt, readPrompts } from "../../prompt/prompt-text.ts";
 import {
   answerBudget,
@@ -57,10 +58,19 @@ export function prepareCompletion(
   ctx.timed.end("tokenize");
   checkTogether(body, prompts.length, best_of);
   const made_each = sampling.temperature === 0 ? 1 : best_of;
-  const logprobs = made_each > n ? (body.logprobs ?? 0) : (body.logprobs ?? -1);
-  const answers = prompts.map((prompt, i): AnswerRequest => {
+  const stream = body.stream ?? false;
+  const scoring = scoringOf(model, prompts, {
+    logprobs: body.logprobs ?? -1,
+    echoed: body.echo === true,
+    prompt_logprobs: body.prompt_logprobs ?? -1,
+    stream,
+  });
+  const logprobs = body.logprobs ?? (made_each > n ? 0 : -1);
+  // A stream tells each choice's own, as it cannot wait for another choice.
+  const scored_choices = stream ? made_each : 1;
+  const answers = prompts.map((prompt, i) => {
     const wanted = body.max_tokens ?? undefined;
-    // Only an echo may ask for no token at all, and then nothing is started.
+    // Only who wants to know of the prompt asks for no token at all.
     const room = wanted === 0 ? 1 : wanted;
     const max_tokens = answerBudget(
       model,
@@ -69,7 +79,7 @@ export function prepareCompletion(
       COMPLETION_TOKENS,
       prompt.param,
     );
-    return {
+    const answer: AnswerRequest = {
       request: prompts.length === 1 ? ctx.request : `${ctx.request}-${i}`,
       model: model.name,
       prompt: prompt.tokens,
@@ -83,6 +93,7 @@ export function prepareCompletion(
       pin: ctx.pin,
       ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
     };
+    return scoredAnswer(answer, scoring, scored_choices);
   });
   return {
     dialect: completions,
@@ -92,9 +103,10 @@ export function prepareCompletion(
     made_each,
     counted_each: best_of,
     echo: body.echo === true ? prompts.map((prompt) => echoText(prompt, model)) : undefined,
-    stream: body.stream ?? false,
+    stream,
     include_usage: body.stream_options?.include_usage ?? false,
     logprobs: body.logprobs != null,
+    scoring,
   };
 }
 
@@ -108,14 +120,11 @@ function checkCompletion(body: CompletionBody, n: number, best_of: number): void
       "best_of",
     );
   }
-  if (body.echo === true && body.logprobs != null) {
-    throw unsupported(
-      "'logprobs' of an echoed prompt are not computed. Leave 'logprobs' or 'echo' out.",
-      "logprobs",
+  if (body.max_tokens === 0 && body.echo !== true && body.prompt_logprobs == null) {
+    throw invalidValue(
+      "'max_tokens' must be at least 1 without 'echo' and 'prompt_logprobs'.",
+      "max_tokens",
     );
-  }
-  if (body.max_tokens === 0 && body.echo !== true) {
-    throw invalidValue("'max_tokens' must be at least 1 without 'echo'.", "max_tokens");
   }
 }
 

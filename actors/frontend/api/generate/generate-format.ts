@@ -6,6 +6,7 @@ import {
   finite,
   OpenAiStream,
   quoted,
+  shownScores,
   stopReason,
   usageJson,
 } from "../openai-format.ts";
@@ -53,22 +54,23 @@ export function generateBody(
     request_id: head.id,
     choices: choices.map((choice, index) => ({
       index,
-      logprobs: head.logprobs ? logprobsOf(choice.logprobs) : null,
+      logprobs: head.logprobs ? logprobsOf(choice.logprobs, head.scoring?.logprobs) : null,
       finish_reason: choice.end.reason,
       ...stopReason(choice.end),
       token_ids: choice.tokens,
     })),
     prompt_logprobs: null,
+    ...shownScores(head, choices[0]?.prompt),
     kv_transfer_params: null,
     usage: usageJson(usage),
   };
 }
 
-const logprobsOf = (entries: readonly PieceLogprob[]) => ({
+const logprobsOf = (entries: readonly PieceLogprob[], shown?: number) => ({
   content: entries.map(({ token, logprob, bytes, top }) => ({
     token,
     logprob: finite(logprob),
     bytes,
-    top_logprobs: top.map((one) => ({ ...one, logprob: finite(one.logprob) })),
+    top_logprobs: top.slice(0, shown).map((one) => ({ ...one, logprob: finite(one.logprob) })),
   })),
 });

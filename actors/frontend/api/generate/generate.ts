@@ -5,6 +5,7 @@
 import type { AnswerRequest } from "../../../stream/stream.ts";
 import type { ServedModel } from "../../models/served-model.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
+import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
 import { checkTokenIds } from "../../prompt/prompt-text.ts";
 import {
   answerBudget,
@@ -58,7 +59,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
     throw invalidValue("'token_ids' is empty; send at least one token id.", "token_ids");
   }
   const prompt = checkTokenIds(model, token_ids, "token_ids");
-  const { n, request, include_usage, logprobs } = within("sampling_params", () => {
+  const { n, request, include_usage, logprobs, scoring } = within("sampling_params", () => {
     const params = { ...body.sampling_params, model: model.name, stream, stream_options };
     const n = params.n ?? 1;
     const sampling = samplingOf(params, model, ctx.random);
@@ -70,6 +71,12 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
       GENERATE_TOKENS,
       "token_ids",
     );
+    const scoring = scoringOf(model, [{ tokens: prompt, text: undefined }], {
+      logprobs: params.logprobs ?? -1,
+      echoed: false,
+      prompt_logprobs: params.prompt_logprobs ?? -1,
+      stream: stream ?? false,
+    });
     const request: AnswerRequest = {
       request: ctx.request,
       model: model.name,
@@ -84,12 +91,12 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
       ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
     };
     const include_usage = stream_options?.include_usage ?? false;
-    return { n, request, include_usage, logprobs: params.logprobs != null };
+    return { n, request, include_usage, logprobs: params.logprobs != null, scoring };
   });
   return {
     dialect: generate,
     model,
-    answers: [request],
+    answers: [scoredAnswer(request, scoring, 1)],
     shown_each: n,
     made_each: request.choices,
     counted_each: n,
@@ -97,6 +104,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
     stream: stream ?? false,
     include_usage,
     logprobs,
+    scoring,
   };
 }
 
