@@ -58,21 +58,6 @@ static void wake_for_news(struct tr_engine *e) {
   e->news = e->cache.news.fresh = false;
 }
 
-/* The first word of a record tells tr_poll which slot to give back, 0 for none. */
-static void push_finished(struct tr_engine *e, int32_t s, uint32_t reason, int32_t stop_token) {
-  struct slot *slot = &e->slots[s];
-  e->record[0] = (uint32_t)s + 1;
-  e->record[1] = TR_REC_FINISHED;
-  e->record[2] = slot->request.handle;
-  e->record[3] = reason;
-  e->record[4] = (uint32_t)(stop_token + 1);
-  e->record[5] = slot->request.n_prompt;
-  e->record[6] = slot->cached > 0 ? (uint32_t)slot->cached : 0;
-  slot->open = false;
-  publish_stats(e);
-  push_record(e, 7);
-}
-
 /* The token's logprob, then pairs of the likeliest; returns how many words they are. */
 static uint32_t write_logprobs(struct tr_engine *e, uint32_t *to, int32_t token, int32_t top_n,
                                const float *logits) {
@@ -86,6 +71,30 @@ static uint32_t write_logprobs(struct tr_engine *e, uint32_t *to, int32_t token,
     memcpy(&to[n++], &values[i], sizeof values[i]);
   }
   return n;
+}
+
+/* The first word of a record tells tr_poll which slot to give back, 0 for none. */
+static void push_end(struct tr_engine *e, int32_t s, uint32_t reason, int32_t stop_token,
+                     const float *logits) {
+  struct slot *slot = &e->slots[s];
+  e->record[0] = (uint32_t)s + 1;
+  e->record[1] = TR_REC_FINISHED;
+  e->record[2] = slot->request.handle;
+  e->record[3] = reason;
+  e->record[4] = (uint32_t)(stop_token + 1);
+  e->record[5] = slot->request.n_prompt;
+  e->record[6] = slot->cached > 0 ? (uint32_t)slot->cached : 0;
+  e->record[7] = 0;
+  if (logits && slot->request.logprobs >= 0)
+    e->record[7] =
+        write_logprobs(e, &e->record[8], stop_token, slot->request.logprobs, logits);
+  slot->open = false;
+  publish_stats(e);
+  push_record(e, 8 + e->record[7]);
+}
+
+static void push_finished(struct tr_engine *e, int32_t s, uint32_t reason, int32_t stop_token) {
+  push_end(e, s, reason, stop_token, NULL);
 }
 
 static void push_token(struct tr_engine *e, int32_t s, int32_t token, const float *logits) {
@@ -150,6 +159,14 @@ static void seq_finish(struct tr_engine *e, struct seq *seq, uint32_t reason, in
   int32_t slot = seq->slot;
   seq_release(e, seq);
   push_finished(e, slot, reason, stop_token);
+}
+
+/* A stop token was drawn from these logits. */
+static void seq_stop(struct tr_engine *e, struct seq *seq, int32_t stop_token,
+                     const float *logits) {
+  int32_t slot = seq->slot;
+  seq_release(e, seq);
+  push_end(e, slot, TR_REASON_STOP, stop_token, logits);
 }
 
 /* Full blocks that the sequence has computed go to the cache, where twins find them at once. */
@@ -396,7 +413,7 @@ static void step_sample(struct tr_engine *e, struct seq *seq) {
                                         n_banned);
   if (index >= r->min_tokens && is_end(e, slot, token)) {
     seq_publish(e, seq);
-    seq_finish(e, seq, TR_REASON_STOP, token);
+    seq_stop(e, seq, token, logits);
     return;
   }
   push_token(e, s, token, logits);

@@ -18,7 +18,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 7
+#define TR_ABI 8
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -90,7 +90,8 @@ struct tr_request {
  * Records of tr_poll, 32-bit words:
  *   TR_REC_TOKEN     kind, handle, answer index, token, n  then n words: when n > 0, the
  *                    logprob (f32), then pairs (token, logprob f32) of the likeliest
- *   TR_REC_FINISHED  kind, handle, reason, stop token + 1 (0: none), prompt tokens, cached tokens
+ *   TR_REC_FINISHED  kind, handle, reason, stop token + 1 (0: none), prompt tokens, cached tokens, n
+ *                    then n words as of a token: the stop token's
  *   TR_REC_EMBEDDING kind, handle, prompt tokens, n  then n words of f32; ends the request
  *   TR_REC_VECTOR    kind, handle, index of its token, n  then n words of f32: of TR_POOL_TOKENS one
  *                    a token, in order, and an empty TR_REC_EMBEDDING behind the last

@@ -100,6 +100,8 @@ export type EngineEvent =
       readonly reason: FinishReason;
       /** The stop or end token that was drawn, when reason is "stop"; it is not among the tokens. */
       readonly stop_token?: number;
+      /** That token's, if the request asked for logprobs. */
+      readonly stop_logprob?: TokenLogprob;
       readonly prompt_tokens: number;
       /** Prompt tokens that came from blocks already in the cache. */
       readonly cached_tokens: number;

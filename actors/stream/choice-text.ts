@@ -127,18 +127,23 @@ function takePiece(state: ChoiceText, count: number, end: number): AnswerPiece {
   const { choice, delivered, tokenizer } = state;
   const tokens = taken.map((held) => held.token);
   if (!state.wants_logprobs) return { kind: "content", choice, text, tokens, delivered };
-  const logprobs = taken.map((held) => pieceLogprob(tokenizer, held));
+  const logprobs = taken.map((held) => tokenLogprob(tokenizer, held.token, held.logprob));
   return { kind: "content", choice, text, tokens, logprobs, delivered };
 }
 
-function pieceLogprob(tokenizer: Tokenizer, held: HeldToken): PieceLogprob {
-  const of = (token: number, logprob: number) => {
-    const { text, bytes } = tokenText(tokenizer, token);
-    return { token: text, bytes, logprob };
+/** A token with its log probability, as clients see it. */
+export function tokenLogprob(
+  tokenizer: Tokenizer,
+  token: number,
+  logprob: TokenLogprob | undefined,
+): PieceLogprob {
+  const of = (id: number, value: number) => {
+    const { text, bytes } = tokenText(tokenizer, id);
+    return { token: text, bytes, logprob: value };
   };
-  const { top_tokens = [], top_logprobs = [], logprob = 0 } = held.logprob ?? {};
-  const top = top_tokens.map((token, index) => of(token, top_logprobs[index] ?? 0));
-  return { ...of(held.token, logprob), top };
+  const { top_tokens = [], top_logprobs = [], logprob: own = 0 } = logprob ?? {};
+  const top = top_tokens.map((id, index) => of(id, top_logprobs[index] ?? 0));
+  return { ...of(token, own), top };
 }
 
 /** A token of the prompt as its client sees it. */

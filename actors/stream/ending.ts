@@ -2,31 +2,39 @@
  * Ends of choices and of the answer, and the messages about them to worker and router. Exactly one
  * of `done` and `fail` ends an answer.
  */
-import type { Cancel, FinishReason, RouteEnded, RouteOutcome } from "../../proto/index.ts";
-import { finishText } from "./choice-text.ts";
+import type { Cancel, Finished, RouteEnded, RouteOutcome } from "../../proto/index.ts";
+import { finishText, tokenLogprob } from "./choice-text.ts";
 import { failure } from "./failures.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
 import { type AnswerState, answerTokens, workerRequest } from "./state.ts";
 import { quarantineMessage } from "./suspicion.ts";
 import type { AnswerEnd, AnswerFailure } from "./types.ts";
 
-/** The choice has all its tokens. `stop_token`: the token that ended it; -1 or undefined: none. */
+/** Of a worker's `Finished`: how the choice ended, and the token that ended it, if one did. */
+type EngineEnd = Pick<Finished, "reason" | "stop_token" | "stop_logprob">;
+
+/** The choice has all its tokens. */
 export function finish(
   state: AnswerState,
   number: number,
-  reason: FinishReason,
-  stop_token: number | undefined,
+  { reason, stop_token, stop_logprob }: EngineEnd,
   effects: AnswerEffect[],
 ): void {
-  const out = finishText(state.choices[number]!.text);
+  const { text } = state.choices[number]!;
+  const out = finishText(text);
   if (out.piece !== undefined) effects.push({ kind: "piece", piece: out.piece });
   // The client is told a stop token that it asked for, and not the model's own end token.
-  const asked = stop_token !== undefined && state.request.stop_tokens.includes(stop_token);
+  const asked = state.request.stop_tokens.includes(stop_token);
   const by_token = asked ? stop_token : undefined;
   const stop_reason = out.stopped ?? by_token;
   const told = out.stopped === undefined && reason === "length" ? "length" : "stop";
-  const end: Omit<AnswerEnd, "choice"> = { reason: told };
-  endChoice(state, number, stop_reason === undefined ? end : { ...end, stop_reason }, effects);
+  const drawn = out.stopped === undefined && stop_logprob !== undefined && stop_token >= 0;
+  const end: Omit<AnswerEnd, "choice"> = {
+    reason: told,
+    ...(stop_reason === undefined ? {} : { stop_reason }),
+    ...(drawn ? { logprob: tokenLogprob(text.tokenizer, stop_token, stop_logprob) } : {}),
+  };
+  endChoice(state, number, end, effects);
 }
 
 export function endChoice(
@@ -54,7 +62,7 @@ export function endSpent(state: AnswerState): readonly AnswerEffect[] {
     const most = choice.scored + state.request.max_tokens;
     if (choice.ended || choice.tokens.length < most) continue;
     choice.settled = true;
-    finish(state, number, "length", undefined, effects);
+    finish(state, number, { reason: "length", stop_token: -1 }, effects);
   }
   return effects;
 }

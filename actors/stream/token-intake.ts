@@ -127,7 +127,7 @@ function takeFinished(
     }
     choice.settled = true;
     if (!choice.ended) choice.finished = finished;
-    if (!choice.ended) finish(state, finished.choice, reason, finished.stop_token, effects);
+    if (!choice.ended) finish(state, finished.choice, finished, effects);
     return undefined;
   }
   if (reason === "deadline") {

@@ -103,6 +103,8 @@ export type AnswerEnd = {
   readonly reason: "stop" | "length";
   /** The stop string or stop token id that ended it, when one did. */
   readonly stop_reason?: string | number;
+  /** Of the end token that was drawn, the model's own or one asked for, where they are wanted. */
+  readonly logprob?: PieceLogprob;
 };
 
 export type AnswerUsage = {

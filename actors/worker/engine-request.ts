@@ -77,12 +77,16 @@ export function wireLogprobs(
   logprobs: readonly TokenLogprob[] | undefined,
 ): readonly WireLogprob[] {
   if (logprobs === undefined) return [];
-  return logprobs.map(({ logprob, top, rank }) => ({
+  return logprobs.map(wireLogprob);
+}
+
+function wireLogprob({ logprob, top, rank }: TokenLogprob): WireLogprob {
+  return {
     logprob,
     top_tokens: top.map(([token]) => token),
     top_logprobs: top.map(([, of_token]) => of_token),
     ...(rank === undefined ? {} : { rank }),
-  }));
+  };
 }
 
 export function wireFinished(
@@ -94,6 +98,7 @@ export function wireFinished(
     choice,
     reason: event.reason,
     stop_token: event.stop_token ?? -1,
+    ...(event.stop_logprob === undefined ? {} : { stop_logprob: wireLogprob(event.stop_logprob) }),
     prompt_tokens: event.prompt_tokens,
     cached_tokens: event.cached_tokens,
     total_tokens,

@@ -3984,6 +3984,7 @@ export const troupe = $root.troupe = (() => {
             this.cached_tokens = 0;
             this.total_tokens = 0;
             this.error = "";
+            this.stop_logprob = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -3997,6 +3998,7 @@ export const troupe = $root.troupe = (() => {
         Finished.prototype.cached_tokens = 0;
         Finished.prototype.total_tokens = 0;
         Finished.prototype.error = "";
+        Finished.prototype.stop_logprob = null;
 
         Finished.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4019,6 +4021,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(48).uint32(message.total_tokens);
             if (message.error != null && $Object.hasOwnProperty.call(message, "error") && message.error !== "")
                 writer.uint32(58).string(message.error);
+            if (message.stop_logprob != null && $Object.hasOwnProperty.call(message, "stop_logprob"))
+                $root.troupe.TokenLogprob.encode(message.stop_logprob, writer.uint32(66).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -4110,6 +4114,12 @@ export const troupe = $root.troupe = (() => {
                             message.error = value;
                         else
                             delete message.error;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        message.stop_logprob = $root.troupe.TokenLogprob.decode(reader, reader.size(), $undefined, _depth + 1, message.stop_logprob);
                         continue;
                     }
                 }

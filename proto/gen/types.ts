@@ -225,6 +225,7 @@ export type Finished = {
   readonly cached_tokens: number;
   readonly total_tokens: number;
   readonly error: string;
+  readonly stop_logprob?: TokenLogprob;
 };
 
 export type TokenBatch = {

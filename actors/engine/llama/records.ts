@@ -114,15 +114,18 @@ function readVector({ words, floats, vectors }: RecordReader, at: number, handle
   else before.push(vector);
 }
 
-function finished({ words, vectors }: RecordReader, at: number): EngineEvent {
+function finished(reader: RecordReader, at: number): EngineEvent {
+  const { words, floats, vectors } = reader;
   if (vectors.size > 0) vectors.delete(words[at + 2]!); // cancelled between two of them
   const reason = REASONS[words[at + 3]!] ?? "error";
   const stop = words[at + 4]!;
+  const n = words[at + 7]!;
   return {
     kind: "finished",
     handle: words[at + 2]!,
     reason,
     ...(reason === "stop" && stop > 0 ? { stop_token: stop - 1 } : {}),
+    ...(n > 0 ? { stop_logprob: { logprob: floats[at + 8]!, top: topOf(reader, at + 2, n) } } : {}),
     prompt_tokens: words[at + 5]!,
     cached_tokens: words[at + 6]!,
     ...(reason === "error"

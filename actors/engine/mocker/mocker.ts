@@ -228,6 +228,12 @@ export class MockerEngine implements Engine {
     return false;
   }
 
+  #stopLogprob({ request, stop_token }: Answer) {
+    if (request.logprobs < 0 || stop_token === undefined) return {};
+    const { vocab_size } = this.#drawable;
+    return { stop_logprob: drawnLogprob(stop_token, request.logprobs, vocab_size) };
+  }
+
   #finished(answer: Answer, reason: FinishReason): void {
     const { request, stop_token, cached_tokens } = answer;
     this.#answers.delete(request.handle);
@@ -235,7 +241,7 @@ export class MockerEngine implements Engine {
       kind: "finished",
       handle: request.handle,
       reason,
-      ...(stop_token === undefined ? {} : { stop_token }),
+      ...(stop_token === undefined ? {} : { stop_token, ...this.#stopLogprob(answer) }),
       prompt_tokens: request.prompt_tokens,
       // Tokens delivered before are not part of the prompt, though they may be cached too.
       cached_tokens: Math.max(0, Math.min(cached_tokens, request.prompt_tokens)),

@@ -9,9 +9,10 @@ import type { JsonRoute } from "./json-route.ts";
 import { countTokens } from "./messages/count-tokens.ts";
 import { detokenize } from "./tokenize/detokenize.ts";
 import { tokenize } from "./tokenize/tokenize.ts";
+import { tokenizerInfo } from "./tokenize/tokenizer-info.ts";
 
 export const jsonRoutes: readonly JsonRoute[] = [
-  ...[models, model, modelReady, tokenize, detokenize, countTokens],
+  ...[models, model, modelReady, tokenize, detokenize, tokenizerInfo, countTokens],
   ...[uploadFile, listFiles, retrieveFile, fileContent, deleteFile],
   ...[createBatch, listBatches, retrieveBatch, cancelBatch],
   ...[clearKvBlocks, busyThresholds, setBusyThreshold],

@@ -45,8 +45,11 @@ export type ServedModel = {
   readonly stand: Stand | undefined;
   readonly defaults: GenerationDefaults;
   readonly parsers: ModelParsers;
-  /** How the begin token is spelled; empty without one. */
+  /** How the begin token and the end token are spelled; empty without one. */
   readonly bos_text: string;
+  readonly eos_text: string;
+  /** Source of its chat template, or of the substitute. */
+  readonly chat_template: string;
 };
 
 export type ServedModelOptions = {
@@ -92,6 +95,8 @@ export function buildServedModel(
     defaults: card.defaults_blob === "" ? {} : defaultsFromBlob(blob(card.defaults_blob)),
     parsers: modelParsers(card.name, source, tokenizer, { ...parserDefaults, ...options }),
     bos_text: bos_token,
+    eos_text: eos_token,
+    chat_template: source,
     renderPair: (query, document) =>
       renderGuarded(marks, { query, document }, (pair) =>
         (card.heads?.rerank_template ?? "").replace(/\{(query|document)\}/g, (_, name) =>

@@ -89,8 +89,11 @@ export type Prompt = {
   readonly text: string | undefined;
 };
 
-/** Meaning of an empty prompt: the begin of a text for completions, an error for embeddings. */
-export type EmptyPrompt = "begins" | "refused";
+/**
+ * Meaning of an empty prompt: the begin of a text for completions, an error for embeddings, nothing
+ * within a longer prompt, which also gets no tokens put around it.
+ */
+export type EmptyPrompt = "begins" | "refused" | "within";
 
 /** One prompt or several, text or ids. Throws ApiError (400). */
 export function readPrompts(
@@ -101,8 +104,8 @@ export function readPrompts(
   empty: EmptyPrompt,
 ): readonly Prompt[] {
   const read = (item: string | readonly number[], path: string): Prompt => {
-    if (item.length === 0) return emptyPrompt(model, item, path, empty);
-    if (typeof item === "string") return textPrompt(model, item, path);
+    if (item.length === 0 && empty !== "within") return emptyPrompt(model, item, path, empty);
+    if (typeof item === "string") return textPrompt(model, item, path, empty !== "within");
     return { param: path, tokens: checkTokenIds(model, item, path), text: undefined };
   };
   if (typeof input === "string" || isTokenIds(input)) return [read(input, param)];
@@ -137,11 +140,10 @@ function emptyPrompt(
   return { param, tokens: Uint32Array.of(bos), text };
 }
 
-function textPrompt(model: ServedModel, text: string, param: string): Prompt {
+function textPrompt(model: ServedModel, text: string, param: string, add_special: boolean): Prompt {
   checkText(text, param);
-  const mode = { add_special: true, parse_special: true };
-  const tokens = encodeText(model, text, mode, param);
-  if (tokens.length === 0) {
+  const tokens = encodeText(model, text, { add_special, parse_special: true }, param);
+  if (tokens.length === 0 && text !== "") {
     throw invalidValue(`'${param}' has no token in the vocabulary of '${model.name}'.`, param);
   }
   return { param, tokens, text };

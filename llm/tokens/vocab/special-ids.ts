@@ -65,9 +65,9 @@ export function resolveSpecials(
   const eos = given(["eos"], defaults.eos);
   const eot = given(["eot"], undefined) ?? spelled(EOT);
   const eom = given(["eom"], undefined) ?? spelled(EOM);
-  if (given(["fim_pre", "prefix"], undefined) === undefined) spelled(FIM_PRE.split(" "));
-  if (given(["fim_suf", "suffix"], undefined) === undefined) spelled(FIM_SUF.split(" "));
-  if (given(["fim_mid", "middle"], undefined) === undefined) spelled(FIM_MID.split(" "));
+  const fim_pre = given(["fim_pre", "prefix"], undefined) ?? spelled(FIM_PRE.split(" "));
+  const fim_suf = given(["fim_suf", "suffix"], undefined) ?? spelled(FIM_SUF.split(" "));
+  const fim_mid = given(["fim_mid", "middle"], undefined) ?? spelled(FIM_MID.split(" "));
   const fim_pad = given(["fim_pad"], undefined) ?? spelled(FIM_PAD.split(" "));
   const fim_rep = given(["fim_rep"], undefined) ?? spelled(FIM_REP.split(" "));
   const fim_sep = given(["fim_sep"], undefined) ?? spelled([FIM_SEP]);
@@ -80,6 +80,9 @@ export function resolveSpecials(
     unk: given(["unknown"], defaults.unk),
     pad: given(["padding"], undefined),
     sep: given(["seperator", "separator"], undefined), // the format's own spelling is the first
+    fim_pre,
+    fim_suf,
+    fim_mid,
     eog,
   };
 }

@@ -35,7 +35,7 @@ export function encodeVocab(vocab: Vocab): Uint8Array {
     bytesOf(vocab.scores),
     bytesOf(vocab.merges),
   ];
-  const { bos, eos, eot, unk, pad, sep, eog } = vocab.special;
+  const { bos, eos, eot, unk, pad, sep, eog, ...fim } = vocab.special;
   const header: Header = {
     version: vocab.folder === undefined ? VERSION : FOLDER_VERSION,
     kind: vocab.kind,
@@ -51,6 +51,7 @@ export function encodeVocab(vocab: Vocab): Uint8Array {
       pad: pad ?? null,
       sep: sep ?? null,
       eog,
+      ...fim,
     },
     sections: sections.map((section) => section.length),
   };
@@ -75,7 +76,7 @@ export function decodeVocab(blob: Uint8Array): Vocab {
   const header = readHeader(aligned);
   const [bytes, ends, attrs, scores, merges] = readSections(aligned, header);
   const table = new TokenTable(bytes!, new Uint32Array(...arrayOf(ends!)));
-  const { bos, eos, eot, unk, pad, sep, eog } = header.special;
+  const { bos, eos, eot, unk, pad, sep, eog, fim_pre, fim_suf, fim_mid } = header.special;
   const vocab: Vocab = {
     kind: header.kind,
     pre: header.pre,
@@ -94,6 +95,9 @@ export function decodeVocab(blob: Uint8Array): Vocab {
       pad: pad ?? undefined,
       sep: sep ?? undefined,
       eog: eog ?? [],
+      ...(fim_pre == null ? {} : { fim_pre }),
+      ...(fim_suf == null ? {} : { fim_suf }),
+      ...(fim_mid == null ? {} : { fim_mid }),
     },
   };
   if (vocab.attrs.length !== vocab.token_count || table.count < vocab.token_count) {

@@ -31,6 +31,10 @@ export type SpecialIds = {
   readonly unk: number | undefined;
   readonly pad: number | undefined;
   readonly sep: number | undefined;
+  /** What stands before the text, before what follows it, and where what is between begins. */
+  readonly fim_pre?: number | undefined;
+  readonly fim_suf?: number | undefined;
+  readonly fim_mid?: number | undefined;
   /** All tokens that end an answer, ascending. */
   readonly eog: readonly number[];
 };

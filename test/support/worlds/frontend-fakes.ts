@@ -90,6 +90,8 @@ export function fakeModel(
     defaults: {},
     parsers: noParsers,
     bos_text: "<bos>",
+    eos_text: "<eos>",
+    chat_template: "{{ messages }}",
     renderPair: (query, document) => ({ text: `${query}|${document}` }),
     renderChat: (messages, { add_generation_prompt }) => ({
       text:

@@ -6,7 +6,6 @@ import {
   count,
   type Fields,
   ignored,
-  just,
   objectOf,
   plainText,
   promptInput,
@@ -40,7 +39,11 @@ export const completionFields = {
     `Make this many, 1–${requestLimits.best_of}, give the \`n\` with the best mean log probability. ` +
       "≥ `n`, not with `stream`.",
   ),
-  suffix: refused("A gap in a text cannot be filled.", just("")),
+  suffix: used(
+    z.string().nullish(),
+    "What follows the gap that the answer fills, behind `prompt`. For models with tokens for it " +
+      "(`fim_prefix` and the like), else a 400. Not with `echo` or `prompt_logprobs`.",
+  ),
   response_format: refused(
     "Answers are free text; the prompt may say which form they should have.",
     plainText,

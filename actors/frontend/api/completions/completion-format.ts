@@ -68,7 +68,12 @@ export class CompletionChunks extends OpenAiStream implements ChunkFormat {
   }
 
   end(choice: number, end: AnswerEnd): string {
-    return this.#line(choice, "", "null", finishMembers(end));
+    const shown = this.#with_logprobs && end.logprob !== undefined;
+    const entries = shown ? [end.logprob] : [];
+    const logprobs = shown
+      ? JSON.stringify(completionLogprobs(entries, this.#offsets[choice] ?? 0, undefined))
+      : "null";
+    return this.#line(choice, "", logprobs, finishMembers(end));
   }
 
   usage(usage: AnswerUsage): string {
@@ -118,7 +123,10 @@ type LegacyLogprobs = {
 };
 
 function choiceLogprobs({ scoring }: AnswerHead, choice: ShownChoice): LegacyLogprobs {
-  const own = completionLogprobs(choice.logprobs, choice.echo.length, scoring?.logprobs);
+  const { end, echo } = choice;
+  // The drawn end token is no text, but it was drawn like the others.
+  const entries = end.logprob === undefined ? choice.logprobs : [...choice.logprobs, end.logprob];
+  const own = completionLogprobs(entries, echo.length, scoring?.logprobs);
   if (choice.prompt === undefined || choice.prompt.offsets.length === 0) return own;
   const prompt = promptLogprobs(choice.prompt, scoring?.logprobs);
   return {

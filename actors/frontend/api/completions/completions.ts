@@ -5,6 +5,7 @@
 import { requestLimits } from "../../../../llm/model/request-limits.ts";
 import type { AnswerRequest } from "../../../stream/stream.ts";
 import type { ServedModel } from "../../models/served-model.ts";
+import { gapPrompts } from "../../prompt/gap-prompts.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
 import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
 import { decodeTokens, type Prompt, readPrompts } from "../../prompt/prompt-text.ts";
@@ -54,7 +55,11 @@ export function prepareCompletion(
   const sampling = samplingOf(body, model, ctx.random);
   checkCompletion(body, n, best_of);
   ctx.timed.begin();
-  const prompts = readPrompts(model, body.prompt, "prompt", requestLimits.answers, "begins");
+  const suffix = body.suffix ?? "";
+  const prompts =
+    suffix === ""
+      ? readPrompts(model, body.prompt, "prompt", requestLimits.answers, "begins")
+      : gapPrompts(model, body.prompt, suffix);
   ctx.timed.end("tokenize");
   checkTogether(body, prompts.length, best_of);
   const made_each = sampling.temperature === 0 ? 1 : best_of;
@@ -118,6 +123,12 @@ function checkCompletion(body: CompletionBody, n: number, best_of: number): void
     throw unsupported(
       "'best_of' above 'n' cannot be streamed: the best is known last. Ask without 'stream'.",
       "best_of",
+    );
+  }
+  if (body.suffix && (body.echo === true || body.prompt_logprobs != null)) {
+    throw invalidValue(
+      "'suffix' goes neither with 'echo' nor with 'prompt_logprobs', as the prompt is not one text.",
+      "suffix",
     );
   }
   if (body.max_tokens === 0 && body.echo !== true && body.prompt_logprobs == null) {
