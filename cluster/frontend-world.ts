@@ -33,6 +33,9 @@ import { nearestDesk } from "./nearest-desk.ts";
 import { routerOptions } from "./router-options.ts";
 import { CrashLedger } from "./worker-crashes.ts";
 
+/** Stored responses, conversations and their turns. */
+const STORED_MAX = 1_000_000;
+
 /** Limit for /metrics, which needs no key; scrapers come every few seconds. */
 const metricsAllowance: AllowanceOptions = { at_once: 4, each_ms: 1_000 };
 
@@ -124,6 +127,11 @@ function doorSettings(boot: FrontendBoot, keys_required: boolean): Partial<DoorS
     deadline_ms: settings.request_timeout_ms,
     heartbeat_ms: settings.sse_heartbeat_ms,
     keep_hung_up: settings.resume_hangups,
+    kept: {
+      keep_ms: settings.response_keep_ms,
+      bytes_max: settings.response_space_bytes,
+      count_max: STORED_MAX,
+    },
     version,
     namespace,
     paths: movedPaths(settings),

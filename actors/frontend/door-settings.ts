@@ -2,6 +2,7 @@
 import type { UnknownFields } from "./api/check-body.ts";
 import type { Paths } from "./api/paths.ts";
 import type { CorsOrigins } from "./http/cors.ts";
+import type { RetentionLimits } from "./kept/retention.ts";
 import type { RequestTemplate } from "./prompt/request-template.ts";
 
 export type DoorSettings = {
@@ -27,6 +28,8 @@ export type DoorSettings = {
   readonly keep_hung_up: boolean;
   /** How long a model without workers is still known. */
   readonly keep_model_ms: number;
+  /** What is stored of responses and conversations, and for how long. */
+  readonly kept: RetentionLimits;
   readonly version: string;
   /** The cluster's, as /v1/models/ID/ready says it. */
   readonly namespace: string;
@@ -49,6 +52,7 @@ export const doorDefaults: DoorSettings = {
   buffer_chars: 65_536,
   keep_hung_up: false,
   keep_model_ms: 60_000,
+  kept: { keep_ms: 30 * 86_400_000, bytes_max: 1024 * 1024 * 1024, count_max: 1_000_000 },
   version: "0",
   namespace: "troupe",
   paths: {},

@@ -180,6 +180,27 @@ export const hangupFlags = {
   },
 } as const;
 
+export const storeFlags = {
+  response_keep_ms: {
+    name: "response-keep",
+    type: "seconds",
+    min: 1,
+    max: 315_360_000,
+    default: 2_592_000,
+    times: 1000,
+    help: "seconds that stored responses and conversations stay",
+  },
+  response_space_bytes: {
+    name: "response-space",
+    type: "whole",
+    min: 1,
+    max: 1_048_576,
+    default: 1_024,
+    times: MIB,
+    help: "MiB that they take together; the oldest go first",
+  },
+} as const;
+
 export const fieldFlags = {
   ignore_unknown_fields: {
     name: "ignore-unknown-fields",
@@ -232,6 +253,7 @@ export const frontendFlags = {
   ...timeFlags,
   ...answerFlags,
   ...hangupFlags,
+  ...storeFlags,
   ...fieldFlags,
   ...parserFlags,
 } as const;

@@ -194,6 +194,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       jsonRoutes,
       clearCaches: () => clearCaches({ system, resolve, workers }),
       busy: (busy) => this.#askBusy(busy),
+      store: capabilities.store,
       archive: this.#options.archive ?? archiveOver(capabilities),
       startAnswer,
       startEmbedding,
@@ -264,6 +265,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       case "not_opened":
         throw message.error;
       case "look_again":
+        this.#door?.tend();
         this.#models.forgetDeserted(this.ctx.clock.now_ms(), this.#settings.keep_model_ms);
         this.#fetchBlobs();
         return;

@@ -6,15 +6,18 @@
  *   id of a stream ─▶ held by workers ──────┴▶ Responses (streamed, in one piece, vectors)
  */
 import { Allowance, type AllowanceOptions } from "../../runtime/allowance.ts";
-import type { Ids } from "../../runtime/capabilities.ts";
+import type { Ids, Log, Store } from "../../runtime/capabilities.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import type { KeyGate } from "./access/key-gate.ts";
 import type { KeyRule } from "./access/key-rule.ts";
 import { MeteredRequests } from "./answer/metered-requests.ts";
 import { Responses } from "./answer/responses.ts";
 import { type Dialect, type Generation, generationDialect } from "./api/dialect.ts";
+import type { KeptScope } from "./api/json-route.ts";
 import type { StartEmbedding } from "./embedding/embed.ts";
 import type { RequestContext } from "./http/request-context.ts";
+import type { Loaded } from "./kept/earlier.ts";
+import { KeptAnswers } from "./kept-answers.ts";
 import { pause } from "./pause.ts";
 import {
   modelNamed,
@@ -30,6 +33,8 @@ import { type FindAnswer, resumeStream } from "./resume/resume-stream.ts";
 
 export type GeneratorParts = PrepareParts & {
   readonly gate: KeyGate;
+  readonly store: Store;
+  readonly log: Log;
   readonly ids: Ids;
   readonly findAnswer: FindAnswer;
   readonly claims: Claims;
@@ -52,6 +57,7 @@ export class Generator {
   readonly #metered: MeteredRequests;
   readonly #responses: Responses;
   readonly #lookups: Allowance;
+  readonly #kept: KeptAnswers;
 
   constructor(parts: GeneratorParts) {
     const { clock, metrics, settings, idle, startAnswer, startEmbedding } = parts;
@@ -61,6 +67,17 @@ export class Generator {
     this.#metered = metered;
     this.#responses = new Responses({ clock, startAnswer, startEmbedding, metered, buffer_chars });
     this.#lookups = new Allowance(clock, lookupAllowance);
+    this.#kept = new KeptAnswers({ ...parts, responses: this.#responses });
+  }
+
+  /** What is stored, for the routes that show it. */
+  keptFor(context: RequestContext, owner: string): KeptScope {
+    return this.#kept.scopeFor(context, owner);
+  }
+
+  /** See `KeptAnswers`. */
+  tend(sweeps: boolean): void {
+    this.#kept.tend(sweeps);
   }
 
   /** Requests whose answer has not ended. */
@@ -84,8 +101,13 @@ export class Generator {
   }
 
   /** `prepare` for a long body, with other requests in between. Rejects with ApiError. */
-  prepareLong(context: RequestContext, dialect: Dialect, body: object): Promise<Prepared> {
-    return prepareLongRequest(this.#parts, context, dialect, body);
+  prepareLong(
+    context: RequestContext,
+    dialect: Dialect,
+    body: object,
+    earlier?: Loaded,
+  ): Promise<Prepared> {
+    return prepareLongRequest(this.#parts, context, dialect, body, earlier);
   }
 
   /** `owner`: the key that made it. Rejects with ApiError when it fails before the first token. */
@@ -125,10 +147,12 @@ export class Generator {
       return this.#responses.embedded(context, prepared.dialect, prepared.embedding);
     }
     const { generation } = prepared;
+    const { keep } = generation;
     const key = idempotencyKeyOf(context.request.headers);
     if (key !== undefined) return this.#keyed(context, owner, generation, key, body);
     const returns = mayReturn(context) ?? this.#parts.settings.keep_hung_up;
     const facts = this.#factsOf(context.id, owner, "", returns);
+    if (keep !== undefined) return this.#kept.run(context, generation, keep, facts);
     // The client of an answer that is not streamed has no id to resume it by.
     const named = generation.stream ? resumable(generation, facts) : generation;
     return this.#responses.of(context, named, facts, {});
@@ -153,6 +177,8 @@ export class Generator {
       const parts = await heldOrFirst({ find, claim, clock }, { id, owner, body_hash, gone });
       if (parts === undefined) {
         const facts = this.#factsOf(id, owner, body_hash, true);
+        const { keep } = generation;
+        if (keep !== undefined) return await this.#kept.run(context, generation, keep, facts, over);
         const named = resumable(generation, facts);
         return await this.#responses.of(context, named, facts, { known: true, over });
       }

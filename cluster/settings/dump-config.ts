@@ -9,6 +9,7 @@ import {
   fieldFlags,
   hangupFlags,
   pathFlags,
+  storeFlags,
   timeFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
@@ -52,6 +53,7 @@ export function dumpConfig(settings: Settings): string {
     ...givenFor(timeFlags, frontend),
     ...givenFor(keepFlags, settings.keep),
     ...givenFor(hangupFlags, frontend),
+    ...givenFor(storeFlags, frontend),
     ...givenFor(answerFlags, frontend),
     ...givenFor(processFlags, settings),
     ...givenFor(engineFlags, engine.common),

@@ -12,6 +12,7 @@ import {
   hangupFlags,
   parserFlags,
   pathFlags,
+  storeFlags,
   timeFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
@@ -51,6 +52,7 @@ const sections = [
   planeFlags,
   keepFlags,
   hangupFlags,
+  storeFlags,
   processFlags,
   engineFlags,
   ...ofEngines(false),

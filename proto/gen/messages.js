@@ -11323,6 +11323,7 @@ export const troupe = $root.troupe = (() => {
             this.echo = "";
             this.hints = undefined;
             this.parsing = undefined;
+            this.shell = "";
             this.stop_strings = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -11350,6 +11351,7 @@ export const troupe = $root.troupe = (() => {
         ResumeContext.prototype.echo = "";
         ResumeContext.prototype.hints = null;
         ResumeContext.prototype.parsing = null;
+        ResumeContext.prototype.shell = "";
 
         ResumeContext.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11399,6 +11401,8 @@ export const troupe = $root.troupe = (() => {
                 $root.troupe.RouteHints.encode(message.hints, writer.uint32(154).fork(), _depth + 1).ldelim();
             if (message.parsing != null && $Object.hasOwnProperty.call(message, "parsing"))
                 $root.troupe.AnswerParsing.encode(message.parsing, writer.uint32(162).fork(), _depth + 1).ldelim();
+            if (message.shell != null && $Object.hasOwnProperty.call(message, "shell") && message.shell !== "")
+                writer.uint32(170).string(message.shell);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -11603,6 +11607,15 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.parsing = $root.troupe.AnswerParsing.decode(reader, reader.size(), $undefined, _depth + 1, message.parsing);
+                        continue;
+                    }
+                case 21: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.shell = value;
+                        else
+                            delete message.shell;
                         continue;
                     }
                 }

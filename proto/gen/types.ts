@@ -632,6 +632,7 @@ export type ResumeContext = {
   readonly echo: string;
   readonly hints?: RouteHints;
   readonly parsing?: AnswerParsing;
+  readonly shell: string;
 };
 
 export type AnswerParsing = {

@@ -64,7 +64,8 @@ export class CollectedOutput implements AnswerOutput {
         picked.push({ ...choice, echo: echo?.[index] ?? "", prompt });
       }
     });
-    const body = dialect.body(this.#head, picked, usage);
+    // Dialects that have none come to a FormattedOutput.
+    const body = dialect.body?.(this.#head, picked, usage);
     this.#resolve(JSON.stringify(body));
   }
 

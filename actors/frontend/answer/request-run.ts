@@ -22,6 +22,7 @@ import type {
 } from "../../stream/stream.ts";
 import type { Generation } from "../api/dialect.ts";
 import type { RequestMeter } from "../frontend-metrics.ts";
+import { localFailures } from "./local-failures.ts";
 
 /** Where the choices of all prompts come together; choices are numbered over the whole request. */
 export interface AnswerOutput {
@@ -49,9 +50,6 @@ export type RequestRunOptions = {
   /** Tokens that the client has already, by choice: they are not counted again. */
   readonly had?: readonly number[];
 };
-
-/** Codes of failures of this server alone: the workers still have the answer. */
-export const localFailures: readonly string[] = ["draining", "interrupted"];
 
 const nothing: readonly number[] = [];
 

@@ -17,7 +17,9 @@ import type { RequestFacts } from "../resume/resume-context.ts";
 import { type StreamCursor, startOf } from "../resume/stream-id.ts";
 import { CollectedOutput } from "./collected-output.ts";
 import { madeCounts, withCopies } from "./equal-answers.ts";
+import { FormattedOutput } from "./formatted-output.ts";
 import type { MeteredRequests } from "./metered-requests.ts";
+import type { Recording } from "./recording.ts";
 import { RequestRun, type RequestRunOptions } from "./request-run.ts";
 import { StreamedOutput } from "./streamed-output.ts";
 
@@ -37,12 +39,23 @@ export type ResponseOptions = {
   readonly known?: boolean;
   /** Called once, when it has ended. */
   readonly over?: (() => void) | undefined;
+  /** Who stores it. */
+  readonly recording?: Recording | undefined;
+  /** It goes on when its client leaves. */
+  readonly detached?: boolean;
+  /** The client has the events up to this number. */
+  readonly after?: number;
+  /** Another request has counted it. */
+  readonly counted?: boolean;
 };
 
 type RunHow = Pick<RequestRunOptions, "keeps" | "had"> &
-  Pick<ResponseOptions, "over"> & { readonly type: "stream" | "unary"; readonly quiet: Quiet };
+  Pick<ResponseOptions, "over" | "recording" | "detached"> & {
+    readonly type: "stream" | "unary";
+    readonly quiet: Quiet;
+  };
 
-const eventStream = {
+export const eventStream = {
   "Content-Type": "text/event-stream; charset=utf-8",
   "Cache-Control": "no-cache",
   // Proxies that buffer would turn a stream into one late lump.
@@ -52,10 +65,12 @@ const eventStream = {
 export class Responses {
   readonly #parts: ResponsesParts;
   readonly #rounds: FlushRounds;
+  readonly #now_s: () => number;
 
   constructor(parts: ResponsesParts) {
     this.#parts = parts;
     this.#rounds = new FlushRounds(parts.clock);
+    this.#now_s = () => Math.floor(parts.clock.wall_ms() / 1000);
   }
 
   /** As its client asked for it. Rejects with ApiError when it fails before the first token. */
@@ -74,15 +89,19 @@ export class Responses {
     context: RequestContext,
     generation: Generation,
     facts: RequestFacts,
-    { from = startOf(facts.request), known = false, over }: ResponseOptions,
+    options: ResponseOptions,
   ): Promise<Response> {
+    const { from = startOf(facts.request), known = false, over, recording } = options;
+    const { detached = false, after, counted = false } = options;
     const { returns } = facts;
     const { dialect, include_usage, echo, shown_each, answers, scoring } = generation;
     let run: RequestRun | undefined;
+    const head = this.#headOf(generation, facts, after);
+    const whole = dialect.whole?.(head);
     const output = new StreamedOutput({
       rounds: this.#rounds,
       request: facts.request,
-      format: dialect.chunks(headOf(generation, facts)),
+      format: whole ?? dialect.chunks(head),
       choices: answers.length * shown_each,
       prompts: answers.length,
       from,
@@ -93,17 +112,25 @@ export class Responses {
       headers: { ...context.headers, ...eventStream },
       buffer_chars: this.#parts.buffer_chars,
       drained: () => run?.drained(),
-      cancelled: () => run?.abandon("client closed the stream"),
+      // What is written for a client that left goes nowhere, and is never too much.
+      cancelled: () => (detached ? run?.drained() : run?.abandon("client closed the stream")),
+      recorded: whole &&
+        recording && {
+          ...recording,
+          whole: () => recording.whole(whole.response(), whole.deltas),
+        },
     });
     run = this.#run(context, generation, output, {
       type: "stream",
       quiet: output,
       keeps: (why) => (why === "cut" ? known || output.committed : returns),
-      over,
-      had: madeCounts(
-        generation,
-        from.choices.map((choice) => choice.delivered),
-      ),
+      ...{ over, recording, detached },
+      had: counted
+        ? [Number.POSITIVE_INFINITY]
+        : madeCounts(
+            generation,
+            from.choices.map((choice) => choice.delivered),
+          ),
     });
     return output.response;
   }
@@ -112,14 +139,70 @@ export class Responses {
     context: RequestContext,
     generation: Generation,
     facts: RequestFacts,
-    { known = false, over }: ResponseOptions,
+    { known = false, over, recording }: ResponseOptions,
   ): Promise<Response> {
-    const output = new CollectedOutput(generation, headOf(generation, facts));
+    const output = this.#wholeOutput(generation, facts, recording, true);
     const gone = () => run.abandon("client closed the answer");
     const late = new LateJson(context, this.#parts.clock, gone);
-    const how = { type: "unary", quiet: late, keeps: () => known, over } as const;
+    const how = { type: "unary", quiet: late, keeps: () => known, over, recording } as const;
     const run = this.#run(context, generation, output, how);
     return late.from(output.json);
+  }
+
+  /** An answer without a client, for who stores it. */
+  background(
+    context: RequestContext,
+    generation: Generation,
+    facts: RequestFacts,
+    { recording, counted = false }: Required<Pick<ResponseOptions, "recording">> & ResponseOptions,
+  ): void {
+    const output = this.#wholeOutput(generation, facts, recording, false);
+    // Who stores it hears of the failure.
+    output.json.catch(() => {});
+    const quiet: Quiet = { look: () => {} };
+    const keeps = (why: "left" | "cut") => why === "cut";
+    const had = counted ? [Number.POSITIVE_INFINITY] : [];
+    const how = { type: "unary", quiet, keeps, recording, detached: true, had } as const;
+    this.#run({ ...context, exchange: undefined }, generation, output, how);
+  }
+
+  /** As it is stored while it is not whole. */
+  unfinished(
+    generation: Generation,
+    facts: RequestFacts,
+    status: "queued" | "in_progress",
+  ): object | undefined {
+    return generation.dialect.whole?.(this.#headOf(generation, facts)).unfinished(status);
+  }
+
+  #wholeOutput(
+    generation: Generation,
+    facts: RequestFacts,
+    recording: Recording | undefined,
+    has_client: boolean,
+  ) {
+    const { dialect } = generation;
+    const head = this.#headOf(generation, facts, Number.MAX_SAFE_INTEGER);
+    return dialect.whole === undefined
+      ? new CollectedOutput(generation, head)
+      : new FormattedOutput(dialect.whole(head), recording, has_client);
+  }
+
+  #headOf(
+    generation: Generation,
+    { request, created_s }: RequestFacts,
+    after?: number,
+  ): AnswerHead {
+    const { dialect, model, answers, include_usage, logprobs, parsing, shell } = generation;
+    const { scoring } = generation;
+    const id = dialect.id_prefix + request;
+    const { context_length } = model.card;
+    let prompt_tokens = 0;
+    for (const { prompt } of answers) prompt_tokens += prompt.length;
+    return {
+      ...{ id, created_s, model: model.name, prompt_tokens, context_length },
+      ...{ include_usage, logprobs, parsing, scoring, shell, after, now_s: this.#now_s },
+    };
   }
 
   /** Vectors, in one piece. Rejects with ApiError. */
@@ -146,10 +229,11 @@ export class Responses {
   #run(
     context: RequestContext,
     generation: Generation,
-    output: StreamedOutput | CollectedOutput,
-    { type, quiet, keeps, had = [], over }: RunHow,
+    output: StreamedOutput | CollectedOutput | FormattedOutput,
+    { type, quiet, keeps, had = [], over, recording, detached = false }: RunHow,
   ): RequestRun {
     const { metered, startAnswer } = this.#parts;
+    let cancelled = false;
     const meter = metered.begin(context, {
       model: generation.model.name,
       // A resumed answer is a request of its own.
@@ -160,7 +244,7 @@ export class Responses {
       over,
     });
     const run: RequestRun = new RequestRun({
-      keeps,
+      keeps: (why) => !cancelled && keeps(why),
       had,
       generation,
       start: startAnswer,
@@ -168,22 +252,14 @@ export class Responses {
       meter,
       trace: traceOf(context),
     });
-    onAbort(context, () => run.abandon("client disconnected"));
+    if (!detached) onAbort(context, () => run.abandon("client disconnected"));
+    recording?.started(() => {
+      cancelled = true;
+      run.abandon("cancelled");
+    });
     run.begin();
     return run;
   }
-}
-
-function headOf(generation: Generation, { request, created_s }: RequestFacts): AnswerHead {
-  const { dialect, model, answers, include_usage, logprobs, parsing, scoring } = generation;
-  const id = dialect.id_prefix + request;
-  const { context_length } = model.card;
-  let prompt_tokens = 0;
-  for (const { prompt } of answers) prompt_tokens += prompt.length;
-  return {
-    ...{ id, created_s, model: model.name, prompt_tokens, context_length },
-    ...{ include_usage, logprobs, parsing, scoring },
-  };
 }
 
 function traceOf(context: RequestContext): TraceContext | undefined {

@@ -27,7 +27,9 @@ import {
   type StreamCursor,
   workerHint,
 } from "../resume/stream-id.ts";
-import { type AnswerOutput, localFailures } from "./request-run.ts";
+import { localFailures } from "./local-failures.ts";
+import { type Recording, tellRecording } from "./recording.ts";
+import type { AnswerOutput } from "./request-run.ts";
 
 export type StreamedOutputOptions = {
   readonly rounds: FlushRounds;
@@ -49,7 +51,11 @@ export type StreamedOutputOptions = {
   readonly buffer_chars: number;
   readonly drained: () => void;
   readonly cancelled: () => void;
+  /** Of an answer that is stored; its end waits until it is written. */
+  readonly recorded?: Recorded | undefined;
 };
+
+export type Recorded = Omit<Recording, "started" | "whole"> & { whole(): Promise<void> };
 
 export class StreamedOutput implements AnswerOutput, Quiet {
   /** Rejects with ApiError when the answer failed before its first token. */
@@ -202,25 +208,36 @@ export class StreamedOutput implements AnswerOutput, Quiet {
       if (!this.#usage_told) this.#send(this.#options.format.usage(usage));
     }
     this.#counts += "d";
-    this.#send(this.#options.format.done());
+    const last = this.#options.format.done();
+    const { recorded } = this.#options;
+    if (recorded === undefined) this.#endWith(last);
+    else void recorded.whole().then(() => this.#endWith(last));
+  }
+
+  #endWith(last: string): void {
+    this.#send(last);
     this.#writer.close();
   }
 
   /** Once the head is out the failure is an event, and the event of a whole answer never comes. */
   failed(failure: AnswerFailure): void {
     const begun = this.#committed;
+    const isLocal = localFailures.includes(failure.code);
     this.#committed = true;
-    if (!begun && !this.#opened) {
+    const isRefused = !begun && !this.#opened;
+    tellRecording(this.#options.recorded, failure, isRefused);
+    if (isRefused) {
       this.#reject(failureError(failure));
       return;
     }
     const { format, resume_path } = this.#options;
-    const resumes = begun && localFailures.includes(failure.code);
+    const resumes = begun && isLocal;
     this.#send(format.failed(failure, resumes ? resume_path : undefined));
     this.#writer.close();
   }
 
   abandoned(): void {
+    this.#options.recorded?.left();
     if (!this.#committed && !this.#opened) this.#reject(clientGone());
     this.#committed = true;
     this.#writer.close();
@@ -295,6 +312,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
 
   /** `event`: its lines, without its id. */
   #send(event: string): boolean {
+    if (event === "") return true;
     return this.#writer.write(`${this.#id}${this.#counts}${this.#place}\n${event}\n\n`);
   }
 }

@@ -16,6 +16,8 @@ import type {
   PromptScore,
 } from "../../stream/stream.ts";
 import type { EmbedRequest } from "../embedding/embed.ts";
+import type { Earlier, Loaded } from "../kept/earlier.ts";
+import type { Item } from "../kept/kept-record.ts";
 import type { ServedModel } from "../models/served-model.ts";
 import type { PrepareContext } from "../prompt/prepare-context.ts";
 import type { AnswerParsing, ParsedChoice } from "./answer-parsing.ts";
@@ -54,13 +56,24 @@ export type GenerationDialect = DialectFacts & {
   readonly makes: "generation";
   /** Prefix of an answer's id; the request's id follows. */
   readonly id_prefix: string;
+  /** Reads what a body refers to; it was not checked yet. Without it, a body refers to nothing. */
+  load?(body: object, store: Earlier): Promise<Loaded | undefined>;
   /** The names in `body` were checked; its shape was not. Throws ApiError. */
   prepare(body: object, scope: RequestScope): Generation;
   /** A formatter for one streamed answer. */
   chunks(head: AnswerHead): ChunkFormat;
-  /** The JSON value of an answer in one piece. */
-  body(head: AnswerHead, choices: readonly ShownChoice[], usage: AnswerUsage): object;
-};
+} & (
+    | {
+        /** The JSON value of an answer in one piece. */
+        body(head: AnswerHead, choices: readonly ShownChoice[], usage: AnswerUsage): object;
+        whole?: undefined;
+      }
+    | {
+        /** What writes an answer's events also makes its JSON value, and what is stored of it. */
+        whole(head: AnswerHead): WholeFormat;
+        body?: undefined;
+      }
+  );
 
 /** A dialect that is answered with what a worker says of whole inputs, in one piece. */
 export type EmbeddingDialect = DialectFacts & {
@@ -75,6 +88,8 @@ export type RequestScope = {
   modelOf(name: string | undefined): ServedModel;
   /** Throws ApiError for a header that is not as it must be. */
   contextOf(nvext: Nvext | null | undefined): PrepareContext;
+  /** What `load` found. */
+  readonly earlier?: Loaded | undefined;
 };
 
 /**
@@ -107,6 +122,17 @@ export type Generation = {
   readonly parsing?: AnswerParsing | undefined;
   /** What is told of the prompts' tokens; undefined: nothing. */
   readonly scoring?: PromptScoring | undefined;
+  /** See `AnswerHead`. */
+  readonly shell?: object | undefined;
+  /** The answer is stored; undefined: it is not. Only of a dialect with `whole`. */
+  readonly keep?: KeepPlan | undefined;
+};
+
+export type KeepPlan = {
+  /** It goes on without its client. */
+  readonly background: boolean;
+  /** The request's items, each with an id. */
+  readonly input: readonly Item[];
 };
 
 /** How likely the model finds the tokens of the prompts. */
@@ -148,6 +174,12 @@ export type AnswerHead = {
   readonly logprobs: boolean;
   readonly parsing?: AnswerParsing | undefined;
   readonly scoring?: PromptScoring | undefined;
+  /** What the answer repeats of its request, where the dialect does so: it travels as JSON. */
+  readonly shell?: object | undefined;
+  /** The client has the events up to this number, where the dialect numbers them. */
+  readonly after?: number | undefined;
+  /** Unix time, for what says when the answer was whole. */
+  now_s?(): number;
 };
 
 /**
@@ -183,6 +215,16 @@ export interface ChunkFormat {
   done(): string;
   /** The last event of one that is not. `resume_path`: where the rest can be had, if it can. */
   failed(error: ErrorFacts, resume_path: string | undefined): string;
+}
+
+/** A formatter that holds all of the answer when its end and its usage were told. */
+export interface WholeFormat extends ChunkFormat {
+  /** The JSON value of the answer in one piece. */
+  response(): object;
+  /** The same while it is not whole. */
+  unfinished(status: "queued" | "in_progress"): object;
+  /** The length of each delta, by which what is stored gives the same events again. */
+  readonly deltas: readonly number[];
 }
 
 /** One finished choice. */

@@ -8,9 +8,10 @@ import { generate } from "./generate/generate.ts";
 import { messages } from "./messages/messages.ts";
 import { pooling } from "./pooling/pooling.ts";
 import { rerank } from "./rerank/rerank.ts";
+import { responses } from "./responses/responses.ts";
 import { score } from "./score/score.ts";
 
 export const dialects: readonly Dialect[] = [
-  ...[chat, completions, embeddings, generate, messages],
+  ...[chat, completions, embeddings, generate, messages, responses],
   ...[rerank, score, classify, pooling],
 ];

@@ -9,6 +9,10 @@ import type { Clock, Random } from "../../../runtime/capabilities.ts";
 import type { BatchBook } from "../../batch/batch.ts";
 import type { FileShelf } from "../../files/files.ts";
 import type { ServedModels } from "../access/allowed-models.ts";
+import type { Earlier } from "../kept/earlier.ts";
+import type { KeptConversations } from "../kept/kept-conversations.ts";
+import type { KeptResponse } from "../kept/kept-record.ts";
+import type { KeptResponses } from "../kept/kept-responses.ts";
 import type { ClearedCache } from "../models/clear-caches.ts";
 import type { Health } from "../models/info-bodies.ts";
 import type { ServedModel } from "../models/served-model.ts";
@@ -19,7 +23,7 @@ import type { FieldTables } from "./request-fields.ts";
 export type JsonRoute = {
   readonly makes: "json";
   readonly method: "GET" | "POST" | "DELETE";
-  /** May hold one `{name}`, whose value may hold slashes: `/v1/models/{id}/ready`. */
+  /** May hold two `{name}`s; the last one's value may hold slashes: `/v1/models/{id}/ready`. */
   readonly path: string;
   /**
    * `key`: what spends or shows what the models know. Keys and CORS apply, as to all dialects.
@@ -43,13 +47,14 @@ export type JsonRoute = {
    * May throw ApiError. With a long body it is called again from its start whenever a long text
    * has got its tokens, until no text is left.
    */
-  handle(scope: RouteScope): RouteAnswer | Promise<RouteAnswer>;
+  handle(scope: RouteScope): RouteAnswer | Promise<RouteAnswer | Response>;
 };
 
 /** What a route needs of the door for one request. */
 export type RouteScope = Pick<RequestScope, "contextOf"> & {
-  /** What stands for `{name}` in the path, decoded; "" in a path without. */
+  /** What stands for the first `{name}` in the path, decoded; "" in a path without. */
   readonly param: string;
+  readonly second: string;
   /** What stands behind the `?`. */
   readonly query: URLSearchParams;
   /** The key that sent it; "" where none is required. */
@@ -61,6 +66,10 @@ export type RouteScope = Pick<RequestScope, "contextOf"> & {
   readonly models: ServedModels;
   readonly server: ServerFacts;
   readonly archive: Archive;
+  /** Stored responses and conversations. */
+  readonly kept: KeptScope;
+  /** A name that nobody can guess. */
+  newId(): string;
   /** The body as it comes, for a route with a `form`. */
   upload(): Upload;
   /**
@@ -78,6 +87,16 @@ export type Archive = {
   readonly batches: BatchBook;
   readonly clock: Clock;
   readonly random: Random;
+};
+export type KeptScope = {
+  readonly responses: KeptResponses;
+  readonly conversations: KeptConversations;
+  /** What this request's key may refer to. */
+  readonly earlier: Earlier;
+  /** The events of a response behind the number `after`. Rejects with ApiError. */
+  stream(id: string, after: number): Promise<Response>;
+  /** Ends a response that is made, and gives it as it is then. */
+  cancel(id: string): Promise<KeptResponse | undefined>;
 };
 
 export type Upload = {

@@ -96,11 +96,11 @@ function post({ summary, schema, streams }: Dialect["page"]): Operation {
 
 function plain({ path, access, page, form, query = {} }: JsonRoute): Operation {
   const { summary, schema } = page;
-  const [, name] = /\{(\w+)\}/.exec(path) ?? [];
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? "");
   return {
     summary,
     parameters: [
-      ...(name === undefined ? [] : [parameter(name, "path", true)]),
+      ...names.map((name) => parameter(name, "path", true)),
       ...Object.entries(query).map(([each, note]) => parameter(each, "query", false, note)),
     ],
     ...(schema === undefined ? {} : { requestBody: bodyOf(schema, form && FORM_TYPE) }),

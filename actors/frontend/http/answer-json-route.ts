@@ -3,14 +3,15 @@ import { checkAllNames } from "../api/check-body.ts";
 import type { JsonRoute, RouteScope, ServerFacts } from "../api/json-route.ts";
 import { modelNamed, type PrepareParts, prepareContext } from "../prompt/prepare-request.ts";
 import { LONG_TEXT, TokensAhead } from "../prompt/tokens-ahead.ts";
+import { newRequestId } from "../resume/stream-id.ts";
 import type { RequestContext } from "./request-context.ts";
 import { uploadOf } from "./upload.ts";
 
 /** A body that came, and how long it was. */
 export type SentBody = { readonly value: object; readonly bytes: number };
 
-/** Who asks, and for which `{name}`. */
-export type RouteCaller = Pick<RouteScope, "param" | "owner">;
+/** Who asks, for which `{name}`, and what is stored for them. */
+export type RouteCaller = Pick<RouteScope, "param" | "second" | "owner" | "kept">;
 
 type RouteParts = PrepareParts & Pick<RouteScope, "archive">;
 
@@ -32,6 +33,7 @@ export async function answerJsonRoute(
   const scope: RouteScope = {
     ...{ ...who, models, server, archive, body: sent.value },
     headers: context.request.headers,
+    newId: () => newRequestId(parts.random),
     query: queryOf(context.request.url),
     upload: () => uploadOf(context.request, clock, settings.body_ms),
     contextOf: (nvext) => prepareContext(parts, context, nvext),
@@ -44,7 +46,9 @@ export async function answerJsonRoute(
     pause: () => new Promise((resolve) => clock.defer(resolve)),
   };
   const handle = () => route.handle(scope);
-  const { status, body, headers } = await (ahead === undefined ? handle() : ahead.run(handle));
+  const answer = await (ahead === undefined ? handle() : ahead.run(handle));
+  if (answer instanceof Response) return answer;
+  const { status, body, headers } = answer;
   return new Response(body, { status, headers: { ...context.headers, ...headers } });
 }
 

@@ -19,6 +19,7 @@ import { openApiDocument } from "../api/openapi.ts";
 import type { OpenApiDocument } from "../api/openapi-document.ts";
 import { placeOf } from "../api/paths.ts";
 import { Generator, type GeneratorParts } from "../generate.ts";
+import type { Loaded } from "../kept/earlier.ts";
 import { healthOf } from "../models/info-bodies.ts";
 import type { Prepared } from "../prompt/prepare-request.ts";
 import { withTemplate } from "../prompt/request-template.ts";
@@ -118,6 +119,11 @@ export class Door {
     this.#leaving = true;
   }
 
+  /** Called a few times a second: looks after what is stored. */
+  tend(): void {
+    this.#generator.tend(!this.draining);
+  }
+
   /** From now on: no new requests, `/health` says so; live answers go on. */
   drain(): void {
     this.#draining = true;
@@ -186,7 +192,10 @@ export class Door {
       case "dialect":
         return this.#entered(this.#post(context, owner, route.dialect));
       case "json":
-        return this.#json(context, route.route, { param: route.param, owner });
+        return this.#json(context, route.route, {
+          ...{ param: route.param, second: route.second ?? "", owner },
+          kept: this.#generator.keptFor(context, owner),
+        });
       case "resume":
         if (this.#draining) throw draining();
         return this.#entered(this.#generator.resume(context, owner, route.id));
@@ -287,10 +296,14 @@ export class Door {
       if ((body as { stream?: unknown }).stream === true) facts.type = "stream";
       metrics.stage("receive", context.arrived_ms);
       const from_ms = clock.now_ms();
+      const earlier =
+        dialect.makes === "generation" && dialect.load !== undefined
+          ? await dialect.load(body, this.#generator.keptFor(context, owner).earlier)
+          : undefined;
       const prepared =
-        held.bytes < LONG_TEXT
+        held.bytes < LONG_TEXT && earlier === undefined
           ? this.#generator.prepare(context, dialect, body)
-          : await this.#prepareLong(context, dialect, body);
+          : await this.#prepareLong(context, dialect, body, earlier);
       metrics.stage("preprocess", from_ms);
       held.close();
       facts.begun = true;
@@ -306,8 +319,13 @@ export class Door {
   }
 
   /** Other requests have their turns while a long text is tokenized. */
-  async #prepareLong(context: RequestContext, dialect: Dialect, body: object): Promise<Prepared> {
-    const prepared = await this.#generator.prepareLong(context, dialect, body);
+  async #prepareLong(
+    context: RequestContext,
+    dialect: Dialect,
+    body: object,
+    earlier: Loaded | undefined,
+  ): Promise<Prepared> {
+    const prepared = await this.#generator.prepareLong(context, dialect, body, earlier);
     if (this.#draining) throw draining();
     return prepared;
   }

@@ -8,11 +8,16 @@ import { type Paths, placeOf, STREAMS_PATH } from "../api/paths.ts";
 
 export type Route =
   | { readonly kind: "dialect"; readonly dialect: Dialect }
-  | { readonly kind: "json"; readonly route: JsonRoute; readonly param: string }
+  | ({ readonly kind: "json"; readonly route: JsonRoute } & PathParams)
   | { readonly kind: "resume"; readonly id: string }
   | { readonly kind: "preflight"; readonly allow: string }
   | { readonly kind: "wrong_method"; readonly allow: string }
   | { readonly kind: "unknown" };
+
+/** What stands for the first `{name}` of a path, "" where there is none, and for the second. */
+export type PathParams = { readonly param: string; readonly second?: string | undefined };
+
+const NO_PARAMS: PathParams = { param: "" };
 
 /** `guarded`: keys and CORS apply. */
 export type Found = { readonly route: Route; readonly guarded: boolean };
@@ -23,7 +28,12 @@ type Target = { readonly method: string; readonly found: Found };
 /** All methods of one path. */
 type Known = { readonly guarded: boolean; readonly targets: readonly Target[] };
 
-type Pattern = Known & { readonly prefix: string; readonly suffix: string };
+/** `middle`: what stands between two parameters; undefined: there is one. */
+type Pattern = Known & {
+  readonly prefix: string;
+  readonly middle: string | undefined;
+  readonly suffix: string;
+};
 
 export type Routes = {
   readonly plain: ReadonlyMap<string, Known>;
@@ -46,18 +56,21 @@ export function routesOf(
   }
   for (const route of jsonRoutes) {
     const { path, method, access } = route;
-    add(path, method, { kind: "json", route, param: "" }, access === "key");
+    add(path, method, { kind: "json", route, ...NO_PARAMS }, access === "key");
   }
   add(STREAMS_PATH, "GET", { kind: "resume", id: "" }, true);
   const plain = new Map<string, Known>();
   const patterns: Pattern[] = [];
   for (const [path, targets] of byPath) {
     const known = { guarded: targets.every(({ found }) => found.guarded), targets };
-    const [prefix = "", suffix] = path.split(/\{\w+\}/);
+    const [prefix = "", ...fixed] = path.split(/\{\w+\}/);
+    const suffix = fixed.at(-1);
+    const middle = fixed.length > 1 ? fixed[0] : undefined;
     if (suffix === undefined) plain.set(path, known);
-    else patterns.push({ ...known, prefix, suffix });
+    else patterns.push({ ...known, prefix, middle, suffix });
   }
-  const fixed = ({ prefix, suffix }: Pattern) => prefix.length + suffix.length;
+  const fixed = ({ prefix, middle = "", suffix }: Pattern) =>
+    prefix.length + middle.length + suffix.length;
   return { plain, patterns: patterns.sort((a, b) => fixed(b) - fixed(a)) };
 }
 
@@ -70,8 +83,9 @@ export function routeOf(routes: Routes, method: string, path: string): Found {
     const { prefix, suffix } = pattern;
     if (place.length <= prefix.length + suffix.length) continue;
     if (!place.startsWith(prefix) || !place.endsWith(suffix)) continue;
-    const param = place.slice(prefix.length, place.length - suffix.length);
-    return withParam(found(pattern, method), param);
+    const rest = place.slice(prefix.length, place.length - suffix.length);
+    const params = paramsOf(rest, pattern.middle);
+    if (params !== undefined) return withParam(found(pattern, method), params);
   }
   return { route: { kind: "unknown" }, guarded: isPublicApi(path) };
 }
@@ -87,10 +101,20 @@ function found(known: Known, method: string): Found {
   return { route: { kind: "wrong_method", allow: allowed(targets) }, guarded };
 }
 
-function withParam({ route, guarded }: Found, raw: string): Found {
-  if (route.kind === "resume") return { route: { ...route, id: raw }, guarded };
+/** undefined: it does not have both. */
+function paramsOf(rest: string, middle: string | undefined): PathParams | undefined {
+  if (middle === undefined) return { param: rest };
+  const at = rest.indexOf(middle);
+  if (at <= 0) return undefined;
+  return { param: rest.slice(0, at), second: rest.slice(at + middle.length) };
+}
+
+function withParam({ route, guarded }: Found, raw: PathParams): Found {
+  if (route.kind === "resume") return { route: { ...route, id: raw.param }, guarded };
   if (route.kind !== "json") return { route, guarded };
-  return { route: { ...route, param: decoded(raw) }, guarded };
+  const { param, second } = raw;
+  const params = { param: decoded(param), second: second && decoded(second) };
+  return { route: { ...route, ...params }, guarded };
 }
 
 function decoded(raw: string): string {

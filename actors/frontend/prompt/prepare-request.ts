@@ -14,6 +14,7 @@ import type { Nvext } from "../api/nvext-fields.ts";
 import type { DoorSettings } from "../door-settings.ts";
 import type { FrontendMetrics } from "../frontend-metrics.ts";
 import type { RequestContext } from "../http/request-context.ts";
+import type { Loaded } from "../kept/earlier.ts";
 import { lacksHead } from "../models/heads.ts";
 import type { ModelDirectory } from "../models/models.ts";
 import type { ServedModel } from "../models/served-model.ts";
@@ -45,9 +46,11 @@ export function prepareRequest(
   dialect: Dialect,
   body: object,
   ahead?: TokensAhead,
+  earlier?: Loaded,
 ): Prepared {
   checkAllNames(body, dialect, parts.settings.unknown_fields);
   const scope: RequestScope = {
+    earlier,
     contextOf: (nvext) => prepareContext(parts, context, nvext),
     modelOf: (name) => {
       const model = modelNamed(context.models ?? parts.models, name);
@@ -69,9 +72,10 @@ export async function prepareLongRequest(
   context: RequestContext,
   dialect: Dialect,
   body: object,
+  earlier?: Loaded,
 ): Promise<Prepared> {
   const ahead = new TokensAhead(parts.clock, parts.metrics);
-  return ahead.run(() => prepareRequest(parts, context, dialect, body, ahead));
+  return ahead.run(() => prepareRequest(parts, context, dialect, body, ahead, earlier));
 }
 
 /** What a request says beside its body. Throws ApiError for a header that is wrong. */

@@ -50,7 +50,8 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
         created_s: facts.created_s,
         body_hash: facts.body_hash,
         dialect: generation.dialect.name,
-        stream: generation.stream,
+        // What is stored has events for whoever asks, however it was asked for.
+        stream: generation.stream || generation.keep !== undefined,
         include_usage: generation.include_usage,
         logprobs: generation.logprobs,
         shown_each: generation.shown_each,
@@ -66,6 +67,7 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
         echo: echo?.[prompt] ?? "",
         ...(answer.hints === undefined ? {} : { hints: answer.hints }),
         ...(parsing === undefined ? {} : { parsing }),
+        shell: generation.shell === undefined ? "" : JSON.stringify(generation.shell),
       };
       return { ...answer, resumable: { answer: facts.request, context: bytesOf(context) } };
     }),
@@ -177,6 +179,7 @@ export function resumedFrom(
       include_usage,
       logprobs,
       ...(parsing === undefined ? {} : { parsing }),
+      ...(context.shell === "" ? {} : { shell: JSON.parse(context.shell) as object }),
     },
   };
 }

@@ -23,7 +23,7 @@ import {
 import { WorkerActor, type WorkerOptions } from "../../../actors/worker/worker.ts";
 import { CrashLedger } from "../../../cluster/worker-crashes.ts";
 import { type ActorRef, messageTable, type RouterMessage } from "../../../proto/index.ts";
-import type { Capabilities, Files, Spawn, Store } from "../../../runtime/capabilities.ts";
+import type { Capabilities, Files, Spawn } from "../../../runtime/capabilities.ts";
 import { CodecTable, protoCodecs } from "../../../runtime/codec.ts";
 import type { Snapshot } from "../../../runtime/kernel/actor.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
@@ -31,6 +31,7 @@ import { type ActorSystem, createSystem } from "../../../runtime/kernel/system.t
 import { joinNode, type RemoteNode, refOf, wireOf } from "../../../runtime/remote/node.ts";
 import { countingIds, forkRandom } from "../../../runtime/simulation/random.ts";
 import type { Simulation } from "../../../runtime/simulation/simulation.ts";
+import { MemoryStore } from "../../../runtime/store/memory.ts";
 import {
   type MemoryNet,
   MemoryNetwork,
@@ -263,7 +264,7 @@ export class AnswerCluster {
       ids: countingIds(name),
       spawn: absent<Spawn>("spawn"),
       files: absent<Files>("files"),
-      store: absent<Store>("store"),
+      store: new MemoryStore(),
     };
     const { faults } = this.#options;
     const steps =

@@ -12,6 +12,7 @@ import { realClock } from "../../../runtime/real/clock.ts";
 import { realIds } from "../../../runtime/real/ids.ts";
 import { realNet } from "../../../runtime/real/net.ts";
 import { realRandom } from "../../../runtime/real/random.ts";
+import { MemoryStore } from "../../../runtime/store/memory.ts";
 import { FakeAnswers, fakeEmbedding, fakeModels } from "./frontend-fakes.ts";
 import { absent, MemoryLog } from "./test-system.ts";
 
@@ -42,7 +43,7 @@ export async function startDoor(
       net: realNet(),
       spawn: absent("spawn"),
       files: absent("files"),
-      store: absent("store"),
+      store: new MemoryStore(),
     },
   });
   const make = () =>

@@ -11,6 +11,7 @@ import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import { Metrics } from "../../../runtime/observe/metrics.ts";
 import { realClock } from "../../../runtime/real/clock.ts";
 import { countingIds, SeededRandom } from "../../../runtime/simulation/random.ts";
+import { MemoryStore } from "../../../runtime/store/memory.ts";
 import {
   emptyArchive,
   FakeAnswers,
@@ -53,6 +54,7 @@ export function parsedDoor(
     archive: emptyArchive(clock),
     ...{ clock, answers, random: new SeededRandom(3), ids: countingIds("i"), log: new MemoryLog() },
     ...{ models, dialects, jsonRoutes, settings: doorDefaults },
+    store: new MemoryStore(),
     clearCaches: async () => [],
     busy: async () => undefined,
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },

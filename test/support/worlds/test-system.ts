@@ -7,7 +7,6 @@ import type {
   LogLevel,
   Net,
   Spawn,
-  Store,
 } from "../../../runtime/capabilities.ts";
 import {
   type ActorSystem,
@@ -17,6 +16,7 @@ import {
 import { countingIds, forkRandom, SeededRandom } from "../../../runtime/simulation/random.ts";
 import type { Simulation } from "../../../runtime/simulation/simulation.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
+import { MemoryStore } from "../../../runtime/store/memory.ts";
 import type { Backoff } from "../../../runtime/supervision/child-spec.ts";
 
 /** As OTP: a failed child is restarted at once. */
@@ -76,7 +76,7 @@ function build(
     net: absent<Net>("net"),
     spawn: absent<Spawn>("spawn"),
     files: absent<Files>("files"),
-    store: absent<Store>("store"),
+    store: new MemoryStore(),
   };
   const system = createSystem({ node, capabilities, ...options });
   return { system, random, log };

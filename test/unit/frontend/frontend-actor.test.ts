@@ -9,6 +9,7 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { createSystem } from "../../../runtime/kernel/system.ts";
 import { countingIds, SeededRandom } from "../../../runtime/simulation/random.ts";
 import { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
+import { MemoryStore } from "../../../runtime/store/memory.ts";
 import {
   FakeAnswers,
   fakeEmbedding,
@@ -64,7 +65,7 @@ function world() {
       net,
       spawn: absent("spawn"),
       files: absent("files"),
-      store: absent("store"),
+      store: new MemoryStore(),
     },
   });
   return { clock, log, system, served, closed: () => closed };

@@ -33,12 +33,16 @@ const bodies: readonly (readonly [path: string, tables: FieldTables])[] = [
 const sections: ReadonlyMap<string, Fields> = new Map(
   bodies.flatMap(([path, { fields, nested }]) => [
     [`## \`POST ${path}\``, fields] as const,
-    ...nested.map((inner) => [nestedHeading(inner.name), inner.fields] as const),
+    ...nested.map((inner) => [nestedHeading(path, inner.name), inner.fields] as const),
   ]),
 );
 
-function nestedHeading(name: string): string {
-  const match = new RegExp(`^### .*\`${name}\`$`, "m").exec(page);
+/** Below its route, or below another one that has the same objects. */
+function nestedHeading(path: string, name: string): string {
+  const from = page.indexOf(`## \`POST ${path}\`\n`);
+  const below = page.slice(from, page.indexOf("\n## ", from + 1));
+  const heading = new RegExp(`^### .*\`${name}\`$`, "m");
+  const match = heading.exec(below) ?? heading.exec(page);
   if (match === null) throw new Error(`docs/api.md has no heading for the fields of ${name}`);
   return match[0];
 }

@@ -22,6 +22,7 @@ import { bytesOf } from "../../../llm/tokens/token-bytes.ts";
 import { Metrics } from "../../../runtime/observe/metrics.ts";
 import { realClock } from "../../../runtime/real/clock.ts";
 import { countingIds, SeededRandom } from "../../../runtime/simulation/random.ts";
+import { MemoryStore } from "../../../runtime/store/memory.ts";
 import {
   emptyArchive,
   FakeAnswers,
@@ -124,6 +125,7 @@ function doorOf(table: readonly Dialect[]) {
     ...{ models: fakeModels(), dialects: table, jsonRoutes, settings: doorDefaults },
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },
     findAnswer: async () => held(),
+    store: new MemoryStore(),
     clearCaches: async () => [],
     busy: async () => undefined,
     claims: { of: () => ({ isFirst: async () => true, release: () => {} }) },

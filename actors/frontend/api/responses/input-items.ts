@@ -1,0 +1,122 @@
+/** Items of a request, read by hand: each error names the part that is wrong. */
+import { checkText } from "../../prompt/prompt-text.ts";
+import { ApiError, clip, invalidType, invalidValue, missingParameter } from "../api-error.ts";
+
+type Given = Readonly<Record<string, unknown>>;
+
+/** An item as the model's conversation needs it. `param`: its path in the request. */
+export type ReadItem = { readonly param: string } & (
+  | { readonly kind: "message"; readonly role: MessageRole; readonly text: string }
+  | { readonly kind: "reasoning"; readonly text: string }
+  | {
+      readonly kind: "call";
+      readonly call_id: string;
+      readonly name: string;
+      readonly arguments: string;
+    }
+  | { readonly kind: "result"; readonly call_id: string; readonly text: string }
+);
+
+export type MessageRole = "user" | "assistant" | "system";
+
+const roles: Readonly<Record<string, MessageRole>> = {
+  user: "user",
+  assistant: "assistant",
+  system: "system",
+  developer: "system",
+};
+
+/** Throws ApiError (400). */
+export function readItem(item: Given, param: string): ReadItem {
+  const type = item["type"] ?? "message";
+  switch (type) {
+    case "message": {
+      const role = roles[typeof item["role"] === "string" ? item["role"] : ""];
+      if (role === undefined) {
+        if (item["role"] === undefined) throw missingParameter(`${param}.role`);
+        throw invalidValue(
+          `'${param}.role' is ${clip(JSON.stringify(item["role"]))}; it is "user", "assistant", ` +
+            '"system" or "developer".',
+          `${param}.role`,
+        );
+      }
+      const text = contentText(item["content"], `${param}.content`);
+      return { kind: "message", role, text, param };
+    }
+    case "reasoning":
+      return { kind: "reasoning", text: reasoningText(item, param), param };
+    case "function_call":
+      return {
+        kind: "call",
+        call_id: textOf(item, "call_id", param),
+        name: textOf(item, "name", param),
+        arguments: textOf(item, "arguments", param),
+        param,
+      };
+    case "function_call_output": {
+      const text = contentText(item["output"], `${param}.output`);
+      return { kind: "result", call_id: textOf(item, "call_id", param), text, param };
+    }
+    default:
+      throw new ApiError(
+        400,
+        "not_supported",
+        `'${param}.type' is ${clip(JSON.stringify(type))}, which this server does not have: it takes ` +
+          "messages, 'function_call', 'function_call_output', 'reasoning' and 'item_reference'. " +
+          "Leave the item out.",
+        `${param}.type`,
+      );
+  }
+}
+
+function textOf(item: Given, name: string, where: string): string {
+  const value = item[name];
+  const param = `${where}.${name}`;
+  if (value === undefined || value === null) throw missingParameter(param);
+  if (typeof value !== "string") throw invalidType(`'${param}' is not a string.`, param);
+  return checkText(value, param);
+}
+
+/** Texts of parts are joined by line breaks, as in chats. */
+function contentText(content: unknown, param: string): string {
+  if (typeof content === "string") return checkText(content, param);
+  if (content === undefined || content === null) throw missingParameter(param);
+  if (!Array.isArray(content)) {
+    throw invalidType(
+      `Invalid type for '${param}': expected a string or an array of parts.`,
+      param,
+    );
+  }
+  return content.map((part: unknown, i) => partText(part, `${param}[${i}]`)).join("\n");
+}
+
+const textParts = ["input_text", "output_text", "text", "reasoning_text", "summary_text"];
+
+function partText(part: unknown, param: string): string {
+  if (typeof part !== "object" || part === null || Array.isArray(part)) {
+    throw invalidType(`Invalid type for '${param}': expected an object.`, param);
+  }
+  const given = part as Given;
+  const type = given["type"];
+  if (type === "refusal") return textOf(given, "refusal", param);
+  if (typeof type === "string" && textParts.includes(type)) return textOf(given, "text", param);
+  if (type === undefined) throw missingParameter(`${param}.type`);
+  throw new ApiError(
+    400,
+    "not_supported",
+    `'${param}.type' is ${clip(JSON.stringify(type))}: images, audio and files are not read here. ` +
+      "Send parts of type 'input_text' alone.",
+    `${param}.type`,
+  );
+}
+
+/** "" for reasoning that is encrypted, which only its maker can read. */
+function reasoningText(item: Given, where: string): string {
+  for (const name of ["content", "summary"]) {
+    const value = item[name];
+    if (value === undefined || value === null) continue;
+    const text = contentText(value, `${where}.${name}`);
+    if (text !== "") return text;
+  }
+  return "";
+}

@@ -1,0 +1,184 @@
+/**
+ * Answers that are stored. Each is begun in the store before any token is made, and is at its end
+ * there before its client has the end. Reading one again goes by the store where it is whole, and
+ * by its worker, as every resumed stream does, while it is made.
+ */
+import type { Ids, Log, Random, Store } from "../../runtime/capabilities.ts";
+import type { Recording } from "./answer/recording.ts";
+import { eventStream, type Responses } from "./answer/responses.ts";
+import { ApiError } from "./api/api-error.ts";
+import { type Dialect, type Generation, generationDialect, type KeepPlan } from "./api/dialect.ts";
+import type { KeptScope } from "./api/json-route.ts";
+import { replay } from "./api/responses/replay.ts";
+import { jsonText, type RequestContext } from "./http/request-context.ts";
+import { Earlier } from "./kept/earlier.ts";
+import { RESPONSE_PREFIX } from "./kept/item-ids.ts";
+import { Keeper } from "./kept/keeper.ts";
+import { KeptConversations } from "./kept/kept-conversations.ts";
+import type { Item, KeptResponse } from "./kept/kept-record.ts";
+import { KeptResponses, noResponse } from "./kept/kept-responses.ts";
+import { pause } from "./pause.ts";
+import { modelNamed, type PrepareParts } from "./prompt/prepare-request.ts";
+import {
+  type RequestFacts,
+  type Resumed,
+  resumable,
+  resumedFrom,
+} from "./resume/resume-context.ts";
+import { type FindAnswer, findParts } from "./resume/resume-stream.ts";
+
+export type KeptAnswersParts = PrepareParts & {
+  readonly store: Store;
+  readonly log: Log;
+  readonly random: Random;
+  readonly ids: Ids;
+  readonly findAnswer: FindAnswer;
+  readonly dialects: readonly Dialect[];
+  readonly responses: Responses;
+};
+
+/** How long a stream waits for a response that no worker has and no door has ended. */
+const ATTACH_MS = 30_000;
+const LOOK_MS = 100;
+
+export class KeptAnswers {
+  readonly #parts: KeptAnswersParts;
+  readonly #responses: KeptResponses;
+  readonly #conversations: KeptConversations;
+  readonly #keeper: Keeper;
+
+  constructor(parts: KeptAnswersParts) {
+    const { store, clock, log, random, ids, models, settings } = parts;
+    this.#parts = parts;
+    this.#responses = new KeptResponses(store);
+    this.#conversations = new KeptConversations({ store, clock, random });
+    this.#keeper = new Keeper({
+      ...{ store, clock, log },
+      ...{ responses: this.#responses, conversations: this.#conversations },
+      limits: settings.kept,
+      door: ids.next(),
+      goOn: (id, record, recording) => this.#goOn(id, record, recording),
+      isReady: () => models.canServe(),
+    });
+  }
+
+  /** Looks after what is stored. `sweeps`: also after what dead doors have left. Never rejects. */
+  tend(sweeps: boolean): void {
+    void this.#keeper.tend(sweeps);
+  }
+
+  /** Rejects with ApiError: the store does not take it, or it fails before the first token. */
+  async run(
+    context: RequestContext,
+    generation: Generation,
+    keep: KeepPlan,
+    facts: RequestFacts,
+    over?: () => void,
+  ): Promise<Response> {
+    const { background } = keep;
+    const { responses } = this.#parts;
+    const { dialect, stream } = generation;
+    const status = background ? "queued" : "in_progress";
+    const response = responses.unfinished(generation, facts, status) as Item;
+    const record = { owner: facts.owner, background, response, input: keep.input };
+    const recording = await this.#keeper.begin(dialect.id_prefix + facts.request, record);
+    const named = resumable(generation, facts);
+    if (background && !stream) {
+      responses.background(context, named, facts, { recording, over });
+      return jsonText(context, JSON.stringify(response));
+    }
+    const detached = stream && (background || facts.returns);
+    return responses.of(context, named, facts, { known: true, recording, detached, over });
+  }
+
+  scopeFor(context: RequestContext, owner: string): KeptScope {
+    const { clock } = this.#parts;
+    const responses = this.#responses;
+    const conversations = this.#conversations;
+    return {
+      ...{ responses, conversations },
+      earlier: new Earlier({ clock, responses, conversations }, owner),
+      stream: (id, after) => this.#stream(context, owner, id, after),
+      cancel: (id) => this.#cancel(id),
+    };
+  }
+
+  async #cancel(id: string): Promise<KeptResponse | undefined> {
+    const record = await this.#responses.read(id);
+    if (record === undefined || record.state === "final") return record;
+    const response = { ...record.response, status: "cancelled" };
+    const after = await this.#responses.end(id, { response, deltas: [] });
+    const cancel = this.#keeper.cancelOf(id);
+    if (cancel !== undefined) cancel();
+    else await this.#responses.askCancel(id);
+    return after;
+  }
+
+  async #stream(
+    context: RequestContext,
+    owner: string,
+    id: string,
+    after: number,
+  ): Promise<Response> {
+    const { clock } = this.#parts;
+    const headers = { ...context.headers, ...eventStream };
+    for (let waited_ms = 0; ; waited_ms += LOOK_MS) {
+      const record = await this.#responses.get(owner, id);
+      if (record === undefined) throw noResponse(id);
+      if (record.state === "final") {
+        const events = replay(record, after);
+        return new Response(events.map((event) => `${event}\n\n`).join(""), { headers });
+      }
+      const held = await this.#heldBy(id, record);
+      if (held !== undefined) {
+        const recording = this.#keeper.second(id, owner);
+        const options = { known: true, counted: true, recording, after };
+        return this.#parts.responses.streamed(context, held.generation, held.facts, options);
+      }
+      if (waited_ms >= ATTACH_MS) throw waitsStill();
+      await pause(clock, LOOK_MS);
+    }
+  }
+
+  /** False: no worker has it. */
+  async #goOn(id: string, record: KeptResponse, recording: Recording): Promise<boolean> {
+    const held = await this.#heldBy(id, record);
+    if (held === undefined) return false;
+    const { clock } = this.#parts;
+    const context: RequestContext = {
+      request: new Request("http://door/"),
+      path: "",
+      id: held.facts.request,
+      headers: {},
+      arrived_ms: clock.now_ms(),
+      form: { errorBody: held.generation.dialect.errorBody },
+    };
+    const options = { recording, counted: true };
+    this.#parts.responses.background(context, held.generation, held.facts, options);
+    return true;
+  }
+
+  /** The answer as workers hold it, from its begin. */
+  async #heldBy(id: string, { owner }: KeptResponse): Promise<Resumed | undefined> {
+    const { findAnswer, ids, models, dialects } = this.#parts;
+    const request = id.slice(RESPONSE_PREFIX.length);
+    const parts = await findParts(findAnswer, request, []);
+    const first = parts?.[0];
+    if (parts === undefined || first === undefined || first.context.owner !== owner) {
+      return undefined;
+    }
+    const dialect = generationDialect(dialects, first.context.dialect);
+    if (dialect === undefined) return undefined;
+    const model = modelNamed(models, first.holder.generate.model);
+    return resumedFrom(parts, dialect, model, () => `${request}.${ids.next()}`, []);
+  }
+}
+
+const waitsStill = () =>
+  new ApiError(
+    503,
+    "response_waits",
+    "This response waits for a worker, so there are no events yet. Ask again in a moment.",
+    null,
+    { "Retry-After": "1" },
+  );
