@@ -188,7 +188,12 @@ export class Generator {
       // Its first request has paid.
       context.charge?.settle(0);
       const free = context.charge === undefined ? context : { ...context, charge: undefined };
-      return await this.#responses.of(free, held.generation, held.facts, { known: true });
+      if (generation.keep?.background === true && !generation.stream) {
+        return await this.#kept.queued(free, dialect.id_prefix + id);
+      }
+      // What is stored is held as a stream, however it was asked for.
+      const again = { ...held.generation, stream: generation.stream };
+      return await this.#responses.of(free, again, held.facts, { known: true });
     } catch (error) {
       over();
       throw error;

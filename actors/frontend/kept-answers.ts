@@ -91,6 +91,13 @@ export class KeptAnswers {
     return responses.of(context, named, facts, { known: true, recording, detached, over });
   }
 
+  /** What the POST of a background response was answered. Rejects with ApiError. */
+  async queued(context: RequestContext, id: string): Promise<Response> {
+    const record = await this.#responses.read(id);
+    if (record === undefined) throw noResponse(id);
+    return jsonText(context, JSON.stringify({ ...record.response, status: "queued" }));
+  }
+
   scopeFor(context: RequestContext, owner: string): KeptScope {
     const { clock } = this.#parts;
     const responses = this.#responses;

@@ -18,11 +18,11 @@ import type { KeptResponses } from "./kept-responses.ts";
 import { Retention, type RetentionLimits } from "./retention.ts";
 
 /** A door that has not said for so long that it is alive is dead. */
-const LEASE_MS = 4_000;
+const LEASE_MS = 3_000;
 const RENEW_MS = 1_000;
-const SWEEP_MS = 1_500;
+const SWEEP_MS = 1_000;
 /** How often workers are asked for a response whose door is dead, before it has failed. */
-const TRIES = 4;
+const TRIES = 3;
 /** An answer that is whole is not held back for longer by a store that hangs. */
 const WRITE_MS = 3_000;
 

@@ -260,7 +260,7 @@ test("wrong requests are told which field and what to do", async () => {
     ],
     [
       { input: [{ role: "user", content: [{ type: "input_image", image_url: "x" }] }] },
-      [400, "not_supported", "input[0].content[0].type"],
+      [400, "not_supported", "input[0].content[0]"],
     ],
     [{ input: [{ type: "computer_call" }] }, [400, "not_supported", "input[0].type"]],
     [

@@ -27,12 +27,15 @@ export type Script = {
   /** The model's text by choice, a token an item. */
   readonly choices: readonly (readonly string[])[];
   readonly reason?: AnswerEnd["reason"];
+  /** How it fails behind the tokens. */
+  readonly fails?: "engine_error" | "overloaded";
   /** The stop string that ended each choice. */
   readonly stop_reason?: string;
 };
 
 export type ParsedDoor = {
   readonly answers: FakeAnswers;
+  readonly store: MemoryStore;
   /** What the next answers are. */
   script: Script;
   ask(method: string, path: string, body?: object, headers?: object): Promise<Response>;
@@ -50,11 +53,12 @@ export function parsedDoor(
     fakeModel(card, { parsers: { ...noParsers, ...parsers }, ...more }),
   );
   models.workerJoined(fakeRecord({ context_length: 100_000 }));
+  const store = new MemoryStore();
   const door = new Door({
     archive: emptyArchive(clock),
     ...{ clock, answers, random: new SeededRandom(3), ids: countingIds("i"), log: new MemoryLog() },
     ...{ models, dialects, jsonRoutes, settings: doorDefaults },
-    store: new MemoryStore(),
+    store,
     clearCaches: async () => [],
     busy: async () => undefined,
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },
@@ -65,7 +69,7 @@ export function parsedDoor(
     ...{ planes: () => [], router: () => undefined, crashLoops: () => [], idle: () => {} },
   });
   const world: ParsedDoor = {
-    answers,
+    ...{ answers, store },
     script: { choices: [[]] },
     ask: async (method, path, body, headers = {}) =>
       door.handle(
@@ -94,7 +98,10 @@ const holderOf = ({ request }: Live): Holder => ({
   },
 });
 
-function play({ request, sink }: Live, { choices, reason = "stop", stop_reason }: Script): void {
+function play(
+  { request, sink }: Live,
+  { choices, reason = "stop", stop_reason, fails }: Script,
+): void {
   sink.placed?.("w1", 1);
   let completion_tokens = 0;
   for (let choice = 0; choice < request.choices; choice += 1) {
@@ -105,6 +112,11 @@ function play({ request, sink }: Live, { choices, reason = "stop", stop_reason }
       sink.piece(request.logprobs < 0 ? piece : { ...piece, logprobs });
     });
     completion_tokens += texts.length;
+    if (fails !== undefined) {
+      const status = fails === "overloaded" ? 529 : 500;
+      sink.failed({ code: fails, status, message: "It fails, as the test asked." });
+      return;
+    }
     sink.end({ choice, reason, ...(stop_reason === undefined ? {} : { stop_reason }) });
   }
   sink.done({ prompt_tokens: request.prompt.length, completion_tokens, cached_tokens: 0 });

@@ -1,4 +1,10 @@
 /** Items of a request, read by hand: each error names the part that is wrong. */
+import {
+  type ContentPart,
+  contentOf,
+  type MediaSource,
+  urlSource,
+} from "../../prompt/content-parts.ts";
 import { checkText } from "../../prompt/prompt-text.ts";
 import { ApiError, clip, invalidType, invalidValue, missingParameter } from "../api-error.ts";
 
@@ -6,7 +12,7 @@ type Given = Readonly<Record<string, unknown>>;
 
 /** An item as the model's conversation needs it. `param`: its path in the request. */
 export type ReadItem = { readonly param: string } & (
-  | { readonly kind: "message"; readonly role: MessageRole; readonly text: string }
+  | { readonly kind: "message"; readonly role: MessageRole; readonly content: Content }
   | { readonly kind: "reasoning"; readonly text: string }
   | {
       readonly kind: "call";
@@ -14,8 +20,10 @@ export type ReadItem = { readonly param: string } & (
       readonly name: string;
       readonly arguments: string;
     }
-  | { readonly kind: "result"; readonly call_id: string; readonly text: string }
+  | { readonly kind: "result"; readonly call_id: string; readonly content: Content }
 );
+
+type Content = string | readonly ContentPart[];
 
 export type MessageRole = "user" | "assistant" | "system";
 
@@ -40,8 +48,8 @@ export function readItem(item: Given, param: string): ReadItem {
           `${param}.role`,
         );
       }
-      const text = contentText(item["content"], `${param}.content`);
-      return { kind: "message", role, text, param };
+      const content = readContent(item["content"], `${param}.content`);
+      return { kind: "message", role, content, param };
     }
     case "reasoning":
       return { kind: "reasoning", text: reasoningText(item, param), param };
@@ -54,8 +62,8 @@ export function readItem(item: Given, param: string): ReadItem {
         param,
       };
     case "function_call_output": {
-      const text = contentText(item["output"], `${param}.output`);
-      return { kind: "result", call_id: textOf(item, "call_id", param), text, param };
+      const content = readContent(item["output"], `${param}.output`);
+      return { kind: "result", call_id: textOf(item, "call_id", param), content, param };
     }
     default:
       throw new ApiError(
@@ -78,7 +86,7 @@ function textOf(item: Given, name: string, where: string): string {
 }
 
 /** Texts of parts are joined by line breaks, as in chats. */
-function contentText(content: unknown, param: string): string {
+function readContent(content: unknown, param: string): Content {
   if (typeof content === "string") return checkText(content, param);
   if (content === undefined || content === null) throw missingParameter(param);
   if (!Array.isArray(content)) {
@@ -87,36 +95,62 @@ function contentText(content: unknown, param: string): string {
       param,
     );
   }
-  return content.map((part: unknown, i) => partText(part, `${param}[${i}]`)).join("\n");
+  return contentOf(
+    content.map((part: unknown, i) => partOf(part, `${param}[${i}]`)),
+    "\n",
+  );
 }
 
 const textParts = ["input_text", "output_text", "text", "reasoning_text", "summary_text"];
 
-function partText(part: unknown, param: string): string {
+function partOf(part: unknown, param: string): ContentPart {
   if (typeof part !== "object" || part === null || Array.isArray(part)) {
     throw invalidType(`Invalid type for '${param}': expected an object.`, param);
   }
   const given = part as Given;
-  const type = given["type"];
-  if (type === "refusal") return textOf(given, "refusal", param);
-  if (typeof type === "string" && textParts.includes(type)) return textOf(given, "text", param);
+  const { type } = given as { readonly type?: unknown };
   if (type === undefined) throw missingParameter(`${param}.type`);
-  throw new ApiError(
-    400,
-    "not_supported",
-    `'${param}.type' is ${clip(JSON.stringify(type))}: images, audio and files are not read here. ` +
-      "Send parts of type 'input_text' alone.",
-    `${param}.type`,
-  );
+  if (type === "refusal") return { kind: "text", text: textOf(given, "refusal", param) };
+  if (typeof type === "string" && textParts.includes(type)) {
+    return { kind: "text", text: textOf(given, "text", param) };
+  }
+  // What is not as it has to be in here is refused with the part, whatever it is.
+  const { image_url, file_url, file_data, file_id, input_audio } = given as MediaFields;
+  const source = (...urls: unknown[]): MediaSource => {
+    const url = urls.find((each) => typeof each === "string");
+    if (typeof url === "string") return urlSource(url);
+    return { from: "file", id: typeof file_id === "string" ? file_id : "" };
+  };
+  switch (type) {
+    case "input_image":
+      return { kind: "image", source: source(image_url), param };
+    case "input_file":
+      return { kind: "document", source: source(file_data, file_url), param };
+    case "input_audio":
+      return { kind: "audio", source: source(input_audio?.data), param };
+    default:
+      throw invalidValue(
+        `'${param}.type' is ${clip(JSON.stringify(type))}; send parts of type 'input_text'.`,
+        `${param}.type`,
+      );
+  }
 }
+
+type MediaFields = {
+  readonly image_url?: unknown;
+  readonly file_url?: unknown;
+  readonly file_data?: unknown;
+  readonly file_id?: unknown;
+  readonly input_audio?: { readonly data?: unknown } | null;
+};
 
 /** "" for reasoning that is encrypted, which only its maker can read. */
 function reasoningText(item: Given, where: string): string {
   for (const name of ["content", "summary"]) {
     const value = item[name];
     if (value === undefined || value === null) continue;
-    const text = contentText(value, `${where}.${name}`);
-    if (text !== "") return text;
+    const text = readContent(value, `${where}.${name}`);
+    if (typeof text === "string" && text !== "") return text;
   }
   return "";
 }

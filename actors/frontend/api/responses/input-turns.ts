@@ -33,7 +33,7 @@ export function conversationOf(
 }
 
 type AssistantTurn = {
-  content: string;
+  content: Turn["content"];
   written: boolean;
   reasoning: string | undefined;
   calls: TurnCall[];
@@ -48,7 +48,7 @@ class TurnFold {
     const { param } = item;
     switch (item.kind) {
       case "message":
-        this.message(item.role, item.text, param);
+        this.message(item.role, item.content, param);
         return;
       case "reasoning": {
         if (item.text === "") return;
@@ -68,26 +68,32 @@ class TurnFold {
       case "result": {
         this.#flush();
         const answers = { id: item.call_id, param: `${param}.call_id` };
-        this.#turns.push({ role: "tool", content: item.text, answers, param: `${param}.output` });
+        this.#turns.push({
+          role: "tool",
+          content: item.content,
+          answers,
+          param: `${param}.output`,
+        });
       }
     }
   }
 
-  message(role: "user" | "assistant" | "system", text: string, param: string): void {
+  message(role: "user" | "assistant" | "system", content: Turn["content"], param: string): void {
     if (role === "assistant") {
       const turn = this.#assistantTurn(param, ({ written, calls }) => written || calls.length > 0);
-      turn.content = text;
+      turn.content = content;
       turn.written = true;
       return;
     }
     this.#flush();
     const last = this.#turns.at(-1);
     // Templates take one system message, at the begin.
-    if (role === "system" && last?.role === "system") {
-      this.#turns[this.#turns.length - 1] = { ...last, content: `${last.content}\n\n${text}` };
+    const isText = typeof content === "string" && typeof last?.content === "string";
+    if (role === "system" && last?.role === "system" && isText) {
+      this.#turns[this.#turns.length - 1] = { ...last, content: `${last.content}\n\n${content}` };
       return;
     }
-    this.#turns.push({ role, content: text, param });
+    this.#turns.push({ role, content, param });
   }
 
   end(): readonly Turn[] {
