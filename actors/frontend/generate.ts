@@ -10,6 +10,7 @@ import type { Ids, Log, Store } from "../../runtime/capabilities.ts";
 import type { StartAnswer } from "../stream/stream.ts";
 import type { KeyGate } from "./access/key-gate.ts";
 import type { KeyRule } from "./access/key-rule.ts";
+import { withExtras } from "./answer/extras.ts";
 import { MeteredRequests } from "./answer/metered-requests.ts";
 import { Responses } from "./answer/responses.ts";
 import { type Dialect, type Generation, generationDialect } from "./api/dialect.ts";
@@ -155,7 +156,7 @@ export class Generator {
     if (keep !== undefined) return this.#kept.run(context, generation, keep, facts);
     // The client of an answer that is not streamed has no id to resume it by.
     const named = generation.stream ? resumable(generation, facts) : generation;
-    return this.#responses.of(context, named, facts, {});
+    return this.#responses.of(context, this.#told(context, named), facts, {});
   }
 
   /** The answer of a key: the one that workers hold, else a new one. */
@@ -180,7 +181,10 @@ export class Generator {
         const { keep } = generation;
         if (keep !== undefined) return await this.#kept.run(context, generation, keep, facts, over);
         const named = resumable(generation, facts);
-        return await this.#responses.of(context, named, facts, { known: true, over });
+        return await this.#responses.of(context, this.#told(context, named), facts, {
+          known: true,
+          over,
+        });
       }
       const names = () => `${id}.${ids.next()}`;
       // The same hash means the same dialect.
@@ -220,7 +224,10 @@ export class Generator {
     // As its POST said, unless this request says otherwise.
     const returns = mayReturn(context) ?? facts.returns;
     const resumed = { ...facts, returns };
-    return this.#responses.streamed(context, generation, resumed, { from, known: true });
+    return this.#responses.streamed(context, this.#told(context, generation), resumed, {
+      from,
+      known: true,
+    });
   }
 
   /** Waits for the first workers: a door that has just started knows none to ask. */
@@ -229,6 +236,10 @@ export class Generator {
     for (let waited_ms = 0; waited_ms < START_UP_MS && !models.canServe(); waited_ms += LOOK_MS) {
       await pause(clock, LOOK_MS);
     }
+  }
+
+  #told(context: RequestContext, generation: Generation): Generation {
+    return withExtras(generation, this.#parts.clock, context.arrived_ms);
   }
 
   #factsOf(request: string, owner: string, body_hash: string, returns: boolean): RequestFacts {

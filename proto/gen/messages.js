@@ -11324,7 +11324,11 @@ export const troupe = $root.troupe = (() => {
             this.hints = undefined;
             this.parsing = undefined;
             this.shell = "";
+            this.annotations = $util.emptyArray;
+            this.extra_fields = $util.emptyArray;
             this.stop_strings = [];
+            this.annotations = [];
+            this.extra_fields = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -11352,6 +11356,8 @@ export const troupe = $root.troupe = (() => {
         ResumeContext.prototype.hints = null;
         ResumeContext.prototype.parsing = null;
         ResumeContext.prototype.shell = "";
+        ResumeContext.prototype.annotations = $util.emptyArray;
+        ResumeContext.prototype.extra_fields = $util.emptyArray;
 
         ResumeContext.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11403,6 +11409,12 @@ export const troupe = $root.troupe = (() => {
                 $root.troupe.AnswerParsing.encode(message.parsing, writer.uint32(162).fork(), _depth + 1).ldelim();
             if (message.shell != null && $Object.hasOwnProperty.call(message, "shell") && message.shell !== "")
                 writer.uint32(170).string(message.shell);
+            if (message.annotations != null && message.annotations.length)
+                for (let i = 0; i < message.annotations.length; ++i)
+                    writer.uint32(242).string(message.annotations[i]);
+            if (message.extra_fields != null && message.extra_fields.length)
+                for (let i = 0; i < message.extra_fields.length; ++i)
+                    writer.uint32(250).string(message.extra_fields[i]);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -11616,6 +11628,22 @@ export const troupe = $root.troupe = (() => {
                             message.shell = value;
                         else
                             delete message.shell;
+                        continue;
+                    }
+                case 30: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.annotations && message.annotations.length))
+                            message.annotations = [];
+                        message.annotations.push(reader.stringVerify());
+                        continue;
+                    }
+                case 31: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.extra_fields && message.extra_fields.length))
+                            message.extra_fields = [];
+                        message.extra_fields.push(reader.stringVerify());
                         continue;
                     }
                 }

@@ -633,6 +633,8 @@ export type ResumeContext = {
   readonly hints?: RouteHints;
   readonly parsing?: AnswerParsing;
   readonly shell: string;
+  readonly annotations: readonly string[];
+  readonly extra_fields: readonly string[];
 };
 
 export type AnswerParsing = {

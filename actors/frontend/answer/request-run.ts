@@ -132,6 +132,23 @@ export class RequestRun {
   }
 
   #sink(prompt: number, offset: number): AnswerSink {
+    const { watch } = this.#options.generation;
+    const sink = this.#plainSink(prompt, offset);
+    if (watch === undefined) return sink;
+    return {
+      ...sink,
+      placed: (worker, attempt) => {
+        watch.placed(worker);
+        sink.placed?.(worker, attempt);
+      },
+      piece: (piece) => {
+        watch.piece(piece);
+        return sink.piece(piece);
+      },
+    };
+  }
+
+  #plainSink(prompt: number, offset: number): AnswerSink {
     const { output, meter, had = nothing } = this.#options;
     return {
       placed: (worker, attempt) => output.placed?.(prompt, worker, attempt),

@@ -194,7 +194,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
     if (!begun) {
       this.#begin(choice);
       // An answer without a token is still an answer: an empty first chunk names its role.
-      if (echo === undefined) this.#send(format.text(choice, ""));
+      if (echo === undefined) this.#sendAll(choice, format.text(choice, ""), none, begunNow);
     }
     const after = { delivered, begun: true, ended: true, parts: 0 };
     this.#sendAll(choice, format.end(choice, end), this.#cursors[choice]!, after);
@@ -268,12 +268,13 @@ export class StreamedOutput implements AnswerOutput, Quiet {
 
   #begin(choice: number): void {
     this.#commit();
-    this.#move(choice, { delivered: 0, begun: true, ended: false, parts: 0 });
+    this.#move(choice, begunNow);
     const echo = this.#options.echo?.(choice);
     if (echo === undefined) return;
     // A scored prompt that comes here has one token: none of its scores came before.
     const scored = this.#options.scored !== undefined;
-    this.#send(scored ? this.#promptEvent(choice, []) : this.#options.format.text(choice, echo));
+    if (scored) this.#send(this.#promptEvent(choice, []));
+    else this.#sendAll(choice, this.#options.format.text(choice, echo), none, begunNow);
   }
 
   /**
@@ -318,6 +319,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
 }
 
 const none: ChoiceCursor = { delivered: 0, begun: false, ended: false, parts: 0 };
+const begunNow: ChoiceCursor = { ...none, begun: true };
 
 /** The failure as an HTTP error, for a response of which nothing has been sent. */
 export function failureError(failure: AnswerFailure): ApiError {

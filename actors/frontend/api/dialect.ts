@@ -122,6 +122,9 @@ export type Generation = {
   readonly parsing?: AnswerParsing | undefined;
   /** What is told of the prompts' tokens; undefined: nothing. */
   readonly scoring?: PromptScoring | undefined;
+  /** What is told beside the answers. */
+  readonly extras?: AnswerExtras | undefined;
+  readonly watch?: AnswerWatch | undefined;
   /** See `AnswerHead`. */
   readonly shell?: object | undefined;
   /** The answer is stored; undefined: it is not. Only of a dialect with `whole`. */
@@ -159,6 +162,18 @@ export type ScoredPrompt = {
 
 /** A prompt with all its scores. */
 export type ShownPrompt = ScoredPrompt & { readonly scores: readonly PromptScore[] };
+
+/** Names of `nvext.annotations` and `nvext.extra_fields`. */
+export type AnswerExtras = {
+  readonly annotations: readonly string[];
+  readonly extra_fields: readonly string[];
+};
+
+/** Hears how an answer is made, beside its output. */
+export interface AnswerWatch {
+  placed(worker: string): void;
+  piece(piece: AnswerPiece): void;
+}
 
 /** Facts that stay the same through an answer. */
 export type AnswerHead = {
@@ -201,7 +216,7 @@ export interface ChunkFormat {
   /** The client has this one already. */
   skip(choice: number, piece: AnswerPiece): void;
   /** Text that is no token of the answer: the echoed prompt, or an answer without a token. */
-  text(choice: number, text: string): string;
+  text(choice: number, text: string): Events;
   /**
    * The echoed prompt where it was scored, in place of `text`. Also called, for what it remembers,
    * when the client has it already. A dialect whose generations have `scoring` and stream has it.

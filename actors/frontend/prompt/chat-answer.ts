@@ -8,7 +8,7 @@ import type { AnswerParsing } from "../api/answer-parsing.ts";
 import type { SamplingBody } from "../api/request-fields.ts";
 import type { ServedModel, TemplateVariables } from "../models/served-model.ts";
 import type { PrepareContext } from "./prepare-context.ts";
-import { encodeChat } from "./prompt-text.ts";
+import { encodeChat, givenPrompt } from "./prompt-text.ts";
 import { answerBudget, checkTogether, samplingOf, stoppingOf } from "./sampling-request.ts";
 import { callableTools, parsingOf, shownTools, type ToolRequest } from "./tools.ts";
 import type { Conversation } from "./turns.ts";
@@ -46,12 +46,15 @@ export function chatAnswer(
 ): ChatAnswer {
   const { conversation, add_generation_prompt, variables, logprobs } = request;
   const n = request.sampling.n ?? 1;
-  const sampling = samplingOf(request.sampling, model, ctx.random);
+  const sampling = samplingOf(request.sampling, model, ctx);
   checkTogether(request.sampling, 1, n);
   const tools = callableTools(request.tools, model);
   const { continues = false, cut_to_context = false } = request;
   const shown = { add_generation_prompt, variables, tools: shownTools(tools), continues };
-  const { tokens, text } = encodeChat(model, conversation, shown, ctx.timed);
+  const { tokens, text } =
+    ctx.prompt_tokens === undefined
+      ? encodeChat(model, conversation, shown, ctx.timed)
+      : givenPrompt(model, ctx.prompt_tokens);
   const parsing = parsingOf(model, {
     ...{ tools, one_call: request.tools.one_call, prompt: text },
     thinking: continues ? ANSWERING : request.thinking,

@@ -14,6 +14,10 @@ export type PrepareContext = {
   /** Chat answers without a limit of their own end here. */
   readonly default_max_tokens: number;
   readonly timed: TimedStage;
+  /** Each token is the likeliest one, whatever the request says of temperature. */
+  readonly greedy?: boolean;
+  /** The prompt, where the client has its tokens already. */
+  readonly prompt_tokens?: readonly number[] | undefined;
 };
 
 /** Measures what one part of the preparation takes: `end` also begins the next one. */

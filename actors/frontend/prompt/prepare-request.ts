@@ -4,6 +4,7 @@ import type { ServedModels } from "../access/allowed-models.ts";
 import { ApiError, missingParameter, modelNotFound } from "../api/api-error.ts";
 import { checkAllNames } from "../api/check-body.ts";
 import type {
+  AnswerExtras,
   Dialect,
   EmbeddingDialect,
   EmbeddingWork,
@@ -49,9 +50,13 @@ export function prepareRequest(
   earlier?: Loaded,
 ): Prepared {
   checkAllNames(body, dialect, parts.settings.unknown_fields);
+  let extras: AnswerExtras | undefined;
   const scope: RequestScope = {
     earlier,
-    contextOf: (nvext) => prepareContext(parts, context, nvext),
+    contextOf: (nvext) => {
+      extras = extrasOf(nvext);
+      return prepareContext(parts, context, nvext);
+    },
     modelOf: (name) => {
       const model = modelNamed(context.models ?? parts.models, name);
       if (dialect.makes === "generation" && model.card.heads?.pools_only === true) {
@@ -61,9 +66,23 @@ export function prepareRequest(
       return { ...model, tokenizer: ahead.of(model.tokenizer, model.card.context_length) };
     },
   };
-  return dialect.makes === "generation"
-    ? { makes: "generation", generation: dialect.prepare(body, scope) }
-    : { makes: "embedding", embedding: dialect.prepare(body, scope), dialect };
+  if (dialect.makes === "embedding") {
+    return { makes: "embedding", embedding: dialect.prepare(body, scope), dialect };
+  }
+  const generation = dialect.prepare(body, scope);
+  return {
+    makes: "generation",
+    generation: extras === undefined ? generation : { ...generation, extras },
+  };
+}
+
+/** Undefined: nothing is asked for beside the answer. */
+function extrasOf(nvext: Nvext | null | undefined): AnswerExtras | undefined {
+  const annotations = nvext?.annotations ?? [];
+  const extra_fields = nvext?.extra_fields ?? [];
+  return annotations.length === 0 && extra_fields.length === 0
+    ? undefined
+    : { annotations, extra_fields };
 }
 
 /** The same for a long body, with other requests in between. Rejects with ApiError. */
@@ -95,6 +114,8 @@ export function prepareContext(
     hints: hintsOfKey(routeHintsOf(headers, nvext), context.key),
     default_max_tokens: settings.default_max_tokens,
     timed: parts.metrics,
+    greedy: nvext?.greed_sampling === true,
+    prompt_tokens: nvext?.token_data ?? undefined,
   };
 }
 

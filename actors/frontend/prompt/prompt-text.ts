@@ -196,6 +196,17 @@ export function encodeChat(
   return { tokens, text };
 }
 
+/** Tokens that are the prompt of a chat as they are. Throws ApiError (400). */
+export function givenPrompt(model: ServedModel, ids: readonly number[]): ChatPrompt {
+  if (ids.length === 0) throw invalidValue("'nvext.token_data' has no token.", "nvext.token_data");
+  const tokens = checkTokenIds(model, ids, "nvext.token_data");
+  const options = { show_control: true, at_text_start: true };
+  return { tokens, text: detokenize(model.tokenizer, tokens.slice(-PROMPT_END_TOKENS), options) };
+}
+
+/** More than any opener of a reasoning has. */
+const PROMPT_END_TOKENS = 64;
+
 /** Most templates spell the begin token themselves; the others rely on the tokenizer. */
 function chatMode(model: ServedModel, text: string): EncodeOptions {
   const spelled = model.bos_text !== "" && text.startsWith(model.bos_text);

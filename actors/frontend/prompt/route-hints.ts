@@ -33,24 +33,33 @@ type Given = Nvext | null | undefined;
 
 /** Name of the one worker that may take it; "" when none is named. */
 export function pinOf(headers: Headers, nvext: Given): string {
-  return headers.get(PIN) ?? headers.get(PIN_SHORT) ?? nvext?.backend_instance_id ?? "";
+  const named = nvext?.backend_instance_id ?? nvext?.decode_worker_id ?? "";
+  return headers.get(PIN) ?? headers.get(PIN_SHORT) ?? named;
 }
 
 /** undefined when nothing is said. Throws ApiError (400) for a header that is not as it must be. */
 export function routeHintsOf(headers: Headers, nvext?: Given): RouteHints | undefined {
   const constraints = nvext?.routing_constraints ?? undefined;
   const allowed = nvext?.allowed_worker_ids ?? undefined;
-  const said = constraints ?? allowed;
+  const agent = nvext?.agent_hints ?? undefined;
+  const session = nvext?.session_control?.session_id;
+  const said = constraints ?? allowed ?? agent ?? session;
   if (said === undefined && names.every((name) => headers.get(name) === null)) return undefined;
   return {
-    session: shortText(SESSION, headers.get(SESSION)),
-    strict_priority: wholeNumber(
-      STRICT_PRIORITY,
-      headers.get(STRICT_PRIORITY),
-      -STRICT_PRIORITY_MAX,
-      STRICT_PRIORITY_MAX,
-    ),
-    priority_jump_ms: 1_000 * wholeNumber(PRIORITY, headers.get(PRIORITY), 0, PRIORITY_MAX),
+    session: shortText(SESSION, headers.get(SESSION) ?? session ?? null),
+    strict_priority:
+      headers.get(STRICT_PRIORITY) === null
+        ? (agent?.strict_priority ?? 0)
+        : wholeNumber(
+            STRICT_PRIORITY,
+            headers.get(STRICT_PRIORITY),
+            -STRICT_PRIORITY_MAX,
+            STRICT_PRIORITY_MAX,
+          ),
+    priority_jump_ms:
+      headers.get(PRIORITY) === null
+        ? 1_000 * Math.min(PRIORITY_MAX, Math.max(0, agent?.priority ?? 0))
+        : 1_000 * wholeNumber(PRIORITY, headers.get(PRIORITY), 0, PRIORITY_MAX),
     policy_class: shortText(POLICY_CLASS, headers.get(POLICY_CLASS)),
     tolerated_taints:
       taintsIn(TOLERATED, headers.get(TOLERATED)) ?? constraints?.tolerated_taints ?? [],

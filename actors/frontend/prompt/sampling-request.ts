@@ -5,12 +5,17 @@ import type { Random } from "../../../runtime/capabilities.ts";
 import { contextOverflow, invalidValue } from "../api/api-error.ts";
 import type { SamplingBody } from "../api/request-fields.ts";
 import type { ServedModel } from "../models/served-model.ts";
+import type { PrepareContext } from "./prepare-context.ts";
 import { checkText } from "./prompt-text.ts";
 
-export function samplingOf(body: SamplingBody, model: ServedModel, random: Random): SamplingParams {
+export function samplingOf(
+  body: SamplingBody,
+  model: ServedModel,
+  { random, greedy }: Pick<PrepareContext, "random" | "greedy">,
+): SamplingParams {
   const { defaults } = model;
   return {
-    temperature: body.temperature ?? defaults.temperature ?? 1,
+    temperature: greedy === true ? 0 : (body.temperature ?? defaults.temperature ?? 1),
     top_k: Math.max(0, body.top_k ?? defaults.top_k ?? 0),
     top_p: body.top_p ?? defaults.top_p ?? 1,
     min_p: body.min_p ?? defaults.min_p ?? 0,

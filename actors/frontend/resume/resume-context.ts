@@ -10,7 +10,7 @@ import { newReader, newWriter } from "../../../runtime/codec.ts";
 import type { AnswerRequest } from "../../stream/stream.ts";
 import { madeCounts } from "../answer/equal-answers.ts";
 import type { AnswerParsing } from "../api/answer-parsing.ts";
-import type { Generation, GenerationDialect } from "../api/dialect.ts";
+import type { AnswerExtras, Generation, GenerationDialect } from "../api/dialect.ts";
 import type { Holder } from "./find-held.ts";
 
 export type RequestFacts = {
@@ -40,7 +40,7 @@ function bytesOf(context: ResumeContext): Uint8Array {
 
 /** The same request with a resume context in every answer. */
 export function resumable(generation: Generation, facts: RequestFacts): Generation {
-  const { answers, echo } = generation;
+  const { answers, echo, extras } = generation;
   const parsing = generation.parsing && wireParsing(generation.parsing);
   return {
     ...generation,
@@ -68,10 +68,19 @@ export function resumable(generation: Generation, facts: RequestFacts): Generati
         ...(answer.hints === undefined ? {} : { hints: answer.hints }),
         ...(parsing === undefined ? {} : { parsing }),
         shell: generation.shell === undefined ? "" : JSON.stringify(generation.shell),
+        annotations: extras?.annotations ?? none,
+        extra_fields: extras?.extra_fields ?? none,
       };
       return { ...answer, resumable: { answer: facts.request, context: bytesOf(context) } };
     }),
   };
+}
+
+const none: readonly string[] = [];
+
+function extrasOf({ annotations, extra_fields }: ResumeContext): AnswerExtras | undefined {
+  const isNone = annotations.length === 0 && extra_fields.length === 0;
+  return isNone ? undefined : { annotations, extra_fields };
 }
 
 function wireParsing(parsing: AnswerParsing): WireAnswerParsing {
@@ -180,6 +189,7 @@ export function resumedFrom(
       logprobs,
       ...(parsing === undefined ? {} : { parsing }),
       ...(context.shell === "" ? {} : { shell: JSON.parse(context.shell) as object }),
+      extras: extrasOf(context),
     },
   };
 }

@@ -45,6 +45,10 @@ export const completions: GenerationDialect = {
 /** OpenAI's default. */
 const COMPLETION_TOKENS = 16;
 
+/** The field that the prompt is in. */
+const promptParam = ({ prompt_tokens }: PrepareContext): string =>
+  prompt_tokens === undefined ? "prompt" : "nvext.token_data";
+
 export function prepareCompletion(
   body: CompletionBody,
   model: ServedModel,
@@ -52,13 +56,14 @@ export function prepareCompletion(
 ): Generation {
   const n = body.n ?? 1;
   const best_of = body.best_of ?? n;
-  const sampling = samplingOf(body, model, ctx.random);
+  const sampling = samplingOf(body, model, ctx);
   checkCompletion(body, n, best_of);
   ctx.timed.begin();
   const suffix = body.suffix ?? "";
+  const given = ctx.prompt_tokens ?? body.prompt;
   const prompts =
-    suffix === ""
-      ? readPrompts(model, body.prompt, "prompt", requestLimits.answers, "begins")
+    suffix === "" || ctx.prompt_tokens !== undefined
+      ? readPrompts(model, given, promptParam(ctx), requestLimits.answers, "begins")
       : gapPrompts(model, body.prompt, suffix);
   ctx.timed.end("tokenize");
   checkTogether(body, prompts.length, best_of);

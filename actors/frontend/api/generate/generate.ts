@@ -62,7 +62,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
   const { n, request, include_usage, logprobs, scoring } = within("sampling_params", () => {
     const params = { ...body.sampling_params, model: model.name, stream, stream_options };
     const n = params.n ?? 1;
-    const sampling = samplingOf(params, model, ctx.random);
+    const sampling = samplingOf(params, model, ctx);
     checkTogether(params, 1, n);
     const max_tokens = answerBudget(
       model,
