@@ -38,6 +38,8 @@ export const keys = {
   worker: (worker: string) => `workers/${worker}`,
   /** Slots of processes that keep ending, as long as they do. */
   loop: (slot: string) => `crash-loops/${slot}`,
+  /** Keepers of adapters, one a machine that has workers. */
+  adapters: (root: string) => `adapters/${root}`,
   /** How a worker's last process ended; a number in the value makes each end a change. */
   exit: (worker: string) => `exits/${worker}`,
 } as const;
@@ -243,7 +245,7 @@ export class Discovery {
   }
 }
 
-/** Changes of workers between two sets; pure. A new owner of a key is a new worker. */
+/** Changes of workers between two sets; pure. A new owner of a key is a new worker, also «up». */
 export function workerChanges(before: Entries, now: Entries): WorkersChange[] {
   const changes: WorkersChange[] = [];
   for (const [key, entry] of before) {
@@ -251,11 +253,15 @@ export function workerChanges(before: Entries, now: Entries): WorkersChange[] {
   }
   for (const [key, entry] of now) {
     const record = recordOf(entry)[0];
-    if (record === undefined || sameOwner(entry, before.get(key))) continue;
+    if (record === undefined || same(entry, before.get(key))) continue;
     changes.push({ kind: "up", record });
   }
   return changes;
 }
+
+/** What a worker says of itself may change in one life: its adapters. */
+const same = (a: RegistryEntry, b: RegistryEntry | undefined): boolean =>
+  sameOwner(a, b) && b !== undefined && Buffer.compare(a.value, b.value) === 0;
 
 const workerOf = (key: string) => key.slice(keys.worker("").length);
 

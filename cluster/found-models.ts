@@ -1,14 +1,22 @@
-/** The models of this machine: found, fetched and checked before anything starts. */
+/** Models and LoRA adapters of this machine: found, fetched and checked before anything starts. */
+import {
+  AdapterKeeper,
+  type AdapterKeeperOptions,
+  type KeptAdapter,
+} from "../actors/adapters/adapters.ts";
 import { engineKind } from "../actors/engine/engines.ts";
 import {
+  locateAdapter,
   type ModelProgress,
   type ModelWorld,
   resolveModel,
   resolveTokenizer,
   sizeText,
 } from "../actors/model/model.ts";
+import type { ChildSpec } from "../runtime/supervision/child-spec.ts";
 import type { ModelSetting } from "./settings/model-settings.ts";
 import type { Settings } from "./settings/settings.ts";
+import { SettingsError } from "./settings/settings-error.ts";
 import { weightBytes } from "./start-budget.ts";
 
 export type FoundModel = {
@@ -18,7 +26,7 @@ export type FoundModel = {
   readonly weight_bytes: number;
 };
 
-type Finding = {
+export type Finding = {
   readonly world: ModelWorld;
   readonly bundled_model: string;
   /** Status for a person; one line. */
@@ -62,3 +70,31 @@ function progressText(progress: ModelProgress): [text: string, fraction?: number
   const text = `${label}: ${sizeText(received_bytes)}${of}, ${sizeText(bytes_per_s)}/s`;
   return total_bytes === undefined ? [text] : [text, received_bytes / total_bytes];
 }
+
+/** Rejects with ModelError, or SettingsError for a name that is a model's or no model's. */
+export async function adaptersFor(
+  { engine, loras }: Settings,
+  models: readonly FoundModel[],
+  { world, status }: Finding,
+): Promise<AdapterKeeperOptions> {
+  const onProgress: Finding["world"]["onProgress"] = (progress) =>
+    status(...progressText(progress));
+  // Engines that read no weights take an adapter by its name: there is no file to find.
+  const locate = engineKind(engine.name).reads_weights
+    ? (source: string) => locateAdapter({ ...world, onProgress }, source)
+    : async (source: string) => source;
+  const given: KeptAdapter[] = [];
+  for (const { name, source, model = models[0]?.name ?? "" } of loras) {
+    if (models.every((each) => each.name !== model)) {
+      throw new SettingsError(`--lora ${model}:${name}=…: no model is named "${model}"`);
+    }
+    if (models.some((each) => each.name === name)) {
+      throw new SettingsError(`--lora ${name}=…: a model has that name; give the adapter another`);
+    }
+    given.push({ model, name, source, path: await locate(source), required: true });
+  }
+  return { given, locate };
+}
+
+export const adapterSpecs = (options: AdapterKeeperOptions | undefined): readonly ChildSpec[] =>
+  options === undefined ? [] : [{ id: "adapters", start: () => new AdapterKeeper(options) }];

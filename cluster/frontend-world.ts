@@ -14,10 +14,10 @@ import {
   parsersText,
   readOrigins,
 } from "../actors/frontend/frontend.ts";
-import { clusterMetrics } from "../actors/inspector/inspector.ts";
+import { clusterMetrics, isLoopbackHost } from "../actors/inspector/inspector.ts";
 import type { GetTraffic } from "../actors/router/router.ts";
 import { type StreamsMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
-import type { RouterMessage } from "../proto/index.ts";
+import type { AdapterMessage, RouterMessage } from "../proto/index.ts";
 import { type AllowanceOptions, sparingly } from "../runtime/allowance.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
@@ -88,6 +88,7 @@ export function frontendWorld(
       router: () => (hosted() ? (desk()?.address.node ?? "own") : undefined),
       ...(planes === undefined ? {} : { planes }),
       askedRouter: router,
+      keepers: () => discovery.owners<AdapterMessage>(keys.adapters("")),
       crashLoops: () => discovery.names(keys.loop("")),
       models,
       archive,
@@ -136,6 +137,7 @@ function doorSettings(boot: FrontendBoot, keys_required: boolean): Partial<DoorS
     namespace,
     paths: movedPaths(settings),
     template: settings.template,
+    lora_updates: settings.lora_updates || isLoopbackHost(settings.host),
   };
 }
 

@@ -2,6 +2,7 @@
  * The root process from settings to end: models are found, the tree starts, children join, and at
  * the end everything stops in named phases.
  */
+import type { AdapterKeeperOptions } from "../actors/adapters/adapters.ts";
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
 import { RedisUsage } from "../actors/limits/limits.ts";
 import type { Drain, InspectMessage } from "../proto/index.ts";
@@ -23,7 +24,13 @@ import { type ChildBoot, childBoots } from "./child-boots.ts";
 import { codecs } from "./codecs.ts";
 import { CrashLoops } from "./crash-loops.ts";
 import { Discovery, keys } from "./discovery.ts";
-import { type FoundModel, findModels } from "./found-models.ts";
+import {
+  adapterSpecs,
+  adaptersFor,
+  type Finding,
+  type FoundModel,
+  findModels,
+} from "./found-models.ts";
 import { freePort } from "./free-port.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { limitsSpecs } from "./keys/key-limits.ts";
@@ -91,7 +98,10 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   const serves = role === "all" || role === "frontend";
   const port = serves ? await freePort(capabilities, frontend, "") : 0;
   await freePort(capabilities, inspector, "inspector-");
-  const models = role === "all" || role === "worker" ? await modelsFor(settings, world) : [];
+  const works = role === "all" || role === "worker";
+  const finding = findingOf(world);
+  const models = works ? await findModels(settings, finding) : [];
+  const adapters = works ? await adaptersFor(settings, models, finding) : undefined;
   const machine = await joinCluster(settings, capabilities, world);
 
   const system = (world.createSystem ?? createSystem)({
@@ -111,7 +121,7 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   if (nats !== undefined) tellEnds(remote, run_folder, nats);
   const root = new RunningRoot(settings, world, system, remote, machine);
   try {
-    await root.start(port, models);
+    await root.start(port, models, adapters);
   } catch (error) {
     await root.dismantle();
     throw error;
@@ -119,11 +129,10 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   return root;
 }
 
-function modelsFor(settings: Settings, world: RootWorld): Promise<FoundModel[]> {
+function findingOf(world: RootWorld): Finding {
   const { clock, files, net, spawn } = world.capabilities;
   const { env, cache_folder: cache_dir, bundled_model, status } = world;
-  const sources = { clock, files, net, spawn, env, cache_dir };
-  return findModels(settings, { world: sources, bundled_model, status });
+  return { world: { clock, files, net, spawn, env, cache_dir }, bundled_model, status };
 }
 
 type Door = Ref<Drain>;
@@ -182,7 +191,12 @@ class RunningRoot implements Root {
     });
   }
 
-  async start(port: number, models: readonly FoundModel[]): Promise<void> {
+  /** Without `adapters` the machine has no workers. */
+  async start(
+    port: number,
+    models: readonly FoundModel[],
+    adapters: AdapterKeeperOptions | undefined,
+  ): Promise<void> {
     this.port = port;
     const system = this.#system;
     const { host, port: inspector_port, allow_hosts } = this.#settings.inspector;
@@ -201,6 +215,7 @@ class RunningRoot implements Root {
     const tree = rootTree(inspector, this.#discovery.spec(), registryOf(this.#machine), [
       ...planeSpecs(this.#machine.planes?.bus, this.#discovery),
       ...this.#limits(),
+      ...adapterSpecs(adapters),
     ]);
     const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
     system.onDown(top, () => {
@@ -208,6 +223,9 @@ class RunningRoot implements Root {
     });
     const { root } = this.#machine;
     await keepRegistered(system, this.#discovery, keys.process(root), rootPaths.inspector);
+    if (adapters !== undefined) {
+      await keepRegistered(system, this.#discovery, keys.adapters(root), rootPaths.adapters);
+    }
     for (const slots of Object.values(this.#slots)) slots.watch();
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);

@@ -20,12 +20,14 @@ import {
 } from "../llm/model/model-card.ts";
 import { builtInTemplate, standFor, standText } from "../llm/template/built-in-templates.ts";
 import type { Tokenizer } from "../llm/tokens/tokenizer.ts";
-import type { ModelHeads, Progress } from "../proto/index.ts";
+import type { AdapterMessage, ModelHeads, Progress } from "../proto/index.ts";
 import type { Files } from "../runtime/capabilities.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import type { ParentLine } from "../runtime/process/child.ts";
 import { refOf } from "../runtime/remote/node.ts";
+import { wellKnownRef } from "../runtime/remote/wire.ts";
+import { rootPaths } from "../supervisors/paths.ts";
 import type { WorkerBoot } from "./boot.ts";
 import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
 import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
@@ -115,6 +117,12 @@ export async function workerWorld(
       },
       deregister: async (worker) => discovery.deregister(keys.worker(worker)),
     },
+    // The keeper at that path now, so that a restarted one is found again.
+    adapters: () =>
+      refOf<AdapterMessage>(
+        system,
+        wellKnownRef(boot.root_node, rootPaths.adapters, boot.registry_address),
+      ),
     // Only the first worker reports: thousands of workers would say the same.
     progress: (progress) => {
       if (worker !== boot.workers[0]) return;

@@ -9,6 +9,8 @@ import type * as t from "./gen/types.ts";
 export type { Ask, ReplyOf } from "./ask.ts";
 export type {
   ActorRef,
+  Adapter,
+  AdapterFile,
   AnswerParsing as WireAnswerParsing,
   ChoiceFrom,
   ChoiceStart,
@@ -72,6 +74,11 @@ export type Blob = Kind<"blob", t.Blob>;
 export type FetchBlob = Kind<"fetch_blob", t.FetchBlob> & Ask<Blob>;
 export type WorkerLoad = Kind<"worker_load", t.WorkerLoad>;
 export type WorkerNews = Kind<"worker_news", t.WorkerNews>;
+export type AdapterSet = Kind<"adapter_set", t.AdapterSet>;
+export type FollowAdapters = Kind<"follow_adapters", t.FollowAdapters> & Ask<AdapterSet>;
+export type AdapterDone = Kind<"adapter_done", t.AdapterDone>;
+export type LoadAdapter = Kind<"load_adapter", t.LoadAdapter> & Ask<AdapterDone>;
+export type UnloadAdapter = Kind<"unload_adapter", t.UnloadAdapter> & Ask<AdapterDone>;
 export type SubscribeLoad = Kind<"subscribe_load", t.SubscribeLoad>;
 
 // kv: what a worker's cache holds, worker ↔ router
@@ -139,6 +146,8 @@ export type WorkerMessage =
   | FetchBlob
   | SubscribeLoad
   | KvSourceMessage
+  | LoadAdapter
+  | UnloadAdapter
   | Drain
   | Probe;
 /** What the consumer of an answer understands from a worker. */
@@ -153,6 +162,8 @@ export type RouterMessage =
   | KvEvents
   | SetBusy
   | PeerMessage;
+/** What the keeper of a machine's adapters understands. */
+export type AdapterMessage = FollowAdapters | LoadAdapter | UnloadAdapter;
 /** What the inspector actor of every process understands. */
 export type InspectMessage = GetTree | GetSnapshot | GetProcess | ControlActor;
 /** What the fault actor of a process understands. */
@@ -192,6 +203,9 @@ export const messageTable = [
   { id: 98, kind: "worker_load", codec: codecs.WorkerLoad },
   { id: 99, kind: "subscribe_load", codec: codecs.SubscribeLoad },
   { id: 100, kind: "worker_news", codec: codecs.WorkerNews },
+  { id: 101, kind: "follow_adapters", codec: codecs.FollowAdapters },
+  { id: 102, kind: "adapter_set", codec: codecs.AdapterSet },
+  { id: 103, kind: "load_adapter", codec: codecs.LoadAdapter },
   { id: 104, kind: "route", codec: codecs.Route },
   { id: 105, kind: "plan", codec: codecs.Plan },
   { id: 106, kind: "route_ended", codec: codecs.RouteEnded },
@@ -209,6 +223,8 @@ export const messageTable = [
   { id: 120, kind: "reserve", codec: codecs.Reserve },
   { id: 121, kind: "reserved", codec: codecs.Reserved },
   { id: 122, kind: "settle", codec: codecs.Settle },
+  { id: 123, kind: "unload_adapter", codec: codecs.UnloadAdapter },
+  { id: 124, kind: "adapter_done", codec: codecs.AdapterDone },
   { id: 126, kind: "set_faults", codec: codecs.SetFaults },
   { id: 127, kind: "faults_set", codec: codecs.FaultsSet },
   { id: 128, kind: "get_tree", codec: codecs.GetTree },

@@ -3,6 +3,7 @@ export const rootPaths = {
   top: "/cluster",
   registry: "/cluster/registry",
   inspector: "/cluster/inspector",
+  adapters: "/cluster/adapters",
   limits: "/cluster/limits",
   workers: "/cluster/workers",
   frontends: "/cluster/frontends",

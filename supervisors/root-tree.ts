@@ -6,6 +6,7 @@
  *     ├── discovery         this process's view of it
  *     ├── planes            NATS and Redis, where there are several machines
  *     ├── limits            what keys have used, where there is a keys file
+ *     ├── adapters          LoRA adapters of this machine's workers, where it has some
  *     ├── inspector         answers for this process
  *     ├── inspector-door    /api/tree over HTTP
  *     ├── workers (dynamic)
@@ -25,7 +26,7 @@ import { Registry, type RegistryOptions } from "../runtime/registry/registry.ts"
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
 
-/** `more`: planes and limits, as far as there are any. */
+/** `more`: planes, limits and adapters, as far as there are any. */
 export function rootTree(
   inspector: InspectorDoorOptions,
   discovery: ChildSpec,

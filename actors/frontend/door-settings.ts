@@ -33,6 +33,8 @@ export type DoorSettings = {
   readonly version: string;
   /** The cluster's, as /v1/models/ID/ready says it. */
   readonly namespace: string;
+  /** Clients may load and unload LoRA adapters. */
+  readonly lora_updates: boolean;
   /** Routes that are elsewhere than their tables say. */
   readonly paths: Paths;
   /** What requests get that leave it open. */
@@ -55,6 +57,7 @@ export const doorDefaults: DoorSettings = {
   kept: { keep_ms: 30 * 86_400_000, bytes_max: 1024 * 1024 * 1024, count_max: 1_000_000 },
   version: "0",
   namespace: "troupe",
+  lora_updates: true,
   paths: {},
   template: undefined,
 };

@@ -172,6 +172,15 @@ export const answerFlags = {
   },
 } as const;
 
+export const loraFlags = {
+  lora_updates: {
+    name: "allow-runtime-lora",
+    type: "switch",
+    env: ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"],
+    help: "clients may load and unload LoRA adapters also where the server listens beyond its own machine",
+  },
+} as const;
+
 export const hangupFlags = {
   resume_hangups: {
     name: "resume-hangups",
@@ -254,6 +263,7 @@ export const frontendFlags = {
   ...answerFlags,
   ...hangupFlags,
   ...storeFlags,
+  ...loraFlags,
   ...fieldFlags,
   ...parserFlags,
 } as const;

@@ -11,6 +11,7 @@
 import { hashBlob } from "../../llm/model/model-card.ts";
 import type {
   ActorRef,
+  AdapterMessage,
   Ask,
   Blob,
   BusyIs,
@@ -44,6 +45,7 @@ import { DoorDrain, type DrainMessage, FLUSH_MS, SHUTTING_DOWN } from "./http/do
 import { submitThrough } from "./http/submit-line.ts";
 import { clearCaches } from "./models/clear-caches.ts";
 import { healthOf } from "./models/info-bodies.ts";
+import { loraDesk } from "./models/lora-desk.ts";
 import type { ModelDirectory } from "./models/models.ts";
 import { pause } from "./pause.ts";
 import { findHeld, type WorkerPeers } from "./resume/find-held.ts";
@@ -114,6 +116,8 @@ export type FrontendOptions = {
   readonly router?: () => string | undefined;
   /** The router that streams ask; undefined while there is none. */
   readonly askedRouter?: () => Ref<RouterMessage> | undefined;
+  /** Who loads adapters, one a machine that has workers. */
+  readonly keepers?: () => readonly Ref<AdapterMessage>[];
   /** Processes of the cluster that keep ending. */
   readonly crashLoops?: () => readonly string[];
   /** Shared with whoever starts stream actors, which need the tokenizer of a model. */
@@ -195,6 +199,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       clearCaches: () => clearCaches({ system, resolve, workers }),
       busy: (busy) => this.#askBusy(busy),
       store: capabilities.store,
+      lora: loraDesk(system, this.#models, this.#options.keepers, this.#settings.lora_updates),
       archive: this.#options.archive ?? archiveOver(capabilities),
       startAnswer,
       startEmbedding,

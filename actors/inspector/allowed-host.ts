@@ -41,6 +41,10 @@ export function hostName(host: string): string {
 const bracketed = (host: string): string =>
   host.includes("::") && !host.startsWith("[") ? `[${host}]` : host;
 
+/** An address that only this machine reaches, or its name. */
+export const isLoopbackHost = (host: string): boolean =>
+  hostName(bracketed(host)) === "localhost" || isLoopback(hostName(bracketed(host)));
+
 const isLoopback = (name: string): boolean =>
   /^127(\.\d{1,3}){3}$/.test(name) || name === "::1" || name === "0:0:0:0:0:0:0:1";
 

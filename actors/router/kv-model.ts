@@ -129,11 +129,13 @@ export class KvModel {
 
   /** `slot`: its number in the index. */
   workerUp(candidate: Candidate, slot: number): void {
-    const { key, process, record } = candidate;
+    const { key, process, record, adapters } = candidate;
     this.workerGone(record.worker);
     const limits = limitsOf(candidate, this.block_size);
     const { worker, labels, taints } = record;
-    const routed = newRoutedWorker({ ...limits, key, process, worker, slot, labels, taints });
+    const routed = newRoutedWorker({
+      ...{ ...limits, key, process, worker, slot, labels, taints, adapters },
+    });
     routed.avoid_until_ms = candidate.avoid_until_ms;
     this.#members.set(record.worker, { candidate, routed });
     this.#dispatcher.workerUp(routed, this.#parts.now_ms());

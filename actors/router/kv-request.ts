@@ -1,5 +1,5 @@
 /** A Route as the KV-aware policies see it: the prompt as the names of its blocks. */
-import { blockHashes } from "../../llm/blocks/block-hash.ts";
+import { BLOCK_HASH_SEED, blockHashes, blockSeed } from "../../llm/blocks/block-hash.ts";
 import { type HashPairs, pairsOf } from "../../llm/blocks/block-table.ts";
 import { tokensOf } from "../../llm/tokens/token-bytes.ts";
 import type { Route, RouteHints, TaintWeight, WorkerLoad } from "../../proto/index.ts";
@@ -25,7 +25,7 @@ export function placeRequestOf(
     ...constraints,
     request,
     prompt_tokens: prompt.length >>> 2,
-    hashes: answered ? hashesOf(prompt, block_size) : no_blocks,
+    hashes: answered ? hashesOf(prompt, block_size, route.adapter) : no_blocks,
     ...(hints === undefined ? {} : preferencesOf(hints)),
     ...(route.continued ? { continued: true, strict_priority: FIRST_OF_ALL } : {}),
   };
@@ -34,8 +34,9 @@ export function placeRequestOf(
 /** Above every priority of a client, which is an i32 on the wire. */
 const FIRST_OF_ALL = 2 ** 31;
 
-function hashesOf(prompt: Uint8Array, block_size: number): HashPairs {
-  return pairsOf(blockHashes(tokensOf(prompt), block_size).sequence_hashes);
+function hashesOf(prompt: Uint8Array, block_size: number, adapter: string | undefined): HashPairs {
+  const seed = adapter === undefined ? BLOCK_HASH_SEED : blockSeed({ adapter });
+  return pairsOf(blockHashes(tokensOf(prompt), block_size, seed).sequence_hashes);
 }
 
 function preferencesOf(hints: RouteHints) {

@@ -29,7 +29,11 @@ export class WorkerSet {
   /** Returns the new candidate; undefined: this start of the worker is known already. */
   add(record: WorkerRecord): Candidate | undefined {
     const fresh = newCandidate(record);
-    if (this.#by_name.get(record.worker)?.key === fresh.key) return undefined;
+    const known = this.#by_name.get(record.worker);
+    if (known?.key === fresh.key) {
+      known.adapters.splice(0, known.adapters.length, ...fresh.adapters);
+      return undefined;
+    }
     this.remove(record.worker);
     this.#by_name.set(record.worker, fresh);
     this.#sorted = undefined;

@@ -27,7 +27,7 @@ const passing: readonly string[] = ["no_worker", "overloaded", "rate_limited"];
 const NO_WORKER_RETRIES = 16;
 
 export function askRouter(state: AnswerState): AnswerEffect {
-  const { request, model, pin, hints } = state.request;
+  const { request, model, pin, hints, adapter } = state.request;
   const route: Route = {
     kind: "route",
     request,
@@ -39,6 +39,7 @@ export function askRouter(state: AnswerState): AnswerEffect {
     continued: hasBegun(state),
     spare: state.moving === "starved",
     ...(hints === undefined ? {} : { hints }),
+    ...(adapter === undefined ? {} : { adapter }),
   };
   return { kind: "ask_router", attempt: state.attempt, route };
 }
@@ -108,6 +109,7 @@ export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect
     logprobs: request.logprobs,
     window_tokens: state.granted,
     alone: isSuspect(state.suspicion),
+    ...(request.adapter === undefined ? {} : { adapter: request.adapter }),
     ...resumableOf(state),
   };
   return [{ kind: "ask_worker", attempt: state.attempt, leg, generate }];

@@ -6,6 +6,8 @@ export type AnswerRequest = {
   /** Made by the server: `Ids.next()` with a hint of the frontend. */
   readonly request: string;
   readonly model: string;
+  /** Name of the LoRA adapter that answers; undefined: the model itself. */
+  readonly adapter?: string | undefined;
   readonly prompt: Uint32Array;
   readonly sampling: SamplingParams;
   /** How many answers to make of this prompt; their choice numbers are 0 … choices-1. */

@@ -12,6 +12,7 @@ export type AdmissionHost = {
   readonly engine: () => Engine;
   /** Name of the model that is served. */
   readonly model: () => string;
+  readonly hasAdapter: (name: string) => boolean;
   readonly answers: Answers;
   readonly embeds: EmbedJobs;
   readonly probation: Probation;
@@ -50,6 +51,11 @@ export class Admission {
     if (unreadable !== undefined) {
       const message = `The constraint cannot be read: ${unreadable}.`;
       return refused(request, { code: "bad_request", message });
+    }
+    const { adapter } = generate;
+    if (adapter !== undefined && !this.#host.hasAdapter(adapter)) {
+      const message = `The worker has no adapter '${adapter}' by now. Try again in a moment.`;
+      return refused(request, { code: "model_mismatch", message });
     }
     const parts = engineRequests(generate, sampling, nextHandle);
     for (const [index, part] of parts.entries()) {

@@ -38,6 +38,8 @@ export function engineRequests(
     stop_tokens: generate.stop_tokens,
     ignore_eos: generate.ignore_eos,
     logprobs: generate.logprobs,
+    ...(generate.adapter === undefined ? {} : { adapter: generate.adapter }),
+    ...(generate.salt === undefined ? {} : { salt: generate.salt }),
   }));
 }
 

@@ -1,11 +1,17 @@
-/** The worker actor: messages in, engine passes, batches out. `worker.ts` has the overview. */
+/**
+ * The worker actor: messages in, engine passes, batches out. `worker.ts` has the overview.
+ *
+ * Long because every message of a worker comes here, and the order of its start and end is here.
+ */
 import type {
   Accepted,
   ConsumerMessage,
   Embed,
   FetchBlob,
   Generate,
+  LoadAdapter,
   Refused,
+  UnloadAdapter,
   WorkerLoad,
   WorkerMessage,
 } from "../../proto/index.ts";
@@ -14,6 +20,7 @@ import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loo
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
+import { type AdaptersTimer, WorkerAdapters } from "./adapters.ts";
 import { Admission } from "./admission.ts";
 import { Answers, type AnswersTimer } from "./answers/answers.ts";
 import { runCanary } from "./canary.ts";
@@ -33,6 +40,7 @@ type Own =
   | { readonly kind: "engine_look" | "audit" }
   | EmbedMessage
   | DrainMessage
+  | AdaptersTimer
   | { readonly kind: "trial"; readonly request: string };
 
 const ANSWERS_MAX = 4_096;
@@ -52,9 +60,11 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   #orphans!: OrphanWatch;
   readonly #answers: Answers;
   readonly #embeds: EmbedJobs;
+  readonly #adapters: WorkerAdapters;
   readonly #probation: Probation;
   readonly #admission: Admission;
   #ready = false;
+  #registered = false;
   #last_handle = 0;
   readonly #loop: EngineLoop;
   readonly #drain: Draining;
@@ -81,9 +91,18 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       wake: () => this.#loop.wake(),
       changed: () => this.#embedsChanged(),
     });
+    this.#adapters = new WorkerAdapters({
+      ctx: () => this.ctx,
+      engine: () => this.#engine,
+      model: () => this.#model.card.name,
+      keeper: options.adapters,
+      changed: () => this.#register(),
+      cut: (adapter) => this.#answers.endAdapter(adapter),
+    });
     this.#admission = new Admission({
       engine: () => this.#engine,
       model: () => this.#model.card.name,
+      hasAdapter: (name) => this.#adapters.has(name),
       answers: this.#answers,
       embeds: this.#embeds,
       probation: this.#probation,
@@ -110,7 +129,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   override async init(): Promise<void> {
-    const { worker, role, progress, registry, labels = [], taints = [] } = this.#options;
+    const { worker, progress } = this.#options;
     progress({ stage: "load", fraction: 0, detail: "" });
     this.#engine = await this.#options.open((fraction, detail) =>
       progress({ stage: "load", fraction, detail }),
@@ -123,11 +142,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     progress({ stage: "canary", fraction: 0, detail: "" });
     await runCanary(this.#engine, this.ctx.clock, canary);
     this.#engine.onWake(() => this.#loop.engineWoke());
+    await this.#adapters.follow();
     progress({ stage: "register", fraction: 0, detail: "" });
-    const ref = wireOf(this.ctx.system, this.ctx.self);
-    const { card } = this.#model;
-    const record = { worker, role, ref, card, labels: [...labels], taints: [...taints] };
-    await registry.register(record);
+    this.#registered = true;
+    await this.#register();
     const { health = shared?.health ?? healthDefaults } = this.#options;
     const worked_ms = shared?.workedMs(this.ctx.random) ?? this.ctx.clock.now_ms();
     this.#health = new EngineHealth(this.#engine, canary, health, worked_ms);
@@ -142,6 +160,17 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.ctx.every(shared?.look_ms ?? AUDIT_PERIOD_MS, { kind: "audit" });
     this.#ready = true;
     progress({ stage: "ready", fraction: 1, detail: "" });
+  }
+
+  /** What others know of this worker; it says nothing before it is ready, and none in a drain. */
+  async #register(): Promise<void> {
+    if (!this.#registered || this.#drain.active) return;
+    const { worker, role, registry, labels = [], taints = [] } = this.#options;
+    const ref = wireOf(this.ctx.system, this.ctx.self);
+    const { card } = this.#model;
+    const adapters = { items: [...this.#adapters.list] };
+    const record = { worker, role, ref, card, labels: [...labels], taints: [...taints] };
+    await registry.register(adapters.items.length === 0 ? record : { ...record, adapters });
   }
 
   override receive(message: WorkerMessage | Own): void {
@@ -195,6 +224,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "clear_kv":
         this.#subscriptions.onKv(message);
         break;
+      case "load_adapter":
+      case "unload_adapter":
+        this.#onAdapter(message);
+        break;
       case "drain":
         this.#drain.start(message.budget_ms);
         break;
@@ -213,6 +246,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "grace_over":
       case "sweep_kept":
         this.#answers.onTimer(message);
+        break;
+      case "follow_again":
+      case "adapter_late":
+        this.#adapters.onTimer(message);
         break;
       case "embed_late":
         this.#embeds.late(message.number);
@@ -243,6 +280,15 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     if (refusal !== undefined) this.ctx.reply(refusal);
   }
 
+  #onAdapter(message: LoadAdapter | UnloadAdapter): void {
+    const port = this.ctx.replyLater();
+    const work =
+      message.kind === "load_adapter"
+        ? this.#adapters.load(message)
+        : this.#adapters.unload(message);
+    void work.then((answer) => port.reply(answer));
+  }
+
   #admit(message: Generate): Accepted | Refused {
     const answer = this.#admission.admit(message);
     if (answer.kind === "refused") {
@@ -258,6 +304,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   /** The consumer of an answer, or a subscriber to our load or cache events, is gone. */
   override down(signal: Down): void {
     if (this.#subscriptions.subscriberGone(signal.monitor)) return;
+    if (this.#adapters.keeperGone(signal.monitor)) return;
     if (this.#embeds.askerGone(signal.monitor)) return;
     this.#answers.consumerGone(signal.monitor);
     this.#flush();

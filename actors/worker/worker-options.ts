@@ -1,5 +1,6 @@
 /** Options of a worker, and how long it keeps answers. */
-import type { ModelCard, WorkerRecord, WorkerRole } from "../../proto/index.ts";
+import type { AdapterMessage, ModelCard, WorkerRecord, WorkerRole } from "../../proto/index.ts";
+import type { Ref } from "../../runtime/kernel/ref.ts";
 import type { Engine, EngineDescription } from "../engine/engine.ts";
 import type { KeepLimits } from "./answers/finished.ts";
 import type { CanaryOptions } from "./canary.ts";
@@ -37,6 +38,8 @@ export type WorkerOptions = {
   readonly describe: (engine: EngineDescription) => Promise<WorkerModel>;
   readonly canary: CanaryOptions;
   readonly registry: WorkerRegistry;
+  /** The keeper of this machine's adapters; there are none without. */
+  readonly adapters?: () => Ref<AdapterMessage>;
   readonly progress: (progress: StartProgress) => void;
   /** When an engine counts as stuck. */
   readonly health?: HealthLimits;

@@ -8,6 +8,7 @@ import {
   answerFlags,
   fieldFlags,
   hangupFlags,
+  loraFlags,
   pathFlags,
   storeFlags,
   timeFlags,
@@ -19,6 +20,7 @@ import { type FlagValue, givenFor } from "../../runtime/setting.ts";
 import { processCountFlags, processFlags, stopFlags } from "./cluster-flags.ts";
 import { HIDDEN_KEY } from "./key-settings.ts";
 import { hiddenUrl } from "./machine-settings.ts";
+import { loraText } from "./model-settings.ts";
 import { policyClassText } from "./policy-classes.ts";
 import type { RouterSettings, Settings } from "./settings.ts";
 import { templateText } from "./template-settings.ts";
@@ -37,6 +39,7 @@ export function dumpConfig(settings: Settings): string {
     ...givenFor(addressFlags, frontend),
     engine: engine.name,
     model: model.length === 1 && model[0] === "" ? [] : model,
+    lora: settings.loras.map(loraText),
     "chat-template": settings.chat_templates.map(templateText),
     workers: settings.workers,
     "worker-label": settings.worker_labels.map(markText),
@@ -54,6 +57,7 @@ export function dumpConfig(settings: Settings): string {
     ...givenFor(keepFlags, settings.keep),
     ...givenFor(hangupFlags, frontend),
     ...givenFor(storeFlags, frontend),
+    ...givenFor(loraFlags, frontend),
     ...givenFor(answerFlags, frontend),
     ...givenFor(processFlags, settings),
     ...givenFor(engineFlags, engine.common),

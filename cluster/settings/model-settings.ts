@@ -1,4 +1,4 @@
-/** `--model` and `--model-name`: which models are served, and as what. */
+/** `--model`, `--model-name` and `--lora`: which models and adapters are served, and as what. */
 import { SettingsError } from "./settings-error.ts";
 
 export type ModelSetting = {
@@ -37,3 +37,52 @@ export function modelSettings(given: readonly string[], name: string): readonly 
   if (twice !== undefined) throw new SettingsError(`two models are named "${twice}"`);
   return models;
 }
+
+/** A LoRA adapter that the machine is started with. */
+export type LoraSetting = {
+  /** Served name of its model; undefined: the only one. */
+  readonly model: string | undefined;
+  readonly name: string;
+  readonly source: string;
+};
+
+const NAME = /^[^\s=:]{1,128}$/;
+
+/** Throws SettingsError. */
+export function loraSettings(
+  given: readonly string[],
+  models: readonly ModelSetting[],
+): readonly LoraSetting[] {
+  const loras = given.map((text): LoraSetting => {
+    const equals = text.indexOf("=");
+    const left = equals < 0 ? "" : text.slice(0, equals).trim();
+    const source = equals < 0 ? "" : text.slice(equals + 1).trim();
+    const colon = left.lastIndexOf(":");
+    const name = left.slice(colon + 1);
+    if (!NAME.test(name) || source === "") {
+      throw new SettingsError(`--lora "${text}": give NAME=SOURCE, or MODEL:NAME=SOURCE`);
+    }
+    return { model: colon < 0 ? undefined : left.slice(0, colon), name, source };
+  });
+  const names = loras.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new SettingsError(`two adapters are named "${twice}"`);
+  const served = models.map(({ name }) => name);
+  for (const { model, name } of loras) {
+    if (served.includes(name)) {
+      throw new SettingsError(`--lora ${name}=…: a model has that name; give the adapter another`);
+    }
+    if (models.length > 1 && model === undefined) {
+      throw new SettingsError(`several models are served: --lora MODEL:${name}=SOURCE says whose`);
+    }
+    const known = models.length === 1 && served[0] === undefined;
+    if (model !== undefined && !known && !served.includes(model)) {
+      throw new SettingsError(`--lora ${model}:${name}=…: no model is named "${model}"`);
+    }
+  }
+  return loras;
+}
+
+/** As the flag takes it. */
+export const loraText = ({ model, name, source }: LoraSetting): string =>
+  `${model === undefined ? "" : `${model}:`}${name}=${source}`;

@@ -24,7 +24,12 @@ import { type EngineSettings, engineSettings } from "./engine-settings.ts";
 import type { FlagName } from "./flags.ts";
 import { checkKeys } from "./key-settings.ts";
 import { type MachineSettings, machineSettings } from "./machine-settings.ts";
-import { type ModelSetting, modelSettings } from "./model-settings.ts";
+import {
+  type LoraSetting,
+  loraSettings,
+  type ModelSetting,
+  modelSettings,
+} from "./model-settings.ts";
 import { checkParsers } from "./parser-settings.ts";
 import { type PolicyClassSettings, policyClasses } from "./policy-classes.ts";
 import type { Values } from "./read-values.ts";
@@ -36,6 +41,7 @@ export type Settings = SettingsOf<
 > &
   MachineSettings & {
     readonly models: readonly ModelSetting[];
+    readonly loras: readonly LoraSetting[];
     /** Instead of the models' own. */
     readonly chat_templates: readonly ChatTemplateSetting[];
     readonly engine: EngineSettings;
@@ -65,7 +71,7 @@ export function settle(
     layers.find((values) => values[name as FlagName] !== undefined)?.[name as FlagName];
   const read = <Group extends FlagGroup>(group: Group) => settingsOf(group, given);
   const engine = engineSettings(read(engineNameFlags).engine, given);
-  const { models: sources, model_name, chat_templates, jinja_templates } = read(modelFlags);
+  const { models: sources, model_name, loras, chat_templates, jinja_templates } = read(modelFlags);
   const models = modelSettings(sources, model_name);
   const { workers } = read(workerCountFlags);
   const { labels, taints } = read(markFlags);
@@ -85,6 +91,7 @@ export function settle(
     ...read(processCountFlags),
     ...read(stopFlags),
     ...read(processFlags),
+    loras: loraSettings(loras, models),
     chat_templates: chatTemplates([...chat_templates, ...jinja_templates], models),
     worker_labels: workerMarks("worker-label", labels, workers * models.length),
     worker_taints: workerMarks("worker-taint", taints, workers * models.length),

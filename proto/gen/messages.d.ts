@@ -57,6 +57,14 @@ export const troupe: {
     ModelCard: Codec<t.ModelCard>;
     ModelHeads: Codec<t.ModelHeads>;
     WorkerRecord: Codec<t.WorkerRecord>;
+    AdapterList: Codec<t.AdapterList>;
+    Adapter: Codec<t.Adapter>;
+    AdapterFile: Codec<t.AdapterFile>;
+    FollowAdapters: Codec<t.FollowAdapters>;
+    AdapterSet: Codec<t.AdapterSet>;
+    LoadAdapter: Codec<t.LoadAdapter>;
+    UnloadAdapter: Codec<t.UnloadAdapter>;
+    AdapterDone: Codec<t.AdapterDone>;
     FetchBlob: Codec<t.FetchBlob>;
     Blob: Codec<t.Blob>;
     WorkerLoad: Codec<t.WorkerLoad>;

@@ -344,6 +344,51 @@ export type WorkerRecord = {
   readonly card?: ModelCard;
   readonly labels: readonly string[];
   readonly taints: readonly string[];
+  readonly adapters?: AdapterList;
+};
+
+export type AdapterList = {
+  readonly items: readonly Adapter[];
+};
+
+export type Adapter = {
+  readonly name: string;
+  readonly source: string;
+};
+
+export type AdapterFile = {
+  readonly name: string;
+  readonly source: string;
+  readonly path: string;
+  readonly required: boolean;
+};
+
+export type FollowAdapters = {
+  readonly model: string;
+  readonly follower?: ActorRef;
+  readonly loaded: readonly AdapterFile[];
+};
+
+export type AdapterSet = {
+  readonly items: readonly AdapterFile[];
+};
+
+export type LoadAdapter = {
+  readonly model: string;
+  readonly name: string;
+  readonly source: string;
+  readonly path: string;
+  readonly replace: boolean;
+};
+
+export type UnloadAdapter = {
+  readonly name: string;
+  readonly wait_ms: number;
+};
+
+export type AdapterDone = {
+  readonly code: string;
+  readonly message: string;
 };
 
 export type FetchBlob = {
@@ -658,6 +703,7 @@ export type Route = {
   readonly continued: boolean;
   readonly asker?: ActorRef;
   readonly spare: boolean;
+  readonly adapter?: string;
 };
 
 export type RouteHints = {

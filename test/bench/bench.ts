@@ -20,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   frontend: async () => (await import("./frontend.ts")).benchFrontend,
   failover: async () => (await import("./failover.ts")).benchFailover,
   engine: async () => (await import("./parts/engine.ts")).benchEngine,
+  lora: async () => (await import("./parts/lora.ts")).benchLora,
   "control-guard": async () => (await import("./control-guard.ts")).benchControlGuard,
 };
 

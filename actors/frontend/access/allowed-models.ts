@@ -10,6 +10,8 @@ export interface ServedModels {
   whyBroken(name: string): string;
   /** Ready ones, by name. */
   ready(): readonly ServedModel[];
+  /** LoRA adapters of ready ones, as models. */
+  adapters(): readonly ServedModel[];
   /** Live workers of a model. */
   workers(name: string): number;
   /** Set where there may be models that are not shown. */
@@ -41,6 +43,10 @@ export class AllowedModels implements ServedModels {
 
   ready(): readonly ServedModel[] {
     return this.#all.ready().filter(({ name }) => this.#may(name));
+  }
+
+  adapters(): readonly ServedModel[] {
+    return this.#all.adapters().filter(({ name }) => this.#may(name));
   }
 
   workers(name: string): number {

@@ -22,6 +22,7 @@ import type {
 } from "../../stream/stream.ts";
 import type { Generation } from "../api/dialect.ts";
 import type { RequestMeter } from "../frontend-metrics.ts";
+import type { ServedModel } from "../models/served-model.ts";
 import { localFailures } from "./local-failures.ts";
 
 /** Where the choices of all prompts come together; choices are numbered over the whole request. */
@@ -84,8 +85,9 @@ export class RequestRun {
 
   #startAll(): void {
     const { generation, start } = this.#options;
-    generation.answers.forEach((request, prompt) => {
+    generation.answers.forEach((answer, prompt) => {
       if (this.#over) return;
+      const request = withAdapter(answer, generation.model);
       const sink = this.#sink(prompt, prompt * generation.made_each);
       const scored = request.scored_choices !== undefined && request.prompt.length > 1;
       if (request.max_tokens === 0 && !scored) {
@@ -204,4 +206,9 @@ function answerNothing(request: AnswerRequest, sink: AnswerSink): void {
   }
   const prompt_tokens = request.prompt.length;
   sink.done({ prompt_tokens, completion_tokens: 0, cached_tokens: 0 });
+}
+
+/** Workers know a model by its own name, and an adapter beside it. */
+function withAdapter(answer: AnswerRequest, { adapter, card }: ServedModel): AnswerRequest {
+  return adapter === undefined ? answer : { ...answer, model: card.name, adapter };
 }

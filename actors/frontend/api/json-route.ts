@@ -4,7 +4,7 @@
  * frontend (paths, methods, keys, bodies, `openapi.json`) knows them by this type alone.
  */
 
-import type { BusyIs, ModelBusy } from "../../../proto/index.ts";
+import type { AdapterDone, BusyIs, LoadAdapter, ModelBusy } from "../../../proto/index.ts";
 import type { Clock, Random } from "../../../runtime/capabilities.ts";
 import type { BatchBook } from "../../batch/batch.ts";
 import type { FileShelf } from "../../files/files.ts";
@@ -119,12 +119,23 @@ export type ServerFacts = {
   openapi(): OpenApiDocument;
   /** Asks all workers, and waits for those that are slow. */
   clearCaches(): Promise<readonly ClearedCache[]>;
+  readonly lora: LoraDesk;
   /** Asks the router, which changes what `change` names; undefined: it does not answer. */
   busy(change: ModelBusy | undefined): Promise<BusyIs | undefined>;
   /** Paths of the dialects, as their tables have them. */
   readonly endpoints: readonly string[];
   /** Where a route is, whose path in the tables is `path`. */
   pathOf(path: string): string;
+};
+
+/** How adapters are loaded and unloaded on all machines. */
+export type LoraDesk = {
+  /** False: this server does not let its clients do it. */
+  readonly allowed: boolean;
+  /** Resolves when all workers have it, or none. Never rejects. */
+  load(adapter: Omit<LoadAdapter, "kind" | "path">): Promise<AdapterDone>;
+  /** Resolves when no answer uses it any more. Never rejects. */
+  unload(name: string, wait_ms: number): Promise<AdapterDone>;
 };
 
 export type RouteAnswer = {

@@ -16,6 +16,7 @@ import { docs, openApi } from "./docs/docs.ts";
 import { deleteFile, fileContent, listFiles, retrieveFile, uploadFile } from "./files/files.ts";
 import { health, live, metrics, model, modelReady, models } from "./info/info.ts";
 import type { JsonRoute } from "./json-route.ts";
+import { loadLora, unloadLora } from "./lora/lora.ts";
 import { countTokens } from "./messages/count-tokens.ts";
 import {
   cancelResponse,
@@ -36,6 +37,6 @@ export const jsonRoutes: readonly JsonRoute[] = [
   ...[retrieveConversationItem, deleteConversationItem],
   ...[uploadFile, listFiles, retrieveFile, fileContent, deleteFile],
   ...[createBatch, listBatches, retrieveBatch, cancelBatch],
-  ...[clearKvBlocks, busyThresholds, setBusyThreshold],
+  ...[clearKvBlocks, busyThresholds, setBusyThreshold, loadLora, unloadLora],
   ...[health, live, metrics, openApi, docs],
 ];

@@ -40,6 +40,7 @@ export type DoorParts = Omit<GeneratorParts, "gate"> & {
   readonly jsonRoutes: readonly JsonRoute[];
   readonly clearCaches: ServerFacts["clearCaches"];
   readonly busy: ServerFacts["busy"];
+  readonly lora: ServerFacts["lora"];
   readonly archive: Archive;
   /** Prometheus text of everything that this process shows. */
   readonly renderMetrics: () => string | Promise<string>;
@@ -82,6 +83,7 @@ export class Door {
       metrics: parts.renderMetrics,
       clearCaches: parts.clearCaches,
       busy: parts.busy,
+      lora: parts.lora,
       openapi: () => {
         this.#openapi ??= openApiDocument(settings.version, dialects, jsonRoutes, settings.paths);
         return this.#openapi;

@@ -98,12 +98,14 @@ function notReady(models: ServedModels, name: string, workers: number): string |
 }
 
 export function modelJson(model: ServedModel) {
-  const { name, card, stand, parsers } = model;
+  const { name, card, stand, parsers, adapter, source } = model;
   return {
     id: name,
     object: "model",
     created: card.created_s,
     owned_by: "troupe",
+    // As vLLM: an adapter's root is where it came from, its parent the model.
+    ...(adapter === undefined ? { root: name, parent: null } : { root: source, parent: card.name }),
     context_window: card.context_length,
     max_output_tokens: card.context_length,
     chat_template: stand === undefined ? { from: "model" } : standJson(name, stand),

@@ -25,6 +25,15 @@ type Entry = {
   broken: string | undefined;
   /** When it was first seen without workers, on the clock's scale. */
   deserted_ms: number | undefined;
+  /** LoRA adapters by name. */
+  readonly adapters: Map<string, AdapterEntry>;
+};
+
+type AdapterEntry = {
+  readonly source: string;
+  /** Live workers that have it. */
+  readonly workers: Set<string>;
+  served: ServedModel | undefined;
 };
 
 /** The most models known at once; more names in the registry are passed over. */
@@ -52,6 +61,7 @@ export class ModelDirectory {
     this.#workers.set(record.worker, record);
     entry.workers.add(record.worker);
     entry.deserted_ms = undefined;
+    takeAdapters(entry, record);
     this.#tryBuild(entry);
   }
 
@@ -118,12 +128,30 @@ export class ModelDirectory {
 
   /** Undefined unless it is ready. */
   get(name: string): ServedModel | undefined {
-    return this.#models.get(name)?.served;
+    return this.#models.get(name)?.served ?? this.#adapted(name);
+  }
+
+  /** The model under an adapter's name. */
+  #adapted(name: string): ServedModel | undefined {
+    for (const { adapters, served } of this.#models.values()) {
+      const adapter = adapters.get(name);
+      if (adapter === undefined || served === undefined) continue;
+      const { source } = adapter;
+      adapter.served ??= { ...served, name, adapter: name, source };
+      return adapter.served;
+    }
+    return undefined;
+  }
+
+  /** LoRA adapters of ready models, as models; by name. */
+  adapters(): readonly ServedModel[] {
+    const names = [...this.#models.values()].flatMap(({ adapters }) => [...adapters.keys()]);
+    return names.sort().flatMap((name) => this.#adapted(name) ?? []);
   }
 
   state(name: string): ModelState {
     const entry = this.#models.get(name);
-    if (entry === undefined) return "unknown";
+    if (entry === undefined) return this.#adapted(name) === undefined ? "unknown" : "ready";
     if (entry.broken !== undefined) return "broken";
     return entry.served === undefined ? "loading" : "ready";
   }
@@ -141,7 +169,13 @@ export class ModelDirectory {
 
   /** Live workers of a model. */
   workers(name: string): number {
-    return this.#models.get(name)?.workers.size ?? 0;
+    const entry = this.#models.get(name);
+    if (entry !== undefined) return entry.workers.size;
+    for (const { adapters } of this.#models.values()) {
+      const adapter = adapters.get(name);
+      if (adapter !== undefined) return adapter.workers.size;
+    }
+    return 0;
   }
 
   /** All workers of all models, and where they are. */
@@ -178,7 +212,9 @@ export class ModelDirectory {
   #forgetWorker(worker: string): void {
     const old = this.#workers.get(worker);
     this.#workers.delete(worker);
-    if (old?.card !== undefined) this.#models.get(old.card.name)?.workers.delete(worker);
+    const entry = old?.card === undefined ? undefined : this.#models.get(old.card.name);
+    entry?.workers.delete(worker);
+    for (const adapter of entry?.adapters.values() ?? []) adapter.workers.delete(worker);
   }
 
   /** The first worker's card stands for the model until none of its workers is left. */
@@ -193,6 +229,7 @@ export class ModelDirectory {
       served: undefined,
       broken: undefined,
       deserted_ms: undefined,
+      adapters: new Map(),
     };
     this.#models.set(card.name, entry);
     return entry;
@@ -217,6 +254,22 @@ export class ModelDirectory {
     }
     for (const hash of [...this.#blobs.keys()]) if (!needed.has(hash)) this.#blobs.delete(hash);
   }
+}
+
+/**
+ * What a worker has is known; what none has any more is forgotten when one says so. So adapters
+ * outlive the restart of their only worker, as its model does.
+ */
+function takeAdapters({ adapters }: Entry, { worker, adapters: list }: WorkerRecord): void {
+  const items = list?.items ?? [];
+  for (const { name, source } of items) {
+    const known = adapters.get(name);
+    const entry =
+      known?.source === source ? known : { source, workers: new Set<string>(), served: undefined };
+    entry.workers.add(worker);
+    adapters.set(name, entry);
+  }
+  for (const [name, { workers }] of adapters) if (workers.size === 0) adapters.delete(name);
 }
 
 function blobsOf(card: ModelCard): readonly string[] {

@@ -36,6 +36,10 @@ export type RenderOptions = {
 
 export type ServedModel = {
   readonly name: string;
+  /** Set: `name` is that of a LoRA adapter, and the card is its model's. */
+  readonly adapter?: string;
+  /** Where the adapter came from, as it was given. */
+  readonly source?: string;
   readonly card: ModelCard;
   readonly tokenizer: Tokenizer;
   readonly renderChat: RenderChat;

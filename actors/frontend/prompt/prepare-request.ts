@@ -59,6 +59,9 @@ export function prepareRequest(
     },
     modelOf: (name) => {
       const model = modelNamed(context.models ?? parts.models, name);
+      if (dialect.makes === "embedding" && model.adapter !== undefined) {
+        throw lacksHead(model, "is a LoRA adapter, which answers chats and completions alone");
+      }
       if (dialect.makes === "generation" && model.card.heads?.pools_only === true) {
         throw lacksHead(model, "generates no text");
       }
@@ -139,7 +142,7 @@ function onlyModel(models: ServedModels): ServedModel {
 
 function notServed(models: ServedModels, name: string): ApiError {
   const state = models.state(name);
-  const served = models.ready().map((model) => model.name);
+  const served = [...models.ready(), ...models.adapters()].map((model) => model.name);
   if (state === "broken") {
     return new ApiError(
       503,

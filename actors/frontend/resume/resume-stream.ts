@@ -72,7 +72,7 @@ export async function resumeStream(
       delivered > parts[Math.floor(choice / first.context.shown_each)]!.context.max_tokens,
   );
   if (isBeyond) throw oddEventId();
-  const model = peers.model(first.holder.generate.model);
+  const model = peers.model(first.holder.generate.adapter ?? first.holder.generate.model);
   const names = () => `${id}.${peers.ids.next()}`;
   const have = from.choices.map((choice) => choice.delivered);
   return { ...resumedFrom(parts, dialect, model, names, have), from };

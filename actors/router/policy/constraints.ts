@@ -14,10 +14,12 @@ export type Constraints = {
   readonly tolerated_taints?: readonly string[] | undefined;
   /** All of them, labels or taints, must be on the worker. */
   readonly required_taints?: readonly string[] | undefined;
+  /** The LoRA adapter that the worker must have. */
+  readonly adapter?: string | undefined;
 };
 
 /** Empty fields of the message are no constraint. */
-export function constraintsOf({ pin, exclude, spare, hints }: Route): Constraints {
+export function constraintsOf({ pin, exclude, spare, hints, adapter }: Route): Constraints {
   return {
     pin: pin === "" ? undefined : pin,
     allow: unlessEmpty(hints?.allowed_workers),
@@ -25,6 +27,7 @@ export function constraintsOf({ pin, exclude, spare, hints }: Route): Constraint
     spare: spare ? true : undefined,
     tolerated_taints: unlessEmpty(hints?.tolerated_taints),
     required_taints: unlessEmpty(hints?.required_taints),
+    adapter,
   };
 }
 

@@ -16,6 +16,8 @@ export type WorkerView = {
   readonly labels: readonly string[];
   /** Taints that a request must tolerate to get this worker. */
   readonly taints: readonly string[];
+  /** Names of the LoRA adapters that it has; the same array for its whole life, as they change. */
+  readonly adapters: readonly string[];
   /** The worker's engine failed lately: it is avoided until this time; 0: it did not fail. */
   readonly avoid_until_ms: number;
   /** The worker's last report; `waiting`: requests in its engine's queue. */

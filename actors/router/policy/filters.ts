@@ -50,12 +50,21 @@ const tolerates = (
 ): boolean =>
   taints.every((taint) => tolerated_taints.includes(taint) || required_taints.includes(taint));
 
+const adapted: ConstraintFilter = {
+  code: "no_worker",
+  message: "No worker has the adapter that this request names. Load it, or try again in a moment.",
+  concerns: ({ adapter }) => adapter !== undefined,
+  admits: ({ adapters }, { request: { adapter } }) =>
+    adapter === undefined || adapters.includes(adapter),
+};
+
 /** Constraints of client and operator, which no waiting changes. */
 export const constraintFilters: readonly ConstraintFilter[] = [
   pinned,
   allowed,
   required,
   tolerated,
+  adapted,
 ];
 
 export const notExcluded: AnyFilter = {

@@ -66,6 +66,7 @@ export type WorkerIdentity = WorkerLimits & {
   readonly slot: number;
   readonly labels?: readonly string[];
   readonly taints?: readonly string[];
+  readonly adapters?: readonly string[];
 };
 
 export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
@@ -75,6 +76,7 @@ export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
     process: identity.process ?? "",
     labels: [...(identity.labels ?? []), ...(identity.taints ?? [])],
     taints: identity.taints ?? [],
+    adapters: identity.adapters ?? [],
     prefill_tokens: 0,
     prefilling: new Map(),
     prefill_since_ms: 0,

@@ -289,6 +289,13 @@ export class Answers {
     else this.#sweep();
   }
 
+  /** An adapter is unloaded: the answers that still use it end as at their deadline. */
+  endAdapter(adapter: string): void {
+    for (const { generate } of [...this.#live.all()]) {
+      if (generate.adapter === adapter) this.#late(generate.request);
+    }
+  }
+
   #late(request: string): void {
     const answer = this.#live.get(request);
     if (answer === undefined) return;

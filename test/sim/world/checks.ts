@@ -209,6 +209,8 @@ function checkNames(
     if (place.startsWith("worker")) {
       own.push(...workersOf(scenario, place, node).map((worker) => `troupe/workers/${worker}`));
     }
+    // Every root here has workers, and so a keeper of their adapters.
+    if (place.startsWith("root")) own.push(`troupe/adapters/${node}`);
     if (place.startsWith("frontend")) own.push(`troupe/doors/${node}`);
     if (place.startsWith("router")) own.push(`troupe/desks/${node}`);
     if (/^(frontend|router)/.test(place) && kv) own.push(`troupe/routers/${node}`);

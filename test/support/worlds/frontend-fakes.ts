@@ -222,3 +222,10 @@ export const plainConversation = (
   param: "messages",
   call_place: "the call",
 });
+
+/** A server without machines that have workers. */
+export const noLora = {
+  allowed: true,
+  load: async () => ({ kind: "adapter_done", code: "away", message: "no machine" }) as const,
+  unload: async () => ({ kind: "adapter_done", code: "away", message: "no machine" }) as const,
+};

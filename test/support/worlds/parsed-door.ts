@@ -19,6 +19,7 @@ import {
   fakeModel,
   fakeRecord,
   type Live,
+  noLora,
   noParsers,
 } from "./frontend-fakes.ts";
 import { MemoryLog } from "./test-system.ts";
@@ -61,6 +62,7 @@ export function parsedDoor(
     store,
     clearCaches: async () => [],
     busy: async () => undefined,
+    lora: noLora,
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },
     findAnswer: async () => answers.live.slice(0, 1).map(holderOf),
     claims: { of: () => ({ isFirst: async () => true, release: () => {} }) },

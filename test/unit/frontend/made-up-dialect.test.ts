@@ -28,6 +28,7 @@ import {
   FakeAnswers,
   fakeEmbedding,
   fakeModels,
+  noLora,
 } from "../../support/worlds/frontend-fakes.ts";
 import { parseEvents } from "../../support/worlds/frontend-server.ts";
 import { answerRequest } from "../../support/worlds/recorded-answer.ts";
@@ -121,6 +122,7 @@ function doorOf(table: readonly Dialect[]) {
     }));
   const door = new Door({
     archive: emptyArchive(clock),
+    lora: noLora,
     ...{ clock, answers, random: new SeededRandom(3), ids: countingIds("i"), log: new MemoryLog() },
     ...{ models: fakeModels(), dialects: table, jsonRoutes, settings: doorDefaults },
     ...{ startAnswer: answers.start, startEmbedding: fakeEmbedding },

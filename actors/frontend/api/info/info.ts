@@ -19,10 +19,12 @@ export const models: JsonRoute = {
     after_id: "Those behind this one, with the header anthropic-version",
     before_id: "Those before this one, with the header anthropic-version",
   },
-  handle: ({ models, headers, query }) =>
-    isMessagesClient(headers)
-      ? jsonAnswer(messageModelsPage(models.ready(), query))
-      : jsonAnswer({ object: "list", data: models.ready().map(modelJson) }),
+  handle: ({ models, headers, query }) => {
+    const served = [...models.ready(), ...models.adapters()];
+    return isMessagesClient(headers)
+      ? jsonAnswer(messageModelsPage(served, query))
+      : jsonAnswer({ object: "list", data: served.map(modelJson) });
+  },
 };
 
 export const model: JsonRoute = {
