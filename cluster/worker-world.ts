@@ -20,7 +20,7 @@ import {
 } from "../llm/model/model-card.ts";
 import { builtInTemplate, standFor, standText } from "../llm/template/built-in-templates.ts";
 import type { Tokenizer } from "../llm/tokens/tokenizer.ts";
-import type { AdapterMessage, ModelHeads, Progress } from "../proto/index.ts";
+import type { AdapterMessage, ModelCapabilities, ModelHeads, Progress } from "../proto/index.ts";
 import type { Files } from "../runtime/capabilities.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
@@ -156,6 +156,11 @@ function headsOf(facts: ModelFacts, description: EngineDescription): ModelHeads 
   };
 }
 
+function wireCapabilities({ capabilities }: EngineDescription): ModelCapabilities {
+  const { constrains, adapters, salts } = capabilities;
+  return { constrains, adapters, salts };
+}
+
 function modelOf(
   boot: WorkerBoot,
   facts: ModelFacts,
@@ -180,6 +185,7 @@ function modelOf(
       created_s: Math.floor(wall_ms / 1000),
       build: description.build,
       heads: headsOf(facts, description),
+      capabilities: wireCapabilities(description),
     },
     blobs: facts.blobs,
   };

@@ -23,6 +23,7 @@ export type {
   KvEvent as WireKvEvent,
   LogitBias,
   ModelBusy,
+  ModelCapabilities,
   ModelCard,
   ModelHeads,
   PassSums as WirePassSums,

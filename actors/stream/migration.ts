@@ -57,12 +57,20 @@ export function onGenerateRefused(
 ): readonly AnswerEffect[] {
   if (state.phase !== "starting") return [];
   const outcome = refusalsElsewhere[code];
-  if (outcome === undefined) return fail(state, failure(code, message), "refused");
+  if (outcome === undefined) return fail(state, refused(state, code, message), "refused");
   const refusal = failure("overloaded", message);
   if (!hasBegun(state) && state.attempt >= state.limits.attempts) {
     return fail(state, refusal, outcome);
   }
   return goElsewhere(state, outcome, true, refusal);
+}
+
+/** What a worker says of a request at fault is mostly said of its constraint. */
+function refused({ request }: AnswerState, code: RefusalCode, message: string): AnswerFailure {
+  const { constraint_param: param } = request;
+  const why = failure(code, message);
+  const isAbout = code === "bad_request" || code === "not_supported";
+  return param === undefined || !isAbout ? why : { ...why, param };
 }
 
 type WorkerLost = Omit<Extract<AnswerInput, { kind: "worker_lost" }>, "kind" | "attempt">;

@@ -110,6 +110,7 @@ export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect
     window_tokens: state.granted,
     alone: isSuspect(state.suspicion),
     ...(request.adapter === undefined ? {} : { adapter: request.adapter }),
+    ...(request.constraint === undefined ? {} : { constraint: request.constraint }),
     ...resumableOf(state),
   };
   return [{ kind: "ask_worker", attempt: state.attempt, leg, generate }];

@@ -34,6 +34,10 @@ export type AnswerRequest = {
   readonly pin: string;
   /** The client's other wishes for routing. */
   readonly hints?: RouteHints;
+  /** What the answer keeps to: the text of a Constraint (llm/constraint/constraint.ts). */
+  readonly constraint?: string;
+  /** The field of the request that asked for the constraint: to blame when no engine takes it. */
+  readonly constraint_param?: string;
   /** Set: the answer is resumable, and workers keep it. Each attempt adds its number. */
   readonly resumable?: Omit<Resumable, "attempt">;
   /** Set: a worker has the answer already, so the stream attaches there instead of routing. */
@@ -141,6 +145,8 @@ export type AnswerFailure = {
   readonly message: string;
   /** Seconds after which trying again makes sense: the Retry-After header. */
   readonly retry_after_s?: number;
+  /** The field of the request that is to blame. */
+  readonly param?: string;
 };
 
 /** The receiver of an answer. Called in the stream actor's turn; never throws, never waits. */

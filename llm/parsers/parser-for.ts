@@ -163,6 +163,14 @@ export function thinking(request: ThinkingRequest | undefined): boolean | undefi
 
 const NO_TOOLS: ReadContext = { tools: new Map() };
 
+/** Whether a rendered prompt ends with a reasoning that is over, as with thinking turned off. */
+export function promptCloses(prompt_end: string, reasoning: string | undefined): boolean {
+  const format = reasoningEntry(reasoning)?.format;
+  if (typeof format !== "object") return false;
+  const end = prompt_end.trimEnd();
+  return format.close.some((close) => end.endsWith(close));
+}
+
 /** Whether a rendered prompt ends inside the reasoning of this parser's format. */
 export function promptOpens(prompt_end: string, reasoning: string | undefined): boolean {
   const format = reasoningEntry(reasoning)?.format;

@@ -56,6 +56,7 @@ export const troupe: {
     Embedding: Codec<t.Embedding>;
     ModelCard: Codec<t.ModelCard>;
     ModelHeads: Codec<t.ModelHeads>;
+    ModelCapabilities: Codec<t.ModelCapabilities>;
     WorkerRecord: Codec<t.WorkerRecord>;
     AdapterList: Codec<t.AdapterList>;
     Adapter: Codec<t.Adapter>;

@@ -5709,6 +5709,7 @@ export const troupe = $root.troupe = (() => {
             this.created_s = 0;
             this.build = "";
             this.heads = undefined;
+            this.capabilities = undefined;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5731,6 +5732,7 @@ export const troupe = $root.troupe = (() => {
         ModelCard.prototype.created_s = 0;
         ModelCard.prototype.build = "";
         ModelCard.prototype.heads = null;
+        ModelCard.prototype.capabilities = null;
 
         ModelCard.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5771,6 +5773,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(122).string(message.build);
             if (message.heads != null && $Object.hasOwnProperty.call(message, "heads"))
                 $root.troupe.ModelHeads.encode(message.heads, writer.uint32(162).fork(), _depth + 1).ldelim();
+            if (message.capabilities != null && $Object.hasOwnProperty.call(message, "capabilities"))
+                $root.troupe.ModelCapabilities.encode(message.capabilities, writer.uint32(170).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5943,6 +5947,12 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.heads = $root.troupe.ModelHeads.decode(reader, reader.size(), $undefined, _depth + 1, message.heads);
+                        continue;
+                    }
+                case 21: {
+                        if (wireType !== 2)
+                            break;
+                        message.capabilities = $root.troupe.ModelCapabilities.decode(reader, reader.size(), $undefined, _depth + 1, message.capabilities);
                         continue;
                     }
                 }
@@ -6159,6 +6169,121 @@ export const troupe = $root.troupe = (() => {
         };
 
         return ModelHeads;
+    })();
+
+    troupe.ModelCapabilities = (function() {
+
+        const ModelCapabilities = function (properties) {
+            this.constrains = false;
+            this.adapters = false;
+            this.salts = false;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ModelCapabilities.prototype.constrains = false;
+        ModelCapabilities.prototype.adapters = false;
+        ModelCapabilities.prototype.salts = false;
+
+        ModelCapabilities.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.constrains != null && $Object.hasOwnProperty.call(message, "constrains") && message.constrains !== false)
+                writer.uint32(8).bool(message.constrains);
+            if (message.adapters != null && $Object.hasOwnProperty.call(message, "adapters") && message.adapters !== false)
+                writer.uint32(16).bool(message.adapters);
+            if (message.salts != null && $Object.hasOwnProperty.call(message, "salts") && message.salts !== false)
+                writer.uint32(24).bool(message.salts);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ModelCapabilities.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ModelCapabilities();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.constrains = value;
+                        else
+                            delete message.constrains;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.adapters = value;
+                        else
+                            delete message.adapters;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.salts = value;
+                        else
+                            delete message.salts;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ModelCapabilities.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ModelCapabilities";
+        };
+
+        return ModelCapabilities;
     })();
 
     troupe.WorkerRole = (function() {
@@ -12560,6 +12685,7 @@ export const troupe = $root.troupe = (() => {
             this.opened = false;
             this.one_call = false;
             this.reasoning_field = "";
+            this.named = false;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -12573,6 +12699,7 @@ export const troupe = $root.troupe = (() => {
         AnswerParsing.prototype.opened = false;
         AnswerParsing.prototype.one_call = false;
         AnswerParsing.prototype.reasoning_field = "";
+        AnswerParsing.prototype.named = false;
 
         let $oneOfFields;
 
@@ -12603,6 +12730,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(48).bool(message.one_call);
             if (message.reasoning_field != null && $Object.hasOwnProperty.call(message, "reasoning_field") && message.reasoning_field !== "")
                 writer.uint32(58).string(message.reasoning_field);
+            if (message.named != null && $Object.hasOwnProperty.call(message, "named") && message.named !== false)
+                writer.uint32(64).bool(message.named);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -12695,6 +12824,15 @@ export const troupe = $root.troupe = (() => {
                             message.reasoning_field = value;
                         else
                             delete message.reasoning_field;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.named = value;
+                        else
+                            delete message.named;
                         continue;
                     }
                 }

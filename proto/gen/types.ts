@@ -324,6 +324,7 @@ export type ModelCard = {
   readonly created_s: number;
   readonly build: string;
   readonly heads?: ModelHeads;
+  readonly capabilities?: ModelCapabilities;
 };
 
 export type ModelHeads = {
@@ -335,6 +336,12 @@ export type ModelHeads = {
   readonly pools_only: boolean;
   readonly separates_pairs: boolean;
   readonly classes_are_probabilities: boolean;
+};
+
+export type ModelCapabilities = {
+  readonly constrains: boolean;
+  readonly adapters: boolean;
+  readonly salts: boolean;
 };
 
 export type WorkerRecord = {
@@ -690,6 +697,7 @@ export type AnswerParsing = {
   readonly opened: boolean;
   readonly one_call: boolean;
   readonly reasoning_field: string;
+  readonly named: boolean;
 };
 
 export type Route = {

@@ -21,6 +21,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   failover: async () => (await import("./failover.ts")).benchFailover,
   engine: async () => (await import("./parts/engine.ts")).benchEngine,
   lora: async () => (await import("./parts/lora.ts")).benchLora,
+  tools: async () => (await import("./tools.ts")).benchTools,
   "control-guard": async () => (await import("./control-guard.ts")).benchControlGuard,
 };
 

@@ -323,8 +323,8 @@ const begunNow: ChoiceCursor = { ...none, begun: true };
 
 /** The failure as an HTTP error, for a response of which nothing has been sent. */
 export function failureError(failure: AnswerFailure): ApiError {
-  const { status, code, message, retry_after_s } = failure;
+  const { status, code, message, retry_after_s, param } = failure;
   const headers: Record<string, string> =
     retry_after_s === undefined ? {} : { "Retry-After": String(retry_after_s) };
-  return new ApiError(status, code, message, null, headers);
+  return new ApiError(status, code, message, param ?? null, headers);
 }

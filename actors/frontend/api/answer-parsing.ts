@@ -23,6 +23,8 @@ export type AnswerParsing = {
   readonly opened: boolean;
   /** Calls behind the first are left out. */
   readonly one_call: boolean;
+  /** The request chose one function by its name, so that its call is no reason to end: "stop". */
+  readonly named: boolean;
   /** What the answer's field for reasoning is called. */
   readonly reasoning_field: string;
 };
@@ -35,14 +37,16 @@ export const readsWithoutTools = (tool: string): boolean =>
 export class ChoiceParser {
   readonly #parser: AnswerParser;
   readonly #one_call: boolean;
+  readonly #named: boolean;
   #reasoning_tokens = 0;
 
   constructor(parsing: AnswerParsing) {
-    const { tool, reasoning, tools, opened, thinking, one_call } = parsing;
+    const { tool, reasoning, tools, opened, thinking, one_call, named } = parsing;
     const request =
       thinking === undefined ? {} : { chat_template_kwargs: { enable_thinking: thinking } };
     this.#parser = parserFor({ tool, reasoning, tools, opened, request });
     this.#one_call = one_call;
+    this.#named = named;
   }
 
   /** Tokens so far that lie within the reasoning, markers apart. */
@@ -58,7 +62,9 @@ export class ChoiceParser {
   }
 
   end({ reason }: AnswerEnd): ParsedEnd {
-    const end = this.#parser.end(reason);
+    const parsed = this.#parser.end(reason);
+    // As OpenAI and vLLM say it; with "required" it is "tool_calls".
+    const end = this.#named ? { ...parsed, finish_reason: reason } : parsed;
     return this.#one_call ? { ...end, deltas: end.deltas.filter(ofFirstCall) } : end;
   }
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { isTaintName, TAINT_RULE } from "../../names/names.ts";
 import {
+  count,
   type Fields,
   ignored,
   just,
@@ -55,6 +56,7 @@ export const nvextFields = {
     constraints.nullish(),
     "`required_taints`: labels or taints that the worker has, all of them. `tolerated_taints`: a tainted worker takes only who names its taints (here or as required). `preferred_taints`: label → weight, -100–100, positive draws. At most 64 each.",
   ),
+  max_thinking_tokens: used(count(0).nullish(), "Chats: as the field of the same name beside it."),
   decode_worker_id: used(workerName.nullish(), "The same as `backend_instance_id`, which wins."),
   greed_sampling: used(z.boolean().nullish(), "True: `temperature` is 0, whatever else is said."),
   token_data: used(

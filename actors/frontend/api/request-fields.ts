@@ -245,10 +245,6 @@ export const samplingFields = {
       `${requestLimits.prompt_scores} in one answer. Not with \`stream\`.`,
   ),
   return_tokens_as_token_ids: refused("Tokens are shown as text.", just(false)),
-  guided_json: refused("Answers cannot be held to a schema, a grammar or a list."),
-  guided_regex: refused("Answers cannot be held to a schema, a grammar or a list."),
-  guided_grammar: refused("Answers cannot be held to a schema, a grammar or a list."),
-  guided_choice: refused("Answers cannot be held to a schema, a grammar or a list."),
 } as const satisfies Fields;
 
 const samplingShape = objectOf(samplingFields);

@@ -18,6 +18,7 @@ import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import type { ModelCard } from "../../../proto/index.ts";
 import type { Clock } from "../../../runtime/capabilities.ts";
 import type { ParserSettings } from "../flags.ts";
+import { ConstraintCache } from "./constraint-cache.ts";
 import { type ModelParsers, modelParsers, parserDefaults } from "./model-parsers.ts";
 
 export type { GenerationDefaults, TemplateMessage };
@@ -49,6 +50,7 @@ export type ServedModel = {
   readonly stand: Stand | undefined;
   readonly defaults: GenerationDefaults;
   readonly parsers: ModelParsers;
+  readonly constraints: ConstraintCache;
   /** How the begin token and the end token are spelled; empty without one. */
   readonly bos_text: string;
   readonly eos_text: string;
@@ -98,6 +100,7 @@ export function buildServedModel(
     stand,
     defaults: card.defaults_blob === "" ? {} : defaultsFromBlob(blob(card.defaults_blob)),
     parsers: modelParsers(card.name, source, tokenizer, { ...parserDefaults, ...options }),
+    constraints: new ConstraintCache(),
     bos_text: bos_token,
     eos_text: eos_token,
     chat_template: source,

@@ -7,10 +7,11 @@ import type { AnswerRequest } from "../../stream/stream.ts";
 import type { AnswerParsing } from "../api/answer-parsing.ts";
 import type { SamplingBody } from "../api/request-fields.ts";
 import type { ServedModel, TemplateVariables } from "../models/served-model.ts";
+import { constraintOf, type FormRequest, type ThinkingLimit } from "./constraint.ts";
 import type { PrepareContext } from "./prepare-context.ts";
 import { encodeChat, givenPrompt } from "./prompt-text.ts";
 import { answerBudget, checkTogether, samplingOf, stoppingOf } from "./sampling-request.ts";
-import { callableTools, parsingOf, shownTools, type ToolRequest } from "./tools.ts";
+import { callableTools, heldTools, parsingOf, shownTools, type ToolRequest } from "./tools.ts";
 import type { Conversation } from "./turns.ts";
 
 export type ChatAnswerRequest = {
@@ -29,6 +30,9 @@ export type ChatAnswerRequest = {
   readonly continues?: boolean;
   /** -1 none, 0 the chosen token's, N and the N likeliest. */
   readonly logprobs: number;
+  /** The form of the text; undefined: any. */
+  readonly form?: FormRequest | undefined;
+  readonly thinking_limit?: ThinkingLimit | undefined;
 };
 
 export type ChatAnswer = {
@@ -55,10 +59,13 @@ export function chatAnswer(
     ctx.prompt_tokens === undefined
       ? encodeChat(model, conversation, shown, ctx.timed)
       : givenPrompt(model, ctx.prompt_tokens);
-  const parsing = parsingOf(model, {
-    ...{ tools, one_call: request.tools.one_call, prompt: text },
-    thinking: continues ? ANSWERING : request.thinking,
-  });
+  const { tools: asked, form, thinking_limit } = request;
+  const { one_call, choice } = asked;
+  const thinking = continues ? ANSWERING : request.thinking;
+  const named = choice.kind === "named";
+  const parsing = parsingOf(model, { tools, one_call, named, thinking, prompt: text });
+  const calls = heldTools(asked, tools, form !== undefined);
+  const held = constraintOf(model, { form, calls, thinking_limit, thinking, prompt: text });
   const max_tokens = answerBudget(
     model,
     tokens.length,
@@ -80,6 +87,7 @@ export function chatAnswer(
     pin: ctx.pin,
     shown_tokens: parsing && model.parsers.shownTokens(parsing.tool, parsing.reasoning),
     ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+    ...held,
   };
   return { answer, parsing };
 }

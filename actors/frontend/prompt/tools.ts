@@ -17,6 +17,8 @@ export type Tool = {
   readonly strict?: boolean | null | undefined;
   /** Path of the object with its name in the request: `tools[0].function`. */
   readonly param: string;
+  /** Path of its schema, where that is not `parameters` beside the name. */
+  readonly schema_param?: string | undefined;
 };
 
 /** A function that a choice names, and the path of that name. */
@@ -62,7 +64,7 @@ export function callableTools(
 function checkTools(tools: readonly Tool[]): void {
   const names = new Set<string>();
   let chars = 0;
-  for (const { name, description, parameters, strict, param } of tools) {
+  for (const { name, description, parameters, param } of tools) {
     if (names.has(name)) {
       throw invalidValue(
         `'${param}.name' is '${name}', as another tool's. Names are unique.`,
@@ -70,12 +72,6 @@ function checkTools(tools: readonly Tool[]): void {
       );
     }
     names.add(name);
-    if (strict === true) {
-      throw notSupported(
-        `'${param}.strict' is not supported: no grammar holds arguments to their schema yet. Send false.`,
-        `${param}.strict`,
-      );
-    }
     const left = requestLimits.tools_chars - chars;
     chars += name.length + (description?.length ?? 0) + charsOf(parameters ?? null, left);
     if (chars <= requestLimits.tools_chars) continue;
@@ -107,13 +103,13 @@ function chosenTools(tools: readonly Tool[], choice: ToolChoice): readonly Tool[
   if (tools.length === 0) {
     throw invalidValue("'tool_choice' needs 'tools' to choose from.", "tool_choice");
   }
-  if (choice.kind === "required") throw notEnforced('"required"');
+  if (choice.kind === "required") return tools;
   if (choice.kind === "named") {
     checkNamed(tools, choice.tool);
-    throw notEnforced("a function by name");
+    // The model is shown all, so that the prompt's beginning stays the same.
+    return tools;
   }
   for (const named of choice.tools) checkNamed(tools, named);
-  if (choice.mode === "required") throw notEnforced('"required"');
   const names = choice.tools.map(({ name }) => name);
   return tools.filter(({ name }) => names.includes(name));
 }
@@ -126,12 +122,41 @@ function checkNamed(tools: readonly Tool[], { name, param }: NamedTool): void {
 const notSupported = (message: string, param: string) =>
   new ApiError(400, "not_supported", message, param);
 
-const notEnforced = (what: string) =>
-  notSupported(
-    `'tool_choice' is ${what}, which is not supported: no grammar makes the model call a tool yet. ` +
-      'Send "auto".',
-    "tool_choice",
-  );
+/** Functions whose calls are held to a grammar. */
+export type HeldTools = {
+  readonly tools: readonly Tool[];
+  /** The answer is calls and nothing else. */
+  readonly required: boolean;
+  readonly many: boolean;
+  /** The field that asked for it. */
+  readonly param: string;
+};
+
+/**
+ * What has to be held of the calls; undefined: nothing. Beside a form of the text, calls are the
+ * other thing that the answer may be.
+ */
+export function heldTools(
+  { choice, one_call }: ToolRequest,
+  callable: readonly Tool[],
+  has_form: boolean,
+): HeldTools | undefined {
+  if (callable.length === 0) return undefined;
+  const many = !one_call;
+  const param = "tool_choice";
+  if (choice.kind === "named") {
+    const tools = callable.filter(({ name }) => name === choice.tool.name);
+    return { tools, required: true, many: false, param };
+  }
+  const required =
+    choice.kind === "required" || (choice.kind === "allowed" && choice.mode === "required");
+  if (required) return { tools: callable, required, many, param };
+  const strict = callable.find((tool) => tool.strict === true);
+  if (strict !== undefined) {
+    return { tools: callable, required, many, param: `${strict.param}.strict` };
+  }
+  return has_form ? { tools: callable, required, many, param: "tools" } : undefined;
+}
 
 /** As templates know them, whatever else a client puts there; undefined: there are none. */
 export function shownTools(tools: readonly Tool[]): readonly object[] | undefined {
@@ -150,6 +175,8 @@ export type ParsingRequest = {
   /** What may be called in this answer. */
   readonly tools: readonly Tool[];
   readonly one_call: boolean;
+  /** One function was chosen by its name. */
+  readonly named: boolean;
   readonly thinking: ThinkingRequest;
   /** As it was rendered: it may end inside the reasoning. */
   readonly prompt: string;
@@ -158,14 +185,14 @@ export type ParsingRequest = {
 /** How the answers are read; undefined: as plain text. */
 export function parsingOf(
   { parsers }: ServedModel,
-  { tools, one_call, thinking: asked, prompt }: ParsingRequest,
+  { tools, one_call, named, thinking: asked, prompt }: ParsingRequest,
 ): AnswerParsing | undefined {
   const { reasoning, reasoning_field } = parsers;
   const reads = tools.length > 0 || readsWithoutTools(parsers.tool);
   const tool = reads ? parsers.tool : NO_PARSER;
   if (tool === NO_PARSER && reasoning === NO_PARSER) return undefined;
   return {
-    ...{ tool, reasoning, reasoning_field, one_call },
+    ...{ tool, reasoning, reasoning_field, one_call, named },
     tools: tools.map(({ name, parameters }) => ({ name, parameters: parameters ?? undefined })),
     thinking: thinking(asked),
     opened: promptOpens(prompt.slice(-PROMPT_END_CHARS), reasoning),

@@ -84,13 +84,13 @@ function extrasOf({ annotations, extra_fields }: ResumeContext): AnswerExtras | 
 }
 
 function wireParsing(parsing: AnswerParsing): WireAnswerParsing {
-  const { tool, reasoning, tools, thinking, opened, one_call, reasoning_field } = parsing;
+  const { tool, reasoning, tools, thinking, opened, one_call, named, reasoning_field } = parsing;
   return {
     tool_parser: tool,
     reasoning_parser: reasoning,
     tools: tools.length === 0 ? "" : JSON.stringify(tools, withoutDescription),
     ...(thinking === undefined ? {} : { thinking }),
-    ...{ opened, one_call, reasoning_field },
+    ...{ opened, one_call, named, reasoning_field },
   };
 }
 
@@ -104,7 +104,8 @@ function parsingOf(sent: WireAnswerParsing): AnswerParsing {
     tool: tool_parser,
     reasoning: reasoning_parser,
     tools: tools === "" ? [] : (JSON.parse(tools) as ToolShape[]),
-    ...{ thinking, opened, one_call: sent.one_call, reasoning_field: sent.reasoning_field },
+    ...{ thinking, opened, one_call: sent.one_call, named: sent.named },
+    reasoning_field: sent.reasoning_field,
   };
 }
 
@@ -214,6 +215,7 @@ function answerOf(part: HeldPart, name: string, have: readonly number[]): Answer
     deadline_ms: left_ms,
     pin: "",
     ...(context.hints === undefined ? {} : { hints: context.hints }),
+    ...(generate.constraint === undefined ? {} : { constraint: generate.constraint }),
     resumable: { answer: resumable!.answer, context: resumable!.context },
     held: { worker, ref, request, attempt, have },
   };

@@ -7,6 +7,7 @@ import {
   ModelDirectory,
   type ServedModel,
 } from "../../../actors/frontend/frontend.ts";
+import { ConstraintCache } from "../../../actors/frontend/models/constraint-cache.ts";
 import type { Conversation, Turn } from "../../../actors/frontend/prompt/turns.ts";
 import type {
   AnswerHandle,
@@ -67,6 +68,7 @@ export function fakeCard(card: Partial<ModelCard> = {}): ModelCard {
     defaults_blob: "",
     created_s: 1_700_000_000,
     build: "fake",
+    capabilities: { constrains: true, adapters: false, salts: false },
     ...card,
   };
 }
@@ -89,6 +91,7 @@ export function fakeModel(
     stand: undefined,
     defaults: {},
     parsers: noParsers,
+    constraints: new ConstraintCache(),
     bos_text: "<bos>",
     eos_text: "<eos>",
     chat_template: "{{ messages }}",

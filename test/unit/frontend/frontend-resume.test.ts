@@ -100,7 +100,7 @@ test("how an answer is parsed travels too, without what no parser reads", () => 
   const parsers = { ...noParsers, shownTokens: () => shown };
   const schema = { type: "object", properties: { description: { type: "string" } } };
   const parsing = {
-    ...{ tool: "hermes", reasoning: "qwen3", opened: true, one_call: true },
+    ...{ tool: "hermes", reasoning: "qwen3", opened: true, one_call: true, named: true },
     ...{ thinking: undefined, reasoning_field: "reasoning" },
     tools: [{ name: "f", parameters: { ...schema, description: "long" } }],
   };

@@ -1,6 +1,7 @@
 /** Every field of POST /v1/chat/completions and of its messages. */
 import { z } from "zod";
 import { requestLimits } from "../../../../llm/model/request-limits.ts";
+import { formFields, thinkingFields } from "../form-fields.ts";
 import { nvextField } from "../nvext-fields.ts";
 import {
   count,
@@ -10,7 +11,6 @@ import {
   ignored,
   just,
   objectOf,
-  plainText,
   refused,
   samplingFields,
   used,
@@ -102,6 +102,8 @@ export type ChatMessage = z.infer<typeof messageShape>;
 
 export const chatFields = {
   ...samplingFields,
+  ...formFields,
+  ...thinkingFields,
   nvext: nvextField,
   messages: used(
     z.array(messageShape).min(1),
@@ -134,24 +136,21 @@ export const chatFields = {
     is: (value) => Array.isArray(value) && value.length === 1 && value[0] === "text",
     as: '["text"]',
   }),
-  response_format: refused(
-    "Answers are free text; a message may say which form they should have.",
-    plainText,
-  ),
   tools: used(
     z.array(functionTool).nullish(),
     `Up to ${requestLimits.tools} functions, each name once, ${requestLimits.tools_chars} characters ` +
-      "together. The chat template shows them to the model. `strict: true` is a 400.",
+      "together. The chat template shows them to the model. `strict: true` holds the arguments of " +
+      "calls to their schema (see *Forms of answers*).",
     requestLimits.tools,
   ),
   tool_choice: used(
     toolChoice.nullish(),
-    '`"none"`, `"auto"` (default) or `allowed_tools` with mode `auto`, which shows the model these ' +
-      "alone. `required` and a named function are a 400: no grammar enforces them yet.",
+    '`"none"`, `"auto"` (default), `"required"`, a function by name, or `allowed_tools` with mode ' +
+      "`auto` or `required`, which shows the model these alone.",
   ),
   parallel_tool_calls: used(
     z.boolean().nullish(),
-    "`false`: of several calls the first one is answered. Default true.",
+    "`false`: at most one call; with `tool_choice` `required` exactly one. Default true.",
   ),
   functions: refused("Its successor is 'tools'.", emptyList),
   function_call: refused("Its successor is 'tool_choice'.", noneOrAuto),

@@ -9,6 +9,7 @@ import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
 import { invalidValue } from "../api-error.ts";
 import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
+import { formOf, thinkingLimit } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
 import { type ChatBody, chatFields, chatShape, messageFields } from "./chat-fields.ts";
@@ -56,6 +57,8 @@ export function prepareChat(body: ChatBody, model: ServedModel, ctx: PrepareCont
       sampling: body,
       max_tokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
       logprobs: body.logprobs === true ? (body.top_logprobs ?? 0) : -1,
+      form: formOf(body),
+      thinking_limit: thinkingLimit(body),
     },
     model,
     ctx,

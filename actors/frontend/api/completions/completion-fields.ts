@@ -1,13 +1,13 @@
 /** Every field of POST /v1/completions. */
 import { z } from "zod";
 import { requestLimits } from "../../../../llm/model/request-limits.ts";
+import { formFields } from "../form-fields.ts";
 import { nvextField } from "../nvext-fields.ts";
 import {
   count,
   type Fields,
   ignored,
   objectOf,
-  plainText,
   promptInput,
   refused,
   samplingFields,
@@ -16,6 +16,7 @@ import {
 
 export const completionFields = {
   ...samplingFields,
+  ...formFields,
   nvext: nvextField,
   prompt: used(
     promptInput,
@@ -43,10 +44,6 @@ export const completionFields = {
     z.string().nullish(),
     "What follows the gap that the answer fills, behind `prompt`. For models with tokens for it " +
       "(`fim_prefix` and the like), else a 400. Not with `echo` or `prompt_logprobs`.",
-  ),
-  response_format: refused(
-    "Answers are free text; the prompt may say which form they should have.",
-    plainText,
   ),
   max_completion_tokens: refused("Only chats know it; here it is `max_tokens`."),
   prompt_embeds: refused("Prompts are text or token ids; send `prompt`."),

@@ -5,6 +5,7 @@
 import { requestLimits } from "../../../../llm/model/request-limits.ts";
 import type { AnswerRequest } from "../../../stream/stream.ts";
 import type { ServedModel } from "../../models/served-model.ts";
+import { textConstraint } from "../../prompt/constraint.ts";
 import { gapPrompts } from "../../prompt/gap-prompts.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
 import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
@@ -18,6 +19,7 @@ import {
 import { invalidValue, unsupported } from "../api-error.ts";
 import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
+import { formOf } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
 import { type CompletionBody, completionFields, completionShape } from "./completion-fields.ts";
@@ -78,6 +80,8 @@ export function prepareCompletion(
   const logprobs = body.logprobs ?? (made_each > n ? 0 : -1);
   // A stream tells each choice's own, as it cannot wait for another choice.
   const scored_choices = stream ? made_each : 1;
+  const form = formOf(body);
+  const held = form === undefined ? undefined : textConstraint(model, form);
   const answers = prompts.map((prompt, i) => {
     const wanted = body.max_tokens ?? undefined;
     // Only who wants to know of the prompt asks for no token at all.
@@ -102,6 +106,7 @@ export function prepareCompletion(
       deadline_ms: ctx.deadline_ms,
       pin: ctx.pin,
       ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+      ...held,
     };
     return scoredAnswer(answer, scoring, scored_choices);
   });

@@ -1,6 +1,7 @@
 /** Every field of POST /inference/v1/generate: vLLM's route for tokens in and tokens out. */
 import { z } from "zod";
 import { requestLimits } from "../../../../llm/model/request-limits.ts";
+import { formFields } from "../form-fields.ts";
 import { nvextField } from "../nvext-fields.ts";
 import {
   count,
@@ -56,7 +57,7 @@ export const generateSamplingFields = {
   prompt_logprobs: samplingFields.prompt_logprobs,
   logprob_token_ids: refused("Log probabilities are given for the likeliest tokens."),
   flat_logprobs: refused("Log probabilities have the form of chats.", just(false)),
-  structured_outputs: samplingFields.guided_json,
+  structured_outputs: formFields.structured_outputs,
   thinking_token_budget: refused("Reasoning is not told apart in tokens."),
   repetition_detection: refused("Repetitions end no answer; `repetition_penalty` makes them rare."),
   extra_args: refused("Engines take no arguments of their own."),

@@ -4,6 +4,7 @@
  */
 import type { AnswerRequest } from "../../../stream/stream.ts";
 import type { ServedModel } from "../../models/served-model.ts";
+import { textConstraint } from "../../prompt/constraint.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
 import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
 import { checkTokenIds } from "../../prompt/prompt-text.ts";
@@ -16,6 +17,7 @@ import {
 import { ApiError, invalidValue } from "../api-error.ts";
 import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
+import { formOf } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
 import {
@@ -77,6 +79,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
       prompt_logprobs: params.prompt_logprobs ?? -1,
       stream: stream ?? false,
     });
+    const form = formOf(params);
     const request: AnswerRequest = {
       request: ctx.request,
       model: model.name,
@@ -89,6 +92,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
       deadline_ms: ctx.deadline_ms,
       pin: ctx.pin,
       ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+      ...(form === undefined ? undefined : textConstraint(model, form)),
     };
     const include_usage = stream_options?.include_usage ?? false;
     return { n, request, include_usage, logprobs: params.logprobs != null, scoring };
