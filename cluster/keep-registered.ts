@@ -81,8 +81,8 @@ export async function announce(
 
 /**
  * A name that actors of several processes want, and one at a time has. Returns whether the actor at
- * `path` has it now; each call also asks for the name, or lets it go while it is not `wanted`. When
- * its owner ends or lets go, the registry gives it to the next one that asks.
+ * `path` has it now; each call also asks for the name while nobody has it, and lets it go while it
+ * is not `wanted`.
  */
 export function holdsName(
   system: ActorSystem,
@@ -92,19 +92,21 @@ export function holdsName(
 ): () => boolean {
   const key = prefix + name;
   let asked: Ref | undefined;
+  const letGo = (): false => {
+    if (asked !== undefined) discovery.deregister(key);
+    asked = undefined;
+    return false;
+  };
   return () => {
     const self = system.lookup(path);
-    if (self === undefined || !wanted()) {
-      if (asked !== undefined) discovery.deregister(key);
-      asked = undefined;
-      return false;
-    }
+    if (self === undefined || !wanted()) return letGo();
+    const [owner] = discovery.owners(prefix);
+    if (owner !== undefined) return sameActor(owner, self) || letGo();
     if (asked === undefined || !sameActor(asked, self)) {
       asked = self;
-      // The registry's client goes on asking while another has the name.
+      // Whether it got the name is seen at a later call.
       discovery.register(key, new Uint8Array(0), self).catch(() => {});
     }
-    const [owner] = discovery.owners(prefix);
-    return owner !== undefined && sameActor(owner, self);
+    return false;
   };
 }

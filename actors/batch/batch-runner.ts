@@ -45,7 +45,7 @@ export type BatchesMessage =
   | { readonly kind: "live"; readonly batches: readonly Batch[] }
   | { readonly kind: "run_over"; readonly id: string };
 
-const LOOK_MS = 1_000;
+const LOOK_MS = 500;
 const PACE_MS = 100;
 const SWEEP_MS = 600_000;
 const TRAFFIC_DEADLINE_MS = 1_000;
@@ -200,7 +200,7 @@ export class BatchRunner extends Actor<BatchesMessage> {
   }
 
   #take({ workers, requests, lowest, waiting }: RouterTraffic): void {
-    // A hosted router has sent the lines, and this process's own knows them as another router's.
+    // A router of another mode than kv knows no priorities.
     const lines = lowest > 0 ? lowest : Math.min(this.#slots.taken, requests);
     const traffic: Traffic = { workers, others: requests - lines, waiting };
     this.#pace = nextPace(this.#pace, traffic, this.ctx.clock.now_ms());

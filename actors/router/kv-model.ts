@@ -111,7 +111,7 @@ export class KvModel {
     const isLowest = ({ request }: { readonly request: PlaceRequest }) =>
       request.strict_priority === LOWEST_PRIORITY;
     let lowest = 0;
-    for (const entry of book.own()) if (isLowest(entry)) lowest += 1;
+    for (const entry of book.all()) if (isLowest(entry)) lowest += 1;
     for (const entry of queue.entries()) if (isLowest(entry)) lowest += 1;
     const waiting = queue.size;
     return { workers: this.#members.size, requests: book.size + waiting, lowest, waiting };

@@ -8,6 +8,7 @@ import type { Constraints } from "./policy/constraints.ts";
 import type { PassSums } from "./policy/cost/pass-rates.ts";
 import type { PlaceRequest } from "./policy/place-request.ts";
 import type { ReportedLoad, WorkerLimits } from "./policy/worker-state.ts";
+import { LOWEST_PRIORITY } from "./traffic.ts";
 
 /** Blocks of a worker that has no block cache: it is never full. */
 const ENDLESS = 2 ** 30;
@@ -27,9 +28,13 @@ export function placeRequestOf(
     prompt_tokens: prompt.length >>> 2,
     hashes: answered ? hashesOf(prompt, block_size, route.adapter) : no_blocks,
     ...(hints === undefined ? {} : preferencesOf(hints)),
-    ...(route.continued ? { continued: true, strict_priority: FIRST_OF_ALL } : {}),
+    ...(route.continued ? { continued: true, strict_priority: priorityBehind(hints) } : {}),
   };
 }
+
+/** An answer that has begun goes on before others begin, but for one that nobody waits for. */
+const priorityBehind = (hints: RouteHints | undefined): number =>
+  hints?.strict_priority === LOWEST_PRIORITY ? LOWEST_PRIORITY : FIRST_OF_ALL;
 
 /** Above every priority of a client, which is an i32 on the wire. */
 const FIRST_OF_ALL = 2 ** 31;

@@ -5,7 +5,7 @@ export type Traffic = {
   readonly workers: number;
   /** Requests that are at a worker or wait for one. */
   readonly requests: number;
-  /** Those of them with LOWEST_PRIORITY, as far as this router has sent them itself. */
+  /** Those of them with LOWEST_PRIORITY. */
   readonly lowest: number;
   readonly waiting: number;
 };

@@ -14002,6 +14002,7 @@ export const troupe = $root.troupe = (() => {
             this.uncached_tokens = 0;
             this.hashes = $util.newBuffer([]);
             this.first = false;
+            this.lowest = false;
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -14015,6 +14016,7 @@ export const troupe = $root.troupe = (() => {
         RoutedRequest.prototype.uncached_tokens = 0;
         RoutedRequest.prototype.hashes = $util.newBuffer([]);
         RoutedRequest.prototype.first = false;
+        RoutedRequest.prototype.lowest = false;
 
         RoutedRequest.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14037,6 +14039,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(50).bytes(message.hashes);
             if (message.first != null && $Object.hasOwnProperty.call(message, "first") && message.first !== false)
                 writer.uint32(56).bool(message.first);
+            if (message.lowest != null && $Object.hasOwnProperty.call(message, "lowest") && message.lowest !== false)
+                writer.uint32(64).bool(message.lowest);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -14131,6 +14135,15 @@ export const troupe = $root.troupe = (() => {
                             message.first = value;
                         else
                             delete message.first;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.lowest = value;
+                        else
+                            delete message.lowest;
                         continue;
                     }
                 }

@@ -771,6 +771,7 @@ export type RoutedRequest = {
   readonly uncached_tokens: number;
   readonly hashes: Uint8Array;
   readonly first: boolean;
+  readonly lowest: boolean;
 };
 
 export type RoutedSession = {

@@ -18,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   routing: async () => (await import("./parts/routing.ts")).benchRouting,
   scale: async () => (await import("./scale.ts")).benchScale,
   frontend: async () => (await import("./frontend.ts")).benchFrontend,
+  batch: async () => (await import("./batch.ts")).benchBatch,
   failover: async () => (await import("./failover.ts")).benchFailover,
   engine: async () => (await import("./parts/engine.ts")).benchEngine,
   lora: async () => (await import("./parts/lora.ts")).benchLora,

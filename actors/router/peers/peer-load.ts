@@ -4,6 +4,7 @@ import type { RoutedRequest, RoutedSession } from "../../../proto/index.ts";
 import { checkedHashes } from "../feed/kv-wire.ts";
 import type { KvModel } from "../kv-model.ts";
 import type { PlaceRequest } from "../policy/place-request.ts";
+import { LOWEST_PRIORITY } from "../traffic.ts";
 import type { PeerNews } from "./peer-news.ts";
 
 /** Sessions that are kept for workers that are not known here yet. */
@@ -96,6 +97,7 @@ export class PeerLoad {
 const nameOf = (peer: string, request: string) => `${peer} ${request}`;
 
 function requestOf(request: string, routed: RoutedRequest): PlaceRequest {
-  const { prompt_tokens, hashes } = routed;
-  return { request, prompt_tokens, hashes: checkedHashes(hashes) ?? no_blocks };
+  const { prompt_tokens, hashes, lowest } = routed;
+  const known = { request, prompt_tokens, hashes: checkedHashes(hashes) ?? no_blocks };
+  return lowest ? { ...known, strict_priority: LOWEST_PRIORITY } : known;
 }

@@ -2,6 +2,7 @@
 import type { RoutedRequest, RoutedSession, RouterNews } from "../../../proto/index.ts";
 import type { Binding } from "../policy/affinity.ts";
 import type { BookEntry } from "../policy/load-book.ts";
+import { LOWEST_PRIORITY } from "../traffic.ts";
 
 /** News to tell; each list may be empty. */
 export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions" | "busy">;
@@ -20,6 +21,7 @@ export function routedOf(model: string, entry: Omit<BookEntry, "elsewhere">): Ro
     uncached_tokens,
     hashes: new Uint8Array(hashes.buffer, hashes.byteOffset, hashes.byteLength),
     first: !prefilling,
+    lowest: request.strict_priority === LOWEST_PRIORITY,
   };
 }
 

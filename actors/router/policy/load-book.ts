@@ -25,6 +25,10 @@ export class LoadBook {
     return this.#entries.size;
   }
 
+  all(): Iterable<BookEntry> {
+    return this.#entries.values();
+  }
+
   /** Requests that this router itself sent. */
   *own(): Iterable<BookEntry> {
     for (const entry of this.#entries.values()) if (!entry.elsewhere) yield entry;
