@@ -24,7 +24,7 @@ import { type CheckedLine, LineChecker } from "./check-line.ts";
 import { linesOf } from "./line-reader.ts";
 import type { LineRecord } from "./line-record.ts";
 import { answerLine, errorLine, type LineAnswer, usageIn } from "./output-line.ts";
-import type { Slots } from "./slots.ts";
+import type { Slots, Turn } from "./slots.ts";
 import { lineId, type OpenLine, writeFiles } from "./write-files.ts";
 
 /** A line's request as any other: checked, routed, limited and measured. Never rejects. */
@@ -62,6 +62,8 @@ const LOOK_MS = 500;
 const NAMED_ERRORS = 20;
 /** A fault of a server is asked again so often; what is only busy is asked until it is not. */
 const FAULTS_MAX = 3;
+/** A line's turn is taken back so often, and then it goes on beside others. */
+const TAKEN_BACK_MAX = 2;
 /** Lines of one batch in memory: those that are answered, and those that wait to be asked again. */
 const UNDER_WAY_MAX = 4_096;
 const RETRY_FROM_MS = 250;
@@ -203,8 +205,11 @@ export class BatchRun {
         continue;
       }
       while (recorder.isFull && !signal.aborted) await pause(this.#parts.clock, RETRY_FROM_MS);
-      if (!(await slots.take(signal))) break;
-      const answer = this.#answer(line, recorder, recorded).finally(() => under_way.delete(answer));
+      const turn = await slots.take(signal);
+      if (turn === undefined) break;
+      const answer = this.#answer(turn, line, recorder, recorded).finally(() =>
+        under_way.delete(answer),
+      );
       under_way.add(answer);
       if (under_way.size >= UNDER_WAY_MAX) await Promise.race(under_way);
     }
@@ -217,6 +222,7 @@ export class BatchRun {
 
   /** Has a turn, and gives it back, also while it waits to ask again. */
   async #answer(
+    first: Turn,
     { number, custom_id, body }: Extract<CheckedLine, { kind: "request" }>,
     recorder: Recorder,
     recorded: Recorded,
@@ -226,9 +232,12 @@ export class BatchRun {
     const { signal } = this.#halt;
     const text = JSON.stringify(body);
     let faults = 0;
+    let taken_back = 0;
+    let turn = first;
     for (let retry_ms = RETRY_FROM_MS; ; retry_ms = Math.min(RETRY_TO_MS, 2 * retry_ms)) {
-      const answer = await submit({ owner, path, body: text, stopped: signal });
-      slots.leave();
+      const stopped = AbortSignal.any([signal, turn.taken_back]);
+      const answer = await submit({ owner, path, body: text, stopped });
+      turn.leave();
       // An answer that came is kept, whatever became of the batch meanwhile.
       const busy = isBusy(answer);
       if (!busy && (answer.status < 500 || ++faults >= FAULTS_MAX)) {
@@ -240,8 +249,12 @@ export class BatchRun {
       }
       if (signal.aborted) return;
       metrics.line("retried");
-      await pause(clock, Math.max(retry_ms, Math.min(RETRY_TO_MS, answer.retry_after_ms)));
-      if (!(await slots.take(signal))) return;
+      if (turn.taken_back.aborted) taken_back += 1;
+      else await pause(clock, Math.max(retry_ms, Math.min(RETRY_TO_MS, answer.retry_after_ms)));
+      // A long line would never end if others came again and again.
+      const next = await slots.take(signal, taken_back >= TAKEN_BACK_MAX);
+      if (next === undefined) return;
+      turn = next;
     }
   }
 

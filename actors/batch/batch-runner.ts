@@ -17,7 +17,7 @@ import type { Batch, BatchBook } from "./batch-book.ts";
 import { BatchMetrics } from "./batch-metrics.ts";
 import { BATCH_PREFIX } from "./batch-record.ts";
 import { type BatchLimits, BatchRun, type SubmitLine } from "./batch-run.ts";
-import { firstPace, nextPace, type Pace, type Traffic } from "./pace.ts";
+import { firstPace, nextPace, type Pace, paceRules, type Traffic } from "./pace.ts";
 import { Slots } from "./slots.ts";
 
 export type BatchesOptions = {
@@ -205,6 +205,7 @@ export class BatchRunner extends Actor<BatchesMessage> {
     const traffic: Traffic = { workers, others: requests - lines, waiting };
     this.#pace = nextPace(this.#pace, traffic, this.ctx.clock.now_ms());
     this.#slots.allowed = this.#pace.allowed;
+    if (traffic.others > 0) this.#slots.takeBack(Math.max(1, workers * paceRules.kept_each));
   }
 
   async #sweep(): Promise<void> {

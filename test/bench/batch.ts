@@ -3,8 +3,8 @@
  * simulated workers with Dynamo's timing.
  *
  * Rounds in turn: the same arrivals of streamed chats without a batch and beside one, which has
- * lines for the whole round. `ttft_p99_ratio` is of all rounds together. What is left of the last
- * round's batch is then answered alone.
+ * lines for the whole round and comes when chats are under way. `ttft_p99_ratio` is of all rounds
+ * together. What is left of the last round's batch is then answered alone.
  *
  * The last case: a batch beside chats, a worker and the frontend that runs it killed in the middle
  * (`kill -9`); each line has to be in the output once.
@@ -16,7 +16,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SeededRandom } from "../../runtime/simulation/random.ts";
-import { batchOf, endOf, linesAnswered, runnerOf, startBatch } from "../support/batches.ts";
+import {
+  batchOf,
+  endOf,
+  linesAnswered,
+  makeBatch,
+  runnerOf,
+  startBatch,
+  uploadLines,
+} from "../support/batches.ts";
 import { type Cluster, pidOfWorker, pidsOf, startCluster, until } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
 import { HttpClient } from "./http-client.ts";
@@ -33,6 +41,8 @@ const round_ms = 1_000 * knob("SECONDS", 20);
 const per_s = knob("RATE", 12);
 const chat_tokens = 32;
 const line_tokens = 8;
+/** Chats are under way when a batch comes. */
+const LEAD_MS = 2_000;
 
 export async function benchBatch(report: Report): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "troupe-bench-batch-"));
@@ -75,22 +85,19 @@ async function benchBeside(report: Report, data_dir: string): Promise<void> {
   let lines_beside = 0;
   for (let round = 1; round <= rounds; round += 1) {
     const without = await chats(cluster, model, round, round_ms);
-    const batch = await startBatch(cluster.url, linesFor(model, line_count, round));
-    await until(
-      "the batch has begun",
-      60_000,
-      async () => (await linesAnswered(cluster.url, batch)) > 0,
-    );
-    // The first lines came while nobody else asked; chats begin as they would at any moment.
-    const before = await linesAnswered(cluster.url, batch);
-    const beside = await chats(cluster, model, round, round_ms);
-    const after = await linesAnswered(cluster.url, batch);
+    const file = await uploadLines(cluster.url, linesFor(model, line_count, round));
+    const chatting = chats(cluster, model, round, round_ms);
+    await Bun.sleep(LEAD_MS);
+    const batch = await makeBatch(cluster.url, file);
+    const beside = await chatting;
+    const lines = await linesAnswered(cluster.url, batch);
     const begun_ms = performance.now();
-    const done =
-      round === rounds ? await endOf(cluster.url, batch) : await cancel(cluster.url, batch);
+    const last = round === rounds;
+    const { status } = last ? await endOf(cluster.url, batch) : await cancel(cluster.url, batch);
+    const alone_per_s = (1_000 * (line_count - lines)) / (performance.now() - begun_ms);
     all.without.push(...without);
     all.beside.push(...beside);
-    lines_beside += after - before;
+    lines_beside += lines;
     const ratio = quantile(beside, 0.99) / quantile(without, 0.99);
     ratios.push(ratio);
     report({
@@ -101,11 +108,9 @@ async function benchBeside(report: Report, data_dir: string): Promise<void> {
       ttft_p99_ms: rounded(quantile(without, 0.99)),
       beside_p99_ms: rounded(quantile(beside, 0.99)),
       ttft_p99_ratio: rounded(ratio, 3),
-      lines_beside_per_s: rounded((1_000 * (after - before)) / round_ms),
-      lines_alone_per_s: rounded(
-        (1_000 * ((done.request_counts?.total ?? 0) - after)) / (performance.now() - begun_ms),
-      ),
-      status: done.status,
+      lines_beside_per_s: rounded((1_000 * lines) / round_ms),
+      ...(last ? { lines_alone_per_s: rounded(alone_per_s) } : {}),
+      status,
     });
   }
   report({
@@ -124,7 +129,10 @@ async function cancel(url: string, id: string) {
   return endOf(url, id);
 }
 
-/** Times to the first token of all chats that arrived in this time; the same arrivals for a seed. */
+/**
+ * Times to the first token of the chats that arrived in this time after LEAD_MS; a seed has the
+ * same arrivals each time.
+ */
 async function chats(
   cluster: Cluster,
   model: string,
@@ -142,7 +150,7 @@ async function chats(
   const ttft_ms: number[] = [];
   const under_way: Promise<void>[] = [];
   for (const at_ms of arrivalsAtRate(per_s, "poisson", random)) {
-    if (at_ms >= for_ms) break;
+    if (at_ms >= LEAD_MS + for_ms) break;
     await Bun.sleep(Math.max(0, began_ms + at_ms - performance.now()));
     const client = idle.pop() ?? new HttpClient(cluster.url);
     const messages = [{ role: "user", content: prompts.next() }];
@@ -151,7 +159,7 @@ async function chats(
       client.post(CHATS, body).then(
         (answer) => {
           answered(answer.error);
-          ttft_ms.push(answer.ttft_ms);
+          if (at_ms >= LEAD_MS) ttft_ms.push(answer.ttft_ms);
           idle.push(client);
         },
         (error: Error) => answered(error.message),

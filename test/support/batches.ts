@@ -7,24 +7,30 @@ const json = async <T>(response: Response): Promise<T> => {
   return (await response.json()) as T;
 };
 
-/** Uploads the lines and makes a batch of chats; its id. */
-export async function startBatch(url: string, lines: readonly string[]): Promise<string> {
+/** The id of a file with these lines. */
+export async function uploadLines(url: string, lines: readonly string[]): Promise<string> {
   const form = new FormData();
   form.append("purpose", "batch");
   form.append("file", new File([lines.join("\n")], "lines.jsonl"));
   const sent = await fetch(`${url}/v1/files`, { method: "POST", body: form });
-  const file = await json<{ id: string }>(sent);
+  return (await json<{ id: string }>(sent)).id;
+}
+
+/** The id of a batch of chats. */
+export async function makeBatch(url: string, input_file_id: string): Promise<string> {
   const made = await fetch(`${url}/v1/batches`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
-      input_file_id: file.id,
-      endpoint: "/v1/chat/completions",
+      ...{ input_file_id, endpoint: "/v1/chat/completions" },
       completion_window: "24h",
     }),
   });
   return (await json<Batch>(made)).id;
 }
+
+export const startBatch = async (url: string, lines: readonly string[]): Promise<string> =>
+  makeBatch(url, await uploadLines(url, lines));
 
 /** Asked again while frontends come and go. */
 async function look(url: string, id: string): Promise<Batch> {

@@ -11,7 +11,7 @@ import {
   stateAfter,
 } from "../../../actors/batch/batch-record.ts";
 import { firstPace, nextPace, paceRules } from "../../../actors/batch/pace.ts";
-import { Slots } from "../../../actors/batch/slots.ts";
+import { Slots, type Turn } from "../../../actors/batch/slots.ts";
 
 const checked: BatchEvent = { kind: "checked", total: 3, errors: [], fatal: false };
 const failed: BatchEvent = { kind: "checked", total: 0, errors: [], fatal: true };
@@ -94,25 +94,26 @@ const calm = { workers: 4, others: 0, waiting: 0 };
 test("alone, lines become more until the workers have enough", () => {
   let pace = firstPace;
   const seen: number[] = [];
-  for (let i = 0; i < 40; i += 1) {
+  for (let i = 0; i < 200; i += 1) {
     pace = nextPace(pace, calm, i * 100);
     seen.push(pace.allowed);
   }
-  expect(seen[0]).toBe(4);
+  expect(seen[0]).toBe(5);
   expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  expect(seen[paceRules.more_ms / 100]).toBe(9);
   expect(seen.at(-1)).toBe(4 * paceRules.each_worker);
-  expect(nextPace(pace, { ...calm, waiting: 30 }, 5_000).allowed).toBe(98);
-  expect(nextPace(pace, { ...calm, waiting: 3_000 }, 5_000).allowed).toBe(1);
+  expect(nextPace(pace, { ...calm, waiting: 30 }, 25_000).allowed).toBe(98);
+  expect(nextPace(pace, { ...calm, waiting: 3_000 }, 25_000).allowed).toBe(1);
 });
 
 test("beside others next to none, none while they wait, and not at once more when they pause", () => {
-  const many = { allowed: 128, others_ms: Number.NEGATIVE_INFINITY };
+  const many = { ...firstPace, allowed: 128 };
   const beside = nextPace(many, { ...calm, others: 1 }, 1_000);
   expect(beside.allowed).toBe(1);
   expect(nextPace(many, { ...calm, workers: 16, others: 1 }, 1_000).allowed).toBe(4);
   expect(nextPace(many, { ...calm, others: 1, waiting: 1 }, 1_000).allowed).toBe(0);
   expect(nextPace(beside, calm, 1_000 + paceRules.calm_ms - 1).allowed).toBe(1);
-  expect(nextPace(beside, calm, 1_000 + paceRules.calm_ms).allowed).toBe(4);
+  expect(nextPace(beside, calm, 1_000 + paceRules.calm_ms).allowed).toBe(5);
   expect(nextPace(many, { workers: 0, others: 0, waiting: 9 }, 0).allowed).toBe(1);
 });
 
@@ -120,22 +121,41 @@ test("turns are taken in order, never more than allowed, and given up", async ()
   const slots = new Slots();
   const halt = new AbortController();
   const order: string[] = [];
-  expect(await slots.take(halt.signal)).toBe(true);
+  const first = await slots.take(halt.signal);
+  expect(first?.taken_back.aborted).toBe(false);
   const wait = (name: string, signal = halt.signal) =>
-    slots.take(signal).then((taken) => order.push(`${name} ${taken}`));
+    slots.take(signal).then((turn) => {
+      order.push(`${name} ${turn !== undefined}`);
+      return turn;
+    });
   const gone = new AbortController();
   const all = [wait("a"), wait("b", gone.signal), wait("c"), wait("d")];
   gone.abort();
-  slots.leave();
-  await all[0];
+  first?.leave();
+  const second = await all[0];
   slots.allowed = 2;
-  await all[2];
+  const third = await all[2];
   expect(slots.taken).toBe(2);
   halt.abort();
   await Promise.all(all);
   expect([...order].sort()).toEqual(["a true", "b false", "c true", "d false"]);
-  slots.leave();
-  slots.leave();
+  second?.leave();
+  third?.leave();
   expect(slots.taken).toBe(0);
-  expect(await slots.take(halt.signal)).toBe(false);
+  expect(await slots.take(halt.signal)).toBeUndefined();
+});
+
+test("turns are taken back from the youngest, once each, but from those that stay", async () => {
+  const slots = new Slots();
+  const { signal } = new AbortController();
+  slots.allowed = 6;
+  const turns: (Turn | undefined)[] = [];
+  for (let i = 0; i < 6; i += 1) turns.push(await slots.take(signal, i === 4));
+  const back = () => turns.map((turn) => turn?.taken_back.aborted);
+  slots.takeBack(9);
+  expect(back()).toEqual([false, false, false, false, false, false]);
+  slots.takeBack(4);
+  expect(back()).toEqual([false, false, false, true, false, true]);
+  slots.takeBack(1);
+  expect(back()).toEqual([true, true, true, true, false, true]);
 });

@@ -98,7 +98,7 @@ function world(answer: (n: number, tries: number) => Answered | undefined = () =
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   };
-  return { clock, store, contents, shelf, book, asked, make, start, finish, linesIn };
+  return { clock, store, contents, shelf, book, slots, asked, make, start, finish, linesIn };
 }
 
 const line = (n: number, more: object = {}) =>
@@ -196,6 +196,18 @@ test("what is busy is asked until it is not, a fault three times", async () => {
   expect(await linesIn("ann", made.error_file_id)).toMatchObject([
     { custom_id: "c1", response: { status_code: 500 } },
   ]);
+});
+
+test("a line whose turn is taken back is asked again, and at last goes on", async () => {
+  const { clock, slots, make, finish, asked } = world((n, tries) =>
+    n === 5 && tries <= 2 ? undefined : { ...said(200), after_ms: 200 },
+  );
+  const { made } = await make(lines(30));
+  for (let at_ms = 50; at_ms < 3_000; at_ms += 100)
+    void clock.after(at_ms, () => slots.takeBack(0));
+  const { state } = await finish(made.id);
+  expect(state.counts).toEqual({ total: 30, completed: 30, failed: 0 });
+  expect(asked.get(5)).toBe(3);
 });
 
 test("cancelled: what is answered is kept, and nothing is begun", async () => {
