@@ -29,15 +29,22 @@ export type FileLimits = {
   readonly owner_bytes: number;
   /** One file. */
   readonly file_bytes: number;
+  /** Uploads at once, of this process. */
+  readonly uploads: number;
 };
 
 export const fileLimits: FileLimits = {
   files: 10_000,
   owner_bytes: 20 * 1024 ** 3,
   file_bytes: 512 * 1024 ** 2,
+  uploads: 32,
 };
 
-export type ShelfRefusal = "too_many_files" | "file_storage_full" | "file_too_large";
+export type ShelfRefusal =
+  | "too_many_uploads"
+  | "too_many_files"
+  | "file_storage_full"
+  | "file_too_large";
 
 /** What an upload may not do. */
 export class ShelfError extends Error {
@@ -85,6 +92,8 @@ const SWEPT_AT_ONCE = 64;
 export class FileShelf {
   readonly #parts: ShelfParts;
   readonly limits: FileLimits;
+  /** Ids of uploads under way. */
+  readonly #uploads = new Set<string>();
 
   constructor(parts: ShelfParts) {
     this.#parts = parts;
@@ -97,7 +106,11 @@ export class FileShelf {
 
   /** Rejects with ShelfError when the owner keeps as many files, or bytes, as one may. */
   async checkRoom(owner: string): Promise<void> {
-    const { files, owner_bytes } = this.limits;
+    const { files, owner_bytes, uploads } = this.limits;
+    if (this.#uploads.size >= uploads) {
+      const message = `This server takes ${uploads} uploads at once. Try again in a moment.`;
+      throw new ShelfError("too_many_uploads", message);
+    }
     const keys = await this.#parts.store.list(ownedPrefix(owner), files);
     if (keys.length >= files) {
       throw new ShelfError(
@@ -121,6 +134,7 @@ export class FileShelf {
     // A second maker of the same file writes bytes of its own; the record says whose count.
     const content = id === undefined ? own : `${own}.${timedId("", clock.wall_ms(), random)}`;
     const writer: ContentWriter = contents.writer(content);
+    if (id === undefined) this.#uploads.add(own);
     let bytes = 0;
     return {
       id: own,
@@ -133,6 +147,7 @@ export class FileShelf {
       },
       keep: async ({ owner, filename, purpose, expires_after_s }) => {
         await writer.sync();
+        this.#uploads.delete(own);
         const created_at = Math.floor(clock.wall_ms() / 1_000);
         const expires = expires_after_s && { expires_at: created_at + expires_after_s };
         const facts = { id: own, owner, bytes, created_at, filename, purpose, content };
@@ -140,7 +155,10 @@ export class FileShelf {
         await this.#put(file);
         return file;
       },
-      drop: () => contents.remove(content),
+      drop: () => {
+        this.#uploads.delete(own);
+        return contents.remove(content);
+      },
     };
   }
 

@@ -4,6 +4,7 @@
  */
 import type { RouteHints } from "../../../proto/index.ts";
 import { isTaintName, TAINT_RULE } from "../../names/names.ts";
+import { LOWEST_PRIORITY } from "../../router/router.ts";
 import type { KeyRule } from "../access/key-rule.ts";
 import { ApiError } from "../api/api-error.ts";
 import {
@@ -25,7 +26,7 @@ const ALLOWED = "x-troupe-allowed-workers";
 
 const names = [SESSION, PRIORITY, STRICT_PRIORITY, POLICY_CLASS, TOLERATED, REQUIRED, ALLOWED];
 const TEXT_MAX = 256;
-const STRICT_PRIORITY_MAX = 1_000_000;
+const STRICT_PRIORITY_MAX = -LOWEST_PRIORITY;
 /** Seconds: a day. */
 const PRIORITY_MAX = 86_400;
 
@@ -72,7 +73,10 @@ export function routeHintsOf(headers: Headers, nvext?: Given): RouteHints | unde
   };
 }
 
-/** What the key of a request says of its class and priority stands for what the request says. */
+/**
+ * What the key of a request says of its class and priority stands for what the request says. Only
+ * the least priority, which lines of batches have, is nobody's to raise.
+ */
 export function hintsOfKey(
   hints: RouteHints | undefined,
   key: Pick<KeyRule, "policy_class" | "strict_priority"> | undefined,
@@ -81,7 +85,9 @@ export function hintsOfKey(
   return {
     ...(hints ?? NO_HINTS),
     ...(key.policy_class === undefined ? {} : { policy_class: key.policy_class }),
-    ...(key.strict_priority === undefined ? {} : { strict_priority: key.strict_priority }),
+    ...(key.strict_priority === undefined || hints?.strict_priority === LOWEST_PRIORITY
+      ? {}
+      : { strict_priority: key.strict_priority }),
   };
 }
 

@@ -126,6 +126,19 @@ test("limits of one file, of the number and of the bytes of an owner", async () 
   expect(wide.shelf.checkRoom("ann")).rejects.toThrow("10 bytes together");
 });
 
+test("uploads at once, until they are kept or dropped", async () => {
+  const { shelf } = world({ uploads: 2 });
+  const one = shelf.begin();
+  const two = shelf.begin();
+  expect(shelf.checkRoom("ann")).rejects.toThrow("2 uploads at once");
+  await one.keep(facts());
+  await shelf.checkRoom("ann");
+  shelf.begin();
+  expect(shelf.checkRoom("ann")).rejects.toThrow("2 uploads at once");
+  await two.drop();
+  await shelf.checkRoom("ann");
+});
+
 test("what has expired is gone at once and swept later, unless somebody reads it", async () => {
   const { clock, store, shelf, add } = world();
   const short = await add("short", { expires_after_s: 3_600 });

@@ -7,6 +7,7 @@ import {
   rateHeaders,
 } from "../../../actors/frontend/access/rate-headers.ts";
 import { hintsOfKey } from "../../../actors/frontend/prompt/route-hints.ts";
+import { LOWEST_PRIORITY } from "../../../actors/router/router.ts";
 
 const limits = {
   ...{ requests_per_minute: 60, tokens_per_minute: 1_000, requests_at_once: 0, tokens_per_day: 9 },
@@ -55,6 +56,10 @@ test("rules are found by key, replaced, and none is found for a stranger", () =>
   access.replace([{ name: "b", hash: hashOf("sk-b") }]);
   expect(() => access.check("sk-a")).toThrow("does not know the API key");
   expect(access.ruleOf(owner)).toBeUndefined();
+  // What a key left to be done later ends with the key.
+  expect(() => access.checkOwner(owner)).toThrow("does not exist any more");
+  access.checkOwner(access.check("own"));
+  access.checkOwner("");
   expect(access.check("own")).toHaveLength(16);
 });
 
@@ -67,5 +72,10 @@ test("a key's class and priority stand for what its requests ask for", () => {
   const hints = hintsOfKey(undefined, { policy_class: "batch" })!;
   expect(hintsOfKey({ ...hints, session: "s" }, { policy_class: "gold" })).toMatchObject({
     ...{ session: "s", policy_class: "gold" },
+  });
+  // A line of a batch stays behind all others, whoever made it.
+  const line = { ...hints, strict_priority: LOWEST_PRIORITY };
+  expect(hintsOfKey(line, { strict_priority: 2 })).toMatchObject({
+    strict_priority: LOWEST_PRIORITY,
   });
 });

@@ -78,9 +78,9 @@ function sectionOf(document: OpenApiDocument, route: Route): string {
   const key = operation.security === undefined ? ' <span class="key">key</span>' : "";
   const parameters = operation.parameters.map((parameter) =>
     rowOf(parameter.name, {
-      type: `text, ${parameter.in === "path" ? "in the path" : "header"}`,
+      type: `text, ${places[parameter.in]}`,
       required: parameter.required,
-      note: "",
+      note: parameter.description ?? "",
     }),
   );
   const schema = schemaOf(document, operation);
@@ -92,11 +92,14 @@ ${schema === undefined ? "" : refusedList(schema)}
 </section>`;
 }
 
+const places = { path: "in the path", header: "header", query: "behind the ?" } as const;
+
 function schemaOf(document: OpenApiDocument, operation: Operation): RequestSchema | undefined {
   const content = operation.requestBody?.content as
     | Readonly<Record<string, { readonly schema: { readonly $ref: string } }>>
     | undefined;
-  const name = content?.["application/json"]?.schema.$ref.split("/").at(-1);
+  const [form] = Object.values(content ?? {});
+  const name = form?.schema.$ref.split("/").at(-1);
   return name === undefined ? undefined : (document.components.schemas[name] as RequestSchema);
 }
 

@@ -102,6 +102,8 @@ async function fileOf({ archive, owner, param }: RouteScope): Promise<FileRecord
   );
 }
 
+const statuses: Readonly<Record<string, number>> = { file_too_large: 413, too_many_uploads: 429 };
+
 /** Limits of the shelf as errors for clients. */
 async function shelved<T>(work: Promise<T>): Promise<T> {
   try {
@@ -109,8 +111,10 @@ async function shelved<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof ApiError) throw error;
     if (!(error instanceof ShelfError)) return stored(Promise.reject(error));
-    const status = error.code === "file_too_large" ? 413 : 400;
-    throw new ApiError(status, error.code, error.message, "file", { Connection: "close" });
+    const { code, message } = error;
+    const headers: Record<string, string> = { Connection: "close" };
+    if (code === "too_many_uploads") headers["Retry-After"] = "1";
+    throw new ApiError(statuses[code] ?? 400, code, message, "file", headers);
   }
 }
 

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { batchOf, endOf, linesAnswered, runnerOf, startBatch } from "../support/batches.ts";
+import { batchOf, endOf, linesAnswered, runnerOf, startBatch } from "../../support/batches.ts";
 import {
   alive,
   descendants,
@@ -11,7 +11,7 @@ import {
   pidsOf,
   startCluster,
   until,
-} from "../support/cluster.ts";
+} from "../../support/cluster.ts";
 
 const LINES = 400;
 const flags = ["--engine", "mocker", "--workers", "2", "--frontends", "2"];
