@@ -16,7 +16,6 @@ import { version } from "./package.json";
 import { errorText } from "./runtime/error-text.ts";
 import { AssetsError, assetsFolder, defaultCacheFolder } from "./runtime/real/assets.ts";
 import { realCapabilities } from "./runtime/real/capabilities.ts";
-import { niceCompilerThreads } from "./runtime/real/compiler-threads.ts";
 import { coresEnvironment } from "./runtime/real/cpu-quota.ts";
 import { HeldLines, type WriteLine } from "./runtime/real/log.ts";
 import { readText } from "./runtime/real/read-text.ts";
@@ -24,6 +23,7 @@ import { newRunFolder, RunFolderError, removeRunFolder } from "./runtime/real/ru
 import { onChildStop, onStopSignal } from "./runtime/real/signals.ts";
 import { dataFolder, realStore } from "./runtime/real/stores.ts";
 import { bar, statusLine } from "./runtime/real/terminal.ts";
+import { niceCompilerThreads } from "./runtime/real/threads/compiler-threads.ts";
 import { urlHost } from "./runtime/url-host.ts";
 
 /** Told in one line, exit code 2. */

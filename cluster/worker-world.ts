@@ -60,7 +60,7 @@ export async function workerWorld(
   env: Readonly<Record<string, string>>,
   faults: FaultInjector | undefined,
 ): Promise<WorkerOptions[]> {
-  const { clock, files, log, net, spawn } = system.capabilities;
+  const { clock, files, log, net, spawn, threads } = system.capabilities;
   const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
   const kind = engineKind(boot.engine.name);
   const resolve = kind.reads_weights ? resolveModel : resolveTokenizer;
@@ -84,7 +84,7 @@ export async function workerWorld(
   const { model_path, sharers, cache_folder, assets_folder, engine: settings } = boot;
   const open = kind.opener(settings.own, {
     ...{ settings: settings.common, model_path, facts, tokenizer, clock, files },
-    ...{ sharers, cache_folder, assets_folder },
+    ...{ sharers, cache_folder, assets_folder, threads },
   });
   const count = boot.workers.length;
   const shared = count > 1 ? { shared: new SharedParts(clock, count) } : {};

@@ -23,7 +23,7 @@ static void pick_turn(struct tr_engine *e) {
   bool own = false, others = false;
   uint32_t next = 0, least = UINT32_MAX;
   for (uint32_t i = 0; i < e->max_seqs; i++) {
-    if (!e->seqs[i].live) continue;
+    if (!e->seqs[i].live || e->seqs[i].parked) continue; /* see masks.c */
     uint32_t place = e->slots[e->seqs[i].slot].request.adapter;
     own |= place == e->turn;
     others |= place != e->turn;

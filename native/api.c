@@ -15,6 +15,8 @@ static void api_discard(struct tr_engine *e) {
   free(e->model_path);
   if (e->wake_read >= 0) close(e->wake_read);
   if (e->wake_write >= 0) close(e->wake_write);
+  if (e->mask_read >= 0) close(e->mask_read);
+  if (e->mask_write >= 0) close(e->mask_write);
   free(e->slots);
   free(e->seqs);
   free(e->waiting);
@@ -22,12 +24,16 @@ static void api_discard(struct tr_engine *e) {
   free(e->bias_memory);
   free(e->block_memory);
   free(e->match_memory);
+  free(e->mask_memory);
   free(e->share);
   free(e->embed_sums);
   free(e->record);
   free(e->ends);
   ring_free(&e->commands);
   ring_free(&e->results);
+  ring_free(&e->masks_wanted);
+  ring_free(&e->masks_made);
+  troupe_sem_free(&e->nudge);
   news_free(&e->cache.news);
   troupe_sem_free(&e->settled);
   for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++) {
@@ -41,18 +47,21 @@ struct tr_engine *tr_open(const char *llama_library, const char *folder, const c
                           const int32_t *options) {
   struct tr_engine *e = calloc(1, sizeof *e);
   if (!e) return NULL;
-  int fds[2] = {-1, -1};
-  int failed = pipe(fds) | troupe_sem_init(&e->settled);
+  int fds[4] = {-1, -1, -1, -1};
+  int failed = pipe(fds) | pipe(fds + 2) | troupe_sem_init(&e->settled) |
+               troupe_sem_init(&e->nudge);
   for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++) failed |= troupe_sem_init(&e->adapters[i].settled);
   e->adapters_ready = true;
   e->wake_read = fds[0];
   e->wake_write = fds[1];
+  e->mask_read = fds[2];
+  e->mask_write = fds[3];
   e->library_path = api_copy(llama_library);
   e->folder = api_copy(folder);
   e->model_path = api_copy(model);
   memcpy(e->options, options, sizeof e->options);
   e->state = e->outcome = TR_LOADING;
-  for (int i = 0; i < 2 && !failed; i++)
+  for (int i = 0; i < 4 && !failed; i++)
     failed = fcntl(fds[i], F_SETFL, O_NONBLOCK) | fcntl(fds[i], F_SETFD, FD_CLOEXEC);
   if (failed || !e->library_path || !e->folder || !e->model_path ||
       pthread_create(&e->thread, NULL, engine_main, e) != 0) {
@@ -110,6 +119,7 @@ static void api_send(struct tr_engine *e, uint32_t command, int32_t slot) {
   uint32_t words[2] = {command, (uint32_t)slot};
   ring_room(&e->commands, 2); /* always: a submit and a cancel for each slot fit, see load.c */
   ring_push(&e->commands, words, 2);
+  troupe_sem_post(&e->nudge);
 }
 
 int32_t tr_submit(struct tr_engine *e, const struct tr_request *request, const int32_t *tokens,
@@ -177,6 +187,13 @@ int32_t tr_cancel(struct tr_engine *e, uint32_t handle) {
     api_send(e, COMMAND_CANCEL, (int32_t)s);
     break;
   }
+  return TR_OK;
+}
+
+int32_t tr_mask_again(struct tr_engine *e) {
+  if (tr_state(e, NULL) != TR_READY || e->closing) return TR_ERR_CLOSED;
+  if (!ring_room(&e->commands, 2 + e->n_slots * 6 + 9)) return TR_ERR_QUEUE_FULL;
+  api_send(e, COMMAND_MASKS, 0);
   return TR_OK;
 }
 

@@ -89,6 +89,7 @@ static void push_end(struct tr_engine *e, int32_t s, uint32_t reason, int32_t st
     e->record[7] =
         write_logprobs(e, &e->record[8], stop_token, slot->request.logprobs, logits);
   slot->open = false;
+  mask_forget(e, slot);
   publish_stats(e);
   push_record(e, 8 + e->record[7]);
 }
@@ -277,6 +278,7 @@ static void admit_start(struct tr_engine *e, int32_t s, const int32_t *found, ui
   seq->n_shared = matched;
   seq->n_past = matched * TR_BLOCK_SIZE;
   seq->order = ++e->admissions;
+  seq->parked = false;
   slot->seq = (int32_t)i;
   e->n_live++;
   memcpy(seq->blocks, found, matched * sizeof *found);
@@ -375,6 +377,7 @@ static uint32_t step_plan(struct tr_engine *e) {
     for (uint32_t i = 0; room > 0 && i < e->max_seqs; i++) {
       struct seq *seq = &e->seqs[i];
       if (!has_turn(e, seq) || e->share[i] > 0) continue;
+      if (seq->parked) continue; /* all of it is computed */
       if (!next || seq->order < next->order) next = seq;
     }
     if (!next) return total;
@@ -387,19 +390,20 @@ static uint32_t step_plan(struct tr_engine *e) {
 }
 
 static bool is_end(const struct tr_engine *e, const struct slot *slot, int32_t token) {
-  for (uint32_t i = 0; !slot->request.ignore_eos && i < e->n_ends; i++)
+  /* A mask lets an end be drawn in spite of ignore_eos when nothing else may come. */
+  bool ends = !slot->request.ignore_eos || slot->request.mask_key != 0;
+  for (uint32_t i = 0; ends && i < e->n_ends; i++)
     if (e->ends[i] == token) return true;
   for (uint32_t i = 0; i < slot->request.n_stop; i++)
     if (slot->stop[i] == token) return true;
   return false;
 }
 
-/* Draws the next token of a sequence whose logits are there, and says so. */
-static void step_sample(struct tr_engine *e, struct seq *seq) {
+/* Draws the next token of a sequence from its logits, and says so. */
+static void seq_draw(struct tr_engine *e, struct seq *seq, float *logits) {
   int32_t s = seq->slot;
   struct slot *slot = &e->slots[s];
   const struct tr_request *r = &slot->request;
-  float *logits = e->api.llama_get_logits_ith(e->context, seq->output);
   uint32_t index = slot->n - r->n_prompt;
   const int32_t *banned = e->ends;
   int32_t n_banned = 0;
@@ -409,20 +413,51 @@ static void step_sample(struct tr_engine *e, struct seq *seq) {
   } else if (r->ignore_eos) {
     n_banned = (int32_t)e->n_ends;
   }
-  int32_t token = troupe_sampler_sample(seq->sampler, e->scratch, logits, r->choice, index, banned,
-                                        n_banned);
-  if (index >= r->min_tokens && is_end(e, slot, token)) {
+  int32_t token =
+      r->mask_key == 0
+          ? troupe_sampler_sample(seq->sampler, e->scratch, logits, r->choice, index, banned,
+                                  n_banned)
+          : troupe_sampler_sample_allowed(seq->sampler, e->scratch, logits, r->choice, index,
+                                          banned, n_banned, slot->mask);
+  /* Where a mask allows nothing but ends, or nothing at all, min_tokens cannot be kept. */
+  bool may_end = index >= r->min_tokens || r->mask_key != 0;
+  if (token < 0 || (may_end && is_end(e, slot, token))) {
     seq_publish(e, seq);
-    seq_stop(e, seq, token, logits);
+    seq_stop(e, seq, token, token < 0 ? NULL : logits);
     return;
   }
   push_token(e, s, token, logits);
   troupe_sampler_accept(seq->sampler, token);
   slot->tokens[slot->n++] = token;
   e->stats[TR_STAT_GENERATED_TOKENS] += 1;
-  if (slot->n < r->n_tokens + r->max_tokens) return;
+  if (slot->n < r->n_tokens + r->max_tokens) {
+    if (r->mask_key != 0) mask_want(e, slot);
+    return;
+  }
   seq_publish(e, seq); /* what it computed stays, be it a prompt for one token */
   seq_finish(e, seq, TR_REASON_LENGTH, -1);
+}
+
+/* The logits of a sequence are there, and the mask if it wants one; or the logits are kept. */
+static void step_sample(struct tr_engine *e, struct seq *seq) {
+  struct slot *slot = &e->slots[seq->slot];
+  float *logits = e->api.llama_get_logits_ith(e->context, seq->output);
+  bool failed = slot->mask_state == MASK_FAILED;
+  if (mask_is_late(slot)) failed = !seq_park(e, seq, logits);
+  else if (!failed) seq_draw(e, seq, logits);
+  if (failed) seq_finish(e, seq, TR_REASON_ERROR, -1);
+}
+
+/* Sequences that sat out and whose masks have come draw from the logits they kept. */
+static void step_parked(struct tr_engine *e) {
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    struct seq *seq = &e->seqs[i];
+    if (!seq->live || !seq->parked || mask_is_late(&e->slots[seq->slot])) continue;
+    seq->parked = false;
+    if (e->slots[seq->slot].mask_state == MASK_FAILED) seq_finish(e, seq, TR_REASON_ERROR, -1);
+    else seq_draw(e, seq, seq->kept);
+  }
+  masks_ask(e);
 }
 
 /* The library failed: nobody's cells can be trusted any more, and nothing here can mend it. */
@@ -507,12 +542,14 @@ static void step_generate(struct tr_engine *e) {
     return;
   }
   cache_unlist_broken(&e->cache);
+  if (e->n_masked > 0) masks_take(e);
   for (uint32_t i = 0; i < e->max_seqs; i++) {
     struct seq *seq = &e->seqs[i];
     if (e->share[i] == 0) continue;
     seq->n_past += e->share[i];
     if (seq->output >= 0) step_sample(e, seq);
   }
+  if (e->n_wanted > 0) masks_ask(e);
   /* After the samples are out: bookkeeping must not delay the stream. */
   wake_for_news(e);
   for (uint32_t i = 0; i < e->max_seqs; i++)
@@ -607,12 +644,18 @@ static void take_commands(struct tr_engine *e) {
     if (command[0] == COMMAND_CLEAR) cache_clear(&e->cache);
     if (command[0] == COMMAND_ADAPTER_LOAD) adapter_load(e, command[1]);
     if (command[0] == COMMAND_ADAPTER_UNLOAD) adapter_leave(e, command[1]);
+    if (command[0] == COMMAND_MASKS) masks_again(e);
     if (command[0] != COMMAND_SUBMIT) continue;
     slot->n = slot->request.n_tokens;
     slot->cached = -1;
     slot->seq = -1;
     slot->open = true;
     slot->scored = slot->request.scores > 0 ? slot->request.scores - 1 : slot->request.n_prompt;
+    slot->mask_state = MASK_NONE;
+    if (slot->request.mask_key != 0) {
+      e->n_masked++;
+      if (slot->request.max_tokens > 0) mask_want(e, slot);
+    }
     if (!slot->embed && slot->request.max_tokens == 0 && !scores_left(slot))
       push_finished(e, s, TR_REASON_LENGTH, -1);
     else
@@ -620,10 +663,23 @@ static void take_commands(struct tr_engine *e) {
   }
 }
 
+/* False: all sequences wait for masks, so that a step would have nothing to compute. */
+static bool masks_step(struct tr_engine *e) {
+  masks_take(e);
+  if (masks_are_all(e)) masks_gather(e);
+  step_parked(e);
+  wake_for_news(e);
+  return !masks_are_all(e);
+}
+
 static void engine_loop(struct tr_engine *e) {
   while (!e->closing && !e->failed) {
+    while (troupe_sem_try(&e->nudge)) {
+      /* what they announced is looked at below */
+    }
     take_commands(e);
     if (e->n_leaving > 0) adapters_unload(e);
+    if (e->n_wanted > 0 || e->masks_from_here) masks_ask(e);
     wake_for_news(e);
     if (e->n_live == 0 && e->n_waiting == 0) {
       publish_stats(e);
@@ -641,6 +697,7 @@ static void engine_loop(struct tr_engine *e) {
       step_pool(e);
     } else {
       admit(e);
+      if (e->n_masked > 0 && !masks_step(e)) continue;
       step_generate(e);
       if (!e->failed) step_score(e);
       if (!e->failed) step_embed(e);

@@ -1,4 +1,8 @@
 /* The engine's own structures: who owns what, thread by thread. */
+
+/* The mask for a slot's next token. */
+enum mask_state { MASK_NONE, MASK_WANTED, MASK_ASKED, MASK_READY, MASK_FAILED };
+
 struct slot {
   /* JavaScript thread, while the slot is free; the engine thread from tr_submit on, until the
      finished record has been read. */
@@ -9,7 +13,9 @@ struct slot {
   int32_t stop[TR_MAX_STOP];
   bool embed;
   int32_t pool; /* TR_POOL_*, of an embed */
+  uint32_t *mask; /* grammar thread until its record is read, then engine thread */
   /* engine thread */
+  enum mask_state mask_state;
   uint32_t n;        /* tokens known */
   int32_t cached;    /* prompt tokens found in the cache at first admission, -1 before */
   int32_t seq;       /* index of its live sequence, -1 while waiting */
@@ -29,6 +35,8 @@ struct seq {
   int32_t *blocks;
   uint64_t order; /* of admission */
   int32_t output; /* index of its logits in the batch of this step, -1 without */
+  bool parked;    /* its mask was not there when its logits were, which are kept */
+  float *kept;    /* n_vocab, from the first time on that it is parked */
   struct troupe_sampler *sampler;
 };
 
@@ -96,6 +104,7 @@ struct tr_engine {
   int32_t *token_memory;
   int32_t *bias_memory;
   int32_t *block_memory;
+  uint32_t *mask_memory;
   int32_t *match_memory; /* blocks of the request being admitted */
   uint32_t *share;       /* tokens each sequence computes this step */
   float *embed_sums;
@@ -115,6 +124,15 @@ struct tr_engine {
 
   struct ring commands;
   struct ring results;
+  struct ring masks_wanted; /* engine thread → grammar thread */
+  struct ring masks_made;   /* grammar thread → engine thread */
+  troupe_sem nudge;         /* posted with each command and each mask */
+  uint32_t n_masked;        /* engine thread: open requests with a key */
+  uint32_t n_wanted;        /* slots in MASK_WANTED */
+  bool masks_from_here;     /* the record with key 0 is due */
+  bool masks_news;          /* something was pushed since the last wake */
+  int mask_read;
+  int mask_write;
   int wake_read;
   int wake_write;
   bool news; /* engine thread: something was pushed since the last wake */
@@ -134,6 +152,9 @@ struct tr_engine {
 #define COMMAND_CLEAR 5
 #define COMMAND_ADAPTER_LOAD 6
 #define COMMAND_ADAPTER_UNLOAD 7
+#define COMMAND_MASKS 8
+
+static uint32_t mask_words(const struct tr_engine *e) { return (e->n_vocab + 31) / 32; }
 
 static double now_ms(void) {
   struct troupe_timespec t;
@@ -153,9 +174,12 @@ static bool scores_left(const struct slot *slot);
 static uint32_t scores_words(const struct tr_engine *e);
 static void step_score(struct tr_engine *e);
 
-/* Words that one step can push at most: a token and two ends a sequence, and vectors of tokens. */
+/*
+ * Words that one step can push at most: a token (two of a sequence that sat out) and two ends a
+ * sequence, and vectors of tokens.
+ */
 static uint32_t results_a_step(const struct tr_engine *e) {
   uint32_t vectors = e->pools_only ? e->batch_tokens : e->max_outputs;
-  return e->max_seqs * (28 + 2 * TR_MAX_TOP) + scores_words(e) +
+  return 2 * e->max_seqs * (28 + 2 * TR_MAX_TOP) + scores_words(e) +
          (vectors + 1) * (e->record_words + 1);
 }

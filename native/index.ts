@@ -31,6 +31,11 @@ const SYMBOLS = {
   tr_adapter_message: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
   tr_poll: { args: ["ptr", "ptr", "i32", "i32"], returns: "i32" },
   tr_kv_poll: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  tr_mask_fd: { args: ["ptr"], returns: "i32" },
+  tr_mask_again: { args: ["ptr"], returns: "i32" },
+  tr_mask_poll: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  tr_mask_tokens: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
+  tr_mask_put: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
   tr_close: { args: ["ptr"], returns: "i32" },
   tr_free: { args: ["ptr"], returns: "i32" },
   tr_tokenize: { args: ["ptr", "ptr", "i32", "ptr", "i32", "i32", "i32"], returns: "i32" },
@@ -46,7 +51,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 8;
+export const SHIM_ABI = 9;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -83,6 +88,7 @@ export const TR = {
   MAX_TOP: 20,
   MAX_STOP: 1056,
   MAX_BIAS: 4096,
+  MASK_WORDS: 3,
 } as const;
 
 /** In the order of TR_OPT_*; 0 or undefined means the default that troupe.h names. */
@@ -297,6 +303,16 @@ export class NativeEngine {
     return this.#shim.tr_clear(this.#engine) === 0;
   }
 
+  /** What a grammar thread needs to reach this engine (`NativeMasks`). */
+  masks(): { readonly engine: number; readonly fd: number } {
+    return { engine: this.#engine, fd: this.#shim.tr_mask_fd(this.#engine) };
+  }
+
+  /** A new grammar thread is there. False: the engine has too much to do, ask again. */
+  masksAgain(): boolean {
+    return this.#shim.tr_mask_again(this.#engine) === 0;
+  }
+
   /** Words written into `to`: whole records, each begun by its length in words. */
   poll(to: Uint32Array, max_records: number): number {
     return this.#shim.tr_poll(this.#engine, to, to.length | 0, max_records | 0);
@@ -343,5 +359,41 @@ export class NativeEngine {
   async free(): Promise<void> {
     await this.#reader.cancel();
     this.#shim.tr_free(this.#engine);
+  }
+}
+
+/** The grammar thread's view of an engine. It opens the shim again, which has no state. */
+export class NativeMasks {
+  readonly #shim: Shim;
+  readonly #engine: Pointer;
+  readonly #fd: number;
+
+  constructor(source: ShimSource, { engine, fd }: { engine: number; fd: number }) {
+    this.#shim = openShim(source);
+    this.#engine = engine as Pointer;
+    this.#fd = fd;
+  }
+
+  /** Calls back when masks are wanted; does not end. */
+  async watch(listener: () => void): Promise<void> {
+    const reader = Bun.file(this.#fd).stream().getReader();
+    while (!(await reader.read()).done) listener();
+  }
+
+  /** Words written into `to`: MASK_WORDS for each mask that is wanted. */
+  poll(to: Uint32Array): number {
+    return this.#shim.tr_mask_poll(this.#engine, to, to.length | 0);
+  }
+
+  /** The answer tokens from `from` on, as many as `to` has room for. */
+  tokens(slot: number, from: number, to: Int32Array): void {
+    if (to.length === 0) return;
+    this.#shim.tr_mask_tokens(this.#engine, slot | 0, from | 0, to.length | 0, to);
+  }
+
+  /** False: the engine thread has not read the ones before; try again. */
+  put(slot: number, key: number, count: number, words: Uint32Array | undefined): boolean {
+    const mask = words ?? null;
+    return this.#shim.tr_mask_put(this.#engine, slot | 0, key | 0, count | 0, mask) === 0;
   }
 }

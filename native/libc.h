@@ -123,6 +123,10 @@ static void troupe_sem_free(troupe_sem *s) { dispatch_release(*s); }
 static void troupe_sem_post(troupe_sem *s) { dispatch_semaphore_signal(*s); }
 static int troupe_sem_try(troupe_sem *s) { return dispatch_semaphore_wait(*s, 0) == 0; }
 static void troupe_sem_wait(troupe_sem *s) { dispatch_semaphore_wait(*s, ~(uint64_t)0); }
+uint64_t dispatch_time(uint64_t when, int64_t delta_ns);
+static bool troupe_sem_wait_us(troupe_sem *s, uint32_t us) {
+  return dispatch_semaphore_wait(*s, dispatch_time(0, (int64_t)us * 1000)) == 0;
+}
 #else
 typedef union {
   char bytes[64];
@@ -133,6 +137,7 @@ int sem_destroy(troupe_sem *s);
 int sem_post(troupe_sem *s);
 int sem_wait(troupe_sem *s);
 int sem_trywait(troupe_sem *s);
+int sem_timedwait(troupe_sem *s, const struct troupe_timespec *until);
 static int troupe_sem_init(troupe_sem *s) { return sem_init(s, 0, 0); }
 static void troupe_sem_free(troupe_sem *s) { sem_destroy(s); }
 static void troupe_sem_post(troupe_sem *s) { sem_post(s); }
@@ -140,6 +145,15 @@ static int troupe_sem_try(troupe_sem *s) { return sem_trywait(s) == 0; }
 static void troupe_sem_wait(troupe_sem *s) {
   while (sem_wait(s) != 0) { /* interrupted by a signal */
   }
+}
+/* False when the time is up; a signal ends the wait early, as if it were. */
+static bool troupe_sem_wait_us(troupe_sem *s, uint32_t us) {
+  struct troupe_timespec until;
+  clock_gettime(0, &until); /* CLOCK_REALTIME, which sem_timedwait reads */
+  until.tv_nsec += (long)us * 1000;
+  until.tv_sec += until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  return sem_timedwait(s, &until) == 0;
 }
 #endif
 

@@ -237,7 +237,7 @@ static int32_t load_memory(struct tr_engine *e) {
   uint32_t blocks = e->context_length / TR_BLOCK_SIZE + 1;
   uint32_t window = (uint32_t)e->api.llama_model_n_swa(e->model);
   uint32_t results = 1 << 16, commands = 64;
-  while (commands < e->n_slots * 6 + 16) commands *= 2; /* a submit and a cancel each, close, kv list */
+  while (commands < e->n_slots * 6 + 16) commands *= 2; /* a submit and a cancel each, and a few */
   e->record_words = 16 + 2 * TR_MAX_TOP;
   if (e->record_words < e->n_embd + 8) e->record_words = e->n_embd + 8;
   if (e->record_words < e->n_classes + 8) e->record_words = e->n_classes + 8;
@@ -249,6 +249,7 @@ static int32_t load_memory(struct tr_engine *e) {
   e->token_memory = calloc((size_t)e->n_slots * e->context_length, sizeof(int32_t));
   e->bias_memory = calloc((size_t)e->n_slots * TR_MAX_BIAS * 2, sizeof(int32_t));
   e->block_memory = calloc((size_t)e->max_seqs * blocks, sizeof(int32_t));
+  e->mask_memory = calloc((size_t)e->n_slots * mask_words(e), sizeof(uint32_t));
   e->match_memory = calloc(blocks, sizeof(int32_t));
   e->share = calloc(e->max_seqs, sizeof(uint32_t));
   e->embed_sums = calloc((size_t)e->max_seqs * e->n_embd, sizeof(float));
@@ -258,12 +259,14 @@ static int32_t load_memory(struct tr_engine *e) {
   e->batch = e->api.llama_batch_init((int32_t)e->batch_tokens, 0, 1);
   if (!e->slots || !e->seqs || !e->waiting || !e->token_memory || !e->bias_memory ||
       !e->block_memory || !e->match_memory || !e->share || !e->embed_sums || !e->record ||
-      !e->ends || !e->scratch ||
+      !e->ends || !e->scratch || !e->mask_memory ||
       cache_init(&e->cache, &e->api, e->memory, e->n_cells, window, e->max_seqs) != 0 ||
-      ring_init(&e->commands, commands) != 0 || ring_init(&e->results, results) != 0)
+      ring_init(&e->commands, commands) != 0 || ring_init(&e->results, results) != 0 ||
+      ring_init(&e->masks_wanted, commands) != 0 || ring_init(&e->masks_made, commands) != 0)
     return load_no_buffers(e);
   for (uint32_t i = 0; i < e->n_slots; i++) {
     e->slots[i].tokens = e->token_memory + (size_t)i * e->context_length;
+    e->slots[i].mask = e->mask_memory + (size_t)i * mask_words(e);
     e->slots[i].bias_tokens = e->bias_memory + (size_t)i * TR_MAX_BIAS * 2;
     e->slots[i].bias_values = (float *)(e->slots[i].bias_tokens + TR_MAX_BIAS);
   }
@@ -340,7 +343,10 @@ static int32_t load_all(struct tr_engine *e) {
 
 /* Gives back what load_all made, in whatever state it stopped. */
 static void unload_all(struct tr_engine *e) {
-  for (uint32_t i = 0; e->seqs && i < e->max_seqs; i++) troupe_sampler_free(e->seqs[i].sampler);
+  for (uint32_t i = 0; e->seqs && i < e->max_seqs; i++) {
+    troupe_sampler_free(e->seqs[i].sampler);
+    free(e->seqs[i].kept);
+  }
   if (e->scratch) troupe_sampler_scratch_free(e->scratch);
   cache_free(&e->cache);
   if (e->batch.token) e->api.llama_batch_free(e->batch);

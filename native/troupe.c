@@ -13,6 +13,7 @@
 #include "cache.c"
 #include "engine.h"
 #include "load.c"
+#include "masks/masks.c"
 #include "engine.c"
 #include "scores.c"
 #include "api.c"

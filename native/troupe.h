@@ -5,12 +5,17 @@
  *   tr_submit, tr_embed, tr_cancel ──ring──▶  admit → prefill in chunks → decode all together
  *   tr_poll                        ◀──ring──  tokens, finished, embeddings      │
  *   tr_kv_poll                     ◀──ring──  blocks stored and removed         │
+ *
+ *   grammar thread
+ *   tr_mask_poll                   ◀──ring──  a mask is wanted (masks.c)        │
+ *   tr_mask_put                    ──ring──▶  which tokens may come next        │
+ *
  *   reads a pipe (tr_wake_fd)      ◀──1 byte──────────────────────────────── a step
  *
  * Every call returns a code (or a pointer, NULL on failure) and none waits: what takes time
  * (opening the library, loading the model, decoding) happens on the engine thread. The exceptions
  * are named: tr_free joins the thread, tr_bare is a benchmark. All calls of one engine are made by
- * one thread. Memory is handed out once, when the engine becomes ready: a slot a request, each
+ * one thread, but those of tr_mask_*, which the grammar thread makes. Memory is handed out once, when the engine becomes ready: a slot a request, each
  * with room for a whole context of tokens (virtual until touched), and the three rings.
  */
 #ifndef TROUPE_H
@@ -18,7 +23,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 8
+#define TR_ABI 9
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -84,6 +89,8 @@ struct tr_request {
   uint32_t n_bias;
   uint32_t adapter; /* its place, counted from 1; 0: the model itself */
   uint32_t scores;  /* of the prompt's tokens: the first that is wanted + 1; 0: none */
+  uint32_t mask_key; /* 0: any token may come; else a number of its own, for tr_mask_put */
+  uint32_t unused;
 };
 
 /*
@@ -245,6 +252,28 @@ int32_t tr_poll(struct tr_engine *engine, uint32_t *to, int32_t size, int32_t ma
  * here before its finished record is in tr_poll. Not calling it costs the engine nothing.
  */
 int32_t tr_kv_poll(struct tr_engine *engine, uint32_t *to, int32_t size);
+
+/*
+ * Masks. The engine thread wants one for each token of a request with a key, from the moment it
+ * takes the request, and draws no token of it before the mask is there. Meanwhile it computes.
+ *
+ * tr_mask_poll copies wanted ones, TR_MASK_WORDS words each: slot, key, answer tokens so far. A
+ * key of 0 says that what is wanted and not there yet follows from here on: a new grammar thread
+ * asks for that (tr_mask_again, on the JavaScript thread) and skips what was before.
+ * tr_mask_tokens copies the answer tokens `from` to `from + n` of the slot, which do not change
+ * while a mask for it is wanted. tr_mask_put hands over the mask, a bit a token, lowest first, or
+ * NULL when there can be none, which ends the answer in an error. A key that is gone is ignored.
+ * tr_mask_fd is the readable end of a pipe: a byte arrives when tr_mask_poll has news.
+ */
+#define TR_MASK_WORDS 3
+int32_t tr_mask_fd(struct tr_engine *engine);
+int32_t tr_mask_again(struct tr_engine *engine);
+int32_t tr_mask_poll(struct tr_engine *engine, uint32_t *to, int32_t size);
+int32_t tr_mask_tokens(struct tr_engine *engine, uint32_t slot, uint32_t from, uint32_t n,
+                       int32_t *to);
+/* TR_ERR_QUEUE_FULL: the engine thread has not read the ones before; try again. */
+int32_t tr_mask_put(struct tr_engine *engine, uint32_t slot, uint32_t key, uint32_t n_answer,
+                    const uint32_t *words);
 
 /*
  * Asks the thread to end and returns at once; tr_state is TR_ERR_CLOSED when it has (a wake

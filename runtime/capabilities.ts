@@ -140,6 +140,27 @@ export interface Files {
   free_bytes(folder: string): Promise<number>;
 }
 
+/** A thread of this process with an event loop of its own. */
+export interface Thread {
+  /** A copy of the message: plain data and arrays of numbers. */
+  post(message: unknown): void;
+  /** Ends it, whatever it does. */
+  end(): void;
+  /** Resolves when it has ended and touches nothing any more. */
+  readonly ended: Promise<void>;
+}
+
+export type ThreadHandlers = {
+  readonly message: (message: unknown) => void;
+  /** It has ended, told or not. */
+  readonly ended: (reason: string) => void;
+};
+
+export interface Threads {
+  /** `entry` is a file of the sources, named from their root (deploy/build-binary.ts lists them). */
+  start(entry: string, handlers: ThreadHandlers): Thread;
+}
+
 /**
  * Small durable records by key, shared by processes: `runtime/store/{memory,sqlite,redis}.ts` pass
  * one contract test. Each call is one transaction; it rejects when the store cannot be used now.
@@ -166,4 +187,6 @@ export type Capabilities = {
   readonly spawn: Spawn;
   readonly files: Files;
   readonly store: Store;
+  /** Absent in the simulator, which has one thread. */
+  readonly threads?: Threads;
 };

@@ -39,7 +39,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   ],
   llm: ["@huggingface/tokenizers"],
   native: ["bun:ffi"],
-  actors: ["zod"],
+  actors: ["zod", "@mlc-ai/web-xgrammar"],
   supervisors: [],
   cluster: ["yaml"],
   deploy: [],
@@ -77,6 +77,8 @@ const exempt: Readonly<Record<string, string>> = {
   "native/build.ts": "a build script",
   "native/index.ts": "the leaf that opens libraries",
   "cluster.ts": "the one entry",
+  "actors/engine/grammar/grammar-thread.ts": "the entry of a thread, which may sleep",
+  "actors/engine/grammar/xgrammar.ts": "the library says on the console what is wrong",
   "cluster/parse.ts": "a command: reads standard input and a file",
   "cluster/keys/key.ts": "a command: draws a key or reads one",
 };
@@ -108,6 +110,7 @@ const circles: readonly { readonly files: readonly string[]; readonly why: strin
 /** Where a reader starts: everything else must be reachable from here. */
 const entries = [
   "cluster.ts",
+  "actors/engine/grammar/grammar-thread.ts",
   "proto/generate.ts",
   "native/build.ts",
   // Which control tokens stay in an answer's text: the chat route comes next.

@@ -1,7 +1,7 @@
 /** A row of the table of engines. */
 import type { ModelFacts } from "../../llm/model/model-card.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
-import type { Clock, Files } from "../../runtime/capabilities.ts";
+import type { Clock, Files, Threads } from "../../runtime/capabilities.ts";
 import type { FlagGroup, SettingsOf } from "../../runtime/setting.ts";
 import type { Engine } from "./engine.ts";
 import type { CommonEngineSettings } from "./flags.ts";
@@ -20,6 +20,8 @@ export type EngineParts = {
   readonly assets_folder: string;
   readonly clock: Clock;
   readonly files: Files;
+  /** Absent in the simulator. */
+  readonly threads?: Threads | undefined;
 };
 
 /** Opens the engine of one worker; rejects with the one line that says what to do. */

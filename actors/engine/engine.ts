@@ -60,6 +60,11 @@ export type EngineRequest = {
   readonly adapter?: string;
   /** Cached blocks are shared only among requests with the same salt. Needs `salts`. */
   readonly salt?: string;
+  /**
+   * What the answer keeps to (llm/constraint/constraint.ts). Until that is compiled the request
+   * waits; what cannot be compiled ends the answer in an error. Needs `constrains`.
+   */
+  readonly constraint?: string;
 };
 
 /** An adapter could not be loaded; the message is one line that says what to do. */
@@ -134,7 +139,7 @@ export type EngineCapabilities = {
   readonly steps: boolean;
   /** The keys and values of its cached blocks can be moved to another engine. */
   readonly exports_blocks: boolean;
-  /** A request may name a grammar that its answer keeps to. */
+  /** A request may name a constraint that its answer keeps to. */
   readonly constrains: boolean;
   /** A request may name an adapter. */
   readonly adapters: boolean;
@@ -230,6 +235,12 @@ export interface Engine {
   describe(): EngineDescription;
   /** Takes the request or says why not; never waits. */
   submit(request: EngineRequest): EngineRefusal | undefined;
+  /**
+   * Compiles a constraint beside everything else, so that `submit` takes requests with it at once.
+   * `done` is called once, and before this returns when the answer is known. There exactly when
+   * `constrains`.
+   */
+  prepare?(constraint: string, done: (refusal: EngineRefusal | undefined) => void): void;
   /** What the model says of all of `tokens`; answered by an "embedding" event. */
   embed(handle: number, tokens: Uint32Array, pool: PoolKind): EngineRefusal | undefined;
   /** Ends a request within one step; a handle that is not live is ignored. */

@@ -27,6 +27,7 @@ export class FaultyEngine implements Engine {
   readonly clearCache?: () => boolean;
   readonly loadAdapter?: (name: string, path: string) => Promise<void>;
   readonly unloadAdapter?: (name: string) => Promise<void>;
+  readonly prepare?: NonNullable<Engine["prepare"]>;
   readonly #inner: Engine;
   readonly #injector: FaultInjector;
   /** Live handles, and the prompts of those that no step has begun with. */
@@ -48,6 +49,7 @@ export class FaultyEngine implements Engine {
     if (inner.unloadAdapter !== undefined) {
       this.unloadAdapter = (name) => inner.unloadAdapter!(name);
     }
+    if (inner.prepare !== undefined) this.prepare = (text, done) => inner.prepare!(text, done);
   }
 
   describe(): EngineDescription {

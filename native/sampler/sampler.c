@@ -43,6 +43,7 @@ struct troupe_sampler_scratch {
   float *block_max;    /* n_blocks */
   double *block_mass;  /* n_blocks */
   float *undo;         /* 3 * n_vocab: what edits overwrote */
+  float *masked;       /* n_vocab: the logits of allowed tokens, -inf elsewhere */
   struct candidate *c; /* n_vocab */
 };
 
@@ -311,6 +312,34 @@ int32_t troupe_sampler_sample(struct troupe_sampler *q, struct troupe_sampler_sc
   return token;
 }
 
+/* ---- masks ---- */
+
+static bool is_allowed(const uint32_t *allowed, int32_t token) {
+  return (allowed[token >> 5] >> (token & 31)) & 1;
+}
+
+static void keep_allowed(float *to, const float *logits, const uint32_t *allowed, int32_t n_vocab) {
+  for (int32_t i = 0; i < n_vocab; i++) to[i] = is_allowed(allowed, i) ? logits[i] : MINUS_INF;
+}
+
+int32_t troupe_sampler_sample_allowed(struct troupe_sampler *q, struct troupe_sampler_scratch *s,
+                                      const float *logits, uint32_t choice, uint32_t index,
+                                      const int32_t *banned, int32_t n_banned,
+                                      const uint32_t *allowed) {
+  int32_t first = 0, token;
+  while (first < s->n_vocab && !is_allowed(allowed, first)) first++;
+  if (first == s->n_vocab) return -1;
+  keep_allowed(s->masked, logits, allowed, s->n_vocab);
+  for (int32_t i = 0; i < n_banned; i++) {
+    if (banned[i] >= 0 && banned[i] < s->n_vocab) s->masked[banned[i]] = MINUS_INF;
+  }
+  if (n_banned > 0 && s->masked[troupe_sampler_argmax(s->masked, s->n_vocab)] == MINUS_INF) {
+    keep_allowed(s->masked, logits, allowed, s->n_vocab);
+  }
+  token = troupe_sampler_sample(q, s, s->masked, choice, index, NULL, 0);
+  return is_allowed(allowed, token) ? token : first; /* where no logit is a number */
+}
+
 /* ---- randomness ---- */
 
 /* Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers", SC 2011. */
@@ -393,8 +422,9 @@ struct troupe_sampler_scratch *troupe_sampler_scratch_new(int32_t n_vocab) {
   s->block_max = malloc((size_t)s->n_blocks * sizeof *s->block_max);
   s->block_mass = malloc((size_t)s->n_blocks * sizeof *s->block_mass);
   s->undo = malloc(3 * n * sizeof *s->undo);
+  s->masked = malloc(n * sizeof *s->masked);
   s->c = malloc(n * sizeof *s->c);
-  if (s->block_max && s->block_mass && s->undo && s->c) return s;
+  if (s->block_max && s->block_mass && s->undo && s->masked && s->c) return s;
   troupe_sampler_scratch_free(s);
   return NULL;
 }
@@ -404,6 +434,7 @@ void troupe_sampler_scratch_free(struct troupe_sampler_scratch *s) {
   free(s->block_max);
   free(s->block_mass);
   free(s->undo);
+  free(s->masked);
   free(s->c);
   free(s);
 }

@@ -69,6 +69,16 @@ int32_t troupe_sampler_sample(struct troupe_sampler *sampler,
                               uint32_t choice, uint32_t index, const int32_t *banned,
                               int32_t n_banned);
 
+/*
+ * The same from the tokens alone whose bit in `allowed` is set (n_vocab bits, lowest first), so
+ * that every stage sees no others; the logits stay as they are. Where the bans leave nothing, they
+ * do not hold. -1: nothing is allowed.
+ */
+int32_t troupe_sampler_sample_allowed(struct troupe_sampler *sampler,
+                                      struct troupe_sampler_scratch *scratch, const float *logits,
+                                      uint32_t choice, uint32_t index, const int32_t *banned,
+                                      int32_t n_banned, const uint32_t *allowed);
+
 /* The lowest id among the likeliest; what `sample` is at temperature 0 without edits. */
 int32_t troupe_sampler_argmax(const float *logits, int32_t n_vocab);
 

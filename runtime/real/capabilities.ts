@@ -8,6 +8,7 @@ import { realLog, type WriteLine } from "./log.ts";
 import { realNet } from "./net.ts";
 import { realRandom } from "./random.ts";
 import { realSpawn } from "./spawn.ts";
+import { realThreads } from "./threads/threads.ts";
 
 type RealOptions = {
   readonly log_level: LogLevel;
@@ -29,5 +30,6 @@ export function realCapabilities(options: RealOptions): Capabilities {
     spawn: realSpawn(),
     files: realFiles(),
     store: options.store ?? new MemoryStore(),
+    threads: realThreads(),
   };
 }

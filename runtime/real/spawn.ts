@@ -23,7 +23,8 @@ export function realSpawn(): Spawn {
   };
 }
 
-function isCompiled(): boolean {
+/** True in a compiled binary, which carries its sources. */
+export function isCompiled(): boolean {
   return Bun.main.startsWith("/$bunfs/") || Bun.main.startsWith("B:/~BUN/");
 }
 

@@ -2,7 +2,7 @@
  * `bun run bench latency`: what our own path adds. The echo engine answers at once, so all the time
  * from the request's first byte to the answer's last one is ours (and the client's).
  */
-import { niceCompilerThreads } from "../../runtime/real/compiler-threads.ts";
+import { niceCompilerThreads } from "../../runtime/real/threads/compiler-threads.ts";
 import { startCluster } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
 import { chatAnswer } from "./chat-answer.ts";

@@ -125,8 +125,10 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     if (adapters) {
       expect(engine.submit(request(1, prompt, 1, { adapter: "a" }))?.code).toBe("bad_request");
     }
-    // No engine does these, and nothing in the interface would ask for them.
-    expect(capabilities).toMatchObject({ exports_blocks: false, constrains: false });
+    // constrained.test.ts has the rest.
+    expect(engine.prepare !== undefined).toBe(capabilities.constrains);
+    // No engine does this, and nothing in the interface would ask for it.
+    expect(capabilities).toMatchObject({ exports_blocks: false });
   });
 
   test("an answer has consecutive indices from 0 and exactly one end", async () => {

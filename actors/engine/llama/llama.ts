@@ -10,7 +10,6 @@ import type { KvDump } from "../../../llm/blocks/kv-event.ts";
 import { buildShim, type CompilerChoice, findLlama } from "../../../native/build.ts";
 import {
   NativeEngine,
-  type NativeNumbers,
   type NativeOptions,
   type NativeStats,
   openShim,
@@ -18,6 +17,7 @@ import {
   TR,
 } from "../../../native/index.ts";
 import type { WirePassSums as PassSums, PoolKind } from "../../../proto/index.ts";
+import { beyondLimits } from "../beyond-limits.ts";
 import {
   type Engine,
   type EngineCapabilities,
@@ -32,9 +32,12 @@ import { contextOf, type EngineKind } from "../engine-kind.ts";
 import type { KvEventLog } from "../kv-event-log.ts";
 import { noAdapter } from "../no-adapter.ts";
 import { LlamaAdapters } from "./adapters.ts";
+import { type ConstrainedRequests, constrainedRequests, type LlamaGrammar } from "./constrained.ts";
 import { type LlamaSettings, llamaContradiction, llamaFlags } from "./flags.ts";
 import { LlamaKvEvents } from "./kv-events.ts";
+import { POOLS, poolsOf } from "./pools.ts";
 import { type RecordReader, readRecords } from "./records.ts";
+import { refusal } from "./refusal.ts";
 import { encodeRequest, type RequestBuffers, requestBuffers } from "./request.ts";
 
 export type LlamaOptions = Partial<NativeOptions> & {
@@ -49,13 +52,14 @@ export type LlamaOptions = Partial<NativeOptions> & {
   readonly cache_dir?: string;
   /** 0..1 while the model loads. */
   readonly on_progress?: (fraction: number) => void;
+  /** Without these the engine knows no grammars. */
+  readonly grammar?: LlamaGrammar;
 };
 
 /** The rest is up to the model. Logits differ in their last bits with the shape of the batch. */
-const CAPABILITIES: Omit<EngineCapabilities, "generates" | "pools" | "adapters"> = {
+const CAPABILITIES: Omit<EngineCapabilities, "generates" | "pools" | "adapters" | "constrains"> = {
   steps: false,
   exports_blocks: false,
-  constrains: false,
   salts: true,
   scores: true,
   replays_exactly: false,
@@ -103,7 +107,7 @@ export async function openLlama(options: LlamaOptions): Promise<LlamaEngine> {
     await native.free();
     throw new EngineStartError(startErrorCode(code), message);
   }
-  return new LlamaEngine(native);
+  return new LlamaEngine(native, options.grammar && { ...options.grammar, shim });
 }
 
 export const llamaKind = {
@@ -113,6 +117,8 @@ export const llamaKind = {
   contradiction: llamaContradiction,
   opener: (own, parts) => {
     const { settings, model_path, sharers, cache_folder, assets_folder } = parts;
+    const { clock, threads: workers, facts } = parts;
+    const tokenizer_blob = facts.blobs.get(facts.tokenizer_blob);
     const { max_num_seqs, threads } = settings;
     return (progress) =>
       openLlama({
@@ -125,6 +131,9 @@ export const llamaKind = {
         ...libraries(assets_folder),
         cache_dir: cache_folder,
         on_progress: (fraction) => progress(fraction, model_path),
+        ...(workers && tokenizer_blob
+          ? { grammar: { clock, threads: workers, tokenizer_blob } }
+          : {}),
       });
   },
 } as const satisfies EngineKind<typeof llamaFlags>;
@@ -159,6 +168,8 @@ export class LlamaEngine implements Engine {
   readonly clearCache?: () => boolean;
   readonly loadAdapter?: (name: string, path: string) => Promise<void>;
   readonly unloadAdapter?: (name: string) => Promise<void>;
+  readonly prepare?: NonNullable<Engine["prepare"]>;
+  readonly #constrained: ConstrainedRequests | undefined;
   readonly #native: NativeEngine;
   readonly #adapters: LlamaAdapters;
   #listener: () => void = () => {};
@@ -171,7 +182,7 @@ export class LlamaEngine implements Engine {
   /** The engine's stats when it was closed. */
   #last: NativeStats | undefined;
 
-  constructor(native: NativeEngine) {
+  constructor(native: NativeEngine, grammar?: LlamaGrammar & { readonly shim: ShimSource }) {
     const numbers = native.numbers();
     this.#native = native;
     this.#adapters = new LlamaAdapters(native);
@@ -198,6 +209,7 @@ export class LlamaEngine implements Engine {
         generates: numbers.generates !== 0,
         adapters: numbers.generates !== 0,
         pools: poolsOf(numbers),
+        constrains: grammar !== undefined && numbers.generates !== 0,
       },
       // llama.cpp writes so where a model does not say its size.
       build: native.message().replace(" ?B", ""),
@@ -205,6 +217,15 @@ export class LlamaEngine implements Engine {
     this.#words = new Uint32Array(Math.max(16384, numbers.max_record_words * 2));
     const floats = new Float32Array(this.#words.buffer);
     this.#reader = { words: this.#words, floats, vectors: new Map() };
+    const constrained =
+      grammar === undefined || numbers.generates === 0
+        ? undefined
+        : constrainedRequests(native, grammar, {
+            submit: (request, mask_key) => this.#submit(request, mask_key),
+            woke: () => this.#listener(),
+          });
+    this.#constrained = constrained;
+    if (constrained) this.prepare = (text, done) => constrained.grammars.compile(text, done);
     if (numbers.prefix_cache === 0) return;
     const kv = new LlamaKvEvents(numbers.total_blocks, numbers.block_size);
     this.#kv = kv;
@@ -218,11 +239,20 @@ export class LlamaEngine implements Engine {
   }
 
   submit(request: EngineRequest): EngineRefusal | undefined {
+    const { constraint } = request;
+    if (constraint === undefined) return this.#submit(request, 0);
+    const refused = beyondLimits(request);
+    if (refused !== undefined) return refused;
+    if (this.#constrained !== undefined) return this.#constrained.submit(request, constraint);
+    return { code: "not_supported", message: "this engine knows no grammars" };
+  }
+
+  #submit(request: EngineRequest, mask_key: number): EngineRefusal | undefined {
     if (this.#closed) return refusal(TR.ERR_CLOSED, request.tokens.length, 0, this.#description);
     const { adapter } = request;
     const place = adapter === undefined ? 0 : this.#adapters.placeOf(adapter);
     if (place === undefined) return noAdapter(adapter);
-    const problem = encodeRequest(request, this.#buffers, place);
+    const problem = encodeRequest(request, this.#buffers, place, mask_key);
     if (problem) return problem;
     const { struct, stop, bias_tokens, bias_values } = this.#buffers;
     const code = this.#native.submit(struct, request.tokens, stop, bias_tokens, bias_values);
@@ -240,7 +270,8 @@ export class LlamaEngine implements Engine {
   }
 
   cancel(handle: number): void {
-    if (!this.#closed) this.#native.cancel(handle);
+    if (this.#closed || this.#constrained?.cancel(handle)) return;
+    this.#native.cancel(handle);
   }
 
   step(_now_ms: number): number | undefined {
@@ -249,6 +280,8 @@ export class LlamaEngine implements Engine {
 
   poll(limit: number): readonly EngineEvent[] {
     if (this.#closed) return [];
+    const own = this.#constrained?.take(limit) ?? [];
+    if (own.length > 0) return own;
     let words = this.#native.poll(this.#words, limit);
     if (words === 0 && this.#native.state().code === TR.ERR_ENGINE) {
       // Records that the thread pushed between the two calls, before it failed.
@@ -257,6 +290,7 @@ export class LlamaEngine implements Engine {
     }
     const events = readRecords(this.#reader, words);
     if (this.#kv) this.#readKv(this.#kv);
+    this.#constrained?.saw(events);
     return events;
   }
 
@@ -283,7 +317,7 @@ export class LlamaEngine implements Engine {
     const stats = this.#read();
     return {
       running: stats.running,
-      waiting: stats.waiting,
+      waiting: stats.waiting + (this.#constrained?.waiting ?? 0),
       used_blocks: stats.used_blocks,
       cached_blocks: stats.cached_blocks,
       total_blocks: this.#description.total_blocks,
@@ -332,6 +366,8 @@ export class LlamaEngine implements Engine {
   }
 
   async #end(): Promise<void> {
+    // Its thread reads and writes the native engine's memory.
+    await this.#constrained?.grammars.close();
     await new Promise<void>((resolve) => {
       const look = () => {
         const { code } = this.#native.state();
@@ -343,49 +379,4 @@ export class LlamaEngine implements Engine {
     });
     await this.#native.free();
   }
-}
-
-const POOLS: Readonly<Record<PoolKind, number>> = {
-  vector: TR.POOL_UNIT,
-  raw: TR.POOL_RAW,
-  tokens: TR.POOL_TOKENS,
-  classes: TR.POOL_CLASSES,
-};
-
-/** llama.h, LLAMA_POOLING_TYPE. */
-const POOLING_NONE = 0;
-const POOLING_RANK = 4;
-
-/** A model that ranks has a classification head in place of vectors; see native/api.c. */
-function poolsOf({ pooling, embedding_size }: NativeNumbers): readonly PoolKind[] {
-  if (pooling === POOLING_RANK) return ["classes"];
-  if (embedding_size === 0) return [];
-  return pooling === POOLING_NONE ? ["tokens"] : ["vector", "raw", "tokens"];
-}
-
-const REFUSALS: Readonly<Record<number, EngineRefusal["code"]>> = {
-  [TR.ERR_QUEUE_FULL]: "queue_full",
-  [TR.ERR_CONTEXT_OVERFLOW]: "context_overflow",
-  [TR.ERR_NOT_SUPPORTED]: "not_supported",
-  [TR.ERR_CLOSED]: "closed",
-  [TR.ERR_NOT_READY]: "closed",
-};
-
-function refusal(
-  native_code: number,
-  n_tokens: number,
-  max_tokens: number,
-  { context_length, vocab_size, max_num_seqs }: EngineDescription,
-): EngineRefusal {
-  const code = REFUSALS[native_code] ?? "bad_request";
-  const message = {
-    queue_full: `the queue behind ${max_num_seqs} running sequences is full: try again later`,
-    context_overflow:
-      `${n_tokens} tokens and ${max_tokens} to make are more than ` +
-      `the context of ${context_length}: shorten the prompt or lower max_tokens`,
-    bad_request: `tokens must be 1 or more ids of 0..${vocab_size - 1}, within the limits`,
-    not_supported: "this model does not support the request",
-    closed: "the engine is closed",
-  }[code];
-  return { code, message };
 }

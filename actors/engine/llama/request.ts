@@ -5,7 +5,7 @@ import { TR } from "../../../native/index.ts";
 import { beyondLimits } from "../beyond-limits.ts";
 import type { EngineRefusal, EngineRequest } from "../engine.ts";
 
-const STRUCT_BYTES = 96;
+const STRUCT_BYTES = 104;
 
 /** Memory for one request at a time; the native side copies it during the call. */
 export type RequestBuffers = {
@@ -50,6 +50,8 @@ export function encodeRequest(
   request: EngineRequest,
   buffers: RequestBuffers,
   adapter = 0,
+  /** A number of its own for a request that keeps to a grammar; 0: any token may come. */
+  mask_key = 0,
 ): EngineRefusal | undefined {
   const beyond = beyondLimits(request);
   if (beyond !== undefined) return beyond;
@@ -83,6 +85,7 @@ export function encodeRequest(
   view.setUint32(88, adapter, true);
   // 0: none are wanted.
   view.setUint32(92, request.scores_from === undefined ? 0 : request.scores_from + 1, true);
+  view.setUint32(96, mask_key, true);
   stop.set(stop_tokens);
   for (const [i, [token, bias]] of sampling.logit_bias.entries()) {
     bias_tokens[i] = token;

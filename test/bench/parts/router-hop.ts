@@ -2,7 +2,7 @@
  * `bun run bench router-hop`: what a router in a process of its own adds to an answer. Two clusters
  * side by side, one request at a time, in turns, so that both meet the same machine.
  */
-import { niceCompilerThreads } from "../../../runtime/real/compiler-threads.ts";
+import { niceCompilerThreads } from "../../../runtime/real/threads/compiler-threads.ts";
 import { type Cluster, startCluster } from "../../support/cluster.ts";
 import type { Report } from "../bench.ts";
 import { chatAnswer } from "../chat-answer.ts";

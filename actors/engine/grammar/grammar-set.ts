@@ -1,0 +1,83 @@
+/**
+ * Grammars of one vocabulary, compiled, and the answers that keep to them; for one thread.
+ * Everything here takes the time it takes: see `threaded-grammars.ts` for who limits it.
+ */
+import type { GrammarCompiler } from "@mlc-ai/web-xgrammar";
+import { readConstraint, type Thinking } from "../../../llm/constraint/constraint.ts";
+import { isJson, literalsOf, structuralTag } from "../../../llm/constraint/structural-tag.ts";
+import { BlankLimit } from "./blanks.ts";
+import type { Compiled, Forced } from "./compiled.ts";
+import { type GrammarVocab, inAlphabet } from "./grammar-vocab.ts";
+import { Lane } from "./lane.ts";
+import { XGrammar } from "./xgrammar.ts";
+
+export class GrammarSet {
+  readonly vocab: GrammarVocab;
+  readonly xgrammar: XGrammar;
+  readonly #compiler: GrammarCompiler;
+  readonly blanks: BlankLimit;
+
+  private constructor(vocab: GrammarVocab, xgrammar: XGrammar, compiler: GrammarCompiler) {
+    this.vocab = vocab;
+    this.xgrammar = xgrammar;
+    this.#compiler = compiler;
+    this.blanks = new BlankLimit(vocab.texts);
+  }
+
+  static async open(vocab: GrammarVocab): Promise<GrammarSet> {
+    const xgrammar = await XGrammar.load();
+    return new GrammarSet(vocab, xgrammar, await xgrammar.compiler(vocab.texts, vocab.ends));
+  }
+
+  /** Length of a mask. */
+  get words(): number {
+    return Math.ceil(this.vocab.texts.length / 32);
+  }
+
+  /** Throws ConstraintError and GrammarError. */
+  async compile(text: string): Promise<Compiled> {
+    const constraint = readConstraint(text);
+    const { format, thinking } = constraint;
+    const tag = structuralTag(constraint);
+    return {
+      grammar: tag === undefined ? undefined : await this.xgrammar.compile(this.#compiler, tag),
+      allowed: this.#allowed(format === undefined ? undefined : literalsOf(constraint)),
+      few_blanks: format !== undefined && isJson(format),
+      thinking:
+        thinking === undefined ? undefined : { ...thinking, forced: this.#forced(thinking) },
+    };
+  }
+
+  async lane(compiled: Compiled): Promise<Lane> {
+    const { grammar } = compiled;
+    const matcher = grammar === undefined ? undefined : await this.xgrammar.matcher(grammar);
+    return new Lane(this, compiled, matcher);
+  }
+
+  #allowed(literals: string | undefined): Uint32Array {
+    const allowed = new Uint32Array(this.words).fill(0xffffffff);
+    const { texts, control } = this.vocab;
+    const spare = texts.length & 31;
+    if (spare > 0) allowed[allowed.length - 1] = 2 ** spare - 1;
+    if (literals === undefined) return allowed;
+    const named = inAlphabet(literals);
+    for (const token of control) {
+      const text = texts[token]!;
+      if (text === "" || !named.includes(text)) allowed[token >>> 5]! &= ~(1 << (token & 31));
+    }
+    return allowed;
+  }
+
+  #forced({ end }: Thinking): Forced {
+    const written = inAlphabet(end);
+    const tokens = Array.from<number | undefined>({ length: written.length });
+    for (const [token, text] of this.vocab.texts.entries()) {
+      if (text === "" || text.length > written.length) continue;
+      for (let at = written.indexOf(text); at >= 0; at = written.indexOf(text, at + 1)) {
+        const best = tokens[at];
+        if (best === undefined || this.vocab.texts[best]!.length < text.length) tokens[at] = token;
+      }
+    }
+    return { end: written, tokens };
+  }
+}

@@ -1,0 +1,41 @@
+/** A model's vocabulary as grammars see it. */
+import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
+import { BYTE_TO_CODE_POINT } from "../../../llm/tokens/vocab/byte-alphabet.ts";
+
+export type GrammarVocab = {
+  /**
+   * Each token's bytes in GPT-2's byte alphabet, a character a byte. "" for tokens that no grammar
+   * may ask for: unused ones, the unknown one and those that end an answer.
+   */
+  readonly texts: readonly string[];
+  /** Tokens that end an answer. */
+  readonly ends: readonly number[];
+  /** Control tokens: they come only where a grammar names their spelling. */
+  readonly control: readonly number[];
+};
+
+const CHARACTERS = Array.from(BYTE_TO_CODE_POINT, (code) => String.fromCharCode(code));
+
+/** A text's UTF-8 in the alphabet. */
+export function inAlphabet(text: string): string {
+  return ofBytes(new TextEncoder().encode(text));
+}
+
+function ofBytes(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i++) text += CHARACTERS[bytes[i]!]!;
+  return text;
+}
+
+/** `vocab_size` is the number of logits, which may be more than the tokenizer's tokens. */
+export function grammarVocab(tokenizer: Tokenizer, vocab_size: number): GrammarVocab {
+  const texts: string[] = [];
+  const control: number[] = [];
+  const { eog, unk } = tokenizer.special;
+  for (let token = 0; token < vocab_size; token++) {
+    const known = token < tokenizer.vocab_size && token !== unk && !tokenizer.isEog(token);
+    texts.push(known ? ofBytes(tokenizer.tokenBytes(token)) : "");
+    if (known && tokenizer.isControl(token)) control.push(token);
+  }
+  return { texts, ends: eog.filter((token) => token < vocab_size), control };
+}

@@ -1,0 +1,151 @@
+/*
+ * Masks: which tokens of the vocabulary may come next in an answer that keeps to a grammar.
+ *
+ *   engine thread                                    grammar thread
+ *   token drawn ──wanted──▶ (slot, key, index) ────▶ reads the answer's new tokens from the slot
+ *   next step's llama_decode …                       writes the mask into the slot
+ *   before it draws ◀─────── (slot, key, index) ◀─── made
+ *
+ * A slot's mask has one writer at a time: it is wanted, then made, then used, and only then wanted
+ * again. A record whose key or index is not the slot's is of a request that is gone.
+ *
+ * A sequence whose mask is late keeps its logits and sits out: it has nothing in the next batch,
+ * and draws as soon as the mask is there. Where all sequences wait for masks, the thread sleeps.
+ */
+
+/* Sequences that wait together go on together: a batch of one costs nearly as much as one of all. */
+#define MASK_GATHER_US 500
+
+/* Tells the grammar thread what is wanted, as far as its ring has room. */
+static void masks_ask(struct tr_engine *e) {
+  if (e->masks_from_here) {
+    uint32_t mark[TR_MASK_WORDS] = {0, 0, 0};
+    if (!ring_room(&e->masks_wanted, TR_MASK_WORDS)) return;
+    ring_push(&e->masks_wanted, mark, TR_MASK_WORDS);
+    e->masks_from_here = false;
+    e->masks_news = true;
+  }
+  for (uint32_t i = 0; e->n_wanted > 0 && i < e->n_slots; i++) {
+    struct slot *slot = &e->slots[i];
+    if (slot->mask_state != MASK_WANTED) continue;
+    if (!ring_room(&e->masks_wanted, TR_MASK_WORDS)) break;
+    uint32_t ask[TR_MASK_WORDS] = {i, slot->request.mask_key, slot->n - slot->request.n_prompt};
+    ring_push(&e->masks_wanted, ask, TR_MASK_WORDS);
+    slot->mask_state = MASK_ASKED;
+    e->n_wanted--;
+    e->masks_news = true;
+  }
+  if (!e->masks_news) return;
+  e->masks_news = false;
+  ssize_t written = write(e->mask_write, "", 1); /* a full pipe wakes as well */
+  (void)written;
+}
+
+static void mask_want(struct tr_engine *e, struct slot *slot) {
+  slot->mask_state = MASK_WANTED;
+  e->n_wanted++;
+}
+
+/* The request is over, in whatever state its mask is. */
+static void mask_forget(struct tr_engine *e, struct slot *slot) {
+  if (slot->request.mask_key == 0 || slot->embed) return;
+  if (slot->mask_state == MASK_WANTED) e->n_wanted--;
+  slot->mask_state = MASK_NONE;
+  e->n_masked--;
+}
+
+/* A new grammar thread: what the one before has not made is wanted again. */
+static void masks_again(struct tr_engine *e) {
+  e->masks_from_here = true;
+  for (uint32_t i = 0; i < e->n_slots; i++)
+    if (e->slots[i].mask_state == MASK_ASKED) mask_want(e, &e->slots[i]);
+}
+
+static void masks_take(struct tr_engine *e) {
+  uint32_t made[TR_MASK_WORDS + 1];
+  while (ring_pop(&e->masks_made, made, TR_MASK_WORDS + 1)) {
+    struct slot *slot = &e->slots[made[0]];
+    if (slot->mask_state != MASK_ASKED || slot->request.mask_key != made[1]) continue;
+    if (slot->n - slot->request.n_prompt != made[2]) continue;
+    slot->mask_state = made[3] ? MASK_READY : MASK_FAILED;
+  }
+}
+
+static bool mask_is_late(const struct slot *slot) {
+  return slot->mask_state == MASK_WANTED || slot->mask_state == MASK_ASKED;
+}
+
+/* Keeps the logits, which the next step overwrites; false without memory for them. */
+static bool seq_park(struct tr_engine *e, struct seq *seq, const float *logits) {
+  size_t size = (size_t)e->n_vocab * sizeof *logits;
+  if (!seq->kept) seq->kept = malloc(size);
+  if (!seq->kept) return false;
+  memcpy(seq->kept, logits, size);
+  seq->parked = true;
+  return true;
+}
+
+/* True: there are sequences, and each waits for a mask or has just got one. */
+static bool masks_are_all(const struct tr_engine *e) {
+  for (uint32_t i = 0; i < e->max_seqs; i++)
+    if (e->seqs[i].live && !e->seqs[i].parked) return false;
+  return e->n_live > 0;
+}
+
+static uint32_t masks_late(const struct tr_engine *e, uint32_t *there) {
+  uint32_t late = 0;
+  *there = 0;
+  for (uint32_t i = 0; i < e->max_seqs; i++) {
+    const struct seq *seq = &e->seqs[i];
+    if (!seq->live || !seq->parked) continue;
+    if (mask_is_late(&e->slots[seq->slot])) late++;
+    else (*there)++;
+  }
+  return late;
+}
+
+/* With nothing to compute: sleeps until the first mask or command, then a moment for the others. */
+static void masks_gather(struct tr_engine *e) {
+  uint32_t there;
+  while (masks_late(e, &there) > 0) {
+    if (there == 0) {
+      troupe_sem_wait(&e->nudge);
+      masks_take(e);
+      masks_late(e, &there);
+      if (there == 0) return; /* a command: the loop takes it */
+    }
+    if (!troupe_sem_wait_us(&e->nudge, MASK_GATHER_US)) return;
+    masks_take(e);
+  }
+}
+
+/* ── calls of the grammar thread ───────────────────────────────────────────────────────────── */
+
+int32_t tr_mask_fd(struct tr_engine *e) { return e->mask_read; }
+
+int32_t tr_mask_poll(struct tr_engine *e, uint32_t *to, int32_t size) {
+  int32_t at = 0;
+  while (at + TR_MASK_WORDS <= size && ring_pop(&e->masks_wanted, to + at, TR_MASK_WORDS))
+    at += TR_MASK_WORDS;
+  return at;
+}
+
+int32_t tr_mask_tokens(struct tr_engine *e, uint32_t s, uint32_t from, uint32_t n, int32_t *to) {
+  if (s >= e->n_slots) return TR_ERR_BAD_REQUEST;
+  const struct slot *slot = &e->slots[s];
+  uint32_t first = slot->request.n_prompt + from;
+  if (first > e->context_length || n > e->context_length - first) return TR_ERR_BAD_REQUEST;
+  memcpy(to, slot->tokens + first, n * sizeof *to);
+  return TR_OK;
+}
+
+int32_t tr_mask_put(struct tr_engine *e, uint32_t s, uint32_t key, uint32_t n_answer,
+                    const uint32_t *words) {
+  uint32_t made[TR_MASK_WORDS + 1] = {s, key, n_answer, words ? 1 : 0};
+  if (s >= e->n_slots) return TR_ERR_BAD_REQUEST;
+  if (!ring_room(&e->masks_made, TR_MASK_WORDS + 1)) return TR_ERR_QUEUE_FULL;
+  if (words) memcpy(e->slots[s].mask, words, mask_words(e) * sizeof *words);
+  ring_push(&e->masks_made, made, TR_MASK_WORDS + 1);
+  troupe_sem_post(&e->nudge);
+  return TR_OK;
+}
