@@ -62,11 +62,17 @@ export function folderSpecials(
   const attrs = new Uint16Array(tokens.count);
   const found = resolveSpecials(new Map(specials.ids), tokens, attrs, {});
   const { bos, eos, unk, pad, sep } = found;
-  const eot = found.eot !== undefined && known.has(found.eot) ? found.eot : undefined;
+  const ifKnown = (id: number | undefined) => (id !== undefined && known.has(id) ? id : undefined);
+  const eot = ifKnown(found.eot);
+  const gap = {
+    fim_pre: ifKnown(found.fim_pre),
+    fim_suf: ifKnown(found.fim_suf),
+    fim_mid: ifKnown(found.fim_mid),
+  };
   const ends = found.eog.filter((id) => known.has(id) || id === eos);
   const named = specials.end_ids.filter((id) => id < tokens.count);
   const eog = [...new Set([...ends, ...named])].sort((a, b) => a - b);
-  return { bos, eos, eot, unk, pad, sep, eog };
+  return { bos, eos, eot, unk, pad, sep, eog, ...gap };
 }
 
 export function corrupt(what: string): VocabError {

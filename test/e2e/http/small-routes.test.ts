@@ -44,6 +44,13 @@ test("text becomes tokens and their texts, and tokens become text", async () => 
   expect(await json(door.post("/detokenize", { tokens: [] }))).toEqual({ prompt: "" });
 });
 
+test("what a client without the tokenizer has to know of it", async () => {
+  expect(await json(fetch(`${door.url}/tokenizer_info`))).toMatchObject({
+    ...{ bos_token: "<bos>", eos_token: "<eos>", pad_token: null, model_max_length: 1000 },
+    chat_template: "{{ messages }}",
+  });
+});
+
 test("the tokens of a conversation are those that a chat answer begins with", async () => {
   const messages = [
     { role: "system", content: "Be kind." },

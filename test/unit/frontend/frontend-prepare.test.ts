@@ -101,6 +101,45 @@ test("limits of logprobs", () => {
   expect(refusal(() => completion({ logprobs: 6 }))[1]).toBe("logprobs");
 });
 
+test("a suffix stands behind its prompt, between the model's marks", () => {
+  const special = { ...byteTokenizer.special, fim_pre: 250, fim_suf: 251, fim_mid: 252 };
+  const model = fakeModel({}, { tokenizer: { ...byteTokenizer, special, add_bos: false } });
+  const promptsOf = (more: object) =>
+    completion(more, model).answers.map(({ prompt }) => [...prompt]);
+  const [a, b, c] = [97, 98, 99];
+  expect(promptsOf({ prompt: "ab", suffix: "c" })).toEqual([[250, a, b, 251, c, 252]]);
+  expect(promptsOf({ prompt: [[a], [b]], suffix: "c" })).toEqual([
+    [250, a, 251, c, 252],
+    [250, b, 251, c, 252],
+  ]);
+  expect(promptsOf({ prompt: "", suffix: "c" })).toEqual([[250, 251, c, 252]]);
+  expect(promptsOf({ prompt: "ab", suffix: "" })).toEqual([[256, a, b]]);
+  const gap = { prompt: "ab", suffix: "c" };
+  expect(refusal(() => completion(gap))[1]).toBe("suffix");
+  expect(refusal(() => completion({ ...gap, echo: true }, model))[1]).toBe("suffix");
+  expect(refusal(() => completion({ ...gap, prompt_logprobs: 1 }, model))[1]).toBe("suffix");
+});
+
+test("scores: the engine tells as many of the likeliest as any place shows", () => {
+  const scored = (more: object) => {
+    const { answers, scoring } = completion({ prompt: ["ab", "c"], ...more });
+    const [{ logprobs, scored_choices }] = answers as [(typeof answers)[0]];
+    return [logprobs, scored_choices, scoring?.prompts.map(({ count }) => count)];
+  };
+  const counts = completion({ prompt: ["ab", "c"] }).answers.map(({ prompt }) => prompt.length - 1);
+  expect(scored({ echo: true })).toEqual([-1, undefined, undefined]);
+  expect(scored({ logprobs: 1 })).toEqual([1, undefined, undefined]);
+  expect(scored({ echo: true, logprobs: 1 })).toEqual([1, 1, counts]);
+  expect(scored({ prompt_logprobs: 7 })).toEqual([7, 1, counts]);
+  expect(scored({ prompt_logprobs: 0 })).toEqual([0, 1, counts]);
+  expect(scored({ logprobs: 3, prompt_logprobs: 2, max_tokens: 0 })).toEqual([3, 1, counts]);
+  // Streamed choices cannot wait for each other; one alone is made without a temperature.
+  const streamed = { echo: true, logprobs: 1, stream: true, n: 3 };
+  expect(scored({ ...streamed, temperature: 1 })).toEqual([1, 3, counts]);
+  expect(scored({ ...streamed, temperature: 0 })).toEqual([1, 1, counts]);
+  expect(scored({ ...streamed, temperature: 1, stream: false })).toEqual([1, 1, counts]);
+});
+
 test("without a temperature, also by the model's default, one of several answers is made", () => {
   const counts = (generation: Generation) => {
     const { made_each, shown_each, counted_each } = generation;

@@ -166,6 +166,15 @@ test("begin and end: by spelling, else by id, in all three files", () => {
   });
 });
 
+test("the tokens around a gap are found by their spelling, and kept in the blob", () => {
+  const added = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"].map((content, i) => {
+    return { id: 261 + i, content, special: true };
+  });
+  const gap = vocabOfFolder(folderOf(smallTokenizer({ added_tokens: added }))).special;
+  expect(gap).toMatchObject({ fim_pre: 261, fim_suf: 262, fim_mid: 263 });
+  expect(vocabOfFolder(folderOf(smallTokenizer())).special.fim_pre).toBeUndefined();
+});
+
 test("the begin token is added where the template of the file or its settings say so", () => {
   const single = [{ SpecialToken: { id: "<begin>" } }, { Sequence: { id: "A" } }];
   const post_processor = { type: "Sequence", processors: [{ type: "TemplateProcessing", single }] };
