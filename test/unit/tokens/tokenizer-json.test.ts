@@ -301,7 +301,7 @@ test("damage gives the same kind of error, or a vocabulary", () => {
     },
   );
   fc.assert(property, { numRuns: 700 });
-});
+}, 30_000);
 
 test("other files: context length, template and defaults, each with its fall-backs", () => {
   const factsOf = (others: Record<string, Record<string, unknown>>) =>
