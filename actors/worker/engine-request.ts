@@ -40,6 +40,7 @@ export function engineRequests(
     logprobs: generate.logprobs,
     ...(generate.adapter === undefined ? {} : { adapter: generate.adapter }),
     ...(generate.salt === undefined ? {} : { salt: generate.salt }),
+    ...(generate.constraint === undefined ? {} : { constraint: generate.constraint }),
   }));
 }
 

@@ -62,3 +62,55 @@ test("a tool is called", async () => {
   expect(stop_reason).toBe("tool_use");
   expect(content.at(-1)).toMatchObject({ type: "tool_use", name: "get_weather" });
 });
+
+const tool = (name: string, property: string) => ({
+  ...{ name, description: `Gets the ${property}` },
+  input_schema: {
+    type: "object" as const,
+    properties: { [property]: { type: "string", enum: ["a", "b"] } },
+    required: [property],
+    additionalProperties: false,
+  },
+});
+
+test("a call is made where the request wants one, streamed and whole", async () => {
+  const tools = [tool("get_time", "zone"), tool("get_color", "thing")];
+  const messages = [{ role: "user" as const, content: "Tell me a story about a fox." }];
+  for (const tool_choice of [
+    { type: "any" as const, disable_parallel_tool_use: true },
+    { type: "tool" as const, name: "get_color" },
+  ]) {
+    const request = { model, ...greedy, messages, tools, tool_choice };
+    const whole = await client.messages.create(request);
+    expect(whole.stop_reason).toBe("tool_use");
+    const use = whole.content.find((block) => block.type === "tool_use");
+    if (tool_choice.type === "tool") expect(use?.name).toBe("get_color");
+    expect(Object.values(use?.input as object)).toEqual([expect.stringMatching(/^[ab]$/)]);
+    const streamed = await client.messages.stream(request).finalMessage();
+    expect(streamed.stop_reason).toBe("tool_use");
+    expect(streamed.content.map(({ type }) => type)).toEqual(whole.content.map(({ type }) => type));
+  }
+});
+
+test("an answer keeps to a schema", async () => {
+  const schema = {
+    type: "object",
+    properties: { port: { type: "integer" } },
+    required: ["port"],
+    additionalProperties: false,
+  };
+  const message = await client.messages.create({
+    ...{ model, ...greedy, output_config: { format: { type: "json_schema", schema } } },
+    messages: [{ role: "user", content: "Which port does Troupe use?" }],
+  });
+  expect(JSON.parse(textOf(message))).toEqual({ port: expect.any(Number) });
+});
+
+test("thinking ends with its budget", async () => {
+  const { content, usage } = await client.messages.create({
+    ...{ model, ...greedy, thinking: { type: "enabled", budget_tokens: 4 } },
+    messages: [{ role: "user", content: "What happens when a worker crashes?" }],
+  });
+  expect(usage.output_tokens_details?.thinking_tokens).toBeLessThanOrEqual(4);
+  expect(content.at(-1)?.type).toBe("text");
+});

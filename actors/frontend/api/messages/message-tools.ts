@@ -34,7 +34,8 @@ function toolOf(
     );
   }
   if (input_schema == null) throw missingParameter(`${param}.input_schema`);
-  return { name, description, parameters: input_schema, strict, param };
+  const schema_param = `${param}.input_schema`;
+  return { name, description, parameters: input_schema, strict, param, schema_param };
 }
 
 function choiceOf(choice: MessageToolChoice): ToolChoice {
@@ -43,11 +44,8 @@ function choiceOf(choice: MessageToolChoice): ToolChoice {
     case "none":
       return { kind: choice.type };
     case "any":
+      return { kind: "required" };
     case "tool":
-      throw notSupported(
-        `'tool_choice.type' is '${choice.type}', which is not supported: no grammar makes the model ` +
-          "call a tool yet. Send auto.",
-        "tool_choice.type",
-      );
+      return { kind: "named", tool: { name: choice.name, param: "tool_choice.name" } };
   }
 }

@@ -166,23 +166,24 @@ export const promptFields = {
     z.array(tool).nullish(),
     `Up to ${requestLimits.tools} tools with \`input_schema\`, each name once, ` +
       `${requestLimits.tools_chars} characters together. Tools that Anthropic runs or knows by their ` +
-      "type are a 400. `strict: true` is a 400.",
+      "type are a 400. `strict: true` holds the input of calls to their schema (see *Forms of answers*).",
     requestLimits.tools,
   ),
   tool_choice: used(
     toolChoice.nullish(),
-    "`auto` (default) or `none`. `disable_parallel_tool_use`: of several calls the first one is " +
-      "answered. `any` and `tool` are a 400: no grammar enforces them yet.",
+    "`auto` (default), `any`, `tool` with a `name`, or `none`. `disable_parallel_tool_use`: at most " +
+      "one call.",
   ),
   thinking: used(
     thinking.nullish(),
     "`enabled` and `disabled` are handed to the chat template as `enable_thinking`; `adaptive`, " +
-      "`between_tools` and nothing leave it to the model. `display` is ignored: thinking is shown.",
+      "`between_tools` and nothing leave it to the model. `budget_tokens` ends the thinking, where the " +
+      "engine can hold it. `display` is ignored: thinking is shown.",
   ),
   output_config: used(
     outputConfig.nullish(),
     "`effort` is handed to the chat template as `reasoning_effort` (`xhigh` and `max` as `high`). " +
-      "`format` is a 400.",
+      "`format` is a JSON schema to which the text is held (see *Forms of answers*).",
   ),
   cache_control: ignored("Prefixes are found by their content."),
   context_management: ignored("Conversations are taken as they are sent."),
@@ -193,7 +194,7 @@ export const promptFields = {
   workspace_id: ignored("There are no workspaces."),
   betas: ignored("What a beta brings is here or is refused by its own field."),
   mcp_servers: refused("This server calls no other servers.", emptyList),
-  output_format: refused("Answers are free text; a message may say which form they should have."),
+  output_format: used(anyObject.nullish(), "The beta's name of `output_config.format`."),
 } as const satisfies Fields;
 
 export const messagesFields = {

@@ -45,6 +45,8 @@ export class MessageChunks implements ChunkFormat {
   #delta = "";
   #held = "";
   #held_kind: TextKind = "content";
+  /** A call of it is complete. */
+  #calls = false;
   #end: { readonly end: AnswerEnd; readonly finish_reason: string } | undefined;
 
   constructor(head: AnswerHead) {
@@ -80,7 +82,7 @@ export class MessageChunks implements ChunkFormat {
     const parsed = this.#parser?.end(end);
     this.#add(parsed?.deltas ?? [], out);
     this.#close(out);
-    this.#end = { end, finish_reason: parsed?.finish_reason ?? end.reason };
+    this.#end = { end, finish_reason: finishOf(parsed?.finish_reason ?? end.reason, this.#calls) };
     return out;
   }
 
@@ -132,6 +134,7 @@ export class MessageChunks implements ChunkFormat {
           if (delta.text !== "") out.push(this.#deltaEvent(delta.text));
           break;
         case "call_end":
+          if (delta.complete) this.#calls = true;
           this.#close(out);
       }
     }
@@ -188,7 +191,9 @@ export function messageBody(
 ): object {
   const { text, parsed, end } = choice!;
   const parts = parsed?.parts ?? [{ kind: "content" as const, text }];
-  const stop = stopOf(head, end, parsed?.finish_reason ?? end.reason, usage);
+  const calls = parts.some(({ kind }) => kind === "call");
+  const finish = finishOf(parsed?.finish_reason ?? end.reason, calls);
+  const stop = stopOf(head, end, finish, usage);
   const thinking = tellsThinking(head) ? parsed?.reasoning_tokens : undefined;
   return {
     ...messageOf(head, blocksOf(head, parts)),
@@ -227,6 +232,10 @@ function blockOf(head: AnswerHead, part: ParsedPart, index: number): object {
     }
   }
 }
+
+/** OpenAI says "stop" of a call that the request chose by its name; here it is a use of a tool. */
+const finishOf = (finish_reason: string, calls: boolean): string =>
+  calls && finish_reason === "stop" ? "tool_calls" : finish_reason;
 
 const isBlank = (text: string): boolean => !/\S/.test(text);
 

@@ -4,11 +4,13 @@
  */
 import type { ServedModel, TemplateVariables } from "../../models/served-model.ts";
 import { type ChatAnswer, chatAnswer } from "../../prompt/chat-answer.ts";
+import type { FormRequest, ThinkingLimit } from "../../prompt/constraint.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
 import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
+import { responseFormat } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
-import { messageErrorBody, notSupported } from "./message-errors.ts";
+import { messageErrorBody } from "./message-errors.ts";
 import { toolRequest } from "./message-tools.ts";
 import { readMessages } from "./message-turns.ts";
 import {
@@ -82,6 +84,8 @@ export function messageAnswer(
       sampling: { model: body.model, temperature, top_p, top_k, seed, stop: stop_sequences },
       max_tokens: making.max_tokens,
       logprobs: -1,
+      form: formOf(body),
+      thinking_limit: thinkingLimit(body, model),
     },
     model,
     ctx,
@@ -90,18 +94,30 @@ export function messageAnswer(
 
 /** Throws ApiError (400). */
 function templateVariables({ thinking, output_config }: CountBody): TemplateVariables {
-  if (output_config?.format != null) {
-    throw notSupported(
-      "'output_config.format' is not supported: answers are free text. A message may say which form " +
-        "they should have.",
-      "output_config.format",
-    );
-  }
   const effort = output_config?.effort;
   return {
     ...thinkingVariables(thinking),
     ...(effort == null ? {} : { reasoning_effort: EFFORTS[effort] }),
   };
+}
+
+/** Their newer field, or the beta's; undefined: any text. Throws ApiError (400). */
+function formOf({ output_config, output_format }: CountBody): FormRequest | undefined {
+  const format = output_config?.format;
+  if (format != null)
+    return responseFormat({ ...format, ...STRICT }, "output_config.format", false);
+  if (output_format == null) return undefined;
+  return responseFormat({ ...output_format, ...STRICT }, "output_format", false);
+}
+
+/** What cannot be held is a 400. */
+const STRICT = { strict: true };
+
+/** A budget is a limit where the engine can hold one, and else what the model makes of it. */
+function thinkingLimit({ thinking }: CountBody, { card }: ServedModel): ThinkingLimit | undefined {
+  if (thinking?.type !== "enabled" || thinking.budget_tokens == null) return undefined;
+  if (card.capabilities?.constrains !== true) return undefined;
+  return { max_tokens: thinking.budget_tokens, param: "thinking.budget_tokens" };
 }
 
 /** Templates go by one name or the other. */
