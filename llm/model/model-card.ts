@@ -13,6 +13,7 @@ import { VocabError } from "../tokens/vocab/vocab.ts";
 import { decodeVocab, encodeVocab } from "../tokens/vocab/vocab-blob.ts";
 import { vocabFromGguf } from "../tokens/vocab/vocab-from-gguf.ts";
 import { vocabFromTokenizerJson } from "../tokens/vocab/vocab-from-json.ts";
+import { wordPiecesFromGguf } from "../tokens/vocab/word-pieces-from-gguf.ts";
 import { createTokenizer } from "../tokens/vocab-tokenizer.ts";
 import {
   type GgufHeader,
@@ -64,19 +65,22 @@ export function modelFactsFromGguf(header: GgufHeader, fallback_name: string): M
   const { metadata } = header;
   const architecture = ggufString(metadata, "general.architecture") ?? "unknown";
   const of = (key: string): number => ggufNumber(metadata, `${architecture}.${key}`) ?? 0;
-  const vocab = vocabFromGguf(header);
+  const pieces = wordPiecesFromGguf(header);
+  const vocab = pieces ?? vocabFromGguf(header);
   return {
     name: ggufString(metadata, "general.name") ?? fallback_name,
     architecture,
     context_length: of("context_length"),
     embedding_size: of("embedding_length"),
-    vocab_size: vocab.token_count,
+    vocab_size: "json" in vocab ? vocab.vocab_size : vocab.token_count,
     layer_count: of("block_count"),
     labels: ggufStrings(metadata, `${architecture}.classifier.output_labels`),
     rerank_template: ggufString(metadata, "tokenizer.chat_template.rerank") ?? "",
-    separates_pairs: ggufBoolean(metadata, "tokenizer.ggml.add_sep_token") ?? false,
+    // Of word pieces the end token, which is the separator, stands there already.
+    separates_pairs:
+      pieces === undefined && (ggufBoolean(metadata, "tokenizer.ggml.add_sep_token") ?? false),
     ...blobsOf(
-      encodeVocab(vocab),
+      "json" in vocab ? encodeLibraryVocab(vocab) : encodeVocab(vocab),
       ggufString(metadata, "tokenizer.chat_template") ?? "",
       generationDefaultsFromGguf(metadata),
     ),

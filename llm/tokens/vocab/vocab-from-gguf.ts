@@ -77,7 +77,7 @@ export function vocabFromGguf(header: GgufHeader): Vocab {
 function kindOf(model: string): "bpe" | "spm" {
   if (model === "llama") return "spm";
   if (model === "gpt2" || model === "gemma4") return "bpe";
-  const advice = "models with a byte-pair or SentencePiece vocabulary are served";
+  const advice = "models with a byte-pair, SentencePiece or WordPiece vocabulary are served";
   throw new VocabError("vocab_unsupported", `tokenizer "${model}" is not supported: ${advice}`);
 }
 

@@ -138,6 +138,57 @@ test("a name is replaced only when that is asked for, and unloaded once", async 
   expect(errorOf(await unload("second"))).toMatchObject({ status: 404, param: "lora_name" });
 }, 30_000);
 
+test("an answer keeps its adapter when its worker is killed, and when a client resumes it", async () => {
+  const body = {
+    ...{ model: "first", prompt: "go on and on", max_tokens: 300, temperature: 0 },
+    ...{ ignore_eos: true, stream: true },
+  };
+  const ask = (headers: Record<string, string> = {}) =>
+    fetch(`${cluster.url}/v1/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(body),
+    });
+  const eventsOf = (text: string) =>
+    text.split("\n\n").flatMap((event) => {
+      const id = /^id: (.+)$/m.exec(event)?.[1];
+      const data = /^data: (\{.+)$/m.exec(event)?.[1];
+      return data === undefined ? [] : [{ id, chunk: JSON.parse(data) as Chunk }];
+    });
+  type Chunk = { model: string; choices: { text: string }[] };
+  const textOf = (events: readonly { chunk: Chunk }[]) =>
+    events.map(({ chunk }) => chunk.choices[0]?.text ?? "").join("");
+  const undisturbed = textOf(eventsOf(await (await ask()).text()));
+  const response = await ask({ "x-resumable": "true" });
+  const reader = response.body!.getReader();
+  let text = "";
+  while (eventsOf(text).length < 5) text += new TextDecoder().decode((await reader.read()).value);
+  for (const worker of ["worker-0", "worker-1"]) {
+    // Whichever of both makes it.
+    const { answers } = await snapshotOf(worker);
+    if (answers > 0) process.kill(await pidOfWorker(cluster, worker), "SIGKILL");
+  }
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    text += new TextDecoder().decode(read.value);
+  }
+  const events = eventsOf(text);
+  expect(textOf(events)).toBe(undisturbed);
+  const [from] = events.slice(20);
+  const request = from!.id!.slice(0, from!.id!.lastIndexOf(":"));
+  const resumed = await fetch(`${cluster.url}/v1/streams/${request}`, {
+    headers: { "last-event-id": from!.id! },
+  });
+  const rest = eventsOf(await resumed.text());
+  expect(textOf(rest)).toBe(textOf(events.slice(21)));
+  expect(rest.every(({ chunk }) => chunk.model === "first")).toBe(true);
+}, 60_000);
+
+async function snapshotOf(worker: string): Promise<{ answers: number }> {
+  const id = `${worker}/worker/${worker}`;
+  const response = await fetch(`${cluster.inspector}/api/actors/${id}/snapshot`);
+  return ((await response.json()) as { snapshot: { answers: number } }).snapshot;
+}
+
 test("an answer that runs ends with its adapter before that is unloaded", async () => {
   expect((await load({ lora_name: "third", lora_path: a }))[0]).toBe(200);
   const stream = await clientOf(cluster).completions.create({
