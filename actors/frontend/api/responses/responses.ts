@@ -37,6 +37,7 @@ export const responses: GenerationDialect = {
   fields: responseFields,
   nested: [...contextNested, nvextNames],
   id_prefix: RESPONSE_PREFIX,
+  limit_fields: ["max_output_tokens"],
   load: loadEarlier,
   prepare: (body, scope) => {
     const checked = checkShape(body, responseShape);
