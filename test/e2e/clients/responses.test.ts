@@ -252,7 +252,7 @@ test("wrong requests are told which field and what to do", async () => {
   const create = (more: object) => codeOf(client.responses.create({ model, input: "x", ...more }));
   const cases: readonly (readonly [object, readonly unknown[]])[] = [
     [{ tools: [{ type: "web_search" }] }, [400, "not_supported", "tools[0].type"]],
-    [{ text: { format: { type: "json_object" } } }, [400, "not_supported", "text.format.type"]],
+    [{ text: { format: { type: "json_object" } } }, [400, "not_supported", "text.format"]],
     [{ background: true, store: false }, [400, "invalid_value", "background"]],
     [
       { previous_response_id: "resp_no" },

@@ -1,6 +1,7 @@
 /** Every field of POST /v1/responses and of the objects inside it. */
 import { z } from "zod";
 import { requestLimits } from "../../../../llm/model/request-limits.ts";
+import { thinkingFields } from "../form-fields.ts";
 import { nvextField } from "../nvext-fields.ts";
 import {
   count,
@@ -42,7 +43,7 @@ export const toolFields = {
   parameters: used(anyObject.nullish(), "JSON schema of the arguments, shown to the model."),
   strict: used(
     z.boolean().nullish(),
-    "`true` is a 400: no grammar holds arguments to a schema yet.",
+    "`true` holds the arguments of calls to their schema (see *Forms of answers*). Default false.",
   ),
   allowed_callers: ignored("The model itself calls."),
   defer_loading: ignored("All functions are shown at once."),
@@ -79,8 +80,9 @@ export const reasoningFields = {
 
 export const textFields = {
   format: used(
-    z.object({ type: z.string() }).nullish(),
-    '`{"type": "text"}`. `json_object` and `json_schema` are a 400: answers are not held to a form yet.',
+    anyObject.nullish(),
+    "`type`: `text`, `json_object`, or `json_schema` with `name`, `schema` and `strict` beside it. See " +
+      "*Forms of answers*.",
   ),
   verbosity: ignored("Only a hint."),
 } as const satisfies Fields;
@@ -119,12 +121,12 @@ export const contextFields = {
   ),
   tool_choice: used(
     toolChoice.nullish(),
-    '`"none"`, `"auto"` (default) or `allowed_tools` with mode `auto`, which shows the model these ' +
-      "alone. `required` and a named function are a 400: no grammar enforces them yet.",
+    '`"none"`, `"auto"` (default), `"required"`, a function by name, or `allowed_tools` with mode ' +
+      "`auto` or `required`, which shows the model these alone.",
   ),
   parallel_tool_calls: used(
     z.boolean().nullish(),
-    "`false`: of several calls the first one is answered. Default true.",
+    "`false`: at most one call; with `tool_choice` `required` exactly one. Default true.",
   ),
   reasoning: used(objectOf(reasoningFields).nullish(), "See *reasoning* below."),
   text: used(objectOf(textFields).nullish(), "See *text* below."),
@@ -172,6 +174,7 @@ export const responseFields = {
   ...{ temperature, top_p, top_k, min_p, typical_p, repetition_penalty },
   ...{ frequency_penalty, presence_penalty, logit_bias, seed, stop },
   ...{ stop_token_ids, include_stop_str_in_output, min_tokens, ignore_eos },
+  ...thinkingFields,
   nvext: nvextField,
   user: ignored("Nothing is done by it."),
   safety_identifier: ignored("Nothing is done by it."),

@@ -7,9 +7,10 @@ import { RESPONSE_PREFIX } from "../../kept/item-ids.ts";
 import type { ServedModel, TemplateVariables } from "../../models/served-model.ts";
 import { type ChatAnswer, type ChatAnswerRequest, chatAnswer } from "../../prompt/chat-answer.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
-import { ApiError, invalidValue } from "../api-error.ts";
+import { invalidValue } from "../api-error.ts";
 import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect, RequestScope } from "../dialect.ts";
+import { responseFormat, thinkingLimit } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
 import type { SamplingBody } from "../request-fields.ts";
@@ -57,7 +58,7 @@ function prepareResponse(
   ctx: PrepareContext,
   { earlier }: RequestScope,
 ): Generation {
-  const { top_logprobs, include, stream, background, store } = body;
+  const { top_logprobs, include, stream, background, store, text } = body;
   checkWishes(body);
   const logprobs = (top_logprobs ?? 0) > 0 || include?.includes(LOGPROBS_INCLUDED) === true;
   const { user: _ignored, ...asked } = body;
@@ -66,6 +67,8 @@ function prepareResponse(
     sampling,
     max_tokens: body.max_output_tokens ?? undefined,
     logprobs: logprobs ? (top_logprobs ?? 0) : -1,
+    form: text?.format == null ? undefined : responseFormat(text.format, "text.format", false),
+    thinking_limit: thinkingLimit(body),
   });
   return {
     dialect: responses,
@@ -93,7 +96,7 @@ export function contextAnswer(
   earlier: RequestScope["earlier"],
   model: ServedModel,
   ctx: PrepareContext,
-  more: Pick<ChatAnswerRequest, "sampling" | "max_tokens" | "logprobs">,
+  more: Pick<ChatAnswerRequest, "sampling" | "max_tokens" | "logprobs" | "form" | "thinking_limit">,
 ): ChatAnswer {
   const effort = body.reasoning?.effort;
   const variables: TemplateVariables = effort == null ? {} : { reasoning_effort: effort };
@@ -112,23 +115,7 @@ export function contextAnswer(
     : answerTo(conversation.turns);
 }
 
-function checkWishes({
-  text,
-  background,
-  store,
-  previous_response_id,
-  conversation,
-}: ResponseBody) {
-  const format = text?.format?.type ?? "text";
-  if (format !== "text") {
-    throw new ApiError(
-      400,
-      "not_supported",
-      `'text.format.type' is '${format}', which is not supported: answers are not held to a form yet. ` +
-        "Send \"text\", and say in 'instructions' which form the answer should have.",
-      "text.format.type",
-    );
-  }
+function checkWishes({ background, store, previous_response_id, conversation }: ResponseBody) {
   if (background === true && store === false) {
     throw invalidValue(
       "'background' needs 'store': its client asks for the response later. Leave 'store' out.",

@@ -248,3 +248,24 @@ function cutAt(output: string, cuts: readonly number[]): string[] {
   const places = [...new Set([0, ...inside, output.length])].sort((a, b) => a - b);
   return places.slice(1).map((to, i) => output.slice(places[i], to));
 }
+
+test("forms, required and strict calls are what the answer is held to", async () => {
+  const door = parsedDoor(HERMES);
+  door.script = { choices: [["{}"]] };
+  const held = async (more: object): Promise<string> => {
+    const response = await door.ask("POST", "/v1/responses", { ...body, ...more });
+    expect(response.status).toBe(200);
+    return door.answers.live.at(-1)?.request.constraint ?? "";
+  };
+  expect(await held({})).toBe("");
+  const schema = { type: "object", properties: { sum: { type: "integer" } } };
+  const format = { type: "json_schema", name: "sum", schema, strict: true };
+  expect(await held({ tools: [], text: { format } })).toContain("sum");
+  expect(await held({ tool_choice: "required" })).toContain("weather");
+  expect(await held({ tool_choice: { type: "function", name: "weather" } })).toContain("weather");
+  expect(await held({ tools: [{ ...weather, strict: true }] })).toContain("weather");
+  const wrong = { ...format, schema: { type: "odd" } };
+  const refused = await door.ask("POST", "/v1/responses", { ...body, text: { format: wrong } });
+  expect(refused.status).toBe(400);
+  expect(await refused.json()).toMatchObject({ error: { param: "text.format.schema.type" } });
+});
