@@ -56,7 +56,9 @@ export function onGenerateRefused(
   message: string,
 ): readonly AnswerEffect[] {
   if (state.phase !== "starting") return [];
-  const outcome = refusalsElsewhere[code];
+  // A form that one worker held already is none that no worker can hold.
+  const was_held = code === "bad_request" && state.request.constraint !== undefined;
+  const outcome = was_held && hasBegun(state) ? "refused" : refusalsElsewhere[code];
   if (outcome === undefined) return fail(state, refused(state, code, message), "refused");
   const refusal = failure("overloaded", message);
   if (!hasBegun(state) && state.attempt >= state.limits.attempts) {

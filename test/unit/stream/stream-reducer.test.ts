@@ -212,6 +212,24 @@ test("a refusal that every worker would repeat is not tried elsewhere", () => {
   expect(effects.at(-1)).toMatchObject({ failure: { code, status: 400, message: "too long" } });
 });
 
+test("a form that no worker holds is its field's fault; one that was held is tried elsewhere", () => {
+  const form = { constraint: "{}", constraint_param: "guided_json" };
+  const refused = { kind: "generate_refused", code: "bad_request", message: "no" } as const;
+  const fresh = answer(form);
+  advance(fresh, { kind: "begin" });
+  const asked = advance(fresh, { kind: "planned", attempt: 1, leg: legOf("w0") });
+  expect(asked).toMatchObject([{ kind: "ask_worker", generate: { constraint: "{}" } }]);
+  expect(advance(fresh, { ...refused, attempt: 1 }).at(-1)).toEqual({
+    kind: "failed",
+    failure: { code: "bad_request", status: 400, message: "no", param: "guided_json" },
+  });
+  const moved = liveAnswer(form);
+  advance(moved, tokens(0, "{"));
+  advance(moved, { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });
+  advance(moved, { kind: "planned", attempt: 2, leg: legOf("w1") });
+  expect(advance(moved, { ...refused, attempt: 2 }).at(-1)).toMatchObject({ kind: "ask_router" });
+});
+
 test("a router that is gone is asked again, but not for ever", () => {
   const state = answer();
   advance(state, { kind: "begin" });
