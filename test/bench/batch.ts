@@ -27,7 +27,7 @@ import {
 } from "../support/batches.ts";
 import { type Cluster, pidOfWorker, pidsOf, startCluster, until } from "../support/cluster.ts";
 import type { Report } from "./bench.ts";
-import { HttpClient } from "./http-client.ts";
+import { type Answer, HttpClient } from "./http-client.ts";
 import { arrivalsAtRate } from "./load/arrivals.ts";
 import { Prompts } from "./load/prompts.ts";
 import { firstModel } from "./start.ts";
@@ -77,16 +77,16 @@ const CHATS = "/v1/chat/completions";
 async function benchBeside(report: Report, data_dir: string): Promise<void> {
   await using cluster = await start(data_dir);
   const model = await firstModel(cluster.url);
-  await chats(cluster, model, 0, Math.min(5_000, round_ms));
+  await wholeChats(cluster, model, 0, Math.min(5_000, round_ms));
   const all = { without: [] as number[], beside: [] as number[] };
   const ratios: number[] = [];
   const id = await startBatch(cluster.url, linesFor(model, 1, 0));
   await endOf(cluster.url, id);
   let lines_beside = 0;
   for (let round = 1; round <= rounds; round += 1) {
-    const without = await chats(cluster, model, round, round_ms);
+    const without = await wholeChats(cluster, model, round, round_ms);
     const file = await uploadLines(cluster.url, linesFor(model, line_count, round));
-    const chatting = chats(cluster, model, round, round_ms);
+    const chatting = wholeChats(cluster, model, round, round_ms);
     await Bun.sleep(LEAD_MS);
     const batch = await makeBatch(cluster.url, file);
     const beside = await chatting;
@@ -133,42 +133,39 @@ async function cancel(url: string, id: string) {
  * Times to the first token of the chats that arrived in this time after LEAD_MS; a seed has the
  * same arrivals each time.
  */
-async function chats(
-  cluster: Cluster,
-  model: string,
-  seed: number,
-  for_ms: number,
-  answered: (error: string) => void = (error) => {
-    if (error !== "") throw new Error(error);
-  },
-): Promise<number[]> {
+async function chats(cluster: Cluster, model: string, seed: number, for_ms: number) {
   const random = new SeededRandom(1_000 + seed);
   // Prompts are new each time, or caches would have those of the round before.
   const prompts = new Prompts({ isl: 1_500, shared: 0 }, Math.floor(performance.now() * 1_000));
   const began_ms = performance.now();
   const idle: HttpClient[] = [];
   const ttft_ms: number[] = [];
-  const under_way: Promise<void>[] = [];
+  const broken: string[] = [];
+  const under_way: Promise<unknown>[] = [];
   for (const at_ms of arrivalsAtRate(per_s, "poisson", random)) {
     if (at_ms >= LEAD_MS + for_ms) break;
     await Bun.sleep(Math.max(0, began_ms + at_ms - performance.now()));
     const client = idle.pop() ?? new HttpClient(cluster.url);
     const messages = [{ role: "user", content: prompts.next() }];
     const body = { model, messages, max_tokens: chat_tokens, ignore_eos: true };
-    under_way.push(
-      client.post(CHATS, body).then(
-        (answer) => {
-          answered(answer.error);
-          if (at_ms >= LEAD_MS) ttft_ms.push(answer.ttft_ms);
-          idle.push(client);
-        },
-        (error: Error) => answered(error.message),
-      ),
-    );
+    const took = ({ error, ttft_ms: its_ms }: Answer) => {
+      if (error !== "") broken.push(error);
+      else if (at_ms >= LEAD_MS) ttft_ms.push(its_ms);
+      idle.push(client);
+    };
+    const failed = (error: Error) => broken.push(error.message);
+    under_way.push(client.post(CHATS, body).then(took, failed));
   }
   await Promise.all(under_way);
   for (const client of idle) client.close();
-  return ttft_ms;
+  return { ttft_ms, broken };
+}
+
+/** Chats of which none may break. */
+async function wholeChats(cluster: Cluster, model: string, seed: number, for_ms: number) {
+  const { ttft_ms, broken } = await chats(cluster, model, seed, for_ms);
+  if (broken.length === 0) return ttft_ms;
+  throw new Error(`${broken.length} chats broke, as: ${broken[0]}\n${cluster.log()}`);
 }
 
 async function benchKills(report: Report, data_dir: string): Promise<void> {
@@ -182,9 +179,7 @@ async function benchKills(report: Report, data_dir: string): Promise<void> {
   const beside = (async () => {
     for (let seed = 50; !over; seed += 1) {
       // A chat at the frontend that is killed breaks; its client would resume it.
-      await chats(cluster, model, seed, 2_000, (error) => {
-        if (error !== "") broken += 1;
-      });
+      broken += (await chats(cluster, model, seed, 2_000)).broken.length;
       // Pauses as people make them, in which lines go fast.
       await Bun.sleep(8_000);
     }
