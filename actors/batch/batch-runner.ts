@@ -66,6 +66,7 @@ export class BatchRunner extends Actor<BatchesMessage> {
   readonly #over = new Set<Promise<void>>();
   #metrics!: BatchMetrics;
   #pace: Pace = firstPace;
+  #pacing = false;
   #asking = false;
   #looking = false;
   #ended = false;
@@ -86,7 +87,6 @@ export class BatchRunner extends Actor<BatchesMessage> {
     });
     this.#options.book.onChange = () => void self.tell({ kind: "look" });
     this.ctx.every(LOOK_MS, { kind: "look" });
-    this.ctx.every(PACE_MS, { kind: "pace" });
     this.ctx.every(SWEEP_MS, { kind: "sweep" });
   }
 
@@ -105,7 +105,9 @@ export class BatchRunner extends Actor<BatchesMessage> {
         this.#look();
         return;
       case "pace":
+        this.#pacing = false;
         if (this.#runs.size > 0) void this.#askTraffic();
+        this.#keepPace();
         return;
       case "sweep":
         if (this.#options.leads()) void this.#sweep();
@@ -167,6 +169,7 @@ export class BatchRunner extends Actor<BatchesMessage> {
     const parts = { clock, random, log, shelf, book, submit, parse, limits };
     const run = new BatchRun({ ...parts, slots: this.#slots, metrics: this.#metrics }, batch);
     this.#runs.set(made.id, run);
+    this.#keepPace();
     const over = run
       .run()
       .catch(async (error: unknown) => {
@@ -178,6 +181,13 @@ export class BatchRunner extends Actor<BatchesMessage> {
         this.ctx.self.tell({ kind: "run_over", id: made.id });
       });
     this.#over.add(over);
+  }
+
+  /** The pace is looked at while there are lines alone. */
+  #keepPace(): void {
+    if (this.#pacing || this.#runs.size === 0) return;
+    this.#pacing = true;
+    this.ctx.after(PACE_MS, { kind: "pace" });
   }
 
   #stopAll(): void {
