@@ -4,7 +4,7 @@ import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { tool as langchainTool } from "@langchain/core/tools";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
-import { embedMany, generateText, isStepCount, streamText, tool } from "ai";
+import { embedMany, generateText, isStepCount, Output, streamText, tool } from "ai";
 import { createAgent } from "langchain";
 import { z } from "zod";
 import { type Cluster, startCluster } from "../../support/cluster.ts";
@@ -71,14 +71,36 @@ test("ai: a tool is called, whole and streamed, and its result is answered", asy
   expect(asked_for).toEqual([asked_for[0]!, asked_for[0]!]);
 });
 
-test("ai: OpenAI's own provider, by its chats", async () => {
-  const openai = createOpenAI({ baseURL: base, apiKey: "none" });
-  const { text } = await generateText({
-    model: openai.chat(MODEL),
-    prompt: QUESTION,
-    temperature: 0,
+test("ai: an object keeps to its schema", async () => {
+  const troupe = createOpenAICompatible({
+    ...{ name: "troupe", baseURL: base, supportsStructuredOutputs: true },
   });
-  expect(text).toBe(await answerTo(QUESTION));
+  const schema = z.object({ city: z.string().max(20), sky: z.enum(["clear", "cloudy"]) });
+  const asked = { model: troupe(MODEL), prompt: WEATHER, temperature: 0, maxOutputTokens: 200 };
+  const { output } = await generateText({ ...asked, output: Output.object({ schema }) });
+  expect(schema.safeParse(output).success).toBe(true);
+  const stream = streamText({ ...asked, output: Output.object({ schema }) });
+  await stream.consumeStream();
+  expect(await stream.output).toEqual(output);
+});
+
+test("ai: a strict tool that has to be called gets what it asks for", async () => {
+  const troupe = createOpenAICompatible({ name: "troupe", baseURL: base });
+  const inputSchema = z.object({ latitude: z.number(), unit: z.enum(["C", "F"]) });
+  const { toolCalls } = await generateText({
+    ...{ model: troupe(MODEL), prompt: WEATHER, temperature: 0, maxOutputTokens: 200 },
+    ...{ tools: { get_weather: tool({ description, inputSchema }) }, toolChoice: "required" },
+  });
+  expect(toolCalls).toHaveLength(1);
+  expect(inputSchema.safeParse(toolCalls[0]!.input).success).toBe(true);
+});
+
+test("ai: OpenAI's own provider, by its chats and by its responses", async () => {
+  const openai = createOpenAI({ baseURL: base, apiKey: "none" });
+  for (const model of [openai.chat(MODEL), openai.responses(MODEL)]) {
+    const { text } = await generateText({ model, prompt: QUESTION, temperature: 0 });
+    expect(text).toBe(await answerTo(QUESTION));
+  }
 });
 
 test("ai: embeddings", async () => {
@@ -116,6 +138,14 @@ test("LangChain: an agent calls its tool and answers", async () => {
   expect(messages.map((message) => message.getType()).slice(0, 4)).toEqual([
     ...["human", "ai", "tool", "ai"],
   ]);
+});
+
+test("LangChain: an answer keeps to its schema", async () => {
+  const options = { model: MODEL, temperature: 0, apiKey: "none", maxRetries: 0, maxTokens: 200 };
+  const chat = new ChatOpenAI({ ...options, configuration: { baseURL: base } });
+  const schema = z.object({ city: z.string().max(20), sky: z.enum(["clear", "cloudy"]) });
+  const kept = chat.withStructuredOutput(schema, { name: "weather", method: "jsonSchema" });
+  expect(schema.safeParse(await kept.invoke(WEATHER)).success).toBe(true);
 });
 
 test("LangChain: embeddings", async () => {
