@@ -176,7 +176,8 @@ export class KeptAnswers {
     }
     const dialect = generationDialect(dialects, first.context.dialect);
     if (dialect === undefined) return undefined;
-    const model = modelNamed(models, first.holder.generate.model);
+    const { model: base, adapter } = first.holder.generate;
+    const model = modelNamed(models, adapter ?? base);
     return resumedFrom(parts, dialect, model, () => `${request}.${ids.next()}`, []);
   }
 }

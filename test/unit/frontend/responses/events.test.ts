@@ -269,3 +269,17 @@ test("forms, required and strict calls are what the answer is held to", async ()
   expect(refused.status).toBe(400);
   expect(await refused.json()).toMatchObject({ error: { param: "text.format.schema.type" } });
 });
+
+test("a key makes a response once, and a retry gets it in its own form", async () => {
+  const door = parsedDoor(PLAIN);
+  door.script = { choices: [["One", " two"]] };
+  const keyed = { "Idempotency-Key": "k" };
+  const asked = { ...body, tools: [] };
+  const first = await door.ask("POST", "/v1/responses", asked, keyed);
+  const { id, output } = (await first.json()) as OpenAiResponse;
+  const again = await door.ask("POST", "/v1/responses", asked, keyed);
+  expect(again.headers.get("content-type")).toBe("application/json");
+  expect(await again.json()).toMatchObject({ id, output });
+  const other = await door.ask("POST", "/v1/responses", { ...asked, input: "ho" }, keyed);
+  expect(other.status).toBe(422);
+});
