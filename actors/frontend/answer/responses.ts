@@ -98,10 +98,13 @@ export class Responses {
     let run: RequestRun | undefined;
     const head = this.#headOf(generation, facts, after);
     const whole = dialect.whole?.(head);
+    const early = whole?.early() ?? [];
     const output = new StreamedOutput({
       rounds: this.#rounds,
       request: facts.request,
       format: whole ?? dialect.chunks(head),
+      // Who goes on behind an event has had these.
+      early: from.choices.length === 0 ? early : [],
       choices: answers.length * shown_each,
       prompts: answers.length,
       from,

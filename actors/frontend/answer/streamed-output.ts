@@ -51,6 +51,8 @@ export type StreamedOutputOptions = {
   readonly buffer_chars: number;
   readonly drained: () => void;
   readonly cancelled: () => void;
+  /** Events that go out before any token; they have no id. */
+  readonly early?: readonly string[] | undefined;
   /** Of an answer that is stored; its end waits until it is written. */
   readonly recorded?: Recorded | undefined;
 };
@@ -110,6 +112,7 @@ export class StreamedOutput implements AnswerOutput, Quiet {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    for (const event of options.early ?? []) this.#writer.write(`${event}\n\n`);
   }
 
   /** True: a part of the response is with the client, or on its way. */

@@ -234,6 +234,8 @@ export interface ChunkFormat {
 
 /** A formatter that holds all of the answer when its end and its usage were told. */
 export interface WholeFormat extends ChunkFormat {
+  /** What is sent before any token, where the client does not wait for the first; else none. */
+  early(): readonly string[];
   /** The JSON value of the answer in one piece. */
   response(): object;
   /** The same while it is not whole. */

@@ -37,6 +37,13 @@ export class ResponseEvents implements WholeFormat {
     return this.#log.deltas;
   }
 
+  /** In the background an answer may wait for long, and its client wants to know its id. */
+  early(): readonly string[] {
+    if ((this.#head.shell as { background?: unknown } | undefined)?.background !== true) return [];
+    this.#begin();
+    return this.#log.take();
+  }
+
   piece(_choice: number, piece: AnswerPiece): Events {
     this.#take(piece);
     return this.#log.take();

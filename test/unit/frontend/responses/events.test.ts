@@ -283,3 +283,11 @@ test("a key makes a response once, and a retry gets it in its own form", async (
   const other = await door.ask("POST", "/v1/responses", { ...asked, input: "ho" }, keyed);
   expect(other.status).toBe(422);
 });
+
+test("a background stream begins before its first token", async () => {
+  const door = parsedDoor(PLAIN);
+  door.script = { choices: [["One"]] };
+  const whole = await streamed(door, { tools: [], background: true });
+  expect(order(whole).slice(0, 3)).toEqual(["created", "in_progress", "output_item.added"]);
+  expect(whole.map(({ sequence_number }) => sequence_number)).toEqual(whole.map((_, i) => i));
+});
