@@ -63,6 +63,8 @@ type Reasoning = {
   readonly marks: readonly [open: string, close: string] | undefined;
   /** The answer begins inside. */
   readonly inside: boolean;
+  /** The model may open it before what is asked for. */
+  readonly may_open: boolean;
 };
 
 function reasoningOf({ tool_parser, reasoning_parser, ...wish }: AnswerWish): Reasoning {
@@ -74,17 +76,19 @@ function reasoningOf({ tool_parser, reasoning_parser, ...wish }: AnswerWish): Re
   if (reads && typeof tool === "string") frame = tool;
   else if (typeof format === "string" && format !== "append") frame = format;
   if (frame !== undefined) {
-    return { frame, marks: ANSWER_FRAMES[frame].reasoning, inside: wish.opened };
+    return { frame, marks: ANSWER_FRAMES[frame].reasoning, inside: wish.opened, may_open: true };
   }
   const asked = wish.thinking;
   const off = named?.when_asked === true && asked !== true && !wish.opened;
   if (typeof format !== "object" || off || wish.closed) {
-    return { frame, marks: undefined, inside: false };
+    return { frame, marks: undefined, inside: false, may_open: false };
   }
   const marks = [format.open[0]! + (format.label ?? ""), format.close[0]!] as const;
   const forced = format.begins === "inside" && asked !== false;
-  if (wish.opened || forced) return { frame, marks, inside: true };
-  return { frame, marks: asked === false ? undefined : marks, inside: false };
+  if (wish.opened || forced) return { frame, marks, inside: true, may_open: false };
+  if (asked === false) return { frame, marks: undefined, inside: false, may_open: false };
+  // A model that does not think by itself would begin to, where a form bars its own first words.
+  return { frame, marks, inside: false, may_open: asked === true };
 }
 
 /** A limit of the reasoning counts from the answer's first token, also where the model opens it. */
@@ -97,7 +101,7 @@ function thinkingOf(wish: AnswerWish, { marks, inside }: Reasoning): Thinking | 
 
 function answerFormat(
   wish: AnswerWish,
-  { frame, marks }: Reasoning,
+  { frame, marks, may_open }: Reasoning,
   thinks: boolean,
 ): ConstraintFormat | undefined {
   const { text, calls } = wish;
@@ -115,7 +119,7 @@ function answerFormat(
   }
   const format: ConstraintFormat =
     choices.length === 1 ? choices[0]! : { type: "or", elements: choices };
-  const before = beforeContent(frame, marks, thinks, spaces);
+  const before = beforeContent(frame, thinks || may_open ? marks : undefined, thinks, spaces);
   return before === undefined ? format : { type: "sequence", elements: [before, format] };
 }
 

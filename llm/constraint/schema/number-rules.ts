@@ -13,13 +13,16 @@ const DIGIT = "[0-9]";
 
 const FRACTION = `"." ${times(DIGIT, 1, FRACTION_DIGITS)}`;
 const EXPONENT = `[eE] [+\\u002d]? ${times(DIGIT, 1, 2)}`;
-const WHOLE = `"-"? ("0" | [1-9] ${times(DIGIT, 0, WHOLE_DIGITS - 1)})`;
+const POSITIVE = `[1-9] ${times(DIGIT, 0, WHOLE_DIGITS - 1)}`;
+/** No model means −0. */
+const WHOLE = `("0" | "-"? ${POSITIVE})`;
+const DECIMAL = `"-"? ("0" | ${POSITIVE}) (${FRACTION})? (${EXPONENT})?`;
 
 /** Undefined: no number fits. */
 export function numberRules(shape: NumberShape): Expression | undefined {
   const { min, max, above, below, whole } = shape;
   const free = [min, max, above, below].every((bound) => bound === undefined);
-  if (free) return whole ? WHOLE : `${WHOLE} (${FRACTION})? (${EXPONENT})?`;
+  if (free) return whole ? WHOLE : DECIMAL;
   if (whole) return wholeBetween(lowest(min, above, 1), highest(max, below, 1));
   const scale = 10 ** BOUND_DIGITS;
   const low = lowest(scaled(min, scale, Math.ceil), scaled(above, scale, Math.floor), 1);

@@ -185,8 +185,11 @@ describe("reasoning", () => {
     expect(await takes(asked, '\n\n{"a": 1}', given)).toBe(true);
   });
 
-  test("that the model may open stands before the form", async () => {
-    const asked = json_schema(schema);
+  test("that the request turns on, or the model may open, stands before the form", async () => {
+    const silent = json_schema(schema);
+    expect(await takes(silent, '{"a": 1}', { reasoning })).toBe(true);
+    expect(await takes(silent, '<think></think>{"a": 1}', { reasoning })).toBe(false);
+    const asked = { ...silent, chat_template_kwargs: { enable_thinking: true } };
     expect(constraint(asked, { reasoning })?.thinking).toBeUndefined();
     expect(await takes(asked, '<think>so {"</think>\n\n{"a": 1}', { reasoning })).toBe(true);
     expect(await takes(asked, '{"a": 1}', { reasoning })).toBe(true);
