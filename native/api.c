@@ -192,7 +192,7 @@ int32_t tr_cancel(struct tr_engine *e, uint32_t handle) {
 
 int32_t tr_mask_again(struct tr_engine *e) {
   if (tr_state(e, NULL) != TR_READY || e->closing) return TR_ERR_CLOSED;
-  if (!ring_room(&e->commands, 2 + e->n_slots * 6 + 9)) return TR_ERR_QUEUE_FULL;
+  if (!ring_room(&e->commands, 2 + e->n_slots * 6 + TR_MAX_MOVES * 3 + 9)) return TR_ERR_QUEUE_FULL;
   api_send(e, COMMAND_MASKS, 0);
   return TR_OK;
 }
@@ -200,7 +200,7 @@ int32_t tr_mask_again(struct tr_engine *e) {
 int32_t tr_clear(struct tr_engine *e) {
   if (tr_state(e, NULL) != TR_READY || e->closing) return TR_ERR_CLOSED;
   /* What is kept free for the others: see load.c. */
-  if (!ring_room(&e->commands, 2 + e->n_slots * 6 + 9)) return TR_ERR_QUEUE_FULL;
+  if (!ring_room(&e->commands, 2 + e->n_slots * 6 + TR_MAX_MOVES * 3 + 9)) return TR_ERR_QUEUE_FULL;
   api_send(e, COMMAND_CLEAR, 0);
   return TR_OK;
 }
@@ -211,7 +211,7 @@ static struct adapter *api_adapter(struct tr_engine *e, uint32_t place) {
 
 /* Loads and unloads are rare, so they leave the ring to the others; see load.c. */
 static bool api_adapter_room(struct tr_engine *e) {
-  return ring_room(&e->commands, 2 + e->n_slots * 6 + 9);
+  return ring_room(&e->commands, 2 + e->n_slots * 6 + TR_MAX_MOVES * 3 + 9);
 }
 
 int32_t tr_adapter_load(struct tr_engine *e, uint32_t place, const char *path) {
@@ -255,6 +255,8 @@ int32_t tr_adapter_message(struct tr_engine *e, uint32_t place, char *to, int32_
   return length < size ? length : size - 1;
 }
 
+#include "blocks/calls.c"
+
 int32_t tr_poll(struct tr_engine *e, uint32_t *to, int32_t size, int32_t max_records) {
   int32_t at = 0, state = tr_state(e, NULL);
   if (state != TR_READY && state != TR_ERR_ENGINE) return 0;
@@ -263,6 +265,7 @@ int32_t tr_poll(struct tr_engine *e, uint32_t *to, int32_t size, int32_t max_rec
     uint32_t n = ring_pop(&e->results, to + at, (uint32_t)(size - at));
     if (n == 0) break;
     if (to[at] > 0) e->slots[to[at] - 1].taken = false;
+    if (to[at + 1] == TR_REC_MOVED) move_over(e, to[at + 2]);
     to[at] = n;
     at += (int32_t)n;
   }

@@ -16,8 +16,7 @@
  * are given up when the last sequence lets go.
  *
  * So what is listed is what a request finds, and each change of it is news (news.c).
- * Here is the place for export and import of single blocks (a range's id and positions are what
- * llama_state_seq_get_data needs).
+ * Single blocks are moved out and in by blocks.c.
  */
 #define CACHE_SCRATCH_IDS 8 /* never given to ranges: for moving blocks in and out */
 
@@ -29,6 +28,7 @@ struct cache_block {
   int32_t next;   /* in its hash bucket, or in the free list */
   int32_t range;  /* sequence id that holds it; -1 when free */
   bool listed;    /* in its hash bucket: requests find it */
+  uint32_t serial; /* how many blocks were here before it: tells it from them */
   uint32_t index; /* which block of its chain: positions index*64 .. */
   uint32_t ref;
   uint32_t children;
@@ -237,7 +237,7 @@ static void cache_tell_all(struct cache *c) {
     for (int32_t b = range->tail; at > 0; b = c->blocks[b].parent) c->chain[--at] = b;
     for (; at < (int32_t)range->blocks; at++) {
       const struct cache_block *block = &c->blocks[c->chain[at]];
-      news_stored(&c->news, c->chain[at], block->parent, block->index, block->salt,
+      news_stored(&c->news, c->chain[at], block->parent, block->index, block->salt, block->serial,
                   block->tokens);
     }
   }
@@ -256,6 +256,7 @@ static void cache_evict_block(struct cache *c, int32_t b) {
   if (block->parent >= 0) c->blocks[block->parent].children--;
   if (block->listed) cache_unlist(c, b);
   block->range = -1;
+  block->serial++;
   block->next = c->free_block;
   c->free_block = b;
   c->cached--;
@@ -375,6 +376,6 @@ static int32_t cache_insert(struct cache *c, int32_t seq_id, int32_t parent, uin
   c->ranges[id].tail = b;
   c->ranges[id].blocks++;
   c->cached++;
-  news_stored(&c->news, b, parent, index, salt, tokens);
+  news_stored(&c->news, b, parent, index, salt, block->serial, tokens);
   return b;
 }

@@ -616,6 +616,7 @@ static void step_embed(struct tr_engine *e) {
 }
 
 #include "pool.c"
+#include "blocks/between-steps.c"
 
 /* ── the thread ────────────────────────────────────────────────────────────────────────────── */
 
@@ -638,13 +639,14 @@ static void take_commands(struct tr_engine *e) {
   /* A command may make one record; the rest waits in its ring until JavaScript has read some. */
   while (!e->closing && ring_room(&e->results, 8) && ring_pop(&e->commands, command, 2)) {
     int32_t s = (int32_t)command[1];
-    struct slot *slot = &e->slots[s]; /* of a submit */
+    struct slot *slot = &e->slots[s]; /* of a submit or a cancel */
     if (command[0] == COMMAND_CANCEL) command_cancel(e, s);
     if (command[0] == COMMAND_KV_LIST) cache_tell_all(&e->cache);
     if (command[0] == COMMAND_CLEAR) cache_clear(&e->cache);
     if (command[0] == COMMAND_ADAPTER_LOAD) adapter_load(e, command[1]);
     if (command[0] == COMMAND_ADAPTER_UNLOAD) adapter_leave(e, command[1]);
     if (command[0] == COMMAND_MASKS) masks_again(e);
+    if (command[0] == COMMAND_MOVE) e->moves->order[e->moves->n++] = s;
     if (command[0] != COMMAND_SUBMIT) continue;
     slot->n = slot->request.n_tokens;
     slot->cached = -1;
@@ -680,18 +682,21 @@ static void engine_loop(struct tr_engine *e) {
     take_commands(e);
     if (e->n_leaving > 0) adapters_unload(e);
     if (e->n_wanted > 0 || e->masks_from_here) masks_ask(e);
+    if (e->moves->n > 0) moves_run(e);
     wake_for_news(e);
-    if (e->n_live == 0 && e->n_waiting == 0) {
+    bool idle = e->n_live == 0 && e->n_waiting == 0;
+    if (idle && e->moves->n == 0) {
       publish_stats(e);
       if (!e->closing) ring_wait(&e->commands);
       continue;
     }
-    if (!ring_room(&e->results, results_a_step(e))) {
+    if (!ring_room(&e->results, idle ? TR_MAX_MOVED + 8 : results_a_step(e))) {
       /* JavaScript does not read: stop making tokens until it has read a record. */
       troupe_sem_wait(&e->results.freed);
       if (!e->closing) e->results.tail += e->results.words[e->results.tail & e->results.mask];
       continue;
     }
+    if (idle) continue; /* there are blocks to move alone */
     double start = now_ms();
     if (e->pools_only) {
       step_pool(e);
@@ -702,6 +707,7 @@ static void engine_loop(struct tr_engine *e) {
       if (!e->failed) step_score(e);
       if (!e->failed) step_embed(e);
     }
+    moves_weigh(e);
     publish_sums(e, now_ms() - start);
     publish_stats(e);
   }

@@ -120,6 +120,7 @@ struct tr_engine {
   uint32_t n_live;
   uint64_t admissions;
   struct cache cache;
+  struct moves *moves;
   struct troupe_sampler_scratch *scratch;
 
   struct ring commands;
@@ -153,6 +154,7 @@ struct tr_engine {
 #define COMMAND_ADAPTER_LOAD 6
 #define COMMAND_ADAPTER_UNLOAD 7
 #define COMMAND_MASKS 8
+#define COMMAND_MOVE 9
 
 static uint32_t mask_words(const struct tr_engine *e) { return (e->n_vocab + 31) / 32; }
 

@@ -1,6 +1,8 @@
 /**
  * The only door to native code: opens the shim (troupe.h) and the functions of one engine.
  * Nothing here decides anything; the calls are the header's, with buffers in place of pointers.
+ *
+ * Long because every call, number and code of the header has its line here.
  */
 
 import { cc, dlopen, type Pointer } from "bun:ffi";
@@ -36,6 +38,8 @@ const SYMBOLS = {
   tr_mask_poll: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   tr_mask_tokens: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
   tr_mask_put: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
+  tr_blocks_out: { args: ["ptr", "i32", "ptr", "ptr", "ptr", "i32", "f64"], returns: "i32" },
+  tr_blocks_in: { args: ["ptr", "i32", "ptr", "i32", "ptr", "ptr", "i32", "f64"], returns: "i32" },
   tr_close: { args: ["ptr"], returns: "i32" },
   tr_free: { args: ["ptr"], returns: "i32" },
   tr_tokenize: { args: ["ptr", "ptr", "i32", "ptr", "i32", "i32", "i32"], returns: "i32" },
@@ -51,7 +55,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 9;
+export const SHIM_ABI = 10;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -85,6 +89,8 @@ export const TR = {
   ADAPTER_FAILED: 3,
   MAX_ADAPTERS: 64,
   REC_SCORE: 9,
+  REC_MOVED: 10,
+  MAX_MOVED: 256,
   MAX_TOP: 20,
   MAX_STOP: 1056,
   MAX_BIAS: 4096,
@@ -152,6 +158,7 @@ export const STATS = [
   "decode_passes",
   "decode_share",
   "busy_ms",
+  "block_bytes",
 ] as const;
 export type NativeStats = Record<(typeof STATS)[number], number>;
 
@@ -321,6 +328,32 @@ export class NativeEngine {
   /** The same for what happened in the prefix cache, as many records as fit. */
   kvPoll(to: Uint32Array): number {
     return this.#shim.tr_kv_poll(this.#engine, to, to.length | 0);
+  }
+
+  /** Blocks by number and serial, each to its address. A TR code; a MOVED record follows. */
+  blocksOut(
+    id: number,
+    blocks: Uint32Array,
+    serials: Uint32Array,
+    addresses: BigUint64Array,
+    bytes: number,
+  ): number {
+    const n = blocks.length | 0;
+    return this.#shim.tr_blocks_out(this.#engine, id | 0, blocks, serials, addresses, n, bytes);
+  }
+
+  /** Blocks of `tokens` from block `first` on, as many as there are addresses. */
+  blocksIn(
+    id: number,
+    tokens: Uint32Array,
+    first: number,
+    salt: bigint,
+    addresses: BigUint64Array,
+    bytes: number,
+  ): number {
+    const n = addresses.length | 0;
+    const [shim, engine, of] = [this.#shim, this.#engine, BigUint64Array.of(salt)];
+    return shim.tr_blocks_in(engine, id | 0, tokens, first | 0, of, addresses, n, bytes);
   }
 
   tokenize(text: string, add_special: boolean, parse_special: boolean): Uint32Array {

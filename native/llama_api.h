@@ -160,6 +160,12 @@ struct llama_context_params {
   X(void, llama_memory_seq_cp,                                                                    \
     (llama_memory_t, llama_seq_id, llama_seq_id, llama_pos, llama_pos))                           \
   X(llama_pos, llama_memory_seq_pos_min, (llama_memory_t, llama_seq_id))                          \
+  X(llama_pos, llama_memory_seq_pos_max, (llama_memory_t, llama_seq_id))                          \
+  X(size_t, llama_state_seq_get_size, (struct llama_context *, llama_seq_id))                     \
+  X(size_t, llama_state_seq_get_data,                                                             \
+    (struct llama_context *, uint8_t *, size_t, llama_seq_id))                                    \
+  X(size_t, llama_state_seq_set_data,                                                             \
+    (struct llama_context *, const uint8_t *, size_t, llama_seq_id))                              \
   X(llama_batch, llama_batch_init, (int32_t, int32_t, int32_t))                                   \
   X(void, llama_batch_free, (llama_batch))                                                        \
   X(int32_t, llama_decode, (struct llama_context *, llama_batch))                                 \

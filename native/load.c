@@ -237,10 +237,12 @@ static int32_t load_memory(struct tr_engine *e) {
   uint32_t blocks = e->context_length / TR_BLOCK_SIZE + 1;
   uint32_t window = (uint32_t)e->api.llama_model_n_swa(e->model);
   uint32_t results = 1 << 16, commands = 64;
-  while (commands < e->n_slots * 6 + 16) commands *= 2; /* a submit and a cancel each, and a few */
+  /* a submit and a cancel each, the moves of blocks, and a few */
+  while (commands < e->n_slots * 6 + TR_MAX_MOVES * 3 + 16) commands *= 2;
   e->record_words = 16 + 2 * TR_MAX_TOP;
   if (e->record_words < e->n_embd + 8) e->record_words = e->n_embd + 8;
   if (e->record_words < e->n_classes + 8) e->record_words = e->n_classes + 8;
+  if (e->record_words < TR_MAX_MOVED + 8) e->record_words = TR_MAX_MOVED + 8;
   while (results < e->max_seqs * e->record_words * 4) results *= 2;
   while (results < results_a_step(e) + 1024) results *= 2;
   e->slots = calloc(e->n_slots, sizeof *e->slots);
@@ -261,7 +263,8 @@ static int32_t load_memory(struct tr_engine *e) {
       !e->block_memory || !e->match_memory || !e->share || !e->embed_sums || !e->record ||
       !e->ends || !e->scratch || !e->mask_memory ||
       cache_init(&e->cache, &e->api, e->memory, e->n_cells, window, e->max_seqs) != 0 ||
-      ring_init(&e->commands, commands) != 0 || ring_init(&e->results, results) != 0 ||
+      moves_init(e) != 0 || ring_init(&e->commands, commands) != 0 ||
+      ring_init(&e->results, results) != 0 ||
       ring_init(&e->masks_wanted, commands) != 0 || ring_init(&e->masks_made, commands) != 0)
     return load_no_buffers(e);
   for (uint32_t i = 0; i < e->n_slots; i++) {
@@ -349,6 +352,8 @@ static void unload_all(struct tr_engine *e) {
   }
   if (e->scratch) troupe_sampler_scratch_free(e->scratch);
   cache_free(&e->cache);
+  moves_free(e);
+  e->moves = NULL;
   if (e->batch.token) e->api.llama_batch_free(e->batch);
   if (e->context) e->api.llama_free(e->context);
   for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++)

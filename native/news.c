@@ -9,7 +9,7 @@
  * on and news are dropped, which the mark says. After the mark the reader has read everything, and
  * the ring is large enough for a list of all blocks: the list always fits.
  */
-#define NEWS_STORED_WORDS (7 + TR_BLOCK_SIZE)
+#define NEWS_STORED_WORDS (8 + TR_BLOCK_SIZE)
 #define NEWS_MARK_WORDS 2
 
 struct news {
@@ -41,11 +41,11 @@ static void news_push(struct news *news, const uint32_t *record, uint32_t words)
 }
 
 static void news_stored(struct news *news, int32_t block, int32_t parent, uint32_t index,
-                        uint64_t salt, const int32_t *tokens) {
+                        uint64_t salt, uint32_t serial, const int32_t *tokens) {
   uint32_t record[NEWS_STORED_WORDS] = {0, TR_REC_KV_STORED, (uint32_t)block,
                                         (uint32_t)(parent + 1), index, (uint32_t)salt,
-                                        (uint32_t)(salt >> 32)};
-  memcpy(record + 7, tokens, TR_BLOCK_SIZE * sizeof *tokens);
+                                        (uint32_t)(salt >> 32), serial};
+  memcpy(record + 8, tokens, TR_BLOCK_SIZE * sizeof *tokens);
   news_push(news, record, NEWS_STORED_WORDS);
 }
 

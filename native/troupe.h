@@ -23,7 +23,7 @@
 
 #include "libc.h"
 
-#define TR_ABI 9
+#define TR_ABI 10
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -104,6 +104,7 @@ struct tr_request {
  *                    a token, in order, and an empty TR_REC_EMBEDDING behind the last
  *   TR_REC_SCORE     kind, handle, score index, rank, n  then n words as of a token. Rank: how many
  *                    tokens are at least as likely. All scores come before the first token
+ *   TR_REC_MOVED     kind, id, n  then a TR_MOVED code for each block of tr_blocks_out or _in
  */
 #define TR_REC_TOKEN 1
 #define TR_REC_FINISHED 2
@@ -115,7 +116,7 @@ struct tr_request {
  * tokens. `block` is below TR_NUM_TOTAL_BLOCKS and free for another one once removed; a block is
  * stored after its parent and removed before it.
  *   TR_REC_KV_STORED  kind, block, parent + 1 (0: first of its sequence), index in its sequence,
- *                     salt (low half, high half), then its 64 tokens
+ *                     salt (low half, high half), serial, then its 64 tokens
  *   TR_REC_KV_REMOVED kind, block
  *   TR_REC_KV_RESET   kind: nothing is cached but what is stored from here on
  *   TR_REC_KV_LOST    kind: nobody read and records were dropped; a RESET and a list of all
@@ -127,6 +128,14 @@ struct tr_request {
 #define TR_REC_KV_RESET 6
 #define TR_REC_KV_LOST 7
 #define TR_REC_SCORE 9 /* of tr_poll */
+#define TR_REC_MOVED 10 /* of tr_poll */
+
+#define TR_MAX_MOVED 256 /* blocks of one move */
+#define TR_MAX_MOVES 16
+#define TR_MOVED 0
+#define TR_MOVED_GONE 1    /* it is not in the cache, or what it follows is not */
+#define TR_MOVED_NO_ROOM 2 /* every cell is in use */
+#define TR_MOVED_ODD 3     /* the library made or took another number of bytes */
 
 /* What tr_embed makes of its tokens. */
 #define TR_POOL_UNIT 0    /* one vector, pooled as the model says, of unit length */
@@ -178,6 +187,7 @@ enum {
   TR_STAT_DECODE_PASSES,
   TR_STAT_DECODE_SHARE,
   TR_STAT_BUSY_MS,
+  TR_STAT_BLOCK_BYTES, /* of one block outside; 0: there was none yet */
   TR_STAT_COUNT
 };
 
@@ -274,6 +284,20 @@ int32_t tr_mask_tokens(struct tr_engine *engine, uint32_t slot, uint32_t from, u
 /* TR_ERR_QUEUE_FULL: the engine thread has not read the ones before; try again. */
 int32_t tr_mask_put(struct tr_engine *engine, uint32_t slot, uint32_t key, uint32_t n_answer,
                     const uint32_t *words);
+
+/*
+ * Copies `n` blocks of the prefix cache out to memory of the caller's, `bytes` each, between two
+ * steps: by the number and serial of their KV_STORED records. A TR_REC_MOVED with `id` says what
+ * became of each; until then the memory is the engine's. At most TR_MAX_MOVES are on their way.
+ */
+int32_t tr_blocks_out(struct tr_engine *engine, uint32_t id, const uint32_t *blocks,
+                      const uint32_t *serials, const uint64_t *memory, uint32_t n, double bytes);
+/*
+ * Takes `n` blocks in, which follow each other from block `first` of `tokens` on; those before are
+ * in the cache, or nothing is taken. They are news like others, and may go like others.
+ */
+int32_t tr_blocks_in(struct tr_engine *engine, uint32_t id, const int32_t *tokens, uint32_t first,
+                     const uint64_t *salt, const uint64_t *memory, uint32_t n, double bytes);
 
 /*
  * Asks the thread to end and returns at once; tr_state is TR_ERR_CLOSED when it has (a wake

@@ -13,7 +13,11 @@
 
 import type { KvDump } from "../../llm/blocks/kv-event.ts";
 import type { WirePassSums as PassSums, PoolKind } from "../../proto/index.ts";
+import type { BlockPort } from "./block-port.ts";
+import type { EngineRefusal } from "./engine-refusal.ts";
 import type { KvEventLog } from "./kv-event-log.ts";
+
+export type { EngineRefusal } from "./engine-refusal.ts";
 
 /** How the next token is drawn. Neutral values switch a stage off; they are given on each line. */
 export type Sampling = {
@@ -124,11 +128,6 @@ export type EngineEvent =
       readonly prompt_tokens: number;
     };
 
-export type EngineRefusal = {
-  readonly code: "queue_full" | "context_overflow" | "bad_request" | "not_supported" | "closed";
-  readonly message: string;
-};
-
 /** Features of an engine. The contract test checks each that is true. */
 export type EngineCapabilities = {
   /** False: it refuses every request for an answer with "not_supported". */
@@ -232,6 +231,8 @@ export interface Engine {
    * cache, or a model with recurrent state; `describe().build` names it).
    */
   readonly kv_events?: KvEventLog;
+  /** Cached blocks out to memory and in again. There exactly when `exports_blocks`. */
+  readonly blocks?: BlockPort;
   describe(): EngineDescription;
   /** Takes the request or says why not; never waits. */
   submit(request: EngineRequest): EngineRefusal | undefined;

@@ -127,8 +127,8 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     }
     // constrained.test.ts has the rest.
     expect(engine.prepare !== undefined).toBe(capabilities.constrains);
-    // No engine does this, and nothing in the interface would ask for it.
-    expect(capabilities).toMatchObject({ exports_blocks: false });
+    // llama-blocks.test.ts has the rest.
+    expect(engine.blocks !== undefined).toBe(capabilities.exports_blocks);
   });
 
   test("an answer has consecutive indices from 0 and exactly one end", async () => {

@@ -13,7 +13,8 @@ import { KvEventLog } from "../kv-event-log.ts";
 const FIRST = -1;
 // In a stored record, behind words, kind, block, parent + 1, index.
 const SALT_AT = 5;
-const TOKENS_AT = 7;
+const SERIAL_AT = 7;
+const TOKENS_AT = 8;
 
 export class LlamaKvEvents {
   readonly log: KvEventLog;
@@ -23,6 +24,8 @@ export class LlamaKvEvents {
   readonly #held: Uint8Array;
   readonly #parent: Int32Array;
   readonly #index: Uint32Array;
+  readonly #serial: Uint32Array;
+  readonly #block = new Map<bigint, number>();
   readonly #local: BigUint64Array;
   readonly #sequence: BigUint64Array;
   // One event is made of neighbouring records: blocks that follow each other, or removed blocks.
@@ -38,6 +41,7 @@ export class LlamaKvEvents {
     this.#held = new Uint8Array(total_blocks);
     this.#parent = new Int32Array(total_blocks);
     this.#index = new Uint32Array(total_blocks);
+    this.#serial = new Uint32Array(total_blocks);
     this.#local = new BigUint64Array(total_blocks);
     this.#sequence = new BigUint64Array(total_blocks);
   }
@@ -66,20 +70,24 @@ export class LlamaKvEvents {
     this.#held[block] = 1;
     this.#parent[block] = parent;
     this.#index[block] = words[at + 4]!;
+    this.#serial[block] = words[at + SERIAL_AT]!;
     this.#local[block] = local;
     this.#sequence[block] = parent === FIRST ? local : chainHash(this.#sequence[parent]!, local);
+    this.#block.set(this.#sequence[block]!, block);
     this.#run.push(block);
   }
 
   #remove(block: number): void {
     if (this.#run.length > 0) this.#flush();
     this.#held[block] = 0;
+    this.#block.delete(this.#sequence[block]!);
     this.#removed.push(this.#sequence[block]!);
   }
 
   #clear(): void {
     this.#flush();
     this.#held.fill(0);
+    this.#block.clear();
     this.log.append({ kind: "cleared", ...this.#origin(this.log.nextId()) });
   }
 
@@ -110,6 +118,12 @@ export class LlamaKvEvents {
       sequence_hashes: BigUint64Array.from(run, (block) => this.#sequence[block]!),
       local_hashes: BigUint64Array.from(run, (block) => this.#local[block]!),
     };
+  }
+
+  /** By which the native side knows a block; undefined: it is not cached. */
+  place(sequence_hash: bigint): { readonly block: number; readonly serial: number } | undefined {
+    const block = this.#block.get(sequence_hash);
+    return block === undefined ? undefined : { block, serial: this.#serial[block]! };
   }
 
   /** The blocks cached as of the last `read`. */

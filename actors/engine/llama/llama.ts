@@ -32,6 +32,7 @@ import { contextOf, type EngineKind } from "../engine-kind.ts";
 import type { KvEventLog } from "../kv-event-log.ts";
 import { noAdapter } from "../no-adapter.ts";
 import { LlamaAdapters } from "./adapters.ts";
+import { LlamaBlockPort } from "./block-port.ts";
 import { type ConstrainedRequests, constrainedRequests, type LlamaGrammar } from "./constrained.ts";
 import { type LlamaSettings, llamaContradiction, llamaFlags } from "./flags.ts";
 import { LlamaKvEvents } from "./kv-events.ts";
@@ -57,9 +58,9 @@ export type LlamaOptions = Partial<NativeOptions> & {
 };
 
 /** The rest is up to the model. Logits differ in their last bits with the shape of the batch. */
-const CAPABILITIES: Omit<EngineCapabilities, "generates" | "pools" | "adapters" | "constrains"> = {
+type ByModel = "generates" | "pools" | "adapters" | "constrains" | "exports_blocks";
+const CAPABILITIES: Omit<EngineCapabilities, ByModel> = {
   steps: false,
-  exports_blocks: false,
   salts: true,
   scores: true,
   replays_exactly: false,
@@ -170,6 +171,7 @@ export class LlamaEngine implements Engine {
   readonly unloadAdapter?: (name: string) => Promise<void>;
   readonly prepare?: NonNullable<Engine["prepare"]>;
   readonly #constrained: ConstrainedRequests | undefined;
+  readonly blocks?: LlamaBlockPort;
   readonly #native: NativeEngine;
   readonly #adapters: LlamaAdapters;
   #listener: () => void = () => {};
@@ -208,15 +210,18 @@ export class LlamaEngine implements Engine {
         ...CAPABILITIES,
         generates: numbers.generates !== 0,
         adapters: numbers.generates !== 0,
+        exports_blocks: numbers.prefix_cache !== 0,
         pools: poolsOf(numbers),
         constrains: grammar !== undefined && numbers.generates !== 0,
       },
-      // llama.cpp writes so where a model does not say its size.
-      build: native.message().replace(" ?B", ""),
+      build: native.message().replace(" ?B", ""), // of a model that does not say its size
     };
     this.#words = new Uint32Array(Math.max(16384, numbers.max_record_words * 2));
     const floats = new Float32Array(this.#words.buffer);
-    this.#reader = { words: this.#words, floats, vectors: new Map() };
+    this.#reader = {
+      ...{ words: this.#words, floats, vectors: new Map() },
+      moved: (handle, blocks) => this.blocks?.moved(handle, blocks),
+    };
     const constrained =
       grammar === undefined || numbers.generates === 0
         ? undefined
@@ -232,6 +237,11 @@ export class LlamaEngine implements Engine {
     this.kv_events = kv.log;
     this.kvDump = () => kv.dump();
     this.clearCache = () => this.#closed === undefined && native.clear();
+    this.blocks = new LlamaBlockPort(native, kv, {
+      block_bytes: () => this.#read().block_bytes,
+      isClosed: () => this.#closed !== undefined,
+      refusal: (code, tokens) => refusal(code, tokens, 0, this.#description),
+    });
   }
 
   describe(): EngineDescription {

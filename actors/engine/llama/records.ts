@@ -1,6 +1,7 @@
 /** Records of the native engine (native/troupe.h, tr_poll) as engine events. */
 
 import { TR } from "../../../native/index.ts";
+import type { BlockMove } from "../block-port.ts";
 import type { EngineEvent, FinishReason, TokenLogprob } from "../engine.ts";
 
 /** One buffer seen as words and as floats. */
@@ -9,6 +10,8 @@ export type RecordReader = {
   readonly floats: Float32Array;
   /** Vectors of tokens, by handle, of those whose last record has not come. */
   readonly vectors: Map<number, Float32Array[]>;
+  /** Hears of moves of blocks, which are no events of a request. */
+  moved(handle: number, blocks: readonly BlockMove[]): void;
 };
 
 type OpenTokens = {
@@ -26,6 +29,7 @@ type OpenScores = {
   scores: TokenLogprob[];
 };
 
+const MOVES: readonly BlockMove[] = ["moved", "gone", "no_room", "odd"];
 const REASONS: readonly FinishReason[] = ["stop", "length", "cancelled", "error"];
 
 /**
@@ -43,6 +47,10 @@ export function readRecords(reader: RecordReader, length: number): readonly Engi
     const handle = words[at + 2]!;
     if (kind === TR.REC_TOKEN) {
       readToken(reader, at, handle, open, events);
+      continue;
+    }
+    if (kind === TR.REC_MOVED) {
+      readMoved(reader, at, handle);
       continue;
     }
     if (kind === TR.REC_VECTOR) {
@@ -132,6 +140,14 @@ function finished(reader: RecordReader, at: number): EngineEvent {
       ? { error: "The engine failed while it computed this answer. Send the request again." }
       : {}),
   };
+}
+
+function readMoved({ words, moved }: RecordReader, at: number, handle: number): void {
+  const codes = words.subarray(at + 4, at + 4 + words[at + 3]!);
+  moved(
+    handle,
+    Array.from(codes, (code) => MOVES[code] ?? "odd"),
+  );
 }
 
 function embedding({ words, floats, vectors }: RecordReader, at: number): EngineEvent {

@@ -38,11 +38,12 @@ function tokensOf(seed: number, length: number): number[] {
 }
 
 const stored = (block: number, parent: number, index: number, tokens: readonly number[]) => [
-  7 + BLOCK,
+  8 + BLOCK,
   TR.REC_KV_STORED,
   block,
   parent + 1,
   index,
+  0,
   0,
   0,
   ...tokens,

@@ -1,0 +1,98 @@
+/*
+ * Regions: the memory that blocks lie in, counted by kind.
+ *
+ * A shared segment is named, so that it outlives the process that filled it: whoever made it (the
+ * machine's root) removes the name, and the system gives the memory back when nobody maps it.
+ */
+void *mmap(void *at, size_t bytes, int protection, int flags, int fd, int64_t offset);
+int munmap(void *at, size_t bytes);
+int shm_open(const char *name, int flags, ...);
+int shm_unlink(const char *name);
+int ftruncate(int fd, int64_t bytes);
+int posix_fallocate(int fd, int64_t offset, int64_t bytes);
+#define KV_PROT_RW 3
+#define KV_MAP_SHARED 1
+#define KV_MAP_PRIVATE 2
+#define KV_O_RDWR 2
+#if defined(__APPLE__)
+#define KV_O_CREAT 0x200
+#define KV_O_EXCL 0x800
+#define KV_MAP_ANONYMOUS 0x1000
+#else
+#define KV_O_CREAT 0100
+#define KV_O_EXCL 0200
+#define KV_MAP_ANONYMOUS 0x20
+#endif
+#define KV_MAP_FAILED ((void *)-1)
+
+struct kv_region {
+  bool open;
+  int32_t kind;
+  uint64_t bytes;
+  uint8_t *memory;  /* host and shared */
+  uint64_t device;  /* address on the device */
+  bool registered;  /* pinned for the device */
+  bool borrowed;    /* another process's device memory */
+  int32_t jobs;     /* that use it and are on their way; JavaScript thread */
+};
+
+struct kv_memory {
+  uint64_t bytes;
+  uint64_t most;
+  uint32_t regions;
+};
+
+static void memory_add(struct kv_memory *m, uint64_t bytes) {
+  m->bytes += bytes;
+  m->regions++;
+  if (m->bytes > m->most) m->most = m->bytes;
+}
+
+static void memory_take(struct kv_memory *m, uint64_t bytes) {
+  m->bytes -= bytes;
+  m->regions--;
+}
+
+/* Pages of this process, zeroed by their first use. */
+static int region_map_host(struct kv_region *r) {
+  void *at = mmap(NULL, r->bytes, KV_PROT_RW, KV_MAP_PRIVATE | KV_MAP_ANONYMOUS, -1, 0);
+  if (at == KV_MAP_FAILED) return TR_KV_ERR_MEMORY;
+  r->memory = at;
+  return TR_KV_OK;
+}
+
+/*
+ * Space is reserved when the segment is made: without that a full /dev/shm would end the process
+ * that touches a page for the first time (SIGBUS), in the middle of a block.
+ */
+static int region_map_shared(struct kv_region *r, const char *name, bool create, int *system) {
+  int fd = shm_open(name, KV_O_RDWR | (create ? KV_O_CREAT | KV_O_EXCL : 0), 0600);
+  *system = 0;
+  if (fd < 0) return TR_KV_ERR_SYSTEM;
+  int failed = 0;
+#if defined(__APPLE__)
+  if (create) failed = ftruncate(fd, (int64_t)r->bytes) != 0 ? -1 : 0;
+#else
+  if (create) failed = posix_fallocate(fd, 0, (int64_t)r->bytes);
+#endif
+  *system = failed;
+  bool small = !create && lseek(fd, 0, SEEK_END) < (int64_t)r->bytes;
+  void *at = KV_MAP_FAILED;
+  if (failed == 0 && !small) at = mmap(NULL, r->bytes, KV_PROT_RW, KV_MAP_SHARED, fd, 0);
+  close(fd);
+  if (at != KV_MAP_FAILED) {
+    r->memory = at;
+    return TR_KV_OK;
+  }
+  if (create) shm_unlink(name);
+  return small ? TR_KV_ERR_FOREIGN : TR_KV_ERR_MEMORY;
+}
+
+static bool region_holds(const struct kv_region *r, uint64_t block, uint64_t block_stride,
+                         uint64_t planes, uint64_t plane_stride, uint64_t plane_bytes) {
+  /* Each below 2^40, so that no product of two wraps. */
+  const uint64_t most = 1ul << 40;
+  if (block_stride > most || plane_stride > most || plane_bytes > most) return false;
+  if (planes == 0 || planes > (1u << 20) || block > (1u << 23)) return false;
+  return block * block_stride + (planes - 1) * plane_stride + plane_bytes <= r->bytes;
+}
