@@ -8,7 +8,6 @@ import { ModelError } from "./actors/model/model.ts";
 import { type Boot, bootOf } from "./cluster/boot.ts";
 import { runChild } from "./cluster/child.ts";
 import { FATAL_PREFIX, type Root, startRoot } from "./cluster/root.ts";
-import type { RootRole } from "./cluster/settings/cluster-flags.ts";
 import { readSettings } from "./cluster/settings/read-settings.ts";
 import type { Settings } from "./cluster/settings/settings.ts";
 import { SettingsError } from "./cluster/settings/settings-error.ts";
@@ -51,6 +50,8 @@ async function child(boot: Boot): Promise<void> {
       env: environment(),
       exit,
       onStop: onChildStop,
+      serveGrpc: async (options) =>
+        (await import("./runtime/real/grpc/server.ts")).serveGrpc(options),
       openBus: async (...where) => (await planes()).realBus(process.env)(...where),
     });
   } catch (error) {
@@ -123,7 +124,7 @@ async function root(): Promise<void> {
     });
     line.clear();
     lines.release();
-    console.log(readyLine(running, settings.role));
+    console.log(readyLine(running, settings));
     const why = await running.lost;
     console.error(`${FATAL_PREFIX}${why}`);
     leave(1);
@@ -136,8 +137,12 @@ async function root(): Promise<void> {
   }
 }
 
-function readyLine({ host, port, inspector_host, inspector_port }: Root, role: RootRole): string {
-  const serves = ["worker", "router"].includes(role) ? role : `http://${urlHost(host)}:${port}`;
+function readyLine(root: Root, { role, frontend }: Settings): string {
+  const { host, port, inspector_host, inspector_port } = root;
+  const scheme = frontend.tls_cert === "" ? "http" : "https";
+  const serves = ["worker", "router"].includes(role)
+    ? role
+    : `${scheme}://${urlHost(host)}:${port}`;
   return `ready ${serves} inspector http://${urlHost(inspector_host)}:${inspector_port}`;
 }
 

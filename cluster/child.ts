@@ -4,6 +4,7 @@ import { FaultActor, type FaultInjector, faultyWorld } from "../actors/fault/fau
 import type { DoorState, FrontendMessage } from "../actors/frontend/frontend.ts";
 import type { Drain, Progress } from "../proto/index.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
+import type { ServeGrpc } from "../runtime/grpc.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import { type ActorSystem, createSystem } from "../runtime/kernel/system.ts";
 import type { OpenBus } from "../runtime/planes.ts";
@@ -35,6 +36,8 @@ export type ChildWorld = {
   readonly exit: (code: number, why: string) => void;
   /** With several machines: opens NATS. */
   readonly openBus?: OpenBus;
+  /** Loads a gRPC server, for a frontend that has one. */
+  readonly serveGrpc?: ServeGrpc;
   /** A simulation's: all of its processes share one order of turns. */
   readonly createSystem?: typeof createSystem;
   /** Called when the root wants this process to stop. */
@@ -74,7 +77,7 @@ export async function runChild(boot: Boot, world: ChildWorld): Promise<void> {
   const discovery = new Discovery(system, registry, boot.namespace, paths.top, follows);
   // A large vocabulary is read in one piece, which on a starved machine takes many seconds.
   remote.quiet(LOADING_MS);
-  const spec = await treeOf(boot, system, discovery, line, env, bus, steps);
+  const spec = await treeOf(boot, system, discovery, line, world, bus, steps);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
   remote.quiet(boot.role === "frontend" ? LOADING_MS : 0);
   let stopping = false;
@@ -163,7 +166,7 @@ async function treeOf(
   system: ActorSystem,
   discovery: Discovery,
   line: ParentLine,
-  env: Readonly<Record<string, string>>,
+  { env, serveGrpc }: ChildWorld,
   bus: Bus | undefined,
   steps: FaultInjector | undefined,
 ): Promise<SupervisorSpec> {
@@ -179,7 +182,7 @@ async function treeOf(
       return routerTree(routerOptions(boot, system, discovery, routerPaths.router), system, names);
     case "frontend":
       return frontendTree(
-        frontendWorld(boot, system, discovery, planeStates(bus, discovery)),
+        frontendWorld(boot, system, discovery, planeStates(bus, discovery), serveGrpc),
         names,
       );
   }

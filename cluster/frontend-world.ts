@@ -5,20 +5,26 @@ import {
   archiveOver,
   buildServedModel,
   type DoorSettings,
+  type Entrance,
   embedThrough,
   type FrontendMessage,
   type InnerDoor,
+  type KserveOptions,
   ModelDirectory,
   noDoor,
   parseJson,
   parsersText,
+  placeOf,
+  RequestTraces,
   readOrigins,
+  type StartEmbedding,
 } from "../actors/frontend/frontend.ts";
 import { clusterMetrics, isLoopbackHost } from "../actors/inspector/inspector.ts";
 import type { GetTraffic } from "../actors/router/router.ts";
 import { type StreamsMessage, startAnswerWith, streamNameOf } from "../actors/stream/stream.ts";
 import type { AdapterMessage, RouterMessage } from "../proto/index.ts";
 import { type AllowanceOptions, sparingly } from "../runtime/allowance.ts";
+import type { ServeGrpc } from "../runtime/grpc.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
 import { refOf, wireOf } from "../runtime/remote/node.ts";
@@ -44,6 +50,7 @@ export function frontendWorld(
   system: ActorSystem,
   discovery: Discovery,
   planes: ReadPlanes | undefined,
+  serveGrpc: ServeGrpc | undefined,
 ): FrontendTreeOptions {
   const { clock, log } = system.capabilities;
   const { settings } = boot;
@@ -60,6 +67,8 @@ export function frontendWorld(
   const crashes = new CrashLedger(() => clock.now_ms());
   discovery.watchExits((worker, crash) => crashes.heard(worker, crash));
   const embeddings = new Set<string>();
+  const trace = traceOf(boot, system);
+  const tls = tlsOf(boot);
   const { keyFile, access, limits } = keysOf(boot, system, discovery);
   const isLive = (request: string) =>
     embeddings.has(request) ||
@@ -71,6 +80,8 @@ export function frontendWorld(
   return {
     keyFile,
     batches: batchesOf(boot, system, discovery, archive, inner),
+    trace,
+    kserve: kserveOf(boot, system.node, tls, serveGrpc, () => inner.door?.handle),
     router: { ...routerOptions(boot, system, discovery, frontendPaths.router), isLive },
     answers: {
       router,
@@ -82,6 +93,7 @@ export function frontendWorld(
     door: {
       host: settings.host,
       port: settings.port,
+      ...(tls === undefined ? {} : { tls }),
       share_port: boot.share_port,
       siblings: () => siblingDoors(system, discovery),
       listens: doorNames(system, discovery),
@@ -94,21 +106,13 @@ export function frontendWorld(
       archive,
       lends: inner.take,
       access,
+      ...(trace === undefined ? {} : { traces: trace.traces }),
       ...(limits === undefined ? {} : { limits }),
       startAnswer: (request, sink) => {
         const answers = system.lookup(frontendPaths.answers) as Ref<StreamsMessage> | undefined;
         return startAnswerWith(answers)(request, sink);
       },
-      startEmbedding: embedThrough({
-        system,
-        router,
-        asker: () => {
-          const answers = system.lookup(frontendPaths.answers);
-          return answers && wireOf(system, answers);
-        },
-        live: embeddings,
-        resolve: (wire) => refOf(system, wire),
-      }),
+      startEmbedding: embedderOf(system, router, embeddings),
       resolve: (wire) => refOf(system, wire),
       // Metrics of the whole cluster: behind a shared port a scraper meets any of the frontends.
       // A page asks all processes, so its rate is limited.
@@ -117,6 +121,54 @@ export function frontendWorld(
       ),
       settings: doorSettings(boot, access.required),
     },
+  };
+}
+
+function embedderOf(
+  system: ActorSystem,
+  router: () => Ref<RouterMessage> | undefined,
+  live: Set<string>,
+): StartEmbedding {
+  const asker = () => {
+    const answers = system.lookup(frontendPaths.answers);
+    return answers && wireOf(system, answers);
+  };
+  return embedThrough({ system, router, asker, live, resolve: (wire) => refOf(system, wire) });
+}
+
+/** Undefined: plain HTTP. */
+const tlsOf = ({ settings: { tls_cert, tls_key } }: FrontendBoot) =>
+  tls_cert === "" ? undefined : { cert: tls_cert, key: tls_key };
+
+/** Undefined: not here. Bun's gRPC cannot share a port, so of several frontends one has it. */
+function kserveOf(
+  { settings, share_port, version }: FrontendBoot,
+  node: string,
+  tls: KserveOptions["tls"],
+  serve: ServeGrpc | undefined,
+  entrance: Entrance,
+): KserveOptions | undefined {
+  const { host, kserve_port: port } = settings;
+  const first = !share_port || node.endsWith("frontend-0");
+  if (port === 0 || !first || serve === undefined) return undefined;
+  const paths = movedPaths(settings);
+  const pathOf = (path: string) => placeOf(paths, path);
+  return { host, port, tls, serve, entrance, pathOf, version, message_bytes: MESSAGE_BYTES };
+}
+
+/** As much as a body of the HTTP door. */
+const MESSAGE_BYTES = 45 * 1024 * 1024;
+
+/** Undefined: there is no request trace. */
+function traceOf({ settings, share_port }: FrontendBoot, { node, capabilities }: ActorSystem) {
+  const { request_trace: file, request_trace_prompts, request_trace_bytes } = settings;
+  if (file === "") return undefined;
+  const own = node.split(".").at(-1) ?? node;
+  return {
+    path: share_port ? file.replace(/(\.[^./]*)?$/, `.${own}$1`) : file,
+    traces: new RequestTraces(capabilities.clock, request_trace_prompts),
+    file_bytes: request_trace_bytes,
+    files: settings.request_trace_files,
   };
 }
 

@@ -5,6 +5,8 @@
  * `random.ts`, `transport/memory.ts` and `store/memory.ts`.
  */
 
+import type { TlsPair } from "./tls-pair.ts";
+
 export type Timer = { readonly id: number };
 
 export interface Clock {
@@ -78,6 +80,8 @@ export type HttpServeOptions = {
   readonly share_port: boolean;
   /** An idle connection is closed after this time; 0 or absent: never. */
   readonly idle_ms?: number;
+  /** Undefined: plain HTTP. */
+  readonly tls?: TlsPair;
   readonly fetch: (request: Request, info: HttpExchange) => Promise<Response>;
 };
 

@@ -36,6 +36,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
     "bun:sqlite",
     "@nats-io/transport-node",
     "ioredis",
+    "@grpc/grpc-js",
   ],
   llm: ["@huggingface/tokenizers"],
   native: ["bun:ffi"],
@@ -66,7 +67,7 @@ const bannedOutsideRuntime: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Packages that read clocks or draw ids by themselves: in `runtime/real/` alone. */
-const realOnly = ["hyperid", "pino", "@nats-io/transport-node", "ioredis"];
+const realOnly = ["hyperid", "pino", "@nats-io/transport-node", "ioredis", "@grpc/grpc-js"];
 
 /** A file of more than `lines` says why in its head («Long because …»), up to `lines_max`. */
 const limits = { lines: 400, lines_max: 600, test_lines: 700, columns: 100, floor: 20 };

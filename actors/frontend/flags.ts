@@ -22,6 +22,16 @@ export const addressFlags = {
   },
 } as const;
 
+export const grpcFlags = {
+  /** 0 = none. */
+  kserve_port: {
+    name: "kserve-grpc-port",
+    ...portNumber,
+    default: 0,
+    help: "port of KServe's inference protocol v2 over gRPC, at --host; 0 = none; of several frontends the first one has it",
+  },
+} as const;
+
 /** Where routes are; the default is the path that the route has in its table. */
 export const pathFlags = {
   chat_path: {
@@ -120,11 +130,54 @@ export const accessFlags = {
     type: "text",
     help: "file of keys: one a line, or YAML with names, models and limits (docs/operating.md); read again when it changes",
   },
+  tls_cert: {
+    name: "tls-cert-path",
+    type: "text",
+    env: ["DYN_TLS_CERT_PATH"],
+    help: "certificate in PEM, with those of its signers behind it: the HTTP port speaks TLS; read again when it changes",
+  },
+  tls_key: {
+    name: "tls-key-path",
+    type: "text",
+    env: ["DYN_TLS_KEY_PATH"],
+    help: "private key of that certificate in PEM",
+  },
   cors_origin: {
     name: "cors-origin",
     type: "text",
     default: "auto",
     help: "web pages that may use /v1: auto (any if keys are required, else local), local (those of this machine), *, none, or origins with commas",
+  },
+} as const;
+
+export const traceFlags = {
+  request_trace: {
+    name: "request-trace",
+    type: "text",
+    env: ["DYN_REQUEST_TRACE_FILE_PATH", "DYN_REQUEST_TRACE_OUTPUT_PATH"],
+    help: "file that gets a line for each request that has ended, as Dynamo's request traces have it; each of several frontends has its own, with its name before the ending",
+  },
+  request_trace_prompts: {
+    name: "request-trace-prompts",
+    type: "switch",
+    help: "keep what clients sent in the request trace too",
+  },
+  request_trace_bytes: {
+    name: "request-trace-size",
+    type: "whole",
+    min: 1,
+    max: 1_048_576,
+    default: 256,
+    times: MIB,
+    help: "MiB of one file of the request trace, after which it is FILE.1 and a new one begins",
+  },
+  request_trace_files: {
+    name: "request-trace-files",
+    type: "whole",
+    min: 1,
+    max: 1000,
+    default: 8,
+    help: "files of the request trace that are kept",
   },
 } as const;
 
@@ -257,8 +310,10 @@ export type ParserSettings = SettingsOf<typeof parserFlags>;
 
 export const frontendFlags = {
   ...addressFlags,
+  ...grpcFlags,
   ...pathFlags,
   ...accessFlags,
+  ...traceFlags,
   ...timeFlags,
   ...answerFlags,
   ...hangupFlags,

@@ -9,40 +9,22 @@
  */
 
 import { hashBlob } from "../../llm/model/model-card.ts";
-import type {
-  ActorRef,
-  AdapterMessage,
-  Ask,
-  Blob,
-  BusyIs,
-  Drain,
-  ModelBusy,
-  RouterMessage,
-  WorkerMessage,
-  WorkerRecord,
-} from "../../proto/index.ts";
+import type { Ask, Blob, BusyIs, Drain, ModelBusy, WorkerRecord } from "../../proto/index.ts";
 import type { HttpExchange, HttpServer } from "../../runtime/capabilities.ts";
 import { Actor, type Snapshot } from "../../runtime/kernel/actor.ts";
-import type { Ref } from "../../runtime/kernel/ref.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
-import type { PlaneState } from "../../runtime/planes.ts";
 import { wireOf } from "../../runtime/remote/node.ts";
-import type { SubmitLine } from "../batch/batch.ts";
-import type { StartAnswer } from "../stream/stream.ts";
-import type { Access } from "./access/access.ts";
-import type { SharedLimits } from "./access/key-gate.ts";
-import type { Dialect } from "./api/dialect.ts";
 import { dialects } from "./api/dialects.ts";
-import type { Archive } from "./api/json-route.ts";
 import { jsonRoutes } from "./api/json-routes.ts";
 import { placeOf } from "./api/paths.ts";
 import { archiveOver } from "./archive.ts";
 import { type DoorSettings, doorDefaults } from "./door-settings.ts";
-import type { StartEmbedding } from "./embedding/embed.ts";
 import { FrontendMetrics } from "./frontend-metrics.ts";
+import type { FrontendOptions } from "./frontend-options.ts";
 import { Door } from "./http/door.ts";
 import { DoorDrain, type DrainMessage, FLUSH_MS, SHUTTING_DOWN } from "./http/door-drain.ts";
 import { submitThrough } from "./http/submit-line.ts";
+import { openTlsServer, TlsServer } from "./http/tls-server.ts";
 import { clearCaches } from "./models/clear-caches.ts";
 import { healthOf } from "./models/info-bodies.ts";
 import { loraDesk } from "./models/lora-desk.ts";
@@ -60,6 +42,8 @@ export { tablePaths } from "./api/table-paths.ts";
 export { archiveOver } from "./archive.ts";
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
 export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
+export type { FrontendOptions, InnerDoor } from "./frontend-options.ts";
+export { type Entrance, KserveActor, type KserveOptions } from "./grpc/kserve-actor.ts";
 export { readOrigins } from "./http/cors.ts";
 export { parseJson } from "./http/read-body.ts";
 export { noDoor } from "./http/submit-line.ts";
@@ -72,8 +56,8 @@ export { ModelDirectory } from "./models/models.ts";
 export { buildServedModel, type ServedModel } from "./models/served-model.ts";
 export { type RequestTemplate, readRequestTemplate } from "./prompt/request-template.ts";
 
-/** Requests of this process itself, as batches have them. */
-export type InnerDoor = { readonly submit: SubmitLine; readonly draining: () => boolean };
+export { RequestTraces } from "./trace/request-traces.ts";
+export { TraceWriter, type TraceWriterOptions } from "./trace/trace-writer.ts";
 
 export type DoorState = {
   readonly host: string;
@@ -100,46 +84,6 @@ export type FrontendMessage =
   | { readonly kind: "opened"; readonly server: HttpServer }
   | { readonly kind: "not_opened"; readonly error: unknown }
   | DrainMessage;
-
-export type FrontendOptions = {
-  readonly host: string;
-  /** 0 = any free one. */
-  readonly port: number;
-  readonly share_port: boolean;
-  /** Number of other doors that take connections at a shared port. */
-  readonly siblings?: () => number;
-  /** Called when the door takes connections, and with undefined when others should. */
-  readonly listens?: (door: Ref | undefined) => void;
-  /** With several machines: the planes, and which of them answer now. */
-  readonly planes?: () => readonly PlaneState[];
-  /** Name of the hosted router that is asked, or "own"; undefined where none is hosted. */
-  readonly router?: () => string | undefined;
-  /** The router that streams ask; undefined while there is none. */
-  readonly askedRouter?: () => Ref<RouterMessage> | undefined;
-  /** Who loads adapters, one a machine that has workers. */
-  readonly keepers?: () => readonly Ref<AdapterMessage>[];
-  /** Processes of the cluster that keep ending. */
-  readonly crashLoops?: () => readonly string[];
-  /** Shared with whoever starts stream actors, which need the tokenizer of a model. */
-  readonly models: ModelDirectory;
-  readonly startAnswer: StartAnswer;
-  readonly startEmbedding: StartEmbedding;
-  /** Finds the actor that a record names. */
-  readonly resolve: (wire: ActorRef) => Ref<WorkerMessage>;
-  readonly settings?: Partial<DoorSettings>;
-  /** What clients have uploaded; nothing of it is kept without. */
-  readonly archive?: Archive;
-  /** Rules of keys; without them those of `settings` open everything. */
-  readonly access?: Access;
-  /** Where the limits of keys are counted for all frontends; without it this one counts alone. */
-  readonly limits?: SharedLimits;
-  /** Called with the way in for this process's own requests, and with undefined at its end. */
-  readonly lends?: (inner: InnerDoor | undefined) => void;
-  /** Which POST routes there are; all of api/dialects.ts without it. */
-  readonly dialects?: readonly Dialect[];
-  /** Text of /metrics; this process's own without it. */
-  readonly renderMetrics?: () => string | Promise<string>;
-};
 
 /**
  * An idle connection is closed after the time of a body and this. Proxies and clients close their
@@ -211,6 +155,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
       }),
       metrics,
       ...{ access: this.#options.access, limits: this.#options.limits },
+      traces: this.#options.traces,
       renderMetrics: this.#options.renderMetrics ?? (() => system.metrics.render()),
       settings: this.#settings,
       planes: this.#options.planes ?? (() => []),
@@ -222,7 +167,8 @@ export class FrontendActor extends Actor<FrontendMessage> {
     });
     this.#door = door;
     const submit = submitThrough(door, (path) => placeOf(this.#settings.paths, path));
-    this.#options.lends?.({ submit, draining: () => door.draining });
+    const handle = (request: Request) => door.handle(request);
+    this.#options.lends?.({ submit, handle, draining: () => door.draining });
     const { siblings = () => 0, listens } = this.#options;
     this.#drain = new DoorDrain({
       ...{ clock, door, siblings: share_port ? siblings : undefined },
@@ -271,6 +217,7 @@ export class FrontendActor extends Actor<FrontendMessage> {
         throw message.error;
       case "look_again":
         this.#door?.tend();
+        if (this.#server instanceof TlsServer) void this.#server.look();
         this.#models.forgetDeserted(this.ctx.clock.now_ms(), this.#settings.keep_model_ms);
         this.#fetchBlobs();
         return;
@@ -330,11 +277,15 @@ export class FrontendActor extends Actor<FrontendMessage> {
           .catch(() => undefined);
   }
 
-  #serve(door: Door): Promise<HttpServer> {
-    const { host, port, share_port } = this.#options;
+  async #serve(door: Door): Promise<HttpServer> {
+    const { host, port, share_port, tls } = this.#options;
     const fetch = (request: Request, exchange: HttpExchange) => door.handle(request, exchange);
     const idle_ms = this.#settings.body_ms + IDLE_BEYOND_BODY_MS;
-    return this.ctx.capabilities.net.serve({ host, port, share_port, idle_ms, fetch });
+    const { net, files } = this.ctx.capabilities;
+    const serve = { host, port, idle_ms, fetch };
+    if (tls === undefined) return net.serve({ ...serve, share_port });
+    const { clock, log } = this.ctx;
+    return openTlsServer({ net, files, clock, log, paths: tls, serve });
   }
 
   #openIfServing(): void {

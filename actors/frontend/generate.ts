@@ -31,11 +31,14 @@ import { bodyHash, heldOrFirst, idempotencyKeyOf, keyedId } from "./resume/idemp
 import type { Claims } from "./resume/idempotency-claim.ts";
 import { type RequestFacts, resumable, resumedFrom } from "./resume/resume-context.ts";
 import { type FindAnswer, resumeStream } from "./resume/resume-stream.ts";
+import type { RequestTraces } from "./trace/request-traces.ts";
 
 export type GeneratorParts = PrepareParts & {
   readonly gate: KeyGate;
   readonly store: Store;
   readonly log: Log;
+  /** Undefined: no request is traced. */
+  readonly traces?: RequestTraces | undefined;
   readonly ids: Ids;
   readonly findAnswer: FindAnswer;
   readonly claims: Claims;
@@ -113,10 +116,13 @@ export class Generator {
 
   /** `owner`: the key that made it. Rejects with ApiError when it fails before the first token. */
   run(context: RequestContext, owner: string, prepared: Prepared, body: object): Promise<Response> {
-    const rule = this.#parts.gate.ruleOf(owner);
+    const { gate, traces } = this.#parts;
+    const rule = gate.ruleOf(owner);
+    const of =
+      traces === undefined ? context : { ...context, trace: traces.begin(context, prepared, body) };
     return rule === undefined
-      ? this.#start(context, owner, prepared, body)
-      : this.#charged(context, owner, rule, prepared, body);
+      ? this.#start(of, owner, prepared, body)
+      : this.#charged(of, owner, rule, prepared, body);
   }
 
   /** The same for a key that is counted. */
@@ -191,7 +197,7 @@ export class Generator {
       const held = resumedFrom(parts, dialect, model, names, []);
       // Its first request has paid.
       context.charge?.settle(0);
-      const free = context.charge === undefined ? context : { ...context, charge: undefined };
+      const free = { ...context, charge: undefined, trace: undefined };
       if (generation.keep?.background === true && !generation.stream) {
         return await this.#kept.queued(free, dialect.id_prefix + id);
       }

@@ -50,6 +50,14 @@ export function checkHosts(names: readonly string[]): void {
   );
 }
 
+/** Throws SettingsError unless certificate and key are both given, or neither. */
+export function checkTlsGiven(settings: { readonly tls_cert: string; readonly tls_key: string }) {
+  const { tls_cert, tls_key } = settings;
+  if ((tls_cert === "") === (tls_key === "")) return;
+  const [given, lacks] = tls_cert === "" ? ["key", "cert"] : ["cert", "key"];
+  throw new SettingsError(`--tls-${given}-path needs --tls-${lacks}-path beside it: give both`);
+}
+
 type Door = { readonly host: string; readonly port: number };
 
 const everyAddress: readonly string[] = ["", "0.0.0.0", "::", "[::]"];

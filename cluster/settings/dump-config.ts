@@ -7,11 +7,13 @@ import {
   addressFlags,
   answerFlags,
   fieldFlags,
+  grpcFlags,
   hangupFlags,
   loraFlags,
   pathFlags,
   storeFlags,
   timeFlags,
+  traceFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
@@ -52,6 +54,8 @@ export function dumpConfig(settings: Settings): string {
       // Lines are hidden as keys; a file of records is named.
       api_key_file: frontend.keys.filed.some(({ name }) => name !== "") ? frontend.keys.file : "",
     }),
+    ...givenFor(grpcFlags, frontend),
+    ...givenFor(traceFlags, frontend),
     ...givenFor(stopFlags, settings),
     ...givenFor(timeFlags, frontend),
     ...givenFor(keepFlags, settings.keep),

@@ -9,12 +9,14 @@ import {
   addressFlags,
   answerFlags,
   fieldFlags,
+  grpcFlags,
   hangupFlags,
   loraFlags,
   parserFlags,
   pathFlags,
   storeFlags,
   timeFlags,
+  traceFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
@@ -47,6 +49,8 @@ const sections = [
   processCountFlags,
   routerFlags,
   accessFlags,
+  grpcFlags,
+  traceFlags,
   stopFlags,
   timeFlags,
   answerFlags,

@@ -4,6 +4,7 @@ import { readRequestTemplate } from "../../actors/frontend/frontend.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { errorText } from "../../runtime/error-text.ts";
 import { TextFileError } from "../../runtime/real/read-text.ts";
+import { checkTlsPair } from "../../runtime/tls-pair.ts";
 import { type KeyFile, readKeyFile } from "../keys/key-file.ts";
 import { dumpConfig } from "./dump-config.ts";
 import { environmentWarnings } from "./environment-names.ts";
@@ -62,6 +63,7 @@ export function readSettings(
       checkTemplate(file, textOf(file, "--chat-template", TEMPLATE_MAX_BYTES));
     }
   }
+  checkTls(settings.frontend, textOf);
   const dump = layers.some((layer) => layer["dump-config"] === true);
   if (dump) return { kind: "print", text: dumpConfig(settings).trimEnd() };
   const { given: own, filed } = settings.frontend.keys;
@@ -75,6 +77,23 @@ function templateOf(path: string, text: string) {
     return readRequestTemplate(text);
   } catch (error) {
     throw new SettingsError(`--request-template ${path}: ${errorText(error)}`);
+  }
+}
+
+/** Throws SettingsError for files that are no certificate and its key. */
+function checkTls(
+  { tls_cert, tls_key }: Settings["frontend"],
+  textOf: (path: string, flag: string) => string,
+): void {
+  if (tls_cert === "") return;
+  const pair = {
+    cert: textOf(tls_cert, "--tls-cert-path"),
+    key: textOf(tls_key, "--tls-key-path"),
+  };
+  try {
+    checkTlsPair(pair, tls_cert, tls_key);
+  } catch (error) {
+    throw new SettingsError(`--tls-cert-path, --tls-key-path: ${errorText(error)}`);
   }
 }
 

@@ -19,7 +19,13 @@ import {
   stopFlags,
   workerCountFlags,
 } from "./cluster-flags.ts";
-import { checkHosts, checkOrigins, checkPaths, checkPorts } from "./door-settings.ts";
+import {
+  checkHosts,
+  checkOrigins,
+  checkPaths,
+  checkPorts,
+  checkTlsGiven,
+} from "./door-settings.ts";
 import { type EngineSettings, engineSettings } from "./engine-settings.ts";
 import type { FlagName } from "./flags.ts";
 import { checkKeys } from "./key-settings.ts";
@@ -83,6 +89,7 @@ export function settle(
   const serves = machine.role === "all" || machine.role === "frontend";
   if (serves) checkPorts(frontend, inspector);
   checkPaths(frontend);
+  checkTlsGiven(frontend);
   checkHosts(inspector.allow_hosts);
   checkOrigins(frontend.cors_origin);
   checkParsers(frontend, machine.role === "all" ? models : undefined);

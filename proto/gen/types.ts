@@ -557,6 +557,136 @@ export type ControlDone = {
   readonly done: boolean;
 };
 
+export type KserveServerLive = {
+  readonly live: boolean;
+};
+
+export type KserveServerReady = {
+  readonly ready: boolean;
+};
+
+export type KserveModelRef = {
+  readonly name: string;
+  readonly version: string;
+};
+
+export type KserveModelReady = {
+  readonly ready: boolean;
+};
+
+export type KserveServerMetadata = {
+  readonly name: string;
+  readonly version: string;
+  readonly extensions: readonly string[];
+};
+
+export type KserveTensorMetadata = {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+};
+
+export type KserveModelMetadata = {
+  readonly name: string;
+  readonly versions: readonly string[];
+  readonly platform: string;
+  readonly inputs: readonly KserveTensorMetadata[];
+  readonly outputs: readonly KserveTensorMetadata[];
+};
+
+export type KserveParameter = {
+  readonly bool_param?: boolean;
+  readonly int64_param?: number;
+  readonly string_param?: string;
+  readonly double_param?: number;
+  readonly uint64_param?: number;
+};
+
+export type KserveParameterEntry = {
+  readonly key: string;
+  readonly value?: KserveParameter;
+};
+
+export type KserveContents = {
+  readonly bool_contents: readonly boolean[];
+  readonly bytes_contents: readonly Uint8Array[];
+};
+
+export type KserveInputTensor = {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly parameters: readonly KserveParameterEntry[];
+  readonly contents?: KserveContents;
+};
+
+export type KserveRequestedOutput = {
+  readonly name: string;
+  readonly parameters: readonly KserveParameterEntry[];
+};
+
+export type KserveInferRequest = {
+  readonly model_name: string;
+  readonly model_version: string;
+  readonly id: string;
+  readonly parameters: readonly KserveParameterEntry[];
+  readonly inputs: readonly KserveInputTensor[];
+  readonly outputs: readonly KserveRequestedOutput[];
+  readonly raw_input_contents: readonly Uint8Array[];
+};
+
+export type KserveOutputTensor = {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly parameters: readonly KserveParameterEntry[];
+  readonly contents?: KserveContents;
+};
+
+export type KserveInferResponse = {
+  readonly model_name: string;
+  readonly model_version: string;
+  readonly id: string;
+  readonly parameters: readonly KserveParameterEntry[];
+  readonly outputs: readonly KserveOutputTensor[];
+  readonly raw_output_contents: readonly Uint8Array[];
+};
+
+export type KserveStreamResponse = {
+  readonly error_message: string;
+  readonly infer_response?: KserveInferResponse;
+};
+
+export type KserveModelInput = {
+  readonly name: string;
+  readonly data_type: number;
+  readonly dims: readonly number[];
+  readonly optional: boolean;
+};
+
+export type KserveModelOutput = {
+  readonly name: string;
+  readonly data_type: number;
+  readonly dims: readonly number[];
+};
+
+export type KserveTransactionPolicy = {
+  readonly decoupled: boolean;
+};
+
+export type KserveModelConfig = {
+  readonly name: string;
+  readonly platform: string;
+  readonly input: readonly KserveModelInput[];
+  readonly output: readonly KserveModelOutput[];
+  readonly backend: string;
+  readonly model_transaction_policy?: KserveTransactionPolicy;
+};
+
+export type KserveModelConfigResponse = {
+  readonly config?: KserveModelConfig;
+};
+
 export type KeyLimits = {
   readonly requests_per_minute: number;
   readonly tokens_per_minute: number;

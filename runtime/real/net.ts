@@ -207,7 +207,7 @@ const IDLE_MOST_S = 255;
  * `address_in_use`, or `bad_address` for a host that is not ours.
  */
 async function serve(options: HttpServeOptions): Promise<HttpServer> {
-  const { host, port, share_port, idle_ms = 0 } = options;
+  const { host, port, share_port, idle_ms = 0, tls } = options;
   const idle_s = Math.min(IDLE_MOST_S, Math.ceil(idle_ms / 1_000));
   try {
     const server = Bun.serve({
@@ -215,6 +215,7 @@ async function serve(options: HttpServeOptions): Promise<HttpServer> {
       hostname: host.replace(/^\[(.*)\]$/, "$1"),
       port,
       reusePort: share_port,
+      ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key } }),
       idleTimeout: idle_s,
       maxRequestBodySize: BODY_BACKSTOP_BYTES,
       // Bun's own page of an error is 50 kB of HTML, with the stack and lines of the source.

@@ -22,15 +22,23 @@ import { reportOf } from "./replay/report.ts";
 import { requestLines } from "./replay/request-lines.ts";
 import { simulate } from "./replay/simulate.ts";
 import { readSyntheticOptions, syntheticTrace } from "./replay/synthetic.ts";
-import { readTrace, type TraceFormat, traceFormats, withPriorities } from "./replay/trace.ts";
+import {
+  readTrace,
+  type TraceFormat,
+  traceBlockSize,
+  traceFormats,
+  withPriorities,
+} from "./replay/trace.ts";
 
 /** KV cache of Dynamo's default mocker: 16,384 blocks of 64 tokens. */
 const CACHE_TOKENS = 1_048_576;
+/** Where a trace does not say it itself. */
+const BLOCK_TOKENS = 512;
 
-const usage = `bun run replay TRACE [flags]
-  TRACE                     a file, or synthetic:requests=4000,isl=4096,groups=16,shared=0.5,…
+const usage = `bun run replay TRACE… [flags]
+  TRACE                     files of one trace, or synthetic:requests=4000,isl=4096,groups=16,…
   --trace-format F          ${traceFormats.join(", ")} (default: what the first line looks like)
-  --trace-block-size N      tokens a hash id stands for (512)
+  --trace-block-size N      tokens a hash id stands for (512, or what the trace says)
   --workers N               (4)
   --router-mode M           kv, ${loadModes.filter((mode) => mode !== "direct").join(", ")} (kv)
   --router-policy P         ${kvPolicyNames.join(", ")} (adaptive)
@@ -43,7 +51,7 @@ const usage = `bun run replay TRACE [flags]
   --arrival-speedup X       (1)
   --concurrency N           closed loop of N requests in place of the trace's times
   --num-blocks B            KV blocks a worker (as many as hold 1,048,576 tokens)
-  --block-size N            (512)
+  --block-size N            (that of the trace)
   --max-num-seqs N, --max-num-batched-tokens N   (256, 8192)
   --priority-classes N      requests get strict priorities 0 to N-1, always the same ones
   --ttft-ms X, --itl-ms Y   goodput: requests within X to the first token and Y between two, mean of
@@ -68,17 +76,27 @@ try {
 function main(): void {
   const { values: flags, positionals } = readFlags();
   const [source] = positionals;
-  if (flags.help || source === undefined || positionals.length !== 1) {
+  const synthetic = source?.startsWith("synthetic") === true;
+  if (flags.help || source === undefined || (synthetic && positionals.length > 1)) {
     throw new UsageError(flags.help ? usage : `which trace?\n${usage}`);
   }
-  const block_size = whole("--block-size", flags["block-size"]);
-  const trace_block_size = whole("--trace-block-size", flags["trace-block-size"]);
+  const text = synthetic ? "" : positionals.map(textOf).join("\n");
+  const own_size = synthetic ? undefined : traceBlockSize(text);
+  const sized = (flag: "block-size" | "trace-block-size") =>
+    whole(`--${flag}`, flags[flag] || `${own_size ?? BLOCK_TOKENS}`);
+  const block_size = sized("block-size");
+  const trace_block_size = sized("trace-block-size");
+  if (own_size !== undefined && trace_block_size !== own_size) {
+    throw new UsageError(
+      `the trace has blocks of ${own_size} tokens: leave --trace-block-size out`,
+    );
+  }
   if (trace_block_size % block_size !== 0) {
     const sizes = `--block-size ${block_size} must divide --trace-block-size ${trace_block_size}`;
     throw new UsageError(sizes);
   }
   const classes = number("--priority-classes", flags["priority-classes"]);
-  const read_trace = read(source, flags["trace-format"], trace_block_size);
+  const read_trace = read(source, text, flags["trace-format"], trace_block_size);
   const trace = classes > 0 ? withPriorities(read_trace, classes) : read_trace;
   const workers = whole("--workers", flags.workers);
   const given_blocks = flags["num-blocks"];
@@ -122,7 +140,7 @@ function readFlags() {
       options: {
         help: { type: "boolean", default: false },
         "trace-format": text(""),
-        "trace-block-size": text("512"),
+        "trace-block-size": text(""),
         workers: text("4"),
         "router-mode": text("kv"),
         "router-policy": text("adaptive"),
@@ -136,7 +154,7 @@ function readFlags() {
         "arrival-speedup": text("1"),
         concurrency: text("0"),
         "num-blocks": text(""),
-        "block-size": text("512"),
+        "block-size": text(""),
         "max-num-seqs": text("256"),
         "max-num-batched-tokens": text("8192"),
         "priority-classes": text("0"),
@@ -154,8 +172,8 @@ function readFlags() {
 
 type Flags = ReturnType<typeof readFlags>["values"];
 
-function read(source: string, format: string, trace_block_size: number) {
-  if (source.startsWith("synthetic:") || source === "synthetic") {
+function read(source: string, text: string, format: string, trace_block_size: number) {
+  if (source.startsWith("synthetic")) {
     const options = readSyntheticOptions(source.slice("synthetic:".length));
     return syntheticTrace(options, trace_block_size);
   }
@@ -163,7 +181,7 @@ function read(source: string, format: string, trace_block_size: number) {
     throw new UsageError(`--trace-format ${format}: use one of ${traceFormats.join(", ")}`);
   }
   const given = format === "" ? undefined : (format as TraceFormat);
-  return readTrace(textOf(source), trace_block_size, given);
+  return readTrace(text, trace_block_size, given);
 }
 
 /** Throws UsageError. */

@@ -58,6 +58,8 @@ export class MeteredRequests {
       over?.();
       if (this.#live.size === 0) idle();
     });
-    return context.charge === undefined ? meter : new ChargedMeter(meter, context.charge);
+    const { charge, trace } = context;
+    const charged = charge === undefined ? meter : new ChargedMeter(meter, charge);
+    return trace === undefined ? charged : trace.meter(charged);
   }
 }

@@ -251,7 +251,7 @@ export class Responses {
       had,
       generation,
       start: startAnswer,
-      output: withCopies(generation, output),
+      output: withCopies(generation, context.trace?.output(output) ?? output),
       meter,
       trace: traceOf(context),
     });

@@ -9,16 +9,18 @@
  *                     and the answer before it and then that
  *   agentic_mooncake  request_id, wait_for (ids of requests that must have ended), delay and
  *                     tool_wait_ms (both counted from then): branches and joins
+ *   dynamo            request traces, Dynamo's and our own: see dynamo-rows.ts
  *
  * Field names and aliases are those of NVIDIA Dynamo's readers (lib/data-gen, mooncake.rs).
  */
 
+import { dynamoRows, isDynamoTrace } from "./dynamo-rows.ts";
 import { type Fields, shownValue, TraceError, type TraceRow, traceRows } from "./trace-rows.ts";
 
 const TIMES = ["timestamp", "created_time"] as const;
 const DELAYS = ["delay", "delay_ms"] as const;
 
-export const traceFormats = ["mooncake", "mooncake-delta", "agentic_mooncake"] as const;
+export const traceFormats = ["mooncake", "mooncake-delta", "agentic_mooncake", "dynamo"] as const;
 export type TraceFormat = (typeof traceFormats)[number];
 
 export type TraceRequest = {
@@ -43,9 +45,10 @@ export function readTrace(
   trace_block_size: number,
   given_format?: TraceFormat,
 ): readonly TraceRequest[] {
-  const rows = traceRows(text);
-  if (rows.length === 0) throw new TraceError(1, "the trace has no requests");
-  const format = given_format ?? formatOf(rows);
+  const read = traceRows(text);
+  if (read.length === 0) throw new TraceError(1, "the trace has no requests");
+  const format = given_format ?? formatOf(read);
+  const rows = format === "dynamo" ? dynamoRows(read).rows : read;
   const requests = new Array<TraceRequest>(rows.length);
   const reader = new Reader(trace_block_size);
   // Who waits for others names earlier lines; turns of a session are in the order of their times.
@@ -54,8 +57,15 @@ export function readTrace(
   return requests;
 }
 
+/** Tokens that a hash of the trace stands for, where it says so itself; throws TraceError. */
+export function traceBlockSize(text: string): number | undefined {
+  const rows = traceRows(text);
+  return isDynamoTrace(rows) ? dynamoRows(rows).block_size : undefined;
+}
+
 /** The first row may be a plain one: any dependency says what the file is. */
 function formatOf(rows: readonly TraceRow[]): TraceFormat {
+  if (isDynamoTrace(rows)) return "dynamo";
   const waits = ({ fields }: TraceRow) => "wait_for" in fields || "tool_wait_ms" in fields;
   return rows.some(waits) ? "agentic_mooncake" : "mooncake";
 }

@@ -20,11 +20,16 @@ const CLIENTS: readonly Client[] = [
   { name: "agents_page", packages: "clients" },
   { name: "lm_eval", packages: "clients" },
   { name: "aiperf", packages: "aiperf" },
+  { name: "kserve", packages: "aiperf" },
 ];
 /** Of one client's checks together. */
 const CLIENT_TIMEOUT_MS = 900_000;
 /** A model may have to be downloaded. */
 const START_TIMEOUT_MS = 600_000;
+
+const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+const KSERVE_PORT = `${listener.port}`;
+listener.stop(true);
 
 const { values } = parseArgs({
   options: {
@@ -71,7 +76,7 @@ async function runClient({ name, packages }: Client, url: string, model: string)
   const child = Bun.spawn([python, script, url, model], {
     stdout: "pipe",
     stderr: "inherit",
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", PYTHONWARNINGS: "ignore" },
+    env: { ...process.env, KSERVE_PORT, PYTHONDONTWRITEBYTECODE: "1", PYTHONWARNINGS: "ignore" },
     timeout: CLIENT_TIMEOUT_MS,
   });
   let text = "";
@@ -96,7 +101,8 @@ const chosen = CLIENTS.filter(({ name }) => wanted === undefined || wanted.inclu
 const args = values.model === undefined ? [] : ["--model", values.model];
 const outcomes: Outcome[] = [];
 {
-  await using cluster = await startCluster(args, { timeout_ms: START_TIMEOUT_MS });
+  const flags = [...args, "--kserve-grpc-port", KSERVE_PORT];
+  await using cluster = await startCluster(flags, { timeout_ms: START_TIMEOUT_MS });
   const models = (await (await fetch(`${cluster.url}/v1/models`)).json()) as {
     data: { id: string }[];
   };

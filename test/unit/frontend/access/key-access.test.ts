@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
-import { Access } from "../../../actors/frontend/access/access.ts";
-import { hashOf, plainKey } from "../../../actors/frontend/access/key-rule.ts";
+import { Access } from "../../../../actors/frontend/access/access.ts";
+import { hashOf, plainKey } from "../../../../actors/frontend/access/key-rule.ts";
 import {
   durationText,
   limitReached,
   rateHeaders,
-} from "../../../actors/frontend/access/rate-headers.ts";
-import { hintsOfKey } from "../../../actors/frontend/prompt/route-hints.ts";
-import { LOWEST_PRIORITY } from "../../../actors/router/router.ts";
+} from "../../../../actors/frontend/access/rate-headers.ts";
+import { hintsOfKey } from "../../../../actors/frontend/prompt/route-hints.ts";
+import { LOWEST_PRIORITY } from "../../../../actors/router/router.ts";
 
 const limits = {
   ...{ requests_per_minute: 60, tokens_per_minute: 1_000, requests_at_once: 0, tokens_per_day: 9 },
