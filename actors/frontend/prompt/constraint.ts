@@ -91,7 +91,7 @@ export function constraintOf(
 const PROMPT_END_CHARS = 256;
 
 /** More take too long to write out. */
-export const HELD_TOOLS_MAX = 512;
+export const HELD_TOOLS_MAX = 256;
 
 /** "" for none. */
 function madeText(wish: AnswerWish, { form, calls }: ConstraintRequest, model: ServedModel) {

@@ -20,7 +20,7 @@ export const schemaLimits = {
   /** Values of one `enum`. */
   enum_values: 2_000,
   /** Schemas within it, references followed once and merged ones counted each. */
-  schemas: 5_000,
+  schemas: 2_000,
 } as const;
 
 /** Stops at the first limit that is reached, so a large schema costs no more. */

@@ -67,7 +67,8 @@ const WORD_FIRST = union(charSet([65, 90], [97, 122]), charsOf("_"));
 
 /** Quoted text with JSON's escapes. `banned`: characters that no regular expression may draw. */
 function quotedWith(plain: CharSet, escapes: readonly (readonly [string, string])[]): WriteChar {
-  return (set) => {
+  const known = new Map<number, Expression | undefined>();
+  const write = (set: CharSet): Expression | undefined => {
     const choices: Expression[] = [];
     const raw = oneOf(intersection(set, plain));
     if (raw !== undefined) choices.push(raw);
@@ -78,7 +79,16 @@ function quotedWith(plain: CharSet, escapes: readonly (readonly [string, string]
     }
     return choices.length === 0 ? undefined : either(choices);
   };
+  // Most characters of a pattern stand alone, and are few.
+  return (set) => {
+    const [[from, to] = [0, -1]] = set;
+    if (set.length !== 1 || from !== to || from > LAST_ASCII) return write(set);
+    if (!known.has(from)) known.set(from, write(set));
+    return known.get(from);
+  };
 }
+
+const LAST_ASCII = 127;
 
 /** @param mark ends the text that the value stands in, so no string of it holds the mark */
 export function jsonStyle(mark?: string): ValueStyle {
