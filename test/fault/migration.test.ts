@@ -1,5 +1,7 @@
 /** `kill -9` of workers under live answers: every client gets its whole answer, once. */
 import { expect, test } from "bun:test";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import OpenAI from "openai";
 import { alive, type Cluster, pidsOf, startCluster, tree, until } from "../support/cluster.ts";
 import { type StreamedAnswer, streamAnswer } from "../support/streamed-answer.ts";
 import { underWay } from "../support/under-way.ts";
@@ -91,3 +93,61 @@ test("a worker that is drained over the inspector takes nothing new", async () =
   expect(await moves(cluster, "refused")).toBe(0);
   expect(alive(node?.pid ?? 0)).toBe(true);
 }, 60_000);
+
+const formNames = Array.from({ length: 16 }, (_, i) => `f${i}`);
+const formSchema = {
+  type: "object",
+  properties: Object.fromEntries(
+    formNames.map((name) => [name, { type: "integer", minimum: 10_000, maximum: 99_999 }]),
+  ),
+  required: formNames,
+  additionalProperties: false,
+};
+const fitsForm = new Ajv2020().compile(formSchema);
+const formTools: OpenAI.ChatCompletionTool[] = [
+  { type: "function", function: { name: "note", parameters: formSchema } },
+];
+
+async function filledForms(cluster: Cluster, count: number): Promise<readonly string[]> {
+  const client = new OpenAI({ baseURL: `${cluster.url}/v1`, apiKey: "none", maxRetries: 0 });
+  const one = async (seed: number): Promise<string> => {
+    const calls = seed % 2 === 1;
+    const stream = await client.chat.completions.create({
+      model: "troupe-tiny",
+      messages: [{ role: "user", content: `Fill in form number ${seed}.` }],
+      ...{ max_tokens: 600, seed, temperature: 1, stream: true as const },
+      ...(calls
+        ? {
+            tools: formTools,
+            tool_choice: { type: "function" as const, function: { name: "note" } },
+          }
+        : {
+            response_format: {
+              type: "json_schema",
+              json_schema: { name: "form", schema: formSchema },
+            },
+          }),
+    });
+    let text = "";
+    for await (const { choices } of stream) {
+      const delta = choices[0]?.delta;
+      text += (calls ? delta?.tool_calls?.[0]?.function?.arguments : delta?.content) ?? "";
+    }
+    return text;
+  };
+  return Promise.all(Array.from({ length: count }, (_, seed) => one(seed)));
+}
+
+for (const engine of ["llama", "mocker"]) {
+  test(`${engine}: answers keep to their form when their worker is killed`, async () => {
+    await using cluster = await startCluster(["--engine", engine, "--workers", "2"]);
+    const { done } = await underWay(cluster, 6, () => filledForms(cluster, 6));
+    const [pid = 0] = await pidsOf(cluster, "worker");
+    process.kill(pid, "SIGKILL");
+    for (const text of await done) {
+      const value: unknown = JSON.parse(text);
+      expect([fitsForm(value), text]).toEqual([true, text]);
+    }
+    expect(await moves(cluster, "lost")).toBeGreaterThan(0);
+  }, 60_000);
+}
