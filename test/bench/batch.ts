@@ -1,6 +1,7 @@
 /**
  * `bun run bench batch`: what people who wait notice of a batch, and that no line is lost. All on
- * simulated workers with Dynamo's timing.
+ * simulated workers with Dynamo's timing. First in virtual time, which other work on the machine
+ * does not disturb, then with real processes:
  *
  * Rounds in turn: the same arrivals of streamed chats without a batch and beside one, which has
  * lines for the whole round and comes when chats are under way. `ttft_p99_ratio` is of all rounds
@@ -16,6 +17,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SeededRandom } from "../../runtime/simulation/random.ts";
+import { besideInVirtualTime } from "../sim/batches/beside.ts";
 import {
   batchOf,
   endOf,
@@ -45,6 +47,14 @@ const line_tokens = 8;
 const LEAD_MS = 2_000;
 
 export async function benchBatch(report: Report): Promise<void> {
+  const { streams, lines, without_p99_ms, beside_p99_ms, ratio } = await besideInVirtualTime(9);
+  report({
+    case: "virtual time",
+    ...{ streams, lines_beside: lines },
+    ttft_p99_ms: rounded(without_p99_ms),
+    beside_p99_ms: rounded(beside_p99_ms),
+    ttft_p99_ratio: rounded(ratio, 3),
+  });
   const folder = mkdtempSync(join(tmpdir(), "troupe-bench-batch-"));
   try {
     await benchBeside(report, join(folder, "beside"));
