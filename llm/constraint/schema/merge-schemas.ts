@@ -14,6 +14,30 @@ const BOTH = ["items", "additionalProperties", "propertyNames"];
 /** A schema that nothing fits. */
 export const NEVER: Json = { enum: [] };
 
+/** Branches that a list of both would have, each with each; 1: at least one has none. */
+export function branchesOfBoth(a: Json, b: Json, key: "anyOf" | "oneOf"): number {
+  const left = a[key];
+  const right = b[key];
+  return Array.isArray(left) && Array.isArray(right) ? left.length * right.length : 1;
+}
+
+/** What merging a schema costs: its keywords, names and listed values. */
+export function weightOf(schema: Json): number {
+  let weight = 1;
+  for (const [key, value] of Object.entries(schema)) {
+    if (key === "enum") weight += sizeOf(value);
+    else if (Array.isArray(value)) weight += 1 + value.length;
+    else weight += 1 + (isObject(value) ? Object.keys(value).length : 0);
+  }
+  return weight;
+}
+
+/** Values in a value, itself too. */
+function sizeOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 1;
+  return Object.values(value).reduce<number>((size, inner) => size + sizeOf(inner), 1);
+}
+
 /** Both schemas are objects without references and without `allOf`. */
 export function mergeTwo(a: Json, b: Json): Json {
   const merged: Record<string, unknown> = { ...a };
@@ -34,8 +58,7 @@ export function mergeTwo(a: Json, b: Json): Json {
 function mergedKeyword(key: string, own: unknown, value: unknown): unknown {
   if (key === "type") return commonTypes(own, value);
   if (key === "enum" && Array.isArray(own) && Array.isArray(value)) {
-    const texts = new Set(value.map((item) => JSON.stringify(item)));
-    return own.filter((item) => texts.has(JSON.stringify(item)));
+    return commonValues(own, value);
   }
   if (key === "required" && Array.isArray(own) && Array.isArray(value)) {
     return [...new Set([...own, ...value])];
@@ -52,6 +75,14 @@ function mergedKeyword(key: string, own: unknown, value: unknown): unknown {
   }
   if (key === "uniqueItems") return own === true || value === true;
   return own;
+}
+
+/** Only lists and objects are compared as texts, which costs most. */
+function commonValues(own: readonly unknown[], value: readonly unknown[]): readonly unknown[] {
+  const isPlain = (item: unknown) => typeof item !== "object" || item === null;
+  const plain = new Set(value.filter(isPlain));
+  const texts = new Set(value.filter((item) => !isPlain(item)).map((item) => JSON.stringify(item)));
+  return own.filter((item) => (isPlain(item) ? plain.has(item) : texts.has(JSON.stringify(item))));
 }
 
 function commonTypes(own: unknown, value: unknown): unknown {

@@ -6,7 +6,7 @@
 
 import { endingShapes } from "./ending-shapes.ts";
 import { at, fitsType, impliedTypes, numberOf, numberShape, typesOf } from "./json-types.ts";
-import { isObject, type Json, mergeTwo } from "./merge-schemas.ts";
+import { branchesOfBoth, isObject, type Json, mergeTwo, weightOf } from "./merge-schemas.ts";
 import { checkSchemaSize, referenced, SchemaError, schemaLimits } from "./schema-limits.ts";
 import {
   ANY_SHAPE,
@@ -45,6 +45,8 @@ const SAYS = [
 /** Branches of `anyOf` beside others, multiplied out. */
 const MAX_BRANCHES = 256;
 const MAX_DEPTH = 96;
+/** Keywords, names and values that are merged: a schema that all branches share counts in each. */
+const MAX_MERGED = 200_000;
 
 export type SchemaOptions = {
   readonly unheld: Unheld;
@@ -63,6 +65,25 @@ export function readSchema(schema: unknown, { unheld, object }: SchemaOptions): 
   throw new SchemaError("", "no value fits it: it contradicts itself, or never ends");
 }
 
+function referenceIn(schema: Json, path: string): string | undefined {
+  const { $ref: reference } = schema;
+  if (reference === undefined || typeof reference === "string") return reference;
+  throw new SchemaError(at(path, "$ref"), "it must be a string (#/$defs/NAME)");
+}
+
+/** What `required` names. */
+function namesOf(schema: Json, path: string): readonly string[] {
+  const { required } = schema;
+  if (required === undefined || required === null) return [];
+  const isNames = (names: unknown): names is string[] =>
+    Array.isArray(names) && names.every((name) => typeof name === "string");
+  if (isNames(required)) return required;
+  throw new SchemaError(at(path, "required"), "it must be a list of names");
+}
+
+const tooManyBranches = (path: string, branches: number) =>
+  new SchemaError(path, `it has ${branches} branches; at most ${MAX_BRANCHES} are taken`);
+
 class SchemaReader {
   readonly named = new Map<string, Shape>();
   readonly #root: unknown;
@@ -72,6 +93,7 @@ class SchemaReader {
   /** Those of them that no object or list lies behind. */
   #unit: readonly string[] = [];
   #schemas = 0;
+  #merged = 0;
 
   constructor(root: unknown, unheld: Unheld) {
     this.#root = root;
@@ -96,9 +118,9 @@ class SchemaReader {
     if (schema === true) return ANY_SHAPE;
     if (schema === false) return { kind: "or", shapes: [] };
     if (!isObject(schema)) throw new SchemaError(path, "a schema is an object, true or false");
-    const reference = schema["$ref"];
+    const reference = referenceIn(schema, path);
     const alone = !SAYS.some((key) => schema[key] !== undefined) && schema["allOf"] === undefined;
-    if (typeof reference === "string" && alone) return this.#reference(reference, path, depth);
+    if (reference !== undefined && alone) return this.#reference(reference, path, depth);
     const flat = this.#flat(schema, path, []);
     if (!SAYS.some((key) => flat[key] !== undefined)) return ANY_SHAPE;
     return this.#flatShape(flat, path, depth);
@@ -137,10 +159,11 @@ class SchemaReader {
 
   /** `allOf` and references that have something beside them, merged. */
   #flat(schema: Json, path: string, through: readonly string[]): Json {
-    const { $ref: reference, allOf: all, ...own } = schema;
+    const { $ref: _, allOf: all, ...own } = schema;
+    const reference = referenceIn(schema, path);
     let flat: Json = own;
     const parts: (readonly [unknown, string, readonly string[]])[] = [];
-    if (typeof reference === "string") {
+    if (reference !== undefined) {
       if (through.includes(reference)) {
         throw new SchemaError(at(path, "$ref"), `'${reference}' holds itself by 'allOf'`);
       }
@@ -154,12 +177,26 @@ class SchemaReader {
     for (const [part, where, seen] of parts) {
       this.#schemas++;
       if (part === false) flat = { enum: [] };
-      else if (isObject(part)) flat = mergeTwo(flat, this.#flat(part, where, seen));
+      else if (isObject(part)) flat = this.#both(flat, this.#flat(part, where, seen), where);
       else if (part !== true) throw new SchemaError(where, "a schema is an object, true or false");
       if (this.#schemas <= schemaLimits.schemas) continue;
       throw new SchemaError("", `it has more than ${schemaLimits.schemas} schemas within it`);
     }
     return flat;
+  }
+
+  /** The limits come first: two lists of branches would be multiplied out. */
+  #both(a: Json, b: Json, path: string): Json {
+    for (const key of ["anyOf", "oneOf"] as const) {
+      const branches = branchesOfBoth(a, b, key);
+      if (branches > MAX_BRANCHES) throw tooManyBranches(at(path, key), branches);
+    }
+    this.#merged += weightOf(a) + weightOf(b);
+    if (this.#merged > MAX_MERGED) {
+      const what = "what its branches share makes it too large. Ask for fewer branches, or for less";
+      throw new SchemaError("", what);
+    }
+    return mergeTwo(a, b);
   }
 
   #flatShape(flat: Json, path: string, depth: number): Shape {
@@ -172,12 +209,7 @@ class SchemaReader {
       if (!Array.isArray(branches) || branches.length === 0) {
         throw new SchemaError(at(path, key), "it must be a list that is not empty");
       }
-      if (branches.length > MAX_BRANCHES) {
-        throw new SchemaError(
-          at(path, key),
-          `it has ${branches.length} branches; at most ${MAX_BRANCHES} are taken`,
-        );
-      }
+      if (branches.length > MAX_BRANCHES) throw tooManyBranches(at(path, key), branches.length);
       const rest = key === "anyOf" && oneOf !== undefined ? { ...base, oneOf } : base;
       const alone = !SAYS.some((word) => rest[word as keyof typeof rest] !== undefined);
       const shapes = branches.map((branch: unknown, i) =>
@@ -258,7 +290,7 @@ class SchemaReader {
   }
 
   #object(schema: Json, path: string, depth: number): ObjectShape {
-    const required = new Set(Array.isArray(schema["required"]) ? schema["required"] : []);
+    const required = new Set(namesOf(schema, path));
     const given = schema["properties"];
     if (given !== undefined && !isObject(given)) {
       throw new SchemaError(at(path, "properties"), "it must be an object");
@@ -270,10 +302,9 @@ class SchemaReader {
     }));
     const { additionalProperties: rest } = schema;
     const others = this.#others(schema, properties, path, depth);
+    const named = new Set(properties.map(({ name }) => name));
     for (const name of required) {
-      if (typeof name !== "string" || properties.some((property) => property.name === name)) {
-        continue;
-      }
+      if (named.has(name)) continue;
       if (rest === false) {
         throw new SchemaError(
           at(path, "required"),
@@ -318,8 +349,9 @@ class SchemaReader {
     const shape = this.shape(rest ?? true, where, depth + 1);
     const named = isObject(propertyNames) ? propertyNames : {};
     if (Array.isArray(named["enum"])) {
+      const known = new Set(properties.map((each) => each.name));
       for (const name of named["enum"]) {
-        if (typeof name !== "string" || properties.some((each) => each.name === name)) continue;
+        if (typeof name !== "string" || known.has(name)) continue;
         properties.push({ name, shape, required: false });
       }
       return [];

@@ -222,6 +222,10 @@ describe("reasoning", () => {
 
 describe("what cannot be held is a 400 that names the field", () => {
   const deep = (levels: number): object => (levels === 0 ? {} : { items: deep(levels - 1) });
+  const eachWithEach = (lists: number) =>
+    Array.from({ length: lists }, (_, i) => ({
+      anyOf: [{ required: [`a${i}`] }, { required: [`b${i}`] }],
+    }));
   const at = "response_format.json_schema.schema";
   const cases: readonly (readonly [string, object, string])[] = [
     ["two fields", { guided_json: {}, guided_regex: "a" }, "guided_regex"],
@@ -257,6 +261,18 @@ describe("what cannot be held is a 400 that names the field", () => {
       json_schema({ anyOf: Array(200).fill({ anyOf: Array(60).fill({ type: "null" }) }) }),
       at,
     ],
+    ["branches multiplied out", json_schema({ allOf: eachWithEach(40) }), `${at}.allOf[8].anyOf`],
+    [
+      "values that many branches share",
+      json_schema({
+        enum: Array.from({ length: 2000 }, (_, i) => i),
+        anyOf: Array(250).fill({ anyOf: Array(15).fill({ enum: [1] }) }),
+      }),
+      at,
+    ],
+    ["a reference that is no text", json_schema({ items: { $ref: 5 } }), `${at}.items.$ref`],
+    ["required that is a text", json_schema({ type: "object", required: "a" }), `${at}.required`],
+    ["required numbers", json_schema({ type: "object", required: [5] }), `${at}.required`],
     ["a broken regex", { guided_regex: "[" }, "guided_regex"],
     ["a backreference", { guided_regex: "(a)\\1" }, "guided_regex"],
     ["a grammar without root", { guided_grammar: 'start ::= "a"' }, "guided_grammar"],
