@@ -4,6 +4,7 @@
  */
 import { clip, invalidValue } from "../api/api-error.ts";
 import type { TemplateMessage } from "../models/served-model.ts";
+import { ArgumentsMeasure } from "./call-arguments.ts";
 import { type ContentPart, unread } from "./content-parts.ts";
 
 export type Turn = {
@@ -26,6 +27,8 @@ export type TurnCall = CallId & {
   readonly name: string;
   /** JSON as text. */
   readonly arguments: string;
+  /** Their path in the request: `messages[1].tool_calls[0].function.arguments`. */
+  readonly arguments_param: string;
 };
 
 export type Conversation = {
@@ -81,6 +84,7 @@ const shownCall = ({ id, name, arguments: given }: TurnCall) => ({
 /** Which calls wait for their results, from turn to turn. */
 class CallLedger {
   readonly #open = new Set<string>();
+  readonly #arguments = new ArgumentsMeasure();
   readonly #call_place: string;
 
   constructor(call_place: string) {
@@ -89,7 +93,10 @@ class CallLedger {
 
   /** Throws ApiError (400). */
   take({ calls = [], answers }: Turn): void {
-    for (const call of calls) this.#call(call);
+    for (const call of calls) {
+      this.#call(call);
+      this.#arguments.take(call.arguments, call.arguments_param);
+    }
     if (answers !== undefined) this.#result(answers);
   }
 

@@ -193,7 +193,8 @@ class SchemaReader {
     }
     this.#merged += weightOf(a) + weightOf(b);
     if (this.#merged > MAX_MERGED) {
-      const what = "what its branches share makes it too large. Ask for fewer branches, or for less";
+      const what =
+        "what its branches share makes it too large. Ask for fewer branches, or for less";
       throw new SchemaError("", what);
     }
     return mergeTwo(a, b);

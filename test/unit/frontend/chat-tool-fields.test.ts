@@ -176,3 +176,28 @@ test("results without their call, ids that come twice: a 400 that names the fiel
   expect(bad({ ...calls(), tool_calls: [{ id: "a" }] })).toBe("messages[1].tool_calls[0].function");
   expect(bad({ role: "tool", tool_call_id: "a", content: null })).toBe("messages[1].content");
 });
+
+test("arguments are JSON as text, within the limits of a body: a 400 that names them", () => {
+  const field = (i: number) => `messages[1].tool_calls[${i}].function.arguments`;
+  const calls = (...texts: string[]) => ({
+    messages: [
+      { role: "user", content: "hi" },
+      {
+        role: "assistant",
+        tool_calls: texts.map((text, i) => ({
+          ...{ id: `c${i}`, type: "function" },
+          function: { name: "f", arguments: text },
+        })),
+      },
+    ],
+  });
+  const nested = (levels: number) => `{"a":${"[".repeat(levels)}${"]".repeat(levels)}}`;
+  const values = (count: number) => `{"a":[${"1,".repeat(count - 1)}1]}`;
+  const written = '{"a":"[[[,:\\\\","b":"\\"[["}';
+  chat(calls(nested(63), values(30_000), written.repeat(2_000), "[[[ no JSON"));
+  expect(refusal(calls(nested(64)))).toEqual(["invalid_value", field(0)]);
+  expect(refusal(calls(nested(5_000_000)))).toEqual(["invalid_value", field(0)]);
+  expect(refusal(calls(values(40_000), values(40_000)))).toEqual(["invalid_value", field(1)]);
+  const names = `{${Array.from({ length: 70_000 }, (_, i) => `"k${i}":[]`).join(",")}}`;
+  expect(refusal(calls("{}", names))).toEqual(["invalid_value", field(1)]);
+});

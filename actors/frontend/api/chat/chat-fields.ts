@@ -87,7 +87,8 @@ export const messageFields = {
   tool_calls: used(
     z.array(toolCall).nullish(),
     `Up to ${requestLimits.tool_calls} calls of functions, only from the assistant. An id that is ` +
-      "not answered yet is taken once. `arguments` is JSON as text.",
+      "not answered yet is taken once. `arguments` is JSON as text. All calls together have at " +
+      "most 65536 values in their arguments, and 64 levels.",
     requestLimits.tool_calls,
   ),
   tool_call_id: used(

@@ -39,6 +39,7 @@ function callsOf({ role, tool_calls }: ChatMessage, where: string): TurnCall[] |
   return tool_calls.map(({ id, function: { name, arguments: given } }, i) => ({
     ...{ id, name, arguments: given },
     param: `${where}.tool_calls[${i}].id`,
+    arguments_param: `${where}.tool_calls[${i}].function.arguments`,
   }));
 }
 

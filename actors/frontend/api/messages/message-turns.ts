@@ -144,7 +144,8 @@ function assistantTurn(
       case "tool_use": {
         const { id, name, input } = read;
         called.set(id, name);
-        calls.push({ id, name, arguments: JSON.stringify(input), param: `${at}.id` });
+        const params = { param: `${at}.id`, arguments_param: `${at}.input` };
+        calls.push({ id, name, arguments: JSON.stringify(input), ...params });
         break;
       }
       case "redacted_thinking":

@@ -62,7 +62,8 @@ class TurnFold {
       case "call": {
         const { call_id: id, name, arguments: given } = item;
         const turn = this.#assistantTurn(param, () => false);
-        turn.calls.push({ ...{ id, name, arguments: given }, param: `${param}.call_id` });
+        const params = { param: `${param}.call_id`, arguments_param: `${param}.arguments` };
+        turn.calls.push({ ...{ id, name, arguments: given }, ...params });
         return;
       }
       case "result": {
