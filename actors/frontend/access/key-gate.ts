@@ -48,7 +48,7 @@ export type GateRequest = {
 export const ANSWER_ESTIMATE = 1_024;
 /** A reservation that nobody settles, and time between two asks of a place that is away. */
 const LASTS_BEYOND_DEADLINE_MS = 60_000;
-const AWAY_MS = 1_000;
+const AWAY_MS = 5_000;
 const MINUTE_MS = 60_000;
 
 type Seen = { readonly decision: Decision; readonly at_ms: number };

@@ -160,4 +160,4 @@ test("a file with a typo stops the start", async () => {
   expect(code).toBe(2);
   expect(stderr.trim().split("\n")).toHaveLength(1);
   expect(stderr).toContain("wrong.yaml:4: unknown field");
-});
+}, 20_000);

@@ -124,9 +124,13 @@ describeWith(lacksProgram("openssl"), "TLS", () => {
       /--tls-cert-path: there is no readable file/,
     ],
   ];
-  test.each(wrong)("%s stops the start with one line", async (_what, args, says) => {
-    const { code, stderr } = await runCluster([...args(), "--port", "0"]);
-    expect([code, stderr.trim().split("\n").length]).toEqual([2, 1]);
-    expect(stderr).toMatch(says);
-  });
+  test.each(wrong)(
+    "%s stops the start with one line",
+    async (_what, args, says) => {
+      const { code, stderr } = await runCluster([...args(), "--port", "0"]);
+      expect([code, stderr.trim().split("\n").length]).toEqual([2, 1]);
+      expect(stderr).toMatch(says);
+    },
+    20_000,
+  );
 });

@@ -163,4 +163,4 @@ test("a port that is taken stops the start with one line", async () => {
   const { code, stderr } = await runCluster([...flags, "--port", "0", "--inspector-port", "0"]);
   expect(code).toBe(2);
   expect(stderr.trim().split("\n").at(-1)).toContain(`${port}`);
-});
+}, 30_000);
