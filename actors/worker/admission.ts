@@ -1,5 +1,4 @@
 /** Admission: which requests a worker takes, and how they get into the engine. */
-import { ConstraintError, readConstraint } from "../../llm/constraint/constraint.ts";
 import type { Accepted, Embed, Generate, Refused } from "../../proto/index.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Answers } from "./answers/answers.ts";
@@ -46,11 +45,6 @@ export class Admission {
     if (lacking !== undefined) {
       const message = `The engine of this model knows no ${lacking}. Send the request without.`;
       return refused(request, { code: "not_supported", message });
-    }
-    const unreadable = whatIsUnreadable(generate.constraint);
-    if (unreadable !== undefined) {
-      const message = `The constraint cannot be read: ${unreadable}.`;
-      return refused(request, { code: "bad_request", message });
     }
     const { adapter } = generate;
     if (adapter !== undefined && !this.#host.hasAdapter(adapter)) {
@@ -122,16 +116,4 @@ function whatIsLacking(
   if (salt !== undefined && !salts) return "salts";
   if (scored && !scores) return "scores of prompts";
   return undefined;
-}
-
-/** What is wrong with the text of a constraint; undefined: nothing, or there is none. */
-function whatIsUnreadable(constraint: string | undefined): string | undefined {
-  if (constraint === undefined) return undefined;
-  try {
-    readConstraint(constraint);
-    return undefined;
-  } catch (error) {
-    if (error instanceof ConstraintError) return error.message;
-    throw error;
-  }
 }

@@ -29,7 +29,9 @@ import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { EngineLoop, type LoopMessage } from "./engine-loop.ts";
 import { loadOf } from "./load/worker-load.ts";
+import { Preparations, type PreparedMessage } from "./preparations.ts";
 import { Probation, TRIAL_MS } from "./probation.ts";
+import { refused } from "./refusal.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker-options.ts";
@@ -41,6 +43,7 @@ type Own =
   | EmbedMessage
   | DrainMessage
   | AdaptersTimer
+  | PreparedMessage
   | { readonly kind: "trial"; readonly request: string };
 
 const ANSWERS_MAX = 4_096;
@@ -62,6 +65,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   readonly #embeds: EmbedJobs;
   readonly #adapters: WorkerAdapters;
   readonly #probation: Probation;
+  readonly #preparations: Preparations;
   readonly #admission: Admission;
   #ready = false;
   #registered = false;
@@ -77,6 +81,13 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       later: (request) => this.ctx.after(TRIAL_MS, { kind: "trial", request }),
       tell: (consumer, batch) => refOf<ConsumerMessage>(this.ctx.system, consumer).tell(batch),
     });
+    this.#preparations = new Preparations(
+      () => this.#engine,
+      (message) => {
+        // The mailbox may be full.
+        if (!this.ctx.self.tell(message)) this.ctx.after(RESEND_MS, message);
+      },
+    );
     this.#answers = new Answers({
       ctx: () => this.ctx,
       keep: { ...keepDefaults, ...options.keep },
@@ -190,6 +201,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "cancel":
         this.#probation.drop(message.request);
+        this.#preparations.drop(message.request);
         this.#cancelAll(this.#answers.cancel(message));
         this.#embeds.cancel(message.request);
         this.#flush();
@@ -264,15 +276,38 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "trial":
         this.#probation.start(message.request);
+        break;
+      case "prepared":
+        this.#onPrepared(message);
     }
   }
 
   #onGenerate(message: Generate): void {
-    if (message.alone && !this.#probation.full) {
+    const refusal = this.#preparations.start(message, () => this.ctx.replyLater());
+    if (refusal === "held") return;
+    if (refusal !== undefined) {
+      this.#metrics.refused(refusal.code);
+      this.ctx.reply(refused(message.request, refusal));
+    } else if (message.alone && !this.#probation.full) {
       this.#probation.hold({ generate: message, port: this.ctx.replyLater() });
-      return;
+    } else {
+      this.ctx.reply(this.#admit(message));
     }
-    this.ctx.reply(this.#admit(message));
+  }
+
+  /** A request's constraint is compiled, or cannot be. */
+  #onPrepared(message: PreparedMessage): void {
+    const held = this.#preparations.take(message);
+    if (held === undefined) return;
+    const { generate, port } = held;
+    if (message.refusal !== undefined) {
+      this.#metrics.refused(message.refusal.code);
+      port.reply(refused(generate.request, message.refusal));
+    } else if (generate.alone && !this.#probation.full) {
+      this.#probation.hold({ generate, port });
+    } else {
+      port.reply(this.#admit(generate));
+    }
   }
 
   #onEmbed(message: Embed): void {
@@ -408,7 +443,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   #loadNow(): WorkerLoad {
-    const waiting = this.#embeds.waiting + this.#probation.waiting;
+    const waiting = this.#embeds.waiting + this.#probation.waiting + this.#preparations.waiting;
     return loadOf(this.#options.worker, this.#engine, waiting, this.#meter.block_ms_max());
   }
 

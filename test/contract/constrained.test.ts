@@ -1,12 +1,17 @@
 /** Answers that keep to a constraint, over every engine that claims it: actors/engine/engine.ts. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Engine, EngineRefusal, EngineRequest } from "../../actors/engine/engine.ts";
+import { LocalGrammars } from "../../actors/engine/grammar/local-grammars.ts";
+import { ThreadedGrammars } from "../../actors/engine/grammar/threaded-grammars.ts";
 import { openLlama } from "../../actors/engine/llama/llama.ts";
+import { closersOf } from "../../actors/engine/mocker/constrained-token.ts";
+import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
 import {
   type Constraint,
   type ConstraintFormat,
   constraintText,
 } from "../../llm/constraint/constraint.ts";
+import { textTokens } from "../../llm/tokens/text-tokens.ts";
 import type { Thread, Threads } from "../../runtime/capabilities.ts";
 import { EngineDriver, GREEDY, request } from "../support/engine/engine-driver.ts";
 import { TEST_MODEL } from "../support/engine/engine-model.ts";
@@ -19,6 +24,35 @@ const ROWS: readonly Row[] = [
     name: "llama",
     open: (grammar) => {
       return openLlama({ model: TEST_MODEL, context_length: 512, kv_tokens: 16_384, grammar });
+    },
+  },
+  {
+    name: "mocker",
+    open: async ({ tokenizer, tokenizer_blob, clock, threads }) => {
+      const { vocab_size } = tokenizer;
+      const vocab = { tokenizer_blob, vocab_size };
+      const grammars = new ThreadedGrammars({ clock, threads, vocab });
+      return new MockerEngine(
+        { max_model_len: 512, speedup_ratio: 0 },
+        {
+          drawable: { vocab_size, tokens: textTokens(tokenizer) },
+          grammar: { grammars, closers: closersOf(tokenizer) },
+        },
+      );
+    },
+  },
+  {
+    name: "mocker without threads",
+    open: async ({ tokenizer }) => {
+      const { vocab_size } = tokenizer;
+      const grammars = await LocalGrammars.open(tokenizer);
+      return new MockerEngine(
+        { max_model_len: 512, speedup_ratio: 0 },
+        {
+          drawable: { vocab_size, tokens: textTokens(tokenizer) },
+          grammar: { grammars, closers: closersOf(tokenizer) },
+        },
+      );
     },
   },
 ];
@@ -57,7 +91,10 @@ function counted(threads: Threads): Threads & { readonly started: Thread[] } {
   };
 }
 
-describe.each([...ROWS])("constrained answers of $name", ({ open }) => {
+describe.each([...ROWS])("constrained answers of $name", ({ name, open }) => {
+  /** Nobody ends what a thread of one does. */
+  const threaded = name !== "mocker without threads";
+
   let engine: Engine;
   let driver: EngineDriver;
   let parts: GrammarParts;
@@ -149,116 +186,123 @@ describe.each([...ROWS])("constrained answers of $name", ({ open }) => {
     expect(same).toBeGreaterThanOrEqual(replays_exactly ? tries : tries - 2);
   });
 
-  test("run beside free ones, which are as they would be alone", async () => {
-    const more = { max_tokens: 24, sampling: GREEDY, ignore_eos: true };
-    const alone = await answered(undefined, more);
-    const both = await driver.run(
-      Array.from({ length: 8 }, (_, i) =>
-        i % 2 === 0 ? asked(undefined, more) : asked(only(JSON_FORMAT)),
-      ),
-    );
-    let same = 0;
-    for (const [i, answer] of both.entries()) {
-      expect(answer.faults).toEqual([]);
-      if (i % 2 === 0) same += Number(Bun.deepEquals(answer.tokens, alone.tokens));
-      else expect(textOf(parts.tokenizer, answer.tokens)).toStartWith("{");
-    }
-    expect(same).toBeGreaterThanOrEqual(3);
-  });
+  if (threaded)
+    describe("and more", () => {
+      test("run beside free ones, which are as they would be alone", async () => {
+        const more = { max_tokens: 24, sampling: GREEDY, ignore_eos: true };
+        const alone = await answered(undefined, more);
+        const both = await driver.run(
+          Array.from({ length: 8 }, (_, i) =>
+            i % 2 === 0 ? asked(undefined, more) : asked(only(JSON_FORMAT)),
+          ),
+        );
+        let same = 0;
+        for (const [i, answer] of both.entries()) {
+          expect(answer.faults).toEqual([]);
+          if (i % 2 === 0) same += Number(Bun.deepEquals(answer.tokens, alone.tokens));
+          else expect(textOf(parts.tokenizer, answer.tokens)).toStartWith("{");
+        }
+        expect(same).toBeGreaterThanOrEqual(3);
+      });
 
-  test("end when they are complete, whatever wants more tokens", async () => {
-    const yes = only({ type: "const_string", value: "yes" });
-    for (const more of [{ min_tokens: 50 }, { ignore_eos: true }]) {
-      const { text, finished } = await answered(yes, more);
-      expect([text, finished?.reason]).toEqual(["yes", "stop"]);
-    }
-  });
+      test("end when they are complete, whatever wants more tokens", async () => {
+        const yes = only({ type: "const_string", value: "yes" });
+        for (const more of [{ min_tokens: 50 }, { ignore_eos: true }]) {
+          const { text, finished } = await answered(yes, more);
+          expect([text, finished?.reason]).toEqual(["yes", "stop"]);
+        }
+      });
 
-  test("hold ends back for min_tokens as long as other tokens are allowed", async () => {
-    const letters = only({ type: "regex", pattern: "[a-z]{1,60}" });
-    const { tokens } = await answered(letters, { min_tokens: 8 });
-    expect(tokens.length).toBeGreaterThanOrEqual(8);
-  });
+      test("hold ends back for min_tokens as long as other tokens are allowed", async () => {
+        const letters = only({ type: "regex", pattern: "[a-z]{1,60}" });
+        const { tokens } = await answered(letters, { min_tokens: 8 });
+        expect(tokens.length).toBeGreaterThanOrEqual(8);
+      });
 
-  test("have log probabilities of the raw logits", async () => {
-    const { tokens, logprobs } = await answered(only({ type: "regex", pattern: "[0-9]{5}" }), {
-      ...{ logprobs: 3, sampling: GREEDY },
+      test("have log probabilities of the raw logits", async () => {
+        const { tokens, logprobs } = await answered(only({ type: "regex", pattern: "[0-9]{5}" }), {
+          ...{ logprobs: 3, sampling: GREEDY },
+        });
+        expect(logprobs).toHaveLength(tokens.length);
+        for (const { logprob, top } of logprobs) {
+          expect(top).toHaveLength(3);
+          expect(logprob).toBeLessThanOrEqual(top[0]![1]); // the likeliest may not be allowed
+        }
+      });
+
+      test("behind reasoning, whose budget ends it", async () => {
+        const constraint = only(
+          { type: "const_string", value: "yes" },
+          {
+            thinking: { end: "</think>", max_tokens: 6 },
+          },
+        );
+        const { tokens, text, finished } = await answered(constraint);
+        expect(text).toEndWith("</think>yes");
+        expect(finished?.reason).toBe("stop");
+        const thought = tokens.findIndex((_, i) => {
+          return textOf(parts.tokenizer, tokens.slice(0, i + 1)).includes("</think>");
+        });
+        expect(thought).toBeLessThan(6 + "</think>".length);
+      });
+
+      test("behind reasoning alone are free", async () => {
+        const constraint = constraintText({ thinking: { end: "</think>", max_tokens: 3 } });
+        const { text } = await answered(constraint, { max_tokens: 40, ignore_eos: true });
+        expect(text).toContain("</think>");
+      });
+
+      test("with a broken grammar are refused in one line, before and after they are submitted", async () => {
+        const broken = only({ type: "regex", pattern: "a(b" });
+        const refusal = await refusalOf(broken);
+        expect(refusal?.code).toBe("bad_request");
+        expect(refusal?.message).toMatch(/^The grammar cannot be compiled: .*parenthesis/);
+        expect(refusal?.message).not.toContain("\n");
+        expect(engine.submit(asked(broken))?.code).toBe("bad_request");
+        const other = only({ type: "grammar", grammar: "root ::= nothing" });
+        const { finished } = await answered(other);
+        expect(finished).toMatchObject({ reason: "error" });
+        expect(finished?.error).toContain("nothing");
+        expect(
+          await refusalOf(only({ type: "const_string", value: "still there" })),
+        ).toBeUndefined();
+      });
+
+      test("are cancelled while their grammar is compiled", async () => {
+        const heavy = asked(only(HEAVY));
+        expect(engine.submit(heavy)).toBeUndefined();
+        const light = asked(undefined, { max_tokens: 5, ignore_eos: true });
+        expect((await driver.run([light]))[0]!.tokens).toHaveLength(5); // it passes by
+        engine.cancel(heavy.handle);
+        await driver.until(() => driver.answer(heavy.handle).finished !== undefined);
+        expect(driver.answer(heavy.handle).finished?.reason).toBe("cancelled");
+        expect(driver.answer(heavy.handle).faults).toEqual([]);
+      });
+
+      test("with a grammar that explodes are refused, and the others go on", async () => {
+        const refused = refusalOf(only(HEAVY));
+        const beside = await answered(only(JSON_FORMAT));
+        expect(beside.text).toStartWith("{");
+        expect((await refused)?.message).toBe(
+          "The grammar takes longer than 2 s to compile: make it smaller.",
+        );
+      }, 30_000);
+
+      test("go on when their thread ends", async () => {
+        const long = asked(only({ type: "regex", pattern: "[a-z ]{900,1000}" }), {
+          max_tokens: 120,
+        });
+        const twin = { ...long, handle: ++handle };
+        const undisturbed = (await driver.run([twin]))[0]!;
+        expect(engine.submit(long)).toBeUndefined();
+        await driver.until(() => driver.answer(long.handle).tokens.length > 5);
+        for (const thread of threads.started) thread.end();
+        await driver.until(() => driver.answer(long.handle).finished !== undefined);
+        const answer = driver.answer(long.handle);
+        expect(answer.faults).toEqual([]);
+        expect(answer.finished?.reason).toBe("length");
+        expect(textOf(parts.tokenizer, answer.tokens)).toMatch(/^[a-z ]*$/);
+        expect(answer.tokens).toEqual(undisturbed.tokens);
+      }, 30_000);
     });
-    expect(logprobs).toHaveLength(tokens.length);
-    for (const { logprob, top } of logprobs) {
-      expect(top).toHaveLength(3);
-      expect(logprob).toBeLessThanOrEqual(top[0]![1]);
-    }
-  });
-
-  test("behind reasoning, whose budget ends it", async () => {
-    const constraint = only(
-      { type: "const_string", value: "yes" },
-      {
-        thinking: { end: "</think>", max_tokens: 6 },
-      },
-    );
-    const { tokens, text, finished } = await answered(constraint);
-    expect(text).toEndWith("</think>yes");
-    expect(finished?.reason).toBe("stop");
-    const thought = tokens.findIndex((_, i) => {
-      return textOf(parts.tokenizer, tokens.slice(0, i + 1)).includes("</think>");
-    });
-    expect(thought).toBeLessThan(6 + "</think>".length);
-  });
-
-  test("behind reasoning alone are free", async () => {
-    const constraint = constraintText({ thinking: { end: "</think>", max_tokens: 3 } });
-    const { text } = await answered(constraint, { max_tokens: 40, ignore_eos: true });
-    expect(text).toContain("</think>");
-  });
-
-  test("with a broken grammar are refused in one line, before and after they are submitted", async () => {
-    const broken = only({ type: "regex", pattern: "a(b" });
-    const refusal = await refusalOf(broken);
-    expect(refusal?.code).toBe("bad_request");
-    expect(refusal?.message).toMatch(/^The grammar cannot be compiled: .*parenthesis/);
-    expect(refusal?.message).not.toContain("\n");
-    expect(engine.submit(asked(broken))?.code).toBe("bad_request");
-    const other = only({ type: "grammar", grammar: "root ::= nothing" });
-    const { finished } = await answered(other);
-    expect(finished).toMatchObject({ reason: "error" });
-    expect(finished?.error).toContain("nothing");
-    expect(await refusalOf(only({ type: "const_string", value: "still there" }))).toBeUndefined();
-  });
-
-  test("are cancelled while their grammar is compiled", async () => {
-    const heavy = asked(only(HEAVY));
-    expect(engine.submit(heavy)).toBeUndefined();
-    const light = asked(undefined, { max_tokens: 5, ignore_eos: true });
-    expect((await driver.run([light]))[0]!.tokens).toHaveLength(5); // it passes by
-    engine.cancel(heavy.handle);
-    await driver.until(() => driver.answer(heavy.handle).finished !== undefined);
-    expect(driver.answer(heavy.handle).finished?.reason).toBe("cancelled");
-    expect(driver.answer(heavy.handle).faults).toEqual([]);
-  });
-
-  test("with a grammar that explodes are refused, and the others go on", async () => {
-    const refused = refusalOf(only(HEAVY));
-    const beside = await answered(only(JSON_FORMAT));
-    expect(beside.text).toStartWith("{");
-    expect((await refused)?.message).toBe(
-      "The grammar takes longer than 2 s to compile: make it smaller.",
-    );
-  }, 30_000);
-
-  test("go on when their thread ends", async () => {
-    const long = asked(only({ type: "regex", pattern: "[a-z ]{900,1000}" }), { max_tokens: 120 });
-    const twin = { ...long, handle: ++handle };
-    const undisturbed = (await driver.run([twin]))[0]!;
-    expect(engine.submit(long)).toBeUndefined();
-    await driver.until(() => driver.answer(long.handle).tokens.length > 5);
-    for (const thread of threads.started) thread.end();
-    await driver.until(() => driver.answer(long.handle).finished !== undefined);
-    const answer = driver.answer(long.handle);
-    expect(answer.faults).toEqual([]);
-    expect(answer.finished?.reason).toBe("length");
-    expect(textOf(parts.tokenizer, answer.tokens)).toMatch(/^[a-z ]*$/);
-    expect(answer.tokens).toEqual(undisturbed.tokens);
-  }, 30_000);
 });

@@ -33,7 +33,7 @@ import type { KvEventLog } from "../kv-event-log.ts";
 import { noAdapter } from "../no-adapter.ts";
 import { LlamaAdapters } from "./adapters.ts";
 import { LlamaBlockPort } from "./block-port.ts";
-import { type ConstrainedRequests, constrainedRequests, type LlamaGrammar } from "./constrained.ts";
+import { LlamaConstrained, type LlamaGrammar } from "./constrained.ts";
 import { type LlamaSettings, llamaContradiction, llamaFlags } from "./flags.ts";
 import { LlamaKvEvents } from "./kv-events.ts";
 import { POOLS, poolsOf } from "./pools.ts";
@@ -170,7 +170,7 @@ export class LlamaEngine implements Engine {
   readonly loadAdapter?: (name: string, path: string) => Promise<void>;
   readonly unloadAdapter?: (name: string) => Promise<void>;
   readonly prepare?: NonNullable<Engine["prepare"]>;
-  readonly #constrained: ConstrainedRequests | undefined;
+  readonly #constrained: LlamaConstrained | undefined;
   readonly blocks?: LlamaBlockPort;
   readonly #native: NativeEngine;
   readonly #adapters: LlamaAdapters;
@@ -225,12 +225,12 @@ export class LlamaEngine implements Engine {
     const constrained =
       grammar === undefined || numbers.generates === 0
         ? undefined
-        : constrainedRequests(native, grammar, {
+        : new LlamaConstrained(native, grammar, {
             submit: (request, mask_key) => this.#submit(request, mask_key),
             woke: () => this.#listener(),
           });
     this.#constrained = constrained;
-    if (constrained) this.prepare = (text, done) => constrained.grammars.compile(text, done);
+    if (constrained) this.prepare = (text, done) => constrained.prepare(text, done);
     if (numbers.prefix_cache === 0) return;
     const kv = new LlamaKvEvents(numbers.total_blocks, numbers.block_size);
     this.#kv = kv;
@@ -377,7 +377,7 @@ export class LlamaEngine implements Engine {
 
   async #end(): Promise<void> {
     // Its thread reads and writes the native engine's memory.
-    await this.#constrained?.grammars.close();
+    await this.#constrained?.close();
     await new Promise<void>((resolve) => {
       const look = () => {
         const { code } = this.#native.state();

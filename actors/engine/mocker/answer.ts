@@ -1,6 +1,7 @@
 /** One answer of the simulated engine, in the making. */
 import type { TokenBlocks } from "../../../llm/blocks/token-blocks.ts";
 import type { EngineEvent, EngineRequest, TokenLogprob } from "../engine.ts";
+import type { Masks } from "../grammar/grammars.ts";
 import { type Draw, type Drawable, drawOf, promptScore } from "./drawn-token.ts";
 import { Sequence } from "./sequence.ts";
 
@@ -16,6 +17,8 @@ export class Answer extends Sequence {
   readonly stops: ReadonlySet<number> | undefined;
   /** The stop token that was drawn and ends it. */
   stop_token: number | undefined;
+  /** Why it ends, where that is not its stop token or its length. */
+  ending: "stop" | "error" | undefined;
   /** The next score of the prompt that is to be told; from `prompt_tokens - 1` on: none. */
   #scores_from: number;
 
@@ -23,6 +26,8 @@ export class Answer extends Sequence {
     readonly request: MockerRequest,
     readonly token_blocks: TokenBlocks,
     readonly rank: number,
+    /** Of an answer that keeps to a grammar. */
+    readonly masks: Masks | undefined,
   ) {
     const { tokens, prompt_tokens, max_tokens, prefilled_tokens, scores_from } = request;
     const scores = scores_from !== undefined && scores_from < prompt_tokens - 1;
@@ -37,6 +42,12 @@ export class Answer extends Sequence {
   /** Answer index of the next token, counted over all workers. */
   get index(): number {
     return this.length - this.request.prompt_tokens;
+  }
+
+  /** Tokens that it may have, counted over all workers. */
+  get total(): number {
+    const { tokens, prompt_tokens, max_tokens } = this.request;
+    return tokens.length - prompt_tokens + max_tokens;
   }
 
   /** The scores of its prompt, once. */

@@ -22,16 +22,21 @@ export function drawOf(seed: bigint, choice: number): Draw {
   return { seed_low, seed_high: Number((seed >> 32n) & 0xffffffffn), choice };
 }
 
+/** A u32 of its own for each index of each answer. */
+export function drawHash({ seed_low, seed_high, choice }: Draw, index: number): number {
+  const hash = mix(mix(mix(seed_low ^ 0x9e3779b9) + seed_high) + choice);
+  return mix(hash + Math.imul(index, 0x9e3779b1));
+}
+
 /** The token at an answer's index; `held_back` ones are passed over, unless nothing else is left. */
 export function drawnToken(
   from: Drawable,
-  { seed_low, seed_high, choice }: Draw,
+  draw: Draw,
   index: number,
   held_back: ReadonlySet<number> | undefined,
 ): number {
   const count = from.tokens?.length ?? from.vocab_size;
-  const hash = mix(mix(mix(seed_low ^ 0x9e3779b9) + seed_high) + choice);
-  const first = mix(hash + Math.imul(index, 0x9e3779b1)) % count;
+  const first = drawHash(draw, index) % count;
   if (held_back === undefined) return from.tokens?.[first] ?? first;
   for (let skipped = 0; skipped < count; skipped++) {
     const at = (first + skipped) % count;

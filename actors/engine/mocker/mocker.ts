@@ -6,6 +6,8 @@
  *   submit ─▶ rank 0: waiting, running, blocks ─┐
  *           ─▶ rank 1 …                         ├─▶ poll: tokens, finished
  *                                               └─▶ events: what the caches hold
+ *
+ * Long because all methods of an engine work on the same answers, ranks and events.
  */
 import { blockSeed } from "../../../llm/blocks/block-hash.ts";
 import type { KvDump } from "../../../llm/blocks/kv-event.ts";
@@ -25,25 +27,27 @@ import type {
   FinishReason,
 } from "../engine.ts";
 import type { EngineKind } from "../engine-kind.ts";
+import { ConstrainedRequests } from "../grammar/constrained-requests.ts";
+import type { Masks } from "../grammar/grammars.ts";
 import { KvEventLog } from "../kv-event-log.ts";
 import { noAdapter } from "../no-adapter.ts";
 import { Answer, type MockerRequest } from "./answer.ts";
+import { ConstrainedDraws } from "./constrained-draws.ts";
 import { type Drawable, drawnLogprob, drawnToken } from "./drawn-token.ts";
 import { mockerFlags } from "./flags.ts";
 import { type MockerOptions, mockerOptions } from "./options.ts";
 import { type MockerParts, readParts } from "./parts.ts";
 import { addSums, noPasses } from "./pass-cost.ts";
-import { MockerScheduler } from "./scheduler.ts";
+import { MockerScheduler, type TokenOutcome } from "./scheduler.ts";
 import { polynomialTiming } from "./timing.ts";
 
 export type { MockerRequest };
 
-const CAPABILITIES: EngineCapabilities = {
+const CAPABILITIES: Omit<EngineCapabilities, "constrains"> = {
   generates: true,
   pools: DRAWN_POOLS,
   steps: true,
   exports_blocks: false,
-  constrains: false,
   adapters: true,
   salts: true,
   scores: true,
@@ -56,6 +60,9 @@ export class MockerEngine implements Engine {
   readonly options: MockerOptions;
   /** Events of the caches of all ranks. */
   readonly kv_events: KvEventLog;
+  readonly prepare?: NonNullable<Engine["prepare"]>;
+  readonly #draws: ConstrainedDraws | undefined;
+  readonly #constrained: ConstrainedRequests<MockerRequest, Masks> | undefined;
   readonly #drawable: Drawable;
   readonly #context_length: number;
   readonly #ranks: readonly MockerScheduler<Answer>[];
@@ -82,10 +89,25 @@ export class MockerEngine implements Engine {
         sink: {
           token: (answer) => this.#token(answer),
           finished: (answer) => {
-            this.#finished(answer, answer.stop_token === undefined ? "length" : "stop");
+            const { ending, stop_token } = answer;
+            this.#finished(answer, ending ?? (stop_token === undefined ? "length" : "stop"));
           },
         },
       });
+    });
+    const { grammar } = parts;
+    if (grammar === undefined) return;
+    const draws = new ConstrainedDraws(grammar, this.#drawable);
+    this.#draws = draws;
+    this.prepare = (text, done) => draws.prepare(text, done);
+    this.#constrained = new ConstrainedRequests(grammar.grammars, {
+      open: (text) => grammar.grammars.open(text, () => this.#listener()),
+      close: (masks) => masks.close(),
+      submit: (request, masks) => this.#submit(request, masks),
+      ended: (event) => {
+        this.#events.push(event);
+        this.#listener();
+      },
     });
   }
 
@@ -102,17 +124,29 @@ export class MockerEngine implements Engine {
       vocab_size: this.#drawable.vocab_size,
       embedding_size: DRAWN_SIZE,
       class_count: 0,
-      capabilities: CAPABILITIES,
+      capabilities: { ...CAPABILITIES, constrains: this.#draws !== undefined },
       build: `mocker, ${worker_type}, ${dp_size} × ${num_gpu_blocks} blocks, no model`,
     };
   }
 
   submit(request: MockerRequest): EngineRefusal | undefined {
+    const { constraint } = request;
+    if (constraint === undefined) return this.#submit(request, undefined);
+    if (this.#constrained === undefined) {
+      return { code: "not_supported", message: "this engine knows no grammars" };
+    }
+    return this.#refusal(request) ?? this.#constrained.submit(request, constraint);
+  }
+
+  #submit(request: MockerRequest, masks: Masks | undefined): EngineRefusal | undefined {
     const refusal = this.#refusal(request);
     if (refusal) return refusal;
+    for (const token of masks ? request.tokens.subarray(request.prompt_tokens) : []) {
+      masks?.push(token);
+    }
     const blocks = new TokenBlocks(this.options.block_size, blockSeed(request));
     blocks.append(request.tokens);
-    const answer = new Answer(request, blocks, request.dp_rank ?? this.#idlestRank());
+    const answer = new Answer(request, blocks, request.dp_rank ?? this.#idlestRank(), masks);
     this.#answers.set(request.handle, answer);
     this.#ranks[answer.rank]!.submit(answer);
     return undefined;
@@ -180,6 +214,7 @@ export class MockerEngine implements Engine {
   }
 
   cancel(handle: number): void {
+    if (this.#constrained?.cancel(handle)) return;
     const answer = this.#answers.get(handle);
     if (answer === undefined) return;
     this.#ranks[answer.rank]!.cancel(answer);
@@ -196,19 +231,26 @@ export class MockerEngine implements Engine {
     return due_ms === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due_ms - now_ms);
   }
 
-  /** Draws a token; true when it is a stop token. */
-  #token(answer: Answer): boolean {
-    const { request, stops, index } = answer;
+  /** Draws a token, or says that the answer ends, or that it cannot be drawn yet. */
+  #token(answer: Answer): TokenOutcome {
+    const { request, stops, index, masks } = answer;
     if (request.scores_from !== undefined) {
       const scores = answer.takeScores(this.#drawable);
       if (scores !== undefined) this.#events.push(scores);
-      if (request.max_tokens === 0) return true;
+      if (request.max_tokens === 0) return "end";
     }
-    const held_back = index < request.min_tokens ? stops : undefined;
-    const token = drawnToken(this.#drawable, answer.draw, index, held_back);
-    if (held_back === undefined && stops?.has(token)) {
-      answer.stop_token = token;
-      return true;
+    let token: number;
+    if (masks === undefined) {
+      const held_back = index < request.min_tokens ? stops : undefined;
+      token = drawnToken(this.#drawable, answer.draw, index, held_back);
+      if (held_back === undefined && stops?.has(token)) {
+        answer.stop_token = token;
+        return "end";
+      }
+    } else {
+      const drawn = this.#draws!.next(answer, masks);
+      if (typeof drawn === "string") return drawn;
+      token = drawn;
     }
     answer.token_blocks.push(token);
     const { handle, logprobs } = request;
@@ -225,7 +267,7 @@ export class MockerEngine implements Engine {
         logprobs: [logprob],
       });
     }
-    return false;
+    return "drawn";
   }
 
   #stopLogprob({ request, stop_token }: Answer) {
@@ -237,11 +279,13 @@ export class MockerEngine implements Engine {
   #finished(answer: Answer, reason: FinishReason): void {
     const { request, stop_token, cached_tokens } = answer;
     this.#answers.delete(request.handle);
+    if (answer.masks !== undefined) this.#constrained?.finished(request.handle);
     this.#events.push({
       kind: "finished",
       handle: request.handle,
       reason,
       ...(stop_token === undefined ? {} : { stop_token, ...this.#stopLogprob(answer) }),
+      ...(reason === "error" ? { error: "what was delivered does not keep to the grammar" } : {}),
       prompt_tokens: request.prompt_tokens,
       // Tokens delivered before are not part of the prompt, though they may be cached too.
       cached_tokens: Math.max(0, Math.min(cached_tokens, request.prompt_tokens)),
@@ -270,7 +314,7 @@ export class MockerEngine implements Engine {
   stats(): EngineStats {
     const stats = {
       running: 0,
-      waiting: 0,
+      waiting: this.#constrained?.waiting ?? 0,
       used_blocks: 0,
       cached_blocks: 0,
       total_blocks: this.options.num_gpu_blocks * this.options.dp_size,
@@ -342,7 +386,8 @@ export const mockerKind = {
   reads_weights: false,
   shares_process: true,
   contradiction: () => undefined,
-  opener: ({ profile, ...shape }, { settings, tokenizer, clock, files }) => {
+  opener: ({ profile, ...shape }, given) => {
+    const { settings, clock } = given;
     const { max_num_seqs, context_length } = settings;
     const options: Partial<MockerOptions> = {
       ...shape,
@@ -352,7 +397,7 @@ export const mockerKind = {
     // A large vocabulary takes a tenth of a second to look through: once for all engines.
     let parts: Promise<MockerParts> | undefined;
     return async () => {
-      parts ??= readParts(profile, tokenizer, files);
+      parts ??= readParts(profile, given);
       return await openMocker(options, await parts, clock);
     };
   },

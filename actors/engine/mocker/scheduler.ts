@@ -25,12 +25,15 @@ import type { Sequence } from "./sequence.ts";
 import type { MockerTiming } from "./timing.ts";
 import { Handovers } from "./transfers.ts";
 
+/** "end": there is none, the sequence ends. "late": there is none yet; it sits out until there is. */
+export type TokenOutcome = "drawn" | "end" | "late";
+
 /** Told as it happens; `at_ms` is the end of the pass. May submit and cancel. */
 export type SchedulerSink<S> = {
   /** The sequence left the queue for the first time; `cached_tokens` is set. */
   readonly admitted?: (sequence: S, now_ms: number) => void;
-  /** A token is to be drawn: true ends the sequence without it. Leave out to only count tokens. */
-  readonly token?: (sequence: S, at_ms: number) => boolean;
+  /** A token is to be drawn. Leave out to only count tokens. */
+  readonly token?: (sequence: S, at_ms: number) => TokenOutcome;
   readonly firstToken?: (sequence: S, at_ms: number) => void;
   /** The sequence has all its tokens, or `token` ended it; its blocks are released. */
   readonly finished: (sequence: S, at_ms: number) => void;
@@ -65,6 +68,8 @@ export class MockerScheduler<S extends Sequence> {
   /** When the pass under way ends; NEVER while there is none. */
   #pass_end_ms = NEVER;
   #ending = false;
+  /** Running sequences whose tokens were late when they were last asked for. */
+  #late = 0;
   #budget = 0;
   #prompt_tokens = 0;
   #preempted = false;
@@ -123,7 +128,10 @@ export class MockerScheduler<S extends Sequence> {
    */
   step(now_ms: number): number {
     this.#releaseHeld(now_ms);
-    if (this.#pass_end_ms === NEVER) this.#beginPass(now_ms);
+    if (this.#pass_end_ms === NEVER) {
+      if (this.#late > 0) this.#drawAll(now_ms);
+      this.#beginPass(now_ms);
+    }
     let passes = 0;
     while (this.#pass_end_ms <= now_ms && passes < PASSES_A_STEP) {
       const end_ms = this.#pass_end_ms;
@@ -138,7 +146,7 @@ export class MockerScheduler<S extends Sequence> {
   }
 
   #dueWithoutDelay(now_ms: number): number {
-    const busy = this.#waiting.length + this.#running.length > 0;
+    const busy = this.#waiting.length + this.#running.length > this.#late;
     return busy ? now_ms : this.#held.nextMs();
   }
 
@@ -168,6 +176,10 @@ export class MockerScheduler<S extends Sequence> {
     const running = this.#running;
     for (let i = 0; i < running.length && this.#budget > 0; ) {
       const sequence = running[i]!;
+      if (sequence.computed === sequence.length) {
+        i++; // its token is late
+        continue;
+      }
       const tokens = this.#tokensNow(sequence.length - sequence.computed);
       if (tokens === 0) return;
       const before = running.length;
@@ -350,9 +362,15 @@ export class MockerScheduler<S extends Sequence> {
 
   #endPass(): void {
     const at_ms = this.#pass_end_ms;
-    const running = this.#running;
     this.#pass_end_ms = NEVER;
+    this.#drawAll(at_ms);
+  }
+
+  /** The next token of each sequence that is computed. */
+  #drawAll(at_ms: number): void {
+    const running = this.#running;
     this.#ending = true;
+    this.#late = 0;
     let kept = 0;
     for (let i = 0; i < running.length; i++) {
       const sequence = running[i]!;
@@ -368,12 +386,11 @@ export class MockerScheduler<S extends Sequence> {
   #draw(sequence: S, at_ms: number): void {
     const { sink } = this.#parts;
     if (sink.token !== undefined) {
-      const stopped = sink.token(sequence, at_ms);
+      const outcome = sink.token(sequence, at_ms);
       if (sequence.state !== "running") return;
-      if (stopped) {
-        this.#end(sequence, at_ms);
-        return;
-      }
+      if (outcome === "end") this.#end(sequence, at_ms);
+      if (outcome === "late") this.#late++;
+      if (outcome !== "drawn") return;
     }
     sequence.length++;
     sequence.generated++;
