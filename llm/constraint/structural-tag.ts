@@ -1,31 +1,20 @@
 /** A constraint as the structural tag that xgrammar compiles. */
-import { type Constraint, type ConstraintFormat, type JsonSchema, partsOf } from "./constraint.ts";
+import { type Constraint, type ConstraintFormat, partsOf } from "./constraint.ts";
+import { jsonGrammar } from "./json-grammar.ts";
 
 const ANY: ConstraintFormat = { type: "any_text" };
 
-/** JSON of `{"type": "structural_tag", "format": …}`; undefined where any text will do. */
+/** JSON of `{"type": "structural_tag", "format": …}`; undefined: any text. Throws SchemaError. */
 export function structuralTag({ format, thinking }: Constraint): string | undefined {
   if (format === undefined) return undefined;
   const whole: ConstraintFormat =
     thinking === undefined
-      ? completed(format)
+      ? written(format)
       : {
           type: "sequence",
-          elements: [
-            { type: "tag", begin: "", content: ANY, end: thinking.end },
-            completed(format),
-          ],
+          elements: [{ type: "tag", begin: "", content: ANY, end: thinking.end }, written(format)],
         };
   return JSON.stringify({ type: "structural_tag", format: whole });
-}
-
-/** True: all of it is JSON and texts that are fixed. */
-export function isJson(format: ConstraintFormat): boolean {
-  const parts = partsOf(format);
-  if (parts.length > 0 && format.type !== "triggered_tags") {
-    return parts.every(([, part]) => isJson(part));
-  }
-  return format.type === "json_schema" || format.type === "const_string";
 }
 
 /** All texts that a constraint names letter by letter, one a line. */
@@ -45,36 +34,20 @@ export function literalsOf({ format, thinking }: Constraint): string {
   return texts.join("\n");
 }
 
-function completed(format: ConstraintFormat): ConstraintFormat {
+/** Schemas become grammars by our rules, which hold more of JSON Schema than the library's. */
+function written(format: ConstraintFormat): ConstraintFormat {
   switch (format.type) {
     case "json_schema":
-    case "qwen_xml_parameter":
-      return { ...format, json_schema: withItems(format.json_schema) as JsonSchema };
+      return { type: "grammar", grammar: jsonGrammar(format.json_schema, { unheld: "refuse" }) };
     case "sequence":
     case "or":
-      return { ...format, elements: format.elements.map(completed) };
+      return { ...format, elements: format.elements.map(written) };
     case "tag":
-      return { ...format, content: completed(format.content) };
+      return { ...format, content: written(format.content) };
     case "triggered_tags":
     case "tags_with_separator":
-      return { ...format, tags: format.tags.map((tag) => completed(tag) as typeof tag) };
+      return { ...format, tags: format.tags.map((tag) => written(tag) as typeof tag) };
     default:
       return format;
   }
 }
-
-/** xgrammar takes an array without items for an empty one; JSON Schema takes it for any array. */
-function withItems(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(withItems);
-  if (typeof schema !== "object" || schema === null) return schema;
-  const entries = Object.entries(schema).map(([key, value]) => {
-    return [key, DATA.includes(key) ? value : withItems(value)] as const;
-  });
-  const made = Object.fromEntries(entries);
-  if (made["type"] === "array" && !("items" in made) && !("prefixItems" in made))
-    made["items"] = {};
-  return made;
-}
-
-/** Keywords whose values are no schemas. */
-const DATA = ["const", "enum", "default", "examples", "example"];

@@ -1,7 +1,6 @@
 /** Answers that keep to a constraint, over every engine that claims it: actors/engine/engine.ts. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Engine, EngineRefusal, EngineRequest } from "../../actors/engine/engine.ts";
-import { LocalGrammars } from "../../actors/engine/grammar/local-grammars.ts";
 import { ThreadedGrammars } from "../../actors/engine/grammar/threaded-grammars.ts";
 import { openLlama } from "../../actors/engine/llama/llama.ts";
 import { closersOf } from "../../actors/engine/mocker/constrained-token.ts";
@@ -16,6 +15,7 @@ import type { Thread, Threads } from "../../runtime/capabilities.ts";
 import { EngineDriver, GREEDY, request } from "../support/engine/engine-driver.ts";
 import { TEST_MODEL } from "../support/engine/engine-model.ts";
 import { type GrammarParts, grammarParts, textOf } from "../support/engine/grammar-parts.ts";
+import { LocalGrammars } from "../support/engine/local-grammars.ts";
 
 type Row = { readonly name: string; readonly open: (parts: GrammarParts) => Promise<Engine> };
 
@@ -28,10 +28,10 @@ const ROWS: readonly Row[] = [
   },
   {
     name: "mocker",
-    open: async ({ tokenizer, tokenizer_blob, clock, threads }) => {
+    open: async ({ tokenizer, tokenizer_blob, clock, threads, stage_ms }) => {
       const { vocab_size } = tokenizer;
       const vocab = { tokenizer_blob, vocab_size };
-      const grammars = new ThreadedGrammars({ clock, threads, vocab });
+      const grammars = new ThreadedGrammars({ clock, threads, vocab, stage_ms });
       return new MockerEngine(
         { max_model_len: 512, speedup_ratio: 0 },
         {
@@ -73,6 +73,8 @@ const SCHEMA = {
 const JSON_FORMAT: ConstraintFormat = { type: "json_schema", json_schema: SCHEMA };
 /** Takes for ever to parse. */
 const HEAVY: ConstraintFormat = { type: "regex", pattern: "((a{1,500}){1,500}){1,500}" };
+/** Longer than in use: other tests run beside these. */
+const STAGE_MS = 4_000;
 const SAMPLED = { ...GREEDY, temperature: 1 };
 
 const only = (format: ConstraintFormat, more: Constraint = {}) =>
@@ -104,7 +106,7 @@ describe.each([...ROWS])("constrained answers of $name", ({ name, open }) => {
   beforeAll(async () => {
     const own = grammarParts(TEST_MODEL);
     threads = counted(own.threads);
-    parts = { ...own, threads };
+    parts = { ...own, threads, stage_ms: STAGE_MS };
     engine = await open(parts);
     driver = new EngineDriver(engine);
     prompt = [...parts.tokenizer.encode("Tell me: ", { add_special: true, parse_special: false })];
@@ -284,7 +286,7 @@ describe.each([...ROWS])("constrained answers of $name", ({ name, open }) => {
         const beside = await answered(only(JSON_FORMAT));
         expect(beside.text).toStartWith("{");
         expect((await refused)?.message).toBe(
-          "The grammar takes longer than 2 s to compile: make it smaller.",
+          "The grammar takes longer than 4 s to compile: make it smaller.",
         );
       }, 30_000);
 

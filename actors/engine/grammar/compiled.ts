@@ -7,8 +7,6 @@ export type Compiled = {
   readonly grammar: CompiledGrammar | undefined;
   /** Tokens that may come at all: all but the control tokens that the constraint does not name. */
   readonly allowed: Uint32Array;
-  /** Nothing but JSON and fixed texts: blanks are limited (blanks.ts). */
-  readonly few_blanks: boolean;
   readonly thinking: (Thinking & { readonly forced: Forced }) | undefined;
 };
 

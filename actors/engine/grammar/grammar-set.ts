@@ -3,25 +3,34 @@
  * Everything here takes the time it takes: see `threaded-grammars.ts` for who limits it.
  */
 import type { GrammarCompiler } from "@mlc-ai/web-xgrammar";
-import { readConstraint, type Thinking } from "../../../llm/constraint/constraint.ts";
-import { isJson, literalsOf, structuralTag } from "../../../llm/constraint/structural-tag.ts";
-import { BlankLimit } from "./blanks.ts";
+import {
+  ConstraintError,
+  readConstraint,
+  type Thinking,
+} from "../../../llm/constraint/constraint.ts";
+import { GrammarSizeError } from "../../../llm/constraint/schema/rules.ts";
+import { SchemaError } from "../../../llm/constraint/schema/schema-limits.ts";
+import { literalsOf, structuralTag } from "../../../llm/constraint/structural-tag.ts";
 import type { Compiled, Forced } from "./compiled.ts";
 import { type GrammarVocab, inAlphabet } from "./grammar-vocab.ts";
 import { Lane } from "./lane.ts";
-import { XGrammar } from "./xgrammar.ts";
+import { GrammarError, XGrammar } from "./xgrammar.ts";
+
+/** The constraint is at fault, and the message is for whoever wrote it. */
+export function isRefusal(error: unknown): error is Error {
+  const kinds = [ConstraintError, SchemaError, GrammarSizeError, GrammarError];
+  return kinds.some((kind) => error instanceof kind);
+}
 
 export class GrammarSet {
   readonly vocab: GrammarVocab;
   readonly xgrammar: XGrammar;
   readonly #compiler: GrammarCompiler;
-  readonly blanks: BlankLimit;
 
   private constructor(vocab: GrammarVocab, xgrammar: XGrammar, compiler: GrammarCompiler) {
     this.vocab = vocab;
     this.xgrammar = xgrammar;
     this.#compiler = compiler;
-    this.blanks = new BlankLimit(vocab.texts);
   }
 
   static async open(vocab: GrammarVocab): Promise<GrammarSet> {
@@ -42,7 +51,6 @@ export class GrammarSet {
     return {
       grammar: tag === undefined ? undefined : await this.xgrammar.compile(this.#compiler, tag),
       allowed: this.#allowed(format === undefined ? undefined : literalsOf(constraint)),
-      few_blanks: format !== undefined && isJson(format),
       thinking:
         thinking === undefined ? undefined : { ...thinking, forced: this.#forced(thinking) },
     };

@@ -2,12 +2,12 @@
  * The entry of a grammar thread: compiles constraints and makes masks, beside the event loop of its
  * process. Masks of a native engine go straight into the engine's memory (native/masks/masks.c).
  */
-import { ConstraintError, readConstraint } from "../../../llm/constraint/constraint.ts";
+import { readConstraint } from "../../../llm/constraint/constraint.ts";
 import { structuralTag } from "../../../llm/constraint/structural-tag.ts";
 import { tokenizerFromBlob } from "../../../llm/model/model-card.ts";
 import { NativeMasks, TR } from "../../../native/index.ts";
 import type { Compiled } from "./compiled.ts";
-import { GrammarSet } from "./grammar-set.ts";
+import { GrammarSet, isRefusal } from "./grammar-set.ts";
 import { grammarVocab } from "./grammar-vocab.ts";
 import type { Lane } from "./lane.ts";
 import type { FromThread, ThreadNative, ThreadVocab, ToThread } from "./thread-messages.ts";
@@ -87,8 +87,7 @@ class GrammarThread {
         this.#held.set(text, { compiled, users: 0, kept: true });
       }
     } catch (error) {
-      const expected = error instanceof GrammarError || error instanceof ConstraintError;
-      refusal = expected ? error.message : `the grammar library failed: ${String(error)}`;
+      refusal = isRefusal(error) ? error.message : `the grammar library failed: ${String(error)}`;
     }
     const spoiled = xgrammar.errors > 0 || xgrammar.memory_bytes > MEMORY_MOST;
     self.postMessage({ kind: "compiled", refusal, spoiled });

@@ -1,7 +1,5 @@
 /** One answer that keeps to a grammar: what it has so far, and which tokens may come next. */
 import type { GrammarMatcher } from "@mlc-ai/web-xgrammar";
-import type { BlankLimit } from "./blanks.ts";
-import { afterBlanks, type BlankRun, NO_BLANKS } from "./blanks.ts";
 import type { Compiled } from "./compiled.ts";
 import type { GrammarVocab } from "./grammar-vocab.ts";
 import type { XGrammar } from "./xgrammar.ts";
@@ -10,7 +8,6 @@ import type { XGrammar } from "./xgrammar.ts";
 export type LaneParts = {
   readonly vocab: GrammarVocab;
   readonly xgrammar: XGrammar;
-  readonly blanks: BlankLimit;
 };
 
 export class Lane {
@@ -20,7 +17,6 @@ export class Lane {
   readonly #compiled: Compiled;
   readonly #matcher: GrammarMatcher | undefined;
   #broken = false;
-  #blanks: BlankRun = NO_BLANKS;
   #thinks: boolean;
   /** The end of what was thought, for finding its end mark. */
   #tail = "";
@@ -40,7 +36,6 @@ export class Lane {
     this.count++;
     if (this.#matcher?.acceptToken(token) === false) this.#broken = true;
     const text = this.#set.vocab.texts[token] ?? "";
-    this.#blanks = afterBlanks(this.#blanks, text);
     if (this.#thinks) this.#think(token, text);
   }
 
@@ -48,14 +43,13 @@ export class Lane {
   mask(to: Uint32Array): boolean {
     if (this.#broken) return false;
     if (this.#forced !== undefined) return this.#force(to);
-    const { allowed, few_blanks } = this.#compiled;
+    const { allowed } = this.#compiled;
     if (this.#matcher === undefined) {
       to.set(allowed);
       return true;
     }
     this.#set.xgrammar.mask(this.#matcher, this.#set.vocab.texts.length, to);
     for (let i = 0; i < to.length; i++) to[i]! &= allowed[i]!;
-    if (few_blanks && !this.#thinks) this.#set.blanks.limit(this.#blanks, to);
     return true;
   }
 

@@ -39,6 +39,8 @@ export type ThreadedOptions = {
   readonly vocab: ThreadVocab;
   /** The engine whose memory gets the masks; without, `open` gives them to JavaScript. */
   readonly native?: ThreadNative & { readonly again: () => boolean };
+  /** For tests on busy machines; default STAGE_MS. */
+  readonly stage_ms?: number | undefined;
 };
 
 type Done = (refusal: EngineRefusal | undefined) => void;
@@ -55,6 +57,7 @@ export class ThreadedGrammars implements Grammars {
   /** Compiled, the least recently used first. */
   readonly #kept = new Set<string>();
   #kept_characters = 0;
+  readonly #stage_ms: number;
   readonly #refused = new Map<string, { readonly refusal: EngineRefusal; until_ms: number }>();
   readonly #waiting = new Map<string, Done[]>();
   readonly #to_try: string[] = [];
@@ -65,6 +68,7 @@ export class ThreadedGrammars implements Grammars {
   constructor(options: ThreadedOptions) {
     const { clock, threads, vocab, native } = options;
     this.#options = options;
+    this.#stage_ms = options.stage_ms ?? STAGE_MS;
     const shim = native && { shim: native.shim, engine: native.engine, fd: native.fd };
     this.#trial = new JobThread({ clock, threads, start: { kind: "start" }, started: () => {} });
     this.#maker = new JobThread({
@@ -147,8 +151,8 @@ export class ThreadedGrammars implements Grammars {
   #next(): void {
     const to_try = this.#trial.busy ? undefined : this.#to_try.shift();
     if (to_try !== undefined) {
-      this.#trial.run(to_try, STAGE_MS, (result) => {
-        const refusal = refusalOf(result);
+      this.#trial.run(to_try, this.#stage_ms, (result) => {
+        const refusal = refusalOf(result, this.#stage_ms);
         if (refusal === undefined) this.#to_make.push(to_try);
         else this.#settle(to_try, refusal, result === "late");
         this.#next();
@@ -156,8 +160,8 @@ export class ThreadedGrammars implements Grammars {
     }
     const to_make = this.#maker.busy ? undefined : this.#to_make.shift();
     if (to_make !== undefined) {
-      this.#maker.run(to_make, STAGE_MS, (result) => {
-        const refusal = refusalOf(result);
+      this.#maker.run(to_make, this.#stage_ms, (result) => {
+        const refusal = refusalOf(result, this.#stage_ms);
         if (refusal === undefined) this.#keep(to_make);
         this.#settle(to_make, refusal, result === "late");
         this.#next();
@@ -217,14 +221,14 @@ export class ThreadedGrammars implements Grammars {
   }
 }
 
-function refusalOf(result: JobResult): EngineRefusal | undefined {
+function refusalOf(result: JobResult, stage_ms: number): EngineRefusal | undefined {
   if (result === "gone") {
     return { code: "queue_full", message: "The grammar thread has ended: try again in a moment." };
   }
   if (result !== "late" && result.refusal === undefined) return undefined;
   const message =
     result === "late"
-      ? `The grammar takes longer than ${STAGE_MS / 1000} s to compile: make it smaller.`
+      ? `The grammar takes longer than ${stage_ms / 1000} s to compile: make it smaller.`
       : `The grammar cannot be compiled: ${result.refusal}`;
   return { code: "bad_request", message };
 }

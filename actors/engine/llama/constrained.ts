@@ -10,6 +10,8 @@ export type LlamaGrammar = {
   readonly threads: Threads;
   /** The model's tokenizer as its card has it. */
   readonly tokenizer_blob: Uint8Array;
+  /** For tests on busy machines: see ThreadedOptions. */
+  readonly stage_ms?: number | undefined;
 };
 
 type LlamaConstrainedHost = {
@@ -25,12 +27,18 @@ export class LlamaConstrained {
 
   constructor(
     native: NativeEngine,
-    { clock, threads, tokenizer_blob, shim }: LlamaGrammar & { readonly shim: ShimSource },
+    {
+      clock,
+      threads,
+      tokenizer_blob,
+      shim,
+      stage_ms,
+    }: LlamaGrammar & { readonly shim: ShimSource },
     { submit, woke }: LlamaConstrainedHost,
   ) {
     const { vocab_size } = native.numbers();
     const grammars = new ThreadedGrammars({
-      ...{ clock, threads, vocab: { tokenizer_blob, vocab_size } },
+      ...{ clock, threads, stage_ms, vocab: { tokenizer_blob, vocab_size } },
       native: { shim, ...native.masks(), again: () => native.masksAgain() },
     });
     this.#grammars = grammars;

@@ -2,7 +2,7 @@
  * The tokens of a simulated answer that keeps to a grammar: like `drawnToken` a pure function, of
  * (seed, choice, index, mask) and of how many tokens the answer may have.
  *
- * Left to chance, an answer would not end: of the tokens that may come inside a string nearly all go
+ * Left to chance, an answer would not end: of the tokens that may come in a string nearly all go
  * on with it. So the draw closes what is open, with a probability that grows with the index: by an
  * end token, else a closing bracket, else a quotation mark, else what separates. The lengths of
  * simulated answers say nothing about those of models.
@@ -13,14 +13,21 @@ import { type Draw, drawHash } from "./drawn-token.ts";
 /** Tokens that close something, first those that close most. */
 export type Closers = {
   readonly ends: readonly number[];
+  /** Where nothing but structure may come. */
   readonly tiers: readonly (readonly number[])[];
+  /** Where any text may come, as inside a string. */
+  readonly in_text: readonly (readonly number[])[];
+  /** Where all of these may come, any text may. */
+  readonly letters: readonly number[];
 };
 
 const TIERS = [
   ["}", "]", ")", ">"],
   ['"', "'"],
-  [",", ":", '":'],
+  [",", ":"],
 ] as const;
+const IN_TEXT = [['"'], ["</"]] as const;
+const LETTERS = ["q", "z", "X"] as const;
 /** Closing is drawn at 10 % first and at nearly all times behind so many tokens. */
 const LONG = 64;
 const LEAST = 0.1;
@@ -34,7 +41,12 @@ export function closersOf(tokenizer: Tokenizer): Closers {
     if (last === undefined || decoder.decode(tokenizer.tokenBytes(last)) !== text) return [];
     return [last];
   };
-  return { ends: tokenizer.special.eog, tiers: TIERS.map((texts) => texts.flatMap(tokenOf)) };
+  return {
+    ends: tokenizer.special.eog,
+    tiers: TIERS.map((texts) => texts.flatMap(tokenOf)),
+    in_text: IN_TEXT.map((texts) => texts.flatMap(tokenOf)),
+    letters: LETTERS.flatMap(tokenOf),
+  };
 }
 
 export type ConstrainedDraw = {
@@ -50,7 +62,7 @@ export type ConstrainedDraw = {
 /** undefined: no token may come. `text_words` are the bits of tokens that read as text. */
 export function constrainedToken(
   { draw, index, total, held_back, mask }: ConstrainedDraw,
-  { ends, tiers }: Closers,
+  { ends, tiers, in_text, letters }: Closers,
   text_words: Uint32Array,
 ): number | undefined {
   const allowed = (token: number) => ((mask[token >>> 5]! >>> (token & 31)) & 1) === 1;
@@ -58,7 +70,7 @@ export function constrainedToken(
   const closing = Math.min(MOST, LEAST + Math.max(index / LONG, (1.5 * index) / total));
   const hash = drawHash(draw, index);
   if (drawHash(draw, ~index) / 2 ** 32 < closing) {
-    for (const tier of [ends, ...tiers]) {
+    for (const tier of [ends, ...(letters.every(allowed) ? in_text : tiers)]) {
       const closers = tier.filter(may);
       if (closers.length > 0) return closers[hash % closers.length];
     }

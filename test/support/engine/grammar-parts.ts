@@ -12,6 +12,8 @@ export type GrammarParts = {
   readonly threads: Threads;
   readonly tokenizer_blob: Uint8Array;
   readonly tokenizer: Tokenizer;
+  /** See ThreadedOptions. */
+  readonly stage_ms?: number;
 };
 
 export function grammarParts(model_path: string): GrammarParts {

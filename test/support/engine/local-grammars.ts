@@ -2,15 +2,14 @@
  * Grammars on the event loop's own thread: for the simulator, which has one thread, and for tests.
  * A constraint that takes long holds everything up.
  */
-import { ConstraintError } from "../../../llm/constraint/constraint.ts";
+
+import type { EngineRefusal } from "../../../actors/engine/engine.ts";
+import type { Compiled } from "../../../actors/engine/grammar/compiled.ts";
+import { GrammarSet, isRefusal } from "../../../actors/engine/grammar/grammar-set.ts";
+import { grammarVocab } from "../../../actors/engine/grammar/grammar-vocab.ts";
+import type { Grammars, Masks } from "../../../actors/engine/grammar/grammars.ts";
+import type { Lane } from "../../../actors/engine/grammar/lane.ts";
 import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
-import type { EngineRefusal } from "../engine.ts";
-import type { Compiled } from "./compiled.ts";
-import { GrammarSet } from "./grammar-set.ts";
-import { grammarVocab } from "./grammar-vocab.ts";
-import type { Grammars, Masks } from "./grammars.ts";
-import type { Lane } from "./lane.ts";
-import { GrammarError } from "./xgrammar.ts";
 
 export class LocalGrammars implements Grammars {
   readonly #set: GrammarSet;
@@ -38,7 +37,7 @@ export class LocalGrammars implements Grammars {
         done(undefined);
       },
       (error: unknown) => {
-        if (!(error instanceof GrammarError || error instanceof ConstraintError)) throw error;
+        if (!isRefusal(error)) throw error;
         const message = `The grammar cannot be compiled: ${error.message}`;
         const refusal: EngineRefusal = { code: "bad_request", message };
         this.#compiled.set(text, refusal);

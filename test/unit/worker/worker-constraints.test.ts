@@ -1,0 +1,69 @@
+/** A worker compiles what an answer shall keep to before it says that it takes the request. */
+import { expect, test } from "bun:test";
+import { EchoEngine } from "../../../actors/engine/echo/echo.ts";
+import type { EngineRefusal } from "../../../actors/engine/engine.ts";
+import { Preparations, type PreparedMessage } from "../../../actors/worker/preparations.ts";
+import type { Generate } from "../../../proto/index.ts";
+import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
+
+type Done = (refusal: EngineRefusal | undefined) => void;
+
+class Compiler extends EchoEngine {
+  readonly asked: Done[] = [];
+  known: { readonly refusal: EngineRefusal | undefined } | undefined;
+
+  prepare(_constraint: string, done: Done): void {
+    if (this.known === undefined) this.asked.push(done);
+    else done(this.known.refusal);
+  }
+}
+
+const REFUSAL: EngineRefusal = { code: "bad_request", message: "it is broken" };
+const port = { reply: () => true } as unknown as ReplyPort;
+const generate = (request: string, constraint?: string) =>
+  ({ request, constraint }) as unknown as Generate;
+
+function prepared() {
+  const engine = new Compiler();
+  const told: PreparedMessage[] = [];
+  const preparations = new Preparations(
+    () => engine,
+    (message) => told.push(message),
+  );
+  return { engine, told, preparations };
+}
+
+test("a request without a constraint waits for nothing", () => {
+  const { preparations, engine } = prepared();
+  expect(preparations.start(generate("a"), () => port)).toBeUndefined();
+  expect(engine.asked).toEqual([]);
+});
+
+test("what is known is answered at once", () => {
+  const { preparations, engine } = prepared();
+  engine.known = { refusal: undefined };
+  expect(preparations.start(generate("a", "{}"), () => port)).toBeUndefined();
+  engine.known = { refusal: REFUSAL };
+  expect(preparations.start(generate("b", "{}"), () => port)).toEqual(REFUSAL);
+  expect(preparations.waiting).toBe(0);
+});
+
+test("what is compiled comes as a message, with its refusal", () => {
+  const { preparations, engine, told } = prepared();
+  expect(preparations.start(generate("a", "{}"), () => port)).toBe("held");
+  expect(preparations.start(generate("b", "[]"), () => port)).toBe("held");
+  engine.asked[1]!(REFUSAL);
+  engine.asked[0]!(undefined);
+  expect(told.map(({ refusal }) => refusal)).toEqual([REFUSAL, undefined]);
+  expect(preparations.take(told[0]!)?.generate.request).toBe("b");
+  expect(preparations.take(told[1]!)?.generate.request).toBe("a");
+  expect(preparations.waiting).toBe(0);
+});
+
+test("a cancelled request is not taken any more", () => {
+  const { preparations, engine, told } = prepared();
+  preparations.start(generate("a", "{}"), () => port);
+  preparations.drop("a");
+  engine.asked[0]!(undefined);
+  expect(preparations.take(told[0]!)).toBeUndefined();
+});
