@@ -1,7 +1,7 @@
 """The `anthropic` package: messages whole and streamed, tools, counting, errors."""
 
 import anthropic
-from checks import Skip, arguments, run
+from checks import Skip, arguments, run, skip_without_tools
 
 url, model = arguments()
 client = anthropic.Anthropic(base_url=url, api_key="none", max_retries=0)
@@ -42,7 +42,10 @@ def streamed():
 def tool_use():
     asked = {"max_tokens": 64, "tools": [WEATHER]}
     messages = [{"role": "user", "content": "What is the weather in Paris?"}]
-    answer = _create(messages=messages, **asked)
+    try:
+        answer = _create(messages=messages, **asked)
+    except anthropic.BadRequestError as error:
+        skip_without_tools(error)
     calls = [block for block in answer.content if block.type == "tool_use"]
     if not calls:
         raise Skip(f"{model} answers without a call")
