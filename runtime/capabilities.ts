@@ -152,6 +152,8 @@ export interface Thread {
   end(): void;
   /** Resolves when it has ended and touches nothing any more. */
   readonly ended: Promise<void>;
+  /** What it has computed so far, in milliseconds of a core; undefined: not known here. */
+  cpu_ms(): number | undefined;
 }
 
 export type ThreadHandlers = {

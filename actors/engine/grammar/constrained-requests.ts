@@ -39,7 +39,9 @@ export class ConstrainedRequests<Request extends EngineRequest, Opened> {
       known = true;
       if (returned && this.#compiling.get(handle) !== request) return; // cancelled meanwhile
       this.#compiling.delete(handle);
-      refusal = no ?? this.#start(request, constraint);
+      // It was accepted, so it waits on where its grammar is late or its thread is gone.
+      if (returned && no?.code === "queue_full") refusal = this.submit(request, constraint);
+      else refusal = no ?? this.#start(request, constraint);
       if (returned && refusal !== undefined) this.#end(request, "error", refusal.message);
     });
     returned = true;

@@ -13,10 +13,12 @@ import type { FromThread, ToThread } from "./thread-messages.ts";
 const ENTRY = "actors/engine/grammar/grammar-thread.ts";
 /** Until a new thread is ready: it reads a vocabulary, which takes a second on a busy machine. */
 const START_MS = 20_000;
+/** A job may wait so many times its limit for a core. */
+const STARVED_MOST = 15;
 /** Until a thread that ended by itself, or did not come up, is started again. */
 const AGAIN_MS = 1_000;
 
-/** What is wrong with the text; undefined: nothing. "late": it took longer than it may. */
+/** What is wrong with the text; undefined: nothing. "late": it computed longer than it may. */
 export type JobResult = { readonly refusal: string | undefined } | "late" | "gone";
 
 export type JobThreadHost = {
@@ -28,7 +30,13 @@ export type JobThreadHost = {
   readonly mask?: (message: Extract<FromThread, { kind: "mask" }>) => void;
 };
 
-type Job = { readonly text: string; readonly done: (result: JobResult) => void };
+export type JobCalls = {
+  readonly done: (result: JobResult) => void;
+  /** The limit has passed again, and the thread got too little of the machine to have used it. */
+  readonly starved: () => void;
+};
+
+type Job = JobCalls & { readonly text: string };
 
 export class JobThread {
   readonly #host: JobThreadHost;
@@ -49,9 +57,12 @@ export class JobThread {
     return this.#job !== undefined;
   }
 
-  /** Starts the thread if there is none. One job at a time; `limit_ms` counts from its start. */
-  run(text: string, limit_ms: number, done: (result: JobResult) => void): void {
-    this.#job = { text, done };
+  /**
+   * Starts the thread if there is none. One job at a time; `limit_ms` is of a core's time where the
+   * system says how much the thread had, and else counts from the job's start.
+   */
+  run(text: string, limit_ms: number, calls: JobCalls): void {
+    this.#job = { text, ...calls };
     this.#limit_ms = limit_ms;
     if (this.#closed) this.#finish("gone");
     else if (this.#ready) this.#postJob(text);
@@ -70,16 +81,31 @@ export class JobThread {
 
   #postJob(text: string): void {
     this.post({ kind: "compile", text });
-    this.#wait(this.#limit_ms, "late");
+    this.#waitForJob(this.#thread?.cpu_ms(), 1);
   }
 
-  #wait(limit_ms: number, result: JobResult): void {
+  #waitForJob(from_ms: number | undefined, times: number): void {
+    this.#wait(this.#limit_ms, () => {
+      const now_ms = this.#thread?.cpu_ms();
+      const isStarved =
+        from_ms !== undefined && now_ms !== undefined && now_ms - from_ms < this.#limit_ms / 2;
+      if (!isStarved || times >= STARVED_MOST) return this.#giveUp("late");
+      this.#waitForJob(from_ms, times + 1);
+      this.#job?.starved();
+    });
+  }
+
+  #wait(limit_ms: number, then: () => void): void {
     this.#cancelTimer();
     this.#timer = this.#host.clock.after(limit_ms, () => {
       this.#timer = undefined;
-      this.#renew();
-      this.#finish(result);
+      then();
     });
+  }
+
+  #giveUp(result: JobResult): void {
+    this.#renew();
+    this.#finish(result);
   }
 
   /** Not answered, and lost while no thread is ready. */
@@ -112,7 +138,7 @@ export class JobThread {
     this.#thread = thread;
     this.#ended = thread.ended;
     thread.post(start);
-    this.#wait(START_MS, "gone");
+    this.#wait(START_MS, () => this.#giveUp("gone"));
   }
 
   #on(message: FromThread): void {

@@ -15,8 +15,9 @@ import { type JobResult, JobThread } from "./job-thread.ts";
 import type { FromThread, ThreadNative, ThreadVocab } from "./thread-messages.ts";
 
 /**
- * For each of the two stages. Grammars of real schemas take 1 to 300 ms on an idle machine; the
- * worker has to answer within the five seconds that a frontend waits for it (`accept_ms`).
+ * For each of the two stages, of a core's time. Grammars of real schemas take 1 to 300 ms; the
+ * worker has to answer within the five seconds that a frontend waits for it (`accept_ms`). So where
+ * a stage gets no core, those that wait are refused in that time, and it goes on for the next.
  */
 const STAGE_MS = 2_000;
 /** Compiled texts that are kept, the least recently used goes first: a megabyte each at most. */
@@ -31,6 +32,11 @@ const WAITING_MOST = 256;
 const QUEUE_FULL: EngineRefusal = {
   code: "queue_full",
   message: `${WAITING_MOST} grammars wait to be compiled: try again later`,
+};
+
+const MACHINE_BUSY: EngineRefusal = {
+  code: "queue_full",
+  message: "The machine is too busy to compile the grammar: try again in a moment.",
 };
 
 export type ThreadedOptions = {
@@ -151,22 +157,30 @@ export class ThreadedGrammars implements Grammars {
   #next(): void {
     const to_try = this.#trial.busy ? undefined : this.#to_try.shift();
     if (to_try !== undefined) {
-      this.#trial.run(to_try, this.#stage_ms, (result) => {
+      const done = (result: JobResult) => {
         const refusal = refusalOf(result, this.#stage_ms);
         if (refusal === undefined) this.#to_make.push(to_try);
         else this.#settle(to_try, refusal, result === "late");
         this.#next();
-      });
+      };
+      this.#trial.run(to_try, this.#stage_ms, { done, starved: () => this.#onStarved() });
     }
     const to_make = this.#maker.busy ? undefined : this.#to_make.shift();
     if (to_make !== undefined) {
-      this.#maker.run(to_make, this.#stage_ms, (result) => {
+      const done = (result: JobResult) => {
         const refusal = refusalOf(result, this.#stage_ms);
         if (refusal === undefined) this.#keep(to_make);
         this.#settle(to_make, refusal, result === "late");
         this.#next();
-      });
+      };
+      this.#maker.run(to_make, this.#stage_ms, { done, starved: () => this.#onStarved() });
     }
+  }
+
+  /** Nobody's grammar will be ready soon; all are compiled for those who come again. */
+  #onStarved(): void {
+    const waiting = [...this.#waiting.values()].flatMap((dones) => dones.splice(0));
+    for (const done of waiting) done(MACHINE_BUSY);
   }
 
   #settle(text: string, refusal: EngineRefusal | undefined, late: boolean): void {
