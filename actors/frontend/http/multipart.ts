@@ -51,6 +51,11 @@ export class FormReader {
     return this.#state === "after";
   }
 
+  /** True: the first delimiter has come. */
+  get begun(): boolean {
+    return this.#state !== "before";
+  }
+
   /** Throws ApiError (400) for what is no form. */
   push(bytes: Uint8Array): readonly FormEvent[] {
     const events: FormEvent[] = [];

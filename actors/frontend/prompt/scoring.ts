@@ -3,7 +3,7 @@
  * other the vectors of both texts are compared (their cosine), as vLLM does.
  */
 import type { Embedding, PoolKind } from "../../../proto/index.ts";
-import { contextOverflow } from "../api/api-error.ts";
+import { contextOverflow, invalidValue } from "../api/api-error.ts";
 import { cosine, floatsOf, probabilities } from "../embedding/vectors.ts";
 import { headsOf, lacksHead } from "../models/heads.ts";
 import type { ServedModel } from "../models/served-model.ts";
@@ -65,6 +65,9 @@ export function scoringOf(
 function textTokens(model: ServedModel, { text, param }: NamedText): Uint32Array {
   const mode = { add_special: true, parse_special: false };
   const tokens = encodeText(model, checkText(text, param), mode, param);
+  if (tokens.length === 0) {
+    throw invalidValue(`'${param}' is empty; send at least one character.`, param);
+  }
   const { context_length } = model.card;
   if (tokens.length > context_length) {
     throw contextOverflow(context_length, tokens.length, 0, param);

@@ -64,6 +64,7 @@ export function callableTools(
 function checkTools(tools: readonly Tool[]): void {
   const names = new Set<string>();
   let chars = 0;
+  let values = 0;
   for (const { name, description, parameters, param } of tools) {
     if (names.has(name)) {
       throw invalidValue(
@@ -74,13 +75,28 @@ function checkTools(tools: readonly Tool[]): void {
     names.add(name);
     const left = requestLimits.tools_chars - chars;
     chars += name.length + (description?.length ?? 0) + charsOf(parameters ?? null, left);
-    if (chars <= requestLimits.tools_chars) continue;
-    throw invalidValue(
-      `'tools' has more than ${requestLimits.tools_chars} characters in names, descriptions and ` +
-        `schemas, with '${param}'. Send fewer tools, or shorter ones.`,
-      param,
-    );
+    if (chars > requestLimits.tools_chars) {
+      throw tooMuch(`${requestLimits.tools_chars} characters in names, descriptions and`, param);
+    }
+    values += valuesOf(parameters ?? null);
+    if (values > VALUES_MOST) throw tooMuch(`${VALUES_MOST} values in`, param);
   }
+}
+
+/** A template writes so many as JSON in about 50 ms. */
+const VALUES_MOST = 65_536;
+
+const tooMuch = (what: string, param: string) =>
+  invalidValue(
+    `'tools' has more than ${what} schemas, with '${param}'. Send fewer tools, or shorter ones.`,
+    param,
+  );
+
+function valuesOf(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 1;
+  let values = 1;
+  for (const inner of Object.values(value)) values += valuesOf(inner);
+  return values;
 }
 
 /** Characters of names and values, about; no more is counted than `limit` and what comes then. */

@@ -97,6 +97,9 @@ test("tool_choice: none shows none, allowed_tools shows those, auto all", () => 
   );
   expect(refused("required", {})).toEqual(["invalid_value", "tool_choice"]);
   expect(refused("sometimes")[1]).toBe("tool_choice");
+  expect(refused({ type: "allowed_tools" })[1]).toBe("tool_choice.allowed_tools");
+  expect(refused({ type: "function" })[1]).toBe("tool_choice.function");
+  expect(refused({ type: "custom" })[1]).toBe("tool_choice.type");
   expect(chat({ tool_choice: "auto" }).generation.parsing).toBeUndefined();
 });
 
@@ -200,4 +203,13 @@ test("arguments are JSON as text, within the limits of a body: a 400 that names 
   expect(refusal(calls(values(40_000), values(40_000)))).toEqual(["invalid_value", field(1)]);
   const names = `{${Array.from({ length: 70_000 }, (_, i) => `"k${i}":[]`).join(",")}}`;
   expect(refusal(calls("{}", names))).toEqual(["invalid_value", field(1)]);
+});
+
+test("schemas hold no more values than a template writes at once", () => {
+  const tools = (count: number) => [
+    tool("f"),
+    tool("g", { parameters: { enum: Array(count).fill(1) } }),
+  ];
+  chat({ tools: tools(60_000) });
+  expect(refusal({ tools: tools(70_000) })).toEqual(["invalid_value", "tools[1].function"]);
 });

@@ -44,11 +44,13 @@ const namedTool = z.object({ type: z.literal("function"), function: functionName
 const toolChoice = z.union(
   [
     z.enum(["none", "auto", "required"]),
-    namedTool,
-    z.object({
-      type: z.literal("allowed_tools"),
-      allowed_tools: z.object({ mode: z.enum(["auto", "required"]), tools: z.array(namedTool) }),
-    }),
+    z.discriminatedUnion("type", [
+      namedTool,
+      z.object({
+        type: z.literal("allowed_tools"),
+        allowed_tools: z.object({ mode: z.enum(["auto", "required"]), tools: z.array(namedTool) }),
+      }),
+    ]),
   ],
   { error: 'expected "none", "auto", "required", a function or allowed tools' },
 );

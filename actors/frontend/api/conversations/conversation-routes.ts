@@ -7,7 +7,7 @@ import { type JsonRoute, jsonAnswer, type RouteScope } from "../json-route.ts";
 import { pageJson } from "../paging.ts";
 import { readItem } from "../responses/input-items.ts";
 import { itemPage, itemQuery } from "../responses/item-page.ts";
-import { keptItem } from "../responses/kept-input.ts";
+import { checkItemIds, keptItem } from "../responses/kept-input.ts";
 import {
   addFields,
   addShape,
@@ -93,7 +93,12 @@ export const addConversationItems: JsonRoute = {
   handle: async (scope) => {
     const { items } = checkShape(scope.body, addShape);
     const kept = keptItems(items, scope);
-    await scope.kept.conversations.add(scope.owner, scope.param, kept);
+    const { conversations } = scope.kept;
+    if (items.some(({ id }) => typeof id === "string")) {
+      const there = await conversations.itemsOf(scope.owner, scope.param);
+      checkItemIds(items, "items", new Set(there.map(({ id }) => id)));
+    }
+    await conversations.add(scope.owner, scope.param, kept);
     return jsonAnswer(pageJson(kept as readonly { id: string }[], kept, false));
   },
 };
@@ -129,6 +134,7 @@ export const deleteConversationItem: JsonRoute = {
 /** Throws ApiError (400) for an item that no response could read. */
 function keptItems(items: readonly Item[], { newId }: RouteScope): readonly Item[] {
   const request = newId();
+  checkItemIds(items, "items");
   return items.map((item, i) => {
     readItem(item, `items[${i}]`);
     const type = typeof item["type"] === "string" ? item["type"] : "message";

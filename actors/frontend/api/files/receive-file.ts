@@ -17,6 +17,8 @@ const FIELD_BYTES_MAX = 4_096;
 const FORM_BYTES = 65_536;
 const FILENAME_CHARS_MAX = 255;
 
+const NO_PART = "the boundary that its Content-Type names does not come in it";
+
 type Received = {
   readonly fields: Map<string, string>;
   filename: string | undefined;
@@ -50,7 +52,7 @@ async function fill(file: NewFile, form: FormReader, upload: Upload): Promise<Re
   let value = Buffer.alloc(0);
   while (!form.complete) {
     const bytes = await upload.next();
-    if (bytes === undefined) throw cutOff();
+    if (bytes === undefined) throw form.begun ? cutOff() : badForm(NO_PART);
     for (const event of form.push(bytes)) {
       switch (event.kind) {
         case "part":
@@ -63,13 +65,19 @@ async function fill(file: NewFile, form: FormReader, upload: Upload): Promise<Re
           else value = longer(value, event.bytes, part?.name ?? "");
           break;
         case "part_end":
-          if (part?.filename === undefined) received.fields.set(part?.name ?? "", value.toString());
+          if (part?.filename === undefined) setField(received, part?.name ?? "", value.toString());
       }
     }
   }
   // What follows the form counts for nothing, and is read, or the client would see a broken pipe.
   while ((await upload.next()) !== undefined) {}
   return received;
+}
+
+/** A field that comes twice says two things. */
+function setField({ fields }: Received, name: string, value: string): void {
+  if (fields.has(name)) throw badForm(`its field '${clip(name)}' comes twice`);
+  fields.set(name, value);
 }
 
 function begin(received: Received, part: FormPart): void {
@@ -98,7 +106,11 @@ function longer(value: Buffer<ArrayBuffer>, bytes: Uint8Array, name: string) {
 const EXPIRY = /^expires_after\[(anchor|seconds)\]$/;
 
 function factsOf({ fields, filename }: Received) {
-  if (filename === undefined) throw missingParameter("file");
+  if (filename === undefined) {
+    throw fields.has("file")
+      ? badForm("its field 'file' has no filename")
+      : missingParameter("file");
+  }
   const expiry: Record<string, string | number> = {};
   const body: Record<string, unknown> = { file: filename };
   for (const [name, value] of fields) {

@@ -69,9 +69,12 @@ export function readItem(item: Given, param: string): ReadItem {
       throw new ApiError(
         400,
         "not_supported",
-        `'${param}.type' is ${clip(JSON.stringify(type))}, which this server does not have: it takes ` +
-          "messages, 'function_call', 'function_call_output', 'reasoning' and 'item_reference'. " +
-          "Leave the item out.",
+        type === "item_reference"
+          ? `'${param}.type' is "item_reference", which only the 'input' of a response has. Send the ` +
+              "item itself."
+          : `'${param}.type' is ${clip(JSON.stringify(type))}, which this server does not have: it ` +
+              "takes messages, 'function_call', 'function_call_output', 'reasoning' and, in the " +
+              "'input' of a response, 'item_reference'. Leave the item out.",
         `${param}.type`,
       );
   }

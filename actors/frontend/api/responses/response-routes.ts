@@ -33,7 +33,7 @@ export const retrieveResponse: JsonRoute = {
     const { query, param, kept } = scope;
     checkQuery(query, retrieveQuery);
     const after = startingAfter(query);
-    if (query.get("stream") === "true") return kept.stream(param, after ?? -1);
+    if (streams(query)) return kept.stream(param, after ?? -1);
     if (after !== undefined) {
       throw invalidValue("'starting_after' is for 'stream=true'. Leave it out.", "starting_after");
     }
@@ -122,6 +122,12 @@ async function responseOf({ kept, owner, param }: RouteScope): Promise<KeptRespo
 /** One that waits is not told from one that is made. */
 const shownResponse = ({ response, state }: KeptResponse): object =>
   state === "running" ? { ...response, status: "in_progress" } : response;
+
+function streams(query: URLSearchParams): boolean {
+  const given = query.get("stream");
+  if (given === null || given === "true" || given === "false") return given === "true";
+  throw invalidValue("'stream' is 'true' or 'false'.", "stream");
+}
 
 function startingAfter(query: URLSearchParams): number | undefined {
   const given = query.get("starting_after");

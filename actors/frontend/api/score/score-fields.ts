@@ -9,7 +9,11 @@ const most = requestLimits.embedding_inputs;
 
 export type Texts = TextItem | readonly TextItem[];
 
-const texts = z.union([textItem, z.array(textItem)]).nullish();
+const texts = z
+  .union([textItem, z.array(textItem)], {
+    error: 'expected a text, {"text": …} or an array of them',
+  })
+  .nullish();
 const first = used(
   texts,
   "A text or several: the left side. One goes with all of the right.",

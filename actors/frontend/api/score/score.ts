@@ -54,19 +54,24 @@ const pairsOfNames = [
 
 /** One text on the left for all of the right, or as many on both sides. Throws ApiError (400). */
 function sidesOf(body: ScoreBody): readonly [readonly NamedText[], readonly NamedText[]] {
-  const named = pairsOfNames.filter(([a, b]) => body[a] != null && body[b] != null);
-  const [names, other] = named;
+  const given = [...new Set(pairsOfNames.flat())].filter((name) => body[name] != null);
+  const names = pairsOfNames.find(([a, b]) => given.includes(a) && given.includes(b));
   if (names === undefined) {
+    const [own] = given;
+    const missing = pairsOfNames.flatMap(([a, b]) => (a === own ? [b] : b === own ? [a] : []));
     throw new ApiError(
       400,
       "missing_required_parameter",
-      "Missing required parameter: send 'text_1' and 'text_2', or 'queries' and 'documents'.",
-      "text_1",
+      own === undefined
+        ? "Missing required parameter: send 'text_1' and 'text_2', or 'queries' and 'documents'."
+        : `Missing required parameter: '${missing[0]}' goes with '${own}'. Send both sides.`,
+      missing[0] ?? "text_1",
     );
   }
+  const other = given.findLast((name) => name !== names[0] && name !== names[1]);
   if (other !== undefined) {
-    const message = `'${names[1]}' and '${other[1]}' exclude each other; send one pair of texts.`;
-    throw invalidValue(message, other[1]);
+    const message = `'${names[1]}' and '${other}' exclude each other; send one pair of texts.`;
+    throw invalidValue(message, other);
   }
   const [left, right] = names.map((name) => textsOf(body[name] as Texts, name));
   const [a, b] = [left!.length, right!.length];

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { ApiError } from "../../../../actors/frontend/api/api-error.ts";
 import { fitting } from "../../../../actors/frontend/api/responses/fitting.ts";
 import { conversationOf } from "../../../../actors/frontend/api/responses/input-turns.ts";
+import { checkItemIds, keptInput } from "../../../../actors/frontend/api/responses/kept-input.ts";
 import type { Turn } from "../../../../actors/frontend/prompt/turns.ts";
 import { templateMessages, textTurns } from "../../../../actors/frontend/prompt/turns.ts";
 
@@ -177,4 +178,20 @@ test("another error is no reason to leave turns out", () => {
     throw new ApiError(400, "invalid_value", "odd");
   };
   expect(() => fitting(turns, answerTo)).toThrow("odd");
+});
+
+test("ids of items are each item's own, and a client hears which is not", () => {
+  const items = [{ id: "a" }, {}, { id: "b" }, {}];
+  checkItemIds(items, "input");
+  const refused = (run: () => void) => {
+    expect(run).toThrow(ApiError);
+    try {
+      run();
+    } catch (error) {
+      return (error as ApiError).param;
+    }
+  };
+  expect(refused(() => checkItemIds([...items, { id: "a" }], "input"))).toBe("input[4].id");
+  expect(refused(() => checkItemIds(items, "items", new Set(["b"])))).toBe("items[2].id");
+  expect(refused(() => keptInput({ input: [{ id: "a" }, { id: "a" }] }, "r"))).toBe("input[1].id");
 });
