@@ -233,6 +233,7 @@ export class Generator {
     return this.#responses.streamed(context, this.#told(context, generation), resumed, {
       from,
       known: true,
+      recording: this.#kept.again(generation, facts),
     });
   }
 

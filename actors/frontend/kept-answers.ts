@@ -110,6 +110,12 @@ export class KeptAnswers {
     };
   }
 
+  /** For a stream that is taken up again: if a response is stored, its end is, before the client's. */
+  again({ dialect }: Generation, { request, owner }: RequestFacts): Recording | undefined {
+    if (dialect.id_prefix !== RESPONSE_PREFIX) return undefined;
+    return this.#keeper.second(RESPONSE_PREFIX + request, owner);
+  }
+
   async #cancel(id: string): Promise<KeptResponse | undefined> {
     const record = await this.#responses.read(id);
     if (record === undefined || record.state === "final") return record;

@@ -8,13 +8,22 @@ export type ResumingOptions = {
   readonly tries?: number;
   readonly wait_ms?: number;
   readonly onResume?: (last_event_id: string) => void;
+  /** Whether a whole event is the last one; default: OpenAI's `[DONE]`. */
+  readonly isEnd?: (event: string) => boolean;
 };
 
 type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 const decoder = new TextDecoder();
 
-export function resumingFetch({ tries = 100, wait_ms = 50, onResume }: ResumingOptions): Fetch {
+const isDone = (event: string) => event.endsWith("data: [DONE]");
+
+export function resumingFetch({
+  tries = 100,
+  wait_ms = 50,
+  onResume,
+  isEnd = isDone,
+}: ResumingOptions): Fetch {
   return async (input, init) => {
     const first = await fetch(input, init);
     const streams = first.headers.get("content-type")?.startsWith("text/event-stream");
@@ -27,7 +36,7 @@ export function resumingFetch({ tries = 100, wait_ms = 50, onResume }: ResumingO
         let response: Response | undefined = first;
         for (let tried = 0; tried < tries; tried++) {
           if (response?.status === 200 && response.body !== null) {
-            const seen = await passEvents(response.body, controller, last_id);
+            const seen = await passEvents(response.body, controller, last_id, isEnd);
             if (seen.done) return controller.close();
             last_id = seen.last_id;
             tried = 0;
@@ -50,6 +59,7 @@ async function passEvents(
   body: ReadableStream<Uint8Array>,
   controller: ReadableStreamDefaultController<Uint8Array>,
   last_id: string,
+  isEnd: (event: string) => boolean,
 ): Promise<{ last_id: string; done: boolean }> {
   let rest = "";
   try {
@@ -61,7 +71,7 @@ async function passEvents(
         if (/^data: \{"error":\{.*"resume":/m.test(event)) return { last_id, done: false };
         last_id = /^id: (.*)$/m.exec(event)?.[1] ?? last_id;
         controller.enqueue(new TextEncoder().encode(`${event}\n\n`));
-        if (event.endsWith("data: [DONE]")) return { last_id, done: true };
+        if (isEnd(event)) return { last_id, done: true };
       }
     }
   } catch {

@@ -9,6 +9,7 @@ import type {
   ResponseStreamEvent,
 } from "openai/resources/responses/responses";
 import { type Cluster, pidsOf, startCluster, until } from "../../support/cluster.ts";
+import { resumingFetch } from "../../support/resuming-fetch.ts";
 import { underWay } from "../../support/under-way.ts";
 
 const mocker = ["--engine", "mocker", "--speedup-ratio", "1", "--workers", "2"];
@@ -114,6 +115,27 @@ test("the frontend is killed: another life of it streams the rest, and stores th
   expect(replayed.length).toBe(events.length);
   const next = client.responses.create({ ...long(5), previous_response_id: id });
   expect((await next).usage?.input_tokens).toBeGreaterThan(300);
+}, 60_000);
+
+test("the frontend is killed: who has the end by the event's id finds it stored", async () => {
+  const resumes: string[] = [];
+  const fetch = resumingFetch({
+    isEnd: (event) => event.includes("event: response.incomplete"),
+    onResume: (id) => resumes.push(id),
+  });
+  const resuming = new OpenAI({ baseURL: `${cluster.url}/v1`, apiKey: "none", fetch });
+  const events: ResponseStreamEvent[] = [];
+  const stream = await resuming.responses.create(
+    { ...long(300), stream: true },
+    { headers: { "X-Resumable": "true" } },
+  );
+  await read(stream, events, () => void killFrontend(cluster));
+  const last = events.at(-1);
+  expect(last?.type).toBe("response.incomplete");
+  expect(resumes.length).toBeGreaterThan(0);
+  const [first] = events;
+  const id = first?.type === "response.created" ? first.response.id : "";
+  expectWhole(events, await client.responses.retrieve(id));
 }, 60_000);
 
 test("in the background: the frontend is killed, and nobody but the poller asks", async () => {
