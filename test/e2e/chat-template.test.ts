@@ -86,7 +86,9 @@ test("a model whose template cannot be read is one line and exit 2, unless anoth
   await inFolder(async (folder) => {
     const broken = { chat_template: "{% for m in messages %}{{ m.content" };
     await Bun.write(`${folder}/tokenizer_config.json`, JSON.stringify(broken));
-    const { code, stderr } = await runCluster(["--engine", "mocker", "--model", folder]);
+    const { code, stderr } = await runCluster([
+      ...["--engine", "mocker", "--model", folder, "--port", "0", "--inspector-port", "0"],
+    ]);
     expect(code).toBe(2);
     expect(stderr.trim().split("\n")).toHaveLength(1);
     expect(stderr).toContain(`${folder}/tokenizer_config.json: the chat template cannot be read: `);

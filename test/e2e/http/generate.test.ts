@@ -90,7 +90,7 @@ test("what is wrong is named, with its place", async () => {
     [{ stop_token_ids: [999] }, "invalid_value", "sampling_params.stop_token_ids"],
     [{ logit_bias: { 999: 1 } }, "invalid_value", "sampling_params.logit_bias"],
     [{ n: 129 }, "invalid_value", "sampling_params.n"],
-    [{ prompt_logprobs: 1 }, "unsupported_parameter", "sampling_params.prompt_logprobs"],
+    [{ prompt_logprobs: 21 }, "invalid_value", "sampling_params.prompt_logprobs"],
     [{ frob: 1 }, "unknown_parameter", "sampling_params.frob"],
   ];
   const all = [
