@@ -115,6 +115,69 @@ static uint64_t gguf_value(struct gguf_reader *r, uint32_t type) {
   return value;
 }
 
+/* A vocabulary that has a token twice: llama.cpp aborts the process on one. */
+struct gguf_twins {
+  bool found;
+  uint32_t first, second; /* their numbers */
+  char text[48];          /* how the token begins */
+};
+
+struct gguf_token {
+  uint64_t hash;
+  uint32_t number; /* from 1; 0: free */
+};
+
+/* Reads a string as gguf_string does and gives the hash of all its bytes. */
+static uint64_t gguf_hashed(struct gguf_reader *r, char *to, uint64_t size) {
+  uint64_t length = gguf_u64(r), hash = 14695981039346656037ull;
+  uint64_t kept = 0;
+  if (length > r->size) r->failed = true;
+  while (length > 0 && !r->failed) {
+    uint8_t part[256];
+    uint64_t n = length < sizeof part ? length : sizeof part;
+    gguf_bytes(r, part, n);
+    for (uint64_t i = 0; i < n; i++) {
+      hash = (hash ^ part[i]) * 1099511628211ull; /* FNV-1a */
+      if (kept < size - 1) to[kept++] = (char)part[i];
+    }
+    length -= n;
+  }
+  to[kept] = 0;
+  return hash ^ hash >> 32;
+}
+
+/* Reads past the list of tokens, type and count included, and looks for twins. */
+static void gguf_tokens(struct gguf_reader *r, struct gguf_twins *twins) {
+  uint32_t element = gguf_u32(r);
+  uint64_t count = gguf_u64(r);
+  /* A token has at least its length in the file. */
+  if (element != 8 || r->failed || count > r->size / 8) {
+    r->failed = true;
+    return;
+  }
+  uint64_t places = 1;
+  while (places < count * 2) places *= 2;
+  struct gguf_token *seen = calloc(places, sizeof *seen);
+  for (uint64_t i = 0; i < count && !r->failed; i++) {
+    char text[sizeof twins->text];
+    uint64_t hash = gguf_hashed(r, text, sizeof text);
+    /* llama.cpp gives empty ones names of their own; without memory all are taken for unlike. */
+    if (text[0] == 0 || twins->found || !seen) continue;
+    uint64_t at = hash & (places - 1);
+    while (seen[at].number != 0 && seen[at].hash != hash) at = (at + 1) & (places - 1);
+    if (seen[at].number == 0) {
+      seen[at].hash = hash;
+      seen[at].number = (uint32_t)i + 1;
+    } else if (!r->failed) {
+      twins->found = true;
+      twins->first = seen[at].number - 1;
+      twins->second = (uint32_t)i;
+      memcpy(twins->text, text, sizeof text);
+    }
+  }
+  free(seen);
+}
+
 /* The end of a tensor's data relative to the data section, or 0 when its description is absurd. */
 static uint64_t gguf_tensor_end(struct gguf_reader *r, const struct llama_api *api,
                                 uint64_t alignment, char name[128]) {
@@ -170,6 +233,7 @@ static int32_t gguf_check(const char *path, const struct llama_api *api, struct 
   r->fd = fd;
   r->size = file_size > 0 ? (uint64_t)file_size : 0;
   const char *wrong = NULL;
+  struct gguf_twins twins = {0};
   uint64_t alignment = 32, end = 0;
   uint32_t magic = gguf_u32(r), version = gguf_u32(r);
   uint64_t n_tensors = gguf_u64(r), n_values = gguf_u64(r);
@@ -184,7 +248,10 @@ static int32_t gguf_check(const char *path, const struct llama_api *api, struct 
   for (uint64_t i = 0; !wrong && !r->failed && i < n_values; i++) {
     char key[96];
     gguf_string(r, key, sizeof key);
-    uint64_t value = gguf_value(r, gguf_u32(r));
+    uint32_t type = gguf_u32(r);
+    uint64_t value = 0;
+    if (type == 9 && strcmp(key, "tokenizer.ggml.tokens") == 0) gguf_tokens(r, &twins);
+    else value = gguf_value(r, type);
     if (!r->failed && !gguf_plausible(key, value)) wrong = "is corrupt: impossible size";
     if (strcmp(key, "general.alignment") == 0) alignment = value;
     if (strcmp(key, "split.count") == 0 && value > 0 && value < 100000) facts->n_splits = value;
@@ -209,7 +276,13 @@ static int32_t gguf_check(const char *path, const struct llama_api *api, struct 
              (unsigned long long)(r->failed ? r->size : needed));
   else if (wrong)
     snprintf(message, size, "the model %s %s; download it again", path, wrong);
-  int32_t code = wrong || r->failed || needed > r->size ? TR_ERR_MODEL : TR_OK;
+  else if (twins.found)
+    snprintf(message, size,
+             "the model %s has the token '%s' twice in its vocabulary, as %u and %u, which llama.cpp "
+             "cannot load: convert it again, or take another file",
+             path, twins.text, twins.first, twins.second);
+  int32_t code =
+      wrong || r->failed || needed > r->size || twins.found ? TR_ERR_MODEL : TR_OK;
   free(r);
   close(fd);
   return code;

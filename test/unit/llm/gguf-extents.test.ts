@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { parseGguf } from "../../../llm/model/gguf.ts";
+import { randomGguf } from "../../support/engine/random-gguf.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gguf-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -107,6 +108,15 @@ test.each(wraps)("%s does not wrap around", (_name, tensor) => {
   const file = write({ tensors: [tensor], data_bytes: 256 });
   expect(complaintInTs(file)).toMatch(/^gguf_(corrupt|truncated)$/);
   expect(complaintInC(file)).toMatch(/truncated|corrupt/);
+});
+
+test("a vocabulary that has a token twice is refused, and names it", () => {
+  const whole = Buffer.from(randomGguf());
+  expect(complaintInC(whole)).toBeUndefined();
+  whole.write("<unused 301>", whole.indexOf("<unused 300>"));
+  expect(complaintInC(whole)).toMatch(
+    /^the model \S+ has the token '<unused 301>' twice in its vocabulary, as 300 and 301, which /,
+  );
 });
 
 test("a file whose tensors end with it is taken, one byte less is not", () => {
