@@ -67,6 +67,11 @@ export class Preparations {
     return held;
   }
 
+  holds(request: string): boolean {
+    for (const { generate } of this.#held.values()) if (generate.request === request) return true;
+    return false;
+  }
+
   /** The request was cancelled. */
   drop(request: string): void {
     for (const [number, { generate }] of this.#held) {

@@ -377,7 +377,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   #onProbe(request: string): void {
-    const sent = this.#probation.holds(request) ? 0 : this.#answers.sentTo(request);
+    const waits = this.#probation.holds(request) || this.#preparations.holds(request);
+    const sent = waits ? 0 : this.#answers.sentTo(request);
     const { steps_total: passes, waiting } = this.#engine.stats();
     this.ctx.reply({ kind: "probed", known: sent !== undefined, sent: sent ?? 0, passes, waiting });
   }

@@ -30,13 +30,7 @@ export type JobThreadHost = {
   readonly mask?: (message: Extract<FromThread, { kind: "mask" }>) => void;
 };
 
-export type JobCalls = {
-  readonly done: (result: JobResult) => void;
-  /** The limit has passed again, and the thread got too little of the machine to have used it. */
-  readonly starved: () => void;
-};
-
-type Job = JobCalls & { readonly text: string };
+type Job = { readonly text: string; readonly done: (result: JobResult) => void };
 
 export class JobThread {
   readonly #host: JobThreadHost;
@@ -61,8 +55,8 @@ export class JobThread {
    * Starts the thread if there is none. One job at a time; `limit_ms` is of a core's time where the
    * system says how much the thread had, and else counts from the job's start.
    */
-  run(text: string, limit_ms: number, calls: JobCalls): void {
-    this.#job = { text, ...calls };
+  run(text: string, limit_ms: number, done: (result: JobResult) => void): void {
+    this.#job = { text, done };
     this.#limit_ms = limit_ms;
     if (this.#closed) this.#finish("gone");
     else if (this.#ready) this.#postJob(text);
@@ -89,9 +83,8 @@ export class JobThread {
       const now_ms = this.#thread?.cpu_ms();
       const isStarved =
         from_ms !== undefined && now_ms !== undefined && now_ms - from_ms < this.#limit_ms / 2;
-      if (!isStarved || times >= STARVED_MOST) return this.#giveUp("late");
-      this.#waitForJob(from_ms, times + 1);
-      this.#job?.starved();
+      if (isStarved && times < STARVED_MOST) this.#waitForJob(from_ms, times + 1);
+      else this.#giveUp("late");
     });
   }
 

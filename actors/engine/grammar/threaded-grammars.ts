@@ -17,9 +17,11 @@ import type { FromThread, ThreadNative, ThreadVocab } from "./thread-messages.ts
 /**
  * For each of the two stages, of a core's time. Grammars of real schemas take 1 to 300 ms; the
  * worker has to answer within the five seconds that a frontend waits for it (`accept_ms`). So where
- * a stage gets no core, those that wait are refused in that time, and it goes on for the next.
+ * a stage gets no core, it goes on.
  */
 const STAGE_MS = 2_000;
+/** Who waits for longer, behind others or for a core, is refused in time to ask another worker. */
+const WAIT_MS = 4_500;
 /** Compiled texts that are kept, the least recently used goes first: a megabyte each at most. */
 const KEPT_MOST = 64;
 const KEPT_CHARACTERS_MOST = 8 * 1024 ** 2;
@@ -34,9 +36,9 @@ const QUEUE_FULL: EngineRefusal = {
   message: `${WAITING_MOST} grammars wait to be compiled: try again later`,
 };
 
-const MACHINE_BUSY: EngineRefusal = {
+const LATE: EngineRefusal = {
   code: "queue_full",
-  message: "The machine is too busy to compile the grammar: try again in a moment.",
+  message: `The worker is too busy to compile the grammar within ${WAIT_MS / 1000} s: try again.`,
 };
 
 export type ThreadedOptions = {
@@ -65,7 +67,7 @@ export class ThreadedGrammars implements Grammars {
   #kept_characters = 0;
   readonly #stage_ms: number;
   readonly #refused = new Map<string, { readonly refusal: EngineRefusal; until_ms: number }>();
-  readonly #waiting = new Map<string, Done[]>();
+  readonly #waiting = new Map<string, Set<Done>>();
   readonly #to_try: string[] = [];
   readonly #to_make: string[] = [];
   readonly #open = new Map<number, OpenAnswer>();
@@ -98,17 +100,33 @@ export class ThreadedGrammars implements Grammars {
     }
     const waiting = this.#waiting.get(text);
     if (waiting !== undefined) {
-      waiting.push(done);
+      waiting.add(this.#inTime(waiting, done));
       return;
     }
     if (this.#waiting.size >= WAITING_MOST) {
       done(QUEUE_FULL);
       return;
     }
-    this.#waiting.set(text, [done]);
+    const first = new Set<Done>();
+    first.add(this.#inTime(first, done));
+    this.#waiting.set(text, first);
     this.#to_try.push(text);
     this.#maker.warm();
     this.#next();
+  }
+
+  /** The grammar is compiled all the same, for those who come again. */
+  #inTime(waiting: Set<Done>, done: Done): Done {
+    const { clock } = this.#options;
+    const timer = clock.after(WAIT_MS, () => {
+      waiting.delete(told);
+      done(LATE);
+    });
+    const told: Done = (refusal) => {
+      clock.cancel(timer);
+      done(refusal);
+    };
+    return told;
   }
 
   open(text: string, changed: () => void): Masks {
@@ -163,7 +181,7 @@ export class ThreadedGrammars implements Grammars {
         else this.#settle(to_try, refusal, result === "late");
         this.#next();
       };
-      this.#trial.run(to_try, this.#stage_ms, { done, starved: () => this.#onStarved() });
+      this.#trial.run(to_try, this.#stage_ms, done);
     }
     const to_make = this.#maker.busy ? undefined : this.#to_make.shift();
     if (to_make !== undefined) {
@@ -173,14 +191,8 @@ export class ThreadedGrammars implements Grammars {
         this.#settle(to_make, refusal, result === "late");
         this.#next();
       };
-      this.#maker.run(to_make, this.#stage_ms, { done, starved: () => this.#onStarved() });
+      this.#maker.run(to_make, this.#stage_ms, done);
     }
-  }
-
-  /** Nobody's grammar will be ready soon; all are compiled for those who come again. */
-  #onStarved(): void {
-    const waiting = [...this.#waiting.values()].flatMap((dones) => dones.splice(0));
-    for (const done of waiting) done(MACHINE_BUSY);
   }
 
   #settle(text: string, refusal: EngineRefusal | undefined, late: boolean): void {

@@ -3,8 +3,10 @@ import { expect, test } from "bun:test";
 import { EchoEngine } from "../../../actors/engine/echo/echo.ts";
 import type { EngineRefusal } from "../../../actors/engine/engine.ts";
 import { Preparations, type PreparedMessage } from "../../../actors/worker/preparations.ts";
+import { constraintText } from "../../../llm/constraint/constraint.ts";
 import type { Generate } from "../../../proto/index.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
+import { workerAlone } from "../../support/worlds/worker-alone.ts";
 
 type Done = (refusal: EngineRefusal | undefined) => void;
 
@@ -66,4 +68,24 @@ test("a cancelled request is not taken any more", () => {
   preparations.drop("a");
   engine.asked[0]!(undefined);
   expect(preparations.take(told[0]!)).toBeUndefined();
+});
+
+test("a worker knows the request whose constraint it compiles", async () => {
+  const { clock, engine, worker, ask, generate: asked, system, close } = await workerAlone();
+  const waiting: Done[] = [];
+  Object.assign(engine, { prepare: (_constraint: string, done: Done) => waiting.push(done) });
+  const { capabilities, ...description } = engine.describe();
+  engine.describe = () => ({ ...description, capabilities: { ...capabilities, constrains: true } });
+  const constraint = constraintText({ format: { type: "any_text" } });
+  const taken = ask({ ...asked("r"), constraint });
+  await clock.advance(0);
+  expect(waiting).toHaveLength(1);
+  const known = async (request: string) =>
+    (await system.ask(worker, { kind: "probe", request }, { deadline_ms: 100 })).known;
+  expect([await known("r"), await known("s")]).toEqual([true, false]);
+  waiting[0]!(undefined);
+  await clock.advance(0);
+  expect(await taken).toMatchObject({ kind: "accepted" });
+  expect(await known("r")).toBe(true);
+  await close();
 });
