@@ -31,7 +31,7 @@ const HELP = `bun run parse [--tool-call-parser NAME] [--reasoning-parser NAME] 
 Reads a model's output from standard input and prints the content, the reasoning and the calls
 that are in it. NAME is "none" or one of docs/parsers.md.
 --template: a chat template; names that are not given are found from it, and printed.
---tools: a request's "tools" as JSON.
+--tools: a request's "tools" as JSON. Without them a call is text, as in a request without tools.
 --thinking: the request turned thinking on.
 --json-lines: one answer a line, {"tool_call_parser", "reasoning_parser", "tools", "request",
 "finish", "deltas": [text…]}; one line out for each, or {"error": …}.`;

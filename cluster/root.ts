@@ -246,6 +246,8 @@ class RunningRoot implements Root {
   async stop(): Promise<void> {
     this.#leave();
     const drain_ms = this.#settings.drain_timeout_ms;
+    const line = `stopping: live answers have ${drain_ms / 1_000} s; a second signal ends them`;
+    this.#world.capabilities.log.log("info", line);
     let drained: Promise<void> = Promise.resolve();
     await runShutdown(
       [

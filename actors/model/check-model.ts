@@ -12,9 +12,16 @@ export type CheckedFile = {
   readonly header: GgufHeader;
 };
 
-/** Reads and checks the header of a model file before any engine sees it. Throws ModelError. */
-export async function checkModel(world: ModelWorld, path: string): Promise<CheckedFile> {
-  const size_bytes = await sizeOf(world, path);
+/**
+ * Reads and checks the header of a model file before any engine sees it. Throws ModelError.
+ * @param missing what a reader is told when there is no such file
+ */
+export async function checkModel(
+  world: ModelWorld,
+  path: string,
+  missing = `there is no model file ${path}: check --model`,
+): Promise<CheckedFile> {
+  const size_bytes = await sizeOf(world, path, missing);
   let length = Math.min(FIRST_READ_BYTES, size_bytes);
   for (;;) {
     const prefix = await world.files.read(path, 0, length);
@@ -33,7 +40,7 @@ export async function checkModel(world: ModelWorld, path: string): Promise<Check
   }
 }
 
-async function sizeOf(world: ModelWorld, path: string): Promise<number> {
+async function sizeOf(world: ModelWorld, path: string, missing: string): Promise<number> {
   let size: number | undefined;
   try {
     size = await world.files.size_bytes(path);
@@ -41,9 +48,6 @@ async function sizeOf(world: ModelWorld, path: string): Promise<number> {
     const reason = errorText(thrown);
     throw new ModelError("model_not_found", `${path} cannot be read (${reason})`);
   }
-  if (size === undefined) {
-    const message = `there is no model file ${path}: check --model`;
-    throw new ModelError("model_not_found", message);
-  }
+  if (size === undefined) throw new ModelError("model_not_found", missing);
   return size;
 }

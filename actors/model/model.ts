@@ -69,7 +69,9 @@ export function resolveTokenizer(world: ModelWorld, source: string): Promise<Res
 
 /** The file of a LoRA adapter. Rejects with ModelError: one line that says what to do. */
 export async function locateAdapter(world: ModelWorld, source: string): Promise<string> {
-  const { path, header } = await checkModel(world, await locate(world, source));
+  const file = await locate(world, source);
+  const missing = `there is no LoRA adapter file ${file}: check its path`;
+  const { path, header } = await checkModel(world, file, missing);
   const kind = [
     ggufString(header.metadata, "general.type"),
     ggufString(header.metadata, "adapter.type"),

@@ -32,7 +32,8 @@ export function readKeyFile(text: string, path: string): KeyFile {
 }
 
 const isRecords = (text: string, path: string): boolean =>
-  /\.(ya?ml|json)$/i.test(path) || /^\uFEFF?(?:\s*(?:#[^\n]*)?\n)*\s*(?:\{|\[|keys:)/.test(text);
+  /\.(ya?ml|json)$/i.test(path) ||
+  /^\uFEFF?(?:\s*(?:#[^\n]*)?\n)*\s*(?:\{|\[|keys:|-\s)/.test(text);
 
 /** Blank lines and lines that begin with # count for nothing. */
 function readLines(text: string): KeyFile {

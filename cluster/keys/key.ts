@@ -6,12 +6,14 @@ import { checkKeys } from "../settings/key-settings.ts";
 const HELP = `bun run key NAME [--stdin]
 
 Prints a new key and its entry for the file of --api-key-file, which holds only the key's hash.
+NAME: 1 to 64 letters, digits and ._- that do not begin with --.
 --stdin: takes the key from standard input instead of drawing one.`;
 const KEY_BYTES = 24;
 
 const [name = "", ...rest] = process.argv.slice(2);
 const reads = rest[0] === "--stdin";
-if (!/^[\w.-]{1,64}$/.test(name) || rest.length > (reads ? 1 : 0)) {
+const NAME = /^(?!--)[\w.-]{1,64}$/;
+if (!NAME.test(name) || rest.length > (reads ? 1 : 0)) {
   console.error(HELP);
   process.exit(name === "--help" ? 0 : 2);
 }

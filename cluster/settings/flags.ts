@@ -49,6 +49,7 @@ const sections = [
   processCountFlags,
   routerFlags,
   accessFlags,
+  loraFlags,
   grpcFlags,
   traceFlags,
   stopFlags,
@@ -58,7 +59,6 @@ const sections = [
   keepFlags,
   hangupFlags,
   storeFlags,
-  loraFlags,
   processFlags,
   engineFlags,
   ...ofEngines(false),
@@ -77,22 +77,50 @@ export const flags: readonly (Flag & { readonly name: FlagName })[] = sections.f
   (section) => Object.values(section) as (Flag & { readonly name: FlagName })[],
 );
 
+/** What `--help` writes above a group and those that follow it. */
+const HEADINGS: ReadonlyMap<object, string> = new Map<object, string>([
+  [addressFlags, "Where it listens"],
+  [engineNameFlags, "Engine and models"],
+  [workerCountFlags, "Processes"],
+  [routerFlags, "Routing"],
+  [accessFlags, "Keys, TLS and web pages"],
+  [grpcFlags, "KServe and the request trace"],
+  [stopFlags, "Time limits and answers"],
+  [planeFlags, "Many machines"],
+  [keepFlags, "What is kept"],
+  [processFlags, "Logs and folders"],
+  [engineFlags, "Engines"],
+  [fieldFlags, "Requests and paths"],
+  [inspectorFlags, "Inspector"],
+  [commandFlags, "Settings and this command"],
+]);
+
 export const environmentTwin = (name: string) =>
   `TROUPE_${name.toUpperCase().replaceAll("-", "_")}`;
 
 export function helpText(): string {
-  const lines = flags.map((flag) => {
-    const value = flag.type === "switch" ? "" : flag.type === "choice" ? "" : " VALUE";
-    const choices = flag.type === "choice" ? ` ${flag.choices.join("|")}` : "";
-    const preset = "default" in flag && flag.default !== undefined ? ` [${flag.default}]` : "";
-    return `  --${flag.name}${value}${choices}\n      ${flag.help}${preset}`;
+  const lines = sections.flatMap((section) => {
+    const heading = HEADINGS.get(section);
+    const entries = Object.values<Flag>(section).map(entryText);
+    return heading === undefined ? entries : ["", heading, ...entries];
   });
   return [
     "bun run cluster [flags]",
     "",
+    "Without a flag it serves the bundled model at http://127.0.0.1:8000/v1; /docs there lists all",
+    "routes and fields. [VALUE] is the default. README.md and docs/operating.md say more.",
     ...lines,
     "",
-    "Each flag has an environment twin: --drain-timeout is TROUPE_DRAIN_TIMEOUT.",
+    "Each flag has an environment twin: --drain-timeout is TROUPE_DRAIN_TIMEOUT. Names such as",
+    "(DYN_HTTP_PORT) are those of NVIDIA Dynamo or vLLM for the same setting; they are read, too.",
     "A flag wins over the environment, the environment over --config, that over the default.",
   ].join("\n");
+}
+
+function entryText(flag: Flag): string {
+  const value = flag.type === "switch" ? "" : flag.type === "choice" ? "" : " VALUE";
+  const choices = flag.type === "choice" ? ` ${flag.choices.join("|")}` : "";
+  const preset = "default" in flag && flag.default !== undefined ? ` [${flag.default}]` : "";
+  const others = "env" in flag && flag.env !== undefined ? ` (${flag.env.join(", ")})` : "";
+  return `  --${flag.name}${value}${choices}\n      ${flag.help}${preset}${others}`;
 }

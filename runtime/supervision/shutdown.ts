@@ -38,10 +38,10 @@ export async function runShutdown(
   const results: PhaseResult[] = [];
   for (const phase of phases) {
     const { name, budget_ms } = phase;
-    world.log.log("info", `shutdown: ${name}`, { phase: name, budget_ms });
+    world.log.log("debug", `shutdown: ${name}`, { phase: name, budget_ms });
     const result = await runPhase(phase, world.clock);
     results.push(result);
-    const level = result.outcome === "done" ? "info" : "warn";
+    const level = result.outcome === "done" ? "debug" : "warn";
     world.log.log(level, `shutdown: ${name} ${result.outcome}`, { phase: name, ...result });
   }
   const clean = results.every(({ outcome }) => outcome === "done");

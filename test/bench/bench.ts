@@ -8,33 +8,81 @@ export type Row = { readonly case: string } & Readonly<Record<string, string | n
 export type Report = (row: Row) => void;
 type Bench = (report: Report) => Promise<void>;
 
-const benches: Readonly<Record<string, () => Promise<Bench>>> = {
-  actors: async () => (await import("./parts/kernel.ts")).benchKernel,
-  start: async () => (await import("./start.ts")).benchStart,
-  latency: async () => (await import("./latency.ts")).benchLatency,
-  indexer: async () => (await import("./parts/indexer.ts")).benchIndexer,
-  "router-hop": async () => (await import("./parts/router-hop.ts")).benchRouterHop,
-  parsers: async () => (await import("./parts/parsers.ts")).benchParsers,
-  routing: async () => (await import("./parts/routing.ts")).benchRouting,
-  scale: async () => (await import("./scale.ts")).benchScale,
-  frontend: async () => (await import("./frontend.ts")).benchFrontend,
-  batch: async () => (await import("./batch.ts")).benchBatch,
-  failover: async () => (await import("./failover.ts")).benchFailover,
-  engine: async () => (await import("./parts/engine.ts")).benchEngine,
-  lora: async () => (await import("./parts/lora.ts")).benchLora,
-  tools: async () => (await import("./tools.ts")).benchTools,
-  "control-guard": async () => (await import("./control-guard.ts")).benchControlGuard,
+type Entry = { readonly what: string; readonly load: () => Promise<Bench> };
+
+const benches: Readonly<Record<string, Entry>> = {
+  actors: {
+    what: "the kernel in one process, and between two",
+    load: async () => (await import("./parts/kernel.ts")).benchKernel,
+  },
+  start: {
+    what: "the command to ready, and resident memory",
+    load: async () => (await import("./start.ts")).benchStart,
+  },
+  latency: {
+    what: "what Troupe adds to an answer",
+    load: async () => (await import("./latency.ts")).benchLatency,
+  },
+  indexer: {
+    what: "the router's index of what caches hold",
+    load: async () => (await import("./parts/indexer.ts")).benchIndexer,
+  },
+  "router-hop": {
+    what: "what a router in its own process adds",
+    load: async () => (await import("./parts/router-hop.ts")).benchRouterHop,
+  },
+  parsers: {
+    what: "reading tool calls and reasoning",
+    load: async () => (await import("./parts/parsers.ts")).benchParsers,
+  },
+  routing: {
+    what: "KV-aware routing beside round-robin",
+    load: async () => (await import("./parts/routing.ts")).benchRouting,
+  },
+  scale: {
+    what: "what 4 to 4,096 workers cost",
+    load: async () => (await import("./scale.ts")).benchScale,
+  },
+  frontend: {
+    what: "requests a second of one frontend",
+    load: async () => (await import("./frontend.ts")).benchFrontend,
+  },
+  batch: {
+    what: "what people who wait notice of a batch",
+    load: async () => (await import("./batch.ts")).benchBatch,
+  },
+  failover: {
+    what: "the pause when a worker is killed",
+    load: async () => (await import("./failover.ts")).benchFailover,
+  },
+  engine: {
+    what: "HTTP beside the bare native loop",
+    load: async () => (await import("./parts/engine.ts")).benchEngine,
+  },
+  lora: {
+    what: "answers of several LoRA adapters",
+    load: async () => (await import("./parts/lora.ts")).benchLora,
+  },
+  tools: {
+    what: "what 20 functions add to a request",
+    load: async () => (await import("./tools.ts")).benchTools,
+  },
+  "control-guard": {
+    what: "keeping control tokens out of texts",
+    load: async () => (await import("./control-guard.ts")).benchControlGuard,
+  },
 };
 
 const [name = "", ...flags] = Bun.argv.slice(2);
-const load = benches[name];
-if (load === undefined) {
-  console.error(`bun run bench NAME [--json]; NAME is one of ${Object.keys(benches).join(", ")}`);
-  process.exit(2);
+const entry = benches[name];
+if (entry === undefined) {
+  const rows = Object.entries(benches).map(([each, { what }]) => `  ${each.padEnd(14)} ${what}`);
+  console.error(["bun run bench NAME [--json]; NAME is one of", ...rows].join("\n"));
+  process.exit(name === "--help" ? 0 : 2);
 }
 const json = flags.includes("--json");
 if (!json) console.log(`${name} on ${cpus().length} × ${cpus()[0]?.model}, Bun ${Bun.version}`);
-const bench = await load();
+const bench = await entry.load();
 await bench((row) => {
   if (json) {
     console.log(JSON.stringify({ bench: name, ...row }));

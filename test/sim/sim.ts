@@ -11,6 +11,14 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { runSeed, type SeedResult } from "./world/run-seed.ts";
 
+const HELP = `bun run sim [--seed S] [--seeds N] [--minutes M] [--json]
+
+Runs the whole cluster in one process under virtual time, with faults drawn from seeds.
+--seed S: seed S alone, twice, and its story; with --seeds it is the first one.
+--seeds N: so many seeds (default 100).
+--minutes M: new seeds until the time is up.
+--json: the totals as one line of JSON.`;
+
 const twice_every = 20;
 const seeds_default = 100;
 
@@ -24,8 +32,13 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     json: { type: "boolean", default: false },
     worker: { type: "string" },
+    help: { type: "boolean", default: false },
   },
 });
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
 
 function whole(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;

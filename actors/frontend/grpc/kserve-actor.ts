@@ -4,6 +4,7 @@ import type { ServeGrpc } from "../../../runtime/grpc.ts";
 import { Actor, type Snapshot } from "../../../runtime/kernel/actor.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
 import { checkTlsPair, type TlsPair } from "../../../runtime/tls-pair.ts";
+import { TransportError } from "../../../runtime/transport/transport.ts";
 import type { TlsPaths } from "../http/tls-server.ts";
 import { kserveMethods } from "./kserve.ts";
 
@@ -36,7 +37,12 @@ export class KserveActor extends Actor<Message> {
     const methods = kserveMethods({ entrance, pathOf, version });
     const pair = tls && (await readPair(this.ctx.capabilities.files, tls));
     const secured = pair === undefined ? {} : { tls: pair };
-    this.#server = await serve({ host, port, message_bytes, methods, ...secured });
+    try {
+      this.#server = await serve({ host, port, message_bytes, methods, ...secured });
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      throw new TransportError(error.code, `--kserve-grpc-port ${port}: ${error.message}`);
+    }
   }
 
   override receive(): void {}

@@ -361,8 +361,7 @@ const unknownPath = (context: RequestContext) =>
     "unknown_url",
     // The body of HEAD has the length that it has for GET.
     `Unknown request URL: ${clip(context.request.method.replace("HEAD", "GET"))} ` +
-      `${clip(context.path)}. ` +
-      "/openapi.json lists what there is.",
+      `${clip(context.path)} – GET /docs shows all there are, /openapi.json says it to programs.`,
   );
 
 const wrongMethod = (context: RequestContext, allow: string) =>

@@ -52,7 +52,7 @@ export async function serveGrpc(options: GrpcServeOptions): Promise<HttpServer> 
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(where, credentials, (error, at) => {
       if (error === null) resolve(at);
-      else reject(new TransportError("bad_address", `cannot listen on ${where}: ${error.message}`));
+      else reject(whyNotBound(where, error));
     });
   });
   return {
@@ -61,6 +61,16 @@ export async function serveGrpc(options: GrpcServeOptions): Promise<HttpServer> 
     drain: () => server.tryShutdown(() => {}),
     close: async () => server.forceShutdown(),
   };
+}
+
+const FREE_IT = "stop what listens there, or give another port";
+
+/** grpc-js gives no code; the name of the system's error is in its text. */
+function whyNotBound(where: string, { message }: Error): TransportError {
+  if (!message.includes("EADDRINUSE")) {
+    return new TransportError("bad_address", `cannot listen on ${where}: ${message}`);
+  }
+  return new TransportError("address_in_use", `${where} is in use: ${FREE_IT}`);
 }
 
 type Done = (error: Partial<StatusObject> | null, value?: Bytes) => void;

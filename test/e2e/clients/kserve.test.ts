@@ -162,5 +162,5 @@ test("who cancels or has no more time ends the work", async () => {
 test("a port that is taken stops the start with one line", async () => {
   const { code, stderr } = await runCluster([...flags, "--port", "0", "--inspector-port", "0"]);
   expect(code).toBe(2);
-  expect(stderr.trim().split("\n").at(-1)).toContain(`${port}`);
+  expect(stderr.trim().split("\n").at(-1)).toContain(`--kserve-grpc-port ${port}: `);
 }, 30_000);

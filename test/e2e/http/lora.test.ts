@@ -217,7 +217,7 @@ test("what cannot be loaded is a 400 in one line, and nothing is left of it", as
     [
       { lora_name: "x", lora_path: join(folder, "none.gguf") },
       "lora_path",
-      /there is no model file/,
+      /there is no LoRA adapter file/,
     ],
     [{ lora_name: "x", lora_path: base }, "lora_path", /is no LoRA adapter/],
     [{ lora_name: "x", lora_path: "s3://x/y" }, "lora_path", /no model source/],
@@ -245,7 +245,7 @@ test("settings that contradict each other are one line", async () => {
     [["--lora", "a"], /give NAME=SOURCE/],
     [["--lora", `base=${a}`], /a model has that name/],
     [["--lora", `b:x=${a}`], /no model is named "b"/],
-    [["--lora", "x=/none.gguf"], /there is no model file/],
+    [["--lora", "x=/none.gguf"], /there is no LoRA adapter file/],
     [["--lora", `x=${base}`], /is no LoRA adapter/],
   ] as const;
   for (const [args, says] of cases) {

@@ -43,6 +43,8 @@ test("records say what a key may do; keys are kept as hashes", () => {
   expect(readKeyFile(records, "keys.yaml")).toEqual({ lines: [], rules });
   // The form is known by the name of the file, or by its beginning.
   expect(readKeyFile(records, "keys").rules).toEqual(rules);
+  const printed = `# For the client\n- name: b\n  key: sha256:${hash}\n`;
+  expect(readKeyFile(printed, "keys").rules).toEqual([{ name: "b", hash }]);
   const json = JSON.stringify({ keys: [{ name: "b", key: `sha256:${hash}` }] });
   expect(readKeyFile(json, "keys.json").rules).toEqual([{ name: "b", hash }]);
   expect(JSON.stringify(rules)).not.toContain("sk-");

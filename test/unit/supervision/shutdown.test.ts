@@ -49,6 +49,7 @@ test("phases run one after the other; one that overruns or throws does not stop 
     "shutdown: leave_registry failed",
   ]);
   expect(log.lines.length).toBe(10);
+  expect(log.lines.filter(({ level }) => level === "debug").length).toBe(8);
 });
 
 test("a clean shutdown says so and leaves no timer", async () => {
