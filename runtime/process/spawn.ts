@@ -15,6 +15,7 @@ import type { Ref } from "../kernel/ref.ts";
 import { nodeOf, refOf, wireOf } from "../remote/node.ts";
 import type { ProcessReady } from "../wire-messages.ts";
 import { LINE_VARIABLE, lineToText } from "./child.ts";
+import { lastWords } from "./last-words.ts";
 import { EPOCH_VARIABLE, nextEpoch } from "./lease-epoch.ts";
 
 export type ProcessSpec = {
@@ -206,9 +207,10 @@ export class ProcessActor extends Actor<ProcessMessage> {
   #died(why: string): ProcessDied {
     const { node } = this.#spec;
     const pid = this.#process?.pid;
-    const words = this.#lastLines.length === 0 ? "" : `; it said: ${this.#lastLines.join(" | ")}`;
+    const words = lastWords(this.#lastLines);
+    const said = words === "" ? "" : `; it said: ${words}`;
     return new ProcessDied(
-      `process "${node}"${pid === undefined ? "" : ` (pid ${pid})`}: ${why}${words}`,
+      `process "${node}"${pid === undefined ? "" : ` (pid ${pid})`}: ${why}${said}`,
     );
   }
 }

@@ -1,4 +1,4 @@
-/** docs/api.md says of every field what the code does with it. */
+/** docs/api.md says of every field what the code does with it, and has every code of an error. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -166,3 +166,24 @@ for (const [file, type, fields] of declarations) {
     expect(names.filter((name) => !(name in fields))).toEqual([]);
   });
 }
+
+/** Nobody reads it: the client is gone. */
+const UNSEEN_CODES = ["client_closed_request"];
+const errorRows = page
+  .slice(page.indexOf("\n## Errors"), page.indexOf("\n## `POST /v1/chat/"))
+  .split("\n");
+const root = join(import.meta.dir, "../../..");
+const codes = [...new Bun.Glob("actors/frontend/**/*.ts").scanSync(root)].flatMap((file) => [
+  ...readFileSync(join(root, file), "utf8").matchAll(/new ApiError\(\s*(\d+),\s*"(\w+)"/g),
+]);
+
+test("every code of an error stands in a row of its status", () => {
+  expect(codes.length).toBeGreaterThan(40);
+  const missing = codes
+    .map(([, status, code]) => ({ status, code }))
+    .filter(({ code }) => !UNSEEN_CODES.includes(code!))
+    .filter(({ status, code }) =>
+      errorRows.every((row) => !(row.startsWith(`| ${status} |`) && row.includes(`\`${code}\``))),
+    );
+  expect(missing).toEqual([]);
+});
