@@ -26,7 +26,7 @@ export function placeRequestOf(
     ...constraints,
     request,
     prompt_tokens: prompt.length >>> 2,
-    hashes: answered ? hashesOf(prompt, block_size, route.adapter) : no_blocks,
+    hashes: answered ? hashesOf(route, block_size) : no_blocks,
     ...(hints === undefined ? {} : preferencesOf(hints)),
     ...(route.continued ? { continued: true, strict_priority: priorityBehind(hints) } : {}),
   };
@@ -39,8 +39,9 @@ const priorityBehind = (hints: RouteHints | undefined): number =>
 /** Above every priority of a client, which is an i32 on the wire. */
 const FIRST_OF_ALL = 2 ** 31;
 
-function hashesOf(prompt: Uint8Array, block_size: number, adapter: string | undefined): HashPairs {
-  const seed = adapter === undefined ? BLOCK_HASH_SEED : blockSeed({ adapter });
+function hashesOf({ prompt, adapter, salt }: Route, block_size: number): HashPairs {
+  const own = adapter !== undefined || salt !== undefined;
+  const seed = own ? blockSeed({ adapter, salt }) : BLOCK_HASH_SEED;
   return pairsOf(blockHashes(tokensOf(prompt), block_size, seed).sequence_hashes);
 }
 

@@ -27,7 +27,7 @@ const passing: readonly string[] = ["no_worker", "overloaded", "rate_limited"];
 const NO_WORKER_RETRIES = 16;
 
 export function askRouter(state: AnswerState): AnswerEffect {
-  const { request, model, pin, hints, adapter } = state.request;
+  const { request, model, pin, hints, adapter, salt } = state.request;
   const route: Route = {
     kind: "route",
     request,
@@ -40,6 +40,7 @@ export function askRouter(state: AnswerState): AnswerEffect {
     spare: state.moving === "starved",
     ...(hints === undefined ? {} : { hints }),
     ...(adapter === undefined ? {} : { adapter }),
+    ...(salt === undefined ? {} : { salt }),
   };
   return { kind: "ask_router", attempt: state.attempt, route };
 }
@@ -110,6 +111,7 @@ export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect
     window_tokens: state.granted,
     alone: isSuspect(state.suspicion),
     ...(request.adapter === undefined ? {} : { adapter: request.adapter }),
+    ...(request.salt === undefined ? {} : { salt: request.salt }),
     ...(request.constraint === undefined ? {} : { constraint: request.constraint }),
     ...resumableOf(state),
   };

@@ -8,6 +8,8 @@ export type AnswerRequest = {
   readonly model: string;
   /** Name of the LoRA adapter that answers; undefined: the model itself. */
   readonly adapter?: string | undefined;
+  /** Cached blocks are shared only with requests of the same salt; undefined: with all without. */
+  readonly salt?: string | undefined;
   readonly prompt: Uint32Array;
   readonly sampling: SamplingParams;
   /** How many answers to make of this prompt; their choice numbers are 0 … choices-1. */

@@ -32,7 +32,10 @@ const link = new BigUint64Array(2);
  * as none. As Dynamo's `compute_salt_hash`: 1337 + xxh3(adapter; 0) + xxh3(salt; 1), so that the
  * same text as an adapter and as a salt gives two seeds.
  */
-export function blockSeed(of: { readonly adapter?: string; readonly salt?: string }) {
+export function blockSeed(of: {
+  readonly adapter?: string | undefined;
+  readonly salt?: string | undefined;
+}) {
   let seed = BLOCK_HASH_SEED;
   if (of.adapter) seed += Bun.hash.xxHash3(of.adapter, 0n);
   if (of.salt) seed += Bun.hash.xxHash3(of.salt, 1n);

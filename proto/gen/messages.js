@@ -15399,6 +15399,7 @@ export const troupe = $root.troupe = (() => {
             this.asker = undefined;
             this.spare = false;
             this.adapter = undefined;
+            this.salt = undefined;
             this.exclude = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
@@ -15417,12 +15418,19 @@ export const troupe = $root.troupe = (() => {
         Route.prototype.asker = null;
         Route.prototype.spare = false;
         Route.prototype.adapter = null;
+        Route.prototype.salt = null;
 
         let $oneOfFields;
 
         // Virtual OneOf for proto3 optional field
         $Object.defineProperty(Route.prototype, "_adapter", {
             get: $util.oneOfGetter($oneOfFields = ["adapter"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(Route.prototype, "_salt", {
+            get: $util.oneOfGetter($oneOfFields = ["salt"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -15456,6 +15464,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(80).bool(message.spare);
             if (message.adapter != null && $Object.hasOwnProperty.call(message, "adapter"))
                 writer.uint32(98).string(message.adapter);
+            if (message.salt != null && $Object.hasOwnProperty.call(message, "salt"))
+                writer.uint32(106).string(message.salt);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -15577,6 +15587,13 @@ export const troupe = $root.troupe = (() => {
                             break;
                         message.adapter = reader.stringVerify();
                         message._adapter = "adapter";
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 2)
+                            break;
+                        message.salt = reader.stringVerify();
+                        message._salt = "salt";
                         continue;
                     }
                 }

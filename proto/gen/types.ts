@@ -842,6 +842,7 @@ export type Route = {
   readonly asker?: ActorRef;
   readonly spare: boolean;
   readonly adapter?: string;
+  readonly salt?: string;
 };
 
 export type RouteHints = {

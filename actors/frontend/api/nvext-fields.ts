@@ -10,6 +10,7 @@ import {
   number,
   objectOf,
   refused,
+  saltField,
   tokenIds,
   used,
 } from "./request-fields.ts";
@@ -91,7 +92,7 @@ export const nvextFields = {
     "Chat templates write all chats, and the text of a completion is always raw.",
     just(false),
   ),
-  cache_salt: refused("Prefix caches are not separated by salt."),
+  cache_salt: saltField,
 } as const satisfies Fields;
 
 const shape = objectOf(nvextFields);

@@ -155,6 +155,15 @@ const stopItem = z.union([z.string(), count(0, 0xffff_ffff)], {
 });
 const tokenName = z.string().regex(/^\d{1,10}$/, { error: "it must be a token id" });
 
+/** As vLLM has it, in characters. */
+const SALT_CHARS_MAX = 256;
+
+/** vLLM's field, and Dynamo's in `nvext`. */
+export const saltField = used(
+  z.string().min(1).max(SALT_CHARS_MAX).nullish(),
+  `Cached prefixes are shared only with requests of the same salt. At most ${SALT_CHARS_MAX} characters.`,
+);
+
 /** Fields that all dialects with sampled answers have in common. Limits: Dynamo's protocols/openai/validate.rs. */
 export const samplingFields = {
   model: used(z.string().min(1), "Served name of the model; `/v1/models` lists them."),
@@ -228,7 +237,7 @@ export const samplingFields = {
       .nullish(),
     "Checked (not blank), then ignored.",
   ),
-  cache_salt: refused("Prefix caches are not separated by salt."),
+  cache_salt: saltField,
   allowed_token_ids: refused(
     "Answers cannot be limited to a list of tokens; `logit_bias` favours or bans single ones.",
   ),

@@ -10,7 +10,7 @@ import type { ServedModel, TemplateVariables } from "../models/served-model.ts";
 import { constraintOf, type FormRequest, type ThinkingLimit } from "./constraint.ts";
 import type { PrepareContext } from "./prepare-context.ts";
 import { encodeChat, givenPrompt } from "./prompt-text.ts";
-import { answerBudget, checkTogether, samplingOf, stoppingOf } from "./sampling-request.ts";
+import { answerBudget, checkTogether, saltOf, samplingOf, stoppingOf } from "./sampling-request.ts";
 import { callableTools, heldTools, parsingOf, shownTools, type ToolRequest } from "./tools.ts";
 import type { Conversation } from "./turns.ts";
 
@@ -87,6 +87,7 @@ export function chatAnswer(
     pin: ctx.pin,
     shown_tokens: parsing && model.parsers.shownTokens(parsing.tool, parsing.reasoning),
     ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+    ...saltOf(request.sampling, model, ctx),
     ...held,
   };
   return { answer, parsing };

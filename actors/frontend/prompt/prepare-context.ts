@@ -18,6 +18,8 @@ export type PrepareContext = {
   readonly greedy?: boolean;
   /** The prompt, where the client has its tokens already. */
   readonly prompt_tokens?: readonly number[] | undefined;
+  /** Of `nvext`; the request's own field wins. */
+  readonly salt?: string | undefined;
 };
 
 /** Measures what one part of the preparation takes: `end` also begins the next one. */

@@ -119,6 +119,7 @@ export function prepareContext(
     timed: parts.metrics,
     greedy: nvext?.greed_sampling === true,
     prompt_tokens: nvext?.token_data ?? undefined,
+    salt: nvext?.cache_salt ?? undefined,
   };
 }
 

@@ -2,7 +2,7 @@
 import { requestLimits } from "../../../llm/model/request-limits.ts";
 import type { LogitBias, SamplingParams } from "../../../proto/index.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
-import { contextOverflow, invalidValue } from "../api/api-error.ts";
+import { ApiError, contextOverflow, invalidValue } from "../api/api-error.ts";
 import type { SamplingBody } from "../api/request-fields.ts";
 import type { ServedModel } from "../models/served-model.ts";
 import type { PrepareContext } from "./prepare-context.ts";
@@ -112,6 +112,25 @@ export function stoppingOf(body: SamplingBody, model: ServedModel, max_tokens: n
     include_stop: body.include_stop_str_in_output ?? false,
     ignore_eos: body.ignore_eos ?? false,
   };
+}
+
+/** The part of an answer that says whose cached blocks it shares. Throws ApiError (400). */
+export function saltOf(
+  body: Pick<SamplingBody, "cache_salt">,
+  { name, card }: ServedModel,
+  ctx: Pick<PrepareContext, "salt">,
+): { readonly salt?: string } {
+  const salt = body.cache_salt ?? ctx.salt;
+  if (salt === undefined) return {};
+  if (card.capabilities?.salts === true) return { salt };
+  const param = body.cache_salt == null ? "nvext.cache_salt" : "cache_salt";
+  throw new ApiError(
+    400,
+    "not_supported",
+    `'${param}' is not supported: the engine of '${name}' (${card.engine}) does not keep cached ` +
+      "prefixes apart. Leave the field out, or use a model of another engine.",
+    param,
+  );
 }
 
 /** Rules between fields. Limits: Dynamo's protocols/openai/validate.rs. */

@@ -215,6 +215,7 @@ function answerOf(part: HeldPart, name: string, have: readonly number[]): Answer
     deadline_ms: left_ms,
     pin: "",
     ...(context.hints === undefined ? {} : { hints: context.hints }),
+    ...(generate.salt === undefined ? {} : { salt: generate.salt }),
     ...(generate.constraint === undefined ? {} : { constraint: generate.constraint }),
     resumable: { answer: resumable!.answer, context: resumable!.context },
     held: { worker, ref, request, attempt, have },

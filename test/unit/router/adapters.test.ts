@@ -1,4 +1,4 @@
-/** Requests for a LoRA adapter: only to workers that have it, with blocks of their own. */
+/** Requests for a LoRA adapter: only to workers that have it. Blocks of adapters and salts. */
 import { expect, test } from "bun:test";
 import { placeRequestOf } from "../../../actors/router/kv-request.ts";
 import { constraintsOf } from "../../../actors/router/policy/constraints.ts";
@@ -69,4 +69,10 @@ test("blocks have the names that engines give them", () => {
   expect(hashesOf()).toEqual(named({}));
   expect(hashesOf("a")).toEqual(named({ adapter: "a" }));
   expect(hashesOf("a")).not.toEqual(hashesOf("b"));
+  const salted = (of: { adapter?: string; salt: string }) =>
+    placeRequestOf({ ...route(), ...of }, {}, 16).hashes;
+  for (const of of [{ salt: "a" }, { adapter: "a", salt: "s" }]) {
+    expect(salted(of)).toEqual(named(of));
+    expect(salted(of)).not.toEqual(hashesOf(of.adapter));
+  }
 });

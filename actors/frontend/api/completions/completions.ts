@@ -13,6 +13,7 @@ import { decodeTokens, type Prompt, readPrompts } from "../../prompt/prompt-text
 import {
   answerBudget,
   checkTogether,
+  saltOf,
   samplingOf,
   stoppingOf,
 } from "../../prompt/sampling-request.ts";
@@ -106,6 +107,7 @@ export function prepareCompletion(
       deadline_ms: ctx.deadline_ms,
       pin: ctx.pin,
       ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+      ...saltOf(body, model, ctx),
       ...held,
     };
     return scoredAnswer(answer, scoring, scored_choices);

@@ -11,6 +11,7 @@ import { checkTokenIds } from "../../prompt/prompt-text.ts";
 import {
   answerBudget,
   checkTogether,
+  saltOf,
   samplingOf,
   stoppingOf,
 } from "../../prompt/sampling-request.ts";
@@ -61,6 +62,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
     throw invalidValue("'token_ids' is empty; send at least one token id.", "token_ids");
   }
   const prompt = checkTokenIds(model, token_ids, "token_ids");
+  const salt = saltOf(body, model, ctx);
   const { n, request, include_usage, logprobs, scoring } = within("sampling_params", () => {
     const params = { ...body.sampling_params, model: model.name, stream, stream_options };
     const n = params.n ?? 1;
@@ -92,6 +94,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
       deadline_ms: ctx.deadline_ms,
       pin: ctx.pin,
       ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
+      ...salt,
       ...(form === undefined ? undefined : textConstraint(model, form)),
     };
     const include_usage = stream_options?.include_usage ?? false;
