@@ -4,6 +4,7 @@ import { ModelError } from "./model-error.ts";
 import type { ModelWorld } from "./model-world.ts";
 
 const FIRST_READ_BYTES = 8 << 20;
+const EMPTY = new Uint8Array(0);
 
 export type CheckedFile = {
   readonly kind: "file";
@@ -24,7 +25,8 @@ export async function checkModel(
   const size_bytes = await sizeOf(world, path, missing);
   let length = Math.min(FIRST_READ_BYTES, size_bytes);
   for (;;) {
-    const prefix = await world.files.read(path, 0, length);
+    // Whoever opens an empty pipe waits for its writer, and an empty file has nothing to read.
+    const prefix = length === 0 ? EMPTY : await world.files.read(path, 0, length);
     const parsed = parseGguf(prefix, size_bytes);
     if (parsed.kind === "header") {
       return { kind: "file", path, size_bytes, header: parsed.header };

@@ -130,6 +130,9 @@ function readRule(item: Record, says: Says): KeyRule {
   };
   const models = modelsOf(node("models"), says);
   const policy_class = scalarOf(node("policy_class"));
+  if (policy_class === undefined && node("policy_class") !== undefined) {
+    throw says(node("policy_class"), "policy_class: the name of one class is needed");
+  }
   const strict_priority = whole("strict_priority", -MOST.priority, MOST.priority);
   return {
     name,

@@ -9,6 +9,7 @@ import type {
   KserveParameter,
 } from "../../../proto/index.ts";
 import { GrpcFailure } from "../../../runtime/grpc.ts";
+import { checkStructure } from "../http/read-body.ts";
 
 export type InferRequest = {
   readonly model: string;
@@ -29,29 +30,41 @@ export function inferRequest(request: KserveInferRequest): InferRequest {
   let prompt: string | undefined;
   let stream = false;
   inputs.forEach((input, at) => {
+    if (inputs.findIndex(({ name }) => name === input.name) !== at) {
+      throw wrong(`the input '${input.name}' comes twice: send one`);
+    }
     const raw = raw_input_contents[at];
     if (input.name === "text_input") prompt = textOf(input, raw);
     else if (input.name === "streaming" || input.name === "stream") stream = flagOf(input, raw);
     else throw wrong(`there is no input '${input.name}'; inputs are ${INPUTS}`);
   });
   if (prompt === undefined) throw wrong("the input 'text_input' is missing: add it");
-  const fields: Record<string, unknown> = {};
+  const fields = new Map<string, unknown>();
   for (const { key, value } of request.parameters) {
     if (OF_TRITON.includes(key)) continue;
     if (key === "model" || key === "prompt" || key === "stream") {
       throw wrong(`the parameter '${key}' is said by the request itself: remove it`);
     }
-    fields[key] = valueIn(value);
+    fields.set(key, valueIn(key, value));
   }
-  const body = { ...fields, prompt, ...(model === "" ? {} : { model }), stream };
+  const body = {
+    ...Object.fromEntries(fields),
+    prompt,
+    ...(model === "" ? {} : { model }),
+    stream,
+  };
   return { model, id, stream, raw: raw_input_contents.length > 0, body };
 }
 
-function valueIn(value: KserveParameter | undefined): unknown {
+function valueIn(key: string, value: KserveParameter | undefined): unknown {
   const { bool_param, int64_param, string_param, double_param, uint64_param } = value ?? {};
   const given = bool_param ?? int64_param ?? double_param ?? uint64_param ?? string_param;
   // Lists and objects come as JSON in a text: no other kind of parameter holds them.
+  if (typeof given === "number" && !Number.isFinite(given)) {
+    throw wrong(`the parameter '${key}' is ${given}: send a number`);
+  }
   if (typeof given !== "string" || !/^\s*[[{]/.test(given)) return given;
+  checkDepth(key, given);
   try {
     return JSON.parse(given);
   } catch {
@@ -59,11 +72,24 @@ function valueIn(value: KserveParameter | undefined): unknown {
   }
 }
 
+/** JSON.parse takes seconds for a text of brackets. */
+function checkDepth(key: string, text: string): void {
+  try {
+    checkStructure(new TextEncoder().encode(text));
+  } catch {
+    throw wrong(`the parameter '${key}' holds too much, or is nested too deeply: send less`);
+  }
+}
+
 function textOf(input: KserveInputTensor, raw: Uint8Array | undefined): string {
   checkTensor(input, "BYTES");
   const bytes = raw === undefined ? input.contents?.bytes_contents[0] : lengthPrefixed(raw);
   if (bytes === undefined) throw wrong("the input 'text_input' has no contents: give one text");
-  return new TextDecoder().decode(bytes);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw wrong("the input 'text_input' is no UTF-8: encode its text so");
+  }
 }
 
 function flagOf(input: KserveInputTensor, raw: Uint8Array | undefined): boolean {

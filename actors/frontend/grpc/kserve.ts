@@ -62,21 +62,21 @@ export function kserveMethods(parts: KserveParts): readonly GrpcMethod[] {
       codecs.KserveServerMetadata.encode({ name: PLATFORM, version, extensions: [] }).finish(),
     ),
     unary("ModelReady", async (request, call) => {
-      const { name } = codecs.KserveModelRef.decode(request);
+      const name = nameIn(request);
       const response = await ask(parts, call, "/v1/models", `/${encodeURIComponent(name)}/ready`);
       if (response.status !== 200 && response.status !== 503) throw await failureOf(response);
       return codecs.KserveModelReady.encode({ ready: response.status === 200 }).finish();
     }),
     unary("ModelMetadata", async (request, call) => {
-      const name = await knownModel(parts, codecs.KserveModelRef.decode(request).name, call);
+      const name = await knownModel(parts, nameIn(request), call);
       return codecs.KserveModelMetadata.encode(metadataOf(name)).finish();
     }),
     unary("ModelConfig", async (request, call) => {
-      const name = await knownModel(parts, codecs.KserveModelRef.decode(request).name, call);
+      const name = await knownModel(parts, nameIn(request), call);
       return codecs.KserveModelConfigResponse.encode({ config: configOf(name) }).finish();
     }),
     unary("ModelInfer", (request, call) =>
-      infer(parts, codecs.KserveInferRequest.decode(request), call),
+      infer(parts, decoded(codecs.KserveInferRequest, request), call),
     ),
     {
       path: `${SERVICE}ModelStreamInfer`,
@@ -84,6 +84,23 @@ export function kserveMethods(parts: KserveParts): readonly GrpcMethod[] {
       handle: (request, call) => streamInfer(parts, request, call),
     },
   ];
+}
+
+/** Throws GrpcFailure. */
+function decoded<T>(codec: { decode(bytes: Uint8Array): T }, bytes: Uint8Array): T {
+  try {
+    return codec.decode(bytes);
+  } catch {
+    const message = "The message is not one of KServe's protocol v2, or it is cut off.";
+    throw new GrpcFailure("invalid_argument", message);
+  }
+}
+
+/** Throws GrpcFailure. */
+function nameIn(request: Uint8Array): string {
+  const { name } = decoded(codecs.KserveModelRef, request);
+  if (name !== "") return name;
+  throw new GrpcFailure("invalid_argument", "The name of a model is missing: add it.");
 }
 
 async function infer(
@@ -107,7 +124,7 @@ async function* streamInfer(
   call: GrpcCall,
 ): AsyncIterable<Uint8Array> {
   try {
-    const asked = inferRequest(codecs.KserveInferRequest.decode(bytes));
+    const asked = inferRequest(decoded(codecs.KserveInferRequest, bytes));
     const completions = asked.stream
       ? chunks(parts, asked.body, call)
       : [await whole(parts, asked.body, call)];

@@ -264,6 +264,10 @@ test("a path: the file, what is missing, what is no model, what is cut", async (
   expect((await refusal(setup, path))[0]).toBe("model_unsupported");
   await Bun.write(path, "");
   expect((await refusal(setup, path))[0]).toBe("model_corrupt");
+  // Whoever opens it would wait for a writer.
+  const pipe = `${setup.test.folder}/pipe.gguf`;
+  expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
+  expect((await refusal(setup, pipe))[0]).toBe("model_corrupt");
   expect((await refusal(setup, setup.test.folder))[1]).toContain("is a folder");
 });
 

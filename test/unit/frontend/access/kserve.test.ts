@@ -54,14 +54,38 @@ const wrong: readonly (readonly [Partial<KserveInferRequest>, string])[] = [
   [{ inputs: [{ ...text, shape: [2] }] }, "shape [1], not [2]"],
   [{ inputs: [input("text_input", "BYTES")] }, "has no contents"],
   [{ raw_input_contents: [Uint8Array.of(9, 0, 0, 0, 1)] }, "has no contents"],
+  [{ inputs: [text, text] }, "'text_input' comes twice"],
+  [
+    {
+      inputs: [
+        { ...text, contents: { bool_contents: [], bytes_contents: [Uint8Array.of(0xff, 0xfe)] } },
+      ],
+    },
+    "'text_input' is no UTF-8",
+  ],
+  [{ parameters: [parameter("top_p", { double_param: Number.NaN })] }, "'top_p' is NaN"],
+  [
+    { parameters: [parameter("stop", { string_param: "[".repeat(3_000_000) })] },
+    "'stop' holds too much",
+  ],
   [{ parameters: [parameter("prompt", { string_param: "x" })] }, "'prompt' is said by the request"],
 ];
 
-test.each(wrong)("%j is an invalid argument that names it", (more, says) => {
-  const thrown = () => inferRequest(request(more));
-  expect(thrown).toThrow(GrpcFailure);
-  expect(thrown).toThrow(says);
+test("no name of a parameter is lost", () => {
+  const { body } = inferRequest(
+    request({ parameters: [parameter("__proto__", { string_param: "x" })] }),
+  );
+  expect(JSON.stringify(body)).toContain('"__proto__":"x"');
 });
+
+test.each(wrong.map(([more, says]) => [says, more] as const))(
+  "%s: an invalid argument that names it",
+  (says, more) => {
+    const thrown = () => inferRequest(request(more));
+    expect(thrown).toThrow(GrpcFailure);
+    expect(thrown).toThrow(says);
+  },
+);
 
 test("a completion becomes text_output and finish_reason, as contents or raw", () => {
   const choices = [
