@@ -6,6 +6,7 @@ import { chatFields, chatShape } from "../../../actors/frontend/api/chat/chat-fi
 import { checkNames, checkShape } from "../../../actors/frontend/api/check-body.ts";
 import { completionShape } from "../../../actors/frontend/api/completions/completion-fields.ts";
 import { prepareCompletion } from "../../../actors/frontend/api/completions/completions.ts";
+import { generate } from "../../../actors/frontend/api/generate/generate.ts";
 import type { ServedModel } from "../../../actors/frontend/models/served-model.ts";
 import { type Constraint, readConstraint } from "../../../llm/constraint/constraint.ts";
 import { SeededRandom } from "../../../runtime/simulation/random.ts";
@@ -123,6 +124,20 @@ describe("forms of the text", () => {
     for (const asked of [{}, { response_format: { type: "text" } }, { guided_json: null }]) {
       expect(constraint({ ...asked, tools })).toBeUndefined();
     }
+  });
+
+  test("the field to blame is where the route has it", () => {
+    const [bare] = prepareCompletion(
+      checkShape({ model: "toy", prompt: "a", guided_regex: "a" }, completionShape),
+      fakeModel({}, {}),
+      context(),
+    ).answers;
+    expect(bare!.constraint_param).toBe("guided_regex");
+    const body = { token_ids: [1], sampling_params: { structured_outputs: { regex: "a" } } };
+    const scope = { contextOf: context, modelOf: () => fakeModel({}, {}) };
+    const made = generate.prepare(body, scope as never) as ReturnType<typeof prepareCompletion>;
+    const [inner] = made.answers;
+    expect(inner!.constraint_param).toBe("sampling_params.structured_outputs.regex");
   });
 
   test("text completions have them too", async () => {

@@ -82,6 +82,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
       stream: stream ?? false,
     });
     const form = formOf(params);
+    const held = form && textConstraint(model, form);
     const request: AnswerRequest = {
       request: ctx.request,
       model: model.name,
@@ -95,7 +96,7 @@ function prepareGenerate(body: GenerateBody, model: ServedModel, ctx: PrepareCon
       pin: ctx.pin,
       ...(ctx.hints === undefined ? {} : { hints: ctx.hints }),
       ...salt,
-      ...(form === undefined ? undefined : textConstraint(model, form)),
+      ...(held && { ...held, constraint_param: `sampling_params.${held.constraint_param}` }),
     };
     const include_usage = stream_options?.include_usage ?? false;
     return { n, request, include_usage, logprobs: params.logprobs != null, scoring };
