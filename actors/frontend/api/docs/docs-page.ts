@@ -47,7 +47,8 @@ function pageOf(document: OpenApiDocument): string {
 <p>Any client of OpenAI works with the base URL of this server and <code>/v1</code>. For machines
 this page is <a href="openapi.json"><code>openapi.json</code></a>. Null counts as absent, and
 unknown fields are a 400. Where the server was started with keys, those marked <span class="key">key</span> need
-<code>Authorization: Bearer KEY</code>.</p>
+<code>Authorization: Bearer KEY</code>. Names in <em>this type</em> are sections of docs/api.md,
+which comes with the server's source and says more of each route.</p>
 </header>
 <nav aria-label="Routes"><ul>
 ${routes.map(linkOf).join("\n")}
@@ -149,7 +150,7 @@ ${items.join("\n")}
 const prose = (text: string) =>
   escaped(text)
     .replace(/`([^`]+)`/g, "<code>$1</code>")
-    .replace(/\*(\w+)\*/g, "<em>$1</em>");
+    .replace(/\*(\w[\w ]*)\*/g, "<em>$1</em>");
 
 const NAMED: Readonly<Record<string, string>> = {
   "&": "&amp;",

@@ -28,7 +28,7 @@ p code, td code, dd code, li span code {
 }
 td code { overflow-wrap: anywhere; }
 .method {
-  display: inline-block; min-width: 3.2em; font: 700 .75em ui-monospace, Menlo, monospace;
+  display: inline-block; min-width: 4.2em; font: 700 .75em ui-monospace, Menlo, monospace;
   letter-spacing: .03em;
 }
 .get { color: var(--get); }
@@ -40,7 +40,7 @@ td code { overflow-wrap: anywhere; }
 nav { border: 1px solid var(--line); border-radius: 8px; padding: .4rem 1rem; margin: 1.5rem 0; }
 nav ul { list-style: none; margin: 0; padding: 0; }
 nav li {
-  display: grid; grid-template-columns: minmax(17rem, auto) 1fr; gap: 0 1rem; padding: .25rem 0;
+  display: grid; grid-template-columns: minmax(23rem, auto) 1fr; gap: 0 1rem; padding: .25rem 0;
 }
 nav li span { color: var(--soft); }
 nav li a span.get { color: var(--get); }
