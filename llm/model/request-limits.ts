@@ -29,6 +29,8 @@ export const requestLimits = {
   tools: 1_536,
   tool_calls: 1_536,
   tools_chars: 524_288,
+  /** JSON values in the schemas of all tools, and in the arguments of all calls: 50 ms to write. */
+  json_values: 65_536,
   /** Inputs of one request for embeddings, as OpenAI. */
   embedding_inputs: 2_048,
   /** Numbers of one answer of vectors a token: more would be too large to write down. */

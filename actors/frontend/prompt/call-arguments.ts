@@ -2,12 +2,12 @@
  * How much JSON the calls of a conversation hold. Most templates show arguments as objects, so
  * their texts are parsed and written anew; the limits of the body do not see into texts.
  */
+import { requestLimits } from "../../../llm/model/request-limits.ts";
 import { clip, invalidValue } from "../api/api-error.ts";
 
 /** As of a body (http/read-body.ts). */
 const LEVELS_MOST = 64;
-/** Of all calls together: a template writes so many in about 50 ms. */
-const VALUES_MOST = 65_536;
+const VALUES_MOST = requestLimits.json_values;
 
 export class ArgumentsMeasure {
   #values = 0;

@@ -79,12 +79,11 @@ function checkTools(tools: readonly Tool[]): void {
       throw tooMuch(`${requestLimits.tools_chars} characters in names, descriptions and`, param);
     }
     values += valuesOf(parameters ?? null);
-    if (values > VALUES_MOST) throw tooMuch(`${VALUES_MOST} values in`, param);
+    if (values > requestLimits.json_values) {
+      throw tooMuch(`${requestLimits.json_values} values in`, param);
+    }
   }
 }
-
-/** A template writes so many as JSON in about 50 ms. */
-const VALUES_MOST = 65_536;
 
 const tooMuch = (what: string, param: string) =>
   invalidValue(

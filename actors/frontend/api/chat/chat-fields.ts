@@ -90,7 +90,7 @@ export const messageFields = {
     z.array(toolCall).nullish(),
     `Up to ${requestLimits.tool_calls} calls of functions, only from the assistant. An id that is ` +
       "not answered yet is taken once. `arguments` is JSON as text. All calls together have at " +
-      "most 65536 values in their arguments, and 64 levels.",
+      `most ${requestLimits.json_values} values in their arguments, and 64 levels.`,
     requestLimits.tool_calls,
   ),
   tool_call_id: used(
@@ -142,7 +142,8 @@ export const chatFields = {
   tools: used(
     z.array(functionTool).nullish(),
     `Up to ${requestLimits.tools} functions, each name once, ${requestLimits.tools_chars} characters ` +
-      "together. The chat template shows them to the model. `strict: true` holds the arguments of " +
+      `and ${requestLimits.json_values} values together. ` +
+      "The chat template shows them to the model. `strict: true` holds the arguments of " +
       "calls to their schema (see *Forms of answers*).",
     requestLimits.tools,
   ),

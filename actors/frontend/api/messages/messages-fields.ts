@@ -165,7 +165,8 @@ export const promptFields = {
   tools: used(
     z.array(tool).nullish(),
     `Up to ${requestLimits.tools} tools with \`input_schema\`, each name once, ` +
-      `${requestLimits.tools_chars} characters together. Tools that Anthropic runs or knows by their ` +
+      `${requestLimits.tools_chars} characters and ${requestLimits.json_values} values together. ` +
+      `Tools that Anthropic runs or knows by their ` +
       "type are a 400. `strict: true` holds the input of calls to their schema (see *Forms of answers*).",
     requestLimits.tools,
   ),
