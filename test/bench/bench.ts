@@ -59,6 +59,10 @@ const benches: Readonly<Record<string, Entry>> = {
     what: "HTTP beside the bare native loop",
     load: async () => (await import("./parts/engine.ts")).benchEngine,
   },
+  constrain: {
+    what: "what structured answers cost; --schemas N: random schemas, checked",
+    load: async () => (await import("./parts/constrain.ts")).benchConstrain,
+  },
   lora: {
     what: "answers of several LoRA adapters",
     load: async () => (await import("./parts/lora.ts")).benchLora,

@@ -1,7 +1,6 @@
 /** Answers that keep to a constraint, over every engine that claims it: actors/engine/engine.ts. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Engine, EngineRefusal, EngineRequest } from "../../actors/engine/engine.ts";
-import { ThreadedGrammars } from "../../actors/engine/grammar/threaded-grammars.ts";
 import { openLlama } from "../../actors/engine/llama/llama.ts";
 import { closersOf } from "../../actors/engine/mocker/constrained-token.ts";
 import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
@@ -16,6 +15,7 @@ import { EngineDriver, GREEDY, request } from "../support/engine/engine-driver.t
 import { TEST_MODEL } from "../support/engine/engine-model.ts";
 import { type GrammarParts, grammarParts, textOf } from "../support/engine/grammar-parts.ts";
 import { LocalGrammars } from "../support/engine/local-grammars.ts";
+import { mockerWithGrammars } from "../support/engine/mocker-with-grammars.ts";
 
 type Row = { readonly name: string; readonly open: (parts: GrammarParts) => Promise<Engine> };
 
@@ -28,18 +28,7 @@ const ROWS: readonly Row[] = [
   },
   {
     name: "mocker",
-    open: async ({ tokenizer, tokenizer_blob, clock, threads, stage_ms }) => {
-      const { vocab_size } = tokenizer;
-      const vocab = { tokenizer_blob, vocab_size };
-      const grammars = new ThreadedGrammars({ clock, threads, vocab, stage_ms });
-      return new MockerEngine(
-        { max_model_len: 512, speedup_ratio: 0 },
-        {
-          drawable: { vocab_size, tokens: textTokens(tokenizer) },
-          grammar: { grammars, closers: closersOf(tokenizer) },
-        },
-      );
-    },
+    open: async (parts) => mockerWithGrammars(parts),
   },
   {
     name: "mocker without threads",
