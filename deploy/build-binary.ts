@@ -46,8 +46,9 @@ writeFileSync(
     "",
   ].join("\n"),
 );
-await $`${process.execPath} build --compile --minify-syntax --outfile ${outfile} ${entry}`.cwd(
-  root,
-);
+/** Entries of threads, by the names that `runtime/real/threads/threads.ts` gets. */
+const threads = ["actors/engine/grammar/grammar-thread.ts"];
+const command = [process.execPath, "build", "--compile", "--minify-syntax", "--root", root];
+await $`${command} --outfile ${outfile} ${entry} ${threads}`.cwd(root);
 rmSync(entry);
 console.log(`${outfile}: ${(Bun.file(outfile).size / 1e6).toFixed(0)} MB, assets ${content_hash}`);

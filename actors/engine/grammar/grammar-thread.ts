@@ -2,7 +2,11 @@
  * The entry of a grammar thread: compiles constraints and makes masks, beside the event loop of its
  * process. Masks of a native engine go straight into the engine's memory (native/masks/masks.c).
  */
-import { readConstraint } from "../../../llm/constraint/constraint.ts";
+import {
+  type Constraint,
+  constraintText,
+  readConstraint,
+} from "../../../llm/constraint/constraint.ts";
 import { structuralTag } from "../../../llm/constraint/structural-tag.ts";
 import { tokenizerFromBlob } from "../../../llm/model/model-card.ts";
 import { NativeMasks, TR } from "../../../native/index.ts";
@@ -20,6 +24,9 @@ const MEMORY_MOST = 1024 ** 3;
 const TOO_LARGE =
   `its grammar is longer than ${GRAMMAR_MOST / 1024} KiB: ` +
   "use smaller repeats, fewer alternatives or fewer properties";
+
+/** Code that runs for the first time is slow: that is no fault of the first constraint. */
+const WARM_UP: Constraint = { format: { type: "json_schema", json_schema: true } };
 
 declare const self: {
   onmessage: (event: { readonly data: ToThread }) => void;
@@ -63,11 +70,16 @@ class GrammarThread {
   }
 
   async #start(vocab: ThreadVocab | undefined, native: ThreadNative | undefined): Promise<void> {
-    await XGrammar.load();
+    await (await XGrammar.load()).parsed(structuralTag(WARM_UP)!);
     if (vocab !== undefined) {
       const tokenizer = tokenizerFromBlob(vocab.tokenizer_blob);
       this.#set = await GrammarSet.open(grammarVocab(tokenizer, vocab.vocab_size));
       this.#words = new Uint32Array(this.#set.words);
+      const compiled = await this.#set.compile(constraintText(WARM_UP));
+      const lane = await this.#set.lane(compiled);
+      lane.mask(this.#words);
+      lane.close();
+      compiled.grammar?.dispose();
     }
     if (native !== undefined) {
       this.#native = new NativeMasks(native.shim, native);
