@@ -3,7 +3,7 @@
  * The rules are tables at the top, so that a change of rule is a change of a table.
  */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
 const root = join(import.meta.dir, "..");
@@ -363,4 +363,9 @@ test("files and folders that pages name are there", () => {
     }
   }
   expect(wrong).toEqual([]);
+});
+
+test("each decision has a number of its own", () => {
+  const numbers = readdirSync(join(root, "docs/decisions")).map((name) => name.slice(0, 3));
+  expect(numbers.filter((number, i) => numbers.indexOf(number) !== i)).toEqual([]);
 });
