@@ -39,6 +39,7 @@ const generation = (prompts: number, more: Partial<Generation> = {}): Generation
     answerRequest(`R-${prompt}`, {
       ...{ model: "toy", choices: 2, max_tokens: 9, stop_strings: ["\n", "é"], include_stop: true },
       ...{ prompt: Uint32Array.of(prompt, 5), logprobs: 1, min_tokens: 2, stop_tokens: [3] },
+      ...{ constraint: "{}", salt: "ours" },
     }),
   ),
   shown_each: 2,
@@ -71,6 +72,7 @@ function heldGenerate(
     ...{ sampling: answer.sampling, choices: [], min_tokens: answer.min_tokens },
     ...{ stop_tokens: answer.stop_tokens, ignore_eos: answer.ignore_eos },
     ...{ logprobs: answer.logprobs, deadline_ms: 1, window_tokens: 1, alone: false },
+    ...{ constraint: answer.constraint, salt: answer.salt },
     resumable: { ...answer.resumable!, attempt },
   };
 }

@@ -212,6 +212,15 @@ test("a refusal that every worker would repeat is not tried elsewhere", () => {
   expect(effects.at(-1)).toMatchObject({ failure: { code, status: 400, message: "too long" } });
 });
 
+test("a salt goes to the router and to each worker of the answer", () => {
+  const salted = liveAnswer({ salt: "ours" });
+  advance(salted, tokens(0, "a"));
+  const lost = advance(salted, { kind: "worker_lost", attempt: 1, how: "ended", detail: "killed" });
+  expect(lost.at(-1)).toMatchObject({ kind: "ask_router", route: { salt: "ours" } });
+  const again = advance(salted, { kind: "planned", attempt: 2, leg: legOf("w1") });
+  expect(again).toMatchObject([{ kind: "ask_worker", generate: { salt: "ours" } }]);
+});
+
 test("a form that no worker holds is its field's fault; one that was held is tried elsewhere", () => {
   const form = { constraint: "{}", constraint_param: "guided_json" };
   const refused = { kind: "generate_refused", code: "bad_request", message: "no" } as const;
