@@ -109,8 +109,11 @@ function addAll(into: Record<string, number>, more: Readonly<Record<string, numb
 }
 
 /** Starts children one after the other on each core until nothing is left to give out. */
-async function runMany(next: () => Batch | undefined, cores: number): Promise<Totals> {
-  const totals = new Totals();
+async function runMany(
+  totals: Totals,
+  next: () => Batch | undefined,
+  cores: number,
+): Promise<Totals> {
   const lane = async (): Promise<void> => {
     for (let batch = next(); batch !== undefined; batch = next()) {
       const expected = totals.seeds;
@@ -165,7 +168,15 @@ async function main(): Promise<void> {
   const first = seed ?? (minutes === undefined ? 1 : Math.floor(Date.now() / 1_000) * 1_000);
   const give = batchesOf(first, minutes === undefined ? (seeds ?? seeds_default) : 1e9);
   const next = () => (minutes !== undefined && elapsed_s() > minutes * 60 ? undefined : give());
-  const totals = await runMany(next, availableParallelism());
+  const totals = new Totals();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      console.error(`ended by ${signal} before all seeds were run; what was seen until then:`);
+      report(totals, Math.round(elapsed_s()));
+      process.exit(1);
+    });
+  }
+  await runMany(totals, next, availableParallelism());
   const wall_s = Math.round(elapsed_s());
   if (values.json) console.log(JSON.stringify({ sim: "seeds", ...totals, wall_s }));
   else report(totals, wall_s);

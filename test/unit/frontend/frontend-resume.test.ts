@@ -38,8 +38,13 @@ const generation = (prompts: number, more: Partial<Generation> = {}): Generation
   answers: Array.from({ length: prompts }, (_, prompt) =>
     answerRequest(`R-${prompt}`, {
       ...{ model: "toy", choices: 2, max_tokens: 9, stop_strings: ["\n", "é"], include_stop: true },
-      ...{ prompt: Uint32Array.of(prompt, 5), logprobs: 1, min_tokens: 2, stop_tokens: [3] },
-      ...{ constraint: "{}", salt: "ours" },
+      ...{
+        prompt: Uint32Array.of(prompt, 5),
+        logprobs: 1,
+        min_tokens: 2,
+        stop_tokens: [3],
+        salt: "ours",
+      },
     }),
   ),
   shown_each: 2,
@@ -70,9 +75,8 @@ function heldGenerate(
   return {
     ...{ request: answer.request, model: answer.model, prompt: bytesOf(answer.prompt) },
     ...{ sampling: answer.sampling, choices: [], min_tokens: answer.min_tokens },
-    ...{ stop_tokens: answer.stop_tokens, ignore_eos: answer.ignore_eos },
+    ...{ stop_tokens: answer.stop_tokens, ignore_eos: answer.ignore_eos, salt: answer.salt },
     ...{ logprobs: answer.logprobs, deadline_ms: 1, window_tokens: 1, alone: false },
-    ...{ constraint: answer.constraint, salt: answer.salt },
     resumable: { ...answer.resumable!, attempt },
   };
 }
