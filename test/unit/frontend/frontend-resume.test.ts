@@ -35,16 +35,10 @@ const facts = { request: "R", owner: "anna", created_s: 7, body_hash: "h", retur
 const generation = (prompts: number, more: Partial<Generation> = {}): Generation => ({
   dialect: completions,
   model,
-  answers: Array.from({ length: prompts }, (_, prompt) =>
-    answerRequest(`R-${prompt}`, {
+  answers: Array.from({ length: prompts }, (_, i) =>
+    answerRequest(`R-${i}`, {
       ...{ model: "toy", choices: 2, max_tokens: 9, stop_strings: ["\n", "é"], include_stop: true },
-      ...{
-        prompt: Uint32Array.of(prompt, 5),
-        logprobs: 1,
-        min_tokens: 2,
-        stop_tokens: [3],
-        salt: "ours",
-      },
+      ...{ prompt: Uint32Array.of(i, 5), logprobs: 1, min_tokens: 2, stop_tokens: [3], salt: "s" },
     }),
   ),
   shown_each: 2,
