@@ -93,18 +93,20 @@ const MOST = { requests: 1_000_000_000, tokens: 1_000_000_000_000, priority: 1_0
 type Says = (node: Node | null | undefined, what: string) => SettingsError;
 
 function readRule(item: Record, says: Says): KeyRule {
-  for (const { key } of item.items) {
+  for (const { key, value } of item.items) {
     const name = scalarOf(key) ?? "";
-    if (FIELDS.some((field) => field === name)) continue;
+    if (FIELDS.some((field) => field === name)) {
+      // A blank is no rule, and a key without rules may do everything.
+      const isBlank = value === null || (isScalar(value) && value.value === null);
+      if (isBlank) throw says(key, `${name} has no value: give one, or leave the line out`);
+      continue;
+    }
     const near = nearestName(name, FIELDS);
     const meant =
       near === undefined ? `it is one of ${FIELDS.join(", ")}` : `did you mean ${near}?`;
     throw says(key, `unknown field ${shown(key)}; ${meant}`);
   }
-  const node = (field: (typeof FIELDS)[number]) => {
-    const value = item.get(field, true) as Node | undefined;
-    return isScalar(value) && value.value === null ? undefined : value;
-  };
+  const node = (field: (typeof FIELDS)[number]) => item.get(field, true) as Node | undefined;
   const name = scalarOf(node("name"));
   if (name === undefined || !NAME.test(name)) {
     throw says(node("name") ?? item, "name: 1 to 64 letters, digits and ._- are needed");

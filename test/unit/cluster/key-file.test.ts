@@ -77,6 +77,8 @@ const typos: readonly (readonly [text: string, says: string])[] = [
     "4: requests_per_minute: a whole number from 1",
   ],
   ["keys:\n  - name: a\n    key: k\n    models: []\n", "4: models: a list of names is needed"],
+  ["keys:\n  - name: a\n    key: k\n    models:\n", "4: models has no value: give one"],
+  ["keys:\n  - name: a\n    key: k\n    tokens_per_day: ~\n", "4: tokens_per_day has no value"],
   ["keys:\n  - name: a\n    key: k\n    policy_class: [b]\n", "4: policy_class: the name of one"],
   ["keys:\n  - name: a\n", "2: a needs its key"],
   ["keys:\n  - key: k\n", "2: name: 1 to 64 letters"],
