@@ -185,14 +185,42 @@ export function canOpen(library: string, symbol: string): boolean {
   }
 }
 
+/**
+ * A pipe into which native threads write a byte for news. Read as a stream it is watched by Bun's
+ * event loop: no timer, 30 µs from the thread to here. (A thread-safe JSCallback took 80 µs at best
+ * and 4 ms at worst.)
+ */
+export class WakePipe {
+  readonly #reader: { read(): Promise<{ done: boolean }>; cancel(): Promise<void> };
+  #listener: () => void = () => {};
+
+  /** @param fd its readable end */
+  constructor(fd: number) {
+    this.#reader = Bun.file(fd).stream().getReader();
+    this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    while (!(await this.#reader.read()).done) this.#listener();
+  }
+
+  /** Called at each byte, or for several at once. One listener. */
+  listen(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  end(): Promise<void> {
+    return this.#reader.cancel();
+  }
+}
+
 /** One engine of the shim. The owner calls `free` once, after which nothing else may be called. */
 export class NativeEngine {
   readonly #shim: Shim;
   readonly #engine: Pointer;
-  readonly #reader: { read(): Promise<{ done: boolean }>; cancel(): Promise<void> };
+  readonly #wakes: WakePipe;
   readonly #ints = new Int32Array(1);
   readonly #doubles = new Float64Array(Math.max(NUMBERS.length, STATS.length));
-  #listener: () => void = () => {};
 
   constructor(
     shim: Shim,
@@ -223,23 +251,12 @@ export class NativeEngine {
     if (typeof engine !== "number") throw new Error("no memory or no thread for the engine");
     this.#shim = shim;
     this.#engine = engine;
-    // A pipe read as a stream is watched by Bun's event loop: no timer, 30 µs from the engine
-    // thread to here. (A thread-safe JSCallback took 80 µs at best and 4 ms at worst.)
-    this.#reader = Bun.file(shim.tr_wake_fd(engine)).stream().getReader();
-    this.#watch();
-  }
-
-  async #watch(): Promise<void> {
-    for (;;) {
-      const { done } = await this.#reader.read();
-      if (done) return;
-      this.#listener();
-    }
+    this.#wakes = new WakePipe(shim.tr_wake_fd(engine));
   }
 
   /** Called whenever the engine thread has news: state, progress or records. One listener. */
   onWake(listener: () => void): void {
-    this.#listener = listener;
+    this.#wakes.listen(listener);
   }
 
   state(): { readonly code: number; readonly permille: number } {
@@ -390,7 +407,7 @@ export class NativeEngine {
 
   /** Joins the thread and gives everything back. */
   async free(): Promise<void> {
-    await this.#reader.cancel();
+    await this.#wakes.end();
     this.#shim.tr_free(this.#engine);
   }
 }
@@ -408,9 +425,8 @@ export class NativeMasks {
   }
 
   /** Calls back when masks are wanted; does not end. */
-  async watch(listener: () => void): Promise<void> {
-    const reader = Bun.file(this.#fd).stream().getReader();
-    while (!(await reader.read()).done) listener();
+  watch(listener: () => void): void {
+    new WakePipe(this.#fd).listen(listener);
   }
 
   /** Words written into `to`: MASK_WORDS for each mask that is wanted. */

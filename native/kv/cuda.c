@@ -24,7 +24,6 @@ struct cuda {
   cu_result (*cuCtxSetCurrent)(void *context);
   cu_result (*cuMemAlloc)(cu_address *at, size_t bytes);
   cu_result (*cuMemFree)(cu_address at);
-  cu_result (*cuMemGetInfo)(size_t *left, size_t *total);
   cu_result (*cuMemHostRegister)(void *at, size_t bytes, uint32_t flags);
   cu_result (*cuMemHostUnregister)(void *at);
   cu_result (*cuMemcpyHtoDAsync)(cu_address to, const void *from, size_t bytes, void *stream);
@@ -143,7 +142,6 @@ static bool cuda_symbols(struct cuda *c) {
       {"cuCtxSetCurrent", (void **)&c->cuCtxSetCurrent},
       {"cuMemAlloc_v2", (void **)&c->cuMemAlloc},
       {"cuMemFree_v2", (void **)&c->cuMemFree},
-      {"cuMemGetInfo_v2", (void **)&c->cuMemGetInfo},
       {"cuMemHostRegister_v2", (void **)&c->cuMemHostRegister},
       {"cuMemHostUnregister", (void **)&c->cuMemHostUnregister},
       {"cuMemcpyHtoDAsync_v2", (void **)&c->cuMemcpyHtoDAsync},

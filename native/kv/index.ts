@@ -4,7 +4,7 @@
  */
 
 import { cc, dlopen, type Pointer, toArrayBuffer } from "bun:ffi";
-import type { ShimSource } from "../index.ts";
+import { type ShimSource, WakePipe } from "../index.ts";
 
 // Every integer is declared i32 and passed as `x | 0`, never by way of an array beside a pointer,
 // which would make a double of it: see ../index.ts.
@@ -118,9 +118,8 @@ export type MoverOptions = {
 export class NativeMovers {
   readonly #shim: KvShim;
   readonly #kv: Pointer;
-  readonly #reader: { read(): Promise<{ done: boolean }>; cancel(): Promise<void> };
+  readonly #wakes: WakePipe;
   readonly #words = new Uint32Array(DONE_WORDS);
-  #listener: () => void = () => {};
 
   /** Throws where there is no memory or no thread. */
   constructor(shim: KvShim, { threads, jobs, cuda }: MoverOptions) {
@@ -128,21 +127,12 @@ export class NativeMovers {
     if (typeof kv !== "number") throw new Error("no memory or no thread for the movers of blocks");
     this.#shim = shim;
     this.#kv = kv;
-    this.#reader = Bun.file(shim.tr_kv_wake_fd(kv)).stream().getReader();
-    this.#watch();
-  }
-
-  async #watch(): Promise<void> {
-    for (;;) {
-      const { done } = await this.#reader.read();
-      if (done) return;
-      this.#listener();
-    }
+    this.#wakes = new WakePipe(shim.tr_kv_wake_fd(kv));
   }
 
   /** Called whenever a job has ended. One listener. */
   onWake(listener: () => void): void {
-    this.#listener = listener;
+    this.#wakes.listen(listener);
   }
 
   /** One line: why the last call here failed. */
@@ -264,7 +254,7 @@ export class NativeMovers {
 
   /** Waits for jobs that have begun, and gives every region back. */
   async close(): Promise<void> {
-    await this.#reader.cancel();
+    await this.#wakes.end();
     this.#shim.tr_kv_close(this.#kv);
   }
 }

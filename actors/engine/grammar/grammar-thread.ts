@@ -84,7 +84,7 @@ class GrammarThread {
     if (native !== undefined) {
       this.#native = new NativeMasks(native.shim, native);
       this.#wants();
-      void this.#native.watch(() => this.#wants());
+      this.#native.watch(() => this.#wants());
     }
     self.postMessage({ kind: "started" });
   }

@@ -6,32 +6,31 @@ import { z } from "zod";
 import { textFormLimits } from "../../../llm/constraint/text-form.ts";
 import type { FormRequest, ThinkingLimit } from "../prompt/constraint.ts";
 import { invalidType, invalidValue, missingParameter } from "./api-error.ts";
-import { count, type Fields, ignored, objectOf, used } from "./request-fields.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** A JSON object that is read by hand: its parts are named in the errors. */
-const anyObject = z
-  .custom<Json>(isObject, { error: "expected a JSON object" })
-  .meta({ type: "object" });
+import {
+  count,
+  type Fields,
+  ignored,
+  isJsonObject,
+  type Json,
+  jsonObject,
+  objectOf,
+  used,
+} from "./request-fields.ts";
 
 const schemaOrText = z
-  .custom<Json | string>((value) => typeof value === "string" || isObject(value), {
+  .custom<Json | string>((value) => typeof value === "string" || isJsonObject(value), {
     error: "expected a JSON schema, as an object or as text",
   })
   .meta({ anyOf: [{ type: "object" }, { type: "string" }] });
 
 export const formFields = {
   response_format: used(
-    anyObject.nullish(),
+    jsonObject.nullish(),
     "`type`: `text`, `json_object`, `json_schema` (`json_schema`: `name`, `schema`, `strict`) or " +
       "`structural_tag` (`format`; or `structures` and `triggers`). See *Forms of answers*.",
   ),
   structured_outputs: used(
-    anyObject.nullish(),
+    jsonObject.nullish(),
     "vLLM's: one of `json`, `regex`, `choice`, `grammar`, `json_object`, `structural_tag`.",
   ),
   guided_json: used(schemaOrText.nullish(), "A JSON schema, as an object or as text."),
@@ -137,7 +136,7 @@ const NAME = /^[a-zA-Z0-9_-]{1,64}$/;
 
 function jsonSchemaForm(format: Json, param: string, nested: boolean): FormRequest {
   const inner = format["json_schema"];
-  if (inner != null && !isObject(inner)) {
+  if (inner != null && !isJsonObject(inner)) {
     throw invalidType(`'${param}.json_schema' must be an object.`, `${param}.json_schema`);
   }
   const where = inner == null ? param : `${param}.json_schema`;
@@ -158,7 +157,7 @@ function jsonSchemaForm(format: Json, param: string, nested: boolean): FormReque
 }
 
 function schemaForm(schema: unknown, param: string, strict: boolean): FormRequest {
-  if (!isObject(schema) && typeof schema !== "boolean") {
+  if (!isJsonObject(schema) && typeof schema !== "boolean") {
     throw invalidType(`'${param}' must be a JSON schema.`, param);
   }
   return { form: { kind: "json", schema, strict }, param };
@@ -218,7 +217,7 @@ function outputForm(kind: (typeof OUTPUTS)[number], value: unknown, param: strin
       return { form: { kind: "object" }, param };
     case "structural_tag": {
       const tag = typeof value === "string" ? parsed(value, param) : value;
-      if (!isObject(tag)) throw invalidType(`'${param}' must be a structural tag.`, param);
+      if (!isJsonObject(tag)) throw invalidType(`'${param}' must be a structural tag.`, param);
       return { form: { kind: "tags", format: tagsOf(tag, param) }, param };
     }
     case "choice":
@@ -244,7 +243,7 @@ function tagsOf(given: Json, param: string): unknown {
     type: "triggered_tags",
     triggers,
     tags: structures.map((each: unknown, i) => {
-      if (!isObject(each)) {
+      if (!isJsonObject(each)) {
         throw invalidType(`'${param}.structures[${i}]' must be an object.`, param);
       }
       const { begin, schema, end } = each;

@@ -155,6 +155,22 @@ const stopItem = z.union([z.string(), count(0, 0xffff_ffff)], {
 });
 const tokenName = z.string().regex(/^\d{1,10}$/, { error: "it must be a token id" });
 
+export type Json = Readonly<Record<string, unknown>>;
+
+export const isJsonObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A JSON object that is not looked into here: it is read by hand, or passed on as it is. */
+export const jsonObject = z
+  .custom<Json>(isJsonObject, { error: "expected a JSON object" })
+  .meta({ type: "object" });
+
+/** How many calls of functions an answer may have, in chats and responses. */
+export const parallelCallsField = used(
+  z.boolean().nullish(),
+  "`false`: at most one call; with `tool_choice` `required` exactly one. Default true.",
+);
+
 /** As vLLM has it, in characters. */
 const SALT_CHARS_MAX = 256;
 

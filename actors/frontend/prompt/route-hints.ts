@@ -91,7 +91,7 @@ export function hintsOfKey(
   };
 }
 
-const NO_HINTS: RouteHints = {
+export const NO_HINTS: RouteHints = {
   session: "",
   strict_priority: 0,
   priority_jump_ms: 0,

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import OpenAI, { toFile } from "openai";
+import type OpenAI from "openai";
+import { toFile } from "openai";
 import { type Cluster, startCluster, until } from "../../support/cluster.ts";
+import { annAndBob, refusal, TWO_KEYS } from "./two-keys.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "troupe-batches-"));
 let cluster: Cluster;
@@ -12,26 +14,13 @@ let ann: OpenAI;
 let bob: OpenAI;
 
 beforeAll(async () => {
-  const keys = ["--api-key", "ann-key", "--api-key", "bob-key"];
-  cluster = await startCluster(["--data-dir", folder, ...keys]);
-  const clientOf = (apiKey: string) =>
-    new OpenAI({ baseURL: `${cluster.url}/v1`, apiKey, maxRetries: 0 });
-  ann = clientOf("ann-key");
-  bob = clientOf("bob-key");
+  cluster = await startCluster(["--data-dir", folder, ...TWO_KEYS]);
+  [ann, bob] = annAndBob(cluster);
 }, 60_000);
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
 });
-
-const refusal = async (work: Promise<unknown>): Promise<[number | undefined, unknown]> => {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof OpenAI.APIError) return [error.status, error.code];
-  }
-  return [undefined, undefined];
-};
 
 type Endpoint = OpenAI.BatchCreateParams["endpoint"];
 

@@ -4,8 +4,10 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import OpenAI, { toFile } from "openai";
+import type OpenAI from "openai";
+import { toFile } from "openai";
 import { type Cluster, startCluster, until } from "../../support/cluster.ts";
+import { annAndBob, refusal, TWO_KEYS } from "./two-keys.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "troupe-files-"));
 let cluster: Cluster;
@@ -13,26 +15,13 @@ let ann: OpenAI;
 let bob: OpenAI;
 
 beforeAll(async () => {
-  const keys = ["--api-key", "ann-key", "--api-key", "bob-key"];
-  cluster = await startCluster(["--engine", "echo", "--data-dir", folder, ...keys]);
-  const clientOf = (apiKey: string) =>
-    new OpenAI({ baseURL: `${cluster.url}/v1`, apiKey, maxRetries: 0 });
-  ann = clientOf("ann-key");
-  bob = clientOf("bob-key");
+  cluster = await startCluster(["--engine", "echo", "--data-dir", folder, ...TWO_KEYS]);
+  [ann, bob] = annAndBob(cluster);
 }, 60_000);
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
 });
-
-const refusal = async (work: Promise<unknown>): Promise<[number | undefined, unknown]> => {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof OpenAI.APIError) return [error.status, error.code];
-  }
-  return [undefined, undefined];
-};
 
 test("a file goes up from a stream, is described, listed, read and deleted", async () => {
   const text = `${"a line of text\n".repeat(200_000)}é`;

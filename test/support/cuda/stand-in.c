@@ -128,13 +128,6 @@ API int cuMemFree_v2(uint64_t at) {
   return INVALID_VALUE;
 }
 
-API int cuMemGetInfo_v2(size_t *left, size_t *total) {
-  PLANNED();
-  *left = STAND_IN_BYTES - used;
-  *total = STAND_IN_BYTES;
-  return 0;
-}
-
 API int cuMemHostRegister_v2(void *at, size_t bytes, unsigned flags) {
   (void)at, (void)bytes, (void)flags;
   PLANNED();

@@ -9,21 +9,15 @@ import {
   type Fields,
   type Harmless,
   ignored,
+  jsonObject,
   just,
   objectOf,
+  parallelCallsField,
   refused,
   samplingFields,
   used,
 } from "../request-fields.ts";
 import { chatContent } from "./chat-content.ts";
-
-/** Not looked into: it goes to the chat template as it is. */
-const anyObject = z
-  .custom<Readonly<Record<string, unknown>>>(
-    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-    { error: "expected a JSON object" },
-  )
-  .meta({ type: "object" });
 
 const functionName = z.object({ name: z.string().min(1) });
 
@@ -34,7 +28,7 @@ const functionTool = z.object({
       error: "a function's name has 1 to 64 letters (a–z), digits, _ and -",
     }),
     description: z.string().nullish(),
-    parameters: anyObject.nullish(),
+    parameters: jsonObject.nullish(),
     strict: z.boolean().nullish(),
   }),
 });
@@ -152,10 +146,7 @@ export const chatFields = {
     '`"none"`, `"auto"` (default), `"required"`, a function by name, or `allowed_tools` with mode ' +
       "`auto` or `required`, which shows the model these alone.",
   ),
-  parallel_tool_calls: used(
-    z.boolean().nullish(),
-    "`false`: at most one call; with `tool_choice` `required` exactly one. Default true.",
-  ),
+  parallel_tool_calls: parallelCallsField,
   functions: refused("Its successor is 'tools'.", emptyList),
   function_call: refused("Its successor is 'tool_choice'.", noneOrAuto),
   audio: refused("Audio is neither read nor made."),

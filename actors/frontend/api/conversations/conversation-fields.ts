@@ -1,12 +1,11 @@
 /** Every field of the POST routes of `/v1/conversations`. */
 import { z } from "zod";
-import { type Fields, ignored, objectOf, used } from "../request-fields.ts";
+import { type Fields, ignored, jsonObject, objectOf, used } from "../request-fields.ts";
 import { metadataField } from "../responses/kept-fields.ts";
-import { anyObject } from "../responses/response-fields.ts";
 
 /** As OpenAI's. */
 const ITEMS_MAX = 20;
-const items = z.array(anyObject);
+const items = z.array(jsonObject);
 const ITEMS_NOTE = `Up to ${ITEMS_MAX} items, as in \`input\` of a response.`;
 
 export const createFields = {

@@ -10,19 +10,12 @@ import {
   emptyList,
   type Fields,
   ignored,
-  number,
+  jsonObject,
   objectOf,
   refused,
   samplingFields,
   used,
 } from "../request-fields.ts";
-
-const anyObject = z
-  .custom<Readonly<Record<string, unknown>>>(
-    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-    { error: "expected a JSON object" },
-  )
-  .meta({ type: "object" });
 
 export const textBlock = z.object({ type: z.literal("text"), text: z.string() });
 
@@ -66,7 +59,7 @@ const toolUseBlock = z.object({
   type: z.literal("tool_use"),
   id: z.string().min(1).max(256),
   name: z.string().min(1).max(256),
-  input: anyObject,
+  input: jsonObject,
 });
 const toolResultBlock = z.object({
   type: z.literal("tool_result"),
@@ -110,7 +103,7 @@ const tool = z.object({
   type: z.string().nullish(),
   name: z.string().nullish(),
   description: z.string().nullish(),
-  input_schema: anyObject.nullish(),
+  input_schema: jsonObject.nullish(),
   strict: z.boolean().nullish(),
 });
 export type MessageTool = z.infer<typeof tool>;
@@ -142,7 +135,7 @@ export type MessageThinking = z.infer<typeof thinking>;
 
 const outputConfig = z.object({
   effort: z.enum(["low", "medium", "high", "xhigh", "max"]).nullish(),
-  format: anyObject.nullish(),
+  format: jsonObject.nullish(),
 });
 
 /** What POST /v1/messages/count_tokens knows too. */
@@ -195,7 +188,7 @@ export const promptFields = {
   workspace_id: ignored("There are no workspaces."),
   betas: ignored("What a beta brings is here or is refused by its own field."),
   mcp_servers: refused("This server calls no other servers.", emptyList),
-  output_format: used(anyObject.nullish(), "The beta's name of `output_config.format`."),
+  output_format: used(jsonObject.nullish(), "The beta's name of `output_config.format`."),
 } as const satisfies Fields;
 
 export const messagesFields = {
@@ -212,15 +205,9 @@ export const messagesFields = {
       "of the answer. Empty ones are ignored.",
     requestLimits.stop,
   ),
-  temperature: used(
-    number(0, 2).nullish(),
-    "0–2; 0 is greedy. Default: the model's own generation default, else 1.",
-  ),
-  top_p: used(number(0, 1).nullish(), "0–1. Default: the model's own, else 1."),
-  top_k: used(
-    z.int().min(-1).max(1_000_000_000).nullish(),
-    "-1 or 0 switch it off. Default: the model's own, else off.",
-  ),
+  temperature: samplingFields.temperature,
+  top_p: samplingFields.top_p,
+  top_k: samplingFields.top_k,
   seed: used(
     samplingFields.seed.shape,
     "Not Anthropic's: the same seed gives the same draws, as in chats.",

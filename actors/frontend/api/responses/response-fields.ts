@@ -8,23 +8,17 @@ import {
   emptyList,
   type Fields,
   ignored,
+  jsonObject,
   just,
   objectOf,
+  parallelCallsField,
   refused,
   samplingFields,
   used,
 } from "../request-fields.ts";
 import { conversationField, metadataField } from "./kept-fields.ts";
 
-/** Not looked into by its shape: it is read by hand, with an error that names the part. */
-export const anyObject = z
-  .custom<Readonly<Record<string, unknown>>>(
-    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-    { error: "expected a JSON object" },
-  )
-  .meta({ type: "object" });
-
-export const inputShape = z.union([z.string(), z.array(anyObject)], {
+export const inputShape = z.union([z.string(), z.array(jsonObject)], {
   error: "expected a string or an array of items",
 });
 
@@ -40,7 +34,7 @@ export const toolFields = {
     "1 to 64 letters (a–z), digits, `_` and `-`; each name once.",
   ),
   description: used(z.string().nullish(), "Shown to the model."),
-  parameters: used(anyObject.nullish(), "JSON schema of the arguments, shown to the model."),
+  parameters: used(jsonObject.nullish(), "JSON schema of the arguments, shown to the model."),
   strict: used(
     z.boolean().nullish(),
     "`true` holds the arguments of calls to their schema (see *Forms of answers*). Default false.",
@@ -80,7 +74,7 @@ export const reasoningFields = {
 
 export const textFields = {
   format: used(
-    anyObject.nullish(),
+    jsonObject.nullish(),
     "`type`: `text`, `json_object`, or `json_schema` with `name`, `schema` and `strict` beside it. See " +
       "*Forms of answers*.",
   ),
@@ -124,10 +118,7 @@ export const contextFields = {
     '`"none"`, `"auto"` (default), `"required"`, a function by name, or `allowed_tools` with mode ' +
       "`auto` or `required`, which shows the model these alone.",
   ),
-  parallel_tool_calls: used(
-    z.boolean().nullish(),
-    "`false`: at most one call; with `tool_choice` `required` exactly one. Default true.",
-  ),
+  parallel_tool_calls: parallelCallsField,
   reasoning: used(objectOf(reasoningFields).nullish(), "See *reasoning* below."),
   text: used(objectOf(textFields).nullish(), "See *text* below."),
   truncation: used(
