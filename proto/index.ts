@@ -28,6 +28,7 @@ export type {
   KserveOutputTensor,
   KserveParameter,
   KvEvent as WireKvEvent,
+  KvIdentity,
   LogitBias,
   ModelBusy,
   ModelCapabilities,
@@ -100,6 +101,28 @@ export type FetchKvDump = Kind<"fetch_kv_dump", t.FetchKvDump> & Ask<KvDumpPage>
 export type KvCleared = Kind<"kv_cleared", t.KvCleared>;
 export type ClearKv = Kind<"clear_kv", t.ClearKv> & Ask<KvCleared>;
 
+// kv beyond the engines: worker ↔ the keeper of its machine's blocks
+export type KvSpace = Kind<"kv_space", t.KvSpace>;
+export type OpenKvSpace = Kind<"open_kv_space", t.OpenKvSpace> & Ask<KvSpace>;
+export type KvSlots = Kind<"kv_slots", t.KvSlots>;
+export type ReserveKv = Kind<"reserve_kv", t.ReserveKv> & Ask<KvSlots>;
+export type KvFilled = Kind<"kv_filled", t.KvFilled>;
+export type KvFound = Kind<"kv_found", t.KvFound>;
+export type FindKv = Kind<"find_kv", t.FindKv> & Ask<KvFound>;
+export type KvArrived = Kind<"kv_arrived", t.KvArrived>;
+export type ReleaseKv = Kind<"release_kv", t.ReleaseKv>;
+export type KvWriting = Kind<"kv_writing", t.KvWriting>;
+export type KvWritten = Kind<"kv_written", t.KvWritten>;
+/** What the keeper of a machine's blocks understands. */
+export type KvKeeperMessage =
+  | OpenKvSpace
+  | ReserveKv
+  | KvFilled
+  | FindKv
+  | ReleaseKv
+  | KvWriting
+  | KvWritten;
+
 // router: stream ↔ router
 export type Plan = Kind<"plan", t.Plan>;
 export type Route = Kind<"route", t.Route> & Ask<Plan | Refused>;
@@ -153,6 +176,7 @@ export type WorkerMessage =
   | Embed
   | FetchBlob
   | SubscribeLoad
+  | KvArrived
   | KvSourceMessage
   | LoadAdapter
   | UnloadAdapter
@@ -180,7 +204,7 @@ export type FaultMessage = SetFaults;
 /**
  * Type ids are never reused. 1–63 belong to `runtime/` (envelope.proto, registry.proto), the rest
  * is split by domain: 64 inference, 80 kv, 96 model, 104 router, 112 control, 120 limits,
- * 128 inspect.
+ * 128 inspect, 136 kv beyond the engines.
  */
 export const messageTable = [
   { id: 64, kind: "generate", codec: codecs.Generate },
@@ -243,4 +267,15 @@ export const messageTable = [
   { id: 133, kind: "process_info", codec: codecs.ProcessInfo },
   { id: 134, kind: "control_actor", codec: codecs.ControlActor },
   { id: 135, kind: "control_done", codec: codecs.ControlDone },
+  { id: 136, kind: "open_kv_space", codec: codecs.OpenKvSpace },
+  { id: 137, kind: "kv_space", codec: codecs.KvSpace },
+  { id: 138, kind: "reserve_kv", codec: codecs.ReserveKv },
+  { id: 139, kind: "kv_slots", codec: codecs.KvSlots },
+  { id: 140, kind: "kv_filled", codec: codecs.KvFilled },
+  { id: 141, kind: "find_kv", codec: codecs.FindKv },
+  { id: 142, kind: "kv_found", codec: codecs.KvFound },
+  { id: 143, kind: "kv_arrived", codec: codecs.KvArrived },
+  { id: 144, kind: "release_kv", codec: codecs.ReleaseKv },
+  { id: 145, kind: "kv_writing", codec: codecs.KvWriting },
+  { id: 146, kind: "kv_written", codec: codecs.KvWritten },
 ] as const;

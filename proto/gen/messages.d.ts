@@ -82,6 +82,18 @@ export const troupe: {
     KvDumpPage: Codec<t.KvDumpPage>;
     ClearKv: Codec<t.ClearKv>;
     KvCleared: Codec<t.KvCleared>;
+    KvIdentity: Codec<t.KvIdentity>;
+    OpenKvSpace: Codec<t.OpenKvSpace>;
+    KvSpace: Codec<t.KvSpace>;
+    ReserveKv: Codec<t.ReserveKv>;
+    KvSlots: Codec<t.KvSlots>;
+    KvFilled: Codec<t.KvFilled>;
+    FindKv: Codec<t.FindKv>;
+    KvFound: Codec<t.KvFound>;
+    KvArrived: Codec<t.KvArrived>;
+    ReleaseKv: Codec<t.ReleaseKv>;
+    KvWriting: Codec<t.KvWriting>;
+    KvWritten: Codec<t.KvWritten>;
     GetTree: Codec<t.GetTree>;
     TreeNode: Codec<t.TreeNode>;
     Tree: Codec<t.Tree>;

@@ -6302,6 +6302,8 @@ export const troupe = $root.troupe = (() => {
             this.labels = $util.emptyArray;
             this.taints = $util.emptyArray;
             this.adapters = undefined;
+            this.keeper = undefined;
+            this.kv_identity = undefined;
             this.labels = [];
             this.taints = [];
             if (properties)
@@ -6317,6 +6319,16 @@ export const troupe = $root.troupe = (() => {
         WorkerRecord.prototype.labels = $util.emptyArray;
         WorkerRecord.prototype.taints = $util.emptyArray;
         WorkerRecord.prototype.adapters = null;
+        WorkerRecord.prototype.keeper = null;
+        WorkerRecord.prototype.kv_identity = null;
+
+        let $oneOfFields;
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(WorkerRecord.prototype, "_kv_identity", {
+            get: $util.oneOfGetter($oneOfFields = ["kv_identity"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
 
         WorkerRecord.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6341,6 +6353,10 @@ export const troupe = $root.troupe = (() => {
                     writer.uint32(50).string(message.taints[i]);
             if (message.adapters != null && $Object.hasOwnProperty.call(message, "adapters"))
                 $root.troupe.AdapterList.encode(message.adapters, writer.uint32(58).fork(), _depth + 1).ldelim();
+            if (message.keeper != null && $Object.hasOwnProperty.call(message, "keeper"))
+                $root.troupe.ActorRef.encode(message.keeper, writer.uint32(66).fork(), _depth + 1).ldelim();
+            if (message.kv_identity != null && $Object.hasOwnProperty.call(message, "kv_identity"))
+                writer.uint32(74).string(message.kv_identity);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -6421,6 +6437,19 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.adapters = $root.troupe.AdapterList.decode(reader, reader.size(), $undefined, _depth + 1, message.adapters);
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        message.keeper = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.keeper);
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        message.kv_identity = reader.stringVerify();
+                        message._kv_identity = "kv_identity";
                         continue;
                     }
                 }
@@ -9308,6 +9337,1502 @@ export const troupe = $root.troupe = (() => {
         };
 
         return KvCleared;
+    })();
+
+    troupe.KvIdentity = (function() {
+
+        const KvIdentity = function (properties) {
+            this.model = "";
+            this.engine = "";
+            this.library = "";
+            this.cache_type = "";
+            this.block_size = 0;
+            this.block_bytes = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KvIdentity.prototype.model = "";
+        KvIdentity.prototype.engine = "";
+        KvIdentity.prototype.library = "";
+        KvIdentity.prototype.cache_type = "";
+        KvIdentity.prototype.block_size = 0;
+        KvIdentity.prototype.block_bytes = 0;
+
+        KvIdentity.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+                writer.uint32(10).string(message.model);
+            if (message.engine != null && $Object.hasOwnProperty.call(message, "engine") && message.engine !== "")
+                writer.uint32(18).string(message.engine);
+            if (message.library != null && $Object.hasOwnProperty.call(message, "library") && message.library !== "")
+                writer.uint32(26).string(message.library);
+            if (message.cache_type != null && $Object.hasOwnProperty.call(message, "cache_type") && message.cache_type !== "")
+                writer.uint32(34).string(message.cache_type);
+            if (message.block_size != null && $Object.hasOwnProperty.call(message, "block_size") && message.block_size !== 0)
+                writer.uint32(40).uint32(message.block_size);
+            if (message.block_bytes != null && $Object.hasOwnProperty.call(message, "block_bytes") && !$Object.is(message.block_bytes, 0))
+                writer.uint32(49).double(message.block_bytes);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvIdentity.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KvIdentity();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.model = value;
+                        else
+                            delete message.model;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.engine = value;
+                        else
+                            delete message.engine;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.library = value;
+                        else
+                            delete message.library;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.cache_type = value;
+                        else
+                            delete message.cache_type;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.block_size = value;
+                        else
+                            delete message.block_size;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.block_bytes = value;
+                        else
+                            delete message.block_bytes;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KvIdentity.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KvIdentity";
+        };
+
+        return KvIdentity;
+    })();
+
+    troupe.OpenKvSpace = (function() {
+
+        const OpenKvSpace = function (properties) {
+            this.worker = undefined;
+            this.identity = undefined;
+            this.name = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        OpenKvSpace.prototype.worker = null;
+        OpenKvSpace.prototype.identity = null;
+        OpenKvSpace.prototype.name = "";
+
+        OpenKvSpace.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker"))
+                $root.troupe.ActorRef.encode(message.worker, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.identity != null && $Object.hasOwnProperty.call(message, "identity"))
+                $root.troupe.KvIdentity.encode(message.identity, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+                writer.uint32(26).string(message.name);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        OpenKvSpace.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.OpenKvSpace();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.worker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.worker);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.identity = $root.troupe.KvIdentity.decode(reader, reader.size(), $undefined, _depth + 1, message.identity);
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.name = value;
+                        else
+                            delete message.name;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        OpenKvSpace.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.OpenKvSpace";
+        };
+
+        return OpenKvSpace;
+    })();
+
+    troupe.KvSpace = (function() {
+
+        const KvSpace = function (properties) {
+            this.space = 0;
+            this.segment = "";
+            this.slots = 0;
+            this.slot_bytes = 0;
+            this.base = 0;
+            this.segment_bytes = 0;
+            this.block_bytes = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KvSpace.prototype.space = 0;
+        KvSpace.prototype.segment = "";
+        KvSpace.prototype.slots = 0;
+        KvSpace.prototype.slot_bytes = 0;
+        KvSpace.prototype.base = 0;
+        KvSpace.prototype.segment_bytes = 0;
+        KvSpace.prototype.block_bytes = 0;
+
+        KvSpace.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.segment != null && $Object.hasOwnProperty.call(message, "segment") && message.segment !== "")
+                writer.uint32(18).string(message.segment);
+            if (message.slots != null && $Object.hasOwnProperty.call(message, "slots") && message.slots !== 0)
+                writer.uint32(24).uint32(message.slots);
+            if (message.slot_bytes != null && $Object.hasOwnProperty.call(message, "slot_bytes") && !$Object.is(message.slot_bytes, 0))
+                writer.uint32(33).double(message.slot_bytes);
+            if (message.base != null && $Object.hasOwnProperty.call(message, "base") && !$Object.is(message.base, 0))
+                writer.uint32(41).double(message.base);
+            if (message.segment_bytes != null && $Object.hasOwnProperty.call(message, "segment_bytes") && !$Object.is(message.segment_bytes, 0))
+                writer.uint32(49).double(message.segment_bytes);
+            if (message.block_bytes != null && $Object.hasOwnProperty.call(message, "block_bytes") && !$Object.is(message.block_bytes, 0))
+                writer.uint32(57).double(message.block_bytes);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvSpace.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KvSpace();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.space = value;
+                        else
+                            delete message.space;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.segment = value;
+                        else
+                            delete message.segment;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.slots = value;
+                        else
+                            delete message.slots;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.slot_bytes = value;
+                        else
+                            delete message.slot_bytes;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.base = value;
+                        else
+                            delete message.base;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.segment_bytes = value;
+                        else
+                            delete message.segment_bytes;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.block_bytes = value;
+                        else
+                            delete message.block_bytes;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KvSpace.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KvSpace";
+        };
+
+        return KvSpace;
+    })();
+
+    troupe.ReserveKv = (function() {
+
+        const ReserveKv = function (properties) {
+            this.space = 0;
+            this.hashes = $util.newBuffer([]);
+            this.parents = $util.newBuffer([]);
+            this.priority = 0;
+            this.hand_off = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ReserveKv.prototype.space = 0;
+        ReserveKv.prototype.hashes = $util.newBuffer([]);
+        ReserveKv.prototype.parents = $util.newBuffer([]);
+        ReserveKv.prototype.priority = 0;
+        ReserveKv.prototype.hand_off = "";
+
+        ReserveKv.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+                writer.uint32(18).bytes(message.hashes);
+            if (message.parents != null && $Object.hasOwnProperty.call(message, "parents") && message.parents.length)
+                writer.uint32(26).bytes(message.parents);
+            if (message.priority != null && $Object.hasOwnProperty.call(message, "priority") && message.priority !== 0)
+                writer.uint32(32).sint32(message.priority);
+            if (message.hand_off != null && $Object.hasOwnProperty.call(message, "hand_off") && message.hand_off !== "")
+                writer.uint32(42).string(message.hand_off);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ReserveKv.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ReserveKv();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.space = value;
+                        else
+                            delete message.space;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.hashes = value;
+                        else
+                            delete message.hashes;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.parents = value;
+                        else
+                            delete message.parents;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.sint32())
+                            message.priority = value;
+                        else
+                            delete message.priority;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.hand_off = value;
+                        else
+                            delete message.hand_off;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ReserveKv.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ReserveKv";
+        };
+
+        return ReserveKv;
+    })();
+
+    troupe.KvSlots = (function() {
+
+        const KvSlots = function (properties) {
+            this.slots = $util.emptyArray;
+            this.slots = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KvSlots.prototype.slots = $util.emptyArray;
+
+        KvSlots.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.slots != null && message.slots.length)
+                writer.uint32(10).sint32s(message.slots);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvSlots.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KvSlots();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType === 2) {
+                            if (!(message.slots && message.slots.length))
+                                message.slots = [];
+                            reader.sint32s(message.slots);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.slots && message.slots.length))
+                            message.slots = [];
+                        message.slots.push(reader.sint32());
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KvSlots.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KvSlots";
+        };
+
+        return KvSlots;
+    })();
+
+    troupe.KvFilled = (function() {
+
+        const KvFilled = function (properties) {
+            this.space = 0;
+            this.hashes = $util.newBuffer([]);
+            this.dropped = $util.newBuffer([]);
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KvFilled.prototype.space = 0;
+        KvFilled.prototype.hashes = $util.newBuffer([]);
+        KvFilled.prototype.dropped = $util.newBuffer([]);
+
+        KvFilled.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+                writer.uint32(18).bytes(message.hashes);
+            if (message.dropped != null && $Object.hasOwnProperty.call(message, "dropped") && message.dropped.length)
+                writer.uint32(26).bytes(message.dropped);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvFilled.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KvFilled();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.space = value;
+                        else
+                            delete message.space;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.hashes = value;
+                        else
+                            delete message.hashes;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.dropped = value;
+                        else
+                            delete message.dropped;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KvFilled.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KvFilled";
+        };
+
+        return KvFilled;
+    })();
+
+    troupe.FindKv = (function() {
+
+        const FindKv = function (properties) {
+            this.space = 0;
+            this.hashes = $util.newBuffer([]);
+            this.from = 0;
+            this.writer = "";
+            this.wait_ms = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        FindKv.prototype.space = 0;
+        FindKv.prototype.hashes = $util.newBuffer([]);
+        FindKv.prototype.from = 0;
+        FindKv.prototype.writer = "";
+        FindKv.prototype.wait_ms = 0;
+
+        FindKv.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+                writer.uint32(18).bytes(message.hashes);
+            if (message.from != null && $Object.hasOwnProperty.call(message, "from") && message.from !== 0)
+                writer.uint32(24).uint32(message.from);
+            if (message.writer != null && $Object.hasOwnProperty.call(message, "writer") && message.writer !== "")
+                writer.uint32(34).string(message.writer);
+            if (message.wait_ms != null && $Object.hasOwnProperty.call(message, "wait_ms") && message.wait_ms !== 0)
+                writer.uint32(40).uint32(message.wait_ms);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        FindKv.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.FindKv();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.space = value;
+                        else
+                            delete message.space;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.hashes = value;
+                        else
+                            delete message.hashes;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.from = value;
+                        else
+                            delete message.from;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.writer = value;
+                        else
+                            delete message.writer;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.wait_ms = value;
+                        else
+                            delete message.wait_ms;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        FindKv.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.FindKv";
+        };
+
+        return FindKv;
+    })();
+
+    troupe.KvFound = (function() {
+
+        const KvFound = function (properties) {
+            this.lease = 0;
+            this.slots = $util.emptyArray;
+            this.coming = false;
+            this.slots = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KvFound.prototype.lease = 0;
+        KvFound.prototype.slots = $util.emptyArray;
+        KvFound.prototype.coming = false;
+
+        KvFound.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && message.lease !== 0)
+                writer.uint32(8).uint32(message.lease);
+            if (message.slots != null && message.slots.length)
+                writer.uint32(18).uint32s(message.slots);
+            if (message.coming != null && $Object.hasOwnProperty.call(message, "coming") && message.coming !== false)
+                writer.uint32(24).bool(message.coming);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvFound.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KvFound();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.lease = value;
+                        else
+                            delete message.lease;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType === 2) {
+                            if (!(message.slots && message.slots.length))
+                                message.slots = [];
+                            reader.uint32s(message.slots);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.slots && message.slots.length))
+                            message.slots = [];
+                        message.slots.push(reader.uint32());
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.coming = value;
+                        else
+                            delete message.coming;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KvFound.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KvFound";
+        };
+
+        return KvFound;
+    })();
+
+    troupe.KvArrived = (function() {
+
+        const KvArrived = function (properties) {
+            this.lease = 0;
+            this.first = 0;
+            this.slots = $util.emptyArray;
+            this.coming = false;
+            this.slots = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KvArrived.prototype.lease = 0;
+        KvArrived.prototype.first = 0;
+        KvArrived.prototype.slots = $util.emptyArray;
+        KvArrived.prototype.coming = false;
+
+        KvArrived.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && message.lease !== 0)
+                writer.uint32(8).uint32(message.lease);
+            if (message.first != null && $Object.hasOwnProperty.call(message, "first") && message.first !== 0)
+                writer.uint32(16).uint32(message.first);
+            if (message.slots != null && message.slots.length)
+                writer.uint32(26).uint32s(message.slots);
+            if (message.coming != null && $Object.hasOwnProperty.call(message, "coming") && message.coming !== false)
+                writer.uint32(32).bool(message.coming);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvArrived.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KvArrived();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.lease = value;
+                        else
+                            delete message.lease;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.first = value;
+                        else
+                            delete message.first;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType === 2) {
+                            if (!(message.slots && message.slots.length))
+                                message.slots = [];
+                            reader.uint32s(message.slots);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.slots && message.slots.length))
+                            message.slots = [];
+                        message.slots.push(reader.uint32());
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.coming = value;
+                        else
+                            delete message.coming;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KvArrived.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KvArrived";
+        };
+
+        return KvArrived;
+    })();
+
+    troupe.ReleaseKv = (function() {
+
+        const ReleaseKv = function (properties) {
+            this.space = 0;
+            this.lease = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ReleaseKv.prototype.space = 0;
+        ReleaseKv.prototype.lease = 0;
+
+        ReleaseKv.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && message.lease !== 0)
+                writer.uint32(16).uint32(message.lease);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ReleaseKv.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.ReleaseKv();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.space = value;
+                        else
+                            delete message.space;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.lease = value;
+                        else
+                            delete message.lease;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        ReleaseKv.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.ReleaseKv";
+        };
+
+        return ReleaseKv;
+    })();
+
+    troupe.KvWriting = (function() {
+
+        const KvWriting = function (properties) {
+            this.space = 0;
+            this.id = "";
+            this.blocks = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KvWriting.prototype.space = 0;
+        KvWriting.prototype.id = "";
+        KvWriting.prototype.blocks = 0;
+
+        KvWriting.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                writer.uint32(18).string(message.id);
+            if (message.blocks != null && $Object.hasOwnProperty.call(message, "blocks") && message.blocks !== 0)
+                writer.uint32(24).uint32(message.blocks);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvWriting.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KvWriting();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.space = value;
+                        else
+                            delete message.space;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.id = value;
+                        else
+                            delete message.id;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.blocks = value;
+                        else
+                            delete message.blocks;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KvWriting.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KvWriting";
+        };
+
+        return KvWriting;
+    })();
+
+    troupe.KvWritten = (function() {
+
+        const KvWritten = function (properties) {
+            this.space = 0;
+            this.id = "";
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        KvWritten.prototype.space = 0;
+        KvWritten.prototype.id = "";
+
+        KvWritten.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                writer.uint32(18).string(message.id);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvWritten.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.KvWritten();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.space = value;
+                        else
+                            delete message.space;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.id = value;
+                        else
+                            delete message.id;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        KvWritten.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.KvWritten";
+        };
+
+        return KvWritten;
     })();
 
     troupe.GetTree = (function() {

@@ -352,6 +352,8 @@ export type WorkerRecord = {
   readonly labels: readonly string[];
   readonly taints: readonly string[];
   readonly adapters?: AdapterList;
+  readonly keeper?: ActorRef;
+  readonly kv_identity?: string;
 };
 
 export type AdapterList = {
@@ -503,6 +505,86 @@ export type ClearKv = {};
 export type KvCleared = {
   readonly cleared: boolean;
   readonly blocks: number;
+};
+
+export type KvIdentity = {
+  readonly model: string;
+  readonly engine: string;
+  readonly library: string;
+  readonly cache_type: string;
+  readonly block_size: number;
+  readonly block_bytes: number;
+};
+
+export type OpenKvSpace = {
+  readonly worker?: ActorRef;
+  readonly identity?: KvIdentity;
+  readonly name: string;
+};
+
+export type KvSpace = {
+  readonly space: number;
+  readonly segment: string;
+  readonly slots: number;
+  readonly slot_bytes: number;
+  readonly base: number;
+  readonly segment_bytes: number;
+  readonly block_bytes: number;
+};
+
+export type ReserveKv = {
+  readonly space: number;
+  readonly hashes: Uint8Array;
+  readonly parents: Uint8Array;
+  readonly priority: number;
+  readonly hand_off: string;
+};
+
+export type KvSlots = {
+  readonly slots: readonly number[];
+};
+
+export type KvFilled = {
+  readonly space: number;
+  readonly hashes: Uint8Array;
+  readonly dropped: Uint8Array;
+};
+
+export type FindKv = {
+  readonly space: number;
+  readonly hashes: Uint8Array;
+  readonly from: number;
+  readonly writer: string;
+  readonly wait_ms: number;
+};
+
+export type KvFound = {
+  readonly lease: number;
+  readonly slots: readonly number[];
+  readonly coming: boolean;
+};
+
+export type KvArrived = {
+  readonly lease: number;
+  readonly first: number;
+  readonly slots: readonly number[];
+  readonly coming: boolean;
+};
+
+export type ReleaseKv = {
+  readonly space: number;
+  readonly lease: number;
+};
+
+export type KvWriting = {
+  readonly space: number;
+  readonly id: string;
+  readonly blocks: number;
+};
+
+export type KvWritten = {
+  readonly space: number;
+  readonly id: string;
 };
 
 export type GetTree = {};
