@@ -25,5 +25,6 @@
 #include "kv/region.c"
 #include "kv/file.c"
 #include "kv/cuda.c"
+#include "kv/carry.c"
 #include "kv/mover.c"
 #include "kv/api.c"

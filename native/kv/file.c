@@ -9,8 +9,12 @@
 int rename(const char *from, const char *to);
 int unlink(const char *path);
 int posix_memalign(void **to, size_t align, size_t size);
-ssize_t pread(int fd, void *to, size_t size, int64_t offset);
-ssize_t pwrite(int fd, const void *from, size_t size, int64_t offset);
+struct kv_piece {
+  void *at;
+  size_t bytes;
+};
+ssize_t preadv(int fd, const struct kv_piece *pieces, int count, int64_t offset);
+ssize_t pwritev(int fd, const struct kv_piece *pieces, int count, int64_t offset);
 int getpid(void);
 #if defined(__APPLE__)
 int *__error(void);
@@ -70,29 +74,43 @@ static int file_error(void) {
   return TR_KV_ERR_SYSTEM;
 }
 
-static int file_write_all(int fd, const uint8_t *from, size_t size, int64_t at) {
-  while (size > 0) {
-    ssize_t done = pwrite(fd, from, size, at);
+/* Header and block in one call: each call of direct I/O waits for the disk. */
+static void file_advance(struct kv_piece *pieces, size_t done) {
+  for (int i = 0; i < 2 && done > 0; i++) {
+    size_t n = done < pieces[i].bytes ? done : pieces[i].bytes;
+    pieces[i].at = (uint8_t *)pieces[i].at + n;
+    pieces[i].bytes -= n;
+    done -= n;
+  }
+}
+
+/* The first piece that is not done, and behind it the others. */
+static int file_left(const struct kv_piece *pieces) { return pieces[0].bytes > 0 ? 0 : 1; }
+
+static int file_write_all(int fd, struct kv_piece *pieces) {
+  int64_t at = 0;
+  for (int first; (first = file_left(pieces)) == 0 || pieces[1].bytes > 0;) {
+    ssize_t done = pwritev(fd, pieces + first, 2 - first, at);
     if (done < 0 && KV_ERRNO == KV_EINTR) continue;
     if (done <= 0) return done < 0 ? file_error() : TR_KV_ERR_NO_SPACE;
-    from += done;
+    file_advance(pieces, (size_t)done);
     at += done;
-    size -= (size_t)done;
   }
   return TR_KV_OK;
 }
 
-/* Bytes read, at most `size`: fewer at the end of the file. Below 0: a code. */
-static int64_t file_read_all(int fd, uint8_t *to, size_t size, int64_t at) {
-  size_t got = 0;
-  while (got < size) {
-    ssize_t done = pread(fd, to + got, size - got, at + (int64_t)got);
+/* Bytes read, fewer than there is room for at the end of the file. Below 0: a code. */
+static int64_t file_read_all(int fd, struct kv_piece *pieces) {
+  int64_t at = 0;
+  for (int first; (first = file_left(pieces)) == 0 || pieces[1].bytes > 0;) {
+    ssize_t done = preadv(fd, pieces + first, 2 - first, at);
     if (done < 0 && KV_ERRNO == KV_EINTR) continue;
     if (done < 0) return file_error();
     if (done == 0) break;
-    got += (size_t)done;
+    file_advance(pieces, (size_t)done);
+    at += done;
   }
-  return (int64_t)got;
+  return at;
 }
 
 /* `page` is scratch: TR_KV_ALIGN bytes, aligned. `bytes` is aligned and readable up to the padding. */
@@ -107,8 +125,8 @@ static int file_store(const char *path, uint8_t *page, const uint8_t *bytes, uin
   memcpy(page, &header, sizeof header);
   int fd = file_open(temporary, KV_O_WRONLY | KV_O_CREAT | KV_O_TRUNC);
   if (fd < 0) return file_error();
-  int code = file_write_all(fd, page, TR_KV_ALIGN, 0);
-  if (code == TR_KV_OK) code = file_write_all(fd, bytes, file_padded(n), TR_KV_ALIGN);
+  struct kv_piece pieces[2] = {{page, TR_KV_ALIGN}, {(void *)bytes, file_padded(n)}};
+  int code = file_write_all(fd, pieces);
   if (close(fd) != 0 && code == TR_KV_OK) code = file_error();
   if (code == TR_KV_OK && rename(temporary, path) != 0) code = file_error();
   if (code != TR_KV_OK) unlink(temporary);
@@ -121,7 +139,8 @@ static int file_load(const char *path, uint8_t *page, uint8_t *to, uint64_t n,
   struct kv_header header;
   int fd = file_open(path, O_RDONLY);
   if (fd < 0) return file_error();
-  int64_t got = file_read_all(fd, page, TR_KV_ALIGN, 0);
+  struct kv_piece pieces[2] = {{page, TR_KV_ALIGN}, {to, file_padded(n)}};
+  int64_t got = file_read_all(fd, pieces);
   memcpy(&header, page, sizeof header);
   int code = got < 0 ? (int)got : TR_KV_OK;
   if (code == TR_KV_OK && got < TR_KV_ALIGN) code = TR_KV_ERR_TORN;
@@ -131,12 +150,8 @@ static int file_load(const char *path, uint8_t *page, uint8_t *to, uint64_t n,
   if (code == TR_KV_OK && (header.bytes != n || header.identity[0] != identity[0] ||
                            header.identity[1] != identity[1]))
     code = TR_KV_ERR_FOREIGN;
-  if (code == TR_KV_OK) {
-    got = file_read_all(fd, to, file_padded(n), TR_KV_ALIGN);
-    if (got < 0) code = (int)got;
-    else if (got < (int64_t)file_padded(n)) code = TR_KV_ERR_TORN;
-    else if (xxh3(to, (size_t)n) != header.sum) code = TR_KV_ERR_CORRUPT;
-  }
+  if (code == TR_KV_OK && got < (int64_t)(TR_KV_ALIGN + file_padded(n))) code = TR_KV_ERR_TORN;
+  if (code == TR_KV_OK && xxh3(to, (size_t)n) != header.sum) code = TR_KV_ERR_CORRUPT;
   *sum = header.sum;
   close(fd);
   return code;

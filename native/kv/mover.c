@@ -84,11 +84,14 @@ static void block_scatter(const struct tr_kv_job *j, const uint8_t *from, uint8_
     memcpy(to + p * j->to_plane_stride, from + p * j->plane_bytes, j->plane_bytes);
 }
 
-static int32_t sum_check(struct kv_task *t, uint32_t i, const uint8_t *bytes) {
-  uint64_t sum = xxh3(bytes, (size_t)job_bytes(&t->job));
+static int32_t sum_found(struct kv_task *t, uint32_t i, uint64_t sum) {
   bool differs = t->job.verify && sum != t->sums[i];
   t->sums[i] = sum;
   return differs ? TR_KV_ERR_CORRUPT : TR_KV_OK;
+}
+
+static int32_t sum_check(struct kv_task *t, uint32_t i, const uint8_t *bytes) {
+  return sum_found(t, i, xxh3(bytes, (size_t)job_bytes(&t->job)));
 }
 
 /* The block in one piece: where it lies, or in scratch (also where the two sides may overlap). */
@@ -103,10 +106,19 @@ static const uint8_t *source_block(struct kv_mover *m, struct kv_task *t, uint32
 
 static void copy_host(struct kv_mover *m, struct kv_task *t) {
   const struct tr_kv_job *j = &t->job;
+  const struct kv_region *regions = m->kv->regions;
+  if (j->kind == TR_KV_COPY && j->from != j->to && carry_fits(j)) {
+    for (uint32_t i = 0; i < j->blocks; i++) {
+      const uint8_t *from = regions[j->from].memory + t->from[i] * j->from_block_stride;
+      uint8_t *to = regions[j->to].memory + t->to[i] * j->to_block_stride;
+      t->codes[i] = sum_found(t, i, carry(j, from, to));
+    }
+    return;
+  }
   for (uint32_t i = 0; i < j->blocks; i++) {
     const uint8_t *from = source_block(m, t, i);
     if (j->kind == TR_KV_COPY)
-      block_scatter(j, from, m->kv->regions[j->to].memory + t->to[i] * j->to_block_stride);
+      block_scatter(j, from, regions[j->to].memory + t->to[i] * j->to_block_stride);
     t->codes[i] = sum_check(t, i, from);
   }
 }

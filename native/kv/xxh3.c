@@ -115,7 +115,7 @@ static uint64_t xxh_middle(const uint8_t *p, size_t n) {
   return xxh_avalanche(h + xxh_mix16(p + n - 16, s + 136 - 17));
 }
 
-/* The loop that all the bytes of a block pass through; compilers make vector code of it. */
+/* The loop that all the bytes of a block pass through. */
 static void xxh_stripe(uint64_t *acc, const uint8_t *p, const uint8_t *s) {
   uint64_t value[XXH_LANES], key[XXH_LANES];
   memcpy(value, p, sizeof value);
@@ -135,26 +135,108 @@ static void xxh_scramble(uint64_t *acc) {
   }
 }
 
-static uint64_t xxh_long(const uint8_t *p, size_t n) {
-  uint64_t acc[XXH_LANES] = {XXH_P32_3, XXH_P64_1, XXH_P64_2, XXH_P64_3,
-                             XXH_P64_4, XXH_P32_2, XXH_P64_5, XXH_P32_1};
-  size_t whole = (n - 1) / (XXH_STRIPE * XXH_STRIPES);
-  for (size_t b = 0; b < whole; b++) {
-    const uint8_t *block = p + b * XXH_STRIPE * XXH_STRIPES;
-    for (int i = 0; i < XXH_STRIPES; i++)
-      xxh_stripe(acc, block + i * XXH_STRIPE, XXH_SECRET + i * 8);
+/* Of more than 240 bytes, which may come in parts: all parts but the last are whole blocks of these. */
+#define XXH_BLOCK (XXH_STRIPE * XXH_STRIPES)
+
+static void xxh_begin(uint64_t *acc) {
+  static const uint64_t first[XXH_LANES] = {XXH_P32_3, XXH_P64_1, XXH_P64_2, XXH_P64_3,
+                                            XXH_P64_4, XXH_P32_2, XXH_P64_5, XXH_P32_1};
+  memcpy(acc, first, sizeof first);
+}
+
+/*
+ * Whole blocks, summed; with `to` (aligned to 16) they are stored there on the way, past the caches
+ * where the compiler can say so: nobody here reads what was stored, and a store into a cache would
+ * first read what it overwrites from memory.
+ */
+#if defined(__GNUC__) && !defined(__TINYC__) && defined(__SSE2__)
+/* Two lanes a register, for the whole block: compilers keep the lanes in memory by themselves. */
+typedef int xxh_halves __attribute__((vector_size(16)));
+typedef unsigned long long xxh_pair __attribute__((vector_size(16)));
+typedef unsigned long long xxh_any_pair __attribute__((vector_size(16), aligned(1), may_alias));
+typedef long long xxh_signed_pair __attribute__((vector_size(16)));
+
+static inline __attribute__((always_inline)) xxh_pair
+xxh_pair_step(xxh_pair acc, const uint8_t *p, const uint8_t *s, uint8_t *to) {
+  xxh_pair value = *(const xxh_any_pair *)p;
+  xxh_halves mixed = (xxh_halves)(value ^ *(const xxh_any_pair *)s);
+  xxh_halves high = __builtin_ia32_pshufd(mixed, 0x31);
+  xxh_pair product = (xxh_pair)__builtin_ia32_pmuludq128(mixed, high);
+#if defined(__clang__)
+  if (to != NULL) __builtin_nontemporal_store(value, (xxh_pair *)to);
+#else
+  if (to != NULL) __builtin_ia32_movntdq((xxh_signed_pair *)to, (xxh_signed_pair)value);
+#endif
+  return acc + product + (xxh_pair)__builtin_ia32_pshufd((xxh_halves)value, 0x4E);
+}
+
+static inline __attribute__((always_inline)) void
+xxh_blocks_to(uint64_t *acc, const uint8_t *p, size_t count, uint8_t *to) {
+  xxh_pair a[XXH_LANES / 2];
+  memcpy(a, acc, sizeof a);
+  for (size_t b = 0; b < count; b++, p += XXH_BLOCK) {
+    xxh_pair a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+    for (int i = 0; i < XXH_STRIPES; i++) {
+      const uint8_t *stripe = p + i * XXH_STRIPE, *s = XXH_SECRET + i * 8;
+      uint8_t *at = to == NULL ? NULL : to + b * XXH_BLOCK + i * XXH_STRIPE;
+      a0 = xxh_pair_step(a0, stripe, s, at);
+      a1 = xxh_pair_step(a1, stripe + 16, s + 16, at == NULL ? NULL : at + 16);
+      a2 = xxh_pair_step(a2, stripe + 32, s + 32, at == NULL ? NULL : at + 32);
+      a3 = xxh_pair_step(a3, stripe + 48, s + 48, at == NULL ? NULL : at + 48);
+    }
+    a[0] = a0, a[1] = a1, a[2] = a2, a[3] = a3;
+    memcpy(acc, a, sizeof a);
+    xxh_scramble(acc);
+    memcpy(a, acc, sizeof a);
+  }
+}
+
+static void xxh_blocks(uint64_t *acc, const uint8_t *p, size_t count) {
+  xxh_blocks_to(acc, p, count, NULL);
+}
+
+static void xxh_blocks_carried(uint64_t *acc, const uint8_t *p, size_t count, uint8_t *to) {
+  xxh_blocks_to(acc, p, count, to);
+}
+
+static void xxh_carried_fence(void) { __builtin_ia32_sfence(); }
+#else
+static void xxh_blocks(uint64_t *acc, const uint8_t *p, size_t count) {
+  for (size_t b = 0; b < count; b++, p += XXH_BLOCK) {
+    for (int i = 0; i < XXH_STRIPES; i++) xxh_stripe(acc, p + i * XXH_STRIPE, XXH_SECRET + i * 8);
     xxh_scramble(acc);
   }
-  const uint8_t *rest = p + whole * XXH_STRIPE * XXH_STRIPES;
-  size_t stripes = (n - 1 - whole * XXH_STRIPE * XXH_STRIPES) / XXH_STRIPE;
-  for (size_t i = 0; i < stripes; i++) xxh_stripe(acc, rest + i * XXH_STRIPE, XXH_SECRET + i * 8);
-  xxh_stripe(acc, p + n - XXH_STRIPE, XXH_SECRET + 192 - XXH_STRIPE - 7);
+}
+
+static void xxh_blocks_carried(uint64_t *acc, const uint8_t *p, size_t count, uint8_t *to) {
+  for (size_t b = 0; b < count; b++, p += XXH_BLOCK, to += XXH_BLOCK) {
+    xxh_blocks(acc, p, 1);
+    memcpy(to, p, XXH_BLOCK);
+  }
+}
+
+static void xxh_carried_fence(void) {}
+#endif
+
+/* The last part: 1 to XXH_BLOCK bytes, of `n` in all. The 64 bytes before its end are readable. */
+static uint64_t xxh_end(uint64_t *acc, const uint8_t *p, size_t rest, size_t n) {
+  size_t stripes = (rest - 1) / XXH_STRIPE;
+  for (size_t i = 0; i < stripes; i++) xxh_stripe(acc, p + i * XXH_STRIPE, XXH_SECRET + i * 8);
+  xxh_stripe(acc, p + rest - XXH_STRIPE, XXH_SECRET + 192 - XXH_STRIPE - 7);
   uint64_t h = n * XXH_P64_1;
   for (int i = 0; i < 4; i++) {
     const uint8_t *s = XXH_SECRET + 11 + 16 * i;
     h += xxh_fold(acc[2 * i] ^ xxh_read64(s), acc[2 * i + 1] ^ xxh_read64(s + 8));
   }
   return xxh_avalanche(h);
+}
+
+static uint64_t xxh_long(const uint8_t *p, size_t n) {
+  uint64_t acc[XXH_LANES];
+  size_t whole = (n - 1) / XXH_BLOCK;
+  xxh_begin(acc);
+  xxh_blocks(acc, p, whole);
+  return xxh_end(acc, p + whole * XXH_BLOCK, n - whole * XXH_BLOCK, n);
 }
 
 static uint64_t xxh3(const void *bytes, size_t n) {

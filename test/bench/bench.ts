@@ -63,6 +63,10 @@ const benches: Readonly<Record<string, Entry>> = {
     what: "what structured answers cost; --schemas N: random schemas, checked",
     load: async () => (await import("./parts/constrain.ts")).benchConstrain,
   },
+  kv: {
+    what: "blocks beyond the engine: copies, files, first tokens by tier",
+    load: async () => (await import("./kv/kv.ts")).benchKv,
+  },
   lora: {
     what: "answers of several LoRA adapters",
     load: async () => (await import("./parts/lora.ts")).benchLora,

@@ -10,12 +10,14 @@
 #include "../../../native/kv/region.c"
 #include "../../../native/kv/file.c"
 #include "../../../native/kv/cuda.c"
+#include "../../../native/kv/carry.c"
 #include "../../../native/kv/mover.c"
 #include "../../../native/kv/api.c"
 
 int printf(const char *format, ...);
 void exit(int code);
 int usleep(unsigned us);
+ssize_t pwrite(int fd, const void *from, size_t size, int64_t offset);
 int fflush(void *stream);
 
 static int checks;

@@ -1,0 +1,7 @@
+/** `bun run bench kv`: blocks beyond the engine. */
+import type { Report } from "../bench.ts";
+import { benchCopies } from "./copies.ts";
+
+export async function benchKv(report: Report): Promise<void> {
+  await benchCopies(report);
+}
