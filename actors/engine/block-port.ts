@@ -30,6 +30,9 @@ export type BlocksIn = {
   readonly addresses: readonly number[];
 };
 
+/** Views `bytes` of the memory at an address that others own: for engines without native code. */
+export type BlockMemory = (address: number, bytes: number) => Uint8Array;
+
 export interface BlockPort {
   /** At most so many blocks a call. */
   readonly most: number;

@@ -3,6 +3,7 @@ import type { ModelFacts } from "../../llm/model/model-card.ts";
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type { Clock, Files, Threads } from "../../runtime/capabilities.ts";
 import type { FlagGroup, SettingsOf } from "../../runtime/setting.ts";
+import type { BlockMemory } from "./block-port.ts";
 import type { Engine } from "./engine.ts";
 import type { CommonEngineSettings } from "./flags.ts";
 
@@ -22,6 +23,8 @@ export type EngineParts = {
   readonly files: Files;
   /** Absent in the simulator. */
   readonly threads?: Threads | undefined;
+  /** Given in the simulator alone, whose machines have memory of their own. */
+  readonly memory?: BlockMemory | undefined;
 };
 
 /** Opens the engine of one worker; rejects with the one line that says what to do. */

@@ -28,6 +28,7 @@ export class FaultyEngine implements Engine {
   readonly loadAdapter?: (name: string, path: string) => Promise<void>;
   readonly unloadAdapter?: (name: string) => Promise<void>;
   readonly prepare?: NonNullable<Engine["prepare"]>;
+  readonly blocks?: NonNullable<Engine["blocks"]>;
   readonly #inner: Engine;
   readonly #injector: FaultInjector;
   /** Live handles, and the prompts of those that no step has begun with. */
@@ -49,6 +50,7 @@ export class FaultyEngine implements Engine {
     if (inner.unloadAdapter !== undefined) {
       this.unloadAdapter = (name) => inner.unloadAdapter!(name);
     }
+    if (inner.blocks !== undefined) this.blocks = inner.blocks;
     if (inner.prepare !== undefined) this.prepare = (text, done) => inner.prepare!(text, done);
   }
 

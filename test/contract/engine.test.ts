@@ -127,7 +127,7 @@ describe.each([...ENGINES])("engine $name", ({ open, openSmall }) => {
     }
     // constrained.test.ts has the rest.
     expect(engine.prepare !== undefined).toBe(capabilities.constrains);
-    // llama-blocks.test.ts has the rest.
+    // engine-blocks.test.ts has the rest.
     expect(engine.blocks !== undefined).toBe(capabilities.exports_blocks);
   });
 

@@ -1,7 +1,8 @@
 /** Puts blocks into the prefix cache of a pool, and says so: what became visible, what went. */
+import type { BlockMove } from "../block-port.ts";
 import type { KvEventLog } from "../kv-event-log.ts";
 import type { BlockPool } from "./block-pool.ts";
-import type { Sequence } from "./sequence.ts";
+import { type BlockNames, Sequence } from "./sequence.ts";
 
 const FIRST = -1;
 const pair = new BigUint64Array(1);
@@ -16,6 +17,12 @@ export class CacheNews {
     this.#pool = pool;
     this.#log = log;
     this.#dp_rank = dp_rank;
+  }
+
+  /** The block is cached. */
+  has(hash: bigint): boolean {
+    pair[0] = hash;
+    return this.#pool.find(pair_words[0]!, pair_words[1]!) >= 0;
   }
 
   /**
@@ -36,6 +43,37 @@ export class CacheNews {
     }
     sequence.registered = full;
     this.#stored(sequence, fresh_from, full);
+  }
+
+  /**
+   * Caches the row's blocks up to the `end`th as if they had been computed, as far as there is room
+   * that nobody uses; those before the `first`th have to be there. Says what became of each.
+   */
+  bringIn(names: BlockNames, first: number, end: number): readonly BlockMove[] {
+    const pool = this.#pool;
+    names.nameTo?.(end);
+    const row = new Sequence(names, 0, 0);
+    const { blocks } = row;
+    while (blocks.length < end) {
+      const at = 2 * blocks.length;
+      const slot = pool.find(names.sequence_words[at]!, names.sequence_words[at + 1]!);
+      if (slot < 0) break;
+      pool.retain(slot);
+      blocks.push(slot);
+    }
+    row.registered = blocks.length;
+    const follows = blocks.length >= first;
+    if (follows) {
+      pool.allocate(Math.min(end - blocks.length, pool.capacity - pool.used), blocks);
+      this.evicted();
+      this.register(row, blocks.length);
+    }
+    // Last block first, as sequences do.
+    for (let i = blocks.length - 1; i >= 0; i--) pool.release(blocks[i]!);
+    return Array.from({ length: end - first }, (_, i) => {
+      if (!follows) return "gone";
+      return first + i < blocks.length ? "moved" : "no_room";
+    });
   }
 
   #name({ names, blocks }: Sequence, at: number): number {

@@ -71,6 +71,40 @@ export const shapeFlags = {
     default: 0,
     help: "mocker: seconds until a worker is there",
   },
+  /** What a copy of its blocks takes follows from this; in memory each is a few words. */
+  kv_bytes_per_token: {
+    name: "kv-bytes-per-token",
+    type: "whole",
+    min: 0,
+    max: 1_073_741_824,
+    default: 131_072,
+    help: "mocker: bytes of keys and values a token, for the time that copies take",
+  },
+  d2h_bandwidth_gbps: {
+    name: "host-offload-d2h-bandwidth-gbps",
+    type: "number",
+    min: 0,
+    max: 1e6,
+    default: 14,
+    help: "mocker: GB/s from a worker's blocks to host memory; 0 = no limit",
+  },
+  h2d_bandwidth_gbps: {
+    name: "host-offload-h2d-bandwidth-gbps",
+    type: "number",
+    min: 0,
+    max: 1e6,
+    default: 14,
+    help: "mocker: GB/s from host memory to a worker's blocks; 0 = no limit",
+  },
+  /** Not Dynamo's. */
+  host_offload_latency_ms: {
+    name: "host-offload-latency-ms",
+    type: "number",
+    min: 0,
+    max: 60_000,
+    default: 0.1,
+    help: "mocker: ms that each copy of blocks takes beyond its bytes",
+  },
 } as const;
 
 export const mockerFlags = {

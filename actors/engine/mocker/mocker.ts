@@ -35,6 +35,7 @@ import { Answer, type MockerRequest } from "./answer.ts";
 import { ConstrainedDraws } from "./constrained-draws.ts";
 import { type Drawable, drawnLogprob, drawnToken } from "./drawn-token.ts";
 import { mockerFlags } from "./flags.ts";
+import { MockerMoves } from "./moves.ts";
 import { type MockerOptions, mockerOptions } from "./options.ts";
 import { type MockerParts, readParts } from "./parts.ts";
 import { addSums, noPasses } from "./pass-cost.ts";
@@ -43,11 +44,10 @@ import { polynomialTiming } from "./timing.ts";
 
 export type { MockerRequest };
 
-const CAPABILITIES: Omit<EngineCapabilities, "constrains"> = {
+const CAPABILITIES: Omit<EngineCapabilities, "constrains" | "exports_blocks"> = {
   generates: true,
   pools: DRAWN_POOLS,
   steps: true,
-  exports_blocks: false,
   adapters: true,
   salts: true,
   scores: true,
@@ -61,6 +61,8 @@ export class MockerEngine implements Engine {
   /** Events of the caches of all ranks. */
   readonly kv_events: KvEventLog;
   readonly prepare?: NonNullable<Engine["prepare"]>;
+  /** Of one rank: a move does not say which of several. */
+  readonly blocks?: MockerMoves;
   readonly #draws: ConstrainedDraws | undefined;
   readonly #constrained: ConstrainedRequests<MockerRequest, Masks> | undefined;
   readonly #drawable: Drawable;
@@ -95,6 +97,15 @@ export class MockerEngine implements Engine {
         },
       });
     });
+    const [rank, ...others] = this.#ranks;
+    if (rank !== undefined && others.length === 0) {
+      this.blocks = new MockerMoves(this.options, {
+        rank,
+        memory: parts.memory,
+        wake: () => this.#listener(),
+        refusal: () => this.#closedRefusal(),
+      });
+    }
     const { grammar } = parts;
     if (grammar === undefined) return;
     const draws = new ConstrainedDraws(grammar, this.#drawable);
@@ -124,7 +135,11 @@ export class MockerEngine implements Engine {
       vocab_size: this.#drawable.vocab_size,
       embedding_size: DRAWN_SIZE,
       class_count: 0,
-      capabilities: { ...CAPABILITIES, constrains: this.#draws !== undefined },
+      capabilities: {
+        ...CAPABILITIES,
+        constrains: this.#draws !== undefined,
+        exports_blocks: this.blocks !== undefined,
+      },
       build: `mocker, ${worker_type}, ${dp_size} × ${num_gpu_blocks} blocks, no model`,
     };
   }
@@ -155,7 +170,8 @@ export class MockerEngine implements Engine {
   #refusal(request: MockerRequest): EngineRefusal | undefined {
     const { tokens, max_tokens, dp_rank, handle } = request;
     const { dp_size, max_num_batched_tokens, enable_chunked_prefill, max_queue } = this.options;
-    if (this.#closed) return { code: "closed", message: "the engine is closed" };
+    const closed = this.#closedRefusal();
+    if (closed !== undefined) return closed;
     const beyond = beyondLimits(request);
     if (beyond !== undefined) return beyond;
     const { adapter } = request;
@@ -192,6 +208,10 @@ export class MockerEngine implements Engine {
     return undefined;
   }
 
+  #closedRefusal(): EngineRefusal | undefined {
+    return this.#closed ? { code: "closed", message: "the engine is closed" } : undefined;
+  }
+
   #idlestRank(): number {
     if (this.#ranks.length === 1) return 0;
     let idlest = 0;
@@ -203,7 +223,8 @@ export class MockerEngine implements Engine {
 
   /** At once: what a real engine takes for it is not simulated. */
   embed(handle: number, tokens: Uint32Array, pool: PoolKind): EngineRefusal | undefined {
-    if (this.#closed) return { code: "closed", message: "the engine is closed" };
+    const closed = this.#closedRefusal();
+    if (closed !== undefined) return closed;
     const context_length = this.#context_length;
     const { vocab_size } = this.#drawable;
     const drawn = drawnEmbedding(handle, tokens, pool, { context_length, vocab_size });
@@ -227,7 +248,8 @@ export class MockerEngine implements Engine {
     const before = this.#events.length;
     let due_ms = Number.POSITIVE_INFINITY;
     for (const rank of this.#ranks) due_ms = Math.min(due_ms, rank.step(now_ms));
-    if (this.#events.length > before) this.#listener();
+    if (this.blocks !== undefined) due_ms = Math.min(due_ms, this.blocks.step(now_ms));
+    if (this.#events.length > before || this.blocks?.has_news) this.#listener();
     return due_ms === Number.POSITIVE_INFINITY ? undefined : Math.max(0, due_ms - now_ms);
   }
 
@@ -293,6 +315,7 @@ export class MockerEngine implements Engine {
   }
 
   poll(limit: number): readonly EngineEvent[] {
+    if (this.blocks?.has_news) this.blocks.tell();
     if (this.#read === 0 && this.#events.length <= limit) {
       const events = this.#events;
       if (events.length > 0) this.#events = [];
@@ -376,6 +399,7 @@ export class MockerEngine implements Engine {
     this.#closed = true;
     for (const answer of this.#answers.values()) this.#ranks[answer.rank]!.cancel(answer);
     this.#answers.clear();
+    this.blocks?.close();
     this.#events = [];
     this.#read = 0;
   }

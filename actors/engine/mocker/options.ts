@@ -2,6 +2,7 @@
 
 import { defaultsOf } from "../../../runtime/setting.ts";
 import { type MockerShape, shapeFlags } from "./flags.ts";
+import type { LinkSpeed } from "./link.ts";
 
 /** Beside what flags.ts lets people set. */
 export type MockerOptions = MockerShape & {
@@ -11,8 +12,6 @@ export type MockerOptions = MockerShape & {
   readonly enable_prefix_caching: boolean;
   readonly enable_chunked_prefill: boolean;
   readonly worker_type: "aggregated" | "prefill" | "decode";
-  /** Bytes of KV cache a token; 0: handing a prompt over takes no time. */
-  readonly kv_bytes_per_token: number;
   /** GB/s between a prefill and a decode worker; 0: no time. */
   readonly kv_transfer_bandwidth: number;
   /** Whether the whole prompt travels (the prefill side waits) or what the decode side lacks. */
@@ -28,7 +27,6 @@ export const mockerDefaults: MockerOptions = {
   enable_prefix_caching: true,
   enable_chunked_prefill: true,
   worker_type: "aggregated",
-  kv_bytes_per_token: 0,
   kv_transfer_bandwidth: 64,
   kv_transfer_timing_mode: "full_prompt",
   max_queue: 4_096,
@@ -50,6 +48,9 @@ const NOT_NEGATIVE = [
   "decode_speedup_ratio",
   "startup_time",
   "kv_bytes_per_token",
+  "d2h_bandwidth_gbps",
+  "h2d_bandwidth_gbps",
+  "host_offload_latency_ms",
   "kv_transfer_bandwidth",
   "max_queue",
 ] as const;
@@ -86,3 +87,20 @@ export function transferMs(options: MockerOptions, tokens: number): number {
   if (kv_transfer_bandwidth === 0 || speedup_ratio === 0) return 0;
   return (tokens * kv_bytes_per_token) / (kv_transfer_bandwidth * 1e6) / speedup_ratio;
 }
+
+/** How fast blocks go out of the engine and come in. */
+export function linkSpeeds(options: MockerOptions): {
+  readonly out: LinkSpeed;
+  readonly in: LinkSpeed;
+} {
+  const { d2h_bandwidth_gbps, h2d_bandwidth_gbps, speedup_ratio } = options;
+  if (speedup_ratio === 0) return { out: NO_TIME, in: NO_TIME };
+  const latency_ms = options.host_offload_latency_ms / speedup_ratio;
+  const speed = (gbps: number): LinkSpeed => ({
+    bytes_per_ms: gbps * 1e6 * speedup_ratio,
+    latency_ms,
+  });
+  return { out: speed(d2h_bandwidth_gbps), in: speed(h2d_bandwidth_gbps) };
+}
+
+const NO_TIME: LinkSpeed = { bytes_per_ms: 0, latency_ms: 0 };

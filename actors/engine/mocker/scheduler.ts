@@ -55,6 +55,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 export class MockerScheduler<S extends Sequence> {
   readonly pool: BlockPool;
+  readonly news: CacheNews;
   readonly totals = { prompt: 0, cached: 0, generated: 0, passes: 0, preemptions: 0 };
   /**
    * Sums over all passes so far: their differences say what a pass of this engine costs.
@@ -73,7 +74,6 @@ export class MockerScheduler<S extends Sequence> {
   #budget = 0;
   #prompt_tokens = 0;
   #preempted = false;
-  readonly #news: CacheNews;
 
   readonly #options: MockerOptions;
   readonly #parts: SchedulerParts<S>;
@@ -82,7 +82,7 @@ export class MockerScheduler<S extends Sequence> {
     this.#options = options;
     this.#parts = parts;
     this.pool = new BlockPool(options.num_gpu_blocks);
-    this.#news = new CacheNews(this.pool, parts.log, parts.dp_rank ?? 0);
+    this.news = new CacheNews(this.pool, parts.log, parts.dp_rank ?? 0);
   }
 
   get waiting_count(): number {
@@ -99,6 +99,11 @@ export class MockerScheduler<S extends Sequence> {
     for (const { length, computed } of this.#waiting) tokens += length - computed;
     for (const { length, computed } of this.#running) tokens += length - computed;
     return tokens;
+  }
+
+  /** When the pass under way ends; Infinity while there is none. */
+  get pass_end_ms(): number {
+    return this.#pass_end_ms;
   }
 
   /** True: the pool is large enough for all blocks of this sequence at once. */
@@ -155,7 +160,7 @@ export class MockerScheduler<S extends Sequence> {
     this.pool.clear();
     for (const sequence of this.#running) sequence.registered = 0;
     this.#held.forgetNames();
-    this.#news.cleared();
+    this.news.cleared();
   }
 
   #beginPass(now_ms: number): void {
@@ -207,7 +212,7 @@ export class MockerScheduler<S extends Sequence> {
       this.#preempt(victim);
       if (victim === sequence) return false;
     }
-    this.#news.evicted();
+    this.news.evicted();
     return true;
   }
 
@@ -316,7 +321,7 @@ export class MockerScheduler<S extends Sequence> {
   #register(sequence: S): void {
     if (!this.#options.enable_prefix_caching) return;
     const full = Math.floor(sequence.computed / this.#options.block_size);
-    if (full > sequence.registered) this.#news.register(sequence, full);
+    if (full > sequence.registered) this.news.register(sequence, full);
   }
 
   /** Slots of the longest cached prefix; at least one token is left to compute. */
