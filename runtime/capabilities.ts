@@ -63,8 +63,9 @@ export interface Listener {
   close(): void;
 }
 
-/** Addresses are text: `unix:/run/x.sock`, `memory:name`. */
+/** Addresses are text: `unix:/run/x.sock`, `tcp:10.0.0.1:7000`, `memory:name`. */
 export interface Net {
+  /** The listener's address is the one to connect to: `tcp:HOST:0` takes any free port. */
   listen(address: string, accept: (socket: Socket) => SocketHandlers): Promise<Listener>;
   connect(address: string, handlers: SocketHandlers, timeout_ms: number): Promise<Socket>;
   /** The HTTP door: handed in, so that the frontend runs in the simulator. */

@@ -118,6 +118,11 @@ const entries = [
   // Tiers of blocks beyond the engine: the actors that fill them come next.
   "actors/kv/keeper/room.ts",
   "native/kv/index.ts",
+  // Blocks between machines: the keeper that uses them comes next.
+  "actors/kv/peer/plane.ts",
+  "actors/kv/peer/owners.ts",
+  "actors/kv/peer/misses.ts",
+  "actors/kv/peer/offering.ts",
   // Which control tokens stay in an answer's text: the chat route comes next.
   "llm/parsers/parser-markers.ts",
 ];

@@ -1,4 +1,4 @@
-/** The real network: unix sockets and HTTP of Bun. */
+/** The real network: unix sockets, TCP and HTTP of Bun. */
 import { lookup } from "node:dns/promises";
 import { existsSync, unlinkSync } from "node:fs";
 import type {
@@ -10,6 +10,7 @@ import type {
   Socket,
   SocketHandlers,
 } from "../capabilities.ts";
+import { tcpAddress, tcpPlaceOf } from "../transport/tcp-address.ts";
 import { TransportError } from "../transport/transport.ts";
 import { realLog } from "./log.ts";
 import { unixPathBytesMax } from "./unix-path.ts";
@@ -108,8 +109,9 @@ async function listen(
   address: string,
   accept: (socket: Socket) => SocketHandlers,
 ): Promise<Listener> {
-  const path = unixPath(address);
-  if (existsSync(path)) await removeIfStale(address, path);
+  const tcp = tcpPlaceOf(address);
+  const path = tcp === undefined ? unixPath(address) : "";
+  if (tcp === undefined && existsSync(path)) await removeIfStale(address, path);
   const open = (raw: BunSocket): void => {
     const socket = new ByteSocket();
     raw.data = socket;
@@ -117,10 +119,13 @@ async function listen(
     socket.handlers = accept(socket);
   };
   try {
-    const listener = Bun.listen<ByteSocket | undefined>({
-      unix: path,
-      socket: { ...socketEvents, open, binaryType: "uint8array" },
-    });
+    const socket = { ...socketEvents, open, binaryType: "uint8array" } as const;
+    if (tcp !== undefined) {
+      const { host, port } = tcp;
+      const listener = Bun.listen<ByteSocket | undefined>({ hostname: host, port, socket });
+      return { address: tcpAddress(host, listener.port), close: () => listener.stop() };
+    }
+    const listener = Bun.listen<ByteSocket | undefined>({ unix: path, socket });
     return {
       address,
       close: () => {
@@ -129,7 +134,9 @@ async function listen(
       },
     };
   } catch (error) {
-    throw new TransportError("bad_address", `cannot listen at ${address}: ${textWithCode(error)}`);
+    const taken = (error as { code?: string }).code === "EADDRINUSE";
+    const why = `cannot listen at ${address}: ${textWithCode(error)}`;
+    throw new TransportError(taken ? "address_in_use" : "bad_address", why);
   }
 }
 
@@ -146,7 +153,8 @@ async function removeIfStale(address: string, path: string): Promise<void> {
 
 function connect(address: string, handlers: SocketHandlers, timeout_ms: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const path = unixPath(address);
+    const tcp = tcpPlaceOf(address);
+    const path = tcp === undefined ? unixPath(address) : "";
     const socket = new ByteSocket();
     let settled = false;
     const fail = (code: "connect_failed" | "connect_timeout", why: string): void => {
@@ -171,21 +179,29 @@ function connect(address: string, handlers: SocketHandlers, timeout_ms: number):
       socket.handlers = handlers;
       resolve(socket);
     };
-    Bun.connect<ByteSocket | undefined>({
-      unix: path,
-      socket: {
-        ...socketEvents,
-        open,
-        connectError: (_raw, error) => fail("connect_failed", textWithCode(error)),
-        binaryType: "uint8array",
-      },
-    }).catch((error: unknown) => fail("connect_failed", textWithCode(error)));
+    const events: Bun.SocketHandler<ByteSocket | undefined> & { binaryType: "uint8array" } = {
+      ...socketEvents,
+      open,
+      connectError: (_raw, error) => fail("connect_failed", textWithCode(error)),
+      binaryType: "uint8array",
+    };
+    const connecting: Promise<unknown> =
+      tcp === undefined
+        ? Bun.connect<ByteSocket | undefined>({ unix: path, socket: events })
+        : Bun.connect<ByteSocket | undefined>({
+            ...{ hostname: tcp.host, port: tcp.port },
+            socket: events,
+          });
+    connecting.catch((error: unknown) => fail("connect_failed", textWithCode(error)));
   });
 }
 
 function unixPath(address: string): string {
   if (!address.startsWith("unix:")) {
-    throw new TransportError("bad_address", `"${address}" is no unix:/path address`);
+    throw new TransportError(
+      "bad_address",
+      `"${address}" is no unix:/path and no tcp:host:port address`,
+    );
   }
   const path = address.slice("unix:".length);
   const length = Buffer.byteLength(path);

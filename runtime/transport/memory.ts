@@ -14,6 +14,7 @@ import type {
   SocketHandlers,
 } from "../capabilities.ts";
 import { framedTransport } from "./framing.ts";
+import { tcpAddress, tcpPlaceOf } from "./tcp-address.ts";
 import { type LinkLimits, type Transport, TransportError } from "./transport.ts";
 
 export type MemoryNetworkOptions = {
@@ -77,8 +78,10 @@ export class MemoryNet implements Net {
     this.#network = network;
   }
 
-  async listen(address: string, accept: (socket: Socket) => SocketHandlers): Promise<Listener> {
+  async listen(given: string, accept: (socket: Socket) => SocketHandlers): Promise<Listener> {
     const doors = this.#network.doors;
+    const tcp = tcpPlaceOf(given);
+    const address = tcp?.port === 0 ? tcpAddress(tcp.host, this.#network.freePort()) : given;
     if (doors.has(address)) {
       throw new TransportError("address_in_use", `${address} is taken by another listener`);
     }

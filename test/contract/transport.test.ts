@@ -15,7 +15,7 @@ import { realNet } from "../../runtime/real/net.ts";
 import { realRandom } from "../../runtime/real/random.ts";
 import { SeededRandom } from "../../runtime/simulation/random.ts";
 import { VirtualClock } from "../../runtime/simulation/virtual-clock.ts";
-import { FrameReader } from "../../runtime/transport/framing.ts";
+import { FrameReader, framedTransport } from "../../runtime/transport/framing.ts";
 import { MemoryNetwork, memoryTransport } from "../../runtime/transport/memory.ts";
 import { type MemoryBusOptions, MemoryBusWorld } from "../../runtime/transport/memory-bus.ts";
 import { natsTransport } from "../../runtime/transport/nats.ts";
@@ -29,7 +29,7 @@ import {
 } from "../../runtime/transport/transport.ts";
 import { unixTransport } from "../../runtime/transport/unix.ts";
 import { isHere, lacksProgram } from "../support/needs.ts";
-import { natsServer, stopServers } from "../support/plane-servers.ts";
+import { freePort, natsServer, stopServers } from "../support/plane-servers.ts";
 
 const limits: LinkLimits = {
   frame_limit_bytes: 32 * 1024 * 1024,
@@ -49,6 +49,19 @@ type World = {
 const worlds: Record<string, () => World> = {
   memory: () => memoryWorld(0, 0),
   "memory with delays and half frames": () => memoryWorld(3, 1_000),
+  tcp: () => {
+    const ports = new Map<string, number>();
+    return {
+      transport: framedTransport(realNet(), "tcp", limits),
+      address: (name) => {
+        const port = ports.get(name) ?? freePort("127.0.0.1");
+        ports.set(name, port);
+        return `tcp:127.0.0.1:${port}`;
+      },
+      pass: () => Bun.sleep(1),
+      close: () => {},
+    };
+  },
   unix: () => {
     const folder = mkdtempSync(join(tmpdir(), "troupe-transport-"));
     return {

@@ -94,7 +94,7 @@ async function startServer(
   });
 }
 
-function freePort(hostname: string): number {
+export function freePort(hostname: string): number {
   const listener = Bun.listen({ hostname, port: 0, socket: { data: () => {} } });
   const { port } = listener;
   listener.stop(true);
