@@ -203,7 +203,8 @@ export class Generator {
       }
       // What is stored is held as a stream, however it was asked for.
       const again = { ...held.generation, stream: generation.stream };
-      return await this.#responses.of(free, again, held.facts, { known: true });
+      const recording = generation.keep && this.#kept.again(generation, held.facts);
+      return await this.#responses.of(free, again, held.facts, { known: true, recording });
     } catch (error) {
       over();
       throw error;

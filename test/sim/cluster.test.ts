@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { runSeed } from "./world/run-seed.ts";
+import { withLongAnswers } from "./world/scenario.ts";
 
 const seeds = 24;
 
@@ -21,6 +22,21 @@ test(`${seeds} seeds hold every invariant`, async () => {
   // A simulation in which nothing happens would hold everything.
   expect(outcomes.get("complete")).toBeGreaterThan(10 * seeds);
   expect(faults.size).toBeGreaterThan(6);
+}, 120_000);
+
+/** /v1/responses (stored, in the background, by number), /v1/messages, and chat with a form. */
+test("long answers of all APIs that are hit are exactly what was to come, once", async () => {
+  const seeds = 10;
+  let resumed = 0;
+  let complete = 0;
+  for (let seed = 1; seed <= seeds; seed++) {
+    const result = await runSeed(seed, withLongAnswers);
+    if (result.broken !== undefined) throw new Error(`seed ${seed}: ${result.broken}`);
+    resumed += result.resumed;
+    complete += result.outcomes["complete"] ?? 0;
+  }
+  expect(resumed).toBeGreaterThan(seeds);
+  expect(complete).toBeGreaterThan(10 * seeds);
 }, 120_000);
 
 test.each([2, 6, 7])(

@@ -52,18 +52,18 @@ function mayHarm(fault: WorldFault, client: Client): boolean {
  */
 function excuses(fault: WorldFault, client: Client, { frontends }: Scenario): boolean {
   const { outcome } = client;
-  const { request, idempotency_key, resumes } = client.options;
+  const { idempotency_key, resumes } = client.options;
   const frontend = [fault.node, fault.peer].find((node) => node.startsWith("frontend"));
   const hit = frontend !== undefined && client.frontends.includes(frontend);
   if (outcome?.kind === "broken") {
-    const begun = request.stream && client.request_id !== "";
+    const { begun } = client;
     return hit && !(begun && resumes) && !(!begun && idempotency_key !== "" && resumes);
   }
   if (outcome?.kind !== "error") return false;
   // Alone it keeps its port to the last, and says so to each; of several it leaves.
   if (fault.kind === "term" && hit && outcome.code === "draining") return frontends === 1;
   // A stream is told where to go on, a keyed request may come again: who does neither hears this.
-  if (fault.kind === "crash" && hit && !(request.stream && client.request_id !== "")) {
+  if (fault.kind === "crash" && hit && !client.begun) {
     return outcome.code === "interrupted" || outcome.code === "draining";
   }
   // A frontend that has just started does not know the models yet, and says so where it is alone.

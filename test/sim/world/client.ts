@@ -1,11 +1,14 @@
 /**
  * A client of the simulated cluster and what it holds against it: each token once and in order,
  * exactly the text that was to come, one end, and never a hang. A stream that breaks is taken up
- * again where it was lost, as EventSource does; a request with an idempotency key is sent again.
+ * again where it was lost, as EventSource does, or behind the last number of a stored response; a
+ * request with an idempotency key is sent again. What was stored is read once more at the end.
  */
 import type { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
 import { type Exchange, REFUSED, type SimulatedHttp } from "./http.ts";
-import { bodyOf, type ClientRequest, type ExpectedChoice, type Oracle } from "./request.ts";
+import { codeOf, type Said, saidByBody, saidByEvent } from "./protocols.ts";
+import { bodyOf, type ClientRequest, type Oracle } from "./request.ts";
+import { TakenAnswer } from "./taken-answer.ts";
 
 /** How a client behaves beside reading. */
 export type Manner =
@@ -32,12 +35,12 @@ export type ClientOptions = {
   readonly session?: string;
 };
 
-type Got = { text: string; delivered: number; finish_reason: string | undefined };
-
 const decoder = () => new TextDecoder("utf-8", { fatal: true });
 /** Between two tries of a client whose connection broke, and how often it tries. */
 const retry_ms = 300;
 const retriesMax = 40;
+/** Between two looks at a response in the background. */
+const look_ms = 400;
 
 export class Client {
   readonly options: ClientOptions;
@@ -52,16 +55,19 @@ export class Client {
   readonly frontends: string[] = [];
   readonly #http: SimulatedHttp;
   readonly #clock: VirtualClock;
-  readonly #expected: readonly ExpectedChoice[];
-  readonly #got: Got[];
+  readonly #taken: TakenAnswer;
   #exchange: Exchange | undefined;
   #status = 0;
   #body = "";
   #events = "";
   #decoder = decoder();
   #last_id = "";
-  #usage: { completion_tokens: number } | undefined;
   #done = false;
+  /** Id of a response, once it is known, and the number of its last event. */
+  #response = "";
+  #number = -1;
+  /** What the exchange under way is for. */
+  #asks: "answer" | "rest" | "stored" = "answer";
   #tries = 0;
   #last_ms: number;
 
@@ -72,9 +78,7 @@ export class Client {
     this.#clock = http.clock;
     this.began_ms = http.clock.now_ms();
     this.#last_ms = this.began_ms;
-    const choices = Array.from({ length: request.choices }, (_, choice) => choice);
-    this.#expected = choices.map((choice) => oracle.choice(request, choice));
-    this.#got = choices.map(() => ({ text: "", delivered: 0, finish_reason: undefined }));
+    this.#taken = new TakenAnswer(request, oracle, (what) => this.#complain(what));
     this.#send();
     const { manner } = options;
     if (manner.kind !== "hang_up" && manner.kind !== "vanish") return;
@@ -90,21 +94,30 @@ export class Client {
     return this.#last_id.slice(0, this.#last_id.lastIndexOf(":"));
   }
 
+  /** It has something of an answer that it can take up again. */
+  get begun(): boolean {
+    const { stream, kept } = this.options.request;
+    if (this.#response !== "" && kept !== undefined) return true;
+    return stream && this.#last_id !== "";
+  }
+
   get tokens(): number {
-    return this.#got.reduce((sum, got) => sum + got.delivered, 0);
+    return this.#taken.tokens;
   }
 
   /** For a person. */
   get story(): string {
     const { request, manner } = this.options;
-    const { name, path, stream, choices, max_tokens, stop } = request;
+    const { name, path, stream, choices, max_tokens, stop, form, kept } = request;
     const span = `${Math.round(this.began_ms)}-${Math.round(this.ended_ms)} ms`;
-    const what = `${path}${stream ? " streamed" : ""} n=${choices} max=${max_tokens} ${stop}`;
+    const how = `${stream ? " streamed" : ""}${kept ? ` ${kept}` : ""}${form === undefined ? "" : ` form ${form}`}`;
+    const what = `${path}${how} n=${choices} max=${max_tokens} ${stop}`;
     const end = JSON.stringify(this.outcome);
     return `${name} ${span} ${what} ${manner.kind} at ${this.frontends.join()}: ${end}`;
   }
 
   #send(): void {
+    this.#asks = "answer";
     const { request, idempotency_key, port, session } = this.options;
     this.#open(port, {
       method: "POST",
@@ -120,9 +133,23 @@ export class Client {
 
   #resume(): void {
     this.resumed++;
+    this.#asks = "rest";
+    const { request, port } = this.options;
+    if (request.by_number === true) {
+      const behind = `stream=true&starting_after=${this.#number}`;
+      this.#open(port, { method: "GET", path: `/v1/responses/${this.#response}?${behind}` });
+      return;
+    }
     const headers = { "last-event-id": this.#last_id };
     const path = `/v1/streams/${encodeURIComponent(this.request_id)}`;
-    this.#open(this.options.port, { method: "GET", path, headers });
+    this.#open(port, { method: "GET", path, headers });
+  }
+
+  /** A response in the background at its end, or any that was stored. */
+  #readStored(): void {
+    const path = `/v1/responses/${this.#response}`;
+    this.#asks = "stored";
+    this.#open(this.options.port, { method: "GET", path });
   }
 
   #open(port: number, request: Parameters<SimulatedHttp["request"]>[1]): void {
@@ -162,7 +189,8 @@ export class Client {
 
   #data(bytes: Uint8Array): void {
     const text = this.#decoder.decode(bytes, { stream: true });
-    if (this.#status !== 200 || !this.options.request.stream) {
+    const streams = this.options.request.stream && this.#asks !== "stored";
+    if (this.#status !== 200 || !streams) {
       this.#body += text;
       return;
     }
@@ -177,145 +205,119 @@ export class Client {
   }
 
   #event(event: string): void {
-    const match = /^id: (.*)\ndata: (.*)$/.exec(event);
-    if (match === null) {
+    const match = /^(?:id: (.*)\n)?(?:event: .*\n)?data: (.*)$/.exec(event);
+    const { path } = this.options.request;
+    // What the store gives again has numbers alone, as has what comes before the first token.
+    if (match === null || (match[1] === undefined && path !== "/v1/responses")) {
       this.#complain(`not an event: ${event}`);
       return;
     }
-    const [, id = "", data = ""] = match;
-    if (this.#last_id !== "" && id.split(":")[0] !== this.request_id) {
+    const [, id, data = ""] = match;
+    if (id !== undefined && this.#last_id !== "" && id.split(":")[0] !== this.request_id) {
       this.#complain(`the id changed from ${this.#last_id} to ${id}`);
     }
-    this.#last_id = id;
-    if (data === "[DONE]") {
-      this.#done = true;
-      return;
+    if (id !== undefined) this.#last_id = id;
+    for (const said of saidByEvent(path, data)) {
+      if (said.kind === "error" && said.resumes && this.options.resumes) return;
+      this.#take(said);
+      if (this.#done || this.outcome !== undefined) return;
     }
-    const chunk = JSON.parse(data) as Chunk;
-    if (chunk.error !== undefined) {
-      // The stream ends now, and is taken up again as any that breaks.
-      if (chunk.error.resume !== undefined && this.options.resumes) return;
-      this.#end({ kind: "error", status: 200, code: chunk.error.code });
-      return;
-    }
-    for (const each of chunk.choices ?? []) this.#choice(each);
-    // Opaque to clients, but for this one: counts with letters, then where the rest is.
-    const [counts = ""] = id.slice(id.lastIndexOf(":") + 1).split(/[@u]/);
-    for (const [choice, part] of counts.split(".").entries()) {
-      this.#cursor(choice, Number(part.replace(/[bf]$/, "")));
-    }
-    if (chunk.usage != null) this.#usage = chunk.usage;
+    if (id !== undefined) this.#taken.cursors(id);
   }
 
-  #choice({ index, delta, text, finish_reason }: ChunkChoice): void {
-    const got = this.#got[index];
-    const expected = this.#expected[index];
-    if (got === undefined || expected === undefined) {
-      this.#complain(`choice ${index}`);
-      return;
-    }
-    const added = delta?.content ?? text ?? "";
-    if (added !== "" && got.finish_reason !== undefined) {
-      this.#complain(`choice ${index} goes on after its end`);
-    }
-    got.text += added;
-    if (!expected.text.startsWith(got.text)) {
-      this.#complain(
-        `choice ${index}: got ${JSON.stringify(got.text.slice(-30))} where ` +
-          `${JSON.stringify(expected.text.slice(0, got.text.length).slice(-30))} was to come`,
-      );
-    }
-    if (finish_reason == null) return;
-    if (got.finish_reason !== undefined) this.#complain(`choice ${index} ends twice`);
-    got.finish_reason = finish_reason;
-  }
-
-  /** The cursor says how many tokens the text so far is; it never goes back. */
-  #cursor(choice: number, delivered: number): void {
-    const got = this.#got[choice];
-    const expected = this.#expected[choice];
-    if (got === undefined || expected === undefined) {
-      this.#complain(`cursor of ${choice}`);
-      return;
-    }
-    if (!(delivered >= got.delivered && delivered <= expected.pieces.length)) {
-      this.#complain(`choice ${choice}: the cursor goes from ${got.delivered} to ${delivered}`);
-    }
-    got.delivered = delivered;
-    if (this.options.request.stop !== "") return;
-    const text = expected.pieces.slice(0, delivered).join("");
-    if (text !== got.text) {
-      this.#complain(`choice ${choice}: ${delivered} tokens are "${text}", not "${got.text}"`);
+  #take(said: Said): void {
+    switch (said.kind) {
+      case "number":
+        if (said.number !== this.#number + 1) {
+          this.#complain(`event ${said.number} comes behind event ${this.#number}`);
+        }
+        this.#number = said.number;
+        if (said.response !== undefined) this.#response = said.response;
+        return;
+      case "wait":
+        this.#response = said.response;
+        return;
+      case "end":
+        this.#done = true;
+        return;
+      case "error":
+        this.#end({ kind: "error", status: 200, code: said.code });
+        return;
+      default:
+        this.#taken.take(said);
     }
   }
 
   #bodyEnded(): void {
     if (this.outcome !== undefined) return;
+    const { stream } = this.options.request;
     if (this.#status !== 200) this.#refused();
-    else if (this.options.request.stream) {
-      if (this.#done) this.#checkWhole();
-      else this.#broke("the stream ended without an end");
-    } else this.#whole();
+    else if (this.#asks === "stored") this.#stored();
+    else if (!stream) this.#whole();
+    else if (this.#done) this.#checkWhole();
+    else this.#broke("the stream ended without an end");
   }
 
   #refused(): void {
-    let code = "";
-    try {
-      code = (JSON.parse(this.#body) as Chunk).error?.code ?? "";
-    } catch {
-      // Said below.
-    }
+    const code = codeOf(this.#body);
     if (code === "") this.#complain(`status ${this.#status} without an error: ${this.#body}`);
-    this.#end({ kind: "error", status: this.#status, code });
+    // Of what is stored nothing is lost: it is asked for again.
+    if (this.#asks === "stored" && this.#status === 503) this.#broke(code);
+    else this.#end({ kind: "error", status: this.#status, code });
   }
 
   #whole(): void {
-    const body = JSON.parse(this.#body) as Chunk;
-    for (const { index, message, text, finish_reason } of body.choices ?? []) {
-      this.#choice({ index, text: message?.content ?? text ?? "", finish_reason });
+    for (const said of saidByBody(this.options.request.path, this.#body)) this.#take(said);
+    if (this.#done) this.#checkWhole();
+    else if (this.#response !== "") this.#clock.after(look_ms, () => this.#look());
+  }
+
+  #look(): void {
+    if (this.outcome === undefined) this.#readStored();
+  }
+
+  /** Of a stream, and of a body that said it all, the same must be in the store. */
+  #stored(): void {
+    if (!this.#done) {
+      this.#whole();
+      return;
     }
-    if (body.usage != null) this.#usage = body.usage;
-    this.#checkWhole();
+    if (!this.#taken.isSaidBy(saidByBody(this.options.request.path, this.#body))) {
+      this.#complain(`what is stored is something else: ${this.#body}`);
+    }
+    this.#end({ kind: "complete" });
   }
 
   #checkWhole(): void {
-    let tokens = 0;
-    for (const [choice, expected] of this.#expected.entries()) {
-      const got = this.#got[choice];
-      tokens += expected.pieces.length;
-      if (got?.text !== expected.text) {
-        this.#complain(`choice ${choice} is "${got?.text}" instead of "${expected.text}"`);
-      }
-      if (got?.finish_reason !== expected.finish_reason) {
-        this.#complain(`choice ${choice} ended with ${got?.finish_reason}`);
-      }
-    }
-    if (this.#usage?.completion_tokens !== tokens) {
-      this.#complain(`usage says ${this.#usage?.completion_tokens} tokens, not ${tokens}`);
-    }
-    this.#end({ kind: "complete" });
+    this.#taken.checkWhole();
+    const { kept } = this.options.request;
+    if (kept === undefined || this.#response === "" || this.#asks === "stored") {
+      this.#end({ kind: "complete" });
+    } else this.#readStored();
   }
 
   /** Without an end: a stream can be taken up again, a keyed request can be sent again. */
   #broke(why: string): void {
     if (this.outcome !== undefined) return;
     // Only the end of the connection is missing, which no client waits for.
-    if (this.#done) {
+    if (this.#done && this.#asks !== "stored") {
       this.#checkWhole();
       return;
     }
     const { request, resumes, idempotency_key } = this.options;
     // Nobody listened, so nothing was asked for yet.
     const refused = why === REFUSED && this.#last_id === "";
-    const resumable = request.stream && this.#last_id !== "" && resumes;
+    const reads = this.#response !== "" && (this.#asks === "stored" || !request.stream);
+    const resumable = this.begun && resumes;
     const repeatable = this.#last_id === "" && idempotency_key !== "";
-    if (!(resumable || repeatable || refused) || ++this.#tries > retriesMax) {
+    if (!(reads || resumable || repeatable || refused) || ++this.#tries > retriesMax) {
       this.#end({ kind: "broken", why });
       return;
     }
     this.#clock.after(retry_ms, () => {
       if (this.outcome !== undefined) return;
-      if (resumable) this.#resume();
+      if (reads) this.#readStored();
+      else if (resumable) this.#resume();
       else this.#send();
     });
   }
@@ -332,16 +334,3 @@ export class Client {
     if (outcome.kind === "error") this.#exchange?.close();
   }
 }
-
-type ChunkChoice = {
-  readonly index: number;
-  readonly delta?: { readonly content?: string };
-  readonly message?: { readonly content: string };
-  readonly text?: string;
-  readonly finish_reason?: string | null;
-};
-type Chunk = {
-  readonly choices?: readonly ChunkChoice[];
-  readonly usage?: { readonly completion_tokens: number } | null;
-  readonly error?: { readonly code: string; readonly resume?: string };
-};

@@ -30,16 +30,17 @@ export type SeedResult = {
 };
 
 const modelFile = jsonBytes(smallTokenizer());
-export const oracle = oracleOf();
+/** Made before any run: what a library loads has to be there before time is virtual. */
+export const oracle = await openOracle();
 /** After the last request: leases and silence run out, processes come back. */
 const quiet_ms = 22_000;
 const start_max_ms = 20_000;
 const step_ms = 250;
 
-function oracleOf(): Oracle {
+async function openOracle(): Promise<Oracle> {
   const facts = modelFactsFromFolder(folderOf(smallTokenizer()), "toy");
   const blob = facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0);
-  return new Oracle(tokenizerFromBlob(blob));
+  return await Oracle.open(tokenizerFromBlob(blob));
 }
 
 class SeedRun {
@@ -49,9 +50,9 @@ class SeedRun {
   readonly clients: Client[] = [];
   broken: string | undefined;
 
-  constructor(seed: number) {
+  constructor(seed: number, change: (drawn: Scenario) => Scenario) {
     this.simulation = new Simulation(seed);
-    this.scenario = drawScenario(forkRandom(this.simulation.random));
+    this.scenario = change(drawScenario(forkRandom(this.simulation.random)));
     const { flags, there, delay_ms_max, split_bytes_max } = this.scenario;
     const files = memoryFiles(new Map([["/model/tokenizer.json", modelFile]]));
     this.world = new World(this.simulation, { flags, there, files, delay_ms_max, split_bytes_max });
@@ -61,6 +62,7 @@ class SeedRun {
   async run(): Promise<void> {
     const { simulation, world, scenario } = this;
     const { clock } = simulation;
+    for (const { request } of scenario.visits) await oracle.prepare(request);
     world.start();
     while (world.root === undefined && world.lost === undefined && clock.now_ms() < start_max_ms) {
       await simulation.run(step_ms);
@@ -108,8 +110,11 @@ class SeedRun {
   }
 }
 
-export async function runSeed(seed: number): Promise<SeedResult> {
-  const run = new SeedRun(seed);
+export async function runSeed(
+  seed: number,
+  change: (drawn: Scenario) => Scenario = (drawn) => drawn,
+): Promise<SeedResult> {
+  const run = new SeedRun(seed, change);
   await run.run();
   const { simulation, scenario, clients, world } = run;
   const outcomes: Record<string, number> = {};

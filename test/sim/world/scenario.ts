@@ -65,7 +65,7 @@ export function drawScenario(random: Random): Scenario {
   const mode = draw < 0.06 ? "calm" : draw < 0.7 ? "spaced" : "wild";
   const workers = 1 + pickIndex(random, 3);
   const frontends = 1 + pickIndex(random, 2);
-  const speedup = [1, 2, 4, 10][pickIndex(random, 4)];
+  const speedup = [0.5, 1, 2, 4, 10][pickIndex(random, 5)];
   const flags = [
     "--engine=mocker",
     "--model=toy=/model",
@@ -102,6 +102,43 @@ export function drawScenario(random: Random): Scenario {
   } as const;
   const hosted = random.unit() < 0.3 ? hostRouters(random, scenario, cast) : scenario;
   return random.unit() < 0.25 ? shareProcesses(hosted) : hosted;
+}
+
+/**
+ * The same run with answers of all APIs that take so long that most faults hit some, and with
+ * frontends that are killed in every second fault.
+ */
+export function withLongAnswers(scenario: Scenario): Scenario {
+  const flags = scenario.flags.filter((flag) => !flag.startsWith("--speedup-ratio="));
+  const visits = scenario.visits.map((visit, i) => {
+    const { request } = visit;
+    return { ...visit, request: longRequest(request, i) };
+  });
+  const faults = scenario.faults.map((fault, i): WorldFault => {
+    if (i % 2 === 0) return fault;
+    const node = `frontend-${pickedBy(i, scenario.frontends)}`;
+    return { ...fault, kind: "kill", node, for_ms: 0 };
+  });
+  const slow = [...flags, "--speedup-ratio=0.5"];
+  return { ...scenario, flags: slow, visits, faults: bearable(faults) };
+}
+
+const pickedBy = (i: number, count: number): number => Math.floor(i / 2) % count;
+
+function longRequest(request: ClientRequest, i: number): ClientRequest {
+  const max_tokens = 60 + (request.max_tokens % 100);
+  const common = { ...request, max_tokens, stop: "", by_number: false };
+  const one = { ...common, choices: 1, logprobs: false, stream: i % 5 !== 0 };
+  switch (i % 4) {
+    case 0:
+      return { ...common, kept: undefined, path: "/v1/chat/completions", form: i % 3 };
+    case 1:
+      return { ...one, kept: undefined, path: "/v1/messages", form: undefined };
+    case 2:
+      return { ...one, kept: "stored", path: "/v1/responses", by_number: i % 8 === 2 };
+    default:
+      return { ...one, kept: "background", path: "/v1/responses", by_number: true };
+  }
 }
 
 const sharing = 3;

@@ -28,6 +28,7 @@ import { MemoryNetwork } from "../../../runtime/transport/memory.ts";
 import { SimulatedHttp } from "./http.ts";
 import { SimulatedPlanes } from "./planes.ts";
 import { gated, SimulatedProcess } from "./process.ts";
+import { simulatedThreads } from "./threads.ts";
 
 export const DOOR_PORT = 8000;
 
@@ -288,6 +289,7 @@ export class World {
       spawn,
       files: this.#options.files,
       store: this.#store,
+      threads: simulatedThreads(process),
     };
   }
 

@@ -1,0 +1,205 @@
+/**
+ * What a grammar thread does: compiles constraints and makes masks. Masks of a native engine go
+ * straight into the engine's memory (native/masks/masks.c).
+ */
+import {
+  type Constraint,
+  constraintText,
+  readConstraint,
+} from "../../../llm/constraint/constraint.ts";
+import { structuralTag } from "../../../llm/constraint/structural-tag.ts";
+import { tokenizerFromBlob } from "../../../llm/model/model-card.ts";
+import { NativeMasks, TR } from "../../../native/index.ts";
+import type { Compiled } from "./compiled.ts";
+import { GrammarSet, isRefusal } from "./grammar-set.ts";
+import { grammarVocab } from "./grammar-vocab.ts";
+import type { Lane } from "./lane.ts";
+import type { FromThread, ThreadNative, ThreadVocab, ToThread } from "./thread-messages.ts";
+import { GrammarError, XGrammar } from "./xgrammar.ts";
+
+/** The text of a parsed grammar. A larger one takes seconds to compile, and gigabytes. */
+const GRAMMAR_MOST = 512 * 1024;
+/** The library's memory never shrinks. */
+const MEMORY_MOST = 1024 ** 3;
+const TOO_LARGE =
+  `its grammar is longer than ${GRAMMAR_MOST / 1024} KiB: ` +
+  "use smaller repeats, fewer alternatives or fewer properties";
+
+/** Code that runs for the first time is slow: that is no fault of the first constraint. */
+const WARM_UP: Constraint = { format: { type: "json_schema", json_schema: true } };
+
+type Held = { readonly compiled: Compiled; users: number; kept: boolean };
+type Open = { readonly lane: Lane; readonly held: Held };
+type Wanted = { readonly slot: number; readonly count: number };
+
+export class GrammarWork {
+  readonly #post: (message: FromThread) => void;
+  #before: Promise<void> = Promise.resolve();
+  #set: GrammarSet | undefined;
+  #native: NativeMasks | undefined;
+  #words = new Uint32Array(0);
+  readonly #wanted_words = new Uint32Array(TR.MASK_WORDS * 256);
+  readonly #held = new Map<string, Held>();
+  readonly #open = new Map<number, Open>();
+  /** Masks that the engine wanted before their answer was opened. */
+  readonly #early = new Map<number, Wanted>();
+  /** What the engine wanted of the thread before is not answered. */
+  #live = false;
+
+  /** `post` tells the thread's owner. */
+  constructor(post: (message: FromThread) => void) {
+    this.#post = post;
+  }
+
+  /** One message after the other, in the order they came. */
+  take(message: ToThread): void {
+    this.#before = this.#before.then(() => this.#take(message));
+  }
+
+  async #take(message: ToThread): Promise<void> {
+    switch (message.kind) {
+      case "start":
+        return this.#start(message.vocab, message.native);
+      case "compile":
+        return this.#compile(message.text);
+      case "drop":
+        this.#drop(message.text);
+        return;
+      case "open":
+        return this.#openLane(message.key, message.text, message.tokens);
+      case "push":
+        this.#open.get(message.key)?.lane.push(message.token);
+        this.#say(message.key);
+        return;
+      case "close":
+        this.#close(message.key);
+    }
+  }
+
+  async #start(vocab: ThreadVocab | undefined, native: ThreadNative | undefined): Promise<void> {
+    await (await XGrammar.load()).parsed(structuralTag(WARM_UP)!);
+    if (vocab !== undefined) {
+      const tokenizer = tokenizerFromBlob(vocab.tokenizer_blob);
+      this.#set = await GrammarSet.open(grammarVocab(tokenizer, vocab.vocab_size));
+      this.#words = new Uint32Array(this.#set.words);
+      const compiled = await this.#set.compile(constraintText(WARM_UP));
+      const lane = await this.#set.lane(compiled);
+      lane.mask(this.#words);
+      lane.close();
+      compiled.grammar?.dispose();
+    }
+    if (native !== undefined) {
+      this.#native = new NativeMasks(native.shim, native);
+      this.#wants();
+      this.#native.watch(() => this.#wants());
+    }
+    this.#post({ kind: "started" });
+  }
+
+  async #compile(text: string): Promise<void> {
+    const xgrammar = await XGrammar.load();
+    let refusal: string | undefined;
+    try {
+      if (this.#set === undefined) await this.#parse(xgrammar, text);
+      else if (!this.#held.has(text)) {
+        const compiled = await this.#set.compile(text);
+        this.#held.set(text, { compiled, users: 0, kept: true });
+      }
+    } catch (error) {
+      refusal = isRefusal(error) ? error.message : `the grammar library failed: ${String(error)}`;
+    }
+    const spoiled = xgrammar.errors > 0 || xgrammar.memory_bytes > MEMORY_MOST;
+    this.#post({ kind: "compiled", refusal, spoiled });
+  }
+
+  async #parse(xgrammar: XGrammar, text: string): Promise<void> {
+    const tag = structuralTag(readConstraint(text));
+    if (tag === undefined) return;
+    if ((await xgrammar.parsed(tag)) > GRAMMAR_MOST) throw new GrammarError(TOO_LARGE);
+  }
+
+  #drop(text: string): void {
+    const held = this.#held.get(text);
+    if (held === undefined) return;
+    this.#held.delete(text);
+    held.kept = false;
+    free(held);
+  }
+
+  async #openLane(key: number, text: string, tokens: readonly number[]): Promise<void> {
+    if (this.#set === undefined) return;
+    // A new thread's answers were compiled by the one before.
+    let held = this.#held.get(text);
+    if (held === undefined) {
+      held = { compiled: await this.#set.compile(text), users: 0, kept: true };
+      this.#held.set(text, held);
+    }
+    held.users++;
+    const lane = await this.#set.lane(held.compiled);
+    this.#open.set(key, { lane, held });
+    for (const token of tokens) lane.push(token);
+    if (this.#native === undefined) this.#say(key);
+    const early = this.#early.get(key);
+    if (early === undefined) return;
+    this.#early.delete(key);
+    this.#make(key, early);
+  }
+
+  #close(key: number): void {
+    this.#early.delete(key);
+    const open = this.#open.get(key);
+    if (open === undefined) return;
+    this.#open.delete(key);
+    open.lane.close();
+    open.held.users--;
+    free(open.held);
+  }
+
+  #say(key: number): void {
+    const open = this.#open.get(key);
+    if (open === undefined) return;
+    const words = open.lane.mask(this.#words) ? this.#words : undefined;
+    this.#post({ kind: "mask", key, count: open.lane.count, words });
+  }
+
+  /** The native engine wants masks. */
+  #wants(): void {
+    const records = this.#wanted_words;
+    for (;;) {
+      const length = this.#native!.poll(records);
+      for (let at = 0; at < length; at += TR.MASK_WORDS) {
+        const slot = records[at]!;
+        const key = records[at + 1]!;
+        const count = records[at + 2]!;
+        if (key === 0) {
+          this.#live = true;
+          this.#early.clear();
+        } else if (this.#live) {
+          this.#make(key, { slot, count });
+        }
+      }
+      if (length < records.length) return;
+    }
+  }
+
+  #make(key: number, wanted: Wanted): void {
+    const { slot, count } = wanted;
+    const lane = this.#open.get(key)?.lane;
+    if (lane === undefined) {
+      this.#early.set(key, wanted);
+      return;
+    }
+    const native = this.#native!;
+    if (count > lane.count) {
+      const tokens = new Int32Array(count - lane.count);
+      native.tokens(slot, lane.count, tokens);
+      for (const token of tokens) lane.push(token);
+    }
+    const words = lane.mask(this.#words) ? this.#words : undefined;
+    while (!native.put(slot, key, count, words)) Bun.sleepSync(1);
+  }
+}
+
+function free(held: Held): void {
+  if (held.users === 0 && !held.kept) held.compiled.grammar?.dispose();
+}
