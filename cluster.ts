@@ -140,9 +140,7 @@ async function root(): Promise<void> {
 function readyLine(root: Root, { role, frontend }: Settings): string {
   const { host, port, inspector_host, inspector_port } = root;
   const scheme = frontend.tls_cert === "" ? "http" : "https";
-  const serves = ["worker", "router"].includes(role)
-    ? role
-    : `${scheme}://${urlHost(host)}:${port}`;
+  const serves = ["all", "frontend"].includes(role) ? `${scheme}://${urlHost(host)}:${port}` : role;
   return `ready ${serves} inspector http://${urlHost(inspector_host)}:${inspector_port}`;
 }
 

@@ -4,6 +4,7 @@
  */
 import type { FrontendSettings } from "../actors/frontend/flags.ts";
 import type { KeepSettings } from "../actors/worker/flags.ts";
+import type { WorkerRole } from "../proto/index.ts";
 import type { LogLevel } from "../runtime/capabilities.ts";
 import type { PlaneUrls } from "../runtime/planes.ts";
 import type { EngineSettings } from "./settings/engine-settings.ts";
@@ -28,6 +29,8 @@ type Common = {
 
 export type WorkerBoot = Common & {
   readonly role: "worker";
+  /** Which part of an answer its workers make. */
+  readonly worker_role: WorkerRole;
   readonly engine: EngineSettings;
   /** Several only for simulated engines; from outside each is a worker of its own. */
   readonly workers: readonly string[];

@@ -1,9 +1,11 @@
 /** The child processes that a root starts, with the boot record of each. Pure. */
+import type { WorkerRole } from "../proto/index.ts";
 import type { Boot, FrontendBoot, RouterBoot, WorkerBoot } from "./boot.ts";
 import type { FoundModel } from "./found-models.ts";
 import type { Machine } from "./machine.ts";
 import type { Settings } from "./settings/settings.ts";
 import { templateFor } from "./settings/template-settings.ts";
+import { hasWorkers, namedAfter, totalOf, type WorkerCount } from "./settings/worker-counts.ts";
 import { marksByWorker } from "./settings/worker-marks.ts";
 
 export type BootSource = {
@@ -40,16 +42,18 @@ export function childBoots(
       return { node: `${prefix}${name}-${i}`, boot: boot(), weight_bytes: 0 };
     });
   const workers = models.flatMap((model, index) =>
-    workerNames(source.settings, index, prefix).map((names, i): ChildBoot => {
-      const boot = workerBoot(source, model, names, i === 0);
-      return { node: names[0] ?? "worker", boot, weight_bytes: model.weight_bytes };
-    }),
+    source.settings.workers.flatMap((counted, kind) =>
+      workerNames(source.settings, counted, index, prefix).map((names, i): ChildBoot => {
+        const boot = workerBoot(source, model, counted.role, names, kind + i === 0);
+        return { node: names[0] ?? "worker", boot, weight_bytes: model.weight_bytes };
+      }),
+    ),
   );
   const alone = role === "router" ? Math.max(1, routers) : routers;
   const serving = role === "all" || role === "frontend" ? frontends : 0;
   return [
     ...workers,
-    ...several(role === "worker" ? 0 : alone, "router", () => routerBoot(source)),
+    ...several(hasWorkers(role) && role !== "all" ? 0 : alone, "router", () => routerBoot(source)),
     ...several(serving, "frontend", () => frontendBoot(source)),
   ];
 }
@@ -67,6 +71,7 @@ function commonBoot(source: BootSource) {
 function workerBoot(
   source: BootSource,
   model: FoundModel,
+  worker_role: WorkerRole,
   workers: readonly string[],
   first: boolean,
 ): WorkerBoot {
@@ -75,6 +80,7 @@ function workerBoot(
   return {
     ...commonBoot(source),
     role: "worker",
+    worker_role,
     engine,
     workers,
     first,
@@ -83,7 +89,7 @@ function workerBoot(
     model_path: model.path,
     model_name: model.name,
     chat_template: templateFor(settings.chat_templates, model.name),
-    sharers: each * models.length,
+    sharers: totalOf(each) * models.length,
     keep,
   };
 }
@@ -107,14 +113,19 @@ const routerBoot = (source: BootSource): RouterBoot => ({
   router: source.settings.router,
 });
 
-/** Names of one model's workers, by process; a process is named after its first. */
-function workerNames(settings: Settings, model_index: number, prefix: string): string[][] {
+/** Names of one model's workers of a role, by process; a process is named after its first. */
+function workerNames(
+  settings: Settings,
+  { role, count: all }: WorkerCount,
+  model_index: number,
+  prefix: string,
+): string[][] {
   const each = settings.engine.workers_per_process;
-  const processes = Math.ceil(settings.workers / each);
+  const processes = Math.ceil(all / each);
   return Array.from({ length: processes }, (_, process) => {
     const first = process * each;
-    const count = Math.min(each, settings.workers - first);
-    const from = model_index * settings.workers + first;
-    return Array.from({ length: count }, (_item, i) => `${prefix}worker-${from + i}`);
+    const count = Math.min(each, all - first);
+    const from = model_index * all + first;
+    return Array.from({ length: count }, (_item, i) => `${prefix}${namedAfter(role)}-${from + i}`);
   });
 }

@@ -37,6 +37,7 @@ import { limitsSpecs } from "./keys/key-limits.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
 import type { Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
+import { hasWorkers, namedAfter, workersText } from "./settings/worker-counts.ts";
 import { type SlotStart, Slots } from "./slots.ts";
 import { readyBudget_ms } from "./start-budget.ts";
 import { WorkerCrashes } from "./worker-crashes.ts";
@@ -98,7 +99,7 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   const serves = role === "all" || role === "frontend";
   const port = serves ? await freePort(capabilities, frontend, "") : 0;
   await freePort(capabilities, inspector, "inspector-");
-  const works = role === "all" || role === "worker";
+  const works = hasWorkers(role);
   const finding = findingOf(world);
   const models = works ? await findModels(settings, finding) : [];
   const adapters = works ? await adaptersFor(settings, models, finding) : undefined;
@@ -310,7 +311,8 @@ class RunningRoot implements Root {
     };
     const children = childBoots(source, models);
     const count = (role: Boot["role"]) => children.filter(({ boot }) => boot.role === role).length;
-    this.#world.status(`starting ${count("worker")} worker(s), ${count("frontend")} frontend(s)`);
+    const workers = workersText(this.#settings.workers, count("worker"));
+    this.#world.status(`starting ${workers}, ${count("frontend")} frontend(s)`);
     const starts = children.map((child) => this.#slots[child.boot.role].start(this.#slot(child)));
     const results = await Promise.allSettled(starts);
     const failed = results.find((result) => result.status === "rejected");
@@ -325,7 +327,7 @@ class RunningRoot implements Root {
     const ready_ms = readyBudget_ms(weight_bytes);
     const spec = processSlot({
       node,
-      role: boot.role,
+      role: boot.role === "worker" ? namedAfter(boot.worker_role) : boot.role,
       env: bootToEnvironment(boot),
       ready_timeout_ms: ready_ms,
       stop_budget_ms: budgets.stop_ms + boot.drain_timeout_ms,

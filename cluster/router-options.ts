@@ -33,6 +33,7 @@ export function routerOptions(
 
 function policyOf(router: RouterSettings): KvPolicyOptions {
   const { policy, objective, queue_threshold, temperature, session_ttl_ms, session_mode } = router;
+  const { conditional, eff_isl, eff_isl_ratio, enforce_disagg } = router;
   const { queue_requests, queue_policy, classes, decode_blocks_max, prefill_tokens_max } = router;
   const busy = {
     active_decode_blocks: decode_blocks_max,
@@ -48,6 +49,8 @@ function policyOf(router: RouterSettings): KvPolicyOptions {
       ...(queue_policy === "" ? {} : { order: queue_policy }),
     },
     busy: () => busy,
+    conditional: { mode: conditional, eff_isl, eff_isl_ratio },
+    enforce_disagg,
     ...(queue_threshold < 0 ? {} : { queue_threshold }),
     ...(session_ttl_ms === 0 ? {} : { affinity: { mode: session_mode, ttl_ms: session_ttl_ms } }),
   };

@@ -90,7 +90,7 @@ export async function workerWorld(
   const shared = count > 1 ? { shared: new SharedParts(clock, count) } : {};
   return boot.workers.map((worker) => ({
     worker,
-    role: "aggregated",
+    role: boot.worker_role,
     ...shared,
     labels: boot.labels[worker] ?? [],
     taints: boot.taints[worker] ?? [],

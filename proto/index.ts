@@ -18,6 +18,7 @@ export type {
   Embedding,
   ExitReason as WireExit,
   FinishReason,
+  HandOff,
   HeldAnswer,
   KeyLimits,
   KserveInferRequest,
@@ -70,6 +71,7 @@ export type Finished = t.Finished;
 export type Credit = Kind<"credit", t.Credit>;
 export type Cancel = Kind<"cancel", t.Cancel>;
 export type Detach = Kind<"detach", t.Detach>;
+export type HandOffIs = Kind<"hand_off_is", t.HandOffIs>;
 export type HeldAnswers = Kind<"held_answers", t.HeldAnswers>;
 export type FindAnswer = Kind<"find_answer", t.FindAnswer> & Ask<HeldAnswers>;
 export type Attach = Kind<"attach", t.Attach> & Ask<Accepted | Refused>;
@@ -147,6 +149,8 @@ export type Progress = Kind<"progress", t.Progress>;
 export type Drained = Kind<"drained", t.Drained>;
 export type Drain = Kind<"drain", t.Drain> & Ask<Drained>;
 export type HandOver = Kind<"hand_over", t.HandOver>;
+export type RoleChanged = Kind<"role_changed", t.RoleChanged>;
+export type ChangeRole = Kind<"change_role", t.ChangeRole> & Ask<RoleChanged>;
 export type Probed = Kind<"probed", t.Probed>;
 export type Probe = Kind<"probe", t.Probe> & Ask<Probed>;
 export type FaultsSet = Kind<"faults_set", t.FaultsSet>;
@@ -170,6 +174,7 @@ export type WorkerMessage =
   | Credit
   | Cancel
   | Detach
+  | HandOffIs
   | FindAnswer
   | Attach
   | Claim
@@ -181,6 +186,7 @@ export type WorkerMessage =
   | LoadAdapter
   | UnloadAdapter
   | Drain
+  | ChangeRole
   | Probe;
 /** What the consumer of an answer understands from a worker. */
 export type ConsumerMessage = TokenBatch | HandOver;
@@ -221,6 +227,7 @@ export const messageTable = [
   { id: 75, kind: "attach", codec: codecs.Attach },
   { id: 76, kind: "claim", codec: codecs.Claim },
   { id: 77, kind: "claimed", codec: codecs.Claimed },
+  { id: 78, kind: "hand_off_is", codec: codecs.HandOffIs },
   { id: 80, kind: "subscribe_kv", codec: codecs.SubscribeKv },
   { id: 81, kind: "kv_subscribed", codec: codecs.KvSubscribed },
   { id: 82, kind: "kv_events", codec: codecs.KvEvents },
@@ -252,6 +259,8 @@ export const messageTable = [
   { id: 115, kind: "hand_over", codec: codecs.HandOver },
   { id: 116, kind: "probe", codec: codecs.Probe },
   { id: 117, kind: "probed", codec: codecs.Probed },
+  { id: 118, kind: "change_role", codec: codecs.ChangeRole },
+  { id: 119, kind: "role_changed", codec: codecs.RoleChanged },
   { id: 120, kind: "reserve", codec: codecs.Reserve },
   { id: 121, kind: "reserved", codec: codecs.Reserved },
   { id: 122, kind: "settle", codec: codecs.Settle },

@@ -21,6 +21,8 @@ const RESTARTS_BASE = 5;
 /** A child with these options ends the process when it ends. */
 const lastLife = { restart: "temporary", significant: true } as const;
 
+const roleInTree = ({ role }: WorkerOptions): string => (role === "aggregated" ? "worker" : role);
+
 export function workerTree(
   workers: readonly WorkerOptions[],
   first: readonly ChildSpec[],
@@ -38,7 +40,7 @@ export function workerTree(
       { id: "inspector", start: () => new ProcessInspector({ role: "worker", drain_ms }) },
       ...workers.map((options) => ({
         id: options.worker,
-        role: "worker",
+        role: roleInTree(options),
         ...(several ? {} : lastLife),
         start: () => new WorkerActor(options),
       })),

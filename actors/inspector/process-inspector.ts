@@ -23,7 +23,7 @@ const DRAIN_DEFAULT_MS = 30_000;
 /** Time for the reply, added to the budget. */
 const ANSWER_MS = 1_000;
 /** Actors of these roles understand Drain. */
-const drainable: readonly string[] = ["worker", "frontend"];
+const drainable: readonly string[] = ["worker", "prefill", "decode", "frontend"];
 
 export class ProcessInspector extends Actor<InspectMessage> {
   readonly #options: ProcessInspectorOptions;

@@ -1,4 +1,4 @@
-/** Names of workers that several roles read: a key, a plan's only leg, labels and taints. */
+/** Names of workers that several roles read: a key, a plan's legs, labels and taints. */
 import type { ActorRef, Plan, PlanLeg } from "../../proto/index.ts";
 
 /**
@@ -19,9 +19,14 @@ export const processKey = (ref: ActorRef | undefined): string => `@${ref?.node ?
 
 const NO_LEG: PlanLeg = { role: "aggregated", worker: "", ref: undefined };
 
-/** The one worker that makes a whole answer; without a reference when the plan names none. */
-export function soleLeg({ legs }: Plan): PlanLeg {
-  return legs[0] ?? NO_LEG;
+/** The worker that makes the answer; without a reference when the plan names none. */
+export function answerLeg({ legs }: Plan): PlanLeg {
+  return legs.find(({ role }) => role !== "prefill") ?? NO_LEG;
+}
+
+/** The worker that computes its prompt, where that is another one. */
+export function prefillLeg({ legs }: Plan): PlanLeg | undefined {
+  return legs.find(({ role }) => role === "prefill");
 }
 
 /** Labels and taints of workers, as flags and requests write them: `gpu=h100`, `topology/zone=eu-1`. */

@@ -3,7 +3,7 @@
  * worker set write it.
  */
 
-import type { Plan, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+import type { Plan, PlanLeg, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import { processKey, workerKey } from "../names/names.ts";
 import type { WorkerView } from "./policy/filter.ts";
 
@@ -28,10 +28,18 @@ export type Candidate = WorkerView & {
 export const adapterNames = ({ adapters }: WorkerRecord): string[] =>
   (adapters?.items ?? []).map(({ name }) => name);
 
-/** The whole answer is made by this worker. */
-export function planFor(request: string, { record }: Candidate): Plan {
-  const { role, worker, ref } = record;
-  return { kind: "plan", request, legs: [{ role, worker, ref }] };
+/** It computes prompts alone. */
+export const isPrefill = ({ record }: Candidate): boolean => record.role === "prefill";
+
+export function legOf({ record }: Candidate): PlanLeg {
+  const { role, worker, ref, keeper } = record;
+  return { role, worker, ref, ...(keeper === undefined ? {} : { keeper }) };
+}
+
+/** This worker makes the answer, of a prompt that the worker of `prefill` computes, if given. */
+export function planFor(request: string, candidate: Candidate, prefill?: PlanLeg): Plan {
+  const legs = prefill === undefined ? [legOf(candidate)] : [prefill, legOf(candidate)];
+  return { kind: "plan", request, legs };
 }
 
 export function newCandidate(record: WorkerRecord): Candidate {

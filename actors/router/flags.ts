@@ -3,6 +3,7 @@ import type { SettingsOf } from "../../runtime/setting.ts";
 import { DEFAULT_OBJECTIVE, routerObjectives } from "./policy/cost/objective.ts";
 import { kvPolicyNames } from "./policy/kv-policies.ts";
 import type { RouterMode } from "./policy/load-modes.ts";
+import { conditionalDefaults, conditionalModes } from "./policy/pairs/conditional.ts";
 
 const modes = [
   "kv",
@@ -113,6 +114,35 @@ export const routerFlags = {
     default: "hard",
     env: ["DYN_ROUTER_SESSION_AFFINITY_MODE"],
     help: "hard: there or, when it is gone, anywhere; soft: it only counts as cheaper",
+  },
+  conditional: {
+    name: "router-conditional-disagg",
+    type: "choice",
+    choices: conditionalModes,
+    default: conditionalDefaults.mode,
+    help: "mode kv: which prompts the worker that answers computes by itself, beside prefill workers; isl_bounding: those below both thresholds; adaptive: also those that take no longer than a hand-over, or would wait",
+  },
+  eff_isl: {
+    name: "router-eff-isl-threshold",
+    type: "whole",
+    min: 0,
+    max: 1_000_000_000,
+    default: conditionalDefaults.eff_isl,
+    help: "a prompt is computed by the worker that answers if it has fewer uncached tokens than this",
+  },
+  eff_isl_ratio: {
+    name: "router-eff-isl-ratio-threshold",
+    type: "number",
+    min: 0,
+    max: 1,
+    default: conditionalDefaults.eff_isl_ratio,
+    help: "and if these are a smaller share of it than this",
+  },
+  enforce_disagg: {
+    name: "enforce-disagg",
+    type: "switch",
+    env: ["DYN_ENFORCE_DISAGG"],
+    help: "requests are refused while no prefill worker is there; else the workers that answer compute their prompts",
   },
 } as const;
 

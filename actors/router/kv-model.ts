@@ -5,6 +5,7 @@
 
 import type {
   Plan,
+  PlanLeg,
   Route,
   RoutedRequest,
   RoutedSession,
@@ -13,17 +14,20 @@ import type {
 } from "../../proto/index.ts";
 import type { Random } from "../../runtime/capabilities.ts";
 import type { Metrics } from "../../runtime/observe/metrics.ts";
-import { type Candidate, planFor } from "./candidate.ts";
+import { type Candidate, isPrefill, legOf, planFor } from "./candidate.ts";
 import type { CacheIndex } from "./index/cache-index.ts";
 import { limitsOf, passesBetween, placeRequestOf, reportedLoad } from "./kv-request.ts";
 import { KvRouterMetrics } from "./kv-router-metrics.ts";
-import { type PeerNews, routedOf, sessionOf } from "./peers/peer-news.ts";
-import type { Constraints } from "./policy/constraints.ts";
+import { type PeerNews, prefillName, routedOf, sessionOf } from "./peers/peer-news.ts";
+import { type Constraints, constraintsOf } from "./policy/constraints.ts";
 import type { PassSums } from "./policy/cost/pass-rates.ts";
-import { KvDispatcher, type Placement, type Refusal } from "./policy/dispatcher.ts";
+import type { Placement, Refusal } from "./policy/decisions.ts";
+import { KvDispatcher } from "./policy/dispatcher.ts";
 import { concerning, passes } from "./policy/filter.ts";
 import { constraintFilters } from "./policy/filters.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
+import { type PrefillPlacement, PrefillPool } from "./policy/pairs/prefill-pool.ts";
+import { sharerOf } from "./policy/pairs/sharing.ts";
 import type { PlaceRequest } from "./policy/place-request.ts";
 import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
 import { LOWEST_PRIORITY, type Traffic } from "./traffic.ts";
@@ -75,7 +79,9 @@ const LAST_PLACED = 8;
 export class KvModel {
   readonly block_size: number;
   readonly #parts: KvModelParts;
+  /** Of the workers that answer. */
   readonly #dispatcher: KvDispatcher;
+  readonly #prefills: PrefillPool;
   readonly #metrics: KvRouterMetrics;
   /** By worker name. */
   readonly #members = new Map<string, Member>();
@@ -90,7 +96,16 @@ export class KvModel {
     const { index, policy, random, wall_ms } = parts;
     this.#parts = parts;
     this.block_size = parts.block_size;
-    this.#dispatcher = new KvDispatcher({ policy, index, random, wall_ms });
+    const prefills = new PrefillPool({ policy, index, random });
+    this.#prefills = prefills;
+    this.#dispatcher = new KvDispatcher({
+      ...{ policy, index, random, wall_ms },
+      handOff: (request, worker, uncached_tokens, now_ms) => {
+        if (prefills.size === 0) return uncached_tokens;
+        const leg = prefills.place(request, worker, uncached_tokens, now_ms);
+        return leg === undefined ? uncached_tokens : request.prompt_tokens - leg.tokens;
+      },
+    });
     const { queue } = this.#dispatcher;
     this.#metrics = new KvRouterMetrics(parts.metrics, parts.model, {
       requests: () => queue.size,
@@ -121,8 +136,10 @@ export class KvModel {
   couldTake(request: Constraints): boolean {
     const question = { request };
     const filters = concerning(constraintFilters, request);
-    for (const { routed } of this.#members.values()) {
-      if (passes(filters, routed, question)) return true;
+    const needs_prefill = this.#parts.policy.enforce_disagg === true;
+    for (const { candidate, routed } of this.#members.values()) {
+      if (isPrefill(candidate) || !passes(filters, routed, question)) continue;
+      if (!needs_prefill || this.#prefills.canServe(routed)) return true;
     }
     return false;
   }
@@ -135,10 +152,12 @@ export class KvModel {
     const { worker, labels, taints } = record;
     const routed = newRoutedWorker({
       ...{ ...limits, key, process, worker, slot, labels, taints, adapters },
+      sharer: sharerOf(record),
     });
     routed.avoid_until_ms = candidate.avoid_until_ms;
     this.#members.set(record.worker, { candidate, routed });
-    this.#dispatcher.workerUp(routed, this.#parts.now_ms());
+    const pool = isPrefill(candidate) ? this.#prefills : this.#dispatcher;
+    pool.workerUp(routed, this.#parts.now_ms());
     this.#metrics.workerUp(routed);
   }
 
@@ -148,14 +167,18 @@ export class KvModel {
     if (member === undefined) return;
     this.#members.delete(worker);
     this.#sums.delete(member.candidate.key);
-    this.#dispatcher.workerGone(member.candidate.key, this.#parts.now_ms());
+    const { key } = member.candidate;
+    const now_ms = this.#parts.now_ms();
+    this.#dispatcher.workerGone(key, now_ms);
+    this.#prefills.workerGone(key, now_ms);
     this.#metrics.workerGone(worker);
   }
 
   /** The time until which the worker is avoided has changed. */
   avoid({ record, avoid_until_ms }: Candidate): void {
     const member = this.#members.get(record.worker);
-    if (member !== undefined) this.#dispatcher.avoid(member.candidate.key, avoid_until_ms);
+    if (member === undefined) return;
+    this.#dispatcherOf(member.candidate).avoid(member.candidate.key, avoid_until_ms);
   }
 
   loaded(load: WorkerLoad): void {
@@ -165,7 +188,12 @@ export class KvModel {
     const passes = passesBetween(this.#sums.get(key), load.passes);
     if (load.passes !== undefined) this.#sums.set(key, load.passes);
     const reported = reportedLoad(load, record.card?.block_size ?? 0, this.block_size);
-    this.#dispatcher.reported(key, reported, this.#parts.now_ms(), passes);
+    const dispatcher = this.#dispatcherOf(member.candidate);
+    dispatcher.reported(key, reported, this.#parts.now_ms(), passes);
+  }
+
+  #dispatcherOf(candidate: Candidate): KvDispatcher {
+    return isPrefill(candidate) ? this.#prefills.dispatcher : this.#dispatcher;
   }
 
   /** Takes the request in; undefined: `next` returns its decision later. */
@@ -193,14 +221,46 @@ export class KvModel {
   }
 
   firstToken(request: string): void {
-    this.#dispatcher.firstToken(request, this.#parts.now_ms());
+    const now_ms = this.#parts.now_ms();
+    this.#dispatcher.firstToken(request, now_ms);
+    this.#prefills.firstToken(request, now_ms);
+  }
+
+  /** A prompt is computed, or will not be, by its prefill worker, which is returned. */
+  prefillEnded({ request, outcome }: Pick<RouteEnded, "request" | "outcome">) {
+    const now_ms = this.#parts.now_ms();
+    const pool = this.#prefills;
+    const finished = outcome === "finished";
+    const routed = finished ? pool.done(request, now_ms) : pool.ended(request, now_ms);
+    return routed && this.#members.get(routed.worker)?.candidate;
+  }
+
+  /**
+   * Another prefill worker for a request whose first one was lost. Undefined: the worker that
+   * answers computes the rest by itself.
+   */
+  prefillAgain(
+    route: Route,
+  ): { readonly plan: Plan; readonly news: PeerNews["routed"] } | undefined {
+    const { request } = route;
+    const answers = this.#dispatcher.book.workerOf(request);
+    if (answers === undefined || answers.key !== route.prefill_for) return undefined;
+    const asked = placeRequestOf(route, constraintsOf(route), this.block_size);
+    const now_ms = this.#parts.now_ms();
+    const uncached_tokens = this.#dispatcher.uncachedAt(asked, answers, now_ms);
+    const leg = this.#prefills.place(asked, answers, uncached_tokens, now_ms);
+    if (leg === undefined) return undefined;
+    const plan: Plan = { kind: "plan", request, legs: [this.#legOf(leg)] };
+    return { plan, news: this.#newsOfPrefill(leg) };
   }
 
   /** Ends a request. Returns its worker. */
   ended({ request, output_tokens }: Pick<RouteEnded, "request" | "output_tokens">) {
     const routed = this.#dispatcher.book.workerOf(request);
     const tokens = output_tokens > 0 ? output_tokens : undefined;
-    this.#dispatcher.ended(request, this.#parts.now_ms(), tokens);
+    const now_ms = this.#parts.now_ms();
+    this.#dispatcher.ended(request, now_ms, tokens);
+    this.#prefills.ended(request, now_ms);
     if (routed === undefined) return undefined;
     this.#metrics.ended.add();
     return this.#members.get(routed.worker)?.candidate;
@@ -217,15 +277,20 @@ export class KvModel {
   }
 
   sentElsewhere(request: PlaceRequest, key: string, uncached_tokens: number): void {
-    this.#dispatcher.sentElsewhere(request, key, uncached_tokens, this.#parts.now_ms());
+    const pool = this.#prefills.knows(key) ? this.#prefills.dispatcher : this.#dispatcher;
+    pool.sentElsewhere(request, key, uncached_tokens, this.#parts.now_ms());
   }
 
   endedElsewhere(request: string): void {
-    this.#dispatcher.endedElsewhere(request, this.#parts.now_ms());
+    const now_ms = this.#parts.now_ms();
+    this.#dispatcher.endedElsewhere(request, now_ms);
+    this.#prefills.dispatcher.endedElsewhere(request, now_ms);
   }
 
   lostElsewhere(request: string): void {
-    this.#dispatcher.lostElsewhere(request, this.#parts.now_ms());
+    const now_ms = this.#parts.now_ms();
+    this.#dispatcher.lostElsewhere(request, now_ms);
+    this.#prefills.dispatcher.lostElsewhere(request, now_ms);
   }
 
   /** False: the session's worker is not known here, so nothing was learned. */
@@ -242,7 +307,11 @@ export class KvModel {
   /** The live requests of this router, for a peer. */
   routed(): RoutedRequest[] {
     const { model } = this.#parts;
-    return [...this.#dispatcher.book.own()].map((entry) => routedOf(model, entry));
+    const prompts = [...this.#prefills.dispatcher.book.own()];
+    return [
+      ...[...this.#dispatcher.book.own()].map((entry) => routedOf(model, entry)),
+      ...prompts.map((entry) => routedOf(model, entry, prefillName(entry.request.request))),
+    ];
   }
 
   sessions(): RoutedSession[] {
@@ -259,9 +328,25 @@ export class KvModel {
     const { model } = this.#parts;
     const entry = { request, worker, uncached_tokens, prefilling: uncached_tokens > 0 };
     const { session } = request;
-    const routed = [routedOf(model, entry)];
+    const leg = this.#prefills.placed(request.request);
+    const routed = [routedOf(model, entry), ...(leg === undefined ? [] : this.#newsOfPrefill(leg))];
     if (bound === undefined || session === undefined) return { routed };
     return { routed, sessions: [sessionOf(model, session, bound, bound.until_ms)] };
+  }
+
+  #newsOfPrefill(leg: PrefillPlacement): RoutedRequest[] {
+    const name = prefillName(leg.request.request);
+    return [routedOf(this.#parts.model, { ...leg, prefilling: true }, name)];
+  }
+
+  /** True: the prompt of this request is at a prefill worker. */
+  hasPrefill(request: string): boolean {
+    return this.#prefills.placed(request) !== undefined;
+  }
+
+  #legOf({ worker, tokens }: PrefillPlacement): PlanLeg {
+    const { candidate } = this.#members.get(worker.worker)!;
+    return { ...legOf(candidate), tokens };
   }
 
   #placed(placement: Placement): KvDecision {
@@ -274,7 +359,9 @@ export class KvModel {
     const name = worker.worker;
     this.#last.push({ request: request.request, worker: name, blocks, cached_blocks, waited_ms });
     if (this.#last.length > LAST_PLACED) this.#last.shift();
-    return { kind: "plan", plan: planFor(request.request, candidate), placement };
+    const leg = this.#prefills.placed(request.request);
+    const plan = planFor(request.request, candidate, leg && this.#legOf(leg));
+    return { kind: "plan", plan, placement };
   }
 
   #refused(refusal: Refusal): KvDecision {
@@ -290,9 +377,11 @@ export class KvModel {
       active_blocks: routed.active_blocks,
       backlog_tokens: Math.round(backlogTokens(routed, now_ms)),
     }));
+    const pool = this.#prefills;
     return {
       model: this.#parts.model,
       block_size: this.block_size,
+      ...(pool.size === 0 ? {} : { prefill_workers: pool.size, hand_over_ms: pool.hand_over_ms }),
       objective: this.#dispatcher.objective,
       queued: this.#dispatcher.queue.size,
       workers,

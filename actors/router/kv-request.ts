@@ -28,6 +28,7 @@ export function placeRequestOf(
     prompt_tokens: prompt.length >>> 2,
     hashes: answered ? hashesOf(route, block_size) : no_blocks,
     ...(hints === undefined ? {} : preferencesOf(hints)),
+    ...(route.whole ? { whole: true } : {}),
     ...(route.continued ? { continued: true, strict_priority: priorityBehind(hints) } : {}),
   };
 }

@@ -8,6 +8,9 @@
  *
  * Each model has workers, a queue and a policy of its own; index and feed are shared. A request
  * whose model, or whose pinned worker, is not there waits a bounded time outside of the queue.
+ *
+ * Long because every message of the router comes here, and each change of workers concerns all of
+ * its parts.
  */
 import type {
   Plan,
@@ -29,8 +32,9 @@ import { type Run, turnClock } from "./feed/turn-clock.ts";
 import { CacheIndex } from "./index/cache-index.ts";
 import { type KvDecision, KvModel } from "./kv-model.ts";
 import { workersSnapshot } from "./kv-router-snapshot.ts";
-import { tooManyWait, whyNoWorker } from "./no-worker.ts";
+import { noPrefill, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { PeerLoad } from "./peers/peer-load.ts";
+import { prefillName } from "./peers/peer-news.ts";
 import { PeerRouters, type PeersOwn } from "./peers/peer-routers.ts";
 import { type Pending, PendingRoutes } from "./pending-routes.ts";
 import { BusyBook } from "./policy/busy-book.ts";
@@ -170,6 +174,10 @@ export class KvRouter extends Actor<RouterMessage | Own> {
   }
 
   #onRoute(route: Route): void {
+    if (route.prefill_for !== undefined) {
+      this.ctx.reply(this.#prefillAgain(route));
+      return;
+    }
     this.#forget(route.request);
     const pending = this.#pending.add(route, this.ctx.deadline_ms);
     this.#admit(pending);
@@ -246,16 +254,32 @@ export class KvRouter extends Actor<RouterMessage | Own> {
       return;
     }
     this.#models.get(route.model)?.cancel(request);
-    this.#refuse(pending, "no_worker", whyNoWorker(route, this.#watch.workers.all()));
+    this.#refuse(
+      pending,
+      "no_worker",
+      whyNoWorker(route, this.#watch.workers.all(), this.#options),
+    );
+  }
+
+  /** Answered at once: the worker that answers waits for it. */
+  #prefillAgain(route: Route): Plan | Refused {
+    const again = this.#placed.get(route.request)?.prefillAgain(route);
+    if (again === undefined) return noPrefill(route.request);
+    this.#peers.tell({ routed: again.news });
+    return again.plan;
   }
 
   #onRouteEnded(ended: RouteEnded): void {
-    this.#forget(ended.request);
-    const model = this.#placed.get(ended.request);
+    const { request, prefill = false } = ended;
+    const model = this.#placed.get(request);
+    const prompt = model?.hasPrefill(request) ? [prefillName(request)] : [];
+    if (!prefill) {
+      this.#forget(request);
+      this.#placed.delete(request);
+    }
     if (model === undefined) return;
-    this.#placed.delete(ended.request);
-    this.#peers.tell({ ended: [ended.request] });
-    const candidate = model.ended(ended);
+    this.#peers.tell({ ended: prefill ? prompt : [request, ...prompt] });
+    const candidate = prefill ? model.prefillEnded(ended) : model.ended(ended);
     if (candidate !== undefined) this.#watch.ended(candidate, ended.outcome);
     this.#serve(model);
   }

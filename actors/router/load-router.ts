@@ -15,7 +15,8 @@ import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import { planFor } from "./candidate.ts";
-import { noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
+import { LoadPairs } from "./load-pairs.ts";
+import { noPrefill, noWorkerWait, tooManyWait, whyNoWorker } from "./no-worker.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
 import type { RouterOptions } from "./router-options.ts";
 import type { GetTraffic, Traffic } from "./traffic.ts";
@@ -36,6 +37,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   #watch!: WorkerWatch;
   readonly #waiting = new Map<string, Waiting>();
   readonly #state = newPolicyState();
+  readonly #pairs: LoadPairs;
   #orphans!: OrphanWatch;
   #refused_total = 0;
   #routed_total = 0;
@@ -44,6 +46,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     super();
     this.#mode = mode;
     this.#options = options;
+    this.#pairs = new LoadPairs(mode, options);
   }
 
   override init(): void {
@@ -101,6 +104,10 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   }
 
   #onRoute(route: Route): void {
+    if (route.prefill_for !== undefined) {
+      this.ctx.reply(this.#prefillAgain(route));
+      return;
+    }
     const answer = this.#plan(route);
     if (answer !== undefined) {
       this.ctx.reply(answer);
@@ -121,16 +128,30 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   /** The plan, or a refusal, or undefined when the request has to wait for a worker. */
   #plan(route: Route): Plan | Refused | undefined {
     const { workers } = this.#watch;
-    const may = eligible(workers.all(), route, this.ctx.clock.now_ms());
+    const now_ms = this.ctx.clock.now_ms();
+    const may = eligible(workers.byRole().answering, route, now_ms);
     if (may.kind === "refused") {
       return may.code === "overloaded" ? this.#refuse(route, may.code, may.message) : undefined;
     }
     const choose = policies[this.#mode];
     const choice = choose(may.candidates, route, this.ctx.random, this.#state);
     if (choice.kind === "refused") return this.#refuse(route, choice.code, choice.message);
-    workers.begin(route, choice.candidate);
+    if (!this.#pairs.mayGo(workers, choice.candidate)) return undefined;
+    workers.begin(route.request, choice.candidate);
     this.#routed_total++;
-    return planFor(route.request, choice.candidate);
+    const { random } = this.ctx;
+    const prefill = this.#pairs.begin(workers, route, choice.candidate, random, now_ms);
+    return planFor(route.request, choice.candidate, prefill);
+  }
+
+  #prefillAgain(route: Route): Plan | Refused {
+    const { workers } = this.#watch;
+    const answers = workers.of(route.request);
+    if (answers === undefined || answers.key !== route.prefill_for) return noPrefill(route.request);
+    const now_ms = this.ctx.clock.now_ms();
+    const leg = this.#pairs.begin(workers, route, answers, this.ctx.random, now_ms);
+    if (leg === undefined) return noPrefill(route.request);
+    return { kind: "plan", request: route.request, legs: [leg] };
   }
 
   #refuse(route: Route, code: RefusalCode, message: string): Refused {
@@ -139,9 +160,12 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
   }
 
   #onRouteEnded(ended: RouteEnded): void {
-    this.#leaveQueue(ended.request);
-    const candidate = this.#watch.workers.end(ended.request);
-    if (candidate !== undefined) this.#watch.ended(candidate, ended.outcome);
+    const { request, prefill = false, outcome } = ended;
+    const { workers } = this.#watch;
+    const prompt = this.#pairs.end(request);
+    if (!prefill) this.#leaveQueue(request);
+    const candidate = prefill ? prompt : workers.end(request);
+    if (candidate !== undefined) this.#watch.ended(candidate, outcome);
   }
 
   #audit(): void {
@@ -162,7 +186,7 @@ export class LoadRouter extends Actor<RouterMessage | Own> {
     const waiting = this.#waiting.get(request);
     if (waiting === undefined) return;
     this.#waiting.delete(request);
-    const why = whyNoWorker(waiting.route, this.#watch.workers.all());
+    const why = whyNoWorker(waiting.route, this.#watch.workers.all(), this.#options);
     waiting.port.reply(this.#refuse(waiting.route, "no_worker", why));
   }
 

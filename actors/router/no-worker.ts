@@ -1,20 +1,38 @@
 /** Requests without a worker: how long and how many may wait, and their refusal at the end. */
-import type { Route } from "../../proto/index.ts";
-import { type Candidate, modelName } from "./candidate.ts";
+import type { Refused, Route } from "../../proto/index.ts";
+import { type Candidate, isPrefill, modelName } from "./candidate.ts";
 import { constraintsOf } from "./policy/constraints.ts";
 import { concerning, passes } from "./policy/filter.ts";
 import { constraintFilters } from "./policy/filters.ts";
+import type { RouterOptions } from "./router-options.ts";
 
 export const noWorkerWait = { wait_ms: 10_000, waiting_max: 1_024 } as const;
 
 export const tooManyWait = (model: string): string =>
   `No worker serves '${model}' at the moment, and as many requests wait for one as may. Try again later.`;
 
-export function whyNoWorker(route: Route, workers: readonly Candidate[]): string {
+/** The worker that answers computes the prompt by itself. */
+export const noPrefill = (request: string): Refused => ({
+  ...{ kind: "refused", request, code: "no_worker", retry_after_ms: 0 },
+  message: "No prefill worker is to be had for this request.",
+});
+
+export function whyNoWorker(
+  route: Route,
+  workers: readonly Candidate[],
+  { policy }: Pick<RouterOptions, "policy">,
+): string {
   const { model, pin } = route;
   const question = { request: constraintsOf(route) };
   const filters = concerning(constraintFilters, question.request);
-  const serving = workers.filter((each) => modelName(each) === model);
+  const all = workers.filter((each) => modelName(each) === model);
+  const serving = all.filter((each) => !isPrefill(each));
+  if (policy?.enforce_disagg === true && serving.length > 0 && all.length === serving.length) {
+    return (
+      `No prefill worker serves '${model}' at the moment, and this server is started with ` +
+      "--enforce-disagg. Try again in a few seconds."
+    );
+  }
   const others = serving.length > 0 && !serving.some((each) => passes(filters, each, question));
   if (others && pin === "") {
     return (

@@ -2,13 +2,15 @@
  * The workers that a router may choose from: their records come from the registry, their load from
  * themselves, their requests in flight from what this router has sent.
  */
-import type { Route, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
-import { type Candidate, newCandidate } from "./candidate.ts";
+import type { WorkerLoad, WorkerRecord } from "../../proto/index.ts";
+import { type Candidate, isPrefill, newCandidate } from "./candidate.ts";
 
 export class WorkerSet {
   readonly #by_name = new Map<string, Candidate>();
   readonly #by_request = new Map<string, Candidate>();
   #sorted: readonly Candidate[] | undefined;
+  /** The same, apart: those that make answers, and those that compute prompts for them. */
+  #apart: { answering: readonly Candidate[]; prefilling: readonly Candidate[] } | undefined;
 
   /** In order of name; the same array until a worker is added or removed. */
   all(): readonly Candidate[] {
@@ -16,6 +18,16 @@ export class WorkerSet {
       a.record.worker < b.record.worker ? -1 : 1,
     );
     return this.#sorted;
+  }
+
+  /** In order of name, by what they make. */
+  byRole() {
+    if (this.#apart !== undefined) return this.#apart;
+    const all = this.all();
+    const prefilling = all.filter(isPrefill);
+    const answering = prefilling.length === 0 ? all : all.filter((each) => !isPrefill(each));
+    this.#apart = { answering, prefilling };
+    return this.#apart;
   }
 
   get(worker: string): Candidate | undefined {
@@ -37,6 +49,7 @@ export class WorkerSet {
     this.remove(record.worker);
     this.#by_name.set(record.worker, fresh);
     this.#sorted = undefined;
+    this.#apart = undefined;
     return fresh;
   }
 
@@ -46,6 +59,7 @@ export class WorkerSet {
     if (gone === undefined) return undefined;
     this.#by_name.delete(worker);
     this.#sorted = undefined;
+    this.#apart = undefined;
     for (const [request, candidate] of this.#by_request) {
       if (candidate === gone) this.#by_request.delete(request);
     }
@@ -63,9 +77,14 @@ export class WorkerSet {
     return was_suspect;
   }
 
-  begin(route: Route, candidate: Candidate): void {
-    this.end(route.request);
-    this.#by_request.set(route.request, candidate);
+  /** The worker of a request that has not ended. */
+  of(request: string): Candidate | undefined {
+    return this.#by_request.get(request);
+  }
+
+  begin(request: string, candidate: Candidate): void {
+    this.end(request);
+    this.#by_request.set(request, candidate);
     candidate.in_flight++;
   }
 

@@ -17,7 +17,7 @@ import { AskError } from "../../runtime/kernel/errors.ts";
 import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import { soleLeg } from "../names/names.ts";
+import { answerLeg } from "../names/names.ts";
 import { ROUTER_AGAIN_MS } from "./elsewhere.ts";
 import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { advance } from "./reducer.ts";
@@ -229,7 +229,7 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       { ...route, asker },
       { deadline_ms: this.#left_ms() },
       (reply) => {
-        if (reply.kind === "plan") this.#take({ kind: "planned", attempt, leg: soleLeg(reply) });
+        if (reply.kind === "plan") this.#take({ kind: "planned", attempt, leg: answerLeg(reply) });
         // The router gives up at the answer's own time, whose timer says so to the client.
         else if (this.#left_ms() > 0) this.#take({ ...reply, kind: "route_refused", attempt });
       },

@@ -20,6 +20,22 @@ export const workerCountFlags = {
     default: 1,
     help: "workers a model",
   },
+  prefill: {
+    name: "prefill",
+    type: "whole",
+    min: 0,
+    max: 4096,
+    default: 0,
+    help: "instead of --workers, with --decode: workers a model that compute prompts, and hand their blocks over",
+  },
+  decode: {
+    name: "decode",
+    type: "whole",
+    min: 0,
+    max: 4096,
+    default: 0,
+    help: "instead of --workers, with --prefill: workers a model that make the answers",
+  },
 } as const;
 
 export const processCountFlags = {
@@ -56,7 +72,7 @@ export const stopFlags = {
 } as const;
 
 /** Roles of machines that join a cluster; `all`: the machine that starts one. */
-export const roles = ["all", "worker", "frontend", "router"] as const;
+export const roles = ["all", "worker", "prefill", "decode", "frontend", "router"] as const;
 export type RootRole = (typeof roles)[number];
 
 export const planeFlags = {

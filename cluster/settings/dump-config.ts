@@ -26,6 +26,7 @@ import { loraText } from "./model-settings.ts";
 import { policyClassText } from "./policy-classes.ts";
 import type { RouterSettings, Settings } from "./settings.ts";
 import { templateText } from "./template-settings.ts";
+import { countFlags } from "./worker-counts.ts";
 import { markText } from "./worker-marks.ts";
 
 /** Leaves out settings without a value and a default; shows only the number of keys. */
@@ -43,7 +44,7 @@ export function dumpConfig(settings: Settings): string {
     model: model.length === 1 && model[0] === "" ? [] : model,
     lora: settings.loras.map(loraText),
     "chat-template": settings.chat_templates.map(templateText),
-    workers: settings.workers,
+    ...countFlags(settings.workers, settings.role),
     "worker-label": settings.worker_labels.map(markText),
     "worker-taint": settings.worker_taints.map(markText),
     ...givenFor(processCountFlags, settings),
@@ -80,7 +81,12 @@ export function dumpConfig(settings: Settings): string {
 }
 
 function routerConfig(router: RouterSettings): Record<string, FlagValue> {
-  if (router.mode !== "kv") return { [routerFlags.mode.name]: router.mode };
+  if (router.mode !== "kv") {
+    const { mode, enforce_disagg } = router;
+    const told: Record<string, FlagValue> = { [routerFlags.mode.name]: mode };
+    if (enforce_disagg) told[routerFlags.enforce_disagg.name] = true;
+    return told;
+  }
   const classes = router.classes.map(policyClassText);
   const all = givenFor(routerFlags, { ...router, classes });
   // Another policy has no objective.

@@ -40,12 +40,15 @@ import { checkParsers } from "./parser-settings.ts";
 import { type PolicyClassSettings, policyClasses } from "./policy-classes.ts";
 import type { Values } from "./read-values.ts";
 import { type ChatTemplateSetting, chatTemplates } from "./template-settings.ts";
+import { type WorkerCount, workerCounts } from "./worker-counts.ts";
 import { type WorkerMark, workerMarks } from "./worker-marks.ts";
 
 export type Settings = SettingsOf<
-  typeof workerCountFlags & typeof processCountFlags & typeof stopFlags & typeof processFlags
+  typeof processCountFlags & typeof stopFlags & typeof processFlags
 > &
   MachineSettings & {
+    /** Of each model, by role. */
+    readonly workers: readonly WorkerCount[];
     readonly models: readonly ModelSetting[];
     readonly loras: readonly LoraSetting[];
     /** Instead of the models' own. */
@@ -79,10 +82,11 @@ export function settle(
   const engine = engineSettings(read(engineNameFlags).engine, given);
   const { models: sources, model_name, loras, chat_templates, jinja_templates } = read(modelFlags);
   const models = modelSettings(sources, model_name);
-  const { workers } = read(workerCountFlags);
   const { labels, taints } = read(markFlags);
   const router = read(routerFlags);
   const machine = machineSettings(read(planeFlags));
+  const isGiven = (flag: string) => given(flag) !== undefined;
+  const workers = workerCounts(machine.role, read(workerCountFlags), isGiven);
   const inspector = read(inspectorFlags);
   const { api_key_file, ...frontend } = read(frontendFlags);
   const own_keys = checkKeys(frontend.api_keys, "--api-key");
@@ -100,8 +104,8 @@ export function settle(
     ...read(processFlags),
     loras: loraSettings(loras, models),
     chat_templates: chatTemplates([...chat_templates, ...jinja_templates], models),
-    worker_labels: workerMarks("worker-label", labels, workers * models.length),
-    worker_taints: workerMarks("worker-taint", taints, workers * models.length),
+    worker_labels: workerMarks("worker-label", labels, workers, models.length),
+    worker_taints: workerMarks("worker-taint", taints, workers, models.length),
     keep: read(keepFlags),
     router: { ...router, classes: policyClasses(router.classes) },
     frontend: {

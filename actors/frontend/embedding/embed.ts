@@ -25,7 +25,7 @@ import { AskError } from "../../../runtime/kernel/errors.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
 import type { TraceContext } from "../../../runtime/observe/trace.ts";
-import { soleLeg, workerKey } from "../../names/names.ts";
+import { answerLeg, workerKey } from "../../names/names.ts";
 import {
   ROUTER_AGAIN_MS,
   ROUTER_ASKS,
@@ -132,7 +132,7 @@ class EmbedAttempt {
     const { router, plan } = planned;
     // The last worker's refusal says more than that no other worker is left.
     if (plan.kind === "refused") return this.#refusal ?? plan;
-    const { worker, ref } = soleLeg(plan);
+    const { worker, ref } = answerLeg(plan);
     const end = (outcome: RouteOutcome) =>
       router.tell({ kind: "route_ended", request, worker, outcome, output_tokens: 0 });
     if (this.#abandoned || ref === undefined) {

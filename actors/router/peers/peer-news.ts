@@ -10,11 +10,18 @@ export type PeerNews = Pick<RouterNews, "routed" | "first" | "ended" | "sessions
 /** Blocks that are named of one prompt; those behind them count without a name. */
 const NAMED_MAX = 4_096;
 
-export function routedOf(model: string, entry: Omit<BookEntry, "elsewhere">): RoutedRequest {
+/** Name of a request's prompt, where a worker of its own computes it. */
+export const prefillName = (request: string) => `${request}^`;
+
+export function routedOf(
+  model: string,
+  entry: Omit<BookEntry, "elsewhere">,
+  name = entry.request.request,
+): RoutedRequest {
   const { request, worker, uncached_tokens, prefilling } = entry;
   const hashes = request.hashes.subarray(0, 2 * NAMED_MAX);
   return {
-    request: request.request,
+    request: name,
     model,
     worker: worker.key,
     prompt_tokens: request.prompt_tokens,

@@ -10,10 +10,11 @@
  */
 import type { Random } from "../../../runtime/capabilities.ts";
 import type { CacheIndex } from "../index/cache-index.ts";
-import { type Binding, SessionAffinity } from "./affinity.ts";
+import { SessionAffinity } from "./affinity.ts";
 import { Learned } from "./cost/learned.ts";
 import type { PassSums } from "./cost/pass-rates.ts";
-import { concerning, passes, type RefusalCode } from "./filter.ts";
+import type { HandOff, Placement, Refusal } from "./decisions.ts";
+import { concerning, passes } from "./filter.ts";
 import {
   BUSY_MESSAGE,
   busyFilters,
@@ -38,28 +39,8 @@ export type DispatcherOptions = {
   readonly random: Random;
   /** Wall time, which orders the bindings that two routers made of one session. */
   readonly wall_ms?: () => number;
-};
-
-/** A final refusal with its HTTP status and the time after which the client may try again. */
-export type Refusal = {
-  readonly kind: "refused";
-  readonly request: string;
-  readonly code: RefusalCode | "queue_full" | "class_limit";
-  readonly status: 429 | 503 | 529;
-  readonly retry_after_ms: number;
-  readonly message: string;
-};
-
-export type Placement = {
-  readonly kind: "placed";
-  readonly request: PlaceRequest;
-  readonly worker: RoutedWorker;
-  /** Leading blocks of the prompt that the worker has cached, in any tier. */
-  readonly cached_blocks: number;
-  readonly uncached_tokens: number;
-  readonly waited_ms: number;
-  /** The binding of its session, if it has one and sessions are kept. */
-  readonly bound: Binding | undefined;
+  /** Has others compute a prompt. Returns the tokens of it that the worker still computes. */
+  readonly handOff?: HandOff;
 };
 
 /** Age after which the cached blocks of a waiting request are matched again. */
@@ -95,9 +76,11 @@ export class KvDispatcher {
   /** True: a worker is below the threshold, so that a request that is not particular can go. */
   #room = false;
   readonly #wall_ms: () => number;
+  readonly #handOff: HandOff;
 
-  constructor({ policy, index, random, wall_ms = () => 0 }: DispatcherOptions) {
+  constructor({ policy, index, random, wall_ms = () => 0, handOff }: DispatcherOptions) {
     this.#wall_ms = wall_ms;
+    this.#handOff = handOff ?? ((_request, _worker, uncached_tokens) => uncached_tokens);
     this.#index = index;
     this.#random = random;
     const learned = this.#learned;
@@ -214,6 +197,11 @@ export class KvDispatcher {
     return entry === undefined ? undefined : this.#place(entry, now_ms);
   }
 
+  /** Prompt tokens that a worker of this dispatcher does not have. */
+  uncachedAt(request: PlaceRequest, { at }: RoutedWorker, now_ms: number): number {
+    return uncachedTokens(this.#placeOf(request, now_ms), at);
+  }
+
   cancel(request: string): void {
     this.queue.remove(request);
   }
@@ -291,7 +279,8 @@ export class KvDispatcher {
       return this.#refusal(request, code, absent ? 503 : 529, message, now_ms);
     }
     const worker = this.#workers[selected.at]!;
-    const uncached_tokens = uncachedTokens(place, selected.at);
+    const all_tokens = uncachedTokens(place, selected.at);
+    const uncached_tokens = this.#handOff(request, worker, all_tokens, now_ms);
     this.book.begin(request, worker, uncached_tokens, now_ms);
     const { session } = request;
     const bound =

@@ -16,6 +16,7 @@ import {
   weightsFor,
 } from "./cost/objective.ts";
 import type { BusyThresholds } from "./filters.ts";
+import type { ConditionalOptions } from "./pairs/conditional.ts";
 import type { QueueOptions, QueueOrder } from "./route-queue.ts";
 import { type Factor, type Picker, pickSoftly, type Scan, type Scorer } from "./select.ts";
 import type { WorkerTable } from "./worker-table.ts";
@@ -52,6 +53,10 @@ export type KvPolicyOptions = {
   readonly queue?: Partial<QueueOptions>;
   readonly affinity?: AffinityOptions;
   readonly busy?: () => BusyThresholds;
+  /** Which prompts go to prefill workers, where there are any. */
+  readonly conditional?: Partial<ConditionalOptions>;
+  /** Requests wait for a prefill worker while there is none. */
+  readonly enforce_disagg?: boolean;
 };
 
 export type KvPolicy = {

@@ -17,6 +17,8 @@ export type PlaceRequest = Constraints & {
   readonly session?: string;
   /** True: the client has a part of the answer, so a wait would be a pause in its middle. */
   readonly continued?: boolean;
+  /** True: one worker computes the prompt and makes the answer. */
+  readonly whole?: boolean;
   /** Weight by label or taint: positive draws, negative repels. */
   readonly preferred_taints?: Readonly<Record<string, number>>;
 };

@@ -4,6 +4,7 @@
  */
 import type { PassRates } from "./cost/pass-rates.ts";
 import type { WorkerView } from "./filter.ts";
+import { NO_SHARER, type Sharer } from "./pairs/sharing.ts";
 import { blockName, type PlaceRequest } from "./place-request.ts";
 
 /** Limits from the model card. */
@@ -25,7 +26,8 @@ export type ReportedLoad = {
 };
 
 export type RoutedWorker = WorkerLimits &
-  WorkerView & {
+  WorkerView &
+  Sharer & {
     readonly rank: number;
     /** The worker's number in the cache index. */
     readonly slot: number;
@@ -67,11 +69,14 @@ export type WorkerIdentity = WorkerLimits & {
   readonly labels?: readonly string[];
   readonly taints?: readonly string[];
   readonly adapters?: readonly string[];
+  /** Not given: it shares its blocks with nobody. */
+  readonly sharer?: Sharer;
 };
 
-export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
+export function newRoutedWorker({ sharer, ...identity }: WorkerIdentity): RoutedWorker {
   return {
     ...identity,
+    ...(sharer ?? NO_SHARER),
     rank: identity.rank ?? 0,
     process: identity.process ?? "",
     labels: [...(identity.labels ?? []), ...(identity.taints ?? [])],

@@ -29,7 +29,7 @@ test("defaults are those of the contract", () => {
   expect(settings).toMatchObject({
     frontend: { host: "127.0.0.1", port: 8000 },
     engine: { name: "llama" },
-    workers: 1,
+    workers: [{ role: "aggregated", count: 1 }],
     frontends: 1,
     router: { mode: "kv", policy: "adaptive", queue_threshold: -1, session_ttl_ms: 0 },
     drain_timeout_ms: 30_000,
@@ -43,7 +43,8 @@ test("4,096 workers may be asked for, and share processes unless their engine is
   const shared = ["--workers-per-process", "512"];
   for (const engine of ["mocker", "echo"]) {
     const settings = fromFlags("--engine", engine, "--workers", "4096", ...shared);
-    expect([settings.workers, settings.engine.workers_per_process]).toEqual([4_096, 512]);
+    expect(settings.workers).toEqual([{ role: "aggregated", count: 4_096 }]);
+    expect(settings.engine.workers_per_process).toBe(512);
   }
   expect(complaint(() => fromFlags("--workers", "4097"))).toContain("from 1 to 4096");
   expect(complaint(() => fromFlags(...shared))).toContain("is for --engine mocker or echo");
@@ -53,7 +54,8 @@ test("a flag wins over the environment, that over YAML, that over the default", 
   const yaml = parseConfig("port: 1\nworkers: 2\nfrontends: 3\n", "c.yaml");
   const env = parseEnvironment({ TROUPE_PORT: "4", DYN_HTTP_PORT: "5", TROUPE_WORKERS: "6" });
   const settings = settle([parseFlags(["--port", "7"]), env, yaml], []);
-  expect([settings.frontend.port, settings.workers, settings.frontends]).toEqual([7, 6, 3]);
+  expect([settings.frontend.port, settings.frontends]).toEqual([7, 3]);
+  expect(settings.workers).toEqual([{ role: "aggregated", count: 6 }]);
 });
 
 test("Dynamo's environment names are read, ours first", () => {
@@ -107,6 +109,29 @@ test("labels and taints are for all workers or for one, and written as they are 
   expect(env.worker_taints).toEqual([{ mark: "a" }, { mark: "b" }]);
 });
 
+test("workers for prompts and for answers come together, and are named after what they do", () => {
+  const flags = ["--prefill", "2", "--decode", "1", "--worker-label", "prefill-1:big"];
+  const settings = fromFlags(...flags);
+  const counts = [
+    { role: "prefill", count: 2 },
+    { role: "decode", count: 1 },
+  ] as const;
+  expect(settings.workers).toEqual(counts);
+  expect(settings.worker_labels).toEqual([{ worker: "prefill-1", mark: "big" }]);
+  const again = settle([parseConfig(dumpConfig(settings), "dump.yaml")], []);
+  expect([again.workers, again.worker_labels]).toEqual([counts, settings.worker_labels]);
+});
+
+test("a machine may add workers of one role alone", () => {
+  const planes = ["--nats", "nats://h", "--redis", "redis://h"];
+  const settings = fromFlags(...planes, "--role", "decode", "--workers", "3");
+  expect(settings.workers).toEqual([{ role: "decode", count: 3 }]);
+  const again = settle([parseConfig(dumpConfig(settings), "dump.yaml")], []);
+  expect(again.workers).toEqual(settings.workers);
+  const both = () => fromFlags(...planes, "--role", "decode", "--decode", "3", "--prefill", "1");
+  expect(complaint(both)).toMatch(/--role decode has workers of one kind/);
+});
+
 const bad: readonly (readonly [string[], RegExp])[] = [
   [["--prot", "1"], /unknown flag --prot; did you mean --port\?/],
   [["--router-policy-class", "chat"], /--router-policy-class chat: use NAME:WEIGHT/],
@@ -119,6 +144,13 @@ const bad: readonly (readonly [string[], RegExp])[] = [
   [["--worker-label", ""], /--worker-label is empty: give it a value/],
   [["--worker-label", "worker-0:"], /--worker-label "worker-0:" is not LABEL/],
   [["--worker-taint", "worker-1:x"], /--worker-taint: there is no worker-1 among --workers 1/],
+  [["--prefill", "1"], /--prefill needs --decode too/],
+  [["--decode", "1"], /--decode needs --prefill too/],
+  [["--prefill", "1", "--decode", "1", "--workers", "2"], /exclude each other/],
+  [
+    ["--prefill", "1", "--decode", "1", "--worker-taint", "prefill-1:x"],
+    /there is no prefill-1 among --prefill 1 --decode 1/,
+  ],
   [["serve"], /"serve" is not a flag; see --help/],
   [["--port"], /--port needs a value/],
   [["--port", "70000"], /--port is a whole number from 0 to 65535, not "70000"/],

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { soleLeg, workerKey } from "../../../actors/names/names.ts";
+import { answerLeg, workerKey } from "../../../actors/names/names.ts";
 import { type RouterOptions, routerOf, type WorkersChange } from "../../../actors/router/router.ts";
 import type {
   Plan,
@@ -120,8 +120,8 @@ test("its own requests in flight count at once, and no more when they ended", as
   const { up, spawnWorker, ask, end, close } = await setUp();
   up(spawnWorker("a"));
   up(spawnWorker("b"));
-  const first = soleLeg((await ask("r1")) as Plan);
-  const second = soleLeg((await ask("r2")) as Plan);
+  const first = answerLeg((await ask("r1")) as Plan);
+  const second = answerLeg((await ask("r2")) as Plan);
   expect([first.worker, second.worker].sort()).toEqual(["a", "b"]);
   end("r1");
   expect(await ask("r3")).toMatchObject({ legs: [{ worker: first.worker }] });
@@ -195,7 +195,7 @@ test("the worker a stream lost gets nothing more; its next life does", async () 
   const { system, clock, up, change, spawnWorker, ask, end, close } = await setUp();
   const first = spawnWorker("a");
   up(first);
-  const leg = soleLeg((await ask("r1")) as Plan);
+  const leg = answerLeg((await ask("r1")) as Plan);
   end("r1", "lost");
   let reply: Plan | Refused | undefined;
   const exclude = [workerKey(leg.worker, leg.ref)];

@@ -1,0 +1,224 @@
+/**
+ * The prefill workers of a dispatcher: which of them computes a prompt whose answer another worker
+ * makes. They have a dispatcher of their own, whose cost knows no decoding and in which nothing
+ * waits. It has no clock: a call that needs the time gets it as an argument.
+ */
+import type { Random } from "../../../../runtime/capabilities.ts";
+import type { CacheIndex } from "../../index/cache-index.ts";
+import type { PassSums } from "../cost/pass-rates.ts";
+import { KvDispatcher } from "../dispatcher.ts";
+import type { KvPolicyOptions } from "../kv-policies.ts";
+import type { PlaceRequest } from "../place-request.ts";
+import {
+  backlogTokens,
+  type ReportedLoad,
+  type RoutedWorker,
+  requestsThere,
+} from "../worker-state.ts";
+import {
+  type ConditionalOptions,
+  conditionalDefaults,
+  handedTokens,
+  isLocal,
+  waitsTooLong,
+} from "./conditional.ts";
+import { canShare, sharersWith } from "./sharing.ts";
+
+export type PrefillPoolOptions = {
+  readonly policy: KvPolicyOptions;
+  readonly index: CacheIndex;
+  readonly random: Random;
+};
+
+/** A prompt at the worker that computes it. */
+export type PrefillPlacement = {
+  /** With the prompt as far as it is handed over. */
+  readonly request: PlaceRequest;
+  readonly worker: RoutedWorker;
+  /** Of the prompt, those that are handed over. */
+  readonly tokens: number;
+  /** Of these, what the worker does not have. */
+  readonly uncached_tokens: number;
+  /** When its worker said that it was done; undefined: it has not. */
+  done_ms: number | undefined;
+};
+
+const HAND_OVER_FIRST_MS = 10;
+const HAND_OVER_MOST_MS = 1_000;
+const MEAN_STEP = 0.1;
+
+export class PrefillPool {
+  readonly dispatcher: KvDispatcher;
+  readonly #options: ConditionalOptions;
+  readonly #workers = new Map<string, RoutedWorker>();
+  readonly #placed = new Map<string, PrefillPlacement>();
+  /** Running mean: from the end of a prompt here to the first token elsewhere. */
+  #hand_over_ms = HAND_OVER_FIRST_MS;
+
+  constructor({ policy, index, random }: PrefillPoolOptions) {
+    this.#options = { ...conditionalDefaults, ...policy.conditional };
+    this.dispatcher = new KvDispatcher({ policy: prefillPolicy(policy), index, random });
+  }
+
+  get size(): number {
+    return this.#workers.size;
+  }
+
+  get hand_over_ms(): number {
+    return this.#hand_over_ms;
+  }
+
+  workerUp(worker: RoutedWorker, now_ms: number): void {
+    this.#workers.set(worker.key, worker);
+    this.dispatcher.workerUp(worker, now_ms);
+  }
+
+  workerGone(key: string, now_ms: number): void {
+    if (this.#workers.delete(key)) this.dispatcher.workerGone(key, now_ms);
+  }
+
+  knows(key: string): boolean {
+    return this.#workers.has(key);
+  }
+
+  reported(key: string, load: ReportedLoad, now_ms: number, sums?: PassSums): void {
+    this.dispatcher.reported(key, load, now_ms, sums);
+  }
+
+  /** True: a worker here can hand blocks to that one. */
+  canServe(worker: RoutedWorker): boolean {
+    for (const each of this.#workers.values()) if (canShare(worker, each)) return true;
+    return false;
+  }
+
+  /**
+   * Places the prompt, and counts it at its worker until `ended`. Undefined: the worker that answers
+   * computes it by itself.
+   * @param answers the worker that makes the answer
+   * @param uncached_tokens of the prompt there
+   */
+  place(
+    request: PlaceRequest,
+    answers: RoutedWorker,
+    uncached_tokens: number,
+    now_ms: number,
+  ): PrefillPlacement | undefined {
+    this.ended(request.request, now_ms);
+    const { prompt_tokens, hashes, whole } = request;
+    const { block_size } = answers;
+    const blocks = Math.min(
+      handedTokens(prompt_tokens, block_size) / block_size,
+      hashes.length >>> 1,
+    );
+    const tokens = blocks * block_size;
+    const saved_tokens = tokens - (prompt_tokens - uncached_tokens);
+    if (this.#workers.size === 0 || whole === true || saved_tokens < block_size) return undefined;
+    const { rates: pool_rates } = this.dispatcher.learned();
+    const rates = answers.rates ?? pool_rates;
+    const requests = requestsThere(answers);
+    const hand_over_ms = this.#hand_over_ms;
+    const side = { prompt_tokens, uncached_tokens, rates, hand_over_ms };
+    if (isLocal(this.#options, side)) return undefined;
+    const wanted = this.#wanted(request, answers);
+    if (wanted === undefined) return undefined;
+    const asked = promptOf(request, tokens, hashes.subarray(0, 2 * blocks), wanted);
+    if (this.dispatcher.offer(asked, now_ms) !== undefined) return undefined;
+    const placed = this.dispatcher.next(now_ms);
+    if (placed?.kind !== "placed") {
+      this.dispatcher.cancel(request.request);
+      return undefined;
+    }
+    const { worker } = placed;
+    const prefill = {
+      uncached_tokens: placed.uncached_tokens,
+      backlog_tokens: backlogTokens(worker, now_ms) - placed.uncached_tokens,
+      rates: worker.rates ?? pool_rates,
+    };
+    const backlog_tokens = backlogTokens(answers, now_ms);
+    if (waitsTooLong(this.#options, { ...side, requests, backlog_tokens, prefill })) {
+      this.dispatcher.ended(request.request, now_ms);
+      return undefined;
+    }
+    const placement: PrefillPlacement = {
+      ...{ request: asked, worker, tokens, uncached_tokens: placed.uncached_tokens },
+      done_ms: undefined,
+    };
+    this.#placed.set(request.request, placement);
+    return placement;
+  }
+
+  /** The placement of a request whose prompt is not over here. */
+  placed(request: string): PrefillPlacement | undefined {
+    return this.#placed.get(request);
+  }
+
+  /** Its worker has computed the prompt. Returns that worker. */
+  done(request: string, now_ms: number): RoutedWorker | undefined {
+    const placement = this.#placed.get(request);
+    if (placement === undefined) return undefined;
+    placement.done_ms = now_ms;
+    this.dispatcher.ended(request, now_ms);
+    return placement.worker;
+  }
+
+  /** The worker that answers has made its first token. */
+  firstToken(request: string, now_ms: number): void {
+    const done_ms = this.#placed.get(request)?.done_ms;
+    if (done_ms === undefined) return;
+    const took_ms = Math.min(HAND_OVER_MOST_MS, now_ms - done_ms);
+    this.#hand_over_ms += MEAN_STEP * (took_ms - this.#hand_over_ms);
+  }
+
+  /** The request is over, or computed elsewhere after all. Returns its worker here. */
+  ended(request: string, now_ms: number): RoutedWorker | undefined {
+    const placement = this.#placed.get(request);
+    if (placement === undefined) return undefined;
+    this.#placed.delete(request);
+    this.dispatcher.ended(request, now_ms);
+    return placement.worker;
+  }
+
+  /**
+   * Names of the workers that may compute it, as far as not all may; undefined: none may. A list of
+   * workers that a client allows holds for both legs.
+   */
+  #wanted(request: PlaceRequest, answers: RoutedWorker): readonly string[] | undefined {
+    const all = [...this.#workers.values()];
+    const sharing = sharersWith(answers, all);
+    const { allow } = request;
+    const may = sharing.filter(({ worker }) => allow?.includes(worker) ?? true);
+    if (may.length === 0) return undefined;
+    return may.length === all.length ? [] : may.map(({ worker }) => worker);
+  }
+}
+
+/** The prompt alone, without what the client says of the worker that answers. */
+function promptOf(
+  request: PlaceRequest,
+  tokens: number,
+  hashes: PlaceRequest["hashes"],
+  allow: readonly string[],
+): PlaceRequest {
+  const { tolerated_taints, required_taints, adapter, preferred_taints, exclude } = request;
+  return {
+    ...{ request: request.request, prompt_tokens: tokens, hashes },
+    ...{ tolerated_taints, required_taints, adapter, exclude },
+    ...(preferred_taints === undefined ? {} : { preferred_taints }),
+    ...(allow.length === 0 ? {} : { allow }),
+  };
+}
+
+/** The same policy without what answers cost, and without a queue. */
+function prefillPolicy(policy: KvPolicyOptions): KvPolicyOptions {
+  const { affinity: _affinity, queue: _queue, ...rest } = policy;
+  return {
+    ...rest,
+    adaptive: {
+      ...policy.adaptive,
+      ...{ stall_weight: 0, decode_weight: 0, others_weight: 0, overfull_weight: 0 },
+    },
+    dynamo: { ...policy.dynamo, decode_active_request_weight: 0 },
+    queue_threshold: Number.POSITIVE_INFINITY,
+    hold_passes: Number.POSITIVE_INFINITY,
+  };
+}

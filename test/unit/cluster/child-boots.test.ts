@@ -1,0 +1,45 @@
+import { expect, test } from "bun:test";
+import type { WorkerBoot } from "../../../cluster/boot.ts";
+import { childBoots } from "../../../cluster/child-boots.ts";
+import { parseFlags } from "../../../cluster/settings/read-values.ts";
+import { settle } from "../../../cluster/settings/settings.ts";
+
+const model = (name: string) => ({ name, path: `/${name}.gguf`, weight_bytes: 1 });
+
+function bootsOf(flags: readonly string[], models: readonly string[]) {
+  const source = {
+    settings: settle([parseFlags([...flags])], []),
+    machine: { root: "root", prefix: "m." },
+    ...{ registry_address: "", port: 1, run_folder: "", cache_folder: "", data_folder: "" },
+    ...{ assets_folder: "", version: "0" },
+  };
+  return childBoots(source, models.map(model));
+}
+
+test("each role of workers has its names, over all models", () => {
+  const flags = ["--prefill", "1", "--decode", "2", "--frontends", "1"];
+  const boots = bootsOf([...flags, "--model", "a=1", "--model", "b=2"], ["a", "b"]);
+  const workers = boots.map(({ boot }) => boot).filter((boot) => boot.role === "worker");
+  const told = workers.map((boot: WorkerBoot) => [
+    boot.model_name,
+    boot.worker_role,
+    boot.workers,
+    boot.first,
+    boot.sharers,
+  ]);
+  expect(told).toEqual([
+    ["a", "prefill", ["m.prefill-0"], true, 6],
+    ["a", "decode", ["m.decode-0"], false, 6],
+    ["a", "decode", ["m.decode-1"], false, 6],
+    ["b", "prefill", ["m.prefill-1"], true, 6],
+    ["b", "decode", ["m.decode-2"], false, 6],
+    ["b", "decode", ["m.decode-3"], false, 6],
+  ]);
+  expect(boots.map(({ node }) => node).at(-1)).toBe("m.frontend-0");
+});
+
+test("a machine of prefill workers starts nothing else", () => {
+  const planes = ["--nats", "nats://h", "--redis", "redis://h", "--routers", "1"];
+  const boots = bootsOf([...planes, "--role", "prefill", "--workers", "2"], ["a"]);
+  expect(boots.map(({ node }) => node)).toEqual(["m.prefill-0", "m.prefill-1"]);
+});
