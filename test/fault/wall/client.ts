@@ -4,12 +4,16 @@
  * the request anew when it has nothing of it yet. An answer that the server ends with an error is
  * over: that is a loss, or a clean error where no more was promised.
  */
-import { type Exchange, type ExchangeEnd, exchange } from "./exchange.ts";
-import { type Ledger, newLedger, requestOf, takeEvent } from "./ledger.ts";
+
+import type { AnswerPath } from "../../support/answer-events.ts";
+import { type Exchange, type ExchangeEnd, exchange, type HttpRequest } from "./exchange.ts";
+import { type Ledger, newLedger, requestOf, takeEvent, takeEventOf } from "./ledger.ts";
 
 export type ClientRequest = {
   /** Whoever answers may change between two tries. */
   readonly url: () => string;
+  /** Default: by what the body has. */
+  readonly path?: AnswerPath | undefined;
   /** With `stream: true`. */
   readonly body: Readonly<Record<string, unknown>>;
   readonly choices: number;
@@ -93,6 +97,16 @@ function mayTryAgain(request: ClientRequest, ended: ExchangeEnd, begun: boolean)
   return later && (begun ? request.resumes : request.retries);
 }
 
+/** A stored response has its own way: behind the last number. */
+function takenUp({ last_id, response, number }: Ledger, path: AnswerPath): HttpRequest {
+  if (path === "/v1/responses") {
+    const behind = `stream=true&starting_after=${number}`;
+    return { method: "GET", path: `${path}/${response}?${behind}` };
+  }
+  const headers = { "Last-Event-ID": last_id };
+  return { method: "GET", path: `/v1/streams/${requestOf(last_id)}`, headers };
+}
+
 /** undefined: the request's whole time is over. */
 async function one(
   request: ClientRequest,
@@ -102,23 +116,16 @@ async function one(
 ): Promise<ExchangeEnd | undefined> {
   const begun = ledger.last_id !== "";
   progress.began = false;
+  const chat = "prompt" in request.body ? "/v1/completions" : "/v1/chat/completions";
+  const { path = chat } = request;
   const made = exchange(
     request.url(),
-    begun
-      ? {
-          method: "GET",
-          path: `/v1/streams/${requestOf(ledger.last_id)}`,
-          headers: { "Last-Event-ID": ledger.last_id },
-        }
-      : {
-          method: "POST",
-          path: "prompt" in request.body ? "/v1/completions" : "/v1/chat/completions",
-          body: JSON.stringify(request.body),
-        },
+    begun ? takenUp(ledger, path) : { method: "POST", path, body: JSON.stringify(request.body) },
     ({ id, data }, at_ms) => {
       if (begun && !progress.began) progress.resumed += 1;
       progress.began = true;
-      takeEvent(ledger, id, data, at_ms);
+      if (path === chat) takeEvent(ledger, id, data, at_ms);
+      else takeEventOf(path, ledger, id, data, at_ms);
       request.onEvent?.(ledger, made);
     },
   );

@@ -3,7 +3,7 @@ import { SeededRandom } from "../../../runtime/simulation/random.ts";
 import { type ClientRequest, type Outcome, runClient } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Ledger } from "./ledger.ts";
-import { type AnswerWish, bodyOf } from "./references.ts";
+import { type AnswerWish, streamOf } from "./references.ts";
 
 export type FlockPlan = {
   readonly url: () => string;
@@ -15,6 +15,8 @@ export type FlockPlan = {
   /** Words in each prompt. */
   readonly prompt_words: number;
   readonly choices: number;
+  readonly api?: AnswerWish["api"];
+  readonly json?: boolean;
   /** Distinct seeds, so distinct answers. */
   readonly seeds: number;
   readonly resumes: boolean;
@@ -111,12 +113,12 @@ export class Flock {
   async #one(index: number): Promise<FlockOutcome> {
     const { plan } = this;
     const prompt = promptOf(index, plan.prompt_words);
-    const { tokens, choices } = plan;
-    const wish = { prompt, seed: index % plan.seeds, tokens, choices };
-    const streamed = { stream: true, stream_options: { include_usage: true } };
-    const body = { ...bodyOf(wish, plan.model), ...streamed };
+    const { tokens, choices, api, json } = plan;
+    const wish = { prompt, seed: index % plan.seeds, tokens, choices, api, json };
+    const { path, body } = streamOf(wish, plan.model);
     const request: ClientRequest = {
       url: plan.url,
+      path,
       body: plan.logprobs ? { ...body, logprobs: true } : body,
       choices: plan.choices,
       resumes: plan.resumes,

@@ -2,6 +2,7 @@
  * What one client has of one answer, event by event: the exactly-once checker. It trusts nothing
  * but the cursor of each event's `id:`, the text, and, where asked for, one logprob a token.
  */
+import { type AnswerPath, saidByEvent } from "../../support/answer-events.ts";
 
 export type ChoiceLedger = {
   /** Tokens that the last cursor counted. */
@@ -14,6 +15,9 @@ export type Ledger = {
   readonly choices: ChoiceLedger[];
   /** Of the last event; what a client sends as Last-Event-ID. */
   last_id: string;
+  /** Of /v1/responses: the response, and the number of its last event, which counts from 0. */
+  response: string;
+  number: number;
   /** Events with text whose cursor did not move on. */
   duplicated: number;
   /** Events whose cursor moved by another number of tokens than came with it. */
@@ -44,6 +48,8 @@ export function newLedger(choices: number): Ledger {
       finish: undefined,
     })),
     last_id: "",
+    response: "",
+    number: -1,
     duplicated: 0,
     skipped: 0,
     first_ms: undefined,
@@ -108,6 +114,58 @@ export function takeEvent(ledger: Ledger, id: string, data: string, at_ms: numbe
     if (words !== "") takeText(ledger, choice, words, cursor?.[index], logprobs?.content?.length);
     if (words !== "") beat(ledger, at_ms);
     if (finish_reason !== null) choice.finish = finish_reason;
+  }
+}
+
+/** The same of an API whose events have other forms. */
+export function takeEventOf(
+  path: AnswerPath,
+  ledger: Ledger,
+  id: string,
+  data: string,
+  at_ms: number,
+): void {
+  if (id !== "") ledger.last_id = id;
+  const cursor = id === "" ? undefined : cursorOf(id);
+  const [first] = ledger.choices;
+  noteAttempt(ledger, id, first?.delivered ?? 0);
+  for (const said of saidByEvent(path, data)) {
+    const choice = "choice" in said ? ledger.choices[said.choice] : first;
+    if (choice === undefined) {
+      ledger.error = "an event of a choice that was not asked for";
+      return;
+    }
+    switch (said.kind) {
+      case "text":
+        if (said.text === "") break;
+        takeText(ledger, choice, said.text, cursor?.[0], undefined);
+        beat(ledger, at_ms);
+        break;
+      case "whole":
+        if (said.text !== choice.text) ledger.error = "its text is told once more as another one";
+        break;
+      case "finish":
+        choice.finish = said.finish_reason;
+        break;
+      case "usage":
+        ledger.completion_tokens = said.completion_tokens;
+        break;
+      case "number":
+        if (said.number <= ledger.number) ledger.duplicated += 1;
+        else if (said.number > ledger.number + 1) ledger.skipped += 1;
+        ledger.number = said.number;
+        ledger.response = said.response ?? ledger.response;
+        break;
+      case "wait":
+        ledger.error = "it is still made";
+        break;
+      case "end":
+        ledger.done = true;
+        break;
+      case "error":
+        if (said.resumes) ledger.resume_at = ledger.last_id;
+        else ledger.error = said.code;
+    }
   }
 }
 

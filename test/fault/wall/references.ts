@@ -3,6 +3,7 @@
  * is done, and kept. The simulated engine's text is a function of the seed alone, so there a few
  * answers stand for all prompts.
  */
+import type { AnswerPath } from "../../support/answer-events.ts";
 import { type Cluster, startCluster } from "../../support/cluster.ts";
 
 export type EngineName = "mocker" | "llama";
@@ -12,6 +13,10 @@ export type AnswerWish = {
   readonly seed: number;
   readonly tokens: number;
   readonly choices: number;
+  /** Default: chat. The simulated engine's text is the same by all of them. */
+  readonly api?: "responses" | "messages" | undefined;
+  /** A list in JSON, of which `tokens` are the most; else there are just as many. */
+  readonly json?: boolean | undefined;
 };
 
 export class References {
@@ -26,7 +31,7 @@ export class References {
   /** Text of each choice. */
   textsOf(wish: AnswerWish): Promise<readonly string[]> {
     const prompt = this.#engine === "mocker" ? "" : wish.prompt;
-    const key = `${wish.seed} ${wish.tokens} ${wish.choices} ${prompt}`;
+    const key = `${wish.seed} ${wish.tokens} ${wish.choices} ${wish.json === true} ${prompt}`;
     const known = this.#texts.get(key);
     if (known !== undefined) return known;
     const made = this.#ask(wish);
@@ -64,7 +69,23 @@ export const engineArgs = (engine: EngineName, speedup: number): string[] =>
     ? ["--engine", "llama", "--threads", "1"]
     : ["--engine", "mocker", "--speedup-ratio", String(speedup)];
 
-export function bodyOf({ prompt, seed, tokens, choices }: AnswerWish, model = modelName) {
+const rowSchema = {
+  type: "object",
+  properties: { id: { type: "integer" }, name: { type: "string", maxLength: 16 } },
+  required: ["id", "name"],
+  additionalProperties: false,
+};
+/** So long that a worker dies in the middle of it. */
+const listSchema = {
+  type: "object",
+  properties: { rows: { type: "array", items: rowSchema, minItems: 16, maxItems: 24 } },
+  required: ["rows"],
+  additionalProperties: false,
+};
+
+/** By chat. */
+export function bodyOf({ prompt, seed, tokens, choices, json }: AnswerWish, model = modelName) {
+  const schema = { name: "list", strict: true, schema: listSchema };
   return {
     model,
     messages: [{ role: "user", content: prompt }],
@@ -73,7 +94,32 @@ export function bodyOf({ prompt, seed, tokens, choices }: AnswerWish, model = mo
     temperature: choices > 1 ? 1 : 0,
     n: choices,
     max_tokens: tokens,
-    min_tokens: tokens,
-    ignore_eos: true,
+    ...(json === true
+      ? { response_format: { type: "json_schema", json_schema: schema } }
+      : { min_tokens: tokens, ignore_eos: true }),
   };
+}
+
+/** As a stream, by the wish's own API. */
+export function streamOf(
+  wish: AnswerWish,
+  model = modelName,
+): { readonly path?: AnswerPath; readonly body: Readonly<Record<string, unknown>> } {
+  const { prompt, seed, tokens, api } = wish;
+  const common = { model, seed, stream: true };
+  switch (api) {
+    case "responses":
+      return {
+        path: "/v1/responses",
+        body: { ...common, input: prompt, max_output_tokens: tokens, ignore_eos: true },
+      };
+    case "messages": {
+      const messages = [{ role: "user", content: prompt }];
+      return { path: "/v1/messages", body: { ...common, messages, max_tokens: tokens } };
+    }
+    default:
+      return {
+        body: { ...bodyOf(wish, model), ...common, stream_options: { include_usage: true } },
+      };
+  }
 }

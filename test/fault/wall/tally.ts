@@ -1,6 +1,6 @@
 /** What became of a row's requests, as the figures of the table. */
 import type { FlockOutcome } from "./flock.ts";
-import { isBeginningOf, isWhole } from "./ledger.ts";
+import { isBeginningOf, isWhole, type Ledger } from "./ledger.ts";
 import type { AnswerWish } from "./references.ts";
 
 export type Tally = {
@@ -105,10 +105,26 @@ function wrongness(
   if (state !== "complete") return undefined;
   if (texts !== undefined && !isWhole(ledger, texts)) return "a complete answer is too short";
   const usage = ledger.completion_tokens;
+  if (wish.json === true) return wrongJson(ledger);
   if (usage !== wish.tokens * wish.choices) {
     return `usage says ${usage} of ${wish.tokens * wish.choices} tokens`;
   }
   const counted = ledger.choices.every(({ delivered }) => delivered === wish.tokens);
-  const cursors = ledger.last_id !== "";
+  // What the store gives again of a response has numbers, which were counted.
+  const cursors = ledger.last_id !== "" && ledger.response === "";
   return cursors && !counted ? "the last cursor is not the answer's length" : undefined;
+}
+
+function wrongJson({ choices, completion_tokens }: Ledger): string | undefined {
+  const delivered = choices.reduce((sum, choice) => sum + choice.delivered, 0);
+  if (delivered !== completion_tokens) return "usage is not what the cursors counted";
+  for (const { text, finish } of choices) {
+    if (finish !== "stop") return `a form that is not complete: ${finish}`;
+    try {
+      JSON.parse(text);
+    } catch {
+      return "an answer that does not parse";
+    }
+  }
+  return undefined;
 }

@@ -5,8 +5,8 @@
  * request with an idempotency key is sent again. What was stored is read once more at the end.
  */
 import type { VirtualClock } from "../../../runtime/simulation/virtual-clock.ts";
+import { codeOf, type Said, saidByBody, saidByEvent } from "../../support/answer-events.ts";
 import { type Exchange, REFUSED, type SimulatedHttp } from "./http.ts";
-import { codeOf, type Said, saidByBody, saidByEvent } from "./protocols.ts";
 import { bodyOf, type ClientRequest, type Oracle } from "./request.ts";
 import { TakenAnswer } from "./taken-answer.ts";
 

@@ -7,11 +7,12 @@ import { textTokens } from "../../../llm/tokens/text-tokens.ts";
 import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
 import { pickIndex } from "../../../runtime/simulation/random.ts";
+import type { AnswerPath } from "../../support/answer-events.ts";
 import { Forms, schemas } from "./forms.ts";
 
 export type ClientRequest = {
   readonly name: string;
-  readonly path: "/v1/chat/completions" | "/v1/completions" | "/v1/responses" | "/v1/messages";
+  readonly path: AnswerPath;
   readonly stream: boolean;
   readonly choices: number;
   readonly max_tokens: number;
@@ -62,7 +63,7 @@ export function drawRequest(random: Random, name: string): ClientRequest {
   };
 }
 
-function drawPath(random: Random): ClientRequest["path"] {
+function drawPath(random: Random): AnswerPath {
   const draw = random.unit();
   if (draw < 0.4) return "/v1/chat/completions";
   if (draw < 0.6) return "/v1/completions";

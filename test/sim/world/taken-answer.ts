@@ -1,5 +1,5 @@
 /** What a simulated client has of its answer, held against what was to come, token by token. */
-import type { Said } from "./protocols.ts";
+import type { Said } from "../../support/answer-events.ts";
 import type { ClientRequest, ExpectedChoice, Oracle } from "./request.ts";
 
 type Got = { text: string; delivered: number; finish_reason: string | undefined };

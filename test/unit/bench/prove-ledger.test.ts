@@ -1,7 +1,13 @@
 /** The checker of the fault wall has to see what it is there to see. */
 import { expect, test } from "bun:test";
 import type { FlockOutcome } from "../../fault/wall/flock.ts";
-import { type Ledger, newLedger, requestOf, takeEvent } from "../../fault/wall/ledger.ts";
+import {
+  type Ledger,
+  newLedger,
+  requestOf,
+  takeEvent,
+  takeEventOf,
+} from "../../fault/wall/ledger.ts";
 import { tally } from "../../fault/wall/tally.ts";
 
 const words = ["one ", "two ", "three "];
@@ -135,4 +141,41 @@ test("it is noted where an answer went on at another worker", () => {
     takeEvent(ledger, id, piece("x "), at);
   }
   expect(ledger.moved_after).toEqual([2, 4]);
+});
+
+/** Events of /v1/responses: a delta for each number, then its end. */
+function responseLedger(numbers: readonly number[]): Ledger {
+  const ledger = newLedger(1);
+  const take = (event: object, id = "") =>
+    takeEventOf("/v1/responses", ledger, id, JSON.stringify(event), 0);
+  const created = { type: "response.created", sequence_number: 0, response: { id: "resp_1" } };
+  take(created, "1:0");
+  for (const number of numbers) {
+    const delta = words[number - 1];
+    take({ type: "response.output_text.delta", sequence_number: number, delta }, `1:${number}`);
+  }
+  const output = [{ content: [{ text: expected }] }];
+  const response = { status: "incomplete", output, usage: { output_tokens: 3 }, error: null };
+  const sequence_number = 1 + (numbers.at(-1) ?? 0);
+  take({ type: "response.incomplete", sequence_number, response }, "1:3");
+  return ledger;
+}
+
+test("events of a response are counted by their numbers, and its end says its text again", () => {
+  const good = responseLedger([1, 2, 3]);
+  expect(good).toMatchObject({ duplicated: 0, skipped: 0, done: true, response: "resp_1" });
+  expect(good.choices[0]).toMatchObject({ text: expected, finish: "length" });
+  expect(good.error).toBeUndefined();
+  expect(responseLedger([1, 3])).toMatchObject({ skipped: 1, error: expect.any(String) });
+  expect(responseLedger([1, 2, 2, 3]).duplicated).toBeGreaterThan(0);
+});
+
+test("an answer that is held to a form has to parse", async () => {
+  const wish = { prompt: "", seed: 0, tokens: 3, choices: 1, json: true };
+  const ledger = ledgerOf(whole);
+  const { wrong, why } = await count([{ ...outcome(ledger), wish }]);
+  expect([wrong, Object.keys(why)]).toEqual([1, ["a form that is not complete: length"]]);
+  ledger.choices[0]!.finish = "stop";
+  const { why: other } = await count([{ ...outcome(ledger), wish }]);
+  expect(Object.keys(other)).toEqual(["an answer that does not parse"]);
 });

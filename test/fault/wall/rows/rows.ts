@@ -1,6 +1,7 @@
 /** The whole wall, in the order of its table. */
 import type { Row } from "../row.ts";
 import { actorRows } from "./actor-rows.ts";
+import { apiRows } from "./api-rows.ts";
 import { clientRows } from "./client-rows.ts";
 import { freezeRows } from "./freeze-rows.ts";
 import { frontendRows } from "./frontend-rows.ts";
@@ -14,6 +15,7 @@ import { workerRows } from "./worker-rows.ts";
 export const rows: readonly Row[] = [
   ...workerRows,
   ...frontendRows,
+  ...apiRows,
   ...actorRows,
   ...routerRows,
   ...rootRows,

@@ -1,5 +1,10 @@
 /** What the events and bodies of each API say of an answer, for a client that trusts none of it. */
-import type { ClientRequest } from "./request.ts";
+
+export type AnswerPath =
+  | "/v1/chat/completions"
+  | "/v1/completions"
+  | "/v1/responses"
+  | "/v1/messages";
 
 export type Said =
   | { readonly kind: "text"; readonly choice: number; readonly text: string }
@@ -62,14 +67,14 @@ type MessageEvent = {
 };
 
 /** Of one event's data. */
-export function saidByEvent(path: ClientRequest["path"], data: string): readonly Said[] {
+export function saidByEvent(path: AnswerPath, data: string): readonly Said[] {
   if (path === "/v1/responses") return responseSaid(JSON.parse(data) as ResponseEvent);
   if (path === "/v1/messages") return messageSaid(JSON.parse(data) as MessageEvent);
   return data === "[DONE]" ? [{ kind: "end" }] : chunkSaid(JSON.parse(data) as Chunk);
 }
 
 /** Of a body with status 200. */
-export function saidByBody(path: ClientRequest["path"], body: string): readonly Said[] {
+export function saidByBody(path: AnswerPath, body: string): readonly Said[] {
   if (path === "/v1/responses") return wholeResponse(JSON.parse(body) as ResponseObject);
   if (path === "/v1/messages") {
     const { content, ...facts } = JSON.parse(body) as Message;
