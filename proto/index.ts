@@ -115,6 +115,10 @@ export type KvArrived = Kind<"kv_arrived", t.KvArrived>;
 export type ReleaseKv = Kind<"release_kv", t.ReleaseKv>;
 export type KvWriting = Kind<"kv_writing", t.KvWriting>;
 export type KvWritten = Kind<"kv_written", t.KvWritten>;
+// kv: keepers of several machines
+export type PeerFoundKv = Kind<"peer_found_kv", t.PeerFoundKv>;
+export type PeerFindKv = Kind<"peer_find_kv", t.PeerFindKv> & Ask<PeerFoundKv>;
+export type PeerOfferKv = Kind<"peer_offer_kv", t.PeerOfferKv>;
 /** What the keeper of a machine's blocks understands. */
 export type KvKeeperMessage =
   | OpenKvSpace
@@ -123,7 +127,9 @@ export type KvKeeperMessage =
   | FindKv
   | ReleaseKv
   | KvWriting
-  | KvWritten;
+  | KvWritten
+  | PeerFindKv
+  | PeerOfferKv;
 
 // router: stream ↔ router
 export type Plan = Kind<"plan", t.Plan>;
@@ -287,4 +293,7 @@ export const messageTable = [
   { id: 144, kind: "release_kv", codec: codecs.ReleaseKv },
   { id: 145, kind: "kv_writing", codec: codecs.KvWriting },
   { id: 146, kind: "kv_written", codec: codecs.KvWritten },
+  { id: 147, kind: "peer_find_kv", codec: codecs.PeerFindKv },
+  { id: 148, kind: "peer_found_kv", codec: codecs.PeerFoundKv },
+  { id: 149, kind: "peer_offer_kv", codec: codecs.PeerOfferKv },
 ] as const;

@@ -119,10 +119,7 @@ const entries = [
   "actors/kv/keeper/room.ts",
   "native/kv/index.ts",
   // Blocks between machines: the keeper that uses them comes next.
-  "actors/kv/peer/plane.ts",
-  "actors/kv/peer/owners.ts",
-  "actors/kv/peer/misses.ts",
-  "actors/kv/peer/offering.ts",
+  "actors/kv/peer/peers.ts",
   // Which control tokens stay in an answer's text: the chat route comes next.
   "llm/parsers/parser-markers.ts",
 ];

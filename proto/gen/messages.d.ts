@@ -71,6 +71,9 @@ export const troupe: {
     ReleaseKv: Codec<t.ReleaseKv>;
     KvWriting: Codec<t.KvWriting>;
     KvWritten: Codec<t.KvWritten>;
+    PeerFindKv: Codec<t.PeerFindKv>;
+    PeerFoundKv: Codec<t.PeerFoundKv>;
+    PeerOfferKv: Codec<t.PeerOfferKv>;
     SamplingParams: Codec<t.SamplingParams>;
     LogitBias: Codec<t.LogitBias>;
     ChoiceStart: Codec<t.ChoiceStart>;

@@ -7801,6 +7801,396 @@ export const troupe = $root.troupe = (() => {
         return KvWritten;
     })();
 
+    troupe.PeerFindKv = (function() {
+
+        const PeerFindKv = function (properties) {
+            this.identity = "";
+            this.hashes = $util.newBuffer([]);
+            this.writer = "";
+            this.wait_ms = 0;
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PeerFindKv.prototype.identity = "";
+        PeerFindKv.prototype.hashes = $util.newBuffer([]);
+        PeerFindKv.prototype.writer = "";
+        PeerFindKv.prototype.wait_ms = 0;
+
+        PeerFindKv.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.identity != null && $Object.hasOwnProperty.call(message, "identity") && message.identity !== "")
+                writer.uint32(10).string(message.identity);
+            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+                writer.uint32(18).bytes(message.hashes);
+            if (message.writer != null && $Object.hasOwnProperty.call(message, "writer") && message.writer !== "")
+                writer.uint32(26).string(message.writer);
+            if (message.wait_ms != null && $Object.hasOwnProperty.call(message, "wait_ms") && message.wait_ms !== 0)
+                writer.uint32(32).uint32(message.wait_ms);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PeerFindKv.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.PeerFindKv();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.identity = value;
+                        else
+                            delete message.identity;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.hashes = value;
+                        else
+                            delete message.hashes;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.writer = value;
+                        else
+                            delete message.writer;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.wait_ms = value;
+                        else
+                            delete message.wait_ms;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        PeerFindKv.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.PeerFindKv";
+        };
+
+        return PeerFindKv;
+    })();
+
+    troupe.PeerFoundKv = (function() {
+
+        const PeerFoundKv = function (properties) {
+            this.have = $util.emptyArray;
+            this.address = "";
+            this.ticket = $util.newBuffer([]);
+            this.have = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PeerFoundKv.prototype.have = $util.emptyArray;
+        PeerFoundKv.prototype.address = "";
+        PeerFoundKv.prototype.ticket = $util.newBuffer([]);
+
+        PeerFoundKv.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.have != null && message.have.length)
+                writer.uint32(10).uint32s(message.have);
+            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+                writer.uint32(18).string(message.address);
+            if (message.ticket != null && $Object.hasOwnProperty.call(message, "ticket") && message.ticket.length)
+                writer.uint32(26).bytes(message.ticket);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PeerFoundKv.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.PeerFoundKv();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType === 2) {
+                            if (!(message.have && message.have.length))
+                                message.have = [];
+                            reader.uint32s(message.have);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.have && message.have.length))
+                            message.have = [];
+                        message.have.push(reader.uint32());
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.address = value;
+                        else
+                            delete message.address;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.ticket = value;
+                        else
+                            delete message.ticket;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        PeerFoundKv.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.PeerFoundKv";
+        };
+
+        return PeerFoundKv;
+    })();
+
+    troupe.PeerOfferKv = (function() {
+
+        const PeerOfferKv = function (properties) {
+            this.identity = "";
+            this.hashes = $util.newBuffer([]);
+            this.parents = $util.newBuffer([]);
+            this.address = "";
+            this.ticket = $util.newBuffer([]);
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PeerOfferKv.prototype.identity = "";
+        PeerOfferKv.prototype.hashes = $util.newBuffer([]);
+        PeerOfferKv.prototype.parents = $util.newBuffer([]);
+        PeerOfferKv.prototype.address = "";
+        PeerOfferKv.prototype.ticket = $util.newBuffer([]);
+
+        PeerOfferKv.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.identity != null && $Object.hasOwnProperty.call(message, "identity") && message.identity !== "")
+                writer.uint32(10).string(message.identity);
+            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+                writer.uint32(18).bytes(message.hashes);
+            if (message.parents != null && $Object.hasOwnProperty.call(message, "parents") && message.parents.length)
+                writer.uint32(26).bytes(message.parents);
+            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+                writer.uint32(34).string(message.address);
+            if (message.ticket != null && $Object.hasOwnProperty.call(message, "ticket") && message.ticket.length)
+                writer.uint32(42).bytes(message.ticket);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PeerOfferKv.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.troupe.PeerOfferKv();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.identity = value;
+                        else
+                            delete message.identity;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.hashes = value;
+                        else
+                            delete message.hashes;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.parents = value;
+                        else
+                            delete message.parents;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.address = value;
+                        else
+                            delete message.address;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.ticket = value;
+                        else
+                            delete message.ticket;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        PeerOfferKv.getTypeUrl = function(prefix) {
+            if (prefix === $undefined)
+                prefix = "type.googleapis.com";
+            return prefix + "/troupe.PeerOfferKv";
+        };
+
+        return PeerOfferKv;
+    })();
+
     troupe.SamplingParams = (function() {
 
         const SamplingParams = function (properties) {

@@ -424,6 +424,27 @@ export type KvWritten = {
   readonly id: string;
 };
 
+export type PeerFindKv = {
+  readonly identity: string;
+  readonly hashes: Uint8Array;
+  readonly writer: string;
+  readonly wait_ms: number;
+};
+
+export type PeerFoundKv = {
+  readonly have: readonly number[];
+  readonly address: string;
+  readonly ticket: Uint8Array;
+};
+
+export type PeerOfferKv = {
+  readonly identity: string;
+  readonly hashes: Uint8Array;
+  readonly parents: Uint8Array;
+  readonly address: string;
+  readonly ticket: Uint8Array;
+};
+
 export type SamplingParams = {
   readonly temperature: number;
   readonly top_k: number;

@@ -93,6 +93,11 @@ export class BlockRoom {
     return { lease, slots: held.map(({ slot }) => slot), sums: held.map(({ sum }) => sum) };
   }
 
+  /** Without asking for it. */
+  has(hash: bigint): boolean {
+    return this.#tier.has(hash);
+  }
+
   /** False: there is no such lease (any more). */
   release(worker: string, lease: number): boolean {
     const guest = this.#guests.get(worker);

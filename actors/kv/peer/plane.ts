@@ -85,15 +85,14 @@ export class BlockPlane {
    * @param until_ms on the clock's scale; it has to be opened within a silence, too
    */
   ticket(reading: Reading, until_ms: number): Ticket | undefined {
-    const now_ms = this.#world.clock.now_ms();
+    const { clock, times } = this.#world;
+    const now_ms = clock.now_ms();
+    const open_until_ms = Math.min(until_ms, now_ms + times.silence_ms);
     this.#tickets.expire(now_ms);
-    const open_until_ms = Math.min(until_ms, now_ms + 2 * this.#world.times.silence_ms);
-    return this.#tickets.make(reading, open_until_ms, until_ms);
-  }
-
-  /** Closes what was not opened in time; called now and then. */
-  expire(): void {
-    this.#tickets.expire(this.#world.clock.now_ms());
+    const ticket = this.#tickets.make(reading, open_until_ms, until_ms);
+    if (ticket === undefined) return undefined;
+    clock.after(open_until_ms - now_ms, () => this.#tickets.expire(clock.now_ms()));
+    return ticket;
   }
 
   pull(plan: PullPlan, target: PullTarget, ended: (pulled: Pulled) => void): BlockPull {

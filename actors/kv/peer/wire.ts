@@ -14,7 +14,7 @@
 
 export const HEAD_BYTES = 24;
 /** Names in one hello. */
-export const BLOCKS_MOST = 8192;
+export const BLOCKS_MOST = 4096;
 
 const KINDS = { hello: 0x31504b54, credit: 2, block: 3, wait: 4, end: 5 } as const;
 export type FrameKind = keyof typeof KINDS;
@@ -35,6 +35,17 @@ export type EndReason = (typeof endReasons)[number];
 
 /** 128 random bits that let one connection read what they were made for. */
 export type Ticket = { readonly first: bigint; readonly second: bigint };
+
+export function ticketBytes({ first, second }: Ticket): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(first, second).buffer);
+}
+
+/** Undefined: these bytes are no ticket. */
+export function ticketIn(bytes: Uint8Array): Ticket | undefined {
+  if (bytes.length !== 16) return undefined;
+  const [first = 0n, second = 0n] = new BigUint64Array(bytes.slice().buffer);
+  return { first, second };
+}
 
 /** The other side does not speak this language: the connection is of no use any more. */
 export class PeerWireError extends Error {

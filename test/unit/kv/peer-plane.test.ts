@@ -113,7 +113,6 @@ describe("a pull", () => {
     const unused = new TestReading(row(1), SIZE);
     expect(world.far.ticket(unused, world.clock.now_ms() + 500)).toBeDefined();
     await world.clock.advance(501);
-    world.far.expire();
     expect(unused.closed).toBe(1);
     expectNothingLeft([world.near, world.far]);
   });
@@ -252,7 +251,6 @@ test("kills and cancels at any moment strand no slot and no reading", async () =
       if (what === "freeze") world.far_net.freeze();
       if (what === "cancel") pulling.cancel();
       await world.clock.advance(25_000);
-      world.far.expire();
       if (what !== "near") {
         expect(pulling.ends.length).toBe(1);
         expect(target.memory.size).toBe(target.filled_hashes.length);
