@@ -5,16 +5,26 @@ import { SchemaError } from "./schema/schema-limits.ts";
 import { ValueRules } from "./values/value-rules.ts";
 import { jsonStyle } from "./values/value-style.ts";
 
+export type JsonGrammarOptions = SchemaOptions & {
+  /** Other forms may stand in the same place: see `ValueRules`. */
+  readonly unrolled?: boolean | undefined;
+};
+
 /** EBNF whose root is the value. Throws SchemaError or GrammarSizeError. */
-export function jsonGrammar(schema: unknown, options: SchemaOptions): string {
+export function jsonGrammar(schema: unknown, options: JsonGrammarOptions): string {
   const book = new Rules();
   return book.text(jsonRules(schema, options, book));
 }
 
 /** The same as an expression. */
-export function jsonRules(schema: unknown, options: SchemaOptions, book: RuleBook): Expression {
+export function jsonRules(
+  schema: unknown,
+  options: JsonGrammarOptions,
+  book: RuleBook,
+): Expression {
   const table = readSchema(schema, options);
-  const value = new ValueRules(book, table, jsonStyle()).value(table.root);
+  const rules = new ValueRules(book, table, jsonStyle(), options.unrolled);
+  const value = rules.value(table.root);
   if (value === undefined) throw new SchemaError("", "no value fits it");
   return value;
 }

@@ -1,20 +1,30 @@
 /** A constraint as the structural tag that xgrammar compiles. */
 import { type Constraint, type ConstraintFormat, partsOf } from "./constraint.ts";
 import { jsonGrammar } from "./json-grammar.ts";
+import { numberMarks, type StringLimit } from "./schema/counted.ts";
 
 const ANY: ConstraintFormat = { type: "any_text" };
 
-/** JSON of `{"type": "structural_tag", "format": …}`; undefined: any text. Throws SchemaError. */
-export function structuralTag({ format, thinking }: Constraint): string | undefined {
+export type StructuralTag = {
+  /** JSON of `{"type": "structural_tag", "format": …}`. */
+  readonly text: string;
+  /** What its marks stand for, by number (`schema/counted.ts`). */
+  readonly limits: readonly StringLimit[];
+};
+
+/** Undefined: any text. Throws SchemaError and GrammarSizeError. */
+export function structuralTag({ format, thinking }: Constraint): StructuralTag | undefined {
   if (format === undefined) return undefined;
+  const limits: StringLimit[] = [];
+  const inner = written(format, limits, false);
   const whole: ConstraintFormat =
     thinking === undefined
-      ? written(format)
+      ? inner
       : {
           type: "sequence",
-          elements: [{ type: "tag", begin: "", content: ANY, end: thinking.end }, written(format)],
+          elements: [{ type: "tag", begin: "", content: ANY, end: thinking.end }, inner],
         };
-  return JSON.stringify({ type: "structural_tag", format: whole });
+  return { text: JSON.stringify({ type: "structural_tag", format: whole }), limits };
 }
 
 /** All texts that a constraint names letter by letter, one a line. */
@@ -35,18 +45,33 @@ export function literalsOf({ format, thinking }: Constraint): string {
 }
 
 /** Schemas become grammars by our rules, which hold more of JSON Schema than the library's. */
-function written(format: ConstraintFormat): ConstraintFormat {
+function written(
+  format: ConstraintFormat,
+  limits: StringLimit[],
+  unrolled: boolean,
+): ConstraintFormat {
   switch (format.type) {
-    case "json_schema":
-      return { type: "grammar", grammar: jsonGrammar(format.json_schema, { unheld: "refuse" }) };
+    case "json_schema": {
+      const grammar = jsonGrammar(format.json_schema, { unheld: "refuse", unrolled });
+      return { type: "grammar", grammar: numberMarks(grammar, limits) };
+    }
+    case "grammar":
+      return { type: "grammar", grammar: numberMarks(format.grammar, limits) };
     case "sequence":
+      return {
+        ...format,
+        elements: format.elements.map((each) => written(each, limits, unrolled)),
+      };
     case "or":
-      return { ...format, elements: format.elements.map(written) };
+      return { ...format, elements: format.elements.map((each) => written(each, limits, true)) };
     case "tag":
-      return { ...format, content: written(format.content) };
+      return { ...format, content: written(format.content, limits, unrolled) };
     case "triggered_tags":
     case "tags_with_separator":
-      return { ...format, tags: format.tags.map((tag) => written(tag) as typeof tag) };
+      return {
+        ...format,
+        tags: format.tags.map((tag) => written(tag, limits, unrolled) as typeof tag),
+      };
     default:
       return format;
   }

@@ -8,7 +8,13 @@ import { SchemaError } from "./schema/schema-limits.ts";
 import { ANY_OBJECT_SCHEMA } from "./schema/shape.ts";
 
 export type TextForm =
-  | { readonly kind: "json"; readonly schema: unknown; readonly strict: boolean }
+  | {
+      readonly kind: "json";
+      readonly schema: unknown;
+      readonly strict: boolean;
+      /** One of several forms that may stand in its place. */
+      readonly unrolled?: boolean;
+    }
   | { readonly kind: "object" }
   | { readonly kind: "regex"; readonly pattern: string }
   | { readonly kind: "choice"; readonly choices: readonly string[] }
@@ -63,7 +69,7 @@ function formatOf(form: TextForm): ConstraintFormat {
       return grammar(jsonGrammar(ANY_OBJECT_SCHEMA, { unheld: "ignore" }));
     case "json": {
       const unheld = form.strict ? "refuse" : "ignore";
-      return grammar(jsonGrammar(form.schema, { unheld }));
+      return grammar(jsonGrammar(form.schema, { unheld, unrolled: form.unrolled }));
     }
     case "regex":
       return grammar(regexGrammar(form.pattern));
@@ -125,7 +131,7 @@ function tagsFormat(given: unknown): ConstraintFormat {
     checkChars(text.length);
     const { format } = readConstraint(text);
     if (format === undefined) throw new TextFormError("", "it has no format");
-    return lowered(format, "format");
+    return lowered(format, "format", false);
   } catch (error) {
     if (error instanceof ConstraintError) {
       const path = error.path;
@@ -135,7 +141,7 @@ function tagsFormat(given: unknown): ConstraintFormat {
   }
 }
 
-function lowered(format: ConstraintFormat, path: string): ConstraintFormat {
+function lowered(format: ConstraintFormat, path: string, unrolled: boolean): ConstraintFormat {
   const inner = (key: string, form: TextForm): ConstraintFormat => {
     try {
       return textGrammar(form).format;
@@ -149,26 +155,30 @@ function lowered(format: ConstraintFormat, path: string): ConstraintFormat {
   };
   switch (format.type) {
     case "json_schema":
-      return inner("json_schema", { kind: "json", schema: format.json_schema, strict: false });
+      return inner("json_schema", {
+        ...{ kind: "json", schema: format.json_schema, strict: false, unrolled },
+      });
     case "regex":
       return inner("pattern", { kind: "regex", pattern: format.pattern });
     case "grammar":
       return inner("grammar", { kind: "grammar", grammar: format.grammar });
     case "sequence":
-    case "or":
+    case "or": {
+      const many = unrolled || format.type === "or";
       return {
         ...format,
-        elements: format.elements.map((each, i) => lowered(each, `${path}.elements[${i}]`)),
+        elements: format.elements.map((each, i) => lowered(each, `${path}.elements[${i}]`, many)),
       };
+    }
     case "tag":
-      return { ...format, content: lowered(format.content, `${path}.content`) };
+      return { ...format, content: lowered(format.content, `${path}.content`, unrolled) };
     case "triggered_tags":
     case "tags_with_separator":
       return {
         ...format,
         tags: format.tags.map((tag, i) => ({
           ...tag,
-          content: lowered(tag.content, `${path}.tags[${i}].content`),
+          content: lowered(tag.content, `${path}.tags[${i}].content`, unrolled),
         })),
       };
     default:

@@ -8,13 +8,17 @@ import {
   readConstraint,
   type Thinking,
 } from "../../../llm/constraint/constraint.ts";
+import { MARK, MOST_LIMITS, markText } from "../../../llm/constraint/schema/counted.ts";
 import { GrammarSizeError } from "../../../llm/constraint/schema/rules.ts";
 import { SchemaError } from "../../../llm/constraint/schema/schema-limits.ts";
 import { literalsOf, structuralTag } from "../../../llm/constraint/structural-tag.ts";
 import type { Compiled, Forced } from "./compiled.ts";
 import { type GrammarVocab, inAlphabet } from "./grammar-vocab.ts";
 import { Lane } from "./lane.ts";
+import { TokenChars } from "./token-chars.ts";
 import { GrammarError, XGrammar } from "./xgrammar.ts";
+
+const MARK_BYTE = inAlphabet(MARK);
 
 /** The constraint is at fault, and the message is for whoever wrote it. */
 export function isRefusal(error: unknown): error is Error {
@@ -26,6 +30,8 @@ export class GrammarSet {
   readonly vocab: GrammarVocab;
   readonly xgrammar: XGrammar;
   readonly #compiler: GrammarCompiler;
+  #chars: TokenChars | undefined;
+  #marked: readonly number[] | undefined;
 
   private constructor(vocab: GrammarVocab, xgrammar: XGrammar, compiler: GrammarCompiler) {
     this.vocab = vocab;
@@ -35,7 +41,21 @@ export class GrammarSet {
 
   static async open(vocab: GrammarVocab): Promise<GrammarSet> {
     const xgrammar = await XGrammar.load();
-    return new GrammarSet(vocab, xgrammar, await xgrammar.compiler(vocab.texts, vocab.ends));
+    // Behind the tokens, in words of their own, the marks of limits.
+    const spare = (32 - (vocab.texts.length & 31)) & 31;
+    const marks = Array.from({ length: MOST_LIMITS }, (_, number) => inAlphabet(markText(number)));
+    const texts = [...vocab.texts, ...new Array<string>(spare).fill(""), ...marks];
+    return new GrammarSet(vocab, xgrammar, await xgrammar.compiler(texts, vocab.ends));
+  }
+
+  /** Tokens, filled up to whole words, and marks. */
+  get size(): number {
+    return this.words * 32 + MOST_LIMITS;
+  }
+
+  get chars(): TokenChars {
+    this.#chars ??= new TokenChars(this.vocab.texts);
+    return this.#chars;
   }
 
   /** Length of a mask. */
@@ -48,9 +68,14 @@ export class GrammarSet {
     const constraint = readConstraint(text);
     const { format, thinking } = constraint;
     const tag = structuralTag(constraint);
+    const limits = tag?.limits ?? [];
     return {
-      grammar: tag === undefined ? undefined : await this.xgrammar.compile(this.#compiler, tag),
-      allowed: this.#allowed(format === undefined ? undefined : literalsOf(constraint)),
+      grammar: tag && (await this.xgrammar.compile(this.#compiler, tag.text)),
+      limits,
+      allowed: this.#allowed(
+        format === undefined ? undefined : literalsOf(constraint),
+        limits.length > 0,
+      ),
       thinking:
         thinking === undefined ? undefined : { ...thinking, forced: this.#forced(thinking) },
     };
@@ -62,11 +87,14 @@ export class GrammarSet {
     return new Lane(this, compiled, matcher);
   }
 
-  #allowed(literals: string | undefined): Uint32Array {
+  #allowed(literals: string | undefined, has_limits: boolean): Uint32Array {
     const allowed = new Uint32Array(this.words).fill(0xffffffff);
     const { texts, control } = this.vocab;
     const spare = texts.length & 31;
     if (spare > 0) allowed[allowed.length - 1] = 2 ** spare - 1;
+    if (has_limits) {
+      for (const token of this.#barred()) allowed[token >>> 5]! &= ~(1 << (token & 31));
+    }
     if (literals === undefined) return allowed;
     const named = inAlphabet(literals);
     for (const token of control) {
@@ -74,6 +102,14 @@ export class GrammarSet {
       if (text === "" || !named.includes(text)) allowed[token >>> 5]! &= ~(1 << (token & 31));
     }
     return allowed;
+  }
+
+  /** Tokens that a mark would let in. */
+  #barred(): readonly number[] {
+    this.#marked ??= this.vocab.texts.flatMap((text, token) =>
+      text.includes(MARK_BYTE) ? [token] : [],
+    );
+    return this.#marked;
   }
 
   #forced({ end }: Thinking): Forced {

@@ -21,6 +21,13 @@ export function inAlphabet(text: string): string {
   return ofBytes(new TextEncoder().encode(text));
 }
 
+/** The bytes of a text in the alphabet. */
+export function bytesOfAlphabet(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => BYTES.get(char) ?? 0);
+}
+
+const BYTES = new Map(CHARACTERS.map((char, byte) => [char, byte] as const));
+
 function ofBytes(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i++) text += CHARACTERS[bytes[i]!]!;

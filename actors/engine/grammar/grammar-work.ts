@@ -26,7 +26,12 @@ const TOO_LARGE =
   "use smaller repeats, fewer alternatives or fewer properties";
 
 /** Code that runs for the first time is slow: that is no fault of the first constraint. */
-const WARM_UP: Constraint = { format: { type: "json_schema", json_schema: true } };
+const WARM_UP: Constraint = {
+  format: {
+    type: "json_schema",
+    json_schema: { type: "array", prefixItems: [true, { type: "string", maxLength: 8 }] },
+  },
+};
 
 type Held = { readonly compiled: Compiled; users: number; kept: boolean };
 type Open = { readonly lane: Lane; readonly held: Held };
@@ -77,7 +82,7 @@ export class GrammarWork {
   }
 
   async #start(vocab: ThreadVocab | undefined, native: ThreadNative | undefined): Promise<void> {
-    await (await XGrammar.load()).parsed(structuralTag(WARM_UP)!);
+    await (await XGrammar.load()).parsed(structuralTag(WARM_UP)!.text);
     if (vocab !== undefined) {
       const tokenizer = tokenizerFromBlob(vocab.tokenizer_blob);
       this.#set = await GrammarSet.open(grammarVocab(tokenizer, vocab.vocab_size));
@@ -115,7 +120,7 @@ export class GrammarWork {
   async #parse(xgrammar: XGrammar, text: string): Promise<void> {
     const tag = structuralTag(readConstraint(text));
     if (tag === undefined) return;
-    if ((await xgrammar.parsed(tag)) > GRAMMAR_MOST) throw new GrammarError(TOO_LARGE);
+    if ((await xgrammar.parsed(tag.text)) > GRAMMAR_MOST) throw new GrammarError(TOO_LARGE);
   }
 
   #drop(text: string): void {

@@ -1,14 +1,7 @@
 /** One answer that keeps to a grammar: what it has so far, and which tokens may come next. */
 import type { GrammarMatcher } from "@mlc-ai/web-xgrammar";
-import type { Compiled } from "./compiled.ts";
-import type { GrammarVocab } from "./grammar-vocab.ts";
-import type { XGrammar } from "./xgrammar.ts";
-
-/** What all answers of a vocabulary share. */
-export type LaneParts = {
-  readonly vocab: GrammarVocab;
-  readonly xgrammar: XGrammar;
-};
+import type { Compiled, LaneParts } from "./compiled.ts";
+import { CountedStrings } from "./counted-strings.ts";
 
 export class Lane {
   /** Tokens so far. */
@@ -16,6 +9,7 @@ export class Lane {
   readonly #set: LaneParts;
   readonly #compiled: Compiled;
   readonly #matcher: GrammarMatcher | undefined;
+  readonly #counted: CountedStrings | undefined;
   #broken = false;
   #thinks: boolean;
   /** The end of what was thought, for finding its end mark. */
@@ -27,6 +21,9 @@ export class Lane {
     this.#set = set;
     this.#compiled = compiled;
     this.#matcher = matcher;
+    if (matcher !== undefined && compiled.limits.length > 0) {
+      this.#counted = new CountedStrings(set, matcher, compiled.limits);
+    }
     this.#thinks = compiled.thinking !== undefined;
     this.#limit();
   }
@@ -34,8 +31,9 @@ export class Lane {
   push(token: number): void {
     if (this.#broken) return;
     this.count++;
-    if (this.#matcher?.acceptToken(token) === false) this.#broken = true;
     const text = this.#set.vocab.texts[token] ?? "";
+    this.#counted?.push(text);
+    if (this.#matcher?.acceptToken(token) === false) this.#broken = true;
     if (this.#thinks) this.#think(token, text);
   }
 
@@ -48,8 +46,11 @@ export class Lane {
       to.set(allowed);
       return true;
     }
-    this.#set.xgrammar.mask(this.#matcher, this.#set.vocab.texts.length, to);
-    for (let i = 0; i < to.length; i++) to[i]! &= allowed[i]!;
+    this.#set.xgrammar.mask(this.#matcher, this.#set.size, (words) => {
+      for (let i = 0; i < to.length; i++) to[i] = words[i]! & allowed[i]!;
+      this.#counted?.within(words);
+    });
+    this.#counted?.hold(to);
     return true;
   }
 

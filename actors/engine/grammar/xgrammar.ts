@@ -23,12 +23,19 @@ export class GrammarError extends Error {
 
 /** A vector of 32-bit numbers in the library's memory, by embind's own record of it. */
 type NumberVector = { readonly $$: { readonly ptr: number }; delete(): void };
-type MatcherHandle = { GetNextTokenBitmask(vocab_size: number): NumberVector };
+type MatcherHandle = {
+  GetNextTokenBitmask(vocab_size: number): NumberVector;
+  AcceptString(bytes: Uint8Array, debug: boolean): boolean;
+  Rollback(tokens: number): void;
+};
 type Instance = { readonly exports: Readonly<Record<string, unknown>> };
 type Patched = { instantiate: (...args: unknown[]) => Promise<unknown> };
 
 /** What the library prints before it gives up: `[FATAL] FILE:LINE: what is wrong`. */
 const COMPLAINT = /^\[FATAL\] \S+?:\d+: /;
+
+const handleOf = (matcher: GrammarMatcher): MatcherHandle =>
+  (matcher as unknown as { readonly handle: MatcherHandle }).handle;
 
 export class XGrammar {
   errors = 0;
@@ -105,16 +112,34 @@ export class XGrammar {
     return await GrammarMatcher.createGrammarMatcher(grammar);
   }
 
-  /** Fills `to` with a bit a token, lowest first. */
-  mask(matcher: GrammarMatcher, vocab_size: number, to: Uint32Array): void {
-    const { handle } = matcher as unknown as { readonly handle: MatcherHandle };
-    const vector = handle.GetNextTokenBitmask(vocab_size);
+  /**
+   * A bit a token, lowest first, for `take`, who gets it as it lies in the library's memory: it is
+   * gone when `take` returns. `vocab_size`: as many texts as the compiler was given.
+   */
+  mask(matcher: GrammarMatcher, vocab_size: number, take: (words: Uint32Array) => void): void {
+    const vector = handleOf(matcher).GetNextTokenBitmask(vocab_size);
     const words = new Uint32Array(this.#memory.buffer);
     const begin = words[vector.$$.ptr >>> 2]! >>> 2;
     const end = words[(vector.$$.ptr >>> 2) + 1]! >>> 2;
-    if (end - begin !== to.length) throw new Error("web-xgrammar lays vectors out in another way");
-    to.set(words.subarray(begin, end));
+    if (end - begin !== (vocab_size + 31) >>> 5) {
+      throw new Error("web-xgrammar lays vectors out in another way");
+    }
+    take(words.subarray(begin, end));
     vector.delete();
+  }
+
+  /** The same as if `bytes` had come, and as if they had not; false: they cannot come. */
+  maskBehind(
+    matcher: GrammarMatcher,
+    bytes: Uint8Array,
+    vocab_size: number,
+    take: (words: Uint32Array) => void,
+  ): boolean {
+    const handle = handleOf(matcher);
+    if (!handle.AcceptString(bytes, false)) return false;
+    this.mask(matcher, vocab_size, take);
+    handle.Rollback(1);
+    return true;
   }
 
   async #said_of<Made>(make: () => Promise<Made>): Promise<Made> {

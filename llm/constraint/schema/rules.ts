@@ -15,8 +15,8 @@ const MAX_GRAMMAR_CHARS = 240 * 1024;
 export class GrammarSizeError extends Error {
   override readonly name = "GrammarSizeError";
 
-  constructor() {
-    super(`it makes a grammar of more than ${MAX_GRAMMAR_CHARS} characters`);
+  constructor(most = `${MAX_GRAMMAR_CHARS} characters`) {
+    super(`it makes a grammar of more than ${most}`);
   }
 }
 

@@ -20,6 +20,7 @@ import {
   intersection,
   without,
 } from "../schema/char-set.ts";
+import { clash } from "../schema/clashes.ts";
 import { regexRules } from "../schema/regex-rules.ts";
 import {
   type Expression,
@@ -54,16 +55,19 @@ const LETTERS = charSet([65, 90], [97, 122]);
 export class ParameterText {
   readonly #frame: TextFrame;
   readonly #book: RuleBook;
-  readonly #named: ShapeTable["named"];
+  readonly #table: ShapeTable;
   readonly #json: ValueRules;
+  /** For values that may be of several shapes at a time: see ValueRules. */
+  readonly #json_alike: ValueRules;
   readonly #plain: CharSet;
   #free: Expression | undefined;
 
   constructor(book: RuleBook, table: ShapeTable, frame: TextFrame) {
     this.#book = book;
     this.#frame = frame;
-    this.#named = table.named;
+    this.#table = table;
     this.#json = new ValueRules(book, table, jsonStyle(frame.mark));
+    this.#json_alike = new ValueRules(book, table, jsonStyle(frame.mark), true);
     this.#plain = without(ALL_CHARS, charsOf([...frame.mark][0]!));
   }
 
@@ -72,7 +76,8 @@ export class ParameterText {
     const shapes = this.alternatives(shape);
     if (shapes.some(({ kind }) => kind === "any")) return this.freeText();
     const types = shapes.reduce((all, each) => all | typesOfShape(each), 0);
-    const choices = shapes.flatMap((each) => this.#alternative(each, types) ?? []);
+    const alike = clash(shapes, this.#table);
+    const choices = shapes.flatMap((each) => this.#alternative(each, types, alike) ?? []);
     return choices.length === 0 ? undefined : this.#book.rule(either(choices));
   }
 
@@ -84,13 +89,13 @@ export class ParameterText {
 
   /** Strings alone, whatever they look like, and the mark. */
   strings(shapes: readonly Shape[]): Expression | undefined {
-    const choices = shapes.flatMap((each) => this.#alternative(each, STRING) ?? []);
+    const choices = shapes.flatMap((each) => this.#alternative(each, STRING, true) ?? []);
     return choices.length === 0 ? undefined : this.#book.rule(either(choices));
   }
 
   /** A value as JSON, and the mark. */
-  json(shape: Shape): Expression | undefined {
-    const value = this.#json.value(shape);
+  json(shape: Shape, alike = true): Expression | undefined {
+    const value = (alike ? this.#json_alike : this.#json).value(shape);
     return value === undefined ? undefined : this.#framed(value);
   }
 
@@ -98,7 +103,7 @@ export class ParameterText {
   alternatives(shape: Shape, seen: ReadonlySet<string> = new Set()): readonly Shape[] {
     if (shape.kind === "or") return shape.shapes.flatMap((each) => this.alternatives(each, seen));
     if (shape.kind !== "ref") return [shape];
-    const target = this.#named.get(shape.name);
+    const target = this.#table.named.get(shape.name);
     if (target === undefined || seen.has(shape.name)) return [];
     return this.alternatives(target, new Set([...seen, shape.name]));
   }
@@ -108,9 +113,9 @@ export class ParameterText {
     return row(literal(line), value, literal(`${line}${mark}`));
   }
 
-  #alternative(shape: Shape, types: Types): Expression | undefined {
+  #alternative(shape: Shape, types: Types, alike: boolean): Expression | undefined {
     if (shape.kind === "string") return this.#string(shape, types);
-    if (shape.kind !== "value" || typeof shape.value !== "string") return this.json(shape);
+    if (shape.kind !== "value" || typeof shape.value !== "string") return this.json(shape, alike);
     const { value } = shape;
     const { mark, trims, unknown } = this.#frame;
     if (value.includes(mark) || (trims && value !== value.trim())) return undefined;

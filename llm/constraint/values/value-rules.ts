@@ -1,6 +1,8 @@
 /** Shapes → grammars of the texts that stand for their values, in one format's style. */
 
-import { ALL_CHARS } from "../schema/char-set.ts";
+import { ALL_CHARS, type CharSet } from "../schema/char-set.ts";
+import { clash } from "../schema/clashes.ts";
+import { limitMark, type StringLimit } from "../schema/counted.ts";
 import { numberRules } from "../schema/number-rules.ts";
 import { regexRules } from "../schema/regex-rules.ts";
 import {
@@ -37,11 +39,17 @@ export class ValueRules {
   readonly #refs = new Map<string, string>();
   #any: string | undefined;
   #free: Expression | undefined;
+  /**
+   * Counts are written out. Where texts may be of two shapes at a time, the one count beside the
+   * grammar (schema/counted.ts) could be of the other one.
+   */
+  #unrolled: boolean;
 
-  constructor(book: RuleBook, table: ShapeTable, style: ValueStyle) {
+  constructor(book: RuleBook, table: ShapeTable, style: ValueStyle, unrolled = false) {
     this.book = book;
     this.#table = table;
     this.#style = style;
+    this.#unrolled = unrolled;
   }
 
   value(shape: Shape): Expression | undefined {
@@ -66,7 +74,9 @@ export class ValueRules {
       case "object":
         return this.object(shape);
       case "or": {
-        const choices = shape.shapes.flatMap((each) => this.value(each) ?? []);
+        const choices = this.#where(clash(shape.shapes, this.#table), () =>
+          shape.shapes.flatMap((each) => this.value(each) ?? []),
+        );
         return choices.length === 0 ? undefined : this.book.rule(either(choices));
       }
       case "ref":
@@ -74,13 +84,22 @@ export class ValueRules {
     }
   }
 
+  #where<Made>(unrolled: boolean, make: () => Made): Made {
+    const before = this.#unrolled;
+    this.#unrolled ||= unrolled;
+    const made = make();
+    this.#unrolled = before;
+    return made;
+  }
+
   #reference(name: string): Expression | undefined {
-    const known = this.#refs.get(name);
+    const key = `${this.#unrolled ? "unrolled" : "counted"} ${name}`;
+    const known = this.#refs.get(key);
     if (known !== undefined) return known;
     const shape = this.#table.named.get(name);
     if (shape === undefined) return undefined;
     const rule = this.book.declare();
-    this.#refs.set(name, rule);
+    this.#refs.set(key, rule);
     const body = this.value(shape);
     // An undefined body is a value that this format cannot write: the rule is one of no text.
     this.book.define(rule, body ?? NEVER_ENDS(rule));
@@ -110,10 +129,12 @@ export class ValueRules {
     const { open, close, write, free } = this.#style.string;
     if (open.length > 1) this.book.mention(open);
     const { min, max, regex } = shape;
-    if (regex === undefined && min === 0 && max === undefined) {
+    if (isAny(shape)) {
       this.#free ??= free(this.book);
       return row(literal(open), this.#free);
     }
+    const counted = this.#counted(shape);
+    if (counted !== undefined) return counted;
     const char = write(ALL_CHARS) ?? NOTHING;
     const inner =
       regex === undefined
@@ -121,6 +142,25 @@ export class ValueRules {
         : regexRules(regex, write, this.book);
     if (inner === undefined) return undefined;
     return this.book.rule(row(literal(open), inner, literal(close)));
+  }
+
+  /** A string with a limit that is counted beside the grammar, where that can be. */
+  #counted(shape: StringShape): Expression | undefined {
+    const { open, close, units } = this.#style.string;
+    const chars = units === undefined || this.#unrolled ? undefined : charsOf(shape);
+    if (chars === undefined || sizeOf(chars.set) <= FEW_CHARS) return undefined;
+    if (chars.min === 0 && chars.max === undefined) return undefined;
+    const choices = units!(chars.set);
+    if (choices.length === 0) return undefined;
+    const name = this.book.shared(`counted ${choices.join("|")} ${chars.min} ${chars.max}`, () => {
+      const rest = this.book.declare();
+      const [plain, ...escaped] = choices;
+      const nexts = [literal(close), row(plain!, rest)];
+      if (escaped.length > 0) nexts.push(row(this.book.rule(either(escaped)), rest));
+      this.book.define(rest, either([...nexts, limitMark(chars, this.book)]));
+      return rest;
+    });
+    return row(literal(open), name);
   }
 
   #list({ first, items, min, max }: ListShape): Expression | undefined {
@@ -151,7 +191,14 @@ export class ValueRules {
   }
 
   object(shape: ObjectShape): Expression | undefined {
-    const { properties, others, min, max } = shape;
+    const { properties, others } = shape;
+    // A name may be of two patterns, or one of the properties'.
+    const alike =
+      others.length > 1 || (properties.length > 0 && !others.every(({ name }) => isAny(name)));
+    return this.#where(alike, () => this.#object(shape));
+  }
+
+  #object({ properties, others, min, max }: ObjectShape): Expression | undefined {
     const comma = this.#between(",");
     const names = properties.map(({ name }) => name);
     const other = this.#other(others, names);
@@ -201,7 +248,7 @@ export class ValueRules {
     const { open, close, first, chars } = this.#style.names;
     const choices = others.flatMap(({ name, shape }) => {
       const value = this.value(shape);
-      const plain = name.regex === undefined && name.min === 0 && name.max === undefined;
+      const plain = isAny(name);
       const quoted = open !== "";
       const key =
         plain && (taken.length > 0 || !quoted)
@@ -221,6 +268,22 @@ export class ValueRules {
   #between(mark: string): Expression {
     return this.book.rule(row(literal(mark), this.#space()));
   }
+}
+
+const isAny = ({ min, max, regex }: StringShape): boolean =>
+  regex === undefined && min === 0 && max === undefined;
+
+/** Sets of so few characters are cheap to write out: few tokens begin with them. */
+const FEW_CHARS = 16;
+
+const sizeOf = (set: CharSet): number => set.reduce((sum, [from, to]) => sum + to - from + 1, 0);
+
+/** A text of nothing but these characters; undefined: it is anything else. */
+function charsOf({ min, max, regex }: StringShape): (StringLimit & { set: CharSet }) | undefined {
+  if (regex === undefined) return { set: ALL_CHARS, min, max };
+  const only = regex.kind === "row" && regex.parts.length === 1 ? regex.parts[0]! : regex;
+  if (only.kind !== "times" || only.of.kind !== "chars") return undefined;
+  return { set: only.of.set, min: only.min, max: only.max };
 }
 
 /** A rule that no text fits: it needs itself. */

@@ -16,6 +16,11 @@ export type StringStyle = {
   readonly open: string;
   readonly close: string;
   readonly write: WriteChar;
+  /**
+   * The same as choices. Only where a string stands between two `"` and `\\` with a character behind
+   * it stands for one character: those are the strings that can be counted.
+   */
+  readonly units?: (set: CharSet) => readonly Expression[];
   /** Any text, and `close`. */
   free(book: RuleBook): Expression;
 };
@@ -66,9 +71,12 @@ const WORD_CHARS = union(charSet([48, 57], [65, 90], [97, 122]), charsOf("_"));
 const WORD_FIRST = union(charSet([65, 90], [97, 122]), charsOf("_"));
 
 /** Quoted text with JSON's escapes. `banned`: characters that no regular expression may draw. */
-function quotedWith(plain: CharSet, escapes: readonly (readonly [string, string])[]): WriteChar {
+function quotedWith(
+  plain: CharSet,
+  escapes: readonly (readonly [string, string])[],
+): Required<Pick<StringStyle, "write" | "units">> {
   const known = new Map<number, Expression | undefined>();
-  const write = (set: CharSet): Expression | undefined => {
+  const units = (set: CharSet): readonly Expression[] => {
     const choices: Expression[] = [];
     const raw = oneOf(intersection(set, plain));
     if (raw !== undefined) choices.push(raw);
@@ -77,15 +85,20 @@ function quotedWith(plain: CharSet, escapes: readonly (readonly [string, string]
       const isIn = set.some(([from, to]) => from <= code && code <= to);
       if (isIn) choices.push(literal(written));
     }
+    return choices;
+  };
+  const any = (set: CharSet): Expression | undefined => {
+    const choices = units(set);
     return choices.length === 0 ? undefined : either(choices);
   };
   // Most characters of a pattern stand alone, and are few.
-  return (set) => {
+  const write: WriteChar = (set) => {
     const [[from, to] = [0, -1]] = set;
-    if (set.length !== 1 || from !== to || from > LAST_ASCII) return write(set);
-    if (!known.has(from)) known.set(from, write(set));
+    if (set.length !== 1 || from !== to || from > LAST_ASCII) return any(set);
+    if (!known.has(from)) known.set(from, any(set));
     return known.get(from);
   };
+  return { write, units };
 }
 
 const LAST_ASCII = 127;
@@ -118,7 +131,7 @@ function newJsonStyle(mark: string | undefined): ValueStyle {
     string: {
       open: '"',
       close: '"',
-      write: quotedWith(safe, SHORT_ESCAPES),
+      ...quotedWith(safe, SHORT_ESCAPES),
       free: (book) =>
         book.shared(`json ${mark ?? ""}`, () => {
           const escaped = book.rule(JSON_ESCAPE);
@@ -156,7 +169,7 @@ export function pythonStyle(): ValueStyle {
     string: {
       open: '"',
       close: '"',
-      write: quotedWith(plain, escapes),
+      ...quotedWith(plain, escapes),
       free: (book) =>
         book.shared("python", () => {
           const escaped = book.rule(`("\\\\" [\\u0022\\u0027\\u005cnrt])`);

@@ -1,16 +1,34 @@
 /** Random texts that a grammar allows, drawn unit by unit through the matcher that engines use. */
-import {
-  type CompiledGrammar,
-  Grammar,
-  GrammarCompiler,
-  GrammarMatcher,
-  TokenizerInfo,
-} from "@mlc-ai/web-xgrammar";
+import type { Compiled } from "../../../actors/engine/grammar/compiled.ts";
+import { GrammarSet } from "../../../actors/engine/grammar/grammar-set.ts";
+import { inAlphabet } from "../../../actors/engine/grammar/grammar-vocab.ts";
+import type { Lane } from "../../../actors/engine/grammar/lane.ts";
+import { type ConstraintFormat, constraintText } from "../../../llm/constraint/constraint.ts";
+import { BYTE_TO_CODE_POINT } from "../../../llm/tokens/vocab/byte-alphabet.ts";
 
 const ASCII = [...Array(95).keys()].map((i) => String.fromCharCode(32 + i));
-/** Units of texts: single characters, and the last one ends a text. */
-const UNITS = [...ASCII, "\n", "\t", "é", "ö", "ß", "計", "🎉", "｜", "▁", "<eos>"];
+const CHARS = [...ASCII, "\n", "\t", "é", "ö", "ß", "計", "🎉", "｜", "▁"];
+/** As vocabularies have them: more than one character, across the ends of strings too. */
+const PAIRS = [
+  '""',
+  '":"',
+  '","',
+  '"a',
+  '"abc"',
+  "ab",
+  " the",
+  "éé",
+  'a"',
+  '","a',
+  'n"',
+  "\\n",
+  '"]',
+];
+/** Units of texts, and the last one ends a text. */
+const UNITS = [...CHARS, ...PAIRS, "<eos>"];
 const EOS = UNITS.length - 1;
+/** Behind the units a token a byte. */
+const FIRST_BYTE = UNITS.length;
 /** What ends strings, lists and tags: drawn often, so that texts end. */
 const CLOSERS = new Set(['"', "}", "]", ")", "<", "/", ">", "|", "\n", ",", "`"]);
 
@@ -29,66 +47,73 @@ export function seeded(seed: number): Draw {
 }
 
 export class TextGrammar {
-  readonly #compiled: CompiledGrammar;
+  readonly #set: GrammarSet;
+  readonly #compiled: Compiled;
 
-  private constructor(compiled: CompiledGrammar) {
+  private constructor(set: GrammarSet, compiled: Compiled) {
+    this.#set = set;
     this.#compiled = compiled;
   }
 
   /** EBNF, or a structural tag's format. */
-  static async of(grammar: string | object): Promise<TextGrammar> {
-    compiler ??= await newCompiler();
-    const parsed =
-      typeof grammar === "string"
-        ? await Grammar.fromEBNF(grammar)
-        : await Grammar.fromStructuralTag({ type: "structural_tag", format: grammar } as never);
-    const compiled = await compiler.compileGrammar(parsed);
-    parsed.dispose();
-    return new TextGrammar(compiled);
+  static async of(grammar: string | ConstraintFormat): Promise<TextGrammar> {
+    opened ??= openSet();
+    const set = await opened;
+    const format = typeof grammar === "string" ? ({ type: "grammar", grammar } as const) : grammar;
+    return new TextGrammar(set, await set.compile(constraintText({ format })));
   }
 
   dispose(): void {
-    this.#compiled.dispose();
+    this.#compiled.grammar?.dispose();
   }
 
+  /** Byte by byte. */
   async accepts(text: string): Promise<boolean> {
-    const matcher = await GrammarMatcher.createGrammarMatcher(this.#compiled, [EOS]);
+    const lane = await this.#set.lane(this.#compiled);
     try {
-      return matcher._acceptString(text) && matcher.acceptToken(EOS);
+      for (const byte of new TextEncoder().encode(text)) {
+        const token = FIRST_BYTE + byte;
+        if (!this.#allowed(lane, [token]).includes(token)) return false;
+        lane.push(token);
+      }
+      return this.#allowed(lane, [EOS]).includes(EOS);
     } finally {
-      matcher.dispose();
+      lane.close();
     }
   }
 
   /** Undefined: it did not end within `most` units. */
   async draw(random: Draw, most = 2_000): Promise<string | undefined> {
-    const matcher = await GrammarMatcher.createGrammarMatcher(this.#compiled, [EOS]);
+    const lane = await this.#set.lane(this.#compiled);
     try {
       let text = "";
       for (let i = 0; i < most; i++) {
-        const mask = await matcher.getNextTokenBitmask();
-        const allowed: number[] = [];
-        for (let unit = 0; unit < UNITS.length; unit++) {
-          if (((mask[unit >> 5] ?? 0) >>> (unit & 31)) & 1) allowed.push(unit);
-        }
+        const allowed = this.#allowed(lane, UNITS.keys());
         if (allowed.length === 0) throw new Error(`nothing may follow ${JSON.stringify(text)}`);
         const closing = allowed.filter((unit) => CLOSERS.has(UNITS[unit]!) || unit === EOS);
         const among = closing.length > 0 && random() < 0.35 + i / most ? closing : allowed;
         const unit = among[Math.floor(random() * among.length)]!;
-        if (!matcher.acceptToken(unit)) throw new Error(`${UNITS[unit]} is masked wrongly`);
         if (unit === EOS) return text;
+        lane.push(unit);
         text += UNITS[unit]!;
       }
       return undefined;
     } finally {
-      matcher.dispose();
+      lane.close();
     }
+  }
+
+  #allowed(lane: Lane, among: Iterable<number>): number[] {
+    const mask = new Uint32Array(this.#set.words);
+    if (!lane.mask(mask)) throw new Error("a token is masked wrongly");
+    return [...among].filter((token) => ((mask[token >> 5]! >>> (token & 31)) & 1) === 1);
   }
 }
 
-let compiler: GrammarCompiler | undefined;
+let opened: Promise<GrammarSet> | undefined;
 
-async function newCompiler(): Promise<GrammarCompiler> {
-  const info = await TokenizerInfo.createTokenizerInfo(UNITS, "raw", false, UNITS.length, [EOS]);
-  return GrammarCompiler.createGrammarCompiler(info, false);
+function openSet(): Promise<GrammarSet> {
+  const bytes = Array.from(BYTE_TO_CODE_POINT, (code) => String.fromCharCode(code));
+  const texts = [...UNITS.slice(0, EOS).map(inAlphabet), "", ...bytes];
+  return GrammarSet.open({ texts, ends: [EOS], control: [] });
 }
