@@ -70,6 +70,9 @@ export type Boot = WorkerBoot | FrontendBoot | RouterBoot;
 /** Progress that a frontend tells once it can answer for every model that there is. */
 export const SERVING_STAGE = "serving";
 
+/** Prefix of a child's reason why it cannot start; the root shows the same text. */
+export const FATAL_PREFIX = "troupe: ";
+
 export const BOOT_VARIABLE = "TROUPE_BOOT";
 
 /**

@@ -19,7 +19,7 @@ import { FAULT_NAME, rootPaths } from "../supervisors/paths.ts";
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
 import { processSlot } from "../supervisors/process-slot.ts";
 import { rootTree } from "../supervisors/root-tree.ts";
-import { type Boot, bootToEnvironment, SERVING_STAGE } from "./boot.ts";
+import { type Boot, bootToEnvironment, FATAL_PREFIX, SERVING_STAGE } from "./boot.ts";
 import { type ChildBoot, childBoots } from "./child-boots.ts";
 import { codecs } from "./codecs.ts";
 import { CrashLoops } from "./crash-loops.ts";
@@ -33,7 +33,7 @@ import {
 } from "./found-models.ts";
 import { freePort } from "./free-port.ts";
 import { keepRegistered } from "./keep-registered.ts";
-import { limitsSpecs } from "./keys/key-limits.ts";
+import { limitsSpecs } from "./keys/limits-spec.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
 import type { Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
@@ -86,9 +86,6 @@ const slotsOf = {
   router: rootPaths.routers,
   frontend: rootPaths.frontends,
 } as const;
-
-/** Prefix of a child's reason why it cannot start; the root shows the same text. */
-export const FATAL_PREFIX = "troupe: ";
 
 const budgets = { cut_ms: 200, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
 /** Rejects with SettingsError or ModelError: one line that says what to do. */

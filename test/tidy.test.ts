@@ -124,6 +124,19 @@ const entries = [
   "llm/parsers/parser-markers.ts",
 ];
 
+/** What starts a process → what it may not load, as this costs memory and time at each start. */
+const loads: Readonly<Record<string, RegExp>> = {
+  "cluster.ts": /^(actors\/(?!model\/model-error)|llm\/|supervisors\/|zod|yaml)/,
+  "cluster/settings/read-settings.ts":
+    /^(actors\/(frontend\/(frontend|api\/dialects)|(router|worker|stream)\/(?!flags|policy))|zod)/,
+  "cluster/root.ts": /^(actors\/(frontend|router|worker|stream|batch|files)\/|zod|yaml|@mlc-ai)/,
+  "cluster/roles/worker-role.ts":
+    /^(actors\/(frontend|router|stream|batch|files|limits)\/|llm\/constraint\/|zod|yaml|@mlc-ai)/,
+  "cluster/roles/router-role.ts":
+    /^(actors\/(frontend|worker|stream|batch|files|engine|model)\/|llm\/template\/|zod|yaml)/,
+  "cluster/roles/frontend-role.ts": /^(actors\/(worker|engine|model)\/|yaml|@grpc|@mlc-ai)/,
+};
+
 type Source = { path: string; text: string; code: string; imports: string[] };
 
 const tracked = Bun.spawnSync(["git", "ls-files", "-co", "--exclude-standard"], { cwd: root })
@@ -231,6 +244,32 @@ function circlesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
   };
   for (const path of graph.keys()) if (!index.has(path)) visit(path);
   return found;
+}
+
+test("each process loads what its role needs, and nothing of other roles", () => {
+  for (const [entry, without] of Object.entries(loads)) {
+    const loaded = loadedBy(entry);
+    expect(loaded.size).toBeGreaterThan(20);
+    expect([entry, [...loaded].filter((path) => without.test(path))]).toEqual([entry, []]);
+  }
+});
+
+/** Files and packages that are loaded when `entry` is; types and what is loaded later are not. */
+function loadedBy(entry: string): ReadonlySet<string> {
+  const transpiler = new Bun.Transpiler({ loader: "ts" });
+  const texts = new Map(sources.map(({ path, text }) => [path, text]));
+  const loaded = new Set<string>();
+  const queue = [entry];
+  while (queue.length > 0) {
+    const path = queue.pop() ?? "";
+    if (loaded.has(path)) continue;
+    loaded.add(path);
+    for (const { kind, path: target } of transpiler.scanImports(texts.get(path) ?? "")) {
+      if (kind !== "import-statement") continue;
+      queue.push(target.startsWith(".") ? resolved(path, target) : target);
+    }
+  }
+  return loaded;
 }
 
 test("only runtime touches clock, randomness, network, files and processes", () => {

@@ -36,9 +36,7 @@ import { claimsOver } from "./resume/idempotency-claim.ts";
 export { Access } from "./access/access.ts";
 export { KeyFileActor, type KeyFileOptions } from "./access/key-file-actor.ts";
 export type { SharedLimits } from "./access/key-gate.ts";
-export { type KeyRule, keyHash, plainKey } from "./access/key-rule.ts";
 export { placeOf } from "./api/paths.ts";
-export { tablePaths } from "./api/table-paths.ts";
 export { archiveOver } from "./archive.ts";
 export { type DoorSettings, doorDefaults } from "./door-settings.ts";
 export { type EmbedPeers, embedThrough, type StartEmbedding } from "./embedding/embed.ts";
@@ -47,15 +45,9 @@ export { type Entrance, KserveActor, type KserveOptions } from "./grpc/kserve-ac
 export { readOrigins } from "./http/cors.ts";
 export { parseJson } from "./http/read-body.ts";
 export { noDoor } from "./http/submit-line.ts";
-export {
-  FOUND_PARSER,
-  parserRule,
-  parsersText,
-} from "./models/model-parsers.ts";
+export { parsersText } from "./models/model-parsers.ts";
 export { ModelDirectory } from "./models/models.ts";
 export { buildServedModel, type ServedModel } from "./models/served-model.ts";
-export { type RequestTemplate, readRequestTemplate } from "./prompt/request-template.ts";
-
 export { RequestTraces } from "./trace/request-traces.ts";
 export { TraceWriter, type TraceWriterOptions } from "./trace/trace-writer.ts";
 

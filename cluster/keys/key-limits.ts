@@ -1,16 +1,14 @@
 /** The keys of a frontend, and where they are counted: in the limits actor of its machine's root. */
 import { Access, type KeyFileOptions, type SharedLimits } from "../../actors/frontend/frontend.ts";
-import { LimitsActor, type LimitsOptions, type RefusedBy } from "../../actors/limits/limits.ts";
+import type { RefusedBy } from "../../actors/limits/limits.ts";
 import type { LimitsMessage } from "../../proto/index.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../runtime/kernel/system.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { wellKnownRef } from "../../runtime/remote/wire.ts";
-import type { ChildSpec } from "../../runtime/supervision/child-spec.ts";
 import { frontendPaths, rootPaths } from "../../supervisors/paths.ts";
 import type { FrontendBoot } from "../boot.ts";
 import { type Discovery, keys } from "../discovery.ts";
-import { readKeyFile } from "./key-file.ts";
 
 /** A root on a starved machine answers late; one that is stopped never does. */
 const ASK_MS = 2_000;
@@ -28,7 +26,9 @@ export function keysOf(
   const { given, filed, file } = boot.settings.keys;
   const access = new Access(given, filed);
   if (file === "") return { access, keyFile: undefined, limits: undefined };
-  const parse = (text: string, path: string) => readKeyFile(text, path).rules;
+  // Who has no keys file does not load what reads YAML.
+  const parse = async (text: string, path: string) =>
+    (await import("./key-file.ts")).readKeyFile(text, path).rules;
   const doors = () => discovery.owners(keys.door("")).length;
   return {
     access,
@@ -61,7 +61,3 @@ function limitsOfRoot(
     share: () => 1 / Math.max(1, doors()),
   };
 }
-
-/** In the root's tree; a cluster without a keys file counts nothing. */
-export const limitsSpecs = (key_file: string, options: LimitsOptions): readonly ChildSpec[] =>
-  key_file === "" ? [] : [{ id: "limits", start: () => new LimitsActor(options) }];

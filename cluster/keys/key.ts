@@ -1,6 +1,6 @@
 /** `bun run key NAME`: draws a key, or reads one, and prints its entry for --api-key-file. */
 import { randomBytes } from "node:crypto";
-import { keyHash } from "../../actors/frontend/frontend.ts";
+import { keyHash } from "../../actors/frontend/settings.ts";
 import { checkKeys } from "../settings/key-settings.ts";
 
 const HELP = `bun run key NAME [--stdin]

@@ -1,6 +1,6 @@
 /** Settings of the two doors. A setting that no request can ever match is refused. */
 import { movedPaths, pathFlags } from "../../actors/frontend/flags.ts";
-import { placeOf, tablePaths } from "../../actors/frontend/frontend.ts";
+import { placeOf, tablePaths } from "../../actors/frontend/settings.ts";
 import type { SettingsOf } from "../../runtime/setting.ts";
 import { SettingsError } from "./settings-error.ts";
 

@@ -1,5 +1,5 @@
 /** `--tool-call-parser` and `--reasoning-parser`: names that exist, each model once. */
-import { FOUND_PARSER, parserRule } from "../../actors/frontend/frontend.ts";
+import { FOUND_PARSER, parserRule } from "../../actors/frontend/settings.ts";
 import { NO_PARSER, REASONING_PARSERS, TOOL_PARSERS } from "../../llm/parsers/names.ts";
 import { nearestName } from "./nearest-name.ts";
 import { SettingsError } from "./settings-error.ts";

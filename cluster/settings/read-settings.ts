@@ -1,6 +1,6 @@
 /** Command line, environment and the files that they name → a command. */
 import { fieldFlags } from "../../actors/frontend/flags.ts";
-import { readRequestTemplate } from "../../actors/frontend/frontend.ts";
+import { readRequestTemplate } from "../../actors/frontend/settings.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { errorText } from "../../runtime/error-text.ts";
 import { TextFileError } from "../../runtime/real/read-text.ts";

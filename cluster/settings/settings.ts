@@ -1,6 +1,6 @@
 /** Values of flags, environment and YAML → one checked Settings record, by owner. Pure. */
 import { type FrontendSettings, frontendFlags } from "../../actors/frontend/flags.ts";
-import { type KeyRule, plainKey, type RequestTemplate } from "../../actors/frontend/frontend.ts";
+import { type KeyRule, plainKey, type RequestTemplate } from "../../actors/frontend/settings.ts";
 import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
 import { type RouterFlagSettings, routerFlags } from "../../actors/router/flags.ts";

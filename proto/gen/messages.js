@@ -19,6 +19,7 @@ import $protobuf from "protobufjs/minimal.js";
 const $Reader = $protobuf.Reader, $Writer = $protobuf.Writer, $util = $protobuf.util;
 const $Object = $util.global.Object, $undefined = $util.global.undefined, $Error = $util.global.Error, $RangeError = $util.global.RangeError;
 
+const $empty = $util.newBuffer([]);
 const $root = $protobuf.roots["default"] || ($protobuf.roots["default"] = {});
 
 export const troupe = $root.troupe = (() => {
@@ -27,19 +28,11 @@ export const troupe = $root.troupe = (() => {
 
     troupe.Progress = (function() {
 
-        const Progress = function (properties) {
+        const Progress = function () {
             this.stage = "";
             this.fraction = 0;
             this.detail = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Progress.prototype.stage = "";
-        Progress.prototype.fraction = 0;
-        Progress.prototype.detail = "";
 
         Progress.encode = function (message, writer, _depth) {
             if (!writer)
@@ -48,13 +41,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.stage != null && $Object.hasOwnProperty.call(message, "stage") && message.stage !== "")
+            if (message.stage != null && message.stage !== "")
                 writer.uint32(10).string(message.stage);
-            if (message.fraction != null && $Object.hasOwnProperty.call(message, "fraction") && !$Object.is(message.fraction, 0))
+            if (message.fraction != null && !$Object.is(message.fraction, 0))
                 writer.uint32(21).float(message.fraction);
-            if (message.detail != null && $Object.hasOwnProperty.call(message, "detail") && message.detail !== "")
+            if (message.detail != null && message.detail !== "")
                 writer.uint32(26).string(message.detail);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -77,7 +70,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Progress();
+            message = _target || new troupe.Progress();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -90,28 +83,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.stage = value;
-                        else
-                            delete message.stage;
+                        message.stage = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.fraction = value;
-                        else
-                            delete message.fraction;
+                        message.fraction = reader.float();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.detail = value;
-                        else
-                            delete message.detail;
+                        message.detail = reader.stringVerify();
                         continue;
                     }
                 }
@@ -131,28 +115,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Progress.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Progress";
-        };
-
         return Progress;
     })();
 
     troupe.Drain = (function() {
 
-        const Drain = function (properties) {
+        const Drain = function () {
             this.budget_ms = 0;
             this.nobody_follows = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Drain.prototype.budget_ms = 0;
-        Drain.prototype.nobody_follows = false;
 
         Drain.encode = function (message, writer, _depth) {
             if (!writer)
@@ -161,11 +132,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.budget_ms != null && $Object.hasOwnProperty.call(message, "budget_ms") && message.budget_ms !== 0)
+            if (message.budget_ms != null && message.budget_ms !== 0)
                 writer.uint32(8).uint32(message.budget_ms);
-            if (message.nobody_follows != null && $Object.hasOwnProperty.call(message, "nobody_follows") && message.nobody_follows !== false)
+            if (message.nobody_follows != null && message.nobody_follows !== false)
                 writer.uint32(16).bool(message.nobody_follows);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -188,7 +159,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Drain();
+            message = _target || new troupe.Drain();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -201,19 +172,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.budget_ms = value;
-                        else
-                            delete message.budget_ms;
+                        message.budget_ms = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.nobody_follows = value;
-                        else
-                            delete message.nobody_follows;
+                        message.nobody_follows = reader.bool();
                         continue;
                     }
                 }
@@ -233,28 +198,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Drain.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Drain";
-        };
-
         return Drain;
     })();
 
     troupe.Drained = (function() {
 
-        const Drained = function (properties) {
+        const Drained = function () {
             this.finished = 0;
             this.unfinished = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Drained.prototype.finished = 0;
-        Drained.prototype.unfinished = 0;
 
         Drained.encode = function (message, writer, _depth) {
             if (!writer)
@@ -263,11 +215,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.finished != null && $Object.hasOwnProperty.call(message, "finished") && message.finished !== 0)
+            if (message.finished != null && message.finished !== 0)
                 writer.uint32(8).uint32(message.finished);
-            if (message.unfinished != null && $Object.hasOwnProperty.call(message, "unfinished") && message.unfinished !== 0)
+            if (message.unfinished != null && message.unfinished !== 0)
                 writer.uint32(16).uint32(message.unfinished);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -290,7 +242,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Drained();
+            message = _target || new troupe.Drained();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -303,19 +255,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.finished = value;
-                        else
-                            delete message.finished;
+                        message.finished = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.unfinished = value;
-                        else
-                            delete message.unfinished;
+                        message.unfinished = reader.uint32();
                         continue;
                     }
                 }
@@ -335,28 +281,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Drained.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Drained";
-        };
-
         return Drained;
     })();
 
     troupe.ChangeRole = (function() {
 
-        const ChangeRole = function (properties) {
+        const ChangeRole = function () {
             this.role = "aggregated";
             this.budget_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ChangeRole.prototype.role = "aggregated";
-        ChangeRole.prototype.budget_ms = 0;
 
         ChangeRole.encode = function (message, writer, _depth) {
             if (!writer)
@@ -365,11 +298,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "aggregated")
+            if (message.role != null && message.role !== "aggregated")
                 writer.uint32(8).int32(WorkerRoleNumbers[message.role]);
-            if (message.budget_ms != null && $Object.hasOwnProperty.call(message, "budget_ms") && message.budget_ms !== 0)
+            if (message.budget_ms != null && message.budget_ms !== 0)
                 writer.uint32(16).uint32(message.budget_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -392,7 +325,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ChangeRole();
+            message = _target || new troupe.ChangeRole();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -411,10 +344,7 @@ export const troupe = $root.troupe = (() => {
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.budget_ms = value;
-                        else
-                            delete message.budget_ms;
+                        message.budget_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -434,26 +364,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ChangeRole.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ChangeRole";
-        };
-
         return ChangeRole;
     })();
 
     troupe.RoleChanged = (function() {
 
-        const RoleChanged = function (properties) {
+        const RoleChanged = function () {
             this.role = "aggregated";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RoleChanged.prototype.role = "aggregated";
 
         RoleChanged.encode = function (message, writer, _depth) {
             if (!writer)
@@ -462,9 +380,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "aggregated")
+            if (message.role != null && message.role !== "aggregated")
                 writer.uint32(8).int32(WorkerRoleNumbers[message.role]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -487,7 +405,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RoleChanged();
+            message = _target || new troupe.RoleChanged();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -520,26 +438,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RoleChanged.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RoleChanged";
-        };
-
         return RoleChanged;
     })();
 
     troupe.SetFaults = (function() {
 
-        const SetFaults = function (properties) {
+        const SetFaults = function () {
             this.plan = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        SetFaults.prototype.plan = "";
 
         SetFaults.encode = function (message, writer, _depth) {
             if (!writer)
@@ -548,9 +454,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.plan != null && $Object.hasOwnProperty.call(message, "plan") && message.plan !== "")
+            if (message.plan != null && message.plan !== "")
                 writer.uint32(10).string(message.plan);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -573,7 +479,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.SetFaults();
+            message = _target || new troupe.SetFaults();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -586,10 +492,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.plan = value;
-                        else
-                            delete message.plan;
+                        message.plan = reader.stringVerify();
                         continue;
                     }
                 }
@@ -609,29 +512,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        SetFaults.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.SetFaults";
-        };
-
         return SetFaults;
     })();
 
     troupe.FaultsSet = (function() {
 
-        const FaultsSet = function (properties) {
+        const FaultsSet = function () {
             this.node = "";
-            this.done = $util.emptyArray;
             this.done = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        FaultsSet.prototype.node = "";
-        FaultsSet.prototype.done = $util.emptyArray;
 
         FaultsSet.encode = function (message, writer, _depth) {
             if (!writer)
@@ -640,12 +529,12 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+            if (message.node != null && message.node !== "")
                 writer.uint32(10).string(message.node);
             if (message.done != null && message.done.length)
                 for (let i = 0; i < message.done.length; ++i)
-                    $root.troupe.FaultCount.encode(message.done[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.FaultCount.encode(message.done[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -668,7 +557,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.FaultsSet();
+            message = _target || new troupe.FaultsSet();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -681,10 +570,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.node = value;
-                        else
-                            delete message.node;
+                        message.node = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -692,7 +578,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.done && message.done.length))
                             message.done = [];
-                        message.done.push($root.troupe.FaultCount.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.done.push(troupe.FaultCount.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -712,28 +598,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        FaultsSet.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FaultsSet";
-        };
-
         return FaultsSet;
     })();
 
     troupe.FaultCount = (function() {
 
-        const FaultCount = function (properties) {
+        const FaultCount = function () {
             this.what = "";
             this.times = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        FaultCount.prototype.what = "";
-        FaultCount.prototype.times = 0;
 
         FaultCount.encode = function (message, writer, _depth) {
             if (!writer)
@@ -742,11 +615,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.what != null && $Object.hasOwnProperty.call(message, "what") && message.what !== "")
+            if (message.what != null && message.what !== "")
                 writer.uint32(10).string(message.what);
-            if (message.times != null && $Object.hasOwnProperty.call(message, "times") && message.times !== 0)
+            if (message.times != null && message.times !== 0)
                 writer.uint32(16).uint32(message.times);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -769,7 +642,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.FaultCount();
+            message = _target || new troupe.FaultCount();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -782,19 +655,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.what = value;
-                        else
-                            delete message.what;
+                        message.what = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.times = value;
-                        else
-                            delete message.times;
+                        message.times = reader.uint32();
                         continue;
                     }
                 }
@@ -814,26 +681,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        FaultCount.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FaultCount";
-        };
-
         return FaultCount;
     })();
 
     troupe.HandOver = (function() {
 
-        const HandOver = function (properties) {
+        const HandOver = function () {
             this.request = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        HandOver.prototype.request = "";
 
         HandOver.encode = function (message, writer, _depth) {
             if (!writer)
@@ -842,9 +697,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -867,7 +722,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.HandOver();
+            message = _target || new troupe.HandOver();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -880,10 +735,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 }
@@ -903,26 +755,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        HandOver.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.HandOver";
-        };
-
         return HandOver;
     })();
 
     troupe.Probe = (function() {
 
-        const Probe = function (properties) {
+        const Probe = function () {
             this.request = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Probe.prototype.request = "";
 
         Probe.encode = function (message, writer, _depth) {
             if (!writer)
@@ -931,9 +771,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -956,7 +796,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Probe();
+            message = _target || new troupe.Probe();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -969,10 +809,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 }
@@ -992,32 +829,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Probe.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Probe";
-        };
-
         return Probe;
     })();
 
     troupe.Probed = (function() {
 
-        const Probed = function (properties) {
+        const Probed = function () {
             this.known = false;
             this.sent = 0;
             this.passes = 0;
             this.waiting = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Probed.prototype.known = false;
-        Probed.prototype.sent = 0;
-        Probed.prototype.passes = 0;
-        Probed.prototype.waiting = 0;
 
         Probed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -1026,15 +848,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.known != null && $Object.hasOwnProperty.call(message, "known") && message.known !== false)
+            if (message.known != null && message.known !== false)
                 writer.uint32(8).bool(message.known);
-            if (message.sent != null && $Object.hasOwnProperty.call(message, "sent") && message.sent !== 0)
+            if (message.sent != null && message.sent !== 0)
                 writer.uint32(16).uint32(message.sent);
-            if (message.passes != null && $Object.hasOwnProperty.call(message, "passes") && !$Object.is(message.passes, 0))
+            if (message.passes != null && !$Object.is(message.passes, 0))
                 writer.uint32(25).double(message.passes);
-            if (message.waiting != null && $Object.hasOwnProperty.call(message, "waiting") && message.waiting !== 0)
+            if (message.waiting != null && message.waiting !== 0)
                 writer.uint32(32).uint32(message.waiting);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -1057,7 +879,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Probed();
+            message = _target || new troupe.Probed();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -1070,37 +892,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.known = value;
-                        else
-                            delete message.known;
+                        message.known = reader.bool();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.sent = value;
-                        else
-                            delete message.sent;
+                        message.sent = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.passes = value;
-                        else
-                            delete message.passes;
+                        message.passes = reader.double();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.waiting = value;
-                        else
-                            delete message.waiting;
+                        message.waiting = reader.uint32();
                         continue;
                     }
                 }
@@ -1120,18 +930,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Probed.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Probed";
-        };
-
         return Probed;
     })();
 
     troupe.ModelCard = (function() {
 
-        const ModelCard = function (properties) {
+        const ModelCard = function () {
             this.name = "";
             this.architecture = "";
             this.engine = "";
@@ -1149,29 +953,7 @@ export const troupe = $root.troupe = (() => {
             this.build = "";
             this.heads = undefined;
             this.capabilities = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ModelCard.prototype.name = "";
-        ModelCard.prototype.architecture = "";
-        ModelCard.prototype.engine = "";
-        ModelCard.prototype.context_length = 0;
-        ModelCard.prototype.block_size = 0;
-        ModelCard.prototype.total_blocks = 0;
-        ModelCard.prototype.max_num_seqs = 0;
-        ModelCard.prototype.max_num_batched_tokens = 0;
-        ModelCard.prototype.embedding_size = 0;
-        ModelCard.prototype.vocab_size = 0;
-        ModelCard.prototype.tokenizer_blob = "";
-        ModelCard.prototype.template_blob = "";
-        ModelCard.prototype.defaults_blob = "";
-        ModelCard.prototype.created_s = 0;
-        ModelCard.prototype.build = "";
-        ModelCard.prototype.heads = null;
-        ModelCard.prototype.capabilities = null;
 
         ModelCard.encode = function (message, writer, _depth) {
             if (!writer)
@@ -1180,41 +962,41 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.architecture != null && $Object.hasOwnProperty.call(message, "architecture") && message.architecture !== "")
+            if (message.architecture != null && message.architecture !== "")
                 writer.uint32(18).string(message.architecture);
-            if (message.engine != null && $Object.hasOwnProperty.call(message, "engine") && message.engine !== "")
+            if (message.engine != null && message.engine !== "")
                 writer.uint32(26).string(message.engine);
-            if (message.context_length != null && $Object.hasOwnProperty.call(message, "context_length") && message.context_length !== 0)
+            if (message.context_length != null && message.context_length !== 0)
                 writer.uint32(32).uint32(message.context_length);
-            if (message.block_size != null && $Object.hasOwnProperty.call(message, "block_size") && message.block_size !== 0)
+            if (message.block_size != null && message.block_size !== 0)
                 writer.uint32(40).uint32(message.block_size);
-            if (message.total_blocks != null && $Object.hasOwnProperty.call(message, "total_blocks") && message.total_blocks !== 0)
+            if (message.total_blocks != null && message.total_blocks !== 0)
                 writer.uint32(48).uint32(message.total_blocks);
-            if (message.max_num_seqs != null && $Object.hasOwnProperty.call(message, "max_num_seqs") && message.max_num_seqs !== 0)
+            if (message.max_num_seqs != null && message.max_num_seqs !== 0)
                 writer.uint32(56).uint32(message.max_num_seqs);
-            if (message.max_num_batched_tokens != null && $Object.hasOwnProperty.call(message, "max_num_batched_tokens") && message.max_num_batched_tokens !== 0)
+            if (message.max_num_batched_tokens != null && message.max_num_batched_tokens !== 0)
                 writer.uint32(64).uint32(message.max_num_batched_tokens);
-            if (message.embedding_size != null && $Object.hasOwnProperty.call(message, "embedding_size") && message.embedding_size !== 0)
+            if (message.embedding_size != null && message.embedding_size !== 0)
                 writer.uint32(72).uint32(message.embedding_size);
-            if (message.vocab_size != null && $Object.hasOwnProperty.call(message, "vocab_size") && message.vocab_size !== 0)
+            if (message.vocab_size != null && message.vocab_size !== 0)
                 writer.uint32(80).uint32(message.vocab_size);
-            if (message.tokenizer_blob != null && $Object.hasOwnProperty.call(message, "tokenizer_blob") && message.tokenizer_blob !== "")
+            if (message.tokenizer_blob != null && message.tokenizer_blob !== "")
                 writer.uint32(90).string(message.tokenizer_blob);
-            if (message.template_blob != null && $Object.hasOwnProperty.call(message, "template_blob") && message.template_blob !== "")
+            if (message.template_blob != null && message.template_blob !== "")
                 writer.uint32(98).string(message.template_blob);
-            if (message.defaults_blob != null && $Object.hasOwnProperty.call(message, "defaults_blob") && message.defaults_blob !== "")
+            if (message.defaults_blob != null && message.defaults_blob !== "")
                 writer.uint32(106).string(message.defaults_blob);
-            if (message.created_s != null && $Object.hasOwnProperty.call(message, "created_s") && message.created_s !== 0)
+            if (message.created_s != null && message.created_s !== 0)
                 writer.uint32(112).uint32(message.created_s);
-            if (message.build != null && $Object.hasOwnProperty.call(message, "build") && message.build !== "")
+            if (message.build != null && message.build !== "")
                 writer.uint32(122).string(message.build);
-            if (message.heads != null && $Object.hasOwnProperty.call(message, "heads"))
-                $root.troupe.ModelHeads.encode(message.heads, writer.uint32(162).fork(), _depth + 1).ldelim();
-            if (message.capabilities != null && $Object.hasOwnProperty.call(message, "capabilities"))
-                $root.troupe.ModelCapabilities.encode(message.capabilities, writer.uint32(170).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.heads != null)
+                troupe.ModelHeads.encode(message.heads, writer.uint32(162).fork(), _depth + 1).ldelim();
+            if (message.capabilities != null)
+                troupe.ModelCapabilities.encode(message.capabilities, writer.uint32(170).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -1237,7 +1019,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ModelCard();
+            message = _target || new troupe.ModelCard();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -1250,148 +1032,103 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.architecture = value;
-                        else
-                            delete message.architecture;
+                        message.architecture = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.engine = value;
-                        else
-                            delete message.engine;
+                        message.engine = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.context_length = value;
-                        else
-                            delete message.context_length;
+                        message.context_length = reader.uint32();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.block_size = value;
-                        else
-                            delete message.block_size;
+                        message.block_size = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.total_blocks = value;
-                        else
-                            delete message.total_blocks;
+                        message.total_blocks = reader.uint32();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.max_num_seqs = value;
-                        else
-                            delete message.max_num_seqs;
+                        message.max_num_seqs = reader.uint32();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.max_num_batched_tokens = value;
-                        else
-                            delete message.max_num_batched_tokens;
+                        message.max_num_batched_tokens = reader.uint32();
                         continue;
                     }
                 case 9: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.embedding_size = value;
-                        else
-                            delete message.embedding_size;
+                        message.embedding_size = reader.uint32();
                         continue;
                     }
                 case 10: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.vocab_size = value;
-                        else
-                            delete message.vocab_size;
+                        message.vocab_size = reader.uint32();
                         continue;
                     }
                 case 11: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.tokenizer_blob = value;
-                        else
-                            delete message.tokenizer_blob;
+                        message.tokenizer_blob = reader.stringVerify();
                         continue;
                     }
                 case 12: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.template_blob = value;
-                        else
-                            delete message.template_blob;
+                        message.template_blob = reader.stringVerify();
                         continue;
                     }
                 case 13: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.defaults_blob = value;
-                        else
-                            delete message.defaults_blob;
+                        message.defaults_blob = reader.stringVerify();
                         continue;
                     }
                 case 14: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.created_s = value;
-                        else
-                            delete message.created_s;
+                        message.created_s = reader.uint32();
                         continue;
                     }
                 case 15: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.build = value;
-                        else
-                            delete message.build;
+                        message.build = reader.stringVerify();
                         continue;
                     }
                 case 20: {
                         if (wireType !== 2)
                             break;
-                        message.heads = $root.troupe.ModelHeads.decode(reader, reader.size(), $undefined, _depth + 1, message.heads);
+                        message.heads = troupe.ModelHeads.decode(reader, reader.size(), $undefined, _depth + 1, message.heads);
                         continue;
                     }
                 case 21: {
                         if (wireType !== 2)
                             break;
-                        message.capabilities = $root.troupe.ModelCapabilities.decode(reader, reader.size(), $undefined, _depth + 1, message.capabilities);
+                        message.capabilities = troupe.ModelCapabilities.decode(reader, reader.size(), $undefined, _depth + 1, message.capabilities);
                         continue;
                     }
                 }
@@ -1411,12 +1148,6 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ModelCard.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ModelCard";
-        };
-
         return ModelCard;
     })();
 
@@ -1431,30 +1162,16 @@ export const troupe = $root.troupe = (() => {
 
     troupe.ModelHeads = (function() {
 
-        const ModelHeads = function (properties) {
+        const ModelHeads = function () {
             this.vectors = false;
             this.tokens = false;
             this.classes = 0;
-            this.labels = $util.emptyArray;
             this.rerank_template = "";
             this.pools_only = false;
             this.separates_pairs = false;
             this.classes_are_probabilities = false;
             this.labels = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ModelHeads.prototype.vectors = false;
-        ModelHeads.prototype.tokens = false;
-        ModelHeads.prototype.classes = 0;
-        ModelHeads.prototype.labels = $util.emptyArray;
-        ModelHeads.prototype.rerank_template = "";
-        ModelHeads.prototype.pools_only = false;
-        ModelHeads.prototype.separates_pairs = false;
-        ModelHeads.prototype.classes_are_probabilities = false;
 
         ModelHeads.encode = function (message, writer, _depth) {
             if (!writer)
@@ -1463,24 +1180,24 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.vectors != null && $Object.hasOwnProperty.call(message, "vectors") && message.vectors !== false)
+            if (message.vectors != null && message.vectors !== false)
                 writer.uint32(8).bool(message.vectors);
-            if (message.tokens != null && $Object.hasOwnProperty.call(message, "tokens") && message.tokens !== false)
+            if (message.tokens != null && message.tokens !== false)
                 writer.uint32(16).bool(message.tokens);
-            if (message.classes != null && $Object.hasOwnProperty.call(message, "classes") && message.classes !== 0)
+            if (message.classes != null && message.classes !== 0)
                 writer.uint32(24).uint32(message.classes);
             if (message.labels != null && message.labels.length)
                 for (let i = 0; i < message.labels.length; ++i)
                     writer.uint32(34).string(message.labels[i]);
-            if (message.rerank_template != null && $Object.hasOwnProperty.call(message, "rerank_template") && message.rerank_template !== "")
+            if (message.rerank_template != null && message.rerank_template !== "")
                 writer.uint32(42).string(message.rerank_template);
-            if (message.pools_only != null && $Object.hasOwnProperty.call(message, "pools_only") && message.pools_only !== false)
+            if (message.pools_only != null && message.pools_only !== false)
                 writer.uint32(48).bool(message.pools_only);
-            if (message.separates_pairs != null && $Object.hasOwnProperty.call(message, "separates_pairs") && message.separates_pairs !== false)
+            if (message.separates_pairs != null && message.separates_pairs !== false)
                 writer.uint32(56).bool(message.separates_pairs);
-            if (message.classes_are_probabilities != null && $Object.hasOwnProperty.call(message, "classes_are_probabilities") && message.classes_are_probabilities !== false)
+            if (message.classes_are_probabilities != null && message.classes_are_probabilities !== false)
                 writer.uint32(64).bool(message.classes_are_probabilities);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -1503,7 +1220,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ModelHeads();
+            message = _target || new troupe.ModelHeads();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -1516,28 +1233,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.vectors = value;
-                        else
-                            delete message.vectors;
+                        message.vectors = reader.bool();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.tokens = value;
-                        else
-                            delete message.tokens;
+                        message.tokens = reader.bool();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.classes = value;
-                        else
-                            delete message.classes;
+                        message.classes = reader.uint32();
                         continue;
                     }
                 case 4: {
@@ -1551,37 +1259,25 @@ export const troupe = $root.troupe = (() => {
                 case 5: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.rerank_template = value;
-                        else
-                            delete message.rerank_template;
+                        message.rerank_template = reader.stringVerify();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.pools_only = value;
-                        else
-                            delete message.pools_only;
+                        message.pools_only = reader.bool();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.separates_pairs = value;
-                        else
-                            delete message.separates_pairs;
+                        message.separates_pairs = reader.bool();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.classes_are_probabilities = value;
-                        else
-                            delete message.classes_are_probabilities;
+                        message.classes_are_probabilities = reader.bool();
                         continue;
                     }
                 }
@@ -1601,30 +1297,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ModelHeads.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ModelHeads";
-        };
-
         return ModelHeads;
     })();
 
     troupe.ModelCapabilities = (function() {
 
-        const ModelCapabilities = function (properties) {
+        const ModelCapabilities = function () {
             this.constrains = false;
             this.adapters = false;
             this.salts = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ModelCapabilities.prototype.constrains = false;
-        ModelCapabilities.prototype.adapters = false;
-        ModelCapabilities.prototype.salts = false;
 
         ModelCapabilities.encode = function (message, writer, _depth) {
             if (!writer)
@@ -1633,13 +1315,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.constrains != null && $Object.hasOwnProperty.call(message, "constrains") && message.constrains !== false)
+            if (message.constrains != null && message.constrains !== false)
                 writer.uint32(8).bool(message.constrains);
-            if (message.adapters != null && $Object.hasOwnProperty.call(message, "adapters") && message.adapters !== false)
+            if (message.adapters != null && message.adapters !== false)
                 writer.uint32(16).bool(message.adapters);
-            if (message.salts != null && $Object.hasOwnProperty.call(message, "salts") && message.salts !== false)
+            if (message.salts != null && message.salts !== false)
                 writer.uint32(24).bool(message.salts);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -1662,7 +1344,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ModelCapabilities();
+            message = _target || new troupe.ModelCapabilities();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -1675,28 +1357,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.constrains = value;
-                        else
-                            delete message.constrains;
+                        message.constrains = reader.bool();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.adapters = value;
-                        else
-                            delete message.adapters;
+                        message.adapters = reader.bool();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.salts = value;
-                        else
-                            delete message.salts;
+                        message.salts = reader.bool();
                         continue;
                     }
                 }
@@ -1716,12 +1389,6 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ModelCapabilities.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ModelCapabilities";
-        };
-
         return ModelCapabilities;
     })();
 
@@ -1735,42 +1402,19 @@ export const troupe = $root.troupe = (() => {
 
     troupe.WorkerRecord = (function() {
 
-        const WorkerRecord = function (properties) {
+        const WorkerRecord = function () {
             this.worker = "";
             this.role = "aggregated";
             this.ref = undefined;
             this.card = undefined;
-            this.labels = $util.emptyArray;
-            this.taints = $util.emptyArray;
             this.adapters = undefined;
             this.keeper = undefined;
             this.kv_identity = undefined;
             this.labels = [];
             this.taints = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        WorkerRecord.prototype.worker = "";
-        WorkerRecord.prototype.role = "aggregated";
-        WorkerRecord.prototype.ref = null;
-        WorkerRecord.prototype.card = null;
-        WorkerRecord.prototype.labels = $util.emptyArray;
-        WorkerRecord.prototype.taints = $util.emptyArray;
-        WorkerRecord.prototype.adapters = null;
-        WorkerRecord.prototype.keeper = null;
-        WorkerRecord.prototype.kv_identity = null;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(WorkerRecord.prototype, "_kv_identity", {
-            get: $util.oneOfGetter($oneOfFields = ["kv_identity"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         WorkerRecord.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -1778,27 +1422,27 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
+            if (message.worker != null && message.worker !== "")
                 writer.uint32(10).string(message.worker);
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "aggregated")
+            if (message.role != null && message.role !== "aggregated")
                 writer.uint32(16).int32(WorkerRoleNumbers[message.role]);
-            if (message.ref != null && $Object.hasOwnProperty.call(message, "ref"))
-                $root.troupe.ActorRef.encode(message.ref, writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.card != null && $Object.hasOwnProperty.call(message, "card"))
-                $root.troupe.ModelCard.encode(message.card, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.ref != null)
+                troupe.ActorRef.encode(message.ref, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.card != null)
+                troupe.ModelCard.encode(message.card, writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.labels != null && message.labels.length)
                 for (let i = 0; i < message.labels.length; ++i)
                     writer.uint32(42).string(message.labels[i]);
             if (message.taints != null && message.taints.length)
                 for (let i = 0; i < message.taints.length; ++i)
                     writer.uint32(50).string(message.taints[i]);
-            if (message.adapters != null && $Object.hasOwnProperty.call(message, "adapters"))
-                $root.troupe.AdapterList.encode(message.adapters, writer.uint32(58).fork(), _depth + 1).ldelim();
-            if (message.keeper != null && $Object.hasOwnProperty.call(message, "keeper"))
-                $root.troupe.ActorRef.encode(message.keeper, writer.uint32(66).fork(), _depth + 1).ldelim();
-            if (message.kv_identity != null && $Object.hasOwnProperty.call(message, "kv_identity"))
+            if (message.adapters != null)
+                troupe.AdapterList.encode(message.adapters, writer.uint32(58).fork(), _depth + 1).ldelim();
+            if (message.keeper != null)
+                troupe.ActorRef.encode(message.keeper, writer.uint32(66).fork(), _depth + 1).ldelim();
+            if (message.kv_identity != null)
                 writer.uint32(74).string(message.kv_identity);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -1821,7 +1465,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.WorkerRecord();
+            message = _target || new troupe.WorkerRecord();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -1834,10 +1478,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.worker = value;
-                        else
-                            delete message.worker;
+                        message.worker = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -1849,13 +1490,13 @@ export const troupe = $root.troupe = (() => {
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        message.ref = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.ref);
+                        message.ref = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.ref);
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        message.card = $root.troupe.ModelCard.decode(reader, reader.size(), $undefined, _depth + 1, message.card);
+                        message.card = troupe.ModelCard.decode(reader, reader.size(), $undefined, _depth + 1, message.card);
                         continue;
                     }
                 case 5: {
@@ -1877,13 +1518,13 @@ export const troupe = $root.troupe = (() => {
                 case 7: {
                         if (wireType !== 2)
                             break;
-                        message.adapters = $root.troupe.AdapterList.decode(reader, reader.size(), $undefined, _depth + 1, message.adapters);
+                        message.adapters = troupe.AdapterList.decode(reader, reader.size(), $undefined, _depth + 1, message.adapters);
                         continue;
                     }
                 case 8: {
                         if (wireType !== 2)
                             break;
-                        message.keeper = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.keeper);
+                        message.keeper = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.keeper);
                         continue;
                     }
                 case 9: {
@@ -1910,27 +1551,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        WorkerRecord.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.WorkerRecord";
-        };
-
         return WorkerRecord;
     })();
 
     troupe.AdapterList = (function() {
 
-        const AdapterList = function (properties) {
-            this.items = $util.emptyArray;
+        const AdapterList = function () {
             this.items = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        AdapterList.prototype.items = $util.emptyArray;
 
         AdapterList.encode = function (message, writer, _depth) {
             if (!writer)
@@ -1941,8 +1569,8 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.items != null && message.items.length)
                 for (let i = 0; i < message.items.length; ++i)
-                    $root.troupe.Adapter.encode(message.items[i], writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.Adapter.encode(message.items[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -1965,7 +1593,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.AdapterList();
+            message = _target || new troupe.AdapterList();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -1980,7 +1608,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.items && message.items.length))
                             message.items = [];
-                        message.items.push($root.troupe.Adapter.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.items.push(troupe.Adapter.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -2000,28 +1628,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        AdapterList.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.AdapterList";
-        };
-
         return AdapterList;
     })();
 
     troupe.Adapter = (function() {
 
-        const Adapter = function (properties) {
+        const Adapter = function () {
             this.name = "";
             this.source = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Adapter.prototype.name = "";
-        Adapter.prototype.source = "";
 
         Adapter.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2030,11 +1645,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.source != null && $Object.hasOwnProperty.call(message, "source") && message.source !== "")
+            if (message.source != null && message.source !== "")
                 writer.uint32(18).string(message.source);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2057,7 +1672,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Adapter();
+            message = _target || new troupe.Adapter();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2070,19 +1685,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.source = value;
-                        else
-                            delete message.source;
+                        message.source = reader.stringVerify();
                         continue;
                     }
                 }
@@ -2102,32 +1711,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Adapter.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Adapter";
-        };
-
         return Adapter;
     })();
 
     troupe.AdapterFile = (function() {
 
-        const AdapterFile = function (properties) {
+        const AdapterFile = function () {
             this.name = "";
             this.source = "";
             this.path = "";
             this.required = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        AdapterFile.prototype.name = "";
-        AdapterFile.prototype.source = "";
-        AdapterFile.prototype.path = "";
-        AdapterFile.prototype.required = false;
 
         AdapterFile.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2136,15 +1730,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.source != null && $Object.hasOwnProperty.call(message, "source") && message.source !== "")
+            if (message.source != null && message.source !== "")
                 writer.uint32(18).string(message.source);
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+            if (message.path != null && message.path !== "")
                 writer.uint32(26).string(message.path);
-            if (message.required != null && $Object.hasOwnProperty.call(message, "required") && message.required !== false)
+            if (message.required != null && message.required !== false)
                 writer.uint32(32).bool(message.required);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2167,7 +1761,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.AdapterFile();
+            message = _target || new troupe.AdapterFile();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2180,37 +1774,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.source = value;
-                        else
-                            delete message.source;
+                        message.source = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
+                        message.path = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.required = value;
-                        else
-                            delete message.required;
+                        message.required = reader.bool();
                         continue;
                     }
                 }
@@ -2230,31 +1812,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        AdapterFile.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.AdapterFile";
-        };
-
         return AdapterFile;
     })();
 
     troupe.FollowAdapters = (function() {
 
-        const FollowAdapters = function (properties) {
+        const FollowAdapters = function () {
             this.model = "";
             this.follower = undefined;
-            this.loaded = $util.emptyArray;
             this.loaded = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        FollowAdapters.prototype.model = "";
-        FollowAdapters.prototype.follower = null;
-        FollowAdapters.prototype.loaded = $util.emptyArray;
 
         FollowAdapters.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2263,14 +1830,14 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(10).string(message.model);
-            if (message.follower != null && $Object.hasOwnProperty.call(message, "follower"))
-                $root.troupe.ActorRef.encode(message.follower, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.follower != null)
+                troupe.ActorRef.encode(message.follower, writer.uint32(18).fork(), _depth + 1).ldelim();
             if (message.loaded != null && message.loaded.length)
                 for (let i = 0; i < message.loaded.length; ++i)
-                    $root.troupe.AdapterFile.encode(message.loaded[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.AdapterFile.encode(message.loaded[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2293,7 +1860,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.FollowAdapters();
+            message = _target || new troupe.FollowAdapters();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2306,16 +1873,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.follower = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.follower);
+                        message.follower = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.follower);
                         continue;
                     }
                 case 3: {
@@ -2323,7 +1887,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.loaded && message.loaded.length))
                             message.loaded = [];
-                        message.loaded.push($root.troupe.AdapterFile.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.loaded.push(troupe.AdapterFile.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -2343,27 +1907,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        FollowAdapters.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FollowAdapters";
-        };
-
         return FollowAdapters;
     })();
 
     troupe.AdapterSet = (function() {
 
-        const AdapterSet = function (properties) {
-            this.items = $util.emptyArray;
+        const AdapterSet = function () {
             this.items = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        AdapterSet.prototype.items = $util.emptyArray;
 
         AdapterSet.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2374,8 +1925,8 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.items != null && message.items.length)
                 for (let i = 0; i < message.items.length; ++i)
-                    $root.troupe.AdapterFile.encode(message.items[i], writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.AdapterFile.encode(message.items[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2398,7 +1949,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.AdapterSet();
+            message = _target || new troupe.AdapterSet();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2413,7 +1964,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.items && message.items.length))
                             message.items = [];
-                        message.items.push($root.troupe.AdapterFile.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.items.push(troupe.AdapterFile.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -2433,34 +1984,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        AdapterSet.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.AdapterSet";
-        };
-
         return AdapterSet;
     })();
 
     troupe.LoadAdapter = (function() {
 
-        const LoadAdapter = function (properties) {
+        const LoadAdapter = function () {
             this.model = "";
             this.name = "";
             this.source = "";
             this.path = "";
             this.replace = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        LoadAdapter.prototype.model = "";
-        LoadAdapter.prototype.name = "";
-        LoadAdapter.prototype.source = "";
-        LoadAdapter.prototype.path = "";
-        LoadAdapter.prototype.replace = false;
 
         LoadAdapter.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2469,17 +2004,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(10).string(message.model);
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(18).string(message.name);
-            if (message.source != null && $Object.hasOwnProperty.call(message, "source") && message.source !== "")
+            if (message.source != null && message.source !== "")
                 writer.uint32(26).string(message.source);
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+            if (message.path != null && message.path !== "")
                 writer.uint32(34).string(message.path);
-            if (message.replace != null && $Object.hasOwnProperty.call(message, "replace") && message.replace !== false)
+            if (message.replace != null && message.replace !== false)
                 writer.uint32(40).bool(message.replace);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2502,7 +2037,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.LoadAdapter();
+            message = _target || new troupe.LoadAdapter();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2515,46 +2050,31 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.source = value;
-                        else
-                            delete message.source;
+                        message.source = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
+                        message.path = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.replace = value;
-                        else
-                            delete message.replace;
+                        message.replace = reader.bool();
                         continue;
                     }
                 }
@@ -2574,28 +2094,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        LoadAdapter.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.LoadAdapter";
-        };
-
         return LoadAdapter;
     })();
 
     troupe.UnloadAdapter = (function() {
 
-        const UnloadAdapter = function (properties) {
+        const UnloadAdapter = function () {
             this.name = "";
             this.wait_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        UnloadAdapter.prototype.name = "";
-        UnloadAdapter.prototype.wait_ms = 0;
 
         UnloadAdapter.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2604,11 +2111,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.wait_ms != null && $Object.hasOwnProperty.call(message, "wait_ms") && message.wait_ms !== 0)
+            if (message.wait_ms != null && message.wait_ms !== 0)
                 writer.uint32(16).uint32(message.wait_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2631,7 +2138,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.UnloadAdapter();
+            message = _target || new troupe.UnloadAdapter();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2644,19 +2151,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.wait_ms = value;
-                        else
-                            delete message.wait_ms;
+                        message.wait_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -2676,28 +2177,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        UnloadAdapter.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.UnloadAdapter";
-        };
-
         return UnloadAdapter;
     })();
 
     troupe.AdapterDone = (function() {
 
-        const AdapterDone = function (properties) {
+        const AdapterDone = function () {
             this.code = "";
             this.message = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        AdapterDone.prototype.code = "";
-        AdapterDone.prototype.message = "";
 
         AdapterDone.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2706,11 +2194,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "")
+            if (message.code != null && message.code !== "")
                 writer.uint32(10).string(message.code);
-            if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "")
+            if (message.message != null && message.message !== "")
                 writer.uint32(18).string(message.message);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2733,7 +2221,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.AdapterDone();
+            message = _target || new troupe.AdapterDone();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2746,19 +2234,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.code = value;
-                        else
-                            delete message.code;
+                        message.code = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.message = value;
-                        else
-                            delete message.message;
+                        message.message = reader.stringVerify();
                         continue;
                     }
                 }
@@ -2778,26 +2260,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        AdapterDone.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.AdapterDone";
-        };
-
         return AdapterDone;
     })();
 
     troupe.FetchBlob = (function() {
 
-        const FetchBlob = function (properties) {
+        const FetchBlob = function () {
             this.hash = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        FetchBlob.prototype.hash = "";
 
         FetchBlob.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2806,9 +2276,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.hash != null && $Object.hasOwnProperty.call(message, "hash") && message.hash !== "")
+            if (message.hash != null && message.hash !== "")
                 writer.uint32(10).string(message.hash);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2831,7 +2301,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.FetchBlob();
+            message = _target || new troupe.FetchBlob();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2844,10 +2314,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.hash = value;
-                        else
-                            delete message.hash;
+                        message.hash = reader.stringVerify();
                         continue;
                     }
                 }
@@ -2867,30 +2334,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        FetchBlob.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FetchBlob";
-        };
-
         return FetchBlob;
     })();
 
     troupe.Blob = (function() {
 
-        const Blob = function (properties) {
+        const Blob = function () {
             this.hash = "";
             this.found = false;
-            this.bytes = $util.newBuffer([]);
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+            this.bytes = $empty;
         };
-
-        Blob.prototype.hash = "";
-        Blob.prototype.found = false;
-        Blob.prototype.bytes = $util.newBuffer([]);
 
         Blob.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2899,13 +2352,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.hash != null && $Object.hasOwnProperty.call(message, "hash") && message.hash !== "")
+            if (message.hash != null && message.hash !== "")
                 writer.uint32(10).string(message.hash);
-            if (message.found != null && $Object.hasOwnProperty.call(message, "found") && message.found !== false)
+            if (message.found != null && message.found !== false)
                 writer.uint32(16).bool(message.found);
-            if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes") && message.bytes.length)
+            if (message.bytes != null && message.bytes.length)
                 writer.uint32(26).bytes(message.bytes);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -2928,7 +2381,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Blob();
+            message = _target || new troupe.Blob();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -2941,28 +2394,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.hash = value;
-                        else
-                            delete message.hash;
+                        message.hash = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.found = value;
-                        else
-                            delete message.found;
+                        message.found = reader.bool();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.bytes = value;
-                        else
-                            delete message.bytes;
+                        message.bytes = reader.bytes();
                         continue;
                     }
                 }
@@ -2982,18 +2426,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Blob.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Blob";
-        };
-
         return Blob;
     })();
 
     troupe.WorkerLoad = (function() {
 
-        const WorkerLoad = function (properties) {
+        const WorkerLoad = function () {
             this.worker = "";
             this.running = 0;
             this.waiting = 0;
@@ -3007,25 +2445,7 @@ export const troupe = $root.troupe = (() => {
             this.waiting_prefill_tokens = 0;
             this.passes = undefined;
             this.subscription = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        WorkerLoad.prototype.worker = "";
-        WorkerLoad.prototype.running = 0;
-        WorkerLoad.prototype.waiting = 0;
-        WorkerLoad.prototype.used_blocks = 0;
-        WorkerLoad.prototype.cached_blocks = 0;
-        WorkerLoad.prototype.total_blocks = 0;
-        WorkerLoad.prototype.event_loop_block_ms_max = 0;
-        WorkerLoad.prototype.generated_tokens_total = 0;
-        WorkerLoad.prototype.prompt_tokens_total = 0;
-        WorkerLoad.prototype.cached_tokens_total = 0;
-        WorkerLoad.prototype.waiting_prefill_tokens = 0;
-        WorkerLoad.prototype.passes = null;
-        WorkerLoad.prototype.subscription = 0;
 
         WorkerLoad.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3034,33 +2454,33 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
+            if (message.worker != null && message.worker !== "")
                 writer.uint32(10).string(message.worker);
-            if (message.running != null && $Object.hasOwnProperty.call(message, "running") && message.running !== 0)
+            if (message.running != null && message.running !== 0)
                 writer.uint32(16).uint32(message.running);
-            if (message.waiting != null && $Object.hasOwnProperty.call(message, "waiting") && message.waiting !== 0)
+            if (message.waiting != null && message.waiting !== 0)
                 writer.uint32(24).uint32(message.waiting);
-            if (message.used_blocks != null && $Object.hasOwnProperty.call(message, "used_blocks") && message.used_blocks !== 0)
+            if (message.used_blocks != null && message.used_blocks !== 0)
                 writer.uint32(32).uint32(message.used_blocks);
-            if (message.cached_blocks != null && $Object.hasOwnProperty.call(message, "cached_blocks") && message.cached_blocks !== 0)
+            if (message.cached_blocks != null && message.cached_blocks !== 0)
                 writer.uint32(40).uint32(message.cached_blocks);
-            if (message.total_blocks != null && $Object.hasOwnProperty.call(message, "total_blocks") && message.total_blocks !== 0)
+            if (message.total_blocks != null && message.total_blocks !== 0)
                 writer.uint32(48).uint32(message.total_blocks);
-            if (message.event_loop_block_ms_max != null && $Object.hasOwnProperty.call(message, "event_loop_block_ms_max") && !$Object.is(message.event_loop_block_ms_max, 0))
+            if (message.event_loop_block_ms_max != null && !$Object.is(message.event_loop_block_ms_max, 0))
                 writer.uint32(61).float(message.event_loop_block_ms_max);
-            if (message.generated_tokens_total != null && $Object.hasOwnProperty.call(message, "generated_tokens_total") && !$Object.is(message.generated_tokens_total, 0))
+            if (message.generated_tokens_total != null && !$Object.is(message.generated_tokens_total, 0))
                 writer.uint32(65).double(message.generated_tokens_total);
-            if (message.prompt_tokens_total != null && $Object.hasOwnProperty.call(message, "prompt_tokens_total") && !$Object.is(message.prompt_tokens_total, 0))
+            if (message.prompt_tokens_total != null && !$Object.is(message.prompt_tokens_total, 0))
                 writer.uint32(73).double(message.prompt_tokens_total);
-            if (message.cached_tokens_total != null && $Object.hasOwnProperty.call(message, "cached_tokens_total") && !$Object.is(message.cached_tokens_total, 0))
+            if (message.cached_tokens_total != null && !$Object.is(message.cached_tokens_total, 0))
                 writer.uint32(81).double(message.cached_tokens_total);
-            if (message.waiting_prefill_tokens != null && $Object.hasOwnProperty.call(message, "waiting_prefill_tokens") && message.waiting_prefill_tokens !== 0)
+            if (message.waiting_prefill_tokens != null && message.waiting_prefill_tokens !== 0)
                 writer.uint32(88).uint32(message.waiting_prefill_tokens);
-            if (message.passes != null && $Object.hasOwnProperty.call(message, "passes"))
-                $root.troupe.PassSums.encode(message.passes, writer.uint32(98).fork(), _depth + 1).ldelim();
-            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
+            if (message.passes != null)
+                troupe.PassSums.encode(message.passes, writer.uint32(98).fork(), _depth + 1).ldelim();
+            if (message.subscription != null && message.subscription !== 0)
                 writer.uint32(104).uint32(message.subscription);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -3083,7 +2503,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.WorkerLoad();
+            message = _target || new troupe.WorkerLoad();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -3096,115 +2516,79 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.worker = value;
-                        else
-                            delete message.worker;
+                        message.worker = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.running = value;
-                        else
-                            delete message.running;
+                        message.running = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.waiting = value;
-                        else
-                            delete message.waiting;
+                        message.waiting = reader.uint32();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.used_blocks = value;
-                        else
-                            delete message.used_blocks;
+                        message.used_blocks = reader.uint32();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.cached_blocks = value;
-                        else
-                            delete message.cached_blocks;
+                        message.cached_blocks = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.total_blocks = value;
-                        else
-                            delete message.total_blocks;
+                        message.total_blocks = reader.uint32();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.event_loop_block_ms_max = value;
-                        else
-                            delete message.event_loop_block_ms_max;
+                        message.event_loop_block_ms_max = reader.float();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.generated_tokens_total = value;
-                        else
-                            delete message.generated_tokens_total;
+                        message.generated_tokens_total = reader.double();
                         continue;
                     }
                 case 9: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.prompt_tokens_total = value;
-                        else
-                            delete message.prompt_tokens_total;
+                        message.prompt_tokens_total = reader.double();
                         continue;
                     }
                 case 10: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.cached_tokens_total = value;
-                        else
-                            delete message.cached_tokens_total;
+                        message.cached_tokens_total = reader.double();
                         continue;
                     }
                 case 11: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.waiting_prefill_tokens = value;
-                        else
-                            delete message.waiting_prefill_tokens;
+                        message.waiting_prefill_tokens = reader.uint32();
                         continue;
                     }
                 case 12: {
                         if (wireType !== 2)
                             break;
-                        message.passes = $root.troupe.PassSums.decode(reader, reader.size(), $undefined, _depth + 1, message.passes);
+                        message.passes = troupe.PassSums.decode(reader, reader.size(), $undefined, _depth + 1, message.passes);
                         continue;
                     }
                 case 13: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.subscription = value;
-                        else
-                            delete message.subscription;
+                        message.subscription = reader.uint32();
                         continue;
                     }
                 }
@@ -3224,36 +2608,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        WorkerLoad.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.WorkerLoad";
-        };
-
         return WorkerLoad;
     })();
 
     troupe.PassSums = (function() {
 
-        const PassSums = function (properties) {
+        const PassSums = function () {
             this.prefill_passes = 0;
             this.prefill_tokens = 0;
             this.prefill_tokens_squared = 0;
             this.decode_passes = 0;
             this.decode_share = 0;
             this.busy_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        PassSums.prototype.prefill_passes = 0;
-        PassSums.prototype.prefill_tokens = 0;
-        PassSums.prototype.prefill_tokens_squared = 0;
-        PassSums.prototype.decode_passes = 0;
-        PassSums.prototype.decode_share = 0;
-        PassSums.prototype.busy_ms = 0;
 
         PassSums.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3262,19 +2629,19 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.prefill_passes != null && $Object.hasOwnProperty.call(message, "prefill_passes") && !$Object.is(message.prefill_passes, 0))
+            if (message.prefill_passes != null && !$Object.is(message.prefill_passes, 0))
                 writer.uint32(9).double(message.prefill_passes);
-            if (message.prefill_tokens != null && $Object.hasOwnProperty.call(message, "prefill_tokens") && !$Object.is(message.prefill_tokens, 0))
+            if (message.prefill_tokens != null && !$Object.is(message.prefill_tokens, 0))
                 writer.uint32(17).double(message.prefill_tokens);
-            if (message.prefill_tokens_squared != null && $Object.hasOwnProperty.call(message, "prefill_tokens_squared") && !$Object.is(message.prefill_tokens_squared, 0))
+            if (message.prefill_tokens_squared != null && !$Object.is(message.prefill_tokens_squared, 0))
                 writer.uint32(25).double(message.prefill_tokens_squared);
-            if (message.decode_passes != null && $Object.hasOwnProperty.call(message, "decode_passes") && !$Object.is(message.decode_passes, 0))
+            if (message.decode_passes != null && !$Object.is(message.decode_passes, 0))
                 writer.uint32(33).double(message.decode_passes);
-            if (message.decode_share != null && $Object.hasOwnProperty.call(message, "decode_share") && !$Object.is(message.decode_share, 0))
+            if (message.decode_share != null && !$Object.is(message.decode_share, 0))
                 writer.uint32(41).double(message.decode_share);
-            if (message.busy_ms != null && $Object.hasOwnProperty.call(message, "busy_ms") && !$Object.is(message.busy_ms, 0))
+            if (message.busy_ms != null && !$Object.is(message.busy_ms, 0))
                 writer.uint32(49).double(message.busy_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -3297,7 +2664,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.PassSums();
+            message = _target || new troupe.PassSums();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -3310,55 +2677,37 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.prefill_passes = value;
-                        else
-                            delete message.prefill_passes;
+                        message.prefill_passes = reader.double();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.prefill_tokens = value;
-                        else
-                            delete message.prefill_tokens;
+                        message.prefill_tokens = reader.double();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.prefill_tokens_squared = value;
-                        else
-                            delete message.prefill_tokens_squared;
+                        message.prefill_tokens_squared = reader.double();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.decode_passes = value;
-                        else
-                            delete message.decode_passes;
+                        message.decode_passes = reader.double();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.decode_share = value;
-                        else
-                            delete message.decode_share;
+                        message.decode_share = reader.double();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.busy_ms = value;
-                        else
-                            delete message.busy_ms;
+                        message.busy_ms = reader.double();
                         continue;
                     }
                 }
@@ -3378,28 +2727,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        PassSums.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.PassSums";
-        };
-
         return PassSums;
     })();
 
     troupe.SubscribeLoad = (function() {
 
-        const SubscribeLoad = function (properties) {
+        const SubscribeLoad = function () {
             this.subscriber = undefined;
             this.subscription = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        SubscribeLoad.prototype.subscriber = null;
-        SubscribeLoad.prototype.subscription = 0;
 
         SubscribeLoad.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3408,11 +2744,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.subscriber != null && $Object.hasOwnProperty.call(message, "subscriber"))
-                $root.troupe.ActorRef.encode(message.subscriber, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
+            if (message.subscriber != null)
+                troupe.ActorRef.encode(message.subscriber, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.subscription != null && message.subscription !== 0)
                 writer.uint32(16).uint32(message.subscription);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -3435,7 +2771,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.SubscribeLoad();
+            message = _target || new troupe.SubscribeLoad();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -3448,16 +2784,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        message.subscriber = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.subscriber);
+                        message.subscriber = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.subscriber);
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.subscription = value;
-                        else
-                            delete message.subscription;
+                        message.subscription = reader.uint32();
                         continue;
                     }
                 }
@@ -3477,33 +2810,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        SubscribeLoad.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.SubscribeLoad";
-        };
-
         return SubscribeLoad;
     })();
 
     troupe.WorkerNews = (function() {
 
-        const WorkerNews = function (properties) {
-            this.loads = $util.emptyArray;
-            this.alive = $util.emptyArray;
-            this.events = $util.emptyArray;
+        const WorkerNews = function () {
             this.loads = [];
             this.alive = [];
             this.events = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        WorkerNews.prototype.loads = $util.emptyArray;
-        WorkerNews.prototype.alive = $util.emptyArray;
-        WorkerNews.prototype.events = $util.emptyArray;
 
         WorkerNews.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3514,13 +2830,13 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.loads != null && message.loads.length)
                 for (let i = 0; i < message.loads.length; ++i)
-                    $root.troupe.WorkerLoad.encode(message.loads[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                    troupe.WorkerLoad.encode(message.loads[i], writer.uint32(10).fork(), _depth + 1).ldelim();
             if (message.alive != null && message.alive.length)
                 writer.uint32(18).uint32s(message.alive);
             if (message.events != null && message.events.length)
                 for (let i = 0; i < message.events.length; ++i)
-                    $root.troupe.KvEvents.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.KvEvents.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -3543,7 +2859,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.WorkerNews();
+            message = _target || new troupe.WorkerNews();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -3558,7 +2874,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.loads && message.loads.length))
                             message.loads = [];
-                        message.loads.push($root.troupe.WorkerLoad.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.loads.push(troupe.WorkerLoad.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 2: {
@@ -3580,7 +2896,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.events && message.events.length))
                             message.events = [];
-                        message.events.push($root.troupe.KvEvents.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.events.push(troupe.KvEvents.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -3600,32 +2916,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        WorkerNews.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.WorkerNews";
-        };
-
         return WorkerNews;
     })();
 
     troupe.ActorRef = (function() {
 
-        const ActorRef = function (properties) {
+        const ActorRef = function () {
             this.node = "";
             this.path = "";
-            this.incarnation = $util.newBuffer([]);
+            this.incarnation = $empty;
             this.address = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ActorRef.prototype.node = "";
-        ActorRef.prototype.path = "";
-        ActorRef.prototype.incarnation = $util.newBuffer([]);
-        ActorRef.prototype.address = "";
 
         ActorRef.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3634,15 +2935,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+            if (message.node != null && message.node !== "")
                 writer.uint32(10).string(message.node);
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+            if (message.path != null && message.path !== "")
                 writer.uint32(18).string(message.path);
-            if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && message.incarnation.length)
+            if (message.incarnation != null && message.incarnation.length)
                 writer.uint32(26).bytes(message.incarnation);
-            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+            if (message.address != null && message.address !== "")
                 writer.uint32(34).string(message.address);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -3665,7 +2966,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ActorRef();
+            message = _target || new troupe.ActorRef();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -3678,37 +2979,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.node = value;
-                        else
-                            delete message.node;
+                        message.node = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
+                        message.path = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.incarnation = value;
-                        else
-                            delete message.incarnation;
+                        message.incarnation = reader.bytes();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.address = value;
-                        else
-                            delete message.address;
+                        message.address = reader.stringVerify();
                         continue;
                     }
                 }
@@ -3728,27 +3017,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ActorRef.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ActorRef";
-        };
-
         return ActorRef;
     })();
 
     troupe.Frame = (function() {
 
-        const Frame = function (properties) {
-            this.envelopes = $util.emptyArray;
+        const Frame = function () {
             this.envelopes = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Frame.prototype.envelopes = $util.emptyArray;
 
         Frame.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3759,8 +3035,8 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.envelopes != null && message.envelopes.length)
                 for (let i = 0; i < message.envelopes.length; ++i)
-                    $root.troupe.Envelope.encode(message.envelopes[i], writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.Envelope.encode(message.envelopes[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -3783,7 +3059,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Frame();
+            message = _target || new troupe.Frame();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -3798,7 +3074,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.envelopes && message.envelopes.length))
                             message.envelopes = [];
-                        message.envelopes.push($root.troupe.Envelope.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.envelopes.push(troupe.Envelope.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -3818,18 +3094,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Frame.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Frame";
-        };
-
         return Frame;
     })();
 
     troupe.Envelope = (function() {
 
-        const Envelope = function (properties) {
+        const Envelope = function () {
             this.type = 0;
             this.to = 0;
             this.ask = 0;
@@ -3837,21 +3107,8 @@ export const troupe = $root.troupe = (() => {
             this.remaining_ms = 0;
             this.correlation = "";
             this.traceparent = "";
-            this.body = $util.newBuffer([]);
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+            this.body = $empty;
         };
-
-        Envelope.prototype.type = 0;
-        Envelope.prototype.to = 0;
-        Envelope.prototype.ask = 0;
-        Envelope.prototype.answer = 0;
-        Envelope.prototype.remaining_ms = 0;
-        Envelope.prototype.correlation = "";
-        Envelope.prototype.traceparent = "";
-        Envelope.prototype.body = $util.newBuffer([]);
 
         Envelope.encode = function (message, writer, _depth) {
             if (!writer)
@@ -3860,23 +3117,23 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.type != null && $Object.hasOwnProperty.call(message, "type") && message.type !== 0)
+            if (message.type != null && message.type !== 0)
                 writer.uint32(8).uint32(message.type);
-            if (message.to != null && $Object.hasOwnProperty.call(message, "to") && message.to !== 0)
+            if (message.to != null && message.to !== 0)
                 writer.uint32(16).uint32(message.to);
-            if (message.ask != null && $Object.hasOwnProperty.call(message, "ask") && message.ask !== 0)
+            if (message.ask != null && message.ask !== 0)
                 writer.uint32(32).uint32(message.ask);
-            if (message.answer != null && $Object.hasOwnProperty.call(message, "answer") && message.answer !== 0)
+            if (message.answer != null && message.answer !== 0)
                 writer.uint32(40).uint32(message.answer);
-            if (message.remaining_ms != null && $Object.hasOwnProperty.call(message, "remaining_ms") && message.remaining_ms !== 0)
+            if (message.remaining_ms != null && message.remaining_ms !== 0)
                 writer.uint32(48).uint32(message.remaining_ms);
-            if (message.correlation != null && $Object.hasOwnProperty.call(message, "correlation") && message.correlation !== "")
+            if (message.correlation != null && message.correlation !== "")
                 writer.uint32(58).string(message.correlation);
-            if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "")
+            if (message.traceparent != null && message.traceparent !== "")
                 writer.uint32(66).string(message.traceparent);
-            if (message.body != null && $Object.hasOwnProperty.call(message, "body") && message.body.length)
+            if (message.body != null && message.body.length)
                 writer.uint32(122).bytes(message.body);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -3899,7 +3156,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Envelope();
+            message = _target || new troupe.Envelope();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -3912,73 +3169,49 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.type = value;
-                        else
-                            delete message.type;
+                        message.type = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.to = value;
-                        else
-                            delete message.to;
+                        message.to = reader.uint32();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.ask = value;
-                        else
-                            delete message.ask;
+                        message.ask = reader.uint32();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.answer = value;
-                        else
-                            delete message.answer;
+                        message.answer = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.remaining_ms = value;
-                        else
-                            delete message.remaining_ms;
+                        message.remaining_ms = reader.uint32();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.correlation = value;
-                        else
-                            delete message.correlation;
+                        message.correlation = reader.stringVerify();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.traceparent = value;
-                        else
-                            delete message.traceparent;
+                        message.traceparent = reader.stringVerify();
                         continue;
                     }
                 case 15: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.body = value;
-                        else
-                            delete message.body;
+                        message.body = reader.bytes();
                         continue;
                     }
                 }
@@ -3998,34 +3231,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Envelope.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Envelope";
-        };
-
         return Envelope;
     })();
 
     troupe.Hello = (function() {
 
-        const Hello = function (properties) {
+        const Hello = function () {
             this.protocol_version = 0;
             this.node = "";
-            this.incarnation = $util.newBuffer([]);
+            this.incarnation = $empty;
             this.lease_epoch = 0;
             this.address = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Hello.prototype.protocol_version = 0;
-        Hello.prototype.node = "";
-        Hello.prototype.incarnation = $util.newBuffer([]);
-        Hello.prototype.lease_epoch = 0;
-        Hello.prototype.address = "";
 
         Hello.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4034,17 +3251,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.protocol_version != null && $Object.hasOwnProperty.call(message, "protocol_version") && message.protocol_version !== 0)
+            if (message.protocol_version != null && message.protocol_version !== 0)
                 writer.uint32(8).uint32(message.protocol_version);
-            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+            if (message.node != null && message.node !== "")
                 writer.uint32(18).string(message.node);
-            if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && message.incarnation.length)
+            if (message.incarnation != null && message.incarnation.length)
                 writer.uint32(26).bytes(message.incarnation);
-            if (message.lease_epoch != null && $Object.hasOwnProperty.call(message, "lease_epoch") && message.lease_epoch !== 0)
+            if (message.lease_epoch != null && message.lease_epoch !== 0)
                 writer.uint32(32).uint32(message.lease_epoch);
-            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+            if (message.address != null && message.address !== "")
                 writer.uint32(42).string(message.address);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4067,7 +3284,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Hello();
+            message = _target || new troupe.Hello();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4080,46 +3297,31 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.protocol_version = value;
-                        else
-                            delete message.protocol_version;
+                        message.protocol_version = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.node = value;
-                        else
-                            delete message.node;
+                        message.node = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.incarnation = value;
-                        else
-                            delete message.incarnation;
+                        message.incarnation = reader.bytes();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.lease_epoch = value;
-                        else
-                            delete message.lease_epoch;
+                        message.lease_epoch = reader.uint32();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.address = value;
-                        else
-                            delete message.address;
+                        message.address = reader.stringVerify();
                         continue;
                     }
                 }
@@ -4139,28 +3341,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Hello.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Hello";
-        };
-
         return Hello;
     })();
 
     troupe.Rejected = (function() {
 
-        const Rejected = function (properties) {
+        const Rejected = function () {
             this.code = "";
             this.message = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Rejected.prototype.code = "";
-        Rejected.prototype.message = "";
 
         Rejected.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4169,11 +3358,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "")
+            if (message.code != null && message.code !== "")
                 writer.uint32(10).string(message.code);
-            if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "")
+            if (message.message != null && message.message !== "")
                 writer.uint32(18).string(message.message);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4196,7 +3385,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Rejected();
+            message = _target || new troupe.Rejected();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4209,19 +3398,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.code = value;
-                        else
-                            delete message.code;
+                        message.code = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.message = value;
-                        else
-                            delete message.message;
+                        message.message = reader.stringVerify();
                         continue;
                     }
                 }
@@ -4241,30 +3424,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Rejected.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Rejected";
-        };
-
         return Rejected;
     })();
 
     troupe.Intern = (function() {
 
-        const Intern = function (properties) {
+        const Intern = function () {
             this.slot = 0;
             this.path = "";
-            this.incarnation = $util.newBuffer([]);
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+            this.incarnation = $empty;
         };
-
-        Intern.prototype.slot = 0;
-        Intern.prototype.path = "";
-        Intern.prototype.incarnation = $util.newBuffer([]);
 
         Intern.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4273,13 +3442,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.slot != null && $Object.hasOwnProperty.call(message, "slot") && message.slot !== 0)
+            if (message.slot != null && message.slot !== 0)
                 writer.uint32(8).uint32(message.slot);
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+            if (message.path != null && message.path !== "")
                 writer.uint32(18).string(message.path);
-            if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && message.incarnation.length)
+            if (message.incarnation != null && message.incarnation.length)
                 writer.uint32(26).bytes(message.incarnation);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4302,7 +3471,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Intern();
+            message = _target || new troupe.Intern();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4315,28 +3484,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.slot = value;
-                        else
-                            delete message.slot;
+                        message.slot = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
+                        message.path = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.incarnation = value;
-                        else
-                            delete message.incarnation;
+                        message.incarnation = reader.bytes();
                         continue;
                     }
                 }
@@ -4356,26 +3516,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Intern.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Intern";
-        };
-
         return Intern;
     })();
 
     troupe.Monitor = (function() {
 
-        const Monitor = function (properties) {
+        const Monitor = function () {
             this.monitor = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Monitor.prototype.monitor = 0;
 
         Monitor.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4384,9 +3532,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.monitor != null && $Object.hasOwnProperty.call(message, "monitor") && message.monitor !== 0)
+            if (message.monitor != null && message.monitor !== 0)
                 writer.uint32(8).uint32(message.monitor);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4409,7 +3557,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Monitor();
+            message = _target || new troupe.Monitor();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4422,10 +3570,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.monitor = value;
-                        else
-                            delete message.monitor;
+                        message.monitor = reader.uint32();
                         continue;
                     }
                 }
@@ -4445,28 +3590,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Monitor.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Monitor";
-        };
-
         return Monitor;
     })();
 
     troupe.Down = (function() {
 
-        const Down = function (properties) {
+        const Down = function () {
             this.monitor = 0;
             this.reason = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Down.prototype.monitor = 0;
-        Down.prototype.reason = null;
 
         Down.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4475,11 +3607,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.monitor != null && $Object.hasOwnProperty.call(message, "monitor") && message.monitor !== 0)
+            if (message.monitor != null && message.monitor !== 0)
                 writer.uint32(8).uint32(message.monitor);
-            if (message.reason != null && $Object.hasOwnProperty.call(message, "reason"))
-                $root.troupe.ExitReason.encode(message.reason, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.reason != null)
+                troupe.ExitReason.encode(message.reason, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4502,7 +3634,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Down();
+            message = _target || new troupe.Down();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4515,16 +3647,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.monitor = value;
-                        else
-                            delete message.monitor;
+                        message.monitor = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.reason = $root.troupe.ExitReason.decode(reader, reader.size(), $undefined, _depth + 1, message.reason);
+                        message.reason = troupe.ExitReason.decode(reader, reader.size(), $undefined, _depth + 1, message.reason);
                         continue;
                     }
                 }
@@ -4544,26 +3673,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Down.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Down";
-        };
-
         return Down;
     })();
 
     troupe.Demonitor = (function() {
 
-        const Demonitor = function (properties) {
+        const Demonitor = function () {
             this.monitor = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Demonitor.prototype.monitor = 0;
 
         Demonitor.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4572,9 +3689,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.monitor != null && $Object.hasOwnProperty.call(message, "monitor") && message.monitor !== 0)
+            if (message.monitor != null && message.monitor !== 0)
                 writer.uint32(8).uint32(message.monitor);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4597,7 +3714,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Demonitor();
+            message = _target || new troupe.Demonitor();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4610,10 +3727,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.monitor = value;
-                        else
-                            delete message.monitor;
+                        message.monitor = reader.uint32();
                         continue;
                     }
                 }
@@ -4633,12 +3747,6 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Demonitor.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Demonitor";
-        };
-
         return Demonitor;
     })();
 
@@ -4656,19 +3764,11 @@ export const troupe = $root.troupe = (() => {
 
     troupe.ExitReason = (function() {
 
-        const ExitReason = function (properties) {
+        const ExitReason = function () {
             this.kind = "unknown";
             this.detail = "";
             this.stack = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ExitReason.prototype.kind = "unknown";
-        ExitReason.prototype.detail = "";
-        ExitReason.prototype.stack = "";
 
         ExitReason.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4677,13 +3777,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "unknown")
+            if (message.kind != null && message.kind !== "unknown")
                 writer.uint32(8).int32(ExitKindNumbers[message.kind]);
-            if (message.detail != null && $Object.hasOwnProperty.call(message, "detail") && message.detail !== "")
+            if (message.detail != null && message.detail !== "")
                 writer.uint32(18).string(message.detail);
-            if (message.stack != null && $Object.hasOwnProperty.call(message, "stack") && message.stack !== "")
+            if (message.stack != null && message.stack !== "")
                 writer.uint32(26).string(message.stack);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4706,7 +3806,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ExitReason();
+            message = _target || new troupe.ExitReason();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4725,19 +3825,13 @@ export const troupe = $root.troupe = (() => {
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.detail = value;
-                        else
-                            delete message.detail;
+                        message.detail = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.stack = value;
-                        else
-                            delete message.stack;
+                        message.stack = reader.stringVerify();
                         continue;
                     }
                 }
@@ -4757,26 +3851,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ExitReason.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ExitReason";
-        };
-
         return ExitReason;
     })();
 
     troupe.Ping = (function() {
 
-        const Ping = function (properties) {
+        const Ping = function () {
             this.quiet_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Ping.prototype.quiet_ms = 0;
 
         Ping.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4785,9 +3867,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.quiet_ms != null && $Object.hasOwnProperty.call(message, "quiet_ms") && message.quiet_ms !== 0)
+            if (message.quiet_ms != null && message.quiet_ms !== 0)
                 writer.uint32(8).uint32(message.quiet_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4810,7 +3892,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Ping();
+            message = _target || new troupe.Ping();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4823,10 +3905,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.quiet_ms = value;
-                        else
-                            delete message.quiet_ms;
+                        message.quiet_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -4846,12 +3925,6 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Ping.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Ping";
-        };
-
         return Ping;
     })();
 
@@ -4866,17 +3939,10 @@ export const troupe = $root.troupe = (() => {
 
     troupe.AskFailed = (function() {
 
-        const AskFailed = function (properties) {
+        const AskFailed = function () {
             this.code = "refused";
             this.message = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        AskFailed.prototype.code = "refused";
-        AskFailed.prototype.message = "";
 
         AskFailed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -4885,11 +3951,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "refused")
+            if (message.code != null && message.code !== "refused")
                 writer.uint32(8).int32(AskFailureNumbers[message.code]);
-            if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "")
+            if (message.message != null && message.message !== "")
                 writer.uint32(18).string(message.message);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -4912,7 +3978,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.AskFailed();
+            message = _target || new troupe.AskFailed();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -4931,10 +3997,7 @@ export const troupe = $root.troupe = (() => {
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.message = value;
-                        else
-                            delete message.message;
+                        message.message = reader.stringVerify();
                         continue;
                     }
                 }
@@ -4954,22 +4017,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        AskFailed.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.AskFailed";
-        };
-
         return AskFailed;
     })();
 
     troupe.Nothing = (function() {
 
-        const Nothing = function (properties) {
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+        const Nothing = function () {
         };
 
         Nothing.encode = function (message, writer, _depth) {
@@ -4979,7 +4032,7 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5002,7 +4055,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Nothing();
+            message = _target || new troupe.Nothing();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5026,28 +4079,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Nothing.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Nothing";
-        };
-
         return Nothing;
     })();
 
     troupe.ProcessReady = (function() {
 
-        const ProcessReady = function (properties) {
+        const ProcessReady = function () {
             this.pid = 0;
             this.main = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ProcessReady.prototype.pid = 0;
-        ProcessReady.prototype.main = null;
 
         ProcessReady.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5056,11 +4096,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
+            if (message.pid != null && message.pid !== 0)
                 writer.uint32(8).uint32(message.pid);
-            if (message.main != null && $Object.hasOwnProperty.call(message, "main"))
-                $root.troupe.ActorRef.encode(message.main, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.main != null)
+                troupe.ActorRef.encode(message.main, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5083,7 +4123,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ProcessReady();
+            message = _target || new troupe.ProcessReady();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5096,16 +4136,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.pid = value;
-                        else
-                            delete message.pid;
+                        message.pid = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.main = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.main);
+                        message.main = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.main);
                         continue;
                     }
                 }
@@ -5125,36 +4162,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ProcessReady.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ProcessReady";
-        };
-
         return ProcessReady;
     })();
 
     troupe.KvEvent = (function() {
 
-        const KvEvent = function (properties) {
+        const KvEvent = function () {
             this.kind = "";
             this.dp_rank = 0;
             this.tier = "";
-            this.parent = $util.newBuffer([]);
+            this.parent = $empty;
             this.start = 0;
-            this.hashes = $util.newBuffer([]);
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+            this.hashes = $empty;
         };
-
-        KvEvent.prototype.kind = "";
-        KvEvent.prototype.dp_rank = 0;
-        KvEvent.prototype.tier = "";
-        KvEvent.prototype.parent = $util.newBuffer([]);
-        KvEvent.prototype.start = 0;
-        KvEvent.prototype.hashes = $util.newBuffer([]);
 
         KvEvent.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5163,19 +4183,19 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "")
+            if (message.kind != null && message.kind !== "")
                 writer.uint32(10).string(message.kind);
-            if (message.dp_rank != null && $Object.hasOwnProperty.call(message, "dp_rank") && message.dp_rank !== 0)
+            if (message.dp_rank != null && message.dp_rank !== 0)
                 writer.uint32(16).uint32(message.dp_rank);
-            if (message.tier != null && $Object.hasOwnProperty.call(message, "tier") && message.tier !== "")
+            if (message.tier != null && message.tier !== "")
                 writer.uint32(26).string(message.tier);
-            if (message.parent != null && $Object.hasOwnProperty.call(message, "parent") && message.parent.length)
+            if (message.parent != null && message.parent.length)
                 writer.uint32(34).bytes(message.parent);
-            if (message.start != null && $Object.hasOwnProperty.call(message, "start") && message.start !== 0)
+            if (message.start != null && message.start !== 0)
                 writer.uint32(40).uint32(message.start);
-            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+            if (message.hashes != null && message.hashes.length)
                 writer.uint32(50).bytes(message.hashes);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5198,7 +4218,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvEvent();
+            message = _target || new troupe.KvEvent();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5211,55 +4231,37 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.kind = value;
-                        else
-                            delete message.kind;
+                        message.kind = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.dp_rank = value;
-                        else
-                            delete message.dp_rank;
+                        message.dp_rank = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.tier = value;
-                        else
-                            delete message.tier;
+                        message.tier = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.parent = value;
-                        else
-                            delete message.parent;
+                        message.parent = reader.bytes();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.start = value;
-                        else
-                            delete message.start;
+                        message.start = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.hashes = value;
-                        else
-                            delete message.hashes;
+                        message.hashes = reader.bytes();
                         continue;
                     }
                 }
@@ -5279,28 +4281,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvEvent.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvEvent";
-        };
-
         return KvEvent;
     })();
 
     troupe.SubscribeKv = (function() {
 
-        const SubscribeKv = function (properties) {
+        const SubscribeKv = function () {
             this.subscriber = undefined;
             this.subscription = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        SubscribeKv.prototype.subscriber = null;
-        SubscribeKv.prototype.subscription = 0;
 
         SubscribeKv.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5309,11 +4298,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.subscriber != null && $Object.hasOwnProperty.call(message, "subscriber"))
-                $root.troupe.ActorRef.encode(message.subscriber, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
+            if (message.subscriber != null)
+                troupe.ActorRef.encode(message.subscriber, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.subscription != null && message.subscription !== 0)
                 writer.uint32(16).uint32(message.subscription);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5336,7 +4325,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.SubscribeKv();
+            message = _target || new troupe.SubscribeKv();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5349,16 +4338,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        message.subscriber = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.subscriber);
+                        message.subscriber = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.subscriber);
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.subscription = value;
-                        else
-                            delete message.subscription;
+                        message.subscription = reader.uint32();
                         continue;
                     }
                 }
@@ -5378,32 +4364,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        SubscribeKv.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.SubscribeKv";
-        };
-
         return SubscribeKv;
     })();
 
     troupe.KvSubscribed = (function() {
 
-        const KvSubscribed = function (properties) {
+        const KvSubscribed = function () {
             this.publishes = false;
             this.block_size = 0;
             this.next_id = 0;
             this.caches = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvSubscribed.prototype.publishes = false;
-        KvSubscribed.prototype.block_size = 0;
-        KvSubscribed.prototype.next_id = 0;
-        KvSubscribed.prototype.caches = false;
 
         KvSubscribed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5412,15 +4383,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.publishes != null && $Object.hasOwnProperty.call(message, "publishes") && message.publishes !== false)
+            if (message.publishes != null && message.publishes !== false)
                 writer.uint32(8).bool(message.publishes);
-            if (message.block_size != null && $Object.hasOwnProperty.call(message, "block_size") && message.block_size !== 0)
+            if (message.block_size != null && message.block_size !== 0)
                 writer.uint32(16).uint32(message.block_size);
-            if (message.next_id != null && $Object.hasOwnProperty.call(message, "next_id") && !$Object.is(message.next_id, 0))
+            if (message.next_id != null && !$Object.is(message.next_id, 0))
                 writer.uint32(25).double(message.next_id);
-            if (message.caches != null && $Object.hasOwnProperty.call(message, "caches") && message.caches !== false)
+            if (message.caches != null && message.caches !== false)
                 writer.uint32(32).bool(message.caches);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5443,7 +4414,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvSubscribed();
+            message = _target || new troupe.KvSubscribed();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5456,37 +4427,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.publishes = value;
-                        else
-                            delete message.publishes;
+                        message.publishes = reader.bool();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.block_size = value;
-                        else
-                            delete message.block_size;
+                        message.block_size = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.next_id = value;
-                        else
-                            delete message.next_id;
+                        message.next_id = reader.double();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.caches = value;
-                        else
-                            delete message.caches;
+                        message.caches = reader.bool();
                         continue;
                     }
                 }
@@ -5506,31 +4465,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvSubscribed.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvSubscribed";
-        };
-
         return KvSubscribed;
     })();
 
     troupe.KvEvents = (function() {
 
-        const KvEvents = function (properties) {
+        const KvEvents = function () {
             this.subscription = 0;
             this.first_id = 0;
-            this.events = $util.emptyArray;
             this.events = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvEvents.prototype.subscription = 0;
-        KvEvents.prototype.first_id = 0;
-        KvEvents.prototype.events = $util.emptyArray;
 
         KvEvents.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5539,14 +4483,14 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.subscription != null && $Object.hasOwnProperty.call(message, "subscription") && message.subscription !== 0)
+            if (message.subscription != null && message.subscription !== 0)
                 writer.uint32(8).uint32(message.subscription);
-            if (message.first_id != null && $Object.hasOwnProperty.call(message, "first_id") && !$Object.is(message.first_id, 0))
+            if (message.first_id != null && !$Object.is(message.first_id, 0))
                 writer.uint32(17).double(message.first_id);
             if (message.events != null && message.events.length)
                 for (let i = 0; i < message.events.length; ++i)
-                    $root.troupe.KvEvent.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.KvEvent.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5569,7 +4513,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvEvents();
+            message = _target || new troupe.KvEvents();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5582,19 +4526,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.subscription = value;
-                        else
-                            delete message.subscription;
+                        message.subscription = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.first_id = value;
-                        else
-                            delete message.first_id;
+                        message.first_id = reader.double();
                         continue;
                     }
                 case 3: {
@@ -5602,7 +4540,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.events && message.events.length))
                             message.events = [];
-                        message.events.push($root.troupe.KvEvent.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.events.push(troupe.KvEvent.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -5622,26 +4560,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvEvents.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvEvents";
-        };
-
         return KvEvents;
     })();
 
     troupe.FetchKvEvents = (function() {
 
-        const FetchKvEvents = function (properties) {
+        const FetchKvEvents = function () {
             this.from = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        FetchKvEvents.prototype.from = 0;
 
         FetchKvEvents.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5650,9 +4576,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.from != null && $Object.hasOwnProperty.call(message, "from") && !$Object.is(message.from, 0))
+            if (message.from != null && !$Object.is(message.from, 0))
                 writer.uint32(9).double(message.from);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5675,7 +4601,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.FetchKvEvents();
+            message = _target || new troupe.FetchKvEvents();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5688,10 +4614,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.from = value;
-                        else
-                            delete message.from;
+                        message.from = reader.double();
                         continue;
                     }
                 }
@@ -5711,33 +4634,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        FetchKvEvents.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FetchKvEvents";
-        };
-
         return FetchKvEvents;
     })();
 
     troupe.KvRange = (function() {
 
-        const KvRange = function (properties) {
+        const KvRange = function () {
             this.too_old = false;
             this.first_id = 0;
-            this.events = $util.emptyArray;
             this.next_id = 0;
             this.events = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvRange.prototype.too_old = false;
-        KvRange.prototype.first_id = 0;
-        KvRange.prototype.events = $util.emptyArray;
-        KvRange.prototype.next_id = 0;
 
         KvRange.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5746,16 +4653,16 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.too_old != null && $Object.hasOwnProperty.call(message, "too_old") && message.too_old !== false)
+            if (message.too_old != null && message.too_old !== false)
                 writer.uint32(8).bool(message.too_old);
-            if (message.first_id != null && $Object.hasOwnProperty.call(message, "first_id") && !$Object.is(message.first_id, 0))
+            if (message.first_id != null && !$Object.is(message.first_id, 0))
                 writer.uint32(17).double(message.first_id);
             if (message.events != null && message.events.length)
                 for (let i = 0; i < message.events.length; ++i)
-                    $root.troupe.KvEvent.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.next_id != null && $Object.hasOwnProperty.call(message, "next_id") && !$Object.is(message.next_id, 0))
+                    troupe.KvEvent.encode(message.events[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.next_id != null && !$Object.is(message.next_id, 0))
                 writer.uint32(33).double(message.next_id);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5778,7 +4685,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvRange();
+            message = _target || new troupe.KvRange();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5791,19 +4698,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.too_old = value;
-                        else
-                            delete message.too_old;
+                        message.too_old = reader.bool();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.first_id = value;
-                        else
-                            delete message.first_id;
+                        message.first_id = reader.double();
                         continue;
                     }
                 case 3: {
@@ -5811,16 +4712,13 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.events && message.events.length))
                             message.events = [];
-                        message.events.push($root.troupe.KvEvent.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.events.push(troupe.KvEvent.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.next_id = value;
-                        else
-                            delete message.next_id;
+                        message.next_id = reader.double();
                         continue;
                     }
                 }
@@ -5840,28 +4738,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvRange.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvRange";
-        };
-
         return KvRange;
     })();
 
     troupe.FetchKvDump = (function() {
 
-        const FetchKvDump = function (properties) {
+        const FetchKvDump = function () {
             this.partition = 0;
             this.below = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        FetchKvDump.prototype.partition = 0;
-        FetchKvDump.prototype.below = 0;
 
         FetchKvDump.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5870,11 +4755,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+            if (message.partition != null && message.partition !== 0)
                 writer.uint32(8).uint32(message.partition);
-            if (message.below != null && $Object.hasOwnProperty.call(message, "below") && message.below !== 0)
+            if (message.below != null && message.below !== 0)
                 writer.uint32(16).uint32(message.below);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -5897,7 +4782,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.FetchKvDump();
+            message = _target || new troupe.FetchKvDump();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -5910,19 +4795,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.partition = value;
-                        else
-                            delete message.partition;
+                        message.partition = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.below = value;
-                        else
-                            delete message.below;
+                        message.below = reader.uint32();
                         continue;
                     }
                 }
@@ -5942,40 +4821,21 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        FetchKvDump.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FetchKvDump";
-        };
-
         return FetchKvDump;
     })();
 
     troupe.KvDumpPage = (function() {
 
-        const KvDumpPage = function (properties) {
+        const KvDumpPage = function () {
             this.next_id = 0;
             this.dp_rank = 0;
             this.tier = "";
-            this.hashes = $util.newBuffer([]);
+            this.hashes = $empty;
             this.last = false;
             this.partition = 0;
             this.below = 0;
             this.blocks = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvDumpPage.prototype.next_id = 0;
-        KvDumpPage.prototype.dp_rank = 0;
-        KvDumpPage.prototype.tier = "";
-        KvDumpPage.prototype.hashes = $util.newBuffer([]);
-        KvDumpPage.prototype.last = false;
-        KvDumpPage.prototype.partition = 0;
-        KvDumpPage.prototype.below = 0;
-        KvDumpPage.prototype.blocks = 0;
 
         KvDumpPage.encode = function (message, writer, _depth) {
             if (!writer)
@@ -5984,23 +4844,23 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.next_id != null && $Object.hasOwnProperty.call(message, "next_id") && !$Object.is(message.next_id, 0))
+            if (message.next_id != null && !$Object.is(message.next_id, 0))
                 writer.uint32(9).double(message.next_id);
-            if (message.dp_rank != null && $Object.hasOwnProperty.call(message, "dp_rank") && message.dp_rank !== 0)
+            if (message.dp_rank != null && message.dp_rank !== 0)
                 writer.uint32(16).uint32(message.dp_rank);
-            if (message.tier != null && $Object.hasOwnProperty.call(message, "tier") && message.tier !== "")
+            if (message.tier != null && message.tier !== "")
                 writer.uint32(26).string(message.tier);
-            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+            if (message.hashes != null && message.hashes.length)
                 writer.uint32(34).bytes(message.hashes);
-            if (message.last != null && $Object.hasOwnProperty.call(message, "last") && message.last !== false)
+            if (message.last != null && message.last !== false)
                 writer.uint32(40).bool(message.last);
-            if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+            if (message.partition != null && message.partition !== 0)
                 writer.uint32(48).uint32(message.partition);
-            if (message.below != null && $Object.hasOwnProperty.call(message, "below") && message.below !== 0)
+            if (message.below != null && message.below !== 0)
                 writer.uint32(56).uint32(message.below);
-            if (message.blocks != null && $Object.hasOwnProperty.call(message, "blocks") && !$Object.is(message.blocks, 0))
+            if (message.blocks != null && !$Object.is(message.blocks, 0))
                 writer.uint32(65).double(message.blocks);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6023,7 +4883,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvDumpPage();
+            message = _target || new troupe.KvDumpPage();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6036,73 +4896,49 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.next_id = value;
-                        else
-                            delete message.next_id;
+                        message.next_id = reader.double();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.dp_rank = value;
-                        else
-                            delete message.dp_rank;
+                        message.dp_rank = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.tier = value;
-                        else
-                            delete message.tier;
+                        message.tier = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.hashes = value;
-                        else
-                            delete message.hashes;
+                        message.hashes = reader.bytes();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.last = value;
-                        else
-                            delete message.last;
+                        message.last = reader.bool();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.partition = value;
-                        else
-                            delete message.partition;
+                        message.partition = reader.uint32();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.below = value;
-                        else
-                            delete message.below;
+                        message.below = reader.uint32();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.blocks = value;
-                        else
-                            delete message.blocks;
+                        message.blocks = reader.double();
                         continue;
                     }
                 }
@@ -6122,22 +4958,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvDumpPage.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvDumpPage";
-        };
-
         return KvDumpPage;
     })();
 
     troupe.ClearKv = (function() {
 
-        const ClearKv = function (properties) {
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+        const ClearKv = function () {
         };
 
         ClearKv.encode = function (message, writer, _depth) {
@@ -6147,7 +4973,7 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6170,7 +4996,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ClearKv();
+            message = _target || new troupe.ClearKv();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6194,28 +5020,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ClearKv.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ClearKv";
-        };
-
         return ClearKv;
     })();
 
     troupe.KvCleared = (function() {
 
-        const KvCleared = function (properties) {
+        const KvCleared = function () {
             this.cleared = false;
             this.blocks = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvCleared.prototype.cleared = false;
-        KvCleared.prototype.blocks = 0;
 
         KvCleared.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6224,11 +5037,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.cleared != null && $Object.hasOwnProperty.call(message, "cleared") && message.cleared !== false)
+            if (message.cleared != null && message.cleared !== false)
                 writer.uint32(8).bool(message.cleared);
-            if (message.blocks != null && $Object.hasOwnProperty.call(message, "blocks") && !$Object.is(message.blocks, 0))
+            if (message.blocks != null && !$Object.is(message.blocks, 0))
                 writer.uint32(17).double(message.blocks);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6251,7 +5064,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvCleared();
+            message = _target || new troupe.KvCleared();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6264,19 +5077,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.cleared = value;
-                        else
-                            delete message.cleared;
+                        message.cleared = reader.bool();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.blocks = value;
-                        else
-                            delete message.blocks;
+                        message.blocks = reader.double();
                         continue;
                     }
                 }
@@ -6296,36 +5103,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvCleared.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvCleared";
-        };
-
         return KvCleared;
     })();
 
     troupe.KvIdentity = (function() {
 
-        const KvIdentity = function (properties) {
+        const KvIdentity = function () {
             this.model = "";
             this.engine = "";
             this.library = "";
             this.cache_type = "";
             this.block_size = 0;
             this.block_bytes = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvIdentity.prototype.model = "";
-        KvIdentity.prototype.engine = "";
-        KvIdentity.prototype.library = "";
-        KvIdentity.prototype.cache_type = "";
-        KvIdentity.prototype.block_size = 0;
-        KvIdentity.prototype.block_bytes = 0;
 
         KvIdentity.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6334,19 +5124,19 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(10).string(message.model);
-            if (message.engine != null && $Object.hasOwnProperty.call(message, "engine") && message.engine !== "")
+            if (message.engine != null && message.engine !== "")
                 writer.uint32(18).string(message.engine);
-            if (message.library != null && $Object.hasOwnProperty.call(message, "library") && message.library !== "")
+            if (message.library != null && message.library !== "")
                 writer.uint32(26).string(message.library);
-            if (message.cache_type != null && $Object.hasOwnProperty.call(message, "cache_type") && message.cache_type !== "")
+            if (message.cache_type != null && message.cache_type !== "")
                 writer.uint32(34).string(message.cache_type);
-            if (message.block_size != null && $Object.hasOwnProperty.call(message, "block_size") && message.block_size !== 0)
+            if (message.block_size != null && message.block_size !== 0)
                 writer.uint32(40).uint32(message.block_size);
-            if (message.block_bytes != null && $Object.hasOwnProperty.call(message, "block_bytes") && !$Object.is(message.block_bytes, 0))
+            if (message.block_bytes != null && !$Object.is(message.block_bytes, 0))
                 writer.uint32(49).double(message.block_bytes);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6369,7 +5159,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvIdentity();
+            message = _target || new troupe.KvIdentity();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6382,55 +5172,37 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.engine = value;
-                        else
-                            delete message.engine;
+                        message.engine = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.library = value;
-                        else
-                            delete message.library;
+                        message.library = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.cache_type = value;
-                        else
-                            delete message.cache_type;
+                        message.cache_type = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.block_size = value;
-                        else
-                            delete message.block_size;
+                        message.block_size = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.block_bytes = value;
-                        else
-                            delete message.block_bytes;
+                        message.block_bytes = reader.double();
                         continue;
                     }
                 }
@@ -6450,30 +5222,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvIdentity.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvIdentity";
-        };
-
         return KvIdentity;
     })();
 
     troupe.OpenKvSpace = (function() {
 
-        const OpenKvSpace = function (properties) {
+        const OpenKvSpace = function () {
             this.worker = undefined;
             this.identity = undefined;
             this.name = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        OpenKvSpace.prototype.worker = null;
-        OpenKvSpace.prototype.identity = null;
-        OpenKvSpace.prototype.name = "";
 
         OpenKvSpace.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6482,13 +5240,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker"))
-                $root.troupe.ActorRef.encode(message.worker, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.identity != null && $Object.hasOwnProperty.call(message, "identity"))
-                $root.troupe.KvIdentity.encode(message.identity, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.worker != null)
+                troupe.ActorRef.encode(message.worker, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.identity != null)
+                troupe.KvIdentity.encode(message.identity, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.name != null && message.name !== "")
                 writer.uint32(26).string(message.name);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6511,7 +5269,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.OpenKvSpace();
+            message = _target || new troupe.OpenKvSpace();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6524,22 +5282,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        message.worker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.worker);
+                        message.worker = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.worker);
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.identity = $root.troupe.KvIdentity.decode(reader, reader.size(), $undefined, _depth + 1, message.identity);
+                        message.identity = troupe.KvIdentity.decode(reader, reader.size(), $undefined, _depth + 1, message.identity);
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 }
@@ -6559,18 +5314,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        OpenKvSpace.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.OpenKvSpace";
-        };
-
         return OpenKvSpace;
     })();
 
     troupe.KvSpace = (function() {
 
-        const KvSpace = function (properties) {
+        const KvSpace = function () {
             this.space = 0;
             this.segment = "";
             this.slots = 0;
@@ -6578,19 +5327,7 @@ export const troupe = $root.troupe = (() => {
             this.base = 0;
             this.segment_bytes = 0;
             this.block_bytes = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvSpace.prototype.space = 0;
-        KvSpace.prototype.segment = "";
-        KvSpace.prototype.slots = 0;
-        KvSpace.prototype.slot_bytes = 0;
-        KvSpace.prototype.base = 0;
-        KvSpace.prototype.segment_bytes = 0;
-        KvSpace.prototype.block_bytes = 0;
 
         KvSpace.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6599,21 +5336,21 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+            if (message.space != null && message.space !== 0)
                 writer.uint32(8).uint32(message.space);
-            if (message.segment != null && $Object.hasOwnProperty.call(message, "segment") && message.segment !== "")
+            if (message.segment != null && message.segment !== "")
                 writer.uint32(18).string(message.segment);
-            if (message.slots != null && $Object.hasOwnProperty.call(message, "slots") && message.slots !== 0)
+            if (message.slots != null && message.slots !== 0)
                 writer.uint32(24).uint32(message.slots);
-            if (message.slot_bytes != null && $Object.hasOwnProperty.call(message, "slot_bytes") && !$Object.is(message.slot_bytes, 0))
+            if (message.slot_bytes != null && !$Object.is(message.slot_bytes, 0))
                 writer.uint32(33).double(message.slot_bytes);
-            if (message.base != null && $Object.hasOwnProperty.call(message, "base") && !$Object.is(message.base, 0))
+            if (message.base != null && !$Object.is(message.base, 0))
                 writer.uint32(41).double(message.base);
-            if (message.segment_bytes != null && $Object.hasOwnProperty.call(message, "segment_bytes") && !$Object.is(message.segment_bytes, 0))
+            if (message.segment_bytes != null && !$Object.is(message.segment_bytes, 0))
                 writer.uint32(49).double(message.segment_bytes);
-            if (message.block_bytes != null && $Object.hasOwnProperty.call(message, "block_bytes") && !$Object.is(message.block_bytes, 0))
+            if (message.block_bytes != null && !$Object.is(message.block_bytes, 0))
                 writer.uint32(57).double(message.block_bytes);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6636,7 +5373,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvSpace();
+            message = _target || new troupe.KvSpace();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6649,64 +5386,43 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.space = value;
-                        else
-                            delete message.space;
+                        message.space = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.segment = value;
-                        else
-                            delete message.segment;
+                        message.segment = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.slots = value;
-                        else
-                            delete message.slots;
+                        message.slots = reader.uint32();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.slot_bytes = value;
-                        else
-                            delete message.slot_bytes;
+                        message.slot_bytes = reader.double();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.base = value;
-                        else
-                            delete message.base;
+                        message.base = reader.double();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.segment_bytes = value;
-                        else
-                            delete message.segment_bytes;
+                        message.segment_bytes = reader.double();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.block_bytes = value;
-                        else
-                            delete message.block_bytes;
+                        message.block_bytes = reader.double();
                         continue;
                     }
                 }
@@ -6726,34 +5442,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvSpace.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvSpace";
-        };
-
         return KvSpace;
     })();
 
     troupe.ReserveKv = (function() {
 
-        const ReserveKv = function (properties) {
+        const ReserveKv = function () {
             this.space = 0;
-            this.hashes = $util.newBuffer([]);
-            this.parents = $util.newBuffer([]);
+            this.hashes = $empty;
+            this.parents = $empty;
             this.priority = 0;
             this.hand_off = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ReserveKv.prototype.space = 0;
-        ReserveKv.prototype.hashes = $util.newBuffer([]);
-        ReserveKv.prototype.parents = $util.newBuffer([]);
-        ReserveKv.prototype.priority = 0;
-        ReserveKv.prototype.hand_off = "";
 
         ReserveKv.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6762,17 +5462,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+            if (message.space != null && message.space !== 0)
                 writer.uint32(8).uint32(message.space);
-            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+            if (message.hashes != null && message.hashes.length)
                 writer.uint32(18).bytes(message.hashes);
-            if (message.parents != null && $Object.hasOwnProperty.call(message, "parents") && message.parents.length)
+            if (message.parents != null && message.parents.length)
                 writer.uint32(26).bytes(message.parents);
-            if (message.priority != null && $Object.hasOwnProperty.call(message, "priority") && message.priority !== 0)
+            if (message.priority != null && message.priority !== 0)
                 writer.uint32(32).sint32(message.priority);
-            if (message.hand_off != null && $Object.hasOwnProperty.call(message, "hand_off") && message.hand_off !== "")
+            if (message.hand_off != null && message.hand_off !== "")
                 writer.uint32(42).string(message.hand_off);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6795,7 +5495,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ReserveKv();
+            message = _target || new troupe.ReserveKv();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6808,46 +5508,31 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.space = value;
-                        else
-                            delete message.space;
+                        message.space = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.hashes = value;
-                        else
-                            delete message.hashes;
+                        message.hashes = reader.bytes();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.parents = value;
-                        else
-                            delete message.parents;
+                        message.parents = reader.bytes();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.sint32())
-                            message.priority = value;
-                        else
-                            delete message.priority;
+                        message.priority = reader.sint32();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.hand_off = value;
-                        else
-                            delete message.hand_off;
+                        message.hand_off = reader.stringVerify();
                         continue;
                     }
                 }
@@ -6867,27 +5552,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ReserveKv.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ReserveKv";
-        };
-
         return ReserveKv;
     })();
 
     troupe.KvSlots = (function() {
 
-        const KvSlots = function (properties) {
-            this.slots = $util.emptyArray;
+        const KvSlots = function () {
             this.slots = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvSlots.prototype.slots = $util.emptyArray;
 
         KvSlots.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6898,7 +5570,7 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.slots != null && message.slots.length)
                 writer.uint32(10).sint32s(message.slots);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6921,7 +5593,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvSlots();
+            message = _target || new troupe.KvSlots();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6962,30 +5634,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvSlots.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvSlots";
-        };
-
         return KvSlots;
     })();
 
     troupe.KvFilled = (function() {
 
-        const KvFilled = function (properties) {
+        const KvFilled = function () {
             this.space = 0;
-            this.hashes = $util.newBuffer([]);
-            this.dropped = $util.newBuffer([]);
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+            this.hashes = $empty;
+            this.dropped = $empty;
         };
-
-        KvFilled.prototype.space = 0;
-        KvFilled.prototype.hashes = $util.newBuffer([]);
-        KvFilled.prototype.dropped = $util.newBuffer([]);
 
         KvFilled.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6994,13 +5652,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+            if (message.space != null && message.space !== 0)
                 writer.uint32(8).uint32(message.space);
-            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+            if (message.hashes != null && message.hashes.length)
                 writer.uint32(18).bytes(message.hashes);
-            if (message.dropped != null && $Object.hasOwnProperty.call(message, "dropped") && message.dropped.length)
+            if (message.dropped != null && message.dropped.length)
                 writer.uint32(26).bytes(message.dropped);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -7023,7 +5681,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvFilled();
+            message = _target || new troupe.KvFilled();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -7036,28 +5694,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.space = value;
-                        else
-                            delete message.space;
+                        message.space = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.hashes = value;
-                        else
-                            delete message.hashes;
+                        message.hashes = reader.bytes();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.dropped = value;
-                        else
-                            delete message.dropped;
+                        message.dropped = reader.bytes();
                         continue;
                     }
                 }
@@ -7077,34 +5726,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvFilled.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvFilled";
-        };
-
         return KvFilled;
     })();
 
     troupe.FindKv = (function() {
 
-        const FindKv = function (properties) {
+        const FindKv = function () {
             this.space = 0;
-            this.hashes = $util.newBuffer([]);
+            this.hashes = $empty;
             this.from = 0;
             this.writer = "";
             this.wait_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        FindKv.prototype.space = 0;
-        FindKv.prototype.hashes = $util.newBuffer([]);
-        FindKv.prototype.from = 0;
-        FindKv.prototype.writer = "";
-        FindKv.prototype.wait_ms = 0;
 
         FindKv.encode = function (message, writer, _depth) {
             if (!writer)
@@ -7113,17 +5746,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+            if (message.space != null && message.space !== 0)
                 writer.uint32(8).uint32(message.space);
-            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+            if (message.hashes != null && message.hashes.length)
                 writer.uint32(18).bytes(message.hashes);
-            if (message.from != null && $Object.hasOwnProperty.call(message, "from") && message.from !== 0)
+            if (message.from != null && message.from !== 0)
                 writer.uint32(24).uint32(message.from);
-            if (message.writer != null && $Object.hasOwnProperty.call(message, "writer") && message.writer !== "")
+            if (message.writer != null && message.writer !== "")
                 writer.uint32(34).string(message.writer);
-            if (message.wait_ms != null && $Object.hasOwnProperty.call(message, "wait_ms") && message.wait_ms !== 0)
+            if (message.wait_ms != null && message.wait_ms !== 0)
                 writer.uint32(40).uint32(message.wait_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -7146,7 +5779,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.FindKv();
+            message = _target || new troupe.FindKv();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -7159,46 +5792,31 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.space = value;
-                        else
-                            delete message.space;
+                        message.space = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.hashes = value;
-                        else
-                            delete message.hashes;
+                        message.hashes = reader.bytes();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.from = value;
-                        else
-                            delete message.from;
+                        message.from = reader.uint32();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.writer = value;
-                        else
-                            delete message.writer;
+                        message.writer = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.wait_ms = value;
-                        else
-                            delete message.wait_ms;
+                        message.wait_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -7218,31 +5836,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        FindKv.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FindKv";
-        };
-
         return FindKv;
     })();
 
     troupe.KvFound = (function() {
 
-        const KvFound = function (properties) {
+        const KvFound = function () {
             this.lease = 0;
-            this.slots = $util.emptyArray;
             this.coming = false;
             this.slots = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvFound.prototype.lease = 0;
-        KvFound.prototype.slots = $util.emptyArray;
-        KvFound.prototype.coming = false;
 
         KvFound.encode = function (message, writer, _depth) {
             if (!writer)
@@ -7251,13 +5854,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && message.lease !== 0)
+            if (message.lease != null && message.lease !== 0)
                 writer.uint32(8).uint32(message.lease);
             if (message.slots != null && message.slots.length)
                 writer.uint32(18).uint32s(message.slots);
-            if (message.coming != null && $Object.hasOwnProperty.call(message, "coming") && message.coming !== false)
+            if (message.coming != null && message.coming !== false)
                 writer.uint32(24).bool(message.coming);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -7280,7 +5883,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvFound();
+            message = _target || new troupe.KvFound();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -7293,10 +5896,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.lease = value;
-                        else
-                            delete message.lease;
+                        message.lease = reader.uint32();
                         continue;
                     }
                 case 2: {
@@ -7316,10 +5916,7 @@ export const troupe = $root.troupe = (() => {
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.coming = value;
-                        else
-                            delete message.coming;
+                        message.coming = reader.bool();
                         continue;
                     }
                 }
@@ -7339,33 +5936,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvFound.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvFound";
-        };
-
         return KvFound;
     })();
 
     troupe.KvArrived = (function() {
 
-        const KvArrived = function (properties) {
+        const KvArrived = function () {
             this.lease = 0;
             this.first = 0;
-            this.slots = $util.emptyArray;
             this.coming = false;
             this.slots = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvArrived.prototype.lease = 0;
-        KvArrived.prototype.first = 0;
-        KvArrived.prototype.slots = $util.emptyArray;
-        KvArrived.prototype.coming = false;
 
         KvArrived.encode = function (message, writer, _depth) {
             if (!writer)
@@ -7374,15 +5955,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && message.lease !== 0)
+            if (message.lease != null && message.lease !== 0)
                 writer.uint32(8).uint32(message.lease);
-            if (message.first != null && $Object.hasOwnProperty.call(message, "first") && message.first !== 0)
+            if (message.first != null && message.first !== 0)
                 writer.uint32(16).uint32(message.first);
             if (message.slots != null && message.slots.length)
                 writer.uint32(26).uint32s(message.slots);
-            if (message.coming != null && $Object.hasOwnProperty.call(message, "coming") && message.coming !== false)
+            if (message.coming != null && message.coming !== false)
                 writer.uint32(32).bool(message.coming);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -7405,7 +5986,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvArrived();
+            message = _target || new troupe.KvArrived();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -7418,19 +5999,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.lease = value;
-                        else
-                            delete message.lease;
+                        message.lease = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.first = value;
-                        else
-                            delete message.first;
+                        message.first = reader.uint32();
                         continue;
                     }
                 case 3: {
@@ -7450,10 +6025,7 @@ export const troupe = $root.troupe = (() => {
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.coming = value;
-                        else
-                            delete message.coming;
+                        message.coming = reader.bool();
                         continue;
                     }
                 }
@@ -7473,28 +6045,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvArrived.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvArrived";
-        };
-
         return KvArrived;
     })();
 
     troupe.ReleaseKv = (function() {
 
-        const ReleaseKv = function (properties) {
+        const ReleaseKv = function () {
             this.space = 0;
             this.lease = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ReleaseKv.prototype.space = 0;
-        ReleaseKv.prototype.lease = 0;
 
         ReleaseKv.encode = function (message, writer, _depth) {
             if (!writer)
@@ -7503,11 +6062,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+            if (message.space != null && message.space !== 0)
                 writer.uint32(8).uint32(message.space);
-            if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && message.lease !== 0)
+            if (message.lease != null && message.lease !== 0)
                 writer.uint32(16).uint32(message.lease);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -7530,7 +6089,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ReleaseKv();
+            message = _target || new troupe.ReleaseKv();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -7543,19 +6102,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.space = value;
-                        else
-                            delete message.space;
+                        message.space = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.lease = value;
-                        else
-                            delete message.lease;
+                        message.lease = reader.uint32();
                         continue;
                     }
                 }
@@ -7575,30 +6128,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ReleaseKv.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ReleaseKv";
-        };
-
         return ReleaseKv;
     })();
 
     troupe.KvWriting = (function() {
 
-        const KvWriting = function (properties) {
+        const KvWriting = function () {
             this.space = 0;
             this.id = "";
             this.blocks = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvWriting.prototype.space = 0;
-        KvWriting.prototype.id = "";
-        KvWriting.prototype.blocks = 0;
 
         KvWriting.encode = function (message, writer, _depth) {
             if (!writer)
@@ -7607,13 +6146,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+            if (message.space != null && message.space !== 0)
                 writer.uint32(8).uint32(message.space);
-            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+            if (message.id != null && message.id !== "")
                 writer.uint32(18).string(message.id);
-            if (message.blocks != null && $Object.hasOwnProperty.call(message, "blocks") && message.blocks !== 0)
+            if (message.blocks != null && message.blocks !== 0)
                 writer.uint32(24).uint32(message.blocks);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -7636,7 +6175,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvWriting();
+            message = _target || new troupe.KvWriting();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -7649,28 +6188,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.space = value;
-                        else
-                            delete message.space;
+                        message.space = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.id = value;
-                        else
-                            delete message.id;
+                        message.id = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.blocks = value;
-                        else
-                            delete message.blocks;
+                        message.blocks = reader.uint32();
                         continue;
                     }
                 }
@@ -7690,28 +6220,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KvWriting.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvWriting";
-        };
-
         return KvWriting;
     })();
 
     troupe.KvWritten = (function() {
 
-        const KvWritten = function (properties) {
+        const KvWritten = function () {
             this.space = 0;
             this.id = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KvWritten.prototype.space = 0;
-        KvWritten.prototype.id = "";
 
         KvWritten.encode = function (message, writer, _depth) {
             if (!writer)
@@ -7720,11 +6237,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.space != null && $Object.hasOwnProperty.call(message, "space") && message.space !== 0)
+            if (message.space != null && message.space !== 0)
                 writer.uint32(8).uint32(message.space);
-            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+            if (message.id != null && message.id !== "")
                 writer.uint32(18).string(message.id);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -7747,7 +6264,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KvWritten();
+            message = _target || new troupe.KvWritten();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -7760,19 +6277,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.space = value;
-                        else
-                            delete message.space;
+                        message.space = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.id = value;
-                        else
-                            delete message.id;
+                        message.id = reader.stringVerify();
                         continue;
                     }
                 }
@@ -7790,12 +6301,6 @@ export const troupe = $root.troupe = (() => {
             if (_end !== $undefined)
                 throw $Error("missing end group");
             return message;
-        };
-
-        KvWritten.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KvWritten";
         };
 
         return KvWritten;
@@ -8193,7 +6698,7 @@ export const troupe = $root.troupe = (() => {
 
     troupe.SamplingParams = (function() {
 
-        const SamplingParams = function (properties) {
+        const SamplingParams = function () {
             this.temperature = 0;
             this.top_k = 0;
             this.top_p = 0;
@@ -8202,25 +6707,9 @@ export const troupe = $root.troupe = (() => {
             this.repetition_penalty = 0;
             this.frequency_penalty = 0;
             this.presence_penalty = 0;
-            this.logit_bias = $util.emptyArray;
-            this.seed = $util.newBuffer([]);
+            this.seed = $empty;
             this.logit_bias = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        SamplingParams.prototype.temperature = 0;
-        SamplingParams.prototype.top_k = 0;
-        SamplingParams.prototype.top_p = 0;
-        SamplingParams.prototype.min_p = 0;
-        SamplingParams.prototype.typical_p = 0;
-        SamplingParams.prototype.repetition_penalty = 0;
-        SamplingParams.prototype.frequency_penalty = 0;
-        SamplingParams.prototype.presence_penalty = 0;
-        SamplingParams.prototype.logit_bias = $util.emptyArray;
-        SamplingParams.prototype.seed = $util.newBuffer([]);
 
         SamplingParams.encode = function (message, writer, _depth) {
             if (!writer)
@@ -8229,28 +6718,28 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.temperature != null && $Object.hasOwnProperty.call(message, "temperature") && !$Object.is(message.temperature, 0))
+            if (message.temperature != null && !$Object.is(message.temperature, 0))
                 writer.uint32(13).float(message.temperature);
-            if (message.top_k != null && $Object.hasOwnProperty.call(message, "top_k") && message.top_k !== 0)
+            if (message.top_k != null && message.top_k !== 0)
                 writer.uint32(16).uint32(message.top_k);
-            if (message.top_p != null && $Object.hasOwnProperty.call(message, "top_p") && !$Object.is(message.top_p, 0))
+            if (message.top_p != null && !$Object.is(message.top_p, 0))
                 writer.uint32(29).float(message.top_p);
-            if (message.min_p != null && $Object.hasOwnProperty.call(message, "min_p") && !$Object.is(message.min_p, 0))
+            if (message.min_p != null && !$Object.is(message.min_p, 0))
                 writer.uint32(37).float(message.min_p);
-            if (message.typical_p != null && $Object.hasOwnProperty.call(message, "typical_p") && !$Object.is(message.typical_p, 0))
+            if (message.typical_p != null && !$Object.is(message.typical_p, 0))
                 writer.uint32(45).float(message.typical_p);
-            if (message.repetition_penalty != null && $Object.hasOwnProperty.call(message, "repetition_penalty") && !$Object.is(message.repetition_penalty, 0))
+            if (message.repetition_penalty != null && !$Object.is(message.repetition_penalty, 0))
                 writer.uint32(53).float(message.repetition_penalty);
-            if (message.frequency_penalty != null && $Object.hasOwnProperty.call(message, "frequency_penalty") && !$Object.is(message.frequency_penalty, 0))
+            if (message.frequency_penalty != null && !$Object.is(message.frequency_penalty, 0))
                 writer.uint32(61).float(message.frequency_penalty);
-            if (message.presence_penalty != null && $Object.hasOwnProperty.call(message, "presence_penalty") && !$Object.is(message.presence_penalty, 0))
+            if (message.presence_penalty != null && !$Object.is(message.presence_penalty, 0))
                 writer.uint32(69).float(message.presence_penalty);
             if (message.logit_bias != null && message.logit_bias.length)
                 for (let i = 0; i < message.logit_bias.length; ++i)
-                    $root.troupe.LogitBias.encode(message.logit_bias[i], writer.uint32(74).fork(), _depth + 1).ldelim();
-            if (message.seed != null && $Object.hasOwnProperty.call(message, "seed") && message.seed.length)
+                    troupe.LogitBias.encode(message.logit_bias[i], writer.uint32(74).fork(), _depth + 1).ldelim();
+            if (message.seed != null && message.seed.length)
                 writer.uint32(82).bytes(message.seed);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -8273,7 +6762,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.SamplingParams();
+            message = _target || new troupe.SamplingParams();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -8286,73 +6775,49 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.temperature = value;
-                        else
-                            delete message.temperature;
+                        message.temperature = reader.float();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.top_k = value;
-                        else
-                            delete message.top_k;
+                        message.top_k = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.top_p = value;
-                        else
-                            delete message.top_p;
+                        message.top_p = reader.float();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.min_p = value;
-                        else
-                            delete message.min_p;
+                        message.min_p = reader.float();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.typical_p = value;
-                        else
-                            delete message.typical_p;
+                        message.typical_p = reader.float();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.repetition_penalty = value;
-                        else
-                            delete message.repetition_penalty;
+                        message.repetition_penalty = reader.float();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.frequency_penalty = value;
-                        else
-                            delete message.frequency_penalty;
+                        message.frequency_penalty = reader.float();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.presence_penalty = value;
-                        else
-                            delete message.presence_penalty;
+                        message.presence_penalty = reader.float();
                         continue;
                     }
                 case 9: {
@@ -8360,16 +6825,13 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.logit_bias && message.logit_bias.length))
                             message.logit_bias = [];
-                        message.logit_bias.push($root.troupe.LogitBias.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.logit_bias.push(troupe.LogitBias.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 10: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.seed = value;
-                        else
-                            delete message.seed;
+                        message.seed = reader.bytes();
                         continue;
                     }
                 }
@@ -8389,28 +6851,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        SamplingParams.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.SamplingParams";
-        };
-
         return SamplingParams;
     })();
 
     troupe.LogitBias = (function() {
 
-        const LogitBias = function (properties) {
+        const LogitBias = function () {
             this.token = 0;
             this.bias = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        LogitBias.prototype.token = 0;
-        LogitBias.prototype.bias = 0;
 
         LogitBias.encode = function (message, writer, _depth) {
             if (!writer)
@@ -8419,11 +6868,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.token != null && $Object.hasOwnProperty.call(message, "token") && message.token !== 0)
+            if (message.token != null && message.token !== 0)
                 writer.uint32(8).uint32(message.token);
-            if (message.bias != null && $Object.hasOwnProperty.call(message, "bias") && !$Object.is(message.bias, 0))
+            if (message.bias != null && !$Object.is(message.bias, 0))
                 writer.uint32(21).float(message.bias);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -8446,7 +6895,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.LogitBias();
+            message = _target || new troupe.LogitBias();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -8459,19 +6908,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.token = value;
-                        else
-                            delete message.token;
+                        message.token = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.bias = value;
-                        else
-                            delete message.bias;
+                        message.bias = reader.float();
                         continue;
                     }
                 }
@@ -8491,45 +6934,21 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        LogitBias.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.LogitBias";
-        };
-
         return LogitBias;
     })();
 
     troupe.ChoiceStart = (function() {
 
-        const ChoiceStart = function (properties) {
+        const ChoiceStart = function () {
             this.choice = 0;
-            this.delivered = $util.newBuffer([]);
+            this.delivered = $empty;
             this.max_tokens = 0;
             this.ended = undefined;
             this.delivered_logprobs = undefined;
             this.scores = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        ChoiceStart.prototype.choice = 0;
-        ChoiceStart.prototype.delivered = $util.newBuffer([]);
-        ChoiceStart.prototype.max_tokens = 0;
-        ChoiceStart.prototype.ended = null;
-        ChoiceStart.prototype.delivered_logprobs = null;
-        ChoiceStart.prototype.scores = null;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(ChoiceStart.prototype, "_scores", {
-            get: $util.oneOfGetter($oneOfFields = ["scores"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         ChoiceStart.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -8537,19 +6956,19 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.choice != null && $Object.hasOwnProperty.call(message, "choice") && message.choice !== 0)
+            if (message.choice != null && message.choice !== 0)
                 writer.uint32(8).uint32(message.choice);
-            if (message.delivered != null && $Object.hasOwnProperty.call(message, "delivered") && message.delivered.length)
+            if (message.delivered != null && message.delivered.length)
                 writer.uint32(18).bytes(message.delivered);
-            if (message.max_tokens != null && $Object.hasOwnProperty.call(message, "max_tokens") && message.max_tokens !== 0)
+            if (message.max_tokens != null && message.max_tokens !== 0)
                 writer.uint32(24).uint32(message.max_tokens);
-            if (message.ended != null && $Object.hasOwnProperty.call(message, "ended"))
-                $root.troupe.Finished.encode(message.ended, writer.uint32(34).fork(), _depth + 1).ldelim();
-            if (message.delivered_logprobs != null && $Object.hasOwnProperty.call(message, "delivered_logprobs"))
-                $root.troupe.TokenLogprobs.encode(message.delivered_logprobs, writer.uint32(42).fork(), _depth + 1).ldelim();
-            if (message.scores != null && $Object.hasOwnProperty.call(message, "scores"))
+            if (message.ended != null)
+                troupe.Finished.encode(message.ended, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.delivered_logprobs != null)
+                troupe.TokenLogprobs.encode(message.delivered_logprobs, writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.scores != null)
                 writer.uint32(48).bool(message.scores);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -8572,7 +6991,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ChoiceStart();
+            message = _target || new troupe.ChoiceStart();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -8585,40 +7004,31 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.choice = value;
-                        else
-                            delete message.choice;
+                        message.choice = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.delivered = value;
-                        else
-                            delete message.delivered;
+                        message.delivered = reader.bytes();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.max_tokens = value;
-                        else
-                            delete message.max_tokens;
+                        message.max_tokens = reader.uint32();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        message.ended = $root.troupe.Finished.decode(reader, reader.size(), $undefined, _depth + 1, message.ended);
+                        message.ended = troupe.Finished.decode(reader, reader.size(), $undefined, _depth + 1, message.ended);
                         continue;
                     }
                 case 5: {
                         if (wireType !== 2)
                             break;
-                        message.delivered_logprobs = $root.troupe.TokenLogprobs.decode(reader, reader.size(), $undefined, _depth + 1, message.delivered_logprobs);
+                        message.delivered_logprobs = troupe.TokenLogprobs.decode(reader, reader.size(), $undefined, _depth + 1, message.delivered_logprobs);
                         continue;
                     }
                 case 6: {
@@ -8645,27 +7055,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ChoiceStart.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ChoiceStart";
-        };
-
         return ChoiceStart;
     })();
 
     troupe.TokenLogprobs = (function() {
 
-        const TokenLogprobs = function (properties) {
-            this.items = $util.emptyArray;
+        const TokenLogprobs = function () {
             this.items = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        TokenLogprobs.prototype.items = $util.emptyArray;
 
         TokenLogprobs.encode = function (message, writer, _depth) {
             if (!writer)
@@ -8676,8 +7073,8 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.items != null && message.items.length)
                 for (let i = 0; i < message.items.length; ++i)
-                    $root.troupe.TokenLogprob.encode(message.items[i], writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.TokenLogprob.encode(message.items[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -8700,7 +7097,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.TokenLogprobs();
+            message = _target || new troupe.TokenLogprobs();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -8715,7 +7112,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.items && message.items.length))
                             message.items = [];
-                        message.items.push($root.troupe.TokenLogprob.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.items.push(troupe.TokenLogprob.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -8735,30 +7132,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        TokenLogprobs.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.TokenLogprobs";
-        };
-
         return TokenLogprobs;
     })();
 
     troupe.Resumable = (function() {
 
-        const Resumable = function (properties) {
+        const Resumable = function () {
             this.answer = "";
             this.attempt = 0;
-            this.context = $util.newBuffer([]);
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+            this.context = $empty;
         };
-
-        Resumable.prototype.answer = "";
-        Resumable.prototype.attempt = 0;
-        Resumable.prototype.context = $util.newBuffer([]);
 
         Resumable.encode = function (message, writer, _depth) {
             if (!writer)
@@ -8767,13 +7150,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.answer != null && $Object.hasOwnProperty.call(message, "answer") && message.answer !== "")
+            if (message.answer != null && message.answer !== "")
                 writer.uint32(10).string(message.answer);
-            if (message.attempt != null && $Object.hasOwnProperty.call(message, "attempt") && message.attempt !== 0)
+            if (message.attempt != null && message.attempt !== 0)
                 writer.uint32(16).uint32(message.attempt);
-            if (message.context != null && $Object.hasOwnProperty.call(message, "context") && message.context.length)
+            if (message.context != null && message.context.length)
                 writer.uint32(26).bytes(message.context);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -8796,7 +7179,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Resumable();
+            message = _target || new troupe.Resumable();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -8809,28 +7192,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.answer = value;
-                        else
-                            delete message.answer;
+                        message.answer = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.attempt = value;
-                        else
-                            delete message.attempt;
+                        message.attempt = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.context = value;
-                        else
-                            delete message.context;
+                        message.context = reader.bytes();
                         continue;
                     }
                 }
@@ -8850,25 +7224,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Resumable.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Resumable";
-        };
-
         return Resumable;
     })();
 
     troupe.Generate = (function() {
 
-        const Generate = function (properties) {
+        const Generate = function () {
             this.request = "";
             this.model = "";
-            this.prompt = $util.newBuffer([]);
+            this.prompt = $empty;
             this.sampling = undefined;
-            this.choices = $util.emptyArray;
             this.min_tokens = 0;
-            this.stop_tokens = $util.emptyArray;
             this.ignore_eos = false;
             this.logprobs = 0;
             this.consumer = undefined;
@@ -8882,51 +7248,11 @@ export const troupe = $root.troupe = (() => {
             this.hand_off = undefined;
             this.choices = [];
             this.stop_tokens = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        Generate.prototype.request = "";
-        Generate.prototype.model = "";
-        Generate.prototype.prompt = $util.newBuffer([]);
-        Generate.prototype.sampling = null;
-        Generate.prototype.choices = $util.emptyArray;
-        Generate.prototype.min_tokens = 0;
-        Generate.prototype.stop_tokens = $util.emptyArray;
-        Generate.prototype.ignore_eos = false;
-        Generate.prototype.logprobs = 0;
-        Generate.prototype.consumer = null;
-        Generate.prototype.deadline_ms = 0;
-        Generate.prototype.window_tokens = 0;
-        Generate.prototype.resumable = null;
-        Generate.prototype.alone = false;
-        Generate.prototype.constraint = null;
-        Generate.prototype.adapter = null;
-        Generate.prototype.salt = null;
-        Generate.prototype.hand_off = null;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(Generate.prototype, "_constraint", {
-            get: $util.oneOfGetter($oneOfFields = ["constraint"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(Generate.prototype, "_adapter", {
-            get: $util.oneOfGetter($oneOfFields = ["adapter"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(Generate.prototype, "_salt", {
-            get: $util.oneOfGetter($oneOfFields = ["salt"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         Generate.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -8934,44 +7260,44 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(18).string(message.model);
-            if (message.prompt != null && $Object.hasOwnProperty.call(message, "prompt") && message.prompt.length)
+            if (message.prompt != null && message.prompt.length)
                 writer.uint32(26).bytes(message.prompt);
-            if (message.sampling != null && $Object.hasOwnProperty.call(message, "sampling"))
-                $root.troupe.SamplingParams.encode(message.sampling, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.sampling != null)
+                troupe.SamplingParams.encode(message.sampling, writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.choices != null && message.choices.length)
                 for (let i = 0; i < message.choices.length; ++i)
-                    $root.troupe.ChoiceStart.encode(message.choices[i], writer.uint32(42).fork(), _depth + 1).ldelim();
-            if (message.min_tokens != null && $Object.hasOwnProperty.call(message, "min_tokens") && message.min_tokens !== 0)
+                    troupe.ChoiceStart.encode(message.choices[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.min_tokens != null && message.min_tokens !== 0)
                 writer.uint32(48).uint32(message.min_tokens);
             if (message.stop_tokens != null && message.stop_tokens.length)
                 writer.uint32(58).uint32s(message.stop_tokens);
-            if (message.ignore_eos != null && $Object.hasOwnProperty.call(message, "ignore_eos") && message.ignore_eos !== false)
+            if (message.ignore_eos != null && message.ignore_eos !== false)
                 writer.uint32(64).bool(message.ignore_eos);
-            if (message.logprobs != null && $Object.hasOwnProperty.call(message, "logprobs") && message.logprobs !== 0)
+            if (message.logprobs != null && message.logprobs !== 0)
                 writer.uint32(72).sint32(message.logprobs);
-            if (message.consumer != null && $Object.hasOwnProperty.call(message, "consumer"))
-                $root.troupe.ActorRef.encode(message.consumer, writer.uint32(82).fork(), _depth + 1).ldelim();
-            if (message.deadline_ms != null && $Object.hasOwnProperty.call(message, "deadline_ms") && message.deadline_ms !== 0)
+            if (message.consumer != null)
+                troupe.ActorRef.encode(message.consumer, writer.uint32(82).fork(), _depth + 1).ldelim();
+            if (message.deadline_ms != null && message.deadline_ms !== 0)
                 writer.uint32(88).uint32(message.deadline_ms);
-            if (message.window_tokens != null && $Object.hasOwnProperty.call(message, "window_tokens") && message.window_tokens !== 0)
+            if (message.window_tokens != null && message.window_tokens !== 0)
                 writer.uint32(96).uint32(message.window_tokens);
-            if (message.resumable != null && $Object.hasOwnProperty.call(message, "resumable"))
-                $root.troupe.Resumable.encode(message.resumable, writer.uint32(106).fork(), _depth + 1).ldelim();
-            if (message.alone != null && $Object.hasOwnProperty.call(message, "alone") && message.alone !== false)
+            if (message.resumable != null)
+                troupe.Resumable.encode(message.resumable, writer.uint32(106).fork(), _depth + 1).ldelim();
+            if (message.alone != null && message.alone !== false)
                 writer.uint32(112).bool(message.alone);
-            if (message.constraint != null && $Object.hasOwnProperty.call(message, "constraint"))
+            if (message.constraint != null)
                 writer.uint32(122).string(message.constraint);
-            if (message.adapter != null && $Object.hasOwnProperty.call(message, "adapter"))
+            if (message.adapter != null)
                 writer.uint32(130).string(message.adapter);
-            if (message.salt != null && $Object.hasOwnProperty.call(message, "salt"))
+            if (message.salt != null)
                 writer.uint32(138).string(message.salt);
-            if (message.hand_off != null && $Object.hasOwnProperty.call(message, "hand_off"))
-                $root.troupe.HandOff.encode(message.hand_off, writer.uint32(146).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.hand_off != null)
+                troupe.HandOff.encode(message.hand_off, writer.uint32(146).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -8994,7 +7320,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Generate();
+            message = _target || new troupe.Generate();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -9007,34 +7333,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.prompt = value;
-                        else
-                            delete message.prompt;
+                        message.prompt = reader.bytes();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        message.sampling = $root.troupe.SamplingParams.decode(reader, reader.size(), $undefined, _depth + 1, message.sampling);
+                        message.sampling = troupe.SamplingParams.decode(reader, reader.size(), $undefined, _depth + 1, message.sampling);
                         continue;
                     }
                 case 5: {
@@ -9042,16 +7359,13 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.choices && message.choices.length))
                             message.choices = [];
-                        message.choices.push($root.troupe.ChoiceStart.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.choices.push(troupe.ChoiceStart.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.min_tokens = value;
-                        else
-                            delete message.min_tokens;
+                        message.min_tokens = reader.uint32();
                         continue;
                     }
                 case 7: {
@@ -9071,58 +7385,43 @@ export const troupe = $root.troupe = (() => {
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.ignore_eos = value;
-                        else
-                            delete message.ignore_eos;
+                        message.ignore_eos = reader.bool();
                         continue;
                     }
                 case 9: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.sint32())
-                            message.logprobs = value;
-                        else
-                            delete message.logprobs;
+                        message.logprobs = reader.sint32();
                         continue;
                     }
                 case 10: {
                         if (wireType !== 2)
                             break;
-                        message.consumer = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.consumer);
+                        message.consumer = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.consumer);
                         continue;
                     }
                 case 11: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.deadline_ms = value;
-                        else
-                            delete message.deadline_ms;
+                        message.deadline_ms = reader.uint32();
                         continue;
                     }
                 case 12: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.window_tokens = value;
-                        else
-                            delete message.window_tokens;
+                        message.window_tokens = reader.uint32();
                         continue;
                     }
                 case 13: {
                         if (wireType !== 2)
                             break;
-                        message.resumable = $root.troupe.Resumable.decode(reader, reader.size(), $undefined, _depth + 1, message.resumable);
+                        message.resumable = troupe.Resumable.decode(reader, reader.size(), $undefined, _depth + 1, message.resumable);
                         continue;
                     }
                 case 14: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.alone = value;
-                        else
-                            delete message.alone;
+                        message.alone = reader.bool();
                         continue;
                     }
                 case 15: {
@@ -9149,7 +7448,7 @@ export const troupe = $root.troupe = (() => {
                 case 18: {
                         if (wireType !== 2)
                             break;
-                        message.hand_off = $root.troupe.HandOff.decode(reader, reader.size(), $undefined, _depth + 1, message.hand_off);
+                        message.hand_off = troupe.HandOff.decode(reader, reader.size(), $undefined, _depth + 1, message.hand_off);
                         continue;
                     }
                 }
@@ -9169,32 +7468,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Generate.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Generate";
-        };
-
         return Generate;
     })();
 
     troupe.HandOff = (function() {
 
-        const HandOff = function (properties) {
+        const HandOff = function () {
             this.id = "";
             this.send = false;
             this.from_worker = "";
             this.from_keeper = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        HandOff.prototype.id = "";
-        HandOff.prototype.send = false;
-        HandOff.prototype.from_worker = "";
-        HandOff.prototype.from_keeper = null;
 
         HandOff.encode = function (message, writer, _depth) {
             if (!writer)
@@ -9203,15 +7487,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+            if (message.id != null && message.id !== "")
                 writer.uint32(10).string(message.id);
-            if (message.send != null && $Object.hasOwnProperty.call(message, "send") && message.send !== false)
+            if (message.send != null && message.send !== false)
                 writer.uint32(16).bool(message.send);
-            if (message.from_worker != null && $Object.hasOwnProperty.call(message, "from_worker") && message.from_worker !== "")
+            if (message.from_worker != null && message.from_worker !== "")
                 writer.uint32(26).string(message.from_worker);
-            if (message.from_keeper != null && $Object.hasOwnProperty.call(message, "from_keeper"))
-                $root.troupe.ActorRef.encode(message.from_keeper, writer.uint32(34).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.from_keeper != null)
+                troupe.ActorRef.encode(message.from_keeper, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -9234,7 +7518,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.HandOff();
+            message = _target || new troupe.HandOff();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -9247,34 +7531,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.id = value;
-                        else
-                            delete message.id;
+                        message.id = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.send = value;
-                        else
-                            delete message.send;
+                        message.send = reader.bool();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.from_worker = value;
-                        else
-                            delete message.from_worker;
+                        message.from_worker = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        message.from_keeper = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.from_keeper);
+                        message.from_keeper = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.from_keeper);
                         continue;
                     }
                 }
@@ -9294,28 +7569,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        HandOff.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.HandOff";
-        };
-
         return HandOff;
     })();
 
     troupe.HandOffIs = (function() {
 
-        const HandOffIs = function (properties) {
+        const HandOffIs = function () {
             this.request = "";
             this.hand_off = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        HandOffIs.prototype.request = "";
-        HandOffIs.prototype.hand_off = null;
 
         HandOffIs.encode = function (message, writer, _depth) {
             if (!writer)
@@ -9324,11 +7586,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.hand_off != null && $Object.hasOwnProperty.call(message, "hand_off"))
-                $root.troupe.HandOff.encode(message.hand_off, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.hand_off != null)
+                troupe.HandOff.encode(message.hand_off, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -9351,7 +7613,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.HandOffIs();
+            message = _target || new troupe.HandOffIs();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -9364,16 +7626,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.hand_off = $root.troupe.HandOff.decode(reader, reader.size(), $undefined, _depth + 1, message.hand_off);
+                        message.hand_off = troupe.HandOff.decode(reader, reader.size(), $undefined, _depth + 1, message.hand_off);
                         continue;
                     }
                 }
@@ -9393,26 +7652,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        HandOffIs.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.HandOffIs";
-        };
-
         return HandOffIs;
     })();
 
     troupe.Accepted = (function() {
 
-        const Accepted = function (properties) {
+        const Accepted = function () {
             this.request = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Accepted.prototype.request = "";
 
         Accepted.encode = function (message, writer, _depth) {
             if (!writer)
@@ -9421,9 +7668,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -9446,7 +7693,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Accepted();
+            message = _target || new troupe.Accepted();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -9459,10 +7706,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 }
@@ -9480,12 +7724,6 @@ export const troupe = $root.troupe = (() => {
             if (_end !== $undefined)
                 throw $Error("missing end group");
             return message;
-        };
-
-        Accepted.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Accepted";
         };
 
         return Accepted;
@@ -9515,21 +7753,12 @@ export const troupe = $root.troupe = (() => {
 
     troupe.Refused = (function() {
 
-        const Refused = function (properties) {
+        const Refused = function () {
             this.request = "";
             this.code = "unknown";
             this.message = "";
             this.retry_after_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Refused.prototype.request = "";
-        Refused.prototype.code = "unknown";
-        Refused.prototype.message = "";
-        Refused.prototype.retry_after_ms = 0;
 
         Refused.encode = function (message, writer, _depth) {
             if (!writer)
@@ -9538,15 +7767,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "unknown")
+            if (message.code != null && message.code !== "unknown")
                 writer.uint32(16).int32(RefusalCodeNumbers[message.code]);
-            if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "")
+            if (message.message != null && message.message !== "")
                 writer.uint32(26).string(message.message);
-            if (message.retry_after_ms != null && $Object.hasOwnProperty.call(message, "retry_after_ms") && message.retry_after_ms !== 0)
+            if (message.retry_after_ms != null && message.retry_after_ms !== 0)
                 writer.uint32(32).uint32(message.retry_after_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -9569,7 +7798,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Refused();
+            message = _target || new troupe.Refused();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -9582,10 +7811,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -9597,19 +7823,13 @@ export const troupe = $root.troupe = (() => {
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.message = value;
-                        else
-                            delete message.message;
+                        message.message = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.retry_after_ms = value;
-                        else
-                            delete message.retry_after_ms;
+                        message.retry_after_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -9629,43 +7849,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Refused.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Refused";
-        };
-
         return Refused;
     })();
 
     troupe.TokenLogprob = (function() {
 
-        const TokenLogprob = function (properties) {
+        const TokenLogprob = function () {
             this.logprob = 0;
-            this.top_tokens = $util.emptyArray;
-            this.top_logprobs = $util.emptyArray;
             this.rank = undefined;
             this.top_tokens = [];
             this.top_logprobs = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        TokenLogprob.prototype.logprob = 0;
-        TokenLogprob.prototype.top_tokens = $util.emptyArray;
-        TokenLogprob.prototype.top_logprobs = $util.emptyArray;
-        TokenLogprob.prototype.rank = null;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(TokenLogprob.prototype, "_rank", {
-            get: $util.oneOfGetter($oneOfFields = ["rank"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         TokenLogprob.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -9673,15 +7869,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.logprob != null && $Object.hasOwnProperty.call(message, "logprob") && !$Object.is(message.logprob, 0))
+            if (message.logprob != null && !$Object.is(message.logprob, 0))
                 writer.uint32(13).float(message.logprob);
             if (message.top_tokens != null && message.top_tokens.length)
                 writer.uint32(18).uint32s(message.top_tokens);
             if (message.top_logprobs != null && message.top_logprobs.length)
                 writer.uint32(26).floats(message.top_logprobs);
-            if (message.rank != null && $Object.hasOwnProperty.call(message, "rank"))
+            if (message.rank != null)
                 writer.uint32(32).uint32(message.rank);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -9704,7 +7900,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.TokenLogprob();
+            message = _target || new troupe.TokenLogprob();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -9717,10 +7913,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.logprob = value;
-                        else
-                            delete message.logprob;
+                        message.logprob = reader.float();
                         continue;
                     }
                 case 2: {
@@ -9775,34 +7968,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        TokenLogprob.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.TokenLogprob";
-        };
-
         return TokenLogprob;
     })();
 
     troupe.ChoiceTokens = (function() {
 
-        const ChoiceTokens = function (properties) {
+        const ChoiceTokens = function () {
             this.choice = 0;
             this.first_index = 0;
-            this.tokens = $util.emptyArray;
-            this.logprobs = $util.emptyArray;
             this.tokens = [];
             this.logprobs = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ChoiceTokens.prototype.choice = 0;
-        ChoiceTokens.prototype.first_index = 0;
-        ChoiceTokens.prototype.tokens = $util.emptyArray;
-        ChoiceTokens.prototype.logprobs = $util.emptyArray;
 
         ChoiceTokens.encode = function (message, writer, _depth) {
             if (!writer)
@@ -9811,16 +7987,16 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.choice != null && $Object.hasOwnProperty.call(message, "choice") && message.choice !== 0)
+            if (message.choice != null && message.choice !== 0)
                 writer.uint32(8).uint32(message.choice);
-            if (message.first_index != null && $Object.hasOwnProperty.call(message, "first_index") && message.first_index !== 0)
+            if (message.first_index != null && message.first_index !== 0)
                 writer.uint32(16).uint32(message.first_index);
             if (message.tokens != null && message.tokens.length)
                 writer.uint32(26).uint32s(message.tokens);
             if (message.logprobs != null && message.logprobs.length)
                 for (let i = 0; i < message.logprobs.length; ++i)
-                    $root.troupe.TokenLogprob.encode(message.logprobs[i], writer.uint32(34).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.TokenLogprob.encode(message.logprobs[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -9843,7 +8019,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ChoiceTokens();
+            message = _target || new troupe.ChoiceTokens();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -9856,19 +8032,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.choice = value;
-                        else
-                            delete message.choice;
+                        message.choice = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.first_index = value;
-                        else
-                            delete message.first_index;
+                        message.first_index = reader.uint32();
                         continue;
                     }
                 case 3: {
@@ -9890,7 +8060,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.logprobs && message.logprobs.length))
                             message.logprobs = [];
-                        message.logprobs.push($root.troupe.TokenLogprob.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.logprobs.push(troupe.TokenLogprob.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -9910,12 +8080,6 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ChoiceTokens.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ChoiceTokens";
-        };
-
         return ChoiceTokens;
     })();
 
@@ -9932,7 +8096,7 @@ export const troupe = $root.troupe = (() => {
 
     troupe.Finished = (function() {
 
-        const Finished = function (properties) {
+        const Finished = function () {
             this.choice = 0;
             this.reason = "unknown";
             this.stop_token = 0;
@@ -9941,20 +8105,7 @@ export const troupe = $root.troupe = (() => {
             this.total_tokens = 0;
             this.error = "";
             this.stop_logprob = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Finished.prototype.choice = 0;
-        Finished.prototype.reason = "unknown";
-        Finished.prototype.stop_token = 0;
-        Finished.prototype.prompt_tokens = 0;
-        Finished.prototype.cached_tokens = 0;
-        Finished.prototype.total_tokens = 0;
-        Finished.prototype.error = "";
-        Finished.prototype.stop_logprob = null;
 
         Finished.encode = function (message, writer, _depth) {
             if (!writer)
@@ -9963,23 +8114,23 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.choice != null && $Object.hasOwnProperty.call(message, "choice") && message.choice !== 0)
+            if (message.choice != null && message.choice !== 0)
                 writer.uint32(8).uint32(message.choice);
-            if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "unknown")
+            if (message.reason != null && message.reason !== "unknown")
                 writer.uint32(16).int32(FinishReasonNumbers[message.reason]);
-            if (message.stop_token != null && $Object.hasOwnProperty.call(message, "stop_token") && message.stop_token !== 0)
+            if (message.stop_token != null && message.stop_token !== 0)
                 writer.uint32(24).sint32(message.stop_token);
-            if (message.prompt_tokens != null && $Object.hasOwnProperty.call(message, "prompt_tokens") && message.prompt_tokens !== 0)
+            if (message.prompt_tokens != null && message.prompt_tokens !== 0)
                 writer.uint32(32).uint32(message.prompt_tokens);
-            if (message.cached_tokens != null && $Object.hasOwnProperty.call(message, "cached_tokens") && message.cached_tokens !== 0)
+            if (message.cached_tokens != null && message.cached_tokens !== 0)
                 writer.uint32(40).uint32(message.cached_tokens);
-            if (message.total_tokens != null && $Object.hasOwnProperty.call(message, "total_tokens") && message.total_tokens !== 0)
+            if (message.total_tokens != null && message.total_tokens !== 0)
                 writer.uint32(48).uint32(message.total_tokens);
-            if (message.error != null && $Object.hasOwnProperty.call(message, "error") && message.error !== "")
+            if (message.error != null && message.error !== "")
                 writer.uint32(58).string(message.error);
-            if (message.stop_logprob != null && $Object.hasOwnProperty.call(message, "stop_logprob"))
-                $root.troupe.TokenLogprob.encode(message.stop_logprob, writer.uint32(66).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.stop_logprob != null)
+                troupe.TokenLogprob.encode(message.stop_logprob, writer.uint32(66).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10002,7 +8153,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Finished();
+            message = _target || new troupe.Finished();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10015,10 +8166,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.choice = value;
-                        else
-                            delete message.choice;
+                        message.choice = reader.uint32();
                         continue;
                     }
                 case 2: {
@@ -10030,52 +8178,37 @@ export const troupe = $root.troupe = (() => {
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.sint32())
-                            message.stop_token = value;
-                        else
-                            delete message.stop_token;
+                        message.stop_token = reader.sint32();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.prompt_tokens = value;
-                        else
-                            delete message.prompt_tokens;
+                        message.prompt_tokens = reader.uint32();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.cached_tokens = value;
-                        else
-                            delete message.cached_tokens;
+                        message.cached_tokens = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.total_tokens = value;
-                        else
-                            delete message.total_tokens;
+                        message.total_tokens = reader.uint32();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.error = value;
-                        else
-                            delete message.error;
+                        message.error = reader.stringVerify();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 2)
                             break;
-                        message.stop_logprob = $root.troupe.TokenLogprob.decode(reader, reader.size(), $undefined, _depth + 1, message.stop_logprob);
+                        message.stop_logprob = troupe.TokenLogprob.decode(reader, reader.size(), $undefined, _depth + 1, message.stop_logprob);
                         continue;
                     }
                 }
@@ -10095,32 +8228,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Finished.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Finished";
-        };
-
         return Finished;
     })();
 
     troupe.TokenBatch = (function() {
 
-        const TokenBatch = function (properties) {
+        const TokenBatch = function () {
             this.request = "";
-            this.choices = $util.emptyArray;
-            this.finished = $util.emptyArray;
             this.choices = [];
             this.finished = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        TokenBatch.prototype.request = "";
-        TokenBatch.prototype.choices = $util.emptyArray;
-        TokenBatch.prototype.finished = $util.emptyArray;
 
         TokenBatch.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10129,15 +8246,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
             if (message.choices != null && message.choices.length)
                 for (let i = 0; i < message.choices.length; ++i)
-                    $root.troupe.ChoiceTokens.encode(message.choices[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+                    troupe.ChoiceTokens.encode(message.choices[i], writer.uint32(18).fork(), _depth + 1).ldelim();
             if (message.finished != null && message.finished.length)
                 for (let i = 0; i < message.finished.length; ++i)
-                    $root.troupe.Finished.encode(message.finished[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.Finished.encode(message.finished[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10160,7 +8277,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.TokenBatch();
+            message = _target || new troupe.TokenBatch();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10173,10 +8290,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -10184,7 +8298,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.choices && message.choices.length))
                             message.choices = [];
-                        message.choices.push($root.troupe.ChoiceTokens.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.choices.push(troupe.ChoiceTokens.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 3: {
@@ -10192,7 +8306,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.finished && message.finished.length))
                             message.finished = [];
-                        message.finished.push($root.troupe.Finished.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.finished.push(troupe.Finished.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -10212,28 +8326,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        TokenBatch.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.TokenBatch";
-        };
-
         return TokenBatch;
     })();
 
     troupe.Credit = (function() {
 
-        const Credit = function (properties) {
+        const Credit = function () {
             this.request = "";
             this.tokens_total = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Credit.prototype.request = "";
-        Credit.prototype.tokens_total = 0;
 
         Credit.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10242,11 +8343,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.tokens_total != null && $Object.hasOwnProperty.call(message, "tokens_total") && message.tokens_total !== 0)
+            if (message.tokens_total != null && message.tokens_total !== 0)
                 writer.uint32(16).uint32(message.tokens_total);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10269,7 +8370,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Credit();
+            message = _target || new troupe.Credit();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10282,19 +8383,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.tokens_total = value;
-                        else
-                            delete message.tokens_total;
+                        message.tokens_total = reader.uint32();
                         continue;
                     }
                 }
@@ -10314,29 +8409,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Credit.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Credit";
-        };
-
         return Credit;
     })();
 
     troupe.Cancel = (function() {
 
-        const Cancel = function (properties) {
+        const Cancel = function () {
             this.request = "";
-            this.choices = $util.emptyArray;
             this.choices = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Cancel.prototype.request = "";
-        Cancel.prototype.choices = $util.emptyArray;
 
         Cancel.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10345,11 +8426,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
             if (message.choices != null && message.choices.length)
                 writer.uint32(26).uint32s(message.choices);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10372,7 +8453,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Cancel();
+            message = _target || new troupe.Cancel();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10385,10 +8466,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 3: {
@@ -10422,26 +8500,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Cancel.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Cancel";
-        };
-
         return Cancel;
     })();
 
     troupe.Detach = (function() {
 
-        const Detach = function (properties) {
+        const Detach = function () {
             this.request = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Detach.prototype.request = "";
 
         Detach.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10450,9 +8516,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10475,7 +8541,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Detach();
+            message = _target || new troupe.Detach();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10488,10 +8554,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 }
@@ -10511,26 +8574,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Detach.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Detach";
-        };
-
         return Detach;
     })();
 
     troupe.FindAnswer = (function() {
 
-        const FindAnswer = function (properties) {
+        const FindAnswer = function () {
             this.answer = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        FindAnswer.prototype.answer = "";
 
         FindAnswer.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10539,9 +8590,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.answer != null && $Object.hasOwnProperty.call(message, "answer") && message.answer !== "")
+            if (message.answer != null && message.answer !== "")
                 writer.uint32(10).string(message.answer);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10564,7 +8615,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.FindAnswer();
+            message = _target || new troupe.FindAnswer();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10577,10 +8628,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.answer = value;
-                        else
-                            delete message.answer;
+                        message.answer = reader.stringVerify();
                         continue;
                     }
                 }
@@ -10600,29 +8648,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        FindAnswer.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.FindAnswer";
-        };
-
         return FindAnswer;
     })();
 
     troupe.HeldAnswers = (function() {
 
-        const HeldAnswers = function (properties) {
+        const HeldAnswers = function () {
             this.answer = "";
-            this.items = $util.emptyArray;
             this.items = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        HeldAnswers.prototype.answer = "";
-        HeldAnswers.prototype.items = $util.emptyArray;
 
         HeldAnswers.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10631,12 +8665,12 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.answer != null && $Object.hasOwnProperty.call(message, "answer") && message.answer !== "")
+            if (message.answer != null && message.answer !== "")
                 writer.uint32(10).string(message.answer);
             if (message.items != null && message.items.length)
                 for (let i = 0; i < message.items.length; ++i)
-                    $root.troupe.HeldAnswer.encode(message.items[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.HeldAnswer.encode(message.items[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10659,7 +8693,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.HeldAnswers();
+            message = _target || new troupe.HeldAnswers();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10672,10 +8706,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.answer = value;
-                        else
-                            delete message.answer;
+                        message.answer = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -10683,7 +8714,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.items && message.items.length))
                             message.items = [];
-                        message.items.push($root.troupe.HeldAnswer.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.items.push(troupe.HeldAnswer.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -10703,30 +8734,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        HeldAnswers.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.HeldAnswers";
-        };
-
         return HeldAnswers;
     })();
 
     troupe.HeldAnswer = (function() {
 
-        const HeldAnswer = function (properties) {
+        const HeldAnswer = function () {
             this.request = "";
             this.generate = undefined;
             this.left_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        HeldAnswer.prototype.request = "";
-        HeldAnswer.prototype.generate = null;
-        HeldAnswer.prototype.left_ms = 0;
 
         HeldAnswer.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10735,13 +8752,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.generate != null && $Object.hasOwnProperty.call(message, "generate"))
-                $root.troupe.Generate.encode(message.generate, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.left_ms != null && $Object.hasOwnProperty.call(message, "left_ms") && message.left_ms !== 0)
+            if (message.generate != null)
+                troupe.Generate.encode(message.generate, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.left_ms != null && message.left_ms !== 0)
                 writer.uint32(24).uint32(message.left_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10764,7 +8781,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.HeldAnswer();
+            message = _target || new troupe.HeldAnswer();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10777,25 +8794,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.generate = $root.troupe.Generate.decode(reader, reader.size(), $undefined, _depth + 1, message.generate);
+                        message.generate = troupe.Generate.decode(reader, reader.size(), $undefined, _depth + 1, message.generate);
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.left_ms = value;
-                        else
-                            delete message.left_ms;
+                        message.left_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -10815,37 +8826,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        HeldAnswer.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.HeldAnswer";
-        };
-
         return HeldAnswer;
     })();
 
     troupe.Attach = (function() {
 
-        const Attach = function (properties) {
+        const Attach = function () {
             this.request = "";
             this.alias = "";
             this.consumer = undefined;
             this.window_tokens = 0;
-            this.from = $util.emptyArray;
             this.instead_of = "";
             this.from = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Attach.prototype.request = "";
-        Attach.prototype.alias = "";
-        Attach.prototype.consumer = null;
-        Attach.prototype.window_tokens = 0;
-        Attach.prototype.from = $util.emptyArray;
-        Attach.prototype.instead_of = "";
 
         Attach.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10854,20 +8847,20 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.alias != null && $Object.hasOwnProperty.call(message, "alias") && message.alias !== "")
+            if (message.alias != null && message.alias !== "")
                 writer.uint32(18).string(message.alias);
-            if (message.consumer != null && $Object.hasOwnProperty.call(message, "consumer"))
-                $root.troupe.ActorRef.encode(message.consumer, writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.window_tokens != null && $Object.hasOwnProperty.call(message, "window_tokens") && message.window_tokens !== 0)
+            if (message.consumer != null)
+                troupe.ActorRef.encode(message.consumer, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.window_tokens != null && message.window_tokens !== 0)
                 writer.uint32(32).uint32(message.window_tokens);
             if (message.from != null && message.from.length)
                 for (let i = 0; i < message.from.length; ++i)
-                    $root.troupe.ChoiceFrom.encode(message.from[i], writer.uint32(42).fork(), _depth + 1).ldelim();
-            if (message.instead_of != null && $Object.hasOwnProperty.call(message, "instead_of") && message.instead_of !== "")
+                    troupe.ChoiceFrom.encode(message.from[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.instead_of != null && message.instead_of !== "")
                 writer.uint32(50).string(message.instead_of);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -10890,7 +8883,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Attach();
+            message = _target || new troupe.Attach();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -10903,34 +8896,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.alias = value;
-                        else
-                            delete message.alias;
+                        message.alias = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        message.consumer = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.consumer);
+                        message.consumer = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.consumer);
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.window_tokens = value;
-                        else
-                            delete message.window_tokens;
+                        message.window_tokens = reader.uint32();
                         continue;
                     }
                 case 5: {
@@ -10938,16 +8922,13 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.from && message.from.length))
                             message.from = [];
-                        message.from.push($root.troupe.ChoiceFrom.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.from.push(troupe.ChoiceFrom.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 6: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.instead_of = value;
-                        else
-                            delete message.instead_of;
+                        message.instead_of = reader.stringVerify();
                         continue;
                     }
                 }
@@ -10967,28 +8948,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Attach.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Attach";
-        };
-
         return Attach;
     })();
 
     troupe.ChoiceFrom = (function() {
 
-        const ChoiceFrom = function (properties) {
+        const ChoiceFrom = function () {
             this.choice = 0;
             this.index = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ChoiceFrom.prototype.choice = 0;
-        ChoiceFrom.prototype.index = 0;
 
         ChoiceFrom.encode = function (message, writer, _depth) {
             if (!writer)
@@ -10997,11 +8965,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.choice != null && $Object.hasOwnProperty.call(message, "choice") && message.choice !== 0)
+            if (message.choice != null && message.choice !== 0)
                 writer.uint32(8).uint32(message.choice);
-            if (message.index != null && $Object.hasOwnProperty.call(message, "index") && message.index !== 0)
+            if (message.index != null && message.index !== 0)
                 writer.uint32(16).uint32(message.index);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11024,7 +8992,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ChoiceFrom();
+            message = _target || new troupe.ChoiceFrom();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11037,19 +9005,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.choice = value;
-                        else
-                            delete message.choice;
+                        message.choice = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.index = value;
-                        else
-                            delete message.index;
+                        message.index = reader.uint32();
                         continue;
                     }
                 }
@@ -11069,32 +9031,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ChoiceFrom.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ChoiceFrom";
-        };
-
         return ChoiceFrom;
     })();
 
     troupe.Claim = (function() {
 
-        const Claim = function (properties) {
+        const Claim = function () {
             this.answer = "";
             this.claimer = undefined;
             this.claim = "";
             this.over = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Claim.prototype.answer = "";
-        Claim.prototype.claimer = null;
-        Claim.prototype.claim = "";
-        Claim.prototype.over = false;
 
         Claim.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11103,15 +9050,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.answer != null && $Object.hasOwnProperty.call(message, "answer") && message.answer !== "")
+            if (message.answer != null && message.answer !== "")
                 writer.uint32(10).string(message.answer);
-            if (message.claimer != null && $Object.hasOwnProperty.call(message, "claimer"))
-                $root.troupe.ActorRef.encode(message.claimer, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.claim != null && $Object.hasOwnProperty.call(message, "claim") && message.claim !== "")
+            if (message.claimer != null)
+                troupe.ActorRef.encode(message.claimer, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.claim != null && message.claim !== "")
                 writer.uint32(34).string(message.claim);
-            if (message.over != null && $Object.hasOwnProperty.call(message, "over") && message.over !== false)
+            if (message.over != null && message.over !== false)
                 writer.uint32(40).bool(message.over);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11134,7 +9081,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Claim();
+            message = _target || new troupe.Claim();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11147,34 +9094,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.answer = value;
-                        else
-                            delete message.answer;
+                        message.answer = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.claimer = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.claimer);
+                        message.claimer = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.claimer);
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.claim = value;
-                        else
-                            delete message.claim;
+                        message.claim = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.over = value;
-                        else
-                            delete message.over;
+                        message.over = reader.bool();
                         continue;
                     }
                 }
@@ -11194,28 +9132,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Claim.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Claim";
-        };
-
         return Claim;
     })();
 
     troupe.Claimed = (function() {
 
-        const Claimed = function (properties) {
+        const Claimed = function () {
             this.answer = "";
             this.first = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Claimed.prototype.answer = "";
-        Claimed.prototype.first = false;
 
         Claimed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11224,11 +9149,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.answer != null && $Object.hasOwnProperty.call(message, "answer") && message.answer !== "")
+            if (message.answer != null && message.answer !== "")
                 writer.uint32(10).string(message.answer);
-            if (message.first != null && $Object.hasOwnProperty.call(message, "first") && message.first !== false)
+            if (message.first != null && message.first !== false)
                 writer.uint32(16).bool(message.first);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11251,7 +9176,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Claimed();
+            message = _target || new troupe.Claimed();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11264,19 +9189,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.answer = value;
-                        else
-                            delete message.answer;
+                        message.answer = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.first = value;
-                        else
-                            delete message.first;
+                        message.first = reader.bool();
                         continue;
                     }
                 }
@@ -11296,35 +9215,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Claimed.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Claimed";
-        };
-
         return Claimed;
     })();
 
     troupe.Embed = (function() {
 
-        const Embed = function (properties) {
+        const Embed = function () {
             this.request = "";
             this.model = "";
-            this.inputs = $util.emptyArray;
             this.asker = undefined;
             this.pool = "vector";
             this.inputs = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Embed.prototype.request = "";
-        Embed.prototype.model = "";
-        Embed.prototype.inputs = $util.emptyArray;
-        Embed.prototype.asker = null;
-        Embed.prototype.pool = "vector";
 
         Embed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11333,18 +9235,18 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(18).string(message.model);
             if (message.inputs != null && message.inputs.length)
                 for (let i = 0; i < message.inputs.length; ++i)
                     writer.uint32(26).bytes(message.inputs[i]);
-            if (message.asker != null && $Object.hasOwnProperty.call(message, "asker"))
-                $root.troupe.ActorRef.encode(message.asker, writer.uint32(34).fork(), _depth + 1).ldelim();
-            if (message.pool != null && $Object.hasOwnProperty.call(message, "pool") && message.pool !== "vector")
+            if (message.asker != null)
+                troupe.ActorRef.encode(message.asker, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.pool != null && message.pool !== "vector")
                 writer.uint32(40).int32(PoolKindNumbers[message.pool]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11367,7 +9269,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Embed();
+            message = _target || new troupe.Embed();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11380,19 +9282,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 3: {
@@ -11406,7 +9302,7 @@ export const troupe = $root.troupe = (() => {
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        message.asker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
+                        message.asker = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
                         continue;
                     }
                 case 5: {
@@ -11432,29 +9328,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Embed.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Embed";
-        };
-
         return Embed;
     })();
 
     troupe.Embeddings = (function() {
 
-        const Embeddings = function (properties) {
+        const Embeddings = function () {
             this.request = "";
-            this.items = $util.emptyArray;
             this.items = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Embeddings.prototype.request = "";
-        Embeddings.prototype.items = $util.emptyArray;
 
         Embeddings.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11463,12 +9345,12 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
             if (message.items != null && message.items.length)
                 for (let i = 0; i < message.items.length; ++i)
-                    $root.troupe.Embedding.encode(message.items[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.Embedding.encode(message.items[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11491,7 +9373,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Embeddings();
+            message = _target || new troupe.Embeddings();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11504,10 +9386,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -11515,7 +9394,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.items && message.items.length))
                             message.items = [];
-                        message.items.push($root.troupe.Embedding.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.items.push(troupe.Embedding.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -11535,28 +9414,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Embeddings.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Embeddings";
-        };
-
         return Embeddings;
     })();
 
     troupe.Embedding = (function() {
 
-        const Embedding = function (properties) {
-            this.values = $util.newBuffer([]);
+        const Embedding = function () {
+            this.values = $empty;
             this.prompt_tokens = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Embedding.prototype.values = $util.newBuffer([]);
-        Embedding.prototype.prompt_tokens = 0;
 
         Embedding.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11565,11 +9431,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.values != null && $Object.hasOwnProperty.call(message, "values") && message.values.length)
+            if (message.values != null && message.values.length)
                 writer.uint32(10).bytes(message.values);
-            if (message.prompt_tokens != null && $Object.hasOwnProperty.call(message, "prompt_tokens") && message.prompt_tokens !== 0)
+            if (message.prompt_tokens != null && message.prompt_tokens !== 0)
                 writer.uint32(16).uint32(message.prompt_tokens);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11592,7 +9458,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Embedding();
+            message = _target || new troupe.Embedding();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11605,19 +9471,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.values = value;
-                        else
-                            delete message.values;
+                        message.values = reader.bytes();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.prompt_tokens = value;
-                        else
-                            delete message.prompt_tokens;
+                        message.prompt_tokens = reader.uint32();
                         continue;
                     }
                 }
@@ -11637,22 +9497,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Embedding.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Embedding";
-        };
-
         return Embedding;
     })();
 
     troupe.GetTree = (function() {
 
-        const GetTree = function (properties) {
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+        const GetTree = function () {
         };
 
         GetTree.encode = function (message, writer, _depth) {
@@ -11662,7 +9512,7 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11685,7 +9535,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.GetTree();
+            message = _target || new troupe.GetTree();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11709,18 +9559,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        GetTree.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.GetTree";
-        };
-
         return GetTree;
     })();
 
     troupe.TreeNode = (function() {
 
-        const TreeNode = function (properties) {
+        const TreeNode = function () {
             this.id = "";
             this.path = "";
             this.kind = "";
@@ -11730,24 +9574,8 @@ export const troupe = $root.troupe = (() => {
             this.restarts = 0;
             this.mailbox = 0;
             this.handled = 0;
-            this.children = $util.emptyArray;
             this.children = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        TreeNode.prototype.id = "";
-        TreeNode.prototype.path = "";
-        TreeNode.prototype.kind = "";
-        TreeNode.prototype.role = "";
-        TreeNode.prototype.pid = 0;
-        TreeNode.prototype.state = "";
-        TreeNode.prototype.restarts = 0;
-        TreeNode.prototype.mailbox = 0;
-        TreeNode.prototype.handled = 0;
-        TreeNode.prototype.children = $util.emptyArray;
 
         TreeNode.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11756,28 +9584,28 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+            if (message.id != null && message.id !== "")
                 writer.uint32(10).string(message.id);
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+            if (message.path != null && message.path !== "")
                 writer.uint32(18).string(message.path);
-            if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "")
+            if (message.kind != null && message.kind !== "")
                 writer.uint32(26).string(message.kind);
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "")
+            if (message.role != null && message.role !== "")
                 writer.uint32(34).string(message.role);
-            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
+            if (message.pid != null && message.pid !== 0)
                 writer.uint32(40).uint32(message.pid);
-            if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== "")
+            if (message.state != null && message.state !== "")
                 writer.uint32(50).string(message.state);
-            if (message.restarts != null && $Object.hasOwnProperty.call(message, "restarts") && message.restarts !== 0)
+            if (message.restarts != null && message.restarts !== 0)
                 writer.uint32(56).uint32(message.restarts);
-            if (message.mailbox != null && $Object.hasOwnProperty.call(message, "mailbox") && message.mailbox !== 0)
+            if (message.mailbox != null && message.mailbox !== 0)
                 writer.uint32(64).uint32(message.mailbox);
-            if (message.handled != null && $Object.hasOwnProperty.call(message, "handled") && !$Object.is(message.handled, 0))
+            if (message.handled != null && !$Object.is(message.handled, 0))
                 writer.uint32(73).double(message.handled);
             if (message.children != null && message.children.length)
                 for (let i = 0; i < message.children.length; ++i)
                     writer.uint32(82).string(message.children[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11800,7 +9628,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.TreeNode();
+            message = _target || new troupe.TreeNode();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11813,82 +9641,55 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.id = value;
-                        else
-                            delete message.id;
+                        message.id = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
+                        message.path = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.kind = value;
-                        else
-                            delete message.kind;
+                        message.kind = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.role = value;
-                        else
-                            delete message.role;
+                        message.role = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.pid = value;
-                        else
-                            delete message.pid;
+                        message.pid = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.state = value;
-                        else
-                            delete message.state;
+                        message.state = reader.stringVerify();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.restarts = value;
-                        else
-                            delete message.restarts;
+                        message.restarts = reader.uint32();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.mailbox = value;
-                        else
-                            delete message.mailbox;
+                        message.mailbox = reader.uint32();
                         continue;
                     }
                 case 9: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.handled = value;
-                        else
-                            delete message.handled;
+                        message.handled = reader.double();
                         continue;
                     }
                 case 10: {
@@ -11916,31 +9717,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        TreeNode.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.TreeNode";
-        };
-
         return TreeNode;
     })();
 
     troupe.Tree = (function() {
 
-        const Tree = function (properties) {
+        const Tree = function () {
             this.node = "";
             this.pid = 0;
-            this.nodes = $util.emptyArray;
             this.nodes = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Tree.prototype.node = "";
-        Tree.prototype.pid = 0;
-        Tree.prototype.nodes = $util.emptyArray;
 
         Tree.encode = function (message, writer, _depth) {
             if (!writer)
@@ -11949,14 +9735,14 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+            if (message.node != null && message.node !== "")
                 writer.uint32(10).string(message.node);
-            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
+            if (message.pid != null && message.pid !== 0)
                 writer.uint32(16).uint32(message.pid);
             if (message.nodes != null && message.nodes.length)
                 for (let i = 0; i < message.nodes.length; ++i)
-                    $root.troupe.TreeNode.encode(message.nodes[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.TreeNode.encode(message.nodes[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -11979,7 +9765,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Tree();
+            message = _target || new troupe.Tree();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -11992,19 +9778,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.node = value;
-                        else
-                            delete message.node;
+                        message.node = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.pid = value;
-                        else
-                            delete message.pid;
+                        message.pid = reader.uint32();
                         continue;
                     }
                 case 3: {
@@ -12012,7 +9792,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.nodes && message.nodes.length))
                             message.nodes = [];
-                        message.nodes.push($root.troupe.TreeNode.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.nodes.push(troupe.TreeNode.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -12032,26 +9812,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Tree.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Tree";
-        };
-
         return Tree;
     })();
 
     troupe.GetSnapshot = (function() {
 
-        const GetSnapshot = function (properties) {
+        const GetSnapshot = function () {
             this.path = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        GetSnapshot.prototype.path = "";
 
         GetSnapshot.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12060,9 +9828,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+            if (message.path != null && message.path !== "")
                 writer.uint32(10).string(message.path);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12085,7 +9853,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.GetSnapshot();
+            message = _target || new troupe.GetSnapshot();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12098,10 +9866,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
+                        message.path = reader.stringVerify();
                         continue;
                     }
                 }
@@ -12121,30 +9886,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        GetSnapshot.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.GetSnapshot";
-        };
-
         return GetSnapshot;
     })();
 
     troupe.Snapshot = (function() {
 
-        const Snapshot = function (properties) {
+        const Snapshot = function () {
             this.path = "";
             this.found = false;
             this.json = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Snapshot.prototype.path = "";
-        Snapshot.prototype.found = false;
-        Snapshot.prototype.json = "";
 
         Snapshot.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12153,13 +9904,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+            if (message.path != null && message.path !== "")
                 writer.uint32(10).string(message.path);
-            if (message.found != null && $Object.hasOwnProperty.call(message, "found") && message.found !== false)
+            if (message.found != null && message.found !== false)
                 writer.uint32(16).bool(message.found);
-            if (message.json != null && $Object.hasOwnProperty.call(message, "json") && message.json !== "")
+            if (message.json != null && message.json !== "")
                 writer.uint32(26).string(message.json);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12182,7 +9933,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Snapshot();
+            message = _target || new troupe.Snapshot();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12195,28 +9946,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
+                        message.path = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.found = value;
-                        else
-                            delete message.found;
+                        message.found = reader.bool();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.json = value;
-                        else
-                            delete message.json;
+                        message.json = reader.stringVerify();
                         continue;
                     }
                 }
@@ -12236,22 +9978,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Snapshot.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Snapshot";
-        };
-
         return Snapshot;
     })();
 
     troupe.GetProcess = (function() {
 
-        const GetProcess = function (properties) {
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+        const GetProcess = function () {
         };
 
         GetProcess.encode = function (message, writer, _depth) {
@@ -12261,7 +9993,7 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12284,7 +10016,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.GetProcess();
+            message = _target || new troupe.GetProcess();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12308,18 +10040,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        GetProcess.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.GetProcess";
-        };
-
         return GetProcess;
     })();
 
     troupe.ProcessInfo = (function() {
 
-        const ProcessInfo = function (properties) {
+        const ProcessInfo = function () {
             this.node = "";
             this.pid = 0;
             this.role = "";
@@ -12327,19 +10053,7 @@ export const troupe = $root.troupe = (() => {
             this.event_loop_block_ms_max = 0;
             this.metrics = "";
             this.orphans = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ProcessInfo.prototype.node = "";
-        ProcessInfo.prototype.pid = 0;
-        ProcessInfo.prototype.role = "";
-        ProcessInfo.prototype.resident_bytes = 0;
-        ProcessInfo.prototype.event_loop_block_ms_max = 0;
-        ProcessInfo.prototype.metrics = "";
-        ProcessInfo.prototype.orphans = 0;
 
         ProcessInfo.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12348,21 +10062,21 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+            if (message.node != null && message.node !== "")
                 writer.uint32(10).string(message.node);
-            if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
+            if (message.pid != null && message.pid !== 0)
                 writer.uint32(16).uint32(message.pid);
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "")
+            if (message.role != null && message.role !== "")
                 writer.uint32(26).string(message.role);
-            if (message.resident_bytes != null && $Object.hasOwnProperty.call(message, "resident_bytes") && !$Object.is(message.resident_bytes, 0))
+            if (message.resident_bytes != null && !$Object.is(message.resident_bytes, 0))
                 writer.uint32(33).double(message.resident_bytes);
-            if (message.event_loop_block_ms_max != null && $Object.hasOwnProperty.call(message, "event_loop_block_ms_max") && !$Object.is(message.event_loop_block_ms_max, 0))
+            if (message.event_loop_block_ms_max != null && !$Object.is(message.event_loop_block_ms_max, 0))
                 writer.uint32(45).float(message.event_loop_block_ms_max);
-            if (message.metrics != null && $Object.hasOwnProperty.call(message, "metrics") && message.metrics !== "")
+            if (message.metrics != null && message.metrics !== "")
                 writer.uint32(50).string(message.metrics);
-            if (message.orphans != null && $Object.hasOwnProperty.call(message, "orphans") && message.orphans !== 0)
+            if (message.orphans != null && message.orphans !== 0)
                 writer.uint32(56).uint32(message.orphans);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12385,7 +10099,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ProcessInfo();
+            message = _target || new troupe.ProcessInfo();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12398,64 +10112,43 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.node = value;
-                        else
-                            delete message.node;
+                        message.node = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.pid = value;
-                        else
-                            delete message.pid;
+                        message.pid = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.role = value;
-                        else
-                            delete message.role;
+                        message.role = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.resident_bytes = value;
-                        else
-                            delete message.resident_bytes;
+                        message.resident_bytes = reader.double();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.event_loop_block_ms_max = value;
-                        else
-                            delete message.event_loop_block_ms_max;
+                        message.event_loop_block_ms_max = reader.float();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.metrics = value;
-                        else
-                            delete message.metrics;
+                        message.metrics = reader.stringVerify();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.orphans = value;
-                        else
-                            delete message.orphans;
+                        message.orphans = reader.uint32();
                         continue;
                     }
                 }
@@ -12475,28 +10168,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ProcessInfo.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ProcessInfo";
-        };
-
         return ProcessInfo;
     })();
 
     troupe.ControlActor = (function() {
 
-        const ControlActor = function (properties) {
+        const ControlActor = function () {
             this.path = "";
             this.action = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ControlActor.prototype.path = "";
-        ControlActor.prototype.action = "";
 
         ControlActor.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12505,11 +10185,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+            if (message.path != null && message.path !== "")
                 writer.uint32(10).string(message.path);
-            if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== "")
+            if (message.action != null && message.action !== "")
                 writer.uint32(18).string(message.action);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12532,7 +10212,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ControlActor();
+            message = _target || new troupe.ControlActor();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12545,19 +10225,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.path = value;
-                        else
-                            delete message.path;
+                        message.path = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.action = value;
-                        else
-                            delete message.action;
+                        message.action = reader.stringVerify();
                         continue;
                     }
                 }
@@ -12577,26 +10251,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ControlActor.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ControlActor";
-        };
-
         return ControlActor;
     })();
 
     troupe.ControlDone = (function() {
 
-        const ControlDone = function (properties) {
+        const ControlDone = function () {
             this.done = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ControlDone.prototype.done = false;
 
         ControlDone.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12605,9 +10267,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.done != null && $Object.hasOwnProperty.call(message, "done") && message.done !== false)
+            if (message.done != null && message.done !== false)
                 writer.uint32(8).bool(message.done);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12630,7 +10292,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ControlDone();
+            message = _target || new troupe.ControlDone();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12643,10 +10305,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.done = value;
-                        else
-                            delete message.done;
+                        message.done = reader.bool();
                         continue;
                     }
                 }
@@ -12666,26 +10325,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ControlDone.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ControlDone";
-        };
-
         return ControlDone;
     })();
 
     troupe.KserveServerLive = (function() {
 
-        const KserveServerLive = function (properties) {
+        const KserveServerLive = function () {
             this.live = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveServerLive.prototype.live = false;
 
         KserveServerLive.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12694,9 +10341,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.live != null && $Object.hasOwnProperty.call(message, "live") && message.live !== false)
+            if (message.live != null && message.live !== false)
                 writer.uint32(8).bool(message.live);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12719,7 +10366,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveServerLive();
+            message = _target || new troupe.KserveServerLive();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12732,10 +10379,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.live = value;
-                        else
-                            delete message.live;
+                        message.live = reader.bool();
                         continue;
                     }
                 }
@@ -12755,26 +10399,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveServerLive.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveServerLive";
-        };
-
         return KserveServerLive;
     })();
 
     troupe.KserveServerReady = (function() {
 
-        const KserveServerReady = function (properties) {
+        const KserveServerReady = function () {
             this.ready = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveServerReady.prototype.ready = false;
 
         KserveServerReady.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12783,9 +10415,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.ready != null && $Object.hasOwnProperty.call(message, "ready") && message.ready !== false)
+            if (message.ready != null && message.ready !== false)
                 writer.uint32(8).bool(message.ready);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12808,7 +10440,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveServerReady();
+            message = _target || new troupe.KserveServerReady();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12821,10 +10453,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.ready = value;
-                        else
-                            delete message.ready;
+                        message.ready = reader.bool();
                         continue;
                     }
                 }
@@ -12844,28 +10473,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveServerReady.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveServerReady";
-        };
-
         return KserveServerReady;
     })();
 
     troupe.KserveModelRef = (function() {
 
-        const KserveModelRef = function (properties) {
+        const KserveModelRef = function () {
             this.name = "";
             this.version = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveModelRef.prototype.name = "";
-        KserveModelRef.prototype.version = "";
 
         KserveModelRef.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12874,11 +10490,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+            if (message.version != null && message.version !== "")
                 writer.uint32(18).string(message.version);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12901,7 +10517,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveModelRef();
+            message = _target || new troupe.KserveModelRef();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -12914,19 +10530,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.version = value;
-                        else
-                            delete message.version;
+                        message.version = reader.stringVerify();
                         continue;
                     }
                 }
@@ -12946,26 +10556,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveModelRef.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveModelRef";
-        };
-
         return KserveModelRef;
     })();
 
     troupe.KserveModelReady = (function() {
 
-        const KserveModelReady = function (properties) {
+        const KserveModelReady = function () {
             this.ready = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveModelReady.prototype.ready = false;
 
         KserveModelReady.encode = function (message, writer, _depth) {
             if (!writer)
@@ -12974,9 +10572,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.ready != null && $Object.hasOwnProperty.call(message, "ready") && message.ready !== false)
+            if (message.ready != null && message.ready !== false)
                 writer.uint32(8).bool(message.ready);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -12999,7 +10597,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveModelReady();
+            message = _target || new troupe.KserveModelReady();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -13012,10 +10610,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.ready = value;
-                        else
-                            delete message.ready;
+                        message.ready = reader.bool();
                         continue;
                     }
                 }
@@ -13035,31 +10630,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveModelReady.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveModelReady";
-        };
-
         return KserveModelReady;
     })();
 
     troupe.KserveServerMetadata = (function() {
 
-        const KserveServerMetadata = function (properties) {
+        const KserveServerMetadata = function () {
             this.name = "";
             this.version = "";
-            this.extensions = $util.emptyArray;
             this.extensions = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveServerMetadata.prototype.name = "";
-        KserveServerMetadata.prototype.version = "";
-        KserveServerMetadata.prototype.extensions = $util.emptyArray;
 
         KserveServerMetadata.encode = function (message, writer, _depth) {
             if (!writer)
@@ -13068,14 +10648,14 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+            if (message.version != null && message.version !== "")
                 writer.uint32(18).string(message.version);
             if (message.extensions != null && message.extensions.length)
                 for (let i = 0; i < message.extensions.length; ++i)
                     writer.uint32(26).string(message.extensions[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -13098,7 +10678,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveServerMetadata();
+            message = _target || new troupe.KserveServerMetadata();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -13111,19 +10691,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.version = value;
-                        else
-                            delete message.version;
+                        message.version = reader.stringVerify();
                         continue;
                     }
                 case 3: {
@@ -13151,31 +10725,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveServerMetadata.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveServerMetadata";
-        };
-
         return KserveServerMetadata;
     })();
 
     troupe.KserveTensorMetadata = (function() {
 
-        const KserveTensorMetadata = function (properties) {
+        const KserveTensorMetadata = function () {
             this.name = "";
             this.datatype = "";
-            this.shape = $util.emptyArray;
             this.shape = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveTensorMetadata.prototype.name = "";
-        KserveTensorMetadata.prototype.datatype = "";
-        KserveTensorMetadata.prototype.shape = $util.emptyArray;
 
         KserveTensorMetadata.encode = function (message, writer, _depth) {
             if (!writer)
@@ -13184,13 +10743,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.datatype != null && $Object.hasOwnProperty.call(message, "datatype") && message.datatype !== "")
+            if (message.datatype != null && message.datatype !== "")
                 writer.uint32(18).string(message.datatype);
             if (message.shape != null && message.shape.length)
                 writer.uint32(26).int32s(message.shape);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -13213,7 +10772,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveTensorMetadata();
+            message = _target || new troupe.KserveTensorMetadata();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -13226,19 +10785,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.datatype = value;
-                        else
-                            delete message.datatype;
+                        message.datatype = reader.stringVerify();
                         continue;
                     }
                 case 3: {
@@ -13272,37 +10825,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveTensorMetadata.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveTensorMetadata";
-        };
-
         return KserveTensorMetadata;
     })();
 
     troupe.KserveModelMetadata = (function() {
 
-        const KserveModelMetadata = function (properties) {
+        const KserveModelMetadata = function () {
             this.name = "";
-            this.versions = $util.emptyArray;
             this.platform = "";
-            this.inputs = $util.emptyArray;
-            this.outputs = $util.emptyArray;
             this.versions = [];
             this.inputs = [];
             this.outputs = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveModelMetadata.prototype.name = "";
-        KserveModelMetadata.prototype.versions = $util.emptyArray;
-        KserveModelMetadata.prototype.platform = "";
-        KserveModelMetadata.prototype.inputs = $util.emptyArray;
-        KserveModelMetadata.prototype.outputs = $util.emptyArray;
 
         KserveModelMetadata.encode = function (message, writer, _depth) {
             if (!writer)
@@ -13311,20 +10845,20 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
             if (message.versions != null && message.versions.length)
                 for (let i = 0; i < message.versions.length; ++i)
                     writer.uint32(18).string(message.versions[i]);
-            if (message.platform != null && $Object.hasOwnProperty.call(message, "platform") && message.platform !== "")
+            if (message.platform != null && message.platform !== "")
                 writer.uint32(26).string(message.platform);
             if (message.inputs != null && message.inputs.length)
                 for (let i = 0; i < message.inputs.length; ++i)
-                    $root.troupe.KserveTensorMetadata.encode(message.inputs[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                    troupe.KserveTensorMetadata.encode(message.inputs[i], writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.outputs != null && message.outputs.length)
                 for (let i = 0; i < message.outputs.length; ++i)
-                    $root.troupe.KserveTensorMetadata.encode(message.outputs[i], writer.uint32(42).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.KserveTensorMetadata.encode(message.outputs[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -13347,7 +10881,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveModelMetadata();
+            message = _target || new troupe.KserveModelMetadata();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -13360,10 +10894,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -13377,10 +10908,7 @@ export const troupe = $root.troupe = (() => {
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.platform = value;
-                        else
-                            delete message.platform;
+                        message.platform = reader.stringVerify();
                         continue;
                     }
                 case 4: {
@@ -13388,7 +10916,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.inputs && message.inputs.length))
                             message.inputs = [];
-                        message.inputs.push($root.troupe.KserveTensorMetadata.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.inputs.push(troupe.KserveTensorMetadata.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 5: {
@@ -13396,7 +10924,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.outputs && message.outputs.length))
                             message.outputs = [];
-                        message.outputs.push($root.troupe.KserveTensorMetadata.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.outputs.push(troupe.KserveTensorMetadata.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -13416,67 +10944,24 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveModelMetadata.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveModelMetadata";
-        };
-
         return KserveModelMetadata;
     })();
 
     troupe.KserveParameter = (function() {
 
-        const KserveParameter = function (properties) {
+        const KserveParameter = function () {
             this.bool_param = undefined;
             this.int64_param = undefined;
             this.string_param = undefined;
             this.double_param = undefined;
             this.uint64_param = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        KserveParameter.prototype.bool_param = null;
-        KserveParameter.prototype.int64_param = null;
-        KserveParameter.prototype.string_param = null;
-        KserveParameter.prototype.double_param = null;
-        KserveParameter.prototype.uint64_param = null;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(KserveParameter.prototype, "_bool_param", {
-            get: $util.oneOfGetter($oneOfFields = ["bool_param"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(KserveParameter.prototype, "_int64_param", {
-            get: $util.oneOfGetter($oneOfFields = ["int64_param"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(KserveParameter.prototype, "_string_param", {
-            get: $util.oneOfGetter($oneOfFields = ["string_param"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(KserveParameter.prototype, "_double_param", {
-            get: $util.oneOfGetter($oneOfFields = ["double_param"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(KserveParameter.prototype, "_uint64_param", {
-            get: $util.oneOfGetter($oneOfFields = ["uint64_param"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         KserveParameter.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -13484,17 +10969,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.bool_param != null && $Object.hasOwnProperty.call(message, "bool_param"))
+            if (message.bool_param != null)
                 writer.uint32(8).bool(message.bool_param);
-            if (message.int64_param != null && $Object.hasOwnProperty.call(message, "int64_param"))
+            if (message.int64_param != null)
                 writer.uint32(16).int32(message.int64_param);
-            if (message.string_param != null && $Object.hasOwnProperty.call(message, "string_param"))
+            if (message.string_param != null)
                 writer.uint32(26).string(message.string_param);
-            if (message.double_param != null && $Object.hasOwnProperty.call(message, "double_param"))
+            if (message.double_param != null)
                 writer.uint32(33).double(message.double_param);
-            if (message.uint64_param != null && $Object.hasOwnProperty.call(message, "uint64_param"))
+            if (message.uint64_param != null)
                 writer.uint32(40).uint32(message.uint64_param);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -13517,7 +11002,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveParameter();
+            message = _target || new troupe.KserveParameter();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -13579,28 +11064,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveParameter.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveParameter";
-        };
-
         return KserveParameter;
     })();
 
     troupe.KserveParameterEntry = (function() {
 
-        const KserveParameterEntry = function (properties) {
+        const KserveParameterEntry = function () {
             this.key = "";
             this.value = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveParameterEntry.prototype.key = "";
-        KserveParameterEntry.prototype.value = null;
 
         KserveParameterEntry.encode = function (message, writer, _depth) {
             if (!writer)
@@ -13609,11 +11081,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+            if (message.key != null && message.key !== "")
                 writer.uint32(10).string(message.key);
-            if (message.value != null && $Object.hasOwnProperty.call(message, "value"))
-                $root.troupe.KserveParameter.encode(message.value, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.value != null)
+                troupe.KserveParameter.encode(message.value, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -13636,7 +11108,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveParameterEntry();
+            message = _target || new troupe.KserveParameterEntry();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -13649,16 +11121,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.key = value;
-                        else
-                            delete message.key;
+                        message.key = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.value = $root.troupe.KserveParameter.decode(reader, reader.size(), $undefined, _depth + 1, message.value);
+                        message.value = troupe.KserveParameter.decode(reader, reader.size(), $undefined, _depth + 1, message.value);
                         continue;
                     }
                 }
@@ -13678,30 +11147,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveParameterEntry.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveParameterEntry";
-        };
-
         return KserveParameterEntry;
     })();
 
     troupe.KserveContents = (function() {
 
-        const KserveContents = function (properties) {
-            this.bool_contents = $util.emptyArray;
-            this.bytes_contents = $util.emptyArray;
+        const KserveContents = function () {
             this.bool_contents = [];
             this.bytes_contents = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveContents.prototype.bool_contents = $util.emptyArray;
-        KserveContents.prototype.bytes_contents = $util.emptyArray;
 
         KserveContents.encode = function (message, writer, _depth) {
             if (!writer)
@@ -13715,7 +11169,7 @@ export const troupe = $root.troupe = (() => {
             if (message.bytes_contents != null && message.bytes_contents.length)
                 for (let i = 0; i < message.bytes_contents.length; ++i)
                     writer.uint32(66).bytes(message.bytes_contents[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -13738,7 +11192,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveContents();
+            message = _target || new troupe.KserveContents();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -13787,36 +11241,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveContents.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveContents";
-        };
-
         return KserveContents;
     })();
 
     troupe.KserveInputTensor = (function() {
 
-        const KserveInputTensor = function (properties) {
+        const KserveInputTensor = function () {
             this.name = "";
             this.datatype = "";
-            this.shape = $util.emptyArray;
-            this.parameters = $util.emptyArray;
             this.contents = undefined;
             this.shape = [];
             this.parameters = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveInputTensor.prototype.name = "";
-        KserveInputTensor.prototype.datatype = "";
-        KserveInputTensor.prototype.shape = $util.emptyArray;
-        KserveInputTensor.prototype.parameters = $util.emptyArray;
-        KserveInputTensor.prototype.contents = null;
 
         KserveInputTensor.encode = function (message, writer, _depth) {
             if (!writer)
@@ -13825,18 +11261,18 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.datatype != null && $Object.hasOwnProperty.call(message, "datatype") && message.datatype !== "")
+            if (message.datatype != null && message.datatype !== "")
                 writer.uint32(18).string(message.datatype);
             if (message.shape != null && message.shape.length)
                 writer.uint32(26).int32s(message.shape);
             if (message.parameters != null && message.parameters.length)
                 for (let i = 0; i < message.parameters.length; ++i)
-                    $root.troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(34).fork(), _depth + 1).ldelim();
-            if (message.contents != null && $Object.hasOwnProperty.call(message, "contents"))
-                $root.troupe.KserveContents.encode(message.contents, writer.uint32(42).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.contents != null)
+                troupe.KserveContents.encode(message.contents, writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -13859,7 +11295,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveInputTensor();
+            message = _target || new troupe.KserveInputTensor();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -13872,19 +11308,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.datatype = value;
-                        else
-                            delete message.datatype;
+                        message.datatype = reader.stringVerify();
                         continue;
                     }
                 case 3: {
@@ -13906,13 +11336,13 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.parameters && message.parameters.length))
                             message.parameters = [];
-                        message.parameters.push($root.troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.parameters.push(troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 5: {
                         if (wireType !== 2)
                             break;
-                        message.contents = $root.troupe.KserveContents.decode(reader, reader.size(), $undefined, _depth + 1, message.contents);
+                        message.contents = troupe.KserveContents.decode(reader, reader.size(), $undefined, _depth + 1, message.contents);
                         continue;
                     }
                 }
@@ -13932,29 +11362,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveInputTensor.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveInputTensor";
-        };
-
         return KserveInputTensor;
     })();
 
     troupe.KserveRequestedOutput = (function() {
 
-        const KserveRequestedOutput = function (properties) {
+        const KserveRequestedOutput = function () {
             this.name = "";
-            this.parameters = $util.emptyArray;
             this.parameters = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveRequestedOutput.prototype.name = "";
-        KserveRequestedOutput.prototype.parameters = $util.emptyArray;
 
         KserveRequestedOutput.encode = function (message, writer, _depth) {
             if (!writer)
@@ -13963,12 +11379,12 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
             if (message.parameters != null && message.parameters.length)
                 for (let i = 0; i < message.parameters.length; ++i)
-                    $root.troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -13991,7 +11407,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveRequestedOutput();
+            message = _target || new troupe.KserveRequestedOutput();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -14004,10 +11420,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -14015,7 +11428,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.parameters && message.parameters.length))
                             message.parameters = [];
-                        message.parameters.push($root.troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.parameters.push(troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -14035,42 +11448,20 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveRequestedOutput.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveRequestedOutput";
-        };
-
         return KserveRequestedOutput;
     })();
 
     troupe.KserveInferRequest = (function() {
 
-        const KserveInferRequest = function (properties) {
+        const KserveInferRequest = function () {
             this.model_name = "";
             this.model_version = "";
             this.id = "";
-            this.parameters = $util.emptyArray;
-            this.inputs = $util.emptyArray;
-            this.outputs = $util.emptyArray;
-            this.raw_input_contents = $util.emptyArray;
             this.parameters = [];
             this.inputs = [];
             this.outputs = [];
             this.raw_input_contents = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveInferRequest.prototype.model_name = "";
-        KserveInferRequest.prototype.model_version = "";
-        KserveInferRequest.prototype.id = "";
-        KserveInferRequest.prototype.parameters = $util.emptyArray;
-        KserveInferRequest.prototype.inputs = $util.emptyArray;
-        KserveInferRequest.prototype.outputs = $util.emptyArray;
-        KserveInferRequest.prototype.raw_input_contents = $util.emptyArray;
 
         KserveInferRequest.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14079,25 +11470,25 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.model_name != null && $Object.hasOwnProperty.call(message, "model_name") && message.model_name !== "")
+            if (message.model_name != null && message.model_name !== "")
                 writer.uint32(10).string(message.model_name);
-            if (message.model_version != null && $Object.hasOwnProperty.call(message, "model_version") && message.model_version !== "")
+            if (message.model_version != null && message.model_version !== "")
                 writer.uint32(18).string(message.model_version);
-            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+            if (message.id != null && message.id !== "")
                 writer.uint32(26).string(message.id);
             if (message.parameters != null && message.parameters.length)
                 for (let i = 0; i < message.parameters.length; ++i)
-                    $root.troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                    troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.inputs != null && message.inputs.length)
                 for (let i = 0; i < message.inputs.length; ++i)
-                    $root.troupe.KserveInputTensor.encode(message.inputs[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+                    troupe.KserveInputTensor.encode(message.inputs[i], writer.uint32(42).fork(), _depth + 1).ldelim();
             if (message.outputs != null && message.outputs.length)
                 for (let i = 0; i < message.outputs.length; ++i)
-                    $root.troupe.KserveRequestedOutput.encode(message.outputs[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+                    troupe.KserveRequestedOutput.encode(message.outputs[i], writer.uint32(50).fork(), _depth + 1).ldelim();
             if (message.raw_input_contents != null && message.raw_input_contents.length)
                 for (let i = 0; i < message.raw_input_contents.length; ++i)
                     writer.uint32(58).bytes(message.raw_input_contents[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -14120,7 +11511,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveInferRequest();
+            message = _target || new troupe.KserveInferRequest();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -14133,28 +11524,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model_name = value;
-                        else
-                            delete message.model_name;
+                        message.model_name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model_version = value;
-                        else
-                            delete message.model_version;
+                        message.model_version = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.id = value;
-                        else
-                            delete message.id;
+                        message.id = reader.stringVerify();
                         continue;
                     }
                 case 4: {
@@ -14162,7 +11544,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.parameters && message.parameters.length))
                             message.parameters = [];
-                        message.parameters.push($root.troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.parameters.push(troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 5: {
@@ -14170,7 +11552,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.inputs && message.inputs.length))
                             message.inputs = [];
-                        message.inputs.push($root.troupe.KserveInputTensor.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.inputs.push(troupe.KserveInputTensor.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 6: {
@@ -14178,7 +11560,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.outputs && message.outputs.length))
                             message.outputs = [];
-                        message.outputs.push($root.troupe.KserveRequestedOutput.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.outputs.push(troupe.KserveRequestedOutput.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 7: {
@@ -14206,36 +11588,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveInferRequest.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveInferRequest";
-        };
-
         return KserveInferRequest;
     })();
 
     troupe.KserveOutputTensor = (function() {
 
-        const KserveOutputTensor = function (properties) {
+        const KserveOutputTensor = function () {
             this.name = "";
             this.datatype = "";
-            this.shape = $util.emptyArray;
-            this.parameters = $util.emptyArray;
             this.contents = undefined;
             this.shape = [];
             this.parameters = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveOutputTensor.prototype.name = "";
-        KserveOutputTensor.prototype.datatype = "";
-        KserveOutputTensor.prototype.shape = $util.emptyArray;
-        KserveOutputTensor.prototype.parameters = $util.emptyArray;
-        KserveOutputTensor.prototype.contents = null;
 
         KserveOutputTensor.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14244,18 +11608,18 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.datatype != null && $Object.hasOwnProperty.call(message, "datatype") && message.datatype !== "")
+            if (message.datatype != null && message.datatype !== "")
                 writer.uint32(18).string(message.datatype);
             if (message.shape != null && message.shape.length)
                 writer.uint32(26).int32s(message.shape);
             if (message.parameters != null && message.parameters.length)
                 for (let i = 0; i < message.parameters.length; ++i)
-                    $root.troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(34).fork(), _depth + 1).ldelim();
-            if (message.contents != null && $Object.hasOwnProperty.call(message, "contents"))
-                $root.troupe.KserveContents.encode(message.contents, writer.uint32(42).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.contents != null)
+                troupe.KserveContents.encode(message.contents, writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -14278,7 +11642,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveOutputTensor();
+            message = _target || new troupe.KserveOutputTensor();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -14291,19 +11655,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.datatype = value;
-                        else
-                            delete message.datatype;
+                        message.datatype = reader.stringVerify();
                         continue;
                     }
                 case 3: {
@@ -14325,13 +11683,13 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.parameters && message.parameters.length))
                             message.parameters = [];
-                        message.parameters.push($root.troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.parameters.push(troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 5: {
                         if (wireType !== 2)
                             break;
-                        message.contents = $root.troupe.KserveContents.decode(reader, reader.size(), $undefined, _depth + 1, message.contents);
+                        message.contents = troupe.KserveContents.decode(reader, reader.size(), $undefined, _depth + 1, message.contents);
                         continue;
                     }
                 }
@@ -14351,39 +11709,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveOutputTensor.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveOutputTensor";
-        };
-
         return KserveOutputTensor;
     })();
 
     troupe.KserveInferResponse = (function() {
 
-        const KserveInferResponse = function (properties) {
+        const KserveInferResponse = function () {
             this.model_name = "";
             this.model_version = "";
             this.id = "";
-            this.parameters = $util.emptyArray;
-            this.outputs = $util.emptyArray;
-            this.raw_output_contents = $util.emptyArray;
             this.parameters = [];
             this.outputs = [];
             this.raw_output_contents = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveInferResponse.prototype.model_name = "";
-        KserveInferResponse.prototype.model_version = "";
-        KserveInferResponse.prototype.id = "";
-        KserveInferResponse.prototype.parameters = $util.emptyArray;
-        KserveInferResponse.prototype.outputs = $util.emptyArray;
-        KserveInferResponse.prototype.raw_output_contents = $util.emptyArray;
 
         KserveInferResponse.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14392,22 +11730,22 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.model_name != null && $Object.hasOwnProperty.call(message, "model_name") && message.model_name !== "")
+            if (message.model_name != null && message.model_name !== "")
                 writer.uint32(10).string(message.model_name);
-            if (message.model_version != null && $Object.hasOwnProperty.call(message, "model_version") && message.model_version !== "")
+            if (message.model_version != null && message.model_version !== "")
                 writer.uint32(18).string(message.model_version);
-            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+            if (message.id != null && message.id !== "")
                 writer.uint32(26).string(message.id);
             if (message.parameters != null && message.parameters.length)
                 for (let i = 0; i < message.parameters.length; ++i)
-                    $root.troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                    troupe.KserveParameterEntry.encode(message.parameters[i], writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.outputs != null && message.outputs.length)
                 for (let i = 0; i < message.outputs.length; ++i)
-                    $root.troupe.KserveOutputTensor.encode(message.outputs[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+                    troupe.KserveOutputTensor.encode(message.outputs[i], writer.uint32(42).fork(), _depth + 1).ldelim();
             if (message.raw_output_contents != null && message.raw_output_contents.length)
                 for (let i = 0; i < message.raw_output_contents.length; ++i)
                     writer.uint32(50).bytes(message.raw_output_contents[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -14430,7 +11768,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveInferResponse();
+            message = _target || new troupe.KserveInferResponse();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -14443,28 +11781,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model_name = value;
-                        else
-                            delete message.model_name;
+                        message.model_name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model_version = value;
-                        else
-                            delete message.model_version;
+                        message.model_version = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.id = value;
-                        else
-                            delete message.id;
+                        message.id = reader.stringVerify();
                         continue;
                     }
                 case 4: {
@@ -14472,7 +11801,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.parameters && message.parameters.length))
                             message.parameters = [];
-                        message.parameters.push($root.troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.parameters.push(troupe.KserveParameterEntry.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 5: {
@@ -14480,7 +11809,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.outputs && message.outputs.length))
                             message.outputs = [];
-                        message.outputs.push($root.troupe.KserveOutputTensor.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.outputs.push(troupe.KserveOutputTensor.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 6: {
@@ -14508,28 +11837,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveInferResponse.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveInferResponse";
-        };
-
         return KserveInferResponse;
     })();
 
     troupe.KserveStreamResponse = (function() {
 
-        const KserveStreamResponse = function (properties) {
+        const KserveStreamResponse = function () {
             this.error_message = "";
             this.infer_response = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveStreamResponse.prototype.error_message = "";
-        KserveStreamResponse.prototype.infer_response = null;
 
         KserveStreamResponse.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14538,11 +11854,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.error_message != null && $Object.hasOwnProperty.call(message, "error_message") && message.error_message !== "")
+            if (message.error_message != null && message.error_message !== "")
                 writer.uint32(10).string(message.error_message);
-            if (message.infer_response != null && $Object.hasOwnProperty.call(message, "infer_response"))
-                $root.troupe.KserveInferResponse.encode(message.infer_response, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.infer_response != null)
+                troupe.KserveInferResponse.encode(message.infer_response, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -14565,7 +11881,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveStreamResponse();
+            message = _target || new troupe.KserveStreamResponse();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -14578,16 +11894,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.error_message = value;
-                        else
-                            delete message.error_message;
+                        message.error_message = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.infer_response = $root.troupe.KserveInferResponse.decode(reader, reader.size(), $undefined, _depth + 1, message.infer_response);
+                        message.infer_response = troupe.KserveInferResponse.decode(reader, reader.size(), $undefined, _depth + 1, message.infer_response);
                         continue;
                     }
                 }
@@ -14607,33 +11920,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveStreamResponse.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveStreamResponse";
-        };
-
         return KserveStreamResponse;
     })();
 
     troupe.KserveModelInput = (function() {
 
-        const KserveModelInput = function (properties) {
+        const KserveModelInput = function () {
             this.name = "";
             this.data_type = 0;
-            this.dims = $util.emptyArray;
             this.optional = false;
             this.dims = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveModelInput.prototype.name = "";
-        KserveModelInput.prototype.data_type = 0;
-        KserveModelInput.prototype.dims = $util.emptyArray;
-        KserveModelInput.prototype.optional = false;
 
         KserveModelInput.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14642,15 +11939,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.data_type != null && $Object.hasOwnProperty.call(message, "data_type") && message.data_type !== 0)
+            if (message.data_type != null && message.data_type !== 0)
                 writer.uint32(16).int32(message.data_type);
             if (message.dims != null && message.dims.length)
                 writer.uint32(34).int32s(message.dims);
-            if (message.optional != null && $Object.hasOwnProperty.call(message, "optional") && message.optional !== false)
+            if (message.optional != null && message.optional !== false)
                 writer.uint32(64).bool(message.optional);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -14673,7 +11970,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveModelInput();
+            message = _target || new troupe.KserveModelInput();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -14686,19 +11983,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.int32())
-                            message.data_type = value;
-                        else
-                            delete message.data_type;
+                        message.data_type = reader.int32();
                         continue;
                     }
                 case 4: {
@@ -14718,10 +12009,7 @@ export const troupe = $root.troupe = (() => {
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.optional = value;
-                        else
-                            delete message.optional;
+                        message.optional = reader.bool();
                         continue;
                     }
                 }
@@ -14741,31 +12029,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveModelInput.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveModelInput";
-        };
-
         return KserveModelInput;
     })();
 
     troupe.KserveModelOutput = (function() {
 
-        const KserveModelOutput = function (properties) {
+        const KserveModelOutput = function () {
             this.name = "";
             this.data_type = 0;
-            this.dims = $util.emptyArray;
             this.dims = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveModelOutput.prototype.name = "";
-        KserveModelOutput.prototype.data_type = 0;
-        KserveModelOutput.prototype.dims = $util.emptyArray;
 
         KserveModelOutput.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14774,13 +12047,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.data_type != null && $Object.hasOwnProperty.call(message, "data_type") && message.data_type !== 0)
+            if (message.data_type != null && message.data_type !== 0)
                 writer.uint32(16).int32(message.data_type);
             if (message.dims != null && message.dims.length)
                 writer.uint32(26).int32s(message.dims);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -14803,7 +12076,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveModelOutput();
+            message = _target || new troupe.KserveModelOutput();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -14816,19 +12089,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.int32())
-                            message.data_type = value;
-                        else
-                            delete message.data_type;
+                        message.data_type = reader.int32();
                         continue;
                     }
                 case 3: {
@@ -14862,26 +12129,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveModelOutput.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveModelOutput";
-        };
-
         return KserveModelOutput;
     })();
 
     troupe.KserveTransactionPolicy = (function() {
 
-        const KserveTransactionPolicy = function (properties) {
+        const KserveTransactionPolicy = function () {
             this.decoupled = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveTransactionPolicy.prototype.decoupled = false;
 
         KserveTransactionPolicy.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14890,9 +12145,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.decoupled != null && $Object.hasOwnProperty.call(message, "decoupled") && message.decoupled !== false)
+            if (message.decoupled != null && message.decoupled !== false)
                 writer.uint32(8).bool(message.decoupled);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -14915,7 +12170,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveTransactionPolicy();
+            message = _target || new troupe.KserveTransactionPolicy();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -14928,10 +12183,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.decoupled = value;
-                        else
-                            delete message.decoupled;
+                        message.decoupled = reader.bool();
                         continue;
                     }
                 }
@@ -14951,38 +12203,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveTransactionPolicy.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveTransactionPolicy";
-        };
-
         return KserveTransactionPolicy;
     })();
 
     troupe.KserveModelConfig = (function() {
 
-        const KserveModelConfig = function (properties) {
+        const KserveModelConfig = function () {
             this.name = "";
             this.platform = "";
-            this.input = $util.emptyArray;
-            this.output = $util.emptyArray;
             this.backend = "";
             this.model_transaction_policy = undefined;
             this.input = [];
             this.output = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveModelConfig.prototype.name = "";
-        KserveModelConfig.prototype.platform = "";
-        KserveModelConfig.prototype.input = $util.emptyArray;
-        KserveModelConfig.prototype.output = $util.emptyArray;
-        KserveModelConfig.prototype.backend = "";
-        KserveModelConfig.prototype.model_transaction_policy = null;
 
         KserveModelConfig.encode = function (message, writer, _depth) {
             if (!writer)
@@ -14991,21 +12224,21 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+            if (message.name != null && message.name !== "")
                 writer.uint32(10).string(message.name);
-            if (message.platform != null && $Object.hasOwnProperty.call(message, "platform") && message.platform !== "")
+            if (message.platform != null && message.platform !== "")
                 writer.uint32(18).string(message.platform);
             if (message.input != null && message.input.length)
                 for (let i = 0; i < message.input.length; ++i)
-                    $root.troupe.KserveModelInput.encode(message.input[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+                    troupe.KserveModelInput.encode(message.input[i], writer.uint32(42).fork(), _depth + 1).ldelim();
             if (message.output != null && message.output.length)
                 for (let i = 0; i < message.output.length; ++i)
-                    $root.troupe.KserveModelOutput.encode(message.output[i], writer.uint32(50).fork(), _depth + 1).ldelim();
-            if (message.backend != null && $Object.hasOwnProperty.call(message, "backend") && message.backend !== "")
+                    troupe.KserveModelOutput.encode(message.output[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+            if (message.backend != null && message.backend !== "")
                 writer.uint32(138).string(message.backend);
-            if (message.model_transaction_policy != null && $Object.hasOwnProperty.call(message, "model_transaction_policy"))
-                $root.troupe.KserveTransactionPolicy.encode(message.model_transaction_policy, writer.uint32(154).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.model_transaction_policy != null)
+                troupe.KserveTransactionPolicy.encode(message.model_transaction_policy, writer.uint32(154).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -15028,7 +12261,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveModelConfig();
+            message = _target || new troupe.KserveModelConfig();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -15041,19 +12274,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.name = value;
-                        else
-                            delete message.name;
+                        message.name = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.platform = value;
-                        else
-                            delete message.platform;
+                        message.platform = reader.stringVerify();
                         continue;
                     }
                 case 5: {
@@ -15061,7 +12288,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.input && message.input.length))
                             message.input = [];
-                        message.input.push($root.troupe.KserveModelInput.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.input.push(troupe.KserveModelInput.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 6: {
@@ -15069,22 +12296,19 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.output && message.output.length))
                             message.output = [];
-                        message.output.push($root.troupe.KserveModelOutput.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.output.push(troupe.KserveModelOutput.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 17: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.backend = value;
-                        else
-                            delete message.backend;
+                        message.backend = reader.stringVerify();
                         continue;
                     }
                 case 19: {
                         if (wireType !== 2)
                             break;
-                        message.model_transaction_policy = $root.troupe.KserveTransactionPolicy.decode(reader, reader.size(), $undefined, _depth + 1, message.model_transaction_policy);
+                        message.model_transaction_policy = troupe.KserveTransactionPolicy.decode(reader, reader.size(), $undefined, _depth + 1, message.model_transaction_policy);
                         continue;
                     }
                 }
@@ -15104,26 +12328,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveModelConfig.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveModelConfig";
-        };
-
         return KserveModelConfig;
     })();
 
     troupe.KserveModelConfigResponse = (function() {
 
-        const KserveModelConfigResponse = function (properties) {
+        const KserveModelConfigResponse = function () {
             this.config = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KserveModelConfigResponse.prototype.config = null;
 
         KserveModelConfigResponse.encode = function (message, writer, _depth) {
             if (!writer)
@@ -15132,9 +12344,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.config != null && $Object.hasOwnProperty.call(message, "config"))
-                $root.troupe.KserveModelConfig.encode(message.config, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.config != null)
+                troupe.KserveModelConfig.encode(message.config, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -15157,7 +12369,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KserveModelConfigResponse();
+            message = _target || new troupe.KserveModelConfigResponse();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -15170,7 +12382,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        message.config = $root.troupe.KserveModelConfig.decode(reader, reader.size(), $undefined, _depth + 1, message.config);
+                        message.config = troupe.KserveModelConfig.decode(reader, reader.size(), $undefined, _depth + 1, message.config);
                         continue;
                     }
                 }
@@ -15190,32 +12402,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KserveModelConfigResponse.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KserveModelConfigResponse";
-        };
-
         return KserveModelConfigResponse;
     })();
 
     troupe.KeyLimits = (function() {
 
-        const KeyLimits = function (properties) {
+        const KeyLimits = function () {
             this.requests_per_minute = 0;
             this.tokens_per_minute = 0;
             this.requests_at_once = 0;
             this.tokens_per_day = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        KeyLimits.prototype.requests_per_minute = 0;
-        KeyLimits.prototype.tokens_per_minute = 0;
-        KeyLimits.prototype.requests_at_once = 0;
-        KeyLimits.prototype.tokens_per_day = 0;
 
         KeyLimits.encode = function (message, writer, _depth) {
             if (!writer)
@@ -15224,15 +12421,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.requests_per_minute != null && $Object.hasOwnProperty.call(message, "requests_per_minute") && message.requests_per_minute !== 0)
+            if (message.requests_per_minute != null && message.requests_per_minute !== 0)
                 writer.uint32(8).uint32(message.requests_per_minute);
-            if (message.tokens_per_minute != null && $Object.hasOwnProperty.call(message, "tokens_per_minute") && !$Object.is(message.tokens_per_minute, 0))
+            if (message.tokens_per_minute != null && !$Object.is(message.tokens_per_minute, 0))
                 writer.uint32(17).double(message.tokens_per_minute);
-            if (message.requests_at_once != null && $Object.hasOwnProperty.call(message, "requests_at_once") && message.requests_at_once !== 0)
+            if (message.requests_at_once != null && message.requests_at_once !== 0)
                 writer.uint32(24).uint32(message.requests_at_once);
-            if (message.tokens_per_day != null && $Object.hasOwnProperty.call(message, "tokens_per_day") && !$Object.is(message.tokens_per_day, 0))
+            if (message.tokens_per_day != null && !$Object.is(message.tokens_per_day, 0))
                 writer.uint32(33).double(message.tokens_per_day);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -15255,7 +12452,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.KeyLimits();
+            message = _target || new troupe.KeyLimits();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -15268,37 +12465,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.requests_per_minute = value;
-                        else
-                            delete message.requests_per_minute;
+                        message.requests_per_minute = reader.uint32();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.tokens_per_minute = value;
-                        else
-                            delete message.tokens_per_minute;
+                        message.tokens_per_minute = reader.double();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.requests_at_once = value;
-                        else
-                            delete message.requests_at_once;
+                        message.requests_at_once = reader.uint32();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.tokens_per_day = value;
-                        else
-                            delete message.tokens_per_day;
+                        message.tokens_per_day = reader.double();
                         continue;
                     }
                 }
@@ -15318,36 +12503,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        KeyLimits.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.KeyLimits";
-        };
-
         return KeyLimits;
     })();
 
     troupe.Reserve = (function() {
 
-        const Reserve = function (properties) {
+        const Reserve = function () {
             this.key = "";
             this.limits = undefined;
             this.tokens = 0;
             this.reservation = "";
             this.asker = undefined;
             this.lasts_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Reserve.prototype.key = "";
-        Reserve.prototype.limits = null;
-        Reserve.prototype.tokens = 0;
-        Reserve.prototype.reservation = "";
-        Reserve.prototype.asker = null;
-        Reserve.prototype.lasts_ms = 0;
 
         Reserve.encode = function (message, writer, _depth) {
             if (!writer)
@@ -15356,19 +12524,19 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+            if (message.key != null && message.key !== "")
                 writer.uint32(10).string(message.key);
-            if (message.limits != null && $Object.hasOwnProperty.call(message, "limits"))
-                $root.troupe.KeyLimits.encode(message.limits, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.tokens != null && $Object.hasOwnProperty.call(message, "tokens") && !$Object.is(message.tokens, 0))
+            if (message.limits != null)
+                troupe.KeyLimits.encode(message.limits, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.tokens != null && !$Object.is(message.tokens, 0))
                 writer.uint32(25).double(message.tokens);
-            if (message.reservation != null && $Object.hasOwnProperty.call(message, "reservation") && message.reservation !== "")
+            if (message.reservation != null && message.reservation !== "")
                 writer.uint32(34).string(message.reservation);
-            if (message.asker != null && $Object.hasOwnProperty.call(message, "asker"))
-                $root.troupe.ActorRef.encode(message.asker, writer.uint32(42).fork(), _depth + 1).ldelim();
-            if (message.lasts_ms != null && $Object.hasOwnProperty.call(message, "lasts_ms") && !$Object.is(message.lasts_ms, 0))
+            if (message.asker != null)
+                troupe.ActorRef.encode(message.asker, writer.uint32(42).fork(), _depth + 1).ldelim();
+            if (message.lasts_ms != null && !$Object.is(message.lasts_ms, 0))
                 writer.uint32(49).double(message.lasts_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -15391,7 +12559,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Reserve();
+            message = _target || new troupe.Reserve();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -15404,49 +12572,37 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.key = value;
-                        else
-                            delete message.key;
+                        message.key = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.limits = $root.troupe.KeyLimits.decode(reader, reader.size(), $undefined, _depth + 1, message.limits);
+                        message.limits = troupe.KeyLimits.decode(reader, reader.size(), $undefined, _depth + 1, message.limits);
                         continue;
                     }
                 case 3: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.tokens = value;
-                        else
-                            delete message.tokens;
+                        message.tokens = reader.double();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.reservation = value;
-                        else
-                            delete message.reservation;
+                        message.reservation = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 2)
                             break;
-                        message.asker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
+                        message.asker = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
                         continue;
                     }
                 case 6: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.lasts_ms = value;
-                        else
-                            delete message.lasts_ms;
+                        message.lasts_ms = reader.double();
                         continue;
                     }
                 }
@@ -15466,18 +12622,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Reserve.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Reserve";
-        };
-
         return Reserve;
     })();
 
     troupe.Reserved = (function() {
 
-        const Reserved = function (properties) {
+        const Reserved = function () {
             this.refused_by = "";
             this.retry_after_ms = 0;
             this.requests_left = 0;
@@ -15485,19 +12635,7 @@ export const troupe = $root.troupe = (() => {
             this.tokens_left = 0;
             this.tokens_reset_ms = 0;
             this.day = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Reserved.prototype.refused_by = "";
-        Reserved.prototype.retry_after_ms = 0;
-        Reserved.prototype.requests_left = 0;
-        Reserved.prototype.requests_reset_ms = 0;
-        Reserved.prototype.tokens_left = 0;
-        Reserved.prototype.tokens_reset_ms = 0;
-        Reserved.prototype.day = 0;
 
         Reserved.encode = function (message, writer, _depth) {
             if (!writer)
@@ -15506,21 +12644,21 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.refused_by != null && $Object.hasOwnProperty.call(message, "refused_by") && message.refused_by !== "")
+            if (message.refused_by != null && message.refused_by !== "")
                 writer.uint32(10).string(message.refused_by);
-            if (message.retry_after_ms != null && $Object.hasOwnProperty.call(message, "retry_after_ms") && !$Object.is(message.retry_after_ms, 0))
+            if (message.retry_after_ms != null && !$Object.is(message.retry_after_ms, 0))
                 writer.uint32(17).double(message.retry_after_ms);
-            if (message.requests_left != null && $Object.hasOwnProperty.call(message, "requests_left") && !$Object.is(message.requests_left, 0))
+            if (message.requests_left != null && !$Object.is(message.requests_left, 0))
                 writer.uint32(25).double(message.requests_left);
-            if (message.requests_reset_ms != null && $Object.hasOwnProperty.call(message, "requests_reset_ms") && !$Object.is(message.requests_reset_ms, 0))
+            if (message.requests_reset_ms != null && !$Object.is(message.requests_reset_ms, 0))
                 writer.uint32(33).double(message.requests_reset_ms);
-            if (message.tokens_left != null && $Object.hasOwnProperty.call(message, "tokens_left") && !$Object.is(message.tokens_left, 0))
+            if (message.tokens_left != null && !$Object.is(message.tokens_left, 0))
                 writer.uint32(41).double(message.tokens_left);
-            if (message.tokens_reset_ms != null && $Object.hasOwnProperty.call(message, "tokens_reset_ms") && !$Object.is(message.tokens_reset_ms, 0))
+            if (message.tokens_reset_ms != null && !$Object.is(message.tokens_reset_ms, 0))
                 writer.uint32(49).double(message.tokens_reset_ms);
-            if (message.day != null && $Object.hasOwnProperty.call(message, "day") && !$Object.is(message.day, 0))
+            if (message.day != null && !$Object.is(message.day, 0))
                 writer.uint32(57).double(message.day);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -15543,7 +12681,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Reserved();
+            message = _target || new troupe.Reserved();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -15556,64 +12694,43 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.refused_by = value;
-                        else
-                            delete message.refused_by;
+                        message.refused_by = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.retry_after_ms = value;
-                        else
-                            delete message.retry_after_ms;
+                        message.retry_after_ms = reader.double();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.requests_left = value;
-                        else
-                            delete message.requests_left;
+                        message.requests_left = reader.double();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.requests_reset_ms = value;
-                        else
-                            delete message.requests_reset_ms;
+                        message.requests_reset_ms = reader.double();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.tokens_left = value;
-                        else
-                            delete message.tokens_left;
+                        message.tokens_left = reader.double();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.tokens_reset_ms = value;
-                        else
-                            delete message.tokens_reset_ms;
+                        message.tokens_reset_ms = reader.double();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.day = value;
-                        else
-                            delete message.day;
+                        message.day = reader.double();
                         continue;
                     }
                 }
@@ -15633,34 +12750,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Reserved.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Reserved";
-        };
-
         return Reserved;
     })();
 
     troupe.Settle = (function() {
 
-        const Settle = function (properties) {
+        const Settle = function () {
             this.key = "";
             this.reservation = "";
             this.reserved = 0;
             this.used = 0;
             this.day = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Settle.prototype.key = "";
-        Settle.prototype.reservation = "";
-        Settle.prototype.reserved = 0;
-        Settle.prototype.used = 0;
-        Settle.prototype.day = 0;
 
         Settle.encode = function (message, writer, _depth) {
             if (!writer)
@@ -15669,17 +12770,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+            if (message.key != null && message.key !== "")
                 writer.uint32(10).string(message.key);
-            if (message.reservation != null && $Object.hasOwnProperty.call(message, "reservation") && message.reservation !== "")
+            if (message.reservation != null && message.reservation !== "")
                 writer.uint32(18).string(message.reservation);
-            if (message.reserved != null && $Object.hasOwnProperty.call(message, "reserved") && !$Object.is(message.reserved, 0))
+            if (message.reserved != null && !$Object.is(message.reserved, 0))
                 writer.uint32(25).double(message.reserved);
-            if (message.used != null && $Object.hasOwnProperty.call(message, "used") && !$Object.is(message.used, 0))
+            if (message.used != null && !$Object.is(message.used, 0))
                 writer.uint32(33).double(message.used);
-            if (message.day != null && $Object.hasOwnProperty.call(message, "day") && !$Object.is(message.day, 0))
+            if (message.day != null && !$Object.is(message.day, 0))
                 writer.uint32(41).double(message.day);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -15702,7 +12803,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Settle();
+            message = _target || new troupe.Settle();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -15715,46 +12816,31 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.key = value;
-                        else
-                            delete message.key;
+                        message.key = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.reservation = value;
-                        else
-                            delete message.reservation;
+                        message.reservation = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.reserved = value;
-                        else
-                            delete message.reserved;
+                        message.reserved = reader.double();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.used = value;
-                        else
-                            delete message.used;
+                        message.used = reader.double();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.day = value;
-                        else
-                            delete message.day;
+                        message.day = reader.double();
                         continue;
                     }
                 }
@@ -15774,32 +12860,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Settle.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Settle";
-        };
-
         return Settle;
     })();
 
     troupe.RegistryEntry = (function() {
 
-        const RegistryEntry = function (properties) {
+        const RegistryEntry = function () {
             this.key = "";
-            this.value = $util.newBuffer([]);
+            this.value = $empty;
             this.owner = undefined;
             this.epoch = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RegistryEntry.prototype.key = "";
-        RegistryEntry.prototype.value = $util.newBuffer([]);
-        RegistryEntry.prototype.owner = null;
-        RegistryEntry.prototype.epoch = 0;
 
         RegistryEntry.encode = function (message, writer, _depth) {
             if (!writer)
@@ -15808,15 +12879,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+            if (message.key != null && message.key !== "")
                 writer.uint32(10).string(message.key);
-            if (message.value != null && $Object.hasOwnProperty.call(message, "value") && message.value.length)
+            if (message.value != null && message.value.length)
                 writer.uint32(18).bytes(message.value);
-            if (message.owner != null && $Object.hasOwnProperty.call(message, "owner"))
-                $root.troupe.ActorRef.encode(message.owner, writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== 0)
+            if (message.owner != null)
+                troupe.ActorRef.encode(message.owner, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.epoch != null && message.epoch !== 0)
                 writer.uint32(32).uint32(message.epoch);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -15839,7 +12910,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RegistryEntry();
+            message = _target || new troupe.RegistryEntry();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -15852,34 +12923,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.key = value;
-                        else
-                            delete message.key;
+                        message.key = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.value = value;
-                        else
-                            delete message.value;
+                        message.value = reader.bytes();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        message.owner = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.owner);
+                        message.owner = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.owner);
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.epoch = value;
-                        else
-                            delete message.epoch;
+                        message.epoch = reader.uint32();
                         continue;
                     }
                 }
@@ -15899,32 +12961,17 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RegistryEntry.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RegistryEntry";
-        };
-
         return RegistryEntry;
     })();
 
     troupe.Register = (function() {
 
-        const Register = function (properties) {
+        const Register = function () {
             this.key = "";
-            this.value = $util.newBuffer([]);
+            this.value = $empty;
             this.owner = undefined;
             this.lease_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Register.prototype.key = "";
-        Register.prototype.value = $util.newBuffer([]);
-        Register.prototype.owner = null;
-        Register.prototype.lease_ms = 0;
 
         Register.encode = function (message, writer, _depth) {
             if (!writer)
@@ -15933,15 +12980,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+            if (message.key != null && message.key !== "")
                 writer.uint32(10).string(message.key);
-            if (message.value != null && $Object.hasOwnProperty.call(message, "value") && message.value.length)
+            if (message.value != null && message.value.length)
                 writer.uint32(18).bytes(message.value);
-            if (message.owner != null && $Object.hasOwnProperty.call(message, "owner"))
-                $root.troupe.ActorRef.encode(message.owner, writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.lease_ms != null && $Object.hasOwnProperty.call(message, "lease_ms") && message.lease_ms !== 0)
+            if (message.owner != null)
+                troupe.ActorRef.encode(message.owner, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.lease_ms != null && message.lease_ms !== 0)
                 writer.uint32(32).uint32(message.lease_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -15964,7 +13011,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Register();
+            message = _target || new troupe.Register();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -15977,34 +13024,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.key = value;
-                        else
-                            delete message.key;
+                        message.key = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.value = value;
-                        else
-                            delete message.value;
+                        message.value = reader.bytes();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        message.owner = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.owner);
+                        message.owner = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.owner);
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.lease_ms = value;
-                        else
-                            delete message.lease_ms;
+                        message.lease_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -16024,30 +13062,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Register.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Register";
-        };
-
         return Register;
     })();
 
     troupe.Registered = (function() {
 
-        const Registered = function (properties) {
+        const Registered = function () {
             this.held = false;
             this.epoch = 0;
             this.holder = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Registered.prototype.held = false;
-        Registered.prototype.epoch = 0;
-        Registered.prototype.holder = "";
 
         Registered.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16056,13 +13080,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.held != null && $Object.hasOwnProperty.call(message, "held") && message.held !== false)
+            if (message.held != null && message.held !== false)
                 writer.uint32(8).bool(message.held);
-            if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== 0)
+            if (message.epoch != null && message.epoch !== 0)
                 writer.uint32(16).uint32(message.epoch);
-            if (message.holder != null && $Object.hasOwnProperty.call(message, "holder") && message.holder !== "")
+            if (message.holder != null && message.holder !== "")
                 writer.uint32(26).string(message.holder);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16085,7 +13109,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Registered();
+            message = _target || new troupe.Registered();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16098,28 +13122,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.held = value;
-                        else
-                            delete message.held;
+                        message.held = reader.bool();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.epoch = value;
-                        else
-                            delete message.epoch;
+                        message.epoch = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.holder = value;
-                        else
-                            delete message.holder;
+                        message.holder = reader.stringVerify();
                         continue;
                     }
                 }
@@ -16139,26 +13154,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Registered.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Registered";
-        };
-
         return Registered;
     })();
 
     troupe.Renew = (function() {
 
-        const Renew = function (properties) {
+        const Renew = function () {
             this.owner = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Renew.prototype.owner = null;
 
         Renew.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16167,9 +13170,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.owner != null && $Object.hasOwnProperty.call(message, "owner"))
-                $root.troupe.ActorRef.encode(message.owner, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.owner != null)
+                troupe.ActorRef.encode(message.owner, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16192,7 +13195,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Renew();
+            message = _target || new troupe.Renew();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16205,7 +13208,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        message.owner = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.owner);
+                        message.owner = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.owner);
                         continue;
                     }
                 }
@@ -16225,27 +13228,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Renew.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Renew";
-        };
-
         return Renew;
     })();
 
     troupe.Renewed = (function() {
 
-        const Renewed = function (properties) {
-            this.keys = $util.emptyArray;
+        const Renewed = function () {
             this.keys = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Renewed.prototype.keys = $util.emptyArray;
 
         Renewed.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16257,7 +13247,7 @@ export const troupe = $root.troupe = (() => {
             if (message.keys != null && message.keys.length)
                 for (let i = 0; i < message.keys.length; ++i)
                     writer.uint32(10).string(message.keys[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16280,7 +13270,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Renewed();
+            message = _target || new troupe.Renewed();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16315,30 +13305,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Renewed.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Renewed";
-        };
-
         return Renewed;
     })();
 
     troupe.RenewMany = (function() {
 
-        const RenewMany = function (properties) {
-            this.owners = $util.emptyArray;
-            this.keys = $util.emptyArray;
+        const RenewMany = function () {
             this.owners = [];
             this.keys = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RenewMany.prototype.owners = $util.emptyArray;
-        RenewMany.prototype.keys = $util.emptyArray;
 
         RenewMany.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16349,10 +13324,10 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.owners != null && message.owners.length)
                 for (let i = 0; i < message.owners.length; ++i)
-                    $root.troupe.ActorRef.encode(message.owners[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                    troupe.ActorRef.encode(message.owners[i], writer.uint32(10).fork(), _depth + 1).ldelim();
             if (message.keys != null && message.keys.length)
                 writer.uint32(18).uint32s(message.keys);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16375,7 +13350,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RenewMany();
+            message = _target || new troupe.RenewMany();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16390,7 +13365,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.owners && message.owners.length))
                             message.owners = [];
-                        message.owners.push($root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.owners.push(troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 2: {
@@ -16424,30 +13399,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RenewMany.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RenewMany";
-        };
-
         return RenewMany;
     })();
 
     troupe.RenewedMany = (function() {
 
-        const RenewedMany = function (properties) {
-            this.unlike = $util.emptyArray;
-            this.renewed = $util.emptyArray;
+        const RenewedMany = function () {
             this.unlike = [];
             this.renewed = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RenewedMany.prototype.unlike = $util.emptyArray;
-        RenewedMany.prototype.renewed = $util.emptyArray;
 
         RenewedMany.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16460,8 +13420,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(10).uint32s(message.unlike);
             if (message.renewed != null && message.renewed.length)
                 for (let i = 0; i < message.renewed.length; ++i)
-                    $root.troupe.Renewed.encode(message.renewed[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.Renewed.encode(message.renewed[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16484,7 +13444,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RenewedMany();
+            message = _target || new troupe.RenewedMany();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16513,7 +13473,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.renewed && message.renewed.length))
                             message.renewed = [];
-                        message.renewed.push($root.troupe.Renewed.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.renewed.push(troupe.Renewed.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -16533,28 +13493,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RenewedMany.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RenewedMany";
-        };
-
         return RenewedMany;
     })();
 
     troupe.Deregister = (function() {
 
-        const Deregister = function (properties) {
+        const Deregister = function () {
             this.key = "";
             this.owner = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Deregister.prototype.key = "";
-        Deregister.prototype.owner = null;
 
         Deregister.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16563,11 +13510,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
+            if (message.key != null && message.key !== "")
                 writer.uint32(10).string(message.key);
-            if (message.owner != null && $Object.hasOwnProperty.call(message, "owner"))
-                $root.troupe.ActorRef.encode(message.owner, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.owner != null)
+                troupe.ActorRef.encode(message.owner, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16590,7 +13537,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Deregister();
+            message = _target || new troupe.Deregister();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16603,16 +13550,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.key = value;
-                        else
-                            delete message.key;
+                        message.key = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.owner = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.owner);
+                        message.owner = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.owner);
                         continue;
                     }
                 }
@@ -16632,30 +13576,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Deregister.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Deregister";
-        };
-
         return Deregister;
     })();
 
     troupe.Watch = (function() {
 
-        const Watch = function (properties) {
+        const Watch = function () {
             this.prefix = "";
             this.watcher = undefined;
             this.watch = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Watch.prototype.prefix = "";
-        Watch.prototype.watcher = null;
-        Watch.prototype.watch = 0;
 
         Watch.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16664,13 +13594,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.prefix != null && $Object.hasOwnProperty.call(message, "prefix") && message.prefix !== "")
+            if (message.prefix != null && message.prefix !== "")
                 writer.uint32(10).string(message.prefix);
-            if (message.watcher != null && $Object.hasOwnProperty.call(message, "watcher"))
-                $root.troupe.ActorRef.encode(message.watcher, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.watch != null && $Object.hasOwnProperty.call(message, "watch") && message.watch !== 0)
+            if (message.watcher != null)
+                troupe.ActorRef.encode(message.watcher, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.watch != null && message.watch !== 0)
                 writer.uint32(24).uint32(message.watch);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16693,7 +13623,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Watch();
+            message = _target || new troupe.Watch();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16706,25 +13636,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.prefix = value;
-                        else
-                            delete message.prefix;
+                        message.prefix = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.watcher = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.watcher);
+                        message.watcher = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.watcher);
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.watch = value;
-                        else
-                            delete message.watch;
+                        message.watch = reader.uint32();
                         continue;
                     }
                 }
@@ -16744,37 +13668,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Watch.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Watch";
-        };
-
         return Watch;
     })();
 
     troupe.RegistrySnapshot = (function() {
 
-        const RegistrySnapshot = function (properties) {
+        const RegistrySnapshot = function () {
             this.prefix = "";
             this.revision = 0;
-            this.entries = $util.emptyArray;
             this.instance = "";
             this.watch = 0;
             this.away = false;
             this.entries = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RegistrySnapshot.prototype.prefix = "";
-        RegistrySnapshot.prototype.revision = 0;
-        RegistrySnapshot.prototype.entries = $util.emptyArray;
-        RegistrySnapshot.prototype.instance = "";
-        RegistrySnapshot.prototype.watch = 0;
-        RegistrySnapshot.prototype.away = false;
 
         RegistrySnapshot.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16783,20 +13689,20 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.prefix != null && $Object.hasOwnProperty.call(message, "prefix") && message.prefix !== "")
+            if (message.prefix != null && message.prefix !== "")
                 writer.uint32(10).string(message.prefix);
-            if (message.revision != null && $Object.hasOwnProperty.call(message, "revision") && message.revision !== 0)
+            if (message.revision != null && message.revision !== 0)
                 writer.uint32(16).uint32(message.revision);
             if (message.entries != null && message.entries.length)
                 for (let i = 0; i < message.entries.length; ++i)
-                    $root.troupe.RegistryEntry.encode(message.entries[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.instance != null && $Object.hasOwnProperty.call(message, "instance") && message.instance !== "")
+                    troupe.RegistryEntry.encode(message.entries[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.instance != null && message.instance !== "")
                 writer.uint32(34).string(message.instance);
-            if (message.watch != null && $Object.hasOwnProperty.call(message, "watch") && message.watch !== 0)
+            if (message.watch != null && message.watch !== 0)
                 writer.uint32(40).uint32(message.watch);
-            if (message.away != null && $Object.hasOwnProperty.call(message, "away") && message.away !== false)
+            if (message.away != null && message.away !== false)
                 writer.uint32(48).bool(message.away);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16819,7 +13725,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RegistrySnapshot();
+            message = _target || new troupe.RegistrySnapshot();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16832,19 +13738,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.prefix = value;
-                        else
-                            delete message.prefix;
+                        message.prefix = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.revision = value;
-                        else
-                            delete message.revision;
+                        message.revision = reader.uint32();
                         continue;
                     }
                 case 3: {
@@ -16852,34 +13752,25 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.entries && message.entries.length))
                             message.entries = [];
-                        message.entries.push($root.troupe.RegistryEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.entries.push(troupe.RegistryEntry.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.instance = value;
-                        else
-                            delete message.instance;
+                        message.instance = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.watch = value;
-                        else
-                            delete message.watch;
+                        message.watch = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.away = value;
-                        else
-                            delete message.away;
+                        message.away = reader.bool();
                         continue;
                     }
                 }
@@ -16899,38 +13790,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RegistrySnapshot.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RegistrySnapshot";
-        };
-
         return RegistrySnapshot;
     })();
 
     troupe.RegistryChange = (function() {
 
-        const RegistryChange = function (properties) {
+        const RegistryChange = function () {
             this.prefix = "";
             this.revision = 0;
-            this.put = $util.emptyArray;
-            this.removed = $util.emptyArray;
             this.watch = 0;
             this.away = false;
             this.put = [];
             this.removed = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RegistryChange.prototype.prefix = "";
-        RegistryChange.prototype.revision = 0;
-        RegistryChange.prototype.put = $util.emptyArray;
-        RegistryChange.prototype.removed = $util.emptyArray;
-        RegistryChange.prototype.watch = 0;
-        RegistryChange.prototype.away = false;
 
         RegistryChange.encode = function (message, writer, _depth) {
             if (!writer)
@@ -16939,21 +13811,21 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.prefix != null && $Object.hasOwnProperty.call(message, "prefix") && message.prefix !== "")
+            if (message.prefix != null && message.prefix !== "")
                 writer.uint32(10).string(message.prefix);
-            if (message.revision != null && $Object.hasOwnProperty.call(message, "revision") && message.revision !== 0)
+            if (message.revision != null && message.revision !== 0)
                 writer.uint32(16).uint32(message.revision);
             if (message.put != null && message.put.length)
                 for (let i = 0; i < message.put.length; ++i)
-                    $root.troupe.RegistryEntry.encode(message.put[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+                    troupe.RegistryEntry.encode(message.put[i], writer.uint32(26).fork(), _depth + 1).ldelim();
             if (message.removed != null && message.removed.length)
                 for (let i = 0; i < message.removed.length; ++i)
                     writer.uint32(34).string(message.removed[i]);
-            if (message.watch != null && $Object.hasOwnProperty.call(message, "watch") && message.watch !== 0)
+            if (message.watch != null && message.watch !== 0)
                 writer.uint32(40).uint32(message.watch);
-            if (message.away != null && $Object.hasOwnProperty.call(message, "away") && message.away !== false)
+            if (message.away != null && message.away !== false)
                 writer.uint32(48).bool(message.away);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -16976,7 +13848,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RegistryChange();
+            message = _target || new troupe.RegistryChange();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -16989,19 +13861,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.prefix = value;
-                        else
-                            delete message.prefix;
+                        message.prefix = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.revision = value;
-                        else
-                            delete message.revision;
+                        message.revision = reader.uint32();
                         continue;
                     }
                 case 3: {
@@ -17009,7 +13875,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.put && message.put.length))
                             message.put = [];
-                        message.put.push($root.troupe.RegistryEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.put.push(troupe.RegistryEntry.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 4: {
@@ -17023,19 +13889,13 @@ export const troupe = $root.troupe = (() => {
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.watch = value;
-                        else
-                            delete message.watch;
+                        message.watch = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.away = value;
-                        else
-                            delete message.away;
+                        message.away = reader.bool();
                         continue;
                     }
                 }
@@ -17055,28 +13915,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RegistryChange.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RegistryChange";
-        };
-
         return RegistryChange;
     })();
 
     troupe.Unwatch = (function() {
 
-        const Unwatch = function (properties) {
+        const Unwatch = function () {
             this.prefix = "";
             this.watcher = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Unwatch.prototype.prefix = "";
-        Unwatch.prototype.watcher = null;
 
         Unwatch.encode = function (message, writer, _depth) {
             if (!writer)
@@ -17085,11 +13932,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.prefix != null && $Object.hasOwnProperty.call(message, "prefix") && message.prefix !== "")
+            if (message.prefix != null && message.prefix !== "")
                 writer.uint32(10).string(message.prefix);
-            if (message.watcher != null && $Object.hasOwnProperty.call(message, "watcher"))
-                $root.troupe.ActorRef.encode(message.watcher, writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.watcher != null)
+                troupe.ActorRef.encode(message.watcher, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -17112,7 +13959,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Unwatch();
+            message = _target || new troupe.Unwatch();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -17125,16 +13972,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.prefix = value;
-                        else
-                            delete message.prefix;
+                        message.prefix = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        message.watcher = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.watcher);
+                        message.watcher = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.watcher);
                         continue;
                     }
                 }
@@ -17154,18 +13998,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Unwatch.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Unwatch";
-        };
-
         return Unwatch;
     })();
 
     troupe.ResumeContext = (function() {
 
-        const ResumeContext = function (properties) {
+        const ResumeContext = function () {
             this.owner = "";
             this.created_s = 0;
             this.body_hash = "";
@@ -17180,47 +14018,16 @@ export const troupe = $root.troupe = (() => {
             this.prompts = 0;
             this.prompt = 0;
             this.max_tokens = 0;
-            this.stop_strings = $util.emptyArray;
             this.include_stop = false;
             this.echoes = false;
             this.echo = "";
             this.hints = undefined;
             this.parsing = undefined;
             this.shell = "";
-            this.annotations = $util.emptyArray;
-            this.extra_fields = $util.emptyArray;
             this.stop_strings = [];
             this.annotations = [];
             this.extra_fields = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        ResumeContext.prototype.owner = "";
-        ResumeContext.prototype.created_s = 0;
-        ResumeContext.prototype.body_hash = "";
-        ResumeContext.prototype.dialect = "";
-        ResumeContext.prototype.stream = false;
-        ResumeContext.prototype.include_usage = false;
-        ResumeContext.prototype.logprobs = false;
-        ResumeContext.prototype.shown_each = 0;
-        ResumeContext.prototype.made_each = 0;
-        ResumeContext.prototype.counted_each = 0;
-        ResumeContext.prototype.returns = false;
-        ResumeContext.prototype.prompts = 0;
-        ResumeContext.prototype.prompt = 0;
-        ResumeContext.prototype.max_tokens = 0;
-        ResumeContext.prototype.stop_strings = $util.emptyArray;
-        ResumeContext.prototype.include_stop = false;
-        ResumeContext.prototype.echoes = false;
-        ResumeContext.prototype.echo = "";
-        ResumeContext.prototype.hints = null;
-        ResumeContext.prototype.parsing = null;
-        ResumeContext.prototype.shell = "";
-        ResumeContext.prototype.annotations = $util.emptyArray;
-        ResumeContext.prototype.extra_fields = $util.emptyArray;
 
         ResumeContext.encode = function (message, writer, _depth) {
             if (!writer)
@@ -17229,48 +14036,48 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && message.owner !== "")
+            if (message.owner != null && message.owner !== "")
                 writer.uint32(10).string(message.owner);
-            if (message.created_s != null && $Object.hasOwnProperty.call(message, "created_s") && message.created_s !== 0)
+            if (message.created_s != null && message.created_s !== 0)
                 writer.uint32(16).uint32(message.created_s);
-            if (message.body_hash != null && $Object.hasOwnProperty.call(message, "body_hash") && message.body_hash !== "")
+            if (message.body_hash != null && message.body_hash !== "")
                 writer.uint32(26).string(message.body_hash);
-            if (message.dialect != null && $Object.hasOwnProperty.call(message, "dialect") && message.dialect !== "")
+            if (message.dialect != null && message.dialect !== "")
                 writer.uint32(34).string(message.dialect);
-            if (message.stream != null && $Object.hasOwnProperty.call(message, "stream") && message.stream !== false)
+            if (message.stream != null && message.stream !== false)
                 writer.uint32(40).bool(message.stream);
-            if (message.include_usage != null && $Object.hasOwnProperty.call(message, "include_usage") && message.include_usage !== false)
+            if (message.include_usage != null && message.include_usage !== false)
                 writer.uint32(48).bool(message.include_usage);
-            if (message.logprobs != null && $Object.hasOwnProperty.call(message, "logprobs") && message.logprobs !== false)
+            if (message.logprobs != null && message.logprobs !== false)
                 writer.uint32(56).bool(message.logprobs);
-            if (message.shown_each != null && $Object.hasOwnProperty.call(message, "shown_each") && message.shown_each !== 0)
+            if (message.shown_each != null && message.shown_each !== 0)
                 writer.uint32(64).uint32(message.shown_each);
-            if (message.made_each != null && $Object.hasOwnProperty.call(message, "made_each") && message.made_each !== 0)
+            if (message.made_each != null && message.made_each !== 0)
                 writer.uint32(72).uint32(message.made_each);
-            if (message.counted_each != null && $Object.hasOwnProperty.call(message, "counted_each") && message.counted_each !== 0)
+            if (message.counted_each != null && message.counted_each !== 0)
                 writer.uint32(80).uint32(message.counted_each);
-            if (message.returns != null && $Object.hasOwnProperty.call(message, "returns") && message.returns !== false)
+            if (message.returns != null && message.returns !== false)
                 writer.uint32(88).bool(message.returns);
-            if (message.prompts != null && $Object.hasOwnProperty.call(message, "prompts") && message.prompts !== 0)
+            if (message.prompts != null && message.prompts !== 0)
                 writer.uint32(96).uint32(message.prompts);
-            if (message.prompt != null && $Object.hasOwnProperty.call(message, "prompt") && message.prompt !== 0)
+            if (message.prompt != null && message.prompt !== 0)
                 writer.uint32(104).uint32(message.prompt);
-            if (message.max_tokens != null && $Object.hasOwnProperty.call(message, "max_tokens") && message.max_tokens !== 0)
+            if (message.max_tokens != null && message.max_tokens !== 0)
                 writer.uint32(112).uint32(message.max_tokens);
             if (message.stop_strings != null && message.stop_strings.length)
                 for (let i = 0; i < message.stop_strings.length; ++i)
                     writer.uint32(122).string(message.stop_strings[i]);
-            if (message.include_stop != null && $Object.hasOwnProperty.call(message, "include_stop") && message.include_stop !== false)
+            if (message.include_stop != null && message.include_stop !== false)
                 writer.uint32(128).bool(message.include_stop);
-            if (message.echoes != null && $Object.hasOwnProperty.call(message, "echoes") && message.echoes !== false)
+            if (message.echoes != null && message.echoes !== false)
                 writer.uint32(136).bool(message.echoes);
-            if (message.echo != null && $Object.hasOwnProperty.call(message, "echo") && message.echo !== "")
+            if (message.echo != null && message.echo !== "")
                 writer.uint32(146).string(message.echo);
-            if (message.hints != null && $Object.hasOwnProperty.call(message, "hints"))
-                $root.troupe.RouteHints.encode(message.hints, writer.uint32(154).fork(), _depth + 1).ldelim();
-            if (message.parsing != null && $Object.hasOwnProperty.call(message, "parsing"))
-                $root.troupe.AnswerParsing.encode(message.parsing, writer.uint32(162).fork(), _depth + 1).ldelim();
-            if (message.shell != null && $Object.hasOwnProperty.call(message, "shell") && message.shell !== "")
+            if (message.hints != null)
+                troupe.RouteHints.encode(message.hints, writer.uint32(154).fork(), _depth + 1).ldelim();
+            if (message.parsing != null)
+                troupe.AnswerParsing.encode(message.parsing, writer.uint32(162).fork(), _depth + 1).ldelim();
+            if (message.shell != null && message.shell !== "")
                 writer.uint32(170).string(message.shell);
             if (message.annotations != null && message.annotations.length)
                 for (let i = 0; i < message.annotations.length; ++i)
@@ -17278,7 +14085,7 @@ export const troupe = $root.troupe = (() => {
             if (message.extra_fields != null && message.extra_fields.length)
                 for (let i = 0; i < message.extra_fields.length; ++i)
                     writer.uint32(250).string(message.extra_fields[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -17301,7 +14108,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ResumeContext();
+            message = _target || new troupe.ResumeContext();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -17314,127 +14121,85 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.owner = value;
-                        else
-                            delete message.owner;
+                        message.owner = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.created_s = value;
-                        else
-                            delete message.created_s;
+                        message.created_s = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.body_hash = value;
-                        else
-                            delete message.body_hash;
+                        message.body_hash = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.dialect = value;
-                        else
-                            delete message.dialect;
+                        message.dialect = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.stream = value;
-                        else
-                            delete message.stream;
+                        message.stream = reader.bool();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.include_usage = value;
-                        else
-                            delete message.include_usage;
+                        message.include_usage = reader.bool();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.logprobs = value;
-                        else
-                            delete message.logprobs;
+                        message.logprobs = reader.bool();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.shown_each = value;
-                        else
-                            delete message.shown_each;
+                        message.shown_each = reader.uint32();
                         continue;
                     }
                 case 9: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.made_each = value;
-                        else
-                            delete message.made_each;
+                        message.made_each = reader.uint32();
                         continue;
                     }
                 case 10: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.counted_each = value;
-                        else
-                            delete message.counted_each;
+                        message.counted_each = reader.uint32();
                         continue;
                     }
                 case 11: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.returns = value;
-                        else
-                            delete message.returns;
+                        message.returns = reader.bool();
                         continue;
                     }
                 case 12: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.prompts = value;
-                        else
-                            delete message.prompts;
+                        message.prompts = reader.uint32();
                         continue;
                     }
                 case 13: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.prompt = value;
-                        else
-                            delete message.prompt;
+                        message.prompt = reader.uint32();
                         continue;
                     }
                 case 14: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.max_tokens = value;
-                        else
-                            delete message.max_tokens;
+                        message.max_tokens = reader.uint32();
                         continue;
                     }
                 case 15: {
@@ -17448,49 +14213,37 @@ export const troupe = $root.troupe = (() => {
                 case 16: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.include_stop = value;
-                        else
-                            delete message.include_stop;
+                        message.include_stop = reader.bool();
                         continue;
                     }
                 case 17: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.echoes = value;
-                        else
-                            delete message.echoes;
+                        message.echoes = reader.bool();
                         continue;
                     }
                 case 18: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.echo = value;
-                        else
-                            delete message.echo;
+                        message.echo = reader.stringVerify();
                         continue;
                     }
                 case 19: {
                         if (wireType !== 2)
                             break;
-                        message.hints = $root.troupe.RouteHints.decode(reader, reader.size(), $undefined, _depth + 1, message.hints);
+                        message.hints = troupe.RouteHints.decode(reader, reader.size(), $undefined, _depth + 1, message.hints);
                         continue;
                     }
                 case 20: {
                         if (wireType !== 2)
                             break;
-                        message.parsing = $root.troupe.AnswerParsing.decode(reader, reader.size(), $undefined, _depth + 1, message.parsing);
+                        message.parsing = troupe.AnswerParsing.decode(reader, reader.size(), $undefined, _depth + 1, message.parsing);
                         continue;
                     }
                 case 21: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.shell = value;
-                        else
-                            delete message.shell;
+                        message.shell = reader.stringVerify();
                         continue;
                     }
                 case 30: {
@@ -17526,18 +14279,12 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ResumeContext.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ResumeContext";
-        };
-
         return ResumeContext;
     })();
 
     troupe.AnswerParsing = (function() {
 
-        const AnswerParsing = function (properties) {
+        const AnswerParsing = function () {
             this.tool_parser = "";
             this.reasoning_parser = "";
             this.tools = "";
@@ -17546,29 +14293,9 @@ export const troupe = $root.troupe = (() => {
             this.one_call = false;
             this.reasoning_field = "";
             this.named = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        AnswerParsing.prototype.tool_parser = "";
-        AnswerParsing.prototype.reasoning_parser = "";
-        AnswerParsing.prototype.tools = "";
-        AnswerParsing.prototype.thinking = null;
-        AnswerParsing.prototype.opened = false;
-        AnswerParsing.prototype.one_call = false;
-        AnswerParsing.prototype.reasoning_field = "";
-        AnswerParsing.prototype.named = false;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(AnswerParsing.prototype, "_thinking", {
-            get: $util.oneOfGetter($oneOfFields = ["thinking"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         AnswerParsing.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -17576,23 +14303,23 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.tool_parser != null && $Object.hasOwnProperty.call(message, "tool_parser") && message.tool_parser !== "")
+            if (message.tool_parser != null && message.tool_parser !== "")
                 writer.uint32(10).string(message.tool_parser);
-            if (message.reasoning_parser != null && $Object.hasOwnProperty.call(message, "reasoning_parser") && message.reasoning_parser !== "")
+            if (message.reasoning_parser != null && message.reasoning_parser !== "")
                 writer.uint32(18).string(message.reasoning_parser);
-            if (message.tools != null && $Object.hasOwnProperty.call(message, "tools") && message.tools !== "")
+            if (message.tools != null && message.tools !== "")
                 writer.uint32(26).string(message.tools);
-            if (message.thinking != null && $Object.hasOwnProperty.call(message, "thinking"))
+            if (message.thinking != null)
                 writer.uint32(32).bool(message.thinking);
-            if (message.opened != null && $Object.hasOwnProperty.call(message, "opened") && message.opened !== false)
+            if (message.opened != null && message.opened !== false)
                 writer.uint32(40).bool(message.opened);
-            if (message.one_call != null && $Object.hasOwnProperty.call(message, "one_call") && message.one_call !== false)
+            if (message.one_call != null && message.one_call !== false)
                 writer.uint32(48).bool(message.one_call);
-            if (message.reasoning_field != null && $Object.hasOwnProperty.call(message, "reasoning_field") && message.reasoning_field !== "")
+            if (message.reasoning_field != null && message.reasoning_field !== "")
                 writer.uint32(58).string(message.reasoning_field);
-            if (message.named != null && $Object.hasOwnProperty.call(message, "named") && message.named !== false)
+            if (message.named != null && message.named !== false)
                 writer.uint32(64).bool(message.named);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -17615,7 +14342,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.AnswerParsing();
+            message = _target || new troupe.AnswerParsing();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -17628,28 +14355,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.tool_parser = value;
-                        else
-                            delete message.tool_parser;
+                        message.tool_parser = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.reasoning_parser = value;
-                        else
-                            delete message.reasoning_parser;
+                        message.reasoning_parser = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.tools = value;
-                        else
-                            delete message.tools;
+                        message.tools = reader.stringVerify();
                         continue;
                     }
                 case 4: {
@@ -17662,37 +14380,25 @@ export const troupe = $root.troupe = (() => {
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.opened = value;
-                        else
-                            delete message.opened;
+                        message.opened = reader.bool();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.one_call = value;
-                        else
-                            delete message.one_call;
+                        message.one_call = reader.bool();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.reasoning_field = value;
-                        else
-                            delete message.reasoning_field;
+                        message.reasoning_field = reader.stringVerify();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.named = value;
-                        else
-                            delete message.named;
+                        message.named = reader.bool();
                         continue;
                     }
                 }
@@ -17712,23 +14418,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        AnswerParsing.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.AnswerParsing";
-        };
-
         return AnswerParsing;
     })();
 
     troupe.Route = (function() {
 
-        const Route = function (properties) {
+        const Route = function () {
             this.request = "";
             this.model = "";
-            this.prompt = $util.newBuffer([]);
+            this.prompt = $empty;
             this.max_tokens = 0;
-            this.exclude = $util.emptyArray;
             this.pin = "";
             this.hints = undefined;
             this.continued = false;
@@ -17739,53 +14438,12 @@ export const troupe = $root.troupe = (() => {
             this.whole = undefined;
             this.prefill_for = undefined;
             this.exclude = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        Route.prototype.request = "";
-        Route.prototype.model = "";
-        Route.prototype.prompt = $util.newBuffer([]);
-        Route.prototype.max_tokens = 0;
-        Route.prototype.exclude = $util.emptyArray;
-        Route.prototype.pin = "";
-        Route.prototype.hints = null;
-        Route.prototype.continued = false;
-        Route.prototype.asker = null;
-        Route.prototype.spare = false;
-        Route.prototype.adapter = null;
-        Route.prototype.salt = null;
-        Route.prototype.whole = null;
-        Route.prototype.prefill_for = null;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(Route.prototype, "_adapter", {
-            get: $util.oneOfGetter($oneOfFields = ["adapter"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(Route.prototype, "_salt", {
-            get: $util.oneOfGetter($oneOfFields = ["salt"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(Route.prototype, "_whole", {
-            get: $util.oneOfGetter($oneOfFields = ["whole"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(Route.prototype, "_prefill_for", {
-            get: $util.oneOfGetter($oneOfFields = ["prefill_for"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         Route.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -17793,36 +14451,36 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(18).string(message.model);
-            if (message.prompt != null && $Object.hasOwnProperty.call(message, "prompt") && message.prompt.length)
+            if (message.prompt != null && message.prompt.length)
                 writer.uint32(26).bytes(message.prompt);
-            if (message.max_tokens != null && $Object.hasOwnProperty.call(message, "max_tokens") && message.max_tokens !== 0)
+            if (message.max_tokens != null && message.max_tokens !== 0)
                 writer.uint32(32).uint32(message.max_tokens);
             if (message.exclude != null && message.exclude.length)
                 for (let i = 0; i < message.exclude.length; ++i)
                     writer.uint32(42).string(message.exclude[i]);
-            if (message.pin != null && $Object.hasOwnProperty.call(message, "pin") && message.pin !== "")
+            if (message.pin != null && message.pin !== "")
                 writer.uint32(50).string(message.pin);
-            if (message.hints != null && $Object.hasOwnProperty.call(message, "hints"))
-                $root.troupe.RouteHints.encode(message.hints, writer.uint32(58).fork(), _depth + 1).ldelim();
-            if (message.continued != null && $Object.hasOwnProperty.call(message, "continued") && message.continued !== false)
+            if (message.hints != null)
+                troupe.RouteHints.encode(message.hints, writer.uint32(58).fork(), _depth + 1).ldelim();
+            if (message.continued != null && message.continued !== false)
                 writer.uint32(64).bool(message.continued);
-            if (message.asker != null && $Object.hasOwnProperty.call(message, "asker"))
-                $root.troupe.ActorRef.encode(message.asker, writer.uint32(74).fork(), _depth + 1).ldelim();
-            if (message.spare != null && $Object.hasOwnProperty.call(message, "spare") && message.spare !== false)
+            if (message.asker != null)
+                troupe.ActorRef.encode(message.asker, writer.uint32(74).fork(), _depth + 1).ldelim();
+            if (message.spare != null && message.spare !== false)
                 writer.uint32(80).bool(message.spare);
-            if (message.adapter != null && $Object.hasOwnProperty.call(message, "adapter"))
+            if (message.adapter != null)
                 writer.uint32(98).string(message.adapter);
-            if (message.salt != null && $Object.hasOwnProperty.call(message, "salt"))
+            if (message.salt != null)
                 writer.uint32(106).string(message.salt);
-            if (message.whole != null && $Object.hasOwnProperty.call(message, "whole"))
+            if (message.whole != null)
                 writer.uint32(112).bool(message.whole);
-            if (message.prefill_for != null && $Object.hasOwnProperty.call(message, "prefill_for"))
+            if (message.prefill_for != null)
                 writer.uint32(122).string(message.prefill_for);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -17845,7 +14503,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Route();
+            message = _target || new troupe.Route();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -17858,37 +14516,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.prompt = value;
-                        else
-                            delete message.prompt;
+                        message.prompt = reader.bytes();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.max_tokens = value;
-                        else
-                            delete message.max_tokens;
+                        message.max_tokens = reader.uint32();
                         continue;
                     }
                 case 5: {
@@ -17902,40 +14548,31 @@ export const troupe = $root.troupe = (() => {
                 case 6: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.pin = value;
-                        else
-                            delete message.pin;
+                        message.pin = reader.stringVerify();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 2)
                             break;
-                        message.hints = $root.troupe.RouteHints.decode(reader, reader.size(), $undefined, _depth + 1, message.hints);
+                        message.hints = troupe.RouteHints.decode(reader, reader.size(), $undefined, _depth + 1, message.hints);
                         continue;
                     }
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.continued = value;
-                        else
-                            delete message.continued;
+                        message.continued = reader.bool();
                         continue;
                     }
                 case 9: {
                         if (wireType !== 2)
                             break;
-                        message.asker = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
+                        message.asker = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.asker);
                         continue;
                     }
                 case 10: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.spare = value;
-                        else
-                            delete message.spare;
+                        message.spare = reader.bool();
                         continue;
                     }
                 case 12: {
@@ -17983,44 +14620,21 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Route.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Route";
-        };
-
         return Route;
     })();
 
     troupe.RouteHints = (function() {
 
-        const RouteHints = function (properties) {
+        const RouteHints = function () {
             this.session = "";
             this.strict_priority = 0;
             this.priority_jump_ms = 0;
             this.policy_class = "";
-            this.tolerated_taints = $util.emptyArray;
-            this.required_taints = $util.emptyArray;
-            this.preferred_taints = $util.emptyArray;
-            this.allowed_workers = $util.emptyArray;
             this.tolerated_taints = [];
             this.required_taints = [];
             this.preferred_taints = [];
             this.allowed_workers = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RouteHints.prototype.session = "";
-        RouteHints.prototype.strict_priority = 0;
-        RouteHints.prototype.priority_jump_ms = 0;
-        RouteHints.prototype.policy_class = "";
-        RouteHints.prototype.tolerated_taints = $util.emptyArray;
-        RouteHints.prototype.required_taints = $util.emptyArray;
-        RouteHints.prototype.preferred_taints = $util.emptyArray;
-        RouteHints.prototype.allowed_workers = $util.emptyArray;
 
         RouteHints.encode = function (message, writer, _depth) {
             if (!writer)
@@ -18029,13 +14643,13 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.session != null && $Object.hasOwnProperty.call(message, "session") && message.session !== "")
+            if (message.session != null && message.session !== "")
                 writer.uint32(10).string(message.session);
-            if (message.strict_priority != null && $Object.hasOwnProperty.call(message, "strict_priority") && message.strict_priority !== 0)
+            if (message.strict_priority != null && message.strict_priority !== 0)
                 writer.uint32(16).int32(message.strict_priority);
-            if (message.priority_jump_ms != null && $Object.hasOwnProperty.call(message, "priority_jump_ms") && message.priority_jump_ms !== 0)
+            if (message.priority_jump_ms != null && message.priority_jump_ms !== 0)
                 writer.uint32(24).uint32(message.priority_jump_ms);
-            if (message.policy_class != null && $Object.hasOwnProperty.call(message, "policy_class") && message.policy_class !== "")
+            if (message.policy_class != null && message.policy_class !== "")
                 writer.uint32(34).string(message.policy_class);
             if (message.tolerated_taints != null && message.tolerated_taints.length)
                 for (let i = 0; i < message.tolerated_taints.length; ++i)
@@ -18045,11 +14659,11 @@ export const troupe = $root.troupe = (() => {
                     writer.uint32(50).string(message.required_taints[i]);
             if (message.preferred_taints != null && message.preferred_taints.length)
                 for (let i = 0; i < message.preferred_taints.length; ++i)
-                    $root.troupe.TaintWeight.encode(message.preferred_taints[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+                    troupe.TaintWeight.encode(message.preferred_taints[i], writer.uint32(58).fork(), _depth + 1).ldelim();
             if (message.allowed_workers != null && message.allowed_workers.length)
                 for (let i = 0; i < message.allowed_workers.length; ++i)
                     writer.uint32(66).string(message.allowed_workers[i]);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -18072,7 +14686,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RouteHints();
+            message = _target || new troupe.RouteHints();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -18085,37 +14699,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.session = value;
-                        else
-                            delete message.session;
+                        message.session = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.int32())
-                            message.strict_priority = value;
-                        else
-                            delete message.strict_priority;
+                        message.strict_priority = reader.int32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.priority_jump_ms = value;
-                        else
-                            delete message.priority_jump_ms;
+                        message.priority_jump_ms = reader.uint32();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.policy_class = value;
-                        else
-                            delete message.policy_class;
+                        message.policy_class = reader.stringVerify();
                         continue;
                     }
                 case 5: {
@@ -18139,7 +14741,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.preferred_taints && message.preferred_taints.length))
                             message.preferred_taints = [];
-                        message.preferred_taints.push($root.troupe.TaintWeight.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.preferred_taints.push(troupe.TaintWeight.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 8: {
@@ -18167,28 +14769,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RouteHints.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RouteHints";
-        };
-
         return RouteHints;
     })();
 
     troupe.TaintWeight = (function() {
 
-        const TaintWeight = function (properties) {
+        const TaintWeight = function () {
             this.taint = "";
             this.weight = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        TaintWeight.prototype.taint = "";
-        TaintWeight.prototype.weight = 0;
 
         TaintWeight.encode = function (message, writer, _depth) {
             if (!writer)
@@ -18197,11 +14786,11 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.taint != null && $Object.hasOwnProperty.call(message, "taint") && message.taint !== "")
+            if (message.taint != null && message.taint !== "")
                 writer.uint32(10).string(message.taint);
-            if (message.weight != null && $Object.hasOwnProperty.call(message, "weight") && !$Object.is(message.weight, 0))
+            if (message.weight != null && !$Object.is(message.weight, 0))
                 writer.uint32(21).float(message.weight);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -18224,7 +14813,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.TaintWeight();
+            message = _target || new troupe.TaintWeight();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -18237,19 +14826,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.taint = value;
-                        else
-                            delete message.taint;
+                        message.taint = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 5)
                             break;
-                        if (!$Object.is(value = reader.float(), 0))
-                            message.weight = value;
-                        else
-                            delete message.weight;
+                        message.weight = reader.float();
                         continue;
                     }
                 }
@@ -18269,29 +14852,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        TaintWeight.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.TaintWeight";
-        };
-
         return TaintWeight;
     })();
 
     troupe.Plan = (function() {
 
-        const Plan = function (properties) {
+        const Plan = function () {
             this.request = "";
-            this.legs = $util.emptyArray;
             this.legs = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        Plan.prototype.request = "";
-        Plan.prototype.legs = $util.emptyArray;
 
         Plan.encode = function (message, writer, _depth) {
             if (!writer)
@@ -18300,12 +14869,12 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
             if (message.legs != null && message.legs.length)
                 for (let i = 0; i < message.legs.length; ++i)
-                    $root.troupe.PlanLeg.encode(message.legs[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.PlanLeg.encode(message.legs[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -18328,7 +14897,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.Plan();
+            message = _target || new troupe.Plan();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -18341,10 +14910,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -18352,7 +14918,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.legs && message.legs.length))
                             message.legs = [];
-                        message.legs.push($root.troupe.PlanLeg.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.legs.push(troupe.PlanLeg.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -18372,43 +14938,20 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        Plan.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.Plan";
-        };
-
         return Plan;
     })();
 
     troupe.PlanLeg = (function() {
 
-        const PlanLeg = function (properties) {
+        const PlanLeg = function () {
             this.role = "aggregated";
             this.worker = "";
             this.ref = undefined;
             this.keeper = undefined;
             this.tokens = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        PlanLeg.prototype.role = "aggregated";
-        PlanLeg.prototype.worker = "";
-        PlanLeg.prototype.ref = null;
-        PlanLeg.prototype.keeper = null;
-        PlanLeg.prototype.tokens = null;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(PlanLeg.prototype, "_tokens", {
-            get: $util.oneOfGetter($oneOfFields = ["tokens"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         PlanLeg.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -18416,17 +14959,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== "aggregated")
+            if (message.role != null && message.role !== "aggregated")
                 writer.uint32(8).int32(WorkerRoleNumbers[message.role]);
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
+            if (message.worker != null && message.worker !== "")
                 writer.uint32(18).string(message.worker);
-            if (message.ref != null && $Object.hasOwnProperty.call(message, "ref"))
-                $root.troupe.ActorRef.encode(message.ref, writer.uint32(26).fork(), _depth + 1).ldelim();
-            if (message.keeper != null && $Object.hasOwnProperty.call(message, "keeper"))
-                $root.troupe.ActorRef.encode(message.keeper, writer.uint32(34).fork(), _depth + 1).ldelim();
-            if (message.tokens != null && $Object.hasOwnProperty.call(message, "tokens"))
+            if (message.ref != null)
+                troupe.ActorRef.encode(message.ref, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.keeper != null)
+                troupe.ActorRef.encode(message.keeper, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.tokens != null)
                 writer.uint32(40).uint32(message.tokens);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -18449,7 +14992,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.PlanLeg();
+            message = _target || new troupe.PlanLeg();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -18468,22 +15011,19 @@ export const troupe = $root.troupe = (() => {
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.worker = value;
-                        else
-                            delete message.worker;
+                        message.worker = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        message.ref = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.ref);
+                        message.ref = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.ref);
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        message.keeper = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.keeper);
+                        message.keeper = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.keeper);
                         continue;
                     }
                 case 5: {
@@ -18510,26 +15050,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        PlanLeg.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.PlanLeg";
-        };
-
         return PlanLeg;
     })();
 
     troupe.RouteFirst = (function() {
 
-        const RouteFirst = function (properties) {
+        const RouteFirst = function () {
             this.request = "";
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RouteFirst.prototype.request = "";
 
         RouteFirst.encode = function (message, writer, _depth) {
             if (!writer)
@@ -18538,9 +15066,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -18563,7 +15091,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RouteFirst();
+            message = _target || new troupe.RouteFirst();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -18576,10 +15104,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 }
@@ -18597,12 +15122,6 @@ export const troupe = $root.troupe = (() => {
             if (_end !== $undefined)
                 throw $Error("missing end group");
             return message;
-        };
-
-        RouteFirst.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RouteFirst";
         };
 
         return RouteFirst;
@@ -18627,32 +15146,15 @@ export const troupe = $root.troupe = (() => {
 
     troupe.RouteEnded = (function() {
 
-        const RouteEnded = function (properties) {
+        const RouteEnded = function () {
             this.request = "";
             this.worker = "";
             this.outcome = "unknown";
             this.output_tokens = 0;
             this.prefill = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        RouteEnded.prototype.request = "";
-        RouteEnded.prototype.worker = "";
-        RouteEnded.prototype.outcome = "unknown";
-        RouteEnded.prototype.output_tokens = 0;
-        RouteEnded.prototype.prefill = null;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(RouteEnded.prototype, "_prefill", {
-            get: $util.oneOfGetter($oneOfFields = ["prefill"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         RouteEnded.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -18660,17 +15162,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
+            if (message.worker != null && message.worker !== "")
                 writer.uint32(18).string(message.worker);
-            if (message.outcome != null && $Object.hasOwnProperty.call(message, "outcome") && message.outcome !== "unknown")
+            if (message.outcome != null && message.outcome !== "unknown")
                 writer.uint32(24).int32(RouteOutcomeNumbers[message.outcome]);
-            if (message.output_tokens != null && $Object.hasOwnProperty.call(message, "output_tokens") && message.output_tokens !== 0)
+            if (message.output_tokens != null && message.output_tokens !== 0)
                 writer.uint32(32).uint32(message.output_tokens);
-            if (message.prefill != null && $Object.hasOwnProperty.call(message, "prefill"))
+            if (message.prefill != null)
                 writer.uint32(40).bool(message.prefill);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -18693,7 +15195,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RouteEnded();
+            message = _target || new troupe.RouteEnded();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -18706,19 +15208,13 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.worker = value;
-                        else
-                            delete message.worker;
+                        message.worker = reader.stringVerify();
                         continue;
                     }
                 case 3: {
@@ -18730,10 +15226,7 @@ export const troupe = $root.troupe = (() => {
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.output_tokens = value;
-                        else
-                            delete message.output_tokens;
+                        message.output_tokens = reader.uint32();
                         continue;
                     }
                 case 5: {
@@ -18760,45 +15253,21 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RouteEnded.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RouteEnded";
-        };
-
         return RouteEnded;
     })();
 
     troupe.RouterNews = (function() {
 
-        const RouterNews = function (properties) {
+        const RouterNews = function () {
             this.from = undefined;
             this.number = 0;
             this.anew = false;
-            this.routed = $util.emptyArray;
-            this.first = $util.emptyArray;
-            this.ended = $util.emptyArray;
-            this.sessions = $util.emptyArray;
-            this.busy = $util.emptyArray;
             this.routed = [];
             this.first = [];
             this.ended = [];
             this.sessions = [];
             this.busy = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RouterNews.prototype.from = null;
-        RouterNews.prototype.number = 0;
-        RouterNews.prototype.anew = false;
-        RouterNews.prototype.routed = $util.emptyArray;
-        RouterNews.prototype.first = $util.emptyArray;
-        RouterNews.prototype.ended = $util.emptyArray;
-        RouterNews.prototype.sessions = $util.emptyArray;
-        RouterNews.prototype.busy = $util.emptyArray;
 
         RouterNews.encode = function (message, writer, _depth) {
             if (!writer)
@@ -18807,15 +15276,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.from != null && $Object.hasOwnProperty.call(message, "from"))
-                $root.troupe.ActorRef.encode(message.from, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.number != null && $Object.hasOwnProperty.call(message, "number") && message.number !== 0)
+            if (message.from != null)
+                troupe.ActorRef.encode(message.from, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.number != null && message.number !== 0)
                 writer.uint32(16).uint32(message.number);
-            if (message.anew != null && $Object.hasOwnProperty.call(message, "anew") && message.anew !== false)
+            if (message.anew != null && message.anew !== false)
                 writer.uint32(24).bool(message.anew);
             if (message.routed != null && message.routed.length)
                 for (let i = 0; i < message.routed.length; ++i)
-                    $root.troupe.RoutedRequest.encode(message.routed[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                    troupe.RoutedRequest.encode(message.routed[i], writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.first != null && message.first.length)
                 for (let i = 0; i < message.first.length; ++i)
                     writer.uint32(42).string(message.first[i]);
@@ -18824,11 +15293,11 @@ export const troupe = $root.troupe = (() => {
                     writer.uint32(50).string(message.ended[i]);
             if (message.sessions != null && message.sessions.length)
                 for (let i = 0; i < message.sessions.length; ++i)
-                    $root.troupe.RoutedSession.encode(message.sessions[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+                    troupe.RoutedSession.encode(message.sessions[i], writer.uint32(58).fork(), _depth + 1).ldelim();
             if (message.busy != null && message.busy.length)
                 for (let i = 0; i < message.busy.length; ++i)
-                    $root.troupe.ModelBusy.encode(message.busy[i], writer.uint32(66).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.ModelBusy.encode(message.busy[i], writer.uint32(66).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -18851,7 +15320,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RouterNews();
+            message = _target || new troupe.RouterNews();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -18864,25 +15333,19 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        message.from = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.from);
+                        message.from = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.from);
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.number = value;
-                        else
-                            delete message.number;
+                        message.number = reader.uint32();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.anew = value;
-                        else
-                            delete message.anew;
+                        message.anew = reader.bool();
                         continue;
                     }
                 case 4: {
@@ -18890,7 +15353,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.routed && message.routed.length))
                             message.routed = [];
-                        message.routed.push($root.troupe.RoutedRequest.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.routed.push(troupe.RoutedRequest.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 5: {
@@ -18914,7 +15377,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.sessions && message.sessions.length))
                             message.sessions = [];
-                        message.sessions.push($root.troupe.RoutedSession.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.sessions.push(troupe.RoutedSession.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 case 8: {
@@ -18922,7 +15385,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.busy && message.busy.length))
                             message.busy = [];
-                        message.busy.push($root.troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.busy.push(troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -18942,40 +15405,21 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RouterNews.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RouterNews";
-        };
-
         return RouterNews;
     })();
 
     troupe.RoutedRequest = (function() {
 
-        const RoutedRequest = function (properties) {
+        const RoutedRequest = function () {
             this.request = "";
             this.model = "";
             this.worker = "";
             this.prompt_tokens = 0;
             this.uncached_tokens = 0;
-            this.hashes = $util.newBuffer([]);
+            this.hashes = $empty;
             this.first = false;
             this.lowest = false;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RoutedRequest.prototype.request = "";
-        RoutedRequest.prototype.model = "";
-        RoutedRequest.prototype.worker = "";
-        RoutedRequest.prototype.prompt_tokens = 0;
-        RoutedRequest.prototype.uncached_tokens = 0;
-        RoutedRequest.prototype.hashes = $util.newBuffer([]);
-        RoutedRequest.prototype.first = false;
-        RoutedRequest.prototype.lowest = false;
 
         RoutedRequest.encode = function (message, writer, _depth) {
             if (!writer)
@@ -18984,23 +15428,23 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "")
+            if (message.request != null && message.request !== "")
                 writer.uint32(10).string(message.request);
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(18).string(message.model);
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
+            if (message.worker != null && message.worker !== "")
                 writer.uint32(26).string(message.worker);
-            if (message.prompt_tokens != null && $Object.hasOwnProperty.call(message, "prompt_tokens") && message.prompt_tokens !== 0)
+            if (message.prompt_tokens != null && message.prompt_tokens !== 0)
                 writer.uint32(32).uint32(message.prompt_tokens);
-            if (message.uncached_tokens != null && $Object.hasOwnProperty.call(message, "uncached_tokens") && message.uncached_tokens !== 0)
+            if (message.uncached_tokens != null && message.uncached_tokens !== 0)
                 writer.uint32(40).uint32(message.uncached_tokens);
-            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+            if (message.hashes != null && message.hashes.length)
                 writer.uint32(50).bytes(message.hashes);
-            if (message.first != null && $Object.hasOwnProperty.call(message, "first") && message.first !== false)
+            if (message.first != null && message.first !== false)
                 writer.uint32(56).bool(message.first);
-            if (message.lowest != null && $Object.hasOwnProperty.call(message, "lowest") && message.lowest !== false)
+            if (message.lowest != null && message.lowest !== false)
                 writer.uint32(64).bool(message.lowest);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -19023,7 +15467,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RoutedRequest();
+            message = _target || new troupe.RoutedRequest();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -19036,73 +15480,49 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.request = value;
-                        else
-                            delete message.request;
+                        message.request = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.worker = value;
-                        else
-                            delete message.worker;
+                        message.worker = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.prompt_tokens = value;
-                        else
-                            delete message.prompt_tokens;
+                        message.prompt_tokens = reader.uint32();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.uncached_tokens = value;
-                        else
-                            delete message.uncached_tokens;
+                        message.uncached_tokens = reader.uint32();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.hashes = value;
-                        else
-                            delete message.hashes;
+                        message.hashes = reader.bytes();
                         continue;
                     }
                 case 7: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.first = value;
-                        else
-                            delete message.first;
+                        message.first = reader.bool();
                         continue;
                     }
                 case 8: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.lowest = value;
-                        else
-                            delete message.lowest;
+                        message.lowest = reader.bool();
                         continue;
                     }
                 }
@@ -19122,36 +15542,19 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RoutedRequest.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RoutedRequest";
-        };
-
         return RoutedRequest;
     })();
 
     troupe.RoutedSession = (function() {
 
-        const RoutedSession = function (properties) {
+        const RoutedSession = function () {
             this.model = "";
             this.session = "";
             this.worker = "";
             this.moves = 0;
             this.bound_ms = 0;
             this.idle_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RoutedSession.prototype.model = "";
-        RoutedSession.prototype.session = "";
-        RoutedSession.prototype.worker = "";
-        RoutedSession.prototype.moves = 0;
-        RoutedSession.prototype.bound_ms = 0;
-        RoutedSession.prototype.idle_ms = 0;
 
         RoutedSession.encode = function (message, writer, _depth) {
             if (!writer)
@@ -19160,19 +15563,19 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(10).string(message.model);
-            if (message.session != null && $Object.hasOwnProperty.call(message, "session") && message.session !== "")
+            if (message.session != null && message.session !== "")
                 writer.uint32(18).string(message.session);
-            if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
+            if (message.worker != null && message.worker !== "")
                 writer.uint32(26).string(message.worker);
-            if (message.moves != null && $Object.hasOwnProperty.call(message, "moves") && message.moves !== 0)
+            if (message.moves != null && message.moves !== 0)
                 writer.uint32(32).uint32(message.moves);
-            if (message.bound_ms != null && $Object.hasOwnProperty.call(message, "bound_ms") && !$Object.is(message.bound_ms, 0))
+            if (message.bound_ms != null && !$Object.is(message.bound_ms, 0))
                 writer.uint32(41).double(message.bound_ms);
-            if (message.idle_ms != null && $Object.hasOwnProperty.call(message, "idle_ms") && message.idle_ms !== 0)
+            if (message.idle_ms != null && message.idle_ms !== 0)
                 writer.uint32(48).uint32(message.idle_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -19195,7 +15598,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RoutedSession();
+            message = _target || new troupe.RoutedSession();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -19208,55 +15611,37 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.session = value;
-                        else
-                            delete message.session;
+                        message.session = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.worker = value;
-                        else
-                            delete message.worker;
+                        message.worker = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.moves = value;
-                        else
-                            delete message.moves;
+                        message.moves = reader.uint32();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.bound_ms = value;
-                        else
-                            delete message.bound_ms;
+                        message.bound_ms = reader.double();
                         continue;
                     }
                 case 6: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.idle_ms = value;
-                        else
-                            delete message.idle_ms;
+                        message.idle_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -19276,26 +15661,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RoutedSession.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RoutedSession";
-        };
-
         return RoutedSession;
     })();
 
     troupe.RouterJoin = (function() {
 
-        const RouterJoin = function (properties) {
+        const RouterJoin = function () {
             this.from = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        RouterJoin.prototype.from = null;
 
         RouterJoin.encode = function (message, writer, _depth) {
             if (!writer)
@@ -19304,9 +15677,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.from != null && $Object.hasOwnProperty.call(message, "from"))
-                $root.troupe.ActorRef.encode(message.from, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.from != null)
+                troupe.ActorRef.encode(message.from, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -19329,7 +15702,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.RouterJoin();
+            message = _target || new troupe.RouterJoin();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -19342,7 +15715,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        message.from = $root.troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.from);
+                        message.from = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.from);
                         continue;
                     }
                 }
@@ -19362,55 +15735,22 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        RouterJoin.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.RouterJoin";
-        };
-
         return RouterJoin;
     })();
 
     troupe.ModelBusy = (function() {
 
-        const ModelBusy = function (properties) {
+        const ModelBusy = function () {
             this.model = "";
             this.decode_blocks = undefined;
             this.prefill_tokens = undefined;
             this.prefill_frac = undefined;
             this.set_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
 
-        ModelBusy.prototype.model = "";
-        ModelBusy.prototype.decode_blocks = null;
-        ModelBusy.prototype.prefill_tokens = null;
-        ModelBusy.prototype.prefill_frac = null;
-        ModelBusy.prototype.set_ms = 0;
-
-        let $oneOfFields;
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(ModelBusy.prototype, "_decode_blocks", {
-            get: $util.oneOfGetter($oneOfFields = ["decode_blocks"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(ModelBusy.prototype, "_prefill_tokens", {
-            get: $util.oneOfGetter($oneOfFields = ["prefill_tokens"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         // Virtual OneOf for proto3 optional field
-        $Object.defineProperty(ModelBusy.prototype, "_prefill_frac", {
-            get: $util.oneOfGetter($oneOfFields = ["prefill_frac"]),
-            set: $util.oneOfSetter($oneOfFields)
-        });
-
         ModelBusy.encode = function (message, writer, _depth) {
             if (!writer)
                 writer = $Writer.create();
@@ -19418,17 +15758,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.model != null && $Object.hasOwnProperty.call(message, "model") && message.model !== "")
+            if (message.model != null && message.model !== "")
                 writer.uint32(10).string(message.model);
-            if (message.decode_blocks != null && $Object.hasOwnProperty.call(message, "decode_blocks"))
+            if (message.decode_blocks != null)
                 writer.uint32(17).double(message.decode_blocks);
-            if (message.prefill_tokens != null && $Object.hasOwnProperty.call(message, "prefill_tokens"))
+            if (message.prefill_tokens != null)
                 writer.uint32(25).double(message.prefill_tokens);
-            if (message.prefill_frac != null && $Object.hasOwnProperty.call(message, "prefill_frac"))
+            if (message.prefill_frac != null)
                 writer.uint32(33).double(message.prefill_frac);
-            if (message.set_ms != null && $Object.hasOwnProperty.call(message, "set_ms") && !$Object.is(message.set_ms, 0))
+            if (message.set_ms != null && !$Object.is(message.set_ms, 0))
                 writer.uint32(41).double(message.set_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -19451,7 +15791,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.ModelBusy();
+            message = _target || new troupe.ModelBusy();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -19464,10 +15804,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.model = value;
-                        else
-                            delete message.model;
+                        message.model = reader.stringVerify();
                         continue;
                     }
                 case 2: {
@@ -19494,10 +15831,7 @@ export const troupe = $root.troupe = (() => {
                 case 5: {
                         if (wireType !== 1)
                             break;
-                        if (!$Object.is(value = reader.double(), 0))
-                            message.set_ms = value;
-                        else
-                            delete message.set_ms;
+                        message.set_ms = reader.double();
                         continue;
                     }
                 }
@@ -19517,26 +15851,14 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        ModelBusy.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.ModelBusy";
-        };
-
         return ModelBusy;
     })();
 
     troupe.SetBusy = (function() {
 
-        const SetBusy = function (properties) {
+        const SetBusy = function () {
             this.busy = undefined;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        SetBusy.prototype.busy = null;
 
         SetBusy.encode = function (message, writer, _depth) {
             if (!writer)
@@ -19545,9 +15867,9 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.busy != null && $Object.hasOwnProperty.call(message, "busy"))
-                $root.troupe.ModelBusy.encode(message.busy, writer.uint32(10).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.busy != null)
+                troupe.ModelBusy.encode(message.busy, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -19570,7 +15892,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.SetBusy();
+            message = _target || new troupe.SetBusy();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -19583,7 +15905,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        message.busy = $root.troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1, message.busy);
+                        message.busy = troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1, message.busy);
                         continue;
                     }
                 }
@@ -19603,29 +15925,15 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        SetBusy.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.SetBusy";
-        };
-
         return SetBusy;
     })();
 
     troupe.BusyIs = (function() {
 
-        const BusyIs = function (properties) {
+        const BusyIs = function () {
             this.supported = false;
-            this.busy = $util.emptyArray;
             this.busy = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        BusyIs.prototype.supported = false;
-        BusyIs.prototype.busy = $util.emptyArray;
 
         BusyIs.encode = function (message, writer, _depth) {
             if (!writer)
@@ -19634,12 +15942,12 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.supported != null && $Object.hasOwnProperty.call(message, "supported") && message.supported !== false)
+            if (message.supported != null && message.supported !== false)
                 writer.uint32(8).bool(message.supported);
             if (message.busy != null && message.busy.length)
                 for (let i = 0; i < message.busy.length; ++i)
-                    $root.troupe.ModelBusy.encode(message.busy[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    troupe.ModelBusy.encode(message.busy[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -19662,7 +15970,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.BusyIs();
+            message = _target || new troupe.BusyIs();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -19675,10 +15983,7 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.supported = value;
-                        else
-                            delete message.supported;
+                        message.supported = reader.bool();
                         continue;
                     }
                 case 2: {
@@ -19686,7 +15991,7 @@ export const troupe = $root.troupe = (() => {
                             break;
                         if (!(message.busy && message.busy.length))
                             message.busy = [];
-                        message.busy.push($root.troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1));
+                        message.busy.push(troupe.ModelBusy.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -19704,12 +16009,6 @@ export const troupe = $root.troupe = (() => {
             if (_end !== $undefined)
                 throw $Error("missing end group");
             return message;
-        };
-
-        BusyIs.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.BusyIs";
         };
 
         return BusyIs;

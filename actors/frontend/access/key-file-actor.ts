@@ -11,8 +11,8 @@ import type { KeyRule } from "./key-rule.ts";
 export type KeyFileOptions = {
   readonly path: string;
   readonly access: Access;
-  /** Throws an Error of one line that names the place. */
-  readonly parse: (text: string, path: string) => readonly KeyRule[];
+  /** Rejects with an Error of one line that names the place. */
+  readonly parse: (text: string, path: string) => Promise<readonly KeyRule[]>;
 };
 
 type KeyFileMessage = { readonly kind: "look" };
@@ -65,7 +65,7 @@ export class KeyFileActor extends Actor<KeyFileMessage> {
     const { capabilities, log } = this.ctx;
     try {
       const bytes = await capabilities.files.read(path, 0, FILE_MOST_BYTES);
-      const rules = parse(new TextDecoder().decode(bytes), path);
+      const rules = await parse(new TextDecoder().decode(bytes), path);
       const text = JSON.stringify(rules);
       this.#wrong = "";
       if (text === this.#rules) return;

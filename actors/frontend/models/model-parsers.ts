@@ -4,6 +4,7 @@ import { NO_PARSER } from "../../../llm/parsers/names.ts";
 import { parserMarkers } from "../../../llm/parsers/parser-markers.ts";
 import type { Tokenizer } from "../../../llm/tokens/tokenizer.ts";
 import type { ParserSettings } from "../flags.ts";
+import { FOUND_PARSER, parserRule } from "./parser-rule.ts";
 
 export type ModelParsers = {
   /** Names of parsers, or "none". */
@@ -18,22 +19,11 @@ export type ModelParsers = {
   readonly shownTokens: (tool: string, reasoning: string) => ReadonlySet<number> | undefined;
 };
 
-export const FOUND_PARSER = "auto";
-
 export const parserDefaults: ParserSettings = {
   tool_call_parsers: [],
   reasoning_parsers: [],
   reasoning_field: "reasoning_content",
 };
-
-/** `NAME` for all models, or `MODEL=NAME`; no parser's name has a "=". */
-export type ParserRule = { readonly model: string | undefined; readonly parser: string };
-
-export function parserRule(text: string): ParserRule {
-  const equals = text.lastIndexOf("=");
-  if (equals < 0) return { model: undefined, parser: text.trim() };
-  return { model: text.slice(0, equals).trim(), parser: text.slice(equals + 1).trim() };
-}
 
 /** The rule that names the model wins over one for all. */
 function wantedParser(given: readonly string[], model: string): string {

@@ -2,24 +2,43 @@
  * What requests are given that leave it open: the operator's `--request-template`, a JSON file with
  * Dynamo's names.
  */
-import { z } from "zod";
+export type RequestTemplate = {
+  readonly model?: string;
+  readonly temperature?: number;
+  readonly max_completion_tokens?: number;
+};
 
-const shape = z.strictObject({
-  model: z.string().min(1).optional(),
-  temperature: z.number().min(0).max(2).optional(),
-  max_completion_tokens: z.int().min(1).max(1_000_000_000).optional(),
-});
-export type RequestTemplate = Readonly<z.infer<typeof shape>>;
+const TOKENS_MOST = 1_000_000_000;
 
-const FORM = `it is a JSON object with ${Object.keys(shape.shape).join(", ")}`;
+type Form = { readonly form: string; readonly is: (value: unknown) => boolean };
+
+/** Read by hand: the root reads the file, and need not load what checks the bodies of requests. */
+const forms: Readonly<Record<keyof RequestTemplate, Form>> = {
+  model: { form: "a name", is: (value) => typeof value === "string" && value !== "" },
+  temperature: {
+    form: "a number from 0 to 2",
+    is: (value) => typeof value === "number" && value >= 0 && value <= 2,
+  },
+  max_completion_tokens: {
+    form: `a whole number from 1 to ${TOKENS_MOST}`,
+    is: (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= TOKENS_MOST,
+  },
+};
+
+const FORM = `it is a JSON object with ${Object.keys(forms).join(", ")}`;
 
 /** Throws Error, in one line, for a text that is none. */
 export function readRequestTemplate(text: string): RequestTemplate {
-  const read = shape.safeParse(jsonOf(text));
-  if (read.success) return read.data;
-  const [issue] = read.error.issues;
-  const field = issue?.path.join(".") ?? "";
-  throw new Error(`${field === "" ? "" : `${field}: `}${issue?.message ?? "not valid"}; ${FORM}`);
+  const read = jsonOf(text);
+  if (typeof read !== "object" || read === null || Array.isArray(read)) {
+    throw new Error(`the file is no JSON object; ${FORM}`);
+  }
+  for (const [name, value] of Object.entries(read)) {
+    if (!Object.hasOwn(forms, name)) throw new Error(`unknown field "${name}"; ${FORM}`);
+    const { form, is } = forms[name as keyof RequestTemplate];
+    if (!is(value)) throw new Error(`${name}: ${form} is needed; ${FORM}`);
+  }
+  return read;
 }
 
 function jsonOf(text: string): unknown {

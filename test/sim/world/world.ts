@@ -5,8 +5,11 @@
  */
 import type { FaultInjector } from "../../../actors/fault/fault.ts";
 import { FAULTS_VARIABLE } from "../../../actors/fault/fault.ts";
-import { bootOf } from "../../../cluster/boot.ts";
-import { runChild } from "../../../cluster/child.ts";
+import { type Boot, bootOf } from "../../../cluster/boot.ts";
+import { type ChildWorld, runChild } from "../../../cluster/child.ts";
+import { frontendRole } from "../../../cluster/roles/frontend-role.ts";
+import { routerRole } from "../../../cluster/roles/router-role.ts";
+import { workerRole } from "../../../cluster/roles/worker-role.ts";
 import { type Root, startRoot } from "../../../cluster/root.ts";
 import { readSettings } from "../../../cluster/settings/read-settings.ts";
 import type {
@@ -229,7 +232,7 @@ export class World {
       process.deliver(() => {
         const boot = bootOf(env);
         if (boot === undefined) throw new Error("a child of a simulation has a boot");
-        runChild(boot, {
+        runRole(boot, {
           capabilities: this.#capabilities(process, env),
           env,
           exit: (code) => this.#die(process, { code, signal: null }),
@@ -323,3 +326,14 @@ export class World {
 }
 
 type Env = Readonly<Record<string, string>>;
+
+function runRole(boot: Boot, world: ChildWorld): Promise<void> {
+  switch (boot.role) {
+    case "worker":
+      return runChild(boot, workerRole, world);
+    case "router":
+      return runChild(boot, routerRole, world);
+    case "frontend":
+      return runChild(boot, frontendRole, world);
+  }
+}

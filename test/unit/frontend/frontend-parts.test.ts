@@ -5,10 +5,12 @@ import { Access, keyIn } from "../../../actors/frontend/access/access.ts";
 import { plainKey } from "../../../actors/frontend/access/key-rule.ts";
 import { ApiError } from "../../../actors/frontend/api/api-error.ts";
 import { chat } from "../../../actors/frontend/api/chat/chat.ts";
+import { pathsOf } from "../../../actors/frontend/api/dialect.ts";
 import { dialects } from "../../../actors/frontend/api/dialects.ts";
 import * as info from "../../../actors/frontend/api/info/info.ts";
 import type { JsonRoute } from "../../../actors/frontend/api/json-route.ts";
 import { jsonRoutes } from "../../../actors/frontend/api/json-routes.ts";
+import { STREAMS_PATH, tablePaths } from "../../../actors/frontend/api/paths.ts";
 import { allowOrigin, checkOrigin, readOrigins } from "../../../actors/frontend/http/cors.ts";
 import {
   checkJsonType,
@@ -35,6 +37,11 @@ const codeOf = (run: () => unknown): string => {
 const routes = routesOf(dialects, jsonRoutes);
 const found = (method: string, path: string) => routeOf(routes, method, path).route;
 const json = (route: JsonRoute, param = "") => ({ kind: "json" as const, route, param });
+
+test("the list of paths, which settings are checked against, is that of the tables", () => {
+  const of_routes = [...dialects.flatMap(pathsOf), ...jsonRoutes.map(({ path }) => path)];
+  expect(tablePaths.toSorted()).toEqual([...new Set([STREAMS_PATH, ...of_routes])].sort());
+});
 
 test("routes", () => {
   expect(found("POST", "/v1/chat/completions")).toEqual({ kind: "dialect", dialect: chat });

@@ -1,7 +1,8 @@
 /** Which parsers a model has, which of its control tokens they see, and how settings name them. */
 import { expect, test } from "bun:test";
-import { buildServedModel, parserRule } from "../../../actors/frontend/frontend.ts";
+import { buildServedModel } from "../../../actors/frontend/frontend.ts";
 import { modelJson } from "../../../actors/frontend/models/info-bodies.ts";
+import { parserRule } from "../../../actors/frontend/models/parser-rule.ts";
 import { readSettings } from "../../../cluster/settings/read-settings.ts";
 import { SettingsError } from "../../../cluster/settings/settings-error.ts";
 import { modelFactsFromFolder } from "../../../llm/model/model-card.ts";
