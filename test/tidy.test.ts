@@ -120,6 +120,10 @@ const entries = [
   "native/kv/index.ts",
   // Blocks between machines: the keeper that uses them comes next.
   "actors/kv/peer/peers.ts",
+  // A store of blocks for several machines: the keeper that uses it comes next.
+  "actors/kv/object/header.ts",
+  "actors/kv/object/redis-blocks.ts",
+  "actors/kv/object/nats-blocks.ts",
   // Which control tokens stay in an answer's text: the chat route comes next.
   "llm/parsers/parser-markers.ts",
 ];
