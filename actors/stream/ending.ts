@@ -6,6 +6,7 @@ import type { Cancel, Finished, RouteEnded, RouteOutcome } from "../../proto/ind
 import { finishText, tokenLogprob } from "./choice-text.ts";
 import { failure } from "./failures.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
+import { leavePrefill } from "./prefill/prefill-leg.ts";
 import { type AnswerState, answerTokens, workerRequest } from "./state.ts";
 import { quarantineMessage } from "./suspicion.ts";
 import type { AnswerEnd, AnswerFailure } from "./types.ts";
@@ -83,7 +84,8 @@ export function leave(
   outcome: RouteOutcome,
   output_tokens = 0,
 ): readonly AnswerEffect[] {
-  return [{ kind: "leave_worker" }, closeAccount(state, outcome, output_tokens)];
+  const closed = closeAccount(state, outcome, output_tokens);
+  return [...leavePrefill(state), { kind: "leave_worker" }, closed];
 }
 
 export function closeAccount(

@@ -5,6 +5,7 @@ import type {
   Credit,
   Detach,
   Generate,
+  HandOffIs,
   HandOver,
   PlanLeg,
   RefusalCode,
@@ -19,7 +20,28 @@ import type { AnswerEnd, AnswerFailure, AnswerPiece, AnswerScores, AnswerUsage }
 /** An event for the answer. `attempt` says to which attempt a reply belongs. */
 export type AnswerInput =
   | { readonly kind: "begin" }
-  | { readonly kind: "planned"; readonly attempt: number; readonly leg: PlanLeg }
+  | {
+      readonly kind: "planned";
+      readonly attempt: number;
+      readonly leg: PlanLeg;
+      /** The worker that computes the prompt, where that is another one. */
+      readonly prefill?: PlanLeg | undefined;
+    }
+  /** Another worker for the prompt; undefined: there is none. */
+  | {
+      readonly kind: "prefill_planned";
+      readonly attempt: number;
+      readonly leg: PlanLeg | undefined;
+    }
+  | {
+      readonly kind: "prefill_lost";
+      readonly attempt: number;
+      readonly id: string;
+      readonly how: "ended" | "silent" | "refused";
+      /** As in `worker_lost`. */
+      readonly death?: Death;
+      readonly at_ms?: number;
+    }
   | {
       readonly kind: "route_refused";
       readonly attempt: number;
@@ -103,6 +125,17 @@ export type AnswerEffect =
       readonly leg: PlanLeg;
       readonly generate: Omit<Generate, "consumer" | "deadline_ms">;
     }
+  /** As ask_worker, for the prompt alone, until `leave_prefill`. */
+  | {
+      readonly kind: "ask_prefill";
+      readonly attempt: number;
+      readonly leg: PlanLeg;
+      readonly generate: Omit<Generate, "consumer" | "deadline_ms">;
+    }
+  /** The input `prefill_planned` answers. */
+  | { readonly kind: "ask_router_prefill"; readonly attempt: number; readonly route: Route }
+  | { readonly kind: "tell_prefill"; readonly message: Cancel }
+  | { readonly kind: "leave_prefill" }
   /** As ask_worker, for an answer that the worker has already. */
   | {
       readonly kind: "attach";
@@ -117,7 +150,7 @@ export type AnswerEffect =
       readonly reader: number;
       readonly attach: Omit<Attach, "consumer">;
     }
-  | { readonly kind: "tell_worker"; readonly message: Credit | Cancel | Detach }
+  | { readonly kind: "tell_worker"; readonly message: Credit | Cancel | Detach | HandOffIs }
   | { readonly kind: "leave_worker" }
   | { readonly kind: "tell_router"; readonly message: RouteFirst | RouteEnded }
   | { readonly kind: "piece"; readonly piece: AnswerPiece }

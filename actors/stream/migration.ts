@@ -10,6 +10,7 @@ import { cancel, closeAccount, done, endSpent, fail, leave, quarantine } from ".
 import { failure } from "./failures.ts";
 import type { AnswerEffect, AnswerInput, MoveReason, SeekReason } from "./inputs-and-effects.ts";
 import { askRouter, startAt } from "./placement.ts";
+import { leavePrefill } from "./prefill/prefill-leg.ts";
 import { type AnswerState, allEnded, hasBegun, isBehind, tokensHere } from "./state.ts";
 import { addDeath, decide, isSuspect } from "./suspicion.ts";
 import type { AnswerFailure } from "./types.ts";
@@ -39,7 +40,12 @@ export function stayReached(state: AnswerState): readonly AnswerEffect[] {
 }
 
 /** The router named another worker: the answer goes there with all tokens that came. */
-export function moveTo(state: AnswerState, leg: PlanLeg, why: SeekReason): readonly AnswerEffect[] {
+export function moveTo(
+  state: AnswerState,
+  leg: PlanLeg,
+  prefill: PlanLeg | undefined,
+  why: SeekReason,
+): readonly AnswerEffect[] {
   state.moving = undefined;
   const cancelled = cancel(state);
   const ends = endSpent(state);
@@ -47,7 +53,8 @@ export function moveTo(state: AnswerState, leg: PlanLeg, why: SeekReason): reado
   const moves = movesNow(state, why);
   state.phase = "routing";
   state.attempt++;
-  return [...cancelled, ...ends, moves, { kind: "leave_worker" }, ...startAt(state, leg)];
+  const left = [...leavePrefill(state), { kind: "leave_worker" }] as const;
+  return [...cancelled, ...ends, moves, ...left, ...startAt(state, leg, prefill)];
 }
 
 export function onGenerateRefused(

@@ -6,6 +6,7 @@ import type { PlanLeg, Route } from "../../proto/index.ts";
 import { fail } from "./ending.ts";
 import { failure } from "./failures.ts";
 import type { AnswerEffect } from "./inputs-and-effects.ts";
+import { handOffOf, startPrefill } from "./prefill/prefill-leg.ts";
 import {
   type AnswerState,
   hasBegun,
@@ -34,10 +35,12 @@ export function askRouter(state: AnswerState): AnswerEffect {
     model,
     prompt: promptToPlace(state),
     max_tokens: tokensToMake(state),
-    exclude: [...state.excluded],
+    exclude: [...state.excluded, ...state.prefills_lost],
     pin,
     continued: hasBegun(state),
     spare: state.moving === "starved",
+    // Scores need every token of the prompt, and a suspect is not given to two workers at a time.
+    ...(scoresToMake(state) > 0 || isSuspect(state.suspicion) ? { whole: true } : {}),
     ...(hints === undefined ? {} : { hints }),
     ...(adapter === undefined ? {} : { adapter }),
     ...(salt === undefined ? {} : { salt }),
@@ -94,9 +97,14 @@ function stay(state: AnswerState): readonly AnswerEffect[] {
 }
 
 /** Asks this worker for the answer, or for what is still to be made of it. */
-export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect[] {
+export function startAt(
+  state: AnswerState,
+  leg: PlanLeg,
+  prefill?: PlanLeg,
+): readonly AnswerEffect[] {
   const { request } = state;
   place(state, leg, workerRequest(state, 0));
+  const first = prefill === undefined ? [] : startPrefill(state, prefill);
   const generate = {
     kind: "generate" as const,
     request: workerRequest(state),
@@ -114,8 +122,9 @@ export function startAt(state: AnswerState, leg: PlanLeg): readonly AnswerEffect
     ...(request.salt === undefined ? {} : { salt: request.salt }),
     ...(request.constraint === undefined ? {} : { constraint: request.constraint }),
     ...resumableOf(state),
+    ...(state.prefill === undefined ? {} : { hand_off: handOffOf(state.prefill) }),
   };
-  return [{ kind: "ask_worker", attempt: state.attempt, leg, generate }];
+  return [...first, { kind: "ask_worker", attempt: state.attempt, leg, generate }];
 }
 
 /** A worker has the answer already, with all its tokens, and sends them from the first one on. */

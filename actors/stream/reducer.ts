@@ -15,6 +15,7 @@ import { failure, TOO_LONG } from "./failures.ts";
 import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
 import { moveTo, nextPlace, onGenerateRefused, onWorkerLost, seekPlace } from "./migration.ts";
 import { askRouter, onRouteRefused, onRouterLost, startAt, takeUp } from "./placement.ts";
+import { onPrefillBatch, onPrefillLost, onPrefillPlanned } from "./prefill/prefill-leg.ts";
 import { type AnswerState, workerRequest } from "./state.ts";
 import { explainDeaths } from "./suspicion.ts";
 import { credit, onBatch, onBroken, onMissing } from "./token-intake.ts";
@@ -34,7 +35,11 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
       return seeks ? [askRouter(state)] : [];
     }
     case "planned":
-      return onPlanned(state, input.leg);
+      return onPlanned(state, input.leg, input.prefill);
+    case "prefill_planned":
+      return onPrefillPlanned(state, input.leg);
+    case "prefill_lost":
+      return onPrefillLost(state, input);
     case "route_refused":
       return onRouteRefused(state, failure(input.code, input.message, input.retry_after_ms));
     case "router_lost":
@@ -60,6 +65,7 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
     case "fetch_failed":
       return input.reader === state.reader ? onBroken(state, input.detail) : [];
     case "token_batch":
+      if (input.request === state.prefill?.id) return onPrefillBatch(state, input);
       return onBatch(state, input);
     case "hand_over":
       return input.request === workerRequest(state) ? seekPlace(state, "handed_over") : [];
@@ -87,11 +93,15 @@ export function advance(state: AnswerState, input: AnswerInput): readonly Answer
   }
 }
 
-function onPlanned(state: AnswerState, leg: PlanLeg): readonly AnswerEffect[] {
-  if (state.moving !== undefined) return moveTo(state, leg, state.moving);
+function onPlanned(
+  state: AnswerState,
+  leg: PlanLeg,
+  prefill: PlanLeg | undefined,
+): readonly AnswerEffect[] {
+  if (state.moving !== undefined) return moveTo(state, leg, prefill, state.moving);
   // The plan is not needed any more: the answer stays at its worker.
   if (state.phase !== "routing") return [closeAccount(state, "refused", 0, leg.worker)];
-  return startAt(state, leg);
+  return startAt(state, leg, prefill);
 }
 
 /** The worker keeps the answer and goes on with it for a while. */

@@ -1,4 +1,5 @@
 /** Metrics of answers: the steps up to the first token, and moves between workers. */
+import type { RouteOutcome } from "../../proto/index.ts";
 import type { Histogram, Metrics } from "../../runtime/observe/metrics.ts";
 import type { MoveReason } from "./inputs-and-effects.ts";
 
@@ -23,6 +24,12 @@ export function stagesIn(metrics: Metrics): Stages {
       { stage: name },
     );
   return { route: stage("route"), dispatch: stage("dispatch"), first_token: stage("first_token") };
+}
+
+/** A worker's part in an answer, the computing of its prompt, is over. */
+export function countPrefill(metrics: Metrics, model: string, outcome: RouteOutcome): void {
+  const help = "Prompts that another worker computed, or was to compute, than the one that answers";
+  metrics.counter("troupe_stream_prefills_total", help, { model, outcome }).add();
 }
 
 /** Tokens were lost on the way, and their worker was asked to send them again. */

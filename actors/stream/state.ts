@@ -21,6 +21,13 @@ export type AnswerLimits = {
   readonly router_retries: number;
 };
 
+/** A worker that computes the prompt for another one. */
+export type PrefillLeg = {
+  /** The hand-off's id, and the request's name at this worker. */
+  readonly id: string;
+  readonly leg: PlanLeg;
+};
+
 export type Choice = {
   readonly text: ChoiceText;
   /** How many of `tokens`, from the first on, are scored ones of the prompt; the rest is answer. */
@@ -63,6 +70,11 @@ export type AnswerState = {
   cause: AnswerFailure | undefined;
   /** The worker that makes the answer, as planned. */
   leg: PlanLeg | undefined;
+  /** The worker that computes the prompt, until it has. */
+  prefill: PrefillLeg | undefined;
+  /** Such workers that this attempt had, and the keys of those that the answer lost. */
+  prefills: number;
+  readonly prefills_lost: string[];
   /** The answer's name at its worker. Its reader's name is `workerRequest`. */
   made_as: string;
   /** Fetches in this attempt; each one reads under a name of its own. */
@@ -107,6 +119,9 @@ export function newAnswer(
     moving: undefined,
     cause: undefined,
     leg: undefined,
+    prefill: undefined,
+    prefills: 0,
+    prefills_lost: [],
     made_as: "",
     reader: 0,
     fetching: false,

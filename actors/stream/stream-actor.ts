@@ -1,6 +1,8 @@
 /**
  * The owner of one live answer: it carries out the effects of `reducer.ts`. It lives as long as the
  * answer. If it ends early, its parent tells the client an end.
+ *
+ * Long because every effect is carried out here, and every reply comes back as an input.
  */
 import type { Tokenizer } from "../../llm/tokens/tokenizer.ts";
 import type {
@@ -8,20 +10,22 @@ import type {
   ActorRef,
   PlanLeg,
   Refused,
+  RouteEnded,
   RouterMessage,
   WorkerMessage,
 } from "../../proto/index.ts";
 import { errorText } from "../../runtime/error-text.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import { AskError } from "../../runtime/kernel/errors.ts";
-import { describeExit, type ExitReason } from "../../runtime/kernel/exit-reason.ts";
+import { describeExit } from "../../runtime/kernel/exit-reason.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import { answerLeg } from "../names/names.ts";
+import { answerLeg, prefillLeg } from "../names/names.ts";
 import { ROUTER_AGAIN_MS } from "./elsewhere.ts";
 import type { AnswerEffect, AnswerInput } from "./inputs-and-effects.ts";
+import { PrefillClient, type PrefillMessage } from "./prefill/prefill-client.ts";
 import { advance } from "./reducer.ts";
-import { countFetch, countMove, type Stages } from "./stages.ts";
+import { countFetch, countMove, countPrefill, type Stages } from "./stages.ts";
 import {
   isNoProof,
   PROBE_MS,
@@ -30,7 +34,7 @@ import {
   StallWatcher,
 } from "./stall-watcher.ts";
 import { type AnswerLimits, type AnswerState, newAnswer } from "./state.ts";
-import type { Death, UnexplainedDeath } from "./suspicion.ts";
+import { deathBy, type UnexplainedDeath } from "./suspicion.ts";
 import type { AnswerRequest, AnswerSink } from "./types.ts";
 
 export type StreamDeps = {
@@ -51,6 +55,7 @@ type AskWorker = Extract<AnswerEffect, { kind: "ask_worker" }>;
 /** Messages to the stream actor beside the inputs of its answer. */
 type Own =
   | StallMessage
+  | PrefillMessage
   | {
       readonly kind: "deaths";
       readonly looks: number;
@@ -67,11 +72,6 @@ const SETTLE_MS = 250;
 /** A worker that has made tokens for this long after a move is steady. */
 const STEADY_MS = 1_000;
 
-/** A broken connection does not tell how the process behind it ended. */
-function deathBy({ kind }: ExitReason): Death {
-  return kind === "crash" ? "crash" : kind === "noconnection" ? "unknown" : "killed";
-}
-
 export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   readonly #deps: StreamDeps;
   readonly #sink: AnswerSink;
@@ -86,6 +86,8 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   /** When the step at hand began. */
   #stage_ms = 0;
   #stall: StallWatcher | undefined;
+  /** Where another worker computes the prompt, or did. */
+  #prefill: PrefillClient | undefined;
   #first = true;
 
   constructor(request: AnswerRequest, tokenizer: Tokenizer, sink: AnswerSink, deps: StreamDeps) {
@@ -106,17 +108,19 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     if (input.kind === "look") this.#stall?.look(input.attempt);
     else if (input.kind === "deaths") this.#explainDeaths(input);
     else if (input.kind === "probed") this.#stall?.probed(input);
+    else if (input.kind === "prefill_look") this.#prefill?.look(input);
     else this.#take(input);
   }
 
   #take(input: AnswerInput): void {
-    if (input.kind === "token_batch") this.#stall?.tokensCame();
+    const isOwn = input.kind === "token_batch" && input.request !== this.#state.prefill?.id;
+    if (isOwn) this.#stall?.tokensCame();
     for (const effect of advance(this.#state, input)) this.#perform(effect);
     if (this.#state.phase === "ended") this.ctx.stop();
   }
 
   override down(signal: Down): void {
-    if (signal.monitor !== this.#monitor) return;
+    if (this.#prefill?.down(signal) === true || signal.monitor !== this.#monitor) return;
     const detail = describeExit(signal.reason);
     const lost = {
       kind: "worker_lost",
@@ -155,6 +159,14 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
         return;
       case "tell_router":
         this.#planner?.tell(effect.message);
+        if (effect.message.kind === "route_ended") this.#countPrefill(effect.message);
+        return;
+      case "ask_prefill":
+      case "ask_router_prefill":
+      case "tell_prefill":
+      case "leave_prefill":
+        this.#prefill ??= this.#newPrefill();
+        this.#prefill.perform(effect);
         return;
       case "leave_worker":
         this.#leaveWorker();
@@ -229,7 +241,10 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       { ...route, asker },
       { deadline_ms: this.#left_ms() },
       (reply) => {
-        if (reply.kind === "plan") this.#take({ kind: "planned", attempt, leg: answerLeg(reply) });
+        const prefill = reply.kind === "plan" ? prefillLeg(reply) : undefined;
+        if (reply.kind === "plan") {
+          this.#take({ kind: "planned", attempt, leg: answerLeg(reply), prefill });
+        }
         // The router gives up at the answer's own time, whose timer says so to the client.
         else if (this.#left_ms() > 0) this.#take({ ...reply, kind: "route_refused", attempt });
       },
@@ -253,8 +268,9 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       deadline_ms: Math.ceil(left_ms),
     };
     this.#watchForStall(worker, generate);
-    // A suspect may wait until other suspects' trials are over.
-    const deadline_ms = generate.alone ? left_ms : Math.min(left_ms, this.#deps.accept_ms);
+    // A suspect may wait until other suspects' trials are over, and a hand-off for its blocks.
+    const waits = generate.alone || generate.hand_off !== undefined;
+    const deadline_ms = waits ? left_ms : Math.min(left_ms, this.#deps.accept_ms);
     const { taken, failed } = this.#accepting(attempt);
     this.ctx.askThen(worker, generate, { deadline_ms }, taken, failed);
   }
@@ -302,7 +318,8 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
       return undefined;
     }
     this.#endStage("route");
-    this.#sink.placed?.(leg.worker, attempt);
+    const { prefill } = this.#state;
+    this.#sink.placed?.(leg.worker, attempt, prefill?.leg.worker ?? leg.worker);
     this.#worker = worker;
     this.#monitor = this.ctx.monitor(worker);
     this.#wire ??= wireOf(this.ctx.system, this.ctx.self);
@@ -337,6 +354,25 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
     let bytes = prompt.length;
     for (const { delivered } of choices) bytes += delivered.length;
     this.#stall = new StallWatcher(this, this.ctx, this.#state, worker, bytes / 4);
+  }
+
+  #newPrefill(): PrefillClient {
+    return new PrefillClient({
+      ctx: () => this.ctx,
+      take: (input) => this.#take(input),
+      learn: (input) => this.learn(input),
+      left_ms: () => this.#left_ms(),
+      accept_ms: this.#deps.accept_ms,
+      consumer: () => {
+        this.#wire ??= wireOf(this.ctx.system, this.ctx.self);
+        return this.#wire;
+      },
+      planner: () => this.#planner,
+    });
+  }
+
+  #countPrefill({ prefill = false, outcome }: RouteEnded): void {
+    if (prefill) countPrefill(this.ctx.system.metrics, this.#state.request.model, outcome);
   }
 
   #moves({ why, worker, tokens }: Extract<AnswerEffect, { kind: "moves" }>): void {
@@ -384,13 +420,14 @@ export class StreamActor extends Actor<AnswerInput | Own> implements StallHost {
   }
 
   override inspect(): Snapshot {
-    const { request, phase, attempt, leg, received, granted, full } = this.#state;
+    const { request, phase, attempt, leg, prefill, received, granted, full } = this.#state;
     return {
       request: request.request,
       model: request.model,
       phase,
       attempt,
       worker: leg?.worker ?? "",
+      ...(prefill === undefined ? {} : { prefill_worker: prefill.leg.worker }),
       received,
       granted,
       full,

@@ -235,8 +235,8 @@ class OnceSink implements AnswerSink {
     this.#ended = ended;
   }
 
-  placed(worker: string, attempt: number): void {
-    if (!this.over) this.#sink.placed?.(worker, attempt);
+  placed(worker: string, attempt: number, prefill: string): void {
+    if (!this.over) this.#sink.placed?.(worker, attempt, prefill);
   }
 
   piece(piece: AnswerPiece): boolean {

@@ -10,6 +10,8 @@
  * A worker that was killed did not crash. A stream cannot see how a lost process ended; the root
  * that started it can, and says so a moment later. Until then such a death is `unexplained`.
  */
+import type { ExitReason } from "../../runtime/kernel/exit-reason.ts";
+
 export type Suspicion = {
   /** Workers that are known to have crashed on the answer. */
   crashes: number;
@@ -25,6 +27,11 @@ export type UnexplainedDeath = {
 
 /** How a worker ended. `crash`: by its own fault; `killed`: from outside. */
 export type Death = "crash" | "unknown" | "killed";
+
+/** A broken connection does not tell how the process behind it ended. */
+export function deathBy({ kind }: ExitReason): Death {
+  return kind === "crash" ? "crash" : kind === "noconnection" ? "unknown" : "killed";
+}
 
 /** Two: one may be a coincidence. */
 export const QUARANTINED_AT = 2;

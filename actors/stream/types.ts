@@ -153,8 +153,8 @@ export type AnswerFailure = {
 
 /** The receiver of an answer. Called in the stream actor's turn; never throws, never waits. */
 export interface AnswerSink {
-  /** This worker makes the answer from here on. */
-  placed?(worker: string, attempt: number): void;
+  /** This worker makes the answer from here on, of a prompt that `prefill` computes: often itself. */
+  placed?(worker: string, attempt: number, prefill: string): void;
   /** false = buffer full: the stream grants the worker no more credit until `drained`. */
   piece(piece: AnswerPiece): boolean;
   /** Called only where the request has `scored_choices`. */

@@ -40,6 +40,7 @@ class ExtraRecord implements AnswerWatch {
   readonly #arrived_ms: number;
   readonly #received_ms: number;
   #worker = "";
+  #prefill = "";
   #first_ms: number | undefined;
   #last_ms = 0;
   #tokens = 0;
@@ -51,8 +52,9 @@ class ExtraRecord implements AnswerWatch {
     this.#received_ms = clock.wall_ms() - (clock.now_ms() - arrived_ms);
   }
 
-  placed(worker: string): void {
+  placed(worker: string, prefill: string): void {
     this.#worker = worker;
+    this.#prefill = prefill;
   }
 
   piece({ tokens }: AnswerPiece): void {
@@ -100,9 +102,9 @@ class ExtraRecord implements AnswerWatch {
     return this.#generation.extras!.annotations;
   }
 
-  /** One worker makes all of an answer. */
+  /** The same one, where it computed the prompt by itself. */
   #workers() {
-    return { prefill_worker_id: this.#worker, decode_worker_id: this.#worker };
+    return { prefill_worker_id: this.#prefill, decode_worker_id: this.#worker };
   }
 
   #timing() {

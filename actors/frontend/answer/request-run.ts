@@ -139,9 +139,9 @@ export class RequestRun {
     if (watch === undefined) return sink;
     return {
       ...sink,
-      placed: (worker, attempt) => {
-        watch.placed(worker);
-        sink.placed?.(worker, attempt);
+      placed: (worker, attempt, prefill) => {
+        watch.placed(worker, prefill);
+        sink.placed?.(worker, attempt, prefill);
       },
       piece: (piece) => {
         watch.piece(piece);

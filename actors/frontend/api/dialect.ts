@@ -171,7 +171,7 @@ export type AnswerExtras = {
 
 /** Hears how an answer is made, beside its output. */
 export interface AnswerWatch {
-  placed(worker: string): void;
+  placed(worker: string, prefill: string): void;
   piece(piece: AnswerPiece): void;
 }
 

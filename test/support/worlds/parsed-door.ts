@@ -104,7 +104,7 @@ function play(
   { request, sink }: Live,
   { choices, reason = "stop", stop_reason, fails }: Script,
 ): void {
-  sink.placed?.("w1", 1);
+  sink.placed?.("w1", 1, "w1");
   let completion_tokens = 0;
   for (let choice = 0; choice < request.choices; choice += 1) {
     const texts = choices[choice] ?? [];
