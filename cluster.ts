@@ -65,6 +65,8 @@ async function runRole(boot: Boot, world: ChildWorld): Promise<void> {
   switch (boot.role) {
     case "worker":
       return runChild(boot, (await import("./cluster/roles/worker-role.ts")).workerRole, world);
+    case "kv":
+      return runChild(boot, (await import("./cluster/roles/kv-role.ts")).kvRole, world);
     case "router":
       return runChild(boot, (await import("./cluster/roles/router-role.ts")).routerRole, world);
     case "frontend":

@@ -3,6 +3,7 @@
  * is another copy of this program, so both ends are the same version.
  */
 import type { FrontendSettings } from "../actors/frontend/flags.ts";
+import type { KvSettings } from "../actors/kv/flags.ts";
 import type { KeepSettings } from "../actors/worker/flags.ts";
 import type { WorkerRole } from "../proto/index.ts";
 import type { LogLevel } from "../runtime/capabilities.ts";
@@ -47,6 +48,8 @@ export type WorkerBoot = Common & {
   /** Workers that share this machine's free memory. */
   readonly sharers: number;
   readonly keep: KeepSettings;
+  /** Its machine has a keeper of blocks. */
+  readonly tiers: boolean;
 };
 
 export type FrontendBoot = Common & {
@@ -65,7 +68,15 @@ export type RouterBoot = Common & {
   readonly router: RouterSettings;
 };
 
-export type Boot = WorkerBoot | FrontendBoot | RouterBoot;
+export type KvBoot = Common & {
+  readonly role: "kv";
+  /** The folder is absolute. */
+  readonly kv: KvSettings;
+  /** Models of the machine: each has a share of the memory. */
+  readonly models: number;
+};
+
+export type Boot = WorkerBoot | FrontendBoot | RouterBoot | KvBoot;
 
 /** Progress that a frontend tells once it can answer for every model that there is. */
 export const SERVING_STAGE = "serving";

@@ -1,6 +1,6 @@
 /** The child processes that a root starts, with the boot record of each. Pure. */
 import type { WorkerRole } from "../proto/index.ts";
-import type { Boot, FrontendBoot, RouterBoot, WorkerBoot } from "./boot.ts";
+import type { Boot, FrontendBoot, KvBoot, RouterBoot, WorkerBoot } from "./boot.ts";
 import type { FoundModel } from "./found-models.ts";
 import type { Machine } from "./machine.ts";
 import type { Settings } from "./settings/settings.ts";
@@ -30,7 +30,7 @@ export type ChildBoot = {
   readonly weight_bytes: number;
 };
 
-/** Workers first, then routers, then frontends, as far as the machine's role has them. */
+/** Blocks' keeper, workers, routers, frontends, as far as the machine's role has them. */
 export function childBoots(
   source: BootSource,
   models: readonly FoundModel[],
@@ -49,9 +49,16 @@ export function childBoots(
       }),
     ),
   );
+  const keeps = models.length > 0 && source.settings.kv.host_bytes > 0;
+  const kv = {
+    ...{ node: `${prefix}kv`, boot: kvBoot(source, models.length) },
+    // Its memory is read by nobody, but the system has to find as much.
+    weight_bytes: source.settings.kv.host_bytes,
+  };
   const alone = role === "router" ? Math.max(1, routers) : routers;
   const serving = role === "all" || role === "frontend" ? frontends : 0;
   return [
+    ...(keeps ? [kv] : []),
     ...workers,
     ...several(hasWorkers(role) && role !== "all" ? 0 : alone, "router", () => routerBoot(source)),
     ...several(serving, "frontend", () => frontendBoot(source)),
@@ -91,6 +98,7 @@ function workerBoot(
     chat_template: templateFor(settings.chat_templates, model.name),
     sharers: totalOf(each) * models.length,
     keep,
+    tiers: settings.kv.host_bytes > 0,
   };
 }
 
@@ -111,6 +119,16 @@ const routerBoot = (source: BootSource): RouterBoot => ({
   ...commonBoot(source),
   role: "router",
   router: source.settings.router,
+});
+
+const kvBoot = (source: BootSource, models: number): KvBoot => ({
+  ...commonBoot(source),
+  role: "kv",
+  kv: {
+    ...source.settings.kv,
+    disk_dir: source.settings.kv.disk_dir || `${source.cache_folder}/kv`,
+  },
+  models,
 });
 
 /** Names of one model's workers of a role, by process; a process is named after its first. */

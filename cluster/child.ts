@@ -9,11 +9,17 @@ import { joinParent } from "../runtime/process/child.ts";
 import { epochOf } from "../runtime/process/lease-epoch.ts";
 import { joinNode } from "../runtime/remote/node.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
-import { FAULT_NAME, frontendPaths, routerPaths, workerPaths } from "../supervisors/paths.ts";
+import {
+  FAULT_NAME,
+  frontendPaths,
+  kvPaths,
+  routerPaths,
+  workerPaths,
+} from "../supervisors/paths.ts";
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
 import type { Boot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
-import { Discovery, keys, onlyLiveness } from "./discovery.ts";
+import { Discovery, keepersToo, keys, onlyLiveness } from "./discovery.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { wiresOf } from "./machine.ts";
 import type { Role, RoleParts } from "./roles/role.ts";
@@ -33,7 +39,12 @@ export type ChildWorld = {
   readonly onStop: (stop: () => void) => void;
 };
 
-const pathsOf = { worker: workerPaths, frontend: frontendPaths, router: routerPaths } as const;
+const pathsOf = {
+  worker: workerPaths,
+  frontend: frontendPaths,
+  router: routerPaths,
+  kv: kvPaths,
+} as const;
 
 /** Time that a child may be silent while it starts. */
 const LOADING_MS = 120_000;
@@ -66,8 +77,7 @@ export async function runChild<Own extends Boot>(
   const line = await joinParent(remote, env, (why) => exit(1, why));
   const paths = pathsOf[boot.role];
   const registry = { node: boot.root_node, address: boot.registry_address };
-  const follows = boot.role === "worker" ? onlyLiveness : undefined;
-  const discovery = new Discovery(system, registry, boot.namespace, paths.top, follows);
+  const discovery = new Discovery(system, registry, boot.namespace, paths.top, followsOf(boot));
   // A large vocabulary is read in one piece, which on a starved machine takes many seconds.
   remote.quiet(LOADING_MS);
   const parts: RoleParts = {
@@ -92,6 +102,13 @@ export async function runChild<Own extends Boot>(
   });
   await keepRegistered(system, discovery, keys.process(node), paths.inspector);
   await role.stands(boot, parts);
+}
+
+/** Undefined: everything. */
+function followsOf(boot: Boot): readonly string[] | undefined {
+  if (boot.role === "kv") return onlyLiveness;
+  if (boot.role !== "worker") return undefined;
+  return boot.tiers ? keepersToo : onlyLiveness;
 }
 
 /** Without the machine's name, which may be long: a socket's path must be short. */

@@ -7,7 +7,12 @@
  *     └── directory   the last known set
  */
 import type { WorkersChange } from "../actors/router/router.ts";
-import { type ActorRef, codecs as proto, type WorkerRecord } from "../proto/index.ts";
+import {
+  type ActorRef,
+  type KvKeeperMessage,
+  codecs as proto,
+  type WorkerRecord,
+} from "../proto/index.ts";
 import { Actor, type Snapshot } from "../runtime/kernel/actor.ts";
 import { AskError } from "../runtime/kernel/errors.ts";
 import type { Message } from "../runtime/kernel/message.ts";
@@ -40,6 +45,8 @@ export const keys = {
   loop: (slot: string) => `crash-loops/${slot}`,
   /** Keepers of adapters, one a machine that has workers. */
   adapters: (root: string) => `adapters/${root}`,
+  /** Keepers of blocks, one a machine whose workers have tiers beyond their engines. */
+  kv: (root: string) => `kv/${root}`,
   /** How a worker's last process ended; a number in the value makes each end a change. */
   exit: (worker: string) => `exits/${worker}`,
 } as const;
@@ -47,6 +54,8 @@ export const keys = {
 const everything = Object.values(keys).map((key) => key(""));
 /** Followed by a process that needs no others: it only has to know that the registry is live. */
 export const onlyLiveness = [keys.loop("")];
+/** Followed by workers: keepers of blocks, beside that. */
+export const keepersToo = [...onlyLiveness, keys.kv("")];
 const HOLD_DEADLINE_MS = 10_000;
 
 export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
@@ -152,6 +161,12 @@ export class Discovery {
     return entries.flatMap(({ owner }) =>
       owner === undefined ? [] : [refOf<M>(this.#system, owner)],
     );
+  }
+
+  /** The keeper of a machine's blocks now; undefined: there is none, or it is being restarted. */
+  kvKeeper(root: string): Ref<KvKeeperMessage> | undefined {
+    const entry = this.#known.get(keys.kv(""))?.get(keys.kv(root));
+    return entry?.owner && refOf<KvKeeperMessage>(this.#system, entry.owner);
   }
 
   /** Names of the keys below a prefix, in order. */

@@ -85,6 +85,7 @@ const slotsOf = {
   worker: rootPaths.workers,
   router: rootPaths.routers,
   frontend: rootPaths.frontends,
+  kv: rootPaths.kv,
 } as const;
 
 const budgets = { cut_ms: 200, stop_ms: 5_000, registry_ms: 2_000, tree_ms: 15_000 };
@@ -183,6 +184,7 @@ class RunningRoot implements Root {
       worker: new Slots(system, slotsOf.worker),
       router: new Slots(system, slotsOf.router),
       frontend: new Slots(system, slotsOf.frontend),
+      kv: new Slots(system, slotsOf.kv),
     };
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
@@ -210,11 +212,14 @@ class RunningRoot implements Root {
         this.inspector_port = inspector_port;
       },
     };
-    const tree = rootTree(inspector, this.#discovery.spec(), registryOf(this.#machine), [
+    const keeps = models.length > 0 && this.#settings.kv.host_bytes > 0;
+    const more = [
       ...planeSpecs(this.#machine.planes?.bus, this.#discovery),
       ...this.#limits(),
       ...adapterSpecs(adapters),
-    ]);
+    ];
+    const registry = registryOf(this.#machine);
+    const tree = rootTree(inspector, this.#discovery.spec(), registry, more, keeps);
     const top = await system.spawnReady(supervisor(tree), { name: "cluster", role: "cluster" });
     system.onDown(top, () => {
       if (!this.#stopping) this.#tellLost("the cluster's supervisor gave up");
@@ -224,7 +229,8 @@ class RunningRoot implements Root {
     if (adapters !== undefined) {
       await keepRegistered(system, this.#discovery, keys.adapters(root), rootPaths.adapters);
     }
-    for (const slots of Object.values(this.#slots)) slots.watch();
+    const { kv, ...others } = this.#slots;
+    for (const slots of [...Object.values(others), ...(keeps ? [kv] : [])]) slots.watch();
     const serving = this.#everyFrontendServes();
     await this.#startChildren(models);
     // Workers of other machines may come at any time, so they are not waited for.

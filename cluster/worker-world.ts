@@ -3,14 +3,22 @@
 import type { EngineDescription } from "../actors/engine/engine.ts";
 import { engineKind } from "../actors/engine/engines.ts";
 import { type FaultInjector, FaultyEngine } from "../actors/fault/fault.ts";
+import { nativeMapper } from "../actors/kv/kv.ts";
 import {
+  type CheckedModel,
   checkOwnTemplate,
+  fileSum,
   ModelError,
   readFacts,
   resolveModel,
   resolveTokenizer,
 } from "../actors/model/model.ts";
-import { SharedParts, type WorkerModel, type WorkerOptions } from "../actors/worker/worker.ts";
+import {
+  SharedParts,
+  type TierOptions,
+  type WorkerModel,
+  type WorkerOptions,
+} from "../actors/worker/worker.ts";
 import {
   type ModelFacts,
   templateFromBlob,
@@ -87,11 +95,13 @@ export async function workerWorld(
     ...{ sharers, cache_folder, assets_folder, threads },
   });
   const count = boot.workers.length;
+  const tiers = boot.tiers ? await tiersOf(boot, system, discovery, resolved.model) : {};
   const shared = count > 1 ? { shared: new SharedParts(clock, count) } : {};
   return boot.workers.map((worker) => ({
     worker,
     role: boot.worker_role,
     ...shared,
+    ...tiers,
     labels: boot.labels[worker] ?? [],
     taints: boot.taints[worker] ?? [],
     keep: boot.keep,
@@ -130,6 +140,31 @@ export async function workerWorld(
     },
   }));
 }
+
+/** How a worker finds the keeper of its machine's blocks. */
+async function tiersOf(
+  boot: WorkerBoot,
+  { capabilities: { files, spawn } }: ActorSystem,
+  discovery: Discovery,
+  model: CheckedModel,
+): Promise<{ readonly tiers: TierOptions }> {
+  const { engine, model_name, cache_folder, assets_folder, workers, root_node } = boot;
+  const { reads_weights, block_format = NO_FORMAT } = engineKind(engine.name);
+  const world = { files, spawn, cache_dir: cache_folder };
+  const tiers: TierOptions = {
+    keeper: () => discovery.kvKeeper(root_node),
+    map: await nativeMapper({ cache_folder, assets_folder }),
+    identity: async () => ({
+      model: reads_weights ? await fileSum(world, model.path) : model_name,
+      engine: engine.name,
+      ...block_format,
+    }),
+    pid: workers.length > 1 ? 0 : spawn.pid,
+  };
+  return { tiers };
+}
+
+const NO_FORMAT = { library: "", cache_type: "" };
 
 /** The text of the template that replaces the model's own. */
 async function givenTemplate(boot: WorkerBoot, files: Files): Promise<string | undefined> {

@@ -125,6 +125,8 @@ export interface Spawn {
   /** Command that starts another copy of this program: [bun, entry] or [compiled binary]. */
   readonly self: readonly string[];
   readonly pid: number;
+  /** Whether a process of this machine, not only of ours, can still do something. */
+  isAlive(pid: number): boolean;
   resident_bytes(): number;
 }
 

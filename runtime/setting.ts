@@ -26,6 +26,8 @@ export type Flag = Common &
         /** Factor from the flag's unit to the setting's: 1000 from seconds to ms. Default 1. */
         readonly times?: number;
       }
+    /** A size such as 512MB or 2GiB. A plain number counts bytes, and GB in names that end so. */
+    | { readonly type: "bytes"; readonly default: number }
     | { readonly type: "switch" }
     /** May be given several times. */
     | { readonly type: "list"; readonly secret?: boolean }
@@ -47,7 +49,7 @@ type SettingOf<One extends Flag> = One extends { readonly choices: readonly (inf
       ? boolean
       : One extends { readonly type: "list" }
         ? readonly string[]
-        : One extends { readonly type: "whole" | "number" | "seconds" }
+        : One extends { readonly type: "whole" | "number" | "seconds" | "bytes" }
           ? number
           : FlagValue;
 
@@ -79,6 +81,8 @@ function settingOf(flag: Flag, given: FlagValue | undefined): FlagValue {
       return given ?? false;
     case "list":
       return given ?? [];
+    case "bytes":
+      return Number(given ?? flag.default);
     default:
       return Number(given ?? flag.default) * (flag.times ?? 1);
   }
@@ -99,4 +103,14 @@ export function givenFor<Group extends FlagGroup>(
     given[flag.name] = typeof value === "number" ? value / times : value;
   }
   return given;
+}
+
+const SIZE = /^(\d+(?:\.\d+)?) ?([kmgt]?)(i?)b?$/i;
+const POWERS = ["", "k", "m", "g", "t"];
+
+/** "512MB", "2GiB", "1.5 TB" or a plain number, in bytes; undefined: none of these. */
+export function bytesOfSize(text: string): number | undefined {
+  const [, number = "", unit = "", binary] = SIZE.exec(text.trim()) ?? [];
+  if (number === "" || (binary && unit === "")) return undefined;
+  return Math.floor(Number(number) * (binary ? 1024 : 1000) ** POWERS.indexOf(unit.toLowerCase()));
 }

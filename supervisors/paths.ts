@@ -8,6 +8,7 @@ export const rootPaths = {
   workers: "/cluster/workers",
   frontends: "/cluster/frontends",
   routers: "/cluster/routers",
+  kv: "/cluster/kv",
 } as const;
 
 export const workerPaths = {
@@ -21,6 +22,13 @@ export const routerPaths = {
   inspector: "/router/inspector",
   router: "/router/router",
   main: "/router/desk",
+} as const;
+
+/** The keeper of a machine's blocks. */
+export const kvPaths = {
+  top: "/kv",
+  inspector: "/kv/inspector",
+  main: "/kv/keeper",
 } as const;
 
 export const frontendPaths = {

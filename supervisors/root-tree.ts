@@ -13,6 +13,7 @@
  *     │   ├── worker-0 ─ process
  *     │   └── …
  *     ├── routers (dynamic)     those that have a process of their own
+ *     ├── kv (dynamic)          the keeper of this machine's blocks, where there is one
  *     └── frontends (dynamic)
  *         ├── frontend-0 ─ process
  *         └── …
@@ -26,12 +27,16 @@ import { Registry, type RegistryOptions } from "../runtime/registry/registry.ts"
 import type { ChildSpec, SupervisorSpec } from "../runtime/supervision/child-spec.ts";
 import { supervisor } from "../runtime/supervision/supervisor.ts";
 
-/** `more`: planes, limits and adapters, as far as there are any. */
+/**
+ * `more`: planes, limits and adapters, as far as there are any. `keeps_blocks`: there is a keeper of
+ * blocks.
+ */
 export function rootTree(
   inspector: InspectorDoorOptions,
   discovery: ChildSpec,
   registry: RegistryOptions,
   more: readonly ChildSpec[],
+  keeps_blocks: boolean,
 ): SupervisorSpec {
   return {
     strategy: "one_for_one",
@@ -43,6 +48,7 @@ export function rootTree(
       ...more,
       { id: "inspector", start: () => new ProcessInspector({ role: "root" }) },
       { id: "inspector-door", start: () => new InspectorDoor(inspector) },
+      ...(keeps_blocks ? [slots("kv")] : []),
       slots("workers"),
       slots("routers"),
       slots("frontends"),

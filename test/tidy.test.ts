@@ -115,9 +115,6 @@ const entries = [
   "actors/engine/grammar/grammar-thread.ts",
   "proto/generate.ts",
   "native/build.ts",
-  // Tiers of blocks beyond the engine: the actors that fill them come next.
-  "actors/kv/keeper/room.ts",
-  "native/kv/index.ts",
   // Blocks between machines: the keeper that uses them comes next.
   "actors/kv/peer/peers.ts",
   // A store of blocks for several machines: the keeper that uses it comes next.
@@ -138,6 +135,8 @@ const loads: Readonly<Record<string, RegExp>> = {
     /^(actors\/(frontend|router|stream|batch|files|limits)\/|llm\/constraint\/|zod|yaml|@mlc-ai)/,
   "cluster/roles/router-role.ts":
     /^(actors\/(frontend|worker|stream|batch|files|engine|model)\/|llm\/template\/|zod|yaml)/,
+  "cluster/roles/kv-role.ts":
+    /^(actors\/(frontend|router|worker|stream|batch|files|engine|model)\/|llm\/template\/|zod|yaml)/,
   "cluster/roles/frontend-role.ts": /^(actors\/(worker|engine|model)\/|yaml|@grpc|@mlc-ai)/,
 };
 

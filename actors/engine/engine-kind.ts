@@ -35,6 +35,8 @@ export type EngineKind<Group extends FlagGroup = FlagGroup> = {
   readonly flags: Group;
   /** True: the engine computes with the model's weights; else it needs only the tokenizer. */
   readonly reads_weights: boolean;
+  /** Release and numbers that its cached blocks are of; absent: no other engine's are like them. */
+  readonly block_format?: { readonly library: string; readonly cache_type: string };
   /** Several workers may share a process: it leaves no native state behind when it fails. */
   readonly shares_process: boolean;
   /** One line on settings that contradict each other; undefined: none do. */

@@ -17,6 +17,7 @@ import type { BlockPort } from "./block-port.ts";
 import type { EngineRefusal } from "./engine-refusal.ts";
 import type { KvEventLog } from "./kv-event-log.ts";
 
+export type { BlockMove, BlockPort } from "./block-port.ts";
 export type { EngineRefusal } from "./engine-refusal.ts";
 
 /** How the next token is drawn. Neutral values switch a stage off; they are given on each line. */

@@ -1,4 +1,5 @@
 /** Subscribers to this worker's load and to its cache events. */
+import type { KvEvent } from "../../llm/blocks/kv-event.ts";
 import type {
   ActorRef,
   KvEvents,
@@ -25,6 +26,8 @@ type SubscriptionContext = Pick<
 export class Subscriptions {
   readonly #ctx: SubscriptionContext;
   readonly #engine: Engine;
+  /** Hears the engine's events beside the routers. */
+  onKvEvent: (event: KvEvent) => void = () => {};
   readonly kv: KvPublisher;
   readonly load: LoadPublisher;
 
@@ -49,7 +52,10 @@ export class Subscriptions {
       caches: kv_events !== undefined,
       reports,
     });
-    kv_events?.onEvent((event) => kv.publish(event));
+    kv_events?.onEvent((event) => {
+      kv.publish(event);
+      this.onKvEvent(event);
+    });
     this.kv = kv;
     this.load = new LoadPublisher(clock, load, reports);
   }

@@ -16,10 +16,12 @@ import type {
   WorkerMessage,
 } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
+import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import { type BlockMeter, watchEventLoop } from "../../runtime/observe/event-loop.ts";
 import { refOf, wireOf } from "../../runtime/remote/node.ts";
 import { AUDIT_PERIOD_MS, OrphanWatch } from "../../runtime/supervision/orphan-watch.ts";
 import type { Engine, EngineEvent } from "../engine/engine.ts";
+import { workerKey } from "../names/names.ts";
 import { type AdaptersTimer, WorkerAdapters } from "./adapters.ts";
 import { Admission } from "./admission.ts";
 import { Answers, type AnswersTimer } from "./answers/answers.ts";
@@ -28,6 +30,7 @@ import { Draining, type DrainMessage } from "./draining.ts";
 import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { EngineLoop, type LoopMessage } from "./engine-loop.ts";
+import { type TiersTimer, WorkerTiers } from "./kv/tiers.ts";
 import { loadOf } from "./load/worker-load.ts";
 import { Preparations, type PreparedMessage } from "./preparations.ts";
 import { Probation, TRIAL_MS } from "./probation.ts";
@@ -44,6 +47,7 @@ type Own =
   | DrainMessage
   | AdaptersTimer
   | PreparedMessage
+  | TiersTimer
   | { readonly kind: "trial"; readonly request: string };
 
 const ANSWERS_MAX = 4_096;
@@ -66,6 +70,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   readonly #adapters: WorkerAdapters;
   readonly #probation: Probation;
   readonly #preparations: Preparations;
+  /** Undefined: blocks stay in the engine. */
+  #tiers: WorkerTiers | undefined;
   readonly #admission: Admission;
   #ready = false;
   #registered = false;
@@ -150,6 +156,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     // Before anything is computed, so that the events describe all of the cache.
     this.#subscriptions = new Subscriptions(this.ctx, this.#engine, load, shared?.reports);
     this.#model = await this.#options.describe(this.#engine.describe());
+    this.#openTiers();
     progress({ stage: "canary", fraction: 0, detail: "" });
     await runCanary(this.#engine, this.ctx.clock, canary);
     this.#engine.onWake(() => this.#loop.engineWoke());
@@ -170,7 +177,24 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "answers", worker });
     this.ctx.every(shared?.look_ms ?? AUDIT_PERIOD_MS, { kind: "audit" });
     this.#ready = true;
+    this.#tiers?.start();
     progress({ stage: "ready", fraction: 1, detail: "" });
+  }
+
+  #openTiers(): void {
+    const { tiers: options, worker } = this.#options;
+    const { blocks } = this.#engine;
+    if (options === undefined || blocks === undefined) return;
+    const { kv } = this.#subscriptions;
+    const tiers = new WorkerTiers({
+      ...{ ctx: () => this.ctx, engine: this.#engine, blocks, options },
+      name: () => workerKey(worker, wireOf(this.ctx.system, this.ctx.self)),
+      cachedRow: (hashes) => kv.cachedRow(hashes),
+      ready: (generate, port) => this.#place(generate, port),
+      wake: () => this.#loop.wake(),
+    });
+    this.#subscriptions.onKvEvent = (event) => tiers.onEvent(event);
+    this.#tiers = tiers;
   }
 
   /** What others know of this worker; it says nothing before it is ready, and none in a drain. */
@@ -202,6 +226,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "cancel":
         this.#probation.drop(message.request);
         this.#preparations.drop(message.request);
+        this.#tiers?.drop(message.request);
         this.#cancelAll(this.#answers.cancel(message));
         this.#embeds.cancel(message.request);
         this.#flush();
@@ -235,6 +260,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "fetch_kv_dump":
       case "clear_kv":
         this.#subscriptions.onKv(message);
+        break;
+      case "kv_arrived":
+        this.#tiers?.arrived(message);
         break;
       case "load_adapter":
       case "unload_adapter":
@@ -277,6 +305,12 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "trial":
         this.#probation.start(message.request);
         break;
+      case "kv_open":
+      case "kv_resend":
+      case "kv_flush":
+      case "kv_late":
+        this.#tiers?.onTimer(message);
+        break;
       case "prepared":
         this.#onPrepared(message);
     }
@@ -290,9 +324,14 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       this.ctx.reply(refused(message.request, refusal));
     } else if (message.alone && !this.#probation.full) {
       this.#probation.hold({ generate: message, port: this.ctx.replyLater() });
-    } else {
+    } else if (!this.#tiers?.hold(message, () => this.ctx.replyLater())) {
       this.ctx.reply(this.#admit(message));
     }
+  }
+
+  /** Everything that the request needs is here. */
+  #place(generate: Generate, port: ReplyPort): void {
+    port.reply(this.#admit(generate));
   }
 
   /** A request's constraint is compiled, or cannot be. */
@@ -305,8 +344,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       port.reply(refused(generate.request, message.refusal));
     } else if (generate.alone && !this.#probation.full) {
       this.#probation.hold({ generate, port });
-    } else {
-      port.reply(this.#admit(generate));
+    } else if (!this.#tiers?.hold(generate, () => port)) {
+      this.#place(generate, port);
     }
   }
 
@@ -340,6 +379,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   override down(signal: Down): void {
     if (this.#subscriptions.subscriberGone(signal.monitor)) return;
     if (this.#adapters.keeperGone(signal.monitor)) return;
+    if (this.#tiers?.keeperGone(signal.monitor)) return;
     if (this.#embeds.askerGone(signal.monitor)) return;
     this.#answers.consumerGone(signal.monitor);
     this.#flush();
@@ -377,7 +417,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   #onProbe(request: string): void {
-    const waits = this.#probation.holds(request) || this.#preparations.holds(request);
+    const waits =
+      this.#probation.holds(request) ||
+      this.#preparations.holds(request) ||
+      this.#tiers?.holds(request);
     const sent = waits ? 0 : this.#answers.sentTo(request);
     const { steps_total: passes, waiting } = this.#engine.stats();
     this.ctx.reply({ kind: "probed", known: sent !== undefined, sent: sent ?? 0, passes, waiting });
@@ -426,6 +469,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   /** A pass of the engine is over; it had `seen` events. */
   #passed(seen: number): void {
     this.#flush();
+    this.#tiers?.passed();
     // After the flush, so that the last suspect's first token has left before the next trial.
     this.#probation.tryNext();
     if (seen > 0) this.#subscriptions.load.changed();
@@ -444,7 +488,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   #loadNow(): WorkerLoad {
-    const waiting = this.#embeds.waiting + this.#probation.waiting + this.#preparations.waiting;
+    const held = this.#preparations.waiting + (this.#tiers?.waiting ?? 0);
+    const waiting = this.#embeds.waiting + this.#probation.waiting + held;
     return loadOf(this.#options.worker, this.#engine, waiting, this.#meter.block_ms_max());
   }
 
@@ -474,6 +519,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       embeddings: this.#embeds.running + this.#embeds.waiting,
       on_trial: this.#probation.waiting + Number(this.#probation.busy),
       draining: this.#drain.active,
+      ...(this.#tiers === undefined ? {} : { kv_tiers: this.#tiers.inspect() }),
       ...this.#subscriptions.inspect(),
       canaries_total: this.#health.canaries_total,
       probing: this.#health.probing,

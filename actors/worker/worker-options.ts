@@ -5,6 +5,7 @@ import type { Engine, EngineDescription } from "../engine/engine.ts";
 import type { KeepLimits } from "./answers/finished.ts";
 import type { CanaryOptions } from "./canary.ts";
 import type { HealthLimits } from "./engine-health.ts";
+import type { TierOptions } from "./kv/keeper-link.ts";
 import type { SharedParts } from "./shared-parts.ts";
 
 /** The registry, as a worker needs it. A record also ends with its lease or its process. */
@@ -40,6 +41,8 @@ export type WorkerOptions = {
   readonly registry: WorkerRegistry;
   /** The keeper of this machine's adapters; there are none without. */
   readonly adapters?: () => Ref<AdapterMessage>;
+  /** The keeper of this machine's blocks; without it blocks stay in their engine. */
+  readonly tiers?: TierOptions;
   readonly progress: (progress: StartProgress) => void;
   /** When an engine counts as stuck. */
   readonly health?: HealthLimits;

@@ -12,6 +12,7 @@
  */
 export { CanaryError, type CanaryOptions } from "./canary.ts";
 export { EngineStuckError, type HealthLimits } from "./engine-health.ts";
+export type { TierOptions } from "./kv/keeper-link.ts";
 export { SharedParts } from "./shared-parts.ts";
 export { WorkerActor } from "./worker-actor.ts";
 export type {

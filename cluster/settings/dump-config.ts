@@ -16,6 +16,7 @@ import {
   traceFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
+import { kvFlags } from "../../actors/kv/flags.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { keepFlags } from "../../actors/worker/flags.ts";
 import { type FlagValue, givenFor } from "../../runtime/setting.ts";
@@ -62,6 +63,7 @@ export function dumpConfig(settings: Settings): string {
     ...givenFor(keepFlags, settings.keep),
     ...givenFor(hangupFlags, frontend),
     ...givenFor(storeFlags, frontend),
+    ...givenFor(kvFlags, settings.kv),
     ...givenFor(loraFlags, frontend),
     ...givenFor(answerFlags, frontend),
     ...givenFor(processFlags, settings),

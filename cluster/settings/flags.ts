@@ -19,6 +19,7 @@ import {
   traceFlags,
 } from "../../actors/frontend/flags.ts";
 import { inspectorFlags } from "../../actors/inspector/flags.ts";
+import { kvFlags } from "../../actors/kv/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
 import { routerFlags } from "../../actors/router/flags.ts";
 import { keepFlags, markFlags } from "../../actors/worker/flags.ts";
@@ -59,6 +60,7 @@ const sections = [
   keepFlags,
   hangupFlags,
   storeFlags,
+  kvFlags,
   processFlags,
   engineFlags,
   ...ofEngines(false),

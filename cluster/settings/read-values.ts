@@ -4,7 +4,7 @@
  * absent.
  */
 import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
-import type { Flag, FlagValue } from "../../runtime/setting.ts";
+import { bytesOfSize, type Flag, type FlagValue } from "../../runtime/setting.ts";
 import { isServiceLink } from "./environment-names.ts";
 import { environmentTwin, type FlagName, flags } from "./flags.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -51,10 +51,14 @@ export function parseEnvironment(env: Readonly<Record<string, string | undefined
     }
     // Dynamo's DYN_LOG may hold targets ("info,hyper=warn"), which say nothing to us.
     else if (name === "DYN_LOG" && !/^(debug|info|warn|error)$/.test(text)) continue;
-    else take(values, flag, text, name);
+    else take(values, flag, flag.type === "bytes" ? sizeText(name, text) : text, name);
   }
   return values;
 }
+
+/** Dynamo's names of sizes say their unit. */
+const sizeText = (name: string, text: string) =>
+  name.endsWith("_GB") && /^[\d.]+$/.test(text.trim()) ? `${text.trim()}GB` : text;
 
 /** Our own name comes first. Empty values of another program's names are ignored. */
 function givenName(
@@ -152,6 +156,12 @@ function take(values: Record<string, FlagValue>, spec: Flag, text: string, origi
       );
     }
     values[spec.name] = number;
+  } else if (spec.type === "bytes") {
+    const bytes = bytesOfSize(text);
+    if (bytes === undefined || !Number.isSafeInteger(bytes)) {
+      throw new SettingsError(`${origin} is a size such as 512MB or 2GiB, not "${text}"`);
+    }
+    values[spec.name] = bytes;
   } else {
     values[spec.name] = text;
   }

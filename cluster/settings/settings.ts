@@ -2,6 +2,7 @@
 import { type FrontendSettings, frontendFlags } from "../../actors/frontend/flags.ts";
 import { type KeyRule, plainKey, type RequestTemplate } from "../../actors/frontend/settings.ts";
 import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
+import { type KvSettings, kvFlags } from "../../actors/kv/flags.ts";
 import { modelFlags } from "../../actors/model/flags.ts";
 import { type RouterFlagSettings, routerFlags } from "../../actors/router/flags.ts";
 import { type KeepSettings, keepFlags, markFlags } from "../../actors/worker/flags.ts";
@@ -29,6 +30,7 @@ import {
 import { type EngineSettings, engineSettings } from "./engine-settings.ts";
 import type { FlagName } from "./flags.ts";
 import { checkKeys } from "./key-settings.ts";
+import { kvSettings } from "./kv-settings.ts";
 import { type MachineSettings, machineSettings } from "./machine-settings.ts";
 import {
   type LoraSetting,
@@ -57,6 +59,7 @@ export type Settings = SettingsOf<
     readonly worker_labels: readonly WorkerMark[];
     readonly worker_taints: readonly WorkerMark[];
     readonly keep: KeepSettings;
+    readonly kv: KvSettings;
     readonly router: RouterSettings;
     readonly frontend: FrontendSettings;
     readonly inspector: InspectorSettings;
@@ -107,6 +110,7 @@ export function settle(
     worker_labels: workerMarks("worker-label", labels, workers, models.length),
     worker_taints: workerMarks("worker-taint", taints, workers, models.length),
     keep: read(keepFlags),
+    kv: kvSettings(read(kvFlags)),
     router: { ...router, classes: policyClasses(router.classes) },
     frontend: {
       ...frontend,

@@ -79,6 +79,7 @@ static void region_free(struct tr_kv *kv, struct kv_region *r) {
   } else {
     if (r->registered && !kv->cuda.lost) kv->cuda.cuMemHostUnregister(r->memory);
     munmap(r->memory, r->bytes);
+    if (r->kind == TR_KV_SHARED && r->lock >= 0) close(r->lock);
   }
   memory_take(&kv->memory[r->kind], r->bytes);
   memset(r, 0, sizeof *r);
@@ -174,6 +175,19 @@ void *tr_kv_region_memory(struct tr_kv *kv, int32_t region) {
 
 int32_t tr_kv_unlink(const char *name) {
   return shm_unlink(name) == 0 ? TR_KV_OK : file_error();
+}
+
+int32_t tr_kv_sweep(const char *name) { return region_sweep(name); }
+
+void *tr_kv_map(const char *name, uint32_t bytes_low, uint32_t bytes_high) {
+  struct kv_region r = {0};
+  int system = 0;
+  r.bytes = whole(bytes_low, bytes_high);
+  return region_map_shared(&r, name, false, &system) == TR_KV_OK ? r.memory : NULL;
+}
+
+void tr_kv_unmap(void *memory, uint32_t bytes_low, uint32_t bytes_high) {
+  munmap(memory, whole(bytes_low, bytes_high));
 }
 
 int32_t tr_kv_ipc_handle(struct tr_kv *kv, int32_t region, uint8_t *to) {

@@ -17,6 +17,9 @@ const SYMBOLS = {
   tr_kv_region_free: { args: ["ptr", "i32"], returns: "i32" },
   tr_kv_region_memory: { args: ["ptr", "i32"], returns: "ptr" },
   tr_kv_unlink: { args: ["ptr"], returns: "i32" },
+  tr_kv_sweep: { args: ["ptr"], returns: "i32" },
+  tr_kv_map: { args: ["ptr", "i32", "i32"], returns: "ptr" },
+  tr_kv_unmap: { args: ["ptr", "i32", "i32"], returns: "void" },
   tr_kv_ipc_handle: { args: ["ptr", "i32", "ptr"], returns: "i32" },
   tr_kv_ipc_open: { args: ["ptr", "ptr", "i32", "i32", "i32"], returns: "i32" },
   tr_kv_memory: { args: ["ptr", "ptr"], returns: "i32" },
@@ -105,6 +108,21 @@ const low = (bytes: number) => (bytes % TWO_32) | 0;
 const high = (bytes: number) => Math.floor(bytes / TWO_32) | 0;
 const NO_PLACE: BlockPlace = { region: 0, blocks: [], block_stride: 0, plane_stride: 0 };
 const DONE_WORDS = 4 * (3 + 3 * KV.MAX_BLOCKS);
+
+/** Where a segment that another process made lies from now on; undefined: there is none like it. */
+export function mapSegment(shim: KvShim, name: string, bytes: number): number | undefined {
+  const at = shim.tr_kv_map(cString(name), low(bytes), high(bytes));
+  return typeof at === "number" ? at : undefined;
+}
+
+/** Nothing may use it any more. */
+export function unmapSegment(shim: KvShim, address: number, bytes: number): void {
+  shim.tr_kv_unmap(address as Pointer, low(bytes), high(bytes));
+}
+
+/** Removes the name of a segment whose maker is gone; false: there is none, or the maker lives. */
+export const sweepSegment = (shim: KvShim, name: string): boolean =>
+  shim.tr_kv_sweep(cString(name)) === 1;
 
 export type MoverOptions = {
   readonly threads: number;

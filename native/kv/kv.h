@@ -106,6 +106,11 @@ int32_t tr_kv_region_free(struct tr_kv *kv, int32_t region);
 void *tr_kv_region_memory(struct tr_kv *kv, int32_t region);
 /* Removes the name: who has mapped the segment keeps it. */
 int32_t tr_kv_unlink(const char *name);
+/* Removes the name of a segment whose maker is gone. 1: it did. */
+int32_t tr_kv_sweep(const char *name);
+/* A segment that another process made, for who has no movers; NULL: there is none of that size. */
+void *tr_kv_map(const char *name, uint32_t bytes_low, uint32_t bytes_high);
+void tr_kv_unmap(void *memory, uint32_t bytes_low, uint32_t bytes_high);
 /* A handle by which another process of this machine opens a device's region, 64 bytes. */
 int32_t tr_kv_ipc_handle(struct tr_kv *kv, int32_t region, uint8_t *to);
 /* The region of another process. It is freed before its owner frees it. */

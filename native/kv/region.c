@@ -2,7 +2,9 @@
  * Regions: the memory that blocks lie in, counted by kind.
  *
  * A shared segment is named, so that it outlives the process that filled it: whoever made it (the
- * machine's root) removes the name, and the system gives the memory back when nobody maps it.
+ * machine's keeper of blocks) removes the name, and the system gives the memory back when nobody
+ * maps it. The maker holds a lock on it, which ends with the process however that ends: a segment
+ * that can be locked is left over.
  */
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, int64_t offset);
 int munmap(void *at, size_t bytes);
@@ -10,6 +12,8 @@ int shm_open(const char *name, int flags, ...);
 int shm_unlink(const char *name);
 int ftruncate(int fd, int64_t bytes);
 int posix_fallocate(int fd, int64_t offset, int64_t bytes);
+int flock(int fd, int operation);
+#define KV_LOCK_NOW (2 | 4) /* exclusive, and without waiting */
 #define KV_PROT_RW 3
 #define KV_MAP_SHARED 1
 #define KV_MAP_PRIVATE 2
@@ -33,6 +37,7 @@ struct kv_region {
   uint64_t device;  /* address on the device */
   bool registered;  /* pinned for the device */
   bool borrowed;    /* another process's device memory */
+  int lock;         /* of a shared one's maker: its file, locked for as long as the maker lives */
   int32_t jobs;     /* that use it and are on their way; JavaScript thread */
 };
 
@@ -79,11 +84,14 @@ static int region_map_shared(struct kv_region *r, const char *name, bool create,
   bool small = !create && lseek(fd, 0, SEEK_END) < (int64_t)r->bytes;
   void *at = KV_MAP_FAILED;
   if (failed == 0 && !small) at = mmap(NULL, r->bytes, KV_PROT_RW, KV_MAP_SHARED, fd, 0);
-  close(fd);
+  r->lock = -1;
   if (at != KV_MAP_FAILED) {
     r->memory = at;
+    if (create && flock(fd, KV_LOCK_NOW) == 0) r->lock = fd;
+    else close(fd);
     return TR_KV_OK;
   }
+  close(fd);
   if (create) shm_unlink(name);
   return small ? TR_KV_ERR_FOREIGN : TR_KV_ERR_MEMORY;
 }
@@ -95,4 +103,14 @@ static bool region_holds(const struct kv_region *r, uint64_t block, uint64_t blo
   if (block_stride > most || plane_stride > most || plane_bytes > most) return false;
   if (planes == 0 || planes > (1u << 20) || block > (1u << 23)) return false;
   return block * block_stride + (planes - 1) * plane_stride + plane_bytes <= r->bytes;
+}
+
+/* A segment whose maker is gone loses its name. 1: it had one. */
+static int32_t region_sweep(const char *name) {
+  int fd = shm_open(name, KV_O_RDWR, 0600);
+  if (fd < 0) return 0;
+  bool left = flock(fd, KV_LOCK_NOW) == 0;
+  if (left) shm_unlink(name);
+  close(fd);
+  return left ? 1 : 0;
 }

@@ -5231,6 +5231,7 @@ export const troupe = $root.troupe = (() => {
             this.worker = undefined;
             this.identity = undefined;
             this.name = "";
+            this.pid = 0;
         };
 
         OpenKvSpace.encode = function (message, writer, _depth) {
@@ -5246,6 +5247,8 @@ export const troupe = $root.troupe = (() => {
                 troupe.KvIdentity.encode(message.identity, writer.uint32(18).fork(), _depth + 1).ldelim();
             if (message.name != null && message.name !== "")
                 writer.uint32(26).string(message.name);
+            if (message.pid != null && message.pid !== 0)
+                writer.uint32(32).uint32(message.pid);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5295,6 +5298,12 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.name = reader.stringVerify();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        message.pid = reader.uint32();
                         continue;
                     }
                 }
@@ -6308,21 +6317,12 @@ export const troupe = $root.troupe = (() => {
 
     troupe.PeerFindKv = (function() {
 
-        const PeerFindKv = function (properties) {
+        const PeerFindKv = function () {
             this.identity = "";
-            this.hashes = $util.newBuffer([]);
+            this.hashes = $empty;
             this.writer = "";
             this.wait_ms = 0;
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        PeerFindKv.prototype.identity = "";
-        PeerFindKv.prototype.hashes = $util.newBuffer([]);
-        PeerFindKv.prototype.writer = "";
-        PeerFindKv.prototype.wait_ms = 0;
 
         PeerFindKv.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6331,15 +6331,15 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.identity != null && $Object.hasOwnProperty.call(message, "identity") && message.identity !== "")
+            if (message.identity != null && message.identity !== "")
                 writer.uint32(10).string(message.identity);
-            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+            if (message.hashes != null && message.hashes.length)
                 writer.uint32(18).bytes(message.hashes);
-            if (message.writer != null && $Object.hasOwnProperty.call(message, "writer") && message.writer !== "")
+            if (message.writer != null && message.writer !== "")
                 writer.uint32(26).string(message.writer);
-            if (message.wait_ms != null && $Object.hasOwnProperty.call(message, "wait_ms") && message.wait_ms !== 0)
+            if (message.wait_ms != null && message.wait_ms !== 0)
                 writer.uint32(32).uint32(message.wait_ms);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6362,7 +6362,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.PeerFindKv();
+            message = _target || new troupe.PeerFindKv();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6375,37 +6375,25 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.identity = value;
-                        else
-                            delete message.identity;
+                        message.identity = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.hashes = value;
-                        else
-                            delete message.hashes;
+                        message.hashes = reader.bytes();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.writer = value;
-                        else
-                            delete message.writer;
+                        message.writer = reader.stringVerify();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 0)
                             break;
-                        if (value = reader.uint32())
-                            message.wait_ms = value;
-                        else
-                            delete message.wait_ms;
+                        message.wait_ms = reader.uint32();
                         continue;
                     }
                 }
@@ -6425,31 +6413,16 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        PeerFindKv.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.PeerFindKv";
-        };
-
         return PeerFindKv;
     })();
 
     troupe.PeerFoundKv = (function() {
 
-        const PeerFoundKv = function (properties) {
-            this.have = $util.emptyArray;
+        const PeerFoundKv = function () {
             this.address = "";
-            this.ticket = $util.newBuffer([]);
+            this.ticket = $empty;
             this.have = [];
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
         };
-
-        PeerFoundKv.prototype.have = $util.emptyArray;
-        PeerFoundKv.prototype.address = "";
-        PeerFoundKv.prototype.ticket = $util.newBuffer([]);
 
         PeerFoundKv.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6460,11 +6433,11 @@ export const troupe = $root.troupe = (() => {
                 throw $Error("max depth exceeded");
             if (message.have != null && message.have.length)
                 writer.uint32(10).uint32s(message.have);
-            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+            if (message.address != null && message.address !== "")
                 writer.uint32(18).string(message.address);
-            if (message.ticket != null && $Object.hasOwnProperty.call(message, "ticket") && message.ticket.length)
+            if (message.ticket != null && message.ticket.length)
                 writer.uint32(26).bytes(message.ticket);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6487,7 +6460,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.PeerFoundKv();
+            message = _target || new troupe.PeerFoundKv();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6514,19 +6487,13 @@ export const troupe = $root.troupe = (() => {
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.address = value;
-                        else
-                            delete message.address;
+                        message.address = reader.stringVerify();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.ticket = value;
-                        else
-                            delete message.ticket;
+                        message.ticket = reader.bytes();
                         continue;
                     }
                 }
@@ -6546,34 +6513,18 @@ export const troupe = $root.troupe = (() => {
             return message;
         };
 
-        PeerFoundKv.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.PeerFoundKv";
-        };
-
         return PeerFoundKv;
     })();
 
     troupe.PeerOfferKv = (function() {
 
-        const PeerOfferKv = function (properties) {
+        const PeerOfferKv = function () {
             this.identity = "";
-            this.hashes = $util.newBuffer([]);
-            this.parents = $util.newBuffer([]);
+            this.hashes = $empty;
+            this.parents = $empty;
             this.address = "";
-            this.ticket = $util.newBuffer([]);
-            if (properties)
-                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                        this[keys[i]] = properties[keys[i]];
+            this.ticket = $empty;
         };
-
-        PeerOfferKv.prototype.identity = "";
-        PeerOfferKv.prototype.hashes = $util.newBuffer([]);
-        PeerOfferKv.prototype.parents = $util.newBuffer([]);
-        PeerOfferKv.prototype.address = "";
-        PeerOfferKv.prototype.ticket = $util.newBuffer([]);
 
         PeerOfferKv.encode = function (message, writer, _depth) {
             if (!writer)
@@ -6582,17 +6533,17 @@ export const troupe = $root.troupe = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.identity != null && $Object.hasOwnProperty.call(message, "identity") && message.identity !== "")
+            if (message.identity != null && message.identity !== "")
                 writer.uint32(10).string(message.identity);
-            if (message.hashes != null && $Object.hasOwnProperty.call(message, "hashes") && message.hashes.length)
+            if (message.hashes != null && message.hashes.length)
                 writer.uint32(18).bytes(message.hashes);
-            if (message.parents != null && $Object.hasOwnProperty.call(message, "parents") && message.parents.length)
+            if (message.parents != null && message.parents.length)
                 writer.uint32(26).bytes(message.parents);
-            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+            if (message.address != null && message.address !== "")
                 writer.uint32(34).string(message.address);
-            if (message.ticket != null && $Object.hasOwnProperty.call(message, "ticket") && message.ticket.length)
+            if (message.ticket != null && message.ticket.length)
                 writer.uint32(42).bytes(message.ticket);
-            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+            if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
             return writer;
@@ -6615,7 +6566,7 @@ export const troupe = $root.troupe = (() => {
                 length = reader.len;
                 reader.len = end;
             }
-            message = _target || new $root.troupe.PeerOfferKv();
+            message = _target || new troupe.PeerOfferKv();
             while (reader.pos < end) {
                 let start = reader.pos;
                 let tag = reader.tag();
@@ -6628,46 +6579,31 @@ export const troupe = $root.troupe = (() => {
                 case 1: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.identity = value;
-                        else
-                            delete message.identity;
+                        message.identity = reader.stringVerify();
                         continue;
                     }
                 case 2: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.hashes = value;
-                        else
-                            delete message.hashes;
+                        message.hashes = reader.bytes();
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.parents = value;
-                        else
-                            delete message.parents;
+                        message.parents = reader.bytes();
                         continue;
                     }
                 case 4: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.stringVerify()).length)
-                            message.address = value;
-                        else
-                            delete message.address;
+                        message.address = reader.stringVerify();
                         continue;
                     }
                 case 5: {
                         if (wireType !== 2)
                             break;
-                        if ((value = reader.bytes()).length)
-                            message.ticket = value;
-                        else
-                            delete message.ticket;
+                        message.ticket = reader.bytes();
                         continue;
                     }
                 }
@@ -6685,12 +6621,6 @@ export const troupe = $root.troupe = (() => {
             if (_end !== $undefined)
                 throw $Error("missing end group");
             return message;
-        };
-
-        PeerOfferKv.getTypeUrl = function(prefix) {
-            if (prefix === $undefined)
-                prefix = "type.googleapis.com";
-            return prefix + "/troupe.PeerOfferKv";
         };
 
         return PeerOfferKv;

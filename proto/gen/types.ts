@@ -357,6 +357,7 @@ export type OpenKvSpace = {
   readonly worker?: ActorRef;
   readonly identity?: KvIdentity;
   readonly name: string;
+  readonly pid: number;
 };
 
 export type KvSpace = {

@@ -19,6 +19,7 @@ export function realSpawn(): Spawn {
     start,
     self: isCompiled() ? [process.execPath] : [process.execPath, Bun.main],
     pid: process.pid,
+    isAlive,
     resident_bytes: () => process.memoryUsage.rss(),
   };
 }
@@ -61,6 +62,21 @@ function isStopped(pid: number): boolean {
     return /^\d+ \(.*\) [Tt] /s.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
   } catch {
     return false;
+  }
+}
+
+/** A process that has ended and waits to be asked about does nothing any more. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+  try {
+    return !/^\d+ \(.*\) [ZX] /s.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    // Where there is no such file; or it has ended just now, which the next look finds.
+    return true;
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import type { KvDump } from "../../../llm/blocks/kv-event.ts";
-import { buildShim, type CompilerChoice, findLlama } from "../../../native/build.ts";
+import { buildShim, type CompilerChoice, findLlama, LLAMA_RELEASE } from "../../../native/build.ts";
 import {
   NativeEngine,
   type NativeOptions,
@@ -114,6 +114,8 @@ export async function openLlama(options: LlamaOptions): Promise<LlamaEngine> {
 export const llamaKind = {
   flags: llamaFlags,
   reads_weights: true,
+  // The cache's type is llama.cpp's default, which native/library.c checks.
+  block_format: { library: `llama.cpp ${LLAMA_RELEASE}`, cache_type: "f16" },
   shares_process: false,
   contradiction: llamaContradiction,
   opener: (own, parts) => {

@@ -43,6 +43,15 @@ export class KvLedger {
     else clear(partition);
   }
 
+  /** How many of these blocks are in the tier, from the first on without a gap. */
+  row(dp_rank: number, tier: KvTier, hashes: BigUint64Array): number {
+    const { places } = this.#partition(dp_rank, tier);
+    const pairs = pairsOf(hashes);
+    let at = 0;
+    while (at < pairs.length && places.find(pairs[at]! | 0, pairs[at + 1]! | 0) >= 0) at += 2;
+    return at / 2;
+  }
+
   /** At most `limit` blocks. `below` 0 = from the end of the partition's row. */
   page(number: number, below: number, limit: number): LedgerPage | undefined {
     const partition = this.#partitions[number];

@@ -78,6 +78,11 @@ export class KvPublisher {
     return this.#ledger.blocks;
   }
 
+  /** How many of these blocks are in the engine, from the first on without a gap. */
+  cachedRow(hashes: BigUint64Array): number {
+    return this.#ledger.row(0, "device", hashes);
+  }
+
   /** Call it in the order in which events happen. */
   publish(event: KvEvent): void {
     this.#ledger.apply(event);

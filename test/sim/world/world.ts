@@ -8,6 +8,7 @@ import { FAULTS_VARIABLE } from "../../../actors/fault/fault.ts";
 import { type Boot, bootOf } from "../../../cluster/boot.ts";
 import { type ChildWorld, runChild } from "../../../cluster/child.ts";
 import { frontendRole } from "../../../cluster/roles/frontend-role.ts";
+import { kvRole } from "../../../cluster/roles/kv-role.ts";
 import { routerRole } from "../../../cluster/roles/router-role.ts";
 import { workerRole } from "../../../cluster/roles/worker-role.ts";
 import { type Root, startRoot } from "../../../cluster/root.ts";
@@ -281,6 +282,8 @@ export class World {
       start: (options) => this.#start(process, options, env),
       self: ["troupe"],
       pid: process.pid,
+      isAlive: (pid) =>
+        [...this.processes.values()].some((other) => other.pid === pid && other.alive),
       resident_bytes: () => 50e6,
     };
     return {
@@ -331,6 +334,8 @@ function runRole(boot: Boot, world: ChildWorld): Promise<void> {
   switch (boot.role) {
     case "worker":
       return runChild(boot, workerRole, world);
+    case "kv":
+      return runChild(boot, kvRole, world);
     case "router":
       return runChild(boot, routerRole, world);
     case "frontend":

@@ -48,9 +48,14 @@ export type TestSystem = {
   readonly log: MemoryLog;
 };
 
-export function testSystem(seed = 1, options: Partial<SystemOptions> = {}): TestSystem {
+/** @param world capabilities beside the clock, randomness and the log */
+export function testSystem(
+  seed = 1,
+  options: Partial<SystemOptions> = {},
+  world: Partial<Capabilities> = {},
+): TestSystem {
   const clock = new VirtualClock();
-  const made = build("test", clock, new SeededRandom(seed), options);
+  const made = build("test", clock, new SeededRandom(seed), options, world);
   clock.settle = () => made.system.idle();
   return { clock, ...made };
 }
@@ -66,6 +71,7 @@ function build(
   clock: VirtualClock,
   random: SeededRandom,
   options: Partial<SystemOptions>,
+  world: Partial<Capabilities> = {},
 ): Omit<TestSystem, "clock"> {
   const log = new MemoryLog();
   const capabilities: Capabilities = {
@@ -77,6 +83,7 @@ function build(
     spawn: absent<Spawn>("spawn"),
     files: absent<Files>("files"),
     store: new MemoryStore(),
+    ...world,
   };
   const system = createSystem({ node, capabilities, ...options });
   return { system, random, log };

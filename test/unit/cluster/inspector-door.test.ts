@@ -27,6 +27,7 @@ beforeAll(async () => {
         start: () => absent("start"),
         self: [],
         pid: process.pid,
+        isAlive: () => true,
         resident_bytes: () => 1,
       },
       files: absent("files"),

@@ -228,7 +228,7 @@ test("a dumped configuration reads back as the same settings", () => {
 test("keys are not shown by --dump-config", () => {
   const settings = settle([parseFlags(["--api-key", "sk-secret"])], ["sk-file"]);
   expect(settings.frontend.api_keys).toEqual(["sk-secret", "sk-file"]);
-  expect(dumpConfig(settings)).not.toContain("sk-");
+  expect(dumpConfig(settings)).not.toMatch(/sk-(secret|file)/);
 });
 
 test("help names every flag", () => {

@@ -1,0 +1,29 @@
+/** The settings of the keeper of a machine's blocks: tiers beyond the engines. */
+import type { SettingsOf } from "../../runtime/setting.ts";
+
+export const kvFlags = {
+  /** 0: no block leaves its engine. */
+  host_bytes: {
+    name: "kv-host-bytes",
+    type: "bytes",
+    default: 0,
+    env: ["DYN_KVBM_CPU_CACHE_GB"],
+    help: "host memory for cached blocks beyond the engines, shared by this machine's workers: 512MB, 2GiB; 0: none",
+  },
+  disk_bytes: {
+    name: "kv-disk-bytes",
+    type: "bytes",
+    default: 0,
+    env: ["DYN_KVBM_DISK_CACHE_GB"],
+    help: "disk for them behind that memory, which outlives the cluster; 0: none",
+  },
+  /** Empty: `kv` in the cache folder. */
+  disk_dir: {
+    name: "kv-disk-dir",
+    type: "text",
+    env: ["DYN_KVBM_DISK_CACHE_DIR"],
+    help: "folder for them; default: kv in --cache-dir",
+  },
+} as const;
+
+export type KvSettings = SettingsOf<typeof kvFlags>;

@@ -1,0 +1,15 @@
+/**
+ * The face of `kv`: blocks beyond the engines. One keeper a machine knows which block is in which
+ * slot of a shared segment; workers ask it, and copy blocks into slots and out of them themselves.
+ * docs/decisions/030-kv-tiers.md has the picture.
+ */
+export { BlockKeeper, type KeeperOptions } from "./keeper/keeper.ts";
+export { hashesIn, packedHashes } from "./keeper/packed-hashes.ts";
+export { slotNumbers } from "./keeper/slot-numbers.ts";
+export {
+  type HostMemory,
+  KvMemoryError,
+  type MappedSegment,
+  type MapSegment,
+} from "./memory/host-memory.ts";
+export { nativeMapper, openNativeMemory } from "./memory/native-memory.ts";

@@ -1,0 +1,141 @@
+/**
+ * A worker's part in the tiers beyond its engine: what the engine caches goes out to the keeper of
+ * the machine's blocks, and what a request needs comes in again before it is submitted.
+ *
+ *   engine ── kv events ──▶ offload ──▶ keeper's memory ──▶ onboard ──▶ engine
+ */
+import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
+import type { Generate, KvArrived } from "../../../proto/index.ts";
+import type { Context } from "../../../runtime/kernel/context.ts";
+import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
+import type { BlockMove, BlockPort, Engine } from "../../engine/engine.ts";
+import { KeeperLink, type LinkTimer, type TierOptions } from "./keeper-link.ts";
+import { Offload } from "./offload.ts";
+import { Onboard, type OnboardTimer } from "./onboard.ts";
+
+/** Told to the worker actor by timers here. */
+export type TiersTimer = LinkTimer | OnboardTimer | { readonly kind: "kv_flush" };
+
+export type TiersHost = {
+  readonly ctx: () => Pick<
+    Context<TiersTimer>,
+    | ("ask" | "askThen" | "self" | "system" | "monitor" | "demonitor")
+    | ("after" | "cancel" | "log" | "clock")
+  >;
+  readonly engine: Engine;
+  readonly blocks: BlockPort;
+  readonly options: TierOptions;
+  /** Name and incarnation. */
+  readonly name: () => string;
+  readonly cachedRow: (hashes: BigUint64Array) => number;
+  /** The request may be submitted now. */
+  readonly ready: (generate: Generate, port: ReplyPort) => void;
+  /** The engine has something to do. */
+  readonly wake: () => void;
+};
+
+export class WorkerTiers {
+  readonly #host: TiersHost;
+  readonly #link: KeeperLink;
+  readonly #offload: Offload;
+  readonly #onboard: Onboard;
+  #handle = 0;
+  #moved: (readonly [handle: number, moves: readonly BlockMove[]])[] = [];
+
+  constructor(host: TiersHost) {
+    this.#host = host;
+    const { blocks: port, engine, options, name } = host;
+    const block_size = () => engine.describe().block_size;
+    const nextHandle = () => {
+      this.#handle = (this.#handle % 0xffff_fffe) + 1;
+      host.wake();
+      return this.#handle;
+    };
+    this.#link = new KeeperLink({
+      ...{ ctx: host.ctx, name, options, block_size },
+      block_bytes: () => port.bytes(),
+      opened: () => this.#offload.restart(engine.kvDump?.().blocks ?? []),
+      closed: () => this.#onboard.closed(),
+    });
+    const link = this.#link;
+    const ctx = () => host.ctx();
+    this.#offload = new Offload({
+      ...{ port, link, nextHandle },
+      later: (delay_ms) => void ctx().after(delay_ms, { kind: "kv_flush" }),
+    });
+    this.#onboard = new Onboard({
+      ...{ port, link, block_size, nextHandle },
+      cachedRow: host.cachedRow,
+      after: (delay_ms, message) => ctx().after(delay_ms, message),
+      cancel: (timer) => ctx().cancel(timer),
+      ready: host.ready,
+    });
+    port.onMoved((handle, moves) => this.#moved.push([handle, moves]));
+  }
+
+  /** Finds its place at the keeper, now or whenever there is one; the worker goes on meanwhile. */
+  start(): void {
+    this.#link.start().catch((error: unknown) => {
+      const why = String(error);
+      this.#host.ctx().log.log("warn", "this worker's blocks stay in its engine", { why });
+    });
+  }
+
+  /** Requests that wait for blocks. */
+  get waiting(): number {
+    return this.#onboard.waiting;
+  }
+
+  onEvent(event: KvEvent): void {
+    if (event.kind === "stored") this.#offload.stored(event);
+  }
+
+  /** True: `ready` is called later, and `port` was called. */
+  hold(generate: Generate, port: () => ReplyPort): boolean {
+    return this.#onboard.start(generate, port);
+  }
+
+  holds(request: string): boolean {
+    return this.#onboard.holds(request);
+  }
+
+  drop(request: string): void {
+    this.#onboard.drop(request);
+  }
+
+  arrived(message: KvArrived): void {
+    this.#onboard.arrived(message);
+  }
+
+  /** After each pass of the engine, in which it may have said what became of blocks. */
+  passed(): void {
+    if (this.#moved.length === 0) return;
+    const moved = this.#moved;
+    this.#moved = [];
+    for (const [handle, moves] of moved) {
+      if (!this.#onboard.moved(handle, moves)) this.#offload.moved(handle, moves);
+    }
+  }
+
+  onTimer(message: TiersTimer): void {
+    if (message.kind === "kv_flush") this.#offload.onTimer();
+    else if (message.kind === "kv_late") this.#onboard.onTimer(message);
+    else this.#link.onTimer(message);
+  }
+
+  /** True: the monitor was ours. */
+  keeperGone(monitor: number): boolean {
+    return this.#link.keeperGone(monitor);
+  }
+
+  inspect() {
+    return {
+      ...this.#link.inspect(),
+      to_offload: this.#offload.waiting,
+      offloaded: this.#offload.offloaded,
+      looked_for: this.#onboard.looked_for,
+      onboarded: this.#onboard.onboarded,
+      waiting: this.#onboard.waiting,
+    };
+  }
+}

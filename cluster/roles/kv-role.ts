@@ -1,0 +1,23 @@
+/** The keeper of a machine's blocks. */
+import { openNativeMemory } from "../../actors/kv/kv.ts";
+import { kvTree } from "../../supervisors/kv-tree.ts";
+import { kvPaths } from "../../supervisors/paths.ts";
+import type { KvBoot } from "../boot.ts";
+import { keys } from "../discovery.ts";
+import { keepRegistered } from "../keep-registered.ts";
+import type { Role } from "./role.ts";
+
+export const kvRole: Role<KvBoot> = {
+  async tree({ kv, models, cache_folder, assets_folder }, { system, names }) {
+    const { files, random } = system.capabilities;
+    const shims = { cache_folder, assets_folder };
+    const openMemory = () => openNativeMemory(kv.host_bytes, random.u32(), files, shims);
+    return kvTree({ areas: models, openMemory }, names);
+  },
+  async stands({ root_node }, { system, discovery, line }) {
+    await keepRegistered(system, discovery, keys.kv(root_node), kvPaths.main);
+    line.ready();
+  },
+  /** Workers go on without it. */
+  async drain() {},
+};

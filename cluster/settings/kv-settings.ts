@@ -1,0 +1,23 @@
+/** Tiers of blocks that go together. */
+import { type KvSettings, kvFlags } from "../../actors/kv/flags.ts";
+import { SettingsError } from "./settings-error.ts";
+
+/** Below that not even a few blocks of a small model fit. */
+const LEAST_BYTES = 1_000_000;
+
+/** Throws SettingsError. */
+export function kvSettings(given: KvSettings): KvSettings {
+  const { host_bytes, disk_bytes } = given;
+  const [host, disk] = [`--${kvFlags.host_bytes.name}`, `--${kvFlags.disk_bytes.name}`];
+  if (disk_bytes > 0 && host_bytes === 0) {
+    throw new SettingsError(`${disk} needs ${host} too: blocks go to the disk by way of memory`);
+  }
+  for (const [flag, bytes] of [
+    [host, host_bytes],
+    [disk, disk_bytes],
+  ] as const) {
+    if (bytes === 0 || bytes >= LEAST_BYTES) continue;
+    throw new SettingsError(`${flag} ${bytes} is less than a block takes: give 512MB or 2GiB, say`);
+  }
+  return given;
+}
