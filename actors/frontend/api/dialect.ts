@@ -22,6 +22,7 @@ import type { ServedModel } from "../models/served-model.ts";
 import type { PrepareContext } from "../prompt/prepare-context.ts";
 import type { AnswerParsing, ParsedChoice } from "./answer-parsing.ts";
 import type { ErrorFacts } from "./api-error.ts";
+import type { checkShape } from "./check-body.ts";
 import type { Nvext } from "./nvext-fields.ts";
 import type { FieldTables } from "./request-fields.ts";
 
@@ -88,6 +89,8 @@ export type RequestScope = {
   modelOf(name: string | undefined): ServedModel;
   /** Throws ApiError for a header that is not as it must be. */
   contextOf(nvext: Nvext | null | undefined): PrepareContext;
+  /** `checkShape`; of a long body with other requests in between, so it is asked once. */
+  readonly shaped: typeof checkShape;
   /** What `load` found. */
   readonly earlier?: Loaded | undefined;
 };

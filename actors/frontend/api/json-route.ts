@@ -51,7 +51,7 @@ export type JsonRoute = {
 };
 
 /** What a route needs of the door for one request. */
-export type RouteScope = Pick<RequestScope, "contextOf"> & {
+export type RouteScope = Pick<RequestScope, "contextOf" | "shaped"> & {
   /** What stands for the first `{name}` in the path, decoded; "" in a path without. */
   readonly param: string;
   readonly second: string;

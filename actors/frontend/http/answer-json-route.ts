@@ -1,7 +1,13 @@
 /** One request of a route that generates nothing, from its checked names to its response. */
 import { checkAllNames } from "../api/check-body.ts";
 import type { JsonRoute, RouteScope, ServerFacts } from "../api/json-route.ts";
-import { modelNamed, type PrepareParts, prepareContext } from "../prompt/prepare-request.ts";
+import {
+  modelNamed,
+  type PrepareParts,
+  prepareContext,
+  shapedBy,
+  withTurns,
+} from "../prompt/prepare-request.ts";
 import { LONG_TEXT, TokensAhead } from "../prompt/tokens-ahead.ts";
 import { newRequestId } from "../resume/stream-id.ts";
 import type { RequestContext } from "./request-context.ts";
@@ -36,12 +42,12 @@ export async function answerJsonRoute(
     newId: () => newRequestId(parts.random),
     query: queryOf(context.request.url),
     upload: () => uploadOf(context.request, clock, settings.body_ms),
+    shaped: shapedBy(ahead),
     contextOf: (nvext) => prepareContext(parts, context, nvext),
     modelWith: (name, context_length) => {
       const model = modelNamed(models, name ?? undefined);
-      const card = { ...model.card, context_length };
-      const tokenizer = ahead?.of(model.tokenizer, context_length) ?? model.tokenizer;
-      return { ...model, card, tokenizer };
+      const longer = { ...model, card: { ...model.card, context_length } };
+      return ahead === undefined ? longer : withTurns(longer, ahead);
     },
     pause: () => new Promise((resolve) => clock.defer(resolve)),
   };

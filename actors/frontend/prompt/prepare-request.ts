@@ -2,7 +2,7 @@
 import type { Clock, Random } from "../../../runtime/capabilities.ts";
 import type { ServedModels } from "../access/allowed-models.ts";
 import { ApiError, missingParameter, modelNotFound } from "../api/api-error.ts";
-import { checkAllNames } from "../api/check-body.ts";
+import { checkAllNames, checkShape } from "../api/check-body.ts";
 import type {
   AnswerExtras,
   Dialect,
@@ -49,10 +49,13 @@ export function prepareRequest(
   ahead?: TokensAhead,
   earlier?: Loaded,
 ): Prepared {
-  checkAllNames(body, dialect, parts.settings.unknown_fields);
+  const checkNames = () => checkAllNames(body, dialect, parts.settings.unknown_fields);
+  if (ahead === undefined) checkNames();
+  else ahead.once(checkNames);
   let extras: AnswerExtras | undefined;
   const scope: RequestScope = {
     earlier,
+    shaped: shapedBy(ahead),
     contextOf: (nvext) => {
       extras = extrasOf(nvext);
       return prepareContext(parts, context, nvext);
@@ -65,8 +68,7 @@ export function prepareRequest(
       if (dialect.makes === "generation" && model.card.heads?.pools_only === true) {
         throw lacksHead(model, "generates no text");
       }
-      if (ahead === undefined) return model;
-      return { ...model, tokenizer: ahead.of(model.tokenizer, model.card.context_length) };
+      return ahead === undefined ? model : withTurns(model, ahead);
     },
   };
   if (dialect.makes === "embedding") {
@@ -78,6 +80,16 @@ export function prepareRequest(
     generation: extras === undefined ? generation : { ...generation, extras },
   };
 }
+
+/** The model, which does what grows with a request with other requests in between. */
+export const withTurns = (model: ServedModel, ahead: TokensAhead): ServedModel => ({
+  ...model,
+  tokenizer: ahead.of(model.tokenizer, model.card.context_length),
+  renderChat: (messages, options) => ahead.once(() => model.renderChat(messages, options)),
+});
+
+export const shapedBy = (ahead: TokensAhead | undefined): RequestScope["shaped"] =>
+  ahead === undefined ? checkShape : (body, shape) => ahead.once(() => checkShape(body, shape));
 
 /** Undefined: nothing is asked for beside the answer. */
 function extrasOf(nvext: Nvext | null | undefined): AnswerExtras | undefined {

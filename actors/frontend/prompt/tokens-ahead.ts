@@ -1,8 +1,9 @@
 /**
- * Tokenizes long texts without blocking other requests, although preparing a request is one
+ * Prepares long requests without blocking other ones, although preparing a request is one
  * synchronous call. The call is tried with a tokenizer that throws at the first long text without
  * tokens, or when short texts are as long together. The text is then tokenized in slices, with
- * other requests in between, and the call is tried again with these tokens at hand.
+ * other requests in between, and the call is tried again with these tokens at hand. Other work that
+ * grows with the request (`once`) throws when it is done, and its result is at hand likewise.
  */
 import { encodeSliced } from "../../../llm/tokens/slices.ts";
 import type { EncodeOptions, Tokenizer } from "../../../llm/tokens/tokenizer.ts";
@@ -21,6 +22,9 @@ class Wanted {
   ) {}
 }
 
+/** Thrown behind a part of the work: its result is at hand in the next try. */
+class PartDone {}
+
 type Made = Pick<Wanted, "tokenizer" | "text" | "options"> & { readonly tokens: Uint32Array };
 
 /** Where the time of a step is counted: `from_ms` to now, on the clock's scale. */
@@ -34,6 +38,9 @@ export class TokensAhead {
   /** In this try: texts that were asked for, and UTF-16 units of those that had no tokens. */
   #asked = 0;
   #spent = 0;
+  /** Results of `once`, in the order in which every try asks for them. */
+  readonly #parts: unknown[] = [];
+  #parts_asked = 0;
 
   constructor(clock: Clock, metrics: StageTimes) {
     this.#clock = clock;
@@ -68,17 +75,31 @@ export class TokensAhead {
     });
   }
 
+  /** What `make` returns, in this try or in the next one. Throws as `make` does. */
+  once<T>(make: () => T): T {
+    const at = this.#parts_asked++;
+    if (at < this.#parts.length) return this.#parts[at] as T;
+    this.#parts.push(make());
+    throw new PartDone();
+  }
+
   /** Tries `prepare` until all its texts have tokens; returns its result. Rejects as it throws. */
   async run<T>(prepare: () => T | Promise<T>): Promise<T> {
     for (;;) {
       this.#asked = 0;
       this.#spent = 0;
+      this.#parts_asked = 0;
       try {
         const prepared = await prepare();
         // The prepared request keeps the tokenizer, which must not keep the texts.
         this.#made.length = 0;
+        this.#parts.length = 0;
         return prepared;
       } catch (wanted) {
+        if (wanted instanceof PartDone) {
+          await turn(this.#clock);
+          continue;
+        }
         if (!(wanted instanceof Wanted)) throw wanted;
         const from_ms = this.#clock.now_ms();
         const tokens = await inSlices(wanted, this.#clock);
@@ -100,11 +121,14 @@ function isSameRecord<T extends object>(one: T, other: T): boolean {
   );
 }
 
+/** Other requests have their turns. */
+const turn = (clock: Clock): Promise<void> => new Promise((resolve) => clock.defer(resolve));
+
 async function inSlices(wanted: Wanted, clock: Clock): Promise<Uint32Array> {
   const { tokenizer, text, options, tokens_max } = wanted;
   const slices = encodeSliced(tokenizer, text, options, { tokens_max });
   for (;;) {
-    await new Promise<void>((resolve) => clock.defer(resolve));
+    await turn(clock);
     const step = slices.next();
     if (step.done === true) return step.value;
   }

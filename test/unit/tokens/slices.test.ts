@@ -216,3 +216,24 @@ test("what goes wrong while preparing is thrown as it is", async () => {
   };
   await expect(ahead.run(prepare)).rejects.toThrow("odd");
 });
+
+test("parts of the work are done once, each with others' turns behind it", async () => {
+  const clock = new VirtualClock();
+  const ahead = new TokensAhead(clock, { stage: () => {} });
+  const made: string[] = [];
+  const part = (name: string) =>
+    ahead.once(() => {
+      made.push(name);
+      return name;
+    });
+  const other = () => {
+    made.push("other");
+    if (made.length < 12) clock.defer(other);
+  };
+  clock.defer(other);
+  const prepared = ahead.run(() => [part("names"), part("shape"), part("text")].join());
+  for (let i = 0; i < 12; i += 1) await clock.advance(0);
+  expect(await prepared).toBe("names,shape,text");
+  const parts = made.join().replace(/(,other)+/g, " ");
+  expect(parts).toBe("names ,shape ,text ");
+});

@@ -7,7 +7,6 @@ import { chatAnswer } from "../../prompt/chat-answer.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
 import { scoredAnswer, scoringOf } from "../../prompt/prompt-scoring.ts";
 import { invalidValue } from "../api-error.ts";
-import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
 import { formOf, thinkingLimit } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
@@ -32,7 +31,7 @@ export const chat: GenerationDialect = {
   id_prefix: "chatcmpl-",
   limit_fields: ["max_completion_tokens", "max_tokens"],
   prepare: (body, scope) => {
-    const checked = checkShape(body, chatShape);
+    const checked = scope.shaped(body, chatShape);
     const context = scope.contextOf(checked.nvext);
     return prepareChat(checked, scope.modelOf(checked.model), context);
   },

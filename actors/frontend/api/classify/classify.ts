@@ -3,7 +3,6 @@ import type { Embedding } from "../../../../proto/index.ts";
 import { floatsOf, probabilities } from "../../embedding/vectors.ts";
 import { headsOf, lacksHead } from "../../models/heads.ts";
 import { poolRequest, readInputs } from "../../prompt/pool-inputs.ts";
-import { checkShape } from "../check-body.ts";
 import type { EmbeddingDialect } from "../dialect.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
@@ -19,7 +18,7 @@ export const classify: EmbeddingDialect = {
   fields: classifyFields,
   nested: [nvextNames],
   prepare: (body, scope) => {
-    const checked = checkShape(body, classifyShape);
+    const checked = scope.shaped(body, classifyShape);
     const context = scope.contextOf(checked.nvext);
     const model = scope.modelOf(checked.model);
     const { classes, labels, classes_are_probabilities: are } = headsOf(model.card);

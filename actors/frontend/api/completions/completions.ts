@@ -18,7 +18,6 @@ import {
   stoppingOf,
 } from "../../prompt/sampling-request.ts";
 import { invalidValue, unsupported } from "../api-error.ts";
-import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
 import { formOf } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
@@ -36,7 +35,7 @@ export const completions: GenerationDialect = {
   id_prefix: "cmpl-",
   limit_fields: ["max_tokens"],
   prepare: (body, scope) => {
-    const checked = checkShape(body, completionShape);
+    const checked = scope.shaped(body, completionShape);
     const context = scope.contextOf(checked.nvext);
     return prepareCompletion(checked, scope.modelOf(checked.model), context);
   },

@@ -5,7 +5,6 @@ import { headsOf, lacksHead } from "../../models/heads.ts";
 import type { ServedModel } from "../../models/served-model.ts";
 import { checkDimensions, poolRequest, readInputs } from "../../prompt/pool-inputs.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
-import { checkShape } from "../check-body.ts";
 import type { BodyFacts, EmbeddingDialect, EmbeddingWork } from "../dialect.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody, quoted } from "../openai-format.ts";
@@ -19,7 +18,7 @@ export const embeddings: EmbeddingDialect = {
   fields: embeddingFields,
   nested: [nvextNames],
   prepare: (body, scope) => {
-    const checked = checkShape(body, embeddingShape);
+    const checked = scope.shaped(body, embeddingShape);
     const context = scope.contextOf(checked.nvext);
     return prepareEmbedding(checked, scope.modelOf(checked.model), context);
   },

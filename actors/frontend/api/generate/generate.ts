@@ -16,7 +16,6 @@ import {
   stoppingOf,
 } from "../../prompt/sampling-request.ts";
 import { ApiError, invalidValue } from "../api-error.ts";
-import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
 import { formOf } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
@@ -47,7 +46,7 @@ export const generate: GenerationDialect = {
   ],
   id_prefix: "generate-tokens-",
   prepare: (body, scope) => {
-    const checked = checkShape(body, generateShape);
+    const checked = scope.shaped(body, generateShape);
     const context = scope.contextOf(checked.nvext);
     return prepareGenerate(checked, scope.modelOf(checked.model ?? undefined), context);
   },

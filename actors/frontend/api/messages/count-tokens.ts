@@ -1,6 +1,5 @@
 /** POST /v1/messages/count_tokens: what a message's prompt would take, without making one. */
 import { ApiError, invalidValue } from "../api-error.ts";
-import { checkShape } from "../check-body.ts";
 import { type JsonRoute, jsonAnswer } from "../json-route.ts";
 import { TOKENS_MAX } from "../tokenize/tokenize-fields.ts";
 import { messageAnswer } from "./messages.ts";
@@ -15,7 +14,7 @@ export const countTokens: JsonRoute = {
   page: { summary: "The tokens of a message's prompt", schema: "CountTokensRequest" },
   body: { fields: promptFields, nested: [] },
   handle: (scope) => {
-    const body = checkShape(scope.body, countShape);
+    const body = scope.shaped(scope.body, countShape);
     // A prompt may be longer than the context: who counts wants to know by how much.
     const model = scope.modelWith(body.model, TOKENS_MAX);
     try {

@@ -6,7 +6,6 @@ import type { ServedModel, TemplateVariables } from "../../models/served-model.t
 import { type ChatAnswer, chatAnswer } from "../../prompt/chat-answer.ts";
 import type { FormRequest, ThinkingLimit } from "../../prompt/constraint.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
-import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect } from "../dialect.ts";
 import { responseFormat } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
@@ -33,7 +32,7 @@ export const messages: GenerationDialect = {
   id_header: "request-id",
   client_header: "anthropic-version",
   prepare: (body, scope) => {
-    const checked = checkShape(body, messagesShape);
+    const checked = scope.shaped(body, messagesShape);
     const context = scope.contextOf(checked.nvext);
     return prepareMessages(checked, scope.modelOf(checked.model), context);
   },

@@ -12,7 +12,6 @@ import { headsOf, lacksHead } from "../../models/heads.ts";
 import type { ServedModel } from "../../models/served-model.ts";
 import { checkDimensions, poolRequest, readInputs } from "../../prompt/pool-inputs.ts";
 import { invalidValue } from "../api-error.ts";
-import { checkShape } from "../check-body.ts";
 import type { BodyFacts, EmbeddingDialect } from "../dialect.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody, quoted } from "../openai-format.ts";
@@ -28,7 +27,7 @@ export const pooling: EmbeddingDialect = {
   fields: poolingFields,
   nested: [nvextNames],
   prepare: (body, scope) => {
-    const checked = checkShape(body, poolingShape);
+    const checked = scope.shaped(body, poolingShape);
     const context = scope.contextOf(checked.nvext);
     const model = scope.modelOf(checked.model);
     const task = taskOf(model, checked.task ?? undefined);

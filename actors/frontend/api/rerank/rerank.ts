@@ -1,7 +1,6 @@
 /** The dialect of POST /v1/rerank: documents by how well they answer a question. */
 import { poolRequest } from "../../prompt/pool-inputs.ts";
 import { scoringOf } from "../../prompt/scoring.ts";
-import { checkShape } from "../check-body.ts";
 import type { EmbeddingDialect } from "../dialect.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
@@ -21,7 +20,7 @@ export const rerank: EmbeddingDialect = {
   fields: rerankFields,
   nested: [nvextNames],
   prepare: (body, scope) => {
-    const { top_n, return_documents, use_activation, ...checked } = checkShape(body, rerankShape);
+    const { top_n, return_documents, use_activation, ...checked } = scope.shaped(body, rerankShape);
     const context = scope.contextOf(checked.nvext);
     const model = scope.modelOf(checked.model);
     const query = { text: textOf(checked.query), param: "query" };

@@ -3,7 +3,6 @@
 import type { KeptResponse } from "../../kept/kept-record.ts";
 import { noResponse } from "../../kept/kept-responses.ts";
 import { ApiError, invalidValue } from "../api-error.ts";
-import { checkShape } from "../check-body.ts";
 import { type JsonRoute, jsonAnswer, type RouteScope } from "../json-route.ts";
 import { checkQuery } from "../paging.ts";
 import { countFields, countShape } from "./count-fields.ts";
@@ -98,7 +97,7 @@ export const countInputTokens: JsonRoute = {
   page: { summary: "How many tokens a request's input has", schema: "ResponseInputTokensRequest" },
   body: { fields: countFields, nested: contextNested },
   handle: async (scope) => {
-    const body = checkShape(scope.body, countShape);
+    const body = scope.shaped(scope.body, countShape);
     const earlier = await loadEarlier(scope.body, scope.kept.earlier);
     const model = scope.modelWith(body.model, COUNTED_MAX);
     const { answer } = contextAnswer(body, earlier, model, scope.contextOf(undefined), {

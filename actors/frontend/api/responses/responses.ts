@@ -8,7 +8,6 @@ import type { ServedModel, TemplateVariables } from "../../models/served-model.t
 import { type ChatAnswer, type ChatAnswerRequest, chatAnswer } from "../../prompt/chat-answer.ts";
 import type { PrepareContext } from "../../prompt/prepare-context.ts";
 import { invalidValue } from "../api-error.ts";
-import { checkShape } from "../check-body.ts";
 import type { Generation, GenerationDialect, RequestScope } from "../dialect.ts";
 import { responseFormat, thinkingLimit } from "../form-fields.ts";
 import { nvextNames } from "../nvext-fields.ts";
@@ -41,7 +40,7 @@ export const responses: GenerationDialect = {
   limit_fields: ["max_output_tokens"],
   load: loadEarlier,
   prepare: (body, scope) => {
-    const checked = checkShape(body, responseShape);
+    const checked = scope.shaped(body, responseShape);
     const context = scope.contextOf(checked.nvext);
     return prepareResponse(checked, scope.modelOf(checked.model ?? undefined), context, scope);
   },

@@ -4,7 +4,6 @@ import type { NamedText } from "../../prompt/pairs.ts";
 import { poolRequest } from "../../prompt/pool-inputs.ts";
 import { scoringOf } from "../../prompt/scoring.ts";
 import { ApiError, invalidValue } from "../api-error.ts";
-import { checkShape } from "../check-body.ts";
 import type { EmbeddingDialect } from "../dialect.ts";
 import { nvextNames } from "../nvext-fields.ts";
 import { openAiErrorBody } from "../openai-format.ts";
@@ -20,7 +19,7 @@ export const score: EmbeddingDialect = {
   fields: scoreFields,
   nested: [nvextNames],
   prepare: (body, scope) => {
-    const checked = checkShape(body, scoreShape);
+    const checked = scope.shaped(body, scoreShape);
     const context = scope.contextOf(checked.nvext);
     const model = scope.modelOf(checked.model);
     const [left, right] = sidesOf(checked);

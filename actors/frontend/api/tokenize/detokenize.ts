@@ -1,7 +1,6 @@
 /** POST /detokenize: token ids → text, control tokens by their spelling. Shapes: vLLM's. */
 import { Detokenizer } from "../../../../llm/tokens/detokenizer.ts";
 import { checkTokenIds } from "../../prompt/prompt-text.ts";
-import { checkShape } from "../check-body.ts";
 import { type JsonRoute, jsonAnswer } from "../json-route.ts";
 import { detokenizeFields, detokenizeShape, TOKENS_MAX } from "./tokenize-fields.ts";
 
@@ -17,7 +16,7 @@ export const detokenize: JsonRoute = {
   page: { summary: "Token ids to text", schema: "DetokenizeRequest" },
   body: { fields: detokenizeFields, nested: [] },
   handle: async (scope) => {
-    const { model, tokens } = checkShape(scope.body, detokenizeShape);
+    const { model, tokens } = scope.shaped(scope.body, detokenizeShape);
     const served = scope.modelWith(model, TOKENS_MAX);
     const ids = checkTokenIds(served, tokens, "tokens");
     const options = { show_control: true, at_text_start: true };

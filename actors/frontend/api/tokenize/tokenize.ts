@@ -3,7 +3,6 @@ import type { ServedModel } from "../../models/served-model.ts";
 import { checkText, encodeText } from "../../prompt/prompt-text.ts";
 import { ApiError, invalidValue } from "../api-error.ts";
 import { chat } from "../chat/chat.ts";
-import { checkShape } from "../check-body.ts";
 import { type JsonRoute, jsonTextAnswer, type RouteScope } from "../json-route.ts";
 import { TOKENS_MAX, type TokenizeBody, tokenizeFields, tokenizeShape } from "./tokenize-fields.ts";
 
@@ -19,7 +18,7 @@ export const tokenize: JsonRoute = {
     nested: chat.nested.filter(({ name }) => Object.hasOwn(tokenizeFields, name)),
   },
   handle: async (scope) => {
-    const body = checkShape(scope.body, tokenizeShape);
+    const body = scope.shaped(scope.body, tokenizeShape);
     checkForm(body);
     const served = scope.modelWith(body.model, TOKENS_MAX);
     const tokens = tokensOf(scope, served, body);
@@ -88,7 +87,7 @@ function chatTokens(scope: RouteScope, served: ServedModel): Uint32Array {
   const asked = { messages, add_generation_prompt, chat_template_kwargs, tools };
   const { answers } = chat.prepare(
     { ...asked, model: served.name, temperature: 0, max_tokens: 1 },
-    { contextOf: scope.contextOf, modelOf: () => served },
+    { contextOf: scope.contextOf, shaped: scope.shaped, modelOf: () => served },
   );
   return answers[0]!.prompt;
 }
