@@ -15,8 +15,13 @@ static void api_discard(struct tr_engine *e) {
   free(e->model_path);
   if (e->wake_read >= 0) close(e->wake_read);
   if (e->wake_write >= 0) close(e->wake_write);
-  if (e->mask_read >= 0) close(e->mask_read);
-  if (e->mask_write >= 0) close(e->mask_write);
+  for (uint32_t i = 0; i < TR_MASK_LANES; i++) {
+    struct mask_lane *lane = &e->mask_lanes[i];
+    if (lane->read >= 0) close(lane->read);
+    if (lane->write >= 0) close(lane->write);
+    ring_free(&lane->wanted);
+    ring_free(&lane->made);
+  }
   free(e->slots);
   free(e->seqs);
   free(e->waiting);
@@ -31,8 +36,6 @@ static void api_discard(struct tr_engine *e) {
   free(e->ends);
   ring_free(&e->commands);
   ring_free(&e->results);
-  ring_free(&e->masks_wanted);
-  ring_free(&e->masks_made);
   troupe_sem_free(&e->nudge);
   news_free(&e->cache.news);
   troupe_sem_free(&e->settled);
@@ -47,21 +50,25 @@ struct tr_engine *tr_open(const char *llama_library, const char *folder, const c
                           const int32_t *options) {
   struct tr_engine *e = calloc(1, sizeof *e);
   if (!e) return NULL;
-  int fds[4] = {-1, -1, -1, -1};
-  int failed = pipe(fds) | pipe(fds + 2) | troupe_sem_init(&e->settled) |
-               troupe_sem_init(&e->nudge);
+  int fds[2 + 2 * TR_MASK_LANES];
+  const int n_fds = sizeof fds / sizeof *fds;
+  for (int i = 0; i < n_fds; i++) fds[i] = -1;
+  int failed = troupe_sem_init(&e->settled) | troupe_sem_init(&e->nudge);
+  for (int i = 0; i < n_fds; i += 2) failed |= pipe(fds + i);
   for (uint32_t i = 0; i < TR_MAX_ADAPTERS; i++) failed |= troupe_sem_init(&e->adapters[i].settled);
   e->adapters_ready = true;
   e->wake_read = fds[0];
   e->wake_write = fds[1];
-  e->mask_read = fds[2];
-  e->mask_write = fds[3];
+  for (uint32_t i = 0; i < TR_MASK_LANES; i++) {
+    e->mask_lanes[i].read = fds[2 + 2 * i];
+    e->mask_lanes[i].write = fds[3 + 2 * i];
+  }
   e->library_path = api_copy(llama_library);
   e->folder = api_copy(folder);
   e->model_path = api_copy(model);
   memcpy(e->options, options, sizeof e->options);
   e->state = e->outcome = TR_LOADING;
-  for (int i = 0; i < 4 && !failed; i++)
+  for (int i = 0; i < n_fds && !failed; i++)
     failed = fcntl(fds[i], F_SETFL, O_NONBLOCK) | fcntl(fds[i], F_SETFD, FD_CLOEXEC);
   if (failed || !e->library_path || !e->folder || !e->model_path ||
       pthread_create(&e->thread, NULL, engine_main, e) != 0) {
@@ -190,10 +197,11 @@ int32_t tr_cancel(struct tr_engine *e, uint32_t handle) {
   return TR_OK;
 }
 
-int32_t tr_mask_again(struct tr_engine *e) {
+int32_t tr_mask_again(struct tr_engine *e, uint32_t lane) {
+  if (lane >= TR_MASK_LANES) return TR_ERR_BAD_REQUEST;
   if (tr_state(e, NULL) != TR_READY || e->closing) return TR_ERR_CLOSED;
   if (!ring_room(&e->commands, 2 + e->n_slots * 6 + TR_MAX_MOVES * 3 + 9)) return TR_ERR_QUEUE_FULL;
-  api_send(e, COMMAND_MASKS, 0);
+  api_send(e, COMMAND_MASKS, (int32_t)lane);
   return TR_OK;
 }
 

@@ -418,7 +418,7 @@ static void seq_draw(struct tr_engine *e, struct seq *seq, float *logits) {
           ? troupe_sampler_sample(seq->sampler, e->scratch, logits, r->choice, index, banned,
                                   n_banned)
           : troupe_sampler_sample_allowed(seq->sampler, e->scratch, logits, r->choice, index,
-                                          banned, n_banned, slot->mask);
+                                          banned, n_banned, slot_mask(e, slot, r->mask_key));
   /* Where a mask allows nothing but ends, or nothing at all, min_tokens cannot be kept. */
   bool may_end = index >= r->min_tokens || r->mask_key != 0;
   if (token < 0 || (may_end && is_end(e, slot, token))) {
@@ -645,7 +645,7 @@ static void take_commands(struct tr_engine *e) {
     if (command[0] == COMMAND_CLEAR) cache_clear(&e->cache);
     if (command[0] == COMMAND_ADAPTER_LOAD) adapter_load(e, command[1]);
     if (command[0] == COMMAND_ADAPTER_UNLOAD) adapter_leave(e, command[1]);
-    if (command[0] == COMMAND_MASKS) masks_again(e);
+    if (command[0] == COMMAND_MASKS) masks_again(e, command[1]);
     if (command[0] == COMMAND_MOVE) e->moves->order[e->moves->n++] = s;
     if (command[0] != COMMAND_SUBMIT) continue;
     slot->n = slot->request.n_tokens;
@@ -681,7 +681,7 @@ static void engine_loop(struct tr_engine *e) {
     }
     take_commands(e);
     if (e->n_leaving > 0) adapters_unload(e);
-    if (e->n_wanted > 0 || e->masks_from_here) masks_ask(e);
+    if (e->n_wanted > 0 || masks_from_here(e)) masks_ask(e);
     if (e->moves->n > 0) moves_run(e);
     wake_for_news(e);
     bool idle = e->n_live == 0 && e->n_waiting == 0;

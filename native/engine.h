@@ -3,6 +3,16 @@
 /* The mask for a slot's next token. */
 enum mask_state { MASK_NONE, MASK_WANTED, MASK_ASKED, MASK_READY, MASK_FAILED };
 
+/* A grammar thread, from the engine's side. */
+struct mask_lane {
+  struct ring wanted; /* engine thread → grammar thread */
+  struct ring made;   /* grammar thread → engine thread */
+  bool from_here;     /* the record with key 0 is due */
+  bool news;          /* something was pushed since the last wake */
+  int read;
+  int write;
+};
+
 struct slot {
   /* JavaScript thread, while the slot is free; the engine thread from tr_submit on, until the
      finished record has been read. */
@@ -13,7 +23,7 @@ struct slot {
   int32_t stop[TR_MAX_STOP];
   bool embed;
   int32_t pool; /* TR_POOL_*, of an embed */
-  uint32_t *mask; /* grammar thread until its record is read, then engine thread */
+  uint32_t *masks; /* one a lane: grammar thread until its record is read, then engine thread */
   /* engine thread */
   enum mask_state mask_state;
   uint32_t n;        /* tokens known */
@@ -125,15 +135,10 @@ struct tr_engine {
 
   struct ring commands;
   struct ring results;
-  struct ring masks_wanted; /* engine thread → grammar thread */
-  struct ring masks_made;   /* grammar thread → engine thread */
-  troupe_sem nudge;         /* posted with each command and each mask */
-  uint32_t n_masked;        /* engine thread: open requests with a key */
-  uint32_t n_wanted;        /* slots in MASK_WANTED */
-  bool masks_from_here;     /* the record with key 0 is due */
-  bool masks_news;          /* something was pushed since the last wake */
-  int mask_read;
-  int mask_write;
+  struct mask_lane mask_lanes[TR_MASK_LANES];
+  troupe_sem nudge;  /* posted with each command and each mask */
+  uint32_t n_masked; /* engine thread: open requests with a key */
+  uint32_t n_wanted; /* slots in MASK_WANTED */
   int wake_read;
   int wake_write;
   bool news; /* engine thread: something was pushed since the last wake */

@@ -33,9 +33,9 @@ const SYMBOLS = {
   tr_adapter_message: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
   tr_poll: { args: ["ptr", "ptr", "i32", "i32"], returns: "i32" },
   tr_kv_poll: { args: ["ptr", "ptr", "i32"], returns: "i32" },
-  tr_mask_fd: { args: ["ptr"], returns: "i32" },
-  tr_mask_again: { args: ["ptr"], returns: "i32" },
-  tr_mask_poll: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  tr_mask_fd: { args: ["ptr", "i32"], returns: "i32" },
+  tr_mask_again: { args: ["ptr", "i32"], returns: "i32" },
+  tr_mask_poll: { args: ["ptr", "i32", "ptr", "i32"], returns: "i32" },
   tr_mask_tokens: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
   tr_mask_put: { args: ["ptr", "i32", "i32", "i32", "ptr"], returns: "i32" },
   tr_blocks_out: { args: ["ptr", "i32", "ptr", "ptr", "ptr", "i32", "f64"], returns: "i32" },
@@ -55,7 +55,7 @@ function openSymbols(source: ShimSource) {
 export type Shim = ReturnType<typeof openSymbols>;
 
 /** Version of troupe.h that this file is written for. */
-export const SHIM_ABI = 10;
+export const SHIM_ABI = 11;
 
 /** Codes, option indexes, record kinds and numbers: troupe.h, in its order. */
 export const TR = {
@@ -95,6 +95,7 @@ export const TR = {
   MAX_STOP: 1056,
   MAX_BIAS: 4096,
   MASK_WORDS: 3,
+  MASK_LANES: 2,
 } as const;
 
 /** In the order of TR_OPT_*; 0 or undefined means the default that troupe.h names. */
@@ -327,14 +328,14 @@ export class NativeEngine {
     return this.#shim.tr_clear(this.#engine) === 0;
   }
 
-  /** What a grammar thread needs to reach this engine (`NativeMasks`). */
-  masks(): { readonly engine: number; readonly fd: number } {
-    return { engine: this.#engine, fd: this.#shim.tr_mask_fd(this.#engine) };
+  /** What the grammar thread of this lane (0 to MASK_LANES - 1) needs to reach this engine. */
+  masks(lane: number): NativeLane {
+    return { engine: this.#engine, lane, fd: this.#shim.tr_mask_fd(this.#engine, lane) };
   }
 
-  /** A new grammar thread is there. False: the engine has too much to do, ask again. */
-  masksAgain(): boolean {
-    return this.#shim.tr_mask_again(this.#engine) === 0;
+  /** The lane has a new grammar thread. False: the engine has too much to do, ask again. */
+  masksAgain(lane: number): boolean {
+    return this.#shim.tr_mask_again(this.#engine, lane) === 0;
   }
 
   /** Words written into `to`: whole records, each begun by its length in words. */
@@ -412,15 +413,24 @@ export class NativeEngine {
   }
 }
 
+/** Grammar threads share the masks: a request's is made by the lane of its key modulo MASK_LANES. */
+export type NativeLane = {
+  readonly engine: number;
+  readonly lane: number;
+  readonly fd: number;
+};
+
 /** The grammar thread's view of an engine. It opens the shim again, which has no state. */
 export class NativeMasks {
   readonly #shim: Shim;
   readonly #engine: Pointer;
+  readonly #lane: number;
   readonly #fd: number;
 
-  constructor(source: ShimSource, { engine, fd }: { engine: number; fd: number }) {
+  constructor(source: ShimSource, { engine, lane, fd }: NativeLane) {
     this.#shim = openShim(source);
     this.#engine = engine as Pointer;
+    this.#lane = lane;
     this.#fd = fd;
   }
 
@@ -431,7 +441,7 @@ export class NativeMasks {
 
   /** Words written into `to`: MASK_WORDS for each mask that is wanted. */
   poll(to: Uint32Array): number {
-    return this.#shim.tr_mask_poll(this.#engine, to, to.length | 0);
+    return this.#shim.tr_mask_poll(this.#engine, this.#lane, to, to.length | 0);
   }
 
   /** The answer tokens from `from` on, as many as `to` has room for. */

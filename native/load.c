@@ -251,7 +251,8 @@ static int32_t load_memory(struct tr_engine *e) {
   e->token_memory = calloc((size_t)e->n_slots * e->context_length, sizeof(int32_t));
   e->bias_memory = calloc((size_t)e->n_slots * TR_MAX_BIAS * 2, sizeof(int32_t));
   e->block_memory = calloc((size_t)e->max_seqs * blocks, sizeof(int32_t));
-  e->mask_memory = calloc((size_t)e->n_slots * mask_words(e), sizeof(uint32_t));
+  e->mask_memory =
+      calloc((size_t)e->n_slots * TR_MASK_LANES * mask_words(e), sizeof(uint32_t));
   e->match_memory = calloc(blocks, sizeof(int32_t));
   e->share = calloc(e->max_seqs, sizeof(uint32_t));
   e->embed_sums = calloc((size_t)e->max_seqs * e->n_embd, sizeof(float));
@@ -264,12 +265,16 @@ static int32_t load_memory(struct tr_engine *e) {
       !e->ends || !e->scratch || !e->mask_memory ||
       cache_init(&e->cache, &e->api, e->memory, e->n_cells, window, e->max_seqs) != 0 ||
       moves_init(e) != 0 || ring_init(&e->commands, commands) != 0 ||
-      ring_init(&e->results, results) != 0 ||
-      ring_init(&e->masks_wanted, commands) != 0 || ring_init(&e->masks_made, commands) != 0)
+      ring_init(&e->results, results) != 0)
     return load_no_buffers(e);
+  for (uint32_t i = 0; i < TR_MASK_LANES; i++) {
+    struct mask_lane *lane = &e->mask_lanes[i];
+    if (ring_init(&lane->wanted, commands) != 0 || ring_init(&lane->made, commands) != 0)
+      return load_no_buffers(e);
+  }
   for (uint32_t i = 0; i < e->n_slots; i++) {
     e->slots[i].tokens = e->token_memory + (size_t)i * e->context_length;
-    e->slots[i].mask = e->mask_memory + (size_t)i * mask_words(e);
+    e->slots[i].masks = e->mask_memory + (size_t)i * TR_MASK_LANES * mask_words(e);
     e->slots[i].bias_tokens = e->bias_memory + (size_t)i * TR_MAX_BIAS * 2;
     e->slots[i].bias_values = (float *)(e->slots[i].bias_tokens + TR_MAX_BIAS);
   }

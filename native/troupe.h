@@ -15,15 +15,16 @@
  * Every call returns a code (or a pointer, NULL on failure) and none waits: what takes time
  * (opening the library, loading the model, decoding) happens on the engine thread. The exceptions
  * are named: tr_free joins the thread, tr_bare is a benchmark. All calls of one engine are made by
- * one thread, but those of tr_mask_*, which the grammar thread makes. Memory is handed out once, when the engine becomes ready: a slot a request, each
- * with room for a whole context of tokens (virtual until touched), and the three rings.
+ * one thread, but those of tr_mask_*, which the grammar thread of a lane makes. Memory is handed out
+ * once, when the engine becomes ready: a slot a request, each with room for a whole context of
+ * tokens (virtual until touched), and the rings.
  */
 #ifndef TROUPE_H
 #define TROUPE_H
 
 #include "libc.h"
 
-#define TR_ABI 10
+#define TR_ABI 11
 
 /* Codes. Negative ones are refusals or failures. */
 #define TR_OK 0
@@ -267,6 +268,7 @@ int32_t tr_kv_poll(struct tr_engine *engine, uint32_t *to, int32_t size);
  * Masks. The engine thread wants one for each token of a request with a key, from the moment it
  * takes the request, and draws no token of it before the mask is there. Meanwhile it computes.
  *
+ * Several grammar threads share the work: a lane each, and a request is its key's modulo their number.
  * tr_mask_poll copies wanted ones, TR_MASK_WORDS words each: slot, key, answer tokens so far. A
  * key of 0 says that what is wanted and not there yet follows from here on: a new grammar thread
  * asks for that (tr_mask_again, on the JavaScript thread) and skips what was before.
@@ -276,9 +278,10 @@ int32_t tr_kv_poll(struct tr_engine *engine, uint32_t *to, int32_t size);
  * tr_mask_fd is the readable end of a pipe: a byte arrives when tr_mask_poll has news.
  */
 #define TR_MASK_WORDS 3
-int32_t tr_mask_fd(struct tr_engine *engine);
-int32_t tr_mask_again(struct tr_engine *engine);
-int32_t tr_mask_poll(struct tr_engine *engine, uint32_t *to, int32_t size);
+#define TR_MASK_LANES 2
+int32_t tr_mask_fd(struct tr_engine *engine, uint32_t lane);
+int32_t tr_mask_again(struct tr_engine *engine, uint32_t lane);
+int32_t tr_mask_poll(struct tr_engine *engine, uint32_t lane, uint32_t *to, int32_t size);
 int32_t tr_mask_tokens(struct tr_engine *engine, uint32_t slot, uint32_t from, uint32_t n,
                        int32_t *to);
 /* TR_ERR_QUEUE_FULL: the engine thread has not read the ones before; try again. */

@@ -6,8 +6,10 @@
  *   next step's llama_decode …                       writes the mask into the slot
  *   before it draws ◀─────── (slot, key, index) ◀─── made
  *
- * A slot's mask has one writer at a time: it is wanted, then made, then used, and only then wanted
- * again. A record whose key or index is not the slot's is of a request that is gone.
+ * There are several grammar threads, a lane each; a request's key says which one makes its masks, so
+ * that one compiles while the other goes on. A slot's mask of a lane has one writer at a time: it is
+ * wanted, then made, then used, and only then wanted again. A record whose key or index is not the
+ * slot's is of a request that is gone.
  *
  * A sequence whose mask is late keeps its logits and sits out: it has nothing in the next batch,
  * and draws as soon as the mask is there. Where all sequences wait for masks, the thread sleeps.
@@ -16,29 +18,54 @@
 /* Sequences that wait together go on together: a batch of one costs nearly as much as one of all. */
 #define MASK_GATHER_US 500
 
-/* Tells the grammar thread what is wanted, as far as its ring has room. */
+static struct mask_lane *mask_lane_of(struct tr_engine *e, uint32_t key) {
+  return &e->mask_lanes[key % TR_MASK_LANES];
+}
+
+/*
+ * Each lane has its own: a late mask for the request before may still be written by its thread
+ * while another thread writes the one of this request.
+ */
+static uint32_t *slot_mask(const struct tr_engine *e, const struct slot *slot, uint32_t key) {
+  return slot->masks + (size_t)(key % TR_MASK_LANES) * mask_words(e);
+}
+
+static bool mask_lane_push(struct mask_lane *lane, const uint32_t *ask) {
+  if (!ring_room(&lane->wanted, TR_MASK_WORDS)) return false;
+  ring_push(&lane->wanted, ask, TR_MASK_WORDS);
+  lane->news = true;
+  return true;
+}
+
+static bool masks_from_here(const struct tr_engine *e) {
+  for (uint32_t i = 0; i < TR_MASK_LANES; i++)
+    if (e->mask_lanes[i].from_here) return true;
+  return false;
+}
+
+/* Tells the grammar threads what is wanted, as far as their rings have room. */
 static void masks_ask(struct tr_engine *e) {
-  if (e->masks_from_here) {
+  for (uint32_t i = 0; i < TR_MASK_LANES; i++) {
+    struct mask_lane *lane = &e->mask_lanes[i];
     uint32_t mark[TR_MASK_WORDS] = {0, 0, 0};
-    if (!ring_room(&e->masks_wanted, TR_MASK_WORDS)) return;
-    ring_push(&e->masks_wanted, mark, TR_MASK_WORDS);
-    e->masks_from_here = false;
-    e->masks_news = true;
+    if (lane->from_here && mask_lane_push(lane, mark)) lane->from_here = false;
   }
   for (uint32_t i = 0; e->n_wanted > 0 && i < e->n_slots; i++) {
     struct slot *slot = &e->slots[i];
     if (slot->mask_state != MASK_WANTED) continue;
-    if (!ring_room(&e->masks_wanted, TR_MASK_WORDS)) break;
+    struct mask_lane *lane = mask_lane_of(e, slot->request.mask_key);
     uint32_t ask[TR_MASK_WORDS] = {i, slot->request.mask_key, slot->n - slot->request.n_prompt};
-    ring_push(&e->masks_wanted, ask, TR_MASK_WORDS);
+    if (lane->from_here || !mask_lane_push(lane, ask)) continue;
     slot->mask_state = MASK_ASKED;
     e->n_wanted--;
-    e->masks_news = true;
   }
-  if (!e->masks_news) return;
-  e->masks_news = false;
-  ssize_t written = write(e->mask_write, "", 1); /* a full pipe wakes as well */
-  (void)written;
+  for (uint32_t i = 0; i < TR_MASK_LANES; i++) {
+    struct mask_lane *lane = &e->mask_lanes[i];
+    if (!lane->news) continue;
+    lane->news = false;
+    ssize_t written = write(lane->write, "", 1); /* a full pipe wakes as well */
+    (void)written;
+  }
 }
 
 static void mask_want(struct tr_engine *e, struct slot *slot) {
@@ -55,19 +82,24 @@ static void mask_forget(struct tr_engine *e, struct slot *slot) {
 }
 
 /* A new grammar thread: what the one before has not made is wanted again. */
-static void masks_again(struct tr_engine *e) {
-  e->masks_from_here = true;
-  for (uint32_t i = 0; i < e->n_slots; i++)
-    if (e->slots[i].mask_state == MASK_ASKED) mask_want(e, &e->slots[i]);
+static void masks_again(struct tr_engine *e, uint32_t lane) {
+  e->mask_lanes[lane].from_here = true;
+  for (uint32_t i = 0; i < e->n_slots; i++) {
+    struct slot *slot = &e->slots[i];
+    if (slot->mask_state == MASK_ASKED && slot->request.mask_key % TR_MASK_LANES == lane)
+      mask_want(e, slot);
+  }
 }
 
 static void masks_take(struct tr_engine *e) {
   uint32_t made[TR_MASK_WORDS + 1];
-  while (ring_pop(&e->masks_made, made, TR_MASK_WORDS + 1)) {
-    struct slot *slot = &e->slots[made[0]];
-    if (slot->mask_state != MASK_ASKED || slot->request.mask_key != made[1]) continue;
-    if (slot->n - slot->request.n_prompt != made[2]) continue;
-    slot->mask_state = made[3] ? MASK_READY : MASK_FAILED;
+  for (uint32_t i = 0; i < TR_MASK_LANES; i++) {
+    while (ring_pop(&e->mask_lanes[i].made, made, TR_MASK_WORDS + 1)) {
+      struct slot *slot = &e->slots[made[0]];
+      if (slot->mask_state != MASK_ASKED || slot->request.mask_key != made[1]) continue;
+      if (slot->n - slot->request.n_prompt != made[2]) continue;
+      slot->mask_state = made[3] ? MASK_READY : MASK_FAILED;
+    }
   }
 }
 
@@ -119,13 +151,17 @@ static void masks_gather(struct tr_engine *e) {
   }
 }
 
-/* ── calls of the grammar thread ───────────────────────────────────────────────────────────── */
+/* ── calls of the grammar threads ──────────────────────────────────────────────────────────── */
 
-int32_t tr_mask_fd(struct tr_engine *e) { return e->mask_read; }
+int32_t tr_mask_fd(struct tr_engine *e, uint32_t lane) {
+  return lane < TR_MASK_LANES ? e->mask_lanes[lane].read : -1;
+}
 
-int32_t tr_mask_poll(struct tr_engine *e, uint32_t *to, int32_t size) {
+int32_t tr_mask_poll(struct tr_engine *e, uint32_t lane, uint32_t *to, int32_t size) {
+  if (lane >= TR_MASK_LANES) return TR_ERR_BAD_REQUEST;
+  struct ring *wanted = &e->mask_lanes[lane].wanted;
   int32_t at = 0;
-  while (at + TR_MASK_WORDS <= size && ring_pop(&e->masks_wanted, to + at, TR_MASK_WORDS))
+  while (at + TR_MASK_WORDS <= size && ring_pop(wanted, to + at, TR_MASK_WORDS))
     at += TR_MASK_WORDS;
   return at;
 }
@@ -143,9 +179,10 @@ int32_t tr_mask_put(struct tr_engine *e, uint32_t s, uint32_t key, uint32_t n_an
                     const uint32_t *words) {
   uint32_t made[TR_MASK_WORDS + 1] = {s, key, n_answer, words ? 1 : 0};
   if (s >= e->n_slots) return TR_ERR_BAD_REQUEST;
-  if (!ring_room(&e->masks_made, TR_MASK_WORDS + 1)) return TR_ERR_QUEUE_FULL;
-  if (words) memcpy(e->slots[s].mask, words, mask_words(e) * sizeof *words);
-  ring_push(&e->masks_made, made, TR_MASK_WORDS + 1);
+  struct ring *ring = &mask_lane_of(e, key)->made;
+  if (!ring_room(ring, TR_MASK_WORDS + 1)) return TR_ERR_QUEUE_FULL;
+  if (words) memcpy(slot_mask(e, &e->slots[s], key), words, mask_words(e) * sizeof *words);
+  ring_push(ring, made, TR_MASK_WORDS + 1);
   troupe_sem_post(&e->nudge);
   return TR_OK;
 }

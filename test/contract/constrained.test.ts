@@ -274,8 +274,9 @@ describe.each([...ROWS])("constrained answers of $name", ({ name, open }) => {
         const refused = refusalOf(only(HEAVY));
         const beside = await answered(only(JSON_FORMAT));
         expect(beside.text).toStartWith("{");
-        expect((await refused)?.message).toBe(
-          "The grammar takes longer than 4 s to compile: make it smaller.",
+        // On a busy machine the time to wait is over before that of the compilation.
+        expect((await refused)?.message).toMatch(
+          /^The grammar takes longer than 4 s to compile|^The worker is too busy to compile/,
         );
       }, 30_000);
 

@@ -1,5 +1,5 @@
 /** What a grammar thread and the thread that owns it say to each other. */
-import type { ShimSource } from "../../../native/index.ts";
+import type { NativeLane, ShimSource } from "../../../native/index.ts";
 
 export type ToThread =
   /** The first message. Without a vocabulary it only parses. */
@@ -23,11 +23,7 @@ export type ThreadVocab = {
   readonly vocab_size: number;
 };
 
-export type ThreadNative = {
-  readonly shim: ShimSource;
-  readonly engine: number;
-  readonly fd: number;
-};
+export type ThreadNative = NativeLane & { readonly shim: ShimSource };
 
 export type FromThread =
   | { readonly kind: "started" }

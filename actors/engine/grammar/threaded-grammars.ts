@@ -3,11 +3,17 @@
  *
  *   compile ─▶ trial thread: parses ─▶ grammar thread: compiles, keeps, makes masks
  *
+ * There are two grammar threads, as one does one thing at a time: a new text goes to the one with
+ * fewer open answers, whose masks wait meanwhile. It stays there, with its answers: a compiled
+ * grammar cannot be handed over. The second thread starts when a new text meets open answers.
+ *
  * The trial thread has no vocabulary and no answer: a text that is wrong, too large or takes for
  * ever to parse costs the grammar thread nothing. (An error inside the library spoils its thread.)
  * Where the grammar thread has to be replaced after all, the answers that are open get their
  * grammars compiled again and their tokens replayed.
  */
+
+import { TR } from "../../../native/index.ts";
 import type { Clock, Threads } from "../../../runtime/capabilities.ts";
 import type { EngineRefusal } from "../engine.ts";
 import type { Grammars, Masks } from "./grammars.ts";
@@ -46,13 +52,26 @@ export type ThreadedOptions = {
   readonly threads: Threads;
   readonly vocab: ThreadVocab;
   /** The engine whose memory gets the masks; without, `open` gives them to JavaScript. */
-  readonly native?: ThreadNative & { readonly again: () => boolean };
+  readonly native?: {
+    readonly lane: (lane: number) => ThreadNative;
+    readonly again: (lane: number) => boolean;
+  };
   /** For tests on busy machines; default STAGE_MS. */
   readonly stage_ms?: number | undefined;
 };
 
 type Done = (refusal: EngineRefusal | undefined) => void;
+type Maker = {
+  readonly lane: number;
+  readonly thread: JobThread;
+  /** Once: from then on it is waited for, also where it is replaced. */
+  started: boolean;
+  /** Answers that have their masks from it. */
+  open: number;
+};
+
 type OpenAnswer = {
+  readonly maker: Maker;
   readonly text: string;
   readonly tokens: number[];
   readonly mask: (words: Uint32Array | undefined, count: number) => void;
@@ -61,9 +80,9 @@ type OpenAnswer = {
 export class ThreadedGrammars implements Grammars {
   readonly #options: ThreadedOptions;
   readonly #trial: JobThread;
-  readonly #maker: JobThread;
-  /** Compiled, the least recently used first. */
-  readonly #kept = new Set<string>();
+  readonly #makers: readonly Maker[];
+  /** Compiled, and by whom; the least recently used first. */
+  readonly #kept = new Map<string, Maker>();
   #kept_characters = 0;
   readonly #stage_ms: number;
   readonly #refused = new Map<string, { readonly refusal: EngineRefusal; until_ms: number }>();
@@ -77,13 +96,19 @@ export class ThreadedGrammars implements Grammars {
     const { clock, threads, vocab, native } = options;
     this.#options = options;
     this.#stage_ms = options.stage_ms ?? STAGE_MS;
-    const shim = native && { shim: native.shim, engine: native.engine, fd: native.fd };
     this.#trial = new JobThread({ clock, threads, start: { kind: "start" }, started: () => {} });
-    this.#maker = new JobThread({
-      ...{ clock, threads },
-      start: { kind: "start", vocab, ...(shim === undefined ? {} : { native: shim }) },
-      started: () => this.#rebuild(),
-      mask: (message) => this.#onMask(message),
+    this.#makers = Array.from({ length: TR.MASK_LANES }, (_, lane) => {
+      const thread = new JobThread({
+        ...{ clock, threads },
+        start: { kind: "start", vocab, ...(native && { native: native.lane(lane) }) },
+        started: () => {
+          maker.started = true;
+          this.#rebuild(maker);
+        },
+        mask: (message) => this.#onMask(message),
+      });
+      const maker: Maker = { lane, thread, started: false, open: 0 };
+      return maker;
     });
   }
 
@@ -111,8 +136,20 @@ export class ThreadedGrammars implements Grammars {
     first.add(this.#inTime(first, done));
     this.#waiting.set(text, first);
     this.#to_try.push(text);
-    this.#maker.warm();
+    this.#makers[0]!.thread.warm();
     this.#next();
+  }
+
+  /** Who compiles a text that nobody has. */
+  #calmest(): Maker {
+    const [first, ...others] = this.#makers;
+    let calmest = first!;
+    for (const maker of others) {
+      if (calmest.open === 0) break;
+      if (!maker.started) maker.thread.warm();
+      else if (maker.open < calmest.open) calmest = maker;
+    }
+    return calmest;
   }
 
   /** The grammar is compiled all the same, for those who come again. */
@@ -137,13 +174,14 @@ export class ThreadedGrammars implements Grammars {
       latest = words ?? "failed";
       changed();
     };
-    const key = this.#openAnswer({ text, tokens, mask });
+    const maker = this.#makerOf(text);
+    const key = this.#openAnswer({ maker, text, tokens, mask });
     return {
       next: () => latest,
       push: (token) => {
         tokens.push(token);
         latest = "late";
-        this.#maker.post({ kind: "push", key, token });
+        maker.thread.post({ kind: "push", key, token });
       },
       close: () => this.closeNative(key),
     };
@@ -151,24 +189,35 @@ export class ThreadedGrammars implements Grammars {
 
   /** An answer whose tokens and masks are in the native engine's memory; returns its key. */
   openNative(text: string): number {
-    return this.#openAnswer({ text, tokens: [], mask: () => {} });
+    return this.#openAnswer({ maker: this.#makerOf(text), text, tokens: [], mask: () => {} });
   }
 
   closeNative(key: number): void {
-    if (this.#open.delete(key)) this.#maker.post({ kind: "close", key });
+    const answer = this.#open.get(key);
+    if (answer === undefined) return;
+    this.#open.delete(key);
+    answer.maker.open--;
+    answer.maker.thread.post({ kind: "close", key });
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#trial.close(), this.#maker.close()]);
+    await Promise.all([this.#trial, ...this.#makers.map(({ thread }) => thread)].map(closed));
+  }
+
+  #makerOf(text: string): Maker {
+    return this.#kept.get(text) ?? this.#calmest();
   }
 
   #openAnswer(answer: OpenAnswer): number {
-    do this.#last_key = (this.#last_key % 0x7fff_fffe) + 1;
-    while (this.#open.has(this.#last_key));
+    const { maker, text, tokens } = answer;
+    // The key's remainder is the lane: see native/masks/masks.c.
+    do this.#last_key = (this.#last_key % 0x7fff_fffd) + 1;
+    while (this.#last_key % TR.MASK_LANES !== maker.lane || this.#open.has(this.#last_key));
     const key = this.#last_key;
     this.#open.set(key, answer);
-    if (!this.#kept.has(answer.text)) this.#keep(answer.text);
-    this.#maker.post({ kind: "open", key, text: answer.text, tokens: answer.tokens });
+    maker.open++;
+    if (!this.#kept.has(text)) this.#keep(text, maker);
+    maker.thread.post({ kind: "open", key, text, tokens });
     return key;
   }
 
@@ -183,16 +232,17 @@ export class ThreadedGrammars implements Grammars {
       };
       this.#trial.run(to_try, this.#stage_ms, done);
     }
-    const to_make = this.#maker.busy ? undefined : this.#to_make.shift();
-    if (to_make !== undefined) {
-      const done = (result: JobResult) => {
-        const refusal = refusalOf(result, this.#stage_ms);
-        if (refusal === undefined) this.#keep(to_make);
-        this.#settle(to_make, refusal, result === "late");
-        this.#next();
-      };
-      this.#maker.run(to_make, this.#stage_ms, done);
-    }
+    if (this.#to_make.length === 0) return;
+    const maker = this.#calmest();
+    if (maker.thread.busy) return;
+    const to_make = this.#to_make.shift()!;
+    const done = (result: JobResult) => {
+      const refusal = refusalOf(result, this.#stage_ms);
+      if (refusal === undefined) this.#keep(to_make, maker);
+      this.#settle(to_make, refusal, result === "late");
+      this.#next();
+    };
+    maker.thread.run(to_make, this.#stage_ms, done);
   }
 
   #settle(text: string, refusal: EngineRefusal | undefined, late: boolean): void {
@@ -207,39 +257,45 @@ export class ThreadedGrammars implements Grammars {
     for (const done of waiting) done(refusal);
   }
 
-  #keep(text: string): void {
-    this.#kept.add(text);
+  #keep(text: string, maker: Maker): void {
+    this.#kept.set(text, maker);
     this.#kept_characters += text.length;
     while (
       this.#kept.size > 1 &&
       (this.#kept.size > KEPT_MOST || this.#kept_characters > KEPT_CHARACTERS_MOST)
     ) {
-      const oldest = first(this.#kept);
+      const [oldest, its] = first(this.#kept);
       this.#kept.delete(oldest);
       this.#kept_characters -= oldest.length;
-      this.#maker.post({ kind: "drop", text: oldest });
+      its.thread.post({ kind: "drop", text: oldest });
     }
   }
 
   #touch(text: string): void {
+    const maker = this.#kept.get(text)!;
     this.#kept.delete(text);
-    this.#kept.add(text);
+    this.#kept.set(text, maker);
   }
 
-  /** A grammar thread is ready: it gets what the answers need that are open. */
-  #rebuild(): void {
-    this.#kept.clear();
-    this.#kept_characters = 0;
-    for (const [key, { text, tokens }] of this.#open) {
-      this.#maker.post({ kind: "open", key, text, tokens });
-      if (!this.#kept.has(text)) this.#keep(text);
+  /** A grammar thread is ready: it gets what the answers need that are open there. */
+  #rebuild(maker: Maker): void {
+    for (const [text, its] of this.#kept) {
+      if (its !== maker) continue;
+      this.#kept.delete(text);
+      this.#kept_characters -= text.length;
     }
-    this.#again();
+    for (const [key, answer] of this.#open) {
+      const { text, tokens } = answer;
+      if (answer.maker !== maker) continue;
+      maker.thread.post({ kind: "open", key, text, tokens });
+      if (!this.#kept.has(text)) this.#keep(text, maker);
+    }
+    this.#again(maker.lane);
   }
 
-  #again(): void {
+  #again(lane: number): void {
     const { native, clock } = this.#options;
-    if (native !== undefined && !native.again()) clock.after(10, () => this.#again());
+    if (native !== undefined && !native.again(lane)) clock.after(10, () => this.#again(lane));
   }
 
   #onMask({ key, words, count }: Extract<FromThread, { kind: "mask" }>): void {
@@ -258,6 +314,8 @@ function refusalOf(result: JobResult, stage_ms: number): EngineRefusal | undefin
       : `The grammar cannot be compiled: ${result.refusal}`;
   return { code: "bad_request", message };
 }
+
+const closed = (thread: JobThread): Promise<void> => thread.close();
 
 function first<Item>(items: Iterable<Item>): Item {
   for (const item of items) return item;

@@ -39,7 +39,10 @@ export class LlamaConstrained {
     const { vocab_size } = native.numbers();
     const grammars = new ThreadedGrammars({
       ...{ clock, threads, stage_ms, vocab: { tokenizer_blob, vocab_size } },
-      native: { shim, ...native.masks(), again: () => native.masksAgain() },
+      native: {
+        lane: (lane) => ({ shim, ...native.masks(lane) }),
+        again: (lane) => native.masksAgain(lane),
+      },
     });
     this.#grammars = grammars;
     this.#requests = new ConstrainedRequests(grammars, {

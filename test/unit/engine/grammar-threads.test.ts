@@ -41,15 +41,20 @@ function world(cpu_ms: () => number | undefined) {
   };
   let ended = 0;
   const compiling: (() => void)[] = [];
+  /** Which thread, by the order of their starts, compiles each text. */
+  const compiled_by: number[] = [];
+  let started = 0;
   const threads: Threads = {
     start: (_entry, handlers) => {
       const say = (message: FromThread) => handlers.message(message);
+      const number = ++started;
       return {
         ended: Promise.resolve(),
         post: (message) => {
           const { kind } = message as ToThread;
           if (kind === "start") queueMicrotask(() => say({ kind: "started" }));
           if (kind !== "compile") return;
+          compiled_by.push(number);
           compiling.push(() => say({ kind: "compiled", refusal: undefined, spoiled: false }));
         },
         end: () => void ended++,
@@ -59,7 +64,7 @@ function world(cpu_ms: () => number | undefined) {
   };
   const vocab = { tokenizer_blob: new Uint8Array(), vocab_size: 8 };
   const grammars = new ThreadedGrammars({ clock, threads, vocab });
-  return { grammars, pass, compiling, ended: () => ended };
+  return { grammars, pass, compiling, compiled_by, ended: () => ended };
 }
 
 /** What each `compile` was told; "none" so far. */
@@ -136,4 +141,70 @@ test("a request that an engine has accepted waits on", async () => {
   await pass(0);
   compiling.shift()!();
   expect([submitted, ends, requests.waiting]).toEqual([[7], [], 0]);
+});
+
+test("a text is compiled by the grammar thread with fewer open answers, once it has started", async () => {
+  const { grammars, pass, compiling, compiled_by } = world(() => undefined);
+  const compile = async (text: string) => {
+    let told: EngineRefusal | undefined | "none" = "none";
+    grammars.compile(text, (no) => {
+      told = no;
+    });
+    await pass(0);
+    compiling.pop()!(); // parsed
+    await pass(0);
+    const by = compiled_by.at(-1)!;
+    compiling.pop()!();
+    await pass(0);
+    expect(told).toBeUndefined();
+    return by;
+  };
+  const first = await compile("1");
+  expect(await compile("2")).toBe(first);
+  const one = grammars.open("1", () => {});
+  // The other thread is not there yet.
+  expect(await compile("3")).toBe(first);
+  const other = await compile("4");
+  expect(other).not.toBe(first);
+  const [two, three] = [grammars.open("4", () => {}), grammars.open("4", () => {})];
+  expect(await compile("5")).toBe(first);
+  one.close();
+  expect(await compile("6")).toBe(first);
+  two.close();
+  three.close();
+  expect(await compile("7")).toBe(first);
+  await grammars.close();
+});
+
+test("a new text waits where one compiles for long, and not beside open answers", async () => {
+  const { grammars, pass, compiling, compiled_by } = world(() => undefined);
+  const told: string[] = [];
+  const compile = (text: string) => grammars.compile(text, (no) => told.push(no?.code ?? text));
+  const settle = async () => {
+    for (; compiling.length > 0; await pass(0)) compiling.pop()!();
+  };
+  compile("known");
+  await pass(0);
+  await settle();
+  grammars.open("known", () => {});
+  compile("second thread");
+  await pass(0);
+  await settle();
+  compile("dear");
+  await pass(0);
+  compiling.pop()!();
+  await pass(0);
+  const dear = compiled_by.at(-1)!;
+  const finish = compiling.pop()!;
+  compile("new");
+  await pass(0);
+  compiling.pop()!();
+  await pass(0);
+  expect([told, compiling.length]).toEqual([["known", "second thread"], 0]);
+  finish();
+  await pass(0);
+  expect(compiled_by.at(-1)).toBe(dear);
+  await settle();
+  expect(told).toEqual(["known", "second thread", "dear", "new"]);
+  await grammars.close();
 });
