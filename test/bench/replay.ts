@@ -5,7 +5,12 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { mockerOptions } from "../../actors/engine/mocker/options.ts";
+import {
+  linkSpeeds,
+  type MockerOptions,
+  mockerDefaults,
+  mockerOptions,
+} from "../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../actors/engine/mocker/timing.ts";
 import {
   DEFAULT_OBJECTIVE,
@@ -32,6 +37,11 @@ import {
 
 /** KV cache of Dynamo's default mocker: 16,384 blocks of 64 tokens. */
 const CACHE_TOKENS = 1_048_576;
+/** Dynamo's default between host memory and a disk, in GB/s. */
+const DISK_GBPS = 7;
+const DISK_LATENCY_MS = 0.1;
+const D2H = "--host-offload-d2h-bandwidth-gbps";
+const H2D = "--host-offload-h2d-bandwidth-gbps";
 /** Where a trace does not say it itself. */
 const BLOCK_TOKENS = 512;
 
@@ -53,6 +63,14 @@ const usage = `bun run replay TRACE… [flags]
   --num-blocks B            KV blocks a worker (as many as hold 1,048,576 tokens)
   --block-size N            (that of the trace)
   --max-num-seqs N, --max-num-batched-tokens N   (256, 8192)
+  --kv-host-blocks N        blocks in the host memory of each machine (0: none)
+  --kv-disk-blocks N        blocks on the disk of each machine (0: none; needs host blocks)
+  --workers-per-machine N   (1, as in Dynamo's replay: each worker has tiers of its own)
+  --kv-bytes-per-token N    (${mockerDefaults.kv_bytes_per_token})
+  ${D2H} X
+  ${H2D} X
+                            of each worker (${mockerDefaults.h2d_bandwidth_gbps}; 0: no limit)
+  --kv-disk-bandwidth-gbps X  of each machine's disk, each way (${DISK_GBPS}; 0: no limit)
   --priority-classes N      requests get strict priorities 0 to N-1, always the same ones
   --ttft-ms X, --itl-ms Y   goodput: requests within X to the first token and Y between two, mean of
                             the answer; one alone limits only that
@@ -106,7 +124,11 @@ function main(): void {
     num_gpu_blocks: given_blocks ? whole("--num-blocks", given_blocks) : default_blocks,
     max_num_seqs: whole("--max-num-seqs", flags["max-num-seqs"]),
     max_num_batched_tokens: whole("--max-num-batched-tokens", flags["max-num-batched-tokens"]),
+    kv_bytes_per_token: number("--kv-bytes-per-token", flags["kv-bytes-per-token"]),
+    d2h_bandwidth_gbps: number(D2H, flags["host-offload-d2h-bandwidth-gbps"]),
+    h2d_bandwidth_gbps: number(H2D, flags["host-offload-h2d-bandwidth-gbps"]),
   });
+  const tiers = tiersOf(flags, mocker);
   const settings = {
     workers,
     mocker,
@@ -115,6 +137,7 @@ function main(): void {
     arrival_speedup: positive("--arrival-speedup", flags["arrival-speedup"]),
     lag_ms: number("--event-lag-ms", flags["event-lag-ms"]),
     concurrency: number("--concurrency", flags.concurrency),
+    ...(tiers === undefined ? {} : { tiers }),
   };
   const random = new SeededRandom(number("--seed", flags.seed));
   const router = routerOf(flags, workers, mocker, random);
@@ -157,6 +180,13 @@ function readFlags() {
         "block-size": text(""),
         "max-num-seqs": text("256"),
         "max-num-batched-tokens": text("8192"),
+        "kv-host-blocks": text("0"),
+        "kv-disk-blocks": text("0"),
+        "workers-per-machine": text("1"),
+        "kv-bytes-per-token": text(`${mockerDefaults.kv_bytes_per_token}`),
+        "host-offload-d2h-bandwidth-gbps": text(`${mockerDefaults.d2h_bandwidth_gbps}`),
+        "host-offload-h2d-bandwidth-gbps": text(`${mockerDefaults.h2d_bandwidth_gbps}`),
+        "kv-disk-bandwidth-gbps": text(`${DISK_GBPS}`),
         "priority-classes": text("0"),
         "event-lag-ms": text("0"),
         seed: text("1"),
@@ -203,6 +233,25 @@ function write(flag: string, path: string, text: string): void {
     const { code } = error as { code?: string };
     throw new UsageError(`${flag} ${path} cannot be written (${code}): give another path`);
   }
+}
+
+/** Undefined: blocks stay in the engines. */
+function tiersOf(flags: Flags, mocker: MockerOptions) {
+  const host_blocks = number("--kv-host-blocks", flags["kv-host-blocks"]);
+  const disk_blocks = number("--kv-disk-blocks", flags["kv-disk-blocks"]);
+  if (host_blocks === 0) {
+    if (disk_blocks === 0) return undefined;
+    throw new UsageError("--kv-disk-blocks needs --kv-host-blocks: blocks go to a disk from there");
+  }
+  const gbps = number("--kv-disk-bandwidth-gbps", flags["kv-disk-bandwidth-gbps"]);
+  return {
+    host_blocks: whole("--kv-host-blocks", flags["kv-host-blocks"]),
+    disk_blocks,
+    block_bytes: mocker.block_size * mocker.kv_bytes_per_token,
+    ...linkSpeeds(mocker),
+    disk: { bytes_per_ms: gbps * 1e6, latency_ms: DISK_LATENCY_MS },
+    workers_per_machine: whole("--workers-per-machine", flags["workers-per-machine"]),
+  };
 }
 
 function routerOf(
@@ -292,9 +341,11 @@ function whole(flag: string, text: string): number {
 function table(report: ReturnType<typeof reportOf>): string {
   const line = (name: string, { mean, p50, p90, p99 }: typeof report.ttft_ms) =>
     `${name.padEnd(12)} ${[mean, p50, p90, p99].map((value) => String(value).padStart(10)).join("")}`;
+  const { reuse_by_tier: by } = report;
+  const tierText = by ? ` (device ${by.device}, host ${by.host}, disk ${by.disk})` : "";
   return [
     `${report.requests} requests, ${report.refused} refused, ${report.per_worker.length} workers`,
-    `prefix reuse ${report.prefix_reuse}, ${report.output_tokens_per_s} tokens/s, ` +
+    `prefix reuse ${report.prefix_reuse}${tierText}, ${report.output_tokens_per_s} tokens/s, ` +
       `${report.preemptions} preemptions`,
     `${"ms".padEnd(12)}       mean       p50       p90       p99`,
     line("ttft", report.ttft_ms),

@@ -12,8 +12,8 @@
  *
  * Who has to give way is the block that nobody holds, that has no registered child, of the lowest
  * priority, least recently used; among the oldest few, the one that was asked for least often. A
- * newcomer that was asked for less often than that is declined, so that one long scan does not wash
- * out what many use.
+ * newcomer that was asked for far less often than that is declined, so that one long scan does not
+ * wash out what many use.
  */
 import { Frequency } from "./frequency.ts";
 import { LeafQueue } from "./leaf-queue.ts";
@@ -60,6 +60,11 @@ type Entry = {
 
 /** How many of the oldest are compared by how often they were asked for. */
 const COMPARED = 5;
+/**
+ * A newcomer is declined only if it was asked for less often by more than this: what was asked for
+ * twice and is the oldest of all is no better than what is new.
+ */
+const EXCESS = 2;
 
 /** Of a first block: it follows nothing. */
 export const NO_PARENT = 0n;
@@ -238,7 +243,7 @@ export class Tier {
       if (asked < least) [victim, least] = [entry, asked];
     }
     const isWanted =
-      priority > lowest || (priority === lowest && this.#frequency.of(hash) >= least);
+      priority > lowest || (priority === lowest && this.#frequency.of(hash) + EXCESS >= least);
     for (const entry of oldest) if (entry !== victim || !isWanted) this.#offer(entry);
     if (!isWanted || victim === undefined) return "unwanted";
     this.#unlist(victim);

@@ -22,6 +22,12 @@ export type ReplayReport = {
   readonly duration_ms: number;
   readonly wall_ms: number;
   readonly prefix_reuse: number;
+  /** The same by where the blocks were, when there are tiers below the engines. */
+  readonly reuse_by_tier?: {
+    readonly device: number;
+    readonly host: number;
+    readonly disk: number;
+  };
   readonly ttft_ms: Spread;
   /** Between two tokens of one answer; each answer counts once, with its mean. */
   readonly itl_ms: Spread;
@@ -58,7 +64,7 @@ export const ttftOf = (record: RequestRecord) => record.first_token_ms - record.
 export const e2eOf = (record: RequestRecord) => record.end_ms - record.arrival_ms;
 
 export function reportOf(
-  { records, workers, end_ms }: ReplayResult,
+  { records, workers, machines, end_ms }: ReplayResult,
   wall_ms: number,
   limits: GoodputLimits = noLimits,
 ): ReplayReport {
@@ -74,6 +80,7 @@ export function reportOf(
     duration_ms: rounded(duration_ms, 0),
     wall_ms: rounded(wall_ms, 0),
     prefix_reuse: rounded(total(done.map((record) => record.cached_tokens)) / input, 4),
+    ...(machines.length > 0 ? { reuse_by_tier: reuseByTier(done, input) } : {}),
     ttft_ms: spreadOf(done.map(ttftOf)),
     itl_ms: spreadOf(
       longer.map((each) => (each.end_ms - each.first_token_ms) / (each.output_length - 1)),
@@ -91,6 +98,17 @@ export function reportOf(
       busy: rounded(worker.busy_ms / duration_ms, 3),
       preemptions: worker.preemptions,
     })),
+  };
+}
+
+function reuseByTier(done: readonly RequestRecord[], input: number) {
+  const host = total(done.map((record) => record.host_tokens ?? 0));
+  const disk = total(done.map((record) => record.disk_tokens ?? 0));
+  const device = total(done.map((record) => record.cached_tokens)) - host - disk;
+  return {
+    device: rounded(device / input, 4),
+    host: rounded(host / input, 4),
+    disk: rounded(disk / input, 4),
   };
 }
 

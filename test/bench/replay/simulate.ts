@@ -11,7 +11,8 @@ import { pairsOf } from "../../../llm/blocks/block-table.ts";
 import { TraceBlocks } from "../../../llm/blocks/trace-blocks.ts";
 import { EventHeap } from "./event-heap.ts";
 import type { ReplayRouter } from "./replay-router.ts";
-import { ReplaySequence, SimulatedWorker } from "./simulated-worker.ts";
+import { ReplaySequence, SimulatedWorker, type WorkerListener } from "./simulated-worker.ts";
+import { type Brought, type MachineFigures, MachineTiers, type TierShape } from "./tiers.ts";
 import type { TraceRequest } from "./trace.ts";
 
 export type ReplaySettings = {
@@ -24,6 +25,8 @@ export type ReplaySettings = {
   readonly lag_ms: number;
   /** Requests in flight at most, in place of the trace's arrival times; 0: as the trace says. */
   readonly concurrency: number;
+  /** Tiers below the engines; none: blocks stay in them. */
+  readonly tiers?: TierShape & { readonly workers_per_machine: number };
   /** Happenings without a request that comes, begins or ends, after which it gives up. */
   readonly happenings_max?: number;
 };
@@ -41,6 +44,9 @@ export type RequestRecord = {
   end_ms: number;
   worker: number;
   cached_tokens: number;
+  /** Of the cached ones, those that were brought in from host memory and from a disk, if any. */
+  host_tokens?: number;
+  disk_tokens?: number;
   preemptions: number;
   refused: string | undefined;
 };
@@ -57,6 +63,8 @@ export type WorkerFigures = {
 export type ReplayResult = {
   readonly records: readonly RequestRecord[];
   readonly workers: readonly WorkerFigures[];
+  /** One a machine; empty without tiers. */
+  readonly machines: readonly MachineFigures[];
   readonly end_ms: number;
 };
 
@@ -83,11 +91,13 @@ export function simulate(
 
 class Simulation {
   readonly #heap = new EventHeap<Happening>();
+  readonly #machines: MachineTiers[] = [];
   readonly #workers: SimulatedWorker[];
   readonly #records: RequestRecord[];
   /** Requests that wait for others, by the one they wait for. */
   readonly #followers = new Map<number, number[]>();
   readonly #missing: Int32Array;
+  readonly #brought = new Map<number, Brought>();
   readonly #names: (TraceBlocks | undefined)[];
   readonly #ended_ms: Float64Array;
   #now_ms = 0;
@@ -125,7 +135,9 @@ class Simulation {
       else event.tell();
       if (this.#changed) this.#pump();
     }
-    return { records: this.#records, workers: this.#workers.map(figuresOf), end_ms: this.#now_ms };
+    const workers = this.#workers.map(figuresOf);
+    const machines = this.#machines.map((machine) => machine.figures());
+    return { records: this.#records, workers, machines, end_ms: this.#now_ms };
   }
 
   #progress(): void {
@@ -170,8 +182,8 @@ class Simulation {
 
   #worker(number: number): SimulatedWorker {
     const router = this.#router;
-    const settings = this.#settings;
-    return new SimulatedWorker(settings.mocker, settings.timing, {
+    const { mocker, timing } = this.#settings;
+    const listener: WorkerListener = {
       event: (event) => this.#tell(() => router.event(number, event)),
       firstToken: (index, at_ms) => {
         this.#records[index]!.first_token_ms = at_ms;
@@ -181,7 +193,27 @@ class Simulation {
         this.#pump();
       },
       finished: (sequence, at_ms) => this.#finish(sequence, at_ms),
+    };
+    const tiers = this.#machineOf(number);
+    return new SimulatedWorker(mocker, timing, listener, tiers && { tiers, name: `${number}` });
+  }
+
+  #machineOf(worker: number): MachineTiers | undefined {
+    const { tiers: shape, workers } = this.#settings;
+    if (shape === undefined) return undefined;
+    const { workers_per_machine } = shape;
+    const at = Math.floor(worker / workers_per_machine);
+    const first = at * workers_per_machine;
+    const last = Math.min(workers, first + workers_per_machine);
+    this.#machines[at] ??= new MachineTiers(shape, {
+      now_ms: () => this.#now_ms,
+      at: (due_ms, run) => this.#heap.push(due_ms, { kind: "news", tell: run }),
+      event: (event) =>
+        this.#tell(() => {
+          for (let number = first; number < last; number++) this.#router.event(number, event);
+        }),
     });
+    return this.#machines[at];
   }
 
   #tell(news: () => void): void {
@@ -255,6 +287,17 @@ class Simulation {
       this.#refuse(index, "prompt and answer do not fit into the worker's blocks");
       return;
     }
+    const blocks = Math.floor((input_length - 1) / this.#settings.mocker.block_size);
+    const onboards = worker.tiers?.onboard(names, blocks, ({ first, host, disk }) => {
+      worker.onboarding--;
+      this.#brought.set(index, { first, host, disk });
+      this.#enter(worker, number, sequence);
+    });
+    if (onboards) worker.onboarding++;
+    else this.#enter(worker, number, sequence);
+  }
+
+  #enter(worker: SimulatedWorker, number: number, sequence: ReplaySequence): void {
     worker.submit(sequence);
     // Everything sent at this instant is to be in the pass that begins with it.
     if (worker.due_ms === Number.POSITIVE_INFINITY) {
@@ -279,12 +322,23 @@ class Simulation {
     const record = this.#records[sequence.index]!;
     record.end_ms = at_ms;
     record.cached_tokens = Math.max(0, sequence.cached_tokens);
+    this.#countBrought(sequence.index, record);
     record.preemptions = sequence.preemptions;
     this.#tellChange(() =>
       this.#router.ended(String(sequence.index), this.#now_ms, sequence.generated),
     );
     this.#names[sequence.index] = undefined;
     this.#over(sequence.index, at_ms);
+  }
+
+  #countBrought(index: number, record: RequestRecord): void {
+    const brought = this.#brought.get(index);
+    if (brought === undefined) return;
+    this.#brought.delete(index);
+    const { block_size } = this.#settings.mocker;
+    const behind = Math.max(0, record.cached_tokens - brought.first * block_size);
+    record.host_tokens = Math.min(behind, brought.host * block_size);
+    record.disk_tokens = Math.min(behind - record.host_tokens, brought.disk * block_size);
   }
 
   #refuse(index: number, message: string): void {

@@ -7,6 +7,7 @@ import type { MockerTiming } from "../../../actors/engine/mocker/timing.ts";
 import type { ReportedLoad } from "../../../actors/router/policy/worker-state.ts";
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import { MeteredTiming } from "./metered-timing.ts";
+import { type MachineTiers, WorkerTiers } from "./tiers.ts";
 
 export class ReplaySequence extends Sequence {
   constructor(
@@ -34,12 +35,24 @@ export class SimulatedWorker {
   /** When the scheduler is to be stepped again. */
   due_ms = Number.POSITIVE_INFINITY;
   requests = 0;
+  /** Requests whose blocks are being brought in. */
+  onboarding = 0;
+  readonly tiers: WorkerTiers | undefined;
   #reported_ms = Number.NEGATIVE_INFINITY;
 
-  constructor(options: MockerOptions, timing: MockerTiming, listener: WorkerListener) {
+  /** @param machine whose tiers it uses; none: its blocks stay in its engine */
+  constructor(
+    options: MockerOptions,
+    timing: MockerTiming,
+    listener: WorkerListener,
+    machine?: { readonly tiers: MachineTiers; readonly name: string },
+  ) {
     this.timing = new MeteredTiming(timing);
     const log = new KvEventLog();
-    log.onEvent(listener.event);
+    log.onEvent((event) => {
+      listener.event(event);
+      if (event.kind === "stored") this.tiers?.stored(event);
+    });
     this.scheduler = new MockerScheduler<ReplaySequence>(options, {
       timing: this.timing,
       log,
@@ -48,6 +61,7 @@ export class SimulatedWorker {
         finished: listener.finished,
       },
     });
+    this.tiers = machine && new WorkerTiers(machine.name, machine.tiers, this.scheduler);
   }
 
   submit(sequence: ReplaySequence): void {
@@ -57,6 +71,7 @@ export class SimulatedWorker {
 
   step(now_ms: number): number {
     this.due_ms = this.scheduler.step(now_ms);
+    this.tiers?.stepped();
     return this.due_ms;
   }
 
@@ -68,7 +83,7 @@ export class SimulatedWorker {
     return {
       used_blocks: scheduler.pool.used,
       running: scheduler.running_count,
-      waiting: scheduler.waiting_count,
+      waiting: scheduler.waiting_count + this.onboarding,
       waiting_prefill_tokens: scheduler.uncomputedTokens(),
     };
   }

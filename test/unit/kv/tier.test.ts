@@ -104,7 +104,7 @@ describe("who gives way", () => {
     const hot = Array.from({ length: 32 }, (_, i) => BigInt(i + 1) * 0x9e3779b97f4a7c15n);
     for (const hash of hot) put(tier, hash & 0xffff_ffff_ffff_ffffn);
     const names = hot.map((hash) => hash & 0xffff_ffff_ffff_ffffn);
-    for (let round = 0; round < 3; round += 1) for (const hash of names) tier.match([hash]);
+    for (let round = 0; round < 7; round += 1) for (const hash of names) tier.match([hash]);
     for (let i = 0; i < 200; i += 1)
       put(tier, BigInt.asUintN(64, BigInt(i + 7) * 0xc2b2ae3d27d4eb4fn));
     expect(names.filter((hash) => tier.has(hash)).length).toBeGreaterThanOrEqual(30);

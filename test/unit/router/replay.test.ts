@@ -196,7 +196,7 @@ test("what cannot be served is refused and said, not lost", () => {
   const { records } = kv(trace);
   for (const { refused } of records)
     expect(refused).toContain("larger than the cache of any worker");
-  expect(reportOf({ records, workers: [], end_ms: 0 }, 0)).toMatchObject({
+  expect(reportOf({ records, workers: [], machines: [], end_ms: 0 }, 0)).toMatchObject({
     requests: 0,
     refused: 3,
   });

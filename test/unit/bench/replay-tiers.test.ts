@@ -1,0 +1,123 @@
+/** Tiers below the engines in a replay: what they save, what they cost, and that they add up. */
+import { expect, test } from "bun:test";
+import { mockerOptions } from "../../../actors/engine/mocker/options.ts";
+import { polynomialTiming } from "../../../actors/engine/mocker/timing.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
+import { KvReplayRouter } from "../../bench/replay/replay-router.ts";
+import { reportOf } from "../../bench/replay/report.ts";
+import { type ReplaySettings, simulate } from "../../bench/replay/simulate.ts";
+import { readSyntheticOptions, syntheticTrace } from "../../bench/replay/synthetic.ts";
+import { readTrace, type TraceRequest } from "../../bench/replay/trace.ts";
+
+const BLOCK = 512;
+const WORKERS = 4;
+/** A block takes 1 ms each way, and 2 ms to or from a disk. */
+const SHAPE = {
+  host_blocks: 1_000,
+  disk_blocks: 0,
+  block_bytes: 1_000,
+  out: { bytes_per_ms: 1_000, latency_ms: 0 },
+  in: { bytes_per_ms: 1_000, latency_ms: 0 },
+  disk: { bytes_per_ms: 500, latency_ms: 0 },
+  workers_per_machine: 1,
+};
+
+function replay(
+  trace: readonly TraceRequest[],
+  tiers: Partial<typeof SHAPE> | undefined,
+  { num_gpu_blocks = 64, workers = WORKERS } = {},
+) {
+  const mocker = mockerOptions({ block_size: BLOCK, num_gpu_blocks });
+  const settings: ReplaySettings = {
+    ...{ workers, mocker, timing: polynomialTiming, trace_block_size: BLOCK },
+    ...{ arrival_speedup: 1, lag_ms: 0, concurrency: 0 },
+    ...(tiers === undefined ? {} : { tiers: { ...SHAPE, ...tiers } }),
+  };
+  const limits = { block_size: BLOCK, total_blocks: num_gpu_blocks, batch_tokens: 8192 };
+  const random = new SeededRandom(1);
+  return simulate(
+    trace,
+    settings,
+    new KvReplayRouter({ name: "adaptive" }, workers, limits, random),
+  );
+}
+
+const rows = (...each: readonly (readonly [timestamp: number, first_id: number])[]) =>
+  readTrace(
+    each
+      .map(([timestamp, first_id]) => {
+        const hash_ids = Array.from({ length: 41 }, (_, i) => first_id + i);
+        return JSON.stringify({ timestamp, input_length: 20_500, output_length: 2, hash_ids });
+      })
+      .join("\n"),
+    BLOCK,
+  );
+
+/** One worker of 64 blocks: the second prompt evicts the first one, which comes once more. */
+const RETURNS = rows([0, 0], [5_000, 1_000], [10_000, 0]);
+
+test("a prompt that the engine has lost comes back from host memory, as long as its bytes take", () => {
+  const one = { workers: 1 };
+  const [cold] = replay(RETURNS, undefined, one).records;
+  const { records } = replay(RETURNS, {}, one);
+  const [, , warm] = records;
+  expect(warm).toMatchObject({ cached_tokens: 40 * BLOCK });
+  const ttft = (record: typeof warm) => record!.first_token_ms - record!.arrival_ms;
+  // Some of its first blocks are in the engine still.
+  const blocks = warm!.host_tokens! / BLOCK;
+  expect(blocks).toBeGreaterThan(15);
+  const least = polynomialTiming.prefillMs(20) + blocks;
+  expect(ttft(warm)).toBeGreaterThan(least);
+  expect(ttft(warm)).toBeLessThan(least + 60);
+  expect(ttft(cold)).toBeGreaterThan(400);
+});
+
+test("what host memory has given up comes from the disk", () => {
+  const trace = rows([0, 0], [5_000, 1_000], [10_000, 2_000], [15_000, 3_000], [20_000, 0]);
+  const small = { host_blocks: 60 };
+  const without = replay(trace, small, { workers: 1 }).records[4];
+  const { records, machines } = replay(trace, { ...small, disk_blocks: 1_000 }, { workers: 1 });
+  expect(without!.cached_tokens).toBeLessThan(40 * BLOCK);
+  expect(records[4]!.disk_tokens).toBeGreaterThan(0);
+  expect(records[4]!.cached_tokens).toBe(40 * BLOCK);
+  expect(machines[0]!.disk!.registered).toBe(160);
+});
+
+test("workers of one machine share its memory", () => {
+  const trace = syntheticTrace(
+    readSyntheticOptions("requests=300,isl=8000,osl=30,rate=6,groups=40,shared=0.8"),
+    BLOCK,
+  );
+  const reuse = (workers_per_machine: number, host_blocks: number) => {
+    const result = replay(trace, { workers_per_machine, host_blocks });
+    expect(result.machines).toHaveLength(WORKERS / workers_per_machine);
+    return reportOf(result, 0).reuse_by_tier!;
+  };
+  const none = reportOf(replay(trace, undefined), 0);
+  expect(none.reuse_by_tier).toBeUndefined();
+  const own = reuse(1, 100);
+  const shared = reuse(4, 400);
+  expect(own.host).toBeGreaterThan(0.05);
+  expect(shared.host).toBeGreaterThan(own.host);
+  expect(own.device + own.host).toBeGreaterThan(none.prefix_reuse);
+});
+
+test("any load: slots add up in the end, nobody holds any, and the result is always the same", () => {
+  const trace = syntheticTrace(
+    readSyntheticOptions("requests=400,isl=6000,osl=40,rate=12,groups=20,shared=0.7"),
+    BLOCK,
+  );
+  for (const workers_per_machine of [1, 3]) {
+    const shape = { workers_per_machine, host_blocks: 90, disk_blocks: 150 };
+    const { records, machines } = replay(trace, shape);
+    expect(records.every(({ end_ms }) => end_ms > 0)).toBe(true);
+    for (const { host, disk, unaccounted } of machines) {
+      expect(unaccounted).toBe(0);
+      for (const tier of [host, disk!]) {
+        expect(tier).toMatchObject({ held: 0, staged: 0 });
+        expect(tier.evicted).toBeGreaterThan(0);
+      }
+    }
+    expect(replay(trace, shape).records).toEqual(records);
+  }
+});
