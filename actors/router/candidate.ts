@@ -6,11 +6,14 @@
 import type { Plan, PlanLeg, WorkerLoad, WorkerRecord } from "../../proto/index.ts";
 import { processKey, workerKey } from "../names/names.ts";
 import type { WorkerView } from "./policy/filter.ts";
+import { type Sharer, sharerOf } from "./policy/pairs/sharing.ts";
 
 export type Candidate = WorkerView & {
   readonly record: WorkerRecord;
   /** Changed in place, so that all who hold it see it. */
   readonly adapters: string[];
+  /** Changed in place, too. */
+  readonly sharer: Sharer;
   /** Requests that this router has sent there and that have not ended. */
   in_flight: number;
   /** The worker's last report, which counts every router's requests. */
@@ -31,8 +34,8 @@ export const adapterNames = ({ adapters }: WorkerRecord): string[] =>
 /** It computes prompts alone. */
 export const isPrefill = ({ record }: Candidate): boolean => record.role === "prefill";
 
-export function legOf({ record }: Candidate): PlanLeg {
-  const { role, worker, ref, keeper } = record;
+export function legOf({ record, sharer: { keeper } }: Candidate): PlanLeg {
+  const { role, worker, ref } = record;
   return { role, worker, ref, ...(keeper === undefined ? {} : { keeper }) };
 }
 
@@ -50,6 +53,7 @@ export function newCandidate(record: WorkerRecord): Candidate {
     labels: [...record.labels, ...record.taints],
     taints: record.taints,
     adapters: adapterNames(record),
+    sharer: sharerOf(record),
     record,
     in_flight: 0,
     reported: undefined,

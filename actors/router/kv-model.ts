@@ -27,7 +27,6 @@ import { concerning, passes } from "./policy/filter.ts";
 import { constraintFilters } from "./policy/filters.ts";
 import type { KvPolicyOptions } from "./policy/kv-policies.ts";
 import { type PrefillPlacement, PrefillPool } from "./policy/pairs/prefill-pool.ts";
-import { sharerOf } from "./policy/pairs/sharing.ts";
 import type { PlaceRequest } from "./policy/place-request.ts";
 import { backlogTokens, newRoutedWorker, type RoutedWorker } from "./policy/worker-state.ts";
 import { LOWEST_PRIORITY, type Traffic } from "./traffic.ts";
@@ -152,7 +151,7 @@ export class KvModel {
     const { worker, labels, taints } = record;
     const routed = newRoutedWorker({
       ...{ ...limits, key, process, worker, slot, labels, taints, adapters },
-      sharer: sharerOf(record),
+      sharer: candidate.sharer,
     });
     routed.avoid_until_ms = candidate.avoid_until_ms;
     this.#members.set(record.worker, { candidate, routed });

@@ -4,7 +4,7 @@ import type { Random } from "../../runtime/capabilities.ts";
 import { type Candidate, legOf } from "./candidate.ts";
 import { eligible, type LoadMode, newPolicyState, policies } from "./policy/load-modes.ts";
 import { handedTokens } from "./policy/pairs/conditional.ts";
-import { canShare, sharerOf, sharersWith } from "./policy/pairs/sharing.ts";
+import { canShare, sharersWith } from "./policy/pairs/sharing.ts";
 import type { RouterOptions } from "./router-options.ts";
 import type { WorkerSet } from "./worker-set.ts";
 
@@ -24,8 +24,7 @@ export class LoadPairs {
   /** False: its prompt has to be computed elsewhere, and there is nobody who does. */
   mayGo(workers: WorkerSet, answers: Candidate): boolean {
     if (!this.#enforce) return true;
-    const own = sharerOf(answers.record);
-    return workers.byRole().prefilling.some(({ record }) => canShare(own, sharerOf(record)));
+    return workers.byRole().prefilling.some(({ sharer }) => canShare(answers.sharer, sharer));
   }
 
   /** Undefined: the worker that answers computes the prompt by itself. */
@@ -42,8 +41,7 @@ export class LoadPairs {
     const block_size = answers.record.card?.block_size ?? 0;
     const tokens = block_size > 0 ? handedTokens(route.prompt.length >>> 2, block_size) : 0;
     if (tokens === 0) return undefined;
-    const sharers = prefilling.map((each) => ({ ...sharerOf(each.record), each }));
-    const sharing = sharersWith(sharerOf(answers.record), sharers).map(({ each }) => each);
+    const sharing = sharersWith(answers, prefilling);
     // The worker that a client names is the one that answers.
     const asked = { ...route, pin: "" };
     const may = eligible(sharing, asked, now_ms);

@@ -38,12 +38,13 @@ export class WorkerSet {
     return this.#by_request.keys();
   }
 
-  /** Returns the new candidate; undefined: this start of the worker is known already. */
+  /** Returns the new candidate; undefined: this start of the worker is known, in this role. */
   add(record: WorkerRecord): Candidate | undefined {
     const fresh = newCandidate(record);
     const known = this.#by_name.get(record.worker);
-    if (known?.key === fresh.key) {
+    if (known?.key === fresh.key && known.record.role === record.role) {
       known.adapters.splice(0, known.adapters.length, ...fresh.adapters);
+      Object.assign(known.sharer, fresh.sharer);
       return undefined;
     }
     this.remove(record.worker);

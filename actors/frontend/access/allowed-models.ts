@@ -1,4 +1,5 @@
 /** The models that one key may use, as if there were no others. */
+import type { WorkerRole } from "../../../proto/index.ts";
 import type { ModelState } from "../models/models.ts";
 import type { ServedModel } from "../models/served-model.ts";
 
@@ -12,8 +13,10 @@ export interface ServedModels {
   ready(): readonly ServedModel[];
   /** LoRA adapters of ready ones, as models. */
   adapters(): readonly ServedModel[];
-  /** Live workers of a model. */
+  /** Live workers that make answers of a model. */
   workers(name: string): number;
+  /** The same and those that compute prompts for them, by role. */
+  roles(name: string): Readonly<Record<WorkerRole, number>>;
   /** Set where there may be models that are not shown. */
   readonly restricted?: boolean;
 }
@@ -51,6 +54,10 @@ export class AllowedModels implements ServedModels {
 
   workers(name: string): number {
     return this.#may(name) ? this.#all.workers(name) : 0;
+  }
+
+  roles(name: string): Readonly<Record<WorkerRole, number>> {
+    return this.#may(name) ? this.#all.roles(name) : { aggregated: 0, prefill: 0, decode: 0 };
   }
 
   #may(name: string): boolean {

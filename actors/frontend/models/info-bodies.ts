@@ -67,7 +67,12 @@ type NamespaceReadiness = {
   readonly missing_worker_types: readonly string[];
 };
 
-const WHOLE: WorkerRole = "aggregated";
+/** A worker that computes prompts needs one that answers. */
+const needs: Readonly<Record<WorkerRole, readonly (readonly WorkerRole[])[]>> = {
+  aggregated: [],
+  prefill: [["decode", "aggregated"]],
+  decode: [],
+};
 
 /** Of a model that the directory knows. */
 export function readyOf(models: ServedModels, name: string, namespace: string): Readiness {
@@ -75,12 +80,18 @@ export function readyOf(models: ServedModels, name: string, namespace: string): 
   const reason = notReady(models, name, workers);
   const ready = reason === undefined;
   const why = ready ? {} : { reason };
+  const roles = models.roles(name);
+  const present = (Object.keys(roles) as WorkerRole[]).filter((role) => roles[role] > 0);
+  const lacking: WorkerRole = present.includes("prefill") ? "decode" : "aggregated";
+  const types = present.map(
+    (role) => [role, { workers: roles[role], needs: needs[role] }] as const,
+  );
   const here: NamespaceReadiness = {
     ready,
     ...why,
-    worker_types: workers === 0 ? {} : { [WHOLE]: { workers, needs: [] } },
-    present: workers === 0 ? [] : [WHOLE],
-    missing_worker_types: workers === 0 ? [WHOLE] : [],
+    worker_types: Object.fromEntries(types),
+    present,
+    missing_worker_types: workers === 0 ? [lacking] : [],
   };
   const body = { model: name, ready, ...why, namespaces: { [namespace]: here } };
   return { status: ready ? 200 : 503, body };

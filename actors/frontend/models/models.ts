@@ -3,7 +3,7 @@
  * (tokenizer, template, defaults). The owner of this directory fetches each blob once, and a model
  * is ready when all of its blobs are here. Data only: nothing here waits or sends.
  */
-import type { ActorRef, ModelCard, WorkerRecord } from "../../../proto/index.ts";
+import type { ActorRef, ModelCard, WorkerRecord, WorkerRole } from "../../../proto/index.ts";
 import { errorText } from "../../../runtime/error-text.ts";
 import type { ServedModel } from "./served-model.ts";
 
@@ -167,15 +167,29 @@ export class ModelDirectory {
     return models.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Live workers of a model. */
+  /** Live workers that make answers of a model. */
   workers(name: string): number {
+    const { aggregated, decode } = this.roles(name);
+    return aggregated + decode;
+  }
+
+  /** Live workers of a model, by the part of an answer that they make. */
+  roles(name: string): Record<WorkerRole, number> {
+    const roles = { aggregated: 0, prefill: 0, decode: 0 };
+    for (const worker of this.#workersOf(name)) {
+      roles[this.#workers.get(worker)?.role ?? "aggregated"]++;
+    }
+    return roles;
+  }
+
+  #workersOf(name: string): Iterable<string> {
     const entry = this.#models.get(name);
-    if (entry !== undefined) return entry.workers.size;
+    if (entry !== undefined) return entry.workers;
     for (const { adapters } of this.#models.values()) {
       const adapter = adapters.get(name);
-      if (adapter !== undefined) return adapter.workers.size;
+      if (adapter !== undefined) return adapter.workers;
     }
-    return 0;
+    return [];
   }
 
   /** All workers of all models, and where they are. */
@@ -195,16 +209,16 @@ export class ModelDirectory {
 
   /** Whether a model is ready and has a worker. */
   canServe(): boolean {
-    for (const entry of this.#models.values()) {
-      if (entry.served !== undefined && entry.workers.size > 0) return true;
+    for (const [name, { served }] of this.#models) {
+      if (served !== undefined && this.workers(name) > 0) return true;
     }
     return false;
   }
 
   /** As canServe, and no model that has a worker is still loading. */
   isComplete(): boolean {
-    for (const { served, broken, workers } of this.#models.values()) {
-      if (served === undefined && broken === undefined && workers.size > 0) return false;
+    for (const [name, { served, broken }] of this.#models) {
+      if (served === undefined && broken === undefined && this.workers(name) > 0) return false;
     }
     return this.canServe();
   }

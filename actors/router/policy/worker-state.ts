@@ -4,7 +4,7 @@
  */
 import type { PassRates } from "./cost/pass-rates.ts";
 import type { WorkerView } from "./filter.ts";
-import { NO_SHARER, type Sharer } from "./pairs/sharing.ts";
+import { type Sharer, sharerOf } from "./pairs/sharing.ts";
 import { blockName, type PlaceRequest } from "./place-request.ts";
 
 /** Limits from the model card. */
@@ -26,8 +26,9 @@ export type ReportedLoad = {
 };
 
 export type RoutedWorker = WorkerLimits &
-  WorkerView &
-  Sharer & {
+  WorkerView & {
+    /** Changed in place by its owner. */
+    readonly sharer: Sharer;
     readonly rank: number;
     /** The worker's number in the cache index. */
     readonly slot: number;
@@ -73,10 +74,10 @@ export type WorkerIdentity = WorkerLimits & {
   readonly sharer?: Sharer;
 };
 
-export function newRoutedWorker({ sharer, ...identity }: WorkerIdentity): RoutedWorker {
+export function newRoutedWorker(identity: WorkerIdentity): RoutedWorker {
   return {
     ...identity,
-    ...(sharer ?? NO_SHARER),
+    sharer: identity.sharer ?? sharerOf({}),
     rank: identity.rank ?? 0,
     process: identity.process ?? "",
     labels: [...(identity.labels ?? []), ...(identity.taints ?? [])],

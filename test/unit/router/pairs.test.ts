@@ -76,18 +76,23 @@ test("full blocks are handed over, and one token at least is left", () => {
   expect(told).toEqual([0, 0, 0, 16, 16, 32]);
 });
 
+const keeper = (node: string) => {
+  return { node, path: "/kv/keeper", incarnation: new Uint8Array(8), address: "" };
+};
+const sharing = (node: string, kv_identity: string) => ({
+  sharer: sharerOf({ keeper: keeper(node), kv_identity }),
+});
+
 test("workers of one space share blocks, on one machine if they can", () => {
-  const sharer = (keeper: string, kv_identity: string) => ({ keeper, kv_identity });
-  const own = sharer("m1/kv", "a");
-  expect(canShare(own, sharer("m2/kv", "a"))).toBe(true);
-  expect(canShare(own, sharer("m1/kv", "b"))).toBe(false);
-  expect(canShare(sharer("", ""), sharer("", ""))).toBe(false);
-  const far = sharer("m2/kv", "a");
-  const near = sharer("m1/kv", "a");
-  expect(sharersWith(own, [far, near, sharer("m1/kv", "b")])).toEqual([near]);
-  expect(sharersWith(own, [far, sharer("m1/kv", "b")])).toEqual([far]);
-  const record = { worker: "w", role: "decode", labels: [], taints: [] } as const;
-  expect(sharerOf({ ...record, kv_identity: "a" })).toEqual({ keeper: "", kv_identity: "" });
+  const own = sharing("m1", "a");
+  const [far, near, other] = [sharing("m2", "a"), sharing("m1", "a"), sharing("m1", "b")];
+  expect(canShare(own.sharer, far.sharer)).toBe(true);
+  expect(canShare(own.sharer, other.sharer)).toBe(false);
+  expect(canShare(sharerOf({}), sharerOf({}))).toBe(false);
+  expect(sharersWith(own, [far, near, other])).toEqual([near]);
+  expect(sharersWith(own, [far, other])).toEqual([far]);
+  // Without a keeper the blocks stay where they are.
+  expect(sharerOf({ kv_identity: "a" })).toEqual({ keeper: undefined, kv_identity: "" });
 });
 
 type SetUp = { readonly identities?: readonly string[]; readonly policy?: KvPolicyOptions };
@@ -106,7 +111,7 @@ function setUp({ identities = ["a", "a"], policy = { name: "adaptive" } }: SetUp
   });
   const worker = (name: string, kv_identity: string): RoutedWorker => {
     const slot = index.addWorker("events");
-    const sharer = { keeper: "m/kv", kv_identity };
+    const { sharer } = sharing("m", kv_identity);
     return newRoutedWorker({ ...limits, key: `${name}@1`, worker: name, slot, sharer });
   };
   const decodes = [worker("d0", "a"), worker("d1", "a")];

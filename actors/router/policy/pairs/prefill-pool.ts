@@ -87,7 +87,9 @@ export class PrefillPool {
 
   /** True: a worker here can hand blocks to that one. */
   canServe(worker: RoutedWorker): boolean {
-    for (const each of this.#workers.values()) if (canShare(worker, each)) return true;
+    for (const { sharer } of this.#workers.values()) {
+      if (canShare(worker.sharer, sharer)) return true;
+    }
     return false;
   }
 
