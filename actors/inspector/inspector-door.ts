@@ -9,6 +9,7 @@ import type { PlaneState } from "../../runtime/planes.ts";
 import { isAllowedHost } from "./allowed-host.ts";
 import { clusterMetrics } from "./cluster-metrics.ts";
 import { mergeTrees } from "./merge-trees.ts";
+import { workerRoles } from "./process-inspector.ts";
 
 export type InspectorDoorOptions = {
   readonly host: string;
@@ -131,7 +132,7 @@ export class InspectorDoor extends Actor<Message> {
     const command = readCommand(pathname);
     if (command === undefined) return json({ error: `no such action; ${usage.trim()}` }, 404);
     const { action } = command;
-    const { node, path } = action === "drain" ? await this.#insideOf(command) : command;
+    const { node, path } = inside.includes(action) ? await this.#insideOf(command) : command;
     const owner = this.#options.processes().find((ref) => ref.address.node === node);
     if (owner === undefined) return json({ error: `there is no process ${node}` }, 404);
     const control = { kind: "control_actor", path, action } as const;
@@ -146,7 +147,7 @@ export class InspectorDoor extends Actor<Message> {
     }
   }
 
-  /** The actors inside a process drain it, so the command goes to its inspector. */
+  /** The actors inside a process do it, so the command goes to its inspector. */
   async #insideOf(place: Place): Promise<Place> {
     const owner = this.#options.processes().find((ref) => ref.address.node === place.node);
     if (owner === undefined) return place;
@@ -179,7 +180,9 @@ export class InspectorDoor extends Actor<Message> {
 
 type Place = { readonly node: string; readonly path: string };
 
-const actions = [...controlActions, "drain"] as const;
+/** Those that the actors inside a process carry out. */
+const inside: readonly string[] = ["drain", ...workerRoles];
+const actions = [...controlActions, "drain", ...workerRoles] as const;
 
 const usage = `Troupe's inspector: GET /api/tree, /api/processes, /api/planes, /api/orphans, /metrics, \
 /api/actors/ID/snapshot, POST /api/actors/ID/{${actions.join(",")}}

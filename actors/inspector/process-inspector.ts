@@ -1,11 +1,13 @@
 /** The inspector of one process: it answers for the actors that live there. */
 import type {
+  ChangeRole,
   ControlActor,
   ControlDone,
   Drain,
   InspectMessage,
   Snapshot,
   Tree,
+  WorkerRole,
 } from "../../proto/index.ts";
 import { Actor } from "../../runtime/kernel/actor.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
@@ -22,8 +24,12 @@ export type ProcessInspectorOptions = {
 const DRAIN_DEFAULT_MS = 30_000;
 /** Time for the reply, added to the budget. */
 const ANSWER_MS = 1_000;
-/** Actors of these roles understand Drain. */
-const drainable: readonly string[] = ["worker", "prefill", "decode", "frontend"];
+/** What a worker may become. */
+export const workerRoles = ["aggregated", "prefill", "decode"] as const;
+/** Roles of actors that understand ChangeRole. */
+const workers: readonly string[] = ["worker", "prefill", "decode"];
+/** And Drain. */
+const drainable: readonly string[] = [...workers, "frontend"];
 
 export class ProcessInspector extends Actor<InspectMessage> {
   readonly #options: ProcessInspectorOptions;
@@ -84,22 +90,48 @@ export class ProcessInspector extends Actor<InspectMessage> {
 
   #control({ path, action }: ControlActor): ControlDone {
     const known = controlActions.find((name) => name === action);
+    const role = workerRoles.find((name) => name === action);
     const done =
-      action === "drain"
-        ? this.#drain(path)
-        : known !== undefined && this.ctx.system.control(path, known);
+      role !== undefined
+        ? this.#changeRole(path, role)
+        : action === "drain"
+          ? this.#drain(path)
+          : known !== undefined && this.ctx.system.control(path, known);
     this.ctx.log.log("warn", `a person wants an actor to ${action}`, { path, done });
     return { kind: "control_done", done };
+  }
+
+  /** The actors of these roles at the path, or below it. */
+  #at(path: string, roles: readonly string[]) {
+    return this.ctx.system
+      .tree()
+      .filter((node) => node.kind === "actor" && roles.includes(node.role))
+      .filter((node) => node.path === path || node.path.startsWith(`${path}/`));
+  }
+
+  /** Workers drain, and come back with the role. Replies are not awaited. */
+  #changeRole(path: string, role: WorkerRole): boolean {
+    const { system, log } = this.ctx;
+    const budget_ms = this.#options.drain_ms ?? DRAIN_DEFAULT_MS;
+    const found = this.#at(path, workers);
+    for (const node of found) {
+      const ref = system.lookup(node.path) as Ref<ChangeRole> | undefined;
+      if (ref === undefined) continue;
+      const deadline_ms = budget_ms + ANSWER_MS;
+      system.ask(ref, { kind: "change_role", role, budget_ms }, { deadline_ms }).then(
+        (changed) => log.log("info", "has its role", { path: node.path, role: changed.role }),
+        (error: unknown) =>
+          log.log("warn", "its role did not change", { path: node.path, error: String(error) }),
+      );
+    }
+    return found.length > 0;
   }
 
   /** Drains the actor at the path, or all drainable ones below it. Replies are not awaited. */
   #drain(path: string): boolean {
     const { system, log } = this.ctx;
     const budget_ms = this.#options.drain_ms ?? DRAIN_DEFAULT_MS;
-    const found = system
-      .tree()
-      .filter((node) => node.kind === "actor" && drainable.includes(node.role))
-      .filter((node) => node.path === path || node.path.startsWith(`${path}/`));
+    const found = this.#at(path, drainable);
     for (const node of found) {
       const ref = system.lookup(node.path) as Ref<Drain> | undefined;
       if (ref === undefined) continue;

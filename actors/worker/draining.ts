@@ -1,8 +1,10 @@
 /**
  * Drain of a worker: it takes nothing new, finishes the answers that are nearly done and hands over
- * the others, until nothing is left or the budget is over.
+ * the others, until nothing is left or the budget is over. A worker that changes its role drains
+ * too, and then takes work again.
  */
 import type { ChoiceStart, Drained } from "../../proto/index.ts";
+import type { Timer } from "../../runtime/capabilities.ts";
 import type { Context } from "../../runtime/kernel/context.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
 import type { ChoiceTranscript } from "./answers/transcript.ts";
@@ -17,7 +19,7 @@ const HAND_OVER_AGAIN_MS = 500;
 export type DrainMessage = { readonly kind: "drain_look" } | { readonly kind: "drain_late" };
 
 export type DrainHost = {
-  readonly ctx: () => Pick<Context<DrainMessage>, "clock" | "after" | "replyLater">;
+  readonly ctx: () => Pick<Context<DrainMessage>, "clock" | "after" | "cancel" | "replyLater">;
   /** Answers that are not over. */
   readonly unfinished: () => number;
   readonly isIdle: () => boolean;
@@ -31,7 +33,12 @@ export class Draining {
   readonly #host: DrainHost;
   /** Ports of the asks for a drain. */
   readonly #ports: ReplyPort[] = [];
+  /** Calls after which work is taken again. */
+  readonly #pauses: ((resumed: boolean) => void)[] = [];
   #active = false;
+  /** A drain was asked for: it is for good. */
+  #drained = false;
+  #late: Timer | undefined;
   /** Answers that ended since the drain began. */
   #finished = 0;
   #until_ms = 0;
@@ -46,8 +53,22 @@ export class Draining {
 
   /** Replies when nothing is left, or after the `budget_ms` of the first ask. */
   start(budget_ms: number): void {
+    this.#ports.push(this.#host.ctx().replyLater());
+    this.#drained = true;
+    this.#begin(budget_ms);
+  }
+
+  /**
+   * Drains, and then takes work again. `over` hears whether it does: not when the worker was asked
+   * for a drain meanwhile.
+   */
+  pause(budget_ms: number, over: (resumed: boolean) => void): void {
+    this.#pauses.push(over);
+    this.#begin(budget_ms);
+  }
+
+  #begin(budget_ms: number): void {
     const ctx = this.#host.ctx();
-    this.#ports.push(ctx.replyLater());
     if (this.#active) {
       this.endIfIdle();
       return;
@@ -55,7 +76,7 @@ export class Draining {
     this.#active = true;
     this.#until_ms = ctx.clock.now_ms() + budget_ms;
     this.#host.begun();
-    ctx.after(budget_ms, { kind: "drain_late" });
+    this.#late = ctx.after(budget_ms, { kind: "drain_late" });
     if (this.#host.isIdle()) this.#end();
     else this.#handOver();
   }
@@ -88,6 +109,15 @@ export class Draining {
     const unfinished = this.#host.unfinished();
     const drained: Drained = { kind: "drained", finished: this.#finished, unfinished };
     for (const port of this.#ports.splice(0)) port.reply(drained);
+    const pauses = this.#pauses.splice(0);
+    if (pauses.length === 0) return;
+    const resumed = !this.#drained;
+    if (resumed) {
+      this.#active = false;
+      this.#finished = 0;
+      if (this.#late !== undefined) this.#host.ctx().cancel(this.#late);
+    }
+    for (const over of pauses) over(resumed);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import type {
   Accepted,
+  ChangeRole,
   ConsumerMessage,
   Embed,
   FetchBlob,
@@ -14,6 +15,7 @@ import type {
   UnloadAdapter,
   WorkerLoad,
   WorkerMessage,
+  WorkerRole,
 } from "../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../runtime/kernel/actor.ts";
 import type { ReplyPort } from "../../runtime/kernel/ref.ts";
@@ -57,6 +59,7 @@ const RESEND_MS = 5;
 
 export class WorkerActor extends Actor<WorkerMessage | Own> {
   readonly #options: WorkerOptions;
+  #role: WorkerRole;
   #engine!: Engine;
   #model!: WorkerModel;
   #subscriptions!: Subscriptions;
@@ -82,6 +85,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   constructor(options: WorkerOptions) {
     super();
     this.#options = options;
+    this.#role = options.role;
     this.#probation = new Probation({
       admit: (generate) => this.#admit(generate),
       later: (request) => this.ctx.after(TRIAL_MS, { kind: "trial", request }),
@@ -200,7 +204,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   /** What others know of this worker; it says nothing before it is ready, and none in a drain. */
   async #register(): Promise<void> {
     if (!this.#registered || this.#drain.active) return;
-    const { worker, role, registry, labels = [], taints = [] } = this.#options;
+    const { worker, registry, labels = [], taints = [] } = this.#options;
+    const role = this.#role;
     const ref = wireOf(this.ctx.system, this.ctx.self);
     const { card } = this.#model;
     const adapters = { items: [...this.#adapters.list] };
@@ -270,6 +275,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "drain":
         this.#drain.start(message.budget_ms);
+        break;
+      case "change_role":
+        this.#changeRole(message);
         break;
       case "probe":
         this.#onProbe(message.request);
@@ -441,6 +449,25 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     for (const { generate, port } of this.#probation.takeAll()) port.reply(this.#admit(generate));
   }
 
+  /** Answers that are not done when the drain's budget is over are finished in the new role. */
+  #changeRole({ role, budget_ms }: ChangeRole): void {
+    const port = this.ctx.replyLater();
+    const reply = () => port.reply({ kind: "role_changed", role: this.#role });
+    if (role === this.#role || this.#drain.active) {
+      reply();
+      return;
+    }
+    this.#drain.pause(budget_ms, (resumed) => {
+      if (!resumed) {
+        reply();
+        return;
+      }
+      this.ctx.log.log("info", "this worker has another role", { from: this.#role, role });
+      this.#role = role;
+      void this.#register().then(reply, reply);
+    });
+  }
+
   #lookAtEngine(): void {
     try {
       if (this.#health.look(this.ctx.clock.now_ms())) this.#loop.wake();
@@ -518,6 +545,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       orphans: this.#orphans.count,
       embeddings: this.#embeds.running + this.#embeds.waiting,
       on_trial: this.#probation.waiting + Number(this.#probation.busy),
+      role: this.#role,
       draining: this.#drain.active,
       ...(this.#tiers === undefined ? {} : { kv_tiers: this.#tiers.inspect() }),
       ...this.#subscriptions.inspect(),

@@ -229,6 +229,41 @@ test("a draining worker leaves the registry, refuses new work and finishes what 
   await close();
 });
 
+test("a worker with another role leaves the registry, finishes what it has, and comes back", async () => {
+  const { system, clock, worker, generate, ask, records, left, close } = await workerAlone();
+  await ask(generate("r"));
+  const change = { kind: "change_role", role: "prefill", budget_ms: 1_000 } as const;
+  const changed = system.ask(worker, change, { deadline_ms: 5_000 });
+  await clock.advance(10);
+  expect(left).toEqual(["w0"]);
+  expect(await ask(generate("s"))).toMatchObject({ kind: "refused", code: "draining" });
+  await clock.advance(500);
+  expect(await changed).toEqual({ kind: "role_changed", role: "prefill" });
+  expect(records.at(-1)).toMatchObject({ worker: "w0", role: "prefill" });
+  expect(await ask(generate("t"))).toMatchObject({ kind: "accepted" });
+  // The end of the first drain's budget does not end a later one.
+  const again = { kind: "change_role", role: "decode", budget_ms: 2_000 } as const;
+  const next = system.ask(worker, again, { deadline_ms: 5_000 });
+  await clock.advance(1_000);
+  expect(await next).toEqual({ kind: "role_changed", role: "decode" });
+  await close();
+});
+
+test("a worker that is stopped while it changes its role keeps the old one", async () => {
+  const { system, clock, worker, generate, ask, records, close } = await workerAlone();
+  await ask(generate("r"));
+  const change = { kind: "change_role", role: "decode", budget_ms: 1_000 } as const;
+  const changed = system.ask(worker, change, { deadline_ms: 5_000 });
+  const drain = { kind: "drain", budget_ms: 1_000, nobody_follows: false } as const;
+  const drained = system.ask(worker, drain, { deadline_ms: 5_000 });
+  await clock.advance(500);
+  expect(await changed).toEqual({ kind: "role_changed", role: "aggregated" });
+  expect(await drained).toEqual({ kind: "drained", finished: 1, unfinished: 0 });
+  expect(records.map(({ role }) => role)).toEqual(["aggregated"]);
+  expect(await ask(generate("s"))).toMatchObject({ kind: "refused", code: "draining" });
+  await close();
+});
+
 test("a drain that runs out of its budget says what is left", async () => {
   const { clock, system, worker, ask, generate, close } = await workerAlone();
   await ask(generate("r"));
