@@ -3,6 +3,7 @@
  * slot of a shared segment; workers ask it, and copy blocks into slots and out of them themselves.
  * docs/decisions/030-kv-tiers.md has the picture.
  */
+export { identityText } from "./keeper/identity-text.ts";
 export { BlockKeeper, type KeeperOptions } from "./keeper/keeper.ts";
 export { hashesIn, packedHashes } from "./keeper/packed-hashes.ts";
 export { slotNumbers } from "./keeper/slot-numbers.ts";

@@ -3,7 +3,7 @@
  * it registers, which also warms the engine up.
  */
 import type { Clock } from "../../runtime/capabilities.ts";
-import type { Engine, EngineRefusal, EngineRequest } from "../engine/engine.ts";
+import type { Engine, EngineDescription, EngineRefusal, EngineRequest } from "../engine/engine.ts";
 
 export type CanaryOptions = {
   readonly prompt: Uint32Array;
@@ -45,6 +45,20 @@ export async function runCanary(
   }
   engine.cancel(CANARY_HANDLE);
   throw new CanaryError(`a first generation was not done within ${options.deadline_ms} ms`);
+}
+
+/**
+ * The same with a prompt that fills a block: only then some engines know how large their blocks are
+ * outside.
+ */
+export function fillingABlock(
+  canary: CanaryOptions,
+  { block_size, context_length }: Pick<EngineDescription, "block_size" | "context_length">,
+): CanaryOptions {
+  const { prompt, max_tokens } = canary;
+  const length = block_size + 1;
+  if (length <= prompt.length || length + max_tokens > context_length) return canary;
+  return { ...canary, prompt: Uint32Array.from({ length }, (_, i) => prompt[i % prompt.length]!) };
 }
 
 /** One answer, or what the model makes of an input where it gives no answers. */

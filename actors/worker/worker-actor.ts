@@ -27,7 +27,7 @@ import { workerKey } from "../names/names.ts";
 import { type AdaptersTimer, WorkerAdapters } from "./adapters.ts";
 import { Admission } from "./admission.ts";
 import { Answers, type AnswersTimer } from "./answers/answers.ts";
-import { runCanary } from "./canary.ts";
+import { fillingABlock, runCanary } from "./canary.ts";
 import { Draining, type DrainMessage } from "./draining.ts";
 import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
@@ -162,7 +162,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#model = await this.#options.describe(this.#engine.describe());
     this.#openTiers();
     progress({ stage: "canary", fraction: 0, detail: "" });
-    await runCanary(this.#engine, this.ctx.clock, canary);
+    const first = this.#tiers ? fillingABlock(canary, this.#engine.describe()) : canary;
+    await runCanary(this.#engine, this.ctx.clock, first);
     this.#engine.onWake(() => this.#loop.engineWoke());
     await this.#adapters.follow();
     progress({ stage: "register", fraction: 0, detail: "" });
@@ -195,6 +196,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       name: () => workerKey(worker, wireOf(this.ctx.system, this.ctx.self)),
       cachedRow: (hashes) => kv.cachedRow(hashes),
       ready: (generate, port) => this.#place(generate, port),
+      opened: () => void this.#register().catch((error: unknown) => this.#unheard(error)),
       wake: () => this.#loop.wake(),
     });
     this.#subscriptions.onKvEvent = (event) => tiers.onEvent(event);
@@ -209,8 +211,13 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     const ref = wireOf(this.ctx.system, this.ctx.self);
     const { card } = this.#model;
     const adapters = { items: [...this.#adapters.list] };
-    const record = { worker, role, ref, card, labels: [...labels], taints: [...taints] };
+    const marks = { labels: [...labels], taints: [...taints] };
+    const record = { worker, role, ref, card, ...marks, ...this.#tiers?.record() };
     await registry.register(adapters.items.length === 0 ? record : { ...record, adapters });
+  }
+
+  #unheard(error: unknown): void {
+    this.ctx.log.log("warn", "the registry does not hear this worker", { error: String(error) });
   }
 
   override receive(message: WorkerMessage | Own): void {

@@ -10,21 +10,25 @@
  */
 import type {
   FindKv,
+  KvArrived,
   KvFilled,
   KvKeeperMessage,
   KvSpace,
+  KvWriting,
+  KvWritten,
   OpenKvSpace,
   ReleaseKv,
   ReserveKv,
 } from "../../../proto/index.ts";
 import { Actor, type Down, type Snapshot } from "../../../runtime/kernel/actor.ts";
-import type { Message } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { refOf } from "../../../runtime/remote/node.ts";
 import type { HostMemory } from "../memory/host-memory.ts";
+import { HandOffs } from "./hand-offs.ts";
 import { hashesIn } from "./packed-hashes.ts";
 import { slotNumbers } from "./slot-numbers.ts";
 import { type Space, Spaces } from "./spaces.ts";
+import { type Arrival, type Wait, Waits } from "./waits.ts";
 
 export type KeeperOptions = {
   /** Models whose blocks share the memory. */
@@ -40,14 +44,20 @@ type Guest = {
   readonly name: string;
   readonly pid: number;
   readonly space: Space;
-  readonly ref: Ref<Message>;
+  readonly ref: Ref<KvArrived>;
   readonly monitor: number;
+  /** Blocks that it writes for hand-offs. */
+  readonly handed: Map<bigint, string>;
 };
 
-type Own = { readonly kind: "look_for_gone" };
+type Own = { readonly kind: "look_for_gone" | "look_for_late" };
 
 /** Time between two looks for the process of a worker that is not heard of any more. */
 const LOOK_MS = 200;
+/** And between two for what takes too long. */
+const LATE_MS = 50;
+/** The longest that anybody may wait for blocks. */
+const WAIT_MOST_MS = 600_000;
 
 export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   readonly #options: KeeperOptions;
@@ -56,12 +66,16 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   readonly #guests = new Map<number, Guest>();
   /** Not heard of any more; their processes may live. */
   readonly #lost = new Set<Guest>();
+  readonly #hand_offs = new HandOffs();
+  readonly #waits: Waits;
   #next = 0;
   #looking = false;
+  #timed = false;
 
   constructor(options: KeeperOptions) {
     super();
     this.#options = options;
+    this.#waits = new Waits((wait, arrival) => this.#arrived(wait, arrival));
   }
 
   override async init(): Promise<void> {
@@ -89,13 +103,21 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
         this.#release(message);
         break;
       case "kv_writing":
+        this.#writing(message);
+        break;
       case "kv_written":
+        this.#written(message);
+        break;
       case "peer_find_kv":
       case "peer_offer_kv":
         break;
       case "look_for_gone":
         this.#looking = false;
         this.#lookForGone();
+        break;
+      case "look_for_late":
+        this.#timed = false;
+        this.#lookForLate();
     }
   }
 
@@ -118,6 +140,8 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       bytes: this.#memory?.bytes ?? 0,
       guests: this.#guests.size,
       lost: this.#lost.size,
+      waits: this.#waits.count,
+      hand_offs: this.#hand_offs.count,
       spaces: this.#spaces?.all.map(({ identity, room, slots, slot_bytes, guests }) => ({
         ...{ model: identity.model, slots, slot_bytes, guests },
         ...room.stats(),
@@ -141,9 +165,12 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       return;
     }
     const number = ++this.#next;
-    const ref = refOf<Message>(this.ctx.system, worker);
+    const ref = refOf<KvArrived>(this.ctx.system, worker);
     const monitor = this.ctx.monitor(ref);
-    this.#guests.set(number, { ...{ number, key: `${number}`, name, pid, space, ref, monitor } });
+    this.#guests.set(number, {
+      ...{ number, key: `${number}`, name, pid, space, ref, monitor },
+      handed: new Map(),
+    });
     space.guests += 1;
     const { segment, bytes: segment_bytes } = this.#memory;
     const { slots, slot_bytes, base } = space;
@@ -152,7 +179,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     this.ctx.reply({ kind: "kv_space", space: number, ...place });
   }
 
-  #reserve({ space, hashes, parents, priority }: ReserveKv): void {
+  #reserve({ space, hashes, parents, priority, hand_off }: ReserveKv): void {
     const guest = this.#guests.get(space);
     if (guest === undefined) {
       this.ctx.refuse(STRANGER);
@@ -162,7 +189,14 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     const offers = Array.from(hashesIn(hashes), (hash, i) => {
       return { hash, parent: before[i] ?? 0n, priority };
     });
-    const slots = slotNumbers(guest.space.room.reserve(guest.key, offers));
+    const { room } = guest.space;
+    const slots = slotNumbers(room.reserve(guest.key, offers));
+    if (hand_off !== "") {
+      for (const [i, { hash }] of offers.entries()) {
+        if (slots[i]! >= 0) guest.handed.set(hash, hand_off);
+        else this.#hand_offs.keep(hand_off, room, hash, this.ctx.clock.now_ms());
+      }
+    }
     this.ctx.reply({ kind: "kv_slots", slots });
   }
 
@@ -171,23 +205,79 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     if (guest === undefined) return;
     const { room } = guest.space;
     // No checksum: a slot of this memory is as good as the keeper that says what is in it.
-    for (const hash of hashesIn(hashes)) room.filled(guest.key, hash, 0n);
-    for (const hash of hashesIn(dropped)) room.dropped(guest.key, hash);
+    for (const hash of hashesIn(hashes)) {
+      room.filled(guest.key, hash, 0n);
+      const id = guest.handed.get(hash);
+      if (id !== undefined) this.#hand_offs.keep(id, room, hash, this.ctx.clock.now_ms());
+      guest.handed.delete(hash);
+    }
+    for (const hash of hashesIn(dropped)) {
+      room.dropped(guest.key, hash);
+      guest.handed.delete(hash);
+    }
+    this.#waits.advance();
   }
 
-  #find({ space, hashes, from }: FindKv): void {
+  #find({ space, hashes: packed, from, writer, wait_ms }: FindKv): void {
     const guest = this.#guests.get(space);
     if (guest === undefined) {
       this.ctx.refuse(STRANGER);
       return;
     }
-    const { lease, slots } = guest.space.room.find(guest.key, hashesIn(hashes), from);
-    this.ctx.reply({ kind: "kv_found", lease, slots: [...slots], coming: false });
+    const { room } = guest.space;
+    const hashes = hashesIn(packed);
+    const { lease, slots } = room.find(guest.key, hashes, from, writer !== "");
+    const next = from + slots.length;
+    let coming = false;
+    const now_ms = this.ctx.clock.now_ms();
+    if (writer !== "" && next >= hashes.length) this.#hand_offs.expect(writer, now_ms, () => {})();
+    else if (lease !== 0 && writer !== "") {
+      const until_ms = now_ms + Math.min(wait_ms, WAIT_MOST_MS);
+      const row = { room, guest: guest.key, lease, hashes, next, until_ms };
+      const wait = this.#waits.open(row);
+      wait.ended.push(this.#hand_offs.expect(writer, now_ms, this.#waits.source(wait)));
+      coming = this.#waits.begin(wait);
+      this.#lookLater();
+    }
+    this.ctx.reply({ kind: "kv_found", lease, slots: [...slots], coming });
   }
 
   #release({ space, lease }: ReleaseKv): void {
     const guest = this.#guests.get(space);
-    guest?.space.room.release(guest.key, lease);
+    if (guest === undefined) return;
+    this.#waits.released(guest.key, lease);
+    guest.space.room.release(guest.key, lease);
+  }
+
+  #writing({ space, id }: KvWriting): void {
+    const guest = this.#guests.get(space);
+    if (guest === undefined || id === "") return;
+    this.#hand_offs.writing(id, guest.key, this.ctx.clock.now_ms());
+    this.#lookLater();
+  }
+
+  #written({ space, id }: KvWritten): void {
+    if (!this.#guests.has(space) || id === "") return;
+    this.#hand_offs.written(id, this.ctx.clock.now_ms());
+    this.#lookLater();
+  }
+
+  #arrived({ guest: key, lease }: Wait, { first, slots, coming }: Arrival): void {
+    const guest = this.#guests.get(Number(key));
+    guest?.ref.tell({ kind: "kv_arrived", lease, first, slots: [...slots], coming });
+  }
+
+  #lookLater(): void {
+    if (this.#timed || this.#waits.count + this.#hand_offs.count === 0) return;
+    this.#timed = true;
+    this.ctx.after(LATE_MS, { kind: "look_for_late" });
+  }
+
+  #lookForLate(): void {
+    const now_ms = this.ctx.clock.now_ms();
+    this.#hand_offs.late(now_ms);
+    this.#waits.late(now_ms);
+    this.#lookLater();
   }
 
   #lookForGone(): void {
@@ -205,7 +295,9 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     this.#lost.delete(guest);
     this.#guests.delete(guest.number);
     guest.space.guests -= 1;
+    this.#waits.gone(guest.key);
     guest.space.room.gone(guest.key);
+    this.#hand_offs.gone(guest.key, this.ctx.clock.now_ms());
   }
 }
 

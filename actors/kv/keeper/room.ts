@@ -29,7 +29,7 @@ export type Found = {
 
 type Guest = {
   readonly writing: Map<bigint, PartialBlock>;
-  readonly leases: Map<number, readonly HeldBlock[]>;
+  readonly leases: Map<number, HeldBlock[]>;
 };
 
 /** Leases of one worker at a time; more are a fault of its own. */
@@ -82,15 +82,32 @@ export class BlockRoom {
     return partial !== undefined;
   }
 
-  /** The blocks of the row that lie here from `from` on, without a gap. They stay until `release`. */
-  find(worker: string, hashes: ArrayLike<bigint>, from = 0): Found {
+  /**
+   * The blocks of the row that lie here from `from` on, without a gap. They stay until `release`.
+   * @param open there is a lease also for no block, as more may come: `extend`
+   */
+  find(worker: string, hashes: ArrayLike<bigint>, from = 0, open = false): Found {
     const guest = this.#guest(worker);
     const count = this.#tier.match(hashes, from);
-    if (count === 0 || guest.leases.size >= LEASES_MOST) return { lease: 0, slots: [], sums: [] };
+    const full = guest.leases.size >= LEASES_MOST;
+    if (full || (count === 0 && !open)) return { lease: 0, slots: [], sums: [] };
     const held = Array.from({ length: count }, (_, i) => this.#tier.hold(hashes[from + i]!)!);
     const lease = this.#next_lease++;
     guest.leases.set(lease, held);
     return { lease, slots: held.map(({ slot }) => slot), sums: held.map(({ sum }) => sum) };
+  }
+
+  /** More blocks of the row under the same lease, from `from` on without a gap: their slots. */
+  extend(worker: string, lease: number, hashes: ArrayLike<bigint>, from: number): number[] {
+    const held = this.#guests.get(worker)?.leases.get(lease);
+    const slots: number[] = [];
+    for (let at = from; held !== undefined && at < hashes.length; at += 1) {
+      const block = this.#tier.hold(hashes[at]!);
+      if (block === undefined) break;
+      held.push(block);
+      slots.push(block.slot);
+    }
+    return slots;
   }
 
   /** Without asking for it. */

@@ -7,13 +7,13 @@
  * next space, so nothing is lost track of. That is opened when nothing of the last one is used any
  * more, and after a pause that doubles, so that a keeper that hangs costs requests little.
  */
-import type { KvIdentity, KvKeeperMessage, KvSpace } from "../../../proto/index.ts";
+import type { KvIdentity, KvKeeperMessage, KvSpace, WorkerRecord } from "../../../proto/index.ts";
 import type { Context } from "../../../runtime/kernel/context.ts";
 import type { AskError } from "../../../runtime/kernel/errors.ts";
 import type { Message, ReplyTo } from "../../../runtime/kernel/message.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { wireOf } from "../../../runtime/remote/node.ts";
-import type { MappedSegment, MapSegment } from "../../kv/kv.ts";
+import { identityText, type MappedSegment, type MapSegment } from "../../kv/kv.ts";
 
 /** Told to the worker actor by timers here. */
 export type LinkTimer = { readonly kind: "kv_open" | "kv_resend" };
@@ -73,6 +73,7 @@ export class KeeperLink {
   #waiting = false;
   #pause_ms = FIRST_PAUSE_MS;
   #unsent: KvKeeperMessage[] = [];
+  #record: Pick<WorkerRecord, "keeper" | "kv_identity"> = {};
 
   constructor(host: LinkHost) {
     this.#host = host;
@@ -80,6 +81,11 @@ export class KeeperLink {
 
   get space(): OpenSpace | undefined {
     return this.#space;
+  }
+
+  /** As in WorkerRecord; nothing before the first space is open. */
+  record(): Pick<WorkerRecord, "keeper" | "kv_identity"> {
+    return this.#record;
   }
 
   /** Once the worker's engine is there. */
@@ -200,6 +206,10 @@ export class KeeperLink {
 
   #took(keeper: Ref<KvKeeperMessage>, said: KvSpace): void {
     const { space: number, segment, segment_bytes, slots, slot_bytes, base, block_bytes } = said;
+    this.#record = {
+      keeper: wireOf(this.#host.ctx().system, keeper),
+      kv_identity: this.#identity === undefined ? "" : identityText(this.#identity),
+    };
     const mapped = number === 0 ? undefined : this.#host.options.map(segment, segment_bytes);
     if (mapped === undefined) {
       // Of a cold engine nobody knows how large its blocks are.

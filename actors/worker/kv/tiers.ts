@@ -5,7 +5,7 @@
  *   engine ── kv events ──▶ offload ──▶ keeper's memory ──▶ onboard ──▶ engine
  */
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
-import type { Generate, KvArrived } from "../../../proto/index.ts";
+import type { Generate, KvArrived, WorkerRecord } from "../../../proto/index.ts";
 import type { Context } from "../../../runtime/kernel/context.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
 import type { BlockMove, BlockPort, Engine } from "../../engine/engine.ts";
@@ -30,6 +30,8 @@ export type TiersHost = {
   readonly cachedRow: (hashes: BigUint64Array) => number;
   /** The request may be submitted now. */
   readonly ready: (generate: Generate, port: ReplyPort) => void;
+  /** `record` is another one. */
+  readonly opened: () => void;
   /** The engine has something to do. */
   readonly wake: () => void;
 };
@@ -54,7 +56,10 @@ export class WorkerTiers {
     this.#link = new KeeperLink({
       ...{ ctx: host.ctx, name, options, block_size },
       block_bytes: () => port.bytes(),
-      opened: () => this.#offload.restart(engine.kvDump?.().blocks ?? []),
+      opened: () => {
+        this.#offload.restart(engine.kvDump?.().blocks ?? []);
+        host.opened();
+      },
       closed: () => this.#onboard.closed(),
     });
     const link = this.#link;
@@ -79,6 +84,11 @@ export class WorkerTiers {
       const why = String(error);
       this.#host.ctx().log.log("warn", "this worker's blocks stay in its engine", { why });
     });
+  }
+
+  /** What others may know of it, as in WorkerRecord. */
+  record(): Pick<WorkerRecord, "keeper" | "kv_identity"> {
+    return this.#link.record();
   }
 
   /** Requests that wait for blocks. */

@@ -1,7 +1,7 @@
 /** The keeper of blocks as its workers see it: spaces, slots, leases, and what the dead leave. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { hashesIn, packedHashes } from "../../../actors/kv/kv.ts";
-import type { KvKeeperMessage, KvSpace } from "../../../proto/index.ts";
+import type { KvArrived, KvKeeperMessage, KvSpace } from "../../../proto/index.ts";
 import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
 import { wireOf } from "../../../runtime/remote/node.ts";
@@ -9,8 +9,12 @@ import { BLOCK, identity, SegmentTable, startKeeper } from "../../support/kv/kep
 import { joinAlone } from "../../support/worlds/join-alone.ts";
 import { absent, testSystem } from "../../support/worlds/test-system.ts";
 
-class Silent extends Actor<Message> {
-  override receive(): void {}
+class Hearing extends Actor<Message> {
+  readonly arrived: Omit<KvArrived, "kind">[] = [];
+
+  override receive({ kind, ...arrived }: KvArrived): void {
+    if (kind === "kv_arrived") this.arrived.push(arrived);
+  }
 }
 
 async function keeperWorld(options: { bytes?: number; areas?: number } = {}) {
@@ -25,7 +29,8 @@ async function keeperWorld(options: { bytes?: number; areas?: number } = {}) {
   let number = 0;
   const worker = (pid: number) => {
     const name = `w${number++}`;
-    const ref = system.spawn(() => new Silent(), { name });
+    const actor = new Hearing();
+    const ref = system.spawn(() => actor, { name });
     const own = wireOf(system, ref);
     const ask = { deadline_ms: 1_000 };
     const open = (like: Parameters<typeof identity>[0] = {}): Promise<KvSpace> => {
@@ -34,10 +39,10 @@ async function keeperWorld(options: { bytes?: number; areas?: number } = {}) {
     };
     const tell = (message: KvKeeperMessage) => keeper.tell(message);
     return {
-      ...{ name, ref, open },
-      reserve: async (space: number, hashes: readonly bigint[]) => {
+      ...{ name, ref, open, arrived: actor.arrived },
+      reserve: async (space: number, hashes: readonly bigint[], hand_off = "") => {
         const parents = packedHashes([0n, ...hashes].slice(0, hashes.length));
-        const offer = { hashes: packedHashes(hashes), parents, priority: 0, hand_off: "" };
+        const offer = { hashes: packedHashes(hashes), parents, priority: 0, hand_off };
         return (await system.ask(keeper, { kind: "reserve_kv", space, ...offer }, ask)).slots;
       },
       filled: (space: number, hashes: readonly bigint[], dropped: readonly bigint[] = []) =>
@@ -45,11 +50,13 @@ async function keeperWorld(options: { bytes?: number; areas?: number } = {}) {
           ...{ kind: "kv_filled", space },
           ...{ hashes: packedHashes(hashes), dropped: packedHashes(dropped) },
         }),
-      find: (space: number, hashes: readonly bigint[], from = 0) => {
-        const find = { hashes: packedHashes(hashes), from, writer: "", wait_ms: 0 };
+      find: (space: number, hashes: readonly bigint[], from = 0, writer = "", wait_ms = 0) => {
+        const find = { hashes: packedHashes(hashes), from, writer, wait_ms };
         return system.ask(keeper, { kind: "find_kv", space, ...find }, ask);
       },
       release: (space: number, lease: number) => tell({ kind: "release_kv", space, lease }),
+      writing: (space: number, id: string) => tell({ kind: "kv_writing", space, id, blocks: 0 }),
+      written: (space: number, id: string) => tell({ kind: "kv_written", space, id }),
     };
   };
   const state = () => {
@@ -146,4 +153,87 @@ test("the segment's name goes with the keeper", async () => {
   expect(segments.names).toHaveLength(1);
   await system.shutdown();
   expect(segments.names).toEqual([]);
+});
+
+describe("a hand-off", () => {
+  async function pair(options: { bytes?: number } = {}) {
+    const world = await keeperWorld(options);
+    const [a, b] = [world.worker(10), world.worker(11)];
+    const [from, to] = [(await a.open()).space, (await b.open()).space];
+    return { ...world, a, b, from, to };
+  }
+  const row = [1n, 2n, 3n];
+
+  test("tells its reader of each block as it comes, and of the end", async () => {
+    const { a, b, from, to, state, clock } = await pair();
+    const found = await b.find(to, row, 0, "h", 5_000);
+    expect(found).toMatchObject({ slots: [], coming: true });
+    const { lease } = found;
+    expect(lease).toBeGreaterThan(0);
+    a.writing(from, "h");
+    const slots = await a.reserve(from, row, "h");
+    a.filled(from, [1n]);
+    a.filled(from, [2n]);
+    a.filled(from, [3n]);
+    a.written(from, "h");
+    await clock.advance(1);
+    expect(b.arrived).toEqual([
+      { lease, first: 0, slots: [slots[0]!], coming: true },
+      { lease, first: 1, slots: [slots[1]!], coming: true },
+      { lease, first: 2, slots: [slots[2]!], coming: false },
+    ]);
+    b.release(to, lease);
+    await clock.advance(1);
+    expect(state()).toMatchObject({ held: 0, registered: 3 });
+  });
+
+  test("ends for its reader when the writer is done, gone, or never begins", async () => {
+    const { system, a, b, from, to, clock, dead } = await pair();
+    for (const id of ["done", "gone", "late", "never"]) {
+      expect((await b.find(to, [9n], 0, id, 1_000)).coming).toBe(true);
+    }
+    for (const id of ["done", "gone", "late"]) a.writing(from, id);
+    a.written(from, "done");
+    await clock.advance(1);
+    expect(b.arrived.splice(0)).toMatchObject([{ first: 0, slots: [], coming: false }]);
+    await clock.advance(1_100);
+    // All three by the reader's own deadline.
+    expect(b.arrived.splice(0).map(({ coming }) => coming)).toEqual([false, false, false]);
+    expect((await b.find(to, [9n], 0, "unknown", 60_000)).coming).toBe(true);
+    expect((await b.find(to, [9n], 0, "gone", 60_000)).coming).toBe(true);
+    dead.add(10);
+    system.stop(a.ref);
+    await clock.advance(300);
+    expect(b.arrived.splice(0)).toHaveLength(1);
+    await clock.advance(2_100);
+    expect(b.arrived.splice(0)).toHaveLength(1);
+    expect((await b.find(to, [9n], 0, "done", 1_000)).coming).toBe(false);
+  });
+
+  test("keeps its blocks for a reader that comes later, and no longer than it may", async () => {
+    const { a, b, from, to, clock, state } = await pair({ bytes: 4 * BLOCK });
+    await a.reserve(from, [1n]);
+    a.filled(from, [1n]);
+    a.writing(from, "h");
+    // The first one is there already.
+    expect((await a.reserve(from, row, "h"))[0]).toBe(-1);
+    a.filled(from, [2n, 3n]);
+    a.written(from, "h");
+    for (let hash = 100n; hash < 120n; hash++) {
+      await a.reserve(from, [hash]);
+      a.filled(from, [hash]);
+    }
+    expect(state()).toMatchObject({ held: 3 });
+    const { lease, slots, coming } = await b.find(to, row, 0, "h", 1_000);
+    expect([slots.length, coming]).toEqual([3, false]);
+    b.release(to, lease);
+    await clock.advance(1);
+    expect(state()).toMatchObject({ held: 0, unaccounted: 0 });
+    await a.reserve(from, row, "nobody");
+    a.written(from, "nobody");
+    await clock.advance(1);
+    expect(state()).toMatchObject({ held: 3 });
+    await clock.advance(10_100);
+    expect(state()).toMatchObject({ held: 0, unaccounted: 0 });
+  });
 });
