@@ -127,7 +127,7 @@ export class EngineDriver {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      if (!this.pump()) await woken;
+      if (!this.pump() && !done()) await woken;
     }
   }
 
