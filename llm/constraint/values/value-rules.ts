@@ -261,12 +261,11 @@ export class ValueRules {
   }
 
   #space(): Expression {
-    const { space } = this.#style;
-    return space === NOTHING ? NOTHING : this.book.rule(space);
+    return this.#style.space(this.book);
   }
 
   #between(mark: string): Expression {
-    return this.book.rule(row(literal(mark), this.#space()));
+    return row(literal(mark), this.#space());
   }
 }
 

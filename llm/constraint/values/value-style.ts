@@ -9,7 +9,16 @@ import {
   without,
 } from "../schema/char-set.ts";
 import type { WriteChar } from "../schema/regex-rules.ts";
-import { type Expression, either, literal, oneOf, type RuleBook } from "../schema/rules.ts";
+import {
+  type Expression,
+  either,
+  literal,
+  NOTHING,
+  oneOf,
+  type RuleBook,
+  row,
+  times,
+} from "../schema/rules.ts";
 import { textUntil, textWithout } from "./text-rules.ts";
 
 export type StringStyle = {
@@ -28,7 +37,7 @@ export type StringStyle = {
 export type ValueStyle = {
   readonly words: { readonly yes: string; readonly no: string; readonly none: string };
   /** What may stand between the parts of a list or an object. */
-  readonly space: Expression;
+  space(book: RuleBook): Expression;
   readonly string: StringStyle;
   /** This value and no other; undefined: it cannot be written. */
   written(value: unknown): string | undefined;
@@ -46,8 +55,19 @@ export type ValueStyle = {
 const CONTROLS = charSet([0, 31], [127, 127]);
 const QUOTE_OR_BACKSLASH = charsOf('"\\');
 const HEX = "[0-9a-fA-F]";
-/** Blank space of models is bounded, so that no answer is an endless row of line breaks. */
-const JSON_SPACE = '("" | " " | "\\u000a" [\\u0020\\u0009]{0,20})';
+/**
+ * Blank space of models is bounded, so that no answer is an endless row of line breaks: one blank,
+ * or a line break and 23. It is written out in each place. A rule of its own would leave open what
+ * may follow it, and each mask would try all tokens that begin with a blank. The 23 are in fours,
+ * each a rule, as each place of a rule is compiled.
+ */
+function jsonSpace(book: RuleBook): Expression {
+  const one = "[\\u0020\\u0009]";
+  const three = book.rule(row(one, book.rule(`${one}{2}`)));
+  const four = book.rule(row(one, three));
+  const line = book.rule(row('"\\u000a"', times(four, 0, 5), times(one, 0, 3)));
+  return `("" | " " | ${line})`;
+}
 
 const SHORT_ESCAPES: readonly (readonly [string, string])[] = [
   ['"', '\\"'],
@@ -127,7 +147,7 @@ function newJsonStyle(mark: string | undefined): ValueStyle {
   };
   return {
     words: { yes: "true", no: "false", none: "null" },
-    space: JSON_SPACE,
+    space: jsonSpace,
     string: {
       open: '"',
       close: '"',
@@ -165,7 +185,7 @@ export function pythonStyle(): ValueStyle {
   };
   return {
     words: { yes: "True", no: "False", none: "None" },
-    space: '(" ")?',
+    space: () => '(" ")?',
     string: {
       open: '"',
       close: '"',
@@ -206,7 +226,7 @@ export function gemmaStyle(quote: string): ValueStyle {
   };
   return {
     words: { yes: "true", no: "false", none: "null" },
-    space: '""',
+    space: () => NOTHING,
     string: {
       open: quote,
       close: quote,
