@@ -13,6 +13,8 @@ export class Access {
   readonly #given: readonly KeyRule[];
   #byHash: ReadonlyMap<string, Entry> = new Map();
   #byOwner: ReadonlyMap<string, KeyRule> = new Map();
+  /** Made once a rule: each has its patterns. */
+  readonly #allowed = new WeakMap<KeyRule, AllowedModels>();
 
   /** `given` stay; `filed` are those of the keys file, which may change. No keys: all may come. */
   constructor(given: readonly KeyRule[], filed: readonly KeyRule[] = []) {
@@ -72,8 +74,13 @@ export class Access {
 
   /** The models that an owner may use: `all`, where its key has no list. */
   modelsOf(owner: string, all: ServedModels): ServedModels {
-    const names = this.#byOwner.get(owner)?.models;
-    return names === undefined ? all : new AllowedModels(all, names);
+    const rule = this.#byOwner.get(owner);
+    if (rule?.models === undefined) return all;
+    const known = this.#allowed.get(rule);
+    if (known?.all === all) return known;
+    const allowed = new AllowedModels(all, rule.models);
+    this.#allowed.set(rule, allowed);
+    return allowed;
   }
 }
 

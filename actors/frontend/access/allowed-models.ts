@@ -23,41 +23,41 @@ export interface ServedModels {
 
 export class AllowedModels implements ServedModels {
   readonly restricted = true;
-  readonly #all: ServedModels;
+  readonly all: ServedModels;
   readonly #allowed: readonly RegExp[];
 
   /** `names`: `*` stands for any part of a name. */
   constructor(all: ServedModels, names: readonly string[]) {
-    this.#all = all;
+    this.all = all;
     this.#allowed = names.map(patternOf);
   }
 
   get(name: string): ServedModel | undefined {
-    return this.#may(name) ? this.#all.get(name) : undefined;
+    return this.#may(name) ? this.all.get(name) : undefined;
   }
 
   state(name: string): ModelState {
-    return this.#may(name) ? this.#all.state(name) : "unknown";
+    return this.#may(name) ? this.all.state(name) : "unknown";
   }
 
   whyBroken(name: string): string {
-    return this.#may(name) ? this.#all.whyBroken(name) : "";
+    return this.#may(name) ? this.all.whyBroken(name) : "";
   }
 
   ready(): readonly ServedModel[] {
-    return this.#all.ready().filter(({ name }) => this.#may(name));
+    return this.all.ready().filter(({ name }) => this.#may(name));
   }
 
   adapters(): readonly ServedModel[] {
-    return this.#all.adapters().filter(({ name }) => this.#may(name));
+    return this.all.adapters().filter(({ name }) => this.#may(name));
   }
 
   workers(name: string): number {
-    return this.#may(name) ? this.#all.workers(name) : 0;
+    return this.#may(name) ? this.all.workers(name) : 0;
   }
 
   roles(name: string): Readonly<Record<WorkerRole, number>> {
-    return this.#may(name) ? this.#all.roles(name) : { aggregated: 0, prefill: 0, decode: 0 };
+    return this.#may(name) ? this.all.roles(name) : { aggregated: 0, prefill: 0, decode: 0 };
   }
 
   #may(name: string): boolean {

@@ -9,6 +9,8 @@ const OTHERS = "other keys";
 export class KeyMetrics {
   readonly #metrics: Metrics;
   readonly #names = new Set<string>();
+  /** Those that count often, by what they count. */
+  readonly #counters = new Map<string, Counter>();
   #estimated: Counter | undefined;
 
   constructor(metrics: Metrics) {
@@ -16,21 +18,34 @@ export class KeyMetrics {
   }
 
   asked(key: string, refused_by: RefusedBy): void {
-    const labels = { key: this.#label(key), result: refused_by === "" ? "admitted" : refused_by };
+    const result = refused_by === "" ? "admitted" : refused_by;
+    const label = this.#label(key);
     const help = "Requests by the name of their key: admitted, or what refused them";
-    this.#metrics.counter("troupe_key_requests_total", help, labels).add();
+    this.#counter(`${label} ${result}`, () =>
+      this.#metrics.counter("troupe_key_requests_total", help, { key: label, result }),
+    ).add();
   }
 
   used(key: string, tokens: number): void {
     const help = "Tokens of prompts and answers by the name of their key";
-    const labels = { key: this.#label(key) };
-    this.#metrics.counter("troupe_key_tokens_total", help, labels).add(tokens);
+    const label = this.#label(key);
+    this.#counter(label, () =>
+      this.#metrics.counter("troupe_key_tokens_total", help, { key: label }),
+    ).add(tokens);
   }
 
   estimated(): void {
     const help = "Requests of keys with limits that this frontend decided alone";
     this.#estimated ??= this.#metrics.counter("troupe_key_limits_estimated_total", help);
     this.#estimated.add();
+  }
+
+  #counter(of: string, make: () => Counter): Counter {
+    const known = this.#counters.get(of);
+    if (known !== undefined) return known;
+    const made = make();
+    this.#counters.set(of, made);
+    return made;
   }
 
   #label(key: string): string {
