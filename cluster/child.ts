@@ -19,7 +19,7 @@ import {
 import { planeSpecs, planeStates } from "../supervisors/plane-tree.ts";
 import type { Boot } from "./boot.ts";
 import { codecs } from "./codecs.ts";
-import { Discovery, keepersToo, keys, onlyLiveness } from "./discovery.ts";
+import { Discovery, keepersAndWorkers, keepersToo, keys, onlyLiveness } from "./discovery.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { wiresOf } from "./machine.ts";
 import type { Role, RoleParts } from "./roles/role.ts";
@@ -84,6 +84,7 @@ export async function runChild<Own extends Boot>(
     ...{ system, discovery, line, remote, env, faults: steps, serveGrpc: world.serveGrpc },
     names: [discovery.spec(), ...planeSpecs(bus, discovery)],
     planes: planeStates(bus, discovery),
+    ownHost: () => bus?.own_host,
   };
   const spec = await role.tree(boot, parts);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });
@@ -106,7 +107,7 @@ export async function runChild<Own extends Boot>(
 
 /** Undefined: everything. */
 function followsOf(boot: Boot): readonly string[] | undefined {
-  if (boot.role === "kv") return onlyLiveness;
+  if (boot.role === "kv") return boot.planes === undefined ? onlyLiveness : keepersAndWorkers;
   if (boot.role !== "worker") return undefined;
   return boot.tiers ? keepersToo : onlyLiveness;
 }

@@ -6,6 +6,7 @@
  *     ├── client      keeps our keys, follows prefixes
  *     └── directory   the last known set
  */
+import type { KeeperEntry } from "../actors/kv/kv.ts";
 import type { WorkersChange } from "../actors/router/router.ts";
 import {
   type ActorRef,
@@ -56,6 +57,8 @@ const everything = Object.values(keys).map((key) => key(""));
 export const onlyLiveness = [keys.loop("")];
 /** Followed by workers: keepers of blocks, beside that. */
 export const keepersToo = [...onlyLiveness, keys.kv("")];
+/** Followed by the keeper of blocks of one machine among several. */
+export const keepersAndWorkers = [...keepersToo, keys.worker("")];
 const HOLD_DEADLINE_MS = 10_000;
 
 export const workerRecordBytes = (record: WorkerRecord): Uint8Array =>
@@ -167,6 +170,29 @@ export class Discovery {
   kvKeeper(root: string): Ref<KvKeeperMessage> | undefined {
     const entry = this.#known.get(keys.kv(""))?.get(keys.kv(root));
     return entry?.owner && refOf<KvKeeperMessage>(this.#system, entry.owner);
+  }
+
+  /**
+   * Calls `listener` with the keepers of blocks of all machines at once, then at each change, and
+   * what the blocks of their workers are told apart by.
+   */
+  watchKvKeepers(listener: (keepers: readonly KeeperEntry[]) => void): () => void {
+    const tell = () => {
+      const workers = this.#entries(keys.worker("")).flatMap(recordOf);
+      listener(
+        this.#entries(keys.kv("")).flatMap(({ key, owner }) => {
+          if (owner === undefined) return [];
+          const own = workers.filter(({ keeper }) => keeper?.node === owner.node);
+          const identities = own.flatMap(({ kv_identity }) => kv_identity ?? []);
+          return [{ machine: key.slice(keys.kv("").length), ref: owner, identities }];
+        }),
+      );
+    };
+    tell();
+    const ends = [keys.kv(""), keys.worker("")].map((prefix) => this.#listen(prefix, tell));
+    return () => {
+      for (const end of ends) end();
+    };
   }
 
   /** Names of the keys below a prefix, in order. */

@@ -115,8 +115,6 @@ const entries = [
   "actors/engine/grammar/grammar-thread.ts",
   "proto/generate.ts",
   "native/build.ts",
-  // Blocks between machines: the keeper that uses them comes next.
-  "actors/kv/peer/peers.ts",
   // A store of blocks for several machines: the keeper that uses it comes next.
   "actors/kv/object/header.ts",
   "actors/kv/object/redis-blocks.ts",

@@ -1,5 +1,6 @@
 /** The settings of the keeper of a machine's blocks: tiers beyond the engines. */
 import type { SettingsOf } from "../../runtime/setting.ts";
+import { admissionPolicies } from "./peer/offering.ts";
 
 export const kvFlags = {
   /** 0: no block leaves its engine. */
@@ -23,6 +24,20 @@ export const kvFlags = {
     type: "text",
     env: ["DYN_KVBM_DISK_CACHE_DIR"],
     help: "folder for them; default: kv in --cache-dir",
+  },
+  peers: {
+    name: "kv-peers",
+    type: "choice",
+    choices: admissionPolicies,
+    default: "after_first_reuse",
+    env: ["DYN_KVBM_G2PB_ADMISSION_POLICY"],
+    help: "many machines: each block has an owner among them, which is asked for it and is offered it; when",
+  },
+  /** Empty: as the NATS server sees it. */
+  address: {
+    name: "kv-address",
+    type: "text",
+    help: "many machines: address at which the others read this one's blocks; default: the one that NATS sees",
   },
 } as const;
 

@@ -5,6 +5,7 @@
  */
 export { identityText } from "./keeper/identity-text.ts";
 export { BlockKeeper, type KeeperOptions } from "./keeper/keeper.ts";
+export type { KeeperEntry, NeighbourOptions } from "./keeper/neighbours.ts";
 export { hashesIn, packedHashes } from "./keeper/packed-hashes.ts";
 export { slotNumbers } from "./keeper/slot-numbers.ts";
 export {

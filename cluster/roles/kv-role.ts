@@ -1,5 +1,5 @@
 /** The keeper of a machine's blocks. */
-import { openNativeMemory } from "../../actors/kv/kv.ts";
+import { type NeighbourOptions, openNativeMemory } from "../../actors/kv/kv.ts";
 import { kvTree } from "../../supervisors/kv-tree.ts";
 import { kvPaths } from "../../supervisors/paths.ts";
 import type { KvBoot } from "../boot.ts";
@@ -8,11 +8,18 @@ import { keepRegistered } from "../keep-registered.ts";
 import type { Role } from "./role.ts";
 
 export const kvRole: Role<KvBoot> = {
-  async tree({ kv, models, cache_folder, assets_folder }, { system, names }) {
+  async tree(boot, { system, names, discovery, ownHost }) {
+    const { kv, models, cache_folder, assets_folder, root_node, planes } = boot;
     const { files, random } = system.capabilities;
     const shims = { cache_folder, assets_folder };
     const openMemory = () => openNativeMemory(kv.host_bytes, random.u32(), files, shims);
-    return kvTree({ areas: models, openMemory }, names);
+    const neighbours: NeighbourOptions = {
+      ...{ machine: root_node, policy: kv.peers },
+      host: () => kv.address || ownHost(),
+      watch: (listener) => discovery.watchKvKeepers(listener),
+    };
+    const among = planes === undefined ? {} : { neighbours };
+    return kvTree({ areas: models, openMemory, ...among }, names);
   },
   async stands({ root_node }, { system, discovery, line }) {
     await keepRegistered(system, discovery, keys.kv(root_node), kvPaths.main);

@@ -25,6 +25,8 @@ export type RoleParts = {
   readonly names: readonly ChildSpec[];
   /** Undefined: one machine. */
   readonly planes: ReadPlanes | undefined;
+  /** This machine's address as others see it; undefined: not known (yet). */
+  readonly ownHost: () => string | undefined;
   readonly faults: FaultInjector | undefined;
   /** Loads a gRPC server. */
   readonly serveGrpc: ServeGrpc | undefined;

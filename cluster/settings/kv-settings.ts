@@ -19,5 +19,11 @@ export function kvSettings(given: KvSettings): KvSettings {
     if (bytes === 0 || bytes >= LEAST_BYTES) continue;
     throw new SettingsError(`${flag} ${bytes} is less than a block takes: give 512MB or 2GiB, say`);
   }
+  const address = kvFlags.address.name;
+  if (/[\s/[\]]|^[^:]*:[^:]*$/.test(given.address)) {
+    throw new SettingsError(
+      `--${address} "${given.address}" is no address alone: give one like 10.0.0.5, fe80::5 or a name, without a port`,
+    );
+  }
   return given;
 }

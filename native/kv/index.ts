@@ -182,9 +182,10 @@ export class NativeMovers {
     return this.#shim.tr_kv_region_free(this.#kv, region | 0);
   }
 
-  /** A region's bytes, without a copy; valid until it is freed. Throws for a device's. */
-  bytes(region: number, size: number): Uint8Array {
-    return new Uint8Array(toArrayBuffer(this.address(region) as Pointer, 0, size));
+  /** Some of a region's bytes, without a copy; valid until it is freed. Throws for a device's. */
+  bytes(region: number, size: number, from = 0): Uint8Array {
+    // An array has 4 GB at most, a region may have more.
+    return new Uint8Array(toArrayBuffer((this.address(region) + from) as Pointer, 0, size));
   }
 
   /** Where a region of this process's memory begins. Throws for a device's. */

@@ -5746,6 +5746,7 @@ export const troupe = $root.troupe = (() => {
             this.from = 0;
             this.writer = "";
             this.wait_ms = 0;
+            this.from_keeper = undefined;
         };
 
         FindKv.encode = function (message, writer, _depth) {
@@ -5765,6 +5766,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(34).string(message.writer);
             if (message.wait_ms != null && message.wait_ms !== 0)
                 writer.uint32(40).uint32(message.wait_ms);
+            if (message.from_keeper != null)
+                troupe.ActorRef.encode(message.from_keeper, writer.uint32(50).fork(), _depth + 1).ldelim();
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5826,6 +5829,12 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.wait_ms = reader.uint32();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        message.from_keeper = troupe.ActorRef.decode(reader, reader.size(), $undefined, _depth + 1, message.from_keeper);
                         continue;
                     }
                 }

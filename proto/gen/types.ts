@@ -394,6 +394,7 @@ export type FindKv = {
   readonly from: number;
   readonly writer: string;
   readonly wait_ms: number;
+  readonly from_keeper?: ActorRef;
 };
 
 export type KvFound = {

@@ -63,6 +63,10 @@ class NatsBus implements Bus {
     return this.#up;
   }
 
+  get own_host(): string | undefined {
+    return this.#connection?.info?.client_ip;
+  }
+
   get payload_limit_bytes(): number {
     return this.#connection?.info?.max_payload ?? PAYLOAD_LIMIT_BYTES;
   }

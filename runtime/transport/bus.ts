@@ -8,6 +8,8 @@ export interface Bus {
   readonly name: string;
   /** True: connected to its server. Messages published otherwise are lost. */
   readonly up: boolean;
+  /** This machine's address as the server sees it; undefined: not known (yet). */
+  readonly own_host?: string | undefined;
   /** Largest payload of one message. */
   readonly payload_limit_bytes: number;
   /** Keeps the bytes until they are on the wire: the caller does not change them afterwards. */

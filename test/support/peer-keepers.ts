@@ -36,10 +36,10 @@ export class TestSpace implements PeerSpace {
 
   readonly bytes = (slot: number) =>
     this.#memory.subarray(slot * BLOCK_BYTES, (slot + 1) * BLOCK_BYTES);
-  readonly writing = (id: string) => this.hand_offs.has(id);
-  readonly onNews = (listener: () => void) => {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+  readonly expect = (id: string, news: () => void) => {
+    this.#listeners.add(news);
+    const end = () => void this.#listeners.delete(news);
+    return { coming: () => this.hand_offs.has(id), end };
   };
 
   /** As a worker that computed them. */
@@ -53,6 +53,8 @@ export class TestSpace implements PeerSpace {
     }
     this.news();
   }
+
+  readonly came = () => this.news();
 
   news(): void {
     for (const listener of [...this.#listeners]) listener();

@@ -17,6 +17,7 @@ import type {
   KvWriting,
   KvWritten,
   OpenKvSpace,
+  PeerFoundKv,
   ReleaseKv,
   ReserveKv,
 } from "../../../proto/index.ts";
@@ -25,6 +26,7 @@ import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { refOf } from "../../../runtime/remote/node.ts";
 import type { HostMemory } from "../memory/host-memory.ts";
 import { HandOffs } from "./hand-offs.ts";
+import { type NeighbourOptions, Neighbours } from "./neighbours.ts";
 import { hashesIn } from "./packed-hashes.ts";
 import { slotNumbers } from "./slot-numbers.ts";
 import { type Space, Spaces } from "./spaces.ts";
@@ -35,6 +37,8 @@ export type KeeperOptions = {
   readonly areas: number;
   /** Reserves all of it, which may take a while. Rejects with KvMemoryError. */
   readonly openMemory: () => Promise<HostMemory>;
+  /** Undefined: there is one machine. */
+  readonly neighbours?: NeighbourOptions;
 };
 
 /** A worker in a space. */
@@ -67,6 +71,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   /** Not heard of any more; their processes may live. */
   readonly #lost = new Set<Guest>();
   readonly #hand_offs = new HandOffs();
+  #neighbours: Neighbours | undefined;
   readonly #waits: Waits;
   #next = 0;
   #looking = false;
@@ -81,6 +86,8 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   override async init(): Promise<void> {
     this.#memory = await this.#options.openMemory();
     this.#spaces = new Spaces(this.#memory.bytes, this.#options.areas);
+    const { neighbours } = this.#options;
+    if (neighbours !== undefined) this.#neighbours = this.#meet(neighbours, this.#memory);
     // Numbers of a keeper's earlier life mean nothing in this one.
     this.#next = this.ctx.random.u32() >>> 1;
   }
@@ -109,7 +116,11 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
         this.#written(message);
         break;
       case "peer_find_kv":
+        this.ctx.reply(this.#neighbours?.found(message) ?? NOT_HERE);
+        this.#lookLater();
+        break;
       case "peer_offer_kv":
+        this.#neighbours?.offered(message);
         break;
       case "look_for_gone":
         this.#looking = false;
@@ -130,6 +141,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   }
 
   override release(): void {
+    this.#neighbours?.close();
     this.#memory?.close();
     this.#memory = undefined;
   }
@@ -142,6 +154,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       lost: this.#lost.size,
       waits: this.#waits.count,
       hand_offs: this.#hand_offs.count,
+      ...(this.#neighbours === undefined ? {} : { neighbours: this.#neighbours.inspect() }),
       spaces: this.#spaces?.all.map(({ identity, room, slots, slot_bytes, guests }) => ({
         ...{ model: identity.model, slots, slot_bytes, guests },
         ...room.stats(),
@@ -215,10 +228,25 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       room.dropped(guest.key, hash);
       guest.handed.delete(hash);
     }
-    this.#waits.advance();
+    this.#neighbours?.registered(guest.space, hashesIn(hashes));
+    this.#came(guest.space);
   }
 
-  #find({ space, hashes: packed, from, writer, wait_ms }: FindKv): void {
+  #came(space: Space): void {
+    this.#waits.advance();
+    this.#neighbours?.came(space);
+  }
+
+  #meet(options: NeighbourOptions, memory: HostMemory): Neighbours {
+    return new Neighbours(options, {
+      ...{ ctx: this.ctx, memory, spaces: this.#spaces },
+      came: (space) => this.#came(space),
+      expect: (id, over) => this.#hand_offs.expect(id, this.ctx.clock.now_ms(), over),
+    });
+  }
+
+  #find(message: FindKv): void {
+    const { space, hashes: packed, from, writer, wait_ms, from_keeper } = message;
     const guest = this.#guests.get(space);
     if (guest === undefined) {
       this.ctx.refuse(STRANGER);
@@ -226,16 +254,28 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     }
     const { room } = guest.space;
     const hashes = hashesIn(packed);
-    const { lease, slots } = room.find(guest.key, hashes, from, writer !== "");
+    const neighbours = wait_ms > 0 ? this.#neighbours : undefined;
+    const may_come = writer !== "" || neighbours?.any === true;
+    const { lease, slots } = room.find(guest.key, hashes, from, may_come);
     const next = from + slots.length;
+    neighbours?.reused(guest.space, hashes, from, slots.length);
     let coming = false;
     const now_ms = this.ctx.clock.now_ms();
     if (writer !== "" && next >= hashes.length) this.#hand_offs.expect(writer, now_ms, () => {})();
-    else if (lease !== 0 && writer !== "") {
+    else if (lease !== 0 && may_come && next < hashes.length) {
       const until_ms = now_ms + Math.min(wait_ms, WAIT_MOST_MS);
       const row = { room, guest: guest.key, lease, hashes, next, until_ms };
       const wait = this.#waits.open(row);
-      wait.ended.push(this.#hand_offs.expect(writer, now_ms, this.#waits.source(wait)));
+      if (writer !== "" && from_keeper === undefined) {
+        wait.ended.push(this.#hand_offs.expect(writer, now_ms, this.#waits.source(wait)));
+      }
+      if (writer === "" || from_keeper !== undefined) {
+        const ended = this.#waits.source(wait);
+        const wanted = { space: guest.space, hashes, from: next, until_ms };
+        const cancel = neighbours?.bring(wanted, writer, from_keeper, ended);
+        if (cancel === undefined) ended();
+        else wait.ended.push(cancel);
+      }
       coming = this.#waits.begin(wait);
       this.#lookLater();
     }
@@ -302,6 +342,9 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
 }
 
 const STRANGER = "there is no such space: open one";
+const NOT_HERE: PeerFoundKv = {
+  ...{ kind: "peer_found_kv", have: [], address: "", ticket: new Uint8Array() },
+};
 const NO_SPACE: KvSpace = {
   ...{ kind: "kv_space", space: 0, segment: "", slots: 0, slot_bytes: 0, base: 0 },
   ...{ segment_bytes: 0, block_bytes: 0 },

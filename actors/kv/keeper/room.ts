@@ -115,6 +115,10 @@ export class BlockRoom {
     return this.#tier.has(hash);
   }
 
+  parentOf(hash: bigint): bigint | undefined {
+    return this.#tier.parentOf(hash);
+  }
+
   /** False: there is no such lease (any more). */
   release(worker: string, lease: number): boolean {
     const guest = this.#guests.get(worker);

@@ -4,6 +4,8 @@
 export interface HostMemory {
   readonly segment: string;
   readonly bytes: number;
+  /** Some of it, without a copy. */
+  view(from: number, bytes: number): Uint8Array;
   /** Takes the name away and gives the memory back; who has mapped it keeps it. */
   close(): void;
 }

@@ -54,6 +54,7 @@ export async function openNativeMemory(
   }
   return {
     ...{ segment, bytes },
+    view: (from, size) => movers.bytes(region, size, from),
     close: () => {
       movers.unlink(segment);
       void movers.close();

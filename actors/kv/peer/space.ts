@@ -13,27 +13,34 @@ export type PeerSpace = {
   readonly block_bytes: number;
   /** The memory of a slot, of exactly one block. */
   readonly bytes: (slot: number) => Uint8Array;
-  /** Whether more blocks may come by this hand-off. */
-  readonly writing: (id: string) => boolean;
-  /** Calls the listener when a block has come, or a hand-off is over. Returns what ends it. */
-  readonly onNews: (listener: () => void) => () => void;
+  /** Blocks have come: others may wait for them. */
+  readonly came: () => void;
+  /** Somebody waits for what a hand-off computes. */
+  readonly expect: (id: string, news: () => void) => Expected;
+};
+
+/** A hand-off that is waited for: news are called when a block has come, and when it is over. */
+export type Expected = {
+  /** Whether more blocks may come by it. */
+  readonly coming: () => boolean;
+  readonly end: () => void;
 };
 
 /** What one ticket lets read. */
 export class RoomReading implements Reading {
   readonly #space: PeerSpace;
   readonly #guest: string;
-  readonly #writer: string;
+  readonly #expected: Expected | undefined;
   readonly #allowed: ReadonlySet<bigint>;
   readonly #held = new Map<bigint, ReadBlock>();
-  #unlisten: () => void = () => {};
+  #news: () => void = () => {};
 
   /** @param guest a name of its own in the room @param writer empty: what is not here is gone */
   constructor(space: PeerSpace, guest: string, hashes: readonly bigint[], writer: string) {
     this.#space = space;
     this.#guest = guest;
-    this.#writer = writer;
     this.#allowed = new Set(hashes);
+    this.#expected = writer === "" ? undefined : space.expect(writer, () => this.#news());
   }
 
   /** It stays from now on. False: it is not here. */
@@ -51,16 +58,16 @@ export class RoomReading implements Reading {
   get(hash: bigint): ReadBlock | "coming" | "gone" {
     if (!this.#allowed.has(hash)) return "gone";
     if (this.hold(hash)) return this.#held.get(hash)!;
-    return this.#writer !== "" && this.#space.writing(this.#writer) ? "coming" : "gone";
+    return this.#expected?.coming() === true ? "coming" : "gone";
   }
 
   onNews(listener: () => void): void {
-    this.#unlisten();
-    if (this.#writer !== "") this.#unlisten = this.#space.onNews(listener);
+    this.#news = listener;
   }
 
   close(): void {
-    this.#unlisten();
+    this.#news = () => {};
+    this.#expected?.end();
     this.#held.clear();
     this.#space.room.gone(this.#guest);
   }
@@ -88,6 +95,7 @@ export class RoomTarget implements PullTarget {
 
   filled(hash: bigint, sum: bigint): void {
     this.#space.room.filled(this.#guest, hash, sum);
+    this.#space.came();
   }
 
   dropped(hash: bigint): void {

@@ -132,6 +132,11 @@ export class Tier {
     return this.#entries.has(hash);
   }
 
+  /** The block before a registered one. */
+  parentOf(hash: bigint): bigint | undefined {
+    return this.#entries.get(hash)?.parent;
+  }
+
   /** The block, which stays until it is released; undefined: it is not here. */
   hold(hash: bigint): HeldBlock | undefined {
     const entry = this.#entries.get(hash);

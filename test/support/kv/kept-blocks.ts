@@ -1,6 +1,11 @@
 /** A keeper of blocks in virtual time, with memory that simulated engines write to and read. */
 import type { BlockMemory } from "../../../actors/engine/block-port.ts";
-import { BlockKeeper, type HostMemory, type MapSegment } from "../../../actors/kv/kv.ts";
+import {
+  BlockKeeper,
+  type HostMemory,
+  type MapSegment,
+  type NeighbourOptions,
+} from "../../../actors/kv/kv.ts";
 import type { KvIdentity, KvKeeperMessage } from "../../../proto/index.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
@@ -17,7 +22,8 @@ export class SegmentTable {
     const segment = `/segment-${this.#next++}`;
     this.#bytes.set(address, new ArrayBuffer(bytes));
     this.#names.set(segment, address);
-    return { segment, bytes, close: () => void this.#names.delete(segment) };
+    const view = (from: number, size: number) => this.memory(address + from, size);
+    return { segment, bytes, view, close: () => void this.#names.delete(segment) };
   }
 
   get names(): readonly string[] {
@@ -50,14 +56,26 @@ export const identity = (changes: Partial<KvIdentity> = {}): KvIdentity => ({
   ...changes,
 });
 
+type KeeperShape = {
+  readonly bytes: number;
+  readonly areas: number;
+  readonly name: string;
+  readonly neighbours: NeighbourOptions;
+};
+
 /** Starts a keeper; `name` is its path. */
 export async function startKeeper(
   system: ActorSystem,
   segments: SegmentTable,
-  { bytes = 16 * BLOCK, areas = 1, name = "keeper" } = {},
+  options: Partial<KeeperShape> = {},
 ): Promise<Ref<KvKeeperMessage>> {
+  const { bytes = 16 * BLOCK, areas = 1, name = "keeper", neighbours } = options;
   const openMemory = async () => segments.open(bytes);
-  return await system.spawnReady<KvKeeperMessage>(() => new BlockKeeper({ areas, openMemory }), {
-    name,
-  });
+  const among = neighbours === undefined ? {} : { neighbours };
+  return await system.spawnReady<KvKeeperMessage>(
+    () => new BlockKeeper({ areas, openMemory, ...among }),
+    {
+      name,
+    },
+  );
 }

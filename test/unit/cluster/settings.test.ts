@@ -299,3 +299,13 @@ test("routes may be elsewhere, each at a path of its own", () => {
     ]);
   }
 });
+
+test("the address at which other machines read blocks is an address alone", () => {
+  for (const address of ["10.0.0.5", "fe80::5", "node-3.example"]) {
+    expect(fromFlags("--kv-address", address).kv.address).toBe(address);
+  }
+  for (const odd of ["10.0.0.5:7000", "tcp:10.0.0.5", "http://node", "[::1]", "a b"]) {
+    const said = complaint(() => fromFlags("--kv-address", odd));
+    expect(said).toMatch(/^--kv-address ".*" is no address alone/);
+  }
+});
