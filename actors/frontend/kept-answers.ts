@@ -6,7 +6,7 @@
 import type { Ids, Log, Random, Store } from "../../runtime/capabilities.ts";
 import type { Recording } from "./answer/recording.ts";
 import { eventStream, type Responses } from "./answer/responses.ts";
-import { ApiError } from "./api/api-error.ts";
+import { ApiError, invalidValue } from "./api/api-error.ts";
 import { type Dialect, type Generation, generationDialect, type KeepPlan } from "./api/dialect.ts";
 import type { KeptScope } from "./api/json-route.ts";
 import { replay } from "./api/responses/replay.ts";
@@ -140,6 +140,8 @@ export class KeptAnswers {
       if (record === undefined) throw noResponse(id);
       if (record.state === "final") {
         const events = replay(record, after);
+        // Who has the last event gets the end alone; a later one was never sent.
+        if (events.length === 0) checkAfter(after, replay(record, -1).length);
         return new Response(events.map((event) => `${event}\n\n`).join(""), { headers });
       }
       const held = await this.#heldBy(id, record);
@@ -186,6 +188,12 @@ export class KeptAnswers {
     const model = modelNamed(models, adapter ?? base);
     return resumedFrom(parts, dialect, model, () => `${request}.${ids.next()}`, []);
   }
+}
+
+function checkAfter(after: number, events: number): void {
+  if (after < events) return;
+  const message = `'starting_after' is ${after}, but the last event of this response is ${events - 1}.`;
+  throw invalidValue(message, "starting_after");
 }
 
 const waitsStill = () =>

@@ -127,7 +127,10 @@ export class ProcessInspector extends Actor<InspectMessage> {
     return found.length > 0;
   }
 
-  /** Drains the actor at the path, or all drainable ones below it. Replies are not awaited. */
+  /**
+   * Drains the actor at the path, or all drainable ones below it, each of which begins anew then.
+   * Replies are not awaited.
+   */
   #drain(path: string): boolean {
     const { system, log } = this.ctx;
     const budget_ms = this.#options.drain_ms ?? DRAIN_DEFAULT_MS;
@@ -137,8 +140,11 @@ export class ProcessInspector extends Actor<InspectMessage> {
       if (ref === undefined) continue;
       const deadline_ms = budget_ms + ANSWER_MS;
       system.ask(ref, { kind: "drain", budget_ms, nobody_follows: false }, { deadline_ms }).then(
-        ({ finished, unfinished }) =>
-          log.log("info", "drained", { path: node.path, finished, unfinished }),
+        ({ finished, unfinished }) => {
+          log.log("info", "drained", { path: node.path, finished, unfinished });
+          // Its supervisor owes as many as it was asked for.
+          system.control(node.path, "restart");
+        },
         (error: unknown) =>
           log.log("warn", "could not be drained", { path: node.path, error: String(error) }),
       );

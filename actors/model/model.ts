@@ -70,6 +70,10 @@ export function resolveTokenizer(world: ModelWorld, source: string): Promise<Res
 export async function locateAdapter(world: ModelWorld, source: string): Promise<string> {
   const file = await locate(world, source);
   const missing = `there is no LoRA adapter file ${file}: check its path`;
+  if (await isFolder(world, file)) {
+    const advice = "give the path of its GGUF, which convert_lora_to_gguf.py makes";
+    throw new ModelError("model_unsupported", `${file} is a folder and no adapter: ${advice}`);
+  }
   const { path, header } = await checkModel(world, file, missing);
   const kind = [
     ggufString(header.metadata, "general.type"),
@@ -130,3 +134,9 @@ async function locate(world: ModelWorld, text: string): Promise<string> {
       return source.path;
   }
 }
+
+const isFolder = ({ files }: ModelWorld, path: string): Promise<boolean> =>
+  files.list(path).then(
+    () => true,
+    () => false,
+  );

@@ -48,6 +48,12 @@ export type ProcessMessage = GetMain | Ended;
 class ProcessDied extends Error {
   override readonly name = "ProcessDied";
   readonly code = "process_died";
+
+  constructor(message: string) {
+    super(message);
+    // It would show where this process noticed the end, which explains nothing.
+    delete this.stack;
+  }
 }
 
 const LINE_BYTES_MAX = 8 * 1024;

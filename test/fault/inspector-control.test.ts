@@ -63,3 +63,23 @@ test("what cannot be done says why", async () => {
   expect((await status("root/cluster/registry", "kill", { host: "x.example:80" }))[0]).toBe(403);
   expect((await find(cluster, "/cluster/registry"))?.restarts).toBe(0);
 }, 60_000);
+
+test("a worker that is drained is begun anew, and serves", async () => {
+  await using cluster = await startCluster(["--engine", "echo"]);
+  const path = "/worker/worker-0";
+  const before = await find(cluster, path);
+  const response = await post(cluster, encodeURIComponent(before?.id ?? ""), "drain");
+  expect(response.status).toBe(200);
+  await until("another life of the worker", 10_000, async () => {
+    const now = await find(cluster, path);
+    return now !== undefined && now.restarts > (before?.restarts ?? 0) && now.state === "running";
+  });
+  await until("it to serve", 10_000, async () => {
+    const answer = await fetch(`${cluster.url}/v1/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "troupe-tiny", prompt: "hi", max_tokens: 1 }),
+    });
+    return answer.status === 200;
+  });
+}, 60_000);

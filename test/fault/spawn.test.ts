@@ -165,6 +165,7 @@ describe("a process", () => {
     expect(joined.system.tree().find(({ path }) => path === "/top/child")?.restarts).toBe(1);
     const [report] = joined.system.crashReports();
     expect(report?.reason).toMatchObject({ error: expect.stringContaining("ended by SIGKILL") });
+    expect(report?.reason).not.toHaveProperty("stack");
   });
 
   test("that exits on its own is a crash report with its last words", async () => {

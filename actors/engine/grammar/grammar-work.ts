@@ -108,6 +108,10 @@ export class GrammarWork {
       if (this.#set === undefined) await this.#parse(xgrammar, text);
       else if (!this.#held.has(text)) {
         const compiled = await this.#set.compile(text);
+        if (!(await this.#begins(compiled))) {
+          compiled.grammar?.dispose();
+          throw new GrammarError("no text fits it, as its first rule has no end");
+        }
         this.#held.set(text, { compiled, users: 0, kept: true });
       }
     } catch (error) {
@@ -115,6 +119,17 @@ export class GrammarWork {
     }
     const spoiled = xgrammar.errors > 0 || xgrammar.memory_bytes > MEMORY_MOST;
     this.#post({ kind: "compiled", refusal, spoiled });
+  }
+
+  /** Some token may come first, or the end. */
+  async #begins(compiled: Compiled): Promise<boolean> {
+    const set = this.#set!;
+    // Of a vocabulary without ends, one that fits the empty text alone has no first token either.
+    if (set.vocab.ends.length === 0) return true;
+    const lane = await set.lane(compiled);
+    const is_whole = lane.mask(this.#words);
+    lane.close();
+    return is_whole && this.#words.some((word) => word !== 0);
   }
 
   async #parse(xgrammar: XGrammar, text: string): Promise<void> {

@@ -50,6 +50,8 @@ type DialectFacts = FieldTables & {
   readonly id_header?: string;
   /** A header that clients of this dialect send with whatever they ask for. */
   readonly client_header?: string;
+  /** Paths behind its own that its clients may ask for and that are not here: what to do then. */
+  readonly elsewhere?: Readonly<Record<string, string>>;
 };
 
 /** A dialect whose answers are generated token by token, and can be resumed. */

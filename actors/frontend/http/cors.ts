@@ -73,8 +73,16 @@ export function allowOrigin(headers: HeaderRecord, origins: CorsOrigins, request
     if (origin === null || !isAllowedOrigin(origins, origin, request.get("host"))) return;
     headers["Access-Control-Allow-Origin"] = origin;
   }
-  headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After";
+  headers["Access-Control-Expose-Headers"] = EXPOSED;
 }
+
+/** What clients in pages read beside the body: ids, and limits of a key. */
+const EXPOSED = [
+  ...["X-Request-Id", "Request-Id", "Retry-After"],
+  ...["limit", "remaining", "reset"].flatMap((what) =>
+    ["requests", "tokens"].map((unit) => `X-RateLimit-${what}-${unit}`),
+  ),
+].join(", ");
 
 const PREFLIGHT_AGE_S = 86_400;
 

@@ -204,8 +204,19 @@ export class Door {
       case "wrong_method":
         throw wrongMethod(context, route.allow);
       case "unknown":
-        throw unknownPath(context);
+        throw this.#unknown(context);
     }
+  }
+
+  #unknown(context: RequestContext): ApiError {
+    for (const { path, elsewhere = {} } of this.#parts.dialects) {
+      const behind = `${this.#facts.pathOf(path)}/`;
+      if (!context.path.startsWith(behind)) continue;
+      const [name = ""] = context.path.slice(behind.length).split("/", 1);
+      const advice = Object.hasOwn(elsewhere, name) ? elsewhere[name] : undefined;
+      if (advice !== undefined) return new ApiError(404, "unknown_url", advice);
+    }
+    return unknownPath(context);
   }
 
   /** The owner of the request. Throws ApiError for a page or a key that is not allowed. */

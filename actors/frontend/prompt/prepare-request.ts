@@ -148,10 +148,19 @@ export function modelNamed(models: ServedModels, name: string | undefined): Serv
 
 function onlyModel(models: ServedModels): ServedModel {
   const [first, second] = models.ready();
+  if (first === undefined && models.restricted === true) throw noneAllowed();
   if (first === undefined) throw notServed(models, "");
   if (second !== undefined) throw missingParameter("model");
   return first;
 }
+
+const noneAllowed = () =>
+  new ApiError(
+    404,
+    "model_not_found",
+    "This key may use none of the models that are served now. /v1/models lists those it may use.",
+    "model",
+  );
 
 function notServed(models: ServedModels, name: string): ApiError {
   const state = models.state(name);

@@ -124,13 +124,15 @@ test("json_object, a regular expression, a choice, a grammar, in chats and compl
 });
 
 test("what no worker can compile is a 400 that names the field", async () => {
-  const asked = { ...base, guided_grammar: 'root ::= "a" missing' };
-  const error = await client.chat.completions.create(asked).then(
-    () => undefined,
-    (failed: unknown) => failed,
-  );
-  expect(error).toBeInstanceOf(OpenAI.BadRequestError);
-  expect(error).toMatchObject({ param: "guided_grammar" });
+  for (const guided_grammar of ['root ::= "a" missing', "root ::= root"]) {
+    const asked = { ...base, guided_grammar };
+    const error = await client.chat.completions.create(asked).then(
+      () => undefined,
+      (failed: unknown) => failed,
+    );
+    expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(error).toMatchObject({ param: "guided_grammar" });
+  }
 });
 
 /** The text of a chat's events, and the id of the last one. */

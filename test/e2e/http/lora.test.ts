@@ -221,6 +221,8 @@ test("what cannot be loaded is a 400 in one line, and nothing is left of it", as
     ],
     [{ lora_name: "x", lora_path: base }, "lora_path", /is no LoRA adapter/],
     [{ lora_name: "x", lora_path: "s3://x/y" }, "lora_path", /no model source/],
+    [{ lora_name: "x", lora_path: folder }, "lora_path", /is a folder and no adapter/],
+    [{ lora_name: "x", lora_path: a, lora_source: base }, "lora_source", /Send one of them/],
     [{ lora_name: "x" }, "lora_path", /Both 'lora_name' and it/],
     [{ lora_path: a }, "lora_name", /lora_name/],
     [{ lora_name: "base", lora_path: a }, "lora_name", /is the name of a model/],

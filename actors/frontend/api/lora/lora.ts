@@ -30,6 +30,10 @@ export const loadLora: JsonRoute = {
         "Missing required parameter: 'lora_path'. Both 'lora_name' and it are needed.";
       throw new ApiError(400, "missing_required_parameter", message, "lora_path");
     }
+    if (lora_path != null && lora_source != null && lora_path !== lora_source) {
+      const message = "'lora_path' and 'lora_source' name different places. Send one of them.";
+      throw invalidValue(message, "lora_source");
+    }
     const base = scope.modelWith(model, Number.MAX_SAFE_INTEGER);
     if (base.adapter !== undefined) {
       throw invalidValue(`'${base.name}' is an adapter itself; name its model.`, "model");

@@ -31,6 +31,10 @@ export const messages: GenerationDialect = {
   limit_fields: ["max_tokens"],
   id_header: "request-id",
   client_header: "anthropic-version",
+  elsewhere: {
+    batches:
+      "Batches of messages are not here; POST /v1/batches takes a file of chats, completions or embeddings.",
+  },
   prepare: (body, scope) => {
     const checked = scope.shaped(body, messagesShape);
     const context = scope.contextOf(checked.nvext);

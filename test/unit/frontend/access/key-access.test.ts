@@ -1,11 +1,16 @@
 import { expect, test } from "bun:test";
 import { Access } from "../../../../actors/frontend/access/access.ts";
+import {
+  AllowedModels,
+  type ServedModels,
+} from "../../../../actors/frontend/access/allowed-models.ts";
 import { hashOf, plainKey } from "../../../../actors/frontend/access/key-rule.ts";
 import {
   durationText,
   limitReached,
   rateHeaders,
 } from "../../../../actors/frontend/access/rate-headers.ts";
+import { modelNamed } from "../../../../actors/frontend/prompt/prepare-request.ts";
 import { hintsOfKey } from "../../../../actors/frontend/prompt/route-hints.ts";
 import { LOWEST_PRIORITY } from "../../../../actors/router/router.ts";
 
@@ -78,4 +83,22 @@ test("a key's class and priority stand for what its requests ask for", () => {
   expect(hintsOfKey(line, { strict_priority: 2 })).toMatchObject({
     strict_priority: LOWEST_PRIORITY,
   });
+});
+
+test("a key that may use no model that is served is told so, whether it names one or not", () => {
+  const served = { name: "served" };
+  const all = {
+    ...{ get: () => served, ready: () => [served], adapters: () => [], state: () => "ready" },
+  } as unknown as ServedModels;
+  const models = new AllowedModels(all, ["other"]);
+  const said = (name: string | undefined) => {
+    try {
+      return modelNamed(models, name).name;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  expect(said(undefined)).toMatch(/^This key may use none of the models/);
+  expect(said("served")).toMatch(/^The model 'served' does not exist here, or this key may not/);
+  expect(modelNamed(all, undefined).name).toBe("served");
 });

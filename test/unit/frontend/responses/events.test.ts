@@ -89,11 +89,39 @@ test("what is stored gives the same events again, from any number on", async () 
   door.script = { choices: [OUTPUT] };
   const events = await streamed(door);
   const { id } = events[0]!.response!;
-  for (let after = -1; after <= events.length; after += 1) {
+  for (let after = -1; after < events.length; after += 1) {
     const query = after < 0 ? "" : `&starting_after=${after}`;
     const again = await eventsOf(await door.ask("GET", `/v1/responses/${id}?stream=true${query}`));
     expect(again).toEqual(events.slice(after + 1));
   }
+  const beyond = `/v1/responses/${id}?stream=true&starting_after=${events.length}`;
+  const refused = await door.ask("GET", beyond);
+  const body = (await refused.json()) as Refused;
+  expect([refused.status, body.error?.param]).toEqual([400, "starting_after"]);
+});
+
+type Refused = { readonly error?: { readonly param: string } };
+
+test("a result without its call is not added to a conversation", async () => {
+  const door = parsedDoor(PLAIN);
+  const output = { type: "function_call_output", call_id: "c", output: "4" };
+  const call = { type: "function_call", call_id: "c", name: "sum", arguments: "{}" };
+  const begun = await door.ask("POST", "/v1/conversations", { items: [output] });
+  expect(begun.status).toBe(400);
+  const conversation = await door.ask("POST", "/v1/conversations", {});
+  const { id } = (await conversation.json()) as { id: string };
+  const add = async (...items: object[]) => {
+    const answer = await door.ask("POST", `/v1/conversations/${id}/items`, { items });
+    return [answer.status, ((await answer.json()) as Refused).error?.param];
+  };
+  expect(await add(output)).toEqual([400, "items[0].call_id"]);
+  expect(await add(call)).toEqual([200, undefined]);
+  expect(await add({ role: "user", content: "Hm." }, output, output)).toEqual([
+    400,
+    "items[2].call_id",
+  ]);
+  expect(await add(output)).toEqual([200, undefined]);
+  expect(await add(output)).toEqual([400, "items[0].call_id"]);
 });
 
 test("log probabilities are in deltas, in what is done and in what is read again", async () => {
