@@ -1,5 +1,6 @@
 /** The types of JSON Schema: which a schema names or means, and its numbers. */
 import type { Json } from "./merge-schemas.ts";
+import { MOST_STEP } from "./multiple-rules.ts";
 import { SchemaError } from "./schema-limits.ts";
 import type { NumberShape } from "./shape.ts";
 
@@ -49,15 +50,21 @@ export function numberShape(schema: Json, path: string, whole: boolean): NumberS
   const flag = (key: string) => schema[key] === true;
   const min = bound("minimum");
   const max = bound("maximum");
+  const step = isStep(schema["multipleOf"]) ? schema["multipleOf"] : undefined;
   return {
     kind: "number",
-    whole: whole || schema["multipleOf"] === 1,
+    whole: whole || step !== undefined,
+    step: step === 1 ? undefined : step,
     min: flag("exclusiveMinimum") ? undefined : min,
     max: flag("exclusiveMaximum") ? undefined : max,
     above: flag("exclusiveMinimum") ? min : bound("exclusiveMinimum"),
     below: flag("exclusiveMaximum") ? max : bound("exclusiveMaximum"),
   };
 }
+
+/** What `multipleOf` can be held. */
+export const isStep = (value: unknown): value is number =>
+  Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MOST_STEP;
 
 export function numberOf(schema: Json, key: string, path: string): number | undefined {
   const value = schema[key];

@@ -74,7 +74,17 @@ function mergedKeyword(key: string, own: unknown, value: unknown): unknown {
     return own.flatMap((left) => value.map((right) => ({ allOf: [left, right] })));
   }
   if (key === "uniqueItems") return own === true || value === true;
+  if (key === "multipleOf" && isCount(own) && isCount(value)) return commonMultiple(own, value);
   return own;
+}
+
+const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) > 0;
+
+function commonMultiple(a: number, b: number): number {
+  let [divisor, rest] = [a, b];
+  while (rest > 0) [divisor, rest] = [rest, divisor % rest];
+  return (a / divisor) * b;
 }
 
 /** Only lists and objects are compared as texts, which costs most. */

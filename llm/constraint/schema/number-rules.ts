@@ -23,12 +23,16 @@ export function numberRules(shape: NumberShape): Expression | undefined {
   const { min, max, above, below, whole } = shape;
   const free = [min, max, above, below].every((bound) => bound === undefined);
   if (free) return whole ? WHOLE : DECIMAL;
-  if (whole) return wholeBetween(lowest(min, above, 1), highest(max, below, 1));
+  if (whole) return wholeBetween(...wholeBounds(shape));
   const scale = 10 ** BOUND_DIGITS;
   const low = lowest(scaled(min, scale, Math.ceil), scaled(above, scale, Math.floor), 1);
   const high = highest(scaled(max, scale, Math.floor), scaled(below, scale, Math.ceil), 1);
   return decimalBetween(low, high);
 }
+
+/** The least and the largest whole number. */
+export const wholeBounds = ({ min, max, above, below }: NumberShape) =>
+  [lowest(min, above, 1), highest(max, below, 1)] as const;
 
 /** In units of the last digit; a bound with more digits than that is narrowed. */
 function scaled(
@@ -62,6 +66,17 @@ function wholeBetween(low: number, high: number): Expression | undefined {
   if (low < 0) parts.push(row('"-"', digitsBetween(Math.max(1, -high), -low)));
   if (high >= 0) parts.push(digitsBetween(Math.max(0, low), high));
   return either(parts);
+}
+
+/** The least and the largest numbers of each width, 0 ≤ low ≤ high. */
+export function digitsOfWidths(low: number, high: number): (readonly [string, string])[] {
+  const ranges: (readonly [string, string])[] = [];
+  for (let width = String(low).length; width <= String(high).length; width++) {
+    const from = Math.max(low, width === 1 ? 0 : 10 ** (width - 1));
+    const to = Math.min(high, 10 ** width - 1);
+    if (from <= to) ranges.push([String(from), String(to)]);
+  }
+  return ranges;
 }
 
 /** Numbers without a leading zero, 0 ≤ low ≤ high. */

@@ -5,7 +5,15 @@
  */
 
 import { endingShapes } from "./ending-shapes.ts";
-import { at, fitsType, impliedTypes, numberOf, numberShape, typesOf } from "./json-types.ts";
+import {
+  at,
+  fitsType,
+  impliedTypes,
+  isStep,
+  numberOf,
+  numberShape,
+  typesOf,
+} from "./json-types.ts";
 import { branchesOfBoth, isObject, type Json, mergeTwo, weightOf } from "./merge-schemas.ts";
 import { checkSchemaSize, referenced, SchemaError, schemaLimits } from "./schema-limits.ts";
 import {
@@ -21,13 +29,13 @@ import { stringShape } from "./string-shape.ts";
 /** What happens to keywords that no grammar holds (`uniqueItems`, `not`, …). */
 export type Unheld = "refuse" | "ignore";
 
-/** Say what a grammar cannot hold; each with the values by which it says nothing. */
+/** Say what a grammar cannot hold; each with the values that say nothing, or what can be held. */
 const NOT_HELD: Readonly<Record<string, (value: unknown) => boolean>> = {
   not: () => false,
   if: () => false,
   contains: () => false,
   uniqueItems: (value) => value !== true,
-  multipleOf: (value) => value === 1,
+  multipleOf: isStep,
   dependentRequired: (value) => isObject(value) && Object.keys(value).length === 0,
   dependentSchemas: (value) => isObject(value) && Object.keys(value).length === 0,
   dependencies: (value) => isObject(value) && Object.keys(value).length === 0,

@@ -17,6 +17,8 @@ export type NumberShape = {
   readonly max: number | undefined;
   readonly above: number | undefined;
   readonly below: number | undefined;
+  /** A whole number that all are multiples of; undefined: 1. */
+  readonly step?: number | undefined;
 };
 
 export type ListShape = {

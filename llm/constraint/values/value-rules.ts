@@ -3,6 +3,7 @@
 import { ALL_CHARS, type CharSet } from "../schema/char-set.ts";
 import { clash } from "../schema/clashes.ts";
 import { limitMark, type StringLimit } from "../schema/counted.ts";
+import { multipleRules } from "../schema/multiple-rules.ts";
 import { numberRules } from "../schema/number-rules.ts";
 import { regexRules } from "../schema/regex-rules.ts";
 import {
@@ -68,7 +69,9 @@ export class ValueRules {
       case "string":
         return this.#string(shape);
       case "number":
-        return numberRules(shape);
+        return shape.step === undefined
+          ? numberRules(shape)
+          : multipleRules(shape, shape.step, this.book);
       case "list":
         return this.#list(shape);
       case "object":

@@ -24,6 +24,7 @@ const decimal = fc
 
 const number: fc.Arbitrary<Json> = fc.oneof(
   fc.constantFrom<Json>({ type: "number" }, { type: "integer" }),
+  fc.integer({ min: 2, max: 60 }).map((multipleOf) => ({ type: "integer", multipleOf })),
   fc
     .tuple(fc.constantFrom("integer", "number"), decimal, fc.integer({ min: 1, max: 900 }))
     .map(([type, minimum, more]) => ({ type, minimum, maximum: minimum + more })),
