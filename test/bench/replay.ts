@@ -19,8 +19,14 @@ import {
 } from "../../actors/router/policy/cost/objective.ts";
 import { isKvPolicyName, kvPolicyNames } from "../../actors/router/policy/kv-policies.ts";
 import { isLoadMode, loadModes } from "../../actors/router/policy/load-modes.ts";
+import {
+  type ConditionalMode,
+  conditionalDefaults,
+  conditionalModes,
+} from "../../actors/router/policy/pairs/conditional.ts";
 import type { QueueOrder } from "../../actors/router/policy/route-queue.ts";
 import { SeededRandom } from "../../runtime/simulation/random.ts";
+import { limit, number, positive, UsageError, whole } from "./replay/flag-values.ts";
 import { htmlReport } from "./replay/html-report.ts";
 import { KvReplayRouter, PlainReplayRouter } from "./replay/replay-router.ts";
 import { reportOf } from "./replay/report.ts";
@@ -50,6 +56,8 @@ const usage = `bun run replay TRACE… [flags]
   --trace-format F          ${traceFormats.join(", ")} (default: what the first line looks like)
   --trace-block-size N      tokens a hash id stands for (512, or what the trace says)
   --workers N               (4)
+  --prefill N --decode M    N workers compute prompts for M that answer, in place of --workers
+  --router-conditional-disagg C   which prompts: ${conditionalModes.join(", ")} (${conditionalDefaults.mode})
   --router-mode M           kv, ${loadModes.filter((mode) => mode !== "direct").join(", ")} (kv)
   --router-policy P         ${kvPolicyNames.join(", ")} (adaptive)
   --router-objective O      what adaptive is to be good for: ${routerObjectives.join(", ")} (${DEFAULT_OBJECTIVE})
@@ -78,8 +86,6 @@ const usage = `bun run replay TRACE… [flags]
   --seed S                  of ties and temperature (1)
   --json                    one JSON object instead of a table
   --html FILE, --requests FILE   report with plots; one JSON object a request`;
-
-class UsageError extends Error {}
 
 try {
   main();
@@ -116,7 +122,9 @@ function main(): void {
   const classes = number("--priority-classes", flags["priority-classes"]);
   const read_trace = read(source, text, flags["trace-format"], trace_block_size);
   const trace = classes > 0 ? withPriorities(read_trace, classes) : read_trace;
-  const workers = whole("--workers", flags.workers);
+  const prefill = prefillOf(flags);
+  const workers =
+    prefill > 0 ? prefill + whole("--decode", flags.decode) : whole("--workers", flags.workers);
   const given_blocks = flags["num-blocks"];
   const default_blocks = Math.max(1, Math.floor(CACHE_TOKENS / block_size));
   const mocker = mockerOptions({
@@ -138,9 +146,10 @@ function main(): void {
     lag_ms: number("--event-lag-ms", flags["event-lag-ms"]),
     concurrency: number("--concurrency", flags.concurrency),
     ...(tiers === undefined ? {} : { tiers }),
+    prefill,
   };
   const random = new SeededRandom(number("--seed", flags.seed));
-  const router = routerOf(flags, workers, mocker, random);
+  const router = routerOf(flags, workers, prefill, mocker, random);
   const started_ms = performance.now();
   const result = simulate(trace, settings, router);
   const report = reportOf(result, performance.now() - started_ms, {
@@ -165,6 +174,9 @@ function readFlags() {
         "trace-format": text(""),
         "trace-block-size": text(""),
         workers: text("4"),
+        prefill: text("0"),
+        decode: text("0"),
+        "router-conditional-disagg": text(conditionalDefaults.mode),
         "router-mode": text("kv"),
         "router-policy": text("adaptive"),
         "router-objective": text(DEFAULT_OBJECTIVE),
@@ -235,6 +247,27 @@ function write(flag: string, path: string, text: string): void {
   }
 }
 
+/** Workers that only compute prompts; 0: each answers what it computes. */
+function prefillOf(flags: Flags): number {
+  const prefill = number("--prefill", flags.prefill);
+  const decode = number("--decode", flags.decode);
+  if (prefill === 0 && decode === 0) return 0;
+  if (prefill === 0 || decode === 0) {
+    throw new UsageError("--prefill and --decode go together: give both, from 1 on");
+  }
+  if (flags["router-mode"] !== "kv") {
+    throw new UsageError("--prefill is planned by --router-mode kv: leave the other mode out");
+  }
+  return whole("--prefill", flags.prefill);
+}
+
+function conditionalOf(text: string): ConditionalMode {
+  const found = conditionalModes.find((mode) => mode === text);
+  if (found !== undefined) return found;
+  const known = conditionalModes.join(", ");
+  throw new UsageError(`--router-conditional-disagg ${text}: use one of ${known}`);
+}
+
 /** Undefined: blocks stay in the engines. */
 function tiersOf(flags: Flags, mocker: MockerOptions) {
   const host_blocks = number("--kv-host-blocks", flags["kv-host-blocks"]);
@@ -257,6 +290,7 @@ function tiersOf(flags: Flags, mocker: MockerOptions) {
 function routerOf(
   flags: Flags,
   workers: number,
+  prefill: number,
   mocker: ReturnType<typeof mockerOptions>,
   random: SeededRandom,
 ) {
@@ -296,6 +330,7 @@ function routerOf(
     ...(patience === undefined ? {} : { patience }),
     adaptive: costs,
     dynamo: costs,
+    conditional: { mode: conditionalOf(flags["router-conditional-disagg"]) },
     temperature: number("--router-temperature", flags["router-temperature"]),
     ...(threshold === "" ? {} : { queue_threshold: number("--router-queue-threshold", threshold) }),
     queue: {
@@ -308,34 +343,11 @@ function routerOf(
     total_blocks: mocker.num_gpu_blocks,
     batch_tokens: mocker.max_num_batched_tokens,
   };
-  return new KvReplayRouter(policy, workers, limits, random);
+  return new KvReplayRouter(policy, workers, limits, random, prefill);
 }
 
 function orderOf(text: string): QueueOrder | undefined {
   return text === "shortest" || text === "fcfs" || text === "wspt" ? text : undefined;
-}
-
-function number(flag: string, text: string): number {
-  const value = Number(text);
-  if (text !== "" && Number.isFinite(value) && value >= 0) return value;
-  throw new UsageError(`${flag} must be a number from 0 on, not "${text}"`);
-}
-
-function positive(flag: string, text: string): number {
-  const value = number(flag, text);
-  if (value > 0) return value;
-  throw new UsageError(`${flag} must be above 0`);
-}
-
-/** A limit that is not given limits nothing. */
-function limit(flag: string, text: string): number | undefined {
-  return text === "" ? undefined : positive(flag, text);
-}
-
-function whole(flag: string, text: string): number {
-  const value = number(flag, text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new UsageError(`${flag} must be a whole number from 1 on, not "${text}"`);
 }
 
 function table(report: ReturnType<typeof reportOf>): string {
@@ -355,6 +367,12 @@ function table(report: ReturnType<typeof reportOf>): string {
       ? []
       : [
           `goodput      ${report.goodput.share} of the requests, ${report.goodput.req_per_s} req/s`,
+        ]),
+    ...(report.hand_off === undefined
+      ? []
+      : [
+          line("hand-over", report.hand_off.ms),
+          `handed over  ${report.hand_off.share} of prompts`,
         ]),
     line("router queue", report.queued_ms),
     ...report.by_priority.map((each) => line(`ttft prio ${each.strict_priority}`, each.ttft_ms)),

@@ -2,6 +2,7 @@
 import { newCandidate } from "../../../actors/router/candidate.ts";
 import { CacheIndex, tierNumbers } from "../../../actors/router/index/cache-index.ts";
 import type { PassSums } from "../../../actors/router/policy/cost/pass-rates.ts";
+import type { HandOff } from "../../../actors/router/policy/decisions.ts";
 import { KvDispatcher } from "../../../actors/router/policy/dispatcher.ts";
 import type { KvPolicyOptions } from "../../../actors/router/policy/kv-policies.ts";
 import {
@@ -9,6 +10,8 @@ import {
   newPolicyState,
   policies,
 } from "../../../actors/router/policy/load-modes.ts";
+import { PrefillPool } from "../../../actors/router/policy/pairs/prefill-pool.ts";
+import type { Sharer } from "../../../actors/router/policy/pairs/sharing.ts";
 import type { PlaceRequest } from "../../../actors/router/policy/place-request.ts";
 import {
   newRoutedWorker,
@@ -20,13 +23,21 @@ import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
 import type { Random } from "../../../runtime/capabilities.ts";
 
 export type Decision =
-  | { readonly kind: "placed"; readonly request: string; readonly worker: number }
+  | {
+      readonly kind: "placed";
+      readonly request: string;
+      readonly worker: number;
+      /** Another worker computes that much of the prompt. */
+      readonly prompt?: { readonly worker: number; readonly tokens: number };
+    }
   | { readonly kind: "refused"; readonly request: string; readonly message: string };
 
 export interface ReplayRouter {
   offer(request: PlaceRequest, now_ms: number): Decision | undefined;
   /** Ask until it says nothing. */
   next(now_ms: number): Decision | undefined;
+  /** The worker that computes its prompt for another one has done so. */
+  promptDone(request: string, now_ms: number): void;
   firstToken(request: string, now_ms: number): void;
   ended(request: string, now_ms: number, output_tokens: number): void;
   reported(worker: number, load: ReportedLoad, now_ms: number, sums: PassSums): void;
@@ -35,6 +46,8 @@ export interface ReplayRouter {
   readonly learned: unknown;
 }
 
+/** All workers of a replay can share their blocks. */
+const SHARER: Sharer = { keeper: undefined, kv_identity: "replay" };
 const nameOf = (worker: number) => `worker-${String(worker).padStart(5, "0")}`;
 
 export class KvReplayRouter implements ReplayRouter {
@@ -42,17 +55,42 @@ export class KvReplayRouter implements ReplayRouter {
   readonly #dispatcher: KvDispatcher;
   readonly #numbers = new Map<string, number>();
   readonly #slots: number[] = [];
+  /** The first workers, if they compute prompts for the others. */
+  readonly #prefills: PrefillPool;
+  readonly #prefill_count: number;
 
-  constructor(policy: KvPolicyOptions, workers: number, limits: WorkerLimits, random: Random) {
+  /** @param prefill how many workers, the first ones, compute prompts for the others */
+  constructor(
+    policy: KvPolicyOptions,
+    workers: number,
+    limits: WorkerLimits,
+    random: Random,
+    prefill = 0,
+  ) {
     const index = this.#index;
-    this.#dispatcher = new KvDispatcher({ policy, index, random });
+    const prefills = new PrefillPool({ policy, index, random });
+    this.#prefills = prefills;
+    this.#prefill_count = prefill;
+    const handOff: HandOff = (request, worker, uncached_tokens, now_ms) => {
+      const leg = prefills.place(request, worker, uncached_tokens, now_ms);
+      return leg === undefined ? uncached_tokens : request.prompt_tokens - leg.tokens;
+    };
+    this.#dispatcher = new KvDispatcher({
+      ...{ policy, index, random },
+      ...(prefill > 0 ? { handOff } : {}),
+    });
     for (let number = 0; number < workers; number++) {
       const slot = index.addWorker("events");
       const name = nameOf(number);
       this.#slots.push(slot);
       this.#numbers.set(name, number);
-      this.#dispatcher.workerUp(newRoutedWorker({ ...limits, key: name, worker: name, slot }), 0);
+      const routed = newRoutedWorker({ ...limits, key: name, worker: name, slot, sharer: SHARER });
+      this.#poolOf(number).workerUp(routed, 0);
     }
+  }
+
+  #poolOf(worker: number): KvDispatcher | PrefillPool {
+    return worker < this.#prefill_count ? this.#prefills : this.#dispatcher;
   }
 
   offer(request: PlaceRequest, now_ms: number): Decision | undefined {
@@ -63,20 +101,30 @@ export class KvReplayRouter implements ReplayRouter {
   next(now_ms: number): Decision | undefined {
     const decision = this.#dispatcher.next(now_ms);
     if (decision === undefined || decision.kind === "refused") return decision;
-    const { request, worker } = decision;
-    return { kind: "placed", request: request.request, worker: this.#numbers.get(worker.key)! };
+    const { request } = decision.request;
+    const worker = this.#numbers.get(decision.worker.key)!;
+    const leg = this.#prefills.placed(request);
+    if (leg === undefined) return { kind: "placed", request, worker };
+    const prompt = { worker: this.#numbers.get(leg.worker.key)!, tokens: leg.tokens };
+    return { kind: "placed", request, worker, prompt };
+  }
+
+  promptDone(request: string, now_ms: number): void {
+    this.#prefills.done(request, now_ms);
   }
 
   firstToken(request: string, now_ms: number): void {
     this.#dispatcher.firstToken(request, now_ms);
+    this.#prefills.firstToken(request, now_ms);
   }
 
   ended(request: string, now_ms: number, output_tokens: number): void {
     this.#dispatcher.ended(request, now_ms, output_tokens);
+    this.#prefills.ended(request, now_ms);
   }
 
   reported(worker: number, load: ReportedLoad, now_ms: number, sums: PassSums): void {
-    this.#dispatcher.reported(nameOf(worker), load, now_ms, sums);
+    this.#poolOf(worker).reported(nameOf(worker), load, now_ms, sums);
   }
 
   event(worker: number, event: KvEvent): void {
@@ -158,6 +206,7 @@ export class PlainReplayRouter implements ReplayRouter {
     if (worker !== undefined) this.#candidates[worker]!.in_flight--;
   }
 
+  promptDone(): void {}
   firstToken(): void {}
   reported(): void {}
   event(): void {}

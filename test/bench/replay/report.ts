@@ -34,6 +34,13 @@ export type ReplayReport = {
   readonly e2e_ms: Spread;
   /** When limits are given. */
   readonly goodput?: Goodput;
+  /** When some workers compute prompts for the others. */
+  readonly hand_off?: {
+    /** Of the requests. */
+    readonly share: number;
+    /** From the end of a prompt at its worker until the worker that answers has it. */
+    readonly ms: Spread;
+  };
   /** In the router's queue. */
   readonly queued_ms: Spread;
   /** Highest first; empty when all have the same priority. */
@@ -87,6 +94,7 @@ export function reportOf(
     ),
     e2e_ms: spreadOf(done.map(e2eOf)),
     ...(goodputAsked(limits) ? { goodput: goodput(records, limits, duration_ms) } : {}),
+    ...handOff(done),
     queued_ms: spreadOf(done.map((record) => record.routed_ms - record.arrival_ms)),
     by_priority: byPriority(done),
     output_tokens_per_s: rounded((1_000 * output) / duration_ms, 1),
@@ -99,6 +107,13 @@ export function reportOf(
       preemptions: worker.preemptions,
     })),
   };
+}
+
+function handOff(done: readonly RequestRecord[]): Pick<ReplayReport, "hand_off"> {
+  const handed = done.filter((record) => record.handed_ms !== undefined);
+  if (handed.length === 0) return {};
+  const times = handed.map((each) => (each.handed_ms ?? 0) - (each.computed_ms ?? 0));
+  return { hand_off: { share: rounded(handed.length / done.length, 4), ms: spreadOf(times) } };
 }
 
 function reuseByTier(done: readonly RequestRecord[], input: number) {

@@ -4,12 +4,15 @@
  *
  * The router hears what happens at a worker `lag_ms` later (0: at once, before the next pass
  * begins), as over the event plane.
+ *
+ * Long because all of it moves the same requests between the same workers.
  */
 import type { MockerOptions } from "../../../actors/engine/mocker/options.ts";
 import type { MockerTiming } from "../../../actors/engine/mocker/timing.ts";
 import { pairsOf } from "../../../llm/blocks/block-table.ts";
 import { TraceBlocks } from "../../../llm/blocks/trace-blocks.ts";
 import { EventHeap } from "./event-heap.ts";
+import type { Timeline } from "./hand-offs.ts";
 import type { ReplayRouter } from "./replay-router.ts";
 import { ReplaySequence, SimulatedWorker, type WorkerListener } from "./simulated-worker.ts";
 import { type Brought, type MachineFigures, MachineTiers, type TierShape } from "./tiers.ts";
@@ -27,6 +30,8 @@ export type ReplaySettings = {
   readonly concurrency: number;
   /** Tiers below the engines; none: blocks stay in them. */
   readonly tiers?: TierShape & { readonly workers_per_machine: number };
+  /** How many workers, the first ones, only compute prompts for the others. Default 0. */
+  readonly prefill?: number;
   /** Happenings without a request that comes, begins or ends, after which it gives up. */
   readonly happenings_max?: number;
 };
@@ -47,6 +52,9 @@ export type RequestRecord = {
   /** Of the cached ones, those that were brought in from host memory and from a disk, if any. */
   host_tokens?: number;
   disk_tokens?: number;
+  /** Of a prompt that another worker computed: when it was done, and when all was handed over. */
+  computed_ms?: number;
+  handed_ms?: number;
   preemptions: number;
   refused: string | undefined;
 };
@@ -98,6 +106,8 @@ class Simulation {
   readonly #followers = new Map<number, number[]>();
   readonly #missing: Int32Array;
   readonly #brought = new Map<number, Brought>();
+  /** Tokens of prompts that were computed for other workers. */
+  readonly #computed = new Map<number, number>();
   readonly #names: (TraceBlocks | undefined)[];
   readonly #ended_ms: Float64Array;
   #now_ms = 0;
@@ -108,6 +118,10 @@ class Simulation {
   readonly #first_turns: { readonly index: number; readonly at_ms: number }[] = [];
   #next_in_line = 0;
 
+  readonly #timeline: Timeline = {
+    now_ms: () => this.#now_ms,
+    at: (due_ms, run) => this.#heap.push(due_ms, { kind: "news", tell: run }),
+  };
   readonly #trace: readonly TraceRequest[];
   readonly #settings: ReplaySettings;
   readonly #router: ReplayRouter;
@@ -185,29 +199,35 @@ class Simulation {
     const { mocker, timing } = this.#settings;
     const listener: WorkerListener = {
       event: (event) => this.#tell(() => router.event(number, event)),
-      firstToken: (index, at_ms) => {
+      firstToken: ({ index, prompt_only }, at_ms) => {
+        if (prompt_only) return;
         this.#records[index]!.first_token_ms = at_ms;
         this.#progress();
         this.#tellChange(() => router.firstToken(String(index), this.#now_ms));
         // What is sent now is there when the worker begins its next pass.
         this.#pump();
       },
-      finished: (sequence, at_ms) => this.#finish(sequence, at_ms),
+      finished: (sequence, at_ms) => {
+        if (sequence.prompt_only) this.#promptDone(sequence, at_ms);
+        else this.#finish(sequence, at_ms);
+      },
     };
-    const tiers = this.#machineOf(number);
-    return new SimulatedWorker(mocker, timing, listener, tiers && { tiers, name: `${number}` });
+    const machine = this.#machineOf(number);
+    const tiers = machine && { machine, name: `${number}` };
+    const options = number < (this.#settings.prefill ?? 0) ? promptsOnly(mocker) : mocker;
+    return new SimulatedWorker({ options, timing, listener, timeline: this.#timeline, tiers });
   }
 
   #machineOf(worker: number): MachineTiers | undefined {
-    const { tiers: shape, workers } = this.#settings;
+    const { tiers: shape, workers, mocker } = this.#settings;
     if (shape === undefined) return undefined;
     const { workers_per_machine } = shape;
     const at = Math.floor(worker / workers_per_machine);
     const first = at * workers_per_machine;
     const last = Math.min(workers, first + workers_per_machine);
     this.#machines[at] ??= new MachineTiers(shape, {
-      now_ms: () => this.#now_ms,
-      at: (due_ms, run) => this.#heap.push(due_ms, { kind: "news", tell: run }),
+      ...this.#timeline,
+      block_bytes: mocker.block_size * mocker.kv_bytes_per_token,
       event: (event) =>
         this.#tell(() => {
           for (let number = first; number < last; number++) this.#router.event(number, event);
@@ -268,13 +288,17 @@ class Simulation {
       const decision = this.#router.next(this.#now_ms);
       if (decision === undefined) break;
       const index = Number(decision.request);
-      if (decision.kind === "placed") this.#submit(index, decision.worker);
+      if (decision.kind === "placed") this.#submit(index, decision.worker, decision.prompt);
       else this.#refuse(index, decision.message);
     }
     this.#pumping = false;
   }
 
-  #submit(index: number, number: number): void {
+  #submit(
+    index: number,
+    number: number,
+    prompt: { readonly worker: number; readonly tokens: number } | undefined,
+  ): void {
     const record = this.#records[index]!;
     const worker = this.#workers[number]!;
     record.routed_ms = this.#now_ms;
@@ -287,17 +311,53 @@ class Simulation {
       this.#refuse(index, "prompt and answer do not fit into the worker's blocks");
       return;
     }
-    const blocks = Math.floor((input_length - 1) / this.#settings.mocker.block_size);
-    const onboards = worker.tiers?.onboard(names, blocks, ({ first, host, disk }) => {
-      worker.onboarding--;
-      this.#brought.set(index, { first, host, disk });
-      this.#enter(worker, number, sequence);
-    });
-    if (onboards) worker.onboarding++;
-    else this.#enter(worker, number, sequence);
+    if (prompt === undefined) this.#bring(sequence, number);
+    else this.#handOver(sequence, number, prompt);
   }
 
-  #enter(worker: SimulatedWorker, number: number, sequence: ReplaySequence): void {
+  /** Another worker computes the prompt, of which this one takes the blocks that it lacks. */
+  #handOver(
+    sequence: ReplaySequence,
+    number: number,
+    prompt: { readonly worker: number; readonly tokens: number },
+  ): void {
+    const { index } = sequence;
+    const names = this.#names[index]!;
+    const { scheduler, links } = this.#workers[number]!;
+    const hashes = names.hashes().sequence_hashes;
+    const end = prompt.tokens / this.#settings.mocker.block_size;
+    let first = 0;
+    while (first < end && scheduler.news.has(hashes[first]!)) first++;
+    const leg = new ReplaySequence(index, names, prompt.tokens, 1, true);
+    const done = () => {
+      this.#records[index]!.handed_ms = this.#now_ms;
+      scheduler.news.bringIn(names, first, end);
+      this.#enter(sequence, number);
+    };
+    if (first === end) done();
+    else {
+      const { hand_offs } = this.#workers[prompt.worker]!;
+      hand_offs.begin({ sequence: leg, into: links.in, first, end, done });
+    }
+    this.#bring(leg, prompt.worker);
+  }
+
+  /** The tiers bring in what they have of its prompt; then it enters. */
+  #bring(sequence: ReplaySequence, number: number): void {
+    const worker = this.#workers[number]!;
+    const { index, prompt_length } = sequence;
+    const blocks = Math.floor((prompt_length - 1) / this.#settings.mocker.block_size);
+    const onboards = worker.tiers?.onboard(this.#names[index]!, blocks, (brought) => {
+      worker.onboarding--;
+      this.#brought.set(index, brought);
+      this.#enter(sequence, number);
+    });
+    if (onboards) worker.onboarding++;
+    else this.#enter(sequence, number);
+  }
+
+  #enter(sequence: ReplaySequence, number: number): void {
+    const worker = this.#workers[number]!;
     worker.submit(sequence);
     // Everything sent at this instant is to be in the pass that begins with it.
     if (worker.due_ms === Number.POSITIVE_INFINITY) {
@@ -318,10 +378,19 @@ class Simulation {
     this.#tellChange(() => this.#router.reported(number, load, this.#now_ms, sums));
   }
 
+  #promptDone({ index, prompt_length, cached_tokens }: ReplaySequence, at_ms: number): void {
+    this.#records[index]!.computed_ms = at_ms;
+    this.#computed.set(index, prompt_length - cached_tokens);
+    this.#tellChange(() => this.#router.promptDone(String(index), this.#now_ms));
+  }
+
   #finish(sequence: ReplaySequence, at_ms: number): void {
     const record = this.#records[sequence.index]!;
     record.end_ms = at_ms;
-    record.cached_tokens = Math.max(0, sequence.cached_tokens);
+    // What another worker has computed of the prompt is not cached, though it was found here.
+    const computed = this.#computed.get(sequence.index) ?? 0;
+    this.#computed.delete(sequence.index);
+    record.cached_tokens = Math.max(0, sequence.cached_tokens - computed);
     this.#countBrought(sequence.index, record);
     record.preemptions = sequence.preemptions;
     this.#tellChange(() =>
@@ -377,6 +446,13 @@ function recordOf(request: TraceRequest): RequestRecord {
     refused: undefined,
   };
 }
+
+/** A worker that draws no token beside its prompts; what it hands over is timed here. */
+const promptsOnly = (options: MockerOptions): MockerOptions => ({
+  ...options,
+  worker_type: "prefill",
+  kv_transfer_bandwidth: 0,
+});
 
 function figuresOf(worker: SimulatedWorker): WorkerFigures {
   const { totals } = worker.scheduler;

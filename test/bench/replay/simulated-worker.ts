@@ -1,13 +1,15 @@
 /** One mocker worker in virtual time: the mocker's own scheduler, told the time by the replay. */
 import { KvEventLog } from "../../../actors/engine/kv-event-log.ts";
-import type { MockerOptions } from "../../../actors/engine/mocker/options.ts";
+import { Link } from "../../../actors/engine/mocker/link.ts";
+import { linkSpeeds, type MockerOptions } from "../../../actors/engine/mocker/options.ts";
 import { MockerScheduler } from "../../../actors/engine/mocker/scheduler.ts";
 import { type BlockNames, Sequence } from "../../../actors/engine/mocker/sequence.ts";
 import type { MockerTiming } from "../../../actors/engine/mocker/timing.ts";
 import type { ReportedLoad } from "../../../actors/router/policy/worker-state.ts";
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
+import { HandOffs, type Timeline } from "./hand-offs.ts";
 import { MeteredTiming } from "./metered-timing.ts";
-import { type MachineTiers, WorkerTiers } from "./tiers.ts";
+import { type MachineTiers, type WorkerLinks, WorkerTiers } from "./tiers.ts";
 
 export class ReplaySequence extends Sequence {
   constructor(
@@ -15,6 +17,8 @@ export class ReplaySequence extends Sequence {
     names: BlockNames,
     prompt_tokens: number,
     max_tokens: number,
+    /** Its answer is made by another worker. */
+    readonly prompt_only = false,
   ) {
     super(names, prompt_tokens, max_tokens);
   }
@@ -22,8 +26,17 @@ export class ReplaySequence extends Sequence {
 
 export type WorkerListener = {
   readonly event: (event: KvEvent) => void;
-  readonly firstToken: (index: number, at_ms: number) => void;
+  readonly firstToken: (sequence: ReplaySequence, at_ms: number) => void;
   readonly finished: (sequence: ReplaySequence, at_ms: number) => void;
+};
+
+export type SimulatedWorkerParts = {
+  readonly options: MockerOptions;
+  readonly timing: MockerTiming;
+  readonly listener: WorkerListener;
+  readonly timeline: Timeline;
+  /** Those of its machine; none: its blocks stay in its engine. */
+  readonly tiers: { readonly machine: MachineTiers; readonly name: string } | undefined;
 };
 
 /** Routers hear of a worker's load that often, as from a live one. */
@@ -38,16 +51,18 @@ export class SimulatedWorker {
   /** Requests whose blocks are being brought in. */
   onboarding = 0;
   readonly tiers: WorkerTiers | undefined;
+  readonly links: WorkerLinks;
+  /** Of the prompts that it computes for others. */
+  readonly hand_offs: HandOffs;
   #reported_ms = Number.NEGATIVE_INFINITY;
 
-  /** @param machine whose tiers it uses; none: its blocks stay in its engine */
-  constructor(
-    options: MockerOptions,
-    timing: MockerTiming,
-    listener: WorkerListener,
-    machine?: { readonly tiers: MachineTiers; readonly name: string },
-  ) {
+  constructor({ options, timing, listener, timeline, tiers }: SimulatedWorkerParts) {
     this.timing = new MeteredTiming(timing);
+    const speeds = linkSpeeds(options);
+    this.links = { out: new Link(speeds.out), in: new Link(speeds.in) };
+    const tokens = options.block_size;
+    const block = { tokens, bytes: tokens * options.kv_bytes_per_token };
+    this.hand_offs = new HandOffs(timeline, this.links.out, block);
     const log = new KvEventLog();
     log.onEvent((event) => {
       listener.event(event);
@@ -57,11 +72,11 @@ export class SimulatedWorker {
       timing: this.timing,
       log,
       sink: {
-        firstToken: (sequence, at_ms) => listener.firstToken(sequence.index, at_ms),
+        firstToken: (sequence, at_ms) => listener.firstToken(sequence, at_ms),
         finished: listener.finished,
       },
     });
-    this.tiers = machine && new WorkerTiers(machine.name, machine.tiers, this.scheduler);
+    this.tiers = tiers && new WorkerTiers(tiers.name, tiers.machine, this.scheduler, this.links);
   }
 
   submit(sequence: ReplaySequence): void {
@@ -72,6 +87,7 @@ export class SimulatedWorker {
   step(now_ms: number): number {
     this.due_ms = this.scheduler.step(now_ms);
     this.tiers?.stepped();
+    this.hand_offs.stepped(this.scheduler.pass_end_ms);
     return this.due_ms;
   }
 

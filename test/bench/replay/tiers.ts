@@ -19,23 +19,19 @@ import {
 } from "../../../actors/kv/tier/tier.ts";
 import type { BlockHashes } from "../../../llm/blocks/block-hash.ts";
 import type { KvEvent, KvStored, KvTier } from "../../../llm/blocks/kv-event.ts";
+import type { Timeline } from "./hand-offs.ts";
 
 export type TierShape = {
   /** Of each machine. */
   readonly host_blocks: number;
   /** Of each machine; 0: it has no G3. */
   readonly disk_blocks: number;
-  readonly block_bytes: number;
-  /** Of each worker. */
-  readonly out: LinkSpeed;
-  readonly in: LinkSpeed;
   /** Of each machine, each way. */
   readonly disk: LinkSpeed;
 };
 
-export type TierWorld = {
-  readonly now_ms: () => number;
-  readonly at: (due_ms: number, run: () => void) => void;
+export type TierWorld = Timeline & {
+  readonly block_bytes: number;
   /** Routers hear of it for each worker of the machine. */
   readonly event: (event: KvEvent) => void;
 };
@@ -58,7 +54,6 @@ const READ_BATCH = 16;
 const READER = "disk";
 
 export class MachineTiers {
-  readonly shape: TierShape;
   readonly world: TierWorld;
   readonly #room: BlockRoom;
   readonly #disk: Tier | undefined;
@@ -66,7 +61,6 @@ export class MachineTiers {
   readonly #write: Link;
 
   constructor(shape: TierShape, world: TierWorld) {
-    this.shape = shape;
     this.world = world;
     this.#room = new BlockRoom(shape.host_blocks, (hash) => this.#gone("host", hash));
     const { disk_blocks } = shape;
@@ -92,8 +86,8 @@ export class MachineTiers {
     const reset = this.#disk?.reserve(hash, parent, priority);
     if (!(reset instanceof ResetBlock)) return;
     const partial = reset.fill();
-    const { now_ms, at } = this.world;
-    at(this.#write.carry(this.shape.block_bytes, now_ms()), () => {
+    const { block_bytes, now_ms, at } = this.world;
+    at(this.#write.carry(block_bytes, now_ms()), () => {
       partial.complete(0n).register().release();
       this.#stored("disk", hash);
     });
@@ -114,8 +108,8 @@ export class MachineTiers {
       return { hash, parent: blocks[i - 1]?.hash ?? parent, priority: 0 };
     });
     const kept = this.reserve(READER, offers);
-    const { now_ms, at } = this.world;
-    at(this.#read.carry(blocks.length * this.shape.block_bytes, now_ms()), () => {
+    const { block_bytes, now_ms, at } = this.world;
+    at(this.#read.carry(blocks.length * block_bytes, now_ms()), () => {
       for (const offer of kept) this.written(READER, offer, true);
       done();
     });
@@ -153,21 +147,22 @@ type Rank = {
   readonly pass_end_ms: number;
 };
 
+/** Of one worker: out of its engine and into it. */
+export type WorkerLinks = { readonly out: Link; readonly in: Link };
+
 /** One worker's side: what it computes goes out, what its prompts need comes in. */
 export class WorkerTiers {
   readonly #name: string;
   readonly #machine: MachineTiers;
   readonly #rank: Rank;
-  readonly #out: Link;
-  readonly #in: Link;
+  readonly #links: WorkerLinks;
   #computed: Offer[] = [];
 
-  constructor(name: string, machine: MachineTiers, rank: Rank) {
+  constructor(name: string, machine: MachineTiers, rank: Rank, links: WorkerLinks) {
     this.#name = name;
     this.#machine = machine;
     this.#rank = rank;
-    this.#out = new Link(machine.shape.out);
-    this.#in = new Link(machine.shape.in);
+    this.#links = links;
   }
 
   /** The engine has these blocks, or will when its pass ends. */
@@ -182,13 +177,13 @@ export class WorkerTiers {
   /** The engine was stepped: what its pass computes goes out when that ends. */
   stepped(): void {
     if (this.#computed.length === 0) return;
-    const { shape, world } = this.#machine;
+    const { world } = this.#machine;
     const offers = this.#machine.reserve(this.#name, this.#computed);
     this.#computed = [];
     if (offers.length === 0) return;
     const { news, pass_end_ms } = this.#rank;
     const ready_ms = Number.isFinite(pass_end_ms) ? pass_end_ms : world.now_ms();
-    world.at(this.#out.carry(offers.length * shape.block_bytes, ready_ms), () => {
+    world.at(this.#links.out.carry(offers.length * world.block_bytes, ready_ms), () => {
       for (const offer of offers) this.#machine.written(this.#name, offer, news.has(offer.hash));
     });
   }
@@ -232,7 +227,7 @@ export class WorkerTiers {
   }
 
   #bring(blocks: number, done: () => void): void {
-    const { shape, world } = this.#machine;
-    world.at(this.#in.carry(blocks * shape.block_bytes, world.now_ms()), done);
+    const { block_bytes, now_ms, at } = this.#machine.world;
+    at(this.#links.in.carry(blocks * block_bytes, now_ms()), done);
   }
 }

@@ -1,4 +1,4 @@
-/** Tiers below the engines in a replay: what they save, what they cost, and that they add up. */
+/** Blocks that leave their engine in a replay: what it saves and costs, and that it adds up. */
 import { expect, test } from "bun:test";
 import { mockerOptions } from "../../../actors/engine/mocker/options.ts";
 import { polynomialTiming } from "../../../actors/engine/mocker/timing.ts";
@@ -11,35 +11,35 @@ import { readTrace, type TraceRequest } from "../../bench/replay/trace.ts";
 
 const BLOCK = 512;
 const WORKERS = 4;
-/** A block takes 1 ms each way, and 2 ms to or from a disk. */
+/** A block of 512,000 bytes takes 1 ms each way, and 2 ms to or from a disk. */
+const TIMED = {
+  kv_bytes_per_token: 1_000,
+  d2h_bandwidth_gbps: 0.512,
+  h2d_bandwidth_gbps: 0.512,
+  host_offload_latency_ms: 0,
+} as const;
 const SHAPE = {
   host_blocks: 1_000,
   disk_blocks: 0,
-  block_bytes: 1_000,
-  out: { bytes_per_ms: 1_000, latency_ms: 0 },
-  in: { bytes_per_ms: 1_000, latency_ms: 0 },
-  disk: { bytes_per_ms: 500, latency_ms: 0 },
+  disk: { bytes_per_ms: 256_000, latency_ms: 0 },
   workers_per_machine: 1,
 };
 
 function replay(
   trace: readonly TraceRequest[],
   tiers: Partial<typeof SHAPE> | undefined,
-  { num_gpu_blocks = 64, workers = WORKERS } = {},
+  { num_gpu_blocks = 64, workers = WORKERS, prefill = 0 } = {},
 ) {
-  const mocker = mockerOptions({ block_size: BLOCK, num_gpu_blocks });
+  const mocker = mockerOptions({ block_size: BLOCK, num_gpu_blocks, ...TIMED });
   const settings: ReplaySettings = {
     ...{ workers, mocker, timing: polynomialTiming, trace_block_size: BLOCK },
-    ...{ arrival_speedup: 1, lag_ms: 0, concurrency: 0 },
+    ...{ arrival_speedup: 1, lag_ms: 0, concurrency: 0, prefill },
     ...(tiers === undefined ? {} : { tiers: { ...SHAPE, ...tiers } }),
   };
   const limits = { block_size: BLOCK, total_blocks: num_gpu_blocks, batch_tokens: 8192 };
-  const random = new SeededRandom(1);
-  return simulate(
-    trace,
-    settings,
-    new KvReplayRouter({ name: "adaptive" }, workers, limits, random),
-  );
+  const policy = { name: "adaptive", conditional: { mode: "off" } } as const;
+  const router = new KvReplayRouter(policy, workers, limits, new SeededRandom(1), prefill);
+  return simulate(trace, settings, router);
 }
 
 const rows = (...each: readonly (readonly [timestamp: number, first_id: number])[]) =>
@@ -120,4 +120,46 @@ test("any load: slots add up in the end, nobody holds any, and the result is alw
     }
     expect(replay(trace, shape).records).toEqual(records);
   }
+});
+
+const PAIR = { num_gpu_blocks: 64, workers: 2, prefill: 1 } as const;
+
+test("a prompt is computed by one worker and answered by the other, block by block", () => {
+  const [record] = replay(rows([0, 0]), undefined, PAIR).records;
+  expect(record).toMatchObject({ worker: 1, cached_tokens: 0 });
+  // 40 blocks in passes of 16, 16 and 8: only those of the last one are waited for.
+  const { prefillMs } = polynomialTiming;
+  const computed_ms = 2 * prefillMs(8192) + prefillMs(40 * BLOCK - 2 * 8192);
+  expect(record!.computed_ms).toBeCloseTo(computed_ms, 6);
+  expect(record!.handed_ms).toBeCloseTo(computed_ms + 9, 6);
+  // The worker that answers computes the rest of the prompt: 20 tokens.
+  const first_ms = record!.first_token_ms - record!.handed_ms!;
+  expect(first_ms).toBeGreaterThan(prefillMs(20));
+  expect(first_ms).toBeLessThan(prefillMs(20) + 60);
+});
+
+test("what is there already does not go over; reuse counts what nobody computed", () => {
+  const { records } = replay(rows([0, 0], [3_000, 0]), undefined, PAIR);
+  const [, second] = records;
+  expect(second!.cached_tokens).toBeGreaterThanOrEqual(39 * BLOCK);
+  expect(second!.first_token_ms - second!.arrival_ms).toBeLessThan(100);
+});
+
+test("pairs with tiers, any load: all ends, slots add up, and the result is always the same", () => {
+  const trace = syntheticTrace(
+    readSyntheticOptions("requests=300,isl=6000,osl=40,rate=6,groups=20,shared=0.7"),
+    BLOCK,
+  );
+  const shape = { workers_per_machine: 2, host_blocks: 90, disk_blocks: 150 };
+  const pairs = { num_gpu_blocks: 96, workers: 4, prefill: 2 };
+  const result = replay(trace, shape, pairs);
+  expect(result.records.every(({ end_ms }) => end_ms > 0)).toBe(true);
+  for (const { host, disk, unaccounted } of result.machines) {
+    expect(unaccounted).toBe(0);
+    for (const tier of [host, disk!]) expect(tier).toMatchObject({ held: 0, staged: 0 });
+  }
+  const report = reportOf(result, 0);
+  expect(report.hand_off!.share).toBeGreaterThan(0.5);
+  expect(report.per_worker.map(({ requests }) => requests > 0)).toEqual([true, true, true, true]);
+  expect(replay(trace, shape, pairs).records).toEqual(result.records);
 });
