@@ -6,7 +6,8 @@ import type { Machine } from "./machine.ts";
 import type { Settings } from "./settings/settings.ts";
 import { templateFor } from "./settings/template-settings.ts";
 import { hasWorkers, namedAfter, totalOf, type WorkerCount } from "./settings/worker-counts.ts";
-import { marksByWorker } from "./settings/worker-marks.ts";
+import { type CpuRange, keptTo } from "./settings/workers/worker-cpus.ts";
+import { marksByWorker } from "./settings/workers/worker-marks.ts";
 
 export type BootSource = {
   readonly settings: Settings;
@@ -28,6 +29,8 @@ export type ChildBoot = {
   readonly boot: Boot;
   /** Bytes that its engines have to read before they can answer. */
   readonly weight_bytes: number;
+  /** A program that runs it. */
+  readonly under?: readonly string[];
 };
 
 /** Blocks' keeper, workers, routers, frontends, as far as the machine's role has them. */
@@ -41,11 +44,15 @@ export function childBoots(
     Array.from({ length: count }, (_, i) => {
       return { node: `${prefix}${name}-${i}`, boot: boot(), weight_bytes: 0 };
     });
+  const { cpus } = source.settings;
+  let process = 0;
   const workers = models.flatMap((model, index) =>
     source.settings.workers.flatMap((counted, kind) =>
       workerNames(source.settings, counted, index, prefix).map((names, i): ChildBoot => {
         const boot = workerBoot(source, model, counted.role, names, kind + i === 0);
-        return { node: names[0] ?? "worker", boot, weight_bytes: model.weight_bytes };
+        const child = { node: names[0] ?? "worker", boot, weight_bytes: model.weight_bytes };
+        const range = cpus[process++ % cpus.length];
+        return range === undefined ? child : onCpus(child, range);
       }),
     ),
   );
@@ -73,6 +80,14 @@ function commonBoot(source: BootSource) {
     ...{ registry_address, run_folder, cache_folder, assets_folder },
     root_node: machine.root,
   };
+}
+
+/** An engine has as many threads as CPUs, unless it was said how many. */
+function onCpus(child: ChildBoot & { readonly boot: WorkerBoot }, range: CpuRange): ChildBoot {
+  const { engine } = child.boot;
+  const threads = engine.common.threads || range.last - range.first + 1;
+  const own = { ...engine, common: { ...engine.common, threads } };
+  return { ...child, boot: { ...child.boot, engine: own }, under: keptTo(range) };
 }
 
 function workerBoot(

@@ -324,7 +324,7 @@ class RunningRoot implements Root {
     throw new SettingsError(said ?? `a process could not start: ${String(failed.reason)}`);
   }
 
-  #slot({ node, boot, weight_bytes }: ChildBoot): SlotStart {
+  #slot({ node, boot, weight_bytes, under = [] }: ChildBoot): SlotStart {
     this.#loops.watch(node);
     const path = `${slotsOf[boot.role]}/${node}`;
     const ready_ms = readyBudget_ms(weight_bytes);
@@ -332,6 +332,7 @@ class RunningRoot implements Root {
       node,
       role: boot.role === "worker" ? namedAfter(boot.worker_role) : boot.role,
       env: bootToEnvironment(boot),
+      under,
       ready_timeout_ms: ready_ms,
       stop_budget_ms: budgets.stop_ms + boot.drain_timeout_ms,
       onLine: (line) => {

@@ -18,6 +18,8 @@ export type SlotOptions = {
   readonly role: string;
   /** Environment that the process gets at its start. */
   readonly env: Readonly<Record<string, string>>;
+  /** A program that runs it. */
+  readonly under?: readonly string[];
   readonly ready_timeout_ms: number;
   readonly stop_budget_ms: number;
   readonly onLine: (line: string) => void;
@@ -37,8 +39,8 @@ export const slotPace = {
 const STOP_MARGIN_MS = 2_000;
 
 export function processSlot(options: SlotOptions): ChildSpec {
-  const { node, role, env, ready_timeout_ms, stop_budget_ms, onLine, onMessage, onExit, onLoop } =
-    options;
+  const { node, role, env, under = [], ready_timeout_ms, stop_budget_ms } = options;
+  const { onLine, onMessage, onExit, onLoop } = options;
   const { intensity, period_ms, backoff, crash_loop } = slotPace;
   let lives = 0;
   return {
@@ -66,6 +68,7 @@ export function processSlot(options: SlotOptions): ChildSpec {
               new ProcessActor({
                 node,
                 env,
+                under,
                 ready_timeout_ms,
                 stop_budget_ms,
                 onLine,

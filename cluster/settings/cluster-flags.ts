@@ -58,6 +58,14 @@ export const processCountFlags = {
   },
 } as const;
 
+export const cpuFlags = {
+  cpus: {
+    name: "cpus",
+    type: "list",
+    help: "CPUs of a worker process as 0 or 0-3; repeatable: the first for the first process, and so on in turn",
+  },
+} as const;
+
 export const stopFlags = {
   drain_timeout_ms: {
     name: "drain-timeout",

@@ -28,7 +28,8 @@ import { policyClassText } from "./policy-classes.ts";
 import type { RouterSettings, Settings } from "./settings.ts";
 import { templateText } from "./template-settings.ts";
 import { countFlags } from "./worker-counts.ts";
-import { markText } from "./worker-marks.ts";
+import { cpuText } from "./workers/worker-cpus.ts";
+import { markText } from "./workers/worker-marks.ts";
 
 /** Leaves out settings without a value and a default; shows only the number of keys. */
 export function dumpConfig(settings: Settings): string {
@@ -48,6 +49,7 @@ export function dumpConfig(settings: Settings): string {
     ...countFlags(settings.workers, settings.role),
     "worker-label": settings.worker_labels.map(markText),
     "worker-taint": settings.worker_taints.map(markText),
+    cpus: settings.cpus.map(cpuText),
     ...givenFor(processCountFlags, settings),
     ...routerConfig(settings.router),
     ...givenFor(accessFlags, {

@@ -26,6 +26,7 @@ import { keepFlags, markFlags } from "../../actors/worker/flags.ts";
 import type { Flag, FlagGroup } from "../../runtime/setting.ts";
 import {
   commandFlags,
+  cpuFlags,
   engineNameFlags,
   planeFlags,
   processCountFlags,
@@ -48,6 +49,7 @@ const sections = [
   workerCountFlags,
   markFlags,
   processCountFlags,
+  cpuFlags,
   routerFlags,
   accessFlags,
   loraFlags,

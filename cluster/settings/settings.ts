@@ -1,4 +1,5 @@
 /** Values of flags, environment and YAML → one checked Settings record, by owner. Pure. */
+
 import { type FrontendSettings, frontendFlags } from "../../actors/frontend/flags.ts";
 import { type KeyRule, plainKey, type RequestTemplate } from "../../actors/frontend/settings.ts";
 import { type InspectorSettings, inspectorFlags } from "../../actors/inspector/flags.ts";
@@ -13,6 +14,7 @@ import {
   settingsOf,
 } from "../../runtime/setting.ts";
 import {
+  cpuFlags,
   engineNameFlags,
   planeFlags,
   processCountFlags,
@@ -43,7 +45,8 @@ import { type PolicyClassSettings, policyClasses } from "./policy-classes.ts";
 import type { Values } from "./read-values.ts";
 import { type ChatTemplateSetting, chatTemplates } from "./template-settings.ts";
 import { type WorkerCount, workerCounts } from "./worker-counts.ts";
-import { type WorkerMark, workerMarks } from "./worker-marks.ts";
+import { type CpuRange, cpuRanges } from "./workers/worker-cpus.ts";
+import { type WorkerMark, workerMarks } from "./workers/worker-marks.ts";
 
 export type Settings = SettingsOf<
   typeof processCountFlags & typeof stopFlags & typeof processFlags
@@ -56,6 +59,8 @@ export type Settings = SettingsOf<
     /** Instead of the models' own. */
     readonly chat_templates: readonly ChatTemplateSetting[];
     readonly engine: EngineSettings;
+    /** Of worker processes in turn; none: wherever the system puts them. */
+    readonly cpus: readonly CpuRange[];
     readonly worker_labels: readonly WorkerMark[];
     readonly worker_taints: readonly WorkerMark[];
     readonly keep: KeepSettings;
@@ -107,6 +112,7 @@ export function settle(
     ...read(processFlags),
     loras: loraSettings(loras, models),
     chat_templates: chatTemplates([...chat_templates, ...jinja_templates], models),
+    cpus: cpuRanges(read(cpuFlags).cpus),
     worker_labels: workerMarks("worker-label", labels, workers, models.length),
     worker_taints: workerMarks("worker-taint", taints, workers, models.length),
     keep: read(keepFlags),

@@ -24,6 +24,8 @@ export type ProcessSpec = {
   /** Instead of another copy of this program. */
   readonly command?: readonly string[];
   readonly args?: readonly string[];
+  /** In front of the command: a program that runs it. */
+  readonly under?: readonly string[];
   /** Beside this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** From the start of the process to its ready; then it is killed. */
@@ -116,7 +118,11 @@ export class ProcessActor extends Actor<ProcessMessage> {
       });
       const parent = lineToText(wireOf(this.ctx.system, line));
       this.#process = spawn.start({
-        command: [...(this.#spec.command ?? spawn.self), ...(this.#spec.args ?? [])],
+        command: [
+          ...(this.#spec.under ?? []),
+          ...(this.#spec.command ?? spawn.self),
+          ...(this.#spec.args ?? []),
+        ],
         env: {
           ...this.#spec.env,
           TROUPE_NODE: node,

@@ -38,6 +38,21 @@ test("each role of workers has its names, over all models", () => {
   expect(boots.map(({ node }) => node).at(-1)).toBe("m.frontend-0");
 });
 
+test("worker processes run on the CPUs that they were given, in turn", () => {
+  const flags = ["--workers", "3", "--cpus", "0", "--cpus", "2-3"];
+  const boots = bootsOf(flags, ["a"]).filter(({ boot }) => boot.role === "worker");
+  expect(boots.map(({ under }) => under?.at(-1))).toEqual(["0", "2-3", "0"]);
+  const threads = boots.map(({ boot }) => (boot as WorkerBoot).engine.common.threads);
+  expect(threads).toEqual([1, 2, 1]);
+  const said = bootsOf([...flags, "--threads", "4"], ["a"])[0]!.boot as WorkerBoot;
+  expect(said.engine.common.threads).toBe(4);
+  expect(bootsOf([], ["a"])[0]!.under).toBeUndefined();
+});
+
+test.each(["x", "3-1", "0,1", "-1"])("--cpus %s says what it takes", (text) => {
+  expect(() => bootsOf(["--cpus", text], ["a"])).toThrow("is not the number of a CPU");
+});
+
 test("a machine of prefill workers starts nothing else", () => {
   const planes = ["--nats", "nats://h", "--redis", "redis://h", "--routers", "1"];
   const boots = bootsOf([...planes, "--role", "prefill", "--workers", "2"], ["a"]);

@@ -11,7 +11,7 @@ import {
 } from "../../../cluster/settings/read-values.ts";
 import { settle } from "../../../cluster/settings/settings.ts";
 import { SettingsError } from "../../../cluster/settings/settings-error.ts";
-import { marksByWorker } from "../../../cluster/settings/worker-marks.ts";
+import { marksByWorker } from "../../../cluster/settings/workers/worker-marks.ts";
 
 const fromFlags = (...args: string[]) => settle([parseFlags(args)], []);
 const complaint = (run: () => unknown): string => {

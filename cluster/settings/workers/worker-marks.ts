@@ -1,7 +1,7 @@
 /** Labels and taints of workers, as `--worker-label` and `--worker-taint` write them. */
-import { isTaintName, TAINT_RULE } from "../../actors/names/names.ts";
-import { SettingsError } from "./settings-error.ts";
-import { namedAfter, type WorkerCount } from "./worker-counts.ts";
+import { isTaintName, TAINT_RULE } from "../../../actors/names/names.ts";
+import { SettingsError } from "../settings-error.ts";
+import { namedAfter, type WorkerCount } from "../worker-counts.ts";
 
 export type WorkerMark = {
   /** Name of the one worker, as `worker-0`; undefined: every worker of this machine. */
