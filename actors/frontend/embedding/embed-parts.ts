@@ -8,10 +8,12 @@ import type { TraceContext } from "../../../runtime/observe/trace.ts";
 import { type EmbedHandle, type EmbedRequest, refused, type StartEmbedding } from "./embed.ts";
 
 /** The most bytes of one message; a frame may hold far more. One single input may be larger. */
-export const PART_BYTES = 4 * 1024 * 1024;
+export const PART_BYTES = 1024 * 1024;
 export const PART_INPUTS = 64;
 /** Parts on their way at once: enough for several workers, and few in the queue of one. */
 const PARTS_AT_ONCE = 16;
+/** Of all parts on their way: half of what may wait for one process. */
+const BYTES_AT_ONCE = 4 * 1024 * 1024;
 
 /** Bytes that are answered for one input. */
 export type AnswerBytes = (input: Uint32Array) => number;
@@ -77,7 +79,7 @@ export function embedInParts(
     const lane = async () => {
       for (let at = next++; at < parts.length; at = next++) items[at] = await one(parts[at]!, at);
     };
-    await Promise.all(Array.from({ length: Math.min(PARTS_AT_ONCE, parts.length) }, lane));
+    await Promise.all(Array.from({ length: lanesOf(parts, answerBytes) }, lane));
     return stopped ?? { kind: "embeddings", request: request.request, items: items.flat() };
   };
   return {
@@ -87,4 +89,19 @@ export function embedInParts(
       abandon(reason);
     },
   };
+}
+
+function lanesOf(parts: readonly (readonly Uint32Array[])[], answerBytes: AnswerBytes): number {
+  let largest_bytes = 1;
+  for (const inputs of parts) {
+    let asked = 0;
+    let answered = 0;
+    for (const input of inputs) {
+      asked += input.byteLength;
+      answered += answerBytes(input);
+    }
+    largest_bytes = Math.max(largest_bytes, asked, answered);
+  }
+  const fitting = Math.max(1, Math.floor(BYTES_AT_ONCE / largest_bytes));
+  return Math.min(PARTS_AT_ONCE, parts.length, fitting);
 }

@@ -110,6 +110,10 @@ class EmbedAttempt {
       }
     } catch (error) {
       if (!(error instanceof AskError)) throw error;
+      if (error.code === "mailbox_full") {
+        const full = "More waits for the worker of these embeddings than it can take. Try again.";
+        return refused(request, "queue_full", full);
+      }
       const code = error.code === "deadline" ? "deadline" : "worker_lost";
       const message =
         code === "deadline"

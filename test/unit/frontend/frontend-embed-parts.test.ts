@@ -85,6 +85,24 @@ test("a large one comes together in order, some parts at a time, within its time
   );
 });
 
+test("parts on their way are few where each has many bytes", () => {
+  const started: number[] = [];
+  const start = () => {
+    started.push(1);
+    return { result: new Promise<never>(() => {}), abandon: () => {} };
+  };
+  const inputs = Array.from({ length: 12 }, () => new Uint32Array(PART_BYTES / 4));
+  const request = {
+    request: "r",
+    model: "m",
+    pool: "vector",
+    deadline_ms: 1_000,
+    pin: "",
+  } as const;
+  embedInParts(start, { ...request, inputs }, () => 4, new VirtualClock(), undefined);
+  expect(started.length).toBe(4);
+});
+
 test("one part that fails is the answer, and the others are given up", async () => {
   const { clock, started, abandoned, handle, finish } = world(2_048);
   finish(0);
