@@ -13,6 +13,8 @@ export type Compiled = {
   readonly limits: readonly StringLimit[];
   /** Tokens that may come at all: all but the control tokens that the constraint does not name. */
   readonly allowed: Uint32Array;
+  /** Which words of `allowed` leave a token out; control tokens stand close together. */
+  readonly narrow: Uint32Array;
   readonly thinking: (Thinking & { readonly forced: Forced }) | undefined;
 };
 

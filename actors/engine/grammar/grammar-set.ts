@@ -18,6 +18,7 @@ import { Lane } from "./lane.ts";
 import { TokenChars } from "./token-chars.ts";
 import { GrammarError, XGrammar } from "./xgrammar.ts";
 
+const ALL = 0xffffffff;
 const MARK_BYTE = inAlphabet(MARK);
 
 /** The constraint is at fault, and the message is for whoever wrote it. */
@@ -69,13 +70,14 @@ export class GrammarSet {
     const { format, thinking } = constraint;
     const tag = structuralTag(constraint);
     const limits = tag?.limits ?? [];
+    const literals = format === undefined ? undefined : literalsOf(constraint);
+    const allowed = this.#allowed(literals, limits.length > 0);
+    const isNarrow = (i: number) => allowed[i] !== ALL;
     return {
       grammar: tag && (await this.xgrammar.compile(this.#compiler, tag.text)),
       limits,
-      allowed: this.#allowed(
-        format === undefined ? undefined : literalsOf(constraint),
-        limits.length > 0,
-      ),
+      allowed,
+      narrow: Uint32Array.from([...allowed.keys()].filter(isNarrow)),
       thinking:
         thinking === undefined ? undefined : { ...thinking, forced: this.#forced(thinking) },
     };
@@ -88,7 +90,7 @@ export class GrammarSet {
   }
 
   #allowed(literals: string | undefined, has_limits: boolean): Uint32Array {
-    const allowed = new Uint32Array(this.words).fill(0xffffffff);
+    const allowed = new Uint32Array(this.words).fill(ALL);
     const { texts, control } = this.vocab;
     const spare = texts.length & 31;
     if (spare > 0) allowed[allowed.length - 1] = 2 ** spare - 1;

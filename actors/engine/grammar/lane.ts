@@ -41,13 +41,14 @@ export class Lane {
   mask(to: Uint32Array): boolean {
     if (this.#broken) return false;
     if (this.#forced !== undefined) return this.#force(to);
-    const { allowed } = this.#compiled;
+    const { allowed, narrow } = this.#compiled;
     if (this.#matcher === undefined) {
       to.set(allowed);
       return true;
     }
     this.#set.xgrammar.mask(this.#matcher, this.#set.size, (words) => {
-      for (let i = 0; i < to.length; i++) to[i] = words[i]! & allowed[i]!;
+      to.set(words.subarray(0, to.length));
+      for (const i of narrow) to[i]! &= allowed[i]!;
       this.#counted?.within(words);
     });
     this.#counted?.hold(to);
