@@ -78,11 +78,13 @@ class ExtraRecord implements AnswerWatch {
     });
   }
 
-  /** The event at its end. */
-  closing({ prompt_tokens }: AnswerHead): readonly string[] {
+  /** The event at its end; what a cache had is known with the usage alone. */
+  closing({ prompt_tokens }: AnswerHead, usage?: AnswerUsage): readonly string[] {
     if (!this.#asked.includes("llm_metrics")) return [];
-    const facts = { input_tokens: prompt_tokens, output_tokens: this.#tokens, chunk_tokens: 0 };
-    return [annotation("llm_metrics", facts)];
+    const output_tokens = usage?.completion_tokens ?? this.#tokens;
+    const facts = { input_tokens: prompt_tokens, output_tokens, chunk_tokens: 0 };
+    const cached = usage === undefined ? {} : { cached_tokens: usage.cached_tokens };
+    return [annotation("llm_metrics", { ...facts, ...cached })];
   }
 
   /** Undefined: no field was asked for that there is. */
@@ -182,7 +184,8 @@ class ExtraChunks implements ChunkFormat {
   end(choice: number, end: AnswerEnd): Events {
     const events = listOf(this.#format.end(choice, end));
     this.#end = end;
-    const closing = choice === 0 ? this.#record.closing(this.#head) : [];
+    const told = choice === 0 && !this.#head.include_usage;
+    const closing = told ? this.#record.closing(this.#head) : [];
     const last = events.at(-1);
     // Another dialect's last words about an answer are in its usage.
     if (last === undefined || !last.startsWith(DATA)) return [...events, ...closing];
@@ -192,7 +195,9 @@ class ExtraChunks implements ChunkFormat {
 
   usage(usage: AnswerUsage): string {
     const event = this.#format.usage(usage);
-    return this.#shown ? event : this.#extended(event);
+    const shown = this.#shown ? event : this.#extended(event);
+    // One block for the stream, as both come with the id that says that usage was told.
+    return [shown, ...this.#record.closing(this.#head, usage)].join("\n\n");
   }
 
   done(): string {

@@ -67,7 +67,7 @@ export const nvextFields = {
   ),
   annotations: used(
     z.array(z.string().max(256)).nullish(),
-    "Events of a stream beside its chunks, whose value is a comment: `request_id`, `formatted_prompt` and `token_ids` at its begin, `llm_metrics` at its end. Other names are ignored, and all of them by `/v1/responses`.",
+    "Events of a stream beside its chunks, whose value is a comment: `request_id`, `formatted_prompt` and `token_ids` at its begin, `llm_metrics` at its end, with `cached_tokens` where the stream tells its usage. Other names are ignored, and all of them by `/v1/responses`.",
     NAMES_MAX,
   ),
   extra_fields: used(

@@ -54,6 +54,17 @@ test("annotations are events whose value is a comment; extra fields are in the l
   });
 });
 
+test("where usage is told, llm_metrics comes behind it and knows what a cache had", async () => {
+  const door = doorWith([["a", "b"]]);
+  const stream_options = { include_usage: true };
+  const body = { ...chat, stream: true, stream_options, nvext: { annotations: ["llm_metrics"] } };
+  const text = await (await door.ask("POST", "/v1/chat/completions", body)).text();
+  const blocks = text.trimEnd().split("\n\n");
+  const [usage, metrics] = blocks.slice(-3);
+  expect(usage).toContain('"usage":{');
+  expect(metrics).toMatch(/^event: llm_metrics\n: \{.*"output_tokens":2,.*"cached_tokens":\d+\}$/);
+});
+
 test("a stream with annotations is resumed behind each of its events", async () => {
   const door = doorWith([["a", "b"]]);
   const body = { ...chat, stream: true, nvext: { annotations: all.annotations } };
