@@ -58,6 +58,7 @@ export class TestTarget implements PullTarget {
   readonly memory = new Map<bigint, Uint8Array>();
   readonly filled_hashes: bigint[] = [];
   readonly dropped_hashes: bigint[] = [];
+  onFilled: (hash: bigint) => void = () => {};
   readonly #slots: number;
   readonly #size: number;
   readonly #held: ReadonlySet<bigint>;
@@ -78,6 +79,7 @@ export class TestTarget implements PullTarget {
 
   filled(hash: bigint): void {
     this.filled_hashes.push(hash);
+    this.onFilled(hash);
   }
 
   dropped(hash: bigint): void {

@@ -183,19 +183,18 @@ export class BlockPull {
   #take(head: Head): void {
     if (head.kind === "end") this.#finish(endReasonOf(head));
     if (head.kind !== "block") return;
-    const place = this.#places[0]!;
-    if (place.to instanceof Uint8Array) {
-      if (Bun.hash.xxHash3(place.to) !== head.second) {
-        this.#finish("corrupt");
-        return;
-      }
-      this.#target.filled(place.hash, head.second);
+    const { hash, to } = this.#places[0]!;
+    if (to instanceof Uint8Array && Bun.hash.xxHash3(to) !== head.second) {
+      this.#finish("corrupt");
+      return;
     }
     this.#places.shift();
     this.#blocks += 1;
     this.#bytes += head.count;
+    // Whoever waited for this block alone gives the rest up in this call.
+    if (to instanceof Uint8Array) this.#target.filled(hash, head.second);
     // At the end of the row the sender has the last word.
-    if (this.#blocks < this.#plan.hashes.length) this.#ask();
+    if (!this.#over && this.#blocks < this.#plan.hashes.length) this.#ask();
   }
 
   #tick(): void {

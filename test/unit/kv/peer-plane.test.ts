@@ -117,6 +117,21 @@ describe("a pull", () => {
     expectNothingLeft([world.near, world.far]);
   });
 
+  test("may be given up in the moment that a block is told of", async () => {
+    const world = await two();
+    const reading = new TestReading(row(4), SIZE);
+    const target = new TestTarget(4, SIZE);
+    const pulling = pull(world, reading, target)(row(4));
+    target.onFilled = (hash) => {
+      if (hash === 2n) pulling.cancel();
+    };
+    await world.clock.advance(4_000);
+    expect(pulling.ends).toMatchObject([{ end: "cancelled", blocks: 2 }]);
+    expect([...target.memory.keys()]).toEqual(row(2));
+    expect(target.dropped_hashes).toEqual([3n, 4n]);
+    expectNothingLeft([world.near, world.far]);
+  });
+
   test("ends where there is no room, and at its deadline", async () => {
     const world = await two();
     const small = pull(world, new TestReading(row(6), SIZE), new TestTarget(3, SIZE))(row(6));
