@@ -3,6 +3,9 @@
  * slot of a shared segment; workers ask it, and copy blocks into slots and out of them themselves.
  * docs/decisions/030-kv-tiers.md has the picture.
  */
+
+export type { BlockFiles, FileJob, FileOutcome, FileResult } from "./disk/block-files.ts";
+export type { DiskOptions } from "./disk/disk-spaces.ts";
 export { identityText } from "./keeper/identity-text.ts";
 export { BlockKeeper, type KeeperOptions } from "./keeper/keeper.ts";
 export type { KeeperEntry, NeighbourOptions } from "./keeper/neighbours.ts";

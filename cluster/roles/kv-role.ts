@@ -19,7 +19,9 @@ export const kvRole: Role<KvBoot> = {
       watch: (listener) => discovery.watchKvKeepers(listener),
     };
     const among = planes === undefined ? {} : { neighbours };
-    return kvTree({ areas: models, openMemory, ...among }, names);
+    const { disk_bytes: bytes, disk_dir: folder } = kv;
+    const disk = bytes > 0 ? { bytes, folder } : undefined;
+    return kvTree({ areas: models, openMemory, disk, ...among }, names);
   },
   async stands({ root_node }, { system, discovery, line }) {
     await keepRegistered(system, discovery, keys.kv(root_node), kvPaths.main);

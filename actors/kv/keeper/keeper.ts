@@ -21,11 +21,14 @@ import type {
   ReleaseKv,
   ReserveKv,
 } from "../../../proto/index.ts";
+import { errorText } from "../../../runtime/error-text.ts";
 import { Actor, type Down, type Snapshot } from "../../../runtime/kernel/actor.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { refOf } from "../../../runtime/remote/node.ts";
+import { type DiskOptions, DiskSpaces } from "../disk/disk-spaces.ts";
 import type { HostMemory } from "../memory/host-memory.ts";
 import { HandOffs } from "./hand-offs.ts";
+import { identityText } from "./identity-text.ts";
 import { type NeighbourOptions, Neighbours } from "./neighbours.ts";
 import { hashesIn } from "./packed-hashes.ts";
 import { slotNumbers } from "./slot-numbers.ts";
@@ -39,6 +42,8 @@ export type KeeperOptions = {
   readonly openMemory: () => Promise<HostMemory>;
   /** Undefined: there is one machine. */
   readonly neighbours?: NeighbourOptions;
+  /** Undefined: blocks are in memory alone. */
+  readonly disk: DiskOptions | undefined;
 };
 
 /** A worker in a space. */
@@ -67,6 +72,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   readonly #options: KeeperOptions;
   #memory: HostMemory | undefined;
   #spaces!: Spaces;
+  #disks: DiskSpaces | undefined;
   readonly #guests = new Map<number, Guest>();
   /** Not heard of any more; their processes may live. */
   readonly #lost = new Set<Guest>();
@@ -85,8 +91,9 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
 
   override async init(): Promise<void> {
     this.#memory = await this.#options.openMemory();
-    this.#spaces = new Spaces(this.#memory.bytes, this.#options.areas);
-    const { neighbours } = this.#options;
+    const { areas, disk, neighbours } = this.#options;
+    this.#spaces = new Spaces(this.#memory.bytes, areas);
+    this.#disks = disk && new DiskSpaces(disk, areas, this.ctx.capabilities);
     if (neighbours !== undefined) this.#neighbours = this.#meet(neighbours, this.#memory);
     // Numbers of a keeper's earlier life mean nothing in this one.
     this.#next = this.ctx.random.u32() >>> 1;
@@ -155,10 +162,11 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       waits: this.#waits.count,
       hand_offs: this.#hand_offs.count,
       ...(this.#neighbours === undefined ? {} : { neighbours: this.#neighbours.inspect() }),
-      spaces: this.#spaces?.all.map(({ identity, room, slots, slot_bytes, guests }) => ({
+      spaces: this.#spaces?.all.map(({ identity, room, slots, slot_bytes, guests, disk }) => ({
         ...{ model: identity.model, slots, slot_bytes, guests },
         ...room.stats(),
         unaccounted: room.unaccounted(),
+        ...(disk === undefined ? {} : { disk: disk.stats() }),
       })),
     };
   }
@@ -184,6 +192,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       ...{ number, key: `${number}`, name, pid, space, ref, monitor },
       handed: new Map(),
     });
+    if (space.guests === 0 && space.disk === undefined) void this.#openDisk(space);
     space.guests += 1;
     const { segment, bytes: segment_bytes } = this.#memory;
     const { slots, slot_bytes, base } = space;
@@ -224,6 +233,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       if (id !== undefined) this.#hand_offs.keep(id, room, hash, this.ctx.clock.now_ms());
       guest.handed.delete(hash);
     }
+    guest.space.disk?.keep(hashesIn(hashes));
     for (const hash of hashesIn(dropped)) {
       room.dropped(guest.key, hash);
       guest.handed.delete(hash);
@@ -252,34 +262,57 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       this.ctx.refuse(STRANGER);
       return;
     }
-    const { room } = guest.space;
+    const { room, disk } = guest.space;
     const hashes = hashesIn(packed);
     const neighbours = wait_ms > 0 ? this.#neighbours : undefined;
-    const may_come = writer !== "" || neighbours?.any === true;
-    const { lease, slots } = room.find(guest.key, hashes, from, may_come);
+    const { lease, slots } = room.find(guest.key, hashes, from, true);
     const next = from + slots.length;
     neighbours?.reused(guest.space, hashes, from, slots.length);
-    let coming = false;
     const now_ms = this.ctx.clock.now_ms();
-    if (writer !== "" && next >= hashes.length) this.#hand_offs.expect(writer, now_ms, () => {})();
-    else if (lease !== 0 && may_come && next < hashes.length) {
+    let coming = false;
+    if (lease !== 0 && next < hashes.length) {
       const until_ms = now_ms + Math.min(wait_ms, WAIT_MOST_MS);
-      const row = { room, guest: guest.key, lease, hashes, next, until_ms };
-      const wait = this.#waits.open(row);
+      const wait = this.#waits.open({ room, guest: guest.key, lease, hashes, next, until_ms });
       if (writer !== "" && from_keeper === undefined) {
         wait.ended.push(this.#hand_offs.expect(writer, now_ms, this.#waits.source(wait)));
       }
+      const read = this.#waits.source(wait);
+      const behind = disk?.bring(hashes, next, read) ?? next;
+      if (behind === next) read();
       if (writer === "" || from_keeper !== undefined) {
         const ended = this.#waits.source(wait);
-        const wanted = { space: guest.space, hashes, from: next, until_ms };
+        const wanted = { space: guest.space, hashes, from: behind, until_ms };
         const cancel = neighbours?.bring(wanted, writer, from_keeper, ended);
         if (cancel === undefined) ended();
         else wait.ended.push(cancel);
       }
       coming = this.#waits.begin(wait);
       this.#lookLater();
+    } else if (writer !== "") this.#hand_offs.expect(writer, now_ms, () => {})();
+    const isEmpty = slots.length === 0 && !coming;
+    if (isEmpty) room.release(guest.key, lease);
+    this.ctx.reply({ kind: "kv_found", lease: isEmpty ? 0 : lease, slots: [...slots], coming });
+  }
+
+  /** Blocks are found there as its files are listed. */
+  async #openDisk(space: Space): Promise<void> {
+    const { log } = this.ctx;
+    if (this.#disks === undefined || this.#memory === undefined) return;
+    const { room, base, slot_bytes, identity } = space;
+    const shape = { base, slot_bytes, block_bytes: identity.block_bytes };
+    const arrived = () => this.#waits.advance();
+    const { files } = this.#memory;
+    try {
+      const host = { room, files, shape, arrived, identity: identityText(identity) };
+      const { disk, listed } = await this.#disks.open(host);
+      space.disk = disk;
+      disk.keep(Array.from(room.hashes(), ({ hash }) => hash));
+      const { partial, foreign } = await listed;
+      const { registered } = disk.stats();
+      log.log("info", "blocks on disk are listed", { blocks: registered, partial, foreign });
+    } catch (error) {
+      log.log("warn", "blocks are not kept on disk", { why: errorText(error) });
     }
-    this.ctx.reply({ kind: "kv_found", lease, slots: [...slots], coming });
   }
 
   #release({ space, lease }: ReleaseKv): void {

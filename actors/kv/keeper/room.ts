@@ -17,7 +17,13 @@ import {
 } from "../tier/tier.ts";
 
 /** A block that a worker has and that may be kept here. */
-export type Offer = { readonly hash: bigint; readonly parent: bigint; readonly priority: number };
+export type Offer = {
+  readonly hash: bigint;
+  readonly parent: bigint;
+  readonly priority: number;
+  /** Somebody waits for it. */
+  readonly demanded?: boolean;
+};
 
 export type Found = {
   /** Given back by `release`; 0: nothing was found. */
@@ -52,12 +58,12 @@ export class BlockRoom {
   reserve(worker: string, offers: readonly Offer[]): readonly (number | Declined)[] {
     const { writing } = this.#guest(worker);
     const left_out = new Set<bigint>();
-    return offers.map(({ hash, parent, priority }) => {
+    return offers.map(({ hash, parent, priority, demanded }) => {
       if (left_out.has(parent)) {
         left_out.add(hash);
         return "unwanted";
       }
-      const reset = this.#tier.reserve(hash, parent, priority);
+      const reset = this.#tier.reserve(hash, parent, priority, demanded);
       if (reset instanceof ResetBlock) {
         const partial = reset.fill();
         writing.set(hash, partial);
@@ -108,6 +114,11 @@ export class BlockRoom {
       slots.push(block.slot);
     }
     return slots;
+  }
+
+  /** A block that stays until the caller releases it; undefined: it is not here. */
+  hold(hash: bigint): HeldBlock | undefined {
+    return this.#tier.has(hash) ? this.#tier.hold(hash) : undefined;
   }
 
   /** Without asking for it. */

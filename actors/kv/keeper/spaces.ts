@@ -7,6 +7,7 @@
  * only when no worker has it open and there is no empty one. Pure.
  */
 import type { KvIdentity } from "../../../proto/index.ts";
+import type { DiskSpace } from "../disk/disk-space.ts";
 import { BlockRoom } from "./room.ts";
 
 export type Space = {
@@ -18,6 +19,8 @@ export type Space = {
   readonly slot_bytes: number;
   /** Workers that have it open. */
   guests: number;
+  /** Its files; undefined: none, or not opened yet. */
+  disk: DiskSpace | undefined;
 };
 
 /** Slots begin at pages: direct I/O and copies want that. */
@@ -47,18 +50,23 @@ export class Spaces {
     if (known !== undefined) return known;
     const { block_bytes } = identity;
     const slot_bytes = paged(block_bytes);
-    const slots = slot_bytes > 0 ? Math.floor(this.#area_bytes / slot_bytes) : 0;
-    if (slots === 0) return undefined;
+    if (slot_bytes === 0) return undefined;
     const empty = this.#areas.indexOf(undefined);
-    const at = empty >= 0 ? empty : this.#areas.findIndex((space) => space?.guests === 0);
+    const at = empty >= 0 ? empty : this.#areas.findIndex(isLeft);
     if (at < 0) return undefined;
+    // A whole number of slots from the segment's begin: movers know them by number.
+    const base = Math.ceil((at * this.#area_bytes) / slot_bytes) * slot_bytes;
+    const slots = Math.floor(((at + 1) * this.#area_bytes - base) / slot_bytes);
+    if (slots <= 0) return undefined;
     const room = new BlockRoom(slots);
-    const base = at * this.#area_bytes;
-    const space: Space = { identity, room, base, slots, slot_bytes, guests: 0 };
+    const space: Space = { identity, room, base, slots, slot_bytes, guests: 0, disk: undefined };
     this.#areas[at] = space;
     return space;
   }
 }
+
+const isLeft = (space: Space | undefined): boolean =>
+  space?.guests === 0 && space.disk?.busy !== true;
 
 const isLike = (space: KvIdentity, wanted: KvIdentity): boolean =>
   space.model === wanted.model &&

@@ -1,11 +1,14 @@
 /** Memory that the workers of a machine share, from both sides. */
+import type { BlockFiles } from "../disk/block-files.ts";
 
 /** What a keeper gives: a named segment, all of it reserved. */
 export interface HostMemory {
   readonly segment: string;
   readonly bytes: number;
-  /** Some of it, without a copy. */
-  view(from: number, bytes: number): Uint8Array;
+  /** Threads that write its slots to files and read them back. */
+  readonly files: BlockFiles;
+  /** A part of it. */
+  view(at: number, bytes: number): Uint8Array;
   /** Takes the name away and gives the memory back; who has mapped it keeps it. */
   close(): void;
 }

@@ -9,11 +9,16 @@ import {
   unmapSegment,
 } from "../../../native/kv/index.ts";
 import type { Files } from "../../../runtime/capabilities.ts";
+import { NativeFiles } from "../disk/native-files.ts";
 import { type HostMemory, KvMemoryError, type MapSegment } from "./host-memory.ts";
 
 /** Where Linux lists them; elsewhere what is left over stays until the machine starts anew. */
 const LISTED = "/dev/shm";
 const PREFIX = "troupe-kv-";
+
+/** Threads that wait for the disk; what they compute is a checksum. */
+const MOVERS = 2;
+const MOVER_JOBS = 32;
 
 type Shims = { readonly cache_folder: string; readonly assets_folder: string };
 
@@ -44,7 +49,7 @@ export async function openNativeMemory(
   for (const name of await files.list(LISTED).catch(() => [])) {
     if (name.startsWith(PREFIX)) sweepSegment(shim, `/${name}`);
   }
-  const movers = new NativeMovers(shim, { threads: 1, jobs: 1 });
+  const movers = new NativeMovers(shim, { threads: MOVERS, jobs: MOVER_JOBS });
   const segment = `/${PREFIX}${number.toString(36)}`;
   const region = movers.region("shared", bytes, { name: segment });
   if (region < 0) {
@@ -53,7 +58,7 @@ export async function openNativeMemory(
     throw new KvMemoryError(`--kv-host-bytes ${bytes}: ${why}`);
   }
   return {
-    ...{ segment, bytes },
+    ...{ segment, bytes, files: new NativeFiles(movers, region) },
     view: (from, size) => movers.bytes(region, size, from),
     close: () => {
       movers.unlink(segment);

@@ -87,7 +87,8 @@ export class RoomTarget implements PullTarget {
   }
 
   reserve(hash: bigint): Uint8Array | "held" | "full" {
-    const offer = { hash, parent: this.#parents.get(hash) ?? 0n, priority: 0 };
+    const parent = this.#parents.get(hash) ?? 0n;
+    const offer = { hash, parent, priority: 0, demanded: true };
     const [slot] = this.#space.room.reserve(this.#guest, [offer]);
     if (typeof slot === "number") return this.#space.bytes(slot);
     return slot === "held" ? "held" : "full";

@@ -16,12 +16,16 @@
  * wash out what many use.
  */
 import { Frequency } from "./frequency.ts";
+import { type BlockFacts, HeldBlock, ResetBlock, type Staged } from "./handles.ts";
 import { LeafQueue } from "./leaf-queue.ts";
 
-/** A handle was used twice, or after its tier had closed: a fault of the caller's. */
-export class BlockMisuseError extends Error {
-  override readonly name = "BlockMisuseError";
-}
+export {
+  BlockMisuseError,
+  CompleteBlock,
+  HeldBlock,
+  PartialBlock,
+  ResetBlock,
+} from "./handles.ts";
 
 /** Why there is no slot. */
 export type Declined =
@@ -97,12 +101,15 @@ export class Tier {
     this.#onGone = onGone;
   }
 
-  /** A slot for a block that is to come, taken from another one where none is free. */
-  reserve(hash: bigint, parent: bigint, priority = 0): ResetBlock | Declined {
+  /**
+   * A slot for a block that is to come, taken from another one where none is free.
+   * @param demanded somebody waits for it: it is not compared with what could give way
+   */
+  reserve(hash: bigint, parent: bigint, priority = 0, demanded = false): ResetBlock | Declined {
     if (this.#entries.has(hash) || this.#staged.has(hash)) return "held";
     this.#frequency.count(hash);
     if (this.#free.length === 0) {
-      const declined = this.#makeRoom(hash, priority);
+      const declined = this.#makeRoom(hash, priority, demanded);
       if (declined !== undefined) {
         this.#declined += 1;
         return declined;
@@ -236,7 +243,7 @@ export class Tier {
     return isHere && entry.holders === 0 && !this.#children.has(entry.hash);
   }
 
-  #makeRoom(hash: bigint, priority: number): Declined | undefined {
+  #makeRoom(hash: bigint, priority: number, demanded: boolean): Declined | undefined {
     const oldest = this.#leaves.take(COMPARED);
     const lowest = oldest[0]?.priority;
     if (lowest === undefined) return "full";
@@ -248,7 +255,9 @@ export class Tier {
       if (asked < least) [victim, least] = [entry, asked];
     }
     const isWanted =
-      priority > lowest || (priority === lowest && this.#frequency.of(hash) + EXCESS >= least);
+      demanded ||
+      priority > lowest ||
+      (priority === lowest && this.#frequency.of(hash) + EXCESS >= least);
     for (const entry of oldest) if (entry !== victim || !isWanted) this.#offer(entry);
     if (!isWanted || victim === undefined) return "unwanted";
     this.#unlist(victim);
@@ -267,130 +276,5 @@ export class Tier {
       if (parent !== undefined) this.#offer(parent);
     }
     this.#onGone(entry.hash, entry.slot);
-  }
-}
-
-type BlockFacts = {
-  readonly hash: bigint;
-  readonly parent: bigint;
-  readonly slot: number;
-  readonly priority: number;
-};
-
-type Staged = BlockFacts & {
-  drop(): void;
-  register(sum: bigint): HeldBlock;
-};
-
-/** A handle is good for one step. */
-class Once {
-  #used = false;
-
-  use(): void {
-    if (this.#used) throw new BlockMisuseError("this handle of a block was used already");
-    this.#used = true;
-  }
-}
-
-/** A slot with nothing of the block in it. */
-export class ResetBlock {
-  readonly #staged: Staged;
-  readonly #once = new Once();
-
-  constructor(staged: Staged) {
-    this.#staged = staged;
-  }
-
-  get slot(): number {
-    return this.#staged.slot;
-  }
-
-  /** Bytes are about to come. */
-  fill(): PartialBlock {
-    this.#once.use();
-    return new PartialBlock(this.#staged);
-  }
-
-  /** The slot goes back: the block is not made. */
-  drop(): void {
-    this.#once.use();
-    this.#staged.drop();
-  }
-}
-
-/** Bytes are coming; until they are all there, nobody may read them. */
-export class PartialBlock {
-  readonly #staged: Staged;
-  readonly #once = new Once();
-
-  constructor(staged: Staged) {
-    this.#staged = staged;
-  }
-
-  get slot(): number {
-    return this.#staged.slot;
-  }
-
-  /** @param sum checksum of all its bytes */
-  complete(sum: bigint): CompleteBlock {
-    this.#once.use();
-    return new CompleteBlock(this.#staged, sum);
-  }
-
-  drop(): void {
-    this.#once.use();
-    this.#staged.drop();
-  }
-}
-
-/** All bytes are there; nobody finds them yet. */
-export class CompleteBlock {
-  readonly #staged: Staged;
-  readonly #sum: bigint;
-  readonly #once = new Once();
-
-  constructor(staged: Staged, sum: bigint) {
-    this.#staged = staged;
-    this.#sum = sum;
-  }
-
-  /** From now on it is found. The caller holds it. */
-  register(): HeldBlock {
-    this.#once.use();
-    return this.#staged.register(this.#sum);
-  }
-
-  drop(): void {
-    this.#once.use();
-    this.#staged.drop();
-  }
-}
-
-/** A registered block that stays where it is until it is released. */
-export class HeldBlock {
-  readonly #entry: Entry;
-  readonly #release: () => void;
-  readonly #once = new Once();
-
-  constructor(entry: Entry, release: () => void) {
-    this.#entry = entry;
-    this.#release = release;
-  }
-
-  get hash(): bigint {
-    return this.#entry.hash;
-  }
-
-  get slot(): number {
-    return this.#entry.slot;
-  }
-
-  get sum(): bigint {
-    return this.#entry.sum;
-  }
-
-  release(): void {
-    this.#once.use();
-    this.#release();
   }
 }

@@ -55,6 +55,8 @@ type Waiting = {
 
 /** With fewer uncached tokens in full blocks than this, asking costs more than it saves. */
 const TOKENS_LEAST = 128;
+/** So long blocks may come; without a new one a request waits no longer than ANSWER_MS. */
+const LONGEST_MS = 10_000;
 /** More than so many requests at a time are submitted as they are. */
 const WAITING_MOST = 1_024;
 
@@ -97,7 +99,7 @@ export class Onboard {
     this.looked_for += full - first;
     const ask = { space: space.number, hashes: packedHashes(hashes), from: first };
     link.ask(
-      { kind: "find_kv", ...ask, writer: "", wait_ms: ANSWER_MS },
+      { kind: "find_kv", ...ask, writer: "", wait_ms: LONGEST_MS },
       ({ lease, slots, coming }) => {
         waiting.lease = lease;
         waiting.coming = coming;

@@ -1,8 +1,10 @@
 /** Blocks beyond their engines with real processes: what a killed worker's next life finds. */
 
 import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
-import { type Cluster, pidsOf, startCluster, until } from "../../support/cluster.ts";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { alive, type Cluster, pidsOf, startCluster, until } from "../../support/cluster.ts";
 import { promptTokens } from "../../support/worlds/kv-prompts.ts";
 
 const PROMPT = promptTokens(600, 7);
@@ -88,10 +90,51 @@ test("two workers share what one has computed, and a segment that was left over 
   });
   expect(await answer(cluster)).toEqual([text, CACHED]);
   const left = segments();
+  const [keeper] = await pidsOf(cluster, "kv");
   cluster.kill("SIGKILL");
   await cluster.exited;
+  await until("the last keeper's end", 10_000, () => !alive(keeper!));
   await using next = await startCluster(["--kv-host-bytes", "64MB"]);
   expect(next.pid).toBeGreaterThan(0);
   // Of the last keeper and of this one: only this one's is there.
   expect(segments().filter((name) => left.includes(name))).toEqual([]);
+}, 90_000);
+
+type DiskState = { stored: number; loaded: number; corrupt: number };
+
+async function diskOf(cluster: Cluster): Promise<DiskState> {
+  const { spaces } = await snapshot(cluster, "kv/kv/keeper");
+  return (spaces as { disk?: DiskState }[])[0]?.disk ?? { stored: 0, loaded: 0, corrupt: 0 };
+}
+
+test("blocks on disk outlive the cluster, and flipped bytes in them are computed again", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "troupe-kv-disk-"));
+  const disk = ["--kv-disk-bytes", "64MB", "--kv-disk-dir", folder];
+  const start = () => startCluster(["--kv-host-bytes", "64MB", ...disk]);
+  const isFile = (name: string) => /\/[0-9a-f]{16}$/.test(name);
+  const stored = () => (readdirSync(folder, { recursive: true }) as string[]).filter(isFile);
+  let text: string;
+  {
+    await using cluster = await start();
+    text = (await answer(cluster))[0];
+    await until("its blocks on disk", 10_000, () => stored().length === BLOCKS);
+  }
+  {
+    await using cluster = await start();
+    await until("its place at the keeper", 10_000, isOpen(cluster));
+    expect(await answer(cluster)).toEqual([text, CACHED]);
+    expect(await diskOf(cluster)).toMatchObject({ loaded: 9, corrupt: 0 });
+  }
+  for (const name of stored()) {
+    const file = readFileSync(join(folder, name));
+    file[9_000]! ^= 4;
+    writeFileSync(join(folder, name), file);
+  }
+  {
+    await using cluster = await start();
+    await until("its place at the keeper", 10_000, isOpen(cluster));
+    expect(await answer(cluster)).toEqual([text, 0]);
+    expect((await diskOf(cluster)).corrupt).toBeGreaterThan(0);
+  }
+  rmSync(folder, { recursive: true });
 }, 90_000);

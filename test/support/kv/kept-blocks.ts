@@ -2,28 +2,42 @@
 import type { BlockMemory } from "../../../actors/engine/block-port.ts";
 import {
   BlockKeeper,
+  type DiskOptions,
   type HostMemory,
   type MapSegment,
   type NeighbourOptions,
 } from "../../../actors/kv/kv.ts";
 import type { KvIdentity, KvKeeperMessage } from "../../../proto/index.ts";
+import type { Clock } from "../../../runtime/capabilities.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../../runtime/kernel/system.ts";
+import { MemoryFiles } from "./memory-files.ts";
 
 /** Segments by name; each lies at an address of its own. */
 export class SegmentTable {
+  readonly #clock: Clock;
   readonly #bytes = new Map<number, ArrayBuffer>();
   readonly #names = new Map<string, number>();
   #next = 1;
   mapped = 0;
+  /** Files of blocks: they outlive keepers. */
+  readonly disk: MemoryFiles["kept"] = new Map();
+  /** Of the last keeper. */
+  files: MemoryFiles | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   open(bytes: number): HostMemory {
     const address = this.#next * 2 ** 32;
     const segment = `/segment-${this.#next++}`;
     this.#bytes.set(address, new ArrayBuffer(bytes));
     this.#names.set(segment, address);
-    const view = (from: number, size: number) => this.memory(address + from, size);
-    return { segment, bytes, view, close: () => void this.#names.delete(segment) };
+    const view = (at: number, length: number) => this.memory(address + at, length);
+    const files = new MemoryFiles(this.#clock, view, this.disk);
+    this.files = files;
+    return { segment, bytes, files, view, close: () => void this.#names.delete(segment) };
   }
 
   get names(): readonly string[] {
@@ -59,11 +73,12 @@ export const identity = (changes: Partial<KvIdentity> = {}): KvIdentity => ({
 type KeeperShape = {
   readonly bytes: number;
   readonly areas: number;
+  /** Its path. */
   readonly name: string;
+  readonly disk: DiskOptions;
   readonly neighbours: NeighbourOptions;
 };
 
-/** Starts a keeper; `name` is its path. */
 export async function startKeeper(
   system: ActorSystem,
   segments: SegmentTable,
@@ -72,10 +87,6 @@ export async function startKeeper(
   const { bytes = 16 * BLOCK, areas = 1, name = "keeper", neighbours } = options;
   const openMemory = async () => segments.open(bytes);
   const among = neighbours === undefined ? {} : { neighbours };
-  return await system.spawnReady<KvKeeperMessage>(
-    () => new BlockKeeper({ areas, openMemory, ...among }),
-    {
-      name,
-    },
-  );
+  const make = () => new BlockKeeper({ areas, openMemory, disk: options.disk, ...among });
+  return await system.spawnReady<KvKeeperMessage>(make, { name });
 }

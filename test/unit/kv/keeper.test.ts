@@ -24,7 +24,7 @@ async function keeperWorld(options: { bytes?: number; areas?: number } = {}) {
   const world = { spawn: { ...spawn, resident_bytes: () => 0 } };
   const { system, clock } = testSystem(1, {}, world);
   await joinAlone(system);
-  const segments = new SegmentTable();
+  const segments = new SegmentTable(clock);
   const keeper = await startKeeper(system, segments, options);
   let number = 0;
   const worker = (pid: number) => {

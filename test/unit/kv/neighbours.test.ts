@@ -36,7 +36,7 @@ async function twoMachines(policy: "eager" | "after_first_reuse" | "disabled" = 
   const net = network.net();
   Object.assign(system.capabilities, { net });
   await joinAlone(system);
-  const segments = new SegmentTable();
+  const segments = new SegmentTable(clock);
   const keepers: Ref<KvKeeperMessage>[] = [];
   const listeners: ((keepers: readonly KeeperEntry[]) => void)[] = [];
   for (const machine of ["alfa", "bravo"]) {
