@@ -103,7 +103,8 @@ export function done(state: AnswerState): readonly AnswerEffect[] {
   state.phase = "ended";
   let completion_tokens = 0;
   for (const choice of state.choices) completion_tokens += answerTokens(choice);
-  const { cached_tokens } = state;
+  // What one worker computed and another one took over was not cached.
+  const cached_tokens = Math.min(state.cached_tokens, state.prefill_cached);
   const usage = { prompt_tokens: state.request.prompt.length, completion_tokens, cached_tokens };
   return [...leave(state, "finished", completion_tokens), { kind: "done", usage }];
 }

@@ -75,6 +75,8 @@ export type AnswerState = {
   /** Such workers that this attempt had, and the keys of those that the answer lost. */
   prefills: number;
   readonly prefills_lost: string[];
+  /** Tokens of the prompt that the worker of this attempt which computed it had cached. */
+  prefill_cached: number;
   /** The answer's name at its worker. Its reader's name is `workerRequest`. */
   made_as: string;
   /** Fetches in this attempt; each one reads under a name of its own. */
@@ -122,6 +124,7 @@ export function newAnswer(
     prefill: undefined,
     prefills: 0,
     prefills_lost: [],
+    prefill_cached: Number.POSITIVE_INFINITY,
     made_as: "",
     reader: 0,
     fetching: false,

@@ -54,6 +54,10 @@ type Own =
 
 const ANSWERS_MAX = 4_096;
 const ENGINE_LOOK_MS = 1_000;
+const NO_HAND_OFF = {
+  code: "closed",
+  message: "This worker's blocks stay in its engine now, so that nobody else can have them.",
+} as const;
 /** Time until a batch is tried again after a full outbound queue. */
 const RESEND_MS = 5;
 
@@ -196,6 +200,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       name: () => workerKey(worker, wireOf(this.ctx.system, this.ctx.self)),
       cachedRow: (hashes) => kv.cachedRow(hashes),
       ready: (generate, port) => this.#place(generate, port),
+      isHere: (request) => this.#answers.holds(request),
       opened: () => void this.#register().catch((error: unknown) => this.#unheard(error)),
       wake: () => this.#loop.wake(),
     });
@@ -283,9 +288,6 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "drain":
         this.#drain.start(message.budget_ms);
         break;
-      case "change_role":
-        this.#changeRole(message);
-        break;
       case "probe":
         this.#onProbe(message.request);
         break;
@@ -294,9 +296,15 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     }
   }
 
-  /** Messages of the timers of answers, embeddings and the drain. */
+  /** Messages that come seldom, and those of timers. */
   #onOwn(message: WorkerMessage | Own): void {
     switch (message.kind) {
+      case "hand_off_is":
+        this.#tiers?.handOffIs(message);
+        break;
+      case "change_role":
+        this.#changeRole(message);
+        break;
       case "answer_late":
       case "grace_over":
       case "sweep_kept":
@@ -332,6 +340,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   #onGenerate(message: Generate): void {
+    if (message.hand_off?.send && !this.#drain.active && !this.#tiers?.send(message)) {
+      this.ctx.reply(refused(message.request, NO_HAND_OFF));
+      return;
+    }
     const refusal = this.#preparations.start(message, () => this.ctx.replyLater());
     if (refusal === "held") return;
     if (refusal !== undefined) {
@@ -341,12 +353,14 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       this.#probation.hold({ generate: message, port: this.ctx.replyLater() });
     } else if (!this.#tiers?.hold(message, () => this.ctx.replyLater())) {
       this.ctx.reply(this.#admit(message));
+      this.#tiers?.look();
     }
   }
 
   /** Everything that the request needs is here. */
   #place(generate: Generate, port: ReplyPort): void {
     port.reply(this.#admit(generate));
+    this.#tiers?.look();
   }
 
   /** A request's constraint is compiled, or cannot be. */
@@ -432,10 +446,13 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   }
 
   #onProbe(request: string): void {
-    const waits =
-      this.#probation.holds(request) ||
-      this.#preparations.holds(request) ||
-      this.#tiers?.holds(request);
+    if (this.#tiers?.holds(request)) {
+      // It waits for blocks, not for the engine, which may have nothing to do.
+      const passes = this.ctx.clock.now_ms();
+      this.ctx.reply({ kind: "probed", known: true, sent: 0, passes, waiting: 0 });
+      return;
+    }
+    const waits = this.#probation.holds(request) || this.#preparations.holds(request);
     const sent = waits ? 0 : this.#answers.sentTo(request);
     const { steps_total: passes, waiting } = this.#engine.stats();
     this.ctx.reply({ kind: "probed", known: sent !== undefined, sent: sent ?? 0, passes, waiting });

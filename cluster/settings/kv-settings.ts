@@ -5,8 +5,17 @@ import { SettingsError } from "./settings-error.ts";
 /** Below that not even a few blocks of a small model fit. */
 const LEAST_BYTES = 1_000_000;
 
-/** Throws SettingsError. */
-export function kvSettings(given: KvSettings): KvSettings {
+/** Workers that share out prompts and answers hand their blocks over in this memory. */
+const PAIRS_HOST_BYTES = 512 * 1024 * 1024;
+
+/**
+ * Throws SettingsError.
+ * @param pairs whether this machine's workers hand blocks to each other
+ * @param is_given whether somebody said how large the memory is
+ */
+export function kvSettings(settings: KvSettings, pairs: boolean, is_given: boolean): KvSettings {
+  const needs = pairs && !is_given;
+  const given = needs ? { ...settings, host_bytes: PAIRS_HOST_BYTES } : settings;
   const { host_bytes, disk_bytes } = given;
   const [host, disk] = [`--${kvFlags.host_bytes.name}`, `--${kvFlags.disk_bytes.name}`];
   if (disk_bytes > 0 && host_bytes === 0) {

@@ -44,7 +44,7 @@ import { checkParsers } from "./parser-settings.ts";
 import { type PolicyClassSettings, policyClasses } from "./policy-classes.ts";
 import type { Values } from "./read-values.ts";
 import { type ChatTemplateSetting, chatTemplates } from "./template-settings.ts";
-import { type WorkerCount, workerCounts } from "./worker-counts.ts";
+import { handsOver, type WorkerCount, workerCounts } from "./worker-counts.ts";
 import { type CpuRange, cpuRanges } from "./workers/worker-cpus.ts";
 import { type WorkerMark, workerMarks } from "./workers/worker-marks.ts";
 
@@ -116,7 +116,11 @@ export function settle(
     worker_labels: workerMarks("worker-label", labels, workers, models.length),
     worker_taints: workerMarks("worker-taint", taints, workers, models.length),
     keep: read(keepFlags),
-    kv: kvSettings(read(kvFlags)),
+    kv: kvSettings(
+      read(kvFlags),
+      handsOver(engine.name, workers),
+      isGiven(kvFlags.host_bytes.name),
+    ),
     router: { ...router, classes: policyClasses(router.classes) },
     frontend: {
       ...frontend,

@@ -1,4 +1,5 @@
 /** How many workers a machine has, and which part of an answer each of them makes. */
+import type { EngineName } from "../../actors/engine/engines.ts";
 import type { WorkerRole } from "../../proto/index.ts";
 import type { SettingsOf } from "../../runtime/setting.ts";
 import type { RootRole, workerCountFlags } from "./cluster-flags.ts";
@@ -52,6 +53,10 @@ export function workerCounts(
     { role: "decode", count: decode },
   ];
 }
+
+/** True: these workers hand blocks to each other; an engine without a cache has none. */
+export const handsOver = (engine: EngineName, counts: readonly WorkerCount[]): boolean =>
+  engine !== "echo" && counts.some(({ role }) => role !== "aggregated");
 
 /** As flags, for texts and for --dump-config. */
 export function countFlags(counts: readonly WorkerCount[], role: RootRole): Record<string, number> {

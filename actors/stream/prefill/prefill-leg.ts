@@ -69,6 +69,7 @@ export function startPrefill(state: AnswerState, leg: PlanLeg): readonly AnswerE
 export function leavePrefill(state: AnswerState): readonly AnswerEffect[] {
   const { prefill } = state;
   state.prefills = 0;
+  state.prefill_cached = Number.POSITIVE_INFINITY;
   if (prefill === undefined) return [];
   state.prefill = undefined;
   const message = { kind: "cancel", request: prefill.id, choices: [] } as const;
@@ -81,7 +82,10 @@ export function onPrefillBatch(
 ): readonly AnswerEffect[] {
   const [end] = finished;
   if (end === undefined) return [];
-  if (end.reason === "stop" || end.reason === "length") return over(state, "finished");
+  if (end.reason === "stop" || end.reason === "length") {
+    state.prefill_cached = end.cached_tokens;
+    return over(state, "finished");
+  }
   return goOn(state, "failed");
 }
 

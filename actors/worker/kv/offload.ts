@@ -5,14 +5,18 @@
  *   stored ─▶ queue ─ 10 ms or 64 blocks ─▶ reserve ─▶ slots ─▶ engine copies ─▶ filled
  *
  * One batch is on its way at a time, so that decoding loses little to copies and the keeper's
- * mailbox is never full of this. A block that is not cached any more by then is left out.
+ * mailbox is never full of this. A block that is not cached any more by then is left out. Blocks of
+ * a hand-off, for which another worker waits, do not wait for a batch to fill.
  */
 import type { KvStored } from "../../../llm/blocks/kv-event.ts";
 import type { BlockMove, BlockPort } from "../../engine/engine.ts";
 import { packedHashes } from "../../kv/kv.ts";
 import type { KeeperLink, OpenSpace } from "./keeper-link.ts";
 
-type Block = { readonly hash: bigint; readonly parent: bigint };
+export type Block = { readonly hash: bigint; readonly parent: bigint };
+
+/** `hand_off`: the one that all of them are part of; "": none. */
+type Batch = { readonly hand_off: string; readonly blocks: readonly Block[] };
 
 export type OffloadHost = {
   readonly port: BlockPort;
@@ -20,6 +24,10 @@ export type OffloadHost = {
   readonly nextHandle: () => number;
   /** Asks for a call of `flush` after the time. */
   readonly later: (delay_ms: number) => void;
+  /** The hand-off that a block is part of: it goes out at once, before all others. */
+  readonly handOffOf: (hash: bigint) => string | undefined;
+  /** A batch is out, or not to be had. */
+  readonly batchEnded: () => void;
 };
 
 const BATCH_MOST = 64;
@@ -27,12 +35,22 @@ const FLUSH_MS = 10;
 /** Blocks that wait; more are not offered, and computed again if need be. */
 const QUEUE_MOST = 65_536;
 const NO_PARENT = 0n;
+/** Others give way to what somebody waits for. */
+const HAND_OFF_PRIORITY = 1;
 
 export class Offload {
   readonly #host: OffloadHost;
   #queue: Block[] = [];
-  #moving: { readonly handle: number; readonly space: OpenSpace; readonly hashes: bigint[] }[] = [];
-  #asking = false;
+  /** By hand-off. */
+  readonly #urgent = new Map<string, Block[]>();
+  #moving: {
+    readonly handle: number;
+    readonly space: OpenSpace;
+    readonly hashes: bigint[];
+    readonly hand_off: string;
+  }[] = [];
+  /** The batch that the keeper was asked for. */
+  #asking: Batch | undefined;
   #timed = false;
   offloaded = 0;
   left_out = 0;
@@ -48,7 +66,15 @@ export class Offload {
   /** The engine has cached these blocks. */
   stored({ parent_hash = NO_PARENT, sequence_hashes }: KvStored): void {
     let parent = parent_hash;
+    let urgent = false;
     for (const hash of sequence_hashes) {
+      const hand_off = this.#host.handOffOf(hash);
+      if (hand_off !== undefined) {
+        this.#urgentOf(hand_off).push({ hash, parent });
+        urgent = true;
+        parent = hash;
+        continue;
+      }
       if (this.#queue.length >= QUEUE_MOST) {
         this.left_out += 1;
         return;
@@ -56,15 +82,47 @@ export class Offload {
       this.#queue.push({ hash, parent });
       parent = hash;
     }
-    if (this.#queue.length >= BATCH_MOST) this.flush();
+    if (urgent || this.#queue.length >= BATCH_MOST) this.flush();
     else this.#flushLater();
+  }
+
+  /** Blocks of a hand-off that were cached before it began. */
+  offer(hand_off: string, blocks: readonly Block[]): void {
+    this.#urgentOf(hand_off).push(...blocks);
+    this.flush();
+  }
+
+  /** True: blocks of the hand-off are not out yet. */
+  pending(hand_off: string): boolean {
+    if (this.#urgent.has(hand_off) || this.#asking?.hand_off === hand_off) return true;
+    return this.#moving.some((move) => move.hand_off === hand_off);
+  }
+
+  #urgentOf(hand_off: string): Block[] {
+    let blocks = this.#urgent.get(hand_off);
+    if (blocks === undefined) {
+      blocks = [];
+      this.#urgent.set(hand_off, blocks);
+    }
+    return blocks;
+  }
+
+  #nextBatch(): Batch {
+    const most = Math.min(BATCH_MOST, this.#host.port.most);
+    for (const [hand_off, waiting] of this.#urgent) {
+      const blocks = waiting.splice(0, most);
+      if (waiting.length === 0) this.#urgent.delete(hand_off);
+      return { hand_off, blocks };
+    }
+    return { hand_off: "", blocks: this.#queue.splice(0, most) };
   }
 
   /** The next batch, if there is one and none is on its way. */
   flush(): void {
     const { link, port } = this.#host;
     const { space } = link;
-    if (this.#asking || this.#moving.length > 0 || this.#queue.length === 0) return;
+    if (this.#asking !== undefined || this.#moving.length > 0) return;
+    if (this.#queue.length === 0 && this.#urgent.size === 0) return;
     if (space === undefined) {
       link.open();
       return;
@@ -79,19 +137,22 @@ export class Offload {
       link.close();
       return;
     }
-    const batch = this.#queue.splice(0, Math.min(BATCH_MOST, port.most));
-    const hashes = packedHashes(batch.map(({ hash }) => hash));
-    const parents = packedHashes(batch.map(({ parent }) => parent));
-    this.#asking = true;
-    const offer = { space: space.number, hashes, parents, priority: 0, hand_off: "" };
+    const batch = this.#nextBatch();
+    const { blocks, hand_off } = batch;
+    const hashes = packedHashes(blocks.map(({ hash }) => hash));
+    const parents = packedHashes(blocks.map(({ parent }) => parent));
+    this.#asking = batch;
+    const priority = hand_off === "" ? 0 : HAND_OFF_PRIORITY;
+    const offer = { space: space.number, hashes, parents, priority, hand_off };
     link.ask(
       { kind: "reserve_kv", ...offer },
       ({ slots }) => {
-        this.#asking = false;
+        this.#asking = undefined;
         this.#copy(space, batch, slots, bytes);
       },
       () => {
-        this.#asking = false;
+        this.#asking = undefined;
+        this.#host.batchEnded();
       },
     );
   }
@@ -116,7 +177,13 @@ export class Offload {
     }
     link.unuse();
     this.flush();
+    this.#host.batchEnded();
     return true;
+  }
+
+  /** The space is closed: nobody waits for blocks of this worker's hand-offs any more. */
+  closed(): void {
+    this.#urgent.clear();
   }
 
   /** The space is another one: everything that is cached is offered. */
@@ -125,14 +192,16 @@ export class Offload {
     for (const run of cached) this.stored(run);
   }
 
-  #copy(space: OpenSpace, batch: readonly Block[], slots: readonly number[], bytes: number): void {
-    const { link, port, nextHandle } = this.#host;
-    const taken = batch.flatMap(({ hash }, i) => {
+  #copy(space: OpenSpace, batch: Batch, slots: readonly number[], bytes: number): void {
+    const { link, port, nextHandle, batchEnded } = this.#host;
+    const { hand_off } = batch;
+    const taken = batch.blocks.flatMap(({ hash }, i) => {
       const slot = slots[i] ?? -1;
       return slot < 0 ? [] : [{ hash, address: space.addressOf(slot) }];
     });
     if (taken.length === 0) {
       this.flush();
+      batchEnded();
       return;
     }
     const handle = nextHandle();
@@ -141,10 +210,11 @@ export class Offload {
     if (refusal !== undefined) {
       this.#tell(space, [], hashes);
       this.#flushLater();
+      batchEnded();
       return;
     }
     link.use();
-    this.#moving.push({ handle, space, hashes });
+    this.#moving.push({ handle, space, hashes, hand_off });
   }
 
   #tell(space: OpenSpace, filled: readonly bigint[], dropped: readonly bigint[]): void {

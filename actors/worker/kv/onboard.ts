@@ -7,15 +7,14 @@
  *
  * Whatever goes wrong, the request is ready, and what did not come in is computed.
  */
-import { blockHashes, blockSeed } from "../../../llm/blocks/block-hash.ts";
-import { tokensOf } from "../../../llm/tokens/token-bytes.ts";
-import type { Generate, KvArrived } from "../../../proto/index.ts";
+import type { Generate, HandOff, HandOffIs, KvArrived } from "../../../proto/index.ts";
 import type { Timer } from "../../../runtime/capabilities.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
 import type { BlockMove, BlockPort } from "../../engine/engine.ts";
 import { packedHashes } from "../../kv/kv.ts";
 import { isWellFormed } from "../engine-request.ts";
 import { ANSWER_MS, type KeeperLink, type OpenSpace } from "./keeper-link.ts";
+import { rowOf } from "./prompt-row.ts";
 
 /** Told to the worker actor by timers here. */
 export type OnboardTimer = { readonly kind: "kv_late"; readonly number: number };
@@ -39,16 +38,21 @@ type Waiting = {
   readonly port: ReplyPort;
   readonly space: OpenSpace;
   readonly tokens: Uint32Array;
+  readonly hashes: BigUint64Array;
   /** Number of the first block of `slots`. */
   readonly first: number;
   readonly slots: number[];
-  lease: number;
+  /** The last one is that by which more may come. */
+  readonly leases: number[];
   /** Of `slots`, those that are in the engine. */
   done: number;
   coming: boolean;
+  /** The keeper was asked and has not answered. */
+  finding: boolean;
+  /** Another worker computes these blocks, or did. */
+  hand_off: HandOff | undefined;
   /** The move that is on its way; 0: none. */
   handle: number;
-  moving: number;
   timer: Timer | undefined;
   cancelled: boolean;
 };
@@ -57,6 +61,9 @@ type Waiting = {
 const TOKENS_LEAST = 128;
 /** So long blocks may come; without a new one a request waits no longer than ANSWER_MS. */
 const LONGEST_MS = 10_000;
+/** So long a request waits for word of another worker, when that of its prompt ended early. */
+const WORD_MS = 500;
+const HAND_OFF_MOST_MS = 600_000;
 /** More than so many requests at a time are submitted as they are. */
 const WAITING_MOST = 1_024;
 
@@ -82,33 +89,61 @@ export class Onboard {
     const { space } = link;
     if (space === undefined || this.#waiting.size >= WAITING_MOST) return false;
     if (!isWellFormed(generate)) return false;
-    const tokens = promptOf(generate);
-    // The last token is always computed: the answer's first one is drawn from it.
-    const full = Math.floor((tokens.length - 1) / block_size());
-    if (full * block_size() < TOKENS_LEAST) return false;
-    const within = tokens.subarray(0, full * block_size());
-    const hashes = blockHashes(within, block_size(), blockSeed(generate)).sequence_hashes;
+    const { hand_off } = generate;
+    const receives = hand_off !== undefined && !hand_off.send;
+    const least = receives ? 1 : TOKENS_LEAST;
+    // Names cost something, and prompts are often short.
+    if (tokensIn(generate) <= least) return false;
+    const { tokens, hashes } = rowOf(generate, block_size(), "read");
+    if (hashes.length * block_size() < least) return false;
     const first = this.#host.cachedRow(hashes);
-    if ((full - first) * block_size() < TOKENS_LEAST) return false;
+    if ((hashes.length - first) * block_size() < least) return false;
     const number = ++this.#last;
     const waiting: Waiting = {
-      ...{ number, generate, port: port(), space, tokens, first, slots: [], lease: 0, done: 0 },
-      ...{ coming: false, handle: 0, moving: 0, timer: undefined, cancelled: false },
+      ...{ number, generate, port: port(), space, tokens, hashes, first, slots: [], done: 0 },
+      ...{ leases: [], coming: false, finding: false, handle: 0, timer: undefined },
+      ...{ hand_off: receives ? hand_off : undefined, cancelled: false },
     };
     this.#waiting.set(number, waiting);
-    this.looked_for += full - first;
-    const ask = { space: space.number, hashes: packedHashes(hashes), from: first };
-    link.ask(
-      { kind: "find_kv", ...ask, writer: "", wait_ms: LONGEST_MS },
+    this.looked_for += hashes.length - first;
+    this.#find(waiting);
+    return true;
+  }
+
+  /** Asks for the blocks behind those that are here. */
+  #find(waiting: Waiting): void {
+    const { space, hashes, hand_off, generate } = waiting;
+    const from = waiting.first + waiting.slots.length;
+    const ask = { space: space.number, hashes: packedHashes(hashes), from };
+    const wait_ms = hand_off === undefined ? LONGEST_MS : waitMs(generate);
+    waiting.finding = true;
+    this.#host.link.ask(
+      { kind: "find_kv", ...ask, writer: hand_off?.id ?? "", wait_ms },
       ({ lease, slots, coming }) => {
-        waiting.lease = lease;
+        waiting.finding = false;
+        if (lease !== 0) waiting.leases.push(lease);
         waiting.coming = coming;
         waiting.slots.push(...slots);
         this.#go(waiting);
       },
       () => this.#end(waiting),
     );
-    return true;
+  }
+
+  /**
+   * Another worker computes the blocks from here on; or none does, and what is missing is computed
+   * here.
+   */
+  handOffIs({ request, hand_off }: HandOffIs): void {
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.generate.request !== request || waiting.hand_off === undefined) continue;
+      waiting.hand_off = hand_off;
+      if (waiting.finding) continue;
+      if (hand_off === undefined) {
+        waiting.coming = false;
+        this.#go(waiting);
+      } else this.#find(waiting);
+    }
   }
 
   holds(request: string): boolean {
@@ -129,7 +164,7 @@ export class Onboard {
 
   arrived({ lease, first, slots, coming }: KvArrived): void {
     for (const waiting of this.#waiting.values()) {
-      if (waiting.lease !== lease || waiting.space !== this.#host.link.space) continue;
+      if (waiting.leases.at(-1) !== lease || waiting.space !== this.#host.link.space) continue;
       // What is told twice, or out of order, is not used.
       if (first === waiting.first + waiting.slots.length) waiting.slots.push(...slots);
       waiting.coming = coming;
@@ -160,6 +195,7 @@ export class Onboard {
     if (waiting === undefined) return;
     waiting.timer = undefined;
     waiting.coming = false;
+    waiting.hand_off = undefined;
     this.#go(waiting);
   }
 
@@ -167,6 +203,7 @@ export class Onboard {
   closed(): void {
     for (const waiting of this.#waiting.values()) {
       waiting.coming = false;
+      waiting.hand_off = undefined;
       this.#go(waiting);
     }
   }
@@ -174,17 +211,20 @@ export class Onboard {
   /** Copies what is there, waits for what comes, or ends. */
   #go(waiting: Waiting): void {
     const { link, port, nextHandle } = this.#host;
-    if (waiting.handle !== 0) return;
+    if (waiting.handle !== 0 || waiting.finding) return;
     this.#untime(waiting);
     const isOpen = link.space === waiting.space;
     const next = waiting.slots.slice(waiting.done, waiting.done + port.most);
-    if (waiting.cancelled || !isOpen || (next.length === 0 && !waiting.coming)) {
+    const isWhole = waiting.first + waiting.done === waiting.hashes.length;
+    // With a hand-off that ended early, another worker may be found to go on.
+    const mayCome = !isWhole && (waiting.coming || waiting.hand_off !== undefined);
+    if (waiting.cancelled || !isOpen || (next.length === 0 && !mayCome)) {
       this.#end(waiting);
       return;
     }
     if (next.length === 0) {
       const late = { kind: "kv_late", number: waiting.number } as const;
-      waiting.timer = this.#host.after(ANSWER_MS, late);
+      waiting.timer = this.#host.after(silenceMs(waiting), late);
       return;
     }
     const { generate, tokens, space } = waiting;
@@ -210,9 +250,9 @@ export class Onboard {
     const { link, ready } = this.#host;
     this.#untime(waiting);
     if (!this.#waiting.delete(waiting.number)) return;
-    const { lease, space, generate, port, cancelled } = waiting;
-    if (lease !== 0 && link.space === space) {
-      link.tell({ kind: "release_kv", space: space.number, lease });
+    const { leases, space, generate, port, cancelled } = waiting;
+    if (link.space === space) {
+      for (const lease of leases) link.tell({ kind: "release_kv", space: space.number, lease });
     }
     if (!cancelled) ready(generate, port);
   }
@@ -223,16 +263,15 @@ export class Onboard {
   }
 }
 
-/** What all choices have in common; of a single one also what is delivered of it. */
-function promptOf({ prompt, choices }: Generate): Uint32Array {
-  const own = tokensOf(prompt);
-  const [only] = choices;
-  // Prompts that are scored are computed.
-  if (choices.some(({ scores }) => scores === true)) return new Uint32Array(0);
-  if (choices.length !== 1 || only === undefined || only.delivered.length === 0) return own;
-  const delivered = tokensOf(only.delivered);
-  const both = new Uint32Array(own.length + delivered.length);
-  both.set(own);
-  both.set(delivered, own.length);
-  return both;
+const waitMs = ({ deadline_ms }: Generate): number => Math.min(HAND_OFF_MOST_MS, deadline_ms);
+
+/** After this time without a block the rest is computed here. */
+function silenceMs({ coming, hand_off, generate }: Waiting): number {
+  if (hand_off === undefined) return ANSWER_MS;
+  // The keeper watches the worker that computes them, and the stream asks after it.
+  return coming ? waitMs(generate) : WORD_MS;
 }
+
+/** At most so many, of the prompt and of what is delivered. */
+const tokensIn = ({ prompt, choices }: Generate): number =>
+  choices.reduce((bytes, { delivered }) => bytes + delivered.length, prompt.length) / 4;

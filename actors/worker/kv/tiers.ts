@@ -5,13 +5,14 @@
  *   engine ── kv events ──▶ offload ──▶ keeper's memory ──▶ onboard ──▶ engine
  */
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
-import type { Generate, KvArrived, WorkerRecord } from "../../../proto/index.ts";
+import type { Generate, HandOffIs, KvArrived, WorkerRecord } from "../../../proto/index.ts";
 import type { Context } from "../../../runtime/kernel/context.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
 import type { BlockMove, BlockPort, Engine } from "../../engine/engine.ts";
 import { KeeperLink, type LinkTimer, type TierOptions } from "./keeper-link.ts";
 import { Offload } from "./offload.ts";
 import { Onboard, type OnboardTimer } from "./onboard.ts";
+import { Sending } from "./sending.ts";
 
 /** Told to the worker actor by timers here. */
 export type TiersTimer = LinkTimer | OnboardTimer | { readonly kind: "kv_flush" };
@@ -30,6 +31,8 @@ export type TiersHost = {
   readonly cachedRow: (hashes: BigUint64Array) => number;
   /** The request may be submitted now. */
   readonly ready: (generate: Generate, port: ReplyPort) => void;
+  /** True: the request is in the engine. */
+  readonly isHere: (request: string) => boolean;
   /** `record` is another one. */
   readonly opened: () => void;
   /** The engine has something to do. */
@@ -41,6 +44,7 @@ export class WorkerTiers {
   readonly #link: KeeperLink;
   readonly #offload: Offload;
   readonly #onboard: Onboard;
+  readonly #sending: Sending;
   #handle = 0;
   #moved: (readonly [handle: number, moves: readonly BlockMove[]])[] = [];
 
@@ -60,13 +64,32 @@ export class WorkerTiers {
         this.#offload.restart(engine.kvDump?.().blocks ?? []);
         host.opened();
       },
-      closed: () => this.#onboard.closed(),
+      closed: () => {
+        this.#sending.closed();
+        this.#offload.closed();
+        this.#onboard.closed();
+      },
     });
     const link = this.#link;
     const ctx = () => host.ctx();
     this.#offload = new Offload({
       ...{ port, link, nextHandle },
       later: (delay_ms) => void ctx().after(delay_ms, { kind: "kv_flush" }),
+      handOffOf: (hash) => this.#sending.handOffOf(hash),
+      batchEnded: () => this.#sending.look(),
+    });
+    this.#sending = new Sending({
+      ...{ block_size, cachedRow: host.cachedRow },
+      tell: (kind, id, blocks) => {
+        const { space } = link;
+        if (space === undefined) return false;
+        const about = { space: space.number, id };
+        link.tell(kind === "kv_writing" ? { kind, ...about, blocks } : { kind, ...about });
+        return true;
+      },
+      offer: (id, blocks) => this.#offload.offer(id, blocks),
+      pending: (id) => this.#offload.pending(id),
+      isHere: (request) => this.#onboard.holds(request) || host.isHere(request),
     });
     this.#onboard = new Onboard({
       ...{ port, link, block_size, nextHandle },
@@ -100,9 +123,24 @@ export class WorkerTiers {
     if (event.kind === "stored") this.#offload.stored(event);
   }
 
+  /** False: nobody can have the blocks of this request, which computes them for another worker. */
+  send(generate: Generate): boolean {
+    return this.#sending.begin(generate);
+  }
+
+  /** A request may have ended. */
+  look(): void {
+    this.#sending.look();
+  }
+
   /** True: `ready` is called later, and `port` was called. */
   hold(generate: Generate, port: () => ReplyPort): boolean {
     return this.#onboard.start(generate, port);
+  }
+
+  /** Whose blocks a request waits for now; of nobody's: what is missing is computed. */
+  handOffIs(message: HandOffIs): void {
+    this.#onboard.handOffIs(message);
   }
 
   holds(request: string): boolean {
@@ -111,6 +149,7 @@ export class WorkerTiers {
 
   drop(request: string): void {
     this.#onboard.drop(request);
+    this.#sending.look();
   }
 
   arrived(message: KvArrived): void {
@@ -119,6 +158,7 @@ export class WorkerTiers {
 
   /** After each pass of the engine, in which it may have said what became of blocks. */
   passed(): void {
+    this.#sending.look();
     if (this.#moved.length === 0) return;
     const moved = this.#moved;
     this.#moved = [];
@@ -141,6 +181,7 @@ export class WorkerTiers {
   inspect() {
     return {
       ...this.#link.inspect(),
+      sending: this.#sending.count,
       to_offload: this.#offload.waiting,
       offloaded: this.#offload.offloaded,
       looked_for: this.#onboard.looked_for,

@@ -53,8 +53,8 @@ test.each(["x", "3-1", "0,1", "-1"])("--cpus %s says what it takes", (text) => {
   expect(() => bootsOf(["--cpus", text], ["a"])).toThrow("is not the number of a CPU");
 });
 
-test("a machine of prefill workers starts nothing else", () => {
+test("a machine of prefill workers has a keeper of their blocks, and starts nothing else", () => {
   const planes = ["--nats", "nats://h", "--redis", "redis://h", "--routers", "1"];
   const boots = bootsOf([...planes, "--role", "prefill", "--workers", "2"], ["a"]);
-  expect(boots.map(({ node }) => node)).toEqual(["m.prefill-0", "m.prefill-1"]);
+  expect(boots.map(({ node }) => node)).toEqual(["m.kv", "m.prefill-0", "m.prefill-1"]);
 });
