@@ -17,7 +17,7 @@ import { MemoryNetwork } from "../../runtime/transport/memory.ts";
 import { blockBytes } from "./block-peers.ts";
 import { exampleCapabilities } from "./example.ts";
 
-export const IDENTITY = "model a";
+export const IDENTITY = "00112233445566778899aabbccddeeff";
 export const BLOCK_BYTES = 2_000;
 
 /** A keeper's room as far as other machines see it. */

@@ -10,9 +10,10 @@ export const BLOCK_HEADER_BYTES = 48;
 /** Two words by which blocks of one kind are told apart from all others. */
 export type BlockKind = readonly [bigint, bigint];
 
+/** @param identity as in WorkerRecord.kv_identity: 32 digits */
 export const blockKind = (identity: string): BlockKind => [
-  Bun.hash.xxHash3(identity, 0n),
-  Bun.hash.xxHash3(identity, 1n),
+  BigInt(`0x${identity.slice(0, 16)}`),
+  BigInt(`0x${identity.slice(16, 32)}`),
 ];
 
 export function stored(kind: BlockKind, bytes: Uint8Array, sum: bigint): Uint8Array {

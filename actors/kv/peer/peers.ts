@@ -21,7 +21,7 @@ import { Misses } from "./misses.ts";
 import { Offers } from "./offers.ts";
 import { type PeerBase, pullShape } from "./peer-base.ts";
 import type { PullEnd } from "./pull.ts";
-import { type PeerSpace, RoomReading, RoomTarget } from "./space.ts";
+import { type PeerSpace, parentsOf, RoomReading, RoomTarget } from "./space.ts";
 import { BLOCKS_MOST, ticketBytes, ticketIn } from "./wire.ts";
 
 /** Blocks that somebody wants, from number `from` on. */
@@ -259,10 +259,3 @@ const restOf = ({ hashes, from }: WantedRow, most: number): bigint[] => {
   const count = Math.max(0, Math.min(most, hashes.length - from));
   return Array.from({ length: count }, (_, i) => hashes[from + i]!);
 };
-
-function parentsOf({ hashes, from }: WantedRow): Map<bigint, bigint> {
-  const parents = new Map<bigint, bigint>();
-  for (let i = Math.max(1, from); i < hashes.length; i += 1)
-    parents.set(hashes[i]!, hashes[i - 1]!);
-  return parents;
-}

@@ -113,9 +113,9 @@ export class BlockPlane {
   }
 
   /** Tickets, connections and pulls that live. */
-  get live(): { readonly tickets: number; readonly reads: number; readonly pulls: number } {
-    const [reads, pulls] = [this.#senders.size, this.#pulls.size];
-    return { tickets: this.#tickets.size, reads, pulls };
+  get live(): { readonly tickets: number; readonly reading: number; readonly pulling: number } {
+    const [reading, pulling] = [this.#senders.size, this.#pulls.size];
+    return { tickets: this.#tickets.size, reading, pulling };
   }
 
   close(): void {

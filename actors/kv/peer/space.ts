@@ -103,3 +103,13 @@ export class RoomTarget implements PullTarget {
     this.#space.room.dropped(this.#guest, hash);
   }
 }
+
+type RowPart = { readonly hashes: ArrayLike<bigint>; readonly from: number };
+
+/** The block before each, as far as the row says. */
+export function parentsOf({ hashes, from }: RowPart): ReadonlyMap<bigint, bigint> {
+  const parents = new Map<bigint, bigint>();
+  for (let i = Math.max(1, from); i < hashes.length; i += 1)
+    parents.set(hashes[i]!, hashes[i - 1]!);
+  return parents;
+}

@@ -201,15 +201,7 @@ export class KeeperLink {
 
   /** The worker ends. The engine has to be closed before the memory goes, which ends with it. */
   inspect() {
-    const { keeper, kv_identity: identity } = this.#record;
-    return {
-      open: this.#space !== undefined,
-      slots: this.#space?.slots ?? 0,
-      block_bytes: this.#space?.block_bytes ?? 0,
-      uses: this.#uses,
-      keeper: keeper?.node ?? "",
-      identity: identity ?? "",
-    };
+    return { open: this.#space !== undefined, slots: this.#space?.slots ?? 0, uses: this.#uses };
   }
 
   #took(keeper: Ref<KvKeeperMessage>, said: KvSpace): void {

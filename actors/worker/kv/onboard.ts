@@ -26,7 +26,6 @@ export type OnboardHost = {
   /** How many of these blocks are cached, from the first on without a gap. */
   readonly cachedRow: (hashes: BigUint64Array) => number;
   readonly nextHandle: () => number;
-  readonly counted: (blocks: number) => void;
   readonly after: (delay_ms: number, message: OnboardTimer) => Timer;
   readonly cancel: (timer: Timer) => void;
   /** The request may be submitted now. */
@@ -117,9 +116,14 @@ export class Onboard {
     const from = waiting.first + waiting.slots.length;
     const ask = { space: space.number, hashes: packedHashes(hashes), from };
     const wait_ms = hand_off === undefined ? LONGEST_MS : waitMs(generate);
+    const { from_keeper } = hand_off ?? {};
+    const is_far = from_keeper !== undefined && from_keeper.node !== space.keeper.address.node;
     waiting.finding = true;
     this.#host.link.ask(
-      { kind: "find_kv", ...ask, writer: hand_off?.id ?? "", wait_ms },
+      {
+        ...{ kind: "find_kv", ...ask, writer: hand_off?.id ?? "", wait_ms },
+        ...(is_far ? { from_keeper } : {}),
+      },
       ({ lease, slots, coming }) => {
         waiting.finding = false;
         if (lease !== 0) waiting.leases.push(lease);
@@ -184,7 +188,6 @@ export class Onboard {
       const came = fit < 0 ? moves.length : fit;
       waiting.done += came;
       this.onboarded += came;
-      this.#host.counted(came);
       if (fit >= 0) this.#end(waiting);
       else this.#go(waiting);
       return true;

@@ -95,10 +95,18 @@ async function twoMachines(policy: "eager" | "after_first_reuse" | "disabled" = 
   const state = (name: string) => {
     const { spaces = [], waits, neighbours } = system.snapshot(`/${name}`) ?? {};
     const [{ staged, held, unaccounted } = {}] = spaces as Record<string, number>[];
-    const { tickets, reads, pulls } = neighbours as Record<string, number>;
-    return { staged, held, unaccounted, waits, tickets, reads, pulls };
+    const { tickets, reading, pulling } = neighbours as Record<string, number>;
+    return { staged, held, unaccounted, waits, tickets, reading, pulling };
   };
-  const quiet = { staged: 0, held: 0, unaccounted: 0, waits: 0, tickets: 0, reads: 0, pulls: 0 };
+  const quiet = {
+    staged: 0,
+    held: 0,
+    unaccounted: 0,
+    waits: 0,
+    tickets: 0,
+    reading: 0,
+    pulling: 0,
+  };
   return { system, clock, net, worker, keeper_refs: entries.map(({ ref }) => ref), state, quiet };
 }
 

@@ -15,7 +15,7 @@ import { KV, NativeMovers, openKvShim } from "../../../native/kv/index.ts";
 import { blockBytes } from "../../support/block-peers.ts";
 
 const SIZE = 4096;
-const kind = blockKind("model a");
+const kind = blockKind("00112233445566778899aabbccddeeff");
 const folder = mkdtempSync(join(tmpdir(), "troupe-header-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -26,7 +26,7 @@ test("a block comes out as it went in; of another kind or size it is foreign", (
   if (typeof read === "string") throw new Error(read);
   expect(Buffer.compare(read.bytes, bytes)).toBe(0);
   expect(read.sum).toBe(Bun.hash.xxHash3(bytes));
-  expect(readStored(blockKind("model b"), whole, SIZE)).toBe("foreign");
+  expect(readStored(blockKind("10112233445566778899aabbccddeeff"), whole, SIZE)).toBe("foreign");
   expect(readStored(kind, whole, SIZE * 2)).toBe("foreign");
 });
 

@@ -42,7 +42,7 @@ function pull({ clock, near, far, address }: Two, reading: TestReading, target: 
 }
 
 function expectNothingLeft(planes: readonly BlockPlane[]): void {
-  for (const { live } of planes) expect(live).toEqual({ tickets: 0, reads: 0, pulls: 0 });
+  for (const { live } of planes) expect(live).toEqual({ tickets: 0, reading: 0, pulling: 0 });
 }
 
 describe("a pull", () => {
@@ -182,7 +182,7 @@ describe("a pull", () => {
       else world.near_net[how]();
       await world.clock.advance(6_000);
       expect(reading.closed).toBe(1);
-      expect(world.far.live).toEqual({ tickets: 0, reads: 0, pulls: 0 });
+      expect(world.far.live).toEqual({ tickets: 0, reading: 0, pulling: 0 });
     }
   });
 });
@@ -194,7 +194,7 @@ test("whoever says something else than a puller is hung up on", async () => {
   const talker = await connecting(clock, near_net.connect(address, handlers, 1_000));
   talker.write(Buffer.from("GET / HTTP/1.1\r\nhost: far\r\n\r\n"));
   await connecting(clock, near_net.connect(address, handlers, 1_000));
-  expect(far.live.reads).toBe(1);
+  expect(far.live.reading).toBe(1);
   await clock.advance(6_000);
   expect(closed.length).toBe(2);
   expect(far.counts().reads).toEqual({ misread: 1, silent: 1 });
@@ -269,7 +269,7 @@ test("kills and cancels at any moment strand no slot and no reading", async () =
       if (what !== "near") {
         expect(pulling.ends.length).toBe(1);
         expect(target.memory.size).toBe(target.filled_hashes.length);
-        expect(world.near.live.pulls).toBe(0);
+        expect(world.near.live.pulling).toBe(0);
       }
       if (what === "far" || what === "freeze") return;
       expect(reading.closed).toBe(1);

@@ -23,7 +23,7 @@ function wanted({ space, plane }: TestMachine, hashes: readonly bigint[], now_ms
 
 function expectQuiet(all: readonly TestMachine[]): void {
   for (const { plane, peers, space } of all) {
-    expect(plane.live).toEqual({ tickets: 0, reads: 0, pulls: 0 });
+    expect(plane.live).toEqual({ tickets: 0, reading: 0, pulling: 0 });
     expect(peers.busy).toBe(0);
     expect(space.room.unaccounted()).toBe(0);
     expect(space.room.stats()).toMatchObject({ staged: 0, held: 0 });
