@@ -8,8 +8,9 @@ import { controlActions } from "../../runtime/kernel/system.ts";
 import type { PlaneState } from "../../runtime/planes.ts";
 import { isAllowedHost } from "./allowed-host.ts";
 import { clusterMetrics } from "./cluster-metrics.ts";
+import { kvPage, type Said } from "./kv-page.ts";
 import { mergeTrees } from "./merge-trees.ts";
-import { workerRoles } from "./process-inspector.ts";
+import { workerActors, workerRoles } from "./process-inspector.ts";
 
 export type InspectorDoorOptions = {
   readonly host: string;
@@ -101,6 +102,8 @@ export class InspectorDoor extends Actor<Message> {
       }
       case "/api/planes":
         return json({ planes: this.#options.planes?.() ?? [] });
+      case "/api/kv":
+        return json(kvPage(...(await this.#saidOfBlocks())));
       case "/api/orphans":
         return json(orphansOf(await this.#processInfos()));
       default:
@@ -160,6 +163,32 @@ export class InspectorDoor extends Actor<Message> {
     return isProcess ? { node, path: "" } : place;
   }
 
+  /** Of all workers, and of all keepers of blocks. */
+  async #saidOfBlocks(): Promise<[workers: Said[], keepers: Said[]]> {
+    const trees = await this.#trees();
+    const said = (roles: readonly string[]) => {
+      const places = trees.flatMap(({ node, nodes }) =>
+        nodes
+          .filter(({ kind, role }) => kind === "actor" && roles.includes(role))
+          .map(({ path }) => ({ node, path })),
+      );
+      return Promise.all(places.map((place) => this.#said(place)));
+    };
+    const [workers, keepers] = await Promise.all([said(workerActors), said(["kv"])]);
+    return [workers.filter((each) => each !== undefined), keepers.filter((each) => !!each)];
+  }
+
+  async #said({ node, path }: Place): Promise<Said | undefined> {
+    const owner = this.#options.processes().find((ref) => ref.address.node === node);
+    if (owner === undefined) return undefined;
+    const question = { kind: "get_snapshot", path } as const;
+    const answer = await this.ctx.system
+      .ask(owner, question, { deadline_ms: ANSWER_DEADLINE_MS })
+      .catch(() => undefined);
+    const snapshot = answer?.found ? (JSON.parse(answer.json) as Said["snapshot"] | null) : null;
+    return snapshot === null ? undefined : { node, snapshot };
+  }
+
   async #trees(): Promise<Tree[]> {
     return this.#askAll((ref) =>
       this.ctx.system.ask(ref, { kind: "get_tree" }, { deadline_ms: ANSWER_DEADLINE_MS }),
@@ -184,8 +213,8 @@ type Place = { readonly node: string; readonly path: string };
 const inside: readonly string[] = ["drain", ...workerRoles];
 const actions = [...controlActions, "drain", ...workerRoles] as const;
 
-const usage = `Troupe's inspector: GET /api/tree, /api/processes, /api/planes, /api/orphans, /metrics, \
-/api/actors/ID/snapshot, POST /api/actors/ID/{${actions.join(",")}}
+const usage = `Troupe's inspector: GET /api/tree, /api/processes, /api/planes, /api/orphans, /api/kv, \
+/metrics, /api/actors/ID/snapshot, POST /api/actors/ID/{${actions.join(",")}}
 `;
 
 function orphansOf(infos: readonly { readonly node: string; readonly orphans: number }[]) {
@@ -222,7 +251,9 @@ function readPlace(pathname: string): Place | undefined {
   return slash <= 0 ? undefined : { node: id.slice(0, slash), path: id.slice(slash) };
 }
 
-const reads = ["/", "/api/tree", "/api/processes", "/api/planes", "/api/orphans", "/metrics"];
+const reads = [
+  ...["/", "/api/tree", "/api/processes", "/api/planes", "/api/orphans", "/api/kv", "/metrics"],
+];
 
 const isServed = (pathname: string): boolean =>
   reads.includes(pathname) ||

@@ -27,9 +27,9 @@ const ANSWER_MS = 1_000;
 /** What a worker may become. */
 export const workerRoles = ["aggregated", "prefill", "decode"] as const;
 /** Roles of actors that understand ChangeRole. */
-const workers: readonly string[] = ["worker", "prefill", "decode"];
+export const workerActors: readonly string[] = ["worker", "prefill", "decode"];
 /** And Drain. */
-const drainable: readonly string[] = [...workers, "frontend"];
+const drainable: readonly string[] = [...workerActors, "frontend"];
 
 export class ProcessInspector extends Actor<InspectMessage> {
   readonly #options: ProcessInspectorOptions;
@@ -113,7 +113,7 @@ export class ProcessInspector extends Actor<InspectMessage> {
   #changeRole(path: string, role: WorkerRole): boolean {
     const { system, log } = this.ctx;
     const budget_ms = this.#options.drain_ms ?? DRAIN_DEFAULT_MS;
-    const found = this.#at(path, workers);
+    const found = this.#at(path, workerActors);
     for (const node of found) {
       const ref = system.lookup(node.path) as Ref<ChangeRole> | undefined;
       if (ref === undefined) continue;

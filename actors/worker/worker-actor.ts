@@ -32,6 +32,7 @@ import { Draining, type DrainMessage } from "./draining.ts";
 import { EmbedJobs, type EmbedMessage } from "./embed-jobs.ts";
 import { EngineHealth, EngineStuckError, healthDefaults } from "./engine-health.ts";
 import { EngineLoop, type LoopMessage } from "./engine-loop.ts";
+import { TierMetrics } from "./kv/tier-metrics.ts";
 import { type TiersTimer, WorkerTiers } from "./kv/tiers.ts";
 import { loadOf } from "./load/worker-load.ts";
 import { Preparations, type PreparedMessage } from "./preparations.ts";
@@ -79,6 +80,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   readonly #preparations: Preparations;
   /** Undefined: blocks stay in the engine. */
   #tiers: WorkerTiers | undefined;
+  #tier_metrics: TierMetrics | undefined;
   readonly #admission: Admission;
   #ready = false;
   #registered = false;
@@ -195,8 +197,11 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     const { blocks } = this.#engine;
     if (options === undefined || blocks === undefined) return;
     const { kv } = this.#subscriptions;
+    const labels = { worker, model: this.#model.card.name };
+    this.#tier_metrics = new TierMetrics(this.ctx.system.metrics, labels);
     const tiers = new WorkerTiers({
       ...{ ctx: () => this.ctx, engine: this.#engine, blocks, options },
+      metrics: this.#tier_metrics,
       name: () => workerKey(worker, wireOf(this.ctx.system, this.ctx.self)),
       cachedRow: (hashes) => kv.cachedRow(hashes),
       ready: (generate, port) => this.#place(generate, port),
@@ -553,6 +558,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
   override release(): void {
     if (this.#options.shared === undefined) this.#meter?.stop();
     this.#metrics?.remove();
+    this.#tier_metrics?.remove();
     this.#orphans?.remove();
     this.#subscriptions?.stop();
     if (!this.#stuck) void this.#engine?.close();
@@ -575,6 +581,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       ...this.#subscriptions.inspect(),
       canaries_total: this.#health.canaries_total,
       probing: this.#health.probing,
+      block_size: this.#model.card.block_size,
       ...load,
     };
   }

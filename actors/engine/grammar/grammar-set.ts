@@ -54,6 +54,7 @@ export class GrammarSet {
     return this.words * 32 + MOST_LIMITS;
   }
 
+  /** Made with the first constraint that has limits. */
   get chars(): TokenChars {
     this.#chars ??= new TokenChars(this.vocab.texts);
     return this.#chars;
@@ -70,6 +71,8 @@ export class GrammarSet {
     const { format, thinking } = constraint;
     const tag = structuralTag(constraint);
     const limits = tag?.limits ?? [];
+    // Here, and not in the first mask, which an answer waits for.
+    if (limits.length > 0) this.chars.openings(false);
     const literals = format === undefined ? undefined : literalsOf(constraint);
     const allowed = this.#allowed(literals, limits.length > 0);
     const isNarrow = (i: number) => allowed[i] !== ALL;

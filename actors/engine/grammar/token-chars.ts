@@ -101,7 +101,10 @@ export class TokenChars {
   openings(escaping: boolean): readonly Opening[] {
     const known = this.#openings.get(escaping);
     if (known !== undefined) return known;
-    const openings = this.#texts.flatMap((text, token) => openingsOf(text, token, escaping));
+    const openings: Opening[] = [];
+    this.#texts.forEach((text, token) => {
+      if (text.includes('"')) openings.push(...openingsOf(text, token, escaping));
+    });
     this.#openings.set(escaping, openings);
     return openings;
   }

@@ -23,6 +23,7 @@ export type DiskHost = {
   readonly now_ms: () => number;
   /** Blocks have come into memory. */
   readonly arrived: () => void;
+  readonly counted: (what: "stored" | "loaded", blocks: number) => void;
 };
 
 /** How the disk names itself where slots of memory are reserved. */
@@ -58,14 +59,15 @@ export class DiskSpace {
   readonly #loads = new Set<{ readonly begun_ms: number }>();
   #removing: string[] = [];
   #left_out = 0;
+  readonly #file_bytes: number;
   readonly #counts: Record<keyof DiskStats, number> = {
     ...{ stored: 0, loaded: 0, missing: 0, torn: 0, foreign: 0, corrupt: 0, full: 0, failed: 0 },
   };
 
   constructor(host: DiskHost) {
     this.#host = host;
-    const file_bytes = PAGE_BYTES + Math.ceil(host.shape.block_bytes / PAGE_BYTES) * PAGE_BYTES;
-    const files = Math.floor(host.capacity_bytes / file_bytes);
+    this.#file_bytes = PAGE_BYTES + Math.ceil(host.shape.block_bytes / PAGE_BYTES) * PAGE_BYTES;
+    const files = Math.floor(host.capacity_bytes / this.#file_bytes);
     this.#tier = new Tier(files, (hash) => this.#remove(hash));
   }
 
@@ -90,9 +92,10 @@ export class DiskSpace {
 
   stats() {
     const { slots, registered, hits, misses, evicted } = this.#tier.stats();
-    const waiting = this.#queue.length;
+    const rest = { waiting: this.#queue.length, file_bytes: this.#file_bytes };
     return {
-      ...{ slots, registered, hits, misses, evicted, waiting },
+      ...{ slots, registered, hits, misses, evicted },
+      ...rest,
       left_out: this.#left_out,
       ...this.#counts,
     };
@@ -159,7 +162,7 @@ export class DiskSpace {
   }
 
   #load(part: readonly Step[], done: (all: boolean) => void): void {
-    const { room, files, shape, identity, arrived } = this.#host;
+    const { room, files, shape, identity, arrived, counted } = this.#host;
     let left = 1;
     let all = true;
     const one = () => {
@@ -192,6 +195,7 @@ export class DiskSpace {
         held.release();
         if (outcome === "ok") {
           this.#counts.loaded += 1;
+          counted("loaded", 1);
           room.filled(GUEST, hash, sum);
         } else {
           all = false;
@@ -216,7 +220,7 @@ export class DiskSpace {
   }
 
   #store(): void {
-    const { room, files, shape, identity, now_ms } = this.#host;
+    const { room, files, shape, identity, now_ms, counted } = this.#host;
     while (
       this.#stores < STORES_MOST &&
       this.#queue.length > 0 &&
@@ -241,6 +245,7 @@ export class DiskSpace {
           const { outcome, sum } = results[i] ?? FAILED;
           if (outcome === "ok") {
             this.#counts.stored += 1;
+            counted("stored", 1);
             partial.complete(sum).register().release();
           } else {
             partial.drop();

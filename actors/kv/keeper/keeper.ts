@@ -29,6 +29,7 @@ import { type DiskOptions, DiskSpaces } from "../disk/disk-spaces.ts";
 import type { HostMemory } from "../memory/host-memory.ts";
 import { HandOffs } from "./hand-offs.ts";
 import { identityText } from "./identity-text.ts";
+import { KeeperMetrics } from "./keeper-metrics.ts";
 import { type NeighbourOptions, Neighbours } from "./neighbours.ts";
 import { hashesIn } from "./packed-hashes.ts";
 import { slotNumbers } from "./slot-numbers.ts";
@@ -73,6 +74,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   #memory: HostMemory | undefined;
   #spaces!: Spaces;
   #disks: DiskSpaces | undefined;
+  #metrics!: KeeperMetrics;
   readonly #guests = new Map<number, Guest>();
   /** Not heard of any more; their processes may live. */
   readonly #lost = new Set<Guest>();
@@ -93,6 +95,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     this.#memory = await this.#options.openMemory();
     const { areas, disk, neighbours } = this.#options;
     this.#spaces = new Spaces(this.#memory.bytes, areas);
+    this.#metrics = new KeeperMetrics(this.ctx.system.metrics, () => this.#spaces.all);
     this.#disks = disk && new DiskSpaces(disk, areas, this.ctx.capabilities);
     if (neighbours !== undefined) this.#neighbours = this.#meet(neighbours, this.#memory);
     // Numbers of a keeper's earlier life mean nothing in this one.
@@ -163,7 +166,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       hand_offs: this.#hand_offs.count,
       ...(this.#neighbours === undefined ? {} : { neighbours: this.#neighbours.inspect() }),
       spaces: this.#spaces?.all.map(({ identity, room, slots, slot_bytes, guests, disk }) => ({
-        ...{ model: identity.model, slots, slot_bytes, guests },
+        ...{ identity: identityText(identity), model: identity.model, slots, slot_bytes, guests },
         ...room.stats(),
         unaccounted: room.unaccounted(),
         ...(disk === undefined ? {} : { disk: disk.stats() }),
@@ -303,7 +306,8 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     const arrived = () => this.#waits.advance();
     const { files } = this.#memory;
     try {
-      const host = { room, files, shape, arrived, identity: identityText(identity) };
+      const counted = (what: "stored" | "loaded", blocks: number) => this.#metrics[what](blocks);
+      const host = { room, files, shape, arrived, counted, identity: identityText(identity) };
       const { disk, listed } = await this.#disks.open(host);
       space.disk = disk;
       disk.keep(Array.from(room.hashes(), ({ hash }) => hash));

@@ -64,6 +64,8 @@ export class KvPublisher {
   #untold_id = 0;
   #flush_queued = false;
   #heartbeat: Timer | undefined;
+  /** Blocks of the engine that gave way. */
+  evicted = 0;
 
   constructor(options: KvPublisherOptions) {
     this.#options = options;
@@ -86,6 +88,7 @@ export class KvPublisher {
   /** Call it in the order in which events happen. */
   publish(event: KvEvent): void {
     this.#ledger.apply(event);
+    if (event.kind === "removed") this.evicted += event.sequence_hashes.length;
     for (const part of partsOf(event)) this.#ring.push(part);
     const { next_id } = this.#ring;
     if (this.#subscribers.size === 0) {

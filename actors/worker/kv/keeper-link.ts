@@ -201,7 +201,15 @@ export class KeeperLink {
 
   /** The worker ends. The engine has to be closed before the memory goes, which ends with it. */
   inspect() {
-    return { open: this.#space !== undefined, slots: this.#space?.slots ?? 0, uses: this.#uses };
+    const { keeper, kv_identity: identity } = this.#record;
+    return {
+      open: this.#space !== undefined,
+      slots: this.#space?.slots ?? 0,
+      block_bytes: this.#space?.block_bytes ?? 0,
+      uses: this.#uses,
+      keeper: keeper?.node ?? "",
+      identity: identity ?? "",
+    };
   }
 
   #took(keeper: Ref<KvKeeperMessage>, said: KvSpace): void {

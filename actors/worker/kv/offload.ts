@@ -22,6 +22,7 @@ export type OffloadHost = {
   readonly port: BlockPort;
   readonly link: KeeperLink;
   readonly nextHandle: () => number;
+  readonly counted: (blocks: number) => void;
   /** Asks for a call of `flush` after the time. */
   readonly later: (delay_ms: number) => void;
   /** The hand-off that a block is part of: it goes out at once, before all others. */
@@ -171,6 +172,7 @@ export class Offload {
     const { hashes, space } = move;
     const filled = hashes.filter((_, i) => moves[i] === "moved");
     this.offloaded += filled.length;
+    this.#host.counted(filled.length);
     if (link.space === space) {
       const dropped = hashes.filter((_, i) => moves[i] !== "moved");
       this.#tell(space, filled, dropped);

@@ -26,6 +26,7 @@ export type OnboardHost = {
   /** How many of these blocks are cached, from the first on without a gap. */
   readonly cachedRow: (hashes: BigUint64Array) => number;
   readonly nextHandle: () => number;
+  readonly counted: (blocks: number) => void;
   readonly after: (delay_ms: number, message: OnboardTimer) => Timer;
   readonly cancel: (timer: Timer) => void;
   /** The request may be submitted now. */
@@ -188,6 +189,7 @@ export class Onboard {
       const came = fit < 0 ? moves.length : fit;
       waiting.done += came;
       this.onboarded += came;
+      this.#host.counted(came);
       if (fit >= 0) this.#end(waiting);
       else this.#go(waiting);
       return true;

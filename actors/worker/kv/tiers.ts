@@ -13,6 +13,7 @@ import { KeeperLink, type LinkTimer, type TierOptions } from "./keeper-link.ts";
 import { Offload } from "./offload.ts";
 import { Onboard, type OnboardTimer } from "./onboard.ts";
 import { Sending } from "./sending.ts";
+import type { TierMetrics } from "./tier-metrics.ts";
 
 /** Told to the worker actor by timers here. */
 export type TiersTimer = LinkTimer | OnboardTimer | { readonly kind: "kv_flush" };
@@ -26,6 +27,7 @@ export type TiersHost = {
   readonly engine: Engine;
   readonly blocks: BlockPort;
   readonly options: TierOptions;
+  readonly metrics: TierMetrics;
   /** Name and incarnation. */
   readonly name: () => string;
   readonly cachedRow: (hashes: BigUint64Array) => number;
@@ -74,6 +76,7 @@ export class WorkerTiers {
     const ctx = () => host.ctx();
     this.#offload = new Offload({
       ...{ port, link, nextHandle },
+      counted: (blocks) => host.metrics.offloaded(blocks),
       later: (delay_ms) => void ctx().after(delay_ms, { kind: "kv_flush" }),
       handOffOf: (hash) => this.#sending.handOffOf(hash),
       batchEnded: () => this.#sending.look(),
@@ -93,6 +96,7 @@ export class WorkerTiers {
     });
     this.#onboard = new Onboard({
       ...{ port, link, block_size, nextHandle },
+      counted: (blocks) => host.metrics.onboarded(blocks, block_size()),
       cachedRow: host.cachedRow,
       after: (delay_ms, message) => ctx().after(delay_ms, message),
       cancel: (timer) => ctx().cancel(timer),

@@ -21,6 +21,7 @@ function world({ slots = 8, files: count = 100, kept = new Map() as MemoryFiles[
     shape: { block_bytes: BLOCK, slot_bytes: BLOCK, base: 0 },
     capacity_bytes: count * FILE,
     now_ms: () => clock.now_ms(),
+    counted: () => {},
     arrived: () => {
       arrived += 1;
     },

@@ -1,0 +1,37 @@
+/** What a worker moves to and from the tiers beyond its engine, by Dynamo's names. */
+import type { Counter, Labels, Metrics } from "../../../runtime/observe/metrics.ts";
+
+const MATCHED = "kvbm_matched_tokens";
+const OFFLOADED = "kvbm_offload_blocks_d2h";
+const ONBOARDED = "kvbm_onboard_blocks_h2d";
+
+export class TierMetrics {
+  readonly #metrics: Metrics;
+  readonly #labels: Labels;
+  readonly #matched: Counter;
+  readonly #offloaded: Counter;
+  readonly #onboarded: Counter;
+
+  constructor(metrics: Metrics, labels: Labels) {
+    this.#metrics = metrics;
+    this.#labels = labels;
+    const counter = (name: string, help: string) => metrics.counter(name, help, labels);
+    this.#matched = counter(MATCHED, "Tokens of prompts that came from beyond the engine.");
+    this.#offloaded = counter(OFFLOADED, "Blocks copied from the engine to host memory.");
+    this.#onboarded = counter(ONBOARDED, "Blocks copied from host memory to the engine.");
+  }
+
+  offloaded(blocks: number): void {
+    this.#offloaded.add(blocks);
+  }
+
+  onboarded(blocks: number, block_size: number): void {
+    this.#onboarded.add(blocks);
+    this.#matched.add(blocks * block_size);
+  }
+
+  /** The next life of the worker makes its own. */
+  remove(): void {
+    for (const name of [MATCHED, OFFLOADED, ONBOARDED]) this.#metrics.remove(name, this.#labels);
+  }
+}
