@@ -53,6 +53,7 @@ async function child(boot: Boot): Promise<void> {
       serveGrpc: async (options) =>
         (await import("./runtime/real/grpc/server.ts")).serveGrpc(options),
       openBus: async (...where) => (await planes()).realBus(process.env)(...where),
+      openRedis: async (...where) => (await planes()).realRedis(process.env)(...where),
     });
   } catch (error) {
     console.error(`${FATAL_PREFIX}${lineOf(error)}`);

@@ -4,7 +4,7 @@ import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import type { ServeGrpc } from "../runtime/grpc.ts";
 import { createSystem } from "../runtime/kernel/system.ts";
-import type { OpenBus } from "../runtime/planes.ts";
+import type { OpenBus, OpenRedis } from "../runtime/planes.ts";
 import { joinParent } from "../runtime/process/child.ts";
 import { epochOf } from "../runtime/process/lease-epoch.ts";
 import { joinNode } from "../runtime/remote/node.ts";
@@ -31,6 +31,8 @@ export type ChildWorld = {
   readonly exit: (code: number, why: string) => void;
   /** With several machines: opens NATS. */
   readonly openBus?: OpenBus;
+  /** And Redis, for a process that keeps something there. */
+  readonly openRedis?: OpenRedis;
   /** Loads a gRPC server, for a frontend that has one. */
   readonly serveGrpc?: ServeGrpc;
   /** A simulation's: all of its processes share one order of turns. */
@@ -84,7 +86,7 @@ export async function runChild<Own extends Boot>(
     ...{ system, discovery, line, remote, env, faults: steps, serveGrpc: world.serveGrpc },
     names: [discovery.spec(), ...planeSpecs(bus, discovery)],
     planes: planeStates(bus, discovery),
-    ownHost: () => bus?.own_host,
+    ...{ bus, openRedis: world.openRedis },
   };
   const spec = await role.tree(boot, parts);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });

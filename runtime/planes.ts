@@ -24,6 +24,8 @@ export interface Planes {
 export type OpenPlanes = (urls: PlaneUrls, namespace: string, who: string) => Promise<Planes>;
 /** For a process that leaves the names to its root. */
 export type OpenBus = (urls: PlaneUrls, who: string) => Promise<Bus>;
+/** For a process that keeps values of its own in Redis. */
+export type OpenRedis = (urls: PlaneUrls, who: string) => Promise<RedisCalls>;
 
 export type PlaneState = {
   readonly plane: "nats" | "redis";

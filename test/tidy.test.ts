@@ -115,10 +115,6 @@ const entries = [
   "actors/engine/grammar/grammar-thread.ts",
   "proto/generate.ts",
   "native/build.ts",
-  // A store of blocks for several machines: the keeper that uses it comes next.
-  "actors/kv/object/object-tier.ts",
-  "actors/kv/object/redis-blocks.ts",
-  "actors/kv/object/nats-blocks.ts",
   // Which control tokens stay in an answer's text: the chat route comes next.
   "llm/parsers/parser-markers.ts",
 ];

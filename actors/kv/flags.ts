@@ -39,6 +39,28 @@ export const kvFlags = {
     type: "text",
     help: "many machines: address at which the others read this one's blocks; default: the one that NATS sees",
   },
+  store: {
+    name: "kv-store",
+    type: "choice",
+    choices: ["off", "redis", "nats"],
+    default: "off",
+    help: "many machines: blocks that are used again also lie in the Redis, or in a JetStream of the NATS, that they share",
+  },
+  store_bytes: {
+    name: "kv-store-bytes",
+    type: "bytes",
+    default: 1024 ** 3,
+    help: "how much of them there; the oldest give way",
+  },
+  store_ttl_ms: {
+    name: "kv-store-ttl",
+    type: "seconds",
+    min: 1,
+    max: 31_536_000,
+    default: 86_400,
+    times: 1_000,
+    help: "seconds that they lie there: in Redis unused, in NATS at all",
+  },
 } as const;
 
 export type KvSettings = SettingsOf<typeof kvFlags>;

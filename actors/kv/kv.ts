@@ -18,3 +18,6 @@ export {
   type MapSegment,
 } from "./memory/host-memory.ts";
 export { nativeMapper, openNativeMemory } from "./memory/native-memory.ts";
+export type { BlockStore } from "./object/block-store.ts";
+export { NatsBlocks } from "./object/nats-blocks.ts";
+export { RedisBlocks } from "./object/redis-blocks.ts";

@@ -7,9 +7,11 @@ import type { Drain } from "../../proto/index.ts";
 import type { ServeGrpc } from "../../runtime/grpc.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../../runtime/kernel/system.ts";
+import type { OpenRedis } from "../../runtime/planes.ts";
 import type { ParentLine } from "../../runtime/process/child.ts";
 import type { RemoteNode } from "../../runtime/remote/node.ts";
 import type { ChildSpec, SupervisorSpec } from "../../runtime/supervision/child-spec.ts";
+import type { Bus } from "../../runtime/transport/bus.ts";
 import type { ReadPlanes } from "../../supervisors/plane-tree.ts";
 import type { Boot } from "../boot.ts";
 import type { Discovery } from "../discovery.ts";
@@ -25,8 +27,9 @@ export type RoleParts = {
   readonly names: readonly ChildSpec[];
   /** Undefined: one machine. */
   readonly planes: ReadPlanes | undefined;
-  /** This machine's address as others see it; undefined: not known (yet). */
-  readonly ownHost: () => string | undefined;
+  /** Undefined: one machine. */
+  readonly bus: Bus | undefined;
+  readonly openRedis: OpenRedis | undefined;
   readonly faults: FaultInjector | undefined;
   /** Loads a gRPC server. */
   readonly serveGrpc: ServeGrpc | undefined;

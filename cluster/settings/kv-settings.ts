@@ -12,8 +12,14 @@ const PAIRS_HOST_BYTES = 512 * 1024 * 1024;
  * Throws SettingsError.
  * @param pairs whether this machine's workers hand blocks to each other
  * @param is_given whether somebody said how large the memory is
+ * @param shared whether there are several machines
  */
-export function kvSettings(settings: KvSettings, pairs: boolean, is_given: boolean): KvSettings {
+export function kvSettings(
+  settings: KvSettings,
+  pairs: boolean,
+  is_given: boolean,
+  shared: boolean,
+): KvSettings {
   const needs = pairs && !is_given;
   const given = needs ? { ...settings, host_bytes: PAIRS_HOST_BYTES } : settings;
   const { host_bytes, disk_bytes } = given;
@@ -32,6 +38,19 @@ export function kvSettings(settings: KvSettings, pairs: boolean, is_given: boole
   if (/[\s/[\]]|^[^:]*:[^:]*$/.test(given.address)) {
     throw new SettingsError(
       `--${address} "${given.address}" is no address alone: give one like 10.0.0.5, fe80::5 or a name, without a port`,
+    );
+  }
+  const { store, store_bytes } = kvFlags;
+  if (given.store !== "off" && given.store_bytes < LEAST_BYTES) {
+    throw new SettingsError(
+      `--${store_bytes.name} ${given.store_bytes} is less than a block takes`,
+    );
+  }
+  const off = given.store === "off" || (shared && given.host_bytes > 0);
+  if (!off) {
+    throw new SettingsError(
+      `--${store.name} ${given.store} needs --nats and --redis, and ${host}: machines share it ` +
+        "behind their memory",
     );
   }
   return given;

@@ -120,6 +120,7 @@ export function settle(
       read(kvFlags),
       handsOver(engine.name, workers),
       isGiven(kvFlags.host_bytes.name),
+      machine.planes !== undefined,
     ),
     router: { ...router, classes: policyClasses(router.classes) },
     frontend: {

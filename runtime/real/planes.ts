@@ -1,5 +1,5 @@
 /** The servers that machines share, as real processes reach them. */
-import { type OpenBus, type OpenPlanes, planePrefix } from "../planes.ts";
+import { type OpenBus, type OpenPlanes, type OpenRedis, planePrefix } from "../planes.ts";
 import { RedisTable } from "../registry/redis-table.ts";
 import { natsBus } from "./nats-bus.ts";
 import { realRandom } from "./random.ts";
@@ -38,3 +38,8 @@ export const realBus =
   (env: Env): OpenBus =>
   async (urls, client_name) =>
     natsBus({ url: urls.nats, client_name, env });
+
+export const realRedis =
+  (env: Env): OpenRedis =>
+  async (urls, client_name) =>
+    redisClient({ url: urls.redis, client_name, env });

@@ -16,9 +16,11 @@ import { refOf } from "../../../runtime/remote/node.ts";
 import { tcpAddress } from "../../../runtime/transport/tcp-address.ts";
 
 import type { HostMemory } from "../memory/host-memory.ts";
+import type { BlockStore } from "../object/block-store.ts";
+import { ObjectTier } from "../object/object-tier.ts";
 import { Members, type PeerMember } from "../peer/members.ts";
 import type { AdmissionPolicy, Offered } from "../peer/offering.ts";
-import { Peers } from "../peer/peers.ts";
+import { type WantedRow as KeptRow, Peers } from "../peer/peers.ts";
 import { BlockPlane } from "../peer/plane.ts";
 import { peerTimes } from "../peer/sender.ts";
 import type { Expected, PeerSpace } from "../peer/space.ts";
@@ -40,6 +42,8 @@ export type NeighbourOptions = {
   readonly host: () => string | undefined;
   /** Calls the listener with all keepers at once, then at each change. Returns what ends it. */
   readonly watch: (listener: (keepers: readonly KeeperEntry[]) => void) => () => void;
+  /** What the machines share behind their memories. */
+  readonly store?: BlockStore | undefined;
 };
 
 type Home = {
@@ -73,6 +77,7 @@ export class Neighbours {
   readonly #members: Members;
   readonly #plane: BlockPlane;
   readonly #seen = new Map<Space, SeenSpace>();
+  readonly #store: ObjectTier | undefined;
   #unwatch: () => void = () => {};
   #peers: Peers | undefined;
   #address = "";
@@ -85,6 +90,15 @@ export class Neighbours {
     this.#members = new Members(options.machine);
     const { clock, random, capabilities } = home.ctx;
     this.#plane = new BlockPlane({ net: capabilities.net, clock, random, times: peerTimes });
+    this.#store =
+      options.store &&
+      new ObjectTier({
+        ...{ store: options.store, clock, guest: this.#guest },
+        failed: (error) => {
+          const why = errorText(error);
+          home.ctx.log.log("warn", "the store of blocks cannot be used now", { why });
+        },
+      });
     this.#unwatch = options.watch((keepers) => this.#members.are(keepers.map(this.#member)));
     this.#listen();
   }
@@ -105,8 +119,8 @@ export class Neighbours {
   }
 
   /**
-   * Brings the row from its owners, or as a hand-off computes it at another keeper. Undefined:
-   * nothing comes. Else `ended` is called once, and the returned function gives it up.
+   * Brings the row from its owners and, behind what they have, from the store; or as a hand-off
+   * computes it at another keeper. Undefined: nothing comes. Else `ended` is called once, and the returned function gives it up.
    */
   bring(
     row: WantedRow,
@@ -115,17 +129,38 @@ export class Neighbours {
     ended: () => void,
   ): (() => void) | undefined {
     const peers = this.#peers;
-    if (peers === undefined) return undefined;
     const wanted = { ...row, space: this.#see(row.space) };
-    if (from === undefined) return this.any ? peers.bring(wanted, ended) : undefined;
+    if (from === undefined) return this.#bringKept(wanted, ended);
+    if (peers === undefined) return undefined;
     const keeper = refOf<KvKeeperMessage>(this.#home.ctx.system, from);
     return peers.bringFrom(wanted, keeper, writer, ended);
   }
 
+  #bringKept(row: KeptRow, ended: () => void): (() => void) | undefined {
+    const fromStore = () => this.#store?.bring(row, ended);
+    let given_up = false;
+    let cancel: (() => void) | undefined;
+    const owners = this.any ? this.#peers : undefined;
+    const first = owners?.bring(row, () => {
+      // What it brought is passed over there.
+      if (!given_up) cancel = fromStore();
+      if (cancel === undefined) ended();
+    });
+    if (first === undefined) return fromStore();
+    return () => {
+      given_up = true;
+      first();
+      cancel?.();
+    };
+  }
+
   /** A worker found `count` blocks of the row from `from` on. */
   reused(space: Space, hashes: ArrayLike<bigint>, from: number, count: number): void {
-    if (count === 0 || !this.any) return;
-    this.#peers?.offers.reused(this.#see(space), blocksOf(hashes, from, count));
+    if (count === 0) return;
+    const blocks = [...blocksOf(hashes, from, count)];
+    const seen = this.#see(space);
+    if (this.any) this.#peers?.offers.reused(seen, blocks);
+    this.#store?.reused(seen, blocks);
   }
 
   /** A worker of this machine has written these. */
@@ -146,6 +181,7 @@ export class Neighbours {
     return {
       ...{ address: this.#address, members: this.#members.count },
       ...{ ...plane, ...this.#peers?.counts() },
+      ...(this.#store === undefined ? {} : { store: this.#store.counts() }),
     };
   }
 
@@ -153,8 +189,11 @@ export class Neighbours {
     this.#closed = true;
     this.#unwatch();
     this.#peers?.close();
+    this.#store?.close();
     this.#plane.close();
   }
+
+  readonly #guest = () => `neighbour ${++this.#guests}`;
 
   readonly #member = ({ machine, ref, identities }: KeeperEntry): PeerMember => ({
     machine,
@@ -194,7 +233,7 @@ export class Neighbours {
         const space = spaces.all.find((each) => identityText(each.identity) === identity);
         return space && this.#see(space);
       },
-      guest: () => `peer ${++this.#guests}`,
+      guest: this.#guest,
     });
   }
 

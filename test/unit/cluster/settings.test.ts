@@ -309,3 +309,17 @@ test("the address at which other machines read blocks is an address alone", () =
     expect(said).toMatch(/^--kv-address ".*" is no address alone/);
   }
 });
+
+test("a store of blocks needs several machines and memory in front of it", () => {
+  const many = ["--nats", "nats://bus", "--redis", "redis://names"];
+  const { kv } = fromFlags(...many, "--kv-host-bytes", "1GB", "--kv-store", "nats");
+  expect(kv).toMatchObject({ store: "nats", store_bytes: 1024 ** 3, store_ttl_ms: 86_400_000 });
+  const needs = "--kv-store redis needs --nats and --redis, and --kv-host-bytes: machines share it";
+  for (const given of [many, ["--kv-host-bytes", "1GB"]]) {
+    expect(complaint(() => fromFlags(...given, "--kv-store", "redis"))).toStartWith(needs);
+  }
+  const small = [...many, "--kv-host-bytes", "1GB", "--kv-store", "redis"];
+  expect(complaint(() => fromFlags(...small, "--kv-store-bytes", "1000"))).toBe(
+    "--kv-store-bytes 1000 is less than a block takes",
+  );
+});

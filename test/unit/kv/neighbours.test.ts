@@ -1,6 +1,7 @@
 /** Keepers of two machines, with workers at both: what one computes, the other reads. */
 import { expect, test } from "bun:test";
 import { identityText, type KeeperEntry, packedHashes } from "../../../actors/kv/kv.ts";
+import { MemoryBlockStore } from "../../../actors/kv/object/block-store.ts";
 import type { ActorRef, KvArrived, KvKeeperMessage } from "../../../proto/index.ts";
 import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
@@ -25,7 +26,9 @@ class Inbox extends Actor<KvArrived> {
   }
 }
 
-async function twoMachines(policy: "eager" | "after_first_reuse" | "disabled" = "disabled") {
+type Policy = "eager" | "after_first_reuse" | "disabled";
+
+async function twoMachines(policy: Policy = "disabled", with_store = false) {
   const spawn = { start: absent<() => never>("start"), self: [], pid: 1, isAlive: () => true };
   const net_world = { net: absent<ReturnType<MemoryNetwork["net"]>>("net") };
   const world = { spawn: { ...spawn, resident_bytes: () => 0 }, ...net_world };
@@ -39,9 +42,11 @@ async function twoMachines(policy: "eager" | "after_first_reuse" | "disabled" = 
   const segments = new SegmentTable(clock);
   const keepers: Ref<KvKeeperMessage>[] = [];
   const listeners: ((keepers: readonly KeeperEntry[]) => void)[] = [];
+  const limits = { capacity_bytes: 1_000_000, ttl_ms: 60_000 };
+  const store = with_store ? new MemoryBlockStore(limits, () => clock.now_ms()) : undefined;
   for (const machine of ["alfa", "bravo"]) {
     const neighbours = {
-      ...{ machine, policy, host: () => "127.0.0.1" },
+      ...{ machine, policy, host: () => "127.0.0.1", store },
       watch: (listener: (typeof listeners)[number]) => {
         listeners.push(listener);
         return () => {};
@@ -184,3 +189,23 @@ test("what is kept at its owner is found from the other machine", async () => {
   await clock.advance(30_000);
   for (const machine of ["alfa", "bravo"]) expect(state(machine)).toMatchObject(quiet);
 });
+
+test.each(["eager", "disabled"] as const)(
+  "what owners lack comes from the store (%s)",
+  async (policy) => {
+    const { clock, worker, state, quiet } = await twoMachines(policy, true);
+    const [one, other] = [await worker(0), await worker(1)];
+    await one.write(row, 0, 8);
+    // Used again: it goes to the store.
+    one.release((await one.find(row)).lease);
+    await clock.advance(1_000);
+    const found = await other.find(row);
+    await clock.advance(1_000);
+    const slots = [...found.slots, ...slotsOf(other.told)];
+    expect(other.right(row, slots)).toBe(true);
+    expect(slots.length).toBe(8);
+    other.release(found.lease);
+    await clock.advance(30_000);
+    for (const machine of ["alfa", "bravo"]) expect(state(machine)).toMatchObject(quiet);
+  },
+);
