@@ -112,6 +112,7 @@ export type KvFilled = Kind<"kv_filled", t.KvFilled>;
 export type KvFound = Kind<"kv_found", t.KvFound>;
 export type FindKv = Kind<"find_kv", t.FindKv> & Ask<KvFound>;
 export type KvArrived = Kind<"kv_arrived", t.KvArrived>;
+export type KvTierNews = Kind<"kv_tier_news", t.KvTierNews>;
 export type ReleaseKv = Kind<"release_kv", t.ReleaseKv>;
 export type KvWriting = Kind<"kv_writing", t.KvWriting>;
 export type KvWritten = Kind<"kv_written", t.KvWritten>;
@@ -188,6 +189,7 @@ export type WorkerMessage =
   | FetchBlob
   | SubscribeLoad
   | KvArrived
+  | KvTierNews
   | KvSourceMessage
   | LoadAdapter
   | UnloadAdapter
@@ -296,4 +298,5 @@ export const messageTable = [
   { id: 147, kind: "peer_find_kv", codec: codecs.PeerFindKv },
   { id: 148, kind: "peer_found_kv", codec: codecs.PeerFoundKv },
   { id: 149, kind: "peer_offer_kv", codec: codecs.PeerOfferKv },
+  { id: 150, kind: "kv_tier_news", codec: codecs.KvTierNews },
 ] as const;

@@ -204,6 +204,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       metrics: this.#tier_metrics,
       name: () => workerKey(worker, wireOf(this.ctx.system, this.ctx.self)),
       cachedRow: (hashes) => kv.cachedRow(hashes),
+      publish: (event) => kv.publish(event),
       ready: (generate, port) => this.#place(generate, port),
       isHere: (request) => this.#answers.holds(request),
       opened: () => void this.#register().catch((error: unknown) => this.#unheard(error)),
@@ -285,6 +286,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "kv_arrived":
         this.#tiers?.arrived(message);
+        break;
+      case "kv_tier_news":
+        this.#tiers?.news(message);
         break;
       case "load_adapter":
       case "unload_adapter":

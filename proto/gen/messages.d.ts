@@ -61,6 +61,7 @@ export const troupe: {
     KvCleared: Codec<t.KvCleared>;
     KvIdentity: Codec<t.KvIdentity>;
     OpenKvSpace: Codec<t.OpenKvSpace>;
+    KvTierNews: Codec<t.KvTierNews>;
     KvSpace: Codec<t.KvSpace>;
     ReserveKv: Codec<t.ReserveKv>;
     KvSlots: Codec<t.KvSlots>;

@@ -5232,6 +5232,7 @@ export const troupe = $root.troupe = (() => {
             this.identity = undefined;
             this.name = "";
             this.pid = 0;
+            this.follows = false;
         };
 
         OpenKvSpace.encode = function (message, writer, _depth) {
@@ -5249,6 +5250,8 @@ export const troupe = $root.troupe = (() => {
                 writer.uint32(26).string(message.name);
             if (message.pid != null && message.pid !== 0)
                 writer.uint32(32).uint32(message.pid);
+            if (message.follows != null && message.follows !== false)
+                writer.uint32(40).bool(message.follows);
             if (message.$unknowns !== $undefined)
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5306,6 +5309,12 @@ export const troupe = $root.troupe = (() => {
                         message.pid = reader.uint32();
                         continue;
                     }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        message.follows = reader.bool();
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -5324,6 +5333,134 @@ export const troupe = $root.troupe = (() => {
         };
 
         return OpenKvSpace;
+    })();
+
+    troupe.KvTierNews = (function() {
+
+        const KvTierNews = function () {
+            this.space = 0;
+            this.number = 0;
+            this.anew = false;
+            this.host = $empty;
+            this.host_gone = $empty;
+            this.disk = $empty;
+            this.disk_gone = $empty;
+        };
+
+        KvTierNews.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.space != null && message.space !== 0)
+                writer.uint32(8).uint32(message.space);
+            if (message.number != null && message.number !== 0)
+                writer.uint32(16).uint32(message.number);
+            if (message.anew != null && message.anew !== false)
+                writer.uint32(24).bool(message.anew);
+            if (message.host != null && message.host.length)
+                writer.uint32(34).bytes(message.host);
+            if (message.host_gone != null && message.host_gone.length)
+                writer.uint32(42).bytes(message.host_gone);
+            if (message.disk != null && message.disk.length)
+                writer.uint32(50).bytes(message.disk);
+            if (message.disk_gone != null && message.disk_gone.length)
+                writer.uint32(58).bytes(message.disk_gone);
+            if (message.$unknowns !== $undefined)
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        KvTierNews.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new troupe.KvTierNews();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        message.space = reader.uint32();
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        message.number = reader.uint32();
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        message.anew = reader.bool();
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.host = reader.bytes();
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.host_gone = reader.bytes();
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        message.disk = reader.bytes();
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        message.disk_gone = reader.bytes();
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return KvTierNews;
     })();
 
     troupe.KvSpace = (function() {

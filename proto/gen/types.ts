@@ -358,6 +358,17 @@ export type OpenKvSpace = {
   readonly identity?: KvIdentity;
   readonly name: string;
   readonly pid: number;
+  readonly follows: boolean;
+};
+
+export type KvTierNews = {
+  readonly space: number;
+  readonly number: number;
+  readonly anew: boolean;
+  readonly host: Uint8Array;
+  readonly host_gone: Uint8Array;
+  readonly disk: Uint8Array;
+  readonly disk_gone: Uint8Array;
 };
 
 export type KvSpace = {

@@ -23,6 +23,8 @@ export type DiskHost = {
   readonly now_ms: () => number;
   /** Blocks have come into memory. */
   readonly arrived: () => void;
+  /** A block has come to the disk, or left it. */
+  readonly changed: (hash: bigint) => void;
   readonly counted: (what: "stored" | "loaded", blocks: number) => void;
 };
 
@@ -68,7 +70,10 @@ export class DiskSpace {
     this.#host = host;
     this.#file_bytes = PAGE_BYTES + Math.ceil(host.shape.block_bytes / PAGE_BYTES) * PAGE_BYTES;
     const files = Math.floor(host.capacity_bytes / this.#file_bytes);
-    this.#tier = new Tier(files, (hash) => this.#remove(hash));
+    this.#tier = new Tier(files, (hash) => {
+      host.changed(hash);
+      this.#remove(hash);
+    });
   }
 
   /** Sub-folder and name. */
@@ -109,8 +114,10 @@ export class DiskSpace {
   /** A file that was found there; not read yet. Beyond the capacity it is removed. */
   adopt(hash: bigint): void {
     const block = this.#tier.reserve(hash, NO_PARENT);
-    if (block instanceof ResetBlock) block.fill().complete(0n).register().release();
-    else if (block !== "held") this.#remove(hash);
+    if (block instanceof ResetBlock) {
+      block.fill().complete(0n).register().release();
+      this.#host.changed(hash);
+    } else if (block !== "held") this.#remove(hash);
   }
 
   /** These blocks are in memory now. */
@@ -220,7 +227,7 @@ export class DiskSpace {
   }
 
   #store(): void {
-    const { room, files, shape, identity, now_ms, counted } = this.#host;
+    const { room, files, shape, identity, now_ms, counted, changed } = this.#host;
     while (
       this.#stores < STORES_MOST &&
       this.#queue.length > 0 &&
@@ -240,13 +247,14 @@ export class DiskSpace {
       const paths = batch.map(({ hash }) => this.#path(hash));
       const took = (results: readonly FileResult[]) => {
         this.#stores -= 1;
-        for (const [i, { held, partial }] of batch.entries()) {
+        for (const [i, { hash, held, partial }] of batch.entries()) {
           held.release();
           const { outcome, sum } = results[i] ?? FAILED;
           if (outcome === "ok") {
             this.#counts.stored += 1;
             counted("stored", 1);
             partial.complete(sum).register().release();
+            changed(hash);
           } else {
             partial.drop();
             this.#counts[outcome] += 1;

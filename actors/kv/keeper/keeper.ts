@@ -7,6 +7,8 @@
  *
  * What a worker holds goes with its process, not with its connection: a frozen one that goes on
  * must not write into slots that are others' by then.
+ *
+ * Long because every message of a worker and of another machine's keeper comes here.
  */
 import type {
   FindKv,
@@ -14,6 +16,7 @@ import type {
   KvFilled,
   KvKeeperMessage,
   KvSpace,
+  KvTierNews,
   KvWriting,
   KvWritten,
   OpenKvSpace,
@@ -31,9 +34,10 @@ import { HandOffs } from "./hand-offs.ts";
 import { identityText } from "./identity-text.ts";
 import { KeeperMetrics } from "./keeper-metrics.ts";
 import { type NeighbourOptions, Neighbours } from "./neighbours.ts";
-import { hashesIn } from "./packed-hashes.ts";
+import { hashesIn, packedHashes } from "./packed-hashes.ts";
 import { slotNumbers } from "./slot-numbers.ts";
 import { type Space, Spaces } from "./spaces.ts";
+import type { TierChanges } from "./tier-news.ts";
 import { type Arrival, type Wait, Waits } from "./waits.ts";
 
 export type KeeperOptions = {
@@ -54,18 +58,22 @@ type Guest = {
   readonly name: string;
   readonly pid: number;
   readonly space: Space;
-  readonly ref: Ref<KvArrived>;
+  readonly ref: Ref<KvArrived | KvTierNews>;
   readonly monitor: number;
   /** Blocks that it writes for hand-offs. */
   readonly handed: Map<bigint, string>;
+  /** Number of the next news of tiers; -1: it does not follow them. */
+  news: number;
 };
 
-type Own = { readonly kind: "look_for_gone" | "look_for_late" };
+type Own = { readonly kind: "look_for_gone" | "look_for_late" | "tell_tiers" };
 
 /** Time between two looks for the process of a worker that is not heard of any more. */
 const LOOK_MS = 200;
 /** And between two for what takes too long. */
 const LATE_MS = 50;
+/** News of tiers are gathered for so long. */
+const NEWS_MS = 20;
 /** The longest that anybody may wait for blocks. */
 const WAIT_MOST_MS = 600_000;
 
@@ -139,6 +147,9 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       case "look_for_late":
         this.#timed = false;
         this.#lookForLate();
+        break;
+      case "tell_tiers":
+        for (const space of this.#spaces.all) this.#tellTiers(space);
     }
   }
 
@@ -174,7 +185,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     };
   }
 
-  #open({ worker, identity, name, pid }: OpenKvSpace): void {
+  #open({ worker, identity, name, pid, follows }: OpenKvSpace): void {
     if (worker === undefined || identity === undefined) {
       this.ctx.refuse("a space is opened by a worker, for blocks of an identity");
       return;
@@ -189,11 +200,12 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
       return;
     }
     const number = ++this.#next;
-    const ref = refOf<KvArrived>(this.ctx.system, worker);
+    const ref = refOf<KvArrived | KvTierNews>(this.ctx.system, worker);
     const monitor = this.ctx.monitor(ref);
     this.#guests.set(number, {
       ...{ number, key: `${number}`, name, pid, space, ref, monitor },
       handed: new Map(),
+      news: follows ? 0 : -1,
     });
     if (space.guests === 0 && space.disk === undefined) void this.#openDisk(space);
     space.guests += 1;
@@ -202,6 +214,9 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     const { block_bytes } = space.identity;
     const place = { segment, segment_bytes, slots, slot_bytes, base, block_bytes };
     this.ctx.reply({ kind: "kv_space", space: number, ...place });
+    this.#follow(space);
+    const guest = this.#guests.get(number)!;
+    if (follows) this.#tellTiers(space, guest);
   }
 
   #reserve({ space, hashes, parents, priority, hand_off }: ReserveKv): void {
@@ -307,7 +322,9 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     const { files } = this.#memory;
     try {
       const counted = (what: "stored" | "loaded", blocks: number) => this.#metrics[what](blocks);
-      const host = { room, files, shape, arrived, counted, identity: identityText(identity) };
+      const changed = (hash: bigint) => space.news.changed(hash);
+      const told = { arrived, counted, changed };
+      const host = { room, files, shape, ...told, identity: identityText(identity) };
       const { disk, listed } = await this.#disks.open(host);
       space.disk = disk;
       disk.keep(Array.from(room.hashes(), ({ hash }) => hash));
@@ -367,11 +384,44 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     this.ctx.after(LOOK_MS, { kind: "look_for_gone" });
   }
 
+  /** To all that follow the space, or everything to one that begins to. */
+  #tellTiers({ room, disk, news }: Space, only?: Guest): void {
+    const changes = news.take(room, disk);
+    for (const guest of this.#guests.values()) {
+      if (guest.space.news !== news || guest.news < 0) continue;
+      if (guest !== only && changes !== undefined) this.#tellNews(guest, changes, false);
+    }
+    if (only === undefined) return;
+    let anew = true;
+    for (const part of news.all()) {
+      this.#tellNews(only, part, anew);
+      anew = false;
+    }
+  }
+
+  #tellNews(guest: Guest, { host, host_gone, disk, disk_gone }: TierChanges, anew: boolean): void {
+    guest.ref.tell({
+      ...{ kind: "kv_tier_news", space: guest.number, number: guest.news, anew },
+      ...{ host: packedHashes(host), host_gone: packedHashes(host_gone) },
+      ...{ disk: packedHashes(disk), disk_gone: packedHashes(disk_gone) },
+    });
+    guest.news += 1;
+  }
+
+  /** Whether anybody follows the space. */
+  #follow(space: Space): void {
+    const guests = [...this.#guests.values()];
+    const follows = guests.some((guest) => guest.space === space && guest.news >= 0);
+    space.news.onDirty = () => void this.ctx.after(NEWS_MS, { kind: "tell_tiers" });
+    space.news.follow(follows, space.room, space.disk);
+  }
+
   #leave(guest: Guest): void {
     this.ctx.demonitor(guest.monitor);
     this.#lost.delete(guest);
     this.#guests.delete(guest.number);
     guest.space.guests -= 1;
+    this.#follow(guest.space);
     this.#waits.gone(guest.key);
     guest.space.room.gone(guest.key);
     this.#hand_offs.gone(guest.key, this.ctx.clock.now_ms());

@@ -44,10 +44,19 @@ const LEASES_MOST = 4096;
 export class BlockRoom {
   readonly #tier: Tier;
   readonly #guests = new Map<string, Guest>();
+  readonly #onHere: (hash: bigint) => void;
   #next_lease = 1;
 
-  /** @param onGone a block is found no more; its slot may have another one's bytes next */
-  constructor(slots: number, onGone: (hash: bigint) => void = () => {}) {
+  /**
+   * @param onGone a block is found no more; its slot may have another one's bytes next
+   * @param onHere a block is found from now on
+   */
+  constructor(
+    slots: number,
+    onGone: (hash: bigint) => void = () => {},
+    onHere: (hash: bigint) => void = () => {},
+  ) {
+    this.#onHere = onHere;
     this.#tier = new Tier(slots, (hash) => onGone(hash));
   }
 
@@ -78,6 +87,7 @@ export class BlockRoom {
   filled(worker: string, hash: bigint, sum: bigint): boolean {
     const partial = this.#take(worker, hash);
     partial?.complete(sum).register().release();
+    if (partial !== undefined) this.#onHere(hash);
     return partial !== undefined;
   }
 

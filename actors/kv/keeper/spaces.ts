@@ -9,6 +9,7 @@
 import type { KvIdentity } from "../../../proto/index.ts";
 import type { DiskSpace } from "../disk/disk-space.ts";
 import { BlockRoom } from "./room.ts";
+import { TierNews } from "./tier-news.ts";
 
 export type Space = {
   readonly identity: KvIdentity;
@@ -19,6 +20,8 @@ export type Space = {
   readonly slot_bytes: number;
   /** Workers that have it open. */
   guests: number;
+  /** What is told of both. */
+  readonly news: TierNews;
   /** Its files; undefined: none, or not opened yet. */
   disk: DiskSpace | undefined;
 };
@@ -58,8 +61,19 @@ export class Spaces {
     const base = Math.ceil((at * this.#area_bytes) / slot_bytes) * slot_bytes;
     const slots = Math.floor(((at + 1) * this.#area_bytes - base) / slot_bytes);
     if (slots <= 0) return undefined;
-    const room = new BlockRoom(slots);
-    const space: Space = { identity, room, base, slots, slot_bytes, guests: 0, disk: undefined };
+    const news = new TierNews();
+    const changed = (hash: bigint) => news.changed(hash);
+    const room = new BlockRoom(slots, changed, changed);
+    const space: Space = {
+      identity,
+      room,
+      base,
+      slots,
+      slot_bytes,
+      guests: 0,
+      disk: undefined,
+      news,
+    };
     this.#areas[at] = space;
     return space;
   }

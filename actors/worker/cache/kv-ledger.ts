@@ -32,6 +32,11 @@ const ROW_WORDS_MIN = 128;
 export class KvLedger {
   readonly #partitions: Partition[] = [];
 
+  blocksIn(tier: KvTier): number {
+    const partitions = this.#partitions.filter((partition) => partition.tier === tier);
+    return partitions.reduce((sum, { count }) => sum + count, 0);
+  }
+
   get blocks(): number {
     return this.#partitions.reduce((sum, partition) => sum + partition.count, 0);
   }

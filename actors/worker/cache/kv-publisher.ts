@@ -76,8 +76,9 @@ export class KvPublisher {
     return this.#subscribers.size;
   }
 
+  /** In the engine. */
   get blocks(): number {
-    return this.#ledger.blocks;
+    return this.#ledger.blocksIn("device");
   }
 
   /** How many of these blocks are in the engine, from the first on without a gap. */
@@ -88,7 +89,8 @@ export class KvPublisher {
   /** Call it in the order in which events happen. */
   publish(event: KvEvent): void {
     this.#ledger.apply(event);
-    if (event.kind === "removed") this.evicted += event.sequence_hashes.length;
+    if (event.kind === "removed" && event.tier === "device")
+      this.evicted += event.sequence_hashes.length;
     for (const part of partsOf(event)) this.#ring.push(part);
     const { next_id } = this.#ring;
     if (this.#subscribers.size === 0) {

@@ -113,6 +113,8 @@ export class KeeperLink {
       identity: { ...this.#identity, block_bytes: block_bytes() },
       name: this.#host.name(),
       pid: options.pid,
+      // Where many workers share a process, routers would hear the same of each.
+      follows: options.pid !== 0,
     } as const;
     this.#send(
       keeper,

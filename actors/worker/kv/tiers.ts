@@ -5,7 +5,13 @@
  *   engine ── kv events ──▶ offload ──▶ keeper's memory ──▶ onboard ──▶ engine
  */
 import type { KvEvent } from "../../../llm/blocks/kv-event.ts";
-import type { Generate, HandOffIs, KvArrived, WorkerRecord } from "../../../proto/index.ts";
+import type {
+  Generate,
+  HandOffIs,
+  KvArrived,
+  KvTierNews,
+  WorkerRecord,
+} from "../../../proto/index.ts";
 import type { Context } from "../../../runtime/kernel/context.ts";
 import type { ReplyPort } from "../../../runtime/kernel/ref.ts";
 import type { BlockMove, BlockPort, Engine } from "../../engine/engine.ts";
@@ -13,6 +19,7 @@ import { KeeperLink, type LinkTimer, type TierOptions } from "./keeper-link.ts";
 import { Offload } from "./offload.ts";
 import { Onboard, type OnboardTimer } from "./onboard.ts";
 import { Sending } from "./sending.ts";
+import { TierEvents } from "./tier-events.ts";
 import type { TierMetrics } from "./tier-metrics.ts";
 
 /** Told to the worker actor by timers here. */
@@ -31,6 +38,8 @@ export type TiersHost = {
   /** Name and incarnation. */
   readonly name: () => string;
   readonly cachedRow: (hashes: BigUint64Array) => number;
+  /** Tells routers of the cache. */
+  readonly publish: (event: KvEvent) => void;
   /** The request may be submitted now. */
   readonly ready: (generate: Generate, port: ReplyPort) => void;
   /** True: the request is in the engine. */
@@ -47,11 +56,13 @@ export class WorkerTiers {
   readonly #offload: Offload;
   readonly #onboard: Onboard;
   readonly #sending: Sending;
+  readonly #events: TierEvents;
   #handle = 0;
   #moved: (readonly [handle: number, moves: readonly BlockMove[]])[] = [];
 
   constructor(host: TiersHost) {
     this.#host = host;
+    this.#events = new TierEvents(host.publish);
     const { blocks: port, engine, options, name } = host;
     const block_size = () => engine.describe().block_size;
     const nextHandle = () => {
@@ -67,6 +78,7 @@ export class WorkerTiers {
         host.opened();
       },
       closed: () => {
+        this.#events.closed();
         this.#sending.closed();
         this.#offload.closed();
         this.#onboard.closed();
@@ -145,6 +157,12 @@ export class WorkerTiers {
   /** Whose blocks a request waits for now; of nobody's: what is missing is computed. */
   handOffIs(message: HandOffIs): void {
     this.#onboard.handOffIs(message);
+  }
+
+  /** Which blocks are at the keeper. */
+  news(message: KvTierNews): void {
+    if (this.#link.space?.number !== message.space || this.#events.take(message)) return;
+    this.#link.close();
   }
 
   holds(request: string): boolean {

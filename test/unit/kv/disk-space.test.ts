@@ -22,6 +22,7 @@ function world({ slots = 8, files: count = 100, kept = new Map() as MemoryFiles[
     capacity_bytes: count * FILE,
     now_ms: () => clock.now_ms(),
     counted: () => {},
+    changed: () => {},
     arrived: () => {
       arrived += 1;
     },

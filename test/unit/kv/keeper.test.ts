@@ -1,7 +1,7 @@
 /** The keeper of blocks as its workers see it: spaces, slots, leases, and what the dead leave. */
 import { describe, expect, test } from "bun:test";
 import { hashesIn, packedHashes } from "../../../actors/kv/kv.ts";
-import type { KvArrived, KvKeeperMessage, KvSpace } from "../../../proto/index.ts";
+import type { KvArrived, KvKeeperMessage, KvSpace, KvTierNews } from "../../../proto/index.ts";
 import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Message } from "../../../runtime/kernel/message.ts";
 import { wireOf } from "../../../runtime/remote/node.ts";
@@ -11,9 +11,14 @@ import { absent, testSystem } from "../../support/worlds/test-system.ts";
 
 class Hearing extends Actor<Message> {
   readonly arrived: Omit<KvArrived, "kind">[] = [];
+  readonly news: KvTierNews[] = [];
 
-  override receive({ kind, ...arrived }: KvArrived): void {
-    if (kind === "kv_arrived") this.arrived.push(arrived);
+  override receive(message: KvArrived | KvTierNews): void {
+    if (message.kind === "kv_tier_news") this.news.push(message);
+    else {
+      const { kind: _, ...arrived } = message;
+      this.arrived.push(arrived);
+    }
   }
 }
 
@@ -33,13 +38,13 @@ async function keeperWorld(options: { bytes?: number; areas?: number } = {}) {
     const ref = system.spawn(() => actor, { name });
     const own = wireOf(system, ref);
     const ask = { deadline_ms: 1_000 };
-    const open = (like: Parameters<typeof identity>[0] = {}): Promise<KvSpace> => {
+    const open = (like: Parameters<typeof identity>[0] = {}, follows = false): Promise<KvSpace> => {
       const message = { kind: "open_kv_space", worker: own, identity: identity(like) } as const;
-      return system.ask(keeper, { ...message, name, pid }, ask);
+      return system.ask(keeper, { ...message, name, pid, follows }, ask);
     };
     const tell = (message: KvKeeperMessage) => keeper.tell(message);
     return {
-      ...{ name, ref, open, arrived: actor.arrived },
+      ...{ name, ref, open, arrived: actor.arrived, news: actor.news },
       reserve: async (space: number, hashes: readonly bigint[], hand_off = "") => {
         const parents = packedHashes([0n, ...hashes].slice(0, hashes.length));
         const offer = { hashes: packedHashes(hashes), parents, priority: 0, hand_off };
@@ -236,4 +241,36 @@ describe("a hand-off", () => {
     await clock.advance(10_100);
     expect(state()).toMatchObject({ held: 0, unaccounted: 0 });
   });
+});
+
+test("who follows hears of each block once, in its best tier, and of what has changed", async () => {
+  const { worker, clock, system, dead } = await keeperWorld({ bytes: 2 * BLOCK });
+  const [a, b] = [worker(10), worker(11)];
+  const { space } = await a.open();
+  await a.reserve(space, [1n]);
+  a.filled(space, [1n]);
+  await b.open({}, true);
+  const told = () =>
+    b.news.splice(0).map(({ number, anew, host, host_gone }) => {
+      return { number, anew, host: [...hashesIn(host)], gone: [...hashesIn(host_gone)] };
+    });
+  await clock.advance(50);
+  expect(told()).toEqual([{ number: 0, anew: true, host: [1n], gone: [] }]);
+  for (const hash of [2n, 3n]) {
+    await a.reserve(space, [hash]);
+    a.filled(space, [hash]);
+  }
+  await clock.advance(50);
+  // There are two slots: one block has given way.
+  const [news, ...more] = told();
+  expect(more).toEqual([]);
+  expect(news).toMatchObject({ number: 1, anew: false });
+  expect([news!.host.length - news!.gone.length, news!.host.includes(3n)]).toEqual([1, true]);
+  expect(a.news).toEqual([]);
+  dead.add(11);
+  system.stop(b.ref);
+  await clock.advance(500);
+  await a.open({}, true);
+  await clock.advance(50);
+  expect(a.news.map(({ host }) => hashesIn(host).length)).toEqual([2]);
 });

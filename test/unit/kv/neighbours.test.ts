@@ -67,7 +67,8 @@ async function twoMachines(policy: Policy = "disabled", with_store = false) {
     const name = `w${number++}`;
     const ref = system.spawn(() => new Inbox((message) => void told.push(message)), { name });
     const keeper = keepers[at]!;
-    const open = { worker: wireOf(system, ref), identity: identity(), name, pid: number };
+    const place_of = { worker: wireOf(system, ref), name, pid: number, follows: false };
+    const open = { ...place_of, identity: identity() };
     const place = await system.ask(keeper, { kind: "open_kv_space", ...open }, ask);
     const mapped = segments.map(place.segment, place.segment_bytes)!;
     const memory = (slot: number) =>
