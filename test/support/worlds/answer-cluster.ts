@@ -45,7 +45,8 @@ import type { RecordingSink } from "./recorded-answer.ts";
 import { absent, MemoryLog } from "./test-system.ts";
 
 export type ClusterOptions = {
-  readonly workers: number;
+  /** How many, w0, w1, …; or their names. */
+  readonly workers: number | readonly string[];
   /** Nodes with a router and streams each. Default 1. */
   readonly fronts?: number;
   /** The router is on a node of its own, and every front asks it from afar. */
@@ -59,6 +60,10 @@ export type ClusterOptions = {
   readonly restart_ms?: number;
   readonly answers?: Partial<StreamsOptions>;
   readonly worker?: Partial<WorkerOptions>;
+  /** The same of one of them, at each of its starts. */
+  readonly workerOf?: (worker: string, system: ActorSystem) => Partial<WorkerOptions>;
+  /** Before the first worker starts. */
+  readonly before?: (cluster: AnswerCluster) => Promise<void>;
   readonly network?: Partial<MemoryNetworkOptions>;
   /** What goes wrong inside of the fronts. */
   readonly faults?: readonly FaultRule[];
@@ -94,6 +99,7 @@ export class AnswerCluster {
   readonly #crashing = new Set<string>();
   readonly #options: ClusterOptions;
   readonly #network: MemoryNetwork;
+  readonly #others: Node[] = [];
   #closing = false;
 
   private constructor(simulation: Simulation, options: ClusterOptions) {
@@ -115,7 +121,11 @@ export class AnswerCluster {
     for (let i = 0; i < (options.fronts ?? 1); i++) await cluster.#openFront(i);
     cluster.front = cluster.fronts[0]!;
     cluster.start = cluster.front.start;
-    for (let i = 0; i < options.workers; i++) void cluster.startWorker(`w${i}`);
+    await options.before?.(cluster);
+    const { workers } = options;
+    const names =
+      typeof workers === "number" ? Array.from({ length: workers }, (_, i) => `w${i}`) : workers;
+    for (const name of names) void cluster.startWorker(name);
     await simulation.run(100);
     return cluster;
   }
@@ -187,6 +197,7 @@ export class AnswerCluster {
       registry: this.registry,
       progress: () => {},
       ...this.#options.worker,
+      ...this.#options.workerOf?.(worker, node.system),
     };
     const actor = node.system.spawn(() => new WorkerActor(options), { name: "worker" });
     this.workers.set(worker, { ...node, engine, actor });
@@ -234,7 +245,7 @@ export class AnswerCluster {
   async close(): Promise<void> {
     this.#closing = true;
     const alone = this.alone === undefined ? [] : [this.alone];
-    const nodes = [...alone, ...this.fronts, ...this.workers.values()];
+    const nodes = [...alone, ...this.fronts, ...this.workers.values(), ...this.#others];
     const stopped = Promise.all(nodes.map((node) => node.system.shutdown()));
     await this.simulation.run(1_000);
     await stopped;
@@ -251,6 +262,13 @@ export class AnswerCluster {
       this.restarts++;
       if (!this.#closing) void this.startWorker(worker);
     });
+  }
+
+  /** A node of anything else; it is closed with the others. */
+  async joinOther(name: string): Promise<Node> {
+    const node = await this.#join(name);
+    this.#others.push(node);
+    return node;
   }
 
   async #join(name: string): Promise<Node> {

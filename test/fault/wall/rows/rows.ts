@@ -6,6 +6,7 @@ import { clientRows } from "./client-rows.ts";
 import { freezeRows } from "./freeze-rows.ts";
 import { frontendRows } from "./frontend-rows.ts";
 import { machineRows } from "./machine-rows.ts";
+import { pairRows } from "./pair-rows.ts";
 import { planeRows } from "./plane-rows.ts";
 import { rootRows } from "./root-rows.ts";
 import { routerRows } from "./router-rows.ts";
@@ -20,6 +21,7 @@ export const rows: readonly Row[] = [
   ...routerRows,
   ...rootRows,
   ...freezeRows,
+  ...pairRows,
   ...planeRows,
   ...clientRows,
   ...machineRows,
