@@ -85,7 +85,7 @@ export const nvextFields = {
   ),
   agent_context: ignored("It changes no answer."),
   request_timestamp_ms: ignored("Requests count from when they come."),
-  prefill_worker_id: ignored("One worker makes all of an answer."),
+  prefill_worker_id: ignored("The router says who computes a prompt."),
   dp_rank: ignored("Each rank is a worker of its own."),
   prefill_dp_rank: ignored("One worker makes all of an answer."),
   use_raw_prompt: refused(

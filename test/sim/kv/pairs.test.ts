@@ -3,16 +3,16 @@
  * off: every answer is the one that a single worker makes, and no block is left without an owner.
  */
 import { expect, test } from "bun:test";
-import { MockerEngine } from "../../actors/engine/mocker/mocker.ts";
-import type { AnswerRequest } from "../../actors/stream/stream.ts";
-import type { Drain, KvKeeperMessage } from "../../proto/index.ts";
-import type { Ref } from "../../runtime/kernel/ref.ts";
-import { refOf, wireOf } from "../../runtime/remote/node.ts";
-import { SeededRandom } from "../../runtime/simulation/random.ts";
-import { Simulation } from "../../runtime/simulation/simulation.ts";
-import { SegmentTable, startKeeper } from "../support/kv/kept-blocks.ts";
-import { AnswerCluster, startRecorded } from "../support/worlds/answer-cluster.ts";
-import { answerRequest, RecordingSink } from "../support/worlds/recorded-answer.ts";
+import { MockerEngine } from "../../../actors/engine/mocker/mocker.ts";
+import type { AnswerRequest } from "../../../actors/stream/stream.ts";
+import type { Drain, KvKeeperMessage } from "../../../proto/index.ts";
+import type { Ref } from "../../../runtime/kernel/ref.ts";
+import { refOf, wireOf } from "../../../runtime/remote/node.ts";
+import { SeededRandom } from "../../../runtime/simulation/random.ts";
+import { Simulation } from "../../../runtime/simulation/simulation.ts";
+import { SegmentTable, startKeeper } from "../../support/kv/kept-blocks.ts";
+import { AnswerCluster, startRecorded } from "../../support/worlds/answer-cluster.ts";
+import { answerRequest, RecordingSink } from "../../support/worlds/recorded-answer.ts";
 
 const BLOCK_SIZE = 16;
 const drawable = { vocab_size: 256, tokens: Uint32Array.from({ length: 90 }, (_, i) => 33 + i) };
