@@ -26,5 +26,5 @@ const WINDOW_BYTES = 8 * 1024 * 1024;
 /** How a space's blocks are pulled. */
 export const pullShape = ({ block_bytes }: PeerSpace) => ({
   block_bytes,
-  window: Math.min(64, Math.max(2, Math.floor(WINDOW_BYTES / block_bytes))),
+  window: Math.min(256, Math.max(2, Math.floor(WINDOW_BYTES / block_bytes))),
 });

@@ -140,9 +140,10 @@ export class BlockPull {
     this.#ask();
   }
 
-  /** Credit for as many blocks as there is room for. */
+  /** Credit for as many blocks as there is room for; in batches, as each costs a call. */
   #ask(): void {
     const { hashes, window } = this.#plan;
+    if (this.#places.length > window / 2) return;
     let credit = 0;
     while (this.#places.length < window && !this.#full) {
       const hash = hashes[this.#asked];

@@ -10,6 +10,7 @@ import {
   type EndReason,
   endFrame,
   FrameReader,
+  HEAD_BYTES,
   type Head,
   hashesOf,
   PeerWireError,
@@ -66,6 +67,7 @@ export class BlockSender {
   readonly #options: SenderOptions;
   readonly #reader: FrameReader;
   readonly #names: Uint8Array[] = [];
+  readonly #scratch = new Uint8Array(HEAD_BYTES + PIECE_BYTES);
   #opened: OpenedTicket | undefined;
   #wanted: readonly bigint[] = [];
   #next = 0;
@@ -165,16 +167,29 @@ export class BlockSender {
       }
       this.#credit -= 1;
       this.#next += 1;
-      this.#say(blockHead(hash, block.sum, block.bytes.length));
-      this.#outgoing = { bytes: block.bytes, at: 0 };
+      this.#begin(hash, block);
     }
+  }
+
+  /** Head and first piece in one: for a small block a second call costs more than the copy. */
+  #begin(hash: bigint, { bytes, sum }: ReadBlock): void {
+    const first = bytes.subarray(0, PIECE_BYTES);
+    this.#scratch.set(blockHead(hash, sum, bytes.length));
+    this.#scratch.set(first, HEAD_BYTES);
+    this.#say(this.#scratch.subarray(0, HEAD_BYTES + first.length));
+    this.#outgoing = { bytes, at: first.length };
+    this.#endIfWhole(this.#outgoing);
   }
 
   #push(outgoing: Outgoing): void {
     const { bytes, at } = outgoing;
     outgoing.at = Math.min(at + PIECE_BYTES, bytes.length);
     this.#say(bytes.subarray(at, outgoing.at));
-    if (outgoing.at < bytes.length) return;
+    this.#endIfWhole(outgoing);
+  }
+
+  #endIfWhole({ bytes, at }: Outgoing): void {
+    if (at < bytes.length) return;
     this.#outgoing = undefined;
     this.#blocks += 1;
     this.#bytes += bytes.length;
