@@ -54,6 +54,7 @@ export class TestSpace implements PeerSpace {
     this.news();
   }
 
+  readonly has = (hash: bigint) => this.room.has(hash);
   readonly came = () => this.news();
 
   news(): void {

@@ -268,7 +268,10 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
   #meet(options: NeighbourOptions, memory: HostMemory): Neighbours {
     return new Neighbours(options, {
       ...{ ctx: this.ctx, memory, spaces: this.#spaces },
-      came: (space) => this.#came(space),
+      came: (space, hash) => {
+        space.disk?.keep([hash]);
+        this.#came(space);
+      },
       expect: (id, over) => this.#hand_offs.expect(id, this.ctx.clock.now_ms(), over),
     });
   }
@@ -318,7 +321,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
     if (this.#disks === undefined || this.#memory === undefined) return;
     const { room, base, slot_bytes, identity } = space;
     const shape = { base, slot_bytes, block_bytes: identity.block_bytes };
-    const arrived = () => this.#waits.advance();
+    const arrived = () => this.#came(space);
     const { files } = this.#memory;
     try {
       const counted = (what: "stored" | "loaded", blocks: number) => this.#metrics[what](blocks);

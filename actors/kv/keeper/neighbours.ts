@@ -23,7 +23,7 @@ import type { AdmissionPolicy, Offered } from "../peer/offering.ts";
 import { type WantedRow as KeptRow, Peers } from "../peer/peers.ts";
 import { BlockPlane } from "../peer/plane.ts";
 import { peerTimes } from "../peer/sender.ts";
-import type { Expected, PeerSpace } from "../peer/space.ts";
+import type { Expected, Loading, PeerSpace } from "../peer/space.ts";
 import { identityText } from "./identity-text.ts";
 import type { Space, Spaces } from "./spaces.ts";
 
@@ -53,8 +53,8 @@ type Home = {
   >;
   readonly memory: HostMemory;
   readonly spaces: Spaces;
-  /** Blocks have come into the space. */
-  readonly came: (space: Space) => void;
+  /** The block has come into the space from elsewhere. */
+  readonly came: (space: Space, hash: bigint) => void;
   /** Waits for a hand-off; `over` is called when no more comes by it. Returns what ends the wait. */
   readonly expect: (id: string, over: () => void) => () => void;
 };
@@ -271,7 +271,24 @@ class SeenSpace implements PeerSpace {
     const { base, slot_bytes } = this.#space;
     return this.#home.memory.view(base + slot * slot_bytes, this.block_bytes);
   };
-  readonly came = () => this.#home.came(this.#space);
+  readonly came = (hash: bigint) => this.#home.came(this.#space, hash);
+
+  readonly has = (hash: bigint): boolean =>
+    this.room.has(hash) || this.#space.disk?.has(hash) === true;
+
+  readonly load = (hashes: readonly bigint[], news: () => void): Loading | undefined => {
+    const { disk, room } = this.#space;
+    const row = hashes.filter((hash) => !room.has(hash) && disk?.has(hash) === true);
+    let coming = true;
+    const over = () => {
+      coming = false;
+      news();
+    };
+    if (disk === undefined || row.length === 0 || disk.bring(row, 0, over) === 0) return undefined;
+    this.#listeners.add(news);
+    const end = () => void this.#listeners.delete(news);
+    return { hashes: new Set(row), coming: () => coming, end };
+  };
 
   readonly expect = (id: string, news: () => void): Expected => {
     let coming = true;

@@ -108,7 +108,8 @@ export class Peers {
     if (space === undefined || address === "") return NOTHING;
     const hashes = Array.from(hashesIn(packed)).slice(0, BLOCKS_MOST);
     const reading = new RoomReading(space, guest(), hashes, writer);
-    const have = hashes.flatMap((hash, i) => (writer !== "" || reading.hold(hash) ? [i] : []));
+    if (writer === "") reading.load();
+    const have = hashes.flatMap((hash, i) => (writer !== "" || reading.has(hash) ? [i] : []));
     if (have.length === 0) {
       reading.close();
       return NOTHING;
@@ -145,10 +146,10 @@ export class Peers {
     const { members, clock } = this.#base;
     const now_ms = clock.now_ms();
     const asked = new Map<string, Asked>();
-    const { identity, room } = row.space;
+    const { space } = row;
     for (const hash of restOf(row, ROW_MOST)) {
-      if (room.has(hash)) continue;
-      const owner = members.ownerOf(identity, hash);
+      if (space.has(hash)) continue;
+      const owner = members.ownerOf(space.identity, hash);
       if (owner === undefined || this.#misses.has(hash, now_ms)) break;
       const { machine, ref } = owner;
       if ((this.#resting_ms.get(machine) ?? 0) > now_ms) break;
@@ -192,14 +193,31 @@ export class Peers {
       }
     }
     const row = restOf(errand.row, ROW_MOST);
-    const { room } = errand.row.space;
-    const gap = row.findIndex((hash) => !there.has(hash) && !room.has(hash));
+    const { space } = errand.row;
+    const gap = row.findIndex((hash) => !there.has(hash) && !space.has(hash));
     const readable = new Set(gap < 0 ? row : row.slice(0, gap));
+    if (there.size > 0) this.#load(errand, [...readable]);
     for (const [{ hashes, machine }, answer] of found) {
       const mine = hashes.filter((hash) => readable.has(hash));
       if (mine.length > 0) this.#pull(errand, machine, mine, answer);
     }
     this.#finishIfDone(errand);
+  }
+
+  /** Blocks of ours between those of others, which are on our disk. */
+  #load(errand: Errand, hashes: readonly bigint[]): void {
+    const { row, pulls } = errand;
+    if (errand.over) return;
+    const loading = row.space.load?.(hashes, () => {
+      if (loading?.coming() === false) end();
+    });
+    if (loading === undefined) return;
+    const end = () => {
+      loading.end();
+      pulls.delete(end);
+      this.#finishIfDone(errand);
+    };
+    pulls.add(end);
   }
 
   #pull(

@@ -13,8 +13,12 @@ export type PeerSpace = {
   readonly block_bytes: number;
   /** The memory of a slot, of exactly one block. */
   readonly bytes: (slot: number) => Uint8Array;
-  /** Blocks have come: others may wait for them. */
-  readonly came: () => void;
+  /** In memory or on a disk, without asking for it. */
+  readonly has: (hash: bigint) => boolean;
+  /** The block has come from elsewhere: others may wait for it. */
+  readonly came: (hash: bigint) => void;
+  /** Those of the blocks that are on a disk come into memory. Undefined: none is. */
+  readonly load?: (hashes: readonly bigint[], news: () => void) => Loading | undefined;
   /** Somebody waits for what a hand-off computes. */
   readonly expect: (id: string, news: () => void) => Expected;
 };
@@ -26,6 +30,8 @@ export type Expected = {
   readonly end: () => void;
 };
 
+export type Loading = Expected & { readonly hashes: ReadonlySet<bigint> };
+
 /** What one ticket lets read. */
 export class RoomReading implements Reading {
   readonly #space: PeerSpace;
@@ -33,6 +39,7 @@ export class RoomReading implements Reading {
   readonly #expected: Expected | undefined;
   readonly #allowed: ReadonlySet<bigint>;
   readonly #held = new Map<bigint, ReadBlock>();
+  #loading: Loading | undefined;
   #news: () => void = () => {};
 
   /** @param guest a name of its own in the room @param writer empty: what is not here is gone */
@@ -55,10 +62,21 @@ export class RoomReading implements Reading {
     return true;
   }
 
+  /** What is on a disk comes, too. */
+  load(): void {
+    this.#loading = this.#space.load?.([...this.#allowed], () => this.#news());
+  }
+
+  /** It is here, or comes from a disk. */
+  has(hash: bigint): boolean {
+    return this.hold(hash) || this.#loading?.hashes.has(hash) === true;
+  }
+
   get(hash: bigint): ReadBlock | "coming" | "gone" {
     if (!this.#allowed.has(hash)) return "gone";
     if (this.hold(hash)) return this.#held.get(hash)!;
-    return this.#expected?.coming() === true ? "coming" : "gone";
+    const loads = this.#loading?.hashes.has(hash) === true && this.#loading.coming();
+    return loads || this.#expected?.coming() === true ? "coming" : "gone";
   }
 
   onNews(listener: () => void): void {
@@ -68,6 +86,7 @@ export class RoomReading implements Reading {
   close(): void {
     this.#news = () => {};
     this.#expected?.end();
+    this.#loading?.end();
     this.#held.clear();
     this.#space.room.gone(this.#guest);
   }
@@ -96,7 +115,7 @@ export class RoomTarget implements PullTarget {
 
   filled(hash: bigint, sum: bigint): void {
     this.#space.room.filled(this.#guest, hash, sum);
-    this.#space.came();
+    this.#space.came(hash);
   }
 
   dropped(hash: bigint): void {

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { identityText, type KeeperEntry, packedHashes } from "../../../actors/kv/kv.ts";
 import { MemoryBlockStore } from "../../../actors/kv/object/block-store.ts";
 import type { ActorRef, KvArrived, KvKeeperMessage } from "../../../proto/index.ts";
+import type { Files } from "../../../runtime/capabilities.ts";
 import { Actor } from "../../../runtime/kernel/actor.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
 import { wireOf } from "../../../runtime/remote/node.ts";
@@ -28,10 +29,20 @@ class Inbox extends Actor<KvArrived> {
 
 type Policy = "eager" | "after_first_reuse" | "disabled";
 
-async function twoMachines(policy: Policy = "disabled", with_store = false) {
+/** Of a disk's folders: all are empty, and can be made. */
+const folders = {
+  ...absent<Files>("files"),
+  list: async () => [],
+  makeFolder: async () => {},
+  write: async () => {},
+};
+
+type Behind = { readonly store?: boolean; readonly disk?: boolean };
+
+async function twoMachines(policy: Policy = "disabled", behind: Behind = {}) {
   const spawn = { start: absent<() => never>("start"), self: [], pid: 1, isAlive: () => true };
   const net_world = { net: absent<ReturnType<MemoryNetwork["net"]>>("net") };
-  const world = { spawn: { ...spawn, resident_bytes: () => 0 }, ...net_world };
+  const world = { spawn: { ...spawn, resident_bytes: () => 0 }, files: folders, ...net_world };
   const { system, clock } = testSystem(1, {}, world);
   const network = new MemoryNetwork(clock, new SeededRandom(5), {
     ...{ delay_ms_min: 0.5, delay_ms_max: 2, split_bytes_max: 2_000 },
@@ -43,7 +54,7 @@ async function twoMachines(policy: Policy = "disabled", with_store = false) {
   const keepers: Ref<KvKeeperMessage>[] = [];
   const listeners: ((keepers: readonly KeeperEntry[]) => void)[] = [];
   const limits = { capacity_bytes: 1_000_000, ttl_ms: 60_000 };
-  const store = with_store ? new MemoryBlockStore(limits, () => clock.now_ms()) : undefined;
+  const store = behind.store ? new MemoryBlockStore(limits, () => clock.now_ms()) : undefined;
   for (const machine of ["alfa", "bravo"]) {
     const neighbours = {
       ...{ machine, policy, host: () => "127.0.0.1", store },
@@ -52,7 +63,9 @@ async function twoMachines(policy: Policy = "disabled", with_store = false) {
         return () => {};
       },
     };
-    keepers.push(await startKeeper(system, segments, { name: machine, neighbours }));
+    const disk = { bytes: 1_000_000, folder: `/disk/${machine}` };
+    const shape = { name: machine, neighbours, ...(behind.disk ? { disk } : {}) };
+    keepers.push(await startKeeper(system, segments, shape));
   }
   const entries = keepers.map((ref, i) => ({
     machine: ["alfa", "bravo"][i]!,
@@ -113,7 +126,16 @@ async function twoMachines(policy: Policy = "disabled", with_store = false) {
     reading: 0,
     pulling: 0,
   };
-  return { system, clock, net, worker, keeper_refs: entries.map(({ ref }) => ref), state, quiet };
+  return {
+    system,
+    clock,
+    net,
+    segments,
+    worker,
+    keeper_refs: entries.map(({ ref }) => ref),
+    state,
+    quiet,
+  };
 }
 
 const row = Array.from({ length: 8 }, (_, i) => BigInt(101 + i * 7));
@@ -194,7 +216,7 @@ test("what is kept at its owner is found from the other machine", async () => {
 test.each(["eager", "disabled"] as const)(
   "what owners lack comes from the store (%s)",
   async (policy) => {
-    const { clock, worker, state, quiet } = await twoMachines(policy, true);
+    const { clock, worker, state, quiet } = await twoMachines(policy, { store: true });
     const [one, other] = [await worker(0), await worker(1)];
     await one.write(row, 0, 8);
     // Used again: it goes to the store.
@@ -210,3 +232,37 @@ test.each(["eager", "disabled"] as const)(
     for (const machine of ["alfa", "bravo"]) expect(state(machine)).toMatchObject(quiet);
   },
 );
+
+test("what lies on its owner's disk is read from the other machine, and kept on its own", async () => {
+  const { system, clock, worker, segments, state, quiet } = await twoMachines("eager", {
+    disk: true,
+  });
+  const [one, other] = [await worker(0), await worker(1)];
+  await clock.advance(100);
+  await one.write(row, 0, 8);
+  await clock.advance(1_000);
+  // So much more that the row gives way in memory, at both.
+  const more = Array.from({ length: 64 }, (_, i) => 5_000n + BigInt(i));
+  for (let at = 0; at < more.length; at += 8) {
+    await one.write(more, at, at + 8);
+    await clock.advance(200);
+  }
+  const registered = (name: string) => {
+    const { spaces = [] } = system.snapshot(`/${name}`) ?? {};
+    return (spaces as { registered: number; disk: { registered: number } }[])[0];
+  };
+  expect(registered("alfa")?.registered).toBe(16);
+  const owned = registered("bravo")?.disk.registered ?? 0;
+  expect(owned).toBeGreaterThan(10);
+  const found = await other.find(row);
+  await clock.advance(2_000);
+  const slots = [...found.slots, ...slotsOf(other.told)];
+  expect(slots.length).toBe(8);
+  expect(other.right(row, slots)).toBe(true);
+  other.release(found.lease);
+  await clock.advance(1_000);
+  expect(registered("bravo")?.disk.registered).toBeGreaterThan(owned);
+  expect(segments.files?.loaded).toBeGreaterThan(0);
+  await clock.advance(30_000);
+  for (const machine of ["alfa", "bravo"]) expect(state(machine)).toMatchObject(quiet);
+});
