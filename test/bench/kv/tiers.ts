@@ -11,49 +11,24 @@ import type { Report } from "../bench.ts";
 import { default_source, modelPath } from "../parts/engine.ts";
 import { firstModel } from "../start.ts";
 import { median, rounded } from "../statistics.ts";
+import { type Asked, ask, drawnPrompt } from "./asking.ts";
 
 const PREFIX = 1_024;
 const ROUNDS = 5;
 const WAIT_MS = 60_000;
 
-type Answer = { readonly ttft_ms: number; readonly cached: number };
 type Sides = { readonly cluster: Cluster; readonly model: string };
 
-/** Token ids as good as any: what is cached is asked by them alone. */
-function promptOf(round: number): number[] {
-  let state = (round + 1) * 2654435761;
-  return Array.from({ length: PREFIX + 9 }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return 1_000 + ((state >>> 8) % 20_000);
-  });
+const promptOf = (round: number) => drawnPrompt(round, PREFIX + 9);
+
+function askIt({ cluster, model }: Sides, prompt: number[], worker?: string): Promise<Asked> {
+  const body = { model, prompt, max_tokens: 4 };
+  return ask(cluster.url, body, worker === undefined ? {} : { worker });
 }
 
-async function ask({ cluster, model }: Sides, prompt: number[], worker?: string): Promise<Answer> {
-  const headers = {
-    "content-type": "application/json",
-    ...(worker === undefined ? {} : { "x-worker-instance-id": worker }),
-  };
-  const stream_options = { include_usage: true };
-  const body = { model, prompt, max_tokens: 4, stream: true, stream_options, ignore_eos: true };
-  const from_ms = performance.now();
-  const response = await fetch(`${cluster.url}/v1/completions`, {
-    ...{ method: "POST", headers, body: JSON.stringify(body) },
-  });
-  if (!response.ok || response.body === null) throw new Error(await response.text());
-  let text = "";
-  let ttft_ms: number | undefined;
-  for await (const bytes of response.body) {
-    text += new TextDecoder().decode(bytes);
-    if (text.includes('"text"')) ttft_ms ??= performance.now() - from_ms;
-  }
-  const cached = /"cached_tokens":(\d+)/.exec(text)?.[1];
-  if (ttft_ms === undefined || cached === undefined) throw new Error(`no answer: ${text}`);
-  return { ttft_ms, cached: Number(cached) };
-}
-
-/** The same, of which the whole prefix has to be cached. */
+/** Of a prompt whose whole prefix has to be cached. */
 async function warm(sides: Sides, prompt: number[], what: string, worker?: string) {
-  const answer = await ask(sides, prompt, worker);
+  const answer = await askIt(sides, prompt, worker);
   if (answer.cached !== PREFIX) throw new Error(`${what}: ${answer.cached} tokens were cached`);
   return answer.ttft_ms;
 }
@@ -96,10 +71,10 @@ export async function benchTiers(report: Report): Promise<void> {
     {
       await using cluster = await startCluster(flags, { timeout_ms: 120_000 });
       const sides = { cluster, model: await firstModel(cluster.url) };
-      await ask(sides, promptOf(-1));
+      await askIt(sides, promptOf(-1));
       for (let round = 0; round < ROUNDS; round += 1) {
         const prompt = promptOf(round);
-        const cold = await ask(sides, prompt);
+        const cold = await askIt(sides, prompt);
         if (cold.cached !== 0) throw new Error(`cold: ${cold.cached} tokens were cached`);
         times.cold!.push(cold.ttft_ms);
         times.g1!.push(await warm(sides, prompt, "g1"));
@@ -117,7 +92,7 @@ export async function benchTiers(report: Report): Promise<void> {
     {
       await using cluster = await startCluster(flags, { timeout_ms: 120_000 });
       const sides = { cluster, model: await firstModel(cluster.url) };
-      await ask(sides, promptOf(-2));
+      await askIt(sides, promptOf(-2));
       for (let round = 0; round < ROUNDS; round += 1) {
         times.g3!.push(await warm(sides, promptOf(round), "g3"));
       }
@@ -128,7 +103,7 @@ export async function benchTiers(report: Report): Promise<void> {
       const sides = { cluster, model: await firstModel(cluster.url) };
       for (let round = 0; round < ROUNDS; round += 1) {
         const prompt = promptOf(100 + round);
-        await ask(sides, prompt, "worker-0");
+        await askIt(sides, prompt, "worker-0");
         await arrived(sides, "G2", blocks * (round + 1));
         times.peer!.push(await warm(sides, prompt, "peer", "worker-1"));
       }
