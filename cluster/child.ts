@@ -1,6 +1,7 @@
 /** A child process from boot to end: joins its node, starts its tree, says that it is ready. */
 
 import { FaultActor, faultyWorld } from "../actors/fault/fault.ts";
+import type { MemoryDoor } from "../actors/kv/kv.ts";
 import type { Capabilities } from "../runtime/capabilities.ts";
 import type { ServeGrpc } from "../runtime/grpc.ts";
 import { createSystem } from "../runtime/kernel/system.ts";
@@ -33,6 +34,8 @@ export type ChildWorld = {
   readonly openBus?: OpenBus;
   /** And Redis, for a process that keeps something there. */
   readonly openRedis?: OpenRedis;
+  /** A simulation's: its machines have memory of their own. */
+  readonly block_memory?: MemoryDoor;
   /** Loads a gRPC server, for a frontend that has one. */
   readonly serveGrpc?: ServeGrpc;
   /** A simulation's: all of its processes share one order of turns. */
@@ -87,6 +90,7 @@ export async function runChild<Own extends Boot>(
     names: [discovery.spec(), ...planeSpecs(bus, discovery)],
     planes: planeStates(bus, discovery),
     ...{ bus, openRedis: world.openRedis },
+    block_memory: world.block_memory,
   };
   const spec = await role.tree(boot, parts);
   const top = await system.spawnReady(supervisor(spec), { name: boot.role, role: boot.role });

@@ -2,8 +2,8 @@
 
 import type { EngineDescription } from "../actors/engine/engine.ts";
 import { engineKind } from "../actors/engine/engines.ts";
-import { type FaultInjector, FaultyEngine } from "../actors/fault/fault.ts";
-import { nativeMapper } from "../actors/kv/kv.ts";
+import { FaultyEngine } from "../actors/fault/fault.ts";
+import { type MapSegment, nativeMapper } from "../actors/kv/kv.ts";
 import {
   type CheckedModel,
   checkOwnTemplate,
@@ -32,12 +32,12 @@ import type { AdapterMessage, ModelCapabilities, ModelHeads, Progress } from "..
 import type { Files } from "../runtime/capabilities.ts";
 import type { Ref } from "../runtime/kernel/ref.ts";
 import type { ActorSystem } from "../runtime/kernel/system.ts";
-import type { ParentLine } from "../runtime/process/child.ts";
 import { refOf } from "../runtime/remote/node.ts";
 import { wellKnownRef } from "../runtime/remote/wire.ts";
 import { rootPaths } from "../supervisors/paths.ts";
 import type { WorkerBoot } from "./boot.ts";
 import { type Discovery, keys, workerRecordBytes } from "./discovery.ts";
+import type { RoleParts } from "./roles/role.ts";
 import { canaryBudget_ms, weightBytes } from "./start-budget.ts";
 
 const CANARY_TEXT = "Hello";
@@ -59,14 +59,15 @@ function slowText(model: string, why: string): string {
   return `${model} is tokenized by @huggingface/tokenizers, since its ${why}: ${advice}`;
 }
 
+type WorkerParts = Pick<
+  RoleParts,
+  "system" | "discovery" | "line" | "env" | "faults" | "block_memory"
+>;
+
 /** Reads the model's header; rejects with one line that says what is wrong with it. */
 export async function workerWorld(
   boot: WorkerBoot,
-  system: ActorSystem,
-  discovery: Discovery,
-  line: ParentLine,
-  env: Readonly<Record<string, string>>,
-  faults: FaultInjector | undefined,
+  { system, discovery, line, env, faults, block_memory }: WorkerParts,
 ): Promise<WorkerOptions[]> {
   const { clock, files, log, net, spawn, threads } = system.capabilities;
   const world = { clock, files, net, spawn, env, cache_dir: boot.cache_folder };
@@ -93,9 +94,11 @@ export async function workerWorld(
   const open = kind.opener(settings.own, {
     ...{ settings: settings.common, model_path, facts, tokenizer, clock, files },
     ...{ sharers, cache_folder, assets_folder, threads },
+    memory: block_memory && ((address, bytes) => block_memory.view(address, bytes)),
   });
   const count = boot.workers.length;
-  const tiers = boot.tiers ? await tiersOf(boot, system, discovery, resolved.model) : {};
+  const map = boot.tiers ? (block_memory?.map ?? (await nativeMapper(boot))) : undefined;
+  const tiers = map ? { tiers: tiersOf(boot, system, discovery, resolved.model, map) } : {};
   const shared = count > 1 ? { shared: new SharedParts(clock, count) } : {};
   return boot.workers.map((worker) => ({
     worker,
@@ -142,18 +145,19 @@ export async function workerWorld(
 }
 
 /** How a worker finds the keeper of its machine's blocks. */
-async function tiersOf(
+function tiersOf(
   boot: WorkerBoot,
   { capabilities: { files, spawn } }: ActorSystem,
   discovery: Discovery,
   model: CheckedModel,
-): Promise<{ readonly tiers: TierOptions }> {
-  const { engine, model_name, cache_folder, assets_folder, workers, root_node } = boot;
+  map: MapSegment,
+): TierOptions {
+  const { engine, model_name, cache_folder, workers, root_node } = boot;
   const { reads_weights, block_format = NO_FORMAT } = engineKind(engine.name);
   const world = { files, spawn, cache_dir: cache_folder };
-  const tiers: TierOptions = {
+  return {
     keeper: () => discovery.kvKeeper(root_node),
-    map: await nativeMapper({ cache_folder, assets_folder }),
+    map,
     identity: async () => ({
       model: reads_weights ? await fileSum(world, model.path) : model_name,
       engine: engine.name,
@@ -161,7 +165,6 @@ async function tiersOf(
     }),
     pid: workers.length > 1 ? 0 : spawn.pid,
   };
-  return { tiers };
 }
 
 const NO_FORMAT = { library: "", cache_type: "" };

@@ -17,6 +17,7 @@ export {
   type MappedSegment,
   type MapSegment,
 } from "./memory/host-memory.ts";
+export type { MemoryDoor } from "./memory/memory-door.ts";
 export { nativeMapper, openNativeMemory } from "./memory/native-memory.ts";
 export type { BlockStore } from "./object/block-store.ts";
 export { NatsBlocks } from "./object/nats-blocks.ts";

@@ -105,6 +105,7 @@ export class Subscriptions {
       subscribers: load.subscriber_count,
       kv_subscribers: kv.subscriber_count,
       kv_blocks: kv.blocks,
+      kv_told: kv.told,
       kv_evicted: kv.evicted,
     };
   }

@@ -16,11 +16,14 @@ import { keepRegistered } from "../keep-registered.ts";
 import type { Role, RoleParts } from "./role.ts";
 
 export const kvRole: Role<KvBoot> = {
-  async tree(boot, { system, names, discovery, bus, openRedis }) {
+  async tree(boot, { system, names, discovery, bus, openRedis, block_memory }) {
     const { kv, models, cache_folder, assets_folder, root_node, planes } = boot;
     const { files, random } = system.capabilities;
     const shims = { cache_folder, assets_folder };
-    const openMemory = () => openNativeMemory(kv.host_bytes, random.u32(), files, shims);
+    const { host_bytes } = kv;
+    const openMemory = async () =>
+      block_memory?.open(host_bytes) ??
+      (await openNativeMemory(host_bytes, random.u32(), files, shims));
     const neighbours: NeighbourOptions = {
       ...{ machine: root_node, policy: kv.peers },
       host: () => kv.address || bus?.own_host,

@@ -3,6 +3,7 @@
  * alone, as what it imports costs memory and time.
  */
 import type { FaultInjector } from "../../actors/fault/fault.ts";
+import type { MemoryDoor } from "../../actors/kv/kv.ts";
 import type { Drain } from "../../proto/index.ts";
 import type { ServeGrpc } from "../../runtime/grpc.ts";
 import type { Ref } from "../../runtime/kernel/ref.ts";
@@ -31,6 +32,8 @@ export type RoleParts = {
   readonly bus: Bus | undefined;
   readonly openRedis: OpenRedis | undefined;
   readonly faults: FaultInjector | undefined;
+  /** A simulation's. */
+  readonly block_memory: MemoryDoor | undefined;
   /** Loads a gRPC server. */
   readonly serveGrpc: ServeGrpc | undefined;
 };

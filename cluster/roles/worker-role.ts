@@ -6,8 +6,8 @@ import { workerWorld } from "../worker-world.ts";
 import { drainActor, type Role } from "./role.ts";
 
 export const workerRole: Role<WorkerBoot> = {
-  async tree(boot, { system, discovery, line, names, env, faults }) {
-    const workers = await workerWorld(boot, system, discovery, line, env, faults);
+  async tree(boot, { names, ...parts }) {
+    const workers = await workerWorld(boot, parts);
     return workerTree(workers, names, boot.drain_timeout_ms);
   },
   async stands(_boot, { line }) {

@@ -115,6 +115,7 @@ test.each([
       mode: "calm",
       delay_ms_max: 0,
       split_bytes_max: 0,
+      slots: 0,
       visits: [],
     });
     expect(quiet).toBeUndefined();

@@ -1,5 +1,5 @@
 /**
- * `bun run sim [--seed S] [--seeds N] [--minutes M]`: the whole cluster in one process under
+ * `bun run sim [--kv] [--seed S] [--seeds N] [--minutes M]`: the whole cluster in one process under
  * virtual time with seeded faults. Without a flag: 100 seeds from 1. With `--seed` alone one seed
  * runs, twice, and its story is told. With `--minutes` seeds are drawn until the time is up.
  *
@@ -10,10 +10,12 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { runSeed, type SeedResult } from "./world/run-seed.ts";
+import { withTiers } from "./world/scenario.ts";
 
-const HELP = `bun run sim [--seed S] [--seeds N] [--minutes M] [--json]
+const HELP = `bun run sim [--kv] [--seed S] [--seeds N] [--minutes M] [--json]
 
 Runs the whole cluster in one process under virtual time, with faults drawn from seeds.
+--kv: blocks go beyond the engines; their keeper and workers are killed, and many clients leave.
 --seed S: seed S alone, twice, and its story; with --seeds it is the first one.
 --seeds N: so many seeds (default 100).
 --minutes M: new seeds until the time is up.
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     seeds: { type: "string" },
     minutes: { type: "string" },
+    kv: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     worker: { type: "string" },
     help: { type: "boolean", default: false },
@@ -50,9 +53,10 @@ function whole(name: string, text: string | undefined): number | undefined {
 
 /** One seed, and a second time when asked to: both traces have to be the same. */
 async function check(seed: number, twice: boolean): Promise<SeedResult> {
-  const result = await runSeed(seed);
+  const change = values.kv ? withTiers : undefined;
+  const result = await runSeed(seed, change);
   if (!twice || result.broken !== undefined) return result;
-  const again = await runSeed(seed);
+  const again = await runSeed(seed, change);
   if (again.trace_hash === result.trace_hash) return result;
   const broken = `two runs gave the traces ${result.trace_hash} and ${again.trace_hash}`;
   return { ...result, broken };
@@ -84,6 +88,8 @@ class Totals {
   virtual_ms = 0;
   requests = 0;
   resumed = 0;
+  deaths = 0;
+  onboarded = 0;
   readonly modes: Record<string, number> = {};
   readonly outcomes: Record<string, number> = {};
   readonly faults: Record<string, number> = {};
@@ -95,6 +101,8 @@ class Totals {
     this.virtual_ms += line.virtual_ms;
     this.requests += line.requests;
     this.resumed += line.resumed;
+    this.deaths += line.deaths;
+    this.onboarded += line.onboarded;
     addAll(this.modes, { [line.mode]: 1 });
     addAll(this.outcomes, line.outcomes);
     addAll(this.faults, line.faults);
@@ -117,7 +125,9 @@ async function runMany(
   const lane = async (): Promise<void> => {
     for (let batch = next(); batch !== undefined; batch = next()) {
       const expected = totals.seeds;
-      const command = [process.execPath, import.meta.path, "--worker", JSON.stringify(batch)];
+      const kv = values.kv ? ["--kv"] : [];
+      const own = [...kv, "--worker", JSON.stringify(batch)];
+      const command = [process.execPath, import.meta.path, ...own];
       const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
       let rest = "";
       const decoder = new TextDecoder();
@@ -194,6 +204,12 @@ function report(totals: Totals, wall_s: number): void {
   console.log(`faults: ${list(totals.faults)}`);
   console.log(`${totals.requests} requests: ${list(totals.outcomes)}`);
   console.log(`${totals.resumed} streams taken up again, ${totals.twice} seeds run twice`);
+  if (values.kv) {
+    const left = totals.outcomes["left"] ?? 0;
+    const both = `${totals.deaths} ends of processes and ${left} of requests that clients left`;
+    console.log(`${totals.deaths + left} kills and cancels: ${both}`);
+    console.log(`${totals.onboarded} blocks came into engines from the keeper`);
+  }
   console.log(`${totals.broken.length} broken, in ${wall_s} s`);
   for (const { seed, what } of totals.broken.slice(0, 20)) console.log(`  seed ${seed}: ${what}`);
 }

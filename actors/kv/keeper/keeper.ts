@@ -180,7 +180,9 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
         ...{ identity: identityText(identity), model: identity.model, slots, slot_bytes, guests },
         ...room.stats(),
         unaccounted: room.unaccounted(),
-        ...(disk === undefined ? {} : { disk: disk.stats() }),
+        ...(disk === undefined
+          ? {}
+          : { disk: { ...disk.stats(), unaccounted: disk.unaccounted() } }),
       })),
     };
   }

@@ -81,6 +81,11 @@ export class KvPublisher {
     return this.#ledger.blocksIn("device");
   }
 
+  /** That routers are told of: in all tiers. */
+  get told(): number {
+    return this.#ledger.blocks;
+  }
+
   /** How many of these blocks are in the engine, from the first on without a gap. */
   cachedRow(hashes: BigUint64Array): number {
     return this.#ledger.row(0, "device", hashes);

@@ -130,7 +130,9 @@ export class Onboard {
         if (lease !== 0) waiting.leases.push(lease);
         waiting.coming = coming;
         waiting.slots.push(...slots);
-        this.#go(waiting);
+        // It may have been cancelled while the keeper was asked.
+        if (this.#waiting.has(waiting.number)) this.#go(waiting);
+        else this.#release(waiting);
       },
       () => this.#end(waiting),
     );
@@ -254,14 +256,17 @@ export class Onboard {
   }
 
   #end(waiting: Waiting): void {
-    const { link, ready } = this.#host;
     this.#untime(waiting);
     if (!this.#waiting.delete(waiting.number)) return;
-    const { leases, space, generate, port, cancelled } = waiting;
-    if (link.space === space) {
-      for (const lease of leases) link.tell({ kind: "release_kv", space: space.number, lease });
-    }
-    if (!cancelled) ready(generate, port);
+    this.#release(waiting);
+    const { generate, port, cancelled } = waiting;
+    if (!cancelled) this.#host.ready(generate, port);
+  }
+
+  #release({ leases, space }: Waiting): void {
+    const { link } = this.#host;
+    if (link.space !== space) return;
+    for (const lease of leases) link.tell({ kind: "release_kv", space: space.number, lease });
   }
 
   #untime(waiting: Waiting): void {

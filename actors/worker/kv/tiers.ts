@@ -58,6 +58,8 @@ export class WorkerTiers {
   readonly #sending: Sending;
   readonly #events: TierEvents;
   #handle = 0;
+  /** Blocks whose bytes were not what they should be. */
+  #odd = 0;
   #moved: (readonly [handle: number, moves: readonly BlockMove[]])[] = [];
 
   constructor(host: TiersHost) {
@@ -114,7 +116,10 @@ export class WorkerTiers {
       cancel: (timer) => ctx().cancel(timer),
       ready: host.ready,
     });
-    port.onMoved((handle, moves) => this.#moved.push([handle, moves]));
+    port.onMoved((handle, moves) => {
+      this.#moved.push([handle, moves]);
+      for (const move of moves) if (move === "odd") this.#odd += 1;
+    });
   }
 
   /** Finds its place at the keeper, now or whenever there is one; the worker goes on meanwhile. */
@@ -209,6 +214,7 @@ export class WorkerTiers {
       looked_for: this.#onboard.looked_for,
       onboarded: this.#onboard.onboarded,
       waiting: this.#onboard.waiting,
+      odd: this.#odd,
     };
   }
 }

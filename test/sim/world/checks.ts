@@ -11,6 +11,7 @@ import type { WorldFault } from "./faults.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { Scenario } from "./scenario.ts";
 import { farWorker, request_timeout_ms, workersOf } from "./scenario.ts";
+import { checkTiers } from "./tier-checks.ts";
 import type { World } from "./world.ts";
 
 /** A timer or two for each actor, heartbeats, meters: what an idle process may have. */
@@ -78,6 +79,7 @@ export function checkQuiet(world: World, scenario: Scenario): string | undefined
   if (scenario.there !== undefined) expected.push("root@there", farWorker);
   for (let i = 0; i < scenario.frontends; i++) expected.push(`frontend-${i}`);
   for (let i = 0; i < scenario.routers; i++) expected.push(`router-${i}`);
+  if (scenario.slots > 0) expected.push("kv");
   for (const node of expected) {
     const process = world.processes.get(node);
     if (process?.system === undefined) return `${node} is not there`;
@@ -86,7 +88,11 @@ export function checkQuiet(world: World, scenario: Scenario): string | undefined
   }
   const extra = [...world.processes.keys()].find((node) => !expected.includes(node));
   if (extra !== undefined) return `${extra} should not be there`;
-  return checkRegistry(world, expected, scenario) ?? checkCaches(world, expected, scenario);
+  return (
+    checkRegistry(world, expected, scenario) ??
+    checkCaches(world, expected, scenario) ??
+    (scenario.slots > 0 ? checkTiers(world, scenario) : undefined)
+  );
 }
 
 function checkProcess(process: SimulatedProcess, scenario: Scenario): string | undefined {
@@ -213,6 +219,7 @@ function checkNames(
     if (place.startsWith("root")) own.push(`troupe/adapters/${node}`);
     if (place.startsWith("frontend")) own.push(`troupe/doors/${node}`);
     if (place.startsWith("router")) own.push(`troupe/desks/${node}`);
+    if (place === "kv") own.push("troupe/kv/root");
     if (/^(frontend|router)/.test(place) && kv) own.push(`troupe/routers/${node}`);
     return own;
   });
@@ -252,8 +259,8 @@ function checkCaches(
       const process = world.processes.get(placed.get(worker) ?? "");
       const own = process?.system?.snapshot(`/worker/${worker}`);
       if (state !== "live") return `${node}: the cache of ${worker} is ${state}`;
-      if (blocks !== own?.["kv_blocks"]) {
-        return `${node} knows ${blocks} blocks of ${worker}, which has ${own?.["kv_blocks"]}`;
+      if (blocks !== own?.["kv_told"]) {
+        return `${node} knows ${blocks} blocks of ${worker}, which has ${own?.["kv_told"]}`;
       }
     }
   }

@@ -48,7 +48,9 @@ export type Cast = {
   readonly root: boolean;
 };
 
-const crashes: Readonly<Record<"root" | "frontend" | "worker" | "router", readonly string[]>> = {
+const crashes: Readonly<
+  Record<"root" | "frontend" | "worker" | "router" | "kv", readonly string[]>
+> = {
   root: ["/cluster/registry", "/cluster/discovery/client", "/cluster/inspector"],
   frontend: [
     "/frontend/router",
@@ -66,6 +68,7 @@ const crashes: Readonly<Record<"root" | "frontend" | "worker" | "router", readon
     "/router/discovery/directory",
     "/router/inspector",
   ],
+  kv: ["/kv/keeper", "/kv/keeper", "/kv/discovery/client", "/kv/inspector"],
 };
 
 /** What a hosted router's process can suffer. */
@@ -82,6 +85,20 @@ const routerKinds: readonly FaultKind[] = [
   "slow_net",
   "crash",
   "clock_jump",
+];
+
+/** What the keeper of a machine's blocks can suffer. */
+const keeperKinds: readonly FaultKind[] = [
+  "kill",
+  "kill",
+  "kill",
+  "freeze",
+  "cut",
+  "corrupt",
+  "partition",
+  "slow_net",
+  "crash",
+  "crash",
 ];
 
 const pick = <T>(random: Random, list: readonly T[]): T =>
@@ -119,6 +136,20 @@ export function atRouter(
     peer: pick(random, others),
     for_ms: durationOf(random, kind),
     path: pick(random, crashes.router),
+  };
+}
+
+/** The same moment, but it is the keeper of blocks that is hit. */
+export function atKeeper(
+  random: Random,
+  fault: WorldFault,
+  workers: readonly string[],
+): WorldFault {
+  const kind = pick(random, keeperKinds);
+  return {
+    ...{ ...fault, kind, node: "kv", peer: pick(random, ["root", ...workers]) },
+    for_ms: durationOf(random, kind),
+    path: pick(random, crashes.kv),
   };
 }
 

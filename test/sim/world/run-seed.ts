@@ -1,6 +1,7 @@
 /** One seed from the first process to the last check. */
 import { modelFactsFromFolder, tokenizerFromBlob } from "../../../llm/model/model-card.ts";
-import { forkRandom } from "../../../runtime/simulation/random.ts";
+import type { Random } from "../../../runtime/capabilities.ts";
+import { forkRandom, SeededRandom } from "../../../runtime/simulation/random.ts";
 import { Simulation } from "../../../runtime/simulation/simulation.ts";
 import { folderOf, jsonBytes, smallTokenizer } from "../../support/tokens/small-tokenizer.ts";
 import { checkClient, checkQuiet, watchCrashes } from "./checks.ts";
@@ -9,6 +10,7 @@ import { FaultDoer } from "./faults.ts";
 import { memoryFiles } from "./files.ts";
 import { Oracle } from "./request.ts";
 import { drawScenario, request_timeout_ms, type Scenario, type Visit } from "./scenario.ts";
+import { checkSlots, onboardedIn } from "./tier-checks.ts";
 import { DOOR_PORT, World } from "./world.ts";
 
 export type SeedResult = {
@@ -24,6 +26,10 @@ export type SeedResult = {
   readonly outcomes: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
   readonly resumed: number;
+  /** Processes that ended. */
+  readonly deaths: number;
+  /** Blocks that came into engines that live at the end. */
+  readonly onboarded: number;
   readonly longest_gap_ms: number;
   /** What was logged, oldest first; for a person. */
   readonly log: readonly string[];
@@ -36,12 +42,17 @@ export const oracle = await openOracle();
 const quiet_ms = 22_000;
 const start_max_ms = 20_000;
 const step_ms = 250;
+/** What the keeper takes for a block of the simulated engine. */
+const SLOT_BYTES = 4_096;
 
 async function openOracle(): Promise<Oracle> {
   const facts = modelFactsFromFolder(folderOf(smallTokenizer()), "toy");
   const blob = facts.blobs.get(facts.tokenizer_blob) ?? new Uint8Array(0);
   return await Oracle.open(tokenizerFromBlob(blob));
 }
+
+/** Another run than the drawn one; what it draws by itself comes from the same seed. */
+export type Change = (drawn: Scenario, random: Random) => Scenario;
 
 class SeedRun {
   readonly simulation: Simulation;
@@ -50,12 +61,16 @@ class SeedRun {
   readonly clients: Client[] = [];
   broken: string | undefined;
 
-  constructor(seed: number, change: (drawn: Scenario) => Scenario) {
+  constructor(seed: number, change: Change) {
     this.simulation = new Simulation(seed);
-    this.scenario = change(drawScenario(forkRandom(this.simulation.random)));
-    const { flags, there, delay_ms_max, split_bytes_max } = this.scenario;
+    const drawn = drawScenario(forkRandom(this.simulation.random));
+    this.scenario = change(drawn, new SeededRandom(seed));
+    const { flags, there, slots, delay_ms_max, split_bytes_max } = this.scenario;
     const files = memoryFiles(new Map([["/model/tokenizer.json", modelFile]]));
-    this.world = new World(this.simulation, { flags, there, files, delay_ms_max, split_bytes_max });
+    this.world = new World(this.simulation, {
+      ...{ flags, there, files, delay_ms_max, split_bytes_max },
+      memory_bytes: slots * SLOT_BYTES,
+    });
     watchCrashes(this.world, (what) => this.#fail(what));
   }
 
@@ -86,6 +101,7 @@ class SeedRun {
     while (this.broken === undefined && clock.now_ms() < end_ms) {
       await simulation.run(step_ms);
       this.#checkClients();
+      if (scenario.slots > 0) this.#fail(checkSlots(this.world, scenario));
       const all = this.clients.length === scenario.visits.length;
       const last_ms = scenario.faults.reduce((ms, f) => Math.max(ms, f.at_ms + f.for_ms), 0);
       const over = all && this.clients.every(({ outcome }) => outcome !== undefined);
@@ -112,7 +128,7 @@ class SeedRun {
 
 export async function runSeed(
   seed: number,
-  change: (drawn: Scenario) => Scenario = (drawn) => drawn,
+  change: Change = (drawn) => drawn,
 ): Promise<SeedResult> {
   const run = new SeedRun(seed, change);
   await run.run();
@@ -135,6 +151,8 @@ export async function runSeed(
     outcomes,
     faults,
     resumed: clients.reduce((sum, client) => sum + client.resumed, 0),
+    deaths: world.deaths,
+    onboarded: scenario.slots > 0 ? onboardedIn(world, scenario) : 0,
     longest_gap_ms: Math.round(Math.max(0, ...clients.map((client) => client.longest_gap_ms))),
     log: [
       ...scenario.faults.map((fault) => `fault ${JSON.stringify(fault)}`),

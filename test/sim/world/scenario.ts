@@ -2,7 +2,14 @@
 import type { Random } from "../../../runtime/capabilities.ts";
 import { pickIndex } from "../../../runtime/simulation/random.ts";
 import type { Manner } from "./client.ts";
-import { atRouter, type Cast, drawFault, type FaultKind, type WorldFault } from "./faults.ts";
+import {
+  atKeeper,
+  atRouter,
+  type Cast,
+  drawFault,
+  type FaultKind,
+  type WorldFault,
+} from "./faults.ts";
 import { type ClientRequest, drawRequest } from "./request.ts";
 
 export type Visit = {
@@ -28,6 +35,8 @@ export type Scenario = {
   readonly frontends: number;
   /** Those that have a process of their own. */
   readonly routers: number;
+  /** Slots for blocks beyond the engines, at the keeper of the first machine; 0: it has none. */
+  readonly slots: number;
   readonly delay_ms_max: number;
   readonly split_bytes_max: number;
   readonly visits: readonly Visit[];
@@ -95,6 +104,7 @@ export function drawScenario(random: Random): Scenario {
     per_process: 1,
     frontends,
     routers: 0,
+    slots: 0,
     delay_ms_max: random.unit() * 3,
     split_bytes_max: random.unit() < 0.3 ? 700 : 0,
     visits: drawVisits(random, 12 + pickIndex(random, 30)),
@@ -122,6 +132,55 @@ export function withLongAnswers(scenario: Scenario): Scenario {
   const slow = [...flags, "--speedup-ratio=0.5"];
   return { ...scenario, flags: slow, visits, faults: bearable(faults) };
 }
+
+/**
+ * A run on one machine whose blocks go to its keeper and come back: long prompts of which many
+ * begin alike, engines that hold few of them, clients of whom more than half leave, and a keeper
+ * that is hit as often as all others together.
+ */
+export function withTiers(scenario: Scenario, random: Random): Scenario {
+  const { workers, per_process } = scenario;
+  const replaced = /^--(num-blocks|speedup-ratio)=/;
+  const flags = [
+    ...scenario.flags.filter((flag) => !replaced.test(flag)),
+    `--num-blocks=${[48, 64, 128][pickIndex(random, 3)]}`,
+    `--speedup-ratio=${[1, 4, 20][pickIndex(random, 3)]}`,
+    "--kv-host-bytes=1MiB",
+    ...(random.unit() < 0.5 ? ["--kv-disk-bytes=1MiB"] : []),
+    `--host-offload-h2d-bandwidth-gbps=${[0.05, 0.5, 14][pickIndex(random, 3)]}`,
+    `--host-offload-d2h-bandwidth-gbps=${[0.05, 0.5, 14][pickIndex(random, 3)]}`,
+  ];
+  const slots = [12, 40, 100, 250][pickIndex(random, 4)]!;
+  const stories = 2 + pickIndex(random, 25);
+  const visits = [...scenario.visits, ...drawVisits(random, 40, "again-")].map((visit) => {
+    const story = pickIndex(random, stories);
+    const blocks = 9 + pickIndex(random, 16);
+    const prompt = `${STORY_LETTERS[story]}once upon a ti`.repeat(blocks) + visit.request.name;
+    const max_tokens = 1 + (visit.request.max_tokens % 60);
+    const choices = Math.min(2, visit.request.choices);
+    const request = { ...visit.request, prompt, max_tokens, choices };
+    const leaves = random.unit() < 0.6;
+    const after_ms = random.unit() * 250;
+    const kind = random.unit() < 0.7 ? "hang_up" : "vanish";
+    return { ...visit, request, manner: leaves ? ({ kind, after_ms } as const) : visit.manner };
+  });
+  const named = Array.from({ length: workers }, (_, i) => `worker-${per_process * i}`);
+  const hits = scenario.faults
+    .map((fault) => (fault.node === farWorker ? { ...fault, node: "worker-0" } : fault))
+    .map((fault) => (fault.peer === farWorker ? { ...fault, peer: "root" } : fault))
+    .filter(({ kind }) => !["nats_down", "nats_cut", "redis_down"].includes(kind))
+    .flatMap((fault) => {
+      const draw = random.unit();
+      if (draw < 0.4) return [atKeeper(random, fault, named)];
+      const own = kindsOfWorkers[pickIndex(random, kindsOfWorkers.length)]!;
+      if (draw < 0.7) return [{ ...fault, kind: own, node: named[pickIndex(random, workers)]! }];
+      return [fault];
+    });
+  return { ...scenario, flags, there: undefined, slots, visits, faults: bearable(hits) };
+}
+
+const STORY_LETTERS = "abcdefghijklmnopqrstuvwxyz";
+const kindsOfWorkers: readonly FaultKind[] = ["kill", "kill", "kill", "freeze", "partition"];
 
 const pickedBy = (i: number, count: number): number => Math.floor(i / 2) % count;
 
@@ -191,12 +250,12 @@ function hostRouters(
   return { ...scenario, flags, routers: count, faults: bearable(faults) };
 }
 
-function drawVisits(random: Random, count: number): Visit[] {
+function drawVisits(random: Random, count: number, names = ""): Visit[] {
   return Array.from({ length: count }, (_, i) => ({
     at_ms: random.unit() * load_ms,
-    request: drawRequest(random, `r${i}`),
+    request: drawRequest(random, `${names}r${i}`),
     manner: drawManner(random),
-    idempotency_key: random.unit() < 0.5 ? `key-${i}` : "",
+    idempotency_key: random.unit() < 0.5 ? `${names}key-${i}` : "",
   }));
 }
 

@@ -30,6 +30,7 @@ import type { Simulation } from "../../../runtime/simulation/simulation.ts";
 import { MemoryStore } from "../../../runtime/store/memory.ts";
 import { MemoryNetwork } from "../../../runtime/transport/memory.ts";
 import { SimulatedHttp } from "./http.ts";
+import { SimulatedMemory } from "./memory.ts";
 import { SimulatedPlanes } from "./planes.ts";
 import { gated, SimulatedProcess } from "./process.ts";
 import { simulatedThreads } from "./threads.ts";
@@ -42,6 +43,8 @@ export type WorldOptions = {
   /** Of a second machine that joins the first one; undefined: there is none. */
   readonly there?: readonly string[] | undefined;
   readonly files: Files;
+  /** Of each machine, for blocks beyond the engines. */
+  readonly memory_bytes?: number;
   readonly delay_ms_max: number;
   readonly split_bytes_max: number;
 };
@@ -79,6 +82,8 @@ export class World {
   readonly injectors = new Map<SimulatedProcess, FaultInjector>();
   readonly log: WorldLine[] = [];
   readonly planes: SimulatedPlanes;
+  /** By machine. */
+  readonly memories: { readonly here: SimulatedMemory; readonly there: SimulatedMemory };
   readonly #roots = new Map<string, Root>();
   /** Why the root ended or could not start. */
   lost: string | undefined;
@@ -94,7 +99,11 @@ export class World {
 
   constructor(simulation: Simulation, options: WorldOptions) {
     const { clock, random } = simulation;
-    const { delay_ms_max, split_bytes_max } = options;
+    const { delay_ms_max, split_bytes_max, memory_bytes = 0 } = options;
+    this.memories = {
+      here: new SimulatedMemory(memory_bytes),
+      there: new SimulatedMemory(memory_bytes),
+    };
     this.simulation = simulation;
     this.#options = options;
     const network_options = { delay_ms_max, split_bytes_max };
@@ -194,6 +203,7 @@ export class World {
     this.simulation.note(`died ${process.node}`);
     if (this.processes.get(process.node) === process) this.processes.delete(process.node);
     this.planes.died(process);
+    this.#memoryOf(process).died(process);
     if (process.node.startsWith("root")) {
       this.#roots.delete(process.node);
       // Whoever runs it (systemd, a container) starts it again.
@@ -239,6 +249,7 @@ export class World {
           exit: (code) => this.#die(process, { code, signal: null }),
           createSystem: this.#systemMaker(process),
           openBus: async () => this.planes.busOf(process),
+          block_memory: this.#memoryOf(process).doorOf(process),
           onStop: (run) => {
             stop = run;
           },
@@ -275,6 +286,10 @@ export class World {
       }
       return system;
     };
+  }
+
+  #memoryOf({ node }: SimulatedProcess): SimulatedMemory {
+    return node.endsWith(THERE) ? this.memories.there : this.memories.here;
   }
 
   #capabilities(process: SimulatedProcess, env: Env): Capabilities {
