@@ -25,6 +25,7 @@ import { BlockPlane } from "../peer/plane.ts";
 import { peerTimes } from "../peer/sender.ts";
 import type { Expected, Loading, PeerSpace } from "../peer/space.ts";
 import { identityText } from "./identity-text.ts";
+import { NeighbourMetrics } from "./neighbour-metrics.ts";
 import type { Space, Spaces } from "./spaces.ts";
 
 /** A machine's keeper as the registry knows it. */
@@ -88,8 +89,10 @@ export class Neighbours {
     this.#options = options;
     this.#home = home;
     this.#members = new Members(options.machine);
-    const { clock, random, capabilities } = home.ctx;
-    this.#plane = new BlockPlane({ net: capabilities.net, clock, random, times: peerTimes });
+    const { clock, random, capabilities, system } = home.ctx;
+    const { pulled, sent } = new NeighbourMetrics(system.metrics);
+    const { net } = capabilities;
+    this.#plane = new BlockPlane({ net, clock, random, times: peerTimes, pulled, sent });
     this.#store =
       options.store &&
       new ObjectTier({

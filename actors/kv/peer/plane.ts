@@ -22,6 +22,10 @@ export type PlaneWorld = {
   readonly clock: Clock;
   readonly random: Random;
   readonly times: PeerTimes;
+  /** Of ours, that has ended. */
+  readonly pulled?: (pulled: Pulled) => void;
+  /** Of another machine's, that has ended. */
+  readonly sent?: (sent: Sent) => void;
 };
 
 export type PlaneCounts = {
@@ -70,6 +74,7 @@ export class BlockPlane {
           this.#counts.sent_blocks += sent.blocks;
           this.#counts.sent_bytes += sent.bytes;
           count(this.#read_ends, sent.end);
+          this.#world.sent?.(sent);
         },
       });
       this.#senders.add(sender);
@@ -101,6 +106,7 @@ export class BlockPlane {
       this.#counts.pulled_blocks += pulled.blocks;
       this.#counts.pulled_bytes += pulled.bytes;
       count(this.#pull_ends, pulled.end);
+      this.#world.pulled?.(pulled);
       ended(pulled);
     });
     this.#pulls.add(pull);

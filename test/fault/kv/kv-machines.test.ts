@@ -22,6 +22,8 @@ type Neighbours = {
   readonly pulled_blocks: number;
   /** Connections on which blocks are read there. */
   readonly reading: number;
+  /** Reads that ended, by how. */
+  readonly pulls: Readonly<Record<string, number>>;
 };
 
 type Answer = { readonly text: string; readonly cached: number };
@@ -81,7 +83,11 @@ async function startPart(args: readonly string[]): Promise<AsyncDisposable> {
 const quiet = ["--inspector-port", "0", "--log-level", "warn"];
 
 /** @param near the parts on this machine, the first of them with a door @param far the other's */
-async function twoMachines(near: readonly (readonly string[])[], far: readonly string[]) {
+async function twoMachines(
+  near: readonly (readonly string[])[],
+  far: readonly string[],
+  far_faults = "",
+) {
   const there = await addNamespace("troupe-blocks", 74);
   const host = there.host_address;
   run("ip", "addr", "add", `${BLOCKS_AT}/32`, "dev", "tp74a");
@@ -97,6 +103,7 @@ async function twoMachines(near: readonly (readonly string[])[], far: readonly s
   const parts = await Promise.all(others.map(startPart));
   const child = there.spawn([...clusterCommand(), ...common, ...quiet, ...far], {
     TMPDIR: "/tmp",
+    ...(far_faults === "" ? {} : { TROUPE_FAULTS: far_faults }),
   });
   await until("the far machine", 60_000, () => /^ready /m.test(child.said()));
   await until("keepers that know each other", 20_000, async () => {
@@ -165,6 +172,7 @@ if (isHere(lack, "blocks between machines")) {
         [...keeps, "--role", "decode"],
       ],
       [...keeps, "--role", "prefill", "--kv-address", FAR_BLOCKS_AT],
+      JSON.stringify({ rules: [{ point: "net.send", match: "tcp:", do: "corrupt", nth: 12 }] }),
     );
     const { cluster, there } = machines;
     const blocks = async () => {
@@ -172,9 +180,17 @@ if (isHere(lack, "blocks between machines")) {
       return Math.max(near?.pulled_blocks ?? 0, far?.pulled_blocks ?? 0);
     };
     const pulls = async () => (await keepers(cluster)).reduce((sum, each) => sum + each.reading, 0);
+    // Some bytes on the way are turned: no block of that read is used from there on.
+    const noisy = promptTokens(LONG_TOKENS, 2);
+    const turned = await answer(cluster, noisy);
+    const ends = (await keepers(cluster)).flatMap(({ pulls }) => Object.keys(pulls));
+    expect(ends.filter((end) => end === "corrupt" || end === "misread")).toHaveLength(1);
+    const before = await blocks();
+    const row = Math.floor((LONG_TOKENS - 1) / 64);
+    expect(before).toBeLessThan(row);
     const first = promptTokens(LONG_TOKENS, 3);
     const whole = await answer(cluster, first);
-    expect(await blocks()).toBe(Math.floor((LONG_TOKENS - 1) / 64));
+    expect(await blocks()).toBe(before + row);
     // The way between the keepers goes while blocks are on it.
     const second = answer(cluster, promptTokens(LONG_TOKENS, 4));
     await until("blocks on their way", 10_000, async () => (await pulls()) > 0);
@@ -185,6 +201,7 @@ if (isHere(lack, "blocks between machines")) {
     // The same prompt again, undisturbed: its text is what it was.
     expect((await answer(cluster, promptTokens(LONG_TOKENS, 4))).text).toBe(cut.text);
     expect((await answer(cluster, first)).text).toBe(whole.text);
+    expect((await answer(cluster, noisy)).text).toBe(turned.text);
   }, 120_000);
 
   test("llama's blocks of another machine say what a single machine says", async () => {
