@@ -39,6 +39,8 @@ const ASK_MS = 300;
 const REST_MS = 5_000;
 /** So long a block that its owner did not have is not asked for. */
 const MISS_MS = 2_000;
+/** A member that was not heard of for so long when its reader gave up is out of reach. */
+const PATIENCE_MS = 200;
 /** Blocks of a row that owners are asked for. */
 const ROW_MOST = 2_048;
 
@@ -49,13 +51,13 @@ type Errand = {
   over: boolean;
 };
 
-type Asked = { readonly ref: PeerMember["ref"]; readonly machine: string; hashes: bigint[] };
+type Asked = { readonly ref: PeerMember["ref"]; hashes: bigint[] };
 
 export class Peers {
   readonly offers: Offers;
   readonly #base: PeerBase;
   readonly #misses = new Misses(MISS_MS);
-  /** By machine: until when. */
+  /** By the keeper's node: until when. */
   readonly #resting_ms = new Map<string, number>();
   readonly #errands = new Set<Errand>();
   readonly #counts = { asked: 0, unanswered: 0, missed_blocks: 0 };
@@ -85,17 +87,18 @@ export class Peers {
     return () => this.#finish(errand);
   }
 
-  /** Brings the row as a hand-off computes it, on the machine of that keeper. */
+  /** As `bring`, but as a hand-off computes the row, on the machine of that keeper. */
   bringFrom(
     row: WantedRow,
     keeper: Ref<KvKeeperMessage>,
     id: string,
     ended: () => void,
-  ): () => void {
+  ): (() => void) | undefined {
+    if (this.#rests(keeper)) return undefined;
     const errand = this.#errand(row, ended);
     const hashes = restOf(row, BLOCKS_MOST);
-    this.#ask({ ref: keeper, machine: "", hashes }, id, row, (answer) => {
-      if (answer !== undefined) this.#pull(errand, "", hashes, answer);
+    this.#ask({ ref: keeper, hashes }, id, row, (answer) => {
+      if (answer !== undefined) this.#pull(errand, keeper, hashes, answer);
       this.#finishIfDone(errand);
     });
     return () => this.#finish(errand);
@@ -152,8 +155,8 @@ export class Peers {
       const owner = members.ownerOf(space.identity, hash);
       if (owner === undefined || this.#misses.has(hash, now_ms)) break;
       const { machine, ref } = owner;
-      if ((this.#resting_ms.get(machine) ?? 0) > now_ms) break;
-      const each = asked.get(machine) ?? { machine, ref, hashes: [] };
+      if (this.#rests(ref)) break;
+      const each = asked.get(machine) ?? { ref, hashes: [] };
       asked.set(machine, each);
       each.hashes.push(hash);
     }
@@ -161,7 +164,7 @@ export class Peers {
   }
 
   #ask(
-    { ref, machine, hashes }: Asked,
+    { ref, hashes }: Asked,
     writer: string,
     { space, until_ms }: WantedRow,
     took: (answer: PeerFoundKv | undefined) => void,
@@ -175,7 +178,7 @@ export class Peers {
     this.#counts.asked += 1;
     ctx.askThen(ref, message, { deadline_ms: ASK_MS }, took, () => {
       this.#counts.unanswered += 1;
-      this.#rest(machine);
+      this.#rest(ref);
       took(undefined);
     });
   }
@@ -197,9 +200,9 @@ export class Peers {
     const gap = row.findIndex((hash) => !there.has(hash) && !space.has(hash));
     const readable = new Set(gap < 0 ? row : row.slice(0, gap));
     if (there.size > 0) this.#load(errand, [...readable]);
-    for (const [{ hashes, machine }, answer] of found) {
+    for (const [{ hashes, ref }, answer] of found) {
       const mine = hashes.filter((hash) => readable.has(hash));
-      if (mine.length > 0) this.#pull(errand, machine, mine, answer);
+      if (mine.length > 0) this.#pull(errand, ref, mine, answer);
     }
     this.#finishIfDone(errand);
   }
@@ -222,7 +225,7 @@ export class Peers {
 
   #pull(
     errand: Errand,
-    machine: string,
+    keeper: PeerMember["ref"],
     hashes: readonly bigint[],
     { address, ticket: bytes, have }: PeerFoundKv,
   ): void {
@@ -233,8 +236,10 @@ export class Peers {
     const guest = this.#base.guest();
     const target = new RoomTarget(space, guest, parentsOf(row));
     const plan = { address, ticket, hashes, until_ms, ...pullShape(space) };
-    const pull = this.#base.plane.pull(plan, target, ({ end }) => {
-      if (OUT_OF_REACH.has(end)) this.#rest(machine);
+    const begun_ms = this.#base.clock.now_ms();
+    const pull = this.#base.plane.pull(plan, target, ({ end, heard }) => {
+      const waited_ms = this.#base.clock.now_ms() - begun_ms;
+      if (OUT_OF_REACH.has(end) || (!heard && waited_ms >= PATIENCE_MS)) this.#rest(keeper);
       space.room.gone(guest);
       pulls.delete(cancel);
       this.#finishIfDone(errand);
@@ -243,8 +248,17 @@ export class Peers {
     pulls.add(cancel);
   }
 
-  #rest(machine: string): void {
-    this.#resting_ms.set(machine, this.#base.clock.now_ms() + REST_MS);
+  #rest({ address }: PeerMember["ref"]): void {
+    const now_ms = this.#base.clock.now_ms();
+    for (const [node, until_ms] of this.#resting_ms) {
+      if (until_ms <= now_ms) this.#resting_ms.delete(node);
+    }
+    this.#resting_ms.set(address.node, now_ms + REST_MS);
+  }
+
+  /** It is left in peace for a while. */
+  #rests({ address }: PeerMember["ref"]): boolean {
+    return (this.#resting_ms.get(address.node) ?? 0) > this.#base.clock.now_ms();
   }
 
   #errand(row: WantedRow, ended: () => void): Errand {
@@ -267,7 +281,7 @@ export class Peers {
 }
 
 /** Ends of a pull after which the next one would only wait, too. */
-const OUT_OF_REACH: ReadonlySet<PullEnd> = new Set(["unreachable", "silent", "broken", "misread"]);
+const OUT_OF_REACH: ReadonlySet<PullEnd> = new Set(["unreachable", "silent", "broken"]);
 
 const NOTHING: PeerFoundKv = {
   ...{ kind: "peer_found_kv", have: [], address: "", ticket: new Uint8Array() },

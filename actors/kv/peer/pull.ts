@@ -57,6 +57,8 @@ export type Pulled = {
   /** From the first on: so many of the row are here. */
   readonly blocks: number;
   readonly bytes: number;
+  /** Whether the sender was heard at all. */
+  readonly heard: boolean;
 };
 
 export type PullWorld = {
@@ -82,6 +84,7 @@ export class BlockPull {
   #asked = 0;
   #blocks = 0;
   #bytes = 0;
+  #heard = false;
   #full = false;
   #over = false;
 
@@ -125,7 +128,7 @@ export class BlockPull {
     };
     let socket: Socket;
     try {
-      socket = await net.connect(this.#plan.address, handlers, times.silence_ms);
+      socket = await net.connect(this.#plan.address, handlers, times.connect_ms);
     } catch {
       this.#finish("unreachable");
       return;
@@ -163,6 +166,7 @@ export class BlockPull {
 
   #read(bytes: Uint8Array): void {
     if (this.#over) return;
+    this.#heard = true;
     this.#heard_ms = this.#world.clock.now_ms();
     try {
       this.#reader.push(bytes);
@@ -218,6 +222,6 @@ export class BlockPull {
     for (const { hash, to } of this.#places.splice(0)) {
       if (to instanceof Uint8Array) this.#target.dropped(hash);
     }
-    this.#ended({ end, blocks: this.#blocks, bytes: this.#bytes });
+    this.#ended({ end, blocks: this.#blocks, bytes: this.#bytes, heard: this.#heard });
   }
 }

@@ -31,13 +31,15 @@ export type ReadBlock = { readonly bytes: Uint8Array; readonly sum: bigint };
 
 /** How long the two sides of a connection wait for each other, in milliseconds. */
 export type PeerTimes = {
+  /** Time for a connection to be made. */
+  readonly connect_ms: number;
   /** Between two signs of life. */
   readonly beat_ms: number;
   /** Without any, the other side is given up. */
   readonly silence_ms: number;
 };
 
-export const peerTimes: PeerTimes = { beat_ms: 1_000, silence_ms: 3_500 };
+export const peerTimes: PeerTimes = { connect_ms: 1_500, beat_ms: 1_000, silence_ms: 3_500 };
 
 export type Sent = {
   readonly end: EndReason | "closed" | "silent" | "misread";
@@ -143,6 +145,8 @@ export class BlockSender {
     this.#heard_ms = this.#options.clock.now_ms();
     this.#wanted = hashesOf(Buffer.concat(this.#names.splice(0)));
     opened.reading.onNews(() => this.#pump());
+    // The puller knows at once that it is heard, however long the first block takes.
+    this.#say(waitFrame());
     this.#pump();
   }
 

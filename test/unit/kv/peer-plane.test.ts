@@ -52,7 +52,7 @@ describe("a pull", () => {
     const target = new TestTarget(20, SIZE, [3n, 4n]);
     const { ends } = pull(world, reading, target)(row(20));
     await world.clock.advance(2_000);
-    expect(ends).toEqual([{ end: "done", blocks: 20, bytes: 20 * SIZE }]);
+    expect(ends).toEqual([{ end: "done", blocks: 20, bytes: 20 * SIZE, heard: true }]);
     expect(target.filled_hashes).toEqual(row(20).filter((hash) => hash !== 3n && hash !== 4n));
     for (const [hash, bytes] of target.memory) {
       expect(Buffer.compare(bytes, blockBytes(hash, SIZE))).toBe(0);
@@ -77,7 +77,7 @@ describe("a pull", () => {
     expect(target.filled_hashes).toEqual(row(3));
     reading.set(4n, "gone");
     await world.clock.advance(500);
-    expect(ends).toEqual([{ end: "gone", blocks: 3, bytes: 3 * SIZE }]);
+    expect(ends).toMatchObject([{ end: "gone", blocks: 3, bytes: 3 * SIZE }]);
     expect(target.dropped_hashes).toEqual([4n]);
     expectNothingLeft([world.near, world.far]);
   });
@@ -115,6 +115,19 @@ describe("a pull", () => {
     await world.clock.advance(501);
     expect(unused.closed).toBe(1);
     expectNothingLeft([world.near, world.far]);
+  });
+
+  test("hears its sender at once, however long the first block takes", async () => {
+    for (const is_there of [true, false]) {
+      const world = await two();
+      const reading = new TestReading([], SIZE);
+      reading.set(1n, "coming");
+      const pulling = pull(world, reading, new TestTarget(1, SIZE))(row(1));
+      if (!is_there) world.far_net.freeze();
+      await world.clock.advance(100);
+      pulling.cancel();
+      expect(pulling.ends).toMatchObject([{ end: "cancelled", heard: is_there }]);
+    }
   });
 
   test("may be given up in the moment that a block is told of", async () => {
@@ -290,7 +303,7 @@ test("the same over TCP, with blocks that no kernel buffer takes at once", async
   const target = new TestTarget(12, size);
   const plan = { address, ticket, hashes: row(12), block_bytes: size, window: 3, until_ms };
   const pulled = await new Promise<Pulled>((resolve) => void near!.pull(plan, target, resolve));
-  expect(pulled).toEqual({ end: "done", blocks: 12, bytes: 12 * size });
+  expect(pulled).toMatchObject({ end: "done", blocks: 12, bytes: 12 * size });
   for (const [hash, bytes] of target.memory) {
     expect(Buffer.compare(bytes, blockBytes(hash, size))).toBe(0);
   }

@@ -85,6 +85,27 @@ describe("what owners have", () => {
   });
 });
 
+test("an owner that cannot be read is not asked again when its reader has lost patience", async () => {
+  const { simulation, all } = await machines(9, ["alfa", "bravo"]);
+  const [alfa, bravo] = all as [TestMachine, TestMachine];
+  const row = draw(40).filter((hash) => alfa.members.ownerOf(IDENTITY, hash) !== undefined);
+  bravo.space.write(row);
+  // It answers what it is asked, but no connection to it gets anywhere.
+  bravo.net.freeze();
+  const { clock } = simulation;
+  const give_up = alfa.peers.bring(wanted(alfa, row, clock.now_ms()), () => {});
+  await simulation.run(250);
+  give_up?.();
+  const { asked } = alfa.peers.counts();
+  expect(alfa.peers.bring(wanted(alfa, row, clock.now_ms()), () => {})).toBeUndefined();
+  await simulation.run(6_000);
+  bravo.net.thaw();
+  expect(alfa.peers.bring(wanted(alfa, row, clock.now_ms()), () => {})).toBeDefined();
+  await simulation.run(1_000);
+  expect(alfa.peers.counts().asked).toBe(asked + 1);
+  expect(alfa.space.whole(row)).toBe(row.length);
+});
+
 describe("a hand-off", () => {
   test("comes block by block while it is computed, and ends with its writer", async () => {
     const { simulation, all } = await machines(4, ["prefill", "decode"]);
@@ -149,7 +170,7 @@ describe("a hand-off", () => {
       ended += 1;
     });
     await simulation.run(1_000);
-    give_up();
+    give_up?.();
     expect(ended).toBe(1);
     await simulation.run(5_000);
     expect(ended).toBe(1);
@@ -217,7 +238,7 @@ test("whatever dies and whenever, no slot is stranded and no block is wrong", as
       });
       await simulation.run(Math.max(0, at_ms));
       if (what === "kill" || what === "freeze") bravo.net[what]();
-      if (what === "give up") give_up();
+      if (what === "give up") give_up?.();
       await simulation.run(WAIT_MS + 10_000);
       expect(ended).toBe(also === undefined ? 1 : 2);
       expect(alfa.space.whole(row)).toBeLessThanOrEqual(20);
