@@ -89,11 +89,12 @@ function tierRow(tier: "G2" | "G3", from: Fields, block_bytes: number): KvTierRo
   };
 }
 
-/** What other machines have is theirs to count. */
+/** What other machines have is theirs to count, and what their store has nobody counts here. */
 function peerRow(neighbours: Fields): KvTierRow {
+  const store = fieldsIn(neighbours, "store") ?? {};
   return {
     ...{ tier: "G4", blocks: 0, used: 0, evicted: 0, bytes: 0 },
-    hits: numberIn(neighbours, "pulled_blocks"),
-    misses: numberIn(neighbours, "missed_blocks"),
+    hits: numberIn(neighbours, "pulled_blocks") + numberIn(store, "got"),
+    misses: numberIn(neighbours, "missed_blocks") + numberIn(store, "missed"),
   };
 }

@@ -46,8 +46,9 @@ test("a worker shows the tiers of the space that it has open", () => {
     ...{ tier: "G3", blocks: 9, used: 4, hits: 3, misses: 0, evicted: 0, bytes: 4 * 8192 },
   });
   const told = keeper();
-  const among = { ...told, snapshot: { ...told.snapshot, neighbours: { pulled_blocks: 5 } } };
-  expect(tiersOf(among)[2]).toMatchObject({ tier: "G4", hits: 5, misses: 0 });
+  const neighbours = { pulled_blocks: 5, missed_blocks: 2, store: { got: 3, missed: 1 } };
+  const among = { ...told, snapshot: { ...told.snapshot, neighbours } };
+  expect(tiersOf(among)[2]).toMatchObject({ tier: "G4", hits: 8, misses: 3 });
   for (const wrong of [
     { ...kv_tiers, keeper: "b.kv" },
     { ...kv_tiers, identity: "none" },
