@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { MockerEngine } from "../../../actors/engine/mocker/mocker.ts";
+import type { RouterMode } from "../../../actors/router/router.ts";
 import type { AnswerRequest } from "../../../actors/stream/stream.ts";
 import type { Drain, KvKeeperMessage } from "../../../proto/index.ts";
 import type { Ref } from "../../../runtime/kernel/ref.ts";
@@ -25,16 +26,21 @@ const requestOf = (number: number, tokens: number, choices = 1): AnswerRequest =
     ignore_eos: true,
   });
 
+type Routing = { readonly mode?: RouterMode; readonly enforce_disagg?: boolean };
 type World = { readonly cluster: AnswerCluster; readonly segments: SegmentTable };
 
 /** Workers `p…` compute prompts, `d…` answer; `w…` do both. */
-async function openWorld(simulation: Simulation, workers: readonly string[]): Promise<World> {
+async function openWorld(
+  simulation: Simulation,
+  workers: readonly string[],
+  { mode = "kv", enforce_disagg = false }: Routing = {},
+): Promise<World> {
   const segments = new SegmentTable(simulation.clock);
   let keeper: Ref<KvKeeperMessage> | undefined;
   const cluster = await AnswerCluster.open(simulation, {
     workers,
-    mode: "kv",
-    policy: { name: "adaptive", conditional: { mode: "off" } },
+    mode,
+    policy: { name: "adaptive", conditional: { mode: "off" }, enforce_disagg },
     network: { delay_ms_min: 0, delay_ms_max: 3 },
     openEngine: () =>
       new MockerEngine({ block_size: BLOCK_SIZE }, { drawable, memory: segments.memory }),
@@ -64,9 +70,10 @@ async function answersOf(
   workers: readonly string[],
   requests: readonly AnswerRequest[],
   disturb: (world: World, simulation: Simulation) => void = () => {},
+  routing: Routing = {},
 ) {
   const simulation = new Simulation(seed);
-  const world = await openWorld(simulation, workers);
+  const world = await openWorld(simulation, workers, routing);
   const { cluster } = world;
   await simulation.run(3_000);
   disturb(world, simulation);
@@ -80,8 +87,11 @@ async function answersOf(
     Array.from({ length: requests[i]!.choices }, (_, choice) => sink.text(choice)),
   );
   const failures = sinks.flatMap((sink) => sink.failures);
-  const { models } = cluster.snapshot("/router") as { models: { workers: object[] }[] };
-  const left = (models[0]?.workers ?? []) as { in_flight: number; backlog_tokens: number }[];
+  const { models, workers: all } = cluster.snapshot("/router") as {
+    models?: { workers: { in_flight: number; backlog_tokens?: number }[] }[];
+    workers: { in_flight: number; backlog_tokens?: number }[];
+  };
+  const left = models?.[0]?.workers ?? all;
   const metrics = cluster.front.system.metrics.render();
   const count = (outcome: string) => {
     const found = new RegExp(`^troupe_stream_prefills_total.*"${outcome}".* (\\d+)$`, "m");
@@ -107,7 +117,9 @@ const plain = await answersOf(1, ["w0"], asked);
 function expectWhole(run: Awaited<ReturnType<typeof answersOf>>): void {
   expect(run.failures).toEqual([]);
   expect(run.texts).toEqual(plain.texts);
-  for (const each of run.left) expect(each).toMatchObject({ in_flight: 0, backlog_tokens: 0 });
+  for (const { in_flight, backlog_tokens = 0 } of run.left) {
+    expect([in_flight, backlog_tokens]).toEqual([0, 0]);
+  }
   for (const each of run.tiers) expect(each).toMatchObject({ sending: 0, waiting: 0 });
 }
 
@@ -119,6 +131,56 @@ test("a pair answers as one worker does, and every prompt of a block or more is 
   expect(run.finished).toBe(6);
   const onboarded = run.tiers.reduce((sum, each) => sum + (each?.onboarded ?? 0), 0);
   expect(onboarded).toBe(24 + 43 + 5 + 2 + 62 + 31);
+});
+
+for (const mode of ["round-robin", "random", "least-loaded", "power-of-two"] as const) {
+  test(`mode ${mode} pairs workers too`, async () => {
+    const run = await answersOf(3, ["p0", "p1", "d0", "d1"], asked, undefined, { mode });
+    expectWhole(run);
+    expect(run.finished).toBe(6);
+  });
+}
+
+for (const mode of ["kv", "round-robin"] as const) {
+  test(`mode ${mode}: without a prefill worker requests are refused where that is wanted`, async () => {
+    const run = await answersOf(4, ["d0"], [requestOf(0, 100)], undefined, {
+      ...{ mode, enforce_disagg: true },
+    });
+    expect(run.failures).toMatchObject([{ code: "no_worker", status: 503 }]);
+    expect(run.failures[0]?.message).toContain("--enforce-disagg");
+    const alone = await answersOf(4, ["d0"], asked, undefined, { mode });
+    expectWhole(alone);
+    expect(alone.finished).toBe(0);
+  });
+}
+
+test("clients that leave at any moment of a hand-over leave nothing behind", async () => {
+  for (let moment = 0; moment < 20; moment++) {
+    const simulation = new Simulation(50 + moment);
+    const { cluster } = await openWorld(simulation, ["p0", "d0"]);
+    await simulation.run(3_000);
+    const sinks = asked.map((request, i) => {
+      const sink = new RecordingSink();
+      const handle = startRecorded(cluster, request, sink);
+      const kind = i % 2 === 0 ? "abandon" : "leave";
+      simulation.clock.after(8 * moment + i, () => handle.tell({ kind, reason: "it left" }));
+      return sink;
+    });
+    await simulation.run(5_000);
+    for (const sink of sinks) expect(sink.outcomes).toBe(1);
+    for (const [, node] of cluster.workers) {
+      const { kv_tiers, answers } = cluster.snapshot("/worker", node) as {
+        kv_tiers: Tiers;
+        answers: number;
+      };
+      expect([kv_tiers.sending, kv_tiers.waiting, answers]).toEqual([0, 0, 0]);
+    }
+    const { models } = cluster.snapshot("/router") as { models: { workers: object[] }[] };
+    for (const each of models[0]!.workers) {
+      expect(each).toMatchObject({ in_flight: 0, active_blocks: 0, backlog_tokens: 0 });
+    }
+    await cluster.close();
+  }
 });
 
 const faults: readonly (readonly [string, (world: World, random: SeededRandom) => void])[] = [
