@@ -563,6 +563,8 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     if (this.#options.shared === undefined) this.#meter?.stop();
     this.#metrics?.remove();
     this.#tier_metrics?.remove();
+    // Else the process ends with it, and with the engine's thread, which may still copy.
+    if (this.#options.shared !== undefined) this.#tiers?.end();
     this.#orphans?.remove();
     this.#subscriptions?.stop();
     if (!this.#stuck) void this.#engine?.close();

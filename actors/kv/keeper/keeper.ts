@@ -238,6 +238,7 @@ export class BlockKeeper extends Actor<KvKeeperMessage | Own> {
         if (slots[i]! >= 0) guest.handed.set(hash, hand_off);
         else this.#hand_offs.keep(hand_off, room, hash, this.ctx.clock.now_ms());
       }
+      this.#lookLater();
     }
     this.ctx.reply({ kind: "kv_slots", slots });
   }

@@ -201,7 +201,14 @@ export class KeeperLink {
     this.#host.closed();
   }
 
-  /** The worker ends. The engine has to be closed before the memory goes, which ends with it. */
+  /** The worker ends, and its engine does nothing any more. */
+  end(): void {
+    this.#waiting = true;
+    this.#space = undefined;
+    this.#mapped?.close();
+    this.#mapped = undefined;
+  }
+
   inspect() {
     const { keeper, kv_identity: identity } = this.#record;
     return {

@@ -200,6 +200,11 @@ export class WorkerTiers {
     else this.#link.onTimer(message);
   }
 
+  /** The worker ends in a process that goes on, and its engine does nothing any more. */
+  end(): void {
+    this.#link.end();
+  }
+
   /** True: the monitor was ours. */
   keeperGone(monitor: number): boolean {
     return this.#link.keeperGone(monitor);

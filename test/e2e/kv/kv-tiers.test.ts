@@ -7,6 +7,10 @@ import { join } from "node:path";
 import { alive, type Cluster, pidsOf, startCluster, until } from "../../support/cluster.ts";
 import { promptTokens } from "../../support/worlds/kv-prompts.ts";
 
+/** TROUPE_E2E_MODEL runs the same on another model, such as one with a sliding window. */
+const MODEL = process.env["TROUPE_E2E_MODEL"] ?? "";
+const model = MODEL === "" ? [] : ["--model", MODEL, "--model-name", "troupe-tiny"];
+const MEMORY = MODEL === "" ? "64MB" : "256MB";
 const PROMPT = promptTokens(600, 7);
 const CACHED = 9 * 64;
 /** Those of the prompt, and one that each worker makes at its start. */
@@ -52,7 +56,7 @@ async function kill(cluster: Cluster, role: "worker" | "kv"): Promise<void> {
 test("a worker that comes back after kill -9 is warm, and says the same", async () => {
   const before = segments();
   {
-    await using cluster = await startCluster(["--kv-host-bytes", "64MB"]);
+    await using cluster = await startCluster(["--kv-host-bytes", MEMORY, ...model]);
     const [text, cold] = await answer(cluster);
     expect(cold).toBe(0);
     await until(
@@ -79,7 +83,8 @@ test("a worker that comes back after kill -9 is warm, and says the same", async 
 
 test("two workers share what one has computed, and a segment that was left over is removed", async () => {
   await using cluster = await startCluster([
-    ...["--kv-host-bytes", "64MB", "--workers", "2", "--router-mode", "round-robin"],
+    ...["--kv-host-bytes", MEMORY, "--workers", "2", "--router-mode", "round-robin"],
+    ...model,
   ]);
   const [text, cold] = await answer(cluster);
   expect(cold).toBe(0);
@@ -94,7 +99,7 @@ test("two workers share what one has computed, and a segment that was left over 
   cluster.kill("SIGKILL");
   await cluster.exited;
   await until("the last keeper's end", 10_000, () => !alive(keeper!));
-  await using next = await startCluster(["--kv-host-bytes", "64MB"]);
+  await using next = await startCluster(["--kv-host-bytes", MEMORY, ...model]);
   expect(next.pid).toBeGreaterThan(0);
   // Of the last keeper and of this one: only this one's is there.
   expect(segments().filter((name) => left.includes(name))).toEqual([]);
@@ -109,8 +114,8 @@ async function diskOf(cluster: Cluster): Promise<DiskState> {
 
 test("blocks on disk outlive the cluster, and flipped bytes in them are computed again", async () => {
   const folder = mkdtempSync(join(tmpdir(), "troupe-kv-disk-"));
-  const disk = ["--kv-disk-bytes", "64MB", "--kv-disk-dir", folder];
-  const start = () => startCluster(["--kv-host-bytes", "64MB", ...disk]);
+  const disk = ["--kv-disk-bytes", MEMORY, "--kv-disk-dir", folder];
+  const start = () => startCluster(["--kv-host-bytes", MEMORY, ...disk, ...model]);
   const isFile = (name: string) => /\/[0-9a-f]{16}$/.test(name);
   const stored = () => (readdirSync(folder, { recursive: true }) as string[]).filter(isFile);
   let text: string;
