@@ -45,14 +45,19 @@ export type PrefillPlacement = {
 
 const HAND_OVER_FIRST_MS = 10;
 const HAND_OVER_MOST_MS = 1_000;
-const MEAN_STEP = 0.1;
+/**
+ * Waiting at the worker that answers makes some longer, and must not keep prompts there, which
+ * would make it wait more: so the estimate follows the short ones.
+ */
+const STEP_DOWN = 0.1;
+const STEP_UP = 0.01;
 
 export class PrefillPool {
   readonly dispatcher: KvDispatcher;
   readonly #options: ConditionalOptions;
   readonly #workers = new Map<string, RoutedWorker>();
   readonly #placed = new Map<string, PrefillPlacement>();
-  /** Running mean: from the end of a prompt here to the first token elsewhere. */
+  /** From the end of a prompt here to the first token elsewhere, without waiting there. */
   #hand_over_ms = HAND_OVER_FIRST_MS;
 
   constructor({ policy, index, random }: PrefillPoolOptions) {
@@ -168,7 +173,8 @@ export class PrefillPool {
     const done_ms = this.#placed.get(request)?.done_ms;
     if (done_ms === undefined) return;
     const took_ms = Math.min(HAND_OVER_MOST_MS, now_ms - done_ms);
-    this.#hand_over_ms += MEAN_STEP * (took_ms - this.#hand_over_ms);
+    const step = took_ms < this.#hand_over_ms ? STEP_DOWN : STEP_UP;
+    this.#hand_over_ms += step * (took_ms - this.#hand_over_ms);
   }
 
   /** The request is over, or computed elsewhere after all. Returns its worker here. */
