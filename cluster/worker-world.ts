@@ -7,8 +7,8 @@ import { type MapSegment, nativeMapper } from "../actors/kv/kv.ts";
 import {
   type CheckedModel,
   checkOwnTemplate,
-  fileSum,
   ModelError,
+  modelSum,
   readFacts,
   resolveModel,
   resolveTokenizer,
@@ -159,7 +159,7 @@ function tiersOf(
     keeper: () => discovery.kvKeeper(root_node),
     map,
     identity: async () => ({
-      model: reads_weights ? await fileSum(world, model.path) : model_name,
+      model: reads_weights ? await modelSum(world, model.path) : model_name,
       engine: engine.name,
       ...block_format,
     }),

@@ -7,11 +7,22 @@ import type { ModelWorld } from "./model-world.ts";
 /** Read at a time, so that whoever else has work in this process gets its turn. */
 const SLICE_BYTES = 1024 * 1024;
 
+type World = Pick<ModelWorld, "files" | "cache_dir" | "spawn">;
+
+/** Of a model in parts, named by its first one, the sum of their sums. Hex. Rejects as `fileSum`. */
+export async function modelSum(world: World, path: string): Promise<string> {
+  const count = Number(/-00001-of-(\d{5})\.gguf$/.exec(path)?.[1] ?? 1);
+  if (count <= 1) return await fileSum(world, path);
+  const whole = new Bun.CryptoHasher("sha256");
+  for (let part = 1; part <= count; part += 1) {
+    const number = `${part}`.padStart(5, "0");
+    whole.update(await fileSum(world, path.replace("-00001-of-", `-${number}-of-`)));
+  }
+  return whole.digest("hex");
+}
+
 /** Hex. Rejects when the file cannot be read. */
-export async function fileSum(
-  { files, cache_dir, spawn }: Pick<ModelWorld, "files" | "cache_dir" | "spawn">,
-  path: string,
-): Promise<string> {
+async function fileSum({ files, cache_dir, spawn }: World, path: string): Promise<string> {
   const stamp = await files.stamp(path);
   const name = new Bun.CryptoHasher("sha256").update(path).digest("hex");
   const kept_at = `${cache_dir}/sums/${name}`;

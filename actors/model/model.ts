@@ -33,7 +33,7 @@ import type { ModelWorld } from "./model-world.ts";
 
 export type { CheckedFolder } from "./check-folder.ts";
 export type { CheckedFile } from "./check-model.ts";
-export { fileSum } from "./file-sum.ts";
+export { modelSum } from "./file-sum.ts";
 export { ModelError, type ModelErrorCode, sizeText } from "./model-error.ts";
 export type { ModelProgress, ModelWorld } from "./model-world.ts";
 
