@@ -3,6 +3,7 @@ import type { WorkerRole } from "../proto/index.ts";
 import type { Boot, FrontendBoot, KvBoot, RouterBoot, WorkerBoot } from "./boot.ts";
 import type { FoundModel } from "./found-models.ts";
 import type { Machine } from "./machine.ts";
+import { kvFolder } from "./settings/kv-folder.ts";
 import type { Settings } from "./settings/settings.ts";
 import { templateFor } from "./settings/template-settings.ts";
 import { hasWorkers, namedAfter, totalOf, type WorkerCount } from "./settings/worker-counts.ts";
@@ -141,7 +142,7 @@ const kvBoot = (source: BootSource, models: number): KvBoot => ({
   role: "kv",
   kv: {
     ...source.settings.kv,
-    disk_dir: source.settings.kv.disk_dir || `${source.cache_folder}/kv`,
+    disk_dir: kvFolder(source),
   },
   models,
 });

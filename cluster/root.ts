@@ -35,6 +35,7 @@ import { freePort } from "./free-port.ts";
 import { keepRegistered } from "./keep-registered.ts";
 import { limitsSpecs } from "./keys/limits-spec.ts";
 import { joinCluster, type Machine, registryOf, tellEnds, wiresOf } from "./machine.ts";
+import { checkKvFolder } from "./settings/kv-folder.ts";
 import type { Settings } from "./settings/settings.ts";
 import { SettingsError } from "./settings/settings-error.ts";
 import { hasWorkers, namedAfter, workersText } from "./settings/worker-counts.ts";
@@ -99,6 +100,8 @@ export async function startRoot(settings: Settings, given: RootWorld): Promise<R
   await freePort(capabilities, inspector, "inspector-");
   const works = hasWorkers(role);
   const finding = findingOf(world);
+  if (works)
+    await checkKvFolder({ settings, cache_folder: world.cache_folder }, capabilities.files);
   const models = works ? await findModels(settings, finding) : [];
   const adapters = works ? await adaptersFor(settings, models, finding) : undefined;
   const machine = await joinCluster(settings, capabilities, world);

@@ -130,7 +130,7 @@ int32_t tr_kv_region(struct tr_kv *kv, int32_t kind, uint32_t bytes_low, uint32_
   r.bytes = whole(bytes_low, bytes_high);
   int32_t at = region_place(kv), code = TR_KV_ERR_BAD;
   if (at < 0) return at;
-  if (r.bytes == 0 || r.bytes > (1ul << 46)) return kv_fail(kv, TR_KV_ERR_BAD, "no such size");
+  if (r.bytes == 0 || r.bytes > (1ul << 46)) return kv_fail(kv, TR_KV_ERR_BAD, "no memory has such a size: give less");
   if (kind == TR_KV_HOST) code = region_map_host(&r);
   if (kind == TR_KV_SHARED) {
     int system = 0;
@@ -149,9 +149,9 @@ int32_t tr_kv_region(struct tr_kv *kv, int32_t kind, uint32_t bytes_low, uint32_
   if (code == TR_KV_ERR_NO_SPACE)
     return kv_fail(kv, code, "shared memory is full: give less, or mount a larger /dev/shm");
   if (code == TR_KV_ERR_SYSTEM)
-    return kv_fail(kv, code, create ? "the segment cannot be made: its name is taken"
+    return kv_fail(kv, code, create ? "no segment: its name is taken, or /dev/shm is read-only"
                                     : "there is no such segment");
-  if (code != TR_KV_OK) return kv_fail(kv, code, "no memory for the region");
+  if (code != TR_KV_OK) return kv_fail(kv, code, "so much memory is not free: give less");
   if (kind != TR_KV_DEVICE) region_pin(kv, &r);
   return region_added(kv, at, r);
 }

@@ -50,7 +50,17 @@ struct kv_header {
   uint64_t bytes; /* of the block */
   uint64_t sum;   /* of the block */
   uint64_t own;   /* of the header up to here */
+  uint64_t name;  /* of the file: one under another's name is another block */
 };
+#define KV_HEADER_SUMMED (5 * sizeof(uint64_t))
+
+/* A sum of the name, without its folder. */
+static uint64_t file_name(const char *path) {
+  const char *name = path;
+  for (const char *at = path; *at != 0; at++)
+    if (*at == '/') name = at + 1;
+  return xxh3(name, strlen(name));
+}
 
 static size_t file_padded(uint64_t bytes) {
   return (size_t)((bytes + TR_KV_ALIGN - 1) / TR_KV_ALIGN * TR_KV_ALIGN);
@@ -119,8 +129,8 @@ static int file_store(const char *path, uint8_t *page, const uint8_t *bytes, uin
   char temporary[1100];
   int length = snprintf(temporary, sizeof temporary, "%s.%d.%d", path, getpid(), (int)thread);
   if (length < 0 || (size_t)length >= sizeof temporary) return TR_KV_ERR_BAD;
-  struct kv_header header = {KV_FILE_MAGIC, {identity[0], identity[1]}, n, sum, 0};
-  header.own = xxh3(&header, sizeof header - sizeof header.own);
+  struct kv_header header = {KV_FILE_MAGIC, {identity[0], identity[1]}, n, sum, 0, file_name(path)};
+  header.own = xxh3(&header, KV_HEADER_SUMMED);
   memset(page, 0, TR_KV_ALIGN);
   memcpy(page, &header, sizeof header);
   int fd = file_open(temporary, KV_O_WRONLY | KV_O_CREAT | KV_O_TRUNC);
@@ -145,10 +155,10 @@ static int file_load(const char *path, uint8_t *page, uint8_t *to, uint64_t n,
   int code = got < 0 ? (int)got : TR_KV_OK;
   if (code == TR_KV_OK && got < TR_KV_ALIGN) code = TR_KV_ERR_TORN;
   if (code == TR_KV_OK && header.magic != KV_FILE_MAGIC) code = TR_KV_ERR_FOREIGN;
-  if (code == TR_KV_OK && header.own != xxh3(&header, sizeof header - sizeof header.own))
+  if (code == TR_KV_OK && header.own != xxh3(&header, KV_HEADER_SUMMED))
     code = TR_KV_ERR_TORN;
   if (code == TR_KV_OK && (header.bytes != n || header.identity[0] != identity[0] ||
-                           header.identity[1] != identity[1]))
+                           header.identity[1] != identity[1] || header.name != file_name(path)))
     code = TR_KV_ERR_FOREIGN;
   if (code == TR_KV_OK && got < (int64_t)(TR_KV_ALIGN + file_padded(n))) code = TR_KV_ERR_TORN;
   if (code == TR_KV_OK && xxh3(to, (size_t)n) != header.sum) code = TR_KV_ERR_CORRUPT;

@@ -71,8 +71,10 @@ static int region_map_host(struct kv_region *r) {
  * that touches a page for the first time (SIGBUS), in the middle of a block.
  */
 static int region_map_shared(struct kv_region *r, const char *name, bool create, int *system) {
-  int fd = shm_open(name, KV_O_RDWR | (create ? KV_O_CREAT | KV_O_EXCL : 0), 0600);
   *system = 0;
+  /* /dev/shm may be larger than what is free: the system would end processes to fill it. */
+  if (create && r->bytes > memory_available()) return TR_KV_ERR_MEMORY;
+  int fd = shm_open(name, KV_O_RDWR | (create ? KV_O_CREAT | KV_O_EXCL : 0), 0600);
   if (fd < 0) return TR_KV_ERR_SYSTEM;
   int failed = 0;
 #if defined(__APPLE__)

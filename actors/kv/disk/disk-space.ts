@@ -31,6 +31,8 @@ export type DiskHost = {
 /** How the disk names itself where slots of memory are reserved. */
 const GUEST = "disk";
 const PAGE_BYTES = 4096;
+/** Files of one space, whatever there is room for: each costs some memory here. */
+const FILES_MOST = 4_194_304;
 /** Blocks that wait to be stored; more are left out. */
 const QUEUE_MOST = 8_192;
 const JOB_BLOCKS = 8;
@@ -69,7 +71,7 @@ export class DiskSpace {
   constructor(host: DiskHost) {
     this.#host = host;
     this.#file_bytes = PAGE_BYTES + Math.ceil(host.shape.block_bytes / PAGE_BYTES) * PAGE_BYTES;
-    const files = Math.floor(host.capacity_bytes / this.#file_bytes);
+    const files = Math.min(FILES_MOST, Math.floor(host.capacity_bytes / this.#file_bytes));
     this.#tier = new Tier(files, (hash) => {
       host.changed(hash);
       this.#remove(hash);

@@ -1,6 +1,6 @@
 /** Regions and movers through the door of actors: layouts, files, a device, what is refused. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildShim } from "../../../native/build.ts";
@@ -102,9 +102,11 @@ test("a file is read as it was written, and one that was not is told from it", a
   bytes.fill(0);
   writeFileSync(paths[2]!, "torn");
   writeFileSync(paths[4]!, new Uint8Array(20_000));
+  // Whole, but of another block.
+  copyFileSync(paths[1]!, paths[6]!);
   const loaded = await ended({ kind: "load", id: 4, ...files, to: contiguous(home) });
   const wanted = numbers.map(() => KV.OK as number);
-  [wanted[2], wanted[4]] = [KV.ERR_TORN, KV.ERR_FOREIGN];
+  [wanted[2], wanted[4], wanted[6]] = [KV.ERR_TORN, KV.ERR_FOREIGN, KV.ERR_FOREIGN];
   expect([...loaded.codes]).toEqual(wanted);
   expect(loaded.sums[7]).toBe(stored.sums[7]!);
   const seventh = [7 * BLOCK_BYTES, 8 * BLOCK_BYTES] as const;
@@ -125,6 +127,13 @@ test("a job that does not fit its regions is refused", () => {
   expect(movers.submit({ ...job })).toBe(KV.ERR_BAD);
   expect(movers.message()).toBe("the job does not fit its regions");
   expect(movers.freeRegion(home)).toBe(KV.OK);
+});
+
+test("more memory than is free is refused before any of it is taken", () => {
+  const name = `/troupe-large-${process.pid}`;
+  expect(movers.region("shared", 2 ** 45, { name })).toBe(KV.ERR_MEMORY);
+  expect(movers.message()).toBe("so much memory is not free: give less");
+  expect(readdirSync("/dev/shm")).not.toContain(name.slice(1));
 });
 
 test("a segment's name is there once", () => {
