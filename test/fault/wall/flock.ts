@@ -14,6 +14,8 @@ export type FlockPlan = {
   readonly tokens: number;
   /** Words in each prompt. */
   readonly prompt_words: number;
+  /** So many different prompts, again and again; default: no two are alike. */
+  readonly prompts?: number;
   readonly choices: number;
   readonly api?: AnswerWish["api"];
   readonly json?: boolean;
@@ -112,7 +114,7 @@ export class Flock {
 
   async #one(index: number): Promise<FlockOutcome> {
     const { plan } = this;
-    const prompt = promptOf(index, plan.prompt_words);
+    const prompt = promptOf(index % (plan.prompts ?? plan.requests), plan.prompt_words);
     const { tokens, choices, api, json } = plan;
     const wish = { prompt, seed: index % plan.seeds, tokens, choices, api, json };
     const { path, body } = streamOf(wish, plan.model);

@@ -36,6 +36,6 @@ test("a folder that cannot be written is named, with what to do", async () => {
   const checked = check(...disk, "--kv-disk-dir", file);
   await expect(checked).rejects.toThrow(SettingsError);
   await expect(checked).rejects.toThrow(
-    /^blocks cannot be written to .*\/file \(.+\): give another --kv-disk-dir, or leave --kv-disk-bytes out$/,
+    /^blocks cannot be .*\/file \(.+\): give another --kv-disk-dir, or leave --kv-disk-bytes out$/,
   );
 });

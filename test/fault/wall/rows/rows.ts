@@ -5,6 +5,7 @@ import { apiRows } from "./api-rows.ts";
 import { clientRows } from "./client-rows.ts";
 import { freezeRows } from "./freeze-rows.ts";
 import { frontendRows } from "./frontend-rows.ts";
+import { kvRows } from "./kv-rows.ts";
 import { machineRows } from "./machine-rows.ts";
 import { pairRows } from "./pair-rows.ts";
 import { planeRows } from "./plane-rows.ts";
@@ -19,6 +20,7 @@ export const rows: readonly Row[] = [
   ...apiRows,
   ...actorRows,
   ...routerRows,
+  ...kvRows,
   ...rootRows,
   ...freezeRows,
   ...pairRows,
