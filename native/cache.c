@@ -18,7 +18,10 @@
  * So what is listed is what a request finds, and each change of it is news (news.c).
  * Single blocks are moved out and in by blocks.c.
  */
-#define CACHE_SCRATCH_IDS 8 /* never given to ranges: for moving blocks in and out */
+#define CACHE_SCRATCH_IDS 8 /* never given to ranges */
+/* For one block that is moved in or out. The library saves the ids of a cell's sequences only below
+   its n_seq_max, so that a block would weigh less under a higher id. */
+#define CACHE_MOVE_ID 0
 
 struct cache_block {
   uint64_t hash; /* of the whole beginning up to here */
@@ -85,7 +88,8 @@ static int cache_init(struct cache *c, struct llama_api *api, llama_memory_t mem
   c->windowed = window > 0;
   c->range_blocks_max = window == 0 ? UINT32_MAX : (window - 1) / TR_BLOCK_SIZE;
   if (c->range_blocks_max == 0) c->range_blocks_max = 1;
-  for (int32_t id = LLAMA_API_MAX_SEQ - 1; id >= 0; id--) c->free_ids[c->n_free_ids++] = id;
+  for (int32_t id = LLAMA_API_MAX_SEQ - 1; id > CACHE_MOVE_ID; id--)
+    c->free_ids[c->n_free_ids++] = id;
   c->reserved_ids = (int32_t)max_seqs + CACHE_SCRATCH_IDS;
   return news_init(&c->news, (uint32_t)c->n_blocks);
 }

@@ -2,17 +2,16 @@
 #define MOVE_STEP_MS 2.0
 #define MOVE_IDLE_MS 20.0
 
-/* The block's 64 positions as a sequence of their own. Returns its id; give it back. */
+/* The block's 64 positions as a sequence of their own. Returns its id, until `block_done`. */
 static int32_t block_alone(struct tr_engine *e, int32_t b) {
   const struct cache_block *block = &e->cache.blocks[b];
-  int32_t id = cache_take_id(&e->cache), from = (int32_t)(block->index * TR_BLOCK_SIZE);
+  int32_t id = CACHE_MOVE_ID, from = (int32_t)(block->index * TR_BLOCK_SIZE);
   e->api.llama_memory_seq_cp(e->memory, block->range, id, from, from + TR_BLOCK_SIZE);
   return id;
 }
 
 static void block_done(struct tr_engine *e, int32_t id) {
   e->api.llama_memory_seq_rm(e->memory, id, -1, -1);
-  cache_give_id(&e->cache, id);
 }
 
 static int32_t move_out(struct tr_engine *e, struct move *m) {
@@ -49,7 +48,7 @@ static int32_t move_in(struct tr_engine *e, struct move *m) {
     /* Only what nobody uses gives way: no answer is set back for a block that might be of use. */
     while (cells_free(e) < TR_BLOCK_SIZE || e->cache.free_block < 0)
       if (!cache_evict_oldest(&e->cache)) return TR_MOVED_NO_ROOM;
-    int32_t id = cache_take_id(&e->cache);
+    int32_t id = CACHE_MOVE_ID;
     size_t got = e->api.llama_state_seq_set_data(e->context, m->memory[m->at], m->bytes, id);
     bool right = got == m->bytes && e->api.llama_memory_seq_pos_min(e->memory, id) == from &&
                  e->api.llama_memory_seq_pos_max(e->memory, id) == from + TR_BLOCK_SIZE - 1;

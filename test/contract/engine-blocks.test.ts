@@ -23,7 +23,7 @@ await Bun.write(MODEL, randomGguf());
 const movers = new NativeMovers(openKvShim((await buildShim()).source), { threads: 1, jobs: 1 });
 const opened: Engine[] = [];
 
-type Options = { readonly kv_tokens?: number };
+type Options = { readonly kv_tokens?: number; readonly max_num_seqs?: number };
 const CONTEXT = 1024;
 
 const ENGINES: readonly {
@@ -139,6 +139,19 @@ describe.each([...ENGINES])("engine $name", ({ open }) => {
     // Again: they are there.
     await second.moved((handle) => second.port.in(handle, into, bytes));
     expect(second.engine.stats().cached_blocks).toBe(BLOCKS);
+  });
+
+  test("blocks of more beginnings than answers at a time all go out", async () => {
+    const first = await mover({ max_num_seqs: 2 });
+    const prompts = Array.from({ length: 8 }, (_, i) => prompt(20 + i, 65));
+    for (const tokens of prompts) await first.cached(tokens);
+    const bytes = first.port.bytes();
+    const address = movers.address(movers.region("host", Math.ceil(bytes / 4096) * 4096));
+    for (const tokens of prompts) {
+      const targets = [{ hash: hashesOf(tokens)[0]!, address }];
+      const moves = await first.moved((handle) => first.port.out(handle, targets, bytes));
+      expect(moves).toEqual(["moved"]);
+    }
   });
 
   test("blocks come in behind what is cached, and not behind what is not", async () => {
