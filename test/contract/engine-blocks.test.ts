@@ -142,9 +142,11 @@ describe.each([...ENGINES])("engine $name", ({ open }) => {
   });
 
   test("blocks of more beginnings than answers at a time all go out", async () => {
-    const first = await mover({ max_num_seqs: 2 });
+    const first = await mover({ max_num_seqs: 4 });
     const prompts = Array.from({ length: 8 }, (_, i) => prompt(20 + i, 65));
     for (const tokens of prompts) await first.cached(tokens);
+    const together = [0, 1, 2, 3].map((i) => request(100 + i, prompt(40 + i, 65), 1));
+    await first.driver.run(together);
     const bytes = first.port.bytes();
     const address = movers.address(movers.region("host", Math.ceil(bytes / 4096) * 4096));
     for (const tokens of prompts) {
