@@ -45,7 +45,7 @@ import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker-opt
 type Own =
   | LoopMessage
   | AnswersTimer
-  | { readonly kind: "engine_look" | "audit" }
+  | { readonly kind: "engine_look" | "audit" | "register" }
   | EmbedMessage
   | DrainMessage
   | AdaptersTimer
@@ -55,6 +55,8 @@ type Own =
 
 const ANSWERS_MAX = 4_096;
 const ENGINE_LOOK_MS = 1_000;
+/** So long a worker waits for its place at the keeper of blocks, that its first request is warm. */
+const OPEN_WAIT_MS = 1_000;
 const NO_HAND_OFF = {
   code: "closed",
   message: "This worker's blocks stay in its engine now, so that nobody else can have them.",
@@ -173,8 +175,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#engine.onWake(() => this.#loop.engineWoke());
     await this.#adapters.follow();
     progress({ stage: "register", fraction: 0, detail: "" });
-    this.#registered = true;
-    await this.#register();
+    if (this.#tiers === undefined) {
+      this.#registered = true;
+      await this.#register();
+    }
     const { health = shared?.health ?? healthDefaults } = this.#options;
     const worked_ms = shared?.workedMs(this.ctx.random) ?? this.ctx.clock.now_ms();
     this.#health = new EngineHealth(this.#engine, canary, health, worked_ms);
@@ -188,7 +192,10 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "answers", worker });
     this.ctx.every(shared?.look_ms ?? AUDIT_PERIOD_MS, { kind: "audit" });
     this.#ready = true;
-    this.#tiers?.start();
+    if (this.#tiers !== undefined) {
+      this.#tiers.start();
+      this.ctx.after(OPEN_WAIT_MS, { kind: "register" });
+    }
     progress({ stage: "ready", fraction: 1, detail: "" });
   }
 
@@ -207,7 +214,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       publish: (event) => kv.publish(event),
       ready: (generate, port) => this.#place(generate, port),
       isHere: (request) => this.#answers.holds(request),
-      opened: () => void this.#register().catch((error: unknown) => this.#unheard(error)),
+      opened: () => this.#registerNow(),
       wake: () => this.#loop.wake(),
     });
     this.#subscriptions.onKvEvent = (event) => tiers.onEvent(event);
@@ -225,6 +232,11 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     const marks = { labels: [...labels], taints: [...taints] };
     const record = { worker, role, ref, card, ...marks, ...this.#tiers?.record() };
     await registry.register(adapters.items.length === 0 ? record : { ...record, adapters });
+  }
+
+  #registerNow(): void {
+    this.#registered = true;
+    void this.#register().catch((error: unknown) => this.#unheard(error));
   }
 
   #unheard(error: unknown): void {
@@ -325,6 +337,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
         break;
       case "embed_late":
         this.#embeds.late(message.number);
+        break;
+      case "register":
+        if (!this.#registered) this.#registerNow();
         break;
       case "audit":
         this.#orphans.look(this.#unowned(), this.ctx.clock.now_ms());
