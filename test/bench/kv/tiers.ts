@@ -29,7 +29,10 @@ function askIt({ cluster, model }: Sides, prompt: number[], worker?: string): Pr
 /** Of a prompt whose whole prefix has to be cached. */
 async function warm(sides: Sides, prompt: number[], what: string, worker?: string) {
   const answer = await askIt(sides, prompt, worker);
-  if (answer.cached !== PREFIX) throw new Error(`${what}: ${answer.cached} tokens were cached`);
+  if (answer.cached !== PREFIX) {
+    const log = sides.cluster.log();
+    throw new Error(`${what}: ${answer.cached} tokens were cached\n${log}`);
+  }
   return answer.ttft_ms;
 }
 
