@@ -5,6 +5,8 @@
  *   hand-off       the first token of a cold prompt from a pair, less that from one worker alone
  *   beside prompts the rate of two running answers while a long prompt is computed, and their
  *                  longest pause, against the same answers a moment before
+ *
+ *   TROUPE_BENCH_ROUNDS=5
  */
 import { type Cluster, startCluster } from "../../support/cluster.ts";
 import type { Report } from "../bench.ts";
@@ -15,8 +17,7 @@ import { ask, drawnPrompt } from "./asking.ts";
 
 const HANDED = 1_024;
 const LONG = 4_000;
-const HAND_OFFS = 7;
-const ROUNDS = 5;
+const ROUNDS = Number(process.env.TROUPE_BENCH_ROUNDS ?? 5);
 const STREAMS = 2;
 /** Of running answers before the long prompt comes. */
 const SETTLED_TOKENS = 20;
@@ -94,7 +95,7 @@ export async function benchPairs(report: Report): Promise<void> {
     for (const side of [one, pair]) await firstTokenMs(side, drawnPrompt(1, HANDED));
     const alone: number[] = [];
     const handed: number[] = [];
-    for (let round = 0; round < HAND_OFFS; round += 1) {
+    for (let round = 0; round < ROUNDS; round += 1) {
       const prompt = drawnPrompt(100 + round, HANDED + 9);
       alone.push(await firstTokenMs(one, prompt));
       handed.push(await firstTokenMs(pair, prompt));
