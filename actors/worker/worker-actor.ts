@@ -45,7 +45,7 @@ import { keepDefaults, type WorkerModel, type WorkerOptions } from "./worker-opt
 type Own =
   | LoopMessage
   | AnswersTimer
-  | { readonly kind: "engine_look" | "audit" | "register" }
+  | { readonly kind: "engine_look" | "audit" }
   | EmbedMessage
   | DrainMessage
   | AdaptersTimer
@@ -55,8 +55,6 @@ type Own =
 
 const ANSWERS_MAX = 4_096;
 const ENGINE_LOOK_MS = 1_000;
-/** So long a worker waits for its place at the keeper of blocks, that its first request is warm. */
-const OPEN_WAIT_MS = 1_000;
 const NO_HAND_OFF = {
   code: "closed",
   message: "This worker's blocks stay in its engine now, so that nobody else can have them.",
@@ -192,10 +190,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
     this.#orphans = new OrphanWatch(this.ctx.system.metrics, { of: "answers", worker });
     this.ctx.every(shared?.look_ms ?? AUDIT_PERIOD_MS, { kind: "audit" });
     this.#ready = true;
-    if (this.#tiers !== undefined) {
-      this.#tiers.start();
-      this.ctx.after(OPEN_WAIT_MS, { kind: "register" });
-    }
+    this.#tiers?.start();
     progress({ stage: "ready", fraction: 1, detail: "" });
   }
 
@@ -214,7 +209,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       publish: (event) => kv.publish(event),
       ready: (generate, port) => this.#place(generate, port),
       isHere: (request) => this.#answers.holds(request),
-      opened: () => this.#registerNow(),
+      settled: () => this.#registerNow(),
       wake: () => this.#loop.wake(),
     });
     this.#subscriptions.onKvEvent = (event) => tiers.onEvent(event);
@@ -236,11 +231,9 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
 
   #registerNow(): void {
     this.#registered = true;
-    void this.#register().catch((error: unknown) => this.#unheard(error));
-  }
-
-  #unheard(error: unknown): void {
-    this.ctx.log.log("warn", "the registry does not hear this worker", { error: String(error) });
+    void this.#register().catch((error: unknown) => {
+      this.ctx.log.log("warn", "the registry does not hear this worker", { error: String(error) });
+    });
   }
 
   override receive(message: WorkerMessage | Own): void {
@@ -338,9 +331,6 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "embed_late":
         this.#embeds.late(message.number);
         break;
-      case "register":
-        if (!this.#registered) this.#registerNow();
-        break;
       case "audit":
         this.#orphans.look(this.#unowned(), this.ctx.clock.now_ms());
         this.#answers.sweepLast();
@@ -355,6 +345,7 @@ export class WorkerActor extends Actor<WorkerMessage | Own> {
       case "kv_open":
       case "kv_resend":
       case "kv_flush":
+      case "kv_waited":
       case "kv_late":
         this.#tiers?.onTimer(message);
         break;

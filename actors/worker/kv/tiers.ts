@@ -23,7 +23,8 @@ import { TierEvents } from "./tier-events.ts";
 import type { TierMetrics } from "./tier-metrics.ts";
 
 /** Told to the worker actor by timers here. */
-export type TiersTimer = LinkTimer | OnboardTimer | { readonly kind: "kv_flush" };
+type OwnTimer = { readonly kind: "kv_flush" } | { readonly kind: "kv_waited" };
+export type TiersTimer = LinkTimer | OnboardTimer | OwnTimer;
 
 export type TiersHost = {
   readonly ctx: () => Pick<
@@ -44,13 +45,17 @@ export type TiersHost = {
   readonly ready: (generate: Generate, port: ReplyPort) => void;
   /** True: the request is in the engine. */
   readonly isHere: (request: string) => boolean;
-  /** `record` is another one. */
-  readonly opened: () => void;
+  /** `record` is what it is for now: a place is open, or was waited for long enough. */
+  readonly settled: () => void;
   /** The engine has something to do. */
   readonly wake: () => void;
 };
 
+/** So long a worker is not listed without its place, that its first request is warm. */
+const OPEN_WAIT_MS = 1_000;
+
 export class WorkerTiers {
+  #is_settled = false;
   readonly #host: TiersHost;
   readonly #link: KeeperLink;
   readonly #offload: Offload;
@@ -77,7 +82,7 @@ export class WorkerTiers {
       block_bytes: () => port.bytes(),
       opened: () => {
         this.#offload.restart(engine.kvDump?.().blocks ?? []);
-        host.opened();
+        this.#settle();
       },
       closed: () => {
         this.#events.closed();
@@ -122,12 +127,22 @@ export class WorkerTiers {
     });
   }
 
-  /** Finds its place at the keeper, now or whenever there is one; the worker goes on meanwhile. */
+  /** Finds its place at the keeper, now or whenever there is one; `settled` hears of it. */
   start(): void {
+    this.#host.ctx().after(OPEN_WAIT_MS, { kind: "kv_waited" });
     this.#link.start().catch((error: unknown) => {
       const why = String(error);
       this.#host.ctx().log.log("warn", "this worker's blocks stay in its engine", { why });
     });
+  }
+
+  #settle(): void {
+    this.#is_settled = true;
+    this.#host.settled();
+  }
+
+  #waited(): void {
+    if (!this.#is_settled) this.#settle();
   }
 
   /** What others may know of it, as in WorkerRecord. */
@@ -196,6 +211,7 @@ export class WorkerTiers {
 
   onTimer(message: TiersTimer): void {
     if (message.kind === "kv_flush") this.#offload.onTimer();
+    else if (message.kind === "kv_waited") this.#waited();
     else if (message.kind === "kv_late") this.#onboard.onTimer(message);
     else this.#link.onTimer(message);
   }

@@ -134,7 +134,7 @@ describe("forms of the text", () => {
     ).answers;
     expect(bare!.constraint_param).toBe("guided_regex");
     const body = { token_ids: [1], sampling_params: { structured_outputs: { regex: "a" } } };
-    const scope = { contextOf: context, modelOf: () => fakeModel({}, {}) };
+    const scope = { contextOf: context, modelOf: () => fakeModel({}, {}), shaped: checkShape };
     const made = generate.prepare(body, scope as never) as ReturnType<typeof prepareCompletion>;
     const [inner] = made.answers;
     expect(inner!.constraint_param).toBe("sampling_params.structured_outputs.regex");
