@@ -81,6 +81,8 @@ function lean(text: string): string {
       .replace(/^ {8}\w+\.prototype\.\w+ = .*;\n/gm, "")
       .replace(/ {8}\$Object\.defineProperty\(\w+\.prototype[\s\S]*?\n {8}\}\);\n\n?/g, "")
       .replace(/^ +let \$oneOfFields;\n\n?/gm, "")
+      // Without its setter it would be a field of its own, which no type has.
+      .replace(/^ +message\._(\w+) = "\1";\n/gm, "")
       .replaceAll("$root.troupe.", "troupe.")
       // An empty buffer cannot change, so that one does for all.
       .replaceAll("$util.newBuffer([])", "$empty")

@@ -1531,7 +1531,6 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.kv_identity = reader.stringVerify();
-                        message._kv_identity = "kv_identity";
                         continue;
                     }
                 }
@@ -7111,7 +7110,6 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.scores = reader.bool();
-                        message._scores = "scores";
                         continue;
                     }
                 }
@@ -7504,21 +7502,18 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.constraint = reader.stringVerify();
-                        message._constraint = "constraint";
                         continue;
                     }
                 case 16: {
                         if (wireType !== 2)
                             break;
                         message.adapter = reader.stringVerify();
-                        message._adapter = "adapter";
                         continue;
                     }
                 case 17: {
                         if (wireType !== 2)
                             break;
                         message.salt = reader.stringVerify();
-                        message._salt = "salt";
                         continue;
                     }
                 case 18: {
@@ -8024,7 +8019,6 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.rank = reader.uint32();
-                        message._rank = "rank";
                         continue;
                     }
                 }
@@ -11092,35 +11086,30 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.bool_param = reader.bool();
-                        message._bool_param = "bool_param";
                         continue;
                     }
                 case 2: {
                         if (wireType !== 0)
                             break;
                         message.int64_param = reader.int32();
-                        message._int64_param = "int64_param";
                         continue;
                     }
                 case 3: {
                         if (wireType !== 2)
                             break;
                         message.string_param = reader.stringVerify();
-                        message._string_param = "string_param";
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
                         message.double_param = reader.double();
-                        message._double_param = "double_param";
                         continue;
                     }
                 case 5: {
                         if (wireType !== 0)
                             break;
                         message.uint64_param = reader.uint32();
-                        message._uint64_param = "uint64_param";
                         continue;
                     }
                 }
@@ -14450,7 +14439,6 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.thinking = reader.bool();
-                        message._thinking = "thinking";
                         continue;
                     }
                 case 5: {
@@ -14655,28 +14643,24 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 2)
                             break;
                         message.adapter = reader.stringVerify();
-                        message._adapter = "adapter";
                         continue;
                     }
                 case 13: {
                         if (wireType !== 2)
                             break;
                         message.salt = reader.stringVerify();
-                        message._salt = "salt";
                         continue;
                     }
                 case 14: {
                         if (wireType !== 0)
                             break;
                         message.whole = reader.bool();
-                        message._whole = "whole";
                         continue;
                     }
                 case 15: {
                         if (wireType !== 2)
                             break;
                         message.prefill_for = reader.stringVerify();
-                        message._prefill_for = "prefill_for";
                         continue;
                     }
                 }
@@ -15106,7 +15090,6 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.tokens = reader.uint32();
-                        message._tokens = "tokens";
                         continue;
                     }
                 }
@@ -15309,7 +15292,6 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 0)
                             break;
                         message.prefill = reader.bool();
-                        message._prefill = "prefill";
                         continue;
                     }
                 }
@@ -15887,21 +15869,18 @@ export const troupe = $root.troupe = (() => {
                         if (wireType !== 1)
                             break;
                         message.decode_blocks = reader.double();
-                        message._decode_blocks = "decode_blocks";
                         continue;
                     }
                 case 3: {
                         if (wireType !== 1)
                             break;
                         message.prefill_tokens = reader.double();
-                        message._prefill_tokens = "prefill_tokens";
                         continue;
                     }
                 case 4: {
                         if (wireType !== 1)
                             break;
                         message.prefill_frac = reader.double();
-                        message._prefill_frac = "prefill_frac";
                         continue;
                     }
                 case 5: {

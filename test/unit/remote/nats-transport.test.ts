@@ -88,8 +88,8 @@ test("whatever is lost and whenever the bus goes, frames arrive once, in order, 
             far.bus.cut(true);
             await clock.advance(one.cut_ms);
             far.bus.cut(false);
-            // Cuts in a row, or one beside heartbeats that are lost, would be longer than the silence
-            // that ends a link.
+            // Cuts in a row, or one beside heartbeats that are lost, would be longer than the
+            // silence that ends a link.
             world.options = { ...world.options, lost: 0 };
             await clock.advance(heard_again_ms);
             world.options = { ...world.options, lost };
