@@ -47,7 +47,7 @@ const line_tokens = 8;
 const LEAD_MS = 2_000;
 
 export async function benchBatch(report: Report): Promise<void> {
-  const { streams, lines, without_p99_ms, beside_p99_ms, ratio } = await besideInVirtualTime(9);
+  const { streams, lines, without_p99_ms, beside_p99_ms, ratio } = await besideInVirtualTime(14);
   report({
     case: "virtual time",
     ...{ streams, lines_beside: lines },
