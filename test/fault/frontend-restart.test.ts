@@ -1,7 +1,7 @@
 /** Frontends that share a port are replaced one after the other, and no new request notices. */
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { alive, type Cluster, pidsOf, startCluster, until } from "../support/cluster.ts";
+import { alive, type Cluster, pidsOf, startCluster, tree, until } from "../support/cluster.ts";
 import { underWay } from "../support/under-way.ts";
 
 const mocker = ["--engine", "mocker", "--speedup-ratio", "1"];
@@ -138,9 +138,10 @@ test("the only frontend keeps its port while it drains, and says that it drains"
 
 test("without a worker anywhere, frontends that share a port listen after a while and say so", async () => {
   await using cluster = await startCluster([...mocker, "--workers", "1", "--frontends", "2"]);
-  const tree = `${cluster.inspector}/api/actors`;
-  const drained = await fetch(`${tree}/worker-0%2Fworker%2Fworker-0/drain`, { method: "POST" });
-  expect(drained.status).toBe(200);
+  const slot = (await tree(cluster)).find(({ path }) => path.endsWith("/workers/worker-0"));
+  const id = encodeURIComponent(slot!.id);
+  const stopped = await fetch(`${cluster.inspector}/api/actors/${id}/stop`, { method: "POST" });
+  expect(stopped.status).toBe(200);
   const pids = await pidsOf(cluster, "frontend");
   for (const pid of pids) process.kill(pid, "SIGKILL");
   let status = 0;
